@@ -1,0 +1,1 @@
+"""DataBuild: a declarative, partition-oriented build system for data, integrated with Bazel."""

@@ -1,0 +1,234 @@
+"""Every error DataBuild raises on purpose.
+
+    DataBuildError
+    ├── InvalidRequestError               the caller asked for something impossible
+    │   ├── UnknownPartitionError         no job produces a ref
+    │   ├── AmbiguousPartitionError       more than one job produces a ref
+    │   ├── InvalidPatternError           a partition pattern cannot be read
+    │   ├── OverlappingPatternsError      two patterns match the same refs
+    │   ├── DependencyCycleError          partitions need each other
+    │   ├── InvalidCatalogError           the job catalog cannot be read
+    │   └── BuildNotFoundError            no build has an id
+    ├── JobConfigurationError             a job's `config` failed, or answered nonsense
+    ├── PlanChangedError                  the world moved under a plan
+    └── OrchestrationError                our failure: a retry may help
+        ├── EventLogError                 the event log could not be read or written
+        │   └── SchemaTooNewError         the event log was written by a newer DataBuild
+        ├── CoordinationError             builds could not agree on who builds what
+        └── InvalidStateTransitionError   a build was driven out of order (a bug)
+
+A job that fails is not an error: it is an outcome, reported in BuildResult. Each error builds its own message from its
+facts and keeps them as attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class DataBuildError(Exception):
+    """The root of all errors that DataBuild raises on purpose."""
+
+
+class InvalidRequestError(DataBuildError):
+    """The caller asked for something impossible."""
+
+
+class UnknownPartitionError(InvalidRequestError):
+    """No job of the graph produces a ref.
+
+    Args:
+        ref: The ref that nobody produces.
+        nearest: The known pattern that looks most like it, if any does.
+        needed_by: The ref whose job asked for it, unless the request did.
+    """
+
+    def __init__(self, ref: str, *, nearest: str | None = None, needed_by: str | None = None) -> None:
+        self.ref = ref
+        self.nearest = nearest
+        self.needed_by = needed_by
+        message = f"no job produces the partition {ref!r}"
+        if needed_by is not None:
+            message += f", which {needed_by!r} needs"
+        if nearest is not None:
+            message += f"; did you mean the pattern {nearest!r}?"
+        super().__init__(message)
+
+
+class AmbiguousPartitionError(InvalidRequestError):
+    """More than one job, or task, produces a ref.
+
+    Args:
+        ref: The ref.
+        producers: Who produces it: job labels, or tasks in words.
+    """
+
+    def __init__(self, ref: str, producers: Sequence[str]) -> None:
+        self.ref = ref
+        self.producers = tuple(producers)
+        super().__init__(f"the partition {ref!r} is produced by more than one: {', '.join(self.producers)}")
+
+
+class InvalidPatternError(InvalidRequestError):
+    """A partition pattern, or a range made with one, cannot be read.
+
+    Args:
+        pattern: The text that was given.
+        fault: What is wrong with it, in words.
+    """
+
+    def __init__(self, pattern: str, fault: str) -> None:
+        self.pattern = pattern
+        self.fault = fault
+        super().__init__(f"{pattern!r}: {fault}")
+
+
+class OverlappingPatternsError(InvalidRequestError):
+    """Two patterns match the same refs.
+
+    Args:
+        first: Label and pattern of the one.
+        second: Label and pattern of the other.
+        example: A ref that both match.
+    """
+
+    def __init__(self, first: tuple[str, str], second: tuple[str, str], example: str) -> None:
+        self.first = first
+        self.second = second
+        self.example = example
+        super().__init__(
+            f"the patterns {first[1]!r} of {first[0]} and {second[1]!r} of {second[0]} overlap: both match {example!r}"
+        )
+
+
+class DependencyCycleError(InvalidRequestError):
+    """Partitions need each other.
+
+    Args:
+        refs: The refs of the cycle, each needing the next and the last needing the first.
+    """
+
+    def __init__(self, refs: Sequence[str]) -> None:
+        self.refs = tuple(refs)
+        super().__init__("partitions need each other: " + " -> ".join((*self.refs, self.refs[0])))
+
+
+class InvalidCatalogError(InvalidRequestError):
+    """The job catalog cannot be read; build the graph again with Bazel.
+
+    Args:
+        path: Where the catalog was read from.
+        fault: What is wrong with it, in words.
+    """
+
+    def __init__(self, path: str, fault: str) -> None:
+        self.path = path
+        self.fault = fault
+        super().__init__(f"job catalog {path}: {fault}")
+
+
+class BuildNotFoundError(InvalidRequestError):
+    """No build has the id that was given.
+
+    Args:
+        build_request_id: The id, or the beginning of one.
+        candidates: Ids that begin like it, where it is the beginning of several.
+    """
+
+    def __init__(self, build_request_id: str, *, candidates: Sequence[str] = ()) -> None:
+        self.build_request_id = build_request_id
+        self.candidates = tuple(candidates)
+        if candidates:
+            message = f"{build_request_id!r} is the beginning of several builds: {', '.join(self.candidates)}"
+        else:
+            message = f"there is no build {build_request_id!r}; `builds` lists those there are"
+        super().__init__(message)
+
+
+class JobConfigurationError(DataBuildError):
+    """A job's `config` failed, or answered something that cannot be used.
+
+    Args:
+        job_label: The label of the job.
+        fault: What is wrong, in words.
+        refs: The refs it was asked for.
+        output: The end of what it printed on stderr.
+    """
+
+    def __init__(self, job_label: str, fault: str, *, refs: Sequence[str] = (), output: str = "") -> None:
+        self.job_label = job_label
+        self.fault = fault
+        self.refs = tuple(refs)
+        self.output = output
+        asked = f" (asked for {refs[0]!r}{f' and {len(refs) - 1} more' if len(refs) > 1 else ''})" if refs else ""
+        said = f"\n{output.rstrip()}" if output.strip() else ""
+        super().__init__(f"config of {job_label}{asked}: {fault}{said}")
+
+
+class PlanChangedError(DataBuildError):
+    """The world moved under a plan, so that it would no longer be made as it is.
+
+    Args:
+        differences: What has changed since, one sentence each.
+    """
+
+    def __init__(self, differences: Sequence[str]) -> None:
+        self.differences = tuple(differences)
+        super().__init__("the plan is out of date; make a new one:\n" + "\n".join(f"  {line}" for line in differences))
+
+
+class OrchestrationError(DataBuildError):
+    """DataBuild itself failed; a retry may help."""
+
+
+class EventLogError(OrchestrationError):
+    """The event log could not be read or written.
+
+    Args:
+        fault: What went wrong, in words.
+        uri: The event log, without any secret.
+    """
+
+    def __init__(self, fault: str, *, uri: str = "") -> None:
+        self.fault = fault
+        self.uri = uri
+        super().__init__(f"event log {uri}: {fault}" if uri else f"event log: {fault}")
+
+
+class SchemaTooNewError(EventLogError):
+    """The event log was written by a newer DataBuild.
+
+    Args:
+        found: The schema version of the event log.
+        known: The newest schema version that this program knows.
+        uri: The event log, without any secret.
+    """
+
+    def __init__(self, found: int, known: int, *, uri: str = "") -> None:
+        self.found = found
+        self.known = known
+        super().__init__(
+            f"its schema has version {found}, and this DataBuild knows versions up to {known}; use a newer DataBuild",
+            uri=uri,
+        )
+
+
+class CoordinationError(OrchestrationError):
+    """Builds could not agree on who builds what."""
+
+
+class InvalidStateTransitionError(OrchestrationError):
+    """A build was driven out of order; nothing was written.
+
+    Args:
+        current: What stands now, such as `build EXECUTING`.
+        requested: What was asked to come next.
+    """
+
+    def __init__(self, current: str, requested: str) -> None:
+        self.current = current
+        self.requested = requested
+        super().__init__(f"{requested} cannot follow {current}")
+
+
+InvalidStateTransition = InvalidStateTransitionError

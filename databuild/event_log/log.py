@@ -1,0 +1,132 @@
+"""What an event log offers: appending, and reading what the events add up to.
+
+Appending is asynchronous, since it waits for the disk; reading is synchronous, since each read is a short keyed query and
+the commands that only read must not pay for an event loop. Code on an event loop reads in a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from databuild.model.records import (
+        BuildPartitionRecord,
+        BuildRecord,
+        JobRunRecord,
+        Manifest,
+        PartitionRecord,
+    )
+    from databuild.v1.events_pb2 import BuildEvent
+
+
+class EventLog(Protocol):
+    """An append-only log of build events, with read models that change in the same transaction."""
+
+    def append(self, events: Sequence[BuildEvent]) -> Awaitable[None]:
+        """Takes events of one build, in order, to be written together; the result is awaited for durability.
+
+        What is appended first is durable no later than what is appended after it, so a caller may append several times and
+        await only the last. Many waiting appends share one transaction.
+
+        Raises:
+            InvalidStateTransitionError: (when awaited) The events may not come next; nothing of them was written.
+            EventLogError: (when awaited) They could not be written.
+        """
+        ...
+
+    def reader(self) -> Reader:
+        """Returns a reader that sees everything that is durable. It may be used from any one thread at a time."""
+        ...
+
+    async def close(self) -> None:
+        """Writes what is waiting and lets go of the store."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads the read models and the events. Each call sees one consistent state.
+
+    Every method raises EventLogError where the store cannot be read. Pages are by key: `after` is the last key of the
+    page before, and a page has at most `limit` rows.
+    """
+
+    def build(self, build_request_id: str) -> BuildRecord | None:
+        """Returns one build."""
+        ...
+
+    def builds_beginning(self, prefix: str, limit: int = 10) -> Sequence[str]:
+        """Returns ids of builds that begin with a prefix, newest first."""
+        ...
+
+    def builds(
+        self, *, status: str | None = None, before: str | None = None, limit: int = 20
+    ) -> Sequence[BuildRecord]:
+        """Returns builds, newest first; `before` is the id of the last build of the page before."""
+        ...
+
+    def build_partitions(
+        self, build_request_id: str, *, status: str | None = None, after: str = "", limit: int = 1000
+    ) -> Sequence[BuildPartitionRecord]:
+        """Returns the partitions of one build with their statuses in it, by ref."""
+        ...
+
+    def job_runs(
+        self, build_request_id: str, *, status: str | None = None, after: int = 0, limit: int = 1000
+    ) -> Sequence[JobRunRecord]:
+        """Returns the job runs of one build, in the order in which they were first heard of.
+
+        Args:
+            build_request_id: The build.
+            status: Only runs of this status.
+            after: How many runs to pass over.
+            limit: How many to return at most.
+        """
+        ...
+
+    def job_run(self, job_run_id: str) -> JobRunRecord | None:
+        """Returns one job run."""
+        ...
+
+    def partition_records(self, refs: Collection[str]) -> Mapping[str, PartitionRecord]:
+        """Returns what is known of partitions, by ref; a ref of which nothing is known is absent. Any number of refs."""
+        ...
+
+    def partitions(
+        self,
+        *,
+        prefix: str = "",
+        contains: str = "",
+        status: str | None = None,
+        after: str = "",
+        limit: int = 100,
+    ) -> Sequence[PartitionRecord]:
+        """Returns partition records by ref: those that begin with `prefix`, contain `contains` and have `status`.
+
+        `status` is one of the names of `partition_counts`.
+        """
+        ...
+
+    def partition_counts(self) -> Mapping[str, int]:
+        """Returns how many partitions there are of each newest status (`TAINTED` apart), from counts kept as events come."""
+        ...
+
+    def manifests(self, job_run_ids: Collection[str]) -> Mapping[str, Manifest]:
+        """Returns what job runs consumed, by job run; runs of which nothing is known are absent."""
+        ...
+
+    def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
+        """Returns the job runs that were to produce a partition, newest first: its history."""
+        ...
+
+    def events(self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
+        """Returns events of one build, in order."""
+        ...
+
+    def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:
+        """Returns events of all builds in the order in which they were written, each with its position."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of the store."""
+        ...

@@ -1,0 +1,74 @@
+"""What an executor offers: running one process of a job, wherever that is.
+
+It knows processes, files and signals; it does not know partitions, plans or events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessSpec:
+    """One process to run.
+
+    Attributes:
+        argv: The command line; `argv[0]` is the path of the executable.
+        env: Environment variables over those of the executor's base environment.
+        cwd: The working directory.
+        stdout: The file that standard output is appended to.
+        stderr: The file that standard error is appended to.
+        report: The file that the process may append report lines to; empty for none.
+        timeout_seconds: How long it may run; None for as long as it likes.
+    """
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: str
+    stdout: str
+    stderr: str
+    report: str = ""
+    timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessResult:
+    """How a process ended.
+
+    Attributes:
+        exit_code: Its exit code; minus the signal's number where a signal ended it.
+        timed_out: Whether it was ended because it ran too long.
+        duration_seconds: How long it ran.
+        cpu_seconds: The processor time that it and its waited-for children used.
+        peak_memory_bytes: The most memory that one of them held.
+        start_error: Why it could not be started; empty where it was.
+    """
+
+    exit_code: int
+    timed_out: bool = False
+    duration_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    start_error: str = ""
+
+
+class Executor(Protocol):
+    """Runs processes, each in a process group of its own."""
+
+    async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
+        """Runs a process to its end.
+
+        When it runs too long, or the awaiting task is cancelled, the whole process group is asked to end (TERM), given a
+        grace period, ended (KILL), and gone before this returns or raises.
+
+        Args:
+            spec: What to run.
+            on_report: Called with each line that the process appends to its report file, soon after it does; all lines
+                have been handed over when this returns.
+
+        Raises:
+            asyncio.CancelledError: The awaiting task was cancelled; the process group is gone.
+        """
+        ...

@@ -1,0 +1,63 @@
+"""What analysis and execution need from outside, as Protocols.
+
+They know nothing of who started the build, where events go or where processes run; the orchestrator happens to fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from databuild.graph.catalog import Job
+from databuild.model.job_graph import JobConfig, Task
+from databuild.model.records import PartitionRecord
+
+
+class PartitionRecords(Protocol):
+    """Knows what is known now of partitions (the reader of the event log fits)."""
+
+    def partition_records(self, refs: Collection[str]) -> Mapping[str, PartitionRecord]:
+        """Returns what is known of partitions, by ref; a ref of which nothing is known is absent."""
+        ...
+
+
+class Configure(Protocol):
+    """Asks a job for its configurations."""
+
+    def __call__(self, job: Job, refs: Sequence[str]) -> Awaitable[Sequence[JobConfig]]:
+        """Runs `JOB config REF...` once and returns the parsed answer.
+
+        Raises:
+            JobConfigurationError: The job failed, or what it printed cannot be read.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunOutcome:
+    """How one job run ended.
+
+    Attributes:
+        status: A value of JobStatus: COMPLETED, FAILED or CANCELLED.
+        category: A value of FailureCategory; 0 where it completed.
+        message: One sentence about the failure.
+        finished: The outputs that the job reported finished although the run failed.
+    """
+
+    status: int
+    category: int = 0
+    message: str = ""
+    finished: tuple[str, ...] = ()
+
+
+class Runner(Protocol):
+    """Runs one task once."""
+
+    async def run(self, task: Task, attempt: int) -> RunOutcome:
+        """Runs a task to its end."""
+        ...
+
+
+Clock = Callable[[], float]
+"""Returns the time in seconds since the epoch."""

@@ -1,0 +1,268 @@
+"""The lifecycle of a build: what may follow what, as tables, and the state machine that reads them.
+
+The orchestrator asks it before it appends, the event log asks it again before it writes, and `events verify` asks it a
+third time: the same tables each time. It does not know where events come from or go to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from databuild.errors import InvalidStateTransitionError
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+
+NOTHING: Final = 0
+"""The status of what has no event yet."""
+
+BUILD_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
+    NOTHING: frozenset({ev.BUILD_STATUS_RECEIVED}),
+    ev.BUILD_STATUS_RECEIVED: frozenset(
+        {ev.BUILD_STATUS_PLANNING, ev.BUILD_STATUS_FAILED, ev.BUILD_STATUS_CANCELLED}
+    ),
+    ev.BUILD_STATUS_PLANNING: frozenset(
+        {ev.BUILD_STATUS_ANALYSIS_COMPLETED, ev.BUILD_STATUS_FAILED, ev.BUILD_STATUS_CANCELLED}
+    ),
+    ev.BUILD_STATUS_ANALYSIS_COMPLETED: frozenset(
+        {ev.BUILD_STATUS_EXECUTING, ev.BUILD_STATUS_FAILED, ev.BUILD_STATUS_CANCELLED}
+    ),
+    ev.BUILD_STATUS_EXECUTING: frozenset(
+        {ev.BUILD_STATUS_COMPLETED, ev.BUILD_STATUS_FAILED, ev.BUILD_STATUS_CANCELLED}
+    ),
+    ev.BUILD_STATUS_COMPLETED: frozenset(),
+    ev.BUILD_STATUS_FAILED: frozenset(),
+    ev.BUILD_STATUS_CANCELLED: frozenset(),
+}
+
+PARTITION_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
+    NOTHING: frozenset({pt.PARTITION_STATUS_REQUESTED, pt.PARTITION_STATUS_SCHEDULED, pt.PARTITION_STATUS_DELEGATED}),
+    pt.PARTITION_STATUS_REQUESTED: frozenset(
+        {pt.PARTITION_STATUS_SCHEDULED, pt.PARTITION_STATUS_DELEGATED, pt.PARTITION_STATUS_FAILED}
+    ),
+    pt.PARTITION_STATUS_SCHEDULED: frozenset(
+        {pt.PARTITION_STATUS_BUILDING, pt.PARTITION_STATUS_DELEGATED, pt.PARTITION_STATUS_FAILED}
+    ),
+    pt.PARTITION_STATUS_BUILDING: frozenset(
+        {pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED, pt.PARTITION_STATUS_SCHEDULED}
+    ),
+    pt.PARTITION_STATUS_AVAILABLE: frozenset(),
+    pt.PARTITION_STATUS_FAILED: frozenset(),
+    pt.PARTITION_STATUS_DELEGATED: frozenset({pt.PARTITION_STATUS_SCHEDULED}),
+}
+
+JOB_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
+    NOTHING: frozenset({ev.JOB_STATUS_SCHEDULED, ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}),
+    ev.JOB_STATUS_SCHEDULED: frozenset(
+        {ev.JOB_STATUS_RUNNING, ev.JOB_STATUS_FAILED, ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}
+    ),
+    ev.JOB_STATUS_RUNNING: frozenset({ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED, ev.JOB_STATUS_CANCELLED}),
+    ev.JOB_STATUS_COMPLETED: frozenset(),
+    ev.JOB_STATUS_FAILED: frozenset(),
+    ev.JOB_STATUS_CANCELLED: frozenset(),
+    ev.JOB_STATUS_SKIPPED: frozenset(),
+}
+
+BUILD_ENDS: Final = frozenset(status for status, following in BUILD_TRANSITIONS.items() if not following)
+JOB_ENDS: Final = frozenset(status for status, following in JOB_TRANSITIONS.items() if not following)
+PARTITION_ENDS: Final = frozenset(
+    {pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED, pt.PARTITION_STATUS_DELEGATED}
+)
+
+_PLANNING = frozenset({ev.BUILD_STATUS_PLANNING})
+_EXECUTING = frozenset({ev.BUILD_STATUS_EXECUTING})
+_PLANNING_OR_EXECUTING = _PLANNING | _EXECUTING
+_UNDER_WAY = frozenset(BUILD_TRANSITIONS) - BUILD_ENDS - {NOTHING}
+_PLANNED = frozenset({ev.BUILD_STATUS_ANALYSIS_COMPLETED, ev.BUILD_STATUS_EXECUTING})
+
+PARTITION_STAGES: Final[dict[int, frozenset[int]]] = {
+    pt.PARTITION_STATUS_REQUESTED: frozenset({ev.BUILD_STATUS_RECEIVED, ev.BUILD_STATUS_PLANNING}),
+    pt.PARTITION_STATUS_SCHEDULED: _PLANNING_OR_EXECUTING,
+    pt.PARTITION_STATUS_BUILDING: _EXECUTING,
+    pt.PARTITION_STATUS_AVAILABLE: _EXECUTING,
+    pt.PARTITION_STATUS_FAILED: _UNDER_WAY,
+    pt.PARTITION_STATUS_DELEGATED: _PLANNING_OR_EXECUTING,
+}
+"""In which statuses of its build a partition may reach a status."""
+
+JOB_STAGES: Final[dict[int, frozenset[int]]] = {
+    ev.JOB_STATUS_SCHEDULED: _EXECUTING,
+    ev.JOB_STATUS_RUNNING: _EXECUTING,
+    ev.JOB_STATUS_COMPLETED: _EXECUTING,
+    ev.JOB_STATUS_FAILED: _EXECUTING,
+    ev.JOB_STATUS_CANCELLED: _PLANNED,
+    ev.JOB_STATUS_SKIPPED: _PLANNED,
+}
+"""In which statuses of its build a job run may reach a status."""
+
+_RUN_OF_PARTITION: Final[dict[int, frozenset[int]]] = {
+    pt.PARTITION_STATUS_BUILDING: frozenset({ev.JOB_STATUS_RUNNING}),
+    pt.PARTITION_STATUS_AVAILABLE: frozenset({ev.JOB_STATUS_RUNNING, ev.JOB_STATUS_COMPLETED}),
+}
+"""In which status its job run must be for a partition to reach a status."""
+
+OPERATIONS: Final = frozenset({"taint", "cancel_request"})
+"""Events that are of no build: each is the only event of its own id."""
+
+
+def build_status_name(status: int) -> str:
+    """Returns the name of a build status without its prefix, such as `EXECUTING`; `NOTHING` for none."""
+    return ev.BuildStatus.Name(status).removeprefix("BUILD_STATUS_") if status else "NOTHING"
+
+
+def partition_status_name(status: int) -> str:
+    """Returns the name of a partition status without its prefix, such as `AVAILABLE`; `NOTHING` for none."""
+    return pt.PartitionStatus.Name(status).removeprefix("PARTITION_STATUS_") if status else "NOTHING"
+
+
+def job_status_name(status: int) -> str:
+    """Returns the name of a job status without its prefix, such as `RUNNING`; `NOTHING` for none."""
+    return ev.JobStatus.Name(status).removeprefix("JOB_STATUS_") if status else "NOTHING"
+
+
+class BuildState:
+    """What the events of one build add up to, and the judge of what may come next.
+
+    `advance` is all or nothing: an illegal event among several leaves the state as it was before the first.
+    """
+
+    __slots__ = ("_open_jobs", "_open_partitions", "build_request_id", "jobs", "last_sequence", "partitions", "status")
+
+    def __init__(
+        self,
+        build_request_id: str,
+        *,
+        status: int = NOTHING,
+        last_sequence: int = 0,
+        jobs: Iterable[tuple[str, int]] = (),
+        partitions: Iterable[tuple[str, int]] = (),
+    ) -> None:
+        """Starts from nothing, or from what a store knows of the build.
+
+        Args:
+            build_request_id: The build.
+            status: Its BuildStatus.
+            last_sequence: The sequence number of its newest event.
+            jobs: The JobStatus of each of its job runs.
+            partitions: The PartitionStatus of each of its partitions.
+        """
+        self.build_request_id = build_request_id
+        self.status = status
+        self.last_sequence = last_sequence
+        self.jobs = dict(jobs)
+        self.partitions = dict(partitions)
+        self._open_jobs = sum(status not in JOB_ENDS for status in self.jobs.values())
+        self._open_partitions = sum(status not in PARTITION_ENDS for status in self.partitions.values())
+
+    @property
+    def ended(self) -> bool:
+        """Whether the build has reached its terminal event."""
+        return self.status in BUILD_ENDS
+
+    def open_jobs(self) -> list[str]:
+        """Returns the job runs that have not reached an end."""
+        return [run for run, status in self.jobs.items() if status not in JOB_ENDS] if self._open_jobs else []
+
+    def open_partitions(self) -> list[str]:
+        """Returns the partitions that have not reached an end."""
+        if not self._open_partitions:
+            return []
+        return [ref for ref, status in self.partitions.items() if status not in PARTITION_ENDS]
+
+    def advance(self, events: Sequence[ev.BuildEvent]) -> None:
+        """Moves over events that come next.
+
+        Raises:
+            InvalidStateTransitionError: One of them may not come next; the state is as it was.
+        """
+        before = (self.status, self.last_sequence, self._open_jobs, self._open_partitions)
+        undo: list[tuple[dict[str, int], str, int]] = []
+        try:
+            for event in events:
+                self._advance_one(event, undo)
+        except InvalidStateTransitionError:
+            self.status, self.last_sequence, self._open_jobs, self._open_partitions = before
+            for statuses, key, status in reversed(undo):
+                if status == NOTHING:
+                    del statuses[key]
+                else:
+                    statuses[key] = status
+            raise
+
+    def _advance_one(self, event: ev.BuildEvent, undo: list[tuple[dict[str, int], str, int]]) -> None:
+        if event.build_request_id != self.build_request_id:
+            raise self._refusal(f"an event of {event.build_request_id!r}")
+        if event.sequence != self.last_sequence + 1:
+            raise self._refusal(f"event number {event.sequence} after {self.last_sequence}")
+        kind = event.WhichOneof("event")
+        if kind == "partition":
+            self._advance_partition(event.partition, undo)
+        elif kind == "job":
+            self._advance_job(event.job, undo)
+        elif kind == "build_request":
+            self._advance_build(event.build_request)
+        elif kind in OPERATIONS and self.last_sequence == 0:
+            self.status = ev.BUILD_STATUS_COMPLETED
+        elif kind == "job_graph":
+            self._require(_PLANNING, "a job graph")
+        elif kind == "delegation":
+            self._require(_PLANNING_OR_EXECUTING, "a delegation")
+        elif kind == "check":
+            self._require(_EXECUTING, "a check")
+            if self.jobs.get(event.check.job_run_id, NOTHING) != ev.JOB_STATUS_RUNNING:
+                raise self._refusal(f"a check of job run {event.check.job_run_id!r}, which is not running")
+        else:
+            raise self._refusal(f"an event of kind {kind}")
+        self.last_sequence += 1
+
+    def _advance_build(self, event: ev.BuildRequestEvent) -> None:
+        status = event.status
+        if status not in BUILD_TRANSITIONS[self.status]:
+            raise self._refusal(f"build {build_status_name(status)}")
+        if status in BUILD_ENDS and (self._open_jobs or self._open_partitions):
+            first = next(iter(self.open_jobs() or self.open_partitions()))
+            raise InvalidStateTransitionError(f"{first!r}, which has no end", f"build {build_status_name(status)}")
+        if status == ev.BUILD_STATUS_COMPLETED and pt.PARTITION_STATUS_FAILED in self.partitions.values():
+            raise InvalidStateTransitionError("a partition FAILED", "build COMPLETED")
+        self.status = status
+
+    def _advance_partition(self, event: ev.PartitionEvent, undo: list[tuple[dict[str, int], str, int]]) -> None:
+        ref, status = event.ref, event.status
+        current = self.partitions.get(ref, NOTHING)
+        if status not in PARTITION_TRANSITIONS[current]:
+            raise InvalidStateTransitionError(
+                f"partition {ref!r} {partition_status_name(current)}", partition_status_name(status)
+            )
+        if self.status not in PARTITION_STAGES[status]:
+            raise self._refusal(f"partition {ref!r} {partition_status_name(status)}")
+        runs = _RUN_OF_PARTITION.get(status)
+        if runs is not None and self.jobs.get(event.job_run_id, NOTHING) not in runs:
+            run = self.jobs.get(event.job_run_id, NOTHING)
+            raise InvalidStateTransitionError(
+                f"job run {event.job_run_id!r} {job_status_name(run)}",
+                f"partition {ref!r} {partition_status_name(status)}",
+            )
+        undo.append((self.partitions, ref, current))
+        self.partitions[ref] = status
+        was_open = current != NOTHING and current not in PARTITION_ENDS
+        self._open_partitions += (status not in PARTITION_ENDS) - was_open
+
+    def _advance_job(self, event: ev.JobEvent, undo: list[tuple[dict[str, int], str, int]]) -> None:
+        run, status = event.job_run_id, event.status
+        current = self.jobs.get(run, NOTHING)
+        if status not in JOB_TRANSITIONS[current]:
+            raise InvalidStateTransitionError(f"job run {run!r} {job_status_name(current)}", job_status_name(status))
+        if self.status not in JOB_STAGES[status]:
+            raise self._refusal(f"job run {run!r} {job_status_name(status)}")
+        undo.append((self.jobs, run, current))
+        self.jobs[run] = status
+        self._open_jobs += (status not in JOB_ENDS) - (current != NOTHING)
+
+    def _require(self, stages: frozenset[int], what: str) -> None:
+        if self.status not in stages:
+            raise self._refusal(what)
+
+    def _refusal(self, requested: str) -> InvalidStateTransitionError:
+        return InvalidStateTransitionError(
+            f"build {self.build_request_id!r} {build_status_name(self.status)}", requested
+        )

@@ -1,0 +1,122 @@
+"""What is known now of builds, job runs and partitions: rows of the read models.
+
+NamedTuples rather than frozen dataclasses, and statuses by name rather than as enums: the commands that only read must
+answer within a few interpreter start-ups, and the imports of `dataclasses` and `enum` alone would cost one more.
+Times are seconds since the epoch (UTC); statuses are the names of the protobuf enum values without their prefix, such
+as `COMPLETED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class InputVersion(NamedTuple):
+    """One input of a partition as it was when that partition was produced."""
+
+    ref: str
+    version: str
+    query: bool = False
+
+
+class Manifest(NamedTuple):
+    """What a job run consumed to produce its outputs."""
+
+    job_label: str
+    code_digest: str
+    configuration_digest: str
+    inputs: tuple[InputVersion, ...] = ()
+
+
+class FailureRecord(NamedTuple):
+    """Why something did not end well; `category` is a name of FailureCategory, such as `USER`."""
+
+    category: str
+    message: str
+
+
+class PartitionRecord(NamedTuple):
+    """What is known now of one partition, whichever build it came from.
+
+    Attributes:
+        ref: Its address.
+        status: The newest status in any build.
+        build_request_id: The build which that status is from.
+        time: When that status was reached, in seconds since the epoch.
+        available: Whether complete data exists now; stays true while a rebuild is only planned.
+        version: The version of that data: its content digest or, without one, the id of the job run.
+        job_run_id: The job run that produced the data.
+        produced_by_build_request_id: The build of that job run.
+        manifest: What that job run consumed; None where there is no data, or it was never built here.
+        metadata: What the job reported of the data.
+        tainted: Whether the data is marked not to be trusted.
+        taint_reason: Who marked it and why.
+        failure: Why the newest attempt failed, where it did.
+    """
+
+    ref: str
+    status: str
+    build_request_id: str
+    time: float
+    available: bool
+    version: str = ""
+    job_run_id: str = ""
+    produced_by_build_request_id: str = ""
+    manifest: Manifest | None = None
+    metadata: Mapping[str, Any] = {}
+    tainted: bool = False
+    taint_reason: str = ""
+    failure: FailureRecord | None = None
+
+
+class BuildRecord(NamedTuple):
+    """How a build stands."""
+
+    build_request_id: str
+    status: str
+    graph_label: str
+    requested: tuple[str, ...]
+    received_time: float
+    updated_time: float
+    last_sequence: int
+    total_tasks: int = 0
+    jobs_completed: int = 0
+    jobs_failed: int = 0
+    partitions_available: int = 0
+    partitions_delegated: int = 0
+    partitions_failed: int = 0
+    retry_of_build_request_id: str = ""
+    cancel_requested_by: str = ""
+    failure: FailureRecord | None = None
+
+
+class JobRunRecord(NamedTuple):
+    """How a job run stands."""
+
+    job_run_id: str
+    build_request_id: str
+    task_id: int
+    job_label: str
+    attempt: int
+    status: str
+    scheduled_time: float = 0.0
+    started_time: float = 0.0
+    ended_time: float = 0.0
+    exit_code: int | None = None
+    duration_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    failure: FailureRecord | None = None
+
+
+class BuildPartitionRecord(NamedTuple):
+    """Where a partition stands within one build."""
+
+    ref: str
+    status: str
+    task_id: int
+    reason: str = ""
+    cause: str = ""
+    job_run_id: str = ""
+    failure: FailureRecord | None = None

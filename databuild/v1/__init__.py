@@ -1,0 +1,1 @@
+"""The messages of DataBuild, generated from proto/databuild/v1."""

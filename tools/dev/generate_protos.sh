@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Generates databuild/v1 into the source tree, where git ignores it, for editors and for pytest without Bazel.
+#
+# Uses the checkout's .venv (tools/dev/venv.sh), or any other Python with grpcio-tools: PYTHON=... tools/dev/generate_protos.sh
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+python=${PYTHON:-.venv/bin/python}
+[[ -n ${PYTHON:-} || -x $python ]] || python=python3
+
+"$python" tools/protoc/protoc.py -Iproto --python_out=. --pyi_out=. proto/databuild/v1/*.proto
+"$python" tools/protoc/protoc.py -Iproto --grpc_python_out=. proto/databuild/v1/service.proto

@@ -1,0 +1,94 @@
+"""Runs one linter over the whole checkout: lint.py LINTER [ARGUMENT...].
+
+Bazel's copy of the sources holds only what a target names, and a linter has to see what nobody thought of. So this
+reads the checkout itself, which the test finds through its link to MODULE.bazel; the tests are tagged so that Bazel
+never takes an old result for a new one.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+# Not ours to lint: what others made, and what is generated.
+_SKIPPED = {"node_modules", "__pycache__", "venv", "build", "dist"}
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Yields every file of the checkout, hidden and generated folders aside, as a path relative to it."""
+    for folder, names, files in os.walk(root):
+        names[:] = [n for n in names if n == ".ci" or not (n in _SKIPPED or n.startswith(("bazel-", ".")))]
+        for name in files:
+            yield Path(folder, name).relative_to(root)
+
+
+def _is_starlark(path: Path) -> bool:
+    return path.suffix == ".bzl" or path.name in {"BUILD.bazel", "BUILD", "MODULE.bazel", "REPO.bazel", "WORKSPACE"}
+
+
+def _is_shell(root: Path, path: Path) -> bool:
+    if path.suffix:
+        return path.suffix == ".sh"
+    with (root / path).open("rb") as file:
+        first_line = file.readline(80)
+    return first_line.startswith(b"#!") and first_line.rstrip().endswith((b"/sh", b"bash"))
+
+
+def _run(root: Path, *command: str | os.PathLike[str]) -> int:
+    return subprocess.run(command, cwd=root, check=False).returncode
+
+
+def _module(root: Path, *arguments: str) -> int:
+    return _run(root, sys.executable, "-m", *arguments)
+
+
+def _with_generated(root: Path, tree: Path) -> None:
+    """Lays out the package with the types of its generated modules, which only Bazel's copy has."""
+    shutil.copytree(root / "databuild", tree / "databuild", ignore=shutil.ignore_patterns("*_pb2*", "__pycache__"))
+    for stub in Path("databuild/v1").glob("*_pb2.pyi"):
+        shutil.copy(stub, tree / stub)
+    shutil.copy(root / "pyproject.toml", tree)
+
+
+def ruff(root: Path) -> int:
+    """Checks the Python code and its format."""
+    return _module(root, "ruff", "check") | _module(root, "ruff", "format", "--check")
+
+
+def mypy(root: Path) -> int:
+    """Checks the types of the package."""
+    with tempfile.TemporaryDirectory() as tree:
+        _with_generated(root, Path(tree))
+        return _module(Path(tree), "mypy", f"--cache-dir={root / '.mypy_cache'}")
+
+
+def imports(root: Path) -> int:
+    """Checks who imports whom."""
+    with tempfile.TemporaryDirectory() as tree:
+        _with_generated(root, Path(tree))
+        # It looks for the package where it stands before it looks among the runfiles.
+        program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+        return _run(Path(tree), sys.executable, "-c", program)
+
+
+def shellcheck(root: Path) -> int:
+    """Checks the shell scripts."""
+    program = shutil.which("shellcheck")
+    if program is None:
+        print("shellcheck is not installed (Debian: apt-get install shellcheck)", file=sys.stderr)
+        return 1
+    return _run(root, program, "--external-sources", *sorted(p for p in _files(root) if _is_shell(root, p)))
+
+
+def buildifier(root: Path, program: str) -> int:
+    """Checks the BUILD and .bzl files and their format."""
+    files = sorted(p for p in _files(root) if _is_starlark(p))
+    return _run(root, Path(program).absolute(), "-mode=diff", "-lint=warn", *files)
+
+
+if __name__ == "__main__":
+    _LINTERS = {f.__name__: f for f in (ruff, mypy, imports, shellcheck, buildifier)}
+    sys.exit(_LINTERS[sys.argv[1]](Path("MODULE.bazel").resolve().parent, *sys.argv[2:]))

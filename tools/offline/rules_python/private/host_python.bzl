@@ -1,0 +1,80 @@
+"""The toolchain: the machine's python3, behind an empty virtual environment.
+
+The environment hides what happens to be installed on the machine, so that a program which forgot to declare a
+dependency fails here as it fails with a hermetic Python. It is a symbolic link and a file, both among the runfiles:
+Bazel knows the interpreter's content, and no path of this machine gets into a launcher.
+"""
+
+_DESCRIBE = """\
+import os, sys, sysconfig
+assert sys.version_info >= (3, 11), f"it is Python {sys.version.split()[0]}"
+import ensurepip, venv
+print(os.path.realpath(sys._base_executable))
+print("%d.%d" % sys.version_info[:2])
+print(sysconfig.get_config_var("SOABI"))
+print(sys.implementation.cache_tag)
+"""
+
+_BUILD = """\
+load("@bazel_tools//tools/python:toolchain.bzl", "py_runtime_pair")
+
+exports_files(["abi.txt", "bin/python3"])
+
+py_runtime(
+    name = "runtime",
+    bootstrap_template = "{template}",
+    files = ["pyvenv.cfg"],
+    interpreter = "bin/python3",
+    python_version = "PY3",
+    stub_shebang = "#!/bin/sh",
+    visibility = ["//visibility:public"],
+)
+
+py_runtime_pair(
+    name = "runtime_pair",
+    py3_runtime = ":runtime",
+)
+
+toolchain(
+    name = "toolchain",
+    toolchain = ":runtime_pair",
+    toolchain_type = "@bazel_tools//tools/python:toolchain_type",
+)
+"""
+
+_PYVENV_CFG = """\
+home = {home}
+include-system-site-packages = false
+"""
+
+def _describe(repository_ctx):
+    """The interpreter's path, version, ABI and tag of bytecode, of the first Python on the PATH that will do."""
+    refused = []
+    for candidate in ["python3", "python3.13", "python3.12", "python3.11", "/usr/bin/python3"]:
+        program = candidate if candidate.startswith("/") else repository_ctx.which(candidate)
+        if program and repository_ctx.path(program).exists:
+            described = repository_ctx.execute([program, "-I", "-c", _DESCRIBE])
+            if described.return_code == 0:
+                return described.stdout.strip().split("\n")
+            refused.append("{}: {}".format(program, described.stderr.strip().split("\n")[-1]))
+    fail("found no Python 3.11 or newer that has venv and ensurepip (Debian: apt-get install python3-venv).", *refused)
+
+def _host_python_impl(repository_ctx):
+    repository_ctx.getenv("PATH")  # so that another PATH means another look
+    interpreter, version, abi, cache_tag = _describe(repository_ctx)
+    repository_ctx.symlink(interpreter, "bin/python3")
+    repository_ctx.file("pyvenv.cfg", _PYVENV_CFG.format(home = repository_ctx.path(interpreter).dirname), executable = False)
+    repository_ctx.file("abi.bzl", 'CACHE_TAG = "{}"\n'.format(cache_tag), executable = False)
+    repository_ctx.file("abi.txt", version + " " + abi, executable = False)
+    repository_ctx.file("BUILD.bazel", _BUILD.format(template = Label("//private:launcher.sh.tpl")), executable = False)
+
+_host_python = repository_rule(
+    implementation = _host_python_impl,
+    doc = "Finds the machine's python3 on the PATH.",
+    configure = True,
+)
+
+def _host_python_extension_impl(_module_ctx):
+    _host_python(name = "host_python")
+
+host_python = module_extension(implementation = _host_python_extension_impl)

@@ -1,0 +1,35 @@
+"""A repository with all packages of a lock file, each a target of its own."""
+
+def _pip_repository_impl(repository_ctx):
+    if repository_ctx.attr.problem:
+        fail(repository_ctx.attr.problem)
+
+    # Another interpreter of the same version and ABI can use what this one installed, so its path is looked up unwatched.
+    repository_ctx.read(repository_ctx.attr._abi)
+    interpreter = repository_ctx.path(repository_ctx.attr._abi).dirname.get_child("bin", "python3").realpath
+    lock = repository_ctx.path(repository_ctx.attr.requirements_lock)
+    repository_ctx.watch(lock)
+    script = repository_ctx.path(repository_ctx.attr._install_packages)
+    repository_ctx.watch(script)
+
+    repository_ctx.report_progress("Installing the packages of {}".format(repository_ctx.attr.requirements_lock))
+    for command in [
+        [interpreter, "-I", "-m", "venv", "venv"],
+        ["venv/bin/python", script, lock] + repository_ctx.attr.extra_pip_args,
+    ]:
+        result = repository_ctx.execute(command, timeout = 1800)
+        if result.return_code != 0:
+            fail("installing the packages of {} failed:\n{}{}".format(repository_ctx.attr.requirements_lock, result.stdout, result.stderr))
+    repository_ctx.delete("venv")
+
+pip_repository = repository_rule(
+    implementation = _pip_repository_impl,
+    doc = "Installs a lock file with the machine's Python, under pip's own configuration.",
+    attrs = {
+        "extra_pip_args": attr.string_list(doc = "More arguments for `pip install`."),
+        "problem": attr.string(doc = "Why there can be no packages. Using the repository fails with this; declaring it does not."),
+        "requirements_lock": attr.label(doc = "Every package with its version and hashes.", allow_single_file = True),
+        "_abi": attr.label(default = "@host_python//:abi.txt"),
+        "_install_packages": attr.label(default = "//private:install_packages.py"),
+    },
+)

@@ -1,0 +1,3 @@
+"""The native rule."""
+
+py_runtime = native.py_runtime

@@ -1,0 +1,5 @@
+"""The native provider."""
+
+load("//private:native_providers.bzl", "NativePyRuntimeInfo")
+
+PyRuntimeInfo = NativePyRuntimeInfo

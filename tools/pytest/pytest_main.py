@@ -1,0 +1,69 @@
+"""Runs pytest as Bazel wants a test to be run: its report, its filter, its shards, its temporary folder.
+
+https://bazel.build/reference/test-encyclopedia says what the environment variables mean.
+"""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+# A test that hangs tells where, this long before Bazel kills it.
+_SECONDS_TO_TELL = 5
+
+
+class Selection:
+    """Keeps the tests of one shard, and remembers whether there were any to choose from."""
+
+    def __init__(self, shard: int, shards: int) -> None:
+        """Creates the selection of every `shards`-th test, from number `shard` on."""
+        self._shard = shard
+        self._shards = shards
+        self.found_any = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Runs before pytest's own filter, and so sees every test."""
+        self.found_any = bool(items)
+        items[:] = items[self._shard :: self._shards]
+
+
+def arguments(environment: Mapping[str, str]) -> list[str]:
+    """Returns the arguments for pytest that Bazel's environment asks for."""
+    args = ["-c", "pyproject.toml", f"--rootdir={Path.cwd()}", "-p", "no:cacheprovider"]
+    if report := environment.get("XML_OUTPUT_FILE"):
+        args.append(f"--junitxml={report}")
+    if folder := environment.get("TEST_TMPDIR"):
+        args.append(f"--basetemp={Path(folder, 'pytest')}")
+    if timeout := environment.get("TEST_TIMEOUT"):
+        args += ["-o", f"faulthandler_timeout={max(1, int(timeout) - _SECONDS_TO_TELL)}"]
+    if wanted := environment.get("TESTBRIDGE_TEST_ONLY"):
+        args += ["-k", wanted]
+    if environment.get("TESTBRIDGE_TEST_RUNNER_FAIL_FAST") == "1":
+        args.append("--exitfirst")
+    if importlib.util.find_spec("hypothesis"):
+        # The same examples each time, as Bazel keeps results, and no deadline, as machines are busy.
+        args.append("--hypothesis-profile=ci")
+    return args
+
+
+def main(argv: list[str]) -> int:
+    """Runs the given test files and returns pytest's exit code."""
+    if status_file := os.environ.get("TEST_SHARD_STATUS_FILE"):
+        Path(status_file).touch()
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(os.environ.get("TEST_TMPDIR", ""), "hypothesis"))
+    selection = Selection(
+        int(os.environ.get("TEST_SHARD_INDEX", "0")), int(os.environ.get("TEST_TOTAL_SHARDS") or "0") or 1
+    )
+    code = pytest.main([*arguments(os.environ), *argv], plugins=[selection])
+    if code == pytest.ExitCode.NO_TESTS_COLLECTED and selection.found_any:
+        # The filter or the shard left nothing: not this file's fault.
+        return 0
+    return int(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

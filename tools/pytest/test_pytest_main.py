@@ -1,0 +1,78 @@
+"""Checks that pytest under Bazel fails where it should and honours what Bazel asks."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MAIN = Path(__file__).with_name("pytest_main.py")
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    """Returns a function that runs a test file's text with more environment variables, and returns code and output."""
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest]\n")
+
+    def run(text: str, **environment: str) -> tuple[int, str]:
+        test_file = tmp_path / "test_it.py"
+        test_file.write_text(text)
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TEST", "XML"))}
+        done = subprocess.run(
+            [sys.executable, MAIN, test_file],
+            cwd=tmp_path,
+            env=inherited | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+TWO_TESTS = "def test_one(): pass\n\ndef test_two(): pass\n"
+
+
+def test_a_failing_test_fails(run):
+    code, output = run("def test_it(): assert 1 == 2\n")
+
+    assert code == 1
+    assert "assert 1 == 2" in output
+
+
+def test_a_file_without_tests_fails(run):
+    code, _ = run("")
+
+    assert code == 5
+
+
+def test_a_filter_selects_and_may_leave_nothing(run):
+    assert "1 passed, 1 deselected" in run(TWO_TESTS, TESTBRIDGE_TEST_ONLY="one")[1]
+    assert run(TWO_TESTS, TESTBRIDGE_TEST_ONLY="three")[0] == 0
+
+
+def test_shards_share_the_tests(run, tmp_path):
+    for shard in "0", "1":
+        status_file = tmp_path / f"status{shard}"
+        code, output = run(
+            TWO_TESTS, TEST_TOTAL_SHARDS="2", TEST_SHARD_INDEX=shard, TEST_SHARD_STATUS_FILE=str(status_file)
+        )
+
+        assert code == 0
+        assert "1 passed" in output
+        assert status_file.exists()
+
+
+def test_the_report_is_written_where_bazel_looks(run, tmp_path):
+    report = tmp_path / "report.xml"
+
+    run(TWO_TESTS, XML_OUTPUT_FILE=str(report))
+
+    assert 'tests="2"' in report.read_text()
+
+
+async def test_coroutines_run_without_a_mark():
+    await asyncio.sleep(0)

@@ -1,0 +1,20 @@
+"""Prints what a program started by Bazel sees of its world, one fact a line."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import absl
+
+from tools.python_test import module
+
+print("module", Path(module.__file__).name)
+print("declared", absl.__name__)
+print("undeclared", importlib.util.find_spec("rich"))
+print("data", Path(os.environ["RUNFILES_DIR"], "_main/tools/python_test/data.txt").read_text().strip())
+print("arguments", sys.argv[1:])
+child = [sys.executable, "-c", "import absl, tools.python_test.module; print('child', absl.__name__)"]
+print(subprocess.run(child, capture_output=True, text=True, check=True).stdout.strip())
+sys.exit(7)
