@@ -59,9 +59,7 @@ class Reader(Protocol):
         """Returns ids of builds that begin with a prefix, newest first."""
         ...
 
-    def builds(
-        self, *, status: str | None = None, before: str | None = None, limit: int = 20
-    ) -> Sequence[BuildRecord]:
+    def builds(self, *, status: str | None = None, before: str | None = None, limit: int = 20) -> Sequence[BuildRecord]:
         """Returns builds, newest first; `before` is the id of the last build of the page before."""
         ...
 

@@ -60,8 +60,8 @@ class Executor(Protocol):
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         """Runs a process to its end.
 
-        When it runs too long, or the awaiting task is cancelled, the whole process group is asked to end (TERM), given a
-        grace period, ended (KILL), and gone before this returns or raises.
+        When it runs too long, or the awaiting task is cancelled, the whole process group is asked to end (TERM),
+        given a grace period, ended (KILL), and gone before this returns or raises.
 
         Args:
             spec: What to run.

@@ -1,0 +1,104 @@
+"""Runs a build for a person: progress while it runs, a graceful end on Ctrl-C, and its result in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+from databuild.cli.exit_codes import exit_code_of
+from databuild.cli.invocation import Invocation
+from databuild.cli.planning import settings, stand_in
+from databuild.cli.progress import progress_for
+from databuild.cli.summary import Summary, exit_code_of_result, print_summary, summarize
+from databuild.errors import DataBuildError
+from databuild.executors.local import LocalExecutor
+from databuild.graph.catalog import JobCatalog
+from databuild.orchestration.results import Cancelled
+from databuild.orchestration.run_build import run_build
+from databuild.orchestration.settings import BuildRequest
+from databuild.v1.events_pb2 import BuildEvent
+
+HURRIED_GRACE_SECONDS = 0.5
+
+
+def number_of_jobs(call: Invocation) -> int:
+    """Returns how many job runs may run at once."""
+    return call.flags["jobs"] or len(os.sched_getaffinity(0))
+
+
+def build(call: Invocation, catalog: JobCatalog, request: BuildRequest) -> int:
+    """Runs a build, prints its result and returns the exit code."""
+    call.err.line(f"databuild: build {request.build_request_id}")
+    call.err.flush()
+    stand_in(call.cwd)
+    progress = progress_for(call.err, call.environ)
+    progress.start()
+    try:
+        summary = asyncio.run(_build(call, catalog, request, progress.on_event))
+    except DataBuildError as error:
+        progress.stop()
+        return _report_error(call, request.build_request_id, error)
+    finally:
+        progress.stop()
+    print_summary(call, summary, progress.counts)
+    return exit_code_of_result(summary.result)
+
+
+def _report_error(call: Invocation, build_request_id: str, error: DataBuildError) -> int:
+    """Tells of a build that an error ended, and returns the exit code."""
+    code = exit_code_of(error)
+    if call.json:
+        facts = {"build_request_id": build_request_id, "status": "FAILED", "exit_code": code, "message": str(error)}
+        call.out.json(facts)
+    call.err.line(f"databuild: {error}")
+    call.err.line(f"databuild: build {build_request_id} FAILED")
+    return code
+
+
+async def _build(
+    call: Invocation, catalog: JobCatalog, request: BuildRequest, on_event: Callable[[BuildEvent], None]
+) -> Summary:
+    executor = LocalExecutor(base_env=call.environ, grace_seconds=call.flags["grace_period"])
+    event_log = call.open_event_log()
+    try:
+        work = asyncio.create_task(
+            run_build(
+                request,
+                catalog=catalog,
+                event_log=event_log,
+                executor=executor,
+                settings=settings(call),
+                on_event=on_event,
+            ),
+            name=request.build_request_id,
+        )
+        _end_on_signals(call, work, executor)
+        try:
+            result = await work
+        except asyncio.CancelledError:
+            result = Cancelled()
+        return summarize(event_log.reader(), request.build_request_id, result)
+    finally:
+        await event_log.close()
+
+
+def _end_on_signals(call: Invocation, work: asyncio.Task[object], executor: LocalExecutor) -> None:
+    """Makes the first signal cancel the build, and a second one cut its job processes' grace period short."""
+    loop = asyncio.get_running_loop()
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        if interrupted:
+            executor.grace_seconds = min(executor.grace_seconds, HURRIED_GRACE_SECONDS)
+            call.err.line("databuild: ending the job processes now")
+        else:
+            interrupted = True
+            work.cancel()
+            call.err.line("databuild: stopping the build; once more ends its job processes at once")
+        call.err.flush()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)

@@ -1,0 +1,137 @@
+"""Every command, as data: parsing, help, completion and the documentation test read this one table."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """One command.
+
+    Attributes:
+        name: What it is called.
+        usage: What stands after the name on the command line, besides flags.
+        summary: One sentence.
+        details: What else there is to know.
+        example: What follows `bazel run //examples:build_graph --`, to copy.
+        aliases: Other names for it.
+        quick: Whether it only reads, and so must answer at once.
+        hidden: Whether it is for programs, and left out of overviews.
+    """
+
+    name: str
+    usage: str
+    summary: str
+    details: str
+    example: str
+    aliases: tuple[str, ...] = ()
+    quick: bool = False
+    hidden: bool = False
+
+
+_BUILD = "BUILD is a build's id, the beginning of one, or `latest`, which is also what no BUILD means."
+
+COMMANDS = (
+    Command(
+        "build",
+        "[PARTITION...]",
+        "Builds partitions and whatever they need; the default command.",
+        "A PARTITION is a ref or a range of refs. Without any, the graph's default partitions are built. What is "
+        "available and fresh is not built again.",
+        "build daily_flights/date=2013-01-01..2013-01-07 --jobs=2",
+    ),
+    Command(
+        "plan",
+        "[PARTITION...]",
+        "Shows what a build would do and why, and changes nothing.",
+        "`--output=FILE` writes the plan for `build --plan=FILE`, which runs exactly that.",
+        "plan daily_flights/date=2013-01-01 --output=week.plan",
+        aliases=("validate",),
+    ),
+    Command("status", "[BUILD]", "Tells how a build stands.", _BUILD, "status latest", quick=True),
+    Command(
+        "builds",
+        "",
+        "Lists builds, newest first.",
+        "For the next page, pass the last id of this one as `--before`.",
+        "builds --status=FAILED --limit=5",
+        quick=True,
+    ),
+    Command(
+        "retry",
+        "[BUILD]",
+        "Builds again what a build was asked for; what it finished is not repeated.",
+        _BUILD,
+        "retry latest --failed_jobs_only",
+    ),
+    Command(
+        "cancel",
+        "BUILD",
+        "Asks a running build to stop; its orchestrator ends its job processes and records the end.",
+        _BUILD,
+        "cancel latest",
+    ),
+    Command(
+        "partitions",
+        "[PREFIX]",
+        "Lists partitions by ref, with what is known of each.",
+        "For the next page, pass the last ref of this one as `--after`.",
+        "partitions daily_flights/ --status=AVAILABLE",
+        quick=True,
+    ),
+    Command(
+        "explain",
+        "REF",
+        "Tells what is known of a partition, what it was made from, and what a build would do with it and why.",
+        "",
+        "explain daily_flights/date=2013-01-01",
+    ),
+    Command(
+        "events",
+        "[BUILD] | diff BUILD BUILD",
+        "Prints the events of a build, or how the events of two builds differ.",
+        f"{_BUILD} `events diff` masks ids, times, durations and the order of what is concurrent; it exits with 1 "
+        "where a difference remains.",
+        "events latest --follow",
+    ),
+    Command(
+        "logs",
+        "[BUILD|JOB_RUN]",
+        "Prints what job runs wrote to standard output and standard error.",
+        f"{_BUILD} A JOB_RUN is an id as `status` and failures print it.",
+        "logs latest --follow",
+        quick=True,
+    ),
+    Command(
+        "graph",
+        "[PARTITION...]",
+        "Draws the job graph that produces partitions, as Mermaid or DOT text.",
+        "Without a PARTITION, that of the graph's default partitions.",
+        "graph daily_flights/date=2013-01-01 --format=dot",
+    ),
+    Command(
+        "taint",
+        "REF...",
+        "Marks partitions as not to be trusted, so that the next build makes them again.",
+        "`--untaint` takes the mark away.",
+        "taint daily_flights/date=2013-01-01 --reason='the source was wrong'",
+    ),
+    Command(
+        "check",
+        "[REF...]",
+        "Checks the graph: patterns, producers, cycles, and that configuring twice gives the same.",
+        "This is what databuild_graph_test runs. Without a REF, only the patterns are checked.",
+        "check daily_flights/date=2013-01-01",
+        hidden=True,
+    ),
+    Command(
+        "completion",
+        "bash|zsh",
+        "Prints a completion script for a shell.",
+        "It completes the commands and flags of the launcher that printed it.",
+        "completion bash",
+    ),
+    Command("help", "[COMMAND]", "Explains a command, or lists them all.", "", "help build"),
+)
+
+NAMES = {name: command for command in COMMANDS for name in (command.name, *command.aliases)}

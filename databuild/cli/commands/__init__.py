@@ -1,0 +1,1 @@
+"""The commands, one file each: `run(call)` does what it says and returns the exit code."""

@@ -1,0 +1,39 @@
+"""`build [PARTITION...]`: builds partitions and whatever they need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from databuild.cli.building import build, number_of_jobs
+from databuild.cli.invocation import Invocation
+from databuild.cli.partitions import requested_partitions
+from databuild.cli.plan_file import read_plan
+from databuild.errors import InvalidRequestError
+from databuild.orchestration.ids import new_build_request_id
+from databuild.orchestration.settings import BuildRequest
+
+
+def run(call: Invocation) -> int:
+    """Builds what is asked for, or what a plan says."""
+    if call.flags["dry_run"]:
+        from databuild.cli.commands import plan as plan_command
+
+        return plan_command.run(call)
+    flags = call.flags
+    plan = None
+    if flags["plan"]:
+        if call.positionals:
+            raise InvalidRequestError("--plan says what to build; name no partition beside it")
+        plan = read_plan(Path(call.path(flags["plan"])))
+        if plan.graph_label != call.graph_label:
+            raise InvalidRequestError(f"the plan is of the graph {plan.graph_label}, and this is {call.graph_label}")
+    request = BuildRequest(
+        build_request_id=flags["build_request_id"] or new_build_request_id(),
+        requested=plan.requested if plan else tuple(requested_partitions(call)),
+        jobs=number_of_jobs(call),
+        keep_going=flags["keep_going"],
+        force=plan.force if plan else flags["force"],
+        reuse_stale=plan.reuse_stale if plan else flags["stale"] == "reuse",
+        plan=plan,
+    )
+    return build(call, call.catalog(), request)

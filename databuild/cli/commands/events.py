@@ -1,0 +1,76 @@
+"""`events [BUILD]`: the events of a build; `events diff A B`: how those of two builds differ."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from databuild.cli.build_ids import find_build
+from databuild.cli.event_text import canonical, event_json, event_line
+from databuild.cli.exit_codes import BUILT, JOB_FAILED
+from databuild.cli.full_parse import UsageError
+from databuild.cli.invocation import Invocation
+from databuild.model.lifecycle import BUILD_ENDS
+
+if TYPE_CHECKING:
+    from databuild.event_log.log import Reader
+    from databuild.v1 import events_pb2 as ev
+
+POLL_SECONDS = 0.2
+_PAGE = 1000
+
+
+def run(call: Invocation) -> int:
+    """Prints events, or compares them."""
+    if call.positionals[:1] == ["diff"]:
+        return _diff(call)
+    if len(call.positionals) > 1:
+        raise UsageError("events takes one build; `events diff A B` takes two", call.command)
+    reader = call.reader()
+    build_request_id = find_build(reader, *call.positionals).build_request_id
+    after = call.flags["after"]
+    ended = False
+    while not call.out.closed:
+        for event in _events(reader, build_request_id, after):
+            if call.json:
+                _print_json_line(call, event)
+            else:
+                call.out.line(event_line(event))
+            after = event.sequence
+            ended = event.build_request.status in BUILD_ENDS
+        if ended or not call.flags["follow"]:
+            break
+        call.out.flush()
+        call.sleep(POLL_SECONDS)
+    return BUILT
+
+
+def _diff(call: Invocation) -> int:
+    if len(call.positionals) != 3:
+        raise UsageError("events diff takes two builds", call.command)
+    reader = call.reader()
+    builds = [find_build(reader, text).build_request_id for text in call.positionals[1:]]
+    first, second = (canonical(_events(reader, build, 0)) for build in builds)
+    lines = [
+        line for line in difflib.unified_diff(first, second, builds[0], builds[1], n=0, lineterm="") if line[:2] != "@@"
+    ]
+    if call.json:
+        call.out.json({"builds": builds, "equal": not lines, "differences": lines[2:]})
+    elif lines:
+        call.out.write("".join(f"{line}\n" for line in lines))
+    else:
+        call.out.line(f"the events of {builds[0]} and {builds[1]} are equal ({len(first)} events)")
+    return JOB_FAILED if lines else BUILT
+
+
+def _events(reader: Reader, build_request_id: str, after: int) -> Iterator[ev.BuildEvent]:
+    while page := reader.events(build_request_id, after_sequence=after, limit=_PAGE):
+        yield from page
+        after = page[-1].sequence
+
+
+def _print_json_line(call: Invocation, event: ev.BuildEvent) -> None:
+    import json
+
+    call.out.line(json.dumps(event_json(event), ensure_ascii=False))

@@ -1,0 +1,80 @@
+"""`explain REF`: what is known of a partition, what it was made from, and what a build would do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from databuild.cli.commands.plan import reason_name, reason_text
+from databuild.cli.exit_codes import BUILT
+from databuild.cli.full_parse import UsageError
+from databuild.cli.invocation import Invocation
+from databuild.cli.output import as_json, counted, time_text
+from databuild.cli.partitions import expand
+from databuild.cli.planning import plan_for
+from databuild.model.job_graph import PlannedPartition
+from databuild.model.records import JobRunRecord, PartitionRecord
+
+_MOST_INPUTS = 20
+_MOST_RUNS = 5
+
+
+def run(call: Invocation) -> int:
+    """Prints the record, the lineage and the reason of one partition; nothing is written."""
+    refs = expand(call, call.positionals)
+    if len(refs) != 1:
+        raise UsageError("explain takes one ref", call.command)
+    ref = refs[0]
+    reader = call.reader()
+    record = reader.partition_records(refs).get(ref)
+    history = reader.produced_by(ref, limit=_MOST_RUNS)
+    plan = plan_for(call, refs)
+    planned = {partition.ref: partition for partition in plan.partitions}
+    if call.json:
+        partition = as_json(planned[ref])
+        partition["reason"] = reason_name(planned[ref].reason)
+        call.out.json({"ref": ref, "record": as_json(record), "planned": partition, "history": as_json(history)})
+        return BUILT
+    call.out.line(f"partition  {ref}")
+    call.out.line(f"job        {planned[ref].job_label}")
+    _print_record(call, record)
+    _print_history(call, history)
+    _print_planned(call, planned[ref], len(plan.tasks))
+    return BUILT
+
+
+def _print_record(call: Invocation, record: PartitionRecord | None) -> None:
+    if record is None:
+        call.out.line("status     never built here")
+        return
+    call.out.line(f"status     {record.status} since {time_text(record.time)} UTC, in build {record.build_request_id}")
+    if record.tainted:
+        call.out.line(f"tainted    {record.taint_reason}")
+    if record.failure is not None:
+        call.out.line(f"failure    {record.failure.category}: {record.failure.message}")
+    if not record.available:
+        return
+    call.out.line(f"version    {record.version}")
+    call.out.line(f"made by    job run {record.job_run_id}")
+    for name, value in sorted(record.metadata.items()):
+        call.out.line(f"metadata   {name} = {value}")
+    if record.manifest is None:
+        return
+    inputs = record.manifest.inputs
+    for item in inputs[:_MOST_INPUTS]:
+        kind = " (read as it was)" if item.query else ""
+        call.out.line(f"made from  {item.ref} {item.version}{kind}".rstrip())
+    if len(inputs) > _MOST_INPUTS:
+        call.out.line(f"made from  {len(inputs) - _MOST_INPUTS} more")
+
+
+def _print_history(call: Invocation, history: Sequence[JobRunRecord]) -> None:
+    for job_run in history:
+        call.out.line(f"run        {job_run.job_run_id} {job_run.status} {time_text(job_run.started_time)}")
+
+
+def _print_planned(call: Invocation, planned: PlannedPartition, tasks: int) -> None:
+    if planned.task_id:
+        call.out.line(f"a build    would make it ({reason_text(planned)}), in {counted(tasks, 'task')} in all")
+    else:
+        source = f", from build {planned.delegated_to}" if planned.delegated_to else ""
+        call.out.line(f"a build    would use it as it is ({reason_text(planned)}){source}")

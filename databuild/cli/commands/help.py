@@ -1,0 +1,26 @@
+"""`help [COMMAND]`: what there is, and what a command does."""
+
+from __future__ import annotations
+
+from databuild.cli import help_text
+from databuild.cli.command_table import NAMES
+from databuild.cli.exit_codes import BUILT
+from databuild.cli.invocation import Invocation
+from databuild.cli.output import launcher_command
+from databuild.errors import InvalidCatalogError, InvalidRequestError
+
+
+def run(call: Invocation) -> int:
+    """Prints help; it must work even where the catalog cannot be read."""
+    try:
+        launcher = launcher_command(call.graph_label)
+    except InvalidCatalogError:
+        launcher = launcher_command("//your:graph")
+    if not call.positionals:
+        call.out.write(help_text.overview(launcher))
+        return BUILT
+    command = NAMES.get(call.positionals[0])
+    if command is None:
+        raise InvalidRequestError(f"there is no command {call.positionals[0]!r}; `help` lists them")
+    call.out.write(help_text.command_help(command, launcher))
+    return BUILT

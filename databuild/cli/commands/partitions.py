@@ -1,0 +1,49 @@
+"""`partitions [PREFIX]`: what is known of partitions, by ref."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from databuild.cli.exit_codes import BUILT
+from databuild.cli.invocation import Invocation
+from databuild.cli.output import as_json, table, time_text
+
+if TYPE_CHECKING:
+    from databuild.model.records import PartitionRecord
+
+
+def run(call: Invocation) -> int:
+    """Prints one page of partitions, and how many there are of each status."""
+    reader = call.reader()
+    prefix = call.positionals[0] if call.positionals else ""
+    limit = call.flags["limit"]
+    status = call.flags["status"]
+    records = reader.partitions(prefix=prefix, status=status, after=call.flags["after"], limit=limit)
+    counts = reader.partition_counts()
+    following = records[-1].ref if len(records) == limit else ""
+    if call.json:
+        rows = [as_json(record) for record in records]
+        call.out.json({"partitions": rows, "counts": counts, "next_after": following})
+        return BUILT
+    if records:
+        heading = ("PARTITION", "STATUS", "SINCE (UTC)", "DATA", "BUILD")
+        call.out.write(table([heading, *(_row(record) for record in records)]))
+    else:
+        call.out.line("no partitions")
+    if counts:
+        total = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()) if number)
+        call.err.line(f"databuild: in all: {total}")
+    if following:
+        call.err.line(f"databuild: more with --after={following}")
+    return BUILT
+
+
+def _row(record: PartitionRecord) -> tuple[str, ...]:
+    data = "yes" if record.available else "no"
+    return (
+        record.ref,
+        record.status,
+        time_text(record.time),
+        f"{data}, tainted" if record.tainted else data,
+        record.build_request_id,
+    )

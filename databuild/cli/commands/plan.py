@@ -1,0 +1,83 @@
+"""`plan [PARTITION...]`: what a build would do and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from databuild.cli.exit_codes import BUILT
+from databuild.cli.invocation import Invocation
+from databuild.cli.output import as_json, counted, some_of, table
+from databuild.cli.partitions import requested_partitions
+from databuild.cli.planning import plan_for
+from databuild.model.job_graph import Plan, PlannedPartition
+from databuild.v1 import partition_pb2 as pt
+
+FORMS = ("text", "json")
+
+
+def run(call: Invocation) -> int:
+    """Prints the plan, or writes it to a file; runs nothing but `config`."""
+    flags = call.flags
+    plan = plan_for(call, requested_partitions(call), force=flags["force"], reuse_stale=flags["stale"] == "reuse")
+    if flags["output"] not in FORMS:
+        from databuild.graph.plan_file import write_plan
+
+        path = Path(call.path(flags["output"]))
+        write_plan(plan, path)
+        call.err.line(f"databuild: plan of {counted(len(plan.tasks), 'task')} written to {path}")
+        call.err.line(f"databuild: {call.follow_up(f'build --plan={path}')} runs exactly that")
+        return BUILT
+    if call.json:
+        call.out.json(_as_json(plan))
+    else:
+        _print_plan(call, plan)
+    return BUILT
+
+
+def reason_name(reason: int) -> str:
+    """Returns the name of a reason without its prefix, such as `CODE_CHANGED`."""
+    return pt.Reason.Name(reason).removeprefix("REASON_")
+
+
+def reason_text(partition: PlannedPartition) -> str:
+    """Returns why a partition will be built, or will not, in a few words."""
+    words = reason_name(partition.reason).lower().replace("_", " ")
+    return f"{words}: {partition.cause}" if partition.cause else words
+
+
+def _print_plan(call: Invocation, plan: Plan) -> None:
+    out = call.out
+    building = [partition for partition in plan.partitions if partition.task_id]
+    kept = [partition for partition in plan.partitions if not partition.task_id]
+    if not building:
+        out.line(f"nothing to do: {counted(len(kept), 'partition')} available and fresh")
+        return
+    out.line(f"would build {counted(len(building), 'partition')} in {counted(len(plan.tasks), 'task')}")
+    for title, partitions in (("build", building), ("keep", kept)):
+        counts = Counter(reason_name(partition.reason) for partition in partitions)
+        for name, number in sorted(counts.items()):
+            out.line(f"  {title} {number:>6}  {name.lower().replace('_', ' ')}")
+    jobs = Counter(task.job_label for task in plan.tasks)
+    out.line()
+    out.write(table([("TASKS", "JOB"), *((str(number), label) for label, number in sorted(jobs.items()))]))
+    limit = call.flags["limit"]
+    rows = [(partition.ref, partition.job_label, reason_text(partition)) for partition in building[:limit]]
+    out.line()
+    out.write(table([("PARTITION", "JOB", "WHY"), *rows]))
+    if len(building) > limit:
+        out.line(f"and {len(building) - limit} more; --limit lists them")
+    kept_for = sorted({partition.delegated_to for partition in kept if partition.delegated_to})
+    if kept_for:
+        out.line(f"taken from {'a past build' if len(kept_for) == 1 else 'past builds'}: {some_of(kept_for)}")
+
+
+def _as_json(plan: Plan) -> dict[str, Any]:
+    """Returns a plan with the names of reasons instead of their numbers, and with counts."""
+    counts = Counter(reason_name(partition.reason) for partition in plan.partitions)
+    document: dict[str, Any] = as_json(plan)
+    for partition in document["partitions"]:
+        partition["reason"] = reason_name(partition["reason"])
+    document["counts"] = dict(sorted(counts.items()))
+    return document

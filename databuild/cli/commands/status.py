@@ -1,0 +1,66 @@
+"""`status [BUILD]`: how a build stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from databuild.cli.build_ids import find_build
+from databuild.cli.exit_codes import BUILT
+from databuild.cli.invocation import Invocation
+from databuild.cli.output import as_json, counted, duration_text, some_of, time_text
+
+if TYPE_CHECKING:
+    from databuild.model.records import BuildRecord, JobRunRecord
+
+ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+MOST_RUNS = 10
+
+
+def run(call: Invocation) -> int:
+    """Prints how a build stands, with its failed and its running job runs."""
+    reader = call.reader()
+    build = find_build(reader, *call.positionals[:1])
+    failed = reader.job_runs(build.build_request_id, status="FAILED", limit=MOST_RUNS)
+    running = () if build.status in ENDS else reader.job_runs(build.build_request_id, status="RUNNING", limit=MOST_RUNS)
+    if call.json:
+        call.out.json({**as_json(build), "failed_job_runs": failed, "running_job_runs": running})
+        return BUILT
+    _print_build(call, build)
+    for title, runs in (("running", running), ("failed", failed)):
+        for job_run in runs:
+            call.out.line(f"{title:<11}{_run_text(job_run)}")
+    if failed:
+        call.out.line(f"next       {call.follow_up(f'logs {failed[0].job_run_id}')}")
+        call.out.line(f"           {call.follow_up(f'retry {build.build_request_id}')}")
+    return BUILT
+
+
+def _print_build(call: Invocation, build: BuildRecord) -> None:
+    verb = "took" if build.status in ENDS else "so far"
+    lasted = duration_text(max(build.updated_time - build.received_time, 0.0))
+    cancel = f" (cancel requested by {build.cancel_requested_by})" if build.cancel_requested_by else ""
+    call.out.line(f"build      {build.build_request_id}  {build.status}{cancel}")
+    call.out.line(f"graph      {build.graph_label}")
+    call.out.line(f"requested  {some_of(build.requested)}")
+    call.out.line(f"received   {time_text(build.received_time)} UTC, {verb} {lasted}")
+    if build.retry_of_build_request_id:
+        call.out.line(f"retry of   {build.retry_of_build_request_id}")
+    call.out.line(
+        f"tasks      {build.total_tasks}: {build.jobs_completed} completed, {build.jobs_failed} failed, "
+        f"{max(build.total_tasks - build.jobs_completed - build.jobs_failed, 0)} not run or not ended"
+    )
+    call.out.line(
+        f"partitions {build.partitions_available} built, {build.partitions_delegated} taken from other builds, "
+        f"{build.partitions_failed} failed"
+    )
+    if build.failure is not None:
+        call.out.line(f"failure    {build.failure.category}: {build.failure.message}")
+
+
+def _run_text(job_run: JobRunRecord) -> str:
+    text = f"{job_run.job_run_id}  {job_run.job_label}"
+    if job_run.attempt > 1:
+        text += f", {counted(job_run.attempt, 'attempt')}"
+    if job_run.failure is not None:
+        text += f"  {job_run.failure.category}: {job_run.failure.message}"
+    return text

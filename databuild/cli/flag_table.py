@@ -1,0 +1,92 @@
+"""Every flag, as data: both parsers, help, completion and the documentation test read this one table."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+STRING = "string"
+STRINGS = "strings"
+BOOL = "bool"
+INT = "int"
+FLOAT = "float"
+ENUM = "enum"
+
+
+class Flag(NamedTuple):
+    """One flag of some commands; a name may stand in several rows, for different commands.
+
+    Attributes:
+        name: Its name, with underscores.
+        kind: What its value is; STRINGS may be given several times.
+        default: Its value where it is not given.
+        help: One sentence or two.
+        commands: The commands that have it.
+        values: What is allowed. ENUM only.
+        short: One letter that stands for it.
+        value_name: What its value is called in help.
+    """
+
+    name: str
+    kind: str
+    default: Any
+    help: str
+    commands: tuple[str, ...]
+    values: tuple[str, ...] = ()
+    short: str = ""
+    value_name: str = ""
+
+
+_READING = ("status", "builds", "partitions", "explain", "events", "logs", "graph", "check")
+_WRITING = ("build", "retry", "cancel", "taint")
+_WITH_STATE = (*_READING, *_WRITING, "plan")
+_BUILDING = ("build", "retry")
+_PLANNING = ("build", "plan")
+_BUILD_STATUSES = ("RECEIVED", "PLANNING", "ANALYSIS_COMPLETED", "EXECUTING", "COMPLETED", "FAILED", "CANCELLED")
+_PARTITION_STATUSES = ("REQUESTED", "SCHEDULED", "BUILDING", "AVAILABLE", "FAILED", "DELEGATED", "TAINTED")
+
+FLAGS = (
+    Flag("state_dir", STRING, None, "Where the event log and the logs of job runs are kept; by default "
+         "`.databuild/<graph>` in the workspace.", _WITH_STATE, value_name="DIR"),
+    Flag("event_log", STRING, None, "The event log: `sqlite:PATH` or `memory:`; by default `events.db` in the state "
+         "directory.", _WITH_STATE, value_name="URI"),
+    Flag("event_sink", STRINGS, (), "Where events are copied to: `stdout:` or `jsonl:PATH`; may be repeated.",
+         _WRITING, value_name="URI"),
+    Flag("output", ENUM, "text", "The form of the result on standard output.",
+         tuple(name for name in _WITH_STATE if name not in {"plan", "graph"}), values=("text", "json")),
+    Flag("output", STRING, "text", "`text` or `json` choose the form of the result; anything else is a file that the "
+         "plan is written to, as protobuf. (For a file of one of those names, write `./text`.)", ("plan",),
+         value_name="text|json|FILE"),
+    Flag("jobs", INT, None, "How many job runs may run at once; by default, the number of processors.", _BUILDING,
+         short="j"),
+    Flag("keep_going", BOOL, False, "Go on with what does not depend on a failure.", _BUILDING, short="k"),
+    Flag("stale", ENUM, "rebuild", "What becomes of partitions that are available but stale.", _PLANNING,
+         values=("rebuild", "reuse")),
+    Flag("force", BOOL, False, "Build what is asked for even if it is fresh.", _PLANNING),
+    Flag("plan", STRING, None, "Run exactly the plan of this file, written by `plan --output=FILE`, or stop and list "
+         "what has changed since.", ("build",), value_name="FILE"),
+    Flag("dry_run", BOOL, False, "Only show the plan, as `plan` does.", ("build",), short="n"),
+    Flag("build_request_id", STRING, None, "The id of the build, where a caller wants to choose it.", _BUILDING,
+         value_name="ID"),
+    Flag("grace_period", FLOAT, 10.0, "How many seconds job processes get to end by themselves (after TERM) before "
+         "they are ended (KILL).", _BUILDING, value_name="SECONDS"),
+    Flag("failed_jobs_only", BOOL, False, "Build only what failed jobs should have produced.", ("retry",)),
+    Flag("status", ENUM, None, "Only builds of this status.", ("builds",), values=_BUILD_STATUSES),
+    Flag("status", ENUM, None, "Only partitions of this status.", ("partitions",), values=_PARTITION_STATUSES),
+    Flag("limit", INT, 20, "How many lines at most.", ("builds",)),
+    Flag("limit", INT, 100, "How many lines at most.", ("partitions",)),
+    Flag("limit", INT, 20, "How many partitions to list at most; the counts are of all.", ("plan", "build")),
+    Flag("before", STRING, None, "Only builds before this one: the last id of the page before.", ("builds",),
+         value_name="BUILD"),
+    Flag("after", STRING, "", "Only refs after this one: the last ref of the page before.", ("partitions",),
+         value_name="REF"),
+    Flag("after", INT, 0, "Only events after this sequence number.", ("events",), value_name="SEQUENCE"),
+    Flag("follow", BOOL, False, "Go on printing until the build ends.", ("events", "logs"), short="f"),
+    Flag("format", ENUM, "mermaid", "The language of the drawing.", ("graph",), values=("mermaid", "dot")),
+    Flag("reason", STRING, "", "Why the mark is set or taken away; recorded.", ("taint",), value_name="TEXT"),
+    Flag("untaint", BOOL, False, "Take the mark away.", ("taint",)),
+)  # fmt: skip
+
+
+def flags_of(command: str) -> tuple[Flag, ...]:
+    """Returns the flags of a command, in the order of the table."""
+    return tuple(flag for flag in FLAGS if command in flag.commands)

@@ -1,0 +1,177 @@
+"""One invocation of the command line: what was asked, where the user stands, and where results go.
+
+The only module that knows environment variables and where the state directory lies. It imports next to nothing, since
+the commands that only read must answer at once; event log and catalog are opened when a command first needs them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from databuild.cli.output import Output
+from databuild.errors import InvalidCatalogError, InvalidRequestError
+
+if TYPE_CHECKING:
+    from databuild.event_log.log import EventLog, Reader
+    from databuild.graph.catalog import JobCatalog
+
+
+class Invocation:
+    """What a command is called with.
+
+    Args:
+        command: The name of the command.
+        flags: The value of each of its flags.
+        positionals: Its other arguments.
+        catalog_path: The job catalog that Bazel wrote.
+        runfiles: The runfiles root, which paths of the catalog are relative to.
+        environ: The environment variables.
+        out: Where results go.
+        err: Where everything else goes.
+        reader: What to read from instead of the event log of the flags; for tests.
+        sleep: Waits some seconds; for tests.
+    """
+
+    def __init__(
+        self,
+        command: str,
+        flags: Mapping[str, Any],
+        positionals: Sequence[str] = (),
+        *,
+        catalog_path: str = "",
+        runfiles: str = "",
+        environ: Mapping[str, str] | None = None,
+        out: Output,
+        err: Output,
+        reader: Reader | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.command = command
+        self.flags = flags
+        self.positionals = list(positionals)
+        self.catalog_path = catalog_path
+        self.runfiles = runfiles
+        self.environ = os.environ if environ is None else environ
+        self.out = out
+        self.err = err
+        self.sleep = sleep
+        self._reader = reader
+        self._graph_label = ""
+
+    @property
+    def json(self) -> bool:
+        """Whether the result is wanted as JSON."""
+        return bool(self.flags.get("output") == "json")
+
+    @property
+    def cwd(self) -> str:
+        """Where the user stands, which is also where jobs run."""
+        return self.environ.get("BUILD_WORKING_DIRECTORY") or os.getcwd()  # noqa: PTH109 (pathlib costs 8 ms)
+
+    @property
+    def workspace(self) -> str:
+        """The workspace: Bazel's, else the nearest folder above with a MODULE.bazel, else where the user stands."""
+        told = self.environ.get("BUILD_WORKSPACE_DIRECTORY")
+        if told:
+            return told
+        folder = self.cwd
+        while not os.path.exists(os.path.join(folder, "MODULE.bazel")):  # noqa: PTH110, PTH118
+            above = os.path.dirname(folder)  # noqa: PTH120
+            if above == folder:
+                return self.cwd
+            folder = above
+        return folder
+
+    @property
+    def graph_label(self) -> str:
+        """The label of the graph."""
+        if not self._graph_label:
+            self._graph_label = _graph_label(self.catalog_path)
+        return self._graph_label
+
+    @property
+    def state_dir(self) -> str:
+        """Where the event log and the logs of job runs are kept."""
+        told = self.flags.get("state_dir")
+        if told:
+            return self.path(told)
+        folder = self.graph_label.rpartition("//")[2] if "//" in self.graph_label else self.graph_label
+        return os.path.join(self.workspace, ".databuild", folder.replace(":", "/").strip("/@"))  # noqa: PTH118
+
+    @property
+    def log_dir(self) -> str:
+        """Where the logs of job runs are kept, in one folder per build."""
+        return os.path.join(self.state_dir, "logs")  # noqa: PTH118
+
+    @property
+    def event_log_uri(self) -> str:
+        """The event log; paths in it are absolute."""
+        told = self.flags.get("event_log")
+        if not told:
+            return f"sqlite:{self.state_dir}/events.db"
+        return self.absolute_uri(told)
+
+    @property
+    def event_sinks(self) -> tuple[str, ...]:
+        """Where events are copied to; paths in them are absolute."""
+        return tuple(self.absolute_uri(uri) for uri in self.flags.get("event_sink") or ())
+
+    def path(self, text: str) -> str:
+        """Returns a path that the user wrote, which is relative to where the user stands."""
+        return os.path.normpath(os.path.join(self.cwd, os.path.expanduser(text)))  # noqa: PTH111, PTH118
+
+    def absolute_uri(self, uri: str) -> str:
+        """Returns the URI of a store or sink with its path, if it has one, made absolute."""
+        scheme, _, path = uri.partition(":")
+        return f"{scheme}:{self.path(path)}" if scheme in {"sqlite", "jsonl"} and path else uri
+
+    def reader(self) -> Reader:
+        """Returns the reader of the event log."""
+        if self._reader is None:
+            from databuild.event_log.open import open_reader
+
+            self._reader = open_reader(self.event_log_uri)
+        return self._reader
+
+    def open_event_log(self) -> EventLog:
+        """Opens the event log for writing, with its sinks; the state directory is made where there is none."""
+        from databuild.event_log.open import open_event_log
+
+        try:
+            os.makedirs(self.state_dir, exist_ok=True)  # noqa: PTH103
+        except OSError as error:
+            message = (
+                f"the state directory {self.state_dir} cannot be made: {error.strerror}; choose another --state_dir"
+            )
+            raise InvalidRequestError(message) from error
+        return open_event_log(self.event_log_uri, self.event_sinks)
+
+    def catalog(self) -> JobCatalog:
+        """Loads the job catalog."""
+        from databuild.graph.catalog import load_catalog
+
+        return load_catalog(self.catalog_path, self.runfiles)
+
+    def follow_up(self, arguments: str) -> str:
+        """Returns a command to type next, in backquotes."""
+        from databuild.cli.output import launcher_command
+
+        return f"`{launcher_command(self.graph_label)} {arguments}`"
+
+
+def _graph_label(catalog_path: str) -> str:
+    """Finds the label in the catalog's text: importing json and parsing it all would cost as much as the query."""
+    try:
+        with open(catalog_path, encoding="utf-8") as file:  # noqa: PTH123
+            text = file.read()
+    except OSError as error:
+        raise InvalidCatalogError(catalog_path, error.strerror or str(error)) from None
+    for key in ('"graph_label"', '"graphLabel"'):
+        _, found, after = text.partition(key)
+        parts = after.split('"', 2)
+        if found and len(parts) == 3 and parts[0].strip() == ":" and parts[1]:
+            return parts[1]
+    raise InvalidCatalogError(catalog_path, "it names no graph; build the graph again with Bazel")

@@ -1,0 +1,106 @@
+"""The entry of the command line: `main --catalog=FILE --runfiles=FOLDER [COMMAND] [flags] [PARTITION...]`.
+
+The launcher that Bazel writes for a graph passes the first two. A command that only reads is parsed and answered
+without absl; everything else goes through it. Errors end here: one line on standard error and an exit code.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from databuild.cli.exit_codes import OUR_FAILURE, exit_code_of
+from databuild.cli.invocation import Invocation
+from databuild.cli.output import Output
+from databuild.cli.quick_parse import parse_quickly
+from databuild.errors import DataBuildError
+
+
+def run(
+    argv: Sequence[str], *, out: Output, err: Output, environ: Mapping[str, str] | None = None, **given: Any
+) -> int:
+    """Runs one command line and returns its exit code.
+
+    Args:
+        argv: The arguments, without the program's name.
+        out: Where results go.
+        err: Where everything else goes.
+        environ: The environment variables, where not this process's.
+        given: What an Invocation takes besides; for tests.
+    """
+    try:
+        catalog_path, runfiles, rest = _take_launcher_flags(argv)
+        parsed = parse_quickly(rest)
+        if parsed is None:
+            from databuild.cli.full_parse import parse
+
+            parsed = parse(rest)
+        command, flags, positionals = parsed
+        call = Invocation(
+            command,
+            flags,
+            positionals,
+            catalog_path=catalog_path,
+            runfiles=runfiles,
+            environ=environ,
+            out=out,
+            err=err,
+            **given,
+        )
+        code = _command_module(command).run(call)
+    except KeyboardInterrupt as interrupt:
+        err.line("databuild: interrupted")
+        code = exit_code_of(interrupt)
+    except DataBuildError as error:
+        err.line(f"databuild: {error}")
+        code = exit_code_of(error)
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        err.line(f"databuild: {named}{error.strerror or error}")
+        code = OUR_FAILURE
+    except Exception as error:
+        err.line(_report_of_bug(error))
+        code = OUR_FAILURE
+    out.flush()
+    err.flush()
+    return int(code)
+
+
+def _take_launcher_flags(argv: Sequence[str]) -> tuple[str, str, list[str]]:
+    """Splits off what the launcher passes, which always stands first."""
+    catalog_path = runfiles = ""
+    rest = list(argv)
+    while rest and rest[0].startswith(("--catalog=", "--runfiles=")):
+        name, _, value = rest.pop(0).partition("=")
+        if name == "--catalog":
+            catalog_path = value
+        else:
+            runfiles = value
+    return catalog_path, runfiles, rest
+
+
+def _command_module(command: str) -> Any:
+    name = f"databuild.cli.commands.{command}"
+    __import__(name)
+    return sys.modules[name]
+
+
+def _report_of_bug(error: Exception) -> str:
+    import traceback
+
+    trace = "".join(traceback.format_exception(error, limit=-4)).rstrip()
+    said = str(error).splitlines()[0] if str(error) else ""
+    return (
+        f"databuild: a fault of DataBuild itself: {type(error).__name__}: {said}; please report it with this:\n{trace}"
+    )
+
+
+def main() -> None:
+    """Runs the command line of this process."""
+    code = run(sys.argv[1:], out=Output(sys.stdout), err=Output(sys.stderr))
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Partitions as people write them: refs, ranges of refs, and none at all for the graph's default ones."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+
+from databuild.cli.command_table import NAMES
+from databuild.cli.invocation import Invocation
+from databuild.errors import InvalidRequestError, UnknownPartitionError
+
+_WORD = re.compile(r"[A-Za-z_-]+")
+
+
+def expand(call: Invocation, texts: Sequence[str]) -> list[str]:
+    """Returns the refs that texts ask for, ranges expanded, each once.
+
+    Raises:
+        InvalidRequestError: A text fits no pattern of the graph, or its range cannot be read.
+    """
+    from databuild.graph.ranges import expand_partitions
+
+    try:
+        return list(dict.fromkeys(expand_partitions(call.catalog(), texts)))
+    except UnknownPartitionError as error:
+        nearest = nearest_command(error.ref)
+        if nearest is None:
+            raise
+        message = f"{error.ref!r} is no command, and {error}; did you mean the command `{nearest}`?"
+        raise InvalidRequestError(message) from None
+
+
+def requested_partitions(call: Invocation) -> list[str]:
+    """Returns what the positional arguments ask for; without any, the graph's default partitions.
+
+    Raises:
+        InvalidRequestError: Nothing is asked for, or something that is not there.
+    """
+    texts = call.positionals or call.catalog().default_partitions
+    if not texts:
+        raise InvalidRequestError(
+            f"nothing to {call.command}: no partition is named, and {call.graph_label} has no default_partitions"
+        )
+    return expand(call, texts)
+
+
+def nearest_command(text: str) -> str | None:
+    """Returns the command that a single word may have been meant to be."""
+    if not _WORD.fullmatch(text):
+        return None
+    nearest = difflib.get_close_matches(text.lower().replace("-", "_"), NAMES, n=1, cutoff=0.7)
+    return nearest[0] if nearest else None

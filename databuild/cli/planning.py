@@ -1,0 +1,67 @@
+"""Makes plans for the commands that show what would be done."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from databuild.cli.invocation import Invocation
+from databuild.executors.local import LocalExecutor
+from databuild.model.job_graph import Plan
+from databuild.model.records import PartitionRecord
+from databuild.orchestration.run_build import make_plan
+from databuild.orchestration.settings import Settings
+
+
+class NothingKnown:
+    """A reader that knows of no partition, so that planning goes all the way up."""
+
+    def partition_records(self, _refs: Collection[str], /) -> Mapping[str, PartitionRecord]:
+        """Returns nothing."""
+        return {}
+
+
+def settings(call: Invocation) -> Settings:
+    """Returns where job processes run and what they leave behind."""
+    return Settings(working_directory=call.cwd, log_directory=call.log_dir)
+
+
+def stand_in(folder: str) -> None:
+    """Goes to the folder in which jobs run: the cheapest way to start a process cannot change it."""
+    with contextlib.suppress(FileNotFoundError):
+        os.chdir(folder)
+
+
+def plan_for(
+    call: Invocation,
+    requested: Sequence[str],
+    *,
+    force: bool = False,
+    reuse_stale: bool = False,
+    reader: Any = None,
+) -> Plan:
+    """Makes the plan for partitions; nothing is left behind.
+
+    Args:
+        call: The invocation.
+        requested: What is asked for, ranges expanded.
+        force: Whether to plan what was requested even if it is fresh.
+        reuse_stale: Whether to use stale partitions as they are.
+        reader: What to look partitions up in, instead of the event log.
+    """
+    catalog = call.catalog()
+    stand_in(call.cwd)
+    return asyncio.run(
+        make_plan(
+            requested,
+            catalog=catalog,
+            reader=reader or call.reader(),
+            executor=LocalExecutor(base_env=call.environ),
+            settings=settings(call),
+            force=force,
+            reuse_stale=reuse_stale,
+        )
+    )

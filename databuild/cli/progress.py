@@ -1,0 +1,183 @@
+"""Shows how a build goes while it goes: live on a terminal, a few plain lines elsewhere.
+
+It is told of each event and only counts; drawing happens a few times a second, in another thread on a terminal. It does
+not know where the events come from.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from databuild.cli.output import Output, counted, duration_text
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_MOST_SHOWN = 8
+_DRAWINGS_PER_SECOND = 8
+_PLAIN_SECONDS = 2.0
+_CLOCK_CHECK = 64
+
+
+class Counts:
+    """What the events of a build add up to, as far as a display needs it.
+
+    Attributes:
+        phase: What the build is doing, in a word.
+        total: How many tasks there are.
+        completed: How many tasks have completed.
+        failed: How many job runs have failed.
+        running: The job runs that run now: label and start, by id.
+        delegations: What was taken from other builds: refs by build.
+        failed_partitions: The events of partitions that were not produced.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.phase = "starting"
+        self.total = 0
+        self.completed = 0
+        self.failed = 0
+        self.running: dict[str, tuple[str, float]] = {}
+        self.delegations: dict[str, list[str]] = {}
+        self.failed_partitions: list[ev.PartitionEvent] = []
+
+    def add(self, event: ev.BuildEvent) -> bool:
+        """Takes note of an event, and returns whether a person may want to know of it at once."""
+        kind = event.WhichOneof("event")
+        if kind == "partition":
+            if event.partition.status == pt.PARTITION_STATUS_FAILED:
+                self.failed_partitions.append(event.partition)
+            return False
+        if kind == "job":
+            return self._add_job(event.job)
+        if kind == "build_request":
+            self.phase = ev.BuildStatus.Name(event.build_request.status).removeprefix("BUILD_STATUS_").lower()
+            return event.build_request.status == ev.BUILD_STATUS_EXECUTING
+        if kind == "job_graph":
+            self.total = event.job_graph.total_tasks
+        elif kind == "delegation":
+            refs = self.delegations.setdefault(event.delegation.delegated_to_build_request_id, [])
+            refs += [ref.str for ref in event.delegation.partitions]
+        return False
+
+    def _add_job(self, job: ev.JobEvent) -> bool:
+        status = job.status
+        if status == ev.JOB_STATUS_RUNNING:
+            self.running[job.job_run_id] = (job.job_label, self.clock())
+            return False
+        if status == ev.JOB_STATUS_SCHEDULED:
+            return False
+        self.running.pop(job.job_run_id, None)
+        if status == ev.JOB_STATUS_COMPLETED:
+            self.completed += 1
+        elif status == ev.JOB_STATUS_FAILED:
+            self.failed += 1
+            return True
+        return False
+
+    def line(self) -> str:
+        """Returns how it stands, in one line."""
+        text = f"{self.phase.replace('_', ' ')}: {self.completed} of {counted(self.total, 'task')} completed"
+        if self.failed:
+            text += f", {self.failed} failed"
+        return f"{text}, {len(self.running)} running" if self.running else text
+
+
+class PlainProgress:
+    """Writes a line when something fails and, at most every few seconds, how it stands."""
+
+    def __init__(self, counts: Counts, err: Output) -> None:
+        self.counts = counts
+        self._err = err
+        self._next = counts.clock() + _PLAIN_SECONDS
+        self._until_check = _CLOCK_CHECK
+
+    def on_event(self, event: ev.BuildEvent) -> None:
+        """Takes an event."""
+        notable = self.counts.add(event)
+        self._until_check -= 1
+        if notable and event.job.status == ev.JOB_STATUS_FAILED:
+            self._err.line(f"databuild: {failed_line(event.job)}")
+            self._err.flush()
+        elif notable or self._until_check <= 0 or len(self.counts.running) < _CLOCK_CHECK:
+            self._until_check = _CLOCK_CHECK
+            now = self.counts.clock()
+            if now >= self._next:
+                self._next = now + _PLAIN_SECONDS
+                self._err.line(f"databuild: {self.counts.line()}")
+                self._err.flush()
+
+    def start(self) -> None:
+        """Begins."""
+
+    def stop(self) -> None:
+        """Ends."""
+        self._err.flush()
+
+
+class LiveProgress:
+    """Draws, on a terminal, how it stands and which job runs are running."""
+
+    def __init__(self, counts: Counts, err: Output) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.counts = counts
+        self._started = counts.clock()
+        self._console = Console(file=err.stream, highlight=False)
+        self._live = Live(
+            console=self._console,
+            get_renderable=self._draw,
+            refresh_per_second=_DRAWINGS_PER_SECOND,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def on_event(self, event: ev.BuildEvent) -> None:
+        """Takes an event."""
+        if self.counts.add(event) and event.job.status == ev.JOB_STATUS_FAILED:
+            from rich.text import Text
+
+            self._console.print(Text(failed_line(event.job), style="red"))
+
+    def start(self) -> None:
+        """Begins to draw."""
+        self._live.start()
+
+    def stop(self) -> None:
+        """Takes the drawing away."""
+        self._live.stop()
+
+    def _draw(self) -> Text:
+        from rich.text import Text
+
+        counts = self.counts
+        now = counts.clock()
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append(f"{counts.line()}, {duration_text(now - self._started)}", style="bold")
+        # Copied at once, since the event loop's thread goes on changing it.
+        running = sorted(counts.running.items(), key=lambda item: item[1][1])
+        for job_run_id, (label, started) in running[:_MOST_SHOWN]:
+            text.append(f"\n  {label} {job_run_id.partition('.')[2]}  {duration_text(now - started)}")
+        if len(running) > _MOST_SHOWN:
+            text.append(f"\n  and {len(running) - _MOST_SHOWN} more")
+        return text
+
+
+def failed_line(job: ev.JobEvent) -> str:
+    """Returns that a job run failed, and why, in one line."""
+    category = pt.FailureCategory.Name(job.failure.category).removeprefix("FAILURE_CATEGORY_")
+    return f"FAILED {job.job_label} ({job.job_run_id}), {category}: {job.failure.message}"
+
+
+def progress_for(err: Output, environ: Any) -> PlainProgress | LiveProgress:
+    """Returns the display that suits where standard error goes."""
+    if err.stream.isatty() and environ.get("TERM") != "dumb":
+        return LiveProgress(Counts(), err)
+    return PlainProgress(Counts(), err)

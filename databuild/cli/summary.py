@@ -1,0 +1,158 @@
+"""The result of a build: what was built, what was taken from other builds, what failed and what to do about it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from databuild.cli.exit_codes import BUILT, INTERRUPTED, JOB_FAILED, OUR_FAILURE
+from databuild.cli.invocation import Invocation
+from databuild.cli.output import counted, duration_text, some_of
+from databuild.cli.progress import Counts
+from databuild.event_log.log import Reader
+from databuild.model.records import BuildRecord, JobRunRecord
+from databuild.orchestration.results import BuildResult, Cancelled, Failed, Success
+from databuild.v1 import partition_pb2 as pt
+
+_TAIL_LINES = 12
+_TAIL_BYTES = 8192
+_MOST_FAILURES = 5
+_PAGE = 1000
+
+
+class Summary(NamedTuple):
+    """What is to be told of a build that has ended."""
+
+    build_request_id: str
+    result: BuildResult
+    build: BuildRecord | None
+    failed: Sequence[JobRunRecord]
+    built: Sequence[str]
+
+
+def summarize(reader: Reader, build_request_id: str, result: BuildResult) -> Summary:
+    """Reads what there is to tell of a build."""
+    built: list[str] = []
+    while True:
+        after = built[-1] if built else ""
+        page = reader.build_partitions(build_request_id, status="AVAILABLE", after=after, limit=_PAGE)
+        built += [partition.ref for partition in page]
+        if len(page) < _PAGE:
+            break
+    failed: Sequence[JobRunRecord] = ()
+    if not isinstance(result, Success):
+        failed = reader.job_runs(build_request_id, status="FAILED")
+    return Summary(build_request_id, result, reader.build(build_request_id), failed, built)
+
+
+def exit_code_of_result(result: BuildResult) -> int:
+    """Returns the exit code that a result ends in."""
+    if isinstance(result, Success):
+        return BUILT
+    if isinstance(result, Cancelled):
+        return INTERRUPTED
+    if isinstance(result, Failed) and not result.jobs_failed:
+        return OUR_FAILURE if result.category == pt.FAILURE_CATEGORY_INFRASTRUCTURE else JOB_FAILED
+    return JOB_FAILED
+
+
+def print_summary(call: Invocation, summary: Summary, counts: Counts) -> None:
+    """Prints the result of a build on standard output."""
+    if call.json:
+        call.out.json(_as_json(call, summary, counts))
+        return
+    out = call.out
+    if summary.built:
+        jobs = counted(summary.result.jobs_completed, "job run")
+        out.line(f"built {counted(len(summary.built), 'partition')} in {jobs}: {some_of(summary.built)}")
+    for build, refs in counts.delegations.items():
+        out.line(f"took {counted(len(refs), 'partition')} from build {build}: {some_of(refs)}")
+    if isinstance(summary.result, Success) and not summary.built:
+        out.line("nothing to do: everything is available and fresh")
+    for job_run in summary.failed[:_MOST_FAILURES]:
+        _print_failure(call, job_run)
+    if len(summary.failed) > _MOST_FAILURES:
+        out.line(f"and {counted(len(summary.failed) - _MOST_FAILURES, 'more failed job run')}")
+    skipped = len(counts.failed_partitions) - len({part.ref for part in counts.failed_partitions if part.job_run_id})
+    if skipped > 0:
+        out.line(f"not built: {counted(skipped, 'partition')} downstream of a failure, or not reached")
+    if isinstance(summary.result, Failed) and summary.result.message and not summary.failed:
+        out.line(f"failed: {summary.result.message}")
+    if not isinstance(summary.result, Success):
+        if summary.failed:
+            out.line(f"logs: {call.follow_up(f'logs {summary.failed[0].job_run_id}')}")
+        out.line(f"again: {call.follow_up(f'retry {summary.build_request_id}')}")
+    out.line(f"build {summary.build_request_id} {_status(summary)}{_took(summary)}")
+
+
+def _print_failure(call: Invocation, job_run: JobRunRecord) -> None:
+    path = _stderr_path(call, job_run)
+    failure = job_run.failure
+    why = f"{failure.category}: {failure.message}" if failure else "no reason was given"
+    call.out.line(f"FAILED {job_run.job_label} ({job_run.job_run_id})")
+    call.out.line(f"  {why}")
+    tail = _tail(path)
+    if tail:
+        call.out.line(f"  the end of its standard error, {path}:")
+        for line in tail:
+            call.out.line(f"    {line}")
+    else:
+        call.out.line(f"  it wrote nothing to its standard error, {path}")
+
+
+def _status(summary: Summary) -> str:
+    if isinstance(summary.result, Success):
+        return "COMPLETED"
+    return "CANCELLED" if isinstance(summary.result, Cancelled) else "FAILED"
+
+
+def _took(summary: Summary) -> str:
+    if summary.build is None:
+        return ""
+    return f" in {duration_text(max(summary.build.updated_time - summary.build.received_time, 0.0))}"
+
+
+def _stderr_path(call: Invocation, job_run: JobRunRecord) -> str:
+    return f"{call.log_dir}/{job_run.build_request_id}/{job_run.job_run_id}.stderr"
+
+
+def _tail(path: str) -> list[str]:
+    """Returns the last lines of a file; none where there is no file."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            file.seek(max(os.fstat(file.fileno()).st_size - _TAIL_BYTES, 0))
+            return file.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
+    except OSError:
+        return []
+
+
+def _as_json(call: Invocation, summary: Summary, counts: Counts) -> dict[str, Any]:
+    build = summary.build
+    failures = [
+        {
+            "job_run_id": job_run.job_run_id,
+            "job_label": job_run.job_label,
+            "category": job_run.failure.category if job_run.failure else "",
+            "message": job_run.failure.message if job_run.failure else "",
+            "exit_code": job_run.exit_code,
+            "stderr": _stderr_path(call, job_run),
+            "stderr_tail": _tail(_stderr_path(call, job_run)),
+        }
+        for job_run in summary.failed
+    ]
+    return {
+        "build_request_id": summary.build_request_id,
+        "status": _status(summary),
+        "exit_code": exit_code_of_result(summary.result),
+        "graph_label": call.graph_label,
+        "requested": build.requested if build else (),
+        "jobs_completed": summary.result.jobs_completed,
+        "jobs_failed": getattr(summary.result, "jobs_failed", 0),
+        "message": getattr(summary.result, "message", ""),
+        "built": summary.built,
+        "delegated": counts.delegations,
+        "not_built": sorted({part.ref for part in counts.failed_partitions}),
+        "failures": failures,
+        "duration_seconds": build.updated_time - build.received_time if build else None,
+    }

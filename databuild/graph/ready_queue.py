@@ -1,0 +1,128 @@
+"""Which task may run next: what is wanted, ready, running and done.
+
+It knows tasks, their dependencies and their resources; it does not know how tasks are run.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+
+from databuild.errors import InvalidRequestError
+from databuild.model.job_graph import Task
+
+
+class ReadyQueue:
+    """Hands out tasks whose upstream tasks are done and whose resources are free, lowest number first."""
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        *,
+        limits: Mapping[str, int] | None = None,
+        needs: Mapping[str, Mapping[str, int]] | None = None,
+    ) -> None:
+        """Takes a job graph.
+
+        Args:
+            tasks: The tasks, in the order of their numbers.
+            limits: How much there is of each named resource.
+            needs: How much of each resource one run of a job takes, by job label.
+
+        Raises:
+            InvalidRequestError: A job needs more of a resource than there is.
+        """
+        self._tasks = {task.task_id: task for task in tasks}
+        self._waiting_for = {task.task_id: len(task.upstream) for task in tasks}
+        self._downstream: dict[int, list[int]] = {}
+        for task in tasks:
+            for upstream in task.upstream:
+                self._downstream.setdefault(upstream, []).append(task.task_id)
+        self._free = dict(limits or {})
+        self._needs = {label: need for label, need in (needs or {}).items() if need}
+        self._ready = [task.task_id for task in tasks if not task.upstream]
+        self._parked: list[int] = []
+        self._unsettled = set(self._tasks)
+        self._check_needs()
+
+    @property
+    def finished(self) -> bool:
+        """Whether every task is done, failed or given up."""
+        return not self._unsettled
+
+    def pop(self) -> Task | None:
+        """Takes the next task that may run now, with its resources; None where there is none."""
+        while self._ready:
+            task = self._tasks[heapq.heappop(self._ready)]
+            need = self._needs.get(task.job_label)
+            if need is None:
+                return task
+            if all(self._free[name] >= count for name, count in need.items()):
+                for name, count in need.items():
+                    self._free[name] -= count
+                return task
+            self._parked.append(task.task_id)
+        return None
+
+    def done(self, task: Task) -> int:
+        """Marks a task as done and returns how many more tasks may be ready now."""
+        freed = self._release(task)
+        self._unsettled.discard(task.task_id)
+        for downstream in self._downstream.get(task.task_id, ()):
+            self._waiting_for[downstream] -= 1
+            if not self._waiting_for[downstream] and downstream in self._unsettled:
+                heapq.heappush(self._ready, downstream)
+                freed += 1
+        return freed
+
+    def failed(self, task: Task) -> list[Task]:
+        """Marks a task as failed and returns the tasks downstream that can no longer run, by number."""
+        self._release(task)
+        self._unsettled.discard(task.task_id)
+        given_up = []
+        reached = [task.task_id]
+        while reached:
+            for downstream in self._downstream.get(reached.pop(), ()):
+                if downstream in self._unsettled:
+                    self._unsettled.discard(downstream)
+                    given_up.append(downstream)
+                    reached.append(downstream)
+        return [self._tasks[task_id] for task_id in sorted(given_up)]
+
+    def release(self, task: Task) -> None:
+        """Gives back the resources of a task that will be tried again later."""
+        self._release(task)
+
+    def again(self, task: Task) -> None:
+        """Makes a task ready once more."""
+        heapq.heappush(self._ready, task.task_id)
+
+    def give_up(self) -> list[Task]:
+        """Gives up every task that has not been settled and returns them, by number."""
+        rest = [self._tasks[task_id] for task_id in sorted(self._unsettled)]
+        self._unsettled.clear()
+        self._ready.clear()
+        return rest
+
+    def _release(self, task: Task) -> int:
+        need = self._needs.get(task.job_label)
+        if need is None:
+            return 0
+        for name, count in need.items():
+            self._free[name] += count
+        parked, self._parked = self._parked, []
+        for task_id in parked:
+            heapq.heappush(self._ready, task_id)
+        return len(parked)
+
+    def _check_needs(self) -> None:
+        for label in {task.job_label for task in self._tasks.values()} & set(self._needs):
+            for name, count in self._needs[label].items():
+                if name not in self._free:
+                    message = (
+                        f"{label} needs the resource {name!r}, which the graph does not have: add it to `resources`"
+                    )
+                    raise InvalidRequestError(message)
+                if count > self._free[name]:
+                    message = f"{label} needs {count} of the resource {name!r}, and the graph has {self._free[name]}"
+                    raise InvalidRequestError(message)

@@ -1,0 +1,69 @@
+"""Files that are complete or absent, as partitions are."""
+
+# ruff: noqa: PTH - pathlib takes longer to import than a job takes to be configured.
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
+    """Writes a file beside its place and moves it there when it is complete.
+
+        with writing("data/report.csv") as temporary, open(temporary, "w") as file:
+            file.write(...)
+
+    If the block raises, or the process dies, what was at `path` before stays as it was. Folders are made as needed.
+
+    Args:
+        path: Where the file is to be.
+        sync: Whether to wait until the data is on the disk, so that it survives a loss of power.
+    """
+
+    def __init__(self, path: "str | os.PathLike[str]", *, sync: bool = False) -> None:
+        self._path = os.fspath(path)
+        self._sync = sync
+        folder, name = os.path.split(self._path)
+        # Its end is that of the path, since libraries choose a format by it.
+        self._temporary = os.path.join(folder, f".{os.getpid()}.partial.{name}")
+
+    def __enter__(self) -> str:
+        """Returns the path to write to."""
+        os.makedirs(os.path.dirname(self._path) or ".", exist_ok=True)
+        return self._temporary
+
+    def __exit__(
+        self, error_type: "type[BaseException] | None", error: "BaseException | None", trace: "TracebackType | None"
+    ) -> None:
+        """Moves the file to its place, or removes it if the block raised."""
+        if error_type is None:
+            if self._sync:
+                _sync(self._temporary)
+            os.replace(self._temporary, self._path)
+            if self._sync:
+                _sync(os.path.dirname(self._path) or ".")
+        elif os.path.exists(self._temporary):
+            os.unlink(self._temporary)
+
+
+def content_digest(*paths: "str | os.PathLike[str]") -> str:
+    """Returns a digest of the content of files, equal for equal content, as `sha256:` and hexadecimal digits."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            one = hashlib.file_digest(file, "sha256")
+        if len(paths) == 1:
+            return "sha256:" + one.hexdigest()
+        digest.update(one.digest())
+    return "sha256:" + digest.hexdigest()
+
+
+def _sync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

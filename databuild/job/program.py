@@ -1,0 +1,100 @@
+"""The command line of a job: `config`, `exec` and `worker`."""
+
+import os
+import sys
+
+from databuild.job.answers import Config, ConfigError, ask, to_json
+from databuild.job.run import Run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import NoReturn
+
+    ConfigFunction = Callable[[Sequence[str]], Iterable[Config]]
+    RunFunction = Callable[[Run], None]
+
+_FAILED = 1
+_MISUSED = 2
+
+_HELP = """\
+{name}: a job of a DataBuild graph. A graph starts it; by hand it is started like this:
+
+  {name} config REF...   prints, as JSON, what it needs to produce partitions: inputs, arguments, environment
+  {name} exec ARGS...    does the work, with the arguments and environment that config printed
+  {name} worker          serves many such requests on stdin and stdout, as length-delimited protobuf messages
+
+For example, to see what would be run for one partition, and then to run it:
+
+  {name} config daily/date=2013-01-01
+  {name} exec ARGS...
+"""
+
+
+def main(config: "ConfigFunction", run: "RunFunction", argv: "Sequence[str] | None" = None) -> "NoReturn":
+    """Runs the program of a job, and exits.
+
+    Args:
+        config: Given refs, says how to produce them: one or more Config, which together have every ref as an output.
+        run: Does the work of one Config. It returns when every output is complete, and raises otherwise; to fail with a
+            message and no traceback, `raise SystemExit("message")`.
+        argv: The command line, the program's name first. By default that of the process.
+    """
+    name, *words = sys.argv if argv is None else argv
+    name = os.path.basename(name)  # noqa: PTH119 - pathlib is slow to import
+    command = words[0] if words else ""
+    if command == "config":
+        sys.exit(_configure(config, words[1:], name))
+    if command == "exec":
+        sys.exit(execute(run, Run(words[1:], os.environ), name))
+    if command == "worker" and len(words) == 1:
+        from databuild.job.worker import serve
+
+        sys.exit(serve(config, run))
+    if command in {"--help", "-h", "help"}:
+        sys.stdout.write(_HELP.format(name=name))
+        sys.exit(0)
+    if words:
+        sys.stderr.write(f"{name}: {' '.join(words)!r} is not one of its commands: config, exec and worker\n\n")
+    sys.stderr.write(_HELP.format(name=name))
+    sys.exit(_MISUSED)
+
+
+def execute(run: "RunFunction", arguments: Run, name: str) -> int:
+    """Does the work, and returns the exit code; a failure is explained on stderr."""
+    try:
+        run(arguments)
+    except Exception:
+        _print_traceback()
+        hint = "" if arguments.args else "; exec was given no arguments: config prints those that it needs"
+        sys.stderr.write(f"{name}: exec failed{hint}\n")
+        return _FAILED
+    return 0
+
+
+def _configure(config: "ConfigFunction", refs: "Sequence[str]", name: str) -> int:
+    if not refs:
+        sys.stderr.write(f"{name}: config needs the refs of one or more partitions: {name} config REF...\n")
+        return _MISUSED
+    # What the function prints must not get into the answer.
+    stdout, sys.stdout = sys.stdout, sys.stderr
+    try:
+        answer = to_json(ask(config, refs))
+    except ConfigError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        return _FAILED
+    except Exception as error:
+        _print_traceback()
+        more = f" and {len(refs) - 1} more" if len(refs) > 1 else ""
+        sys.stderr.write(f"{name}: config failed for {refs[0]!r}{more}: {type(error).__name__}: {error}\n")
+        return _FAILED
+    finally:
+        sys.stdout = stdout
+    stdout.write(answer + "\n")
+    return 0
+
+
+def _print_traceback() -> None:
+    import traceback
+
+    traceback.print_exc()

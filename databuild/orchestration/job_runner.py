@@ -1,0 +1,145 @@
+"""Runs one task once: its command line, its environment, its files, and what its end means."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from databuild.errors import OrchestrationError
+from databuild.executors.executor import Executor, ProcessResult, ProcessSpec
+from databuild.graph.catalog import Job
+from databuild.graph.ports import RunOutcome
+from databuild.model.job_graph import Task
+from databuild.orchestration.reports import ReportFaultError, parse_report
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import job_pb2
+from databuild.v1 import partition_pb2 as pt
+
+_NO_RESULT = ProcessResult(exit_code=0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobRunOutcome(RunOutcome):
+    """How a job run ended, with what its process used and what it measured."""
+
+    process: ProcessResult = _NO_RESULT
+    metrics: tuple[pt.Metric, ...] = ()
+
+
+@dataclass(slots=True)
+class _Reported:
+    outputs: frozenset[str]
+    metrics: list[pt.Metric] = field(default_factory=list)
+    fault: str = ""
+
+
+class JobRunner:
+    """Runs tasks of one build through an executor."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        jobs: Mapping[str, Job],
+        *,
+        build_request_id: str,
+        folder: str,
+        working_directory: str,
+        on_report: Callable[[Task, str, job_pb2.JobReport], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Takes what all runs of the build share.
+
+        Args:
+            executor: Runs the processes.
+            jobs: The jobs, by label.
+            build_request_id: The build.
+            folder: An existing folder for logs and reports.
+            working_directory: The working directory of the jobs.
+            on_report: Told the task, the job run and each thing that it reports, while it runs.
+            clock: Returns the time in seconds since the epoch.
+        """
+        self._executor = executor
+        self._jobs = jobs
+        self._build_request_id = build_request_id
+        self._folder = folder
+        self._working_directory = working_directory
+        self._on_report = on_report
+        self._clock = clock
+        self._trace = f"00-{hashlib.sha256(build_request_id.encode()).hexdigest()[:32]}-"
+
+    async def run(self, task: Task, attempt: int) -> JobRunOutcome:
+        """Runs a task to its end, as `Runner.run` says."""
+        job = self._jobs[task.job_label]
+        job_run_id = f"{self._build_request_id}.{task.task_id}.{attempt}"
+        base = f"{self._folder}/{job_run_id}"
+        spec = ProcessSpec(
+            argv=(job.executable, "exec", *task.config.args),
+            env={
+                **dict(task.config.env),
+                "DATABUILD_BUILD_REQUEST_ID": self._build_request_id,
+                "DATABUILD_JOB_RUN_ID": job_run_id,
+                "DATABUILD_JOB_LABEL": task.job_label,
+                "DATABUILD_ATTEMPT": str(attempt),
+                # Greater for every later run by the same clock, so that a store may refuse what comes late.
+                "DATABUILD_FENCING_TOKEN": str(int(self._clock() * 1e6)),
+                "DATABUILD_REPORT": base + ".report",
+                "TRACEPARENT": f"{self._trace}{hashlib.sha256(job_run_id.encode()).hexdigest()[:16]}-01",
+            },
+            cwd=self._working_directory,
+            stdout=base + ".stdout",
+            stderr=base + ".stderr",
+            report=base + ".report",
+            timeout_seconds=job.timeout_seconds,
+        )
+        reported = _Reported(frozenset(task.config.outputs))
+
+        def on_line(line: bytes) -> None:
+            self._reported(task, job_run_id, line, reported)
+
+        result = await self._executor.run(spec, on_line)
+        return _outcome(job, result, reported)
+
+    def _reported(self, task: Task, job_run_id: str, line: bytes, reported: _Reported) -> None:
+        try:
+            report = parse_report(line, reported.outputs)
+        except ReportFaultError as fault:
+            reported.fault = reported.fault or str(fault)
+            return
+        if report is None:
+            return
+        if report.HasField("metric"):
+            reported.metrics.append(report.metric)
+        # Where the event log has failed, the next event of the build raises that; this is no place from which to.
+        with contextlib.suppress(OrchestrationError):
+            self._on_report(task, job_run_id, report)
+
+
+def _outcome(job: Job, result: ProcessResult, reported: _Reported) -> JobRunOutcome:
+    category, message = _failure(job, result, reported.fault)
+    return JobRunOutcome(
+        status=ev.JOB_STATUS_FAILED if category else ev.JOB_STATUS_COMPLETED,
+        category=category,
+        message=message,
+        process=result,
+        metrics=tuple(reported.metrics),
+    )
+
+
+def _failure(job: Job, result: ProcessResult, report_fault: str) -> tuple[int, str]:
+    if result.start_error:
+        missing = not os.path.exists(job.executable)  # noqa: PTH110
+        hint = "build the graph again with Bazel" if missing else "the machine may be out of memory or processes"
+        return pt.FAILURE_CATEGORY_INFRASTRUCTURE, f"could not be started: {result.start_error}; {hint}"
+    if result.timed_out:
+        return pt.FAILURE_CATEGORY_TIMEOUT, f"ran longer than its timeout of {job.timeout_seconds:g} seconds"
+    if result.exit_code < 0:
+        return pt.FAILURE_CATEGORY_INFRASTRUCTURE, f"was ended by signal {-result.exit_code}"
+    if result.exit_code > 0:
+        return pt.FAILURE_CATEGORY_USER, f"ended with exit code {result.exit_code}"
+    if report_fault:
+        return pt.FAILURE_CATEGORY_USER, report_fault
+    return 0, ""

@@ -1,0 +1,360 @@
+"""Drives one build and writes its events: the only writer they have.
+
+Check, append, advance: a move that the lifecycle does not allow raises and writes nothing. It does not plan, run or
+read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from databuild.event_log.log import EventLog
+from databuild.model.lifecycle import BuildState
+from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+from databuild.v1 import plan_pb2
+
+TASKS_PER_EVENT: Final = 1000
+"""How many tasks one event of a job graph holds, so that none grows too large to send."""
+
+Payload = tuple[str, Any]
+"""The name of a field of the BuildEvent oneof, and its message."""
+
+
+class BuildOrchestrator:
+    """One build, from received to its one terminal event.
+
+    Every `emit_...` and every step takes note at once and returns what to await for durability. Once an event could not
+    be written, nothing more is: every later call raises that error.
+    """
+
+    def __init__(
+        self,
+        event_log: EventLog,
+        build_request_id: str,
+        requested_partitions: Sequence[str],
+        *,
+        clock: Callable[[], float] = time.time,
+        on_event: Callable[[ev.BuildEvent], None] | None = None,
+    ) -> None:
+        """Takes what the build is of; writes nothing yet.
+
+        Args:
+            event_log: Where the events go.
+            build_request_id: The id of the build.
+            requested_partitions: What was asked for, ranges expanded.
+            clock: Returns the time in seconds since the epoch.
+            on_event: Told of every event as it is handed to the event log.
+        """
+        self.build_request_id = build_request_id
+        self.requested_partitions = tuple(requested_partitions)
+        self._event_log = event_log
+        self._clock = clock
+        self._on_event = on_event
+        self._state = BuildState(build_request_id)
+        self._failure: BaseException | None = None
+
+    @classmethod
+    def with_mock_event_log(
+        cls, build_request_id: str, requested_partitions: Sequence[str] = (), **settings: Any
+    ) -> BuildOrchestrator:
+        """Returns an orchestrator whose events go nowhere but into `emitted_events`, for tests."""
+        return cls(MockEventLog(), build_request_id, requested_partitions, **settings)
+
+    @property
+    def emitted_events(self) -> list[ev.BuildEvent]:
+        """What was emitted so far; only of an orchestrator made by `with_mock_event_log`.
+
+        Raises:
+            TypeError: The orchestrator has a real event log; read that.
+        """
+        if not isinstance(self._event_log, MockEventLog):
+            message = "emitted_events is kept by with_mock_event_log only; read the event log"
+            raise TypeError(message)
+        return self._event_log.events
+
+    @property
+    def state(self) -> BuildState:
+        """What the events so far add up to. To be read only."""
+        return self._state
+
+    def start_build(
+        self,
+        *,
+        graph_label: str = "",
+        options: ev.BuildOptions | None = None,
+        retry_of: str = "",
+    ) -> Awaitable[None]:
+        """The request is known: RECEIVED, and each requested partition REQUESTED."""
+        received = ev.BuildRequestEvent(
+            status=ev.BUILD_STATUS_RECEIVED,
+            requested=[pt.PartitionRef(str=ref) for ref in self.requested_partitions],
+            options=options,
+            graph_label=graph_label,
+            retry_of_build_request_id=retry_of,
+        )
+        requested = [
+            ("partition", ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_REQUESTED))
+            for ref in dict.fromkeys(self.requested_partitions)
+        ]
+        return self.emit(("build_request", received), *requested)
+
+    def start_planning(self) -> Awaitable[None]:
+        """The job graph is being found: PLANNING."""
+        return self._emit_status(ev.BUILD_STATUS_PLANNING)
+
+    def complete_planning(self) -> Awaitable[None]:
+        """The job graph is known and recorded: ANALYSIS_COMPLETED."""
+        return self._emit_status(ev.BUILD_STATUS_ANALYSIS_COMPLETED)
+
+    def start_execution(self) -> Awaitable[None]:
+        """Tasks are being run: EXECUTING."""
+        return self._emit_status(ev.BUILD_STATUS_EXECUTING)
+
+    def complete_build(self, result: BuildResult) -> Awaitable[None]:
+        """The build ends as its result says; what has no end yet gets one that says why.
+
+        Raises:
+            InvalidStateTransitionError: The result is a success although a job run or partition has no good end.
+        """
+        terminal = _terminal_event(result)
+        closing: list[Payload] = []
+        if not isinstance(result, Success):
+            why = pt.Failure(category=_category_of_unfinished(result), message=_why_unfinished(result))
+            closing += [self._closed_job(job_run_id, why) for job_run_id in self._state.open_jobs()]
+            closing += [
+                ("partition", ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_FAILED, failure=why))
+                for ref in self._state.open_partitions()
+            ]
+        return self.emit(*closing, ("build_request", terminal))
+
+    def emit_job_graph(
+        self, tasks: Sequence[plan_pb2.Task], code_digests: Mapping[str, str] | None = None
+    ) -> Awaitable[None]:
+        """The job graph is known."""
+        digests = code_digests or {}
+        parts = [tasks[start : start + TASKS_PER_EVENT] for start in range(0, len(tasks), TASKS_PER_EVENT)] or [()]
+        return self.emit(
+            *(
+                (
+                    "job_graph",
+                    ev.JobGraphEvent(
+                        tasks=part,
+                        total_tasks=len(tasks),
+                        code_digests={
+                            task.job_label: digests[task.job_label] for task in part if task.job_label in digests
+                        },
+                    ),
+                )
+                for part in parts
+            )
+        )
+
+    def emit_partition_scheduled(self, ref: str, task_id: int, reason: int, cause: str = "") -> Awaitable[None]:
+        """A task of the job graph will produce a partition."""
+        return self.emit(partition_scheduled(ref, task_id, reason, cause))
+
+    def emit_partition_building(self, ref: str, task_id: int, job_run_id: str) -> Awaitable[None]:
+        """The job run that produces a partition is running."""
+        return self.emit(
+            (
+                "partition",
+                ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_BUILDING, task_id=task_id, job_run_id=job_run_id),
+            )
+        )
+
+    def emit_partition_available(
+        self, ref: str, task_id: int, job_run_id: str, version: str = "", metadata: Mapping[str, Any] | None = None
+    ) -> Awaitable[None]:
+        """A partition is complete; without a version of its own, its version is the job run."""
+        return self.emit(partition_available(ref, task_id, job_run_id, version, metadata))
+
+    def emit_partition_failed(
+        self, ref: str, failure: pt.Failure, task_id: int = 0, job_run_id: str = ""
+    ) -> Awaitable[None]:
+        """A partition was not produced."""
+        return self.emit(
+            (
+                "partition",
+                ev.PartitionEvent(
+                    ref=ref,
+                    status=pt.PARTITION_STATUS_FAILED,
+                    task_id=task_id,
+                    job_run_id=job_run_id,
+                    failure=failure,
+                ),
+            )
+        )
+
+    def emit_delegation(
+        self, delegated_to: str, job_label: str, refs: Sequence[str], *, running: bool = False
+    ) -> Awaitable[None]:
+        """Partitions are left to another build; those that this build had open are DELEGATED."""
+        delegation = ev.DelegationEvent(
+            delegated_to_build_request_id=delegated_to,
+            job_label=job_label,
+            partitions=[pt.PartitionRef(str=ref) for ref in sorted(refs)],
+            running=running,
+        )
+        own = self._state.partitions
+        delegated = [
+            ("partition", ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_DELEGATED))
+            for ref in sorted(refs)
+            if ref in own
+        ]
+        return self.emit(("delegation", delegation), *delegated)
+
+    def emit_job_scheduled(self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1) -> Awaitable[None]:
+        """A job run will start as soon as there is room."""
+        return self.emit(("job", self.job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_SCHEDULED, attempt)))
+
+    def emit_job_running(self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1) -> Awaitable[None]:
+        """The process of a job run is being run."""
+        return self.emit(("job", self.job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_RUNNING, attempt)))
+
+    def emit_job_completed(self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1) -> Awaitable[None]:
+        """A job run ended well."""
+        return self.emit(("job", self.job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_COMPLETED, attempt)))
+
+    def emit_job_failed(
+        self, job_run_id: str, task_id: int, job_label: str, failure: pt.Failure, attempt: int = 1
+    ) -> Awaitable[None]:
+        """A job run ended badly."""
+        event = self.job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_FAILED, attempt)
+        event.failure.CopyFrom(failure)
+        return self.emit(("job", event))
+
+    @staticmethod
+    def job_event(job_run_id: str, task_id: int, job_label: str, status: int, attempt: int = 1) -> ev.JobEvent:
+        """Returns a job event with what every one has."""
+        return ev.JobEvent(job_run_id=job_run_id, task_id=task_id, job_label=job_label, status=status, attempt=attempt)
+
+    def emit(self, *payloads: Payload) -> Awaitable[None]:
+        """Writes several events together: all of them, or none.
+
+        Raises:
+            InvalidStateTransitionError: One of them may not come next; none was written.
+            EventLogError: An earlier event could not be written, so that nothing more may be.
+        """
+        if self._failure is not None:
+            raise self._failure
+        sequence = self._state.last_sequence
+        now = self._clock()
+        seconds = int(now)
+        stamp = Timestamp(seconds=seconds, nanos=int((now - seconds) * 1e9))
+        build = self.build_request_id
+        events = []
+        for kind, message in payloads:
+            sequence += 1
+            events.append(
+                ev.BuildEvent(
+                    event_id=f"{build}/{sequence}",
+                    build_request_id=build,
+                    sequence=sequence,
+                    time=stamp,
+                    **{kind: message},
+                )
+            )
+        self._state.advance(events)
+        appended = asyncio.ensure_future(self._event_log.append(events))
+        appended.add_done_callback(self._written)
+        if self._on_event is not None:
+            for event in events:
+                self._on_event(event)
+        return appended
+
+    def _written(self, appended: asyncio.Future[None]) -> None:
+        if not appended.cancelled() and (error := appended.exception()) is not None and self._failure is None:
+            self._failure = error
+
+    def _emit_status(self, status: int) -> Awaitable[None]:
+        return self.emit(("build_request", ev.BuildRequestEvent(status=status)))
+
+    def _closed_job(self, job_run_id: str, why: pt.Failure) -> Payload:
+        _, task_id, attempt = job_run_id.rsplit(".", 2)
+        event = self.job_event(job_run_id, int(task_id), "", ev.JOB_STATUS_CANCELLED, int(attempt))
+        event.failure.CopyFrom(why)
+        return ("job", event)
+
+
+class MockEventLog:
+    """An event log for tests that remembers what was appended and stores nothing."""
+
+    def __init__(self) -> None:
+        self.events: list[ev.BuildEvent] = []
+
+    async def append(self, events: Sequence[ev.BuildEvent]) -> None:
+        """Remembers the events."""
+        self.events.extend(events)
+
+    def reader(self) -> Any:
+        """Raises TypeError: what is stored nowhere cannot be read."""
+        message = "a mock event log cannot be read; use `memory:`"
+        raise TypeError(message)
+
+    async def close(self) -> None:
+        """Does nothing."""
+
+
+def partition_scheduled(ref: str, task_id: int, reason: int, cause: str = "") -> Payload:
+    """Returns the event that a task will produce a partition."""
+    return (
+        "partition",
+        ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_SCHEDULED, task_id=task_id, reason=reason, cause=cause),
+    )
+
+
+def partition_available(
+    ref: str, task_id: int, job_run_id: str, version: str = "", metadata: Mapping[str, Any] | None = None
+) -> Payload:
+    """Returns the event that a partition is complete."""
+    event = ev.PartitionEvent(
+        ref=ref,
+        status=pt.PARTITION_STATUS_AVAILABLE,
+        task_id=task_id,
+        job_run_id=job_run_id,
+        version=version or job_run_id,
+    )
+    if metadata:
+        event.metadata.update(metadata)
+    return ("partition", event)
+
+
+def _terminal_event(result: BuildResult) -> ev.BuildRequestEvent:
+    if isinstance(result, Success):
+        return ev.BuildRequestEvent(status=ev.BUILD_STATUS_COMPLETED, jobs_completed=result.jobs_completed)
+    if isinstance(result, Cancelled):
+        return ev.BuildRequestEvent(
+            status=ev.BUILD_STATUS_CANCELLED,
+            jobs_completed=result.jobs_completed,
+            failure=pt.Failure(category=pt.FAILURE_CATEGORY_CANCELLED, message=_why_unfinished(result)),
+        )
+    event = ev.BuildRequestEvent(
+        status=ev.BUILD_STATUS_FAILED, jobs_completed=result.jobs_completed, jobs_failed=result.jobs_failed
+    )
+    if isinstance(result, FailFast):
+        event.trigger_job = result.trigger_job
+        event.failure.category = pt.FAILURE_CATEGORY_USER
+        event.failure.message = f"stopped after {result.trigger_job} failed"
+    else:
+        event.failure.category = result.category
+        event.failure.message = result.message or f"{result.jobs_failed} jobs failed"
+    return event
+
+
+def _category_of_unfinished(result: BuildResult) -> int:
+    return result.category if isinstance(result, Failed) else pt.FAILURE_CATEGORY_CANCELLED
+
+
+def _why_unfinished(result: BuildResult) -> str:
+    if isinstance(result, Cancelled):
+        return f"the build was cancelled by {result.author}" if result.author else "the build was cancelled"
+    if isinstance(result, FailFast):
+        return f"not built: the build stopped after {result.trigger_job} failed"
+    return (isinstance(result, Failed) and result.message) or "the build failed"

@@ -1,0 +1,42 @@
+"""Reads what a job appends to its report file: JSON lines, each a JobReport."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from databuild.v1 import job_pb2
+
+
+class ReportFaultError(ValueError):
+    """A report line cannot be used; the message says why."""
+
+
+def parse_report(line: bytes, outputs: Collection[str]) -> job_pb2.JobReport | None:
+    """Returns what one line reports; None for an empty line.
+
+    Args:
+        line: The line.
+        outputs: The outputs of the job run, the only partitions that it may report.
+
+    Raises:
+        ReportFaultError: The line is no JobReport, or reports a partition that is not an output of the run.
+    """
+    if not line.strip():
+        return None
+    from google.protobuf import json_format
+
+    shown = line[:200].decode(errors="replace")
+    try:
+        report: Any = json_format.Parse(line, job_pb2.JobReport())
+    except (json_format.ParseError, UnicodeDecodeError) as error:
+        message = f"the report line {shown!r} cannot be read: {error}"
+        raise ReportFaultError(message) from error
+    kind = report.WhichOneof("report")
+    if kind is None:
+        message = f"the report line {shown!r} reports nothing: it needs one of partition, metric, check or progress"
+        raise ReportFaultError(message)
+    if kind == "partition" and report.partition.ref not in outputs:
+        message = f"the report names {report.partition.ref!r}, which is not an output of this job run"
+        raise ReportFaultError(message)
+    return report  # type: ignore[no-any-return]

@@ -1,0 +1,40 @@
+"""What a retry of a build asks for."""
+
+from __future__ import annotations
+
+from databuild.errors import BuildNotFoundError, InvalidRequestError
+from databuild.event_log.log import Reader
+
+_PAGE = 1000
+
+
+def partitions_to_retry(reader: Reader, build_request_id: str, *, failed_jobs_only: bool = False) -> tuple[str, ...]:
+    """Returns what to request so that a build is tried again; what it finished is not built again.
+
+    Args:
+        reader: Reads the event log.
+        build_request_id: The build to retry.
+        failed_jobs_only: Whether to ask only for the outputs of jobs that ran and failed, and not for what depended on
+            them.
+
+    Raises:
+        BuildNotFoundError: There is no such build.
+        InvalidRequestError: It completed, or no job of it failed.
+    """
+    build = reader.build(build_request_id)
+    if build is None:
+        raise BuildNotFoundError(build_request_id)
+    if build.status == "COMPLETED":
+        message = f"build {build_request_id} completed: there is nothing to retry; `build --force` builds again"
+        raise InvalidRequestError(message)
+    if not failed_jobs_only:
+        return build.requested
+    failed: list[str] = []
+    after = ""
+    while page := reader.build_partitions(build_request_id, status="FAILED", after=after, limit=_PAGE):
+        failed += [partition.ref for partition in page if partition.job_run_id]
+        after = page[-1].ref
+    if not failed:
+        message = f"no job of build {build_request_id} failed; leave --failed_jobs_only out to ask for everything again"
+        raise InvalidRequestError(message)
+    return tuple(failed)

@@ -1,0 +1,309 @@
+"""From request to result: the one function that every build goes through, whoever asked for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Final
+
+from databuild.errors import (
+    DataBuildError,
+    InvalidRequestError,
+    OrchestrationError,
+    PlanChangedError,
+)
+from databuild.event_log.log import EventLog, Reader
+from databuild.executors.executor import Executor
+from databuild.graph.analysis import analyze
+from databuild.graph.catalog import JobCatalog
+from databuild.graph.execution import ExecutionOptions, execute
+from databuild.graph.plan_file import changes_since, tasks_to_messages
+from databuild.model.job_graph import Plan
+from databuild.model.records import PartitionRecord
+from databuild.orchestration.configuring import ProcessConfigure
+from databuild.orchestration.job_runner import JobRunner
+from databuild.orchestration.orchestrator import BuildOrchestrator, Payload, partition_scheduled
+from databuild.orchestration.recording import BuildRecorder
+from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
+from databuild.orchestration.settings import BuildRequest, Settings
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+from databuild.v1 import plan_pb2
+
+_CANCEL_POLL_SECONDS: Final = 0.5
+
+
+async def make_plan(
+    requested: Sequence[str],
+    *,
+    catalog: JobCatalog,
+    reader: Reader,
+    executor: Executor,
+    settings: Settings,
+    force: bool = False,
+    reuse_stale: bool = False,
+) -> Plan:
+    """Finds what a build of these partitions would do; writes no event.
+
+    Raises:
+        InvalidRequestError: The request makes no sense.
+        JobConfigurationError: A job's `config` failed.
+        EventLogError: What is known of partitions could not be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="databuild-plan-") as folder:
+        return await _analyze(
+            requested,
+            catalog=catalog,
+            reader=reader,
+            executor=executor,
+            settings=settings,
+            folder=folder,
+            env={},
+            force=force,
+            reuse_stale=reuse_stale,
+        )
+
+
+async def run_build(
+    request: BuildRequest,
+    *,
+    catalog: JobCatalog,
+    event_log: EventLog,
+    executor: Executor,
+    settings: Settings,
+    on_event: Callable[[ev.BuildEvent], None] | None = None,
+    clock: Callable[[], float] = time.time,
+) -> BuildResult:
+    """Builds what is requested and writes every fact of it to the event log.
+
+    To cancel the build, cancel the awaiting task: the process groups of its jobs end, and the result is Cancelled.
+
+    Args:
+        request: What is asked for.
+        catalog: The jobs.
+        event_log: Where the events go.
+        executor: Runs the processes.
+        settings: Where they run and what they leave behind.
+        on_event: Told of every event as it is handed to the event log.
+        clock: Returns the time in seconds since the epoch.
+
+    Raises:
+        InvalidRequestError: The request makes no sense; the build has FAILED.
+        JobConfigurationError: A job's `config` failed; the build has FAILED.
+        PlanChangedError: The world moved under the request's plan; the build has FAILED.
+        OrchestrationError: We failed; the build may have no end in the log.
+    """
+    build = _Build(request, catalog, event_log, executor, settings, on_event, clock)
+    return await build.run()
+
+
+class _Build:
+    def __init__(
+        self,
+        request: BuildRequest,
+        catalog: JobCatalog,
+        event_log: EventLog,
+        executor: Executor,
+        settings: Settings,
+        on_event: Callable[[ev.BuildEvent], None] | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._request = request
+        self._catalog = catalog
+        self._reader = event_log.reader()
+        self._executor = executor
+        self._settings = settings
+        self._clock = clock
+        self._folder = f"{settings.log_directory}/{request.build_request_id}"
+        self._orchestrator = BuildOrchestrator(
+            event_log, request.build_request_id, request.requested, clock=clock, on_event=on_event
+        )
+        self._recorder = BuildRecorder(self._orchestrator, self._records)
+        self._cancelled_by = ""
+
+    async def run(self) -> BuildResult:
+        request = self._request
+        await self._orchestrator.start_build(
+            graph_label=self._catalog.graph_label,
+            options=ev.BuildOptions(
+                keep_going=request.keep_going,
+                jobs=request.jobs,
+                plan=plan_pb2.PlanOptions(
+                    stale=plan_pb2.STALE_POLICY_REUSE if request.reuse_stale else plan_pb2.STALE_POLICY_REBUILD,
+                    force=request.force,
+                ),
+            ),
+            retry_of=request.retry_of,
+        )
+        result: BuildResult
+        try:
+            _make_folder(self._folder)
+            async with self._cancelled_on_request():
+                result = await self._execute(await self._plan())
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+            result = Cancelled(jobs_completed=self._recorder.completed, author=self._cancelled_by)
+        except OrchestrationError:
+            raise
+        except DataBuildError as error:
+            await self._orchestrator.complete_build(_failure_of(error))
+            raise
+        except Exception as error:
+            message = f"an error of DataBuild itself: {type(error).__name__}: {error}"
+            await self._orchestrator.complete_build(
+                Failed(category=pt.FAILURE_CATEGORY_INFRASTRUCTURE, message=message)
+            )
+            raise
+        finally:
+            self._reader.close()
+        await self._orchestrator.complete_build(result)
+        return result
+
+    async def _plan(self) -> Plan:
+        request = self._request
+        await self._orchestrator.start_planning()
+        plan = await _analyze(
+            request.requested,
+            catalog=self._catalog,
+            reader=self._reader,
+            executor=self._executor,
+            settings=self._settings,
+            folder=self._folder,
+            env={"DATABUILD_BUILD_REQUEST_ID": request.build_request_id},
+            force=request.force,
+            reuse_stale=request.reuse_stale,
+        )
+        if request.plan is not None and (differences := changes_since(request.plan, plan)):
+            raise PlanChangedError(differences)
+        self._record(plan)
+        await self._orchestrator.complete_planning()
+        return plan
+
+    def _record(self, plan: Plan) -> None:
+        """Writes what planning decided: what is scheduled, the job graph, and what is left to past builds."""
+        scheduled: list[Payload] = [
+            partition_scheduled(partition.ref, partition.task_id, partition.reason, partition.cause)
+            for partition in plan.partitions
+            if partition.task_id
+        ]
+        if scheduled:
+            self._orchestrator.emit(*scheduled)
+        self._orchestrator.emit_job_graph(tasks_to_messages(plan.tasks), plan.code_digests)
+        read = {ref for task in plan.tasks for ref in task.config.materialize}
+        delegated: dict[tuple[str, str], list[str]] = {}
+        for partition in plan.partitions:
+            if not partition.task_id and (partition.requested or partition.ref in read):
+                delegated.setdefault((partition.delegated_to, partition.job_label), []).append(partition.ref)
+        for (build, job_label), refs in sorted(delegated.items()):
+            self._orchestrator.emit_delegation(build, job_label, refs)
+
+    async def _execute(self, plan: Plan) -> BuildResult:
+        await self._orchestrator.start_execution()
+        recorder = self._recorder
+        recorder.start(plan)
+        runner = JobRunner(
+            self._executor,
+            self._catalog.jobs,
+            build_request_id=self._request.build_request_id,
+            folder=self._folder,
+            working_directory=self._settings.working_directory,
+            on_report=recorder.reported,
+            clock=self._clock,
+        )
+        jobs = self._catalog.jobs
+        result = await execute(
+            plan.tasks,
+            runner,
+            recorder,
+            ExecutionOptions(
+                jobs=self._request.jobs,
+                keep_going=self._request.keep_going,
+                retries={label: job.retry for label, job in jobs.items()},
+                limits=self._catalog.resources,
+                needs={label: job.resources for label, job in jobs.items()},
+            ),
+            needed=recorder.needed,
+        )
+        if result.stopped_by is not None:
+            return FailFast(
+                trigger_job=result.stopped_by.job_label,
+                jobs_completed=result.completed,
+                jobs_failed=len(result.failed),
+            )
+        if result.failed:
+            count = len(result.failed)
+            return Failed(
+                jobs_completed=result.completed,
+                jobs_failed=count,
+                category=pt.FAILURE_CATEGORY_USER,
+                message=f"{count} {'task' if count == 1 else 'tasks'} failed",
+            )
+        return Success(jobs_completed=result.completed)
+
+    def _records(self, refs: Sequence[str]) -> Mapping[str, PartitionRecord]:
+        return self._reader.partition_records(refs)
+
+    @contextlib.asynccontextmanager
+    async def _cancelled_on_request(self) -> AsyncIterator[None]:
+        """Cancels the task inside when somebody asks for it through the event log."""
+        inside = asyncio.current_task()
+        assert inside is not None
+
+        async def poll() -> None:
+            while True:
+                await asyncio.sleep(_CANCEL_POLL_SECONDS)
+                record = self._reader.build(self._request.build_request_id)
+                if record is not None and record.cancel_requested_by:
+                    self._cancelled_by = record.cancel_requested_by
+                    inside.cancel()
+                    return
+
+        polling = asyncio.create_task(poll(), name="cancel-requests")
+        try:
+            yield
+        finally:
+            polling.cancel()
+
+
+async def _analyze(
+    requested: Sequence[str],
+    *,
+    catalog: JobCatalog,
+    reader: Reader,
+    executor: Executor,
+    settings: Settings,
+    folder: str,
+    env: Mapping[str, str],
+    force: bool,
+    reuse_stale: bool,
+) -> Plan:
+    configure = ProcessConfigure(executor, folder=folder, working_directory=settings.working_directory, env=env)
+    return await analyze(
+        requested,
+        catalog,
+        configure,
+        reader,
+        force=force,
+        reuse_stale=reuse_stale,
+        concurrency=settings.config_calls,
+    )
+
+
+def _make_folder(path: str) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)  # noqa: PTH103
+    except OSError as error:
+        message = f"the folder for job logs, {path}, cannot be made: {error.strerror}; choose another --state_dir"
+        raise InvalidRequestError(message) from error
+
+
+def _failure_of(error: DataBuildError) -> Failed:
+    category = pt.FAILURE_CATEGORY_USER
+    if isinstance(error, OrchestrationError):
+        category = pt.FAILURE_CATEGORY_INFRASTRUCTURE
+    return Failed(category=category, message=str(error).splitlines()[0])

@@ -1,0 +1,47 @@
+"""What a build request says, and what the place where it is served decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from databuild.model.job_graph import Plan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildRequest:
+    """What is asked of one build.
+
+    Attributes:
+        build_request_id: The id of the build.
+        requested: What is asked for, ranges expanded.
+        jobs: How many tasks may run at once.
+        keep_going: Whether to go on with what does not depend on a failure.
+        force: Whether to build what was requested even if it is fresh.
+        reuse_stale: Whether to use stale partitions as they are.
+        plan: The plan to run exactly; None to plan anew.
+        retry_of: The build that this one retries.
+    """
+
+    build_request_id: str
+    requested: tuple[str, ...]
+    jobs: int = 1
+    keep_going: bool = False
+    force: bool = False
+    reuse_stale: bool = False
+    plan: Plan | None = None
+    retry_of: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Where job processes run and what they leave behind.
+
+    Attributes:
+        working_directory: The working directory of jobs.
+        log_directory: The folder that holds one folder of job logs for each build.
+        config_calls: How many `config` processes may run at once.
+    """
+
+    working_directory: str
+    log_directory: str
+    config_calls: int = 2

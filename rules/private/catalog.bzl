@@ -1,0 +1,53 @@
+"""The job catalog: all that crosses from Starlark to Python. proto/databuild/v1/catalog.proto says what its fields mean."""
+
+load(":labels.bzl", "rlocation_path")
+
+visibility(["//rules/..."])
+
+def _catalog_job(ctx, job):
+    entry = {
+        "codeDigestFile": rlocation_path(ctx, job.code_digest),
+        "executable": rlocation_path(ctx, job.executable),
+        "label": job.label,
+        "outputs": job.outputs,
+    }
+    if job.timeout_seconds:
+        entry["timeoutSeconds"] = job.timeout_seconds
+    if job.retries:
+        entry["retry"] = {"backoffSeconds": job.retry_backoff_seconds, "retries": job.retries}
+    if job.resources:
+        entry["resources"] = job.resources
+    if job.worker:
+        entry["worker"] = True
+    if job.tags:
+        entry["tags"] = job.tags
+    return entry
+
+def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resources):
+    """Writes the job catalog of a graph.
+
+    Args:
+        ctx: The context of the rule.
+        graph_label: The graph's label, as text.
+        jobs: The DataBuildJobInfo of each job.
+        lookup: The executable file that says which job produces a ref, or None.
+        default_partitions: What is built when nothing is asked for.
+        resources: How much of each named resource the graph may use at once.
+
+    Returns:
+        The file.
+    """
+    catalog = {
+        "graphLabel": graph_label,
+        "jobs": [_catalog_job(ctx, job) for job in jobs],
+    }
+    if lookup:
+        catalog["lookup"] = rlocation_path(ctx, lookup)
+    if default_partitions:
+        catalog["defaultPartitions"] = default_partitions
+    if resources:
+        catalog["resources"] = resources
+
+    file = ctx.actions.declare_file(ctx.label.name + ".catalog.json")
+    ctx.actions.write(file, json.encode_indent(catalog, indent = "  ") + "\n")
+    return file

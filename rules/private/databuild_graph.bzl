@@ -1,0 +1,49 @@
+"""The bundle of targets that a graph is."""
+
+load(":graph_command.bzl", "graph_command")
+load(":graph_rule.bzl", "graph_rule")
+
+visibility(["//rules/..."])
+
+def databuild_graph(name, jobs, lookup = None, default_partitions = [], resources = {}, **kwargs):
+    """Declares a graph: jobs that build on each other's partitions, and the programs that build them.
+
+    `bazel run //examples:build_graph -- PARTITION...` builds partitions, and `bazel run //examples:build_graph.plan -- PARTITION...` says what
+    would be built, and why.
+
+    ```starlark
+    databuild_graph(
+        name = "build_graph",
+        default_partitions = ["daily_flights/date=2013-01-01..2013-01-31"],
+        jobs = [
+            ":daily_flights",
+            ":daily_weather",
+        ],
+        resources = {"memory_gb": "8"},
+    )
+    ```
+
+    Args:
+        name: The name of the target that builds. `name.plan` plans.
+        jobs: The jobs, each a `databuild_job`. No two of them may produce the same refs.
+        lookup: A program that says which job produces a ref, in place of the jobs' patterns: it is given refs, and prints
+            JSON, ref to job label.
+        default_partitions: What is built when nothing is asked for: refs, or ranges of refs.
+        resources: How much of each named resource all job runs together may use at once: positive whole numbers. What a
+            job takes has to be here.
+        **kwargs: What every rule takes, such as `visibility` and `tags`.
+    """
+    graph_rule(
+        name = name,
+        default_partitions = default_partitions,
+        jobs = jobs,
+        lookup = lookup,
+        resources = resources,
+        **kwargs
+    )
+    graph_command(
+        name = name + ".plan",
+        command = "plan",
+        graph = ":" + name,
+        **{key: value for key, value in kwargs.items() if key != "cli"}
+    )

@@ -1,0 +1,64 @@
+"""What a BUILD file declares a job with."""
+
+load(":job_rule.bzl", "job_rule")
+
+visibility(["//rules/..."])
+
+def databuild_job(
+        name,
+        binary,
+        outputs = [],
+        timeout = "",
+        retries = 0,
+        retry_backoff = "1s",
+        resources = {},
+        worker = False,
+        **kwargs):
+    """Declares a job: a program that turns input partitions into output partitions.
+
+    The program is one executable, in any language, with the sub-commands `config REF...` and `exec ARGS...`. The job's code digest
+    covers the program and all of its runfiles: when one of them changes, what the job produced is stale.
+
+    ```starlark
+    py_binary(
+        name = "daily_flights_binary",
+        srcs = ["daily_flights.py"],
+        main = "daily_flights.py",
+    )
+
+    databuild_job(
+        name = "daily_flights",
+        timeout = "10m",
+        binary = ":daily_flights_binary",
+        outputs = ["daily_flights/date={date:date}"],
+        resources = {"memory_gb": "2"},
+        retries = 2,
+    )
+    ```
+
+    Args:
+        name: The name of the target.
+        binary: The program.
+        outputs: The partition patterns of the refs that the job produces: refs with named fields, such as `sum/{names}` or
+            `daily_flights/date={date:date}`. A field's type is `date`, `month`, `hour`, `int`, `str` (one path segment, the
+            default) or a regular expression. May be left out only where the graph has a `lookup`.
+        timeout: How long one job run may take, such as `90s`, `10m` or `1h30m`; a number alone is in seconds. By default as long
+            as it likes.
+        retries: How many more times to try after a failed job run.
+        retry_backoff: How long to wait before the first retry, written like `timeout`; the wait doubles with each further one.
+        resources: How much of each named resource one job run takes while it runs: positive whole numbers, as strings. The graph says
+            how much of it there is.
+        worker: Whether the program has a `worker` sub-command, which serves many requests with one process.
+        **kwargs: What every rule takes, such as `visibility` and `tags`. The tags are in the job catalog, too.
+    """
+    job_rule(
+        name = name,
+        binary = binary,
+        outputs = outputs,
+        resources = resources,
+        retries = retries,
+        retry_backoff = retry_backoff,
+        run_timeout = str(timeout),
+        worker = worker,
+        **kwargs
+    )

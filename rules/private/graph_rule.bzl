@@ -1,0 +1,108 @@
+"""The rule of a graph, which the macro databuild_graph makes a bundle of targets with."""
+
+load(":catalog.bzl", "write_catalog")
+load(":labels.bzl", "label_text")
+load(":launcher.bzl", "LAUNCHER_ATTRS", "launcher_info")
+load(":patterns.bzl", "pattern_shape")
+load(":providers.bzl", "DataBuildGraphInfo", "DataBuildJobInfo")
+load(":resources.bzl", "resource_counts")
+
+visibility(["//rules/..."])
+
+_DOC = "Writes the job catalog and the launcher of a graph."
+
+_ATTRS = {
+    "cli": attr.label(
+        cfg = "target",
+        default = "//databuild/cli:main",
+        doc = "The command line that the launcher starts. Another one is for tests.",
+        executable = True,
+    ),
+    "default_partitions": attr.string_list(
+        doc = "What is built when nothing is asked for: refs or ranges of refs.",
+    ),
+    "jobs": attr.label_list(
+        doc = "The jobs.",
+        mandatory = True,
+        providers = [DataBuildJobInfo],
+    ),
+    "lookup": attr.label(
+        cfg = "target",
+        doc = "A program that says which job produces a ref, in place of the jobs' patterns.",
+        executable = True,
+    ),
+    "resources": attr.string_dict(
+        doc = "How much of each named resource all job runs together may use at once: positive whole numbers.",
+    ),
+} | LAUNCHER_ATTRS
+
+def _check_labels(label, jobs):
+    if not jobs:
+        fail("{} has no jobs".format(label))
+    seen = {}
+    for target in jobs:
+        job = target[DataBuildJobInfo]
+        if job.label in seen:
+            fail("{} has the job {} twice among its jobs".format(label, job.label))
+        seen[job.label] = True
+
+def _check_patterns(label, jobs, lookup):
+    if lookup:
+        return
+    job_of_shape = {}
+    for job in jobs:
+        if not job.outputs:
+            fail("the job {} of {} has no outputs, and the graph no lookup that could say what it produces".format(job.label, label))
+        for pattern in job.outputs:
+            shape = pattern_shape(job.label, pattern)
+            other = job_of_shape.setdefault(shape, (job, pattern))
+            if other[0] != job:
+                fail("two jobs of {} produce the same refs: {} with {} and {} with {}".format(
+                    label,
+                    other[0].label,
+                    repr(other[1]),
+                    job.label,
+                    repr(pattern),
+                ))
+
+def _check_resources(label, jobs, resources):
+    for job in jobs:
+        for name, count in job.resources.items():
+            available = resources.get(name, 0)
+            if count > available:
+                fail("the job {} takes {} of the resource {}, but {} has {}".format(job.label, count, repr(name), label, available or "none"))
+
+def _databuild_graph_impl(ctx):
+    label = label_text(ctx.label)
+    _check_labels(label, ctx.attr.jobs)
+    jobs = sorted([target[DataBuildJobInfo] for target in ctx.attr.jobs], key = lambda job: job.label)
+    resources = resource_counts(label, ctx.attr.resources)
+    _check_patterns(label, jobs, ctx.attr.lookup)
+    _check_resources(label, jobs, resources)
+
+    catalog = write_catalog(
+        ctx,
+        graph_label = label,
+        jobs = jobs,
+        lookup = ctx.executable.lookup,
+        default_partitions = ctx.attr.default_partitions,
+        resources = resources,
+    )
+    programs = [ctx.attr.cli] + ([ctx.attr.lookup] if ctx.attr.lookup else [])
+    files = [catalog, ctx.executable.cli] + ([ctx.executable.lookup] if ctx.attr.lookup else [])
+    graph = DataBuildGraphInfo(
+        catalog = catalog,
+        cli = ctx.executable.cli,
+        jobs = [job.label for job in jobs],
+        label = label,
+        runfiles = ctx.runfiles(files = files).merge_all([t[DefaultInfo].default_runfiles for t in programs + ctx.attr.jobs]),
+    )
+    return [launcher_info(ctx, graph), graph]
+
+graph_rule = rule(
+    implementation = _databuild_graph_impl,
+    attrs = _ATTRS,
+    doc = _DOC,
+    executable = True,
+    provides = [DataBuildGraphInfo],
+)

@@ -1,0 +1,89 @@
+"""The rule of one job, as the macro databuild_job calls it.
+
+Its attribute is `run_timeout`, because Bazel takes `timeout` of any rule for that of a test.
+"""
+
+load(":code_digest.bzl", "write_code_digest")
+load(":durations.bzl", "duration_seconds")
+load(":labels.bzl", "label_text")
+load(":patterns.bzl", "pattern_shape")
+load(":providers.bzl", "DataBuildJobInfo")
+load(":resources.bzl", "resource_counts")
+
+visibility(["//rules/..."])
+
+_DOC = "Describes a job, and hashes its code."
+
+_ATTRS = {
+    "binary": attr.label(
+        cfg = "target",
+        doc = "The program.",
+        executable = True,
+        mandatory = True,
+    ),
+    "outputs": attr.string_list(
+        doc = "The partition patterns of the refs that the job produces.",
+    ),
+    "resources": attr.string_dict(
+        doc = "How much of each named resource one job run takes.",
+    ),
+    "retries": attr.int(
+        doc = "How many more times to try after a failed job run.",
+    ),
+    "retry_backoff": attr.string(
+        doc = "How long to wait before the first retry.",
+    ),
+    "run_timeout": attr.string(
+        doc = "How long one job run may take.",
+    ),
+    "worker": attr.bool(
+        doc = "Whether the program has a `worker` sub-command.",
+    ),
+    "_code_digest": attr.label(
+        cfg = "exec",
+        default = "//rules/private:code_digest_tool",
+        executable = True,
+    ),
+}
+
+def _check_outputs(label, outputs):
+    pattern_of_shape = {}
+    for pattern in outputs:
+        shape = pattern_shape(label, pattern)
+        if shape in pattern_of_shape:
+            fail("outputs {} and {} of {} match the same refs".format(repr(pattern_of_shape[shape]), repr(pattern), label))
+        pattern_of_shape[shape] = pattern
+
+def _job_rule_impl(ctx):
+    label = label_text(ctx.label)
+    _check_outputs(label, ctx.attr.outputs)
+    if ctx.attr.retries < 0:
+        fail("retries of {} is {}, which is less than none".format(label, ctx.attr.retries))
+    executable = ctx.executable.binary
+    runfiles = ctx.runfiles(files = [executable]).merge(ctx.attr.binary[DefaultInfo].default_runfiles)
+    code_digest = write_code_digest(ctx, ctx.executable._code_digest, executable, runfiles)
+    return [
+        DefaultInfo(
+            files = depset([code_digest]),
+            runfiles = runfiles.merge(ctx.runfiles(files = [code_digest])),
+        ),
+        DataBuildJobInfo(
+            code_digest = code_digest,
+            executable = executable,
+            label = label,
+            outputs = ctx.attr.outputs,
+            resources = resource_counts(label, ctx.attr.resources),
+            retries = ctx.attr.retries,
+            retry_backoff_seconds = duration_seconds(label, "retry_backoff", ctx.attr.retry_backoff),
+            tags = ctx.attr.tags,
+            timeout_seconds = duration_seconds(label, "timeout", ctx.attr.run_timeout),
+            worker = ctx.attr.worker,
+        ),
+    ]
+
+job_rule = rule(
+    implementation = _job_rule_impl,
+    attrs = _ATTRS,
+    doc = _DOC,
+    provides = [DataBuildJobInfo],
+)

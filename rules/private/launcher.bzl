@@ -1,0 +1,43 @@
+"""The launcher: a shell script that is replaced by the command line at once."""
+
+load("@bazel_skylib//lib:shell.bzl", "shell")
+load(":labels.bzl", "label_text", "rlocation_path")
+
+visibility(["//rules/..."])
+
+# For rules that write a launcher.
+LAUNCHER_ATTRS = {
+    "_launcher": attr.label(
+        allow_single_file = True,
+        default = "//rules/private:launcher.sh.tpl",
+    ),
+}
+
+def launcher_info(ctx, graph, arguments = []):
+    """Writes the launcher of a target.
+
+    Args:
+        ctx: The context of the rule, which has LAUNCHER_ATTRS.
+        graph: The DataBuildGraphInfo of the graph to work on.
+        arguments: What to put before the user's own arguments.
+
+    Returns:
+        The DefaultInfo of the target.
+    """
+    launcher = ctx.actions.declare_file(ctx.label.name)
+    ctx.actions.expand_template(
+        template = ctx.file._launcher,
+        output = launcher,
+        is_executable = True,
+        substitutions = {
+            "%arguments%": "".join([shell.quote(argument) + " " for argument in arguments]),
+            "%catalog%": rlocation_path(ctx, graph.catalog),
+            "%cli%": rlocation_path(ctx, graph.cli),
+            "%target%": label_text(ctx.label),
+        },
+    )
+    return DefaultInfo(
+        executable = launcher,
+        files = depset([launcher, graph.catalog]),
+        runfiles = graph.runfiles,
+    )

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Runs the command line of DataBuild on %target%.
+set -eu
+
+# The runfiles are beside this program, or it lies in those of the program that started it.
+case $0 in /*) self=$0 ;; *) self=$PWD/$0 ;; esac
+runfiles=
+while [ -z "$runfiles" ]; do
+  if [ -d "$self.runfiles" ]; then
+    runfiles=$self.runfiles
+  elif [ "$self" != "${self%.runfiles/*}" ]; then
+    runfiles=${self%.runfiles/*}.runfiles
+  elif [ -L "$self" ]; then
+    target=$(readlink "$self")
+    case $target in /*) self=$target ;; *) self=${self%/*}/$target ;; esac
+  else
+    echo "$0: found no runfiles folder beside it; start it with bazel run, or build it first" >&2
+    exit 3
+  fi
+done
+
+unset RUNFILES_MANIFEST_FILE
+export RUNFILES_DIR="$runfiles"
+exec "$runfiles/%cli%" "--catalog=$runfiles/%catalog%" "--runfiles=$runfiles" %arguments%"$@"

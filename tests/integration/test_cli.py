@@ -1,0 +1,450 @@
+"""The command line from end to end, with real jobs in bash, a real event log and real signals."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from databuild.cli.main import run
+from databuild.cli.output import Output
+
+GRAPH = "//numbers:graph"
+
+NUMBER = r"""#!/bin/bash
+set -euo pipefail
+if [[ "$1" == config ]]; then
+  shift
+  printf '{"configs": ['
+  separator=''
+  for ref in "$@"; do
+    printf '%s{"outputs": [{"str": "%s"}], "args": ["%s"], "env": {}}' "$separator" "$ref" "${ref#number/}"
+    separator=', '
+  done
+  printf ']}\n'
+  exit 0
+fi
+name="$2"
+echo "making $name"
+if [[ -e "fail-$name" ]]; then echo "cannot make $name" >&2; exit 7; fi
+if [[ -e "hang-$name" ]]; then echo $$ > "pid-$name"; sleep 60; fi
+mkdir -p data
+echo "${#name}" > "data/number-$name"
+"""
+
+SUM = r"""#!/bin/bash
+set -euo pipefail
+if [[ "$1" == config ]]; then
+  shift
+  printf '{"configs": ['
+  separator=''
+  for ref in "$@"; do
+    inputs='' comma=''
+    IFS=_ read -ra names <<< "${ref#sum/}"
+    for name in "${names[@]}"; do
+      inputs+="$comma{\"dep_type_code\": \"MATERIALIZE\", \"partition_ref\": {\"str\": \"number/$name\"}}"
+      comma=', '
+    done
+    printf '%s{"outputs": [{"str": "%s"}], "inputs": [%s], "args": ["%s"], "env": {}}' \
+      "$separator" "$ref" "$inputs" "${ref#sum/}"
+    separator=', '
+  done
+  printf ']}\n'
+  exit 0
+fi
+total=0
+IFS=_ read -ra names <<< "$2"
+for name in "${names[@]}"; do total=$((total + $(cat "data/number-$name"))); done
+echo "$total" > "data/sum-$2"
+"""
+
+
+class Graph:
+    """A graph of two jobs in a workspace of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        (folder / "MODULE.bazel").touch()
+        self.jobs = []
+        for name, script, pattern in (("number", NUMBER, "number/{name}"), ("sum", SUM, "sum/{names}")):
+            (folder / name).write_text(script)
+            (folder / name).chmod(0o755)
+            (folder / f"{name}.digest").write_text(f"{name}-1\n")
+            job = {"label": f"//numbers:{name}", "executable": name, "code_digest_file": f"{name}.digest"}
+            self.jobs.append({**job, "outputs": [pattern]})
+        self.write_catalog()
+
+    def write_catalog(self, **more):
+        catalog = {"graph_label": GRAPH, "jobs": self.jobs, "default_partitions": ["sum/ab_c"], **more}
+        (self.folder / "catalog.json").write_text(json.dumps(catalog))
+
+    def arguments(self, *args):
+        return [f"--catalog={self.folder}/catalog.json", f"--runfiles={self.folder}", *args]
+
+    @property
+    def environ(self):
+        here = str(self.folder)
+        return {"PATH": os.environ["PATH"], "BUILD_WORKING_DIRECTORY": here, "BUILD_WORKSPACE_DIRECTORY": here}
+
+    def __call__(self, *args):
+        out, err = io.StringIO(), io.StringIO()
+        code = run(self.arguments(*args), out=Output(out), err=Output(err), environ=self.environ)
+        return code, out.getvalue(), err.getvalue()
+
+    def json(self, *args):
+        code, out, _ = self(*args, "--output=json")
+        return code, json.loads(out)
+
+    def start(self, *args):
+        program = "from databuild.cli.main import main; main()"
+        env = {**self.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *self.arguments(*args)],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait_for(self, name):
+        path = self.folder / name
+        deadline = time.monotonic() + 20
+        while not (path.exists() and path.read_text().strip()):
+            assert time.monotonic() < deadline, f"{name} did not come"
+            time.sleep(0.01)
+        return path.read_text().strip()
+
+
+@pytest.fixture
+def graph(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Graph(tmp_path)
+
+
+def test_a_build_without_arguments_builds_the_default_partitions(graph):
+    code, out, err = graph()
+
+    assert code == 0, err
+    assert (graph.folder / "data" / "sum-ab_c").read_text() == "3\n"
+    assert "built 3 partitions in 3 job runs: number/ab, number/c, sum/ab_c" in out
+    build = err.splitlines()[0].removeprefix("databuild: build ")
+    assert out.splitlines()[-1].startswith(f"build {build} COMPLETED in ")
+
+
+def test_a_repeat_runs_nothing_and_names_the_past_build(graph):
+    _, first = graph.json("build")
+    code, second = graph.json("build")
+
+    assert code == 0
+    assert second["jobs_completed"] == 0
+    assert second["built"] == []
+    assert second["delegated"] == {first["build_request_id"]: ["sum/ab_c"]}
+    assert "took 1 partition from build" in graph("build")[1]
+
+
+def test_a_changed_job_is_run_again_with_what_depends_on_it(graph):
+    graph("build")
+    (graph.folder / "sum.digest").write_text("sum-2\n")
+
+    _, result = graph.json("build")
+
+    assert result["built"] == ["sum/ab_c"]
+
+
+def test_a_failed_job_is_told_with_its_stderr_and_the_next_steps(graph):
+    (graph.folder / "fail-c").touch()
+
+    code, out, _ = graph("build", "--keep_going")
+
+    assert code == 1
+    assert "FAILED //numbers:number" in out
+    assert "USER: ended with exit code 7" in out
+    assert "    cannot make c\n" in out
+    assert f"`bazel run {GRAPH} -- retry " in out
+
+
+def test_a_failed_build_as_json(graph):
+    (graph.folder / "fail-c").touch()
+
+    code, result = graph.json("build", "-k")
+
+    assert code == result["exit_code"] == 1
+    assert result["status"] == "FAILED"
+    assert result["built"] == ["number/ab"]
+    assert result["not_built"] == ["number/c", "sum/ab_c"]
+    assert result["failures"][0]["exit_code"] == 7
+    assert result["failures"][0]["stderr_tail"] == ["cannot make c"]
+
+
+def test_a_retry_builds_what_was_not_finished(graph):
+    (graph.folder / "fail-c").touch()
+    _, failed = graph.json("build", "-k")
+    (graph.folder / "fail-c").unlink()
+
+    code, again = graph.json("retry")
+
+    assert code == 0
+    assert again["built"] == ["number/c", "sum/ab_c"]
+    assert graph.json("status")[1]["retry_of_build_request_id"] == failed["build_request_id"]
+
+
+def test_a_retry_of_failed_jobs_only_stops_there(graph):
+    (graph.folder / "fail-c").touch()
+    graph("build", "-k")
+    (graph.folder / "fail-c").unlink()
+
+    _, again = graph.json("retry", "latest", "--failed_jobs_only")
+
+    assert again["requested"] == again["built"] == ["number/c"]
+
+
+def test_a_completed_build_needs_no_retry(graph):
+    graph("build")
+
+    code, _, err = graph("retry")
+
+    assert code == 2
+    assert "nothing to retry" in err
+
+
+def test_a_plan_changes_nothing_and_gives_reasons(graph):
+    code, out, _ = graph("plan")
+
+    assert code == 0
+    assert "would build 3 partitions in 3 tasks" in out
+    assert "missing" in out
+    assert graph("builds")[1] == "no builds\n"
+
+
+def test_a_dry_run_is_a_plan(graph):
+    assert graph("build", "--dry_run", "number/x")[1] == graph("plan", "number/x")[1]
+
+
+def test_a_plan_as_json_names_reasons(graph):
+    _, plan = graph.json("plan", "number/x")
+
+    assert plan["counts"] == {"MISSING": 1}
+    assert plan["partitions"][0]["reason"] == "MISSING"
+    assert plan["tasks"][0]["job_label"] == "//numbers:number"
+
+
+def test_a_plan_file_is_run_exactly(graph):
+    assert graph("plan", "--output=three.plan")[0] == 0
+
+    code, result = graph.json("build", "--plan=three.plan")
+
+    assert code == 0
+    assert result["built"] == ["number/ab", "number/c", "sum/ab_c"]
+
+
+def test_a_plan_that_the_world_moved_under_is_refused(graph):
+    graph("plan", "--output=three.plan")
+    graph("build", "number/c")
+
+    code, _, err = graph("build", "--plan=three.plan")
+
+    assert code == 4
+    assert "the plan is out of date" in err
+
+
+def test_a_plan_that_is_none_is_refused(graph):
+    (graph.folder / "bad.plan").write_text("not a plan")
+
+    assert graph("build", "--plan=bad.plan")[0] == 2
+    assert graph("build", "--plan=nowhere.plan")[0] == 2
+
+
+@pytest.mark.parametrize("argument", ["nubmer/x", "stauts", "number/"])
+def test_what_nothing_produces_makes_no_sense(graph, argument):
+    code, out, err = graph(argument)
+
+    assert (code, out) == (2, "")
+    assert argument in err
+    assert "did you mean" in err or argument == "number/"
+    assert "Traceback" not in err
+    assert graph("builds")[1] == "no builds\n"
+
+
+def test_status_logs_events_and_partitions_tell_of_the_build(graph):
+    graph("build")
+
+    assert "COMPLETED" in graph("status")[1]
+    assert "3/3" in graph("builds")[1]
+    assert "making ab\n" in graph("logs")[1]
+    assert graph("events")[1].splitlines()[-1].endswith("build_request  COMPLETED")
+    assert [row["ref"] for row in graph.json("partitions", "number/")[1]["partitions"]] == ["number/ab", "number/c"]
+
+
+def test_builds_of_equal_worlds_have_equal_events(graph, tmp_path):
+    graph("build", "--jobs=2")
+    graph("build", "--force", "number/ab")
+    graph("build", "--force", "number/ab", "--jobs=1")
+    builds = [build["build_request_id"] for build in graph.json("builds")[1]["builds"]]
+    assert len(builds) == 3
+
+    code, out, _ = graph("events", "diff", builds[0], builds[2])
+
+    assert code == 1
+    assert out.startswith("---")
+
+
+def test_explain_tells_lineage_and_reason(graph):
+    assert "never built here" in graph("explain", "sum/ab_c")[1]
+    graph("build")
+    (graph.folder / "number.digest").write_text("number-2\n")
+
+    code, out, _ = graph("explain", "sum/ab_c")
+
+    assert code == 0
+    assert "made from  number/ab" in out
+    assert "would make it (input changed: number/" in out
+
+
+def test_a_tainted_partition_is_built_again_and_the_mark_can_be_taken_away(graph):
+    graph("build")
+    assert graph("taint", "number/c", "--reason=wrong")[0] == 0
+    assert "tainted" in graph("plan", "number/c")[1]
+    assert graph("taint", "--untaint", "number/c")[0] == 0
+    assert "nothing to do" in graph("plan", "number/c")[1]
+    graph("taint", "number/c", "--reason=wrong")
+
+    _, result = graph.json("build", "number/c")
+
+    assert result["built"] == ["number/c"]
+
+
+def test_what_is_not_known_cannot_be_tainted(graph):
+    assert graph("taint", "number/x")[0] == 2
+
+
+@pytest.mark.parametrize(("form", "beginning"), [("mermaid", ("flowchart", "graph")), ("dot", ("digraph",))])
+def test_the_job_graph_is_drawn_whole(graph, form, beginning):
+    graph("build")
+
+    code, out, _ = graph("graph", f"--format={form}")
+
+    assert code == 0
+    assert out.startswith(beginning)
+    assert "sum/ab_c" in out
+    assert "number/c" in out
+
+
+def test_a_sound_graph_passes_its_check(graph):
+    code, out, _ = graph("check", "sum/ab_c")
+
+    assert code == 0, out
+    assert "config is deterministic" in out
+
+
+def test_an_input_that_nobody_produces_is_a_fault(graph):
+    graph.jobs = graph.jobs[1:]
+    graph.write_catalog()
+
+    code, out, _ = graph("check", "sum/ab_c")
+
+    assert code == 1
+    assert "no job produces the partition 'number/ab', which 'sum/ab_c' needs" in out
+
+
+def test_a_config_that_answers_differently_is_a_fault(graph):
+    script = (graph.folder / "number").read_text().replace('"env": {}', '"env": {"NOW": "$$"}')
+    script = script.replace("""'%s{"outputs": [{"str": "%s"}], "args": ["%s"], "env": {"NOW": "$$"}}'""",
+                            """'%s{"outputs": [{"str": "%s"}], "args": ["%s"], "env": {"NOW": "'$$'"}}'""")  # fmt: skip
+    (graph.folder / "number").write_text(script)
+
+    code, out, _ = graph("check", "number/x")
+
+    assert code == 1
+    assert "config is not deterministic" in out
+    assert "number/x" in out
+
+
+def test_overlapping_patterns_are_a_fault(graph):
+    graph.jobs[0]["outputs"] = ["{kind}/{name}"]
+    graph.write_catalog()
+
+    code, out, _ = graph("check")
+
+    assert code == 1
+    assert "overlap" in out
+
+
+def test_a_config_that_fails_is_a_failed_job(graph):
+    (graph.folder / "number").write_text("#!/bin/bash\necho broken >&2\nexit 3\n")
+
+    code, _, err = graph("build")
+
+    assert code == 1
+    assert "config of //numbers:number" in err
+    assert "broken" in err
+
+
+def test_events_go_to_sinks_too(graph):
+    graph("build", "--event_sink=jsonl:events.jsonl")
+
+    lines = (graph.folder / "events.jsonl").read_text().splitlines()
+    assert "BUILD_STATUS_COMPLETED" in lines[-1]
+
+
+def test_a_build_in_memory_leaves_no_event_log(graph):
+    code, _, _ = graph("build", "--event_log=memory:")
+
+    assert code == 0
+    assert not (graph.folder / ".databuild" / "numbers" / "graph" / "events.db").exists()
+
+
+def test_a_state_directory_that_cannot_be_made_is_named(graph):
+    (graph.folder / "file").touch()
+
+    code, _, err = graph("build", "--state_dir=file/state")
+
+    assert code in {2, 3}
+    assert "file/state" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_build_ends_in_order_and_leaves_no_process(graph, number):
+    (graph.folder / "hang-c").touch()
+    process = graph.start("build", "--jobs=1")
+    pid = int(graph.wait_for("pid-c"))
+
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+
+    assert process.returncode == 130, err
+    assert "CANCELLED" in out
+    with pytest.raises(ProcessLookupError):
+        os.killpg(pid, 0)
+    (graph.folder / "hang-c").unlink()
+    assert graph("retry")[0] == 0
+
+
+def test_a_build_is_cancelled_from_elsewhere(graph):
+    (graph.folder / "hang-c").touch()
+    process = graph.start("build", "--jobs=1")
+    graph.wait_for("pid-c")
+
+    code, out, _ = graph("cancel", "latest")
+    process.communicate(timeout=20)
+
+    assert code == 0
+    assert "asked the build" in out
+    assert process.returncode == 130
+    assert graph.json("status")[1]["status"] == "CANCELLED"
+    assert graph("cancel", "latest")[0] == 2
+
+
+def test_a_closed_pipe_is_quiet(graph):
+    graph("build")
+    process = graph.start("events")
+    process.stdout.close()
+    error = process.stderr.read()
+    process.stderr.close()
+
+    assert process.wait(timeout=20) == 0
+    assert error == ""

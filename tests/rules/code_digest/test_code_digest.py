@@ -1,0 +1,71 @@
+"""Tests of the code digest: what changes it, and what does not."""
+
+from pathlib import Path
+
+import pytest
+
+from rules.private.code_digest import code_digest
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    path = tmp_path / "program"
+    path.write_text("echo")
+    return path
+
+
+def test_order_and_repetition_do_not_matter(program: Path) -> None:
+    files = [("a", str(program)), ("b", str(program)), ("c", "")]
+
+    assert code_digest(files) == code_digest([*reversed(files), files[0]])
+
+
+def test_where_a_file_lies_now_does_not_matter(tmp_path: Path, program: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.write_text("echo")
+
+    assert code_digest([("a", str(program))]) == code_digest([("a", str(copy))])
+
+
+def test_content_matters(program: Path) -> None:
+    before = code_digest([("a", str(program))])
+    program.write_text("echo 2")
+
+    assert code_digest([("a", str(program))]) != before
+
+
+def test_the_path_that_the_job_sees_matters(program: Path) -> None:
+    assert code_digest([("a", str(program))]) != code_digest([("b", str(program))])
+
+
+def test_an_empty_file_is_not_an_absent_one(program: Path) -> None:
+    assert code_digest([("a", str(program)), ("b", "")]) != code_digest([("a", str(program))])
+
+
+def test_bytecode_does_not_matter(tmp_path: Path, program: Path) -> None:
+    (tmp_path / "m.pyc").write_text("1")
+    files = [("a", str(program)), ("m.pyc", str(tmp_path / "m.pyc")), ("__pycache__/x", str(program))]
+
+    assert code_digest(files) == code_digest(files[:1])
+
+
+def test_a_folder_counts_as_the_files_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    (folder / "sub" / "__pycache__").mkdir(parents=True)
+    (folder / "sub" / "file").write_text("1")
+    (folder / "sub" / "__pycache__" / "m.pyc").write_text("2")
+
+    assert code_digest([("d", str(folder))]) == code_digest([("d/sub/file", str(folder / "sub" / "file"))])
+
+
+def test_a_dangling_link_counts_as_where_it_points(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("nowhere")
+    (tmp_path / "other").symlink_to("elsewhere")
+
+    assert code_digest([("a", str(tmp_path / "one"))]) != code_digest([("a", str(tmp_path / "other"))])
+
+
+def test_the_digest_of_known_content_never_changes(program: Path) -> None:
+    digest = "1b81a2db2bb2ea828d35788abe5580d4e372fea70e276a165e5dd8842b6137de"
+
+    assert code_digest([("a", str(program)), ("b", "")]) == digest

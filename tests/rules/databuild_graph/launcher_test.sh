@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Tests how launchers call the command line: launcher_test.sh GRAPH GRAPH.PLAN
+set -euo pipefail
+
+graph=$1
+plan=$2
+
+# Compares what the command $3... prints with the lines $2; $1 says what is tested.
+expect() {
+  local printed
+  printed=$("${@:3}")
+  if [[ $printed != "$2" ]]; then
+    echo "$1: expected"$'\n'"$2"$'\n'"but it printed"$'\n'"$printed" >&2
+    exit 1
+  fi
+}
+
+label='  "graphLabel": "//tests/rules/databuild_graph:graph",'$'\n'
+expect 'arguments arrive as they are' \
+  "${label}runfiles agree"$'\n''argument: build'$'\n''argument: a b'$'\n''argument: "*"' \
+  "$graph" build 'a b' '"*"'
+expect 'no arguments' "${label}runfiles agree" "$graph"
+expect 'plan comes first' "${label}runfiles agree"$'\n''argument: plan'$'\n''argument: x' "$plan" x
+expect 'foreign runfiles do not confuse it' "${label}runfiles agree" \
+  env RUNFILES_DIR=/nowhere RUNFILES_MANIFEST_FILE=/nowhere/MANIFEST "$graph"
+
+link=$TEST_TMPDIR/link
+ln -s "$PWD/$graph" "$link"
+expect 'started through a link' "${label}runfiles agree" "$link"
+
+cp "$graph" "$TEST_TMPDIR/lost"
+if said=$("$TEST_TMPDIR/lost" 2>&1); then
+  echo 'a launcher without its runfiles must fail' >&2
+  exit 1
+fi
+[[ $said == *'found no runfiles folder'* ]]

@@ -1,0 +1,121 @@
+"""Tests of databuild_job."""
+
+load("@bazel_skylib//lib:unittest.bzl", "analysistest", "asserts")
+load("//rules:defs.bzl", "DataBuildJobInfo", "databuild_job")
+load("//tests/rules:failures.bzl", "must_fail")
+
+visibility(["//tests/rules/..."])
+
+def _says_what_was_declared_impl(ctx):
+    env = analysistest.begin(ctx)
+    job = analysistest.target_under_test(env)[DataBuildJobInfo]
+
+    asserts.equals(env, "//tests/rules/databuild_job:full", job.label)
+    asserts.equals(env, "tests/rules/program", job.executable.short_path)
+    asserts.equals(env, ["daily/date={date:date}", "raw/{name:[a-z]{2,3}}"], job.outputs)
+    asserts.equals(env, 5400, job.timeout_seconds)
+    asserts.equals(env, 3, job.retries)
+    asserts.equals(env, 90, job.retry_backoff_seconds)
+    asserts.equals(env, {"cpu": 1, "memory_gb": 4}, job.resources)
+    asserts.true(env, job.worker)
+    asserts.equals(env, ["nightly"], job.tags)
+    return analysistest.end(env)
+
+_says_what_was_declared_test = analysistest.make(_says_what_was_declared_impl)
+
+def _has_defaults_impl(ctx):
+    env = analysistest.begin(ctx)
+    job = analysistest.target_under_test(env)[DataBuildJobInfo]
+
+    asserts.equals(env, 0, job.timeout_seconds)
+    asserts.equals(env, 0, job.retries)
+    asserts.equals(env, {}, job.resources)
+    asserts.false(env, job.worker)
+    return analysistest.end(env)
+
+_has_defaults_test = analysistest.make(_has_defaults_impl)
+
+def _hashes_all_runfiles_impl(ctx):
+    env = analysistest.begin(ctx)
+    actions = [a for a in analysistest.target_actions(env) if a.mnemonic == "DataBuildCodeDigest"]
+    inputs = [file.short_path for file in actions[0].inputs.to_list()]
+
+    asserts.equals(env, 1, len(actions))
+    asserts.true(env, "tests/rules/program" in inputs)
+    asserts.true(env, "tests/rules/program_data.txt" in inputs)
+    asserts.equals(env, ["minimal.code_digest"], [file.basename for file in actions[0].outputs.to_list()])
+    return analysistest.end(env)
+
+_hashes_all_runfiles_test = analysistest.make(_hashes_all_runfiles_impl)
+
+def _must_fail(name, messages, outputs = ["a/{x}"], **kwargs):
+    must_fail(
+        name = name,
+        messages = messages + ["//tests/rules/databuild_job:{}_subject".format(name)],
+        rule = databuild_job,
+        binary = "//tests/rules:program",
+        outputs = outputs,
+        **kwargs
+    )
+
+def databuild_job_tests(name):
+    """Declares the tests.
+
+    Args:
+        name: The name of the suite of them all.
+    """
+    databuild_job(
+        name = "full",
+        binary = "//tests/rules:program",
+        outputs = [
+            "daily/date={date:date}",
+            "raw/{name:[a-z]{2,3}}",
+        ],
+        resources = {
+            "memory_gb": "4",
+            "cpu": "1",
+        },
+        retries = 3,
+        retry_backoff = "90",
+        tags = ["nightly"],
+        timeout = "1h30m",
+        worker = True,
+    )
+    databuild_job(
+        name = "minimal",
+        binary = "//tests/rules:program",
+        outputs = ["sum/{names}"],
+    )
+    _says_what_was_declared_test(
+        name = "says_what_was_declared_test",
+        size = "small",
+        target_under_test = ":full",
+    )
+    _has_defaults_test(
+        name = "has_defaults_test",
+        size = "small",
+        target_under_test = ":minimal",
+    )
+    _hashes_all_runfiles_test(
+        name = "hashes_all_runfiles_test",
+        size = "small",
+        target_under_test = ":minimal",
+    )
+
+    _must_fail("a_timeout_that_is_no_duration_test", ["timeout", "\"10 minutes\""], timeout = "10 minutes")
+    _must_fail("a_timeout_that_ends_without_unit_test", ["timeout", "\"1h30\""], timeout = "1h30")
+    _must_fail("a_backoff_that_is_no_duration_test", ["retry_backoff", "\"soon\""], retry_backoff = "soon")
+    _must_fail("negative_retries_test", ["retries", "-1"], retries = -1)
+    _must_fail("a_resource_that_is_no_number_test", ["\"memory_gb\"", "\"4GB\""], resources = {"memory_gb": "4GB"})
+    _must_fail("a_resource_of_nothing_test", ["\"cpu\"", "\"0\""], resources = {"cpu": "0"})
+    _must_fail("a_resource_without_name_test", ["without a name"], resources = {"": "1"})
+    _must_fail("an_empty_pattern_test", ["it is empty"], outputs = [""])
+    _must_fail("an_open_brace_test", ["a { without its }", "\"a/{x\""], outputs = ["a/{x"])
+    _must_fail("a_closing_brace_test", ["a } without its {", "\"a/x}\""], outputs = ["a/x}"])
+    _must_fail("a_field_without_name_test", ["no name for a field", "\"a/{:date}\""], outputs = ["a/{:date}"])
+    _must_fail("a_field_without_type_test", ["no type", "\"a/{x:}\""], outputs = ["a/{x:}"])
+    _must_fail("two_fields_of_one_name_test", ["two fields", "\"x\""], outputs = ["a/{x}/{x}"])
+    _must_fail("an_unknown_type_test", ["unknown type \"dat\"", "\"a/{x:dat}\"", "date, hour, int, month, str"], outputs = ["a/{x:dat}"])
+    _must_fail("two_equal_outputs_test", ["\"a/{x}\"", "\"a/{y:str}\""], outputs = ["a/{x}", "a/{y:str}"])
+
+    native.test_suite(name = name)

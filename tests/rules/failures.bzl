@@ -1,0 +1,38 @@
+"""Analysis tests of targets that must not build: each fail() of the rules has one."""
+
+load("@bazel_skylib//lib:unittest.bzl", "analysistest", "asserts")
+
+visibility(["//tests/rules/..."])
+
+def _failure_test_impl(ctx):
+    env = analysistest.begin(ctx)
+    for message in ctx.attr.messages:
+        asserts.expect_failure(env, message)
+    return analysistest.end(env)
+
+failure_test = analysistest.make(
+    _failure_test_impl,
+    attrs = {"messages": attr.string_list(doc = "What the message has to contain, such as the names of both culprits.")},
+    expect_failure = True,
+)
+
+def must_fail(name, rule, messages, **kwargs):
+    """Declares a target that does not build, and the test that it says why.
+
+    Args:
+        name: The name of the test.
+        rule: The rule or macro of the target.
+        messages: What the message has to contain.
+        **kwargs: The target's attributes.
+    """
+    rule(
+        name = name + "_subject",
+        tags = ["manual"],
+        **kwargs
+    )
+    failure_test(
+        name = name,
+        size = "small",
+        messages = messages,
+        target_under_test = ":" + name + "_subject",
+    )

@@ -1,0 +1,193 @@
+"""Events are told in words, and two builds that did the same have equal canonical lists."""
+
+import io
+import json
+
+import pytest
+
+from databuild.cli.event_text import canonical, event_line
+from databuild.cli.main import run
+from databuild.cli.output import Output
+from databuild.cli.progress import Counts, LiveProgress, PlainProgress
+from databuild.model.records import BuildRecord
+from databuild.orchestration.orchestrator import BuildOrchestrator
+from databuild.orchestration.results import FailFast, Success
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+
+FIRST = "20261123T095142Z-7k3f9q"
+SECOND = "20261123T101500Z-0a1b2c"
+JOB = "//examples:daily"
+
+
+async def events_of(build, *, refs=("daily/1", "daily/2"), failing=False, time=1795000000.25):
+    """Returns the events of a build of two independent tasks, in the order of the refs."""
+    orchestrator = BuildOrchestrator.with_mock_event_log(build, sorted(refs), clock=lambda: time)
+    await orchestrator.start_build(graph_label="//examples:build_graph")
+    await orchestrator.start_planning()
+    for number, ref in enumerate(sorted(refs), 1):
+        await orchestrator.emit_partition_scheduled(ref, number, pt.REASON_MISSING)
+    await orchestrator.emit_job_graph([])
+    await orchestrator.complete_planning()
+    await orchestrator.start_execution()
+    for ref in refs:
+        number = sorted(refs).index(ref) + 1
+        run_id = f"{build}.{number}.1"
+        await orchestrator.emit_job_scheduled(run_id, number, JOB)
+        await orchestrator.emit_job_running(run_id, number, JOB)
+        await orchestrator.emit_partition_building(ref, number, run_id)
+        if failing:
+            failure = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="ended with exit code 7")
+            await orchestrator.emit_job_failed(run_id, number, JOB, failure)
+            await orchestrator.emit_partition_failed(ref, failure, number, run_id)
+        else:
+            await orchestrator.emit_job_completed(run_id, number, JOB)
+            await orchestrator.emit_partition_available(ref, number, run_id)
+    result = FailFast(trigger_job=JOB, jobs_failed=2) if failing else Success(jobs_completed=2)
+    await orchestrator.complete_build(result)
+    return orchestrator.emitted_events
+
+
+class FakeReader:
+    """Knows the events it is given; `then` comes when it is asked again."""
+
+    def __init__(self, builds, then=None):
+        self.lists = builds
+        self.then = then or {}
+
+    def build(self, build_request_id):
+        if build_request_id not in self.lists:
+            return None
+        return BuildRecord(build_request_id, "COMPLETED", "//examples:build_graph", (), 1.0, 2.0, 9)
+
+    def builds(self, **_):
+        return [self.build(max(self.lists))]
+
+    def builds_beginning(self, prefix, limit=10):
+        return [build for build in self.lists if build.startswith(prefix)]
+
+    def events(self, build_request_id, *, after_sequence=0, limit=1000):
+        return [event for event in self.lists[build_request_id] if event.sequence > after_sequence][:limit]
+
+
+def call(*args, reader, sleep=None):
+    out, err = io.StringIO(), io.StringIO()
+    given = {"sleep": sleep} if sleep else {}
+    code = run(list(args), out=Output(out), err=Output(err), environ={}, reader=reader, **given)
+    return code, out.getvalue(), err.getvalue()
+
+
+async def test_events_are_one_line_each_in_order():
+    events = await events_of(FIRST)
+
+    code, out, _ = call("events", reader=FakeReader({FIRST: events}))
+
+    lines = out.splitlines()
+    assert code == 0
+    assert len(lines) == len(events)
+    assert "build_request  RECEIVED  daily/1, daily/2" in lines[0]
+    assert "partition  SCHEDULED  daily/1  (MISSING)" in out
+    assert f"job  RUNNING  {FIRST}.1.1  {JOB}" in out
+    assert lines[-1].endswith("build_request  COMPLETED")
+
+
+async def test_events_as_json_are_one_object_a_line():
+    events = await events_of(FIRST)
+
+    _, out, _ = call("events", "--output=json", "--after=3", reader=FakeReader({FIRST: events}))
+
+    documents = [json.loads(line) for line in out.splitlines()]
+    assert [document["sequence"] for document in documents] == [str(event.sequence) for event in events[3:]]
+
+
+async def test_events_are_followed_to_the_end_of_the_build():
+    events = await events_of(FIRST)
+    reader = FakeReader({FIRST: events[:5]})
+
+    def sleep(_):
+        reader.lists = {FIRST: events}
+
+    _, out, _ = call("events", "--follow", reader=reader, sleep=sleep)
+
+    assert len(out.splitlines()) == len(events)
+
+
+async def test_builds_that_did_the_same_in_another_order_and_time_are_equal():
+    first = await events_of(FIRST)
+    second = await events_of(SECOND, refs=("daily/2", "daily/1"), time=1795000999.0)
+
+    assert canonical(first) == canonical(second)
+    code, out, _ = call("events", "diff", FIRST, SECOND, reader=FakeReader({FIRST: first, SECOND: second}))
+    assert code == 0
+    assert "are equal" in out
+
+
+async def test_builds_that_ended_differently_differ():
+    reader = FakeReader({FIRST: await events_of(FIRST), SECOND: await events_of(SECOND, failing=True)})
+
+    code, out, _ = call("events", "diff", FIRST, SECOND, reader=reader)
+
+    assert code == 1
+    assert any(line.startswith("+") and "JOB_STATUS_FAILED" in line for line in out.splitlines())
+    assert any(line.startswith("-") and "JOB_STATUS_COMPLETED" in line for line in out.splitlines())
+
+
+@pytest.mark.parametrize("args", [["events", "diff", FIRST], ["events", FIRST, SECOND]])
+def test_a_wrong_number_of_builds_makes_no_sense(args):
+    assert call(*args, reader=FakeReader({}))[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (ev.BuildEvent(taint=ev.TaintEvent(partitions=[pt.PartitionRef(str="a")], tainted=True, reason="bad")), "set"),
+        (ev.BuildEvent(check=ev.CheckEvent(result=pt.CheckResult(name="rows", message="none"))), "FAILED  rows  none"),
+        (ev.BuildEvent(cancel_request=ev.CancelRequestEvent(target_build_request_id="b", author="me")), "b  by me"),
+        (ev.BuildEvent(delegation=ev.DelegationEvent(delegated_to_build_request_id="b")), "to b"),
+    ],
+)
+def test_every_kind_of_event_has_words(event, words):
+    assert words in event_line(event)
+
+
+class FakeClock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        self.now += 1.0
+        return self.now
+
+
+async def test_counts_follow_the_events():
+    counts = Counts()
+    for event in await events_of(FIRST):
+        counts.add(event)
+
+    assert counts.line() == "completed: 2 of 0 tasks completed"
+    assert counts.running == {}
+
+
+async def test_plain_progress_names_each_failure_and_now_and_then_how_it_stands():
+    stream = io.StringIO()
+    progress = PlainProgress(Counts(FakeClock()), Output(stream))
+    for event in await events_of(FIRST, failing=True):
+        progress.on_event(event)
+    progress.stop()
+
+    lines = stream.getvalue().splitlines()
+    assert f"databuild: FAILED {JOB} ({FIRST}.1.1), USER: ended with exit code 7" in lines
+    assert any(line.startswith("databuild: executing: 0 of 0 tasks completed") for line in lines)
+
+
+async def test_live_progress_draws_and_goes_away():
+    stream = io.StringIO()
+    progress = LiveProgress(Counts(), Output(stream))
+    progress.start()
+    for event in await events_of(FIRST, failing=True):
+        progress.on_event(event)
+    drawing = progress._draw().plain
+    progress.stop()
+
+    assert "2 failed" in drawing
+    assert "FAILED" in stream.getvalue()

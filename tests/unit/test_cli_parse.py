@@ -1,0 +1,146 @@
+"""Command lines are read as people mean them, and both parsers agree."""
+
+import pytest
+
+from databuild.cli.command_table import COMMANDS
+from databuild.cli.flag_table import BOOL, FLAGS, flags_of
+from databuild.cli.full_parse import UsageError, parse
+from databuild.cli.quick_parse import parse_quickly
+
+
+def test_build_is_the_default_command():
+    command, flags, positionals = parse(["daily/1", "--jobs=3", "daily/2"])
+
+    assert command == "build"
+    assert flags["jobs"] == 3
+    assert positionals == ["daily/1", "daily/2"]
+
+
+def test_nothing_at_all_builds():
+    assert parse([])[0] == "build"
+
+
+@pytest.mark.parametrize("spelling", ["--keep_going", "--keep-going", "-k", "--keep-going=true"])
+def test_dashes_and_underscores_are_alike(spelling):
+    assert parse(["build", spelling])[1]["keep_going"] is True
+
+
+def test_a_value_may_stand_apart_from_its_flag():
+    command, flags, positionals = parse(["-j", "4", "retry", "--grace_period", "2", "latest"])
+
+    assert (command, positionals) == ("retry", ["latest"])
+    assert (flags["jobs"], flags["grace_period"]) == (4, 2.0)
+
+
+def test_a_flag_may_stand_before_the_command():
+    command, flags, positionals = parse(["--state_dir", "/s", "status", "latest"])
+
+    assert command == "status"
+    assert flags["state_dir"] == "/s"
+    assert positionals == ["latest"]
+
+
+def test_after_two_dashes_everything_is_a_partition():
+    assert parse(["build", "--", "--odd"])[2] == ["--odd"]
+
+
+def test_dashes_in_values_are_kept():
+    assert parse(["build", "--build-request-id=a-b"])[1]["build_request_id"] == "a-b"
+
+
+def test_a_sink_may_be_repeated():
+    _, flags, _ = parse(["build", "--event_sink=stdout:", "--event_sink=jsonl:x"])
+
+    assert flags["event_sink"] == ["stdout:", "jsonl:x"]
+
+
+def test_validate_is_plan():
+    assert parse(["validate"])[0] == "plan"
+
+
+def test_the_output_of_plan_may_be_a_file():
+    assert parse(["plan", "--output=week.plan"])[1]["output"] == "week.plan"
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["build", "--jbos=3"], "did you mean --jobs?"),
+        (["status", "--jobs=3"], "--jobs is a flag of build, retry, not of status"),
+        (["builds", "--limit=many"], "limit"),
+        (["build", "--jobs=0"], "jobs"),
+        (["build", "--stale=maybe"], "rebuild"),
+        (["status", "--output=xml"], "json"),
+    ],
+)
+def test_what_cannot_be_read_is_said(args, said):
+    with pytest.raises(UsageError, match="see `help") as caught:
+        parse(args)
+
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("args", "asked"),
+    [(["--help"], []), (["-h"], []), (["plan", "--help"], ["plan"]), (["--help", "plan"], ["plan"]), (["help"], [])],
+)
+def test_help_may_be_asked_for_in_any_form(args, asked):
+    command, _, positionals = parse(args)
+
+    assert (command, positionals) == ("help", asked)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["status"],
+        ["status", "latest", "--output=json"],
+        ["--state_dir=/s", "builds", "--status=FAILED", "--limit=5"],
+        ["partitions", "daily/", "--after=daily/3"],
+        ["logs", "--follow"],
+    ],
+)
+def test_the_quick_parser_reads_what_the_full_one_reads(args):
+    assert parse_quickly(args) == parse(args)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["build"],
+        ["daily/1"],
+        ["events"],
+        ["status", "--state-dir=/s"],
+        ["status", "--state_dir", "/s"],
+        ["status", "--output=xml"],
+        ["builds", "--limit=-1"],
+        ["logs", "-f"],
+        ["logs", "--follow=true"],
+        ["status", "--help"],
+        ["status", "--"],
+        ["status", "--jobs=1"],
+    ],
+)
+def test_the_quick_parser_leaves_everything_else_to_the_full_one(args):
+    assert parse_quickly(args) is None
+
+
+def test_every_flag_belongs_to_commands_that_exist():
+    names = {command.name for command in COMMANDS}
+
+    assert {command for flag in FLAGS for command in flag.commands} <= names
+
+
+def test_no_command_has_a_flag_twice():
+    for command in COMMANDS:
+        names = [flag.name for flag in flags_of(command.name)]
+        assert len(names) == len(set(names))
+
+
+def test_a_flag_takes_a_value_for_all_its_commands_or_for_none():
+    kinds = {}
+    for flag in FLAGS:
+        kinds.setdefault(flag.name, set()).add(flag.kind == BOOL)
+
+    assert all(len(kind) == 1 for kind in kinds.values())

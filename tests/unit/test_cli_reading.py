@@ -1,0 +1,330 @@
+"""The commands that only read tell what the event log knows."""
+
+import io
+import json
+import os
+
+import pytest
+
+from databuild.cli.build_ids import find_build
+from databuild.cli.main import run
+from databuild.cli.output import Output, duration_text, time_text
+from databuild.errors import BuildNotFoundError
+from databuild.model.records import BuildRecord, FailureRecord, JobRunRecord, PartitionRecord
+
+GRAPH = "//examples:build_graph"
+OLD = "20261123T095142Z-7k3f9q"
+NEW = "20261123T101500Z-0a1b2c"
+
+
+def build_record(build_request_id, **facts):
+    defaults = {
+        "status": "COMPLETED",
+        "graph_label": GRAPH,
+        "requested": ("daily/1", "daily/2"),
+        "received_time": 1795000000.0,
+        "updated_time": 1795000003.5,
+        "last_sequence": 20,
+        "total_tasks": 2,
+        "jobs_completed": 2,
+    }
+    return BuildRecord(build_request_id=build_request_id, **{**defaults, **facts})
+
+
+class FakeReader:
+    """Knows what it is given."""
+
+    def __init__(self, builds=(), runs=(), partitions=()):
+        self.all_builds = sorted(builds, key=lambda build: build.build_request_id, reverse=True)
+        self.runs = list(runs)
+        self.records = sorted(partitions)
+        self.later = []
+
+    def build(self, build_request_id):
+        if self.later:
+            self.all_builds = [self.later.pop(0)]
+        return next((build for build in self.all_builds if build.build_request_id == build_request_id), None)
+
+    def builds_beginning(self, prefix, limit=10):
+        return [build.build_request_id for build in self.all_builds if build.build_request_id.startswith(prefix)][
+            :limit
+        ]
+
+    def builds(self, *, status=None, before=None, limit=20):
+        found = [build for build in self.all_builds if status in {None, build.status}]
+        return [build for build in found if before is None or build.build_request_id < before][:limit]
+
+    def job_runs(self, build_request_id, *, status=None, after=0, limit=1000):
+        runs = [run for run in self.runs if run.build_request_id == build_request_id and status in {None, run.status}]
+        return runs[after : after + limit]
+
+    def job_run(self, job_run_id):
+        return next((run for run in self.runs if run.job_run_id == job_run_id), None)
+
+    def partitions(self, *, prefix="", contains="", status=None, after="", limit=100):
+        found = [record for record in self.records if record.ref.startswith(prefix) and record.ref > after]
+        return [record for record in found if status in {None, record.status}][:limit]
+
+    def partition_counts(self):
+        counts = {}
+        for record in self.records:
+            counts[record.status] = counts.get(record.status, 0) + 1
+        return counts
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    path = tmp_path / "catalog.json"
+    path.write_text(json.dumps({"graph_label": GRAPH, "jobs": []}, indent=2))
+    return path
+
+
+@pytest.fixture
+def cli(catalog, tmp_path):
+    def call(*args, reader=None, sleep=None):
+        out, err = io.StringIO(), io.StringIO()
+        code = run(
+            [f"--catalog={catalog}", f"--runfiles={tmp_path}", *args],
+            out=Output(out),
+            err=Output(err),
+            environ={"BUILD_WORKSPACE_DIRECTORY": str(tmp_path), "BUILD_WORKING_DIRECTORY": str(tmp_path)},
+            reader=reader,
+            **({"sleep": sleep} if sleep else {}),
+        )
+        return code, out.getvalue(), err.getvalue()
+
+    return call
+
+
+FAILED_RUN = JobRunRecord(
+    job_run_id=f"{NEW}.2.1",
+    build_request_id=NEW,
+    task_id=2,
+    job_label="//examples:daily",
+    attempt=1,
+    status="FAILED",
+    exit_code=7,
+    failure=FailureRecord("USER", "ended with exit code 7"),
+)
+
+
+def test_latest_and_no_id_mean_the_newest_build():
+    reader = FakeReader([build_record(OLD), build_record(NEW)])
+
+    assert find_build(reader).build_request_id == NEW
+    assert find_build(reader, "latest").build_request_id == NEW
+
+
+def test_the_beginning_of_an_id_is_enough_where_it_is_of_one_build():
+    reader = FakeReader([build_record(OLD), build_record(NEW)])
+
+    assert find_build(reader, "20261123T09").build_request_id == OLD
+
+
+def test_the_beginning_of_several_ids_names_them():
+    reader = FakeReader([build_record(OLD), build_record(NEW)])
+
+    with pytest.raises(BuildNotFoundError) as caught:
+        find_build(reader, "20261123")
+
+    assert set(caught.value.candidates) == {OLD, NEW}
+
+
+@pytest.mark.parametrize("text", ["nothing", "latest", ""])
+def test_a_build_that_is_not_there_is_an_error(text):
+    with pytest.raises(BuildNotFoundError):
+        find_build(FakeReader(), text)
+
+
+def test_status_tells_how_a_build_stands(cli):
+    code, out, _ = cli("status", reader=FakeReader([build_record(NEW)]))
+
+    assert code == 0
+    assert f"build      {NEW}  COMPLETED\n" in out
+    assert "2: 2 completed, 0 failed" in out
+    assert "took 3.50 s" in out
+
+
+def test_status_of_a_failed_build_names_the_next_steps(cli):
+    failed = build_record(NEW, status="FAILED", jobs_failed=1, failure=FailureRecord("USER", "1 task failed"))
+
+    code, out, _ = cli("status", reader=FakeReader([failed], [FAILED_RUN]))
+
+    assert code == 0
+    assert f"failed     {NEW}.2.1  //examples:daily  USER: ended with exit code 7" in out
+    assert f"bazel run {GRAPH} -- logs {NEW}.2.1" in out
+    assert f"bazel run {GRAPH} -- retry {NEW}" in out
+
+
+def test_status_as_json_is_one_object(cli):
+    _, out, _ = cli("status", NEW, "--output=json", reader=FakeReader([build_record(NEW)], [FAILED_RUN]))
+
+    document = json.loads(out)
+    assert document["build_request_id"] == NEW
+    assert document["requested"] == ["daily/1", "daily/2"]
+    assert document["failed_job_runs"][0]["failure"]["category"] == "USER"
+
+
+def test_status_of_no_build_makes_no_sense(cli):
+    code, out, err = cli("status", "nothing", reader=FakeReader())
+
+    assert (code, out) == (2, "")
+    assert err == "databuild: there is no build 'nothing'; `builds` lists those there are\n"
+
+
+def test_builds_are_paged_newest_first(cli):
+    reader = FakeReader([build_record(OLD), build_record(NEW)])
+
+    _, first, more = cli("builds", "--limit=1", reader=reader)
+    _, second, _ = cli("builds", "--limit=1", f"--before={NEW}", reader=reader)
+
+    assert NEW in first
+    assert OLD not in first
+    assert f"--before={NEW}" in more
+    assert OLD in second
+
+
+def test_builds_may_be_of_one_status(cli):
+    reader = FakeReader([build_record(OLD), build_record(NEW, status="FAILED")])
+
+    _, out, _ = cli("builds", "--status=FAILED", "--output=json", reader=reader)
+
+    assert [build["build_request_id"] for build in json.loads(out)["builds"]] == [NEW]
+
+
+def test_no_builds_is_an_answer(cli):
+    assert cli("builds", reader=FakeReader())[:2] == (0, "no builds\n")
+
+
+def partition(ref, status="AVAILABLE"):
+    return PartitionRecord(ref=ref, status=status, build_request_id=NEW, time=1795000000.0, available=True)
+
+
+def test_partitions_are_listed_by_prefix_and_paged(cli):
+    reader = FakeReader(partitions=[partition("daily/1"), partition("daily/2"), partition("sum/1")])
+
+    _, out, err = cli("partitions", "daily/", "--limit=2", reader=reader)
+
+    assert "daily/2" in out
+    assert "sum/1" not in out
+    assert "--after=daily/2" in err
+    assert "3 AVAILABLE" in err
+
+
+def test_partitions_as_json_carry_counts(cli):
+    reader = FakeReader(partitions=[partition("daily/1"), partition("daily/2", "FAILED")])
+
+    _, out, _ = cli("partitions", "--status=FAILED", "--output=json", reader=reader)
+
+    document = json.loads(out)
+    assert [row["ref"] for row in document["partitions"]] == ["daily/2"]
+    assert document["counts"] == {"AVAILABLE": 1, "FAILED": 1}
+
+
+def logs_folder(tmp_path):
+    folder = tmp_path / ".databuild" / "examples" / "build_graph" / "logs" / NEW
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_logs_of_a_build_are_those_of_its_job_runs(cli, tmp_path):
+    folder = logs_folder(tmp_path)
+    (folder / f"{NEW}.2.1.stdout").write_text("hello\n")
+    (folder / f"{NEW}.2.1.stderr").write_text("oh no")
+
+    code, out, _ = cli("logs", reader=FakeReader([build_record(NEW)], [FAILED_RUN]))
+
+    assert code == 0
+    assert out == (
+        f"==> {NEW}.2.1 //examples:daily (stdout) <==\nhello\n==> {NEW}.2.1 //examples:daily (stderr) <==\noh no\n"
+    )
+
+
+def test_logs_of_a_job_run_as_json(cli, tmp_path):
+    (logs_folder(tmp_path) / f"{NEW}.2.1.stderr").write_text("oh no")
+
+    _, out, _ = cli("logs", f"{NEW}.2.1", "--output=json", reader=FakeReader([build_record(NEW)], [FAILED_RUN]))
+
+    assert json.loads(out)["job_runs"] == [
+        {
+            "job_run_id": f"{NEW}.2.1",
+            "job_label": "//examples:daily",
+            "status": "FAILED",
+            "stdout": "",
+            "stderr": "oh no",
+        }
+    ]
+
+
+def test_logs_are_followed_until_the_build_ends(cli, tmp_path):
+    path = logs_folder(tmp_path) / f"{NEW}.2.1.stdout"
+    path.write_text("one\n")
+    reader = FakeReader([build_record(NEW, status="EXECUTING")], [FAILED_RUN])
+    reader.later = []
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        with path.open("a") as file:
+            file.write("two\n")
+        reader.later = [build_record(NEW)]
+
+    code, out, _ = cli("logs", "--follow", reader=reader, sleep=sleep)
+
+    assert code == 0
+    assert len(slept) == 1
+    assert out.endswith("<==\none\ntwo\n")
+
+
+def test_a_catalog_that_is_not_there_is_named():
+    err = io.StringIO()
+
+    code = run(["--catalog=/nowhere/catalog", "status"], out=Output(io.StringIO()), err=Output(err), environ={})
+
+    assert code == 2
+    assert err.getvalue().startswith("databuild: job catalog /nowhere/catalog: ")
+
+
+def test_a_bug_is_reported_in_short_and_is_our_failure(cli):
+    class BrokenReader(FakeReader):
+        def builds(self, **_):
+            raise ZeroDivisionError("nought")
+
+    code, _, err = cli("status", reader=BrokenReader())
+
+    assert code == 3
+    assert err.startswith("databuild: a fault of DataBuild itself: ZeroDivisionError: nought")
+
+
+def test_an_interrupted_command_says_so(cli):
+    class SlowReader(FakeReader):
+        def builds(self, **_):
+            raise KeyboardInterrupt
+
+    code, _, err = cli("status", reader=SlowReader())
+
+    assert (code, err) == (130, "databuild: interrupted\n")
+
+
+def test_output_into_a_closed_pipe_is_quiet():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        out = Output(stream)
+        out.line("x" * 100_000)
+        out.flush()
+        out.line("more")
+
+        assert out.closed
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.416, "0.42 s"), (12.34, "12.3 s"), (125, "2 min 05 s"), (11220, "3 h 07 min")]
+)
+def test_durations_are_for_people(seconds, text):
+    assert duration_text(seconds) == text
+
+
+def test_times_are_utc():
+    assert time_text(0.0) == "-"
+    assert time_text(1.0) == "1970-01-01 00:00:01"

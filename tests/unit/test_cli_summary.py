@@ -1,0 +1,145 @@
+"""The result of a build tells what was built, what was taken from elsewhere, what failed and what to do next."""
+
+import io
+import json
+
+import pytest
+
+from databuild.cli.invocation import Invocation
+from databuild.cli.output import Output
+from databuild.cli.progress import Counts
+from databuild.cli.summary import exit_code_of_result, print_summary, summarize
+from databuild.model.records import BuildPartitionRecord, BuildRecord, FailureRecord, JobRunRecord
+from databuild.orchestration.results import Cancelled, Failed, FailFast, Success
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+
+BUILD = "20261123T095142Z-7k3f9q"
+PAST = "20261122T000000Z-000000"
+GRAPH = "//examples:build_graph"
+
+
+class FakeReader:
+    """Knows one build of many partitions and the runs it is given."""
+
+    def __init__(self, refs=(), runs=()):
+        self.refs = sorted(refs)
+        self.runs = runs
+
+    def build(self, build_request_id):
+        return BuildRecord(build_request_id, "COMPLETED", GRAPH, ("daily/1",), 1795000000.0, 1795000002.0, 9)
+
+    def build_partitions(self, build_request_id, *, status=None, after="", limit=1000):
+        return [BuildPartitionRecord(ref, status, 1) for ref in self.refs if ref > after][:limit]
+
+    def job_runs(self, build_request_id, *, status=None, after=0, limit=1000):
+        return self.runs
+
+
+@pytest.fixture
+def tell(tmp_path):
+    catalog = tmp_path / "catalog.json"
+    catalog.write_text(json.dumps({"graphLabel": GRAPH}))
+
+    def call(result, reader, counts=None, output="text"):
+        out = io.StringIO()
+        invocation = Invocation(
+            "build",
+            {"output": output, "state_dir": str(tmp_path)},
+            catalog_path=str(catalog),
+            environ={"BUILD_WORKING_DIRECTORY": str(tmp_path)},
+            out=Output(out),
+            err=Output(io.StringIO()),
+        )
+        print_summary(invocation, summarize(reader, BUILD, result), counts or Counts())
+        return out.getvalue()
+
+    return call
+
+
+FAILED_RUN = JobRunRecord(
+    job_run_id=f"{BUILD}.1.1",
+    build_request_id=BUILD,
+    task_id=1,
+    job_label="//examples:daily",
+    attempt=1,
+    status="FAILED",
+    exit_code=7,
+    failure=FailureRecord("USER", "ended with exit code 7"),
+)
+
+
+def test_a_success_says_what_was_built_and_how_long_it_took(tell):
+    text = tell(Success(jobs_completed=1), FakeReader(["daily/1"]))
+
+    assert text == f"built 1 partition in 1 job run: daily/1\nbuild {BUILD} COMPLETED in 2.00 s\n"
+
+
+def test_many_partitions_are_read_in_pages_and_told_as_a_number(tell):
+    text = tell(Success(jobs_completed=2500), FakeReader([f"daily/{number:04}" for number in range(2500)]))
+
+    assert "built 2500 partitions in 2500 job runs: daily/0000, daily/0001, daily/0002 and 2497 more\n" in text
+
+
+def test_nothing_to_do_is_said(tell):
+    assert "nothing to do" in tell(Success(), FakeReader())
+
+
+def test_what_was_taken_from_a_past_build_names_it(tell):
+    counts = Counts()
+    delegation = ev.DelegationEvent(delegated_to_build_request_id=PAST, partitions=[pt.PartitionRef(str="daily/1")])
+    counts.add(ev.BuildEvent(delegation=delegation))
+
+    assert f"took 1 partition from build {PAST}: daily/1\n" in tell(Success(), FakeReader(), counts)
+
+
+def test_a_failure_shows_the_end_of_its_stderr_and_the_next_steps(tell, tmp_path):
+    folder = tmp_path / "logs" / BUILD
+    folder.mkdir(parents=True)
+    (folder / f"{BUILD}.1.1.stderr").write_text("".join(f"line {number}\n" for number in range(100)))
+
+    text = tell(FailFast(trigger_job="//examples:daily"), FakeReader(runs=[FAILED_RUN]))
+
+    assert f"FAILED //examples:daily ({BUILD}.1.1)\n  USER: ended with exit code 7\n" in text
+    assert "    line 99\n" in text
+    assert "line 80\n" not in text
+    assert f"logs: `bazel run {GRAPH} -- logs {BUILD}.1.1`\n" in text
+    assert f"again: `bazel run {GRAPH} -- retry {BUILD}`\n" in text
+    assert text.endswith(f"build {BUILD} FAILED in 2.00 s\n")
+
+
+def test_what_was_not_reached_is_counted(tell):
+    counts = Counts()
+    for ref, run in (("daily/1", f"{BUILD}.1.1"), ("sum/1", "")):
+        failed = ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_FAILED, job_run_id=run)
+        counts.add(ev.BuildEvent(partition=failed))
+
+    text = tell(Failed(jobs_failed=1), FakeReader(runs=[FAILED_RUN]), counts)
+
+    assert "not built: 1 partition downstream of a failure, or not reached\n" in text
+    assert "it wrote nothing to its standard error" in text
+
+
+def test_json_is_one_object_with_everything(tell):
+    document = json.loads(
+        tell(Failed(jobs_failed=1, message="1 task failed"), FakeReader(["a"], [FAILED_RUN]), None, "json")
+    )
+
+    assert document["build_request_id"] == BUILD
+    assert (document["status"], document["exit_code"], document["message"]) == ("FAILED", 1, "1 task failed")
+    assert document["built"] == ["a"]
+    assert document["failures"][0]["category"] == "USER"
+
+
+@pytest.mark.parametrize(
+    ("result", "code"),
+    [
+        (Success(), 0),
+        (Failed(jobs_failed=1), 1),
+        (FailFast(trigger_job="//a:b"), 1),
+        (Failed(category=pt.FAILURE_CATEGORY_INFRASTRUCTURE), 3),
+        (Cancelled(), 130),
+    ],
+)
+def test_each_result_has_its_exit_code(result, code):
+    assert exit_code_of_result(result) == code

@@ -1,0 +1,220 @@
+"""Executing job graphs with a runner and an observer that remember."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from databuild.graph.catalog import RetryPolicy
+from databuild.graph.execution import ExecutionOptions, execute
+from databuild.graph.ports import RunOutcome
+from databuild.model.job_graph import JobConfig, Task
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+
+COMPLETED = RunOutcome(status=ev.JOB_STATUS_COMPLETED)
+FAILED = RunOutcome(status=ev.JOB_STATUS_FAILED, category=pt.FAILURE_CATEGORY_USER, message="no")
+
+
+def task(number, *upstream, job=None):
+    return Task(number, job or f"//:job{number}", JobConfig((f"p{number}",)), upstream, "")
+
+
+class FakeRunner:
+    """Remembers what ran; tasks fail as often as they are told to."""
+
+    def __init__(self, failures=None, hang=()):
+        self.ran = []
+        self.running = 0
+        self.most_running = 0
+        self._failures = dict(failures or {})
+        self._hang = set(hang)
+        self.hanging = asyncio.Event()
+
+    async def run(self, task, attempt):
+        self.ran.append((task.task_id, attempt))
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            if task.task_id in self._hang:
+                self.hanging.set()
+                await asyncio.Event().wait()
+            await asyncio.sleep(0)
+        finally:
+            self.running -= 1
+        if self._failures.get(task.task_id, 0):
+            self._failures[task.task_id] -= 1
+            return FAILED
+        return COMPLETED
+
+
+class FakeObserver:
+    """Remembers what it was told, one line each."""
+
+    def __init__(self):
+        self.told = []
+
+    def moved_on(self, ended, started):
+        if ended is not None:
+            word = {
+                ev.JOB_STATUS_COMPLETED: "completed",
+                ev.JOB_STATUS_FAILED: "failed",
+                ev.JOB_STATUS_CANCELLED: "cancelled",
+            }[ended.outcome.status]
+            self.told.append((word, ended.attempt.task.task_id))
+            self.told += [("skipped", given_up.task_id) for given_up in ended.given_up]
+        if started is not None:
+            self.told.append(("started", started.task.task_id))
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(None)
+        return future
+
+    def reused(self, task):
+        self.told.append(("reused", task.task_id))
+
+    def never_ran(self, tasks, because):
+        self.told += [("never ran", one.task_id) for one in tasks]
+
+
+async def run(tasks, runner, observer=None, needed=lambda _: True, **options):
+    return await execute(tasks, runner, observer or FakeObserver(), ExecutionOptions(**options), needed=needed)
+
+
+async def test_an_empty_job_graph_is_done_at_once():
+    result = await run([], FakeRunner())
+
+    assert result.completed == 0
+
+
+async def test_upstream_completes_before_downstream_starts():
+    observer = FakeObserver()
+
+    result = await run([task(1), task(2, 1), task(3, 2)], FakeRunner(), observer, jobs=4)
+
+    assert result.completed == 3
+    assert observer.told == [
+        ("started", 1),
+        ("completed", 1),
+        ("started", 2),
+        ("completed", 2),
+        ("started", 3),
+        ("completed", 3),
+    ]
+
+
+async def test_no_more_run_at_once_than_there_are_places():
+    runner = FakeRunner()
+
+    await run([task(n) for n in range(1, 21)], runner, jobs=3)
+
+    assert runner.most_running == 3
+
+
+async def test_fail_fast_lets_what_runs_finish_and_starts_nothing_more():
+    observer = FakeObserver()
+
+    result = await run([task(1), task(2), task(3, 1), task(4)], FakeRunner({1: 9}), observer, jobs=2)
+
+    assert result.stopped_by.task_id == 1
+    assert result.completed == 1
+    assert ("completed", 2) in observer.told
+    assert ("skipped", 3) in observer.told
+    assert observer.told[-1] == ("never ran", 4)
+
+
+async def test_keep_going_runs_what_does_not_depend_on_the_failure():
+    observer = FakeObserver()
+
+    result = await run(
+        [task(1), task(2), task(3, 1), task(4, 2)], FakeRunner({1: 9}), observer, jobs=1, keep_going=True
+    )
+
+    assert result.stopped_by is None
+    assert [one.task_id for one in result.failed] == [1]
+    assert result.completed == 2
+    assert ("skipped", 3) in observer.told
+    assert ("completed", 4) in observer.told
+
+
+async def test_a_failed_attempt_is_tried_again_as_often_as_the_policy_says():
+    runner = FakeRunner({1: 2})
+
+    result = await run([task(1), task(2, 1)], runner, retries={"//:job1": RetryPolicy(retries=2)})
+
+    assert runner.ran == [(1, 1), (1, 2), (1, 3), (2, 1)]
+    assert result.completed == 2
+
+
+async def test_retries_come_to_an_end():
+    runner = FakeRunner({1: 9})
+
+    result = await run([task(1)], runner, jobs=2, retries={"//:job1": RetryPolicy(retries=1)})
+
+    assert runner.ran == [(1, 1), (1, 2)]
+    assert [one.task_id for one in result.failed] == [1]
+
+
+def test_the_wait_before_a_retry_grows_up_to_its_limit():
+    policy = RetryPolicy(retries=5, backoff_seconds=2, multiplier=3, max_backoff_seconds=10)
+
+    assert [policy.delay(n) for n in (1, 2, 3)] == [2, 6, 10]
+
+
+async def test_a_task_that_is_not_needed_any_more_does_not_run():
+    runner = FakeRunner()
+    observer = FakeObserver()
+
+    await run([task(1), task(2, 1), task(3, 2)], runner, observer, needed=lambda one: one.task_id != 2)
+
+    assert runner.ran == [(1, 1), (3, 1)]
+    assert ("reused", 2) in observer.told
+
+
+async def test_cancelling_tells_of_every_task_that_ran():
+    runner = FakeRunner(hang={2})
+    observer = FakeObserver()
+    execution = asyncio.create_task(run([task(1), task(2), task(3, 2)], runner, observer, jobs=2))
+    await runner.hanging.wait()
+
+    execution.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await execution
+
+    assert ("cancelled", 2) in observer.told
+    assert ("started", 3) not in observer.told
+
+
+async def test_an_error_of_the_runner_comes_out_as_itself():
+    class Broken(FakeRunner):
+        async def run(self, task, attempt):
+            message = "broken"
+            raise OSError(message)
+
+    with pytest.raises(OSError, match="broken"):
+        await run([task(1), task(2)], Broken(), jobs=2)
+
+
+@st.composite
+def job_graphs(draw):
+    count = draw(st.integers(1, 12))
+    return [
+        task(n, *sorted(draw(st.sets(st.integers(1, n - 1), max_size=3))) if n > 1 else ()) for n in range(1, count + 1)
+    ]
+
+
+@given(job_graphs(), st.sets(st.integers(1, 12)), st.integers(1, 4), st.booleans())
+def test_every_task_ends_exactly_once_whatever_fails(tasks, failing, jobs, keep_going):
+    observer = FakeObserver()
+    runner = FakeRunner(dict.fromkeys(failing, 1))
+
+    asyncio.run(run(tasks, runner, observer, jobs=jobs, keep_going=keep_going))
+
+    ends = [number for word, number in observer.told if word != "started"]
+    assert sorted(ends) == [one.task_id for one in tasks]
+    done = set()
+    for word, number in observer.told:
+        if word == "started":
+            assert set(tasks[number - 1].upstream) <= done
+        elif word == "completed":
+            done.add(number)

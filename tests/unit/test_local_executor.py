@@ -1,0 +1,167 @@
+"""Real processes on this machine: their ends, their groups, their files."""
+
+import asyncio
+import os
+import sys
+
+import pytest
+
+from databuild.executors.executor import ProcessSpec
+from databuild.executors.local import LocalExecutor
+
+
+@pytest.fixture
+def executor():
+    return LocalExecutor(base_env={"PATH": os.environ["PATH"], "BASE": "base"}, grace_seconds=5)
+
+
+def spec(tmp_path, *argv, **settings):
+    values = {
+        "argv": argv,
+        "env": {},
+        "cwd": os.getcwd(),
+        "stdout": str(tmp_path / "out"),
+        "stderr": str(tmp_path / "err"),
+        "report": str(tmp_path / "report"),
+    }
+    return ProcessSpec(**{**values, **settings})
+
+
+def shell(tmp_path, script, **settings):
+    return spec(tmp_path, "/bin/sh", "-c", script, **settings)
+
+
+async def until(path):
+    """Waits for what a process writes; the test's own time limit is the limit."""
+    while not path.exists() or not path.read_text().endswith("\n"):
+        await asyncio.sleep(0.005)
+    return path.read_text().split()
+
+
+def is_gone(pid):
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rsplit(")", 1)[1].split()[0] == "Z"
+
+
+async def test_output_environment_and_exit_code_arrive(executor, tmp_path):
+    result = await executor.run(shell(tmp_path, "echo $BASE $OWN; echo oops >&2; exit 7", env={"OWN": "own"}))
+
+    assert result.exit_code == 7
+    assert (tmp_path / "out").read_text() == "base own\n"
+    assert (tmp_path / "err").read_text() == "oops\n"
+    assert result.duration_seconds > 0
+    assert result.peak_memory_bytes > 0
+
+
+async def test_a_signal_is_reported_as_its_negative_number(executor, tmp_path):
+    assert (await executor.run(shell(tmp_path, "kill -9 $$"))).exit_code == -9
+
+
+async def test_a_process_may_run_in_another_directory(executor, tmp_path):
+    await executor.run(shell(tmp_path, "pwd", cwd=str(tmp_path)))
+
+    assert (tmp_path / "out").read_text().strip() == str(tmp_path)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_program_that_is_not_there_is_an_outcome(executor, tmp_path, elsewhere):
+    settings = {"cwd": str(tmp_path)} if elsewhere else {}
+
+    result = await executor.run(spec(tmp_path, "/no/such/program", **settings))
+
+    assert "No such file" in result.start_error
+    assert "/no/such/program" in result.start_error
+
+
+async def test_a_timeout_ends_the_whole_group(executor, tmp_path):
+    pids = tmp_path / "pids"
+    script = f"sleep 1000 & echo $$ $! >{pids}; wait"
+
+    result = await executor.run(shell(tmp_path, script, timeout_seconds=0.3))
+
+    assert result.timed_out
+    assert result.exit_code == -15
+    assert all(is_gone(pid) for pid in pids.read_text().split())
+
+
+async def test_cancelling_gives_time_to_end_and_leaves_nothing_behind(executor, tmp_path):
+    pids = tmp_path / "pids"
+    child = f"trap 'sleep 0.1; echo cleaned >{tmp_path}/cleaned; exit 0' TERM; sleep 1000 & wait"
+    script = f'sh -c "{child}" & echo $$ $! >{pids}; wait'
+    running = asyncio.create_task(executor.run(shell(tmp_path, script)))
+    group = await until(pids)
+    await asyncio.sleep(0.05)
+
+    running.cancel()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert all(is_gone(pid) for pid in group)
+    assert (tmp_path / "cleaned").read_text() == "cleaned\n"
+
+
+async def test_what_does_not_end_when_asked_is_ended(executor, tmp_path):
+    executor.grace_seconds = 0.2
+    pids = tmp_path / "pids"
+    script = f"trap '' TERM; echo $$ >{pids}; while :; do sleep 0.05; done"
+    running = asyncio.create_task(executor.run(shell(tmp_path, script)))
+    (pid,) = await until(pids)
+
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert is_gone(pid)
+
+
+async def test_what_a_process_leaves_running_is_ended_with_it(executor, tmp_path):
+    pids = tmp_path / "pids"
+
+    result = await executor.run(shell(tmp_path, f"sleep 1000 & echo $! >{pids}"))
+
+    assert result.exit_code == 0
+    (pid,) = pids.read_text().split()
+    while not is_gone(pid):
+        await asyncio.sleep(0.005)
+
+
+async def test_report_lines_arrive_while_the_process_runs_and_the_last_without_a_newline(executor, tmp_path):
+    lines = []
+    heard = asyncio.Event()
+
+    def on_report(line):
+        lines.append(line)
+        heard.set()
+
+    script = f"echo one >>{tmp_path}/report; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done; printf two >>{tmp_path}/report"
+    running = asyncio.create_task(executor.run(shell(tmp_path, script), on_report))
+    await heard.wait()
+    early = list(lines)
+    (tmp_path / "go").touch()
+    await running
+
+    assert early == [b"one"]
+    assert lines == [b"one", b"two"]
+
+
+async def test_a_log_is_cut_at_its_limit_and_says_so(tmp_path):
+    executor = LocalExecutor(base_env={}, log_limit_bytes=1000)
+
+    await executor.run(spec(tmp_path, sys.executable, "-c", "print('x' * 100000)"))
+
+    text = (tmp_path / "out").read_text()
+    assert text.startswith("x" * 1000 + "\n[databuild: the rest was cut")
+    assert len(text) < 1200
+
+
+async def test_a_process_gets_no_input_and_default_signals(executor, tmp_path):
+    code = "import signal,sys; print(repr(sys.stdin.read()), signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)"
+
+    await executor.run(spec(tmp_path, sys.executable, "-c", code))
+
+    assert (tmp_path / "out").read_text() == "'' True\n"

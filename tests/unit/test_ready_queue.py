@@ -1,0 +1,81 @@
+"""Which task may run next."""
+
+import pytest
+
+from databuild.errors import InvalidRequestError
+from databuild.graph.ready_queue import ReadyQueue
+from databuild.model.job_graph import JobConfig, Task
+
+
+def task(number, *upstream, job="//:job"):
+    return Task(number, job, JobConfig((f"p{number}",)), upstream, "")
+
+
+def drain(queue):
+    taken = []
+    while (one := queue.pop()) is not None:
+        taken.append(one.task_id)
+    return taken
+
+
+def test_tasks_become_ready_when_all_that_is_upstream_is_done():
+    first, second, third = task(1), task(2), task(3, 1, 2)
+    queue = ReadyQueue([first, second, third])
+
+    assert drain(queue) == [1, 2]
+    assert queue.done(second) == 0
+    assert drain(queue) == []
+    assert queue.done(first) == 1
+    assert drain(queue) == [3]
+    assert not queue.finished
+    queue.done(third)
+    assert queue.finished
+
+
+def test_a_failure_gives_up_everything_downstream_once():
+    tasks = [task(1), task(2), task(3, 1), task(4, 1), task(5, 3, 4), task(6, 2)]
+    queue = ReadyQueue(tasks)
+    drain(queue)
+
+    assert [given_up.task_id for given_up in queue.failed(tasks[0])] == [3, 4, 5]
+    queue.done(tasks[1])
+    assert drain(queue) == [6]
+
+
+def test_a_task_waits_for_its_resources_and_others_pass_it():
+    tasks = [task(1, job="//:gpu"), task(2, job="//:gpu"), task(3)]
+    queue = ReadyQueue(tasks, limits={"gpu": 1}, needs={"//:gpu": {"gpu": 1}})
+
+    assert drain(queue) == [1, 3]
+    assert queue.done(tasks[0]) == 1
+    assert drain(queue) == [2]
+
+
+def test_a_task_that_is_tried_again_gives_its_resources_back_meanwhile():
+    tasks = [task(1, job="//:gpu"), task(2, job="//:gpu")]
+    queue = ReadyQueue(tasks, limits={"gpu": 1}, needs={"//:gpu": {"gpu": 1}})
+    drain(queue)
+
+    queue.release(tasks[0])
+    assert drain(queue) == [2]
+    queue.again(tasks[0])
+    assert drain(queue) == []
+    queue.done(tasks[1])
+    assert drain(queue) == [1]
+
+
+@pytest.mark.parametrize("limits", [{}, {"gpu": 1}])
+def test_a_job_that_needs_more_than_there_is_is_refused_by_name(limits):
+    with pytest.raises(InvalidRequestError, match="//:gpu needs .*gpu"):
+        ReadyQueue([task(1, job="//:gpu")], limits=limits, needs={"//:gpu": {"gpu": 2}})
+
+
+def test_giving_up_returns_what_has_not_been_settled():
+    tasks = [task(1), task(2), task(3, 1)]
+    queue = ReadyQueue(tasks)
+    drain(queue)
+    queue.done(tasks[0])
+
+    assert [one.task_id for one in queue.give_up()] == [2, 3]
+    assert queue.finished
+    assert queue.pop() is None
