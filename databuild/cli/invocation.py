@@ -60,6 +60,7 @@ class Invocation:
         self.sleep = sleep
         self._reader = reader
         self._graph_label = ""
+        self._catalog: JobCatalog | None = None
 
     @property
     def json(self) -> bool:
@@ -150,10 +151,12 @@ class Invocation:
         return open_event_log(self.event_log_uri, self.event_sinks)
 
     def catalog(self) -> JobCatalog:
-        """Loads the job catalog."""
-        from databuild.graph.catalog import load_catalog
+        """Returns the job catalog, loaded once."""
+        if self._catalog is None:
+            from databuild.graph.catalog import load_catalog
 
-        return load_catalog(self.catalog_path, self.runfiles)
+            self._catalog = load_catalog(self.catalog_path, self.runfiles)
+        return self._catalog
 
     def follow_up(self, arguments: str) -> str:
         """Returns a command to type next, in backquotes."""

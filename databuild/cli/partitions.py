@@ -19,15 +19,13 @@ def expand(call: Invocation, texts: Sequence[str]) -> list[str]:
     Raises:
         InvalidRequestError: A text fits no pattern of the graph, or its range cannot be read.
     """
-    from databuild.graph.ranges import expand_partitions
-
     try:
-        return list(dict.fromkeys(expand_partitions(call.catalog(), texts)))
+        return list(call.catalog().expand(texts))
     except UnknownPartitionError as error:
         nearest = nearest_command(error.ref)
         if nearest is None:
             raise
-        message = f"{error.ref!r} is no command, and {error}; did you mean the command `{nearest}`?"
+        message = f"{error.ref!r} is neither a command nor a partition that a job produces; did you mean `{nearest}`?"
         raise InvalidRequestError(message) from None
 
 

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import functools
+import json
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from databuild.errors import (
+    AmbiguousPartitionError,
+    InvalidCatalogError,
+    OverlappingPatternsError,
+    UnknownPartitionError,
+)
+from databuild.graph.patterns import PartitionPattern, check_ref, overlap
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +67,7 @@ class Job:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class JobCatalog:
     """Every job of one graph.
 
@@ -71,3 +84,135 @@ class JobCatalog:
     lookup: str = ""
     default_partitions: tuple[str, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict)
+
+    @functools.cached_property
+    def _patterns(self) -> tuple[tuple[PartitionPattern, str], ...]:
+        return tuple(
+            (PartitionPattern(text), job.label) for job in self.jobs.values() for text in job.outputs
+        )
+
+    def owner(self, ref: str) -> str:
+        """Returns the label of the job that produces a ref.
+
+        Raises:
+            InvalidRequestError: The text cannot be a ref.
+            UnknownPartitionError: No job does; the error has the nearest pattern.
+            AmbiguousPartitionError: More than one does.
+        """
+        owners = [
+            label for pattern, label in self._patterns if ref.startswith(pattern.prefix) and pattern.match(ref) is not None
+        ]
+        if len(owners) == 1:
+            return owners[0]
+        if owners:
+            raise AmbiguousPartitionError(ref, owners)
+        check_ref(ref)
+        raise UnknownPartitionError(ref, nearest=self._nearest(ref))
+
+    def produces(self, ref: str) -> bool:
+        """Whether some job produces a ref."""
+        return any(ref.startswith(pattern.prefix) and pattern.match(ref) is not None for pattern, _ in self._patterns)
+
+    def expand(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Returns refs, with each range among the texts replaced by its refs, each ref once, in order.
+
+        Raises:
+            InvalidRequestError: A text is no ref, or a range that ends before it begins.
+            UnknownPartitionError: No job produces it.
+        """
+        refs: dict[str, None] = {}
+        for text in texts:
+            expanded = None
+            if ".." in text:
+                ranges = [found for pattern, _ in self._patterns if (found := pattern.expand(text)) is not None]
+                expanded = ranges[0] if ranges else None
+            if expanded is None:
+                self.owner(text)
+                expanded = [text]
+            refs.update(dict.fromkeys(expanded))
+        return tuple(refs)
+
+    def check(self) -> None:
+        """Checks that no two patterns overlap.
+
+        Raises:
+            OverlappingPatternsError: Two do.
+        """
+        for number, (first, first_label) in enumerate(self._patterns):
+            for second, second_label in self._patterns[number + 1 :]:
+                example = overlap(first, second)
+                if example is not None:
+                    raise OverlappingPatternsError((first_label, first.text), (second_label, second.text), example)
+
+    def _nearest(self, ref: str) -> str | None:
+        by_example = {pattern.example(): pattern.text for pattern, _ in self._patterns}
+        nearest = difflib.get_close_matches(ref, by_example, n=1, cutoff=0.4)
+        return by_example[nearest[0]] if nearest else None
+
+
+def load_catalog(path: str, runfiles: str) -> JobCatalog:
+    """Reads the catalog that Bazel wrote.
+
+    Args:
+        path: The file: a JobCatalog (catalog.proto) as protobuf JSON.
+        runfiles: The runfiles root that the paths in it are relative to.
+
+    Raises:
+        InvalidCatalogError: It cannot be read.
+        InvalidPatternError: A pattern in it cannot be read.
+        OverlappingPatternsError: Two jobs produce the same refs.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+            catalog = json.load(file)
+        jobs = [_job(job, runfiles) for job in _get(catalog, "jobs", [])]
+        loaded = JobCatalog(
+            graph_label=_get(catalog, "graph_label", ""),
+            jobs={job.label: job for job in jobs},
+            lookup=_resolved(_get(catalog, "lookup", ""), runfiles),
+            default_partitions=tuple(_get(catalog, "default_partitions", [])),
+            resources={name: int(count) for name, count in _get(catalog, "resources", {}).items()},
+        )
+    except OSError as error:
+        raise InvalidCatalogError(path, f"{error.strerror}; build the graph again with Bazel") from error
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise InvalidCatalogError(path, f"it is no job catalog ({error}); build the graph again with Bazel") from error
+    if len(loaded.jobs) != len(jobs):
+        raise InvalidCatalogError(path, "two jobs have the same label")
+    loaded.check()
+    return loaded
+
+
+def _job(job: Mapping[str, Any], runfiles: str) -> Job:
+    retry = _get(job, "retry", {})
+    digest_file = _get(job, "code_digest_file", "")
+    digest = ""
+    if digest_file:
+        with open(_resolved(digest_file, runfiles), encoding="ascii") as file:  # noqa: PTH123
+            digest = file.read().strip()
+    return Job(
+        label=job["label"],
+        executable=_resolved(job["executable"], runfiles),
+        code_digest=digest,
+        outputs=tuple(_get(job, "outputs", [])),
+        timeout_seconds=float(_get(job, "timeout_seconds", 0)) or None,
+        retry=RetryPolicy(
+            retries=int(_get(retry, "retries", 0)),
+            backoff_seconds=float(_get(retry, "backoff_seconds", 0)),
+            multiplier=float(_get(retry, "backoff_multiplier", 0)) or 2.0,
+            max_backoff_seconds=float(_get(retry, "max_backoff_seconds", 0)) or 300.0,
+        ),
+        resources={name: int(count) for name, count in _get(job, "resources", {}).items()},
+        worker=bool(_get(job, "worker", False)),
+        tags=tuple(_get(job, "tags", [])),
+    )
+
+
+def _get(message: Mapping[str, Any], name: str, default: Any) -> Any:
+    """Returns a field of a message in protobuf JSON, by its own name or in camel case."""
+    first, *rest = name.split("_")
+    return message.get(name, message.get(first + "".join(word.capitalize() for word in rest), default))
+
+
+def _resolved(path: str, runfiles: str) -> str:
+    return os.path.normpath(os.path.join(runfiles, path)) if path else ""  # noqa: PTH118

@@ -1,7 +1,7 @@
 """What a job answers when it is configured, checked and written as JSON.
 
-The format is protobuf's JSON of JobConfigureResponse, proto/databuild/v1/job.proto. It is written by hand, since neither protobuf
-nor `json` is imported as fast.
+The format is protobuf's JSON of JobConfigureResponse, proto/databuild/v1/job.proto. It is written by hand, since
+neither protobuf nor `json` is imported as fast.
 """
 
 # `typing`, `json` and `collections` would each cost a job more time than everything that is done here.
@@ -50,7 +50,7 @@ class Config:
         self.args = _strings("args", args)
         self.env = dict(env or {})
         for name, value in self.env.items():
-            if not isinstance(name, str) or not isinstance(value, str):
+            if {type(name), type(value)} != {str}:
                 raise ConfigError(f"env holds {name!r}: {value!r}; names and values have to be strings")
         if not self.outputs:
             raise ConfigError("a Config without outputs: it has to complete at least one partition")

@@ -1,6 +1,7 @@
 """Files that are complete or absent, as partitions are."""
 
-# ruff: noqa: PTH - pathlib takes longer to import than a job takes to be configured.
+# pathlib takes longer to import than a job takes to be configured.
+# ruff: noqa: PTH103, PTH105, PTH108, PTH110, PTH118, PTH120, PTH123
 import os
 
 TYPE_CHECKING = False

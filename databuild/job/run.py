@@ -1,7 +1,7 @@
 """One run of a job: its arguments, and what it reports.
 
-Reports are lines of JSON, each a JobReport of proto/databuild/v1/job.proto, appended to the file that `DATABUILD_REPORT` names.
-Where the variable is not set, as when a job is run by hand, nothing is reported.
+Reports are lines of JSON, each a JobReport of proto/databuild/v1/job.proto, appended to the file that
+`DATABUILD_REPORT` names. Where the variable is not set, as when a job is run by hand, nothing is reported.
 """
 
 import os
@@ -40,8 +40,8 @@ class Run:
 
         Args:
             ref: The partition, one of the run's outputs.
-            content_digest: A digest of the content, equal for equal content; a partition rebuilt to the same digest makes
-                nothing stale.
+            content_digest: A digest of the content, equal for equal content; a partition rebuilt to the same digest
+                makes nothing stale.
             **metadata: What there is to know of the data, such as `rows=842`; values that JSON has.
         """
         report: dict[str, object] = {"ref": ref}

@@ -1,7 +1,8 @@
 """The `worker` sub-command: one process that serves many requests.
 
-Requests and responses are the JobRequest and JobResponse of proto/databuild/v1/job.proto, each preceded by its length as a varint, on
-stdin and stdout, as Bazel's persistent workers do. What a job prints meanwhile goes to stderr. The end of stdin ends the worker.
+Requests and responses are the JobRequest and JobResponse of proto/databuild/v1/job.proto, each preceded by its length
+as a varint, on stdin and stdout, as Bazel's persistent workers do. What a job prints meanwhile goes to stderr. The end
+of stdin ends the worker.
 """
 
 from __future__ import annotations

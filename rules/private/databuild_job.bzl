@@ -41,7 +41,7 @@ def databuild_job(
         binary: The program.
         outputs: The partition patterns of the refs that the job produces: refs with named fields, such as `sum/{names}` or
             `daily_flights/date={date:date}`. A field's type is `date`, `month`, `hour`, `int`, `str` (one path segment, the
-            default) or a regular expression. May be left out only where the graph has a `lookup`.
+            default) or `/regex/`. May be left out only where the graph has a `lookup`.
         timeout: How long one job run may take, such as `90s`, `10m` or `1h30m`; a number alone is in seconds. By default as long
             as it likes.
         retries: How many more times to try after a failed job run.

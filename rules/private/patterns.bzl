@@ -16,36 +16,35 @@ def _parts(label, pattern):
     """The fixed texts of a pattern as strings, and its fields, with what is in their braces, as one-tuples."""
     parts = []
     part = ""
-    depth = 0
+    in_field = False
+    in_regex = False  # between slashes, where a brace is one of the regular expression
     escaped = False
     for character in pattern.elems():
-        if escaped:
+        if in_regex:
             part += character
-            escaped = False
-        elif character == "\\" and depth:
-            part += character
-            escaped = True
+            in_regex = escaped or character != "/"
+            escaped = character == "\\" and not escaped
         elif character == "{":
-            depth += 1
-            if depth == 1:
-                parts.append(part)
-                part = ""
-            else:
-                part += character
+            if in_field:
+                _fail(label, pattern, "a { without its }")
+            parts.append(part)
+            part = ""
+            in_field = True
         elif character == "}":
-            depth -= 1
-            if depth < 0:
+            if not in_field:
                 _fail(label, pattern, "a } without its {")
-            if depth == 0:
-                parts.append((part,))
-                part = ""
-            else:
-                part += character
+            parts.append((part,))
+            part = ""
+            in_field = False
         else:
+            in_regex = in_field and character == "/" and part.endswith(":")
             part += character
-    if depth:
+    if in_field:
         _fail(label, pattern, "a { without its }")
     return parts + [part]
+
+def _is_regex(field_type):
+    return len(field_type) > 1 and field_type.startswith("/") and field_type.endswith("/")
 
 def pattern_shape(label, pattern):
     """Reads a pattern.
@@ -75,7 +74,7 @@ def pattern_shape(label, pattern):
         names[name] = True
         if part[0].endswith(":"):
             _fail(label, pattern, "the field {} has a colon, but no type".format(repr(name)))
-        if _is_word(field_type) and field_type not in _FIELD_TYPES:
-            _fail(label, pattern, "unknown type {}; there are {} and regular expressions".format(repr(field_type), ", ".join(_FIELD_TYPES)))
+        if field_type and field_type not in _FIELD_TYPES and not _is_regex(field_type):
+            _fail(label, pattern, "unknown type {}; there are {} and /regex/".format(repr(field_type), ", ".join(_FIELD_TYPES)))
         shape += "{" + (field_type or "str") + "}"
     return shape

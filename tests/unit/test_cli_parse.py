@@ -5,6 +5,7 @@ import pytest
 from databuild.cli.command_table import COMMANDS
 from databuild.cli.flag_table import BOOL, FLAGS, flags_of
 from databuild.cli.full_parse import UsageError, parse
+from databuild.cli.partitions import nearest_command
 from databuild.cli.quick_parse import parse_quickly
 
 
@@ -144,3 +145,18 @@ def test_a_flag_takes_a_value_for_all_its_commands_or_for_none():
         kinds.setdefault(flag.name, set()).add(flag.kind == BOOL)
 
     assert all(len(kind) == 1 for kind in kinds.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("stauts", "status"),
+        ("biulds", "builds"),
+        ("retyr", "retry"),
+        ("daily/1", None),
+        ("zzz", None),
+        ("PLAN", "plan"),
+    ],
+)
+def test_a_word_that_is_no_command_has_a_nearest_one(text, command):
+    assert nearest_command(text) == command

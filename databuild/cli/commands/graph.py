@@ -6,13 +6,12 @@ from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
 from databuild.cli.partitions import requested_partitions
 from databuild.cli.planning import NothingKnown, plan_for
+from databuild.graph.render import render_dot, render_mermaid
 
 
 def run(call: Invocation) -> int:
     """Prints the whole job graph, whatever of it is available already."""
-    from databuild.graph import render
-
     plan = plan_for(call, requested_partitions(call), reader=NothingKnown())
-    draw = render.dot if call.flags["format"] == "dot" else render.mermaid
-    call.out.write(draw(plan.tasks))
+    draw = render_dot if call.flags["format"] == "dot" else render_mermaid
+    call.out.write(draw(plan))
     return BUILT

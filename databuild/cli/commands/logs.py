@@ -42,6 +42,8 @@ def run(call: Invocation) -> int:
                 printer.add(one)
         printer.print_new()
         if ended or call.out.closed or not call.flags["follow"]:
+            if not printer.current:
+                call.err.line(f"databuild: no job run of {wanted} has written anything")
             return BUILT
         call.out.flush()
         call.sleep(POLL_SECONDS)
@@ -54,12 +56,16 @@ def log_path(call: Invocation, job_run: JobRunRecord, stream: str) -> str:
 
 
 class _Printer:
-    """Prints what has come since it last did, under a heading wherever another file goes on."""
+    """Prints what has come since it last did, under a heading wherever another file goes on.
+
+    Attributes:
+        current: The file that was printed last; empty for none.
+    """
 
     def __init__(self, call: Invocation) -> None:
         self._call = call
         self._files: dict[str, tuple[str, int]] = {}
-        self._current = ""
+        self.current = ""
 
     def add(self, job_run: JobRunRecord) -> None:
         """Takes a job run among those to print."""
@@ -73,8 +79,8 @@ class _Printer:
             text, size = _read_from(path, offset)
             if not size:
                 continue
-            if path != self._current:
-                self._current = path
+            if path != self.current:
+                self.current = path
                 self._call.out.line(heading)
             self._call.out.write(text)
             if not text.endswith("\n") and not self._call.flags["follow"]:

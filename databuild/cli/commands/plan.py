@@ -22,7 +22,7 @@ def run(call: Invocation) -> int:
     flags = call.flags
     plan = plan_for(call, requested_partitions(call), force=flags["force"], reuse_stale=flags["stale"] == "reuse")
     if flags["output"] not in FORMS:
-        from databuild.graph.plan_file import write_plan
+        from databuild.cli.plan_file import write_plan
 
         path = Path(call.path(flags["output"]))
         write_plan(plan, path)

@@ -12,7 +12,7 @@ def _says_what_was_declared_impl(ctx):
 
     asserts.equals(env, "//tests/rules/databuild_job:full", job.label)
     asserts.equals(env, "tests/rules/program", job.executable.short_path)
-    asserts.equals(env, ["daily/date={date:date}", "raw/{name:[a-z]{2,3}}"], job.outputs)
+    asserts.equals(env, ["daily/date={date:date}", "raw/{name:/[a-z\\/}]{2,3}/}"], job.outputs)
     asserts.equals(env, 5400, job.timeout_seconds)
     asserts.equals(env, 3, job.retries)
     asserts.equals(env, 90, job.retry_backoff_seconds)
@@ -69,7 +69,7 @@ def databuild_job_tests(name):
         binary = "//tests/rules:program",
         outputs = [
             "daily/date={date:date}",
-            "raw/{name:[a-z]{2,3}}",
+            "raw/{name:/[a-z\\/}]{2,3}/}",
         ],
         resources = {
             "memory_gb": "4",
@@ -116,6 +116,7 @@ def databuild_job_tests(name):
     _must_fail("a_field_without_type_test", ["no type", "\"a/{x:}\""], outputs = ["a/{x:}"])
     _must_fail("two_fields_of_one_name_test", ["two fields", "\"x\""], outputs = ["a/{x}/{x}"])
     _must_fail("an_unknown_type_test", ["unknown type \"dat\"", "\"a/{x:dat}\"", "date, hour, int, month, str"], outputs = ["a/{x:dat}"])
+    _must_fail("an_open_regex_test", ["a { without its }", "\"a/{x:/y}\""], outputs = ["a/{x:/y}"])
     _must_fail("two_equal_outputs_test", ["\"a/{x}\"", "\"a/{y:str}\""], outputs = ["a/{x}", "a/{y:str}"])
 
     native.test_suite(name = name)

@@ -1,0 +1,86 @@
+"""Opens event logs by URI: the one place that knows the schemes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from databuild.errors import EventLogError, InvalidRequestError
+
+if TYPE_CHECKING:
+    from databuild.event_log.log import EventLog, Reader
+    from databuild.event_log.sinks import JsonLinesSink
+
+LOG_SCHEMES: Final = ("memory:", "sqlite:PATH")
+SINK_SCHEMES: Final = ("stdout:", "jsonl:PATH")
+
+
+def open_event_log(
+    uri: str, sinks: Sequence[str] = (), *, warn: Callable[[str], None] = lambda _: None
+) -> EventLog:
+    """Opens an event log for reading and writing, making it where there is none.
+
+    Args:
+        uri: `memory:` or `sqlite:PATH`.
+        sinks: Write-only copies: `stdout:` or `jsonl:PATH`.
+        warn: Told of a sink that fails.
+
+    Raises:
+        InvalidRequestError: A URI is of no known scheme.
+        EventLogError: The log or a sink cannot be opened.
+        SchemaTooNewError: A newer DataBuild wrote the log.
+    """
+    scheme, path = _split(uri, LOG_SCHEMES)
+    from databuild.event_log.sqlite.log import SqliteEventLog
+
+    opened = [_open_sink(sink) for sink in sinks]
+    log = SqliteEventLog("" if scheme == "memory" else path)
+    if not opened:
+        return log
+    from databuild.event_log.sinks import Tee
+
+    return Tee(log, opened, warn)
+
+
+def open_reader(uri: str) -> Reader:
+    """Opens an event log for reading only.
+
+    Raises:
+        InvalidRequestError: The URI is of no known scheme, or of a log that ends with its process.
+        EventLogError: The log is not there, or cannot be read.
+        SchemaTooNewError: A newer DataBuild wrote the log.
+    """
+    scheme, path = _split(uri, LOG_SCHEMES)
+    if scheme == "memory":
+        message = "a log in memory ends with its process: there is nothing to read"
+        raise InvalidRequestError(message)
+    from databuild.event_log.sqlite.reader import SqliteReader
+
+    return SqliteReader(path)
+
+
+def _open_sink(uri: str) -> JsonLinesSink:
+    import sys
+
+    from databuild.event_log.sinks import JsonLinesSink
+
+    scheme, path = _split(uri, SINK_SCHEMES)
+    if scheme == "stdout":
+        return JsonLinesSink(sys.stdout)
+    try:
+        return JsonLinesSink(open(path, "a", encoding="utf-8"))  # noqa: PTH123, SIM115 - the sink closes it
+    except OSError as error:
+        raise EventLogError(f"the sink cannot be opened: {error.strerror}", uri=uri) from error
+
+
+def _split(uri: str, known: Sequence[str]) -> tuple[str, str]:
+    scheme, colon, path = uri.partition(":")
+    names = {one.split(":")[0]: one for one in known}
+    if not colon or scheme not in names or (names[scheme].endswith("PATH") and not path):
+        import difflib
+
+        nearest = difflib.get_close_matches(scheme, names, n=1)
+        hint = f"; did you mean {names[nearest[0]]!r}?" if nearest else ""
+        message = f"{uri.split('@')[-1]!r} is none of {', '.join(known)}{hint}"
+        raise InvalidRequestError(message)
+    return scheme, path

@@ -1,0 +1,129 @@
+"""Opens SQLite files: for reading, and for writing with the schema brought up to date."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import Final
+from urllib.parse import quote
+
+from databuild.errors import EventLogError, SchemaTooNewError
+
+APPLICATION_ID: Final = 0x44617442
+"""Marks a file as an event log of DataBuild ("DatB"), in SQLite's own header field."""
+
+SCHEMA_VERSION: Final = 1
+"""The newest version of the schema; `schema_N.sql` takes a file from version N-1 to N."""
+
+BUSY_SECONDS: Final = 60.0
+"""How long to wait for another process's transaction; each of ours takes milliseconds."""
+
+
+def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
+    """Opens a connection; `path` may also be a `file:` URI of a database in memory.
+
+    Raises:
+        EventLogError: The file cannot be opened.
+        SchemaTooNewError: A newer DataBuild wrote it.
+    """
+    uri = path if path.startswith("file:") else f"file:{quote(path)}{'?mode=ro' if read_only else ''}"
+    try:
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        connection.execute("PRAGMA case_sensitive_like = ON")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+    except sqlite3.Error as error:
+        raise fault(error, path) from error
+    if application != APPLICATION_ID and (application or version or _has_tables(connection)):
+        connection.close()
+        raise EventLogError("it is a database of another program", uri=f"sqlite:{path}")
+    if version > SCHEMA_VERSION:
+        connection.close()
+        raise SchemaTooNewError(version, SCHEMA_VERSION, uri=f"sqlite:{path}")
+    return connection
+
+
+def connect_for_writing(path: str) -> sqlite3.Connection:
+    """Opens a connection, makes the file where there is none, and brings its schema up to date.
+
+    Raises:
+        EventLogError: The file cannot be opened or written.
+        SchemaTooNewError: A newer DataBuild wrote it.
+    """
+    if not path.startswith("file:"):
+        try:
+            os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)  # noqa: PTH100, PTH103, PTH120
+        except OSError as error:
+            message = f"its folder cannot be made: {error.strerror}; choose another --state_dir"
+            raise EventLogError(message, uri=f"sqlite:{path}") from error
+    connection = connect(path)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+            _migrate(connection)
+        connection.execute("BEGIN IMMEDIATE")  # finds out now, not in mid-build, whether the file can be written
+        connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        connection.close()
+        raise fault(error, path) from error
+    return connection
+
+
+def connect_for_reading(path: str) -> sqlite3.Connection:
+    """Opens a connection for reading; a file that is not there reads as an empty log, and is not made.
+
+    Raises:
+        EventLogError: The file cannot be opened.
+        SchemaTooNewError: A newer DataBuild wrote it.
+    """
+    if path.startswith("file:") or os.path.exists(path):  # noqa: PTH110
+        return connect(path, read_only=True)
+    empty = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    _migrate(empty)
+    return empty
+
+
+def fault(error: sqlite3.Error, path: str) -> EventLogError:
+    """Returns what an error of SQLite means, with the next step."""
+    text = str(error)
+    if "full" in text:
+        text += "; make room on the disk and build again: what was finished is kept"
+    elif "readonly" in text:
+        text += "; make the state directory writable, or choose another --state_dir"
+    elif "unable to open" in text:
+        text += "; is the state directory there, and may you read it?"
+    elif "not a database" in text or "malformed" in text:
+        text += "; move the file away, or choose another --state_dir"
+    return EventLogError(text, uri="memory:" if path.startswith("file:") else f"sqlite:{path}")
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    # Another process may have done it while this one waited.
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    for number in range(version + 1, SCHEMA_VERSION + 1):
+        path = os.path.join(os.path.dirname(__file__), f"schema_{number}.sql")  # noqa: PTH118, PTH120
+        with open(path, encoding="utf-8") as script:  # noqa: PTH123
+            for statement in _statements(script.read()):
+                connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+
+
+def _statements(script: str) -> list[str]:
+    statements = []
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            statements.append(statement)
+            statement = ""
+    return statements

@@ -1,0 +1,227 @@
+"""Reads the read models and the events. Imports little, so that commands that only read start fast."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from databuild.event_log.sqlite.connection import connect_for_reading, fault
+from databuild.model.records import (
+    BuildPartitionRecord,
+    BuildRecord,
+    FailureRecord,
+    InputVersion,
+    JobRunRecord,
+    Manifest,
+    PartitionRecord,
+)
+
+if TYPE_CHECKING:
+    from databuild.v1.events_pb2 import BuildEvent
+
+_PARTITION = """
+SELECT p.ref, p.status, p.build_request_id, p.time, p.available, p.version, p.job_run_id, r.build_request_id, p.metadata,
+  p.tainted, p.taint_reason, p.failure_category, p.failure_message, m.job_label, m.code_digest, m.configuration_digest,
+  m.inputs
+FROM {source} LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN manifests m ON m.job_run_id = p.job_run_id
+"""
+_BY_REFS = _PARTITION.format(source="json_each(?) j CROSS JOIN partitions p ON p.ref = j.value")
+_JOB_RUN = """
+SELECT job_run_id, build_request_id, task_id, job_label, attempt, status, scheduled_time, started_time, ended_time,
+  exit_code, duration_seconds, cpu_seconds, peak_memory_bytes, failure_category, failure_message
+FROM job_runs
+"""
+_LAST = "\U0010ffff"
+
+
+class SqliteReader:
+    """Reads one file."""
+
+    def __init__(self, path: str) -> None:
+        """Opens the file, as `connect_for_reading` says."""
+        self._path = path
+        self._connection = connect_for_reading(path)
+
+    def build(self, build_request_id: str) -> BuildRecord | None:
+        """Returns one build."""
+        rows = self._rows("SELECT * FROM builds WHERE build_request_id = ?", (build_request_id,))
+        return _build(rows[0]) if rows else None
+
+    def builds_beginning(self, prefix: str, limit: int = 10) -> Sequence[str]:
+        """Returns ids of builds that begin with a prefix, newest first."""
+        rows = self._rows(
+            "SELECT build_request_id FROM builds WHERE build_request_id >= ? AND build_request_id < ? "
+            "ORDER BY build_request_id DESC LIMIT ?",
+            (prefix, prefix + _LAST, limit),
+        )
+        return [row[0] for row in rows]
+
+    def builds(
+        self, *, status: str | None = None, before: str | None = None, limit: int = 20
+    ) -> Sequence[BuildRecord]:
+        """Returns builds, newest first."""
+        where, values = ["build_request_id < ?"], [before or _LAST]
+        if status is not None:
+            where.append("status = ?")
+            values.append(status)
+        rows = self._rows(
+            f"SELECT * FROM builds WHERE {' AND '.join(where)} "  # noqa: S608 - conditions from above
+            "ORDER BY build_request_id DESC LIMIT ?",
+            (*values, limit),
+        )
+        return [_build(row) for row in rows]
+
+    def build_partitions(
+        self, build_request_id: str, *, status: str | None = None, after: str = "", limit: int = 1000
+    ) -> Sequence[BuildPartitionRecord]:
+        """Returns the partitions of one build with their statuses in it, by ref."""
+        where = "" if status is None else "AND status = ?"
+        rows = self._rows(
+            "SELECT ref, status, task_id, reason, cause, job_run_id, failure_category, failure_message "  # noqa: S608
+            f"FROM build_partitions WHERE build_request_id = ? AND ref > ? {where} ORDER BY ref LIMIT ?",
+            (build_request_id, after, *(() if status is None else (status,)), limit),
+        )
+        return [BuildPartitionRecord(*row[:6], _failure(*row[6:])) for row in rows]
+
+    def job_runs(
+        self, build_request_id: str, *, status: str | None = None, after: int = 0, limit: int = 1000
+    ) -> Sequence[JobRunRecord]:
+        """Returns the job runs of one build, in the order in which they were first heard of."""
+        where = "" if status is None else "AND status = ?"
+        rows = self._rows(
+            f"{_JOB_RUN} WHERE build_request_id = ? {where} ORDER BY number LIMIT ? OFFSET ?",
+            (build_request_id, *(() if status is None else (status,)), limit, after),
+        )
+        return [_job_run(row) for row in rows]
+
+    def job_run(self, job_run_id: str) -> JobRunRecord | None:
+        """Returns one job run."""
+        rows = self._rows(f"{_JOB_RUN} WHERE job_run_id = ?", (job_run_id,))
+        return _job_run(rows[0]) if rows else None
+
+    def partition_records(self, refs: Collection[str]) -> Mapping[str, PartitionRecord]:
+        """Returns what is known of partitions, by ref."""
+        rows = self._rows(_BY_REFS, (json.dumps(list(refs)),))
+        manifests: dict[str, Manifest] = {}
+        return {row[0]: _partition(row, manifests) for row in rows}
+
+    def partitions(
+        self,
+        *,
+        prefix: str = "",
+        contains: str = "",
+        status: str | None = None,
+        after: str = "",
+        limit: int = 100,
+    ) -> Sequence[PartitionRecord]:
+        """Returns partition records by ref."""
+        where = ["p.ref > ?", "p.ref >= ?", "p.ref < ?"]
+        values: list[Any] = [after, prefix, prefix + _LAST]
+        if contains:
+            where.append("instr(p.ref, ?) > 0")
+            values.append(contains)
+        if status == "TAINTED":
+            where.append("p.tainted")
+        elif status is not None:
+            where.append("p.status = ?")
+            values.append(status)
+        rows = self._rows(
+            f"{_PARTITION.format(source='partitions p')} WHERE {' AND '.join(where)} ORDER BY p.ref LIMIT ?",
+            (*values, limit),
+        )
+        manifests: dict[str, Manifest] = {}
+        return [_partition(row, manifests) for row in rows]
+
+    def partition_counts(self) -> Mapping[str, int]:
+        """Returns how many partitions there are of each newest status."""
+        return dict(self._rows("SELECT status, count FROM partition_counts WHERE count > 0 ORDER BY status", ()))
+
+    def manifests(self, job_run_ids: Collection[str]) -> Mapping[str, Manifest]:
+        """Returns what job runs consumed, by job run."""
+        rows = self._rows(
+            "SELECT m.* FROM json_each(?) j CROSS JOIN manifests m ON m.job_run_id = j.value",
+            (json.dumps(list(job_run_ids)),),
+        )
+        return {row[0]: _manifest(*row[1:]) for row in rows}
+
+    def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
+        """Returns the job runs that were to produce a partition, newest first."""
+        rows = self._rows(
+            f"{_JOB_RUN} WHERE job_run_id IN (SELECT job_run_id FROM partition_history WHERE ref = ?) "
+            "ORDER BY number DESC LIMIT ?",
+            (ref, limit),
+        )
+        return [_job_run(row) for row in rows]
+
+    def events(self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
+        """Returns events of one build, in order."""
+        from databuild.v1.events_pb2 import BuildEvent
+
+        rows = self._rows(
+            "SELECT payload FROM events WHERE build_request_id = ? AND sequence > ? ORDER BY sequence LIMIT ?",
+            (build_request_id, after_sequence, limit),
+        )
+        return [BuildEvent.FromString(row[0]) for row in rows]
+
+    def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:
+        """Returns events of all builds in the order in which they were written, each with its position."""
+        from databuild.v1.events_pb2 import BuildEvent
+
+        rows = self._rows(
+            "SELECT position, payload FROM events WHERE position > ? ORDER BY position LIMIT ?",
+            (after_position, limit),
+        )
+        return ((position, BuildEvent.FromString(payload)) for position, payload in rows)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+    def _rows(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        try:
+            return self._connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise fault(error, self._path) from error
+
+
+def _failure(category: str | None, message: str | None) -> FailureRecord | None:
+    return FailureRecord(category, message or "") if category else None
+
+
+def _build(row: Sequence[Any]) -> BuildRecord:
+    return BuildRecord(*row[:3], tuple(json.loads(row[3])), *row[4:15], _failure(*row[15:]))
+
+
+def _job_run(row: Sequence[Any]) -> JobRunRecord:
+    return JobRunRecord(*row[:13], _failure(*row[13:]))
+
+
+def _manifest(job_label: str, code_digest: str, configuration_digest: str, inputs: str) -> Manifest:
+    known = tuple(InputVersion(ref, version, bool(query)) for ref, version, query in json.loads(inputs))
+    return Manifest(job_label, code_digest, configuration_digest, known)
+
+
+def _partition(row: Sequence[Any], manifests: dict[str, Manifest]) -> PartitionRecord:
+    run = row[6]
+    manifest = None
+    if row[13] is not None:
+        manifest = manifests.get(run)
+        if manifest is None:
+            manifest = manifests[run] = _manifest(*row[13:17])
+    return PartitionRecord(
+        row[0],
+        row[1],
+        row[2],
+        row[3],
+        bool(row[4]),
+        row[5],
+        run,
+        row[7] or "",
+        manifest,
+        json.loads(row[8]) if row[8] else {},
+        bool(row[9]),
+        row[10],
+        _failure(row[11], row[12]),
+    )

@@ -1,0 +1,101 @@
+-- Version 1 of the schema. Statuses, reasons and failure categories are names, so that reading needs no protobuf.
+CREATE TABLE events (
+  position INTEGER PRIMARY KEY,
+  build_request_id TEXT NOT NULL,
+  sequence INTEGER NOT NULL,
+  payload BLOB NOT NULL,
+  UNIQUE (build_request_id, sequence)
+);
+CREATE TABLE builds (
+  build_request_id TEXT PRIMARY KEY,
+  status TEXT NOT NULL,
+  graph_label TEXT NOT NULL,
+  requested TEXT NOT NULL,
+  received_time REAL NOT NULL,
+  updated_time REAL NOT NULL,
+  last_sequence INTEGER NOT NULL,
+  total_tasks INTEGER NOT NULL,
+  jobs_completed INTEGER NOT NULL,
+  jobs_failed INTEGER NOT NULL,
+  partitions_available INTEGER NOT NULL,
+  partitions_delegated INTEGER NOT NULL,
+  partitions_failed INTEGER NOT NULL,
+  retry_of_build_request_id TEXT NOT NULL,
+  cancel_requested_by TEXT NOT NULL DEFAULT '',
+  failure_category TEXT,
+  failure_message TEXT
+) WITHOUT ROWID;
+CREATE INDEX builds_by_status ON builds (status, build_request_id);
+CREATE TABLE build_partitions (
+  build_request_id TEXT NOT NULL,
+  ref TEXT NOT NULL,
+  status TEXT NOT NULL,
+  task_id INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  cause TEXT NOT NULL,
+  job_run_id TEXT NOT NULL,
+  failure_category TEXT,
+  failure_message TEXT,
+  PRIMARY KEY (build_request_id, ref)
+) WITHOUT ROWID;
+CREATE TABLE job_runs (
+  number INTEGER PRIMARY KEY,
+  job_run_id TEXT NOT NULL UNIQUE,
+  build_request_id TEXT NOT NULL,
+  task_id INTEGER NOT NULL,
+  job_label TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  status TEXT NOT NULL,
+  scheduled_time REAL NOT NULL,
+  started_time REAL NOT NULL,
+  ended_time REAL NOT NULL,
+  exit_code INTEGER,
+  duration_seconds REAL NOT NULL,
+  cpu_seconds REAL NOT NULL,
+  peak_memory_bytes INTEGER NOT NULL,
+  failure_category TEXT,
+  failure_message TEXT
+);
+CREATE INDEX job_runs_by_build ON job_runs (build_request_id, number);
+CREATE TABLE manifests (
+  job_run_id TEXT PRIMARY KEY,
+  job_label TEXT NOT NULL,
+  code_digest TEXT NOT NULL,
+  configuration_digest TEXT NOT NULL,
+  inputs TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE partitions (
+  ref TEXT PRIMARY KEY,
+  status TEXT NOT NULL,
+  build_request_id TEXT NOT NULL,
+  time REAL NOT NULL,
+  available INTEGER NOT NULL,
+  version TEXT NOT NULL,
+  job_run_id TEXT NOT NULL,
+  metadata TEXT NOT NULL,
+  tainted INTEGER NOT NULL DEFAULT 0,
+  taint_reason TEXT NOT NULL DEFAULT '',
+  failure_category TEXT,
+  failure_message TEXT
+) WITHOUT ROWID;
+CREATE INDEX partitions_by_status ON partitions (status, ref);
+CREATE TABLE partition_history (
+  ref TEXT NOT NULL,
+  job_run_id TEXT NOT NULL,
+  PRIMARY KEY (ref, job_run_id)
+) WITHOUT ROWID;
+CREATE TABLE partition_counts (
+  status TEXT PRIMARY KEY,
+  count INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TRIGGER partition_counted AFTER INSERT ON partitions BEGIN
+  INSERT INTO partition_counts VALUES (new.status, 1) ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER partition_recounted AFTER UPDATE OF status ON partitions WHEN old.status <> new.status BEGIN
+  UPDATE partition_counts SET count = count - 1 WHERE status = old.status;
+  INSERT INTO partition_counts VALUES (new.status, 1) ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER partition_tainted AFTER UPDATE OF tainted ON partitions WHEN old.tainted <> new.tainted BEGIN
+  INSERT INTO partition_counts VALUES ('TAINTED', new.tainted - old.tainted)
+    ON CONFLICT DO UPDATE SET count = count + new.tainted - old.tainted;
+END;

@@ -1,0 +1,120 @@
+"""Reads what `JOB config` prints: a JobConfigureResponse as protobuf JSON.
+
+Written for speed, since a plan of 100,000 partitions reads as many configurations: google.protobuf.json_format takes some
+fifty times as long. A test holds the two against each other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from databuild.errors import JobConfigurationError
+from databuild.model.job_graph import JobConfig
+
+_SHOWN = 200
+_QUERY, _MATERIALIZE = 0, 1
+_DEP_TYPES = {"QUERY": _QUERY, "MATERIALIZE": _MATERIALIZE, "0": _QUERY, "1": _MATERIALIZE}
+
+
+def parse_configure_response(printed: bytes, *, job_label: str, refs: Sequence[str] = ()) -> list[JobConfig]:
+    """Returns the configurations that a job answered.
+
+    Args:
+        printed: What the job printed on stdout.
+        job_label: The label of the job, for errors.
+        refs: What it was asked for, for errors.
+
+    Raises:
+        JobConfigurationError: It is not a JobConfigureResponse.
+    """
+
+    def fault(message: str) -> JobConfigurationError:
+        return JobConfigurationError(job_label, message, refs=refs)
+
+    try:
+        response = json.loads(printed)
+    except ValueError as error:
+        shown = printed[:_SHOWN].decode(errors="replace")
+        what = f"it printed {shown!r}" if shown.strip() else "it printed nothing"
+        raise fault(f"{what}, which is no JobConfigureResponse in JSON ({error})") from error
+    if not isinstance(response, dict):
+        raise fault(f"it printed a JSON {type(response).__name__}, where an object with `configs` is needed")
+    _known(response, {"configs"}, "the answer", fault)
+    configs = response.get("configs") or []
+    if not isinstance(configs, list):
+        raise fault("`configs` is no list")
+    return [_config(config, f"configs[{number}]", fault) for number, config in enumerate(configs)]
+
+
+_CONFIG_FIELDS = frozenset({"outputs", "inputs", "args", "env"})
+_DEP_FIELDS = frozenset(
+    {"dep_type_code", "depTypeCode", "dep_type_name", "depTypeName", "partition_ref", "partitionRef"}
+)
+
+
+def _config(config: Any, where: str, fault: Callable[[str], JobConfigurationError]) -> JobConfig:
+    if not isinstance(config, dict):
+        raise fault(f"{where} is no object")
+    if not _CONFIG_FIELDS.issuperset(config):
+        _known(config, _CONFIG_FIELDS, where, fault)
+    outputs = config.get("outputs") or []
+    if not isinstance(outputs, list) or not outputs:
+        raise fault(f"{where}.outputs needs at least one partition")
+    materialize: list[str] = []
+    query: list[str] = []
+    inputs = config.get("inputs") or []
+    if not isinstance(inputs, list):
+        raise fault(f"{where}.inputs is no list")
+    for dep in inputs:
+        if not isinstance(dep, dict):
+            raise fault(f"{where}.inputs has something that is no object")
+        if not _DEP_FIELDS.issuperset(dep):
+            _known(dep, _DEP_FIELDS, f"{where}.inputs", fault)
+        ref = _ref(dep.get("partition_ref") or dep.get("partitionRef"), f"{where}.inputs", fault)
+        (materialize if _dep_type(dep, where, fault) else query).append(ref)
+    args = config.get("args") or []
+    if not isinstance(args, list) or not all(isinstance(arg, str) for arg in args):
+        raise fault(f"{where}.args is no list of strings")
+    env = config.get("env") or {}
+    if not isinstance(env, dict) or not all(isinstance(value, str) for value in env.values()):
+        raise fault(f"{where}.env is no object of strings")
+    return JobConfig(
+        tuple([_ref(output, f"{where}.outputs", fault) for output in outputs]),
+        tuple(dict.fromkeys(materialize)),
+        tuple(dict.fromkeys(query)),
+        tuple(args),
+        tuple(sorted(env.items())),
+    )
+
+
+def _ref(value: Any, where: str, fault: Callable[[str], JobConfigurationError]) -> str:
+    if isinstance(value, dict) and len(value) == 1:
+        ref = value.get("str")
+        if isinstance(ref, str) and ref:
+            return ref
+    raise fault(f'{where}: {json.dumps(value)[:_SHOWN]} is no partition ref, such as {{"str": "daily/date=2013-01-01"}}')
+
+
+def _dep_type(dep: dict[str, Any], where: str, fault: Callable[[str], JobConfigurationError]) -> int:
+    code = dep.get("dep_type_code", dep.get("depTypeCode"))
+    name = dep.get("dep_type_name", dep.get("depTypeName"))
+    found = []
+    if code is not None:
+        found.append(_DEP_TYPES.get(str(code)))
+    if name:
+        found.append(_DEP_TYPES.get(name.upper()) if isinstance(name, str) else None)
+    if None in found:
+        raise fault(f"{where}.inputs: the dep type {code if code is not None else name!r} is neither QUERY nor MATERIALIZE")
+    if len(set(found)) > 1:
+        raise fault(f"{where}.inputs: dep_type_code says {code!r} and dep_type_name says {name!r}")
+    return found[0] or _QUERY if found else _QUERY
+
+
+def _known(
+    value: dict[str, Any], fields: frozenset[str] | set[str], where: str, fault: Callable[[str], JobConfigurationError]
+) -> None:
+    unknown = sorted(set(value) - fields)
+    if unknown:
+        raise fault(f"{where} has the unknown field {unknown[0]!r}; known are {', '.join(sorted(fields))}")

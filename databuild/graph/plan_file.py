@@ -1,0 +1,151 @@
+"""Plans as messages, and what has changed since one was made.
+
+The one file that converts between the frozen plan and its protobuf form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from databuild.model.job_graph import JobConfig, Plan, PlannedPartition, Task
+from databuild.v1 import job_pb2, plan_pb2
+from databuild.v1 import partition_pb2 as pt
+
+_SHOWN = 20
+
+
+def tasks_to_messages(tasks: Sequence[Task]) -> list[plan_pb2.Task]:
+    """Returns tasks as messages."""
+    return [
+        plan_pb2.Task(
+            task_id=task.task_id,
+            job_label=task.job_label,
+            config=job_pb2.JobConfig(
+                outputs=[pt.PartitionRef(str=ref) for ref in task.config.outputs],
+                inputs=[
+                    *(_dep(job_pb2.MATERIALIZE, ref) for ref in task.config.materialize),
+                    *(_dep(job_pb2.QUERY, ref) for ref in task.config.query),
+                ],
+                args=task.config.args,
+                env=dict(task.config.env),
+            ),
+            upstream_task_ids=task.upstream,
+            configuration_digest=task.configuration_digest,
+        )
+        for task in tasks
+    ]
+
+
+def tasks_from_messages(messages: Sequence[plan_pb2.Task]) -> tuple[Task, ...]:
+    """Returns tasks from messages."""
+    return tuple(
+        Task(
+            message.task_id,
+            message.job_label,
+            JobConfig(
+                tuple(output.str for output in message.config.outputs),
+                _refs(message.config, job_pb2.MATERIALIZE),
+                _refs(message.config, job_pb2.QUERY),
+                tuple(message.config.args),
+                tuple(sorted(message.config.env.items())),
+            ),
+            tuple(message.upstream_task_ids),
+            message.configuration_digest,
+        )
+        for message in messages
+    )
+
+
+def plan_to_message(plan: Plan) -> plan_pb2.Plan:
+    """Returns a plan as a message."""
+    return plan_pb2.Plan(
+        graph_label=plan.graph_label,
+        requested=[pt.PartitionRef(str=ref) for ref in plan.requested],
+        job_graph=plan_pb2.JobGraph(tasks=tasks_to_messages(plan.tasks)),
+        partitions=[
+            plan_pb2.PlannedPartition(
+                ref=partition.ref,
+                job_label=partition.job_label,
+                task_id=partition.task_id,
+                reason=partition.reason,
+                cause=partition.cause,
+                version=partition.version,
+                delegated_to_build_request_id=partition.delegated_to,
+                requested=partition.requested,
+            )
+            for partition in plan.partitions
+        ],
+        code_digests=plan.code_digests,
+        input_versions=plan.versions,
+        options=plan_pb2.PlanOptions(
+            stale=plan_pb2.STALE_POLICY_REUSE if plan.reuse_stale else plan_pb2.STALE_POLICY_REBUILD,
+            force=plan.force,
+        ),
+    )
+
+
+def plan_from_message(message: plan_pb2.Plan) -> Plan:
+    """Returns a plan from a message."""
+    return Plan(
+        graph_label=message.graph_label,
+        requested=tuple(ref.str for ref in message.requested),
+        tasks=tasks_from_messages(message.job_graph.tasks),
+        partitions=tuple(
+            PlannedPartition(
+                partition.ref,
+                partition.job_label,
+                partition.task_id,
+                partition.reason,
+                partition.cause,
+                partition.version,
+                partition.delegated_to_build_request_id,
+                partition.requested,
+            )
+            for partition in message.partitions
+        ),
+        code_digests=dict(message.code_digests),
+        versions=dict(message.input_versions),
+        force=message.options.force,
+        reuse_stale=message.options.stale == plan_pb2.STALE_POLICY_REUSE,
+    )
+
+
+def changes_since(plan: Plan, now: Plan) -> list[str]:
+    """Returns what would be planned otherwise now, one sentence each; nothing where all is as it was."""
+    changes = []
+    if plan.graph_label != now.graph_label:
+        changes.append(f"the plan is of the graph {plan.graph_label}, and this is {now.graph_label}")
+    for label in sorted(plan.code_digests.keys() & now.code_digests.keys()):
+        if plan.code_digests[label] != now.code_digests[label]:
+            changes.append(f"the code of {label} has changed")
+    before = {partition.ref: partition for partition in plan.partitions}
+    after = {partition.ref: partition for partition in now.partitions}
+    for ref in sorted(before.keys() | after.keys()):
+        then, today = before.get(ref), after.get(ref)
+        if then is None:
+            changes.append(f"{ref} has come into the plan")
+        elif today is None:
+            changes.append(f"{ref} is no longer in the plan")
+        elif bool(then.task_id) != bool(today.task_id):
+            word = "has to be built now" if today.task_id else "need not be built any more"
+            changes.append(f"{ref} {word} ({pt.Reason.Name(today.reason).removeprefix('REASON_').lower()})")
+        elif then.version != today.version:
+            changes.append(f"{ref} has been built since")
+    outputs = {task.config.outputs: task.configuration_digest for task in plan.tasks}
+    for task in now.tasks:
+        if outputs.get(task.config.outputs, task.configuration_digest) != task.configuration_digest:
+            changes.append(f"the configuration of {task.config.outputs[0]} has changed")
+    for ref in sorted(plan.versions.keys() & now.versions.keys()):
+        if plan.versions[ref] != now.versions[ref] and ref not in before:
+            changes.append(f"the input {ref} has changed")
+    if len(changes) > _SHOWN:
+        changes[_SHOWN:] = [f"and {len(changes) - _SHOWN} more"]
+    return changes
+
+
+def _dep(kind: job_pb2.DepType, ref: str) -> job_pb2.DataDep:
+    return job_pb2.DataDep(dep_type_code=kind, partition_ref=pt.PartitionRef(str=ref))
+
+
+def _refs(config: job_pb2.JobConfig, kind: int) -> tuple[str, ...]:
+    return tuple(dep.partition_ref.str for dep in config.inputs if dep.dep_type_code == kind)

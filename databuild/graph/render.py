@@ -1,0 +1,59 @@
+"""Draws the job graph of a plan as Mermaid or DOT text; a large one by job instead of by task."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from databuild.model.job_graph import Plan
+
+LARGEST: Final = 200
+"""How many tasks are drawn one by one at most."""
+
+
+def render_mermaid(plan: Plan) -> str:
+    """Returns the job graph as a Mermaid flow chart."""
+    nodes, edges = _drawing(plan)
+    lines = ["flowchart LR"]
+    lines += [f'  {name}["{_escape(label)}"]' for name, label in nodes]
+    lines += [f"  {upstream} --> {downstream}" for upstream, downstream in edges]
+    return "\n".join(lines) + "\n"
+
+
+def render_dot(plan: Plan) -> str:
+    """Returns the job graph in the DOT language."""
+    nodes, edges = _drawing(plan)
+    lines = ["digraph {", "  rankdir=LR; node [shape=box];"]
+    lines += [
+        '  {} [label="{}"];'.format(name, label.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n"))
+        for name, label in nodes
+    ]
+    lines += [f"  {upstream} -> {downstream};" for upstream, downstream in edges]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _drawing(plan: Plan) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    if len(plan.tasks) <= LARGEST:
+        nodes = [
+            (f"t{task.task_id}", f"{task.job_label}\n{_outputs(task.config.outputs)}") for task in plan.tasks
+        ]
+        edges = [(f"t{upstream}", f"t{task.task_id}") for task in plan.tasks for upstream in task.upstream]
+        return nodes, edges
+    labels = {task.task_id: task.job_label for task in plan.tasks}
+    counts = Counter(labels.values())
+    names = {label: f"j{number}" for number, label in enumerate(sorted(counts), 1)}
+    between = {(labels[upstream], task.job_label) for task in plan.tasks for upstream in task.upstream}
+    return (
+        [(names[label], f"{label}\n{count} tasks") for label, count in sorted(counts.items())],
+        [(names[upstream], names[downstream]) for upstream, downstream in sorted(between)],
+    )
+
+
+def _outputs(outputs: tuple[str, ...]) -> str:
+    return outputs[0] if len(outputs) == 1 else f"{outputs[0]} and {len(outputs) - 1} more"
+
+
+def _escape(label: str) -> str:
+    for character, entity in (("#", "#35;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;"), ("\n", "<br/>")):
+        label = label.replace(character, entity)
+    return label

@@ -1,0 +1,30 @@
+"""Tables in DuckDB, and partitions in Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+
+from databuild.job import Run, content_digest, writing
+from examples.flights.paths import data_file
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """Returns an empty database with one thread: DataBuild runs as many jobs at once as there are processors."""
+    return duckdb.connect(config={"threads": 1})
+
+
+def write_partition(run: Run, connection: duckdb.DuckDBPyConnection, ref: str, query: str) -> int:
+    """Writes the rows of a query as the partition of a ref, reports it finished, and returns its count of rows."""
+    path = data_file(ref)
+    with writing(path) as temporary:
+        copied = connection.execute(f"COPY ({query}) TO '{temporary}' (FORMAT parquet, COMPRESSION zstd)").fetchone()
+    rows = int(copied[0]) if copied else 0
+    run.finished(ref, content_digest=content_digest(path), rows=rows, path=path)
+    return rows
+
+
+def read_partitions(refs: Sequence[str]) -> str:
+    """Returns the SQL that reads partitions as one table."""
+    return "read_parquet([" + ", ".join(f"'{data_file(ref)}'" for ref in refs) + "])"

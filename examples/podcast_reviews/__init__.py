@@ -1,0 +1,1 @@
+"""Jobs of the podcast example: reviews, sorted into categories, and what people say in each."""

@@ -1,0 +1,173 @@
+"""databuild.job: the command line, the checks of answers, reports and files."""
+
+import io
+import subprocess
+import sys
+
+import pytest
+from google.protobuf import json_format
+
+from databuild.job import Config, ConfigError, Run, content_digest, main, writing
+from databuild.job.answers import ask, to_json
+from databuild.job.worker import read_message, respond, write_message
+from databuild.v1 import job_pb2, partition_pb2
+
+
+def config(refs):
+    print("not part of the answer")
+    return [Config(outputs=[ref], materialize=["raw/ä\n"], query=["seen"], args=[ref], env={"A": "1"}) for ref in refs]
+
+
+def run(run):
+    run.finished(run.args[0], rows=842, content_digest="sha256:1")
+
+
+def call(*words, config=config, run=run):
+    with pytest.raises(SystemExit) as stop:
+        main(config, run, ["job", *words])
+    return stop.value.code
+
+
+def test_config_prints_a_configure_response(capsys):
+    code = call("config", "a/x", "a/y")
+    message = json_format.Parse(capsys.readouterr().out, job_pb2.JobConfigureResponse())
+
+    assert code == 0
+    assert [output.str for one in message.configs for output in one.outputs] == ["a/x", "a/y"]
+    first = message.configs[0]
+    assert [(dep.dep_type_code, dep.partition_ref.str) for dep in first.inputs] == [(1, "raw/ä\n"), (0, "seen")]
+    assert (list(first.args), dict(first.env)) == (["a/x"], {"A": "1"})
+
+
+def test_config_without_refs_is_misuse(capsys):
+    assert call("config") == 2
+    assert "needs the refs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (lambda refs: [], "no Config has the output 'a/x'"),
+        (lambda refs: None, "returned None"),
+        (lambda refs: ["a/x"], "not a Config"),
+        (lambda refs: config(refs) * 2, "an output twice"),
+        (lambda refs: [Config(outputs="a/x")], "a list of strings"),
+        (lambda refs: 1 / 0, "ZeroDivisionError"),
+    ],
+)
+def test_a_broken_config_function_is_explained(broken, message, capsys):
+    assert call("config", "a/x", config=broken) == 1
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.out == ""
+
+
+def test_a_config_needs_an_output():
+    with pytest.raises(ConfigError, match="without outputs"):
+        Config(outputs=[])
+
+
+def test_the_program_without_arguments_teaches(capsys):
+    assert call() == 2
+    assert "config REF..." in capsys.readouterr().err
+
+
+def test_help_is_no_misuse(capsys):
+    assert call("--help") == 0
+    assert "exec ARGS..." in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_named(capsys):
+    assert call("bake") == 2
+    assert "'bake'" in capsys.readouterr().err
+
+
+def test_exec_that_raises_says_so(capsys):
+    assert call("exec") == 1
+    assert "no arguments" in capsys.readouterr().err
+
+
+def test_reports_are_job_reports(tmp_path):
+    report = tmp_path / "report"
+    one = Run(["x"], {"DATABUILD_REPORT": str(report)})
+    one.finished("a/x", rows=842, content_digest="sha256:1")
+    one.metric("rows_read", 842)
+    passed = one.check("whole", False, severity="warning", ref="a/x", message="a hole")
+    one.progress(0.5, "half")
+    messages = [json_format.Parse(line, job_pb2.JobReport()) for line in report.read_text().splitlines()]
+
+    assert not passed
+    assert messages[0].partition.metadata["rows"] == 842
+    assert messages[0].partition.content_digest == "sha256:1"
+    assert messages[1].metric.value == 842
+    assert messages[2].check.severity == partition_pb2.CheckResult.SEVERITY_WARNING
+    assert messages[3].progress.fraction == 0.5
+
+
+def test_without_a_report_file_nothing_is_reported():
+    Run([], {}).finished("a/x")
+
+
+def test_a_file_is_complete_or_absent(tmp_path):
+    path = tmp_path / "folder" / "file.txt"
+
+    def write_half():
+        with writing(path) as temporary:
+            (path.parent / temporary).write_text("half")
+            raise ValueError("half")
+
+    with pytest.raises(ValueError, match="half"):
+        write_half()
+    assert list(path.parent.iterdir()) == []
+
+    with writing(path, sync=True) as temporary:
+        (path.parent / temporary).write_text("whole")
+    assert [file.name for file in path.parent.iterdir()] == ["file.txt"]
+    assert content_digest(path).startswith("sha256:")
+
+
+def test_configuring_imports_nothing_slow():
+    program = "import sys, databuild.job; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
+
+    slow = {"typing", "enum", "re", "json", "dataclasses", "argparse", "pathlib", "google"}
+    assert not slow & set(done.stdout.split())
+
+
+def test_a_worker_answers_as_config_does():
+    request = job_pb2.JobRequest(request_id=7)
+    request.configure.outputs.add(str="a/x")
+    response = respond(request, config, run)
+
+    assert response.request_id == 7
+    expected = json_format.Parse(to_json(ask(config, ["a/x"])), job_pb2.JobConfigureResponse())
+    for dep in expected.configs[0].inputs:
+        dep.ClearField("dep_type_name")
+    assert response.configure == expected
+
+
+def test_a_worker_survives_what_fails(tmp_path):
+    request = job_pb2.JobRequest(request_id=8)
+    request.execute.args.append("a/x")
+    request.execute.env["DATABUILD_REPORT"] = str(tmp_path / "report")
+    unknown = job_pb2.JobRequest(request_id=9)
+    empty = job_pb2.JobRequest(request_id=10)
+    empty.execute.SetInParent()
+
+    assert respond(request, config, run).execute.exit_code == 0
+    assert "a/x" in (tmp_path / "report").read_text()
+    assert respond(unknown, config, run).failure.message
+    assert respond(empty, config, run).execute.exit_code == 1
+
+
+def test_messages_keep_their_length():
+    stream = io.BytesIO()
+    request = job_pb2.JobRequest(request_id=1)
+    request.execute.args.extend(["x" * 300])
+    write_message(stream, request)
+    stream.seek(0)
+
+    assert read_message(stream) == request
+    assert read_message(stream) is None
+    with pytest.raises(EOFError):
+        read_message(io.BytesIO(stream.getvalue()[:-1]))
