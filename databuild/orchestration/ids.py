@@ -11,10 +11,16 @@ _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 def new_build_request_id(now: float | None = None) -> str:
-    """Returns an id such as `20261123T095142Z-7k3f9q`: the time in UTC, and 30 random bits.
+    """Returns an id such as `20261123T095142Z-7k3f9q`.
+
+    First the second in UTC, then two characters for the part of the second (about a millisecond each step), then 20 random
+    bits.
 
     Args:
         now: Seconds since the epoch; None for the present.
     """
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-    return f"{stamp}-{''.join(secrets.choice(_ALPHABET) for _ in range(6))}"
+    seconds = time.time() if now is None else now
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
+    step = int(seconds % 1 * len(_ALPHABET) ** 2)
+    part = _ALPHABET[step // len(_ALPHABET)] + _ALPHABET[step % len(_ALPHABET)]
+    return f"{stamp}-{part}{''.join(secrets.choice(_ALPHABET) for _ in range(4))}"
