@@ -86,7 +86,7 @@ class GroupCommit:
         results: Sequence[BaseException | None]
         try:
             results = self._store.write([events for events, _ in batch])
-        except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+        except BaseException as error:
             results = [error] * len(batch)
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[None], BaseException | None]]] = {}
         for (_, durable), result in zip(batch, results, strict=True):

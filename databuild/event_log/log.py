@@ -1,7 +1,7 @@
 """What an event log offers: appending, and reading what the events add up to.
 
-Appending is asynchronous, since it waits for the disk; reading is synchronous, since each read is a short keyed query and
-the commands that only read must not pay for an event loop. Code on an event loop reads in a thread.
+Appending is asynchronous, since it waits for the disk; reading is synchronous, since each read is a short keyed query
+and the commands that only read must not pay for an event loop. Code on an event loop reads in a thread.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class EventLog(Protocol):
     def append(self, events: Sequence[BuildEvent]) -> Awaitable[None]:
         """Takes events of one build, in order, to be written together; the result is awaited for durability.
 
-        What is appended first is durable no later than what is appended after it, so a caller may append several times and
-        await only the last. Many waiting appends share one transaction.
+        What is appended first is durable no later than what is appended after it, so a caller may append several times
+        and await only the last. Many waiting appends share one transaction.
 
         Raises:
             InvalidStateTransitionError: (when awaited) The events may not come next; nothing of them was written.
@@ -87,7 +87,7 @@ class Reader(Protocol):
         ...
 
     def partition_records(self, refs: Collection[str]) -> Mapping[str, PartitionRecord]:
-        """Returns what is known of partitions, by ref; a ref of which nothing is known is absent. Any number of refs."""
+        """Returns what is known of partitions, by ref; a ref of which nothing is known is absent."""
         ...
 
     def partitions(
@@ -106,7 +106,7 @@ class Reader(Protocol):
         ...
 
     def partition_counts(self) -> Mapping[str, int]:
-        """Returns how many partitions there are of each newest status (`TAINTED` apart), from counts kept as events come."""
+        """Returns how many partitions there are of each newest status (`TAINTED` apart)."""
         ...
 
     def manifests(self, job_run_ids: Collection[str]) -> Mapping[str, Manifest]:

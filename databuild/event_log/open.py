@@ -15,9 +15,7 @@ LOG_SCHEMES: Final = ("memory:", "sqlite:PATH")
 SINK_SCHEMES: Final = ("stdout:", "jsonl:PATH")
 
 
-def open_event_log(
-    uri: str, sinks: Sequence[str] = (), *, warn: Callable[[str], None] = lambda _: None
-) -> EventLog:
+def open_event_log(uri: str, sinks: Sequence[str] = (), *, warn: Callable[[str], None] = lambda _: None) -> EventLog:
     """Opens an event log for reading and writing, making it where there is none.
 
     Args:
@@ -68,7 +66,7 @@ def _open_sink(uri: str) -> JsonLinesSink:
     if scheme == "stdout":
         return JsonLinesSink(sys.stdout)
     try:
-        return JsonLinesSink(open(path, "a", encoding="utf-8"))  # noqa: PTH123, SIM115 - the sink closes it
+        return JsonLinesSink(open(path, "a", encoding="utf-8"))  # noqa: PTH123 - the sink closes it
     except OSError as error:
         raise EventLogError(f"the sink cannot be opened: {error.strerror}", uri=uri) from error
 
@@ -81,6 +79,6 @@ def _split(uri: str, known: Sequence[str]) -> tuple[str, str]:
 
         nearest = difflib.get_close_matches(scheme, names, n=1)
         hint = f"; did you mean {names[nearest[0]]!r}?" if nearest else ""
-        message = f"{uri.split('@')[-1]!r} is none of {', '.join(known)}{hint}"
+        message = f"{uri.rsplit('@', maxsplit=1)[-1]!r} is none of {', '.join(known)}{hint}"
         raise InvalidRequestError(message)
     return scheme, path

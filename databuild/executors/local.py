@@ -81,7 +81,7 @@ class LocalExecutor:
                 done, _ = await asyncio.wait((ended,), timeout=spec.timeout_seconds)
                 timed_out = not done
         except asyncio.CancelledError:
-            # With the awaiting task its future was cancelled, too. The pidfd stays readable, so a new one misses nothing.
+            # With the awaiting task its future was cancelled. The pidfd stays readable, so a new one misses nothing.
             ended = loop.create_future()
             loop.add_reader(pidfd, _set_done, ended)
             await _uncancellable(self._end_group(pid, ended))
@@ -118,7 +118,13 @@ class LocalExecutor:
             (os.POSIX_SPAWN_OPEN, 2, spec.stderr, _APPEND, _MODE),
         )
         return os.posix_spawn(
-            spec.argv[0], spec.argv, env, file_actions=actions, setpgroup=0, setsigmask=(), setsigdef=_DEFAULT_SIGNALS
+            spec.argv[0],
+            tuple(spec.argv),
+            env,
+            file_actions=actions,
+            setpgroup=0,
+            setsigmask=(),
+            setsigdef=_DEFAULT_SIGNALS,
         )
 
     async def _end_group(self, pid: int, ended: asyncio.Future[None]) -> _Usage:

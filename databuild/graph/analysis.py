@@ -39,8 +39,8 @@ async def analyze(
 ) -> Plan:
     """Finds what has to be built so that the requested partitions are available and fresh.
 
-    The result depends on the arguments only, never on the order in which jobs answer. Takes time and memory in proportion
-    to the number of partitions and edges.
+    The result depends on the arguments only, never on the order in which jobs answer. Takes time and memory in
+    proportion to the number of partitions and edges.
 
     Args:
         requested: The refs, ranges expanded.
@@ -166,9 +166,7 @@ class _Analysis:
 
     def _versions(self, tasks: Sequence[Task], task_of: Mapping[str, int]) -> dict[str, str]:
         """Returns the known version of every input that the tasks read and do not build."""
-        read = {
-            ref for task in tasks for ref in (*task.config.materialize, *task.config.query) if ref not in task_of
-        }
+        read = {ref for task in tasks for ref in (*task.config.materialize, *task.config.query) if ref not in task_of}
         self._look_up(read)
         return {
             ref: record.version
@@ -203,7 +201,7 @@ class _Analysis:
             self._records.update(self._reader.partition_records(wanted))
 
     def _predicted(self, requested: Sequence[str]) -> list[str]:
-        """Returns what recorded lineage says will be considered, so that each job is asked once and not level by level."""
+        """Returns what lineage says will be considered, so that each job is asked once and not level by level."""
         predicted: dict[str, None] = dict.fromkeys(requested)
         level: Sequence[str] = requested
         while level:
@@ -255,7 +253,9 @@ class _Analysis:
                     self._owners[output] = label
                 known = self._configs.setdefault(output, config)
                 if known is not config and known != config:
-                    message = f"{label}, once for {', '.join(known.outputs[:3])} and once for {', '.join(config.outputs[:3])}"
+                    message = (
+                        f"{label}, once for {', '.join(known.outputs[:3])} and once for {', '.join(config.outputs[:3])}"
+                    )
                     raise AmbiguousPartitionError(output, [message])
         for ref in asked:
             if ref not in self._configs:

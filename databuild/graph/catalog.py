@@ -87,9 +87,7 @@ class JobCatalog:
 
     @functools.cached_property
     def _patterns(self) -> tuple[tuple[PartitionPattern, str], ...]:
-        return tuple(
-            (PartitionPattern(text), job.label) for job in self.jobs.values() for text in job.outputs
-        )
+        return tuple((PartitionPattern(text), job.label) for job in self.jobs.values() for text in job.outputs)
 
     def owner(self, ref: str) -> str:
         """Returns the label of the job that produces a ref.
@@ -100,7 +98,9 @@ class JobCatalog:
             AmbiguousPartitionError: More than one does.
         """
         owners = [
-            label for pattern, label in self._patterns if ref.startswith(pattern.prefix) and pattern.match(ref) is not None
+            label
+            for pattern, label in self._patterns
+            if ref.startswith(pattern.prefix) and pattern.match(ref) is not None
         ]
         if len(owners) == 1:
             return owners[0]

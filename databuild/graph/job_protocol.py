@@ -1,7 +1,7 @@
 """Reads what `JOB config` prints: a JobConfigureResponse as protobuf JSON.
 
-Written for speed, since a plan of 100,000 partitions reads as many configurations: google.protobuf.json_format takes some
-fifty times as long. A test holds the two against each other.
+Written for speed, since a plan of 100,000 partitions reads as many configurations: google.protobuf.json_format takes
+many times as long. A test holds the two against each other.
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ def _ref(value: Any, where: str, fault: Callable[[str], JobConfigurationError]) 
         ref = value.get("str")
         if isinstance(ref, str) and ref:
             return ref
-    raise fault(f'{where}: {json.dumps(value)[:_SHOWN]} is no partition ref, such as {{"str": "daily/date=2013-01-01"}}')
+    raise fault(
+        f'{where}: {json.dumps(value)[:_SHOWN]} is no partition ref, such as {{"str": "daily/date=2013-01-01"}}'
+    )
 
 
 def _dep_type(dep: dict[str, Any], where: str, fault: Callable[[str], JobConfigurationError]) -> int:
@@ -106,7 +108,9 @@ def _dep_type(dep: dict[str, Any], where: str, fault: Callable[[str], JobConfigu
     if name:
         found.append(_DEP_TYPES.get(name.upper()) if isinstance(name, str) else None)
     if None in found:
-        raise fault(f"{where}.inputs: the dep type {code if code is not None else name!r} is neither QUERY nor MATERIALIZE")
+        raise fault(
+            f"{where}.inputs: the dep type {code if code is not None else name!r} is neither QUERY nor MATERIALIZE"
+        )
     if len(set(found)) > 1:
         raise fault(f"{where}.inputs: dep_type_code says {code!r} and dep_type_name says {name!r}")
     return found[0] or _QUERY if found else _QUERY

@@ -36,9 +36,7 @@ def number_tasks(
             for output in config.outputs:
                 node_of[output] = len(nodes)
             nodes.append(config)
-    upstream = [
-        sorted({node_of[ref] for ref in config.materialize if ref in node_of}) for config in nodes
-    ]
+    upstream = [sorted({node_of[ref] for ref in config.materialize if ref in node_of}) for config in nodes]
     downstream: list[list[int]] = [[] for _ in nodes]
     waiting = [len(needs) for needs in upstream]
     for node, needs in enumerate(upstream):

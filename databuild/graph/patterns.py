@@ -1,12 +1,12 @@
 """Partition patterns: refs with named, typed fields, such as `daily_flights/date={date:date}`.
 
-A field is `{name}` (a string without a slash), `{name:type}` with a type of `date` (2013-01-31), `month` (2013-01), `hour`
-(2013-01-31T05), `int` or `str`, or `{name:/regex/}`.
+A field is `{name}` (a string without a slash), `{name:type}` with a type of `date` (2013-01-31), `month` (2013-01),
+`hour` (2013-01-31T05), `int` or `str`, or `{name:/regex/}`.
 """
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -46,7 +46,7 @@ class PartitionPattern:
         self.fields: dict[str, str] = {}
         self._parts: list[tuple[str, str]] = []
         position = 0
-        regex = []
+        regex: list[str] = []
         for found in _FIELD.finditer(text):
             self._literal(text[position : found.start()], regex)
             name, kind = found.group(1), found.group(2) or "str"
@@ -77,7 +77,9 @@ class PartitionPattern:
         if kind.startswith("/"):
             return f"(?:{kind[1:-1]})"
         if kind not in _REGEX_OF_TYPE:
-            raise InvalidPatternError(self.text, f"{kind!r} is no type; types are {', '.join(_REGEX_OF_TYPE)} or /regex/")
+            raise InvalidPatternError(
+                self.text, f"{kind!r} is no type; types are {', '.join(_REGEX_OF_TYPE)} or /regex/"
+            )
         return _REGEX_OF_TYPE[kind]
 
     def match(self, ref: str) -> dict[str, str] | None:
@@ -96,14 +98,12 @@ class PartitionPattern:
         return "".join(_EXAMPLE_OF_TYPE.get(kind, "x") if kind else text for text, kind in self._parts)
 
     def expand(self, text: str) -> list[str] | None:
-        """Returns the refs of a range such as `daily/date=2013-01-01..2013-01-31`; None where it is none of this pattern.
+        """Returns the refs of a range such as `date=2013-01-01..2013-01-31`; None where it is none of this pattern.
 
         Raises:
             InvalidRequestError: The range ends before it begins.
         """
-        regex = "".join(
-            re.escape(part) if not kind else self._range_regex(part, kind) for part, kind in self._parts
-        )
+        regex = "".join(re.escape(part) if not kind else self._range_regex(part, kind) for part, kind in self._parts)
         found = re.fullmatch(regex, text)
         if found is None or _RANGE not in text:
             return None
@@ -149,19 +149,19 @@ class _Steps:
             return None
 
 
-_EPOCH = datetime.datetime(1, 1, 1)  # noqa: DTZ001 - hours are counted, not placed in a zone
+_EPOCH = dt.datetime(1, 1, 1)  # noqa: DTZ001 - hours are counted, not placed in a zone
 _VALUES: Final = {
     "date": _Steps(
-        lambda text: datetime.date.fromisoformat(text).toordinal(),
-        lambda number: datetime.date.fromordinal(number).isoformat(),
+        lambda text: dt.date.fromisoformat(text).toordinal(),
+        lambda number: dt.date.fromordinal(number).isoformat(),
     ),
     "month": _Steps(
         lambda text: int(text[:4]) * 12 + int(text[5:]) - 1,
         lambda number: f"{number // 12:04}-{number % 12 + 1:02}",
     ),
     "hour": _Steps(
-        lambda text: int((datetime.datetime.fromisoformat(text) - _EPOCH).total_seconds()) // 3600,
-        lambda number: (_EPOCH + datetime.timedelta(hours=number)).isoformat(timespec="hours"),
+        lambda text: int((dt.datetime.fromisoformat(text) - _EPOCH).total_seconds()) // 3600,
+        lambda number: (_EPOCH + dt.timedelta(hours=number)).isoformat(timespec="hours"),
     ),
     "int": _Steps(int, str),
 }

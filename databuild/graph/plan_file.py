@@ -6,6 +6,7 @@ The one file that converts between the frozen plan and its protobuf form.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from databuild.model.job_graph import JobConfig, Plan, PlannedPartition, Task
 from databuild.v1 import job_pb2, plan_pb2
@@ -67,7 +68,7 @@ def plan_to_message(plan: Plan) -> plan_pb2.Plan:
                 ref=partition.ref,
                 job_label=partition.job_label,
                 task_id=partition.task_id,
-                reason=partition.reason,
+                reason=cast("pt.Reason", partition.reason),
                 cause=partition.cause,
                 version=partition.version,
                 delegated_to_build_request_id=partition.delegated_to,
@@ -115,9 +116,31 @@ def changes_since(plan: Plan, now: Plan) -> list[str]:
     changes = []
     if plan.graph_label != now.graph_label:
         changes.append(f"the plan is of the graph {plan.graph_label}, and this is {now.graph_label}")
-    for label in sorted(plan.code_digests.keys() & now.code_digests.keys()):
-        if plan.code_digests[label] != now.code_digests[label]:
-            changes.append(f"the code of {label} has changed")
+    changes += [
+        f"the code of {label} has changed"
+        for label in sorted(plan.code_digests.keys() & now.code_digests.keys())
+        if plan.code_digests[label] != now.code_digests[label]
+    ]
+    changes += _changes_of_partitions(plan, now)
+    digests = {task.config.outputs: task.configuration_digest for task in plan.tasks}
+    changes += [
+        f"the configuration of {task.config.outputs[0]} has changed"
+        for task in now.tasks
+        if digests.get(task.config.outputs, task.configuration_digest) != task.configuration_digest
+    ]
+    considered = {partition.ref for partition in plan.partitions}
+    changes += [
+        f"the input {ref} has changed"
+        for ref in sorted(plan.versions.keys() & now.versions.keys())
+        if plan.versions[ref] != now.versions[ref] and ref not in considered
+    ]
+    if len(changes) > _SHOWN:
+        changes[_SHOWN:] = [f"and {len(changes) - _SHOWN} more"]
+    return changes
+
+
+def _changes_of_partitions(plan: Plan, now: Plan) -> list[str]:
+    changes = []
     before = {partition.ref: partition for partition in plan.partitions}
     after = {partition.ref: partition for partition in now.partitions}
     for ref in sorted(before.keys() | after.keys()):
@@ -131,15 +154,6 @@ def changes_since(plan: Plan, now: Plan) -> list[str]:
             changes.append(f"{ref} {word} ({pt.Reason.Name(today.reason).removeprefix('REASON_').lower()})")
         elif then.version != today.version:
             changes.append(f"{ref} has been built since")
-    outputs = {task.config.outputs: task.configuration_digest for task in plan.tasks}
-    for task in now.tasks:
-        if outputs.get(task.config.outputs, task.configuration_digest) != task.configuration_digest:
-            changes.append(f"the configuration of {task.config.outputs[0]} has changed")
-    for ref in sorted(plan.versions.keys() & now.versions.keys()):
-        if plan.versions[ref] != now.versions[ref] and ref not in before:
-            changes.append(f"the input {ref} has changed")
-    if len(changes) > _SHOWN:
-        changes[_SHOWN:] = [f"and {len(changes) - _SHOWN} more"]
     return changes
 
 

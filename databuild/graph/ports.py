@@ -12,6 +12,8 @@ from typing import Protocol
 from databuild.graph.catalog import Job
 from databuild.model.job_graph import JobConfig, Task
 from databuild.model.records import PartitionRecord
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
 
 
 class PartitionRecords(Protocol):
@@ -39,14 +41,14 @@ class RunOutcome:
     """How one job run ended.
 
     Attributes:
-        status: A value of JobStatus: COMPLETED, FAILED or CANCELLED.
-        category: A value of FailureCategory; 0 where it completed.
+        status: COMPLETED, FAILED or CANCELLED.
+        category: Whose fault a failure is; unspecified where it completed.
         message: One sentence about the failure.
         finished: The outputs that the job reported finished although the run failed.
     """
 
-    status: int
-    category: int = 0
+    status: ev.JobStatus
+    category: pt.FailureCategory = pt.FAILURE_CATEGORY_UNSPECIFIED
     message: str = ""
     finished: tuple[str, ...] = ()
 

@@ -34,9 +34,7 @@ def render_dot(plan: Plan) -> str:
 
 def _drawing(plan: Plan) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     if len(plan.tasks) <= LARGEST:
-        nodes = [
-            (f"t{task.task_id}", f"{task.job_label}\n{_outputs(task.config.outputs)}") for task in plan.tasks
-        ]
+        nodes = [(f"t{task.task_id}", f"{task.job_label}\n{_outputs(task.config.outputs)}") for task in plan.tasks]
         edges = [(f"t{upstream}", f"t{task.task_id}") for task in plan.tasks for upstream in task.upstream]
         return nodes, edges
     labels = {task.task_id: task.job_label for task in plan.tasks}

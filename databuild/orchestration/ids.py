@@ -13,8 +13,8 @@ _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 def new_build_request_id(now: float | None = None) -> str:
     """Returns an id such as `20261123T095142Z-7k3f9q`.
 
-    First the second in UTC, then two characters for the part of the second (about a millisecond each step), then 20 random
-    bits.
+    First the second in UTC, then two characters for the part of the second (about a millisecond each step), then 20
+    random bits.
 
     Args:
         now: Seconds since the epoch; None for the present.

@@ -129,7 +129,7 @@ def _outcome(job: Job, result: ProcessResult, reported: _Reported) -> JobRunOutc
     )
 
 
-def _failure(job: Job, result: ProcessResult, report_fault: str) -> tuple[int, str]:
+def _failure(job: Job, result: ProcessResult, report_fault: str) -> tuple[pt.FailureCategory, str]:
     if result.start_error:
         missing = not os.path.exists(job.executable)  # noqa: PTH110
         hint = "build the graph again with Bazel" if missing else "the machine may be out of memory or processes"
@@ -142,4 +142,4 @@ def _failure(job: Job, result: ProcessResult, report_fault: str) -> tuple[int, s
         return pt.FAILURE_CATEGORY_USER, f"ended with exit code {result.exit_code}"
     if report_fault:
         return pt.FAILURE_CATEGORY_USER, report_fault
-    return 0, ""
+    return pt.FAILURE_CATEGORY_UNSPECIFIED, ""

@@ -156,7 +156,7 @@ class BuildOrchestrator:
             )
         )
 
-    def emit_partition_scheduled(self, ref: str, task_id: int, reason: int, cause: str = "") -> Awaitable[None]:
+    def emit_partition_scheduled(self, ref: str, task_id: int, reason: pt.Reason, cause: str = "") -> Awaitable[None]:
         """A task of the job graph will produce a partition."""
         return self.emit(partition_scheduled(ref, task_id, reason, cause))
 
@@ -231,7 +231,7 @@ class BuildOrchestrator:
         return self.emit(("job", event))
 
     @staticmethod
-    def job_event(job_run_id: str, task_id: int, job_label: str, status: int, attempt: int = 1) -> ev.JobEvent:
+    def job_event(job_run_id: str, task_id: int, job_label: str, status: ev.JobStatus, attempt: int = 1) -> ev.JobEvent:
         """Returns a job event with what every one has."""
         return ev.JobEvent(job_run_id=job_run_id, task_id=task_id, job_label=job_label, status=status, attempt=attempt)
 
@@ -273,7 +273,7 @@ class BuildOrchestrator:
         if not appended.cancelled() and (error := appended.exception()) is not None and self._failure is None:
             self._failure = error
 
-    def _emit_status(self, status: int) -> Awaitable[None]:
+    def _emit_status(self, status: ev.BuildStatus) -> Awaitable[None]:
         return self.emit(("build_request", ev.BuildRequestEvent(status=status)))
 
     def _closed_job(self, job_run_id: str, why: pt.Failure) -> Payload:
@@ -302,7 +302,7 @@ class MockEventLog:
         """Does nothing."""
 
 
-def partition_scheduled(ref: str, task_id: int, reason: int, cause: str = "") -> Payload:
+def partition_scheduled(ref: str, task_id: int, reason: pt.Reason, cause: str = "") -> Payload:
     """Returns the event that a task will produce a partition."""
     return (
         "partition",
@@ -348,7 +348,7 @@ def _terminal_event(result: BuildResult) -> ev.BuildRequestEvent:
     return event
 
 
-def _category_of_unfinished(result: BuildResult) -> int:
+def _category_of_unfinished(result: BuildResult) -> pt.FailureCategory:
     return result.category if isinstance(result, Failed) else pt.FAILURE_CATEGORY_CANCELLED
 
 

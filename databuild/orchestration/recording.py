@@ -191,7 +191,7 @@ class BuildRecorder:
             payloads.append(self._unrun(given_up, ev.JOB_STATUS_SKIPPED, missing))
             self._fail_open(given_up, missing, "", payloads)
 
-    def _unrun(self, task: Task, status: int, why: pt.Failure) -> Payload:
+    def _unrun(self, task: Task, status: ev.JobStatus, why: pt.Failure) -> Payload:
         event = self._orchestrator.job_event(self._job_run_id(task, 0), task.task_id, task.job_label, status, 0)
         event.failure.CopyFrom(why)
         return ("job", event)

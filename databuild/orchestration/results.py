@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from databuild.v1 import partition_pb2 as pt
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Success:
@@ -23,13 +25,13 @@ class Failed:
     Attributes:
         jobs_completed: How many tasks completed.
         jobs_failed: How many tasks failed; 0 where the build failed before any ran.
-        category: A value of FailureCategory.
+        category: Whose fault it is.
         message: One sentence for a person.
     """
 
     jobs_completed: int = 0
     jobs_failed: int = 0
-    category: int = 1
+    category: pt.FailureCategory = pt.FAILURE_CATEGORY_USER
     message: str = ""
 
 

@@ -8,7 +8,7 @@ import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
 from databuild.errors import (
     DataBuildError,
@@ -187,7 +187,7 @@ class _Build:
     def _record(self, plan: Plan) -> None:
         """Writes what planning decided: what is scheduled, the job graph, and what is left to past builds."""
         scheduled: list[Payload] = [
-            partition_scheduled(partition.ref, partition.task_id, partition.reason, partition.cause)
+            partition_scheduled(partition.ref, partition.task_id, cast("pt.Reason", partition.reason), partition.cause)
             for partition in plan.partitions
             if partition.task_id
         ]
@@ -303,7 +303,4 @@ def _make_folder(path: str) -> None:
 
 
 def _failure_of(error: DataBuildError) -> Failed:
-    category = pt.FAILURE_CATEGORY_USER
-    if isinstance(error, OrchestrationError):
-        category = pt.FAILURE_CATEGORY_INFRASTRUCTURE
-    return Failed(category=category, message=str(error).splitlines()[0])
+    return Failed(category=pt.FAILURE_CATEGORY_USER, message=str(error).splitlines()[0])

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ def spec(tmp_path, *argv, **settings):
     values = {
         "argv": argv,
         "env": {},
-        "cwd": os.getcwd(),
+        "cwd": str(Path.cwd()),
         "stdout": str(tmp_path / "out"),
         "stderr": str(tmp_path / "err"),
         "report": str(tmp_path / "report"),
@@ -43,8 +44,7 @@ def is_gone(pid):
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
-    with open(f"/proc/{pid}/stat") as stat:
-        return stat.read().rsplit(")", 1)[1].split()[0] == "Z"
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
 
 
 async def test_output_environment_and_exit_code_arrive(executor, tmp_path):
@@ -138,7 +138,8 @@ async def test_report_lines_arrive_while_the_process_runs_and_the_last_without_a
         lines.append(line)
         heard.set()
 
-    script = f"echo one >>{tmp_path}/report; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done; printf two >>{tmp_path}/report"
+    wait = f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done"
+    script = f"echo one >>{tmp_path}/report; {wait}; printf two >>{tmp_path}/report"
     running = asyncio.create_task(executor.run(shell(tmp_path, script), on_report))
     await heard.wait()
     early = list(lines)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from databuild.errors import EventLogError, InvalidStateTransitionError
+from databuild.model import lifecycle
 from databuild.model.lifecycle import BUILD_ENDS, BuildState
 from databuild.orchestration.orchestrator import BuildOrchestrator, MockEventLog
 from databuild.orchestration.results import Cancelled, Failed, FailFast, Success
@@ -25,13 +26,14 @@ def told(one):
     words = []
     for event in one.emitted_events:
         kind = event.WhichOneof("event")
-        message = getattr(event, kind)
-        name = {
-            "build_request": lambda: ev.BuildStatus.Name(message.status).removeprefix("BUILD_STATUS_"),
-            "partition": lambda: "p:" + pt.PartitionStatus.Name(message.status).removeprefix("PARTITION_STATUS_"),
-            "job": lambda: "j:" + ev.JobStatus.Name(message.status).removeprefix("JOB_STATUS_"),
-        }.get(kind, lambda: kind)()
-        words.append(name)
+        if kind == "build_request":
+            words.append(lifecycle.build_status_name(event.build_request.status))
+        elif kind == "partition":
+            words.append("p:" + lifecycle.partition_status_name(event.partition.status))
+        elif kind == "job":
+            words.append("j:" + lifecycle.job_status_name(event.job.status))
+        else:
+            words.append(kind)
     return words
 
 

@@ -66,7 +66,7 @@ def test_a_task_that_is_tried_again_gives_its_resources_back_meanwhile():
 
 @pytest.mark.parametrize("limits", [{}, {"gpu": 1}])
 def test_a_job_that_needs_more_than_there_is_is_refused_by_name(limits):
-    with pytest.raises(InvalidRequestError, match="//:gpu needs .*gpu"):
+    with pytest.raises(InvalidRequestError, match=r"//:gpu needs .*gpu"):
         ReadyQueue([task(1, job="//:gpu")], limits=limits, needs={"//:gpu": {"gpu": 2}})
 
 

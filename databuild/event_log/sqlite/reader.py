@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from databuild.v1.events_pb2 import BuildEvent
 
 _PARTITION = """
-SELECT p.ref, p.status, p.build_request_id, p.time, p.available, p.version, p.job_run_id, r.build_request_id, p.metadata,
-  p.tainted, p.taint_reason, p.failure_category, p.failure_message, m.job_label, m.code_digest, m.configuration_digest,
+SELECT p.ref, p.status, p.build_request_id, p.time, p.available, p.version, p.job_run_id, r.build_request_id,
+  p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message, m.job_label, m.code_digest, m.configuration_digest,
   m.inputs
 FROM {source} LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN manifests m ON m.job_run_id = p.job_run_id
 """
@@ -58,9 +58,7 @@ class SqliteReader:
         )
         return [row[0] for row in rows]
 
-    def builds(
-        self, *, status: str | None = None, before: str | None = None, limit: int = 20
-    ) -> Sequence[BuildRecord]:
+    def builds(self, *, status: str | None = None, before: str | None = None, limit: int = 20) -> Sequence[BuildRecord]:
         """Returns builds, newest first."""
         where, values = ["build_request_id < ?"], [before or _LAST]
         if status is not None:
@@ -83,7 +81,7 @@ class SqliteReader:
             f"FROM build_partitions WHERE build_request_id = ? AND ref > ? {where} ORDER BY ref LIMIT ?",
             (build_request_id, after, *(() if status is None else (status,)), limit),
         )
-        return [BuildPartitionRecord(*row[:6], _failure(*row[6:])) for row in rows]
+        return [BuildPartitionRecord._make((*row[:6], _failure(*row[6:]))) for row in rows]
 
     def job_runs(
         self, build_request_id: str, *, status: str | None = None, after: int = 0, limit: int = 1000
@@ -149,8 +147,8 @@ class SqliteReader:
     def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
         """Returns the job runs that were to produce a partition, newest first."""
         rows = self._rows(
-            f"{_JOB_RUN} WHERE job_run_id IN (SELECT job_run_id FROM partition_history WHERE ref = ?) "
-            "ORDER BY number DESC LIMIT ?",
+            _JOB_RUN
+            + "WHERE job_run_id IN (SELECT job_run_id FROM partition_history WHERE ref = ?) ORDER BY number DESC LIMIT ?",
             (ref, limit),
         )
         return [_job_run(row) for row in rows]
@@ -191,11 +189,11 @@ def _failure(category: str | None, message: str | None) -> FailureRecord | None:
 
 
 def _build(row: Sequence[Any]) -> BuildRecord:
-    return BuildRecord(*row[:3], tuple(json.loads(row[3])), *row[4:15], _failure(*row[15:]))
+    return BuildRecord._make((*row[:3], tuple(json.loads(row[3])), *row[4:15], _failure(*row[15:])))
 
 
 def _job_run(row: Sequence[Any]) -> JobRunRecord:
-    return JobRunRecord(*row[:13], _failure(*row[13:]))
+    return JobRunRecord._make((*row[:13], _failure(*row[13:])))
 
 
 def _manifest(job_label: str, code_digest: str, configuration_digest: str, inputs: str) -> Manifest:

@@ -1,7 +1,7 @@
 """Writes events and what they change, many appends in one transaction.
 
-Used by one thread. It checks each append with the lifecycle's state machine, and with the database that no other process
-writes the same build.
+Used by one thread. It checks each append with the lifecycle's state machine, and with the database that no other
+process writes the same build.
 """
 
 from __future__ import annotations
@@ -226,7 +226,9 @@ class SqliteWriter:
             for name in ("graph_label", "requested", "received_time", "retry_of_build_request_id"):
                 values.pop(name)
         names = sorted(values)
-        sets = [f"{name} = ?" for name in names] + [f"{name} = {name} + ?" for name in _COUNTS if name in changes.build.added]
+        sets = [f"{name} = ?" for name in names] + [
+            f"{name} = {name} + ?" for name in _COUNTS if name in changes.build.added
+        ]
         self._connection.execute(
             f"UPDATE builds SET {', '.join(sets)} WHERE build_request_id = ?",  # noqa: S608 - names of columns only
             (
@@ -258,13 +260,13 @@ class SqliteWriter:
             common = (ref, values["status"], build, values["time"])
             status = values["status"]
             if status == "AVAILABLE":
-                row = (*common, values["version"], values["job_run_id"], values["metadata"])
-                rows.setdefault(_PARTITION_AVAILABLE, []).append(row)
+                data = (values["version"], values["job_run_id"], values["metadata"])
+                rows.setdefault(_PARTITION_AVAILABLE, []).append((*common, *data))
             elif status == "FAILED":
                 if "available" in values:  # it was being built in the same append
                     rows.setdefault(_PARTITION_BUILDING, []).append(common)
-                row = (*common, values["failure_category"], values["failure_message"])
-                rows.setdefault(_PARTITION_FAILED, []).append(row)
+                failure = (values["failure_category"], values["failure_message"])
+                rows.setdefault(_PARTITION_FAILED, []).append((*common, *failure))
             elif "available" in values:
                 rows.setdefault(_PARTITION_BUILDING, []).append(common)
             else:
@@ -281,4 +283,3 @@ class SqliteWriter:
             "UPDATE builds SET cancel_requested_by = ? WHERE build_request_id = ?",
             [(author, build) for build, author in changes.cancelled.items()],
         )
-
