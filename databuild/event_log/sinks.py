@@ -38,7 +38,7 @@ class JsonLinesSink:
 
 
 class Tee:
-    """An event log whose durable events are copied to sinks; one that fails is left out from then on, with a warning."""
+    """An event log whose durable events are copied to sinks; one that fails gets nothing more, with a warning."""
 
     def __init__(self, log: EventLog, sinks: Sequence[JsonLinesSink], warn: Callable[[str], None]) -> None:
         """Takes the log, the sinks, and who is told of a sink that fails."""

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _PARTITION = """
 SELECT p.ref, p.status, p.build_request_id, p.time, p.available, p.version, p.job_run_id, r.build_request_id,
-  p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message, m.job_label, m.code_digest, m.configuration_digest,
-  m.inputs
+  p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message, m.job_label,
+  m.code_digest, m.configuration_digest, m.inputs
 FROM {source} LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN manifests m ON m.job_run_id = p.job_run_id
 """
 _BY_REFS = _PARTITION.format(source="json_each(?) j CROSS JOIN partitions p ON p.ref = j.value")
@@ -33,6 +33,9 @@ SELECT job_run_id, build_request_id, task_id, job_label, attempt, status, schedu
   exit_code, duration_seconds, cpu_seconds, peak_memory_bytes, failure_category, failure_message
 FROM job_runs
 """
+_RUNS_OF_PARTITION = _JOB_RUN + (
+    "WHERE job_run_id IN (SELECT job_run_id FROM partition_history WHERE ref = ?) ORDER BY number DESC LIMIT ?"
+)
 _LAST = "\U0010ffff"
 
 
@@ -147,8 +150,7 @@ class SqliteReader:
     def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
         """Returns the job runs that were to produce a partition, newest first."""
         rows = self._rows(
-            _JOB_RUN
-            + "WHERE job_run_id IN (SELECT job_run_id FROM partition_history WHERE ref = ?) ORDER BY number DESC LIMIT ?",
+            _RUNS_OF_PARTITION,
             (ref, limit),
         )
         return [_job_run(row) for row in rows]
