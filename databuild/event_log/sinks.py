@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import IO
@@ -71,4 +72,6 @@ class Tee:
                 sink.write(events)
             except (OSError, ValueError) as error:
                 self._sinks.remove(sink)
+                with contextlib.suppress(OSError, ValueError):
+                    sink.close()
                 self._warn(f"an event sink failed and gets nothing more: {error}")

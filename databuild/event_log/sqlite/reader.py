@@ -33,7 +33,7 @@ SELECT job_run_id, build_request_id, task_id, job_label, attempt, status, schedu
   exit_code, duration_seconds, cpu_seconds, peak_memory_bytes, failure_category, failure_message
 FROM job_runs
 """
-_RUNS_OF_PARTITION = _JOB_RUN + (
+_RUNS_OF_PARTITION = _JOB_RUN + (  # noqa: S608 - constants only
     "WHERE job_run_id IN (SELECT job_run_id FROM partition_history WHERE ref = ?) ORDER BY number DESC LIMIT ?"
 )
 _LAST = "\U0010ffff"

@@ -1,0 +1,418 @@
+"""What every event log promises: the same tests for each of them."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import sqlite3
+
+import pytest
+
+from databuild.errors import EventLogError, InvalidRequestError, InvalidStateTransitionError, SchemaTooNewError
+from databuild.event_log.open import open_event_log, open_reader
+from databuild.event_log.sqlite.connection import SCHEMA_VERSION
+from databuild.event_log.sqlite.writer import SqliteWriter
+from databuild.orchestration.orchestrator import BuildOrchestrator
+from databuild.orchestration.results import Cancelled, Failed, Success
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+
+TABLES = (
+    "builds",
+    "build_partitions",
+    "job_runs",
+    "manifests",
+    "partitions",
+    "partition_history",
+    "partition_counts",
+)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def uri(request, tmp_path):
+    return "memory:" if request.param == "memory" else f"sqlite:{tmp_path}/state/events.db"
+
+
+@pytest.fixture
+async def log(uri):
+    opened = open_event_log(uri)
+    yield opened
+    await opened.close()
+
+
+async def begin(log, build, *refs, clock=lambda: 100.0):
+    one = BuildOrchestrator(log, build, refs, clock=clock)
+    one.start_build(graph_label="//:g")
+    one.start_planning()
+    for number, ref in enumerate(refs, 1):
+        one.emit_partition_scheduled(ref, number, pt.REASON_MISSING)
+    one.complete_planning()
+    await one.start_execution()
+    return one
+
+
+async def produce(one, number, ref, version="", **metadata):
+    run = f"{one.build_request_id}.{number}.1"
+    one.emit_job_scheduled(run, number, "//:j")
+    running = one.job_event(run, number, "//:j", ev.JOB_STATUS_RUNNING)
+    running.manifest.code_digest = "code"
+    running.manifest.inputs.add(ref="in", version="7")
+    one.emit(("job", running))
+    one.emit_partition_building(ref, number, run)
+    one.emit_job_completed(run, number, "//:j")
+    await one.emit_partition_available(ref, number, run, version, metadata)
+
+
+async def test_events_come_back_in_order_and_unchanged(log):
+    heard = []
+    one = BuildOrchestrator(log, "b", ["p"], on_event=heard.append)
+    await one.start_build(graph_label="//:g")
+    await one.start_planning()
+
+    assert list(log.reader().events("b")) == heard
+    assert [event.sequence for event in log.reader().events("b", after_sequence=1, limit=1)] == [2]
+    assert [event for _, event in log.reader().all_events()] == heard
+    (first, _), *_ = log.reader().all_events()
+    assert [event for _, event in log.reader().all_events(after_position=first)] == heard[1:]
+
+
+async def test_an_illegal_append_writes_nothing_and_does_not_harm_the_others(log):
+    good = BuildOrchestrator(log, "good", ["p"])
+    bad = ev.BuildEvent(event_id="bad/1", build_request_id="bad", sequence=1)
+    bad.build_request.status = ev.BUILD_STATUS_EXECUTING
+
+    results = await asyncio.gather(good.start_build(), log.append([bad]), return_exceptions=True)
+
+    assert results[0] is None
+    assert isinstance(results[1], InvalidStateTransitionError)
+    assert not log.reader().events("bad")
+    assert log.reader().build("good").status == "RECEIVED"
+
+
+async def test_two_writers_of_one_build_are_refused(log):
+    await BuildOrchestrator(log, "b", ["p"]).start_build()
+
+    with pytest.raises(InvalidStateTransitionError):
+        await BuildOrchestrator(log, "b", ["p"]).start_build()
+    assert len(log.reader().events("b")) == 2
+
+
+async def test_what_is_known_of_a_partition_is_its_data_with_its_lineage(log):
+    one = await begin(log, "b", "p")
+    await produce(one, 1, "p", rows=3)
+    await one.complete_build(Success(jobs_completed=1))
+
+    record = log.reader().partition_records(["p", "unknown"])["p"]
+    assert (record.status, record.available, record.version) == ("AVAILABLE", True, "b.1.1")
+    assert (record.job_run_id, record.produced_by_build_request_id) == ("b.1.1", "b")
+    assert record.manifest.code_digest == "code"
+    assert record.manifest.inputs == (("in", "7", False),)
+    assert record.metadata == {"rows": 3}
+    assert set(log.reader().partition_records(["p", "unknown"])) == {"p"}
+
+
+async def test_a_rebuild_that_never_ran_keeps_what_is_known_and_one_that_ran_does_not(log):
+    one = await begin(log, "b1", "p", "q")
+    await produce(one, 1, "p")
+    await produce(one, 2, "q")
+    await one.complete_build(Success(jobs_completed=2))
+    two = await begin(log, "b2", "p", "q")
+    two.emit_job_scheduled("b2.2.1", 2, "//:j")
+    two.emit_job_running("b2.2.1", 2, "//:j")
+    two.emit_partition_building("q", 2, "b2.2.1")
+    await two.complete_build(Cancelled(author="ann"))
+
+    records = log.reader().partition_records(["p", "q"])
+    assert records["p"].available
+    assert records["p"].version == "b1.1.1"
+    assert not records["q"].available
+    assert records["q"].failure.category == "CANCELLED"
+    assert "ann" in records["q"].failure.message
+
+
+async def test_builds_are_listed_newest_first_by_page(log):
+    for number in range(5):
+        one = BuildOrchestrator(log, f"b{number}", ["p"])
+        one.start_build(graph_label="//:g", retry_of="old")
+        await one.complete_build(Failed(message="no", category=pt.FAILURE_CATEGORY_USER))
+
+    reader = log.reader()
+    assert [build.build_request_id for build in reader.builds(limit=2)] == ["b4", "b3"]
+    assert [build.build_request_id for build in reader.builds(before="b3", limit=2)] == ["b2", "b1"]
+    assert reader.builds(status="COMPLETED") == []
+    assert list(reader.builds_beginning("b")) == ["b4", "b3", "b2", "b1", "b0"]
+    assert list(reader.builds_beginning("c")) == []
+    build = reader.build("b0")
+    assert (build.status, build.requested, build.failure.message) == ("FAILED", ("p",), "no")
+    assert build.retry_of_build_request_id == "old"
+    assert build.partitions_failed == 1
+
+
+async def test_partitions_are_found_by_prefix_part_and_status_and_counted(log):
+    refs = [f"day/date=2013-01-{day:02}" for day in range(1, 8)]
+    one = await begin(log, "b", *refs)
+    for number, ref in enumerate(refs[:4], 1):
+        await produce(one, number, ref)
+
+    reader = log.reader()
+    assert [record.ref for record in reader.partitions(prefix="day/", limit=2)] == refs[:2]
+    assert [record.ref for record in reader.partitions(prefix="day/", after=refs[1], limit=2)] == refs[2:4]
+    assert [record.ref for record in reader.partitions(contains="-07")] == refs[6:]
+    assert [record.ref for record in reader.partitions(status="SCHEDULED")] == refs[4:]
+    assert reader.partitions(prefix="other") == []
+    assert reader.partition_counts() == {"AVAILABLE": 4, "SCHEDULED": 3}
+    assert [p.ref for p in reader.build_partitions("b", status="AVAILABLE", after=refs[0], limit=2)] == refs[1:3]
+    assert reader.build_partitions("b")[0].reason == "MISSING"
+    assert [run.job_run_id for run in reader.job_runs("b", after=1, limit=2)] == ["b.2.1", "b.3.1"]
+    assert reader.job_run("b.1.1").status == "COMPLETED"
+    assert reader.job_run("nobody") is None
+    assert [run.job_run_id for run in reader.produced_by(refs[0])] == ["b.1.1"]
+    assert set(reader.manifests(["b.1.1", "nobody"])) == {"b.1.1"}
+
+
+async def test_a_taint_marks_what_is_there_until_it_is_built_again(log):
+    one = await begin(log, "b", "p")
+    await produce(one, 1, "p")
+    taint = ev.BuildEvent(event_id="t/1", build_request_id="t", sequence=1)
+    taint.taint.tainted = True
+    taint.taint.author, taint.taint.reason = "ann", "wrong"
+    taint.taint.partitions.add(str="p")
+    await log.append([taint])
+
+    record = log.reader().partition_records(["p"])["p"]
+    assert (record.tainted, record.taint_reason) == (True, "ann: wrong")
+    assert [found.ref for found in log.reader().partitions(status="TAINTED")] == ["p"]
+    assert log.reader().partition_counts()["TAINTED"] == 1
+    again = await begin(log, "b2", "p")
+    await produce(again, 1, "p")
+    assert not log.reader().partition_records(["p"])["p"].tainted
+    assert "TAINTED" not in log.reader().partition_counts()
+    assert log.reader().build("t") is None
+    with pytest.raises(InvalidStateTransitionError):
+        taint.sequence = 2
+        await log.append([taint])
+
+
+async def test_a_request_to_cancel_shows_at_the_build(log):
+    await begin(log, "b", "p")
+    request = ev.BuildEvent(event_id="c/1", build_request_id="c", sequence=1)
+    request.cancel_request.target_build_request_id = "b"
+    request.cancel_request.author = "ann"
+    await log.append([request])
+
+    assert log.reader().build("b").cancel_requested_by == "ann"
+
+
+async def test_many_appends_at_once_are_all_durable_and_without_a_gap(log):
+    builds = [BuildOrchestrator(log, f"b{number}", ["p"]) for number in range(50)]
+
+    await asyncio.gather(*(build.start_build() for build in builds), *(build.start_planning() for build in builds))
+
+    for build in builds:
+        assert [event.sequence for event in log.reader().events(build.build_request_id)] == [1, 2, 3]
+
+
+async def test_a_closed_log_takes_nothing_and_an_empty_append_is_done(uri):
+    log = open_event_log(uri)
+    await log.append([])
+    await log.close()
+    await log.close()
+
+    with pytest.raises(EventLogError, match="closed"):
+        await log.append([ev.BuildEvent(build_request_id="b", sequence=1)])
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "state" / "events.db")
+
+
+async def test_read_models_can_be_rebuilt_from_the_log(path):
+    log = open_event_log(f"sqlite:{path}")
+    one = await begin(log, "b1", "p", "q")
+    await produce(one, 1, "p", rows=1)
+    one.emit_job_scheduled("b1.2.1", 2, "//:j")
+    one.emit_job_running("b1.2.1", 2, "//:j")
+    one.emit_partition_building("q", 2, "b1.2.1")
+    one.emit_job_failed("b1.2.1", 2, "//:j", pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="no"))
+    await one.complete_build(Failed(jobs_completed=1, jobs_failed=1, message="no"))
+    two = await begin(log, "b2", "q")
+    await produce(two, 1, "q", "digest")
+    await log.close()
+
+    def rows():
+        with sqlite3.connect(path) as connection:
+            return {table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in TABLES}
+
+    before = rows()
+    writer = SqliteWriter(path)
+    writer.rebuild()
+    writer.close()
+
+    assert rows() == before
+    assert before["partitions"]
+
+
+async def test_a_build_goes_on_after_its_log_was_opened_again(path):
+    log = open_event_log(f"sqlite:{path}")
+    one = await begin(log, "b", "p")
+    await log.close()
+    again = open_event_log(f"sqlite:{path}")
+    one._event_log = again
+
+    await produce(one, 1, "p")
+    await one.complete_build(Success(jobs_completed=1))
+    await again.close()
+
+    reader = open_reader(f"sqlite:{path}")
+    assert reader.build("b").status == "COMPLETED"
+    assert reader.build("b").jobs_completed == 1
+
+
+def build_many(path, name):
+    async def main():
+        log = open_event_log(f"sqlite:{path}")
+        for number in range(10):
+            one = await begin(log, f"{name}-{number}", "p", "q")
+            await produce(one, 1, "p")
+            await produce(one, 2, "q")
+            await one.complete_build(Success(jobs_completed=2))
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_eight_processes_build_into_one_new_file_at_once(path):
+    processes = [
+        multiprocessing.get_context("spawn").Process(target=build_many, args=(path, f"process{number}"))
+        for number in range(8)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+
+    assert [process.exitcode for process in processes] == [0] * 8
+    reader = open_reader(f"sqlite:{path}")
+    assert len(reader.builds(status="COMPLETED", limit=100)) == 80
+    reader.close()
+
+
+def append_for_ever(path, told):
+    async def main():
+        log = open_event_log(f"sqlite:{path}")
+        number = 0
+        while True:
+            one = await begin(log, f"b{number:06}", "p")
+            await produce(one, 1, "p")
+            await one.complete_build(Success(jobs_completed=1))
+            told.send(number)
+            number += 1
+
+    asyncio.run(main())
+
+
+def test_what_was_durable_survives_a_kill(path):
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=append_for_ever, args=(path, theirs))
+    process.start()
+    while ours.recv() < 20:
+        pass
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    last = 20
+    while ours.poll():
+        last = ours.recv()
+
+    reader = open_reader(f"sqlite:{path}")
+    for number in range(last + 1):
+        assert reader.build(f"b{number:06}").status == "COMPLETED"
+    reader.close()
+
+
+async def test_a_newer_schema_is_refused(path):
+    await open_event_log(f"sqlite:{path}").close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+
+    for opening in (open_event_log, open_reader):
+        with pytest.raises(SchemaTooNewError, match="newer DataBuild"):
+            opening(f"sqlite:{path}")
+
+
+def test_a_database_of_another_program_is_refused(tmp_path):
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE t (x)")
+
+    with pytest.raises(EventLogError, match="another program"):
+        open_event_log(f"sqlite:{other}")
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path):
+    garbage = tmp_path / "garbage.db"
+    garbage.write_bytes(b"garbage" * 1000)
+
+    with pytest.raises(EventLogError, match="move the file away"):
+        open_event_log(f"sqlite:{garbage}")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(EventLogError, match="--state_dir"):
+        open_event_log(f"sqlite:{tmp_path}/file/state/events.db")
+
+
+async def test_a_full_disk_writes_nothing_and_says_so(path):
+    log = open_event_log(f"sqlite:{path}")
+    one = await begin(log, "b", "p")
+    log._writer._connection.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(EventLogError, match="make room"):
+        for number in range(1000):
+            await log.append(
+                [
+                    ev.BuildEvent(
+                        build_request_id=f"t{number}", sequence=1, taint=ev.TaintEvent(reason="x" * 4000)
+                    )
+                ]
+            )
+    await log.close()
+
+    assert open_reader(f"sqlite:{path}").build("b").last_sequence == one.state.last_sequence
+
+
+def test_a_log_that_is_not_there_reads_as_empty_and_is_not_made(tmp_path):
+    reader = open_reader(f"sqlite:{tmp_path}/none/events.db")
+
+    assert reader.builds() == []
+    assert reader.partition_counts() == {}
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"), [("sqlit:x", "sqlite:PATH"), ("events.db", "memory:"), ("sqlite:", "sqlite:PATH")]
+)
+def test_an_unknown_scheme_is_told_the_known_ones(uri, said):
+    with pytest.raises(InvalidRequestError, match=said):
+        open_event_log(uri)
+
+
+async def test_sinks_get_what_is_durable_and_one_that_fails_is_left_out(tmp_path):
+    warned = []
+    log = open_event_log("memory:", [f"jsonl:{tmp_path}/events.jsonl", "jsonl:/dev/full"], warn=warned.append)
+    one = BuildOrchestrator(log, "b", ["p"])
+    await one.start_build()
+    await one.start_planning()
+    with pytest.raises(InvalidStateTransitionError):
+        await log.append([ev.BuildEvent(build_request_id="b", sequence=9, taint=ev.TaintEvent())])
+    await log.close()
+
+    lines = (tmp_path / "events.jsonl").read_text().splitlines()
+    assert len(lines) == 3
+    assert '"build_request_id": "b"' in lines[0]
+    assert len(warned) == 1
+    with pytest.raises(EventLogError, match="sink"):
+        open_event_log("memory:", [f"jsonl:{tmp_path}/no/such/folder/events.jsonl"])
+    with pytest.raises(InvalidRequestError, match="stdout:"):
+        open_event_log("memory:", ["stdot:"])

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Real data: one day of 2013 from the archive, with the number of flights that it is known to have.
+
+# shellcheck source=tests/end_to_end/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+run 0 build daily_delays/date=2013-01-01
+says out COMPLETED
+run 0 explain daily_flights/date=2013-01-01
+says out 842
+run 0 build daily_delays/date=2013-01-01..2013-01-03
+says out "built 2 partitions"
+run 2 build daily_delays/date=2013-01-03..2013-01-01
+says err "before it begins"
+run 2 build daily_delays/date=2013-02-30
+echo "flights_test: passed"

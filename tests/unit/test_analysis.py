@@ -1,0 +1,288 @@
+"""Planning over jobs that are functions, with a record keeper that remembers."""
+
+import asyncio
+
+import pytest
+
+from databuild.errors import (
+    AmbiguousPartitionError,
+    DependencyCycleError,
+    JobConfigurationError,
+    UnknownPartitionError,
+)
+from databuild.graph.analysis import analyze
+from databuild.graph.catalog import Job, JobCatalog
+from databuild.graph.plan_file import changes_since, plan_from_message, plan_to_message
+from databuild.graph.render import render_dot, render_mermaid
+from databuild.model.job_graph import JobConfig
+from databuild.model.records import FailureRecord, InputVersion, Manifest, PartitionRecord
+from databuild.v1 import partition_pb2 as pt
+
+RAW, CLEAN, REPORT = "//:raw", "//:clean", "//:report"
+
+
+def catalog(**digests):
+    patterns = {RAW: "raw/{d:int}", CLEAN: "clean/{d:int}", REPORT: "report/{d:int}"}
+    return JobCatalog(
+        graph_label="//:g",
+        jobs={
+            label: Job(label=label, executable=label, code_digest=digests.get(label[3:], "1"), outputs=(pattern,))
+            for label, pattern in patterns.items()
+        },
+    )
+
+
+class Configure:
+    """Answers as the jobs would, and remembers what it was asked."""
+
+    def __init__(self, **answers):
+        self.calls = []
+        self.answers = {
+            RAW: lambda ref: JobConfig((ref,)),
+            CLEAN: lambda ref: JobConfig((ref,), (ref.replace("clean", "raw"),)),
+            REPORT: lambda ref: JobConfig((ref,), ("clean/1", "clean/2"), ("outside",)),
+            **{f"//:{name}": answer for name, answer in answers.items()},
+        }
+
+    async def __call__(self, job, refs):
+        self.calls.append((job.label, tuple(refs)))
+        await asyncio.sleep(0)
+        return list(dict.fromkeys(self.answers[job.label](ref) for ref in refs))
+
+
+class Records(dict):
+    """Knows partitions; `build` makes everything a plan would have made."""
+
+    def partition_records(self, refs):
+        return {ref: self[ref] for ref in refs if ref in self}
+
+    def build(self, plan, run="run1", versions=None):
+        for task in plan.tasks:
+            inputs = tuple(InputVersion(ref, self[ref].version) for ref in task.config.materialize)
+            manifest = Manifest(
+                task.job_label, plan.code_digests[task.job_label], task.configuration_digest, inputs
+            )
+            for ref in task.config.outputs:
+                version = (versions or {}).get(ref, f"{run}.{ref}")
+                self[ref] = PartitionRecord(
+                    ref, "AVAILABLE", "b", 0, True, version, run, "b", manifest
+                )
+        return self
+
+
+async def plan(refs, records=None, configure=None, graph=None, **options):
+    return await analyze(refs, graph or catalog(), configure or Configure(), records or Records(), **options)
+
+
+def reasons(made):
+    return {partition.ref: pt.Reason.Name(partition.reason)[7:] for partition in made.partitions}
+
+
+def outputs(made):
+    return [task.config.outputs[0] for task in made.tasks]
+
+
+@pytest.fixture
+async def built():
+    return Records().build(await plan(["report/1"]))
+
+
+async def test_everything_missing_is_planned_upstream_first():
+    made = await plan(["report/1"])
+
+    assert sorted(outputs(made)) == ["clean/1", "clean/2", "raw/1", "raw/2", "report/1"]
+    assert all(upstream < task.task_id for task in made.tasks for upstream in task.upstream)
+    assert set(reasons(made).values()) == {"MISSING"}
+    assert [p.ref for p in made.partitions if p.requested] == ["report/1"]
+
+
+async def test_a_job_is_asked_once_for_all_of_a_level():
+    configure = Configure()
+
+    await plan(["report/1", "report/2"], configure=configure)
+
+    assert configure.calls == [
+        (REPORT, ("report/1", "report/2")),
+        (CLEAN, ("clean/1", "clean/2")),
+        (RAW, ("raw/1", "raw/2")),
+    ]
+
+
+async def test_what_is_fresh_is_not_built_and_its_build_is_named(built):
+    made = await plan(["report/1"], built)
+
+    assert made.tasks == ()
+    assert set(reasons(made).values()) == {"UP_TO_DATE"}
+    assert {partition.delegated_to for partition in made.partitions} == {"b"}
+
+
+async def test_a_repeat_asks_each_job_once_however_deep_the_graph_is():
+    def link(ref):
+        number = int(ref.removeprefix("raw/"))
+        return JobConfig((ref,), (f"raw/{number - 1}",) if number else ())
+
+    records = Records().build(await plan(["raw/50"], configure=Configure(raw=link)))
+    configure = Configure(raw=link)
+    made = await plan(["raw/50"], records, configure)
+
+    assert made.tasks == ()
+    assert len(configure.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ("raw", {"raw/1": "CODE_CHANGED", "clean/1": "INPUT_CHANGED", "report/1": "INPUT_CHANGED"}),
+        ("clean", {"raw/1": "UP_TO_DATE", "clean/1": "CODE_CHANGED", "report/1": "INPUT_CHANGED"}),
+        ("report", {"raw/1": "UP_TO_DATE", "clean/1": "UP_TO_DATE", "report/1": "CODE_CHANGED"}),
+    ],
+)
+async def test_changed_code_makes_what_depends_on_it_stale_and_nothing_else(built, changed, expected):
+    made = await plan(["report/1"], built, graph=catalog(**{changed: "2"}))
+
+    assert {ref: reason for ref, reason in reasons(made).items() if ref in expected} == expected
+
+
+async def test_a_changed_configuration_is_seen_although_the_code_is_the_same(built):
+    configure = Configure(raw=lambda ref: JobConfig((ref,), args=("new",)))
+
+    assert reasons(await plan(["raw/1"], built, configure)) == {"raw/1": "CONFIGURATION_CHANGED"}
+
+
+async def test_an_input_built_since_is_named_as_the_cause(built):
+    built["raw/2"] = built["raw/2"]._replace(version="other")
+
+    made = await plan(["report/1"], built)
+
+    causes = {p.ref: p.cause for p in made.partitions if p.reason == pt.REASON_INPUT_CHANGED}
+    assert causes == {"clean/2": "raw/2", "report/1": "clean/2"}
+
+
+async def test_taint_failure_and_force_each_have_their_reason(built):
+    built["clean/1"] = built["clean/1"]._replace(tainted=True, taint_reason="ann: wrong")
+    built["clean/2"] = built["clean/2"]._replace(available=False, failure=FailureRecord("USER", "no"))
+
+    made = reasons(await plan(["report/1"], built))
+    assert (made["clean/1"], made["clean/2"]) == ("TAINTED", "FAILED_BEFORE")
+    assert reasons(await plan(["raw/1"], built, force=True)) == {"raw/1": "FORCED"}
+
+
+async def test_stale_partitions_can_be_reused_and_are_not_looked_behind(built):
+    configure = Configure()
+
+    made = await plan(["report/1"], built, configure, catalog(report="2", raw="2"), reuse_stale=True)
+
+    assert reasons(made) == {"report/1": "STALE_REUSED"}
+    assert made.tasks == ()
+
+
+async def test_a_task_with_several_outputs_runs_whole():
+    pair = JobConfig(("raw/1", "raw/2"))
+    records = Records().build(await plan(["raw/1"], configure=Configure(raw=lambda _: pair)))
+    del records["raw/1"]
+
+    made = await plan(["raw/1"], records, Configure(raw=lambda _: pair))
+
+    assert reasons(made) == {"raw/1": "MISSING", "raw/2": "NEEDED"}
+    assert len(made.tasks) == 1
+
+
+async def test_the_versions_of_what_is_read_and_not_built_are_known(built):
+    built["outside"] = PartitionRecord("outside", "AVAILABLE", "x", 0, True, "v9")
+    del built["report/1"]
+
+    made = await plan(["report/1"], built)
+
+    assert made.versions == {"clean/1": "run1.clean/1", "clean/2": "run1.clean/2", "outside": "v9"}
+
+
+async def test_a_cycle_is_named():
+    answers = Configure(
+        raw=lambda ref: JobConfig((ref,), (ref.replace("raw", "clean"),)),
+    )
+
+    with pytest.raises(DependencyCycleError) as error:
+        await plan(["clean/1"], configure=answers)
+    assert set(error.value.refs) == {"raw/1", "clean/1"}
+
+
+async def test_a_cycle_between_tasks_through_different_outputs_is_named():
+    answers = Configure(
+        raw=lambda _: JobConfig(("raw/1", "raw/2"), ("clean/1",)),
+        clean=lambda ref: JobConfig((ref,), ("raw/2",) if ref == "clean/1" else ()),
+    )
+
+    with pytest.raises(DependencyCycleError):
+        await plan(["raw/1"], configure=answers)
+
+
+async def test_an_input_that_nobody_produces_names_who_needs_it():
+    answers = Configure(clean=lambda ref: JobConfig((ref,), ("rav/1",)))
+
+    with pytest.raises(UnknownPartitionError, match=r"rav/1.*'clean/1' needs.*raw/\{d:int\}"):
+        await plan(["clean/1"], configure=answers)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda _: JobConfig(("raw/9",)), "no config that it answered"),
+        (lambda ref: JobConfig((ref, "elsewhere")), "none of its patterns"),
+        (lambda ref: JobConfig((ref, "clean/1")), "which //:clean produces"),
+    ],
+)
+async def test_an_answer_that_does_not_fit_names_the_job(answer, said):
+    with pytest.raises(JobConfigurationError, match=said):
+        await plan(["raw/1"], configure=Configure(raw=answer))
+
+
+async def test_one_ref_from_two_tasks_is_refused():
+    answers = Configure(raw=lambda ref: JobConfig((ref, "raw/9"), args=(ref,)))
+
+    with pytest.raises(AmbiguousPartitionError, match="raw/9"):
+        await plan(["raw/1", "raw/2"], configure=answers)
+
+
+async def test_an_error_of_one_job_ends_planning():
+    def broken(_):
+        raise JobConfigurationError(RAW, "broken")
+
+    with pytest.raises(JobConfigurationError, match="broken"):
+        await plan(["raw/1", "clean/2"], configure=Configure(raw=broken))
+
+
+async def test_large_requests_are_asked_in_batches():
+    configure = Configure()
+
+    await plan([f"raw/{number}" for number in range(10_000)], configure=configure)
+
+    assert [len(refs) for _, refs in configure.calls] == [4096, 4096, 1808]
+
+
+async def test_a_plan_survives_its_file():
+    made = await plan(["report/1"])
+
+    assert plan_from_message(plan_to_message(made)) == made
+
+
+async def test_what_changed_since_a_plan_was_made_is_listed(built):
+    stale = await plan(["report/1"], built, graph=catalog(clean="2"))
+
+    assert changes_since(stale, stale) == []
+    now = await plan(["report/1"], built, graph=catalog(clean="3"))
+    assert changes_since(stale, now) == ["the code of //:clean has changed"]
+    rebuilt = Records(built).build(stale, run="run2")
+    now = await plan(["report/1"], rebuilt, graph=catalog(clean="2"))
+    assert "clean/1 need not be built any more (up_to_date)" in changes_since(stale, now)
+    other = await plan(["raw/7"], built)
+    assert any("has come into the plan" in line for line in changes_since(stale, other))
+
+
+async def test_the_job_graph_is_drawn_by_task_and_a_large_one_by_job():
+    small = await plan(["report/1"])
+    large = await plan([f"clean/{number}" for number in range(300)])
+
+    assert 't1["//:raw<br/>raw/1"]' in render_mermaid(small)
+    assert "t1 -> t" in render_dot(small)
+    assert "300 tasks" in render_mermaid(large)
+    assert "j2 -> j1" in render_dot(large)

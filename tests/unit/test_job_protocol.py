@@ -1,0 +1,137 @@
+"""What `JOB config` prints, read fast and held against protobuf's own reader."""
+
+import json
+
+import pytest
+from google.protobuf import json_format
+from hypothesis import given
+from hypothesis import strategies as st
+
+from databuild.errors import JobConfigurationError
+from databuild.graph.configuration import configuration_digest
+from databuild.graph.job_protocol import parse_configure_response
+from databuild.model.job_graph import JobConfig
+from databuild.v1 import job_pb2
+
+
+def parse(value):
+    printed = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return parse_configure_response(printed, job_label="//:j", refs=["p", "q"])
+
+
+def with_dep(**dep):
+    return {"configs": [{"outputs": [{"str": "p"}], "inputs": [{"partition_ref": {"str": "i"}, **dep}]}]}
+
+
+def test_a_job_of_the_older_databuild_is_understood():
+    answer = {
+        "configs": [
+            {
+                "outputs": [{"str": "p"}],
+                "inputs": [
+                    {"dep_type_code": "MATERIALIZE", "dep_type_name": "materialize", "partition_ref": {"str": "m"}},
+                    {"dep_type_code": 0, "dep_type_name": "query", "partition_ref": {"str": "q"}},
+                ],
+                "args": ["a"],
+                "env": {"B": "2", "A": "1"},
+            }
+        ]
+    }
+
+    assert parse(answer) == [JobConfig(("p",), ("m",), ("q",), ("a",), (("A", "1"), ("B", "2")))]
+
+
+@pytest.mark.parametrize(
+    ("dep", "materialize"),
+    [
+        ({}, False),
+        ({"dep_type_code": "QUERY"}, False),
+        ({"dep_type_code": 1}, True),
+        ({"depTypeCode": "MATERIALIZE"}, True),
+        ({"dep_type_name": "Materialize"}, True),
+        ({"depTypeName": "query"}, False),
+    ],
+)
+def test_a_dep_type_is_a_code_a_number_a_name_or_the_default(dep, materialize):
+    (config,) = parse(with_dep(**dep))
+
+    assert (config.materialize == ("i",)) == materialize
+    assert (config.query == ("i",)) != materialize
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"", "printed nothing"),
+        (b"Traceback: oh no", "oh no"),
+        (b"[]", "list"),
+        ({"config": []}, "unknown field 'config'"),
+        ({"configs": {}}, None),
+        ({"configs": 3}, "no list"),
+        ({"configs": [3]}, r"configs\[0\]"),
+        ({"configs": [{"outputs": []}]}, "at least one"),
+        ({"configs": [{"outputs": [{"str": ""}]}]}, "no partition ref"),
+        ({"configs": [{"outputs": ["p"]}]}, "no partition ref"),
+        ({"configs": [{"outputs": [{"str": "p"}], "argv": []}]}, "argv"),
+        ({"configs": [{"outputs": [{"str": "p"}], "args": [1]}]}, "args"),
+        ({"configs": [{"outputs": [{"str": "p"}], "env": {"A": 1}}]}, "env"),
+        ({"configs": [{"outputs": [{"str": "p"}], "inputs": 1}]}, "inputs"),
+        ({"configs": [{"outputs": [{"str": "p"}], "inputs": [1]}]}, "inputs"),
+        (with_dep(dep_type_code="BUILD"), "neither QUERY nor MATERIALIZE"),
+        (with_dep(dep_type_name="build"), "neither QUERY nor MATERIALIZE"),
+        (with_dep(dep_type_code=1, dep_type_name="query"), "dep_type_name says"),
+        (with_dep(kind="x"), "unknown field 'kind'"),
+    ],
+)
+def test_what_cannot_be_read_names_the_job_and_the_fault(answer, said):
+    if said is None:
+        assert parse(answer) == []
+        return
+    with pytest.raises(JobConfigurationError, match=said) as error:
+        parse(answer)
+    assert "//:j" in str(error.value)
+    assert "'p' and 1 more" in str(error.value)
+
+
+REFS = st.text("abc/=", min_size=1, max_size=5)
+TEXTS = st.text('aé"\\ \n', max_size=4)
+
+
+@st.composite
+def responses(draw):
+    configs = [
+        job_pb2.JobConfig(
+            outputs=[{"str": ref} for ref in draw(st.lists(REFS, min_size=1, max_size=3))],
+            inputs=[
+                job_pb2.DataDep(dep_type_code=draw(st.sampled_from([0, 1])), partition_ref={"str": ref})
+                for ref in draw(st.lists(REFS, max_size=3, unique=True))
+            ],
+            args=draw(st.lists(TEXTS, max_size=3)),
+            env=draw(st.dictionaries(REFS, TEXTS, max_size=2)),
+        )
+        for _ in range(draw(st.integers(0, 3)))
+    ]
+    return job_pb2.JobConfigureResponse(configs=configs)
+
+
+@given(responses(), st.booleans())
+def test_what_protobuf_writes_is_read_as_protobuf_reads_it(response, preserving):
+    printed = json_format.MessageToJson(response, preserving_proto_field_name=preserving)
+
+    parsed = parse(printed.encode())
+
+    assert len(parsed) == len(response.configs)
+    for config, message in zip(parsed, response.configs, strict=True):
+        assert config.outputs == tuple(output.str for output in message.outputs)
+        by_type = [tuple(d.partition_ref.str for d in message.inputs if d.dep_type_code == code) for code in (1, 0)]
+        assert [config.materialize, config.query] == by_type
+        assert config.args == tuple(message.args)
+        assert dict(config.env) == dict(message.env)
+
+
+def test_the_digest_of_a_configuration_minds_what_changes_a_run_only():
+    base = JobConfig(("p",), ("a", "b"), ("q",), ("1", "2"), (("A", "1"),))
+
+    assert configuration_digest(base) == configuration_digest(base._replace(materialize=("b", "a")))
+    for change in ({"args": ("2", "1")}, {"env": (("A", "2"),)}, {"materialize": ("a",)}, {"query": ()}):
+        assert configuration_digest(base) != configuration_digest(base._replace(**change))
