@@ -188,8 +188,8 @@ async def test_a_taint_marks_what_is_there_until_it_is_built_again(log):
     assert not log.reader().partition_records(["p"])["p"].tainted
     assert "TAINTED" not in log.reader().partition_counts()
     assert log.reader().build("t") is None
+    taint.sequence = 2
     with pytest.raises(InvalidStateTransitionError):
-        taint.sequence = 2
         await log.append([taint])
 
 
@@ -368,15 +368,9 @@ async def test_a_full_disk_writes_nothing_and_says_so(path):
     log = open_event_log(f"sqlite:{path}")
     one = await begin(log, "b", "p")
     log._writer._connection.execute("PRAGMA max_page_count = 1")
+    large = ev.BuildEvent(build_request_id="t", sequence=1, taint=ev.TaintEvent(reason="x" * 4_000_000))
     with pytest.raises(EventLogError, match="make room"):
-        for number in range(1000):
-            await log.append(
-                [
-                    ev.BuildEvent(
-                        build_request_id=f"t{number}", sequence=1, taint=ev.TaintEvent(reason="x" * 4000)
-                    )
-                ]
-            )
+        await log.append([large])
     await log.close()
 
     assert open_reader(f"sqlite:{path}").build("b").last_sequence == one.state.last_sequence

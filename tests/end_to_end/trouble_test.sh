@@ -43,7 +43,7 @@ run 0 build "$REF"
 says out "nothing to do"
 
 touch "$TEST_TMPDIR/file"
-STATE="$TEST_TMPDIR/file" run 3 build "$REF"
+STATE="$TEST_TMPDIR/file" run 2 build "$REF"
 says err "--state_dir"
 
 python3 -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute("PRAGMA user_version = 99")' "$STATE/events.db"

@@ -59,14 +59,10 @@ class Records(dict):
     def build(self, plan, run="run1", versions=None):
         for task in plan.tasks:
             inputs = tuple(InputVersion(ref, self[ref].version) for ref in task.config.materialize)
-            manifest = Manifest(
-                task.job_label, plan.code_digests[task.job_label], task.configuration_digest, inputs
-            )
+            manifest = Manifest(task.job_label, plan.code_digests[task.job_label], task.configuration_digest, inputs)
             for ref in task.config.outputs:
                 version = (versions or {}).get(ref, f"{run}.{ref}")
-                self[ref] = PartitionRecord(
-                    ref, "AVAILABLE", "b", 0, True, version, run, "b", manifest
-                )
+                self[ref] = PartitionRecord(ref, "AVAILABLE", "b", 0, True, version, run, "b", manifest)
         return self
 
 
