@@ -21,6 +21,7 @@ _CATEGORY_NAMES = {
 }
 _REASON_NAMES[0] = ""
 _BUILDING, _AVAILABLE = pt.PARTITION_STATUS_BUILDING, pt.PARTITION_STATUS_AVAILABLE
+_REQUESTED = pt.PARTITION_STATUS_REQUESTED
 _FAILED, _DELEGATED = pt.PARTITION_STATUS_FAILED, pt.PARTITION_STATUS_DELEGATED
 
 
@@ -48,6 +49,7 @@ class Changes:
         partitions: New values by ref; without `available` they keep what is known of the data.
         manifests: Rows.
         history: Pairs of ref and job run.
+        delegated: Refs left to another build.
         taints: The reason, or None where a taint is taken away, by ref.
         cancelled: Who asked for it, by build.
     """
@@ -60,6 +62,7 @@ class Changes:
         self.partitions: dict[str, dict[str, Any]] = {}
         self.manifests: list[tuple[str, str, str, str, str]] = []
         self.history: list[tuple[str, str]] = []
+        self.delegated: list[str] = []
         self.taints: dict[str, str | None] = {}
         self.cancelled: dict[str, str] = {}
         for event in events:
@@ -150,7 +153,10 @@ class Changes:
             self.build.add("partitions_delegated")
             # What is known of the data comes from the other build, and stays as it is.
             self.partitions.pop(ref, None)
+            self.delegated.append(ref)
             return
+        if status == _REQUESTED:
+            return  # asking changes nothing of what is known
         values: dict[str, Any] = {"status": name, "time": _time(event)}
         if status == _AVAILABLE:
             metadata = ""

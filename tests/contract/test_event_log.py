@@ -130,6 +130,23 @@ async def test_a_rebuild_that_never_ran_keeps_what_is_known_and_one_that_ran_doe
     assert "ann" in records["q"].failure.message
 
 
+async def test_asking_and_delegating_change_nothing_of_what_is_known(log):
+    one = await begin(log, "b1", "p", "q")
+    await produce(one, 1, "p")
+    await produce(one, 2, "q")
+    await one.complete_build(Success(jobs_completed=2))
+    two = BuildOrchestrator(log, "b2", ["p"])
+    two.start_build()
+    two.start_planning()
+    two.emit_partition_scheduled("q", 1, pt.REASON_INPUT_CHANGED)
+    await two.emit_delegation("b1", "//:j", ["p", "q"])
+
+    records = log.reader().partition_records(["p", "q"])
+    assert [records[ref].status for ref in "pq"] == ["AVAILABLE", "AVAILABLE"]
+    assert records["p"].build_request_id == "b1"
+    assert log.reader().partition_counts() == {"AVAILABLE": 2}
+
+
 async def test_builds_are_listed_newest_first_by_page(log):
     for number in range(5):
         one = BuildOrchestrator(log, f"b{number}", ["p"])

@@ -76,6 +76,9 @@ ON CONFLICT DO UPDATE SET status = excluded.status, build_request_id = excluded.
   available = 1, version = excluded.version, job_run_id = excluded.job_run_id, metadata = excluded.metadata,
   tainted = 0, taint_reason = '', failure_category = NULL, failure_message = NULL
 """
+_PARTITION_DELEGATED = """
+UPDATE partitions SET status = 'AVAILABLE' WHERE ref = ? AND build_request_id = ? AND available
+"""
 
 
 class SqliteWriter:
@@ -218,6 +221,8 @@ class SqliteWriter:
             many("INSERT OR IGNORE INTO partition_history VALUES (?, ?)", changes.history)
         if changes.partitions:
             self._write_partitions(build, changes)
+        if changes.delegated:
+            many(_PARTITION_DELEGATED, [(ref, build) for ref in changes.delegated])
 
     def _write_build(self, build: str, events: Sequence[ev.BuildEvent], changes: Changes) -> None:
         values = {**changes.build.values, "last_sequence": events[-1].sequence}
