@@ -5,7 +5,7 @@ They know nothing of who started the build, where events go or where processes r
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,13 +44,11 @@ class RunOutcome:
         status: COMPLETED, FAILED or CANCELLED.
         category: Whose fault a failure is; unspecified where it completed.
         message: One sentence about the failure.
-        finished: The outputs that the job reported finished although the run failed.
     """
 
     status: ev.JobStatus
     category: pt.FailureCategory = pt.FAILURE_CATEGORY_UNSPECIFIED
     message: str = ""
-    finished: tuple[str, ...] = ()
 
 
 class Runner(Protocol):
@@ -59,7 +57,3 @@ class Runner(Protocol):
     async def run(self, task: Task, attempt: int) -> RunOutcome:
         """Runs a task to its end."""
         ...
-
-
-Clock = Callable[[], float]
-"""Returns the time in seconds since the epoch."""
