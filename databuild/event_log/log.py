@@ -14,7 +14,6 @@ if TYPE_CHECKING:
         BuildPartitionRecord,
         BuildRecord,
         JobRunRecord,
-        Manifest,
         PartitionRecord,
     )
     from databuild.v1.events_pb2 import BuildEvent
@@ -77,7 +76,7 @@ class Reader(Protocol):
         Args:
             build_request_id: The build.
             status: Only runs of this status.
-            after: How many runs to pass over.
+            after: The `number` of the last run of the page before.
             limit: How many to return at most.
         """
         ...
@@ -107,10 +106,6 @@ class Reader(Protocol):
 
     def partition_counts(self) -> Mapping[str, int]:
         """Returns how many partitions there are of each newest status (`TAINTED` apart)."""
-        ...
-
-    def manifests(self, job_run_ids: Collection[str]) -> Mapping[str, Manifest]:
-        """Returns what job runs consumed, by job run; runs of which nothing is known are absent."""
         ...
 
     def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:

@@ -6,182 +6,252 @@ The store keeps the rows in the same transaction as the events, and a rebuild co
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
 
-from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS, build_status_name, job_status_name, partition_status_name
+from databuild.model.lifecycle import BUILD_ENDS, build_status_name, job_status_name, partition_status_name
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 _JOB_NAMES = {value: job_status_name(value) for value in ev.JobStatus.values()}
 _PARTITION_NAMES = {value: partition_status_name(value) for value in pt.PartitionStatus.values()}
 _REASON_NAMES = {value: pt.Reason.Name(value).removeprefix("REASON_") for value in pt.Reason.values()}
+_REASON_NAMES[0] = ""
 _CATEGORY_NAMES = {
     value: pt.FailureCategory.Name(value).removeprefix("FAILURE_CATEGORY_") for value in pt.FailureCategory.values()
 }
-_REASON_NAMES[0] = ""
-_BUILDING, _AVAILABLE = pt.PARTITION_STATUS_BUILDING, pt.PARTITION_STATUS_AVAILABLE
-_REQUESTED = pt.PARTITION_STATUS_REQUESTED
-_FAILED, _DELEGATED = pt.PARTITION_STATUS_FAILED, pt.PARTITION_STATUS_DELEGATED
+_REQUESTED, _BUILDING = pt.PARTITION_STATUS_REQUESTED, pt.PARTITION_STATUS_BUILDING
+_AVAILABLE, _FAILED = pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED
+_DELEGATED = pt.PARTITION_STATUS_DELEGATED
+_NO_FAILURE: Final = (None, None)
 
 
-class BuildChange:
-    """What an append changes of its build: new values, and what is added to counts."""
+class NewRun(NamedTuple):
+    """A job run that is heard of for the first time."""
 
-    __slots__ = ("added", "values")
+    job_run_id: str
+    build_request_id: str
+    number: int
+    task_id: int
+    job_label: str
+    attempt: int
+    status: str
+    scheduled_time: float
 
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-        self.added: dict[str, int] = {}
 
-    def add(self, name: str, count: int = 1) -> None:
-        """Adds to a count."""
-        self.added[name] = self.added.get(name, 0) + count
+class StartedRun(NamedTuple):
+    """A job run that is running, and what it consumes; `inputs` is JSON."""
+
+    status: str
+    started_time: float
+    code_digest: str
+    configuration_digest: str
+    inputs: str
+    job_run_id: str
+
+
+class EndedRun(NamedTuple):
+    """A job run that has an end."""
+
+    status: str
+    ended_time: float
+    exit_code: int | None
+    duration_seconds: float
+    cpu_seconds: float
+    peak_memory_bytes: int
+    failure_category: str | None
+    failure_message: str | None
+    job_run_id: str
+
+
+class BuildPartition(NamedTuple):
+    """Where a partition stands within its build; no task or reason keeps what is known of them."""
+
+    status: str
+    task_id: int
+    reason: str
+    cause: str
+    job_run_id: str
+    failure_category: str | None
+    failure_message: str | None
+
+
+class Known(NamedTuple):
+    """What becomes known of a partition; what is None stays as it is.
+
+    Attributes:
+        status: Its newest status.
+        time: When it was reached, in seconds since the epoch.
+        touched: Whether a job run may have changed the data that was there.
+        data: The version, job run and metadata (JSON) of complete data.
+        failure: The category and message of a failure.
+    """
+
+    status: str
+    time: float
+    touched: bool = False
+    data: tuple[str, str, str] | None = None
+    failure: tuple[str, str] | None = None
 
 
 class Changes:
-    """The rows that events of one build add or change, at most one row for each key.
+    """The rows that events of one build add or change, at most one row of a kind for each key.
 
     Attributes:
-        build: What changes of the build.
-        job_runs: New values by job run.
-        build_partitions: Rows by ref.
-        partitions: New values by ref; without `available` they keep what is known of the data.
-        manifests: Rows.
-        history: Pairs of ref and job run.
+        build: New values of columns of the build.
+        counted: What is added to counts of the build.
+        new_runs: Job runs heard of for the first time.
+        started_runs: Job runs that are running.
+        ended_runs: Job runs that have an end.
+        build_partitions: Where partitions stand, by ref.
+        partitions: What becomes known, by ref.
+        claims: The job run that will produce a partition, by ref.
         delegated: Refs left to another build.
         taints: The reason, or None where a taint is taken away, by ref.
         cancelled: Who asked for it, by build.
     """
 
-    def __init__(self, events: Sequence[ev.BuildEvent]) -> None:
+    def __init__(self, events: Iterable[ev.BuildEvent]) -> None:
         """Computes the changes of events that follow each other in one build."""
-        self.build = BuildChange()
-        self.job_runs: dict[str, dict[str, Any]] = {}
-        self.build_partitions: dict[str, tuple[Any, ...]] = {}
-        self.partitions: dict[str, dict[str, Any]] = {}
-        self.manifests: list[tuple[str, str, str, str, str]] = []
-        self.history: list[tuple[str, str]] = []
+        self.build: dict[str, Any] = {}
+        self.counted: dict[str, int] = {}
+        self.new_runs: list[NewRun] = []
+        self.started_runs: list[StartedRun] = []
+        self.ended_runs: list[EndedRun] = []
+        self.build_partitions: dict[str, BuildPartition] = {}
+        self.partitions: dict[str, Known] = {}
+        self.claims: dict[str, str] = {}
         self.delegated: list[str] = []
         self.taints: dict[str, str | None] = {}
         self.cancelled: dict[str, str] = {}
         for event in events:
             kind = event.WhichOneof("event")
+            time = event.time.seconds + event.time.nanos / 1e9
             if kind == "partition":
-                self._partition(event, event.partition)
+                self._partition(time, event.partition)
             elif kind == "job":
-                self._job(event, event.job)
+                self._job(time, event, event.job)
             elif kind == "build_request":
-                self._build(event, event.build_request)
+                self._build(time, event.build_request)
             elif kind == "job_graph":
-                self.build.values["total_tasks"] = event.job_graph.total_tasks
+                self.build["total_tasks"] = event.job_graph.total_tasks
             elif kind == "taint":
                 taint = event.taint
                 reason = f"{taint.author}: {taint.reason}" if taint.tainted else None
                 self.taints.update((ref.str, reason) for ref in taint.partitions)
             elif kind == "cancel_request":
                 self.cancelled[event.cancel_request.target_build_request_id] = event.cancel_request.author
-        last = events[-1]
-        self.build.values["updated_time"] = _time(last)
+            self.build["updated_time"] = time
+            self.build["last_sequence"] = event.sequence
 
-    def _build(self, event: ev.BuildEvent, message: ev.BuildRequestEvent) -> None:
-        values = self.build.values
+    def _count(self, name: str) -> None:
+        self.counted[name] = self.counted.get(name, 0) + 1
+
+    def _build(self, time: float, message: ev.BuildRequestEvent) -> None:
+        values = self.build
         values["status"] = build_status_name(message.status)
         if message.status == ev.BUILD_STATUS_RECEIVED:
             values["graph_label"] = message.graph_label
             values["requested"] = json.dumps([ref.str for ref in message.requested])
-            values["received_time"] = _time(event)
+            values["received_time"] = time
             values["retry_of_build_request_id"] = message.retry_of_build_request_id
         if message.status in BUILD_ENDS and message.HasField("failure"):
             values["failure_category"], values["failure_message"] = _failure(message.failure)
 
-    def _job(self, event: ev.BuildEvent, message: ev.JobEvent) -> None:
-        status = message.status
-        values = self.job_runs.get(message.job_run_id)
-        if values is None:
-            values = self.job_runs[message.job_run_id] = {}
-        values["task_id"], values["attempt"] = message.task_id, message.attempt
-        if message.job_label:
-            values["job_label"] = message.job_label
-        values["status"] = _JOB_NAMES[status]
-        if status == ev.JOB_STATUS_SCHEDULED:
-            values["scheduled_time"] = _time(event)
-        elif status == ev.JOB_STATUS_RUNNING:
-            values["started_time"] = _time(event)
+    def _job(self, time: float, event: ev.BuildEvent, message: ev.JobEvent) -> None:
+        run, status = message.job_run_id, message.status
+        if status == ev.JOB_STATUS_RUNNING:
             manifest = message.manifest
             inputs = [(known.ref, known.version, known.query) for known in manifest.inputs]
-            self.manifests.append(
-                (
-                    message.job_run_id,
-                    manifest.job_label,
+            self.started_runs.append(
+                StartedRun(
+                    "RUNNING",
+                    time,
                     manifest.code_digest,
                     manifest.configuration_digest,
                     json.dumps(inputs, separators=(",", ":")) if inputs else "[]",
+                    run,
                 )
             )
-        elif status in JOB_ENDS:
-            values["ended_time"] = _time(event)
-            values["duration_seconds"] = message.duration_seconds
-            values["cpu_seconds"] = message.cpu_seconds
-            values["peak_memory_bytes"] = message.peak_memory_bytes
-            if status in {ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED}:
-                values["exit_code"] = message.exit_code
-            if status == ev.JOB_STATUS_COMPLETED:
-                self.build.add("jobs_completed")
-            elif status == ev.JOB_STATUS_FAILED:
-                self.build.add("jobs_failed")
-            if message.HasField("failure"):
-                values["failure_category"], values["failure_message"] = _failure(message.failure)
-
-    def _partition(self, event: ev.BuildEvent, message: ev.PartitionEvent) -> None:
-        ref, status = message.ref, message.status
-        name = _PARTITION_NAMES[status]
-        failure = _failure(message.failure) if status == _FAILED else (None, None)
-        self.build_partitions[ref] = (
-            name,
-            message.task_id,
-            _REASON_NAMES[message.reason],
-            message.cause,
-            message.job_run_id,
-            *failure,
-        )
-        if status == _AVAILABLE:
-            self.build.add("partitions_available")
-        elif status == _FAILED:
-            self.build.add("partitions_failed")
-        elif status == _DELEGATED:
-            self.build.add("partitions_delegated")
-            # What is known of the data comes from the other build, and stays as it is.
-            self.partitions.pop(ref, None)
-            self.delegated.append(ref)
             return
+        scheduled = status == ev.JOB_STATUS_SCHEDULED
+        if scheduled or status in {ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}:
+            # What never ran may be heard of for the first time at its end.
+            build, task, label = event.build_request_id, message.task_id, message.job_label
+            self.new_runs.append(
+                NewRun(
+                    run,
+                    build,
+                    event.sequence,
+                    task,
+                    label,
+                    message.attempt,
+                    _JOB_NAMES[status],
+                    time if scheduled else 0.0,
+                )
+            )
+        if scheduled:
+            self.claims.update(dict.fromkeys(message.outputs, run))
+            return
+        ran = status in {ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED}
+        if ran:
+            self._count("jobs_completed" if status == ev.JOB_STATUS_COMPLETED else "jobs_failed")
+        self.ended_runs.append(
+            EndedRun(
+                _JOB_NAMES[status],
+                time,
+                message.exit_code if ran else None,
+                message.duration_seconds,
+                message.cpu_seconds,
+                message.peak_memory_bytes,
+                *(_failure(message.failure) if message.HasField("failure") else _NO_FAILURE),
+                run,
+            )
+        )
+
+    def _partition(self, time: float, message: ev.PartitionEvent) -> None:
+        ref, status = message.ref, message.status
+        failure = _failure(message.failure) if status == _FAILED else None
+        self._in_build(ref, message, failure)
+        known = self.partitions.get(ref)
         if status == _REQUESTED:
             return  # asking changes nothing of what is known
-        values: dict[str, Any] = {"status": name, "time": _time(event)}
+        if status == _DELEGATED:
+            self._count("partitions_delegated")
+            # What is known of the data comes from the other build, and stays as it is.
+            self.partitions.pop(ref, None)
+            self.claims.pop(ref, None)
+            self.delegated.append(ref)
+            return
+        data = None
         if status == _AVAILABLE:
-            metadata = ""
-            if message.HasField("metadata"):
-                from google.protobuf import json_format
+            self._count("partitions_available")
+            data = (message.version, message.job_run_id, _json(message) if message.HasField("metadata") else "")
+        elif failure is not None:
+            self._count("partitions_failed")
+        if data is not None or failure is not None:
+            self.claims.pop(ref, None)
+        # Until it is available again, what was there before may have been overwritten in part.
+        touched = status == _BUILDING or (known is not None and known.touched)
+        self.partitions[ref] = Known(_PARTITION_NAMES[status], time, touched, data, failure)
 
-                metadata = json_format.MessageToJson(message.metadata, indent=None)
-            values.update(available=1, version=message.version, job_run_id=message.job_run_id, metadata=metadata)
-            values.update(failure_category=None, failure_message=None, tainted=0, taint_reason="")
-        elif status == _FAILED:
-            values["failure_category"], values["failure_message"] = failure
-        elif status == _BUILDING:
-            # Until it is available again, what was there before may be overwritten in part.
-            values["available"] = 0
-            self.history.append((ref, message.job_run_id))
-        known = self.partitions.get(ref)
-        if known is None:
-            self.partitions[ref] = values
-        else:
-            known.update(values)
-
-
-def _time(event: ev.BuildEvent) -> float:
-    return float(event.time.seconds + event.time.nanos / 1e9)
+    def _in_build(self, ref: str, message: ev.PartitionEvent, failure: tuple[str, str] | None) -> None:
+        task, reason, cause = message.task_id, _REASON_NAMES[message.reason], message.cause
+        before = self.build_partitions.get(ref)
+        if before is not None:
+            task = task or before.task_id
+            if not reason:
+                reason, cause = before.reason, before.cause
+        self.build_partitions[ref] = BuildPartition(
+            _PARTITION_NAMES[message.status], task, reason, cause, message.job_run_id, *(failure or _NO_FAILURE)
+        )
 
 
 def _failure(failure: pt.Failure) -> tuple[str, str]:
     return _CATEGORY_NAMES[failure.category], failure.message
+
+
+def _json(message: ev.PartitionEvent) -> str:
+    from google.protobuf import json_format
+
+    return json_format.MessageToJson(message.metadata, indent=None)

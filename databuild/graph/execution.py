@@ -1,7 +1,8 @@
 """Executing a job graph: what runs when, what is tried again and what is given up.
 
-One coroutine per place runs one task after the other. It knows tasks and outcomes; it does not know processes, events
-or who started the build.
+One coroutine per place runs one task after the other. A task starts only once the log knows that it is scheduled; so
+that places need not wait for the log, short tasks are scheduled while others still run. It knows tasks and outcomes; it
+does not know processes, events or who started the build.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 from databuild.graph.catalog import RetryPolicy
 from databuild.graph.ports import Runner, RunOutcome
@@ -18,6 +19,10 @@ from databuild.graph.ready_queue import ReadyQueue
 from databuild.model.job_graph import Task
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
+
+SHORT_SECONDS: Final = 0.1
+"""While tasks take less than this, others are scheduled ahead; what takes longer would be held too long before it runs,
+and does not notice the time that scheduling takes."""
 
 _NO_RETRY = RetryPolicy()
 
@@ -50,16 +55,21 @@ class Ended:
 class ExecutionObserver(Protocol):
     """Is told what happens. Each call takes note at once; what it returns is awaited for durability."""
 
-    def moved_on(self, ended: Ended | None, started: Attempt | None) -> Awaitable[None]:
-        """An attempt ended, another one is about to start in its place, or both."""
+    def moved_on(
+        self, ended: Ended | None = None, started: Attempt | None = None, scheduled: Sequence[Attempt] = ()
+    ) -> Awaitable[None]:
+        """An attempt ended, another one starts in its place, and further ones are to start soon: any of these.
+
+        An attempt is told of as scheduled first, and is started once that is durable.
+        """
         ...
 
     def reused(self, task: Task) -> None:
         """A task need not run: its outputs are as they would be afterwards."""
         ...
 
-    def never_ran(self, tasks: Sequence[Task], because: Task) -> None:
-        """Tasks will not run, since the failure of another stopped the build."""
+    def never_ran(self, attempts: Sequence[Attempt], because: Task) -> None:
+        """Tasks will not run, since the failure of another stopped the build; number 0 was never scheduled."""
         ...
 
 
@@ -95,6 +105,11 @@ class ExecutionResult:
     completed: int = 0
     failed: list[Task] = field(default_factory=list)
     stopped_by: Task | None = None
+
+
+class _Scheduled(NamedTuple):
+    attempt: Attempt
+    durable: asyncio.Future[None]
 
 
 async def execute(
@@ -137,8 +152,10 @@ class _Execution:
         self._options = options
         self._needed = needed
         self._attempts: dict[int, int] = {}
+        self._unstarted: dict[int, int] = {}
+        self._ahead: deque[_Scheduled] = deque()
+        self._short = False
         self._idle: deque[asyncio.Future[None]] = deque()
-        self._running = 0
         self._places = max(1, min(options.jobs, len(tasks)))
         self._result = ExecutionResult()
 
@@ -151,63 +168,88 @@ class _Execution:
             except BaseExceptionGroup as errors:
                 raise _first(errors) from errors
         if self._result.stopped_by is not None:
-            self._observer.never_ran(self._queue.give_up(), self._result.stopped_by)
+            rest = [Attempt(task, self._unstarted.get(task.task_id, 0)) for task in self._queue.give_up()]
+            self._observer.never_ran(rest, self._result.stopped_by)
         return self._result
 
     async def _place(self) -> None:
         """Runs one task after the other until there is nothing left to run."""
         ended: Ended | None = None
         while True:
-            attempt = self._next()
-            if ended is not None or attempt is not None:
-                durable = self._observer.moved_on(ended, attempt)
-                ended = None
-                if attempt is not None:
-                    await self._before(attempt, durable)
-            if attempt is None:
+            scheduled = await self._take(ended)
+            ended = None
+            if scheduled is None:
                 if self._over():
                     self._wake(len(self._idle))
                     return
                 await self._sleep()
-                continue
-            ended = self._settle(attempt, await self._run(attempt))
+            else:
+                ended = self._settle(scheduled, await self._run(scheduled))
 
-    async def _before(self, attempt: Attempt, durable: Awaitable[None]) -> None:
-        """Waits until the log knows that the attempt starts."""
-        try:
-            await durable
-        except asyncio.CancelledError:
-            self._cancelled(attempt)
-            raise
+    async def _take(self, ended: Ended | None) -> Attempt | None:
+        """Returns an attempt that has been told of as started; None where there is nothing to run now."""
+        stopped = self._result.stopped_by is not None
+        taken = self._ahead.popleft() if self._ahead and not stopped else None
+        fresh = [] if stopped else self._schedule(has_one=taken is not None)
+        if taken is not None and taken.durable.done():
+            self._keep(fresh, self._observer.moved_on(ended, self._start(taken), fresh))
+            return taken.attempt
+        if ended is not None or fresh:
+            durable = asyncio.ensure_future(self._observer.moved_on(ended, None, fresh))
+            if taken is None and fresh:
+                taken = _Scheduled(fresh.pop(0), durable)
+            self._keep(fresh, durable)
+        if taken is None:
+            return None
+        # Shielded, since others may wait for the same append.
+        await asyncio.shield(taken.durable)
+        if self._result.stopped_by is not None:
+            return None
+        self._observer.moved_on(None, self._start(taken))
+        return taken.attempt
+
+    def _start(self, scheduled: _Scheduled) -> Attempt:
+        del self._unstarted[scheduled.attempt.task.task_id]
+        return scheduled.attempt
+
+    def _schedule(self, *, has_one: bool) -> list[Attempt]:
+        """Returns the attempts that are to be scheduled now: one for this place, and some ahead of short tasks."""
+        wanted = (not has_one) + (self._places - len(self._ahead) if self._short else 0)
+        fresh: list[Attempt] = []
+        while len(fresh) < wanted and (attempt := self._next()) is not None:
+            fresh.append(attempt)
+        return fresh
+
+    def _keep(self, fresh: Sequence[Attempt], durable: Awaitable[None]) -> None:
+        if fresh:
+            future = asyncio.ensure_future(durable)
+            self._ahead.extend(_Scheduled(attempt, future) for attempt in fresh)
+            self._wake(len(fresh))
 
     async def _run(self, attempt: Attempt) -> RunOutcome:
-        self._running += 1
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         try:
             return await self._runner.run(attempt.task, attempt.number)
         except asyncio.CancelledError:
-            self._cancelled(attempt)
+            outcome = RunOutcome(
+                status=ev.JOB_STATUS_CANCELLED,
+                category=pt.FAILURE_CATEGORY_CANCELLED,
+                message="stopped: the build was cancelled",
+            )
+            self._observer.moved_on(Ended(attempt, outcome))
             raise
         finally:
-            self._running -= 1
-
-    def _cancelled(self, attempt: Attempt) -> None:
-        outcome = RunOutcome(
-            status=ev.JOB_STATUS_CANCELLED,
-            category=pt.FAILURE_CATEGORY_CANCELLED,
-            message="stopped: the build was cancelled",
-        )
-        self._observer.moved_on(Ended(attempt, outcome), None)
+            self._short = loop.time() - started < SHORT_SECONDS
 
     def _next(self) -> Attempt | None:
-        if self._result.stopped_by is not None:
-            return None
         while (task := self._queue.pop()) is not None:
             if not self._needed(task):
                 self._observer.reused(task)
                 self._wake(self._queue.done(task))
                 continue
             number = self._attempts.get(task.task_id, 0) + 1
-            self._attempts[task.task_id] = number
+            self._attempts[task.task_id] = self._unstarted[task.task_id] = number
             return Attempt(task, number)
         return None
 

@@ -44,7 +44,8 @@ class PartitionRecord(NamedTuple):
         status: The newest status in any build.
         build_request_id: The build which that status is from.
         time: When that status was reached, in seconds since the epoch.
-        available: Whether complete data exists now; stays true while a rebuild is only planned.
+        available: Whether complete data exists now; stays true while a rebuild is only planned, and no job run has
+            claimed the partition.
         version: The version of that data: its content digest or, without one, the id of the job run.
         job_run_id: The job run that produced the data.
         produced_by_build_request_id: The build of that job run.
@@ -92,10 +93,11 @@ class BuildRecord(NamedTuple):
 
 
 class JobRunRecord(NamedTuple):
-    """How a job run stands."""
+    """How a job run stands; `number` grows in the order in which a build's runs were first heard of."""
 
     job_run_id: str
     build_request_id: str
+    number: int
     task_id: int
     job_label: str
     attempt: int

@@ -210,9 +210,13 @@ class BuildOrchestrator:
         ]
         return self.emit(("delegation", delegation), *delegated)
 
-    def emit_job_scheduled(self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1) -> Awaitable[None]:
-        """A job run will start as soon as there is room."""
-        return self.emit(("job", self.job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_SCHEDULED, attempt)))
+    def emit_job_scheduled(
+        self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1, outputs: Sequence[str] = ()
+    ) -> Awaitable[None]:
+        """A job run will start as soon as there is room, and claims the partitions that it will produce."""
+        event = self.job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_SCHEDULED, attempt)
+        event.outputs.extend(outputs)
+        return self.emit(("job", event))
 
     def emit_job_running(self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1) -> Awaitable[None]:
         """The process of a job run is being run."""

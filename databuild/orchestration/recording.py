@@ -55,13 +55,19 @@ class BuildRecorder:
         self._versions = dict(plan.versions)
         self._cut_off = {partition.ref for partition in plan.partitions if partition.reason == pt.REASON_INPUT_CHANGED}
 
-    def moved_on(self, ended: Ended | None, started: Attempt | None) -> Awaitable[None]:
-        """Writes the end of one job run and the start of another in one append."""
+    def moved_on(
+        self, ended: Ended | None = None, started: Attempt | None = None, scheduled: Sequence[Attempt] = ()
+    ) -> Awaitable[None]:
+        """Writes the end of one job run, the start of another and what is to start soon in one append."""
         payloads: list[Payload] = []
         if ended is not None:
             self._end(ended, payloads)
         if started is not None:
             self._start(started, payloads)
+        for attempt in scheduled:
+            event = self._job_event(attempt, ev.JOB_STATUS_SCHEDULED)
+            event.outputs.extend(attempt.task.config.outputs)
+            payloads.append(("job", event))
         return self._orchestrator.emit(*payloads)
 
     def reported(self, task: Task, job_run_id: str, report: job_pb2.JobReport) -> None:
@@ -103,32 +109,34 @@ class BuildRecorder:
         why = pt.Failure(
             category=pt.FAILURE_CATEGORY_CANCELLED, message="not needed: its inputs were rebuilt to the same content"
         )
-        self._orchestrator.emit(self._unrun(task, ev.JOB_STATUS_SKIPPED, why))
+        self._orchestrator.emit(self._unrun(Attempt(task, 0), ev.JOB_STATUS_SKIPPED, why))
         for build, refs in sorted(by_build.items()):
             self._orchestrator.emit_delegation(build, task.job_label, refs)
 
-    def never_ran(self, tasks: Sequence[Task], because: Task) -> None:
+    def never_ran(self, attempts: Sequence[Attempt], because: Task) -> None:
         """Writes that tasks will not run, since a failure stopped the build."""
         why = pt.Failure(
             category=pt.FAILURE_CATEGORY_CANCELLED,
             message=f"not run: the build stopped after {because.job_label} failed; --keep_going would run it",
         )
         payloads: list[Payload] = []
-        for task in tasks:
-            payloads.append(self._unrun(task, ev.JOB_STATUS_CANCELLED, why))
-            self._fail_open(task, why, "", payloads)
+        for attempt in attempts:
+            payloads.append(self._unrun(attempt, ev.JOB_STATUS_CANCELLED, why))
+            self._fail_open(attempt.task, why, "", payloads)
         if payloads:
             self._orchestrator.emit(*payloads)
 
     def _job_run_id(self, task: Task, attempt: int) -> str:
         return f"{self._orchestrator.build_request_id}.{task.task_id}.{attempt}"
 
+    def _job_event(self, attempt: Attempt, status: ev.JobStatus) -> ev.JobEvent:
+        task = attempt.task
+        job_run_id = self._job_run_id(task, attempt.number)
+        return self._orchestrator.job_event(job_run_id, task.task_id, task.job_label, status, attempt.number)
+
     def _start(self, started: Attempt, payloads: list[Payload]) -> None:
         task = started.task
-        job_run_id = self._job_run_id(task, started.number)
-        event = self._orchestrator.job_event
-        scheduled = event(job_run_id, task.task_id, task.job_label, ev.JOB_STATUS_SCHEDULED, started.number)
-        running = event(job_run_id, task.task_id, task.job_label, ev.JOB_STATUS_RUNNING, started.number)
+        running = self._job_event(started, ev.JOB_STATUS_RUNNING)
         manifest = running.manifest
         manifest.job_label = task.job_label
         manifest.code_digest = self._code_digests.get(task.job_label, "")
@@ -138,11 +146,11 @@ class BuildRecorder:
             manifest.inputs.add(ref=ref, version=versions.get(ref, ""))
         for ref in task.config.query:
             manifest.inputs.add(ref=ref, version=versions.get(ref, ""), query=True)
-        payloads += (("job", scheduled), ("job", running))
+        payloads.append(("job", running))
         payloads += [
             (
                 "partition",
-                ev.PartitionEvent(ref=ref, status=_BUILDING, task_id=task.task_id, job_run_id=job_run_id),
+                ev.PartitionEvent(ref=ref, status=_BUILDING, task_id=task.task_id, job_run_id=running.job_run_id),
             )
             for ref in task.config.outputs
             if self._orchestrator.state.partitions[ref] != pt.PARTITION_STATUS_AVAILABLE
@@ -150,10 +158,8 @@ class BuildRecorder:
 
     def _end(self, ended: Ended, payloads: list[Payload]) -> None:
         task, outcome = ended.attempt.task, ended.outcome
-        job_run_id = self._job_run_id(task, ended.attempt.number)
-        event = self._orchestrator.job_event(
-            job_run_id, task.task_id, task.job_label, outcome.status, ended.attempt.number
-        )
+        event = self._job_event(ended.attempt, outcome.status)
+        job_run_id = event.job_run_id
         if isinstance(outcome, JobRunOutcome):
             process = outcome.process
             event.exit_code = process.exit_code
@@ -188,11 +194,11 @@ class BuildRecorder:
             message=f"not run: {task.job_label}, which is upstream, did not produce {task.config.outputs[0]!r}",
         )
         for given_up in ended.given_up:
-            payloads.append(self._unrun(given_up, ev.JOB_STATUS_SKIPPED, missing))
+            payloads.append(self._unrun(Attempt(given_up, 0), ev.JOB_STATUS_SKIPPED, missing))
             self._fail_open(given_up, missing, "", payloads)
 
-    def _unrun(self, task: Task, status: ev.JobStatus, why: pt.Failure) -> Payload:
-        event = self._orchestrator.job_event(self._job_run_id(task, 0), task.task_id, task.job_label, status, 0)
+    def _unrun(self, attempt: Attempt, status: ev.JobStatus, why: pt.Failure) -> Payload:
+        event = self._job_event(attempt, status)
         event.failure.CopyFrom(why)
         return ("job", event)
 

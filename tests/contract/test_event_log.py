@@ -21,9 +21,7 @@ TABLES = (
     "builds",
     "build_partitions",
     "job_runs",
-    "manifests",
     "partitions",
-    "partition_history",
     "partition_counts",
 )
 
@@ -180,11 +178,11 @@ async def test_partitions_are_found_by_prefix_part_and_status_and_counted(log):
     assert reader.partition_counts() == {"AVAILABLE": 4, "SCHEDULED": 3}
     assert [p.ref for p in reader.build_partitions("b", status="AVAILABLE", after=refs[0], limit=2)] == refs[1:3]
     assert reader.build_partitions("b")[0].reason == "MISSING"
-    assert [run.job_run_id for run in reader.job_runs("b", after=1, limit=2)] == ["b.2.1", "b.3.1"]
+    first = reader.job_runs("b", limit=1)[0]
+    assert [run.job_run_id for run in reader.job_runs("b", after=first.number, limit=2)] == ["b.2.1", "b.3.1"]
     assert reader.job_run("b.1.1").status == "COMPLETED"
     assert reader.job_run("nobody") is None
     assert [run.job_run_id for run in reader.produced_by(refs[0])] == ["b.1.1"]
-    assert set(reader.manifests(["b.1.1", "nobody"])) == {"b.1.1"}
 
 
 async def test_a_taint_marks_what_is_there_until_it_is_built_again(log):
@@ -259,7 +257,10 @@ async def test_read_models_can_be_rebuilt_from_the_log(path):
 
     def rows():
         with sqlite3.connect(path) as connection:
-            return {table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in TABLES}
+            tables = {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}
+        # A status that no partition has any more may be counted as 0 or not be there.
+        tables["partition_counts"] = [(status, count) for status, count in tables["partition_counts"] if count]
+        return {table: sorted(found, key=repr) for table, found in tables.items()}
 
     before = rows()
     writer = SqliteWriter(path)

@@ -99,6 +99,7 @@ def cli(catalog, tmp_path):
 FAILED_RUN = JobRunRecord(
     job_run_id=f"{NEW}.2.1",
     build_request_id=NEW,
+    number=5,
     task_id=2,
     job_label="//examples:daily",
     attempt=1,

@@ -60,6 +60,7 @@ def tell(tmp_path):
 FAILED_RUN = JobRunRecord(
     job_run_id=f"{BUILD}.1.1",
     build_request_id=BUILD,
+    number=5,
     task_id=1,
     job_label="//examples:daily",
     attempt=1,

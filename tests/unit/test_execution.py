@@ -55,7 +55,7 @@ class FakeObserver:
     def __init__(self):
         self.told = []
 
-    def moved_on(self, ended, started):
+    def moved_on(self, ended=None, started=None, scheduled=()):
         if ended is not None:
             word = {
                 ev.JOB_STATUS_COMPLETED: "completed",
@@ -73,8 +73,8 @@ class FakeObserver:
     def reused(self, task):
         self.told.append(("reused", task.task_id))
 
-    def never_ran(self, tasks, because):
-        self.told += [("never ran", one.task_id) for one in tasks]
+    def never_ran(self, attempts, because):
+        self.told += [("never ran", one.task.task_id) for one in attempts]
 
 
 async def run(tasks, runner, observer=None, needed=lambda _: True, **options):

@@ -37,7 +37,7 @@ def run(call: Invocation) -> int:
         ended = build.status in _BUILD_ENDS
         if job_run is None:
             fresh = _all_runs(call, build.build_request_id, known)
-            known += len(fresh)
+            known = fresh[-1].number if fresh else known
             for one in fresh:
                 printer.add(one)
         printer.print_new()
@@ -101,10 +101,10 @@ def _read_from(path: str, offset: int) -> tuple[str, int]:
     return data.decode(errors="replace"), len(data)
 
 
-def _all_runs(call: Invocation, build_request_id: str, known: int) -> list[JobRunRecord]:
+def _all_runs(call: Invocation, build_request_id: str, after: int) -> list[JobRunRecord]:
     runs: list[JobRunRecord] = []
     while True:
-        page = call.reader().job_runs(build_request_id, after=known + len(runs), limit=_PAGE)
+        page = call.reader().job_runs(build_request_id, after=runs[-1].number if runs else after, limit=_PAGE)
         runs += page
         if len(page) < _PAGE:
             return runs

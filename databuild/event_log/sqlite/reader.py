@@ -22,19 +22,24 @@ if TYPE_CHECKING:
     from databuild.v1.events_pb2 import BuildEvent
 
 _PARTITION = """
-SELECT p.ref, p.status, p.build_request_id, p.time, p.available, p.version, p.job_run_id, r.build_request_id,
-  p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message, m.job_label,
-  m.code_digest, m.configuration_digest, m.inputs
-FROM {source} LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN manifests m ON m.job_run_id = p.job_run_id
+SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND p.claim = '', p.version, p.job_run_id,
+  r.build_request_id, p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message, r.job_label,
+  r.code_digest, r.configuration_digest, r.inputs
+FROM {source} LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id
 """
 _BY_REFS = _PARTITION.format(source="json_each(?) j CROSS JOIN partitions p ON p.ref = j.value")
 _JOB_RUN = """
-SELECT job_run_id, build_request_id, task_id, job_label, attempt, status, scheduled_time, started_time, ended_time,
-  exit_code, duration_seconds, cpu_seconds, peak_memory_bytes, failure_category, failure_message
-FROM job_runs
+SELECT job_run_id, build_request_id, number, task_id, job_label, attempt, status, scheduled_time, started_time,
+  ended_time, exit_code, duration_seconds, cpu_seconds, peak_memory_bytes, failure_category, failure_message
+FROM {source}
 """
-_RUNS_OF_PARTITION = _JOB_RUN + (  # noqa: S608 - constants only
-    "WHERE job_run_id IN (SELECT job_run_id FROM partition_history WHERE ref = ?) ORDER BY number DESC LIMIT ?"
+_RUNS = _JOB_RUN.format(source="job_runs")
+# A job run is named after its build, task and attempt, which makes the runs of a task a range of the primary key.
+_RUNS_OF_PARTITION = (
+    "WITH tasks AS (SELECT build_request_id || '.' || task_id AS task FROM build_partitions "
+    "WHERE ref = ? AND task_id > 0 ORDER BY build_request_id DESC) "
+    + _JOB_RUN.format(source="tasks CROSS JOIN job_runs ON job_run_id > task || '.' AND job_run_id < task || '/'")
+    + " WHERE started_time > 0 ORDER BY build_request_id DESC, number DESC LIMIT ?"
 )
 _LAST = "\U0010ffff"
 
@@ -92,14 +97,14 @@ class SqliteReader:
         """Returns the job runs of one build, in the order in which they were first heard of."""
         where = "" if status is None else "AND status = ?"
         rows = self._rows(
-            f"{_JOB_RUN} WHERE build_request_id = ? {where} ORDER BY number LIMIT ? OFFSET ?",
-            (build_request_id, *(() if status is None else (status,)), limit, after),
+            f"{_RUNS} WHERE build_request_id = ? AND number > ? {where} ORDER BY number LIMIT ?",
+            (build_request_id, after, *(() if status is None else (status,)), limit),
         )
         return [_job_run(row) for row in rows]
 
     def job_run(self, job_run_id: str) -> JobRunRecord | None:
         """Returns one job run."""
-        rows = self._rows(f"{_JOB_RUN} WHERE job_run_id = ?", (job_run_id,))
+        rows = self._rows(f"{_RUNS} WHERE job_run_id = ?", (job_run_id,))
         return _job_run(rows[0]) if rows else None
 
     def partition_records(self, refs: Collection[str]) -> Mapping[str, PartitionRecord]:
@@ -139,21 +144,9 @@ class SqliteReader:
         """Returns how many partitions there are of each newest status."""
         return dict(self._rows("SELECT status, count FROM partition_counts WHERE count > 0 ORDER BY status", ()))
 
-    def manifests(self, job_run_ids: Collection[str]) -> Mapping[str, Manifest]:
-        """Returns what job runs consumed, by job run."""
-        rows = self._rows(
-            "SELECT m.* FROM json_each(?) j CROSS JOIN manifests m ON m.job_run_id = j.value",
-            (json.dumps(list(job_run_ids)),),
-        )
-        return {row[0]: _manifest(*row[1:]) for row in rows}
-
     def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
         """Returns the job runs that were to produce a partition, newest first."""
-        rows = self._rows(
-            _RUNS_OF_PARTITION,
-            (ref, limit),
-        )
-        return [_job_run(row) for row in rows]
+        return [_job_run(row) for row in self._rows(_RUNS_OF_PARTITION, (ref, limit))]
 
     def events(self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
         """Returns events of one build, in order."""
@@ -195,7 +188,7 @@ def _build(row: Sequence[Any]) -> BuildRecord:
 
 
 def _job_run(row: Sequence[Any]) -> JobRunRecord:
-    return JobRunRecord._make((*row[:13], _failure(*row[13:])))
+    return JobRunRecord._make((*row[:14], _failure(*row[14:])))
 
 
 def _manifest(job_label: str, code_digest: str, configuration_digest: str, inputs: str) -> Manifest:
@@ -206,7 +199,7 @@ def _manifest(job_label: str, code_digest: str, configuration_digest: str, input
 def _partition(row: Sequence[Any], manifests: dict[str, Manifest]) -> PartitionRecord:
     run = row[6]
     manifest = None
-    if row[13] is not None:
+    if row[16] is not None:
         manifest = manifests.get(run)
         if manifest is None:
             manifest = manifests[run] = _manifest(*row[13:17])

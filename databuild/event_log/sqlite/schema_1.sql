@@ -38,32 +38,33 @@ CREATE TABLE build_partitions (
   failure_message TEXT,
   PRIMARY KEY (build_request_id, ref)
 ) WITHOUT ROWID;
+-- The history of a partition: the builds that had a task for it.
+CREATE INDEX build_partitions_by_ref ON build_partitions (ref, build_request_id) WHERE task_id > 0;
+-- `number` is the sequence number of the event that first told of the run. What the run consumed is known once it runs.
 CREATE TABLE job_runs (
-  number INTEGER PRIMARY KEY,
-  job_run_id TEXT NOT NULL UNIQUE,
+  job_run_id TEXT PRIMARY KEY,
   build_request_id TEXT NOT NULL,
+  number INTEGER NOT NULL,
   task_id INTEGER NOT NULL,
   job_label TEXT NOT NULL,
   attempt INTEGER NOT NULL,
   status TEXT NOT NULL,
   scheduled_time REAL NOT NULL,
-  started_time REAL NOT NULL,
-  ended_time REAL NOT NULL,
+  started_time REAL NOT NULL DEFAULT 0,
+  ended_time REAL NOT NULL DEFAULT 0,
   exit_code INTEGER,
-  duration_seconds REAL NOT NULL,
-  cpu_seconds REAL NOT NULL,
-  peak_memory_bytes INTEGER NOT NULL,
+  duration_seconds REAL NOT NULL DEFAULT 0,
+  cpu_seconds REAL NOT NULL DEFAULT 0,
+  peak_memory_bytes INTEGER NOT NULL DEFAULT 0,
   failure_category TEXT,
-  failure_message TEXT
-);
-CREATE INDEX job_runs_by_build ON job_runs (build_request_id, number);
-CREATE TABLE manifests (
-  job_run_id TEXT PRIMARY KEY,
-  job_label TEXT NOT NULL,
-  code_digest TEXT NOT NULL,
-  configuration_digest TEXT NOT NULL,
-  inputs TEXT NOT NULL
+  failure_message TEXT,
+  code_digest TEXT,
+  configuration_digest TEXT,
+  inputs TEXT
 ) WITHOUT ROWID;
+CREATE INDEX job_runs_by_build ON job_runs (build_request_id, number);
+-- `claim` is the job run that is about to produce the partition or does so: until it has an end, nothing here is
+-- relied on.
 CREATE TABLE partitions (
   ref TEXT PRIMARY KEY,
   status TEXT NOT NULL,
@@ -73,17 +74,13 @@ CREATE TABLE partitions (
   version TEXT NOT NULL,
   job_run_id TEXT NOT NULL,
   metadata TEXT NOT NULL,
+  claim TEXT NOT NULL DEFAULT '',
   tainted INTEGER NOT NULL DEFAULT 0,
   taint_reason TEXT NOT NULL DEFAULT '',
   failure_category TEXT,
   failure_message TEXT
 ) WITHOUT ROWID;
 CREATE INDEX partitions_by_status ON partitions (status, ref);
-CREATE TABLE partition_history (
-  ref TEXT NOT NULL,
-  job_run_id TEXT NOT NULL,
-  PRIMARY KEY (ref, job_run_id)
-) WITHOUT ROWID;
 CREATE TABLE partition_counts (
   status TEXT PRIMARY KEY,
   count INTEGER NOT NULL

@@ -11,73 +11,57 @@ from collections.abc import Sequence
 from typing import Any
 
 from databuild.errors import DataBuildError, InvalidStateTransitionError
-from databuild.event_log.projection import Changes
+from databuild.event_log.projection import BuildPartition, Changes, EndedRun, Known, NewRun, StartedRun
 from databuild.event_log.sqlite.connection import connect_for_writing, fault
 from databuild.model.lifecycle import OPERATIONS, BuildState
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
-_COUNTS = ("jobs_completed", "jobs_failed", "partitions_available", "partitions_delegated", "partitions_failed")
+_READ_MODELS = ("builds", "build_partitions", "job_runs", "partitions", "partition_counts")
 
+_EVENT = "INSERT INTO events (build_request_id, sequence, payload) VALUES (?, ?, ?)"
 _NEW_BUILD = """
 INSERT INTO builds VALUES (:id, :status, :graph_label, :requested, :received_time, :updated_time, :last_sequence,
   0, 0, 0, 0, 0, 0, :retry_of_build_request_id, '', NULL, NULL)
 """
-_BUILD_PARTITIONS = """
-INSERT INTO build_partitions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+_ONLY_OF_NEW_BUILDS = frozenset({"graph_label", "requested", "received_time", "retry_of_build_request_id"})
+_BUILD_PARTITION = f"""
+INSERT INTO build_partitions (build_request_id, ref, {", ".join(BuildPartition._fields)})
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET status = excluded.status, job_run_id = excluded.job_run_id,
   task_id = iif(excluded.task_id, excluded.task_id, task_id),
   reason = iif(excluded.reason <> '', excluded.reason, reason),
   cause = iif(excluded.reason <> '', excluded.cause, cause),
   failure_category = excluded.failure_category, failure_message = excluded.failure_message
-"""
-_JOB_RUN_COLUMNS = (
-    "task_id",
-    "job_label",
-    "attempt",
-    "status",
-    "scheduled_time",
-    "started_time",
-    "ended_time",
-    "exit_code",
-    "duration_seconds",
-    "cpu_seconds",
-    "peak_memory_bytes",
-    "failure_category",
-    "failure_message",
-)
-_NEW_JOB_RUN = f"""
-INSERT INTO job_runs (job_run_id, build_request_id, {", ".join(_JOB_RUN_COLUMNS)})
-VALUES (?, ?, {", ".join("?" * len(_JOB_RUN_COLUMNS))})
 """  # noqa: S608 - names of columns only
-_JOB_RUN_DEFAULTS: dict[str, Any] = {
-    **dict.fromkeys(_JOB_RUN_COLUMNS),
-    "job_label": "",
-    **dict.fromkeys(("scheduled_time", "started_time", "ended_time", "duration_seconds", "cpu_seconds"), 0.0),
-    "peak_memory_bytes": 0,
-}
-_PARTITION_STATUS = """
+_NEW_RUN = f"""
+INSERT OR IGNORE INTO job_runs ({", ".join(NewRun._fields)}) VALUES ({", ".join("?" * len(NewRun._fields))})
+"""  # noqa: S608 - names of columns only
+_STARTED_RUN = f"""
+UPDATE job_runs SET {", ".join(f"{name} = ?" for name in StartedRun._fields[:-1])} WHERE job_run_id = ?
+"""  # noqa: S608 - names of columns only
+_ENDED_RUN = f"""
+UPDATE job_runs SET {", ".join(f"{name} = ?" for name in EndedRun._fields[:-1])} WHERE job_run_id = ?
+"""  # noqa: S608 - names of columns only
+_PARTITION = """
 INSERT INTO partitions (ref, status, build_request_id, time, available, version, job_run_id, metadata)
 VALUES (?, ?, ?, ?, 0, '', '', '')
 ON CONFLICT DO UPDATE SET status = excluded.status, build_request_id = excluded.build_request_id, time = excluded.time
 """
-_PARTITION_BUILDING = _PARTITION_STATUS + ", available = 0"
-_PARTITION_FAILED = """
-INSERT INTO partitions (ref, status, build_request_id, time, available, version, job_run_id, metadata,
-  failure_category, failure_message)
-VALUES (?, ?, ?, ?, 0, '', '', '', ?, ?)
-ON CONFLICT DO UPDATE SET status = excluded.status, build_request_id = excluded.build_request_id, time = excluded.time,
-  failure_category = excluded.failure_category, failure_message = excluded.failure_message
-"""
+_PARTITION_TOUCHED = _PARTITION + ", available = 0"
 _PARTITION_AVAILABLE = """
 INSERT INTO partitions (ref, status, build_request_id, time, available, version, job_run_id, metadata)
 VALUES (?, ?, ?, ?, 1, ?, ?, ?)
 ON CONFLICT DO UPDATE SET status = excluded.status, build_request_id = excluded.build_request_id, time = excluded.time,
   available = 1, version = excluded.version, job_run_id = excluded.job_run_id, metadata = excluded.metadata,
-  tainted = 0, taint_reason = '', failure_category = NULL, failure_message = NULL
+  claim = '', tainted = 0, taint_reason = '', failure_category = NULL, failure_message = NULL
 """
+_PARTITION_FAILED = """
+UPDATE partitions SET claim = '', failure_category = ?, failure_message = ? WHERE ref = ?
+"""
+_PARTITION_CLAIMED = "UPDATE partitions SET claim = ? WHERE ref = ?"
 _PARTITION_DELEGATED = """
-UPDATE partitions SET status = 'AVAILABLE' WHERE ref = ? AND build_request_id = ? AND available
+UPDATE partitions SET claim = '', status = iif(available, 'AVAILABLE', status) WHERE ref = ? AND build_request_id = ?
 """
 
 
@@ -98,7 +82,13 @@ class SqliteWriter:
         """
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            results = [self._append(events) for events in appends]
+            accepted: dict[str, list[ev.BuildEvent]] = {}
+            results = [self._check(events, accepted) for events in appends]
+            for build, events in accepted.items():
+                self._connection.executemany(
+                    _EVENT, [(build, event.sequence, event.SerializeToString()) for event in events]
+                )
+                self._apply(build, events)
             self._connection.execute("COMMIT")
         except BaseException as error:
             self._states.clear()
@@ -123,15 +113,7 @@ class SqliteWriter:
         execute = self._connection.execute
         try:
             execute("BEGIN IMMEDIATE")
-            for table in (
-                "builds",
-                "build_partitions",
-                "job_runs",
-                "manifests",
-                "partitions",
-                "partition_history",
-                "partition_counts",
-            ):
+            for table in _READ_MODELS:
                 execute(f"DELETE FROM {table}")  # noqa: S608 - from the list above
             for (payload,) in execute("SELECT payload FROM events ORDER BY position").fetchall():
                 event = ev.BuildEvent.FromString(payload)
@@ -146,37 +128,29 @@ class SqliteWriter:
         """Closes the connection."""
         self._connection.close()
 
-    def _append(self, events: Sequence[ev.BuildEvent]) -> DataBuildError | None:
+    def _check(
+        self, events: Sequence[ev.BuildEvent], accepted: dict[str, list[ev.BuildEvent]]
+    ) -> DataBuildError | None:
+        """Adds events to what is accepted, or returns why they are refused."""
         build = events[0].build_request_id
         state = self._states.get(build)
         if state is None:
             state = self._states[build] = self._load(build)
-        before = state.last_sequence
+        elif build not in accepted and self._newest_sequence(build) != state.last_sequence:
+            del self._states[build]
+            return InvalidStateTransitionError(f"build {build!r}, which another process writes", "an event")
         try:
             state.advance(events)
         except InvalidStateTransitionError as error:
             return error
-        if before and not self._still_at(build, before, state.last_sequence):
-            self._states.pop(build)
-            return InvalidStateTransitionError(f"build {build!r}, which another process writes", "an event")
-        try:
-            self._connection.executemany(
-                "INSERT INTO events (build_request_id, sequence, payload) VALUES (?, ?, ?)",
-                [(build, event.sequence, event.SerializeToString()) for event in events],
-            )
-        except sqlite3.IntegrityError:
-            self._states.pop(build)
-            return InvalidStateTransitionError(f"build {build!r}, which is known already", "RECEIVED")
-        self._apply(build, events)
+        accepted.setdefault(build, []).extend(events)
         return None
 
-    def _still_at(self, build: str, before: int, after: int) -> bool:
-        """Moves the build's newest sequence number, unless another process has."""
-        moved = self._connection.execute(
-            "UPDATE builds SET last_sequence = ? WHERE build_request_id = ? AND last_sequence = ?",
-            (after, build, before),
-        )
-        return moved.rowcount == 1
+    def _newest_sequence(self, build: str) -> int:
+        row = self._connection.execute(
+            "SELECT last_sequence FROM builds WHERE build_request_id = ?", (build,)
+        ).fetchone()
+        return row[0] if row is not None else 0
 
     def _load(self, build: str) -> BuildState:
         """Returns what the database knows of a build."""
@@ -209,75 +183,49 @@ class SqliteWriter:
         if events[0].WhichOneof("event") in OPERATIONS:
             self._operate(changes)
             return
-        self._write_build(build, events, changes)
         many = self._connection.executemany
+        self._write_build(build, changes, new=events[0].sequence == 1)
+        if changes.new_runs:
+            many(_NEW_RUN, changes.new_runs)
+        if changes.started_runs:
+            many(_STARTED_RUN, changes.started_runs)
+        if changes.ended_runs:
+            many(_ENDED_RUN, changes.ended_runs)
         if changes.build_partitions:
-            many(_BUILD_PARTITIONS, [(build, ref, *row) for ref, row in changes.build_partitions.items()])
-        if changes.job_runs:
-            self._write_job_runs(build, changes)
-        if changes.manifests:
-            many("INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?, ?)", changes.manifests)
-        if changes.history:
-            many("INSERT OR IGNORE INTO partition_history VALUES (?, ?)", changes.history)
+            many(_BUILD_PARTITION, [(build, ref, *row) for ref, row in changes.build_partitions.items()])
         if changes.partitions:
-            self._write_partitions(build, changes)
+            self._write_partitions(build, changes.partitions)
+        if changes.claims:
+            many(_PARTITION_CLAIMED, [(run, ref) for ref, run in changes.claims.items()])
         if changes.delegated:
             many(_PARTITION_DELEGATED, [(ref, build) for ref in changes.delegated])
 
-    def _write_build(self, build: str, events: Sequence[ev.BuildEvent], changes: Changes) -> None:
-        values = {**changes.build.values, "last_sequence": events[-1].sequence}
-        if events[0].sequence == 1:
+    def _write_build(self, build: str, changes: Changes, *, new: bool) -> None:
+        values = changes.build
+        if new:
             self._connection.execute(_NEW_BUILD, {"id": build, **values})
-            for name in ("graph_label", "requested", "received_time", "retry_of_build_request_id"):
-                values.pop(name)
-        names = sorted(values)
-        sets = [f"{name} = ?" for name in names] + [
-            f"{name} = {name} + ?" for name in _COUNTS if name in changes.build.added
-        ]
+        names = [name for name in values if name not in _ONLY_OF_NEW_BUILDS]
+        sets = [f"{name} = ?" for name in names] + [f"{name} = {name} + ?" for name in changes.counted]
         self._connection.execute(
             f"UPDATE builds SET {', '.join(sets)} WHERE build_request_id = ?",  # noqa: S608 - names of columns only
-            (
-                *(values[name] for name in names),
-                *(changes.build.added[name] for name in _COUNTS if name in changes.build.added),
-                build,
-            ),
+            (*(values[name] for name in names), *changes.counted.values(), build),
         )
 
-    def _write_job_runs(self, build: str, changes: Changes) -> None:
-        new = []
-        for run, values in changes.job_runs.items():
-            if "scheduled_time" in values or values["status"] == "SKIPPED" or values["attempt"] == 0:
-                row = {**_JOB_RUN_DEFAULTS, **values}
-                new.append((run, build, *(row[name] for name in _JOB_RUN_COLUMNS)))
-                continue
-            names = sorted(values)
-            self._connection.execute(
-                f"UPDATE job_runs SET {', '.join(f'{name} = ?' for name in names)} "  # noqa: S608 - names of columns only
-                "WHERE job_run_id = ?",
-                (*(values[name] for name in names), run),
-            )
-        if new:
-            self._connection.executemany(_NEW_JOB_RUN, new)
-
-    def _write_partitions(self, build: str, changes: Changes) -> None:
+    def _write_partitions(self, build: str, partitions: dict[str, Known]) -> None:
         rows: dict[str, list[tuple[Any, ...]]] = {}
-        for ref, values in changes.partitions.items():
-            common = (ref, values["status"], build, values["time"])
-            status = values["status"]
-            if status == "AVAILABLE":
-                data = (values["version"], values["job_run_id"], values["metadata"])
-                rows.setdefault(_PARTITION_AVAILABLE, []).append((*common, *data))
-            elif status == "FAILED":
-                if "available" in values:  # it was being built in the same append
-                    rows.setdefault(_PARTITION_BUILDING, []).append(common)
-                failure = (values["failure_category"], values["failure_message"])
-                rows.setdefault(_PARTITION_FAILED, []).append((*common, *failure))
-            elif "available" in values:
-                rows.setdefault(_PARTITION_BUILDING, []).append(common)
-            else:
-                rows.setdefault(_PARTITION_STATUS, []).append(common)
-        for statement, values_of in rows.items():
-            self._connection.executemany(statement, values_of)
+        failures = []
+        for ref, known in partitions.items():
+            common = (ref, known.status, build, known.time)
+            if known.data is not None:
+                rows.setdefault(_PARTITION_AVAILABLE, []).append((*common, *known.data))
+                continue
+            rows.setdefault(_PARTITION_TOUCHED if known.touched else _PARTITION, []).append(common)
+            if known.failure is not None:
+                failures.append((*known.failure, ref))
+        for statement, values in rows.items():
+            self._connection.executemany(statement, values)
+        if failures:
+            self._connection.executemany(_PARTITION_FAILED, failures)
 
     def _operate(self, changes: Changes) -> None:
         self._connection.executemany(
