@@ -18,8 +18,8 @@ class ProcessSpec:
         argv: The command line; `argv[0]` is the path of the executable.
         env: Environment variables over those of the executor's base environment.
         cwd: The working directory.
-        stdout: The file that standard output is appended to.
-        stderr: The file that standard error is appended to.
+        stdout: The file that standard output is appended to, made with its first byte; empty to keep it in the result.
+        stderr: The same for standard error.
         report: The file that the process may append report lines to; empty for none.
         timeout_seconds: How long it may run; None for as long as it likes.
     """
@@ -27,8 +27,8 @@ class ProcessSpec:
     argv: Sequence[str]
     env: Mapping[str, str]
     cwd: str
-    stdout: str
-    stderr: str
+    stdout: str = ""
+    stderr: str = ""
     report: str = ""
     timeout_seconds: float | None = None
 
@@ -44,6 +44,8 @@ class ProcessResult:
         cpu_seconds: The processor time that it and its waited-for children used.
         peak_memory_bytes: The most memory that one of them held.
         start_error: Why it could not be started; empty where it was.
+        stdout: What it wrote to standard output, where that was not to go to a file: the last of it, up to a limit.
+        stderr: The same for standard error.
     """
 
     exit_code: int
@@ -52,6 +54,8 @@ class ProcessResult:
     cpu_seconds: float = 0.0
     peak_memory_bytes: int = 0
     start_error: str = ""
+    stdout: bytes = b""
+    stderr: bytes = b""
 
 
 class Executor(Protocol):

@@ -1,7 +1,8 @@
 """Runs processes on this machine.
 
-The cheapest way we know to start a process from Python and to learn of its end: `posix_spawn` straight onto the log
-files, and a pidfd in the event loop. It does not know what the processes are for.
+The cheapest way we know to start a process from Python and to learn of its end: `posix_spawn` onto pipes, and a pidfd
+for each process in one epoll set of our own, which the event loop sees as a single descriptor. It does not know what
+the processes are for.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import time
@@ -16,24 +18,21 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from databuild.executors.executor import ProcessResult, ProcessSpec
+from databuild.executors.output import Kept, LogFile, Pipe, Sink
 
 DEFAULT_GRACE_SECONDS: Final = 10.0
 """How long a process group may take to end after TERM before it gets KILL."""
 
 DEFAULT_LOG_LIMIT_BYTES: Final = 64 * 1024 * 1024
-"""How much of each log file is kept."""
+"""How much of each log file is kept, and of each stream that is kept in memory."""
 
 _WATCH_SECONDS = 0.25
 _GONE_SECONDS = 0.005
-_READ_BYTES = 1 << 20
-_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-_MODE = 0o644
+_REPORT_BYTES = 1 << 20
+_DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _Usage = tuple[int, float, int]
 """Exit code, processor time in seconds, most memory held in bytes."""
-
-_SPAWN_ACTIONS_STDIN = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
-_DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class LocalExecutor:
@@ -51,81 +50,66 @@ class LocalExecutor:
         Args:
             base_env: The environment that each process's own variables are laid over.
             grace_seconds: How long a process group may take to end after TERM; may be changed while processes run.
-            log_limit_bytes: How much of each log file is kept.
+            log_limit_bytes: How much of each stream is kept.
         """
         self.grace_seconds = grace_seconds
         self._base_env = dict(base_env)
         self._log_limit_bytes = log_limit_bytes
         self._cwd = os.getcwd()  # noqa: PTH109 - a string, as it is compared with
-        self._watched: set[_Watch] = set()
+        self._descriptors = _Descriptors()
+        self._watched: set[_Report] = set()
         self._watcher: asyncio.TimerHandle | None = None
 
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         """Runs a process to its end, as `Executor.run` says."""
         started = time.monotonic()
+        stdout, stderr = self._sink(spec.stdout), self._sink(spec.stderr)
         try:
-            pid = self._spawn(spec)
+            running = _Running(spec, stdout, stderr, {**self._base_env, **spec.env}, self._cwd)
         except OSError as error:
             return ProcessResult(exit_code=-1, start_error=f"{error.strerror or error}: {spec.argv[0]}")
-        pidfd = os.pidfd_open(pid)
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(pidfd, _set_done, ended)
-        watch = _Watch(spec, on_report, self._log_limit_bytes)
-        self._watch(watch, loop)
-        timed_out = False
+        report = None
+        if spec.report and on_report is not None:
+            report = _Report(spec.report, on_report)
+            self._watch(report)
         try:
-            if spec.timeout_seconds is None:
-                await ended
-            else:
-                done, _ = await asyncio.wait((ended,), timeout=spec.timeout_seconds)
-                timed_out = not done
-        except asyncio.CancelledError:
-            # With the awaiting task its future was cancelled. The pidfd stays readable, so a new one misses nothing.
-            ended = loop.create_future()
-            loop.add_reader(pidfd, _set_done, ended)
-            await _uncancellable(self._end_group(pid, ended))
-            raise
-        else:
+            ended = running.watch(self._descriptors)
+            timed_out = False
+            try:
+                if spec.timeout_seconds is None:
+                    await ended
+                else:
+                    done, _ = await asyncio.wait((ended,), timeout=spec.timeout_seconds)
+                    timed_out = not done
+            except asyncio.CancelledError:
+                # With the awaiting task its future was cancelled; the pidfd stays readable, so a new one misses nothing.
+                await _uncancellable(self._end_group(running.pid, running.watch(self._descriptors)))
+                raise
             if timed_out:
-                usage = await _uncancellable(self._end_group(pid, ended))
+                usage = await _uncancellable(self._end_group(running.pid, ended))
             else:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     # What the process left running would go on writing to data that is about to be called complete.
                     # The pid is still ours: the process has ended, but has not been waited for.
-                    os.killpg(pid, signal.SIGKILL)
-                usage = _wait_for(pid)
-            return ProcessResult(
-                exit_code=usage[0],
-                timed_out=timed_out,
-                duration_seconds=time.monotonic() - started,
-                cpu_seconds=usage[1],
-                peak_memory_bytes=usage[2],
-            )
+                    os.killpg(running.pid, signal.SIGKILL)
+                usage = _wait_for(running.pid)
         finally:
-            loop.remove_reader(pidfd)
-            os.close(pidfd)
-            self._watched.discard(watch)
-            watch.finish()
+            running.finish(self._descriptors)
+            if report is not None:
+                self._watched.discard(report)
+                report.finish()
+        return ProcessResult(
+            exit_code=usage[0],
+            timed_out=timed_out,
+            duration_seconds=time.monotonic() - started,
+            cpu_seconds=usage[1],
+            peak_memory_bytes=usage[2],
+            stdout=stdout.text() if isinstance(stdout, Kept) else b"",
+            stderr=stderr.text() if isinstance(stderr, Kept) else b"",
+        )
 
-    def _spawn(self, spec: ProcessSpec) -> int:
-        env = {**self._base_env, **spec.env}
-        if spec.cwd != self._cwd:  # posix_spawn cannot change the directory
-            return _popen_in_directory(spec, env)
-        actions = (
-            _SPAWN_ACTIONS_STDIN,
-            (os.POSIX_SPAWN_OPEN, 1, spec.stdout, _APPEND, _MODE),
-            (os.POSIX_SPAWN_OPEN, 2, spec.stderr, _APPEND, _MODE),
-        )
-        return os.posix_spawn(
-            spec.argv[0],
-            tuple(spec.argv),
-            env,
-            file_actions=actions,
-            setpgroup=0,
-            setsigmask=(),
-            setsigdef=_DEFAULT_SIGNALS,
-        )
+    def _sink(self, path: str) -> LogFile | Kept:
+        return LogFile(path, self._log_limit_bytes) if path else Kept(self._log_limit_bytes)
 
     async def _end_group(self, pid: int, ended: asyncio.Future[None]) -> _Usage:
         """Asks a process group to end, ends it after the grace period, and returns when none of it is left."""
@@ -147,60 +131,111 @@ class LocalExecutor:
             await asyncio.sleep(_GONE_SECONDS)
         return usage
 
-    def _watch(self, watch: _Watch, loop: asyncio.AbstractEventLoop) -> None:
-        self._watched.add(watch)
+    def _watch(self, report: _Report) -> None:
+        self._watched.add(report)
         if self._watcher is None:
+            loop = asyncio.get_running_loop()
             self._watcher = loop.call_later(_WATCH_SECONDS, self._look, loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        for watch in tuple(self._watched):
-            watch.look()
+        for report in tuple(self._watched):
+            report.read()
         self._watcher = loop.call_later(_WATCH_SECONDS, self._look, loop) if self._watched else None
 
 
-class _Watch:
-    """Looks after the files of one process: hands over report lines and keeps logs within their limit."""
+class _Descriptors:
+    """Calls a function when a descriptor can be read: as `loop.add_reader`, for a fraction of its cost."""
 
-    __slots__ = ("_limit", "_on_report", "_position", "_rest", "_spec")
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._calls: dict[int, Callable[[], None]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
 
-    def __init__(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None, limit: int) -> None:
-        self._spec = spec
+    def add(self, descriptor: int, call: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop = loop
+            loop.add_reader(self._epoll.fileno(), self._ready)
+        self._epoll.register(descriptor, select.EPOLLIN)
+        self._calls[descriptor] = call
+
+    def remove(self, descriptor: int) -> None:
+        if self._calls.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
+
+    def _ready(self) -> None:
+        for descriptor, _ in self._epoll.poll(0):
+            call = self._calls.get(descriptor)
+            if call is not None:
+                call()
+
+
+class _Running:
+    """One process that was started, with its pipes."""
+
+    __slots__ = ("_pidfd", "_pipes", "pid")
+
+    def __init__(self, spec: ProcessSpec, stdout: Sink, stderr: Sink, env: Mapping[str, str], cwd: str) -> None:
+        """Starts the process.
+
+        Raises:
+            OSError: It could not be started.
+        """
+        self._pipes: list[Pipe] = []
+        try:
+            self._pipes += [Pipe(stdout), Pipe(stderr)]
+            start = _spawn if spec.cwd == cwd else _popen
+            self.pid = start(spec, env, *(pipe.writing for pipe in self._pipes))
+            self._pidfd = os.pidfd_open(self.pid)
+        except OSError:
+            for pipe in self._pipes:
+                pipe.close_writing()
+                pipe.finish()
+            raise
+        for pipe in self._pipes:
+            pipe.close_writing()
+
+    def watch(self, descriptors: _Descriptors) -> asyncio.Future[None]:
+        """Begins, or begins anew, to read the pipes; the result is done when the process has ended."""
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._unwatch(descriptors)
+        descriptors.add(self._pidfd, lambda: None if ended.done() else ended.set_result(None))
+        for pipe in self._pipes:
+            descriptors.add(pipe.reading, lambda pipe=pipe: pipe.read() or descriptors.remove(pipe.reading))
+        return ended
+
+    def finish(self, descriptors: _Descriptors) -> None:
+        """Takes what is left in the pipes, and closes everything."""
+        self._unwatch(descriptors)
+        for pipe in self._pipes:
+            pipe.finish()
+        os.close(self._pidfd)
+
+    def _unwatch(self, descriptors: _Descriptors) -> None:
+        descriptors.remove(self._pidfd)
+        for pipe in self._pipes:
+            descriptors.remove(pipe.reading)
+
+
+class _Report:
+    """Hands over the lines of a report file."""
+
+    __slots__ = ("_on_report", "_path", "_position", "_rest")
+
+    def __init__(self, path: str, on_report: Callable[[bytes], None]) -> None:
+        self._path = path
         self._on_report = on_report
-        self._limit = limit
         self._position = 0
         self._rest = b""
 
-    def look(self) -> None:
-        """Hands over complete lines, and cuts what is too long (files are opened for appending, so writers go on)."""
-        self._read_report()
-        for path in (self._spec.stdout, self._spec.stderr):
-            with contextlib.suppress(OSError):
-                if os.stat(path).st_size > self._limit:  # noqa: PTH116 - on every look
-                    os.truncate(path, self._limit)
-
-    def finish(self) -> None:
-        """Hands over what is left, a last line without its newline included, and marks logs that were cut."""
-        self._read_report()
-        if self._rest and self._on_report is not None:
-            self._on_report(self._rest)
-        for path in (self._spec.stdout, self._spec.stderr):
-            with contextlib.suppress(OSError):
-                if os.stat(path).st_size > self._limit:  # noqa: PTH116
-                    os.truncate(path, self._limit)
-                    with open(path, "ab") as log:  # noqa: PTH123
-                        log.write(
-                            b"\n[databuild: the rest was cut: the log is over its limit of %d bytes]\n" % self._limit
-                        )
-
-    def _read_report(self) -> None:
-        if not self._spec.report or self._on_report is None:
-            return
+    def read(self) -> None:
+        """Hands over the lines that are complete."""
         try:
-            descriptor = os.open(self._spec.report, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return
         try:
-            while chunk := os.pread(descriptor, _READ_BYTES, self._position):
+            while chunk := os.pread(descriptor, _REPORT_BYTES, self._position):
                 self._position += len(chunk)
                 *lines, self._rest = (self._rest + chunk).split(b"\n")
                 for line in lines:
@@ -208,19 +243,37 @@ class _Watch:
         finally:
             os.close(descriptor)
 
+    def finish(self) -> None:
+        """Hands over what is left, a last line without its newline included."""
+        self.read()
+        if self._rest:
+            self._on_report(self._rest)
 
-def _popen_in_directory(spec: ProcessSpec, env: Mapping[str, str]) -> int:
-    with open(spec.stdout, "ab") as stdout, open(spec.stderr, "ab") as stderr:  # noqa: PTH123
-        process = subprocess.Popen(
-            spec.argv, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=spec.cwd, env=env, process_group=0
-        )
+
+def _spawn(spec: ProcessSpec, env: Mapping[str, str], stdout: int, stderr: int) -> int:
+    """Starts a process in our own directory, as posix_spawn cannot change it, and returns its pid."""
+    return os.posix_spawn(
+        spec.argv[0],
+        tuple(spec.argv),
+        env,
+        file_actions=(
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, stdout, 1),
+            (os.POSIX_SPAWN_DUP2, stderr, 2),
+        ),
+        setpgroup=0,
+        setsigmask=(),
+        setsigdef=_DEFAULT_SIGNALS,
+    )
+
+
+def _popen(spec: ProcessSpec, env: Mapping[str, str], stdout: int, stderr: int) -> int:
+    """Starts a process in a directory of its own and returns its pid."""
+    process = subprocess.Popen(
+        spec.argv, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=spec.cwd, env=env, process_group=0
+    )
     process.returncode = 0  # we wait for the process by its pid; nothing must warn that Popen does not
     return process.pid
-
-
-def _set_done(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def _wait_for(pid: int) -> _Usage:

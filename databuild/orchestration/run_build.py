@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final, cast
@@ -46,26 +45,36 @@ async def make_plan(
     settings: Settings,
     force: bool = False,
     reuse_stale: bool = False,
+    build_request_id: str = "",
 ) -> Plan:
     """Finds what a build of these partitions would do; writes no event.
+
+    Args:
+        requested: What is asked for, ranges expanded.
+        catalog: The jobs.
+        reader: What is known of partitions.
+        executor: Runs the jobs' `config`.
+        settings: Where they run.
+        force: Whether to build what was requested even if it is fresh.
+        reuse_stale: Whether to use stale partitions as they are.
+        build_request_id: The build that the plan is for; empty where it is for none.
 
     Raises:
         InvalidRequestError: The request makes no sense.
         JobConfigurationError: A job's `config` failed.
         EventLogError: What is known of partitions could not be read.
     """
-    with tempfile.TemporaryDirectory(prefix="databuild-plan-") as folder:
-        return await _analyze(
-            requested,
-            catalog=catalog,
-            reader=reader,
-            executor=executor,
-            settings=settings,
-            folder=folder,
-            env={},
-            force=force,
-            reuse_stale=reuse_stale,
-        )
+    env = {"DATABUILD_BUILD_REQUEST_ID": build_request_id} if build_request_id else {}
+    configure = ProcessConfigure(executor, working_directory=settings.working_directory, env=env)
+    return await analyze(
+        requested,
+        catalog,
+        configure,
+        reader,
+        force=force,
+        reuse_stale=reuse_stale,
+        concurrency=settings.config_calls,
+    )
 
 
 async def run_build(
@@ -167,16 +176,15 @@ class _Build:
     async def _plan(self) -> Plan:
         request = self._request
         await self._orchestrator.start_planning()
-        plan = await _analyze(
+        plan = await make_plan(
             request.requested,
             catalog=self._catalog,
             reader=self._reader,
             executor=self._executor,
             settings=self._settings,
-            folder=self._folder,
-            env={"DATABUILD_BUILD_REQUEST_ID": request.build_request_id},
             force=request.force,
             reuse_stale=request.reuse_stale,
+            build_request_id=request.build_request_id,
         )
         if request.plan is not None and (differences := changes_since(request.plan, plan)):
             raise PlanChangedError(differences)
@@ -268,30 +276,6 @@ class _Build:
             yield
         finally:
             polling.cancel()
-
-
-async def _analyze(
-    requested: Sequence[str],
-    *,
-    catalog: JobCatalog,
-    reader: Reader,
-    executor: Executor,
-    settings: Settings,
-    folder: str,
-    env: Mapping[str, str],
-    force: bool,
-    reuse_stale: bool,
-) -> Plan:
-    configure = ProcessConfigure(executor, folder=folder, working_directory=settings.working_directory, env=env)
-    return await analyze(
-        requested,
-        catalog,
-        configure,
-        reader,
-        force=force,
-        reuse_stale=reuse_stale,
-        concurrency=settings.config_calls,
-    )
 
 
 def _make_folder(path: str) -> None:
