@@ -20,7 +20,10 @@ from databuild.model.job_graph import Task
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
-SHORT_SECONDS: Final = 0.1
+AHEAD: Final = 8
+"""How many short tasks are scheduled ahead for each place, about as many as run while the log is written."""
+
+SHORT_SECONDS: Final = 0.05
 """While tasks take less than this, others are scheduled ahead; what takes longer would be held too long before it runs,
 and does not notice the time that scheduling takes."""
 
@@ -201,8 +204,7 @@ class _Execution:
             self._keep(fresh, durable)
         if taken is None:
             return None
-        # Shielded, since others may wait for the same append.
-        await asyncio.shield(taken.durable)
+        await taken.durable
         if self._result.stopped_by is not None:
             return None
         self._observer.moved_on(None, self._start(taken))
@@ -214,7 +216,9 @@ class _Execution:
 
     def _schedule(self, *, has_one: bool) -> list[Attempt]:
         """Returns the attempts that are to be scheduled now: one for this place, and some ahead of short tasks."""
-        wanted = (not has_one) + (self._places - len(self._ahead) if self._short else 0)
+        wanted = 0 if has_one else 1
+        if self._short and len(self._ahead) <= self._places * AHEAD // 2:
+            wanted += self._places * AHEAD - len(self._ahead)
         fresh: list[Attempt] = []
         while len(fresh) < wanted and (attempt := self._next()) is not None:
             fresh.append(attempt)
