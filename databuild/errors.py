@@ -10,6 +10,7 @@
     │   ├── InvalidCatalogError           the job catalog cannot be read
     │   └── BuildNotFoundError            no build has an id
     ├── JobConfigurationError             a job's `config` failed, or answered nonsense
+    ├── LookupFaultError                  the graph's lookup failed, or answered nonsense
     ├── PlanChangedError                  the world moved under a plan
     └── OrchestrationError                our failure: a retry may help
         ├── EventLogError                 the event log could not be read or written
@@ -163,6 +164,26 @@ class JobConfigurationError(DataBuildError):
         asked = f" (asked for {refs[0]!r}{f' and {len(refs) - 1} more' if len(refs) > 1 else ''})" if refs else ""
         said = f"\n{output.rstrip()}" if output.strip() else ""
         super().__init__(f"config of {job_label}{asked}: {fault}{said}")
+
+
+class LookupFaultError(DataBuildError):
+    """The lookup of a graph failed, or answered something that cannot be used.
+
+    Args:
+        path: The lookup executable.
+        fault: What is wrong, in words.
+        refs: The refs it was asked for.
+        output: The end of what it printed on stderr.
+    """
+
+    def __init__(self, path: str, fault: str, *, refs: Sequence[str] = (), output: str = "") -> None:
+        self.path = path
+        self.fault = fault
+        self.refs = tuple(refs)
+        self.output = output
+        asked = f" (asked for {refs[0]!r}{f' and {len(refs) - 1} more' if len(refs) > 1 else ''})" if refs else ""
+        said = f"\n{output.rstrip()}" if output.strip() else ""
+        super().__init__(f"lookup {path}{asked}: {fault}{said}")
 
 
 class PlanChangedError(DataBuildError):

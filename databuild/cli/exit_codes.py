@@ -24,6 +24,7 @@ MEANINGS = {
 _OF_ERRORS: tuple[tuple[type[BaseException], int], ...] = (
     (errors.InvalidRequestError, BAD_REQUEST),
     (errors.JobConfigurationError, JOB_FAILED),
+    (errors.LookupFaultError, JOB_FAILED),
     (errors.PlanChangedError, PLAN_CHANGED),
     (errors.DataBuildError, OUR_FAILURE),
     (KeyboardInterrupt, INTERRUPTED),

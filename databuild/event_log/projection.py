@@ -196,6 +196,7 @@ class Changes:
         ran = status in {ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED}
         if ran:
             self._count("jobs_completed" if status == ev.JOB_STATUS_COMPLETED else "jobs_failed")
+        category, fault = _failure(message.failure) if message.HasField("failure") else _NO_FAILURE
         self.ended_runs.append(
             EndedRun(
                 _JOB_NAMES[status],
@@ -204,7 +205,8 @@ class Changes:
                 message.duration_seconds,
                 message.cpu_seconds,
                 message.peak_memory_bytes,
-                *(_failure(message.failure) if message.HasField("failure") else _NO_FAILURE),
+                category,
+                fault,
                 run,
             )
         )

@@ -82,7 +82,7 @@ class LocalExecutor:
                     done, _ = await asyncio.wait((ended,), timeout=spec.timeout_seconds)
                     timed_out = not done
             except asyncio.CancelledError:
-                # With the awaiting task its future was cancelled; the pidfd stays readable, so a new one misses nothing.
+                # With the awaiting task its future was cancelled; the pidfd stays readable, so a new one misses none.
                 await _uncancellable(self._end_group(running.pid, running.watch(self._descriptors)))
                 raise
             if timed_out:
@@ -144,14 +144,17 @@ class LocalExecutor:
 
 
 class _Descriptors:
-    """Calls a function when a descriptor can be read: as `loop.add_reader`, for a fraction of its cost."""
+    """Calls a function when a descriptor can be read: as `loop.add_reader`, for a fraction of its cost.
+
+    The function returns whether it is to be called again.
+    """
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._calls: dict[int, Callable[[], None]] = {}
+        self._calls: dict[int, Callable[[], bool]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def add(self, descriptor: int, call: Callable[[], None]) -> None:
+    def add(self, descriptor: int, call: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop = loop
@@ -166,8 +169,8 @@ class _Descriptors:
     def _ready(self) -> None:
         for descriptor, _ in self._epoll.poll(0):
             call = self._calls.get(descriptor)
-            if call is not None:
-                call()
+            if call is not None and not call():
+                self.remove(descriptor)
 
 
 class _Running:
@@ -199,9 +202,15 @@ class _Running:
         """Begins, or begins anew, to read the pipes; the result is done when the process has ended."""
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._unwatch(descriptors)
-        descriptors.add(self._pidfd, lambda: None if ended.done() else ended.set_result(None))
+
+        def end() -> bool:
+            if not ended.done():
+                ended.set_result(None)
+            return False
+
+        descriptors.add(self._pidfd, end)
         for pipe in self._pipes:
-            descriptors.add(pipe.reading, lambda pipe=pipe: pipe.read() or descriptors.remove(pipe.reading))
+            descriptors.add(pipe.reading, pipe.read)
         return ended
 
     def finish(self, descriptors: _Descriptors) -> None:

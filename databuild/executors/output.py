@@ -115,18 +115,15 @@ class Pipe:
         os.close(self.writing)
 
     def read(self) -> bool:
-        """Takes what is there, up to what a pipe holds, and returns whether there may be more."""
-        try:
-            data = os.read(self.reading, READ_BYTES)
-        except BlockingIOError:
-            return False
+        """Takes what is there, up to what a pipe holds, and returns whether more may come."""
+        data = os.read(self.reading, READ_BYTES)
         if data:
             self._sink.write(data)
         return bool(data)
 
     def finish(self) -> None:
         """Takes what is left, and closes the reading end and the sink."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(BlockingIOError):
             for _ in range(_MOST_READS):
                 if not self.read():
                     break

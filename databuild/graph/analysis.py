@@ -7,24 +7,22 @@ know that they are processes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from databuild.errors import AmbiguousPartitionError, JobConfigurationError, UnknownPartitionError
+from databuild.errors import AmbiguousPartitionError, JobConfigurationError
+from databuild.graph.batches import batches
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.configuration import configuration_digest
 from databuild.graph.freshness import Decision, Freshness
 from databuild.graph.numbering import number_tasks
-from databuild.graph.ports import Configure, PartitionRecords
+from databuild.graph.ownership import Ownership
+from databuild.graph.ports import Configure, Lookup, PartitionRecords
 from databuild.model.job_graph import JobConfig, Plan, PlannedPartition, Task
 from databuild.model.records import PartitionRecord
 from databuild.v1 import partition_pb2 as pt
 
-BATCH_REFS: Final = 4096
-"""How many refs one `config` call is asked for at most."""
-
-BATCH_BYTES: Final = 256 * 1024
-"""How long the refs of one `config` call are together at most: far below what Linux lets a command line be."""
+_NEEDED: Final = Decision(pt.REASON_NEEDED, "")
 
 
 async def analyze(
@@ -33,6 +31,7 @@ async def analyze(
     configure: Configure,
     records: PartitionRecords,
     *,
+    lookup: Lookup | None = None,
     force: bool = False,
     reuse_stale: bool = False,
     concurrency: int = 2,
@@ -47,6 +46,7 @@ async def analyze(
         catalog: The jobs.
         configure: Asks a job for its configurations.
         records: Knows what is recorded of partitions.
+        lookup: Says who produces a ref, in place of the jobs' patterns.
         force: Whether to build what was requested even if it is fresh.
         reuse_stale: Whether to use stale partitions as they are.
         concurrency: How many jobs are asked at once.
@@ -56,12 +56,14 @@ async def analyze(
         AmbiguousPartitionError: More than one job or task produces a ref.
         DependencyCycleError: Partitions need each other.
         JobConfigurationError: A job failed, or its answer cannot be used.
+        LookupFaultError: The lookup failed, or its answer cannot be used.
     """
     refs = tuple(dict.fromkeys(requested))
     analysis = _Analysis(
         catalog,
         configure,
         records,
+        Ownership(catalog, lookup),
         forced=frozenset(refs) if force else frozenset(),
         reuse_stale=reuse_stale,
         concurrency=concurrency,
@@ -76,6 +78,7 @@ class _Analysis:
         catalog: JobCatalog,
         configure: Configure,
         records: PartitionRecords,
+        ownership: Ownership,
         *,
         forced: frozenset[str],
         reuse_stale: bool,
@@ -87,33 +90,32 @@ class _Analysis:
         self._reader = records
         self._reuse_stale = reuse_stale
         self._places = asyncio.Semaphore(max(1, concurrency))
-        self._owners: dict[str, str] = {}
+        self._ownership = ownership
+        self._owners = ownership.labels
         self._records: dict[str, PartitionRecord] = {}
         self._looked_up: set[str] = set()
         self._configs: dict[str, JobConfig] = {}
-        self._digests: dict[JobConfig, str] = {}
+        self._digests: dict[str, str] = {}
 
     async def explore(self, requested: Sequence[str]) -> None:
         """Configures the requested partitions and everything upstream of them that might have to be built."""
-        for ref in requested:
-            self._own(ref, None)
-        await self._ask(self._predicted(requested))
-        level: Iterable[str] = requested
+        await self._ownership.find(requested)
+        await self._ask(await self._predicted(requested))
+        level: Collection[str] = requested
         seen: set[str] = set(requested)
         while level:
-            level = list(level)
             self._look_up(level)
             await self._ask([ref for ref in level if ref not in self._configs])
-            following: dict[str, None] = {}
+            following: dict[str, str] = {}
             for ref in level:
                 if self._reused(ref):
                     continue
                 for needed in self._configs[ref].materialize:
                     if needed not in seen:
                         seen.add(needed)
-                        self._own(needed, ref)
-                        following[needed] = None
-            level = list(following)
+                        following[needed] = ref
+            await self._ownership.find(following, needed_by=following)
+            level = following
 
     def plan(self, requested: Sequence[str]) -> Plan:
         """Decides about every partition that was explored, and numbers the tasks."""
@@ -133,17 +135,16 @@ class _Analysis:
         self._look_up(task_of)
         partitions = []
         for ref in sorted(decisions.keys() | task_of.keys()):
-            decision = decisions.get(ref) or Decision(pt.REASON_NEEDED, "")
+            reason, cause = decision = decisions.get(ref, _NEEDED)
             task_id = task_of.get(ref, 0)
-            reason, cause = decision
-            if task_id and reason in {pt.REASON_UP_TO_DATE, pt.REASON_STALE_REUSED}:
-                reason, cause = pt.REASON_NEEDED, ""
+            if task_id and not decision.builds:
+                reason, cause = _NEEDED
             record = self._records.get(ref)
             available = record is not None and record.available
             partitions.append(
                 PlannedPartition(
                     ref,
-                    self._owners.get(ref) or self._own(ref, None),
+                    self._owners[ref],
                     task_id,
                     reason,
                     cause,
@@ -174,16 +175,6 @@ class _Analysis:
             if (record := self._records.get(ref)) is not None and record.available
         }
 
-    def _own(self, ref: str, needed_by: str | None) -> str:
-        label = self._owners.get(ref)
-        if label is None:
-            try:
-                label = self._catalog.owner(ref)
-            except UnknownPartitionError as error:
-                raise UnknownPartitionError(ref, nearest=error.nearest, needed_by=needed_by) from None
-            self._owners[ref] = label
-        return label
-
     def _reused(self, ref: str) -> bool:
         record = self._records.get(ref)
         return (
@@ -200,31 +191,30 @@ class _Analysis:
             self._looked_up.update(wanted)
             self._records.update(self._reader.partition_records(wanted))
 
-    def _predicted(self, requested: Sequence[str]) -> list[str]:
+    async def _predicted(self, requested: Sequence[str]) -> list[str]:
         """Returns what lineage says will be considered, so that each job is asked once and not level by level."""
         predicted: dict[str, None] = dict.fromkeys(requested)
         level: Sequence[str] = requested
         while level:
             self._look_up(level)
-            following: dict[str, None] = {}
+            inputs: dict[str, None] = {}
             for ref in level:
                 record = self._records.get(ref)
                 if record is None or record.manifest is None or self._reused(ref):
                     continue
                 for known in record.manifest.inputs:
-                    if not known.query and known.ref not in predicted and self._catalog.produces(known.ref):
-                        following[known.ref] = None
-            predicted.update(following)
-            level = list(following)
-        for ref in predicted:
-            self._own(ref, None)
+                    if not known.query and known.ref not in predicted:
+                        inputs[known.ref] = None
+            await self._ownership.try_find(inputs)
+            level = [ref for ref in inputs if ref in self._owners]
+            predicted.update(dict.fromkeys(level))
         return list(predicted)
 
     async def _ask(self, refs: Sequence[str]) -> None:
         by_job: dict[str, list[str]] = {}
         for ref in refs:
             by_job.setdefault(self._owners[ref], []).append(ref)
-        calls = [(label, batch) for label, wanted in sorted(by_job.items()) for batch in _batches(sorted(wanted))]
+        calls = [(label, batch) for label, wanted in sorted(by_job.items()) for batch in batches(sorted(wanted))]
         if not calls:
             return
         tasks = [asyncio.ensure_future(self._call(label, batch)) for label, batch in calls]
@@ -235,6 +225,7 @@ class _Analysis:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             raise
+        await self._ownership.try_find(output for answer in answers for config in answer for output in config.outputs)
         for (label, batch), answer in zip(calls, answers, strict=True):
             self._accept(label, batch, answer)
 
@@ -245,14 +236,15 @@ class _Analysis:
     def _accept(self, label: str, asked: Sequence[str], configs: Sequence[JobConfig]) -> None:
         """Takes over what a job answered, once it has been checked."""
         for config in configs:
-            if config not in self._digests:
-                self._digests[config] = configuration_digest(config)
+            digest = ""
             for output in config.outputs:
-                if self._owners.get(output) != label:
-                    self._check_output(label, output, asked)
-                    self._owners[output] = label
+                owner = self._owners.get(output)
+                if owner != label:
+                    raise JobConfigurationError(label, self._foreign(output, owner), refs=asked)
                 known = self._configs.setdefault(output, config)
-                if known is not config and known != config:
+                if known is config:
+                    digest = self._digests[output] = digest or configuration_digest(config)
+                elif known != config:
                     message = (
                         f"{label}, once for {', '.join(known.outputs[:3])} and once for {', '.join(config.outputs[:3])}"
                     )
@@ -262,23 +254,8 @@ class _Analysis:
                 fault = f"it was asked for {ref!r}, and no config that it answered has that output"
                 raise JobConfigurationError(label, fault, refs=asked)
 
-    def _check_output(self, label: str, output: str, asked: Sequence[str]) -> None:
-        try:
-            owner = self._catalog.owner(output)
-        except UnknownPartitionError:
-            fault = f"it answered with the output {output!r}, which none of its patterns matches"
-            raise JobConfigurationError(label, fault, refs=asked) from None
-        if owner != label:
-            fault = f"it answered with the output {output!r}, which {owner} produces"
-            raise JobConfigurationError(label, fault, refs=asked)
-
-
-def _batches(refs: Sequence[str]) -> Iterable[Sequence[str]]:
-    start = length = 0
-    for number, ref in enumerate(refs):
-        length += len(ref) + 1
-        if number > start and (number - start >= BATCH_REFS or length > BATCH_BYTES):
-            yield refs[start:number]
-            start, length = number, len(ref) + 1
-    if start < len(refs):
-        yield refs[start:]
+    @staticmethod
+    def _foreign(output: str, owner: str | None) -> str:
+        """Returns what is wrong with an output that is not the job's."""
+        producer = f"{owner} produces" if owner else "none of its patterns matches"
+        return f"it answered with the output {output!r}, which {producer}"

@@ -127,7 +127,10 @@ class JobCatalog:
                 ranges = [found for pattern, _ in self._patterns if (found := pattern.expand(text)) is not None]
                 expanded = ranges[0] if ranges else None
             if expanded is None:
-                self.owner(text)
+                if self.lookup:
+                    check_ref(text)  # whether somebody produces it, planning asks the lookup
+                else:
+                    self.owner(text)
                 expanded = [text]
             refs.update(dict.fromkeys(expanded))
         return tuple(refs)

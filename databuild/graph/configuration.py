@@ -7,8 +7,10 @@ import json
 
 from databuild.model.job_graph import JobConfig
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 def configuration_digest(config: JobConfig) -> str:
     """Returns a hash over arguments (in order), environment and inputs (in any order), in hexadecimal."""
     parts = (config.args, sorted(config.env), sorted(config.materialize), sorted(config.query))
-    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()[:32]
+    return hashlib.sha256(_encode(parts).encode()).hexdigest()[:32]

@@ -28,6 +28,8 @@ class Decision(NamedTuple):
 
 _KEEPS = frozenset({pt.REASON_UP_TO_DATE, pt.REASON_STALE_REUSED})
 _IN_WORK = Decision(pt.REASON_UNSPECIFIED, "")
+_MISSING = Decision(pt.REASON_MISSING, "")
+_FAILED_BEFORE = Decision(pt.REASON_FAILED_BEFORE, "")
 
 
 class Freshness:
@@ -36,7 +38,7 @@ class Freshness:
     def __init__(
         self,
         configs: Mapping[str, JobConfig],
-        digests: Mapping[JobConfig, str],
+        digests: Mapping[str, str],
         records: Mapping[str, PartitionRecord],
         code_digests: Mapping[str, str],
         *,
@@ -47,7 +49,7 @@ class Freshness:
 
         Args:
             configs: The configuration that produces each ref.
-            digests: The digest of each configuration.
+            digests: The digest of the configuration that produces each ref.
             records: What is recorded of each ref, where anything is.
             code_digests: The code digest of the job that produces each ref.
             forced: The refs to build even if fresh.
@@ -111,7 +113,7 @@ class Freshness:
         record = self._records.get(ref)
         if record is None or not record.available:
             failed = record is not None and (record.failure is not None or record.status == "BUILDING")
-            return Decision(pt.REASON_FAILED_BEFORE if failed else pt.REASON_MISSING, "")
+            return _FAILED_BEFORE if failed else _MISSING
         if record.tainted:
             return Decision(pt.REASON_TAINTED, record.taint_reason)
         if ref in self._forced:
@@ -127,8 +129,7 @@ class Freshness:
         manifest = record.manifest
         if manifest is None or manifest.code_digest != self._code_digests.get(ref, ""):
             return Decision(pt.REASON_CODE_CHANGED, "")
-        config = self._configs.get(ref)
-        if config is None or manifest.configuration_digest != self._digests[config]:
+        if manifest.configuration_digest != self._digests.get(ref):
             return Decision(pt.REASON_CONFIGURATION_CHANGED, "")
         for known in manifest.inputs:
             if known.query:

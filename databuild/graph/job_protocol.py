@@ -45,7 +45,7 @@ def parse_configure_response(printed: bytes, *, job_label: str, refs: Sequence[s
     configs = response.get("configs") or []
     if not isinstance(configs, list):
         raise fault("`configs` is no list")
-    return [_config(config, f"configs[{number}]", fault) for number, config in enumerate(configs)]
+    return [_config(config, number, fault) for number, config in enumerate(configs)]
 
 
 _CONFIG_FIELDS = frozenset({"outputs", "inputs", "args", "env"})
@@ -54,7 +54,8 @@ _DEP_FIELDS = frozenset(
 )
 
 
-def _config(config: Any, where: str, fault: Callable[[str], JobConfigurationError]) -> JobConfig:
+def _config(config: Any, number: int, fault: Callable[[str], JobConfigurationError]) -> JobConfig:
+    where = f"configs[{number}]"
     if not isinstance(config, dict):
         raise fault(f"{where} is no object")
     if not _CONFIG_FIELDS.issuperset(config):
@@ -68,25 +69,39 @@ def _config(config: Any, where: str, fault: Callable[[str], JobConfigurationErro
     if not isinstance(inputs, list):
         raise fault(f"{where}.inputs is no list")
     for dep in inputs:
-        if not isinstance(dep, dict):
-            raise fault(f"{where}.inputs has something that is no object")
-        if not _DEP_FIELDS.issuperset(dep):
-            _known(dep, _DEP_FIELDS, f"{where}.inputs", fault)
-        ref = _ref(dep.get("partition_ref") or dep.get("partitionRef"), f"{where}.inputs", fault)
-        (materialize if _dep_type(dep, where, fault) else query).append(ref)
+        try:  # the usual form, for which nothing need be called
+            ref = dep["partition_ref"]["str"]
+            plain = type(ref) is str and ref and len(dep) == 2 and len(dep["partition_ref"]) == 1
+            if plain and dep["dep_type_code"] == "MATERIALIZE":
+                materialize.append(ref)
+                continue
+        except (TypeError, KeyError):
+            pass
+        ref, needed = _dep(dep, where, fault)
+        (materialize if needed else query).append(ref)
     args = config.get("args") or []
-    if not isinstance(args, list) or not all(isinstance(arg, str) for arg in args):
+    if not isinstance(args, list) or (args and not all(isinstance(arg, str) for arg in args)):
         raise fault(f"{where}.args is no list of strings")
     env = config.get("env") or {}
-    if not isinstance(env, dict) or not all(isinstance(value, str) for value in env.values()):
+    if not isinstance(env, dict) or (env and not all(isinstance(value, str) for value in env.values())):
         raise fault(f"{where}.env is no object of strings")
     return JobConfig(
         tuple([_ref(output, f"{where}.outputs", fault) for output in outputs]),
-        tuple(dict.fromkeys(materialize)),
-        tuple(dict.fromkeys(query)),
+        tuple(dict.fromkeys(materialize)) if materialize else (),
+        tuple(dict.fromkeys(query)) if query else (),
         tuple(args),
-        tuple(sorted(env.items())),
+        tuple(sorted(env.items())) if env else (),
     )
+
+
+def _dep(dep: Any, where: str, fault: Callable[[str], JobConfigurationError]) -> tuple[str, int]:
+    """Returns a ref and whether it is needed, from any form that an input may have."""
+    if not isinstance(dep, dict):
+        raise fault(f"{where}.inputs has something that is no object")
+    if not _DEP_FIELDS.issuperset(dep):
+        _known(dep, _DEP_FIELDS, f"{where}.inputs", fault)
+    ref = _ref(dep.get("partition_ref") or dep.get("partitionRef"), f"{where}.inputs", fault)
+    return ref, _dep_type(dep, where, fault)
 
 
 def _ref(value: Any, where: str, fault: Callable[[str], JobConfigurationError]) -> str:

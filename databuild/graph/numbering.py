@@ -13,7 +13,7 @@ from databuild.model.job_graph import JobConfig, Task
 def number_tasks(
     configs: Mapping[str, JobConfig],
     owners: Mapping[str, str],
-    digests: Mapping[JobConfig, str],
+    digests: Mapping[str, str],
     decisions: Mapping[str, Decision],
 ) -> list[Task]:
     """Returns the tasks that produce the partitions which have to be built, in the order of their numbers.
@@ -21,7 +21,7 @@ def number_tasks(
     Args:
         configs: The configuration that produces each ref.
         owners: The label of the job that produces each ref.
-        digests: The digest of each configuration.
+        digests: The digest of the configuration that produces each ref.
         decisions: What was decided about each ref.
 
     Raises:
@@ -36,7 +36,10 @@ def number_tasks(
             for output in config.outputs:
                 node_of[output] = len(nodes)
             nodes.append(config)
-    upstream = [sorted({node_of[ref] for ref in config.materialize if ref in node_of}) for config in nodes]
+    upstream = [
+        sorted({node_of[ref] for ref in config.materialize if ref in node_of}) if config.materialize else []
+        for config in nodes
+    ]
     downstream: list[list[int]] = [[] for _ in nodes]
     waiting = [len(needs) for needs in upstream]
     for node, needs in enumerate(upstream):
@@ -61,7 +64,7 @@ def number_tasks(
             owners[nodes[node].outputs[0]],
             nodes[node],
             tuple(sorted(numbers[needed] for needed in upstream[node])),
-            digests[nodes[node]],
+            digests[nodes[node].outputs[0]],
         )
         for node in order
     ]

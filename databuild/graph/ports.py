@@ -36,6 +36,18 @@ class Configure(Protocol):
         ...
 
 
+class Lookup(Protocol):
+    """Asks a graph's lookup who produces refs."""
+
+    def __call__(self, refs: Sequence[str]) -> Awaitable[Mapping[str, str]]:
+        """Returns the label of the job that produces each ref; a ref that nobody produces is absent.
+
+        Raises:
+            LookupFaultError: It failed, or its answer cannot be used.
+        """
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOutcome:
     """How one job run ended.

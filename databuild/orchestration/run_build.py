@@ -25,6 +25,7 @@ from databuild.model.job_graph import Plan
 from databuild.model.records import PartitionRecord
 from databuild.orchestration.configuring import ProcessConfigure
 from databuild.orchestration.job_runner import JobRunner
+from databuild.orchestration.looking_up import ProcessLookup
 from databuild.orchestration.orchestrator import BuildOrchestrator, Payload, partition_scheduled
 from databuild.orchestration.recording import BuildRecorder
 from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
@@ -62,15 +63,22 @@ async def make_plan(
     Raises:
         InvalidRequestError: The request makes no sense.
         JobConfigurationError: A job's `config` failed.
+        LookupFaultError: The graph's lookup failed.
         EventLogError: What is known of partitions could not be read.
     """
     env = {"DATABUILD_BUILD_REQUEST_ID": build_request_id} if build_request_id else {}
     configure = ProcessConfigure(executor, working_directory=settings.working_directory, env=env)
+    lookup = None
+    if catalog.lookup:
+        lookup = ProcessLookup(
+            executor, catalog.lookup, tuple(catalog.jobs), working_directory=settings.working_directory
+        )
     return await analyze(
         requested,
         catalog,
         configure,
         reader,
+        lookup=lookup,
         force=force,
         reuse_stale=reuse_stale,
         concurrency=settings.config_calls,
@@ -103,6 +111,7 @@ async def run_build(
     Raises:
         InvalidRequestError: The request makes no sense; the build has FAILED.
         JobConfigurationError: A job's `config` failed; the build has FAILED.
+        LookupFaultError: The graph's lookup failed; the build has FAILED.
         PlanChangedError: The world moved under the request's plan; the build has FAILED.
         OrchestrationError: We failed; the build may have no end in the log.
     """

@@ -282,3 +282,38 @@ async def test_the_job_graph_is_drawn_by_task_and_a_large_one_by_job():
     assert "t1 -> t" in render_dot(small)
     assert "300 tasks" in render_mermaid(large)
     assert "j2 -> j1" in render_dot(large)
+
+
+async def test_a_lookup_decides_in_place_of_patterns_and_is_asked_once_a_level():
+    asked = []
+
+    async def lookup(refs):
+        asked.append(tuple(sorted(refs)))
+        return {ref: REPORT if ref == "all" else CLEAN if ref.startswith("clean") else RAW for ref in refs}
+
+    plan = await analyze(["all"], catalog(), Configure(), Records(), lookup=lookup)
+
+    assert asked == [("all",), ("clean/1", "clean/2"), ("raw/1", "raw/2")]
+    assert sorted(task.job_label for task in plan.tasks) == sorted([RAW, RAW, CLEAN, CLEAN, REPORT])
+
+
+async def test_a_ref_that_the_lookup_leaves_out_is_produced_by_nobody():
+    async def lookup(refs):
+        return {ref: REPORT for ref in refs if ref == "all"}
+
+    with pytest.raises(UnknownPartitionError, match="'clean/1', which 'all' needs"):
+        await analyze(["all"], catalog(), Configure(), Records(), lookup=lookup)
+
+
+async def test_lineage_that_nobody_produces_any_more_is_left_out_of_the_first_question():
+    configure = Configure(report=lambda ref: JobConfig((ref,), ("clean/1",)))
+    records = Records()
+    old = InputVersion("gone/1", "1")
+    records["report/1"] = PartitionRecord(
+        "report/1", "AVAILABLE", "b", 0.0, True, "1", "b.1.1", "b", Manifest(REPORT, "0", "", (old,))
+    )
+
+    plan = await analyze(["report/1"], catalog(), configure, records)
+
+    assert configure.calls[0] == (REPORT, ("report/1",))
+    assert len(plan.tasks) == 3

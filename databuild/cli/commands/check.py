@@ -11,7 +11,7 @@ from databuild.cli.invocation import Invocation
 from databuild.cli.output import counted, some_of
 from databuild.cli.partitions import expand
 from databuild.cli.planning import NothingKnown, plan_for
-from databuild.errors import InvalidRequestError, JobConfigurationError
+from databuild.errors import InvalidRequestError, JobConfigurationError, LookupFaultError
 from databuild.model.job_graph import Plan
 
 
@@ -26,7 +26,7 @@ def run(call: Invocation) -> int:
             out.line("nothing else was checked: no ref is named")
             return BUILT
         first, second = (plan_for(call, refs, reader=NothingKnown()) for _ in range(2))
-    except (InvalidRequestError, JobConfigurationError) as error:
+    except (InvalidRequestError, JobConfigurationError, LookupFaultError) as error:
         out.line(f"FAULT: {error}")
         return JOB_FAILED
     out.line(f"ok: {some_of(refs)}: every input has a producer, and there is no cycle ({_size(first)})")

@@ -56,8 +56,8 @@ def _print_plan(call: Invocation, plan: Plan) -> None:
         return
     out.line(f"would build {counted(len(building), 'partition')} in {counted(len(plan.tasks), 'task')}")
     for title, partitions in (("build", building), ("keep", kept)):
-        counts = Counter(reason_name(partition.reason) for partition in partitions)
-        for name, number in sorted(counts.items()):
+        counts = Counter(partition.reason for partition in partitions)
+        for name, number in sorted((reason_name(reason), number) for reason, number in counts.items()):
             out.line(f"  {title} {number:>6}  {name.lower().replace('_', ' ')}")
     jobs = Counter(task.job_label for task in plan.tasks)
     out.line()

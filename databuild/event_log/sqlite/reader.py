@@ -35,11 +35,10 @@ FROM {source}
 """
 _RUNS = _JOB_RUN.format(source="job_runs")
 # A job run is named after its build, task and attempt, which makes the runs of a task a range of the primary key.
-_RUNS_OF_PARTITION = (
-    "WITH tasks AS (SELECT build_request_id || '.' || task_id AS task FROM build_partitions "
-    "WHERE ref = ? AND task_id > 0 ORDER BY build_request_id DESC) "
-    + _JOB_RUN.format(source="tasks CROSS JOIN job_runs ON job_run_id > task || '.' AND job_run_id < task || '/'")
-    + " WHERE started_time > 0 ORDER BY build_request_id DESC, number DESC LIMIT ?"
+_RUNS_OF_PARTITION = _JOB_RUN.format(
+    source="""(SELECT build_request_id || '.' || task_id AS task FROM build_partitions WHERE ref = ? AND task_id > 0)
+CROSS JOIN job_runs ON job_run_id > task || '.' AND job_run_id < task || '/'
+WHERE started_time > 0 ORDER BY build_request_id DESC, number DESC LIMIT ?"""
 )
 _LAST = "\U0010ffff"
 

@@ -1,0 +1,61 @@
+"""Which job produces each ref of one analysis: decided by the jobs' patterns, or by the graph's lookup.
+
+It remembers what was found, and does not know that a lookup is a process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from databuild.errors import UnknownPartitionError
+from databuild.graph.catalog import JobCatalog
+from databuild.graph.ports import Lookup
+
+_NOBODY: Mapping[str, str] = {}
+
+
+class Ownership:
+    """The owners of refs, by ref."""
+
+    def __init__(self, catalog: JobCatalog, lookup: Lookup | None) -> None:
+        """Takes the jobs, and the lookup where there is one: then patterns decide nothing."""
+        self.labels: dict[str, str] = {}
+        self._catalog = catalog
+        self._lookup = lookup
+
+    async def find(self, refs: Iterable[str], *, needed_by: Mapping[str, str] = _NOBODY) -> None:
+        """Finds who produces refs.
+
+        Args:
+            refs: The refs.
+            needed_by: The ref whose job asked for a ref, unless the request did.
+
+        Raises:
+            UnknownPartitionError: Nobody produces one of them.
+            AmbiguousPartitionError: More than one job does.
+            LookupFaultError: The lookup failed, or its answer cannot be used.
+        """
+        wanted = [ref for ref in refs if ref not in self.labels]
+        if self._lookup is not None:
+            await self.try_find(wanted)
+            for ref in wanted:
+                if ref not in self.labels:
+                    raise UnknownPartitionError(ref, needed_by=needed_by.get(ref))
+            return
+        for ref in wanted:
+            try:
+                self.labels[ref] = self._catalog.owner(ref)
+            except UnknownPartitionError as error:
+                raise UnknownPartitionError(ref, nearest=error.nearest, needed_by=needed_by.get(ref)) from None
+
+    async def try_find(self, refs: Iterable[str]) -> None:
+        """Finds who produces refs, as `find`, and leaves out those that nobody produces."""
+        wanted = [ref for ref in refs if ref not in self.labels]
+        if not wanted:
+            return
+        if self._lookup is not None:
+            self.labels.update(await self._lookup(wanted))
+            return
+        for ref in wanted:
+            if self._catalog.produces(ref):
+                self.labels[ref] = self._catalog.owner(ref)

@@ -1,0 +1,70 @@
+"""Asking a lookup: what it is given, and what it may answer."""
+
+import json
+
+import pytest
+
+from databuild.errors import LookupFaultError
+from databuild.executors.executor import ProcessResult
+from databuild.graph.batches import BATCH_REFS
+from databuild.orchestration.looking_up import ProcessLookup, canonical
+
+
+class FakeExecutor:
+    """Answers every process with one result, and remembers their command lines."""
+
+    def __init__(self, printed=b"", **result):
+        self.ran = []
+        self._result = ProcessResult(**{"exit_code": 0, "stdout": printed, **result})
+
+    async def run(self, spec, _on_report=None):
+        self.ran.append(spec.argv)
+        return self._result
+
+
+def lookup(executor):
+    return ProcessLookup(executor, "/bin/lookup", ["//a:one", "//b:b"], working_directory="/")
+
+
+async def test_labels_are_understood_in_each_form_and_what_is_left_out_is_nobodys():
+    executor = FakeExecutor(json.dumps({"p": "@//a:one", "q": "@@//b", "unasked": "//c:c"}).encode())
+
+    assert await lookup(executor)(["q", "p", "r"]) == {"p": "//a:one", "q": "//b:b"}
+    assert executor.ran == [("/bin/lookup", "p", "q", "r")]
+
+
+async def test_many_refs_are_asked_in_batches():
+    executor = FakeExecutor(b"{}")
+
+    await lookup(executor)([f"p/{number}" for number in range(BATCH_REFS + 1)])
+
+    assert sorted(len(argv) for argv in executor.ran) == [2, BATCH_REFS + 1]
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ({"printed": b"oops"}, "'oops', which is no JSON"),
+        ({"printed": b"[1]"}, "a JSON list, where an object"),
+        ({"printed": b'{"p": "//c:c"}'}, "'//c:c' for 'p', which is no job of this graph; its jobs are //a:one, //b:b"),
+        ({"printed": b'{"p": 7}'}, "7 for 'p'"),
+        ({"exit_code": 3, "stderr": b"no table"}, "exit code 3\nno table"),
+        ({"exit_code": -1, "start_error": "No such file"}, "could not be started: No such file"),
+        ({"exit_code": -15, "timed_out": True}, "ran longer than 300 seconds"),
+    ],
+)
+async def test_what_cannot_be_used_names_the_lookup_and_what_it_was_asked(result, said):
+    with pytest.raises(LookupFaultError) as raised:
+        await lookup(FakeExecutor(**result))(["p"])
+
+    assert str(raised.value).startswith("lookup /bin/lookup (asked for 'p'): ")
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("label", ["//a:a", "//a", "@//a", "@@//a:a"])
+def test_labels_of_the_main_repository_have_one_form(label):
+    assert canonical(label) == "//a:a"
+
+
+def test_a_label_of_another_repository_stays_as_it_is():
+    assert canonical("@other//a") == "@other//a"
