@@ -24,8 +24,8 @@ AHEAD: Final = 8
 """How many short tasks are scheduled ahead for each place, about as many as run while the log is written."""
 
 SHORT_SECONDS: Final = 0.05
-"""While tasks take less than this, others are scheduled ahead; what takes longer would be held too long before it runs,
-and does not notice the time that scheduling takes."""
+"""What is a short task: others are scheduled ahead while one of them runs. Behind longer ones they would be held for
+too long before they run, and would not notice the time that scheduling takes."""
 
 _NO_RETRY = RetryPolicy()
 
@@ -86,6 +86,7 @@ class ExecutionOptions:
         retries: What happens after a failed attempt, by job label.
         limits: How much there is of each named resource.
         needs: How much of each resource one run of a job takes, by job label.
+        short_seconds: While tasks take less than this, others are scheduled ahead.
     """
 
     jobs: int = 1
@@ -93,6 +94,7 @@ class ExecutionOptions:
     retries: Mapping[str, RetryPolicy] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
     needs: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    short_seconds: float = SHORT_SECONDS
 
 
 @dataclass(slots=True)
@@ -244,7 +246,7 @@ class _Execution:
             self._observer.moved_on(Ended(attempt, outcome))
             raise
         finally:
-            self._short = loop.time() - started < SHORT_SECONDS
+            self._short = loop.time() - started < self._options.short_seconds
 
     def _next(self) -> Attempt | None:
         while (task := self._queue.pop()) is not None:

@@ -128,6 +128,44 @@ async def test_a_rebuild_that_never_ran_keeps_what_is_known_and_one_that_ran_doe
     assert "ann" in records["q"].failure.message
 
 
+async def test_what_a_job_run_has_claimed_is_not_relied_on_until_the_run_has_an_end(log):
+    one = await begin(log, "b1", "p", "q")
+    await produce(one, 1, "p")
+    await produce(one, 2, "q")
+    await one.complete_build(Success(jobs_completed=2))
+    two = await begin(log, "b2", "p", "q")
+    two.emit_job_scheduled("b2.1.1", 1, "//:j", outputs=["p"])
+    await two.emit_job_scheduled("b2.2.1", 2, "//:j", outputs=["q"])
+    two.emit_job_running("b2.2.1", 2, "//:j")
+
+    claimed = log.reader().partition_records(["p", "q"])
+    await two.emit_partition_building("q", 2, "b2.2.1")
+    await two.complete_build(Cancelled(author="ann"))
+    after = log.reader().partition_records(["p", "q"])
+
+    assert not claimed["p"].available
+    assert not claimed["q"].available
+    assert after["p"].available
+    assert not after["q"].available
+
+
+async def test_an_append_that_is_awaited_is_written_with_those_before_it(log):
+    one = BuildOrchestrator(log, "b", ["p"])
+    earlier = one.start_build()
+    await one.start_planning()
+
+    assert earlier.done()
+    assert [event.sequence for event in log.reader().events("b")] == [1, 2, 3]
+
+
+async def test_an_append_that_nobody_awaits_is_written_soon(log):
+    durable = BuildOrchestrator(log, "b", ["p"]).start_build()
+    while not durable.done():  # the test's own time limit is the limit
+        await asyncio.sleep(0.001)
+
+    assert log.reader().build("b").status == "RECEIVED"
+
+
 async def test_asking_and_delegating_change_nothing_of_what_is_known(log):
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p")

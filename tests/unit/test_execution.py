@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databuild.graph.catalog import RetryPolicy
-from databuild.graph.execution import ExecutionOptions, execute
+from databuild.graph.execution import AHEAD, ExecutionOptions, execute
 from databuild.graph.ports import RunOutcome
 from databuild.model.job_graph import JobConfig, Task
 from databuild.v1 import events_pb2 as ev
@@ -54,8 +54,14 @@ class FakeObserver:
 
     def __init__(self):
         self.told = []
+        self.scheduled = []
+        self.waiting = 0
+        self.most_waiting = 0
 
     def moved_on(self, ended=None, started=None, scheduled=()):
+        self.scheduled += [(attempt.task.task_id, attempt.number) for attempt in scheduled]
+        self.waiting += len(scheduled) - (started is not None)
+        self.most_waiting = max(self.most_waiting, self.waiting)
         if ended is not None:
             word = {
                 ev.JOB_STATUS_COMPLETED: "completed",
@@ -75,6 +81,7 @@ class FakeObserver:
 
     def never_ran(self, attempts, because):
         self.told += [("never ran", one.task.task_id) for one in attempts]
+        self.never_started = [(one.task.task_id, one.number) for one in attempts]
 
 
 async def run(tasks, runner, observer=None, needed=lambda _: True, **options):
@@ -121,6 +128,47 @@ async def test_fail_fast_lets_what_runs_finish_and_starts_nothing_more():
     assert ("completed", 2) in observer.told
     assert ("skipped", 3) in observer.told
     assert observer.told[-1] == ("never ran", 4)
+
+
+async def test_a_task_starts_once_it_is_known_to_be_scheduled():
+    class Slow(FakeObserver):
+        def moved_on(self, ended=None, started=None, scheduled=()):
+            super().moved_on(ended, started, scheduled)
+            self.durable = asyncio.get_running_loop().create_future()
+            return self.durable
+
+    observer = Slow()
+    runner = FakeRunner()
+    execution = asyncio.create_task(run([task(1)], runner, observer))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    early = list(runner.ran)
+    observer.durable.set_result(None)
+    await execution
+
+    assert early == []
+    assert observer.scheduled == runner.ran == [(1, 1)]
+
+
+@pytest.mark.parametrize(("short_seconds", "most"), [(60, 2 * AHEAD + 1), (0, 1)])
+async def test_only_short_tasks_are_scheduled_while_others_run(short_seconds, most):
+    observer = FakeObserver()
+
+    result = await run([task(n) for n in range(1, 60)], FakeRunner(), observer, jobs=2, short_seconds=short_seconds)
+
+    assert result.completed == 59
+    assert observer.most_waiting == most
+
+
+async def test_what_was_scheduled_ahead_of_a_failure_is_told_of_with_its_attempt():
+    observer = FakeObserver()
+
+    result = await run([task(n) for n in range(1, 60)], FakeRunner({20: 9}), observer)
+
+    started = {one for word, one in observer.told if word == "started"}
+    assert result.stopped_by.task_id == 20
+    assert [one for one in observer.never_started if one[1]] == [one for one in observer.scheduled if one[0] > 20]
+    assert [one for one, _ in observer.never_started] == sorted(set(range(1, 60)) - started)
 
 
 async def test_keep_going_runs_what_does_not_depend_on_the_failure():

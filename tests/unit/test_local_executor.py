@@ -160,6 +160,53 @@ async def test_a_log_is_cut_at_its_limit_and_says_so(tmp_path):
     assert len(text) < 1200
 
 
+async def test_what_goes_to_no_file_is_in_the_result_and_the_end_of_too_much(tmp_path):
+    executor = LocalExecutor(base_env={}, log_limit_bytes=1000)
+    code = "import sys; print('short'); sys.stderr.write('x' * 100000 + 'end')"
+
+    result = await executor.run(spec(tmp_path, sys.executable, "-c", code, stdout="", stderr=""))
+
+    assert result.stdout == b"short\n"
+    assert result.stderr == b"x" * 997 + b"end"
+
+
+async def test_a_silent_process_leaves_no_file(executor, tmp_path):
+    await executor.run(shell(tmp_path, "true"))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_log_that_cannot_be_written_does_not_stop_the_process(executor, tmp_path):
+    result = await executor.run(shell(tmp_path, "echo heard; echo done >&2", stdout="/no/such/folder/out"))
+
+    assert result.exit_code == 0
+    assert (tmp_path / "err").read_text() == "done\n"
+
+
+async def test_output_can_be_read_while_the_process_runs(executor, tmp_path):
+    wait = f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done"
+    running = asyncio.create_task(executor.run(shell(tmp_path, f"echo early; {wait}; echo late")))
+    early = await until(tmp_path / "out")
+    (tmp_path / "go").touch()
+    await running
+
+    assert early == ["early"]
+    assert (tmp_path / "out").read_text() == "early\nlate\n"
+
+
+async def test_who_escapes_the_group_and_goes_on_writing_is_not_listened_to(executor, tmp_path):
+    escaped = f"import os,time; os.setsid(); open('{tmp_path}/pid','w').write(str(os.getpid())+chr(10))"
+    code = f"{escaped}\nwhile True: print('x' * 1000, flush=True)"
+    script = f'{sys.executable} -c "$CODE" & while [ ! -e {tmp_path}/pid ]; do sleep 0.02; done'
+
+    result = await executor.run(shell(tmp_path, script, env={"CODE": code}))
+
+    assert result.exit_code == 0
+    (pid,) = await until(tmp_path / "pid")
+    while not is_gone(pid):  # its pipe is closed
+        await asyncio.sleep(0.005)
+
+
 async def test_a_process_gets_no_input_and_default_signals(executor, tmp_path):
     code = "import signal,sys; print(repr(sys.stdin.read()), signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)"
 
