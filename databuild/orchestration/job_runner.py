@@ -14,6 +14,7 @@ from databuild.executors.executor import Executor, ProcessResult, ProcessSpec
 from databuild.graph.catalog import Job
 from databuild.graph.ports import RunOutcome
 from databuild.model.job_graph import Task
+from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.reports import ReportFaultError, parse_report
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
@@ -45,7 +46,7 @@ class JobRunner:
         executor: Executor,
         jobs: Mapping[str, Job],
         *,
-        build_request_id: str,
+        orchestrator: BuildOrchestrator,
         folder: str,
         working_directory: str,
         on_report: Callable[[Task, str, job_pb2.JobReport], None],
@@ -56,7 +57,7 @@ class JobRunner:
         Args:
             executor: Runs the processes.
             jobs: The jobs, by label.
-            build_request_id: The build.
+            orchestrator: Of the build; traces its job runs.
             folder: An existing folder for logs and reports.
             working_directory: The working directory of the jobs.
             on_report: Told the task, the job run and each thing that it reports, while it runs.
@@ -64,7 +65,8 @@ class JobRunner:
         """
         self._executor = executor
         self._jobs = jobs
-        self._build_request_id = build_request_id
+        self._orchestrator = orchestrator
+        self._build_request_id = build_request_id = orchestrator.build_request_id
         self._folder = folder
         self._working_directory = working_directory
         self._on_report = on_report
@@ -73,6 +75,10 @@ class JobRunner:
 
     async def run(self, task: Task, attempt: int) -> JobRunOutcome:
         """Runs a task to its end, as `Runner.run` says."""
+        with self._orchestrator.with_tracing_span("databuild.job_run", job=task.job_label, attempt=attempt):
+            return await self._run(task, attempt)
+
+    async def _run(self, task: Task, attempt: int) -> JobRunOutcome:
         job = self._jobs[task.job_label]
         job_run_id = f"{self._build_request_id}.{task.task_id}.{attempt}"
         base = f"{self._folder}/{job_run_id}"
@@ -87,7 +93,7 @@ class JobRunner:
                 # Greater for every later run by the same clock, so that a store may refuse what comes late.
                 "DATABUILD_FENCING_TOKEN": str(int(self._clock() * 1e6)),
                 "DATABUILD_REPORT": base + ".report",
-                "TRACEPARENT": f"{self._trace}{hashlib.sha256(job_run_id.encode()).hexdigest()[:16]}-01",
+                "TRACEPARENT": self._orchestrator.traceparent() or self._derived_traceparent(job_run_id),
             },
             cwd=self._working_directory,
             stdout=base + ".stdout",
@@ -102,6 +108,10 @@ class JobRunner:
 
         result = await self._executor.run(spec, on_line)
         return _outcome(job, result, reported)
+
+    def _derived_traceparent(self, job_run_id: str) -> str:
+        """Returns what ties the traces of a build's jobs together where the process itself does not trace."""
+        return f"{self._trace}{hashlib.sha256(job_run_id.encode()).hexdigest()[:16]}-01"
 
     def _reported(self, task: Task, job_run_id: str, line: bytes, reported: _Reported) -> None:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -16,6 +17,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from databuild.event_log.log import EventLog
 from databuild.model.lifecycle import BuildState
 from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
+from databuild.orchestration.telemetry import NoTelemetry, Telemetry
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
@@ -42,6 +44,7 @@ class BuildOrchestrator:
         *,
         clock: Callable[[], float] = time.time,
         on_event: Callable[[ev.BuildEvent], None] | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """Takes what the build is of; writes nothing yet.
 
@@ -51,12 +54,15 @@ class BuildOrchestrator:
             requested_partitions: What was asked for, ranges expanded.
             clock: Returns the time in seconds since the epoch.
             on_event: Told of every event as it is handed to the event log.
+            telemetry: Takes measurements; None for none.
         """
         self.build_request_id = build_request_id
         self.requested_partitions = tuple(requested_partitions)
         self._event_log = event_log
         self._clock = clock
-        self._on_event = on_event
+        self._telemetry = telemetry or NoTelemetry()
+        observers = (on_event, telemetry.observe if telemetry is not None else None)
+        self._observers = tuple(observer for observer in observers if observer is not None)
         self._state = BuildState(build_request_id)
         self._failure: BaseException | None = None
 
@@ -83,6 +89,14 @@ class BuildOrchestrator:
     def state(self) -> BuildState:
         """What the events so far add up to. To be read only."""
         return self._state
+
+    def with_tracing_span(self, name: str, **attributes: str | int) -> AbstractContextManager[object]:
+        """Returns a context that is a span of this build's trace, where the process traces."""
+        return self._telemetry.span(name, {"databuild.build_request_id": self.build_request_id, **attributes})
+
+    def traceparent(self) -> str:
+        """Returns the current span as a `traceparent` (W3C Trace Context); empty where the process does not trace."""
+        return self._telemetry.traceparent()
 
     def start_build(
         self,
@@ -268,9 +282,9 @@ class BuildOrchestrator:
         self._state.advance(events)
         appended = asyncio.ensure_future(self._event_log.append(events))
         appended.add_done_callback(self._written)
-        if self._on_event is not None:
+        for observer in self._observers:
             for event in events:
-                self._on_event(event)
+                observer(event)
         return appended
 
     def _written(self, appended: asyncio.Future[None]) -> None:

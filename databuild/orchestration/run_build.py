@@ -30,6 +30,7 @@ from databuild.orchestration.orchestrator import BuildOrchestrator, Payload, par
 from databuild.orchestration.recording import BuildRecorder
 from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
 from databuild.orchestration.settings import BuildRequest, Settings
+from databuild.orchestration.telemetry import Telemetry
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
@@ -94,6 +95,7 @@ async def run_build(
     settings: Settings,
     on_event: Callable[[ev.BuildEvent], None] | None = None,
     clock: Callable[[], float] = time.time,
+    telemetry: Telemetry | None = None,
 ) -> BuildResult:
     """Builds what is requested and writes every fact of it to the event log.
 
@@ -107,6 +109,7 @@ async def run_build(
         settings: Where they run and what they leave behind.
         on_event: Told of every event as it is handed to the event log.
         clock: Returns the time in seconds since the epoch.
+        telemetry: Takes measurements; None for none.
 
     Raises:
         InvalidRequestError: The request makes no sense; the build has FAILED.
@@ -115,7 +118,7 @@ async def run_build(
         PlanChangedError: The world moved under the request's plan; the build has FAILED.
         OrchestrationError: We failed; the build may have no end in the log.
     """
-    build = _Build(request, catalog, event_log, executor, settings, on_event, clock)
+    build = _Build(request, catalog, event_log, executor, settings, on_event, clock, telemetry)
     return await build.run()
 
 
@@ -129,6 +132,7 @@ class _Build:
         settings: Settings,
         on_event: Callable[[ev.BuildEvent], None] | None,
         clock: Callable[[], float],
+        telemetry: Telemetry | None,
     ) -> None:
         self._request = request
         self._catalog = catalog
@@ -138,12 +142,21 @@ class _Build:
         self._clock = clock
         self._folder = f"{settings.log_directory}/{request.build_request_id}"
         self._orchestrator = BuildOrchestrator(
-            event_log, request.build_request_id, request.requested, clock=clock, on_event=on_event
+            event_log,
+            request.build_request_id,
+            request.requested,
+            clock=clock,
+            on_event=on_event,
+            telemetry=telemetry,
         )
         self._recorder = BuildRecorder(self._orchestrator, self._records)
         self._cancelled_by = ""
 
     async def run(self) -> BuildResult:
+        with self._orchestrator.with_tracing_span("databuild.build", graph=self._catalog.graph_label):
+            return await self._run()
+
+    async def _run(self) -> BuildResult:
         request = self._request
         await self._orchestrator.start_build(
             graph_label=self._catalog.graph_label,
@@ -161,7 +174,10 @@ class _Build:
         try:
             _make_folder(self._folder)
             async with self._cancelled_on_request():
-                result = await self._execute(await self._plan())
+                with self._orchestrator.with_tracing_span("databuild.planning"):
+                    plan = await self._plan()
+                with self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)):
+                    result = await self._execute(plan)
         except asyncio.CancelledError:
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
@@ -226,11 +242,11 @@ class _Build:
         runner = JobRunner(
             self._executor,
             self._catalog.jobs,
-            build_request_id=self._request.build_request_id,
             folder=self._folder,
             working_directory=self._settings.working_directory,
             on_report=recorder.reported,
             clock=self._clock,
+            orchestrator=self._orchestrator,
         )
         jobs = self._catalog.jobs
         result = await execute(

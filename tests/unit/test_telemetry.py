@@ -1,0 +1,94 @@
+"""Tracing and metrics of a build, as an OpenTelemetry SDK receives them."""
+
+import pytest
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from databuild.event_log.open import open_event_log
+from databuild.executors.executor import ProcessResult
+from databuild.graph.catalog import Job, JobCatalog
+from databuild.orchestration.results import Success
+from databuild.orchestration.run_build import run_build
+from databuild.orchestration.settings import BuildRequest, Settings
+from databuild.orchestration.telemetry import OpenTelemetry
+
+ANSWER = b'{"configs": [{"outputs": [{"str": "p/1"}]}]}'
+
+
+class FakeExecutor:
+    """Answers `config`, completes `exec`, and remembers environments."""
+
+    def __init__(self):
+        self.envs = []
+
+    async def run(self, spec, _on_report=None):
+        if spec.argv[1] == "config":
+            return ProcessResult(exit_code=0, stdout=ANSWER)
+        self.envs.append(spec.env)
+        return ProcessResult(exit_code=0, duration_seconds=2.0)
+
+
+@pytest.fixture(scope="module")
+def exported():
+    spans, measured = InMemorySpanExporter(), InMemoryMetricReader()
+    tracing = TracerProvider()
+    tracing.add_span_processor(SimpleSpanProcessor(spans))
+    trace.set_tracer_provider(tracing)
+    metrics.set_meter_provider(MeterProvider([measured]))
+    return spans, measured
+
+
+async def build(tmp_path, executor, telemetry):
+    log = open_event_log("memory:")
+    job = Job(label="//:j", executable="/j", outputs=("p/{n:int}",))
+    try:
+        return await run_build(
+            BuildRequest(build_request_id="b", requested=("p/1",)),
+            catalog=JobCatalog(graph_label="//:g", jobs={"//:j": job}),
+            event_log=log,
+            executor=executor,
+            settings=Settings(working_directory="/", log_directory=str(tmp_path)),
+            telemetry=telemetry,
+        )
+    finally:
+        await log.close()
+
+
+async def test_a_build_is_one_trace_with_its_phases_and_job_runs_and_is_counted(tmp_path, exported):
+    spans, measured = exported
+    executor = FakeExecutor()
+
+    assert isinstance(await build(tmp_path, executor, OpenTelemetry()), Success)
+
+    by_name = {span.name: span for span in spans.get_finished_spans()}
+    assert set(by_name) == {"databuild.build", "databuild.planning", "databuild.execution", "databuild.job_run"}
+    run = by_name["databuild.job_run"]
+    assert run.parent.span_id == by_name["databuild.execution"].context.span_id
+    assert run.attributes == {"databuild.build_request_id": "b", "job": "//:j", "attempt": 1}
+    assert executor.envs[0]["TRACEPARENT"].startswith(f"00-{run.context.trace_id:032x}-{run.context.span_id:016x}-")
+
+    found = {
+        metric.name: metric.data.data_points
+        for resource in measured.get_metrics_data().resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+    assert [dict(point.attributes) for point in found["databuild.job_runs"]] == [{"job": "//:j", "status": "COMPLETED"}]
+    assert [dict(point.attributes) for point in found["databuild.builds"]] == [{"status": "COMPLETED"}]
+    assert [dict(point.attributes) for point in found["databuild.partitions"]] == [{"status": "AVAILABLE"}]
+    assert [point.sum for point in found["databuild.job_run.duration"]] == [2.0]
+
+
+async def test_without_telemetry_jobs_of_a_build_share_a_trace_all_the_same(tmp_path):
+    executor = FakeExecutor()
+
+    await build(tmp_path, executor, None)
+    await build(tmp_path, executor, None)
+
+    first, second = (env["TRACEPARENT"] for env in executor.envs)
+    assert first == second
+    assert [len(part) for part in first.split("-")] == [2, 32, 16, 2]
