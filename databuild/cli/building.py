@@ -7,14 +7,16 @@ import os
 import signal
 from collections.abc import Callable
 
+from databuild.cli.build_ids import LATEST
 from databuild.cli.exit_codes import exit_code_of
 from databuild.cli.invocation import Invocation
 from databuild.cli.planning import settings, stand_in
 from databuild.cli.progress import progress_for
 from databuild.cli.summary import Summary, exit_code_of_result, print_summary, summarize
-from databuild.errors import DataBuildError
+from databuild.errors import DataBuildError, InvalidRequestError
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import JobCatalog
+from databuild.orchestration.ids import check_build_request_id, new_build_request_id
 from databuild.orchestration.results import Cancelled
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest
@@ -26,6 +28,26 @@ HURRIED_GRACE_SECONDS = 0.5
 def number_of_jobs(call: Invocation) -> int:
     """Returns how many job runs may run at once."""
     return call.flags["jobs"] or len(os.sched_getaffinity(0))
+
+
+def chosen_id(call: Invocation) -> str:
+    """Returns the id that the build is to have: what the flag says, or else a new one.
+
+    Raises:
+        InvalidRequestError: The flag says what cannot be an id, or that of another build.
+    """
+    told: str = call.flags["build_request_id"]
+    if not told:
+        return new_build_request_id()
+    check_build_request_id(told)
+    if told == LATEST:
+        message = f"{LATEST!r} cannot be the id of a build: it means the newest one"
+        raise InvalidRequestError(message)
+    known = call.reader().build(told) if call.event_log_uri != "memory:" else None
+    if known is not None:
+        message = f"there is a build {told} already, and it is {known.status}; choose another id, or leave it out"
+        raise InvalidRequestError(message)
+    return told
 
 
 def build(call: Invocation, catalog: JobCatalog, request: BuildRequest) -> int:

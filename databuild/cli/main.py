@@ -16,7 +16,7 @@ from databuild.cli.exit_codes import OUR_FAILURE, exit_code_of
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import Output
 from databuild.cli.quick_parse import parse_quickly
-from databuild.errors import DataBuildError
+from databuild.errors import DataBuildError, InvalidRequestError
 
 
 def run(
@@ -33,6 +33,7 @@ def run(
     """
     try:
         catalog_path, runfiles, rest = _take_launcher_flags(argv)
+        _check_text(rest)
         parsed = parse_quickly(rest)
         if parsed is None:
             from databuild.cli.full_parse import parse
@@ -80,6 +81,15 @@ def _take_launcher_flags(argv: Sequence[str]) -> tuple[str, str, list[str]]:
         else:
             runfiles = value
     return catalog_path, runfiles, rest
+
+
+def _check_text(args: Sequence[str]) -> None:
+    """Refuses arguments that are not UTF-8: nothing that is kept has such a name, and none could be looked up."""
+    for arg in args:
+        try:
+            arg.encode()
+        except UnicodeEncodeError:
+            raise InvalidRequestError(f"{arg!r} is not UTF-8") from None
 
 
 def _command_module(command: str) -> Any:

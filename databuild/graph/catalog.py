@@ -97,6 +97,7 @@ class JobCatalog:
             UnknownPartitionError: No job does; the error has the nearest pattern.
             AmbiguousPartitionError: More than one does.
         """
+        check_ref(ref)  # first: a field of a pattern is less strict
         owners = [
             label
             for pattern, label in self._patterns
@@ -106,7 +107,6 @@ class JobCatalog:
             return owners[0]
         if owners:
             raise AmbiguousPartitionError(ref, owners)
-        check_ref(ref)
         raise UnknownPartitionError(ref, nearest=self._nearest(ref))
 
     def produces(self, ref: str) -> bool:
@@ -124,6 +124,7 @@ class JobCatalog:
         for text in texts:
             expanded = None
             if ".." in text:
+                check_ref(text)  # whatever is wrong with it would be wrong with its refs
                 ranges = [found for pattern, _ in self._patterns if (found := pattern.expand(text)) is not None]
                 expanded = ranges[0] if ranges else None
             if expanded is None:

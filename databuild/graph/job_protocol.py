@@ -7,14 +7,17 @@ many times as long. A test holds the two against each other.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from databuild.errors import JobConfigurationError
+from databuild.errors import InvalidRequestError, JobConfigurationError
+from databuild.graph.patterns import check_ref
 from databuild.model.job_graph import JobConfig
 
 _SHOWN = 200
 _QUERY, _MATERIALIZE = 0, 1
+_PLAIN_REF = re.compile(r"[!-,.-~][!-~]{0,255}").fullmatch
 _DEP_TYPES = {"QUERY": _QUERY, "MATERIALIZE": _MATERIALIZE, "0": _QUERY, "1": _MATERIALIZE}
 
 
@@ -34,8 +37,9 @@ def parse_configure_response(printed: bytes, *, job_label: str, refs: Sequence[s
         return JobConfigurationError(job_label, message, refs=refs)
 
     try:
-        response = json.loads(printed)
-    except ValueError as error:
+        text = printed.decode()
+        response = json.loads(text)
+    except (ValueError, RecursionError) as error:
         shown = printed[:_SHOWN].decode(errors="replace")
         what = f"it printed {shown!r}" if shown.strip() else "it printed nothing"
         raise fault(f"{what}, which is no JobConfigureResponse in JSON ({error})") from error
@@ -45,7 +49,11 @@ def parse_configure_response(printed: bytes, *, job_label: str, refs: Sequence[s
     configs = response.get("configs") or []
     if not isinstance(configs, list):
         raise fault("`configs` is no list")
-    return [_config(config, number, fault) for number, config in enumerate(configs)]
+    answer = [_config(config, number, fault) for number, config in enumerate(configs)]
+    if "\\u" in text:  # nothing else brings in what a process cannot be given
+        for number, config in enumerate(answer):
+            _check_process(config, f"configs[{number}]", fault)
+    return answer
 
 
 _CONFIG_FIELDS = frozenset({"outputs", "inputs", "args", "env"})
@@ -71,8 +79,8 @@ def _config(config: Any, number: int, fault: Callable[[str], JobConfigurationErr
     for dep in inputs:
         try:  # the usual form, for which nothing need be called
             ref = dep["partition_ref"]["str"]
-            plain = type(ref) is str and ref and len(dep) == 2 and len(dep["partition_ref"]) == 1
-            if plain and dep["dep_type_code"] == "MATERIALIZE":
+            plain = type(ref) is str and len(dep) == 2 and len(dep["partition_ref"]) == 1
+            if plain and _PLAIN_REF(ref) is not None and dep["dep_type_code"] == "MATERIALIZE":
                 materialize.append(ref)
                 continue
         except (TypeError, KeyError):
@@ -85,8 +93,11 @@ def _config(config: Any, number: int, fault: Callable[[str], JobConfigurationErr
     env = config.get("env") or {}
     if not isinstance(env, dict) or (env and not all(isinstance(value, str) for value in env.values())):
         raise fault(f"{where}.env is no object of strings")
+    for name in env:
+        if not name or "=" in name:
+            raise fault(f"{where}.env: {name!r} cannot be the name of an environment variable")
     return JobConfig(
-        tuple([_ref(output, f"{where}.outputs", fault) for output in outputs]),
+        tuple(dict.fromkeys([_ref(output, f"{where}.outputs", fault) for output in outputs])),
         tuple(dict.fromkeys(materialize)) if materialize else (),
         tuple(dict.fromkeys(query)) if query else (),
         tuple(args),
@@ -108,10 +119,22 @@ def _ref(value: Any, where: str, fault: Callable[[str], JobConfigurationError]) 
     if isinstance(value, dict) and len(value) == 1:
         ref = value.get("str")
         if isinstance(ref, str) and ref:
+            if _PLAIN_REF(ref) is None:
+                try:
+                    check_ref(ref)
+                except InvalidRequestError as error:
+                    raise fault(f"{where}: {error}") from None
             return ref
     raise fault(
         f'{where}: {json.dumps(value)[:_SHOWN]} is no partition ref, such as {{"str": "daily/date=2013-01-01"}}'
     )
+
+
+def _check_process(config: JobConfig, where: str, fault: Callable[[str], JobConfigurationError]) -> None:
+    """Checks that a process can be given the arguments and the environment; JSON can say more than they can be."""
+    for text in (*config.args, *(part for variable in config.env for part in variable)):
+        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            raise fault(f"{where}: no process can be given {text[:_SHOWN]!r} in its args or env")
 
 
 def _dep_type(dep: dict[str, Any], where: str, fault: Callable[[str], JobConfigurationError]) -> int:

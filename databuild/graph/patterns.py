@@ -176,11 +176,11 @@ def check_ref(ref: str) -> None:
     fault = ""
     if not ref:
         fault = "it is empty"
-    elif len(ref.encode(errors="surrogateescape")) > MAX_REF_BYTES:
-        fault = f"it is longer than {MAX_REF_BYTES} bytes"
-    elif any(character.isspace() or not character.isprintable() for character in ref):
+    elif not ref.isprintable() or " " in ref:  # no other white space is printable, nor what is not UTF-8
         fault = "it has a space or a character that cannot be printed"
-    elif ref.startswith("-"):
+    elif len(ref) * 4 > MAX_REF_BYTES and len(ref.encode()) > MAX_REF_BYTES:
+        fault = f"it is longer than {MAX_REF_BYTES} bytes"
+    elif ref[0] == "-":
         fault = "it begins with a dash"
     if fault:
         message = f"{ref[:80]!r} is no partition ref: {fault}"

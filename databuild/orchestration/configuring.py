@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from databuild.errors import JobConfigurationError
-from databuild.executors.executor import Executor, ProcessSpec
+from databuild.executors.executor import Executor, ProcessResult, ProcessSpec
 from databuild.graph.catalog import Job
 from databuild.graph.job_protocol import parse_configure_response
 from databuild.model.job_graph import JobConfig
@@ -44,10 +44,13 @@ class ProcessConfigure:
             raise JobConfigurationError(job.label, fault, refs=refs)
         if result.timed_out or result.exit_code:
             said = result.stderr[-_STDERR_BYTES:].decode(errors="replace")
-            fault = (
-                f"ran longer than {job.timeout_seconds} seconds"
-                if result.timed_out
-                else f"ended with exit code {result.exit_code}"
-            )
-            raise JobConfigurationError(job.label, fault, refs=refs, output=said)
+            raise JobConfigurationError(job.label, _fault(job, result), refs=refs, output=said)
         return parse_configure_response(result.stdout, job_label=job.label, refs=refs)
+
+
+def _fault(job: Job, result: ProcessResult) -> str:
+    if result.timed_out:
+        return f"ran longer than its timeout of {job.timeout_seconds:g} seconds"
+    if result.exit_code < 0:
+        return f"was ended by signal {-result.exit_code}"
+    return f"ended with exit code {result.exit_code}"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from typing import Final
 
+from databuild.errors import InvalidRequestError
+
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: no letter that is read as another."""
+
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def new_build_request_id(now: float | None = None) -> str:
@@ -24,3 +29,19 @@ def new_build_request_id(now: float | None = None) -> str:
     step = int(seconds % 1 * len(_ALPHABET) ** 2)
     part = _ALPHABET[step // len(_ALPHABET)] + _ALPHABET[step % len(_ALPHABET)]
     return f"{stamp}-{part}{''.join(secrets.choice(_ALPHABET) for _ in range(4))}"
+
+
+def check_build_request_id(build_request_id: str) -> None:
+    """Checks that an id that somebody chose can name a build, and the folder of its logs.
+
+    It has no dot, since that is what the ids of a build's job runs are told apart by.
+
+    Raises:
+        InvalidRequestError: It cannot.
+    """
+    if _ID.fullmatch(build_request_id) is None:
+        message = (
+            f"{build_request_id[:80]!r} cannot be the id of a build: up to 64 letters, digits, dashes and underscores "
+            "can, the first of them a letter or digit"
+        )
+        raise InvalidRequestError(message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
 
 
@@ -20,7 +21,8 @@ def parse_report(line: bytes, outputs: Collection[str]) -> job_pb2.JobReport | N
         outputs: The outputs of the job run, the only partitions that it may report.
 
     Raises:
-        ReportFaultError: The line is no JobReport, or reports a partition that is not an output of the run.
+        ReportFaultError: The line is no JobReport, or reports a partition that is not an output of the run, or what
+            cannot be kept.
     """
     if not line.strip():
         return None
@@ -39,4 +41,18 @@ def parse_report(line: bytes, outputs: Collection[str]) -> job_pb2.JobReport | N
     if kind == "partition" and report.partition.ref not in outputs:
         message = f"the report names {report.partition.ref!r}, which is not an output of this job run"
         raise ReportFaultError(message)
+    if kind == "partition" and report.partition.HasField("metadata"):
+        _check_metadata(report.partition.metadata, shown)
     return report  # type: ignore[no-any-return]
+
+
+def _check_metadata(metadata: Any, shown: str) -> None:
+    """Checks that metadata can be kept: it may be too deep for an event, or have a number that JSON has not."""
+    from google.protobuf import json_format, message
+
+    try:
+        event = ev.BuildEvent(partition=ev.PartitionEvent(metadata=metadata))
+        json_format.MessageToJson(ev.BuildEvent.FromString(event.SerializeToString()))
+    except (json_format.Error, message.DecodeError) as error:
+        fault = f"the metadata of the report line {shown!r} cannot be kept: {error}"
+        raise ReportFaultError(fault) from error

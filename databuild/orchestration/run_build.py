@@ -24,6 +24,7 @@ from databuild.graph.plan_file import changes_since, tasks_to_messages
 from databuild.model.job_graph import Plan
 from databuild.model.records import PartitionRecord
 from databuild.orchestration.configuring import ProcessConfigure
+from databuild.orchestration.ids import check_build_request_id
 from databuild.orchestration.job_runner import JobRunner
 from databuild.orchestration.looking_up import ProcessLookup
 from databuild.orchestration.orchestrator import BuildOrchestrator, Payload, partition_scheduled
@@ -112,12 +113,13 @@ async def run_build(
         telemetry: Takes measurements; None for none.
 
     Raises:
-        InvalidRequestError: The request makes no sense; the build has FAILED.
+        InvalidRequestError: The request makes no sense; the build has FAILED, or where its id is the fault, is none.
         JobConfigurationError: A job's `config` failed; the build has FAILED.
         LookupFaultError: The graph's lookup failed; the build has FAILED.
         PlanChangedError: The world moved under the request's plan; the build has FAILED.
         OrchestrationError: We failed; the build may have no end in the log.
     """
+    check_build_request_id(request.build_request_id)
     build = _Build(request, catalog, event_log, executor, settings, on_event, clock, telemetry)
     return await build.run()
 

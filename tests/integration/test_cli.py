@@ -397,6 +397,26 @@ def test_a_build_in_memory_leaves_no_event_log(graph):
     assert not (graph.folder / ".databuild" / "numbers" / "graph" / "events.db").exists()
 
 
+def test_a_build_has_the_id_that_was_chosen_once(graph):
+    assert graph("build", "--build_request_id=nightly-1")[0] == 0
+    code, _, err = graph("build", "--force", "--build_request_id=nightly-1")
+
+    assert code == 2
+    assert "there is a build nightly-1 already, and it is COMPLETED" in err
+    assert graph.json("status", "nightly-1")[1]["status"] == "COMPLETED"
+    assert graph("build", "--event_log=memory:", "--build_request_id=nightly-1")[0] == 0
+
+
+@pytest.mark.parametrize("chosen", ["../../../elsewhere", "a/b", "a.b", "latest"])
+def test_an_id_that_cannot_be_one_builds_nothing(graph, chosen):
+    code, _, err = graph("build", f"--build_request_id={chosen}")
+
+    assert code == 2
+    assert "cannot be the id of a build" in err
+    assert not (graph.folder / "data").exists()
+    assert not (graph.folder / ".databuild").exists()
+
+
 def test_a_state_directory_that_cannot_be_made_is_named(graph):
     (graph.folder / "file").touch()
 

@@ -307,6 +307,14 @@ def test_an_interrupted_command_says_so(cli):
     assert (code, err) == (130, "databuild: interrupted\n")
 
 
+@pytest.mark.parametrize("args", [("status", "\udcff"), ("partitions", "--after=\udcff"), ("explain", "a/\udcff")])
+def test_an_argument_that_is_not_utf_8_makes_no_sense(cli, args):
+    code, _, err = cli(*args)
+
+    assert code == 2
+    assert "is not UTF-8" in err
+
+
 def test_output_into_a_closed_pipe_is_quiet():
     reading, writing = os.pipe()
     os.close(reading)

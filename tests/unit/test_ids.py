@@ -1,9 +1,11 @@
 """Ids of builds."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from databuild.orchestration.ids import new_build_request_id
+from databuild.errors import InvalidRequestError
+from databuild.orchestration.ids import check_build_request_id, new_build_request_id
 
 
 def test_an_id_begins_with_the_time_in_utc():
@@ -14,3 +16,14 @@ def test_an_id_begins_with_the_time_in_utc():
 @given(st.floats(0, 4e9), st.floats(0.002, 1e6))
 def test_a_later_build_has_a_greater_id(now, later):
     assert new_build_request_id(now) < new_build_request_id(now + later)
+
+
+def test_an_id_may_be_chosen():
+    for chosen in ("nightly-2013-01-01", "7", "a_b", new_build_request_id()):
+        check_build_request_id(chosen)
+
+
+@pytest.mark.parametrize("chosen", ["", "a b", "a.b", "..", "a/b", "../../a", "-a", "a\n", "é", "\udcff", "x" * 65])
+def test_an_id_that_could_not_name_a_folder_of_logs_is_refused(chosen):
+    with pytest.raises(InvalidRequestError, match="cannot be the id of a build"):
+        check_build_request_id(chosen)

@@ -41,6 +41,21 @@ def test_a_job_of_the_older_databuild_is_understood():
     assert parse(answer) == [JobConfig(("p",), ("m",), ("q",), ("a",), (("A", "1"), ("B", "2")))]
 
 
+def test_what_is_named_twice_is_there_once():
+    (config,) = parse({"configs": [{"outputs": [{"str": "p"}, {"str": "q"}, {"str": "p"}]}]})
+
+    assert config.outputs == ("p", "q")
+
+
+def test_any_character_that_a_process_can_be_given_may_be_escaped():
+    (config,) = parse(
+        rb'{"configs": [{"outputs": [{"str": "p"}], "args": ["\u00e9 \ud83d\ude00\n"], "env": {"A": "\u0001"}}]}'
+    )
+
+    assert config.args == ("é \N{GRINNING FACE}\n",)
+    assert config.env == (("A", "\x01"),)
+
+
 @pytest.mark.parametrize(
     ("dep", "materialize"),
     [
@@ -81,6 +96,16 @@ def test_a_dep_type_is_a_code_a_number_a_name_or_the_default(dep, materialize):
         (with_dep(dep_type_name="build"), "neither QUERY nor MATERIALIZE"),
         (with_dep(dep_type_code=1, dep_type_name="query"), "dep_type_name says"),
         (with_dep(kind="x"), "unknown field 'kind'"),
+        (with_dep(partition_ref={"str": "a b"}), "no partition ref"),
+        ({"configs": [{"outputs": [{"str": "a\ud800"}]}]}, "no partition ref"),
+        ({"configs": [{"outputs": [{"str": "p"}], "args": ["a\0"]}]}, "no process can be given"),
+        ({"configs": [{"outputs": [{"str": "p"}], "args": ["a\ud800"]}]}, "no process can be given"),
+        ({"configs": [{"outputs": [{"str": "p"}], "env": {"A": "a\0"}}]}, "no process can be given"),
+        ({"configs": [{"outputs": [{"str": "p"}], "env": {"A\ud800": ""}}]}, "no process can be given"),
+        ({"configs": [{"outputs": [{"str": "p"}], "env": {"A=B": ""}}]}, "name of an environment variable"),
+        ({"configs": [{"outputs": [{"str": "p"}], "env": {"": "a"}}]}, "name of an environment variable"),
+        (b"[" * 100_000, "no JobConfigureResponse"),
+        (b'{"configs": [{"outputs": [{"str": "\xed\xa0\x80"}]}]}', "no JobConfigureResponse"),
     ],
 )
 def test_what_cannot_be_read_names_the_job_and_the_fault(answer, said):
@@ -94,6 +119,7 @@ def test_what_cannot_be_read_names_the_job_and_the_fault(answer, said):
 
 
 REFS = st.text("abc/=", min_size=1, max_size=5)
+NAMES = st.text("abc/_", min_size=1, max_size=5)
 TEXTS = st.text('aé"\\ \n', max_size=4)
 
 
@@ -101,13 +127,13 @@ TEXTS = st.text('aé"\\ \n', max_size=4)
 def responses(draw):
     configs = [
         job_pb2.JobConfig(
-            outputs=[{"str": ref} for ref in draw(st.lists(REFS, min_size=1, max_size=3))],
+            outputs=[{"str": ref} for ref in draw(st.lists(REFS, min_size=1, max_size=3, unique=True))],
             inputs=[
                 job_pb2.DataDep(dep_type_code=draw(st.sampled_from([0, 1])), partition_ref={"str": ref})
                 for ref in draw(st.lists(REFS, max_size=3, unique=True))
             ],
             args=draw(st.lists(TEXTS, max_size=3)),
-            env=draw(st.dictionaries(REFS, TEXTS, max_size=2)),
+            env=draw(st.dictionaries(NAMES, TEXTS, max_size=2)),
         )
         for _ in range(draw(st.integers(0, 3)))
     ]

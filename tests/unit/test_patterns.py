@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databuild.errors import InvalidPatternError, InvalidRequestError
+from databuild.graph.catalog import Job, JobCatalog
 from databuild.graph.patterns import PartitionPattern, check_ref, overlap
 
 
@@ -112,7 +113,27 @@ def test_overlapping_patterns_are_found_with_an_example(first, second, overlaps)
             assert right.match(example) is not None
 
 
-@pytest.mark.parametrize("ref", ["", "a b", "a\nb", "a\x00", "-x", "x" * 2000])
+@pytest.mark.parametrize(
+    "ref", ["", "a b", "a\nb", "a\x00", "a\x7f", "a\u200b", "a\xa0b", "a\udcff", "-x", "x" * 1025, "é" * 513]
+)
 def test_a_text_that_cannot_be_a_ref_is_refused(ref):
     with pytest.raises(InvalidRequestError, match="no partition ref"):
         check_ref(ref)
+
+
+@pytest.mark.parametrize("ref", ["a", "a-b", "a/b=c", "x" * 1024, "é" * 512])
+def test_any_other_text_can_be_a_ref(ref):
+    check_ref(ref)
+
+
+@pytest.mark.parametrize("ref", ["a/\u200b", "a/\udcff", "a/" + "x" * 1023])
+def test_a_text_that_cannot_be_a_ref_is_none_although_a_pattern_matches_it(ref):
+    job = Job(label="//:a", executable="a", outputs=("a/{name}", "a/{name}/{day:date}"))
+    catalog = JobCatalog(graph_label="//:g", jobs={job.label: job})
+
+    assert PartitionPattern("a/{name}").match(ref) is not None
+    for asked in (ref, f"{ref}/2013-01-01..2013-01-02"):
+        with pytest.raises(InvalidRequestError, match="no partition ref"):
+            catalog.expand([asked])
+    with pytest.raises(InvalidRequestError, match="no partition ref"):
+        catalog.owner(ref)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from databuild.cli.building import build, number_of_jobs
+from databuild.cli.building import build, chosen_id, number_of_jobs
 from databuild.cli.invocation import Invocation
 from databuild.cli.partitions import requested_partitions
 from databuild.cli.plan_file import read_plan
 from databuild.errors import InvalidRequestError
-from databuild.orchestration.ids import new_build_request_id
 from databuild.orchestration.settings import BuildRequest
 
 
@@ -28,7 +27,7 @@ def run(call: Invocation) -> int:
         if plan.graph_label != call.graph_label:
             raise InvalidRequestError(f"the plan is of the graph {plan.graph_label}, and this is {call.graph_label}")
     request = BuildRequest(
-        build_request_id=flags["build_request_id"] or new_build_request_id(),
+        build_request_id=chosen_id(call),
         requested=plan.requested if plan else tuple(requested_partitions(call)),
         jobs=number_of_jobs(call),
         keep_going=flags["keep_going"],

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from databuild.cli.build_ids import find_build
-from databuild.cli.building import build, number_of_jobs
+from databuild.cli.building import build, chosen_id, number_of_jobs
 from databuild.cli.invocation import Invocation
 from databuild.errors import InvalidRequestError
-from databuild.orchestration.ids import new_build_request_id
 from databuild.orchestration.retry import partitions_to_retry
 from databuild.orchestration.settings import BuildRequest
 
@@ -21,7 +20,7 @@ def run(call: Invocation) -> int:
         raise InvalidRequestError(f"the build {old.build_request_id} has not ended: {old.status}; cancel it first")
     requested = partitions_to_retry(reader, old.build_request_id, failed_jobs_only=call.flags["failed_jobs_only"])
     request = BuildRequest(
-        build_request_id=call.flags["build_request_id"] or new_build_request_id(),
+        build_request_id=chosen_id(call),
         requested=requested,
         jobs=number_of_jobs(call),
         keep_going=call.flags["keep_going"],

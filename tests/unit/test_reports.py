@@ -1,0 +1,54 @@
+"""What a job may append to its report file, and what it may not."""
+
+import json
+
+import pytest
+
+from databuild.orchestration.reports import ReportFaultError, parse_report
+
+
+def with_metadata(value):
+    return json.dumps({"partition": {"ref": "a", "metadata": {"value": value}}}).encode()
+
+
+def nested(depth):
+    value = 1
+    for _ in range(depth):
+        value = {"in": value}
+    return value
+
+
+def test_a_finished_partition_brings_its_metadata():
+    report = parse_report(with_metadata({"rows": 842, "days": [1, None, True]}), {"a"})
+
+    assert report.partition.ref == "a"
+    assert report.partition.metadata["value"]["rows"] == 842
+
+
+def test_an_empty_line_reports_nothing():
+    assert parse_report(b" \n", {"a"}) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"hello", "cannot be read"),
+        (b"\xff\xfe", "cannot be read"),
+        (b"[" * 100_000, "cannot be read"),
+        (b"3", "cannot be read"),
+        (b"[]", "reports nothing"),
+        (b"{}", "reports nothing"),
+        (b'{"rows": 3}', "cannot be read"),
+        (b'{"partition": {"ref": "b"}}', "not an output"),
+        (with_metadata(float("nan")), "cannot be kept"),
+        (with_metadata([float("-inf")]), "cannot be kept"),
+        (with_metadata(nested(33)), "cannot be kept"),
+    ],
+)
+def test_a_line_that_cannot_be_used_says_why(line, said):
+    with pytest.raises(ReportFaultError, match=said):
+        parse_report(line, {"a"})
+
+
+def test_metadata_may_be_as_deep_as_an_event_can_be():
+    assert parse_report(with_metadata(nested(30)), {"a"}).HasField("partition")
