@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from benchmarks.databuild_runs import BUILD, BUILD_AGAIN, PLAN, STATUS, Build, Graph, Plan, Status
@@ -12,21 +12,30 @@ from benchmarks.rows import Row
 from benchmarks.shapes import Shape
 from benchmarks.sitting import Contestant, Measured, Sitting
 
+_RUNS_NO_JOB: Final = frozenset({BUILD_AGAIN, PLAN, STATUS})
 # What to subtract, where it is not called the same.
 _START_UP_OF: Final = {BUILD: BUILD_AGAIN}
 
 
-def execute(sitting: Sitting, start_up: Mapping[str, Measured], shape: Shape) -> Iterator[Row]:
-    """Executes a graph and yields its rows.
+def execute(sitting: Sitting, start_up: Mapping[str, Measured], shapes: Sequence[Shape]) -> Iterator[Row]:
+    """Executes graphs in turns and yields the rows of each.
 
     Args:
         sitting: Where and how.
         start_up: The start-up of each program.
-        shape: The graph.
+        shapes: The graphs, of one kind.
     """
+    contestants = [_contestants(sitting, shape) for shape in shapes]
+    measured = iter(sitting.measure(shapes[0].name, [one for of_shape in contestants for one in of_shape]))
+    for shape, of_shape in zip(shapes, contestants, strict=True):
+        yield from _rows(shape, [next(measured) for _ in of_shape], start_up)
+
+
+def _contestants(sitting: Sitting, shape: Shape) -> list[Contestant]:
+    """Returns who executes a graph; the raw limit is first."""
     folder = sitting.folder / f"{shape.name}-{shape.size}"
     graph = Graph(folder / "databuild", shape, sitting.job)
-    contestants: list[Contestant] = [
+    return [
         RawLimit(shape, sitting.job, sitting.at_once),
         *(
             ToolBuild(tool, sitting.tools[tool.name], folder / tool.name, shape, sitting.job, sitting.at_once)
@@ -38,10 +47,13 @@ def execute(sitting: Sitting, start_up: Mapping[str, Measured], shape: Shape) ->
         Plan(graph),
         Status(graph),
     ]
-    measured = sitting.measure(f"{shape.name} of {shape.size:,}", contestants)
-    raw = measured[RAW_LIMIT].seconds
-    for name, of_one in measured.items():
-        runs_jobs = name not in {BUILD_AGAIN, PLAN, STATUS}
+
+
+def _rows(shape: Shape, measured: Sequence[Measured], start_up: Mapping[str, Measured]) -> Iterator[Row]:
+    raw = measured[0].seconds
+    for of_one in measured:
+        name = of_one.name
+        runs_jobs = name not in _RUNS_NO_JOB
         begun = start_up[_START_UP_OF.get(name, name)].seconds if name != RAW_LIMIT else 0.0
         beyond = of_one.seconds - begun - (raw if runs_jobs else 0.0)
         yield Row(

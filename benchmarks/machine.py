@@ -16,6 +16,7 @@ def machine_facts(folder: Path) -> dict[str, str]:
     """
     return {
         "processors": f"{len(os.sched_getaffinity(0))} of {_processor()}",
+        "load before": f"{os.getloadavg()[0]:.2f}",
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,

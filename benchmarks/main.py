@@ -75,7 +75,7 @@ def _measure(parent: Path | None) -> str:
             "repeats": str(_REPEATS.value),
         }
         start_up = measure_start_up(sitting)
-        rows = list(start_up_rows(start_up))
+        rows = list(start_up_rows(start_up.values()))
         for shape in SCENARIOS:
             if shape in _SHAPE.value:
                 rows += SCENARIOS[shape](sitting, start_up)

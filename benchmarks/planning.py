@@ -13,25 +13,20 @@ from benchmarks.sitting import Measured, Sitting
 SCENARIO: Final = "planning"
 
 
-def plan_wide(sitting: Sitting, start_up: Mapping[str, Measured], width: int) -> Iterator[Row]:
-    """Plans a wide graph and yields its row.
-
-    Args:
-        sitting: Where and how.
-        start_up: The start-up of each program.
-        width: How wide it is.
-    """
-    shape = Wide(width=width)
-    graph = Graph(sitting.folder / f"{SCENARIO}-{width}", shape, sitting.job)
-    of_one = sitting.measure(f"planning {width:,}", [Plan(graph)])[PLAN]
-    yield Row(
-        scenario=SCENARIO,
-        size=width,
-        what=PLAN,
-        tasks=shape.tasks,
-        processes=of_one.processes,
-        seconds=of_one.seconds,
-        median_seconds=of_one.median_seconds,
-        added_ms=(of_one.seconds - start_up[PLAN].seconds) / shape.tasks * 1e3,
-        peak_memory_bytes=of_one.peak_memory_bytes,
-    )
+def plan(sitting: Sitting, start_up: Mapping[str, Measured]) -> Iterator[Row]:
+    """Plans wide graphs in turns, so that growth is not that of the machine's other work, and yields a row for each."""
+    shapes = [Wide(width=width) for width in sitting.sizes.planned]
+    graphs = [Graph(sitting.folder / f"{SCENARIO}-{shape.size}", shape, sitting.job) for shape in shapes]
+    measured = sitting.measure(SCENARIO, [Plan(graph) for graph in graphs])
+    for shape, of_one in zip(shapes, measured, strict=True):
+        yield Row(
+            scenario=SCENARIO,
+            size=shape.size,
+            what=of_one.name,
+            tasks=shape.tasks,
+            processes=of_one.processes,
+            seconds=of_one.seconds,
+            median_seconds=of_one.median_seconds,
+            added_ms=(of_one.seconds - start_up[PLAN].seconds) / shape.tasks * 1e3,
+            peak_memory_bytes=of_one.peak_memory_bytes,
+        )

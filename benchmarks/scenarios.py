@@ -7,7 +7,6 @@ from typing import Final
 
 from benchmarks import planning
 from benchmarks.execution import execute
-from benchmarks.planning import plan_wide
 from benchmarks.rows import Row
 from benchmarks.shapes import Chain, Layers, Wide
 from benchmarks.sitting import Measured, Sitting
@@ -17,28 +16,22 @@ Scenario = Callable[[Sitting, Mapping[str, Measured]], Iterator[Row]]
 
 
 def _chain(sitting: Sitting, start_up: Mapping[str, Measured]) -> Iterator[Row]:
-    yield from execute(sitting, start_up, Chain(length=sitting.sizes.chain))
+    yield from execute(sitting, start_up, [Chain(length=sitting.sizes.chain)])
 
 
 def _wide(sitting: Sitting, start_up: Mapping[str, Measured]) -> Iterator[Row]:
-    for width in sitting.sizes.wide:
-        yield from execute(sitting, start_up, Wide(width=width))
+    yield from execute(sitting, start_up, [Wide(width=width) for width in sitting.sizes.wide])
 
 
 def _layers(sitting: Sitting, start_up: Mapping[str, Measured]) -> Iterator[Row]:
     height, width = sitting.sizes.layers
-    yield from execute(sitting, start_up, Layers(height=height, width=width))
-
-
-def _planning(sitting: Sitting, start_up: Mapping[str, Measured]) -> Iterator[Row]:
-    for width in sitting.sizes.planned:
-        yield from plan_wide(sitting, start_up, width)
+    yield from execute(sitting, start_up, [Layers(height=height, width=width)])
 
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     "chain": _chain,
     "wide": _wide,
     "layers": _layers,
-    planning.SCENARIO: _planning,
+    planning.SCENARIO: planning.plan,
 }
 """By the name that `--shape` knows."""

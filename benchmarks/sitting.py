@@ -35,10 +35,12 @@ class Measured:
     """All runs of one contestant.
 
     Attributes:
+        name: What its row is called.
         runs: The runs that were timed.
         processes: How many job processes a run started.
     """
 
+    name: str
     runs: tuple[Run, ...]
     processes: int
 
@@ -87,10 +89,8 @@ class Sitting:
     at_once: int
     tell: Callable[[str], None]
 
-    def measure(
-        self, title: str, contestants: Sequence[Contestant], *, turns_per_repeat: int = 1
-    ) -> dict[str, Measured]:
-        """Measures contestants in turns, so that a slow minute of the machine meets all of them.
+    def measure(self, title: str, contestants: Sequence[Contestant], *, turns_per_repeat: int = 1) -> list[Measured]:
+        """Measures contestants in turns, so that a slow minute of the machine meets all, and returns a result for each.
 
         The first turn is not timed: it fills caches, and counts processes.
 
@@ -104,14 +104,15 @@ class Sitting:
         """
         self.tell(f"{title}: counting processes")
         count = ProcessCount(self.folder)
-        processes = {}
+        processes = []
         for contestant in contestants:
             contestant.run(count.environment(self.environment))
-            processes[contestant.name] = count.take()
-        runs: dict[str, list[Run]] = {contestant.name: [] for contestant in contestants}
-        turns = self.repeats * turns_per_repeat
-        for turn in range(turns):
-            self.tell(f"{title}: turn {turn + 1} of {turns}")
-            for contestant in contestants:
-                runs[contestant.name].append(contestant.run(self.environment))
-        return {name: Measured(runs=tuple(of_one), processes=processes[name]) for name, of_one in runs.items()}
+            processes.append(count.take())
+        turns: list[list[Run]] = []
+        for turn in range(self.repeats * turns_per_repeat):
+            self.tell(f"{title}: turn {turn + 1} of {self.repeats * turns_per_repeat}")
+            turns.append([contestant.run(self.environment) for contestant in contestants])
+        return [
+            Measured(name=contestant.name, runs=runs, processes=started)
+            for contestant, runs, started in zip(contestants, zip(*turns, strict=True), processes, strict=True)
+        ]

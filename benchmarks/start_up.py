@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from benchmarks.databuild_runs import Build, Graph, Plan, Status, bare_python_argv, python_environment
@@ -44,16 +44,17 @@ def measure_start_up(sitting: Sitting) -> dict[str, Measured]:
         Plan(graph),
         Build(graph, at_once=sitting.at_once, again=True),
     ]
-    return sitting.measure(SCENARIO, contestants, turns_per_repeat=_TURNS_PER_REPEAT)
+    measured = sitting.measure(SCENARIO, contestants, turns_per_repeat=_TURNS_PER_REPEAT)
+    return {of_one.name: of_one for of_one in measured}
 
 
-def start_up_rows(measured: Mapping[str, Measured]) -> Iterator[Row]:
+def start_up_rows(measured: Iterable[Measured]) -> Iterator[Row]:
     """Yields a row for each program."""
-    for name, of_one in measured.items():
+    for of_one in measured:
         yield Row(
             scenario=SCENARIO,
             size=1,
-            what=name,
+            what=of_one.name,
             tasks=0,
             processes=of_one.processes,
             seconds=of_one.seconds,
