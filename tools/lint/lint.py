@@ -46,8 +46,9 @@ def _module(root: Path, *arguments: str) -> int:
 
 
 def _with_generated(root: Path, tree: Path) -> None:
-    """Lays out the package with the types of its generated modules, which only Bazel's copy has."""
-    shutil.copytree(root / "databuild", tree / "databuild", ignore=shutil.ignore_patterns("*_pb2*", "__pycache__"))
+    """Lays out the packages with the types of generated modules, which only Bazel's copy has."""
+    for package in "databuild", "benchmarks":
+        shutil.copytree(root / package, tree / package, ignore=shutil.ignore_patterns("*_pb2*", "__pycache__"))
     for stub in Path("databuild/v1").glob("*_pb2.pyi"):
         shutil.copy(stub, tree / stub)
     shutil.copy(root / "pyproject.toml", tree)
@@ -59,7 +60,7 @@ def ruff(root: Path) -> int:
 
 
 def mypy(root: Path) -> int:
-    """Checks the types of the package."""
+    """Checks the types of the packages."""
     with tempfile.TemporaryDirectory() as tree:
         _with_generated(root, Path(tree))
         return _module(Path(tree), "mypy", f"--cache-dir={root / '.mypy_cache'}")

@@ -1,0 +1,41 @@
+"""What numbers are worth knowing only together with: the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+from pathlib import Path
+
+
+def machine_facts(folder: Path) -> dict[str, str]:
+    """Returns facts about this machine, each under its name.
+
+    Args:
+        folder: Where graphs are built.
+    """
+    return {
+        "processors": f"{len(os.sched_getaffinity(0))} of {_processor()}",
+        "load before": f"{os.getloadavg()[0]:.2f}",
+        "system": f"{platform.system()} {platform.release()}",
+        "Python": platform.python_version(),
+        "SQLite": sqlite3.sqlite_version,
+        "file system": _file_system(folder),
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.machine()
+
+
+def _file_system(folder: Path) -> str:
+    """Returns the type of the file system that holds a folder: that of the innermost mount point above it."""
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    # Blanks in mount points are written as \040, which no mount point of interest has.
+    above = {str(path) for path in (folder.resolve(), *folder.resolve().parents)}
+    found = [(len(point), number, kind) for number, (_, point, kind, *_) in enumerate(mounts) if point in above]
+    return max(found)[2] if found else "unknown"

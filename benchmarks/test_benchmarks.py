@@ -1,0 +1,178 @@
+"""The benchmark measures what it says it does. No test looks at a time."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.noop_job import ProcessCount, make_noop_job
+from benchmarks.other_tools import installed_tools
+from benchmarks.report import as_json, as_text
+from benchmarks.rows import Row, Rows
+from benchmarks.shapes import QUICK, Chain, Layers, Wide, request_of
+from benchmarks.targets import TARGETS, judge
+
+SHAPES = (
+    Chain(length=QUICK.chain),
+    *(Wide(width=width) for width in QUICK.wide),
+    Layers(height=QUICK.layers[0], width=QUICK.layers[1]),
+)
+DATABUILD = ["DataBuild build", "DataBuild build again", "DataBuild plan", "DataBuild status"]
+
+
+@pytest.fixture(params=["program", "script"])
+def job(request, tmp_path):
+    """The job that does nothing, once as the machine allows and once without a compiler."""
+    return make_noop_job(tmp_path, search_path=None if request.param == "program" else str(tmp_path))
+
+
+def run(job, *arguments, environment=None):
+    return subprocess.run([job.path, *arguments], env=environment, capture_output=True, check=False)
+
+
+def row(**values):
+    return Row(
+        **{"scenario": "wide", "size": 8, "what": "x", "tasks": 9, "processes": 9, "seconds": 1, "median_seconds": 1}
+        | values
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape.name}-{shape.size}")
+def test_the_job_tells_databuild_what_the_shape_tells_the_others(job, shape):
+    refs = list(shape.refs())
+
+    answer = json.loads(run(job, "config", *refs).stdout)["configs"]
+
+    assert len(refs) == shape.tasks
+    assert [[output["str"] for output in config["outputs"]] for config in answer] == [[ref] for ref in refs]
+    assert [config["args"] for config in answer] == [[ref] for ref in refs]
+    needed = [[dep["partition_ref"]["str"] for dep in config["inputs"]] for config in answer]
+    assert needed == [list(shape.inputs(ref)) for ref in refs]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape.name}-{shape.size}")
+def test_the_last_ref_needs_all_others(shape):
+    reached = set()
+    ahead = [request_of(shape)]
+    while ahead:
+        ref = ahead.pop()
+        if ref not in reached:
+            reached.add(ref)
+            ahead += shape.inputs(ref)
+
+    assert reached == set(shape.refs())
+
+
+def test_the_job_counts_itself_only_where_it_is_to(job, tmp_path):
+    count = ProcessCount(tmp_path)
+    environment = {"PATH": os.environ["PATH"]}
+
+    assert run(job, "exec", "leaf/0", environment=environment).returncode == 0
+    assert count.take() == 0
+    for number in range(3):
+        run(job, "exec", f"leaf/{number}", environment=count.environment(environment))
+    run(job, "config", "leaf/0", environment=count.environment(environment))
+    assert count.take() == 3
+    assert count.take() == 0
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """What a quick run of everything reports."""
+    program = Path("benchmarks/benchmarks").absolute()  # which only Bazel makes
+    command = [program] if program.exists() else [sys.executable, "-P", Path(__file__).with_name("main.py")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    folder = tmp_path_factory.mktemp("benchmarks")
+    done = subprocess.run(
+        [*command, "--quick", "--repeats=1", "--output=json", f"--directory={folder}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not list(folder.iterdir())
+    return json.loads(done.stdout)
+
+
+def test_each_row_is_there(report):
+    tools = list(installed_tools())
+    found = {}
+    for found_row in report["rows"]:
+        found.setdefault((found_row["scenario"], found_row["size"]), []).append(found_row["what"])
+
+    expected = {("start-up", 1): ["bare Python", *tools, *DATABUILD[3:], "DataBuild plan", "DataBuild build again"]}
+    expected |= {(shape.name, shape.size): ["raw limit", *tools, *DATABUILD] for shape in SHAPES}
+    expected |= {("planning", width): ["DataBuild plan"] for width in QUICK.planned}
+    assert found == expected
+
+
+def test_as_many_processes_start_as_there_are_tasks(report):
+    tasks = {(shape.name, shape.size): shape.tasks for shape in SHAPES}
+    running = {"raw limit", "DataBuild build", *installed_tools()}
+
+    for found in report["rows"]:
+        key = (found["scenario"], found["size"])
+        runs = key in tasks and found["what"] in running
+        assert found["processes"] == (tasks[key] if runs else 0), found
+
+
+def test_the_numbers_that_a_row_should_have_are_there(report):
+    for found in report["rows"]:
+        assert found["seconds"] > 0
+        assert found["median_seconds"] >= found["seconds"]
+        assert found["what"] == "raw limit" or found["peak_memory_bytes"] > 1 << 20
+        assert (found["events_per_second"] is not None) == (found["what"] == "DataBuild build")
+        in_graph = found["scenario"] != "start-up" and found["what"] not in {"raw limit", "DataBuild status"}
+        assert (found["added_ms"] is not None) == in_graph
+
+
+def test_every_target_is_judged_with_numbers(report):
+    assert len(report["targets"]) == len(TARGETS)
+    assert all("{" not in verdict["target"] for verdict in report["targets"])
+    # What is next to nothing can be below zero in a small graph: then growth means nothing, and is not there.
+    unmeasured = [verdict["target"] for verdict in report["targets"] if verdict["measured"] is None]
+    assert all(" over " in target for target in unmeasured)
+
+
+def test_the_machine_is_described(report):
+    assert {"processors", "Python", "SQLite", "file system", "job"} <= report["setup"].keys()
+    assert all(report["setup"].values())
+
+
+def test_a_target_is_met_or_not_or_not_measured():
+    rows = Rows([row(what="DataBuild build", added_ms=1.0), row(what="ninja", added_ms=0.5)])
+
+    met = {verdict.target: verdict.met for verdict in judge(rows, QUICK)}
+
+    assert met["wide 8: added per task, no more than ninja adds"] is False
+    assert met["wide 8: added per task, whatever ninja adds"] is True
+    assert met["planning 200"] is None
+
+
+def test_the_report_for_people_has_each_number_that_applies():
+    rows = [
+        row(what="DataBuild build", raw_ratio=2.0, added_ms=0.25, peak_memory_bytes=64 << 20),
+        row(what="raw limit"),
+    ]
+
+    text = as_text({"Python": "3.11"}, rows, judge(Rows(rows), QUICK))
+
+    assert "Python: 3.11\n" in text
+    assert text.count("\nwide 8\n") == 1
+    cells = next(line for line in text.splitlines() if line.startswith("  DataBuild build")).split()
+    assert cells[2:] == ["9", "9", "1.000", "1.000", "2.00", "0.250", "-", "64"]
+    assert any(line.split()[-2:] == ["ms", "yes"] for line in text.splitlines())
+
+
+def test_the_report_for_programs_has_everything():
+    rows = [row()]
+
+    document = json.loads(as_json({"Python": "3.11"}, rows, judge(Rows(rows), QUICK)))
+
+    assert document["rows"][0]["what"] == "x"
+    assert document["rows"][0]["added_ms"] is None
+    assert len(document["targets"]) == len(TARGETS)
