@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 from databuild.executors.executor import ProcessResult, ProcessSpec
-from databuild.executors.output import Kept, LogFile, Pipe, Sink
+from databuild.executors.output import Kept, LogFile, Sink
 
 DEFAULT_GRACE_SECONDS: Final = 10.0
 """How long a process group may take to end after TERM before it gets KILL."""
@@ -29,6 +30,11 @@ DEFAULT_LOG_LIMIT_BYTES: Final = 64 * 1024 * 1024
 _WATCH_SECONDS = 0.25
 _GONE_SECONDS = 0.005
 _REPORT_BYTES = 1 << 20
+_READ_BYTES = 1 << 16
+_ONCE = select.EPOLLIN | select.EPOLLONESHOT
+_MOST_READS = 64
+"""More than any pipe holds: who goes on writing after its run has ended is not listened to for ever."""
+
 _DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _Usage = tuple[int, float, int]
@@ -65,7 +71,8 @@ class LocalExecutor:
         started = time.monotonic()
         stdout, stderr = self._sink(spec.stdout), self._sink(spec.stderr)
         try:
-            running = _Running(spec, stdout, stderr, {**self._base_env, **spec.env}, self._cwd)
+            env = {**self._base_env, **spec.env}
+            running = _Running(spec, (stdout, stderr), env, self._cwd, self._descriptors)
         except OSError as error:
             return ProcessResult(exit_code=-1, start_error=f"{error.strerror or error}: {spec.argv[0]}")
         report = None
@@ -73,7 +80,7 @@ class LocalExecutor:
             report = _Report(spec.report, on_report)
             self._watch(report)
         try:
-            ended = running.watch(self._descriptors)
+            ended = running.ended()
             timed_out = False
             try:
                 if spec.timeout_seconds is None:
@@ -83,7 +90,7 @@ class LocalExecutor:
                     timed_out = not done
             except asyncio.CancelledError:
                 # With the awaiting task its future was cancelled; the pidfd stays readable, so a new one misses none.
-                await _uncancellable(self._end_group(running.pid, running.watch(self._descriptors)))
+                await _uncancellable(self._end_group(running.pid, running.ended()))
                 raise
             if timed_out:
                 usage = await _uncancellable(self._end_group(running.pid, ended))
@@ -94,7 +101,7 @@ class LocalExecutor:
                     os.killpg(running.pid, signal.SIGKILL)
                 usage = _wait_for(running.pid)
         finally:
-            running.finish(self._descriptors)
+            running.finish()
             if report is not None:
                 self._watched.discard(report)
                 report.finish()
@@ -144,86 +151,108 @@ class LocalExecutor:
 
 
 class _Descriptors:
-    """Calls a function when a descriptor can be read: as `loop.add_reader`, for a fraction of its cost.
-
-    The function returns whether it is to be called again.
-    """
+    """Calls a function when a descriptor can be read: as `loop.add_reader`, for a fraction of its cost."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._calls: dict[int, Callable[[], bool]] = {}
+        self._calls: dict[int, Callable[[], None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def add(self, descriptor: int, call: Callable[[], bool]) -> None:
+    def add(self, descriptor: int, call: Callable[[], None], *, once: bool = False) -> None:
+        """Begins to call a function when there is something to read: whenever, or once only."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop = loop
             loop.add_reader(self._epoll.fileno(), self._ready)
-        self._epoll.register(descriptor, select.EPOLLIN)
+        self._epoll.register(descriptor, _ONCE if once else select.EPOLLIN)
         self._calls[descriptor] = call
 
-    def remove(self, descriptor: int) -> None:
-        if self._calls.pop(descriptor, None) is not None:
-            self._epoll.unregister(descriptor)
+    def again(self, descriptor: int) -> None:
+        """Calls the function of a descriptor that was added for one call once more."""
+        self._epoll.modify(descriptor, _ONCE)
+
+    def close(self, descriptor: int) -> None:
+        """Closes a descriptor, which takes it out of the epoll set (epoll(7): nobody else has it open)."""
+        self._calls.pop(descriptor, None)
+        os.close(descriptor)
 
     def _ready(self) -> None:
         for descriptor, _ in self._epoll.poll(0):
             call = self._calls.get(descriptor)
-            if call is not None and not call():
-                self.remove(descriptor)
+            if call is not None:
+                call()
 
 
 class _Running:
     """One process that was started, with its pipes."""
 
-    __slots__ = ("_pidfd", "_pipes", "pid")
+    __slots__ = ("_descriptors", "_ended", "_pidfd", "_pipes", "pid")
 
-    def __init__(self, spec: ProcessSpec, stdout: Sink, stderr: Sink, env: Mapping[str, str], cwd: str) -> None:
+    def __init__(
+        self, spec: ProcessSpec, sinks: Sequence[Sink], env: Mapping[str, str], cwd: str, descriptors: _Descriptors
+    ) -> None:
         """Starts the process.
 
         Raises:
             OSError: It could not be started.
         """
-        self._pipes: list[Pipe] = []
+        self._descriptors = descriptors
+        self._ended: asyncio.Future[None] | None = None
+        self._pipes: dict[int, Sink] = {}
+        writing: list[int] = []
         try:
-            self._pipes += [Pipe(stdout), Pipe(stderr)]
+            for sink in sinks:
+                reading, other = os.pipe2(os.O_CLOEXEC)
+                self._pipes[reading] = sink
+                writing.append(other)
+                os.set_blocking(reading, False)
             start = _spawn if spec.cwd == cwd else _popen
-            self.pid = start(spec, env, *(pipe.writing for pipe in self._pipes))
+            self.pid = start(spec, env, *writing)
             self._pidfd = os.pidfd_open(self.pid)
         except OSError:
-            for pipe in self._pipes:
-                pipe.close_writing()
-                pipe.finish()
+            for reading in self._pipes:
+                os.close(reading)
             raise
-        for pipe in self._pipes:
-            pipe.close_writing()
+        finally:
+            for other in writing:
+                os.close(other)
+        # Once, since it stays readable from the end of the process on.
+        descriptors.add(self._pidfd, self._end, once=True)
+        for reading in self._pipes:
+            descriptors.add(reading, functools.partial(self._read, reading))
 
-    def watch(self, descriptors: _Descriptors) -> asyncio.Future[None]:
-        """Begins, or begins anew, to read the pipes; the result is done when the process has ended."""
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._unwatch(descriptors)
+    def ended(self) -> asyncio.Future[None]:
+        """Returns what is done once the process has ended; a new one where the last was cancelled."""
+        if self._ended is not None:
+            self._descriptors.again(self._pidfd)
+        self._ended = asyncio.get_running_loop().create_future()
+        return self._ended
 
-        def end() -> bool:
-            if not ended.done():
-                ended.set_result(None)
-            return False
-
-        descriptors.add(self._pidfd, end)
-        for pipe in self._pipes:
-            descriptors.add(pipe.reading, pipe.read)
-        return ended
-
-    def finish(self, descriptors: _Descriptors) -> None:
+    def finish(self) -> None:
         """Takes what is left in the pipes, and closes everything."""
-        self._unwatch(descriptors)
-        for pipe in self._pipes:
-            pipe.finish()
-        os.close(self._pidfd)
+        self._descriptors.close(self._pidfd)
+        for reading in tuple(self._pipes):
+            with contextlib.suppress(BlockingIOError):
+                for _ in range(_MOST_READS):
+                    if reading in self._pipes:
+                        self._read(reading)
+            if reading in self._pipes:
+                self._close(reading)
 
-    def _unwatch(self, descriptors: _Descriptors) -> None:
-        descriptors.remove(self._pidfd)
-        for pipe in self._pipes:
-            descriptors.remove(pipe.reading)
+    def _end(self) -> None:
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(None)
+
+    def _read(self, reading: int) -> None:
+        data = os.read(reading, _READ_BYTES)
+        if data:
+            self._pipes[reading].write(data)
+        else:
+            self._close(reading)
+
+    def _close(self, reading: int) -> None:
+        self._descriptors.close(reading)
+        self._pipes.pop(reading).close()
 
 
 class _Report:

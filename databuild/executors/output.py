@@ -1,21 +1,14 @@
-"""What a process writes to a pipe: into a log file that is made with its first byte, or into memory, up to a limit.
+"""Where what a process writes goes: into a log file that is made with its first byte, or into memory, up to a limit.
 
-Pipes rather than files that the process has open itself: most runs write nothing, and making a file costs a file system
-that the event log is being flushed to more than all the rest of a run; a process cannot fill the disk faster than
-it is read; and what outlives its orchestrator cannot go on as if nothing had happened.
+It comes through a pipe rather than being written to the file by the process: most runs write nothing, and making a file
+costs a file system that the event log is being flushed to more than all the rest of a run; a process cannot fill the disk
+faster than it is read; and what outlives its orchestrator cannot go on as if nothing had happened.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import Final, Protocol
-
-READ_BYTES: Final = 1 << 16
-"""How much is read at once: what a pipe holds."""
-
-_MOST_READS: Final = 64
-"""More than any pipe holds: who goes on writing after its run has ended is not listened to for ever."""
 
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _MODE: Final = 0o644
@@ -93,39 +86,3 @@ class Kept:
     def text(self) -> bytes:
         """Returns what is kept."""
         return bytes(self._text[-self._limit :])
-
-
-class Pipe:
-    """The reading end of a pipe, and where what comes out of it goes."""
-
-    __slots__ = ("_sink", "reading", "writing")
-
-    def __init__(self, sink: Sink) -> None:
-        """Opens the pipe.
-
-        Raises:
-            OSError: There is no room for another.
-        """
-        self._sink = sink
-        self.reading, self.writing = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self.reading, False)
-
-    def close_writing(self) -> None:
-        """Closes our copy of the writing end, once the process has its own."""
-        os.close(self.writing)
-
-    def read(self) -> bool:
-        """Takes what is there, up to what a pipe holds, and returns whether more may come."""
-        data = os.read(self.reading, READ_BYTES)
-        if data:
-            self._sink.write(data)
-        return bool(data)
-
-    def finish(self) -> None:
-        """Takes what is left, and closes the reading end and the sink."""
-        with contextlib.suppress(BlockingIOError):
-            for _ in range(_MOST_READS):
-                if not self.read():
-                    break
-        os.close(self.reading)
-        self._sink.close()

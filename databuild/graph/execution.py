@@ -20,10 +20,10 @@ from databuild.model.job_graph import Task
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
-AHEAD: Final = 8
-"""How many short tasks are scheduled ahead for each place, about as many as run while the log is written."""
+AHEAD: Final = 16
+"""How many short tasks are scheduled ahead for each place, so that the log is written before half of them have run."""
 
-SHORT_SECONDS: Final = 0.05
+SHORT_SECONDS: Final = 0.02
 """What is a short task: others are scheduled ahead while one of them runs. Behind longer ones they would be held for
 too long before they run, and would not notice the time that scheduling takes."""
 
