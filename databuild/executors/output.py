@@ -1,8 +1,8 @@
 """Where what a process writes goes: into a log file that is made with its first byte, or into memory, up to a limit.
 
-It comes through a pipe rather than being written to the file by the process: most runs write nothing, and making a file
-costs a file system that the event log is being flushed to more than all the rest of a run; a process cannot fill the disk
-faster than it is read; and what outlives its orchestrator cannot go on as if nothing had happened.
+It comes through a pipe rather than being written to the file by the process: most runs write nothing, and making a
+file costs a file system that the event log is being flushed to more than all the rest of a run; a process cannot fill
+the disk faster than it is read; and what outlives its orchestrator cannot go on as if nothing had happened.
 """
 
 from __future__ import annotations

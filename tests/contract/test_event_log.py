@@ -466,3 +466,12 @@ async def test_sinks_get_what_is_durable_and_one_that_fails_is_left_out(tmp_path
         open_event_log("memory:", [f"jsonl:{tmp_path}/no/such/folder/events.jsonl"])
     with pytest.raises(InvalidRequestError, match="stdout:"):
         open_event_log("memory:", ["stdot:"])
+
+
+@pytest.mark.parametrize("name", ["a b", "a%20b", "a?mode=ro", "a#b", "ü"])
+def test_any_path_can_be_a_log(tmp_path, name):
+    path = tmp_path / name / "events.db"
+    SqliteWriter(str(path)).close()
+
+    assert path.exists()
+    assert open_reader(f"sqlite:{path}").builds() == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from typing import Final
-from urllib.parse import quote
 
 from databuild.errors import EventLogError, SchemaTooNewError
 
@@ -26,7 +25,7 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
         EventLogError: The file cannot be opened.
         SchemaTooNewError: A newer DataBuild wrote it.
     """
-    uri = path if path.startswith("file:") else f"file:{quote(path)}{'?mode=ro' if read_only else ''}"
+    uri = path if path.startswith("file:") else f"file:{_escaped(path)}{'?mode=ro' if read_only else ''}"
     try:
         connection = sqlite3.connect(
             uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
@@ -98,6 +97,11 @@ def fault(error: sqlite3.Error, path: str) -> EventLogError:
     elif "not a database" in text or "malformed" in text:
         text += "; move the file away, or choose another --state_dir"
     return EventLogError(text, uri="memory:" if path.startswith("file:") else f"sqlite:{path}")
+
+
+def _escaped(path: str) -> str:
+    """Returns a path as SQLite wants it in a URI (sqlite.org/uri.html, 3.1); importing urllib would cost 3 ms."""
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 def _has_tables(connection: sqlite3.Connection) -> bool:

@@ -13,53 +13,57 @@ from typing import Any
 from databuild.errors import DataBuildError, InvalidStateTransitionError
 from databuild.event_log.projection import BuildPartition, Changes, EndedRun, Known, NewRun, StartedRun
 from databuild.event_log.sqlite.connection import connect_for_writing, fault
+from databuild.event_log.sqlite.statements import ManyRows
 from databuild.model.lifecycle import OPERATIONS, BuildState
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
+
+def _update(table: str, columns: Sequence[str]) -> ManyRows:
+    """Returns a statement that sets all columns but the last in the rows that the last one names."""
+    *values, key = columns
+    sets = ", ".join(f"{name} = new.{name}" for name in values)
+    before = f"WITH new ({', '.join(columns)}) AS ("
+    after = f") UPDATE {table} SET {sets} FROM new WHERE {table}.{key} = new.{key}"  # noqa: S608 - names of columns only
+    return ManyRows(before, len(columns), after)
+
+
 _READ_MODELS = ("builds", "build_partitions", "job_runs", "partitions", "partition_counts")
 
-_EVENT = "INSERT INTO events (build_request_id, sequence, payload) VALUES (?, ?, ?)"
+_EVENT = ManyRows("INSERT INTO events (build_request_id, sequence, payload)", 3)
 _NEW_BUILD = """
 INSERT INTO builds VALUES (:id, :status, :graph_label, :requested, :received_time, :updated_time, :last_sequence,
   0, 0, 0, 0, 0, 0, :retry_of_build_request_id, '', NULL, NULL)
 """
 _ONLY_OF_NEW_BUILDS = frozenset({"graph_label", "requested", "received_time", "retry_of_build_request_id"})
-_BUILD_PARTITION = f"""
-INSERT INTO build_partitions (build_request_id, ref, {", ".join(BuildPartition._fields)})
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET status = excluded.status, job_run_id = excluded.job_run_id,
-  task_id = iif(excluded.task_id, excluded.task_id, task_id),
-  reason = iif(excluded.reason <> '', excluded.reason, reason),
-  cause = iif(excluded.reason <> '', excluded.cause, cause),
-  failure_category = excluded.failure_category, failure_message = excluded.failure_message
-"""  # noqa: S608 - names of columns only
-_NEW_RUN = f"""
-INSERT OR IGNORE INTO job_runs ({", ".join(NewRun._fields)}) VALUES ({", ".join("?" * len(NewRun._fields))})
-"""  # noqa: S608 - names of columns only
-_STARTED_RUN = f"""
-UPDATE job_runs SET {", ".join(f"{name} = ?" for name in StartedRun._fields[:-1])} WHERE job_run_id = ?
-"""  # noqa: S608 - names of columns only
-_ENDED_RUN = f"""
-UPDATE job_runs SET {", ".join(f"{name} = ?" for name in EndedRun._fields[:-1])} WHERE job_run_id = ?
-"""  # noqa: S608 - names of columns only
-_PARTITION = """
-INSERT INTO partitions (ref, status, build_request_id, time, available, version, job_run_id, metadata)
-VALUES (?, ?, ?, ?, 0, '', '', '')
-ON CONFLICT DO UPDATE SET status = excluded.status, build_request_id = excluded.build_request_id, time = excluded.time
-"""
-_PARTITION_TOUCHED = _PARTITION + ", available = 0"
-_PARTITION_AVAILABLE = """
-INSERT INTO partitions (ref, status, build_request_id, time, available, version, job_run_id, metadata)
-VALUES (?, ?, ?, ?, 1, ?, ?, ?)
-ON CONFLICT DO UPDATE SET status = excluded.status, build_request_id = excluded.build_request_id, time = excluded.time,
-  available = 1, version = excluded.version, job_run_id = excluded.job_run_id, metadata = excluded.metadata,
-  claim = '', tainted = 0, taint_reason = '', failure_category = NULL, failure_message = NULL
-"""
-_PARTITION_FAILED = """
-UPDATE partitions SET claim = '', failure_category = ?, failure_message = ? WHERE ref = ?
-"""
-_PARTITION_CLAIMED = "UPDATE partitions SET claim = ? WHERE ref = ?"
+_BUILD_PARTITION = ManyRows(
+    f"INSERT INTO build_partitions (build_request_id, ref, {', '.join(BuildPartition._fields)})",
+    9,
+    """ON CONFLICT DO UPDATE SET status = excluded.status, job_run_id = excluded.job_run_id,
+      task_id = iif(excluded.task_id, excluded.task_id, task_id),
+      reason = iif(excluded.reason <> '', excluded.reason, reason),
+      cause = iif(excluded.reason <> '', excluded.cause, cause),
+      failure_category = excluded.failure_category, failure_message = excluded.failure_message""",
+)
+_NEW_RUN = ManyRows(f"INSERT OR IGNORE INTO job_runs ({', '.join(NewRun._fields)})", len(NewRun._fields))
+_STARTED_RUN = _update("job_runs", StartedRun._fields)
+_ENDED_RUN = _update("job_runs", EndedRun._fields)
+_STATUS = "status = excluded.status, build_request_id = excluded.build_request_id, time = excluded.time"
+_INTO_PARTITIONS = (
+    "INSERT INTO partitions (ref, status, build_request_id, time, available, version, job_run_id, metadata)"
+)
+_PARTITION = ManyRows(_INTO_PARTITIONS, 8, f"ON CONFLICT DO UPDATE SET {_STATUS}")
+_PARTITION_TOUCHED = ManyRows(_INTO_PARTITIONS, 8, f"ON CONFLICT DO UPDATE SET {_STATUS}, available = 0")
+_PARTITION_AVAILABLE = ManyRows(
+    _INTO_PARTITIONS,
+    8,
+    f"""ON CONFLICT DO UPDATE SET {_STATUS}, available = 1, version = excluded.version,
+      job_run_id = excluded.job_run_id, metadata = excluded.metadata, claim = '', tainted = 0, taint_reason = '',
+      failure_category = NULL, failure_message = NULL""",
+)
+_NO_DATA = (0, "", "", "")
+_PARTITION_FAILED = _update("partitions", ("claim", "failure_category", "failure_message", "ref"))
+_PARTITION_CLAIMED = _update("partitions", ("claim", "ref"))
 _PARTITION_DELEGATED = """
 UPDATE partitions SET claim = '', status = iif(available, 'AVAILABLE', status) WHERE ref = ? AND build_request_id = ?
 """
@@ -85,9 +89,8 @@ class SqliteWriter:
             accepted: dict[str, list[ev.BuildEvent]] = {}
             results = [self._check(events, accepted) for events in appends]
             for build, events in accepted.items():
-                self._connection.executemany(
-                    _EVENT, [(build, event.sequence, event.SerializeToString()) for event in events]
-                )
+                rows = [(build, event.sequence, event.SerializeToString()) for event in events]
+                _EVENT.execute(self._connection, rows)
                 self._apply(build, events)
             self._connection.execute("COMMIT")
         except BaseException as error:
@@ -183,22 +186,17 @@ class SqliteWriter:
         if events[0].WhichOneof("event") in OPERATIONS:
             self._operate(changes)
             return
-        many = self._connection.executemany
+        connection = self._connection
         self._write_build(build, changes, new=events[0].sequence == 1)
-        if changes.new_runs:
-            many(_NEW_RUN, changes.new_runs)
-        if changes.started_runs:
-            many(_STARTED_RUN, changes.started_runs)
-        if changes.ended_runs:
-            many(_ENDED_RUN, changes.ended_runs)
-        if changes.build_partitions:
-            many(_BUILD_PARTITION, [(build, ref, *row) for ref, row in changes.build_partitions.items()])
-        if changes.partitions:
-            self._write_partitions(build, changes.partitions)
-        if changes.claims:
-            many(_PARTITION_CLAIMED, [(run, ref) for ref, run in changes.claims.items()])
+        _NEW_RUN.execute(connection, changes.new_runs)
+        _STARTED_RUN.execute(connection, changes.started_runs)
+        _ENDED_RUN.execute(connection, changes.ended_runs)
+        rows = [(build, ref, *row) for ref, row in changes.build_partitions.items()]
+        _BUILD_PARTITION.execute(connection, rows)
+        self._write_partitions(build, changes.partitions)
+        _PARTITION_CLAIMED.execute(connection, [(run, ref) for ref, run in changes.claims.items()])
         if changes.delegated:
-            many(_PARTITION_DELEGATED, [(ref, build) for ref in changes.delegated])
+            connection.executemany(_PARTITION_DELEGATED, [(ref, build) for ref in changes.delegated])
 
     def _write_build(self, build: str, changes: Changes, *, new: bool) -> None:
         values = changes.build
@@ -212,20 +210,19 @@ class SqliteWriter:
         )
 
     def _write_partitions(self, build: str, partitions: dict[str, Known]) -> None:
-        rows: dict[str, list[tuple[Any, ...]]] = {}
+        rows: dict[ManyRows, list[tuple[Any, ...]]] = {}
         failures = []
         for ref, known in partitions.items():
             common = (ref, known.status, build, known.time)
             if known.data is not None:
-                rows.setdefault(_PARTITION_AVAILABLE, []).append((*common, *known.data))
+                rows.setdefault(_PARTITION_AVAILABLE, []).append((*common, 1, *known.data))
                 continue
-            rows.setdefault(_PARTITION_TOUCHED if known.touched else _PARTITION, []).append(common)
+            rows.setdefault(_PARTITION_TOUCHED if known.touched else _PARTITION, []).append((*common, *_NO_DATA))
             if known.failure is not None:
-                failures.append((*known.failure, ref))
+                failures.append(("", *known.failure, ref))
         for statement, values in rows.items():
-            self._connection.executemany(statement, values)
-        if failures:
-            self._connection.executemany(_PARTITION_FAILED, failures)
+            statement.execute(self._connection, values)
+        _PARTITION_FAILED.execute(self._connection, failures)
 
     def _operate(self, changes: Changes) -> None:
         self._connection.executemany(
