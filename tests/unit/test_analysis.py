@@ -317,3 +317,16 @@ async def test_lineage_that_nobody_produces_any_more_is_left_out_of_the_first_qu
 
     assert configure.calls[0] == (REPORT, ("report/1",))
     assert len(plan.tasks) == 3
+
+
+async def test_tasks_that_need_each_other_through_different_outputs_are_a_cycle():
+    configure = Configure(
+        raw=lambda _: JobConfig(("raw/1", "raw/2"), ("clean/1",)), clean=lambda ref: JobConfig((ref,), ("raw/2",))
+    )
+    records = Records()
+    records["raw/2"] = PartitionRecord("raw/2", "AVAILABLE", "b", 0.0, True, "1", "b.1.1", "b", Manifest(RAW, "1", ""))
+
+    with pytest.raises(DependencyCycleError) as raised:
+        await analyze(["raw/1"], catalog(), configure, records, reuse_stale=True)
+
+    assert set(raised.value.refs) == {"clean/1", "raw/1"}

@@ -1,0 +1,138 @@
+"""Reading the job catalog, and finding who produces a ref."""
+
+import json
+
+import pytest
+
+from databuild.errors import (
+    AmbiguousPartitionError,
+    InvalidCatalogError,
+    InvalidRequestError,
+    OverlappingPatternsError,
+    UnknownPartitionError,
+)
+from databuild.graph.catalog import Job, JobCatalog, RetryPolicy, load_catalog
+
+DAILY = {"label": "//a:daily", "executable": "a/daily", "outputs": ["daily/date={d:date}"]}
+
+
+def catalog_of(**outputs):
+    labels = {f"//:{name}": patterns for name, patterns in outputs.items()}
+    return JobCatalog(
+        graph_label="//:g",
+        jobs={label: Job(label=label, executable="", outputs=tuple(patterns)) for label, patterns in labels.items()},
+    )
+
+
+@pytest.fixture
+def load(tmp_path):
+    def write_and_load(document):
+        path = tmp_path / "catalog.json"
+        path.write_text(document if isinstance(document, str) else json.dumps(document))
+        return load_catalog(str(path), str(tmp_path / "runfiles"))
+
+    return write_and_load
+
+
+@pytest.mark.parametrize("snake", [False, True])
+def test_a_catalog_is_read_in_both_spellings_of_protobuf_json(load, tmp_path, snake):
+    (tmp_path / "runfiles").mkdir()
+    (tmp_path / "runfiles" / "digest").write_text("abc\n")
+    retry = {"retries": 2, "backoffSeconds": 1.5, "backoffMultiplier": 3, "maxBackoffSeconds": 9}
+    job = {**DAILY, "codeDigestFile": "digest", "timeoutSeconds": 60, "retry": retry, "resources": {"db": 1}}
+    job |= {"worker": True, "tags": ["nightly"]}
+    text = json.dumps({"graphLabel": "//a:g", "defaultPartitions": ["daily/date=2013-01-01"], "jobs": [job]})
+    if snake:
+        for name in ("graph_label", "default_partitions", "code_digest_file", "timeout_seconds", "backoff_seconds"):
+            first, *rest = name.split("_")
+            text = text.replace(first + "".join(map(str.capitalize, rest)), name)
+
+    catalog = load(text)
+
+    assert catalog.graph_label == "//a:g"
+    assert catalog.default_partitions == ("daily/date=2013-01-01",)
+    assert catalog.jobs["//a:daily"] == Job(
+        label="//a:daily",
+        executable=str(tmp_path / "runfiles" / "a" / "daily"),
+        code_digest="abc",
+        outputs=("daily/date={d:date}",),
+        timeout_seconds=60.0,
+        retry=RetryPolicy(retries=2, backoff_seconds=1.5, multiplier=3.0, max_backoff_seconds=9.0),
+        resources={"db": 1},
+        worker=True,
+        tags=("nightly",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ("{", "it is no job catalog"),
+        ("[]", "it is no job catalog"),
+        ({"jobs": [{"label": "//a:a"}]}, "it is no job catalog"),
+        ({"jobs": [DAILY, DAILY]}, "two jobs have the same label"),
+        ({"jobs": [{**DAILY, "codeDigestFile": "gone"}]}, "No such file"),
+    ],
+)
+def test_what_is_no_catalog_says_what_to_do(load, document, said):
+    with pytest.raises(InvalidCatalogError, match=said):
+        load(document)
+
+
+def test_a_catalog_that_is_not_there_says_what_to_do(tmp_path):
+    with pytest.raises(InvalidCatalogError, match="build the graph again with Bazel"):
+        load_catalog(str(tmp_path / "none"), "")
+
+
+def test_overlapping_patterns_are_refused_when_the_catalog_is_read(load):
+    other = {**DAILY, "label": "//a:other", "outputs": ["daily/{rest}"]}
+
+    with pytest.raises(OverlappingPatternsError) as raised:
+        load({"jobs": [DAILY, other]})
+
+    assert "//a:daily" in str(raised.value)
+    assert "//a:other" in str(raised.value)
+
+
+def test_the_one_job_whose_pattern_matches_owns_a_ref():
+    catalog = catalog_of(daily=["daily/{d:date}"], monthly=["monthly/{m:month}"])
+
+    assert catalog.owner("daily/2013-01-31") == "//:daily"
+    assert catalog.produces("monthly/2013-01")
+    assert not catalog.produces("daily/2013-01")
+
+
+def test_a_ref_that_nobody_produces_is_told_the_nearest_pattern():
+    with pytest.raises(UnknownPartitionError, match="no job produces") as raised:
+        catalog_of(daily=["daily/{d:date}"]).owner("dayly/2013-01-31")
+
+    assert "did you mean the pattern 'daily/{d:date}'" in str(raised.value)
+
+
+def test_a_ref_that_several_produce_names_them():
+    with pytest.raises(AmbiguousPartitionError, match="//:one, //:two"):
+        catalog_of(one=["a/{x}"], two=["a/{y:int}"]).owner("a/1")
+
+
+def test_ranges_become_refs_and_each_ref_is_there_once():
+    catalog = catalog_of(daily=["daily/{d:date}"])
+
+    assert catalog.expand(["daily/2013-01-30..2013-02-01", "daily/2013-01-31"]) == (
+        "daily/2013-01-30",
+        "daily/2013-01-31",
+        "daily/2013-02-01",
+    )
+
+
+@pytest.mark.parametrize("text", ["daily/2013-02-01..2013-01-01", "daily/2013-01-01..", "a b", ""])
+def test_what_is_no_ref_and_no_range_is_refused(text):
+    with pytest.raises(InvalidRequestError):
+        catalog_of(daily=["daily/{d:date}"]).expand([text])
+
+
+def test_with_a_lookup_any_ref_may_be_asked_for():
+    catalog = JobCatalog(graph_label="//:g", jobs={}, lookup="/bin/lookup")
+
+    assert catalog.expand(["anything"]) == ("anything",)
+    with pytest.raises(InvalidRequestError):
+        catalog.expand(["a b"])

@@ -1,0 +1,377 @@
+"""Whole builds over an event log in memory, with an executor whose jobs are functions."""
+
+import asyncio
+import json
+
+import pytest
+
+from databuild.errors import BuildNotFoundError, InvalidRequestError, JobConfigurationError, PlanChangedError
+from databuild.event_log.open import open_event_log
+from databuild.executors.executor import ProcessResult
+from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
+from databuild.orchestration.results import Cancelled, Failed, FailFast, Success
+from databuild.orchestration.retry import partitions_to_retry
+from databuild.orchestration.run_build import make_plan, run_build
+from databuild.orchestration.settings import BuildRequest, Settings
+from databuild.v1 import events_pb2 as ev
+
+DONE = ProcessResult(exit_code=0, duration_seconds=1.0, cpu_seconds=0.5, peak_memory_bytes=1000)
+RAW, CLEAN = "//:raw", "//:clean"
+
+
+def config(output, *inputs, args=()):
+    needed = [{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": ref}} for ref in inputs]
+    outputs = [{"str": ref} for ref in ([output] if isinstance(output, str) else output)]
+    return {"outputs": outputs, "inputs": needed, "args": list(args)}
+
+
+class FakeExecutor:
+    """Runs functions in place of processes, and remembers what it ran.
+
+    `configs` answers for a ref, `runs` for a job label: a function of the environment and the report function.
+    """
+
+    def __init__(self, **runs):
+        self.ran = []
+        self.configs = {}
+        self.answer = None
+        self.runs = {f"//:{name}": run for name, run in runs.items()}
+
+    async def run(self, spec, on_report=None):
+        await asyncio.sleep(0)
+        label = spec.env["DATABUILD_JOB_LABEL"]
+        if spec.argv[1] == "config":
+            if self.answer is not None:
+                return self.answer
+            configs = [self.configs.get(ref) or self.usual(ref) for ref in spec.argv[2:]]
+            return ProcessResult(exit_code=0, stdout=json.dumps({"configs": configs}).encode())
+        self.ran.append((label, spec.env["DATABUILD_ATTEMPT"]))
+        run = self.runs.get(label, lambda _env, _report: DONE)
+        result = run(spec.env, lambda line: on_report(json.dumps(line).encode()))
+        return await result if asyncio.iscoroutine(result) else result
+
+    @staticmethod
+    def usual(ref):
+        return config(ref, ref.replace("clean", "raw")) if ref.startswith("clean") else config(ref)
+
+
+def jobs(**settings):
+    return JobCatalog(
+        graph_label="//:g",
+        jobs={
+            label: Job(label=label, executable=label, outputs=(pattern,), code_digest=digest, **settings)
+            for label, pattern, digest in ((RAW, "raw/{n:int}", "r"), (CLEAN, "clean/{n:int}", "c"))
+        },
+    )
+
+
+class World:
+    """One event log, one executor, one folder."""
+
+    def __init__(self, tmp_path):
+        self.log = open_event_log("memory:")
+        self.executor = FakeExecutor()
+        self.catalog = jobs()
+        self.settings = Settings(working_directory="/", log_directory=str(tmp_path))
+
+    async def build(self, build, *refs, **request):
+        return await run_build(
+            BuildRequest(build_request_id=build, requested=refs, **request),
+            catalog=self.catalog,
+            event_log=self.log,
+            executor=self.executor,
+            settings=self.settings,
+        )
+
+    async def plan(self, *refs, **options):
+        return await make_plan(
+            refs,
+            catalog=self.catalog,
+            reader=self.log.reader(),
+            executor=self.executor,
+            settings=self.settings,
+            **options,
+        )
+
+    def records(self, *refs):
+        return self.log.reader().partition_records(refs)
+
+    def runs(self, build):
+        return [(run.job_run_id, run.status) for run in self.log.reader().job_runs(build)]
+
+    def statuses(self, build):
+        return {one.ref: one.status for one in self.log.reader().build_partitions(build)}
+
+
+@pytest.fixture
+async def world(tmp_path):
+    made = World(tmp_path)
+    yield made
+    await made.log.close()
+
+
+async def test_what_a_job_measured_and_used_is_kept(world):
+    def raw(_env, report):
+        report({"partition": {"ref": "raw/1", "contentDigest": "d1", "metadata": {"rows": 3}}})
+        report({"metric": {"name": "rows", "value": 3}})
+        report({"check": {"name": "positive", "passed": True}})
+        report({"progress": {"fraction": 0.5}})
+        return DONE
+
+    world.executor.runs[RAW] = raw
+
+    assert await world.build("b", "raw/1") == Success(jobs_completed=1)
+
+    record = world.records("raw/1")["raw/1"]
+    assert (record.version, record.metadata) == ("d1", {"rows": 3})
+    run = world.log.reader().job_run("b.1.1")
+    assert (run.duration_seconds, run.cpu_seconds, run.peak_memory_bytes) == (1.0, 0.5, 1000)
+    events = world.log.reader().events("b")
+    assert [event.check.result.name for event in events if event.HasField("check")] == ["positive"]
+    ended = next(event.job for event in events if event.job.status == ev.JOB_STATUS_COMPLETED)
+    assert [metric.name for metric in ended.metrics] == ["rows"]
+
+
+async def test_what_a_failed_run_reported_finished_is_kept(world):
+    world.executor.configs["raw/1"] = config(["raw/1", "raw/2"])
+
+    def half(_env, report):
+        report({"partition": {"ref": "raw/1"}})
+        return ProcessResult(exit_code=7)
+
+    world.executor.runs[RAW] = half
+
+    assert await world.build("b", "raw/1") == FailFast(trigger_job=RAW)
+
+    assert world.statuses("b") == {"raw/1": "AVAILABLE", "raw/2": "FAILED"}
+    assert world.records("raw/2")["raw/2"].failure.message == "ended with exit code 7"
+
+
+async def test_inputs_rebuilt_to_the_same_content_leave_downstream_alone(world):
+    def raw(_env, report):
+        report({"partition": {"ref": "raw/1", "content_digest": "same"}})
+        return DONE
+
+    world.executor.runs[RAW] = raw
+    await world.build("b1", "clean/1")
+    world.catalog.jobs[RAW] = Job(label=RAW, executable=RAW, outputs=("raw/{n:int}",), code_digest="new")
+
+    assert await world.build("b2", "clean/1") == Success(jobs_completed=1)
+
+    assert world.runs("b2") == [("b2.1.1", "COMPLETED"), ("b2.2.0", "SKIPPED")]
+    assert world.statuses("b2") == {"clean/1": "DELEGATED", "raw/1": "AVAILABLE"}
+    assert world.records("clean/1")["clean/1"].produced_by_build_request_id == "b1"
+
+
+async def test_inputs_rebuilt_to_something_else_do_not(world):
+    await world.build("b1", "clean/1")
+    world.catalog.jobs[RAW] = Job(label=RAW, executable=RAW, outputs=("raw/{n:int}",), code_digest="new")
+
+    assert await world.build("b2", "clean/1") == Success(jobs_completed=2)
+
+
+async def test_a_failed_attempt_is_a_job_run_of_its_own(world):
+    world.catalog = jobs(retry=RetryPolicy(retries=1))
+    world.executor.runs[RAW] = lambda env, _: ProcessResult(exit_code=2 - int(env["DATABUILD_ATTEMPT"]))
+
+    assert await world.build("b", "raw/1") == Success(jobs_completed=1)
+
+    assert world.runs("b") == [("b.1.1", "FAILED"), ("b.1.2", "COMPLETED")]
+    assert "next attempt in 0 seconds" in world.log.reader().job_run("b.1.1").failure.message
+
+
+async def test_fail_fast_ends_everything_with_its_reason(world):
+    world.executor.runs[RAW] = lambda env, _: ProcessResult(exit_code=int(env["DATABUILD_JOB_RUN_ID"] == "b.1.1"))
+
+    result = await world.build("b", "clean/1", "raw/2", "raw/3")
+
+    assert result == FailFast(trigger_job=RAW)
+    assert world.statuses("b") == dict.fromkeys(["clean/1", "raw/1", "raw/2", "raw/3"], "FAILED")
+    assert dict(world.runs("b")) == {
+        "b.1.1": "FAILED",
+        "b.2.0": "SKIPPED",
+        "b.3.0": "CANCELLED",
+        "b.4.0": "CANCELLED",
+    }
+    failures = {one.ref: one.failure for one in world.log.reader().build_partitions("b")}
+    assert failures["clean/1"].category == "MISSING_DATA"
+    assert "--keep_going would run it" in failures["raw/2"].message
+
+
+async def test_keep_going_builds_what_can_be_built(world):
+    world.executor.runs[RAW] = lambda env, _: ProcessResult(exit_code=int(env["DATABUILD_JOB_RUN_ID"] == "b.1.1"))
+
+    result = await world.build("b", "clean/1", "clean/2", keep_going=True)
+
+    assert result == Failed(jobs_completed=2, jobs_failed=1, message="1 task failed")
+    assert world.statuses("b") == {"clean/1": "FAILED", "raw/1": "FAILED", "clean/2": "AVAILABLE", "raw/2": "AVAILABLE"}
+    assert partitions_to_retry(world.log.reader(), "b") == ("clean/1", "clean/2")
+    assert partitions_to_retry(world.log.reader(), "b", failed_jobs_only=True) == ("raw/1",)
+
+
+@pytest.mark.parametrize(
+    ("result", "category", "said"),
+    [
+        (ProcessResult(exit_code=-9), "INFRASTRUCTURE", "was ended by signal 9"),
+        (ProcessResult(exit_code=-15, timed_out=True), "TIMEOUT", "ran longer than its timeout of 5 seconds"),
+        (
+            ProcessResult(exit_code=-1, start_error="No such file"),
+            "INFRASTRUCTURE",
+            "could not be started: No such file; build the graph again with Bazel",
+        ),
+    ],
+)
+async def test_whose_fault_a_failure_is(world, result, category, said):
+    world.catalog = jobs(timeout_seconds=5.0)
+    world.executor.runs[RAW] = lambda _env, _report: result
+
+    await world.build("b", "raw/1")
+
+    failure = world.log.reader().job_run("b.1.1").failure
+    assert (failure.category, failure.message) == (category, said)
+
+
+async def test_a_report_that_cannot_be_read_fails_the_run(world):
+    def raw(_env, report):
+        report({"partition": {"ref": "raw/9"}})
+        report({"nonsense": 1})
+        return DONE
+
+    world.executor.runs[RAW] = raw
+
+    assert isinstance(await world.build("b", "raw/1"), FailFast)
+    assert "'raw/9', which is not an output" in world.log.reader().job_run("b.1.1").failure.message
+
+
+async def test_cancelling_ends_what_ran_and_what_did_not(world):
+    started = asyncio.Event()
+
+    async def hang(_env, _report):
+        started.set()
+        await asyncio.Event().wait()
+
+    world.executor.runs[RAW] = hang
+    building = asyncio.create_task(world.build("b", "clean/1"))
+    await started.wait()
+    building.cancel()
+
+    assert await building == Cancelled()
+    assert world.runs("b") == [("b.1.1", "CANCELLED")]
+    assert world.statuses("b") == {"clean/1": "FAILED", "raw/1": "FAILED"}
+    assert world.log.reader().build("b").status == "CANCELLED"
+
+
+async def test_a_request_to_cancel_is_found_in_the_event_log(world):
+    async def hang(_env, _report):
+        request = ev.BuildEvent(event_id="c/1", build_request_id="c", sequence=1)
+        request.cancel_request.target_build_request_id = "b"
+        request.cancel_request.author = "ann"
+        await world.log.append([request])
+        await asyncio.Event().wait()
+
+    world.executor.runs[RAW] = hang
+
+    assert await world.build("b", "raw/1") == Cancelled(author="ann")
+    assert "cancelled by ann" in world.log.reader().build("b").failure.message
+
+
+async def test_a_plan_is_run_exactly_or_not_at_all(world):
+    plan = await world.plan("clean/1")
+    await world.build("b1", "raw/1")
+
+    with pytest.raises(PlanChangedError) as raised:
+        await world.build("b2", "clean/1", plan=plan)
+
+    assert "raw/1 need not be built any more" in str(raised.value)
+    assert world.log.reader().build("b2").status == "FAILED"
+    assert await world.build("b3", "clean/1", plan=await world.plan("clean/1")) == Success(jobs_completed=1)
+
+
+async def test_a_forced_build_builds_what_was_asked_for_only(world):
+    await world.build("b1", "clean/1")
+
+    assert await world.build("b2", "clean/1", force=True) == Success(jobs_completed=1)
+    assert world.executor.ran[-1] == (CLEAN, "1")
+
+
+async def test_stale_data_is_used_when_asked_to(world):
+    await world.build("b1", "clean/1")
+    world.catalog.jobs[CLEAN] = Job(label=CLEAN, executable=CLEAN, outputs=("clean/{n:int}",), code_digest="new")
+
+    assert await world.build("b2", "clean/1", reuse_stale=True) == Success(jobs_completed=0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (ProcessResult(exit_code=-1, start_error="No such file"), "could not be started: No such file"),
+        (ProcessResult(exit_code=3, stderr=b"no idea"), "exit code 3\nno idea"),
+        (ProcessResult(exit_code=-15, timed_out=True), "ran longer than its timeout of 5 seconds"),
+        (ProcessResult(exit_code=0, stdout=b"oops"), "'oops', which is no JobConfigureResponse"),
+    ],
+)
+async def test_a_config_that_fails_fails_the_build_and_names_the_job(world, answer, said):
+    world.catalog = jobs(timeout_seconds=5.0)
+    world.executor.answer = answer
+
+    with pytest.raises(JobConfigurationError, match=RAW) as raised:
+        await world.build("b", "raw/1")
+
+    assert said in str(raised.value)
+    assert world.log.reader().build("b").status == "FAILED"
+
+
+async def test_a_fault_of_our_own_ends_the_build_and_comes_out(world):
+    def broken(_env, _report):
+        message = "surprise"
+        raise RuntimeError(message)
+
+    world.executor.runs[RAW] = broken
+
+    with pytest.raises(RuntimeError, match="surprise"):
+        await world.build("b", "raw/1")
+
+    build = world.log.reader().build("b")
+    assert (build.status, build.failure.category) == ("FAILED", "INFRASTRUCTURE")
+    assert "RuntimeError: surprise" in build.failure.message
+
+
+async def test_a_folder_for_logs_that_cannot_be_made_is_named(world, tmp_path):
+    (tmp_path / "file").write_text("")
+    world.settings = Settings(working_directory="/", log_directory=str(tmp_path / "file"))
+
+    with pytest.raises(InvalidRequestError, match="choose another --state_dir"):
+        await world.build("b", "raw/1")
+
+    assert world.log.reader().build("b").status == "FAILED"
+
+
+async def test_only_what_failed_can_be_retried(world):
+    await world.build("good", "raw/1")
+    world.executor.answer = ProcessResult(exit_code=3)
+    with pytest.raises(JobConfigurationError):
+        await world.build("unplanned", "raw/2")
+    reader = world.log.reader()
+
+    with pytest.raises(InvalidRequestError, match="nothing to retry"):
+        partitions_to_retry(reader, "good")
+    with pytest.raises(InvalidRequestError, match="leave --failed_jobs_only out"):
+        partitions_to_retry(reader, "unplanned", failed_jobs_only=True)
+    with pytest.raises(BuildNotFoundError):
+        partitions_to_retry(reader, "nobody")
+
+
+async def test_a_lookup_is_run_for_a_graph_that_has_one(world, tmp_path):
+    world.catalog = JobCatalog(
+        graph_label="//:g", jobs={RAW: Job(label=RAW, executable=RAW, code_digest="r")}, lookup="/bin/lookup"
+    )
+    usual = world.executor.run
+
+    async def run(spec, on_report=None):
+        if spec.argv[0] == "/bin/lookup":
+            return ProcessResult(exit_code=0, stdout=json.dumps(dict.fromkeys(spec.argv[1:], RAW)).encode())
+        return await usual(spec, on_report)
+
+    world.executor.run = run
+
+    assert await world.build("b", "anything") == Success(jobs_completed=1)
