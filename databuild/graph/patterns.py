@@ -7,19 +7,32 @@ A field is `{name}` (a string without a slash), `{name:type}` with a type of `da
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from databuild.errors import InvalidPatternError, InvalidRequestError
 
+if TYPE_CHECKING:
+    from databuild.graph.regular import Automaton
+
 _REGEX_OF_TYPE: Final = {
-    "date": r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])",
-    "month": r"\d{4}-(?:0[1-9]|1[0-2])",
-    "hour": r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3])",
+    "date": r"\d{4}-\d{2}-\d{2}",
+    "month": r"(?!0000)\d{4}-(?:0[1-9]|1[0-2])",
+    "hour": r"\d{4}-\d{2}-\d{2}T(?:[01]\d|2[0-3])",
     "int": r"-?(?:0|[1-9]\d*)",
     "str": r"[^/\s\x00-\x1f]+",
 }
+_RANGE_END_OF_TYPE: Final = {
+    "date": r"\d{4}-\d{2}-\d{2}",
+    "month": r"\d{4}-\d{2}",
+    "hour": r"\d{4}-\d{2}-\d{2}T\d{2}",
+    "int": r"-?\d+",
+}
+_OF_THE_CALENDAR: Final = frozenset({"date", "hour"})
+"""Types of which the regular expression matches more than there is: what it matches is looked up in the calendar."""
+
 _EXAMPLE_OF_TYPE: Final = {
     "date": "2013-01-31",
     "month": "2013-01",
@@ -60,7 +73,7 @@ class PartitionPattern:
         if not text:
             raise InvalidPatternError(text, "a pattern cannot be empty")
         try:
-            self._regex = re.compile("".join(regex))
+            self._regex = re.compile("".join(regex), re.ASCII)
         except re.error as error:
             raise InvalidPatternError(text, f"its regular expression cannot be read: {error}") from error
         self.prefix = self._parts[0][0] if self._parts and not self._parts[0][1] else ""
@@ -75,12 +88,39 @@ class PartitionPattern:
 
     def _field_regex(self, kind: str) -> str:
         if kind.startswith("/"):
+            self._check_expression(kind[1:-1])
             return f"(?:{kind[1:-1]})"
         if kind not in _REGEX_OF_TYPE:
             raise InvalidPatternError(
                 self.text, f"{kind!r} is no type; types are {', '.join(_REGEX_OF_TYPE)} or /regex/"
             )
         return _REGEX_OF_TYPE[kind]
+
+    def _check_expression(self, expression: str) -> None:
+        from databuild.graph.regular import NotRegularError, check_regular
+
+        try:
+            check_regular(expression)
+        except re.error as error:
+            raise InvalidPatternError(
+                self.text, f"the regular expression {expression!r} cannot be read: {error}"
+            ) from error
+        except NotRegularError as error:
+            raise InvalidPatternError(
+                self.text, f"the regular expression {expression!r} cannot be used: {error}"
+            ) from error
+
+    @functools.cached_property
+    def automaton(self) -> Automaton:
+        """The automaton that matches the same refs."""
+        from databuild.graph.regular import EXPRESSION_OF_TYPE, automaton
+
+        return automaton(
+            "".join(
+                EXPRESSION_OF_TYPE.get(kind) or self._field_regex(kind) if kind else re.escape(text)
+                for text, kind in self._parts
+            )
+        )
 
     def match(self, ref: str) -> dict[str, str] | None:
         """Returns the text of each field, or None where the ref is not of this pattern."""
@@ -89,7 +129,7 @@ class PartitionPattern:
             return None
         fields = found.groupdict()
         for name, kind in self.fields.items():
-            if kind in {"date", "hour"} and _VALUES[kind].parse(fields[name]) is None:
+            if kind in _OF_THE_CALENDAR and _VALUES[kind].parse(fields[name]) is None:
                 return None
         return fields
 
@@ -104,7 +144,7 @@ class PartitionPattern:
             InvalidRequestError: The range ends before it begins.
         """
         regex = "".join(re.escape(part) if not kind else self._range_regex(part, kind) for part, kind in self._parts)
-        found = re.fullmatch(regex, text)
+        found = re.fullmatch(regex, text, re.ASCII)
         if found is None or _RANGE not in text:
             return None
         refs = [""]
@@ -120,7 +160,8 @@ class PartitionPattern:
         single = self._field_regex(kind)
         if kind not in _VALUES:
             return f"(?P<{name}>{single})"
-        return f"(?:(?P<{name}_first>{single}){re.escape(_RANGE)}(?P<{name}_last>{single})|(?P<{name}>{single}))"
+        end = _RANGE_END_OF_TYPE[kind]
+        return f"(?:(?P<{name}_first>{end}){re.escape(_RANGE)}(?P<{name}_last>{end})|(?P<{name}>{single}))"
 
     @staticmethod
     def _values(text: str, kind: str, found: re.Match[str], name: str) -> list[str]:
@@ -188,29 +229,9 @@ def check_ref(ref: str) -> None:
 
 
 def overlap(first: PartitionPattern, second: PartitionPattern) -> str | None:
-    """Returns a ref that both patterns match, where one is found among likely ones.
+    """Returns a ref that both patterns match, and None where there is none: decided exactly, not tried."""
+    if not (first.prefix.startswith(second.prefix) or second.prefix.startswith(first.prefix)):
+        return None
+    from databuild.graph.regular import common_text
 
-    Literals and typed fields are compared exactly enough for the usual patterns: every mixture of the example values of
-    both patterns' fields, and of the literals that stand where the other has a field, is tried.
-    """
-    for ref in _candidates(first, second):
-        if first.match(ref) is not None and second.match(ref) is not None:
-            return ref
-    return None
-
-
-def _candidates(first: PartitionPattern, second: PartitionPattern) -> Iterator[str]:
-    yield first.example()
-    yield second.example()
-    for one, other in ((first, second), (second, first)):
-        found = one.match(other.example())
-        if found is not None:
-            yield other.example()
-    segments = [pattern.text.split("/") for pattern in (first, second)]
-    if len(segments[0]) == len(segments[1]):
-        chosen = []
-        for left, right in zip(*segments, strict=True):
-            chosen.append(right if "{" in left and "{" not in right else left)
-        yield re.sub(_FIELD, lambda field: _EXAMPLE_OF_TYPE.get(field.group(2) or "str", "x"), "/".join(chosen))
-        chosen = [right if "{" in right else left for left, right in zip(*segments, strict=True)]
-        yield re.sub(_FIELD, lambda field: _EXAMPLE_OF_TYPE.get(field.group(2) or "str", "x"), "/".join(chosen))
+    return common_text(first.automaton, second.automaton)

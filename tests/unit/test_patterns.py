@@ -47,6 +47,8 @@ def test_a_pattern_matches_whole_refs_of_its_types(pattern, ref, fields):
         ("a/{x:date}/{x}", "twice"),
         ("a/{x:day}", "date, month, hour, int, str"),
         ("a/{x:/(/}", "regular expression"),
+        ("a/{x:/a(?=b)/}", "a look-ahead"),
+        ("a/{x:/(?P<y>a)/}", "write it as"),
     ],
 )
 def test_a_pattern_that_cannot_be_read_says_why(pattern, said):
@@ -100,6 +102,20 @@ def test_a_range_has_every_day_once_and_each_matches(first, days):
         ("a/{x}/c", "a/b/{y}", True),
         ("a/{x}", "a/{x}/{y}", False),
         ("a/{n:int}", "a/{d:date}", False),
+        ("a{x}b", "{y}", True),
+        ("a{x}b", "{y}c", False),
+        ("{x}-{n:int}", "{y:/[a-z]+/}", False),
+        ("{x}-{n:int}", "{y:/[a-z-]+[0-9]/}", True),
+        ("a/{x:/[a-c]+/}", "a/{y:/[c-e]+/}", True),
+        ("a/{x:/[a-c]+/}", "a/{y:/[d-e]+/}", False),
+        ("a/{x:/.*/}", "a/{y}/{z}/{n:int}", True),
+        (r"{d:date}", r"{y:/\d{4}-02-29/}", True),
+        (r"{d:date}", r"{y:/\d{4}-02-30/}", False),
+        ("{d:date}", "{y:/2013-02-29/}", False),
+        ("{d:date}", "{y:/1900-02-29|2000-02-29/}", True),
+        ("{h:hour}", "{d:date}T05", True),
+        ("{h:hour}", "{d:date}T24", False),
+        ("{n:int}", "{x:/-.*/}", False),
     ],
 )
 def test_overlapping_patterns_are_found_with_an_example(first, second, overlaps):
@@ -137,3 +153,22 @@ def test_a_text_that_cannot_be_a_ref_is_none_although_a_pattern_matches_it(ref):
             catalog.expand([asked])
     with pytest.raises(InvalidRequestError, match="no partition ref"):
         catalog.owner(ref)
+
+
+@given(st.integers(0, 9999), st.integers(0, 13), st.integers(0, 32))
+def test_a_date_field_matches_the_days_that_there_are(year, month, day):
+    text = f"{year:04}-{month:02}-{day:02}"
+    try:
+        dt.date(year, month, day)
+    except ValueError:
+        there_is = False
+    else:
+        there_is = True
+
+    assert (PartitionPattern("{d:date}").match(text) is not None) == there_is
+    assert (PartitionPattern("{h:hour}").match(f"{text}T23") is not None) == there_is
+    assert (overlap(PartitionPattern("{d:date}"), PartitionPattern(text)) is not None) == there_is
+
+
+def test_digits_are_those_of_ascii():
+    assert PartitionPattern("{m:month}").match("\N{FULLWIDTH DIGIT TWO}013-01") is None
