@@ -59,7 +59,7 @@ when_made raw/a 'until [[ -e "$LAB/b_runs" ]]; do sleep 0.05; done; exit 7'
 # shellcheck disable=SC2016
 when_made raw/b 'touch "$LAB/b_runs"; until [[ -e "$LAB/go" ]]; do sleep 0.05; done'
 start build raw/a raw/b clean/b --jobs=2
-soon "the failure" grep -q FAILED "$TEST_TMPDIR/err"
+soon "the failure" grep -qs FAILED "$TEST_TMPDIR/err"
 touch "$LAB/go"
 ended 1
 ran raw/a raw/b

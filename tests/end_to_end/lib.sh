@@ -108,6 +108,7 @@ lawful() {
 
 # start ARGS...: runs the graph in the background as BUILD, in a process group of its own, as a terminal would.
 start() {
+  rm -f "$TEST_TMPDIR/out" "$TEST_TMPDIR/err" # what is there would be taken for what is to come
   set -m
   "$GRAPH" "$@" --state_dir="$STATE" >"$TEST_TMPDIR/out" 2>"$TEST_TMPDIR/err" &
   BUILD=$!
