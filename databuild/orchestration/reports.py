@@ -32,7 +32,7 @@ def parse_report(line: bytes, outputs: Collection[str]) -> job_pb2.JobReport | N
     try:
         report: Any = json_format.Parse(line, job_pb2.JobReport())
     except (json_format.ParseError, UnicodeDecodeError) as error:
-        message = f"the report line {shown!r} cannot be read: {error}"
+        message = f"the report line {shown!r} cannot be read: {str(error).splitlines()[0]}"
         raise ReportFaultError(message) from error
     kind = report.WhichOneof("report")
     if kind is None:

@@ -156,7 +156,13 @@ class _Build:
 
     async def run(self) -> BuildResult:
         with self._orchestrator.with_tracing_span("databuild.build", graph=self._catalog.graph_label):
-            return await self._run()
+            try:
+                return await self._run()
+            except OrchestrationError:
+                # What follows an event that could not be written is refused, and may be noticed first; this raises what
+                # was at the bottom of it.
+                self._orchestrator.emit()
+                raise
 
     async def _run(self) -> BuildResult:
         request = self._request

@@ -6,23 +6,28 @@
 set -euo pipefail
 
 GRAPH="$PWD/$1"
+HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 STATE="$TEST_TMPDIR/state"
 export BASIC_GRAPH_DATA="$TEST_TMPDIR/data" PODCAST_DATA="$TEST_TMPDIR/data" FLIGHTS_DATA="$TEST_TMPDIR/data"
 export MPLCONFIGDIR="$TEST_TMPDIR/matplotlib"
 cd "$TEST_TMPDIR"
 
 fail() {
-  echo "FAILED: $1" >&2
-  cat "$TEST_TMPDIR"/out "$TEST_TMPDIR"/err >&2 || true
+  echo "FAILED, line ${BASH_LINENO[-2]}: $1" >&2
+  for file in out err; do
+    echo "--- $file" >&2
+    head -c 5000 "$TEST_TMPDIR/$file" >&2 || true
+  done
   exit 1
 }
 
 # run EXIT_CODE ARGS...: runs the graph, keeps what it prints in out and err, and checks its exit code.
 run() {
-  local expected="$1" code=0
+  local expected="$1" code=0 asked
   shift
+  asked="$*"
   "$GRAPH" "$@" --state_dir="$STATE" >"$TEST_TMPDIR/out" 2>"$TEST_TMPDIR/err" || code=$?
-  [[ "$code" == "$expected" ]] || fail "'$*' ended with $code, not $expected"
+  [[ "$code" == "$expected" ]] || fail "'${asked:0:200}' ended with $code, not $expected"
 }
 
 # says FILE TEXT: checks that a file (out or err) has a text.
@@ -42,3 +47,118 @@ for line in sys.stdin:
             print(kind, event[kind].get("status", ""))
 '
 }
+
+# The rest is for graphs of the lab, whose jobs do what a test tells them to: see lab/lab.sh.
+
+# fresh: begins with nothing in the state directory and jobs that do nothing in particular.
+fresh() {
+  CASE=$((${CASE:-0} + 1))
+  STATE="$TEST_TMPDIR/state.$CASE"
+  export LAB="$TEST_TMPDIR/lab.$CASE"
+  mkdir "$LAB"
+}
+
+# when_made REF BASH: what the job is to do when it makes a partition.
+when_made() {
+  printf '%s\n' "$2" >"$LAB/exec.${1//\//.}"
+}
+
+# when_asked KIND BASH: what the job is to do when it is asked how to make partitions of a kind.
+when_asked() {
+  printf '%s\n' "$2" >"$LAB/config.$1"
+}
+
+# ran REF...: checks that just these partitions, in any order, were worked on since this was checked last.
+ran() {
+  local expected actual
+  expected="$(printf '%s\n' "$@" | sort)"
+  actual="$(sort "$LAB/ran" 2>/dev/null || true)"
+  rm -f "$LAB/ran"
+  [[ "$actual" == "$expected" ]] || fail "jobs worked on '${actual//$'\n'/ }', not on '${expected//$'\n'/ }'"
+}
+
+# the_build: the id of the newest build.
+the_build() {
+  "$GRAPH" builds --limit=1 --output=json --state_dir="$STATE" |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["builds"][0]["build_request_id"])'
+}
+
+# facts: the events of the newest build as people read them, without numbers and times.
+facts() {
+  "$GRAPH" events latest --state_dir="$STATE" | sed -E 's/^ *[0-9]+ [0-9:.]+ //'
+}
+
+# fact REGEX [COUNT]: checks that so many events (one) of the newest build match.
+fact() {
+  local count
+  count="$(facts | grep -cE -- "$1" || true)"
+  [[ "$count" == "${2:-1}" ]] || fail "$count events, not ${2:-1}, match '$1':"$'\n'"$(facts)"
+}
+
+# made REF: whether the newest build has made a partition.
+made() {
+  facts 2>/dev/null | grep -q "^partition  AVAILABLE  $1"
+}
+
+# lawful: checks the events of the newest build against the contract.
+lawful() {
+  local found
+  found="$("$GRAPH" events latest --output=json --state_dir="$STATE" | python3 "$HERE/lawful.py")" || fail "$found"
+}
+
+# start ARGS...: runs the graph in the background as BUILD, in a process group of its own, as a terminal would.
+start() {
+  rm -f "$TEST_TMPDIR/out" "$TEST_TMPDIR/err" # what is there would be taken for what is to come
+  set -m
+  "$GRAPH" "$@" --state_dir="$STATE" >"$TEST_TMPDIR/out" 2>"$TEST_TMPDIR/err" &
+  BUILD=$!
+  set +m
+}
+
+# soon WHAT COMMAND...: waits until a command succeeds.
+soon() {
+  local what="$1" deadline=$((SECONDS + 100))
+  shift
+  until "$@"; do
+    ((SECONDS < deadline)) || fail "$what did not happen"
+    sleep 0.05
+  done
+}
+
+# ended EXIT_CODE: waits for the end of what was started, and checks its exit code.
+ended() {
+  local code=0
+  soon "the end" gone "$BUILD"
+  wait "$BUILD" || code=$?
+  [[ "$code" == "$1" ]] || fail "it ended with $code, not $1"
+}
+
+# gone PID: whether a process has ended.
+gone() {
+  ! kill -0 "$1" 2>/dev/null || grep -q "^State:.*Z" "/proc/$1/status" 2>/dev/null
+}
+
+# left_behind: the job processes, and what they started, that have not ended.
+left_behind() {
+  local folder
+  for folder in $(grep -lzE "^DATABUILD_BUILD_REQUEST_ID=" /proc/[0-9]*/environ 2>/dev/null || true); do
+    folder="${folder%/environ}"
+    if grep -qzFx "LAB=$LAB" "$folder/environ" 2>/dev/null; then
+      echo "${folder#/proc/}"
+    fi
+  done
+}
+
+nobody_left() {
+  [[ -z "$(left_behind)" ]]
+}
+
+end_all() {
+  local pid
+  if [[ -n "${LAB:-}" ]]; then
+    for pid in ${BUILD:-} $(left_behind); do
+      kill -KILL "$pid" 2>/dev/null || true
+    done
+  fi
+}
+trap end_all EXIT

@@ -46,8 +46,9 @@ def test_an_empty_line_reports_nothing():
     ],
 )
 def test_a_line_that_cannot_be_used_says_why(line, said):
-    with pytest.raises(ReportFaultError, match=said):
+    with pytest.raises(ReportFaultError, match=said) as error:
         parse_report(line, {"a"})
+    assert "\n" not in str(error.value)
 
 
 def test_metadata_may_be_as_deep_as_an_event_can_be():

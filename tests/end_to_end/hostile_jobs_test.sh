@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# Jobs that misbehave: none of them may take the build with it, fill the disk or run for ever.
+
+# shellcheck source=tests/end_to_end/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+RAW=//tests/end_to_end/lab:raw
+
+# A config that answers with anything but what is asked for fails the build, and names the job and the fault.
+fresh
+misconfigured() {
+  when_asked raw "$2"$'\nexit 0'
+  run 1 build report/a_b
+  says err "config of $RAW (asked for 'raw/a' and 1 more)"
+  says err "$1"
+  [[ "$(wc -c <"$TEST_TMPDIR/err")" -lt 10000 ]] || fail "it takes too many words"
+  lawful
+  fact "^build_request  FAILED  USER: config of $RAW"
+  ran
+}
+config() {
+  misconfigured "$1" "printf '%s\n' '$2'"
+}
+config "it printed 'Loading...\\n', which is no JobConfigureResponse" 'Loading...'
+misconfigured "it printed nothing" ':'
+misconfigured "which is no JobConfigureResponse" 'head -c 100000 /dev/zero'
+misconfigured "which is no JobConfigureResponse" "head -c 100000 /dev/zero | tr '\\0' '['"
+misconfigured "which is no JobConfigureResponse" "printf '\\xff\\xfe'"
+config "a JSON list" '[]'
+config "a JSON int" '3'
+config "\`configs\` is no list" '{"configs": "raw/a"}'
+config "unknown field 'config'" '{"config": []}'
+config "configs[0] is no object" '{"configs": [3]}'
+config "configs[0].outputs" '{"configs": [{"outputs": [{"str": 3}]}]}'
+config "is no partition ref" '{"configs": [{"outputs": [{"str": "raw/a b"}]}]}'
+config "unknown field 'argz'" '{"configs": [{"outputs": [{"str": "raw/a"}], "argz": []}]}'
+config "args is no list of strings" '{"configs": [{"outputs": [{"str": "raw/a"}], "args": [1]}]}'
+config "no process can be given 'x\\x00'" '{"configs": [{"outputs": [{"str": "raw/a"}], "args": ["x\u0000"]}]}'
+config "'A=B' cannot be the name" '{"configs": [{"outputs": [{"str": "raw/a"}], "env": {"A=B": ""}}]}'
+config "neither QUERY nor MATERIALIZE" \
+  '{"configs": [{"outputs": [{"str": "raw/a"}], "inputs": [{"dep_type_code": [], "partition_ref": {"str": "x"}}]}]}'
+misconfigured "was ended by signal 9" 'kill -KILL $$'
+misconfigured "the end of the noise" 'echo "the end of the noise" >&2; exit 3'
+misconfigured "the end of the noise" "head -c 10000000 /dev/zero | tr '\\0' n >&2; echo 'the end of the noise' >&2; exit 3"
+
+# Noise on stderr is no fault.
+when_asked raw "head -c 10000000 /dev/zero | tr '\\0' n >&2"
+run 0 build report/a_b
+ran raw/a raw/b clean/a clean/b report/a_b
+[[ "$(du -sk "$STATE" | cut -f1)" -lt 11000 ]] || fail "the noise of config was kept more than once"
+
+# A log is cut at its limit, says so, and can be read.
+fresh
+when_made raw/a "head -c 100000000 /dev/zero | tr '\\0' n; echo 'all written' >&2"
+run 0 build raw/a
+lawful
+[[ "$(du -sm "$STATE" | cut -f1)" -lt 70 ]] || fail "the log is over its limit"
+"$GRAPH" logs latest --state_dir="$STATE" >"$TEST_TMPDIR/log" || fail "the log cannot be read"
+grep -a -o "databuild: the rest was cut: the log is over its limit of [0-9]* bytes" "$TEST_TMPDIR/log" >"$TEST_TMPDIR/out" ||
+  fail "the log does not say that it was cut"
+grep -aqx "all written" "$TEST_TMPDIR/log" || fail "the log of stderr is not there"
+rm -rf "$TEST_TMPDIR/log" "$STATE"
+
+# A line of a report that cannot be used fails the job run, and is shown; what was reported before it stays.
+fresh
+misreported() {
+  when_made raw/a "printf '%s\n' $2 >>\"\$DATABUILD_REPORT\""
+  run 1 build raw/a --force
+  says out "$1"
+  lawful
+  fact "^job  FAILED .* USER: .*"
+}
+misreported "the report line 'garbage' cannot be read" garbage
+misreported "reports nothing" "'{}'"
+misreported "cannot be read" "\$'\\xff\\xfe'"
+misreported 'no field named "rows"' "'{\"rows\": 3}'"
+misreported "cannot be read" "'{\"metric\": {\"name\": \"rows\", \"value\": \"many\"}}'"
+misreported "'raw/b', which is not an output" "'{\"partition\": {\"ref\": \"raw/b\"}}'"
+misreported "cannot be kept" "'{\"partition\": {\"ref\": \"raw/a\", \"metadata\": {\"rows\": NaN}}}'"
+run 0 partitions --status=AVAILABLE --output=json
+grep -q '"ref"' "$TEST_TMPDIR/out" && fail "what was reported badly is available"
+misreported "the report line 'garbage' cannot be read" "'{\"partition\": {\"ref\": \"raw/a\"}}' garbage"
+fact "^partition  AVAILABLE  raw/a"
+
+# Blank lines are no fault, nor is a last line without its end.
+when_made raw/a "printf '\n\n{\"metric\": {\"name\": \"rows\", \"value\": 3}}' >>\"\$DATABUILD_REPORT\""
+run 0 build raw/a --force
+
+# A job that never ends is ended when its time is up: asked first, and then not asked any more, with all that it started.
+fresh
+# shellcheck disable=SC2016 # for the job to expand
+when_made limited/a 'trap "echo asked >>$LAB/asked" TERM
+  (trap "" TERM; while :; do sleep 0.1; done) &
+  while :; do sleep 0.1; done'
+run 1 build limited/a --grace_period=0.5
+nobody_left || fail "processes are left: $(left_behind)"
+says out "TIMEOUT: ran longer than its timeout of 3 seconds"
+grep -qx asked "$LAB/asked" || fail "the job was not asked to end"
+lawful
+fact "^job  FAILED .* TIMEOUT:"
+fact "^partition  FAILED  limited/a  TIMEOUT:"
+
+# So is a config that never ends.
+when_asked limited 'while :; do sleep 0.1; done'
+run 1 build limited/b --grace_period=0.5
+nobody_left || fail "processes are left: $(left_behind)"
+says err "config of //tests/end_to_end/lab:limited (asked for 'limited/b'): ran longer than its timeout of 3 seconds"
+lawful
+
+# What a job leaves running is ended with it, and does not keep the build from its end.
+fresh
+when_made raw/a '(trap "" TERM; exec sleep 1000) & disown'
+run 0 build raw/a
+soon "the end of what was left running" nobody_left
+lawful
+
+# A job that takes its log and its report away, or itself, harms only itself.
+fresh
+# shellcheck disable=SC2016 # for the job to expand
+when_made raw/a 'rm -rf "${DATABUILD_REPORT%/*}"; echo gone'
+run 0 build clean/a
+ran raw/a clean/a
+lawful
+when_made raw/b 'exec <&- >&- 2>&-; true'
+run 0 build clean/b
+lawful
+
+# Arguments that are more than a process can be given fail the job run.
+fresh
+when_asked raw "printf '{\"configs\": [{\"outputs\": [{\"str\": \"raw/a\"}], \"args\": [\"'; head -c 3000000 /dev/zero | tr '\\0' n
+  printf '\"]}]}'; exit 0"
+run 1 build clean/a
+says out "could not be started: Argument list too long"
+lawful
+echo "hostile_jobs_test: passed"

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# What is built once is not built again, until something that it depends on changes.
+
+CHANGED_GRAPH="$PWD/$2"
+# shellcheck source=tests/end_to_end/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+REF=report/a_b
+
+# Everything is built, each partition after what it needs.
+fresh
+run 0 build "$REF"
+FIRST="$(the_build)"
+lawful
+fact "^partition  AVAILABLE" 5
+fact "^job  COMPLETED" 5
+fact "^build_request  COMPLETED"
+for pair in raw/a:clean/a raw/b:clean/b "clean/a:$REF" "clean/b:$REF"; do
+  before="$(grep -nxF "${pair%:*}" "$LAB/ran" | cut -d: -f1)"
+  after="$(grep -nxF "${pair#*:}" "$LAB/ran" | cut -d: -f1)"
+  ((before < after)) || fail "${pair#*:} was made before ${pair%:*}"
+done
+ran raw/a raw/b clean/a clean/b "$REF"
+
+# A repeat runs nothing, and names the build that it takes from: in what it says and in its events.
+run 0 build "$REF"
+says out "nothing to do"
+says out "took 1 partition from build $FIRST: $REF"
+ran
+lawful
+fact "^delegation  to $FIRST  //tests/end_to_end/lab:report  $REF$"
+fact "^partition  DELEGATED  $REF$"
+fact "^job " 0
+
+# What is new is built; what is not is named with the build and the job that it is from.
+run 0 build raw/z
+SECOND="$(the_build)"
+ran raw/z
+run 0 build "$REF" raw/z report/a_c --output=json
+python3 - "$TEST_TMPDIR/out" "$FIRST" "$SECOND" <<'END' || fail "the result as JSON is not as it should be"
+import json, sys
+result = json.load(open(sys.argv[1]))
+first, second = sys.argv[2:]
+assert result["status"] == "COMPLETED" and result["exit_code"] == 0
+assert result["built"] == ["clean/c", "raw/c", "report/a_c"]
+assert result["delegated"] == {first: ["clean/a", "report/a_b"], second: ["raw/z"]}, result["delegated"]
+END
+ran raw/c clean/c report/a_c
+lawful
+fact "^delegation  to $FIRST  //tests/end_to_end/lab:clean  clean/a$"
+fact "^delegation  to $FIRST  //tests/end_to_end/lab:report  $REF$"
+fact "^delegation  to $SECOND  //tests/end_to_end/lab:raw  raw/z$"
+
+# After the code of one job has changed, it runs again, with what depends on it and with nothing else.
+GRAPH="$CHANGED_GRAPH" run 0 plan "$REF"
+says out "code changed"
+says out "input changed: clean/a"
+ran
+GRAPH="$CHANGED_GRAPH" run 0 build raw/a raw/z
+says out "nothing to do"
+GRAPH="$CHANGED_GRAPH" run 0 build "$REF"
+ran clean/a clean/b "$REF"
+lawful
+fact "^partition  SCHEDULED  clean/.  \(CODE_CHANGED\)" 2
+fact "^partition  SCHEDULED  $REF  \(INPUT_CHANGED  clean/[ab]\)"
+fact "^delegation  to $FIRST  //tests/end_to_end/lab:raw  raw/a, raw/b$"
+GRAPH="$CHANGED_GRAPH" run 0 build "$REF"
+says out "nothing to do"
+ran
+
+# A stale partition may be used as it is.
+run 0 build "$REF" --stale=reuse
+says out "nothing to do"
+ran
+
+# After the configuration of one job has changed, the same.
+fresh
+run 0 build "$REF"
+ran raw/a raw/b clean/a clean/b "$REF"
+when_asked clean 'extra=new'
+run 0 build "$REF"
+ran clean/a clean/b "$REF"
+fact "^partition  SCHEDULED  clean/.  \(CONFIGURATION_CHANGED\)" 2
+run 0 build "$REF"
+ran
+
+# What comes out of a changed job as it was makes nothing else run.
+fresh
+for name in a b; do
+  # shellcheck disable=SC2016 # for the job to expand
+  when_made clean/$name 'echo "{\"partition\": {\"ref\": \"$ref\", \"content_digest\": \"the same\"}}" >>"$DATABUILD_REPORT"'
+done
+run 0 build "$REF"
+FIRST="$(the_build)"
+ran raw/a raw/b clean/a clean/b "$REF"
+GRAPH="$CHANGED_GRAPH" run 0 build "$REF"
+ran clean/a clean/b
+lawful
+fact "^job  SKIPPED .*//tests/end_to_end/lab:report .*not needed: its inputs were rebuilt to the same content"
+fact "^delegation  to $FIRST  //tests/end_to_end/lab:report  $REF$"
+fact "^build_request  COMPLETED"
+echo "repeat_test: passed"

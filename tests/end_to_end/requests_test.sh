@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Requests that make no sense: exit code 2, a hint at what would, and nothing done.
+
+AMBIGUOUS_GRAPH="$PWD/$2"
+OVERLAPPING_GRAPH="$PWD/$3"
+# shellcheck source=tests/end_to_end/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+# refused TEXT ARGS...: checks that a request is refused with a text, in few words, and leaves nothing behind.
+refused() {
+  local said="$1"
+  shift
+  run 2 "$@"
+  says err "$said"
+  [[ ! -s "$TEST_TMPDIR/out" ]] || fail "a result was printed"
+  [[ "$(wc -c <"$TEST_TMPDIR/err")" -lt 1000 ]] || fail "it takes too many words"
+  [[ ! -e "$STATE" ]] || fail "something was written to the state directory"
+  [[ ! -e "$LAB/ran" ]] || fail "a job ran"
+}
+
+# Texts that are no refs, with and without a flag before them; those of a pattern, and those of none.
+fresh
+LONG="$(printf 'x%.0s' {1..1025})"
+for kind in raw nothing; do
+  for name in 'a b' $'a\nb' $'a\tb' $'a\001b' $'a\177' $'\xc2\xa0' $'a\xe2\x80\x8b' "$LONG"; do
+    refused "is no partition ref" build "$kind/$name"
+    refused "is no partition ref" "$kind/$name" --jobs=1
+  done
+  refused "is not UTF-8" build "$kind/"$'\xff'
+done
+refused "has a space or a character that cannot be printed" build 'raw/a b'
+refused "is longer than 1024 bytes" build "raw/$LONG"
+refused "is empty" build ''
+refused "begins with a dash" build -- -raw/a
+refused "has no flag" build --raw/a
+for command in build plan explain graph; do
+  refused "is no partition ref" "$command" 'raw/a b'
+done
+
+# Refs that nobody produces, alone and among good ones.
+refused "did you mean the pattern 'raw/{name}'" build raww/a
+refused "no job produces the partition 'raw/'" build raw/
+refused "no job produces the partition 'raw/a/b'" build raw/a raw/a/b
+refused "no job produces the partition '../raw/a'" build ../raw/a
+
+# Commands and flags that are not there.
+refused "did you mean \`build\`" buidl
+refused "did you mean \`status\`" stauts
+refused "did you mean \`cancel\`" cancle latest
+refused "did you mean --keep_going" build raw/a --keepgoing
+refused "did you mean --jobs" build raw/a --job=3
+refused "did you mean --follow" events --folow
+refused "--follow is a flag of events, logs, not of build" build raw/a --follow
+refused "--jobs=none" build raw/a --jobs=none
+refused "--jobs=0" build raw/a --jobs=0
+refused "<rebuild|reuse>" build raw/a --stale=never
+refused "<text|json>" build raw/a --output=xml
+refused "help cancel" cancel
+refused "none of memory:, sqlite:PATH" status --event_log=mysql:there
+
+# Builds that are not there, and ids that cannot be.
+for command in status retry cancel events logs; do
+  refused "there is no build 'no_such_build'" "$command" no_such_build
+done
+for id in ../../x a/b 'a b' a.b -x latest "$LONG"; do
+  refused "cannot be the id of a build" build raw/a "--build_request_id=$id"
+done
+[[ ! -e "$TEST_TMPDIR/x" ]] || fail "an id led out of the state directory"
+
+# Two names for one partition: two jobs that both match a ref, and two jobs that nobody can tell apart.
+ambiguous() {
+  GRAPH="$AMBIGUOUS_GRAPH" "$@"
+}
+ambiguous refused "'odd/mm' is produced by more than one: //tests/end_to_end/lab:even, //tests/end_to_end/lab:odd" \
+  build odd/a odd/mm
+ambiguous run 0 build odd/a odd/z
+ran odd/a odd/z
+fresh
+GRAPH="$OVERLAPPING_GRAPH" refused "overlap: both match 'twin/7'" build twin/x
+
+# Two tasks of one job that both produce a ref; an output of another job; none at all; and partitions that need each
+# other: found only when the job is asked, so that the build is there, and has failed.
+answer() {
+  when_asked raw "printf '%s\n' '{\"configs\": [$1]}'; exit 0"
+}
+misled() {
+  local code="$1" said="$2"
+  run "$code" build raw/a
+  says err "$said"
+  lawful
+  fact "^partition  FAILED  raw/a"
+  fact "^job " 0
+  ran
+  run 0 partitions --status=AVAILABLE --output=json
+  grep -q '"ref"' "$TEST_TMPDIR/out" && fail "something is available"
+  return 0
+}
+fresh
+answer '{"outputs": [{"str": "raw/a"}], "args": ["1"]}, {"outputs": [{"str": "raw/a"}], "args": ["2"]}'
+misled 2 "'raw/a' is produced by more than one"
+answer '{"outputs": [{"str": "raw/a"}, {"str": "clean/a"}]}'
+misled 1 "'clean/a', which //tests/end_to_end/lab:clean produces"
+answer '{"outputs": [{"str": "raw/b"}]}'
+misled 1 "no config that it answered has that output"
+answer '{"outputs": [{"str": "raw/a"}], "inputs": [{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": "clean/a"}}]}'
+misled 2 "partitions need each other: raw/a -> clean/a -> raw/a"
+answer '{"outputs": [{"str": "raw/a"}], "inputs": [{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": "rwa/a"}}]}'
+misled 2 "no job produces the partition 'rwa/a', which 'raw/a' needs"
+answer '{"outputs": [{"str": "raw/a"}, {"str": "raw/a"}], "args": ["raw/a"]}'
+run 0 build raw/a
+ran raw/a
+echo "requests_test: passed"

@@ -1,0 +1,62 @@
+"""What a build comes to when its event log fails."""
+
+import json
+
+import pytest
+
+from databuild.errors import EventLogError
+from databuild.event_log.open import open_event_log
+from databuild.executors.executor import ProcessResult
+from databuild.graph.catalog import Job, JobCatalog
+from databuild.orchestration.run_build import run_build
+from databuild.orchestration.settings import BuildRequest, Settings
+
+LABEL = "//:a"
+
+
+class FakeExecutor:
+    """Configures and runs everything at once."""
+
+    async def run(self, spec, on_report=None):
+        _, command, *refs = spec.argv
+        configs = [{"outputs": [{"str": ref}], "args": [ref]} for ref in refs] if command == "config" else []
+        return ProcessResult(exit_code=0, stdout=json.dumps({"configs": configs}).encode())
+
+
+class FullLog:
+    """A log in memory whose disk is full for one append, after so many."""
+
+    def __init__(self, takes):
+        self.log = open_event_log("memory:")
+        self.takes = takes
+        self.taken = 0
+
+    def append(self, events):
+        self.taken += 1
+        return self.fail() if self.taken == self.takes + 1 else self.log.append(events)
+
+    async def fail(self):
+        raise EventLogError("the disk is full")
+
+    def reader(self):
+        return self.log.reader()
+
+    async def close(self):
+        await self.log.close()
+
+
+@pytest.mark.parametrize("takes", range(1, 9))
+async def test_the_first_error_of_the_event_log_is_the_one_that_is_raised(takes, tmp_path):
+    job = Job(label=LABEL, executable="a", outputs=("a/{name}",))
+    log = FullLog(takes)
+
+    with pytest.raises(EventLogError, match="the disk is full"):
+        await run_build(
+            BuildRequest(build_request_id="b", requested=tuple(f"a/{number}" for number in range(9))),
+            catalog=JobCatalog(graph_label="//:g", jobs={LABEL: job}),
+            event_log=log,
+            executor=FakeExecutor(),
+            settings=Settings(working_directory=str(tmp_path), log_directory=str(tmp_path)),
+        )
+
+    await log.close()
