@@ -1,4 +1,4 @@
-"""Writes docs/rules.md anew: what `bazel run //docs:update` does."""
+"""Writes the generated pages anew: what `bazel run //docs:update` does with pairs of a page and what it should be."""
 
 import os
 import shutil
@@ -6,4 +6,6 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    shutil.copyfile(sys.argv[1], Path(os.environ["BUILD_WORKSPACE_DIRECTORY"], "docs", "rules.md"))
+    docs = Path(os.environ["BUILD_WORKSPACE_DIRECTORY"], "docs")
+    for page, generated in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
+        shutil.copyfile(generated, docs / page)
