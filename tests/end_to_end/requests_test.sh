@@ -2,7 +2,8 @@
 # Requests that make no sense: exit code 2, a hint at what would, and nothing done.
 
 AMBIGUOUS_GRAPH="$PWD/$2"
-OVERLAPPING_GRAPH="$PWD/$3"
+LOOKUP_GRAPH="$PWD/$3"
+OVERLAPPING_GRAPH="$PWD/$4"
 # shellcheck source=tests/end_to_end/lib.sh
 source "$(dirname "$0")/lib.sh"
 
@@ -70,6 +71,19 @@ done
 # Two names for one partition: two jobs whose patterns both match a ref.
 GRAPH="$AMBIGUOUS_GRAPH" refused "overlap: both match 'odd/m'" build odd/a
 GRAPH="$OVERLAPPING_GRAPH" refused "overlap: both match 'twin/0'" build twin/x
+
+# A graph whose lookup says who produces a ref: it builds, leaves a ref to nobody, and is told of a job that is not there.
+with_lookup() {
+  GRAPH="$LOOKUP_GRAPH" run "$@"
+}
+fresh
+with_lookup 0 build clean/a raw/b
+ran clean/a raw/a raw/b
+with_lookup 2 build other/a
+says err "no job produces the partition 'other/a'"
+with_lookup 1 build odd/a
+says err "it answered '//nowhere:job' for 'odd/a', which is no job of this graph; its jobs are //tests/end_to_end/lab:any_clean"
+fresh
 
 # Two tasks of one job that both produce a ref; an output of another job; none at all; and partitions that need each
 # other: found only when the job is asked, so that the build is there, and has failed.

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Says which job of `lookup_graph` produces each ref; of refs of other kinds nothing.
+set -euo pipefail
+
+separator=
+printf '{'
+for ref in "$@"; do
+  case "$ref" in
+    raw/* | clean/*)
+      printf '%s"%s": "//tests/end_to_end/lab:any_%s"' "$separator" "$ref" "${ref%%/*}"
+      separator=', '
+      ;;
+    odd/*)
+      printf '%s"%s": "//nowhere:job"' "$separator" "$ref"
+      separator=', '
+      ;;
+  esac
+done
+printf '}\n'
