@@ -235,7 +235,20 @@ class SchemaTooNewError(EventLogError):
 
 
 class CoordinationError(OrchestrationError):
-    """Builds could not agree on who builds what."""
+    """A build may not go on, since others have taken it for dead.
+
+    Args:
+        build_request_id: The build.
+        fault: What is the matter, in words.
+    """
+
+    def __init__(self, build_request_id: str, fault: str) -> None:
+        self.build_request_id = build_request_id
+        self.fault = fault
+        super().__init__(
+            f"build {build_request_id} cannot go on: {fault}; it was not heard of for longer than its lease, and "
+            "another build has ended it: build again"
+        )
 
 
 class InvalidStateTransitionError(OrchestrationError):

@@ -1,4 +1,4 @@
-"""Group commit: many waiting appends share one transaction, written by one thread.
+"""Group commit: many waiting operations share one transaction, written by one thread.
 
 What somebody waits for is written at once, and everything else a few milliseconds later, so that a build whose job runs
 are short writes many of them together. It knows threads and futures; what a transaction is, the store knows.
@@ -10,23 +10,49 @@ import asyncio
 import queue
 import threading
 from collections.abc import Generator, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
-from databuild.errors import DataBuildError, EventLogError
+from databuild.errors import EventLogError
+from databuild.event_log.log import ClaimRequest
 from databuild.v1.events_pb2 import BuildEvent
 
 LINGER_SECONDS: Final = 0.005
-"""How long an append that nobody waits for may wait for others."""
+"""How long an operation that nobody waits for may wait for others."""
 
-MOST_APPENDS: Final = 1000
-"""How many appends share one transaction at most, so that none waits long for the others."""
+MOST_OPERATIONS: Final = 1000
+"""How many operations share one transaction at most, so that none waits long for the others."""
+
+
+class Append(NamedTuple):
+    """Events of one build, to be written together."""
+
+    events: Sequence[BuildEvent]
+
+
+class ClaimAll(NamedTuple):
+    """Claims to be granted, each whole or not at all."""
+
+    requests: Sequence[ClaimRequest]
+
+
+class RenewLease(NamedTuple):
+    """A lease to be taken, or taken further."""
+
+    build_request_id: str
+    holder: str
+    seconds: float
+
+
+Operation = Append | ClaimAll | RenewLease
 
 
 class Store(Protocol):
-    """Writes appends; is used by one thread only."""
+    """Performs operations; is used by one thread only."""
 
-    def write(self, appends: Sequence[Sequence[BuildEvent]]) -> Sequence[DataBuildError | None]:
-        """Writes appends in one transaction, and returns for each why it was refused, or None.
+    def write(self, operations: Sequence[Operation]) -> Sequence[object]:
+        """Performs operations in one transaction, and returns for each its result or, as an error, why it was refused.
+
+        Claims are granted after all appends, whatever their order.
 
         Raises:
             EventLogError: The transaction failed; nothing was written.
@@ -35,27 +61,27 @@ class Store(Protocol):
 
 
 class GroupCommit:
-    """Takes appends in order and has them written in order. Used from one event loop."""
+    """Takes operations and has them performed in order. Used from one event loop."""
 
     def __init__(self, store: Store) -> None:
-        """Starts the writing thread at the first append."""
+        """Starts the writing thread at the first operation."""
         self._store = store
-        self._taken: list[_Append] = []
+        self._taken: list[_Taken] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._batches: queue.SimpleQueue[list[_Append] | None] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[list[_Taken] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def append(self, events: Sequence[BuildEvent]) -> asyncio.Future[None]:
-        """Takes events of one build to be written together; the result is done when they are durable."""
-        durable = _Append(self, events)
+    def take(self, operation: Operation) -> asyncio.Future[Any]:
+        """Takes an operation; its result is there when it is durable."""
+        durable = _Taken(self, operation)
         if self._closed:
             durable.set_exception(EventLogError("it has been closed"))
-        elif not events:
+        elif not operation[0]:
             durable.set_result(None)
         else:
             self._taken.append(durable)
-            if len(self._taken) == MOST_APPENDS:
+            if len(self._taken) == MOST_OPERATIONS:
                 self.flush()
             elif self._timer is None:
                 self._timer = durable.get_loop().call_later(LINGER_SECONDS, self.flush)
@@ -82,11 +108,11 @@ class GroupCommit:
         self._closed = True
 
     def _run(self) -> None:
-        batch: list[_Append] | None
+        batch: list[_Taken] | None
         while (batch := self._batches.get()) is not None:
-            results: Sequence[BaseException | None]
+            results: Sequence[object]
             try:
-                results = self._store.write([append.events for append in batch])
+                results = self._store.write([taken.operation for taken in batch])
             except BaseException as error:
                 results = [error] * len(batch)
             try:
@@ -95,15 +121,15 @@ class GroupCommit:
                 continue  # the loop was closed: nobody waits any more
 
 
-class _Append(asyncio.Future[None]):
-    """An append that was taken; awaiting it has it written at once."""
+class _Taken(asyncio.Future[Any]):
+    """An operation that was taken; awaiting it has it performed at once."""
 
-    def __init__(self, commit: GroupCommit, events: Sequence[BuildEvent]) -> None:
+    def __init__(self, commit: GroupCommit, operation: Operation) -> None:
         super().__init__()
-        self.events = events
+        self.operation = operation
         self._commit = commit
 
-    def __await__(self) -> Generator[None, None, None]:
+    def __await__(self) -> Generator[None, None, Any]:
         if not self.done():
             self._commit.flush()
         return (yield from super().__await__())
@@ -111,11 +137,11 @@ class _Append(asyncio.Future[None]):
     __iter__ = __await__
 
 
-def _settle(batch: Sequence[_Append], results: Sequence[BaseException | None]) -> None:
-    for append, error in zip(batch, results, strict=True):
-        if append.done():  # whoever waited was cancelled
+def _settle(batch: Sequence[_Taken], results: Sequence[object]) -> None:
+    for taken, result in zip(batch, results, strict=True):
+        if taken.done():  # whoever waited was cancelled
             continue
-        if error is None:
-            append.set_result(None)
+        if isinstance(result, BaseException):
+            taken.set_exception(result)
         else:
-            append.set_exception(error)
+            taken.set_result(result)

@@ -7,7 +7,7 @@ and the commands that only read must not pay for an event loop. Code on an event
 from __future__ import annotations
 
 from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from databuild.model.records import (
@@ -17,6 +17,42 @@ if TYPE_CHECKING:
         PartitionRecord,
     )
     from databuild.v1.events_pb2 import BuildEvent
+
+
+class ClaimRequest(NamedTuple):
+    """What a job run asks for right before it starts: to be the only one that produces its outputs."""
+
+    build_request_id: str
+    job_run_id: str
+    refs: tuple[str, ...]
+
+
+class Claim(NamedTuple):
+    """The answer to a ClaimRequest: all of it was granted, or nothing.
+
+    Attributes:
+        token: The fencing token, greater than that of every earlier claim; 0 where nothing was granted.
+        held_by: The build that holds a ref, by ref, where another does.
+        versions: The version of the data that there is, by ref, where there is any.
+    """
+
+    token: int
+    held_by: Mapping[str, str] = {}
+    versions: Mapping[str, str] = {}
+
+
+class Lease(NamedTuple):
+    """Until when a build counts as alive without being heard of.
+
+    Attributes:
+        build_request_id: The build.
+        expires: Seconds since the epoch, by the clock of the store.
+        holder: The process of its orchestrator, as `databuild.event_log.liveness` names it.
+    """
+
+    build_request_id: str
+    expires: float
+    holder: str
 
 
 class EventLog(Protocol):
@@ -31,6 +67,27 @@ class EventLog(Protocol):
         Raises:
             InvalidStateTransitionError: (when awaited) The events may not come next; nothing of them was written.
             EventLogError: (when awaited) They could not be written.
+        """
+        ...
+
+    def claim(self, requests: Sequence[ClaimRequest]) -> Awaitable[Sequence[Claim]]:
+        """Claims the outputs of job runs, each with all of its refs or none; the result is awaited for durability.
+
+        A ref that the same build holds already is granted again. What was appended before is taken into account. Claims
+        end with the event that ends their partition in their build, and with the build.
+
+        Raises:
+            CoordinationError: (when awaited) The lease of the build has run out, and another build has ended it.
+            EventLogError: (when awaited) They could not be written.
+        """
+        ...
+
+    def renew_lease(self, build_request_id: str, holder: str, seconds: float) -> Awaitable[None]:
+        """Makes a build count as alive for so many seconds from now on, by the clock of the store.
+
+        Raises:
+            CoordinationError: (when awaited) The build has ended.
+            EventLogError: (when awaited) It could not be written.
         """
         ...
 
@@ -110,6 +167,18 @@ class Reader(Protocol):
 
     def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
         """Returns the job runs that were to produce a partition, newest first: its history."""
+        ...
+
+    def claimed(self, refs: Collection[str]) -> Mapping[str, str]:
+        """Returns the build that claims a ref, by ref; a ref that nobody claims is absent."""
+        ...
+
+    def claims_of(self, build_request_id: str) -> Mapping[str, str]:
+        """Returns the job run for which a build claims a ref, by ref."""
+        ...
+
+    def leases(self) -> Sequence[tuple[Lease, bool]]:
+        """Returns the leases of builds that have not ended, and whether each has run out, by build."""
         ...
 
     def events(self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -15,13 +16,20 @@ LOG_SCHEMES: Final = ("memory:", "sqlite:PATH")
 SINK_SCHEMES: Final = ("stdout:", "jsonl:PATH")
 
 
-def open_event_log(uri: str, sinks: Sequence[str] = (), *, warn: Callable[[str], None] = lambda _: None) -> EventLog:
+def open_event_log(
+    uri: str,
+    sinks: Sequence[str] = (),
+    *,
+    warn: Callable[[str], None] = lambda _: None,
+    clock: Callable[[], float] = time.time,
+) -> EventLog:
     """Opens an event log for reading and writing, making it where there is none.
 
     Args:
         uri: `memory:` or `sqlite:PATH`.
         sinks: Write-only copies: `stdout:` or `jsonl:PATH`.
         warn: Told of a sink that fails.
+        clock: Returns the time in seconds since the epoch, for leases; a server has a clock of its own.
 
     Raises:
         InvalidRequestError: A URI is of no known scheme.
@@ -32,7 +40,7 @@ def open_event_log(uri: str, sinks: Sequence[str] = (), *, warn: Callable[[str],
     from databuild.event_log.sqlite.log import SqliteEventLog
 
     opened = [_open_sink(sink) for sink in sinks]
-    log = SqliteEventLog("" if scheme == "memory" else path)
+    log = SqliteEventLog("" if scheme == "memory" else path, clock=clock)
     if not opened:
         return log
     from databuild.event_log.sinks import Tee

@@ -105,7 +105,8 @@ class Changes:
         ended_runs: Job runs that have an end.
         build_partitions: Where partitions stand, by ref.
         partitions: What becomes known, by ref.
-        claims: The job run that will produce a partition, by ref.
+        released: Refs that the build no longer claims.
+        released_runs: Job runs for which the build no longer claims anything.
         delegated: Refs left to another build.
         taints: The reason, or None where a taint is taken away, by ref.
         cancelled: Who asked for it, by build.
@@ -120,7 +121,8 @@ class Changes:
         self.ended_runs: list[EndedRun] = []
         self.build_partitions: dict[str, BuildPartition] = {}
         self.partitions: dict[str, Known] = {}
-        self.claims: dict[str, str] = {}
+        self.released: list[str] = []
+        self.released_runs: list[str] = []
         self.delegated: list[str] = []
         self.taints: dict[str, str | None] = {}
         self.cancelled: dict[str, str] = {}
@@ -175,6 +177,8 @@ class Changes:
             )
             return
         scheduled = status == ev.JOB_STATUS_SCHEDULED
+        if status in {ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}:
+            self.released_runs.append(run)
         if scheduled or status in {ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}:
             # What never ran may be heard of for the first time at its end.
             build, task, label = event.build_request_id, message.task_id, message.job_label
@@ -191,7 +195,6 @@ class Changes:
                 )
             )
         if scheduled:
-            self.claims.update(dict.fromkeys(message.outputs, run))
             return
         ran = status in {ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED}
         if ran:
@@ -222,8 +225,8 @@ class Changes:
             self._count("partitions_delegated")
             # What is known of the data comes from the other build, and stays as it is.
             self.partitions.pop(ref, None)
-            self.claims.pop(ref, None)
             self.delegated.append(ref)
+            self.released.append(ref)
             return
         data = None
         if status == _AVAILABLE:
@@ -232,9 +235,13 @@ class Changes:
         elif failure is not None:
             self._count("partitions_failed")
         if data is not None or failure is not None:
-            self.claims.pop(ref, None)
+            self.released.append(ref)
         # Until it is available again, what was there before may have been overwritten in part.
-        touched = status == _BUILDING or (known is not None and known.touched)
+        touched = (
+            status == _BUILDING
+            or (status == _FAILED and message.job_run_id != "")
+            or (known is not None and known.touched)
+        )
         self.partitions[ref] = Known(_PARTITION_NAMES[status], time, touched, data, failure)
 
     def _in_build(self, ref: str, message: ev.PartitionEvent, failure: tuple[str, str] | None) -> None:

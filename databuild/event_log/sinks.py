@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import IO
 
-from databuild.event_log.log import EventLog, Reader
+from databuild.event_log.log import Claim, ClaimRequest, EventLog, Reader
 from databuild.v1.events_pb2 import BuildEvent
 
 
@@ -52,6 +52,14 @@ class Tee:
         durable = asyncio.ensure_future(self._log.append(events))
         durable.add_done_callback(lambda done: self._copy(done, events))
         return durable
+
+    def claim(self, requests: Sequence[ClaimRequest]) -> Awaitable[Sequence[Claim]]:
+        """Claims in the log."""
+        return self._log.claim(requests)
+
+    def renew_lease(self, build_request_id: str, holder: str, seconds: float) -> Awaitable[None]:
+        """Renews a lease in the log."""
+        return self._log.renew_lease(build_request_id, holder, seconds)
 
     def reader(self) -> Reader:
         """Returns a reader of the log."""

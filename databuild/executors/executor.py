@@ -76,3 +76,7 @@ class Executor(Protocol):
             asyncio.CancelledError: The awaiting task was cancelled; the process group is gone.
         """
         ...
+
+    async def end_left_behind(self, build_request_id: str) -> None:
+        """Ends what processes of a build are still running, whose orchestrator has died; returns when they are gone."""
+        ...

@@ -21,6 +21,9 @@ from typing import Any, Final
 from databuild.executors.executor import ProcessResult, ProcessSpec
 from databuild.executors.output import Kept, LogFile, Sink
 
+BUILD_VARIABLE: Final = "DATABUILD_BUILD_REQUEST_ID"
+"""The variable that tells a process, and everything that it starts, of which build it is."""
+
 DEFAULT_GRACE_SECONDS: Final = 10.0
 """How long a process group may take to end after TERM before it gets KILL."""
 
@@ -114,6 +117,18 @@ class LocalExecutor:
             stdout=stdout.text() if isinstance(stdout, Kept) else b"",
             stderr=stderr.text() if isinstance(stderr, Kept) else b"",
         )
+
+    async def end_left_behind(self, build_request_id: str) -> None:
+        """Ends what processes of a build are still running, as `Executor.end_left_behind` says.
+
+        They are found by their environment (proc(5)), which every process of a build has and hands on.
+        """
+        mark = f"{BUILD_VARIABLE}={build_request_id}".encode()
+        while groups := await asyncio.to_thread(_groups_with, mark):
+            for group in groups:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(group, signal.SIGKILL)
+            await asyncio.sleep(_GONE_SECONDS)
 
     def _sink(self, path: str) -> LogFile | Kept:
         return LogFile(path, self._log_limit_bytes) if path else Kept(self._log_limit_bytes)
@@ -317,6 +332,18 @@ def _popen(spec: ProcessSpec, env: Mapping[str, str], stdout: int, stderr: int) 
 def _wait_for(pid: int) -> _Usage:
     _, status, usage = os.wait4(pid, 0)
     return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+
+
+def _groups_with(mark: bytes) -> set[int]:
+    """Returns the process groups, other than our own, that have a process with a variable in its environment."""
+    groups = set()
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        if not name.isdigit():
+            continue
+        with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as environ:  # noqa: PTH123
+            if mark in environ.read().split(b"\0"):
+                groups.add(os.getpgid(int(name)))
+    return groups - {os.getpgrp()}
 
 
 def _group_exists(pid: int) -> bool:

@@ -1,17 +1,19 @@
 """Executing a job graph: what runs when, what is tried again and what is given up.
 
-One coroutine per place runs one task after the other. A task starts only once the log knows that it is scheduled; so
-that places need not wait for the log, short tasks are scheduled while others still run. It knows tasks and outcomes; it
-does not know processes, events or who started the build.
+One coroutine per place runs one task after the other. A task starts only once it is settled that nobody else produces
+its outputs; so that places need not wait for that, short tasks are prepared while others still run. It knows tasks and
+outcomes; it does not know processes, events or who started the build.
 """
 
 from __future__ import annotations
 
 import asyncio
+import enum
+import functools
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from databuild.graph.catalog import RetryPolicy
 from databuild.graph.ports import Runner, RunOutcome
@@ -55,16 +57,46 @@ class Ended:
     given_up: Sequence[Task] = ()
 
 
+class Verdict(enum.Enum):
+    """What becomes of an attempt that was to start."""
+
+    START = enum.auto()
+    """It may start: nobody else produces its outputs."""
+    REUSED = enum.auto()
+    """It need not run: its outputs are as they would be afterwards."""
+    LATER = enum.auto()
+    """Somebody else produces its outputs; it is to be asked about again."""
+
+
+class Preparing(Protocol):
+    """Verdicts that are on their way; awaiting them hurries them."""
+
+    def done(self) -> bool:
+        """Whether they are there."""
+        ...
+
+    def result(self) -> Sequence[Verdict]:
+        """Returns them, once they are there."""
+        ...
+
+    def __await__(self) -> Generator[Any, Any, Sequence[Verdict]]:
+        """Waits until they are there."""
+        ...
+
+
 class ExecutionObserver(Protocol):
-    """Is told what happens. Each call takes note at once; what it returns is awaited for durability."""
+    """Is told what happens, and asked before anything does."""
 
-    def moved_on(
-        self, ended: Ended | None = None, started: Attempt | None = None, scheduled: Sequence[Attempt] = ()
-    ) -> Awaitable[None]:
-        """An attempt ended, another one starts in its place, and further ones are to start soon: any of these.
+    def prepare(self, attempts: Sequence[Attempt]) -> Preparing:
+        """Says what becomes of attempts that are to start soon, once that is durable."""
+        ...
 
-        An attempt is told of as scheduled first, and is started once that is durable.
-        """
+    def changed(self, task: Task) -> Awaitable[None]:
+        """Waits until it is worth asking again about a task of which the verdict was LATER."""
+        ...
+
+    def moved_on(self, ended: Ended | None = None, started: Attempt | None = None) -> Awaitable[None]:
+        """An attempt ended, another one starts in its place, or both. Takes note at once."""
         ...
 
     def reused(self, task: Task) -> None:
@@ -114,7 +146,11 @@ class ExecutionResult:
 
 class _Scheduled(NamedTuple):
     attempt: Attempt
-    durable: asyncio.Future[None]
+    preparing: Preparing
+    place: int
+
+    def verdict(self) -> Verdict:
+        return self.preparing.result()[self.place]
 
 
 async def execute(
@@ -160,9 +196,11 @@ class _Execution:
         self._unstarted: dict[int, int] = {}
         self._ahead: deque[_Scheduled] = deque()
         self._short = False
+        self._waiting: set[asyncio.Future[None]] = set()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._places = max(1, min(options.jobs, len(tasks)))
         self._result = ExecutionResult()
+        self._error: BaseException | None = None
 
     async def run(self) -> ExecutionResult:
         if not self._queue.finished:
@@ -172,7 +210,14 @@ class _Execution:
                         group.create_task(self._place(), name=f"place-{number + 1}")
             except BaseExceptionGroup as errors:
                 raise _first(errors) from errors
+            finally:
+                for waiting in self._waiting:
+                    waiting.cancel()
         if self._result.stopped_by is not None:
+            for scheduled in self._ahead:
+                await scheduled.preparing
+                if scheduled.verdict() is not Verdict.START:
+                    self._put_off(scheduled)
             rest = [Attempt(task, self._unstarted.get(task.task_id, 0)) for task in self._queue.give_up()]
             self._observer.never_ran(rest, self._result.stopped_by)
         return self._result
@@ -193,44 +238,65 @@ class _Execution:
 
     async def _take(self, ended: Ended | None) -> Attempt | None:
         """Returns an attempt that has been told of as started; None where there is nothing to run now."""
-        stopped = self._result.stopped_by is not None
-        taken = self._ahead.popleft() if self._ahead and not stopped else None
-        fresh = [] if stopped else self._schedule(has_one=taken is not None)
-        if taken is not None and taken.durable.done():
-            self._keep(fresh, self._observer.moved_on(ended, self._start(taken), fresh))
-            return taken.attempt
-        if ended is not None or fresh:
-            durable = asyncio.ensure_future(self._observer.moved_on(ended, None, fresh))
-            if taken is None and fresh:
-                taken = _Scheduled(fresh.pop(0), durable)
-            self._keep(fresh, durable)
-        if taken is None:
-            return None
-        await taken.durable
+        while True:
+            scheduled = self._next_scheduled()
+            if scheduled is not None and scheduled.preparing.done() and scheduled.verdict() is Verdict.START:
+                return self._start(scheduled, ended)
+            if ended is not None:
+                self._observer.moved_on(ended)
+                ended = None
+            if scheduled is None:
+                return None
+            await scheduled.preparing
+            if scheduled.verdict() is not Verdict.START:
+                self._put_off(scheduled)
+            elif self._result.stopped_by is None:
+                return self._start(scheduled, None)
+            else:
+                return None
+
+    def _next_scheduled(self) -> _Scheduled | None:
+        """Returns what stands first in line, and has more put in line where that is wanted."""
         if self._result.stopped_by is not None:
             return None
-        self._observer.moved_on(None, self._start(taken))
-        return taken.attempt
-
-    def _start(self, scheduled: _Scheduled) -> Attempt:
-        del self._unstarted[scheduled.attempt.task.task_id]
-        return scheduled.attempt
-
-    def _schedule(self, *, has_one: bool) -> list[Attempt]:
-        """Returns the attempts that are to be scheduled now: one for this place, and some ahead of short tasks."""
-        wanted = 0 if has_one else 1
+        wanted = 0 if self._ahead else 1
         if self._short and len(self._ahead) <= self._places * AHEAD // 2:
-            wanted += self._places * AHEAD - len(self._ahead)
+            wanted = self._places * AHEAD + 1 - len(self._ahead)
         fresh: list[Attempt] = []
         while len(fresh) < wanted and (attempt := self._next()) is not None:
             fresh.append(attempt)
-        return fresh
-
-    def _keep(self, fresh: Sequence[Attempt], durable: Awaitable[None]) -> None:
         if fresh:
-            future = asyncio.ensure_future(durable)
-            self._ahead.extend(_Scheduled(attempt, future) for attempt in fresh)
-            self._wake(len(fresh))
+            preparing = self._observer.prepare(fresh)
+            self._ahead.extend(_Scheduled(attempt, preparing, place) for place, attempt in enumerate(fresh))
+            self._wake(len(fresh) - 1)
+        return self._ahead.popleft() if self._ahead else None
+
+    def _start(self, scheduled: _Scheduled, ended: Ended | None) -> Attempt:
+        attempt = scheduled.attempt
+        del self._unstarted[attempt.task.task_id]
+        self._observer.moved_on(ended, attempt)
+        return attempt
+
+    def _put_off(self, scheduled: _Scheduled) -> None:
+        """Leaves an attempt that does not start: for good where that was not needed, else until something changes."""
+        task = scheduled.attempt.task
+        del self._unstarted[task.task_id]
+        if scheduled.verdict() is Verdict.REUSED:
+            self._wake(self._queue.done(task))
+            return
+        self._queue.release(task)
+        self._wake(len(self._idle))
+        self._attempts[task.task_id] -= 1
+        waiting = asyncio.ensure_future(self._observer.changed(task))
+        self._waiting.add(waiting)
+        waiting.add_done_callback(functools.partial(self._ask_again, task))
+
+    def _ask_again(self, task: Task, waiting: asyncio.Future[None]) -> None:
+        self._waiting.discard(waiting)
+        if not waiting.cancelled():
+            if (error := waiting.exception()) is not None:
+                self._error = error
+            self._try_again(task)
 
     async def _run(self, attempt: Attempt) -> RunOutcome:
         loop = asyncio.get_running_loop()
@@ -249,6 +315,8 @@ class _Execution:
             self._short = loop.time() - started < self._options.short_seconds
 
     def _next(self) -> Attempt | None:
+        if self._error is not None:
+            raise self._error
         while (task := self._queue.pop()) is not None:
             if not self._needed(task):
                 self._observer.reused(task)

@@ -54,6 +54,7 @@ class PartitionRecord(NamedTuple):
         tainted: Whether the data is marked not to be trusted.
         taint_reason: Who marked it and why.
         failure: Why the newest attempt failed, where it did.
+        claimed_by_build_request_id: The build that is about to produce it, or does so; empty where none is.
     """
 
     ref: str
@@ -69,6 +70,7 @@ class PartitionRecord(NamedTuple):
     tainted: bool = False
     taint_reason: str = ""
     failure: FailureRecord | None = None
+    claimed_by_build_request_id: str = ""
 
 
 class BuildRecord(NamedTuple):

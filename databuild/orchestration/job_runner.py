@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -50,7 +49,7 @@ class JobRunner:
         folder: str,
         working_directory: str,
         on_report: Callable[[Task, str, job_pb2.JobReport], None],
-        clock: Callable[[], float] = time.time,
+        token: Callable[[str], int],
     ) -> None:
         """Takes what all runs of the build share.
 
@@ -61,7 +60,7 @@ class JobRunner:
             folder: An existing folder for logs and reports.
             working_directory: The working directory of the jobs.
             on_report: Told the task, the job run and each thing that it reports, while it runs.
-            clock: Returns the time in seconds since the epoch.
+            token: Returns the fencing token of a job run that is about to start.
         """
         self._executor = executor
         self._jobs = jobs
@@ -70,7 +69,7 @@ class JobRunner:
         self._folder = folder
         self._working_directory = working_directory
         self._on_report = on_report
-        self._clock = clock
+        self._token = token
         self._trace = f"00-{hashlib.sha256(build_request_id.encode()).hexdigest()[:32]}-"
 
     async def run(self, task: Task, attempt: int) -> JobRunOutcome:
@@ -90,8 +89,7 @@ class JobRunner:
                 "DATABUILD_JOB_RUN_ID": job_run_id,
                 "DATABUILD_JOB_LABEL": task.job_label,
                 "DATABUILD_ATTEMPT": str(attempt),
-                # Greater for every later run by the same clock, so that a store may refuse what comes late.
-                "DATABUILD_FENCING_TOKEN": str(int(self._clock() * 1e6)),
+                "DATABUILD_FENCING_TOKEN": str(self._token(job_run_id)),
                 "DATABUILD_REPORT": base + ".report",
                 "TRACEPARENT": self._orchestrator.traceparent() or self._derived_traceparent(job_run_id),
             },

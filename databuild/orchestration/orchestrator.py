@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from databuild.event_log.log import EventLog
+from databuild.event_log.log import Claim, ClaimRequest, EventLog
 from databuild.model.lifecycle import BuildState
 from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
 from databuild.orchestration.telemetry import NoTelemetry, Telemetry
@@ -24,6 +24,8 @@ from databuild.v1 import plan_pb2
 
 TASKS_PER_EVENT: Final = 1000
 """How many tasks one event of a job graph holds, so that none grows too large to send."""
+
+_NOTHING: Final[Mapping[str, str]] = {}
 
 Payload = tuple[str, Any]
 """The name of a field of the BuildEvent oneof, and its message."""
@@ -45,6 +47,7 @@ class BuildOrchestrator:
         clock: Callable[[], float] = time.time,
         on_event: Callable[[ev.BuildEvent], None] | None = None,
         telemetry: Telemetry | None = None,
+        state: BuildState | None = None,
     ) -> None:
         """Takes what the build is of; writes nothing yet.
 
@@ -55,6 +58,7 @@ class BuildOrchestrator:
             clock: Returns the time in seconds since the epoch.
             on_event: Told of every event as it is handed to the event log.
             telemetry: Takes measurements; None for none.
+            state: What the events so far add up to, of a build that another orchestrator has begun.
         """
         self.build_request_id = build_request_id
         self.requested_partitions = tuple(requested_partitions)
@@ -63,7 +67,7 @@ class BuildOrchestrator:
         self._telemetry = telemetry or NoTelemetry()
         observers = (on_event, telemetry.observe if telemetry is not None else None)
         self._observers = tuple(observer for observer in observers if observer is not None)
-        self._state = BuildState(build_request_id)
+        self._state = state or BuildState(build_request_id)
         self._failure: BaseException | None = None
 
     @classmethod
@@ -131,8 +135,12 @@ class BuildOrchestrator:
         """Tasks are being run: EXECUTING."""
         return self._emit_status(ev.BUILD_STATUS_EXECUTING)
 
-    def complete_build(self, result: BuildResult) -> Awaitable[None]:
+    def complete_build(self, result: BuildResult, in_doubt: Mapping[str, str] = _NOTHING) -> Awaitable[None]:
         """The build ends as its result says; what has no end yet gets one that says why.
+
+        Args:
+            result: What came of the build.
+            in_doubt: The job run that may have changed a partition although no event says so, by ref.
 
         Raises:
             InvalidStateTransitionError: The result is a success although a job run or partition has no good end.
@@ -143,7 +151,12 @@ class BuildOrchestrator:
             why = pt.Failure(category=_category_of_unfinished(result), message=_why_unfinished(result))
             closing += [self._closed_job(job_run_id, why) for job_run_id in self._state.open_jobs()]
             closing += [
-                ("partition", ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_FAILED, failure=why))
+                (
+                    "partition",
+                    ev.PartitionEvent(
+                        ref=ref, status=pt.PARTITION_STATUS_FAILED, failure=why, job_run_id=in_doubt.get(ref, "")
+                    ),
+                )
                 for ref in self._state.open_partitions()
             ]
         return self.emit(*closing, ("build_request", terminal))
@@ -224,13 +237,9 @@ class BuildOrchestrator:
         ]
         return self.emit(("delegation", delegation), *delegated)
 
-    def emit_job_scheduled(
-        self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1, outputs: Sequence[str] = ()
-    ) -> Awaitable[None]:
-        """A job run will start as soon as there is room, and claims the partitions that it will produce."""
-        event = self.job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_SCHEDULED, attempt)
-        event.outputs.extend(outputs)
-        return self.emit(("job", event))
+    def emit_job_scheduled(self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1) -> Awaitable[None]:
+        """A job run will start as soon as there is room."""
+        return self.emit(("job", self.job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_SCHEDULED, attempt)))
 
     def emit_job_running(self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1) -> Awaitable[None]:
         """The process of a job run is being run."""
@@ -252,6 +261,14 @@ class BuildOrchestrator:
     def job_event(job_run_id: str, task_id: int, job_label: str, status: ev.JobStatus, attempt: int = 1) -> ev.JobEvent:
         """Returns a job event with what every one has."""
         return ev.JobEvent(job_run_id=job_run_id, task_id=task_id, job_label=job_label, status=status, attempt=attempt)
+
+    def claim(self, requests: Sequence[tuple[str, tuple[str, ...]]]) -> Awaitable[Sequence[Claim]]:
+        """Claims refs for job runs of this build, as `EventLog.claim` says.
+
+        Args:
+            requests: Job run ids, and the refs that each is to produce.
+        """
+        return self._event_log.claim([ClaimRequest(self.build_request_id, run, refs) for run, refs in requests])
 
     def emit(self, *payloads: Payload) -> Awaitable[None]:
         """Writes several events together: all of them, or none.
@@ -310,6 +327,13 @@ class MockEventLog:
     async def append(self, events: Sequence[ev.BuildEvent]) -> None:
         """Remembers the events."""
         self.events.extend(events)
+
+    async def claim(self, requests: Sequence[ClaimRequest]) -> Sequence[Claim]:
+        """Grants everything."""
+        return [Claim(number) for number, _ in enumerate(requests, 1)]
+
+    async def renew_lease(self, build_request_id: str, holder: str, seconds: float) -> None:
+        """Does nothing."""
 
     def reader(self) -> Any:
         """Raises TypeError: what is stored nowhere cannot be read."""

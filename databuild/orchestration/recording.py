@@ -5,9 +5,14 @@ Fits the observer that execution asks for; knows the events, and does not decide
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from typing import Any
 
-from databuild.graph.execution import Attempt, Ended
+from databuild.errors import OrchestrationError
+from databuild.event_log.log import Claim
+from databuild.graph.execution import Attempt, Ended, Preparing, Verdict
 from databuild.model.job_graph import Plan, Task
 from databuild.model.records import PartitionRecord
 from databuild.orchestration.job_runner import JobRunOutcome
@@ -24,50 +29,103 @@ from databuild.v1 import partition_pb2 as pt
 _BUILDING = pt.PARTITION_STATUS_BUILDING
 
 
+class _Claiming:
+    """Claims that were asked for, and what follows from the answers."""
+
+    def __init__(
+        self, claims: Awaitable[Sequence[Claim]], judge: Callable[[Sequence[Claim]], Sequence[Verdict]]
+    ) -> None:
+        self._claims = asyncio.ensure_future(claims)
+        self._judge = judge
+        self._verdicts: Sequence[Verdict] | None = None
+        self._claims.add_done_callback(self._answered)
+
+    def done(self) -> bool:
+        """Whether the verdicts are there."""
+        return self._claims.done()
+
+    def result(self) -> Sequence[Verdict]:
+        """Returns the verdicts.
+
+        Raises:
+            CoordinationError: The build may not go on.
+            EventLogError: The claims could not be written.
+        """
+        if self._verdicts is None:
+            self._verdicts = self._judge(self._claims.result())
+        return self._verdicts
+
+    def __await__(self) -> Generator[Any, Any, Sequence[Verdict]]:
+        yield from self._claims.__await__()
+        return self.result()
+
+    def _answered(self, claims: asyncio.Future[Sequence[Claim]]) -> None:
+        # Judged at once, so that the events of what may start are written while others run. An error is raised to whom
+        # asks for the result.
+        if not claims.cancelled() and claims.exception() is None:
+            with contextlib.suppress(OrchestrationError):
+                self.result()
+
+
 class BuildRecorder:
     """Writes the events of an execution, and remembers the versions that it makes.
 
     Attributes:
         completed: How many tasks have completed.
+        tokens: The fencing tokens of job runs that are about to start, by job run.
     """
 
     def __init__(
         self,
         orchestrator: BuildOrchestrator,
         records: Callable[[Sequence[str]], Mapping[str, PartitionRecord]],
+        released: Callable[[Sequence[str]], Awaitable[None]],
     ) -> None:
         """Takes the build.
 
         Args:
             orchestrator: Writes the events.
             records: Returns what is known now of partitions, by ref.
+            released: Waits until no other live build claims one of these refs.
         """
         self.completed = 0
+        self.tokens: dict[str, int] = {}
+        self._released = released
         self._orchestrator = orchestrator
         self._records = records
         self._code_digests: Mapping[str, str] = {}
         self._versions: dict[str, str] = {}
+        self._planned: dict[str, str] = {}
         self._cut_off: set[str] = set()
+        self._stopped = False
 
     def start(self, plan: Plan) -> None:
         """Takes what is executed."""
         self._code_digests = plan.code_digests
         self._versions = dict(plan.versions)
+        self._planned = {partition.ref: partition.version for partition in plan.partitions}
         self._cut_off = {partition.ref for partition in plan.partitions if partition.reason == pt.REASON_INPUT_CHANGED}
 
-    def moved_on(
-        self, ended: Ended | None = None, started: Attempt | None = None, scheduled: Sequence[Attempt] = ()
-    ) -> Awaitable[None]:
-        """Writes the end of one job run, the start of another and what is to start soon in one append."""
+    def prepare(self, attempts: Sequence[Attempt]) -> Preparing:
+        """Claims the outputs of attempts, and schedules those that may start."""
+        requests = [(self._job_run_id(one.task, one.number), one.task.config.outputs) for one in attempts]
+        return _Claiming(self._orchestrator.claim(requests), lambda claims: self._judge(attempts, claims))
+
+    def changed(self, task: Task) -> Awaitable[None]:
+        """Waits until nobody else claims the outputs of a task any more."""
+        return self._released(task.config.outputs)
+
+    def stop(self) -> None:
+        """Schedules nothing more, whatever claims may still be granted."""
+        self._stopped = True
+
+    def moved_on(self, ended: Ended | None = None, started: Attempt | None = None) -> Awaitable[None]:
+        """Writes the end of one job run and the start of another in one append."""
         payloads: list[Payload] = []
         if ended is not None:
             self._end(ended, payloads)
         if started is not None:
             self._start(started, payloads)
-        for attempt in scheduled:
-            event = self._job_event(attempt, ev.JOB_STATUS_SCHEDULED)
-            event.outputs.extend(attempt.task.config.outputs)
-            payloads.append(("job", event))
         return self._orchestrator.emit(*payloads)
 
     def reported(self, task: Task, job_run_id: str, report: job_pb2.JobReport) -> None:
@@ -101,17 +159,79 @@ class BuildRecorder:
 
     def reused(self, task: Task) -> None:
         """Writes that a task need not run: its outputs are left to the builds that produced them."""
+        self._reuse(Attempt(task, 0), "not needed: its inputs were rebuilt to the same content")
+
+    def _reuse(self, attempt: Attempt, message: str) -> None:
+        task = attempt.task
         records = self._records(task.config.outputs)
         by_build: dict[str, list[str]] = {}
         for ref in task.config.outputs:
-            by_build.setdefault(records[ref].produced_by_build_request_id, []).append(ref)
             self._versions[ref] = records[ref].version
-        why = pt.Failure(
-            category=pt.FAILURE_CATEGORY_CANCELLED, message="not needed: its inputs were rebuilt to the same content"
-        )
-        self._orchestrator.emit(self._unrun(Attempt(task, 0), ev.JOB_STATUS_SKIPPED, why))
+            if self._orchestrator.state.partitions[ref] != pt.PARTITION_STATUS_DELEGATED:
+                by_build.setdefault(records[ref].produced_by_build_request_id, []).append(ref)
+        why = pt.Failure(category=pt.FAILURE_CATEGORY_CANCELLED, message=message)
+        self._orchestrator.emit(self._unrun(attempt, ev.JOB_STATUS_SKIPPED, why))
         for build, refs in sorted(by_build.items()):
             self._orchestrator.emit_delegation(build, task.job_label, refs)
+
+    def _judge(self, attempts: Sequence[Attempt], claims: Sequence[Claim]) -> Sequence[Verdict]:
+        """Decides what becomes of attempts whose claims were answered, and writes it."""
+        if self._stopped:
+            return [Verdict.LATER] * len(attempts)
+        payloads: list[Payload] = []
+        verdicts = []
+        for attempt, claim in zip(attempts, claims, strict=True):
+            if not claim.token:
+                self._orchestrator.emit(*payloads)
+                payloads.clear()
+                self._wait_for(attempt.task, claim.held_by)
+                verdicts.append(Verdict.LATER)
+            elif self._made_meanwhile(attempt.task, claim.versions):
+                self._reuse(attempt, "not needed: another build has produced its outputs meanwhile")
+                verdicts.append(Verdict.REUSED)
+            else:
+                self._schedule(attempt, payloads)
+                self.tokens[self._job_run_id(attempt.task, attempt.number)] = claim.token
+                verdicts.append(Verdict.START)
+        self._orchestrator.emit(*payloads)
+        return verdicts
+
+    def _schedule(self, attempt: Attempt, payloads: list[Payload]) -> None:
+        statuses = self._orchestrator.state.partitions
+        task = attempt.task
+        payloads += [
+            partition_scheduled(ref, task.task_id, pt.REASON_FAILED_BEFORE)
+            for ref in task.config.outputs
+            if statuses[ref] == pt.PARTITION_STATUS_DELEGATED  # and the build that it was left to has not made it
+        ]
+        payloads.append(("job", self._job_event(attempt, ev.JOB_STATUS_SCHEDULED)))
+
+    def _wait_for(self, task: Task, held_by: Mapping[str, str]) -> None:
+        """Writes that outputs are left to other builds, which are producing them."""
+        by_build: dict[str, list[str]] = {}
+        for ref, build in held_by.items():
+            if self._orchestrator.state.partitions[ref] == pt.PARTITION_STATUS_SCHEDULED:
+                by_build.setdefault(build, []).append(ref)
+        for build, refs in sorted(by_build.items()):
+            self._orchestrator.emit_delegation(build, task.job_label, refs, running=True)
+
+    def _made_meanwhile(self, task: Task, versions: Mapping[str, str]) -> bool:
+        """Whether another build has made all outputs of a task since planning, just as this one would."""
+        outputs = task.config.outputs
+        if any(versions.get(ref, "") in {"", self._planned[ref]} for ref in outputs):
+            return False
+        records = self._records(outputs)
+        return all(self._as_we_would(task, records.get(ref)) for ref in outputs)
+
+    def _as_we_would(self, task: Task, record: PartitionRecord | None) -> bool:
+        if record is None or record.manifest is None or record.tainted:
+            return False
+        manifest = record.manifest
+        return (
+            manifest.code_digest == self._code_digests.get(task.job_label, "")
+            and manifest.configuration_digest == task.configuration_digest
+            and all(known.query or self._versions.get(known.ref) == known.version for known in manifest.inputs)
+        )
 
     def never_ran(self, attempts: Sequence[Attempt], because: Task) -> None:
         """Writes that tasks will not run, since a failure stopped the build."""

@@ -24,6 +24,7 @@ from databuild.graph.plan_file import changes_since, tasks_to_messages
 from databuild.model.job_graph import Plan
 from databuild.model.records import PartitionRecord
 from databuild.orchestration.configuring import ProcessConfigure
+from databuild.orchestration.coordination import Coordination
 from databuild.orchestration.ids import check_build_request_id
 from databuild.orchestration.job_runner import JobRunner
 from databuild.orchestration.looking_up import ProcessLookup
@@ -151,7 +152,15 @@ class _Build:
             on_event=on_event,
             telemetry=telemetry,
         )
-        self._recorder = BuildRecorder(self._orchestrator, self._records)
+        self._coordination = Coordination(
+            event_log,
+            self._reader,
+            executor,
+            request.build_request_id,
+            clock=clock,
+            lease_seconds=settings.lease_seconds,
+        )
+        self._recorder = BuildRecorder(self._orchestrator, self._records, self._coordination.released)
         self._cancelled_by = ""
 
     async def run(self) -> BuildResult:
@@ -166,6 +175,7 @@ class _Build:
 
     async def _run(self) -> BuildResult:
         request = self._request
+        self._coordination.renew()  # written together with what follows
         await self._orchestrator.start_build(
             graph_label=self._catalog.graph_label,
             options=ev.BuildOptions(
@@ -181,7 +191,8 @@ class _Build:
         result: BuildResult
         try:
             _make_folder(self._folder)
-            async with self._cancelled_on_request():
+            async with self._coordination.staying_alive(), self._cancelled_on_request():
+                await self._coordination.end_the_dead()
                 with self._orchestrator.with_tracing_span("databuild.planning"):
                     plan = await self._plan()
                 with self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)):
@@ -202,6 +213,7 @@ class _Build:
             )
             raise
         finally:
+            self._recorder.stop()
             self._reader.close()
         await self._orchestrator.complete_build(result)
         return result
@@ -253,7 +265,7 @@ class _Build:
             folder=self._folder,
             working_directory=self._settings.working_directory,
             on_report=recorder.reported,
-            clock=self._clock,
+            token=recorder.tokens.pop,
             orchestrator=self._orchestrator,
         )
         jobs = self._catalog.jobs

@@ -40,8 +40,10 @@ class Settings:
         working_directory: The working directory of jobs.
         log_directory: The folder that holds one folder of job logs for each build.
         config_calls: How many `config` processes may run at once.
+        lease_seconds: How long the build counts as alive for others without being heard of.
     """
 
     working_directory: str
     log_directory: str
     config_calls: int = 2
+    lease_seconds: float = 30.0

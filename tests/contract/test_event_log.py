@@ -8,7 +8,14 @@ import sqlite3
 
 import pytest
 
-from databuild.errors import EventLogError, InvalidRequestError, InvalidStateTransitionError, SchemaTooNewError
+from databuild.errors import (
+    CoordinationError,
+    EventLogError,
+    InvalidRequestError,
+    InvalidStateTransitionError,
+    SchemaTooNewError,
+)
+from databuild.event_log.log import ClaimRequest
 from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.sqlite.connection import SCHEMA_VERSION
 from databuild.event_log.sqlite.writer import SqliteWriter
@@ -128,25 +135,86 @@ async def test_a_rebuild_that_never_ran_keeps_what_is_known_and_one_that_ran_doe
     assert "ann" in records["q"].failure.message
 
 
-async def test_what_a_job_run_has_claimed_is_not_relied_on_until_the_run_has_an_end(log):
+async def claim(log, build, number, *refs):
+    (answer,) = await log.claim([ClaimRequest(build, f"{build}.{number}.1", refs)])
+    return answer
+
+
+async def test_a_claim_is_granted_whole_to_one_build_until_its_partitions_have_an_end(log):
+    one = await begin(log, "b1", "p", "q")
+    await log.renew_lease("b1", "here", 60)
+    await begin(log, "b2", "p", "q")
+    await log.renew_lease("b2", "here", 60)
+    first = await claim(log, "b1", 1, "p")
+    refused = await claim(log, "b2", 1, "p", "q")
+    again = await claim(log, "b1", 1, "p")
+    await produce(one, 1, "p")
+    after = await claim(log, "b2", 1, "p", "q")
+
+    assert first.token > 0
+    assert (refused.token, refused.held_by) == (0, {"p": "b1"})
+    assert again.token > first.token
+    assert after.token > again.token
+    assert after.versions == {"p": "b1.1.1"}
+    assert log.reader().claimed(["p", "q", "r"]) == {"p": "b2", "q": "b2"}
+    assert log.reader().claims_of("b2") == {"p": "b2.1.1", "q": "b2.1.1"}
+
+
+async def test_what_is_claimed_is_not_relied_on_and_what_never_ran_is_again(log):
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p")
     await produce(one, 2, "q")
     await one.complete_build(Success(jobs_completed=2))
     two = await begin(log, "b2", "p", "q")
-    two.emit_job_scheduled("b2.1.1", 1, "//:j", outputs=["p"])
-    await two.emit_job_scheduled("b2.2.1", 2, "//:j", outputs=["q"])
-    two.emit_job_running("b2.2.1", 2, "//:j")
-
+    await log.renew_lease("b2", "here", 60)
+    await claim(log, "b2", 1, "p")
+    await claim(log, "b2", 2, "q")
     claimed = log.reader().partition_records(["p", "q"])
-    await two.emit_partition_building("q", 2, "b2.2.1")
-    await two.complete_build(Cancelled(author="ann"))
+    await two.complete_build(Failed(message="it died"), {"q": "b2.2.1"})
     after = log.reader().partition_records(["p", "q"])
 
     assert not claimed["p"].available
-    assert not claimed["q"].available
+    assert claimed["p"].claimed_by_build_request_id == "b2"
     assert after["p"].available
     assert not after["q"].available
+    assert log.reader().claimed(["p", "q"]) == {}
+
+
+async def test_a_run_that_is_skipped_or_cancelled_claims_nothing_any_more(log):
+    one = await begin(log, "b", "p", "q")
+    await log.renew_lease("b", "here", 60)
+    await claim(log, "b", 1, "p")
+    await claim(log, "b", 2, "q")
+    skipped = one.job_event("b.1.1", 1, "//:j", ev.JOB_STATUS_SKIPPED)
+    await one.emit(("job", skipped))
+
+    assert log.reader().claimed(["p", "q"]) == {"q": "b"}
+
+
+async def test_a_build_that_has_ended_can_neither_claim_nor_stay_alive(log):
+    one = await begin(log, "b", "p")
+    await log.renew_lease("b", "here", 60)
+    await one.complete_build(Cancelled())
+
+    with pytest.raises(CoordinationError, match="it is CANCELLED"):
+        await log.renew_lease("b", "here", 60)
+    with pytest.raises(CoordinationError, match="it has no lease"):
+        await claim(log, "b", 1, "p")
+    assert log.reader().leases() == []
+
+
+async def test_a_lease_runs_out_by_the_clock_of_the_store(uri):
+    now = [100.0]
+    log = open_event_log(uri, clock=lambda: now[0])
+    await begin(log, "b", "p")
+    await log.renew_lease("b", "here", 30)
+    ((lease, early),) = log.reader().leases()
+    now[0] = 131.0
+    ((_, late),) = log.reader().leases()
+    await log.close()
+
+    assert lease == ("b", 130.0, "here")
+    assert (early, late) == (False, True)
 
 
 async def test_an_append_that_is_awaited_is_written_with_those_before_it(log):

@@ -82,7 +82,7 @@ def test_help_works_without_a_catalog():
         (JobConfigurationError("//a:b", "it said no"), 1),
         (PlanChangedError(["x"]), 4),
         (EventLogError("the disk is full"), 3),
-        (CoordinationError("x"), 3),
+        (CoordinationError("b", "x"), 3),
         (KeyboardInterrupt(), 130),
         (ZeroDivisionError(), 3),
     ],

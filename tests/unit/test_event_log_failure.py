@@ -38,6 +38,12 @@ class FullLog:
     async def fail(self):
         raise EventLogError("the disk is full")
 
+    def claim(self, requests):
+        return self.log.claim(requests)
+
+    def renew_lease(self, build_request_id, holder, seconds):
+        return self.log.renew_lease(build_request_id, holder, seconds)
+
     def reader(self):
         return self.log.reader()
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databuild.graph.catalog import RetryPolicy
-from databuild.graph.execution import AHEAD, ExecutionOptions, execute
+from databuild.graph.execution import AHEAD, ExecutionOptions, Verdict, execute
 from databuild.graph.ports import RunOutcome
 from databuild.model.job_graph import JobConfig, Task
 from databuild.v1 import events_pb2 as ev
@@ -52,16 +52,29 @@ class FakeRunner:
 class FakeObserver:
     """Remembers what it was told, one line each."""
 
-    def __init__(self):
+    def __init__(self, **verdicts):
         self.told = []
-        self.scheduled = []
+        self.prepared = []
+        self.verdicts = {int(name[4:]): list(given) for name, given in verdicts.items()}
         self.waiting = 0
         self.most_waiting = 0
 
-    def moved_on(self, ended=None, started=None, scheduled=()):
-        self.scheduled += [(attempt.task.task_id, attempt.number) for attempt in scheduled]
-        self.waiting += len(scheduled) - (started is not None)
+    def prepare(self, attempts):
+        self.prepared += [(attempt.task.task_id, attempt.number) for attempt in attempts]
+        self.waiting += len(attempts)
         self.most_waiting = max(self.most_waiting, self.waiting)
+        preparing = asyncio.get_running_loop().create_future()
+        preparing.set_result([self.verdict(attempt.task) for attempt in attempts])
+        return preparing
+
+    def verdict(self, task):
+        return self.verdicts[task.task_id].pop(0) if self.verdicts.get(task.task_id) else Verdict.START
+
+    async def changed(self, task):
+        self.told.append(("changed", task.task_id))
+
+    def moved_on(self, ended=None, started=None):
+        self.waiting -= started is not None
         if ended is not None:
             word = {
                 ev.JOB_STATUS_COMPLETED: "completed",
@@ -72,9 +85,6 @@ class FakeObserver:
             self.told += [("skipped", given_up.task_id) for given_up in ended.given_up]
         if started is not None:
             self.told.append(("started", started.task.task_id))
-        future = asyncio.get_running_loop().create_future()
-        future.set_result(None)
-        return future
 
     def reused(self, task):
         self.told.append(("reused", task.task_id))
@@ -130,12 +140,12 @@ async def test_fail_fast_lets_what_runs_finish_and_starts_nothing_more():
     assert observer.told[-1] == ("never ran", 4)
 
 
-async def test_a_task_starts_once_it_is_known_to_be_scheduled():
+async def test_a_task_starts_once_its_verdict_is_there():
     class Slow(FakeObserver):
-        def moved_on(self, ended=None, started=None, scheduled=()):
-            super().moved_on(ended, started, scheduled)
-            self.durable = asyncio.get_running_loop().create_future()
-            return self.durable
+        def prepare(self, attempts):
+            super().prepare(attempts)
+            self.preparing = asyncio.get_running_loop().create_future()
+            return self.preparing
 
     observer = Slow()
     runner = FakeRunner()
@@ -143,11 +153,65 @@ async def test_a_task_starts_once_it_is_known_to_be_scheduled():
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     early = list(runner.ran)
-    observer.durable.set_result(None)
+    observer.preparing.set_result([Verdict.START])
     await execution
 
     assert early == []
-    assert observer.scheduled == runner.ran == [(1, 1)]
+    assert observer.prepared == runner.ran == [(1, 1)]
+
+
+async def test_what_somebody_else_produces_is_asked_about_again_and_others_run_meanwhile():
+    observer = FakeObserver(task1=[Verdict.LATER, Verdict.LATER, Verdict.START])
+    runner = FakeRunner()
+
+    result = await run([task(1), task(2), task(3, 1)], runner, observer)
+
+    assert result.completed == 3
+    assert sorted(runner.ran) == [(1, 1), (2, 1), (3, 1)]
+    assert observer.told.count(("changed", 1)) == 2
+
+
+async def test_what_somebody_else_has_produced_does_not_run_and_what_needs_it_does():
+    observer = FakeObserver(task1=[Verdict.LATER, Verdict.REUSED])
+    runner = FakeRunner()
+
+    result = await run([task(1), task(2, 1)], runner, observer, jobs=2)
+
+    assert runner.ran == [(2, 1)]
+    assert result.completed == 1
+
+
+async def test_resources_are_free_while_a_task_waits_for_somebody_else():
+    observer = FakeObserver(task1=[Verdict.LATER, Verdict.START])
+
+    result = await run(
+        [task(1), task(2)], FakeRunner(), observer, limits={"db": 1}, needs={"//:job1": {"db": 1}, "//:job2": {"db": 1}}
+    )
+
+    assert result.completed == 2
+
+
+async def test_a_failure_ends_what_waits_for_somebody_else():
+    class Never(FakeObserver):
+        async def changed(self, task):
+            await asyncio.Event().wait()
+
+    observer = Never(task1=[Verdict.LATER])
+
+    result = await run([task(1), task(2)], FakeRunner({2: 9}), observer)
+
+    assert result.stopped_by.task_id == 2
+    assert observer.never_started == [(1, 0)]
+
+
+async def test_an_error_while_waiting_comes_out_as_itself():
+    class Broken(FakeObserver):
+        async def changed(self, task):
+            message = "broken"
+            raise OSError(message)
+
+    with pytest.raises(OSError, match="broken"):
+        await run([task(1)], FakeRunner(), Broken(task1=[Verdict.LATER]))
 
 
 @pytest.mark.parametrize(("short_seconds", "most"), [(60, 2 * AHEAD + 1), (0, 1)])
@@ -167,7 +231,7 @@ async def test_what_was_scheduled_ahead_of_a_failure_is_told_of_with_its_attempt
 
     started = {one for word, one in observer.told if word == "started"}
     assert result.stopped_by.task_id == 20
-    assert [one for one in observer.never_started if one[1]] == [one for one in observer.scheduled if one[0] > 20]
+    assert [one for one in observer.never_started if one[1]] == [one for one in observer.prepared if one[0] > 20]
     assert [one for one, _ in observer.never_started] == sorted(set(range(1, 60)) - started)
 
 

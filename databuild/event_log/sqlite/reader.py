@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from databuild.event_log.log import Lease
 from databuild.event_log.sqlite.connection import connect_for_reading, fault
 from databuild.model.records import (
     BuildPartitionRecord,
@@ -19,13 +21,15 @@ from databuild.model.records import (
 )
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from databuild.v1.events_pb2 import BuildEvent
 
 _PARTITION = """
-SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND p.claim = '', p.version, p.job_run_id,
+SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND c.ref IS NULL, p.version, p.job_run_id,
   r.build_request_id, p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message, r.job_label,
-  r.code_digest, r.configuration_digest, r.inputs
-FROM {source} LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id
+  r.code_digest, r.configuration_digest, r.inputs, c.build_request_id
+FROM {source} LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN claims c ON c.ref = p.ref
 """
 _BY_REFS = _PARTITION.format(source="json_each(?) j CROSS JOIN partitions p ON p.ref = j.value")
 _JOB_RUN = """
@@ -46,9 +50,23 @@ _LAST = "\U0010ffff"
 class SqliteReader:
     """Reads one file."""
 
-    def __init__(self, path: str) -> None:
-        """Opens the file, as `connect_for_reading` says."""
+    def __init__(
+        self,
+        path: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        lock: AbstractContextManager[object] | None = None,
+    ) -> None:
+        """Opens the file, as `connect_for_reading` says.
+
+        Args:
+            path: The file.
+            clock: The clock of leases.
+            lock: Held during each query, where there is one.
+        """
         self._path = path
+        self._lock = lock
+        self._clock = clock
         self._connection = connect_for_reading(path)
 
     def build(self, build_request_id: str) -> BuildRecord | None:
@@ -147,6 +165,21 @@ class SqliteReader:
         """Returns the job runs that were to produce a partition, newest first."""
         return [_job_run(row) for row in self._rows(_RUNS_OF_PARTITION, (ref, limit))]
 
+    def claimed(self, refs: Collection[str]) -> Mapping[str, str]:
+        """Returns the build that claims a ref, by ref."""
+        found = "SELECT c.ref, c.build_request_id FROM json_each(?) j CROSS JOIN claims c ON c.ref = j.value"
+        return dict(self._rows(found, (json.dumps(list(refs)),)))
+
+    def claims_of(self, build_request_id: str) -> Mapping[str, str]:
+        """Returns the job run for which a build claims a ref, by ref."""
+        return dict(self._rows("SELECT ref, job_run_id FROM claims WHERE build_request_id = ?", (build_request_id,)))
+
+    def leases(self) -> Sequence[tuple[Lease, bool]]:
+        """Returns the leases of builds that have not ended, and whether each has run out, by build."""
+        rows = self._rows("SELECT build_request_id, expires, holder FROM leases ORDER BY build_request_id", ())
+        now = self._clock()
+        return [(Lease._make(row), row[1] < now) for row in rows]
+
     def events(self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
         """Returns events of one build, in order."""
         from databuild.v1.events_pb2 import BuildEvent
@@ -173,6 +206,9 @@ class SqliteReader:
 
     def _rows(self, statement: str, values: Sequence[Any]) -> list[Any]:
         try:
+            if self._lock is not None:
+                with self._lock:
+                    return self._connection.execute(statement, values).fetchall()
             return self._connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise fault(error, self._path) from error
@@ -216,4 +252,5 @@ def _partition(row: Sequence[Any], manifests: dict[str, Manifest]) -> PartitionR
         bool(row[9]),
         row[10],
         _failure(row[11], row[12]),
+        row[17] or "",
     )

@@ -63,8 +63,6 @@ CREATE TABLE job_runs (
   inputs TEXT
 ) WITHOUT ROWID;
 CREATE INDEX job_runs_by_build ON job_runs (build_request_id, number);
--- `claim` is the job run that is about to produce the partition or does so: until it has an end, nothing here is
--- relied on.
 CREATE TABLE partitions (
   ref TEXT PRIMARY KEY,
   status TEXT NOT NULL,
@@ -74,7 +72,6 @@ CREATE TABLE partitions (
   version TEXT NOT NULL,
   job_run_id TEXT NOT NULL,
   metadata TEXT NOT NULL,
-  claim TEXT NOT NULL DEFAULT '',
   tainted INTEGER NOT NULL DEFAULT 0,
   taint_reason TEXT NOT NULL DEFAULT '',
   failure_category TEXT,
@@ -96,3 +93,18 @@ CREATE TRIGGER partition_tainted AFTER UPDATE OF tainted ON partitions WHEN old.
   INSERT INTO partition_counts VALUES ('TAINTED', new.tainted - old.tainted)
     ON CONFLICT DO UPDATE SET count = count + new.tainted - old.tainted;
 END;
+-- Who is about to produce a partition, or does so. Not computed from events: a claim comes before them.
+CREATE TABLE claims (
+  ref TEXT PRIMARY KEY,
+  build_request_id TEXT NOT NULL,
+  job_run_id TEXT NOT NULL,
+  token INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX claims_by_build ON claims (build_request_id);
+CREATE TABLE leases (
+  build_request_id TEXT PRIMARY KEY,
+  expires REAL NOT NULL,
+  holder TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE tokens (last INTEGER NOT NULL);
+INSERT INTO tokens VALUES (0);

@@ -7,14 +7,19 @@ process writes the same build.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from databuild.errors import DataBuildError, InvalidStateTransitionError
+from databuild.errors import CoordinationError, DataBuildError, InvalidStateTransitionError
+from databuild.event_log.group_commit import Append, ClaimAll, Operation, RenewLease
+from databuild.event_log.log import Lease
 from databuild.event_log.projection import BuildPartition, Changes, EndedRun, Known, NewRun, StartedRun
+from databuild.event_log.sqlite import claims
 from databuild.event_log.sqlite.connection import connect_for_writing, fault
 from databuild.event_log.sqlite.statements import ManyRows
-from databuild.model.lifecycle import OPERATIONS, BuildState
+from databuild.model.lifecycle import BUILD_ENDS, OPERATIONS, BuildState, build_status_name
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -28,6 +33,8 @@ def _update(table: str, columns: Sequence[str]) -> ManyRows:
     return ManyRows(before, len(columns), after)
 
 
+_ENDED = tuple(build_status_name(status) for status in BUILD_ENDS)
+_NO_LOCK = nullcontext()
 _READ_MODELS = ("builds", "build_partitions", "job_runs", "partitions", "partition_counts")
 
 _EVENT = ManyRows("INSERT INTO events (build_request_id, sequence, payload)", 3)
@@ -58,41 +65,50 @@ _PARTITION_AVAILABLE = ManyRows(
     _INTO_PARTITIONS,
     8,
     f"""ON CONFLICT DO UPDATE SET {_STATUS}, available = 1, version = excluded.version,
-      job_run_id = excluded.job_run_id, metadata = excluded.metadata, claim = '', tainted = 0, taint_reason = '',
+      job_run_id = excluded.job_run_id, metadata = excluded.metadata, tainted = 0, taint_reason = '',
       failure_category = NULL, failure_message = NULL""",
 )
 _NO_DATA = (0, "", "", "")
-_PARTITION_FAILED = _update("partitions", ("claim", "failure_category", "failure_message", "ref"))
-_PARTITION_CLAIMED = _update("partitions", ("claim", "ref"))
+_PARTITION_FAILED = _update("partitions", ("failure_category", "failure_message", "ref"))
 _PARTITION_DELEGATED = """
-UPDATE partitions SET claim = '', status = iif(available, 'AVAILABLE', status) WHERE ref = ? AND build_request_id = ?
+UPDATE partitions SET status = 'AVAILABLE' WHERE ref = ? AND build_request_id = ? AND available
 """
 
 
 class SqliteWriter:
     """One connection for writing, and the states of the builds that are written through it."""
 
-    def __init__(self, path: str) -> None:
-        """Opens the file, as `connect_for_writing` says."""
+    def __init__(
+        self,
+        path: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        lock: AbstractContextManager[object] = _NO_LOCK,
+    ) -> None:
+        """Opens the file, as `connect_for_writing` says.
+
+        Args:
+            path: The file.
+            clock: The clock of leases.
+            lock: Held during each transaction.
+        """
         self._path = path
+        self._lock = lock
+        self._clock = clock
         self._connection = connect_for_writing(path)
         self._states: dict[str, BuildState] = {}
 
-    def write(self, appends: Sequence[Sequence[ev.BuildEvent]]) -> list[DataBuildError | None]:
-        """Writes appends in one transaction, and returns for each why it was refused, or None.
+    def write(self, operations: Sequence[Operation]) -> list[object]:
+        """Performs operations in one transaction, as `Store.write` says.
 
         Raises:
             EventLogError: The transaction failed; nothing was written.
         """
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            accepted: dict[str, list[ev.BuildEvent]] = {}
-            results = [self._check(events, accepted) for events in appends]
-            for build, events in accepted.items():
-                rows = [(build, event.sequence, event.SerializeToString()) for event in events]
-                _EVENT.execute(self._connection, rows)
-                self._apply(build, events)
-            self._connection.execute("COMMIT")
+            with self._lock:
+                self._connection.execute("BEGIN IMMEDIATE")
+                results = self._perform(operations)
+                self._connection.execute("COMMIT")
         except BaseException as error:
             self._states.clear()
             try:
@@ -105,6 +121,26 @@ class SqliteWriter:
             raise
         for build in [build for build, state in self._states.items() if state.ended]:
             del self._states[build]
+        return results
+
+    def _perform(self, operations: Sequence[Operation]) -> list[object]:
+        results: list[object] = [None] * len(operations)
+        accepted: dict[str, list[ev.BuildEvent]] = {}
+        for number, operation in enumerate(operations):
+            if isinstance(operation, Append):
+                results[number] = self._check(operation.events, accepted)
+        for build, events in accepted.items():
+            _EVENT.execute(self._connection, [(build, event.sequence, event.SerializeToString()) for event in events])
+            self._apply(build, events)
+        for number, operation in enumerate(operations):
+            try:
+                if isinstance(operation, ClaimAll):
+                    results[number] = claims.grant(self._connection, operation.requests)
+                elif isinstance(operation, RenewLease):
+                    lease = Lease(operation.build_request_id, self._clock() + operation.seconds, operation.holder)
+                    claims.renew(self._connection, lease, _ENDED)
+            except CoordinationError as refusal:
+                results[number] = refusal
         return results
 
     def rebuild(self) -> None:
@@ -194,9 +230,12 @@ class SqliteWriter:
         rows = [(build, ref, *row) for ref, row in changes.build_partitions.items()]
         _BUILD_PARTITION.execute(connection, rows)
         self._write_partitions(build, changes.partitions)
-        _PARTITION_CLAIMED.execute(connection, [(run, ref) for ref, run in changes.claims.items()])
         if changes.delegated:
             connection.executemany(_PARTITION_DELEGATED, [(ref, build) for ref in changes.delegated])
+        if changes.build.get("status") in _ENDED:
+            claims.end(connection, build)
+        else:
+            claims.release(connection, build, changes.released, changes.released_runs)
 
     def _write_build(self, build: str, changes: Changes, *, new: bool) -> None:
         values = changes.build
@@ -219,7 +258,7 @@ class SqliteWriter:
                 continue
             rows.setdefault(_PARTITION_TOUCHED if known.touched else _PARTITION, []).append((*common, *_NO_DATA))
             if known.failure is not None:
-                failures.append(("", *known.failure, ref))
+                failures.append((*known.failure, ref))
         for statement, values in rows.items():
             statement.execute(self._connection, values)
         _PARTITION_FAILED.execute(self._connection, failures)

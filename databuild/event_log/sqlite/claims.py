@@ -1,0 +1,104 @@
+"""Claims and leases in SQLite: who produces a partition, and until when a build counts as alive.
+
+Each function is called inside a transaction of the writer.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from databuild.errors import CoordinationError
+from databuild.event_log.log import Claim, ClaimRequest, Lease
+from databuild.event_log.sqlite.statements import ManyRows
+
+_CLAIM = ManyRows("INSERT OR REPLACE INTO claims (ref, build_request_id, job_run_id, token)", 4)
+_KNOWN = """
+SELECT j.value, c.build_request_id, p.version FROM json_each(?) j
+LEFT JOIN claims c ON c.ref = j.value LEFT JOIN partitions p ON p.ref = j.value AND p.available
+"""
+
+
+def grant(connection: sqlite3.Connection, requests: Sequence[ClaimRequest]) -> list[Claim]:
+    """Grants what nobody else holds.
+
+    Raises:
+        CoordinationError: A build has no lease any more.
+    """
+    builds = {request.build_request_id for request in requests}
+    alive = {
+        row[0]
+        for row in connection.execute(
+            "SELECT build_request_id FROM leases WHERE build_request_id IN (SELECT value FROM json_each(?))",
+            (json.dumps(sorted(builds)),),
+        )
+    }
+    for build in sorted(builds - alive):
+        raise CoordinationError(build, "it has no lease any more")
+    refs = [ref for request in requests for ref in request.refs]
+    holders: dict[str, str] = {}
+    versions: dict[str, str] = {}
+    for ref, holder, version in connection.execute(_KNOWN, (json.dumps(refs),)):
+        if holder is not None:
+            holders[ref] = holder
+        if version is not None:
+            versions[ref] = version
+    (last,) = connection.execute(
+        "UPDATE tokens SET last = last + ? RETURNING last - ?", (len(requests), len(requests))
+    ).fetchone()
+    answers: list[Claim] = []
+    rows: list[tuple[str, str, str, int]] = []
+    for token, (build, run, wanted) in enumerate(requests, last + 1):
+        held_by = {ref: holder for ref in wanted if (holder := holders.get(ref, build)) != build}
+        if held_by:
+            answers.append(Claim(0, held_by))
+            continue
+        answers.append(Claim(token, versions={ref: versions[ref] for ref in wanted if ref in versions}))
+        rows += [(ref, build, run, token) for ref in wanted]
+        holders.update(dict.fromkeys(wanted, build))
+    _CLAIM.execute(connection, rows)
+    return answers
+
+
+def release(
+    connection: sqlite3.Connection, build_request_id: str, refs: Sequence[str], job_run_ids: Sequence[str]
+) -> None:
+    """Ends a build's claims of refs, and those for job runs."""
+    if refs:
+        connection.execute(
+            "DELETE FROM claims WHERE ref IN (SELECT value FROM json_each(?)) AND build_request_id = ?",
+            (json.dumps(refs), build_request_id),
+        )
+    if job_run_ids:
+        connection.execute(
+            "DELETE FROM claims WHERE build_request_id = ? AND job_run_id IN (SELECT value FROM json_each(?))",
+            (build_request_id, json.dumps(job_run_ids)),
+        )
+
+
+def end(connection: sqlite3.Connection, build_request_id: str) -> None:
+    """Ends the lease of a build and all of its claims."""
+    connection.execute("DELETE FROM claims WHERE build_request_id = ?", (build_request_id,))
+    connection.execute("DELETE FROM leases WHERE build_request_id = ?", (build_request_id,))
+
+
+def renew(connection: sqlite3.Connection, lease: Lease, ends: Sequence[str]) -> None:
+    """Takes a lease, or takes it further.
+
+    Args:
+        connection: The connection.
+        lease: The lease.
+        ends: The statuses in which a build has ended.
+
+    Raises:
+        CoordinationError: The build has ended.
+    """
+    row = connection.execute(
+        "SELECT status FROM builds WHERE build_request_id = ?", (lease.build_request_id,)
+    ).fetchone()
+    if row is not None and row[0] in ends:
+        raise CoordinationError(lease.build_request_id, f"it is {row[0]}")
+    connection.execute(
+        "INSERT OR REPLACE INTO leases (build_request_id, expires, holder) VALUES (?, ?, ?)", tuple(lease)
+    )

@@ -1,0 +1,195 @@
+"""How a build stays alive for others, ends those that have died, and waits for those that live.
+
+A build is alive while its lease runs or, where that can be told, its process does. Whoever notices that one has died
+ends it; its claims end with it. A build that waits holds nothing that another could wait for, so that builds never wait
+for each other in a circle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final
+
+from databuild.errors import CoordinationError, InvalidStateTransitionError
+from databuild.event_log import liveness
+from databuild.event_log.log import EventLog, Reader
+from databuild.executors.executor import Executor
+from databuild.model.lifecycle import BUILD_ENDS, BUILD_TRANSITIONS, NOTHING, BuildState, build_status_name
+from databuild.orchestration.orchestrator import BuildOrchestrator
+from databuild.orchestration.results import Failed
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+
+_RENEWALS: Final = 3
+_POLL_SECONDS: Final = 0.1
+_POLLS_PER_LOOK_FOR_THE_DEAD: Final = 10
+_PAGE: Final = 10_000
+_OPEN: Final = tuple(build_status_name(status) for status in set(BUILD_TRANSITIONS) - BUILD_ENDS - {NOTHING})
+
+
+class Coordination:
+    """What one build has to do with the others that share its event log."""
+
+    def __init__(
+        self,
+        event_log: EventLog,
+        reader: Reader,
+        executor: Executor,
+        build_request_id: str,
+        *,
+        clock: Callable[[], float],
+        lease_seconds: float,
+    ) -> None:
+        """Takes the build.
+
+        Args:
+            event_log: The event log that it shares.
+            reader: Reads that log.
+            executor: Ends processes that the dead left behind.
+            build_request_id: The build.
+            clock: Returns the time in seconds since the epoch, for the events that end the dead.
+            lease_seconds: How long the build counts as alive without being heard of.
+        """
+        self._event_log = event_log
+        self._reader = reader
+        self._executor = executor
+        self._build_request_id = build_request_id
+        self._clock = clock
+        self._lease_seconds = lease_seconds
+        self._holder = liveness.this_process()
+        self._waiting: dict[asyncio.Future[None], Sequence[str]] = {}
+        self._watcher: asyncio.Task[None] | None = None
+
+    def renew(self) -> asyncio.Future[None]:
+        """Takes the lease of the build, or takes it further."""
+        return asyncio.ensure_future(
+            self._event_log.renew_lease(self._build_request_id, self._holder, self._lease_seconds)
+        )
+
+    @contextlib.asynccontextmanager
+    async def staying_alive(self) -> AsyncIterator[None]:
+        """Renews the lease while the inside runs.
+
+        Raises:
+            CoordinationError: Others have taken the build for dead; the inside was cancelled.
+            EventLogError: The lease could not be renewed; the inside was cancelled.
+        """
+        inside = asyncio.current_task()
+        assert inside is not None
+        failure: BaseException | None = None
+
+        async def beat() -> None:
+            nonlocal failure
+            while True:
+                await asyncio.sleep(self._lease_seconds / _RENEWALS)
+                try:
+                    await self.renew()
+                except Exception as error:
+                    failure = error
+                    inside.cancel()
+                    return
+
+        beating = asyncio.create_task(beat(), name="lease")
+        try:
+            yield
+        except asyncio.CancelledError:
+            if failure is not None:
+                inside.uncancel()
+                raise failure from None
+            raise
+        finally:
+            beating.cancel()
+            if self._watcher is not None:
+                self._watcher.cancel()
+
+    async def end_the_dead(self) -> list[str]:
+        """Ends every build whose orchestrator has died, and returns them."""
+        leases = {lease.build_request_id: (lease, expired) for lease, expired in self._reader.leases()}
+        dead: dict[str, str] = {}
+        for build, (lease, expired) in leases.items():
+            if liveness.is_gone(lease.holder):
+                dead[build] = "its orchestrator has died"
+            elif expired:
+                dead[build] = "its orchestrator was not heard of for longer than its lease"
+        for status in _OPEN:
+            for record in self._reader.builds(status=status, limit=_PAGE):
+                if record.build_request_id not in leases:
+                    dead[record.build_request_id] = "it has no lease"
+        dead.pop(self._build_request_id, None)
+        for build, fault in sorted(dead.items()):
+            here = build not in leases or liveness.is_here(leases[build][0].holder)
+            await self._end(build, fault, here=here)
+        return sorted(dead)
+
+    async def released(self, refs: Sequence[str]) -> None:
+        """Waits until no other live build claims one of these refs."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[done] = refs
+        if self._watcher is None or self._watcher.done():
+            self._watcher = asyncio.create_task(self._watch(), name="claims-of-others")
+        try:
+            await done
+        finally:
+            self._waiting.pop(done, None)
+
+    async def _watch(self) -> None:
+        polls = 0
+        try:
+            while self._waiting:
+                await asyncio.sleep(_POLL_SECONDS)
+                polls += 1
+                if polls % _POLLS_PER_LOOK_FOR_THE_DEAD == 0:
+                    await self.end_the_dead()
+                wanted = {ref for refs in self._waiting.values() for ref in refs}
+                held = {ref for ref, build in self._reader.claimed(wanted).items() if build != self._build_request_id}
+                for done, refs in tuple(self._waiting.items()):
+                    if held.isdisjoint(refs) and not done.done():
+                        done.set_result(None)
+                        del self._waiting[done]
+        except Exception as error:
+            for done in self._waiting:
+                if not done.done():
+                    done.set_exception(error)
+
+    async def _end(self, build: str, fault: str, *, here: bool) -> None:
+        """Ends one build that has died, unless somebody else does."""
+        if here:
+            await self._executor.end_left_behind(build)
+        record = self._reader.build(build)
+        if record is None or record.status not in _OPEN:
+            return
+        claims = self._reader.claims_of(build)
+        orchestrator = BuildOrchestrator(
+            self._event_log, build, record.requested, clock=self._clock, state=self._state(build)
+        )
+        result = Failed(
+            jobs_completed=record.jobs_completed,
+            jobs_failed=record.jobs_failed,
+            category=pt.FAILURE_CATEGORY_INFRASTRUCTURE,
+            message=f"{fault}; build again to go on from where it was",
+        )
+        with contextlib.suppress(InvalidStateTransitionError, CoordinationError):
+            await orchestrator.complete_build(result, claims)
+
+    def _state(self, build: str) -> BuildState:
+        record = self._reader.build(build)
+        assert record is not None
+        jobs: dict[str, int] = {}
+        after = 0
+        while runs := self._reader.job_runs(build, after=after, limit=_PAGE):
+            jobs.update((run.job_run_id, ev.JobStatus.Value(f"JOB_STATUS_{run.status}")) for run in runs)
+            after = runs[-1].number
+        partitions: dict[str, int] = {}
+        last = ""
+        while page := self._reader.build_partitions(build, after=last, limit=_PAGE):
+            partitions.update((one.ref, pt.PartitionStatus.Value(f"PARTITION_STATUS_{one.status}")) for one in page)
+            last = page[-1].ref
+        return BuildState(
+            build,
+            status=ev.BuildStatus.Value(f"BUILD_STATUS_{record.status}"),
+            last_sequence=record.last_sequence,
+            jobs=jobs.items(),
+            partitions=partitions.items(),
+        )

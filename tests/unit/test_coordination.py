@@ -1,0 +1,291 @@
+"""Several builds over one event log: what one leaves to another, and what becomes of the dead."""
+
+import asyncio
+import json
+
+import pytest
+
+from databuild.errors import CoordinationError
+from databuild.event_log.open import open_event_log
+from databuild.executors.executor import ProcessResult
+from databuild.graph.catalog import Job, JobCatalog
+from databuild.orchestration.orchestrator import BuildOrchestrator
+from databuild.orchestration.results import Cancelled, FailFast, Success
+from databuild.orchestration.run_build import run_build
+from databuild.orchestration.settings import BuildRequest, Settings
+from databuild.v1 import partition_pb2 as pt
+
+RAW, CLEAN, PAIR = "//:raw", "//:clean", "//:pair"
+CATALOG = JobCatalog(
+    graph_label="//:g",
+    jobs={
+        label: Job(label=label, executable=label, outputs=(pattern,), code_digest="1")
+        for label, pattern in ((RAW, "raw/{n:int}"), (CLEAN, "clean/{n:int}"), (PAIR, "pair/{n:int}"))
+    },
+)
+
+
+class Gate:
+    """A job run that waits until it is told how to end."""
+
+    def __init__(self):
+        self.reached = asyncio.Event()
+        self.end = asyncio.get_running_loop().create_future()
+
+    async def pass_through(self):
+        self.reached.set()
+        return await self.end
+
+    def open(self, exit_code=0):
+        self.end.set_result(ProcessResult(exit_code=exit_code))
+
+
+class FakeExecutor:
+    """Remembers which refs were made and by which build; a ref may have a gate."""
+
+    def __init__(self):
+        self.made = []
+        self.gates = {}
+        self.ended = []
+        self.tokens = []
+
+    async def run(self, spec, on_report=None):
+        await asyncio.sleep(0)
+        _, command, *refs = spec.argv
+        if command == "config":
+            return ProcessResult(exit_code=0, stdout=json.dumps({"configs": self.configs(refs)}).encode())
+        self.made.append((spec.env["DATABUILD_BUILD_REQUEST_ID"], refs[0]))
+        self.tokens.append(int(spec.env["DATABUILD_FENCING_TOKEN"]))
+        gate = self.gates.pop(refs[0], None)
+        return await gate.pass_through() if gate is not None else ProcessResult(exit_code=0)
+
+    async def end_left_behind(self, build_request_id):
+        self.ended.append(build_request_id)
+
+    @staticmethod
+    def configs(refs):
+        made = []
+        for ref in refs:
+            kind, number = ref.split("/")
+            outputs = [ref, f"pair/{int(number) ^ 1}"] if kind == "pair" else [ref]
+            needed = [f"raw/{number}"] if kind == "clean" else []
+            made.append(
+                {
+                    "outputs": [{"str": one} for one in sorted(outputs)],
+                    "inputs": [{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": one}} for one in needed],
+                    "args": [min(outputs)],
+                }
+            )
+        return [json.loads(text) for text in dict.fromkeys(map(json.dumps, made))]
+
+
+class World:
+    """One event log that several builds share."""
+
+    def __init__(self, tmp_path):
+        self.now = 1000.0
+        self.log = open_event_log("memory:", clock=lambda: self.now)
+        self.executor = FakeExecutor()
+        self.settings = Settings(working_directory="/", log_directory=str(tmp_path), lease_seconds=30.0)
+        self.reader = self.log.reader()
+
+    def gate(self, ref):
+        self.executor.gates[ref] = gate = Gate()
+        return gate
+
+    def start(self, build, *refs, **request):
+        return asyncio.create_task(self.build(build, *refs, **request))
+
+    async def build(self, build, *refs, **request):
+        return await run_build(
+            BuildRequest(build_request_id=build, requested=refs, **request),
+            catalog=CATALOG,
+            event_log=self.log,
+            executor=self.executor,
+            settings=self.settings,
+        )
+
+    async def delegated(self, build):
+        """Waits until a build has left something to another that is running, and returns those."""
+        while True:
+            found = [event.delegation for event in self.reader.events(build) if event.HasField("delegation")]
+            if any(one.running for one in found):
+                return [
+                    (one.delegated_to_build_request_id, [ref.str for ref in one.partitions])
+                    for one in found
+                    if one.running
+                ]
+            await asyncio.sleep(0.005)
+
+    def statuses(self, build):
+        return {one.ref: one.status for one in self.reader.build_partitions(build)}
+
+
+@pytest.fixture
+async def world(tmp_path):
+    made = World(tmp_path)
+    yield made
+    made.reader.close()
+    await made.log.close()
+
+
+async def test_what_another_build_is_producing_is_waited_for_and_used(world):
+    gate = world.gate("raw/1")
+    one = world.start("one", "raw/1")
+    await gate.reached.wait()
+    two = world.start("two", "clean/1")
+
+    assert await world.delegated("two") == [("one", ["raw/1"])]
+    gate.open()
+
+    assert await one == Success(jobs_completed=1)
+    assert await two == Success(jobs_completed=1)
+    assert world.executor.made == [("one", "raw/1"), ("two", "clean/1")]
+    assert world.statuses("two") == {"clean/1": "AVAILABLE", "raw/1": "DELEGATED"}
+    assert world.reader.claimed(["raw/1", "clean/1"]) == {}
+
+
+async def test_what_another_build_fails_to_produce_is_taken_over(world):
+    gate = world.gate("raw/1")
+    one = world.start("one", "raw/1")
+    await gate.reached.wait()
+    two = world.start("two", "raw/1")
+    await world.delegated("two")
+    gate.open(exit_code=1)
+
+    assert await one == FailFast(trigger_job=RAW)
+    assert await two == Success(jobs_completed=1)
+    assert world.executor.made == [("one", "raw/1"), ("two", "raw/1")]
+    assert world.executor.tokens == sorted(set(world.executor.tokens))
+
+
+async def test_what_a_cancelled_build_was_producing_is_taken_over(world):
+    gate = world.gate("raw/1")
+    one = world.start("one", "raw/1")
+    await gate.reached.wait()
+    two = world.start("two", "raw/1")
+    await world.delegated("two")
+    one.cancel()
+
+    assert await one == Cancelled()
+    assert await two == Success(jobs_completed=1)
+
+
+async def test_a_build_that_waits_works_on_what_is_free(world):
+    gate = world.gate("raw/1")
+    one = world.start("one", "raw/1")
+    await gate.reached.wait()
+    two = world.start("two", "raw/1", "raw/2")
+    await world.delegated("two")
+    while ("two", "raw/2") not in world.executor.made:
+        await asyncio.sleep(0.005)
+    gate.open()
+
+    assert [await one, await two] == [Success(jobs_completed=1), Success(jobs_completed=1)]
+
+
+async def test_a_task_of_which_another_build_produces_one_output_waits_for_it(world):
+    gate = world.gate("pair/0")
+    one = world.start("one", "pair/0")
+    await gate.reached.wait()
+    two = world.start("two", "pair/1")
+    await world.delegated("two")
+    gate.open()
+
+    assert [await one, await two] == [Success(jobs_completed=1), Success(jobs_completed=0)]
+    assert world.executor.made == [("one", "pair/0")]
+
+
+async def test_builds_that_want_each_others_partitions_in_opposite_order_do_not_wait_for_ever(world):
+    first, second = world.gate("raw/1"), world.gate("raw/2")
+    one = world.start("one", "raw/1", "clean/2")
+    await first.reached.wait()
+    two = world.start("two", "raw/2", "clean/1")
+    second_reached = asyncio.create_task(second.reached.wait())
+    await asyncio.wait({second_reached, one, two}, return_when=asyncio.FIRST_COMPLETED)
+    first.open()
+    second.open()
+
+    results = [await one, await two]
+
+    assert all(isinstance(result, Success) for result in results)
+    made = [ref for _, ref in world.executor.made]
+    assert sorted(made) == sorted(set(made)) == ["clean/1", "clean/2", "raw/1", "raw/2"]
+
+
+async def test_many_builds_of_the_same_partitions_make_each_once(world):
+    refs = [f"clean/{number}" for number in range(20)]
+
+    results = await asyncio.gather(*(world.build(f"b{number}", *refs, jobs=3) for number in range(5)))
+
+    assert all(isinstance(result, Success) for result in results)
+    made = [ref for _, ref in world.executor.made]
+    assert len(made) == len(set(made)) == 40
+
+
+async def dead_build(world, holder):
+    """Leaves a build that was producing raw/1 and had claimed raw/2."""
+    one = BuildOrchestrator(world.log, "dead", ["raw/1", "raw/2", "raw/3"])
+    world.log.renew_lease("dead", holder, 30)
+    one.start_build()
+    one.start_planning()
+    for number in (1, 2, 3):
+        one.emit_partition_scheduled(f"raw/{number}", number, pt.REASON_MISSING)
+    one.complete_planning()
+    await one.start_execution()
+    await one.claim([("dead.1.1", ("raw/1",)), ("dead.2.1", ("raw/2",))])
+    one.emit_job_scheduled("dead.1.1", 1, RAW)
+    one.emit_job_running("dead.1.1", 1, RAW)
+    await one.emit_partition_building("raw/1", 1, "dead.1.1")
+    return one
+
+
+async def test_a_build_whose_process_is_gone_is_ended_at_once_and_gone_on_from(world):
+    from databuild.event_log import liveness
+
+    here, pid, _ = liveness.this_process().split("/")
+    await dead_build(world, f"{here}/{pid}/1")
+
+    assert await world.build("next", "raw/1", "raw/2") == Success(jobs_completed=2)
+
+    dead = world.reader.build("dead")
+    assert (dead.status, dead.failure.category) == ("FAILED", "INFRASTRUCTURE")
+    assert "its orchestrator has died" in dead.failure.message
+    assert world.statuses("dead") == dict.fromkeys(["raw/1", "raw/2", "raw/3"], "FAILED")
+    assert [run.status for run in world.reader.job_runs("dead")] == ["CANCELLED"]
+    assert world.executor.ended == ["dead"]
+
+
+async def test_a_build_elsewhere_is_ended_once_its_lease_has_run_out(world):
+    await dead_build(world, "elsewhere/1/1")
+    two = world.start("two", "raw/1")
+    await world.delegated("two")
+    world.now += 31
+
+    assert await two == Success(jobs_completed=1)
+    assert "longer than its lease" in world.reader.build("dead").failure.message
+    assert world.executor.ended == []
+
+
+async def test_a_build_that_was_taken_for_dead_is_refused_when_it_comes_back(world):
+    late = await dead_build(world, "elsewhere/1/1")
+    world.now += 31
+    await world.build("two", "raw/1")
+
+    with pytest.raises(CoordinationError, match="it is FAILED"):
+        await world.log.renew_lease("dead", "elsewhere/1/1", 30)
+    with pytest.raises(CoordinationError, match="it has no lease any more"):
+        await late.claim([("dead.3.1", ("raw/3",))])
+
+
+async def test_an_orchestrator_that_was_taken_for_dead_stops_its_jobs_and_says_so(world):
+    world.settings = Settings(working_directory="/", log_directory=world.settings.log_directory, lease_seconds=0.05)
+    gate = world.gate("raw/1")
+    one = world.start("one", "raw/1")
+    await gate.reached.wait()
+    world.now += 31
+    await world.build("two", "raw/2")
+
+    with pytest.raises(CoordinationError, match="build one cannot go on"):
+        await one
+    assert world.reader.build("one").status == "FAILED"
