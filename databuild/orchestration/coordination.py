@@ -106,17 +106,17 @@ class Coordination:
 
     async def end_the_dead(self) -> list[str]:
         """Ends every build whose orchestrator has died, and returns them."""
+        # Read before the leases: a build begins together with its lease, so that none that begins meanwhile lacks one.
+        opened = [
+            record.build_request_id for status in _OPEN for record in self._reader.builds(status=status, limit=_PAGE)
+        ]
         leases = {lease.build_request_id: (lease, expired) for lease, expired in self._reader.leases()}
-        dead: dict[str, str] = {}
+        dead = {build: "it has no lease" for build in opened if build not in leases}
         for build, (lease, expired) in leases.items():
             if liveness.is_gone(lease.holder):
                 dead[build] = "its orchestrator has died"
             elif expired:
                 dead[build] = "its orchestrator was not heard of for longer than its lease"
-        for status in _OPEN:
-            for record in self._reader.builds(status=status, limit=_PAGE):
-                if record.build_request_id not in leases:
-                    dead[record.build_request_id] = "it has no lease"
         dead.pop(self._build_request_id, None)
         for build, fault in sorted(dead.items()):
             here = build not in leases or liveness.is_here(leases[build][0].holder)
