@@ -63,10 +63,13 @@ class Coordination:
         self._watcher: asyncio.Task[None] | None = None
 
     def renew(self) -> asyncio.Future[None]:
-        """Takes the lease of the build, or takes it further."""
-        return asyncio.ensure_future(
+        """Takes the lease of the build, or takes it further; need not be awaited."""
+        renewed = asyncio.ensure_future(
             self._event_log.renew_lease(self._build_request_id, self._holder, self._lease_seconds)
         )
+        # Where nobody awaits it, the event that is written with it tells of the same error.
+        renewed.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return renewed
 
     @contextlib.asynccontextmanager
     async def staying_alive(self) -> AsyncIterator[None]:
