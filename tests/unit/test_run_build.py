@@ -1,6 +1,7 @@
 """Whole builds over an event log in memory, with an executor whose jobs are functions."""
 
 import asyncio
+import contextlib
 import json
 
 import pytest
@@ -36,6 +37,9 @@ class FakeExecutor:
         self.configs = {}
         self.answer = None
         self.runs = {f"//:{name}": run for name, run in runs.items()}
+
+    def guarded(self, _build_request_id):
+        return contextlib.nullcontext()
 
     async def run(self, spec, on_report=None):
         await asyncio.sleep(0)
