@@ -37,7 +37,13 @@ def ends(statuses: list[tuple[str, dict]], possible: set[str]) -> list[str]:
         by_name.setdefault(name, []).append(message)
     found = []
     for name, messages in by_name.items():
-        ended = [message for message in messages if message["status"] in possible]
+        # What was left to another build that did not make it is taken over, and gets an end of its own.
+        ended = [
+            message
+            for message, following in zip(messages, [*messages[1:], None], strict=True)
+            if message["status"] in possible
+            and not (message["status"] == "PARTITION_STATUS_DELEGATED" and following is not None)
+        ]
         if len(ended) != 1 or messages[-1] is not ended[0]:
             found.append(f"{name} has not one end, and that last: {[message['status'] for message in messages]}")
         elif ended[0]["status"] not in GOOD_ENDS and not ended[0].get("failure", {}).get("message"):

@@ -24,7 +24,7 @@ wait "$SECOND" || fail "the second build ended with $?: $(<"$TEST_TMPDIR/second.
 BUILD="$FIRST"
 ended 0
 ran raw/a clean/a
-fact '^delegation  *'"$FIRST_ID"
+fact '^delegation  to '"$FIRST_ID"
 lawful
 
 # The first fails: the second takes over.
