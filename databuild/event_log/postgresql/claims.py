@@ -6,20 +6,19 @@ what is free stays free until the commit, and a build that others have ended cla
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import psycopg
 
 from databuild.errors import CoordinationError
-from databuild.event_log.log import Claim, ClaimRequest
+from databuild.event_log.group_commit import ClaimAll, Operation, RenewLease
+from databuild.event_log.log import Claim
 from databuild.event_log.postgresql.read_models import Step
 from databuild.event_log.postgresql.statements import ManyRows, as_json
 from databuild.model.lifecycle import BUILD_ENDS, build_status_name
 
-ENDED: Final = frozenset(build_status_name(status) for status in BUILD_ENDS)
-"""The statuses of builds that claim nothing any more."""
-
+_ENDED: Final = frozenset(build_status_name(status) for status in BUILD_ENDS)
 _OF_BUILDS: Final = "WHERE build_request_id = ANY (ARRAY(SELECT json_array_elements_text(%s)))"
 _KNOWN: Final = """
 SELECT ref, c.build_request_id, p.version FROM json_array_elements_text(%s) AS wanted (ref)
@@ -47,73 +46,109 @@ ON CONFLICT (build_request_id) DO UPDATE SET expires = excluded.expires, holder 
 """
 
 
-class Grant:
-    """Claims that are asked for in one transaction: what is known of them is read first, then all are answered."""
+class Claims:
+    """The claims and leases of one transaction, from the locks to the last statement."""
 
-    def __init__(self, connection: psycopg.Connection[Any], requests: Sequence[ClaimRequest]) -> None:
-        """Reads who holds the refs, after everything else that the transaction changes."""
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        operations: Sequence[Operation],
+        clock: Callable[[], float] | None,
+    ) -> None:
+        """Takes the operations that are about claims or leases.
+
+        Args:
+            connection: The connection.
+            operations: All operations of the transaction.
+            clock: The clock of leases; None for the server's.
+        """
         self._connection = connection
-        refs = sorted({ref for request in requests for ref in request.refs})
-        self._known = connection.execute(_KNOWN, (as_json(refs),))
-        self._tokens = connection.execute(_TOKENS, (len(requests),))
+        self._clock = clock
+        self._operations = [(n, one) for n, one in enumerate(operations) if isinstance(one, ClaimAll | RenewLease)]
+        self._renewals: list[RenewLease] = []
+        self._leased: psycopg.Cursor[tuple[str]] | None = None
+        self._known: psycopg.Cursor[tuple[str, str | None, str | None]] | None = None
+        self._tokens: psycopg.Cursor[tuple[int]] | None = None
         self._rows: dict[str, tuple[str, str, str, int]] = {}
+        requests = [request for _, one in self._operations if isinstance(one, ClaimAll) for request in one.requests]
+        self.wanted: list[tuple[int, ClaimAll]] = []
+        self.refs = {ref for request in requests for ref in request.refs}
+        self.builds = {request.build_request_id for request in requests}
+        self.builds.update(one.build_request_id for _, one in self._operations if isinstance(one, RenewLease))
 
-    def take(self) -> None:
-        """Takes the answers of the database."""
-        self._holders: dict[str, str] = {}
-        self._versions: dict[str, str] = {}
-        for ref, holder, version in self._known:
+    def lock(self) -> None:
+        """Reads the leases of builds that are locked."""
+        if self.refs:
+            builds = as_json(sorted(self.builds))
+            self._leased = self._connection.execute(f"SELECT build_request_id FROM leases {_OF_BUILDS}", (builds,))
+
+    def judge(self, statuses: Mapping[str, str], results: list[object]) -> None:
+        """Refuses what builds that have ended ask for.
+
+        Args:
+            statuses: The statuses of builds after everything else in the transaction.
+            results: Takes the refusals.
+        """
+        ended = {build: status for build, status in statuses.items() if status in _ENDED}
+        alive = {build for (build,) in self._leased or () if build not in ended}
+        for number, one in self._operations:
+            if isinstance(one, RenewLease):
+                build = one.build_request_id
+                if build in ended:
+                    results[number] = CoordinationError(build, f"it is {ended[build]}")
+                else:
+                    self._renewals.append(one)
+                    alive.add(build)
+            elif gone := sorted({request.build_request_id for request in one.requests} - alive):
+                results[number] = CoordinationError(gone[0], "it has no lease any more")
+            else:
+                self.wanted.append((number, one))
+
+    def release(self, steps: Sequence[Step]) -> None:
+        """Ends the claims that steps have no more need of; those of a build that has ended, with its lease."""
+        ended = [step.build_request_id for step in steps if step.status in _ENDED]
+        if ended:
+            for table in ("claims", "leases"):
+                self._connection.execute(f"DELETE FROM {table} {_OF_BUILDS}", (as_json(ended),))
+        open_ = [(step.build_request_id, step.changes) for step in steps if step.status not in _ENDED]
+        _RELEASE.execute(self._connection, [(ref, build) for build, changes in open_ for ref in changes.released])
+        _RELEASE_RUNS.execute(self._connection, [(build, run) for build, it in open_ for run in it.released_runs])
+
+    def renew(self) -> None:
+        """Takes the leases that were asked for, or takes them further."""
+        now = None if self._clock is None else self._clock()
+        for build, holder, seconds in self._renewals:
+            self._connection.execute(_RENEW, (build, now, seconds, holder))
+
+    def read(self) -> None:
+        """Reads who holds what is wanted, after everything else that the transaction changes."""
+        self._known = self._connection.execute(_KNOWN, (as_json(sorted(self.refs)),))
+        count = sum(len(one.requests) for _, one in self.wanted)
+        self._tokens = self._connection.execute(_TOKENS, (count,))
+
+    def grant(self, results: list[object]) -> None:
+        """Grants what nobody else holds, and puts the answers among the results."""
+        holders: dict[str, str] = {}
+        versions: dict[str, str] = {}
+        for ref, holder, version in self._known or ():
             if holder is not None:
-                self._holders[ref] = holder
+                holders[ref] = holder
             if version is not None:
-                self._versions[ref] = version
-        self._free_tokens = iter(sorted(token for (token,) in self._tokens))
-
-    def answer(self, requests: Sequence[ClaimRequest]) -> list[Claim]:
-        """Grants what nobody else holds."""
-        answers: list[Claim] = []
-        for build, run, wanted in requests:
-            token = next(self._free_tokens)
-            held_by = {ref: holder for ref in wanted if (holder := self._holders.get(ref, build)) != build}
-            if held_by:
-                answers.append(Claim(0, held_by))
-                continue
-            answers.append(Claim(token, versions={ref: self._versions[ref] for ref in wanted if ref in self._versions}))
-            self._rows.update({ref: (ref, build, run, token) for ref in wanted})
-            self._holders.update(dict.fromkeys(wanted, build))
-        return answers
+                versions[ref] = version
+        tokens = iter(sorted(token for (token,) in self._tokens or ()))
+        for number, one in self.wanted:
+            answers: list[Claim] = []
+            for build, run, wanted in one.requests:
+                token = next(tokens)
+                held_by = {ref: holder for ref in wanted if (holder := holders.get(ref, build)) != build}
+                if held_by:
+                    answers.append(Claim(0, held_by))
+                    continue
+                answers.append(Claim(token, versions={ref: versions[ref] for ref in wanted if ref in versions}))
+                self._rows.update({ref: (ref, build, run, token) for ref in wanted})
+                holders.update(dict.fromkeys(wanted, build))
+            results[number] = answers
 
     def write(self) -> None:
         """Writes what was granted."""
         _CLAIM.execute(self._connection, list(self._rows.values()))
-
-
-def leased(connection: psycopg.Connection[Any], builds: Iterable[str]) -> psycopg.Cursor[tuple[str]]:
-    """Returns those of some builds that have a lease."""
-    return connection.execute(f"SELECT build_request_id FROM leases {_OF_BUILDS}", (as_json(sorted(builds)),))
-
-
-def renew(connection: psycopg.Connection[Any], build: str, holder: str, seconds: float, now: float | None) -> None:
-    """Takes a lease, or takes it further, from now on, which is the server's now unless it is given."""
-    connection.execute(_RENEW, (build, now, seconds, holder))
-
-
-def release(connection: psycopg.Connection[Any], steps: Iterable[Step]) -> None:
-    """Ends the claims that steps have no more need of, and with builds that have ended, all of them and their leases."""
-    ended = [step.build_request_id for step in steps if step.changes.build.get("status") in ENDED]
-    if ended:
-        for table in ("claims", "leases"):
-            connection.execute(f"DELETE FROM {table} {_OF_BUILDS}", (as_json(ended),))
-    going_on = [(step.build_request_id, step.changes) for step in steps if step.build_request_id not in ended]
-    _RELEASE.execute(connection, [(ref, build) for build, changes in going_on for ref in changes.released])
-    _RELEASE_RUNS.execute(connection, [(build, run) for build, changes in going_on for run in changes.released_runs])
-
-
-def refusal(build: str, status: str) -> CoordinationError:
-    """Returns why a build that has ended cannot stay alive."""
-    return CoordinationError(build, f"it is {status}")
-
-
-def no_lease(build: str) -> CoordinationError:
-    """Returns why a build that others have taken for dead cannot claim."""
-    return CoordinationError(build, "it has no lease any more")

@@ -148,10 +148,12 @@ def fault(error: psycopg.Error, uri: str) -> EventLogError:
 
 def shown(uri: str) -> str:
     """Returns a URI as it may be shown: user, host, port and database, and nothing else."""
-    known = conninfo.conninfo_to_dict(uri)
+    known = {key: str(value) for key, value in conninfo.conninfo_to_dict(uri).items()}
     user = f"{known['user']}@" if "user" in known else ""
+    host = known.get("host") or known.get("hostaddr") or ""
+    folder = f"?host={host}" if host.startswith("/") else ""
     port = f":{known['port']}" if "port" in known else ""
-    return f"postgresql://{user}{known.get('host') or known.get('hostaddr') or ''}{port}/{known.get('dbname') or ''}"
+    return f"postgresql://{user}{'' if folder else host}{port}/{known.get('dbname', '')}{folder}"
 
 
 _HINTS: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
@@ -166,7 +168,16 @@ _HINTS: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
     (
         "is the server running, and can it be reached from here?",
         ("08", "57P"),
-        ("refused", "No such file", "could not translate", "timeout", "timed out", "unreachable", "server closed", "lost"),
+        (
+            "refused",
+            "No such file",
+            "could not translate",
+            "timeout",
+            "timed out",
+            "unreachable",
+            "server closed",
+            "lost",
+        ),
     ),
     ("the server takes no changes: name the primary in the URI, or let its owner make it writable", ("25006",), ()),
     (

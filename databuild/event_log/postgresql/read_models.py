@@ -159,6 +159,11 @@ class Step(NamedTuple):
     is_new: bool
     is_operation: bool
 
+    @property
+    def status(self) -> str:
+        """The status that the build has reached; empty where it has not changed."""
+        return str(self.changes.build.get("status", ""))
+
 
 def in_steps(runs: Iterable[tuple[str, Sequence[ev.BuildEvent]]]) -> list[list[Step]]:
     """Returns what events change, in groups that are written one after the other.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
 
+from databuild.event_log.log import Lease
 from databuild.event_log.postgresql.connection import (
     CHANNEL,
     RECONNECT_SECONDS,
@@ -40,38 +40,52 @@ SELECT build_request_id, status, graph_label, requested, received_time, updated_
 FROM builds
 """
 _PARTITION: Final = """
-SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND p.claim = '', p.version, p.job_run_id,
+SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND c.ref IS NULL, p.version, p.job_run_id,
   r.build_request_id, p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message, r.job_label,
-  r.code_digest, r.configuration_digest, r.inputs
-FROM partitions p LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id
+  r.code_digest, r.configuration_digest, r.inputs, c.build_request_id
+FROM partitions p LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN claims c ON c.ref = p.ref
+WHERE p.status <> ''
 """
 _JOB_RUN: Final = """
-SELECT job_run_id, r.build_request_id, number, r.task_id, job_label, attempt, r.status, scheduled_time, started_time,
+SELECT r.job_run_id, r.build_request_id, number, r.task_id, job_label, attempt, r.status, scheduled_time, started_time,
   ended_time, exit_code, duration_seconds, cpu_seconds, peak_memory_bytes, r.failure_category, r.failure_message
 FROM {source}
 """
 _RUNS: Final = _JOB_RUN.format(source="job_runs r")
 # A job run is named after its build, task and attempt, which makes the runs of a task a range of the primary key.
 _RUNS_OF_PARTITION: Final = _JOB_RUN.format(
-    source="""build_partitions b JOIN job_runs r ON job_run_id > b.build_request_id || '.' || b.task_id || '.'
-  AND job_run_id < b.build_request_id || '.' || b.task_id || '/'
+    source="""build_partitions b JOIN job_runs r ON r.job_run_id > b.build_request_id || '.' || b.task_id || '.'
+  AND r.job_run_id < b.build_request_id || '.' || b.task_id || '/'
 WHERE b.ref = %s AND b.task_id > 0 AND started_time > 0
 ORDER BY b.build_request_id DESC, number DESC LIMIT %s"""
 )
+_LEASES: Final = """
+SELECT build_request_id, expires, holder, expires < coalesce(%s::float8, extract(epoch FROM clock_timestamp())::float8)
+FROM leases ORDER BY build_request_id
+"""
+_AMONG: Final = "ref = ANY (ARRAY(SELECT json_array_elements_text(%s)))"
 _LAST: Final = "\U0010ffff"
 
 
 class PostgresqlReader:
     """Reads one database, over a connection that is made anew when it is lost."""
 
-    def __init__(self, uri: str, *, reconnect_seconds: float = RECONNECT_SECONDS) -> None:
+    def __init__(
+        self,
+        uri: str,
+        *,
+        clock: Callable[[], float] | None = None,
+        reconnect_seconds: float = RECONNECT_SECONDS,
+    ) -> None:
         """Connects, as `connect` says.
 
         Args:
             uri: The database.
+            clock: The clock of leases; by default the server's.
             reconnect_seconds: How long the server may be away before a read fails.
         """
         self._uri = uri
+        self._clock = clock
         self._reconnect_seconds = reconnect_seconds
         self._connection = connect(uri)
         self._listens = False
@@ -131,9 +145,7 @@ class PostgresqlReader:
 
     def partition_records(self, refs: Collection[str]) -> Mapping[str, PartitionRecord]:
         """Returns what is known of partitions, by ref."""
-        rows = self._rows(
-            f"{_PARTITION} WHERE p.ref = ANY (ARRAY(SELECT json_array_elements_text(%s)))", (as_json(list(refs)),)
-        )
+        rows = self._rows(f"{_PARTITION} AND p.{_AMONG}", (as_json(list(refs)),))
         manifests: dict[str, Manifest] = {}
         return {row[0]: partition_record(row, manifests) for row in rows}
 
@@ -157,7 +169,7 @@ class PostgresqlReader:
         elif status is not None:
             where.append("p.status = %s")
             values.append(status)
-        rows = self._rows(f"{_PARTITION} WHERE {' AND '.join(where)} ORDER BY p.ref LIMIT %s", (*values, limit))
+        rows = self._rows(f"{_PARTITION} AND {' AND '.join(where)} ORDER BY p.ref LIMIT %s", (*values, limit))
         manifests: dict[str, Manifest] = {}
         return [partition_record(row, manifests) for row in rows]
 
@@ -173,6 +185,20 @@ class PostgresqlReader:
         """Returns the job runs that were to produce a partition, newest first."""
         return [job_run_record(row) for row in self._rows(_RUNS_OF_PARTITION, (ref, limit))]
 
+    def claimed(self, refs: Collection[str]) -> Mapping[str, str]:
+        """Returns the build that claims a ref, by ref."""
+        rows = self._rows(f"SELECT ref, build_request_id FROM claims WHERE {_AMONG}", (as_json(list(refs)),))
+        return dict(rows)
+
+    def claims_of(self, build_request_id: str) -> Mapping[str, str]:
+        """Returns the job run for which a build claims a ref, by ref."""
+        return dict(self._rows("SELECT ref, job_run_id FROM claims WHERE build_request_id = %s", (build_request_id,)))
+
+    def leases(self) -> Sequence[tuple[Lease, bool]]:
+        """Returns the leases of builds that have not ended, and whether each has run out, by build."""
+        rows = self._rows(_LEASES, (None if self._clock is None else self._clock(),))
+        return [(Lease._make(row[:3]), row[3]) for row in rows]
+
     def events(self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
         """Returns events of one build, in order."""
         from databuild.v1.events_pb2 import BuildEvent
@@ -187,7 +213,8 @@ class PostgresqlReader:
         """Returns events of all builds in the order in which they were written, each with its position."""
         from databuild.v1.events_pb2 import BuildEvent
 
-        rows = self._read(lambda connection: settled_events(connection, after_position, limit), [])
+        nothing: list[tuple[int, bytes]] = []
+        rows = self._read(lambda connection: settled_events(connection, after_position, limit), nothing)
         return ((position, BuildEvent.FromString(payload)) for position, payload in rows)
 
     def wait(self, seconds: float) -> bool:
@@ -207,6 +234,11 @@ class PostgresqlReader:
     def close(self) -> None:
         """Closes the connection."""
         self._connection.close()
+
+    def __del__(self) -> None:
+        """Lets go of what nobody closed, as a connection of SQLite does by itself."""
+        if connection := getattr(self, "_connection", None):
+            connection.close()
 
     def _rows(self, statement: str, values: Sequence[Any]) -> list[Any]:
         return self._read(lambda connection: connection.execute(statement.encode(), values, binary=True).fetchall(), [])

@@ -2,7 +2,7 @@
 
 Used by one thread. It checks each append with the lifecycle's state machine, and with the database that no other
 process writes the same build. A transaction is two trips to the server: one that locks what it will change, one that
-changes it and commits.
+changes it and commits; claims take a third, between them.
 
 Transactions lock in one order, so that none waits for one that waits for it: builds by id, partitions by ref, counts of
 their own shard by status. Builds that share no partition wait for nothing of each other's.
@@ -11,13 +11,15 @@ their own shard by status. Builds that share no partition wait for nothing of ea
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import psycopg
 
-from databuild.errors import DataBuildError, InvalidStateTransitionError
+from databuild.errors import InvalidStateTransitionError
+from databuild.event_log.group_commit import Append, Operation
 from databuild.event_log.postgresql import read_models
+from databuild.event_log.postgresql.claims import Claims
 from databuild.event_log.postgresql.connection import (
     CHANNEL,
     MAINTENANCE,
@@ -28,7 +30,7 @@ from databuild.event_log.postgresql.connection import (
     is_lost,
 )
 from databuild.event_log.postgresql.positions import LOCK_POSITIONS
-from databuild.event_log.postgresql.read_models import Partitions, Step, in_steps, lock_builds
+from databuild.event_log.postgresql.read_models import Partitions, in_steps, lock_builds
 from databuild.event_log.postgresql.statements import as_json
 from databuild.model.lifecycle import NOTHING, BuildState
 from databuild.v1 import events_pb2 as ev
@@ -58,22 +60,30 @@ class _OvertakenError(Exception):
 class PostgresqlWriter:
     """One connection for writing, which is made anew when it is lost, and the states of the builds written through it."""
 
-    def __init__(self, uri: str, *, reconnect_seconds: float = RECONNECT_SECONDS) -> None:
+    def __init__(
+        self,
+        uri: str,
+        *,
+        clock: Callable[[], float] | None = None,
+        reconnect_seconds: float = RECONNECT_SECONDS,
+    ) -> None:
         """Connects, as `connect_for_writing` says.
 
         Args:
             uri: The database.
+            clock: The clock of leases; by default the server's.
             reconnect_seconds: How long the server may be away before a write fails.
         """
         self._uri = uri
+        self._clock = clock
         self._reconnect_seconds = reconnect_seconds
         self._states: dict[str, BuildState] = {}
         self._committing = False
         self._given_up = False
         self._use(connect_for_writing(uri))
 
-    def write(self, appends: Sequence[Sequence[ev.BuildEvent]]) -> list[DataBuildError | None]:
-        """Writes appends in one transaction, and returns for each why it was refused, or None.
+    def write(self, operations: Sequence[Operation]) -> list[object]:
+        """Performs operations in one transaction, as `Store.write` says.
 
         A server that goes away is waited for. Where it went away during a commit, what is there afterwards is not
         written again.
@@ -83,10 +93,10 @@ class PostgresqlWriter:
         """
         overtaken: set[str] = set()
 
-        def transact(in_doubt: bool) -> list[DataBuildError | None]:
+        def transact(in_doubt: bool) -> list[object]:
             while True:
                 try:
-                    return self._write(appends, overtaken, in_doubt=in_doubt)
+                    return self._write(operations, overtaken, in_doubt=in_doubt)
                 except _OvertakenError as error:
                     self._states.clear()
                     self._abandon()
@@ -155,38 +165,53 @@ class PostgresqlWriter:
         except psycopg.Error:
             pass  # the first error says more
 
-    def _write(
-        self, appends: Sequence[Sequence[ev.BuildEvent]], overtaken: set[str], *, in_doubt: bool
-    ) -> list[DataBuildError | None]:
+    def _write(self, operations: Sequence[Operation], overtaken: set[str], *, in_doubt: bool) -> list[object]:
         connection = self._connection
-        builds = {events[0].build_request_id for events in appends}
+        appends = [(number, one.events) for number, one in enumerate(operations) if isinstance(one, Append)]
+        claims = Claims(connection, operations, self._clock)
+        builds = {events[0].build_request_id for _, events in appends}
+        touched = builds | claims.builds | {build for _, events in appends for build in _asked_to_cancel(events)}
         unknown = builds - self._states.keys()
-        touched = builds | {
-            event.cancel_request.target_build_request_id
-            for events in appends
-            for event in events
-            if event.WhichOneof("event") == "cancel_request"
-        }
+        locked: psycopg.Cursor[tuple[str, str, int]] | None = None
         if unknown:
             with connection.pipeline():
                 locked = self._begin(touched)
-                loaded = self._load(unknown)
-            loaded()
+                take_states = self._load(unknown)
+            take_states()
         sequences = {build: self._states[build].last_sequence for build in builds}
+        results: list[object] = [None] * len(operations)
         accepted: dict[str, list[ev.BuildEvent]] = {}
-        results = [self._check(events, accepted, overtaken, in_doubt=in_doubt) for events in appends]
+        for number, events in appends:
+            results[number] = self._check(events, accepted, overtaken, in_doubt=in_doubt)
         groups = in_steps(accepted.items())
         with connection.pipeline():
-            if not unknown:
-                locked = self._begin(touched)
-            partitions = Partitions(connection, groups)
-        found = {build: sequence for build, _, sequence in locked}
-        if wrong := {build for build in builds - unknown if found.get(build, 0) != sequences[build]}:
+            locked = locked or self._begin(touched)
+            partitions = Partitions(connection, groups, claims.refs)
+            claims.lock()
+
+        found = {build: (status, sequence) for build, status, sequence in locked}
+        if wrong := {build for build in builds - unknown if found.get(build, ("", 0))[1] != sequences[build]}:
             raise _OvertakenError(wrong)
-        if not accepted:
-            connection.execute("ROLLBACK")
-            return results
-        self._commit(groups, partitions, accepted)
+        statuses = {build: status for build, (status, _) in found.items()}
+        statuses |= {step.build_request_id: status for steps in groups for step in steps if (status := step.status)}
+        claims.judge(statuses, results)
+
+        def change() -> None:
+            for steps in groups:
+                read_models.write(connection, steps)
+                claims.release(steps)
+            if groups:
+                partitions.count(self._shard)
+            claims.renew()
+
+        if claims.wanted:
+            with connection.pipeline():
+                change()
+                claims.read()
+            claims.grant(results)
+            self._commit(claims.write, accepted)
+        else:
+            self._commit(change, accepted)
         return results
 
     def _begin(self, builds: Iterable[str]) -> psycopg.Cursor[tuple[str, str, int]]:
@@ -194,23 +219,22 @@ class PostgresqlWriter:
         self._connection.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", MAINTENANCE)
         return lock_builds(self._connection, builds)
 
-    def _commit(
-        self, groups: Sequence[Sequence[Step]], partitions: Partitions, accepted: dict[str, list[ev.BuildEvent]]
-    ) -> None:
+    def _commit(self, change: Callable[[], None], accepted: Mapping[str, Sequence[ev.BuildEvent]]) -> None:
+        """Makes the last changes, writes the events and commits."""
         connection = self._connection
-        rows = [(build, event.sequence, event.SerializeToString()) for build, events in accepted.items() for event in events]
+        rows = [(build, one.sequence, one.SerializeToString()) for build, events in accepted.items() for one in events]
         self._committing = True
         committed: psycopg.Cursor[Any] | None = None
         try:
             with connection.pipeline():
-                for steps in groups:
-                    read_models.write(connection, steps)
-                partitions.count(self._shard)
-                connection.execute(LOCK_POSITIONS)
-                connection.execute(_EVENTS, [list(column) for column in zip(*rows, strict=True)])
+                change()
+                if rows:
+                    connection.execute(LOCK_POSITIONS)
+                    connection.execute(_EVENTS, [list(column) for column in zip(*rows, strict=True)])
                 committed = connection.execute("COMMIT")
-                # In a transaction of its own: the server lets only one transaction that notifies commit at a time.
-                connection.execute(f"NOTIFY {CHANNEL}")
+                if rows:
+                    # In a transaction of its own: the server lets those that notify commit one at a time.
+                    connection.execute(f"NOTIFY {CHANNEL}")
         except psycopg.Error:
             if committed is None or committed.statusmessage != "COMMIT":
                 raise
@@ -222,7 +246,7 @@ class PostgresqlWriter:
         overtaken: set[str],
         *,
         in_doubt: bool,
-    ) -> DataBuildError | None:
+    ) -> InvalidStateTransitionError | None:
         """Adds events to what is accepted, or returns why they are refused."""
         build = events[0].build_request_id
         state = self._states[build]
@@ -298,3 +322,10 @@ class PostgresqlWriter:
                     read_models.write(connection, steps)
                     partitions.count(self._shard)
             self._committing = True
+
+
+def _asked_to_cancel(events: Sequence[ev.BuildEvent]) -> Iterator[str]:
+    """Yields the builds that events ask to be cancelled."""
+    for event in events:
+        if event.WhichOneof("event") == "cancel_request":
+            yield event.cancel_request.target_build_request_id
