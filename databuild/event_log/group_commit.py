@@ -119,7 +119,6 @@ class GroupCommit:
             except RuntimeError:
                 continue  # the loop was closed: nobody waits any more
 
-
     def _next(self) -> list[_Taken]:
         """Returns everything that has come while the last transaction was written; nothing when there is no more."""
         batch: list[_Taken] = []

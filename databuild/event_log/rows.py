@@ -40,9 +40,9 @@ def partition_record(row: Sequence[Any], manifests: dict[str, Manifest]) -> Part
     """Returns what is known of a partition, and the manifest of the job run that produced it.
 
     Args:
-        row: Its ref, status, build, time, availability, version, job run, the build of that, metadata, taint and reason,
-            category and message of its failure; then of its job run the label, digests and inputs, null where it is not
-            known; and the build that claims it.
+        row: Its ref, status, build, time, availability, version, job run, the build of that, metadata, taint and its
+            reason, category and message of its failure; then of its job run the label, digests and inputs, null where
+            it is not known; and the build that claims it.
         manifests: Those of the page, by job run, so that what many partitions share is made once.
     """
     run = row[6]

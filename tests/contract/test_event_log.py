@@ -23,6 +23,7 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.conftest import read_models
 
+
 @pytest.fixture
 async def log(uri):
     opened = open_event_log(uri)

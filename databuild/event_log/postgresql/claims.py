@@ -1,7 +1,7 @@
 """Claims and leases in PostgreSQL: who produces a partition, and until when a build counts as alive.
 
-Used inside a transaction of the writer that has locked the builds that claim and the partitions that are claimed, so that
-what is free stays free until the commit, and a build that others have ended claims nothing any more.
+Used inside a transaction of the writer that has locked the builds that claim and the partitions that are claimed, so
+that what is free stays free until the commit, and a build that others have ended claims nothing any more.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ SET enable_mergejoin = off;
 SET jit = off;
 SET client_min_messages = warning;
 """
-# A writer that is stopped in the middle of a transaction must not hold up the others: the server ends its session, and it
-# connects again when it goes on.
+# A writer that is stopped in the middle of a transaction must not hold up the others: the server ends its session, and
+# it connects again when it goes on.
 _WRITING_SESSION: Final = """
 SET idle_in_transaction_session_timeout = '10s';
 SET lock_timeout = '60s';
@@ -60,7 +60,7 @@ _STATE: Final = f"""
 SELECT to_regclass('{SCHEMA}.databuild_log') IS NOT NULL,
   EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace('{SCHEMA}')),
   current_setting('transaction_read_only')::boolean,
-  current_setting('server_encoding')
+  current_setting('server_encoding') = 'UTF8'
 """
 _LONGEST_PAUSE: Final = 2.0
 _AWAY: Final = ("08", "57P", "25P03")
@@ -140,7 +140,8 @@ def fault(error: psycopg.Error, uri: str) -> EventLogError:
     """Returns what an error of PostgreSQL means, with the next step."""
     text = _first_line(error)
     for hint, codes, words in _HINTS:
-        if (error.sqlstate or "").startswith(codes) if error.sqlstate else any(word in text for word in words):
+        # What a server says before there is a session comes without its code.
+        if error.sqlstate.startswith(codes) if error.sqlstate else any(word in text for word in words):
             text += f"; {hint}"
             break
     return EventLogError(_without_secrets(text, uri), uri=shown(uri))
@@ -164,29 +165,17 @@ _HINTS: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
     ),
     ("make it with `createdb`, or correct the URI", ("3D000",), ('database "',)),
     ("wait, and build again: what was finished is kept", ("57P03",), ("starting up", "shutting down", "recovery")),
-    ("end other sessions, or raise max_connections of the server", ("53300",), ("too many clients", "remaining conn")),
+    ("end other sessions, or raise max_connections of the server", ("53300",), ("too many clients", "reserved for")),
+    ("name the primary in the URI, or make the server writable", ("25006",), ()),
     (
-        "is the server running, and can it be reached from here?",
-        ("08", "57P"),
-        (
-            "refused",
-            "No such file",
-            "could not translate",
-            "timeout",
-            "timed out",
-            "unreachable",
-            "server closed",
-            "lost",
-        ),
-    ),
-    ("the server takes no changes: name the primary in the URI, or let its owner make it writable", ("25006",), ()),
-    (
-        f"let the owner of the database run CREATE SCHEMA {SCHEMA} AUTHORIZATION your user, or grant you what is missing",
+        f"let the owner of the database run CREATE SCHEMA {SCHEMA} AUTHORIZATION your user, or grant what is missing",
         ("42501",),
         (),
     ),
     ("make room on the server's disk and build again: what was finished is kept", ("53100",), ()),
+    ("is the server running, and can it be reached from here?", ("08", "57P"), ("",)),
 )
+"""The next step, the SQLSTATEs that it helps with, as they begin, and what a message says that comes without one."""
 
 
 def _connect(uri: str, session: str, *, writing: bool = False) -> tuple[psycopg.Connection[Any], int]:
@@ -202,15 +191,15 @@ def _connect(uri: str, session: str, *, writing: bool = False) -> tuple[psycopg.
         connection.execute(session)
         row = connection.execute(_STATE).fetchone()
         assert row is not None
-        ours, taken, read_only, encoding = row
+        ours, taken, read_only, is_utf8 = row
         if ours:
             version = schema_version(connection)
         elif taken:
             problem = f"its schema {SCHEMA!r} holds tables of another program; use another database"
         if read_only and writing:
             problem = "the server or the database is read-only; name the primary in the URI, or make it writable"
-        if encoding != "UTF8":
-            problem = f"the database is encoded in {encoding}; make one with ENCODING 'UTF8'"
+        if not is_utf8:
+            problem = "the database is not encoded in UTF-8; use another, made with ENCODING 'UTF8' TEMPLATE template0"
     except psycopg.Error as error:
         connection.close()
         raise fault(error, uri) from error
@@ -227,18 +216,24 @@ def _parameters(uri: str) -> dict[str, Any]:
     try:
         parameters = conninfo.conninfo_to_dict(uri)
     except psycopg.Error:
-        # libpq's own message may quote the password.
+        parameters = {"host": "@"}
+    ports = str(parameters.get("port") or 0).split(",")
+    # An @ or / of a password that was not encoded ends up in these.
+    misread = "@" in f"{parameters.get('host')}{parameters.get('dbname')}" or not all(port.isdigit() for port in ports)
+    if misread:
+        # Neither the URI nor what libpq says of it is shown: both may hold a password.
         message = (
             "the URI of the event log cannot be read: write postgresql://USER@HOST:PORT/DATABASE, with what is special "
             "in a URI percent-encoded (@ as %40, / as %2F)"
         )
-        raise InvalidRequestError(message) from None
+        raise InvalidRequestError(message)
     told = {option.keyword.decode() for option in pq.Conninfo.get_defaults() if option.val != option.compiled}
     return {**{key: value for key, value in _DEFAULTS.items() if key not in told}, **parameters}
 
 
 def _first_line(error: psycopg.Error) -> str:
-    return (error.diag.message_primary or next(iter(str(error).splitlines()), "") or type(error).__name__).strip()
+    text = error.diag.message_primary or next(iter(str(error).splitlines()), "") or type(error).__name__
+    return text.removeprefix("connection failed: ").removeprefix("connection is bad: ").strip()
 
 
 def _without_secrets(text: str, uri: str) -> str:

@@ -6,9 +6,9 @@ that is about to take positions says so first, by an advisory lock whose key is 
 it takes is greater. A follower reads up to the least of those keys, and no further than the newest position it saw
 before it looked for them: a transaction whose lock came later takes later positions than that.
 
-Nobody waits for anybody here. A lock that let one transaction at a time take positions and commit would have made all
-builds wait for each other's disk writes, and the server's own horizon, `pg_snapshot_xmin`, stands still while anything in
-any database of the server has a long transaction; positions made of transaction ids do not survive a dump and restore.
+Nobody waits for anybody here. A lock that let one transaction at a time take positions and commit would make all builds
+wait for each other's disk writes. The server's own horizon, `pg_snapshot_xmin`, stands still while anything in any
+database of the server has a long transaction, and transaction ids start again after a dump and restore.
 """
 
 from __future__ import annotations

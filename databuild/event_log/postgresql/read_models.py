@@ -1,7 +1,7 @@
 """Writes what events change, for many builds with one statement of a kind.
 
-Used inside a transaction of the writer. What a row holds, `projection.Changes` has computed; here stands how it gets into
-the tables, and in which order rows are locked.
+Used inside a transaction of the writer. What a row holds, `projection.Changes` has computed; here stands how it gets
+into the tables, and in which order rows are locked.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _update_runs(names: Sequence[str]) -> ManyRows:
     sets = ", ".join(f"{name} = new.{name}" for name in names if name != "job_run_id")
     return ManyRows(
         _columns(names),
-        f"UPDATE job_runs SET {sets} FROM {{new}} WHERE job_runs.job_run_id = new.job_run_id",  # noqa: S608 - columns
+        f"UPDATE job_runs SET {sets} FROM {{new}} WHERE job_runs.job_run_id = new.job_run_id",
     )
 
 
@@ -95,7 +95,7 @@ WHERE builds.build_request_id = new.build_request_id
 """
 _NEW_RUN: Final = ManyRows(
     _columns(NewRun._fields),
-    f"INSERT INTO job_runs ({', '.join(NewRun._fields)}) SELECT * FROM {{new}} ON CONFLICT DO NOTHING",  # noqa: S608
+    f"INSERT INTO job_runs ({', '.join(NewRun._fields)}) SELECT * FROM {{new}} ON CONFLICT DO NOTHING",
 )
 _STARTED_RUN: Final = _update_runs(StartedRun._fields)
 _ENDED_RUN: Final = _update_runs(EndedRun._fields)
@@ -107,7 +107,7 @@ _BUILD_PARTITION: Final = ManyRows(
       task_id = CASE WHEN excluded.task_id > 0 THEN excluded.task_id ELSE old.task_id END,
       reason = CASE WHEN excluded.reason <> '' THEN excluded.reason ELSE old.reason END,
       cause = CASE WHEN excluded.reason <> '' THEN excluded.cause ELSE old.cause END,
-      failure_category = excluded.failure_category, failure_message = excluded.failure_message""",  # noqa: S608
+      failure_category = excluded.failure_category, failure_message = excluded.failure_message""",
 )
 # Complete data has a version; with it comes everything else that is known of the data. What is null stays as it is.
 _PARTITION: Final = ManyRows(

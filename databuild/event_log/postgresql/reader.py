@@ -121,7 +121,7 @@ class PostgresqlReader:
         """Returns the partitions of one build with their statuses in it, by ref."""
         where = "" if status is None else "AND status = %s"
         rows = self._rows(
-            "SELECT ref, status, task_id, reason, cause, job_run_id, failure_category, failure_message "  # noqa: S608
+            "SELECT ref, status, task_id, reason, cause, job_run_id, failure_category, failure_message "
             f"FROM build_partitions WHERE build_request_id = %s AND ref > %s {where} ORDER BY ref LIMIT %s",
             (build_request_id, after, *(() if status is None else (status,)), limit),
         )
@@ -176,7 +176,8 @@ class PostgresqlReader:
     def partition_counts(self) -> Mapping[str, int]:
         """Returns how many partitions there are of each newest status."""
         rows = self._rows(
-            "SELECT status, sum(count)::bigint FROM partition_counts GROUP BY status HAVING sum(count) > 0 ORDER BY status",
+            "SELECT status, sum(count)::bigint FROM partition_counts GROUP BY status HAVING sum(count) > 0 "
+            "ORDER BY status",
             (),
         )
         return dict(rows)

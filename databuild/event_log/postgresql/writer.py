@@ -58,7 +58,7 @@ class _OvertakenError(Exception):
 
 
 class PostgresqlWriter:
-    """One connection for writing, which is made anew when it is lost, and the states of the builds written through it."""
+    """A connection for writing, which is made anew when it is lost, and the states of builds written through it."""
 
     def __init__(
         self,
