@@ -203,6 +203,20 @@ async def test_a_lease_runs_out_by_the_clock_of_the_store(uri):
     assert (early, late) == (False, True)
 
 
+async def test_waiting_ends_with_news_and_without_any_when_time_is_up(log):
+    reader = log.reader()
+    first = reader.wait(60)
+    nothing = reader.wait(0.01)
+    waiting = asyncio.create_task(asyncio.to_thread(reader.wait, 60))
+    await BuildOrchestrator(log, "b1", ["p"]).start_build()
+    told = await waiting
+    await BuildOrchestrator(log, "b2", ["p"]).start_build()
+    before = reader.wait(60)
+
+    assert (first, nothing, told, before) == (True, False, True, True)
+    reader.close()
+
+
 async def test_an_append_that_is_awaited_is_written_with_those_before_it(log):
     one = BuildOrchestrator(log, "b", ["p"])
     earlier = one.start_build()
