@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from databuild.cli.output import Output, counted, duration_text
+from databuild.cli.output import Output, counted, duration_text, some_of
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -63,6 +63,7 @@ class Counts:
         elif kind == "delegation":
             refs = self.delegations.setdefault(event.delegation.delegated_to_build_request_id, [])
             refs += [ref.str for ref in event.delegation.partitions]
+            return event.delegation.running
         return False
 
     def _add_job(self, job: ev.JobEvent) -> bool:
@@ -101,8 +102,8 @@ class PlainProgress:
         """Takes an event."""
         notable = self.counts.add(event)
         self._until_check -= 1
-        if notable and event.job.status == ev.JOB_STATUS_FAILED:
-            self._err.line(f"databuild: {failed_line(event.job)}")
+        if notable and (line := notice(event)):
+            self._err.line(f"databuild: {line}")
             self._err.flush()
         elif notable or self._until_check <= 0 or len(self.counts.running) < _CLOCK_CHECK:
             self._until_check = _CLOCK_CHECK
@@ -141,10 +142,10 @@ class LiveProgress:
 
     def on_event(self, event: ev.BuildEvent) -> None:
         """Takes an event."""
-        if self.counts.add(event) and event.job.status == ev.JOB_STATUS_FAILED:
+        if self.counts.add(event) and (line := notice(event)):
             from rich.text import Text
 
-            self._console.print(Text(failed_line(event.job), style="red"))
+            self._console.print(Text(line, style="red" if event.HasField("job") else ""))
 
     def start(self) -> None:
         """Begins to draw."""
@@ -168,6 +169,16 @@ class LiveProgress:
         if len(running) > _MOST_SHOWN:
             text.append(f"\n  and {len(running) - _MOST_SHOWN} more")
         return text
+
+
+def notice(event: ev.BuildEvent) -> str:
+    """Returns what a person wants to know of an event at once; empty where it is nothing of the kind."""
+    if event.job.status == ev.JOB_STATUS_FAILED:
+        return failed_line(event.job)
+    if event.delegation.running:
+        refs = [ref.str for ref in event.delegation.partitions]
+        return f"waiting for build {event.delegation.delegated_to_build_request_id} to produce {some_of(refs)}"
+    return ""
 
 
 def failed_line(job: ev.JobEvent) -> str:

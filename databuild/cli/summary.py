@@ -66,7 +66,7 @@ def print_summary(call: Invocation, summary: Summary, counts: Counts) -> None:
     if summary.built:
         jobs = counted(summary.result.jobs_completed, "job run")
         out.line(f"built {counted(len(summary.built), 'partition')} in {jobs}: {some_of(summary.built)}")
-    for build, refs in counts.delegations.items():
+    for build, refs in _taken(summary, counts).items():
         out.line(f"took {counted(len(refs), 'partition')} from build {build}: {some_of(refs)}")
     if isinstance(summary.result, Success) and not summary.built:
         out.line("nothing to do: everything is available and fresh")
@@ -84,6 +84,13 @@ def print_summary(call: Invocation, summary: Summary, counts: Counts) -> None:
             out.line(f"logs: {call.follow_up(f'logs {summary.failed[0].job_run_id}')}")
         out.line(f"again: {call.follow_up(f'retry {summary.build_request_id}')}")
     out.line(f"build {summary.build_request_id} {_status(summary)}{_took(summary)}")
+
+
+def _taken(summary: Summary, counts: Counts) -> dict[str, list[str]]:
+    """Returns what was taken from other builds, by build: not what was left to one that did not come to produce it."""
+    own = {*summary.built, *(partition.ref for partition in counts.failed_partitions)}
+    taken = {build: [ref for ref in refs if ref not in own] for build, refs in counts.delegations.items()}
+    return {build: refs for build, refs in taken.items() if refs}
 
 
 def _print_failure(call: Invocation, job_run: JobRunRecord) -> None:
@@ -151,7 +158,7 @@ def _as_json(call: Invocation, summary: Summary, counts: Counts) -> dict[str, An
         "jobs_failed": getattr(summary.result, "jobs_failed", 0),
         "message": getattr(summary.result, "message", ""),
         "built": summary.built,
-        "delegated": counts.delegations,
+        "delegated": _taken(summary, counts),
         "not_built": sorted({part.ref for part in counts.failed_partitions}),
         "failures": failures,
         "duration_seconds": build.updated_time - build.received_time if build else None,

@@ -11,14 +11,14 @@ import os
 
 def this_process() -> str:
     """Returns the name of this process as the holder of a lease."""
-    return f"{_here()}/{os.getpid()}/{_start_time(os.getpid())}"
+    return f"{_here()}/{os.getpid()}/{start_time(os.getpid())}"
 
 
 def is_gone(holder: str) -> bool:
     """Whether a holder is known to be gone; False where it lives, and where nothing can be told."""
     place, _, process = holder.partition("/")
     pid, _, started = process.partition("/")
-    return place == _here() and pid.isdigit() and _start_time(int(pid)) != started
+    return place == _here() and pid.isdigit() and start_time(int(pid)) != started
 
 
 def is_here(holder: str) -> bool:
@@ -36,7 +36,7 @@ def _here() -> str:
         return f"unknown-{os.uname().nodename}-{os.getpid()}"
 
 
-def _start_time(pid: int) -> str:
+def start_time(pid: int) -> str:
     """Returns when a process started, in ticks since boot; empty where there is none, or none that still runs."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123

@@ -6,6 +6,7 @@ It knows processes, files and signals; it does not know partitions, plans or eve
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -75,6 +76,10 @@ class Executor(Protocol):
         Raises:
             asyncio.CancelledError: The awaiting task was cancelled; the process group is gone.
         """
+        ...
+
+    def guarded(self, build_request_id: str) -> AbstractContextManager[None]:
+        """Returns a context in which no process of a build outlives this process, even where that is killed."""
         ...
 
     async def end_left_behind(self, build_request_id: str) -> None:

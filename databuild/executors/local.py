@@ -16,10 +16,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from databuild.executors.executor import ProcessResult, ProcessSpec
 from databuild.executors.output import Kept, LogFile, Sink
+from databuild.executors.warden import warden
 
 BUILD_VARIABLE: Final = "DATABUILD_BUILD_REQUEST_ID"
 """The variable that tells a process, and everything that it starts, of which build it is."""
@@ -117,6 +119,10 @@ class LocalExecutor:
             stdout=stdout.text() if isinstance(stdout, Kept) else b"",
             stderr=stderr.text() if isinstance(stderr, Kept) else b"",
         )
+
+    def guarded(self, build_request_id: str) -> AbstractContextManager[None]:
+        """Returns a context in which no process of a build outlives this process, as `Executor.guarded` says."""
+        return warden(f"{BUILD_VARIABLE}={build_request_id}")
 
     async def end_left_behind(self, build_request_id: str) -> None:
         """Ends what processes of a build are still running, as `Executor.end_left_behind` says.

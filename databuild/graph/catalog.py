@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from databuild.errors import (
     OverlappingPatternsError,
     UnknownPartitionError,
 )
-from databuild.graph.patterns import PartitionPattern, check_ref, overlap
+from databuild.graph.patterns import PartitionPattern, check_ref
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,8 +143,15 @@ class JobCatalog:
         Raises:
             OverlappingPatternsError: Two do.
         """
-        for number, (first, first_label) in enumerate(self._patterns):
-            for second, second_label in self._patterns[number + 1 :]:
+        ordered = sorted(self._patterns, key=lambda pattern: pattern[0].prefix)
+        for number, (first, first_label) in enumerate(ordered, start=1):
+            for second, second_label in itertools.islice(ordered, number, None):
+                if not second.prefix.startswith(first.prefix):
+                    break  # nor does any that follows
+                if first.apart(second):
+                    continue
+                from databuild.graph.overlap import overlap
+
                 example = overlap(first, second)
                 if example is not None:
                     raise OverlappingPatternsError((first_label, first.text), (second_label, second.text), example)

@@ -112,8 +112,7 @@ class Freshness:
     def _decide(self, ref: str) -> Decision:
         record = self._records.get(ref)
         if record is None or not record.available:
-            failed = record is not None and (record.failure is not None or record.status == "BUILDING")
-            return _FAILED_BEFORE if failed else _MISSING
+            return self._unavailable(record)
         if record.tainted:
             return Decision(pt.REASON_TAINTED, record.taint_reason)
         if ref in self._forced:
@@ -124,6 +123,14 @@ class Freshness:
         if self._reuse_stale:
             return Decision(pt.REASON_STALE_REUSED, stale.cause)
         return stale
+
+    @staticmethod
+    def _unavailable(record: PartitionRecord | None) -> Decision:
+        if record is None:
+            return _MISSING
+        if record.claimed_by_build_request_id:
+            return Decision(pt.REASON_BUILDING_ELSEWHERE, record.claimed_by_build_request_id)
+        return _FAILED_BEFORE if record.failure is not None or record.status == "BUILDING" else _MISSING
 
     def _stale(self, ref: str, record: PartitionRecord) -> Decision | None:
         manifest = record.manifest

@@ -9,13 +9,10 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from databuild.errors import InvalidPatternError, InvalidRequestError
-
-if TYPE_CHECKING:
-    from databuild.graph.regular import Automaton
 
 _REGEX_OF_TYPE: Final = {
     "date": r"\d{4}-\d{2}-\d{2}",
@@ -24,15 +21,31 @@ _REGEX_OF_TYPE: Final = {
     "int": r"-?(?:0|[1-9]\d*)",
     "str": r"[^/\s\x00-\x1f]+",
 }
+"""What is matched: quick to compile, and so for types of the calendar not the last word."""
+
+_OF_THE_CALENDAR: Final = frozenset({"date", "hour"})
+
+_YEAR: Final = r"(?:\d{3}[1-9]|\d{2}[1-9]0|\d[1-9]00|[1-9]000)"
+_LEAP_YEAR: Final = r"(?:\d{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
+_DAY: Final = (
+    r"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"  # every month
+    "|(?:0[13-9]|1[0-2])-(?:29|30)"  # all but February
+    "|(?:0[13578]|1[02])-31)"  # the long ones
+)
+_DATE: Final = f"(?:{_YEAR}-{_DAY}|{_LEAP_YEAR}-02-29)"
+_EXACT_REGEX_OF_TYPE: Final = _REGEX_OF_TYPE | {
+    "date": _DATE,
+    "month": f"{_YEAR}-(?:0[1-9]|1[0-2])",
+    "hour": rf"{_DATE}T(?:[01]\d|2[0-3])",
+}
+"""The same by the Gregorian calendar, and regular in the strict sense."""
+
 _RANGE_END_OF_TYPE: Final = {
     "date": r"\d{4}-\d{2}-\d{2}",
     "month": r"\d{4}-\d{2}",
     "hour": r"\d{4}-\d{2}-\d{2}T\d{2}",
     "int": r"-?\d+",
 }
-_OF_THE_CALENDAR: Final = frozenset({"date", "hour"})
-"""Types of which the regular expression matches more than there is: what it matches is looked up in the calendar."""
-
 _EXAMPLE_OF_TYPE: Final = {
     "date": "2013-01-31",
     "month": "2013-01",
@@ -40,14 +53,24 @@ _EXAMPLE_OF_TYPE: Final = {
     "int": "7",
     "str": "x",
 }
-_FIELD = re.compile(r"\{([A-Za-z_]\w*)(?::(/(?:[^/\\]|\\.)*/|\w+))?\}")
+_SHAPE_OF_TYPE: Final = {"date": "}}}}-}}-}}", "month": "}}}}-}}", "hour": "}}}}-}}-}}T}}"}
+_DIGITS: Final = frozenset(pair for digit in "0123456789" for pair in (f"}}{digit}", f"{digit}}}"))
+"""An unknown digit and a known one, in either order."""
+
+_FIELD = re.compile(r"\{([A-Za-z_]\w*)(?::(/(?:[^/\\]|\\.)*/|\w+))?\}", re.ASCII)
 _RANGE: Final = ".."
 MAX_REF_BYTES: Final = 1024
 """How long a ref may be, in bytes of UTF-8."""
 
 
 class PartitionPattern:
-    """One partition pattern."""
+    """One partition pattern.
+
+    Attributes:
+        text: The pattern as it was written.
+        fields: The type, or the regular expression between slashes, of each field.
+        prefix: The literal that every ref of it begins with; may be empty.
+    """
 
     def __init__(self, text: str) -> None:
         """Reads a pattern.
@@ -58,80 +81,83 @@ class PartitionPattern:
         self.text = text
         self.fields: dict[str, str] = {}
         self._parts: list[tuple[str, str]] = []
+        self._has_segments = True
         position = 0
-        regex: list[str] = []
         for found in _FIELD.finditer(text):
-            self._literal(text[position : found.start()], regex)
+            self._literal(text[position : found.start()])
             name, kind = found.group(1), found.group(2) or "str"
             if name in self.fields:
                 raise InvalidPatternError(text, f"the field {name!r} is there twice")
+            self._check_kind(kind)
             self.fields[name] = kind
             self._parts.append((name, kind))
-            regex.append(f"(?P<{name}>{self._field_regex(kind)})")
             position = found.end()
-        self._literal(text[position:], regex)
+        self._literal(text[position:])
         if not text:
             raise InvalidPatternError(text, "a pattern cannot be empty")
-        try:
-            self._regex = re.compile("".join(regex), re.ASCII)
-        except re.error as error:
-            raise InvalidPatternError(text, f"its regular expression cannot be read: {error}") from error
-        self.prefix = self._parts[0][0] if self._parts and not self._parts[0][1] else ""
+        self.prefix = "" if self._parts[0][1] else self._parts[0][0]
 
-    def _literal(self, literal: str, regex: list[str]) -> None:
+    def _literal(self, literal: str) -> None:
         if "{" in literal or "}" in literal:
             fault = f"{literal!r} is no field; fields are written {{name}}, {{name:date}} or {{name:/regex/}}"
             raise InvalidPatternError(self.text, fault)
         if literal:
             self._parts.append((literal, ""))
-            regex.append(re.escape(literal))
 
-    def _field_regex(self, kind: str) -> str:
+    def _check_kind(self, kind: str) -> None:
         if kind.startswith("/"):
-            self._check_expression(kind[1:-1])
-            return f"(?:{kind[1:-1]})"
-        if kind not in _REGEX_OF_TYPE:
+            from databuild.graph.regular import read_field
+
+            if read_field(self.text, kind[1:-1]).may_have("/"):
+                self._has_segments = False
+        elif kind not in _REGEX_OF_TYPE:
             raise InvalidPatternError(
                 self.text, f"{kind!r} is no type; types are {', '.join(_REGEX_OF_TYPE)} or /regex/"
             )
-        return _REGEX_OF_TYPE[kind]
-
-    def _check_expression(self, expression: str) -> None:
-        from databuild.graph.regular import NotRegularError, check_regular
-
-        try:
-            check_regular(expression)
-        except re.error as error:
-            raise InvalidPatternError(
-                self.text, f"the regular expression {expression!r} cannot be read: {error}"
-            ) from error
-        except NotRegularError as error:
-            raise InvalidPatternError(
-                self.text, f"the regular expression {expression!r} cannot be used: {error}"
-            ) from error
 
     @functools.cached_property
-    def automaton(self) -> Automaton:
-        """The automaton that matches the same refs."""
-        from databuild.graph.regular import EXPRESSION_OF_TYPE, automaton
-
-        return automaton(
-            "".join(
-                EXPRESSION_OF_TYPE.get(kind) or self._field_regex(kind) if kind else re.escape(text)
-                for text, kind in self._parts
-            )
-        )
+    def regexes(self) -> tuple[str, ...]:
+        """The regular expressions of its parts: one after another they match exactly the refs of this pattern."""
+        return tuple(_regex(kind, _EXACT_REGEX_OF_TYPE) if kind else re.escape(part) for part, kind in self._parts)
 
     def match(self, ref: str) -> dict[str, str] | None:
         """Returns the text of each field, or None where the ref is not of this pattern."""
-        found = self._regex.fullmatch(ref)
+        found = self._quick.fullmatch(ref)
         if found is None:
             return None
         fields = found.groupdict()
         for name, kind in self.fields.items():
             if kind in _OF_THE_CALENDAR and _VALUES[kind].parse(fields[name]) is None:
-                return None
+                found = self._exact.fullmatch(ref)  # fields without a separator may be told apart in another way
+                return found.groupdict() if found is not None else None
         return fields
+
+    @functools.cached_property
+    def _quick(self) -> re.Pattern[str]:
+        return self._compile(_REGEX_OF_TYPE)
+
+    @functools.cached_property
+    def _exact(self) -> re.Pattern[str]:
+        return self._compile(_EXACT_REGEX_OF_TYPE)
+
+    def _compile(self, regexes: Mapping[str, str]) -> re.Pattern[str]:
+        parts = (f"(?P<{part}>{_regex(kind, regexes)})" if kind else re.escape(part) for part, kind in self._parts)
+        return re.compile("".join(parts), re.ASCII)
+
+    def apart(self, other: PartitionPattern) -> bool:
+        """Whether a glance shows that no ref is of both patterns; where it does not, `overlap` decides."""
+        if self._has_segments and other._has_segments:
+            return len(self._segments) != len(other._segments) or any(map(_are_apart, self._segments, other._segments))
+        return _are_apart(_ends(self._shape), _ends(other._shape))
+
+    @functools.cached_property
+    def _segments(self) -> tuple[tuple[str, str], ...]:
+        return tuple(map(_ends, self._shape.split("/")))
+
+    @functools.cached_property
+    def _shape(self) -> str:
+        """The pattern with `}` for each unknown digit, and `{` for any other field: no literal has braces."""
+        return "".join(_SHAPE_OF_TYPE.get(kind, "{") if kind else part for part, kind in self._parts)
 
     def example(self) -> str:
         """Returns a ref that looks like those of this pattern."""
@@ -143,30 +169,26 @@ class PartitionPattern:
         Raises:
             InvalidRequestError: The range ends before it begins.
         """
-        regex = "".join(re.escape(part) if not kind else self._range_regex(part, kind) for part, kind in self._parts)
-        found = re.fullmatch(regex, text, re.ASCII)
-        if found is None or _RANGE not in text:
+        if _RANGE not in text or not text.startswith(self.prefix):
+            return None
+        parts = (_range_regex(part, kind) if kind else re.escape(part) for part, kind in self._parts)
+        found = re.fullmatch("".join(parts), text, re.ASCII)
+        if found is None:
             return None
         refs = [""]
         for part, kind in self._parts:
             if not kind:
                 refs = [ref + part for ref in refs]
                 continue
-            values = [found.group(part)] if found.group(part) else self._values(text, kind, found, part)
+            single = found.group(f"single_{part}")
+            values = [single] if single is not None else self._values(text, kind, found, part)
             refs = [ref + value for ref in refs for value in values]
         return refs if all(self.match(ref) is not None for ref in (refs[0], refs[-1])) else None
-
-    def _range_regex(self, name: str, kind: str) -> str:
-        single = self._field_regex(kind)
-        if kind not in _VALUES:
-            return f"(?P<{name}>{single})"
-        end = _RANGE_END_OF_TYPE[kind]
-        return f"(?:(?P<{name}_first>{end}){re.escape(_RANGE)}(?P<{name}_last>{end})|(?P<{name}>{single}))"
 
     @staticmethod
     def _values(text: str, kind: str, found: re.Match[str], name: str) -> list[str]:
         steps = _VALUES[kind]
-        first, last = steps.parse(found.group(f"{name}_first")), steps.parse(found.group(f"{name}_last"))
+        first, last = steps.parse(found.group(f"first_{name}")), steps.parse(found.group(f"last_{name}"))
         if first is None or last is None:
             message = f"{text!r} has a {kind} that does not exist"
             raise InvalidRequestError(message)
@@ -174,6 +196,38 @@ class PartitionPattern:
             message = f"the range {text!r} ends before it begins"
             raise InvalidRequestError(message)
         return [steps.format(number) for number in range(first, last + 1)]
+
+
+def _regex(kind: str, regexes: Mapping[str, str]) -> str:
+    return kind[1:-1] if kind.startswith("/") else regexes[kind]
+
+
+def _range_regex(name: str, kind: str) -> str:
+    single = f"(?P<single_{name}>{_regex(kind, _REGEX_OF_TYPE)})"
+    if kind not in _VALUES:
+        return single
+    first, last = (f"(?P<{which}_{name}>{_RANGE_END_OF_TYPE[kind]})" for which in ("first", "last"))
+    return f"(?:{first}{re.escape(_RANGE)}{last}|{single})"
+
+
+def _ends(shape: str) -> tuple[str, str]:
+    """Returns what a shape begins with and, from right to left, what it ends with; a slash is where it is over."""
+    if "{" not in shape:
+        return f"{shape}/", f"{shape[::-1]}/"
+    return shape[: shape.index("{")], shape[: shape.rindex("{") : -1]
+
+
+def _are_apart(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    return one != other and not (_agree(one[0], other[0]) and _agree(one[1], other[1]))
+
+
+def _agree(one: str, other: str) -> bool:
+    """Whether the shorter of two shapes can begin the longer."""
+    return (
+        one.startswith(other)
+        or other.startswith(one)
+        or ("}" in one + other and all(a == b or a + b in _DIGITS for a, b in zip(one, other, strict=False)))
+    )
 
 
 class _Steps:
@@ -197,7 +251,7 @@ _VALUES: Final = {
         lambda number: dt.date.fromordinal(number).isoformat(),
     ),
     "month": _Steps(
-        lambda text: int(text[:4]) * 12 + int(text[5:]) - 1,
+        lambda text: (first := dt.date.fromisoformat(f"{text}-01")).year * 12 + first.month - 1,
         lambda number: f"{number // 12:04}-{number % 12 + 1:02}",
     ),
     "hour": _Steps(
@@ -226,12 +280,3 @@ def check_ref(ref: str) -> None:
     if fault:
         message = f"{ref[:80]!r} is no partition ref: {fault}"
         raise InvalidRequestError(message)
-
-
-def overlap(first: PartitionPattern, second: PartitionPattern) -> str | None:
-    """Returns a ref that both patterns match, and None where there is none: decided exactly, not tried."""
-    if not (first.prefix.startswith(second.prefix) or second.prefix.startswith(first.prefix)):
-        return None
-    from databuild.graph.regular import common_text
-
-    return common_text(first.automaton, second.automaton)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from databuild.errors import CoordinationError, InvalidStateTransitionError
 from databuild.event_log import liveness
@@ -27,6 +27,34 @@ _POLL_SECONDS: Final = 0.1
 _POLLS_PER_LOOK_FOR_THE_DEAD: Final = 10
 _PAGE: Final = 10_000
 _OPEN: Final = tuple(build_status_name(status) for status in set(BUILD_TRANSITIONS) - BUILD_ENDS - {NOTHING})
+
+
+class Dead(NamedTuple):
+    """Why a build counts as dead.
+
+    Attributes:
+        fault: The reason, in words.
+        here: Whether it may have left processes on this machine.
+    """
+
+    fault: str
+    here: bool
+
+
+def find_dead(reader: Reader) -> dict[str, Dead]:
+    """Returns the builds that have not ended and whose orchestrators have died, by id."""
+    # Read before the leases: a build begins together with its lease, so that none that begins meanwhile lacks one.
+    opened = [record.build_request_id for status in _OPEN for record in reader.builds(status=status, limit=_PAGE)]
+    leases = reader.leases()
+    known = {lease.build_request_id for lease, _ in leases}
+    dead = {build: Dead("it has no lease", here=True) for build in opened if build not in known}
+    for lease, expired in leases:
+        here = liveness.is_here(lease.holder)
+        if liveness.is_gone(lease.holder):
+            dead[lease.build_request_id] = Dead("its orchestrator has died", here)
+        elif expired:
+            dead[lease.build_request_id] = Dead("its orchestrator was not heard of for longer than its lease", here)
+    return dead
 
 
 class Coordination:
@@ -109,21 +137,10 @@ class Coordination:
 
     async def end_the_dead(self) -> list[str]:
         """Ends every build whose orchestrator has died, and returns them."""
-        # Read before the leases: a build begins together with its lease, so that none that begins meanwhile lacks one.
-        opened = [
-            record.build_request_id for status in _OPEN for record in self._reader.builds(status=status, limit=_PAGE)
-        ]
-        leases = {lease.build_request_id: (lease, expired) for lease, expired in self._reader.leases()}
-        dead = {build: "it has no lease" for build in opened if build not in leases}
-        for build, (lease, expired) in leases.items():
-            if liveness.is_gone(lease.holder):
-                dead[build] = "its orchestrator has died"
-            elif expired:
-                dead[build] = "its orchestrator was not heard of for longer than its lease"
+        dead = find_dead(self._reader)
         dead.pop(self._build_request_id, None)
-        for build, fault in sorted(dead.items()):
-            here = build not in leases or liveness.is_here(leases[build][0].holder)
-            await self._end(build, fault, here=here)
+        for build, why in sorted(dead.items()):
+            await self._end(build, why.fault, here=why.here)
         return sorted(dead)
 
     async def released(self, refs: Sequence[str]) -> None:

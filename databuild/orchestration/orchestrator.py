@@ -16,6 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from databuild.event_log.log import Claim, ClaimRequest, EventLog
 from databuild.model.lifecycle import BuildState
+from databuild.orchestration.mock_event_log import MockEventLog
 from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
 from databuild.orchestration.telemetry import NoTelemetry, Telemetry
 from databuild.v1 import events_pb2 as ev
@@ -316,32 +317,6 @@ class BuildOrchestrator:
         event = self.job_event(job_run_id, int(task_id), "", ev.JOB_STATUS_CANCELLED, int(attempt))
         event.failure.CopyFrom(why)
         return ("job", event)
-
-
-class MockEventLog:
-    """An event log for tests that remembers what was appended and stores nothing."""
-
-    def __init__(self) -> None:
-        self.events: list[ev.BuildEvent] = []
-
-    async def append(self, events: Sequence[ev.BuildEvent]) -> None:
-        """Remembers the events."""
-        self.events.extend(events)
-
-    async def claim(self, requests: Sequence[ClaimRequest]) -> Sequence[Claim]:
-        """Grants everything."""
-        return [Claim(number) for number, _ in enumerate(requests, 1)]
-
-    async def renew_lease(self, build_request_id: str, holder: str, seconds: float) -> None:
-        """Does nothing."""
-
-    def reader(self) -> Any:
-        """Raises TypeError: what is stored nowhere cannot be read."""
-        message = "a mock event log cannot be read; use `memory:`"
-        raise TypeError(message)
-
-    async def close(self) -> None:
-        """Does nothing."""
 
 
 def partition_scheduled(ref: str, task_id: int, reason: pt.Reason, cause: str = "") -> Payload:

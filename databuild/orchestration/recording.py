@@ -220,6 +220,8 @@ class BuildRecorder:
         outputs = task.config.outputs
         if any(versions.get(ref, "") in {"", self._planned[ref]} for ref in outputs):
             return False
+        if any(self._orchestrator.state.partitions[ref] == pt.PARTITION_STATUS_AVAILABLE for ref in outputs):
+            return False  # an earlier attempt of this build made it
         records = self._records(outputs)
         return all(self._as_we_would(task, records.get(ref)) for ref in outputs)
 

@@ -195,7 +195,10 @@ class _Build:
                 await self._coordination.end_the_dead()
                 with self._orchestrator.with_tracing_span("databuild.planning"):
                     plan = await self._plan()
-                with self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)):
+                with (
+                    self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)),
+                    self._executor.guarded(request.build_request_id) if plan.tasks else contextlib.nullcontext(),
+                ):
                     result = await self._execute(plan)
         except asyncio.CancelledError:
             if (task := asyncio.current_task()) is not None:

@@ -105,28 +105,41 @@ run 2 cancel "$ID"
 says err "has already ended: CANCELLED"
 goes_on
 
-# A kill that nothing can be done about: what was finished is known, is not built again, and is named.
-begin ''
-KILLED="$(the_build)"
-facts >"$TEST_TMPDIR/before"
-kill -KILL "$BUILD"
-ended 137
-for pid in $(left_behind); do
-  kill -KILL "$pid" 2>/dev/null || true
+# And by a kill: there are two ways to go on.
+for again in "build report/a_b" "retry latest"; do
+  # No event is lost, no job outlives its build, and the build can be told from one that goes on.
+  begin ''
+  KILLED="$(the_build)"
+  facts >"$TEST_TMPDIR/before"
+  kill -KILL "$BUILD"
+  ended 137
+  soon "the end of its jobs" nobody_left
+  facts >"$TEST_TMPDIR/after"
+  head -n "$(wc -l <"$TEST_TMPDIR/before")" "$TEST_TMPDIR/after" | cmp -s - "$TEST_TMPDIR/before" ||
+    fail "events are lost that had been there"
+  knows raw/a
+  knows clean/a
+  run 2 cancel "$KILLED"
+  says err "cannot be stopped: its orchestrator has died"
+  says err "-- retry $KILLED"
+  ran raw/a clean/a raw/b
+
+  # What was finished is not built again, and is named; the build is ended.
+  when_made raw/b ''
+  # shellcheck disable=SC2086 # a command with its argument
+  run 0 $again
+  says out "took 1 partition from build $KILLED: clean/a"
+  ran raw/b clean/b report/a_b
+  lawful
+  run 0 status "$KILLED"
+  says out "FAILED"
+  says out "INFRASTRUCTURE: its orchestrator has died; build again to go on from where it was"
+  run 0 build report/a_b
+  says out "nothing to do"
+  ran
 done
-facts >"$TEST_TMPDIR/after"
-head -n "$(wc -l <"$TEST_TMPDIR/before")" "$TEST_TMPDIR/after" | cmp -s - "$TEST_TMPDIR/before" ||
-  fail "events are lost that had been there"
-run 0 partitions --status=AVAILABLE
-says out raw/a
-says out clean/a
-ran raw/a clean/a raw/b
-when_made raw/b ''
-run 0 build report/a_b
-says out "took 1 partition from build $KILLED: clean/a"
-ran raw/b clean/b report/a_b
-lawful
-run 0 build report/a_b
-says out "nothing to do"
-ran
+
+# The events of the killed build, too, are lawful in the end.
+"$GRAPH" events "$KILLED" --output=json --state_dir="$STATE" | python3 "$HERE/lawful.py" >"$TEST_TMPDIR/out" ||
+  fail "the killed build has no lawful end"
 echo "interrupt_test: passed"

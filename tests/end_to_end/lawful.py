@@ -8,9 +8,10 @@ import json
 import sys
 
 JOB_ENDS = {"JOB_STATUS_COMPLETED", "JOB_STATUS_FAILED", "JOB_STATUS_CANCELLED", "JOB_STATUS_SKIPPED"}
-PARTITION_ENDS = {"PARTITION_STATUS_AVAILABLE", "PARTITION_STATUS_FAILED", "PARTITION_STATUS_DELEGATED"}
+DELEGATED = "PARTITION_STATUS_DELEGATED"
+PARTITION_ENDS = {"PARTITION_STATUS_AVAILABLE", "PARTITION_STATUS_FAILED", DELEGATED}
 BUILD_ENDS = {"BUILD_STATUS_COMPLETED", "BUILD_STATUS_FAILED", "BUILD_STATUS_CANCELLED"}
-GOOD_ENDS = {"JOB_STATUS_COMPLETED", "PARTITION_STATUS_AVAILABLE", "PARTITION_STATUS_DELEGATED"}
+GOOD_ENDS = {"JOB_STATUS_COMPLETED", "PARTITION_STATUS_AVAILABLE", DELEGATED}
 
 
 def faults(events: list[dict]) -> list[str]:
@@ -37,7 +38,13 @@ def ends(statuses: list[tuple[str, dict]], possible: set[str]) -> list[str]:
         by_name.setdefault(name, []).append(message)
     found = []
     for name, messages in by_name.items():
-        ended = [message for message in messages if message["status"] in possible]
+        # What was left to a build that did not make it is scheduled again.
+        ended = [
+            message
+            for message, following in zip(messages, [*messages[1:], {}], strict=True)
+            if message["status"] in possible
+            and (message["status"], following.get("status")) != (DELEGATED, "PARTITION_STATUS_SCHEDULED")
+        ]
         if len(ended) != 1 or messages[-1] is not ended[0]:
             found.append(f"{name} has not one end, and that last: {[message['status'] for message in messages]}")
         elif ended[0]["status"] not in GOOD_ENDS and not ended[0].get("failure", {}).get("message"):

@@ -100,6 +100,12 @@ made() {
   facts 2>/dev/null | grep -q "^partition  AVAILABLE  $1"
 }
 
+# knows REF: checks that a partition is known to be available.
+knows() {
+  run 0 partitions --status=AVAILABLE
+  says out "$1"
+}
+
 # lawful: checks the events of the newest build against the contract.
 lawful() {
   local found
@@ -156,7 +162,7 @@ nobody_left() {
 end_all() {
   local pid
   if [[ -n "${LAB:-}" ]]; then
-    for pid in ${BUILD:-} $(left_behind); do
+    for pid in $(jobs -p) $(left_behind); do
       kill -KILL "$pid" 2>/dev/null || true
     done
   fi

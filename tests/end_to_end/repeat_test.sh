@@ -69,9 +69,11 @@ says out "nothing to do"
 ran
 
 # A stale partition may be used as it is.
-run 0 build "$REF" --stale=reuse
+run 0 build clean/a "$REF" --stale=reuse
 says out "nothing to do"
 ran
+run 0 build clean/a
+ran clean/a
 
 # After the configuration of one job has changed, the same.
 fresh

@@ -53,12 +53,6 @@ assert sqlite3.connect(sys.argv[1]).execute("PRAGMA integrity_check").fetchone()
 END
 }
 
-# knows REF: checks that a partition is known to be available.
-knows() {
-  run 0 partitions --status=AVAILABLE
-  says out "$1"
-}
-
 if [[ "$OWN_MOUNTS" == yes ]]; then
   # A disk that is full when a build begins.
   fresh

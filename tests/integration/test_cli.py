@@ -12,6 +12,7 @@ import pytest
 
 from databuild.cli.main import run
 from databuild.cli.output import Output
+from databuild.event_log import liveness
 
 GRAPH = "//numbers:graph"
 
@@ -457,6 +458,25 @@ def test_a_build_is_cancelled_from_elsewhere(graph):
     assert process.returncode == 130
     assert graph.json("status")[1]["status"] == "CANCELLED"
     assert graph("cancel", "latest")[0] == 2
+
+
+def test_a_dead_build_cannot_be_cancelled_and_can_be_retried(graph):
+    (graph.folder / "hang-c").touch()
+    process = graph.start("build", "--jobs=1")
+    pid = int(graph.wait_for("pid-c"))
+    dead = graph.json("status")[1]["build_request_id"]
+    process.kill()
+    process.communicate(timeout=20)
+
+    code, _, err = graph("cancel", dead)
+    assert code == 2
+    assert "its orchestrator has died" in err
+    assert f"retry {dead}" in err
+
+    (graph.folder / "hang-c").unlink()
+    assert graph("retry", dead)[0] == 0
+    assert liveness.start_time(pid) == ""
+    assert graph.json("status", dead)[1]["status"] == "FAILED"
 
 
 def test_a_closed_pipe_is_quiet(graph):

@@ -1,6 +1,8 @@
 """Reading the job catalog, and finding who produces a ref."""
 
+import itertools
 import json
+import sys
 
 import pytest
 
@@ -92,6 +94,27 @@ def test_overlapping_patterns_are_refused_when_the_catalog_is_read(load):
 
     assert "//a:daily" in str(raised.value)
     assert "//a:other" in str(raised.value)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["a/{x}", "{y}/c", "b/{x}", "a{x}d"])))
+def test_an_overlap_is_found_wherever_its_patterns_stand(order):
+    catalog = catalog_of(**{f"job_{number}": [pattern] for number, pattern in enumerate(order)})
+
+    with pytest.raises(OverlappingPatternsError) as raised:
+        catalog.check()
+    assert {raised.value.first[1], raised.value.second[1]} < {"a/{x}", "b/{x}", "{y}/c"}
+    assert raised.value.example in {"a/c", "b/c"}
+
+
+def test_usual_patterns_are_told_apart_without_the_automata(monkeypatch):
+    monkeypatch.setitem(sys.modules, "databuild.graph.overlap", None)
+
+    catalog_of(
+        daily=["daily/date={d:date}", "daily/index"],
+        monthly=["daily/month={m:month}", "{region}/monthly/{m:month}"],
+        raw=["{region}/{d:date}/raw", "{region}/{d:date}/raw/{part:int}"],
+        clean=["{region}/{d:date}/clean", "{region}_{d:date}", "{region}_{m:month}"],
+    ).check()
 
 
 def test_the_one_job_whose_pattern_matches_owns_a_ref():

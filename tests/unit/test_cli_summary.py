@@ -94,6 +94,20 @@ def test_what_was_taken_from_a_past_build_names_it(tell):
     assert f"took 1 partition from build {PAST}: daily/1\n" in tell(Success(), FakeReader(), counts)
 
 
+def test_what_was_left_to_a_build_that_did_not_make_it_was_not_taken_from_it(tell):
+    counts = Counts()
+    refs = [pt.PartitionRef(str=ref) for ref in ("daily/1", "daily/2", "daily/3")]
+    counts.add(
+        ev.BuildEvent(delegation=ev.DelegationEvent(delegated_to_build_request_id=PAST, partitions=refs, running=True))
+    )
+    counts.add(ev.BuildEvent(partition=ev.PartitionEvent(ref="daily/2", status=pt.PARTITION_STATUS_FAILED)))
+
+    text = tell(Failed(jobs_completed=1, jobs_failed=1), FakeReader(["daily/1"]), counts)
+
+    assert "built 1 partition in 1 job run: daily/1\n" in text
+    assert f"took 1 partition from build {PAST}: daily/3\n" in text
+
+
 def test_a_failure_shows_the_end_of_its_stderr_and_the_next_steps(tell, tmp_path):
     folder = tmp_path / "logs" / BUILD
     folder.mkdir(parents=True)

@@ -1,6 +1,7 @@
 """Several builds over one event log: what one leaves to another, and what becomes of the dead."""
 
 import asyncio
+import contextlib
 import json
 
 import pytest
@@ -48,6 +49,9 @@ class FakeExecutor:
         self.gates = {}
         self.ended = []
         self.tokens = []
+
+    def guarded(self, _build_request_id):
+        return contextlib.nullcontext()
 
     async def run(self, spec, on_report=None):
         await asyncio.sleep(0)
@@ -142,6 +146,8 @@ async def test_what_another_build_is_producing_is_waited_for_and_used(world):
     assert await two == Success(jobs_completed=1)
     assert world.executor.made == [("one", "raw/1"), ("two", "clean/1")]
     assert world.statuses("two") == {"clean/1": "AVAILABLE", "raw/1": "DELEGATED"}
+    reasons = {one.ref: (one.reason, one.cause) for one in world.reader.build_partitions("two")}
+    assert reasons == {"raw/1": ("BUILDING_ELSEWHERE", "one"), "clean/1": ("MISSING", "")}
     assert world.reader.claimed(["raw/1", "clean/1"]) == {}
 
 

@@ -1,7 +1,9 @@
 """Real processes on this machine: their ends, their groups, their files."""
 
 import asyncio
+import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -213,3 +215,54 @@ async def test_a_process_gets_no_input_and_default_signals(executor, tmp_path):
     await executor.run(spec(tmp_path, sys.executable, "-c", code))
 
     assert (tmp_path / "out").read_text() == "'' True\n"
+
+
+@pytest.mark.parametrize("killed", [True, False])
+async def test_a_warden_ends_what_a_killed_process_left_running_and_nothing_else(tmp_path, killed):
+    mark = f"DATABUILD_TEST={tmp_path}"
+    script = (
+        "import os, subprocess, sys, time\n"
+        "from databuild.executors.warden import warden\n"
+        f"env = {{**os.environ, 'DATABUILD_TEST': {str(tmp_path)!r}}}\n"
+        f"with warden({mark!r}):\n"
+        "    child = subprocess.Popen(['sleep', '1000'], env=env, process_group=0, stdout=subprocess.DEVNULL)\n"
+        "    other = subprocess.Popen(['sleep', '1000'], process_group=0, stdout=subprocess.DEVNULL)\n"
+        "    print(child.pid, other.pid, flush=True)\n"
+        f"    time.sleep({1000 if killed else 0})\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        script,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+    )
+    pids = (await process.stdout.readline()).split()
+    child, other = (int(pid) for pid in pids)
+    try:
+        if killed:
+            process.kill()
+        await process.wait()
+        while killed and not is_gone(child):  # the test's own time limit is the limit
+            await asyncio.sleep(0.01)
+
+        assert is_gone(child) == killed
+        assert not is_gone(other)
+    finally:
+        for pid in (child, other):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+async def test_what_a_dead_build_left_behind_is_ended(executor, tmp_path):
+    pids = tmp_path / "pids"
+    env = {**os.environ, "DATABUILD_BUILD_REQUEST_ID": f"dead-{tmp_path.name}-{os.getpid()}"}
+    left = await asyncio.create_subprocess_exec(
+        "/bin/sh", "-c", f"sleep 1000 & echo $$ $! >{pids}; wait", env=env, process_group=0
+    )
+    group = await until(pids)
+
+    await executor.end_left_behind(env["DATABUILD_BUILD_REQUEST_ID"])
+
+    assert await left.wait() == -signal.SIGKILL
+    assert all(is_gone(pid) for pid in group)

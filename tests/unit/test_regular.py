@@ -1,98 +1,91 @@
-"""Regular expressions as automata: what they accept in common, against trying every text."""
+"""Regular expressions of fields: which are refused, and why."""
 
-import itertools
 import re
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from databuild.graph.regular import NotRegularError, automaton, check_regular, common_text
-
-ALPHABET = "ab1"
-TEXTS = ["".join(text) for length in range(1, 6) for text in itertools.product(ALPHABET, repeat=length)]
-
-
-def common(first, second):
-    return common_text(automaton(first), automaton(second))
+from databuild.errors import InvalidPatternError
+from databuild.graph.regular import read_field
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "text"),
+    ("regex", "said"),
     [
-        ("abc", "abc", "abc"),
-        ("abc", "abd", None),
-        ("a[^b]", "a.", "ax"),
-        ("a[^b]", "ab", None),
-        ("a{2,3}", "a{3,5}", "aaa"),
-        ("a{2}", "a{3,}", None),
-        ("(?:ab)+", "a(?:ba)*b", "ab"),
-        (r"\d+", r"\w\W?", "1"),
-        (r"\d", r"\D", None),
-        (r"\s", r"\s", None),
-        ("-?a", "-.*", None),
-        ("a*", "b*", None),
-        ("a*", "a*", "a"),
-        ("(?:a|)b??c+?", "[a-c]{3}", "abc"),
-        ("é+", ".", "é"),
-        ("[\u4e00-\u4e02]", "[^\u4e00]", "\u4e01"),
-        (r"\x41|[B-D]", "[^A-C]", "D"),
+        ("(?=a)b", "lookahead"),
+        ("(?!a)b", "lookahead"),
+        ("(?!)", "lookahead"),
+        ("a(?<=a)", "lookbehind"),
+        ("a(?<!b)", "lookbehind"),
+        (r"(a|b)\1", "backreference"),
+        ("(a)?(?(1)b|c)", "conditional group"),
+        ("(?>a|ab)", "atomic group"),
+        ("a*+", "possessive"),
+        ("^a", "anchor"),
+        ("a$", "anchor"),
+        (r"\Aa", "anchor"),
+        (r"a\Z", "anchor"),
+        (r"a\b", "word boundary"),
+        (r"((x|a\B)+)", "word boundary"),
+        ("(?i)a", "inline flags"),
+        ("(?u)a", "inline flags"),
+        ("(?x) a # b", "inline flags"),
+        ("(?a)b", "inline flags"),
+        ("(?u:b)", "inline flags"),
+        ("(?L:b)", "cannot be read"),
+        ("(?i:a)b", "inline flags"),
+        ("(?-i:a)", "inline flags"),
+        ("a(?i)", "not at the start"),
+        ("(?P<name>a)", "a group with a name, 'name'"),
+        ("(?P<name>a)(?P=name)", "a group with a name, 'name'"),
+        ("a)|(b", "cannot be read: unbalanced parenthesis"),
+        ("[", "cannot be read"),
+        ("a**", "cannot be read: multiple repeat"),
+        ("a{99999999999}", "cannot be read"),
+        ("(" * 5000 + ")" * 5000, "cannot be read"),
+        ("(a{100}){100}", "too large: 1[0-9]{4} characters, and 1100 are allowed"),
+        ("((((a{1000}){1000}){1000}){1000}){1000}", "too large"),
     ],
 )
-def test_a_common_text_is_found_where_there_is_one(first, second, text):
-    assert common(first, second) == text
+def test_what_is_not_regular_is_refused_by_its_name(regex, said):
+    with pytest.raises(InvalidPatternError, match=said) as raised:
+        read_field("the/{x:/pattern/}", regex)
+
+    assert raised.value.pattern == "the/{x:/pattern/}"
 
 
 @pytest.mark.parametrize(
-    ("expression", "said"),
+    "regex",
     [
-        (r"(a)\1", "a backreference"),
-        ("a(?=b)", "a look-ahead"),
-        ("(?<!a)b", "a negative look"),
-        ("^a", "an anchor"),
-        (r"a\b", "an anchor or word boundary"),
-        ("a++", "a possessive repeat"),
-        ("(?>a)", "an atomic group"),
-        ("(a)?(?(1)b|c)", "a condition"),
-        ("(?P<name>a)", "the group 'name' has a name"),
-        ("(?i)a", "sets flags"),
-        ("(?i:a)", "sets flags"),
-        ("a{2000}", "more than 1000 times"),
-        ("a{1,2000}", "more than 1000 times"),
+        "",
+        "a|",
+        "(a|b)*?c",
+        "(?:ab)+",
+        ".{0,1000}",
+        "a{5000,}",
+        r"[^\W\d_]+\.\/",
+        "(?:)",
+        r"\x41",
+        "é?",
+        "(?#why)a",
     ],
 )
-def test_what_is_not_regular_is_refused_by_name(expression, said):
-    with pytest.raises(NotRegularError, match=re.escape(said)):
-        check_regular(expression)
+def test_what_is_regular_is_read(regex):
+    read_field("{x}", regex)
 
 
-def test_groups_without_names_are_regular():
-    check_regular("(a|b)(?:c)[^/]+")
-
-
-_characters = st.sampled_from(["a", "b", "1", ".", "[ab]", "[^a]", r"\d", r"\w", r"\D"])
-_expressions = st.recursive(
-    _characters,
-    lambda inner: st.one_of(
-        st.tuples(inner, inner).map("".join),
-        st.tuples(inner, inner).map(lambda both: f"(?:{both[0]}|{both[1]})"),
-        st.tuples(inner, st.sampled_from(["*", "+", "?", "{2}", "{1,2}", "*?"])).map(
-            lambda both: f"(?:{both[0]}){both[1]}"
-        ),
-    ),
-    max_leaves=6,
+@pytest.mark.parametrize(
+    ("regex", "has"),
+    [("a+", False), ("a|b/c", True), (".", True), ("[^/]*", False), ("(x[!-9])?", True), (r"\W", True)],
 )
+def test_it_is_known_whether_a_match_may_have_a_slash(regex, has):
+    assert read_field("{x}", regex).may_have("/") == has
 
 
-@settings(deadline=None, max_examples=300)
-@given(_expressions, _expressions)
-def test_the_answer_is_that_of_trying_every_text(first, second):
-    tried = [text for text in TEXTS if re.fullmatch(first, text, re.ASCII) and re.fullmatch(second, text, re.ASCII)]
+@pytest.mark.parametrize(
+    "text", [r"\d", r"\D", r"\w", r"\W", r"\s", r"\S", ".", "[^a]", "[a-cé]", r"[^\d\sx-z]", "(?:a|[b-d])"]
+)
+def test_a_set_has_the_characters_that_python_says(text):
+    characters = read_field("{x}", text)
 
-    text = common(first, second)
-
-    if tried:
-        assert text is not None
-    if text is not None:
-        assert re.fullmatch(first, text, re.ASCII)
-        assert re.fullmatch(second, text, re.ASCII)
+    for character in map(chr, range(0x3100)):
+        assert characters.has(character) == (re.fullmatch(text, character, re.ASCII) is not None)

@@ -1,6 +1,7 @@
 """Whole builds over an event log in memory, with an executor whose jobs are functions."""
 
 import asyncio
+import contextlib
 import json
 
 import pytest
@@ -36,6 +37,9 @@ class FakeExecutor:
         self.configs = {}
         self.answer = None
         self.runs = {f"//:{name}": run for name, run in runs.items()}
+
+    def guarded(self, _build_request_id):
+        return contextlib.nullcontext()
 
     async def run(self, spec, on_report=None):
         await asyncio.sleep(0)
@@ -178,6 +182,19 @@ async def test_a_failed_attempt_is_a_job_run_of_its_own(world):
 
     assert world.runs("b") == [("b.1.1", "FAILED"), ("b.1.2", "COMPLETED")]
     assert "next attempt in 0 seconds" in world.log.reader().job_run("b.1.1").failure.message
+
+
+async def test_an_attempt_that_reported_everything_and_failed_is_tried_again(world):
+    world.catalog = jobs(retry=RetryPolicy(retries=1))
+
+    def raw(env, report):
+        report({"partition": {"ref": "raw/1"}})
+        return ProcessResult(exit_code=2 - int(env["DATABUILD_ATTEMPT"]))
+
+    world.executor.runs[RAW] = raw
+
+    assert await world.build("b", "raw/1") == Success(jobs_completed=1)
+    assert world.runs("b") == [("b.1.1", "FAILED"), ("b.1.2", "COMPLETED")]
 
 
 async def test_fail_fast_ends_everything_with_its_reason(world):

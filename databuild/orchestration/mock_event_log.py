@@ -1,0 +1,35 @@
+"""An event log for tests that remembers what was appended and stores nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from databuild.event_log.log import Claim, ClaimRequest
+from databuild.v1 import events_pb2 as ev
+
+
+class MockEventLog:
+    """Remembers what was appended, in `events`."""
+
+    def __init__(self) -> None:
+        self.events: list[ev.BuildEvent] = []
+
+    async def append(self, events: Sequence[ev.BuildEvent]) -> None:
+        """Remembers the events."""
+        self.events.extend(events)
+
+    async def claim(self, requests: Sequence[ClaimRequest]) -> Sequence[Claim]:
+        """Grants everything."""
+        return [Claim(number) for number, _ in enumerate(requests, 1)]
+
+    async def renew_lease(self, build_request_id: str, holder: str, seconds: float) -> None:
+        """Does nothing."""
+
+    def reader(self) -> Any:
+        """Raises TypeError: what is stored nowhere cannot be read."""
+        message = "a mock event log cannot be read; use `memory:`"
+        raise TypeError(message)
+
+    async def close(self) -> None:
+        """Does nothing."""
