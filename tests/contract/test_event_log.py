@@ -14,14 +14,14 @@ from databuild.errors import (
     InvalidStateTransitionError,
     SchemaTooNewError,
 )
-from databuild.event_log.log import ClaimRequest
 from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.results import Cancelled, Failed, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.contract.conftest import read_models
+from tests.contract.builds import begin, claim, produce
+from tests.contract.stores import read_models
 
 
 @pytest.fixture
@@ -29,29 +29,6 @@ async def log(uri):
     opened = open_event_log(uri)
     yield opened
     await opened.close()
-
-
-async def begin(log, build, *refs, clock=lambda: 100.0):
-    one = BuildOrchestrator(log, build, refs, clock=clock)
-    one.start_build(graph_label="//:g")
-    one.start_planning()
-    for number, ref in enumerate(refs, 1):
-        one.emit_partition_scheduled(ref, number, pt.REASON_MISSING)
-    one.complete_planning()
-    await one.start_execution()
-    return one
-
-
-async def produce(one, number, ref, version="", **metadata):
-    run = f"{one.build_request_id}.{number}.1"
-    one.emit_job_scheduled(run, number, "//:j")
-    running = one.job_event(run, number, "//:j", ev.JOB_STATUS_RUNNING)
-    running.manifest.code_digest = "code"
-    running.manifest.inputs.add(ref="in", version="7")
-    one.emit(("job", running))
-    one.emit_partition_building(ref, number, run)
-    one.emit_job_completed(run, number, "//:j")
-    await one.emit_partition_available(ref, number, run, version, metadata)
 
 
 async def test_events_come_back_in_order_and_unchanged(log):
@@ -119,11 +96,6 @@ async def test_a_rebuild_that_never_ran_keeps_what_is_known_and_one_that_ran_doe
     assert not records["q"].available
     assert records["q"].failure.category == "CANCELLED"
     assert "ann" in records["q"].failure.message
-
-
-async def claim(log, build, number, *refs):
-    (answer,) = await log.claim([ClaimRequest(build, f"{build}.{number}.1", refs)])
-    return answer
 
 
 async def test_a_claim_is_granted_whole_to_one_build_until_its_partitions_have_an_end(log):

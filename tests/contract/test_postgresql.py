@@ -20,7 +20,7 @@ from databuild.event_log.postgresql.writer import PostgresqlWriter
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.results import Failed, Success
 from databuild.v1 import events_pb2 as ev
-from tests.contract.test_event_log import begin, claim, produce
+from tests.contract.builds import begin, claim, produce
 from tests.postgresql.proxy import Proxy
 from tests.postgresql.server import PASSWORD, Server
 
@@ -151,8 +151,8 @@ def test_a_server_that_stays_away_is_told_of_and_found_again_when_it_is_back(own
     writer, reader = PostgresqlWriter(uri, reconnect_seconds=0.2), PostgresqlReader(uri, reconnect_seconds=0.2)
     own_server.stop()
     append = ev.BuildEvent(build_request_id="b", sequence=1, taint=ev.TaintEvent(author="ann"))
-    for failing in (lambda: writer.write([Append([append])]), lambda: reader.builds()):
-        with pytest.raises(EventLogError, match="the connection was lost, and .*is the server running") as raised:
+    for failing in (lambda: writer.write([Append([append])]), reader.builds):
+        with pytest.raises(EventLogError, match=r"the connection was lost, and .*is the server running") as raised:
             failing()
         assert PASSWORD not in str(raised.value)
     own_server.start()
