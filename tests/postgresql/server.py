@@ -24,6 +24,7 @@ PASSWORD = "s3cret/&?@:word"
 """Has what a URI needs percent-encoded, so that no test passes by luck."""
 
 _NOBODY = 65534
+_RENUMBERED = ("unshare", "--user", "--map-user=1000", "--")
 _START_SECONDS = 60.0
 _DEBIAN = Path("/usr/lib/postgresql")
 # Reads a pipe that closes when the test process is gone, however that came: then nobody else clears up.
@@ -31,12 +32,17 @@ _CLEAR_UP = 'read -r _; kill -QUIT "$(head -n 1 "$1/home/data/postmaster.pid")";
 
 
 class Server:
-    """A cluster, and the server that runs on it; root starts it as nobody, since PostgreSQL refuses root."""
+    """A cluster, and the server that runs on it.
+
+    PostgreSQL refuses root. Root starts it as nobody or, as in the sandbox of Bazel where there is nobody else, in a user
+    namespace in which root has another number (user_namespaces(7)).
+    """
 
     def __init__(self) -> None:
         """Makes the cluster and starts the server."""
         self.folder = Path(tempfile.mkdtemp(prefix="databuild-pg-", dir="/tmp"))
-        self._user = _NOBODY if os.geteuid() == 0 else None
+        self._renumbered = os.geteuid() == 0 and _can_renumber()
+        self._user = _NOBODY if os.geteuid() == 0 and not self._renumbered else None
         self._count = 0
         self._process: subprocess.Popen[bytes] | None = None
         clear_up = ["sh", "-c", _CLEAR_UP, "sh", self.folder]
@@ -119,7 +125,15 @@ class Server:
     def _run(self, run: Callable[..., subprocess.Popen[bytes]], command: list[object], **kwargs: object) -> object:
         user = {} if self._user is None else {"user": self._user, "group": self._user, "extra_groups": []}
         env = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder / "home"), "LC_ALL": "C", "TZ": "UTC"}
+        if self._renumbered:
+            command = [*_RENUMBERED, *command]
         return run(command, env=env, cwd=self.folder, **user, **kwargs)
+
+
+def _can_renumber() -> bool:
+    if shutil.which(_RENUMBERED[0]) is None:
+        return False
+    return subprocess.run([*_RENUMBERED, "true"], check=False, capture_output=True).returncode == 0
 
 
 def _programs(copy: Path, *, copied: bool) -> Path:
