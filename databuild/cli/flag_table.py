@@ -47,8 +47,8 @@ _PARTITION_STATUSES = ("REQUESTED", "SCHEDULED", "BUILDING", "AVAILABLE", "FAILE
 FLAGS = (
     Flag("state_dir", STRING, None, "Where the event log and the logs of job runs are kept; by default "
          "`.databuild/<graph>` in the workspace.", _WITH_STATE, value_name="DIR"),
-    Flag("event_log", STRING, None, "The event log: `sqlite:PATH` or `memory:`; by default `events.db` in the state "
-         "directory.", _WITH_STATE, value_name="URI"),
+    Flag("event_log", STRING, None, "The event log: `sqlite:PATH`, `memory:` or `postgresql://USER@HOST/DATABASE`; by "
+         "default `events.db` in the state directory.", _WITH_STATE, value_name="URI"),
     Flag("event_sink", STRINGS, (), "Where events are copied to: `stdout:` or `jsonl:PATH`; may be repeated.",
          _WRITING, value_name="URI"),
     Flag("output", ENUM, "text", "The form of the result on standard output.",

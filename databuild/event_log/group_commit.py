@@ -108,8 +108,7 @@ class GroupCommit:
         self._closed = True
 
     def _run(self) -> None:
-        batch: list[_Taken] | None
-        while (batch := self._batches.get()) is not None:
+        while batch := self._next():
             results: Sequence[object]
             try:
                 results = self._store.write([taken.operation for taken in batch])
@@ -119,6 +118,18 @@ class GroupCommit:
                 batch[0].get_loop().call_soon_threadsafe(_settle, batch, results)
             except RuntimeError:
                 continue  # the loop was closed: nobody waits any more
+
+    def _next(self) -> list[_Taken]:
+        """Returns everything that has come while the last transaction was written; nothing when there is no more."""
+        batch: list[_Taken] = []
+        while not batch or (not self._batches.empty() and len(batch) < MOST_OPERATIONS):
+            more = self._batches.get()
+            if more is None:
+                if batch:
+                    self._batches.put(None)  # for the next time
+                break
+            batch += more
+        return batch
 
 
 class _Taken(asyncio.Future[Any]):

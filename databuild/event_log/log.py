@@ -189,6 +189,14 @@ class Reader(Protocol):
         """Returns events of all builds in the order in which they were written, each with its position."""
         ...
 
+    def wait(self, seconds: float) -> bool:
+        """Waits until events may have come since the last call, at most so long, and returns whether some may have.
+
+        The first call returns at once. Look again after a call that returned False, too: what a writer that died had no
+        time to tell of comes without news.
+        """
+        ...
+
     def close(self) -> None:
         """Lets go of the store."""
         ...

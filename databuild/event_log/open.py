@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from databuild.event_log.log import EventLog, Reader
     from databuild.event_log.sinks import JsonLinesSink
 
-LOG_SCHEMES: Final = ("memory:", "sqlite:PATH")
+LOG_SCHEMES: Final = ("memory:", "sqlite:PATH", "postgresql://USER@HOST/DATABASE")
 SINK_SCHEMES: Final = ("stdout:", "jsonl:PATH")
 
 
@@ -21,15 +21,16 @@ def open_event_log(
     sinks: Sequence[str] = (),
     *,
     warn: Callable[[str], None] = lambda _: None,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] | None = None,
 ) -> EventLog:
     """Opens an event log for reading and writing, making it where there is none.
 
     Args:
-        uri: `memory:` or `sqlite:PATH`.
+        uri: `memory:`, `sqlite:PATH` or `postgresql://USER@HOST/DATABASE`, of which libpq knows the details.
         sinks: Write-only copies: `stdout:` or `jsonl:PATH`.
         warn: Told of a sink that fails.
-        clock: Returns the time in seconds since the epoch, for leases; a server has a clock of its own.
+        clock: Returns the time in seconds since the epoch, for leases; by default the clock of the store, which is the
+            server's where there is one.
 
     Raises:
         InvalidRequestError: A URI is of no known scheme.
@@ -37,10 +38,16 @@ def open_event_log(
         SchemaTooNewError: A newer DataBuild wrote the log.
     """
     scheme, path = _split(uri, LOG_SCHEMES)
-    from databuild.event_log.sqlite.log import SqliteEventLog
-
     opened = [_open_sink(sink) for sink in sinks]
-    log = SqliteEventLog("" if scheme == "memory" else path, clock=clock)
+    log: EventLog
+    if scheme == "postgresql":
+        from databuild.event_log.postgresql.log import PostgresqlEventLog
+
+        log = PostgresqlEventLog(uri, clock=clock)
+    else:
+        from databuild.event_log.sqlite.log import SqliteEventLog
+
+        log = SqliteEventLog("" if scheme == "memory" else path, clock=clock or time.time)
     if not opened:
         return log
     from databuild.event_log.sinks import Tee
@@ -60,6 +67,10 @@ def open_reader(uri: str) -> Reader:
     if scheme == "memory":
         message = "a log in memory ends with its process: there is nothing to read"
         raise InvalidRequestError(message)
+    if scheme == "postgresql":
+        from databuild.event_log.postgresql.reader import PostgresqlReader
+
+        return PostgresqlReader(uri)
     from databuild.event_log.sqlite.reader import SqliteReader
 
     return SqliteReader(path)
@@ -82,11 +93,19 @@ def _open_sink(uri: str) -> JsonLinesSink:
 def _split(uri: str, known: Sequence[str]) -> tuple[str, str]:
     scheme, colon, path = uri.partition(":")
     names = {one.split(":")[0]: one for one in known}
-    if not colon or scheme not in names or (names[scheme].endswith("PATH") and not path):
+    if scheme == "postgres":  # libpq takes it, too
+        scheme = "postgresql"
+    form = names.get(scheme, "")
+    if not colon or not form or (form.endswith("PATH") and not path) or ("//" in form and not path.startswith("//")):
         import difflib
 
         nearest = difflib.get_close_matches(scheme, names, n=1)
         hint = f"; did you mean {names[nearest[0]]!r}?" if nearest else ""
-        message = f"{uri.rsplit('@', maxsplit=1)[-1]!r} is none of {', '.join(known)}{hint}"
+        message = f"{_without_secrets(uri)!r} is none of {', '.join(known)}{hint}"
         raise InvalidRequestError(message)
     return scheme, path
+
+
+def _without_secrets(uri: str) -> str:
+    """Returns what may be shown of a URI that nobody can read: neither what stands before an @ nor after a ?."""
+    return uri.rsplit("@", maxsplit=1)[-1].split("?", maxsplit=1)[0]

@@ -4,7 +4,6 @@ import asyncio
 import multiprocessing
 import os
 import signal
-import sqlite3
 
 import pytest
 
@@ -15,27 +14,14 @@ from databuild.errors import (
     InvalidStateTransitionError,
     SchemaTooNewError,
 )
-from databuild.event_log.log import ClaimRequest
 from databuild.event_log.open import open_event_log, open_reader
-from databuild.event_log.sqlite.connection import SCHEMA_VERSION
 from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.results import Cancelled, Failed, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-
-TABLES = (
-    "builds",
-    "build_partitions",
-    "job_runs",
-    "partitions",
-    "partition_counts",
-)
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def uri(request, tmp_path):
-    return "memory:" if request.param == "memory" else f"sqlite:{tmp_path}/state/events.db"
+from tests.contract.builds import begin, claim, produce
+from tests.contract.stores import read_models
 
 
 @pytest.fixture
@@ -43,29 +29,6 @@ async def log(uri):
     opened = open_event_log(uri)
     yield opened
     await opened.close()
-
-
-async def begin(log, build, *refs, clock=lambda: 100.0):
-    one = BuildOrchestrator(log, build, refs, clock=clock)
-    one.start_build(graph_label="//:g")
-    one.start_planning()
-    for number, ref in enumerate(refs, 1):
-        one.emit_partition_scheduled(ref, number, pt.REASON_MISSING)
-    one.complete_planning()
-    await one.start_execution()
-    return one
-
-
-async def produce(one, number, ref, version="", **metadata):
-    run = f"{one.build_request_id}.{number}.1"
-    one.emit_job_scheduled(run, number, "//:j")
-    running = one.job_event(run, number, "//:j", ev.JOB_STATUS_RUNNING)
-    running.manifest.code_digest = "code"
-    running.manifest.inputs.add(ref="in", version="7")
-    one.emit(("job", running))
-    one.emit_partition_building(ref, number, run)
-    one.emit_job_completed(run, number, "//:j")
-    await one.emit_partition_available(ref, number, run, version, metadata)
 
 
 async def test_events_come_back_in_order_and_unchanged(log):
@@ -133,11 +96,6 @@ async def test_a_rebuild_that_never_ran_keeps_what_is_known_and_one_that_ran_doe
     assert not records["q"].available
     assert records["q"].failure.category == "CANCELLED"
     assert "ann" in records["q"].failure.message
-
-
-async def claim(log, build, number, *refs):
-    (answer,) = await log.claim([ClaimRequest(build, f"{build}.{number}.1", refs)])
-    return answer
 
 
 async def test_a_claim_is_granted_whole_to_one_build_until_its_partitions_have_an_end(log):
@@ -215,6 +173,20 @@ async def test_a_lease_runs_out_by_the_clock_of_the_store(uri):
 
     assert lease == ("b", 130.0, "here")
     assert (early, late) == (False, True)
+
+
+async def test_waiting_ends_with_news_and_without_any_when_time_is_up(log):
+    reader = log.reader()
+    first = reader.wait(60)
+    nothing = reader.wait(0.01)
+    waiting = asyncio.create_task(asyncio.to_thread(reader.wait, 60))
+    await BuildOrchestrator(log, "b1", ["p"]).start_build()
+    told = await waiting
+    await BuildOrchestrator(log, "b2", ["p"]).start_build()
+    before = reader.wait(60)
+
+    assert (first, nothing, told, before) == (True, False, True, True)
+    reader.close()
 
 
 async def test_an_append_that_is_awaited_is_written_with_those_before_it(log):
@@ -348,8 +320,8 @@ def path(tmp_path):
     return str(tmp_path / "state" / "events.db")
 
 
-async def test_read_models_can_be_rebuilt_from_the_log(path):
-    log = open_event_log(f"sqlite:{path}")
+async def test_read_models_can_be_rebuilt_from_the_log(store):
+    log = open_event_log(store.uri)
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p", rows=1)
     one.emit_job_scheduled("b1.2.1", 2, "//:j")
@@ -361,41 +333,34 @@ async def test_read_models_can_be_rebuilt_from_the_log(path):
     await produce(two, 1, "q", "digest")
     await log.close()
 
-    def rows():
-        with sqlite3.connect(path) as connection:
-            tables = {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}
-        # A status that no partition has any more may be counted as 0 or not be there.
-        tables["partition_counts"] = [(status, count) for status, count in tables["partition_counts"] if count]
-        return {table: sorted(found, key=repr) for table, found in tables.items()}
-
-    before = rows()
-    writer = SqliteWriter(path)
+    before = read_models(store)
+    writer = store.write()
     writer.rebuild()
     writer.close()
 
-    assert rows() == before
+    assert read_models(store) == before
     assert before["partitions"]
 
 
-async def test_a_build_goes_on_after_its_log_was_opened_again(path):
-    log = open_event_log(f"sqlite:{path}")
+async def test_a_build_goes_on_after_its_log_was_opened_again(store):
+    log = open_event_log(store.uri)
     one = await begin(log, "b", "p")
     await log.close()
-    again = open_event_log(f"sqlite:{path}")
+    again = open_event_log(store.uri)
     one._event_log = again
 
     await produce(one, 1, "p")
     await one.complete_build(Success(jobs_completed=1))
     await again.close()
 
-    reader = open_reader(f"sqlite:{path}")
+    reader = open_reader(store.uri)
     assert reader.build("b").status == "COMPLETED"
     assert reader.build("b").jobs_completed == 1
 
 
-def build_many(path, name):
+def build_many(uri, name):
     async def main():
-        log = open_event_log(f"sqlite:{path}")
+        log = open_event_log(uri)
         for number in range(10):
             one = await begin(log, f"{name}-{number}", "p", "q")
             await produce(one, 1, "p")
@@ -406,9 +371,9 @@ def build_many(path, name):
     asyncio.run(main())
 
 
-def test_eight_processes_build_into_one_new_file_at_once(path):
+def test_eight_processes_build_into_one_new_log_at_once(store):
     processes = [
-        multiprocessing.get_context("spawn").Process(target=build_many, args=(path, f"process{number}"))
+        multiprocessing.get_context("spawn").Process(target=build_many, args=(store.uri, f"process{number}"))
         for number in range(8)
     ]
     for process in processes:
@@ -417,14 +382,14 @@ def test_eight_processes_build_into_one_new_file_at_once(path):
         process.join()
 
     assert [process.exitcode for process in processes] == [0] * 8
-    reader = open_reader(f"sqlite:{path}")
+    reader = open_reader(store.uri)
     assert len(reader.builds(status="COMPLETED", limit=100)) == 80
     reader.close()
 
 
-def append_for_ever(path, told):
+def append_for_ever(uri, told):
     async def main():
-        log = open_event_log(f"sqlite:{path}")
+        log = open_event_log(uri)
         number = 0
         while True:
             one = await begin(log, f"b{number:06}", "p")
@@ -436,9 +401,9 @@ def append_for_ever(path, told):
     asyncio.run(main())
 
 
-def test_what_was_durable_survives_a_kill(path):
+def test_what_was_durable_survives_a_kill(store):
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=append_for_ever, args=(path, theirs))
+    process = multiprocessing.get_context("spawn").Process(target=append_for_ever, args=(store.uri, theirs))
     process.start()
     while ours.recv() < 20:
         pass
@@ -448,29 +413,26 @@ def test_what_was_durable_survives_a_kill(path):
     while ours.poll():
         last = ours.recv()
 
-    reader = open_reader(f"sqlite:{path}")
+    reader = open_reader(store.uri)
     for number in range(last + 1):
         assert reader.build(f"b{number:06}").status == "COMPLETED"
     reader.close()
 
 
-async def test_a_newer_schema_is_refused(path):
-    await open_event_log(f"sqlite:{path}").close()
-    with sqlite3.connect(path) as connection:
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+async def test_a_newer_schema_is_refused(store):
+    await open_event_log(store.uri).close()
+    store.make_newer()
 
     for opening in (open_event_log, open_reader):
         with pytest.raises(SchemaTooNewError, match="newer DataBuild"):
-            opening(f"sqlite:{path}")
+            opening(store.uri)
 
 
-def test_a_database_of_another_program_is_refused(tmp_path):
-    other = tmp_path / "other.db"
-    with sqlite3.connect(other) as connection:
-        connection.execute("CREATE TABLE t (x)")
+def test_a_database_of_another_program_is_refused(store):
+    store.make_of_another_program()
 
     with pytest.raises(EventLogError, match="another program"):
-        open_event_log(f"sqlite:{other}")
+        open_event_log(store.uri)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path):
@@ -500,11 +462,20 @@ async def test_a_full_disk_writes_nothing_and_says_so(path):
     assert open_reader(f"sqlite:{path}").build("b").last_sequence == one.state.last_sequence
 
 
-def test_a_log_that_is_not_there_reads_as_empty_and_is_not_made(tmp_path):
-    reader = open_reader(f"sqlite:{tmp_path}/none/events.db")
+async def test_a_log_that_is_not_there_reads_as_empty(store):
+    reader = open_reader(store.uri)
 
     assert reader.builds() == []
+    assert reader.build("b") is None
     assert reader.partition_counts() == {}
+    assert reader.leases() == []
+    assert list(reader.all_events()) == []
+    reader.close()
+
+
+def test_a_file_that_is_only_read_is_not_made(tmp_path):
+    open_reader(f"sqlite:{tmp_path}/none/events.db").close()
+
     assert not (tmp_path / "none").exists()
 
 

@@ -49,7 +49,7 @@ async def events_of(build, *, refs=("daily/1", "daily/2"), failing=False, time=1
 
 
 class FakeReader:
-    """Knows the events it is given; `then` comes when it is asked again."""
+    """Knows the events it is given; `then` comes while it is waited for."""
 
     def __init__(self, builds, then=None):
         self.lists = builds
@@ -66,14 +66,17 @@ class FakeReader:
     def builds_beginning(self, prefix, limit=10):
         return [build for build in self.lists if build.startswith(prefix)]
 
+    def wait(self, seconds):
+        self.lists = self.then
+        return True
+
     def events(self, build_request_id, *, after_sequence=0, limit=1000):
         return [event for event in self.lists[build_request_id] if event.sequence > after_sequence][:limit]
 
 
-def call(*args, reader, sleep=None):
+def call(*args, reader):
     out, err = io.StringIO(), io.StringIO()
-    given = {"sleep": sleep} if sleep else {}
-    code = run(list(args), out=Output(out), err=Output(err), environ={}, reader=reader, **given)
+    code = run(list(args), out=Output(out), err=Output(err), environ={}, reader=reader)
     return code, out.getvalue(), err.getvalue()
 
 
@@ -102,12 +105,9 @@ async def test_events_as_json_are_one_object_a_line():
 
 async def test_events_are_followed_to_the_end_of_the_build():
     events = await events_of(FIRST)
-    reader = FakeReader({FIRST: events[:5]})
+    reader = FakeReader({FIRST: events[:5]}, then={FIRST: events})
 
-    def sleep(_):
-        reader.lists = {FIRST: events}
-
-    _, out, _ = call("events", "--follow", reader=reader, sleep=sleep)
+    _, out, _ = call("events", "--follow", reader=reader)
 
     assert len(out.splitlines()) == len(events)
 

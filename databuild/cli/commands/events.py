@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from databuild.event_log.log import Reader
     from databuild.v1 import events_pb2 as ev
 
-POLL_SECONDS = 0.2
+_LOOK_SECONDS = 1.0
 _PAGE = 1000
 
 
@@ -42,7 +42,7 @@ def run(call: Invocation) -> int:
         if ended or not call.flags["follow"]:
             break
         call.out.flush()
-        call.sleep(POLL_SECONDS)
+        reader.wait(_LOOK_SECONDS)
     return BUILT
 
 

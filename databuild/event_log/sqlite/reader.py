@@ -9,12 +9,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from databuild.event_log.log import Lease
+from databuild.event_log.rows import build_record, failure_record, job_run_record, partition_record
 from databuild.event_log.sqlite.connection import connect_for_reading, fault
 from databuild.model.records import (
     BuildPartitionRecord,
     BuildRecord,
-    FailureRecord,
-    InputVersion,
     JobRunRecord,
     Manifest,
     PartitionRecord,
@@ -45,6 +44,7 @@ CROSS JOIN job_runs ON job_run_id > task || '.' AND job_run_id < task || '/'
 WHERE started_time > 0 ORDER BY build_request_id DESC, number DESC LIMIT ?"""
 )
 _LAST = "\U0010ffff"
+_LOOK_SECONDS = 0.05
 
 
 class SqliteReader:
@@ -68,11 +68,12 @@ class SqliteReader:
         self._lock = lock
         self._clock = clock
         self._connection = connect_for_reading(path)
+        self._newest: list[Any] | None = None
 
     def build(self, build_request_id: str) -> BuildRecord | None:
         """Returns one build."""
         rows = self._rows("SELECT * FROM builds WHERE build_request_id = ?", (build_request_id,))
-        return _build(rows[0]) if rows else None
+        return build_record(rows[0]) if rows else None
 
     def builds_beginning(self, prefix: str, limit: int = 10) -> Sequence[str]:
         """Returns ids of builds that begin with a prefix, newest first."""
@@ -94,7 +95,7 @@ class SqliteReader:
             "ORDER BY build_request_id DESC LIMIT ?",
             (*values, limit),
         )
-        return [_build(row) for row in rows]
+        return [build_record(row) for row in rows]
 
     def build_partitions(
         self, build_request_id: str, *, status: str | None = None, after: str = "", limit: int = 1000
@@ -106,7 +107,7 @@ class SqliteReader:
             f"FROM build_partitions WHERE build_request_id = ? AND ref > ? {where} ORDER BY ref LIMIT ?",
             (build_request_id, after, *(() if status is None else (status,)), limit),
         )
-        return [BuildPartitionRecord._make((*row[:6], _failure(*row[6:]))) for row in rows]
+        return [BuildPartitionRecord._make((*row[:6], failure_record(*row[6:]))) for row in rows]
 
     def job_runs(
         self, build_request_id: str, *, status: str | None = None, after: int = 0, limit: int = 1000
@@ -117,18 +118,18 @@ class SqliteReader:
             f"{_RUNS} WHERE build_request_id = ? AND number > ? {where} ORDER BY number LIMIT ?",
             (build_request_id, after, *(() if status is None else (status,)), limit),
         )
-        return [_job_run(row) for row in rows]
+        return [job_run_record(row) for row in rows]
 
     def job_run(self, job_run_id: str) -> JobRunRecord | None:
         """Returns one job run."""
         rows = self._rows(f"{_RUNS} WHERE job_run_id = ?", (job_run_id,))
-        return _job_run(rows[0]) if rows else None
+        return job_run_record(rows[0]) if rows else None
 
     def partition_records(self, refs: Collection[str]) -> Mapping[str, PartitionRecord]:
         """Returns what is known of partitions, by ref."""
         rows = self._rows(_BY_REFS, (json.dumps(list(refs)),))
         manifests: dict[str, Manifest] = {}
-        return {row[0]: _partition(row, manifests) for row in rows}
+        return {row[0]: partition_record(row, manifests) for row in rows}
 
     def partitions(
         self,
@@ -155,7 +156,7 @@ class SqliteReader:
             (*values, limit),
         )
         manifests: dict[str, Manifest] = {}
-        return [_partition(row, manifests) for row in rows]
+        return [partition_record(row, manifests) for row in rows]
 
     def partition_counts(self) -> Mapping[str, int]:
         """Returns how many partitions there are of each newest status."""
@@ -163,7 +164,7 @@ class SqliteReader:
 
     def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
         """Returns the job runs that were to produce a partition, newest first."""
-        return [_job_run(row) for row in self._rows(_RUNS_OF_PARTITION, (ref, limit))]
+        return [job_run_record(row) for row in self._rows(_RUNS_OF_PARTITION, (ref, limit))]
 
     def claimed(self, refs: Collection[str]) -> Mapping[str, str]:
         """Returns the build that claims a ref, by ref."""
@@ -200,6 +201,19 @@ class SqliteReader:
         )
         return ((position, BuildEvent.FromString(payload)) for position, payload in rows)
 
+    def wait(self, seconds: float) -> bool:
+        """Waits for news, at most so long, by looking again and again."""
+        deadline = time.monotonic() + seconds
+        while True:
+            newest = self._rows("SELECT max(position) FROM events", ())
+            if newest != self._newest:
+                self._newest = newest
+                return True
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(left, _LOOK_SECONDS))
+
     def close(self) -> None:
         """Closes the connection."""
         self._connection.close()
@@ -212,45 +226,3 @@ class SqliteReader:
             return self._connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise fault(error, self._path) from error
-
-
-def _failure(category: str | None, message: str | None) -> FailureRecord | None:
-    return FailureRecord(category, message or "") if category else None
-
-
-def _build(row: Sequence[Any]) -> BuildRecord:
-    return BuildRecord._make((*row[:3], tuple(json.loads(row[3])), *row[4:15], _failure(*row[15:])))
-
-
-def _job_run(row: Sequence[Any]) -> JobRunRecord:
-    return JobRunRecord._make((*row[:14], _failure(*row[14:])))
-
-
-def _manifest(job_label: str, code_digest: str, configuration_digest: str, inputs: str) -> Manifest:
-    known = tuple(InputVersion(ref, version, bool(query)) for ref, version, query in json.loads(inputs))
-    return Manifest(job_label, code_digest, configuration_digest, known)
-
-
-def _partition(row: Sequence[Any], manifests: dict[str, Manifest]) -> PartitionRecord:
-    run = row[6]
-    manifest = None
-    if row[16] is not None:
-        manifest = manifests.get(run)
-        if manifest is None:
-            manifest = manifests[run] = _manifest(*row[13:17])
-    return PartitionRecord(
-        row[0],
-        row[1],
-        row[2],
-        row[3],
-        bool(row[4]),
-        row[5],
-        run,
-        row[7] or "",
-        manifest,
-        json.loads(row[8]) if row[8] else {},
-        bool(row[9]),
-        row[10],
-        _failure(row[11], row[12]),
-        row[17] or "",
-    )

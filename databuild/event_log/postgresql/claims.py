@@ -1,0 +1,154 @@
+"""Claims and leases in PostgreSQL: who produces a partition, and until when a build counts as alive.
+
+Used inside a transaction of the writer that has locked the builds that claim and the partitions that are claimed, so
+that what is free stays free until the commit, and a build that others have ended claims nothing any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import psycopg
+
+from databuild.errors import CoordinationError
+from databuild.event_log.group_commit import ClaimAll, Operation, RenewLease
+from databuild.event_log.log import Claim
+from databuild.event_log.postgresql.read_models import Step
+from databuild.event_log.postgresql.statements import ManyRows, as_json
+from databuild.model.lifecycle import BUILD_ENDS, build_status_name
+
+_ENDED: Final = frozenset(build_status_name(status) for status in BUILD_ENDS)
+_OF_BUILDS: Final = "WHERE build_request_id = ANY (ARRAY(SELECT json_array_elements_text(%s)))"
+_KNOWN: Final = """
+SELECT ref, c.build_request_id, p.version FROM json_array_elements_text(%s) AS wanted (ref)
+LEFT JOIN claims c USING (ref) LEFT JOIN (SELECT ref, version FROM partitions WHERE available) AS p USING (ref)
+"""
+_TOKENS: Final = "SELECT nextval('tokens') FROM generate_series(1, %s)"
+_CLAIM: Final = ManyRows(
+    {"ref": "text", "build_request_id": "text", "job_run_id": "text", "token": "bigint"},
+    """INSERT INTO claims (ref, build_request_id, job_run_id, token) SELECT * FROM {new} ORDER BY ref COLLATE "C"
+    ON CONFLICT (ref) DO UPDATE SET job_run_id = excluded.job_run_id, token = excluded.token""",
+)
+_RELEASE: Final = ManyRows(
+    {"ref": "text", "build_request_id": "text"},
+    "DELETE FROM claims USING {new} WHERE claims.ref = new.ref AND claims.build_request_id = new.build_request_id",
+)
+_RELEASE_RUNS: Final = ManyRows(
+    {"build_request_id": "text", "job_run_id": "text"},
+    """DELETE FROM claims USING {new}
+    WHERE claims.build_request_id = new.build_request_id AND claims.job_run_id = new.job_run_id""",
+)
+_RENEW: Final = """
+INSERT INTO leases (build_request_id, expires, holder)
+VALUES (%s, coalesce(%s::float8, extract(epoch FROM clock_timestamp())::float8) + %s, %s)
+ON CONFLICT (build_request_id) DO UPDATE SET expires = excluded.expires, holder = excluded.holder
+"""
+
+
+class Claims:
+    """The claims and leases of one transaction, from the locks to the last statement."""
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        operations: Sequence[Operation],
+        clock: Callable[[], float] | None,
+    ) -> None:
+        """Takes the operations that are about claims or leases.
+
+        Args:
+            connection: The connection.
+            operations: All operations of the transaction.
+            clock: The clock of leases; None for the server's.
+        """
+        self._connection = connection
+        self._clock = clock
+        self._operations = [(n, one) for n, one in enumerate(operations) if isinstance(one, ClaimAll | RenewLease)]
+        self._renewals: list[RenewLease] = []
+        self._leased: psycopg.Cursor[tuple[str]] | None = None
+        self._known: psycopg.Cursor[tuple[str, str | None, str | None]] | None = None
+        self._tokens: psycopg.Cursor[tuple[int]] | None = None
+        self._rows: dict[str, tuple[str, str, str, int]] = {}
+        requests = [request for _, one in self._operations if isinstance(one, ClaimAll) for request in one.requests]
+        self.wanted: list[tuple[int, ClaimAll]] = []
+        self.refs = {ref for request in requests for ref in request.refs}
+        self.builds = {request.build_request_id for request in requests}
+        self.builds.update(one.build_request_id for _, one in self._operations if isinstance(one, RenewLease))
+
+    def lock(self) -> None:
+        """Reads the leases of builds that are locked."""
+        if self.refs:
+            builds = as_json(sorted(self.builds))
+            self._leased = self._connection.execute(f"SELECT build_request_id FROM leases {_OF_BUILDS}", (builds,))
+
+    def judge(self, statuses: Mapping[str, str], results: list[object]) -> None:
+        """Refuses what builds that have ended ask for.
+
+        Args:
+            statuses: The statuses of builds after everything else in the transaction.
+            results: Takes the refusals.
+        """
+        ended = {build: status for build, status in statuses.items() if status in _ENDED}
+        alive = {build for (build,) in self._leased or () if build not in ended}
+        for number, one in self._operations:
+            if isinstance(one, RenewLease):
+                build = one.build_request_id
+                if build in ended:
+                    results[number] = CoordinationError(build, f"it is {ended[build]}")
+                else:
+                    self._renewals.append(one)
+                    alive.add(build)
+            elif gone := sorted({request.build_request_id for request in one.requests} - alive):
+                results[number] = CoordinationError(gone[0], "it has no lease any more")
+            else:
+                self.wanted.append((number, one))
+
+    def release(self, steps: Sequence[Step]) -> None:
+        """Ends the claims that steps have no more need of; those of a build that has ended, with its lease."""
+        ended = [step.build_request_id for step in steps if step.status in _ENDED]
+        if ended:
+            for table in ("claims", "leases"):
+                self._connection.execute(f"DELETE FROM {table} {_OF_BUILDS}", (as_json(ended),))
+        open_ = [(step.build_request_id, step.changes) for step in steps if step.status not in _ENDED]
+        _RELEASE.execute(self._connection, [(ref, build) for build, changes in open_ for ref in changes.released])
+        _RELEASE_RUNS.execute(self._connection, [(build, run) for build, it in open_ for run in it.released_runs])
+
+    def renew(self) -> None:
+        """Takes the leases that were asked for, or takes them further."""
+        now = None if self._clock is None else self._clock()
+        for build, holder, seconds in self._renewals:
+            self._connection.execute(_RENEW, (build, now, seconds, holder))
+
+    def read(self) -> None:
+        """Reads who holds what is wanted, after everything else that the transaction changes."""
+        self._known = self._connection.execute(_KNOWN, (as_json(sorted(self.refs)),))
+        count = sum(len(one.requests) for _, one in self.wanted)
+        self._tokens = self._connection.execute(_TOKENS, (count,))
+
+    def grant(self, results: list[object]) -> None:
+        """Grants what nobody else holds, and puts the answers among the results."""
+        holders: dict[str, str] = {}
+        versions: dict[str, str] = {}
+        for ref, holder, version in self._known or ():
+            if holder is not None:
+                holders[ref] = holder
+            if version is not None:
+                versions[ref] = version
+        tokens = iter(sorted(token for (token,) in self._tokens or ()))
+        for number, one in self.wanted:
+            answers: list[Claim] = []
+            for build, run, wanted in one.requests:
+                token = next(tokens)
+                held_by = {ref: holder for ref in wanted if (holder := holders.get(ref, build)) != build}
+                if held_by:
+                    answers.append(Claim(0, held_by))
+                    continue
+                answers.append(Claim(token, versions={ref: versions[ref] for ref in wanted if ref in versions}))
+                self._rows.update({ref: (ref, build, run, token) for ref in wanted})
+                holders.update(dict.fromkeys(wanted, build))
+            results[number] = answers
+
+    def write(self) -> None:
+        """Writes what was granted."""
+        _CLAIM.execute(self._connection, list(self._rows.values()))

@@ -1,0 +1,275 @@
+"""Writes what events change, for many builds with one statement of a kind.
+
+Used inside a transaction of the writer. What a row holds, `projection.Changes` has computed; here stands how it gets
+into the tables, and in which order rows are locked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import psycopg
+
+from databuild.event_log.postgresql.statements import ManyRows, as_json
+from databuild.event_log.projection import BuildPartition, Changes, EndedRun, NewRun, StartedRun
+from databuild.model.lifecycle import OPERATIONS
+from databuild.v1 import events_pb2 as ev
+
+TABLES: Final = ("builds", "build_partitions", "job_runs", "partitions", "partition_counts")
+
+_TYPES: Final = {
+    "number": "bigint",
+    "task_id": "bigint",
+    "attempt": "bigint",
+    "exit_code": "bigint",
+    "peak_memory_bytes": "bigint",
+    "scheduled_time": "float8",
+    "started_time": "float8",
+    "ended_time": "float8",
+    "duration_seconds": "float8",
+    "cpu_seconds": "float8",
+}
+
+
+def _columns(names: Iterable[str]) -> dict[str, str]:
+    return {name: _TYPES.get(name, "text") for name in names}
+
+
+def _update_runs(names: Sequence[str]) -> ManyRows:
+    sets = ", ".join(f"{name} = new.{name}" for name in names if name != "job_run_id")
+    return ManyRows(
+        _columns(names),
+        f"UPDATE job_runs SET {sets} FROM {{new}} WHERE job_runs.job_run_id = new.job_run_id",
+    )
+
+
+_LOCK_BUILDS: Final = """
+SELECT build_request_id, status, last_sequence FROM builds
+WHERE build_request_id = ANY (ARRAY(SELECT json_array_elements_text(%s))) ORDER BY build_request_id FOR UPDATE
+"""
+# Rows that are not there cannot be locked; who makes them first is waited for here, in the order of refs as well.
+_MAKE_PARTITIONS: Final = """
+INSERT INTO partitions (ref) SELECT value FROM json_array_elements_text(%s) AS new
+WHERE NOT EXISTS (SELECT FROM partitions WHERE ref = value) ORDER BY value COLLATE "C" ON CONFLICT DO NOTHING
+"""
+_LOCK_PARTITIONS: Final = """
+SELECT status, tainted FROM partitions
+WHERE ref = ANY (ARRAY(SELECT json_array_elements_text(%s))) ORDER BY ref FOR UPDATE
+"""
+_COUNT: Final = """
+INSERT INTO partition_counts (shard, status, count)
+SELECT %(shard)s, status, sum(change) FROM (
+  SELECT status, 1 AS change FROM partitions WHERE ref = ANY (ARRAY(SELECT json_array_elements_text(%(refs)s)))
+  UNION ALL
+  SELECT 'TAINTED', 1 FROM partitions WHERE ref = ANY (ARRAY(SELECT json_array_elements_text(%(refs)s))) AND tainted
+  UNION ALL
+  SELECT key, -value::bigint FROM json_each_text(%(before)s)
+) AS changes
+WHERE status <> '' GROUP BY status HAVING sum(change) <> 0 ORDER BY status
+ON CONFLICT (shard, status) DO UPDATE SET count = partition_counts.count + excluded.count
+"""
+_NEW_BUILD: Final = """
+INSERT INTO builds (build_request_id, status, graph_label, requested, received_time, updated_time, last_sequence,
+  retry_of_build_request_id)
+SELECT build_request_id, status, graph_label, requested, received_time, updated_time, 0, retry_of_build_request_id
+FROM json_to_recordset(%s) AS new (build_request_id text, status text, graph_label text, requested text,
+  received_time float8, updated_time float8, retry_of_build_request_id text)
+"""
+# What is not told stays as it is.
+_BUILD: Final = """
+UPDATE builds SET status = coalesce(new.status, builds.status), updated_time = new.updated_time,
+  last_sequence = new.last_sequence, total_tasks = coalesce(new.total_tasks, builds.total_tasks),
+  jobs_completed = builds.jobs_completed + coalesce(new.jobs_completed, 0),
+  jobs_failed = builds.jobs_failed + coalesce(new.jobs_failed, 0),
+  partitions_available = builds.partitions_available + coalesce(new.partitions_available, 0),
+  partitions_delegated = builds.partitions_delegated + coalesce(new.partitions_delegated, 0),
+  partitions_failed = builds.partitions_failed + coalesce(new.partitions_failed, 0),
+  failure_category = coalesce(new.failure_category, builds.failure_category),
+  failure_message = coalesce(new.failure_message, builds.failure_message)
+FROM json_to_recordset(%s) AS new (build_request_id text, status text, updated_time float8, last_sequence bigint,
+  total_tasks bigint, jobs_completed bigint, jobs_failed bigint, partitions_available bigint,
+  partitions_delegated bigint, partitions_failed bigint, failure_category text, failure_message text)
+WHERE builds.build_request_id = new.build_request_id
+"""
+_NEW_RUN: Final = ManyRows(
+    _columns(NewRun._fields),
+    f"INSERT INTO job_runs ({', '.join(NewRun._fields)}) SELECT * FROM {{new}} ON CONFLICT DO NOTHING",
+)
+_STARTED_RUN: Final = _update_runs(StartedRun._fields)
+_ENDED_RUN: Final = _update_runs(EndedRun._fields)
+_BUILD_PARTITION: Final = ManyRows(
+    _columns(("build_request_id", "ref", *BuildPartition._fields)),
+    f"""INSERT INTO build_partitions AS old (build_request_id, ref, {", ".join(BuildPartition._fields)})
+    SELECT * FROM {{new}} ON CONFLICT (build_request_id, ref) DO UPDATE SET
+      status = excluded.status, job_run_id = excluded.job_run_id,
+      task_id = CASE WHEN excluded.task_id > 0 THEN excluded.task_id ELSE old.task_id END,
+      reason = CASE WHEN excluded.reason <> '' THEN excluded.reason ELSE old.reason END,
+      cause = CASE WHEN excluded.reason <> '' THEN excluded.cause ELSE old.cause END,
+      failure_category = excluded.failure_category, failure_message = excluded.failure_message""",
+)
+# Complete data has a version; with it comes everything else that is known of the data. What is null stays as it is.
+_PARTITION: Final = ManyRows(
+    {
+        "ref": "text",
+        "status": "text",
+        "build_request_id": "text",
+        "time": "float8",
+        "touched": "boolean",
+        "version": "text",
+        "job_run_id": "text",
+        "metadata": "text",
+        "failure_category": "text",
+        "failure_message": "text",
+    },
+    """UPDATE partitions AS old SET
+      status = coalesce(new.status, old.status), time = coalesce(new.time, old.time),
+      build_request_id = coalesce(new.build_request_id, old.build_request_id),
+      available = new.version IS NOT NULL OR (old.available AND NOT new.touched),
+      version = coalesce(new.version, old.version), job_run_id = coalesce(new.job_run_id, old.job_run_id),
+      metadata = coalesce(new.metadata, old.metadata),
+      tainted = old.tainted AND new.version IS NULL,
+      taint_reason = CASE WHEN new.version IS NULL THEN old.taint_reason ELSE '' END,
+      failure_category = CASE WHEN new.version IS NULL THEN coalesce(new.failure_category, old.failure_category) END,
+      failure_message = CASE WHEN new.version IS NULL THEN coalesce(new.failure_message, old.failure_message) END
+    FROM {new} WHERE old.ref = new.ref""",
+)
+_DELEGATED: Final = ManyRows(
+    {"ref": "text", "build_request_id": "text"},
+    """UPDATE partitions AS old SET status = 'AVAILABLE' FROM {new}
+    WHERE old.ref = new.ref AND old.build_request_id = new.build_request_id AND old.available""",
+)
+_TAINTED: Final = ManyRows(
+    {"ref": "text", "tainted": "boolean", "reason": "text"},
+    "UPDATE partitions AS old SET tainted = new.tainted, taint_reason = new.reason FROM {new} WHERE old.ref = new.ref",
+)
+_CANCELLED: Final = ManyRows(
+    {"build_request_id": "text", "author": "text"},
+    """UPDATE builds AS old SET cancel_requested_by = new.author FROM {new}
+    WHERE old.build_request_id = new.build_request_id""",
+)
+
+
+class Step(NamedTuple):
+    """What events of one build, or one operation, change."""
+
+    build_request_id: str
+    changes: Changes
+    is_new: bool
+    is_operation: bool
+
+    @property
+    def status(self) -> str:
+        """The status that the build has reached; empty where it has not changed."""
+        return str(self.changes.build.get("status", ""))
+
+
+def in_steps(runs: Iterable[tuple[str, Sequence[ev.BuildEvent]]]) -> list[list[Step]]:
+    """Returns what events change, in groups that are written one after the other.
+
+    Args:
+        runs: Builds with events of theirs that follow each other, in the order in which they are to take effect.
+
+    Within a group no two builds change the same row, so that one statement can write the rows of all.
+    """
+    groups: list[dict[str, list[ev.BuildEvent]]] = [{}]
+    owners: dict[str, str] = {}
+    for build, events in runs:
+        keys = {build, *(key for event in events for key in _keys(event))}
+        if any(owners.get(key, build) != build for key in keys):
+            groups.append({})
+            owners = {}
+        owners.update(dict.fromkeys(keys, build))
+        groups[-1].setdefault(build, []).extend(events)
+    return [
+        [
+            Step(build, Changes(events), events[0].sequence == 1, events[0].WhichOneof("event") in OPERATIONS)
+            for build, events in group.items()
+        ]
+        for group in groups
+    ]
+
+
+def lock_builds(connection: psycopg.Connection[Any], builds: Iterable[str]) -> psycopg.Cursor[tuple[str, str, int]]:
+    """Locks builds, and returns the ids, statuses and last sequence numbers of those that are there."""
+    return connection.execute(_LOCK_BUILDS, (as_json(sorted(set(builds))),))
+
+
+class Partitions:
+    """The partitions that a transaction changes or claims: locked before, counted after."""
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], groups: Iterable[Iterable[Step]], claimed: Iterable[str] = ()
+    ) -> None:
+        """Locks them.
+
+        Args:
+            connection: The connection.
+            groups: What is to be changed.
+            claimed: What is to be claimed.
+        """
+        self._connection = connection
+        made = set(claimed)
+        others: set[str] = set()
+        for changes in (step.changes for group in groups for step in group):
+            made.update(changes.partitions)
+            others.update(changes.delegated, changes.taints)
+        self._refs = as_json(sorted(made | others))
+        self._before: psycopg.Cursor[tuple[str, bool]] | None = None
+        if made:
+            connection.execute(_MAKE_PARTITIONS, (as_json(sorted(made)),))
+        if made or others:
+            self._before = connection.execute(_LOCK_PARTITIONS, (self._refs,))
+
+    def count(self, shard: int) -> None:
+        """Adds how the numbers of each status have changed."""
+        if self._before is None:
+            return
+        before: Counter[str] = Counter()
+        for status, tainted in self._before:
+            before[status] += 1
+            before["TAINTED"] += tainted
+        self._connection.execute(_COUNT, {"shard": shard, "refs": self._refs, "before": as_json(before)})
+
+
+def write(connection: psycopg.Connection[Any], steps: Sequence[Step]) -> None:
+    """Writes the steps of one group."""
+    builds = [step for step in steps if not step.is_operation]
+    new_builds = [{"build_request_id": step.build_request_id, **step.changes.build} for step in builds if step.is_new]
+    if new_builds:
+        connection.execute(_NEW_BUILD, (as_json(new_builds),))
+    if builds:
+        rows = [{"build_request_id": s.build_request_id, **s.changes.build, **s.changes.counted} for s in builds]
+        connection.execute(_BUILD, (as_json(rows),))
+    _NEW_RUN.execute(connection, [run for step in builds for run in step.changes.new_runs])
+    _STARTED_RUN.execute(connection, [run for step in builds for run in step.changes.started_runs])
+    _ENDED_RUN.execute(connection, [run for step in builds for run in step.changes.ended_runs])
+    _BUILD_PARTITION.execute(
+        connection,
+        [(s.build_request_id, ref, *row) for s in builds for ref, row in s.changes.build_partitions.items()],
+    )
+    _PARTITION.execute(connection, [row for step in builds for row in _partition_rows(step)])
+    _DELEGATED.execute(connection, [(ref, s.build_request_id) for s in builds for ref in s.changes.delegated])
+    taints = [item for step in steps for item in step.changes.taints.items()]
+    _TAINTED.execute(connection, [(ref, reason is not None, reason or "") for ref, reason in taints])
+    _CANCELLED.execute(connection, [item for step in steps for item in step.changes.cancelled.items()])
+
+
+def _partition_rows(step: Step) -> Iterator[tuple[Any, ...]]:
+    for ref, known in step.changes.partitions.items():
+        data = known.data or (None, None, None)
+        failure = known.failure or (None, None)
+        yield (ref, known.status, step.build_request_id, known.time, known.touched, *data, *failure)
+
+
+def _keys(event: ev.BuildEvent) -> Iterator[str]:
+    """Yields what an event changes outside of its build."""
+    kind = event.WhichOneof("event")
+    if kind == "partition":
+        yield event.partition.ref
+    elif kind == "taint":
+        for ref in event.taint.partitions:
+            yield ref.str
+    elif kind == "cancel_request":
+        yield event.cancel_request.target_build_request_id

@@ -1,0 +1,261 @@
+"""Reads the read models and the events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import psycopg
+
+from databuild.event_log.log import Lease
+from databuild.event_log.postgresql.connection import (
+    CHANNEL,
+    RECONNECT_SECONDS,
+    connect,
+    connect_again,
+    fault,
+    is_lost,
+)
+from databuild.event_log.postgresql.positions import settled_events
+from databuild.event_log.postgresql.statements import as_json
+from databuild.event_log.rows import build_record, failure_record, job_run_record, partition_record
+from databuild.model.records import (
+    BuildPartitionRecord,
+    BuildRecord,
+    JobRunRecord,
+    Manifest,
+    PartitionRecord,
+)
+
+if TYPE_CHECKING:
+    from databuild.v1.events_pb2 import BuildEvent
+
+_T = TypeVar("_T")
+
+_BUILD: Final = """
+SELECT build_request_id, status, graph_label, requested, received_time, updated_time, last_sequence, total_tasks,
+  jobs_completed, jobs_failed, partitions_available, partitions_delegated, partitions_failed, retry_of_build_request_id,
+  cancel_requested_by, failure_category, failure_message
+FROM builds
+"""
+_PARTITION: Final = """
+SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND c.ref IS NULL, p.version, p.job_run_id,
+  r.build_request_id, p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message, r.job_label,
+  r.code_digest, r.configuration_digest, r.inputs, c.build_request_id
+FROM partitions p LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN claims c ON c.ref = p.ref
+WHERE p.status <> ''
+"""
+_JOB_RUN: Final = """
+SELECT r.job_run_id, r.build_request_id, number, r.task_id, job_label, attempt, r.status, scheduled_time, started_time,
+  ended_time, exit_code, duration_seconds, cpu_seconds, peak_memory_bytes, r.failure_category, r.failure_message
+FROM {source}
+"""
+_RUNS: Final = _JOB_RUN.format(source="job_runs r")
+# A job run is named after its build, task and attempt, which makes the runs of a task a range of the primary key.
+_RUNS_OF_PARTITION: Final = _JOB_RUN.format(
+    source="""build_partitions b JOIN job_runs r ON r.job_run_id > b.build_request_id || '.' || b.task_id || '.'
+  AND r.job_run_id < b.build_request_id || '.' || b.task_id || '/'
+WHERE b.ref = %s AND b.task_id > 0 AND started_time > 0
+ORDER BY b.build_request_id DESC, number DESC LIMIT %s"""
+)
+_LEASES: Final = """
+SELECT build_request_id, expires, holder, expires < coalesce(%s::float8, extract(epoch FROM clock_timestamp())::float8)
+FROM leases ORDER BY build_request_id
+"""
+_AMONG: Final = "ref = ANY (ARRAY(SELECT json_array_elements_text(%s)))"
+_LAST: Final = "\U0010ffff"
+
+
+class PostgresqlReader:
+    """Reads one database, over a connection that is made anew when it is lost."""
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        clock: Callable[[], float] | None = None,
+        reconnect_seconds: float = RECONNECT_SECONDS,
+    ) -> None:
+        """Connects, as `connect` says.
+
+        Args:
+            uri: The database.
+            clock: The clock of leases; by default the server's.
+            reconnect_seconds: How long the server may be away before a read fails.
+        """
+        self._uri = uri
+        self._clock = clock
+        self._reconnect_seconds = reconnect_seconds
+        self._connection = connect(uri)
+        self._listens = False
+
+    def build(self, build_request_id: str) -> BuildRecord | None:
+        """Returns one build."""
+        rows = self._rows(f"{_BUILD} WHERE build_request_id = %s", (build_request_id,))
+        return build_record(rows[0]) if rows else None
+
+    def builds_beginning(self, prefix: str, limit: int = 10) -> Sequence[str]:
+        """Returns ids of builds that begin with a prefix, newest first."""
+        rows = self._rows(
+            "SELECT build_request_id FROM builds WHERE build_request_id >= %s AND build_request_id < %s "
+            "ORDER BY build_request_id DESC LIMIT %s",
+            (prefix, prefix + _LAST, limit),
+        )
+        return [row[0] for row in rows]
+
+    def builds(self, *, status: str | None = None, before: str | None = None, limit: int = 20) -> Sequence[BuildRecord]:
+        """Returns builds, newest first."""
+        where, values = ["build_request_id < %s"], [before or _LAST]
+        if status is not None:
+            where.append("status = %s")
+            values.append(status)
+        rows = self._rows(
+            f"{_BUILD} WHERE {' AND '.join(where)} ORDER BY build_request_id DESC LIMIT %s", (*values, limit)
+        )
+        return [build_record(row) for row in rows]
+
+    def build_partitions(
+        self, build_request_id: str, *, status: str | None = None, after: str = "", limit: int = 1000
+    ) -> Sequence[BuildPartitionRecord]:
+        """Returns the partitions of one build with their statuses in it, by ref."""
+        where = "" if status is None else "AND status = %s"
+        rows = self._rows(
+            "SELECT ref, status, task_id, reason, cause, job_run_id, failure_category, failure_message "
+            f"FROM build_partitions WHERE build_request_id = %s AND ref > %s {where} ORDER BY ref LIMIT %s",
+            (build_request_id, after, *(() if status is None else (status,)), limit),
+        )
+        return [BuildPartitionRecord._make((*row[:6], failure_record(*row[6:]))) for row in rows]
+
+    def job_runs(
+        self, build_request_id: str, *, status: str | None = None, after: int = 0, limit: int = 1000
+    ) -> Sequence[JobRunRecord]:
+        """Returns the job runs of one build, in the order in which they were first heard of."""
+        where = "" if status is None else "AND r.status = %s"
+        rows = self._rows(
+            f"{_RUNS} WHERE r.build_request_id = %s AND number > %s {where} ORDER BY number LIMIT %s",
+            (build_request_id, after, *(() if status is None else (status,)), limit),
+        )
+        return [job_run_record(row) for row in rows]
+
+    def job_run(self, job_run_id: str) -> JobRunRecord | None:
+        """Returns one job run."""
+        rows = self._rows(f"{_RUNS} WHERE job_run_id = %s", (job_run_id,))
+        return job_run_record(rows[0]) if rows else None
+
+    def partition_records(self, refs: Collection[str]) -> Mapping[str, PartitionRecord]:
+        """Returns what is known of partitions, by ref."""
+        rows = self._rows(f"{_PARTITION} AND p.{_AMONG}", (as_json(list(refs)),))
+        manifests: dict[str, Manifest] = {}
+        return {row[0]: partition_record(row, manifests) for row in rows}
+
+    def partitions(
+        self,
+        *,
+        prefix: str = "",
+        contains: str = "",
+        status: str | None = None,
+        after: str = "",
+        limit: int = 100,
+    ) -> Sequence[PartitionRecord]:
+        """Returns partition records by ref."""
+        where = ["p.ref > %s", "p.ref >= %s", "p.ref < %s"]
+        values: list[Any] = [after, prefix, prefix + _LAST]
+        if contains:
+            where.append("strpos(p.ref, %s) > 0")
+            values.append(contains)
+        if status == "TAINTED":
+            where.append("p.tainted")
+        elif status is not None:
+            where.append("p.status = %s")
+            values.append(status)
+        rows = self._rows(f"{_PARTITION} AND {' AND '.join(where)} ORDER BY p.ref LIMIT %s", (*values, limit))
+        manifests: dict[str, Manifest] = {}
+        return [partition_record(row, manifests) for row in rows]
+
+    def partition_counts(self) -> Mapping[str, int]:
+        """Returns how many partitions there are of each newest status."""
+        rows = self._rows(
+            "SELECT status, sum(count)::bigint FROM partition_counts GROUP BY status HAVING sum(count) > 0 "
+            "ORDER BY status",
+            (),
+        )
+        return dict(rows)
+
+    def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
+        """Returns the job runs that were to produce a partition, newest first."""
+        return [job_run_record(row) for row in self._rows(_RUNS_OF_PARTITION, (ref, limit))]
+
+    def claimed(self, refs: Collection[str]) -> Mapping[str, str]:
+        """Returns the build that claims a ref, by ref."""
+        rows = self._rows(f"SELECT ref, build_request_id FROM claims WHERE {_AMONG}", (as_json(list(refs)),))
+        return dict(rows)
+
+    def claims_of(self, build_request_id: str) -> Mapping[str, str]:
+        """Returns the job run for which a build claims a ref, by ref."""
+        return dict(self._rows("SELECT ref, job_run_id FROM claims WHERE build_request_id = %s", (build_request_id,)))
+
+    def leases(self) -> Sequence[tuple[Lease, bool]]:
+        """Returns the leases of builds that have not ended, and whether each has run out, by build."""
+        rows = self._rows(_LEASES, (None if self._clock is None else self._clock(),))
+        return [(Lease._make(row[:3]), row[3]) for row in rows]
+
+    def events(self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
+        """Returns events of one build, in order."""
+        from databuild.v1.events_pb2 import BuildEvent
+
+        rows = self._rows(
+            "SELECT payload FROM events WHERE build_request_id = %s AND sequence > %s ORDER BY sequence LIMIT %s",
+            (build_request_id, after_sequence, limit),
+        )
+        return [BuildEvent.FromString(row[0]) for row in rows]
+
+    def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:
+        """Returns events of all builds in the order in which they were written, each with its position."""
+        from databuild.v1.events_pb2 import BuildEvent
+
+        nothing: list[tuple[int, bytes]] = []
+        rows = self._read(lambda connection: settled_events(connection, after_position, limit), nothing)
+        return ((position, BuildEvent.FromString(payload)) for position, payload in rows)
+
+    def wait(self, seconds: float) -> bool:
+        """Waits for news, at most so long; what a writer that died has not told of shows without any."""
+
+        def wait(connection: psycopg.Connection[Any]) -> bool:
+            if not self._listens:
+                connection.execute(f"LISTEN {CHANNEL}")
+                self._listens = True
+                return True  # what came before was not heard
+            told = list(connection.notifies(timeout=seconds, stop_after=1))
+            told += connection.notifies(timeout=0)  # one answer to all that has been told
+            return bool(told)
+
+        return self._read(wait, default=False)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+    def __del__(self) -> None:
+        """Lets go of what nobody closed, as a connection of SQLite does by itself."""
+        if connection := getattr(self, "_connection", None):
+            connection.close()
+
+    def _rows(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        return self._read(lambda connection: connection.execute(statement.encode(), values, binary=True).fetchall(), [])
+
+    def _read(self, read: Callable[[psycopg.Connection[Any]], _T], default: _T) -> _T:
+        """Reads once the server can be reached; returns the default where there are no tables."""
+        deadline = 0.0
+        while True:
+            try:
+                return read(self._connection)
+            except psycopg.errors.UndefinedTable:
+                return default
+            except psycopg.Error as error:
+                if not is_lost(self._connection, error):
+                    raise fault(error, self._uri) from error
+            deadline = deadline or time.monotonic() + self._reconnect_seconds
+            self._connection.close()
+            self._listens = False
+            self._connection = connect_again(self._uri, deadline)

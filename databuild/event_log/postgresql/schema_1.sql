@@ -1,0 +1,111 @@
+-- Version 1 of the schema. Statuses, reasons and failure categories are names, so that reading needs no protobuf. Texts
+-- are ordered by their code points, as in every other event log, whatever the database was made with.
+
+-- Marks this schema as ours.
+CREATE TABLE databuild_log (schema_version INTEGER NOT NULL);
+INSERT INTO databuild_log VALUES (1);
+CREATE TABLE events (
+  position BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  build_request_id TEXT COLLATE "C" NOT NULL,
+  sequence BIGINT NOT NULL,
+  payload BYTEA NOT NULL,
+  UNIQUE (build_request_id, sequence)
+);
+-- Where rows are changed many times, pages have room for the next version beside the last: no index changes then.
+CREATE TABLE builds (
+  build_request_id TEXT COLLATE "C" PRIMARY KEY,
+  status TEXT COLLATE "C" NOT NULL,
+  graph_label TEXT NOT NULL,
+  requested TEXT NOT NULL,
+  received_time DOUBLE PRECISION NOT NULL,
+  updated_time DOUBLE PRECISION NOT NULL,
+  last_sequence BIGINT NOT NULL,
+  total_tasks BIGINT NOT NULL DEFAULT 0,
+  jobs_completed BIGINT NOT NULL DEFAULT 0,
+  jobs_failed BIGINT NOT NULL DEFAULT 0,
+  partitions_available BIGINT NOT NULL DEFAULT 0,
+  partitions_delegated BIGINT NOT NULL DEFAULT 0,
+  partitions_failed BIGINT NOT NULL DEFAULT 0,
+  retry_of_build_request_id TEXT NOT NULL,
+  cancel_requested_by TEXT NOT NULL DEFAULT '',
+  failure_category TEXT,
+  failure_message TEXT
+) WITH (fillfactor = 50);
+CREATE INDEX builds_by_status ON builds (status, build_request_id);
+CREATE TABLE build_partitions (
+  build_request_id TEXT COLLATE "C" NOT NULL,
+  ref TEXT COLLATE "C" NOT NULL,
+  status TEXT NOT NULL,
+  task_id BIGINT NOT NULL,
+  reason TEXT NOT NULL,
+  cause TEXT NOT NULL,
+  job_run_id TEXT NOT NULL,
+  failure_category TEXT,
+  failure_message TEXT,
+  PRIMARY KEY (build_request_id, ref)
+) WITH (fillfactor = 70);
+-- The history of a partition: the builds that had a task for it.
+CREATE INDEX build_partitions_by_ref ON build_partitions (ref, build_request_id) WHERE task_id > 0;
+-- `number` is the sequence number of the event that first told of the run. What the run consumed is known once it runs.
+CREATE TABLE job_runs (
+  job_run_id TEXT COLLATE "C" PRIMARY KEY,
+  build_request_id TEXT COLLATE "C" NOT NULL,
+  number BIGINT NOT NULL,
+  task_id BIGINT NOT NULL,
+  job_label TEXT NOT NULL,
+  attempt BIGINT NOT NULL,
+  status TEXT NOT NULL,
+  scheduled_time DOUBLE PRECISION NOT NULL,
+  started_time DOUBLE PRECISION NOT NULL DEFAULT 0,
+  ended_time DOUBLE PRECISION NOT NULL DEFAULT 0,
+  exit_code BIGINT,
+  duration_seconds DOUBLE PRECISION NOT NULL DEFAULT 0,
+  cpu_seconds DOUBLE PRECISION NOT NULL DEFAULT 0,
+  peak_memory_bytes BIGINT NOT NULL DEFAULT 0,
+  failure_category TEXT,
+  failure_message TEXT,
+  code_digest TEXT,
+  configuration_digest TEXT,
+  inputs TEXT
+) WITH (fillfactor = 70);
+CREATE INDEX job_runs_by_build ON job_runs (build_request_id, number);
+-- A row with the status '' tells nothing of its partition: it was made to have something to lock.
+CREATE TABLE partitions (
+  ref TEXT COLLATE "C" PRIMARY KEY,
+  status TEXT COLLATE "C" NOT NULL DEFAULT '',
+  build_request_id TEXT COLLATE "C" NOT NULL DEFAULT '',
+  time DOUBLE PRECISION NOT NULL DEFAULT 0,
+  available BOOLEAN NOT NULL DEFAULT FALSE,
+  version TEXT NOT NULL DEFAULT '',
+  job_run_id TEXT COLLATE "C" NOT NULL DEFAULT '',
+  metadata TEXT NOT NULL DEFAULT '',
+  tainted BOOLEAN NOT NULL DEFAULT FALSE,
+  taint_reason TEXT NOT NULL DEFAULT '',
+  failure_category TEXT,
+  failure_message TEXT
+) WITH (fillfactor = 70);
+CREATE INDEX partitions_by_status ON partitions (status, ref);
+CREATE INDEX partitions_tainted ON partitions (ref) WHERE tainted;
+-- How many partitions there are of each status is the sum over the shards. Each writer adds to a shard of its own, so
+-- that builds which count the same statuses do not wait for each other.
+CREATE TABLE partition_counts (
+  shard INTEGER NOT NULL,
+  status TEXT COLLATE "C" NOT NULL,
+  count BIGINT NOT NULL,
+  PRIMARY KEY (shard, status)
+) WITH (fillfactor = 50);
+-- Who is about to produce a partition, or does so. Not computed from events: a claim comes before them. Whoever claims
+-- holds the locks of the partitions, and those of the builds that claim.
+CREATE TABLE claims (
+  ref TEXT COLLATE "C" PRIMARY KEY,
+  build_request_id TEXT COLLATE "C" NOT NULL,
+  job_run_id TEXT COLLATE "C" NOT NULL,
+  token BIGINT NOT NULL
+);
+CREATE INDEX claims_by_build ON claims (build_request_id);
+CREATE TABLE leases (
+  build_request_id TEXT COLLATE "C" PRIMARY KEY,
+  expires DOUBLE PRECISION NOT NULL,
+  holder TEXT NOT NULL
+) WITH (fillfactor = 50);
+CREATE SEQUENCE tokens;

@@ -1,0 +1,37 @@
+"""Builds by hand, one step at a time."""
+
+from databuild.event_log.log import ClaimRequest
+from databuild.orchestration.orchestrator import BuildOrchestrator
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+
+
+async def begin(log, build, *refs, clock=lambda: 100.0):
+    """Has a build planned, with a task for each ref, and under way."""
+    one = BuildOrchestrator(log, build, refs, clock=clock)
+    one.start_build(graph_label="//:g")
+    one.start_planning()
+    for number, ref in enumerate(refs, 1):
+        one.emit_partition_scheduled(ref, number, pt.REASON_MISSING)
+    one.complete_planning()
+    await one.start_execution()
+    return one
+
+
+async def produce(one, number, ref, version="", **metadata):
+    """Has a task of a build run and produce a ref."""
+    run = f"{one.build_request_id}.{number}.1"
+    one.emit_job_scheduled(run, number, "//:j")
+    running = one.job_event(run, number, "//:j", ev.JOB_STATUS_RUNNING)
+    running.manifest.code_digest = "code"
+    running.manifest.inputs.add(ref="in", version="7")
+    one.emit(("job", running))
+    one.emit_partition_building(ref, number, run)
+    one.emit_job_completed(run, number, "//:j")
+    await one.emit_partition_available(ref, number, run, version, metadata)
+
+
+async def claim(log, build, number, *refs):
+    """Claims refs for a task of a build."""
+    (answer,) = await log.claim([ClaimRequest(build, f"{build}.{number}.1", refs)])
+    return answer

@@ -1,0 +1,31 @@
+"""The event logs that the contract is tested with."""
+
+import pytest
+
+from tests.contract.stores import PostgresqlDatabases, SqliteFiles
+from tests.postgresql.server import Server
+
+
+@pytest.fixture(scope="session")
+def server():
+    running = Server()
+    yield running
+    running.close()
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def uri(request, tmp_path):
+    """Returns the URI of an empty log."""
+    if request.param == "memory":
+        return "memory:"
+    if request.param == "sqlite":
+        return SqliteFiles(tmp_path).uri
+    return PostgresqlDatabases(request.getfixturevalue("server")).uri
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request, tmp_path):
+    """Returns where a log can be opened again, by this process and by others."""
+    if request.param == "sqlite":
+        return SqliteFiles(tmp_path)
+    return PostgresqlDatabases(request.getfixturevalue("server"))

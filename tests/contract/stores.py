@@ -1,0 +1,70 @@
+"""Where event logs are kept, and what a test may do to their insides."""
+
+import sqlite3
+
+import psycopg
+
+from databuild.event_log.postgresql import connection as postgresql
+from databuild.event_log.postgresql.writer import PostgresqlWriter
+from databuild.event_log.sqlite import connection as sqlite
+from databuild.event_log.sqlite.writer import SqliteWriter
+
+TABLES = {
+    "builds": "*",
+    "build_partitions": "*",
+    "job_runs": "*",
+    "partitions": "*",
+    "partition_counts": "status, sum(count) AS count",
+}
+
+
+class SqliteFiles:
+    """Logs in files."""
+
+    def __init__(self, folder):
+        self.uri = f"sqlite:{folder}/state/events.db"
+
+    def write(self):
+        return SqliteWriter(self.uri.removeprefix("sqlite:"))
+
+    def execute(self, statement):
+        with sqlite3.connect(self.uri.removeprefix("sqlite:")) as connection:
+            return connection.execute(statement).fetchall()
+
+    def make_newer(self):
+        self.execute(f"PRAGMA user_version = {sqlite.SCHEMA_VERSION + 1}")
+
+    def make_of_another_program(self):
+        self.uri = self.uri.replace("state/", "")
+        self.execute("CREATE TABLE t (x)")
+
+
+class PostgresqlDatabases:
+    """Logs in databases of a real server."""
+
+    def __init__(self, server):
+        self.uri = server.new_database()
+
+    def write(self):
+        return PostgresqlWriter(self.uri)
+
+    def execute(self, statement):
+        with psycopg.connect(self.uri, autocommit=True, options="-c search_path=databuild") as connection:
+            found = connection.execute(statement)
+            return found.fetchall() if found.description else []
+
+    def make_newer(self):
+        self.execute(f"UPDATE databuild_log SET schema_version = {postgresql.SCHEMA_VERSION + 1}")
+
+    def make_of_another_program(self):
+        self.execute("CREATE SCHEMA databuild")
+        self.execute("CREATE TABLE databuild.t (x int)")
+
+
+def read_models(store):
+    """Returns every row of the read models, by table."""
+    found = {}
+    for table, columns in TABLES.items():
+        group = " GROUP BY status HAVING sum(count) > 0" if table == "partition_counts" else ""
+        found[table] = sorted(store.execute(f"SELECT {columns} FROM {table}{group}"), key=repr)
+    return found

@@ -1,0 +1,405 @@
+"""What only a server can do to an event log: be away, be somebody else's, refuse, and tell of news."""
+
+import asyncio
+import copy
+import signal
+import tempfile
+import threading
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from databuild.errors import EventLogError, InvalidRequestError, InvalidStateTransitionError
+from databuild.event_log.group_commit import Append
+from databuild.event_log.open import open_event_log, open_reader
+from databuild.event_log.postgresql.connection import SCHEMA
+from databuild.event_log.postgresql.positions import LOCK_POSITIONS
+from databuild.event_log.postgresql.reader import PostgresqlReader
+from databuild.event_log.postgresql.writer import PostgresqlWriter
+from databuild.orchestration.orchestrator import BuildOrchestrator
+from databuild.orchestration.results import Failed, Success
+from databuild.v1 import events_pb2 as ev
+from tests.contract.builds import begin, claim, produce
+from tests.postgresql.proxy import Proxy
+from tests.postgresql.server import PASSWORD, Server
+
+
+@pytest.fixture
+def uri(server):
+    return server.new_database()
+
+
+@pytest.fixture
+def execute(uri):
+    with psycopg.connect(uri, autocommit=True, options=f"-c search_path={SCHEMA}") as connection:
+        yield connection.execute
+
+
+@pytest.fixture
+async def log(uri):
+    opened = open_event_log(uri)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def own_server():
+    """A server that may be stopped without the other tests noticing."""
+    running = Server()
+    yield running
+    running.close()
+
+
+def database(uri):
+    return uri.partition("@/")[2].partition("?")[0]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
+async def test_a_build_goes_on_when_the_server_restarts_and_nothing_is_lost_or_doubled(own_server, how):
+    uri = own_server.new_database()
+    log = open_event_log(uri)
+    reader = log.reader()
+    refs = [f"p{number}" for number in range(40)]
+    one = await begin(log, "b", *refs)
+    restarting = None
+    for number, ref in enumerate(refs, 1):
+        if number in {5, 20}:
+            if restarting is not None:
+                restarting.join()
+            restarting = threading.Thread(target=lambda: (own_server.stop(how), own_server.start()))
+            restarting.start()
+        await produce(one, number, ref)
+        assert reader.partition_records([ref])[ref].available
+    restarting.join()
+    await one.complete_build(Success(jobs_completed=40))
+    await log.close()
+
+    events = reader.events("b")
+    reader.close()
+    assert [event.sequence for event in events] == list(range(1, one.state.last_sequence + 1))
+    assert [event.partition.ref for event in events if event.partition.version] == refs
+
+
+@pytest.fixture
+def door(server):
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        proxy = Proxy(Path(folder), server.folder / "sockets")
+        proxy.uri = server.new_database().replace(f"{server.folder}/sockets", folder)
+        yield proxy
+        proxy.close()
+
+
+async def test_what_was_committed_without_an_answer_is_not_written_again(door):
+    log = open_event_log(door.uri)
+    one = await begin(log, "b", "p", "q")
+    door.cuts = 1
+    await produce(one, 1, "p")
+    first = BuildOrchestrator(log, "new", ["p"])
+    door.cuts = 2
+    await first.start_build()
+    taint = ev.BuildEvent(event_id="t/1", build_request_id="t", sequence=1, taint=ev.TaintEvent(author="ann"))
+    door.cuts = 1
+    await log.append([taint])
+    await log.renew_lease("b", "here", 60)
+    door.cuts = 1
+    answer = await claim(log, "b", 2, "q")
+    await produce(one, 2, "q")
+    await one.complete_build(Success(jobs_completed=2))
+
+    reader = log.reader()
+    assert door.cuts == 0
+    assert answer.token > 0
+    assert [event.sequence for event in reader.events("b")] == list(range(1, one.state.last_sequence + 1))
+    assert len(list(reader.all_events(limit=1000))) == one.state.last_sequence + 2 + 1
+    assert reader.build("b").jobs_completed == 2
+    assert reader.partition_counts() == {"AVAILABLE": 2}
+    await log.close()
+
+
+async def test_what_was_not_committed_is_written_after_all(door):
+    log = open_event_log(door.uri)
+    door.early_cuts = 1
+    await BuildOrchestrator(log, "b", ["p"]).start_build()
+    await log.close()
+
+    assert door.early_cuts == 0
+    assert [event.sequence for event in open_reader(door.uri).events("b")] == [1, 2]
+
+
+async def test_events_of_another_process_are_not_taken_for_those_in_doubt(door):
+    def write_the_same_build():
+        event = ev.BuildEvent(event_id="b/1", build_request_id="b", sequence=1)
+        event.build_request.status = ev.BUILD_STATUS_RECEIVED
+        event.build_request.graph_label = "//:other"
+        writer = PostgresqlWriter(door.uri)
+        assert writer.write([Append([event])]) == [None]
+        writer.close()
+
+    log = open_event_log(door.uri)
+    door.early_cuts = 1
+    door.meanwhile = write_the_same_build
+
+    with pytest.raises(InvalidStateTransitionError):
+        await BuildOrchestrator(log, "b", ["p"]).start_build(graph_label="//:g")
+    assert log.reader().build("b").graph_label == "//:other"
+    await log.close()
+
+
+def test_a_server_that_stays_away_is_told_of_and_found_again_when_it_is_back(own_server):
+    uri = own_server.new_database()
+    writer, reader = PostgresqlWriter(uri, reconnect_seconds=0.2), PostgresqlReader(uri, reconnect_seconds=0.2)
+    own_server.stop()
+    append = ev.BuildEvent(build_request_id="b", sequence=1, taint=ev.TaintEvent(author="ann"))
+    for failing in (lambda: writer.write([Append([append])]), reader.builds):
+        with pytest.raises(EventLogError, match=r"the connection was lost, and .*is the server running") as raised:
+            failing()
+        assert PASSWORD not in str(raised.value)
+    own_server.start()
+
+    assert writer.write([Append([append])]) == [None]
+    assert len(reader.events("b")) == 1
+    writer.close()
+    reader.close()
+
+
+async def test_a_session_that_the_server_ends_is_made_anew(log, execute):
+    one = await begin(log, "b", "p")
+    execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = %s",
+        (execute("SELECT current_database()").fetchone()[0],),
+    )
+    await produce(one, 1, "p")
+
+    assert log.reader().partition_counts() == {"AVAILABLE": 1}
+
+
+async def test_a_writer_that_stops_in_a_transaction_does_not_hold_up_others_for_ever(log):
+    await begin(log, "b", "p")
+
+    limit = log._writer._connection.execute("SHOW idle_in_transaction_session_timeout").fetchone()
+    assert limit == ("10s",)
+
+
+async def test_two_processes_that_write_one_build_are_told_apart(log, uri):
+    one = await begin(log, "b", "p")
+    elsewhere = open_event_log(uri)
+    other = BuildOrchestrator(elsewhere, "b", ["p"], state=copy.deepcopy(one.state))
+    await other.emit_job_scheduled("b.1.2", 1, "//:j")
+    result = await asyncio.gather(one.emit_job_scheduled("b.1.1", 1, "//:j"), return_exceptions=True)
+    await elsewhere.close()
+
+    assert "which another process writes" in str(result[0])
+    assert log.reader().job_run("b.1.1") is None
+
+
+async def test_a_follower_passes_nothing_that_can_still_be_written_before(log, execute, uri):
+    await BuildOrchestrator(log, "b1", ["p"]).start_build()
+    reader = log.reader()
+    seen = [position for position, _ in reader.all_events()]
+    taint = ev.BuildEvent(event_id="t/1", build_request_id="t", sequence=1, taint=ev.TaintEvent(author="ann"))
+    with psycopg.connect(uri, options=f"-c search_path={SCHEMA}") as slow:
+        slow.execute(LOCK_POSITIONS)
+        slow.execute(
+            "INSERT INTO events (build_request_id, sequence, payload) VALUES ('t', 1, %s)",
+            (taint.SerializeToString(),),
+        )
+        await BuildOrchestrator(log, "b2", ["p"]).start_build()
+        early = list(reader.all_events(after_position=seen[-1]))
+        slow.commit()
+    late = list(reader.all_events(after_position=seen[-1]))
+
+    assert early == []
+    assert [event.build_request_id for _, event in late] == ["t", "b2", "b2"]
+
+
+async def test_followers_of_many_writers_see_every_event(uri):
+    logs = [open_event_log(uri) for _ in range(6)]
+    reader = open_reader(uri)
+    seen, running = [], True
+
+    def follow():
+        after = 0
+        while True:
+            ended = not running
+            for position, event in reader.all_events(after_position=after):
+                after = position
+                seen.append((event.build_request_id, event.sequence))
+            if ended:
+                return
+
+    following = threading.Thread(target=follow)
+    following.start()
+
+    async def write(number, log):
+        for count in range(20):
+            await begin(log, f"b{number}-{count:02}", "p", f"q{number}")
+        await log.close()
+
+    await asyncio.gather(*(write(number, log) for number, log in enumerate(logs)))
+    running = False
+    following.join()
+    written = [(event.build_request_id, event.sequence) for _, event in reader.all_events(limit=10_000)]
+    reader.close()
+
+    assert seen == written
+
+
+async def test_builds_over_the_same_partitions_in_another_order_all_end(uri):
+    logs = [open_event_log(uri) for _ in range(4)]
+    refs = [f"p{number}" for number in range(30)]
+
+    async def build(number, log):
+        for count in range(5):
+            name = f"b{number}-{count}"
+            order = refs if number % 2 else refs[::-1]
+            one = await begin(log, name, *order)
+            await asyncio.gather(*(produce(one, place, ref) for place, ref in enumerate(order, 1)))
+            await one.complete_build(Success(jobs_completed=30))
+        await log.close()
+
+    await asyncio.gather(*(build(number, log) for number, log in enumerate(logs)))
+    reader = open_reader(uri)
+
+    assert len(reader.builds(status="COMPLETED", limit=100)) == 20
+    assert reader.partition_counts() == {"AVAILABLE": 30}
+    reader.close()
+
+
+def test_a_wrong_password_is_told_without_it(server, uri):
+    wrong = server.uri(database(uri), password="wr0ng&secret")
+    with pytest.raises(EventLogError, match="check the user, and the password") as raised:
+        open_event_log(wrong)
+
+    assert "wr0ng" not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
+def test_the_password_may_come_from_elsewhere(server, uri, tmp_path, monkeypatch):
+    without = uri.replace(uri.partition("//databuild")[2].partition("@")[0], "")
+    secrets = tmp_path / "pgpass"
+    escaped = PASSWORD.replace(":", "\\:")
+    secrets.write_text(f"*:*:*:*:{escaped}\n")
+    secrets.chmod(0o600)
+    monkeypatch.setenv("PGPASSFILE", str(secrets))
+
+    assert open_reader(without).builds() == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("postgresql://ann:secret@/db?host=/nowhere", "is the server running"),
+        ("postgresql://ann:secret@127.0.0.1:1/db", "is the server running"),
+        ("postgres://ann:secret@nowhere.invalid/db", "is the server running"),
+    ],
+)
+def test_a_server_that_cannot_be_reached_is_named(uri, said):
+    for opening in (open_event_log, open_reader):
+        with pytest.raises(EventLogError, match=said) as raised:
+            opening(uri)
+        assert "secret" not in str(raised.value)
+        assert "postgresql://ann@" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://ann:secret@host/db?pasword=secret",
+        "postgresql://ann:sec@secret@host/db",
+        "postgresql://ann:1/secret@host/db",
+        "postgresql://ann:secret/@host/db",
+        "postgresql://ann:secret@host:port/db",
+        "postgresql://ann:%@secret",
+        "postgressql://ann:secret@host/db?sslpassword=secret",
+        "postgresql:ann:secret@host/db",
+    ],
+)
+def test_a_uri_that_cannot_be_read_is_told_the_form_and_not_shown(uri):
+    with pytest.raises(InvalidRequestError, match="postgresql://USER@HOST") as raised:
+        open_event_log(uri)
+
+    assert "secret" not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
+def test_a_database_that_is_not_there_is_named(server):
+    with pytest.raises(EventLogError, match='"nothing" does not exist; make it with `createdb`'):
+        open_event_log(server.uri("nothing"))
+
+
+def test_a_read_only_database_is_read_and_not_written(uri, execute):
+    execute(f"ALTER DATABASE {database(uri)} SET default_transaction_read_only = on")
+
+    assert open_reader(uri).builds() == []
+    with pytest.raises(EventLogError, match="read-only; name the primary"):
+        open_event_log(uri)
+
+
+async def test_a_database_that_becomes_read_only_writes_nothing(log, uri, execute):
+    one = await begin(log, "b", "p")
+    log._writer._connection.execute("SET default_transaction_read_only = on")
+
+    with pytest.raises(EventLogError, match="name the primary in the URI, or make the server writable"):
+        await one.emit_job_scheduled("b.1.1", 1, "//:j")
+    assert log.reader().job_run("b.1.1") is None
+
+
+def test_a_database_that_is_not_unicode_is_refused(server):
+    with pytest.raises(EventLogError, match="ENCODING 'UTF8'"):
+        open_event_log(server.new_database("ENCODING 'SQL_ASCII' TEMPLATE template0"))
+
+
+async def test_rights_that_are_missing_are_named_and_enough_of_them_suffice(server, uri, execute):
+    execute("CREATE ROLE weak LOGIN PASSWORD 'weak'")
+    weak = server.uri(database(uri), user="weak", password="weak")
+    with pytest.raises(EventLogError, match="CREATE SCHEMA databuild AUTHORIZATION"):
+        open_event_log(weak)
+    execute("CREATE SCHEMA databuild AUTHORIZATION weak")
+    log = open_event_log(weak)
+    await begin(log, "b", "p")
+    await log.close()
+    execute("DROP OWNED BY weak")
+    execute("DROP ROLE weak")
+
+
+async def test_what_postgresql_cannot_keep_in_a_text_is_replaced(log):
+    one = BuildOrchestrator(log, "b", ["p"])
+    await one.start_build()
+    await one.complete_build(Failed(message="a\0b\\u0000c"))
+
+    reader = log.reader()
+    assert reader.build("b").failure.message == "a\ufffdb\\u0000c"
+    assert reader.events("b")[-1].build_request.failure.message == "a\0b\\u0000c"
+
+
+async def test_a_rebuild_waits_for_writers_and_they_for_it(log, uri):
+    stopped = False
+
+    async def write():
+        count = 0
+        while not stopped:
+            one = await begin(log, f"b{count:03}", "p", "q")
+            await produce(one, 1, "p")
+            count += 1
+
+    writing = asyncio.create_task(write())
+    writer = PostgresqlWriter(uri)
+    for _ in range(5):
+        await asyncio.to_thread(writer.rebuild)
+    stopped = True
+    await writing
+    before = log.reader().partition_counts()
+    writer.rebuild()
+    writer.close()
+
+    assert log.reader().partition_counts() == before == {"AVAILABLE": 1, "SCHEDULED": 1}
+
+
+async def test_eight_that_open_a_new_database_at_once_make_its_tables_once(server):
+    uri = server.new_database()
+    logs = await asyncio.gather(*(asyncio.to_thread(open_event_log, uri) for _ in range(8)))
+    for log in logs:
+        await log.close()
+
+    assert open_reader(uri).builds() == []

