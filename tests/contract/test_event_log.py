@@ -4,6 +4,8 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -485,6 +487,19 @@ def test_a_file_that_is_only_read_is_not_made(tmp_path):
 def test_an_unknown_scheme_is_told_the_known_ones(uri, said):
     with pytest.raises(InvalidRequestError, match=said):
         open_event_log(uri)
+
+
+def test_a_driver_is_imported_only_for_its_own_scheme(tmp_path):
+    program = f"""
+import sys
+from databuild.event_log.open import open_event_log, open_reader
+open_event_log("memory:")
+open_reader("sqlite:{tmp_path}/events.db")
+print("psycopg" in sys.modules)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert ended.stdout == "False\n"
 
 
 async def test_sinks_get_what_is_durable_and_one_that_fails_is_left_out(tmp_path):

@@ -34,8 +34,8 @@ _CLEAR_UP = 'read -r _; kill -QUIT "$(head -n 1 "$1/home/data/postmaster.pid")";
 class Server:
     """A cluster, and the server that runs on it.
 
-    PostgreSQL refuses root. Root starts it in a user namespace in which root has another number (user_namespaces(7)), since
-    in Bazel's sandbox there is no other user, or else as nobody.
+    PostgreSQL refuses root. Root starts it in a user namespace in which root has another number (user_namespaces(7)),
+    since in Bazel's sandbox there is no other user, or else as nobody.
     """
 
     def __init__(self) -> None:
