@@ -13,6 +13,7 @@ import functools
 import os
 import select
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -176,10 +177,10 @@ class _Descriptors:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._calls: dict[int, Callable[[], None]] = {}
+        self._calls: dict[int, Callable[[], object]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def add(self, descriptor: int, call: Callable[[], None], *, once: bool = False) -> None:
+    def add(self, descriptor: int, call: Callable[[], object], *, once: bool = False) -> None:
         """Begins to call a function when there is something to read: whenever, or once only."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
@@ -193,8 +194,13 @@ class _Descriptors:
         self._epoll.modify(descriptor, _ONCE)
 
     def close(self, descriptor: int) -> None:
-        """Closes a descriptor, which takes it out of the epoll set (epoll(7): nobody else has it open)."""
-        self._calls.pop(descriptor, None)
+        """Closes a descriptor.
+
+        It is taken out of the epoll set first: a process that is just being started may still have it open, and its
+        events would be taken for those of the next descriptor with that number (epoll(7)).
+        """
+        if self._calls.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
         os.close(descriptor)
 
     def _ready(self) -> None:
@@ -253,10 +259,9 @@ class _Running:
         """Takes what is left in the pipes, and closes everything."""
         self._descriptors.close(self._pidfd)
         for reading in tuple(self._pipes):
-            with contextlib.suppress(BlockingIOError):
-                for _ in range(_MOST_READS):
-                    if reading in self._pipes:
-                        self._read(reading)
+            for _ in range(_MOST_READS):
+                if not self._read(reading):
+                    break
             if reading in self._pipes:
                 self._close(reading)
 
@@ -264,12 +269,17 @@ class _Running:
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
 
-    def _read(self, reading: int) -> None:
-        data = os.read(reading, _READ_BYTES)
+    def _read(self, reading: int) -> bool:
+        """Takes what is there, and returns whether there may be more."""
+        try:
+            data = os.read(reading, _READ_BYTES)
+        except BlockingIOError:
+            return False
         if data:
             self._pipes[reading].write(data)
         else:
             self._close(reading)
+        return bool(data)
 
     def _close(self, reading: int) -> None:
         self._descriptors.close(reading)
@@ -290,10 +300,13 @@ class _Report:
     def read(self) -> None:
         """Hands over the lines that are complete."""
         try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            # A job may put anything there; what is no file is never waited for.
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
             return
         try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return
             while chunk := os.pread(descriptor, _REPORT_BYTES, self._position):
                 self._position += len(chunk)
                 *lines, self._rest = (self._rest + chunk).split(b"\n")

@@ -266,3 +266,26 @@ async def test_what_a_dead_build_left_behind_is_ended(executor, tmp_path):
 
     assert await left.wait() == -signal.SIGKILL
     assert all(is_gone(pid) for pid in group)
+
+
+async def test_many_short_processes_at_once_end_without_an_event_of_one_reaching_another(executor, tmp_path):
+    faults = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    numbers = iter(range(600))
+
+    async def place():
+        return [(await executor.run(spec(tmp_path, "/bin/true"))).exit_code for _ in numbers]
+
+    ended = await asyncio.gather(place(), place(), place())
+
+    assert [code for codes in ended for code in codes] == [0] * 600
+    assert faults == []
+
+
+async def test_a_report_that_is_no_file_is_not_waited_for(executor, tmp_path):
+    for made in ("mkfifo", "mkdir"):
+        result = await executor.run(
+            shell(tmp_path, f"rm -rf {tmp_path}/report; {made} {tmp_path}/report"), lambda _: None
+        )
+
+        assert result.exit_code == 0
