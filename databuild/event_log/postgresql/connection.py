@@ -6,6 +6,7 @@ only where they must not go: into a message.
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
@@ -64,6 +65,9 @@ SELECT to_regclass('{SCHEMA}.databuild_log') IS NOT NULL,
   current_setting('transaction_read_only')::boolean,
   current_setting('server_encoding') = 'UTF8'
 """
+# What psycopg warns of when a connection is lost, this package deals with.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+
 _LONGEST_PAUSE: Final = 2.0
 _AWAY: Final = ("08", "57P", "25P03")
 """SQLSTATEs, or how they begin, that come with the end of a session."""
