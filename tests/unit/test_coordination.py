@@ -83,6 +83,25 @@ class FakeExecutor:
         return [json.loads(text) for text in dict.fromkeys(map(json.dumps, made))]
 
 
+class PausableLog:
+    """An event log whose user does not get to renewing leases while it is paused."""
+
+    def __init__(self, log):
+        self._log = log
+        self.going_on = asyncio.Event()
+        self.going_on.set()
+
+    def renew_lease(self, *lease):
+        return asyncio.ensure_future(self._renew_lease(*lease))
+
+    async def _renew_lease(self, *lease):
+        await self.going_on.wait()
+        await self._log.renew_lease(*lease)
+
+    def __getattr__(self, name):
+        return getattr(self._log, name)
+
+
 class World:
     """One event log that several builds share."""
 
@@ -100,11 +119,11 @@ class World:
     def start(self, build, *refs, **request):
         return asyncio.create_task(self.build(build, *refs, **request))
 
-    async def build(self, build, *refs, **request):
+    async def build(self, build, *refs, log=None, **request):
         return await run_build(
             BuildRequest(build_request_id=build, requested=refs, **request),
             catalog=CATALOG,
-            event_log=self.log,
+            event_log=log or self.log,
             executor=self.executor,
             settings=self.settings,
         )
@@ -287,10 +306,14 @@ async def test_a_build_that_was_taken_for_dead_is_refused_when_it_comes_back(wor
 async def test_an_orchestrator_that_was_taken_for_dead_stops_its_jobs_and_says_so(world):
     world.settings = Settings(working_directory="/", log_directory=world.settings.log_directory, lease_seconds=0.05)
     gate = world.gate("raw/1")
-    one = world.start("one", "raw/1")
+    log = PausableLog(world.log)
+    one = world.start("one", "raw/1", log=log)
     await gate.reached.wait()
+    log.going_on.clear()
+    await world.log.renew_lease("other", "elsewhere/1/1", 1)  # written after what was renewed before the pause
     world.now += 31
     await world.build("two", "raw/2")
+    log.going_on.set()
 
     with pytest.raises(CoordinationError, match="build one cannot go on"):
         await one
