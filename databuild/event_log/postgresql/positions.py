@@ -28,7 +28,7 @@ WITH locked AS MATERIALIZED ({LOCK_POSITIONS})
 INSERT INTO events (build_request_id, sequence, payload)
 SELECT new.* FROM locked, unnest(%b::text[], %b::bigint[], %b::bytea[]) AS new
 """
-"""Appends events, given as builds, sequence numbers and payloads. There is no row to number before there is the lock."""
+"""Appends events: builds, sequence numbers and payloads. There is no row to number before there is the lock."""
 
 _NEWEST: Final = "SELECT coalesce(max(position), 0) FROM events"
 _LEAST_KEY: Final = f"""
