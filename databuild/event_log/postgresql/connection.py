@@ -133,7 +133,10 @@ def connect_again(uri: str, deadline: float, *, writing: bool = False) -> psycop
 
 def is_lost(connection: psycopg.Connection[Any], error: psycopg.Error) -> bool:
     """Whether an error means that the connection is gone, and another may do."""
-    return connection.closed or (error.sqlstate or "").startswith(_AWAY)
+    if error.sqlstate is not None:
+        return connection.closed or error.sqlstate.startswith(_AWAY)
+    # What no server has said is of the connection; a pipeline that broke tells of itself, and not of what broke it.
+    return connection.closed or isinstance(error, psycopg.OperationalError)
 
 
 def schema_version(connection: psycopg.Connection[Any]) -> int:

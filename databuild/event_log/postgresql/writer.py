@@ -143,6 +143,8 @@ class PostgresqlWriter:
                     raise fault(error, self._uri) from error
                 in_doubt = in_doubt or self._committing
                 now = time.monotonic()
+                if 0 < deadline < now:
+                    raise fault(error, self._uri) from error
                 # Once it was waited for in vain, what is still to be written finds out quickly whether it is back.
                 deadline = deadline or now + (0.0 if self._given_up else self._reconnect_seconds)
                 self._given_up = True
