@@ -6,6 +6,7 @@ only where they must not go: into a message.
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
@@ -64,6 +65,9 @@ SELECT to_regclass('{SCHEMA}.databuild_log') IS NOT NULL,
   current_setting('transaction_read_only')::boolean,
   current_setting('server_encoding') = 'UTF8'
 """
+# What psycopg warns of when a connection is lost, this package deals with.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+
 _LONGEST_PAUSE: Final = 2.0
 _AWAY: Final = ("08", "57P", "25P03")
 """SQLSTATEs, or how they begin, that come with the end of a session."""
@@ -129,7 +133,10 @@ def connect_again(uri: str, deadline: float, *, writing: bool = False) -> psycop
 
 def is_lost(connection: psycopg.Connection[Any], error: psycopg.Error) -> bool:
     """Whether an error means that the connection is gone, and another may do."""
-    return connection.closed or (error.sqlstate or "").startswith(_AWAY)
+    if error.sqlstate is not None:
+        return connection.closed or error.sqlstate.startswith(_AWAY)
+    # What no server has said is of the connection; a pipeline that broke tells of itself, and not of what broke it.
+    return connection.closed or isinstance(error, psycopg.OperationalError)
 
 
 def schema_version(connection: psycopg.Connection[Any]) -> int:

@@ -21,7 +21,14 @@ _KEYS: Final = 0x4461 << 48
 """Where the keys of these locks begin ("Da"), out of the way of others in the same database."""
 
 LOCK_POSITIONS: Final = f"SELECT pg_advisory_xact_lock_shared({_KEYS} + last_value) FROM events_position_seq"
-"""Run by a writer before it takes positions, in the same transaction."""
+"""What a writer does before it takes positions, in the same transaction."""
+
+APPEND: Final = f"""
+WITH locked AS MATERIALIZED ({LOCK_POSITIONS})
+INSERT INTO events (build_request_id, sequence, payload)
+SELECT new.* FROM locked, unnest(%b::text[], %b::bigint[], %b::bytea[]) AS new
+"""
+"""Appends events: builds, sequence numbers and payloads. There is no row to number before there is the lock."""
 
 _NEWEST: Final = "SELECT coalesce(max(position), 0) FROM events"
 _LEAST_KEY: Final = f"""

@@ -253,9 +253,10 @@ class PostgresqlReader:
             except psycopg.errors.UndefinedTable:
                 return default
             except psycopg.Error as error:
-                if not is_lost(self._connection, error):
+                now = time.monotonic()
+                if not is_lost(self._connection, error) or 0 < deadline < now:
                     raise fault(error, self._uri) from error
-            deadline = deadline or time.monotonic() + self._reconnect_seconds
+            deadline = deadline or now + self._reconnect_seconds
             self._connection.close()
             self._listens = False
             self._connection = connect_again(self._uri, deadline)

@@ -29,7 +29,7 @@ from databuild.event_log.postgresql.connection import (
     fault,
     is_lost,
 )
-from databuild.event_log.postgresql.positions import LOCK_POSITIONS
+from databuild.event_log.postgresql.positions import APPEND
 from databuild.event_log.postgresql.read_models import Partitions, in_steps, lock_builds
 from databuild.event_log.postgresql.statements import as_json
 from databuild.model.lifecycle import NOTHING, BuildState
@@ -37,15 +37,12 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 _T = TypeVar("_T")
-_TRY_AGAIN: Final = frozenset({"23505", "40001", "40P01"})
+_TRY_AGAIN: Final = frozenset({"23505", "40001", "40P01", "55P03"})
 """SQLSTATEs after which the same transaction may do: another process was first to write an event, or was in the way."""
 
 _MOST_TRIES: Final = 10
 _SHARDS: Final = 64
 _PAGE: Final = 10_000
-_EVENTS: Final = """
-INSERT INTO events (build_request_id, sequence, payload) SELECT * FROM unnest(%b::text[], %b::bigint[], %b::bytea[])
-"""
 _OF_BUILDS: Final = "WHERE build_request_id = ANY (ARRAY(SELECT json_array_elements_text(%s)))"
 
 
@@ -146,6 +143,8 @@ class PostgresqlWriter:
                     raise fault(error, self._uri) from error
                 in_doubt = in_doubt or self._committing
                 now = time.monotonic()
+                if 0 < deadline < now:
+                    raise fault(error, self._uri) from error
                 # Once it was waited for in vain, what is still to be written finds out quickly whether it is back.
                 deadline = deadline or now + (0.0 if self._given_up else self._reconnect_seconds)
                 self._given_up = True
@@ -229,8 +228,7 @@ class PostgresqlWriter:
             with connection.pipeline():
                 change()
                 if rows:
-                    connection.execute(LOCK_POSITIONS)
-                    connection.execute(_EVENTS, [list(column) for column in zip(*rows, strict=True)])
+                    connection.execute(APPEND, [list(column) for column in zip(*rows, strict=True)])
                 committed = connection.execute("COMMIT")
                 if rows:
                     # In a transaction of its own: the server lets those that notify commit one at a time.
