@@ -174,6 +174,38 @@ class _Build:
                 raise
 
     async def _run(self) -> BuildResult:
+        result: BuildResult
+        try:
+            await self._start()
+            _make_folder(self._folder)
+            async with self._coordination.staying_alive(), self._cancelled_on_request():
+                await self._coordination.end_the_dead()
+                with self._orchestrator.with_tracing_span("databuild.planning"):
+                    plan = await self._plan()
+                with (
+                    self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)),
+                    self._executor.guarded(self._request.build_request_id) if plan.tasks else contextlib.nullcontext(),
+                ):
+                    result = await self._execute(plan)
+        except asyncio.CancelledError:
+            _uncancel()
+            result = Cancelled(jobs_completed=self._recorder.completed, author=self._cancelled_by)
+        except OrchestrationError:
+            raise
+        except DataBuildError as error:
+            await self._end(_failure_of(error))
+            raise
+        except Exception as error:
+            message = f"an error of DataBuild itself: {type(error).__name__}: {error}"
+            await self._end(Failed(category=pt.FAILURE_CATEGORY_INFRASTRUCTURE, message=message))
+            raise
+        finally:
+            self._recorder.stop()
+            self._reader.close()
+        await self._end(result)
+        return result
+
+    async def _start(self) -> None:
         request = self._request
         self._coordination.renew()  # written together with what follows
         await self._orchestrator.start_build(
@@ -188,38 +220,22 @@ class _Build:
             ),
             retry_of=request.retry_of,
         )
-        result: BuildResult
-        try:
-            _make_folder(self._folder)
-            async with self._coordination.staying_alive(), self._cancelled_on_request():
-                await self._coordination.end_the_dead()
-                with self._orchestrator.with_tracing_span("databuild.planning"):
-                    plan = await self._plan()
-                with (
-                    self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)),
-                    self._executor.guarded(request.build_request_id) if plan.tasks else contextlib.nullcontext(),
-                ):
-                    result = await self._execute(plan)
-        except asyncio.CancelledError:
-            if (task := asyncio.current_task()) is not None:
-                task.uncancel()
-            result = Cancelled(jobs_completed=self._recorder.completed, author=self._cancelled_by)
-        except OrchestrationError:
-            raise
-        except DataBuildError as error:
-            await self._orchestrator.complete_build(_failure_of(error))
-            raise
-        except Exception as error:
-            message = f"an error of DataBuild itself: {type(error).__name__}: {error}"
-            await self._orchestrator.complete_build(
-                Failed(category=pt.FAILURE_CATEGORY_INFRASTRUCTURE, message=message)
-            )
-            raise
-        finally:
-            self._recorder.stop()
-            self._reader.close()
-        await self._orchestrator.complete_build(result)
-        return result
+
+    async def _end(self, result: BuildResult) -> None:
+        """Writes the end of the build; once that has begun, it is too late to cancel the build."""
+
+        async def write() -> None:
+            await self._orchestrator.complete_build(result)
+
+        written = asyncio.create_task(write(), name="the-end")
+        while not written.done():
+            try:
+                await asyncio.shield(written)
+            except asyncio.CancelledError:
+                if written.cancelled():
+                    raise
+                _uncancel()
+        written.result()
 
     async def _plan(self) -> Plan:
         request = self._request
@@ -324,6 +340,13 @@ class _Build:
             yield
         finally:
             polling.cancel()
+
+
+def _uncancel() -> None:
+    """Goes on although the current task was cancelled."""
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
 
 
 def _make_folder(path: str) -> None:

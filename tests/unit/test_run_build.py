@@ -278,6 +278,59 @@ async def test_cancelling_ends_what_ran_and_what_did_not(world):
     assert world.log.reader().build("b").status == "CANCELLED"
 
 
+class SlowLog:
+    """An event log that keeps a status to itself until it is let go on."""
+
+    def __init__(self, log, status):
+        self._log = log
+        self._status = status
+        self.reached = asyncio.Event()
+        self.going_on = asyncio.Event()
+
+    def append(self, events):
+        if any(event.build_request.status == self._status for event in events):
+            return asyncio.ensure_future(self._later(events))
+        return self._log.append(events)
+
+    async def _later(self, events):
+        self.reached.set()
+        await self.going_on.wait()
+        await self._log.append(events)
+
+    def __getattr__(self, name):
+        return getattr(self._log, name)
+
+
+async def test_cancelling_while_the_end_is_written_leaves_the_end_as_it_is(world):
+    log, world.log = world.log, SlowLog(world.log, ev.BUILD_STATUS_COMPLETED)
+    building = asyncio.create_task(world.build("b", "raw/1"))
+    await world.log.reached.wait()
+    building.cancel()
+    await asyncio.sleep(0)
+    building.cancel()
+    await asyncio.sleep(0)
+    world.log.going_on.set()
+
+    assert await building == Success(jobs_completed=1)
+    assert log.reader().build("b").status == "COMPLETED"
+
+
+async def test_cancelling_while_the_request_is_written_cancels_the_build(world):
+    writing = asyncio.Event()
+    log, world.log = world.log, SlowLog(world.log, None)
+    append = log.append
+    world.log.append = lambda events: (writing.set(), append(events))[1]
+    building = asyncio.create_task(world.build("b", "raw/1"))
+    await writing.wait()
+    building.cancel()
+
+    assert await building == Cancelled()
+    assert [event.build_request.status for event in log.reader().events("b") if event.HasField("build_request")] == [
+        ev.BUILD_STATUS_RECEIVED,
+        ev.BUILD_STATUS_CANCELLED,
+    ]
+
+
 async def test_a_request_to_cancel_is_found_in_the_event_log(world):
     async def hang(_env, _report):
         request = ev.BuildEvent(event_id="c/1", build_request_id="c", sequence=1)
