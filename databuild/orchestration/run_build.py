@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, cast
 
 from databuild.errors import (
@@ -22,7 +22,6 @@ from databuild.graph.catalog import JobCatalog
 from databuild.graph.execution import ExecutionOptions, execute
 from databuild.graph.plan_file import changes_since, tasks_to_messages
 from databuild.model.job_graph import Plan
-from databuild.model.records import PartitionRecord
 from databuild.orchestration.configuring import ProcessConfigure
 from databuild.orchestration.coordination import Coordination
 from databuild.orchestration.ids import check_build_request_id
@@ -33,6 +32,7 @@ from databuild.orchestration.recording import BuildRecorder
 from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
 from databuild.orchestration.settings import BuildRequest, Settings
 from databuild.orchestration.telemetry import Telemetry
+from databuild.orchestration.versions import Versions
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
@@ -160,7 +160,8 @@ class _Build:
             clock=clock,
             lease_seconds=settings.lease_seconds,
         )
-        self._recorder = BuildRecorder(self._orchestrator, self._records, self._coordination.released)
+        self._versions = Versions(self._reader)
+        self._recorder = BuildRecorder(self._orchestrator, self._versions, self._coordination.released)
         self._cancelled_by = ""
 
     async def run(self) -> BuildResult:
@@ -277,7 +278,7 @@ class _Build:
     async def _execute(self, plan: Plan) -> BuildResult:
         await self._orchestrator.start_execution()
         recorder = self._recorder
-        recorder.start(plan)
+        self._versions.start(plan)
         runner = JobRunner(
             self._executor,
             self._catalog.jobs,
@@ -299,7 +300,7 @@ class _Build:
                 limits=self._catalog.resources,
                 needs={label: job.resources for label, job in jobs.items()},
             ),
-            needed=recorder.needed,
+            needed=self._versions.needed,
         )
         if result.stopped_by is not None:
             return FailFast(
@@ -316,9 +317,6 @@ class _Build:
                 message=f"{count} {'task' if count == 1 else 'tasks'} failed",
             )
         return Success(jobs_completed=result.completed)
-
-    def _records(self, refs: Sequence[str]) -> Mapping[str, PartitionRecord]:
-        return self._reader.partition_records(refs)
 
     @contextlib.asynccontextmanager
     async def _cancelled_on_request(self) -> AsyncIterator[None]:

@@ -288,6 +288,30 @@ async def test_a_taint_marks_what_is_there_until_it_is_built_again(log):
         await log.append([taint])
 
 
+async def test_a_check_taints_the_partitions_that_it_names_until_they_are_available_again(log):
+    async def produce_checked(build, *, check_last):
+        one = await begin(log, build, "p")
+        one.emit_job_scheduled(f"{build}.1.1", 1, "//:j")
+        one.emit_job_running(f"{build}.1.1", 1, "//:j")
+        one.emit_partition_building("p", 1, f"{build}.1.1")
+        check = ev.CheckEvent(job_run_id=f"{build}.1.1", tainted=[pt.PartitionRef(str="p")])
+        check.result.name = "rows"
+        if not check_last:
+            one.emit(("check", check))
+        one.emit_partition_available("p", 1, f"{build}.1.1")
+        if check_last:
+            one.emit(("check", check))
+        await one.emit_job_completed(f"{build}.1.1", 1, "//:j")
+        return log.reader().partition_records(["p"])["p"]
+
+    record = await produce_checked("b", check_last=True)
+    assert (record.available, record.tainted) == (True, True)
+    assert record.taint_reason == "b.1.1: the check 'rows' did not pass"
+    assert log.reader().partition_counts()["TAINTED"] == 1
+    record = await produce_checked("c", check_last=False)
+    assert (record.available, record.tainted) == (True, False)
+
+
 async def test_a_request_to_cancel_shows_at_the_build(log):
     await begin(log, "b", "p")
     request = ev.BuildEvent(event_id="c/1", build_request_id="c", sequence=1)

@@ -230,6 +230,7 @@ class SqliteWriter:
         rows = [(build, ref, *row) for ref, row in changes.build_partitions.items()]
         _BUILD_PARTITION.execute(connection, rows)
         self._write_partitions(build, changes.partitions)
+        self._write_taints(changes)
         if changes.delegated:
             connection.executemany(_PARTITION_DELEGATED, [(ref, build) for ref in changes.delegated])
         if changes.build.get("status") in _ENDED:
@@ -264,11 +265,15 @@ class SqliteWriter:
         _PARTITION_FAILED.execute(self._connection, failures)
 
     def _operate(self, changes: Changes) -> None:
-        self._connection.executemany(
-            "UPDATE partitions SET tainted = ?, taint_reason = ? WHERE ref = ?",
-            [(reason is not None, reason or "", ref) for ref, reason in changes.taints.items()],
-        )
+        self._write_taints(changes)
         self._connection.executemany(
             "UPDATE builds SET cancel_requested_by = ? WHERE build_request_id = ?",
             [(author, build) for build, author in changes.cancelled.items()],
         )
+
+    def _write_taints(self, changes: Changes) -> None:
+        if changes.taints:
+            self._connection.executemany(
+                "UPDATE partitions SET tainted = ?, taint_reason = ? WHERE ref = ?",
+                [(reason is not None, reason or "", ref) for ref, reason in changes.taints.items()],
+            )
