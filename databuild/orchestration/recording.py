@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Generator, Mapping,
 from typing import Any
 
 from databuild.errors import OrchestrationError
-from databuild.event_log.log import Claim
+from databuild.event_log.log import Claim, ClaimRequest, Need
 from databuild.graph.execution import Attempt, Ended, Preparing, Verdict
 from databuild.model.job_graph import Task
 from databuild.orchestration.job_runner import JobRunOutcome
@@ -81,30 +81,43 @@ class BuildRecorder:
         orchestrator: BuildOrchestrator,
         versions: Versions,
         released: Callable[[Sequence[str]], Awaitable[None]],
+        needs: Mapping[str, tuple[Need, ...]],
     ) -> None:
         """Takes the build.
 
         Args:
             orchestrator: Writes the events.
             versions: The versions that are there and that the build makes.
-            released: Waits until no other live build claims one of these refs.
+            released: Waits until no other live build claims one of these refs; without any, for a moment.
+            needs: What one run of a job takes of resources that builds share, by job label.
         """
         self.completed = 0
         self.tokens: dict[str, int] = {}
         self._released = released
+        self._needs = needs
         self._orchestrator = orchestrator
         self._versions = versions
         self._distrusted: dict[str, set[str]] = {}
+        self._lacking: set[int] = set()
         self._stopped = False
 
     def prepare(self, attempts: Sequence[Attempt]) -> Preparing:
         """Claims the outputs of attempts, and schedules those that may start."""
-        requests = [(self._job_run_id(one.task, one.number), one.task.config.outputs) for one in attempts]
+        build = self._orchestrator.build_request_id
+        requests = [
+            ClaimRequest(
+                build,
+                self._job_run_id(one.task, one.number),
+                one.task.config.outputs,
+                self._needs.get(one.task.job_label, ()),
+            )
+            for one in attempts
+        ]
         return _Claiming(self._orchestrator.claim(requests), lambda claims: self._judge(attempts, claims))
 
     def changed(self, task: Task) -> Awaitable[None]:
-        """Waits until nobody else claims the outputs of a task any more."""
-        return self._released(task.config.outputs)
+        """Waits until nobody else claims the outputs of a task any more, or for a moment where it lacks resources."""
+        return self._released(() if task.task_id in self._lacking else task.config.outputs)
 
     def stop(self) -> None:
         """Schedules nothing more, whatever claims may still be granted."""
@@ -162,7 +175,11 @@ class BuildRecorder:
         payloads: list[Payload] = []
         verdicts = []
         for attempt, claim in zip(attempts, claims, strict=True):
-            if not claim.token:
+            self._lacking.discard(attempt.task.task_id)
+            if claim.short_of:
+                self._lacking.add(attempt.task.task_id)
+                verdicts.append(Verdict.NOT_YET)
+            elif not claim.token:
                 self._orchestrator.emit(*payloads)
                 payloads.clear()
                 self._wait_for(attempt.task, claim.held_by)

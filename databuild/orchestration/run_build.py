@@ -29,6 +29,7 @@ from databuild.orchestration.job_runner import JobRunner
 from databuild.orchestration.looking_up import ProcessLookup
 from databuild.orchestration.orchestrator import BuildOrchestrator, Payload, partition_scheduled
 from databuild.orchestration.recording import BuildRecorder
+from databuild.orchestration.resources import Resources
 from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
 from databuild.orchestration.settings import BuildRequest, Settings
 from databuild.orchestration.telemetry import Telemetry
@@ -161,7 +162,10 @@ class _Build:
             lease_seconds=settings.lease_seconds,
         )
         self._versions = Versions(self._reader)
-        self._recorder = BuildRecorder(self._orchestrator, self._versions, self._coordination.released)
+        self._resources = Resources(catalog, request.jobs)
+        self._recorder = BuildRecorder(
+            self._orchestrator, self._versions, self._coordination.released, self._resources.shared
+        )
         self._cancelled_by = ""
 
     async def run(self) -> BuildResult:
@@ -297,8 +301,8 @@ class _Build:
                 jobs=self._request.jobs,
                 keep_going=self._request.keep_going,
                 retries={label: job.retry for label, job in jobs.items()},
-                limits=self._catalog.resources,
-                needs={label: job.resources for label, job in jobs.items()},
+                limits=self._resources.limits,
+                needs=self._resources.needs,
             ),
             needed=self._versions.needed,
         )

@@ -97,6 +97,7 @@ class SqliteWriter:
         self._clock = clock
         self._connection = connect_for_writing(path)
         self._states: dict[str, BuildState] = {}
+        self._sharing: set[str] = set()
 
     def write(self, operations: Sequence[Operation]) -> list[object]:
         """Performs operations in one transaction, as `Store.write` says.
@@ -121,6 +122,7 @@ class SqliteWriter:
             raise
         for build in [build for build, state in self._states.items() if state.ended]:
             del self._states[build]
+            self._sharing.discard(build)
         return results
 
     def _perform(self, operations: Sequence[Operation]) -> list[object]:
@@ -135,7 +137,8 @@ class SqliteWriter:
         for number, operation in enumerate(operations):
             try:
                 if isinstance(operation, ClaimAll):
-                    results[number] = claims.grant(self._connection, operation.requests)
+                    results[number] = claims.grant(self._connection, operation.requests, self._clock())
+                    self._sharing.update(one.build_request_id for one in operation.requests if one.needs)
                 elif isinstance(operation, RenewLease):
                     lease = Lease(operation.build_request_id, self._clock() + operation.seconds, operation.holder)
                     claims.renew(self._connection, lease, _ENDED)
@@ -236,6 +239,8 @@ class SqliteWriter:
         if changes.build.get("status") in _ENDED:
             claims.end(connection, build)
         else:
+            if build in self._sharing and changes.ended_runs:
+                claims.give_back(connection, [run.job_run_id for run in changes.ended_runs])
             claims.release(connection, build, changes.released, changes.released_runs)
 
     def _write_build(self, build: str, changes: Changes, *, new: bool) -> None:
