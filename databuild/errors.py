@@ -8,7 +8,10 @@
     │   ├── OverlappingPatternsError      two patterns match the same refs
     │   ├── DependencyCycleError          partitions need each other
     │   ├── InvalidCatalogError           the job catalog cannot be read
-    │   └── BuildNotFoundError            no build has an id
+    │   ├── TooManyPartitionsError        a request asks for more partitions than are taken at once
+    │   ├── BuildNotFoundError            no build has an id
+    │   ├── BuildConflictError            an id is that of another request
+    │   └── BuildStateError               a build is not where it would have to be
     ├── JobConfigurationError             a job's `config` failed, or answered nonsense
     ├── LookupFaultError                  the graph's lookup failed, or answered nonsense
     ├── PlanChangedError                  the world moved under a plan
@@ -68,6 +71,18 @@ class AmbiguousPartitionError(InvalidRequestError):
         self.ref = ref
         self.producers = tuple(producers)
         super().__init__(f"the partition {ref!r} is produced by more than one: {', '.join(self.producers)}")
+
+
+class TooManyPartitionsError(InvalidRequestError):
+    """A request asks for more partitions than are taken at once.
+
+    Args:
+        limit: How many are.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"more than {limit} partitions are asked for; ask for them in several requests")
 
 
 class InvalidPatternError(InvalidRequestError):
@@ -144,6 +159,39 @@ class BuildNotFoundError(InvalidRequestError):
         else:
             message = f"there is no build {build_request_id!r}; `builds` lists those there are"
         super().__init__(message)
+
+
+class BuildConflictError(InvalidRequestError):
+    """The id of a request is that of a build that was asked for something else.
+
+    Args:
+        build_request_id: The id.
+        difference: What is different, in words.
+    """
+
+    def __init__(self, build_request_id: str, difference: str) -> None:
+        self.build_request_id = build_request_id
+        self.difference = difference
+        super().__init__(
+            f"there is a build {build_request_id} already, and it was asked for something else ({difference}); choose "
+            "another id, or leave it out"
+        )
+
+
+class BuildStateError(InvalidRequestError):
+    """A build is not where it would have to be for what was asked.
+
+    Args:
+        build_request_id: The build.
+        status: Where it stands.
+        fault: What follows its id in the message.
+    """
+
+    def __init__(self, build_request_id: str, status: str, fault: str) -> None:
+        self.build_request_id = build_request_id
+        self.status = status
+        self.fault = fault
+        super().__init__(f"the build {build_request_id} {fault}")
 
 
 class JobConfigurationError(DataBuildError):

@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Callable
 
-from databuild.cli.build_ids import LATEST
 from databuild.cli.exit_codes import exit_code_of
 from databuild.cli.invocation import Invocation
 from databuild.cli.planning import settings, stand_in
@@ -16,6 +15,7 @@ from databuild.cli.summary import Summary, exit_code_of_result, print_summary, s
 from databuild.errors import DataBuildError, InvalidRequestError
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import JobCatalog
+from databuild.orchestration.build_ids import LATEST
 from databuild.orchestration.ids import check_build_request_id, new_build_request_id
 from databuild.orchestration.results import Cancelled
 from databuild.orchestration.run_build import run_build

@@ -15,6 +15,7 @@ from databuild.errors import (
     AmbiguousPartitionError,
     InvalidCatalogError,
     OverlappingPatternsError,
+    TooManyPartitionsError,
     UnknownPartitionError,
 )
 from databuild.graph.patterns import PartitionPattern, check_ref
@@ -116,19 +117,20 @@ class JobCatalog:
         """Whether some job produces a ref."""
         return any(ref.startswith(pattern.prefix) and pattern.match(ref) is not None for pattern, _ in self._patterns)
 
-    def expand(self, texts: Sequence[str]) -> tuple[str, ...]:
+    def expand(self, texts: Sequence[str], limit: int | None = None) -> tuple[str, ...]:
         """Returns refs, with each range among the texts replaced by its refs, each ref once, in order.
 
         Raises:
             InvalidRequestError: A text is no ref, or a range that ends before it begins.
             UnknownPartitionError: No job produces it.
+            TooManyPartitionsError: There are more than `limit` refs, where there is one.
         """
         refs: dict[str, None] = {}
         for text in texts:
             expanded = None
             if ".." in text:
                 check_ref(text)  # whatever is wrong with it would be wrong with its refs
-                ranges = [found for pattern, _ in self._patterns if (found := pattern.expand(text)) is not None]
+                ranges = [found for pattern, _ in self._patterns if (found := pattern.expand(text, limit)) is not None]
                 expanded = ranges[0] if ranges else None
             if expanded is None:
                 if self.lookup:
@@ -137,6 +139,8 @@ class JobCatalog:
                     self.owner(text)
                 expanded = [text]
             refs.update(dict.fromkeys(expanded))
+            if limit is not None and len(refs) > limit:
+                raise TooManyPartitionsError(limit)
         return tuple(refs)
 
     def check(self) -> None:

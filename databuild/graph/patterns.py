@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from databuild.errors import InvalidPatternError, InvalidRequestError
+from databuild.errors import InvalidPatternError, InvalidRequestError, TooManyPartitionsError
 
 _REGEX_OF_TYPE: Final = {
     "date": r"\d{4}-\d{2}-\d{2}",
@@ -163,11 +163,12 @@ class PartitionPattern:
         """Returns a ref that looks like those of this pattern."""
         return "".join(_EXAMPLE_OF_TYPE.get(kind, "x") if kind else text for text, kind in self._parts)
 
-    def expand(self, text: str) -> list[str] | None:
+    def expand(self, text: str, limit: int | None = None) -> list[str] | None:
         """Returns the refs of a range such as `date=2013-01-01..2013-01-31`; None where it is none of this pattern.
 
         Raises:
             InvalidRequestError: The range ends before it begins.
+            TooManyPartitionsError: It is of more than `limit` refs, where there is one.
         """
         if _RANGE not in text or not text.startswith(self.prefix):
             return None
@@ -181,12 +182,14 @@ class PartitionPattern:
                 refs = [ref + part for ref in refs]
                 continue
             single = found.group(f"single_{part}")
-            values = [single] if single is not None else self._values(text, kind, found, part)
+            values = [single] if single is not None else self._values(text, kind, found, part, limit)
+            if limit is not None and len(refs) * len(values) > limit:
+                raise TooManyPartitionsError(limit)
             refs = [ref + value for ref in refs for value in values]
         return refs if all(self.match(ref) is not None for ref in (refs[0], refs[-1])) else None
 
     @staticmethod
-    def _values(text: str, kind: str, found: re.Match[str], name: str) -> list[str]:
+    def _values(text: str, kind: str, found: re.Match[str], name: str, limit: int | None) -> list[str]:
         steps = _VALUES[kind]
         first, last = steps.parse(found.group(f"first_{name}")), steps.parse(found.group(f"last_{name}"))
         if first is None or last is None:
@@ -195,6 +198,8 @@ class PartitionPattern:
         if first > last:
             message = f"the range {text!r} ends before it begins"
             raise InvalidRequestError(message)
+        if limit is not None and last - first >= limit:
+            raise TooManyPartitionsError(limit)
         return [steps.format(number) for number in range(first, last + 1)]
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, cast
 
 from databuild.errors import (
@@ -102,6 +102,7 @@ async def run_build(
     on_event: Callable[[ev.BuildEvent], None] | None = None,
     clock: Callable[[], float] = time.time,
     telemetry: Telemetry | None = None,
+    turn: Callable[[], Awaitable[str]] | None = None,
 ) -> BuildResult:
     """Builds what is requested and writes every fact of it to the event log.
 
@@ -116,6 +117,8 @@ async def run_build(
         on_event: Told of every event as it is handed to the event log.
         clock: Returns the time in seconds since the epoch.
         telemetry: Takes measurements; None for none.
+        turn: Awaited once the request is recorded, while other builds go first; returns who has meanwhile asked for
+            the build to be cancelled, empty for nobody. None where none goes first.
 
     Raises:
         InvalidRequestError: The request makes no sense; the build has FAILED, or where its id is the fault, is none.
@@ -125,7 +128,7 @@ async def run_build(
         OrchestrationError: We failed; the build may have no end in the log.
     """
     check_build_request_id(request.build_request_id)
-    build = _Build(request, catalog, event_log, executor, settings, on_event, clock, telemetry)
+    build = _Build(request, catalog, event_log, executor, settings, on_event, clock, telemetry, turn)
     return await build.run()
 
 
@@ -140,8 +143,10 @@ class _Build:
         on_event: Callable[[ev.BuildEvent], None] | None,
         clock: Callable[[], float],
         telemetry: Telemetry | None,
+        turn: Callable[[], Awaitable[str]] | None,
     ) -> None:
         self._request = request
+        self._turn = turn
         self._catalog = catalog
         self._event_log = event_log
         self._reader = event_log.reader()
@@ -189,16 +194,10 @@ class _Build:
         result: BuildResult
         try:
             await self._start()
-            _make_folder(self._folder)
-            async with self._coordination.staying_alive(), self._cancelled_on_request():
-                await self._coordination.end_the_dead()
-                with self._orchestrator.with_tracing_span("databuild.planning"):
-                    plan = await self._plan()
-                with (
-                    self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)),
-                    self._executor.guarded(self._request.build_request_id) if plan.tasks else contextlib.nullcontext(),
-                ):
-                    result = await self._execute(plan)
+            async with self._coordination.staying_alive():
+                await self._wait_for_turn()
+                async with self._cancelled_on_request():
+                    result = await self._work()
         except asyncio.CancelledError:
             _uncancel()
             result = Cancelled(jobs_completed=self._recorder.completed, author=self._cancelled_by)
@@ -216,6 +215,22 @@ class _Build:
             self._reader.close()
         await self._end(result)
         return result
+
+    async def _wait_for_turn(self) -> None:
+        if self._turn is not None and (author := await self._turn()):
+            self._cancelled_by = author
+            raise asyncio.CancelledError
+
+    async def _work(self) -> BuildResult:
+        _make_folder(self._folder)
+        await self._coordination.end_the_dead()
+        with self._orchestrator.with_tracing_span("databuild.planning"):
+            plan = await self._plan()
+        with (
+            self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)),
+            self._executor.guarded(self._request.build_request_id) if plan.tasks else contextlib.nullcontext(),
+        ):
+            return await self._execute(plan)
 
     async def _start(self) -> None:
         request = self._request

@@ -6,12 +6,12 @@ import os
 
 import pytest
 
-from databuild.cli.build_ids import find_build
 from databuild.cli.main import run
 from databuild.cli.output import Output, duration_text, time_text
 from databuild.errors import BuildNotFoundError
 from databuild.event_log.log import ResourceUse
 from databuild.model.records import BuildRecord, FailureRecord, JobRunRecord, PartitionRecord
+from databuild.orchestration.build_ids import find_build
 
 GRAPH = "//examples:build_graph"
 OLD = "20261123T095142Z-7k3f9q"

@@ -6,12 +6,12 @@ import difflib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from databuild.cli.build_ids import find_build
 from databuild.cli.event_text import canonical, event_json, event_line
 from databuild.cli.exit_codes import BUILT, JOB_FAILED
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
 from databuild.model.lifecycle import BUILD_ENDS
+from databuild.orchestration.build_ids import find_build
 
 if TYPE_CHECKING:
     from databuild.event_log.log import Reader

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from databuild.cli.commands.plan import reason_name, reason_text
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, counted, time_text
 from databuild.cli.partitions import expand
 from databuild.cli.planning import plan_for
+from databuild.graph.reasons import reason_name, reason_text
 from databuild.model.job_graph import PlannedPartition
 from databuild.model.records import JobRunRecord, PartitionRecord
 
