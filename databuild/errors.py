@@ -10,11 +10,18 @@
     │   ├── InvalidCatalogError           the job catalog cannot be read
     │   ├── TooManyPartitionsError        a request asks for more partitions than are taken at once
     │   ├── BuildNotFoundError            no build has an id
+    │   ├── JobRunNotFoundError           no job run has an id
     │   ├── BuildConflictError            an id is that of another request
     │   └── BuildStateError               a build is not where it would have to be
     ├── JobConfigurationError             a job's `config` failed, or answered nonsense
     ├── LookupFaultError                  the graph's lookup failed, or answered nonsense
     ├── PlanChangedError                  the world moved under a plan
+    ├── ServiceError                      a service does not do what it was asked
+    │   ├── OverloadedError               it has too much to do already
+    │   ├── ShuttingDownError             it takes no new requests, since it is about to end
+    │   ├── UnauthenticatedError          it does not know who asks
+    │   ├── PermissionDeniedError         who asks may not
+    │   └── RequestTooLargeError          the request is larger than it takes
     └── OrchestrationError                our failure: a retry may help
         ├── EventLogError                 the event log could not be read or written
         │   └── SchemaTooNewError         the event log was written by a newer DataBuild
@@ -161,6 +168,18 @@ class BuildNotFoundError(InvalidRequestError):
         super().__init__(message)
 
 
+class JobRunNotFoundError(InvalidRequestError):
+    """No job run has the id that was given.
+
+    Args:
+        job_run_id: The id.
+    """
+
+    def __init__(self, job_run_id: str) -> None:
+        self.job_run_id = job_run_id
+        super().__init__(f"there is no job run {job_run_id!r}; `status` lists those of a build")
+
+
 class BuildConflictError(InvalidRequestError):
     """The id of a request is that of a build that was asked for something else.
 
@@ -244,6 +263,57 @@ class PlanChangedError(DataBuildError):
     def __init__(self, differences: Sequence[str]) -> None:
         self.differences = tuple(differences)
         super().__init__("the plan is out of date; make a new one:\n" + "\n".join(f"  {line}" for line in differences))
+
+
+class ServiceError(DataBuildError):
+    """A service does not do what it was asked."""
+
+
+class OverloadedError(ServiceError):
+    """The service has too much to do already; ask again later.
+
+    Args:
+        fault: What there is too much of, in words.
+    """
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+        super().__init__(f"the service is busy: {fault}; ask again later")
+
+
+class ShuttingDownError(ServiceError):
+    """The service takes no new requests, since it is about to end."""
+
+    def __init__(self) -> None:
+        super().__init__("the service is shutting down and takes no new requests; ask again when it is back")
+
+
+class UnauthenticatedError(ServiceError):
+    """The service does not know who asks.
+
+    Args:
+        fault: What is missing or wrong, in words.
+    """
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+        super().__init__(f"{fault}; send a token as `Authorization: Bearer TOKEN`")
+
+
+class PermissionDeniedError(ServiceError):
+    """Who asks may not have what they ask for."""
+
+
+class RequestTooLargeError(ServiceError):
+    """A request is larger than the service takes.
+
+    Args:
+        limit: How many bytes it takes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"the request has more than {limit} bytes")
 
 
 class OrchestrationError(DataBuildError):
