@@ -11,6 +11,7 @@
     │   ├── TooManyPartitionsError        a request asks for more partitions than are taken at once
     │   ├── BuildNotFoundError            no build has an id
     │   ├── JobRunNotFoundError           no job run has an id
+    │   ├── JobNotFoundError              the graph has no job of a label
     │   ├── BuildConflictError            an id is that of another request
     │   └── BuildStateError               a build is not where it would have to be
     ├── JobConfigurationError             a job's `config` failed, or answered nonsense
@@ -178,6 +179,20 @@ class JobRunNotFoundError(InvalidRequestError):
     def __init__(self, job_run_id: str) -> None:
         self.job_run_id = job_run_id
         super().__init__(f"there is no job run {job_run_id!r}; `status` lists those of a build")
+
+
+class JobNotFoundError(InvalidRequestError):
+    """The graph has no job of the label that was given.
+
+    Args:
+        job_label: The label.
+        labels: Those that there are.
+    """
+
+    def __init__(self, job_label: str, labels: Sequence[str]) -> None:
+        self.job_label = job_label
+        self.labels = tuple(labels)
+        super().__init__(f"the graph has no job {job_label!r}; it has {', '.join(self.labels)}")
 
 
 class BuildConflictError(InvalidRequestError):

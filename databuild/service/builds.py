@@ -9,10 +9,11 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from databuild.errors import (
     BuildConflictError,
+    CoordinationError,
     InvalidRequestError,
     InvalidStateTransitionError,
     TooManyPartitionsError,
@@ -37,6 +38,8 @@ from databuild.service.requests import (
 from databuild.service.running import RunningBuilds
 from databuild.service.watching import Watching
 from databuild.v1.events_pb2 import BuildEvent
+
+_T = TypeVar("_T")
 
 ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
@@ -208,15 +211,22 @@ class BuildService:
             async for event in events:
                 yield event
 
+    async def ask(self, text: str, question: Callable[[Reader, BuildRecord], _T]) -> _T:
+        """Returns the answer to a question about a build, which is called in a thread.
+
+        Raises:
+            BuildNotFoundError: There is no such build.
+        """
+        return await self._readers.read(lambda reader: question(reader, find_build(reader, text)))
+
     async def events(self, text: str, *, after: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
         """Returns a page of the events of a build, in order."""
         limit = min(max(limit, 1), self._limits.page)
 
-        def page(reader: Reader) -> Sequence[BuildEvent]:
-            build = find_build(reader, text).build_request_id
-            return reader.events(build, after_sequence=after, limit=limit)
-
-        return await self._readers.read(page)
+        return await self.ask(
+            text,
+            lambda reader, build: reader.events(build.build_request_id, after_sequence=after, limit=limit),
+        )
 
     async def partitions(
         self, text: str, *, status: str | None = None, after: str = "", limit: int = 100
@@ -224,11 +234,12 @@ class BuildService:
         """Returns a page of the partitions of a build with their statuses in it, by ref."""
         limit = min(max(limit, 1), self._limits.page)
 
-        def page(reader: Reader) -> Sequence[BuildPartitionRecord]:
-            build = find_build(reader, text).build_request_id
-            return reader.build_partitions(build, status=status, after=after, limit=limit)
-
-        return await self._readers.read(page)
+        return await self.ask(
+            text,
+            lambda reader, build: reader.build_partitions(
+                build.build_request_id, status=status, after=after, limit=limit
+            ),
+        )
 
     async def job_runs(
         self, text: str, *, status: str | None = None, after: int = 0, limit: int = 100
@@ -236,11 +247,10 @@ class BuildService:
         """Returns a page of the job runs of a build, in the order in which they were first heard of."""
         limit = min(max(limit, 1), self._limits.page)
 
-        def page(reader: Reader) -> Sequence[JobRunRecord]:
-            build = find_build(reader, text).build_request_id
-            return reader.job_runs(build, status=status, after=after, limit=limit)
-
-        return await self._readers.read(page)
+        return await self.ask(
+            text,
+            lambda reader, build: reader.job_runs(build.build_request_id, status=status, after=after, limit=limit),
+        )
 
     async def _submit(
         self, submission: Submission, requested: tuple[str, ...], submitter: str, *, retry_of: str = ""
@@ -258,7 +268,7 @@ class BuildService:
         running = self._running.start(request, submitter)
         try:
             await asyncio.shield(running.received)
-        except InvalidStateTransitionError:  # another process was given the same id just now
+        except (CoordinationError, InvalidStateTransitionError):  # another process was given the same id just now
             known = await self._readers.read(lambda reader: recorded_request(reader, build_request_id))
             if known is None:
                 raise

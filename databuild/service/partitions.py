@@ -22,6 +22,7 @@ from databuild.v1.events_pb2 import BuildEvent
 
 _SCANNED_PAGES = 20
 _HISTORY = 20
+_MOST_EDGES = 10_000
 
 
 class PartitionPage(NamedTuple):
@@ -199,6 +200,7 @@ class Partitions:
             depth: How many steps to go.
             limit: How many edges at most.
         """
+        limit = min(limit, _MOST_EDGES)
         return await self._readers.read(lambda reader: _walk(ref, depth, limit, lambda refs: _inputs(reader, refs)))
 
     async def taint(self, partitions: tuple[str, ...], *, tainted: bool, author: str, reason: str) -> Sequence[str]:

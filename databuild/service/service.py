@@ -15,6 +15,7 @@ from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.coordination import Coordination, find_dead
 from databuild.orchestration.settings import Settings
 from databuild.service.builds import BuildService
+from databuild.service.jobs import Jobs
 from databuild.service.limits import Limits
 from databuild.service.logs import Logs
 from databuild.service.partitions import Partitions
@@ -38,6 +39,7 @@ class Service:
         limits: What is allowed.
         builds: Builds.
         partitions: Partitions and plans.
+        jobs: Jobs.
         logs: The logs of job runs.
         running: The builds of this process.
         watching: Who watches builds.
@@ -102,6 +104,7 @@ class Service:
             readers=self._readers,
             clock=clock,
         )
+        self.jobs = Jobs(catalog, limits, self._readers)
         self.logs = Logs(settings.log_directory, self._readers)
         self._housekeeping: asyncio.Task[None] | None = None
 

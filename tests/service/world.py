@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from pathlib import Path
 
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
@@ -63,8 +64,7 @@ class FakeExecutor:
             return ProcessResult(exit_code=0, stdout=json.dumps({"configs": [config(ref) for ref in refs]}).encode())
         self.made += refs
         for path, text in ((spec.stdout, "made"), (spec.stderr, "warned of")):
-            with open(path, "w") as file:
-                file.write("".join(f"{text} {ref}\n" for ref in refs))
+            Path(path).write_text("".join(f"{text} {ref}\n" for ref in refs))
         for ref in refs:
             if ref in self.gates:
                 return await self.gates[ref].pass_through()

@@ -37,6 +37,7 @@ SELECT job_run_id, build_request_id, number, task_id, job_label, attempt, status
 FROM {source}
 """
 _RUNS = _JOB_RUN.format(source="job_runs")
+_RUNS_OF_JOB = f"{_RUNS} WHERE job_label = ? AND started_time > 0 ORDER BY build_request_id DESC, number DESC LIMIT ?"
 # A job run is named after its build, task and attempt, which makes the runs of a task a range of the primary key.
 _RUNS_OF_PARTITION = _JOB_RUN.format(
     source="""(SELECT build_request_id || '.' || task_id AS task FROM build_partitions WHERE ref = ? AND task_id > 0)
@@ -169,6 +170,10 @@ class SqliteReader:
     def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
         """Returns the job runs that were to produce a partition, newest first."""
         return [job_run_record(row) for row in self._rows(_RUNS_OF_PARTITION, (ref, limit))]
+
+    def runs_of_job(self, job_label: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
+        """Returns the job runs of a job that were started, newest first."""
+        return [job_run_record(row) for row in self._rows(_RUNS_OF_JOB, (job_label, limit))]
 
     def claimed(self, refs: Collection[str]) -> Mapping[str, str]:
         """Returns the build that claims a ref, by ref."""
