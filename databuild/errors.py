@@ -22,7 +22,9 @@
     │   ├── ShuttingDownError             it takes no new requests, since it is about to end
     │   ├── UnauthenticatedError          it does not know who asks
     │   ├── PermissionDeniedError         who asks may not
-    │   └── RequestTooLargeError          the request is larger than it takes
+    │   ├── RequestTooLargeError          the request is larger than it takes
+    │   ├── DeadlineExceededError         the answer takes longer than it may
+    │   └── HttpRequestError              there is nothing there, or not in that form
     └── OrchestrationError                our failure: a retry may help
         ├── EventLogError                 the event log could not be read or written
         │   └── SchemaTooNewError         the event log was written by a newer DataBuild
@@ -329,6 +331,31 @@ class RequestTooLargeError(ServiceError):
     def __init__(self, limit: int) -> None:
         self.limit = limit
         super().__init__(f"the request has more than {limit} bytes")
+
+
+class DeadlineExceededError(ServiceError):
+    """The answer takes longer than it may.
+
+    Args:
+        seconds: How long it may.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"there was no answer within {seconds:g} seconds; what was started goes on")
+
+
+class HttpRequestError(ServiceError):
+    """What is asked for over HTTP is not there, or not in that form.
+
+    Args:
+        status: The HTTP status: 404, 405 or 415.
+        fault: What is wrong, in words.
+    """
+
+    def __init__(self, status: int, fault: str) -> None:
+        self.status = status
+        super().__init__(fault)
 
 
 class OrchestrationError(DataBuildError):

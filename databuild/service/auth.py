@@ -15,6 +15,8 @@ WRITE: Final = "write"
 ROLES: Final = (READ, WRITE)
 _BEARER: Final = "bearer "
 _LEAST_LENGTH: Final = 16
+_LONGEST_NAME: Final = 100
+_NOBODY: Final = "anonymous"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +30,12 @@ class Caller:
 
     name: str
     role: str = WRITE
+
+    @classmethod
+    def named(cls, author: str) -> Caller:
+        """Returns who asks where there are no tokens: whoever they say they are."""
+        author = author.strip()
+        return cls(name=author if author and author.isprintable() and len(author) <= _LONGEST_NAME else _NOBODY)
 
     def check(self, role: str) -> None:
         """Checks that the caller may do what takes a role.
@@ -51,18 +59,18 @@ class Tokens:
         """Whether there are any."""
         return bool(self._callers)
 
-    def caller(self, authorization: str, default: Caller) -> Caller:
+    def caller(self, authorization: str, author: str = "") -> Caller:
         """Returns who sends an `Authorization` header.
 
         Args:
             authorization: The header; empty where there is none.
-            default: Who everybody is where there are no tokens.
+            author: Who they say they are, which counts where there are no tokens.
 
         Raises:
             UnauthenticatedError: The header has no token that is taken.
         """
         if not self._callers:
-            return default
+            return Caller.named(author)
         if not authorization:
             raise UnauthenticatedError("the request has no token")
         if not authorization.lower().startswith(_BEARER):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final, NamedTuple
 
 import grpc
@@ -10,6 +11,7 @@ from databuild import errors
 from databuild.v1 import service_pb2 as sv
 
 _Code = grpc.StatusCode
+_log = logging.getLogger("databuild.service")
 
 
 class Meaning(NamedTuple):
@@ -44,10 +46,21 @@ TABLE: Final[tuple[tuple[type[BaseException], Meaning], ...]] = (
     (errors.RequestTooLargeError, Meaning("REQUEST_TOO_LARGE", _Code.RESOURCE_EXHAUSTED, 413)),
     (errors.OverloadedError, Meaning("OVERLOADED", _Code.RESOURCE_EXHAUSTED, 429)),
     (errors.ShuttingDownError, Meaning("SHUTTING_DOWN", _Code.UNAVAILABLE, 503)),
+    (errors.DeadlineExceededError, Meaning("DEADLINE_EXCEEDED", _Code.DEADLINE_EXCEEDED, 504)),
     (errors.EventLogError, Meaning("EVENT_LOG", _Code.UNAVAILABLE, 503)),
     (errors.CoordinationError, Meaning("COORDINATION", _Code.ABORTED, 503)),
     (errors.DataBuildError, Meaning("INTERNAL", _Code.INTERNAL, 500)),
 )
+
+_OF_HTTP: Final = {
+    404: Meaning("NOT_FOUND", _Code.UNIMPLEMENTED, 404),
+    405: Meaning("METHOD_NOT_ALLOWED", _Code.UNIMPLEMENTED, 405),
+    415: Meaning("UNSUPPORTED_MEDIA_TYPE", _Code.INVALID_ARGUMENT, 415),
+}
+"""What only HTTP can get wrong, by status."""
+
+HTTP_STATUSES: Final = tuple(sorted({meaning.http for _, meaning in TABLE} | set(_OF_HTTP)))
+"""Every HTTP status of an answer that is none."""
 
 _FAULT: Final = Meaning("INTERNAL", _Code.INTERNAL, 500)
 _FAULT_MESSAGE: Final = "a fault of DataBuild itself; the log of the service tells more"
@@ -55,7 +68,15 @@ _FAULT_MESSAGE: Final = "a fault of DataBuild itself; the log of the service tel
 
 def meaning_of(error: BaseException) -> Meaning:
     """Returns what an error means; anything unforeseen is our fault."""
+    if isinstance(error, errors.HttpRequestError):
+        return _OF_HTTP[error.status]
     return next((meaning for kind, meaning in TABLE if isinstance(error, kind)), _FAULT)
+
+
+def report(error: BaseException, request: str) -> None:
+    """Writes what was not raised on purpose to the log of the service."""
+    if not isinstance(error, errors.DataBuildError):
+        _log.error("%s: a fault of DataBuild itself", request, exc_info=error)
 
 
 def detail_of(error: BaseException) -> sv.ErrorDetail:

@@ -18,6 +18,7 @@ class Limits:
         request_bytes: How large one request may be.
         page: How many rows one page may have.
         plans: How many plans are made at once; further ones wait.
+        answer_seconds: How long an answer may take that is not a stream.
         requests: How many requests are served at once, over each of HTTP and gRPC; further ones are refused.
     """
 
@@ -30,3 +31,4 @@ class Limits:
     page: int = 1000
     plans: int = 2
     requests: int = 1000
+    answer_seconds: float = 300.0

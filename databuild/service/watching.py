@@ -81,6 +81,11 @@ class Watching:
         self._closed = False
 
     @property
+    def closed(self) -> bool:
+        """Whether watching has ended early, since the service does."""
+        return self._closed
+
+    @property
     def watchers(self) -> int:
         """How many watch."""
         return sum(feed.watchers for feed in self._feeds.values())

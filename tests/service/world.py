@@ -48,6 +48,9 @@ class FakeExecutor:
         self.failing = set()
         self.ended = []
         self.refused = set()
+        self.broken = set()
+        self.hangs = False
+        self.configs_cancelled = 0
 
     def guarded(self, _build_request_id):
         return contextlib.nullcontext()
@@ -59,6 +62,13 @@ class FakeExecutor:
         await asyncio.sleep(0)
         refs = spec.argv[2:]
         if spec.argv[1] == "config":
+            if self.hangs:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self.configs_cancelled += 1
+            if self.broken.intersection(refs):
+                raise ZeroDivisionError("secret")
             if self.refused.intersection(refs):
                 return ProcessResult(exit_code=1, stderr=b"no such thing\n")
             return ProcessResult(exit_code=0, stdout=json.dumps({"configs": [config(ref) for ref in refs]}).encode())
