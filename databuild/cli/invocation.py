@@ -70,7 +70,7 @@ class Invocation:
     @property
     def cwd(self) -> str:
         """Where the user stands, which is also where jobs run."""
-        return self.environ.get("BUILD_WORKING_DIRECTORY") or os.getcwd()  # noqa: PTH109 (pathlib costs 8 ms)
+        return working_directory(self.environ)
 
     @property
     def workspace(self) -> str:
@@ -163,6 +163,12 @@ class Invocation:
         from databuild.cli.output import launcher_command
 
         return f"`{launcher_command(self.graph_label)} {arguments}`"
+
+
+def working_directory(environ: Mapping[str, str] | None) -> str:
+    """Returns where the user stands: where Bazel was started or, without it, this process."""
+    told = (os.environ if environ is None else environ).get("BUILD_WORKING_DIRECTORY")
+    return told or os.getcwd()  # noqa: PTH109 (pathlib costs 8 ms)
 
 
 def _graph_label(catalog_path: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from databuild.service.api import WRITES, Api
 from databuild.service.auth import READ, WRITE, Caller, Tokens
 from databuild.service.errors import detail_of, meaning_of, report
 from databuild.service.limits import Limits
+from databuild.service.routes import method_name
 from databuild.v1 import service_pb2
 
 ERROR_METADATA: Final = "databuild-error-bin"
@@ -112,7 +112,7 @@ def _refusing(error: DataBuildError) -> grpc.RpcMethodHandler:
 
 def _handler(api: Api, method: MethodDescriptor, limits: Limits, tokens: Tokens) -> grpc.RpcMethodHandler:
     """Returns what serves one RPC."""
-    call = getattr(api, snake_case(method.name))
+    call = getattr(api, method_name(method.name))
     role = WRITE if method.name in WRITES else READ
     read = message_factory.GetMessageClass(method.input_type).FromString
 
@@ -142,11 +142,6 @@ def _handler(api: Api, method: MethodDescriptor, limits: Limits, tokens: Tokens)
     if method.server_streaming:
         return grpc.unary_stream_rpc_method_handler(stream, read, _bytes)
     return grpc.unary_unary_rpc_method_handler(unary, read, _bytes)
-
-
-def snake_case(name: str) -> str:
-    """Returns the name of a method of the API, such as `submit_build`, for that of an RPC."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 @contextlib.asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
@@ -30,6 +30,7 @@ class Metrics:
     """Counts what builds of this process do."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # when something was first counted is of no use
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._builds = Counter("databuild_builds", "Builds that ended.", ("status",), registry=self._registry)

@@ -52,7 +52,7 @@ def document() -> dict[str, Any]:
 
 
 def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
-    error = {JSON: {"schema": _message(sv.ErrorResponse.DESCRIPTOR, schemas)}}
+    error = {JSON: {"schema": _message(sv.DESCRIPTOR.message_types_by_name["ErrorResponse"], schemas)}}
     if route.form == JSON:
         answer = _message(route.answer, schemas)
     elif route.form == BYTES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +16,11 @@ EVENTS: Final = "text/event-stream"
 BYTES: Final = "application/octet-stream"
 
 _METHODS: Final[Mapping[str, Any]] = service_pb2.DESCRIPTOR.services_by_name["DataBuildService"].methods_by_name
+
+
+def method_name(rpc: str) -> str:
+    """Returns the name of the method of the API, such as `submit_build`, that answers an RPC."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", rpc).lower()
 
 
 class Route(NamedTuple):
@@ -33,6 +39,11 @@ class Route(NamedTuple):
     rpc: str
     summary: str
     form: str = JSON
+
+    @property
+    def method_name(self) -> str:
+        """The name of the method of the API that answers."""
+        return method_name(self.rpc)
 
     @property
     def request(self) -> Descriptor:

@@ -86,6 +86,7 @@ class RunningBuilds:
         self._builds: dict[str, RunningBuild] = {}
         self._looking: asyncio.Task[None] | None = None
         self._stopped = False
+        self._leaving = False
 
     @property
     def stopped(self) -> bool:
@@ -133,9 +134,14 @@ class RunningBuilds:
             await asyncio.wait(tasks, timeout=seconds)
         return not self._builds
 
-    async def end(self) -> None:
-        """Cancels all builds, and returns when they have ended."""
+    async def end(self, *, leave: bool = False) -> None:
+        """Cancels all builds, and returns when they have ended.
+
+        Args:
+            leave: Whether it is meant that their ends cannot be written.
+        """
         self._stopped = True
+        self._leaving = leave
         self._queue.stop()
         if self._looking is not None:
             self._looking.cancel()
@@ -161,6 +167,8 @@ class RunningBuilds:
         except Exception as error:
             if not build.received.done():
                 build.received.set_exception(error)
+            elif self._leaving:
+                _log.warning("build %s is left as it is", request.build_request_id)
             elif isinstance(error, DataBuildError):
                 _log.warning("build %s: %s", request.build_request_id, error)
             else:

@@ -130,7 +130,7 @@ class Service:
             await asyncio.wait({self._housekeeping})
         if leave:
             await self._event_log.close()
-        await self.running.end()
+        await self.running.end(leave=leave)
         self.logs.close()
         await self.watching.close()
         await self._planner.close()
