@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections.abc import Callable, Collection
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from databuild.errors import DataBuildError, OverloadedError, PermissionDeniedEr
 from databuild.service.limits import Limits
 
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_log = logging.getLogger("databuild.service")
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OTHER_SITES: Final = frozenset({"cross-site", "same-site"})
 _HEADERS: Final = (
@@ -78,8 +80,9 @@ class Guard:
             if answered:
                 raise
             await self._refuse(error)(scope, receive, send_safely)
-        except Exception:
-            if not finished:  # what was begun cannot be told from a whole answer but by its connection breaking off
+        except Exception as error:
+            if not finished:  # only a connection that breaks off tells what was begun from a whole answer
+                _log.warning("the answer to %s %s breaks off: %r", scope["method"], scope["path"], error)
                 raise
         finally:
             self._requests -= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -39,8 +40,11 @@ def from_json(text: bytes, descriptor: Descriptor, fields: Mapping[str, str]) ->
     """
     message = _new(descriptor)
     try:
-        json_format.Parse(text.decode() or "{}", message)
-    except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+        body = json.loads(text or b"{}")
+        if not isinstance(body, dict):
+            raise InvalidRequestError(f"the body is no {descriptor.name}, since it is no JSON object")
+        json_format.ParseDict(body, message)
+    except (json_format.ParseError, ValueError, RecursionError) as error:
         raise InvalidRequestError(f"the body is no {descriptor.name}: {error}") from None
     for name, value in fields.items():
         setattr(message, name, value)

@@ -30,7 +30,7 @@ class Metrics:
     """Counts what builds of this process do."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # when something was first counted is of no use
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # when something was first counted is of no use
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._builds = Counter("databuild_builds", "Builds that ended.", ("status",), registry=self._registry)

@@ -66,8 +66,9 @@ class Planner:
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(making, self._running_loop()))
 
     async def close(self) -> None:
-        """Ends the event loop; no plan may be under way."""
+        """Ends the plans that are being made, with their job processes, and the event loop."""
         if self._loop is not None and self._thread is not None:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop))
             self._loop.call_soon_threadsafe(self._loop.stop)
             await asyncio.to_thread(self._thread.join)
             self._loop.close()
@@ -97,3 +98,11 @@ class Planner:
                 force=force,
                 reuse_stale=reuse_stale,
             )
+
+
+async def _cancel_others() -> None:
+    """Cancels all other tasks of the event loop, and returns when they have ended."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

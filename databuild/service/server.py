@@ -20,7 +20,7 @@ from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.settings import Settings
 from databuild.service.api import Api
 from databuild.service.grpc_api import GrpcServer
-from databuild.service.http_api import http_app
+from databuild.service.http_api import SEND_SECONDS, http_app
 from databuild.service.limits import Limits
 from databuild.service.metrics import Metrics
 from databuild.service.options import ServerOptions, grpc_credentials, ssl_context
@@ -142,12 +142,15 @@ async def _http(app: ASGIApp, options: ServerOptions) -> AsyncGenerator[int]:
         listening = socket.create_server((options.host, options.port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise _cannot_listen(options.host, options.port, "--port", error.strerror) from None
+    # Who does not read is let go by the kernel, too, with what it keeps for them.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(SEND_SECONDS * 1000))
     config = uvicorn.Config(
         app,
         http="h11",
         ws="none",
         lifespan="off",
         log_config=None,
+        log_level="critical",  # what is to be told, is told where it happens
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -20,7 +20,9 @@ from databuild.v1.events_pb2 import BuildEvent
 
 _KEPT: Final = 500
 _PAGE: Final = 500
-_WAIT_SECONDS: Final = 1.0
+_WAIT_SECONDS: Final = 0.2
+_WAITS_PER_LOOK: Final = 5
+"""What a writer that died had no time to tell of comes without news."""
 
 
 class _Feed:
@@ -142,15 +144,19 @@ class Watching:
 
     async def _follow(self) -> None:
         """Looks for what other processes write."""
+        waits = 0
         while True:
             if not self._feeds:
                 self._joined.clear()
                 await self._joined.wait()
+            waits += 1
             try:
-                await self._news_reader.read(_wait)
+                news = await self._news_reader.read(_wait)
             except EventLogError:
                 await asyncio.sleep(_WAIT_SECONDS)  # who watches is told by what they read themselves
-            await self._look()
+                continue
+            if news or waits % _WAITS_PER_LOOK == 0:
+                await self._look()
 
     async def _look(self) -> None:
         for build_request_id, feed in tuple(self._feeds.items()):
