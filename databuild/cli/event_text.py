@@ -62,7 +62,8 @@ def _taint_words(taint: ev.TaintEvent) -> _Words:
 
 def _check_words(check: ev.CheckEvent) -> _Words:
     result = check.result
-    return "passed" if result.passed else "FAILED", result.name, result.ref, result.message
+    severity = result.Severity.Name(result.severity).removeprefix("SEVERITY_") if result.severity else ""
+    return "passed" if result.passed else "FAILED", severity, result.name, result.ref, result.message
 
 
 def _cancel_words(request: ev.CancelRequestEvent) -> _Words:

@@ -141,6 +141,10 @@ class Changes:
                 taint = event.taint
                 reason = f"{taint.author}: {taint.reason}" if taint.tainted else None
                 self.taints.update((ref.str, reason) for ref in taint.partitions)
+            elif kind == "check":
+                check = event.check
+                reason = f"{check.job_run_id}: the check {check.result.name!r} did not pass"
+                self.taints.update((ref.str, reason) for ref in check.tainted)
             elif kind == "cancel_request":
                 self.cancelled[event.cancel_request.target_build_request_id] = event.cancel_request.author
             self.build["updated_time"] = time
@@ -231,6 +235,7 @@ class Changes:
         data = None
         if status == _AVAILABLE:
             self._count("partitions_available")
+            self.taints.pop(ref, None)
             data = (message.version, message.job_run_id, _json(message) if message.HasField("metadata") else "")
         elif failure is not None:
             self._count("partitions_failed")

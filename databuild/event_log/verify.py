@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -18,14 +18,15 @@ from databuild.event_log.log import Reader
 from databuild.event_log.promises import Promises
 from databuild.event_log.sqlite.reader import SqliteReader
 from databuild.event_log.sqlite.writer import SqliteWriter
-from databuild.event_log.tables import CLAIMS, EVENTS, LEASES, READ_MODELS
-from databuild.model.lifecycle import OPERATIONS
+from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS
+from databuild.model.lifecycle import JOB_ENDS, OPERATIONS, job_status_name
 from databuild.v1.events_pb2 import BuildEvent
 
 MOST_TOLD: Final = 50
 """How many faults are told of; the others are counted."""
 
 _BATCH: Final = 1000
+_JOB_ENDS: Final = frozenset(job_status_name(status) for status in JOB_ENDS)
 
 
 class Verification(NamedTuple):
@@ -86,7 +87,7 @@ class _Verifying:
                 self._replay(batch)
                 batch.clear()
         self._replay(batch)
-        self._check_leases()
+        self._check_what_is_held()
         for table in READ_MODELS:
             for difference in differences(table, self._replayed, self._reader):
                 self._tell(*difference)
@@ -134,14 +135,19 @@ class _Verifying:
             build = event.build_request_id
             self._tell(build, f"event {event.sequence} of build {build} adds up to nothing: {error}")
 
-    def _check_leases(self) -> None:
-        """Checks that builds which have ended hold nothing any more."""
+    def _check_what_is_held(self) -> None:
+        """Checks that builds and job runs which have ended hold nothing any more."""
         ended = self._promises.ended
         for build, *_ in pages(self._reader, LEASES):
             if build in ended:
                 self._tell(build, f"build {build} has ended and still has a lease")
-        claim: tuple[Any, ...]
-        for claim in pages(self._reader, CLAIMS):
-            ref, build, run, _ = claim
+        for ref, build, run, _ in pages(self._reader, CLAIMS):
             if build in ended:
                 self._tell(build, f"build {build} has ended and still claims {ref!r} for job run {run}")
+        for build, *_ in pages(self._reader, SHARERS):
+            if build in ended:
+                self._tell(build, f"build {build} has ended and still takes turns with resources")
+        for run, resource, build, _ in pages(self._reader, HOLDINGS):
+            record = self._replayed.job_run(run)
+            if build in ended or (record is not None and record.status in _JOB_ENDS):
+                self._tell(build, f"job run {run} has ended and still holds the resource {resource!r}")

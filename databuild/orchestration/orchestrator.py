@@ -263,13 +263,9 @@ class BuildOrchestrator:
         """Returns a job event with what every one has."""
         return ev.JobEvent(job_run_id=job_run_id, task_id=task_id, job_label=job_label, status=status, attempt=attempt)
 
-    def claim(self, requests: Sequence[tuple[str, tuple[str, ...]]]) -> Awaitable[Sequence[Claim]]:
-        """Claims refs for job runs of this build, as `EventLog.claim` says.
-
-        Args:
-            requests: Job run ids, and the refs that each is to produce.
-        """
-        return self._event_log.claim([ClaimRequest(self.build_request_id, run, refs) for run, refs in requests])
+    def claim(self, requests: Sequence[ClaimRequest]) -> Awaitable[Sequence[Claim]]:
+        """Claims refs and resources for job runs of this build, as `EventLog.claim` says."""
+        return self._event_log.claim(requests)
 
     def emit(self, *payloads: Payload) -> Awaitable[None]:
         """Writes several events together: all of them, or none.

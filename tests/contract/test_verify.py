@@ -6,9 +6,10 @@ import contextlib
 import pytest
 
 from databuild.errors import EventLogError
+from databuild.event_log.log import ClaimRequest, Need
 from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.promises import MOST_OF_A_BUILD
-from databuild.event_log.tables import CLAIMS, EVENTS, LEASES, READ_MODELS
+from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS
 from databuild.event_log.verify import MOST_TOLD, verify
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.results import Cancelled, Failed, Success
@@ -40,7 +41,7 @@ async def write_builds(log):
     await three.complete_build(Cancelled(author="ann"))
     four = await begin(log, "b4", "r")
     await log.renew_lease("b4", "here", 60)
-    await claim(log, "b4", 1, "r")
+    await log.claim([ClaimRequest("b4", "b4.1.1", ("r",), (Need("cpu", 1, 2),))])
     four.emit_job_scheduled("b4.1.1", 1, "//:j")
     await four.emit_job_running("b4.1.1", 1, "//:j")
     taint = ev.TaintEvent(tainted=True, author="ann", reason="wrong", partitions=[pt.PartitionRef(str="q")])
@@ -153,7 +154,7 @@ async def test_a_snapshot_stays_as_it_was(store):
 
 async def test_rows_are_paged_by_key(log_of_builds):
     reader = open_reader(log_of_builds.uri)
-    for table in (*READ_MODELS, EVENTS, CLAIMS, LEASES):
+    for table in (*READ_MODELS, EVENTS, CLAIMS, LEASES, HOLDINGS, SHARERS):
         found = []
         after = ()
         while page := reader.rows(table, after=after, limit=2):
@@ -168,7 +169,7 @@ async def test_rows_are_paged_by_key(log_of_builds):
 
 
 async def test_every_column_of_every_table_is_compared(log_of_builds):
-    for table in (*READ_MODELS, EVENTS, CLAIMS, LEASES):
+    for table in (*READ_MODELS, EVENTS, CLAIMS, LEASES, HOLDINGS, SHARERS):
         assert set(table.columns) == log_of_builds.columns(table.name) - {"shard"}
 
 
@@ -253,10 +254,14 @@ async def test_only_the_faults_of_the_builds_that_are_asked_for_are_told(log_of_
 async def test_what_a_build_that_has_ended_still_holds_is_named(log_of_builds):
     log_of_builds.execute("INSERT INTO leases VALUES ('b1', 1, 'here')")
     log_of_builds.execute("INSERT INTO claims VALUES ('p', 'b2', 'b2.1.1', 3)")
+    log_of_builds.execute("INSERT INTO sharers VALUES ('b1', 1, '[]', 1)")
+    log_of_builds.execute("INSERT INTO holdings VALUES ('b1.9.1', 'cpu', 'b1', 1)")
 
     assert told(log_of_builds) == [
         "build b1 has ended and still has a lease",
         "build b2 has ended and still claims 'p' for job run b2.1.1",
+        "build b1 has ended and still takes turns with resources",
+        "job run b1.9.1 has ended and still holds the resource 'cpu'",
     ]
 
 

@@ -271,5 +271,8 @@ def _keys(event: ev.BuildEvent) -> Iterator[str]:
     elif kind == "taint":
         for ref in event.taint.partitions:
             yield ref.str
+    elif kind == "check":
+        for ref in event.check.tainted:
+            yield ref.str
     elif kind == "cancel_request":
         yield event.cancel_request.target_build_request_id
