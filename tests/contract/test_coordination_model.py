@@ -5,7 +5,7 @@ import contextlib
 import itertools
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
@@ -200,6 +200,15 @@ class World(RuleBasedStateMachine):
             self.run(lambda: self.emit_start(build, ref))
             self.model.start(build, ref)
 
+    @rule_for(scheduled)
+    def make(self, build, ref):
+        self.answer(build, ref, self.run(lambda: self.ask(build, ref, slot=False)), slot=False)
+        if (build, ref) in self.claimed():
+            self.run(lambda: self.emit_start(build, ref))
+            self.run(lambda: self.emit_finish(build, ref))
+            self.model.start(build, ref)
+            self.model.finish(build, ref)
+
     @rule_for(building)
     def finish(self, build, ref):
         self.run(lambda: self.emit_finish(build, ref))
@@ -263,12 +272,23 @@ class World(RuleBasedStateMachine):
 
     @rule_for(open_builds)
     def renew(self, build):
+        self.stay_alive(build)
+
+    def stay_alive(self, build):
         self.run(lambda: self.logs[self.home[build.name]].renew_lease(build.name, "elsewhere/1/1", LEASE))
         build.expires = self.now + LEASE
 
     @rule(seconds=st.sampled_from((1.0, 10.0, 20.0)))
     def wait(self, seconds):
         self.now += seconds
+
+    @rule_for(claimed, process=either_process)
+    def die_before_a_start(self, build, ref, process):
+        self.now = build.expires + 1.0
+        for other in self.open_builds():
+            if other is not build:
+                self.stay_alive(other)
+        self.end_the_dead(process)
 
     @precondition(expired)
     @rule(process=either_process)
@@ -395,6 +415,7 @@ def test_builds_that_share_a_log_do_what_the_model_says(new_log):
             deadline=None,
             derandomize=True,
             database=None,
+            phases=[Phase.generate],  # making a failure smaller takes longer than a test may
             suppress_health_check=list(HealthCheck),
         ),
     )
