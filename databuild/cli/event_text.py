@@ -70,6 +70,12 @@ def _cancel_words(request: ev.CancelRequestEvent) -> _Words:
     return request.target_build_request_id, f"by {request.author}" if request.author else ""
 
 
+def _late_words(late: ev.LateResultEvent) -> _Words:
+    runs = some_of([run.job_run_id for run in late.job_runs])
+    refs = some_of([ref.str for ref in late.partitions])
+    return late.target_build_request_id, f"job runs {runs}" if runs else "", f"partitions {refs}" if refs else ""
+
+
 _WORDS: dict[str, Callable[[Any], _Words]] = {
     "build_request": _build_words,
     "job_graph": _job_graph_words,
@@ -79,6 +85,7 @@ _WORDS: dict[str, Callable[[Any], _Words]] = {
     "taint": _taint_words,
     "check": _check_words,
     "cancel_request": _cancel_words,
+    "late_result": _late_words,
 }
 
 

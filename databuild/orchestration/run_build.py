@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, cast
 
 from databuild.errors import (
+    CoordinationError,
     DataBuildError,
     InvalidRequestError,
+    InvalidStateTransitionError,
     OrchestrationError,
     PlanChangedError,
 )
@@ -26,6 +28,7 @@ from databuild.orchestration.configuring import ProcessConfigure
 from databuild.orchestration.coordination import Coordination
 from databuild.orchestration.ids import check_build_request_id
 from databuild.orchestration.job_runner import JobRunner
+from databuild.orchestration.late_results import raise_if_overtaken
 from databuild.orchestration.looking_up import ProcessLookup
 from databuild.orchestration.orchestrator import BuildOrchestrator, Payload, partition_scheduled
 from databuild.orchestration.recording import BuildRecorder
@@ -140,6 +143,7 @@ class _Build:
     ) -> None:
         self._request = request
         self._catalog = catalog
+        self._event_log = event_log
         self._reader = event_log.reader()
         self._executor = executor
         self._settings = settings
@@ -172,7 +176,10 @@ class _Build:
         with self._orchestrator.with_tracing_span("databuild.build", graph=self._catalog.graph_label):
             try:
                 return await self._run()
-            except OrchestrationError:
+            except (CoordinationError, InvalidStateTransitionError):
+                await raise_if_overtaken(
+                    self._event_log, self._request.build_request_id, self._orchestrator.refused_events, self._clock()
+                )
                 # What follows an event that could not be written is refused, and may be noticed first; this raises what
                 # was at the bottom of it.
                 self._orchestrator.emit()

@@ -16,6 +16,7 @@ from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.results import Cancelled, FailFast, Success
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
+from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 RAW, CLEAN, PAIR = "//:raw", "//:clean", "//:pair"
@@ -364,6 +365,27 @@ async def test_a_build_that_was_taken_for_dead_is_refused_when_it_comes_back(wor
         await world.log.renew_lease("dead", "elsewhere/1/1", 30)
     with pytest.raises(CoordinationError, match="it has no lease any more"):
         await late.claim([ClaimRequest("dead", "dead.3.1", ("raw/3",))])
+
+
+async def test_a_result_that_comes_too_late_is_recorded_and_not_applied(world):
+    gate = world.gate("raw/1")
+    one = world.start("one", "raw/1")
+    await gate.reached.wait()
+    await world.log.renew_lease("one", "elsewhere/1/1", 30)
+    world.now += 31
+    await world.build("two", "raw/1")
+    version = world.reader.partition_records(["raw/1"])["raw/1"].version
+    gate.open()
+
+    with pytest.raises(CoordinationError, match="build one cannot go on: it is FAILED"):
+        await one
+
+    assert world.reader.build("one").status == "FAILED"
+    assert world.reader.partition_records(["raw/1"])["raw/1"].version == version == "two.1.1"
+    (late,) = [event.late_result for _, event in world.reader.all_events() if event.HasField("late_result")]
+    assert late.target_build_request_id == "one"
+    assert [(run.job_run_id, run.status) for run in late.job_runs] == [("one.1.1", ev.JOB_STATUS_COMPLETED)]
+    assert [ref.str for ref in late.partitions] == ["raw/1"]
 
 
 async def test_an_orchestrator_that_was_taken_for_dead_stops_its_jobs_and_says_so(world):
