@@ -87,6 +87,11 @@ FLAGS = (
 )  # fmt: skip
 
 
+def least_of(flag: Flag) -> int:
+    """Returns the least value of an INT flag: it counts something, or is a place to begin after."""
+    return 0 if flag.name == "after" else 1
+
+
 def flags_of(command: str) -> tuple[Flag, ...]:
     """Returns the flags of a command, in the order of the table."""
     return tuple(flag for flag in FLAGS if command in flag.commands)

@@ -75,7 +75,8 @@ class LocalExecutor:
             start = functools.partial(self._spawner.spawn, spec.argv, spec.env, spec.cwd)
             running = Running(start, stdout, stderr, self._descriptors)
         except OSError as error:
-            return ProcessResult(exit_code=-1, start_error=f"{error.strerror or error}: {error.filename or spec.argv[0]}")
+            fault = f"{error.strerror or error}: {error.filename or spec.argv[0]}"
+            return ProcessResult(exit_code=-1, start_error=fault)
         self._listen_soon(running)
         report = None
         if spec.report and on_report is not None:
