@@ -73,9 +73,12 @@ COMMANDS = (
     ),
     Command(
         "partitions",
-        "[PREFIX]",
-        "Lists partitions by ref, with what is known of each.",
-        "For the next page, pass the last ref of this one as `--after`.",
+        "[PREFIX] | adopt REF...",
+        "Lists partitions by ref, with what is known of each, or makes data known that was not built here.",
+        "For the next page, pass the last ref of this one as `--after`. `partitions adopt` makes the named partitions, "
+        "or ranges of them, available without building them, and records who did so and why: all of them, or none "
+        "where one is available already or about to be produced. Builds use them as they are, whatever becomes of the "
+        "code of their jobs, until they are forced or tainted.",
         "partitions daily_flights/ --status=AVAILABLE",
         quick=True,
     ),

@@ -38,6 +38,7 @@ class Flag(NamedTuple):
 
 _READING = ("status", "builds", "partitions", "explain", "events", "logs", "graph", "check")
 _WRITING = ("build", "retry", "cancel", "taint")
+_SINKING = (*_WRITING, "partitions")
 _WITH_STATE = (*_READING, *_WRITING, "plan")
 _BUILDING = ("build", "retry")
 _PLANNING = ("build", "plan")
@@ -50,7 +51,7 @@ FLAGS = (
     Flag("event_log", STRING, None, "The event log: `sqlite:PATH`, `memory:` or `postgresql://USER@HOST/DATABASE`; by "
          "default `events.db` in the state directory.", _WITH_STATE, value_name="URI"),
     Flag("event_sink", STRINGS, (), "Where events are copied to: `stdout:` or `jsonl:PATH`; may be repeated.",
-         _WRITING, value_name="URI"),
+         _SINKING, value_name="URI"),
     Flag("output", ENUM, "text", "The form of the result on standard output.",
          tuple(name for name in _WITH_STATE if name not in {"plan", "graph"}), values=("text", "json")),
     Flag("output", STRING, "text", "`text` or `json` choose the form of the result; anything else is a file that the "
@@ -83,6 +84,12 @@ FLAGS = (
     Flag("follow", BOOL, False, "Go on printing until the build ends.", ("events", "logs"), short="f"),
     Flag("format", ENUM, "mermaid", "The language of the drawing.", ("graph",), values=("mermaid", "dot")),
     Flag("reason", STRING, "", "Why the mark is set or taken away; recorded.", ("taint",), value_name="TEXT"),
+    Flag("reason", STRING, "", "Why the data is adopted, and where it comes from; recorded, and needed by `adopt`.",
+         ("partitions",), value_name="TEXT"),
+    Flag("author", STRING, "", "Who adopts; recorded. By default, the user at the command line.", ("partitions",),
+         value_name="NAME"),
+    Flag("force", BOOL, False, "Adopt also what is available already, or claimed by a build; a taint is taken away.",
+         ("partitions",)),
     Flag("untaint", BOOL, False, "Take the mark away.", ("taint",)),
 )  # fmt: skip
 

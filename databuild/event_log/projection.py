@@ -83,14 +83,14 @@ class Known(NamedTuple):
         status: Its newest status.
         time: When it was reached, in seconds since the epoch.
         touched: Whether a job run may have changed the data that was there.
-        data: The version, job run and metadata (JSON) of complete data.
+        data: The version, job run and metadata (JSON) of complete data, and who adopted it (JSON), if anybody did.
         failure: The category and message of a failure.
     """
 
     status: str
     time: float
     touched: bool = False
-    data: tuple[str, str, str] | None = None
+    data: tuple[str, str, str, str] | None = None
     failure: tuple[str, str] | None = None
 
 
@@ -141,6 +141,8 @@ class Changes:
                 taint = event.taint
                 reason = f"{taint.author}: {taint.reason}" if taint.tainted else None
                 self.taints.update((ref.str, reason) for ref in taint.partitions)
+            elif kind == "adoption":
+                self._adopt(time, event)
             elif kind == "cancel_request":
                 self.cancelled[event.cancel_request.target_build_request_id] = event.cancel_request.author
             self.build["updated_time"] = time
@@ -231,7 +233,7 @@ class Changes:
         data = None
         if status == _AVAILABLE:
             self._count("partitions_available")
-            data = (message.version, message.job_run_id, _json(message) if message.HasField("metadata") else "")
+            data = (message.version, message.job_run_id, _json(message) if message.HasField("metadata") else "", "")
         elif failure is not None:
             self._count("partitions_failed")
         if data is not None or failure is not None:
@@ -243,6 +245,12 @@ class Changes:
             or (known is not None and known.touched)
         )
         self.partitions[ref] = Known(_PARTITION_NAMES[status], time, touched, data, failure)
+
+    def _adopt(self, time: float, event: ev.BuildEvent) -> None:
+        message = event.adoption
+        who = json.dumps((event.build_request_id, message.author, message.reason, time))
+        known = Known("AVAILABLE", time, data=(event.event_id, "", "", who))
+        self.partitions.update((ref.str, known) for ref in message.partitions)
 
     def _in_build(self, ref: str, message: ev.PartitionEvent, failure: tuple[str, str] | None) -> None:
         task, reason, cause = message.task_id, _REASON_NAMES[message.reason], message.cause

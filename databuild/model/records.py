@@ -36,6 +36,15 @@ class FailureRecord(NamedTuple):
     message: str
 
 
+class AdoptionRecord(NamedTuple):
+    """Who made data known that was not built here, when and why; `operation_id` is what the event is filed under."""
+
+    operation_id: str
+    author: str
+    reason: str
+    time: float
+
+
 class PartitionRecord(NamedTuple):
     """What is known now of one partition, whichever build it came from.
 
@@ -46,15 +55,17 @@ class PartitionRecord(NamedTuple):
         time: When that status was reached, in seconds since the epoch.
         available: Whether complete data exists now; stays true while a rebuild is only planned, and no job run has
             claimed the partition.
-        version: The version of that data: its content digest or, without one, the id of the job run.
-        job_run_id: The job run that produced the data.
-        produced_by_build_request_id: The build of that job run.
+        version: The version of that data: its content digest or, without one, the id of the job run; of adopted data
+            the id of the event.
+        job_run_id: The job run that produced the data; empty where it was adopted.
+        produced_by_build_request_id: The build of that job run, or the operation that adopted the data.
         manifest: What that job run consumed; None where there is no data, or it was never built here.
         metadata: What the job reported of the data.
         tainted: Whether the data is marked not to be trusted.
         taint_reason: Who marked it and why.
         failure: Why the newest attempt failed, where it did.
         claimed_by_build_request_id: The build that is about to produce it, or does so; empty where none is.
+        adoption: Who made the data known, where no job run produced it.
     """
 
     ref: str
@@ -71,6 +82,12 @@ class PartitionRecord(NamedTuple):
     taint_reason: str = ""
     failure: FailureRecord | None = None
     claimed_by_build_request_id: str = ""
+    adoption: AdoptionRecord | None = None
+
+    @property
+    def adopted(self) -> bool:
+        """Whether the data is used as it is, since somebody vouches for it."""
+        return self.adoption is not None and self.available and not self.tainted
 
 
 class BuildRecord(NamedTuple):

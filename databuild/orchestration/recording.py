@@ -226,6 +226,8 @@ class BuildRecorder:
         return all(self._as_we_would(task, records.get(ref)) for ref in outputs)
 
     def _as_we_would(self, task: Task, record: PartitionRecord | None) -> bool:
+        if record is not None and record.adopted:
+            return True
         if record is None or record.manifest is None or record.tainted:
             return False
         manifest = record.manifest

@@ -35,3 +35,22 @@ async def claim(log, build, number, *refs):
     """Claims refs for a task of a build."""
     (answer,) = await log.claim([ClaimRequest(build, f"{build}.{number}.1", refs)])
     return answer
+
+
+async def adopt(log, operation, *refs, force=False):
+    """Has refs adopted."""
+    event = ev.BuildEvent(event_id=f"{operation}/1", build_request_id=operation, sequence=1)
+    event.time.FromMilliseconds(100_500)
+    event.adoption.author, event.adoption.reason, event.adoption.force = "ann", "moved here", force
+    for ref in refs:
+        event.adoption.partitions.add(str=ref)
+    await log.append([event])
+
+
+async def taint(log, operation, *refs):
+    """Has refs tainted."""
+    event = ev.BuildEvent(event_id=f"{operation}/1", build_request_id=operation, sequence=1)
+    event.taint.author, event.taint.reason, event.taint.tainted = "ann", "wrong", True
+    for ref in refs:
+        event.taint.partitions.add(str=ref)
+    await log.append([event])

@@ -318,6 +318,60 @@ def test_a_tainted_partition_is_built_again_and_the_mark_can_be_taken_away(graph
     assert result["built"] == ["number/c"]
 
 
+def test_what_is_adopted_is_used_as_it_is_and_explained(graph):
+    (graph.folder / "data").mkdir()
+    (graph.folder / "data" / "number-ab").write_text("2\n")
+
+    code, result = graph.json("partitions", "adopt", "number/ab", "--reason=moved from the old place", "--author=ann")
+
+    assert code == 0
+    assert result["partitions"] == ["number/ab"]
+    assert (result["author"], result["reason"]) == ("ann", "moved from the old place")
+    assert graph.json("build")[1]["built"] == ["number/c", "sum/ab_c"]
+    (graph.folder / "number.digest").write_text("number-2\n")
+    _, out, _ = graph("explain", "number/ab")
+    assert " UTC by ann: moved from the old place\n" in out
+    assert "made by" not in out
+    assert "a build    would use it as it is (up to date)\n" in out
+    assert "yes, adopted" in graph("partitions", "number/ab")[1]
+    assert graph.json("explain", "number/ab")[1]["record"]["adoption"]["author"] == "ann"
+    assert graph.json("explain", "sum/ab_c")[1]["record"]["manifest"]["inputs"][0]["version"] == result["version"]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["number/x"], 2, "--reason=TEXT"),
+        (["--reason=r"], 2, "at least one ref"),
+        (["numbre/x", "--reason=r"], 2, "did you mean the pattern 'number/{name}'?"),
+        (["number/c", "number/x", "--reason=r"], 2, "'number/c' cannot be adopted, since it is available already"),
+        (["number/c", "number/x", "--reason=r", "--force"], 0, ""),
+    ],
+)
+def test_an_adoption_that_cannot_be_says_why(graph, args, code, said):
+    graph("build", "number/c")
+
+    ended, _, err = graph("partitions", "adopt", *args)
+
+    assert (ended, "databuild: " in err) == (code, bool(code))
+    assert said in err
+    assert ("number/x" in graph("partitions")[1]) is not code
+
+
+def test_a_dead_build_does_not_keep_its_partitions_from_adoption(graph):
+    (graph.folder / "hang-c").touch()
+    running = graph.start("build", "number/c")
+    graph.wait_for("pid-c")
+    running.kill()
+    running.communicate()
+
+    code, _, err = graph("partitions", "adopt", "number/c", "--reason=made by hand")
+
+    assert code == 0, err
+    assert graph.json("status")[1]["status"] == "FAILED"
+    assert "would use it as it is" in graph("explain", "number/c")[1]
+
+
 def test_what_is_not_known_cannot_be_tainted(graph):
     assert graph("taint", "number/x")[0] == 2
 

@@ -120,6 +120,7 @@ _PARTITION: Final = ManyRows(
         "version": "text",
         "job_run_id": "text",
         "metadata": "text",
+        "adoption": "text",
         "failure_category": "text",
         "failure_message": "text",
     },
@@ -128,7 +129,7 @@ _PARTITION: Final = ManyRows(
       build_request_id = coalesce(new.build_request_id, old.build_request_id),
       available = new.version IS NOT NULL OR (old.available AND NOT new.touched),
       version = coalesce(new.version, old.version), job_run_id = coalesce(new.job_run_id, old.job_run_id),
-      metadata = coalesce(new.metadata, old.metadata),
+      metadata = coalesce(new.metadata, old.metadata), adoption = coalesce(new.adoption, old.adoption),
       tainted = old.tainted AND new.version IS NULL,
       taint_reason = CASE WHEN new.version IS NULL THEN old.taint_reason ELSE '' END,
       failure_category = CASE WHEN new.version IS NULL THEN coalesce(new.failure_category, old.failure_category) END,
@@ -249,7 +250,7 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step]) -> None:
         connection,
         [(s.build_request_id, ref, *row) for s in builds for ref, row in s.changes.build_partitions.items()],
     )
-    _PARTITION.execute(connection, [row for step in builds for row in _partition_rows(step)])
+    _PARTITION.execute(connection, [row for step in steps for row in _partition_rows(step)])
     _DELEGATED.execute(connection, [(ref, s.build_request_id) for s in builds for ref in s.changes.delegated])
     taints = [item for step in steps for item in step.changes.taints.items()]
     _TAINTED.execute(connection, [(ref, reason is not None, reason or "") for ref, reason in taints])
@@ -258,7 +259,7 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step]) -> None:
 
 def _partition_rows(step: Step) -> Iterator[tuple[Any, ...]]:
     for ref, known in step.changes.partitions.items():
-        data = known.data or (None, None, None)
+        data = known.data or (None, None, None, None)
         failure = known.failure or (None, None)
         yield (ref, known.status, step.build_request_id, known.time, known.touched, *data, *failure)
 
@@ -270,6 +271,9 @@ def _keys(event: ev.BuildEvent) -> Iterator[str]:
         yield event.partition.ref
     elif kind == "taint":
         for ref in event.taint.partitions:
+            yield ref.str
+    elif kind == "adoption":
+        for ref in event.adoption.partitions:
             yield ref.str
     elif kind == "cancel_request":
         yield event.cancel_request.target_build_request_id

@@ -42,7 +42,7 @@ FROM builds
 _PARTITION: Final = """
 SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND c.ref IS NULL, p.version, p.job_run_id,
   r.build_request_id, p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message, r.job_label,
-  r.code_digest, r.configuration_digest, r.inputs, c.build_request_id
+  r.code_digest, r.configuration_digest, r.inputs, c.build_request_id, p.adoption
 FROM partitions p LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN claims c ON c.ref = p.ref
 WHERE p.status <> ''
 """

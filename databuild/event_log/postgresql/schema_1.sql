@@ -79,6 +79,7 @@ CREATE TABLE partitions (
   version TEXT NOT NULL DEFAULT '',
   job_run_id TEXT COLLATE "C" NOT NULL DEFAULT '',
   metadata TEXT NOT NULL DEFAULT '',
+  adoption TEXT NOT NULL DEFAULT '',
   tainted BOOLEAN NOT NULL DEFAULT FALSE,
   taint_reason TEXT NOT NULL DEFAULT '',
   failure_category TEXT,

@@ -19,6 +19,7 @@ import psycopg
 from databuild.errors import InvalidStateTransitionError
 from databuild.event_log.group_commit import Append, Operation
 from databuild.event_log.postgresql import read_models
+from databuild.event_log.postgresql.adoption import refusals
 from databuild.event_log.postgresql.claims import Claims
 from databuild.event_log.postgresql.connection import (
     CHANNEL,
@@ -194,6 +195,11 @@ class PostgresqlWriter:
         statuses = {build: status for build, (status, _) in found.items()}
         statuses |= {step.build_request_id: status for steps in groups for step in steps if (status := step.status)}
         claims.judge(statuses, results)
+        if refused := refusals(connection, accepted, groups):
+            for number, events in appends:
+                results[number] = refused.get(events[0].build_request_id, results[number])
+            accepted = {build: events for build, events in accepted.items() if build not in refused}
+            groups = [[step for step in steps if step.build_request_id not in refused] for steps in groups]
 
         def change() -> None:
             for steps in groups:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _PARTITION = """
 SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND c.ref IS NULL, p.version, p.job_run_id,
   r.build_request_id, p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message, r.job_label,
-  r.code_digest, r.configuration_digest, r.inputs, c.build_request_id
+  r.code_digest, r.configuration_digest, r.inputs, c.build_request_id, p.adoption
 FROM {source} LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN claims c ON c.ref = p.ref
 """
 _BY_REFS = _PARTITION.format(source="json_each(?) j CROSS JOIN partitions p ON p.ref = j.value")

@@ -72,6 +72,7 @@ CREATE TABLE partitions (
   version TEXT NOT NULL,
   job_run_id TEXT NOT NULL,
   metadata TEXT NOT NULL,
+  adoption TEXT NOT NULL,
   tainted INTEGER NOT NULL DEFAULT 0,
   taint_reason TEXT NOT NULL DEFAULT '',
   failure_category TEXT,

@@ -16,7 +16,7 @@ from databuild.errors import CoordinationError, DataBuildError, InvalidStateTran
 from databuild.event_log.group_commit import Append, ClaimAll, Operation, RenewLease
 from databuild.event_log.log import Lease
 from databuild.event_log.projection import BuildPartition, Changes, EndedRun, Known, NewRun, StartedRun
-from databuild.event_log.sqlite import claims
+from databuild.event_log.sqlite import adoption, claims
 from databuild.event_log.sqlite.connection import connect_for_writing, fault
 from databuild.event_log.sqlite.statements import ManyRows
 from databuild.model.lifecycle import BUILD_ENDS, OPERATIONS, BuildState, build_status_name
@@ -57,18 +57,18 @@ _STARTED_RUN = _update("job_runs", StartedRun._fields)
 _ENDED_RUN = _update("job_runs", EndedRun._fields)
 _STATUS = "status = excluded.status, build_request_id = excluded.build_request_id, time = excluded.time"
 _INTO_PARTITIONS = (
-    "INSERT INTO partitions (ref, status, build_request_id, time, available, version, job_run_id, metadata)"
+    "INSERT INTO partitions (ref, status, build_request_id, time, available, version, job_run_id, metadata, adoption)"
 )
-_PARTITION = ManyRows(_INTO_PARTITIONS, 8, f"ON CONFLICT DO UPDATE SET {_STATUS}")
-_PARTITION_TOUCHED = ManyRows(_INTO_PARTITIONS, 8, f"ON CONFLICT DO UPDATE SET {_STATUS}, available = 0")
+_PARTITION = ManyRows(_INTO_PARTITIONS, 9, f"ON CONFLICT DO UPDATE SET {_STATUS}")
+_PARTITION_TOUCHED = ManyRows(_INTO_PARTITIONS, 9, f"ON CONFLICT DO UPDATE SET {_STATUS}, available = 0")
 _PARTITION_AVAILABLE = ManyRows(
     _INTO_PARTITIONS,
-    8,
+    9,
     f"""ON CONFLICT DO UPDATE SET {_STATUS}, available = 1, version = excluded.version,
-      job_run_id = excluded.job_run_id, metadata = excluded.metadata, tainted = 0, taint_reason = '',
-      failure_category = NULL, failure_message = NULL""",
+      job_run_id = excluded.job_run_id, metadata = excluded.metadata, adoption = excluded.adoption, tainted = 0,
+      taint_reason = '', failure_category = NULL, failure_message = NULL""",
 )
-_NO_DATA = (0, "", "", "")
+_NO_DATA = (0, "", "", "", "")
 _PARTITION_FAILED = _update("partitions", ("failure_category", "failure_message", "ref"))
 _PARTITION_DELEGATED = """
 UPDATE partitions SET status = 'AVAILABLE' WHERE ref = ? AND build_request_id = ? AND available
@@ -130,6 +130,10 @@ class SqliteWriter:
             if isinstance(operation, Append):
                 results[number] = self._check(operation.events, accepted)
         for build, events in accepted.items():
+            refused = adoption.refusal(self._connection, events[0])
+            if refused is not None:
+                results[_number_of(events[0], operations)] = refused
+                continue
             _EVENT.execute(self._connection, [(build, event.sequence, event.SerializeToString()) for event in events])
             self._apply(build, events)
         for number, operation in enumerate(operations):
@@ -220,7 +224,7 @@ class SqliteWriter:
     def _apply(self, build: str, events: Sequence[ev.BuildEvent]) -> None:
         changes = Changes(events)
         if events[0].WhichOneof("event") in OPERATIONS:
-            self._operate(changes)
+            self._operate(build, changes)
             return
         connection = self._connection
         self._write_build(build, changes, new=events[0].sequence == 1)
@@ -263,7 +267,8 @@ class SqliteWriter:
             statement.execute(self._connection, values)
         _PARTITION_FAILED.execute(self._connection, failures)
 
-    def _operate(self, changes: Changes) -> None:
+    def _operate(self, build: str, changes: Changes) -> None:
+        self._write_partitions(build, changes.partitions)
         self._connection.executemany(
             "UPDATE partitions SET tainted = ?, taint_reason = ? WHERE ref = ?",
             [(reason is not None, reason or "", ref) for ref, reason in changes.taints.items()],
@@ -272,3 +277,12 @@ class SqliteWriter:
             "UPDATE builds SET cancel_requested_by = ? WHERE build_request_id = ?",
             [(author, build) for build, author in changes.cancelled.items()],
         )
+
+
+def _number_of(event: ev.BuildEvent, operations: Sequence[Operation]) -> int:
+    """Returns the place of the operation that appends an event."""
+    return next(
+        number
+        for number, operation in enumerate(operations)
+        if isinstance(operation, Append) and operation.events[0] is event
+    )
