@@ -6,7 +6,7 @@ The store keeps the rows in the same transaction as the events, and a rebuild co
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from databuild.model.lifecycle import BUILD_ENDS, build_status_name, job_status_name, partition_status_name
@@ -24,6 +24,7 @@ _REQUESTED, _BUILDING = pt.PARTITION_STATUS_REQUESTED, pt.PARTITION_STATUS_BUILD
 _AVAILABLE, _FAILED = pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED
 _DELEGATED = pt.PARTITION_STATUS_DELEGATED
 _NO_FAILURE: Final = (None, None)
+_OF_MANY: Final = frozenset({"taint", "adoption"})
 
 
 class NewRun(NamedTuple):
@@ -112,8 +113,14 @@ class Changes:
         cancelled: Who asked for it, by build.
     """
 
-    def __init__(self, events: Iterable[ev.BuildEvent]) -> None:
-        """Computes the changes of events that follow each other in one build."""
+    def __init__(self, events: Iterable[ev.BuildEvent], settled: Collection[tuple[str, str]] = ()) -> None:
+        """Computes the changes of events that follow each other in one build.
+
+        Args:
+            events: The events.
+            settled: Pairs of an event's id and a ref of which that event tells nothing that is not known.
+        """
+        self._settled = settled
         self.build: dict[str, Any] = {}
         self.counted: dict[str, int] = {}
         self.new_runs: list[NewRun] = []
@@ -130,7 +137,7 @@ class Changes:
             kind = event.WhichOneof("event")
             time = event.time.seconds + event.time.nanos / 1e9
             if kind == "partition":
-                self._partition(time, event.partition)
+                self._partition(time, event.event_id, event.partition)
             elif kind == "job":
                 self._job(time, event, event.job)
             elif kind == "build_request":
@@ -140,7 +147,7 @@ class Changes:
             elif kind == "taint":
                 taint = event.taint
                 reason = f"{taint.author}: {taint.reason}" if taint.tainted else None
-                self.taints.update((ref.str, reason) for ref in taint.partitions)
+                self.taints.update((ref, reason) for ref in self._unsettled(event))
             elif kind == "adoption":
                 self._adopt(time, event)
             elif kind == "cancel_request":
@@ -216,19 +223,20 @@ class Changes:
             )
         )
 
-    def _partition(self, time: float, message: ev.PartitionEvent) -> None:
+    def _partition(self, time: float, event_id: str, message: ev.PartitionEvent) -> None:
         ref, status = message.ref, message.status
         failure = _failure(message.failure) if status == _FAILED else None
         self._in_build(ref, message, failure)
-        known = self.partitions.get(ref)
         if status == _REQUESTED:
             return  # asking changes nothing of what is known
+        settled = (event_id, ref) in self._settled
         if status == _DELEGATED:
             self._count("partitions_delegated")
-            # What is known of the data comes from the other build, and stays as it is.
-            self.partitions.pop(ref, None)
-            self.delegated.append(ref)
             self.released.append(ref)
+            if not settled:
+                # What is known of the data comes from the other build, and stays as it is.
+                self.partitions.pop(ref, None)
+                self.delegated.append(ref)
             return
         data = None
         if status == _AVAILABLE:
@@ -238,6 +246,9 @@ class Changes:
             self._count("partitions_failed")
         if data is not None or failure is not None:
             self.released.append(ref)
+        if settled:
+            return
+        known = self.partitions.get(ref)
         # Until it is available again, what was there before may have been overwritten in part.
         touched = (
             status == _BUILDING
@@ -250,7 +261,11 @@ class Changes:
         message = event.adoption
         who = json.dumps((event.build_request_id, message.author, message.reason, time))
         known = Known("AVAILABLE", time, data=(event.event_id, "", "", who))
-        self.partitions.update((ref.str, known) for ref in message.partitions)
+        self.partitions.update((ref, known) for ref in self._unsettled(event))
+
+    def _unsettled(self, event: ev.BuildEvent) -> Iterator[str]:
+        """Yields the refs of which an operation tells what is not known."""
+        return (ref for ref in refs_of(event) if (event.event_id, ref) not in self._settled)
 
     def _in_build(self, ref: str, message: ev.PartitionEvent, failure: tuple[str, str] | None) -> None:
         task, reason, cause = message.task_id, _REASON_NAMES[message.reason], message.cause
@@ -262,6 +277,16 @@ class Changes:
         self.build_partitions[ref] = BuildPartition(
             _PARTITION_NAMES[message.status], task, reason, cause, message.job_run_id, *(failure or _NO_FAILURE)
         )
+
+
+def refs_of(event: ev.BuildEvent) -> Iterator[str]:
+    """Yields the partitions of which an event may change what is known."""
+    kind = event.WhichOneof("event")
+    if kind == "partition":
+        yield event.partition.ref
+    elif kind in _OF_MANY:
+        for ref in getattr(event, kind).partitions:
+            yield ref.str
 
 
 def _failure(failure: pt.Failure) -> tuple[str, str]:

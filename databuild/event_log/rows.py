@@ -24,7 +24,7 @@ def failure_record(category: str | None, message: str | None) -> FailureRecord |
 
 def build_record(row: Sequence[Any]) -> BuildRecord:
     """Returns a build: the columns of a build in the order of the schema."""
-    return BuildRecord._make((*row[:3], tuple(json.loads(row[3])), *row[4:15], failure_record(*row[15:])))
+    return BuildRecord._make((*row[:3], tuple(json.loads(row[3])), *row[4:15], failure_record(*row[15:17]), row[17]))
 
 
 def job_run_record(row: Sequence[Any]) -> JobRunRecord:

@@ -91,7 +91,7 @@ class PartitionRecord(NamedTuple):
 
 
 class BuildRecord(NamedTuple):
-    """How a build stands."""
+    """How a build stands; once it was pruned (`pruned_time` is not 0), this is all there is to know of it."""
 
     build_request_id: str
     status: str
@@ -109,6 +109,7 @@ class BuildRecord(NamedTuple):
     retry_of_build_request_id: str = ""
     cancel_requested_by: str = ""
     failure: FailureRecord | None = None
+    pruned_time: float = 0.0
 
 
 class JobRunRecord(NamedTuple):
@@ -129,6 +130,15 @@ class JobRunRecord(NamedTuple):
     cpu_seconds: float = 0.0
     peak_memory_bytes: int = 0
     failure: FailureRecord | None = None
+
+
+class LogSizes(NamedTuple):
+    """How large an event log is: its builds, how many of them were pruned, its events, and the room that all takes."""
+
+    builds: int
+    pruned_builds: int
+    events: int
+    bytes: int
 
 
 class BuildPartitionRecord(NamedTuple):

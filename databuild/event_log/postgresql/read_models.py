@@ -7,17 +7,15 @@ into the tables, and in which order rows are locked.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import psycopg
 
 from databuild.event_log.postgresql.statements import ManyRows, as_json
-from databuild.event_log.projection import BuildPartition, Changes, EndedRun, NewRun, StartedRun
+from databuild.event_log.projection import BuildPartition, Changes, EndedRun, NewRun, StartedRun, refs_of
 from databuild.model.lifecycle import OPERATIONS
 from databuild.v1 import events_pb2 as ev
-
-TABLES: Final = ("builds", "build_partitions", "job_runs", "partitions", "partition_counts")
 
 _TYPES: Final = {
     "number": "bigint",
@@ -166,11 +164,14 @@ class Step(NamedTuple):
         return str(self.changes.build.get("status", ""))
 
 
-def in_steps(runs: Iterable[tuple[str, Sequence[ev.BuildEvent]]]) -> list[list[Step]]:
+def in_steps(
+    runs: Iterable[tuple[str, Sequence[ev.BuildEvent]]], settled: Collection[tuple[str, str]] = ()
+) -> list[list[Step]]:
     """Returns what events change, in groups that are written one after the other.
 
     Args:
         runs: Builds with events of theirs that follow each other, in the order in which they are to take effect.
+        settled: What is known already, as `Changes` takes it.
 
     Within a group no two builds change the same row, so that one statement can write the rows of all.
     """
@@ -185,7 +186,7 @@ def in_steps(runs: Iterable[tuple[str, Sequence[ev.BuildEvent]]]) -> list[list[S
         groups[-1].setdefault(build, []).extend(events)
     return [
         [
-            Step(build, Changes(events), events[0].sequence == 1, events[0].WhichOneof("event") in OPERATIONS)
+            Step(build, Changes(events, settled), events[0].sequence == 1, events[0].WhichOneof("event") in OPERATIONS)
             for build, events in group.items()
         ]
         for group in groups
@@ -266,14 +267,6 @@ def _partition_rows(step: Step) -> Iterator[tuple[Any, ...]]:
 
 def _keys(event: ev.BuildEvent) -> Iterator[str]:
     """Yields what an event changes outside of its build."""
-    kind = event.WhichOneof("event")
-    if kind == "partition":
-        yield event.partition.ref
-    elif kind == "taint":
-        for ref in event.taint.partitions:
-            yield ref.str
-    elif kind == "adoption":
-        for ref in event.adoption.partitions:
-            yield ref.str
-    elif kind == "cancel_request":
+    yield from refs_of(event)
+    if event.WhichOneof("event") == "cancel_request":
         yield event.cancel_request.target_build_request_id

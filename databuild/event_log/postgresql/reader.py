@@ -24,6 +24,7 @@ from databuild.model.records import (
     BuildPartitionRecord,
     BuildRecord,
     JobRunRecord,
+    LogSizes,
     Manifest,
     PartitionRecord,
 )
@@ -36,7 +37,7 @@ _T = TypeVar("_T")
 _BUILD: Final = """
 SELECT build_request_id, status, graph_label, requested, received_time, updated_time, last_sequence, total_tasks,
   jobs_completed, jobs_failed, partitions_available, partitions_delegated, partitions_failed, retry_of_build_request_id,
-  cancel_requested_by, failure_category, failure_message
+  cancel_requested_by, failure_category, failure_message, pruned_time
 FROM builds
 """
 _PARTITION: Final = """
@@ -64,6 +65,17 @@ SELECT build_request_id, expires, holder, expires < coalesce(%s::float8, extract
 FROM leases ORDER BY build_request_id
 """
 _AMONG: Final = "ref = ANY (ARRAY(SELECT json_array_elements_text(%s)))"
+_SIZE: Final = """
+SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
+WHERE relnamespace = to_regnamespace(current_schema()) AND relkind = 'r'
+"""
+_COUNTS: Final = """
+SELECT count(*), count(*) FILTER (WHERE pruned_time > 0), (SELECT count(*) FROM events) FROM builds
+"""
+_BYTES_OF_EVENTS: Final = """
+SELECT coalesce(sum(length(payload)), 0)::bigint FROM events
+WHERE build_request_id = ANY (ARRAY(SELECT json_array_elements_text(%s)))
+"""
 _LAST: Final = "\U0010ffff"
 
 
@@ -217,6 +229,22 @@ class PostgresqlReader:
         nothing: list[tuple[int, bytes]] = []
         rows = self._read(lambda connection: settled_events(connection, after_position, limit), nothing)
         return ((position, BuildEvent.FromString(payload)) for position, payload in rows)
+
+    def size(self) -> int:
+        """Returns how many bytes the log takes."""
+        rows = self._rows(_SIZE, ())
+        return int(rows[0][0])
+
+    def sizes(self) -> LogSizes:
+        """Returns how large the log is."""
+        rows = self._rows(_COUNTS, ())
+        builds, pruned, events = rows[0] if rows else (0, 0, 0)
+        return LogSizes(builds, pruned, events, self.size())
+
+    def bytes_of_events(self, build_request_ids: Collection[str]) -> int:
+        """Returns how many bytes the events of builds take."""
+        rows = self._rows(_BYTES_OF_EVENTS, (as_json(list(build_request_ids)),))
+        return int(rows[0][0]) if rows else 0
 
     def wait(self, seconds: float) -> bool:
         """Waits for news, at most so long; what a writer that died has not told of shows without any."""

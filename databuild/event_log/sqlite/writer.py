@@ -16,7 +16,7 @@ from databuild.errors import CoordinationError, DataBuildError, InvalidStateTran
 from databuild.event_log.group_commit import Append, ClaimAll, Operation, RenewLease
 from databuild.event_log.log import Lease
 from databuild.event_log.projection import BuildPartition, Changes, EndedRun, Known, NewRun, StartedRun
-from databuild.event_log.sqlite import adoption, claims
+from databuild.event_log.sqlite import adoption, claims, snapshots
 from databuild.event_log.sqlite.connection import connect_for_writing, fault
 from databuild.event_log.sqlite.statements import ManyRows
 from databuild.model.lifecycle import BUILD_ENDS, OPERATIONS, BuildState, build_status_name
@@ -29,18 +29,17 @@ def _update(table: str, columns: Sequence[str]) -> ManyRows:
     *values, key = columns
     sets = ", ".join(f"{name} = new.{name}" for name in values)
     before = f"WITH new ({', '.join(columns)}) AS ("
-    after = f") UPDATE {table} SET {sets} FROM new WHERE {table}.{key} = new.{key}"  # noqa: S608 - names of columns only
+    after = f") UPDATE {table} SET {sets} FROM new WHERE {table}.{key} = new.{key}"
     return ManyRows(before, len(columns), after)
 
 
 _ENDED = tuple(build_status_name(status) for status in BUILD_ENDS)
 _NO_LOCK = nullcontext()
-_READ_MODELS = ("builds", "build_partitions", "job_runs", "partitions", "partition_counts")
 
 _EVENT = ManyRows("INSERT INTO events (build_request_id, sequence, payload)", 3)
 _NEW_BUILD = """
 INSERT INTO builds VALUES (:id, :status, :graph_label, :requested, :received_time, :updated_time, :last_sequence,
-  0, 0, 0, 0, 0, 0, :retry_of_build_request_id, '', NULL, NULL)
+  0, 0, 0, 0, 0, 0, :retry_of_build_request_id, '', NULL, NULL, 0, 1)
 """
 _ONLY_OF_NEW_BUILDS = frozenset({"graph_label", "requested", "received_time", "retry_of_build_request_id"})
 _BUILD_PARTITION = ManyRows(
@@ -148,7 +147,7 @@ class SqliteWriter:
         return results
 
     def rebuild(self) -> None:
-        """Computes the read models anew from the events.
+        """Computes the read models anew from the events, and from what those that were pruned added up to.
 
         Raises:
             EventLogError: The database failed; the read models are as they were.
@@ -156,11 +155,10 @@ class SqliteWriter:
         execute = self._connection.execute
         try:
             execute("BEGIN IMMEDIATE")
-            for table in _READ_MODELS:
-                execute(f"DELETE FROM {table}")  # noqa: S608 - from the list above
-            for (payload,) in execute("SELECT payload FROM events ORDER BY position").fetchall():
-                event = ev.BuildEvent.FromString(payload)
-                self._apply(event.build_request_id, [event])
+            snapshots.restart(self._connection)
+            for events, settled in snapshots.pages(self._connection):
+                for event in events:
+                    self._apply(event.build_request_id, [event], settled)
             execute("COMMIT")
         except sqlite3.Error as error:
             if self._connection.in_transaction:
@@ -221,8 +219,10 @@ class SqliteWriter:
             ),
         )
 
-    def _apply(self, build: str, events: Sequence[ev.BuildEvent]) -> None:
-        changes = Changes(events)
+    def _apply(
+        self, build: str, events: Sequence[ev.BuildEvent], settled: snapshots.Settled = snapshots.NOTHING_SETTLED
+    ) -> None:
+        changes = Changes(events, settled)
         if events[0].WhichOneof("event") in OPERATIONS:
             self._operate(build, changes)
             return
@@ -248,7 +248,7 @@ class SqliteWriter:
         names = [name for name in values if name not in _ONLY_OF_NEW_BUILDS]
         sets = [f"{name} = ?" for name in names] + [f"{name} = {name} + ?" for name in changes.counted]
         self._connection.execute(
-            f"UPDATE builds SET {', '.join(sets)} WHERE build_request_id = ?",  # noqa: S608 - names of columns only
+            f"UPDATE builds SET {', '.join(sets)} WHERE build_request_id = ?",
             (*(values[name] for name in names), *changes.counted.values(), build),
         )
 

@@ -1,0 +1,241 @@
+"""What every event log promises of builds that are pruned: the same tests for each of them."""
+
+import asyncio
+import contextlib
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from databuild.errors import InvalidStateTransitionError
+from databuild.event_log import pruning
+from databuild.event_log.open import open_event_log
+from databuild.orchestration.results import Cancelled, Failed, Success
+from databuild.v1 import partition_pb2 as pt
+from tests.contract.builds import adopt, begin, build, claim, produce, taint
+from tests.contract.stores import read_models
+
+TIME = 1000.0
+
+
+@pytest.fixture
+async def log(uri):
+    opened = open_event_log(uri)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def pruner(log):
+    opened = log.pruner()
+    yield opened
+    opened.close()
+
+
+async def test_a_pruned_build_is_one_row_and_what_partitions_rest_on(log, pruner):
+    one = await begin(log, "b1", "p", "q")
+    await produce(one, 1, "p", rows=3)
+    await produce(one, 2, "q")
+    await one.complete_build(Success(jobs_completed=2))
+    await build(log, "b2", "q")
+    before, known = log.reader().build("b1"), log.reader().partition_records(["p", "q"])
+    pruner.prune(["b1"], TIME)
+
+    reader = log.reader()
+    assert not reader.events("b1")
+    assert reader.build("b1") == before._replace(pruned_time=TIME)
+    assert reader.partition_records(["p", "q"]) == known
+    assert [run.job_run_id for run in reader.job_runs("b1")] == ["b1.1.1"]
+    assert [partition.ref for partition in reader.build_partitions("b1")] == ["p"]
+    assert [run.job_run_id for run in reader.produced_by("p")] == ["b1.1.1"]
+    assert len(reader.events("b2")) == reader.build("b2").last_sequence
+    assert [record.build_request_id for record in reader.builds()] == ["b2", "b1"]
+
+
+async def test_what_nothing_rests_on_any_more_goes_the_next_time(log, pruner):
+    await build(log, "b1", "p", "q")
+    pruner.prune(["b1"], TIME)
+    await build(log, "b2", "p")
+    pruner.go_on()
+    left = [run.job_run_id for run in log.reader().job_runs("b1")]
+    await adopt(log, "a", "q", force=True)
+    pruner.go_on()
+
+    assert left == ["b1.2.1"]
+    assert log.reader().job_runs("b1") == []
+    assert log.reader().build_partitions("b1") == []
+    assert pruner.unfinished("", 10) == []
+    assert log.reader().build("b1").status == "COMPLETED"
+
+
+async def test_a_build_that_has_not_ended_is_not_pruned(log, pruner):
+    one = await begin(log, "b", "p")
+    pruner.prune(["b", "nobody"], TIME)
+    await produce(one, 1, "p")
+    await one.complete_build(Success(jobs_completed=1))
+
+    assert log.reader().build("b").pruned_time == 0
+    assert len(log.reader().events("b")) == log.reader().build("b").last_sequence
+
+
+async def test_what_people_did_is_never_pruned(log, pruner):
+    await build(log, "b", "p")
+    await taint(log, "t", "p")
+    await adopt(log, "a", "q")
+    pruner.prune(["b", "t", "a"], TIME)
+
+    assert [len(log.reader().events(operation)) for operation in ("t", "a")] == [1, 1]
+    records = log.reader().partition_records(["p", "q"])
+    assert (records["p"].tainted, records["p"].taint_reason, records["q"].adopted) == (True, "ann: wrong", True)
+    assert records["p"].manifest.code_digest == "code"
+
+
+async def test_a_pruned_build_is_still_not_written_again(log, pruner):
+    await build(log, "b", "p")
+    pruner.prune(["b"], TIME)
+
+    with pytest.raises(InvalidStateTransitionError):
+        await begin(log, "b", "p")
+
+
+async def test_no_position_is_used_again(log, pruner):
+    await build(log, "b1", "p")
+    *_, (last, _) = log.reader().all_events()
+    pruner.prune(["b1"], TIME)
+    await build(log, "b2", "p")
+
+    positions = [position for position, _ in log.reader().all_events()]
+    assert len(positions) == len(log.reader().events("b2"))
+    assert positions[0] > last
+    assert next(log.reader().all_events(after_position=last))[0] == positions[0]
+
+
+async def test_sizes_are_told(log, pruner):
+    await build(log, "b1", "p")
+    await build(log, "b2", "p")
+    size = log.reader().bytes_of_events(["b1", "b2"])
+    events = sum(event.ByteSize() for build in ("b1", "b2") for event in log.reader().events(build))
+    count = log.reader().build("b2").last_sequence
+    pruner.prune(["b1"], TIME)
+
+    assert size == events
+    sizes = log.reader().sizes()
+    assert sizes[:3] == (2, 1, count)
+    assert sizes.bytes == log.reader().size() > 0
+    assert log.reader().bytes_of_events(["b1", "nobody"]) == 0
+
+
+async def test_builds_go_on_while_others_are_pruned(log, monkeypatch):
+    monkeypatch.setattr(pruning, "MOST_ROWS", 3)
+    refs = [f"p{number}" for number in range(4)]
+    for number in range(10):
+        await build(log, f"a{number}", *refs)
+    pruner = log.pruner()
+
+    async def building():
+        for number in range(10):
+            await build(log, f"b{number}", *refs)
+
+    with ThreadPoolExecutor(1) as pool:
+        pruned = asyncio.get_running_loop().run_in_executor(
+            pool, pruner.prune, [f"a{number}" for number in range(10)], TIME
+        )
+        await asyncio.gather(building(), pruned)
+    pruner.close()
+
+    assert [record.status for record in log.reader().builds(limit=100)] == ["COMPLETED"] * 20
+    assert {record.version for record in log.reader().partitions()} == {f"b9.{number}.1" for number in range(1, 5)}
+    assert log.reader().sizes()[:2] == (20, 10)
+
+
+class _StopError(Exception):
+    pass
+
+
+class Interrupted:
+    """The tables of a log, whose pruning dies before the so many-th change."""
+
+    def __init__(self, rows, changes):
+        self._rows = rows
+        self._left = changes
+
+    def __getattr__(self, name):
+        if name in {"keep", "mark", "remove_events", "remove_partitions", "remove_runs", "settle"}:
+            if not self._left:
+                raise _StopError
+            self._left -= 1
+        return getattr(self._rows, name)
+
+
+def rebuilt(store):
+    writer = store.write()
+    writer.rebuild()
+    writer.close()
+    return read_models(store)
+
+
+async def history(log, chance):
+    """Has things happen: builds that end well, badly or not, side by side; taints and adoptions."""
+    refs = [f"p{number}" for number in range(6)]
+    for number in range(12):
+        some = chance.sample(refs, 3)
+        one = await begin(log, f"b{number:02}", *some)
+        await log.renew_lease(f"b{number:02}", "here", 60)
+        await produce(one, 1, some[0], rows=number)
+        if chance.random() < 0.4:
+            await taint(log, f"t{number:02}", chance.choice(refs))
+        if chance.random() < 0.4:
+            await adopt(log, f"x{number:02}", chance.choice(refs), "q", force=True)
+        await build(log, f"c{number:02}", some[1])
+        if chance.random() < 0.5:
+            run = f"b{number:02}.2.1"
+            await claim(log, f"b{number:02}", 2, some[1])
+            one.emit_job_scheduled(run, 2, "//:j")
+            one.emit_job_running(run, 2, "//:j")
+            one.emit_partition_building(some[1], 2, run)
+            one.emit_job_failed(run, 2, "//:j", pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="no"))
+            failure = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="no")
+            one.emit_partition_failed(some[1], failure, 2, run)
+        await one.emit_delegation(f"c{number:02}", "//:j", [some[2]])
+        end = chance.choice([Failed(jobs_completed=1, message="no"), Cancelled(jobs_completed=1, author="ann"), None])
+        if end is not None:
+            await one.complete_build(end)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_the_read_models_can_be_rebuilt_after_any_step_of_pruning(store, monkeypatch, seed):
+    monkeypatch.setattr(pruning, "MOST_ROWS", 7)
+    chance = random.Random(seed)
+    log = open_event_log(store.uri)
+    pruner = log.pruner()
+    await history(log, chance)
+    reader = log.reader()
+    known = [record for record in reader.partitions() if not record.claimed_by_build_request_id]
+    builds = [record.build_request_id for record in reader.builds(limit=100)]
+    for changes in (0, 1, 2, 3, 5, 8, 13, 21):
+        with contextlib.suppress(_StopError):
+            pruning.prune(Interrupted(pruner, changes), chance.sample(builds, 6), TIME)
+        assert [record for record in reader.partitions() if not record.claimed_by_build_request_id] == known
+        before = read_models(store)
+        assert rebuilt(store) == before
+    pruner.go_on()
+    before = read_models(store)
+
+    assert rebuilt(store) == before
+    assert [record for record in reader.partitions() if not record.claimed_by_build_request_id] == known
+    pruned = [record for record in reader.builds(limit=100) if record.pruned_time]
+    assert pruned
+    assert all(record.status in {"COMPLETED", "FAILED", "CANCELLED"} for record in pruned)
+    assert not any(reader.events(record.build_request_id) for record in pruned)
+    await history_goes_on(log, store)
+    pruner.close()
+    await log.close()
+
+
+async def history_goes_on(log, store):
+    """What comes after a pruning is rebuilt on top of it."""
+    await build(log, "d1", "p0", "new")
+    await taint(log, "t99", "p1", "new")
+    before = read_models(store)
+
+    assert rebuilt(store) == before
