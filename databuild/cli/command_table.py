@@ -120,6 +120,15 @@ COMMANDS = (
         "taint daily_flights/date=2013-01-01 --reason='the source was wrong'",
     ),
     Command(
+        "prune",
+        "",
+        "Turns builds that have ended into one row each, and removes their events and job logs.",
+        "What is known of partitions stays: what data there is, which job run made it and from what, taints and "
+        "adoptions. A pruned build keeps its place in `builds` and its summary in `status`. It may run while others "
+        "build, and be interrupted: the next one goes on.",
+        "prune --older_than=30d --keep=100 --dry_run",
+    ),
+    Command(
         "check",
         "[REF...]",
         "Checks the graph: patterns, producers, cycles, and that configuring twice gives the same.",

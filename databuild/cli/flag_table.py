@@ -36,7 +36,7 @@ class Flag(NamedTuple):
     value_name: str = ""
 
 
-_READING = ("status", "builds", "partitions", "explain", "events", "logs", "graph", "check")
+_READING = ("status", "builds", "partitions", "explain", "events", "logs", "graph", "prune", "check")
 _WRITING = ("build", "retry", "cancel", "taint")
 _SINKING = (*_WRITING, "partitions")
 _WITH_STATE = (*_READING, *_WRITING, "plan")
@@ -66,6 +66,15 @@ FLAGS = (
     Flag("plan", STRING, None, "Run exactly the plan of this file, written by `plan --output=FILE`, or stop and list "
          "what has changed since.", ("build",), value_name="FILE"),
     Flag("dry_run", BOOL, False, "Only show the plan, as `plan` does.", ("build",), short="n"),
+    Flag("dry_run", BOOL, False, "Only tell what would be pruned; nothing is changed.", ("prune",), short="n"),
+    Flag("older_than", STRING, None, "Prune builds that ended longer ago than this: whole numbers with the units w, d, "
+         "h, m, s, such as 30d or 12h.", ("prune",), value_name="DURATION"),
+    Flag("keep", INT, None, "Prune builds, but never this many of the newest that have ended; together with "
+         "`--older_than`, only those that are both.", ("prune",)),
+    Flag("logs_older_than", STRING, None, "Remove the job logs of builds that ended longer ago than this; what the "
+         "event log knows stays.", ("prune",), value_name="DURATION"),
+    Flag("sizes", BOOL, False, "Also count the builds and events there are, and measure the job logs: looks through "
+         "all of them.", ("status",)),
     Flag("build_request_id", STRING, None, "The id of the build, where a caller wants to choose it.", _BUILDING,
          value_name="ID"),
     Flag("grace_period", FLOAT, 10.0, "How many seconds job processes get to end by themselves (after TERM) before "

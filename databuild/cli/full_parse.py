@@ -86,7 +86,7 @@ def _flag_values(command: str) -> flags.FlagValues:
         if flag.kind == BOOL:
             flags.DEFINE_boolean(flag.name, flag.default, flag.help, flag_values=values, short_name=short)
         elif flag.kind == INT:
-            least = 0 if flag.name == "after" else 1
+            least = 0 if flag.name in {"after", "keep"} else 1
             flags.DEFINE_integer(flag.name, flag.default, flag.help, least, flag_values=values, short_name=short)
         elif flag.kind == FLOAT:
             flags.DEFINE_float(flag.name, flag.default, flag.help, 0.0, flag_values=values, short_name=short)

@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+import multiprocessing
+import os
 import random
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from databuild.errors import InvalidStateTransitionError
 from databuild.event_log import pruning
-from databuild.event_log.open import open_event_log
+from databuild.event_log.open import open_event_log, open_pruner, open_reader
 from databuild.orchestration.results import Cancelled, Failed, Success
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import adopt, begin, build, claim, produce, taint
@@ -230,6 +233,42 @@ async def test_the_read_models_can_be_rebuilt_after_any_step_of_pruning(store, m
     await history_goes_on(log, store)
     pruner.close()
     await log.close()
+
+
+def prune_for_ever(uri, told):
+    async def main():
+        log = open_event_log(uri)
+        pruner = log.pruner()
+        number = 0
+        while True:
+            await build(log, f"b{number:06}", "p", "q")
+            await build(log, f"c{number:06}", "p")
+            pruner.prune([f"b{number:06}"], TIME)
+            told.send(number)
+            number += 1
+
+    asyncio.run(main())
+
+
+def test_a_pruning_that_was_killed_leaves_a_whole_log(store):
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=prune_for_ever, args=(store.uri, theirs))
+    process.start()
+    while ours.recv() < 20:
+        pass
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+
+    before = read_models(store)
+    assert rebuilt(store) == before
+    pruner = open_pruner(store.uri)
+    pruner.go_on()
+    pruner.close()
+    reader = open_reader(store.uri)
+    pruned = [record.build_request_id for record in reader.builds(limit=1000) if record.pruned_time]
+    assert len(pruned) >= 20
+    assert not any(reader.events(name) for name in pruned)
+    reader.close()
 
 
 async def history_goes_on(log, store):

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from databuild.cli.build_ids import find_build
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
-from databuild.cli.output import as_json, counted, duration_text, some_of, time_text
+from databuild.cli.output import as_json, bytes_text, counted, duration_text, some_of, time_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from databuild.model.records import BuildRecord, JobRunRecord
 
 ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
@@ -22,10 +24,12 @@ def run(call: Invocation) -> int:
     build = find_build(reader, *call.positionals[:1])
     failed = reader.job_runs(build.build_request_id, status="FAILED", limit=MOST_RUNS)
     running = () if build.status in ENDS else reader.job_runs(build.build_request_id, status="RUNNING", limit=MOST_RUNS)
+    sizes = _sizes(call)
     if call.json:
-        call.out.json({**as_json(build), "failed_job_runs": failed, "running_job_runs": running})
+        call.out.json({**as_json(build), "failed_job_runs": failed, "running_job_runs": running, "sizes": sizes})
         return BUILT
     _print_build(call, build)
+    _print_sizes(call, sizes)
     for title, runs in (("running", running), ("failed", failed)):
         for job_run in runs:
             call.out.line(f"{title:<11}{_run_text(job_run)}")
@@ -33,6 +37,33 @@ def run(call: Invocation) -> int:
         call.out.line(f"next       {call.follow_up(f'logs {failed[0].job_run_id}')}")
         call.out.line(f"           {call.follow_up(f'retry {build.build_request_id}')}")
     return BUILT
+
+
+def _sizes(call: Invocation) -> dict[str, int]:
+    """Returns how large the event log is and, where that is asked for, what it holds, and the job logs."""
+    reader = call.reader()
+    if not call.flags["sizes"]:
+        return {"event_log_bytes": reader.size()}
+    from databuild.orchestration.job_logs import bytes_under
+
+    known = reader.sizes()
+    return {
+        "event_log_bytes": known.bytes,
+        "builds": known.builds,
+        "pruned_builds": known.pruned_builds,
+        "events": known.events,
+        "job_log_bytes": bytes_under(call.log_dir),
+    }
+
+
+def _print_sizes(call: Invocation, sizes: Mapping[str, int]) -> None:
+    line = f"event log  {bytes_text(sizes['event_log_bytes'])}"
+    if "events" in sizes:
+        builds = counted(sizes["builds"], "build")
+        line += f": {counted(sizes['events'], 'event')}, {builds}, of which {sizes['pruned_builds']} pruned"
+        call.out.line(line)
+        line = f"job logs   {bytes_text(sizes['job_log_bytes'])}"
+    call.out.line(line)
 
 
 def _print_build(call: Invocation, build: BuildRecord) -> None:
@@ -53,6 +84,8 @@ def _print_build(call: Invocation, build: BuildRecord) -> None:
         f"partitions {build.partitions_available} built, {build.partitions_delegated} taken from other builds, "
         f"{build.partitions_failed} failed"
     )
+    if build.pruned_time:
+        call.out.line(f"pruned     {time_text(build.pruned_time)} UTC: its events and job runs are not kept any more")
     if build.failure is not None:
         call.out.line(f"failure    {build.failure.category}: {build.failure.message}")
 
