@@ -282,7 +282,7 @@ class CoordinationError(OrchestrationError):
         self.fault = fault
         super().__init__(
             f"build {build_request_id} cannot go on: {fault}; it was not heard of for longer than its lease, and "
-            "another build has ended it: build again"
+            "another build has ended it; what it made since is recorded as late, and not used: build again"
         )
 
 

@@ -47,8 +47,8 @@ What holds for the events of every build:
 - A move that the tables below do not allow is refused by the orchestrator, and again by the store, and leaves nothing
   behind.
 
-Some events are of no build but an operation of their own, with an id of its own: a taint, and the request to cancel a
-build.
+Some events are of no build but an operation of their own, with an id of its own: a taint, the request to cancel a
+build, and results that came after others had ended their build.
 """
 
 

@@ -66,11 +66,18 @@ def _adoption_words(adoption: ev.AdoptionEvent) -> _Words:
 
 def _check_words(check: ev.CheckEvent) -> _Words:
     result = check.result
-    return "passed" if result.passed else "FAILED", result.name, result.ref, result.message
+    severity = result.Severity.Name(result.severity).removeprefix("SEVERITY_") if result.severity else ""
+    return "passed" if result.passed else "FAILED", severity, result.name, result.ref, result.message
 
 
 def _cancel_words(request: ev.CancelRequestEvent) -> _Words:
     return request.target_build_request_id, f"by {request.author}" if request.author else ""
+
+
+def _late_words(late: ev.LateResultEvent) -> _Words:
+    runs = some_of([run.job_run_id for run in late.job_runs])
+    refs = some_of([ref.str for ref in late.partitions])
+    return late.target_build_request_id, f"job runs {runs}" if runs else "", f"partitions {refs}" if refs else ""
 
 
 _WORDS: dict[str, Callable[[Any], _Words]] = {
@@ -83,6 +90,7 @@ _WORDS: dict[str, Callable[[Any], _Words]] = {
     "adoption": _adoption_words,
     "check": _check_words,
     "cancel_request": _cancel_words,
+    "late_result": _late_words,
 }
 
 

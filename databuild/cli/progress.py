@@ -34,6 +34,7 @@ class Counts:
         running: The job runs that run now: label and start, by id.
         delegations: What was taken from other builds: refs by build.
         failed_partitions: The events of partitions that were not produced.
+        failed_checks: What came of checks that did not pass.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -45,6 +46,7 @@ class Counts:
         self.running: dict[str, tuple[str, float]] = {}
         self.delegations: dict[str, list[str]] = {}
         self.failed_partitions: list[ev.PartitionEvent] = []
+        self.failed_checks: list[pt.CheckResult] = []
 
     def add(self, event: ev.BuildEvent) -> bool:
         """Takes note of an event, and returns whether a person may want to know of it at once."""
@@ -55,6 +57,10 @@ class Counts:
             return False
         if kind == "job":
             return self._add_job(event.job)
+        if kind == "check":
+            if not event.check.result.passed:
+                self.failed_checks.append(event.check.result)
+            return False
         if kind == "build_request":
             self.phase = ev.BuildStatus.Name(event.build_request.status).removeprefix("BUILD_STATUS_").lower()
             return event.build_request.status == ev.BUILD_STATUS_EXECUTING

@@ -70,6 +70,10 @@ def print_summary(call: Invocation, summary: Summary, counts: Counts) -> None:
         out.line(f"took {counted(len(refs), 'partition')} from build {build}: {some_of(refs)}")
     if isinstance(summary.result, Success) and not summary.built:
         out.line("nothing to do: everything is available and fresh")
+    for check in counts.failed_checks[:_MOST_FAILURES]:
+        out.line(f"check {_check_text(check)}")
+    if len(counts.failed_checks) > _MOST_FAILURES:
+        out.line(f"and {counted(len(counts.failed_checks) - _MOST_FAILURES, 'more check')} that did not pass")
     for job_run in summary.failed[:_MOST_FAILURES]:
         _print_failure(call, job_run)
     if len(summary.failed) > _MOST_FAILURES:
@@ -84,6 +88,17 @@ def print_summary(call: Invocation, summary: Summary, counts: Counts) -> None:
             out.line(f"logs: {call.follow_up(f'logs {summary.failed[0].job_run_id}')}")
         out.line(f"again: {call.follow_up(f'retry {summary.build_request_id}')}")
     out.line(f"build {summary.build_request_id} {_status(summary)}{_took(summary)}")
+
+
+def _check_text(check: pt.CheckResult) -> str:
+    """Returns a check that did not pass in one line, such as `rows of a/1 did not pass (ERROR): none`."""
+    of = f" of {check.ref}" if check.ref else ""
+    said = f": {check.message}" if check.message else ""
+    return f"{check.name}{of} did not pass ({_severity(check)}){said}"
+
+
+def _severity(check: pt.CheckResult) -> str:
+    return pt.CheckResult.Severity.Name(check.severity).removeprefix("SEVERITY_")
 
 
 def _taken(summary: Summary, counts: Counts) -> dict[str, list[str]]:
@@ -160,6 +175,10 @@ def _as_json(call: Invocation, summary: Summary, counts: Counts) -> dict[str, An
         "built": summary.built,
         "delegated": _taken(summary, counts),
         "not_built": sorted({part.ref for part in counts.failed_partitions}),
+        "failed_checks": [
+            {"name": check.name, "ref": check.ref, "severity": _severity(check), "message": check.message}
+            for check in counts.failed_checks
+        ],
         "failures": failures,
         "duration_seconds": build.updated_time - build.received_time if build else None,
     }

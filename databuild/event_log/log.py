@@ -20,12 +20,21 @@ if TYPE_CHECKING:
     from databuild.v1.events_pb2 import BuildEvent
 
 
+class Need(NamedTuple):
+    """How much of a resource a job run takes, and how much of it there is for all builds together."""
+
+    resource: str
+    amount: int
+    limit: int
+
+
 class ClaimRequest(NamedTuple):
-    """What a job run asks for right before it starts: to be the only one that produces its outputs."""
+    """What a job run asks for right before it starts: to be the only one that produces its outputs, and resources."""
 
     build_request_id: str
     job_run_id: str
     refs: tuple[str, ...]
+    needs: tuple[Need, ...] = ()
 
 
 class Claim(NamedTuple):
@@ -35,11 +44,29 @@ class Claim(NamedTuple):
         token: The fencing token, greater than that of every earlier claim; 0 where nothing was granted.
         held_by: The build that holds a ref, by ref, where another does.
         versions: The version of the data that there is, by ref, where there is any.
+        short_of: The resource that there is too little of, or that it is another build's turn to take.
     """
 
     token: int
     held_by: Mapping[str, str] = {}
     versions: Mapping[str, str] = {}
+    short_of: str = ""
+
+
+class ResourceUse(NamedTuple):
+    """What one build has of one resource.
+
+    Attributes:
+        resource: The resource.
+        build_request_id: The build.
+        amount: How much of it the build's job runs hold.
+        waiting: Whether the build asked for more a moment ago, in vain.
+    """
+
+    resource: str
+    build_request_id: str
+    amount: int
+    waiting: bool
 
 
 class Lease(NamedTuple):
@@ -75,7 +102,8 @@ class EventLog(Protocol):
         """Claims the outputs of job runs, each with all of its refs or none; the result is awaited for durability.
 
         A ref that the same build holds already is granted again. What was appended before is taken into account. Claims
-        end with the event that ends their partition in their build, and with the build.
+        end with the event that ends their partition in their build, and with the build; resources come back with the
+        event that ends their job run. Builds that wait for a resource take turns.
 
         Raises:
             CoordinationError: (when awaited) The lease of the build has run out, and another build has ended it.
@@ -215,6 +243,10 @@ class Reader(Protocol):
 
     def leases(self) -> Sequence[tuple[Lease, bool]]:
         """Returns the leases of builds that have not ended, and whether each has run out, by build."""
+        ...
+
+    def resource_use(self) -> Sequence[ResourceUse]:
+        """Returns what the builds that have not ended hold of resources and wait for, by resource and build."""
         ...
 
     def events(self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:

@@ -148,6 +148,10 @@ class Changes:
                 taint = event.taint
                 reason = f"{taint.author}: {taint.reason}" if taint.tainted else None
                 self.taints.update((ref, reason) for ref in self._unsettled(event))
+            elif kind == "check":
+                check = event.check
+                reason = f"{check.job_run_id}: the check {check.result.name!r} did not pass"
+                self.taints.update((ref, reason) for ref in self._unsettled(event))
             elif kind == "adoption":
                 self._adopt(time, event)
             elif kind == "cancel_request":
@@ -241,6 +245,7 @@ class Changes:
         data = None
         if status == _AVAILABLE:
             self._count("partitions_available")
+            self.taints.pop(ref, None)
             data = (message.version, message.job_run_id, _json(message) if message.HasField("metadata") else "", "")
         elif failure is not None:
             self._count("partitions_failed")
@@ -286,6 +291,9 @@ def refs_of(event: ev.BuildEvent) -> Iterator[str]:
         yield event.partition.ref
     elif kind in _OF_MANY:
         for ref in getattr(event, kind).partitions:
+            yield ref.str
+    elif kind == "check":
+        for ref in event.check.tainted:
             yield ref.str
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from databuild.event_log.log import ResourceUse
 from databuild.model.records import (
     AdoptionRecord,
     BuildRecord,
@@ -70,3 +71,18 @@ def partition_record(row: Sequence[Any], manifests: dict[str, Manifest]) -> Part
         row[17] or "",
         adoption,
     )
+
+
+def resource_uses(rows: Iterable[tuple[str, str, int, str]]) -> list[ResourceUse]:
+    """Returns what builds hold of resources and wait for, by resource and build.
+
+    Args:
+        rows: Resource, build, what it holds, and JSON of the resources that it waits for.
+    """
+    held: dict[tuple[str, str], int] = {}
+    waiting: set[tuple[str, str]] = set()
+    for resource, build, amount, waiting_for in rows:
+        if resource:
+            held[resource, build] = amount
+        waiting.update((name, build) for name in json.loads(waiting_for))
+    return [ResourceUse(*key, held.get(key, 0), key in waiting) for key in sorted(held.keys() | waiting)]

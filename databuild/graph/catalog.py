@@ -77,7 +77,8 @@ class JobCatalog:
         jobs: The jobs, by label.
         lookup: The path of the lookup executable; empty where patterns decide.
         default_partitions: What is built when nothing is asked for: refs or ranges of refs.
-        resources: How much of each named resource the graph may use at once.
+        resources: How much of each named resource the graph may use at once, in all builds that share an event log.
+        max_running_jobs: How many job runs of it may run at once in all those builds; 0 for any number.
     """
 
     graph_label: str
@@ -85,6 +86,7 @@ class JobCatalog:
     lookup: str = ""
     default_partitions: tuple[str, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict)
+    max_running_jobs: int = 0
 
     @functools.cached_property
     def _patterns(self) -> tuple[tuple[PartitionPattern, str], ...]:
@@ -184,6 +186,7 @@ def load_catalog(path: str, runfiles: str) -> JobCatalog:
             lookup=_resolved(_get(catalog, "lookup", ""), runfiles),
             default_partitions=tuple(_get(catalog, "default_partitions", [])),
             resources={name: int(count) for name, count in _get(catalog, "resources", {}).items()},
+            max_running_jobs=int(_get(catalog, "max_running_jobs", 0)),
         )
     except OSError as error:
         raise InvalidCatalogError(path, f"{error.strerror}; build the graph again with Bazel") from error

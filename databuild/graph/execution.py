@@ -66,6 +66,8 @@ class Verdict(enum.Enum):
     """It need not run: its outputs are as they would be afterwards."""
     LATER = enum.auto()
     """Somebody else produces its outputs; it is to be asked about again."""
+    NOT_YET = enum.auto()
+    """Others have what it needs; it keeps its place here, and is to be asked about again."""
 
 
 class Preparing(Protocol):
@@ -92,7 +94,7 @@ class ExecutionObserver(Protocol):
         ...
 
     def changed(self, task: Task) -> Awaitable[None]:
-        """Waits until it is worth asking again about a task of which the verdict was LATER."""
+        """Waits until it is worth asking again about a task of which the verdict was LATER or NOT_YET."""
         ...
 
     def moved_on(self, ended: Ended | None = None, started: Attempt | None = None) -> Awaitable[None]:
@@ -284,19 +286,22 @@ class _Execution:
         if scheduled.verdict() is Verdict.REUSED:
             self._wake(self._queue.done(task))
             return
-        self._queue.release(task)
-        self._wake(len(self._idle))
+        holding = scheduled.verdict() is Verdict.NOT_YET
+        if not holding:
+            self._queue.release(task)
+            self._wake(len(self._idle))
         self._attempts[task.task_id] -= 1
         waiting = asyncio.ensure_future(self._observer.changed(task))
         self._waiting.add(waiting)
-        waiting.add_done_callback(functools.partial(self._ask_again, task))
+        waiting.add_done_callback(functools.partial(self._ask_again, task, holding))
 
-    def _ask_again(self, task: Task, waiting: asyncio.Future[None]) -> None:
+    def _ask_again(self, task: Task, holding: bool, waiting: asyncio.Future[None]) -> None:
         self._waiting.discard(waiting)
         if not waiting.cancelled():
             if (error := waiting.exception()) is not None:
                 self._error = error
-            self._try_again(task)
+            self._queue.again(task, holding=holding)
+            self._wake(1)
 
     async def _run(self, attempt: Attempt) -> RunOutcome:
         loop = asyncio.get_running_loop()

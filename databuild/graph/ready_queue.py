@@ -42,6 +42,7 @@ class ReadyQueue:
         self._needs = {label: need for label, need in (needs or {}).items() if need}
         self._ready = [task.task_id for task in tasks if not task.upstream]
         self._parked: list[int] = []
+        self._holding: set[int] = set()
         self._unsettled = set(self._tasks)
         self._check_needs()
 
@@ -56,6 +57,9 @@ class ReadyQueue:
             task = self._tasks[heapq.heappop(self._ready)]
             need = self._needs.get(task.job_label)
             if need is None:
+                return task
+            if task.task_id in self._holding:
+                self._holding.discard(task.task_id)
                 return task
             if all(self._free[name] >= count for name, count in need.items()):
                 for name, count in need.items():
@@ -93,8 +97,10 @@ class ReadyQueue:
         """Gives back the resources of a task that will be tried again later."""
         self._release(task)
 
-    def again(self, task: Task) -> None:
-        """Makes a task ready once more."""
+    def again(self, task: Task, *, holding: bool = False) -> None:
+        """Makes a task ready once more; one that holds its resources still is popped whatever is free."""
+        if holding:
+            self._holding.add(task.task_id)
         heapq.heappush(self._ready, task.task_id)
 
     def give_up(self) -> list[Task]:

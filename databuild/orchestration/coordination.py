@@ -89,6 +89,7 @@ class Coordination:
         self._holder = liveness.this_process()
         self._waiting: dict[asyncio.Future[None], Sequence[str]] = {}
         self._watcher: asyncio.Task[None] | None = None
+        self._polls = 0
 
     def renew(self) -> asyncio.Future[None]:
         """Takes the lease of the build, or takes it further; need not be awaited."""
@@ -144,7 +145,7 @@ class Coordination:
         return sorted(dead)
 
     async def released(self, refs: Sequence[str]) -> None:
-        """Waits until no other live build claims one of these refs."""
+        """Waits until no other live build claims one of these refs; without any, until the next look."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[done] = refs
         if self._watcher is None or self._watcher.done():
@@ -155,12 +156,11 @@ class Coordination:
             self._waiting.pop(done, None)
 
     async def _watch(self) -> None:
-        polls = 0
         try:
             while self._waiting:
                 await asyncio.sleep(_POLL_SECONDS)
-                polls += 1
-                if polls % _POLLS_PER_LOOK_FOR_THE_DEAD == 0:
+                self._polls += 1
+                if self._polls % _POLLS_PER_LOOK_FOR_THE_DEAD == 0:
                     await self.end_the_dead()
                 wanted = {ref for refs in self._waiting.values() for ref in refs}
                 held = {ref for ref, build in self._reader.claimed(wanted).items() if build != self._build_request_id}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from databuild.errors import OrchestrationError
@@ -14,7 +14,7 @@ from databuild.graph.catalog import Job
 from databuild.graph.ports import RunOutcome
 from databuild.model.job_graph import Task
 from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.reports import ReportFaultError, parse_report
+from databuild.orchestration.reports import ReportFaultError, distrusted, parse_report
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
 from databuild.v1 import partition_pb2 as pt
@@ -24,15 +24,24 @@ _NO_RESULT = ProcessResult(exit_code=0)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobRunOutcome(RunOutcome):
-    """How a job run ended, with what its process used and what it measured."""
+    """How a job run ended, with what its process used and what it measured.
+
+    Attributes:
+        process: What is known of its process.
+        metrics: What it measured.
+        complete: The outputs that are complete and may be trusted although the job run failed.
+    """
 
     process: ProcessResult = _NO_RESULT
     metrics: tuple[pt.Metric, ...] = ()
+    complete: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
 class _Reported:
     outputs: frozenset[str]
+    inputs: frozenset[str]
+    failed_checks: list[pt.CheckResult] = field(default_factory=list)
     metrics: list[pt.Metric] = field(default_factory=list)
     fault: str = ""
 
@@ -99,7 +108,8 @@ class JobRunner:
             report=base + ".report",
             timeout_seconds=job.timeout_seconds,
         )
-        reported = _Reported(frozenset(task.config.outputs))
+        config = task.config
+        reported = _Reported(frozenset(config.outputs), frozenset((*config.materialize, *config.query)))
 
         def on_line(line: bytes) -> None:
             self._reported(task, job_run_id, line, reported)
@@ -113,7 +123,7 @@ class JobRunner:
 
     def _reported(self, task: Task, job_run_id: str, line: bytes, reported: _Reported) -> None:
         try:
-            report = parse_report(line, reported.outputs)
+            report = parse_report(line, reported.outputs, reported.inputs)
         except ReportFaultError as fault:
             reported.fault = reported.fault or str(fault)
             return
@@ -121,6 +131,8 @@ class JobRunner:
             return
         if report.HasField("metric"):
             reported.metrics.append(report.metric)
+        if report.HasField("check") and distrusted(report.check, reported.outputs):
+            reported.failed_checks.append(report.check)
         # Where the event log has failed, the next event of the build raises that; this is no place from which to.
         with contextlib.suppress(OrchestrationError):
             self._on_report(task, job_run_id, report)
@@ -128,13 +140,29 @@ class JobRunner:
 
 def _outcome(job: Job, result: ProcessResult, reported: _Reported) -> JobRunOutcome:
     category, message = _failure(job, result, reported.fault)
+    complete: frozenset[str] = frozenset()
+    if not category and reported.failed_checks:
+        category, message = pt.FAILURE_CATEGORY_USER, _check_text(reported.failed_checks)
+        checked = [distrusted(check, reported.outputs) for check in reported.failed_checks]
+        # What was made from an input that must not be trusted must not be either.
+        if all(refs <= reported.outputs for refs in checked):
+            complete = reported.outputs.difference(*checked)
     return JobRunOutcome(
         status=ev.JOB_STATUS_FAILED if category else ev.JOB_STATUS_COMPLETED,
         category=category,
         message=message,
         process=result,
         metrics=tuple(reported.metrics),
+        complete=complete,
     )
+
+
+def _check_text(failed: Sequence[pt.CheckResult]) -> str:
+    check = failed[0]
+    of = f" of {check.ref!r}" if check.ref else ""
+    said = f": {check.message}" if check.message else ""
+    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    return f"the check {check.name!r}{of} did not pass{said}{more}"
 
 
 def _failure(job: Job, result: ProcessResult, report_fault: str) -> tuple[pt.FailureCategory, str]:

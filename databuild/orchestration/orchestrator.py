@@ -70,6 +70,7 @@ class BuildOrchestrator:
         self._observers = tuple(observer for observer in observers if observer is not None)
         self._state = state or BuildState(build_request_id)
         self._failure: BaseException | None = None
+        self._refused: list[ev.BuildEvent] = []
 
     @classmethod
     def with_mock_event_log(
@@ -94,6 +95,11 @@ class BuildOrchestrator:
     def state(self) -> BuildState:
         """What the events so far add up to. To be read only."""
         return self._state
+
+    @property
+    def refused_events(self) -> Sequence[ev.BuildEvent]:
+        """What was emitted and could not be written."""
+        return self._refused
 
     def with_tracing_span(self, name: str, **attributes: str | int) -> AbstractContextManager[object]:
         """Returns a context that is a span of this build's trace, where the process traces."""
@@ -263,13 +269,9 @@ class BuildOrchestrator:
         """Returns a job event with what every one has."""
         return ev.JobEvent(job_run_id=job_run_id, task_id=task_id, job_label=job_label, status=status, attempt=attempt)
 
-    def claim(self, requests: Sequence[tuple[str, tuple[str, ...]]]) -> Awaitable[Sequence[Claim]]:
-        """Claims refs for job runs of this build, as `EventLog.claim` says.
-
-        Args:
-            requests: Job run ids, and the refs that each is to produce.
-        """
-        return self._event_log.claim([ClaimRequest(self.build_request_id, run, refs) for run, refs in requests])
+    def claim(self, requests: Sequence[ClaimRequest]) -> Awaitable[Sequence[Claim]]:
+        """Claims refs and resources for job runs of this build, as `EventLog.claim` says."""
+        return self._event_log.claim(requests)
 
     def emit(self, *payloads: Payload) -> Awaitable[None]:
         """Writes several events together: all of them, or none.
@@ -299,15 +301,16 @@ class BuildOrchestrator:
             )
         self._state.advance(events)
         appended = asyncio.ensure_future(self._event_log.append(events))
-        appended.add_done_callback(self._written)
+        appended.add_done_callback(lambda done: self._written(done, events))
         for observer in self._observers:
             for event in events:
                 observer(event)
         return appended
 
-    def _written(self, appended: asyncio.Future[None]) -> None:
-        if not appended.cancelled() and (error := appended.exception()) is not None and self._failure is None:
-            self._failure = error
+    def _written(self, appended: asyncio.Future[None], events: Sequence[ev.BuildEvent]) -> None:
+        if not appended.cancelled() and (error := appended.exception()) is not None:
+            self._failure = self._failure or error
+            self._refused += events
 
     def _emit_status(self, status: ev.BuildStatus) -> Awaitable[None]:
         return self.emit(("build_request", ev.BuildRequestEvent(status=status)))

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from typing import Any
 
 from databuild.errors import OrchestrationError
-from databuild.event_log.log import Claim
+from databuild.event_log.log import Claim, ClaimRequest, Need
 from databuild.graph.execution import Attempt, Ended, Preparing, Verdict
-from databuild.model.job_graph import Plan, Task
-from databuild.model.records import PartitionRecord
+from databuild.model.job_graph import Task
 from databuild.orchestration.job_runner import JobRunOutcome
 from databuild.orchestration.orchestrator import (
     BuildOrchestrator,
@@ -22,6 +21,8 @@ from databuild.orchestration.orchestrator import (
     partition_available,
     partition_scheduled,
 )
+from databuild.orchestration.reports import distrusted
+from databuild.orchestration.versions import Versions
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
 from databuild.v1 import partition_pb2 as pt
@@ -68,7 +69,7 @@ class _Claiming:
 
 
 class BuildRecorder:
-    """Writes the events of an execution, and remembers the versions that it makes.
+    """Writes the events of an execution.
 
     Attributes:
         completed: How many tasks have completed.
@@ -78,42 +79,45 @@ class BuildRecorder:
     def __init__(
         self,
         orchestrator: BuildOrchestrator,
-        records: Callable[[Sequence[str]], Mapping[str, PartitionRecord]],
+        versions: Versions,
         released: Callable[[Sequence[str]], Awaitable[None]],
+        needs: Mapping[str, tuple[Need, ...]],
     ) -> None:
         """Takes the build.
 
         Args:
             orchestrator: Writes the events.
-            records: Returns what is known now of partitions, by ref.
-            released: Waits until no other live build claims one of these refs.
+            versions: The versions that are there and that the build makes.
+            released: Waits until no other live build claims one of these refs; without any, for a moment.
+            needs: What one run of a job takes of resources that builds share, by job label.
         """
         self.completed = 0
         self.tokens: dict[str, int] = {}
         self._released = released
+        self._needs = needs
         self._orchestrator = orchestrator
-        self._records = records
-        self._code_digests: Mapping[str, str] = {}
-        self._versions: dict[str, str] = {}
-        self._planned: dict[str, str] = {}
-        self._cut_off: set[str] = set()
+        self._versions = versions
+        self._distrusted: dict[str, set[str]] = {}
+        self._lacking: set[int] = set()
         self._stopped = False
-
-    def start(self, plan: Plan) -> None:
-        """Takes what is executed."""
-        self._code_digests = plan.code_digests
-        self._versions = dict(plan.versions)
-        self._planned = {partition.ref: partition.version for partition in plan.partitions}
-        self._cut_off = {partition.ref for partition in plan.partitions if partition.reason == pt.REASON_INPUT_CHANGED}
 
     def prepare(self, attempts: Sequence[Attempt]) -> Preparing:
         """Claims the outputs of attempts, and schedules those that may start."""
-        requests = [(self._job_run_id(one.task, one.number), one.task.config.outputs) for one in attempts]
+        build = self._orchestrator.build_request_id
+        requests = [
+            ClaimRequest(
+                build,
+                self._job_run_id(one.task, one.number),
+                one.task.config.outputs,
+                self._needs.get(one.task.job_label, ()),
+            )
+            for one in attempts
+        ]
         return _Claiming(self._orchestrator.claim(requests), lambda claims: self._judge(attempts, claims))
 
     def changed(self, task: Task) -> Awaitable[None]:
-        """Waits until nobody else claims the outputs of a task any more."""
-        return self._released(task.config.outputs)
+        """Waits until nobody else claims the outputs of a task any more, or for a moment where it lacks resources."""
+        return self._released(() if task.task_id in self._lacking else task.config.outputs)
 
     def stop(self) -> None:
         """Schedules nothing more, whatever claims may still be granted."""
@@ -133,29 +137,19 @@ class BuildRecorder:
         kind = report.WhichOneof("report")
         if kind == "partition":
             ref = report.partition.ref
-            if self._orchestrator.state.partitions[ref] == _BUILDING:
+            trusted = ref not in self._distrusted.get(job_run_id, ())
+            if trusted and self._orchestrator.state.partitions[ref] == _BUILDING:
                 version = report.partition.content_digest or job_run_id
-                self._versions[ref] = version
+                self._versions.now[ref] = version
                 event = partition_available(ref, task.task_id, job_run_id, version)
                 event[1].metadata.CopyFrom(report.partition.metadata)
                 self._orchestrator.emit(event)
         elif kind == "check":
-            self._orchestrator.emit(("check", ev.CheckEvent(job_run_id=job_run_id, result=report.check)))
-
-    def needed(self, task: Task) -> bool:
-        """Whether a task still has to run: not if only inputs would have made it, and they ended as they were."""
-        outputs = task.config.outputs
-        if not self._cut_off.issuperset(outputs):
-            return True
-        records = self._records(outputs)
-        for ref in outputs:
-            record = records.get(ref)
-            if record is None or record.manifest is None or not record.available:
-                return True
-            for known in record.manifest.inputs:
-                if not known.query and self._versions.get(known.ref) != known.version:
-                    return True
-        return False
+            tainted = distrusted(report.check, task.config.outputs)
+            if tainted:
+                self._distrusted.setdefault(job_run_id, set()).update(tainted)
+            refs = [pt.PartitionRef(str=ref) for ref in sorted(tainted)]
+            self._orchestrator.emit(("check", ev.CheckEvent(job_run_id=job_run_id, result=report.check, tainted=refs)))
 
     def reused(self, task: Task) -> None:
         """Writes that a task need not run: its outputs are left to the builds that produced them."""
@@ -163,10 +157,10 @@ class BuildRecorder:
 
     def _reuse(self, attempt: Attempt, message: str) -> None:
         task = attempt.task
-        records = self._records(task.config.outputs)
+        records = self._versions.records(task.config.outputs)
         by_build: dict[str, list[str]] = {}
         for ref in task.config.outputs:
-            self._versions[ref] = records[ref].version
+            self._versions.now[ref] = records[ref].version
             if self._orchestrator.state.partitions[ref] != pt.PARTITION_STATUS_DELEGATED:
                 by_build.setdefault(records[ref].produced_by_build_request_id, []).append(ref)
         why = pt.Failure(category=pt.FAILURE_CATEGORY_CANCELLED, message=message)
@@ -181,7 +175,11 @@ class BuildRecorder:
         payloads: list[Payload] = []
         verdicts = []
         for attempt, claim in zip(attempts, claims, strict=True):
-            if not claim.token:
+            self._lacking.discard(attempt.task.task_id)
+            if claim.short_of:
+                self._lacking.add(attempt.task.task_id)
+                verdicts.append(Verdict.NOT_YET)
+            elif not claim.token:
                 self._orchestrator.emit(*payloads)
                 payloads.clear()
                 self._wait_for(attempt.task, claim.held_by)
@@ -215,28 +213,6 @@ class BuildRecorder:
         for build, refs in sorted(by_build.items()):
             self._orchestrator.emit_delegation(build, task.job_label, refs, running=True)
 
-    def _made_meanwhile(self, task: Task, versions: Mapping[str, str]) -> bool:
-        """Whether another build has made all outputs of a task since planning, just as this one would."""
-        outputs = task.config.outputs
-        if any(versions.get(ref, "") in {"", self._planned[ref]} for ref in outputs):
-            return False
-        if any(self._orchestrator.state.partitions[ref] == pt.PARTITION_STATUS_AVAILABLE for ref in outputs):
-            return False  # an earlier attempt of this build made it
-        records = self._records(outputs)
-        return all(self._as_we_would(task, records.get(ref)) for ref in outputs)
-
-    def _as_we_would(self, task: Task, record: PartitionRecord | None) -> bool:
-        if record is not None and record.adopted:
-            return True
-        if record is None or record.manifest is None or record.tainted:
-            return False
-        manifest = record.manifest
-        return (
-            manifest.code_digest == self._code_digests.get(task.job_label, "")
-            and manifest.configuration_digest == task.configuration_digest
-            and all(known.query or self._versions.get(known.ref) == known.version for known in manifest.inputs)
-        )
-
     def never_ran(self, attempts: Sequence[Attempt], because: Task) -> None:
         """Writes that tasks will not run, since a failure stopped the build."""
         why = pt.Failure(
@@ -249,6 +225,12 @@ class BuildRecorder:
             self._fail_open(attempt.task, why, "", payloads)
         if payloads:
             self._orchestrator.emit(*payloads)
+
+    def _made_meanwhile(self, task: Task, versions: Mapping[str, str]) -> bool:
+        statuses = self._orchestrator.state.partitions
+        if any(statuses[ref] == pt.PARTITION_STATUS_AVAILABLE for ref in task.config.outputs):
+            return False  # an earlier attempt of this build made it
+        return self._versions.made_by_another(task, versions)
 
     def _job_run_id(self, task: Task, attempt: int) -> str:
         return f"{self._orchestrator.build_request_id}.{task.task_id}.{attempt}"
@@ -263,13 +245,13 @@ class BuildRecorder:
         running = self._job_event(started, ev.JOB_STATUS_RUNNING)
         manifest = running.manifest
         manifest.job_label = task.job_label
-        manifest.code_digest = self._code_digests.get(task.job_label, "")
+        manifest.code_digest = self._versions.code_digest(task)
         manifest.configuration_digest = task.configuration_digest
         versions = self._versions
         for ref in task.config.materialize:
-            manifest.inputs.add(ref=ref, version=versions.get(ref, ""))
+            manifest.inputs.add(ref=ref, version=versions.now.get(ref, ""))
         for ref in task.config.query:
-            manifest.inputs.add(ref=ref, version=versions.get(ref, ""), query=True)
+            manifest.inputs.add(ref=ref, version=versions.now.get(ref, ""), query=True)
         payloads.append(("job", running))
         payloads += [
             (
@@ -291,14 +273,12 @@ class BuildRecorder:
             event.cpu_seconds = process.cpu_seconds
             event.peak_memory_bytes = process.peak_memory_bytes
             event.metrics.extend(outcome.metrics)
+            if outcome.complete:
+                self._orchestrator.emit(*self._available(task, job_run_id, outcome.complete))
         payloads.append(("job", event))
         if outcome.status == ev.JOB_STATUS_COMPLETED:
             self.completed += 1
-            statuses = self._orchestrator.state.partitions
-            for ref in task.config.outputs:
-                if statuses[ref] == _BUILDING:
-                    self._versions[ref] = job_run_id
-                    payloads.append(partition_available(ref, task.task_id, job_run_id))
+            payloads += self._available(task, job_run_id, task.config.outputs)
             return
         why = event.failure
         why.category = outcome.category
@@ -320,6 +300,13 @@ class BuildRecorder:
         for given_up in ended.given_up:
             payloads.append(self._unrun(Attempt(given_up, 0), ev.JOB_STATUS_SKIPPED, missing))
             self._fail_open(given_up, missing, "", payloads)
+
+    def _available(self, task: Task, job_run_id: str, refs: Collection[str]) -> list[Payload]:
+        """Returns the events that outputs of a task are complete, of those that were not before."""
+        statuses = self._orchestrator.state.partitions
+        made = [ref for ref in task.config.outputs if ref in refs and statuses[ref] == _BUILDING]
+        self._versions.now.update(dict.fromkeys(made, job_run_id))
+        return [partition_available(ref, task.task_id, job_run_id) for ref in made]
 
     def _unrun(self, attempt: Attempt, status: ev.JobStatus, why: pt.Failure) -> Payload:
         event = self._job_event(attempt, status)

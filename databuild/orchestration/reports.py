@@ -7,22 +7,24 @@ from typing import Any
 
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
+from databuild.v1 import partition_pb2 as pt
 
 
 class ReportFaultError(ValueError):
     """A report line cannot be used; the message says why."""
 
 
-def parse_report(line: bytes, outputs: Collection[str]) -> job_pb2.JobReport | None:
+def parse_report(line: bytes, outputs: Collection[str], inputs: Collection[str] = ()) -> job_pb2.JobReport | None:
     """Returns what one line reports; None for an empty line.
 
     Args:
         line: The line.
         outputs: The outputs of the job run, the only partitions that it may report.
+        inputs: The inputs of the job run, which it may check as well.
 
     Raises:
         ReportFaultError: The line is no JobReport, or reports a partition that is not an output of the run, or what
-            cannot be kept.
+            cannot be kept, or checks what is neither an output nor an input.
     """
     if not line.strip():
         return None
@@ -41,9 +43,24 @@ def parse_report(line: bytes, outputs: Collection[str]) -> job_pb2.JobReport | N
     if kind == "partition" and report.partition.ref not in outputs:
         message = f"the report names {report.partition.ref!r}, which is not an output of this job run"
         raise ReportFaultError(message)
+    if kind == "check" and report.check.ref and report.check.ref not in outputs and report.check.ref not in inputs:
+        message = f"the report checks {report.check.ref!r}, which is neither an output nor an input of this job run"
+        raise ReportFaultError(message)
     if kind == "partition" and report.partition.HasField("metadata"):
         _check_metadata(report.partition.metadata, shown)
     return report  # type: ignore[no-any-return]
+
+
+def distrusted(check: pt.CheckResult, outputs: Collection[str]) -> frozenset[str]:
+    """Returns the partitions that a check says must not be trusted.
+
+    Args:
+        check: What came of the check.
+        outputs: The outputs of its job run, all of which a check of no one partition is about.
+    """
+    if check.passed or check.severity != pt.CheckResult.SEVERITY_ERROR:
+        return frozenset()
+    return frozenset([check.ref] if check.ref else outputs)
 
 
 def _check_metadata(metadata: Any, shown: str) -> None:

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, cast
 
 from databuild.errors import (
+    CoordinationError,
     DataBuildError,
     InvalidRequestError,
+    InvalidStateTransitionError,
     OrchestrationError,
     PlanChangedError,
 )
@@ -22,17 +24,19 @@ from databuild.graph.catalog import JobCatalog
 from databuild.graph.execution import ExecutionOptions, execute
 from databuild.graph.plan_file import changes_since, tasks_to_messages
 from databuild.model.job_graph import Plan
-from databuild.model.records import PartitionRecord
 from databuild.orchestration.configuring import ProcessConfigure
 from databuild.orchestration.coordination import Coordination
 from databuild.orchestration.ids import check_build_request_id
 from databuild.orchestration.job_runner import JobRunner
+from databuild.orchestration.late_results import raise_if_overtaken
 from databuild.orchestration.looking_up import lookup_of
 from databuild.orchestration.orchestrator import BuildOrchestrator, Payload, partition_scheduled
 from databuild.orchestration.recording import BuildRecorder
+from databuild.orchestration.resources import Resources
 from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
 from databuild.orchestration.settings import BuildRequest, Settings
 from databuild.orchestration.telemetry import Telemetry
+from databuild.orchestration.versions import Versions
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
@@ -134,6 +138,7 @@ class _Build:
     ) -> None:
         self._request = request
         self._catalog = catalog
+        self._event_log = event_log
         self._reader = event_log.reader()
         self._executor = executor
         self._settings = settings
@@ -155,20 +160,59 @@ class _Build:
             clock=clock,
             lease_seconds=settings.lease_seconds,
         )
-        self._recorder = BuildRecorder(self._orchestrator, self._records, self._coordination.released)
+        self._versions = Versions(self._reader)
+        self._resources = Resources(catalog, request.jobs)
+        self._recorder = BuildRecorder(
+            self._orchestrator, self._versions, self._coordination.released, self._resources.shared
+        )
         self._cancelled_by = ""
 
     async def run(self) -> BuildResult:
         with self._orchestrator.with_tracing_span("databuild.build", graph=self._catalog.graph_label):
             try:
                 return await self._run()
-            except OrchestrationError:
+            except (CoordinationError, InvalidStateTransitionError):
+                await raise_if_overtaken(
+                    self._event_log, self._request.build_request_id, self._orchestrator.refused_events, self._clock()
+                )
                 # What follows an event that could not be written is refused, and may be noticed first; this raises what
                 # was at the bottom of it.
                 self._orchestrator.emit()
                 raise
 
     async def _run(self) -> BuildResult:
+        result: BuildResult
+        try:
+            await self._start()
+            _make_folder(self._folder)
+            async with self._coordination.staying_alive(), self._cancelled_on_request():
+                await self._coordination.end_the_dead()
+                with self._orchestrator.with_tracing_span("databuild.planning"):
+                    plan = await self._plan()
+                with (
+                    self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)),
+                    self._executor.guarded(self._request.build_request_id) if plan.tasks else contextlib.nullcontext(),
+                ):
+                    result = await self._execute(plan)
+        except asyncio.CancelledError:
+            _uncancel()
+            result = Cancelled(jobs_completed=self._recorder.completed, author=self._cancelled_by)
+        except OrchestrationError:
+            raise
+        except DataBuildError as error:
+            await self._end(_failure_of(error))
+            raise
+        except Exception as error:
+            message = f"an error of DataBuild itself: {type(error).__name__}: {error}"
+            await self._end(Failed(category=pt.FAILURE_CATEGORY_INFRASTRUCTURE, message=message))
+            raise
+        finally:
+            self._recorder.stop()
+            self._reader.close()
+        await self._end(result)
+        return result
+
+    async def _start(self) -> None:
         request = self._request
         self._coordination.renew()  # written together with what follows
         await self._orchestrator.start_build(
@@ -183,38 +227,22 @@ class _Build:
             ),
             retry_of=request.retry_of,
         )
-        result: BuildResult
-        try:
-            _make_folder(self._folder)
-            async with self._coordination.staying_alive(), self._cancelled_on_request():
-                await self._coordination.end_the_dead()
-                with self._orchestrator.with_tracing_span("databuild.planning"):
-                    plan = await self._plan()
-                with (
-                    self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)),
-                    self._executor.guarded(request.build_request_id) if plan.tasks else contextlib.nullcontext(),
-                ):
-                    result = await self._execute(plan)
-        except asyncio.CancelledError:
-            if (task := asyncio.current_task()) is not None:
-                task.uncancel()
-            result = Cancelled(jobs_completed=self._recorder.completed, author=self._cancelled_by)
-        except OrchestrationError:
-            raise
-        except DataBuildError as error:
-            await self._orchestrator.complete_build(_failure_of(error))
-            raise
-        except Exception as error:
-            message = f"an error of DataBuild itself: {type(error).__name__}: {error}"
-            await self._orchestrator.complete_build(
-                Failed(category=pt.FAILURE_CATEGORY_INFRASTRUCTURE, message=message)
-            )
-            raise
-        finally:
-            self._recorder.stop()
-            self._reader.close()
-        await self._orchestrator.complete_build(result)
-        return result
+
+    async def _end(self, result: BuildResult) -> None:
+        """Writes the end of the build; once that has begun, it is too late to cancel the build."""
+
+        async def write() -> None:
+            await self._orchestrator.complete_build(result)
+
+        written = asyncio.create_task(write(), name="the-end")
+        while not written.done():
+            try:
+                await asyncio.shield(written)
+            except asyncio.CancelledError:
+                if written.cancelled():
+                    raise
+                _uncancel()
+        written.result()
 
     async def _plan(self) -> Plan:
         request = self._request
@@ -256,7 +284,7 @@ class _Build:
     async def _execute(self, plan: Plan) -> BuildResult:
         await self._orchestrator.start_execution()
         recorder = self._recorder
-        recorder.start(plan)
+        self._versions.start(plan)
         runner = JobRunner(
             self._executor,
             self._catalog.jobs,
@@ -275,10 +303,10 @@ class _Build:
                 jobs=self._request.jobs,
                 keep_going=self._request.keep_going,
                 retries={label: job.retry for label, job in jobs.items()},
-                limits=self._catalog.resources,
-                needs={label: job.resources for label, job in jobs.items()},
+                limits=self._resources.limits,
+                needs=self._resources.needs,
             ),
-            needed=recorder.needed,
+            needed=self._versions.needed,
         )
         if result.stopped_by is not None:
             return FailFast(
@@ -295,9 +323,6 @@ class _Build:
                 message=f"{count} {'task' if count == 1 else 'tasks'} failed",
             )
         return Success(jobs_completed=result.completed)
-
-    def _records(self, refs: Sequence[str]) -> Mapping[str, PartitionRecord]:
-        return self._reader.partition_records(refs)
 
     @contextlib.asynccontextmanager
     async def _cancelled_on_request(self) -> AsyncIterator[None]:
@@ -319,6 +344,13 @@ class _Build:
             yield
         finally:
             polling.cancel()
+
+
+def _uncancel() -> None:
+    """Goes on although the current task was cancelled."""
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
 
 
 def _make_folder(path: str) -> None:

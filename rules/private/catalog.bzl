@@ -23,7 +23,7 @@ def _catalog_job(ctx, job):
         entry["tags"] = job.tags
     return entry
 
-def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resources):
+def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resources, max_running_jobs):
     """Writes the job catalog of a graph.
 
     Args:
@@ -33,6 +33,7 @@ def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resourc
         lookup: The executable file that says which job produces a ref, or None.
         default_partitions: What is built when nothing is asked for.
         resources: How much of each named resource the graph may use at once.
+        max_running_jobs: How many job runs of the graph may run at once; 0 for any number.
 
     Returns:
         The file.
@@ -47,6 +48,8 @@ def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resourc
         catalog["defaultPartitions"] = default_partitions
     if resources:
         catalog["resources"] = resources
+    if max_running_jobs:
+        catalog["maxRunningJobs"] = max_running_jobs
 
     file = ctx.actions.declare_file(ctx.label.name + ".catalog.json")
     ctx.actions.write(file, json.encode_indent(catalog, indent = "  ") + "\n")

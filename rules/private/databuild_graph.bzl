@@ -5,7 +5,7 @@ load(":graph_rule.bzl", "graph_rule")
 
 visibility(["//rules/..."])
 
-def databuild_graph(name, jobs, lookup = None, default_partitions = [], resources = {}, **kwargs):
+def databuild_graph(name, jobs, lookup = None, default_partitions = [], resources = {}, max_running_jobs = 0, **kwargs):
     """Declares a graph: jobs that build on each other's partitions, and the programs that build them.
 
     `bazel run //examples:build_graph -- PARTITION...` builds partitions, and `bazel run //examples:build_graph.plan -- PARTITION...` says what
@@ -29,8 +29,10 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
         lookup: A program that says which job produces a ref, in place of the jobs' patterns: it is given refs, and prints
             JSON, ref to job label.
         default_partitions: What is built when nothing is asked for: refs, or ranges of refs.
-        resources: How much of each named resource all job runs together may use at once: positive whole numbers. What a
-            job takes has to be here.
+        resources: How much of each named resource all job runs together may use at once, in all builds that share an
+            event log: positive whole numbers. What a job takes has to be here.
+        max_running_jobs: How many job runs may run at once, in all builds that share an event log; 0 for any number.
+            `--jobs` says how many of one build do.
         **kwargs: What every rule takes, such as `visibility` and `tags`.
     """
     graph_rule(
@@ -38,6 +40,7 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
         default_partitions = default_partitions,
         jobs = jobs,
         lookup = lookup,
+        max_running_jobs = max_running_jobs,
         resources = resources,
         **kwargs
     )

@@ -31,8 +31,11 @@ _ATTRS = {
         doc = "A program that says which job produces a ref, in place of the jobs' patterns.",
         executable = True,
     ),
+    "max_running_jobs": attr.int(
+        doc = "How many job runs may run at once, in all builds that share an event log; 0 for any number.",
+    ),
     "resources": attr.string_dict(
-        doc = "How much of each named resource all job runs together may use at once: positive whole numbers.",
+        doc = "How much of each named resource all job runs together may use at once, in all builds that share an event log: positive whole numbers.",
     ),
 } | LAUNCHER_ATTRS
 
@@ -79,6 +82,8 @@ def _databuild_graph_impl(ctx):
     resources = resource_counts(label, ctx.attr.resources)
     _check_patterns(label, jobs, ctx.attr.lookup)
     _check_resources(label, jobs, resources)
+    if ctx.attr.max_running_jobs < 0:
+        fail("max_running_jobs of {} is {}, and cannot be negative".format(label, ctx.attr.max_running_jobs))
 
     catalog = write_catalog(
         ctx,
@@ -87,6 +92,7 @@ def _databuild_graph_impl(ctx):
         lookup = ctx.executable.lookup,
         default_partitions = ctx.attr.default_partitions,
         resources = resources,
+        max_running_jobs = ctx.attr.max_running_jobs,
     )
     programs = [ctx.attr.cli] + ([ctx.attr.lookup] if ctx.attr.lookup else [])
     files = [catalog, ctx.executable.cli] + ([ctx.executable.lookup] if ctx.attr.lookup else [])

@@ -16,6 +16,7 @@ from databuild.errors import (
     InvalidStateTransitionError,
     SchemaTooNewError,
 )
+from databuild.event_log.log import ClaimRequest, Need, ResourceUse
 from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.orchestration.orchestrator import BuildOrchestrator
@@ -286,6 +287,57 @@ async def test_a_taint_marks_what_is_there_until_it_is_built_again(log):
     taint.sequence = 2
     with pytest.raises(InvalidStateTransitionError):
         await log.append([taint])
+
+
+async def test_a_check_taints_the_partitions_that_it_names_until_they_are_available_again(log):
+    async def produce_checked(build, *, check_last):
+        one = await begin(log, build, "p")
+        one.emit_job_scheduled(f"{build}.1.1", 1, "//:j")
+        one.emit_job_running(f"{build}.1.1", 1, "//:j")
+        one.emit_partition_building("p", 1, f"{build}.1.1")
+        check = ev.CheckEvent(job_run_id=f"{build}.1.1", tainted=[pt.PartitionRef(str="p")])
+        check.result.name = "rows"
+        if not check_last:
+            one.emit(("check", check))
+        one.emit_partition_available("p", 1, f"{build}.1.1")
+        if check_last:
+            one.emit(("check", check))
+        await one.emit_job_completed(f"{build}.1.1", 1, "//:j")
+        return log.reader().partition_records(["p"])["p"]
+
+    record = await produce_checked("b", check_last=True)
+    assert (record.available, record.tainted) == (True, True)
+    assert record.taint_reason == "b.1.1: the check 'rows' did not pass"
+    assert log.reader().partition_counts()["TAINTED"] == 1
+    record = await produce_checked("c", check_last=False)
+    assert (record.available, record.tainted) == (True, False)
+
+
+async def test_resources_are_held_until_their_job_run_ends_and_builds_take_turns(log):
+    async def ask(build, task):
+        run = f"{build}.{task}.1"
+        (answer,) = await log.claim([ClaimRequest(build, run, (f"{build}{task}",), (Need("r", 1, 1),))])
+        return answer.short_of
+
+    builds = {}
+    for build in ("a", "b"):
+        await log.renew_lease(build, "here", 30)
+        builds[build] = await begin(log, build, f"{build}1", f"{build}2", f"{build}3")
+    assert await ask("a", 1) == ""
+    assert await ask("b", 1) == "r"
+    assert log.reader().claimed(["a1", "b1"]) == {"a1": "a"}
+    assert log.reader().resource_use() == [ResourceUse("r", "a", 1, False), ResourceUse("r", "b", 0, True)]
+
+    await produce(builds["a"], 1, "a1")
+    assert await ask("a", 2) == ""  # granted something before the other first asked
+    await produce(builds["a"], 2, "a2")
+    assert await ask("a", 3) == "r"
+    assert await ask("b", 1) == ""
+    await builds["b"].complete_build(Cancelled())
+    assert log.reader().resource_use() == [ResourceUse("r", "a", 0, True)]
+    assert await ask("a", 3) == ""
+    await builds["a"].complete_build(Cancelled())
+    assert log.reader().resource_use() == []
 
 
 async def test_a_request_to_cancel_shows_at_the_build(log):

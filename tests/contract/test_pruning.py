@@ -14,6 +14,7 @@ from databuild.errors import InvalidStateTransitionError
 from databuild.event_log import pruning
 from databuild.event_log.open import open_event_log, open_pruner, open_reader
 from databuild.orchestration.results import Cancelled, Failed, Success
+from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import adopt, begin, build, claim, produce, taint
 from tests.contract.stores import read_models
@@ -196,6 +197,9 @@ async def history(log, chance):
             one.emit_job_scheduled(run, 2, "//:j")
             one.emit_job_running(run, 2, "//:j")
             one.emit_partition_building(some[1], 2, run)
+            check = ev.CheckEvent(job_run_id=run, result=pt.CheckResult(name="rows"))
+            check.tainted.add(str=some[1])
+            one.emit(("check", check))
             one.emit_job_failed(run, 2, "//:j", pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="no"))
             failure = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="no")
             one.emit_partition_failed(some[1], failure, 2, run)

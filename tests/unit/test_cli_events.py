@@ -147,6 +147,16 @@ def test_a_wrong_number_of_builds_makes_no_sense(args):
         (ev.BuildEvent(taint=ev.TaintEvent(partitions=[pt.PartitionRef(str="a")], tainted=True, reason="bad")), "set"),
         (ev.BuildEvent(check=ev.CheckEvent(result=pt.CheckResult(name="rows", message="none"))), "FAILED  rows  none"),
         (ev.BuildEvent(cancel_request=ev.CancelRequestEvent(target_build_request_id="b", author="me")), "b  by me"),
+        (
+            ev.BuildEvent(
+                late_result=ev.LateResultEvent(
+                    target_build_request_id="b",
+                    job_runs=[ev.JobEvent(job_run_id="b.1.1")],
+                    partitions=[pt.PartitionRef(str="a")],
+                )
+            ),
+            "b  job runs b.1.1  partitions a",
+        ),
         (ev.BuildEvent(delegation=ev.DelegationEvent(delegated_to_build_request_id="b")), "to b"),
     ],
 )

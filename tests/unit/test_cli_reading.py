@@ -10,6 +10,7 @@ from databuild.cli.build_ids import find_build
 from databuild.cli.main import run
 from databuild.cli.output import Output, duration_text, time_text
 from databuild.errors import BuildNotFoundError
+from databuild.event_log.log import ResourceUse
 from databuild.model.records import BuildRecord, FailureRecord, JobRunRecord, LogSizes, PartitionRecord
 
 GRAPH = "//examples:build_graph"
@@ -39,6 +40,7 @@ class FakeReader:
         self.runs = list(runs)
         self.records = sorted(partitions)
         self.later = []
+        self.uses = []
 
     def build(self, build_request_id):
         if self.later:
@@ -57,6 +59,9 @@ class FakeReader:
     def job_runs(self, build_request_id, *, status=None, after=0, limit=1000):
         runs = [run for run in self.runs if run.build_request_id == build_request_id and status in {None, run.status}]
         return runs[after : after + limit]
+
+    def resource_use(self):
+        return self.uses
 
     def job_run(self, job_run_id):
         return next((run for run in self.runs if run.job_run_id == job_run_id), None)
@@ -388,3 +393,14 @@ def test_durations_are_for_people(seconds, text):
 def test_times_are_utc():
     assert time_text(0.0) == "-"
     assert time_text(1.0) == "1970-01-01 00:00:01"
+
+
+def test_status_says_what_a_build_waits_for_and_who_has_it(cli):
+    reader = FakeReader([build_record(NEW, status="EXECUTING")])
+    memory = "memory of //:g"
+    reader.uses = [ResourceUse(memory, NEW, 0, True), ResourceUse(memory, OLD, 4, False)]
+
+    code, out, _ = cli("status", reader=reader)
+
+    assert code == 0
+    assert f"waiting    for {memory}: {OLD} has 4\n" in out

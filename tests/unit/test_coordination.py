@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 
 import pytest
 
 from databuild.errors import CoordinationError
+from databuild.event_log.log import ClaimRequest, Need
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
@@ -14,6 +16,7 @@ from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.results import Cancelled, FailFast, Success
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
+from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 RAW, CLEAN, PAIR = "//:raw", "//:clean", "//:pair"
@@ -49,6 +52,8 @@ class FakeExecutor:
         self.gates = {}
         self.ended = []
         self.tokens = []
+        self.running = self.most_running = 0
+        self.seconds = 0.0
 
     def guarded(self, _build_request_id):
         return contextlib.nullcontext()
@@ -61,7 +66,18 @@ class FakeExecutor:
         self.made.append((spec.env["DATABUILD_BUILD_REQUEST_ID"], refs[0]))
         self.tokens.append(int(spec.env["DATABUILD_FENCING_TOKEN"]))
         gate = self.gates.pop(refs[0], None)
-        return await gate.pass_through() if gate is not None else ProcessResult(exit_code=0)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            await asyncio.sleep(self.seconds)
+            return await gate.pass_through() if gate is not None else ProcessResult(exit_code=0)
+        finally:
+            self.running -= 1
+
+    def count_running(self):
+        """Has runs take a moment, and returns what tells how many of them there were at once at most."""
+        self.seconds = 0.002
+        return lambda: self.most_running
 
     async def end_left_behind(self, build_request_id):
         self.ended.append(build_request_id)
@@ -107,6 +123,7 @@ class World:
 
     def __init__(self, tmp_path):
         self.now = 1000.0
+        self.catalog = CATALOG
         self.log = open_event_log("memory:", clock=lambda: self.now)
         self.executor = FakeExecutor()
         self.settings = Settings(working_directory="/", log_directory=str(tmp_path), lease_seconds=30.0)
@@ -122,7 +139,7 @@ class World:
     async def build(self, build, *refs, log=None, **request):
         return await run_build(
             BuildRequest(build_request_id=build, requested=refs, **request),
-            catalog=CATALOG,
+            catalog=self.catalog,
             event_log=log or self.log,
             executor=self.executor,
             settings=self.settings,
@@ -248,6 +265,53 @@ async def test_many_builds_of_the_same_partitions_make_each_once(world):
     assert len(made) == len(set(made)) == 40
 
 
+def limited(**limits):
+    """Returns the graph with limits, of which each run of raw takes one."""
+    raw = dataclasses.replace(CATALOG.jobs[RAW], resources=dict.fromkeys(limits.get("resources", ()), 1))
+    return dataclasses.replace(CATALOG, jobs={**CATALOG.jobs, RAW: raw}, **limits)
+
+
+@pytest.mark.parametrize("limits", [{"resources": {"memory": 3}}, {"max_running_jobs": 3}])
+async def test_limits_hold_across_builds(world, limits):
+    world.catalog = limited(**limits)
+    most = world.executor.count_running()
+
+    results = await asyncio.gather(
+        *(world.build(f"b{build}", *(f"raw/{build + 1}{task}" for task in range(9)), jobs=3) for build in range(3))
+    )
+
+    assert all(result == Success(jobs_completed=9) for result in results)
+    assert most() == 3
+    assert world.reader.resource_use() == []
+
+
+async def test_a_small_request_gets_its_turn_beside_a_large_one(world):
+    world.catalog = limited(max_running_jobs=1)
+    gate = world.gate("raw/0")
+    large = world.start("large", *(f"raw/{number}" for number in range(50)), jobs=4)
+    await gate.reached.wait()
+    small = world.start("small", "raw/100")
+    while not [use for use in world.reader.resource_use() if use.build_request_id == "small" and use.waiting]:
+        await asyncio.sleep(0.005)
+    gate.open()
+
+    assert await small == Success(jobs_completed=1)
+    assert not large.done()
+    assert await large == Success(jobs_completed=50)
+
+
+async def test_what_a_dead_build_held_of_a_resource_comes_back(world):
+    world.catalog = limited(resources={"memory": 1})
+    dead = await dead_build(world, "elsewhere/1/1")
+    await dead.claim([ClaimRequest("dead", "dead.3.1", ("raw/3",), (Need("memory of //:g", 1, 1),))])
+    two = world.start("two", "raw/9")
+    while not [use for use in world.reader.resource_use() if use.build_request_id == "two"]:
+        await asyncio.sleep(0.005)
+    world.now += 31
+
+    assert await two == Success(jobs_completed=1)
+
+
 async def dead_build(world, holder):
     """Leaves a build that was producing raw/1 and had claimed raw/2."""
     one = BuildOrchestrator(world.log, "dead", ["raw/1", "raw/2", "raw/3"])
@@ -258,7 +322,7 @@ async def dead_build(world, holder):
         one.emit_partition_scheduled(f"raw/{number}", number, pt.REASON_MISSING)
     one.complete_planning()
     await one.start_execution()
-    await one.claim([("dead.1.1", ("raw/1",)), ("dead.2.1", ("raw/2",))])
+    await one.claim([ClaimRequest("dead", "dead.1.1", ("raw/1",)), ClaimRequest("dead", "dead.2.1", ("raw/2",))])
     one.emit_job_scheduled("dead.1.1", 1, RAW)
     one.emit_job_running("dead.1.1", 1, RAW)
     await one.emit_partition_building("raw/1", 1, "dead.1.1")
@@ -300,7 +364,28 @@ async def test_a_build_that_was_taken_for_dead_is_refused_when_it_comes_back(wor
     with pytest.raises(CoordinationError, match="it is FAILED"):
         await world.log.renew_lease("dead", "elsewhere/1/1", 30)
     with pytest.raises(CoordinationError, match="it has no lease any more"):
-        await late.claim([("dead.3.1", ("raw/3",))])
+        await late.claim([ClaimRequest("dead", "dead.3.1", ("raw/3",))])
+
+
+async def test_a_result_that_comes_too_late_is_recorded_and_not_applied(world):
+    gate = world.gate("raw/1")
+    one = world.start("one", "raw/1")
+    await gate.reached.wait()
+    await world.log.renew_lease("one", "elsewhere/1/1", 30)
+    world.now += 31
+    await world.build("two", "raw/1")
+    version = world.reader.partition_records(["raw/1"])["raw/1"].version
+    gate.open()
+
+    with pytest.raises(CoordinationError, match="build one cannot go on: it is FAILED"):
+        await one
+
+    assert world.reader.build("one").status == "FAILED"
+    assert world.reader.partition_records(["raw/1"])["raw/1"].version == version == "two.1.1"
+    (late,) = [event.late_result for _, event in world.reader.all_events() if event.HasField("late_result")]
+    assert late.target_build_request_id == "one"
+    assert [(run.job_run_id, run.status) for run in late.job_runs] == [("one.1.1", ev.JOB_STATUS_COMPLETED)]
+    assert [ref.str for ref in late.partitions] == ["raw/1"]
 
 
 async def test_an_orchestrator_that_was_taken_for_dead_stops_its_jobs_and_says_so(world):

@@ -64,6 +64,18 @@ def test_a_task_that_is_tried_again_gives_its_resources_back_meanwhile():
     assert drain(queue) == [1]
 
 
+def test_a_task_that_is_put_off_with_its_resources_keeps_them():
+    tasks = [task(1, job="//:gpu"), task(2, job="//:gpu"), task(3)]
+    queue = ReadyQueue(tasks, limits={"gpu": 1}, needs={"//:gpu": {"gpu": 1}})
+    assert drain(queue) == [1, 3]
+
+    queue.again(tasks[0], holding=True)
+
+    assert drain(queue) == [1]
+    queue.done(tasks[0])
+    assert drain(queue) == [2]
+
+
 @pytest.mark.parametrize("limits", [{}, {"gpu": 1}])
 def test_a_job_that_needs_more_than_there_is_is_refused_by_name(limits):
     with pytest.raises(InvalidRequestError, match=r"//:gpu needs .*gpu"):

@@ -15,6 +15,7 @@ from databuild.orchestration.retry import partitions_to_retry
 from databuild.orchestration.run_build import make_plan, run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
 
 DONE = ProcessResult(exit_code=0, duration_seconds=1.0, cpu_seconds=0.5, peak_memory_bytes=1000)
 RAW, CLEAN = "//:raw", "//:clean"
@@ -134,6 +135,96 @@ async def test_what_a_job_measured_and_used_is_kept(world):
     assert [event.check.result.name for event in events if event.HasField("check")] == ["positive"]
     ended = next(event.job for event in events if event.job.status == ev.JOB_STATUS_COMPLETED)
     assert [metric.name for metric in ended.metrics] == ["rows"]
+
+
+def failed_check(ref="", severity="SEVERITY_ERROR"):
+    return {"check": {"name": "rows", "passed": False, "severity": severity, "ref": ref, "message": "none"}}
+
+
+def checking(*reports):
+    def run(_env, report):
+        for one in reports:
+            report(one)
+        return DONE
+
+    return run
+
+
+async def test_a_failed_check_fails_the_job_run_and_taints_what_it_checked_only(world):
+    world.executor.configs["raw/1"] = world.executor.configs["raw/2"] = config(["raw/1", "raw/2"])
+    world.executor.runs[RAW] = checking(failed_check("raw/2"))
+
+    result = await world.build("b", "raw/1", "raw/2", keep_going=True)
+
+    assert result.jobs_failed == 1
+    run = world.log.reader().job_run("b.1.1")
+    assert run.failure.message == "the check 'rows' of 'raw/2' did not pass: none"
+    assert world.statuses("b") == {"raw/1": "AVAILABLE", "raw/2": "FAILED"}
+    records = world.records("raw/1", "raw/2")
+    assert (records["raw/1"].available, records["raw/1"].tainted) == (True, False)
+    assert (records["raw/2"].available, records["raw/2"].tainted) == (False, True)
+
+
+async def test_a_check_that_failed_before_its_partition_was_reported_finished_counts(world):
+    world.executor.runs[RAW] = checking(failed_check("raw/1"), {"partition": {"ref": "raw/1"}})
+
+    await world.build("b", "raw/1")
+
+    assert world.statuses("b") == {"raw/1": "FAILED"}
+
+
+async def test_a_check_that_failed_after_its_partition_was_reported_finished_taints_it(world):
+    world.executor.runs[RAW] = checking({"partition": {"ref": "raw/1"}}, failed_check("raw/1"))
+
+    await world.build("b", "raw/1")
+
+    record = world.records("raw/1")["raw/1"]
+    assert (record.available, record.tainted) == (True, True)
+    assert record.taint_reason == "b.1.1: the check 'rows' did not pass"
+    plan = await world.plan("raw/1")
+    assert [partition.reason for partition in plan.partitions] == [pt.REASON_TAINTED]
+
+
+async def test_a_check_of_the_whole_run_is_about_all_outputs_and_one_of_an_input_too(world):
+    world.executor.runs[RAW] = checking(failed_check())
+    await world.build("b", "raw/1")
+    assert world.statuses("b") == {"raw/1": "FAILED"}
+
+    world.executor.runs[RAW] = checking()
+    world.executor.runs[CLEAN] = checking(failed_check("raw/1"))
+    await world.build("c", "clean/1")
+
+    assert world.statuses("c")["clean/1"] == "FAILED"
+    record = world.records("raw/1")["raw/1"]
+    assert (record.available, record.tainted) == (True, True)
+
+
+async def test_data_that_passes_the_next_time_is_no_longer_tainted(world):
+    world.catalog = jobs(retry=RetryPolicy(retries=1))
+    world.executor.runs[RAW] = lambda env, report: checking(
+        *([failed_check("raw/1")] if env["DATABUILD_ATTEMPT"] == "1" else [])
+    )(env, report)
+
+    assert await world.build("b", "raw/1") == Success(jobs_completed=1)
+
+    assert not world.records("raw/1")["raw/1"].tainted
+
+
+async def test_a_failed_check_of_a_lesser_severity_is_only_recorded(world):
+    world.executor.runs[RAW] = checking(failed_check("raw/1", "SEVERITY_WARNING"))
+
+    assert await world.build("b", "raw/1") == Success(jobs_completed=1)
+
+    assert not world.records("raw/1")["raw/1"].tainted
+
+
+async def test_a_check_of_what_the_run_has_nothing_to_do_with_fails_it(world):
+    world.executor.runs[RAW] = checking(failed_check("raw/9"))
+
+    await world.build("b", "raw/1")
+
+    message = world.log.reader().job_run("b.1.1").failure.message
+    assert message == "the report checks 'raw/9', which is neither an output nor an input of this job run"
 
 
 async def test_what_a_failed_run_reported_finished_is_kept(world):
@@ -276,6 +367,59 @@ async def test_cancelling_ends_what_ran_and_what_did_not(world):
     assert world.runs("b") == [("b.1.1", "CANCELLED")]
     assert world.statuses("b") == {"clean/1": "FAILED", "raw/1": "FAILED"}
     assert world.log.reader().build("b").status == "CANCELLED"
+
+
+class SlowLog:
+    """An event log that keeps a status to itself until it is let go on."""
+
+    def __init__(self, log, status):
+        self._log = log
+        self._status = status
+        self.reached = asyncio.Event()
+        self.going_on = asyncio.Event()
+
+    def append(self, events):
+        if any(event.build_request.status == self._status for event in events):
+            return asyncio.ensure_future(self._later(events))
+        return self._log.append(events)
+
+    async def _later(self, events):
+        self.reached.set()
+        await self.going_on.wait()
+        await self._log.append(events)
+
+    def __getattr__(self, name):
+        return getattr(self._log, name)
+
+
+async def test_cancelling_while_the_end_is_written_leaves_the_end_as_it_is(world):
+    log, world.log = world.log, SlowLog(world.log, ev.BUILD_STATUS_COMPLETED)
+    building = asyncio.create_task(world.build("b", "raw/1"))
+    await world.log.reached.wait()
+    building.cancel()
+    await asyncio.sleep(0)
+    building.cancel()
+    await asyncio.sleep(0)
+    world.log.going_on.set()
+
+    assert await building == Success(jobs_completed=1)
+    assert log.reader().build("b").status == "COMPLETED"
+
+
+async def test_cancelling_while_the_request_is_written_cancels_the_build(world):
+    writing = asyncio.Event()
+    log, world.log = world.log, SlowLog(world.log, None)
+    append = log.append
+    world.log.append = lambda events: (writing.set(), append(events))[1]
+    building = asyncio.create_task(world.build("b", "raw/1"))
+    await writing.wait()
+    building.cancel()
+
+    assert await building == Cancelled()
+    assert [event.build_request.status for event in log.reader().events("b") if event.HasField("build_request")] == [
+        ev.BUILD_STATUS_RECEIVED,
+        ev.BUILD_STATUS_CANCELLED,
+    ]
 
 
 async def test_a_request_to_cancel_is_found_in_the_event_log(world):

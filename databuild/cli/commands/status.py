@@ -12,6 +12,7 @@ from databuild.cli.output import as_json, bytes_text, counted, duration_text, so
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from databuild.event_log.log import Reader
     from databuild.model.records import BuildRecord, JobRunRecord
 
 ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
@@ -24,11 +25,15 @@ def run(call: Invocation) -> int:
     build = find_build(reader, *call.positionals[:1])
     failed = reader.job_runs(build.build_request_id, status="FAILED", limit=MOST_RUNS)
     running = () if build.status in ENDS else reader.job_runs(build.build_request_id, status="RUNNING", limit=MOST_RUNS)
+    waits = () if build.status in ENDS else _waits(reader, build.build_request_id)
     sizes = _sizes(call)
     if call.json:
-        call.out.json({**as_json(build), "failed_job_runs": failed, "running_job_runs": running, "sizes": sizes})
+        shown = {"failed_job_runs": failed, "running_job_runs": running}
+        call.out.json({**as_json(build), "waiting_for": waits, **shown, "sizes": sizes})
         return BUILT
     _print_build(call, build)
+    for line in waits:
+        call.out.line(f"waiting    {line}")
     _print_sizes(call, sizes)
     for title, runs in (("running", running), ("failed", failed)):
         for job_run in runs:
@@ -88,6 +93,21 @@ def _print_build(call: Invocation, build: BuildRecord) -> None:
         call.out.line(f"pruned     {time_text(build.pruned_time)} UTC: its events and job runs are not kept any more")
     if build.failure is not None:
         call.out.line(f"failure    {build.failure.category}: {build.failure.message}")
+
+
+def _waits(reader: Reader, build_request_id: str) -> list[str]:
+    """Returns what resources a build waits for, and who has them."""
+    use = reader.resource_use()
+    waits = []
+    for one in use:
+        if one.waiting and one.build_request_id == build_request_id:
+            holders = [
+                f"{other.build_request_id} has {other.amount}"
+                for other in use
+                if other.resource == one.resource and other.amount
+            ]
+            waits.append(f"for {one.resource}: {', '.join(holders) or 'it is the turn of another build'}")
+    return waits
 
 
 def _run_text(job_run: JobRunRecord) -> str:

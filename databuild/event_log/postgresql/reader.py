@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
 
-from databuild.event_log.log import Lease
+from databuild.event_log.log import Lease, ResourceUse
 from databuild.event_log.postgresql.connection import (
     CHANNEL,
     RECONNECT_SECONDS,
@@ -19,7 +19,7 @@ from databuild.event_log.postgresql.connection import (
 )
 from databuild.event_log.postgresql.positions import settled_events
 from databuild.event_log.postgresql.statements import as_json
-from databuild.event_log.rows import build_record, failure_record, job_run_record, partition_record
+from databuild.event_log.rows import build_record, failure_record, job_run_record, partition_record, resource_uses
 from databuild.model.records import (
     BuildPartitionRecord,
     BuildRecord,
@@ -63,6 +63,11 @@ ORDER BY b.build_request_id DESC, number DESC LIMIT %s"""
 _LEASES: Final = """
 SELECT build_request_id, expires, holder, expires < coalesce(%s::float8, extract(epoch FROM clock_timestamp())::float8)
 FROM leases ORDER BY build_request_id
+"""
+_RESOURCES: Final = """
+SELECT resource, build_request_id, SUM(amount)::bigint, '[]' FROM holdings GROUP BY 1, 2
+UNION ALL SELECT '', build_request_id, 0, waiting_for FROM sharers
+WHERE waiting_until > coalesce(%s::float8, extract(epoch FROM clock_timestamp())::float8)
 """
 _AMONG: Final = "ref = ANY (ARRAY(SELECT json_array_elements_text(%s)))"
 _SIZE: Final = """
@@ -211,6 +216,10 @@ class PostgresqlReader:
         """Returns the leases of builds that have not ended, and whether each has run out, by build."""
         rows = self._rows(_LEASES, (None if self._clock is None else self._clock(),))
         return [(Lease._make(row[:3]), row[3]) for row in rows]
+
+    def resource_use(self) -> Sequence[ResourceUse]:
+        """Returns what the builds that have not ended hold of resources and wait for, by resource and build."""
+        return resource_uses(self._rows(_RESOURCES, (None if self._clock is None else self._clock(),)))
 
     def events(self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
         """Returns events of one build, in order."""

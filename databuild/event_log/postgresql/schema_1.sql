@@ -130,4 +130,19 @@ CREATE TABLE leases (
   expires DOUBLE PRECISION NOT NULL,
   holder TEXT NOT NULL
 ) WITH (fillfactor = 50);
+-- What job runs hold of resources, and the builds that take turns with them; `waiting_for` is JSON. Whoever takes any holds
+-- an advisory lock.
+CREATE TABLE holdings (
+  job_run_id TEXT COLLATE "C" NOT NULL,
+  resource TEXT COLLATE "C" NOT NULL,
+  build_request_id TEXT COLLATE "C" NOT NULL,
+  amount BIGINT NOT NULL,
+  PRIMARY KEY (job_run_id, resource)
+);
+CREATE TABLE sharers (
+  build_request_id TEXT COLLATE "C" PRIMARY KEY,
+  turn BIGINT NOT NULL,
+  waiting_for TEXT NOT NULL,
+  waiting_until DOUBLE PRECISION NOT NULL
+);
 CREATE SEQUENCE tokens;

@@ -75,6 +75,7 @@ class PostgresqlWriter:
         self._clock = clock
         self._reconnect_seconds = reconnect_seconds
         self._states: dict[str, BuildState] = {}
+        self._sharing: set[str] = set()
         self._committing = False
         self._given_up = False
         self._use(connect_for_writing(uri))
@@ -102,6 +103,7 @@ class PostgresqlWriter:
         results = self._persist(transact)
         for build in [build for build, state in self._states.items() if state.ended]:
             del self._states[build]
+            self._sharing.discard(build)
         return results
 
     def rebuild(self) -> None:
@@ -167,7 +169,7 @@ class PostgresqlWriter:
     def _write(self, operations: Sequence[Operation], overtaken: set[str], *, in_doubt: bool) -> list[object]:
         connection = self._connection
         appends = [(number, one.events) for number, one in enumerate(operations) if isinstance(one, Append)]
-        claims = Claims(connection, operations, self._clock)
+        claims = Claims(connection, operations, self._clock, self._sharing)
         builds = {events[0].build_request_id for _, events in appends}
         touched = builds | claims.builds | {build for _, events in appends for build in _asked_to_cancel(events)}
         unknown = builds - self._states.keys()

@@ -10,18 +10,26 @@ import sqlite3
 from collections.abc import Sequence
 
 from databuild.errors import CoordinationError
+from databuild.event_log.fair_shares import WAIT_SECONDS, FairShares, Sharer
 from databuild.event_log.log import Claim, ClaimRequest, Lease
 from databuild.event_log.sqlite.statements import ManyRows
 
 _CLAIM = ManyRows("INSERT OR REPLACE INTO claims (ref, build_request_id, job_run_id, token)", 4)
+_HOLD = ManyRows("INSERT OR REPLACE INTO holdings (job_run_id, resource, build_request_id, amount)", 4)
+_SHARE = ManyRows("INSERT OR REPLACE INTO sharers (build_request_id, turn, waiting_for, waiting_until)", 4)
 _KNOWN = """
 SELECT j.value, c.build_request_id, p.version FROM json_each(?) j
 LEFT JOIN claims c ON c.ref = j.value LEFT JOIN partitions p ON p.ref = j.value AND p.available
 """
 
 
-def grant(connection: sqlite3.Connection, requests: Sequence[ClaimRequest]) -> list[Claim]:
+def grant(connection: sqlite3.Connection, requests: Sequence[ClaimRequest], now: float) -> list[Claim]:
     """Grants what nobody else holds.
+
+    Args:
+        connection: The connection.
+        requests: What is asked for.
+        now: Seconds since the epoch.
 
     Raises:
         CoordinationError: A build has no lease any more.
@@ -47,18 +55,49 @@ def grant(connection: sqlite3.Connection, requests: Sequence[ClaimRequest]) -> l
     (last,) = connection.execute(
         "UPDATE tokens SET last = last + ? RETURNING last - ?", (len(requests), len(requests))
     ).fetchone()
+    shares = _shares(connection, now) if any(request.needs for request in requests) else None
     answers: list[Claim] = []
     rows: list[tuple[str, str, str, int]] = []
-    for token, (build, run, wanted) in enumerate(requests, last + 1):
+    for token, request in enumerate(requests, last + 1):
+        build, run, wanted, needs = request
         held_by = {ref: holder for ref in wanted if (holder := holders.get(ref, build)) != build}
         if held_by:
             answers.append(Claim(0, held_by))
+            continue
+        if needs and shares is not None and (short_of := shares.take(request, token)):
+            answers.append(Claim(0, short_of=short_of))
             continue
         answers.append(Claim(token, versions={ref: versions[ref] for ref in wanted if ref in versions}))
         rows += [(ref, build, run, token) for ref in wanted]
         holders.update(dict.fromkeys(wanted, build))
     _CLAIM.execute(connection, rows)
+    if shares is not None:
+        _HOLD.execute(connection, shares.granted)
+        until = now + WAIT_SECONDS
+        _SHARE.execute(
+            connection,
+            [(one[0], one.turn, json.dumps(sorted(one.waiting_for)), until) for one in shares.asked.values()],
+        )
     return answers
+
+
+def _shares(connection: sqlite3.Connection, now: float) -> FairShares:
+    used = connection.execute("SELECT resource, SUM(amount) FROM holdings GROUP BY resource")
+    sharers = connection.execute("SELECT build_request_id, turn, waiting_for, waiting_until FROM sharers")
+    return FairShares(
+        dict(used),
+        [
+            Sharer(build, turn, frozenset(json.loads(waiting) if until > now else ()))
+            for build, turn, waiting, until in sharers
+        ],
+    )
+
+
+def give_back(connection: sqlite3.Connection, job_run_ids: Sequence[str]) -> None:
+    """Takes back the resources of job runs that have ended."""
+    connection.execute(
+        "DELETE FROM holdings WHERE job_run_id IN (SELECT value FROM json_each(?))", (json.dumps(job_run_ids),)
+    )
 
 
 def release(
@@ -78,9 +117,11 @@ def release(
 
 
 def end(connection: sqlite3.Connection, build_request_id: str) -> None:
-    """Ends the lease of a build and all of its claims."""
+    """Ends the lease of a build and all of its claims, and takes back its resources."""
     connection.execute("DELETE FROM claims WHERE build_request_id = ?", (build_request_id,))
     connection.execute("DELETE FROM leases WHERE build_request_id = ?", (build_request_id,))
+    if connection.execute("DELETE FROM sharers WHERE build_request_id = ?", (build_request_id,)).rowcount:
+        connection.execute("DELETE FROM holdings WHERE build_request_id = ?", (build_request_id,))
 
 
 def renew(connection: sqlite3.Connection, lease: Lease, ends: Sequence[str]) -> None:

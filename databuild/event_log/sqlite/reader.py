@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from databuild.event_log.log import Lease
-from databuild.event_log.rows import build_record, failure_record, job_run_record, partition_record
+from databuild.event_log.log import Lease, ResourceUse
+from databuild.event_log.rows import build_record, failure_record, job_run_record, partition_record, resource_uses
 from databuild.event_log.sqlite.connection import connect_for_reading, fault
 from databuild.model.records import (
     BuildPartitionRecord,
@@ -51,6 +51,10 @@ SELECT count(*), count(*) FILTER (WHERE pruned_time > 0), (SELECT count(*) FROM 
 """
 _BYTES_OF_EVENTS = """
 SELECT coalesce(sum(length(payload)), 0) FROM json_each(?) j CROSS JOIN events ON build_request_id = j.value
+"""
+_RESOURCES = """
+SELECT resource, build_request_id, SUM(amount), '[]' FROM holdings GROUP BY 1, 2
+UNION ALL SELECT '', build_request_id, 0, waiting_for FROM sharers WHERE waiting_until > ?
 """
 _LAST = "\U0010ffff"
 _LOOK_SECONDS = 0.05
@@ -188,6 +192,10 @@ class SqliteReader:
         rows = self._rows("SELECT build_request_id, expires, holder FROM leases ORDER BY build_request_id", ())
         now = self._clock()
         return [(Lease._make(row), row[1] < now) for row in rows]
+
+    def resource_use(self) -> Sequence[ResourceUse]:
+        """Returns what the builds that have not ended hold of resources and wait for, by resource and build."""
+        return resource_uses(self._rows(_RESOURCES, (self._clock(),)))
 
     def events(self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
         """Returns events of one build, in order."""

@@ -131,5 +131,19 @@ CREATE TABLE leases (
   expires REAL NOT NULL,
   holder TEXT NOT NULL
 ) WITHOUT ROWID;
+-- What job runs hold of resources, and the builds that take turns with them; `waiting_for` is JSON.
+CREATE TABLE holdings (
+  job_run_id TEXT NOT NULL,
+  resource TEXT NOT NULL,
+  build_request_id TEXT NOT NULL,
+  amount INTEGER NOT NULL,
+  PRIMARY KEY (job_run_id, resource)
+) WITHOUT ROWID;
+CREATE TABLE sharers (
+  build_request_id TEXT PRIMARY KEY,
+  turn INTEGER NOT NULL,
+  waiting_for TEXT NOT NULL,
+  waiting_until REAL NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE tokens (last INTEGER NOT NULL);
 INSERT INTO tokens VALUES (0);

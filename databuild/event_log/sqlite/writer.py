@@ -96,6 +96,7 @@ class SqliteWriter:
         self._clock = clock
         self._connection = connect_for_writing(path)
         self._states: dict[str, BuildState] = {}
+        self._sharing: set[str] = set()
 
     def write(self, operations: Sequence[Operation]) -> list[object]:
         """Performs operations in one transaction, as `Store.write` says.
@@ -120,6 +121,7 @@ class SqliteWriter:
             raise
         for build in [build for build, state in self._states.items() if state.ended]:
             del self._states[build]
+            self._sharing.discard(build)
         return results
 
     def _perform(self, operations: Sequence[Operation]) -> list[object]:
@@ -138,7 +140,8 @@ class SqliteWriter:
         for number, operation in enumerate(operations):
             try:
                 if isinstance(operation, ClaimAll):
-                    results[number] = claims.grant(self._connection, operation.requests)
+                    results[number] = claims.grant(self._connection, operation.requests, self._clock())
+                    self._sharing.update(one.build_request_id for one in operation.requests if one.needs)
                 elif isinstance(operation, RenewLease):
                     lease = Lease(operation.build_request_id, self._clock() + operation.seconds, operation.holder)
                     claims.renew(self._connection, lease, _ENDED)
@@ -234,11 +237,14 @@ class SqliteWriter:
         rows = [(build, ref, *row) for ref, row in changes.build_partitions.items()]
         _BUILD_PARTITION.execute(connection, rows)
         self._write_partitions(build, changes.partitions)
+        self._write_taints(changes)
         if changes.delegated:
             connection.executemany(_PARTITION_DELEGATED, [(ref, build) for ref in changes.delegated])
         if changes.build.get("status") in _ENDED:
             claims.end(connection, build)
         else:
+            if build in self._sharing and changes.ended_runs:
+                claims.give_back(connection, [run.job_run_id for run in changes.ended_runs])
             claims.release(connection, build, changes.released, changes.released_runs)
 
     def _write_build(self, build: str, changes: Changes, *, new: bool) -> None:
@@ -269,14 +275,18 @@ class SqliteWriter:
 
     def _operate(self, build: str, changes: Changes) -> None:
         self._write_partitions(build, changes.partitions)
-        self._connection.executemany(
-            "UPDATE partitions SET tainted = ?, taint_reason = ? WHERE ref = ?",
-            [(reason is not None, reason or "", ref) for ref, reason in changes.taints.items()],
-        )
+        self._write_taints(changes)
         self._connection.executemany(
             "UPDATE builds SET cancel_requested_by = ? WHERE build_request_id = ?",
             [(author, build) for build, author in changes.cancelled.items()],
         )
+
+    def _write_taints(self, changes: Changes) -> None:
+        if changes.taints:
+            self._connection.executemany(
+                "UPDATE partitions SET tainted = ?, taint_reason = ? WHERE ref = ?",
+                [(reason is not None, reason or "", ref) for ref, reason in changes.taints.items()],
+            )
 
 
 def _number_of(event: ev.BuildEvent, operations: Sequence[Operation]) -> int:

@@ -95,6 +95,7 @@ def databuild_graph_tests(name):
             ":report",
             ":daily",
         ],
+        max_running_jobs = 6,
         resources = {"memory_gb": "8"},
     )
     databuild_graph(
@@ -139,5 +140,7 @@ def databuild_graph_tests(name):
     _must_fail("a_resource_that_is_no_number_test", ["\"memory_gb\"", "\"much\""], jobs = [":daily"], resources = {"memory_gb": "much"})
     _must_fail("a_job_that_takes_too_much_test", [_HERE + "daily takes 4", "\"memory_gb\"", "has 3"], jobs = [":daily"], resources = {"memory_gb": "3"})
     _must_fail("a_resource_that_the_graph_lacks_test", [_HERE + "daily takes 4", "\"memory_gb\"", "has none"], jobs = [":daily"])
+
+    _must_fail("a_negative_limit_on_running_jobs_test", ["max_running_jobs", "-1"], jobs = [":report"], max_running_jobs = -1)
 
     native.test_suite(name = name)

@@ -1,0 +1,63 @@
+"""Results that came too late: the build had been taken for dead, and others have ended it.
+
+They are recorded, so that somebody who wonders what wrote some data finds out, and nothing follows from them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from databuild.errors import CoordinationError
+from databuild.event_log.log import EventLog
+from databuild.model.lifecycle import BUILD_ENDS, build_status_name
+from databuild.orchestration.ids import new_build_request_id
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+
+_ENDED = frozenset(build_status_name(status) for status in BUILD_ENDS)
+_RESULTS = frozenset({ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED})
+
+
+async def raise_if_overtaken(
+    event_log: EventLog, build_request_id: str, refused: Sequence[ev.BuildEvent], now: float
+) -> None:
+    """Records the results among events that were refused, if they were so since others have ended their build.
+
+    Args:
+        event_log: The event log.
+        build_request_id: The build.
+        refused: Events of the build that could not be written.
+        now: Seconds since the epoch.
+
+    Raises:
+        CoordinationError: Others have ended the build.
+        EventLogError: That could not be found out.
+    """
+    with contextlib.closing(event_log.reader()) as reader:
+        record = reader.build(build_request_id)
+    if record is None or record.status not in _ENDED:
+        return
+    late = _late_result(build_request_id, refused)
+    if late is not None:
+        operation = new_build_request_id(now)
+        stamp = Timestamp(seconds=int(now), nanos=int(now % 1 * 1e9))
+        event = ev.BuildEvent(
+            event_id=f"{operation}/1", build_request_id=operation, sequence=1, time=stamp, late_result=late
+        )
+        await event_log.append([event])
+    raise CoordinationError(build_request_id, f"it is {record.status}")
+
+
+def _late_result(build_request_id: str, refused: Sequence[ev.BuildEvent]) -> ev.LateResultEvent | None:
+    runs = [event.job for event in refused if event.job.status in _RESULTS]
+    made = {event.partition.ref for event in refused if event.partition.status == pt.PARTITION_STATUS_AVAILABLE}
+    if not runs and not made:
+        return None
+    return ev.LateResultEvent(
+        target_build_request_id=build_request_id,
+        job_runs=runs,
+        partitions=[pt.PartitionRef(str=ref) for ref in sorted(made)],
+    )

@@ -1,0 +1,58 @@
+"""Who gets a resource that several builds share."""
+
+from databuild.event_log.fair_shares import FairShares, Holding, Sharer
+from databuild.event_log.log import ClaimRequest, Need
+
+
+def request(build, amount=1, *, of="r", limit=2, task=1):
+    return ClaimRequest(build, f"{build}.{task}.1", (), (Need(of, amount, limit),))
+
+
+def test_a_resource_is_granted_up_to_its_limit():
+    shares = FairShares({}, ())
+
+    assert [shares.take(request("a", task=number), number) for number in (1, 2, 3)] == ["", "", "r"]
+    assert shares.granted == [Holding("a.1.1", "r", "a", 1), Holding("a.2.1", "r", "a", 1)]
+    assert shares.asked == {"a": Sharer("a", 2, frozenset({"r"}))}
+
+
+def test_what_others_hold_counts():
+    assert FairShares({"r": 2}, ()).take(request("a"), 1) == "r"
+    assert FairShares({"other": 2}, ()).take(request("a"), 1) == ""
+
+
+def test_a_build_that_waits_goes_before_one_that_was_granted_something_later():
+    waiting = Sharer("b", 5, frozenset({"r"}))
+
+    assert FairShares({"r": 1}, [waiting, Sharer("a", 9)]).take(request("a"), 10) == "r"
+    assert FairShares({"r": 1}, [waiting, Sharer("a", 9)]).take(request("b"), 10) == ""
+    assert FairShares({"r": 1}, [waiting, Sharer("a", 4)]).take(request("a"), 10) == ""
+
+
+def test_a_new_build_goes_after_those_that_wait_already():
+    assert FairShares({}, [Sharer("b", 5, frozenset({"r"}))]).take(request("new"), 10) == "r"
+
+
+def test_nobody_makes_way_for_a_build_that_waits_for_something_else():
+    assert FairShares({}, [Sharer("b", 5, frozenset({"other"}))]).take(request("a"), 10) == ""
+
+
+def test_small_requests_do_not_starve_a_large_one():
+    shares = FairShares({"r": 1}, [Sharer("small", 9)])
+
+    assert shares.take(request("large", 2), 10) == "r"
+    assert shares.take(request("small"), 11) == ""  # granted longer ago
+    assert shares.take(request("small"), 12) == "r"  # the large one's turn, although there is one free
+
+
+def test_builds_that_want_two_resources_each_do_not_wait_for_each_other():
+    both = {"x": frozenset({"r", "s"}), "y": frozenset({"r", "s"})}
+    sharers = [Sharer(build, turn, both[build]) for turn, build in enumerate(both, 1)]
+    needs = (Need("r", 1, 1), Need("s", 1, 1))
+
+    taken = [
+        FairShares({}, sharers).take(ClaimRequest(build, f"{build}.1.1", (), order), 10)
+        for build, order in (("x", needs), ("y", needs[::-1]))
+    ]
+
+    assert taken == ["", "s"]
