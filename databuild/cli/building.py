@@ -58,7 +58,7 @@ def build(call: Invocation, catalog: JobCatalog, request: BuildRequest) -> int:
     progress = progress_for(call.err, call.environ)
     progress.start()
     try:
-        summary = asyncio.run(_build(call, catalog, request, progress.on_event))
+        summary = asyncio.run(_build(call, catalog, request, progress))
     except DataBuildError as error:
         progress.stop()
         return _report_error(call, request.build_request_id, error)

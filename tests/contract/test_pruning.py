@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import random
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -129,27 +130,41 @@ async def test_sizes_are_told(log, pruner):
     assert log.reader().bytes_of_events(["b1", "nobody"]) == 0
 
 
-async def test_builds_go_on_while_others_are_pruned(log, monkeypatch):
-    monkeypatch.setattr(pruning, "MOST_ROWS", 3)
-    refs = [f"p{number}" for number in range(4)]
-    for number in range(10):
-        await build(log, f"a{number}", *refs)
-    pruner = log.pruner()
-
-    async def building():
-        for number in range(10):
-            await build(log, f"b{number}", *refs)
-
-    with ThreadPoolExecutor(1) as pool:
-        pruned = asyncio.get_running_loop().run_in_executor(
-            pool, pruner.prune, [f"a{number}" for number in range(10)], TIME
-        )
-        await asyncio.gather(building(), pruned)
+def prune_all(log, enough):
+    pruner, reader = log.pruner(), log.reader()
+    while not enough.is_set():
+        pruner.prune([record.build_request_id for record in reader.builds(status="COMPLETED", limit=100)], TIME)
+        pruner.go_on()
     pruner.close()
+    reader.close()
 
-    assert [record.status for record in log.reader().builds(limit=100)] == ["COMPLETED"] * 20
-    assert {record.version for record in log.reader().partitions()} == {f"b9.{number}.1" for number in range(1, 5)}
-    assert log.reader().sizes()[:2] == (20, 10)
+
+@pytest.mark.parametrize("most_rows", [3, pruning.MOST_ROWS])
+async def test_builds_go_on_while_others_are_pruned(store, monkeypatch, most_rows):
+    monkeypatch.setattr(pruning, "MOST_ROWS", most_rows)
+    log = open_event_log(store.uri)
+    refs = [f"p{number}" for number in range(4)]
+    enough = threading.Event()
+
+    async def building(name):
+        for number in range(10):
+            await build(log, f"{name}{number}", *refs)
+            await taint(log, f"t-{name}{number}", *refs[:2])
+
+    with ThreadPoolExecutor(2) as pool:
+        loop = asyncio.get_running_loop()
+        pruned = [loop.run_in_executor(pool, prune_all, log, enough) for _ in range(2)]
+        await asyncio.gather(*(building(name) for name in "abc"))
+        enough.set()
+        await asyncio.gather(*pruned)
+    await log.close()
+
+    reader = open_reader(store.uri)
+    assert [record.status for record in reader.builds(limit=100)] == ["COMPLETED"] * 30
+    assert any(record.pruned_time for record in reader.builds(limit=100))
+    reader.close()
+    before = read_models(store)
+    assert rebuilt(store) == before
 
 
 class _StopError(Exception):
