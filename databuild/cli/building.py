@@ -11,7 +11,7 @@ from databuild.cli.build_ids import LATEST
 from databuild.cli.exit_codes import exit_code_of
 from databuild.cli.invocation import Invocation
 from databuild.cli.planning import settings, stand_in
-from databuild.cli.progress import progress_for
+from databuild.cli.progress import Counts, progress_for
 from databuild.cli.summary import Summary, exit_code_of_result, print_summary, summarize
 from databuild.errors import DataBuildError, InvalidRequestError
 from databuild.executors.local import LocalExecutor
@@ -58,7 +58,7 @@ def build(call: Invocation, catalog: JobCatalog, request: BuildRequest) -> int:
     progress = progress_for(call.err, call.environ)
     progress.start()
     try:
-        summary = asyncio.run(_build(call, catalog, request, progress))
+        summary = asyncio.run(_build(call, catalog, request, progress.on_event, progress.counts))
     except DataBuildError as error:
         progress.stop()
         return _report_error(call, request.build_request_id, error)
@@ -80,7 +80,11 @@ def _report_error(call: Invocation, build_request_id: str, error: DataBuildError
 
 
 async def _build(
-    call: Invocation, catalog: JobCatalog, request: BuildRequest, on_event: Callable[[BuildEvent], None]
+    call: Invocation,
+    catalog: JobCatalog,
+    request: BuildRequest,
+    on_event: Callable[[BuildEvent], None],
+    counts: Counts,
 ) -> Summary:
     executor = LocalExecutor(base_env=call.environ, grace_seconds=call.flags["grace_period"])
     event_log = call.open_event_log()
@@ -101,7 +105,7 @@ async def _build(
             result = await work
         except asyncio.CancelledError:
             result = Cancelled()
-        return summarize(event_log.reader(), request.build_request_id, result)
+        return summarize(event_log.reader(), request.build_request_id, result, counts.delegations)
     finally:
         await event_log.close()
 

@@ -22,7 +22,7 @@ _PAGE = 1000
 
 
 class Summary(NamedTuple):
-    """What is to be told of a build that has ended; `adoptions` are those of whom it took partitions that are no builds."""
+    """What is to be told of a build that has ended; `adoptions` are the operations whose partitions it used."""
 
     build_request_id: str
     result: BuildResult
@@ -75,11 +75,7 @@ def print_summary(call: Invocation, summary: Summary, counts: Counts) -> None:
     if summary.built:
         jobs = counted(summary.result.jobs_completed, "job run")
         out.line(f"built {counted(len(summary.built), 'partition')} in {jobs}: {some_of(summary.built)}")
-    for build, refs in _taken(summary, counts).items():
-        if build in summary.adoptions:
-            out.line(f"used {counted(len(refs), 'partition')} that somebody adopted: {some_of(refs)}")
-        else:
-            out.line(f"took {counted(len(refs), 'partition')} from build {build}: {some_of(refs)}")
+    _print_taken(call, summary, counts)
     if isinstance(summary.result, Success) and not summary.built:
         out.line("nothing to do: everything is available and fresh")
     for check in counts.failed_checks[:_MOST_FAILURES]:
@@ -100,6 +96,15 @@ def print_summary(call: Invocation, summary: Summary, counts: Counts) -> None:
             out.line(f"logs: {call.follow_up(f'logs {summary.failed[0].job_run_id}')}")
         out.line(f"again: {call.follow_up(f'retry {summary.build_request_id}')}")
     out.line(f"build {summary.build_request_id} {_status(summary)}{_took(summary)}")
+
+
+def _print_taken(call: Invocation, summary: Summary, counts: Counts) -> None:
+    for build, refs in _taken(summary, counts).items():
+        what, which = counted(len(refs), "partition"), some_of(refs)
+        if build in summary.adoptions:
+            call.out.line(f"used {what} that somebody adopted: {which}")
+        else:
+            call.out.line(f"took {what} from build {build}: {which}")
 
 
 def _check_text(check: pt.CheckResult) -> str:

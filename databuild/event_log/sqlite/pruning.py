@@ -14,7 +14,7 @@ from databuild.event_log.sqlite.snapshots import COLUMNS
 from databuild.model.lifecycle import BUILD_ENDS, build_status_name
 
 _NO_LOCK = nullcontext()
-_PAGES: Final = 1000
+_PAGES: Final = 250
 """How many pages of the file one transaction gives back."""
 
 _AMONG: Final = "IN (SELECT value FROM json_each(?))"
