@@ -8,7 +8,7 @@ import pytest
 
 from databuild.cli.build_ids import find_build
 from databuild.cli.main import run
-from databuild.cli.output import Output, duration_text, time_text
+from databuild.cli.output import Output, bytes_text, duration_text, time_text
 from databuild.errors import BuildNotFoundError
 from databuild.event_log.log import ResourceUse
 from databuild.model.records import BuildRecord, FailureRecord, JobRunRecord, LogSizes, PartitionRecord
@@ -404,3 +404,18 @@ def test_status_says_what_a_build_waits_for_and_who_has_it(cli):
 
     assert code == 0
     assert f"waiting    for {memory}: {OLD} has 4\n" in out
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (5 << 20, "5.0 MiB"),
+        (3 << 29, "1.5 GiB"),
+        (5 << 40, "5120.0 GiB"),
+    ],
+)
+def test_bytes_are_told_in_the_unit_that_fits(number, text):
+    assert bytes_text(number) == text

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from databuild.event_log.projection import refs_of
 from databuild.v1 import events_pb2 as ev
@@ -52,14 +52,16 @@ def pages(connection: sqlite3.Connection) -> Iterator[tuple[Sequence[ev.BuildEve
     while rows := connection.execute(_EVENTS, (after, _PAGE)).fetchall():
         after = rows[-1][0]
         events = {position: ev.BuildEvent.FromString(payload) for position, payload in rows}
-        refs = {ref for event in events.values() for ref in refs_of(event)}
-        known = dict(connection.execute(_POSITIONS, (json.dumps(sorted(refs)),)))
-        yield (
-            tuple(events.values()),
-            frozenset(
-                (event.event_id, ref)
-                for position, event in events.items()
-                for ref in refs_of(event)
-                if position <= known.get(ref, 0)
-            ),
-        )
+        yield tuple(events.values()), settled(connection, events)
+
+
+def settled(connection: sqlite3.Connection, events: Mapping[int, ev.BuildEvent]) -> Settled:
+    """Returns what of events, given by their positions, is known already."""
+    refs = {ref for event in events.values() for ref in refs_of(event)}
+    known = dict(connection.execute(_POSITIONS, (json.dumps(sorted(refs)),)))
+    return frozenset(
+        (event.event_id, ref)
+        for position, event in events.items()
+        for ref in refs_of(event)
+        if position <= known.get(ref, 0)
+    )
