@@ -10,7 +10,6 @@ from databuild.cli.invocation import Invocation
 from databuild.cli.operations import author
 from databuild.cli.output import counted
 from databuild.cli.partitions import expand
-from databuild.cli.planning import stand_in
 from databuild.executors.local import LocalExecutor
 from databuild.orchestration.adoption import adopt
 from databuild.orchestration.ids import new_build_request_id
@@ -28,7 +27,6 @@ def run(call: Invocation) -> int:
         message = "partitions adopt takes --reason=TEXT: who uses the data later wants to know where it comes from"
         raise UsageError(message, call.command)
     refs = expand(call, texts)
-    stand_in(call.cwd)
     who = call.flags["author"].strip() or author(call)
     event = asyncio.run(_adopt(call, refs, who, reason))
     if call.json:

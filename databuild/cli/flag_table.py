@@ -103,6 +103,11 @@ FLAGS = (
 )  # fmt: skip
 
 
+def least_of(flag: Flag) -> int:
+    """Returns the least value of an INT flag: it is a place to begin after, or how many to keep, or counts something."""
+    return 0 if flag.name in {"after", "keep"} else 1
+
+
 def flags_of(command: str) -> tuple[Flag, ...]:
     """Returns the flags of a command, in the order of the table."""
     return tuple(flag for flag in FLAGS if command in flag.commands)

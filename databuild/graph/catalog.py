@@ -14,10 +14,11 @@ from typing import Any
 from databuild.errors import (
     AmbiguousPartitionError,
     InvalidCatalogError,
+    InvalidRequestError,
     OverlappingPatternsError,
     UnknownPartitionError,
 )
-from databuild.graph.patterns import PartitionPattern, check_ref
+from databuild.graph.patterns import MOST_REFS, PartitionPattern, check_ref
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,6 +138,9 @@ class JobCatalog:
                     self.owner(text)
                 expanded = [text]
             refs.update(dict.fromkeys(expanded))
+            if len(refs) > MOST_REFS:
+                message = f"the request asks for more than {MOST_REFS:,} partitions; split it"
+                raise InvalidRequestError(message)
         return tuple(refs)
 
     def check(self) -> None:

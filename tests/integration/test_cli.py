@@ -15,6 +15,7 @@ from databuild.cli.output import Output
 from databuild.event_log import liveness
 
 GRAPH = "//numbers:graph"
+PROGRAM = "from databuild.cli.main import main; main()"
 
 NUMBER = r"""#!/bin/bash
 set -euo pipefail
@@ -32,6 +33,7 @@ fi
 name="$2"
 echo "making $name"
 if [[ -e "fail-$name" ]]; then echo "cannot make $name" >&2; exit 7; fi
+while [[ -e "wait-$name" ]]; do echo waiting > "waiting-$name"; sleep 0.05; done
 if [[ -e "hang-$name" ]]; then echo $$ > "pid-$name"; sleep 60; fi
 mkdir -p data
 echo "${#name}" > "data/number-$name"
@@ -91,6 +93,10 @@ class Graph:
         here = str(self.folder)
         return {"PATH": os.environ["PATH"], "BUILD_WORKING_DIRECTORY": here, "BUILD_WORKSPACE_DIRECTORY": here}
 
+    @property
+    def process_environ(self):
+        return {**self.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
     def __call__(self, *args):
         out, err = io.StringIO(), io.StringIO()
         code = run(self.arguments(*args), out=Output(out), err=Output(err), environ=self.environ)
@@ -101,11 +107,9 @@ class Graph:
         return code, json.loads(out)
 
     def start(self, *args):
-        program = "from databuild.cli.main import main; main()"
-        env = {**self.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         return subprocess.Popen(
-            [sys.executable, "-c", program, *self.arguments(*args)],
-            env=env,
+            [sys.executable, "-c", PROGRAM, *self.arguments(*args)],
+            env=self.process_environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -555,7 +559,7 @@ def test_a_state_directory_that_cannot_be_made_is_named(graph):
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_build_ends_in_order_and_leaves_no_process(graph, number):
     (graph.folder / "hang-c").touch()
     process = graph.start("build", "--jobs=1")
@@ -604,6 +608,66 @@ def test_a_dead_build_cannot_be_cancelled_and_can_be_retried(graph):
     assert graph("retry", dead)[0] == 0
     assert liveness.start_time(pid) == ""
     assert graph.json("status", dead)[1]["status"] == "FAILED"
+
+
+@pytest.mark.parametrize("redirected", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_a_stream_that_is_closed_or_full_stops_no_build(graph, redirected):
+    command = ["sh", "-c", f'exec "$@" {redirected}', "sh", sys.executable, "-c", PROGRAM, *graph.arguments("build")]
+
+    code = subprocess.run(command, env=graph.process_environ, capture_output=True, check=False, timeout=20).returncode
+
+    assert code == 0
+    assert graph.json("status")[1]["status"] == "COMPLETED"
+
+
+def test_a_result_that_cannot_be_written_is_our_failure_and_the_build_is_done(graph):
+    command = ["sh", "-c", 'exec "$@" >/dev/full', "sh", sys.executable, "-c", PROGRAM, *graph.arguments("build")]
+
+    done = subprocess.run(
+        command, env=graph.process_environ, stderr=subprocess.PIPE, text=True, check=False, timeout=20
+    )
+
+    assert done.returncode == 3
+    assert "the result could not be written to standard output: No space left on device" in done.stderr
+    assert graph.json("status")[1]["status"] == "COMPLETED"
+
+
+def test_a_hangup_that_is_ignored_goes_on_being_ignored(graph):
+    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-c", PROGRAM, *graph.arguments("build")]
+    (graph.folder / "wait-c").touch()
+    process = subprocess.Popen(command, env=graph.process_environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    graph.wait_for("waiting-c")
+    process.send_signal(signal.SIGHUP)
+    (graph.folder / "wait-c").unlink()
+    process.communicate(timeout=20)
+
+    assert process.returncode == 0
+
+
+def test_events_on_standard_output_leave_no_room_for_a_result_as_json(graph):
+    code, _, err = graph("build", "--event_sink=stdout:", "--output=json")
+
+    assert code == 2
+    assert "both write to standard output" in err
+    assert graph("status")[0] == 2
+
+
+@pytest.mark.parametrize("flag", ["--force", "--stale=reuse"])
+def test_a_plan_says_itself_what_is_forced_and_reused(graph, flag):
+    graph("plan", "--output=a.plan")
+
+    code, _, err = graph("build", "--plan=a.plan", flag)
+
+    assert code == 2
+    assert "--plan says what is forced" in err
+
+
+def test_a_log_that_cannot_be_opened_is_told_of_without_a_build(graph):
+    code, _, err = graph("build", "--event_log=sqlite:/dev/null/events.db")
+
+    assert code == 3
+    assert "sqlite:/dev/null/events.db" in err
+    assert "build 2" not in err
 
 
 def test_a_closed_pipe_is_quiet(graph):

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import time
 
 import pytest
 
@@ -10,7 +11,7 @@ from databuild.cli.build_ids import find_build
 from databuild.cli.main import run
 from databuild.cli.output import Output, bytes_text, duration_text, time_text
 from databuild.errors import BuildNotFoundError
-from databuild.event_log.log import ResourceUse
+from databuild.event_log.log import Lease, ResourceUse
 from databuild.model.records import BuildRecord, FailureRecord, JobRunRecord, LogSizes, PartitionRecord
 
 GRAPH = "//examples:build_graph"
@@ -41,6 +42,7 @@ class FakeReader:
         self.records = sorted(partitions)
         self.later = []
         self.uses = []
+        self.dead = ()
 
     def build(self, build_request_id):
         if self.later:
@@ -59,6 +61,10 @@ class FakeReader:
     def job_runs(self, build_request_id, *, status=None, after=0, limit=1000):
         runs = [run for run in self.runs if run.build_request_id == build_request_id and status in {None, run.status}]
         return runs[after : after + limit]
+
+    def leases(self):
+        builds = [build.build_request_id for build in self.all_builds]
+        return [(Lease(build, 0.0, "elsewhere/1/1"), build in self.dead) for build in builds]
 
     def resource_use(self):
         return self.uses
@@ -331,6 +337,48 @@ def test_logs_are_followed_until_the_build_ends(cli, tmp_path):
     assert code == 0
     assert len(slept) == 1
     assert out.endswith("<==\none\ntwo\n")
+
+
+def test_following_the_logs_of_a_build_that_has_died_ends_and_says_so(cli, tmp_path):
+    (logs_folder(tmp_path) / f"{NEW}.2.1.stdout").write_text("one\n")
+    reader = FakeReader([build_record(NEW, status="EXECUTING")], [FAILED_RUN])
+    reader.dead = (NEW,)
+
+    code, out, err = cli("logs", "--follow", reader=reader, sleep=lambda _: None)
+
+    assert (code, out.splitlines()[-1]) == (0, "one")
+    assert f"nothing more will come of build {NEW}" in err
+
+
+def test_a_build_that_has_died_is_shown_as_such(cli):
+    reader = FakeReader([build_record(NEW, status="EXECUTING", updated_time=1795000003.5)])
+    reader.dead = (NEW,)
+
+    _, status, _ = cli("status", reader=reader)
+    _, as_json, _ = cli("status", "--output=json", reader=reader)
+    _, builds, _ = cli("builds", reader=reader)
+
+    fault = "its orchestrator was not heard of for longer than its lease"
+    assert f"EXECUTING, but {fault}; the next build ends it" in status
+    assert "last heard of after 3.50 s" in status
+    assert f"retry {NEW}" in status
+    assert json.loads(as_json)["dead"] == fault
+    assert "EXECUTING (dead)" in builds
+
+
+def test_how_long_a_build_that_is_alive_has_taken_is_told_by_the_clock(cli):
+    reader = FakeReader([build_record(NEW, status="EXECUTING", received_time=time.time() - 3600)])
+
+    assert "so far 1 h 00 min" in cli("status", reader=reader)[1]
+    assert "1 h 00 min" in cli("builds", reader=reader)[1]
+
+
+@pytest.mark.parametrize("args", [["builds", "--limit=0"], ["partitions", "--limit", "0"]])
+def test_a_page_has_at_least_one_line(cli, args):
+    code, _, err = cli(*args, reader=FakeReader())
+
+    assert code == 2
+    assert "--limit takes a whole number, 1 or more, not '0'" in err
 
 
 def test_a_catalog_that_is_not_there_is_named():

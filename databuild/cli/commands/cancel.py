@@ -8,7 +8,7 @@ from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
 from databuild.cli.operations import append_operation, author
 from databuild.errors import InvalidRequestError
-from databuild.orchestration.coordination import find_dead
+from databuild.orchestration.dead_builds import find_dead
 from databuild.orchestration.ids import new_build_request_id
 from databuild.v1 import events_pb2 as ev
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from databuild.cli.build_ids import LATEST, find_build
+from databuild.cli.build_ids import LATEST, death_of, find_build
 from databuild.cli.event_text import canonical, event_json, event_line
 from databuild.cli.exit_codes import BUILT, JOB_FAILED
 from databuild.cli.full_parse import UsageError
@@ -44,6 +44,9 @@ def run(call: Invocation) -> int:
         if ended or not call.flags["follow"]:
             break
         call.out.flush()
+        if fault := death_of(reader, build_request_id):
+            call.err.line(f"databuild: {fault}")
+            break
         reader.wait(_LOOK_SECONDS)
     return BUILT
 

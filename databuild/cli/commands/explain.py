@@ -63,7 +63,9 @@ def _print_record(call: Invocation, record: PartitionRecord | None) -> None:
     if record.job_run_id:
         call.out.line(f"made by    job run {record.job_run_id}")
     for name, value in sorted(record.metadata.items()):
-        call.out.line(f"metadata   {name} = {value}")
+        # Numbers come back as they are in protobuf, where all have a fraction.
+        shown = int(value) if isinstance(value, float) and value.is_integer() else value
+        call.out.line(f"metadata   {name} = {shown}")
     if record.manifest is None:
         return
     inputs = record.manifest.inputs

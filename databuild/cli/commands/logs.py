@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from databuild.cli.build_ids import LATEST, find_build
+from databuild.cli.build_ids import LATEST, death_of, find_build
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import time_text
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 STREAMS = ("stdout", "stderr")
 POLL_SECONDS = 0.2
+LOOKS_PER_LOOK_FOR_DEATH = 5
 _BUILD_ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 _PAGE = 1000
 
@@ -33,7 +34,7 @@ def run(call: Invocation) -> int:
     printer = _Printer(call)
     if job_run is not None:
         printer.add(job_run)
-    known = 0
+    known = looks = 0
     while True:
         # Looked up before the files are read: what an ended build wrote is all there.
         ended = build.status in _BUILD_ENDS
@@ -49,6 +50,11 @@ def run(call: Invocation) -> int:
                 call.err.line(f"databuild: {why}")
             return BUILT
         call.out.flush()
+        looks += 1
+        if looks % LOOKS_PER_LOOK_FOR_DEATH == 0 and (fault := death_of(reader, build.build_request_id)):
+            printer.print_new()
+            call.err.line(f"databuild: {fault}")
+            return BUILT
         call.sleep(POLL_SECONDS)
         build = reader.build(build.build_request_id) or build
 

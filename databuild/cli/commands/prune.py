@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import NamedTuple
 
 from databuild.cli.durations import parse_duration
@@ -51,7 +50,7 @@ class _Total:
 
 def run(call: Invocation) -> int:
     """Prunes, or tells what would be pruned."""
-    now = time.time()
+    now = call.clock()
     wanted = _wanted(call, now)
     total = _Total()
     if call.flags["dry_run"]:

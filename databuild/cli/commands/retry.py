@@ -6,7 +6,7 @@ from databuild.cli.build_ids import find_build
 from databuild.cli.building import build, chosen_id, number_of_jobs
 from databuild.cli.invocation import Invocation
 from databuild.errors import InvalidRequestError
-from databuild.orchestration.coordination import find_dead
+from databuild.orchestration.dead_builds import find_dead
 from databuild.orchestration.retry import partitions_to_retry
 from databuild.orchestration.settings import BuildRequest
 

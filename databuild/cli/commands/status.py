@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from databuild.cli.build_ids import find_build
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
-from databuild.cli.output import as_json, bytes_text, counted, duration_text, some_of, time_text
+from databuild.cli.output import as_json, bytes_text, counted, lasted_text, some_of, time_text
+from databuild.orchestration.dead_builds import Dead, find_dead
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,23 +25,35 @@ def run(call: Invocation) -> int:
     reader = call.reader()
     build = find_build(reader, *call.positionals[:1])
     failed = reader.job_runs(build.build_request_id, status="FAILED", limit=MOST_RUNS)
-    running = () if build.status in ENDS else reader.job_runs(build.build_request_id, status="RUNNING", limit=MOST_RUNS)
-    waits = () if build.status in ENDS else _waits(reader, build.build_request_id)
+    ended = build.status in ENDS
+    running = () if ended else reader.job_runs(build.build_request_id, status="RUNNING", limit=MOST_RUNS)
+    dead = None if ended else find_dead(reader).get(build.build_request_id)
+    waits = () if ended else _waits(reader, build.build_request_id)
     sizes = _sizes(call)
     if call.json:
-        shown = {"failed_job_runs": failed, "running_job_runs": running}
-        call.out.json({**as_json(build), "waiting_for": waits, **shown, "sizes": sizes})
+        call.out.json(
+            {
+                **as_json(build),
+                "dead": dead.fault if dead else None,
+                "waiting_for": waits,
+                "failed_job_runs": failed,
+                "running_job_runs": running,
+                "sizes": sizes,
+            }
+        )
         return BUILT
-    _print_build(call, build)
+    _print_build(call, build, dead)
     for line in waits:
         call.out.line(f"waiting    {line}")
     _print_sizes(call, sizes)
-    for title, runs in (("running", running), ("failed", failed)):
+    for title, runs in (("running", () if dead else running), ("failed", failed)):
         for job_run in runs:
             call.out.line(f"{title:<11}{_run_text(job_run)}")
-    if failed:
-        call.out.line(f"next       {call.follow_up(f'logs {failed[0].job_run_id}')}")
-        call.out.line(f"           {call.follow_up(f'retry {build.build_request_id}')}")
+    following = [f"logs {failed[0].job_run_id}"] if failed else []
+    if failed or dead:
+        following.append(f"retry {build.build_request_id}")
+    for title, command in zip(("next", ""), following, strict=False):
+        call.out.line(f"{title:<11}{call.follow_up(command)}")
     return BUILT
 
 
@@ -71,11 +84,12 @@ def _print_sizes(call: Invocation, sizes: Mapping[str, int]) -> None:
     call.out.line(line)
 
 
-def _print_build(call: Invocation, build: BuildRecord) -> None:
-    verb = "took" if build.status in ENDS else "so far"
-    lasted = duration_text(max(build.updated_time - build.received_time, 0.0))
+def _print_build(call: Invocation, build: BuildRecord, dead: Dead | None) -> None:
+    verb = "took" if build.status in ENDS else "last heard of after" if dead else "so far"
     cancel = f" (cancel requested by {build.cancel_requested_by})" if build.cancel_requested_by else ""
-    call.out.line(f"build      {build.build_request_id}  {build.status}{cancel}")
+    fault = f", but {dead.fault}; the next build ends it" if dead else ""
+    lasted = lasted_text(build, alive=build.status not in ENDS and not dead, now=call.clock())
+    call.out.line(f"build      {build.build_request_id}  {build.status}{cancel}{fault}")
     call.out.line(f"graph      {build.graph_label}")
     call.out.line(f"requested  {some_of(build.requested)}")
     call.out.line(f"received   {time_text(build.received_time)} UTC, {verb} {lasted}")
