@@ -104,7 +104,7 @@ FLAGS = (
 
 
 def least_of(flag: Flag) -> int:
-    """Returns the least value of an INT flag: it is a place to begin after, or how many to keep, or counts something."""
+    """Returns the least value of an INT flag: a place to begin after, how many to keep, or a count."""
     return 0 if flag.name in {"after", "keep"} else 1
 
 
