@@ -30,7 +30,8 @@ from databuild.orchestration.ids import check_build_request_id
 from databuild.orchestration.job_runner import JobRunner
 from databuild.orchestration.late_results import raise_if_overtaken
 from databuild.orchestration.looking_up import lookup_of
-from databuild.orchestration.orchestrator import BuildOrchestrator, Payload, partition_scheduled
+from databuild.orchestration.orchestrator import BuildOrchestrator
+from databuild.orchestration.payloads import Payload, partition_scheduled
 from databuild.orchestration.recording import BuildRecorder
 from databuild.orchestration.resources import Resources
 from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success

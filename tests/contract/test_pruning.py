@@ -14,6 +14,7 @@ import pytest
 from databuild.errors import InvalidStateTransitionError
 from databuild.event_log import pruning
 from databuild.event_log.open import open_event_log, open_pruner, open_reader
+from databuild.event_log.verify import verify
 from databuild.orchestration.results import Cancelled, Failed, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -189,6 +190,10 @@ class Interrupted:
 
 
 def rebuilt(store):
+    reader = open_reader(store.uri)
+    verified = verify(reader)
+    reader.close()
+    assert not verified.faults, verified.told
     writer = store.write()
     writer.rebuild()
     writer.close()

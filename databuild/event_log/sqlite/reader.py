@@ -25,6 +25,7 @@ from databuild.model.records import (
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from databuild.event_log.tables import Table
     from databuild.v1.events_pb2 import BuildEvent
 
 _PARTITION = """
@@ -52,6 +53,7 @@ SELECT count(*), count(*) FILTER (WHERE pruned_time > 0), (SELECT count(*) FROM 
 _BYTES_OF_EVENTS = """
 SELECT coalesce(sum(length(payload)), 0) FROM json_each(?) j CROSS JOIN events ON build_request_id = j.value
 """
+_SOURCES = {"partition_counts": "(SELECT * FROM partition_counts WHERE count > 0)"}
 _RESOURCES = """
 SELECT resource, build_request_id, SUM(amount), '[]' FROM holdings GROUP BY 1, 2
 UNION ALL SELECT '', build_request_id, 0, waiting_for FROM sharers WHERE waiting_until > ?
@@ -237,6 +239,26 @@ class SqliteReader:
         """Returns how many bytes the events of builds take."""
         ((total,),) = self._rows(_BYTES_OF_EVENTS, (json.dumps(list(build_request_ids)),))
         return int(total)
+
+    def rows(self, table: Table, *, after: Sequence[Any] = (), limit: int = 1000) -> Sequence[tuple[Any, ...]]:
+        """Returns rows of a table as they are kept, by key."""
+        key = ", ".join(table.columns[: table.keys])
+        where = f"WHERE ({key}) > ({', '.join('?' * table.keys)})" if after else ""
+        return self._rows(
+            f"SELECT {', '.join(table.columns)} FROM {_SOURCES.get(table.name, table.name)} "
+            f"{where} ORDER BY {key} LIMIT ?",
+            (*after, limit),
+        )
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Returns a context in which every call sees the same state."""
+        with self._lock or contextlib.nullcontext():
+            self._rows("BEGIN", ())
+            try:
+                yield
+            finally:
+                self._rows("ROLLBACK", ())
 
     def wait(self, seconds: float) -> bool:
         """Waits for news, at most so long, by looking again and again."""

@@ -6,19 +6,21 @@ process writes the same build.
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from databuild.errors import CoordinationError, DataBuildError, InvalidStateTransitionError
+from databuild.errors import CoordinationError, DataBuildError, EventLogError, InvalidStateTransitionError
 from databuild.event_log.group_commit import Append, ClaimAll, Operation, RenewLease
 from databuild.event_log.log import Lease
 from databuild.event_log.projection import BuildPartition, Changes, EndedRun, Known, NewRun, StartedRun
 from databuild.event_log.sqlite import adoption, claims, snapshots
 from databuild.event_log.sqlite.connection import connect_for_writing, fault
 from databuild.event_log.sqlite.statements import ManyRows
+from databuild.event_log.tables import Table
 from databuild.model.lifecycle import BUILD_ENDS, OPERATIONS, BuildState, build_status_name
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -167,6 +169,39 @@ class SqliteWriter:
             if self._connection.in_transaction:
                 execute("ROLLBACK")
             raise fault(error, self._path) from error
+
+    def replay(self, events: Mapping[int, ev.BuildEvent]) -> None:
+        """Changes the read models as events of any builds say, unchecked; the events themselves are not written.
+
+        Args:
+            events: The events, by their positions.
+
+        Raises:
+            EventLogError: The database failed, or the events make no sense to it; the read models are as they were.
+        """
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            settled = snapshots.settled(self._connection, events)
+            for build, following in itertools.groupby(events.values(), key=lambda event: event.build_request_id):
+                self._apply(build, list(following), settled)
+        except (sqlite3.Error, LookupError, ValueError) as error:
+            self._connection.execute("ROLLBACK")
+            raise fault(error, self._path) if isinstance(error, sqlite3.Error) else EventLogError(str(error)) from error
+        self._connection.execute("COMMIT")
+
+    def restore(self, table: Table, rows: Iterable[Sequence[Any]]) -> None:
+        """Takes rows over as they are, from another log; before a replay, those that pruning has kept."""
+        columns = table.columns
+        statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany(statement, rows)
+        self._connection.execute("COMMIT")
+
+    def restart(self) -> None:
+        """Makes the read models what they are before any event that is left."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        snapshots.restart(self._connection)
+        self._connection.execute("COMMIT")
 
     def close(self) -> None:
         """Closes the connection."""
