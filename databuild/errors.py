@@ -10,6 +10,8 @@
     │   ├── InvalidCatalogError           the job catalog cannot be read
     │   ├── TooManyPartitionsError        a request asks for more partitions than are taken at once
     │   ├── BuildNotFoundError            no build has an id
+    │   ├── BuildPrunedError              what is asked of a build was pruned
+    │   ├── AdoptionRefusedError          data cannot be adopted, since it is there already
     │   ├── JobRunNotFoundError           no job run has an id
     │   ├── JobNotFoundError              the graph has no job of a label
     │   ├── BuildConflictError            an id is that of another request
@@ -37,7 +39,7 @@ facts and keeps them as attributes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class DataBuildError(Exception):
@@ -88,11 +90,12 @@ class TooManyPartitionsError(InvalidRequestError):
 
     Args:
         limit: How many are.
+        message: What is said, where more is known.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, message: str = "") -> None:
         self.limit = limit
-        super().__init__(f"more than {limit} partitions are asked for; ask for them in several requests")
+        super().__init__(message or f"the request asks for more than {limit:,} partitions; split it")
 
 
 class InvalidPatternError(InvalidRequestError):
@@ -209,7 +212,7 @@ class BuildConflictError(InvalidRequestError):
         self.build_request_id = build_request_id
         self.difference = difference
         super().__init__(
-            f"there is a build {build_request_id} already, and it was asked for something else ({difference}); choose "
+            f"there is a build {build_request_id} already, and it was not asked for this ({difference}); choose "
             "another id, or leave it out"
         )
 
@@ -228,6 +231,39 @@ class BuildStateError(InvalidRequestError):
         self.status = status
         self.fault = fault
         super().__init__(f"the build {build_request_id} {fault}")
+
+
+class BuildPrunedError(InvalidRequestError):
+    """What is asked of a build was pruned.
+
+    Args:
+        build_request_id: The build.
+        asked: What is not there any more, in words.
+    """
+
+    def __init__(self, build_request_id: str, asked: str) -> None:
+        self.build_request_id = build_request_id
+        self.asked = asked
+        super().__init__(
+            f"build {build_request_id} was pruned: {asked}; `status {build_request_id}` tells what is left"
+        )
+
+
+class AdoptionRefusedError(InvalidRequestError):
+    """Data cannot be adopted, since it is there already or about to be; nothing was adopted.
+
+    Args:
+        taken: What stands in the way, by ref: the build that is about to produce it, empty where it is available.
+    """
+
+    def __init__(self, taken: Mapping[str, str]) -> None:
+        self.taken = dict(taken)
+        ref, build = next(iter(self.taken.items()))
+        fault = f"build {build} is about to produce it, or does so" if build else "it is available already"
+        more = f", nor can {len(taken) - 1} more" if len(taken) > 1 else ""
+        super().__init__(
+            f"the partition {ref!r} cannot be adopted, since {fault}{more}; nothing was adopted, and --force would"
+        )
 
 
 class JobConfigurationError(DataBuildError):

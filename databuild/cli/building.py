@@ -5,24 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
 
 from databuild.cli.exit_codes import exit_code_of
+from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
-from databuild.cli.planning import settings, stand_in
-from databuild.cli.progress import progress_for
+from databuild.cli.planning import settings
+from databuild.cli.progress import Progress, progress_for
 from databuild.cli.summary import Summary, exit_code_of_result, print_summary, summarize
-from databuild.errors import DataBuildError, InvalidRequestError
+from databuild.errors import DataBuildError, InvalidRequestError, OrchestrationError
+from databuild.event_log.log import EventLog
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.build_ids import LATEST
 from databuild.orchestration.ids import check_build_request_id, new_build_request_id
-from databuild.orchestration.results import Cancelled
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest
-from databuild.v1.events_pb2 import BuildEvent
 
 HURRIED_GRACE_SECONDS = 0.5
+TICK_SECONDS = 1.0
 
 
 def number_of_jobs(call: Invocation) -> int:
@@ -52,13 +52,15 @@ def chosen_id(call: Invocation) -> str:
 
 def build(call: Invocation, catalog: JobCatalog, request: BuildRequest) -> int:
     """Runs a build, prints its result and returns the exit code."""
+    if call.json and "stdout:" in call.event_sinks:
+        raise UsageError("--event_sink=stdout: and --output=json would both write to standard output", call.command)
+    event_log = call.open_event_log()
     call.err.line(f"databuild: build {request.build_request_id}")
     call.err.flush()
-    stand_in(call.cwd)
     progress = progress_for(call.err, call.environ)
     progress.start()
     try:
-        summary = asyncio.run(_build(call, catalog, request, progress.on_event))
+        summary = asyncio.run(_build(call, catalog, request, event_log, progress))
     except DataBuildError as error:
         progress.stop()
         return _report_error(call, request.build_request_id, error)
@@ -71,19 +73,20 @@ def build(call: Invocation, catalog: JobCatalog, request: BuildRequest) -> int:
 def _report_error(call: Invocation, build_request_id: str, error: DataBuildError) -> int:
     """Tells of a build that an error ended, and returns the exit code."""
     code = exit_code_of(error)
+    # Where the event log is at fault, it may not have been able to take the end.
+    status = "STOPPED" if isinstance(error, OrchestrationError) else "FAILED"
     if call.json:
-        facts = {"build_request_id": build_request_id, "status": "FAILED", "exit_code": code, "message": str(error)}
+        facts = {"build_request_id": build_request_id, "status": status, "exit_code": code, "message": str(error)}
         call.out.json(facts)
     call.err.line(f"databuild: {error}")
-    call.err.line(f"databuild: build {build_request_id} FAILED")
+    call.err.line(f"databuild: build {build_request_id} {status}")
     return code
 
 
 async def _build(
-    call: Invocation, catalog: JobCatalog, request: BuildRequest, on_event: Callable[[BuildEvent], None]
+    call: Invocation, catalog: JobCatalog, request: BuildRequest, event_log: EventLog, progress: Progress
 ) -> Summary:
     executor = LocalExecutor(base_env=call.environ, grace_seconds=call.flags["grace_period"])
-    event_log = call.open_event_log()
     try:
         work = asyncio.create_task(
             run_build(
@@ -92,18 +95,26 @@ async def _build(
                 event_log=event_log,
                 executor=executor,
                 settings=settings(call),
-                on_event=on_event,
+                on_event=progress.on_event,
             ),
             name=request.build_request_id,
         )
+        await asyncio.sleep(0)  # once it has begun, it has an end, also when it is cancelled at once
         _end_on_signals(call, work, executor)
+        ticking = asyncio.create_task(_tick(progress), name="progress")
         try:
             result = await work
-        except asyncio.CancelledError:
-            result = Cancelled()
-        return summarize(event_log.reader(), request.build_request_id, result)
+        finally:
+            ticking.cancel()
+        return summarize(event_log.reader(), request.build_request_id, result, progress.counts.delegations)
     finally:
         await event_log.close()
+
+
+async def _tick(progress: Progress) -> None:
+    while True:
+        await asyncio.sleep(TICK_SECONDS)
+        progress.tick()
 
 
 def _end_on_signals(call: Invocation, work: asyncio.Task[object], executor: LocalExecutor) -> None:
@@ -122,5 +133,6 @@ def _end_on_signals(call: Invocation, work: asyncio.Task[object], executor: Loca
             call.err.line("databuild: stopping the build; once more ends its job processes at once")
         call.err.flush()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            loop.add_signal_handler(number, interrupt)

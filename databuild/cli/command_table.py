@@ -73,9 +73,12 @@ COMMANDS = (
     ),
     Command(
         "partitions",
-        "[PREFIX]",
-        "Lists partitions by ref, with what is known of each.",
-        "For the next page, pass the last ref of this one as `--after`.",
+        "[PREFIX] | adopt REF...",
+        "Lists partitions by ref, with what is known of each, or makes data known that was not built here.",
+        "For the next page, pass the last ref of this one as `--after`. `partitions adopt` makes the named partitions, "
+        "or ranges of them, available without building them, and records who did so and why: all of them, or none "
+        "where one is available already or about to be produced. Builds use them as they are, whatever becomes of the "
+        "code of their jobs, until they are forced or tainted.",
         "partitions daily_flights/ --status=AVAILABLE",
         quick=True,
     ),
@@ -88,10 +91,12 @@ COMMANDS = (
     ),
     Command(
         "events",
-        "[BUILD] | diff BUILD BUILD",
-        "Prints the events of a build, or how the events of two builds differ.",
+        "[BUILD] | diff BUILD BUILD | verify [BUILD...]",
+        "Prints the events of a build, or how the events of two builds differ, or checks the event log.",
         f"{_BUILD} `events diff` masks ids, times, durations and the order of what is concurrent; it exits with 1 "
-        "where a difference remains.",
+        "where a difference remains. `events verify` reads the whole log, also while builds run: whether the events "
+        "keep what they promise, and whether what is known of builds and partitions is what they add up to. It prints "
+        "a sentence for each fault (of these builds, where there are any), and exits with 1 where there is one.",
         "events latest --follow",
     ),
     Command(
@@ -123,6 +128,15 @@ COMMANDS = (
         "Its builds are those of the command line: the same state directory, the same events. Ctrl-C or SIGTERM gives "
         "running builds `--drain_seconds` to end; a second one does not.",
         "serve --max_builds=2",
+    ),
+    Command(
+        "prune",
+        "",
+        "Turns builds that have ended into one row each, and removes their events and job logs.",
+        "What is known of partitions stays: what data there is, which job run made it and from what, taints and "
+        "adoptions. A pruned build keeps its place in `builds` and its summary in `status`. It may run while others "
+        "build, and be interrupted: the next one goes on.",
+        "prune --older_than=30d --keep=100 --dry_run",
     ),
     Command(
         "check",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
 
 from databuild.cli.command_table import NAMES
-from databuild.cli.flag_table import BOOL, ENUM, FLAGS, FLOAT, INT, STRINGS, flags_of
+from databuild.cli.flag_table import BOOL, ENUM, FLAGS, FLOAT, INT, STRINGS, flags_of, least_of
 from databuild.errors import InvalidRequestError
 
 DEFAULT_COMMAND = "build"
-_FROM_ZERO = frozenset({"after", "port", "grpc_port"})
 _FLAG_FILE = "--flagfile="
 
 
@@ -53,9 +54,15 @@ def parse(args: Sequence[str], folder: str = "") -> tuple[str, dict[str, Any], l
         remaining = values(["databuild", *rest])
     except flags.UnrecognizedFlagError as error:
         raise UsageError(_unknown_flag(error, command), command) from None
+    except flags.IllegalFlagValueError as error:
+        raise UsageError(_illegal_value(error, command), command) from None
     except flags.Error as error:
         raise UsageError(str(error), command) from None
-    given = {flag.name: values[flag.name].value for flag in flags_of(command)}
+    given: dict[str, Any] = {flag.name: values[flag.name].value for flag in flags_of(command)}
+    for flag in flags_of(command):
+        value = given[flag.name]
+        if flag.kind == FLOAT and not math.isfinite(value):
+            raise UsageError(f"--{flag.name} takes a number of {flag.value_name.lower()}, not {value}", command)
     return command, given, remaining[1:]
 
 
@@ -101,7 +108,7 @@ def _flag_values(command: str) -> flags.FlagValues:
         if flag.kind == BOOL:
             flags.DEFINE_boolean(flag.name, flag.default, flag.help, flag_values=values, short_name=short)
         elif flag.kind == INT:
-            least = 0 if flag.name in _FROM_ZERO else 1
+            least = least_of(flag)
             flags.DEFINE_integer(flag.name, flag.default, flag.help, least, flag_values=values, short_name=short)
         elif flag.kind == FLOAT:
             flags.DEFINE_float(flag.name, flag.default, flag.help, 0.0, flag_values=values, short_name=short)
@@ -112,6 +119,16 @@ def _flag_values(command: str) -> flags.FlagValues:
         else:
             flags.DEFINE_string(flag.name, flag.default, flag.help, flag_values=values, short_name=short)
     return values
+
+
+def _illegal_value(error: flags.IllegalFlagValueError, command: str) -> str:
+    """Returns what a flag takes in place of what it was given."""
+    found = re.match(r"flag --(\w+)=(.*?): ", str(error), re.DOTALL)
+    flag = next((flag for flag in flags_of(command) if found and flag.name == found[1]), None)
+    if found is None or flag is None or flag.kind not in {INT, FLOAT}:
+        return str(error)
+    what = f"a whole number, {least_of(flag)} or more" if flag.kind == INT else "a number, 0 or more"
+    return f"--{flag.name} takes {what}, not {found[2]!r}"
 
 
 def _unknown_flag(error: flags.UnrecognizedFlagError, command: str) -> str:

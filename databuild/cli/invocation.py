@@ -33,6 +33,7 @@ class Invocation:
         err: Where everything else goes.
         reader: What to read from instead of the event log of the flags; for tests.
         sleep: Waits some seconds; for tests.
+        clock: Returns the time in seconds since the epoch; for tests.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Invocation:
         err: Output,
         reader: Reader | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.command = command
         self.flags = flags
@@ -58,6 +60,7 @@ class Invocation:
         self.out = out
         self.err = err
         self.sleep = sleep
+        self.clock = clock
         self._reader = reader
         self._graph_label = ""
         self._catalog: JobCatalog | None = None

@@ -66,6 +66,9 @@ def run(
         err.line(_report_of_bug(error))
         code = OUR_FAILURE
     out.flush()
+    if out.fault:
+        err.line(f"databuild: the result could not be written to standard output: {out.fault}")
+        code = code or OUR_FAILURE
     err.flush()
     return int(code)
 
@@ -108,11 +111,23 @@ def _report_of_bug(error: Exception) -> str:
     )
 
 
+def _open_what_is_closed() -> None:
+    """Opens the standard streams that whoever started us has closed, so that no other file gets their descriptors."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
+
+
 def main() -> None:
     """Runs the command line of this process."""
     # A plan is many objects that live as long as the process: looking through them for garbage as often as Python does
     # by itself would take a fifth of the time of a large one.
     gc.set_threshold(100_000, 50, 100)
+    _open_what_is_closed()
     code = run(sys.argv[1:], out=Output(sys.stdout), err=Output(sys.stderr))
     if "databuild.cli.full_parse" not in sys.modules:
         # Only read, and all is flushed: taking the interpreter apart would cost half as much again as starting it.

@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from databuild.model.records import BuildRecord
 
 
 class Output:
-    """A stream that goes quiet, rather than failing, when its reader goes away.
+    """A stream that goes quiet, rather than failing, when it cannot be written to.
 
     Attributes:
-        closed: Whether the reader has gone, so that there is nothing more to say.
+        closed: Whether it has gone quiet, so that there is nothing more to say.
+        fault: Why it cannot be written to, in words; empty where only its reader has gone away.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self.closed = False
+        self.fault = ""
 
     def line(self, text: str = "") -> None:
         """Writes a line."""
@@ -29,8 +34,8 @@ class Output:
             return
         try:
             self.stream.write(text)
-        except BrokenPipeError:
-            self._quieten()
+        except OSError as error:
+            self._quieten(error)
 
     def flush(self) -> None:
         """Hands over what was written."""
@@ -38,8 +43,8 @@ class Output:
             return
         try:
             self.stream.flush()
-        except BrokenPipeError:
-            self._quieten()
+        except OSError as error:
+            self._quieten(error)
 
     def json(self, value: Any) -> None:
         """Writes one JSON object (or what a record is as one), indented for a terminal and otherwise on one line."""
@@ -47,8 +52,10 @@ class Output:
 
         self.line(json.dumps(as_json(value), indent=2 if self.stream.isatty() else None, ensure_ascii=False))
 
-    def _quieten(self) -> None:
+    def _quieten(self, error: OSError) -> None:
         self.closed = True
+        if not isinstance(error, BrokenPipeError):
+            self.fault = error.strerror or str(error)
         try:
             descriptor = self.stream.fileno()
         except (OSError, ValueError):
@@ -85,6 +92,19 @@ def duration_text(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def bytes_text(number: int) -> str:
+    """Returns a number of bytes as `812 B`, `4.2 KiB`, `13.0 MiB` or `1.5 GiB`."""
+    if number < 1024:
+        return f"{number} B"
+    power = 1 + (number >= 1024**2) + (number >= 1024**3)
+    return f"{number / 1024**power:.1f} {'KMG'[power - 1]}iB"
+
+
+def lasted_text(build: BuildRecord, *, alive: bool, now: float) -> str:
+    """Returns how long a build took, or has been taking until now where it is alive."""
+    return duration_text(max((now if alive else build.updated_time) - build.received_time, 0.0))
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -29,12 +27,6 @@ def settings(call: Invocation) -> Settings:
     return Settings(working_directory=call.cwd, log_directory=call.log_dir)
 
 
-def stand_in(folder: str) -> None:
-    """Goes to the folder in which jobs run: the cheapest way to start a process cannot change it."""
-    with contextlib.suppress(FileNotFoundError):
-        os.chdir(folder)
-
-
 def plan_for(
     call: Invocation,
     requested: Sequence[str],
@@ -53,7 +45,6 @@ def plan_for(
         reader: What to look partitions up in, instead of the event log.
     """
     catalog = call.catalog()
-    stand_in(call.cwd)
     made: list[Plan] = []
 
     async def make() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from databuild.cli.output import Output, counted, duration_text, some_of
 from databuild.v1 import events_pb2 as ev
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 8
 _DRAWINGS_PER_SECOND = 8
-_PLAIN_SECONDS = 2.0
-_CLOCK_CHECK = 64
+_PLAIN_SECONDS = 5.0
 
 
 class Counts:
@@ -89,35 +88,61 @@ class Counts:
 
     def line(self) -> str:
         """Returns how it stands, in one line."""
+        if not (self.total or self.completed or self.failed or self.running):
+            return self.phase.replace("_", " ")
         text = f"{self.phase.replace('_', ' ')}: {self.completed} of {counted(self.total, 'task')} completed"
         if self.failed:
             text += f", {self.failed} failed"
         return f"{text}, {len(self.running)} running" if self.running else text
 
 
+class Progress(Protocol):
+    """Shows a person how a build stands.
+
+    Attributes:
+        counts: What its events add up to.
+    """
+
+    counts: Counts
+
+    def on_event(self, event: ev.BuildEvent) -> None:
+        """Takes an event."""
+        ...
+
+    def tick(self) -> None:
+        """Is called every second or so, whether anything happens or not."""
+        ...
+
+    def start(self) -> None:
+        """Begins."""
+        ...
+
+    def stop(self) -> None:
+        """Ends."""
+        ...
+
+
 class PlainProgress:
-    """Writes a line when something fails and, at most every few seconds, how it stands."""
+    """Writes a line when something notable happens and, every few seconds, how it stands."""
 
     def __init__(self, counts: Counts, err: Output) -> None:
         self.counts = counts
         self._err = err
         self._next = counts.clock() + _PLAIN_SECONDS
-        self._until_check = _CLOCK_CHECK
 
     def on_event(self, event: ev.BuildEvent) -> None:
         """Takes an event."""
-        notable = self.counts.add(event)
-        self._until_check -= 1
-        if notable and (line := notice(event)):
+        if self.counts.add(event) and (line := notice(event)):
             self._err.line(f"databuild: {line}")
             self._err.flush()
-        elif notable or self._until_check <= 0 or len(self.counts.running) < _CLOCK_CHECK:
-            self._until_check = _CLOCK_CHECK
-            now = self.counts.clock()
-            if now >= self._next:
-                self._next = now + _PLAIN_SECONDS
-                self._err.line(f"databuild: {self.counts.line()}")
-                self._err.flush()
+
+    def tick(self) -> None:
+        """Writes how it stands, where that is due."""
+        now = self.counts.clock()
+        if now >= self._next:
+            self._next = now + _PLAIN_SECONDS
+            self._err.line(f"databuild: {self.counts.line()}")
+            self._err.flush()
 
     def start(self) -> None:
         """Begins."""
@@ -152,6 +177,9 @@ class LiveProgress:
             from rich.text import Text
 
             self._console.print(Text(line, style="red" if event.HasField("job") else ""))
+
+    def tick(self) -> None:
+        """Does nothing: the drawing is made anew by itself."""
 
     def start(self) -> None:
         """Begins to draw."""
@@ -193,7 +221,7 @@ def failed_line(job: ev.JobEvent) -> str:
     return f"FAILED {job.job_label} ({job.job_run_id}), {category}: {job.failure.message}"
 
 
-def progress_for(err: Output, environ: Any) -> PlainProgress | LiveProgress:
+def progress_for(err: Output, environ: Any) -> Progress:
     """Returns the display that suits where standard error goes."""
     if err.stream.isatty() and environ.get("TERM") != "dumb":
         return LiveProgress(Counts(), err)

@@ -7,13 +7,16 @@ and the commands that only read must not pay for an event loop. Code on an event
 from __future__ import annotations
 
 from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from databuild.event_log.tables import Table
     from databuild.model.records import (
         BuildPartitionRecord,
         BuildRecord,
         JobRunRecord,
+        LogSizes,
         PartitionRecord,
     )
     from databuild.v1.events_pb2 import BuildEvent
@@ -123,8 +126,43 @@ class EventLog(Protocol):
         """Returns a reader that sees everything that is durable. It may be used from any one thread at a time."""
         ...
 
+    def pruner(self) -> Pruner:
+        """Returns what prunes builds. It may be used from any one thread at a time, beside everything else."""
+        ...
+
     async def close(self) -> None:
         """Writes what is waiting and lets go of the store."""
+        ...
+
+
+class Pruner(Protocol):
+    """Turns builds that have ended into what they added up to.
+
+    Every method raises EventLogError where the store fails; what was done until then stays done, and the next call goes
+    on from there. Transactions are short, so that builds go on meanwhile.
+    """
+
+    def prune(self, build_request_ids: Collection[str], time: float) -> None:
+        """Removes events, partitions and job runs of builds, but what partitions rest on; the builds' own rows stay.
+
+        What has not ended is left as it is. Events that are of no build (taints, adoptions, ...) are never removed.
+
+        Args:
+            build_request_ids: The builds.
+            time: When it is done, in seconds since the epoch; kept as `pruned_time` of the builds.
+        """
+        ...
+
+    def go_on(self) -> None:
+        """Removes what is left of builds that were pruned before and needed no more."""
+        ...
+
+    def give_back(self) -> int:
+        """Gives room that is not used any more back to the disk, where the store can, and returns how many bytes."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of the store."""
         ...
 
 
@@ -223,6 +261,26 @@ class Reader(Protocol):
 
     def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:
         """Returns events of all builds in the order in which they were written, each with its position."""
+        ...
+
+    def size(self) -> int:
+        """Returns how many bytes the log takes, which is known without looking through it."""
+        ...
+
+    def sizes(self) -> LogSizes:
+        """Returns how large the log is; counts its events, which takes a while where there are many millions."""
+        ...
+
+    def bytes_of_events(self, build_request_ids: Collection[str]) -> int:
+        """Returns how many bytes the events of builds take, without what the store adds."""
+        ...
+
+    def rows(self, table: Table, *, after: Sequence[Any] = (), limit: int = 1000) -> Sequence[tuple[Any, ...]]:
+        """Returns rows of a table as they are kept, by key; `after` is the key of the last row of the page before."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Returns a context in which every call but `wait` sees the same state, however long it takes."""
         ...
 
     def wait(self, seconds: float) -> bool:

@@ -1,8 +1,7 @@
 """Runs processes on this machine.
 
 The cheapest way we know to start a process from Python and to learn of its end: `posix_spawn` onto pipes, and a pidfd
-for each process in one epoll set of our own, which the event loop sees as a single descriptor. It does not know what
-the processes are for.
+for each process in one epoll set. It does not know what the processes are for.
 """
 
 from __future__ import annotations
@@ -11,17 +10,18 @@ import asyncio
 import contextlib
 import functools
 import os
-import select
 import signal
-import stat
-import subprocess
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
+from databuild.executors.descriptors import Descriptors
 from databuild.executors.executor import ProcessResult, ProcessSpec
-from databuild.executors.output import Kept, LogFile, Sink
+from databuild.executors.output import Kept, LogFile
+from databuild.executors.report_file import ReportFile
+from databuild.executors.running import Running
+from databuild.executors.spawning import Spawner
 from databuild.executors.warden import warden
 
 BUILD_VARIABLE: Final = "DATABUILD_BUILD_REQUEST_ID"
@@ -34,14 +34,8 @@ DEFAULT_LOG_LIMIT_BYTES: Final = 64 * 1024 * 1024
 """How much of each log file is kept, and of each stream that is kept in memory."""
 
 _WATCH_SECONDS = 0.25
+_LISTEN_SECONDS = 0.01
 _GONE_SECONDS = 0.005
-_REPORT_BYTES = 1 << 20
-_READ_BYTES = 1 << 16
-_ONCE = select.EPOLLIN | select.EPOLLONESHOT
-_MOST_READS = 64
-"""More than any pipe holds: who goes on writing after its run has ended is not listened to for ever."""
-
-_DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _Usage = tuple[int, float, int]
 """Exit code, processor time in seconds, most memory held in bytes."""
@@ -65,25 +59,28 @@ class LocalExecutor:
             log_limit_bytes: How much of each stream is kept.
         """
         self.grace_seconds = grace_seconds
-        self._base_env = dict(base_env)
+        self._spawner = Spawner(base_env)
         self._log_limit_bytes = log_limit_bytes
-        self._cwd = os.getcwd()  # noqa: PTH109 - a string, as it is compared with
-        self._descriptors = _Descriptors()
-        self._watched: set[_Report] = set()
+        self._descriptors = Descriptors()
+        self._watched: set[ReportFile] = set()
         self._watcher: asyncio.TimerHandle | None = None
+        self._unheard: set[Running] = set()
+        self._listener: asyncio.TimerHandle | None = None
 
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         """Runs a process to its end, as `Executor.run` says."""
         started = time.monotonic()
         stdout, stderr = self._sink(spec.stdout), self._sink(spec.stderr)
         try:
-            env = {**self._base_env, **spec.env}
-            running = _Running(spec, (stdout, stderr), env, self._cwd, self._descriptors)
+            start = functools.partial(self._spawner.spawn, spec.argv, spec.env, spec.cwd)
+            running = Running(start, stdout, stderr, self._descriptors)
         except OSError as error:
-            return ProcessResult(exit_code=-1, start_error=f"{error.strerror or error}: {spec.argv[0]}")
+            fault = f"{error.strerror or error}: {error.filename or spec.argv[0]}"
+            return ProcessResult(exit_code=-1, start_error=fault)
+        self._listen_soon(running)
         report = None
         if spec.report and on_report is not None:
-            report = _Report(spec.report, on_report)
+            report = ReportFile(spec.report, on_report)
             self._watch(report)
         try:
             ended = running.ended()
@@ -107,6 +104,7 @@ class LocalExecutor:
                     os.killpg(running.pid, signal.SIGKILL)
                 usage = _wait_for(running.pid)
         finally:
+            self._unheard.discard(running)
             running.finish()
             if report is not None:
                 self._watched.discard(report)
@@ -160,7 +158,19 @@ class LocalExecutor:
             await asyncio.sleep(_GONE_SECONDS)
         return usage
 
-    def _watch(self, report: _Report) -> None:
+    def _listen_soon(self, running: Running) -> None:
+        """Has a process listened to if it runs for longer than most that write little: those are read at their end."""
+        self._unheard.add(running)
+        if self._listener is None:
+            self._listener = asyncio.get_running_loop().call_later(_LISTEN_SECONDS, self._listen)
+
+    def _listen(self) -> None:
+        self._listener = None
+        for running in self._unheard:
+            running.listen()
+        self._unheard.clear()
+
+    def _watch(self, report: ReportFile) -> None:
         self._watched.add(report)
         if self._watcher is None:
             loop = asyncio.get_running_loop()
@@ -170,182 +180,6 @@ class LocalExecutor:
         for report in tuple(self._watched):
             report.read()
         self._watcher = loop.call_later(_WATCH_SECONDS, self._look, loop) if self._watched else None
-
-
-class _Descriptors:
-    """Calls a function when a descriptor can be read: as `loop.add_reader`, for a fraction of its cost."""
-
-    def __init__(self) -> None:
-        self._epoll = select.epoll()
-        self._calls: dict[int, Callable[[], object]] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def add(self, descriptor: int, call: Callable[[], object], *, once: bool = False) -> None:
-        """Begins to call a function when there is something to read: whenever, or once only."""
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            self._loop = loop
-            loop.add_reader(self._epoll.fileno(), self._ready)
-        self._epoll.register(descriptor, _ONCE if once else select.EPOLLIN)
-        self._calls[descriptor] = call
-
-    def again(self, descriptor: int) -> None:
-        """Calls the function of a descriptor that was added for one call once more."""
-        self._epoll.modify(descriptor, _ONCE)
-
-    def close(self, descriptor: int) -> None:
-        """Closes a descriptor.
-
-        It is taken out of the epoll set first: a process that is just being started may still have it open, and its
-        events would be taken for those of the next descriptor with that number (epoll(7)).
-        """
-        if self._calls.pop(descriptor, None) is not None:
-            self._epoll.unregister(descriptor)
-        os.close(descriptor)
-
-    def _ready(self) -> None:
-        for descriptor, _ in self._epoll.poll(0):
-            call = self._calls.get(descriptor)
-            if call is not None:
-                call()
-
-
-class _Running:
-    """One process that was started, with its pipes."""
-
-    __slots__ = ("_descriptors", "_ended", "_pidfd", "_pipes", "pid")
-
-    def __init__(
-        self, spec: ProcessSpec, sinks: Sequence[Sink], env: Mapping[str, str], cwd: str, descriptors: _Descriptors
-    ) -> None:
-        """Starts the process.
-
-        Raises:
-            OSError: It could not be started.
-        """
-        self._descriptors = descriptors
-        self._ended: asyncio.Future[None] | None = None
-        self._pipes: dict[int, Sink] = {}
-        writing: list[int] = []
-        try:
-            for sink in sinks:
-                reading, other = os.pipe2(os.O_CLOEXEC)
-                self._pipes[reading] = sink
-                writing.append(other)
-                os.set_blocking(reading, False)
-            start = _spawn if spec.cwd == cwd else _popen
-            self.pid = start(spec, env, *writing)
-            self._pidfd = os.pidfd_open(self.pid)
-        except OSError:
-            for reading in self._pipes:
-                os.close(reading)
-            raise
-        finally:
-            for other in writing:
-                os.close(other)
-        # Once, since it stays readable from the end of the process on.
-        descriptors.add(self._pidfd, self._end, once=True)
-        for reading in self._pipes:
-            descriptors.add(reading, functools.partial(self._read, reading))
-
-    def ended(self) -> asyncio.Future[None]:
-        """Returns what is done once the process has ended; a new one where the last was cancelled."""
-        if self._ended is not None:
-            self._descriptors.again(self._pidfd)
-        self._ended = asyncio.get_running_loop().create_future()
-        return self._ended
-
-    def finish(self) -> None:
-        """Takes what is left in the pipes, and closes everything."""
-        self._descriptors.close(self._pidfd)
-        for reading in tuple(self._pipes):
-            for _ in range(_MOST_READS):
-                if not self._read(reading):
-                    break
-            if reading in self._pipes:
-                self._close(reading)
-
-    def _end(self) -> None:
-        if self._ended is not None and not self._ended.done():
-            self._ended.set_result(None)
-
-    def _read(self, reading: int) -> bool:
-        """Takes what is there, and returns whether there may be more."""
-        try:
-            data = os.read(reading, _READ_BYTES)
-        except BlockingIOError:
-            return False
-        if data:
-            self._pipes[reading].write(data)
-        else:
-            self._close(reading)
-        return bool(data)
-
-    def _close(self, reading: int) -> None:
-        self._descriptors.close(reading)
-        self._pipes.pop(reading).close()
-
-
-class _Report:
-    """Hands over the lines of a report file."""
-
-    __slots__ = ("_on_report", "_path", "_position", "_rest")
-
-    def __init__(self, path: str, on_report: Callable[[bytes], None]) -> None:
-        self._path = path
-        self._on_report = on_report
-        self._position = 0
-        self._rest = b""
-
-    def read(self) -> None:
-        """Hands over the lines that are complete."""
-        try:
-            # A job may put anything there; what is no file is never waited for.
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError:
-            return
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return
-            while chunk := os.pread(descriptor, _REPORT_BYTES, self._position):
-                self._position += len(chunk)
-                *lines, self._rest = (self._rest + chunk).split(b"\n")
-                for line in lines:
-                    self._on_report(line)
-        finally:
-            os.close(descriptor)
-
-    def finish(self) -> None:
-        """Hands over what is left, a last line without its newline included."""
-        self.read()
-        if self._rest:
-            self._on_report(self._rest)
-
-
-def _spawn(spec: ProcessSpec, env: Mapping[str, str], stdout: int, stderr: int) -> int:
-    """Starts a process in our own directory, as posix_spawn cannot change it, and returns its pid."""
-    return os.posix_spawn(
-        spec.argv[0],
-        tuple(spec.argv),
-        env,
-        file_actions=(
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_DUP2, stdout, 1),
-            (os.POSIX_SPAWN_DUP2, stderr, 2),
-        ),
-        setpgroup=0,
-        setsigmask=(),
-        setsigdef=_DEFAULT_SIGNALS,
-    )
-
-
-def _popen(spec: ProcessSpec, env: Mapping[str, str], stdout: int, stderr: int) -> int:
-    """Starts a process in a directory of its own and returns its pid."""
-    process = subprocess.Popen(
-        spec.argv, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=spec.cwd, env=env, process_group=0
-    )
-    process.returncode = 0  # we wait for the process by its pid; nothing must warn that Popen does not
-    return process.pid
 
 
 def _wait_for(pid: int) -> _Usage:

@@ -18,7 +18,7 @@ from databuild.errors import (
     TooManyPartitionsError,
     UnknownPartitionError,
 )
-from databuild.graph.patterns import PartitionPattern, check_ref
+from databuild.graph.patterns import MOST_REFS, PartitionPattern, check_ref
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,20 +117,20 @@ class JobCatalog:
         """Whether some job produces a ref."""
         return any(ref.startswith(pattern.prefix) and pattern.match(ref) is not None for pattern, _ in self._patterns)
 
-    def expand(self, texts: Sequence[str], limit: int | None = None) -> tuple[str, ...]:
+    def expand(self, texts: Sequence[str], limit: int = MOST_REFS) -> tuple[str, ...]:
         """Returns refs, with each range among the texts replaced by its refs, each ref once, in order.
 
         Raises:
             InvalidRequestError: A text is no ref, or a range that ends before it begins.
             UnknownPartitionError: No job produces it.
-            TooManyPartitionsError: There are more than `limit` refs, where there is one.
+            TooManyPartitionsError: There are more than `limit` refs.
         """
         refs: dict[str, None] = {}
         for text in texts:
             expanded = None
             if ".." in text:
                 check_ref(text)  # whatever is wrong with it would be wrong with its refs
-                ranges = [found for pattern, _ in self._patterns if (found := pattern.expand(text, limit)) is not None]
+                ranges = [found for pattern, _ in self._patterns if (found := pattern.expand(text)) is not None]
                 expanded = ranges[0] if ranges else None
             if expanded is None:
                 if self.lookup:
@@ -139,7 +139,7 @@ class JobCatalog:
                     self.owner(text)
                 expanded = [text]
             refs.update(dict.fromkeys(expanded))
-            if limit is not None and len(refs) > limit:
+            if len(refs) > limit:
                 raise TooManyPartitionsError(limit)
         return tuple(refs)
 

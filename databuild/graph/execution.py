@@ -8,15 +8,14 @@ outcomes; it does not know processes, events or who started the build.
 from __future__ import annotations
 
 import asyncio
-import enum
 import functools
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from databuild.graph.catalog import RetryPolicy
-from databuild.graph.ports import Runner, RunOutcome
+from databuild.graph.ports import Attempt, Ended, ExecutionObserver, Preparing, Runner, RunOutcome, Verdict
 from databuild.graph.ready_queue import ReadyQueue
 from databuild.model.job_graph import Task
 from databuild.v1 import events_pb2 as ev
@@ -30,84 +29,6 @@ SHORT_SECONDS: Final = 0.02
 too long before they run, and would not notice the time that scheduling takes."""
 
 _NO_RETRY = RetryPolicy()
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One attempt at a task; `number` counts from 1."""
-
-    task: Task
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How an attempt ended, and what follows from it.
-
-    Attributes:
-        attempt: The attempt.
-        outcome: How it ended.
-        retry_in_seconds: When it will be tried again; None where it will not be.
-        given_up: The tasks downstream that can no longer run.
-    """
-
-    attempt: Attempt
-    outcome: RunOutcome
-    retry_in_seconds: float | None = None
-    given_up: Sequence[Task] = ()
-
-
-class Verdict(enum.Enum):
-    """What becomes of an attempt that was to start."""
-
-    START = enum.auto()
-    """It may start: nobody else produces its outputs."""
-    REUSED = enum.auto()
-    """It need not run: its outputs are as they would be afterwards."""
-    LATER = enum.auto()
-    """Somebody else produces its outputs; it is to be asked about again."""
-    NOT_YET = enum.auto()
-    """Others have what it needs; it keeps its place here, and is to be asked about again."""
-
-
-class Preparing(Protocol):
-    """Verdicts that are on their way; awaiting them hurries them."""
-
-    def done(self) -> bool:
-        """Whether they are there."""
-        ...
-
-    def result(self) -> Sequence[Verdict]:
-        """Returns them, once they are there."""
-        ...
-
-    def __await__(self) -> Generator[Any, Any, Sequence[Verdict]]:
-        """Waits until they are there."""
-        ...
-
-
-class ExecutionObserver(Protocol):
-    """Is told what happens, and asked before anything does."""
-
-    def prepare(self, attempts: Sequence[Attempt]) -> Preparing:
-        """Says what becomes of attempts that are to start soon, once that is durable."""
-        ...
-
-    def changed(self, task: Task) -> Awaitable[None]:
-        """Waits until it is worth asking again about a task of which the verdict was LATER or NOT_YET."""
-        ...
-
-    def moved_on(self, ended: Ended | None = None, started: Attempt | None = None) -> Awaitable[None]:
-        """An attempt ended, another one starts in its place, or both. Takes note at once."""
-        ...
-
-    def reused(self, task: Task) -> None:
-        """A task need not run: its outputs are as they would be afterwards."""
-        ...
-
-    def never_ran(self, attempts: Sequence[Attempt], because: Task) -> None:
-        """Tasks will not run, since the failure of another stopped the build; number 0 was never scheduled."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import re
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from databuild.errors import InvalidPatternError, InvalidRequestError, TooManyPartitionsError
 
@@ -61,6 +61,9 @@ _FIELD = re.compile(r"\{([A-Za-z_]\w*)(?::(/(?:[^/\\]|\\.)*/|\w+))?\}", re.ASCII
 _RANGE: Final = ".."
 MAX_REF_BYTES: Final = 1024
 """How long a ref may be, in bytes of UTF-8."""
+
+MOST_REFS: Final = 1_000_000
+"""How many partitions one request may ask for."""
 
 
 class PartitionPattern:
@@ -163,12 +166,12 @@ class PartitionPattern:
         """Returns a ref that looks like those of this pattern."""
         return "".join(_EXAMPLE_OF_TYPE.get(kind, "x") if kind else text for text, kind in self._parts)
 
-    def expand(self, text: str, limit: int | None = None) -> list[str] | None:
+    def expand(self, text: str) -> list[str] | None:
         """Returns the refs of a range such as `date=2013-01-01..2013-01-31`; None where it is none of this pattern.
 
         Raises:
             InvalidRequestError: The range ends before it begins.
-            TooManyPartitionsError: It is of more than `limit` refs, where there is one.
+            TooManyPartitionsError: It is too long for one request.
         """
         if _RANGE not in text or not text.startswith(self.prefix):
             return None
@@ -177,19 +180,25 @@ class PartitionPattern:
         if found is None:
             return None
         refs = [""]
+        wanted = 1
         for part, kind in self._parts:
             if not kind:
                 refs = [ref + part for ref in refs]
                 continue
             single = found.group(f"single_{part}")
-            values = [single] if single is not None else self._values(text, kind, found, part, limit)
-            if limit is not None and len(refs) * len(values) > limit:
-                raise TooManyPartitionsError(limit)
+            values = [single] if single is not None else self._values(text, kind, found, part)
+            wanted *= len(values)
+            if wanted > MOST_REFS:
+                message = (
+                    f"the range {text!r} asks for {wanted:,} partitions or more, and a request may ask for "
+                    f"{MOST_REFS:,} at most; split it"
+                )
+                raise TooManyPartitionsError(MOST_REFS, message)
             refs = [ref + value for ref in refs for value in values]
         return refs if all(self.match(ref) is not None for ref in (refs[0], refs[-1])) else None
 
     @staticmethod
-    def _values(text: str, kind: str, found: re.Match[str], name: str, limit: int | None) -> list[str]:
+    def _values(text: str, kind: str, found: re.Match[str], name: str) -> Sequence[str]:
         steps = _VALUES[kind]
         first, last = steps.parse(found.group(f"first_{name}")), steps.parse(found.group(f"last_{name}"))
         if first is None or last is None:
@@ -198,9 +207,7 @@ class PartitionPattern:
         if first > last:
             message = f"the range {text!r} ends before it begins"
             raise InvalidRequestError(message)
-        if limit is not None and last - first >= limit:
-            raise TooManyPartitionsError(limit)
-        return [steps.format(number) for number in range(first, last + 1)]
+        return _Texts(range(first, last + 1), steps.format)
 
 
 def _regex(kind: str, regexes: Mapping[str, str]) -> str:
@@ -233,6 +240,20 @@ def _agree(one: str, other: str) -> bool:
         or other.startswith(one)
         or ("}" in one + other and all(a == b or a + b in _DIGITS for a, b in zip(one, other, strict=False)))
     )
+
+
+class _Texts(Sequence[str]):
+    """The values of a range, made when they are asked for: how many there are is known before."""
+
+    def __init__(self, numbers: range, form: Callable[[int], str]) -> None:
+        self._numbers = numbers
+        self._form = form
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._form(self._numbers[index])
 
 
 class _Steps:

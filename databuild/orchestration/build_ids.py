@@ -32,3 +32,13 @@ def find_build(reader: Reader, text: str = LATEST) -> BuildRecord:
     if build is None:
         raise BuildNotFoundError(text, candidates=candidates)
     return build
+
+
+def death_of(reader: Reader, build_request_id: str) -> str:
+    """Returns a sentence about a build whose orchestrator has died; nothing where it may go on."""
+    from databuild.orchestration.dead_builds import find_dead
+
+    dead = find_dead(reader).get(build_request_id)
+    if dead is None:
+        return ""
+    return f"nothing more will come of build {build_request_id}: {dead.fault}; the next build ends it"

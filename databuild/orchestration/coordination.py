@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.errors import CoordinationError, InvalidStateTransitionError
 from databuild.event_log import liveness
 from databuild.event_log.log import EventLog, Reader
 from databuild.executors.executor import Executor
-from databuild.model.lifecycle import BUILD_ENDS, BUILD_TRANSITIONS, NOTHING, BuildState, build_status_name
+from databuild.model.lifecycle import BuildState
+from databuild.orchestration.dead_builds import OPEN_STATUSES, find_dead
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.results import Failed
 from databuild.v1 import events_pb2 as ev
@@ -26,35 +27,6 @@ _RENEWALS: Final = 3
 _POLL_SECONDS: Final = 0.1
 _POLLS_PER_LOOK_FOR_THE_DEAD: Final = 10
 _PAGE: Final = 10_000
-_OPEN: Final = tuple(build_status_name(status) for status in set(BUILD_TRANSITIONS) - BUILD_ENDS - {NOTHING})
-
-
-class Dead(NamedTuple):
-    """Why a build counts as dead.
-
-    Attributes:
-        fault: The reason, in words.
-        here: Whether it may have left processes on this machine.
-    """
-
-    fault: str
-    here: bool
-
-
-def find_dead(reader: Reader) -> dict[str, Dead]:
-    """Returns the builds that have not ended and whose orchestrators have died, by id."""
-    # Read before the leases: a build begins together with its lease, so that none that begins meanwhile lacks one.
-    opened = [record.build_request_id for status in _OPEN for record in reader.builds(status=status, limit=_PAGE)]
-    leases = reader.leases()
-    known = {lease.build_request_id for lease, _ in leases}
-    dead = {build: Dead("it has no lease", here=True) for build in opened if build not in known}
-    for lease, expired in leases:
-        here = liveness.is_here(lease.holder)
-        if liveness.is_gone(lease.holder):
-            dead[lease.build_request_id] = Dead("its orchestrator has died", here)
-        elif expired:
-            dead[lease.build_request_id] = Dead("its orchestrator was not heard of for longer than its lease", here)
-    return dead
 
 
 class Coordination:
@@ -178,7 +150,7 @@ class Coordination:
         if here:
             await self._executor.end_left_behind(build)
         record = self._reader.build(build)
-        if record is None or record.status not in _OPEN:
+        if record is None or record.status not in OPEN_STATUSES:
             return
         claims = self._reader.claims_of(build)
         orchestrator = BuildOrchestrator(

@@ -79,7 +79,7 @@ class JobRunner:
         self._working_directory = working_directory
         self._on_report = on_report
         self._token = token
-        self._trace = f"00-{hashlib.sha256(build_request_id.encode()).hexdigest()[:32]}-"
+        self._trace = f"00-{_digest(build_request_id, 16)}-"
 
     async def run(self, task: Task, attempt: int) -> JobRunOutcome:
         """Runs a task to its end, as `Runner.run` says."""
@@ -119,7 +119,7 @@ class JobRunner:
 
     def _derived_traceparent(self, job_run_id: str) -> str:
         """Returns what ties the traces of a build's jobs together where the process itself does not trace."""
-        return f"{self._trace}{hashlib.sha256(job_run_id.encode()).hexdigest()[:16]}-01"
+        return f"{self._trace}{_digest(job_run_id, 8)}-01"
 
     def _reported(self, task: Task, job_run_id: str, line: bytes, reported: _Reported) -> None:
         try:
@@ -136,6 +136,10 @@ class JobRunner:
         # Where the event log has failed, the next event of the build raises that; this is no place from which to.
         with contextlib.suppress(OrchestrationError):
             self._on_report(task, job_run_id, report)
+
+
+def _digest(text: str, size: int) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
 
 
 def _outcome(job: Job, result: ProcessResult, reported: _Reported) -> JobRunOutcome:

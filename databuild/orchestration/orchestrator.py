@@ -17,7 +17,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from databuild.event_log.log import Claim, ClaimRequest, EventLog
 from databuild.model.lifecycle import BuildState
 from databuild.orchestration.mock_event_log import MockEventLog
-from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
+from databuild.orchestration.payloads import (
+    Payload,
+    category_of_unfinished,
+    partition_available,
+    partition_scheduled,
+    terminal_event,
+    why_unfinished,
+)
+from databuild.orchestration.results import BuildResult, Success
 from databuild.orchestration.telemetry import NoTelemetry, Telemetry
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -27,9 +35,6 @@ TASKS_PER_EVENT: Final = 1000
 """How many tasks one event of a job graph holds, so that none grows too large to send."""
 
 _NOTHING: Final[Mapping[str, str]] = {}
-
-Payload = tuple[str, Any]
-"""The name of a field of the BuildEvent oneof, and its message."""
 
 
 class BuildOrchestrator:
@@ -152,10 +157,10 @@ class BuildOrchestrator:
         Raises:
             InvalidStateTransitionError: The result is a success although a job run or partition has no good end.
         """
-        terminal = _terminal_event(result)
+        terminal = terminal_event(result)
         closing: list[Payload] = []
         if not isinstance(result, Success):
-            why = pt.Failure(category=_category_of_unfinished(result), message=_why_unfinished(result))
+            why = pt.Failure(category=category_of_unfinished(result), message=why_unfinished(result))
             closing += [self._closed_job(job_run_id, why) for job_run_id in self._state.open_jobs()]
             closing += [
                 (
@@ -320,61 +325,3 @@ class BuildOrchestrator:
         event = self.job_event(job_run_id, int(task_id), "", ev.JOB_STATUS_CANCELLED, int(attempt))
         event.failure.CopyFrom(why)
         return ("job", event)
-
-
-def partition_scheduled(ref: str, task_id: int, reason: pt.Reason, cause: str = "") -> Payload:
-    """Returns the event that a task will produce a partition."""
-    return (
-        "partition",
-        ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_SCHEDULED, task_id=task_id, reason=reason, cause=cause),
-    )
-
-
-def partition_available(
-    ref: str, task_id: int, job_run_id: str, version: str = "", metadata: Mapping[str, Any] | None = None
-) -> Payload:
-    """Returns the event that a partition is complete."""
-    event = ev.PartitionEvent(
-        ref=ref,
-        status=pt.PARTITION_STATUS_AVAILABLE,
-        task_id=task_id,
-        job_run_id=job_run_id,
-        version=version or job_run_id,
-    )
-    if metadata:
-        event.metadata.update(metadata)
-    return ("partition", event)
-
-
-def _terminal_event(result: BuildResult) -> ev.BuildRequestEvent:
-    if isinstance(result, Success):
-        return ev.BuildRequestEvent(status=ev.BUILD_STATUS_COMPLETED, jobs_completed=result.jobs_completed)
-    if isinstance(result, Cancelled):
-        return ev.BuildRequestEvent(
-            status=ev.BUILD_STATUS_CANCELLED,
-            jobs_completed=result.jobs_completed,
-            failure=pt.Failure(category=pt.FAILURE_CATEGORY_CANCELLED, message=_why_unfinished(result)),
-        )
-    event = ev.BuildRequestEvent(
-        status=ev.BUILD_STATUS_FAILED, jobs_completed=result.jobs_completed, jobs_failed=result.jobs_failed
-    )
-    if isinstance(result, FailFast):
-        event.trigger_job = result.trigger_job
-        event.failure.category = pt.FAILURE_CATEGORY_USER
-        event.failure.message = f"stopped after {result.trigger_job} failed"
-    else:
-        event.failure.category = result.category
-        event.failure.message = result.message or f"{result.jobs_failed} jobs failed"
-    return event
-
-
-def _category_of_unfinished(result: BuildResult) -> pt.FailureCategory:
-    return result.category if isinstance(result, Failed) else pt.FAILURE_CATEGORY_CANCELLED
-
-
-def _why_unfinished(result: BuildResult) -> str:
-    if isinstance(result, Cancelled):
-        return f"the build was cancelled by {result.author}" if result.author else "the build was cancelled"
-    if isinstance(result, FailFast):
-        return f"not built: the build stopped after {result.trigger_job} failed"
-    return (isinstance(result, Failed) and result.message) or "the build failed"

@@ -12,15 +12,11 @@ from typing import Any
 
 from databuild.errors import OrchestrationError
 from databuild.event_log.log import Claim, ClaimRequest, Need
-from databuild.graph.execution import Attempt, Ended, Preparing, Verdict
+from databuild.graph.ports import Attempt, Ended, Preparing, Verdict
 from databuild.model.job_graph import Task
 from databuild.orchestration.job_runner import JobRunOutcome
-from databuild.orchestration.orchestrator import (
-    BuildOrchestrator,
-    Payload,
-    partition_available,
-    partition_scheduled,
-)
+from databuild.orchestration.orchestrator import BuildOrchestrator
+from databuild.orchestration.payloads import Payload, partition_available, partition_scheduled
 from databuild.orchestration.reports import distrusted
 from databuild.orchestration.versions import Versions
 from databuild.v1 import events_pb2 as ev

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from databuild.errors import BuildNotFoundError, BuildStateError, InvalidRequestError
+from databuild.errors import BuildNotFoundError, BuildPrunedError, BuildStateError, InvalidRequestError
 from databuild.event_log.log import Reader
 from databuild.model.records import BuildRecord
-from databuild.orchestration.coordination import find_dead
+from databuild.orchestration.dead_builds import find_dead
 
 _ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 _PAGE = 1000
@@ -35,6 +35,7 @@ def partitions_to_retry(reader: Reader, build_request_id: str, *, failed_jobs_on
     Raises:
         BuildNotFoundError: There is no such build.
         InvalidRequestError: It completed, or no job of it failed.
+        BuildPrunedError: Which jobs failed is asked for, and was pruned.
     """
     build = reader.build(build_request_id)
     if build is None:
@@ -44,6 +45,8 @@ def partitions_to_retry(reader: Reader, build_request_id: str, *, failed_jobs_on
         raise InvalidRequestError(message)
     if not failed_jobs_only:
         return build.requested
+    if build.pruned_time:
+        raise BuildPrunedError(build_request_id, "which of its jobs failed is not known any more")
     failed: list[str] = []
     after = ""
     while page := reader.build_partitions(build_request_id, status="FAILED", after=after, limit=_PAGE):

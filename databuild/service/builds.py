@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from databuild.errors import (
     BuildConflictError,
+    BuildPrunedError,
     CoordinationError,
     InvalidRequestError,
     InvalidStateTransitionError,
@@ -203,10 +204,13 @@ class BuildService:
 
         Raises:
             BuildNotFoundError: There is no such build.
+            BuildPrunedError: Its events are not kept any more.
         """
         build = (await self.get(text)).build
         if build.status in ENDS and after >= build.last_sequence:
             return
+        if build.pruned_time:
+            raise BuildPrunedError(build.build_request_id, "its events are not kept any more")
         async with contextlib.aclosing(self._watching.watch(build.build_request_id, after)) as events:
             async for event in events:
                 yield event

@@ -35,6 +35,7 @@ TABLE: Final[tuple[tuple[type[BaseException], Meaning], ...]] = (
     (errors.JobNotFoundError, Meaning("JOB_NOT_FOUND", _Code.NOT_FOUND, 404)),
     (errors.BuildConflictError, Meaning("BUILD_CONFLICT", _Code.ALREADY_EXISTS, 409)),
     (errors.BuildStateError, Meaning("BUILD_STATE", _Code.FAILED_PRECONDITION, 409)),
+    (errors.BuildPrunedError, Meaning("BUILD_PRUNED", _Code.FAILED_PRECONDITION, 410)),
     (errors.UnknownPartitionError, Meaning("UNKNOWN_PARTITION", _Code.INVALID_ARGUMENT, 400)),
     (errors.TooManyPartitionsError, Meaning("TOO_MANY_PARTITIONS", _Code.INVALID_ARGUMENT, 400)),
     (errors.InvalidRequestError, Meaning("INVALID_REQUEST", _Code.INVALID_ARGUMENT, 400)),

@@ -38,6 +38,7 @@ def build_message(view: BuildView) -> sv.BuildSummary:
         last_sequence=build.last_sequence,
         queue_position=view.queue_position,
         waiting_for=view.waiting_for,
+        pruned_time=_time(build.pruned_time),
     )
 
 
@@ -101,6 +102,11 @@ def partition_message(record: PartitionRecord) -> pt.PartitionRecord:
         claimed_by_build_request_id=record.claimed_by_build_request_id,
     )
     message.metadata.update(record.metadata)
+    if (adoption := record.adoption) is not None:
+        message.adoption.operation_id = adoption.operation_id
+        message.adoption.author = adoption.author
+        message.adoption.reason = adoption.reason
+        message.adoption.time.CopyFrom(_time(adoption.time) or Timestamp())
     if (manifest := record.manifest) is not None:
         message.manifest.job_label = manifest.job_label
         message.manifest.code_digest = manifest.code_digest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from databuild.errors import InvalidRequestError
+from databuild.errors import BuildConflictError, InvalidRequestError
 from databuild.event_log.log import Reader
 from databuild.graph.catalog import JobCatalog
 from databuild.model.job_graph import Plan
@@ -99,7 +99,14 @@ def difference(one: BuildRequest, other: BuildRequest) -> str:
 
 
 def recorded_request(reader: Reader, build_request_id: str) -> BuildRequest | None:
-    """Returns what a build was asked for, as its first event says; None where there is no such build."""
+    """Returns what a build was asked for, as its first event says; None where there is no such build.
+
+    Raises:
+        BuildConflictError: The build was pruned, so that nothing tells any more.
+    """
+    build = reader.build(build_request_id)
+    if build is not None and build.pruned_time:
+        raise BuildConflictError(build_request_id, "it was pruned, so that nothing tells whether this is the same")
     events = reader.events(build_request_id, limit=1)
     if not events or not events[0].HasField("build_request"):
         return None

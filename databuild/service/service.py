@@ -12,7 +12,8 @@ from databuild.errors import OrchestrationError
 from databuild.event_log.log import EventLog
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
-from databuild.orchestration.coordination import Coordination, find_dead
+from databuild.orchestration.coordination import Coordination
+from databuild.orchestration.dead_builds import find_dead
 from databuild.orchestration.settings import Settings
 from databuild.service.builds import BuildService
 from databuild.service.jobs import Jobs

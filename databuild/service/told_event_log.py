@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from databuild.event_log.log import Claim, ClaimRequest, EventLog, Reader
+from databuild.event_log.log import Claim, ClaimRequest, EventLog, Pruner, Reader
 
 if TYPE_CHECKING:
     from databuild.v1.events_pb2 import BuildEvent
@@ -37,6 +37,10 @@ class ToldEventLog:
     def reader(self) -> Reader:
         """Returns a reader that holds no connection before it reads: many builds may wait for their turn."""
         return cast("Reader", _OpenedLate(self._log.reader))
+
+    def pruner(self) -> Pruner:
+        """Returns what prunes builds of the log."""
+        return self._log.pruner()
 
     async def close(self) -> None:
         """Closes the log."""

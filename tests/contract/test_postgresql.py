@@ -5,6 +5,7 @@ import copy
 import signal
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -20,7 +21,7 @@ from databuild.event_log.postgresql.writer import PostgresqlWriter
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.results import Failed, Success
 from databuild.v1 import events_pb2 as ev
-from tests.contract.builds import begin, claim, produce
+from tests.contract.builds import begin, build, claim, produce
 from tests.postgresql.proxy import Proxy
 from tests.postgresql.server import PASSWORD, Server
 
@@ -163,6 +164,21 @@ def test_a_server_that_stays_away_is_told_of_and_found_again_when_it_is_back(own
     reader.close()
 
 
+async def test_what_is_kept_of_a_partition_waits_for_who_changes_it(log, uri, execute):
+    await build(log, "b", "p")
+    pruner = log.pruner()
+    with psycopg.connect(uri, options=f"-c search_path={SCHEMA}") as other, ThreadPoolExecutor(1) as pool:
+        other.execute("UPDATE partitions SET version = 'later'")
+        keeping = pool.submit(pruner.keep, ["p"])
+        while not execute("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'").fetchall():
+            assert not keeping.done()
+        other.commit()
+        keeping.result()
+    pruner.close()
+
+    assert execute("SELECT version FROM partition_snapshots").fetchall() == [("later",)]
+
+
 async def test_a_session_that_the_server_ends_is_made_anew(log, execute):
     one = await begin(log, "b", "p")
     execute(
@@ -172,6 +188,23 @@ async def test_a_session_that_the_server_ends_is_made_anew(log, execute):
     await produce(one, 1, "p")
 
     assert log.reader().partition_counts() == {"AVAILABLE": 1}
+
+
+async def test_a_snapshot_does_not_go_on_from_another_state_when_its_session_ends(log, execute):
+    await begin(log, "b", "p")
+    reader = log.reader()
+    with reader.snapshot():
+        before = reader.partition_counts()
+        execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = %s",
+            (execute("SELECT current_database()").fetchone()[0],),
+        )
+        with pytest.raises(EventLogError):
+            reader.partition_counts()
+
+    assert before == {"SCHEDULED": 1}
+    assert reader.partition_counts() == {"SCHEDULED": 1}
+    reader.close()
 
 
 async def test_a_writer_that_stops_in_a_transaction_does_not_hold_up_others_for_ever(log):

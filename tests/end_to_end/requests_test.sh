@@ -52,8 +52,8 @@ refused "did you mean --keep_going" build raw/a --keepgoing
 refused "did you mean --jobs" build raw/a --job=3
 refused "did you mean --follow" events --folow
 refused "--follow is a flag of events, logs, not of build" build raw/a --follow
-refused "--jobs=none" build raw/a --jobs=none
-refused "--jobs=0" build raw/a --jobs=0
+refused "--jobs takes a whole number, 1 or more, not 'none'" build raw/a --jobs=none
+refused "--jobs takes a whole number, 1 or more, not '0'" build raw/a --jobs=0
 refused "<rebuild|reuse>" build raw/a --stale=never
 refused "<text|json>" build raw/a --output=xml
 refused "help cancel" cancel

@@ -48,6 +48,7 @@ run 0 build "$REF"
 says out COMPLETED
 
 run 0 plan "$REF" --force --output="$TEST_TMPDIR/plan.pb"
-run 0 build --plan="$TEST_TMPDIR/plan.pb" --force
+run 2 build --plan="$TEST_TMPDIR/plan.pb" --force
+run 0 build --plan="$TEST_TMPDIR/plan.pb"
 run 0 build --force "$REF"
 echo "simple_test: passed"

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from databuild.cli.output import Output
 from databuild.event_log import liveness
 
 GRAPH = "//numbers:graph"
+PROGRAM = "from databuild.cli.main import main; main()"
 
 NUMBER = r"""#!/bin/bash
 set -euo pipefail
@@ -32,6 +34,7 @@ fi
 name="$2"
 echo "making $name"
 if [[ -e "fail-$name" ]]; then echo "cannot make $name" >&2; exit 7; fi
+while [[ -e "wait-$name" ]]; do echo waiting > "waiting-$name"; sleep 0.05; done
 if [[ -e "hang-$name" ]]; then echo $$ > "pid-$name"; sleep 60; fi
 mkdir -p data
 echo "${#name}" > "data/number-$name"
@@ -91,6 +94,10 @@ class Graph:
         here = str(self.folder)
         return {"PATH": os.environ["PATH"], "BUILD_WORKING_DIRECTORY": here, "BUILD_WORKSPACE_DIRECTORY": here}
 
+    @property
+    def process_environ(self):
+        return {**self.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
     def __call__(self, *args):
         out, err = io.StringIO(), io.StringIO()
         code = run(self.arguments(*args), out=Output(out), err=Output(err), environ=self.environ)
@@ -101,11 +108,9 @@ class Graph:
         return code, json.loads(out)
 
     def start(self, *args):
-        program = "from databuild.cli.main import main; main()"
-        env = {**self.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         return subprocess.Popen(
-            [sys.executable, "-c", program, *self.arguments(*args)],
-            env=env,
+            [sys.executable, "-c", PROGRAM, *self.arguments(*args)],
+            env=self.process_environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -145,6 +150,29 @@ def test_a_repeat_runs_nothing_and_names_the_past_build(graph):
     assert second["built"] == []
     assert second["delegated"] == {first["build_request_id"]: ["sum/ab_c"]}
     assert "took 1 partition from build" in graph("build")[1]
+
+
+def test_a_log_is_verified_and_what_is_broken_is_told(graph):
+    build = graph.json("build")[1]["build_request_id"]
+    graph("build")
+    whole = graph("events", "verify")
+    with sqlite3.connect(next(graph.folder.glob(".databuild/**/events.db"))) as connection:
+        connection.execute("UPDATE builds SET jobs_failed = 9 WHERE build_request_id = ?", (build,))
+        connection.execute("DELETE FROM build_partitions WHERE build_request_id = ?", (build,))
+    connection.close()
+    fault = f"builds '{build}' has 9 as jobs_failed, and the events say 0"
+    code, broken, _ = graph("events", "verify", build)
+    as_json = graph.json("events", "verify")
+
+    assert whole[:2] == (0, "verified 34 events of 2 builds\n")
+    assert graph("events", "verify", "latest")[0] == 0
+    assert code == 1
+    assert broken.splitlines()[0] == fault
+    assert f"build_partitions '{build}' 'sum/ab_c' is missing" in broken
+    assert broken.splitlines()[-1].startswith("4 faults in ")
+    assert as_json[0] == 1
+    assert as_json[1]["faults"] == 4
+    assert as_json[1]["told"][0] == {"build_request_id": build, "message": fault}
 
 
 def test_a_changed_job_is_run_again_with_what_depends_on_it(graph):
@@ -318,6 +346,133 @@ def test_a_tainted_partition_is_built_again_and_the_mark_can_be_taken_away(graph
     assert result["built"] == ["number/c"]
 
 
+def test_what_is_adopted_is_used_as_it_is_and_explained(graph):
+    (graph.folder / "data").mkdir()
+    (graph.folder / "data" / "number-ab").write_text("2\n")
+
+    code, result = graph.json("partitions", "adopt", "number/ab", "--reason=moved from the old place", "--author=ann")
+
+    assert code == 0
+    assert result["partitions"] == ["number/ab"]
+    assert (result["author"], result["reason"]) == ("ann", "moved from the old place")
+    _, out, _ = graph("build")
+    assert (
+        "built 2 partitions in 2 job runs: number/c, sum/ab_c\nused 1 partition that somebody adopted: number/ab\n"
+        in out
+    )
+    (graph.folder / "number.digest").write_text("number-2\n")
+    _, out, _ = graph("explain", "number/ab")
+    assert " UTC by ann: moved from the old place\n" in out
+    assert "made by" not in out
+    assert "a build    would use it as it is (up to date)\n" in out
+    assert "yes, adopted" in graph("partitions", "number/ab")[1]
+    assert graph.json("explain", "number/ab")[1]["record"]["adoption"]["author"] == "ann"
+    assert graph.json("explain", "sum/ab_c")[1]["record"]["manifest"]["inputs"][0]["version"] == result["version"]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["number/x"], 2, "--reason=TEXT"),
+        (["--reason=r"], 2, "at least one ref"),
+        (["numbre/x", "--reason=r"], 2, "did you mean the pattern 'number/{name}'?"),
+        (["number/c", "number/x", "--reason=r"], 2, "'number/c' cannot be adopted, since it is available already"),
+        (["number/c", "number/x", "--reason=r", "--force"], 0, ""),
+    ],
+)
+def test_an_adoption_that_cannot_be_says_why(graph, args, code, said):
+    graph("build", "number/c")
+
+    ended, _, err = graph("partitions", "adopt", *args)
+
+    assert (ended, "databuild: " in err) == (code, bool(code))
+    assert said in err
+    assert ("number/x" in graph("partitions")[1]) is not code
+
+
+def test_a_dead_build_does_not_keep_its_partitions_from_adoption(graph):
+    (graph.folder / "hang-c").touch()
+    running = graph.start("build", "number/c")
+    graph.wait_for("pid-c")
+    running.kill()
+    running.communicate()
+
+    code, _, err = graph("partitions", "adopt", "number/c", "--reason=made by hand")
+
+    assert code == 0, err
+    assert graph.json("status")[1]["status"] == "FAILED"
+    assert "would use it as it is" in graph("explain", "number/c")[1]
+
+
+def test_what_is_pruned_is_told_before_and_after(graph):
+    graph("build")
+    (graph.folder / "fail-x").touch()
+    graph("build", "number/x")
+    first = graph.json("builds")[1]["builds"][-1]
+    logs = graph.folder / ".databuild" / "numbers" / "graph" / "logs"
+
+    code, out, _ = graph("prune", "--keep=1", "--dry_run")
+    tried = graph.json("prune", "--keep=1", "--dry_run")[1]
+    assert code == 0
+    assert first["build_request_id"] in out
+    assert f"would prune 1 build ({first['last_sequence']} events, " in out
+    assert graph.json("builds")[1]["builds"][-1] == first
+    done = graph.json("prune", "--keep=1")[1]
+
+    assert {**done, "dry_run": True, "given_back_bytes": 0} == tried
+    assert done["builds"] == [first["build_request_id"]]
+    assert [folder.name for folder in logs.iterdir()] == [graph.json("status")[1]["build_request_id"]]
+    pruned = graph.json("status", first["build_request_id"])[1]
+    assert pruned["pruned_time"] > 0
+    assert pruned["jobs_completed"] == 3
+    assert "pruned" in graph("events", first["build_request_id"])[2]
+    assert "nothing to do" in graph("build")[1]
+    assert "made by    job run" in graph("explain", "number/c")[1]
+    assert graph("prune", "--keep=9")[1] == "pruned 0 builds (0 events, 0 B) and the job logs of 0 builds (0 B)\n"
+
+
+def test_job_logs_are_pruned_by_their_age_alone(graph):
+    graph("build")
+    assert graph("prune", "--logs_older_than=1w")[1].endswith("the job logs of 0 builds (0 B)\n")
+
+    result = graph.json("prune", "--logs_older_than=0s")[1]
+
+    assert (result["builds"], result["log_builds"]) == ([], 1)
+    assert "pruned for their age" in graph("logs")[2]
+    assert graph("events")[0] == 0
+
+
+def test_a_retry_of_what_was_pruned_knows_what_was_asked_for_and_not_what_failed(graph):
+    (graph.folder / "fail-c").touch()
+    graph("build", "number/c")
+    graph("prune", "--keep=0")
+    (graph.folder / "fail-c").unlink()
+
+    code, _, err = graph("retry", "--failed_jobs_only")
+
+    assert code == 2
+    assert "was pruned: which of its jobs failed is not known any more" in err
+    assert graph.json("retry")[1]["built"] == ["number/c"]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([], "--older_than=DURATION"),
+        (["latest"], "prune takes no 'latest'"),
+        (["--older_than=30"], "--older_than=30 is no duration"),
+        (["--logs_older_than=month"], "--logs_older_than=month is no duration"),
+        (["--keep=-1"], "keep"),
+        (["--keep=1", "--event_log=memory:"], "nothing to read"),
+    ],
+)
+def test_what_cannot_be_pruned_says_why(graph, args, said):
+    code, out, err = graph("prune", *args)
+
+    assert (code, out) == (2, "")
+    assert said in err
+
+
 def test_what_is_not_known_cannot_be_tainted(graph):
     assert graph("taint", "number/x")[0] == 2
 
@@ -428,7 +583,7 @@ def test_a_state_directory_that_cannot_be_made_is_named(graph):
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_build_ends_in_order_and_leaves_no_process(graph, number):
     (graph.folder / "hang-c").touch()
     process = graph.start("build", "--jobs=1")
@@ -477,6 +632,66 @@ def test_a_dead_build_cannot_be_cancelled_and_can_be_retried(graph):
     assert graph("retry", dead)[0] == 0
     assert liveness.start_time(pid) == ""
     assert graph.json("status", dead)[1]["status"] == "FAILED"
+
+
+@pytest.mark.parametrize("redirected", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_a_stream_that_is_closed_or_full_stops_no_build(graph, redirected):
+    command = ["sh", "-c", f'exec "$@" {redirected}', "sh", sys.executable, "-c", PROGRAM, *graph.arguments("build")]
+
+    code = subprocess.run(command, env=graph.process_environ, capture_output=True, check=False, timeout=20).returncode
+
+    assert code == 0
+    assert graph.json("status")[1]["status"] == "COMPLETED"
+
+
+def test_a_result_that_cannot_be_written_is_our_failure_and_the_build_is_done(graph):
+    command = ["sh", "-c", 'exec "$@" >/dev/full', "sh", sys.executable, "-c", PROGRAM, *graph.arguments("build")]
+
+    done = subprocess.run(
+        command, env=graph.process_environ, stderr=subprocess.PIPE, text=True, check=False, timeout=20
+    )
+
+    assert done.returncode == 3
+    assert "the result could not be written to standard output: No space left on device" in done.stderr
+    assert graph.json("status")[1]["status"] == "COMPLETED"
+
+
+def test_a_hangup_that_is_ignored_goes_on_being_ignored(graph):
+    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-c", PROGRAM, *graph.arguments("build")]
+    (graph.folder / "wait-c").touch()
+    process = subprocess.Popen(command, env=graph.process_environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    graph.wait_for("waiting-c")
+    process.send_signal(signal.SIGHUP)
+    (graph.folder / "wait-c").unlink()
+    process.communicate(timeout=20)
+
+    assert process.returncode == 0
+
+
+def test_events_on_standard_output_leave_no_room_for_a_result_as_json(graph):
+    code, _, err = graph("build", "--event_sink=stdout:", "--output=json")
+
+    assert code == 2
+    assert "both write to standard output" in err
+    assert graph("status")[0] == 2
+
+
+@pytest.mark.parametrize("flag", ["--force", "--stale=reuse"])
+def test_a_plan_says_itself_what_is_forced_and_reused(graph, flag):
+    graph("plan", "--output=a.plan")
+
+    code, _, err = graph("build", "--plan=a.plan", flag)
+
+    assert code == 2
+    assert "--plan says what is forced" in err
+
+
+def test_a_log_that_cannot_be_opened_is_told_of_without_a_build(graph):
+    code, _, err = graph("build", "--event_log=sqlite:/dev/null/events.db")
+
+    assert code == 3
+    assert "sqlite:/dev/null/events.db" in err
+    assert "build 2" not in err
 
 
 def test_a_closed_pipe_is_quiet(graph):

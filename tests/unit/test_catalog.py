@@ -137,6 +137,13 @@ def test_a_ref_that_several_produce_names_them():
         catalog_of(one=["a/{x}"], two=["a/{y:int}"]).owner("a/1")
 
 
+def test_ranges_that_together_ask_for_too_much_are_refused():
+    with pytest.raises(InvalidRequestError, match="more than 1,000,000 partitions; split it"):
+        JobCatalog(graph_label="//:g", jobs={"//:j": Job(label="//:j", executable="j", outputs=("n/{n:int}",))}).expand(
+            ["n/1..600000", "n/700000..1200000"]
+        )
+
+
 def test_ranges_become_refs_and_each_ref_is_there_once():
     catalog = catalog_of(daily=["daily/{d:date}"])
 

@@ -9,6 +9,7 @@ from databuild.cli.event_text import canonical, event_line
 from databuild.cli.main import run
 from databuild.cli.output import Output
 from databuild.cli.progress import Counts, LiveProgress, PlainProgress
+from databuild.event_log.log import Lease
 from databuild.model.records import BuildRecord
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.results import FailFast, Success
@@ -49,11 +50,15 @@ async def events_of(build, *, refs=("daily/1", "daily/2"), failing=False, time=1
 
 
 class FakeReader:
-    """Knows the events it is given; `then` comes while it is waited for."""
+    """Knows the events it is given; `then` comes while it is waited for. Its builds are alive, unless it is `dead`."""
 
-    def __init__(self, builds, then=None):
+    def __init__(self, builds, then=None, *, dead=False):
         self.lists = builds
         self.then = then or {}
+        self.dead = dead
+
+    def leases(self):
+        return [(Lease(build, 0.0, "elsewhere/1/1"), self.dead) for build in self.lists]
 
     def build(self, build_request_id):
         if build_request_id not in self.lists:
@@ -112,6 +117,16 @@ async def test_events_are_followed_to_the_end_of_the_build():
     assert len(out.splitlines()) == len(events)
 
 
+async def test_following_a_build_that_has_died_ends_and_says_so():
+    events = await events_of(FIRST)
+
+    code, out, err = call("events", "--follow", reader=FakeReader({FIRST: events[:5]}, dead=True))
+
+    assert code == 0
+    assert len(out.splitlines()) == 5
+    assert f"nothing more will come of build {FIRST}: its orchestrator was not heard of" in err
+
+
 async def test_builds_that_did_the_same_in_another_order_and_time_are_equal():
     first = await events_of(FIRST)
     second = await events_of(SECOND, refs=("daily/2", "daily/1"), time=1795000999.0)
@@ -140,6 +155,10 @@ def test_a_wrong_number_of_builds_makes_no_sense(args):
 @pytest.mark.parametrize(
     ("event", "words"),
     [
+        (
+            ev.BuildEvent(adoption=ev.AdoptionEvent(partitions=[pt.PartitionRef(str="a")], author="ann", reason="r")),
+            "adoption  a  by ann  r",
+        ),
         (ev.BuildEvent(taint=ev.TaintEvent(partitions=[pt.PartitionRef(str="a")], tainted=True, reason="bad")), "set"),
         (ev.BuildEvent(check=ev.CheckEvent(result=pt.CheckResult(name="rows", message="none"))), "FAILED  rows  none"),
         (ev.BuildEvent(cancel_request=ev.CancelRequestEvent(target_build_request_id="b", author="me")), "b  by me"),
@@ -180,14 +199,20 @@ async def test_counts_follow_the_events():
 
 async def test_plain_progress_names_each_failure_and_now_and_then_how_it_stands():
     stream = io.StringIO()
-    progress = PlainProgress(Counts(FakeClock()), Output(stream))
+    clock = FakeClock()
+    progress = PlainProgress(Counts(clock), Output(stream))
     for event in await events_of(FIRST, failing=True):
         progress.on_event(event)
+        if event.build_request.status == ev.BUILD_STATUS_PLANNING:
+            clock.now += 10
+            progress.tick()
+            progress.tick()
     progress.stop()
 
     lines = stream.getvalue().splitlines()
-    assert f"databuild: FAILED {JOB} ({FIRST}.1.1), USER: ended with exit code 7" in lines
-    assert any(line.startswith("databuild: executing: 0 of 0 tasks completed") for line in lines)
+    assert lines[0] == "databuild: planning"
+    assert lines[1] == f"databuild: FAILED {JOB} ({FIRST}.1.1), USER: ended with exit code 7"
+    assert len(lines) == 3
 
 
 async def test_live_progress_draws_and_goes_away():

@@ -3,14 +3,15 @@
 import io
 import json
 import os
+import time
 
 import pytest
 
 from databuild.cli.main import run
-from databuild.cli.output import Output, duration_text, time_text
+from databuild.cli.output import Output, bytes_text, duration_text, time_text
 from databuild.errors import BuildNotFoundError
-from databuild.event_log.log import ResourceUse
-from databuild.model.records import BuildRecord, FailureRecord, JobRunRecord, PartitionRecord
+from databuild.event_log.log import Lease, ResourceUse
+from databuild.model.records import BuildRecord, FailureRecord, JobRunRecord, LogSizes, PartitionRecord
 from databuild.orchestration.build_ids import find_build
 
 GRAPH = "//examples:build_graph"
@@ -41,6 +42,7 @@ class FakeReader:
         self.records = sorted(partitions)
         self.later = []
         self.uses = []
+        self.dead = ()
 
     def build(self, build_request_id):
         if self.later:
@@ -60,6 +62,10 @@ class FakeReader:
         runs = [run for run in self.runs if run.build_request_id == build_request_id and status in {None, run.status}]
         return runs[after : after + limit]
 
+    def leases(self):
+        builds = [build.build_request_id for build in self.all_builds]
+        return [(Lease(build, 0.0, "elsewhere/1/1"), build in self.dead) for build in builds]
+
     def resource_use(self):
         return self.uses
 
@@ -69,6 +75,12 @@ class FakeReader:
     def partitions(self, *, prefix="", contains="", status=None, after="", limit=100):
         found = [record for record in self.records if record.ref.startswith(prefix) and record.ref > after]
         return [record for record in found if status in {None, record.status}][:limit]
+
+    def size(self):
+        return 3_500_000
+
+    def sizes(self):
+        return LogSizes(len(self.all_builds), 1, 40, self.size())
 
     def partition_counts(self):
         counts = {}
@@ -169,6 +181,51 @@ def test_status_as_json_is_one_object(cli):
     assert document["build_request_id"] == NEW
     assert document["requested"] == ["daily/1", "daily/2"]
     assert document["failed_job_runs"][0]["failure"]["category"] == "USER"
+
+
+def test_status_tells_the_size_of_the_log_and_what_it_holds_when_asked(cli, tmp_path):
+    folder = tmp_path / ".databuild" / "examples" / "build_graph" / "logs" / NEW
+    folder.mkdir(parents=True)
+    (folder / f"{NEW}.1.1.stdout").write_bytes(b"x" * 2048)
+    reader = FakeReader([build_record(OLD), build_record(NEW)])
+
+    assert "event log  3.3 MiB\n" in cli("status", reader=reader)[1]
+    _, out, _ = cli("status", "--sizes", reader=reader)
+    assert "event log  3.3 MiB: 40 events, 2 builds, of which 1 pruned\njob logs   2.0 KiB\n" in out
+    assert json.loads(cli("status", "--output=json", reader=reader)[1])["sizes"] == {"event_log_bytes": 3_500_000}
+    assert json.loads(cli("status", "--output=json", "--sizes", reader=reader)[1])["sizes"] == {
+        "event_log_bytes": 3_500_000,
+        "builds": 2,
+        "pruned_builds": 1,
+        "events": 40,
+        "job_log_bytes": 2048,
+    }
+
+
+def test_what_was_pruned_says_so(cli, tmp_path):
+    reader = FakeReader([build_record(NEW, pruned_time=1796000000.0)], [FAILED_RUN])
+
+    assert "pruned     2026-11-30" in cli("status", reader=reader)[1]
+    assert "the logs of build" in cli("logs", reader=reader)[2]
+    assert "were pruned with it, 2026-11-30" in cli("logs", f"{NEW}.2.1", reader=reader)[2]
+    assert "were pruned with it" in json.loads(cli("logs", "--output=json", reader=reader)[1])["pruned"]
+    for args in (["events"], ["events", "--follow"], ["events", "diff", NEW, NEW]):
+        code, out, err = cli(*args, reader=reader)
+        assert (code, out) == (2, "")
+        assert f"build {NEW} was pruned: its events are not kept any more; `status {NEW}`" in err
+
+
+def test_logs_that_were_pruned_for_their_age_say_so(cli, tmp_path):
+    folder = tmp_path / ".databuild" / "examples" / "build_graph" / "logs"
+    folder.mkdir(parents=True)
+    (folder / ".pruned_before").write_text("1795000004.0\n")
+    old, new = build_record(OLD), build_record(NEW, updated_time=1795000005.0)
+
+    assert (
+        "were pruned for their age: those of builds that ended before 2026-11-18"
+        in cli("logs", OLD, reader=FakeReader([old, new]))[2]
+    )
+    assert "no job run of latest has written anything" in cli("logs", reader=FakeReader([old, new]))[2]
 
 
 def test_status_of_no_build_makes_no_sense(cli):
@@ -282,6 +339,48 @@ def test_logs_are_followed_until_the_build_ends(cli, tmp_path):
     assert out.endswith("<==\none\ntwo\n")
 
 
+def test_following_the_logs_of_a_build_that_has_died_ends_and_says_so(cli, tmp_path):
+    (logs_folder(tmp_path) / f"{NEW}.2.1.stdout").write_text("one\n")
+    reader = FakeReader([build_record(NEW, status="EXECUTING")], [FAILED_RUN])
+    reader.dead = (NEW,)
+
+    code, out, err = cli("logs", "--follow", reader=reader, sleep=lambda _: None)
+
+    assert (code, out.splitlines()[-1]) == (0, "one")
+    assert f"nothing more will come of build {NEW}" in err
+
+
+def test_a_build_that_has_died_is_shown_as_such(cli):
+    reader = FakeReader([build_record(NEW, status="EXECUTING", updated_time=1795000003.5)])
+    reader.dead = (NEW,)
+
+    _, status, _ = cli("status", reader=reader)
+    _, as_json, _ = cli("status", "--output=json", reader=reader)
+    _, builds, _ = cli("builds", reader=reader)
+
+    fault = "its orchestrator was not heard of for longer than its lease"
+    assert f"EXECUTING, but {fault}; the next build ends it" in status
+    assert "last heard of after 3.50 s" in status
+    assert f"retry {NEW}" in status
+    assert json.loads(as_json)["dead"] == fault
+    assert "EXECUTING (dead)" in builds
+
+
+def test_how_long_a_build_that_is_alive_has_taken_is_told_by_the_clock(cli):
+    reader = FakeReader([build_record(NEW, status="EXECUTING", received_time=time.time() - 3600)])
+
+    assert "so far 1 h 00 min" in cli("status", reader=reader)[1]
+    assert "1 h 00 min" in cli("builds", reader=reader)[1]
+
+
+@pytest.mark.parametrize("args", [["builds", "--limit=0"], ["partitions", "--limit", "0"]])
+def test_a_page_has_at_least_one_line(cli, args):
+    code, _, err = cli(*args, reader=FakeReader())
+
+    assert code == 2
+    assert "--limit takes a whole number, 1 or more, not '0'" in err
+
+
 def test_a_catalog_that_is_not_there_is_named():
     err = io.StringIO()
 
@@ -353,3 +452,18 @@ def test_status_says_what_a_build_waits_for_and_who_has_it(cli):
 
     assert code == 0
     assert f"waiting    for {memory}: {OLD} has 4\n" in out
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (5 << 20, "5.0 MiB"),
+        (3 << 29, "1.5 GiB"),
+        (5 << 40, "5120.0 GiB"),
+    ],
+)
+def test_bytes_are_told_in_the_unit_that_fits(number, text):
+    assert bytes_text(number) == text

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databuild.graph.catalog import RetryPolicy
-from databuild.graph.execution import AHEAD, ExecutionOptions, Verdict, execute
-from databuild.graph.ports import RunOutcome
+from databuild.graph.execution import AHEAD, ExecutionOptions, execute
+from databuild.graph.ports import RunOutcome, Verdict
 from databuild.model.job_graph import JobConfig, Task
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt

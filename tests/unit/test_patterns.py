@@ -81,6 +81,13 @@ def test_a_range_that_makes_no_sense_is_refused(text, said):
         PartitionPattern("d/{d:date}").expand(text)
 
 
+def test_a_range_that_is_too_long_is_refused_before_it_is_made():
+    with pytest.raises(InvalidRequestError, match=r"asks for 1,000,000,001 partitions or more.*1,000,000 at most"):
+        PartitionPattern("n/{n:int}").expand("n/0..1000000000")
+    with pytest.raises(InvalidRequestError, match="asks for 1,002,001 partitions or more"):
+        PartitionPattern("n/{n:int}/{m:int}").expand("n/0..1000/0..1000")
+
+
 def test_a_range_of_months_has_an_end_that_exists():
     with pytest.raises(InvalidRequestError, match="a month that does not exist"):
         PartitionPattern("{m:month}").expand("2013-13..2014-02")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from databuild.cli.building import build, chosen_id, number_of_jobs
+from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
 from databuild.cli.partitions import requested_partitions
 from databuild.cli.plan_file import read_plan
@@ -23,6 +24,8 @@ def run(call: Invocation) -> int:
     if flags["plan"]:
         if call.positionals:
             raise InvalidRequestError("--plan says what to build; name no partition beside it")
+        if flags["force"] or flags["stale"] != "rebuild":
+            raise UsageError("--plan says what is forced and what is reused; give neither --force nor --stale", "build")
         plan = read_plan(Path(call.path(flags["plan"])))
         if plan.graph_label != call.graph_label:
             raise InvalidRequestError(f"the plan is of the graph {plan.graph_label}, and this is {call.graph_label}")

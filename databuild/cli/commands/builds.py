@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
-from databuild.cli.output import as_json, duration_text, some_of, table, time_text
+from databuild.cli.output import as_json, lasted_text, some_of, table, time_text
 from databuild.orchestration.build_ids import find_build
+from databuild.orchestration.dead_builds import OPEN_STATUSES, Dead, find_dead
 
 
 def run(call: Invocation) -> int:
@@ -17,25 +18,35 @@ def run(call: Invocation) -> int:
     limit = call.flags["limit"]
     builds = reader.builds(status=call.flags["status"], before=before, limit=limit)
     following = builds[-1].build_request_id if len(builds) == limit else ""
+    dead = find_dead(reader) if any(build.status in OPEN_STATUSES for build in builds) else {}
     if call.json:
-        call.out.json({"builds": [as_json(build) for build in builds], "next_before": following})
+        rows = [{**as_json(one), "dead": _fault(dead.get(one.build_request_id))} for one in builds]
+        call.out.json({"builds": rows, "next_before": following})
         return BUILT
     if not builds:
         call.out.line("no builds")
         return BUILT
-    rows = [("BUILD", "STATUS", "RECEIVED (UTC)", "TOOK", "TASKS", "REQUESTED")]
-    rows += [
+    table_rows = [("BUILD", "STATUS", "RECEIVED (UTC)", "TOOK", "TASKS", "REQUESTED")]
+    table_rows += [
         (
             build.build_request_id,
-            build.status,
+            f"{build.status} (dead)" if build.build_request_id in dead else build.status,
             time_text(build.received_time),
-            duration_text(max(build.updated_time - build.received_time, 0.0)),
+            lasted_text(
+                build,
+                alive=build.status in OPEN_STATUSES and build.build_request_id not in dead,
+                now=call.clock(),
+            ),
             f"{build.jobs_completed}/{build.total_tasks}",
             some_of(build.requested, most=1),
         )
         for build in builds
     ]
-    call.out.write(table(rows))
+    call.out.write(table(table_rows))
     if following:
         call.err.line(f"databuild: more with --before={following}")
     return BUILT
+
+
+def _fault(dead: Dead | None) -> str | None:
+    return dead.fault if dead else None

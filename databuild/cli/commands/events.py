@@ -1,4 +1,4 @@
-"""`events [BUILD]`: the events of a build; `events diff A B`: how those of two builds differ."""
+"""`events [BUILD]`: the events of a build; `diff A B`: how those of two differ; `verify`: whether the log is whole."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from databuild.cli.event_text import canonical, event_json, event_line
 from databuild.cli.exit_codes import BUILT, JOB_FAILED
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
+from databuild.cli.output import counted
+from databuild.errors import BuildPrunedError
 from databuild.model.lifecycle import BUILD_ENDS
-from databuild.orchestration.build_ids import find_build
+from databuild.orchestration.build_ids import LATEST, death_of, find_build
 
 if TYPE_CHECKING:
     from databuild.event_log.log import Reader
+    from databuild.model.records import BuildRecord
     from databuild.v1 import events_pb2 as ev
 
 _LOOK_SECONDS = 1.0
@@ -25,10 +28,12 @@ def run(call: Invocation) -> int:
     """Prints events, or compares them."""
     if call.positionals[:1] == ["diff"]:
         return _diff(call)
+    if call.positionals[:1] == ["verify"]:
+        return _verify(call)
     if len(call.positionals) > 1:
-        raise UsageError("events takes one build; `events diff A B` takes two", call.command)
+        raise UsageError("events takes one build; `diff A B` takes two, and `verify` any number", call.command)
     reader = call.reader()
-    build_request_id = find_build(reader, *call.positionals).build_request_id
+    build_request_id = _find(reader, *call.positionals).build_request_id
     after = call.flags["after"]
     ended = False
     while not call.out.closed:
@@ -42,6 +47,9 @@ def run(call: Invocation) -> int:
         if ended or not call.flags["follow"]:
             break
         call.out.flush()
+        if fault := death_of(reader, build_request_id):
+            call.err.line(f"databuild: {fault}")
+            break
         reader.wait(_LOOK_SECONDS)
     return BUILT
 
@@ -50,7 +58,7 @@ def _diff(call: Invocation) -> int:
     if len(call.positionals) != 3:
         raise UsageError("events diff takes two builds", call.command)
     reader = call.reader()
-    builds = [find_build(reader, text).build_request_id for text in call.positionals[1:]]
+    builds = [_find(reader, text).build_request_id for text in call.positionals[1:]]
     first, second = (canonical(_events(reader, build, 0)) for build in builds)
     lines = [
         line for line in difflib.unified_diff(first, second, builds[0], builds[1], n=0, lineterm="") if line[:2] != "@@"
@@ -62,6 +70,39 @@ def _diff(call: Invocation) -> int:
     else:
         call.out.line(f"the events of {builds[0]} and {builds[1]} are equal ({len(first)} events)")
     return JOB_FAILED if lines else BUILT
+
+
+def _verify(call: Invocation) -> int:
+    from databuild.event_log.verify import verify
+
+    reader = call.reader()
+    builds = [find_build(reader, text).build_request_id for text in call.positionals[1:]]
+    found = verify(reader, builds)
+    extent = f"{counted(found.events, 'event')} of {counted(found.builds, 'build')}"
+    if call.json:
+        call.out.json(found)
+    elif found.faults:
+        for fault in found.told:
+            call.out.line(fault.message)
+        if found.faults > len(found.told):
+            call.out.line(f"and {found.faults - len(found.told)} more")
+        call.out.line(f"{counted(found.faults, 'fault')} in {extent}")
+    else:
+        call.out.line(f"verified {extent}")
+    return JOB_FAILED if found.faults else BUILT
+
+
+def _find(reader: Reader, text: str = LATEST) -> BuildRecord:
+    """Returns the build that a text means, which has events.
+
+    Raises:
+        BuildNotFoundError: It means none, or may mean several.
+        BuildPrunedError: They were pruned.
+    """
+    build = find_build(reader, text)
+    if build.pruned_time:
+        raise BuildPrunedError(build.build_request_id, "its events are not kept any more")
+    return build
 
 
 def _events(reader: Reader, build_request_id: str, after: int) -> Iterator[ev.BuildEvent]:

@@ -38,15 +38,21 @@ def run(call: Invocation) -> int:
     call.out.line(f"job        {planned[ref].job_label}")
     _print_record(call, record)
     _print_history(call, history)
-    _print_planned(call, planned[ref], len(plan.tasks))
+    _print_planned(call, planned[ref], len(plan.tasks), adopted=record is not None and record.adopted)
     return BUILT
 
 
 def _print_record(call: Invocation, record: PartitionRecord | None) -> None:
     if record is None:
-        call.out.line("status     never built here")
+        call.out.line("status     never built here, nor adopted")
         return
-    call.out.line(f"status     {record.status} since {time_text(record.time)} UTC, in build {record.build_request_id}")
+    adoption = record.adoption
+    since = f"{record.status} since {time_text(record.time)} UTC"
+    if adoption is None or adoption.operation_id != record.build_request_id:
+        since += f", in build {record.build_request_id}"
+    call.out.line(f"status     {since}")
+    if adoption is not None:
+        call.out.line(f"adopted    {time_text(adoption.time)} UTC by {adoption.author}: {adoption.reason}")
     if record.tainted:
         call.out.line(f"tainted    {record.taint_reason}")
     if record.failure is not None:
@@ -54,9 +60,12 @@ def _print_record(call: Invocation, record: PartitionRecord | None) -> None:
     if not record.available:
         return
     call.out.line(f"version    {record.version}")
-    call.out.line(f"made by    job run {record.job_run_id}")
+    if record.job_run_id:
+        call.out.line(f"made by    job run {record.job_run_id}")
     for name, value in sorted(record.metadata.items()):
-        call.out.line(f"metadata   {name} = {value}")
+        # Numbers come back as they are in protobuf, where all have a fraction.
+        shown = int(value) if isinstance(value, float) and value.is_integer() else value
+        call.out.line(f"metadata   {name} = {shown}")
     if record.manifest is None:
         return
     inputs = record.manifest.inputs
@@ -72,9 +81,9 @@ def _print_history(call: Invocation, history: Sequence[JobRunRecord]) -> None:
         call.out.line(f"run        {job_run.job_run_id} {job_run.status} {time_text(job_run.started_time)}")
 
 
-def _print_planned(call: Invocation, planned: PlannedPartition, tasks: int) -> None:
+def _print_planned(call: Invocation, planned: PlannedPartition, tasks: int, *, adopted: bool) -> None:
     if planned.task_id:
         call.out.line(f"a build    would make it ({reason_text(planned)}), in {counted(tasks, 'task')} in all")
     else:
-        source = f", from build {planned.delegated_to}" if planned.delegated_to else ""
+        source = f", from build {planned.delegated_to}" if planned.delegated_to and not adopted else ""
         call.out.line(f"a build    would use it as it is ({reason_text(planned)}){source}")

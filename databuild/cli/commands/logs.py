@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
-from databuild.orchestration.build_ids import LATEST, find_build
+from databuild.cli.output import time_text
+from databuild.orchestration.build_ids import LATEST, death_of, find_build
 from databuild.orchestration.log_files import STREAMS, log_path, read_log
 
 if TYPE_CHECKING:
-    from databuild.model.records import JobRunRecord
+    from databuild.model.records import BuildRecord, JobRunRecord
 
 POLL_SECONDS = 0.2
+LOOKS_PER_LOOK_FOR_DEATH = 5
 _BUILD_ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 _PAGE = 1000
 
@@ -25,12 +27,13 @@ def run(call: Invocation) -> int:
     build = find_build(reader, wanted if job_run is None else job_run.build_request_id)
     if call.json:
         runs = [job_run] if job_run is not None else _all_runs(call, build.build_request_id, 0)
-        call.out.json({"build_request_id": build.build_request_id, "job_runs": [_as_json(call, run) for run in runs]})
+        facts = {"build_request_id": build.build_request_id, "pruned": _pruned(call, build)}
+        call.out.json({**facts, "job_runs": [_as_json(call, run) for run in runs]})
         return BUILT
     printer = _Printer(call)
     if job_run is not None:
         printer.add(job_run)
-    known = 0
+    known = looks = 0
     while True:
         # Looked up before the files are read: what an ended build wrote is all there.
         ended = build.status in _BUILD_ENDS
@@ -42,11 +45,30 @@ def run(call: Invocation) -> int:
         printer.print_new()
         if ended or call.out.closed or not call.flags["follow"]:
             if not printer.current:
-                call.err.line(f"databuild: no job run of {wanted} has written anything")
+                why = _pruned(call, build) or f"no job run of {wanted} has written anything"
+                call.err.line(f"databuild: {why}")
             return BUILT
         call.out.flush()
+        looks += 1
+        if looks % LOOKS_PER_LOOK_FOR_DEATH == 0 and (fault := death_of(reader, build.build_request_id)):
+            printer.print_new()
+            call.err.line(f"databuild: {fault}")
+            return BUILT
         call.sleep(POLL_SECONDS)
         build = reader.build(build.build_request_id) or build
+
+
+def _pruned(call: Invocation, build: BuildRecord) -> str:
+    """Returns why logs of a build are missing; empty where none were removed."""
+    if build.pruned_time:
+        return f"the logs of build {build.build_request_id} were pruned with it, {time_text(build.pruned_time)} UTC"
+    from databuild.orchestration.job_logs import logs_pruned_before
+
+    before = logs_pruned_before(call.log_dir)
+    if build.status in _BUILD_ENDS and build.updated_time < before:
+        what = f"the logs of build {build.build_request_id} were pruned for their age"
+        return f"{what}: those of builds that ended before {time_text(before)} UTC are gone"
+    return ""
 
 
 class _Printer:

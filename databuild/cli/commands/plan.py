@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from databuild.cli.exit_codes import BUILT
+from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, counted, some_of, table
 from databuild.cli.partitions import requested_partitions
@@ -20,6 +21,8 @@ FORMS = ("text", "json")
 def run(call: Invocation) -> int:
     """Prints the plan, or writes it to a file; runs nothing but `config`."""
     flags = call.flags
+    if not flags["output"]:
+        raise UsageError("--output takes `text`, `json` or the name of a file", call.command)
     plan = plan_for(call, requested_partitions(call), force=flags["force"], reuse_stale=flags["stale"] == "reuse")
     if flags["output"] not in FORMS:
         from databuild.cli.plan_file import write_plan

@@ -10,7 +10,7 @@ from databuild.cli.building import HURRIED_GRACE_SECONDS, number_of_jobs
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
-from databuild.cli.planning import settings, stand_in
+from databuild.cli.planning import settings
 from databuild.executors.local import LocalExecutor
 from databuild.service.limits import Limits
 from databuild.service.options import ServerOptions, TlsFiles, tokens_of
@@ -27,7 +27,6 @@ def run(call: Invocation) -> int:
     options.check()  # before anything is opened
     logging.basicConfig(format="databuild: %(message)s", level=logging.WARNING)
     call.catalog()
-    stand_in(call.cwd)
     asyncio.run(_serve(call, options))
     return BUILT
 

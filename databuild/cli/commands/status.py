@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
-from databuild.cli.output import as_json, counted, duration_text, some_of, time_text
+from databuild.cli.output import as_json, bytes_text, counted, lasted_text, some_of, time_text
 from databuild.orchestration.build_ids import find_build
+from databuild.orchestration.dead_builds import Dead, find_dead
 from databuild.orchestration.waits import waits_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from databuild.model.records import BuildRecord, JobRunRecord
 
 ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
@@ -22,28 +25,71 @@ def run(call: Invocation) -> int:
     reader = call.reader()
     build = find_build(reader, *call.positionals[:1])
     failed = reader.job_runs(build.build_request_id, status="FAILED", limit=MOST_RUNS)
-    running = () if build.status in ENDS else reader.job_runs(build.build_request_id, status="RUNNING", limit=MOST_RUNS)
-    waits = () if build.status in ENDS else waits_of(reader, build.build_request_id)
+    ended = build.status in ENDS
+    running = () if ended else reader.job_runs(build.build_request_id, status="RUNNING", limit=MOST_RUNS)
+    dead = None if ended else find_dead(reader).get(build.build_request_id)
+    waits = () if ended else waits_of(reader, build.build_request_id)
+    sizes = _sizes(call)
     if call.json:
-        call.out.json({**as_json(build), "waiting_for": waits, "failed_job_runs": failed, "running_job_runs": running})
+        call.out.json(
+            {
+                **as_json(build),
+                "dead": dead.fault if dead else None,
+                "waiting_for": waits,
+                "failed_job_runs": failed,
+                "running_job_runs": running,
+                "sizes": sizes,
+            }
+        )
         return BUILT
-    _print_build(call, build)
+    _print_build(call, build, dead)
     for line in waits:
         call.out.line(f"waiting    {line}")
-    for title, runs in (("running", running), ("failed", failed)):
+    _print_sizes(call, sizes)
+    for title, runs in (("running", () if dead else running), ("failed", failed)):
         for job_run in runs:
             call.out.line(f"{title:<11}{_run_text(job_run)}")
-    if failed:
-        call.out.line(f"next       {call.follow_up(f'logs {failed[0].job_run_id}')}")
-        call.out.line(f"           {call.follow_up(f'retry {build.build_request_id}')}")
+    following = [f"logs {failed[0].job_run_id}"] if failed else []
+    if failed or dead:
+        following.append(f"retry {build.build_request_id}")
+    for title, command in zip(("next", ""), following, strict=False):
+        call.out.line(f"{title:<11}{call.follow_up(command)}")
     return BUILT
 
 
-def _print_build(call: Invocation, build: BuildRecord) -> None:
-    verb = "took" if build.status in ENDS else "so far"
-    lasted = duration_text(max(build.updated_time - build.received_time, 0.0))
+def _sizes(call: Invocation) -> dict[str, int]:
+    """Returns how large the event log is and, where that is asked for, what it holds, and the job logs."""
+    reader = call.reader()
+    if not call.flags["sizes"]:
+        return {"event_log_bytes": reader.size()}
+    from databuild.orchestration.job_logs import bytes_under
+
+    known = reader.sizes()
+    return {
+        "event_log_bytes": known.bytes,
+        "builds": known.builds,
+        "pruned_builds": known.pruned_builds,
+        "events": known.events,
+        "job_log_bytes": bytes_under(call.log_dir),
+    }
+
+
+def _print_sizes(call: Invocation, sizes: Mapping[str, int]) -> None:
+    line = f"event log  {bytes_text(sizes['event_log_bytes'])}"
+    if "events" in sizes:
+        builds = counted(sizes["builds"], "build")
+        line += f": {counted(sizes['events'], 'event')}, {builds}, of which {sizes['pruned_builds']} pruned"
+        call.out.line(line)
+        line = f"job logs   {bytes_text(sizes['job_log_bytes'])}"
+    call.out.line(line)
+
+
+def _print_build(call: Invocation, build: BuildRecord, dead: Dead | None) -> None:
+    verb = "took" if build.status in ENDS else "last heard of after" if dead else "so far"
     cancel = f" (cancel requested by {build.cancel_requested_by})" if build.cancel_requested_by else ""
-    call.out.line(f"build      {build.build_request_id}  {build.status}{cancel}")
+    fault = f", but {dead.fault}; the next build ends it" if dead else ""
+    lasted = lasted_text(build, alive=build.status not in ENDS and not dead, now=call.clock())
+    call.out.line(f"build      {build.build_request_id}  {build.status}{cancel}{fault}")
     call.out.line(f"graph      {build.graph_label}")
     call.out.line(f"requested  {some_of(build.requested)}")
     call.out.line(f"received   {time_text(build.received_time)} UTC, {verb} {lasted}")
@@ -57,6 +103,8 @@ def _print_build(call: Invocation, build: BuildRecord) -> None:
         f"partitions {build.partitions_available} built, {build.partitions_delegated} taken from other builds, "
         f"{build.partitions_failed} failed"
     )
+    if build.pruned_time:
+        call.out.line(f"pruned     {time_text(build.pruned_time)} UTC: its events and job runs are not kept any more")
     if build.failure is not None:
         call.out.line(f"failure    {build.failure.category}: {build.failure.message}")
 

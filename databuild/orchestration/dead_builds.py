@@ -1,0 +1,55 @@
+"""Builds whose orchestrators have died without writing an end.
+
+Imports little, so that commands that only read start fast.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from databuild.event_log import liveness
+
+if TYPE_CHECKING:
+    from databuild.event_log.log import Reader
+
+OPEN_STATUSES: Final = ("RECEIVED", "PLANNING", "ANALYSIS_COMPLETED", "EXECUTING")
+"""The statuses of builds that have not ended."""
+
+_PAGE: Final = 10_000
+
+
+class Dead(NamedTuple):
+    """Why a build counts as dead.
+
+    Attributes:
+        fault: The reason, in words.
+        here: Whether it may have left processes on this machine.
+    """
+
+    fault: str
+    here: bool
+
+
+def find_dead(reader: Reader) -> dict[str, Dead]:
+    """Returns the builds that have not ended and whose orchestrators have died, by id."""
+    # Read before the leases: a build begins together with its lease, so that none that begins meanwhile lacks one.
+    opened = [build[0] for status in OPEN_STATUSES for build in reader.builds(status=status, limit=_PAGE)]
+    leases = reader.leases()
+    known = {lease.build_request_id for lease, _ in leases}
+    dead = {
+        build: Dead("it has no lease", here=True)
+        for build in opened
+        if build not in known and _is_open(reader, build)  # or it has ended meanwhile, and its lease with it
+    }
+    for lease, expired in leases:
+        here = liveness.is_here(lease.holder)
+        if liveness.is_gone(lease.holder):
+            dead[lease.build_request_id] = Dead("its orchestrator has died", here)
+        elif expired:
+            dead[lease.build_request_id] = Dead("its orchestrator was not heard of for longer than its lease", here)
+    return dead
+
+
+def _is_open(reader: Reader, build_request_id: str) -> bool:
+    record = reader.build(build_request_id)
+    return record is not None and record.status in OPEN_STATUSES
