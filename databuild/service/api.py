@@ -14,6 +14,7 @@ from typing import Any, Final
 from databuild.errors import InvalidRequestError
 from databuild.graph.plan_file import plan_from_message, plan_to_message
 from databuild.service.auth import Caller
+from databuild.service.graph_service import GraphService
 from databuild.service.graphs import build_graph
 from databuild.service.logs import CHUNK_BYTES, LogChunk
 from databuild.service.messages import (
@@ -27,7 +28,6 @@ from databuild.service.messages import (
     planned_message,
 )
 from databuild.service.requests import Submission
-from databuild.service.service import Service
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
@@ -44,7 +44,7 @@ _EDGES: Final = 1000
 class Api:
     """Answers requests; the methods are named after the RPCs."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: GraphService) -> None:
         """Takes the service."""
         self._service = service
         self._builds = service.builds

@@ -24,12 +24,12 @@ from databuild.errors import DataBuildError, DeadlineExceededError, HttpRequestE
 from databuild.service.api import WRITES, Api
 from databuild.service.auth import READ, WRITE, Caller, Tokens
 from databuild.service.errors import detail_of, meaning_of, report
+from databuild.service.graph_service import GraphService
 from databuild.service.guard import Guard
 from databuild.service.json_form import from_json, from_query, to_json, to_json_aside
 from databuild.service.metrics import CONTENT_TYPE, Metrics
 from databuild.service.openapi import document
 from databuild.service.routes import BYTES, EVENTS, JSON, PREFIX, ROUTES, Route
-from databuild.service.service import Service
 from databuild.v1 import service_pb2 as sv
 
 SEND_SECONDS: Final = 60.0
@@ -43,7 +43,7 @@ _RESUME_FIELDS: Final = {"WatchBuild": ("after_sequence", "sequence"), "FollowLo
 
 def http_app(
     api: Api,
-    service: Service,
+    service: GraphService,
     *,
     metrics: Metrics,
     tokens: Tokens,
@@ -100,7 +100,7 @@ async def _not_there(request: Request, error: Exception) -> Response:
 
 
 class _Http:
-    def __init__(self, api: Api, service: Service, metrics: Metrics, tokens: Tokens) -> None:
+    def __init__(self, api: Api, service: GraphService, metrics: Metrics, tokens: Tokens) -> None:
         self._api = api
         self._service = service
         self._metrics = metrics

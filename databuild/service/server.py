@@ -19,12 +19,12 @@ from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.settings import Settings
 from databuild.service.api import Api
+from databuild.service.graph_service import GraphService
 from databuild.service.grpc_api import GrpcServer
 from databuild.service.http_api import SEND_SECONDS, http_app
 from databuild.service.limits import Limits
 from databuild.service.metrics import Metrics
 from databuild.service.options import ServerOptions, grpc_credentials, ssl_context
-from databuild.service.service import Service
 
 _STOP_SECONDS: Final = 2.0
 """How long answers that are under way get once all builds have ended."""
@@ -82,7 +82,7 @@ async def serve(
     """
     options.check()
     metrics = Metrics()
-    service = Service(
+    service = GraphService(
         catalog=catalog,
         event_log=event_log,
         make_executor=make_executor,
@@ -110,7 +110,7 @@ async def serve(
         await service.close(leave=leave)
 
 
-async def _drain(service: Service, seconds: float, hurry: asyncio.Event) -> None:
+async def _drain(service: GraphService, seconds: float, hurry: asyncio.Event) -> None:
     """Gives builds that run a time to end, unless there is a hurry."""
     draining = asyncio.create_task(service.drain(seconds), name="drain")
     hurrying = asyncio.create_task(hurry.wait(), name="hurry")

@@ -9,8 +9,8 @@ from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.orchestration.settings import Settings
+from databuild.service.graph_service import GraphService
 from databuild.service.limits import Limits
-from databuild.service.service import Service
 
 RAW, CLEAN = "//:raw", "//:clean"
 
@@ -100,7 +100,7 @@ class World:
         self.executor = FakeExecutor()
         self.settings = Settings(working_directory="/", log_directory=str(folder))
         self.seen = []
-        self.service = Service(
+        self.service = GraphService(
             catalog=catalog or globals()["catalog"](default_partitions=("raw/1",)),
             event_log=self.log,
             make_executor=lambda: self.executor,

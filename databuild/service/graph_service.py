@@ -32,7 +32,7 @@ _LOOK_FOR_THE_DEAD_SECONDS: Final = 10.0
 _log = logging.getLogger("databuild.service")
 
 
-class Service:
+class GraphService:
     """One graph, served.
 
     Attributes:
