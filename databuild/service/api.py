@@ -163,8 +163,10 @@ class Api:
         )
 
     async def get_lineage(self, request: sv.GetLineageRequest, _caller: Caller) -> sv.Lineage:
-        """Tells what a partition was made from."""
-        lineage = await self._partitions.upstream(request.ref, depth=request.depth or 1, limit=request.limit or _EDGES)
+        """Tells what a partition was made from, or what was made from it."""
+        down = request.direction == sv.GetLineageRequest.DIRECTION_DOWNSTREAM
+        follow = self._partitions.downstream if down else self._partitions.upstream
+        lineage = await follow(request.ref, depth=request.depth or 1, limit=request.limit or _EDGES)
         return lineage_message(lineage)
 
     async def taint_partitions(self, request: sv.TaintPartitionsRequest, caller: Caller) -> sv.TaintPartitionsResponse:

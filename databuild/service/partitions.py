@@ -22,6 +22,10 @@ from databuild.v1.events_pb2 import BuildEvent
 
 _SCANNED_PAGES = 20
 _HISTORY = 20
+_PAGE = 1000
+_LOOKED_THROUGH = 50_000
+"""How many partitions are looked through for those that were made from another."""
+
 _MOST_EDGES = 10_000
 
 
@@ -203,6 +207,25 @@ class Partitions:
         limit = min(limit, _MOST_EDGES)
         return await self._readers.read(lambda reader: _walk(ref, depth, limit, lambda refs: _inputs(reader, refs)))
 
+    async def downstream(self, ref: str, *, depth: int = 1, limit: int = 1000) -> Lineage:
+        """Returns what was made from a partition, and what from that.
+
+        It looks through what is known of partitions, of which there may be more than are looked through.
+
+        Args:
+            ref: The partition.
+            depth: How many steps to go.
+            limit: How many edges at most.
+        """
+        limit = min(limit, _MOST_EDGES)
+
+        def walk(reader: Reader) -> Lineage:
+            readers, complete = _readers(reader)
+            found = _walk(ref, depth, limit, lambda refs: [edge for one in refs for edge in readers.get(one, ())])
+            return found._replace(complete=found.complete and complete)
+
+        return await self._readers.read(walk)
+
     async def taint(self, partitions: tuple[str, ...], *, tainted: bool, author: str, reason: str) -> Sequence[str]:
         """Marks partitions as not to be trusted, or takes the mark away; returns their refs.
 
@@ -263,6 +286,22 @@ def _inputs(reader: Reader, refs: Sequence[str]) -> list[LineageEdge]:
         if record.manifest is not None
         for known in record.manifest.inputs
     ]
+
+
+def _readers(reader: Reader) -> tuple[dict[str, list[LineageEdge]], bool]:
+    """Returns what was made from each partition, and whether that is all there is to know."""
+    readers: dict[str, list[LineageEdge]] = {}
+    after = ""
+    for _ in range(_LOOKED_THROUGH // _PAGE):
+        page = reader.partitions(after=after, limit=_PAGE)
+        for record in page:
+            for known in record.manifest.inputs if record.manifest is not None else ():
+                edge = LineageEdge(known.ref, record.ref, known.version, known.query)
+                readers.setdefault(known.ref, []).append(edge)
+        if len(page) < _PAGE:
+            return readers, True
+        after = page[-1].ref
+    return readers, False
 
 
 def _walk(ref: str, depth: int, limit: int, step: Callable[[Sequence[str]], list[LineageEdge]]) -> Lineage:

@@ -87,7 +87,7 @@ ROUTES: Final = (
     Route("GET", "/partitions", "ListPartitions", "Lists what is known of partitions, by ref."),
     Route("GET", "/partition", "GetPartition", "Tells what is known of one partition."),
     Route("GET", "/partition/explanation", "ExplainPartition", "Tells what a build would do with one partition."),
-    Route("GET", "/partition/lineage", "GetLineage", "Tells what a partition was made from."),
+    Route("GET", "/partition/lineage", "GetLineage", "Tells what a partition was made from, or what from it."),
     Route("POST", "/taints", "TaintPartitions", "Marks partitions as not to be trusted, or takes the mark away."),
     Route("GET", "/jobs", "ListJobs", "Lists the jobs of the graph, and how their newest runs went."),
     Route("GET", "/job", "GetJob", "Tells how the newest runs of one job went."),

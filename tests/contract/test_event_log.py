@@ -266,6 +266,20 @@ async def test_partitions_are_found_by_prefix_part_and_status_and_counted(log):
     assert [run.job_run_id for run in reader.produced_by(refs[0])] == ["b.1.1"]
 
 
+async def test_the_runs_of_a_job_that_were_started_come_newest_first_from_all_builds(log):
+    for build, refs in (("b1", ("p", "q")), ("b2", ("r", "s"))):
+        one = await begin(log, build, *refs)
+        await produce(one, 1, refs[0])
+        one.emit_job_scheduled(f"{build}.2.1", 2, "//:j")
+        await produce(await begin(log, f"other-{build}", f"other/{build}"), 1, f"other/{build}")
+
+    reader = log.reader()
+    runs = [run.job_run_id for run in reader.runs_of_job("//:j")]
+    assert runs == ["other-b2.1.1", "other-b1.1.1", "b2.1.1", "b1.1.1"]
+    assert [run.job_run_id for run in reader.runs_of_job("//:j", limit=2)] == runs[:2]
+    assert reader.runs_of_job("//:nobody") == []
+
+
 async def test_a_taint_marks_what_is_there_until_it_is_built_again(log):
     one = await begin(log, "b", "p")
     await produce(one, 1, "p")

@@ -101,6 +101,7 @@ async def test_partitions_are_searched_explained_and_marked(served):
     found = await stub.ListPartitions(sv.ListPartitionsRequest(pattern="raw/{n:int}", limit=1))
     rest = await stub.ListPartitions(sv.ListPartitionsRequest(contains="aw/", after=found.next_after))
     lineage = await stub.GetLineage(sv.GetLineageRequest(ref="clean/1", depth=3))
+    downstream = await stub.GetLineage(sv.GetLineageRequest(ref="raw/1", direction="DIRECTION_DOWNSTREAM"))
     marked = await stub.TaintPartitions(
         sv.TaintPartitionsRequest(partitions=["raw/1"], reason="wrong"), metadata=(("databuild-author", "ann"),)
     )
@@ -110,6 +111,7 @@ async def test_partitions_are_searched_explained_and_marked(served):
     assert [record.ref for record in rest.partitions] == ["raw/2"]
     assert dict(found.counts) == {"AVAILABLE": 4}
     assert [(edge.input, edge.output) for edge in lineage.edges] == [("raw/1", "clean/1")]
+    assert (list(downstream.edges), downstream.complete) == (list(lineage.edges), True)
     assert marked.partitions == ["raw/1"]
     assert explained.planned.reason == 6, "tainted"
     assert explained.partition.record.taint_reason == "ann: wrong"
