@@ -24,6 +24,8 @@ _REQUESTED, _BUILDING = pt.PARTITION_STATUS_REQUESTED, pt.PARTITION_STATUS_BUILD
 _AVAILABLE, _FAILED = pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED
 _DELEGATED = pt.PARTITION_STATUS_DELEGATED
 _NO_FAILURE: Final = (None, None)
+_MOST_EXACT: Final = 2**53
+"""Up to here every whole number is a number of protobuf, too."""
 
 
 class NewRun(NamedTuple):
@@ -268,4 +270,15 @@ def _failure(failure: pt.Failure) -> tuple[str, str]:
 def _json(message: ev.PartitionEvent) -> str:
     from google.protobuf import json_format
 
-    return json_format.MessageToJson(message.metadata, indent=None)
+    return json.dumps(_with_whole_numbers(json_format.MessageToDict(message.metadata)))
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    """Returns a JSON value with 842 for 842.0: in protobuf every number of a Struct has a fraction."""
+    if isinstance(value, dict):
+        return {name: _with_whole_numbers(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with_whole_numbers(item) for item in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _MOST_EXACT:
+        return int(value)
+    return value

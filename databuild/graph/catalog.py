@@ -111,7 +111,8 @@ class JobCatalog:
             return owners[0]
         if owners:
             raise AmbiguousPartitionError(ref, owners)
-        raise UnknownPartitionError(ref, nearest=self._nearest(ref))
+        faults = (pattern.fault_of(ref) for pattern, _ in self._patterns)
+        raise UnknownPartitionError(ref, nearest=self._nearest(ref), fault=next(filter(None, faults), ""))
 
     def produces(self, ref: str) -> bool:
         """Whether some job produces a ref."""
@@ -139,7 +140,7 @@ class JobCatalog:
                 expanded = [text]
             refs.update(dict.fromkeys(expanded))
             if len(refs) > MOST_REFS:
-                message = f"the request asks for more than {MOST_REFS:,} partitions; split it"
+                message = f"the request asks for more than {MOST_REFS:,} partitions; split it into several"
                 raise InvalidRequestError(message)
         return tuple(refs)
 

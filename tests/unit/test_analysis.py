@@ -269,7 +269,7 @@ async def test_what_changed_since_a_plan_was_made_is_listed(built):
     assert changes_since(stale, now) == ["the code of //:clean has changed"]
     rebuilt = Records(built).build(stale, run="run2")
     now = await plan(["report/1"], rebuilt, graph=catalog(clean="2"))
-    assert "clean/1 need not be built any more (up_to_date)" in changes_since(stale, now)
+    assert "clean/1 need not be built any more (up to date)" in changes_since(stale, now)
     other = await plan(["raw/7"], built)
     assert any("has come into the plan" in line for line in changes_since(stale, other))
 

@@ -35,5 +35,6 @@ def run(call: Invocation) -> int:
     if call.json:
         call.out.json({"build_request_id": build.build_request_id, "cancel_requested_by": request.author})
     else:
-        call.out.line(f"asked the build {build.build_request_id} to stop; {call.follow_up('status')} tells when it has")
+        status = call.follow_up(f"status {build.build_request_id}")
+        call.out.line(f"asked the build {build.build_request_id} to stop; {status} tells when it has")
     return BUILT
