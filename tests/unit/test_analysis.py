@@ -219,6 +219,17 @@ async def test_an_input_that_nobody_produces_names_who_needs_it():
         await plan(["clean/1"], configure=answers)
 
 
+async def test_an_input_on_a_date_that_does_not_exist_names_it():
+    jobs = {
+        RAW: Job(label=RAW, executable="raw", outputs=("raw/{d:date}",)),
+        CLEAN: Job(label=CLEAN, executable="clean", outputs=("clean/{d:int}",)),
+    }
+    answers = Configure(clean=lambda ref: JobConfig((ref,), ("raw/2013-02-30",)))
+
+    with pytest.raises(UnknownPartitionError, match="'clean/1' needs; the date 2013-02-30 does not exist"):
+        await analyze(["clean/1"], JobCatalog(graph_label="//:g", jobs=jobs), answers, Records())
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
