@@ -13,7 +13,7 @@ INTERRUPTED = 130
 
 MEANINGS = {
     BUILT: "Everything that was asked for was done.",
-    JOB_FAILED: "A job failed, or a check of the graph did; what it printed names the fault.",
+    JOB_FAILED: "A job failed, or a check of the graph or of the event log did; what it printed names the fault.",
     BAD_REQUEST: "The request makes no sense: the same request would fail again.",
     OUR_FAILURE: "DataBuild itself failed, or its disk did; a retry may help.",
     PLAN_CHANGED: "The world moved under a plan; make a new one.",

@@ -7,9 +7,11 @@ and the commands that only read must not pay for an event loop. Code on an event
 from __future__ import annotations
 
 from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from databuild.event_log.tables import Table
     from databuild.model.records import (
         BuildPartitionRecord,
         BuildRecord,
@@ -219,6 +221,14 @@ class Reader(Protocol):
 
     def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:
         """Returns events of all builds in the order in which they were written, each with its position."""
+        ...
+
+    def rows(self, table: Table, *, after: Sequence[Any] = (), limit: int = 1000) -> Sequence[tuple[Any, ...]]:
+        """Returns rows of a table as they are kept, by key; `after` is the key of the last row of the page before."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Returns a context in which every call but `wait` sees the same state, however long it takes."""
         ...
 
     def wait(self, seconds: float) -> bool:

@@ -109,7 +109,7 @@ class Changes:
         partitions: What becomes known, by ref.
         released: Refs that the build no longer claims.
         released_runs: Job runs for which the build no longer claims anything.
-        delegated: Refs left to another build.
+        delegated: Refs left to another build, after what becomes known.
         taints: The reason, or None where a taint is taken away, by ref.
         cancelled: Who asked for it, by build.
     """
@@ -125,7 +125,7 @@ class Changes:
         self.partitions: dict[str, Known] = {}
         self.released: list[str] = []
         self.released_runs: list[str] = []
-        self.delegated: list[str] = []
+        self.delegated: dict[str, None] = {}
         self.taints: dict[str, str | None] = {}
         self.cancelled: dict[str, str] = {}
         for event in events:
@@ -230,10 +230,10 @@ class Changes:
         if status == _DELEGATED:
             self._count("partitions_delegated")
             # What is known of the data comes from the other build, and stays as it is.
-            self.partitions.pop(ref, None)
-            self.delegated.append(ref)
+            self.delegated[ref] = None
             self.released.append(ref)
             return
+        self.delegated.pop(ref, None)
         data = None
         if status == _AVAILABLE:
             self._count("partitions_available")

@@ -36,7 +36,11 @@ def find_dead(reader: Reader) -> dict[str, Dead]:
     opened = [build[0] for status in OPEN_STATUSES for build in reader.builds(status=status, limit=_PAGE)]
     leases = reader.leases()
     known = {lease.build_request_id for lease, _ in leases}
-    dead = {build: Dead("it has no lease", here=True) for build in opened if build not in known}
+    dead = {
+        build: Dead("it has no lease", here=True)
+        for build in opened
+        if build not in known and _is_open(reader, build)  # or it has ended meanwhile, and its lease with it
+    }
     for lease, expired in leases:
         here = liveness.is_here(lease.holder)
         if liveness.is_gone(lease.holder):
@@ -44,3 +48,8 @@ def find_dead(reader: Reader) -> dict[str, Dead]:
         elif expired:
             dead[lease.build_request_id] = Dead("its orchestrator was not heard of for longer than its lease", here)
     return dead
+
+
+def _is_open(reader: Reader, build_request_id: str) -> bool:
+    record = reader.build(build_request_id)
+    return record is not None and record.status in OPEN_STATUSES

@@ -31,6 +31,13 @@ class SqliteFiles:
         with sqlite3.connect(self.uri.removeprefix("sqlite:")) as connection:
             return connection.execute(statement).fetchall()
 
+    def columns(self, table):
+        return {name for (name,) in self.execute(f"SELECT name FROM pragma_table_info('{table}')")}
+
+    @staticmethod
+    def literal(payload):
+        return f"X'{payload.hex()}'"
+
     def make_newer(self):
         self.execute(f"PRAGMA user_version = {sqlite.SCHEMA_VERSION + 1}")
 
@@ -52,6 +59,14 @@ class PostgresqlDatabases:
         with psycopg.connect(self.uri, autocommit=True, options="-c search_path=databuild") as connection:
             found = connection.execute(statement)
             return found.fetchall() if found.description else []
+
+    def columns(self, table):
+        found = self.execute(f"SELECT attname FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attnum > 0")
+        return {name for (name,) in found}
+
+    @staticmethod
+    def literal(payload):
+        return rf"'\x{payload.hex()}'::bytea"
 
     def make_newer(self):
         self.execute(f"UPDATE databuild_log SET schema_version = {postgresql.SCHEMA_VERSION + 1}")

@@ -174,6 +174,23 @@ async def test_a_session_that_the_server_ends_is_made_anew(log, execute):
     assert log.reader().partition_counts() == {"AVAILABLE": 1}
 
 
+async def test_a_snapshot_does_not_go_on_from_another_state_when_its_session_ends(log, execute):
+    await begin(log, "b", "p")
+    reader = log.reader()
+    with reader.snapshot():
+        before = reader.partition_counts()
+        execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = %s",
+            (execute("SELECT current_database()").fetchone()[0],),
+        )
+        with pytest.raises(EventLogError):
+            reader.partition_counts()
+
+    assert before == {"SCHEDULED": 1}
+    assert reader.partition_counts() == {"SCHEDULED": 1}
+    reader.close()
+
+
 async def test_a_writer_that_stops_in_a_transaction_does_not_hold_up_others_for_ever(log):
     await begin(log, "b", "p")
 

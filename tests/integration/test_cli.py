@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -150,6 +151,29 @@ def test_a_repeat_runs_nothing_and_names_the_past_build(graph):
     assert second["built"] == []
     assert second["delegated"] == {first["build_request_id"]: ["sum/ab_c"]}
     assert "took 1 partition from build" in graph("build")[1]
+
+
+def test_a_log_is_verified_and_what_is_broken_is_told(graph):
+    build = graph.json("build")[1]["build_request_id"]
+    graph("build")
+    whole = graph("events", "verify")
+    with sqlite3.connect(next(graph.folder.glob(".databuild/**/events.db"))) as connection:
+        connection.execute("UPDATE builds SET jobs_failed = 9 WHERE build_request_id = ?", (build,))
+        connection.execute("DELETE FROM build_partitions WHERE build_request_id = ?", (build,))
+    connection.close()
+    fault = f"builds '{build}' has 9 as jobs_failed, and the events say 0"
+    code, broken, _ = graph("events", "verify", build)
+    as_json = graph.json("events", "verify")
+
+    assert whole[:2] == (0, "verified 34 events of 2 builds\n")
+    assert graph("events", "verify", "latest")[0] == 0
+    assert code == 1
+    assert broken.splitlines()[0] == fault
+    assert f"build_partitions '{build}' 'sum/ab_c' is missing" in broken
+    assert broken.splitlines()[-1].startswith("4 faults in ")
+    assert as_json[0] == 1
+    assert as_json[1]["faults"] == 4
+    assert as_json[1]["told"][0] == {"build_request_id": build, "message": fault}
 
 
 def test_a_changed_job_is_run_again_with_what_depends_on_it(graph):

@@ -13,7 +13,7 @@ from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.model.lifecycle import BUILD_ENDS, BUILD_TRANSITIONS, NOTHING, build_status_name
-from databuild.orchestration.dead_builds import OPEN_STATUSES
+from databuild.orchestration.dead_builds import OPEN_STATUSES, find_dead
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.results import Cancelled, FailFast, Success
 from databuild.orchestration.run_build import run_build
@@ -335,6 +335,25 @@ def test_a_build_that_can_be_dead_has_a_status_that_is_no_end():
     open_ = {build_status_name(status) for status in set(BUILD_TRANSITIONS) - BUILD_ENDS - {NOTHING}}
 
     assert set(OPEN_STATUSES) == open_
+
+
+async def test_a_build_that_ends_while_the_dead_are_looked_for_is_none_of_them(world):
+    class Late:
+        """Reads the leases once the build that was open has ended."""
+
+        def __init__(self, reader):
+            self._reader = reader
+            self._builds = reader.builds(status="COMPLETED")
+
+        def builds(self, *, status, limit):
+            return self._builds if status == "EXECUTING" else []
+
+        def __getattr__(self, name):
+            return getattr(self._reader, name)
+
+    await world.build("one", "raw/1")
+
+    assert find_dead(Late(world.reader)) == {}
 
 
 async def test_a_build_whose_process_is_gone_is_ended_at_once_and_gone_on_from(world):

@@ -1,4 +1,4 @@
-"""`events [BUILD]`: the events of a build; `events diff A B`: how those of two builds differ."""
+"""`events [BUILD]`: the events of a build; `diff A B`: how those of two differ; `verify`: whether the log is whole."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from databuild.cli.event_text import canonical, event_json, event_line
 from databuild.cli.exit_codes import BUILT, JOB_FAILED
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
+from databuild.cli.output import counted
 from databuild.model.lifecycle import BUILD_ENDS
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ def run(call: Invocation) -> int:
     """Prints events, or compares them."""
     if call.positionals[:1] == ["diff"]:
         return _diff(call)
+    if call.positionals[:1] == ["verify"]:
+        return _verify(call)
     if len(call.positionals) > 1:
-        raise UsageError("events takes one build; `events diff A B` takes two", call.command)
+        raise UsageError("events takes one build; `diff A B` takes two, and `verify` any number", call.command)
     reader = call.reader()
     build_request_id = find_build(reader, *call.positionals).build_request_id
     after = call.flags["after"]
@@ -69,6 +72,26 @@ def _diff(call: Invocation) -> int:
     else:
         call.out.line(f"the events of {builds[0]} and {builds[1]} are equal ({len(first)} events)")
     return JOB_FAILED if lines else BUILT
+
+
+def _verify(call: Invocation) -> int:
+    from databuild.event_log.verify import verify
+
+    reader = call.reader()
+    builds = [find_build(reader, text).build_request_id for text in call.positionals[1:]]
+    found = verify(reader, builds)
+    extent = f"{counted(found.events, 'event')} of {counted(found.builds, 'build')}"
+    if call.json:
+        call.out.json(found)
+    elif found.faults:
+        for fault in found.told:
+            call.out.line(fault.message)
+        if found.faults > len(found.told):
+            call.out.line(f"and {found.faults - len(found.told)} more")
+        call.out.line(f"{counted(found.faults, 'fault')} in {extent}")
+    else:
+        call.out.line(f"verified {extent}")
+    return JOB_FAILED if found.faults else BUILT
 
 
 def _events(reader: Reader, build_request_id: str, after: int) -> Iterator[ev.BuildEvent]:

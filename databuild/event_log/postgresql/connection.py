@@ -27,8 +27,10 @@ RECONNECT_SECONDS: Final = 60.0
 """How long a server that was there may be away before a build gives up."""
 
 MAINTENANCE: Final = (0x44617442, 1)
-RESOURCES: Final = (0x44617442, 2)
 """Advisory lock ("DatB"): writers hold it shared; who changes all tables at once, alone."""
+
+RESOURCES: Final = (0x44617442, 2)
+"""Advisory lock: whoever takes resources holds it alone."""
 
 CHANNEL: Final = "databuild_events"
 """Where whoever has written events tells so (NOTIFY)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -29,6 +30,7 @@ from databuild.model.records import (
 )
 
 if TYPE_CHECKING:
+    from databuild.event_log.tables import Table
     from databuild.v1.events_pb2 import BuildEvent
 
 _T = TypeVar("_T")
@@ -69,6 +71,11 @@ UNION ALL SELECT '', build_request_id, 0, waiting_for FROM sharers
 WHERE waiting_until > coalesce(%s::float8, extract(epoch FROM clock_timestamp())::float8)
 """
 _AMONG: Final = "ref = ANY (ARRAY(SELECT json_array_elements_text(%s)))"
+_SOURCES: Final = {
+    "partitions": "(SELECT * FROM partitions WHERE status <> '') AS known",
+    "partition_counts": """(SELECT status, sum(count)::bigint AS count FROM partition_counts
+      GROUP BY status HAVING sum(count) > 0) AS counts""",
+}
 _LAST: Final = "\U0010ffff"
 
 
@@ -94,6 +101,7 @@ class PostgresqlReader:
         self._reconnect_seconds = reconnect_seconds
         self._connection = connect(uri)
         self._listens = False
+        self._in_snapshot = False
 
     def build(self, build_request_id: str) -> BuildRecord | None:
         """Returns one build."""
@@ -227,6 +235,28 @@ class PostgresqlReader:
         rows = self._read(lambda connection: settled_events(connection, after_position, limit), nothing)
         return ((position, BuildEvent.FromString(payload)) for position, payload in rows)
 
+    def rows(self, table: Table, *, after: Sequence[Any] = (), limit: int = 1000) -> Sequence[tuple[Any, ...]]:
+        """Returns rows of a table as they are kept, by key."""
+        key = ", ".join(table.columns[: table.keys])
+        where = f"WHERE ({key}) > ({', '.join(['%s'] * table.keys)})" if after else ""
+        return self._rows(
+            f"SELECT {', '.join(table.columns)} FROM {_SOURCES.get(table.name, table.name)} "
+            f"{where} ORDER BY {key} LIMIT %s",
+            (*after, limit),
+        )
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Returns a context in which every call sees the same state; it does not survive a lost connection."""
+        self._do(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self._in_snapshot = True
+        try:
+            yield
+        finally:
+            self._in_snapshot = False
+            if not self._connection.closed:
+                self._do(b"ROLLBACK")
+
     def wait(self, seconds: float) -> bool:
         """Waits for news, at most so long; what a writer that died has not told of shows without any."""
 
@@ -250,6 +280,9 @@ class PostgresqlReader:
         if connection := getattr(self, "_connection", None):
             connection.close()
 
+    def _do(self, statement: bytes) -> None:
+        self._read(lambda connection: connection.execute(statement), None)
+
     def _rows(self, statement: str, values: Sequence[Any]) -> list[Any]:
         return self._read(lambda connection: connection.execute(statement.encode(), values, binary=True).fetchall(), [])
 
@@ -259,11 +292,11 @@ class PostgresqlReader:
         while True:
             try:
                 return read(self._connection)
-            except psycopg.errors.UndefinedTable:
-                return default
+            except (psycopg.errors.UndefinedTable, psycopg.errors.InFailedSqlTransaction):
+                return default  # in a snapshot, what follows the first of these is the second
             except psycopg.Error as error:
                 now = time.monotonic()
-                if not is_lost(self._connection, error) or 0 < deadline < now:
+                if self._in_snapshot or not is_lost(self._connection, error) or 0 < deadline < now:
                     raise fault(error, self._uri) from error
             deadline = deadline or now + self._reconnect_seconds
             self._connection.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import time
@@ -22,6 +23,7 @@ from databuild.model.records import (
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from databuild.event_log.tables import Table
     from databuild.v1.events_pb2 import BuildEvent
 
 _PARTITION = """
@@ -43,6 +45,7 @@ _RUNS_OF_PARTITION = _JOB_RUN.format(
 CROSS JOIN job_runs ON job_run_id > task || '.' AND job_run_id < task || '/'
 WHERE started_time > 0 ORDER BY build_request_id DESC, number DESC LIMIT ?"""
 )
+_SOURCES = {"partition_counts": "(SELECT * FROM partition_counts WHERE count > 0)"}
 _RESOURCES = """
 SELECT resource, build_request_id, SUM(amount), '[]' FROM holdings GROUP BY 1, 2
 UNION ALL SELECT '', build_request_id, 0, waiting_for FROM sharers WHERE waiting_until > ?
@@ -208,6 +211,26 @@ class SqliteReader:
             (after_position, limit),
         )
         return ((position, BuildEvent.FromString(payload)) for position, payload in rows)
+
+    def rows(self, table: Table, *, after: Sequence[Any] = (), limit: int = 1000) -> Sequence[tuple[Any, ...]]:
+        """Returns rows of a table as they are kept, by key."""
+        key = ", ".join(table.columns[: table.keys])
+        where = f"WHERE ({key}) > ({', '.join('?' * table.keys)})" if after else ""
+        return self._rows(
+            f"SELECT {', '.join(table.columns)} FROM {_SOURCES.get(table.name, table.name)} "  # noqa: S608 - names only
+            f"{where} ORDER BY {key} LIMIT ?",
+            (*after, limit),
+        )
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Returns a context in which every call sees the same state."""
+        with self._lock or contextlib.nullcontext():
+            self._rows("BEGIN", ())
+            try:
+                yield
+            finally:
+                self._rows("ROLLBACK", ())
 
     def wait(self, seconds: float) -> bool:
         """Waits for news, at most so long, by looking again and again."""

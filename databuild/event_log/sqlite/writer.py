@@ -6,13 +6,14 @@ process writes the same build.
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from databuild.errors import CoordinationError, DataBuildError, InvalidStateTransitionError
+from databuild.errors import CoordinationError, DataBuildError, EventLogError, InvalidStateTransitionError
 from databuild.event_log.group_commit import Append, ClaimAll, Operation, RenewLease
 from databuild.event_log.log import Lease
 from databuild.event_log.projection import BuildPartition, Changes, EndedRun, Known, NewRun, StartedRun
@@ -165,6 +166,21 @@ class SqliteWriter:
             if self._connection.in_transaction:
                 execute("ROLLBACK")
             raise fault(error, self._path) from error
+
+    def replay(self, events: Iterable[ev.BuildEvent]) -> None:
+        """Changes the read models as events of any builds say, unchecked; the events themselves are not written.
+
+        Raises:
+            EventLogError: The database failed, or the events make no sense to it; the read models are as they were.
+        """
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            for build, following in itertools.groupby(events, key=lambda event: event.build_request_id):
+                self._apply(build, list(following))
+        except (sqlite3.Error, LookupError, ValueError) as error:
+            self._connection.execute("ROLLBACK")
+            raise fault(error, self._path) if isinstance(error, sqlite3.Error) else EventLogError(str(error)) from error
+        self._connection.execute("COMMIT")
 
     def close(self) -> None:
         """Closes the connection."""

@@ -1,0 +1,71 @@
+"""How the rows of a table differ from what they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from databuild.event_log.log import Reader
+from databuild.event_log.tables import Table
+
+_PAGE: Final = 1000
+
+Row = tuple[Any, ...]
+
+
+class Difference(NamedTuple):
+    """A row that is not as it should be; `build_request_id` is empty where it is of no build."""
+
+    build_request_id: str
+    message: str
+
+
+def pages(reader: Reader, table: Table) -> Iterator[Row]:
+    """Yields all rows of a table, by key."""
+    after: Row = ()
+    while rows := reader.rows(table, after=after, limit=_PAGE):
+        yield from rows
+        after = rows[-1][: table.keys]
+
+
+def differences(table: Table, right: Reader, found: Reader) -> Iterator[Difference]:
+    """Yields what is missing, what is too much and what differs, by key.
+
+    Args:
+        table: The table.
+        right: Reads it as it should be.
+        found: Reads it as it is.
+    """
+    rights, founds = pages(right, table), pages(found, table)
+    expected, row = next(rights, None), next(founds, None)
+    while expected is not None or row is not None:
+        if row is None or (expected is not None and _key(table, expected) < _key(table, row)):
+            assert expected is not None
+            yield Difference(_build(table, expected), f"{_name(table, expected)} is missing")
+            expected = next(rights, None)
+        elif expected is None or _key(table, row) < _key(table, expected):
+            yield Difference(_build(table, row), f"{_name(table, row)} is there, and no event tells of it")
+            row = next(founds, None)
+        else:
+            for column, should, value in zip(table.columns, expected, row, strict=True):
+                if value != should and value != _kept(should):
+                    message = f"{_name(table, row)} has {value!r} as {column}, and the events say {should!r}"
+                    yield Difference(_build(table, expected), message)
+            expected, row = next(rights, None), next(founds, None)
+
+
+def _kept(value: Any) -> Any:
+    """Returns a value as a database keeps it that cannot keep U+0000."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
+
+
+def _key(table: Table, row: Row) -> Row:
+    return row[: table.keys]
+
+
+def _name(table: Table, row: Row) -> str:
+    return f"{table.name} {' '.join(repr(part) for part in _key(table, row))}"
+
+
+def _build(table: Table, row: Row) -> str:
+    return str(row[table.columns.index("build_request_id")]) if "build_request_id" in table.columns else ""

@@ -1,0 +1,60 @@
+"""The tables of an event log, which have the same columns in every database: what comparing them row by row needs."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Table(NamedTuple):
+    """One table.
+
+    Attributes:
+        name: Its name.
+        keys: How many of its columns, from the first, are its key.
+        columns: Its columns.
+    """
+
+    name: str
+    keys: int
+    columns: tuple[str, ...]
+
+
+def _table(name: str, keys: str, others: str) -> Table:
+    return Table(name, len(keys.split()), (*keys.split(), *others.split()))
+
+
+READ_MODELS: Final = (
+    _table(
+        "builds",
+        "build_request_id",
+        "status graph_label requested received_time updated_time last_sequence total_tasks jobs_completed jobs_failed "
+        "partitions_available partitions_delegated partitions_failed retry_of_build_request_id cancel_requested_by "
+        "failure_category failure_message",
+    ),
+    _table(
+        "build_partitions",
+        "build_request_id ref",
+        "status task_id reason cause job_run_id failure_category failure_message",
+    ),
+    _table(
+        "job_runs",
+        "job_run_id",
+        "build_request_id number task_id job_label attempt status scheduled_time started_time ended_time exit_code "
+        "duration_seconds cpu_seconds peak_memory_bytes failure_category failure_message code_digest "
+        "configuration_digest inputs",
+    ),
+    _table(
+        "partitions",
+        "ref",
+        "status build_request_id time available version job_run_id metadata tainted taint_reason failure_category "
+        "failure_message",
+    ),
+    _table("partition_counts", "status", "count"),
+)
+"""What can be computed anew from the events."""
+
+EVENTS: Final = _table("events", "position", "build_request_id sequence payload")
+CLAIMS: Final = _table("claims", "ref", "build_request_id job_run_id token")
+LEASES: Final = _table("leases", "build_request_id", "expires holder")
+HOLDINGS: Final = _table("holdings", "job_run_id resource", "build_request_id amount")
+SHARERS: Final = _table("sharers", "build_request_id", "turn waiting_for waiting_until")

@@ -1,0 +1,118 @@
+"""What builds that share an event log should add up to, in a few dictionaries."""
+
+from dataclasses import dataclass, field
+
+OPEN = ("SCHEDULED", "BUILDING")
+
+
+@dataclass
+class Record:
+    """What is known of a partition."""
+
+    status: str
+    build: str
+    available: bool = False
+    version: str = ""
+    tainted: bool = False
+
+
+@dataclass
+class Build:
+    """A build: when its lease ends, where its partitions stand, and which job run each of its tasks is at."""
+
+    name: str
+    expires: float
+    statuses: dict = field(default_factory=dict)
+    attempts: dict = field(default_factory=dict)
+    end: str = ""
+
+    def task_of(self, ref):
+        return list(self.statuses).index(ref) + 1
+
+    def run_of(self, ref):
+        return f"{self.name}.{self.task_of(ref)}.{self.attempts[ref]}"
+
+
+class Model:
+    """All builds over one event log."""
+
+    def __init__(self):
+        self.builds = {}
+        self.records = {}
+        self.claims = {}
+        self.slots = {}
+        self.token = 0
+
+    def begin(self, name, refs, expires):
+        build = self.builds[name] = Build(name, expires, dict.fromkeys(refs, "SCHEDULED"), dict.fromkeys(refs, 1))
+        for ref in refs:
+            self._known(build, ref, "SCHEDULED")
+        return build
+
+    def holders(self, build, refs):
+        """Returns who else holds any of these refs."""
+        held = {ref: self.claims[ref][0] for ref in refs if ref in self.claims}
+        return {ref: name for ref, name in held.items() if name != build.name}
+
+    def claim(self, build, ref, token, slot):
+        assert token > self.token, "tokens grow"
+        self.token = token
+        self.claims[ref] = (build.name, build.run_of(ref))
+        if slot:
+            self.slots[build.run_of(ref)] = build.name
+        assert len(self.slots) <= 1, "there is one slot"
+
+    def start(self, build, ref):
+        build.statuses[ref] = "BUILDING"
+        self._known(build, ref, "BUILDING").available = False
+
+    def finish(self, build, ref):
+        build.statuses[ref] = "AVAILABLE"
+        record = self._known(build, ref, "AVAILABLE")
+        record.available, record.version, record.tainted = True, build.run_of(ref), False
+        self._release(build, ref)
+
+    def try_again(self, build, ref):
+        self.slots.pop(build.run_of(ref), None)
+        build.attempts[ref] += 1
+        build.statuses[ref] = "SCHEDULED"
+        self._known(build, ref, "SCHEDULED")
+
+    def fail(self, build, ref):
+        never_ran = build.statuses[ref] == "SCHEDULED"
+        build.statuses[ref] = "FAILED"
+        self._known(build, ref, "FAILED").available &= never_ran
+        self._release(build, ref)
+
+    def delegate(self, build, ref):
+        build.statuses[ref] = "DELEGATED"
+        record = self.records[ref]
+        if record.build == build.name and record.available:
+            record.status = "AVAILABLE"
+        self._release(build, ref)
+
+    def take_over(self, build, ref):
+        build.statuses[ref] = "SCHEDULED"
+        self._known(build, ref, "SCHEDULED")
+
+    def close(self, build, end, in_doubt=()):
+        for ref, status in build.statuses.items():
+            if status in OPEN:
+                self.fail(build, ref)
+                self.records[ref].available &= ref not in in_doubt
+        build.end = end
+        self.claims = {ref: claim for ref, claim in self.claims.items() if claim[0] != build.name}
+        self.slots = {run: name for run, name in self.slots.items() if name != build.name}
+
+    def claimed_by(self, name):
+        return [ref for ref, (holder, _) in self.claims.items() if holder == name]
+
+    def _known(self, build, ref, status):
+        record = self.records.setdefault(ref, Record(status, build.name))
+        record.status, record.build = status, build.name
+        return record
+
+    def _release(self, build, ref):
+        if self.claims.get(ref, ("",))[0] == build.name:
+            del self.claims[ref]
+        self.slots.pop(build.run_of(ref), None)

@@ -1,0 +1,421 @@
+"""Several orchestrators over one event log do, in any order, what a simple model says."""
+
+import asyncio
+import contextlib
+import itertools
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from databuild.errors import CoordinationError, InvalidStateTransitionError
+from databuild.event_log.log import ClaimRequest, Need
+from databuild.event_log.open import open_event_log
+from databuild.event_log.verify import verify
+from databuild.orchestration.coordination import Coordination
+from databuild.orchestration.orchestrator import BuildOrchestrator
+from databuild.orchestration.results import Cancelled, Failed, Success
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+from tests.contract.coordination_model import OPEN, Model
+from tests.contract.stores import PostgresqlDatabases, SqliteFiles
+
+REFS = ("p", "q", "r", "s")
+LEASE = 30.0
+MOST_BUILDS = 4
+JOB = "//:j"
+SLOT = (Need("slot", 1, 1),)
+WHY = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="no")
+LATE = (CoordinationError, InvalidStateTransitionError)
+
+any_of_them = st.integers(0, 30)
+some_ref = st.sampled_from(REFS)
+some_refs = st.lists(some_ref, min_size=1, unique=True)
+either_process = st.integers(0, 1)
+
+
+def rule_for(candidates, **arguments):
+    """Returns a rule that is given one of these; it is for when there are any."""
+
+    def decorate(do):
+        def chosen(self, number, **values):
+            found = candidates(self)
+            one = found[number % len(found)]
+            do(self, *(one if isinstance(one, tuple) else (one,)), **values)
+
+        chosen.__name__ = do.__name__
+        return precondition(candidates)(rule(number=any_of_them, **arguments)(chosen))
+
+    return decorate
+
+
+class NoProcesses:
+    """An executor of builds that have left none."""
+
+    async def end_left_behind(self, build_request_id):
+        pass
+
+
+class World(RuleBasedStateMachine):
+    """Two processes, each with builds of its own, and the model of what they do."""
+
+    def __init__(self, uri):
+        super().__init__()
+        self.loop = asyncio.Runner()
+        self.now = 1000.0
+        self.names = (f"b{number:03}" for number in itertools.count())
+        self.model = Model()
+        self.orchestrators = {}
+        self.home = {}
+        first = open_event_log(uri, clock=self.clock)
+        # A log in memory is of one process.
+        self.logs = [first, first if uri == "memory:" else open_event_log(uri, clock=self.clock)]
+        self.reader = first.reader()
+
+    def clock(self):
+        return self.now
+
+    def run(self, awaitable):
+        async def main():
+            return await awaitable() if callable(awaitable) else await awaitable
+
+        return self.loop.run(main())
+
+    def open_builds(self):
+        return [build for build in self.model.builds.values() if not build.end]
+
+    def dead_builds(self):
+        """Returns the builds that others have ended."""
+        return [build for build in self.model.builds.values() if build.end == "DEAD"]
+
+    def expired(self):
+        return [build for build in self.open_builds() if build.expires < self.now]
+
+    def standing(self, *statuses, builds=None):
+        """Returns builds that have not ended with refs that have one of these statuses in them."""
+        builds = self.open_builds() if builds is None else builds
+        return [(build, ref) for build in builds for ref, status in build.statuses.items() if status in statuses]
+
+    def scheduled(self):
+        return self.standing("SCHEDULED")
+
+    def claimed(self):
+        claims = self.model.claims
+        return [(build, ref) for build, ref in self.scheduled() if claims.get(ref) == (build.name, build.run_of(ref))]
+
+    def building(self):
+        return self.standing("BUILDING")
+
+    def building_too_long(self):
+        return self.standing("BUILDING", builds=self.expired())
+
+    def held_by_others(self):
+        return [(build, ref) for build, ref in self.scheduled() if self.model.holders(build, [ref])]
+
+    def delegated(self):
+        return self.standing("DELEGATED")
+
+    def wanted_by_two(self):
+        free = [(build, ref) for build, ref in self.scheduled() if ref not in self.model.claims]
+        return [(one, two, ref) for (one, ref), (two, same) in itertools.permutations(free, 2) if ref == same]
+
+    def without_more_to_do(self):
+        return [build for build in self.open_builds() if not {*OPEN, "DELEGATED"} & {*build.statuses.values()}]
+
+    @precondition(lambda self: len(self.open_builds()) < MOST_BUILDS)
+    @rule(process=either_process, refs=some_refs)
+    def begin(self, process, refs):
+        name = next(self.names)
+        log = self.logs[process]
+
+        async def begin():
+            log.renew_lease(name, "elsewhere/1/1", LEASE)
+            one = BuildOrchestrator(log, name, refs, clock=self.clock)
+            one.start_build(graph_label="//:g")
+            one.start_planning()
+            for number, ref in enumerate(refs, 1):
+                one.emit_partition_scheduled(ref, number, pt.REASON_MISSING)
+            one.emit_job_graph([])
+            one.complete_planning()
+            await one.start_execution()
+            return one
+
+        self.orchestrators[name] = self.run(begin)
+        self.home[name] = process
+        self.model.begin(name, refs, self.now + LEASE)
+
+    @rule_for(scheduled, slot=st.booleans())
+    def claim(self, build, ref, slot):
+        self.answer(build, ref, self.run(lambda: self.ask(build, ref, slot)), slot)
+
+    async def ask(self, build, ref, slot):
+        needs = SLOT if slot else ()
+        (answer,) = await self.orchestrators[build.name].claim(
+            [ClaimRequest(build.name, build.run_of(ref), (ref,), needs)]
+        )
+        return answer
+
+    def answer(self, build, ref, answer, slot):
+        """Compares the answer to a claim with the model, and tells the model."""
+        holders = self.model.holders(build, [ref])
+        if holders:
+            assert (answer.token, answer.held_by) == (0, holders)
+        elif answer.token:
+            record = self.model.records[ref]
+            assert answer.versions == ({ref: record.version} if record.available else {})
+            self.model.claim(build, ref, answer.token, slot)
+        else:
+            assert slot
+            assert answer.short_of == "slot"
+
+    @rule_for(wanted_by_two)
+    def two_claim_at_once(self, *builds_and_ref):
+        *builds, ref = builds_and_ref
+
+        async def both():
+            return await asyncio.gather(*(self.ask(build, ref, slot=False) for build in builds))
+
+        answers = self.run(both)
+        for build, answer in sorted(zip(builds, answers, strict=True), key=lambda pair: not pair[1].token):
+            self.answer(build, ref, answer, slot=False)
+        for build in builds:  # so that what can follow does not depend on who was first
+            self.give_up(build)
+
+    @rule_for(claimed)
+    def start(self, build, ref):
+        self.run(lambda: self.emit_start(build, ref))
+        self.model.start(build, ref)
+
+    async def emit_start(self, build, ref):
+        one, run, task = self.orchestrators[build.name], build.run_of(ref), build.task_of(ref)
+        one.emit_job_scheduled(run, task, JOB, build.attempts[ref])
+        one.emit_job_running(run, task, JOB, build.attempts[ref])
+        await one.emit_partition_building(ref, task, run)
+
+    @rule_for(scheduled, slot=st.booleans())
+    def claim_and_start(self, build, ref, slot):
+        self.answer(build, ref, self.run(lambda: self.ask(build, ref, slot)), slot)
+        if (build, ref) in self.claimed():
+            self.run(lambda: self.emit_start(build, ref))
+            self.model.start(build, ref)
+
+    @rule_for(scheduled)
+    def make(self, build, ref):
+        self.answer(build, ref, self.run(lambda: self.ask(build, ref, slot=False)), slot=False)
+        if (build, ref) in self.claimed():
+            self.run(lambda: self.emit_start(build, ref))
+            self.run(lambda: self.emit_finish(build, ref))
+            self.model.start(build, ref)
+            self.model.finish(build, ref)
+
+    @rule_for(building)
+    def finish(self, build, ref):
+        self.run(lambda: self.emit_finish(build, ref))
+        self.model.finish(build, ref)
+
+    async def emit_finish(self, build, ref):
+        one, run, task = self.orchestrators[build.name], build.run_of(ref), build.task_of(ref)
+        one.emit_job_completed(run, task, JOB, build.attempts[ref])
+        await one.emit_partition_available(ref, task, run, run)
+
+    @rule_for(building, again=st.booleans())
+    def fail(self, build, ref, again):
+        async def fail():
+            one, run, task = self.orchestrators[build.name], build.run_of(ref), build.task_of(ref)
+            one.emit_job_failed(run, task, JOB, WHY, build.attempts[ref])
+            if again:
+                await one.emit_partition_scheduled(ref, task, pt.REASON_FAILED_BEFORE, run)
+            else:
+                await one.emit_partition_failed(ref, WHY, task, run)
+
+        self.run(fail)
+        (self.model.try_again if again else self.model.fail)(build, ref)
+
+    @rule_for(claimed)
+    def skip(self, build, ref):
+        async def skip():
+            one, task = self.orchestrators[build.name], build.task_of(ref)
+            one.emit(("job", one.job_event(build.run_of(ref), task, JOB, ev.JOB_STATUS_SKIPPED)))
+            await one.emit_partition_failed(ref, WHY, task)
+
+        self.run(skip)
+        self.model.fail(build, ref)
+
+    @rule_for(held_by_others)
+    def delegate(self, build, ref):
+        other = self.model.holders(build, [ref])[ref]
+        self.run(lambda: self.orchestrators[build.name].emit_delegation(other, JOB, [ref], running=True))
+        self.model.delegate(build, ref)
+
+    @rule_for(delegated)
+    def take_over(self, build, ref):
+        one, task = self.orchestrators[build.name], build.task_of(ref)
+        self.run(lambda: one.emit_partition_scheduled(ref, task, pt.REASON_FAILED_BEFORE))
+        self.model.take_over(build, ref)
+
+    @rule_for(without_more_to_do)
+    def complete(self, build):
+        failed = "FAILED" in build.statuses.values()
+        result, end = (Failed(message="no"), "FAILED") if failed else (Success(), "COMPLETED")
+        self.run(lambda: self.orchestrators[build.name].complete_build(result))
+        self.model.close(build, end)
+
+    @precondition(lambda self: len(self.open_builds()) == MOST_BUILDS)
+    @rule(number=any_of_them)
+    def cancel(self, number):
+        self.give_up(self.open_builds()[number % len(self.open_builds())])
+
+    def give_up(self, build):
+        self.run(lambda: self.orchestrators[build.name].complete_build(Cancelled()))
+        self.model.close(build, "CANCELLED")
+
+    @rule_for(open_builds)
+    def renew(self, build):
+        self.stay_alive(build)
+
+    def stay_alive(self, build):
+        self.run(lambda: self.logs[self.home[build.name]].renew_lease(build.name, "elsewhere/1/1", LEASE))
+        build.expires = self.now + LEASE
+
+    @rule(seconds=st.sampled_from((1.0, 10.0, 20.0)))
+    def wait(self, seconds):
+        self.now += seconds
+
+    @rule_for(claimed, process=either_process)
+    def die_before_a_start(self, build, ref, process):
+        self.now = build.expires + 1.0
+        for other in self.open_builds():
+            if other is not build:
+                self.stay_alive(other)
+        self.end_the_dead(process)
+
+    @precondition(expired)
+    @rule(process=either_process)
+    def end_the_dead(self, process):
+        dead = self.expired()
+        assert self.run(lambda: self.coordination(process).end_the_dead()) == [build.name for build in dead]
+        for build in dead:
+            self.model.close(build, "DEAD", self.model.claimed_by(build.name))
+
+    @precondition(expired)
+    @rule()
+    def both_end_the_dead(self):
+        async def both():
+            await asyncio.gather(*(self.coordination(process).end_the_dead() for process in (0, 1)))
+
+        dead = self.expired()
+        self.run(both)
+        for build in dead:
+            self.model.close(build, "DEAD", self.model.claimed_by(build.name))
+
+    @rule_for(building_too_long, process=either_process)
+    def finish_while_the_dead_are_ended(self, build, ref, process):
+        dead = self.expired()
+
+        async def both():
+            finished, _ = await asyncio.gather(
+                self.emit_finish(build, ref), self.coordination(process).end_the_dead(), return_exceptions=True
+            )
+            return finished
+
+        finished = self.run(both)
+        assert finished is None or isinstance(finished, LATE)
+        if finished is None:
+            self.model.finish(build, ref)
+        for one in dead:
+            if self.reader.build(one.name).status == "FAILED":
+                self.model.close(one, "DEAD", self.model.claimed_by(one.name))
+            else:
+                assert one is build
+                assert finished is None
+        if self.expired():  # so that what can follow does not depend on who was first
+            self.end_the_dead(process)
+
+    @rule_for(dead_builds)
+    def come_back_from_the_dead(self, build):
+        ref = next(iter(build.statuses))
+        one, log = self.orchestrators[build.name], self.logs[self.home[build.name]]
+        before = len(self.reader.events(build.name))
+
+        for late in (
+            lambda: log.renew_lease(build.name, "elsewhere/1/1", LEASE),
+            lambda: self.ask(build, ref, slot=True),
+            lambda: one.complete_build(Cancelled()),
+            lambda: one.emit(("check", ev.CheckEvent(job_run_id=build.run_of(ref)))),
+        ):
+            with pytest.raises(LATE):
+                self.run(late)
+        assert len(self.reader.events(build.name)) == before
+
+    @rule(ref=some_ref, tainted=st.booleans(), process=either_process)
+    def taint(self, ref, tainted, process):
+        name = f"t{next(self.names)}"
+        event = ev.TaintEvent(tainted=tainted, author="ann", partitions=[pt.PartitionRef(str=ref)])
+        operation = ev.BuildEvent(event_id=f"{name}/1", build_request_id=name, sequence=1, taint=event)
+        self.run(lambda: self.logs[process].append([operation]))
+        if ref in self.model.records:
+            self.model.records[ref].tainted = tainted
+
+    def coordination(self, process):
+        log = self.logs[process]
+        return Coordination(log, self.reader, NoProcesses(), "nobody", clock=self.clock, lease_seconds=LEASE)
+
+    @invariant()
+    def the_log_says_what_the_model_says(self):
+        found = self.reader.partition_records(REFS)
+        assert {
+            ref: (one.status, one.build_request_id, one.available, one.version, one.tainted)
+            for ref, one in found.items()
+        } == {
+            ref: (one.status, one.build, one.available and ref not in self.model.claims, one.version, one.tainted)
+            for ref, one in self.model.records.items()
+        }
+        assert self.reader.claimed(REFS) == {ref: build for ref, (build, _) in self.model.claims.items()}
+        alive = {one.name: one.expires for one in self.model.builds.values() if not one.end}
+        assert {lease.build_request_id: lease.expires for lease, _ in self.reader.leases()} == alive
+        slots = {one.build_request_id for one in self.reader.resource_use() if one.amount}
+        assert slots == set(self.model.slots.values())
+
+    def teardown(self):
+        try:
+            assert verify(self.reader).told == ()
+        finally:
+            self.reader.close()
+            for log in self.logs:
+                with contextlib.suppress(Exception):
+                    self.loop.run(log.close())
+            self.loop.close()
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def new_log(request, tmp_path):
+    """Returns how many logs to try, and a function that makes the URI of an empty one."""
+    if request.param == "memory":
+        return 100, lambda: "memory:"
+    if request.param == "sqlite":
+        numbers = itertools.count()
+        return 30, lambda: SqliteFiles(tmp_path / str(next(numbers))).uri
+    database = PostgresqlDatabases(request.getfixturevalue("server"))
+
+    def empty():
+        database.execute("DROP SCHEMA IF EXISTS databuild CASCADE")
+        return database.uri
+
+    return 10, empty
+
+
+def test_builds_that_share_a_log_do_what_the_model_says(new_log):
+    examples, uri = new_log
+    run_state_machine_as_test(
+        lambda: World(uri()),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=50,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.generate],  # making a failure smaller takes longer than a test may
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

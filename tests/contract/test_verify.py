@@ -1,0 +1,498 @@
+"""A log is verified: what is whole is found whole, and everything that can be broken is named."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from databuild.errors import EventLogError
+from databuild.event_log.log import ClaimRequest, Need
+from databuild.event_log.open import open_event_log, open_reader
+from databuild.event_log.promises import MOST_OF_A_BUILD
+from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS
+from databuild.event_log.verify import MOST_TOLD, verify
+from databuild.orchestration.orchestrator import BuildOrchestrator
+from databuild.orchestration.results import Cancelled, Failed, Success
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import job_pb2, plan_pb2
+from databuild.v1 import partition_pb2 as pt
+from tests.contract.builds import begin, claim, produce
+
+
+async def write_builds(log):
+    """Writes one build of each kind of end, one that is under way, a taint and a request to cancel."""
+    one = await begin(log, "b1", "p", "q")
+    await log.renew_lease("b1", "here", 60)
+    await claim(log, "b1", 1, "p")
+    await produce(one, 1, "p", rows=1)
+    await produce(one, 2, "q")
+    await one.complete_build(Success(jobs_completed=2))
+    two = await begin(log, "b2", "p", "q", "r", "s")
+    two.emit_job_scheduled("b2.1.1", 1, "//:j")
+    two.emit_job_running("b2.1.1", 1, "//:j")
+    two.emit_partition_building("p", 1, "b2.1.1")
+    no = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="no\0!")
+    two.emit_job_failed("b2.1.1", 1, "//:j", no)
+    two.emit_partition_failed("p", no, 1, "b2.1.1")
+    two.emit_delegation("b1", "//:j", ["q"])
+    await two.complete_build(Failed(jobs_failed=1, message="no"))
+    three = BuildOrchestrator(log, "b3", ["p"], clock=lambda: 100.0)
+    three.start_build(graph_label="//:g", retry_of="b2")
+    await three.complete_build(Cancelled(author="ann"))
+    four = await begin(log, "b4", "r")
+    await log.renew_lease("b4", "here", 60)
+    await log.claim([ClaimRequest("b4", "b4.1.1", ("r",), (Need("cpu", 1, 2),))])
+    four.emit_job_scheduled("b4.1.1", 1, "//:j")
+    await four.emit_job_running("b4.1.1", 1, "//:j")
+    taint = ev.TaintEvent(tainted=True, author="ann", reason="wrong", partitions=[pt.PartitionRef(str="q")])
+    cancel = ev.CancelRequestEvent(target_build_request_id="b4", author="ann")
+    for name, operation in (("t", {"taint": taint}), ("c", {"cancel_request": cancel})):
+        await log.append([ev.BuildEvent(event_id=f"{name}/1", build_request_id=name, sequence=1, **operation)])
+
+
+async def test_a_whole_log_is_found_whole(uri):
+    log = open_event_log(uri)
+    await write_builds(log)
+    reader = log.reader()
+
+    found = verify(reader)
+    of_one = verify(reader, ["b1"])
+    reader.close()
+    await log.close()
+
+    assert (found.builds, found.faults, found.told) == (4, 0, ())
+    assert (of_one.events, of_one.builds, of_one.faults) == (19, 1, 0)
+
+
+async def test_a_log_is_whole_at_every_moment_while_builds_run(uri):
+    log = open_event_log(uri)
+    done = asyncio.Event()
+
+    async def build(name):
+        for number in range(10):
+            one = await begin(log, f"{name}{number}", f"p{name}", f"q{name}")
+            await log.renew_lease(f"{name}{number}", "here", 60)
+            await claim(log, f"{name}{number}", 1, f"p{name}")
+            await produce(one, 1, f"p{name}")
+            await produce(one, 2, f"q{name}")
+            await one.complete_build(Success(jobs_completed=2))
+
+    async def look():
+        reader = log.reader()
+        found = []
+        while not done.is_set() or len(found) < 2:
+            found.append(await asyncio.to_thread(verify, reader))
+        reader.close()
+        return found
+
+    looking = asyncio.create_task(look())
+    await asyncio.gather(build("a"), build("b"))
+    done.set()
+    found = await looking
+    await log.close()
+
+    assert [one.told for one in found] == [()] * len(found)
+    assert found[-1].builds > 0
+
+
+async def test_what_events_add_up_to_does_not_depend_on_how_many_are_written_together(uri):
+    log = open_event_log(uri)
+    first = await begin(log, "b1", "old", "new")
+    await produce(first, 1, "old")
+    await first.complete_build(Cancelled())
+    mock = BuildOrchestrator.with_mock_event_log("b2", ["old", "new", "mine"], clock=lambda: 200.0)
+    await mock.start_build(graph_label="//:g")
+    await mock.start_planning()
+    for number, ref in enumerate(("old", "new", "mine"), 1):
+        await mock.emit_partition_scheduled(ref, number, pt.REASON_MISSING)
+    await mock.complete_planning()
+    await mock.start_execution()
+    await mock.emit_delegation("b1", "//:j", ["old", "new"], running=True)
+    await mock.emit_partition_scheduled("new", 2, pt.REASON_FAILED_BEFORE)
+    await produce(mock, 2, "new")
+    await mock.emit_job_scheduled("b2.3.1", 3, "//:j")
+    await mock.emit_job_running("b2.3.1", 3, "//:j")
+    await mock.emit_partition_building("mine", 3, "b2.3.1")
+    await mock.emit_job_failed("b2.3.1", 3, "//:j", pt.Failure(message="no"))
+    await mock.emit_partition_scheduled("mine", 3, pt.REASON_FAILED_BEFORE, "b2.3.1")
+    await mock.complete_build(Failed(message="no"))
+    for event in mock.emitted_events:
+        await log.append([event])
+    reader = log.reader()
+    found = verify(reader)
+    record = reader.partition_records(["old"])["old"]
+    reader.close()
+    await log.close()
+
+    assert found.told == ()
+    assert (record.status, record.available, record.build_request_id) == ("AVAILABLE", True, "b2")
+
+
+async def test_an_empty_log_is_whole(store):
+    reader = open_reader(store.uri)
+    found = verify(reader)
+    reader.close()
+
+    assert found == (0, 0, 0, ())
+
+
+async def test_a_snapshot_stays_as_it_was(store):
+    log = open_event_log(store.uri)
+    await begin(log, "b1", "p")
+    reader = log.reader()
+    with reader.snapshot():
+        first = (reader.build("b2"), len(reader.rows(EVENTS)), reader.partition_counts())
+        await begin(log, "b2", "q")
+        again = (reader.build("b2"), len(reader.rows(EVENTS)), reader.partition_counts())
+    after = (reader.build("b2"), len(reader.rows(EVENTS)), reader.partition_counts())
+    reader.close()
+    await log.close()
+
+    assert first == again == (None, 6, {"SCHEDULED": 1})
+    assert (after[0].status, after[1:]) == ("EXECUTING", (12, {"SCHEDULED": 2}))
+
+
+async def test_rows_are_paged_by_key(log_of_builds):
+    reader = open_reader(log_of_builds.uri)
+    for table in (*READ_MODELS, EVENTS, CLAIMS, LEASES, HOLDINGS, SHARERS):
+        found = []
+        after = ()
+        while page := reader.rows(table, after=after, limit=2):
+            assert len(page) <= 2
+            found += page
+            after = page[-1][: table.keys]
+
+        assert found == list(reader.rows(table))
+        assert found == sorted(found, key=lambda row: row[: table.keys])
+        assert found
+    reader.close()
+
+
+async def test_every_column_of_every_table_is_compared(log_of_builds):
+    for table in (*READ_MODELS, EVENTS, CLAIMS, LEASES, HOLDINGS, SHARERS):
+        assert set(table.columns) == log_of_builds.columns(table.name) - {"shard"}
+
+
+@pytest.fixture
+async def log_of_builds(store):
+    log = open_event_log(store.uri)
+    await write_builds(log)
+    await log.close()
+    return store
+
+
+def told(store, *builds):
+    """Returns what is wrong with a log, sentence by sentence."""
+    reader = open_reader(store.uri)
+    found = verify(reader, builds)
+    reader.close()
+    assert found.faults == len(found.told) or found.faults > MOST_TOLD == len(found.told)
+    return [fault.message for fault in found.told]
+
+
+def rebuild(store):
+    writer = store.write()
+    with contextlib.suppress(EventLogError):  # of events that add up to nothing
+        writer.rebuild()
+    writer.close()
+
+
+def broken(value):
+    """Returns SQL for another value."""
+    if value is None or isinstance(value, str):
+        return "'wrong'"
+    return "77"
+
+
+@pytest.mark.parametrize("table", READ_MODELS, ids=lambda table: table.name)
+async def test_a_column_that_is_not_what_its_events_say_is_named(log_of_builds, table):
+    store = log_of_builds
+    reader = open_reader(store.uri)
+    rows = reader.rows(table)
+    reader.close()
+    for index, column in enumerate(table.columns[table.keys :], table.keys):
+        row = next((row for row in rows if row[index] not in {None, ""}), rows[0])
+        where = " AND ".join(
+            f"{name} = '{value}'" for name, value in zip(table.columns[: table.keys], row, strict=False)
+        )
+        value = broken(row[index])
+        if column in {"available", "tainted"}:
+            value = f"CASE WHEN {column} THEN FALSE ELSE TRUE END"
+        elif column == "exit_code":
+            value = "77"
+        store.execute(f"UPDATE {table.name} SET {column} = {value} WHERE {where}")
+        name = " ".join(repr(part) for part in row[: table.keys])
+        sentences = told(store)
+
+        assert [one for one in sentences if one.startswith(f"{table.name} {name} has ") and f" as {column}, " in one]
+        rebuild(store)
+        assert told(store) == []
+
+
+@pytest.mark.parametrize("table", READ_MODELS, ids=lambda table: table.name)
+async def test_a_row_that_is_missing_or_too_much_is_named(log_of_builds, table):
+    key = table.columns[table.keys - 1]
+    reader = open_reader(log_of_builds.uri)
+    row = reader.rows(table)[0]
+    reader.close()
+    names = [repr(part) for part in row[: table.keys]]
+    where = f"{key} = {names[-1]}"
+    log_of_builds.execute(f"UPDATE {table.name} SET {key} = 'zz' WHERE {where}")
+    sentences = told(log_of_builds)
+
+    assert f"{table.name} {' '.join(names)} is missing" in sentences
+    assert any(one.startswith(table.name) and "'zz' is there, and no event tells of it" in one for one in sentences)
+
+
+async def test_only_the_faults_of_the_builds_that_are_asked_for_are_told(log_of_builds):
+    log_of_builds.execute("UPDATE builds SET jobs_failed = 5 WHERE build_request_id = 'b1'")
+
+    assert told(log_of_builds, "b2", "b3") == []
+    assert told(log_of_builds, "b1", "b3") == ["builds 'b1' has 5 as jobs_failed, and the events say 0"]
+
+
+async def test_what_a_build_that_has_ended_still_holds_is_named(log_of_builds):
+    log_of_builds.execute("INSERT INTO leases VALUES ('b1', 1, 'here')")
+    log_of_builds.execute("INSERT INTO claims VALUES ('p', 'b2', 'b2.1.1', 3)")
+    log_of_builds.execute("INSERT INTO sharers VALUES ('b1', 1, '[]', 1)")
+    log_of_builds.execute("INSERT INTO holdings VALUES ('b1.9.1', 'cpu', 'b1', 1)")
+
+    assert told(log_of_builds) == [
+        "build b1 has ended and still has a lease",
+        "build b2 has ended and still claims 'p' for job run b2.1.1",
+        "build b1 has ended and still takes turns with resources",
+        "job run b1.9.1 has ended and still holds the resource 'cpu'",
+    ]
+
+
+async def test_an_event_that_cannot_be_read_or_is_filed_wrongly_is_named(log_of_builds):
+    store = log_of_builds
+    junk = store.literal(b"\xff\xff")
+    store.execute(f"UPDATE events SET payload = {junk} WHERE build_request_id = 't'")
+    ((position,),) = store.execute("SELECT position FROM events WHERE build_request_id = 't'")
+    store.execute("UPDATE events SET build_request_id = 'd' WHERE build_request_id = 'c'")
+    sentences = told(store)
+
+    assert sentences[:2] == [
+        f"event 1 of build t, at position {position}, cannot be read",
+        "event 1 of build d says that it is 'c/1', number 1 of 'c'",
+    ]
+    assert "partitions 'q' has " in sentences[2]
+
+
+def received(*refs):
+    return {
+        "build_request": ev.BuildRequestEvent(
+            status=ev.BUILD_STATUS_RECEIVED, requested=[pt.PartitionRef(str=ref) for ref in refs]
+        )
+    }
+
+
+def status(name):
+    return {"build_request": ev.BuildRequestEvent(status=ev.BuildStatus.Value(f"BUILD_STATUS_{name}"))}
+
+
+def partition(ref, name, run=""):
+    return {
+        "partition": ev.PartitionEvent(
+            ref=ref, status=pt.PartitionStatus.Value(f"PARTITION_STATUS_{name}"), job_run_id=run
+        )
+    }
+
+
+def job(run, name):
+    _, task, attempt = run.rsplit(".", 2)
+    return {
+        "job": ev.JobEvent(
+            job_run_id=run,
+            task_id=int(task),
+            attempt=int(attempt),
+            job_label="//:j",
+            status=ev.JobStatus.Value(f"JOB_STATUS_{name}"),
+        )
+    }
+
+
+def job_graph():
+    """Returns two tasks: one makes `raw`, the other makes `sum` of it."""
+    first = job_pb2.JobConfig(outputs=[pt.PartitionRef(str="raw")])
+    second = job_pb2.JobConfig(outputs=[pt.PartitionRef(str="sum")])
+    second.inputs.add(dep_type_code=job_pb2.MATERIALIZE, partition_ref=pt.PartitionRef(str="raw"))
+    second.inputs.add(dep_type_code=job_pb2.QUERY, partition_ref=pt.PartitionRef(str="sum"))
+    tasks = [plan_pb2.Task(task_id=1, config=first), plan_pb2.Task(task_id=2, config=second)]
+    return {"job_graph": ev.JobGraphEvent(tasks=tasks, total_tasks=2)}
+
+
+def whole_build(name):
+    """Returns the events of a build, by short names."""
+    return {
+        "received": received("sum"),
+        "planning": status("PLANNING"),
+        "raw scheduled": partition("raw", "SCHEDULED"),
+        "sum scheduled": partition("sum", "SCHEDULED"),
+        "graph": job_graph(),
+        "planned": status("ANALYSIS_COMPLETED"),
+        "executing": status("EXECUTING"),
+        "1 scheduled": job(f"{name}.1.1", "SCHEDULED"),
+        "1 running": job(f"{name}.1.1", "RUNNING"),
+        "raw building": partition("raw", "BUILDING", f"{name}.1.1"),
+        "1 completed": job(f"{name}.1.1", "COMPLETED"),
+        "raw available": partition("raw", "AVAILABLE", f"{name}.1.1"),
+        "2 scheduled": job(f"{name}.2.1", "SCHEDULED"),
+        "2 running": job(f"{name}.2.1", "RUNNING"),
+        "sum building": partition("sum", "BUILDING", f"{name}.2.1"),
+        "2 completed": job(f"{name}.2.1", "COMPLETED"),
+        "sum available": partition("sum", "AVAILABLE", f"{name}.2.1"),
+        "completed": status("COMPLETED"),
+    }
+
+
+def insert(store, name, sequence, payload):
+    """Writes an event past everything that would refuse it."""
+    event = ev.BuildEvent(event_id=f"{name}/{sequence}", build_request_id=name, sequence=sequence, **payload)
+    event.time.seconds = 100
+    literal = store.literal(event.SerializeToString())
+    store.execute(f"INSERT INTO events (build_request_id, sequence, payload) VALUES ('{name}', {sequence}, {literal})")
+
+
+def without(*names):
+    return lambda events: [(name, event) for name, event in events if name not in names]
+
+
+def before(place, *inserted):
+    def change(events):
+        index = [name for name, _ in events].index(place)
+        return [*events[:index], *((place, event) for event in inserted), *events[index:]]
+
+    return change
+
+
+def moved(name, place):
+    def change(events):
+        return before(place, dict(events)[name])(without(name)(events))
+
+    return change
+
+
+BROKEN = {
+    "nothing": (without(), []),
+    "its first event": (
+        without("received"),
+        ["the first event of build b is no RECEIVED"],
+    ),
+    "what follows its end": (
+        lambda events: [*events, ("more", partition("raw", "FAILED"))],
+        ["event 19 of build b follows its end"],
+    ),
+    "an end of a job run": (
+        without("2 completed"),
+        ["job run b.2.1 has no end, although its build has"],
+    ),
+    "an end of a partition": (
+        without("sum available"),
+        ["partition 'sum' has no end in build b, although the build has"],
+    ),
+    "a second end of a job run": (
+        before("completed", job("b.2.1", "CANCELLED")),
+        ["event 18 of build b: CANCELLED cannot follow job run 'b.2.1' COMPLETED"],
+    ),
+    "a second end of a partition": (
+        before("completed", partition("sum", "FAILED")),
+        [
+            "event 18 of build b: FAILED cannot follow partition 'sum' AVAILABLE",
+            "event 19 of build b: build COMPLETED cannot follow a partition FAILED",
+        ],
+    ),
+    "a step of the build": (
+        without("planned"),
+        ["event 6 of build b: build EXECUTING cannot follow build 'b' PLANNING"],
+    ),
+    "a step of a job run": (
+        without("2 running", "sum building", "sum available", "sum scheduled"),
+        ["event 13 of build b: COMPLETED cannot follow job run 'b.2.1' SCHEDULED"],
+    ),
+    "a step of a partition": (
+        without("sum building"),
+        ["event 16 of build b: AVAILABLE cannot follow partition 'sum' SCHEDULED"],
+    ),
+    "what a check is of": (
+        before("completed", {"check": ev.CheckEvent(job_run_id="b.1.1")}),
+        ["event 18 of build b: a check of job run 'b.1.1', which is not running cannot follow build 'b' EXECUTING"],
+    ),
+    "causes before effects": (
+        moved("raw available", "completed"),
+        ["job run b.2.1 ran before its input 'raw' was available"],
+    ),
+    "an input that was left to another build, which did not make it": (
+        lambda events: without("1 scheduled", "1 running", "raw building", "1 completed", "raw available")(
+            before("2 scheduled", partition("raw", "DELEGATED"))(events)
+        ),
+        ["job run b.2.1 ran before its input 'raw' was available"],
+    ),
+    "nothing where another build made an input": (
+        lambda events: without("1 scheduled", "1 running", "raw building", "1 completed", "raw available")(
+            before("2 scheduled", job("b.1.0", "SKIPPED"), partition("raw", "DELEGATED"))(events)
+        ),
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+async def test_a_broken_promise_is_named_and_nothing_else(store, what):
+    change, sentences = BROKEN[what]
+    await open_event_log(store.uri).close()
+    for sequence, (_, payload) in enumerate(change(list(whole_build("b").items())), 1):
+        insert(store, "b", sequence, payload)
+    rebuild(store)
+
+    # What such events add up to depends on how many are looked at together, and is nothing where there is no first.
+    found = [one for one in told(store) if one.split()[0] not in {table.name for table in READ_MODELS}]
+    assert [one for one in found if "adds up to nothing" not in one] == sentences
+
+
+async def test_a_gap_is_named(store):
+    await open_event_log(store.uri).close()
+    for sequence, (name, payload) in enumerate(whole_build("b").items(), 1):
+        if name != "graph":
+            insert(store, "b", sequence, payload)
+    rebuild(store)
+
+    assert told(store) == ["event 6 of build b stands where number 5 should"]
+
+
+async def test_two_builds_that_produce_one_partition_at_once_are_named(store):
+    await open_event_log(store.uri).close()
+    one, two = (list(enumerate(whole_build(name).values(), 1)) for name in ("b1", "b2"))
+    for name, events in (("b1", one[:10]), ("b2", two[:10]), ("b1", one[10:]), ("b2", two[10:])):
+        for sequence, payload in events:
+            insert(store, name, sequence, payload)
+    rebuild(store)
+
+    assert told(store) == ["job run b2.1.1 began to produce 'raw' while job run b1.1.1 was producing it"]
+
+
+async def test_a_build_that_comes_back_after_it_was_ended_is_named(store):
+    await open_event_log(store.uri).close()
+    events = whole_build("b")
+    dead = [*list(events.values())[:10], job("b.1.1", "CANCELLED"), partition("raw", "FAILED")]
+    for sequence, payload in enumerate([*dead, partition("sum", "FAILED"), status("FAILED")], 1):
+        insert(store, "b", sequence, payload)
+    insert(store, "b", 15, events["raw available"])
+    rebuild(store)
+
+    assert told(store) == ["event 15 of build b follows its end"]
+
+
+async def test_of_very_much_that_is_wrong_the_first_is_told_and_the_rest_counted(store):
+    await open_event_log(store.uri).close()
+    insert(store, "b", 1, received("p"))
+    for number in range(MOST_OF_A_BUILD + 10):
+        insert(store, "b", number + 2, partition(f"p{number}", "AVAILABLE"))
+    rebuild(store)
+    reader = open_reader(store.uri)
+    found = verify(reader)
+    reader.close()
+
+    assert found.faults == MOST_OF_A_BUILD + 1
+    assert len(found.told) == MOST_TOLD

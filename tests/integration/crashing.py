@@ -1,0 +1,152 @@
+"""A small build whose process dies at a given point of its writing, for tests of what comes after.
+
+Imports no pytest, so that processes start fast.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from databuild.event_log.group_commit import RenewLease
+from databuild.event_log.open import open_event_log
+from databuild.executors.executor import ProcessResult
+from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
+from databuild.orchestration.run_build import run_build
+from databuild.orchestration.settings import BuildRequest, Settings
+
+DIED = 9
+NOT_REACHED = 0
+REQUESTED = ("sum/1", "sum/2")
+MADE_TOGETHER = (("raw/1",), ("raw/2",), ("clean/1",), ("clean/2",), ("sum/1", "sum/2"))
+"""The outputs of each task. `clean` is made of `raw`, and `sum` of everything that is clean."""
+
+_PATTERNS = {"raw": "raw/{n:int}", "clean": "clean/{n:int}", "sum": "sum/{n:int}"}
+CATALOG = JobCatalog(
+    graph_label="//:g",
+    jobs={
+        f"//:{name}": Job(
+            label=f"//:{name}",
+            executable=f"//:{name}",
+            outputs=(pattern,),
+            code_digest="1",
+            retry=RetryPolicy(retries=1),
+        )
+        for name, pattern in _PATTERNS.items()
+    },
+)
+
+
+class Executor:
+    """Notes in a file what was made; the first attempt at `clean/1` fails, and that at `sum` does so half-way."""
+
+    def __init__(self, folder):
+        self.made = Path(folder) / "made"
+
+    def guarded(self, _build_request_id):
+        return contextlib.nullcontext()
+
+    async def end_left_behind(self, build_request_id):
+        pass
+
+    async def run(self, spec, on_report=None):
+        await asyncio.sleep(0)
+        _, command, *refs = spec.argv
+        if command == "config":
+            configs = [json.loads(text) for text in dict.fromkeys(json.dumps(_config(ref)) for ref in refs)]
+            return ProcessResult(exit_code=0, stdout=json.dumps({"configs": configs}).encode())
+        fails = refs[0] in {"clean/1", "sum/1"} and spec.env["DATABUILD_ATTEMPT"] == "1"
+        if fails and refs[0] == "sum/1":
+            on_report(json.dumps({"partition": {"ref": "sum/1"}}).encode())
+        if not fails:
+            with self.made.open("a", encoding="utf-8") as file:
+                file.write(f"{spec.env['DATABUILD_BUILD_REQUEST_ID']} {refs[0]}\n")
+        return ProcessResult(exit_code=int(fails))
+
+    def made_by(self, build):
+        """Returns the first outputs of the tasks that a build has made."""
+        lines = self.made.read_text(encoding="utf-8").splitlines() if self.made.exists() else []
+        return [ref for name, ref in map(str.split, lines) if name == build]
+
+
+def _config(ref):
+    kind, number = ref.split("/")
+    outputs = ["sum/1", "sum/2"] if kind == "sum" else [ref]
+    inputs = {"raw": [], "clean": [f"raw/{number}"], "sum": ["clean/1", "clean/2"]}[kind]
+    return {
+        "outputs": [{"str": one} for one in outputs],
+        "inputs": [{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": one}} for one in inputs],
+        "args": [outputs[0]],
+    }
+
+
+async def build(log, name, folder):
+    """Builds everything."""
+    return await run_build(
+        BuildRequest(build_request_id=name, requested=REQUESTED, jobs=2),
+        catalog=CATALOG,
+        event_log=log,
+        executor=Executor(folder),
+        settings=Settings(working_directory="/", log_directory=str(folder)),
+    )
+
+
+class _DyingStore:
+    """Gives each operation a transaction of its own, and dies before, in or after one of them."""
+
+    def __init__(self, writer, point, moment):
+        self.count = 0
+        self._writer = writer
+        self._point = point
+        self._moment = moment
+
+    def write(self, operations):
+        results = []
+        together = []
+        for operation in operations:
+            together.append(operation)
+            if not isinstance(operation, RenewLease) or operation is operations[-1]:
+                results += self._write(together)
+                together = []
+        return results
+
+    def _write(self, operations):
+        self.count += 1
+        here = self.count == self._point
+        if here and self._moment == "before":
+            os._exit(DIED)
+        if here and self._moment == "in":
+            self._writer._connection = _DyingConnection(self._writer._connection)
+        results = self._writer.write(operations)
+        if here:
+            os._exit(DIED if self._moment == "after" else 1)
+        return results
+
+
+class _DyingConnection:
+    """Dies once everything is written, and not committed."""
+
+    def __init__(self, connection):
+        self._connection = connection
+
+    def __getattr__(self, name):
+        return getattr(self._connection, name)
+
+    def execute(self, statement, *values, **options):
+        if statement == "COMMIT":
+            os._exit(DIED)
+        return self._connection.execute(statement, *values, **options)
+
+
+def build_and_die(uri, name, folder, point, moment):
+    """Builds everything in a process that dies; it ends with NOT_REACHED where the point is past the end."""
+
+    async def main():
+        log = open_event_log(uri)
+        log._commit._store = _DyingStore(log._writer, point, moment)
+        await build(log, name, folder)
+        await log.close()
+
+    asyncio.run(main())
+    os._exit(NOT_REACHED)

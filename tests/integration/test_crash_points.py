@@ -1,0 +1,114 @@
+"""A build that dies anywhere, before, in or after any of its transactions, is gone on from by the next."""
+
+import asyncio
+import itertools
+import multiprocessing
+
+import pytest
+
+from databuild.event_log.open import open_event_log, open_reader
+from databuild.event_log.tables import CLAIMS, LEASES
+from databuild.event_log.verify import verify
+from databuild.orchestration.results import Success
+from tests.contract.stores import PostgresqlDatabases, SqliteFiles
+from tests.integration import crashing
+from tests.postgresql.server import Server
+
+
+@pytest.fixture(scope="module")
+def database():
+    server = Server()
+    made = PostgresqlDatabases(server)
+    made.execute("ALTER ROLE CURRENT_USER SET synchronous_commit = off")  # it is not the server that dies
+    yield made
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_uri(request, tmp_path):
+    """Returns a function that makes a folder and the URI of an empty log."""
+    numbers = itertools.count()
+
+    def make():
+        folder = tmp_path / str(next(numbers))
+        folder.mkdir()
+        if request.param == "sqlite":
+            return folder, SqliteFiles(folder).uri
+        database = request.getfixturevalue("database")
+        database.execute("DROP SCHEMA IF EXISTS databuild CASCADE")
+        return folder, database.uri
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def processes():
+    context = multiprocessing.get_context("forkserver")
+    logs = [f"databuild.event_log.{name}.log" for name in ("sqlite", "postgresql")]
+    context.set_forkserver_preload([*logs, "tests.integration.crashing"])
+    return context
+
+
+def run_and_die(processes, *args):
+    """Runs a build in a process of its own, and returns whether it died where it was told to."""
+    process = processes.Process(target=crashing.build_and_die, args=args)
+    process.start()
+    process.join()
+    assert process.exitcode in {crashing.DIED, crashing.NOT_REACHED}
+    return process.exitcode == crashing.DIED
+
+
+def complete_tasks(reader, build):
+    """Returns the tasks of which a build has made everything, each by its first output."""
+    available = {one.ref for one in reader.build_partitions(build, status="AVAILABLE")}
+    return {outputs[0] for outputs in crashing.MADE_TOGETHER if available.issuperset(outputs)}
+
+
+async def build(uri, name, folder):
+    log = open_event_log(uri)
+    result = await crashing.build(log, name, folder)
+    await log.close()
+    return result
+
+
+def go_on(uri, folder, *died):
+    """Builds what the dead have left, and checks that it is all that is built."""
+    reader = open_reader(uri)
+    assert verify(reader).told == ()
+    complete = {ref for name in died for ref in complete_tasks(reader, name)}
+    missing = {outputs[0] for outputs in crashing.MADE_TOGETHER} - complete
+
+    result = asyncio.run(build(uri, "next", folder))
+
+    assert result == Success(jobs_completed=len(missing))
+    assert sorted(crashing.Executor(folder).made_by("next")) == sorted(missing)
+    records = reader.partition_records([ref for outputs in crashing.MADE_TOGETHER for ref in outputs])
+    assert [record.available for record in records.values()] == [True] * 6
+    for name in died:
+        dead = reader.build(name)
+        assert dead is None or dead.status == "COMPLETED" or "its orchestrator has died" in dead.failure.message
+    assert list(reader.rows(LEASES)) == list(reader.rows(CLAIMS)) == []
+    assert verify(reader).told == ()
+    reader.close()
+
+
+@pytest.mark.parametrize("moment", ["before", "in", "after"])
+def test_a_build_that_dies_at_any_point_is_gone_on_from(processes, new_uri, moment):
+    for point in itertools.count(1):
+        folder, uri = new_uri()
+        if not run_and_die(processes, uri, "dead", folder, point, moment):
+            break
+        go_on(uri, folder, "dead")
+
+    assert point > 20
+
+
+def test_a_build_that_dies_at_any_point_while_it_goes_on_from_a_dead_one_is_gone_on_from(processes, new_uri):
+    for point in itertools.count(1):
+        folder, uri = new_uri()
+        run_and_die(processes, uri, "dead", folder, 15, "after")
+        if not run_and_die(processes, uri, "dead-too", folder, point, "after"):
+            break
+        go_on(uri, folder, "dead", "dead-too")
+
+    assert point > 10
