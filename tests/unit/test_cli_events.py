@@ -128,6 +128,20 @@ async def test_following_a_build_that_has_died_ends_and_says_so():
     assert f"nothing more will come of build {FIRST}: its orchestrator was not heard of" in err
 
 
+async def test_what_a_build_wrote_right_before_it_died_is_printed():
+    events = await events_of(FIRST)
+
+    class Dying(FakeReader):
+        def leases(self):
+            self.lists[FIRST] = events[:7]
+            return super().leases()
+
+    code, out, err = call("events", "--follow", reader=Dying({FIRST: events[:5]}, dead=True))
+
+    assert (code, len(out.splitlines())) == (0, 7)
+    assert "nothing more will come" in err
+
+
 async def test_builds_that_did_the_same_in_another_order_and_time_are_equal():
     first = await events_of(FIRST)
     second = await events_of(SECOND, refs=("daily/2", "daily/1"), time=1795000999.0)
