@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from databuild.cli.invocation import Invocation
 from databuild.executors.local import LocalExecutor
+from databuild.graph.ports import PartitionRecords
 from databuild.model.job_graph import Plan
 from databuild.model.records import FailureRecord, PartitionRecord
 from databuild.orchestration.dead_builds import find_dead
@@ -60,7 +61,7 @@ def plan_for(
     *,
     force: bool = False,
     reuse_stale: bool = False,
-    reader: Any = None,
+    reader: PartitionRecords | None = None,
 ) -> Plan:
     """Makes the plan for partitions; nothing is left behind.
 

@@ -17,12 +17,13 @@ from databuild.errors import (
     OrchestrationError,
     PlanChangedError,
 )
-from databuild.event_log.log import EventLog, Reader
+from databuild.event_log.log import EventLog
 from databuild.executors.executor import Executor
 from databuild.graph.analysis import analyze
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.execution import ExecutionOptions, execute
 from databuild.graph.plan_file import changes_since, tasks_to_messages
+from databuild.graph.ports import PartitionRecords
 from databuild.model.job_graph import Plan
 from databuild.orchestration.configuring import ProcessConfigure
 from databuild.orchestration.coordination import Coordination
@@ -49,7 +50,7 @@ async def make_plan(
     requested: Sequence[str],
     *,
     catalog: JobCatalog,
-    reader: Reader,
+    reader: PartitionRecords,
     executor: Executor,
     settings: Settings,
     force: bool = False,
