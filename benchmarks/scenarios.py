@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from benchmarks import planning
+from benchmarks import event_logs, planning
 from benchmarks.execution import execute
 from benchmarks.rows import Row
 from benchmarks.shapes import Chain, Layers, Wide
@@ -33,5 +33,6 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "wide": _wide,
     "layers": _layers,
     planning.SCENARIO: planning.plan,
+    "event_log": event_logs.load,
 }
 """By the name that `--shape` knows."""

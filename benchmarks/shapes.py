@@ -165,13 +165,26 @@ class Sizes:
         wide: How wide the executed wide graphs are, from small to large; the targets are held against the middle one.
         layers: How many layers, and how wide they are.
         planned: How wide the wide graphs are that are only planned: a small and a large one.
+        builds_at_once: How many builds load an event log at once, from few to many.
+        tasks_of_a_build: How many tasks each of those has.
     """
 
     chain: int
     wide: tuple[int, int, int]
     layers: tuple[int, int]
     planned: tuple[int, int]
+    builds_at_once: tuple[int, ...]
+    tasks_of_a_build: int
 
 
-FULL: Final = Sizes(chain=200, wide=(200, 1_000, 5_000), layers=(10, 100), planned=(10_000, 100_000))
-QUICK: Final = Sizes(chain=4, wide=(4, 8, 16), layers=(3, 4), planned=(20, 200))
+FULL: Final = Sizes(
+    chain=200,
+    wide=(200, 1_000, 5_000),
+    layers=(10, 100),
+    planned=(10_000, 100_000),
+    builds_at_once=(1, 4, 8),
+    tasks_of_a_build=1_000,
+)
+QUICK: Final = Sizes(
+    chain=4, wide=(4, 8, 16), layers=(3, 4), planned=(20, 200), builds_at_once=(1, 2), tasks_of_a_build=10
+)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.databuild_runs import BUILD, BUILD_AGAIN, PLAN, STATUS
+from benchmarks.event_logs import BUILDS, POSTGRESQL, SINGLE, SQLITE, UNCLAIMED
+from benchmarks.event_logs import SCENARIO as EVENT_LOG
 from benchmarks.other_tools import NINJA
 from benchmarks.planning import SCENARIO as PLANNING
 from benchmarks.rows import Row, Rows
@@ -24,6 +27,7 @@ class _Found:
         self._rows = rows
         self.small, self.middle, self.large = sizes.wide
         self.few, self.many = sizes.planned
+        self.most_builds = sizes.builds_at_once[-1]
 
     def added_ms(self, size: int, what: str) -> float | None:
         """Milliseconds per task that something adds to a wide graph."""
@@ -43,6 +47,20 @@ class _Found:
         both = (self.plan(), self._rows.find(PLANNING, self.few, PLAN))
         large, small = (row.seconds if row else None for row in both)
         return _ratio(large, small)
+
+    def time_of_most_builds(self, backend: str) -> float | None:
+        """The time of an event of many builds at once, over that of one insert per transaction."""
+        return self._time_of_events(self.most_builds, backend, BUILDS, SINGLE)
+
+    def time_of_claims(self, backend: str) -> float | None:
+        """The time of an event of one build, over that of one without claims."""
+        return self._time_of_events(1, backend, BUILDS, UNCLAIMED)
+
+    def _time_of_events(self, builds: int, backend: str, what: str, other: str) -> float | None:
+        """The time that an event of builds takes in an event log, over that in another row of the same event log."""
+        both = (self._rows.find(EVENT_LOG, builds, f"{backend}: {name}") for name in (what, other))
+        one, two = (row.events_per_second if row else None for row in both)
+        return _ratio(two, one)
 
     def start_ups_of_status(self) -> float | None:
         """The time of `status` over that of a bare interpreter."""
@@ -118,6 +136,24 @@ TARGETS: Final = (
             row.peak_memory_bytes / _MIB if (row := found.plan()) and row.peak_memory_bytes else None
         ),
         limit=1024.0,
+    ),
+    *(
+        Target(
+            text=f"{backend}: an event of {{most_builds}} builds, over one insert a transaction",
+            unit="times",
+            measured=functools.partial(_Found.time_of_most_builds, backend=backend),
+            limit=0.2,
+        )
+        for backend in (SQLITE, POSTGRESQL)
+    ),
+    *(
+        Target(
+            text=f"{backend}: a build of jobs that take no time, over one without claims",
+            unit="times",
+            measured=functools.partial(_Found.time_of_claims, backend=backend),
+            limit=1.1,
+        )
+        for backend in (SQLITE, POSTGRESQL)
     ),
     Target(
         text="status of a finished build, over starting bare Python",

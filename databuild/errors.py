@@ -8,7 +8,9 @@
     │   ├── OverlappingPatternsError      two patterns match the same refs
     │   ├── DependencyCycleError          partitions need each other
     │   ├── InvalidCatalogError           the job catalog cannot be read
-    │   └── BuildNotFoundError            no build has an id
+    │   ├── BuildNotFoundError            no build has an id
+    │   ├── BuildPrunedError              what is asked of a build was pruned
+    │   └── AdoptionRefusedError          data cannot be adopted, since it is there already
     ├── JobConfigurationError             a job's `config` failed, or answered nonsense
     ├── LookupFaultError                  the graph's lookup failed, or answered nonsense
     ├── PlanChangedError                  the world moved under a plan
@@ -24,7 +26,7 @@ facts and keeps them as attributes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class DataBuildError(Exception):
@@ -148,6 +150,39 @@ class BuildNotFoundError(InvalidRequestError):
         else:
             message = f"there is no build {build_request_id!r}; `builds` lists those there are"
         super().__init__(message)
+
+
+class BuildPrunedError(InvalidRequestError):
+    """What is asked of a build was pruned.
+
+    Args:
+        build_request_id: The build.
+        asked: What is not there any more, in words.
+    """
+
+    def __init__(self, build_request_id: str, asked: str) -> None:
+        self.build_request_id = build_request_id
+        self.asked = asked
+        super().__init__(
+            f"build {build_request_id} was pruned: {asked}; `status {build_request_id}` tells what is left"
+        )
+
+
+class AdoptionRefusedError(InvalidRequestError):
+    """Data cannot be adopted, since it is there already or about to be; nothing was adopted.
+
+    Args:
+        taken: What stands in the way, by ref: the build that is about to produce it, empty where it is available.
+    """
+
+    def __init__(self, taken: Mapping[str, str]) -> None:
+        self.taken = dict(taken)
+        ref, build = next(iter(self.taken.items()))
+        fault = f"build {build} is about to produce it, or does so" if build else "it is available already"
+        more = f", nor can {len(taken) - 1} more" if len(taken) > 1 else ""
+        super().__init__(
+            f"the partition {ref!r} cannot be adopted, since {fault}{more}; nothing was adopted, and --force would"
+        )
 
 
 class JobConfigurationError(DataBuildError):

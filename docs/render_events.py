@@ -47,8 +47,10 @@ What holds for the events of every build:
 - A move that the tables below do not allow is refused by the orchestrator, and again by the store, and leaves nothing
   behind.
 
-Some events are of no build but an operation of their own, with an id of its own: a taint, the request to cancel a
-build, and results that came after others had ended their build.
+Some events are of no build but an operation of their own, with an id of its own: a taint, an adoption, the request to
+cancel a build, and results that came after others had ended their build.
+
+`prune` removes the events of builds that have ended, all of one build or none; those of operations are never removed.
 """
 
 

@@ -106,7 +106,7 @@ async def _build(
             result = await work
         finally:
             ticking.cancel()
-        return summarize(event_log.reader(), request.build_request_id, result)
+        return summarize(event_log.reader(), request.build_request_id, result, progress.counts.delegations)
     finally:
         await event_log.close()
 

@@ -73,9 +73,12 @@ COMMANDS = (
     ),
     Command(
         "partitions",
-        "[PREFIX]",
-        "Lists partitions by ref, with what is known of each.",
-        "For the next page, pass the last ref of this one as `--after`.",
+        "[PREFIX] | adopt REF...",
+        "Lists partitions by ref, with what is known of each, or makes data known that was not built here.",
+        "For the next page, pass the last ref of this one as `--after`. `partitions adopt` makes the named partitions, "
+        "or ranges of them, available without building them, and records who did so and why: all of them, or none "
+        "where one is available already or about to be produced. Builds use them as they are, whatever becomes of the "
+        "code of their jobs, until they are forced or tainted.",
         "partitions daily_flights/ --status=AVAILABLE",
         quick=True,
     ),
@@ -117,6 +120,15 @@ COMMANDS = (
         "Marks partitions as not to be trusted, so that the next build makes them again.",
         "`--untaint` takes the mark away.",
         "taint daily_flights/date=2013-01-01 --reason='the source was wrong'",
+    ),
+    Command(
+        "prune",
+        "",
+        "Turns builds that have ended into one row each, and removes their events and job logs.",
+        "What is known of partitions stays: what data there is, which job run made it and from what, taints and "
+        "adoptions. A pruned build keeps its place in `builds` and its summary in `status`. It may run while others "
+        "build, and be interrupted: the next one goes on.",
+        "prune --older_than=30d --keep=100 --dry_run",
     ),
     Command(
         "check",

@@ -60,6 +60,10 @@ def _taint_words(taint: ev.TaintEvent) -> _Words:
     return "set" if taint.tainted else "taken away", refs, taint.reason
 
 
+def _adoption_words(adoption: ev.AdoptionEvent) -> _Words:
+    return some_of([ref.str for ref in adoption.partitions]), f"by {adoption.author}", adoption.reason
+
+
 def _check_words(check: ev.CheckEvent) -> _Words:
     result = check.result
     severity = result.Severity.Name(result.severity).removeprefix("SEVERITY_") if result.severity else ""
@@ -83,6 +87,7 @@ _WORDS: dict[str, Callable[[Any], _Words]] = {
     "job": _job_words,
     "delegation": _delegation_words,
     "taint": _taint_words,
+    "adoption": _adoption_words,
     "check": _check_words,
     "cancel_request": _cancel_words,
     "late_result": _late_words,

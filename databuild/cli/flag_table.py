@@ -36,8 +36,9 @@ class Flag(NamedTuple):
     value_name: str = ""
 
 
-_READING = ("status", "builds", "partitions", "explain", "events", "logs", "graph", "check")
+_READING = ("status", "builds", "partitions", "explain", "events", "logs", "graph", "prune", "check")
 _WRITING = ("build", "retry", "cancel", "taint")
+_SINKING = (*_WRITING, "partitions")
 _WITH_STATE = (*_READING, *_WRITING, "plan")
 _BUILDING = ("build", "retry")
 _PLANNING = ("build", "plan")
@@ -50,7 +51,7 @@ FLAGS = (
     Flag("event_log", STRING, None, "The event log: `sqlite:PATH`, `memory:` or `postgresql://USER@HOST/DATABASE`; by "
          "default `events.db` in the state directory.", _WITH_STATE, value_name="URI"),
     Flag("event_sink", STRINGS, (), "Where events are copied to: `stdout:` or `jsonl:PATH`; may be repeated.",
-         _WRITING, value_name="URI"),
+         _SINKING, value_name="URI"),
     Flag("output", ENUM, "text", "The form of the result on standard output.",
          tuple(name for name in _WITH_STATE if name not in {"plan", "graph"}), values=("text", "json")),
     Flag("output", STRING, "text", "`text` or `json` choose the form of the result; anything else is a file that the "
@@ -65,6 +66,15 @@ FLAGS = (
     Flag("plan", STRING, None, "Run exactly the plan of this file, written by `plan --output=FILE`, or stop and list "
          "what has changed since.", ("build",), value_name="FILE"),
     Flag("dry_run", BOOL, False, "Only show the plan, as `plan` does.", ("build",), short="n"),
+    Flag("dry_run", BOOL, False, "Only tell what would be pruned; nothing is changed.", ("prune",), short="n"),
+    Flag("older_than", STRING, None, "Prune builds that ended longer ago than this: whole numbers with the units w, d, "
+         "h, m, s, such as 30d or 12h.", ("prune",), value_name="DURATION"),
+    Flag("keep", INT, None, "Prune builds, but never this many of the newest that have ended; together with "
+         "`--older_than`, only those that are both.", ("prune",)),
+    Flag("logs_older_than", STRING, None, "Remove the job logs of builds that ended longer ago than this; what the "
+         "event log knows stays.", ("prune",), value_name="DURATION"),
+    Flag("sizes", BOOL, False, "Also count the builds and events there are, and measure the job logs: looks through "
+         "all of them.", ("status",)),
     Flag("build_request_id", STRING, None, "The id of the build, where a caller wants to choose it.", _BUILDING,
          value_name="ID"),
     Flag("grace_period", FLOAT, 10.0, "How many seconds job processes get to end by themselves (after TERM) before "
@@ -83,13 +93,19 @@ FLAGS = (
     Flag("follow", BOOL, False, "Go on printing until the build ends.", ("events", "logs"), short="f"),
     Flag("format", ENUM, "mermaid", "The language of the drawing.", ("graph",), values=("mermaid", "dot")),
     Flag("reason", STRING, "", "Why the mark is set or taken away; recorded.", ("taint",), value_name="TEXT"),
+    Flag("reason", STRING, "", "Why the data is adopted, and where it comes from; recorded, and needed by `adopt`.",
+         ("partitions",), value_name="TEXT"),
+    Flag("author", STRING, "", "Who adopts; recorded. By default, the user at the command line.", ("partitions",),
+         value_name="NAME"),
+    Flag("force", BOOL, False, "Adopt also what is available already, or claimed by a build; a taint is taken away.",
+         ("partitions",)),
     Flag("untaint", BOOL, False, "Take the mark away.", ("taint",)),
 )  # fmt: skip
 
 
 def least_of(flag: Flag) -> int:
-    """Returns the least value of an INT flag: it counts something, or is a place to begin after."""
-    return 0 if flag.name == "after" else 1
+    """Returns the least value of an INT flag: a place to begin after, how many to keep, or a count."""
+    return 0 if flag.name in {"after", "keep"} else 1
 
 
 def flags_of(command: str) -> tuple[Flag, ...]:

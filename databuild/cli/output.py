@@ -98,6 +98,14 @@ def duration_text(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
+def bytes_text(number: int) -> str:
+    """Returns a number of bytes as `812 B`, `4.2 KiB`, `13.0 MiB` or `1.5 GiB`."""
+    if number < 1024:
+        return f"{number} B"
+    power = 1 + (number >= 1024**2) + (number >= 1024**3)
+    return f"{number / 1024**power:.1f} {'KMG'[power - 1]}iB"
+
+
 def lasted_text(build: BuildRecord, *, alive: bool, now: float) -> str:
     """Returns how long a build took, or has been taking until now where it is alive."""
     return duration_text(max((now if alive else build.updated_time) - build.received_time, 0.0))

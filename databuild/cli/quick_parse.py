@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from databuild.cli.command_table import NAMES
-from databuild.cli.flag_table import BOOL, ENUM, INT, STRING, flags_of, least_of
+from databuild.cli.flag_table import BOOL, ENUM, INT, STRING, STRINGS, flags_of, least_of
 
 
 def parse_quickly(args: Sequence[str]) -> tuple[str, dict[str, Any], list[str]] | None:
@@ -22,7 +22,7 @@ def parse_quickly(args: Sequence[str]) -> tuple[str, dict[str, Any], list[str]] 
     if command is None or not command.quick:
         return None
     flags = {flag.name: flag for flag in flags_of(command.name)}
-    values = {name: flag.default for name, flag in flags.items()}
+    values = {name: [] if flag.kind == STRINGS else flag.default for name, flag in flags.items()}
     for arg in args:
         if not arg.startswith("-"):
             continue

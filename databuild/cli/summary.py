@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from databuild.cli.exit_codes import BUILT, INTERRUPTED, JOB_FAILED, OUR_FAILURE
@@ -22,17 +22,25 @@ _PAGE = 1000
 
 
 class Summary(NamedTuple):
-    """What is to be told of a build that has ended."""
+    """What is to be told of a build that has ended; `adoptions` are the operations whose partitions it used."""
 
     build_request_id: str
     result: BuildResult
     build: BuildRecord | None
     failed: Sequence[JobRunRecord]
     built: Sequence[str]
+    adoptions: frozenset[str] = frozenset()
 
 
-def summarize(reader: Reader, build_request_id: str, result: BuildResult) -> Summary:
-    """Reads what there is to tell of a build."""
+def summarize(reader: Reader, build_request_id: str, result: BuildResult, taken_from: Iterable[str] = ()) -> Summary:
+    """Reads what there is to tell of a build.
+
+    Args:
+        reader: Reads the event log.
+        build_request_id: The build.
+        result: What came of it.
+        taken_from: The builds, or operations that adopted data, whose partitions it took.
+    """
     built: list[str] = []
     while True:
         after = built[-1] if built else ""
@@ -43,7 +51,8 @@ def summarize(reader: Reader, build_request_id: str, result: BuildResult) -> Sum
     failed: Sequence[JobRunRecord] = ()
     if not isinstance(result, Success):
         failed = reader.job_runs(build_request_id, status="FAILED")
-    return Summary(build_request_id, result, reader.build(build_request_id), failed, built)
+    adoptions = frozenset(one for one in taken_from if reader.build(one) is None)
+    return Summary(build_request_id, result, reader.build(build_request_id), failed, built, adoptions)
 
 
 def exit_code_of_result(result: BuildResult) -> int:
@@ -66,8 +75,7 @@ def print_summary(call: Invocation, summary: Summary, counts: Counts) -> None:
     if summary.built:
         jobs = counted(summary.result.jobs_completed, "job run")
         out.line(f"built {counted(len(summary.built), 'partition')} in {jobs}: {some_of(summary.built)}")
-    for build, refs in _taken(summary, counts).items():
-        out.line(f"took {counted(len(refs), 'partition')} from build {build}: {some_of(refs)}")
+    _print_taken(call, summary, counts)
     if isinstance(summary.result, Success) and not summary.built:
         out.line("nothing to do: everything is available and fresh")
     for check in counts.failed_checks[:_MOST_FAILURES]:
@@ -96,6 +104,15 @@ def _print_end(call: Invocation, summary: Summary) -> None:
         if summary.failed:
             out.line(f"logs: {call.follow_up(f'logs {summary.failed[0].job_run_id}')}")
         out.line(f"again: {call.follow_up(f'retry {summary.build_request_id}')}")
+
+
+def _print_taken(call: Invocation, summary: Summary, counts: Counts) -> None:
+    for build, refs in _taken(summary, counts).items():
+        what, which = counted(len(refs), "partition"), some_of(refs)
+        if build in summary.adoptions:
+            call.out.line(f"used {what} that somebody adopted: {which}")
+        else:
+            call.out.line(f"took {what} from build {build}: {which}")
 
 
 def _check_text(check: pt.CheckResult) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         BuildPartitionRecord,
         BuildRecord,
         JobRunRecord,
+        LogSizes,
         PartitionRecord,
     )
     from databuild.v1.events_pb2 import BuildEvent
@@ -125,8 +126,43 @@ class EventLog(Protocol):
         """Returns a reader that sees everything that is durable. It may be used from any one thread at a time."""
         ...
 
+    def pruner(self) -> Pruner:
+        """Returns what prunes builds. It may be used from any one thread at a time, beside everything else."""
+        ...
+
     async def close(self) -> None:
         """Writes what is waiting and lets go of the store."""
+        ...
+
+
+class Pruner(Protocol):
+    """Turns builds that have ended into what they added up to.
+
+    Every method raises EventLogError where the store fails; what was done until then stays done, and the next call goes
+    on from there. Transactions are short, so that builds go on meanwhile.
+    """
+
+    def prune(self, build_request_ids: Collection[str], time: float) -> None:
+        """Removes events, partitions and job runs of builds, but what partitions rest on; the builds' own rows stay.
+
+        What has not ended is left as it is. Events that are of no build (taints, adoptions, ...) are never removed.
+
+        Args:
+            build_request_ids: The builds.
+            time: When it is done, in seconds since the epoch; kept as `pruned_time` of the builds.
+        """
+        ...
+
+    def go_on(self) -> None:
+        """Removes what is left of builds that were pruned before and needed no more."""
+        ...
+
+    def give_back(self) -> int:
+        """Gives room that is not used any more back to the disk, where the store can, and returns how many bytes."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of the store."""
         ...
 
 
@@ -221,6 +257,18 @@ class Reader(Protocol):
 
     def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:
         """Returns events of all builds in the order in which they were written, each with its position."""
+        ...
+
+    def size(self) -> int:
+        """Returns how many bytes the log takes, which is known without looking through it."""
+        ...
+
+    def sizes(self) -> LogSizes:
+        """Returns how large the log is; counts its events, which takes a while where there are many millions."""
+        ...
+
+    def bytes_of_events(self, build_request_ids: Collection[str]) -> int:
+        """Returns how many bytes the events of builds take, without what the store adds."""
         ...
 
     def rows(self, table: Table, *, after: Sequence[Any] = (), limit: int = 1000) -> Sequence[tuple[Any, ...]]:

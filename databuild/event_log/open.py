@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from databuild.errors import EventLogError, InvalidRequestError
 
 if TYPE_CHECKING:
-    from databuild.event_log.log import EventLog, Reader
+    from databuild.event_log.log import EventLog, Pruner, Reader
     from databuild.event_log.sinks import JsonLinesSink
 
 LOG_SCHEMES: Final = ("memory:", "sqlite:PATH", "postgresql://USER@HOST/DATABASE")
@@ -74,6 +74,27 @@ def open_reader(uri: str) -> Reader:
     from databuild.event_log.sqlite.reader import SqliteReader
 
     return SqliteReader(path)
+
+
+def open_pruner(uri: str) -> Pruner:
+    """Opens what prunes builds of an event log that is kept.
+
+    Raises:
+        InvalidRequestError: The URI is of no known scheme, or of a log that ends with its process.
+        EventLogError: The log cannot be opened or written.
+        SchemaTooNewError: A newer DataBuild wrote it.
+    """
+    scheme, path = _split(uri, LOG_SCHEMES)
+    if scheme == "memory":
+        message = "a log in memory ends with its process: there is nothing to prune"
+        raise InvalidRequestError(message)
+    if scheme == "postgresql":
+        from databuild.event_log.postgresql.pruning import PostgresqlPruner
+
+        return PostgresqlPruner(uri)
+    from databuild.event_log.sqlite.pruning import SqlitePruner
+
+    return SqlitePruner(path)
 
 
 def _open_sink(uri: str) -> JsonLinesSink:

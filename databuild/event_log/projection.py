@@ -6,9 +6,10 @@ The store keeps the rows in the same transaction as the events, and a rebuild co
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
+from databuild.event_log.metadata import metadata_json
 from databuild.model.lifecycle import BUILD_ENDS, build_status_name, job_status_name, partition_status_name
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -24,8 +25,7 @@ _REQUESTED, _BUILDING = pt.PARTITION_STATUS_REQUESTED, pt.PARTITION_STATUS_BUILD
 _AVAILABLE, _FAILED = pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED
 _DELEGATED = pt.PARTITION_STATUS_DELEGATED
 _NO_FAILURE: Final = (None, None)
-_MOST_EXACT: Final = 2**53
-"""Up to here every whole number is a number of protobuf, too."""
+_OF_MANY: Final = frozenset({"taint", "adoption"})
 
 
 class NewRun(NamedTuple):
@@ -85,14 +85,14 @@ class Known(NamedTuple):
         status: Its newest status.
         time: When it was reached, in seconds since the epoch.
         touched: Whether a job run may have changed the data that was there.
-        data: The version, job run and metadata (JSON) of complete data.
+        data: The version, job run and metadata (JSON) of complete data, and who adopted it (JSON), if anybody did.
         failure: The category and message of a failure.
     """
 
     status: str
     time: float
     touched: bool = False
-    data: tuple[str, str, str] | None = None
+    data: tuple[str, str, str, str] | None = None
     failure: tuple[str, str] | None = None
 
 
@@ -114,8 +114,14 @@ class Changes:
         cancelled: Who asked for it, by build.
     """
 
-    def __init__(self, events: Iterable[ev.BuildEvent]) -> None:
-        """Computes the changes of events that follow each other in one build."""
+    def __init__(self, events: Iterable[ev.BuildEvent], settled: Collection[tuple[str, str]] = ()) -> None:
+        """Computes the changes of events that follow each other in one build.
+
+        Args:
+            events: The events.
+            settled: Pairs of an event's id and a ref of which that event tells nothing that is not known.
+        """
+        self._settled = settled
         self.build: dict[str, Any] = {}
         self.counted: dict[str, int] = {}
         self.new_runs: list[NewRun] = []
@@ -132,7 +138,7 @@ class Changes:
             kind = event.WhichOneof("event")
             time = event.time.seconds + event.time.nanos / 1e9
             if kind == "partition":
-                self._partition(time, event.partition)
+                self._partition(time, event.event_id, event.partition)
             elif kind == "job":
                 self._job(time, event, event.job)
             elif kind == "build_request":
@@ -142,11 +148,13 @@ class Changes:
             elif kind == "taint":
                 taint = event.taint
                 reason = f"{taint.author}: {taint.reason}" if taint.tainted else None
-                self.taints.update((ref.str, reason) for ref in taint.partitions)
+                self.taints.update((ref, reason) for ref in self._unsettled(event))
             elif kind == "check":
                 check = event.check
                 reason = f"{check.job_run_id}: the check {check.result.name!r} did not pass"
-                self.taints.update((ref.str, reason) for ref in check.tainted)
+                self.taints.update((ref, reason) for ref in self._unsettled(event))
+            elif kind == "adoption":
+                self._adopt(time, event)
             elif kind == "cancel_request":
                 self.cancelled[event.cancel_request.target_build_request_id] = event.cancel_request.author
             self.build["updated_time"] = time
@@ -220,29 +228,38 @@ class Changes:
             )
         )
 
-    def _partition(self, time: float, message: ev.PartitionEvent) -> None:
+    def _partition(self, time: float, event_id: str, message: ev.PartitionEvent) -> None:
         ref, status = message.ref, message.status
         failure = _failure(message.failure) if status == _FAILED else None
         self._in_build(ref, message, failure)
-        known = self.partitions.get(ref)
         if status == _REQUESTED:
             return  # asking changes nothing of what is known
+        settled = (event_id, ref) in self._settled
         if status == _DELEGATED:
             self._count("partitions_delegated")
-            # What is known of the data comes from the other build, and stays as it is.
-            self.delegated[ref] = None
             self.released.append(ref)
+            if not settled:
+                # What is known of the data comes from the other build, and stays as it is.
+                self.delegated[ref] = None
             return
         self.delegated.pop(ref, None)
         data = None
         if status == _AVAILABLE:
             self._count("partitions_available")
             self.taints.pop(ref, None)
-            data = (message.version, message.job_run_id, _json(message) if message.HasField("metadata") else "")
+            data = (
+                message.version,
+                message.job_run_id,
+                metadata_json(message.metadata) if message.HasField("metadata") else "",
+                "",
+            )
         elif failure is not None:
             self._count("partitions_failed")
         if data is not None or failure is not None:
             self.released.append(ref)
+        if settled:
+            return
+        known = self.partitions.get(ref)
         # Until it is available again, what was there before may have been overwritten in part.
         touched = (
             status == _BUILDING
@@ -250,6 +267,16 @@ class Changes:
             or (known is not None and known.touched)
         )
         self.partitions[ref] = Known(_PARTITION_NAMES[status], time, touched, data, failure)
+
+    def _adopt(self, time: float, event: ev.BuildEvent) -> None:
+        message = event.adoption
+        who = json.dumps((event.build_request_id, message.author, message.reason, time))
+        known = Known("AVAILABLE", time, data=(event.event_id, "", "", who))
+        self.partitions.update((ref, known) for ref in self._unsettled(event))
+
+    def _unsettled(self, event: ev.BuildEvent) -> Iterator[str]:
+        """Yields the refs of which an operation tells what is not known."""
+        return (ref for ref in refs_of(event) if (event.event_id, ref) not in self._settled)
 
     def _in_build(self, ref: str, message: ev.PartitionEvent, failure: tuple[str, str] | None) -> None:
         task, reason, cause = message.task_id, _REASON_NAMES[message.reason], message.cause
@@ -263,22 +290,18 @@ class Changes:
         )
 
 
+def refs_of(event: ev.BuildEvent) -> Iterator[str]:
+    """Yields the partitions of which an event may change what is known."""
+    kind = event.WhichOneof("event")
+    if kind == "partition":
+        yield event.partition.ref
+    elif kind in _OF_MANY:
+        for ref in getattr(event, kind).partitions:
+            yield ref.str
+    elif kind == "check":
+        for ref in event.check.tainted:
+            yield ref.str
+
+
 def _failure(failure: pt.Failure) -> tuple[str, str]:
     return _CATEGORY_NAMES[failure.category], failure.message
-
-
-def _json(message: ev.PartitionEvent) -> str:
-    from google.protobuf import json_format
-
-    return json.dumps(_with_whole_numbers(json_format.MessageToDict(message.metadata)))
-
-
-def _with_whole_numbers(value: Any) -> Any:
-    """Returns a JSON value with 842 for 842.0: in protobuf every number of a Struct has a fraction."""
-    if isinstance(value, dict):
-        return {name: _with_whole_numbers(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_with_whole_numbers(item) for item in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) <= _MOST_EXACT:
-        return int(value)
-    return value

@@ -8,6 +8,7 @@ from typing import Any
 
 from databuild.event_log.log import ResourceUse
 from databuild.model.records import (
+    AdoptionRecord,
     BuildRecord,
     FailureRecord,
     InputVersion,
@@ -24,7 +25,7 @@ def failure_record(category: str | None, message: str | None) -> FailureRecord |
 
 def build_record(row: Sequence[Any]) -> BuildRecord:
     """Returns a build: the columns of a build in the order of the schema."""
-    return BuildRecord._make((*row[:3], tuple(json.loads(row[3])), *row[4:15], failure_record(*row[15:])))
+    return BuildRecord._make((*row[:3], tuple(json.loads(row[3])), *row[4:15], failure_record(*row[15:17]), row[17]))
 
 
 def job_run_record(row: Sequence[Any]) -> JobRunRecord:
@@ -43,10 +44,11 @@ def partition_record(row: Sequence[Any], manifests: dict[str, Manifest]) -> Part
     Args:
         row: Its ref, status, build, time, availability, version, job run, the build of that, metadata, taint and its
             reason, category and message of its failure; then of its job run the label, digests and inputs, null where
-            it is not known; and the build that claims it.
+            it is not known; the build that claims it; and who adopted it, as JSON.
         manifests: Those of the page, by job run, so that what many partitions share is made once.
     """
     run = row[6]
+    adoption = AdoptionRecord._make(json.loads(row[18])) if row[18] else None
     manifest = None
     if row[16] is not None:
         manifest = manifests.get(run)
@@ -60,13 +62,14 @@ def partition_record(row: Sequence[Any], manifests: dict[str, Manifest]) -> Part
         bool(row[4]),
         row[5],
         run,
-        row[7] or "",
+        row[7] or (adoption.operation_id if adoption is not None else ""),
         manifest,
         json.loads(row[8]) if row[8] else {},
         bool(row[9]),
         row[10],
         failure_record(row[11], row[12]),
         row[17] or "",
+        adoption,
     )
 
 

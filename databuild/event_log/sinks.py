@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import IO
 
-from databuild.event_log.log import Claim, ClaimRequest, EventLog, Reader
+from databuild.event_log.log import Claim, ClaimRequest, EventLog, Pruner, Reader
 from databuild.v1.events_pb2 import BuildEvent
 
 
@@ -64,6 +64,10 @@ class Tee:
     def reader(self) -> Reader:
         """Returns a reader of the log."""
         return self._log.reader()
+
+    def pruner(self) -> Pruner:
+        """Returns what prunes builds of the log; the copies in the sinks stay."""
+        return self._log.pruner()
 
     async def close(self) -> None:
         """Closes the log and the sinks."""

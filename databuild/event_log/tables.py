@@ -29,7 +29,7 @@ READ_MODELS: Final = (
         "build_request_id",
         "status graph_label requested received_time updated_time last_sequence total_tasks jobs_completed jobs_failed "
         "partitions_available partitions_delegated partitions_failed retry_of_build_request_id cancel_requested_by "
-        "failure_category failure_message",
+        "failure_category failure_message pruned_time rows_left",
     ),
     _table(
         "build_partitions",
@@ -46,12 +46,20 @@ READ_MODELS: Final = (
     _table(
         "partitions",
         "ref",
-        "status build_request_id time available version job_run_id metadata tainted taint_reason failure_category "
-        "failure_message",
+        "status build_request_id time available version job_run_id metadata adoption tainted taint_reason "
+        "failure_category failure_message",
     ),
     _table("partition_counts", "status", "count"),
 )
 """What can be computed anew from the events."""
+
+SNAPSHOTS: Final = _table(
+    "partition_snapshots",
+    "ref",
+    "status build_request_id time available version job_run_id metadata adoption tainted taint_reason failure_category "
+    "failure_message position",
+)
+"""What pruned events added up to; see `sqlite/snapshots.py`."""
 
 EVENTS: Final = _table("events", "position", "build_request_id sequence payload")
 CLAIMS: Final = _table("claims", "ref", "build_request_id job_run_id token")

@@ -7,7 +7,7 @@ by row. Everything is read from one state of the log, so that builds may go on m
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -18,7 +18,7 @@ from databuild.event_log.log import Reader
 from databuild.event_log.promises import Promises
 from databuild.event_log.sqlite.reader import SqliteReader
 from databuild.event_log.sqlite.writer import SqliteWriter
-from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS
+from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS, SNAPSHOTS
 from databuild.model.lifecycle import JOB_ENDS, OPERATIONS, job_status_name
 from databuild.v1.events_pb2 import BuildEvent
 
@@ -74,15 +74,17 @@ class _Verifying:
         self._replayed = replayed
         self._events = 0
         self._builds: set[str] = set()
+        self._pruned: frozenset[str] = frozenset()
         self._faults = 0
         self._told: list[Difference] = []
         self._promises = Promises(self._tell)
 
     def run(self) -> Verification:
-        batch: list[BuildEvent] = []
-        for event in self._read():
+        self._restore()
+        batch: dict[int, BuildEvent] = {}
+        for position, event in self._read():
             self._promises.judge(event)
-            batch.append(event)
+            batch[position] = event
             if len(batch) == _BATCH:
                 self._replay(batch)
                 batch.clear()
@@ -100,10 +102,26 @@ class _Verifying:
         if self._faults <= MOST_TOLD:
             self._told.append(Difference(build, message))
 
-    def _read(self) -> Iterator[BuildEvent]:
+    def _restore(self) -> None:
+        """Takes over what pruning has kept: what is left of pruned builds, and what their events added up to."""
+        for table in READ_MODELS:
+            if table.name == "builds":
+                pruned = table.columns.index("pruned_time")
+                kept = [row for row in pages(self._reader, table) if row[pruned]]
+                self._pruned = frozenset(row[0] for row in kept)
+                self._writer.restore(table, kept)
+            elif "build_request_id" in table.columns and table.name != "partitions":
+                build = table.columns.index("build_request_id")
+                self._writer.restore(table, (row for row in pages(self._reader, table) if row[build] in self._pruned))
+        self._writer.restore(SNAPSHOTS, pages(self._reader, SNAPSHOTS))
+        self._writer.restart()
+
+    def _read(self) -> Iterator[tuple[int, BuildEvent]]:
         """Yields the events that can be read, and checks that they are filed as what they are."""
         for row in pages(self._reader, EVENTS):
             position, build, sequence, payload = row
+            if build in self._pruned:
+                continue  # the pruning was interrupted; what is left of the events has nothing to add
             try:
                 event = BuildEvent.FromString(payload)
             except DecodeError:
@@ -119,18 +137,18 @@ class _Verifying:
                 self._events += 1
                 if event.WhichOneof("event") not in OPERATIONS:
                     self._builds.add(event.build_request_id)
-            yield event
+            yield position, event
 
-    def _replay(self, events: Sequence[BuildEvent]) -> None:
+    def _replay(self, events: Mapping[int, BuildEvent]) -> None:
         try:
             self._writer.replay(events)
         except EventLogError:
-            for event in events:
-                self._replay_one(event)
+            for position, event in events.items():
+                self._replay_one(position, event)
 
-    def _replay_one(self, event: BuildEvent) -> None:
+    def _replay_one(self, position: int, event: BuildEvent) -> None:
         try:
-            self._writer.replay([event])
+            self._writer.replay({position: event})
         except EventLogError as error:
             build = event.build_request_id
             self._tell(build, f"event {event.sequence} of build {build} adds up to nothing: {error}")

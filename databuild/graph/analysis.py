@@ -178,11 +178,9 @@ class _Analysis:
     def _reused(self, ref: str) -> bool:
         record = self._records.get(ref)
         return (
-            self._reuse_stale
-            and ref not in self._forced
+            ref not in self._forced
             and record is not None
-            and record.available
-            and not record.tainted
+            and (record.adopted or (self._reuse_stale and record.available and not record.tainted))
         )
 
     def _look_up(self, refs: Iterable[str]) -> None:

@@ -102,11 +102,9 @@ class Freshness:
     def _may_be_reused(self, ref: str) -> bool:
         record = self._records.get(ref)
         return (
-            self._reuse_stale
+            ref not in self._forced
             and record is not None
-            and record.available
-            and not record.tainted
-            and ref not in self._forced
+            and (record.adopted or (self._reuse_stale and record.available and not record.tainted))
         )
 
     def _decide(self, ref: str) -> Decision:
@@ -133,6 +131,8 @@ class Freshness:
         return _FAILED_BEFORE if record.failure is not None or record.status == "BUILDING" else _MISSING
 
     def _stale(self, ref: str, record: PartitionRecord) -> Decision | None:
+        if record.adopted:
+            return None  # no job of ours made it, so that nothing of a job can have changed
         manifest = record.manifest
         if manifest is None or manifest.code_digest != self._code_digests.get(ref, ""):
             return Decision(pt.REASON_CODE_CHANGED, "")

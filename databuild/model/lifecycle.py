@@ -99,7 +99,7 @@ _RUN_OF_PARTITION: Final[dict[int, frozenset[int]]] = {
 }
 """In which status its job run must be for a partition to reach a status."""
 
-OPERATIONS: Final = frozenset({"taint", "cancel_request", "late_result"})
+OPERATIONS: Final = frozenset({"taint", "cancel_request", "late_result", "adoption"})
 """Events that are of no build: each is the only event of its own id."""
 
 

@@ -36,6 +36,15 @@ class FailureRecord(NamedTuple):
     message: str
 
 
+class AdoptionRecord(NamedTuple):
+    """Who made data known that was not built here, when and why; `operation_id` is what the event is filed under."""
+
+    operation_id: str
+    author: str
+    reason: str
+    time: float
+
+
 class PartitionRecord(NamedTuple):
     """What is known now of one partition, whichever build it came from.
 
@@ -46,15 +55,17 @@ class PartitionRecord(NamedTuple):
         time: When that status was reached, in seconds since the epoch.
         available: Whether complete data exists now; stays true while a rebuild is only planned, and no job run has
             claimed the partition.
-        version: The version of that data: its content digest or, without one, the id of the job run.
-        job_run_id: The job run that produced the data.
-        produced_by_build_request_id: The build of that job run.
+        version: The version of that data: its content digest or, without one, the id of the job run; of adopted data
+            the id of the event.
+        job_run_id: The job run that produced the data; empty where it was adopted.
+        produced_by_build_request_id: The build of that job run, or the operation that adopted the data.
         manifest: What that job run consumed; None where there is no data, or it was never built here.
         metadata: What the job reported of the data.
         tainted: Whether the data is marked not to be trusted.
         taint_reason: Who marked it and why.
         failure: Why the newest attempt failed, where it did.
         claimed_by_build_request_id: The build that is about to produce it, or does so; empty where none is.
+        adoption: Who made the data known, where no job run produced it.
     """
 
     ref: str
@@ -71,10 +82,16 @@ class PartitionRecord(NamedTuple):
     taint_reason: str = ""
     failure: FailureRecord | None = None
     claimed_by_build_request_id: str = ""
+    adoption: AdoptionRecord | None = None
+
+    @property
+    def adopted(self) -> bool:
+        """Whether the data is used as it is, since somebody vouches for it."""
+        return self.adoption is not None and self.available and not self.tainted
 
 
 class BuildRecord(NamedTuple):
-    """How a build stands."""
+    """How a build stands; once it was pruned (`pruned_time` is not 0), this is all there is to know of it."""
 
     build_request_id: str
     status: str
@@ -92,6 +109,7 @@ class BuildRecord(NamedTuple):
     retry_of_build_request_id: str = ""
     cancel_requested_by: str = ""
     failure: FailureRecord | None = None
+    pruned_time: float = 0.0
 
 
 class JobRunRecord(NamedTuple):
@@ -112,6 +130,15 @@ class JobRunRecord(NamedTuple):
     cpu_seconds: float = 0.0
     peak_memory_bytes: int = 0
     failure: FailureRecord | None = None
+
+
+class LogSizes(NamedTuple):
+    """How large an event log is: its builds, how many of them were pruned, its events, and the room that all takes."""
+
+    builds: int
+    pruned_builds: int
+    events: int
+    bytes: int
 
 
 class BuildPartitionRecord(NamedTuple):

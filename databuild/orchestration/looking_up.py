@@ -9,12 +9,20 @@ from typing import Any, Final
 from databuild.errors import LookupFaultError
 from databuild.executors.executor import Executor, ProcessSpec
 from databuild.graph.batches import batches
+from databuild.graph.catalog import JobCatalog
 
 TIMEOUT_SECONDS: Final = 300.0
 """How long one call may take: a lookup only maps names."""
 
 _SHOWN: Final = 200
 _STDERR_BYTES: Final = 4000
+
+
+def lookup_of(catalog: JobCatalog, executor: Executor, working_directory: str) -> ProcessLookup | None:
+    """Returns the lookup of a graph; None where patterns decide."""
+    if not catalog.lookup:
+        return None
+    return ProcessLookup(executor, catalog.lookup, tuple(catalog.jobs), working_directory=working_directory)
 
 
 class ProcessLookup:

@@ -31,5 +31,10 @@ class MockEventLog:
         message = "a mock event log cannot be read; use `memory:`"
         raise TypeError(message)
 
+    def pruner(self) -> Any:
+        """Raises TypeError: what is stored nowhere cannot be pruned."""
+        message = "a mock event log cannot be pruned; use `memory:`"
+        raise TypeError(message)
+
     async def close(self) -> None:
         """Does nothing."""

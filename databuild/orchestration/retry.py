@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from databuild.errors import BuildNotFoundError, InvalidRequestError
+from databuild.errors import BuildNotFoundError, BuildPrunedError, InvalidRequestError
 from databuild.event_log.log import Reader
 
 _PAGE = 1000
@@ -20,6 +20,7 @@ def partitions_to_retry(reader: Reader, build_request_id: str, *, failed_jobs_on
     Raises:
         BuildNotFoundError: There is no such build.
         InvalidRequestError: It completed, or no job of it failed.
+        BuildPrunedError: Which jobs failed is asked for, and was pruned.
     """
     build = reader.build(build_request_id)
     if build is None:
@@ -29,6 +30,8 @@ def partitions_to_retry(reader: Reader, build_request_id: str, *, failed_jobs_on
         raise InvalidRequestError(message)
     if not failed_jobs_only:
         return build.requested
+    if build.pruned_time:
+        raise BuildPrunedError(build_request_id, "which of its jobs failed is not known any more")
     failed: list[str] = []
     after = ""
     while page := reader.build_partitions(build_request_id, status="FAILED", after=after, limit=_PAGE):

@@ -30,7 +30,7 @@ from databuild.orchestration.coordination import Coordination
 from databuild.orchestration.ids import check_build_request_id
 from databuild.orchestration.job_runner import JobRunner
 from databuild.orchestration.late_results import raise_if_overtaken
-from databuild.orchestration.looking_up import ProcessLookup
+from databuild.orchestration.looking_up import lookup_of
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.payloads import Payload, partition_scheduled
 from databuild.orchestration.recording import BuildRecorder
@@ -77,17 +77,12 @@ async def make_plan(
     """
     env = {"DATABUILD_BUILD_REQUEST_ID": build_request_id} if build_request_id else {}
     configure = ProcessConfigure(executor, working_directory=settings.working_directory, env=env)
-    lookup = None
-    if catalog.lookup:
-        lookup = ProcessLookup(
-            executor, catalog.lookup, tuple(catalog.jobs), working_directory=settings.working_directory
-        )
     return await analyze(
         requested,
         catalog,
         configure,
         reader,
-        lookup=lookup,
+        lookup=lookup_of(catalog, executor, settings.working_directory),
         force=force,
         reuse_stale=reuse_stale,
         concurrency=settings.config_calls,

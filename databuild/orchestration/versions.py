@@ -56,7 +56,7 @@ class Versions:
         return False
 
     def made_by_another(self, task: Task, versions: Mapping[str, str]) -> bool:
-        """Whether another build has made all outputs of a task since planning, just as this one would.
+        """Whether all outputs of a task were made since planning by another build, just as by this one, or adopted.
 
         Args:
             task: The task.
@@ -69,6 +69,8 @@ class Versions:
         return all(self._as_we_would(task, records.get(ref)) for ref in outputs)
 
     def _as_we_would(self, task: Task, record: PartitionRecord | None) -> bool:
+        if record is not None and record.adopted:
+            return True
         if record is None or record.manifest is None or record.tainted:
             return False
         manifest = record.manifest

@@ -2,6 +2,7 @@
 
 from databuild.event_log.log import ClaimRequest
 from databuild.orchestration.orchestrator import BuildOrchestrator
+from databuild.orchestration.results import Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -35,3 +36,31 @@ async def claim(log, build, number, *refs):
     """Claims refs for a task of a build."""
     (answer,) = await log.claim([ClaimRequest(build, f"{build}.{number}.1", refs)])
     return answer
+
+
+async def adopt(log, operation, *refs, force=False):
+    """Has refs adopted."""
+    event = ev.BuildEvent(event_id=f"{operation}/1", build_request_id=operation, sequence=1)
+    event.time.FromMilliseconds(100_500)
+    event.adoption.author, event.adoption.reason, event.adoption.force = "ann", "moved here", force
+    for ref in refs:
+        event.adoption.partitions.add(str=ref)
+    await log.append([event])
+
+
+async def taint(log, operation, *refs):
+    """Has refs tainted."""
+    event = ev.BuildEvent(event_id=f"{operation}/1", build_request_id=operation, sequence=1)
+    event.taint.author, event.taint.reason, event.taint.tainted = "ann", "wrong", True
+    for ref in refs:
+        event.taint.partitions.add(str=ref)
+    await log.append([event])
+
+
+async def build(log, name, *refs):
+    """Has a build produce refs, and complete."""
+    one = await begin(log, name, *refs)
+    for number, ref in enumerate(refs, 1):
+        await produce(one, number, ref)
+    await one.complete_build(Success(jobs_completed=len(refs)))
+    return one

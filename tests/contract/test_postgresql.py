@@ -5,6 +5,7 @@ import copy
 import signal
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -20,7 +21,7 @@ from databuild.event_log.postgresql.writer import PostgresqlWriter
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.results import Failed, Success
 from databuild.v1 import events_pb2 as ev
-from tests.contract.builds import begin, claim, produce
+from tests.contract.builds import begin, build, claim, produce
 from tests.postgresql.proxy import Proxy
 from tests.postgresql.server import PASSWORD, Server
 
@@ -161,6 +162,21 @@ def test_a_server_that_stays_away_is_told_of_and_found_again_when_it_is_back(own
     assert len(reader.events("b")) == 1
     writer.close()
     reader.close()
+
+
+async def test_what_is_kept_of_a_partition_waits_for_who_changes_it(log, uri, execute):
+    await build(log, "b", "p")
+    pruner = log.pruner()
+    with psycopg.connect(uri, options=f"-c search_path={SCHEMA}") as other, ThreadPoolExecutor(1) as pool:
+        other.execute("UPDATE partitions SET version = 'later'")
+        keeping = pool.submit(pruner.keep, ["p"])
+        while not execute("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'").fetchall():
+            assert not keeping.done()
+        other.commit()
+        keeping.result()
+    pruner.close()
+
+    assert execute("SELECT version FROM partition_snapshots").fetchall() == [("later",)]
 
 
 async def test_a_session_that_the_server_ends_is_made_anew(log, execute):

@@ -211,6 +211,8 @@ async def test_a_column_that_is_not_what_its_events_say_is_named(log_of_builds, 
     rows = reader.rows(table)
     reader.close()
     for index, column in enumerate(table.columns[table.keys :], table.keys):
+        if column in {"pruned_time", "rows_left"}:
+            continue  # no event tells of them: pruning does
         row = next((row for row in rows if row[index] not in {None, ""}), rows[0])
         where = " AND ".join(
             f"{name} = '{value}'" for name, value in zip(table.columns[: table.keys], row, strict=False)

@@ -347,6 +347,133 @@ def test_a_tainted_partition_is_built_again_and_the_mark_can_be_taken_away(graph
     assert result["built"] == ["number/c"]
 
 
+def test_what_is_adopted_is_used_as_it_is_and_explained(graph):
+    (graph.folder / "data").mkdir()
+    (graph.folder / "data" / "number-ab").write_text("2\n")
+
+    code, result = graph.json("partitions", "adopt", "number/ab", "--reason=moved from the old place", "--author=ann")
+
+    assert code == 0
+    assert result["partitions"] == ["number/ab"]
+    assert (result["author"], result["reason"]) == ("ann", "moved from the old place")
+    _, out, _ = graph("build")
+    assert (
+        "built 2 partitions in 2 job runs: number/c, sum/ab_c\nused 1 partition that somebody adopted: number/ab\n"
+        in out
+    )
+    (graph.folder / "number.digest").write_text("number-2\n")
+    _, out, _ = graph("explain", "number/ab")
+    assert " UTC by ann: moved from the old place\n" in out
+    assert "made by" not in out
+    assert "a build    would use it as it is (up to date)\n" in out
+    assert "yes, adopted" in graph("partitions", "number/ab")[1]
+    assert graph.json("explain", "number/ab")[1]["record"]["adoption"]["author"] == "ann"
+    assert graph.json("explain", "sum/ab_c")[1]["record"]["manifest"]["inputs"][0]["version"] == result["version"]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["number/x"], 2, "--reason=TEXT"),
+        (["--reason=r"], 2, "at least one ref"),
+        (["numbre/x", "--reason=r"], 2, "did you mean the pattern 'number/{name}'?"),
+        (["number/c", "number/x", "--reason=r"], 2, "'number/c' cannot be adopted, since it is available already"),
+        (["number/c", "number/x", "--reason=r", "--force"], 0, ""),
+    ],
+)
+def test_an_adoption_that_cannot_be_says_why(graph, args, code, said):
+    graph("build", "number/c")
+
+    ended, _, err = graph("partitions", "adopt", *args)
+
+    assert (ended, "databuild: " in err) == (code, bool(code))
+    assert said in err
+    assert ("number/x" in graph("partitions")[1]) is not code
+
+
+def test_a_dead_build_does_not_keep_its_partitions_from_adoption(graph):
+    (graph.folder / "hang-c").touch()
+    running = graph.start("build", "number/c")
+    graph.wait_for("pid-c")
+    running.kill()
+    running.communicate()
+
+    code, _, err = graph("partitions", "adopt", "number/c", "--reason=made by hand")
+
+    assert code == 0, err
+    assert graph.json("status")[1]["status"] == "FAILED"
+    assert "would use it as it is" in graph("explain", "number/c")[1]
+
+
+def test_what_is_pruned_is_told_before_and_after(graph):
+    graph("build")
+    (graph.folder / "fail-x").touch()
+    graph("build", "number/x")
+    first = graph.json("builds")[1]["builds"][-1]
+    logs = graph.folder / ".databuild" / "numbers" / "graph" / "logs"
+
+    code, out, _ = graph("prune", "--keep=1", "--dry_run")
+    tried = graph.json("prune", "--keep=1", "--dry_run")[1]
+    assert code == 0
+    assert first["build_request_id"] in out
+    assert f"would prune 1 build ({first['last_sequence']} events, " in out
+    assert graph.json("builds")[1]["builds"][-1] == first
+    done = graph.json("prune", "--keep=1")[1]
+
+    assert {**done, "dry_run": True, "given_back_bytes": 0} == tried
+    assert done["builds"] == [first["build_request_id"]]
+    assert [folder.name for folder in logs.iterdir()] == [graph.json("status")[1]["build_request_id"]]
+    pruned = graph.json("status", first["build_request_id"])[1]
+    assert pruned["pruned_time"] > 0
+    assert pruned["jobs_completed"] == 3
+    assert "pruned" in graph("events", first["build_request_id"])[2]
+    assert "nothing to do" in graph("build")[1]
+    assert "made by    job run" in graph("explain", "number/c")[1]
+    assert graph("prune", "--keep=9")[1] == "pruned 0 builds (0 events, 0 B) and the job logs of 0 builds (0 B)\n"
+
+
+def test_job_logs_are_pruned_by_their_age_alone(graph):
+    graph("build")
+    assert graph("prune", "--logs_older_than=1w")[1].endswith("the job logs of 0 builds (0 B)\n")
+
+    result = graph.json("prune", "--logs_older_than=0s")[1]
+
+    assert (result["builds"], result["log_builds"]) == ([], 1)
+    assert "pruned for their age" in graph("logs")[2]
+    assert graph("events")[0] == 0
+
+
+def test_a_retry_of_what_was_pruned_knows_what_was_asked_for_and_not_what_failed(graph):
+    (graph.folder / "fail-c").touch()
+    graph("build", "number/c")
+    graph("prune", "--keep=0")
+    (graph.folder / "fail-c").unlink()
+
+    code, _, err = graph("retry", "--failed_jobs_only")
+
+    assert code == 2
+    assert "was pruned: which of its jobs failed is not known any more" in err
+    assert graph.json("retry")[1]["built"] == ["number/c"]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([], "--older_than=DURATION"),
+        (["latest"], "prune takes no 'latest'"),
+        (["--older_than=30"], "--older_than=30 is no duration"),
+        (["--logs_older_than=month"], "--logs_older_than=month is no duration"),
+        (["--keep=-1"], "keep"),
+        (["--keep=1", "--event_log=memory:"], "nothing to read"),
+    ],
+)
+def test_what_cannot_be_pruned_says_why(graph, args, said):
+    code, out, err = graph("prune", *args)
+
+    assert (code, out) == (2, "")
+    assert said in err
+
+
 def test_what_is_not_known_cannot_be_tainted(graph):
     assert graph("taint", "number/x")[0] == 2
 

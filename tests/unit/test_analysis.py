@@ -15,7 +15,7 @@ from databuild.graph.catalog import Job, JobCatalog
 from databuild.graph.plan_file import changes_since, plan_from_message, plan_to_message
 from databuild.graph.render import render_dot, render_mermaid
 from databuild.model.job_graph import JobConfig
-from databuild.model.records import FailureRecord, InputVersion, Manifest, PartitionRecord
+from databuild.model.records import AdoptionRecord, FailureRecord, InputVersion, Manifest, PartitionRecord
 from databuild.v1 import partition_pb2 as pt
 
 RAW, CLEAN, REPORT = "//:raw", "//:clean", "//:report"
@@ -161,6 +161,42 @@ async def test_taint_failure_and_force_each_have_their_reason(built):
     made = reasons(await plan(["report/1"], built))
     assert (made["clean/1"], made["clean/2"]) == ("TAINTED", "FAILED_BEFORE")
     assert reasons(await plan(["raw/1"], built, force=True)) == {"raw/1": "FORCED"}
+
+
+def adopted(ref):
+    who = AdoptionRecord("a", "ann", "moved here", 100.0)
+    return PartitionRecord(ref, "AVAILABLE", "a", 0, True, "a/1", "", "a", adoption=who)
+
+
+async def test_what_was_adopted_is_up_to_date_and_not_looked_behind():
+    records = Records({ref: adopted(ref) for ref in ("clean/1", "clean/2")})
+
+    made = await plan(["report/1"], records, graph=catalog(clean="other"))
+
+    assert reasons(made) == {"clean/1": "UP_TO_DATE", "clean/2": "UP_TO_DATE", "report/1": "MISSING"}
+    assert [task.job_label for task in made.tasks] == [REPORT]
+    assert made.versions == {"clean/1": "a/1", "clean/2": "a/1"}
+    assert {partition.delegated_to for partition in made.partitions if not partition.task_id} == {"a"}
+
+
+async def test_what_was_adopted_is_built_when_it_is_forced_or_tainted():
+    records = Records({"clean/1": adopted("clean/1"), "raw/1": adopted("raw/1")})
+    assert reasons(await plan(["clean/1"], records, force=True)) == {"clean/1": "FORCED", "raw/1": "UP_TO_DATE"}
+    records["clean/1"] = records["clean/1"]._replace(tainted=True, taint_reason="ann: wrong")
+
+    assert reasons(await plan(["clean/1"], records)) == {"clean/1": "TAINTED", "raw/1": "UP_TO_DATE"}
+
+
+async def test_a_build_of_what_was_adopted_makes_its_downstream_stale(built):
+    before = adopted("raw/1")
+    records = Records(built | {"raw/1": before})
+    clean = records["clean/1"]
+    manifest = clean.manifest._replace(inputs=(InputVersion("raw/1", before.version),))
+    records["clean/1"] = clean._replace(manifest=manifest)
+    assert reasons(await plan(["clean/1"], records)) == {"clean/1": "UP_TO_DATE", "raw/1": "UP_TO_DATE"}
+    records["raw/1"] = built["raw/1"]
+
+    assert reasons(await plan(["clean/1"], records)) == {"clean/1": "INPUT_CHANGED", "raw/1": "UP_TO_DATE"}
 
 
 async def test_stale_partitions_can_be_reused_and_are_not_looked_behind(built):

@@ -170,6 +170,10 @@ def test_a_wrong_number_of_builds_makes_no_sense(args):
 @pytest.mark.parametrize(
     ("event", "words"),
     [
+        (
+            ev.BuildEvent(adoption=ev.AdoptionEvent(partitions=[pt.PartitionRef(str="a")], author="ann", reason="r")),
+            "adoption  a  by ann  r",
+        ),
         (ev.BuildEvent(taint=ev.TaintEvent(partitions=[pt.PartitionRef(str="a")], tainted=True, reason="bad")), "set"),
         (ev.BuildEvent(check=ev.CheckEvent(result=pt.CheckResult(name="rows", message="none"))), "FAILED  rows  none"),
         (ev.BuildEvent(cancel_request=ev.CancelRequestEvent(target_build_request_id="b", author="me")), "b  by me"),

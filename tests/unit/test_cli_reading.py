@@ -9,10 +9,10 @@ import pytest
 
 from databuild.cli.build_ids import find_build
 from databuild.cli.main import run
-from databuild.cli.output import Output, duration_text, time_text
+from databuild.cli.output import Output, bytes_text, duration_text, time_text
 from databuild.errors import BuildNotFoundError
 from databuild.event_log.log import Lease, ResourceUse
-from databuild.model.records import BuildRecord, FailureRecord, JobRunRecord, PartitionRecord
+from databuild.model.records import BuildRecord, FailureRecord, JobRunRecord, LogSizes, PartitionRecord
 
 GRAPH = "//examples:build_graph"
 OLD = "20261123T095142Z-7k3f9q"
@@ -75,6 +75,12 @@ class FakeReader:
     def partitions(self, *, prefix="", contains="", status=None, after="", limit=100):
         found = [record for record in self.records if record.ref.startswith(prefix) and record.ref > after]
         return [record for record in found if status in {None, record.status}][:limit]
+
+    def size(self):
+        return 3_500_000
+
+    def sizes(self):
+        return LogSizes(len(self.all_builds), 1, 40, self.size())
 
     def partition_counts(self):
         counts = {}
@@ -175,6 +181,51 @@ def test_status_as_json_is_one_object(cli):
     assert document["build_request_id"] == NEW
     assert document["requested"] == ["daily/1", "daily/2"]
     assert document["failed_job_runs"][0]["failure"]["category"] == "USER"
+
+
+def test_status_tells_the_size_of_the_log_and_what_it_holds_when_asked(cli, tmp_path):
+    folder = tmp_path / ".databuild" / "examples" / "build_graph" / "logs" / NEW
+    folder.mkdir(parents=True)
+    (folder / f"{NEW}.1.1.stdout").write_bytes(b"x" * 2048)
+    reader = FakeReader([build_record(OLD), build_record(NEW)])
+
+    assert "event log  3.3 MiB\n" in cli("status", reader=reader)[1]
+    _, out, _ = cli("status", "--sizes", reader=reader)
+    assert "event log  3.3 MiB: 40 events, 2 builds, of which 1 pruned\njob logs   2.0 KiB\n" in out
+    assert json.loads(cli("status", "--output=json", reader=reader)[1])["sizes"] == {"event_log_bytes": 3_500_000}
+    assert json.loads(cli("status", "--output=json", "--sizes", reader=reader)[1])["sizes"] == {
+        "event_log_bytes": 3_500_000,
+        "builds": 2,
+        "pruned_builds": 1,
+        "events": 40,
+        "job_log_bytes": 2048,
+    }
+
+
+def test_what_was_pruned_says_so(cli, tmp_path):
+    reader = FakeReader([build_record(NEW, pruned_time=1796000000.0)], [FAILED_RUN])
+
+    assert "pruned     2026-11-30" in cli("status", reader=reader)[1]
+    assert "the logs of build" in cli("logs", reader=reader)[2]
+    assert "were pruned with it, 2026-11-30" in cli("logs", f"{NEW}.2.1", reader=reader)[2]
+    assert "were pruned with it" in json.loads(cli("logs", "--output=json", reader=reader)[1])["pruned"]
+    for args in (["events"], ["events", "--follow"], ["events", "diff", NEW, NEW]):
+        code, out, err = cli(*args, reader=reader)
+        assert (code, out) == (2, "")
+        assert f"build {NEW} was pruned: its events are not kept any more; `status {NEW}`" in err
+
+
+def test_logs_that_were_pruned_for_their_age_say_so(cli, tmp_path):
+    folder = tmp_path / ".databuild" / "examples" / "build_graph" / "logs"
+    folder.mkdir(parents=True)
+    (folder / ".pruned_before").write_text("1795000004.0\n")
+    old, new = build_record(OLD), build_record(NEW, updated_time=1795000005.0)
+
+    assert (
+        "were pruned for their age: those of builds that ended before 2026-11-18"
+        in cli("logs", OLD, reader=FakeReader([old, new]))[2]
+    )
+    assert "no job run of latest has written anything" in cli("logs", reader=FakeReader([old, new]))[2]
 
 
 def test_status_of_no_build_makes_no_sense(cli):
@@ -401,3 +452,18 @@ def test_status_says_what_a_build_waits_for_and_who_has_it(cli):
 
     assert code == 0
     assert f"waiting    for {memory}: {OLD} has 4\n" in out
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (5 << 20, "5.0 MiB"),
+        (3 << 29, "1.5 GiB"),
+        (5 << 40, "5120.0 GiB"),
+    ],
+)
+def test_bytes_are_told_in_the_unit_that_fits(number, text):
+    assert bytes_text(number) == text

@@ -6,16 +6,18 @@ import difflib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from databuild.cli.build_ids import death_of, find_build
+from databuild.cli.build_ids import LATEST, death_of, find_build
 from databuild.cli.event_text import canonical, event_json, event_line
 from databuild.cli.exit_codes import BUILT, JOB_FAILED
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import counted
+from databuild.errors import BuildPrunedError
 from databuild.model.lifecycle import BUILD_ENDS
 
 if TYPE_CHECKING:
     from databuild.event_log.log import Reader
+    from databuild.model.records import BuildRecord
     from databuild.v1 import events_pb2 as ev
 
 _LOOK_SECONDS = 1.0
@@ -31,7 +33,7 @@ def run(call: Invocation) -> int:
     if len(call.positionals) > 1:
         raise UsageError("events takes one build; `diff A B` takes two, and `verify` any number", call.command)
     reader = call.reader()
-    build_request_id = find_build(reader, *call.positionals).build_request_id
+    build_request_id = _find(reader, *call.positionals).build_request_id
     after = call.flags["after"]
     ended = False
     fault = ""
@@ -60,7 +62,7 @@ def _diff(call: Invocation) -> int:
     if len(call.positionals) != 3:
         raise UsageError("events diff takes two builds", call.command)
     reader = call.reader()
-    builds = [find_build(reader, text).build_request_id for text in call.positionals[1:]]
+    builds = [_find(reader, text).build_request_id for text in call.positionals[1:]]
     first, second = (canonical(_events(reader, build, 0)) for build in builds)
     lines = [
         line for line in difflib.unified_diff(first, second, builds[0], builds[1], n=0, lineterm="") if line[:2] != "@@"
@@ -92,6 +94,19 @@ def _verify(call: Invocation) -> int:
     else:
         call.out.line(f"verified {extent}")
     return JOB_FAILED if found.faults else BUILT
+
+
+def _find(reader: Reader, text: str = LATEST) -> BuildRecord:
+    """Returns the build that a text means, which has events.
+
+    Raises:
+        BuildNotFoundError: It means none, or may mean several.
+        BuildPrunedError: They were pruned.
+    """
+    build = find_build(reader, text)
+    if build.pruned_time:
+        raise BuildPrunedError(build.build_request_id, "its events are not kept any more")
+    return build
 
 
 def _events(reader: Reader, build_request_id: str, after: int) -> Iterator[ev.BuildEvent]:

@@ -46,7 +46,7 @@ def run(call: Invocation) -> int:
     for job_run in history:
         died = " (dead)" if _fault(job_run, dead) else ""
         call.out.line(f"run        {job_run.job_run_id} {job_run.status}{died} {time_text(job_run.started_time)}")
-    _print_planned(call, planned[ref], len(plan.tasks))
+    _print_planned(call, planned[ref], len(plan.tasks), adopted=record is not None and record.adopted)
     return BUILT
 
 
@@ -59,11 +59,16 @@ def _fault(one: PartitionRecord | JobRunRecord | None, dead: Mapping[str, Dead])
 
 def _print_record(call: Invocation, record: PartitionRecord | None, fault: str | None) -> None:
     if record is None:
-        call.out.line("status     never built here")
+        call.out.line("status     never built here, nor adopted")
         return
+    adoption = record.adoption
+    since = f"{record.status} since {time_text(record.time)} UTC"
+    if adoption is None or adoption.operation_id != record.build_request_id:
+        since += f", in build {record.build_request_id}"
     died = f", but {fault}; the next build ends it" if fault else ""
-    since = f"since {time_text(record.time)} UTC, in build {record.build_request_id}"
-    call.out.line(f"status     {record.status} {since}{died}")
+    call.out.line(f"status     {since}{died}")
+    if adoption is not None:
+        call.out.line(f"adopted    {time_text(adoption.time)} UTC by {adoption.author}: {adoption.reason}")
     if record.tainted:
         call.out.line(f"tainted    {record.taint_reason}")
     if record.failure is not None:
@@ -71,7 +76,8 @@ def _print_record(call: Invocation, record: PartitionRecord | None, fault: str |
     if not record.available:
         return
     call.out.line(f"version    {record.version}")
-    call.out.line(f"made by    job run {record.job_run_id}")
+    if record.job_run_id:
+        call.out.line(f"made by    job run {record.job_run_id}")
     for name, value in sorted(record.metadata.items()):
         call.out.line(f"metadata   {name} = {value}")
     if record.manifest is None:
@@ -84,9 +90,9 @@ def _print_record(call: Invocation, record: PartitionRecord | None, fault: str |
         call.out.line(f"made from  {len(inputs) - _MOST_INPUTS} more")
 
 
-def _print_planned(call: Invocation, planned: PlannedPartition, tasks: int) -> None:
+def _print_planned(call: Invocation, planned: PlannedPartition, tasks: int, *, adopted: bool) -> None:
     if planned.task_id:
         call.out.line(f"a build    would make it ({reason_text(planned)}), in {counted(tasks, 'task')} in all")
     else:
-        source = f", from build {planned.delegated_to}" if planned.delegated_to else ""
+        source = f", from build {planned.delegated_to}" if planned.delegated_to and not adopted else ""
         call.out.line(f"a build    would use it as it is ({reason_text(planned)}){source}")

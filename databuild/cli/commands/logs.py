@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from databuild.cli.build_ids import LATEST, death_of, find_build
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
+from databuild.cli.output import time_text
 
 if TYPE_CHECKING:
-    from databuild.model.records import JobRunRecord
+    from databuild.model.records import BuildRecord, JobRunRecord
 
 STREAMS = ("stdout", "stderr")
 POLL_SECONDS = 0.2
@@ -27,7 +28,8 @@ def run(call: Invocation) -> int:
     build = find_build(reader, wanted if job_run is None else job_run.build_request_id)
     if call.json:
         runs = [job_run] if job_run is not None else _all_runs(call, build.build_request_id, 0)
-        call.out.json({"build_request_id": build.build_request_id, "job_runs": [_as_json(call, run) for run in runs]})
+        facts = {"build_request_id": build.build_request_id, "pruned": _pruned(call, build)}
+        call.out.json({**facts, "job_runs": [_as_json(call, run) for run in runs]})
         return BUILT
     printer = _Printer(call)
     if job_run is not None:
@@ -44,7 +46,8 @@ def run(call: Invocation) -> int:
         printer.print_new()
         if ended or call.out.closed or not call.flags["follow"]:
             if not printer.current:
-                call.err.line(f"databuild: no job run of {wanted} has written anything")
+                why = _pruned(call, build) or f"no job run of {wanted} has written anything"
+                call.err.line(f"databuild: {why}")
             return BUILT
         call.out.flush()
         looks += 1
@@ -59,6 +62,19 @@ def run(call: Invocation) -> int:
 def log_path(call: Invocation, job_run: JobRunRecord, stream: str) -> str:
     """Returns the file that a job run's standard output or standard error is kept in."""
     return f"{call.log_dir}/{job_run.build_request_id}/{job_run.job_run_id}.{stream}"
+
+
+def _pruned(call: Invocation, build: BuildRecord) -> str:
+    """Returns why logs of a build are missing; empty where none were removed."""
+    if build.pruned_time:
+        return f"the logs of build {build.build_request_id} were pruned with it, {time_text(build.pruned_time)} UTC"
+    from databuild.orchestration.job_logs import logs_pruned_before
+
+    before = logs_pruned_before(call.log_dir)
+    if build.status in _BUILD_ENDS and build.updated_time < before:
+        what = f"the logs of build {build.build_request_id} were pruned for their age"
+        return f"{what}: those of builds that ended before {time_text(before)} UTC are gone"
+    return ""
 
 
 class _Printer:

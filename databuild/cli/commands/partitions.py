@@ -1,4 +1,4 @@
-"""`partitions [PREFIX]`: what is known of partitions, by ref."""
+"""`partitions [PREFIX]`: what is known of partitions, by ref; `partitions adopt REF...`: data made known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def run(call: Invocation) -> int:
-    """Prints one page of partitions, and how many there are of each status."""
+    """Prints one page of partitions, and how many there are of each status, or adopts some."""
+    if call.positionals[:1] == ["adopt"]:
+        from databuild.cli import adopting
+
+        return adopting.run(call)
     reader = call.reader()
     prefix = call.positionals[0] if call.positionals else ""
     limit = call.flags["limit"]
@@ -40,10 +44,14 @@ def run(call: Invocation) -> int:
 
 def _row(record: PartitionRecord) -> tuple[str, ...]:
     data = "yes" if record.available else "no"
+    if record.adoption is not None and record.available:
+        data += ", adopted"
+    if record.tainted:
+        data += ", tainted"
     return (
         record.ref,
         record.status,
         time_text(record.time),
-        f"{data}, tainted" if record.tainted else data,
+        data,
         record.build_request_id,
     )

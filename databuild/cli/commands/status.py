@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from databuild.cli.build_ids import find_build
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
-from databuild.cli.output import as_json, counted, lasted_text, some_of, time_text
+from databuild.cli.output import as_json, bytes_text, counted, lasted_text, some_of, time_text
 from databuild.orchestration.dead_builds import Dead, find_dead
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from databuild.event_log.log import Reader
     from databuild.model.records import BuildRecord, JobRunRecord
 
@@ -27,6 +29,7 @@ def run(call: Invocation) -> int:
     running = () if ended else reader.job_runs(build.build_request_id, status="RUNNING", limit=MOST_RUNS)
     dead = None if ended else find_dead(reader).get(build.build_request_id)
     waits = () if ended else _waits(reader, build.build_request_id)
+    sizes = _sizes(call)
     if call.json:
         call.out.json(
             {
@@ -35,12 +38,14 @@ def run(call: Invocation) -> int:
                 "waiting_for": waits,
                 "failed_job_runs": failed,
                 "running_job_runs": running,
+                "sizes": sizes,
             }
         )
         return BUILT
     _print_build(call, build, dead)
     for line in waits:
         call.out.line(f"waiting    {line}")
+    _print_sizes(call, sizes)
     for title, runs in (("running", () if dead else running), ("failed", failed)):
         for job_run in runs:
             call.out.line(f"{title:<11}{_run_text(job_run)}")
@@ -50,6 +55,33 @@ def run(call: Invocation) -> int:
     for title, command in zip(("next", ""), following, strict=False):
         call.out.line(f"{title:<11}{call.follow_up(command)}")
     return BUILT
+
+
+def _sizes(call: Invocation) -> dict[str, int]:
+    """Returns how large the event log is and, where that is asked for, what it holds, and the job logs."""
+    reader = call.reader()
+    if not call.flags["sizes"]:
+        return {"event_log_bytes": reader.size()}
+    from databuild.orchestration.job_logs import bytes_under
+
+    known = reader.sizes()
+    return {
+        "event_log_bytes": known.bytes,
+        "builds": known.builds,
+        "pruned_builds": known.pruned_builds,
+        "events": known.events,
+        "job_log_bytes": bytes_under(call.log_dir),
+    }
+
+
+def _print_sizes(call: Invocation, sizes: Mapping[str, int]) -> None:
+    line = f"event log  {bytes_text(sizes['event_log_bytes'])}"
+    if "events" in sizes:
+        builds = counted(sizes["builds"], "build")
+        line += f": {counted(sizes['events'], 'event')}, {builds}, of which {sizes['pruned_builds']} pruned"
+        call.out.line(line)
+        line = f"job logs   {bytes_text(sizes['job_log_bytes'])}"
+    call.out.line(line)
 
 
 def _print_build(call: Invocation, build: BuildRecord, dead: Dead | None) -> None:
@@ -71,6 +103,8 @@ def _print_build(call: Invocation, build: BuildRecord, dead: Dead | None) -> Non
         f"partitions {build.partitions_available} built, {build.partitions_delegated} taken from other builds, "
         f"{build.partitions_failed} failed"
     )
+    if build.pruned_time:
+        call.out.line(f"pruned     {time_text(build.pruned_time)} UTC: its events and job runs are not kept any more")
     if build.failure is not None:
         call.out.line(f"failure    {build.failure.category}: {build.failure.message}")
 

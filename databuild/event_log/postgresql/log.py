@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit, RenewLease
 from databuild.event_log.log import Claim, ClaimRequest
+from databuild.event_log.postgresql.pruning import PostgresqlPruner
 from databuild.event_log.postgresql.reader import PostgresqlReader
 from databuild.event_log.postgresql.writer import PostgresqlWriter
 from databuild.v1.events_pb2 import BuildEvent
@@ -46,6 +47,10 @@ class PostgresqlEventLog:
     def reader(self) -> PostgresqlReader:
         """Returns a reader that sees everything that is durable."""
         return PostgresqlReader(self._uri, clock=self._clock)
+
+    def pruner(self) -> PostgresqlPruner:
+        """Returns what prunes builds."""
+        return PostgresqlPruner(self._uri)
 
     async def close(self) -> None:
         """Writes what is waiting and closes the connection."""

@@ -7,17 +7,15 @@ into the tables, and in which order rows are locked.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import psycopg
 
 from databuild.event_log.postgresql.statements import ManyRows, as_json
-from databuild.event_log.projection import BuildPartition, Changes, EndedRun, NewRun, StartedRun
+from databuild.event_log.projection import BuildPartition, Changes, EndedRun, NewRun, StartedRun, refs_of
 from databuild.model.lifecycle import OPERATIONS
 from databuild.v1 import events_pb2 as ev
-
-TABLES: Final = ("builds", "build_partitions", "job_runs", "partitions", "partition_counts")
 
 _TYPES: Final = {
     "number": "bigint",
@@ -120,6 +118,7 @@ _PARTITION: Final = ManyRows(
         "version": "text",
         "job_run_id": "text",
         "metadata": "text",
+        "adoption": "text",
         "failure_category": "text",
         "failure_message": "text",
     },
@@ -128,7 +127,7 @@ _PARTITION: Final = ManyRows(
       build_request_id = coalesce(new.build_request_id, old.build_request_id),
       available = new.version IS NOT NULL OR (old.available AND NOT new.touched),
       version = coalesce(new.version, old.version), job_run_id = coalesce(new.job_run_id, old.job_run_id),
-      metadata = coalesce(new.metadata, old.metadata),
+      metadata = coalesce(new.metadata, old.metadata), adoption = coalesce(new.adoption, old.adoption),
       tainted = old.tainted AND new.version IS NULL,
       taint_reason = CASE WHEN new.version IS NULL THEN old.taint_reason ELSE '' END,
       failure_category = CASE WHEN new.version IS NULL THEN coalesce(new.failure_category, old.failure_category) END,
@@ -165,11 +164,14 @@ class Step(NamedTuple):
         return str(self.changes.build.get("status", ""))
 
 
-def in_steps(runs: Iterable[tuple[str, Sequence[ev.BuildEvent]]]) -> list[list[Step]]:
+def in_steps(
+    runs: Iterable[tuple[str, Sequence[ev.BuildEvent]]], settled: Collection[tuple[str, str]] = ()
+) -> list[list[Step]]:
     """Returns what events change, in groups that are written one after the other.
 
     Args:
         runs: Builds with events of theirs that follow each other, in the order in which they are to take effect.
+        settled: What is known already, as `Changes` takes it.
 
     Within a group no two builds change the same row, so that one statement can write the rows of all.
     """
@@ -184,7 +186,7 @@ def in_steps(runs: Iterable[tuple[str, Sequence[ev.BuildEvent]]]) -> list[list[S
         groups[-1].setdefault(build, []).extend(events)
     return [
         [
-            Step(build, Changes(events), events[0].sequence == 1, events[0].WhichOneof("event") in OPERATIONS)
+            Step(build, Changes(events, settled), events[0].sequence == 1, events[0].WhichOneof("event") in OPERATIONS)
             for build, events in group.items()
         ]
         for group in groups
@@ -249,7 +251,7 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step]) -> None:
         connection,
         [(s.build_request_id, ref, *row) for s in builds for ref, row in s.changes.build_partitions.items()],
     )
-    _PARTITION.execute(connection, [row for step in builds for row in _partition_rows(step)])
+    _PARTITION.execute(connection, [row for step in steps for row in _partition_rows(step)])
     _DELEGATED.execute(connection, [(ref, s.build_request_id) for s in builds for ref in s.changes.delegated])
     taints = [item for step in steps for item in step.changes.taints.items()]
     _TAINTED.execute(connection, [(ref, reason is not None, reason or "") for ref, reason in taints])
@@ -258,21 +260,13 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step]) -> None:
 
 def _partition_rows(step: Step) -> Iterator[tuple[Any, ...]]:
     for ref, known in step.changes.partitions.items():
-        data = known.data or (None, None, None)
+        data = known.data or (None, None, None, None)
         failure = known.failure or (None, None)
         yield (ref, known.status, step.build_request_id, known.time, known.touched, *data, *failure)
 
 
 def _keys(event: ev.BuildEvent) -> Iterator[str]:
     """Yields what an event changes outside of its build."""
-    kind = event.WhichOneof("event")
-    if kind == "partition":
-        yield event.partition.ref
-    elif kind == "taint":
-        for ref in event.taint.partitions:
-            yield ref.str
-    elif kind == "check":
-        for ref in event.check.tainted:
-            yield ref.str
-    elif kind == "cancel_request":
+    yield from refs_of(event)
+    if event.WhichOneof("event") == "cancel_request":
         yield event.cancel_request.target_build_request_id

@@ -25,6 +25,7 @@ from databuild.model.records import (
     BuildPartitionRecord,
     BuildRecord,
     JobRunRecord,
+    LogSizes,
     Manifest,
     PartitionRecord,
 )
@@ -38,13 +39,13 @@ _T = TypeVar("_T")
 _BUILD: Final = """
 SELECT build_request_id, status, graph_label, requested, received_time, updated_time, last_sequence, total_tasks,
   jobs_completed, jobs_failed, partitions_available, partitions_delegated, partitions_failed, retry_of_build_request_id,
-  cancel_requested_by, failure_category, failure_message
+  cancel_requested_by, failure_category, failure_message, pruned_time
 FROM builds
 """
 _PARTITION: Final = """
 SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND c.ref IS NULL, p.version, p.job_run_id,
   r.build_request_id, p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message, r.job_label,
-  r.code_digest, r.configuration_digest, r.inputs, c.build_request_id
+  r.code_digest, r.configuration_digest, r.inputs, c.build_request_id, p.adoption
 FROM partitions p LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN claims c ON c.ref = p.ref
 WHERE p.status <> ''
 """
@@ -71,6 +72,17 @@ UNION ALL SELECT '', build_request_id, 0, waiting_for FROM sharers
 WHERE waiting_until > coalesce(%s::float8, extract(epoch FROM clock_timestamp())::float8)
 """
 _AMONG: Final = "ref = ANY (ARRAY(SELECT json_array_elements_text(%s)))"
+_SIZE: Final = """
+SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
+WHERE relnamespace = to_regnamespace(current_schema()) AND relkind = 'r'
+"""
+_COUNTS: Final = """
+SELECT count(*), count(*) FILTER (WHERE pruned_time > 0), (SELECT count(*) FROM events) FROM builds
+"""
+_BYTES_OF_EVENTS: Final = """
+SELECT coalesce(sum(length(payload)), 0)::bigint FROM events
+WHERE build_request_id = ANY (ARRAY(SELECT json_array_elements_text(%s)))
+"""
 _SOURCES: Final = {
     "partitions": "(SELECT * FROM partitions WHERE status <> '') AS known",
     "partition_counts": """(SELECT status, sum(count)::bigint AS count FROM partition_counts
@@ -234,6 +246,22 @@ class PostgresqlReader:
         nothing: list[tuple[int, bytes]] = []
         rows = self._read(lambda connection: settled_events(connection, after_position, limit), nothing)
         return ((position, BuildEvent.FromString(payload)) for position, payload in rows)
+
+    def size(self) -> int:
+        """Returns how many bytes the log takes."""
+        rows = self._rows(_SIZE, ())
+        return int(rows[0][0])
+
+    def sizes(self) -> LogSizes:
+        """Returns how large the log is."""
+        rows = self._rows(_COUNTS, ())
+        builds, pruned, events = rows[0] if rows else (0, 0, 0)
+        return LogSizes(builds, pruned, events, self.size())
+
+    def bytes_of_events(self, build_request_ids: Collection[str]) -> int:
+        """Returns how many bytes the events of builds take."""
+        rows = self._rows(_BYTES_OF_EVENTS, (as_json(list(build_request_ids)),))
+        return int(rows[0][0]) if rows else 0
 
     def rows(self, table: Table, *, after: Sequence[Any] = (), limit: int = 1000) -> Sequence[tuple[Any, ...]]:
         """Returns rows of a table as they are kept, by key."""

@@ -29,9 +29,13 @@ CREATE TABLE builds (
   retry_of_build_request_id TEXT NOT NULL,
   cancel_requested_by TEXT NOT NULL DEFAULT '',
   failure_category TEXT,
-  failure_message TEXT
+  failure_message TEXT,
+  pruned_time DOUBLE PRECISION NOT NULL DEFAULT 0,
+  rows_left BOOLEAN NOT NULL DEFAULT TRUE
 ) WITH (fillfactor = 50);
 CREATE INDEX builds_by_status ON builds (status, build_request_id);
+-- Pruned builds that have other rows than this one: some partition rests on them, or the pruning was interrupted.
+CREATE INDEX builds_pruned ON builds (build_request_id) WHERE pruned_time > 0 AND rows_left;
 CREATE TABLE build_partitions (
   build_request_id TEXT COLLATE "C" NOT NULL,
   ref TEXT COLLATE "C" NOT NULL,
@@ -79,6 +83,7 @@ CREATE TABLE partitions (
   version TEXT NOT NULL DEFAULT '',
   job_run_id TEXT COLLATE "C" NOT NULL DEFAULT '',
   metadata TEXT NOT NULL DEFAULT '',
+  adoption TEXT NOT NULL DEFAULT '',
   tainted BOOLEAN NOT NULL DEFAULT FALSE,
   taint_reason TEXT NOT NULL DEFAULT '',
   failure_category TEXT,
@@ -86,6 +91,23 @@ CREATE TABLE partitions (
 ) WITH (fillfactor = 70);
 CREATE INDEX partitions_by_status ON partitions (status, ref);
 CREATE INDEX partitions_tainted ON partitions (ref) WHERE tainted;
+-- What was known of partitions when events of theirs were pruned: events up to the position have no more to add.
+CREATE TABLE partition_snapshots (
+  ref TEXT COLLATE "C" PRIMARY KEY,
+  status TEXT COLLATE "C" NOT NULL,
+  build_request_id TEXT COLLATE "C" NOT NULL,
+  time DOUBLE PRECISION NOT NULL,
+  available BOOLEAN NOT NULL,
+  version TEXT NOT NULL,
+  job_run_id TEXT COLLATE "C" NOT NULL,
+  metadata TEXT NOT NULL,
+  adoption TEXT NOT NULL,
+  tainted BOOLEAN NOT NULL,
+  taint_reason TEXT NOT NULL,
+  failure_category TEXT,
+  failure_message TEXT,
+  position BIGINT NOT NULL
+);
 -- How many partitions there are of each status is the sum over the shards. Each writer adds to a shard of its own, so
 -- that builds which count the same statuses do not wait for each other.
 CREATE TABLE partition_counts (

@@ -18,7 +18,8 @@ import psycopg
 
 from databuild.errors import InvalidStateTransitionError
 from databuild.event_log.group_commit import Append, Operation
-from databuild.event_log.postgresql import read_models
+from databuild.event_log.postgresql import read_models, snapshots
+from databuild.event_log.postgresql.adoption import refusals
 from databuild.event_log.postgresql.claims import Claims
 from databuild.event_log.postgresql.connection import (
     CHANNEL,
@@ -42,7 +43,6 @@ _TRY_AGAIN: Final = frozenset({"23505", "40001", "40P01", "55P03"})
 
 _MOST_TRIES: Final = 10
 _SHARDS: Final = 64
-_PAGE: Final = 10_000
 _OF_BUILDS: Final = "WHERE build_request_id = ANY (ARRAY(SELECT json_array_elements_text(%s)))"
 
 
@@ -107,7 +107,7 @@ class PostgresqlWriter:
         return results
 
     def rebuild(self) -> None:
-        """Computes the read models anew from the events.
+        """Computes the read models anew from the events, and from what those that were pruned added up to.
 
         Raises:
             EventLogError: The database failed; the read models are as they were.
@@ -196,6 +196,11 @@ class PostgresqlWriter:
         statuses = {build: status for build, (status, _) in found.items()}
         statuses |= {step.build_request_id: status for steps in groups for step in steps if (status := step.status)}
         claims.judge(statuses, results)
+        if refused := refusals(connection, accepted, groups):
+            for number, events in appends:
+                results[number] = refused.get(events[0].build_request_id, results[number])
+            accepted = {build: events for build, events in accepted.items() if build not in refused}
+            groups = [[step for step in steps if step.build_request_id not in refused] for steps in groups]
 
         def change() -> None:
             for steps in groups:
@@ -303,21 +308,10 @@ class PostgresqlWriter:
         connection = self._connection
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", MAINTENANCE)
-            for table in read_models.TABLES:
-                connection.execute(f"DELETE FROM {table}")
-            after = 0
-            while True:
-                rows = connection.execute(
-                    "SELECT position, payload FROM events WHERE position > %s ORDER BY position LIMIT %s",
-                    (after, _PAGE),
-                    binary=True,
-                ).fetchall()
-                if not rows:
-                    break
-                after = rows[-1][0]
-                events = [ev.BuildEvent.FromString(payload) for _, payload in rows]
+            snapshots.restart(connection)
+            for events, settled in snapshots.pages(connection):
                 runs = ((event.build_request_id, [event]) for event in events)
-                for steps in in_steps(runs):
+                for steps in in_steps(runs, settled):
                     partitions = Partitions(connection, [steps])
                     read_models.write(connection, steps)
                     partitions.count(self._shard)

@@ -59,6 +59,7 @@ def connect_for_writing(path: str) -> sqlite3.Connection:
             raise EventLogError(message, uri=f"sqlite:{path}") from error
     connection = connect(path)
     try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file: pruning gives its room back
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit, RenewLease
 from databuild.event_log.log import Claim, ClaimRequest
+from databuild.event_log.sqlite.pruning import SqlitePruner
 from databuild.event_log.sqlite.reader import SqliteReader
 from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.v1.events_pb2 import BuildEvent
@@ -54,6 +55,10 @@ class SqliteEventLog:
     def reader(self) -> SqliteReader:
         """Returns a reader that sees everything that is durable."""
         return SqliteReader(self._path, clock=self._clock, lock=self._lock)
+
+    def pruner(self) -> SqlitePruner:
+        """Returns what prunes builds."""
+        return SqlitePruner(self._path, lock=self._lock)
 
     async def close(self) -> None:
         """Writes what is waiting and closes the file."""

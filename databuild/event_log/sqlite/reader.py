@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from databuild.model.records import (
     BuildPartitionRecord,
     BuildRecord,
     JobRunRecord,
+    LogSizes,
     Manifest,
     PartitionRecord,
 )
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 _PARTITION = """
 SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND c.ref IS NULL, p.version, p.job_run_id,
   r.build_request_id, p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message, r.job_label,
-  r.code_digest, r.configuration_digest, r.inputs, c.build_request_id
+  r.code_digest, r.configuration_digest, r.inputs, c.build_request_id, p.adoption
 FROM {source} LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN claims c ON c.ref = p.ref
 """
 _BY_REFS = _PARTITION.format(source="json_each(?) j CROSS JOIN partitions p ON p.ref = j.value")
@@ -45,6 +47,12 @@ _RUNS_OF_PARTITION = _JOB_RUN.format(
 CROSS JOIN job_runs ON job_run_id > task || '.' AND job_run_id < task || '/'
 WHERE started_time > 0 ORDER BY build_request_id DESC, number DESC LIMIT ?"""
 )
+_COUNTS = """
+SELECT count(*), count(*) FILTER (WHERE pruned_time > 0), (SELECT count(*) FROM events) FROM builds
+"""
+_BYTES_OF_EVENTS = """
+SELECT coalesce(sum(length(payload)), 0) FROM json_each(?) j CROSS JOIN events ON build_request_id = j.value
+"""
 _SOURCES = {"partition_counts": "(SELECT * FROM partition_counts WHERE count > 0)"}
 _RESOURCES = """
 SELECT resource, build_request_id, SUM(amount), '[]' FROM holdings GROUP BY 1, 2
@@ -98,8 +106,7 @@ class SqliteReader:
             where.append("status = ?")
             values.append(status)
         rows = self._rows(
-            f"SELECT * FROM builds WHERE {' AND '.join(where)} "  # noqa: S608 - conditions from above
-            "ORDER BY build_request_id DESC LIMIT ?",
+            f"SELECT * FROM builds WHERE {' AND '.join(where)} ORDER BY build_request_id DESC LIMIT ?",
             (*values, limit),
         )
         return [build_record(row) for row in rows]
@@ -110,7 +117,7 @@ class SqliteReader:
         """Returns the partitions of one build with their statuses in it, by ref."""
         where = "" if status is None else "AND status = ?"
         rows = self._rows(
-            "SELECT ref, status, task_id, reason, cause, job_run_id, failure_category, failure_message "  # noqa: S608
+            "SELECT ref, status, task_id, reason, cause, job_run_id, failure_category, failure_message "
             f"FROM build_partitions WHERE build_request_id = ? AND ref > ? {where} ORDER BY ref LIMIT ?",
             (build_request_id, after, *(() if status is None else (status,)), limit),
         )
@@ -212,12 +219,33 @@ class SqliteReader:
         )
         return ((position, BuildEvent.FromString(payload)) for position, payload in rows)
 
+    def size(self) -> int:
+        """Returns how many bytes the log takes."""
+        if self._path.startswith("file:"):
+            (pages,), (size,) = *self._rows("PRAGMA page_count", ()), *self._rows("PRAGMA page_size", ())
+            return int(pages * size)
+        total = 0
+        for path in (self._path, f"{self._path}-wal"):
+            with contextlib.suppress(FileNotFoundError):
+                total += os.stat(path).st_size  # noqa: PTH116 (pathlib costs 8 ms)
+        return total
+
+    def sizes(self) -> LogSizes:
+        """Returns how large the log is."""
+        ((builds, pruned, events),) = self._rows(_COUNTS, ())
+        return LogSizes(builds, pruned, events, self.size())
+
+    def bytes_of_events(self, build_request_ids: Collection[str]) -> int:
+        """Returns how many bytes the events of builds take."""
+        ((total,),) = self._rows(_BYTES_OF_EVENTS, (json.dumps(list(build_request_ids)),))
+        return int(total)
+
     def rows(self, table: Table, *, after: Sequence[Any] = (), limit: int = 1000) -> Sequence[tuple[Any, ...]]:
         """Returns rows of a table as they are kept, by key."""
         key = ", ".join(table.columns[: table.keys])
         where = f"WHERE ({key}) > ({', '.join('?' * table.keys)})" if after else ""
         return self._rows(
-            f"SELECT {', '.join(table.columns)} FROM {_SOURCES.get(table.name, table.name)} "  # noqa: S608 - names only
+            f"SELECT {', '.join(table.columns)} FROM {_SOURCES.get(table.name, table.name)} "
             f"{where} ORDER BY {key} LIMIT ?",
             (*after, limit),
         )

@@ -1,6 +1,6 @@
 -- Version 1 of the schema. Statuses, reasons and failure categories are names, so that reading needs no protobuf.
 CREATE TABLE events (
-  position INTEGER PRIMARY KEY,
+  position INTEGER PRIMARY KEY AUTOINCREMENT, -- so that no position is used again after its event was pruned
   build_request_id TEXT NOT NULL,
   sequence INTEGER NOT NULL,
   payload BLOB NOT NULL,
@@ -23,9 +23,13 @@ CREATE TABLE builds (
   retry_of_build_request_id TEXT NOT NULL,
   cancel_requested_by TEXT NOT NULL DEFAULT '',
   failure_category TEXT,
-  failure_message TEXT
+  failure_message TEXT,
+  pruned_time REAL NOT NULL DEFAULT 0,
+  rows_left INTEGER NOT NULL DEFAULT 1
 ) WITHOUT ROWID;
 CREATE INDEX builds_by_status ON builds (status, build_request_id);
+-- Pruned builds that have other rows than this one: some partition rests on them, or the pruning was interrupted.
+CREATE INDEX builds_pruned ON builds (build_request_id) WHERE pruned_time > 0 AND rows_left;
 CREATE TABLE build_partitions (
   build_request_id TEXT NOT NULL,
   ref TEXT NOT NULL,
@@ -72,18 +76,39 @@ CREATE TABLE partitions (
   version TEXT NOT NULL,
   job_run_id TEXT NOT NULL,
   metadata TEXT NOT NULL,
+  adoption TEXT NOT NULL,
   tainted INTEGER NOT NULL DEFAULT 0,
   taint_reason TEXT NOT NULL DEFAULT '',
   failure_category TEXT,
   failure_message TEXT
 ) WITHOUT ROWID;
 CREATE INDEX partitions_by_status ON partitions (status, ref);
+-- What was known of partitions when events of theirs were pruned: events up to the position have no more to add.
+CREATE TABLE partition_snapshots (
+  ref TEXT PRIMARY KEY,
+  status TEXT NOT NULL,
+  build_request_id TEXT NOT NULL,
+  time REAL NOT NULL,
+  available INTEGER NOT NULL,
+  version TEXT NOT NULL,
+  job_run_id TEXT NOT NULL,
+  metadata TEXT NOT NULL,
+  adoption TEXT NOT NULL,
+  tainted INTEGER NOT NULL,
+  taint_reason TEXT NOT NULL,
+  failure_category TEXT,
+  failure_message TEXT,
+  position INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE partition_counts (
   status TEXT PRIMARY KEY,
   count INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TRIGGER partition_counted AFTER INSERT ON partitions BEGIN
   INSERT INTO partition_counts VALUES (new.status, 1) ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER tainted_partition_counted AFTER INSERT ON partitions WHEN new.tainted BEGIN
+  INSERT INTO partition_counts VALUES ('TAINTED', 1) ON CONFLICT DO UPDATE SET count = count + 1;
 END;
 CREATE TRIGGER partition_recounted AFTER UPDATE OF status ON partitions WHEN old.status <> new.status BEGIN
   UPDATE partition_counts SET count = count - 1 WHERE status = old.status;

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -17,9 +17,10 @@ from databuild.errors import CoordinationError, DataBuildError, EventLogError, I
 from databuild.event_log.group_commit import Append, ClaimAll, Operation, RenewLease
 from databuild.event_log.log import Lease
 from databuild.event_log.projection import BuildPartition, Changes, EndedRun, Known, NewRun, StartedRun
-from databuild.event_log.sqlite import claims
+from databuild.event_log.sqlite import adoption, claims, snapshots
 from databuild.event_log.sqlite.connection import connect_for_writing, fault
 from databuild.event_log.sqlite.statements import ManyRows
+from databuild.event_log.tables import Table
 from databuild.model.lifecycle import BUILD_ENDS, OPERATIONS, BuildState, build_status_name
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -30,18 +31,17 @@ def _update(table: str, columns: Sequence[str]) -> ManyRows:
     *values, key = columns
     sets = ", ".join(f"{name} = new.{name}" for name in values)
     before = f"WITH new ({', '.join(columns)}) AS ("
-    after = f") UPDATE {table} SET {sets} FROM new WHERE {table}.{key} = new.{key}"  # noqa: S608 - names of columns only
+    after = f") UPDATE {table} SET {sets} FROM new WHERE {table}.{key} = new.{key}"
     return ManyRows(before, len(columns), after)
 
 
 _ENDED = tuple(build_status_name(status) for status in BUILD_ENDS)
 _NO_LOCK = nullcontext()
-_READ_MODELS = ("builds", "build_partitions", "job_runs", "partitions", "partition_counts")
 
 _EVENT = ManyRows("INSERT INTO events (build_request_id, sequence, payload)", 3)
 _NEW_BUILD = """
 INSERT INTO builds VALUES (:id, :status, :graph_label, :requested, :received_time, :updated_time, :last_sequence,
-  0, 0, 0, 0, 0, 0, :retry_of_build_request_id, '', NULL, NULL)
+  0, 0, 0, 0, 0, 0, :retry_of_build_request_id, '', NULL, NULL, 0, 1)
 """
 _ONLY_OF_NEW_BUILDS = frozenset({"graph_label", "requested", "received_time", "retry_of_build_request_id"})
 _BUILD_PARTITION = ManyRows(
@@ -58,18 +58,18 @@ _STARTED_RUN = _update("job_runs", StartedRun._fields)
 _ENDED_RUN = _update("job_runs", EndedRun._fields)
 _STATUS = "status = excluded.status, build_request_id = excluded.build_request_id, time = excluded.time"
 _INTO_PARTITIONS = (
-    "INSERT INTO partitions (ref, status, build_request_id, time, available, version, job_run_id, metadata)"
+    "INSERT INTO partitions (ref, status, build_request_id, time, available, version, job_run_id, metadata, adoption)"
 )
-_PARTITION = ManyRows(_INTO_PARTITIONS, 8, f"ON CONFLICT DO UPDATE SET {_STATUS}")
-_PARTITION_TOUCHED = ManyRows(_INTO_PARTITIONS, 8, f"ON CONFLICT DO UPDATE SET {_STATUS}, available = 0")
+_PARTITION = ManyRows(_INTO_PARTITIONS, 9, f"ON CONFLICT DO UPDATE SET {_STATUS}")
+_PARTITION_TOUCHED = ManyRows(_INTO_PARTITIONS, 9, f"ON CONFLICT DO UPDATE SET {_STATUS}, available = 0")
 _PARTITION_AVAILABLE = ManyRows(
     _INTO_PARTITIONS,
-    8,
+    9,
     f"""ON CONFLICT DO UPDATE SET {_STATUS}, available = 1, version = excluded.version,
-      job_run_id = excluded.job_run_id, metadata = excluded.metadata, tainted = 0, taint_reason = '',
-      failure_category = NULL, failure_message = NULL""",
+      job_run_id = excluded.job_run_id, metadata = excluded.metadata, adoption = excluded.adoption, tainted = 0,
+      taint_reason = '', failure_category = NULL, failure_message = NULL""",
 )
-_NO_DATA = (0, "", "", "")
+_NO_DATA = (0, "", "", "", "")
 _PARTITION_FAILED = _update("partitions", ("failure_category", "failure_message", "ref"))
 _PARTITION_DELEGATED = """
 UPDATE partitions SET status = 'AVAILABLE' WHERE ref = ? AND build_request_id = ? AND available
@@ -133,6 +133,10 @@ class SqliteWriter:
             if isinstance(operation, Append):
                 results[number] = self._check(operation.events, accepted)
         for build, events in accepted.items():
+            refused = adoption.refusal(self._connection, events[0])
+            if refused is not None:
+                results[_number_of(events[0], operations)] = refused
+                continue
             _EVENT.execute(self._connection, [(build, event.sequence, event.SerializeToString()) for event in events])
             self._apply(build, events)
         for number, operation in enumerate(operations):
@@ -148,7 +152,7 @@ class SqliteWriter:
         return results
 
     def rebuild(self) -> None:
-        """Computes the read models anew from the events.
+        """Computes the read models anew from the events, and from what those that were pruned added up to.
 
         Raises:
             EventLogError: The database failed; the read models are as they were.
@@ -156,30 +160,47 @@ class SqliteWriter:
         execute = self._connection.execute
         try:
             execute("BEGIN IMMEDIATE")
-            for table in _READ_MODELS:
-                execute(f"DELETE FROM {table}")  # noqa: S608 - from the list above
-            for (payload,) in execute("SELECT payload FROM events ORDER BY position").fetchall():
-                event = ev.BuildEvent.FromString(payload)
-                self._apply(event.build_request_id, [event])
+            snapshots.restart(self._connection)
+            for events, settled in snapshots.pages(self._connection):
+                for event in events:
+                    self._apply(event.build_request_id, [event], settled)
             execute("COMMIT")
         except sqlite3.Error as error:
             if self._connection.in_transaction:
                 execute("ROLLBACK")
             raise fault(error, self._path) from error
 
-    def replay(self, events: Iterable[ev.BuildEvent]) -> None:
+    def replay(self, events: Mapping[int, ev.BuildEvent]) -> None:
         """Changes the read models as events of any builds say, unchecked; the events themselves are not written.
+
+        Args:
+            events: The events, by their positions.
 
         Raises:
             EventLogError: The database failed, or the events make no sense to it; the read models are as they were.
         """
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            for build, following in itertools.groupby(events, key=lambda event: event.build_request_id):
-                self._apply(build, list(following))
+            settled = snapshots.settled(self._connection, events)
+            for build, following in itertools.groupby(events.values(), key=lambda event: event.build_request_id):
+                self._apply(build, list(following), settled)
         except (sqlite3.Error, LookupError, ValueError) as error:
             self._connection.execute("ROLLBACK")
             raise fault(error, self._path) if isinstance(error, sqlite3.Error) else EventLogError(str(error)) from error
+        self._connection.execute("COMMIT")
+
+    def restore(self, table: Table, rows: Iterable[Sequence[Any]]) -> None:
+        """Takes rows over as they are, from another log; before a replay, those that pruning has kept."""
+        columns = table.columns
+        statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany(statement, rows)
+        self._connection.execute("COMMIT")
+
+    def restart(self) -> None:
+        """Makes the read models what they are before any event that is left."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        snapshots.restart(self._connection)
         self._connection.execute("COMMIT")
 
     def close(self) -> None:
@@ -236,10 +257,12 @@ class SqliteWriter:
             ),
         )
 
-    def _apply(self, build: str, events: Sequence[ev.BuildEvent]) -> None:
-        changes = Changes(events)
+    def _apply(
+        self, build: str, events: Sequence[ev.BuildEvent], settled: snapshots.Settled = snapshots.NOTHING_SETTLED
+    ) -> None:
+        changes = Changes(events, settled)
         if events[0].WhichOneof("event") in OPERATIONS:
-            self._operate(changes)
+            self._operate(build, changes)
             return
         connection = self._connection
         self._write_build(build, changes, new=events[0].sequence == 1)
@@ -266,7 +289,7 @@ class SqliteWriter:
         names = [name for name in values if name not in _ONLY_OF_NEW_BUILDS]
         sets = [f"{name} = ?" for name in names] + [f"{name} = {name} + ?" for name in changes.counted]
         self._connection.execute(
-            f"UPDATE builds SET {', '.join(sets)} WHERE build_request_id = ?",  # noqa: S608 - names of columns only
+            f"UPDATE builds SET {', '.join(sets)} WHERE build_request_id = ?",
             (*(values[name] for name in names), *changes.counted.values(), build),
         )
 
@@ -285,7 +308,8 @@ class SqliteWriter:
             statement.execute(self._connection, values)
         _PARTITION_FAILED.execute(self._connection, failures)
 
-    def _operate(self, changes: Changes) -> None:
+    def _operate(self, build: str, changes: Changes) -> None:
+        self._write_partitions(build, changes.partitions)
         self._write_taints(changes)
         self._connection.executemany(
             "UPDATE builds SET cancel_requested_by = ? WHERE build_request_id = ?",
@@ -298,3 +322,12 @@ class SqliteWriter:
                 "UPDATE partitions SET tainted = ?, taint_reason = ? WHERE ref = ?",
                 [(reason is not None, reason or "", ref) for ref, reason in changes.taints.items()],
             )
+
+
+def _number_of(event: ev.BuildEvent, operations: Sequence[Operation]) -> int:
+    """Returns the place of the operation that appends an event."""
+    return next(
+        number
+        for number, operation in enumerate(operations)
+        if isinstance(operation, Append) and operation.events[0] is event
+    )

@@ -1,0 +1,152 @@
+"""Loads one event log, and prints what that took as JSON: `log_load.py MODE URI BUILDS TASKS`.
+
+A process of its own for each measurement. MODE is `builds` (orchestrators in one process, as in the service, whose jobs
+take no time), `unclaimed` (the same without claims), `single` (the raw limit: one prepared insert per
+transaction) or `batched` (as many inserts in each transaction as the event log shares at most).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from databuild.event_log.group_commit import MOST_OPERATIONS
+from databuild.event_log.log import Claim, ClaimRequest, EventLog
+from databuild.event_log.open import open_event_log
+from databuild.executors.executor import ProcessResult, ProcessSpec
+from databuild.graph.catalog import Job, JobCatalog
+from databuild.orchestration.results import Success
+from databuild.orchestration.run_build import run_build
+from databuild.orchestration.settings import BuildRequest, Settings
+
+_JOB = Job(label="//load:job", executable="/job", outputs=("load/{build:int}/{n:int}",))
+_CATALOG = JobCatalog(graph_label="//load:graph", jobs={_JOB.label: _JOB})
+_PAYLOAD = b"x" * 160
+"""As long as the events of a build are on average."""
+
+
+class _InstantExecutor:
+    """Runs nothing, and says that all went well."""
+
+    async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
+        """Answers at once, as a job that has no inputs."""
+        del on_report
+        await asyncio.sleep(0)
+        if spec.argv[1] != "config":
+            return ProcessResult(exit_code=0)
+        configs = [{"outputs": [{"str": ref}], "args": [ref]} for ref in spec.argv[2:]]
+        return ProcessResult(exit_code=0, stdout=json.dumps({"configs": configs}).encode())
+
+    def guarded(self, _build_request_id: str) -> contextlib.AbstractContextManager[None]:
+        """Guards nothing."""
+        return contextlib.nullcontext()
+
+    async def end_left_behind(self, _build_request_id: str) -> None:
+        """Ends nothing."""
+
+
+class _Unclaimed:
+    """An event log that grants every claim without writing it down."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+
+    def claim(self, requests: Sequence[ClaimRequest]) -> Awaitable[Sequence[Claim]]:
+        granted: asyncio.Future[Sequence[Claim]] = asyncio.get_running_loop().create_future()
+        granted.set_result([Claim(1)] * len(requests))
+        return granted
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+
+async def _builds(uri: str, builds: int, tasks: int, *, claimed: bool) -> tuple[float, int]:
+    """Has builds run at once, and returns how long that took and how many events they left."""
+    log: Any = open_event_log(uri)
+    if not claimed:
+        log = _Unclaimed(log)
+    with tempfile.TemporaryDirectory() as logs:
+        started = time.perf_counter()
+        results = await asyncio.gather(
+            *(
+                run_build(
+                    BuildRequest(
+                        build_request_id=f"b{build}",
+                        requested=tuple(f"load/{build}/{n}" for n in range(tasks)),
+                        jobs=2,
+                    ),
+                    catalog=_CATALOG,
+                    event_log=log,
+                    executor=_InstantExecutor(),
+                    settings=Settings(working_directory=logs, log_directory=logs),
+                )
+                for build in range(builds)
+            )
+        )
+        seconds = time.perf_counter() - started
+    assert results == [Success(jobs_completed=tasks)] * builds
+    records = [log.reader().build(f"b{build}") for build in range(builds)]
+    await log.close()
+    return seconds, sum(record.last_sequence for record in records)
+
+
+def _rows(count: int) -> list[tuple[str, int, bytes]]:
+    return [("raw", sequence, _PAYLOAD) for sequence in range(1, count + 1)]
+
+
+def _raw_sqlite(path: str, count: int, at_once: int) -> float:
+    asyncio.run(open_event_log(f"sqlite:{path}").close())
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA synchronous = FULL")
+    rows = _rows(count)
+    started = time.perf_counter()
+    for first in range(0, count, at_once):
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(
+            "INSERT INTO events (build_request_id, sequence, payload) VALUES (?, ?, ?)", rows[first : first + at_once]
+        )
+        connection.execute("COMMIT")
+    return time.perf_counter() - started
+
+
+def _raw_postgresql(uri: str, count: int, at_once: int) -> float:
+    import psycopg
+
+    with psycopg.connect(uri, autocommit=True, prepare_threshold=0) as connection:
+        connection.execute(
+            "CREATE TABLE raw (position BIGSERIAL PRIMARY KEY, build TEXT, sequence BIGINT, payload BYTEA, "
+            "UNIQUE (build, sequence))"
+        )
+        rows = _rows(count)
+        statement = (
+            "INSERT INTO raw (build, sequence, payload) SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bytea[])"
+        )
+        started = time.perf_counter()
+        for first in range(0, count, at_once):
+            columns = [list(column) for column in zip(*rows[first : first + at_once], strict=True)]
+            connection.execute(statement, columns)
+        return time.perf_counter() - started
+
+
+def main(mode: str, uri: str, builds: int, tasks: int) -> None:
+    """Loads the log and prints seconds and events."""
+    if mode in {"builds", "unclaimed"}:
+        seconds, events = asyncio.run(_builds(uri, builds, tasks, claimed=mode == "builds"))
+    else:
+        at_once = 1 if mode == "single" else MOST_OPERATIONS
+        events = builds * tasks
+        scheme, _, path = uri.partition(":")
+        raw = _raw_sqlite(path, events, at_once) if scheme == "sqlite" else _raw_postgresql(uri, events, at_once)
+        seconds = raw
+    print(json.dumps({"seconds": seconds, "events": events}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

@@ -1,0 +1,125 @@
+"""What every event log promises of data that is adopted: the same tests for each of them."""
+
+import asyncio
+
+import pytest
+
+from databuild.errors import AdoptionRefusedError, InvalidStateTransitionError
+from databuild.event_log.open import open_event_log
+from databuild.orchestration.results import Cancelled, Success
+from tests.contract.builds import adopt, begin, claim, produce, taint
+from tests.contract.stores import read_models
+
+
+@pytest.fixture
+async def log(uri):
+    opened = open_event_log(uri)
+    yield opened
+    await opened.close()
+
+
+def records(log, *refs):
+    return log.reader().partition_records(refs)
+
+
+async def test_what_is_adopted_is_available_and_says_who_vouches_for_it(log):
+    await adopt(log, "a", "p", "q")
+
+    record = records(log, "p")["p"]
+    assert (record.status, record.available, record.version) == ("AVAILABLE", True, "a/1")
+    assert (record.job_run_id, record.manifest, record.metadata) == ("", None, {})
+    assert record.produced_by_build_request_id == "a"
+    assert record.adoption == ("a", "ann", "moved here", 100.5)
+    assert log.reader().partition_counts() == {"AVAILABLE": 2}
+    assert log.reader().build("a") is None
+
+
+@pytest.mark.parametrize("first", ["built", "adopted"])
+async def test_what_is_available_is_not_adopted_and_nothing_else_with_it(log, first):
+    if first == "built":
+        one = await begin(log, "b", "p")
+        await produce(one, 1, "p")
+        await one.complete_build(Success(jobs_completed=1))
+    else:
+        await adopt(log, "a0", "p")
+    before = records(log, "p")
+
+    with pytest.raises(AdoptionRefusedError, match="'p' cannot be adopted, since it is available already"):
+        await adopt(log, "a", "o", "p", "q")
+    assert records(log, "o", "p", "q") == before
+    assert not log.reader().events("a")
+    await adopt(log, "a", "o", "q")
+    assert set(records(log, "o", "p", "q")) == {"o", "p", "q"}
+
+
+async def test_what_a_build_claims_is_not_adopted_until_the_build_has_ended(log):
+    one = await begin(log, "b", "p")
+    await log.renew_lease("b", "here", 60)
+    await claim(log, "b", 1, "p")
+
+    with pytest.raises(AdoptionRefusedError, match="since build b is about to produce it") as caught:
+        await adopt(log, "a", "p", "q")
+    assert caught.value.taken == {"p": "b"}
+    await one.complete_build(Cancelled())
+    await adopt(log, "a", "p", "q")
+    assert records(log, "p")["p"].adopted
+
+
+async def test_force_adopts_what_is_available_and_takes_a_taint_away(log):
+    one = await begin(log, "b", "p", "q")
+    await produce(one, 1, "p", rows=1)
+    await taint(log, "t", "p")
+    await log.renew_lease("b", "here", 60)
+    await claim(log, "b", 2, "q")
+    with pytest.raises(AdoptionRefusedError, match="nor can 1 more"):
+        await adopt(log, "a", "p", "q")
+    await adopt(log, "a", "p", "q", force=True)
+
+    record = records(log, "p")["p"]
+    assert (record.tainted, record.job_run_id, record.manifest, record.metadata) == (False, "", None, {})
+    assert record.version == "a/1"
+    assert "TAINTED" not in log.reader().partition_counts()
+
+
+async def test_a_build_of_what_was_adopted_takes_the_place_of_the_adoption(log):
+    await adopt(log, "a", "p")
+    one = await begin(log, "b", "p")
+    planned = records(log, "p")["p"]
+    await produce(one, 1, "p")
+
+    assert planned.adopted
+    record = records(log, "p")["p"]
+    assert (record.adoption, record.version, record.job_run_id) == (None, "b.1.1", "b.1.1")
+
+
+async def test_one_of_two_adoptions_at_once_is_refused(log):
+    results = await asyncio.gather(
+        adopt(log, "a1", "p", "q"), adopt(log, "a2", "q", "r"), adopt(log, "a3", "s"), return_exceptions=True
+    )
+
+    assert [type(result) for result in results] == [type(None), AdoptionRefusedError, type(None)]
+    assert set(records(log, "p", "q", "r", "s")) == {"p", "q", "s"}
+
+
+async def test_an_adoption_is_the_only_event_of_its_id(log):
+    await adopt(log, "a", "p")
+
+    with pytest.raises(InvalidStateTransitionError):
+        await adopt(log, "a", "q")
+
+
+async def test_adoptions_are_rebuilt_from_the_log(store):
+    log = open_event_log(store.uri)
+    await adopt(log, "a1", "p", "q", "r")
+    await taint(log, "t", "q")
+    one = await begin(log, "b", "p")
+    await produce(one, 1, "p")
+    await adopt(log, "a2", "p", force=True)
+    await log.close()
+
+    before = read_models(store)
+    writer = store.write()
+    writer.rebuild()
+    writer.close()
+
+    assert read_models(store) == before
