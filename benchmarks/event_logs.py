@@ -87,4 +87,5 @@ def _postgresql(stack: ExitStack) -> Callable[[], str]:
 
     server = Server()
     stack.callback(server.close)
-    return server.new_database
+    new_uri: Callable[[], str] = server.new_database
+    return new_uri

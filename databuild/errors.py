@@ -57,16 +57,20 @@ class UnknownPartitionError(InvalidRequestError):
         ref: The ref that nobody produces.
         nearest: The known pattern that looks most like it, if any does.
         needed_by: The ref whose job asked for it, unless the request did.
+        fault: What is wrong with the ref itself, in words; empty where that is not known.
     """
 
-    def __init__(self, ref: str, *, nearest: str | None = None, needed_by: str | None = None) -> None:
+    def __init__(self, ref: str, *, nearest: str | None = None, needed_by: str | None = None, fault: str = "") -> None:
         self.ref = ref
         self.nearest = nearest
         self.needed_by = needed_by
+        self.fault = fault
         message = f"no job produces the partition {ref!r}"
         if needed_by is not None:
             message += f", which {needed_by!r} needs"
-        if nearest is not None:
+        if fault:
+            message += f"; {fault}"
+        elif nearest is not None:
             message += f"; did you mean the pattern {nearest!r}?"
         super().__init__(message)
 
@@ -95,7 +99,7 @@ class TooManyPartitionsError(InvalidRequestError):
 
     def __init__(self, limit: int, message: str = "") -> None:
         self.limit = limit
-        super().__init__(message or f"the request asks for more than {limit:,} partitions; split it")
+        super().__init__(message or f"the request asks for more than {limit:,} partitions; split it into several")
 
 
 class InvalidPatternError(InvalidRequestError):

@@ -7,8 +7,8 @@ import os
 import signal
 
 from databuild.cli.exit_codes import exit_code_of
-from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
+from databuild.cli.operations import author
 from databuild.cli.planning import settings
 from databuild.cli.progress import Progress, progress_for
 from databuild.cli.summary import Summary, exit_code_of_result, print_summary, summarize
@@ -52,10 +52,10 @@ def chosen_id(call: Invocation) -> str:
 
 def build(call: Invocation, catalog: JobCatalog, request: BuildRequest) -> int:
     """Runs a build, prints its result and returns the exit code."""
-    if call.json and "stdout:" in call.event_sinks:
-        raise UsageError("--event_sink=stdout: and --output=json would both write to standard output", call.command)
     event_log = call.open_event_log()
     call.err.line(f"databuild: build {request.build_request_id}")
+    if request.retry_of:
+        call.err.line(f"databuild: builds again what build {request.retry_of} was asked for")
     call.err.flush()
     progress = progress_for(call.err, call.environ)
     progress.start()
@@ -122,17 +122,18 @@ def _end_on_signals(call: Invocation, work: asyncio.Task[object], executor: Loca
     loop = asyncio.get_running_loop()
     interrupted = False
 
-    def interrupt() -> None:
+    def interrupt(by: str) -> None:
         nonlocal interrupted
         if interrupted:
             executor.grace_seconds = min(executor.grace_seconds, HURRIED_GRACE_SECONDS)
             call.err.line("databuild: ending the job processes now")
         else:
             interrupted = True
-            work.cancel()
+            work.cancel(by)
             call.err.line("databuild: stopping the build; once more ends its job processes at once")
         call.err.flush()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
-            loop.add_signal_handler(number, interrupt)
+            by = author(call) if number == signal.SIGINT else f"the signal {number.name}"
+            loop.add_signal_handler(number, interrupt, by)

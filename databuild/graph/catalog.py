@@ -111,7 +111,8 @@ class JobCatalog:
             return owners[0]
         if owners:
             raise AmbiguousPartitionError(ref, owners)
-        raise UnknownPartitionError(ref, nearest=self._nearest(ref))
+        faults = (pattern.fault_of(ref) for pattern, _ in self._patterns)
+        raise UnknownPartitionError(ref, nearest=self._nearest(ref), fault=next(filter(None, faults), ""))
 
     def produces(self, ref: str) -> bool:
         """Whether some job produces a ref."""

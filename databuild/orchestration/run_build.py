@@ -103,7 +103,8 @@ async def run_build(
 ) -> BuildResult:
     """Builds what is requested and writes every fact of it to the event log.
 
-    To cancel the build, cancel the awaiting task: the process groups of its jobs end, and the result is Cancelled.
+    To cancel the build, cancel the awaiting task: the process groups of its jobs end, and the result is Cancelled, by
+    whom the message of the cancellation says.
 
     Args:
         request: What is asked for.
@@ -195,9 +196,10 @@ class _Build:
                 await self._wait_for_turn()
                 async with self._cancelled_on_request():
                     result = await self._work()
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             _uncancel()
-            result = Cancelled(jobs_completed=self._recorder.completed, author=self._cancelled_by)
+            author = self._cancelled_by or " ".join(map(str, cancelled.args))
+            result = Cancelled(jobs_completed=self._recorder.completed, author=author)
         except OrchestrationError:
             raise
         except DataBuildError as error:

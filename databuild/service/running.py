@@ -24,6 +24,9 @@ from databuild.service.reading import Readers
 from databuild.v1.events_pb2 import BuildEvent
 
 _LOOK_SECONDS = 0.5
+_AUTHOR = "the service, which was told to stop"
+"""Who is recorded to have cancelled what had not ended when the service did."""
+
 _LOOKS_AT = 1000
 
 _log = logging.getLogger("databuild.service")
@@ -147,7 +150,7 @@ class RunningBuilds:
             self._looking.cancel()
         tasks = [build.task for build in self._builds.values() if build.task is not None]
         for task in tasks:
-            task.cancel()
+            task.cancel(_AUTHOR)
         if tasks:
             await asyncio.wait(tasks)
 

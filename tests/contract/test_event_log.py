@@ -1,6 +1,7 @@
 """What every event log promises: the same tests for each of them."""
 
 import asyncio
+import json
 import multiprocessing
 import os
 import signal
@@ -70,7 +71,7 @@ async def test_two_writers_of_one_build_are_refused(log):
 
 async def test_what_is_known_of_a_partition_is_its_data_with_its_lineage(log):
     one = await begin(log, "b", "p")
-    await produce(one, 1, "p", rows=3)
+    await produce(one, 1, "p", rows=3, share=0.5, days=[1, 2])
     await one.complete_build(Success(jobs_completed=1))
 
     record = log.reader().partition_records(["p", "unknown"])["p"]
@@ -78,7 +79,7 @@ async def test_what_is_known_of_a_partition_is_its_data_with_its_lineage(log):
     assert (record.job_run_id, record.produced_by_build_request_id) == ("b.1.1", "b")
     assert record.manifest.code_digest == "code"
     assert record.manifest.inputs == (("in", "7", False),)
-    assert record.metadata == {"rows": 3}
+    assert json.dumps(record.metadata, sort_keys=True) == '{"days": [1, 2], "rows": 3, "share": 0.5}'
     assert set(log.reader().partition_records(["p", "unknown"])) == {"p"}
 
 

@@ -419,7 +419,10 @@ async def test_closing_cancels_what_runs(make, tmp_path):
     await world.service.close()
 
     after = make(f"sqlite:{tmp_path}/events.db")
-    assert [view.build.status for view in (await after.builds.list_builds()).builds] == ["CANCELLED", "CANCELLED"]
+    builds = [view.build for view in (await after.builds.list_builds()).builds]
+    assert [build.status for build in builds] == ["CANCELLED", "CANCELLED"]
+    said = "the build was cancelled by the service, which was told to stop"
+    assert [build.failure.message for build in builds] == [said, said]
 
 
 async def test_builds_that_are_left_have_no_end(make, tmp_path):

@@ -22,5 +22,6 @@ def run(call: Invocation) -> int:
         asked = event.cancel_request.author
         call.out.json({"build_request_id": build.build_request_id, "cancel_requested_by": asked})
     else:
-        call.out.line(f"asked the build {build.build_request_id} to stop; {call.follow_up('status')} tells when it has")
+        status = call.follow_up(f"status {build.build_request_id}")
+        call.out.line(f"asked the build {build.build_request_id} to stop; {status} tells when it has")
     return BUILT

@@ -53,8 +53,9 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         call.err.flush()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            loop.add_signal_handler(number, interrupt)
     await serve(
         options,
         catalog=call.catalog(),

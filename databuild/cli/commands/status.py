@@ -8,13 +8,14 @@ from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, bytes_text, counted, lasted_text, some_of, time_text
 from databuild.orchestration.build_ids import find_build
-from databuild.orchestration.dead_builds import Dead, find_dead
 from databuild.orchestration.waits import waits_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from databuild.event_log.log import Reader
     from databuild.model.records import BuildRecord, JobRunRecord
+    from databuild.orchestration.dead_builds import Dead
 
 ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 MOST_RUNS = 10
@@ -27,7 +28,7 @@ def run(call: Invocation) -> int:
     failed = reader.job_runs(build.build_request_id, status="FAILED", limit=MOST_RUNS)
     ended = build.status in ENDS
     running = () if ended else reader.job_runs(build.build_request_id, status="RUNNING", limit=MOST_RUNS)
-    dead = None if ended else find_dead(reader).get(build.build_request_id)
+    dead = None if ended else _death(reader, build.build_request_id)
     waits = () if ended else waits_of(reader, build.build_request_id)
     sizes = _sizes(call)
     if call.json:
@@ -55,6 +56,12 @@ def run(call: Invocation) -> int:
     for title, command in zip(("next", ""), following, strict=False):
         call.out.line(f"{title:<11}{call.follow_up(command)}")
     return BUILT
+
+
+def _death(reader: Reader, build_request_id: str) -> Dead | None:
+    from databuild.orchestration.dead_builds import find_dead
+
+    return find_dead(reader).get(build_request_id)
 
 
 def _sizes(call: Invocation) -> dict[str, int]:

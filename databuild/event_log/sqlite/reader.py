@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from databuild.event_log.log import Lease, ResourceUse
 from databuild.event_log.rows import build_record, failure_record, job_run_record, partition_record, resource_uses
 from databuild.event_log.sqlite.connection import connect_for_reading, fault
 from databuild.model.records import (
@@ -25,6 +24,7 @@ from databuild.model.records import (
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from databuild.event_log.log import Lease, ResourceUse
     from databuild.event_log.tables import Table
     from databuild.v1.events_pb2 import BuildEvent
 
@@ -156,8 +156,9 @@ class SqliteReader:
         limit: int = 100,
     ) -> Sequence[PartitionRecord]:
         """Returns partition records by ref."""
-        where = ["p.ref > ?", "p.ref >= ?", "p.ref < ?"]
-        values: list[Any] = [after, prefix, prefix + _LAST]
+        # One lower bound only: with two, SQLite may begin at the lesser.
+        where = ["p.ref > ?" if after >= prefix else "p.ref >= ?", "p.ref < ?"]
+        values: list[Any] = [max(after, prefix), prefix + _LAST]
         if contains:
             where.append("instr(p.ref, ?) > 0")
             values.append(contains)
@@ -196,6 +197,8 @@ class SqliteReader:
 
     def leases(self) -> Sequence[tuple[Lease, bool]]:
         """Returns the leases of builds that have not ended, and whether each has run out, by build."""
+        from databuild.event_log.log import Lease
+
         rows = self._rows("SELECT build_request_id, expires, holder FROM leases ORDER BY build_request_id", ())
         now = self._clock()
         return [(Lease._make(row), row[1] < now) for row in rows]
