@@ -17,7 +17,7 @@ from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 
 LEASE_SECONDS = 0.5
-BUILT, FAILED, REFUSED, UNWRITTEN = 0, 1, 3, 4
+BUILT, FAILED, REFUSED, UNWRITTEN = 0, 2, 3, 4
 """How a process ends: with what was asked for, without, taken for dead by others, or without a log to write to."""
 
 KINDS = ("raw", "pair", "clean", "sum")

@@ -30,8 +30,6 @@ def test_whatever_happens_to_builds_each_partition_is_made_once_and_by_one(store
     }
     assert last.exitcode == building.BUILT
     assert sorted(history.made) == sorted(building.EVERYTHING)
-    with open("/tmp/chaos_stats","a") as stats:
-        stats.write(f"{store.__class__.__name__} {seed} {[p.exitcode for p in chaos.builds.values()]} late={len(history.late)} ended={len(history.ended_by_others)} events={len(history.scheduled)}\n")
     history.check()
     history.check_runs(read_notes(tmp_path / "notes"))
     reader.close()
