@@ -56,9 +56,10 @@ class Versions:
         return False
 
     def made_by_another(self, task: Task, versions: Mapping[str, str]) -> bool:
-        """Whether all outputs of a task are there as this build would make them, or adopted; forced ones since planning.
+        """Whether all outputs of a task are there as this build would make them, or adopted.
 
-        Planning may have seen some of them before another build made them, and the others after that.
+        Those that are forced must be of after planning. Of the others, planning may have seen some before another build
+        made them all, and some after that.
 
         Args:
             task: The task.

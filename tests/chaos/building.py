@@ -28,7 +28,7 @@ EVERYTHING = (
 )
 """What the builds of a round ask for some of."""
 
-_JOB = str(Path(__file__).with_name("job.sh").resolve())
+_JOB = str(Path(__file__).with_name("job.sh").absolute())
 CATALOG = JobCatalog(
     graph_label="//:g",
     jobs={
@@ -48,7 +48,8 @@ def build(uri, name, folder, requested, pace, **options):
     """Builds, ends the process, and has it say how that went in its exit code."""
     said = os.open(f"{folder}/{name}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(said, 2)
-    sys.exit(asyncio.run(_build(uri, folder, pace, BuildRequest(build_request_id=name, requested=requested, **options))))
+    request = BuildRequest(build_request_id=name, requested=requested, **options)
+    sys.exit(asyncio.run(_build(uri, folder, pace, request)))
 
 
 async def _build(uri, folder, pace, request):

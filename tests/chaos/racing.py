@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import json
 import os
-import time
 from pathlib import Path
 
 from databuild.event_log.open import open_event_log
@@ -57,7 +56,7 @@ def race(uri, name, folder, requested):
         log = open_event_log(uri)
         Path(folder, f"{name}.ready").touch()
         while not Path(folder, "go").exists():
-            time.sleep(0.001)
+            await asyncio.sleep(0.001)
         await run_build(
             BuildRequest(build_request_id=name, requested=requested, jobs=4),
             catalog=CATALOG,

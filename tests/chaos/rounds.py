@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import time
+from pathlib import Path
 
 from tests.chaos import building
 
@@ -142,13 +143,12 @@ class Round:
     def job_processes(self):
         """Returns the processes that builds of this round have started, by pid, each with its build."""
         found = {}
-        for name in os.listdir("/proc"):
-            if name.isdigit():
-                with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as environ:
-                    builds = [one for one in environ.read().split(b"\0") if one.startswith(_MARK)]
-                    build = b"".join(builds).removeprefix(_MARK).decode()
-                    if build in self.builds:
-                        found[int(name)] = build
+        for environ in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                builds = [one for one in environ.read_bytes().split(b"\0") if one.startswith(_MARK)]
+                build = b"".join(builds).removeprefix(_MARK).decode()
+                if build in self.builds:
+                    found[int(environ.parent.name)] = build
         return found
 
     def _end_all(self):

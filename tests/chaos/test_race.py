@@ -1,7 +1,7 @@
 """Two processes that want the same partitions at the same moment make each of them once."""
 
+import asyncio
 import random
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -25,7 +25,7 @@ async def test_of_two_processes_that_race_one_makes_each_partition(store, tmp_pa
         racer.start()
     while len(list(tmp_path.glob("*.ready"))) < 2:
         assert all(racer.is_alive() for racer in racers)
-        time.sleep(0.001)
+        await asyncio.sleep(0.001)
     Path(tmp_path, "go").touch()
     for racer in racers:
         racer.join()
