@@ -12,7 +12,7 @@ from databuild.graph.ports import PartitionRecords
 from databuild.model.job_graph import Plan
 from databuild.model.records import FailureRecord, PartitionRecord
 from databuild.orchestration.dead_builds import find_dead
-from databuild.orchestration.run_build import make_plan
+from databuild.orchestration.make_plan import make_plan
 from databuild.orchestration.settings import Settings
 
 if TYPE_CHECKING:

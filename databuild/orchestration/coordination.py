@@ -153,9 +153,10 @@ class Coordination:
         if record is None or record.status not in OPEN_STATUSES:
             return
         claims = self._reader.claims_of(build)
-        orchestrator = BuildOrchestrator(
-            self._event_log, build, record.requested, clock=self._clock, state=self._state(build)
-        )
+        state = self._state(build)
+        # What was claimed while it was there is left alone: no run that would change it starts before it is in the log.
+        in_doubt = {ref: run for ref, run in claims.items() if run in state.jobs}
+        orchestrator = BuildOrchestrator(self._event_log, build, record.requested, clock=self._clock, state=state)
         result = Failed(
             jobs_completed=record.jobs_completed,
             jobs_failed=record.jobs_failed,
@@ -163,7 +164,7 @@ class Coordination:
             message=f"{fault}; build again to go on from where it was",
         )
         with contextlib.suppress(InvalidStateTransitionError, CoordinationError):
-            await orchestrator.complete_build(result, claims)
+            await orchestrator.complete_build(result, in_doubt)
 
     def _state(self, build: str) -> BuildState:
         record = self._reader.build(build)

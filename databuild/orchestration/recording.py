@@ -6,14 +6,12 @@ Fits the observer that execution asks for; knows the events, and does not decide
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
-from databuild.errors import OrchestrationError
 from databuild.event_log.log import Claim, ClaimRequest, Need
 from databuild.graph.ports import Attempt, Ended, Preparing, Verdict
 from databuild.model.job_graph import Task
+from databuild.orchestration.claiming import Claiming, Judged
 from databuild.orchestration.job_runner import JobRunOutcome
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.payloads import Payload, partition_available, partition_scheduled
@@ -24,44 +22,6 @@ from databuild.v1 import job_pb2
 from databuild.v1 import partition_pb2 as pt
 
 _BUILDING = pt.PARTITION_STATUS_BUILDING
-
-
-class _Claiming:
-    """Claims that were asked for, and what follows from the answers."""
-
-    def __init__(
-        self, claims: Awaitable[Sequence[Claim]], judge: Callable[[Sequence[Claim]], Sequence[Verdict]]
-    ) -> None:
-        self._claims = asyncio.ensure_future(claims)
-        self._judge = judge
-        self._verdicts: Sequence[Verdict] | None = None
-        self._claims.add_done_callback(self._answered)
-
-    def done(self) -> bool:
-        """Whether the verdicts are there."""
-        return self._claims.done()
-
-    def result(self) -> Sequence[Verdict]:
-        """Returns the verdicts.
-
-        Raises:
-            CoordinationError: The build may not go on.
-            EventLogError: The claims could not be written.
-        """
-        if self._verdicts is None:
-            self._verdicts = self._judge(self._claims.result())
-        return self._verdicts
-
-    def __await__(self) -> Generator[Any, Any, Sequence[Verdict]]:
-        yield from self._claims.__await__()
-        return self.result()
-
-    def _answered(self, claims: asyncio.Future[Sequence[Claim]]) -> None:
-        # Judged at once, so that the events of what may start are written while others run. An error is raised to whom
-        # asks for the result.
-        if not claims.cancelled() and claims.exception() is None:
-            with contextlib.suppress(OrchestrationError):
-                self.result()
 
 
 class BuildRecorder:
@@ -109,7 +69,7 @@ class BuildRecorder:
             )
             for one in attempts
         ]
-        return _Claiming(self._orchestrator.claim(requests), lambda claims: self._judge(attempts, claims))
+        return Claiming(self._orchestrator.claim(requests), lambda claims: self._judge(attempts, claims))
 
     def changed(self, task: Task) -> Awaitable[None]:
         """Waits until nobody else claims the outputs of a task any more, or for a moment where it lacks resources."""
@@ -164,12 +124,13 @@ class BuildRecorder:
         for build, refs in sorted(by_build.items()):
             self._orchestrator.emit_delegation(build, task.job_label, refs)
 
-    def _judge(self, attempts: Sequence[Attempt], claims: Sequence[Claim]) -> Sequence[Verdict]:
+    def _judge(self, attempts: Sequence[Attempt], claims: Sequence[Claim]) -> Judged:
         """Decides what becomes of attempts whose claims were answered, and writes it."""
         if self._stopped:
-            return [Verdict.LATER] * len(attempts)
+            return Judged([Verdict.LATER] * len(attempts))
         payloads: list[Payload] = []
         verdicts = []
+        overwrites = False
         for attempt, claim in zip(attempts, claims, strict=True):
             self._lacking.discard(attempt.task.task_id)
             if claim.short_of:
@@ -186,9 +147,10 @@ class BuildRecorder:
             else:
                 self._schedule(attempt, payloads)
                 self.tokens[self._job_run_id(attempt.task, attempt.number)] = claim.token
+                overwrites = overwrites or bool(claim.versions)
                 verdicts.append(Verdict.START)
-        self._orchestrator.emit(*payloads)
-        return verdicts
+        written = asyncio.ensure_future(self._orchestrator.emit(*payloads))
+        return Judged(verdicts, written if overwrites else None)
 
     def _schedule(self, attempt: Attempt, payloads: list[Payload]) -> None:
         statuses = self._orchestrator.state.partitions

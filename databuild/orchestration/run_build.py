@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, cast
 
 from databuild.errors import (
@@ -19,18 +19,15 @@ from databuild.errors import (
 )
 from databuild.event_log.log import EventLog
 from databuild.executors.executor import Executor
-from databuild.graph.analysis import analyze
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.execution import ExecutionOptions, execute
 from databuild.graph.plan_file import changes_since, tasks_to_messages
-from databuild.graph.ports import PartitionRecords
 from databuild.model.job_graph import Plan
-from databuild.orchestration.configuring import ProcessConfigure
 from databuild.orchestration.coordination import Coordination
 from databuild.orchestration.ids import check_build_request_id
 from databuild.orchestration.job_runner import JobRunner
 from databuild.orchestration.late_results import raise_if_overtaken
-from databuild.orchestration.looking_up import lookup_of
+from databuild.orchestration.make_plan import make_plan
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.payloads import Payload, partition_scheduled
 from databuild.orchestration.recording import BuildRecorder
@@ -44,49 +41,6 @@ from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
 
 _CANCEL_POLL_SECONDS: Final = 0.5
-
-
-async def make_plan(
-    requested: Sequence[str],
-    *,
-    catalog: JobCatalog,
-    reader: PartitionRecords,
-    executor: Executor,
-    settings: Settings,
-    force: bool = False,
-    reuse_stale: bool = False,
-    build_request_id: str = "",
-) -> Plan:
-    """Finds what a build of these partitions would do; writes no event.
-
-    Args:
-        requested: What is asked for, ranges expanded.
-        catalog: The jobs.
-        reader: What is known of partitions.
-        executor: Runs the jobs' `config`.
-        settings: Where they run.
-        force: Whether to build what was requested even if it is fresh.
-        reuse_stale: Whether to use stale partitions as they are.
-        build_request_id: The build that the plan is for; empty where it is for none.
-
-    Raises:
-        InvalidRequestError: The request makes no sense.
-        JobConfigurationError: A job's `config` failed.
-        LookupFaultError: The graph's lookup failed.
-        EventLogError: What is known of partitions could not be read.
-    """
-    env = {"DATABUILD_BUILD_REQUEST_ID": build_request_id} if build_request_id else {}
-    configure = ProcessConfigure(executor, working_directory=settings.working_directory, env=env)
-    return await analyze(
-        requested,
-        catalog,
-        configure,
-        reader,
-        lookup=lookup_of(catalog, executor, settings.working_directory),
-        force=force,
-        reuse_stale=reuse_stale,
-        concurrency=settings.config_calls,
-    )
 
 
 async def run_build(

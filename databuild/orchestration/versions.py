@@ -22,14 +22,14 @@ class Versions:
         self.now: dict[str, str] = {}
         self._reader = reader
         self._code_digests: Mapping[str, str] = {}
-        self._planned: Mapping[str, str] = {}
+        self._forced: Mapping[str, str] = {}
         self._cut_off: set[str] = set()
 
     def start(self, plan: Plan) -> None:
         """Takes what planning found."""
         self.now = dict(plan.versions)
         self._code_digests = plan.code_digests
-        self._planned = {partition.ref: partition.version for partition in plan.partitions}
+        self._forced = {one.ref: one.version for one in plan.partitions if one.reason == pt.REASON_FORCED}
         self._cut_off = {partition.ref for partition in plan.partitions if partition.reason == pt.REASON_INPUT_CHANGED}
 
     def records(self, refs: Sequence[str]) -> Mapping[str, PartitionRecord]:
@@ -56,14 +56,17 @@ class Versions:
         return False
 
     def made_by_another(self, task: Task, versions: Mapping[str, str]) -> bool:
-        """Whether all outputs of a task were made since planning by another build, just as by this one, or adopted.
+        """Whether all outputs of a task are there as this build would make them, or adopted.
+
+        Those that are forced must be of after planning. Of the others, planning may have seen some before another build
+        made them all, and some after that.
 
         Args:
             task: The task.
             versions: The versions of its outputs that there are now, by ref.
         """
         outputs = task.config.outputs
-        if any(versions.get(ref, "") in {"", self._planned[ref]} for ref in outputs):
+        if any(versions.get(ref, "") in {"", self._forced.get(ref)} for ref in outputs):
             return False
         records = self.records(outputs)
         return all(self._as_we_would(task, records.get(ref)) for ref in outputs)

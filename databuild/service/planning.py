@@ -12,7 +12,7 @@ from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.ports import PartitionRecords
 from databuild.model.job_graph import Plan
-from databuild.orchestration.run_build import make_plan
+from databuild.orchestration.make_plan import make_plan
 from databuild.orchestration.settings import Settings
 
 

@@ -41,6 +41,7 @@ class Model:
         self.records = {}
         self.claims = {}
         self.slots = {}
+        self.told_of = set()
         self.token = 0
 
     def begin(self, name, refs, expires):
@@ -62,7 +63,11 @@ class Model:
             self.slots[build.run_of(ref)] = build.name
         assert len(self.slots) <= 1, "there is one slot"
 
+    def schedule(self, build, ref):
+        self.told_of.add(build.run_of(ref))
+
     def start(self, build, ref):
+        self.schedule(build, ref)
         build.statuses[ref] = "BUILDING"
         self._known(build, ref, "BUILDING").available = False
 
@@ -96,6 +101,7 @@ class Model:
         self._known(build, ref, "SCHEDULED")
 
     def close(self, build, end, in_doubt=()):
+        """Ends a build; it is not known what its job runs have done to partitions that are in doubt."""
         for ref, status in build.statuses.items():
             if status in OPEN:
                 self.fail(build, ref)
@@ -104,8 +110,9 @@ class Model:
         self.claims = {ref: claim for ref, claim in self.claims.items() if claim[0] != build.name}
         self.slots = {run: name for run, name in self.slots.items() if name != build.name}
 
-    def claimed_by(self, name):
-        return [ref for ref, (holder, _) in self.claims.items() if holder == name]
+    def in_doubt(self, name):
+        """Returns what a build has claimed for job runs that it has told of."""
+        return [ref for ref, (holder, run) in self.claims.items() if holder == name and run in self.told_of]
 
     def _known(self, build, ref, status):
         record = self.records.setdefault(ref, Record(status, build.name))

@@ -104,6 +104,9 @@ class World(RuleBasedStateMachine):
         claims = self.model.claims
         return [(build, ref) for build, ref in self.scheduled() if claims.get(ref) == (build.name, build.run_of(ref))]
 
+    def untold(self):
+        return [(build, ref) for build, ref in self.claimed() if build.run_of(ref) not in self.model.told_of]
+
     def building(self):
         return self.standing("BUILDING")
 
@@ -182,6 +185,12 @@ class World(RuleBasedStateMachine):
         for build in builds:  # so that what can follow does not depend on who was first
             self.give_up(build)
 
+    @rule_for(untold)
+    def schedule(self, build, ref):
+        one, run, task = self.orchestrators[build.name], build.run_of(ref), build.task_of(ref)
+        self.run(lambda: one.emit_job_scheduled(run, task, JOB, build.attempts[ref]))
+        self.model.schedule(build, ref)
+
     @rule_for(claimed)
     def start(self, build, ref):
         self.run(lambda: self.emit_start(build, ref))
@@ -189,7 +198,8 @@ class World(RuleBasedStateMachine):
 
     async def emit_start(self, build, ref):
         one, run, task = self.orchestrators[build.name], build.run_of(ref), build.task_of(ref)
-        one.emit_job_scheduled(run, task, JOB, build.attempts[ref])
+        if run not in self.model.told_of:
+            one.emit_job_scheduled(run, task, JOB, build.attempts[ref])
         one.emit_job_running(run, task, JOB, build.attempts[ref])
         await one.emit_partition_building(ref, task, run)
 
@@ -296,7 +306,7 @@ class World(RuleBasedStateMachine):
         dead = self.expired()
         assert self.run(lambda: self.coordination(process).end_the_dead()) == [build.name for build in dead]
         for build in dead:
-            self.model.close(build, "DEAD", self.model.claimed_by(build.name))
+            self.model.close(build, "DEAD", self.model.in_doubt(build.name))
 
     @precondition(expired)
     @rule()
@@ -307,7 +317,7 @@ class World(RuleBasedStateMachine):
         dead = self.expired()
         self.run(both)
         for build in dead:
-            self.model.close(build, "DEAD", self.model.claimed_by(build.name))
+            self.model.close(build, "DEAD", self.model.in_doubt(build.name))
 
     @rule_for(building_too_long, process=either_process)
     def finish_while_the_dead_are_ended(self, build, ref, process):
@@ -325,7 +335,7 @@ class World(RuleBasedStateMachine):
             self.model.finish(build, ref)
         for one in dead:
             if self.reader.build(one.name).status == "FAILED":
-                self.model.close(one, "DEAD", self.model.claimed_by(one.name))
+                self.model.close(one, "DEAD", self.model.in_doubt(one.name))
             else:
                 assert one is build
                 assert finished is None

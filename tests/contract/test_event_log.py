@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -596,3 +598,19 @@ def test_any_path_can_be_a_log(tmp_path, name):
 
     assert path.exists()
     assert open_reader(f"sqlite:{path}").builds() == []
+
+
+def test_many_that_open_a_new_file_at_once_make_its_tables_once(tmp_path):
+    for number in range(20):
+        path = tmp_path / f"{number}.db"
+        together = threading.Barrier(8)
+
+        def write(path=path, together=together):
+            together.wait()
+            SqliteWriter(str(path)).close()
+
+        with ThreadPoolExecutor(8) as pool:
+            for written in [pool.submit(write) for _ in range(8)]:
+                written.result()
+
+        assert open_reader(f"sqlite:{path}").builds() == []

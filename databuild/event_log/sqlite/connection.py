@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from typing import Final
 
 from databuild.errors import EventLogError, SchemaTooNewError
@@ -16,6 +17,8 @@ SCHEMA_VERSION: Final = 1
 
 BUSY_SECONDS: Final = 60.0
 """How long to wait for another process's transaction; each of ours takes milliseconds."""
+
+_WAIT_SECONDS: Final = 0.005
 
 
 def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
@@ -31,11 +34,14 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
             uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         connection.execute("PRAGMA case_sensitive_like = ON")
+        connection.execute("BEGIN")  # another process may be making the tables: all of this is of before or after
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         application = connection.execute("PRAGMA application_id").fetchone()[0]
+        foreign = application != APPLICATION_ID and (application or version or _has_tables(connection))
+        connection.execute("COMMIT")
     except sqlite3.Error as error:
         raise fault(error, path) from error
-    if application != APPLICATION_ID and (application or version or _has_tables(connection)):
+    if foreign:
         connection.close()
         raise EventLogError("it is a database of another program", uri=f"sqlite:{path}")
     if version > SCHEMA_VERSION:
@@ -60,7 +66,7 @@ def connect_for_writing(path: str) -> sqlite3.Connection:
     connection = connect(path)
     try:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file: pruning gives its room back
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
         connection.execute("PRAGMA synchronous = FULL")
         if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
             _migrate(connection)
@@ -107,6 +113,19 @@ def _escaped(path: str) -> str:
 
 def _has_tables(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switches a file to a write-ahead log, which SQLite refuses at once while another process does so."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(_WAIT_SECONDS)
 
 
 def _migrate(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,81 @@
+"""The processes of the chaos tests: orchestrators with a short lease, over a small graph of three levels.
+
+Imports no pytest, so that processes start fast.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from databuild.errors import CoordinationError, EventLogError, InvalidStateTransitionError, JobConfigurationError
+from databuild.event_log.open import open_event_log
+from databuild.executors.local import LocalExecutor
+from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
+from databuild.orchestration.results import Success
+from databuild.orchestration.run_build import run_build
+from databuild.orchestration.settings import BuildRequest, Settings
+
+LEASE_SECONDS = 0.5
+BUILT, FAILED, REFUSED, UNWRITTEN = 0, 2, 3, 4
+"""How a process ends: with what was asked for, without, taken for dead by others, or without a log to write to."""
+
+KINDS = ("raw", "pair", "clean", "sum")
+_SUMS = 8
+EVERYTHING = (
+    *(f"{kind}/{number}" for kind in ("sum", "pair") for number in range(_SUMS)),
+    *(f"{kind}/{number}" for kind in ("raw", "clean") for number in range(_SUMS + 1)),
+)
+"""What the builds of a round ask for some of."""
+
+_JOB = str(Path(__file__).with_name("job.sh").absolute())
+CATALOG = JobCatalog(
+    graph_label="//:g",
+    jobs={
+        f"//:{kind}": Job(
+            label=f"//:{kind}",
+            executable=_JOB,
+            outputs=(f"{kind}/{{n:int}}",),
+            code_digest="1",
+            retry=RetryPolicy(retries=int(kind == "raw")),
+        )
+        for kind in KINDS
+    },
+)
+
+
+def build(uri, name, folder, requested, pace, **options):
+    """Builds, ends the process, and has it say how that went in its exit code."""
+    said = os.open(f"{folder}/{name}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(said, 2)
+    request = BuildRequest(build_request_id=name, requested=requested, **options)
+    sys.exit(asyncio.run(_build(uri, folder, pace, request)))
+
+
+async def _build(uri, folder, pace, request):
+    env = {"PATH": "/usr/bin:/bin", "CHAOS_FOLDER": str(folder), "CHAOS_PACE": str(pace)}
+    try:
+        log = open_event_log(uri)
+        try:
+            result = await run_build(
+                request,
+                catalog=CATALOG,
+                event_log=log,
+                executor=LocalExecutor(base_env=env, grace_seconds=0.2),
+                settings=Settings(
+                    working_directory=str(folder), log_directory=f"{folder}/logs", lease_seconds=LEASE_SECONDS
+                ),
+            )
+        finally:
+            await log.close()
+    except JobConfigurationError as error:  # that was killed, too
+        print(error, file=sys.stderr)
+        return FAILED
+    except (CoordinationError, InvalidStateTransitionError) as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    except EventLogError as error:
+        print(error, file=sys.stderr)
+        return UNWRITTEN
+    print(result, file=sys.stderr)
+    return BUILT if isinstance(result, Success) else FAILED

@@ -1,0 +1,64 @@
+"""The event logs that chaos is made over, and how much of it."""
+
+import multiprocessing
+import os
+
+import pytest
+
+from tests.contract.stores import PostgresqlDatabases, SqliteFiles
+from tests.postgresql.server import Server
+
+
+def pytest_generate_tests(metafunc):
+    """Has a test that takes a seed run once for each.
+
+    CHAOS_ROUNDS says how many there are, and CHAOS_SEED which is the first.
+    """
+    if "seed" in metafunc.fixturenames:
+        rounds = int(os.environ.get("CHAOS_ROUNDS") or metafunc.module.ROUNDS)
+        first = int(os.environ.get("CHAOS_SEED") or 1)
+        metafunc.parametrize("seed", range(first, first + rounds))
+
+
+@pytest.fixture(scope="session")
+def server():
+    running = Server()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def database(server):
+    return PostgresqlDatabases(server)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request, tmp_path):
+    """Returns an empty log."""
+    if request.param == "sqlite":
+        return SqliteFiles(tmp_path)
+    database = request.getfixturevalue("database")
+    database.execute("DROP SCHEMA IF EXISTS databuild CASCADE")
+    return database
+
+
+@pytest.fixture
+def restart(request, store):
+    """Returns what restarts the server; None where there is none."""
+    if isinstance(store, SqliteFiles):
+        return None
+    server = request.getfixturevalue("server")
+
+    def stop_and_start(how):
+        server.stop(how)
+        server.start()
+
+    return stop_and_start
+
+
+@pytest.fixture(scope="session")
+def processes():
+    context = multiprocessing.get_context("forkserver")
+    logs = [f"databuild.event_log.{name}.log" for name in ("sqlite", "postgresql")]
+    context.set_forkserver_preload([*logs, "tests.chaos.building", "tests.chaos.racing"])
+    return context

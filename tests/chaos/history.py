@@ -1,0 +1,118 @@
+"""What the log and the jobs' own notes say happened, and what must be true of it."""
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from databuild.event_log.tables import CLAIMS, LEASES
+from databuild.event_log.verify import verify
+from databuild.orchestration.dead_builds import OPEN_STATUSES
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+
+_PAGE = 10_000
+_ENDED_BY_OTHERS = "build again to go on from where it was"
+
+
+class Run(NamedTuple):
+    """What one job run has noted of itself.
+
+    Attributes:
+        token: Its fencing token.
+        job_run_id: Its id.
+        refs: What it makes.
+        lines: The numbers of its lines in the file, in order.
+    """
+
+    token: int
+    job_run_id: str
+    refs: tuple[str, ...]
+    lines: list[int]
+
+    @property
+    def build(self):
+        return self.job_run_id.split(".")[0]
+
+
+def read_notes(path):
+    """Returns the job runs that a file tells of, by fencing token.
+
+    Each line has a word, the token, the job run and its refs.
+    """
+    runs = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
+        what, token, job_run_id, *refs = line.split()
+        assert what != "missing", f"a job run was started before its inputs were made: {line}"
+        run = runs.setdefault(int(token), Run(int(token), job_run_id, tuple(refs), []))
+        assert run.job_run_id == job_run_id, f"two job runs have one token: {line}"
+        run.lines.append(number)
+    return dict(sorted(runs.items()))
+
+
+class History:
+    """Everything that was written to a log.
+
+    Attributes:
+        ended_by_others: The position at which others ended a build, by build.
+        scheduled: The position at which a job run was scheduled, by job run.
+        made: The job runs that made a ref available, in order, by ref.
+        late: The events that tell of results that came too late, by position.
+    """
+
+    def __init__(self, reader):
+        self.reader = reader
+        self.ended_by_others = {}
+        self.scheduled = {}
+        self.made = defaultdict(list)
+        self.late = {}
+        self._sequences = defaultdict(list)
+        for position, event in reader.all_events(limit=_PAGE * 100):
+            self._take(position, event)
+
+    def _take(self, position, event):
+        build = event.build_request_id
+        self._sequences[build].append(event.sequence)
+        kind = event.WhichOneof("event")
+        if kind == "build_request" and _ENDED_BY_OTHERS in event.build_request.failure.message:
+            self.ended_by_others[build] = position
+        elif kind == "job" and event.job.status == ev.JOB_STATUS_SCHEDULED:
+            self.scheduled[event.job.job_run_id] = position
+        elif kind == "partition" and event.partition.status == pt.PARTITION_STATUS_BUILDING:
+            assert event.partition.ref not in self.made, f"built again though it was finished: {event}"
+        elif kind == "partition" and event.partition.status == pt.PARTITION_STATUS_AVAILABLE:
+            self.made[event.partition.ref].append(event.partition.job_run_id)
+        elif kind == "late_result":
+            self.late[position] = event.late_result
+
+    def check(self):
+        """Checks what must be true of any log whose builds have all ended."""
+        verified = verify(self.reader)
+        assert verified.told == ()
+        for build, sequences in self._sequences.items():
+            assert sequences == list(range(1, len(sequences) + 1)), f"gaps in {build}"
+        for status in OPEN_STATUSES:
+            assert list(self.reader.builds(status=status)) == [], "builds have no end"
+        assert list(self.reader.rows(LEASES)) == list(self.reader.rows(CLAIMS)) == []
+        assert {ref: runs for ref, runs in self.made.items() if len(runs) > 1} == {}, "made twice"
+        for position, late in self.late.items():
+            assert self.ended_by_others[late.target_build_request_id] < position
+
+    def check_runs(self, runs):
+        """Checks that of two runs of one partition only one counted at any time, and none after it was made."""
+        by_ref = defaultdict(list)
+        for run in runs.values():
+            for ref in run.refs:
+                by_ref[ref].append(run)
+        for ref, of_ref in by_ref.items():
+            for number, older in enumerate(of_ref):
+                for newer in of_ref[number + 1 :]:
+                    self._check_two(ref, older, newer)
+        for ref, (job_run_id,) in self.made.items():
+            assert any(run.job_run_id == job_run_id for run in by_ref[ref]), f"nobody made {ref}"
+
+    def _check_two(self, ref, older, newer):
+        told = f"{ref}: {older}, and then {newer}"
+        assert older.job_run_id not in self.made[ref], f"built again though it was finished: {told}"
+        if older.lines[-1] > newer.lines[0]:
+            assert older.build in self.ended_by_others, f"two runs at once: {told}"
+            if newer.job_run_id in self.scheduled:
+                assert self.ended_by_others[older.build] < self.scheduled[newer.job_run_id], f"too early: {told}"

@@ -1,0 +1,79 @@
+#!/bin/sh
+# The job of the chaos tests' graph: raw/N, and raw pairs pair/N (two at a time), are made of nothing, clean/N of raw/N, and
+# sum/N of two of clean and a pair. It notes in a file what it does, a line at a time: `start`, `work`, `end` or `missing`, the
+# fencing token, the job run, and the refs.
+#
+# $CHAOS_FOLDER is where it notes that and leaves its data, $CHAOS_PACE how many seconds half of the work takes.
+set -eu
+
+# Says of one partition what makes it; of a pair that was said already, nothing.
+config() {
+  kind="${1%%/*}" number="${1#*/}"
+  outputs="$1" inputs=''
+  case "$kind" in
+    pair) outputs="pair/$((number / 2 * 2)) pair/$((number / 2 * 2 + 1))" ;;
+    clean) inputs="raw/$number" ;;
+    sum) inputs="clean/$number clean/$((number + 1)) pair/$number" ;;
+  esac
+  case "$said" in
+    *"|$outputs|"*) return ;;
+  esac
+  said="$said|$outputs|"
+  printf '%s{"outputs": [%s], "inputs": [%s], "args": [%s]}' "$separator" \
+    "$(refs '{"str": "%s"}' "$outputs")" \
+    "$(refs '{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": "%s"}}' "$inputs")" \
+    "$(refs '"%s"' "$outputs of $inputs")"
+  separator=', '
+}
+
+# Writes words as a list: each in the given form.
+refs() {
+  comma=''
+  for word in $2; do
+    # shellcheck disable=SC2059 # the form is the format
+    printf "$comma$1" "$word"
+    comma=', '
+  done
+}
+
+note() {
+  echo "$1 $DATABUILD_FENCING_TOKEN $DATABUILD_JOB_RUN_ID $outputs" >>"$CHAOS_FOLDER/notes"
+}
+
+file_of() {
+  echo "$CHAOS_FOLDER/data.${1%%/*}.${1#*/}"
+}
+
+command="$1"
+shift
+if [ "$command" = config ]; then
+  said='' separator=''
+  printf '{"configs": ['
+  for ref in "$@"; do
+    config "$ref"
+  done
+  printf ']}\n'
+  exit
+fi
+
+outputs=''
+while [ "$1" != of ]; do
+  outputs="$outputs $1"
+  shift
+done
+shift
+outputs="${outputs# }"
+note start
+for input in "$@"; do
+  if [ ! -e "$(file_of "$input")" ]; then
+    note missing
+    exit 8
+  fi
+done
+sleep "$CHAOS_PACE"
+note work
+sleep "$CHAOS_PACE"
+for output in $outputs; do
+  : >"$(file_of "$output")"
+done
+note end

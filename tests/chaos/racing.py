@@ -1,0 +1,69 @@
+"""The processes of the race: builds of jobs that do nothing but note who ran.
+
+Imports no pytest, so that processes start fast.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from databuild.event_log.open import open_event_log
+from databuild.executors.executor import ProcessResult
+from databuild.graph.catalog import Job, JobCatalog
+from databuild.orchestration.run_build import run_build
+from databuild.orchestration.settings import BuildRequest, Settings
+
+LABEL = "//:raw"
+CATALOG = JobCatalog(
+    graph_label="//:g",
+    jobs={LABEL: Job(label=LABEL, executable=LABEL, outputs=("raw/{n:int}",), code_digest="1")},
+)
+
+
+class Executor:
+    """Notes each run in a file, in the form of the job of the chaos tests."""
+
+    def __init__(self, notes):
+        self._notes = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def guarded(self, _build_request_id):
+        return contextlib.nullcontext()
+
+    async def end_left_behind(self, build_request_id):
+        pass
+
+    async def run(self, spec, on_report=None):
+        _, command, *refs = spec.argv
+        if command == "config":
+            configs = [{"outputs": [{"str": ref}], "inputs": [], "args": [ref]} for ref in refs]
+            return ProcessResult(exit_code=0, stdout=json.dumps({"configs": configs}).encode())
+        self._note("start", spec.env, refs)
+        await asyncio.sleep(0)
+        self._note("end", spec.env, refs)
+        return ProcessResult(exit_code=0)
+
+    def _note(self, what, env, refs):
+        line = f"{what} {env['DATABUILD_FENCING_TOKEN']} {env['DATABUILD_JOB_RUN_ID']} {' '.join(refs)}\n"
+        os.write(self._notes, line.encode())
+
+
+def race(uri, name, folder, requested):
+    """Builds as soon as the file `go` is there."""
+
+    async def main():
+        log = open_event_log(uri)
+        Path(folder, f"{name}.ready").touch()
+        while not Path(folder, "go").exists():
+            await asyncio.sleep(0.001)
+        await run_build(
+            BuildRequest(build_request_id=name, requested=requested, jobs=4),
+            catalog=CATALOG,
+            event_log=log,
+            executor=Executor(Path(folder, "notes")),
+            settings=Settings(working_directory="/", log_directory=str(folder)),
+        )
+        await log.close()
+
+    asyncio.run(main())

@@ -1,0 +1,165 @@
+"""Rounds of chaos: builds at once, and what may happen to them and to the server, chosen by a seed."""
+
+import contextlib
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+from tests.chaos import building
+
+AT_ONCE = 8
+MOST_BUILDS = 12
+PAUSE_SECONDS = (0.1, 1.8 * building.LEASE_SECONDS)
+CHAOS_SECONDS = 0.8
+MOST_SECONDS = 120
+_MARK = b"DATABUILD_BUILD_REQUEST_ID="
+
+
+class Round:
+    """One round.
+
+    Attributes:
+        builds: The processes of builds, by id.
+        happened: What was done to them, for who reads of a failure.
+    """
+
+    def __init__(self, processes, seed, uri, folder, restart=None):
+        """Takes the round.
+
+        Args:
+            processes: Starts processes.
+            seed: What happens.
+            uri: An empty event log.
+            folder: An empty folder.
+            restart: Restarts the server; None where there is none.
+        """
+        self.builds = {}
+        self.happened = []
+        self._processes = processes
+        self._random = random.Random(seed)
+        self._uri = uri
+        self._folder = folder
+        self._restart = restart
+        self._paused = {}
+        self._prefix = f"c{os.getpid()}x{seed}-{folder.name}"
+
+    def run(self):
+        """Has everything happen, and waits until every build has ended and one more has gone on from there."""
+        try:
+            for _ in range(AT_ONCE):
+                self._start()
+            until = time.monotonic() + CHAOS_SECONDS
+            while time.monotonic() < until:
+                time.sleep(self._random.uniform(0, 0.05))
+                self._let_something_happen()
+                self._go_on(time.monotonic())
+            self._go_on(until + MOST_SECONDS)
+            self._join()
+            self._start(building.EVERYTHING, pace=0)
+            self._join()
+            self._wait_until_nobody_is_left()
+        finally:
+            self._end_all()
+
+    def _start(self, requested=None, pace=None):
+        name = f"{self._prefix}-{len(self.builds)}"
+        options = {"jobs": self._random.randint(1, 3), "keep_going": self._random.random() < 0.5}
+        refs = self._random.sample(building.EVERYTHING, self._random.randint(1, 6))
+        requested = requested or tuple(refs)
+        pace = self._random.choice([0.01, 0.03, 0.1]) if pace is None else pace
+        args = (self._uri, name, str(self._folder), requested, pace)
+        process = self._processes.Process(target=building.build, args=args, kwargs=options, name=name)
+        self.builds[name] = process
+        process.start()
+
+    def _let_something_happen(self):
+        living = [process for process in self.builds.values() if process.is_alive()]
+        if len(living) < AT_ONCE and len(self.builds) < MOST_BUILDS:
+            self._start()
+        what = self._random.choices(
+            [self._kill, self._pause, self._kill_a_job, self._pause_a_job, self._restart_server], [3, 6, 4, 2, 1]
+        )[0]
+        what(living)
+
+    def _kill(self, living):
+        if living:
+            process = self._random.choice(living)
+            self._note("kill", process.name)
+            process.kill()
+
+    def _pause(self, living):
+        if living:
+            process = self._random.choice(living)
+            self._signal(process.pid, signal.SIGSTOP)
+            self._note("pause", process.name)
+
+    def _kill_a_job(self, _living):
+        if jobs := sorted(self.job_processes()):
+            pid = self._random.choice(jobs)
+            self._note("kill job", pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _pause_a_job(self, _living):
+        if jobs := sorted(self.job_processes()):
+            pid = self._random.choice(jobs)
+            self._note("pause job", pid)
+            self._signal(pid, signal.SIGSTOP)
+
+    def _restart_server(self, _living):
+        if self._restart is not None and len(self.builds) > AT_ONCE:
+            how = self._random.choice([signal.SIGINT, signal.SIGQUIT])
+            self._note("restart", how.name)
+            self._restart(how)
+
+    def _signal(self, pid, number):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+            if number == signal.SIGSTOP:
+                self._paused[pid] = time.monotonic() + self._random.uniform(*PAUSE_SECONDS)
+
+    def _go_on(self, now):
+        """Has what was paused until now go on; that which pause they are in does not matter."""
+        for pid, until in tuple(self._paused.items()):
+            if until <= now:
+                del self._paused[pid]
+                self._signal(pid, signal.SIGCONT)
+
+    def _join(self):
+        """Waits for the end of every build."""
+        until = time.monotonic() + MOST_SECONDS
+        for name, process in self.builds.items():
+            process.join(max(0.0, until - time.monotonic()))
+            assert process.exitcode is not None, f"{name} does not end"
+
+    def _wait_until_nobody_is_left(self):
+        until = time.monotonic() + MOST_SECONDS
+        while left := self.job_processes():
+            assert time.monotonic() < until, f"processes are left: {left}"
+            time.sleep(0.01)
+
+    def job_processes(self):
+        """Returns the processes that builds of this round have started, by pid, each with its build."""
+        found = {}
+        for environ in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                builds = [one for one in environ.read_bytes().split(b"\0") if one.startswith(_MARK)]
+                build = b"".join(builds).removeprefix(_MARK).decode()
+                if build in self.builds:
+                    found[int(environ.parent.name)] = build
+        return found
+
+    def _end_all(self):
+        """Leaves nothing behind, whatever has failed."""
+        for process in self.builds.values():
+            if process.is_alive():
+                process.kill()
+            process.join()
+        for pid in self.job_processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _note(self, what, whom):
+        self.happened.append(f"{what} {whom}")

@@ -1,0 +1,35 @@
+"""Builds that are killed, paused and cut off from their server at any moment still agree on who builds what."""
+
+from databuild.event_log.open import open_reader
+from tests.chaos import building
+from tests.chaos.history import History, read_notes
+from tests.chaos.rounds import Round
+
+ROUNDS = 25
+
+
+def test_whatever_happens_to_builds_each_partition_is_made_once_and_by_one(store, tmp_path, processes, seed, restart):
+    chaos = Round(processes, seed, store.uri, tmp_path, restart)
+    try:
+        chaos.run()
+    finally:
+        print(f"seed {seed}:", *chaos.happened, sep="\n  ")
+        for name, process in chaos.builds.items():
+            said = tmp_path / f"{name}.said"
+            print(name, process.exitcode, said.read_text(encoding="utf-8") if said.exists() else "")
+    reader = open_reader(store.uri)
+    history = History(reader)
+    *victims, last = chaos.builds.values()
+
+    assert {process.exitcode for process in victims} <= {
+        -9,
+        building.BUILT,
+        building.FAILED,
+        building.REFUSED,
+        building.UNWRITTEN,
+    }
+    assert last.exitcode == building.BUILT
+    assert sorted(history.made) == sorted(building.EVERYTHING)
+    history.check()
+    history.check_runs(read_notes(tmp_path / "notes"))
+    reader.close()

@@ -1,0 +1,43 @@
+"""Two processes that want the same partitions at the same moment make each of them once."""
+
+import asyncio
+import random
+from collections import Counter
+from pathlib import Path
+
+from databuild.event_log.open import open_event_log, open_reader
+from tests.chaos import racing
+from tests.chaos.history import History, read_notes
+
+ROUNDS = 3
+PARTITIONS = 1000
+
+
+async def test_of_two_processes_that_race_one_makes_each_partition(store, tmp_path, processes, seed):
+    await open_event_log(store.uri).close()  # makes the tables
+    refs = [f"raw/{number}" for number in range(PARTITIONS)]
+    orders = [tuple(refs), tuple(random.Random(seed).sample(refs, PARTITIONS) if seed % 2 else refs)]
+    racers = [
+        processes.Process(target=racing.race, args=(store.uri, name, str(tmp_path), order))
+        for name, order in zip(("one", "two"), orders, strict=True)
+    ]
+    for racer in racers:
+        racer.start()
+    while len(list(tmp_path.glob("*.ready"))) < 2:
+        assert all(racer.is_alive() for racer in racers)
+        await asyncio.sleep(0.001)
+    Path(tmp_path, "go").touch()
+    for racer in racers:
+        racer.join()
+    runs = read_notes(tmp_path / "notes")
+    reader = open_reader(store.uri)
+    history = History(reader)
+    builds = [reader.build(name) for name in ("one", "two")]
+
+    assert [racer.exitcode for racer in racers] == [0, 0]
+    assert [build.status for build in builds] == ["COMPLETED", "COMPLETED"]
+    assert Counter(ref for run in runs.values() for ref in run.refs) == Counter(refs)
+    assert sum(build.jobs_completed for build in builds) == PARTITIONS == len(history.made)
+    history.check()
+    history.check_runs(runs)
+    reader.close()

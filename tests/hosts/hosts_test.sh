@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Runs the test of several hosts where it may make network namespaces, and says plainly where it may not.
+#
+#   bazel run //tests/hosts                                                   as .ci/run does
+#   tests/hosts/hosts_test.sh .venv/bin/python -m tests.hosts.several_hosts   without Bazel
+#
+# It is no test target, since Bazel's sandbox does not allow that. Everything that it makes is gone with its process.
+set -euo pipefail
+
+lab=(unshare --user --map-root-user --net --mount --pid --fork --kill-child --mount-proc --)
+if ! said=$("${lab[@]}" unshare --net --pid --fork --mount-proc ip link add lab0 type veth peer name host0 2>&1); then
+  echo "hosts_test: SKIPPED: no network namespaces here: ${said//$'\n'/; }"
+  exit 0
+fi
+exec "${lab[@]}" "$@"

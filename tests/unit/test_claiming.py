@@ -1,0 +1,61 @@
+"""Verdicts on claims, and when they may be followed."""
+
+import asyncio
+
+import pytest
+
+from databuild.errors import EventLogError
+from databuild.event_log.log import Claim
+from databuild.graph.ports import Verdict
+from databuild.orchestration.claiming import Claiming, Judged
+
+START = [Verdict.START]
+
+
+def future():
+    return asyncio.get_running_loop().create_future()
+
+
+async def test_verdicts_are_there_as_soon_as_the_claims_are_answered():
+    claims = future()
+    claiming = Claiming(claims, lambda _: Judged(START))
+    before = claiming.done()
+    claims.set_result([Claim(1)])
+
+    assert (before, claiming.done()) == (False, True)
+    assert await claiming == claiming.result() == START
+
+
+async def test_verdicts_wait_for_what_must_be_written_first():
+    claims, written = future(), future()
+    claiming = Claiming(claims, lambda _: Judged(START, written))
+    claims.set_result([Claim(1)])
+    before = claiming.done()
+    waiting = asyncio.ensure_future(claiming)
+    await asyncio.sleep(0)
+    waited = not waiting.done()
+    written.set_result(None)
+
+    assert (before, waited, claiming.done()) == (False, True, True)
+    assert await waiting == START
+
+
+async def test_what_cannot_be_written_is_told_to_who_waits():
+    claims, written = future(), future()
+    claiming = Claiming(claims, lambda _: Judged(START, written))
+    claims.set_result([Claim(1)])
+    written.set_exception(EventLogError("it is full"))
+
+    with pytest.raises(EventLogError, match="it is full"):
+        await claiming
+
+
+async def test_claims_are_judged_once_and_without_being_asked():
+    claims, judged = future(), []
+    claiming = Claiming(claims, lambda answers: judged.append(answers) or Judged(START))
+    claims.set_result([Claim(1)])
+    await asyncio.sleep(0)
+    already = list(judged)
+    await claiming
+
+    assert judged == already == [[Claim(1)]]
