@@ -537,3 +537,38 @@ async def test_a_lookup_is_run_for_a_graph_that_has_one(world, tmp_path):
     world.executor.run = run
 
     assert await world.build("b", "anything") == Success(jobs_completed=1)
+
+
+async def test_a_build_waits_for_its_turn_once_its_request_is_recorded(world):
+    async def turn():
+        waiting = world.log.reader().build("b")
+        assert (waiting.status, waiting.requested) == ("RECEIVED", ("raw/1",))
+        assert world.executor.ran == []
+        return ""
+
+    assert await run_build(
+        BuildRequest(build_request_id="b", requested=("raw/1",)),
+        catalog=world.catalog,
+        event_log=world.log,
+        executor=world.executor,
+        settings=world.settings,
+        turn=turn,
+    ) == Success(jobs_completed=1)
+
+
+async def test_a_build_that_is_cancelled_while_it_waits_for_its_turn_says_by_whom(world):
+    async def turn():
+        return "ann"
+
+    result = await run_build(
+        BuildRequest(build_request_id="b", requested=("raw/1",)),
+        catalog=world.catalog,
+        event_log=world.log,
+        executor=world.executor,
+        settings=world.settings,
+        turn=turn,
+    )
+
+    assert result == Cancelled(author="ann")
+    assert world.executor.ran == []
+    assert world.log.reader().build("b").failure.message == "the build was cancelled by ann"

@@ -232,6 +232,7 @@ async def test_a_build_that_waits_can_be_cancelled(make):
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1"))
     await world.builds.submit(submission("raw/2", build_request_id="b"))
+    await gate.reached.wait()
 
     await world.builds.cancel("b", "ann")
 

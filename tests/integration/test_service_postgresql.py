@@ -1,0 +1,55 @@
+"""Two services over one event log on PostgreSQL, as on two machines."""
+
+import asyncio
+
+import pytest
+
+from databuild.service.requests import Submission
+from tests.postgresql.server import Server
+from tests.service.world import World
+
+
+@pytest.fixture(scope="module")
+def server():
+    running = Server()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+async def worlds(server, tmp_path):
+    uri = server.new_database()
+    worlds = [World(tmp_path / str(number), uri, builds=2) for number in (1, 2)]
+    yield worlds
+    for world in worlds:
+        await world.close()
+
+
+async def test_what_one_service_builds_the_other_shows_and_cancels(worlds):
+    one, other = worlds
+    builds = [f"b{number:02}" for number in range(20)]
+    submissions = [Submission(build_request_id=build, partitions=(f"clean/{build}",)) for build in builds]
+    await asyncio.gather(*(one.builds.submit(submission) for submission in submissions))
+
+    watched = await asyncio.gather(*(other.ended(build) for build in builds))
+
+    for events in watched:
+        assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    page = await other.builds.list_builds(limit=5, status="COMPLETED")
+    assert [view.build.build_request_id for view in page.builds] == builds[:-6:-1]
+    assert {job.job.label: job.completed for job in await other.service.jobs.list_jobs()}["//:raw"] == 20
+    gate = one.executor.gate("raw/x")
+    await one.builds.submit(Submission(build_request_id="x", partitions=("raw/x",)))
+    await gate.reached.wait()
+    await other.builds.cancel("x", "ann")
+    assert (await other.ended("x"))[-1].build_request.failure.message == "the build was cancelled by ann"
+
+
+async def test_the_same_id_given_to_both_is_one_build(worlds):
+    submission = Submission(build_request_id="b", partitions=("raw/1",))
+
+    views = await asyncio.gather(*(world.builds.submit(submission) for world in worlds))
+
+    assert {view.build.build_request_id for view in views} == {"b"}
+    await worlds[0].ended("b")
+    assert sum(len(world.executor.made) for world in worlds) == 1
