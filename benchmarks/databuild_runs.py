@@ -28,9 +28,12 @@ _NOWHERE = "nowhere"
 
 
 def python_environment(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Returns variables with which an interpreter imports what this one does, and jobs run in a folder."""
+    """Returns variables with which an interpreter imports what this one does, and jobs run in a folder.
+
+    It keeps modules compiled, as it does where nobody tells it otherwise: to compile them each time is not ours.
+    """
     return {
-        **environment,
+        **{name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"},
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "BUILD_WORKING_DIRECTORY": str(folder),
         "BUILD_WORKSPACE_DIRECTORY": str(folder),
@@ -59,7 +62,7 @@ class Graph:
         return (
             sys.executable,
             "-P",
-            _main_file(),
+            main_file(),
             f"--catalog={self.folder}/catalog.json",
             f"--runfiles={self.folder}",
             command,
@@ -132,7 +135,12 @@ class Status(_Command):
         return self._run(environment, _STATE, "status")
 
 
-def _main_file() -> str:
+def main_file() -> str:
+    """Returns the file of the command line's program.
+
+    Raises:
+        BrokenRunError: It cannot be imported.
+    """
     found = importlib.util.find_spec("databuild.cli.main")
     if found is None or found.origin is None:
         raise BrokenRunError("the command line of DataBuild is not among the modules that can be imported")

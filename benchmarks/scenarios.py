@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from benchmarks import event_logs, planning
+from benchmarks import event_logs, planning, records
 from benchmarks.execution import execute
 from benchmarks.rows import Row
 from benchmarks.shapes import Chain, Layers, Wide
@@ -34,5 +34,6 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "layers": _layers,
     planning.SCENARIO: planning.plan,
     "event_log": event_logs.load,
+    records.SCENARIO: records.read,
 }
 """By the name that `--shape` knows."""

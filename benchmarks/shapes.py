@@ -167,6 +167,7 @@ class Sizes:
         planned: How wide the wide graphs are that are only planned: a small and a large one.
         builds_at_once: How many builds load an event log at once, from few to many.
         tasks_of_a_build: How many tasks each of those has.
+        records: How many partition records there are where commands only read: few and many.
     """
 
     chain: int
@@ -175,6 +176,7 @@ class Sizes:
     planned: tuple[int, int]
     builds_at_once: tuple[int, ...]
     tasks_of_a_build: int
+    records: tuple[int, int]
 
 
 FULL: Final = Sizes(
@@ -184,7 +186,14 @@ FULL: Final = Sizes(
     planned=(10_000, 100_000),
     builds_at_once=(1, 4, 8),
     tasks_of_a_build=1_000,
+    records=(10_000, 1_000_000),
 )
 QUICK: Final = Sizes(
-    chain=4, wide=(4, 8, 16), layers=(3, 4), planned=(20, 200), builds_at_once=(1, 2), tasks_of_a_build=10
+    chain=4,
+    wide=(4, 8, 16),
+    layers=(3, 4),
+    planned=(20, 200),
+    builds_at_once=(1, 2),
+    tasks_of_a_build=10,
+    records=(1_000, 2_000),
 )

@@ -12,6 +12,8 @@ from benchmarks.event_logs import BUILDS, POSTGRESQL, SINGLE, SQLITE, UNCLAIMED
 from benchmarks.event_logs import SCENARIO as EVENT_LOG
 from benchmarks.other_tools import NINJA
 from benchmarks.planning import SCENARIO as PLANNING
+from benchmarks.records import COMMANDS
+from benchmarks.records import SCENARIO as RECORDS
 from benchmarks.rows import Row, Rows
 from benchmarks.shapes import Sizes
 from benchmarks.start_up import BARE_PYTHON
@@ -27,6 +29,7 @@ class _Found:
         self._rows = rows
         self.small, self.middle, self.large = sizes.wide
         self.few, self.many = sizes.planned
+        self.few_records, self.many_records = sizes.records
         self.most_builds = sizes.builds_at_once[-1]
 
     def added_ms(self, size: int, what: str) -> float | None:
@@ -61,6 +64,12 @@ class _Found:
         both = (self._rows.find(EVENT_LOG, builds, f"{backend}: {name}") for name in (what, other))
         one, two = (row.events_per_second if row else None for row in both)
         return _ratio(two, one)
+
+    def growth_of_reading(self, command: str) -> float | None:
+        """The time of a command beside many records, over that beside few."""
+        both = (self._rows.find(RECORDS, size, command) for size in (self.many_records, self.few_records))
+        many, few = (row.seconds if row else None for row in both)
+        return _ratio(many, few)
 
     def start_ups_of_status(self) -> float | None:
         """The time of `status` over that of a bare interpreter."""
@@ -154,6 +163,15 @@ TARGETS: Final = (
             limit=1.1,
         )
         for backend in (SQLITE, POSTGRESQL)
+    ),
+    *(
+        Target(
+            text=f"{command}: beside {{many_records:,}} records, over {{few_records:,}}",
+            unit="times",
+            measured=functools.partial(_Found.growth_of_reading, command=command),
+            limit=3.0,
+        )
+        for command in COMMANDS
     ),
     Target(
         text="status of a finished build, over starting bare Python",

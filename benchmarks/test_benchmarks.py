@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.noop_job import ProcessCount, make_noop_job
 from benchmarks.other_tools import installed_tools
+from benchmarks.records import COMMANDS
 from benchmarks.report import as_json, as_text
 from benchmarks.rows import Row, Rows
 from benchmarks.shapes import QUICK, Chain, Layers, Wide, request_of
@@ -110,6 +111,7 @@ def test_each_row_is_there(report):
     modes = ("one insert a transaction", "batched inserts", "builds", "builds without claims")
     loads = [f"{backend}: {mode}" for backend in ("sqlite", "postgresql") for mode in modes]
     expected |= {("event log", builds): loads for builds in QUICK.builds_at_once}
+    expected |= {("records", size): list(COMMANDS) for size in QUICK.records}
     assert found == expected
 
 
@@ -130,7 +132,8 @@ def test_the_numbers_that_a_row_should_have_are_there(report):
         assert found["what"] == "raw limit" or found["peak_memory_bytes"] > 1 << 20
         of_log = found["scenario"] == "event log"
         assert (found["events_per_second"] is not None) == (of_log or found["what"] == "DataBuild build")
-        alone = found["scenario"] in {"start-up", "event log"} or found["what"] in {"raw limit", "DataBuild status"}
+        alone = found["scenario"] in {"start-up", "event log", "records"}
+        alone = alone or found["what"] in {"raw limit", "DataBuild status"}
         assert (found["added_ms"] is not None) == (not alone)
 
 

@@ -8,12 +8,25 @@
     │   ├── OverlappingPatternsError      two patterns match the same refs
     │   ├── DependencyCycleError          partitions need each other
     │   ├── InvalidCatalogError           the job catalog cannot be read
+    │   ├── TooManyPartitionsError        a request asks for more partitions than are taken at once
     │   ├── BuildNotFoundError            no build has an id
     │   ├── BuildPrunedError              what is asked of a build was pruned
-    │   └── AdoptionRefusedError          data cannot be adopted, since it is there already
+    │   ├── AdoptionRefusedError          data cannot be adopted, since it is there already
+    │   ├── JobRunNotFoundError           no job run has an id
+    │   ├── JobNotFoundError              the graph has no job of a label
+    │   ├── BuildConflictError            an id is that of another request
+    │   └── BuildStateError               a build is not where it would have to be
     ├── JobConfigurationError             a job's `config` failed, or answered nonsense
     ├── LookupFaultError                  the graph's lookup failed, or answered nonsense
     ├── PlanChangedError                  the world moved under a plan
+    ├── ServiceError                      a service does not do what it was asked
+    │   ├── OverloadedError               it has too much to do already
+    │   ├── ShuttingDownError             it takes no new requests, since it is about to end
+    │   ├── UnauthenticatedError          it does not know who asks
+    │   ├── PermissionDeniedError         who asks may not
+    │   ├── RequestTooLargeError          the request is larger than it takes
+    │   ├── DeadlineExceededError         the answer takes longer than it may
+    │   └── HttpRequestError              there is nothing there, or not in that form
     └── OrchestrationError                our failure: a retry may help
         ├── EventLogError                 the event log could not be read or written
         │   └── SchemaTooNewError         the event log was written by a newer DataBuild
@@ -44,16 +57,20 @@ class UnknownPartitionError(InvalidRequestError):
         ref: The ref that nobody produces.
         nearest: The known pattern that looks most like it, if any does.
         needed_by: The ref whose job asked for it, unless the request did.
+        fault: What is wrong with the ref itself, in words; empty where that is not known.
     """
 
-    def __init__(self, ref: str, *, nearest: str | None = None, needed_by: str | None = None) -> None:
+    def __init__(self, ref: str, *, nearest: str | None = None, needed_by: str | None = None, fault: str = "") -> None:
         self.ref = ref
         self.nearest = nearest
         self.needed_by = needed_by
+        self.fault = fault
         message = f"no job produces the partition {ref!r}"
         if needed_by is not None:
             message += f", which {needed_by!r} needs"
-        if nearest is not None:
+        if fault:
+            message += f"; {fault}"
+        elif nearest is not None:
             message += f"; did you mean the pattern {nearest!r}?"
         super().__init__(message)
 
@@ -70,6 +87,19 @@ class AmbiguousPartitionError(InvalidRequestError):
         self.ref = ref
         self.producers = tuple(producers)
         super().__init__(f"the partition {ref!r} is produced by more than one: {', '.join(self.producers)}")
+
+
+class TooManyPartitionsError(InvalidRequestError):
+    """A request asks for more partitions than are taken at once.
+
+    Args:
+        limit: How many are.
+        message: What is said, where more is known.
+    """
+
+    def __init__(self, limit: int, message: str = "") -> None:
+        self.limit = limit
+        super().__init__(message or f"the request asks for more than {limit:,} partitions; split it into several")
 
 
 class InvalidPatternError(InvalidRequestError):
@@ -146,6 +176,65 @@ class BuildNotFoundError(InvalidRequestError):
         else:
             message = f"there is no build {build_request_id!r}; `builds` lists those there are"
         super().__init__(message)
+
+
+class JobRunNotFoundError(InvalidRequestError):
+    """No job run has the id that was given.
+
+    Args:
+        job_run_id: The id.
+    """
+
+    def __init__(self, job_run_id: str) -> None:
+        self.job_run_id = job_run_id
+        super().__init__(f"there is no job run {job_run_id!r}; `status` lists those of a build")
+
+
+class JobNotFoundError(InvalidRequestError):
+    """The graph has no job of the label that was given.
+
+    Args:
+        job_label: The label.
+        labels: Those that there are.
+    """
+
+    def __init__(self, job_label: str, labels: Sequence[str]) -> None:
+        self.job_label = job_label
+        self.labels = tuple(labels)
+        super().__init__(f"the graph has no job {job_label!r}; it has {', '.join(self.labels)}")
+
+
+class BuildConflictError(InvalidRequestError):
+    """The id of a request is that of a build that was asked for something else.
+
+    Args:
+        build_request_id: The id.
+        difference: What is different, in words.
+    """
+
+    def __init__(self, build_request_id: str, difference: str) -> None:
+        self.build_request_id = build_request_id
+        self.difference = difference
+        super().__init__(
+            f"there is a build {build_request_id} already, and it was not asked for this ({difference}); choose "
+            "another id, or leave it out"
+        )
+
+
+class BuildStateError(InvalidRequestError):
+    """A build is not where it would have to be for what was asked.
+
+    Args:
+        build_request_id: The build.
+        status: Where it stands.
+        fault: What follows its id in the message.
+    """
+
+    def __init__(self, build_request_id: str, status: str, fault: str) -> None:
+        self.build_request_id = build_request_id
+        self.status = status
+        self.fault = fault
+        super().__init__(f"the build {build_request_id} {fault}")
 
 
 class BuildPrunedError(InvalidRequestError):
@@ -231,6 +320,82 @@ class PlanChangedError(DataBuildError):
     def __init__(self, differences: Sequence[str]) -> None:
         self.differences = tuple(differences)
         super().__init__("the plan is out of date; make a new one:\n" + "\n".join(f"  {line}" for line in differences))
+
+
+class ServiceError(DataBuildError):
+    """A service does not do what it was asked."""
+
+
+class OverloadedError(ServiceError):
+    """The service has too much to do already; ask again later.
+
+    Args:
+        fault: What there is too much of, in words.
+    """
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+        super().__init__(f"the service is busy: {fault}; ask again later")
+
+
+class ShuttingDownError(ServiceError):
+    """The service takes no new requests, since it is about to end."""
+
+    def __init__(self) -> None:
+        super().__init__("the service is shutting down and takes no new requests; ask again when it is back")
+
+
+class UnauthenticatedError(ServiceError):
+    """The service does not know who asks.
+
+    Args:
+        fault: What is missing or wrong, in words.
+    """
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+        super().__init__(f"{fault}; send a token as `Authorization: Bearer TOKEN`")
+
+
+class PermissionDeniedError(ServiceError):
+    """Who asks may not have what they ask for."""
+
+
+class RequestTooLargeError(ServiceError):
+    """A request is larger than the service takes.
+
+    Args:
+        limit: How many bytes it takes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"the request has more than {limit} bytes")
+
+
+class DeadlineExceededError(ServiceError):
+    """The answer takes longer than it may.
+
+    Args:
+        seconds: How long it may.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"there was no answer within {seconds:g} seconds; what was started goes on")
+
+
+class HttpRequestError(ServiceError):
+    """What is asked for over HTTP is not there, or not in that form.
+
+    Args:
+        status: The HTTP status: 404, 405 or 415.
+        fault: What is wrong, in words.
+    """
+
+    def __init__(self, status: int, fault: str) -> None:
+        self.status = status
+        super().__init__(fault)
 
 
 class OrchestrationError(DataBuildError):

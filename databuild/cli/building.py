@@ -6,10 +6,9 @@ import asyncio
 import os
 import signal
 
-from databuild.cli.build_ids import LATEST
 from databuild.cli.exit_codes import exit_code_of
-from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
+from databuild.cli.operations import author
 from databuild.cli.planning import settings
 from databuild.cli.progress import Progress, progress_for
 from databuild.cli.summary import Summary, exit_code_of_result, print_summary, summarize
@@ -17,6 +16,7 @@ from databuild.errors import DataBuildError, InvalidRequestError, OrchestrationE
 from databuild.event_log.log import EventLog
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import JobCatalog
+from databuild.orchestration.build_ids import LATEST
 from databuild.orchestration.ids import check_build_request_id, new_build_request_id
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest
@@ -52,10 +52,10 @@ def chosen_id(call: Invocation) -> str:
 
 def build(call: Invocation, catalog: JobCatalog, request: BuildRequest) -> int:
     """Runs a build, prints its result and returns the exit code."""
-    if call.json and "stdout:" in call.event_sinks:
-        raise UsageError("--event_sink=stdout: and --output=json would both write to standard output", call.command)
     event_log = call.open_event_log()
     call.err.line(f"databuild: build {request.build_request_id}")
+    if request.retry_of:
+        call.err.line(f"databuild: builds again what build {request.retry_of} was asked for")
     call.err.flush()
     progress = progress_for(call.err, call.environ)
     progress.start()
@@ -122,17 +122,18 @@ def _end_on_signals(call: Invocation, work: asyncio.Task[object], executor: Loca
     loop = asyncio.get_running_loop()
     interrupted = False
 
-    def interrupt() -> None:
+    def interrupt(by: str) -> None:
         nonlocal interrupted
         if interrupted:
             executor.grace_seconds = min(executor.grace_seconds, HURRIED_GRACE_SECONDS)
             call.err.line("databuild: ending the job processes now")
         else:
             interrupted = True
-            work.cancel()
+            work.cancel(by)
             call.err.line("databuild: stopping the build; once more ends its job processes at once")
         call.err.flush()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
-            loop.add_signal_handler(number, interrupt)
+            by = author(call) if number == signal.SIGINT else f"the signal {number.name}"
+            loop.add_signal_handler(number, interrupt, by)

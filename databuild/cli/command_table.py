@@ -122,6 +122,14 @@ COMMANDS = (
         "taint daily_flights/date=2013-01-01 --reason='the source was wrong'",
     ),
     Command(
+        "serve",
+        "",
+        "Serves the graph over HTTP and gRPC until it is told to stop.",
+        "Its builds are those of the command line: the same state directory, the same events. Ctrl-C or SIGTERM gives "
+        "running builds `--drain_seconds` to end; a second one does not.",
+        "serve --max_builds=2",
+    ),
+    Command(
         "prune",
         "",
         "Turns builds that have ended into one row each, and removes their events and job logs.",

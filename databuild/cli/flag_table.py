@@ -37,9 +37,10 @@ class Flag(NamedTuple):
 
 
 _READING = ("status", "builds", "partitions", "explain", "events", "logs", "graph", "prune", "check")
-_WRITING = ("build", "retry", "cancel", "taint")
+_WRITING = ("build", "retry", "cancel", "taint", "serve")
 _SINKING = (*_WRITING, "partitions")
 _WITH_STATE = (*_READING, *_WRITING, "plan")
+_SERVING = ("serve",)
 _BUILDING = ("build", "retry")
 _PLANNING = ("build", "plan")
 _BUILD_STATUSES = ("RECEIVED", "PLANNING", "ANALYSIS_COMPLETED", "EXECUTING", "COMPLETED", "FAILED", "CANCELLED")
@@ -59,6 +60,8 @@ FLAGS = (
          value_name="text|json|FILE"),
     Flag("jobs", INT, None, "How many job runs may run at once; by default, the number of processors.", _BUILDING,
          short="j"),
+    Flag("jobs", INT, None, "How many job runs of one build may run at once where its request does not say; by "
+         "default, the number of processors.", _SERVING, short="j"),
     Flag("keep_going", BOOL, False, "Go on with what does not depend on a failure.", _BUILDING, short="k"),
     Flag("stale", ENUM, "rebuild", "What becomes of partitions that are available but stale.", _PLANNING,
          values=("rebuild", "reuse")),
@@ -78,7 +81,7 @@ FLAGS = (
     Flag("build_request_id", STRING, None, "The id of the build, where a caller wants to choose it.", _BUILDING,
          value_name="ID"),
     Flag("grace_period", FLOAT, 10.0, "How many seconds job processes get to end by themselves (after TERM) before "
-         "they are ended (KILL).", _BUILDING, value_name="SECONDS"),
+         "they are ended (KILL).", (*_BUILDING, *_SERVING), value_name="SECONDS"),
     Flag("failed_jobs_only", BOOL, False, "Build only what failed jobs should have produced.", ("retry",)),
     Flag("status", ENUM, None, "Only builds of this status.", ("builds",), values=_BUILD_STATUSES),
     Flag("status", ENUM, None, "Only partitions of this status.", ("partitions",), values=_PARTITION_STATUSES),
@@ -100,12 +103,31 @@ FLAGS = (
     Flag("force", BOOL, False, "Adopt also what is available already, or claimed by a build; a taint is taken away.",
          ("partitions",)),
     Flag("untaint", BOOL, False, "Take the mark away.", ("taint",)),
+    Flag("host", STRING, "127.0.0.1", "The address to listen on.", _SERVING, value_name="ADDRESS"),
+    Flag("port", INT, 7420, "The port of HTTP; 0 for any that is free.", _SERVING),
+    Flag("grpc_port", INT, 7421, "The port of gRPC; 0 for any that is free.", _SERVING),
+    Flag("max_builds", INT, 4, "How many builds run at once; further ones wait for their turn.", _SERVING),
+    Flag("token_file", STRING, None, "The file of the tokens that are taken, `NAME read|write TOKEN` on each line; by "
+         "default the text of `DATABUILD_TOKENS` in the environment.", _SERVING, value_name="FILE"),
+    Flag("tls_cert", STRING, None, "The certificate to serve with, in PEM.", _SERVING, value_name="FILE"),
+    Flag("tls_key", STRING, None, "The key of that certificate, in PEM.", _SERVING, value_name="FILE"),
+    Flag("tls_client_ca", STRING, None, "The root that certificates of clients have to lead to, in PEM; without it, "
+         "clients need none.", _SERVING, value_name="FILE"),
+    Flag("insecure_listen", BOOL, False, "Listen beyond loopback although everybody who reaches this machine may then "
+         "build, cancel and read everything.", _SERVING),
+    Flag("allowed_host", STRINGS, (), "A further name under which the service may be reached over HTTP; may be "
+         "repeated.", _SERVING, value_name="NAME"),
+    Flag("drain_seconds", FLOAT, 30.0, "How many seconds running builds get to end by themselves when the service is "
+         "told to.", _SERVING, value_name="SECONDS"),
+    Flag("on_shutdown", ENUM, "cancel", "What becomes of builds that have not ended by then: they are cancelled, or "
+         "left for the next to end as dead.", _SERVING, values=("cancel", "leave")),
+    Flag("flagfile", STRING, None, "A file of flags, one a line.", _SERVING, value_name="FILE"),
 )  # fmt: skip
 
 
 def least_of(flag: Flag) -> int:
-    """Returns the least value of an INT flag: a place to begin after, how many to keep, or a count."""
-    return 0 if flag.name in {"after", "keep"} else 1
+    """Returns the least value of an INT flag: a place to begin after, how many to keep, a port, or a count."""
+    return 0 if flag.name in {"after", "keep", "port", "grpc_port"} else 1
 
 
 def flags_of(command: str) -> tuple[Flag, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from databuild.cli.flag_table import BOOL, ENUM, FLAGS, FLOAT, INT, STRINGS, fla
 from databuild.errors import InvalidRequestError
 
 DEFAULT_COMMAND = "build"
+_FLAG_FILE = "--flagfile="
 
 
 class UsageError(InvalidRequestError):
@@ -30,8 +32,12 @@ class UsageError(InvalidRequestError):
         super().__init__(f"{fault}; see `{f'help {command}' if command else 'help'}`")
 
 
-def parse(args: Sequence[str]) -> tuple[str, dict[str, Any], list[str]]:
+def parse(args: Sequence[str], folder: str = "") -> tuple[str, dict[str, Any], list[str]]:
     """Returns command, flag values and positional arguments; asking for help in any form is the command `help`.
+
+    Args:
+        args: What is parsed.
+        folder: Where a file of flags is looked for.
 
     Raises:
         UsageError: The command line cannot be read.
@@ -43,6 +49,7 @@ def parse(args: Sequence[str]) -> tuple[str, dict[str, Any], list[str]]:
         named = any(arg in NAMES for arg in args)
         return "help", {}, [command] if named else []
     values = _flag_values(command)
+    rest = [_in_folder(arg, folder) for arg in rest]
     try:
         remaining = values(["databuild", *rest])
     except flags.UnrecognizedFlagError as error:
@@ -64,6 +71,13 @@ def _with_underscores(arg: str) -> str:
         return arg
     name, equals, value = arg[2:].partition("=")
     return f"--{name.replace('-', '_')}{equals}{value}"
+
+
+def _in_folder(arg: str, folder: str) -> str:
+    """Returns an argument; the path of a file of flags, which absl reads, is one of that folder."""
+    if not arg.startswith(_FLAG_FILE):
+        return arg
+    return _FLAG_FILE + os.path.join(folder, arg.removeprefix(_FLAG_FILE))  # noqa: PTH118
 
 
 def _take_command(args: Sequence[str]) -> tuple[str, list[str]]:

@@ -73,7 +73,7 @@ class Invocation:
     @property
     def cwd(self) -> str:
         """Where the user stands, which is also where jobs run."""
-        return self.environ.get("BUILD_WORKING_DIRECTORY") or os.getcwd()  # noqa: PTH109 (pathlib costs 8 ms)
+        return working_directory(self.environ)
 
     @property
     def workspace(self) -> str:
@@ -144,6 +144,10 @@ class Invocation:
         """Opens the event log for writing, with its sinks; the state directory is made where there is none."""
         from databuild.event_log.open import open_event_log
 
+        if self.json and any(uri.partition(":")[0] == "stdout" for uri in self.event_sinks):
+            from databuild.cli.full_parse import UsageError
+
+            raise UsageError("--event_sink=stdout: and --output=json would both write to standard output", self.command)
         try:
             os.makedirs(self.state_dir, exist_ok=True)  # noqa: PTH103
         except OSError as error:
@@ -151,7 +155,11 @@ class Invocation:
                 f"the state directory {self.state_dir} cannot be made: {error.strerror}; choose another --state_dir"
             )
             raise InvalidRequestError(message) from error
-        return open_event_log(self.event_log_uri, self.event_sinks)
+        return open_event_log(self.event_log_uri, self.event_sinks, warn=self._warn)
+
+    def _warn(self, text: str) -> None:
+        self.err.line(f"databuild: {text}")
+        self.err.flush()
 
     def catalog(self) -> JobCatalog:
         """Returns the job catalog, loaded once."""
@@ -166,6 +174,12 @@ class Invocation:
         from databuild.cli.output import launcher_command
 
         return f"`{launcher_command(self.graph_label)} {arguments}`"
+
+
+def working_directory(environ: Mapping[str, str] | None) -> str:
+    """Returns where the user stands: where Bazel was started or, without it, this process."""
+    told = (os.environ if environ is None else environ).get("BUILD_WORKING_DIRECTORY")
+    return told or os.getcwd()  # noqa: PTH109 (pathlib costs 8 ms)
 
 
 def _graph_label(catalog_path: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from databuild.cli.exit_codes import OUR_FAILURE, exit_code_of
-from databuild.cli.invocation import Invocation
+from databuild.cli.invocation import Invocation, working_directory
 from databuild.cli.output import Output
 from databuild.cli.quick_parse import parse_quickly
 from databuild.errors import DataBuildError, InvalidRequestError
@@ -38,7 +38,7 @@ def run(
         if parsed is None:
             from databuild.cli.full_parse import parse
 
-            parsed = parse(rest)
+            parsed = parse(rest, working_directory(environ))
         command, flags, positionals = parsed
         call = Invocation(
             command,
@@ -117,7 +117,7 @@ def _open_what_is_closed() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
     sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
 

@@ -46,11 +46,15 @@ class Output:
         except OSError as error:
             self._quieten(error)
 
+    def isatty(self) -> bool:
+        """Whether it goes to a terminal."""
+        return self.stream.isatty()
+
     def json(self, value: Any) -> None:
         """Writes one JSON object (or what a record is as one), indented for a terminal and otherwise on one line."""
         import json
 
-        self.line(json.dumps(as_json(value), indent=2 if self.stream.isatty() else None, ensure_ascii=False))
+        self.line(json.dumps(as_json(value), indent=2 if self.isatty() else None, ensure_ascii=False))
 
     def _quieten(self, error: OSError) -> None:
         self.closed = True

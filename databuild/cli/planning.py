@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from databuild.cli.invocation import Invocation
 from databuild.executors.local import LocalExecutor
+from databuild.graph.ports import PartitionRecords
 from databuild.model.job_graph import Plan
-from databuild.model.records import PartitionRecord
-from databuild.orchestration.run_build import make_plan
+from databuild.model.records import FailureRecord, PartitionRecord
+from databuild.orchestration.dead_builds import find_dead
+from databuild.orchestration.make_plan import make_plan
 from databuild.orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    from databuild.event_log.log import Reader
 
 
 class NothingKnown:
@@ -20,6 +25,29 @@ class NothingKnown:
     def partition_records(self, _refs: Collection[str], /) -> Mapping[str, PartitionRecord]:
         """Returns nothing."""
         return {}
+
+
+class WithoutTheDead:
+    """A reader of what a build would find once it has ended those whose orchestrators have died."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._dead = find_dead(reader)
+
+    def partition_records(self, refs: Collection[str], /) -> Mapping[str, PartitionRecord]:
+        """Returns what is known of partitions, nothing of them being produced by the dead."""
+        records = self._reader.partition_records(refs)
+        if not self._dead:
+            return records
+        return {ref: self._ended(record) for ref, record in records.items()}
+
+    def _ended(self, record: PartitionRecord) -> PartitionRecord:
+        dead = self._dead.get(record.claimed_by_build_request_id)
+        if dead is None:
+            return record
+        return record._replace(
+            claimed_by_build_request_id="", status="FAILED", failure=FailureRecord("INFRASTRUCTURE", dead.fault)
+        )
 
 
 def settings(call: Invocation) -> Settings:
@@ -33,7 +61,7 @@ def plan_for(
     *,
     force: bool = False,
     reuse_stale: bool = False,
-    reader: Any = None,
+    reader: PartitionRecords | None = None,
 ) -> Plan:
     """Makes the plan for partitions; nothing is left behind.
 
@@ -52,7 +80,7 @@ def plan_for(
             await make_plan(
                 requested,
                 catalog=catalog,
-                reader=reader or call.reader(),
+                reader=reader or WithoutTheDead(call.reader()),
                 executor=LocalExecutor(base_env=call.environ),
                 settings=settings(call),
                 force=force,

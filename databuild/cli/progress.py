@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, cast
 
 from databuild.cli.output import Output, counted, duration_text, some_of
 from databuild.v1 import events_pb2 as ev
@@ -161,7 +161,8 @@ class LiveProgress:
 
         self.counts = counts
         self._started = counts.clock()
-        self._console = Console(file=err.stream, highlight=False)
+        # Not to the stream itself: a terminal that has gone away must stop no build.
+        self._console = Console(file=cast("TextIO", err), highlight=False)
         self._live = Live(
             console=self._console,
             get_renderable=self._draw,
@@ -223,6 +224,6 @@ def failed_line(job: ev.JobEvent) -> str:
 
 def progress_for(err: Output, environ: Any) -> Progress:
     """Returns the display that suits where standard error goes."""
-    if err.stream.isatty() and environ.get("TERM") != "dumb":
+    if err.isatty() and environ.get("TERM") != "dumb":
         return LiveProgress(Counts(), err)
     return PlainProgress(Counts(), err)

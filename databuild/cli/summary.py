@@ -89,13 +89,21 @@ def print_summary(call: Invocation, summary: Summary, counts: Counts) -> None:
     skipped = len(counts.failed_partitions) - len({part.ref for part in counts.failed_partitions if part.job_run_id})
     if skipped > 0:
         out.line(f"not built: {counted(skipped, 'partition')} downstream of a failure, or not reached")
+    _print_end(call, summary)
+    out.line(f"build {summary.build_request_id} {_status(summary)}{_took(summary)}")
+
+
+def _print_end(call: Invocation, summary: Summary) -> None:
+    """Prints why a build that was no success has ended, and what to do next."""
+    out = call.out
     if isinstance(summary.result, Failed) and summary.result.message and not summary.failed:
         out.line(f"failed: {summary.result.message}")
+    if isinstance(summary.result, Cancelled) and summary.result.author:
+        out.line(f"cancelled by {summary.result.author}")
     if not isinstance(summary.result, Success):
         if summary.failed:
             out.line(f"logs: {call.follow_up(f'logs {summary.failed[0].job_run_id}')}")
         out.line(f"again: {call.follow_up(f'retry {summary.build_request_id}')}")
-    out.line(f"build {summary.build_request_id} {_status(summary)}{_took(summary)}")
 
 
 def _print_taken(call: Invocation, summary: Summary, counts: Counts) -> None:
@@ -146,6 +154,12 @@ def _status(summary: Summary) -> str:
     return "CANCELLED" if isinstance(summary.result, Cancelled) else "FAILED"
 
 
+def _message(result: BuildResult) -> str:
+    if isinstance(result, Cancelled):
+        return f"cancelled by {result.author}" if result.author else "cancelled"
+    return result.message if isinstance(result, Failed) else ""
+
+
 def _took(summary: Summary) -> str:
     if summary.build is None:
         return ""
@@ -188,7 +202,7 @@ def _as_json(call: Invocation, summary: Summary, counts: Counts) -> dict[str, An
         "requested": build.requested if build else (),
         "jobs_completed": summary.result.jobs_completed,
         "jobs_failed": getattr(summary.result, "jobs_failed", 0),
-        "message": getattr(summary.result, "message", ""),
+        "message": _message(summary.result),
         "built": summary.built,
         "delegated": _taken(summary, counts),
         "not_built": sorted({part.ref for part in counts.failed_partitions}),

@@ -235,6 +235,10 @@ class Reader(Protocol):
         """Returns the job runs that were to produce a partition, newest first: its history."""
         ...
 
+    def runs_of_job(self, job_label: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
+        """Returns the job runs of a job that were started, newest first."""
+        ...
+
     def claimed(self, refs: Collection[str]) -> Mapping[str, str]:
         """Returns the build that claims a ref, by ref; a ref that nobody claims is absent."""
         ...

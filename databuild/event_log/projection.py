@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
+from databuild.event_log.metadata import metadata_json
 from databuild.model.lifecycle import BUILD_ENDS, build_status_name, job_status_name, partition_status_name
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -246,7 +247,12 @@ class Changes:
         if status == _AVAILABLE:
             self._count("partitions_available")
             self.taints.pop(ref, None)
-            data = (message.version, message.job_run_id, _json(message) if message.HasField("metadata") else "", "")
+            data = (
+                message.version,
+                message.job_run_id,
+                metadata_json(message.metadata) if message.HasField("metadata") else "",
+                "",
+            )
         elif failure is not None:
             self._count("partitions_failed")
         if data is not None or failure is not None:
@@ -299,9 +305,3 @@ def refs_of(event: ev.BuildEvent) -> Iterator[str]:
 
 def _failure(failure: pt.Failure) -> tuple[str, str]:
     return _CATEGORY_NAMES[failure.category], failure.message
-
-
-def _json(message: ev.PartitionEvent) -> str:
-    from google.protobuf import json_format
-
-    return json_format.MessageToJson(message.metadata, indent=None)

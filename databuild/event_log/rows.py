@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from databuild.event_log.log import ResourceUse
 from databuild.model.records import (
     AdoptionRecord,
     BuildRecord,
@@ -16,6 +15,9 @@ from databuild.model.records import (
     Manifest,
     PartitionRecord,
 )
+
+if TYPE_CHECKING:
+    from databuild.event_log.log import ResourceUse
 
 
 def failure_record(category: str | None, message: str | None) -> FailureRecord | None:
@@ -79,6 +81,8 @@ def resource_uses(rows: Iterable[tuple[str, str, int, str]]) -> list[ResourceUse
     Args:
         rows: Resource, build, what it holds, and JSON of the resources that it waits for.
     """
+    from databuild.event_log.log import ResourceUse
+
     held: dict[tuple[str, str], int] = {}
     waiting: set[tuple[str, str]] = set()
     for resource, build, amount, waiting_for in rows:

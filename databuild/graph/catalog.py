@@ -14,8 +14,8 @@ from typing import Any
 from databuild.errors import (
     AmbiguousPartitionError,
     InvalidCatalogError,
-    InvalidRequestError,
     OverlappingPatternsError,
+    TooManyPartitionsError,
     UnknownPartitionError,
 )
 from databuild.graph.patterns import MOST_REFS, PartitionPattern, check_ref
@@ -111,18 +111,20 @@ class JobCatalog:
             return owners[0]
         if owners:
             raise AmbiguousPartitionError(ref, owners)
-        raise UnknownPartitionError(ref, nearest=self._nearest(ref))
+        faults = (pattern.fault_of(ref) for pattern, _ in self._patterns)
+        raise UnknownPartitionError(ref, nearest=self._nearest(ref), fault=next(filter(None, faults), ""))
 
     def produces(self, ref: str) -> bool:
         """Whether some job produces a ref."""
         return any(ref.startswith(pattern.prefix) and pattern.match(ref) is not None for pattern, _ in self._patterns)
 
-    def expand(self, texts: Sequence[str]) -> tuple[str, ...]:
+    def expand(self, texts: Sequence[str], limit: int = MOST_REFS) -> tuple[str, ...]:
         """Returns refs, with each range among the texts replaced by its refs, each ref once, in order.
 
         Raises:
             InvalidRequestError: A text is no ref, or a range that ends before it begins.
             UnknownPartitionError: No job produces it.
+            TooManyPartitionsError: There are more than `limit` refs.
         """
         refs: dict[str, None] = {}
         for text in texts:
@@ -138,9 +140,8 @@ class JobCatalog:
                     self.owner(text)
                 expanded = [text]
             refs.update(dict.fromkeys(expanded))
-            if len(refs) > MOST_REFS:
-                message = f"the request asks for more than {MOST_REFS:,} partitions; split it"
-                raise InvalidRequestError(message)
+            if len(refs) > limit:
+                raise TooManyPartitionsError(limit)
         return tuple(refs)
 
     def check(self) -> None:

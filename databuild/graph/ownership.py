@@ -46,7 +46,8 @@ class Ownership:
             try:
                 self.labels[ref] = self._catalog.owner(ref)
             except UnknownPartitionError as error:
-                raise UnknownPartitionError(ref, nearest=error.nearest, needed_by=needed_by.get(ref)) from None
+                needing = needed_by.get(ref)
+                raise UnknownPartitionError(ref, nearest=error.nearest, needed_by=needing, fault=error.fault) from None
 
     async def try_find(self, refs: Iterable[str]) -> None:
         """Finds who produces refs, as `find`, and leaves out those that nobody produces."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from databuild.errors import InvalidPatternError, InvalidRequestError
+from databuild.errors import InvalidPatternError, InvalidRequestError, TooManyPartitionsError
 
 _REGEX_OF_TYPE: Final = {
     "date": r"\d{4}-\d{2}-\d{2}",
@@ -40,12 +40,12 @@ _EXACT_REGEX_OF_TYPE: Final = _REGEX_OF_TYPE | {
 }
 """The same by the Gregorian calendar, and regular in the strict sense."""
 
-_RANGE_END_OF_TYPE: Final = {
+_CALENDAR_SHAPE_OF_TYPE: Final = {
     "date": r"\d{4}-\d{2}-\d{2}",
     "month": r"\d{4}-\d{2}",
     "hour": r"\d{4}-\d{2}-\d{2}T\d{2}",
-    "int": r"-?\d+",
 }
+_RANGE_END_OF_TYPE: Final = _CALENDAR_SHAPE_OF_TYPE | {"int": r"-?\d+"}
 _EXAMPLE_OF_TYPE: Final = {
     "date": "2013-01-31",
     "month": "2013-01",
@@ -147,6 +147,14 @@ class PartitionPattern:
         parts = (f"(?P<{part}>{_regex(kind, regexes)})" if kind else re.escape(part) for part, kind in self._parts)
         return re.compile("".join(parts), re.ASCII)
 
+    def fault_of(self, ref: str) -> str:
+        """Returns which date, month or hour keeps a ref from being of this pattern, in words; empty where none does."""
+        found = self._compile(_REGEX_OF_TYPE | _CALENDAR_SHAPE_OF_TYPE).fullmatch(ref)
+        for name, kind in self.fields.items():
+            if found is not None and kind in _CALENDAR_SHAPE_OF_TYPE and _VALUES[kind].parse(found[name]) is None:
+                return f"the {kind} {found[name]} does not exist"
+        return ""
+
     def apart(self, other: PartitionPattern) -> bool:
         """Whether a glance shows that no ref is of both patterns; where it does not, `overlap` decides."""
         if self._has_segments and other._has_segments:
@@ -170,7 +178,8 @@ class PartitionPattern:
         """Returns the refs of a range such as `date=2013-01-01..2013-01-31`; None where it is none of this pattern.
 
         Raises:
-            InvalidRequestError: The range ends before it begins, or is too long for one request.
+            InvalidRequestError: The range ends before it begins.
+            TooManyPartitionsError: It is too long for one request.
         """
         if _RANGE not in text or not text.startswith(self.prefix):
             return None
@@ -190,9 +199,9 @@ class PartitionPattern:
             if wanted > MOST_REFS:
                 message = (
                     f"the range {text!r} asks for {wanted:,} partitions or more, and a request may ask for "
-                    f"{MOST_REFS:,} at most; split it"
+                    f"{MOST_REFS:,} at most; split it into shorter ranges, each a request of its own"
                 )
-                raise InvalidRequestError(message)
+                raise TooManyPartitionsError(MOST_REFS, message)
             refs = [ref + value for ref in refs for value in values]
         return refs if all(self.match(ref) is not None for ref in (refs[0], refs[-1])) else None
 

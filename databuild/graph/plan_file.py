@@ -151,7 +151,8 @@ def _changes_of_partitions(plan: Plan, now: Plan) -> list[str]:
             changes.append(f"{ref} is no longer in the plan")
         elif bool(then.task_id) != bool(today.task_id):
             word = "has to be built now" if today.task_id else "need not be built any more"
-            changes.append(f"{ref} {word} ({pt.Reason.Name(today.reason).removeprefix('REASON_').lower()})")
+            reason = pt.Reason.Name(today.reason).removeprefix("REASON_").lower().replace("_", " ")
+            changes.append(f"{ref} {word} ({reason})")
         elif then.version != today.version:
             changes.append(f"{ref} has been built since")
     return changes

@@ -20,7 +20,7 @@ from databuild.v1 import partition_pb2 as pt
 class PartitionRecords(Protocol):
     """Knows what is known now of partitions (the reader of the event log fits)."""
 
-    def partition_records(self, refs: Collection[str]) -> Mapping[str, PartitionRecord]:
+    def partition_records(self, refs: Collection[str], /) -> Mapping[str, PartitionRecord]:
         """Returns what is known of partitions, by ref; a ref of which nothing is known is absent."""
         ...
 

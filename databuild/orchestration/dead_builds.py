@@ -41,9 +41,13 @@ def find_dead(reader: Reader) -> dict[str, Dead]:
         for build in opened
         if build not in known and _is_open(reader, build)  # or it has ended meanwhile, and its lease with it
     }
+    # One process may hold very many.
+    holders = {
+        holder: (liveness.is_here(holder), liveness.is_gone(holder)) for holder in {lease.holder for lease, _ in leases}
+    }
     for lease, expired in leases:
-        here = liveness.is_here(lease.holder)
-        if liveness.is_gone(lease.holder):
+        here, gone = holders[lease.holder]
+        if gone:
             dead[lease.build_request_id] = Dead("its orchestrator has died", here)
         elif expired:
             dead[lease.build_request_id] = Dead("its orchestrator was not heard of for longer than its lease", here)

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from databuild.errors import BuildNotFoundError, BuildPrunedError, InvalidRequestError
+from databuild.errors import BuildNotFoundError, BuildPrunedError, BuildStateError, InvalidRequestError
 from databuild.event_log.log import Reader
+from databuild.model.records import BuildRecord
+from databuild.orchestration.dead_builds import find_dead
 
+_ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 _PAGE = 1000
+
+
+def check_may_be_retried(reader: Reader, build: BuildRecord) -> None:
+    """Checks that nobody is at a build any more.
+
+    Raises:
+        BuildStateError: Its orchestrator lives.
+    """
+    # What is dead without an end gets one from the build that begins now.
+    if build.status not in _ENDS and build.build_request_id not in find_dead(reader):
+        fault = f"has not ended: {build.status}; cancel it first"
+        raise BuildStateError(build.build_request_id, build.status, fault)
 
 
 def partitions_to_retry(reader: Reader, build_request_id: str, *, failed_jobs_only: bool = False) -> tuple[str, ...]:

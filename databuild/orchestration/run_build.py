@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, cast
 
 from databuild.errors import (
@@ -17,19 +17,17 @@ from databuild.errors import (
     OrchestrationError,
     PlanChangedError,
 )
-from databuild.event_log.log import EventLog, Reader
+from databuild.event_log.log import EventLog
 from databuild.executors.executor import Executor
-from databuild.graph.analysis import analyze
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.execution import ExecutionOptions, execute
 from databuild.graph.plan_file import changes_since, tasks_to_messages
 from databuild.model.job_graph import Plan
-from databuild.orchestration.configuring import ProcessConfigure
 from databuild.orchestration.coordination import Coordination
 from databuild.orchestration.ids import check_build_request_id
 from databuild.orchestration.job_runner import JobRunner
 from databuild.orchestration.late_results import raise_if_overtaken
-from databuild.orchestration.looking_up import lookup_of
+from databuild.orchestration.make_plan import make_plan
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.payloads import Payload, partition_scheduled
 from databuild.orchestration.recording import BuildRecorder
@@ -45,49 +43,6 @@ from databuild.v1 import plan_pb2
 _CANCEL_POLL_SECONDS: Final = 0.5
 
 
-async def make_plan(
-    requested: Sequence[str],
-    *,
-    catalog: JobCatalog,
-    reader: Reader,
-    executor: Executor,
-    settings: Settings,
-    force: bool = False,
-    reuse_stale: bool = False,
-    build_request_id: str = "",
-) -> Plan:
-    """Finds what a build of these partitions would do; writes no event.
-
-    Args:
-        requested: What is asked for, ranges expanded.
-        catalog: The jobs.
-        reader: What is known of partitions.
-        executor: Runs the jobs' `config`.
-        settings: Where they run.
-        force: Whether to build what was requested even if it is fresh.
-        reuse_stale: Whether to use stale partitions as they are.
-        build_request_id: The build that the plan is for; empty where it is for none.
-
-    Raises:
-        InvalidRequestError: The request makes no sense.
-        JobConfigurationError: A job's `config` failed.
-        LookupFaultError: The graph's lookup failed.
-        EventLogError: What is known of partitions could not be read.
-    """
-    env = {"DATABUILD_BUILD_REQUEST_ID": build_request_id} if build_request_id else {}
-    configure = ProcessConfigure(executor, working_directory=settings.working_directory, env=env)
-    return await analyze(
-        requested,
-        catalog,
-        configure,
-        reader,
-        lookup=lookup_of(catalog, executor, settings.working_directory),
-        force=force,
-        reuse_stale=reuse_stale,
-        concurrency=settings.config_calls,
-    )
-
-
 async def run_build(
     request: BuildRequest,
     *,
@@ -98,10 +53,12 @@ async def run_build(
     on_event: Callable[[ev.BuildEvent], None] | None = None,
     clock: Callable[[], float] = time.time,
     telemetry: Telemetry | None = None,
+    turn: Callable[[], Awaitable[str]] | None = None,
 ) -> BuildResult:
     """Builds what is requested and writes every fact of it to the event log.
 
-    To cancel the build, cancel the awaiting task: the process groups of its jobs end, and the result is Cancelled.
+    To cancel the build, cancel the awaiting task: the process groups of its jobs end, and the result is Cancelled, by
+    whom the message of the cancellation says.
 
     Args:
         request: What is asked for.
@@ -112,6 +69,8 @@ async def run_build(
         on_event: Told of every event as it is handed to the event log.
         clock: Returns the time in seconds since the epoch.
         telemetry: Takes measurements; None for none.
+        turn: Awaited once the request is recorded, while other builds go first; returns who has meanwhile asked for
+            the build to be cancelled, empty for nobody. None where none goes first.
 
     Raises:
         InvalidRequestError: The request makes no sense; the build has FAILED, or where its id is the fault, is none.
@@ -121,7 +80,7 @@ async def run_build(
         OrchestrationError: We failed; the build may have no end in the log.
     """
     check_build_request_id(request.build_request_id)
-    build = _Build(request, catalog, event_log, executor, settings, on_event, clock, telemetry)
+    build = _Build(request, catalog, event_log, executor, settings, on_event, clock, telemetry, turn)
     return await build.run()
 
 
@@ -136,8 +95,10 @@ class _Build:
         on_event: Callable[[ev.BuildEvent], None] | None,
         clock: Callable[[], float],
         telemetry: Telemetry | None,
+        turn: Callable[[], Awaitable[str]] | None,
     ) -> None:
         self._request = request
+        self._turn = turn
         self._catalog = catalog
         self._event_log = event_log
         self._reader = event_log.reader()
@@ -185,19 +146,14 @@ class _Build:
         result: BuildResult
         try:
             await self._start()
-            _make_folder(self._folder)
-            async with self._coordination.staying_alive(), self._cancelled_on_request():
-                await self._coordination.end_the_dead()
-                with self._orchestrator.with_tracing_span("databuild.planning"):
-                    plan = await self._plan()
-                with (
-                    self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)),
-                    self._executor.guarded(self._request.build_request_id) if plan.tasks else contextlib.nullcontext(),
-                ):
-                    result = await self._execute(plan)
-        except asyncio.CancelledError:
+            async with self._coordination.staying_alive():
+                await self._wait_for_turn()
+                async with self._cancelled_on_request():
+                    result = await self._work()
+        except asyncio.CancelledError as cancelled:
             _uncancel()
-            result = Cancelled(jobs_completed=self._recorder.completed, author=self._cancelled_by)
+            author = self._cancelled_by or " ".join(map(str, cancelled.args))
+            result = Cancelled(jobs_completed=self._recorder.completed, author=author)
         except OrchestrationError:
             raise
         except DataBuildError as error:
@@ -212,6 +168,22 @@ class _Build:
             self._reader.close()
         await self._end(result)
         return result
+
+    async def _wait_for_turn(self) -> None:
+        if self._turn is not None and (author := await self._turn()):
+            self._cancelled_by = author
+            raise asyncio.CancelledError
+
+    async def _work(self) -> BuildResult:
+        _make_folder(self._folder)
+        await self._coordination.end_the_dead()
+        with self._orchestrator.with_tracing_span("databuild.planning"):
+            plan = await self._plan()
+        with (
+            self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)),
+            self._executor.guarded(self._request.build_request_id) if plan.tasks else contextlib.nullcontext(),
+        ):
+            return await self._execute(plan)
 
     async def _start(self) -> None:
         request = self._request

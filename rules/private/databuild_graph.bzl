@@ -5,11 +5,17 @@ load(":graph_rule.bzl", "graph_rule")
 
 visibility(["//rules/..."])
 
+# The command of each further target, by what follows its name's last dot.
+_COMMANDS = {
+    "plan": "plan",
+    "service": "serve",
+}
+
 def databuild_graph(name, jobs, lookup = None, default_partitions = [], resources = {}, max_running_jobs = 0, **kwargs):
     """Declares a graph: jobs that build on each other's partitions, and the programs that build them.
 
     `bazel run //examples:build_graph -- PARTITION...` builds partitions, and `bazel run //examples:build_graph.plan -- PARTITION...` says what
-    would be built, and why.
+    would be built, and why. `bazel run //examples:build_graph.service` serves the graph over HTTP and gRPC.
 
     ```starlark
     databuild_graph(
@@ -24,7 +30,7 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
     ```
 
     Args:
-        name: The name of the target that builds. `name.plan` plans.
+        name: The name of the target that builds. `name.plan` plans, `name.service` serves.
         jobs: The jobs, each a `databuild_job`. No two of them may produce the same refs.
         lookup: A program that says which job produces a ref, in place of the jobs' patterns: it is given refs, and prints
             JSON, ref to job label.
@@ -44,9 +50,10 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
         resources = resources,
         **kwargs
     )
-    graph_command(
-        name = name + ".plan",
-        command = "plan",
-        graph = ":" + name,
-        **{key: value for key, value in kwargs.items() if key != "cli"}
-    )
+    for suffix, command in _COMMANDS.items():
+        graph_command(
+            name = "{}.{}".format(name, suffix),
+            command = command,
+            graph = ":" + name,
+            **{key: value for key, value in kwargs.items() if key != "cli"}
+        )

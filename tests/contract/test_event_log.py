@@ -1,6 +1,7 @@
 """What every event log promises: the same tests for each of them."""
 
 import asyncio
+import json
 import multiprocessing
 import os
 import signal
@@ -72,7 +73,7 @@ async def test_two_writers_of_one_build_are_refused(log):
 
 async def test_what_is_known_of_a_partition_is_its_data_with_its_lineage(log):
     one = await begin(log, "b", "p")
-    await produce(one, 1, "p", rows=3)
+    await produce(one, 1, "p", rows=3, share=0.5, days=[1, 2])
     await one.complete_build(Success(jobs_completed=1))
 
     record = log.reader().partition_records(["p", "unknown"])["p"]
@@ -80,7 +81,7 @@ async def test_what_is_known_of_a_partition_is_its_data_with_its_lineage(log):
     assert (record.job_run_id, record.produced_by_build_request_id) == ("b.1.1", "b")
     assert record.manifest.code_digest == "code"
     assert record.manifest.inputs == (("in", "7", False),)
-    assert record.metadata == {"rows": 3}
+    assert json.dumps(record.metadata, sort_keys=True) == '{"days": [1, 2], "rows": 3, "share": 0.5}'
     assert set(log.reader().partition_records(["p", "unknown"])) == {"p"}
 
 
@@ -266,6 +267,20 @@ async def test_partitions_are_found_by_prefix_part_and_status_and_counted(log):
     assert reader.job_run("b.1.1").status == "COMPLETED"
     assert reader.job_run("nobody") is None
     assert [run.job_run_id for run in reader.produced_by(refs[0])] == ["b.1.1"]
+
+
+async def test_the_runs_of_a_job_that_were_started_come_newest_first_from_all_builds(log):
+    for build, refs in (("b1", ("p", "q")), ("b2", ("r", "s"))):
+        one = await begin(log, build, *refs)
+        await produce(one, 1, refs[0])
+        one.emit_job_scheduled(f"{build}.2.1", 2, "//:j")
+        await produce(await begin(log, f"other-{build}", f"other/{build}"), 1, f"other/{build}")
+
+    reader = log.reader()
+    runs = [run.job_run_id for run in reader.runs_of_job("//:j")]
+    assert runs == ["other-b2.1.1", "other-b1.1.1", "b2.1.1", "b1.1.1"]
+    assert [run.job_run_id for run in reader.runs_of_job("//:j", limit=2)] == runs[:2]
+    assert reader.runs_of_job("//:nobody") == []
 
 
 async def test_a_taint_marks_what_is_there_until_it_is_built_again(log):

@@ -111,6 +111,10 @@ answer '{"outputs": [{"str": "raw/b"}]}'
 misled 1 "no config that it answered has that output"
 answer '{"outputs": [{"str": "raw/a"}], "inputs": [{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": "clean/a"}}]}'
 misled 2 "partitions need each other: raw/a -> clean/a -> raw/a"
+answer '{"outputs": [{"str": "raw/a"}], "inputs": [{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": "raw/a"}}]}'
+misled 2 "partitions need each other: raw/a -> raw/a"
+answer '{"outputs": [{"str": "raw/a"}], "inputs": [{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": "report/a"}}]}'
+misled 2 "partitions need each other: raw/a -> report/a -> clean/a -> raw/a"
 answer '{"outputs": [{"str": "raw/a"}], "inputs": [{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": "rwa/a"}}]}'
 misled 2 "no job produces the partition 'rwa/a', which 'raw/a' needs"
 answer '{"outputs": [{"str": "raw/a"}, {"str": "raw/a"}], "args": ["raw/a"]}'

@@ -92,7 +92,8 @@ class Graph:
     @property
     def environ(self):
         here = str(self.folder)
-        return {"PATH": os.environ["PATH"], "BUILD_WORKING_DIRECTORY": here, "BUILD_WORKSPACE_DIRECTORY": here}
+        folders = {"BUILD_WORKING_DIRECTORY": here, "BUILD_WORKSPACE_DIRECTORY": here}
+        return {"PATH": os.environ["PATH"], "USER": "ann", **folders}
 
     @property
     def process_environ(self):
@@ -594,6 +595,9 @@ def test_an_interrupted_build_ends_in_order_and_leaves_no_process(graph, number)
 
     assert process.returncode == 130, err
     assert "CANCELLED" in out
+    by = "ann" if number == signal.SIGINT else f"the signal {number.name}"
+    assert f"cancelled by {by}" in out
+    assert graph.json("status")[1]["failure"]["message"] == f"the build was cancelled by {by}"
     with pytest.raises(ProcessLookupError):
         os.killpg(pid, 0)
     (graph.folder / "hang-c").unlink()
@@ -605,21 +609,37 @@ def test_a_build_is_cancelled_from_elsewhere(graph):
     process = graph.start("build", "--jobs=1")
     graph.wait_for("pid-c")
 
+    build = graph.json("status")[1]["build_request_id"]
     code, out, _ = graph("cancel", "latest")
     process.communicate(timeout=20)
 
     assert code == 0
-    assert "asked the build" in out
+    assert f"asked the build {build} to stop" in out
+    assert f"status {build}` tells when it has" in out
     assert process.returncode == 130
     assert graph.json("status")[1]["status"] == "CANCELLED"
     assert graph("cancel", "latest")[0] == 2
+
+
+def test_a_build_that_is_interrupted_while_it_plans_says_by_whom(graph):
+    (graph.folder / "number").write_text("#!/bin/bash\necho $$ > pid-config\nsleep 60\n")
+    process = graph.start("build", "--output=json")
+    graph.wait_for("pid-config")
+
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=20)
+
+    assert json.loads(out)["message"] == "cancelled by ann"
 
 
 def test_a_dead_build_cannot_be_cancelled_and_can_be_retried(graph):
     (graph.folder / "hang-c").touch()
     process = graph.start("build", "--jobs=1")
     pid = int(graph.wait_for("pid-c"))
+    while not graph.json("explain", "number/c")[1]["history"]:
+        assert process.poll() is None
     dead = graph.json("status")[1]["build_request_id"]
+    assert f"building elsewhere: {dead}" in graph("explain", "number/c")[1]
     process.kill()
     process.communicate(timeout=20)
 
@@ -628,8 +648,19 @@ def test_a_dead_build_cannot_be_cancelled_and_can_be_retried(graph):
     assert "its orchestrator has died" in err
     assert f"retry {dead}" in err
 
+    assert "so far" not in graph("status", dead)[1]
+    explained = graph("explain", "number/c")[1]
+    assert f"in build {dead}, but its orchestrator has died; the next build ends it" in explained
+    assert "RUNNING (dead)" in explained
+    assert "a build    would make it (failed before)" in explained
+    document = graph.json("explain", "number/c")[1]
+    assert document["record"]["dead"] == document["history"][0]["dead"] == "its orchestrator has died"
+
     (graph.folder / "hang-c").unlink()
-    assert graph("retry", dead)[0] == 0
+    code, _, err = graph("retry", dead)
+    assert code == 0
+    assert f"builds again what build {dead} was asked for" in err.splitlines()[1]
+    assert graph.json("explain", "number/c")[1]["record"]["dead"] is None
     assert liveness.start_time(pid) == ""
     assert graph.json("status", dead)[1]["status"] == "FAILED"
 
@@ -674,6 +705,36 @@ def test_events_on_standard_output_leave_no_room_for_a_result_as_json(graph):
     assert code == 2
     assert "both write to standard output" in err
     assert graph("status")[0] == 2
+
+
+def test_events_of_an_operation_on_standard_output_leave_no_room_for_a_result_as_json(graph):
+    graph("build")
+
+    code, out, err = graph("taint", "number/c", "--event_sink=stdout:", "--output=json")
+
+    assert (code, out) == (2, "")
+    assert "both write to standard output" in err
+
+
+def test_a_sink_that_fails_stops_no_build_and_is_told_of(graph):
+    code, _, err = graph("build", "--event_sink=jsonl:/dev/full")
+
+    assert code == 0
+    assert "an event sink failed and gets nothing more: [Errno 28]" in err
+
+
+def test_a_sink_that_cannot_be_opened_is_told_of_without_a_build(graph):
+    code, out, err = graph("build", "--event_sink=jsonl:/dev/null/events", "--output=json")
+
+    assert (code, out) == (3, "")
+    assert err == "databuild: event log jsonl:/dev/null/events: the sink cannot be opened: Not a directory\n"
+
+
+def test_a_plan_that_is_given_is_not_made_anew(graph):
+    code, _, err = graph("build", "--plan=a.plan", "--dry_run")
+
+    assert code == 2
+    assert "--dry_run makes a plan of its own" in err
 
 
 @pytest.mark.parametrize("flag", ["--force", "--stale=reuse"])

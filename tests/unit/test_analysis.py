@@ -255,6 +255,17 @@ async def test_an_input_that_nobody_produces_names_who_needs_it():
         await plan(["clean/1"], configure=answers)
 
 
+async def test_an_input_on_a_date_that_does_not_exist_names_it():
+    jobs = {
+        RAW: Job(label=RAW, executable="raw", outputs=("raw/{d:date}",)),
+        CLEAN: Job(label=CLEAN, executable="clean", outputs=("clean/{d:int}",)),
+    }
+    answers = Configure(clean=lambda ref: JobConfig((ref,), ("raw/2013-02-30",)))
+
+    with pytest.raises(UnknownPartitionError, match="'clean/1' needs; the date 2013-02-30 does not exist"):
+        await analyze(["clean/1"], JobCatalog(graph_label="//:g", jobs=jobs), answers, Records())
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -305,7 +316,7 @@ async def test_what_changed_since_a_plan_was_made_is_listed(built):
     assert changes_since(stale, now) == ["the code of //:clean has changed"]
     rebuilt = Records(built).build(stale, run="run2")
     now = await plan(["report/1"], rebuilt, graph=catalog(clean="2"))
-    assert "clean/1 need not be built any more (up_to_date)" in changes_since(stale, now)
+    assert "clean/1 need not be built any more (up to date)" in changes_since(stale, now)
     other = await plan(["raw/7"], built)
     assert any("has come into the plan" in line for line in changes_since(stale, other))
 

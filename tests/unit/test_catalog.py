@@ -137,8 +137,15 @@ def test_a_ref_that_several_produce_names_them():
         catalog_of(one=["a/{x}"], two=["a/{y:int}"]).owner("a/1")
 
 
+def test_a_date_that_does_not_exist_is_named_instead_of_a_pattern():
+    catalog = catalog_of(other=["o/{x}"], daily=["daily/{d:date}"])
+
+    with pytest.raises(UnknownPartitionError, match=r"'daily/2013-02-30'; the date 2013-02-30 does not exist$"):
+        catalog.owner("daily/2013-02-30")
+
+
 def test_ranges_that_together_ask_for_too_much_are_refused():
-    with pytest.raises(InvalidRequestError, match="more than 1,000,000 partitions; split it"):
+    with pytest.raises(InvalidRequestError, match="more than 1,000,000 partitions; split it into several"):
         JobCatalog(graph_label="//:g", jobs={"//:j": Job(label="//:j", executable="j", outputs=("n/{n:int}",))}).expand(
             ["n/1..600000", "n/700000..1200000"]
         )

@@ -1,5 +1,6 @@
 """Events are told in words, and two builds that did the same have equal canonical lists."""
 
+import errno
 import io
 import json
 
@@ -8,7 +9,7 @@ import pytest
 from databuild.cli.event_text import canonical, event_line
 from databuild.cli.main import run
 from databuild.cli.output import Output
-from databuild.cli.progress import Counts, LiveProgress, PlainProgress
+from databuild.cli.progress import Counts, LiveProgress, PlainProgress, progress_for
 from databuild.event_log.log import Lease
 from databuild.model.records import BuildRecord
 from databuild.orchestration.orchestrator import BuildOrchestrator
@@ -127,6 +128,20 @@ async def test_following_a_build_that_has_died_ends_and_says_so():
     assert f"nothing more will come of build {FIRST}: its orchestrator was not heard of" in err
 
 
+async def test_what_a_build_wrote_right_before_it_died_is_printed():
+    events = await events_of(FIRST)
+
+    class Dying(FakeReader):
+        def leases(self):
+            self.lists[FIRST] = events[:7]
+            return super().leases()
+
+    code, out, err = call("events", "--follow", reader=Dying({FIRST: events[:5]}, dead=True))
+
+    assert (code, len(out.splitlines())) == (0, 7)
+    assert "nothing more will come" in err
+
+
 async def test_builds_that_did_the_same_in_another_order_and_time_are_equal():
     first = await events_of(FIRST)
     second = await events_of(SECOND, refs=("daily/2", "daily/1"), time=1795000999.0)
@@ -213,6 +228,29 @@ async def test_plain_progress_names_each_failure_and_now_and_then_how_it_stands(
     assert lines[0] == "databuild: planning"
     assert lines[1] == f"databuild: FAILED {JOB} ({FIRST}.1.1), USER: ended with exit code 7"
     assert len(lines) == 3
+
+
+class FullStream(io.StringIO):
+    """A terminal that has gone away."""
+
+    def write(self, _text):
+        raise OSError(errno.EIO, "Input/output error")
+
+    def isatty(self):
+        return True
+
+
+async def test_a_terminal_that_has_gone_away_stops_no_progress():
+    err = Output(FullStream())
+    progress = progress_for(err, {"TERM": "xterm"})
+    progress.start()
+    for event in await events_of(FIRST, failing=True):
+        progress.on_event(event)
+    progress.stop()
+
+    assert isinstance(progress, LiveProgress)
+    assert err.fault == "Input/output error"
+    assert progress.counts.failed == 2
 
 
 async def test_live_progress_draws_and_goes_away():

@@ -67,7 +67,7 @@ def test_the_output_of_plan_may_be_a_file():
     ("args", "said"),
     [
         (["build", "--jbos=3"], "did you mean --jobs?"),
-        (["status", "--jobs=3"], "--jobs is a flag of build, retry, not of status"),
+        (["status", "--jobs=3"], "--jobs is a flag of build, retry, serve, not of status"),
         (["builds", "--limit=many"], "--limit takes a whole number, 1 or more, not 'many'"),
         (["build", "--jobs=0"], "--jobs takes a whole number, 1 or more, not '0'"),
         (["events", "--after=-1"], "--after takes a whole number, 0 or more, not '-1'"),

@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from databuild.cli.build_ids import find_build
 from databuild.cli.main import run
 from databuild.cli.output import Output, bytes_text, duration_text, time_text
 from databuild.errors import BuildNotFoundError
 from databuild.event_log.log import Lease, ResourceUse
 from databuild.model.records import BuildRecord, FailureRecord, JobRunRecord, LogSizes, PartitionRecord
+from databuild.orchestration.build_ids import find_build
 
 GRAPH = "//examples:build_graph"
 OLD = "20261123T095142Z-7k3f9q"

@@ -81,6 +81,22 @@ def test_a_range_that_makes_no_sense_is_refused(text, said):
         PartitionPattern("d/{d:date}").expand(text)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "ref", "fault"),
+    [
+        ("d/{d:date}", "d/2013-02-30", "the date 2013-02-30 does not exist"),
+        ("{x}/{m:month}", "a/2013-13", "the month 2013-13 does not exist"),
+        ("{h:hour}/z", "2013-01-31T25/z", "the hour 2013-01-31T25 does not exist"),
+        ("{a:date}/{b:date}", "2013-02-28/2013-02-29", "the date 2013-02-29 does not exist"),
+        ("d/{d:date}", "d/2013-02-28", ""),
+        ("d/{d:date}", "d/yesterday", ""),
+        ("{x}", "2013-02-30", ""),
+    ],
+)
+def test_a_moment_that_does_not_exist_is_named(pattern, ref, fault):
+    assert PartitionPattern(pattern).fault_of(ref) == fault
+
+
 def test_a_range_that_is_too_long_is_refused_before_it_is_made():
     with pytest.raises(InvalidRequestError, match=r"asks for 1,000,000,001 partitions or more.*1,000,000 at most"):
         PartitionPattern("n/{n:int}").expand("n/0..1000000000")

@@ -10,9 +10,10 @@ from databuild.errors import BuildNotFoundError, InvalidRequestError, JobConfigu
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
+from databuild.orchestration.make_plan import make_plan
 from databuild.orchestration.results import Cancelled, Failed, FailFast, Success
 from databuild.orchestration.retry import partitions_to_retry
-from databuild.orchestration.run_build import make_plan, run_build
+from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt

@@ -15,11 +15,13 @@ from databuild.orchestration.settings import BuildRequest
 
 def run(call: Invocation) -> int:
     """Builds what is asked for, or what a plan says."""
-    if call.flags["dry_run"]:
+    flags = call.flags
+    if flags["dry_run"]:
         from databuild.cli.commands import plan as plan_command
 
+        if flags["plan"]:
+            raise UsageError("--dry_run makes a plan of its own; give only one of --dry_run and --plan", "build")
         return plan_command.run(call)
-    flags = call.flags
     plan = None
     if flags["plan"]:
         if call.positionals:

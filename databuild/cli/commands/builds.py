@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from databuild.cli.build_ids import find_build
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, lasted_text, some_of, table, time_text
+from databuild.orchestration.build_ids import find_build
 from databuild.orchestration.dead_builds import OPEN_STATUSES, Dead, find_dead
 
 

@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from databuild.cli.build_ids import LATEST, death_of, find_build
 from databuild.cli.event_text import canonical, event_json, event_line
 from databuild.cli.exit_codes import BUILT, JOB_FAILED
 from databuild.cli.full_parse import UsageError
@@ -14,6 +13,7 @@ from databuild.cli.invocation import Invocation
 from databuild.cli.output import counted
 from databuild.errors import BuildPrunedError
 from databuild.model.lifecycle import BUILD_ENDS
+from databuild.orchestration.build_ids import LATEST, death_of, find_build
 
 if TYPE_CHECKING:
     from databuild.event_log.log import Reader
@@ -36,6 +36,7 @@ def run(call: Invocation) -> int:
     build_request_id = _find(reader, *call.positionals).build_request_id
     after = call.flags["after"]
     ended = False
+    fault = ""
     while not call.out.closed:
         for event in _events(reader, build_request_id, after):
             if call.json:
@@ -47,10 +48,13 @@ def run(call: Invocation) -> int:
         if ended or not call.flags["follow"]:
             break
         call.out.flush()
-        if fault := death_of(reader, build_request_id):
+        if fault:
             call.err.line(f"databuild: {fault}")
             break
-        reader.wait(_LOOK_SECONDS)
+        # Looked for before the events are read again: what a dead build wrote last is all there.
+        fault = death_of(reader, build_request_id)
+        if not fault:
+            reader.wait(_LOOK_SECONDS)
     return BUILT
 
 

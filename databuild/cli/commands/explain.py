@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from databuild.cli.commands.plan import reason_name, reason_text
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, counted, time_text
 from databuild.cli.partitions import expand
 from databuild.cli.planning import plan_for
+from databuild.graph.reasons import reason_name, reason_text
 from databuild.model.job_graph import PlannedPartition
 from databuild.model.records import JobRunRecord, PartitionRecord
+from databuild.orchestration.dead_builds import Dead, find_dead
 
 _MOST_INPUTS = 20
 _MOST_RUNS = 5
+_UNDER_WAY = frozenset({"REQUESTED", "SCHEDULED", "BUILDING", "RUNNING"})
 
 
 def run(call: Invocation) -> int:
@@ -27,22 +29,35 @@ def run(call: Invocation) -> int:
     reader = call.reader()
     record = reader.partition_records(refs).get(ref)
     history = reader.produced_by(ref, limit=_MOST_RUNS)
+    under_way = any(one is not None and one.status in _UNDER_WAY for one in (record, *history))
+    dead = find_dead(reader) if under_way else {}
     plan = plan_for(call, refs)
     planned = {partition.ref: partition for partition in plan.partitions}
     if call.json:
         partition = as_json(planned[ref])
         partition["reason"] = reason_name(planned[ref].reason)
-        call.out.json({"ref": ref, "record": as_json(record), "planned": partition, "history": as_json(history)})
+        runs = [{**as_json(job_run), "dead": _fault(job_run, dead)} for job_run in history]
+        known = {**as_json(record), "dead": _fault(record, dead)} if record else None
+        call.out.json({"ref": ref, "record": known, "planned": partition, "history": runs})
         return BUILT
     call.out.line(f"partition  {ref}")
     call.out.line(f"job        {planned[ref].job_label}")
-    _print_record(call, record)
-    _print_history(call, history)
+    _print_record(call, record, _fault(record, dead))
+    for job_run in history:
+        died = " (dead)" if _fault(job_run, dead) else ""
+        call.out.line(f"run        {job_run.job_run_id} {job_run.status}{died} {time_text(job_run.started_time)}")
     _print_planned(call, planned[ref], len(plan.tasks), adopted=record is not None and record.adopted)
     return BUILT
 
 
-def _print_record(call: Invocation, record: PartitionRecord | None) -> None:
+def _fault(one: PartitionRecord | JobRunRecord | None, dead: Mapping[str, Dead]) -> str | None:
+    """Returns why nothing more comes of what a build has begun; None where more may come, or it has ended."""
+    if one is None or one.status not in _UNDER_WAY or one.build_request_id not in dead:
+        return None
+    return dead[one.build_request_id].fault
+
+
+def _print_record(call: Invocation, record: PartitionRecord | None, fault: str | None) -> None:
     if record is None:
         call.out.line("status     never built here, nor adopted")
         return
@@ -50,7 +65,8 @@ def _print_record(call: Invocation, record: PartitionRecord | None) -> None:
     since = f"{record.status} since {time_text(record.time)} UTC"
     if adoption is None or adoption.operation_id != record.build_request_id:
         since += f", in build {record.build_request_id}"
-    call.out.line(f"status     {since}")
+    died = f", but {fault}; the next build ends it" if fault else ""
+    call.out.line(f"status     {since}{died}")
     if adoption is not None:
         call.out.line(f"adopted    {time_text(adoption.time)} UTC by {adoption.author}: {adoption.reason}")
     if record.tainted:
@@ -63,9 +79,7 @@ def _print_record(call: Invocation, record: PartitionRecord | None) -> None:
     if record.job_run_id:
         call.out.line(f"made by    job run {record.job_run_id}")
     for name, value in sorted(record.metadata.items()):
-        # Numbers come back as they are in protobuf, where all have a fraction.
-        shown = int(value) if isinstance(value, float) and value.is_integer() else value
-        call.out.line(f"metadata   {name} = {shown}")
+        call.out.line(f"metadata   {name} = {value}")
     if record.manifest is None:
         return
     inputs = record.manifest.inputs
@@ -74,11 +88,6 @@ def _print_record(call: Invocation, record: PartitionRecord | None) -> None:
         call.out.line(f"made from  {item.ref} {item.version}{kind}".rstrip())
     if len(inputs) > _MOST_INPUTS:
         call.out.line(f"made from  {len(inputs) - _MOST_INPUTS} more")
-
-
-def _print_history(call: Invocation, history: Sequence[JobRunRecord]) -> None:
-    for job_run in history:
-        call.out.line(f"run        {job_run.job_run_id} {job_run.status} {time_text(job_run.started_time)}")
 
 
 def _print_planned(call: Invocation, planned: PlannedPartition, tasks: int, *, adopted: bool) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from databuild.cli.build_ids import LATEST, death_of, find_build
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import time_text
+from databuild.orchestration.build_ids import LATEST, death_of, find_build
+from databuild.orchestration.log_files import STREAMS, log_path, read_log
 
 if TYPE_CHECKING:
     from databuild.model.records import BuildRecord, JobRunRecord
 
-STREAMS = ("stdout", "stderr")
 POLL_SECONDS = 0.2
 LOOKS_PER_LOOK_FOR_DEATH = 5
 _BUILD_ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
@@ -59,11 +58,6 @@ def run(call: Invocation) -> int:
         build = reader.build(build.build_request_id) or build
 
 
-def log_path(call: Invocation, job_run: JobRunRecord, stream: str) -> str:
-    """Returns the file that a job run's standard output or standard error is kept in."""
-    return f"{call.log_dir}/{job_run.build_request_id}/{job_run.job_run_id}.{stream}"
-
-
 def _pruned(call: Invocation, build: BuildRecord) -> str:
     """Returns why logs of a build are missing; empty where none were removed."""
     if build.pruned_time:
@@ -93,34 +87,22 @@ class _Printer:
         """Takes a job run among those to print."""
         for stream in STREAMS:
             heading = f"==> {job_run.job_run_id} {job_run.job_label} ({stream}) <=="
-            self._files[log_path(self._call, job_run, stream)] = (heading, 0)
+            self._files[log_path(self._call.log_dir, job_run, stream)] = (heading, 0)
 
     def print_new(self) -> None:
         """Prints what the files have grown by."""
         for path, (heading, offset) in self._files.items():
-            text, size = _read_from(path, offset)
-            if not size:
+            data = read_log(path, offset)
+            if not data:
                 continue
+            text = data.decode(errors="replace")
             if path != self.current:
                 self.current = path
                 self._call.out.line(heading)
             self._call.out.write(text)
             if not text.endswith("\n") and not self._call.flags["follow"]:
                 self._call.out.line()
-            self._files[path] = (heading, offset + size)
-
-
-def _read_from(path: str, offset: int) -> tuple[str, int]:
-    """Returns what stands in a file after an offset, and how many bytes that is; nothing where there is no file."""
-    try:
-        if os.stat(path).st_size <= offset:  # noqa: PTH116 (pathlib costs 8 ms)
-            return "", 0
-        with open(path, "rb") as file:  # noqa: PTH123
-            file.seek(offset)
-            data = file.read()
-    except FileNotFoundError:
-        return "", 0
-    return data.decode(errors="replace"), len(data)
+            self._files[path] = (heading, offset + len(data))
 
 
 def _all_runs(call: Invocation, build_request_id: str, after: int) -> list[JobRunRecord]:
@@ -133,5 +115,7 @@ def _all_runs(call: Invocation, build_request_id: str, after: int) -> list[JobRu
 
 
 def _as_json(call: Invocation, job_run: JobRunRecord) -> dict[str, str]:
-    texts = {stream: _read_from(log_path(call, job_run, stream), 0)[0] for stream in STREAMS}
+    texts = {
+        stream: read_log(log_path(call.log_dir, job_run, stream), 0).decode(errors="replace") for stream in STREAMS
+    }
     return {"job_run_id": job_run.job_run_id, "job_label": job_run.job_label, "status": job_run.status, **texts}

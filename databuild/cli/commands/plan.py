@@ -12,8 +12,8 @@ from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, counted, some_of, table
 from databuild.cli.partitions import requested_partitions
 from databuild.cli.planning import plan_for
-from databuild.model.job_graph import Plan, PlannedPartition
-from databuild.v1 import partition_pb2 as pt
+from databuild.graph.reasons import reason_name, reason_text
+from databuild.model.job_graph import Plan
 
 FORMS = ("text", "json")
 
@@ -37,17 +37,6 @@ def run(call: Invocation) -> int:
     else:
         _print_plan(call, plan)
     return BUILT
-
-
-def reason_name(reason: int) -> str:
-    """Returns the name of a reason without its prefix, such as `CODE_CHANGED`."""
-    return pt.Reason.Name(reason).removeprefix("REASON_")
-
-
-def reason_text(partition: PlannedPartition) -> str:
-    """Returns why a partition will be built, or will not, in a few words."""
-    words = reason_name(partition.reason).lower().replace("_", " ")
-    return f"{words}: {partition.cause}" if partition.cause else words
 
 
 def _print_plan(call: Invocation, plan: Plan) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from databuild.cli.build_ids import find_build
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, bytes_text, counted, lasted_text, some_of, time_text
-from databuild.orchestration.dead_builds import Dead, find_dead
+from databuild.orchestration.build_ids import find_build
+from databuild.orchestration.waits import waits_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from databuild.event_log.log import Reader
     from databuild.model.records import BuildRecord, JobRunRecord
+    from databuild.orchestration.dead_builds import Dead
 
 ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 MOST_RUNS = 10
@@ -27,8 +28,8 @@ def run(call: Invocation) -> int:
     failed = reader.job_runs(build.build_request_id, status="FAILED", limit=MOST_RUNS)
     ended = build.status in ENDS
     running = () if ended else reader.job_runs(build.build_request_id, status="RUNNING", limit=MOST_RUNS)
-    dead = None if ended else find_dead(reader).get(build.build_request_id)
-    waits = () if ended else _waits(reader, build.build_request_id)
+    dead = None if ended else _death(reader, build.build_request_id)
+    waits = () if ended else waits_of(reader, build.build_request_id)
     sizes = _sizes(call)
     if call.json:
         call.out.json(
@@ -55,6 +56,12 @@ def run(call: Invocation) -> int:
     for title, command in zip(("next", ""), following, strict=False):
         call.out.line(f"{title:<11}{call.follow_up(command)}")
     return BUILT
+
+
+def _death(reader: Reader, build_request_id: str) -> Dead | None:
+    from databuild.orchestration.dead_builds import find_dead
+
+    return find_dead(reader).get(build_request_id)
 
 
 def _sizes(call: Invocation) -> dict[str, int]:
@@ -107,21 +114,6 @@ def _print_build(call: Invocation, build: BuildRecord, dead: Dead | None) -> Non
         call.out.line(f"pruned     {time_text(build.pruned_time)} UTC: its events and job runs are not kept any more")
     if build.failure is not None:
         call.out.line(f"failure    {build.failure.category}: {build.failure.message}")
-
-
-def _waits(reader: Reader, build_request_id: str) -> list[str]:
-    """Returns what resources a build waits for, and who has them."""
-    use = reader.resource_use()
-    waits = []
-    for one in use:
-        if one.waiting and one.build_request_id == build_request_id:
-            holders = [
-                f"{other.build_request_id} has {other.amount}"
-                for other in use
-                if other.resource == one.resource and other.amount
-            ]
-            waits.append(f"for {one.resource}: {', '.join(holders) or 'it is the turn of another build'}")
-    return waits
 
 
 def _run_text(job_run: JobRunRecord) -> str:

@@ -8,33 +8,21 @@ from databuild.cli.invocation import Invocation
 from databuild.cli.operations import append_operation, author
 from databuild.cli.output import counted
 from databuild.cli.partitions import expand
-from databuild.errors import InvalidRequestError
-from databuild.orchestration.ids import new_build_request_id
-from databuild.v1 import events_pb2 as ev
-from databuild.v1 import partition_pb2 as pt
+from databuild.orchestration.operations import taint
 
 
 def run(call: Invocation) -> int:
-    """Writes the mark; a ref of which nothing is known cannot have one."""
+    """Writes the mark."""
     if not call.positionals:
         raise UsageError("taint takes at least one ref", call.command)
     refs = expand(call, call.positionals)
-    known = call.reader().partition_records(refs)
-    unknown = [ref for ref in refs if ref not in known]
-    if unknown:
-        raise InvalidRequestError(
-            f"nothing is known of the partition {unknown[0]!r}, so there is nothing to mark; `partitions` lists what is"
-        )
     tainted = not call.flags["untaint"]
-    event = ev.TaintEvent(
-        partitions=[pt.PartitionRef(str=ref) for ref in refs],
-        tainted=tainted,
-        author=author(call),
-        reason=call.flags["reason"],
-    )
-    append_operation(call, new_build_request_id(), taint=event)
+    event = taint(call.reader(), refs, tainted=tainted, author=author(call), reason=call.flags["reason"])
+    append_operation(call, event)
     if call.json:
-        call.out.json({"partitions": refs, "tainted": tainted, "reason": event.reason, "author": event.author})
+        call.out.json(
+            {"partitions": refs, "tainted": tainted, "reason": event.taint.reason, "author": event.taint.author}
+        )
     elif tainted:
         call.out.line(f"tainted {counted(len(refs), 'partition')}; the next build that needs them makes them again")
     else:

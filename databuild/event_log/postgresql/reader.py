@@ -55,6 +55,8 @@ SELECT r.job_run_id, r.build_request_id, number, r.task_id, job_label, attempt, 
 FROM {source}
 """
 _RUNS: Final = _JOB_RUN.format(source="job_runs r")
+_RUNS_OF_JOB: Final = f"""{_RUNS} WHERE job_label = %s AND started_time > 0
+ORDER BY r.build_request_id DESC, number DESC LIMIT %s"""
 # A job run is named after its build, task and attempt, which makes the runs of a task a range of the primary key.
 _RUNS_OF_PARTITION: Final = _JOB_RUN.format(
     source="""build_partitions b JOIN job_runs r ON r.job_run_id > b.build_request_id || '.' || b.task_id || '.'
@@ -210,6 +212,10 @@ class PostgresqlReader:
     def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
         """Returns the job runs that were to produce a partition, newest first."""
         return [job_run_record(row) for row in self._rows(_RUNS_OF_PARTITION, (ref, limit))]
+
+    def runs_of_job(self, job_label: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
+        """Returns the job runs of a job that were started, newest first."""
+        return [job_run_record(row) for row in self._rows(_RUNS_OF_JOB, (job_label, limit))]
 
     def claimed(self, refs: Collection[str]) -> Mapping[str, str]:
         """Returns the build that claims a ref, by ref."""

@@ -73,6 +73,7 @@ CREATE TABLE job_runs (
   inputs TEXT
 ) WITH (fillfactor = 70);
 CREATE INDEX job_runs_by_build ON job_runs (build_request_id, number);
+CREATE INDEX job_runs_by_job ON job_runs (job_label, build_request_id, number);
 -- A row with the status '' tells nothing of its partition: it was made to have something to lock.
 CREATE TABLE partitions (
   ref TEXT COLLATE "C" PRIMARY KEY,

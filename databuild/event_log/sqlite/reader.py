@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from databuild.event_log.log import Lease, ResourceUse
 from databuild.event_log.rows import build_record, failure_record, job_run_record, partition_record, resource_uses
 from databuild.event_log.sqlite.connection import connect_for_reading, fault
 from databuild.model.records import (
@@ -25,6 +24,7 @@ from databuild.model.records import (
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from databuild.event_log.log import Lease, ResourceUse
     from databuild.event_log.tables import Table
     from databuild.v1.events_pb2 import BuildEvent
 
@@ -41,6 +41,7 @@ SELECT job_run_id, build_request_id, number, task_id, job_label, attempt, status
 FROM {source}
 """
 _RUNS = _JOB_RUN.format(source="job_runs")
+_RUNS_OF_JOB = f"{_RUNS} WHERE job_label = ? AND started_time > 0 ORDER BY build_request_id DESC, number DESC LIMIT ?"
 # A job run is named after its build, task and attempt, which makes the runs of a task a range of the primary key.
 _RUNS_OF_PARTITION = _JOB_RUN.format(
     source="""(SELECT build_request_id || '.' || task_id AS task FROM build_partitions WHERE ref = ? AND task_id > 0)
@@ -155,8 +156,9 @@ class SqliteReader:
         limit: int = 100,
     ) -> Sequence[PartitionRecord]:
         """Returns partition records by ref."""
-        where = ["p.ref > ?", "p.ref >= ?", "p.ref < ?"]
-        values: list[Any] = [after, prefix, prefix + _LAST]
+        # One lower bound only: with two, SQLite may begin at the lesser.
+        where = ["p.ref > ?" if after >= prefix else "p.ref >= ?", "p.ref < ?"]
+        values: list[Any] = [max(after, prefix), prefix + _LAST]
         if contains:
             where.append("instr(p.ref, ?) > 0")
             values.append(contains)
@@ -180,6 +182,10 @@ class SqliteReader:
         """Returns the job runs that were to produce a partition, newest first."""
         return [job_run_record(row) for row in self._rows(_RUNS_OF_PARTITION, (ref, limit))]
 
+    def runs_of_job(self, job_label: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
+        """Returns the job runs of a job that were started, newest first."""
+        return [job_run_record(row) for row in self._rows(_RUNS_OF_JOB, (job_label, limit))]
+
     def claimed(self, refs: Collection[str]) -> Mapping[str, str]:
         """Returns the build that claims a ref, by ref."""
         found = "SELECT c.ref, c.build_request_id FROM json_each(?) j CROSS JOIN claims c ON c.ref = j.value"
@@ -191,6 +197,8 @@ class SqliteReader:
 
     def leases(self) -> Sequence[tuple[Lease, bool]]:
         """Returns the leases of builds that have not ended, and whether each has run out, by build."""
+        from databuild.event_log.log import Lease
+
         rows = self._rows("SELECT build_request_id, expires, holder FROM leases ORDER BY build_request_id", ())
         now = self._clock()
         return [(Lease._make(row), row[1] < now) for row in rows]

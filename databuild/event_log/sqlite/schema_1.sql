@@ -67,6 +67,7 @@ CREATE TABLE job_runs (
   inputs TEXT
 ) WITHOUT ROWID;
 CREATE INDEX job_runs_by_build ON job_runs (build_request_id, number);
+CREATE INDEX job_runs_by_job ON job_runs (job_label, build_request_id, number);
 CREATE TABLE partitions (
   ref TEXT PRIMARY KEY,
   status TEXT NOT NULL,

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Tests how launchers call the command line: launcher_test.sh GRAPH GRAPH.PLAN
+# Tests how launchers call the command line: launcher_test.sh GRAPH GRAPH.PLAN GRAPH.SERVICE
 set -euo pipefail
 
 graph=$1
 plan=$2
+service=$3
 
 # Compares what the command $3... prints with the lines $2; $1 says what is tested.
 expect() {
@@ -21,6 +22,7 @@ expect 'arguments arrive as they are' \
   "$graph" build 'a b' '"*"'
 expect 'no arguments' "${label}runfiles agree" "$graph"
 expect 'plan comes first' "${label}runfiles agree"$'\n''argument: plan'$'\n''argument: x' "$plan" x
+expect 'serve comes first' "${label}runfiles agree"$'\n''argument: serve'$'\n''argument: --port=0' "$service" --port=0
 expect 'foreign runfiles do not confuse it' "${label}runfiles agree" \
   env RUNFILES_DIR=/nowhere RUNFILES_MANIFEST_FILE=/nowhere/MANIFEST "$graph"
 

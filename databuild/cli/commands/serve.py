@@ -1,0 +1,101 @@
+"""`serve`: the graph over HTTP and gRPC, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+from databuild.cli.building import HURRIED_GRACE_SECONDS, number_of_jobs
+from databuild.cli.exit_codes import BUILT
+from databuild.cli.full_parse import UsageError
+from databuild.cli.invocation import Invocation
+from databuild.cli.planning import settings
+from databuild.executors.local import LocalExecutor
+from databuild.service.limits import Limits
+from databuild.service.options import ServerOptions, TlsFiles, tokens_of
+from databuild.service.server import Addresses, serve
+
+TOKENS_VARIABLE = "DATABUILD_TOKENS"
+
+
+def run(call: Invocation) -> int:
+    """Serves until a signal comes."""
+    if call.positionals:
+        raise UsageError("serve takes no arguments besides flags", call.command)
+    options = _options(call)
+    options.check()  # before anything is opened
+    logging.basicConfig(format="databuild: %(message)s", level=logging.WARNING)
+    call.catalog()
+    asyncio.run(_serve(call, options))
+    return BUILT
+
+
+async def _serve(call: Invocation, options: ServerOptions) -> None:
+    executors: list[LocalExecutor] = []
+    environ = {name: value for name, value in call.environ.items() if name != TOKENS_VARIABLE}
+
+    def make_executor() -> LocalExecutor:
+        executors.append(LocalExecutor(base_env=environ, grace_seconds=call.flags["grace_period"]))
+        return executors[-1]
+
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def interrupt() -> None:
+        if stop.is_set():
+            hurry.set()
+            for executor in executors:
+                executor.grace_seconds = min(executor.grace_seconds, HURRIED_GRACE_SECONDS)
+            call.err.line("databuild: ending now")
+        else:
+            stop.set()
+            call.err.line("databuild: stopping when the builds that run have ended; once more stops now")
+        call.err.flush()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            loop.add_signal_handler(number, interrupt)
+    await serve(
+        options,
+        catalog=call.catalog(),
+        event_log=call.open_event_log(),
+        make_executor=make_executor,
+        settings=settings(call),
+        limits=Limits(builds=call.flags["max_builds"], jobs=number_of_jobs(call)),
+        stop=stop,
+        hurry=hurry,
+        started=lambda addresses: _tell(call, addresses),
+    )
+
+
+def _options(call: Invocation) -> ServerOptions:
+    flags = call.flags
+    tls = None
+    if flags["tls_cert"] or flags["tls_key"] or flags["tls_client_ca"]:
+        if not (flags["tls_cert"] and flags["tls_key"]):
+            raise UsageError("TLS takes both --tls_cert and --tls_key", call.command)
+        authority = call.path(flags["tls_client_ca"]) if flags["tls_client_ca"] else ""
+        tls = TlsFiles(
+            certificate=call.path(flags["tls_cert"]), key=call.path(flags["tls_key"]), client_authority=authority
+        )
+    path = call.path(flags["token_file"]) if flags["token_file"] else ""
+    return ServerOptions(
+        host=flags["host"],
+        port=flags["port"],
+        grpc_port=flags["grpc_port"],
+        tokens=tokens_of(path, call.environ.get(TOKENS_VARIABLE, "")),
+        tls=tls,
+        insecure_listen=flags["insecure_listen"],
+        allowed_hosts=tuple(flags["allowed_host"]),
+        drain_seconds=flags["drain_seconds"],
+        leave=flags["on_shutdown"] == "leave",
+    )
+
+
+def _tell(call: Invocation, addresses: Addresses) -> None:
+    if call.json:
+        call.out.json({"graph_label": call.graph_label, "http": addresses.http, "grpc": addresses.grpc})
+    else:
+        call.out.line(f"serving {call.graph_label} at {addresses.http} (HTTP) and {addresses.grpc} (gRPC)")
+    call.out.flush()

@@ -1,0 +1,165 @@
+"""The service as a whole: its parts, how they begin, and how they end. It knows nothing of gRPC or HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from databuild.errors import OrchestrationError
+from databuild.event_log.log import EventLog
+from databuild.executors.executor import Executor
+from databuild.graph.catalog import JobCatalog
+from databuild.orchestration.coordination import Coordination
+from databuild.orchestration.dead_builds import find_dead
+from databuild.orchestration.settings import Settings
+from databuild.service.builds import BuildService
+from databuild.service.jobs import Jobs
+from databuild.service.limits import Limits
+from databuild.service.logs import Logs
+from databuild.service.partitions import Partitions
+from databuild.service.planning import Planner
+from databuild.service.reading import Readers
+from databuild.service.running import RunningBuilds
+from databuild.service.told_event_log import ToldEventLog
+from databuild.service.watching import Watching
+from databuild.v1.events_pb2 import BuildEvent
+
+_LOOK_FOR_THE_DEAD_SECONDS: Final = 10.0
+
+_log = logging.getLogger("databuild.service")
+
+
+class GraphService:
+    """One graph, served.
+
+    Attributes:
+        catalog: The jobs.
+        limits: What is allowed.
+        builds: Builds.
+        partitions: Partitions and plans.
+        jobs: Jobs.
+        logs: The logs of job runs.
+        running: The builds of this process.
+        watching: Who watches builds.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalog: JobCatalog,
+        event_log: EventLog,
+        make_executor: Callable[[], Executor],
+        settings: Settings,
+        limits: Limits | None = None,
+        on_event: Callable[[BuildEvent], None] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Makes the parts; to be called, and they to be used, on one event loop.
+
+        Args:
+            catalog: The jobs.
+            event_log: The event log, which this closes in the end.
+            make_executor: Makes what runs processes, once for each event loop.
+            settings: Where processes run and what they leave behind.
+            limits: What is allowed; None for the usual.
+            on_event: Told of every event as it is handed to the event log.
+            clock: Returns the time in seconds since the epoch.
+        """
+        self.catalog = catalog
+        self.limits = limits = limits or Limits()
+        self._settings = settings
+        self._clock = clock
+        self._executor = make_executor()
+        self._readers = Readers(event_log.reader)
+        self._news = Readers(event_log.reader, 1)
+        self.watching = Watching(self._readers, self._news)
+        self._event_log = ToldEventLog(event_log, self.watching.tell)
+        self._planner = Planner(catalog, event_log.reader, make_executor, settings, limits.plans)
+        self.running = RunningBuilds(
+            catalog=catalog,
+            event_log=self._event_log,
+            executor=self._executor,
+            settings=settings,
+            limits=limits,
+            readers=self._readers,
+            on_event=on_event,
+            clock=clock,
+        )
+        self.builds = BuildService(
+            catalog=catalog,
+            event_log=self._event_log,
+            running=self.running,
+            limits=limits,
+            readers=self._readers,
+            watching=self.watching,
+            clock=clock,
+        )
+        self.partitions = Partitions(
+            catalog=catalog,
+            event_log=self._event_log,
+            planner=self._planner,
+            limits=limits,
+            readers=self._readers,
+            clock=clock,
+        )
+        self.jobs = Jobs(catalog, limits, self._readers)
+        self.logs = Logs(settings.log_directory, self._readers)
+        self._housekeeping: asyncio.Task[None] | None = None
+
+    async def start(self) -> Sequence[str]:
+        """Ends the builds whose orchestrators have died, now and from time to time; returns those of now."""
+        dead = await self._end_the_dead()
+        self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
+        return dead
+
+    async def drain(self, seconds: float) -> bool:
+        """Takes no new builds, and gives those that run a time to end; returns whether all have."""
+        return await self.running.drain(seconds)
+
+    async def close(self, *, leave: bool = False) -> None:
+        """Ends everything.
+
+        Args:
+            leave: Whether builds that run get no end, so that whoever comes next ends them as dead; by default they are
+                cancelled.
+        """
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+            await asyncio.wait({self._housekeeping})
+        if leave:
+            await self._event_log.close()
+        await self.running.end(leave=leave)
+        self.logs.close()
+        await self.watching.close()
+        await self._planner.close()
+        await asyncio.to_thread(self._readers.close)
+        await asyncio.to_thread(self._news.close)
+        await self._event_log.close()
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_FOR_THE_DEAD_SECONDS)
+            try:
+                await self._end_the_dead()
+            except OrchestrationError as error:
+                _log.warning("looking for builds that have died: %s", error)
+
+    async def _end_the_dead(self) -> Sequence[str]:
+        if not await self._readers.read(find_dead):
+            return ()
+        reader = self._event_log.reader()
+        try:
+            coordination = Coordination(
+                self._event_log,
+                reader,
+                self._executor,
+                "",
+                clock=self._clock,
+                lease_seconds=self._settings.lease_seconds,
+            )
+            return await coordination.end_the_dead()
+        finally:
+            reader.close()

@@ -1,0 +1,55 @@
+"""The job graph of a build, with where each task stands."""
+
+from __future__ import annotations
+
+from databuild.event_log.log import Reader
+from databuild.model.records import BuildRecord, JobRunRecord
+from databuild.service.messages import job_status
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import service_pb2 as sv
+
+_PAGE = 1000
+
+
+def build_graph(reader: Reader, build: BuildRecord) -> sv.BuildGraph:
+    """Returns the job graph of a build; without tasks where planning has not found it yet."""
+    build_request_id = build.build_request_id
+    runs = _newest_runs(reader, build_request_id)
+    graph = sv.BuildGraph(build_request_id=build_request_id)
+    for event in _job_graph_events(reader, build):
+        for task in event.tasks:
+            run = runs.get(task.task_id)
+            graph.tasks.add(
+                task_id=task.task_id,
+                job_label=task.job_label,
+                outputs=[output.str for output in task.config.outputs],
+                upstream_task_ids=task.upstream_task_ids,
+                status=job_status(run.status) if run else None,
+                job_run_id=run.job_run_id if run else "",
+            )
+    return graph
+
+
+def _newest_runs(reader: Reader, build_request_id: str) -> dict[int, JobRunRecord]:
+    runs: dict[int, JobRunRecord] = {}
+    after = 0
+    while page := reader.job_runs(build_request_id, after=after, limit=_PAGE):
+        runs.update((run.task_id, run) for run in page)
+        after = page[-1].number
+    return runs
+
+
+def _job_graph_events(reader: Reader, build: BuildRecord) -> list[ev.JobGraphEvent]:
+    """Returns the events that the job graph is recorded in: they follow each other, before anything has run."""
+    events: list[ev.JobGraphEvent] = []
+    tasks = 0
+    after = 0
+    while page := reader.events(build.build_request_id, after_sequence=after, limit=_PAGE):
+        for event in page:
+            if event.HasField("job_graph"):
+                events.append(event.job_graph)
+                tasks += len(event.job_graph.tasks)
+                if tasks >= event.job_graph.total_tasks:
+                    return events
+        after = page[-1].sequence
+    return events

@@ -1,0 +1,169 @@
+"""The service over gRPC, with health and reflection: a few lines around each request of the API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, Final
+
+import grpc
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from databuild.errors import DataBuildError, DeadlineExceededError
+from databuild.service.api import WRITES, Api
+from databuild.service.auth import READ, WRITE, Caller, Tokens
+from databuild.service.errors import detail_of, meaning_of, report
+from databuild.service.limits import Limits
+from databuild.service.routes import method_name
+from databuild.v1 import service_pb2
+
+ERROR_METADATA: Final = "databuild-error-bin"
+_MESSAGE_BYTES: Final = 1500
+"""How much of a message is sent: clients take no more than 8 KiB of metadata, and it is there twice."""
+
+_SERVICE: Final = service_pb2.DESCRIPTOR.services_by_name["DataBuildService"]
+_REFLECTION: Final = f"/{reflection.SERVICE_NAME}/"
+
+
+class GrpcServer:
+    """Serves the API on one port."""
+
+    def __init__(self, api: Api, *, limits: Limits, tokens: Tokens) -> None:
+        """Takes the API, what is allowed, and who may ask."""
+        self._health = health.aio.HealthServicer()
+        self._server = grpc.aio.server(
+            interceptors=(_Authentication(tokens),),
+            maximum_concurrent_rpcs=limits.requests,
+            options=(
+                ("grpc.max_receive_message_length", limits.request_bytes),
+                ("grpc.so_reuseport", 0),
+                ("grpc.keepalive_time_ms", 60_000),
+            ),
+        )
+        handlers = {method.name: _handler(api, method, limits, tokens) for method in _SERVICE.methods}
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE.full_name, handlers),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection(
+            (_SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        )
+
+    async def start(self, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
+        """Begins to listen, and returns on which port.
+
+        Args:
+            address: The host and port; port 0 for any that is free.
+            credentials: Those of TLS; None for none.
+
+        Raises:
+            RuntimeError: Nobody may listen there.
+        """
+        if credentials is None:
+            port = self._server.add_insecure_port(address)
+        else:
+            port = self._server.add_secure_port(address, credentials)
+        await self._server.start()
+        await self._set(health_pb2.HealthCheckResponse.SERVING)
+        return int(port)
+
+    async def drain(self) -> None:
+        """Says that it does not serve any more; what is asked is still answered."""
+        await self._set(health_pb2.HealthCheckResponse.NOT_SERVING)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Stops listening, and gives requests a time to end."""
+        await self._server.stop(grace_seconds)
+
+    async def _set(self, status: Any) -> None:
+        for name in ("", _SERVICE.full_name):
+            await self._health.set(name, status)
+
+
+class _Authentication(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Lets nobody look around by reflection without a token, where there are tokens; the health is for everybody."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    async def intercept_service(
+        self, continuation: Callable[[Any], Awaitable[grpc.RpcMethodHandler]], details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler:
+        handler = await continuation(details)
+        if not details.method.startswith(_REFLECTION):
+            return handler  # the handlers of the API see to it themselves
+        try:
+            _caller(self._tokens, details.invocation_metadata)
+        except DataBuildError as error:
+            return _refusing(error)
+        return handler
+
+
+def _refusing(error: DataBuildError) -> grpc.RpcMethodHandler:
+    async def refuse(_requests: Any, context: grpc.aio.ServicerContext) -> AsyncGenerator[None]:
+        await _abort(context, error)
+        yield
+
+    return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+def _handler(api: Api, method: MethodDescriptor, limits: Limits, tokens: Tokens) -> grpc.RpcMethodHandler:
+    """Returns what serves one RPC."""
+    call = getattr(api, method_name(method.name))
+    role = WRITE if method.name in WRITES else READ
+    read = message_factory.GetMessageClass(method.input_type).FromString
+
+    async def unary(request: Message, context: grpc.aio.ServicerContext) -> Message:
+        try:
+            caller = _caller(tokens, context.invocation_metadata())
+            caller.check(role)
+            async with _deadline(limits.answer_seconds):
+                answer: Message = await call(request, caller)
+                return answer
+        except Exception as error:
+            report(error, method.name)
+            await _abort(context, error)
+            raise
+
+    async def stream(request: Message, context: grpc.aio.ServicerContext) -> AsyncGenerator[Message]:
+        try:
+            caller = _caller(tokens, context.invocation_metadata())
+            caller.check(role)
+            async with contextlib.aclosing(call(request, caller)) as answers:
+                async for answer in answers:
+                    yield answer
+        except Exception as error:
+            report(error, method.name)
+            await _abort(context, error)
+
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(stream, read, _bytes)
+    return grpc.unary_unary_rpc_method_handler(unary, read, _bytes)
+
+
+@contextlib.asynccontextmanager
+async def _deadline(seconds: float) -> AsyncGenerator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise DeadlineExceededError(seconds) from None
+
+
+def _caller(tokens: Tokens, metadata: Any) -> Caller:
+    sent = {key: value for key, value in metadata or () if isinstance(value, str)}
+    return tokens.caller(sent.get("authorization", ""), sent.get("databuild-author", ""))
+
+
+def _bytes(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+async def _abort(context: grpc.aio.ServicerContext, error: BaseException) -> None:
+    detail = detail_of(error)
+    detail.message = detail.message.encode()[:_MESSAGE_BYTES].decode(errors="ignore")
+    trailing = ((ERROR_METADATA, detail.SerializeToString()),)
+    await context.abort(meaning_of(error).status, detail.message, trailing)

@@ -1,0 +1,208 @@
+"""The service over HTTP and JSON: a few lines around each request of the API, in the order of the table of routes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from typing import Any, Final
+
+from google.protobuf.message import Message
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute
+from starlette.routing import Route as HttpRoute
+from starlette.types import ASGIApp
+
+from databuild.errors import DataBuildError, DeadlineExceededError, HttpRequestError, InvalidRequestError
+from databuild.service.api import WRITES, Api
+from databuild.service.auth import READ, WRITE, Caller, Tokens
+from databuild.service.errors import detail_of, meaning_of, report
+from databuild.service.graph_service import GraphService
+from databuild.service.guard import Guard
+from databuild.service.json_form import from_json, from_query, to_json, to_json_aside
+from databuild.service.metrics import CONTENT_TYPE, Metrics
+from databuild.service.openapi import document
+from databuild.service.routes import BYTES, EVENTS, JSON, PREFIX, ROUTES, Route
+from databuild.v1 import service_pb2 as sv
+
+SEND_SECONDS: Final = 60.0
+"""How long who reads a stream may take for one piece of it before they are let go."""
+
+_PING_SECONDS: Final = 15
+_EVENT_ID: Final = re.compile(r"\d{1,18}")
+_RESUME_FIELDS: Final = {"WatchBuild": ("after_sequence", "sequence"), "FollowLog": ("offset", "next_offset")}
+"""By which field of the request a stream goes on, and which field of an answer says where."""
+
+
+def http_app(
+    api: Api,
+    service: GraphService,
+    *,
+    metrics: Metrics,
+    tokens: Tokens,
+    hosts: Collection[str] = (),
+    more_routes: Sequence[BaseRoute] = (),
+) -> ASGIApp:
+    """Returns the application.
+
+    Args:
+        api: What answers.
+        service: What it answers for.
+        metrics: What is counted.
+        tokens: Who may ask.
+        hosts: The names under which it may be reached; none for any.
+        more_routes: What is served besides.
+    """
+    http = _Http(api, service, metrics, tokens)
+    routes: list[BaseRoute] = [
+        HttpRoute(PREFIX + route.path, functools.partial(http.answer, route), methods=[route.method])
+        for route in ROUTES
+    ]
+    routes += [
+        HttpRoute(f"{PREFIX}/openapi.json", http.openapi),
+        HttpRoute("/metrics", http.metrics),
+        HttpRoute("/healthz", http.health),
+        *more_routes,
+    ]
+    handlers: dict[Any, Any] = {HTTPException: _not_there, DataBuildError: refusal, Exception: refusal}
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.router.redirect_slashes = False
+    return Guard(app, limits=service.limits, hosts=hosts, refuse=error_response)
+
+
+async def refusal(request: Request, error: Exception) -> Response:
+    """Returns the answer to a request that an error came of."""
+    report(error, f"{request.method} {request.url.path}")
+    return error_response(error)
+
+
+def error_response(error: Exception) -> Response:
+    """Returns an error in its one shape."""
+    text = to_json(sv.ErrorResponse(error=detail_of(error)))
+    status = meaning_of(error).http
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    return Response(text, status, media_type=JSON, headers=headers)
+
+
+async def _not_there(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 404)
+    what = f"{request.method} {request.url.path[:200]!r} is nothing that can be asked for; see {PREFIX}/openapi.json"
+    response = error_response(HttpRequestError(405 if status == 405 else 404, what))
+    response.headers.update(getattr(error, "headers", None) or {})
+    return response
+
+
+class _Http:
+    def __init__(self, api: Api, service: GraphService, metrics: Metrics, tokens: Tokens) -> None:
+        self._api = api
+        self._service = service
+        self._metrics = metrics
+        self._tokens = tokens
+
+    async def answer(self, route: Route, request: Request) -> Response:
+        """Answers one request of the table."""
+        caller = self._caller(request, WRITE if route.rpc in WRITES else READ)
+        message = await _message(route, request)
+        if route.form == EVENTS:
+            return await self._events(route, request, message, caller)
+        if route.form == BYTES:
+            return await self._download(message)
+        call: Callable[[Message, Caller], Awaitable[Message]] = getattr(self._api, route.method_name)
+        seconds = self._service.limits.answer_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                answer = await call(message, caller)
+        except TimeoutError:
+            raise DeadlineExceededError(seconds) from None
+        return Response(await to_json_aside(answer), media_type=JSON)
+
+    async def openapi(self, request: Request) -> Response:
+        """Returns the OpenAPI document."""
+        self._caller(request, READ)
+        return Response(_openapi_text(), media_type=JSON)
+
+    async def metrics(self, request: Request) -> Response:
+        """Returns the metrics."""
+        self._caller(request, READ)
+        return Response(self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def health(self, _request: Request) -> Response:
+        """Says whether builds are taken."""
+        if self._service.running.stopped:
+            return PlainTextResponse("shutting down\n", 503)
+        return PlainTextResponse("serving\n")
+
+    def _caller(self, request: Request, role: str) -> Caller:
+        headers = request.headers
+        caller = self._tokens.caller(headers.get("authorization", ""), headers.get("databuild-author", ""))
+        caller.check(role)
+        return caller
+
+    async def _events(self, route: Route, request: Request, message: Any, caller: Caller) -> Response:
+        resumed, where = _RESUME_FIELDS[route.rpc]
+        last = request.headers.get("last-event-id", "")
+        if last:
+            if _EVENT_ID.fullmatch(last) is None:
+                raise InvalidRequestError(f"the Last-Event-ID is {last[:80]!r}, and has to be a whole number")
+            setattr(message, resumed, int(last))
+        # What cannot be is found out before the stream begins, and has a status of its own.
+        if route.rpc == "WatchBuild":
+            await self._service.builds.get(message.build_request_id)
+        else:
+            await self._api.read_log(_of_log(message), caller)
+        stream = self._stream(getattr(self._api, route.method_name)(message, caller), where)
+        return EventSourceResponse(stream, ping=_PING_SECONDS, send_timeout=SEND_SECONDS, sep="\n")
+
+    async def _stream(self, answers: AsyncGenerator[Any], where: str) -> AsyncGenerator[ServerSentEvent]:
+        """Returns answers as server-sent events; one called `end` says that nothing follows."""
+        try:
+            async with contextlib.aclosing(answers):
+                async for answer in answers:
+                    yield ServerSentEvent(await to_json_aside(answer), id=str(getattr(answer, where)))
+        except DataBuildError as error:
+            yield ServerSentEvent(to_json(sv.ErrorResponse(error=detail_of(error))), event="error")
+            return
+        if not self._service.watching.closed:  # otherwise it goes on when the service is back
+            yield ServerSentEvent("{}", event="end")
+
+    async def _download(self, message: Any) -> Response:
+        logs = self._service.logs
+        stream = message.stream or "stderr"
+        first = await logs.chunk(message.job_run_id, stream, offset=message.offset)
+
+        async def pieces() -> AsyncGenerator[bytes]:
+            chunk = first
+            while chunk.data:
+                yield chunk.data
+                chunk = await logs.chunk(message.job_run_id, stream, offset=chunk.next_offset)
+
+        name = f"{message.job_run_id}.{stream}"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return StreamingResponse(pieces(), media_type=BYTES, headers=headers)
+
+
+async def _message(route: Route, request: Request) -> Message:
+    """Reads the message of a request."""
+    fields = {name: request.path_params[name] for name in route.path_fields}
+    if route.method == "GET":
+        return from_query(request.query_params.multi_items(), route.request, fields)
+    body = await request.body()
+    if body and request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        raise HttpRequestError(415, f"the body has to be of the type {JSON}")
+    return await asyncio.to_thread(from_json, body, route.request, fields)
+
+
+def _of_log(message: Any) -> sv.ReadLogRequest:
+    return sv.ReadLogRequest(job_run_id=message.job_run_id, stream=message.stream, offset=message.offset, limit=1)
+
+
+@functools.cache
+def _openapi_text() -> str:
+    return json.dumps(document(), indent=2)

@@ -1,0 +1,34 @@
+"""How much the service takes on, so that no caller can exhaust it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What is allowed at once and in one request.
+
+    Attributes:
+        builds: How many builds run at once; further ones wait for their turn.
+        queued_builds: How many builds may wait; further ones are refused.
+        jobs: How many job runs of one build run at once, where its request does not say.
+        most_jobs: How many a request may ask for.
+        partitions: How many partitions one request may ask for, ranges expanded.
+        request_bytes: How large one request may be.
+        page: How many rows one page may have.
+        plans: How many plans are made at once; further ones wait.
+        answer_seconds: How long an answer may take that is not a stream.
+        requests: How many requests are served at once, over each of HTTP and gRPC; further ones are refused.
+    """
+
+    builds: int = 4
+    queued_builds: int = 10_000
+    jobs: int = 1
+    most_jobs: int = 1000
+    partitions: int = 100_000
+    request_bytes: int = 16 * 1024 * 1024
+    page: int = 1000
+    plans: int = 2
+    requests: int = 1000
+    answer_seconds: float = 300.0

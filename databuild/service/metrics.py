@@ -1,0 +1,84 @@
+"""Metrics for Prometheus: counted from the events of this process's builds, and labelled by job, never by partition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from databuild.model.lifecycle import (
+    BUILD_ENDS,
+    JOB_ENDS,
+    PARTITION_ENDS,
+    build_status_name,
+    job_status_name,
+    partition_status_name,
+)
+from databuild.service.running import RunningBuilds
+from databuild.service.watching import Watching
+from databuild.v1.events_pb2 import BuildEvent
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+_BUCKETS: Final = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
+
+
+class Metrics:
+    """Counts what builds of this process do."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # when something was first counted is of no use
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._builds = Counter("databuild_builds", "Builds that ended.", ("status",), registry=self._registry)
+        self._job_runs = Counter(
+            "databuild_job_runs", "Job runs that ended.", ("job", "status"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "databuild_job_run_duration_seconds",
+            "How long job runs took.",
+            ("job",),
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._partitions = Counter(
+            "databuild_partitions", "Partitions that reached an end.", ("status",), registry=self._registry
+        )
+
+    def observe(self, event: BuildEvent) -> None:
+        """Takes an event of a build."""
+        kind = event.WhichOneof("event")
+        if kind == "job" and event.job.status in JOB_ENDS:
+            self._job_runs.labels(event.job.job_label, job_status_name(event.job.status)).inc()
+            if event.job.duration_seconds:
+                self._seconds.labels(event.job.job_label).observe(event.job.duration_seconds)
+        elif kind == "partition" and event.partition.status in PARTITION_ENDS:
+            self._partitions.labels(partition_status_name(event.partition.status)).inc()
+        elif kind == "build_request" and event.build_request.status in BUILD_ENDS:
+            self._builds.labels(build_status_name(event.build_request.status)).inc()
+
+    def watch(self, running: RunningBuilds, watching: Watching) -> None:
+        """Adds how many builds run and wait, and how many watch them."""
+        self._registry.register(_Gauges(running, watching))
+
+    def text(self) -> bytes:
+        """Returns all metrics in the text format of Prometheus."""
+        return generate_latest(self._registry)
+
+
+class _Gauges(Collector):
+    def __init__(self, running: RunningBuilds, watching: Watching) -> None:
+        self._running = running
+        self._watching = watching
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Returns the gauges as they stand."""
+        running = len(self._running.running)
+        yield GaugeMetricFamily("databuild_builds_running", "Builds of this service that run.", value=running)
+        waiting = len(self._running.waiting)
+        yield GaugeMetricFamily("databuild_builds_waiting", "Builds that wait for their turn.", value=waiting)
+        watchers = self._watching.watchers
+        yield GaugeMetricFamily("databuild_watchers", "Those who watch a build.", value=watchers)

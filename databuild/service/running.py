@@ -1,0 +1,211 @@
+"""The builds that this process runs or is about to run: each a task through the one `run_build`.
+
+It is told what to run and when to stop; what a caller may ask for, it does not know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from databuild.errors import DataBuildError, EventLogError, ShuttingDownError
+from databuild.event_log.log import EventLog, Reader
+from databuild.executors.executor import Executor
+from databuild.graph.catalog import JobCatalog
+from databuild.orchestration.run_build import run_build
+from databuild.orchestration.settings import BuildRequest, Settings
+from databuild.service.build_queue import BuildQueue
+from databuild.service.limits import Limits
+from databuild.service.reading import Readers
+from databuild.v1.events_pb2 import BuildEvent
+
+_LOOK_SECONDS = 0.5
+_AUTHOR = "the service, which was told to stop"
+"""Who is recorded to have cancelled what had not ended when the service did."""
+
+_LOOKS_AT = 1000
+
+_log = logging.getLogger("databuild.service")
+
+
+class RunningBuild:
+    """A build of this process that has not ended.
+
+    Attributes:
+        request: What is asked for.
+        submitter: Who asks.
+        received: Done when the request is recorded; fails where it cannot be.
+        task: Runs it.
+        has_turn: Whether it has had to wait long enough.
+    """
+
+    def __init__(self, request: BuildRequest, submitter: str) -> None:
+        self.request = request
+        self.submitter = submitter
+        self.received: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.task: asyncio.Task[None] | None = None
+        self.has_turn = False
+
+
+class RunningBuilds:
+    """Runs builds, so many at once. Used from one event loop."""
+
+    def __init__(
+        self,
+        *,
+        catalog: JobCatalog,
+        event_log: EventLog,
+        executor: Executor,
+        settings: Settings,
+        limits: Limits,
+        readers: Readers,
+        on_event: Callable[[BuildEvent], None] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Takes what builds share.
+
+        Args:
+            catalog: The jobs.
+            event_log: Where the events go.
+            executor: Runs the processes.
+            settings: Where they run and what they leave behind.
+            limits: What is allowed.
+            readers: Read the event log.
+            on_event: Told of every event as it is handed to the event log.
+            clock: Returns the time in seconds since the epoch.
+        """
+        self._catalog = catalog
+        self._event_log = event_log
+        self._executor = executor
+        self._settings = settings
+        self._readers = readers
+        self._on_event = on_event
+        self._clock = clock
+        self._queue = BuildQueue(limits.builds, limits.queued_builds)
+        self._builds: dict[str, RunningBuild] = {}
+        self._looking: asyncio.Task[None] | None = None
+        self._stopped = False
+        self._leaving = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no new builds are taken."""
+        return self._stopped
+
+    @property
+    def running(self) -> Sequence[str]:
+        """The builds that have had their turn and not ended."""
+        return [build for build, running in self._builds.items() if running.has_turn]
+
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """The place of each build that waits for its turn, from 1."""
+        return {build: place for place, build in enumerate(self._queue.order, 1)}
+
+    def get(self, build_request_id: str) -> RunningBuild | None:
+        """Returns a build, unless it has ended or is not of this process."""
+        return self._builds.get(build_request_id)
+
+    def start(self, request: BuildRequest, submitter: str) -> RunningBuild:
+        """Starts a build, as soon as it is its turn.
+
+        Raises:
+            OverloadedError: Too many wait already.
+            ShuttingDownError: No new builds are taken.
+        """
+        if self._stopped:
+            raise ShuttingDownError
+        self._queue.check_room()
+        build = self._builds[request.build_request_id] = RunningBuild(request, submitter)
+        build.task = asyncio.create_task(self._run(build), name=request.build_request_id)
+        return build
+
+    def cancel_waiting(self, build_request_id: str, author: str) -> None:
+        """Ends a build that waits; one that does not is left alone."""
+        self._queue.cancel(build_request_id, author)
+
+    async def drain(self, seconds: float) -> bool:
+        """Takes no new builds, and gives those that run a time to end; returns whether all have."""
+        self._stopped = True
+        self._queue.stop()
+        tasks = [build.task for build in self._builds.values() if build.has_turn and build.task is not None]
+        if tasks and seconds > 0:
+            await asyncio.wait(tasks, timeout=seconds)
+        return not self._builds
+
+    async def end(self, *, leave: bool = False) -> None:
+        """Cancels all builds, and returns when they have ended.
+
+        Args:
+            leave: Whether it is meant that their ends cannot be written.
+        """
+        self._stopped = True
+        self._leaving = leave
+        self._queue.stop()
+        if self._looking is not None:
+            self._looking.cancel()
+        tasks = [build.task for build in self._builds.values() if build.task is not None]
+        for task in tasks:
+            task.cancel(_AUTHOR)
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _run(self, build: RunningBuild) -> None:
+        request = build.request
+        try:
+            await run_build(
+                request,
+                catalog=self._catalog,
+                event_log=self._event_log,
+                executor=self._executor,
+                settings=self._settings,
+                on_event=self._on_event,
+                clock=self._clock,
+                turn=functools.partial(self._turn, build),
+            )
+        except Exception as error:
+            if not build.received.done():
+                build.received.set_exception(error)
+            elif self._leaving:
+                _log.warning("build %s is left as it is", request.build_request_id)
+            elif isinstance(error, DataBuildError):
+                _log.warning("build %s: %s", request.build_request_id, error)
+            else:
+                _log.exception("build %s: a fault of DataBuild itself", request.build_request_id)
+        finally:
+            del self._builds[request.build_request_id]
+            if build.has_turn:
+                self._queue.done()
+            if not build.received.done():  # cancelled before it was recorded
+                build.received.set_exception(ShuttingDownError())
+            build.received.exception()  # whoever asked may have gone
+
+    async def _turn(self, build: RunningBuild) -> str:
+        """Waits for the turn of a build that has just been recorded; returns who cancelled it instead."""
+        if not build.received.done():
+            build.received.set_result(None)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_for_cancel_requests(), name="cancel-requests")
+        author = await self._queue.turn(build.request.build_request_id, build.submitter)
+        build.has_turn = not author
+        return author
+
+    async def _look_for_cancel_requests(self) -> None:
+        """Lets builds that wait know that another process has asked for them to be cancelled."""
+        while waiting := self._queue.order:
+            for start in range(0, len(waiting), _LOOKS_AT):
+                await asyncio.sleep(_LOOK_SECONDS)
+                some = waiting[start : start + _LOOKS_AT]
+                with contextlib.suppress(EventLogError):  # asked again soon
+                    for build, author in (await self._readers.read(functools.partial(_cancelled, some))).items():
+                        self._queue.cancel(build, author)
+
+
+def _cancelled(builds: Sequence[str], reader: Reader) -> dict[str, str]:
+    """Returns who has asked for builds to be cancelled, by build."""
+    records = [reader.build(build) for build in builds]
+    return {one.build_request_id: one.cancel_requested_by for one in records if one and one.cancel_requested_by}

@@ -1,0 +1,87 @@
+"""A service on real ports of this machine, over an event log of its own, whose jobs are functions."""
+
+import asyncio
+import json
+
+import httpx
+
+from databuild.event_log.open import open_event_log
+from databuild.orchestration.settings import Settings
+from databuild.service.auth import Tokens
+from databuild.service.limits import Limits
+from databuild.service.options import ServerOptions
+from databuild.service.server import serve
+from tests.service.world import FakeExecutor, catalog
+
+
+class Served:
+    """A service that was started, and a client of it."""
+
+    def __init__(self, folder, *, uri="memory:", tokens=None, limits=None, **options):
+        self.executor = FakeExecutor()
+        self.stop = asyncio.Event()
+        self.hurry = asyncio.Event()
+        self._started = asyncio.get_running_loop().create_future()
+        self.task = asyncio.create_task(
+            serve(
+                ServerOptions(tokens=tokens or Tokens({}), **options),
+                catalog=catalog(default_partitions=("raw/1",)),
+                event_log=open_event_log(uri),
+                make_executor=lambda: self.executor,
+                settings=Settings(working_directory="/", log_directory=str(folder)),
+                limits=limits or Limits(),
+                stop=self.stop,
+                hurry=self.hurry,
+                started=self._started.set_result,
+            )
+        )
+
+    async def start(self, **client):
+        await asyncio.wait({self._started, self.task}, return_when=asyncio.FIRST_COMPLETED)
+        if self.task.done():
+            self.task.result()
+        self.http, self.grpc = self._started.result()
+        self.client = httpx.AsyncClient(base_url=self.http, trust_env=False, **client)
+        return self
+
+    async def close(self):
+        for gate in self.executor.gates.values():
+            gate.open()
+        self.stop.set()
+        self.hurry.set()
+        await self.client.aclose()
+        await self.task
+
+    async def get(self, path, **query):
+        return await self.client.get(f"/api/v1{path}", params=query)
+
+    async def post(self, path, body=None, **more):
+        return await self.client.post(f"/api/v1{path}", json=body or {}, **more)
+
+    async def build(self, *partitions, **body):
+        """Builds partitions and returns the build's id when it has ended."""
+        answer = await self.post("/builds", {"partitions": partitions, **body})
+        assert answer.status_code == 200, answer.text
+        build = answer.json()["build_request_id"]
+        await self.events(f"/builds/{build}/watch")
+        return build
+
+    async def events(self, path, last=None, **query):
+        """Reads a stream to its end: the id, the kind and the data of each event."""
+        headers = {} if last is None else {"Last-Event-ID": str(last)}
+        async with self.client.stream("GET", f"/api/v1{path}", params=query, headers=headers, timeout=20) as answer:
+            assert answer.status_code == 200, await answer.aread()
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            return [event async for event in sent_events(answer)]
+
+
+async def sent_events(answer):
+    """Reads server-sent events, as the HTML standard says (9.2.6)."""
+    event = {}
+    async for line in answer.aiter_lines():
+        if not line and event:
+            yield event.get("id"), event.get("event", "message"), json.loads(event["data"])
+            event = {}
+        elif line and not line.startswith(":"):
+            name, _, value = line.partition(":")
+            event[name] = value.removeprefix(" ")

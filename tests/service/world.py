@@ -1,0 +1,120 @@
+"""A service over an event log of its own, whose jobs are functions that may wait at a gate."""
+
+import asyncio
+import contextlib
+import json
+from pathlib import Path
+
+from databuild.event_log.open import open_event_log
+from databuild.executors.executor import ProcessResult
+from databuild.graph.catalog import Job, JobCatalog
+from databuild.orchestration.settings import Settings
+from databuild.service.graph_service import GraphService
+from databuild.service.limits import Limits
+
+RAW, CLEAN = "//:raw", "//:clean"
+
+
+def catalog(**more):
+    jobs = {
+        label: Job(label=label, executable=label, outputs=(pattern,), code_digest="1")
+        for label, pattern in ((RAW, "raw/{n:/.+/}"), (CLEAN, "clean/{n:/.+/}"), ("//:day", "day/{d:date}"))
+    }
+    return JobCatalog(graph_label="//:g", jobs=jobs, **more)
+
+
+class Gate:
+    """A job run that waits until it is told how to end."""
+
+    def __init__(self):
+        self.reached = asyncio.Event()
+        self.end = asyncio.get_running_loop().create_future()
+
+    async def pass_through(self):
+        self.reached.set()
+        return await self.end
+
+    def open(self, exit_code=0):
+        if not self.end.done():
+            self.end.set_result(ProcessResult(exit_code=exit_code))
+
+
+class FakeExecutor:
+    """Remembers which refs were made, in order; a ref may have a gate or fail."""
+
+    def __init__(self):
+        self.made = []
+        self.gates = {}
+        self.failing = set()
+        self.ended = []
+        self.refused = set()
+        self.broken = set()
+        self.hangs = False
+        self.configs_cancelled = 0
+
+    def guarded(self, _build_request_id):
+        return contextlib.nullcontext()
+
+    async def end_left_behind(self, build_request_id):
+        self.ended.append(build_request_id)
+
+    async def run(self, spec, on_report=None):
+        await asyncio.sleep(0)
+        refs = spec.argv[2:]
+        if spec.argv[1] == "config":
+            if self.hangs:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self.configs_cancelled += 1
+            if self.broken.intersection(refs):
+                raise ZeroDivisionError("secret")
+            if self.refused.intersection(refs):
+                return ProcessResult(exit_code=1, stderr=b"no such thing\n")
+            return ProcessResult(exit_code=0, stdout=json.dumps({"configs": [config(ref) for ref in refs]}).encode())
+        self.made += refs
+        for path, text in ((spec.stdout, "made"), (spec.stderr, "warned of")):
+            Path(path).write_text("".join(f"{text} {ref}\n" for ref in refs))
+        for ref in refs:
+            if ref in self.gates:
+                return await self.gates[ref].pass_through()
+        return ProcessResult(exit_code=7 if self.failing.intersection(refs) else 0)
+
+    def gate(self, ref):
+        self.gates[ref] = Gate()
+        return self.gates[ref]
+
+
+def config(ref):
+    inputs = []
+    if ref.startswith("clean/"):
+        inputs = [{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": ref.replace("clean/", "raw/", 1)}}]
+    return {"outputs": [{"str": ref}], "inputs": inputs, "args": [ref], "env": {}}
+
+
+class World:
+    """A service, and what stands behind it."""
+
+    def __init__(self, folder, uri="memory:", *, catalog=None, **limits):
+        self.log = open_event_log(uri)
+        self.executor = FakeExecutor()
+        self.settings = Settings(working_directory="/", log_directory=str(folder))
+        self.seen = []
+        self.service = GraphService(
+            catalog=catalog or globals()["catalog"](default_partitions=("raw/1",)),
+            event_log=self.log,
+            make_executor=lambda: self.executor,
+            settings=self.settings,
+            limits=Limits(**limits),
+            on_event=self.seen.append,
+        )
+        self.builds = self.service.builds
+
+    async def ended(self, build):
+        """Waits for the end of a build and returns its events."""
+        return [event async for event in self.builds.watch(build)]
+
+    async def close(self):
+        for gate in self.executor.gates.values():
+            gate.open()
+        await self.service.close()

@@ -1,0 +1,127 @@
+"""Whose turn it is."""
+
+import asyncio
+
+import pytest
+
+from databuild.errors import OverloadedError
+from databuild.service.build_queue import BuildQueue
+
+
+class Line:
+    """A queue, and who has had a turn so far."""
+
+    def __init__(self, at_once=1, most_waiting=100):
+        self.queue = BuildQueue(at_once, most_waiting)
+        self.turns = []
+        self.tasks = {}
+
+    async def join(self, *builds):
+        """Has builds wait, each named after its submitter and a number."""
+        for build in builds:
+            self.tasks[build] = asyncio.create_task(self._wait(build))
+            await asyncio.sleep(0)
+
+    async def _wait(self, build):
+        author = await self.queue.turn(build, build[0])
+        self.turns.append(f"{build} cancelled by {author}" if author else build)
+
+    async def done(self, times=1):
+        for _ in range(times):
+            self.queue.done()
+            await asyncio.sleep(0)
+
+
+async def test_so_many_have_their_turn_at_once():
+    line = Line(at_once=2)
+    await line.join("a1", "a2", "a3")
+
+    assert line.turns == ["a1", "a2"]
+    await line.done()
+    assert line.turns == ["a1", "a2", "a3"]
+    assert len(line.queue) == 0
+
+
+async def test_the_builds_of_one_submitter_keep_their_order():
+    line = Line()
+    await line.join("a1", "a2", "a3", "a4")
+    await line.done(3)
+
+    assert line.turns == ["a1", "a2", "a3", "a4"]
+
+
+async def test_submitters_take_turns_however_many_builds_they_have():
+    line = Line()
+    await line.join("a1", "a2", "a3", "a4", "b1", "c1", "b2")
+    expected = line.queue.order
+
+    await line.done(6)
+
+    assert line.turns == ["a1", "a2", "b1", "c1", "a3", "b2", "a4"]
+    assert line.turns[1:] == expected
+
+
+async def test_a_submitter_who_comes_later_waits_for_one_build_of_the_others_at_most():
+    line = Line()
+    await line.join("a1", "a2", "a3", "a4")
+    await line.done()
+    await line.join("b1")
+    await line.done(2)
+
+    assert line.turns == ["a1", "a2", "a3", "b1"]
+
+
+async def test_who_is_cancelled_goes_without_a_turn():
+    line = Line()
+    await line.join("a1", "a2", "a3")
+    line.queue.cancel("a2", "ann")
+    line.queue.cancel("a1", "ann")
+    line.queue.cancel("nobody", "ann")
+    await line.done()
+
+    assert line.turns == ["a1", "a2 cancelled by ann", "a3"]
+
+
+async def test_who_gives_up_waiting_takes_no_turn():
+    line = Line()
+    await line.join("a1", "a2", "a3")
+    line.tasks["a2"].cancel()
+    await asyncio.sleep(0)
+    await line.done()
+
+    assert line.turns == ["a1", "a3"]
+    assert line.queue.order == []
+
+
+async def test_a_turn_that_comes_as_its_build_gives_up_goes_to_the_next():
+    line = Line()
+    await line.join("a1", "a2", "a3")
+    line.queue.done()
+    line.tasks["a2"].cancel()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert line.turns == ["a1", "a3"]
+
+
+async def test_when_it_is_stopped_nobody_has_a_turn_any_more():
+    line = Line()
+    await line.join("a1", "a2")
+    line.queue.stop()
+    await line.done()
+
+    assert line.turns == ["a1"]
+    line.queue.cancel("a2", "ann")
+    await asyncio.sleep(0)
+    assert line.turns == ["a1", "a2 cancelled by ann"]
+
+
+async def test_no_more_may_wait_than_there_is_room_for():
+    line = Line(most_waiting=1)
+    await line.join("a1")
+    line.queue.check_room()
+    await line.join("a2")
+
+    with pytest.raises(OverloadedError, match="1 builds are waiting"):
+        line.queue.check_room()
+    await line.done()

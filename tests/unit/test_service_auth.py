@@ -1,0 +1,117 @@
+"""Tokens, roles, and where the service may listen."""
+
+import pytest
+
+from databuild.errors import InvalidRequestError, PermissionDeniedError, UnauthenticatedError
+from databuild.service.auth import READ, WRITE, Caller, Tokens, read_tokens
+from databuild.service.guard import is_loopback
+from databuild.service.options import ServerOptions, TlsFiles, tokens_of
+
+READER, WRITER = "r" * 32, "w" * 32
+TEXT = f"# who may what\n\nann write {WRITER}\nbob   read\t{READER}\n"
+
+
+def test_each_token_has_a_name_and_a_role():
+    tokens = read_tokens(TEXT, "file")
+
+    assert tokens.caller(f"Bearer {WRITER}") == Caller(name="ann", role=WRITE)
+    assert tokens.caller(f"bearer  {READER} ") == Caller(name="bob", role=READ)
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer x", f"Basic {WRITER}", f"Bearer {WRITER[:-1]}", WRITER])
+def test_nothing_else_is_let_in(header):
+    with pytest.raises(UnauthenticatedError):
+        read_tokens(TEXT, "file").caller(header, "ann")
+
+
+def test_all_tokens_are_compared_whichever_fits(monkeypatch):
+    compared = []
+
+    def compare(one, other):
+        compared.append(one)
+        return one == other
+
+    monkeypatch.setattr("databuild.service.auth.hmac.compare_digest", compare)
+    tokens = read_tokens(TEXT, "file")
+
+    for token in (READER, WRITER):
+        compared.clear()
+        tokens.caller(f"Bearer {token}")
+        assert len(compared) == 2
+
+
+def test_who_may_read_may_not_write():
+    Caller(name="bob", role=READ).check(READ)
+    Caller(name="ann", role=WRITE).check(WRITE)
+    Caller(name="ann", role=WRITE).check(READ)
+
+    with pytest.raises(PermissionDeniedError):
+        Caller(name="bob", role=READ).check(WRITE)
+
+
+@pytest.mark.parametrize(
+    ("author", "name"), [("ann", "ann"), ("", "anonymous"), ("a\nb", "anonymous"), ("x" * 101, "anonymous")]
+)
+def test_without_tokens_everybody_is_who_they_say(author, name):
+    assert Tokens({}).caller("", author) == Caller(name=name, role=WRITE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "# nothing\n", "ann write", f"ann all {WRITER}", "ann write short", f"ann write {WRITER}\nbob read {WRITER}"],
+)
+def test_a_file_of_tokens_that_cannot_be_meant_is_refused_without_showing_any(text):
+    with pytest.raises(InvalidRequestError) as raised:
+        read_tokens(text, "file")
+
+    assert WRITER not in str(raised.value)
+
+
+def test_tokens_come_from_a_file_or_the_environment(tmp_path):
+    path = tmp_path / "tokens"
+    path.write_text(TEXT)
+    path.chmod(0o600)
+
+    assert tokens_of(str(path), "").caller(f"Bearer {WRITER}").name == "ann"
+    assert tokens_of("", TEXT).caller(f"Bearer {READER}").name == "bob"
+    assert not tokens_of("", "")
+
+
+def test_a_file_of_tokens_that_others_can_read_is_refused(tmp_path):
+    path = tmp_path / "tokens"
+    path.write_text(TEXT)
+    path.chmod(0o640)
+
+    with pytest.raises(InvalidRequestError, match="chmod 600"):
+        tokens_of(str(path), "")
+
+
+@pytest.mark.parametrize("data", [None, b"\xff"])
+def test_a_file_of_tokens_that_cannot_be_read_is_told(tmp_path, data):
+    path = tmp_path / "tokens"
+    if data is not None:
+        path.write_bytes(data)
+        path.chmod(0o600)
+
+    with pytest.raises(InvalidRequestError, match="tokens"):
+        tokens_of(str(path), "")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_on_loopback_everybody_may(host):
+    ServerOptions(host=host, tokens=Tokens({})).check()
+
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.1", "example.org", "", "127.0.0.1.example.org"])
+def test_elsewhere_somebody_has_to_say_who_may(host):
+    with pytest.raises(InvalidRequestError, match="--token_file"):
+        ServerOptions(host=host, tokens=Tokens({})).check()
+    with pytest.raises(InvalidRequestError, match="--tls_client_ca"):
+        ServerOptions(host=host, tokens=Tokens({}), tls=TlsFiles(certificate="c", key="k")).check()
+
+    ServerOptions(host=host, tokens=read_tokens(TEXT, "file")).check()
+    ServerOptions(host=host, tokens=Tokens({}), insecure_listen=True).check()
+    tls = TlsFiles(certificate="c", key="k", client_authority="a")
+    ServerOptions(host=host, tokens=Tokens({}), tls=tls).check()

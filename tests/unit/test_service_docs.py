@@ -1,0 +1,75 @@
+"""The documentation of the service says what is true."""
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+
+from databuild.cli.full_parse import parse
+from databuild.errors import HttpRequestError
+from databuild.service.errors import TABLE, meaning_of
+from databuild.service.limits import Limits
+
+DOCUMENT = Path("docs/service.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
+ROWS = {
+    code: (grpc.strip(), http.strip())
+    for codes, grpc, http in re.findall(r"^\| (`.*?`) \|(.*?)\|(.*?)\|$", DOCUMENT, re.MULTILINE)
+    for code in re.findall(r"`(\w+)`", codes)
+}
+
+
+def block(kind, beginning):
+    return next(text for found, text in BLOCKS if found == kind and text.startswith(beginning))
+
+
+@pytest.mark.parametrize("meaning", {meaning for _, meaning in TABLE}, ids=lambda meaning: meaning.code)
+def test_every_error_is_documented_with_its_codes(meaning):
+    assert ROWS[meaning.code] == (meaning.status.name, str(meaning.http))
+
+
+@pytest.mark.parametrize("status", [404, 405, 415])
+def test_what_only_http_can_get_wrong_is_documented(status):
+    assert ROWS[meaning_of(HttpRequestError(status, "x")).code] == ("", str(status))
+
+
+def test_no_error_is_documented_that_does_not_exist():
+    known = {meaning.code for _, meaning in TABLE} | {
+        meaning_of(HttpRequestError(status, "x")).code for status in (404, 405, 415)
+    }
+
+    assert set(ROWS) == known
+
+
+def test_the_limits_are_documented():
+    limits = Limits()
+
+    for number in (limits.partitions, limits.requests, limits.queued_builds, limits.answer_seconds):
+        assert f"{number:,.0f} " in DOCUMENT
+    assert f"{limits.request_bytes >> 20} MiB" in DOCUMENT
+
+
+def test_the_unit_stops_later_than_the_service_and_starts_what_there_is(tmp_path):
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
+    unit.optionxform = str
+    unit.read_string(block("ini", "[Unit]"))
+    path = tmp_path / "serve.flags"
+    path.write_text(block("", "--host"))
+
+    command, flags, _ = parse(["serve", f"--flagfile={path}"])
+
+    assert command == "serve"
+    service = unit["Service"]
+    assert int(service["TimeoutStopSec"]) > flags["drain_seconds"] + flags["grace_period"]
+    assert service["ExecStart"].endswith("build_graph.service --flagfile=/etc/databuild/serve.flags")
+
+
+def test_the_container_starts_with_flags_that_there_are():
+    entry = re.search(r"^ENTRYPOINT \[(.*)\]$", block("dockerfile", "FROM"), re.MULTILINE)[1]
+    ports = re.search(r"^EXPOSE (.*)$", block("dockerfile", "FROM"), re.MULTILINE)[1].split()
+
+    _, flags, positionals = parse(["serve", *re.findall(r'"(--.*?)"', entry)])
+
+    assert positionals == []
+    assert ports == [str(flags["port"]), str(flags["grpc_port"])]

@@ -1,0 +1,118 @@
+"""What the service tells of partitions."""
+
+import pytest
+
+from databuild.errors import InvalidPatternError, InvalidRequestError, TooManyPartitionsError
+from databuild.service.requests import Submission
+from tests.service.world import World
+
+
+@pytest.fixture
+async def world(tmp_path):
+    world = World(tmp_path, partitions=10)
+    yield world
+    await world.close()
+
+
+async def build(world, *partitions):
+    view = await world.builds.submit(Submission(partitions=partitions))
+    await world.ended(view.build.build_request_id)
+
+
+def refs(page):
+    return [record.ref for record in page.partitions]
+
+
+async def test_a_search_narrows_by_all_that_is_said(world):
+    await build(world, "raw/1", "raw/10", "raw/x1", "clean/2")
+    search = world.service.partitions.search
+
+    assert refs(await search()) == ["clean/2", "raw/1", "raw/10", "raw/2", "raw/x1"]
+    assert refs(await search(prefix="raw/1")) == ["raw/1", "raw/10"]
+    assert refs(await search(contains="x")) == ["raw/x1"]
+    assert refs(await search(pattern="raw/{n:int}")) == ["raw/1", "raw/10", "raw/2"]
+    assert refs(await search(pattern="raw/{n:int}", prefix="raw/1", contains="0")) == ["raw/10"]
+    assert refs(await search(pattern="raw/{n:int}", prefix="clean/")) == []
+    assert refs(await search(status="FAILED")) == []
+
+
+@pytest.mark.parametrize("pattern", ["", "raw/{n:int}"])
+async def test_the_pages_of_a_search_are_all_of_it(world, pattern):
+    await build(world, "raw/1", "raw/2", "raw/3", "raw/a", "clean/1")
+    found, after = [], ""
+    while True:
+        page = await world.service.partitions.search(prefix="raw/", pattern=pattern, after=after, limit=1)
+        found += refs(page)
+        after = page.next_after
+        if not after:
+            break
+
+    assert found == ["raw/1", "raw/2", "raw/3"] + ([] if pattern else ["raw/a"])
+
+
+async def test_a_search_for_little_among_much_stops_and_goes_on(world, monkeypatch):
+    monkeypatch.setattr("databuild.service.partitions._SCANNED_PAGES", 1)
+    monkeypatch.setattr("databuild.service.partitions._Search._scanned", lambda _self, _limit: 2)
+    await build(world, "raw/a", "raw/b", "raw/c", "raw/9x")
+
+    first = await world.service.partitions.search(pattern="raw/{n:/c/}", limit=1)
+    second = await world.service.partitions.search(pattern="raw/{n:/c/}", limit=1, after=first.next_after)
+
+    assert (refs(first), first.next_after) == ([], "raw/a")
+    assert refs(second) == ["raw/c"]
+
+
+async def test_a_pattern_that_cannot_be_read_is_refused(world):
+    with pytest.raises(InvalidPatternError):
+        await world.service.partitions.search(pattern="{")
+
+
+async def test_lineage_goes_as_far_as_asked_and_says_whether_that_is_all(world):
+    await build(world, "clean/1", "clean/2")
+    partitions = world.service.partitions
+
+    up = await partitions.upstream("clean/1", depth=5)
+    down = await partitions.downstream("raw/2", depth=5)
+    cut = await partitions.upstream("clean/1", depth=5, limit=0)
+
+    assert [(edge.input, edge.output) for edge in up.edges] == [("raw/1", "clean/1")]
+    assert [(edge.input, edge.output) for edge in down.edges] == [("raw/2", "clean/2")]
+    assert (up.complete, down.complete) == (True, True)
+    assert (cut.edges, cut.complete) == ((), False)
+    assert (await partitions.upstream("raw/1")).edges == ()
+
+
+async def test_downstream_says_when_not_everything_was_looked_through(world, monkeypatch):
+    monkeypatch.setattr("databuild.service.partitions._PAGE", 1)
+    monkeypatch.setattr("databuild.service.partitions._LOOKED_THROUGH", 1)
+    await build(world, "clean/1", "clean/2")
+
+    assert not (await world.service.partitions.downstream("raw/2")).complete
+
+
+async def test_an_explanation_has_the_reason_and_the_history(world):
+    world.executor.failing = {"clean/1"}
+    await build(world, "clean/1")
+
+    explanation = await world.service.partitions.explain("clean/1")
+
+    assert (explanation.planned.reason, explanation.tasks) == (2, 1)  # failed before; raw/1 is there
+    assert [run.status for run in explanation.view.history] == ["FAILED"]
+    assert explanation.view.record.failure.category == "USER"
+
+
+async def test_only_what_is_known_can_be_tainted_and_only_so_much_at_once(world):
+    await build(world, "day/2020-01-01..2020-01-03")
+    taint = world.service.partitions.taint
+
+    marked = await taint(("day/2020-01-01..2020-01-02",), tainted=True, author="ann", reason="")
+
+    assert list(marked) == ["day/2020-01-01", "day/2020-01-02"]
+    assert await world.service.partitions.counts() == {"AVAILABLE": 3, "TAINTED": 2}
+    for refs_, error in (
+        ((), InvalidRequestError),
+        (("raw/9",), InvalidRequestError),
+        (("day/2020-01-01..2020-12-31",), TooManyPartitionsError),
+    ):
+        with pytest.raises(error):
+            await taint(refs_, tainted=True, author="ann", reason="")
