@@ -10,6 +10,7 @@ from databuild.graph.catalog import JobCatalog
 from databuild.graph.ports import PartitionRecords
 from databuild.model.job_graph import Plan
 from databuild.orchestration.configuring import ProcessConfigure
+from databuild.orchestration.looking_up import lookup_of
 from databuild.orchestration.settings import Settings
 
 
