@@ -19,10 +19,11 @@ config() {
     *"|$outputs|"*) return ;;
   esac
   said="$said|$outputs|"
-  printf '%s{"outputs": [%s], "inputs": [%s], "args": [%s]}' "$separator" \
-    "$(refs '{"str": "%s"}' "$outputs")" \
-    "$(refs '{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": "%s"}}' "$inputs")" \
-    "$(refs '"%s"' "$outputs of $inputs")"
+  # Assigned, so that nothing is said where one of these is killed.
+  made=$(refs '{"str": "%s"}' "$outputs")
+  needed=$(refs '{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": "%s"}}' "$inputs")
+  args=$(refs '"%s"' "$outputs of $inputs")
+  printf '%s{"outputs": [%s], "inputs": [%s], "args": [%s]}' "$separator" "$made" "$needed" "$args"
   separator=', '
 }
 

@@ -1,4 +1,4 @@
-"""The processes of the race: builds of jobs that do nothing but note who ran.
+"""The processes of the race: builds of jobs that do nothing but note who ran, and take their time if they are to.
 
 Imports no pytest, so that processes start fast.
 """
@@ -25,8 +25,9 @@ CATALOG = JobCatalog(
 class Executor:
     """Notes each run in a file, in the form of the job of the chaos tests."""
 
-    def __init__(self, notes):
+    def __init__(self, notes, seconds):
         self._notes = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._seconds = seconds
 
     def guarded(self, _build_request_id):
         return contextlib.nullcontext()
@@ -40,7 +41,7 @@ class Executor:
             configs = [{"outputs": [{"str": ref}], "inputs": [], "args": [ref]} for ref in refs]
             return ProcessResult(exit_code=0, stdout=json.dumps({"configs": configs}).encode())
         self._note("start", spec.env, refs)
-        await asyncio.sleep(0)
+        await asyncio.sleep(self._seconds)
         self._note("end", spec.env, refs)
         return ProcessResult(exit_code=0)
 
@@ -49,8 +50,8 @@ class Executor:
         os.write(self._notes, line.encode())
 
 
-def race(uri, name, folder, requested):
-    """Builds as soon as the file `go` is there."""
+def race(uri, name, folder, requested, seconds):
+    """Builds as soon as the file `go` is there, each job run in so many seconds."""
 
     async def main():
         log = open_event_log(uri)
@@ -58,10 +59,10 @@ def race(uri, name, folder, requested):
         while not Path(folder, "go").exists():
             await asyncio.sleep(0.001)
         await run_build(
-            BuildRequest(build_request_id=name, requested=requested, jobs=4),
+            BuildRequest(build_request_id=name, requested=requested, jobs=8),
             catalog=CATALOG,
             event_log=log,
-            executor=Executor(Path(folder, "notes")),
+            executor=Executor(Path(folder, "notes"), seconds),
             settings=Settings(working_directory="/", log_directory=str(folder)),
         )
         await log.close()

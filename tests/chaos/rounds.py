@@ -96,14 +96,14 @@ class Round:
             self._note("pause", process.name)
 
     def _kill_a_job(self, _living):
-        if jobs := sorted(self.job_processes()):
+        if jobs := self._job_processes():
             pid = self._random.choice(jobs)
             self._note("kill job", pid)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
     def _pause_a_job(self, _living):
-        if jobs := sorted(self.job_processes()):
+        if jobs := self._job_processes():
             pid = self._random.choice(jobs)
             self._note("pause job", pid)
             self._signal(pid, signal.SIGSTOP)
@@ -136,19 +136,22 @@ class Round:
 
     def _wait_until_nobody_is_left(self):
         until = time.monotonic() + MOST_SECONDS
-        while left := self.job_processes():
+        while left := self._processes_with("environ") | self._processes_with("cmdline"):  # the wardens, too
             assert time.monotonic() < until, f"processes are left: {left}"
             time.sleep(0.01)
 
-    def job_processes(self):
-        """Returns the processes that builds of this round have started, by pid, each with its build."""
+    def _job_processes(self):
+        return sorted(self._processes_with("environ"))
+
+    def _processes_with(self, place):
+        """Returns the processes that have a build of this round in their environment or arguments, with that build."""
         found = {}
-        for environ in Path("/proc").glob("[0-9]*/environ"):
+        for path in Path("/proc").glob(f"[0-9]*/{place}"):
             with contextlib.suppress(OSError):
-                builds = [one for one in environ.read_bytes().split(b"\0") if one.startswith(_MARK)]
+                builds = [one for one in path.read_bytes().split(b"\0") if one.startswith(_MARK)]
                 build = b"".join(builds).removeprefix(_MARK).decode()
                 if build in self.builds:
-                    found[int(environ.parent.name)] = build
+                    found[int(path.parent.name)] = build
         return found
 
     def _end_all(self):
@@ -157,7 +160,7 @@ class Round:
             if process.is_alive():
                 process.kill()
             process.join()
-        for pid in self.job_processes():
+        for pid in self._job_processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
