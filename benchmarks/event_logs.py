@@ -18,11 +18,12 @@ SCENARIO: Final = "event log"
 SINGLE: Final = "one insert a transaction"
 BATCHED: Final = "batched inserts"
 BUILDS: Final = "builds"
-UNCLAIMED: Final = "builds without claims"
+JOBS: Final = "builds with processes"
+UNCLAIMED: Final = "the same without claims"
 SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"
 
-_MODES: Final = {SINGLE: "single", BATCHED: "batched", BUILDS: "builds", UNCLAIMED: "unclaimed"}
+_MODES: Final = {SINGLE: "single", BATCHED: "batched", BUILDS: "builds", JOBS: "jobs", UNCLAIMED: "unclaimed"}
 _PROGRAM: Final = Path(__file__).with_name("log_load.py")
 
 
@@ -30,18 +31,18 @@ class _Load:
     """Loads a new event log."""
 
     def __init__(
-        self, folder: Path, backend: str, mode: str, new_uri: Callable[[], str], builds: int, tasks: int
+        self, folder: Path, backend: str, mode: str, new_uri: Callable[[], str], builds: int, tasks: int, job: str
     ) -> None:
         self.name = f"{backend}: {mode}"
         self._folder = folder
         self._mode = mode
         self._new_uri = new_uri
-        self._numbers = (str(builds), str(tasks))
+        self._arguments = (str(builds), str(tasks), job)
 
     def run(self, environment: Mapping[str, str]) -> Run:
         """Loads it, and takes the time that the program itself took, start-up aside."""
         output = self._folder / "output"
-        argv = (sys.executable, "-P", str(_PROGRAM), _MODES[self._mode], self._new_uri(), *self._numbers)
+        argv = (sys.executable, "-P", str(_PROGRAM), _MODES[self._mode], self._new_uri(), *self._arguments)
         run = run_process(argv, python_environment(environment, self._folder), output)
         try:
             found = json.loads(output.read_text())
@@ -59,9 +60,10 @@ def load(sitting: Sitting, _start_up: Mapping[str, Measured]) -> Iterator[Row]:
         backends = {SQLITE: _sqlite_in(folder), POSTGRESQL: _postgresql(stack)}
         for builds in sitting.sizes.builds_at_once:
             contestants: list[Contestant] = [
-                _Load(folder, backend, mode, new_uri, builds, tasks)
+                _Load(folder, backend, mode, new_uri, builds, tasks, sitting.job.path)
                 for backend, new_uri in backends.items()
                 for mode in _MODES
+                if builds == 1 or mode not in {JOBS, UNCLAIMED}
             ]
             for of_one in sitting.measure(f"{SCENARIO} of {builds}", contestants):
                 yield Row(

@@ -1,8 +1,9 @@
-"""Loads one event log, and prints what that took as JSON: `log_load.py MODE URI BUILDS TASKS`.
+"""Loads one event log, and prints what that took as JSON: `log_load.py MODE URI BUILDS TASKS JOB`.
 
 A process of its own for each measurement. MODE is `builds` (orchestrators in one process, as in the service, whose jobs
-take no time), `unclaimed` (the same without claims), `single` (the raw limit: one prepared insert per
-transaction) or `batched` (as many inserts in each transaction as the event log shares at most).
+are not run and so take no time), `jobs` (the same with processes that do nothing), `unclaimed` (these without claims),
+`single` (the raw limit: one prepared insert per transaction) or `batched` (as many inserts in each transaction as the
+event log shares at most).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sqlite3
 import sys
 import tempfile
@@ -21,13 +23,14 @@ from databuild.event_log.group_commit import MOST_OPERATIONS
 from databuild.event_log.log import Claim, ClaimRequest, EventLog
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult, ProcessSpec
+from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.orchestration.results import Success
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 
-_JOB = Job(label="//load:job", executable="/job", outputs=("load/{build:int}/{n:int}",))
-_CATALOG = JobCatalog(graph_label="//load:graph", jobs={_JOB.label: _JOB})
+_LABEL = "//load:job"
+_OUTPUTS = ("leaf/{n:int}",)
 _PAYLOAD = b"x" * 160
 """As long as the events of a build are on average."""
 
@@ -67,11 +70,13 @@ class _Unclaimed:
         return getattr(self._log, name)
 
 
-async def _builds(uri: str, builds: int, tasks: int, *, claimed: bool) -> tuple[float, int]:
+async def _builds(mode: str, uri: str, builds: int, tasks: int, job: str) -> tuple[float, int]:
     """Has builds run at once, and returns how long that took and how many events they left."""
     log: Any = open_event_log(uri)
-    if not claimed:
+    if mode == "unclaimed":
         log = _Unclaimed(log)
+    executor: Any = _InstantExecutor() if mode == "builds" else LocalExecutor(base_env=os.environ)
+    catalog = JobCatalog(graph_label="//load:graph", jobs={_LABEL: Job(label=_LABEL, executable=job, outputs=_OUTPUTS)})
     with tempfile.TemporaryDirectory() as logs:
         started = time.perf_counter()
         results = await asyncio.gather(
@@ -79,12 +84,12 @@ async def _builds(uri: str, builds: int, tasks: int, *, claimed: bool) -> tuple[
                 run_build(
                     BuildRequest(
                         build_request_id=f"b{build}",
-                        requested=tuple(f"load/{build}/{n}" for n in range(tasks)),
+                        requested=tuple(f"leaf/{build * tasks + n}" for n in range(tasks)),
                         jobs=2,
                     ),
-                    catalog=_CATALOG,
+                    catalog=catalog,
                     event_log=log,
-                    executor=_InstantExecutor(),
+                    executor=executor,
                     settings=Settings(working_directory=logs, log_directory=logs),
                 )
                 for build in range(builds)
@@ -135,18 +140,18 @@ def _raw_postgresql(uri: str, count: int, at_once: int) -> float:
         return time.perf_counter() - started
 
 
-def main(mode: str, uri: str, builds: int, tasks: int) -> None:
+def main(mode: str, uri: str, builds: int, tasks: int, job: str) -> None:
     """Loads the log and prints seconds and events."""
-    if mode in {"builds", "unclaimed"}:
-        seconds, events = asyncio.run(_builds(uri, builds, tasks, claimed=mode == "builds"))
+    if mode in {"builds", "jobs", "unclaimed"}:
+        seconds, events = asyncio.run(_builds(mode, uri, builds, tasks, job))
     else:
         at_once = 1 if mode == "single" else MOST_OPERATIONS
         events = builds * tasks
         scheme, _, path = uri.partition(":")
-        raw = _raw_sqlite(path, events, at_once) if scheme == "sqlite" else _raw_postgresql(uri, events, at_once)
-        seconds = raw
+        raw = _raw_sqlite if scheme == "sqlite" else _raw_postgresql
+        seconds = raw(path if scheme == "sqlite" else uri, events, at_once)
     print(json.dumps({"seconds": seconds, "events": events}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])

@@ -17,9 +17,9 @@ from benchmarks.sitting import Contestant, Measured, Sitting
 SCENARIO: Final = "records"
 COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "partitions, first page": ("partitions",),
-    "partitions, a prefix": ("partitions", "load/7/"),
+    "partitions, a prefix": ("partitions", "leaf/7/"),
     "partitions, a status": ("partitions", "--status=FAILED"),
-    "explain": ("explain", "load/7/3"),
+    "explain": ("explain", "leaf/7/3"),
     "status": ("status",),
 }
 """What is run, by what its row is called."""
@@ -69,7 +69,7 @@ def read(sitting: Sitting, _start_up: Mapping[str, Measured]) -> Iterator[Row]:
     job = folder / "job"
     job.write_text(_CONFIG)
     job.chmod(0o755)
-    entry = {"label": "//load:job", "executable": "job", "outputs": ["load/{build:int}/{n:int}"]}
+    entry = {"label": "//load:job", "executable": "job", "outputs": ["leaf/{n:int}", "leaf/{n:int}/{build:int}"]}
     (folder / "catalog.json").write_text(json.dumps({"graphLabel": "//load:graph", "jobs": [entry]}))
     for records in sitting.sizes.records:
         sitting.tell(f"{SCENARIO}: making {records:,}")
@@ -97,7 +97,7 @@ def _make(sitting: Sitting, folder: Path, records: int) -> None:
     state = folder / str(records)
     state.mkdir()
     program = str(Path(__file__).with_name("log_load.py"))
-    argv = (sys.executable, "-P", program, "builds", f"sqlite:{state}/events.db", "1", str(_OF_A_BUILD))
+    argv = (sys.executable, "-P", program, "builds", f"sqlite:{state}/events.db", "1", str(_OF_A_BUILD), "/job")
     run_process(argv, python_environment(sitting.environment, folder), folder / "output")
     connection = sqlite3.connect(state / "events.db", isolation_level=None)
     connection.execute("PRAGMA synchronous = OFF")
@@ -117,4 +117,4 @@ def _renamed(value: object, number: int) -> object:
         return value
     if value == "b0" or value.startswith("b0."):
         return f"b{number}{value[2:]}"
-    return f"load/{number}/{value[7:]}" if value.startswith("load/0/") else value
+    return f"{value}/{number}" if value.startswith("leaf/") else value

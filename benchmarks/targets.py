@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.databuild_runs import BUILD, BUILD_AGAIN, PLAN, STATUS
-from benchmarks.event_logs import BUILDS, POSTGRESQL, SINGLE, SQLITE, UNCLAIMED
+from benchmarks.event_logs import BUILDS, JOBS, POSTGRESQL, SINGLE, SQLITE, UNCLAIMED
 from benchmarks.event_logs import SCENARIO as EVENT_LOG
 from benchmarks.other_tools import NINJA
 from benchmarks.planning import SCENARIO as PLANNING
@@ -57,7 +57,7 @@ class _Found:
 
     def time_of_claims(self, backend: str) -> float | None:
         """The time of an event of one build, over that of one without claims."""
-        return self._time_of_events(1, backend, BUILDS, UNCLAIMED)
+        return self._time_of_events(1, backend, JOBS, UNCLAIMED)
 
     def _time_of_events(self, builds: int, backend: str, what: str, other: str) -> float | None:
         """The time that an event of builds takes in an event log, over that in another row of the same event log."""
@@ -157,7 +157,7 @@ TARGETS: Final = (
     ),
     *(
         Target(
-            text=f"{backend}: a build of jobs that take no time, over one without claims",
+            text=f"{backend}: a build of processes that do nothing, over one without claims",
             unit="times",
             measured=functools.partial(_Found.time_of_claims, backend=backend),
             limit=1.1,

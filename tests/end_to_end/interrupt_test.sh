@@ -121,7 +121,7 @@ for again in "build report/a_b" "retry latest"; do
   knows clean/a
   run 2 cancel "$KILLED"
   says err "cannot be stopped: its orchestrator has died"
-  says err "-- retry $KILLED"
+  says err "\`retry $KILLED\` goes on from where it was"
   ran raw/a clean/a raw/b
 
   # What was finished is not built again, and is named; the build is ended.
