@@ -9,10 +9,9 @@ from typing import Final, NamedTuple
 from databuild.drawing.layers import Edge
 from databuild.drawing.layout import Layout, Place, Segment, lay_out
 from databuild.drawing.states import glyph
-from databuild.drawing.svg import group, label, number
+from databuild.drawing.svg import MARGIN, group, label, number
 
-MARGIN: Final = 20.0
-WIDTH: Final = 232.0
+WIDTH: Final = 240.0
 COLUMNS: Final = 30
 """How many columns of text a line of a box takes."""
 
@@ -101,7 +100,7 @@ def _box(box: Box, place: Place) -> str:
         f'<rect class="box" x="{number(x)}" y="{number(y)}" width="{number(place.width)}" '
         f'height="{number(place.height)}" rx="7"/>',
         glyph(box.state, x + 10, y + 10),
-        label("name", x + 30, y + 20, box.name, COLUMNS - 4),
+        label("name", x + 30, y + 20, box.name, COLUMNS - 7),
         *(label("quiet", x + 12, y + 20 + _LINE * line, text, COLUMNS) for line, text in enumerate(box.lines, 1)),
     ]
     if box.loop:

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from databuild.drawing.boxes import COLUMNS, MARGIN, Box, draw_boxes
+from databuild.drawing.boxes import COLUMNS, Box, draw_boxes
 from databuild.drawing.layout import LARGEST
 from databuild.drawing.states import STATES, in_words, worst
-from databuild.drawing.svg import document, label, shorten
+from databuild.drawing.svg import HEADING, document, heading, shorten
 
-_HEADING: Final = 64.0
 _NARROWEST: Final = 560.0
 
 
@@ -63,13 +62,9 @@ def draw_job_graph(
     else:
         boxes, edges, left_out = _jobs(tasks, job_links or {})
         said += f"; drawn by job{f', of which {left_out:,} more are not shown' if left_out else ''}"
-    picture = draw_boxes(boxes, edges, top=_HEADING)
-    parts = [
-        label("heading", MARGIN, 30, title, 72),
-        label("quiet", MARGIN, 50, said, 96),
-        *picture.parts,
-    ]
+    picture = draw_boxes(boxes, edges, top=HEADING)
     width = max(picture.width, _NARROWEST)
+    parts = [*heading(title, said, width), *picture.parts]
     return document("job-graph", title, said, parts, width, picture.height, style=style)
 
 
@@ -123,7 +118,7 @@ def _job(job: _Job, link: str, *, loop: bool) -> Box:
     lines = [tasks if planned else f"{done:,} of {total:,} done"]
     rest = {state: count for state, count in counts.items() if state not in {"completed", "planned"}}
     if rest:
-        lines.append(in_words(rest))
+        lines.append(in_words(rest, COLUMNS))
     title = f"{job.label}: {tasks}" + ("" if planned else f" ({in_words(counts)})")
     if loop:
         title += "; some wait for others of the same job"

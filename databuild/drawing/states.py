@@ -53,10 +53,14 @@ def worst(counts: Mapping[str, int]) -> str:
     return min((state for state, count in counts.items() if count), key=_ORDER.__getitem__, default="missing")
 
 
-def in_words(counts: Mapping[str, int]) -> str:
-    """Returns counts by state as text, such as `3 failed, 1,200 done`."""
+def in_words(counts: Mapping[str, int], columns: int = 0) -> str:
+    """Returns counts by state as text, such as `3 failed, 1,200 done`; `columns` leaves out what comes last."""
     counted = sorted((item for item in counts.items() if item[1]), key=lambda item: _ORDER[item[0]])
-    return ", ".join(f"{count:,} {STATES[state].word}" for state, count in counted)
+    words = [f"{count:,} {STATES[state].word}" for state, count in counted]
+    shown = len(words)
+    while columns and shown > 1 and len(", ".join(words[:shown])) + 3 * (shown < len(words)) > columns:
+        shown -= 1
+    return ", ".join([*words[:shown], "…"] if shown < len(words) else words)
 
 
 def glyph(state: str, x: float, y: float) -> str:

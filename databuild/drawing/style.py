@@ -38,6 +38,7 @@ STYLE: Final = (
     ".drawing text{fill:var(--ink)}"
     ".drawing text.quiet{fill:var(--quiet);font-size:12px}"
     ".drawing text.small{fill:var(--quiet);font-size:11px}"
+    ".drawing text.inside{font-size:12px}"
     ".drawing text.name,.drawing text.heading{font-weight:600}"
     ".drawing text.end{text-anchor:end}"
     ".drawing text.middle{text-anchor:middle}"

@@ -17,6 +17,12 @@ _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-
 """What XML does not allow, and what would turn the direction of the text that follows."""
 
 _OTHER_SCHEME: Final = re.compile(r"(?!https?:)[^/?#]*:", re.IGNORECASE)
+MARGIN: Final = 20.0
+"""How far a drawing stays away from the edge of its canvas."""
+
+HEADING: Final = 64.0
+"""How high the heading of a drawing is."""
+
 _ELLIPSIS: Final = "…"
 
 
@@ -29,7 +35,7 @@ def shorten(text: str, columns: int) -> str:
     """Returns a text of at most that many columns; of a longer one the middle is left out."""
     if len(text) * 2 <= columns or _columns(text) <= columns:
         return text
-    head = _beginning(text[: columns + 1], (columns - 1 + 1) // 2)
+    head = _beginning(text[: columns + 1], columns // 2)
     tail = _beginning(text[-columns - 1 :][::-1], columns - 1 - _columns(head))[::-1]
     return f"{head}{_ELLIPSIS}{tail}"
 
@@ -44,6 +50,12 @@ def label(classes: str, x: float, y: float, text: str, columns: int = 0) -> str:
     """Returns a text element whose baseline begins at a point; `columns` limits its length."""
     shown = shorten(text, columns) if columns else text
     return f'<text class="{classes}" x="{number(x)}" y="{number(y)}">{escape(shown)}</text>'
+
+
+def heading(title: str, said: str, width: float) -> tuple[str, str]:
+    """Returns what stands above a drawing: its title, and a line of what it says."""
+    columns = int((width - 2 * MARGIN) / 7.5)
+    return label("heading", MARGIN, 30, title, columns), label("quiet", MARGIN, 50, said, columns)
 
 
 def group(classes: str, title: str, parts: Iterable[str], link: str = "") -> str:
