@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from databuild.drawing.boxes import COLUMNS, Box, draw_boxes
 from databuild.drawing.layout import LARGEST
 from databuild.drawing.states import STATES, in_words, worst
-from databuild.drawing.svg import HEADING, document, heading, shorten
+from databuild.drawing.svg import below_heading, document, heading, shorten
 
 _NARROWEST: Final = 560.0
 
@@ -56,16 +56,16 @@ def draw_job_graph(
     """
     counts = Counter(task.state for task in tasks)
     told = f"{len(tasks):,} {'task' if len(tasks) == 1 else 'tasks'}"
-    said = told if set(counts) <= {"planned"} else f"{told}: {in_words(counts)}"
+    said = [told if set(counts) <= {"planned"} else f"{told}: {in_words(counts)}"]
     if len(tasks) <= LARGEST:
         boxes, edges = _tasks(tasks)
     else:
         boxes, edges, left_out = _jobs(tasks, job_links or {})
-        said += f"; drawn by job{f', of which {left_out:,} more are not shown' if left_out else ''}"
-    picture = draw_boxes(boxes, edges, top=HEADING)
+        said.append(f"drawn by job{f'; {left_out:,} more jobs are not shown' if left_out else ''}")
+    picture = draw_boxes(boxes, edges, top=below_heading(said))
     width = max(picture.width, _NARROWEST)
     parts = [*heading(title, said, width), *picture.parts]
-    return document("job-graph", title, said, parts, width, picture.height, style=style)
+    return document("job-graph", title, "; ".join(said), parts, width, picture.height, style=style)
 
 
 def _tasks(tasks: Sequence[DrawnTask]) -> tuple[list[Box], list[tuple[int, int]]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from databuild.drawing.style import STYLE
@@ -20,8 +20,9 @@ _OTHER_SCHEME: Final = re.compile(r"(?!https?:)[^/?#]*:", re.IGNORECASE)
 MARGIN: Final = 20.0
 """How far a drawing stays away from the edge of its canvas."""
 
-HEADING: Final = 64.0
-"""How high the heading of a drawing is."""
+_LINE: Final = 18.0
+_COLUMN: Final = 7.2
+"""How wide a column of text is, at most."""
 
 _ELLIPSIS: Final = "…"
 
@@ -52,10 +53,16 @@ def label(classes: str, x: float, y: float, text: str, columns: int = 0) -> str:
     return f'<text class="{classes}" x="{number(x)}" y="{number(y)}">{escape(shown)}</text>'
 
 
-def heading(title: str, said: str, width: float) -> tuple[str, str]:
-    """Returns what stands above a drawing: its title, and a line of what it says."""
-    columns = int((width - 2 * MARGIN) / 7.5)
-    return label("heading", MARGIN, 30, title, columns), label("quiet", MARGIN, 50, said, columns)
+def heading(title: str, lines: Sequence[str], width: float) -> tuple[str, ...]:
+    """Returns what stands above a drawing: its title, and lines of what it says."""
+    columns = int((width - 2 * MARGIN) / _COLUMN)
+    said = (label("quiet", MARGIN, 50 + _LINE * place, line, columns) for place, line in enumerate(lines))
+    return label("heading", MARGIN, 30, title, columns), *said
+
+
+def below_heading(lines: Sequence[str]) -> float:
+    """Returns where a drawing begins below its heading."""
+    return 46 + _LINE * len(lines)
 
 
 def group(classes: str, title: str, parts: Iterable[str], link: str = "") -> str:
