@@ -109,5 +109,3 @@ def _box(box: Box, place: Place) -> str:
             f'<path class="arrow" d="M{number(place.right - 20)} {number(y)}l-4 -6h8Z"/>'
         )
     return group(f"node state-{box.state}{' asked' if box.asked else ''}", box.title, parts, box.link)
-
-

@@ -14,8 +14,8 @@ STEP: Final = 17.0
 LEGEND: Final = 48.0
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
-_UNSIGNED: Final = frozenset({"available", "missing"})
-"""What is told apart by being filled or hollow, and would be noise with a sign in each cell."""
+_UNSIGNED: Final = "available"
+"""The one state without a sign in its cells: it would be noise where all is well."""
 
 
 def draw_cell(when: str, counts: Mapping[str, int], link: str, x: float, y: float) -> str:
@@ -26,7 +26,7 @@ def draw_cell(when: str, counts: Mapping[str, int], link: str, x: float, y: floa
 
 def _square(state: str, x: float, y: float) -> tuple[str, str]:
     box = f'<rect class="box" x="{number(x)}" y="{number(y)}" width="{number(CELL)}" height="{number(CELL)}" rx="3"/>'
-    return box, "" if state in _UNSIGNED else glyph(state, x + 1, y + 1)
+    return box, "" if state == _UNSIGNED else glyph(state, x + 1, y + 1)
 
 
 def draw_empty(corners: Iterable[tuple[float, float]]) -> str:

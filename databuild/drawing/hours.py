@@ -13,8 +13,8 @@ from databuild.drawing.svg import MARGIN, below_heading, document, heading, labe
 MOST_DAYS: Final = 400
 """How many days are drawn at most: the newest."""
 
-_LEFT: Final = MARGIN + 92
-_WIDTH: Final = _LEFT + 24 * STEP + MARGIN
+_LEFT: Final = MARGIN + 104
+_WIDTH: Final = 640.0
 
 
 class Hour(NamedTuple):

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 from databuild.drawing.boxes import COLUMNS, Box, draw_boxes
 from databuild.drawing.layout import LARGEST
 from databuild.drawing.states import STATES, in_words, worst
-from databuild.drawing.svg import below_heading, document, heading, shorten
+from databuild.drawing.svg import below_heading, document, heading
+from databuild.drawing.text import short_name, shorten
 
 _NARROWEST: Final = 560.0
 
@@ -123,8 +124,3 @@ def _job(job: _Job, link: str, *, loop: bool) -> Box:
     if loop:
         title += "; some wait for others of the same job"
     return Box(short_name(job.label), tuple(lines), worst(counts), title, link, loop)
-
-
-def short_name(job_label: str) -> str:
-    """Returns what is told apart by eye of a label: its name, without its package."""
-    return job_label.rpartition(":")[2] or job_label

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 
 from databuild.drawing.critical_path import critical_path
 from databuild.drawing.durations import duration_text, ticks
-from databuild.drawing.job_graph import short_name
 from databuild.drawing.runs import GLYPH_ROOM, Bar, DrawnRun, Scale, Span, by_lane, by_task, room_after
 from databuild.drawing.states import STATES, glyph, in_words
 from databuild.drawing.svg import MARGIN, document, group, heading, label, number
+from databuild.drawing.text import short_name
 
 LARGEST: Final = 200
 """How many job runs are drawn one by one at most."""
