@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
@@ -28,7 +28,7 @@ class Day(NamedTuple):
         link: Where its cell leads to.
     """
 
-    date: datetime.date
+    date: dt.date
     counts: Mapping[str, int]
     link: str = ""
 
@@ -57,14 +57,14 @@ def draw_calendar(days: Iterable[Day], *, title: str = "Partitions by day", styl
     return document("calendar", title, "; ".join(said), parts, _WIDTH, bottom + LEGEND, style=style)
 
 
-def _year(year: int, known: Mapping[datetime.date, Day], top: float) -> Iterable[str]:
+def _year(year: int, known: Mapping[dt.date, Day], top: float) -> Iterable[str]:
     yield label("name", MARGIN, top + 20, str(year))
     for weekday in range(0, 7, 2):
         yield label("small", MARGIN, top + _HEAD + STEP * weekday + 11, WEEKDAYS[weekday])
-    first = datetime.date(year, 1, 1)
+    first = dt.date(year, 1, 1)
     empty = []
-    for ordinal in range((datetime.date(year, 12, 31) - first).days + 1):
-        date = datetime.date.fromordinal(first.toordinal() + ordinal)
+    for ordinal in range((dt.date(year, 12, 31) - first).days + 1):
+        date = dt.date.fromordinal(first.toordinal() + ordinal)
         weekday = date.weekday()
         x = _LEFT + STEP * ((ordinal + first.weekday()) // 7)
         y = top + _HEAD + STEP * weekday

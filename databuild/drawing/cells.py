@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from databuild.drawing.states import STATES, glyph, in_words, worst
-from databuild.drawing.svg import MARGIN, group, label, number
+from databuild.drawing.svg import MARGIN, group, label, number, rectangle
 
 CELL: Final = 14.0
 STEP: Final = 17.0
@@ -25,7 +25,7 @@ def draw_cell(when: str, counts: Mapping[str, int], link: str, x: float, y: floa
 
 
 def _square(state: str, x: float, y: float) -> tuple[str, str]:
-    box = f'<rect class="box" x="{number(x)}" y="{number(y)}" width="{number(CELL)}" height="{number(CELL)}" rx="3"/>'
+    box = rectangle("box", x, y, CELL, CELL, 3)
     return box, "" if state == _UNSIGNED else glyph(state, x + 1, y + 1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
@@ -27,7 +27,7 @@ class Hour(NamedTuple):
         link: Where its cell leads to.
     """
 
-    date: datetime.date
+    date: dt.date
     hour: int
     counts: Mapping[str, int]
     link: str = ""
@@ -41,7 +41,7 @@ def draw_hours(hours: Iterable[Hour], *, title: str = "Partitions by hour", styl
         title: What they are the partitions of.
         style: Whether the style sheet is embedded.
     """
-    by_day: dict[datetime.date, dict[int, Hour]] = defaultdict(dict)
+    by_day: dict[dt.date, dict[int, Hour]] = defaultdict(dict)
     for hour in hours:
         by_day[hour.date][hour.hour] = hour
     counts = [hour.counts for of_day in by_day.values() for hour in of_day.values()]
@@ -59,7 +59,7 @@ def draw_hours(hours: Iterable[Hour], *, title: str = "Partitions by hour", styl
     return document("hours", title, "; ".join(said), parts, _WIDTH, bottom + LEGEND, style=style)
 
 
-def _row(date: datetime.date, known: Mapping[int, Hour], y: float) -> Iterable[str]:
+def _row(date: dt.date, known: Mapping[int, Hour], y: float) -> Iterable[str]:
     day = f"{WEEKDAYS[date.weekday()]} {date}"
     yield label("small", MARGIN, y + 11, day)
     yield draw_empty((_LEFT + STEP * hour, y) for hour in range(24) if hour not in known)

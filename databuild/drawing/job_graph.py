@@ -89,7 +89,7 @@ def _task(task: DrawnTask) -> Box:
     return Box(short_name(task.job_label), (shown,), task.state, title, task.link)
 
 
-def _jobs(tasks: Sequence[DrawnTask], links: Mapping[str, str]) -> tuple[list[Box], set[tuple[int, int]], int]:
+def _jobs(tasks: Sequence[DrawnTask], links: Mapping[str, str]) -> tuple[list[Box], list[tuple[int, int]], int]:
     job_of = {task.task_id: task.job_label for task in tasks}
     jobs: dict[str, _Job] = {}
     for task in tasks:
@@ -101,11 +101,11 @@ def _jobs(tasks: Sequence[DrawnTask], links: Mapping[str, str]) -> tuple[list[Bo
     places = {job.label: place for place, job in enumerate(drawn)}
     pairs = {(job_of[upstream], task.job_label) for task in tasks for upstream in task.upstream if upstream in job_of}
     loops = {upstream for upstream, downstream in pairs if upstream == downstream}
-    edges = {
+    edges = [
         (places[upstream], places[downstream])
         for upstream, downstream in pairs
         if upstream in places and downstream in places
-    }
+    ]
     boxes = [_job(job, links.get(job.label, ""), loop=job.label in loops) for job in drawn]
     return boxes, edges, len(jobs) - len(drawn)
 

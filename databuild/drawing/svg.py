@@ -30,6 +30,12 @@ def label(classes: str, x: float, y: float, text: str, columns: int = 0) -> str:
     return f'<text class="{classes}" x="{number(x)}" y="{number(y)}">{escape(shown)}</text>'
 
 
+def rectangle(classes: str, x: float, y: float, width: float, height: float, radius: float) -> str:
+    """Returns a rectangle with round corners."""
+    place = f'x="{number(x)}" y="{number(y)}" width="{number(width)}" height="{number(height)}"'
+    return f'<rect class="{classes}" {place} rx="{number(radius)}"/>'
+
+
 def heading(title: str, lines: Sequence[str], width: float) -> tuple[str, ...]:
     """Returns what stands above a drawing: its title, and lines of what it says."""
     columns = int((width - 2 * MARGIN) / _COLUMN)

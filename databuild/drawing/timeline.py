@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from databuild.drawing.critical_path import critical_path
 from databuild.drawing.durations import duration_text, ticks
 from databuild.drawing.runs import GLYPH_ROOM, Bar, DrawnRun, Scale, Span, by_lane, by_task, room_after
 from databuild.drawing.states import STATES, glyph, in_words
-from databuild.drawing.svg import MARGIN, document, group, heading, label, number
+from databuild.drawing.svg import MARGIN, document, group, heading, label, number, rectangle
 from databuild.drawing.text import short_name
 
 LARGEST: Final = 200
@@ -126,7 +127,7 @@ def _critical(chart: _Chart) -> Iterable[str]:
     on_path = [bars[run_id] for run_id in chart.path if run_id in bars]
     lines = [
         f"M{number(before.x + before.width)} {number(_middle(before))}H{number(after.x + 1)}V{number(_middle(after))}"
-        for before, after in zip(on_path, on_path[1:], strict=False)
+        for before, after in pairwise(on_path)
     ]
     if lines:
         yield f'<path class="critical-path" d="{"".join(lines)}"/>'
@@ -152,10 +153,7 @@ def _bars(chart: _Chart) -> Iterable[str]:
 def _bar(bar: Bar, room: float, *, critical: bool, named: bool) -> str:
     run = bar.span.run
     y = _TOP + _ROW * bar.row
-    parts = [
-        f'<rect class="box" x="{number(bar.x)}" y="{number(y)}" width="{number(bar.width)}" '
-        f'height="{number(_BAR)}" rx="{"3" if bar.width > 8 else "1"}"/>'
-    ]
+    parts = [rectangle("box", bar.x, y, bar.width, _BAR, 3 if bar.width > 8 else 1)]
     text = duration_text(bar.span.seconds) if named else short_name(run.job_label)
     columns = int((bar.width - GLYPH_ROOM - 8) / _COLUMN)
     if bar.width >= GLYPH_ROOM:
@@ -197,8 +195,5 @@ def _summaries(rest: Sequence[tuple[str, Sequence[Span]]], scale: Scale, top: fl
         left, right = scale.x(min(span.run.start for span in spans)), scale.x(max(span.end for span in spans))
         total = duration_text(sum(span.seconds for span in spans))
         said = f"{len(spans):,} more, {total} in all ({in_words(Counter(span.run.state for span in spans))})"
-        yield (
-            f'<rect class="rest" x="{number(left)}" y="{number(y)}" width="{number(max(right - left, 3.0))}" '
-            f'height="{number(_BAR)}" rx="3"/>'
-        )
+        yield rectangle("rest", left, y, max(right - left, 3.0), _BAR, 3)
         yield label("inside", MARGIN + 6, y + 13, f"{name}: {said}", 130)
