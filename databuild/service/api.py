@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Final
 
-from databuild.errors import InvalidRequestError
+from google.protobuf.message import Message
+
+from databuild.errors import DeadlineExceededError, InvalidRequestError
 from databuild.graph.plan_file import plan_from_message, plan_to_message
-from databuild.service.auth import Caller
+from databuild.service.auth import READ, WRITE, Caller
 from databuild.service.graph_service import GraphService
 from databuild.service.graphs import build_graph
 from databuild.service.logs import CHUNK_BYTES, LogChunk
@@ -28,6 +30,7 @@ from databuild.service.messages import (
     planned_message,
 )
 from databuild.service.requests import Submission
+from databuild.service.routes import method_name
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
@@ -49,6 +52,23 @@ class Api:
         self._service = service
         self._builds = service.builds
         self._partitions = service.partitions
+
+    async def answer(self, rpc: str, request: Message, caller: Caller) -> Message:
+        """Answers a request that is no stream, by the name of its RPC.
+
+        Raises:
+            PermissionDeniedError: The caller may not ask for that.
+            DeadlineExceededError: The answer takes too long.
+            DataBuildError: Whatever else the answer is.
+        """
+        caller.check(WRITE if rpc in WRITES else READ)
+        call: Callable[[Message, Caller], Awaitable[Message]] = getattr(self, method_name(rpc))
+        seconds = self._service.limits.answer_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await call(request, caller)
+        except TimeoutError:
+            raise DeadlineExceededError(seconds) from None
 
     async def submit_build(self, request: sv.SubmitBuildRequest, caller: Caller) -> sv.SubmitBuildResponse:
         """Starts a build, or returns the one that the same request started before."""
@@ -231,4 +251,10 @@ def _name(enum: Any, value: int, prefix: str) -> str | None:
 
 
 def _chunk(chunk: LogChunk) -> sv.LogChunk:
-    return sv.LogChunk(data=chunk.data, offset=chunk.offset, next_offset=chunk.next_offset, ended=chunk.ended)
+    return sv.LogChunk(
+        data=chunk.data,
+        offset=chunk.offset,
+        next_offset=chunk.next_offset,
+        ended=chunk.ended,
+        total_bytes=chunk.total_bytes,
+    )

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import json
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute
 from starlette.routing import Route as HttpRoute
 from starlette.types import ASGIApp
 
-from databuild.errors import DataBuildError, DeadlineExceededError, HttpRequestError, InvalidRequestError
+from databuild.errors import DataBuildError, HttpRequestError, InvalidRequestError
 from databuild.service.api import WRITES, Api
 from databuild.service.auth import READ, WRITE, Caller, Tokens
 from databuild.service.errors import detail_of, meaning_of, report
@@ -114,14 +114,7 @@ class _Http:
             return await self._events(route, request, message, caller)
         if route.form == BYTES:
             return await self._download(message)
-        call: Callable[[Message, Caller], Awaitable[Message]] = getattr(self._api, route.method_name)
-        seconds = self._service.limits.answer_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                answer = await call(message, caller)
-        except TimeoutError:
-            raise DeadlineExceededError(seconds) from None
-        return Response(await to_json_aside(answer), media_type=JSON)
+        return Response(await to_json_aside(await self._api.answer(route.rpc, message, caller)), media_type=JSON)
 
     async def openapi(self, request: Request) -> Response:
         """Returns the OpenAPI document."""

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from databuild.errors import InvalidRequestError, JobRunNotFoundError
 from databuild.model.records import JobRunRecord
-from databuild.orchestration.log_files import STREAMS, log_path, read_log
+from databuild.orchestration.log_files import STREAMS, log_bytes, log_path, read_log
 from databuild.service.reading import Readers
 
 _OPEN: Final = frozenset({"SCHEDULED", "RUNNING"})
@@ -23,11 +23,13 @@ class LogChunk(NamedTuple):
         data: The bytes, which may begin or end within a character.
         offset: Where in the log they stand.
         ended: Whether nothing follows.
+        total_bytes: How long the log was when it was read.
     """
 
     data: bytes
     offset: int
     ended: bool
+    total_bytes: int
 
     @property
     def next_offset(self) -> int:
@@ -65,8 +67,8 @@ class Logs:
         # Looked up before the file is read: what a job run that has ended wrote is all there.
         job_run = await self._job_run(job_run_id)
         path = log_path(self._log_directory, job_run, stream)
-        data = await asyncio.to_thread(read_log, path, offset, limit)
-        return LogChunk(data, offset, ended=job_run.status not in _OPEN and len(data) < limit)
+        data, total = await asyncio.to_thread(lambda: (read_log(path, offset, limit), log_bytes(path)))
+        return LogChunk(data, offset, job_run.status not in _OPEN and len(data) < limit, max(total, offset + len(data)))
 
     async def follow(self, job_run_id: str, stream: str, *, offset: int = 0) -> AsyncGenerator[LogChunk]:
         """Returns what a job run wrote after an offset, then what it goes on to write; ends with the job run.

@@ -19,6 +19,7 @@ from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.settings import Settings
 from databuild.service.api import Api
+from databuild.service.dashboard.app import dashboard_routes
 from databuild.service.graph_service import GraphService
 from databuild.service.grpc_api import GrpcServer
 from databuild.service.http_api import SEND_SECONDS, http_app
@@ -96,7 +97,8 @@ async def serve(
         for build in await service.start():
             _log.warning("build %s had died, and has been ended", build)
         api = Api(service)
-        app = http_app(api, service, metrics=metrics, tokens=options.tokens, hosts=options.hosts)
+        pages = dashboard_routes(api, graph_label=catalog.graph_label, tokens=options.tokens)
+        app = http_app(api, service, metrics=metrics, tokens=options.tokens, hosts=options.hosts, more_routes=pages)
         async with _grpc(api, options, limits) as (grpc_server, grpc_port), _http(app, options) as port:
             scheme = "http" if options.tls is None else "https"
             host = f"[{options.host}]" if ":" in options.host else options.host
