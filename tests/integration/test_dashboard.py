@@ -257,9 +257,7 @@ async def test_with_tokens_a_browser_signs_in_and_has_its_role(serve):
     assert answer.headers["location"] == "/builds/one"
 
 
-@pytest.mark.parametrize(
-    "address", ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:1", "/\nx"]
-)
+@pytest.mark.parametrize("address", ["//a.example", "/\\a.example", "https://a.example", "javascript:1", "/\nx"])
 async def test_signing_in_leads_nowhere_else(serve, address):
     served = await serve(tokens=read_tokens(f"ada write {WRITE}", "tokens"))
 
