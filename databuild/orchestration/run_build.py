@@ -134,6 +134,7 @@ class _Build:
             try:
                 return await self._run()
             except (CoordinationError, InvalidStateTransitionError):
+                await self._orchestrator.settled()
                 await raise_if_overtaken(
                     self._event_log, self._request.build_request_id, self._orchestrator.refused_events, self._clock()
                 )
