@@ -24,6 +24,7 @@ from databuild.service.graph_service import GraphService
 from databuild.service.grpc_api import GrpcServer
 from databuild.service.http_api import SEND_SECONDS, http_app
 from databuild.service.limits import Limits
+from databuild.service.loop_lag import LoopLag
 from databuild.service.metrics import Metrics
 from databuild.service.options import ServerOptions, grpc_credentials, ssl_context
 
@@ -83,6 +84,7 @@ async def serve(
     """
     options.check()
     metrics = Metrics()
+    lag = LoopLag()
     service = GraphService(
         catalog=catalog,
         event_log=event_log,
@@ -91,7 +93,7 @@ async def serve(
         limits=limits,
         on_event=metrics.observe,
     )
-    metrics.watch(service.running, service.watching)
+    metrics.watch(service.running, service.watching, lag)
     leave = False
     try:
         for build in await service.start():
@@ -99,7 +101,11 @@ async def serve(
         api = Api(service)
         pages = dashboard_routes(api, graph_label=catalog.graph_label, tokens=options.tokens)
         app = http_app(api, service, metrics=metrics, tokens=options.tokens, hosts=options.hosts, more_routes=pages)
-        async with _grpc(api, options, limits) as (grpc_server, grpc_port), _http(app, options) as port:
+        async with (
+            lag.measured(),
+            _grpc(api, options, limits) as (grpc_server, grpc_port),
+            _http(app, options) as port,
+        ):
             scheme = "http" if options.tls is None else "https"
             host = f"[{options.host}]" if ":" in options.host else options.host
             started(Addresses(f"{scheme}://{host}:{port}", f"{host}:{grpc_port}"))
