@@ -7,7 +7,9 @@ from collections.abc import AsyncGenerator
 from typing import Final, NamedTuple
 
 from databuild.errors import InvalidRequestError, JobRunNotFoundError
-from databuild.model.records import JobRunRecord
+from databuild.event_log.log import Reader
+from databuild.model.records import JobRunRecord, LogSizes
+from databuild.orchestration.job_logs import bytes_under, logs_pruned_before
 from databuild.orchestration.log_files import STREAMS, log_path, read_log
 from databuild.service.reading import Readers
 
@@ -23,16 +25,34 @@ class LogChunk(NamedTuple):
         data: The bytes, which may begin or end within a character.
         offset: Where in the log they stand.
         ended: Whether nothing follows.
+        path: Where the log lies.
     """
 
     data: bytes
     offset: int
     ended: bool
+    path: str = ""
 
     @property
     def next_offset(self) -> int:
         """Where the next piece begins."""
         return self.offset + len(self.data)
+
+
+class Room(NamedTuple):
+    """How much room things take.
+
+    Attributes:
+        event_log_bytes: The bytes of the event log.
+        job_log_bytes: The bytes of the logs of job runs; 0 where they were not measured.
+        sizes: What the event log holds; None where it was not counted.
+        logs_pruned_before: When builds have ended at the latest whose logs were pruned for age; 0 where none were.
+    """
+
+    event_log_bytes: int
+    job_log_bytes: int
+    sizes: LogSizes | None
+    logs_pruned_before: float
 
 
 class Logs:
@@ -66,7 +86,7 @@ class Logs:
         job_run = await self._job_run(job_run_id)
         path = log_path(self._log_directory, job_run, stream)
         data = await asyncio.to_thread(read_log, path, offset, limit)
-        return LogChunk(data, offset, ended=job_run.status not in _OPEN and len(data) < limit)
+        return LogChunk(data, offset, ended=job_run.status not in _OPEN and len(data) < limit, path=path)
 
     async def follow(self, job_run_id: str, stream: str, *, offset: int = 0) -> AsyncGenerator[LogChunk]:
         """Returns what a job run wrote after an offset, then what it goes on to write; ends with the job run.
@@ -82,6 +102,22 @@ class Logs:
             offset = chunk.next_offset
             if not chunk.data:
                 await asyncio.sleep(_LOOK_SECONDS)
+
+    async def room(self, *, count: bool) -> Room:
+        """Returns how much room the event log and the logs take.
+
+        Args:
+            count: Whether to look through all of both.
+        """
+
+        def measure(reader: Reader) -> Room:
+            before = logs_pruned_before(self._log_directory)
+            if not count:
+                return Room(reader.size(), 0, None, before)
+            sizes = reader.sizes()
+            return Room(sizes.bytes, bytes_under(self._log_directory), sizes, before)
+
+        return await self._readers.read(measure)
 
     def close(self) -> None:
         """Ends all following."""
