@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from databuild.errors import InvalidRequestError
 from databuild.graph.plan_file import plan_from_message, plan_to_message
+from databuild.model.views import LogChunk
 from databuild.service.auth import Caller
 from databuild.service.graph_service import GraphService
 from databuild.service.graphs import build_graph
-from databuild.service.logs import CHUNK_BYTES, LogChunk
+from databuild.service.logs import CHUNK_BYTES
 from databuild.service.messages import (
     build_message,
     build_partition_message,

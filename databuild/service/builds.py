@@ -23,6 +23,7 @@ from databuild.errors import (
 from databuild.event_log.log import EventLog, Reader
 from databuild.graph.catalog import JobCatalog
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord
+from databuild.model.views import BuildView
 from databuild.orchestration.build_ids import LATEST, find_build
 from databuild.orchestration.dead_builds import find_dead
 from databuild.orchestration.operations import cancel_request
@@ -45,22 +46,6 @@ from databuild.v1.events_pb2 import BuildEvent
 _T = TypeVar("_T")
 
 ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
-
-
-class BuildView(NamedTuple):
-    """How a build stands, as the service sees it.
-
-    Attributes:
-        build: What is recorded of it.
-        queue_position: Its place among the builds that wait for their turn, from 1; 0 where it does not wait.
-        waiting_for: What resources it waits for, in words.
-        dead: Why nothing more comes of it although it has not ended, in words; empty where more may.
-    """
-
-    build: BuildRecord
-    queue_position: int = 0
-    waiting_for: tuple[str, ...] = ()
-    dead: str = ""
 
 
 class BuildPage(NamedTuple):

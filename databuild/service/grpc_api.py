@@ -48,6 +48,7 @@ class GrpcServer:
                 ("grpc.max_receive_message_length", limits.request_bytes),
                 ("grpc.so_reuseport", 0),
                 ("grpc.keepalive_time_ms", 60_000),
+                ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
             ),
         )
         handlers = {method.name: _handler(api, method, limits, tokens) for method in _SERVICE.methods}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.errors import InvalidRequestError, JobRunNotFoundError
 from databuild.event_log.log import Reader
-from databuild.model.records import JobRunRecord, LogSizes
+from databuild.model.records import JobRunRecord
+from databuild.model.views import LogChunk, Room
 from databuild.orchestration.job_logs import bytes_under, logs_pruned_before
 from databuild.orchestration.log_files import STREAMS, log_path, read_log
 from databuild.service.reading import Readers
@@ -16,43 +17,6 @@ from databuild.service.reading import Readers
 _OPEN: Final = frozenset({"SCHEDULED", "RUNNING"})
 CHUNK_BYTES: Final = 256 * 1024
 _LOOK_SECONDS: Final = 0.25
-
-
-class LogChunk(NamedTuple):
-    """A piece of a log.
-
-    Attributes:
-        data: The bytes, which may begin or end within a character.
-        offset: Where in the log they stand.
-        ended: Whether nothing follows.
-        path: Where the log lies.
-    """
-
-    data: bytes
-    offset: int
-    ended: bool
-    path: str = ""
-
-    @property
-    def next_offset(self) -> int:
-        """Where the next piece begins."""
-        return self.offset + len(self.data)
-
-
-class Room(NamedTuple):
-    """How much room things take.
-
-    Attributes:
-        event_log_bytes: The bytes of the event log.
-        job_log_bytes: The bytes of the logs of job runs; 0 where they were not measured.
-        sizes: What the event log holds; None where it was not counted.
-        logs_pruned_before: When builds have ended at the latest whose logs were pruned for age; 0 where none were.
-    """
-
-    event_log_bytes: int
-    job_log_bytes: int
-    sizes: LogSizes | None
-    logs_pruned_before: float
 
 
 class Logs:

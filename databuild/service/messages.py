@@ -8,10 +8,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from databuild.model.job_graph import PlannedPartition
 from databuild.model.records import BuildPartitionRecord, FailureRecord, JobRunRecord, PartitionRecord
-from databuild.service.builds import BuildView
+from databuild.model.views import BuildView, PartitionView, Room
 from databuild.service.jobs import JobStatistics
-from databuild.service.logs import Room
-from databuild.service.partitions import Lineage, PartitionView
+from databuild.service.partitions import Lineage
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
@@ -184,9 +183,8 @@ def _time(seconds: float) -> Timestamp | None:
     """Returns a time of seconds since the epoch; None for none."""
     if not seconds:
         return None
-    time = Timestamp()
-    time.FromMicroseconds(round(seconds * 1e6))
-    return time
+    whole = int(seconds)
+    return Timestamp(seconds=whole, nanos=int((seconds - whole) * 1e9))  # so that the same comes out again
 
 
 def _failure(failure: FailureRecord | None) -> pt.Failure | None:
