@@ -15,10 +15,11 @@ from google.protobuf.message import Message
 
 from databuild.errors import DeadlineExceededError, InvalidRequestError
 from databuild.graph.plan_file import plan_from_message, plan_to_message
+from databuild.model.views import LogChunk
 from databuild.service.auth import READ, WRITE, Caller
 from databuild.service.graph_service import GraphService
 from databuild.service.graphs import build_graph
-from databuild.service.logs import CHUNK_BYTES, LogChunk
+from databuild.service.logs import CHUNK_BYTES
 from databuild.service.messages import (
     build_message,
     build_partition_message,
@@ -28,6 +29,7 @@ from databuild.service.messages import (
     partition_detail_message,
     partition_message,
     planned_message,
+    storage_message,
 )
 from databuild.service.requests import Submission
 from databuild.service.routes import method_name
@@ -137,6 +139,10 @@ class Api:
         following = rows[-1].number if len(rows) == limit else 0
         return sv.ListJobRunsResponse(job_runs=map(job_run_message, rows), next_after=following)
 
+    async def get_job_run(self, request: sv.GetJobRunRequest, _caller: Caller) -> sv.JobRun:
+        """Tells how a job run stands."""
+        return job_run_message(await self._builds.job_run(request.job_run_id))
+
     async def get_build_graph(self, request: sv.GetBuildGraphRequest, _caller: Caller) -> sv.BuildGraph:
         """Tells the job graph of a build."""
         return await self._builds.ask(request.build_request_id, build_graph)
@@ -194,7 +200,7 @@ class Api:
         refs = await self._partitions.taint(
             tuple(request.partitions), tainted=not request.untaint, author=caller.name, reason=request.reason
         )
-        return sv.TaintPartitionsResponse(partitions=refs)
+        return sv.TaintPartitionsResponse(partitions=refs, author=caller.name)
 
     async def list_jobs(self, _request: sv.ListJobsRequest, _caller: Caller) -> sv.ListJobsResponse:
         """Lists the jobs of the graph."""
@@ -207,14 +213,15 @@ class Api:
 
     async def read_log(self, request: sv.ReadLogRequest, _caller: Caller) -> sv.LogChunk:
         """Returns a piece of what a job run wrote."""
-        return _chunk(
-            await self._service.logs.chunk(
-                request.job_run_id,
-                request.stream or "stderr",
-                offset=request.offset,
-                limit=request.limit or CHUNK_BYTES,
-            )
+        chunk = await self._service.logs.chunk(
+            request.job_run_id,
+            request.stream or "stderr",
+            offset=request.offset,
+            limit=request.limit or CHUNK_BYTES,
         )
+        message = _chunk(chunk)
+        message.path = chunk.path
+        return message
 
     async def follow_log(self, request: sv.FollowLogRequest, _caller: Caller) -> AsyncGenerator[sv.LogChunk]:
         """Sends what a job run wrote, then what it goes on to write."""
@@ -222,6 +229,10 @@ class Api:
         async with contextlib.aclosing(following) as chunks:
             async for chunk in chunks:
                 yield _chunk(chunk)
+
+    async def get_storage(self, request: sv.GetStorageRequest, _caller: Caller) -> sv.Storage:
+        """Tells how much room the event log and the logs of job runs take."""
+        return storage_message(await self._service.logs.room(count=request.count))
 
     def _limit(self, limit: int) -> int:
         return min(limit or _ROWS, self._service.limits.page)
