@@ -82,6 +82,7 @@ ROUTES: Final = (
     ),
     Route("GET", f"{_BUILD}/partitions", "ListBuildPartitions", "Lists the partitions of a build, by ref."),
     Route("GET", f"{_BUILD}/job_runs", "ListJobRuns", "Lists the job runs of a build."),
+    Route("GET", "/job_runs/{job_run_id}", "GetJobRun", "Tells how a job run stands."),
     Route("GET", f"{_BUILD}/graph", "GetBuildGraph", "Tells the job graph of a build, with where each task stands."),
     Route("POST", "/plans", "PlanBuild", "Tells what a build would do and why; starts none."),
     Route("GET", "/partitions", "ListPartitions", "Lists what is known of partitions, by ref."),
@@ -100,4 +101,5 @@ ROUTES: Final = (
         "Sends what a job run writes as it comes; goes on at the offset in `Last-Event-ID`.",
         EVENTS,
     ),
+    Route("GET", "/storage", "GetStorage", "Tells how much room the event log and the logs of job runs take."),
 )

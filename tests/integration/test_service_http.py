@@ -50,7 +50,7 @@ def error_of(answer):
     assert answer.headers["content-type"] == "application/json", answer.text
     body = answer.json()
     assert set(body) == {"error"}
-    assert set(body["error"]) == {"code", "message", "status"}
+    assert set(body["error"]) == {"code", "message", "status", "facts"}
     assert body["error"]["message"]
     return answer.status_code, body["error"]["code"]
 
@@ -191,7 +191,7 @@ async def test_partitions_are_found_by_pattern_and_status(served):
     assert [record["ref"] for record in by_pattern["partitions"]] == ["raw/1", "raw/2"]
     assert [record["ref"] for record in failed["partitions"]] == ["raw/2"]
     assert by_pattern["counts"] == {"AVAILABLE": 5, "FAILED": 1}
-    assert error_of(await served.get("/partitions", pattern="raw/{n")) == (400, "INVALID_REQUEST")
+    assert error_of(await served.get("/partitions", pattern="raw/{n")) == (400, "INVALID_PATTERN")
 
 
 async def test_a_plan_says_what_a_build_would_do(served):
