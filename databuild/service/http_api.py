@@ -30,7 +30,8 @@ from databuild.service.guard import Guard
 from databuild.service.json_form import from_json, from_query, to_json, to_json_aside
 from databuild.service.metrics import CONTENT_TYPE, Metrics
 from databuild.service.openapi import document
-from databuild.service.routes import BYTES, EVENTS, JSON, PREFIX, ROUTES, Route
+from databuild.service.pictures import STYLE_SOURCE, graph_picture
+from databuild.service.routes import BYTES, EVENTS, JSON, PICTURE, PREFIX, ROUTES, Route
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.events_pb2 import BuildEvent
 
@@ -38,6 +39,9 @@ SEND_SECONDS: Final = 60.0
 """How long who reads a stream may take for one piece of it before they are let go."""
 
 _PING_SECONDS: Final = 15
+_PICTURE_HEADERS: Final = {
+    "Content-Security-Policy": f"default-src 'none'; style-src {STYLE_SOURCE}; frame-ancestors 'none'"
+}
 _EVENT_ID: Final = re.compile(r"\d{1,18}")
 _RESUME_FIELDS: Final = {"WatchBuild": "after_sequence", "FollowLog": "offset"}
 """By which field of the request a stream goes on."""
@@ -117,7 +121,11 @@ class _Http:
             return await self._events(route, request, message, caller)
         if route.form == BYTES:
             return await self._download(message)
-        return Response(await to_json_aside(await self._api.answer(route.rpc, message, caller)), media_type=JSON)
+        answer = await self._api.answer(route.rpc, message, caller)
+        if route.form == PICTURE:
+            picture = await asyncio.to_thread(graph_picture, answer, style=True)
+            return Response(picture, media_type=PICTURE, headers=_PICTURE_HEADERS)
+        return Response(await to_json_aside(answer), media_type=JSON)
 
     async def openapi(self, request: Request) -> Response:
         """Returns the OpenAPI document."""
