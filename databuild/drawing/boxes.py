@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from databuild.drawing.layers import Edge
 from databuild.drawing.layout import Layout, Place, Segment, lay_out
 from databuild.drawing.states import glyph
-from databuild.drawing.svg import MARGIN, group, label, number
+from databuild.drawing.svg import MARGIN, group, label, number, rectangle
 
 WIDTH: Final = 240.0
 COLUMNS: Final = 30
@@ -97,8 +97,7 @@ def _curve(segment: Segment) -> str:
 def _box(box: Box, place: Place) -> str:
     x, y = place.x, place.y
     parts = [
-        f'<rect class="box" x="{number(x)}" y="{number(y)}" width="{number(place.width)}" '
-        f'height="{number(place.height)}" rx="7"/>',
+        rectangle("box", x, y, place.width, place.height, 7),
         glyph(box.state, x + 10, y + 10),
         label("name", x + 30, y + 20, box.name, COLUMNS - 7),
         *(label("quiet", x + 12, y + 20 + _LINE * line, text, COLUMNS) for line, text in enumerate(box.lines, 1)),
@@ -109,5 +108,3 @@ def _box(box: Box, place: Place) -> str:
             f'<path class="arrow" d="M{number(place.right - 20)} {number(y)}l-4 -6h8Z"/>'
         )
     return group(f"node state-{box.state}{' asked' if box.asked else ''}", box.title, parts, box.link)
-
-

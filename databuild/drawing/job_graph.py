@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 from databuild.drawing.boxes import COLUMNS, Box, draw_boxes
 from databuild.drawing.layout import LARGEST
 from databuild.drawing.states import STATES, in_words, worst
-from databuild.drawing.svg import HEADING, document, heading, shorten
+from databuild.drawing.svg import below_heading, document, heading
+from databuild.drawing.text import short_name, shorten
 
 _NARROWEST: Final = 560.0
 
@@ -56,16 +57,16 @@ def draw_job_graph(
     """
     counts = Counter(task.state for task in tasks)
     told = f"{len(tasks):,} {'task' if len(tasks) == 1 else 'tasks'}"
-    said = told if set(counts) <= {"planned"} else f"{told}: {in_words(counts)}"
+    said = [told if set(counts) <= {"planned"} else f"{told}: {in_words(counts)}"]
     if len(tasks) <= LARGEST:
         boxes, edges = _tasks(tasks)
     else:
         boxes, edges, left_out = _jobs(tasks, job_links or {})
-        said += f"; drawn by job{f', of which {left_out:,} more are not shown' if left_out else ''}"
-    picture = draw_boxes(boxes, edges, top=HEADING)
+        said.append(f"drawn by job{f'; {left_out:,} more jobs are not shown' if left_out else ''}")
+    picture = draw_boxes(boxes, edges, top=below_heading(said))
     width = max(picture.width, _NARROWEST)
     parts = [*heading(title, said, width), *picture.parts]
-    return document("job-graph", title, said, parts, width, picture.height, style=style)
+    return document("job-graph", title, "; ".join(said), parts, width, picture.height, style=style)
 
 
 def _tasks(tasks: Sequence[DrawnTask]) -> tuple[list[Box], list[tuple[int, int]]]:
@@ -88,7 +89,7 @@ def _task(task: DrawnTask) -> Box:
     return Box(short_name(task.job_label), (shown,), task.state, title, task.link)
 
 
-def _jobs(tasks: Sequence[DrawnTask], links: Mapping[str, str]) -> tuple[list[Box], set[tuple[int, int]], int]:
+def _jobs(tasks: Sequence[DrawnTask], links: Mapping[str, str]) -> tuple[list[Box], list[tuple[int, int]], int]:
     job_of = {task.task_id: task.job_label for task in tasks}
     jobs: dict[str, _Job] = {}
     for task in tasks:
@@ -100,11 +101,11 @@ def _jobs(tasks: Sequence[DrawnTask], links: Mapping[str, str]) -> tuple[list[Bo
     places = {job.label: place for place, job in enumerate(drawn)}
     pairs = {(job_of[upstream], task.job_label) for task in tasks for upstream in task.upstream if upstream in job_of}
     loops = {upstream for upstream, downstream in pairs if upstream == downstream}
-    edges = {
+    edges = [
         (places[upstream], places[downstream])
         for upstream, downstream in pairs
         if upstream in places and downstream in places
-    }
+    ]
     boxes = [_job(job, links.get(job.label, ""), loop=job.label in loops) for job in drawn]
     return boxes, edges, len(jobs) - len(drawn)
 
@@ -123,8 +124,3 @@ def _job(job: _Job, link: str, *, loop: bool) -> Box:
     if loop:
         title += "; some wait for others of the same job"
     return Box(short_name(job.label), tuple(lines), worst(counts), title, link, loop)
-
-
-def short_name(job_label: str) -> str:
-    """Returns what is told apart by eye of a label: its name, without its package."""
-    return job_label.rpartition(":")[2] or job_label

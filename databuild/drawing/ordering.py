@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 _SWEEPS: Final = 8
@@ -25,7 +26,7 @@ def order_layers(layers: list[list[int]], before: Sequence[Sequence[int]], after
         if not fewest or stalled == _STALLED:
             break
         if sweep % 2 == 0:
-            for fixed, layer in zip(layers, layers[1:], strict=False):
+            for fixed, layer in pairwise(layers):
                 _sort(layer, fixed, before)
         else:
             for fixed, layer in zip(layers[:0:-1], layers[-2::-1], strict=True):
@@ -40,9 +41,7 @@ def order_layers(layers: list[list[int]], before: Sequence[Sequence[int]], after
 
 def crossings(layers: Sequence[Sequence[int]], after: Sequence[Sequence[int]]) -> int:
     """Returns how many pairs of edges cross."""
-    return sum(
-        _crossings_between(layer, following, after) for layer, following in zip(layers, layers[1:], strict=False)
-    )
+    return sum(_crossings_between(layer, following, after) for layer, following in pairwise(layers))
 
 
 def _sort(layer: list[int], fixed: Sequence[int], neighbours: Sequence[Sequence[int]]) -> None:

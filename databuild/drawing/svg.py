@@ -1,43 +1,21 @@
-"""The text of SVG: escaping, numbers, links and the document around a drawing.
-
-What is drawn may have been named by anybody, so nothing reaches the text but through `escape`.
-"""
+"""Elements of SVG, and the document around a drawing."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from databuild.drawing.style import STYLE
-
-_ENTITIES: Final = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&quot;", ord("'"): "&#39;"}
-_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-"""What XML does not allow, and what would turn the direction of the text that follows."""
+from databuild.drawing.text import escape, shorten
 
 _OTHER_SCHEME: Final = re.compile(r"(?!https?:)[^/?#]*:", re.IGNORECASE)
 MARGIN: Final = 20.0
 """How far a drawing stays away from the edge of its canvas."""
 
-HEADING: Final = 64.0
-"""How high the heading of a drawing is."""
-
-_ELLIPSIS: Final = "…"
-
-
-def escape(text: str) -> str:
-    """Returns text as it may stand in an element or an attribute."""
-    return _FORBIDDEN.sub("\ufffd", text).translate(_ENTITIES)
-
-
-def shorten(text: str, columns: int) -> str:
-    """Returns a text of at most that many columns; of a longer one the middle is left out."""
-    if len(text) * 2 <= columns or _columns(text) <= columns:
-        return text
-    head = _beginning(text[: columns + 1], columns // 2)
-    tail = _beginning(text[-columns - 1 :][::-1], columns - 1 - _columns(head))[::-1]
-    return f"{head}{_ELLIPSIS}{tail}"
+_LINE: Final = 18.0
+_COLUMN: Final = 7.2
+"""How wide a column of text is, at most."""
 
 
 def number(value: float) -> str:
@@ -52,19 +30,30 @@ def label(classes: str, x: float, y: float, text: str, columns: int = 0) -> str:
     return f'<text class="{classes}" x="{number(x)}" y="{number(y)}">{escape(shown)}</text>'
 
 
-def heading(title: str, said: str, width: float) -> tuple[str, str]:
-    """Returns what stands above a drawing: its title, and a line of what it says."""
-    columns = int((width - 2 * MARGIN) / 7.5)
-    return label("heading", MARGIN, 30, title, columns), label("quiet", MARGIN, 50, said, columns)
+def rectangle(classes: str, x: float, y: float, width: float, height: float, radius: float) -> str:
+    """Returns a rectangle with round corners."""
+    place = f'x="{number(x)}" y="{number(y)}" width="{number(width)}" height="{number(height)}"'
+    return f'<rect class="{classes}" {place} rx="{number(radius)}"/>'
+
+
+def heading(title: str, lines: Sequence[str], width: float) -> tuple[str, ...]:
+    """Returns what stands above a drawing: its title, and lines of what it says."""
+    columns = int((width - 2 * MARGIN) / _COLUMN)
+    said = (label("quiet", MARGIN, 50 + _LINE * place, line, columns) for place, line in enumerate(lines))
+    return label("heading", MARGIN, 30, title, columns), *said
+
+
+def below_heading(lines: Sequence[str]) -> float:
+    """Returns where a drawing begins below its heading."""
+    return 46 + _LINE * len(lines)
 
 
 def group(classes: str, title: str, parts: Iterable[str], link: str = "") -> str:
     """Returns parts with a title, as one group, which is a link where there is something to lead to."""
-    named = escape(title)
-    inner = f"<title>{named}</title>{''.join(parts)}"
+    inner = f"<title>{escape(title)}</title>{''.join(parts)}"
     if not link or _OTHER_SCHEME.match(link):
         return f'<g class="{classes}">{inner}</g>'
-    return f'<a href="{escape(link)}" class="{classes}" aria-label="{named}">{inner}</a>'
+    return f'<a href="{escape(link)}" class="{classes}">{inner}</a>'
 
 
 def document(
@@ -91,20 +80,3 @@ def document(
         f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
         f"{f'<style>{STYLE}</style>' if style else ''}{inner}</svg>\n"
     )
-
-
-def _columns(text: str) -> int:
-    return sum(_width(character) for character in text)
-
-
-def _width(character: str) -> int:
-    return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
-
-
-def _beginning(text: str, columns: int) -> str:
-    used = 0
-    for position, character in enumerate(text):
-        used += _width(character)
-        if used > columns:
-            return text[:position]
-    return text

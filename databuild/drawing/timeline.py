@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from databuild.drawing.critical_path import critical_path
 from databuild.drawing.durations import duration_text, ticks
-from databuild.drawing.job_graph import short_name
 from databuild.drawing.runs import GLYPH_ROOM, Bar, DrawnRun, Scale, Span, by_lane, by_task, room_after
 from databuild.drawing.states import STATES, glyph, in_words
-from databuild.drawing.svg import HEADING, MARGIN, document, group, heading, label, number
+from databuild.drawing.svg import MARGIN, document, group, heading, label, number, rectangle
+from databuild.drawing.text import short_name
 
 LARGEST: Final = 200
 """How many job runs are drawn one by one at most."""
@@ -26,9 +27,8 @@ _WIDTH: Final = 1080.0
 _NAMES: Final = 232.0
 _ROW: Final = 26.0
 _BAR: Final = 18.0
-_TOP: Final = HEADING + 40
+_TOP: Final = 122.0
 _COLUMN: Final = 7.2
-"""How wide a column of text is."""
 
 
 class _Chart(NamedTuple):
@@ -56,8 +56,7 @@ def draw_timeline(
         style: Whether the style sheet is embedded.
     """
     if not runs:
-        said = "no job run has started"
-        return document("timeline", title, said, heading(title, said, _WIDTH), _WIDTH, HEADING, style=style)
+        return _whole(title, ["no job run has started"], (), 64.0, style=style)
     spans = [Span(run, max(run.start, now if run.end is None else run.end)) for run in runs]
     path = critical_path(runs, upstream)
     drawn = _chosen(spans, frozenset(path))
@@ -65,22 +64,28 @@ def draw_timeline(
     rest = _rest(spans, drawn)
     bottom = _TOP + _ROW * (max(bar.row for bar in chart.bars) + 1)
     said = _said(spans, path, chart, len(drawn))
-    parts = [*heading(title, said, _WIDTH), *_axis(chart.scale, bottom), *_critical(chart), *_bars(chart)]
+    parts = [*_axis(chart.scale, bottom), *_critical(chart), *_bars(chart)]
     height = bottom + MARGIN
     if rest:
         parts += _summaries(rest, chart.scale, bottom + 34)
         height += 34 + _ROW * len(rest)
-    return document("timeline", title, said, parts, _WIDTH, height, style=style)
+    return _whole(title, said, parts, height, style=style)
+
+
+def _whole(title: str, said: Sequence[str], parts: Iterable[str], height: float, *, style: bool) -> str:
+    above = heading(title, said, _WIDTH)
+    return document("timeline", title, "; ".join(said), [*above, *parts], _WIDTH, height, style=style)
 
 
 def _chosen(spans: Sequence[Span], path: frozenset[str]) -> list[Span]:
     """Returns what is drawn of too many runs: the critical path, what failed and the longest."""
     if len(spans) <= LARGEST:
         return list(spans)
-    return sorted(
-        spans,
-        key=lambda span: (span.run.run_id not in path, span.run.state != "failed", -span.seconds, span.run.run_id),
-    )[:LARGEST]
+    longest = sorted(spans, key=lambda span: (-span.seconds, span.run.run_id))
+    critical = [span for span in longest if span.run.run_id in path]
+    failed = [span for span in longest if span.run.state == "failed"][: LARGEST // 2]
+    first = {span.run.run_id: span for span in [*critical, *failed, *longest]}
+    return list(first.values())[:LARGEST]
 
 
 def _chart(spans: Sequence[Span], drawn: Sequence[Span], path: tuple[str, ...]) -> _Chart:
@@ -92,16 +97,17 @@ def _chart(spans: Sequence[Span], drawn: Sequence[Span], path: tuple[str, ...]) 
     return _Chart(scale, (by_task if named else by_lane)(drawn, scale), path, named)
 
 
-def _said(spans: Sequence[Span], path: tuple[str, ...], chart: _Chart, drawn: int) -> str:
+def _said(spans: Sequence[Span], path: tuple[str, ...], chart: _Chart, drawn: int) -> list[str]:
     of_path = set(path)
     busy = sum(span.seconds for span in spans if span.run.run_id in of_path)
     began = datetime.fromtimestamp(chart.scale.start, UTC)
-    said = (
-        f"{_counted(len(spans))} in {duration_text(chart.scale.seconds)} from {began:%Y-%m-%d %H:%M:%S} UTC "
-        f"({in_words(Counter(span.run.state for span in spans))}); "
-        f"critical path: {_counted(len(path))}, {duration_text(busy)}"
-    )
-    return said if drawn == len(spans) else f"{said}; the {drawn} that matter most are drawn one by one"
+    states = in_words(Counter(span.run.state for span in spans))
+    took = duration_text(chart.scale.seconds)
+    few = "" if drawn == len(spans) else f"; the {drawn} that matter most are drawn one by one"
+    return [
+        f"{_counted(len(spans))} in {took} from {began:%Y-%m-%d %H:%M:%S} UTC ({states})",
+        f"critical path: {_counted(len(path))}, {duration_text(busy)}{few}",
+    ]
 
 
 def _counted(runs: int) -> str:
@@ -121,7 +127,7 @@ def _critical(chart: _Chart) -> Iterable[str]:
     on_path = [bars[run_id] for run_id in chart.path if run_id in bars]
     lines = [
         f"M{number(before.x + before.width)} {number(_middle(before))}H{number(after.x + 1)}V{number(_middle(after))}"
-        for before, after in zip(on_path, on_path[1:], strict=False)
+        for before, after in pairwise(on_path)
     ]
     if lines:
         yield f'<path class="critical-path" d="{"".join(lines)}"/>'
@@ -147,15 +153,12 @@ def _bars(chart: _Chart) -> Iterable[str]:
 def _bar(bar: Bar, room: float, *, critical: bool, named: bool) -> str:
     run = bar.span.run
     y = _TOP + _ROW * bar.row
-    parts = [
-        f'<rect class="box" x="{number(bar.x)}" y="{number(y)}" width="{number(bar.width)}" '
-        f'height="{number(_BAR)}" rx="{"3" if bar.width > 8 else "1"}"/>'
-    ]
+    parts = [rectangle("box", bar.x, y, bar.width, _BAR, 3 if bar.width > 8 else 1)]
     text = duration_text(bar.span.seconds) if named else short_name(run.job_label)
     columns = int((bar.width - GLYPH_ROOM - 8) / _COLUMN)
     if bar.width >= GLYPH_ROOM:
         parts.append(glyph(run.state, bar.x + 3, y + 3))
-        if columns >= min(len(text), 6):
+        if columns >= min(len(text), 10):
             parts.append(label("inside", bar.x + GLYPH_ROOM + 3, y + 13, text, columns))
     elif run.state != "completed" and room >= GLYPH_ROOM - 2:
         parts.append(glyph(run.state, bar.x + bar.width + 2, y + 3))
@@ -192,8 +195,5 @@ def _summaries(rest: Sequence[tuple[str, Sequence[Span]]], scale: Scale, top: fl
         left, right = scale.x(min(span.run.start for span in spans)), scale.x(max(span.end for span in spans))
         total = duration_text(sum(span.seconds for span in spans))
         said = f"{len(spans):,} more, {total} in all ({in_words(Counter(span.run.state for span in spans))})"
-        yield (
-            f'<rect class="rest" x="{number(left)}" y="{number(y)}" width="{number(max(right - left, 3.0))}" '
-            f'height="{number(_BAR)}" rx="3"/>'
-        )
+        yield rectangle("rest", left, y, max(right - left, 3.0), _BAR, 3)
         yield label("inside", MARGIN + 6, y + 13, f"{name}: {said}", 130)
