@@ -97,15 +97,11 @@ async def _records(visit: Visit, pattern: PartitionPattern, prefix: str) -> tupl
     return records, False
 
 
-def _days(
-    pattern: PartitionPattern, field: str, records: Iterable[pt.PartitionRecord], *, anywhere: bool
-) -> list[Day]:
+def _days(pattern: PartitionPattern, field: str, records: Iterable[pt.PartitionRecord], *, anywhere: bool) -> list[Day]:
     counts: dict[str, Counter[str]] = {}
     for record in records:
         values = pattern.match(record.ref)
         if values is not None:
             counts.setdefault(values[field][:_DATE_LENGTH], Counter())[partition_state(record)] += 1
     search = f"anywhere=1&pattern={in_address(pattern.text)}&q=" if anywhere else f"q={in_address(pattern.prefix)}"
-    return [
-        Day(dt.date.fromisoformat(day), counted, f"/partitions?{search}{day}") for day, counted in counts.items()
-    ]
+    return [Day(dt.date.fromisoformat(day), counted, f"/partitions?{search}{day}") for day, counted in counts.items()]
