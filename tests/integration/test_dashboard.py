@@ -274,6 +274,7 @@ async def test_what_pages_use_may_be_kept_since_its_address_changes_with_it(serv
     assert {address.partition("?")[0] for address in addresses} == {
         "/static/dashboard.css",
         "/static/dashboard.js",
+        "/static/drawings.css",
         "/static/icon.svg",
     }
     for address in addresses:

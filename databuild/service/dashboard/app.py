@@ -8,18 +8,19 @@ from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from databuild.errors import HttpRequestError
 from databuild.service.api import Api
 from databuild.service.auth import Tokens
 from databuild.service.dashboard import build, builds, jobs, logs, partitions, signing_in
+from databuild.service.dashboard.assets import assets
 from databuild.service.dashboard.sessions import Sessions
-from databuild.service.dashboard.site import STATIC, Site, Visit
+from databuild.service.dashboard.site import Site, Visit
 
-_MEDIA_TYPES: Final = {"dashboard.css": "text/css", "dashboard.js": "text/javascript", "icon.svg": "image/svg+xml"}
 _BUILD: Final = "/builds/{build_request_id}"
+_KEPT: Final = "public, max-age=31536000, immutable"
 _LOG: Final = "/job_runs/{job_run_id}/log"
 
 
@@ -61,12 +62,10 @@ def dashboard_routes(
 
 
 async def _static(request: Request) -> Response:
-    name = request.path_params["name"]
-    if name not in _MEDIA_TYPES:
+    asset = assets().get(request.path_params["name"])
+    if asset is None:
         raise HTTPException(404)
-    return FileResponse(
-        STATIC / name, media_type=_MEDIA_TYPES[name], headers={"Cache-Control": "public, max-age=31536000, immutable"}
-    )
+    return Response(asset.content, media_type=asset.media_type, headers={"Cache-Control": _KEPT})
 
 
 async def _nothing(visit: Visit) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from databuild.errors import DataBuildError
 from databuild.orchestration.ids import new_build_request_id
+from databuild.service.dashboard import drawings
 from databuild.service.dashboard.site import Visit
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -33,9 +34,9 @@ async def build(visit: Visit) -> Response:
     summary: sv.BuildSummary = await visit.ask("GetBuild", sv.GetBuildRequest(build_request_id=build_request_id))
     ident = summary.build_request_id  # `latest` stands for one
     runs: list[sv.JobRun] = []
-    graph = sv.BuildGraph()
+    tasks: Sequence[sv.BuildGraphTask] = ()
     if not summary.HasField("pruned_time"):
-        graph = await visit.ask("GetBuildGraph", sv.GetBuildGraphRequest(build_request_id=ident))
+        tasks = (await visit.ask("GetBuildGraph", sv.GetBuildGraphRequest(build_request_id=ident))).tasks
         runs = await _runs(visit, ident)
     ended = summary.status in _ENDS
     now = summary.updated_time.ToNanoseconds() / 1e9 if ended else visit.site.clock()
@@ -44,8 +45,8 @@ async def build(visit: Visit) -> Response:
         build=summary,
         ended=ended,
         seconds=max(0.0, now - summary.received_time.ToNanoseconds() / 1e9),
-        graph="",
-        timeline="",
+        graph=await asyncio.to_thread(drawings.job_graph, tasks),
+        timeline=await asyncio.to_thread(drawings.timeline, tasks, runs, now),
         runs=sorted(runs, key=_attention)[:_ROWS],
         total_runs=len(runs),
         new_build_request_id=new_build_request_id(visit.site.clock()),

@@ -7,6 +7,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from databuild.errors import InvalidRequestError
+from databuild.service.dashboard.calendar import calendar
 from databuild.service.dashboard.site import Form, Visit, redirect
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
@@ -22,12 +23,13 @@ async def partitions(visit: Visit) -> Response:
     """Lists partitions, by ref."""
     form = visit.form
     page = await visit.ask("ListPartitions", _request(form))
+    pattern = form.text("pattern")
     jobs = (await visit.ask("ListJobs", sv.ListJobsRequest())).jobs
     return visit.page(
         "partitions",
         partitions=page.partitions,
         next_after=page.next_after,
-        calendar="",
+        calendar=await calendar(visit, pattern, form.number("year")) if pattern else None,
         counts=sorted((word.lower(), count) for word, count in page.counts.items() if count),
         patterns=sorted({pattern for job in jobs for pattern in job.outputs}),
         statuses=(*_STATUSES, _TAINTED),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -20,10 +19,10 @@ from databuild.errors import HttpRequestError, InvalidRequestError, Unauthentica
 from databuild.service.api import Api
 from databuild.service.auth import READ, Caller
 from databuild.service.dashboard import formats
+from databuild.service.dashboard.assets import assets
 from databuild.service.dashboard.sessions import COOKIE, MARK_FIELD, SESSION_SECONDS, Session, Sessions
 from databuild.service.errors import detail_of, meaning_of, report
 
-STATIC: Final = Path(__file__).parent / "static"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _FORM: Final = "application/x-www-form-urlencoded"
 _MOST_FIELDS: Final = 20_000
@@ -225,13 +224,6 @@ async def _form(request: Request) -> Form:
     return Form(fields)
 
 
-@functools.cache
-def asset(name: str) -> str:
-    """Returns the address of a file that pages use, which changes with what the file holds."""
-    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
-    return f"/static/{name}?{digest}"
-
-
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -241,7 +233,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals.update(asset=asset, mark_field=MARK_FIELD)
+    environment.globals.update(asset=lambda name: assets()[name].address, mark_field=MARK_FIELD)
     for function in (
         formats.age,
         formats.build_status,

@@ -31,9 +31,9 @@ function replace(part, newer) {
   if (part.isEqualNode(newer) || inUse(part)) return;
   const active = document.activeElement;
   const place = part.contains(active) && active !== part ? placeOf(active, part) : null;
-  const boxes = [...part.querySelectorAll(".scroll, .drawing")].map((box) => [box.scrollLeft, box.scrollTop, box.dataset.scale]);
+  const boxes = [...part.querySelectorAll(".scroll, .canvas")].map((box) => [box.scrollLeft, box.scrollTop, box.dataset.scale]);
   part.replaceChildren(...newer.childNodes);
-  part.querySelectorAll(".scroll, .drawing").forEach((box, index) => {
+  part.querySelectorAll(".scroll, .canvas").forEach((box, index) => {
     const [left, top, scale] = boxes[index] || [];
     if (scale) box.dataset.scale = scale;
     if (box.dataset.zoom !== undefined) addZoom(box);
