@@ -26,6 +26,7 @@
     │   ├── PermissionDeniedError         who asks may not
     │   ├── RequestTooLargeError          the request is larger than it takes
     │   ├── DeadlineExceededError         the answer takes longer than it may
+    │   ├── SlowReaderError               who asked reads the answer too slowly
     │   └── HttpRequestError              there is nothing there, or not in that form
     └── OrchestrationError                our failure: a retry may help
         ├── EventLogError                 the event log could not be read or written
@@ -383,6 +384,18 @@ class DeadlineExceededError(ServiceError):
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(f"there was no answer within {seconds:g} seconds; what was started goes on")
+
+
+class SlowReaderError(ServiceError):
+    """Who asked for a stream reads it too slowly.
+
+    Args:
+        seconds: How long one piece of it may take.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"nothing of the stream was read for {seconds:g} seconds; ask for the rest of it again")
 
 
 class HttpRequestError(ServiceError):

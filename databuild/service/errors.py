@@ -48,6 +48,7 @@ TABLE: Final[tuple[tuple[type[BaseException], Meaning], ...]] = (
     (errors.OverloadedError, Meaning("OVERLOADED", _Code.RESOURCE_EXHAUSTED, 429)),
     (errors.ShuttingDownError, Meaning("SHUTTING_DOWN", _Code.UNAVAILABLE, 503)),
     (errors.DeadlineExceededError, Meaning("DEADLINE_EXCEEDED", _Code.DEADLINE_EXCEEDED, 504)),
+    (errors.SlowReaderError, Meaning("DEADLINE_EXCEEDED", _Code.DEADLINE_EXCEEDED, 504)),
     (errors.EventLogError, Meaning("EVENT_LOG", _Code.UNAVAILABLE, 503)),
     (errors.CoordinationError, Meaning("COORDINATION", _Code.ABORTED, 503)),
     (errors.DataBuildError, Meaning("INTERNAL", _Code.INTERNAL, 500)),

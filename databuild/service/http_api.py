@@ -34,9 +34,6 @@ from databuild.service.routes import BYTES, EVENTS, JSON, PREFIX, ROUTES, Route
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.events_pb2 import BuildEvent
 
-SEND_SECONDS: Final = 60.0
-"""How long who reads a stream may take for one piece of it before they are let go."""
-
 _PING_SECONDS: Final = 15
 _EVENT_ID: Final = re.compile(r"\d{1,18}")
 _RESUME_FIELDS: Final = {"WatchBuild": "after_sequence", "FollowLog": "offset"}
@@ -161,7 +158,8 @@ class _Http:
         else:
             await self._api.read_log(_of_log(message), caller)
         stream = self._stream(getattr(self._api, route.method_name)(message, caller))
-        return EventSourceResponse(stream, ping=_PING_SECONDS, send_timeout=SEND_SECONDS, sep="\n")
+        seconds = self._service.limits.send_seconds
+        return EventSourceResponse(stream, ping=_PING_SECONDS, send_timeout=seconds, sep="\n")
 
     async def _stream(self, answers: AsyncGenerator[Any]) -> AsyncGenerator[bytes | ServerSentEvent]:
         """Returns answers as server-sent events; one called `end` says that nothing follows."""
