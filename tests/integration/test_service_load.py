@@ -7,6 +7,7 @@ import asyncio
 import json
 import re
 import socket
+from pathlib import Path
 
 import grpc
 import pytest
@@ -85,8 +86,8 @@ class Asking:
 
     async def judge_memory(self):
         """Checks how much memory the service has held at most, and reports how late it was."""
-        with open(f"/proc/{self.service.process.pid}/status", encoding="ascii") as file:
-            peak = int(re.search(r"^VmHWM:\s+(\d+) kB$", file.read(), re.MULTILINE)[1]) >> 10
+        status = Path(f"/proc/{self.service.process.pid}/status").read_text(encoding="ascii")
+        peak = int(re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[1]) >> 10
         lag = re.search(r"^databuild_event_loop_lag_seconds (\S+)$", await self.metrics(), re.MULTILINE)[1]
         print(f"the event loop was held up for {float(lag):.3f} s at most, and the process held {peak} MiB")
         assert peak < MEBIBYTES
@@ -159,12 +160,8 @@ async def test_a_burst_of_submissions_is_taken_and_every_build_has_its_place_and
     await wait_for_file(graph.folder / "waiting")
     ids = [f"burst-{number:04}" for number in range(SUBMISSIONS)]
 
-    answers = await asyncio.gather(
-        *(
-            asking.ask("POST", "/builds", {"build_request_id": build, "partitions": [f"number/{build}"]})
-            for build in ids
-        )
-    )
+    bodies = [{"build_request_id": build, "partitions": [f"number/{build}"]} for build in ids]
+    answers = await asyncio.gather(*(asking.ask("POST", "/builds", body) for body in bodies))
 
     assert {status for status, _ in answers} == {200}
     waiting = service.get(f"/builds?status=RECEIVED&limit={SUBMISSIONS}")["builds"]
