@@ -121,7 +121,7 @@ class _Http:
             return await self._events(route, request, message, caller)
         if route.form == BYTES:
             return await self._download(message)
-        answer = await self._api.answer(route.rpc, message, caller)
+        answer: Any = await self._api.answer(route.rpc, message, caller)
         if route.form == PICTURE:
             picture = await asyncio.to_thread(graph_picture, answer, style=True)
             return Response(picture, media_type=PICTURE, headers=_PICTURE_HEADERS)

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 import socket
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
@@ -85,7 +85,7 @@ async def test_the_job_graph_of_a_build_is_drawn_with_a_style_that_browsers_allo
     answer = await served.get(f"/builds/{build}/graph.svg")
 
     assert answer.headers["content-type"] == "image/svg+xml"
-    picture = ElementTree.fromstring(answer.text)
+    picture = ET.fromstring(answer.text)
     svg = "{http://www.w3.org/2000/svg}"
     nodes = [node for node in picture.iter(f"{svg}g") if node.get("class") == "node state-completed"]
     assert [node.findtext(f"{svg}title") for node in nodes] == ["//:raw: raw/1 (done)", "//:clean: clean/1 (done)"]
