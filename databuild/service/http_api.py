@@ -35,9 +35,6 @@ from databuild.service.routes import BYTES, EVENTS, JSON, PICTURE, PREFIX, ROUTE
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.events_pb2 import BuildEvent
 
-SEND_SECONDS: Final = 60.0
-"""How long who reads a stream may take for one piece of it before they are let go."""
-
 _PING_SECONDS: Final = 15
 _PICTURE_HEADERS: Final = {
     "Content-Security-Policy": f"default-src 'none'; style-src {STYLE_SOURCE}; frame-ancestors 'none'"
@@ -162,7 +159,8 @@ class _Http:
         else:
             await self._api.read_log(_of_log(message), caller)
         stream = self._stream(getattr(self._api, route.method_name)(message, caller))
-        return EventSourceResponse(stream, ping=_PING_SECONDS, send_timeout=SEND_SECONDS, sep="\n")
+        seconds = self._service.limits.send_seconds
+        return EventSourceResponse(stream, ping=_PING_SECONDS, send_timeout=seconds, sep="\n")
 
     async def _stream(self, answers: AsyncGenerator[Any]) -> AsyncGenerator[bytes | ServerSentEvent]:
         """Returns answers as server-sent events; one called `end` says that nothing follows."""

@@ -22,7 +22,7 @@ from databuild.service.api import Api
 from databuild.service.dashboard.app import dashboard_routes
 from databuild.service.graph_service import GraphService
 from databuild.service.grpc_api import GrpcServer
-from databuild.service.http_api import SEND_SECONDS, http_app
+from databuild.service.http_api import http_app
 from databuild.service.limits import Limits
 from databuild.service.loop_lag import LoopLag
 from databuild.service.metrics import Metrics
@@ -104,7 +104,7 @@ async def serve(
         async with (
             lag.measured(),
             _grpc(api, options, limits) as (grpc_server, grpc_port),
-            _http(app, options) as port,
+            _http(app, options, limits) as port,
         ):
             scheme = "http" if options.tls is None else "https"
             host = f"[{options.host}]" if ":" in options.host else options.host
@@ -143,7 +143,7 @@ async def _grpc(api: Api, options: ServerOptions, limits: Limits) -> AsyncGenera
 
 
 @contextlib.asynccontextmanager
-async def _http(app: ASGIApp, options: ServerOptions) -> AsyncGenerator[int]:
+async def _http(app: ASGIApp, options: ServerOptions, limits: Limits) -> AsyncGenerator[int]:
     context: ssl.SSLContext | None = None if options.tls is None else ssl_context(options.tls)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
@@ -151,7 +151,7 @@ async def _http(app: ASGIApp, options: ServerOptions) -> AsyncGenerator[int]:
     except OSError as error:
         raise _cannot_listen(options.host, options.port, "--port", error.strerror) from None
     # Who does not read is let go by the kernel, too, with what it keeps for them.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(SEND_SECONDS * 1000))
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(limits.send_seconds * 1000))
     config = uvicorn.Config(
         app,
         http="h11",

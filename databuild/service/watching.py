@@ -7,7 +7,6 @@ reads pages of the event log instead, so that nothing ever queues for anybody.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import itertools
 from collections import deque
@@ -130,7 +129,7 @@ class Watching:
                 events = feed.after(after)
                 if events is None:
                     events, more = await self._pages.after(build_request_id, after)
-                    if not more:
+                    if not more and not news.done():  # or there may be more by now, of which nothing was told
                         feed.take(events)
                 for event in events:
                     yield event
@@ -173,15 +172,16 @@ class Watching:
     async def _look(self) -> None:
         """Takes what is new, in one question for all builds, and wakes everybody who waits."""
         newest = {build: feed.newest for build, feed in self._feeds.items() if feed.newest}
-        found: Mapping[str, Sequence[BuildEvent]] = {}
-        with contextlib.suppress(EventLogError):
+        try:
             found = await self._readers.read(functools.partial(_after, newest))
+        except EventLogError:
+            return  # looked again soon
         for build, feed in tuple(self._feeds.items()):
-            events = found.get(build, ())
-            if len(events) < PAGE:
-                feed.take(events)
+            events = found.get(build)
+            if events is None or len(events) == PAGE:
+                feed.forget()  # who watches reads on
             else:
-                feed.forget()  # there may be more; who watches reads on
+                feed.take(events)
             feed.tell()
 
 

@@ -347,6 +347,33 @@ async def test_nobody_looks_around_without_a_token(serve):
     assert raised.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
+async def test_who_reads_too_slowly_is_let_go(serve):
+    served = await serve(send_seconds=0.5)
+    refs = [f"raw/{'x' * 900}{number}" for number in range(1500)]  # more than is kept on the way
+    await served.stub.SubmitBuild(
+        sv.SubmitBuildRequest(partitions=refs, build_request_id="b", options=ev.BuildOptions(jobs=20))
+    )
+    await served.world.ended("b")
+    watching = served.stub.WatchBuild(sv.WatchBuildRequest(build_request_id="b"))
+    seen = [(await watching.read()).sequence]
+
+    while served.world.service.watching.watchers:
+        await asyncio.sleep(0.05)  # reads nothing meanwhile
+
+    async def read_on():
+        while (event := await watching.read()) is not grpc.aio.EOF:
+            seen.append(event.sequence)
+
+    status, _ = await refused(read_on())
+    assert status == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert seen == list(range(1, len(seen) + 1))
+    rest = [
+        event.sequence
+        async for event in served.stub.WatchBuild(sv.WatchBuildRequest(build_request_id="b", after_sequence=len(seen)))
+    ]
+    assert rest[0] == len(seen) + 1
+
+
 async def test_who_stops_watching_is_forgotten(served):
     gate = served.world.executor.gate("raw/1")
     await served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["raw/1"], build_request_id="b"))

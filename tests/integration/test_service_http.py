@@ -396,8 +396,8 @@ async def test_no_answer_is_kept_or_taken_for_something_else(served, route):
     assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
-async def test_who_reads_too_slowly_holds_up_nobody(served, monkeypatch, caplog):
-    monkeypatch.setattr("databuild.service.http_api.SEND_SECONDS", 2.0)
+async def test_who_reads_too_slowly_holds_up_nobody_and_is_let_go(serve, caplog):
+    served = await serve(Limits(send_seconds=2.0))
     refs = [f"raw/{'x' * 900}{number}" for number in range(1500)]  # more than the kernel keeps for a connection
     build = await served.build(*refs, options={"jobs": 20})
     slow = socket.socket()
