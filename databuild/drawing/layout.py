@@ -166,6 +166,6 @@ def _segments(
         for other, ways in sorted(leaving.items()):
             point = (columns[web.layer_of[other]][0], levels[other])
             yield Segment(source, other if other < web.nodes else -1, (end, levels[node]), point, ways)
-    for left, right in web.direct:
-        start, stop = places[left], places[right]
-        yield Segment(left, right, (start.right, start.middle), (stop.x, stop.middle), web.ways[left, right])
+    for edge in web.direct:
+        near, far = places[edge[0]], places[edge[1]]
+        yield Segment(*edge, (near.right, near.middle), (far.x, far.middle), web.ways[edge])

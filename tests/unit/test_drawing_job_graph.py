@@ -106,8 +106,10 @@ def test_a_large_graph_is_drawn_by_job():
 
 
 def test_jobs_that_wait_for_each_other_are_drawn_with_an_edge_back():
-    tasks = [task(number, "even" if number % 2 == 0 else "odd", *([number - 1] if number > 1 else [])) for number in
-             range(1, LARGEST + 2)]
+    tasks = [
+        task(number, "even" if number % 2 == 0 else "odd", *([number - 1] if number > 1 else []))
+        for number in range(1, LARGEST + 2)
+    ]
 
     root = parse(draw_job_graph(tasks))
 
