@@ -154,18 +154,18 @@ def _columns(web: _Web, sizes: Sequence[tuple[float, float]], middles: Sequence[
 def _segments(
     web: _Web, places: Sequence[Place], columns: Sequence[tuple[float, float]], middles: Sequence[float]
 ) -> Iterable[Segment]:
+    levels = [place.middle for place in places] + list(middles[web.nodes :])
     for node, nexts in enumerate(web.after):
         source = web.edge_of[node][0]
         begin, end = columns[web.layer_of[node]]
-        if node >= web.nodes:
-            yield Segment(source, -1, (begin, middles[node]), (end, middles[node]), web.ways[web.edge_of[node]])
-        else:
-            end = places[node].right
-        for other in sorted(nexts):
-            point = (columns[web.layer_of[other]][0], middles[other])
-            bends = other >= web.nodes
-            ways = web.ways[web.edge_of[other] if bends else (source, other)]
-            yield Segment(source, -1 if bends else other, (end, middles[node]), point, ways)
-    for left, right in web.direct:
-        start, stop = places[left], places[right]
-        yield Segment(left, right, (start.right, start.middle), (stop.x, stop.middle), web.ways[left, right])
+        start = places[node].right if node < web.nodes else begin
+        leaving = {other: web.ways[web.edge_of[other] if other >= web.nodes else (source, other)] for other in nexts}
+        # Beside what else is in its column, an edge stays level.
+        for ways in sorted(set(leaving.values())) if start < end else ():
+            yield Segment(source, -1, (start, levels[node]), (end, levels[node]), ways)
+        for other, ways in sorted(leaving.items()):
+            point = (columns[web.layer_of[other]][0], levels[other])
+            yield Segment(source, other if other < web.nodes else -1, (end, levels[node]), point, ways)
+    for edge in web.direct:
+        near, far = places[edge[0]], places[edge[1]]
+        yield Segment(*edge, (near.right, near.middle), (far.x, far.middle), web.ways[edge])

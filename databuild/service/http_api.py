@@ -120,7 +120,7 @@ class _Http:
             return await self._download(message)
         answer: Any = await self._api.answer(route.rpc, message, caller)
         if route.form == PICTURE:
-            picture = await asyncio.to_thread(graph_picture, answer, style=True)
+            picture = await asyncio.to_thread(graph_picture, answer)
             return Response(picture, media_type=PICTURE, headers=_PICTURE_HEADERS)
         return Response(await to_json_aside(answer), media_type=JSON)
 
