@@ -16,6 +16,7 @@ from databuild.graph.plan_file import plan_from_message, plan_to_message
 from databuild.service.auth import Caller
 from databuild.service.graph_service import GraphService
 from databuild.service.graphs import build_graph
+from databuild.service.json_form import check_number
 from databuild.service.logs import CHUNK_BYTES, LogChunk
 from databuild.service.messages import (
     build_message,
@@ -65,6 +66,7 @@ class Api:
 
     async def watch_build(self, request: sv.WatchBuildRequest, _caller: Caller) -> AsyncGenerator[ev.BuildEvent]:
         """Sends the events of a build, then new ones as they happen."""
+        check_number("after_sequence", request.after_sequence)
         async with contextlib.aclosing(self._builds.watch(request.build_request_id, request.after_sequence)) as events:
             async for event in events:
                 yield event
@@ -93,6 +95,7 @@ class Api:
         self, request: sv.ListBuildEventsRequest, _caller: Caller
     ) -> sv.ListBuildEventsResponse:
         """Lists events of a build."""
+        check_number("after_sequence", request.after_sequence)
         events = await self._builds.events(
             request.build_request_id, after=request.after_sequence, limit=request.limit or _ROWS
         )
@@ -187,6 +190,7 @@ class Api:
 
     async def read_log(self, request: sv.ReadLogRequest, _caller: Caller) -> sv.LogChunk:
         """Returns a piece of what a job run wrote."""
+        check_number("offset", request.offset)
         return _chunk(
             await self._service.logs.chunk(
                 request.job_run_id,
@@ -198,6 +202,7 @@ class Api:
 
     async def follow_log(self, request: sv.FollowLogRequest, _caller: Caller) -> AsyncGenerator[sv.LogChunk]:
         """Sends what a job run wrote, then what it goes on to write."""
+        check_number("offset", request.offset)
         following = self._service.logs.follow(request.job_run_id, request.stream or "stderr", offset=request.offset)
         async with contextlib.aclosing(following) as chunks:
             async for chunk in chunks:
