@@ -252,6 +252,8 @@ async def test_logs_are_read_downloaded_and_followed(served):
         ("GET", "/builds?limit=-1", 400, "INVALID_REQUEST"),
         ("GET", "/builds?limit=99999999999", 400, "INVALID_REQUEST"),
         ("GET", "/builds?limit=x", 400, "INVALID_REQUEST"),
+        ("GET", "/builds/x/events?after_sequence=9223372036854775808", 400, "INVALID_REQUEST"),
+        ("GET", f"/builds/x/watch?after_sequence={'9' * 5000}", 400, "INVALID_REQUEST"),
         ("GET", "/builds?status=GOOD", 400, "INVALID_REQUEST"),
         ("GET", "/builds?nonsense=1", 400, "INVALID_REQUEST"),
         ("GET", "/partitions?tainted=maybe", 400, "INVALID_REQUEST"),
