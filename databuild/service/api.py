@@ -200,7 +200,7 @@ class Api:
             limit=request.limit or CHUNK_BYTES,
         )
         message = _chunk(chunk)
-        message.path = chunk.path
+        message.path, message.size = chunk.path, chunk.size
         return message
 
     async def follow_log(self, request: sv.FollowLogRequest, _caller: Caller) -> AsyncGenerator[sv.LogChunk]:

@@ -11,7 +11,7 @@ from databuild.event_log.log import Reader
 from databuild.model.records import JobRunRecord
 from databuild.model.views import LogChunk, Room
 from databuild.orchestration.job_logs import bytes_under, logs_pruned_before
-from databuild.orchestration.log_files import STREAMS, log_path, read_log
+from databuild.orchestration.log_files import STREAMS, log_path, log_size, read_log
 from databuild.service.reading import Readers
 
 _OPEN: Final = frozenset({"SCHEDULED", "RUNNING"})
@@ -50,7 +50,8 @@ class Logs:
         job_run = await self._job_run(job_run_id)
         path = log_path(self._log_directory, job_run, stream)
         data = await asyncio.to_thread(read_log, path, offset, limit)
-        return LogChunk(data, offset, ended=job_run.status not in _OPEN and len(data) < limit, path=path)
+        size = await asyncio.to_thread(log_size, path)
+        return LogChunk(data, offset, ended=job_run.status not in _OPEN and len(data) < limit, path=path, size=size)
 
     async def follow(self, job_run_id: str, stream: str, *, offset: int = 0) -> AsyncGenerator[LogChunk]:
         """Returns what a job run wrote after an offset, then what it goes on to write; ends with the job run.
