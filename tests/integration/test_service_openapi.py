@@ -18,7 +18,7 @@ from tests.service.served import Served
 EXAMPLES = 25
 MODES = {"allowed": GenerationMode.POSITIVE, "not-allowed": GenerationMode.NEGATIVE}
 
-# No schema says which partitions there are, and protobuf reads JSON that the schema does not allow: null stands for
+# No schema says which partitions there are, and protobuf reads JSON that the schema does not allow, such as null for
 # what is not set, and text for numbers.
 NOT_CHECKED = [positive_data_acceptance, negative_data_rejection]
 

@@ -145,8 +145,10 @@ class SqliteWriter:
                     results[number] = claims.grant(self._connection, operation.requests, self._clock())
                     self._sharing.update(one.build_request_id for one in operation.requests if one.needs)
                 elif isinstance(operation, RenewLease):
-                    lease = Lease(operation.build_request_id, self._clock() + operation.seconds, operation.holder)
-                    claims.renew(self._connection, lease, _ENDED)
+                    build, holder, seconds, queued = operation
+                    submitter = queued.submitter if queued is not None else ""
+                    lease = Lease(build, self._clock() + seconds, holder, submitter)
+                    claims.renew(self._connection, lease, _ENDED, queued)
             except CoordinationError as refusal:
                 results[number] = refusal
         return results
