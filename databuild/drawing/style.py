@@ -47,6 +47,7 @@ STYLE: Final = (
     ".drawing .glyph{fill:none;stroke:var(--line);stroke-width:1.75;stroke-linecap:round;stroke-linejoin:round}"
     ".drawing .edge{fill:none;stroke:var(--edge);stroke-width:1.25}"
     ".drawing .back{stroke-dasharray:5 4}"
+    ".drawing .faint{stroke-dasharray:1.5 3.5}"
     ".drawing .arrow{fill:var(--edge)}"
     ".drawing .rule{fill:none;stroke:var(--rule);stroke-width:1}"
     ".drawing .critical .box{stroke:var(--mark);stroke-width:2.25}"
