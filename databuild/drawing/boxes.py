@@ -98,10 +98,11 @@ def _curve(segment: Segment) -> str:
 
 def _box(box: Box, place: Place) -> str:
     x, y = place.x, place.y
+    sign = glyph(box.state, x + 10, y + 10)
     parts = [
         rectangle("box", x, y, place.width, place.height, 7),
-        glyph(box.state, x + 10, y + 10),
-        label("name", x + 30, y + 20, box.name, COLUMNS - 7),
+        sign,
+        label("name", x + (30 if sign else 12), y + 20, box.name, COLUMNS - 7),
         *(label("quiet", x + 12, y + 20 + _LINE * line, text, COLUMNS) for line, text in enumerate(box.lines, 1)),
     ]
     if box.loop:

@@ -134,6 +134,14 @@ def test_what_only_one_late_node_needs_stands_next_to_it():
     assert assign_layers(4, [(0, 1), (1, 2), (3, 2)]) == [0, 1, 2, 1]
 
 
+def test_many_nodes_without_edges_are_spread_over_columns_row_by_row():
+    layout = lay_out([SIZE] * 300, [])
+
+    assert len({place.x for place in layout.places}) == 8
+    assert len({place.y for place in layout.places}) == 38
+    assert list(layout.places) == sorted(layout.places, key=lambda place: (place.y, place.x))
+
+
 def test_crossings_that_can_be_avoided_are():
     layers = [[0, 1, 2], [3, 4, 5]]
     after = [[5], [4], [3], [], [], []]
