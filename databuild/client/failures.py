@@ -15,7 +15,7 @@ from databuild.v1 import service_pb2 as sv
 
 ERROR_METADATA: Final = "databuild-error-bin"
 _LOST: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
-_LAST_ERROR: Final = re.compile(r".*last error: (?:[A-Z_]+: )?", re.DOTALL)
+_LAST_ERROR: Final = re.compile(r".*last error: (?:[A-Z_]+: )?(?:ipv\d:\S+: )?", re.DOTALL)
 
 
 def error_of(fault: Any, endpoint: str, seconds: float) -> DataBuildError:

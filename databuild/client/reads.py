@@ -174,7 +174,8 @@ class Reads:
 
     async def partition_counts(self) -> dict[str, int]:
         """Returns how many partitions there are of each newest status (`TAINTED` apart)."""
-        return dict((await self._connection.ask("ListPartitions", sv.ListPartitionsRequest(limit=1))).counts)
+        answer = await self._connection.ask("ListPartitions", sv.ListPartitionsRequest(limit=1))
+        return dict(sorted(answer.counts.items()))
 
     async def partition(self, ref: str) -> PartitionView:
         """Returns what is known of one partition."""

@@ -19,6 +19,7 @@ from databuild.model.views import LogChunk
 from databuild.service.auth import READ, WRITE, Caller
 from databuild.service.graph_service import GraphService
 from databuild.service.graphs import build_graph
+from databuild.service.json_form import check_number
 from databuild.service.logs import CHUNK_BYTES
 from databuild.service.messages import (
     build_message,
@@ -87,6 +88,7 @@ class Api:
 
     async def watch_build(self, request: sv.WatchBuildRequest, _caller: Caller) -> AsyncGenerator[ev.BuildEvent]:
         """Sends the events of a build, then new ones as they happen."""
+        check_number("after_sequence", request.after_sequence)
         async with contextlib.aclosing(self._builds.watch(request.build_request_id, request.after_sequence)) as events:
             async for event in events:
                 yield event
@@ -115,6 +117,7 @@ class Api:
         self, request: sv.ListBuildEventsRequest, _caller: Caller
     ) -> sv.ListBuildEventsResponse:
         """Lists events of a build."""
+        check_number("after_sequence", request.after_sequence)
         events = await self._builds.events(
             request.build_request_id, after=request.after_sequence, limit=request.limit or _ROWS
         )
@@ -213,6 +216,7 @@ class Api:
 
     async def read_log(self, request: sv.ReadLogRequest, _caller: Caller) -> sv.LogChunk:
         """Returns a piece of what a job run wrote."""
+        check_number("offset", request.offset)
         chunk = await self._service.logs.chunk(
             request.job_run_id,
             request.stream or "stderr",
@@ -225,6 +229,7 @@ class Api:
 
     async def follow_log(self, request: sv.FollowLogRequest, _caller: Caller) -> AsyncGenerator[sv.LogChunk]:
         """Sends what a job run wrote, then what it goes on to write."""
+        check_number("offset", request.offset)
         following = self._service.logs.follow(request.job_run_id, request.stream or "stderr", offset=request.offset)
         async with contextlib.aclosing(following) as chunks:
             async for chunk in chunks:

@@ -11,7 +11,7 @@ from databuild.event_log.log import Reader
 from databuild.model.records import JobRunRecord
 from databuild.model.views import LogChunk, Room
 from databuild.orchestration.job_logs import bytes_under, logs_pruned_before
-from databuild.orchestration.log_files import STREAMS, log_bytes, log_path, read_log
+from databuild.orchestration.log_files import STREAMS, log_path, log_size, read_log
 from databuild.service.reading import Readers
 
 _OPEN: Final = frozenset({"SCHEDULED", "RUNNING"})
@@ -49,7 +49,7 @@ class Logs:
         # Looked up before the file is read: what a job run that has ended wrote is all there.
         job_run = await self._job_run(job_run_id)
         path = log_path(self._log_directory, job_run, stream)
-        data, total = await asyncio.to_thread(lambda: (read_log(path, offset, limit), log_bytes(path)))
+        data, total = await asyncio.to_thread(lambda: (read_log(path, offset, limit), log_size(path)))
         ended = job_run.status not in _OPEN and len(data) < limit
         return LogChunk(data, offset, ended, path=path, total_bytes=max(total, offset + len(data)))
 
