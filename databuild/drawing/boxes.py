@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from databuild.drawing.layers import Edge
-from databuild.drawing.layout import Layout, Place, Segment, lay_out
+from databuild.drawing.layout import Layout, Place, Segment, Ways, lay_out
 from databuild.drawing.states import glyph
 from databuild.drawing.svg import MARGIN, group, label, number, rectangle
 
@@ -48,9 +48,11 @@ class Picture(NamedTuple):
     height: float
 
 
-def draw_boxes(boxes: Sequence[Box], edges: Iterable[Edge], *, top: float = MARGIN) -> Picture:
-    """Draws boxes and the edges between them, below `top`."""
-    layout = lay_out([(WIDTH, 16 + _LINE * (1 + len(box.lines))) for box in boxes], edges)
+def draw_boxes(
+    boxes: Sequence[Box], edges: Iterable[Edge], *, top: float, faint: Collection[Edge] = frozenset()
+) -> Picture:
+    """Draws boxes and the edges between them, some of which may be faint, below `top`."""
+    layout = lay_out([(WIDTH, 16 + _LINE * (1 + len(box.lines))) for box in boxes], edges, faint=faint)
     moved = _moved(layout, MARGIN, top)
     parts = [*_edges(moved), *(_box(box, place) for box, place in zip(boxes, moved.places, strict=True))]
     return Picture(tuple(parts), layout.width + 2 * MARGIN, layout.height + top + MARGIN)
@@ -69,18 +71,18 @@ def _moved(layout: Layout, x: float, y: float) -> Layout:
 
 def _edges(layout: Layout) -> Iterable[str]:
     """Draws what leads from each node as one path, and one arrow at each end."""
-    paths: dict[tuple[int, tuple[bool, bool]], list[str]] = defaultdict(list)
+    paths: dict[tuple[int, Ways], list[str]] = defaultdict(list)
     arrows: dict[tuple[float, float, bool], None] = {}
     for segment in layout.segments:
         paths[segment.source, segment.ways].append(_curve(segment))
-        onward, back = segment.ways
-        if onward and segment.target >= 0:
+        if segment.ways.onward and segment.target >= 0:
             arrows[*segment.end, True] = None
-        if back:
+        if segment.ways.back:
             place = layout.places[segment.source]
             arrows[place.right, place.middle, False] = None
-    for (source, (onward, _)), curves in paths.items():
-        yield f'<path class="edge{"" if onward else " back"}" data-from="{source}" d="{"".join(curves)}"/>'
+    for (_, ways), curves in paths.items():
+        kind = f"edge{'' if ways.onward else ' back'}{' faint' if ways.faint else ''}"
+        yield f'<path class="{kind}" d="{"".join(curves)}"/>'
     tips = "".join(f"M{number(x)} {number(y)}l{'-' if right else ''}7 -4v8Z" for x, y, right in arrows)
     if tips:
         yield f'<path class="arrow" d="{tips}"/>'
@@ -96,10 +98,11 @@ def _curve(segment: Segment) -> str:
 
 def _box(box: Box, place: Place) -> str:
     x, y = place.x, place.y
+    sign = glyph(box.state, x + 10, y + 10)
     parts = [
         rectangle("box", x, y, place.width, place.height, 7),
-        glyph(box.state, x + 10, y + 10),
-        label("name", x + 30, y + 20, box.name, COLUMNS - 7),
+        sign,
+        label("name", x + (30 if sign else 12), y + 20, box.name, COLUMNS - 7),
         *(label("quiet", x + 12, y + 20 + _LINE * line, text, COLUMNS) for line, text in enumerate(box.lines, 1)),
     ]
     if box.loop:

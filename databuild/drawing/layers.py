@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isqrt
+from typing import Final
 
 Edge = tuple[int, int]
+
+_MOST_COLUMNS: Final = 8
+"""Over how many layers nodes without edges are spread at most, where the others need no more."""
 
 
 def without_cycles(count: int, edges: Sequence[Edge]) -> tuple[list[Edge], set[Edge]]:
@@ -42,7 +47,10 @@ def without_cycles(count: int, edges: Sequence[Edge]) -> tuple[list[Edge], set[E
 
 
 def assign_layers(count: int, edges: Sequence[Edge]) -> list[int]:
-    """Returns the layer of each node: the longest way to it, or later where that makes edges shorter."""
+    """Returns the layer of each node: the longest way to it, or later where that makes edges shorter.
+
+    Nodes without edges fill the layers row by row, so that many of them make no endless column.
+    """
     following: list[list[int]] = [[] for _ in range(count)]
     waits_for = [0] * count
     feeds = [0] * count
@@ -62,4 +70,8 @@ def assign_layers(count: int, edges: Sequence[Edge]) -> list[int]:
     for node in reversed(order):
         if feeds[node] > waits_for[node]:
             layers[node] = min(layers[downstream] for downstream in following[node]) - 1
+    alone = [node for node in range(count) if not feeds[node] and not waits_for[node]]
+    columns = max(max(layers, default=0) + 1, min(_MOST_COLUMNS, isqrt(len(alone)) // 2))
+    for place, node in enumerate(alone):
+        layers[node] = place % columns
     return layers

@@ -5,7 +5,7 @@ Knows sizes and edges only, not what the nodes are. The same graph is always dra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from databuild.drawing.coordinates import assign_heights
@@ -41,6 +41,20 @@ class Place(NamedTuple):
         return self.x + self.width
 
 
+class Ways(NamedTuple):
+    """Which ways an edge leads.
+
+    Attributes:
+        onward: Whether it leads from left to right.
+        back: Whether it leads from right to left: it does where it closes a cycle.
+        faint: Whether it was asked to be told from other edges.
+    """
+
+    onward: bool
+    back: bool
+    faint: bool
+
+
 class Segment(NamedTuple):
     """A piece of an edge, or of several that lead from the same node.
 
@@ -49,14 +63,14 @@ class Segment(NamedTuple):
         target: The node where it ends; -1 where it only bends.
         start: Its left point.
         end: Its right point.
-        ways: Whether the edge leads from left to right, and whether it leads back: it does where it closes a cycle.
+        ways: Which ways the edge leads.
     """
 
     source: int
     target: int
     start: tuple[float, float]
     end: tuple[float, float]
-    ways: tuple[bool, bool]
+    ways: Ways
 
 
 class Layout(NamedTuple):
@@ -68,12 +82,15 @@ class Layout(NamedTuple):
     segments: tuple[Segment, ...]
 
 
-def lay_out(sizes: Sequence[tuple[float, float]], edges: Iterable[Edge]) -> Layout:
+def lay_out(
+    sizes: Sequence[tuple[float, float]], edges: Iterable[Edge], *, faint: Collection[Edge] = frozenset()
+) -> Layout:
     """Lays a graph out.
 
     Args:
         sizes: The width and height of each node.
         edges: From upstream to downstream, by the places of their nodes in `sizes`. Loops are left out.
+        faint: Those of the edges that do not share their way with others.
 
     Raises:
         ValueError: There are more nodes than `LARGEST`.
@@ -85,7 +102,10 @@ def lay_out(sizes: Sequence[tuple[float, float]], edges: Iterable[Edge]) -> Layo
     asked = {edge for edge in edges if edge[0] != edge[1]}
     forward, back = without_cycles(len(sizes), sorted(asked))
     kept = asked - back
-    ways = {(left, right): ((left, right) in kept, (right, left) in back) for left, right in forward}
+    ways = {
+        edge: Ways(edge in kept, edge[::-1] in back, faint=edge in faint or (edge not in kept and edge[::-1] in faint))
+        for edge in forward
+    }
     web = _Web(assign_layers(len(sizes), forward), ways)
     order_layers(web.layers, web.before, web.after)
     heights = [height + _ROOM for _, height in sizes] + [_BEND_ROOM] * (len(web.before) - len(sizes))
@@ -102,7 +122,7 @@ def lay_out(sizes: Sequence[tuple[float, float]], edges: Iterable[Edge]) -> Layo
 class _Web:
     """Nodes and bends with their neighbours one layer away: edges from one node share their bends."""
 
-    def __init__(self, layer_of: list[int], ways: Mapping[Edge, tuple[bool, bool]]) -> None:
+    def __init__(self, layer_of: list[int], ways: Mapping[Edge, Ways]) -> None:
         self.nodes = len(layer_of)
         self.layer_of = layer_of
         self.ways = ways
@@ -110,7 +130,7 @@ class _Web:
         self.before: list[list[int]] = [[] for _ in layer_of]
         self.after: list[list[int]] = [[] for _ in layer_of]
         self.direct: list[Edge] = []
-        self._bends: dict[tuple[int, int, tuple[bool, bool]], int] = {}
+        self._bends: dict[tuple[int, int, Ways], int] = {}
         for edge in sorted(ways, key=lambda edge: (layer_of[edge[1]] - layer_of[edge[0]], edge)):
             self._join(edge)
         self.layers: list[list[int]] = [[] for _ in range(max(layer_of) + 1)]

@@ -7,7 +7,7 @@ from typing import Final
 _COLOURS: Final = {
     # state: (line, fill) in light, (line, fill) in dark
     "completed": ("#237a41", "#e4f3e8", "#62c584", "#16301f"),
-    "available": ("#237a41", "#7cc593", "#62c584", "#2b7846"),
+    "available": ("#237a41", "#e4f3e8", "#62c584", "#16301f"),
     "failed": ("#b3261e", "#fbe4e2", "#ff8f87", "#451a18"),
     "running": ("#1a62b8", "#e1edfb", "#7db4f5", "#152c47"),
     "building": ("#1a62b8", "#cfe2f8", "#7db4f5", "#1d4270"),
@@ -19,8 +19,10 @@ _COLOURS: Final = {
     "tainted": ("#9a2c6d", "#f6cfe5", "#f08bc4", "#581b40"),
     "missing": ("#8b95a3", "none", "#6d7786", "none"),
 }
-_LIGHT: Final = "--paper:#fff;--ink:#1c2430;--quiet:#5a6473;--rule:#e3e7ec;--edge:#98a2b0;--mark:#1c2430"
-_DARK: Final = "--paper:#12161c;--ink:#e7ebf1;--quiet:#a3adbb;--rule:#2b323c;--edge:#66707f;--mark:#f2f5f9"
+_LIGHT: Final = "--paper:#fff;--ink:#1c2430;--quiet:#535d6b;--rule:#e3e7ec;--edge:#818b99;--mark:#1c2430;--full:#7cc593"
+_DARK: Final = (
+    "--paper:#12161c;--ink:#e7ebf1;--quiet:#a9b3c1;--rule:#2b323c;--edge:#788393;--mark:#f2f5f9;--full:#2b7846"
+)
 
 
 def _states(scheme: int) -> str:
@@ -44,9 +46,11 @@ STYLE: Final = (
     ".drawing text.middle{text-anchor:middle}"
     ".drawing .box{fill:var(--fill);stroke:var(--line);stroke-width:1.25}"
     ".drawing .state-pending .box,.drawing .state-skipped .box,.drawing .state-cancelled .box{stroke-dasharray:4 3}"
+    ".drawing .cell.state-available .box{fill:var(--full)}"
     ".drawing .glyph{fill:none;stroke:var(--line);stroke-width:1.75;stroke-linecap:round;stroke-linejoin:round}"
     ".drawing .edge{fill:none;stroke:var(--edge);stroke-width:1.25}"
     ".drawing .back{stroke-dasharray:5 4}"
+    ".drawing .faint{stroke-dasharray:1.5 3.5}"
     ".drawing .arrow{fill:var(--edge)}"
     ".drawing .rule{fill:none;stroke:var(--rule);stroke-width:1}"
     ".drawing .critical .box{stroke:var(--mark);stroke-width:2.25}"

@@ -61,7 +61,9 @@ def test_every_edge_leads_from_left_to_right(graph):
 
     for upstream, downstream in edges:
         assert layout.places[upstream].right < layout.places[downstream].x
-    assert all(segment.start[0] <= segment.end[0] and segment.ways == (True, False) for segment in layout.segments)
+    assert all(
+        segment.start[0] <= segment.end[0] and segment.ways == (True, False, False) for segment in layout.segments
+    )
 
 
 @given(graphs(acyclic=False))
@@ -132,6 +134,14 @@ def test_what_only_one_late_node_needs_stands_next_to_it():
     assert assign_layers(4, [(0, 1), (1, 2), (3, 2)]) == [0, 1, 2, 1]
 
 
+def test_many_nodes_without_edges_are_spread_over_columns_row_by_row():
+    layout = lay_out([SIZE] * 300, [])
+
+    assert len({place.x for place in layout.places}) == 8
+    assert len({place.y for place in layout.places}) == 38
+    assert list(layout.places) == sorted(layout.places, key=lambda place: (place.y, place.x))
+
+
 def test_crossings_that_can_be_avoided_are():
     layers = [[0, 1, 2], [3, 4, 5]]
     after = [[5], [4], [3], [], [], []]
@@ -149,6 +159,16 @@ def test_edges_from_one_node_share_their_way():
     level = [segment for segment in layout.segments if segment.start[1] == segment.end[1] and segment.target < 0]
 
     assert [(segment.source, segment.start[0]) for segment in level] == [(0, layout.places[n].x) for n in (1, 2, 3)]
+
+
+def test_faint_edges_go_ways_of_their_own():
+    edges = [(0, 1), (1, 2), (0, 2)]
+    together = lay_out([SIZE] * 4, [*edges, (1, 3), (0, 3)])
+    apart = lay_out([SIZE] * 4, [*edges, (1, 3), (0, 3)], faint={(0, 3)})
+
+    assert {segment.ways.faint for segment in apart.segments if segment.target == 3} == {True, False}
+    assert not [segment for segment in together.segments if segment.ways.faint]
+    assert len(apart.segments) == len(together.segments) + 2
 
 
 def test_a_graph_with_every_edge_there_can_be_is_laid_out():
