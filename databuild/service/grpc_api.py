@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import grpc
@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection
 from databuild.errors import DataBuildError, DeadlineExceededError, SlowReaderError
 from databuild.service.api import WRITES, Api
 from databuild.service.auth import READ, WRITE, Caller, Tokens
+from databuild.service.certificates import name_over_grpc
 from databuild.service.errors import detail_of, meaning_of, report
 from databuild.service.limits import Limits
 from databuild.service.routes import method_name
@@ -102,7 +103,7 @@ class _Authentication(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         if not details.method.startswith(_REFLECTION):
             return handler  # the handlers of the API see to it themselves
         try:
-            _caller(self._tokens, details.invocation_metadata)
+            _caller(self._tokens, details.invocation_metadata, {})
         except DataBuildError as error:
             return _refusing(error)
         return handler
@@ -124,7 +125,7 @@ def _handler(api: Api, method: MethodDescriptor, limits: Limits, tokens: Tokens)
 
     async def unary(request: Message, context: grpc.aio.ServicerContext) -> Message:
         try:
-            caller = _caller(tokens, context.invocation_metadata())
+            caller = _caller(tokens, context.invocation_metadata(), context.auth_context())
             caller.check(role)
             async with _at_most(limits.answer_seconds, DeadlineExceededError):
                 answer: Message = await call(request, caller)
@@ -136,7 +137,7 @@ def _handler(api: Api, method: MethodDescriptor, limits: Limits, tokens: Tokens)
 
     async def stream(request: Message, context: grpc.aio.ServicerContext) -> None:
         try:
-            caller = _caller(tokens, context.invocation_metadata())
+            caller = _caller(tokens, context.invocation_metadata(), context.auth_context())
             caller.check(role)
             async with contextlib.aclosing(call(request, caller)) as answers:
                 async for answer in answers:
@@ -160,9 +161,10 @@ async def _at_most(seconds: float, error: Callable[[float], DataBuildError]) -> 
         raise error(seconds) from None
 
 
-def _caller(tokens: Tokens, metadata: Any) -> Caller:
+def _caller(tokens: Tokens, metadata: Any, authenticated: Mapping[str, Iterable[bytes]]) -> Caller:
     sent = {key: value for key, value in metadata or () if isinstance(value, str)}
-    return tokens.caller(sent.get("authorization", ""), sent.get("databuild-author", ""))
+    certificate = name_over_grpc(authenticated)
+    return tokens.caller(sent.get("authorization", ""), sent.get("databuild-author", ""), certificate)
 
 
 def _bytes(message: Message) -> bytes:
