@@ -38,6 +38,7 @@ CODES: Final[tuple[tuple[type[errors.DataBuildError], str], ...]] = (
     (errors.PermissionDeniedError, "PERMISSION_DENIED"),
     (errors.RequestTooLargeError, "REQUEST_TOO_LARGE"),
     (errors.DeadlineExceededError, "DEADLINE_EXCEEDED"),
+    (errors.SlowReaderError, "SLOW_READER"),
     (errors.SchemaTooNewError, "SCHEMA_TOO_NEW"),
     (errors.EventLogError, "EVENT_LOG"),
     (errors.CoordinationError, "COORDINATION"),

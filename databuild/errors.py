@@ -27,6 +27,7 @@
     │   ├── RequestTooLargeError          the request is larger than it takes
     │   ├── DeadlineExceededError         the answer takes longer than it may
     │   ├── ServiceUnreachableError       nobody answers
+    │   ├── SlowReaderError               who asked reads the answer too slowly
     │   └── HttpRequestError              there is nothing there, or not in that form
     ├── BuildFailedError                  a build did not succeed, and the caller wants that to raise
     └── OrchestrationError                our failure: a retry may help
@@ -399,6 +400,18 @@ class ServiceUnreachableError(ServiceError):
         self.endpoint = endpoint
         self.fault = fault
         super().__init__(f"the service at {endpoint} cannot be reached: {fault}")
+
+
+class SlowReaderError(ServiceError):
+    """Who asked for a stream reads it too slowly.
+
+    Args:
+        seconds: How long one piece of it may take.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"nothing of the stream was read for {seconds:g} seconds; ask for the rest of it again")
 
 
 class HttpRequestError(ServiceError):

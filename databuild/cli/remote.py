@@ -96,7 +96,7 @@ class Remote:
 
     def tail_of_log(self, job_run: JobRunRecord, stream: str) -> bytes:
         """Returns the last bytes of a log."""
-        size = self.client.read_log(job_run.job_run_id, stream=stream, limit=1).size
+        size = self.client.read_log(job_run.job_run_id, stream=stream, limit=1).total_bytes
         offset = max(size - TAIL_BYTES, 0)
         return self.client.read_log(job_run.job_run_id, stream=stream, offset=offset).data
 

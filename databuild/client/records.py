@@ -122,7 +122,7 @@ def explanation(message: sv.PartitionExplanation) -> Explanation:
 
 def log_chunk(message: sv.LogChunk) -> LogChunk:
     """Returns a piece of a log."""
-    return LogChunk(message.data, message.offset, message.ended, message.path, message.size)
+    return LogChunk(message.data, message.offset, message.ended, message.path, message.total_bytes)
 
 
 def room(message: sv.Storage, *, counted: bool) -> Room:

@@ -13,7 +13,7 @@ from collections.abc import Generator, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from databuild.errors import EventLogError
-from databuild.event_log.log import ClaimRequest
+from databuild.event_log.log import ClaimRequest, Queued
 from databuild.v1.events_pb2 import BuildEvent
 
 LINGER_SECONDS: Final = 0.005
@@ -41,6 +41,7 @@ class RenewLease(NamedTuple):
     build_request_id: str
     holder: str
     seconds: float
+    queued: Queued | None = None
 
 
 Operation = Append | ClaimAll | RenewLease

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from databuild.event_log.tables import Table
@@ -71,6 +71,10 @@ class ResourceUse(NamedTuple):
     waiting: bool
 
 
+TAKEN_OVER: Final = "another process has taken it over"
+"""Why a lease of a build of a queue is refused to whom it was taken from."""
+
+
 class Lease(NamedTuple):
     """Until when a build counts as alive without being heard of.
 
@@ -78,11 +82,25 @@ class Lease(NamedTuple):
         build_request_id: The build.
         expires: Seconds since the epoch, by the clock of the store.
         holder: The process of its orchestrator, as `databuild.event_log.liveness` names it.
+        submitter: Who asked for the build, where it was put into the queue of a service; else empty.
     """
 
     build_request_id: str
     expires: float
     holder: str
+    submitter: str = ""
+
+
+class Queued(NamedTuple):
+    """That a build is of the queue of a service, so that another service can go on with it while nothing has run.
+
+    Attributes:
+        submitter: Who asked for the build; never empty.
+        left_by: The holder of the lease that has died, where this one takes it over; else empty.
+    """
+
+    submitter: str
+    left_by: str = ""
 
 
 class EventLog(Protocol):
@@ -113,11 +131,19 @@ class EventLog(Protocol):
         """
         ...
 
-    def renew_lease(self, build_request_id: str, holder: str, seconds: float) -> Awaitable[None]:
+    def renew_lease(
+        self, build_request_id: str, holder: str, seconds: float, queued: Queued | None = None
+    ) -> Awaitable[None]:
         """Makes a build count as alive for so many seconds from now on, by the clock of the store.
 
+        Args:
+            build_request_id: The build.
+            holder: The process of its orchestrator.
+            seconds: How long it counts as alive.
+            queued: That the build is of a queue, so that its lease is taken from nobody else; None where it is of none.
+
         Raises:
-            CoordinationError: (when awaited) The build has ended.
+            CoordinationError: (when awaited) The build has ended, or is of a queue and has another holder.
             EventLogError: (when awaited) It could not be written.
         """
         ...

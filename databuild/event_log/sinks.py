@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import IO
 
-from databuild.event_log.log import Claim, ClaimRequest, EventLog, Pruner, Reader
+from databuild.event_log.log import Claim, ClaimRequest, EventLog, Pruner, Queued, Reader
 from databuild.v1.events_pb2 import BuildEvent
 
 
@@ -57,9 +57,11 @@ class Tee:
         """Claims in the log."""
         return self._log.claim(requests)
 
-    def renew_lease(self, build_request_id: str, holder: str, seconds: float) -> Awaitable[None]:
+    def renew_lease(
+        self, build_request_id: str, holder: str, seconds: float, queued: Queued | None = None
+    ) -> Awaitable[None]:
         """Renews a lease in the log."""
-        return self._log.renew_lease(build_request_id, holder, seconds)
+        return self._log.renew_lease(build_request_id, holder, seconds, queued)
 
     def reader(self) -> Reader:
         """Returns a reader of the log."""

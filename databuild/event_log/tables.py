@@ -63,6 +63,6 @@ SNAPSHOTS: Final = _table(
 
 EVENTS: Final = _table("events", "position", "build_request_id sequence payload")
 CLAIMS: Final = _table("claims", "ref", "build_request_id job_run_id token")
-LEASES: Final = _table("leases", "build_request_id", "expires holder")
+LEASES: Final = _table("leases", "build_request_id", "expires holder submitter")
 HOLDINGS: Final = _table("holdings", "job_run_id resource", "build_request_id amount")
 SHARERS: Final = _table("sharers", "build_request_id", "turn waiting_for waiting_until")

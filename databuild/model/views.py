@@ -63,14 +63,14 @@ class LogChunk(NamedTuple):
         offset: Where in the log they stand.
         ended: Whether nothing follows.
         path: Where the log lies, on the machine of the service; empty where that is not told.
-        size: How many bytes it has, where that is told.
+        total_bytes: How long the log was when it was read.
     """
 
     data: bytes
     offset: int
     ended: bool
     path: str = ""
-    size: int = 0
+    total_bytes: int = 0
 
     @property
     def next_offset(self) -> int:

@@ -14,12 +14,12 @@ from typing import Final
 
 from databuild.errors import CoordinationError, InvalidStateTransitionError
 from databuild.event_log import liveness
-from databuild.event_log.log import EventLog, Reader
+from databuild.event_log.log import EventLog, Queued, Reader
 from databuild.executors.executor import Executor
 from databuild.model.lifecycle import BuildState
 from databuild.orchestration.dead_builds import OPEN_STATUSES, find_dead
 from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.results import Failed
+from databuild.orchestration.results import BuildResult, Cancelled, Failed
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -41,6 +41,7 @@ class Coordination:
         *,
         clock: Callable[[], float],
         lease_seconds: float,
+        queued: Queued | None = None,
     ) -> None:
         """Takes the build.
 
@@ -51,6 +52,7 @@ class Coordination:
             build_request_id: The build.
             clock: Returns the time in seconds since the epoch, for the events that end the dead.
             lease_seconds: How long the build counts as alive without being heard of.
+            queued: Who asked for the build, where it is of the queue of a service.
         """
         self._event_log = event_log
         self._reader = reader
@@ -58,6 +60,7 @@ class Coordination:
         self._build_request_id = build_request_id
         self._clock = clock
         self._lease_seconds = lease_seconds
+        self._queued = queued
         self._holder = liveness.this_process()
         self._waiting: dict[asyncio.Future[None], Sequence[str]] = {}
         self._watcher: asyncio.Task[None] | None = None
@@ -66,7 +69,7 @@ class Coordination:
     def renew(self) -> asyncio.Future[None]:
         """Takes the lease of the build, or takes it further; need not be awaited."""
         renewed = asyncio.ensure_future(
-            self._event_log.renew_lease(self._build_request_id, self._holder, self._lease_seconds)
+            self._event_log.renew_lease(self._build_request_id, self._holder, self._lease_seconds, self._queued)
         )
         # Where nobody awaits it, the event that is written with it tells of the same error.
         renewed.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -157,12 +160,14 @@ class Coordination:
         # What was claimed while it was there is left alone: no run that would change it starts before it is in the log.
         in_doubt = {ref: run for ref, run in claims.items() if run in state.jobs}
         orchestrator = BuildOrchestrator(self._event_log, build, record.requested, clock=self._clock, state=state)
-        result = Failed(
+        result: BuildResult = Failed(
             jobs_completed=record.jobs_completed,
             jobs_failed=record.jobs_failed,
             category=pt.FAILURE_CATEGORY_INFRASTRUCTURE,
             message=f"{fault}; build again to go on from where it was",
         )
+        if record.status == "RECEIVED" and record.cancel_requested_by:  # so that it was not left to the next service
+            result = Cancelled(author=record.cancel_requested_by)
         with contextlib.suppress(InvalidStateTransitionError, CoordinationError):
             await orchestrator.complete_build(result, in_doubt)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from databuild.event_log import liveness
 
 if TYPE_CHECKING:
-    from databuild.event_log.log import Reader
+    from databuild.event_log.log import Lease, Reader
 
 OPEN_STATUSES: Final = ("RECEIVED", "PLANNING", "ANALYSIS_COMPLETED", "EXECUTING")
 """The statuses of builds that have not ended."""
@@ -31,9 +31,21 @@ class Dead(NamedTuple):
 
 
 def find_dead(reader: Reader) -> dict[str, Dead]:
-    """Returns the builds that have not ended and whose orchestrators have died, by id."""
+    """Returns the builds that have not ended and whose orchestrators have died, by id; without those that are left."""
+    return _find(reader)[0]
+
+
+def find_left(reader: Reader) -> dict[str, Lease]:
+    """Returns the leases of builds that were left in the queue of a service that has died, by id.
+
+    Nothing of them has run, and nobody has asked for them to be cancelled: a service can go on with them.
+    """
+    return _find(reader)[1]
+
+
+def _find(reader: Reader) -> tuple[dict[str, Dead], dict[str, Lease]]:
     # Read before the leases: a build begins together with its lease, so that none that begins meanwhile lacks one.
-    opened = [build[0] for status in OPEN_STATUSES for build in reader.builds(status=status, limit=_PAGE)]
+    opened = {build[0]: build for status in OPEN_STATUSES for build in reader.builds(status=status, limit=_PAGE)}
     leases = reader.leases()
     known = {lease.build_request_id for lease, _ in leases}
     dead = {
@@ -41,17 +53,23 @@ def find_dead(reader: Reader) -> dict[str, Dead]:
         for build in opened
         if build not in known and _is_open(reader, build)  # or it has ended meanwhile, and its lease with it
     }
+    left: dict[str, Lease] = {}
     # One process may hold very many.
     holders = {
         holder: (liveness.is_here(holder), liveness.is_gone(holder)) for holder in {lease.holder for lease, _ in leases}
     }
     for lease, expired in leases:
         here, gone = holders[lease.holder]
-        if gone:
+        record = opened.get(lease.build_request_id)
+        if not (gone or expired):
+            continue
+        if lease.submitter and record is not None and record.status == "RECEIVED" and not record.cancel_requested_by:
+            left[lease.build_request_id] = lease
+        elif gone:
             dead[lease.build_request_id] = Dead("its orchestrator has died", here)
-        elif expired:
+        else:
             dead[lease.build_request_id] = Dead("its orchestrator was not heard of for longer than its lease", here)
-    return dead
+    return dead, left
 
 
 def _is_open(reader: Reader, build_request_id: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from databuild.event_log.log import Claim, ClaimRequest
+from databuild.event_log.log import Claim, ClaimRequest, Queued
 from databuild.v1 import events_pb2 as ev
 
 
@@ -23,7 +23,9 @@ class MockEventLog:
         """Grants everything."""
         return [Claim(number) for number, _ in enumerate(requests, 1)]
 
-    async def renew_lease(self, build_request_id: str, holder: str, seconds: float) -> None:
+    async def renew_lease(
+        self, build_request_id: str, holder: str, seconds: float, queued: Queued | None = None
+    ) -> None:
         """Does nothing."""
 
     def reader(self) -> Any:

@@ -76,6 +76,7 @@ class BuildOrchestrator:
         self._state = state or BuildState(build_request_id)
         self._failure: BaseException | None = None
         self._refused: list[ev.BuildEvent] = []
+        self._last: asyncio.Future[None] | None = None
 
     @classmethod
     def with_mock_event_log(
@@ -105,6 +106,11 @@ class BuildOrchestrator:
     def refused_events(self) -> Sequence[ev.BuildEvent]:
         """What was emitted and could not be written."""
         return self._refused
+
+    async def settled(self) -> None:
+        """Waits until everything that was emitted is written or refused."""
+        if self._last is not None:  # they are so in order
+            await asyncio.wait((self._last,))
 
     def with_tracing_span(self, name: str, **attributes: str | int) -> AbstractContextManager[object]:
         """Returns a context that is a span of this build's trace, where the process traces."""
@@ -243,7 +249,7 @@ class BuildOrchestrator:
         )
         own = self._state.partitions
         delegated = [
-            ("partition", ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_DELEGATED))
+            ("partition", ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_DELEGATED, cause=delegated_to))
             for ref in sorted(refs)
             if ref in own
         ]
@@ -305,7 +311,7 @@ class BuildOrchestrator:
                 )
             )
         self._state.advance(events)
-        appended = asyncio.ensure_future(self._event_log.append(events))
+        self._last = appended = asyncio.ensure_future(self._event_log.append(events))
         appended.add_done_callback(lambda done: self._written(done, events))
         for observer in self._observers:
             for event in events:

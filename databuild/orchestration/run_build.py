@@ -17,12 +17,13 @@ from databuild.errors import (
     OrchestrationError,
     PlanChangedError,
 )
-from databuild.event_log.log import EventLog
+from databuild.event_log.log import EventLog, Queued
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.execution import ExecutionOptions, execute
 from databuild.graph.plan_file import changes_since, tasks_to_messages
 from databuild.model.job_graph import Plan
+from databuild.model.lifecycle import BuildState
 from databuild.orchestration.coordination import Coordination
 from databuild.orchestration.ids import check_build_request_id
 from databuild.orchestration.job_runner import JobRunner
@@ -54,6 +55,7 @@ async def run_build(
     clock: Callable[[], float] = time.time,
     telemetry: Telemetry | None = None,
     turn: Callable[[], Awaitable[str]] | None = None,
+    queued: Queued | None = None,
 ) -> BuildResult:
     """Builds what is requested and writes every fact of it to the event log.
 
@@ -71,6 +73,8 @@ async def run_build(
         telemetry: Takes measurements; None for none.
         turn: Awaited once the request is recorded, while other builds go first; returns who has meanwhile asked for
             the build to be cancelled, empty for nobody. None where none goes first.
+        queued: Who asked for it, where another process may go on with it if this one dies before its turn, and for whom
+            this one goes on, where it does; None where nobody may.
 
     Raises:
         InvalidRequestError: The request makes no sense; the build has FAILED, or where its id is the fault, is none.
@@ -80,7 +84,7 @@ async def run_build(
         OrchestrationError: We failed; the build may have no end in the log.
     """
     check_build_request_id(request.build_request_id)
-    build = _Build(request, catalog, event_log, executor, settings, on_event, clock, telemetry, turn)
+    build = _Build(request, catalog, event_log, executor, settings, on_event, clock, telemetry, turn, queued)
     return await build.run()
 
 
@@ -96,8 +100,10 @@ class _Build:
         clock: Callable[[], float],
         telemetry: Telemetry | None,
         turn: Callable[[], Awaitable[str]] | None,
+        queued: Queued | None,
     ) -> None:
         self._request = request
+        self._left = queued is not None and bool(queued.left_by)
         self._turn = turn
         self._catalog = catalog
         self._event_log = event_log
@@ -113,6 +119,7 @@ class _Build:
             clock=clock,
             on_event=on_event,
             telemetry=telemetry,
+            state=_received(request) if self._left else None,
         )
         self._coordination = Coordination(
             event_log,
@@ -121,6 +128,7 @@ class _Build:
             request.build_request_id,
             clock=clock,
             lease_seconds=settings.lease_seconds,
+            queued=queued,
         )
         self._versions = Versions(self._reader)
         self._resources = Resources(catalog, request.jobs)
@@ -134,12 +142,14 @@ class _Build:
             try:
                 return await self._run()
             except (CoordinationError, InvalidStateTransitionError):
+                await self._orchestrator.settled()
                 await raise_if_overtaken(
                     self._event_log, self._request.build_request_id, self._orchestrator.refused_events, self._clock()
                 )
                 # What follows an event that could not be written is refused, and may be noticed first; this raises what
                 # was at the bottom of it.
-                self._orchestrator.emit()
+                if self._orchestrator.refused_events:
+                    self._orchestrator.emit()
                 raise
 
     async def _run(self) -> BuildResult:
@@ -187,7 +197,10 @@ class _Build:
 
     async def _start(self) -> None:
         request = self._request
-        self._coordination.renew()  # written together with what follows
+        renewed = self._coordination.renew()  # written together with what follows
+        if self._left:
+            await renewed
+            return
         await self._orchestrator.start_build(
             graph_label=self._catalog.graph_label,
             options=ev.BuildOptions(
@@ -317,6 +330,17 @@ class _Build:
             yield
         finally:
             polling.cancel()
+
+
+def _received(request: BuildRequest) -> BuildState:
+    """Returns where a build stands of which nothing but the request is recorded."""
+    requested = dict.fromkeys(request.requested, pt.PARTITION_STATUS_REQUESTED)
+    return BuildState(
+        request.build_request_id,
+        status=ev.BUILD_STATUS_RECEIVED,
+        last_sequence=1 + len(requested),
+        partitions=requested.items(),
+    )
 
 
 def _uncancel() -> None:

@@ -8,15 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Final
 
-from databuild.errors import InvalidRequestError
+from google.protobuf.message import Message
+
+from databuild.errors import DeadlineExceededError, InvalidRequestError
 from databuild.graph.plan_file import plan_from_message, plan_to_message
 from databuild.model.views import LogChunk
-from databuild.service.auth import Caller
+from databuild.service.auth import READ, WRITE, Caller
 from databuild.service.graph_service import GraphService
 from databuild.service.graphs import build_graph
+from databuild.service.json_form import check_number
 from databuild.service.logs import CHUNK_BYTES
 from databuild.service.messages import (
     build_message,
@@ -30,6 +33,7 @@ from databuild.service.messages import (
     storage_message,
 )
 from databuild.service.requests import Submission
+from databuild.service.routes import method_name
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
@@ -52,6 +56,23 @@ class Api:
         self._builds = service.builds
         self._partitions = service.partitions
 
+    async def answer(self, rpc: str, request: Message, caller: Caller) -> Message:
+        """Answers a request that is no stream, by the name of its RPC.
+
+        Raises:
+            PermissionDeniedError: The caller may not ask for that.
+            DeadlineExceededError: The answer takes too long.
+            DataBuildError: Whatever else the answer is.
+        """
+        caller.check(WRITE if rpc in WRITES else READ)
+        call: Callable[[Message, Caller], Awaitable[Message]] = getattr(self, method_name(rpc))
+        seconds = self._service.limits.answer_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await call(request, caller)
+        except TimeoutError:
+            raise DeadlineExceededError(seconds) from None
+
     async def submit_build(self, request: sv.SubmitBuildRequest, caller: Caller) -> sv.SubmitBuildResponse:
         """Starts a build, or returns the one that the same request started before."""
         submission = _submission(request.build_request_id, request.options)
@@ -67,6 +88,7 @@ class Api:
 
     async def watch_build(self, request: sv.WatchBuildRequest, _caller: Caller) -> AsyncGenerator[ev.BuildEvent]:
         """Sends the events of a build, then new ones as they happen."""
+        check_number("after_sequence", request.after_sequence)
         async with contextlib.aclosing(self._builds.watch(request.build_request_id, request.after_sequence)) as events:
             async for event in events:
                 yield event
@@ -95,6 +117,7 @@ class Api:
         self, request: sv.ListBuildEventsRequest, _caller: Caller
     ) -> sv.ListBuildEventsResponse:
         """Lists events of a build."""
+        check_number("after_sequence", request.after_sequence)
         events = await self._builds.events(
             request.build_request_id, after=request.after_sequence, limit=request.limit or _ROWS
         )
@@ -193,6 +216,7 @@ class Api:
 
     async def read_log(self, request: sv.ReadLogRequest, _caller: Caller) -> sv.LogChunk:
         """Returns a piece of what a job run wrote."""
+        check_number("offset", request.offset)
         chunk = await self._service.logs.chunk(
             request.job_run_id,
             request.stream or "stderr",
@@ -200,11 +224,12 @@ class Api:
             limit=request.limit or CHUNK_BYTES,
         )
         message = _chunk(chunk)
-        message.path, message.size = chunk.path, chunk.size
+        message.path = chunk.path
         return message
 
     async def follow_log(self, request: sv.FollowLogRequest, _caller: Caller) -> AsyncGenerator[sv.LogChunk]:
         """Sends what a job run wrote, then what it goes on to write."""
+        check_number("offset", request.offset)
         following = self._service.logs.follow(request.job_run_id, request.stream or "stderr", offset=request.offset)
         async with contextlib.aclosing(following) as chunks:
             async for chunk in chunks:
@@ -242,4 +267,10 @@ def _name(enum: Any, value: int, prefix: str) -> str | None:
 
 
 def _chunk(chunk: LogChunk) -> sv.LogChunk:
-    return sv.LogChunk(data=chunk.data, offset=chunk.offset, next_offset=chunk.next_offset, ended=chunk.ended)
+    return sv.LogChunk(
+        data=chunk.data,
+        offset=chunk.offset,
+        next_offset=chunk.next_offset,
+        ended=chunk.ended,
+        total_bytes=chunk.total_bytes,
+    )

@@ -16,7 +16,8 @@ ROLES: Final = (READ, WRITE)
 _BEARER: Final = "bearer "
 _LEAST_LENGTH: Final = 16
 _LONGEST_NAME: Final = 100
-_NOBODY: Final = "anonymous"
+NOBODY: Final = "anonymous"
+"""Who somebody is who does not say so."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +36,7 @@ class Caller:
     def named(cls, author: str) -> Caller:
         """Returns who asks where there are no tokens: whoever they say they are."""
         author = author.strip()
-        return cls(name=author if author and author.isprintable() and len(author) <= _LONGEST_NAME else _NOBODY)
+        return cls(name=author if author and author.isprintable() and len(author) <= _LONGEST_NAME else NOBODY)
 
     def check(self, role: str) -> None:
         """Checks that the caller may do what takes a role.

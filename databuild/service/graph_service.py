@@ -17,6 +17,7 @@ from databuild.orchestration.dead_builds import find_dead
 from databuild.orchestration.settings import Settings
 from databuild.service.builds import BuildService
 from databuild.service.jobs import Jobs
+from databuild.service.left_builds import left_builds
 from databuild.service.limits import Limits
 from databuild.service.logs import Logs
 from databuild.service.partitions import Partitions
@@ -110,8 +111,11 @@ class GraphService:
         self._housekeeping: asyncio.Task[None] | None = None
 
     async def start(self) -> Sequence[str]:
-        """Ends the builds whose orchestrators have died, now and from time to time; returns those of now."""
-        dead = await self._end_the_dead()
+        """Ends the builds whose orchestrators have died, now and from time to time; returns those of now.
+
+        With those that only waited in the queue of a service it goes on instead.
+        """
+        dead = await self._look_after_the_dead()
         self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
         return dead
 
@@ -143,11 +147,14 @@ class GraphService:
         while True:
             await asyncio.sleep(_LOOK_FOR_THE_DEAD_SECONDS)
             try:
-                await self._end_the_dead()
+                await self._look_after_the_dead()
             except OrchestrationError as error:
                 _log.warning("looking for builds that have died: %s", error)
 
-    async def _end_the_dead(self) -> Sequence[str]:
+    async def _look_after_the_dead(self) -> Sequence[str]:
+        left = await self._readers.read(lambda reader: left_builds(reader, self.catalog.graph_label))
+        if taken := sum(self.running.go_on(*build) for build in left):
+            _log.warning("builds that waited in a service that has died go on waiting: %d", taken)
         if not await self._readers.read(find_dead):
             return ()
         reader = self._event_log.reader()

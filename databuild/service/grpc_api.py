@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from databuild.errors import DataBuildError, DeadlineExceededError
+from databuild.errors import DataBuildError, DeadlineExceededError, SlowReaderError
 from databuild.service.api import WRITES, Api
 from databuild.service.auth import READ, WRITE, Caller, Tokens
 from databuild.service.errors import detail_of, meaning_of, report
@@ -126,7 +126,7 @@ def _handler(api: Api, method: MethodDescriptor, limits: Limits, tokens: Tokens)
         try:
             caller = _caller(tokens, context.invocation_metadata())
             caller.check(role)
-            async with _deadline(limits.answer_seconds):
+            async with _at_most(limits.answer_seconds, DeadlineExceededError):
                 answer: Message = await call(request, caller)
                 return answer
         except Exception as error:
@@ -134,13 +134,14 @@ def _handler(api: Api, method: MethodDescriptor, limits: Limits, tokens: Tokens)
             await _abort(context, error)
             raise
 
-    async def stream(request: Message, context: grpc.aio.ServicerContext) -> AsyncGenerator[Message]:
+    async def stream(request: Message, context: grpc.aio.ServicerContext) -> None:
         try:
             caller = _caller(tokens, context.invocation_metadata())
             caller.check(role)
             async with contextlib.aclosing(call(request, caller)) as answers:
                 async for answer in answers:
-                    yield answer
+                    async with _at_most(limits.send_seconds, SlowReaderError):
+                        await context.write(answer)
         except Exception as error:
             report(error, method.name)
             await _abort(context, error)
@@ -151,12 +152,12 @@ def _handler(api: Api, method: MethodDescriptor, limits: Limits, tokens: Tokens)
 
 
 @contextlib.asynccontextmanager
-async def _deadline(seconds: float) -> AsyncGenerator[None]:
+async def _at_most(seconds: float, error: Callable[[float], DataBuildError]) -> AsyncGenerator[None]:
     try:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
-        raise DeadlineExceededError(seconds) from None
+        raise error(seconds) from None
 
 
 def _caller(tokens: Tokens, metadata: Any) -> Caller:

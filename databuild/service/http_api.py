@@ -7,7 +7,7 @@ import contextlib
 import functools
 import json
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -20,25 +20,28 @@ from starlette.routing import BaseRoute
 from starlette.routing import Route as HttpRoute
 from starlette.types import ASGIApp
 
-from databuild.errors import DataBuildError, DeadlineExceededError, HttpRequestError, InvalidRequestError
+from databuild.errors import DataBuildError, HttpRequestError, InvalidRequestError
 from databuild.service.api import WRITES, Api
 from databuild.service.auth import READ, WRITE, Caller, Tokens
 from databuild.service.errors import detail_of, meaning_of, report
+from databuild.service.event_texts import EventTexts
 from databuild.service.graph_service import GraphService
 from databuild.service.guard import Guard
 from databuild.service.json_form import from_json, from_query, to_json, to_json_aside
 from databuild.service.metrics import CONTENT_TYPE, Metrics
 from databuild.service.openapi import document
-from databuild.service.routes import BYTES, EVENTS, JSON, PREFIX, ROUTES, Route
+from databuild.service.pictures import STYLE_SOURCE, graph_picture
+from databuild.service.routes import BYTES, EVENTS, JSON, PICTURE, PREFIX, ROUTES, Route
 from databuild.v1 import service_pb2 as sv
-
-SEND_SECONDS: Final = 60.0
-"""How long who reads a stream may take for one piece of it before they are let go."""
+from databuild.v1.events_pb2 import BuildEvent
 
 _PING_SECONDS: Final = 15
+_PICTURE_HEADERS: Final = {
+    "Content-Security-Policy": f"default-src 'none'; style-src {STYLE_SOURCE}; frame-ancestors 'none'"
+}
 _EVENT_ID: Final = re.compile(r"\d{1,18}")
-_RESUME_FIELDS: Final = {"WatchBuild": ("after_sequence", "sequence"), "FollowLog": ("offset", "next_offset")}
-"""By which field of the request a stream goes on, and which field of an answer says where."""
+_RESUME_FIELDS: Final = {"WatchBuild": "after_sequence", "FollowLog": "offset"}
+"""By which field of the request a stream goes on."""
 
 
 def http_app(
@@ -105,6 +108,7 @@ class _Http:
         self._service = service
         self._metrics = metrics
         self._tokens = tokens
+        self._texts = EventTexts()
 
     async def answer(self, route: Route, request: Request) -> Response:
         """Answers one request of the table."""
@@ -114,13 +118,10 @@ class _Http:
             return await self._events(route, request, message, caller)
         if route.form == BYTES:
             return await self._download(message)
-        call: Callable[[Message, Caller], Awaitable[Message]] = getattr(self._api, route.method_name)
-        seconds = self._service.limits.answer_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                answer = await call(message, caller)
-        except TimeoutError:
-            raise DeadlineExceededError(seconds) from None
+        answer: Any = await self._api.answer(route.rpc, message, caller)
+        if route.form == PICTURE:
+            picture = await asyncio.to_thread(graph_picture, answer)
+            return Response(picture, media_type=PICTURE, headers=_PICTURE_HEADERS)
         return Response(await to_json_aside(answer), media_type=JSON)
 
     async def openapi(self, request: Request) -> Response:
@@ -146,7 +147,7 @@ class _Http:
         return caller
 
     async def _events(self, route: Route, request: Request, message: Any, caller: Caller) -> Response:
-        resumed, where = _RESUME_FIELDS[route.rpc]
+        resumed = _RESUME_FIELDS[route.rpc]
         last = request.headers.get("last-event-id", "")
         if last:
             if _EVENT_ID.fullmatch(last) is None:
@@ -157,15 +158,19 @@ class _Http:
             await self._service.builds.get(message.build_request_id)
         else:
             await self._api.read_log(_of_log(message), caller)
-        stream = self._stream(getattr(self._api, route.method_name)(message, caller), where)
-        return EventSourceResponse(stream, ping=_PING_SECONDS, send_timeout=SEND_SECONDS, sep="\n")
+        stream = self._stream(getattr(self._api, route.method_name)(message, caller))
+        seconds = self._service.limits.send_seconds
+        return EventSourceResponse(stream, ping=_PING_SECONDS, send_timeout=seconds, sep="\n")
 
-    async def _stream(self, answers: AsyncGenerator[Any], where: str) -> AsyncGenerator[ServerSentEvent]:
+    async def _stream(self, answers: AsyncGenerator[Any]) -> AsyncGenerator[bytes | ServerSentEvent]:
         """Returns answers as server-sent events; one called `end` says that nothing follows."""
         try:
             async with contextlib.aclosing(answers):
                 async for answer in answers:
-                    yield ServerSentEvent(await to_json_aside(answer), id=str(getattr(answer, where)))
+                    if isinstance(answer, BuildEvent):
+                        yield await self._texts.of(answer)
+                    else:
+                        yield ServerSentEvent(await to_json_aside(answer), id=str(answer.next_offset))
         except DataBuildError as error:
             yield ServerSentEvent(to_json(sv.ErrorResponse(error=detail_of(error))), event="error")
             return

@@ -13,7 +13,11 @@ from google.protobuf.message import Message
 
 from databuild.errors import InvalidRequestError
 
+MOST: Final = 2**63 - 1
+"""The largest number that a parameter may have."""
+
 _LARGE_BYTES: Final = 50_000
+_LONGEST_NUMBER: Final = 40
 _BOOLS: Final = {"true": True, "false": False}
 _UNSPECIFIED: Final = "UNSPECIFIED"
 
@@ -74,6 +78,20 @@ def from_query(query: Iterable[tuple[str, str]], descriptor: Descriptor, fields:
     return message
 
 
+def check_number(name: str, value: int) -> None:
+    """Checks that event logs and files can count so far.
+
+    Args:
+        name: What the number is called.
+        value: The number.
+
+    Raises:
+        InvalidRequestError: They cannot.
+    """
+    if value > MOST:
+        raise InvalidRequestError(f"{name!r} is {value}, and can be {MOST} at most")
+
+
 def short_names(enum: EnumDescriptor) -> list[str]:
     """Returns the names of an enum's values without their prefix, and without the one that stands for none."""
     prefix = enum.values[0].name.removesuffix(_UNSPECIFIED)
@@ -93,7 +111,8 @@ def _value(field: FieldDescriptor, text: str) -> Any:
     if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
         return text
     if not (text.isascii() and text.isdigit()):
-        raise InvalidRequestError(f"the parameter {field.name!r} is {text!r}, and has to be a whole number")
+        raise InvalidRequestError(f"the parameter {field.name!r} is {text[:80]!r}, and has to be a whole number")
+    check_number(field.name, int(text[:_LONGEST_NUMBER]))
     return text
 
 

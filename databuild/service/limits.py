@@ -19,6 +19,7 @@ class Limits:
         page: How many rows one page may have.
         plans: How many plans are made at once; further ones wait.
         answer_seconds: How long an answer may take that is not a stream.
+        send_seconds: How long who reads a stream may take for one piece of it before they are let go.
         requests: How many requests are served at once, over each of HTTP and gRPC; further ones are refused.
     """
 
@@ -32,3 +33,4 @@ class Limits:
     plans: int = 2
     requests: int = 1000
     answer_seconds: float = 300.0
+    send_seconds: float = 60.0

@@ -49,9 +49,9 @@ class Logs:
         # Looked up before the file is read: what a job run that has ended wrote is all there.
         job_run = await self._job_run(job_run_id)
         path = log_path(self._log_directory, job_run, stream)
-        data = await asyncio.to_thread(read_log, path, offset, limit)
-        size = await asyncio.to_thread(log_size, path)
-        return LogChunk(data, offset, ended=job_run.status not in _OPEN and len(data) < limit, path=path, size=size)
+        data, total = await asyncio.to_thread(lambda: (read_log(path, offset, limit), log_size(path)))
+        ended = job_run.status not in _OPEN and len(data) < limit
+        return LogChunk(data, offset, ended, path=path, total_bytes=max(total, offset + len(data)))
 
     async def follow(self, job_run_id: str, stream: str, *, offset: int = 0) -> AsyncGenerator[LogChunk]:
         """Returns what a job run wrote after an offset, then what it goes on to write; ends with the job run.

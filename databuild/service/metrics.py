@@ -18,6 +18,7 @@ from databuild.model.lifecycle import (
     job_status_name,
     partition_status_name,
 )
+from databuild.service.loop_lag import LoopLag
 from databuild.service.running import RunningBuilds
 from databuild.service.watching import Watching
 from databuild.v1.events_pb2 import BuildEvent
@@ -60,9 +61,9 @@ class Metrics:
         elif kind == "build_request" and event.build_request.status in BUILD_ENDS:
             self._builds.labels(build_status_name(event.build_request.status)).inc()
 
-    def watch(self, running: RunningBuilds, watching: Watching) -> None:
-        """Adds how many builds run and wait, and how many watch them."""
-        self._registry.register(_Gauges(running, watching))
+    def watch(self, running: RunningBuilds, watching: Watching, lag: LoopLag) -> None:
+        """Adds how many builds run and wait, how many watch them, and how late the event loop is."""
+        self._registry.register(_Gauges(running, watching, lag))
 
     def text(self) -> bytes:
         """Returns all metrics in the text format of Prometheus."""
@@ -70,9 +71,10 @@ class Metrics:
 
 
 class _Gauges(Collector):
-    def __init__(self, running: RunningBuilds, watching: Watching) -> None:
+    def __init__(self, running: RunningBuilds, watching: Watching, lag: LoopLag) -> None:
         self._running = running
         self._watching = watching
+        self._lag = lag
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Returns the gauges as they stand."""
@@ -82,3 +84,5 @@ class _Gauges(Collector):
         yield GaugeMetricFamily("databuild_builds_waiting", "Builds that wait for their turn.", value=waiting)
         watchers = self._watching.watchers
         yield GaugeMetricFamily("databuild_watchers", "Those who watch a build.", value=watchers)
+        late = "The most that the event loop was late in the last minute or two."
+        yield GaugeMetricFamily("databuild_event_loop_lag_seconds", late, value=self._lag.seconds)

@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from databuild.errors import DataBuildError, EventLogError, ShuttingDownError
-from databuild.event_log.log import EventLog, Reader
+from databuild.event_log.log import EventLog, Queued, Reader
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
+from databuild.service.auth import NOBODY
 from databuild.service.build_queue import BuildQueue
 from databuild.service.limits import Limits
 from databuild.service.reading import Readers
@@ -38,14 +39,16 @@ class RunningBuild:
     Attributes:
         request: What is asked for.
         submitter: Who asks.
+        left_by: The process that received it and died, where this one goes on with it; else empty.
         received: Done when the request is recorded; fails where it cannot be.
         task: Runs it.
         has_turn: Whether it has had to wait long enough.
     """
 
-    def __init__(self, request: BuildRequest, submitter: str) -> None:
+    def __init__(self, request: BuildRequest, submitter: str, left_by: str = "") -> None:
         self.request = request
         self.submitter = submitter
+        self.left_by = left_by
         self.received: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
         self.has_turn = False
@@ -120,9 +123,23 @@ class RunningBuilds:
         if self._stopped:
             raise ShuttingDownError
         self._queue.check_room()
-        build = self._builds[request.build_request_id] = RunningBuild(request, submitter)
-        build.task = asyncio.create_task(self._run(build), name=request.build_request_id)
-        return build
+        return self._start(RunningBuild(request, submitter))
+
+    def go_on(self, request: BuildRequest, submitter: str, left_by: str) -> bool:
+        """Goes on with a build that another process received and left in its queue, as soon as it is its turn.
+
+        Args:
+            request: What was asked for.
+            submitter: Who asked.
+            left_by: The process, as the holder of a lease is named.
+
+        Returns:
+            Whether it does so now: not where it does already, or no new builds are taken.
+        """
+        if self._stopped or request.build_request_id in self._builds:
+            return False
+        self._start(RunningBuild(request, submitter, left_by))
+        return True
 
     def cancel_waiting(self, build_request_id: str, author: str) -> None:
         """Ends a build that waits; one that does not is left alone."""
@@ -154,6 +171,11 @@ class RunningBuilds:
         if tasks:
             await asyncio.wait(tasks)
 
+    def _start(self, build: RunningBuild) -> RunningBuild:
+        self._builds[build.request.build_request_id] = build
+        build.task = asyncio.create_task(self._run(build), name=build.request.build_request_id)
+        return build
+
     async def _run(self, build: RunningBuild) -> None:
         request = build.request
         try:
@@ -166,6 +188,8 @@ class RunningBuilds:
                 on_event=self._on_event,
                 clock=self._clock,
                 turn=functools.partial(self._turn, build),
+                # A plan is not recorded, so that nobody else could run it.
+                queued=None if request.plan is not None else Queued(build.submitter or NOBODY, build.left_by),
             )
         except Exception as error:
             if not build.received.done():

@@ -19,10 +19,12 @@ from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.settings import Settings
 from databuild.service.api import Api
+from databuild.service.dashboard.app import dashboard_routes
 from databuild.service.graph_service import GraphService
 from databuild.service.grpc_api import GrpcServer
-from databuild.service.http_api import SEND_SECONDS, http_app
+from databuild.service.http_api import http_app
 from databuild.service.limits import Limits
+from databuild.service.loop_lag import LoopLag
 from databuild.service.metrics import Metrics
 from databuild.service.options import ServerOptions, grpc_credentials, ssl_context
 
@@ -82,6 +84,7 @@ async def serve(
     """
     options.check()
     metrics = Metrics()
+    lag = LoopLag()
     service = GraphService(
         catalog=catalog,
         event_log=event_log,
@@ -90,14 +93,19 @@ async def serve(
         limits=limits,
         on_event=metrics.observe,
     )
-    metrics.watch(service.running, service.watching)
+    metrics.watch(service.running, service.watching, lag)
     leave = False
     try:
         for build in await service.start():
             _log.warning("build %s had died, and has been ended", build)
         api = Api(service)
-        app = http_app(api, service, metrics=metrics, tokens=options.tokens, hosts=options.hosts)
-        async with _grpc(api, options, limits) as (grpc_server, grpc_port), _http(app, options) as port:
+        pages = dashboard_routes(api, graph_label=catalog.graph_label, tokens=options.tokens)
+        app = http_app(api, service, metrics=metrics, tokens=options.tokens, hosts=options.hosts, more_routes=pages)
+        async with (
+            lag.measured(),
+            _grpc(api, options, limits) as (grpc_server, grpc_port),
+            _http(app, options, limits) as port,
+        ):
             scheme = "http" if options.tls is None else "https"
             host = f"[{options.host}]" if ":" in options.host else options.host
             started(Addresses(f"{scheme}://{host}:{port}", f"{host}:{grpc_port}"))
@@ -135,7 +143,7 @@ async def _grpc(api: Api, options: ServerOptions, limits: Limits) -> AsyncGenera
 
 
 @contextlib.asynccontextmanager
-async def _http(app: ASGIApp, options: ServerOptions) -> AsyncGenerator[int]:
+async def _http(app: ASGIApp, options: ServerOptions, limits: Limits) -> AsyncGenerator[int]:
     context: ssl.SSLContext | None = None if options.tls is None else ssl_context(options.tls)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
@@ -143,7 +151,7 @@ async def _http(app: ASGIApp, options: ServerOptions) -> AsyncGenerator[int]:
     except OSError as error:
         raise _cannot_listen(options.host, options.port, "--port", error.strerror) from None
     # Who does not read is let go by the kernel, too, with what it keeps for them.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(SEND_SECONDS * 1000))
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(limits.send_seconds * 1000))
     config = uvicorn.Config(
         app,
         http="h11",

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from databuild.event_log.log import Claim, ClaimRequest, EventLog, Pruner, Reader
+from databuild.event_log.log import Claim, ClaimRequest, EventLog, Pruner, Queued, Reader
 
 if TYPE_CHECKING:
     from databuild.v1.events_pb2 import BuildEvent
@@ -30,9 +30,11 @@ class ToldEventLog:
         """Claims in the log."""
         return self._log.claim(requests)
 
-    def renew_lease(self, build_request_id: str, holder: str, seconds: float) -> Awaitable[None]:
+    def renew_lease(
+        self, build_request_id: str, holder: str, seconds: float, queued: Queued | None = None
+    ) -> Awaitable[None]:
         """Renews a lease in the log."""
-        return self._log.renew_lease(build_request_id, holder, seconds)
+        return self._log.renew_lease(build_request_id, holder, seconds, queued)
 
     def reader(self) -> Reader:
         """Returns a reader that holds no connection before it reads: many builds may wait for their turn."""

@@ -28,6 +28,7 @@ SAMPLES = (
     errors.PermissionDeniedError("bob may read only"),
     errors.RequestTooLargeError(16_777_216),
     errors.DeadlineExceededError(0.5),
+    errors.SlowReaderError(60),
     errors.OrchestrationError("our own failure"),
     errors.EventLogError("the disk is full", uri="sqlite:/events.db"),
     errors.SchemaTooNewError(9, 1, uri="sqlite:/events.db"),

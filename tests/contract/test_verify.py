@@ -254,7 +254,7 @@ async def test_only_the_faults_of_the_builds_that_are_asked_for_are_told(log_of_
 
 
 async def test_what_a_build_that_has_ended_still_holds_is_named(log_of_builds):
-    log_of_builds.execute("INSERT INTO leases VALUES ('b1', 1, 'here')")
+    log_of_builds.execute("INSERT INTO leases VALUES ('b1', 1, 'here', '')")
     log_of_builds.execute("INSERT INTO claims VALUES ('p', 'b2', 'b2.1.1', 3)")
     log_of_builds.execute("INSERT INTO sharers VALUES ('b1', 1, '[]', 1)")
     log_of_builds.execute("INSERT INTO holdings VALUES ('b1.9.1', 'cpu', 'b1', 1)")

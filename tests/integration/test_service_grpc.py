@@ -200,6 +200,8 @@ async def test_a_log_is_followed_to_its_end(served):
         ("SubmitBuild", sv.SubmitBuildRequest(partitions=["x"]), "INVALID_ARGUMENT", "UNKNOWN_PARTITION"),
         ("SubmitBuild", sv.SubmitBuildRequest(partitions=["a b"]), "INVALID_ARGUMENT", "INVALID_REQUEST"),
         ("ListBuilds", sv.ListBuildsRequest(status=99), "INVALID_ARGUMENT", "INVALID_REQUEST"),
+        ("ListBuildEvents", sv.ListBuildEventsRequest(after_sequence=1 << 63), "INVALID_ARGUMENT", "INVALID_REQUEST"),
+        ("ReadLog", sv.ReadLogRequest(offset=1 << 63), "INVALID_ARGUMENT", "INVALID_REQUEST"),
         ("PlanBuild", sv.PlanBuildRequest(partitions=["raw/refused"]), "FAILED_PRECONDITION", "JOB_CONFIGURATION"),
         ("PlanBuild", sv.PlanBuildRequest(partitions=["raw/broken"]), "INTERNAL", "INTERNAL"),
     ],
@@ -315,27 +317,31 @@ async def test_the_health_is_for_everybody_and_says_when_it_drains(serve):
 
 
 def build_by_reflection(address, metadata=()):
-    """Builds through a client that knows nothing of our stubs; returns the names of the RPCs and the answer."""
+    """Builds and watches through a client that knows nothing of our stubs; returns RPCs, answer and events."""
     with grpc.insecure_channel(address) as channel:
         database = ProtoReflectionDescriptorDatabase(channel)
         pool = DescriptorPool(database)
         name = next(name for name in database.get_services() if name.startswith("databuild"))
         methods = {method.name: method for method in pool.FindServiceByName(name).methods}
-        submit = methods["SubmitBuild"]
-        request = json_format.ParseDict({"partitions": ["raw/1"]}, message_factory.GetMessageClass(submit.input_type)())
-        call = channel.unary_unary(
-            f"/{name}/SubmitBuild",
-            lambda message: message.SerializeToString(),
-            message_factory.GetMessageClass(submit.output_type).FromString,
-        )
-        return set(methods), json_format.MessageToDict(call(request, timeout=10))
+
+        def call(kind, rpc, **fields):
+            request = message_factory.GetMessageClass(methods[rpc].input_type)()
+            read = message_factory.GetMessageClass(methods[rpc].output_type).FromString
+            multicallable = getattr(channel, kind)(f"/{name}/{rpc}", lambda sent: sent.SerializeToString(), read)
+            return multicallable(json_format.ParseDict(fields, request), timeout=10)
+
+        answer = json_format.MessageToDict(call("unary_unary", "SubmitBuild", partitions=["raw/1"]))
+        events = call("unary_stream", "WatchBuild", build_request_id=answer["buildRequestId"])
+        return set(methods), answer, [json_format.MessageToDict(event) for event in events]
 
 
 async def test_a_client_that_knows_nothing_builds_through_reflection(served):
-    methods, answer = await asyncio.to_thread(build_by_reflection, served.address)
+    methods, answer, events = await asyncio.to_thread(build_by_reflection, served.address)
 
     assert {"SubmitBuild", "WatchBuild", "FollowLog"} <= methods
     assert answer["build"]["graphLabel"] == "//:g"
+    assert [event["sequence"] for event in events] == [str(number) for number in range(1, len(events) + 1)]
+    assert events[-1]["buildRequest"]["status"] == "BUILD_STATUS_COMPLETED"
 
 
 async def test_nobody_looks_around_without_a_token(serve):
@@ -345,6 +351,33 @@ async def test_nobody_looks_around_without_a_token(serve):
         await asyncio.to_thread(build_by_reflection, served.address)
 
     assert raised.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_who_reads_too_slowly_is_let_go(serve):
+    served = await serve(send_seconds=0.5)
+    refs = [f"raw/{'x' * 900}{number}" for number in range(1500)]  # more than is kept on the way
+    await served.stub.SubmitBuild(
+        sv.SubmitBuildRequest(partitions=refs, build_request_id="b", options=ev.BuildOptions(jobs=20))
+    )
+    await served.world.ended("b")
+    watching = served.stub.WatchBuild(sv.WatchBuildRequest(build_request_id="b"))
+    seen = [(await watching.read()).sequence]
+
+    while served.world.service.watching.watchers:
+        await asyncio.sleep(0.05)  # reads nothing meanwhile
+
+    async def read_on():
+        while (event := await watching.read()) is not grpc.aio.EOF:
+            seen.append(event.sequence)
+
+    status, _ = await refused(read_on())
+    assert status == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert seen == list(range(1, len(seen) + 1))
+    rest = [
+        event.sequence
+        async for event in served.stub.WatchBuild(sv.WatchBuildRequest(build_request_id="b", after_sequence=len(seen)))
+    ]
+    assert rest[0] == len(seen) + 1
 
 
 async def test_who_stops_watching_is_forgotten(served):

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from tests.postgresql.server import Server
 from tests.service.script_graph import ScriptGraph, is_running, wait_until
 
 
@@ -13,6 +14,13 @@ def graph(tmp_path):
     graph = ScriptGraph(tmp_path)
     yield graph
     graph.close()
+
+
+@pytest.fixture(scope="module")
+def server():
+    running = Server()
+    yield running
+    running.close()
 
 
 def test_what_the_service_builds_the_command_line_shows_and_the_other_way_round(graph):
@@ -110,25 +118,42 @@ def test_a_second_signal_waits_no_longer(graph):
 
 
 @pytest.mark.parametrize("how", ["kill", "leave"])
-def test_a_restart_ends_what_had_no_end_and_a_retry_goes_on(graph, how):
-    service = graph.serve("--max_builds=1", "--drain_seconds=0", "--on_shutdown=leave")
+def test_a_restart_ends_what_ran_and_goes_on_with_what_waited(graph, how):
+    left_and_restarted(graph, how)
+
+
+@pytest.mark.parametrize("how", ["kill", "leave"])
+def test_a_restart_over_postgresql_does_the_same(graph, how, server):
+    left_and_restarted(graph, how, f"--event_log={server.new_database()}")
+
+
+def left_and_restarted(graph, how, *flags):
+    service = graph.serve("--max_builds=1", "--drain_seconds=0", "--on_shutdown=leave", *flags)
     running = service.build("number/wait-1")
-    waiting = service.build("number/two")
+    waiting = [service.build(f"number/{name}", build_request_id=name, options={"jobs": 3}) for name in "zyx"]
+    cancelled = service.build("number/never", build_request_id="cancelled")
     pid = graph.wait_for("pid-wait-1")
     service.end(signal.SIGKILL if how == "kill" else signal.SIGTERM)
+    assert graph.run("cancel", cancelled, *flags)[0] == 0
 
-    again = graph.serve()
+    again = graph.serve("--max_builds=1", *flags)
 
-    for build in (running, waiting):
-        summary = again.get(f"/builds/{build}")
-        assert summary["status"] == "BUILD_STATUS_FAILED"
-        assert summary["failure"]["category"] == "FAILURE_CATEGORY_INFRASTRUCTURE"
+    summary = again.get(f"/builds/{running}")
+    assert summary["status"] == "BUILD_STATUS_FAILED"
+    assert summary["failure"]["category"] == "FAILURE_CATEGORY_INFRASTRUCTURE"
     assert not is_running(pid)
+    for build in waiting:
+        again.wait_for(build, "COMPLETED")
+    started = {build: again.get(f"/builds/{build}/job_runs")["job_runs"][0]["started_time"] for build in waiting}
+    assert sorted(waiting, key=started.get) == waiting, "in their old order"
+    assert again.get("/builds/x/events?limit=1")["events"][0]["build_request"]["options"]["jobs"] == 3
+    assert again.get(f"/builds/{cancelled}")["status"] == "BUILD_STATUS_CANCELLED"
     (graph.folder / "go-wait-1").touch()
-    for build in (running, waiting):
-        _, answer = again.ask("POST", f"/api/v1/builds/{build}/retry")
-        again.wait_for(answer["build_request_id"], "COMPLETED")
+    _, answer = again.ask("POST", f"/api/v1/builds/{running}/retry")
+    again.wait_for(answer["build_request_id"], "COMPLETED")
     assert again.end()[0] == 0
+    code, out, err = graph.run("events", "verify", *flags)
+    assert code == 0, out + err
 
 
 def test_flags_may_stand_in_a_file(graph):

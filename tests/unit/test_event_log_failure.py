@@ -45,8 +45,8 @@ class FullLog:
     def claim(self, requests):
         return self.log.claim(requests)
 
-    def renew_lease(self, build_request_id, holder, seconds):
-        return self.log.renew_lease(build_request_id, holder, seconds)
+    def renew_lease(self, *lease):
+        return self.log.renew_lease(*lease)
 
     def reader(self):
         return self.log.reader()

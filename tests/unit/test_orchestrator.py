@@ -169,6 +169,26 @@ async def test_after_a_write_has_failed_nothing_more_is_written():
     assert len(log.events) == 2
 
 
+async def test_what_was_emitted_is_written_or_refused_once_it_has_settled():
+    answer = asyncio.get_running_loop().create_future()
+
+    class Slow(MockEventLog):
+        def append(self, events):
+            return answer
+
+    one = BuildOrchestrator(Slow(), "b", ["p"])
+    await one.settled()
+    one.start_build()
+    settled = asyncio.ensure_future(one.settled())
+    await asyncio.sleep(0)
+    assert not settled.done()
+    assert not one.refused_events
+
+    answer.set_exception(EventLogError("the disk is full"))
+    await settled
+    assert [event.sequence for event in one.refused_events] == [1, 2]
+
+
 def test_emitted_events_are_kept_by_the_mock_only():
     class Other(MockEventLog):
         pass

@@ -15,7 +15,7 @@ import psycopg
 from databuild.errors import CoordinationError
 from databuild.event_log.fair_shares import WAIT_SECONDS, FairShares, Sharer
 from databuild.event_log.group_commit import ClaimAll, Operation, RenewLease
-from databuild.event_log.log import Claim
+from databuild.event_log.log import TAKEN_OVER, Claim
 from databuild.event_log.postgresql.connection import RESOURCES
 from databuild.event_log.postgresql.read_models import Step
 from databuild.event_log.postgresql.statements import ManyRows, as_json
@@ -57,9 +57,10 @@ _RELEASE_RUNS: Final = ManyRows(
     WHERE claims.build_request_id = new.build_request_id AND claims.job_run_id = new.job_run_id""",
 )
 _RENEW: Final = f"""
-INSERT INTO leases (build_request_id, expires, holder)
-VALUES (%s, {_NOW} + %s, %s)
-ON CONFLICT (build_request_id) DO UPDATE SET expires = excluded.expires, holder = excluded.holder
+INSERT INTO leases (build_request_id, expires, holder, submitter)
+VALUES (%s, {_NOW} + %s, %s, %s)
+ON CONFLICT (build_request_id) DO UPDATE
+SET expires = excluded.expires, holder = excluded.holder, submitter = excluded.submitter
 """
 
 
@@ -86,7 +87,7 @@ class Claims:
         self._sharing = sharing
         self._operations = [(n, one) for n, one in enumerate(operations) if isinstance(one, ClaimAll | RenewLease)]
         self._renewals: list[RenewLease] = []
-        self._leased: psycopg.Cursor[tuple[str]] | None = None
+        self._leased: psycopg.Cursor[tuple[str, str]] | None = None
         self._known: psycopg.Cursor[tuple[str, str | None, str | None]] | None = None
         self._tokens: psycopg.Cursor[tuple[int]] | None = None
         self._used: psycopg.Cursor[tuple[str, int]] | None = None
@@ -101,9 +102,10 @@ class Claims:
 
     def lock(self) -> None:
         """Reads the leases of builds that are locked."""
-        if self.refs:
+        if self.refs or any(isinstance(one, RenewLease) and one.queued for _, one in self._operations):
             builds = as_json(sorted(self.builds))
-            self._leased = self._connection.execute(f"SELECT build_request_id FROM leases {_OF_BUILDS}", (builds,))
+            found = f"SELECT build_request_id, holder FROM leases {_OF_BUILDS}"
+            self._leased = self._connection.execute(found, (builds,))
 
     def judge(self, statuses: Mapping[str, str], results: list[object]) -> None:
         """Refuses what builds that have ended ask for.
@@ -113,13 +115,17 @@ class Claims:
             results: Takes the refusals.
         """
         ended = {build: status for build, status in statuses.items() if status in _ENDED}
-        alive = {build for (build,) in self._leased or () if build not in ended}
+        holders = dict(self._leased or ())
+        alive = {build for build in holders if build not in ended}
         for number, one in self._operations:
             if isinstance(one, RenewLease):
                 build = one.build_request_id
                 if build in ended:
                     results[number] = CoordinationError(build, f"it is {ended[build]}")
+                elif one.queued and holders.get(build, one.holder) not in {one.holder, one.queued.left_by}:
+                    results[number] = CoordinationError(build, TAKEN_OVER)
                 else:
+                    holders[build] = one.holder
                     self._renewals.append(one)
                     alive.add(build)
             elif gone := sorted({request.build_request_id for request in one.requests} - alive):
@@ -142,8 +148,9 @@ class Claims:
     def renew(self) -> None:
         """Takes the leases that were asked for, or takes them further."""
         now = self._now()
-        for build, holder, seconds in self._renewals:
-            self._connection.execute(_RENEW, (build, now, seconds, holder))
+        for build, holder, seconds, queued in self._renewals:
+            submitter = queued.submitter if queued is not None else ""
+            self._connection.execute(_RENEW, (build, now, seconds, holder, submitter))
 
     def read(self) -> None:
         """Reads who holds what is wanted, after everything else that the transaction changes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit, RenewLease
-from databuild.event_log.log import Claim, ClaimRequest
+from databuild.event_log.log import Claim, ClaimRequest, Queued
 from databuild.event_log.postgresql.pruning import PostgresqlPruner
 from databuild.event_log.postgresql.reader import PostgresqlReader
 from databuild.event_log.postgresql.writer import PostgresqlWriter
@@ -40,9 +40,11 @@ class PostgresqlEventLog:
         """Claims the outputs of job runs, as `EventLog.claim` says."""
         return self._commit.take(ClaimAll(requests))
 
-    def renew_lease(self, build_request_id: str, holder: str, seconds: float) -> Awaitable[None]:
+    def renew_lease(
+        self, build_request_id: str, holder: str, seconds: float, queued: Queued | None = None
+    ) -> Awaitable[None]:
         """Makes a build count as alive, as `EventLog.renew_lease` says."""
-        return self._commit.take(RenewLease(build_request_id, holder, seconds))
+        return self._commit.take(RenewLease(build_request_id, holder, seconds, queued))
 
     def reader(self) -> PostgresqlReader:
         """Returns a reader that sees everything that is durable."""

@@ -65,7 +65,8 @@ WHERE b.ref = %s AND b.task_id > 0 AND started_time > 0
 ORDER BY b.build_request_id DESC, number DESC LIMIT %s"""
 )
 _LEASES: Final = """
-SELECT build_request_id, expires, holder, expires < coalesce(%s::float8, extract(epoch FROM clock_timestamp())::float8)
+SELECT build_request_id, expires, holder, submitter,
+  expires < coalesce(%s::float8, extract(epoch FROM clock_timestamp())::float8)
 FROM leases ORDER BY build_request_id
 """
 _RESOURCES: Final = """
@@ -229,7 +230,7 @@ class PostgresqlReader:
     def leases(self) -> Sequence[tuple[Lease, bool]]:
         """Returns the leases of builds that have not ended, and whether each has run out, by build."""
         rows = self._rows(_LEASES, (None if self._clock is None else self._clock(),))
-        return [(Lease._make(row[:3]), row[3]) for row in rows]
+        return [(Lease._make(row[:-1]), row[-1]) for row in rows]
 
     def resource_use(self) -> Sequence[ResourceUse]:
         """Returns what the builds that have not ended hold of resources and wait for, by resource and build."""

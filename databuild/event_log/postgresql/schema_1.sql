@@ -126,10 +126,12 @@ CREATE TABLE claims (
   token BIGINT NOT NULL
 );
 CREATE INDEX claims_by_build ON claims (build_request_id);
+-- Who asked for the build is known where it was put into the queue of a service.
 CREATE TABLE leases (
   build_request_id TEXT COLLATE "C" PRIMARY KEY,
   expires DOUBLE PRECISION NOT NULL,
-  holder TEXT NOT NULL
+  holder TEXT NOT NULL,
+  submitter TEXT NOT NULL DEFAULT ''
 ) WITH (fillfactor = 50);
 -- What job runs hold of resources, and the builds that take turns with them; `waiting_for` is JSON. Whoever takes any holds
 -- an advisory lock.

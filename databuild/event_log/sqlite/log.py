@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit, RenewLease
-from databuild.event_log.log import Claim, ClaimRequest
+from databuild.event_log.log import Claim, ClaimRequest, Queued
 from databuild.event_log.sqlite.pruning import SqlitePruner
 from databuild.event_log.sqlite.reader import SqliteReader
 from databuild.event_log.sqlite.writer import SqliteWriter
@@ -48,9 +48,11 @@ class SqliteEventLog:
         """Claims the outputs of job runs, as `EventLog.claim` says."""
         return self._commit.take(ClaimAll(requests))
 
-    def renew_lease(self, build_request_id: str, holder: str, seconds: float) -> Awaitable[None]:
+    def renew_lease(
+        self, build_request_id: str, holder: str, seconds: float, queued: Queued | None = None
+    ) -> Awaitable[None]:
         """Makes a build count as alive, as `EventLog.renew_lease` says."""
-        return self._commit.take(RenewLease(build_request_id, holder, seconds))
+        return self._commit.take(RenewLease(build_request_id, holder, seconds, queued))
 
     def reader(self) -> SqliteReader:
         """Returns a reader that sees everything that is durable."""

@@ -55,6 +55,7 @@ _BYTES_OF_EVENTS = """
 SELECT coalesce(sum(length(payload)), 0) FROM json_each(?) j CROSS JOIN events ON build_request_id = j.value
 """
 _SOURCES = {"partition_counts": "(SELECT * FROM partition_counts WHERE count > 0)"}
+_LEASES = "SELECT build_request_id, expires, holder, submitter FROM leases ORDER BY build_request_id"
 _RESOURCES = """
 SELECT resource, build_request_id, SUM(amount), '[]' FROM holdings GROUP BY 1, 2
 UNION ALL SELECT '', build_request_id, 0, waiting_for FROM sharers WHERE waiting_until > ?
@@ -199,7 +200,7 @@ class SqliteReader:
         """Returns the leases of builds that have not ended, and whether each has run out, by build."""
         from databuild.event_log.log import Lease
 
-        rows = self._rows("SELECT build_request_id, expires, holder FROM leases ORDER BY build_request_id", ())
+        rows = self._rows(_LEASES, ())
         now = self._clock()
         return [(Lease._make(row), row[1] < now) for row in rows]
 

@@ -127,10 +127,12 @@ CREATE TABLE claims (
   token INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX claims_by_build ON claims (build_request_id);
+-- Who asked for the build is known where it was put into the queue of a service.
 CREATE TABLE leases (
   build_request_id TEXT PRIMARY KEY,
   expires REAL NOT NULL,
-  holder TEXT NOT NULL
+  holder TEXT NOT NULL,
+  submitter TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 -- What job runs hold of resources, and the builds that take turns with them; `waiting_for` is JSON.
 CREATE TABLE holdings (

@@ -50,7 +50,7 @@ _BUILD_PARTITION = ManyRows(
     """ON CONFLICT DO UPDATE SET status = excluded.status, job_run_id = excluded.job_run_id,
       task_id = iif(excluded.task_id, excluded.task_id, task_id),
       reason = iif(excluded.reason <> '', excluded.reason, reason),
-      cause = iif(excluded.reason <> '', excluded.cause, cause),
+      cause = iif(excluded.reason <> '' OR excluded.cause <> '', excluded.cause, cause),
       failure_category = excluded.failure_category, failure_message = excluded.failure_message""",
 )
 _NEW_RUN = ManyRows(f"INSERT OR IGNORE INTO job_runs ({', '.join(NewRun._fields)})", len(NewRun._fields))
@@ -145,8 +145,10 @@ class SqliteWriter:
                     results[number] = claims.grant(self._connection, operation.requests, self._clock())
                     self._sharing.update(one.build_request_id for one in operation.requests if one.needs)
                 elif isinstance(operation, RenewLease):
-                    lease = Lease(operation.build_request_id, self._clock() + operation.seconds, operation.holder)
-                    claims.renew(self._connection, lease, _ENDED)
+                    build, holder, seconds, queued = operation
+                    submitter = queued.submitter if queued is not None else ""
+                    lease = Lease(build, self._clock() + seconds, holder, submitter)
+                    claims.renew(self._connection, lease, _ENDED, queued)
             except CoordinationError as refusal:
                 results[number] = refusal
         return results

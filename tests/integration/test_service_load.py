@@ -1,0 +1,175 @@
+"""Much at once: nothing is lost, and the service needs a bounded amount of memory for it.
+
+How long the event loop was held up at most is printed (`pytest -s`), and not judged: machines differ.
+"""
+
+import asyncio
+import json
+import re
+import socket
+from pathlib import Path
+
+import grpc
+import pytest
+
+from databuild.v1 import service_pb2 as sv
+from databuild.v1.service_pb2_grpc import DataBuildServiceStub
+from tests.service.script_graph import ScriptGraph
+
+WATCHERS = 200
+SUBMISSIONS = 1000
+MEBIBYTES = 250
+"""What the process may hold at most: four times what it holds when nobody asks for anything."""
+
+# All refs of a request are one task, so that many events cost one process. It waits where the first begins with `wait`.
+ALL_AT_ONCE = r"""#!/bin/bash
+mode=$1
+shift
+if [[ $mode == config ]]; then
+  outputs=$(printf ', {"str": "%s"}' "$@")
+  printf '{"configs": [{"outputs": [%s], "args": ["%s"]}]}\n' "${outputs:2}" "$1"
+elif [[ $1 == number/wait* ]]; then
+  touch waiting
+  while [[ ! -e go ]]; do sleep 0.02; done
+fi
+"""
+
+
+@pytest.fixture
+def graph(tmp_path):
+    graph = ScriptGraph(tmp_path)
+    (tmp_path / "number").write_text(ALL_AT_ONCE)
+    yield graph
+    graph.close()
+
+
+class Asking:
+    """Asks a service over HTTP, as many at once as there are, with next to no work for each."""
+
+    def __init__(self, service):
+        self.service = service
+        self.port = int(service.addresses["http"].rpartition(":")[2])
+
+    async def ask(self, method, path, body=None, read=lambda reader: reader.read()):
+        """Returns the status and what stands in the answer."""
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", self.port))
+        reader, writer = await asyncio.open_connection(sock=connection, limit=1 << 16)
+        data = b"" if body is None else json.dumps(body).encode()
+        head = (
+            f"{method} /api/v1{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+        )
+        writer.write(head.encode() + data)
+        answer = await read(reader)
+        writer.close()
+        head, _, text = answer.partition(b"\r\n\r\n")
+        return int(head.split()[1]), text
+
+    async def watch(self, build, read=lambda reader: reader.read()):
+        """Returns the sequence numbers of the events that came, and whether the end was told."""
+        status, text = await self.ask("GET", f"/builds/{build}/watch", read=read)
+        assert status == 200, text
+        return [int(number) for number in re.findall(rb"^id: (\d+)\r?$", text, re.MULTILINE)], b"event: end" in text
+
+    async def watchers(self, number):
+        """Waits until there are so many."""
+        while f"\ndatabuild_watchers {number}.0\n" not in await self.metrics():
+            await asyncio.sleep(0.05)
+
+    async def metrics(self):
+        status, text = await asyncio.to_thread(self.service.ask, "GET", "/metrics")
+        assert status == 200
+        return text
+
+    async def judge_memory(self):
+        """Checks how much memory the service has held at most, and reports how late it was."""
+        status = Path(f"/proc/{self.service.process.pid}/status").read_text(encoding="ascii")
+        peak = int(re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[1]) >> 10
+        lag = re.search(r"^databuild_event_loop_lag_seconds (\S+)$", await self.metrics(), re.MULTILINE)[1]
+        print(f"the event loop was held up for {float(lag):.3f} s at most, and the process held {peak} MiB")
+        assert peak < MEBIBYTES
+
+
+async def wait_for_file(path):
+    while not path.exists():
+        await asyncio.sleep(0.02)
+
+
+async def test_very_many_watch_a_build_and_each_gets_each_event_once(graph):
+    service = graph.serve()
+    asking = Asking(service)
+    build = service.build("number/wait", *(f"number/x{n}" for n in range(100)))
+    await wait_for_file(graph.folder / "waiting")
+    early = [asyncio.create_task(asking.watch(build)) for _ in range(WATCHERS - 50)]
+    await asking.watchers(WATCHERS - 50)
+
+    (graph.folder / "go").touch()
+    late = [asyncio.create_task(asking.watch(build)) for _ in range(50)]
+
+    results = await asyncio.gather(*early, *late)
+    last = int(service.get(f"/builds/{build}")["last_sequence"])
+    assert last > 400
+    assert {(tuple(numbers), ended) for numbers, ended in results} == {(tuple(range(1, last + 1)), True)}
+    await asyncio.wait_for(asking.watchers(0), 30)
+    await asking.judge_memory()
+
+
+async def test_who_reads_slowly_gets_everything_and_costs_no_memory(graph):
+    """What happens meanwhile is more than the kernel and gRPC keep on the way to them."""
+    service = graph.serve()
+    asking = Asking(service)
+    build = service.build("number/wait", *(f"number/{'x' * 900}{n}" for n in range(2000)))
+    await wait_for_file(graph.folder / "waiting")
+    read_on = asyncio.Event()
+
+    async def slowly(reader):
+        beginning = await reader.readuntil(b"id: 1\n")
+        await read_on.wait()
+        return beginning + await reader.read()
+
+    async def slowly_over_grpc():
+        async with grpc.aio.insecure_channel(service.addresses["grpc"]) as channel:
+            watching = DataBuildServiceStub(channel).WatchBuild(sv.WatchBuildRequest(build_request_id=build))
+            numbers = []
+            while (event := await watching.read()) is not grpc.aio.EOF:
+                numbers.append(event.sequence)
+                await read_on.wait()
+            return numbers, True
+
+    slow = [asyncio.create_task(asking.watch(build, slowly)) for _ in range(4)]
+    slow += [asyncio.create_task(slowly_over_grpc()) for _ in range(4)]
+    await asking.watchers(8)
+    (graph.folder / "go").touch()
+
+    numbers, ended = await asking.watch(build)
+    assert (numbers, ended) == (list(range(1, len(numbers) + 1)), True)
+    assert len(numbers) > 8000
+    await asking.watchers(8)
+    read_on.set()
+    assert {(tuple(seen), told) for seen, told in await asyncio.gather(*slow)} == {(tuple(numbers), True)}
+    await asking.judge_memory()
+
+
+async def test_a_burst_of_submissions_is_taken_and_every_build_has_its_place_and_its_end(graph):
+    service = graph.serve("--max_builds=1", "--drain_seconds=0")
+    asking = Asking(service)
+    service.build("number/wait")
+    await wait_for_file(graph.folder / "waiting")
+    ids = [f"burst-{number:04}" for number in range(SUBMISSIONS)]
+
+    bodies = [{"build_request_id": build, "partitions": [f"number/{build}"]} for build in ids]
+    answers = await asyncio.gather(*(asking.ask("POST", "/builds", body) for body in bodies))
+
+    assert {status for status, _ in answers} == {200}
+    waiting = service.get(f"/builds?status=RECEIVED&limit={SUBMISSIONS}")["builds"]
+    assert sorted(build["build_request_id"] for build in waiting) == ids
+    assert sorted(build["queue_position"] for build in waiting) == list(range(1, SUBMISSIONS + 1))
+    assert "\ndatabuild_builds_waiting 1000.0\n" in await asking.metrics()
+    await asking.judge_memory()
+    assert service.end()[0] == 0
+    code, out, err = graph.run("builds", "--status=CANCELLED", "--limit=2000", "--output=json")
+    assert code == 0, err
+    assert len(json.loads(out)["builds"]) == SUBMISSIONS + 1

@@ -1,0 +1,214 @@
+"""Many watch one build: all see all of it, and cost the event log and each other little."""
+
+import asyncio
+
+import pytest
+
+from databuild.errors import EventLogError
+from databuild.service.event_pages import PAGE, EventPages
+from databuild.service.watching import Watching
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+
+
+def event(sequence, *, last=False, size=0):
+    found = ev.BuildEvent(event_id=f"b/{sequence}", build_request_id="b", sequence=sequence)
+    if last:
+        found.build_request.status = ev.BUILD_STATUS_COMPLETED
+    else:
+        found.partition.CopyFrom(ev.PartitionEvent(ref="r" * size, status=pt.PARTITION_STATUS_BUILDING))
+    return found
+
+
+class FakeLog:
+    """Remembers from where it was read; fits what answers questions to an event log, and the reader they are asked."""
+
+    def __init__(self, count=0, *, ended=True):
+        self.log = [event(number, last=ended and number == count) for number in range(1, count + 1)]
+        self.read_after = []
+        self.looks = 0
+        self.broken = False
+
+    async def read(self, question):
+        await asyncio.sleep(0)
+        return question(self)
+
+    def events(self, _build, *, after_sequence, limit):
+        self.read_after.append(after_sequence)
+        if self.broken:
+            raise EventLogError("it is gone")
+        return self.log[after_sequence : after_sequence + limit]
+
+
+class Follower:
+    """Hears of what other processes write when the test says so."""
+
+    def __init__(self):
+        self.news = asyncio.Queue()
+
+    async def read(self, _question):
+        return await self.news.get()
+
+
+@pytest.fixture
+async def watching():
+    made = []
+
+    def make(log, follower=None):
+        made.append(Watching(log, follower or Follower()))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()
+
+
+async def sequences(watching, after=0):
+    return [found.sequence async for found in watching.watch("b", after)]
+
+
+async def test_a_long_log_is_read_to_its_end_without_waiting_for_news(watching):
+    log = FakeLog(5 * PAGE + 7)
+
+    assert await sequences(watching(log)) == list(range(1, 5 * PAGE + 8))
+    assert log.read_after == [number * PAGE for number in range(6)]
+
+
+async def test_all_who_read_a_log_at_the_same_time_read_each_page_once(watching):
+    log = FakeLog(3 * PAGE + 7)
+    one = watching(log)
+
+    seen = await asyncio.gather(*(sequences(one, after) for after in range(200)))
+
+    assert seen == [list(range(after + 1, 3 * PAGE + 8)) for after in range(200)]
+    assert len(log.read_after) <= 2 * 4
+
+
+async def test_those_who_wait_at_the_end_of_a_log_look_together(watching):
+    follower = Follower()
+    log = FakeLog(7, ended=False)
+    one = watching(log, follower)
+    watchers = [asyncio.create_task(sequences(one, 7)) for _ in range(200)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert log.read_after == [0]
+
+    log.log.append(event(8, last=True))
+    follower.news.put_nowait(True)
+
+    assert await asyncio.gather(*watchers) == [[8]] * 200
+    assert log.read_after == [0, 0]
+
+
+async def test_what_is_told_is_seen_without_a_look_at_the_log(watching):
+    log = FakeLog(1, ended=False)
+    one = watching(log)
+    watchers = [asyncio.create_task(sequences(one)) for _ in range(200)]
+    while log.read_after != [0]:
+        await asyncio.sleep(0)
+
+    for number in range(2, 60):
+        one.tell([event(number)])
+        await asyncio.sleep(0)
+    one.tell([event(60, last=True)])
+
+    assert await asyncio.gather(*watchers) == [list(range(1, 61))] * 200
+    assert log.read_after == [0]
+
+
+async def test_a_gap_in_what_is_told_is_filled_from_the_log(watching):
+    log = FakeLog(60)
+    one = watching(log)
+    watcher = asyncio.create_task(sequences(one, 10))
+    await asyncio.sleep(0)
+
+    one.tell([event(60, last=True)])
+
+    assert await watcher == list(range(11, 61))
+
+
+async def test_very_much_that_another_process_wrote_is_read_page_by_page(watching):
+    follower = Follower()
+    log = FakeLog(7, ended=False)
+    one = watching(log, follower)
+    watcher = asyncio.create_task(sequences(one))
+    while not log.read_after:
+        await asyncio.sleep(0)
+
+    log.log = FakeLog(3 * PAGE).log
+    follower.news.put_nowait(True)
+
+    assert await watcher == list(range(1, 3 * PAGE + 1))
+
+
+async def test_large_events_are_not_kept_for_those_who_come_late(watching):
+    log = FakeLog()
+    one = watching(log)
+    first = one.watch("b")
+    watcher = asyncio.create_task(anext(first))
+    await asyncio.sleep(0)
+    log.log = [*(event(number, size=1 << 20) for number in range(1, 20)), event(20, last=True)]
+
+    for found in log.log:
+        one.tell([found])
+
+    assert (await watcher).sequence == 1
+    assert await sequences(one) == list(range(1, 21))
+    assert 0 in log.read_after, "four of them are kept, and the others are read"
+    await first.aclose()
+
+
+async def test_between_two_events_others_have_their_turn(watching):
+    log = FakeLog(50)
+    one = watching(log)
+    seen = {"one": 0, "other": 0}
+
+    async def watch(name):
+        async for event in one.watch("b"):
+            seen[name] = event.sequence
+            assert abs(seen["one"] - seen["other"]) <= 2
+
+    await asyncio.gather(watch("one"), watch("other"))
+
+    assert seen == {"one": 50, "other": 50}
+
+
+async def test_who_goes_away_while_reading_takes_nothing_from_the_others(watching):
+    log = FakeLog(50)
+    one = watching(log)
+    first = asyncio.create_task(sequences(one))
+    second = asyncio.create_task(sequences(one))
+    for _ in range(2):
+        await asyncio.sleep(0)
+
+    first.cancel()
+
+    assert await second == list(range(1, 51))
+    assert log.read_after == [0]
+
+
+async def test_a_log_that_cannot_be_read_is_told_to_all_and_asked_again_later():
+    log = FakeLog(50)
+    pages = EventPages(log)
+    log.broken = True
+
+    results = await asyncio.gather(*(pages.after("b", 0) for _ in range(3)), return_exceptions=True)
+    log.broken = False
+
+    assert [type(result) for result in results] == [EventLogError] * 3
+    assert len((await pages.after("b", 0)).events) == 50
+
+
+async def test_pages_that_cannot_change_are_kept_a_few_of_them():
+    log = FakeLog(10 * PAGE)
+    pages = EventPages(log)
+
+    for _ in range(2):
+        for number in (0, 1):
+            page = await pages.after("b", number * PAGE + 3)
+            assert [found.sequence for found in page.events] == list(range(number * PAGE + 4, (number + 1) * PAGE + 1))
+    assert log.read_after == [0, PAGE]
+    for number in range(10):
+        await pages.after("b", number * PAGE)
+    await pages.after("b", 0)
+    assert log.read_after.count(0) == 2
