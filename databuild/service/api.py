@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 from databuild.errors import InvalidRequestError
 from databuild.graph.plan_file import plan_from_message, plan_to_message
-from databuild.service.auth import Caller
+from databuild.service.auth import READ, WRITE, Caller
 from databuild.service.graph_service import GraphService
 from databuild.service.graphs import build_graph
 from databuild.service.json_form import check_number
@@ -34,8 +34,33 @@ from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
 
-WRITES: Final = frozenset({"SubmitBuild", "CancelBuild", "RetryBuild", "TaintPartitions"})
-"""The requests that change something, and so take the role `write`."""
+ROLES: Final[Mapping[str, str]] = {
+    "SubmitBuild": WRITE,
+    "GetBuild": READ,
+    "WatchBuild": READ,
+    "ListBuilds": READ,
+    "CancelBuild": WRITE,
+    "RetryBuild": WRITE,
+    "ListBuildEvents": READ,
+    "ListBuildPartitions": READ,
+    "ListJobRuns": READ,
+    "GetBuildGraph": READ,
+    "PlanBuild": READ,
+    "ListPartitions": READ,
+    "GetPartition": READ,
+    "ExplainPartition": READ,
+    "GetLineage": READ,
+    "TaintPartitions": WRITE,
+    "AdoptPartitions": WRITE,
+    "ListJobs": READ,
+    "GetJob": READ,
+    "ReadLog": READ,
+    "FollowLog": READ,
+}
+"""The role that each RPC takes. One that is not here cannot be served."""
+
+WRITES: Final = frozenset(rpc for rpc, role in ROLES.items() if role == WRITE)
+"""The requests that change something."""
 
 _BUILDS: Final = 20
 _ROWS: Final = 100
@@ -178,6 +203,15 @@ class Api:
             tuple(request.partitions), tainted=not request.untaint, author=caller.name, reason=request.reason
         )
         return sv.TaintPartitionsResponse(partitions=refs)
+
+    async def adopt_partitions(self, request: sv.AdoptPartitionsRequest, caller: Caller) -> sv.AdoptPartitionsResponse:
+        """Makes data known that was not built here."""
+        event = await self._service.adopting.adopt(
+            tuple(request.partitions), author=caller.name, reason=request.reason, force=request.force
+        )
+        return sv.AdoptPartitionsResponse(
+            partitions=[partition.str for partition in event.adoption.partitions], version=event.event_id
+        )
 
     async def list_jobs(self, _request: sv.ListJobsRequest, _caller: Caller) -> sv.ListJobsResponse:
         """Lists the jobs of the graph."""

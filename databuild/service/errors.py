@@ -36,6 +36,7 @@ TABLE: Final[tuple[tuple[type[BaseException], Meaning], ...]] = (
     (errors.BuildConflictError, Meaning("BUILD_CONFLICT", _Code.ALREADY_EXISTS, 409)),
     (errors.BuildStateError, Meaning("BUILD_STATE", _Code.FAILED_PRECONDITION, 409)),
     (errors.BuildPrunedError, Meaning("BUILD_PRUNED", _Code.FAILED_PRECONDITION, 410)),
+    (errors.AdoptionRefusedError, Meaning("ADOPTION_REFUSED", _Code.FAILED_PRECONDITION, 409)),
     (errors.UnknownPartitionError, Meaning("UNKNOWN_PARTITION", _Code.INVALID_ARGUMENT, 400)),
     (errors.TooManyPartitionsError, Meaning("TOO_MANY_PARTITIONS", _Code.INVALID_ARGUMENT, 400)),
     (errors.InvalidRequestError, Meaning("INVALID_REQUEST", _Code.INVALID_ARGUMENT, 400)),

@@ -15,8 +15,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from databuild.errors import DataBuildError, DeadlineExceededError, SlowReaderError
-from databuild.service.api import WRITES, Api
-from databuild.service.auth import READ, WRITE, Caller, Tokens
+from databuild.service.api import ROLES, Api
+from databuild.service.auth import Caller, Tokens
 from databuild.service.certificates import name_over_grpc
 from databuild.service.errors import detail_of, meaning_of, report
 from databuild.service.limits import Limits
@@ -114,7 +114,7 @@ def _refusing(error: DataBuildError) -> grpc.RpcMethodHandler:
 def _handler(api: Api, method: MethodDescriptor, limits: Limits, tokens: Tokens) -> grpc.RpcMethodHandler:
     """Returns what serves one RPC."""
     call = getattr(api, method_name(method.name))
-    role = WRITE if method.name in WRITES else READ
+    role = ROLES[method.name]
     read = message_factory.GetMessageClass(method.input_type).FromString
 
     async def unary(request: Message, context: grpc.aio.ServicerContext) -> Message:
