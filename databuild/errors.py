@@ -26,8 +26,10 @@
     │   ├── PermissionDeniedError         who asks may not
     │   ├── RequestTooLargeError          the request is larger than it takes
     │   ├── DeadlineExceededError         the answer takes longer than it may
+    │   ├── ServiceUnreachableError       nobody answers
     │   ├── SlowReaderError               who asked reads the answer too slowly
     │   └── HttpRequestError              there is nothing there, or not in that form
+    ├── BuildFailedError                  a build did not succeed, and the caller wants that to raise
     └── OrchestrationError                our failure: a retry may help
         ├── EventLogError                 the event log could not be read or written
         │   └── SchemaTooNewError         the event log was written by a newer DataBuild
@@ -386,6 +388,20 @@ class DeadlineExceededError(ServiceError):
         super().__init__(f"there was no answer within {seconds:g} seconds; what was started goes on")
 
 
+class ServiceUnreachableError(ServiceError):
+    """Nobody answers at the address of a service.
+
+    Args:
+        endpoint: The address.
+        fault: What went wrong, in words.
+    """
+
+    def __init__(self, endpoint: str, fault: str) -> None:
+        self.endpoint = endpoint
+        self.fault = fault
+        super().__init__(f"the service at {endpoint} cannot be reached: {fault}")
+
+
 class SlowReaderError(ServiceError):
     """Who asked for a stream reads it too slowly.
 
@@ -409,6 +425,22 @@ class HttpRequestError(ServiceError):
     def __init__(self, status: int, fault: str) -> None:
         self.status = status
         super().__init__(fault)
+
+
+class BuildFailedError(DataBuildError):
+    """A build did not succeed; raised only where a caller asks for that.
+
+    Args:
+        build_request_id: The build.
+        status: How it ended: `FAILED` or `CANCELLED`.
+        fault: Why, in words; empty where that is not known.
+    """
+
+    def __init__(self, build_request_id: str, status: str, fault: str = "") -> None:
+        self.build_request_id = build_request_id
+        self.status = status
+        self.fault = fault
+        super().__init__(f"build {build_request_id} {status}" + (f": {fault}" if fault else ""))
 
 
 class OrchestrationError(DataBuildError):

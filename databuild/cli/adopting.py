@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from databuild.cli.author import author
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
-from databuild.cli.operations import author
 from databuild.cli.output import counted
 from databuild.cli.partitions import expand
 from databuild.executors.local import LocalExecutor

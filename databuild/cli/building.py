@@ -6,9 +6,9 @@ import asyncio
 import os
 import signal
 
+from databuild.cli.author import author
 from databuild.cli.exit_codes import exit_code_of
 from databuild.cli.invocation import Invocation
-from databuild.cli.operations import author
 from databuild.cli.planning import settings
 from databuild.cli.progress import Progress, progress_for
 from databuild.cli.summary import Summary, exit_code_of_result, print_summary, summarize
@@ -63,14 +63,19 @@ def build(call: Invocation, catalog: JobCatalog, request: BuildRequest) -> int:
         summary = asyncio.run(_build(call, catalog, request, event_log, progress))
     except DataBuildError as error:
         progress.stop()
-        return _report_error(call, request.build_request_id, error)
+        return report_error(call, request.build_request_id, error)
     finally:
         progress.stop()
+    return print_result(call, summary, progress)
+
+
+def print_result(call: Invocation, summary: Summary, progress: Progress) -> int:
+    """Prints the result of a build, and returns the exit code."""
     print_summary(call, summary, progress.counts)
     return exit_code_of_result(summary.result)
 
 
-def _report_error(call: Invocation, build_request_id: str, error: DataBuildError) -> int:
+def report_error(call: Invocation, build_request_id: str, error: DataBuildError) -> int:
     """Tells of a build that an error ended, and returns the exit code."""
     code = exit_code_of(error)
     # Where the event log is at fault, it may not have been able to take the end.

@@ -110,7 +110,7 @@ COMMANDS = (
     Command(
         "graph",
         "[PARTITION...]",
-        "Draws the job graph that produces partitions, as Mermaid or DOT text.",
+        "Draws the job graph that produces partitions, as Mermaid or DOT text or as an SVG picture.",
         "Without a PARTITION, that of the graph's default partitions.",
         "graph daily_flights/date=2013-01-01 --format=dot",
     ),

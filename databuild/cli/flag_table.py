@@ -41,6 +41,7 @@ _WRITING = ("build", "retry", "cancel", "taint", "serve")
 _SINKING = (*_WRITING, "partitions")
 _WITH_STATE = (*_READING, *_WRITING, "plan")
 _SERVING = ("serve",)
+_REMOTE = (*_WRITING[:-1], "plan", "status", "builds", "partitions", "explain", "events", "logs")
 _BUILDING = ("build", "retry")
 _PLANNING = ("build", "plan")
 _BUILD_STATUSES = ("RECEIVED", "PLANNING", "ANALYSIS_COMPLETED", "EXECUTING", "COMPLETED", "FAILED", "CANCELLED")
@@ -51,6 +52,13 @@ FLAGS = (
          "`.databuild/<graph>` in the workspace.", _WITH_STATE, value_name="DIR"),
     Flag("event_log", STRING, None, "The event log: `sqlite:PATH`, `memory:` or `postgresql://USER@HOST/DATABASE`; by "
          "default `events.db` in the state directory.", _WITH_STATE, value_name="URI"),
+    Flag("server", STRING, None, "The service to ask instead of what is here: `HOST:PORT` of its gRPC, or "
+         "`grpcs://HOST:PORT` for TLS; by default what `DATABUILD_SERVER` in the environment says.", _REMOTE,
+         value_name="ENDPOINT"),
+    Flag("tls_ca", STRING, None, "The root that the certificate of the service has to lead to, in PEM; by default "
+         "those that all trust.", _REMOTE, value_name="FILE"),
+    Flag("tls_cert", STRING, None, "The certificate to show to the service, in PEM.", _REMOTE, value_name="FILE"),
+    Flag("tls_key", STRING, None, "The key of that certificate, in PEM.", _REMOTE, value_name="FILE"),
     Flag("event_sink", STRINGS, (), "Where events are copied to: `stdout:` or `jsonl:PATH`; may be repeated.",
          _SINKING, value_name="URI"),
     Flag("output", ENUM, "text", "The form of the result on standard output.",
@@ -94,7 +102,8 @@ FLAGS = (
          value_name="REF"),
     Flag("after", INT, 0, "Only events after this sequence number.", ("events",), value_name="SEQUENCE"),
     Flag("follow", BOOL, False, "Go on printing until the build ends.", ("events", "logs"), short="f"),
-    Flag("format", ENUM, "mermaid", "The language of the drawing.", ("graph",), values=("mermaid", "dot")),
+    Flag("format", ENUM, "mermaid", "The form of the drawing: text that other programs draw, or a picture.", ("graph",),
+         values=("mermaid", "dot", "svg")),
     Flag("reason", STRING, "", "Why the mark is set or taken away; recorded.", ("taint",), value_name="TEXT"),
     Flag("reason", STRING, "", "Why the data is adopted, and where it comes from; recorded, and needed by `adopt`.",
          ("partitions",), value_name="TEXT"),

@@ -9,14 +9,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from databuild.cli.output import Output
 from databuild.errors import InvalidCatalogError, InvalidRequestError
 
 if TYPE_CHECKING:
+    from databuild.cli.facts import Facts
+    from databuild.cli.remote import Remote
     from databuild.event_log.log import EventLog, Reader
     from databuild.graph.catalog import JobCatalog
+
+
+SERVER_VARIABLE = "DATABUILD_SERVER"
+_OF_THIS_MACHINE = {"state_dir": None, "event_log": None, "event_sink": (), "grace_period": 10.0}
+"""The flags that make no sense beside a service, with their defaults."""
 
 
 class Invocation:
@@ -64,6 +71,7 @@ class Invocation:
         self._reader = reader
         self._graph_label = ""
         self._catalog: JobCatalog | None = None
+        self._remote: Remote | None = None
 
     @property
     def json(self) -> bool:
@@ -132,8 +140,55 @@ class Invocation:
         scheme, _, path = uri.partition(":")
         return f"{scheme}:{self.path(path)}" if scheme in {"sqlite", "jsonl"} and path else uri
 
+    @property
+    def server(self) -> str:
+        """The service that is asked instead of the event log here; empty for none."""
+        if "server" not in self.flags:
+            return ""
+        told: str | None = self.flags["server"]
+        return self.environ.get(SERVER_VARIABLE, "") if told is None else told
+
+    def check_server(self) -> None:
+        """Checks that nothing is asked for besides a service that it has itself, or cannot do.
+
+        Raises:
+            UsageError: Something is.
+        """
+        if self.command == "prune" and self.environ.get(SERVER_VARIABLE):
+            self._refuse_beside_server("prune works on an event log of this machine")
+        if not self.server:
+            return
+        for name, default in _OF_THIS_MACHINE.items():
+            if self.flags.get(name, default) not in (default, [], ()):
+                self._refuse_beside_server(f"--{name} is for what runs on this machine")
+
+    def _refuse_beside_server(self, what: str) -> None:
+        from databuild.cli.full_parse import UsageError
+
+        told = self.flags.get("server")
+        named = f"--server={told}" if told else f"{SERVER_VARIABLE}={self.environ.get(SERVER_VARIABLE)}"
+        raise UsageError(f"{what}, and {named} names a service; give only one of them", self.command)
+
+    def remote(self) -> Remote:
+        """Returns the service that is asked."""
+        if self._remote is None:
+            from databuild.cli.remote import Remote
+
+            self._remote = Remote(self)
+        return self._remote
+
+    def facts(self) -> Facts:
+        """Returns what is known besides what the reader knows."""
+        if self.server:
+            return self.remote()
+        from databuild.cli.facts import LocalFacts
+
+        return LocalFacts(self)
+
     def reader(self) -> Reader:
-        """Returns the reader of the event log."""
+        """Returns the reader of the event log, or of the service."""
+        if self._reader is None and self.server:
+            self._reader = cast("Reader", self.remote().reader())  # as far as commands read there
         if self._reader is None:
             from databuild.event_log.open import open_reader
 
@@ -173,7 +228,8 @@ class Invocation:
         """Returns a command to type next, in backquotes."""
         from databuild.cli.output import launcher_command
 
-        return f"`{launcher_command(self.graph_label)} {arguments}`"
+        where = f" --server={self.flags['server']}" if self.flags.get("server") else ""
+        return f"`{launcher_command(self.graph_label)} {arguments}{where}`"
 
 
 def working_directory(environ: Mapping[str, str] | None) -> str:

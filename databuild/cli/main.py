@@ -51,6 +51,7 @@ def run(
             err=err,
             **given,
         )
+        call.check_server()
         code = _command_module(command).run(call)
     except KeyboardInterrupt as interrupt:
         err.line("databuild: interrupted")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 
 from databuild.cli.invocation import Invocation
 from databuild.v1 import events_pb2 as ev
@@ -20,16 +19,3 @@ def append_operation(call: Invocation, event: ev.BuildEvent) -> None:
             await event_log.close()
 
     asyncio.run(append())
-
-
-def author(call: Invocation) -> str:
-    """Returns who is at the command line: as the environment says, or else the user that the process runs as."""
-    named = call.environ.get("USER") or call.environ.get("LOGNAME")
-    if named:
-        return named
-    import pwd
-
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"user {os.getuid()}"

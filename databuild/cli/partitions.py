@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from databuild.cli.command_table import NAMES
 from databuild.cli.invocation import Invocation
@@ -19,8 +20,15 @@ def expand(call: Invocation, texts: Sequence[str]) -> list[str]:
     Raises:
         InvalidRequestError: A text fits no pattern of the graph, or its range cannot be read.
     """
-    try:
+    with named_commands():
         return list(call.catalog().expand(texts))
+
+
+@contextlib.contextmanager
+def named_commands() -> Iterator[None]:
+    """Names the command that a partition which nobody produces may have been meant to be."""
+    try:
+        yield
     except UnknownPartitionError as error:
         nearest = nearest_command(error.ref)
         if nearest is None:
@@ -37,9 +45,8 @@ def requested_partitions(call: Invocation) -> list[str]:
     """
     texts = call.positionals or call.catalog().default_partitions
     if not texts:
-        raise InvalidRequestError(
-            f"nothing to {call.command}: no partition is named, and {call.graph_label} has no default_partitions"
-        )
+        message = f"no partition is named, and {call.graph_label} has no default_partitions"
+        raise InvalidRequestError(message)
     return expand(call, texts)
 
 

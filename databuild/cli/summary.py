@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -15,8 +14,8 @@ from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.orchestration.results import BuildResult, Cancelled, Failed, Success
 from databuild.v1 import partition_pb2 as pt
 
+_STREAM = "stderr"
 _TAIL_LINES = 12
-_TAIL_BYTES = 8192
 _MOST_FAILURES = 5
 _PAGE = 1000
 
@@ -134,12 +133,12 @@ def _taken(summary: Summary, counts: Counts) -> dict[str, list[str]]:
 
 
 def _print_failure(call: Invocation, job_run: JobRunRecord) -> None:
-    path = _stderr_path(call, job_run)
+    path = call.facts().log_path(job_run, _STREAM)
     failure = job_run.failure
     why = f"{failure.category}: {failure.message}" if failure else "no reason was given"
     call.out.line(f"FAILED {job_run.job_label} ({job_run.job_run_id})")
     call.out.line(f"  {why}")
-    tail = _tail(path)
+    tail = _tail(call, job_run)
     if tail:
         call.out.line(f"  the end of its standard error, {path}:")
         for line in tail:
@@ -166,18 +165,9 @@ def _took(summary: Summary) -> str:
     return f" in {duration_text(max(summary.build.updated_time - summary.build.received_time, 0.0))}"
 
 
-def _stderr_path(call: Invocation, job_run: JobRunRecord) -> str:
-    return f"{call.log_dir}/{job_run.build_request_id}/{job_run.job_run_id}.stderr"
-
-
-def _tail(path: str) -> list[str]:
-    """Returns the last lines of a file; none where there is no file."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            file.seek(max(os.fstat(file.fileno()).st_size - _TAIL_BYTES, 0))
-            return file.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
-    except OSError:
-        return []
+def _tail(call: Invocation, job_run: JobRunRecord) -> list[str]:
+    """Returns the last lines of what a job run wrote to standard error."""
+    return call.facts().tail_of_log(job_run, _STREAM).decode(errors="replace").splitlines()[-_TAIL_LINES:]
 
 
 def _as_json(call: Invocation, summary: Summary, counts: Counts) -> dict[str, Any]:
@@ -189,8 +179,8 @@ def _as_json(call: Invocation, summary: Summary, counts: Counts) -> dict[str, An
             "category": job_run.failure.category if job_run.failure else "",
             "message": job_run.failure.message if job_run.failure else "",
             "exit_code": job_run.exit_code,
-            "stderr": _stderr_path(call, job_run),
-            "stderr_tail": _tail(_stderr_path(call, job_run)),
+            "stderr": call.facts().log_path(job_run, _STREAM),
+            "stderr_tail": _tail(call, job_run),
         }
         for job_run in summary.failed
     ]

@@ -13,10 +13,10 @@ _MOST_EXACT: Final = 2**53
 
 
 def metadata_json(metadata: Struct) -> str:
-    """Returns metadata as JSON, with 842 for 842.0: in protobuf, all numbers have a fraction."""
+    """Returns metadata as JSON, with 842 for 842.0: in protobuf, all numbers have a fraction, and names no order."""
     from google.protobuf import json_format
 
-    return json.dumps(_with_whole_numbers(json_format.MessageToDict(metadata)))
+    return json.dumps(_with_whole_numbers(json_format.MessageToDict(metadata)), sort_keys=True)
 
 
 def _with_whole_numbers(value: Any) -> Any:

@@ -284,7 +284,7 @@ class Changes:
         if before is not None:
             task = task or before.task_id
             if not reason:
-                reason, cause = before.reason, before.cause
+                reason, cause = before.reason, cause or before.cause
         self.build_partitions[ref] = BuildPartition(
             _PARTITION_NAMES[message.status], task, reason, cause, message.job_run_id, *(failure or _NO_FAILURE)
         )

@@ -104,8 +104,8 @@ def plan_from_message(message: plan_pb2.Plan) -> Plan:
             )
             for partition in message.partitions
         ),
-        code_digests=dict(message.code_digests),
-        versions=dict(message.input_versions),
+        code_digests=dict(sorted(message.code_digests.items())),  # the map of a message has no order
+        versions=dict(sorted(message.input_versions.items())),
         force=message.options.force,
         reuse_stale=message.options.stale == plan_pb2.STALE_POLICY_REUSE,
     )

@@ -1,14 +1,15 @@
-"""Draws the job graph of a plan as Mermaid or DOT text; a large one by job instead of by task."""
+"""Draws the job graph of a plan as Mermaid or DOT text or as an SVG picture; a large one by job instead of by task."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Final
 
+from databuild.drawing.job_graph import DrawnTask, draw_job_graph
 from databuild.model.job_graph import Plan
 
 LARGEST: Final = 200
-"""How many tasks are drawn one by one at most."""
+"""How many tasks are drawn one by one in text at most."""
 
 
 def render_mermaid(plan: Plan) -> str:
@@ -30,6 +31,12 @@ def render_dot(plan: Plan) -> str:
     ]
     lines += [f"  {upstream} -> {downstream};" for upstream, downstream in edges]
     return "\n".join([*lines, "}"]) + "\n"
+
+
+def render_svg(plan: Plan) -> str:
+    """Returns the job graph as an SVG file."""
+    tasks = [DrawnTask(task.task_id, task.job_label, task.config.outputs, task.upstream) for task in plan.tasks]
+    return draw_job_graph(tasks, title=f"Job graph of {plan.graph_label}", style=True)
 
 
 def _drawing(plan: Plan) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

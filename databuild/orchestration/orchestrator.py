@@ -249,7 +249,7 @@ class BuildOrchestrator:
         )
         own = self._state.partitions
         delegated = [
-            ("partition", ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_DELEGATED))
+            ("partition", ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_DELEGATED, cause=delegated_to))
             for ref in sorted(refs)
             if ref in own
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from databuild.error_codes import code_of, facts_of
 from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -46,6 +47,7 @@ def terminal_event(result: BuildResult) -> ev.BuildRequestEvent:
             status=ev.BUILD_STATUS_CANCELLED,
             jobs_completed=result.jobs_completed,
             failure=pt.Failure(category=pt.FAILURE_CATEGORY_CANCELLED, message=why_unfinished(result)),
+            cancelled_by=result.author,
         )
     event = ev.BuildRequestEvent(
         status=ev.BUILD_STATUS_FAILED, jobs_completed=result.jobs_completed, jobs_failed=result.jobs_failed
@@ -57,6 +59,10 @@ def terminal_event(result: BuildResult) -> ev.BuildRequestEvent:
     else:
         event.failure.category = result.category
         event.failure.message = result.message or f"{result.jobs_failed} jobs failed"
+        if result.error is not None:
+            event.error.code = code_of(result.error)
+            event.error.message = str(result.error)
+            event.error.facts.update(facts_of(result.error))
     return event
 
 

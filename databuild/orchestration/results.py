@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from databuild.errors import DataBuildError
 from databuild.v1 import partition_pb2 as pt
 
 
@@ -27,12 +28,14 @@ class Failed:
         jobs_failed: How many tasks failed; 0 where the build failed before any ran.
         category: Whose fault it is.
         message: One sentence for a person.
+        error: What ended the build, where no job did.
     """
 
     jobs_completed: int = 0
     jobs_failed: int = 0
     category: pt.FailureCategory = pt.FAILURE_CATEGORY_USER
     message: str = ""
+    error: DataBuildError | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -359,4 +359,4 @@ def _make_folder(path: str) -> None:
 
 
 def _failure_of(error: DataBuildError) -> Failed:
-    return Failed(category=pt.FAILURE_CATEGORY_USER, message=str(error).splitlines()[0])
+    return Failed(category=pt.FAILURE_CATEGORY_USER, message=str(error).splitlines()[0], error=error)

@@ -8,16 +8,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from databuild.errors import InvalidRequestError
+from google.protobuf.message import Message
+
+from databuild.errors import DeadlineExceededError, InvalidRequestError
 from databuild.graph.plan_file import plan_from_message, plan_to_message
+from databuild.model.views import LogChunk
 from databuild.service.auth import READ, WRITE, Caller
 from databuild.service.graph_service import GraphService
 from databuild.service.graphs import build_graph
 from databuild.service.json_form import check_number
-from databuild.service.logs import CHUNK_BYTES, LogChunk
+from databuild.service.logs import CHUNK_BYTES
 from databuild.service.messages import (
     build_message,
     build_partition_message,
@@ -27,8 +30,10 @@ from databuild.service.messages import (
     partition_detail_message,
     partition_message,
     planned_message,
+    storage_message,
 )
 from databuild.service.requests import Submission
+from databuild.service.routes import method_name
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
@@ -75,6 +80,23 @@ class Api:
         self._service = service
         self._builds = service.builds
         self._partitions = service.partitions
+
+    async def answer(self, rpc: str, request: Message, caller: Caller) -> Message:
+        """Answers a request that is no stream, by the name of its RPC.
+
+        Raises:
+            PermissionDeniedError: The caller may not ask for that.
+            DeadlineExceededError: The answer takes too long.
+            DataBuildError: Whatever else the answer is.
+        """
+        caller.check(ROLES[rpc])
+        call: Callable[[Message, Caller], Awaitable[Message]] = getattr(self, method_name(rpc))
+        seconds = self._service.limits.answer_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await call(request, caller)
+        except TimeoutError:
+            raise DeadlineExceededError(seconds) from None
 
     async def submit_build(self, request: sv.SubmitBuildRequest, caller: Caller) -> sv.SubmitBuildResponse:
         """Starts a build, or returns the one that the same request started before."""
@@ -145,6 +167,10 @@ class Api:
         following = rows[-1].number if len(rows) == limit else 0
         return sv.ListJobRunsResponse(job_runs=map(job_run_message, rows), next_after=following)
 
+    async def get_job_run(self, request: sv.GetJobRunRequest, _caller: Caller) -> sv.JobRun:
+        """Tells how a job run stands."""
+        return job_run_message(await self._builds.job_run(request.job_run_id))
+
     async def get_build_graph(self, request: sv.GetBuildGraphRequest, _caller: Caller) -> sv.BuildGraph:
         """Tells the job graph of a build."""
         return await self._builds.ask(request.build_request_id, build_graph)
@@ -202,7 +228,7 @@ class Api:
         refs = await self._partitions.taint(
             tuple(request.partitions), tainted=not request.untaint, author=caller.name, reason=request.reason
         )
-        return sv.TaintPartitionsResponse(partitions=refs)
+        return sv.TaintPartitionsResponse(partitions=refs, author=caller.name)
 
     async def adopt_partitions(self, request: sv.AdoptPartitionsRequest, caller: Caller) -> sv.AdoptPartitionsResponse:
         """Makes data known that was not built here."""
@@ -225,14 +251,15 @@ class Api:
     async def read_log(self, request: sv.ReadLogRequest, _caller: Caller) -> sv.LogChunk:
         """Returns a piece of what a job run wrote."""
         check_number("offset", request.offset)
-        return _chunk(
-            await self._service.logs.chunk(
-                request.job_run_id,
-                request.stream or "stderr",
-                offset=request.offset,
-                limit=request.limit or CHUNK_BYTES,
-            )
+        chunk = await self._service.logs.chunk(
+            request.job_run_id,
+            request.stream or "stderr",
+            offset=request.offset,
+            limit=request.limit or CHUNK_BYTES,
         )
+        message = _chunk(chunk)
+        message.path = chunk.path
+        return message
 
     async def follow_log(self, request: sv.FollowLogRequest, _caller: Caller) -> AsyncGenerator[sv.LogChunk]:
         """Sends what a job run wrote, then what it goes on to write."""
@@ -241,6 +268,10 @@ class Api:
         async with contextlib.aclosing(following) as chunks:
             async for chunk in chunks:
                 yield _chunk(chunk)
+
+    async def get_storage(self, request: sv.GetStorageRequest, _caller: Caller) -> sv.Storage:
+        """Tells how much room the event log and the logs of job runs take."""
+        return storage_message(await self._service.logs.room(count=request.count))
 
     def _limit(self, limit: int) -> int:
         return min(limit or _ROWS, self._service.limits.page)
@@ -270,4 +301,10 @@ def _name(enum: Any, value: int, prefix: str) -> str | None:
 
 
 def _chunk(chunk: LogChunk) -> sv.LogChunk:
-    return sv.LogChunk(data=chunk.data, offset=chunk.offset, next_offset=chunk.next_offset, ended=chunk.ended)
+    return sv.LogChunk(
+        data=chunk.data,
+        offset=chunk.offset,
+        next_offset=chunk.next_offset,
+        ended=chunk.ended,
+        total_bytes=chunk.total_bytes,
+    )

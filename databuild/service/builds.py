@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from databuild.errors import (
@@ -17,12 +17,15 @@ from databuild.errors import (
     CoordinationError,
     InvalidRequestError,
     InvalidStateTransitionError,
+    JobRunNotFoundError,
     TooManyPartitionsError,
 )
 from databuild.event_log.log import EventLog, Reader
 from databuild.graph.catalog import JobCatalog
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord
+from databuild.model.views import BuildView
 from databuild.orchestration.build_ids import LATEST, find_build
+from databuild.orchestration.dead_builds import find_dead
 from databuild.orchestration.operations import cancel_request
 from databuild.orchestration.retry import check_may_be_retried, partitions_to_retry
 from databuild.orchestration.settings import BuildRequest
@@ -43,20 +46,6 @@ from databuild.v1.events_pb2 import BuildEvent
 _T = TypeVar("_T")
 
 ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
-
-
-class BuildView(NamedTuple):
-    """How a build stands, as the service sees it.
-
-    Attributes:
-        build: What is recorded of it.
-        queue_position: Its place among the builds that wait for their turn, from 1; 0 where it does not wait.
-        waiting_for: What resources it waits for, in words.
-    """
-
-    build: BuildRecord
-    queue_position: int = 0
-    waiting_for: tuple[str, ...] = ()
 
 
 class BuildPage(NamedTuple):
@@ -158,13 +147,14 @@ class BuildService:
             BuildNotFoundError: There is none, or there are several.
         """
 
-        def view(reader: Reader) -> tuple[BuildRecord, tuple[str, ...]]:
+        def view(reader: Reader) -> BuildView:
             build = find_build(reader, text)
-            waits = () if build.status in ENDS else waits_of(reader, build.build_request_id)
-            return build, tuple(waits)
+            if build.status in ENDS:
+                return BuildView(build)
+            waits = waits_of(reader, build.build_request_id)
+            return BuildView(build, waiting_for=tuple(waits), dead=self._deaths(reader, [build])[0])
 
-        build, waits = await self._readers.read(view)
-        return self._view(build, self._running.waiting, waits)
+        return self._placed([await self._readers.read(view)])[0]
 
     async def list_builds(self, *, status: str | None = None, before: str = "", limit: int = 20) -> BuildPage:
         """Returns builds, newest first.
@@ -175,12 +165,14 @@ class BuildService:
             limit: How many at most.
         """
         limit = min(max(limit, 1), self._limits.page)
-        builds = await self._readers.read(
-            lambda reader: reader.builds(status=status, before=before or None, limit=limit)
-        )
-        places = self._running.waiting
-        following = builds[-1].build_request_id if len(builds) == limit else ""
-        return BuildPage(tuple(self._view(build, places) for build in builds), following)
+
+        def views(reader: Reader) -> list[BuildView]:
+            builds = reader.builds(status=status, before=before or None, limit=limit)
+            deaths = self._deaths(reader, builds)
+            return [BuildView(build, dead=death) for build, death in zip(builds, deaths, strict=True)]
+
+        page = self._placed(await self._readers.read(views))
+        return BuildPage(page, page[-1].build.build_request_id if len(page) == limit else "")
 
     async def cancel(self, text: str, author: str) -> BuildView:
         """Asks for a build to be stopped, whichever process runs it.
@@ -259,6 +251,17 @@ class BuildService:
             lambda reader, build: reader.job_runs(build.build_request_id, status=status, after=after, limit=limit),
         )
 
+    async def job_run(self, job_run_id: str) -> JobRunRecord:
+        """Returns one job run.
+
+        Raises:
+            JobRunNotFoundError: There is none of that id.
+        """
+        job_run = await self._readers.read(lambda reader: reader.job_run(job_run_id))
+        if job_run is None:
+            raise JobRunNotFoundError(job_run_id)
+        return job_run
+
     async def _submit(
         self, submission: Submission, requested: tuple[str, ...], submitter: str, *, retry_of: str = ""
     ) -> BuildView:
@@ -298,6 +301,17 @@ class BuildService:
             message = f"the plan is of the graph {plan.graph_label}, and this is {self._catalog.graph_label}"
             raise InvalidRequestError(message)
 
-    @staticmethod
-    def _view(build: BuildRecord, places: Mapping[str, int], waits: tuple[str, ...] = ()) -> BuildView:
-        return BuildView(build, places.get(build.build_request_id, 0), waits)
+    def _placed(self, views: Sequence[BuildView]) -> tuple[BuildView, ...]:
+        """Returns builds with their places among those that wait for their turn."""
+        places = self._running.waiting
+        return tuple(view._replace(queue_position=places.get(view.build.build_request_id, 0)) for view in views)
+
+    def _deaths(self, reader: Reader, builds: Sequence[BuildRecord]) -> list[str]:
+        """Returns why nothing more comes of builds, in words; nothing for those of which more may."""
+        others = [build for build in builds if build.status not in ENDS and not self._is_running(build)]
+        dead = find_dead(reader) if others else {}
+        faults = {build: death.fault for build, death in dead.items()}
+        return [faults.get(build.build_request_id, "") for build in builds]
+
+    def _is_running(self, build: BuildRecord) -> bool:
+        return self._running.get(build.build_request_id) is not None

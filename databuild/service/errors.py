@@ -1,13 +1,15 @@
-"""What an error means to whoever asked: one table, and one shape."""
+"""What an error means to whoever asked: one table of statuses over the one of codes, and one shape."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import grpc
 
 from databuild import errors
+from databuild.error_codes import CODES, INTERNAL, code_of, facts_of
 from databuild.v1 import service_pb2 as sv
 
 _Code = grpc.StatusCode
@@ -28,32 +30,39 @@ class Meaning(NamedTuple):
     http: int
 
 
-# The first row that fits decides, so that special errors stand before general ones.
-TABLE: Final[tuple[tuple[type[BaseException], Meaning], ...]] = (
-    (errors.BuildNotFoundError, Meaning("BUILD_NOT_FOUND", _Code.NOT_FOUND, 404)),
-    (errors.JobRunNotFoundError, Meaning("JOB_RUN_NOT_FOUND", _Code.NOT_FOUND, 404)),
-    (errors.JobNotFoundError, Meaning("JOB_NOT_FOUND", _Code.NOT_FOUND, 404)),
-    (errors.BuildConflictError, Meaning("BUILD_CONFLICT", _Code.ALREADY_EXISTS, 409)),
-    (errors.BuildStateError, Meaning("BUILD_STATE", _Code.FAILED_PRECONDITION, 409)),
-    (errors.BuildPrunedError, Meaning("BUILD_PRUNED", _Code.FAILED_PRECONDITION, 410)),
-    (errors.AdoptionRefusedError, Meaning("ADOPTION_REFUSED", _Code.FAILED_PRECONDITION, 409)),
-    (errors.UnknownPartitionError, Meaning("UNKNOWN_PARTITION", _Code.INVALID_ARGUMENT, 400)),
-    (errors.TooManyPartitionsError, Meaning("TOO_MANY_PARTITIONS", _Code.INVALID_ARGUMENT, 400)),
-    (errors.InvalidRequestError, Meaning("INVALID_REQUEST", _Code.INVALID_ARGUMENT, 400)),
-    (errors.JobConfigurationError, Meaning("JOB_CONFIGURATION", _Code.FAILED_PRECONDITION, 422)),
-    (errors.LookupFaultError, Meaning("LOOKUP_FAULT", _Code.FAILED_PRECONDITION, 422)),
-    (errors.PlanChangedError, Meaning("PLAN_CHANGED", _Code.FAILED_PRECONDITION, 409)),
-    (errors.UnauthenticatedError, Meaning("UNAUTHENTICATED", _Code.UNAUTHENTICATED, 401)),
-    (errors.PermissionDeniedError, Meaning("PERMISSION_DENIED", _Code.PERMISSION_DENIED, 403)),
-    (errors.RequestTooLargeError, Meaning("REQUEST_TOO_LARGE", _Code.RESOURCE_EXHAUSTED, 413)),
-    (errors.OverloadedError, Meaning("OVERLOADED", _Code.RESOURCE_EXHAUSTED, 429)),
-    (errors.ShuttingDownError, Meaning("SHUTTING_DOWN", _Code.UNAVAILABLE, 503)),
-    (errors.DeadlineExceededError, Meaning("DEADLINE_EXCEEDED", _Code.DEADLINE_EXCEEDED, 504)),
-    (errors.SlowReaderError, Meaning("DEADLINE_EXCEEDED", _Code.DEADLINE_EXCEEDED, 504)),
-    (errors.EventLogError, Meaning("EVENT_LOG", _Code.UNAVAILABLE, 503)),
-    (errors.CoordinationError, Meaning("COORDINATION", _Code.ABORTED, 503)),
-    (errors.DataBuildError, Meaning("INTERNAL", _Code.INTERNAL, 500)),
-)
+STATUSES: Final[Mapping[str, tuple[grpc.StatusCode, int]]] = {
+    "UNKNOWN_PARTITION": (_Code.INVALID_ARGUMENT, 400),
+    "AMBIGUOUS_PARTITION": (_Code.INVALID_ARGUMENT, 400),
+    "INVALID_PATTERN": (_Code.INVALID_ARGUMENT, 400),
+    "OVERLAPPING_PATTERNS": (_Code.INVALID_ARGUMENT, 400),
+    "DEPENDENCY_CYCLE": (_Code.INVALID_ARGUMENT, 400),
+    "INVALID_CATALOG": (_Code.INVALID_ARGUMENT, 400),
+    "TOO_MANY_PARTITIONS": (_Code.INVALID_ARGUMENT, 400),
+    "BUILD_NOT_FOUND": (_Code.NOT_FOUND, 404),
+    "BUILD_PRUNED": (_Code.FAILED_PRECONDITION, 410),
+    "ADOPTION_REFUSED": (_Code.FAILED_PRECONDITION, 409),
+    "JOB_RUN_NOT_FOUND": (_Code.NOT_FOUND, 404),
+    "JOB_NOT_FOUND": (_Code.NOT_FOUND, 404),
+    "BUILD_CONFLICT": (_Code.ALREADY_EXISTS, 409),
+    "BUILD_STATE": (_Code.FAILED_PRECONDITION, 409),
+    "INVALID_REQUEST": (_Code.INVALID_ARGUMENT, 400),
+    "JOB_CONFIGURATION": (_Code.FAILED_PRECONDITION, 422),
+    "LOOKUP_FAULT": (_Code.FAILED_PRECONDITION, 422),
+    "PLAN_CHANGED": (_Code.FAILED_PRECONDITION, 409),
+    "OVERLOADED": (_Code.RESOURCE_EXHAUSTED, 429),
+    "SHUTTING_DOWN": (_Code.UNAVAILABLE, 503),
+    "UNAUTHENTICATED": (_Code.UNAUTHENTICATED, 401),
+    "PERMISSION_DENIED": (_Code.PERMISSION_DENIED, 403),
+    "REQUEST_TOO_LARGE": (_Code.RESOURCE_EXHAUSTED, 413),
+    "DEADLINE_EXCEEDED": (_Code.DEADLINE_EXCEEDED, 504),
+    "SLOW_READER": (_Code.DEADLINE_EXCEEDED, 504),
+    "SCHEMA_TOO_NEW": (_Code.UNAVAILABLE, 503),
+    "EVENT_LOG": (_Code.UNAVAILABLE, 503),
+    "COORDINATION": (_Code.ABORTED, 503),
+    "INVALID_STATE_TRANSITION": (_Code.INTERNAL, 500),
+    "ORCHESTRATION": (_Code.INTERNAL, 500),
+    INTERNAL: (_Code.INTERNAL, 500),
+}
 
 _OF_HTTP: Final = {
     404: Meaning("NOT_FOUND", _Code.UNIMPLEMENTED, 404),
@@ -62,10 +71,12 @@ _OF_HTTP: Final = {
 }
 """What only HTTP can get wrong, by status."""
 
-HTTP_STATUSES: Final = tuple(sorted({meaning.http for _, meaning in TABLE} | set(_OF_HTTP)))
+MEANINGS: Final = tuple(Meaning(code, *STATUSES[code]) for _, code in CODES)
+"""What each code means."""
+
+HTTP_STATUSES: Final = tuple(sorted({meaning.http for meaning in MEANINGS} | set(_OF_HTTP)))
 """Every HTTP status of an answer that is none."""
 
-_FAULT: Final = Meaning("INTERNAL", _Code.INTERNAL, 500)
 _FAULT_MESSAGE: Final = "a fault of DataBuild itself; the log of the service tells more"
 
 
@@ -73,7 +84,8 @@ def meaning_of(error: BaseException) -> Meaning:
     """Returns what an error means; anything unforeseen is our fault."""
     if isinstance(error, errors.HttpRequestError):
         return _OF_HTTP[error.status]
-    return next((meaning for kind, meaning in TABLE if isinstance(error, kind)), _FAULT)
+    code = code_of(error)
+    return Meaning(code, *STATUSES[code])
 
 
 def report(error: BaseException, request: str) -> None:
@@ -82,8 +94,17 @@ def report(error: BaseException, request: str) -> None:
         _log.error("%s: a fault of DataBuild itself", request, exc_info=error)
 
 
-def detail_of(error: BaseException) -> sv.ErrorDetail:
-    """Returns what is told of an error. Of what was not raised on purpose, nothing is: it may hold anything."""
+def detail_of(error: BaseException, *, most_text: int = 1000, most_items: int = 50) -> sv.ErrorDetail:
+    """Returns what is told of an error. Of what was not raised on purpose, nothing is: it may hold anything.
+
+    Args:
+        error: The error.
+        most_text: How many characters of each of its facts are told.
+        most_items: How many items of each of its facts are told.
+    """
     meaning = meaning_of(error)
     message = str(error) if isinstance(error, errors.DataBuildError) else _FAULT_MESSAGE
-    return sv.ErrorDetail(code=meaning.code, message=message, status=meaning.status.name)
+    detail = sv.ErrorDetail(code=meaning.code, message=message, status=meaning.status.name)
+    detail.facts.SetInParent()  # there, although it may be empty
+    detail.facts.update(facts_of(error, most_text=most_text, most_items=most_items))
+    return detail

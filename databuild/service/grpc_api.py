@@ -29,6 +29,11 @@ _LARGE_BYTES: Final = 50_000
 _MESSAGE_BYTES: Final = 1500
 """How much of a message is sent: clients take no more than 8 KiB of metadata, and it is there twice."""
 
+_FACTS: Final = ((1000, 50), (200, 10), (60, 3), (0, 0))
+"""How much of the facts of an error may be sent, characters and items, from the most to the least."""
+
+_FACTS_BYTES: Final = 1000
+
 _SERVICE: Final = service_pb2.DESCRIPTOR.services_by_name["DataBuildService"]
 _REFLECTION: Final = f"/{reflection.SERVICE_NAME}/"
 
@@ -46,6 +51,7 @@ class GrpcServer:
                 ("grpc.max_receive_message_length", limits.request_bytes),
                 ("grpc.so_reuseport", 0),
                 ("grpc.keepalive_time_ms", 60_000),
+                ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
             ),
         )
         handlers = {method.name: _handler(api, method, limits, tokens) for method in _SERVICE.methods}
@@ -189,7 +195,8 @@ def _bytes(message: Message) -> bytes:
 
 
 async def _abort(context: grpc.aio.ServicerContext, error: BaseException) -> None:
-    detail = detail_of(error)
+    details = (detail_of(error, most_text=text, most_items=items) for text, items in _FACTS)
+    detail = next(one for one in details if one.facts.ByteSize() <= _FACTS_BYTES)
     detail.message = detail.message.encode()[:_MESSAGE_BYTES].decode(errors="ignore")
     trailing = ((ERROR_METADATA, detail.SerializeToString()),)
     await context.abort(meaning_of(error).status, detail.message, trailing)

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import json
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute
 from starlette.routing import Route as HttpRoute
 from starlette.types import ASGIApp
 
-from databuild.errors import DataBuildError, DeadlineExceededError, HttpRequestError, InvalidRequestError
+from databuild.errors import DataBuildError, HttpRequestError, InvalidRequestError
 from databuild.service.api import ROLES, Api
 from databuild.service.auth import READ, Caller, Tokens
 from databuild.service.certificates import NAME_IN_STATE
@@ -31,11 +31,15 @@ from databuild.service.guard import Guard
 from databuild.service.json_form import from_json, from_query, to_json, to_json_aside
 from databuild.service.metrics import CONTENT_TYPE, Metrics
 from databuild.service.openapi import document
-from databuild.service.routes import BYTES, EVENTS, JSON, PREFIX, ROUTES, Route
+from databuild.service.pictures import STYLE_SOURCE, graph_picture
+from databuild.service.routes import BYTES, EVENTS, JSON, PICTURE, PREFIX, ROUTES, Route
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.events_pb2 import BuildEvent
 
 _PING_SECONDS: Final = 15
+_PICTURE_HEADERS: Final = {
+    "Content-Security-Policy": f"default-src 'none'; style-src {STYLE_SOURCE}; frame-ancestors 'none'"
+}
 _EVENT_ID: Final = re.compile(r"\d{1,18}")
 _RESUME_FIELDS: Final = {"WatchBuild": "after_sequence", "FollowLog": "offset"}
 """By which field of the request a stream goes on."""
@@ -115,13 +119,10 @@ class _Http:
             return await self._events(route, request, message, caller)
         if route.form == BYTES:
             return await self._download(message)
-        call: Callable[[Message, Caller], Awaitable[Message]] = getattr(self._api, route.method_name)
-        seconds = self._service.limits.answer_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                answer = await call(message, caller)
-        except TimeoutError:
-            raise DeadlineExceededError(seconds) from None
+        answer: Any = await self._api.answer(route.rpc, message, caller)
+        if route.form == PICTURE:
+            picture = await asyncio.to_thread(graph_picture, answer)
+            return Response(picture, media_type=PICTURE, headers=_PICTURE_HEADERS)
         return Response(await to_json_aside(answer), media_type=JSON)
 
     async def openapi(self, request: Request) -> Response:

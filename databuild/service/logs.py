@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.errors import InvalidRequestError, JobRunNotFoundError
+from databuild.event_log.log import Reader
 from databuild.model.records import JobRunRecord
-from databuild.orchestration.log_files import STREAMS, log_path, read_log
+from databuild.model.views import LogChunk, Room
+from databuild.orchestration.job_logs import bytes_under, logs_pruned_before
+from databuild.orchestration.log_files import STREAMS, log_path, log_size, read_log
 from databuild.service.reading import Readers
 
 _OPEN: Final = frozenset({"SCHEDULED", "RUNNING"})
 CHUNK_BYTES: Final = 256 * 1024
 _LOOK_SECONDS: Final = 0.25
-
-
-class LogChunk(NamedTuple):
-    """A piece of a log.
-
-    Attributes:
-        data: The bytes, which may begin or end within a character.
-        offset: Where in the log they stand.
-        ended: Whether nothing follows.
-    """
-
-    data: bytes
-    offset: int
-    ended: bool
-
-    @property
-    def next_offset(self) -> int:
-        """Where the next piece begins."""
-        return self.offset + len(self.data)
 
 
 class Logs:
@@ -65,8 +49,9 @@ class Logs:
         # Looked up before the file is read: what a job run that has ended wrote is all there.
         job_run = await self._job_run(job_run_id)
         path = log_path(self._log_directory, job_run, stream)
-        data = await asyncio.to_thread(read_log, path, offset, limit)
-        return LogChunk(data, offset, ended=job_run.status not in _OPEN and len(data) < limit)
+        data, total = await asyncio.to_thread(lambda: (read_log(path, offset, limit), log_size(path)))
+        ended = job_run.status not in _OPEN and len(data) < limit
+        return LogChunk(data, offset, ended, path=path, total_bytes=max(total, offset + len(data)))
 
     async def follow(self, job_run_id: str, stream: str, *, offset: int = 0) -> AsyncGenerator[LogChunk]:
         """Returns what a job run wrote after an offset, then what it goes on to write; ends with the job run.
@@ -82,6 +67,22 @@ class Logs:
             offset = chunk.next_offset
             if not chunk.data:
                 await asyncio.sleep(_LOOK_SECONDS)
+
+    async def room(self, *, count: bool) -> Room:
+        """Returns how much room the event log and the logs take.
+
+        Args:
+            count: Whether to look through all of both.
+        """
+
+        def measure(reader: Reader) -> Room:
+            before = logs_pruned_before(self._log_directory)
+            if not count:
+                return Room(reader.size(), 0, None, before)
+            sizes = reader.sizes()
+            return Room(sizes.bytes, bytes_under(self._log_directory), sizes, before)
+
+        return await self._readers.read(measure)
 
     def close(self) -> None:
         """Ends all following."""

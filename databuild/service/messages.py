@@ -8,9 +8,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from databuild.model.job_graph import PlannedPartition
 from databuild.model.records import BuildPartitionRecord, FailureRecord, JobRunRecord, PartitionRecord
-from databuild.service.builds import BuildView
+from databuild.model.views import BuildView, PartitionView, Room
 from databuild.service.jobs import JobStatistics
-from databuild.service.partitions import Lineage, PartitionView
+from databuild.service.partitions import Lineage
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
@@ -39,6 +39,7 @@ def build_message(view: BuildView) -> sv.BuildSummary:
         queue_position=view.queue_position,
         waiting_for=view.waiting_for,
         pruned_time=_time(build.pruned_time),
+        dead=view.dead,
     )
 
 
@@ -77,6 +78,7 @@ def job_run_message(record: JobRunRecord) -> sv.JobRun:
         cpu_seconds=record.cpu_seconds,
         peak_memory_bytes=record.peak_memory_bytes,
         failure=_failure(record.failure),
+        number=record.number,
     )
 
 
@@ -164,13 +166,25 @@ def job_message(statistics: JobStatistics) -> sv.JobSummary:
     )
 
 
+def storage_message(room: Room) -> sv.Storage:
+    """Returns how much room things take."""
+    sizes = room.sizes
+    message = sv.Storage(
+        event_log_bytes=room.event_log_bytes,
+        job_log_bytes=room.job_log_bytes,
+        logs_pruned_before_time=_time(room.logs_pruned_before),
+    )
+    if sizes is not None:
+        message.builds, message.pruned_builds, message.events = sizes.builds, sizes.pruned_builds, sizes.events
+    return message
+
+
 def _time(seconds: float) -> Timestamp | None:
     """Returns a time of seconds since the epoch; None for none."""
     if not seconds:
         return None
-    time = Timestamp()
-    time.FromMicroseconds(round(seconds * 1e6))
-    return time
+    whole = int(seconds)
+    return Timestamp(seconds=whole, nanos=int((seconds - whole) * 1e9))  # so that the same comes out again
 
 
 def _failure(failure: FailureRecord | None) -> pt.Failure | None:

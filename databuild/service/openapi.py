@@ -9,7 +9,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from databuild.service.errors import HTTP_STATUSES
 from databuild.service.json_form import MOST, short_names
-from databuild.service.routes import BYTES, JSON, PREFIX, ROUTES, Route
+from databuild.service.routes import BYTES, JSON, PICTURE, PREFIX, ROUTES, Route
 from databuild.v1 import service_pb2 as sv
 
 _VERSION: Final = "1"
@@ -26,6 +26,9 @@ _SCALARS: Final[Mapping[int, Mapping[str, Any]]] = {
     FieldDescriptor.TYPE_INT64: {"type": "string", "pattern": "^-?[0-9]{1,18}$"},
     FieldDescriptor.TYPE_BYTES: {"type": "string", "contentEncoding": "base64"},
 }
+_OPERATIONS: Final = {BYTES: "DownloadLog", PICTURE: "DrawBuildGraph"}
+"""What is called otherwise than its RPC, which has another form besides."""
+
 _KNOWN: Final[Mapping[str, Mapping[str, Any]]] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
     "google.protobuf.Struct": {"type": "object"},
@@ -55,13 +58,13 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     error = {JSON: {"schema": _message(sv.DESCRIPTOR.message_types_by_name["ErrorResponse"], schemas)}}
     if route.form == JSON:
         answer = _message(route.answer, schemas)
-    elif route.form == BYTES:
-        answer = {"type": "string", "contentMediaType": BYTES}
+    elif route.form in _OPERATIONS:
+        answer = {"type": "string", "contentMediaType": route.form}
     else:
         _message(route.answer, schemas)
         answer = _event(route.answer.name)
     operation: dict[str, Any] = {
-        "operationId": route.rpc if route.form != BYTES else "DownloadLog",
+        "operationId": _OPERATIONS.get(route.form, route.rpc),
         "summary": route.summary,
         "parameters": [_parameter(field, "path") for field in route.request.fields if field.name in route.path_fields],
         "responses": {

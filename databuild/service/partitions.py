@@ -11,8 +11,9 @@ from databuild.errors import InvalidRequestError
 from databuild.event_log.log import EventLog, Reader
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.patterns import PartitionPattern
-from databuild.model.job_graph import Plan, PlannedPartition
-from databuild.model.records import JobRunRecord, PartitionRecord
+from databuild.model.job_graph import Plan
+from databuild.model.records import PartitionRecord
+from databuild.model.views import Explanation, PartitionView
 from databuild.orchestration.operations import taint
 from databuild.service.limits import Limits
 from databuild.service.planning import Planner
@@ -34,36 +35,6 @@ class PartitionPage(NamedTuple):
 
     partitions: tuple[PartitionRecord, ...]
     next_after: str
-
-
-class PartitionView(NamedTuple):
-    """What is known of one partition.
-
-    Attributes:
-        ref: Its address.
-        job_label: The job that produces it; empty where the graph has a lookup, which only planning asks.
-        record: What is recorded of it; None where nothing is.
-        history: The job runs that were to produce it, newest first.
-    """
-
-    ref: str
-    job_label: str
-    record: PartitionRecord | None
-    history: tuple[JobRunRecord, ...]
-
-
-class Explanation(NamedTuple):
-    """What a build would do with a partition.
-
-    Attributes:
-        view: What is known of it.
-        planned: What planning decides about it.
-        tasks: How many tasks the build would have.
-    """
-
-    view: PartitionView
-    planned: PlannedPartition
-    tasks: int
 
 
 class LineageEdge(NamedTuple):

@@ -20,6 +20,7 @@ from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.settings import Settings
 from databuild.service.api import Api
 from databuild.service.certificates import NamingProtocol
+from databuild.service.dashboard.app import dashboard_routes
 from databuild.service.graph_service import GraphService
 from databuild.service.grpc_api import GrpcServer
 from databuild.service.http_api import http_app
@@ -99,7 +100,8 @@ async def serve(
         for build in await service.start():
             _log.warning("build %s had died, and has been ended", build)
         api = Api(service)
-        app = http_app(api, service, metrics=metrics, tokens=options.tokens, hosts=options.hosts)
+        pages = dashboard_routes(api, graph_label=catalog.graph_label, tokens=options.tokens)
+        app = http_app(api, service, metrics=metrics, tokens=options.tokens, hosts=options.hosts, more_routes=pages)
         async with (
             lag.measured(),
             _grpc(api, options, limits) as (grpc_server, grpc_port),

@@ -93,6 +93,30 @@ async def test_a_build_is_submitted_watched_and_looked_at(served):
     assert {task.status for task in graph.tasks} == {ev.JOB_STATUS_COMPLETED}
 
 
+async def test_a_job_run_is_looked_at_by_its_id(served):
+    build = (await served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["clean/1"]))).build_request_id
+    await served.world.ended(build)
+    listed = (await served.stub.ListJobRuns(sv.ListJobRunsRequest(build_request_id=build))).job_runs
+
+    found = [await served.stub.GetJobRun(sv.GetJobRunRequest(job_run_id=run.job_run_id)) for run in listed]
+
+    assert found == list(listed)
+    assert sorted(run.number for run in found) == [run.number for run in found]
+
+
+async def test_the_room_that_things_take_is_told(served):
+    build = (await served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["raw/1"]))).build_request_id
+    await served.world.ended(build)
+
+    known = await served.stub.GetStorage(sv.GetStorageRequest())
+    counted = await served.stub.GetStorage(sv.GetStorageRequest(count=True))
+
+    assert (known.events, known.job_log_bytes) == (0, 0)
+    assert (counted.builds, counted.pruned_builds) == (1, 0)
+    assert counted.events > 5
+    assert counted.job_log_bytes == len(b"made raw/1\nwarned of raw/1\n")
+
+
 async def test_partitions_are_searched_explained_and_marked(served):
     stub = served.stub
     build = (await stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["clean/1", "clean/2"]))).build_request_id
@@ -171,6 +195,7 @@ async def test_a_log_is_followed_to_its_end(served):
     [
         ("GetBuild", sv.GetBuildRequest(build_request_id="x"), "NOT_FOUND", "BUILD_NOT_FOUND"),
         ("ReadLog", sv.ReadLogRequest(job_run_id="x"), "NOT_FOUND", "JOB_RUN_NOT_FOUND"),
+        ("GetJobRun", sv.GetJobRunRequest(job_run_id="x"), "NOT_FOUND", "JOB_RUN_NOT_FOUND"),
         ("GetJob", sv.GetJobRequest(job_label="x"), "NOT_FOUND", "JOB_NOT_FOUND"),
         ("SubmitBuild", sv.SubmitBuildRequest(partitions=["x"]), "INVALID_ARGUMENT", "UNKNOWN_PARTITION"),
         ("SubmitBuild", sv.SubmitBuildRequest(partitions=["a b"]), "INVALID_ARGUMENT", "INVALID_REQUEST"),
@@ -216,6 +241,7 @@ async def test_a_long_message_of_an_error_arrives_cut(served):
 
     assert status == grpc.StatusCode.NOT_FOUND
     assert len(detail.message.encode()) <= 1500
+    assert 0 < len(detail.facts["build_request_id"]) < 400
 
 
 async def test_a_request_that_is_too_large_is_refused(serve):

@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import hashlib
 import socket
+from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
@@ -50,7 +52,7 @@ def error_of(answer):
     assert answer.headers["content-type"] == "application/json", answer.text
     body = answer.json()
     assert set(body) == {"error"}
-    assert set(body["error"]) == {"code", "message", "status"}
+    assert set(body["error"]) == {"code", "message", "status", "facts"}
     assert body["error"]["message"]
     return answer.status_code, body["error"]["code"]
 
@@ -75,6 +77,21 @@ async def test_a_build_is_submitted_watched_and_looked_at(served):
     assert [row["ref"] for row in partitions["partitions"]] == ["clean/1"]
     assert partitions["next_after"] == "clean/1"
     assert [task["outputs"] for task in graph["tasks"]] == [["raw/1"], ["clean/1"]]
+
+
+async def test_the_job_graph_of_a_build_is_drawn_with_a_style_that_browsers_allow(served):
+    build = await served.build("clean/1")
+
+    answer = await served.get(f"/builds/{build}/graph.svg")
+
+    assert answer.headers["content-type"] == "image/svg+xml"
+    picture = ET.fromstring(answer.text)
+    svg = "{http://www.w3.org/2000/svg}"
+    nodes = [node for node in picture.iter(f"{svg}g") if node.get("class") == "node state-completed"]
+    assert [node.findtext(f"{svg}title") for node in nodes] == ["//:raw: raw/1 (done)", "//:clean: clean/1 (done)"]
+    digest = hashlib.sha256(picture.findtext(f"{svg}style").encode()).digest()
+    source = f"'sha256-{base64.b64encode(digest).decode()}'"
+    assert f"default-src 'none'; style-src {source};" in answer.headers["content-security-policy"]
 
 
 @pytest.mark.parametrize("by", ["header", "query"])
@@ -191,7 +208,7 @@ async def test_partitions_are_found_by_pattern_and_status(served):
     assert [record["ref"] for record in by_pattern["partitions"]] == ["raw/1", "raw/2"]
     assert [record["ref"] for record in failed["partitions"]] == ["raw/2"]
     assert by_pattern["counts"] == {"AVAILABLE": 5, "FAILED": 1}
-    assert error_of(await served.get("/partitions", pattern="raw/{n")) == (400, "INVALID_REQUEST")
+    assert error_of(await served.get("/partitions", pattern="raw/{n")) == (400, "INVALID_PATTERN")
 
 
 async def test_a_plan_says_what_a_build_would_do(served):
@@ -223,6 +240,7 @@ async def test_logs_are_read_downloaded_and_followed(served):
         ("GET", "/builds/x", 404, "BUILD_NOT_FOUND"),
         ("GET", "/builds/x/watch", 404, "BUILD_NOT_FOUND"),
         ("GET", "/builds/x/graph", 404, "BUILD_NOT_FOUND"),
+        ("GET", "/builds/x/graph.svg", 404, "BUILD_NOT_FOUND"),
         ("POST", "/builds/x/cancel", 404, "BUILD_NOT_FOUND"),
         ("GET", "/job_runs/x.1.1/log", 404, "JOB_RUN_NOT_FOUND"),
         ("GET", "/job_runs/x.1.1/log/follow", 404, "JOB_RUN_NOT_FOUND"),
@@ -367,7 +385,7 @@ async def test_every_reference_of_the_openapi_document_leads_somewhere():
     assert found <= {f"#/components/schemas/{name}" for name in schemas}
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if route.form != EVENTS], ids=lambda route: route.rpc)
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.form != EVENTS], ids=lambda route: route.path)
 async def test_no_answer_is_kept_or_taken_for_something_else(served, route):
     path = route.path.replace("{build_request_id}", "x").replace("{job_run_id}", "x")
 
@@ -397,7 +415,8 @@ async def test_who_reads_too_slowly_holds_up_nobody_and_is_let_go(serve, caplog)
 
     while "databuild_watchers 0.0" not in (await served.client.get("/metrics")).text:
         await asyncio.sleep(0.05)  # reads nothing meanwhile
-    assert f"the answer to GET /api/v1/builds/{build}/watch breaks off" in caplog.text
+    while f"the answer to GET /api/v1/builds/{build}/watch breaks off" not in caplog.text:
+        await asyncio.sleep(0.05)
     writer.close()
 
 

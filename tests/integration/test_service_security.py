@@ -8,7 +8,8 @@ import grpc
 import httpx
 import pytest
 
-from databuild.errors import InvalidRequestError
+from databuild.client import AsyncDatabuildClient, Tls
+from databuild.errors import InvalidRequestError, ServiceUnreachableError
 from databuild.service.api import WRITES
 from databuild.service.auth import read_tokens
 from databuild.service.options import TlsFiles
@@ -192,6 +193,12 @@ async def test_over_tls_the_service_is_who_it_says(serve, authority):
     credentials = grpc.ssl_channel_credentials(Path(files["root"]).read_bytes())
     async with grpc.aio.secure_channel(served.grpc, credentials) as channel:
         assert not (await DataBuildServiceStub(channel).ListBuilds(sv.ListBuildsRequest())).builds
+    async with AsyncDatabuildClient(served.grpc, tls=Tls(authority=files["root"])) as client:
+        assert await client.list_builds() == []
+    for endpoint in (served.grpc, f"grpcs://{served.grpc}"):  # it speaks no TLS, or trusts others
+        async with AsyncDatabuildClient(endpoint) as client:
+            with pytest.raises(ServiceUnreachableError):
+                await client.list_builds()
     async with httpx.AsyncClient(trust_env=False) as plain:
         with pytest.raises(httpx.HTTPError):
             await plain.get(served.http.replace("https:", "http:") + "/healthz")
@@ -219,6 +226,9 @@ async def test_without_a_certificate_of_the_right_root_nobody_gets_in(serve, aut
     ) as channel:
         with pytest.raises(grpc.aio.AioRpcError):
             await DataBuildServiceStub(channel).ListBuilds(sv.ListBuildsRequest(), timeout=5)
+    shown = Tls(authority=service["root"], certificate=friend["certificate"], key=friend["key"])
+    async with AsyncDatabuildClient(served.grpc.replace("0.0.0.0", "127.0.0.1"), tls=shown) as client:
+        assert await client.list_builds() == []
 
 
 @pytest.mark.parametrize(("subject", "author"), [("/CN=friend", "friend"), ("/O=none", "127.0.0.1"), ("/CN=ü", "ü")])

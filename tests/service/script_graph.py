@@ -46,9 +46,8 @@ class ScriptGraph:
         (folder / "catalog.json").write_text(json.dumps(catalog))
         self.processes = []
 
-    def start(self, *args, **environ):
+    def start(self, *args, program="from databuild.cli.main import main; main()", **environ):
         here = str(self.folder)
-        program = "from databuild.cli.main import main; main()"
         arguments = [f"--catalog={here}/catalog.json", f"--runfiles={here}", *args]
         process = subprocess.Popen(
             [sys.executable, "-c", program, *arguments],

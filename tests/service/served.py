@@ -19,6 +19,7 @@ class Served:
 
     def __init__(self, folder, *, uri="memory:", tokens=None, limits=None, **options):
         self.executor = FakeExecutor()
+        self.log = open_event_log(uri)
         self.stop = asyncio.Event()
         self.hurry = asyncio.Event()
         self._started = asyncio.get_running_loop().create_future()
@@ -26,7 +27,7 @@ class Served:
             serve(
                 ServerOptions(tokens=tokens or Tokens({}), **options),
                 catalog=catalog(default_partitions=("raw/1",)),
-                event_log=open_event_log(uri),
+                event_log=self.log,
                 make_executor=lambda: self.executor,
                 settings=Settings(working_directory="/", log_directory=str(folder)),
                 limits=limits or Limits(),

@@ -13,7 +13,7 @@ from databuild.errors import (
 from databuild.graph.analysis import analyze
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.graph.plan_file import changes_since, plan_from_message, plan_to_message
-from databuild.graph.render import render_dot, render_mermaid
+from databuild.graph.render import render_dot, render_mermaid, render_svg
 from databuild.model.job_graph import JobConfig
 from databuild.model.records import AdoptionRecord, FailureRecord, InputVersion, Manifest, PartitionRecord
 from databuild.v1 import partition_pb2 as pt
@@ -329,6 +329,8 @@ async def test_the_job_graph_is_drawn_by_task_and_a_large_one_by_job():
     assert "t1 -> t" in render_dot(small)
     assert "300 tasks" in render_mermaid(large)
     assert "j2 -> j1" in render_dot(large)
+    assert "//:raw: raw/1 (planned)" in render_svg(small)
+    assert "//:raw: 300 tasks" in render_svg(large)
 
 
 async def test_a_lookup_decides_in_place_of_patterns_and_is_asked_once_a_level():

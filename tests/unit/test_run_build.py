@@ -435,6 +435,7 @@ async def test_a_request_to_cancel_is_found_in_the_event_log(world):
 
     assert await world.build("b", "raw/1") == Cancelled(author="ann")
     assert "cancelled by ann" in world.log.reader().build("b").failure.message
+    assert world.log.reader().events("b")[-1].build_request.cancelled_by == "ann"
 
 
 async def test_a_plan_is_run_exactly_or_not_at_all(world):
@@ -446,6 +447,9 @@ async def test_a_plan_is_run_exactly_or_not_at_all(world):
 
     assert "raw/1 need not be built any more" in str(raised.value)
     assert world.log.reader().build("b2").status == "FAILED"
+    end = world.log.reader().events("b2")[-1].build_request
+    assert (end.error.code, end.error.message) == ("PLAN_CHANGED", str(raised.value))
+    assert list(end.error.facts["differences"]) == list(raised.value.differences)
     assert await world.build("b3", "clean/1", plan=await world.plan("clean/1")) == Success(jobs_completed=1)
 
 

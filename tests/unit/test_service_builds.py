@@ -366,6 +366,20 @@ async def test_many_watch_a_build_and_see_all_of_it(world):
     assert world.service.watching.watchers == 0
 
 
+async def test_a_build_whose_orchestrator_has_died_is_told_apart(make, tmp_path, monkeypatch):
+    uri = f"sqlite:{tmp_path}/events.db"
+    other, world = make(uri), make(uri)
+    gate = other.executor.gate("raw/1")
+    await other.builds.submit(submission("raw/1", build_request_id="b"))
+    await gate.reached.wait()
+
+    assert (await world.builds.get("b")).dead == ""
+    monkeypatch.setattr("databuild.event_log.liveness.is_gone", lambda _holder: True)
+    assert (await world.builds.get("b")).dead == "its orchestrator has died"
+    assert [view.dead for view in (await world.builds.list_builds()).builds] == ["its orchestrator has died"]
+    assert (await other.builds.get("b")).dead == "", "who runs it knows better"
+
+
 async def test_what_another_process_builds_is_watched_too(make, tmp_path):
     uri = f"sqlite:{tmp_path}/events.db"
     world, other = make(uri), make(uri)

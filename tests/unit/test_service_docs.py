@@ -8,7 +8,7 @@ import pytest
 
 from databuild.cli.full_parse import parse
 from databuild.errors import HttpRequestError
-from databuild.service.errors import TABLE, meaning_of
+from databuild.service.errors import MEANINGS, meaning_of
 from databuild.service.limits import Limits
 
 DOCUMENT = Path("docs/service.md").read_text(encoding="utf-8")
@@ -24,7 +24,7 @@ def block(kind, beginning):
     return next(text for found, text in BLOCKS if found == kind and text.startswith(beginning))
 
 
-@pytest.mark.parametrize("meaning", {meaning for _, meaning in TABLE}, ids=lambda meaning: meaning.code)
+@pytest.mark.parametrize("meaning", MEANINGS, ids=lambda meaning: meaning.code)
 def test_every_error_is_documented_with_its_codes(meaning):
     assert ROWS[meaning.code] == (meaning.status.name, str(meaning.http))
 
@@ -35,7 +35,7 @@ def test_what_only_http_can_get_wrong_is_documented(status):
 
 
 def test_no_error_is_documented_that_does_not_exist():
-    known = {meaning.code for _, meaning in TABLE} | {
+    known = {meaning.code for meaning in MEANINGS} | {
         meaning_of(HttpRequestError(status, "x")).code for status in (404, 405, 415)
     }
 

@@ -31,6 +31,10 @@ def run(call: Invocation) -> int:
         plan = read_plan(Path(call.path(flags["plan"])))
         if plan.graph_label != call.graph_label:
             raise InvalidRequestError(f"the plan is of the graph {plan.graph_label}, and this is {call.graph_label}")
+    if call.server:
+        from databuild.cli import remote_building
+
+        return remote_building.build(call, plan)
     request = BuildRequest(
         build_request_id=chosen_id(call),
         requested=plan.requested if plan else tuple(requested_partitions(call)),

@@ -6,7 +6,7 @@ from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, lasted_text, some_of, table, time_text
 from databuild.orchestration.build_ids import find_build
-from databuild.orchestration.dead_builds import OPEN_STATUSES, Dead, find_dead
+from databuild.orchestration.dead_builds import OPEN_STATUSES
 
 
 def run(call: Invocation) -> int:
@@ -18,9 +18,10 @@ def run(call: Invocation) -> int:
     limit = call.flags["limit"]
     builds = reader.builds(status=call.flags["status"], before=before, limit=limit)
     following = builds[-1].build_request_id if len(builds) == limit else ""
-    dead = find_dead(reader) if any(build.status in OPEN_STATUSES for build in builds) else {}
+    open_builds = [build.build_request_id for build in builds if build.status in OPEN_STATUSES]
+    dead = call.facts().deaths(open_builds) if open_builds else {}
     if call.json:
-        rows = [{**as_json(one), "dead": _fault(dead.get(one.build_request_id))} for one in builds]
+        rows = [{**as_json(one), "dead": dead.get(one.build_request_id)} for one in builds]
         call.out.json({"builds": rows, "next_before": following})
         return BUILT
     if not builds:
@@ -46,7 +47,3 @@ def run(call: Invocation) -> int:
     if following:
         call.err.line(f"databuild: more with --before={following}")
     return BUILT
-
-
-def _fault(dead: Dead | None) -> str | None:
-    return dead.fault if dead else None

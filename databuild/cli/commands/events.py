@@ -13,14 +13,13 @@ from databuild.cli.invocation import Invocation
 from databuild.cli.output import counted
 from databuild.errors import BuildPrunedError
 from databuild.model.lifecycle import BUILD_ENDS
-from databuild.orchestration.build_ids import LATEST, death_of, find_build
+from databuild.orchestration.build_ids import LATEST, find_build
 
 if TYPE_CHECKING:
     from databuild.event_log.log import Reader
     from databuild.model.records import BuildRecord
     from databuild.v1 import events_pb2 as ev
 
-_LOOK_SECONDS = 1.0
 _PAGE = 1000
 
 
@@ -34,27 +33,18 @@ def run(call: Invocation) -> int:
         raise UsageError("events takes one build; `diff A B` takes two, and `verify` any number", call.command)
     reader = call.reader()
     build_request_id = _find(reader, *call.positionals).build_request_id
-    after = call.flags["after"]
+    after, following = call.flags["after"], call.flags["follow"]
     ended = False
-    fault = ""
-    while not call.out.closed:
-        for event in _events(reader, build_request_id, after):
-            if call.json:
-                _print_json_line(call, event)
-            else:
-                call.out.line(event_line(event))
-            after = event.sequence
-            ended = event.build_request.status in BUILD_ENDS
-        if ended or not call.flags["follow"]:
+    for event in _followed(call, build_request_id, after) if following else _events(reader, build_request_id, after):
+        if call.json:
+            _print_json_line(call, event)
+        else:
+            call.out.line(event_line(event))
+        ended = event.build_request.status in BUILD_ENDS
+        if call.out.closed:
             break
-        call.out.flush()
-        if fault:
-            call.err.line(f"databuild: {fault}")
-            break
-        # Looked for before the events are read again: what a dead build wrote last is all there.
-        fault = death_of(reader, build_request_id)
-        if not fault:
-            reader.wait(_LOOK_SECONDS)
+    if following and not ended and (fault := call.facts().death_of(build_request_id)):
+        call.err.line(f"databuild: {fault}")
     return BUILT
 
 
@@ -79,6 +69,8 @@ def _diff(call: Invocation) -> int:
 def _verify(call: Invocation) -> int:
     from databuild.event_log.verify import verify
 
+    if call.server:
+        raise UsageError("events verify reads the event log itself, which a service does not give away", call.command)
     reader = call.reader()
     builds = [find_build(reader, text).build_request_id for text in call.positionals[1:]]
     found = verify(reader, builds)
@@ -113,6 +105,13 @@ def _events(reader: Reader, build_request_id: str, after: int) -> Iterator[ev.Bu
     while page := reader.events(build_request_id, after_sequence=after, limit=_PAGE):
         yield from page
         after = page[-1].sequence
+
+
+def _followed(call: Invocation, build_request_id: str, after: int) -> Iterator[ev.BuildEvent]:
+    """Yields the events of a build as they come; what was printed of each is handed over before the next."""
+    for event in call.facts().watch(build_request_id, after):
+        yield event
+        call.out.flush()
 
 
 def _print_json_line(call: Invocation, event: ev.BuildEvent) -> None:

@@ -8,12 +8,11 @@ from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, counted, time_text
-from databuild.cli.partitions import expand
+from databuild.cli.partitions import expand, named_commands
 from databuild.cli.planning import plan_for
 from databuild.graph.reasons import reason_name, reason_text
-from databuild.model.job_graph import PlannedPartition
+from databuild.model.job_graph import Plan, PlannedPartition
 from databuild.model.records import JobRunRecord, PartitionRecord
-from databuild.orchestration.dead_builds import Dead, find_dead
 
 _MOST_INPUTS = 20
 _MOST_RUNS = 5
@@ -22,16 +21,12 @@ _UNDER_WAY = frozenset({"REQUESTED", "SCHEDULED", "BUILDING", "RUNNING"})
 
 def run(call: Invocation) -> int:
     """Prints the record, the lineage and the reason of one partition; nothing is written."""
-    refs = expand(call, call.positionals)
-    if len(refs) != 1:
-        raise UsageError("explain takes one ref", call.command)
-    ref = refs[0]
+    ref, plan = _planned(call)
     reader = call.reader()
-    record = reader.partition_records(refs).get(ref)
+    record = reader.partition_records([ref]).get(ref)
     history = reader.produced_by(ref, limit=_MOST_RUNS)
-    under_way = any(one is not None and one.status in _UNDER_WAY for one in (record, *history))
-    dead = find_dead(reader) if under_way else {}
-    plan = plan_for(call, refs)
+    under_way = [one.build_request_id for one in (record, *history) if one is not None and one.status in _UNDER_WAY]
+    dead = call.facts().deaths(under_way) if under_way else {}
     planned = {partition.ref: partition for partition in plan.partitions}
     if call.json:
         partition = as_json(planned[ref])
@@ -50,11 +45,22 @@ def run(call: Invocation) -> int:
     return BUILT
 
 
-def _fault(one: PartitionRecord | JobRunRecord | None, dead: Mapping[str, Dead]) -> str | None:
+def _planned(call: Invocation) -> tuple[str, Plan]:
+    """Returns the ref that is asked about, and the plan for it."""
+    remote = call.server and call.positionals
+    with named_commands():
+        plan = call.remote().client.plan(call.positionals) if remote else None
+    refs = plan.requested if plan else expand(call, call.positionals)
+    if len(refs) != 1:
+        raise UsageError("explain takes one ref", call.command)
+    return refs[0], plan or plan_for(call, refs)
+
+
+def _fault(one: PartitionRecord | JobRunRecord | None, dead: Mapping[str, str]) -> str | None:
     """Returns why nothing more comes of what a build has begun; None where more may come, or it has ended."""
-    if one is None or one.status not in _UNDER_WAY or one.build_request_id not in dead:
+    if one is None or one.status not in _UNDER_WAY:
         return None
-    return dead[one.build_request_id].fault
+    return dead.get(one.build_request_id)
 
 
 def _print_record(call: Invocation, record: PartitionRecord | None, fault: str | None) -> None:

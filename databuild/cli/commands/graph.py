@@ -1,4 +1,4 @@
-"""`graph [PARTITION...]`: the job graph that produces partitions, drawn as text."""
+"""`graph [PARTITION...]`: the job graph that produces partitions, drawn as text or as a picture."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
 from databuild.cli.partitions import requested_partitions
 from databuild.cli.planning import NothingKnown, plan_for
-from databuild.graph.render import render_dot, render_mermaid
+from databuild.graph.render import render_dot, render_mermaid, render_svg
 
 
 def run(call: Invocation) -> int:
     """Prints the whole job graph, whatever of it is available already."""
     plan = plan_for(call, requested_partitions(call), reader=NothingKnown())
-    draw = render_dot if call.flags["format"] == "dot" else render_mermaid
+    draw = {"mermaid": render_mermaid, "dot": render_dot, "svg": render_svg}[call.flags["format"]]
     call.out.write(draw(plan))
     return BUILT

@@ -1,4 +1,4 @@
-"""`logs [BUILD|JOB_RUN]`: what job runs wrote, read from their files, whole or as they grow."""
+"""`logs [BUILD|JOB_RUN]`: what job runs wrote, whole or as it grows."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import time_text
-from databuild.orchestration.build_ids import LATEST, death_of, find_build
-from databuild.orchestration.log_files import STREAMS, log_path, read_log
+from databuild.orchestration.build_ids import LATEST, find_build
+from databuild.orchestration.log_files import STREAMS
 
 if TYPE_CHECKING:
     from databuild.model.records import BuildRecord, JobRunRecord
@@ -50,7 +50,7 @@ def run(call: Invocation) -> int:
             return BUILT
         call.out.flush()
         looks += 1
-        if looks % LOOKS_PER_LOOK_FOR_DEATH == 0 and (fault := death_of(reader, build.build_request_id)):
+        if looks % LOOKS_PER_LOOK_FOR_DEATH == 0 and (fault := call.facts().death_of(build.build_request_id)):
             printer.print_new()
             call.err.line(f"databuild: {fault}")
             return BUILT
@@ -62,9 +62,7 @@ def _pruned(call: Invocation, build: BuildRecord) -> str:
     """Returns why logs of a build are missing; empty where none were removed."""
     if build.pruned_time:
         return f"the logs of build {build.build_request_id} were pruned with it, {time_text(build.pruned_time)} UTC"
-    from databuild.orchestration.job_logs import logs_pruned_before
-
-    before = logs_pruned_before(call.log_dir)
+    before = call.facts().logs_pruned_before()
     if build.status in _BUILD_ENDS and build.updated_time < before:
         what = f"the logs of build {build.build_request_id} were pruned for their age"
         return f"{what}: those of builds that ended before {time_text(before)} UTC are gone"
@@ -75,34 +73,35 @@ class _Printer:
     """Prints what has come since it last did, under a heading wherever another file goes on.
 
     Attributes:
-        current: The file that was printed last; empty for none.
+        current: The job run and stream that were printed last; None for none.
     """
 
     def __init__(self, call: Invocation) -> None:
         self._call = call
-        self._files: dict[str, tuple[str, int]] = {}
-        self.current = ""
+        self._facts = call.facts()
+        self._files: dict[tuple[JobRunRecord, str], tuple[str, int]] = {}
+        self.current: tuple[JobRunRecord, str] | None = None
 
     def add(self, job_run: JobRunRecord) -> None:
         """Takes a job run among those to print."""
         for stream in STREAMS:
             heading = f"==> {job_run.job_run_id} {job_run.job_label} ({stream}) <=="
-            self._files[log_path(self._call.log_dir, job_run, stream)] = (heading, 0)
+            self._files[job_run, stream] = (heading, 0)
 
     def print_new(self) -> None:
         """Prints what the files have grown by."""
-        for path, (heading, offset) in self._files.items():
-            data = read_log(path, offset)
+        for file, (heading, offset) in self._files.items():
+            data = self._facts.read_log(*file, offset)
             if not data:
                 continue
             text = data.decode(errors="replace")
-            if path != self.current:
-                self.current = path
+            if file != self.current:
+                self.current = file
                 self._call.out.line(heading)
             self._call.out.write(text)
             if not text.endswith("\n") and not self._call.flags["follow"]:
                 self._call.out.line()
-            self._files[path] = (heading, offset + len(data))
+            self._files[file] = (heading, offset + len(data))
 
 
 def _all_runs(call: Invocation, build_request_id: str, after: int) -> list[JobRunRecord]:
@@ -115,7 +114,6 @@ def _all_runs(call: Invocation, build_request_id: str, after: int) -> list[JobRu
 
 
 def _as_json(call: Invocation, job_run: JobRunRecord) -> dict[str, str]:
-    texts = {
-        stream: read_log(log_path(call.log_dir, job_run, stream), 0).decode(errors="replace") for stream in STREAMS
-    }
+    facts = call.facts()
+    texts = {stream: facts.read_log(job_run, stream, 0).decode(errors="replace") for stream in STREAMS}
     return {"job_run_id": job_run.job_run_id, "job_label": job_run.job_label, "status": job_run.status, **texts}

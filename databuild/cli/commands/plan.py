@@ -10,7 +10,7 @@ from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, counted, some_of, table
-from databuild.cli.partitions import requested_partitions
+from databuild.cli.partitions import named_commands, requested_partitions
 from databuild.cli.planning import plan_for
 from databuild.graph.reasons import reason_name, reason_text
 from databuild.model.job_graph import Plan
@@ -23,7 +23,7 @@ def run(call: Invocation) -> int:
     flags = call.flags
     if not flags["output"]:
         raise UsageError("--output takes `text`, `json` or the name of a file", call.command)
-    plan = plan_for(call, requested_partitions(call), force=flags["force"], reuse_stale=flags["stale"] == "reuse")
+    plan = _plan(call)
     if flags["output"] not in FORMS:
         from databuild.cli.plan_file import write_plan
 
@@ -37,6 +37,14 @@ def run(call: Invocation) -> int:
     else:
         _print_plan(call, plan)
     return BUILT
+
+
+def _plan(call: Invocation) -> Plan:
+    force, reuse_stale = call.flags["force"], call.flags["stale"] == "reuse"
+    if not call.server:
+        return plan_for(call, requested_partitions(call), force=force, reuse_stale=reuse_stale)
+    with named_commands():
+        return call.remote().client.plan(call.positionals, force=force, reuse_stale=reuse_stale)
 
 
 def _print_plan(call: Invocation, plan: Plan) -> None:
@@ -71,5 +79,7 @@ def _as_json(plan: Plan) -> dict[str, Any]:
     document: dict[str, Any] = as_json(plan)
     for partition in document["partitions"]:
         partition["reason"] = reason_name(partition["reason"])
+    for name in ("code_digests", "versions"):
+        document[name] = dict(sorted(document[name].items()))
     document["counts"] = dict(sorted(counts.items()))
     return document

@@ -11,6 +11,10 @@ from databuild.orchestration.settings import BuildRequest
 
 def run(call: Invocation) -> int:
     """Starts a new build; what the old one finished is available, and so is not repeated."""
+    if call.server:
+        from databuild.cli import remote_building
+
+        return remote_building.retry(call)
     reader = call.reader()
     old = find_build(reader, *call.positionals[:1])
     check_may_be_retried(reader, old)

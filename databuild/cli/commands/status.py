@@ -8,14 +8,11 @@ from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, bytes_text, counted, lasted_text, some_of, time_text
 from databuild.orchestration.build_ids import find_build
-from databuild.orchestration.waits import waits_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from databuild.event_log.log import Reader
     from databuild.model.records import BuildRecord, JobRunRecord
-    from databuild.orchestration.dead_builds import Dead
 
 ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 MOST_RUNS = 10
@@ -28,14 +25,15 @@ def run(call: Invocation) -> int:
     failed = reader.job_runs(build.build_request_id, status="FAILED", limit=MOST_RUNS)
     ended = build.status in ENDS
     running = () if ended else reader.job_runs(build.build_request_id, status="RUNNING", limit=MOST_RUNS)
-    dead = None if ended else _death(reader, build.build_request_id)
-    waits = () if ended else waits_of(reader, build.build_request_id)
-    sizes = _sizes(call)
+    facts = call.facts()
+    dead = None if ended else facts.deaths([build.build_request_id]).get(build.build_request_id)
+    waits = () if ended else facts.waits(build.build_request_id)
+    sizes = facts.sizes(count=call.flags["sizes"])
     if call.json:
         call.out.json(
             {
                 **as_json(build),
-                "dead": dead.fault if dead else None,
+                "dead": dead,
                 "waiting_for": waits,
                 "failed_job_runs": failed,
                 "running_job_runs": running,
@@ -58,29 +56,6 @@ def run(call: Invocation) -> int:
     return BUILT
 
 
-def _death(reader: Reader, build_request_id: str) -> Dead | None:
-    from databuild.orchestration.dead_builds import find_dead
-
-    return find_dead(reader).get(build_request_id)
-
-
-def _sizes(call: Invocation) -> dict[str, int]:
-    """Returns how large the event log is and, where that is asked for, what it holds, and the job logs."""
-    reader = call.reader()
-    if not call.flags["sizes"]:
-        return {"event_log_bytes": reader.size()}
-    from databuild.orchestration.job_logs import bytes_under
-
-    known = reader.sizes()
-    return {
-        "event_log_bytes": known.bytes,
-        "builds": known.builds,
-        "pruned_builds": known.pruned_builds,
-        "events": known.events,
-        "job_log_bytes": bytes_under(call.log_dir),
-    }
-
-
 def _print_sizes(call: Invocation, sizes: Mapping[str, int]) -> None:
     line = f"event log  {bytes_text(sizes['event_log_bytes'])}"
     if "events" in sizes:
@@ -91,10 +66,10 @@ def _print_sizes(call: Invocation, sizes: Mapping[str, int]) -> None:
     call.out.line(line)
 
 
-def _print_build(call: Invocation, build: BuildRecord, dead: Dead | None) -> None:
+def _print_build(call: Invocation, build: BuildRecord, dead: str | None) -> None:
     verb = "took" if build.status in ENDS else "last heard of after" if dead else "so far"
     cancel = f" (cancel requested by {build.cancel_requested_by})" if build.cancel_requested_by else ""
-    fault = f", but {dead.fault}; the next build ends it" if dead else ""
+    fault = f", but {dead}; the next build ends it" if dead else ""
     lasted = lasted_text(build, alive=build.status not in ENDS and not dead, now=call.clock())
     call.out.line(f"build      {build.build_request_id}  {build.status}{cancel}{fault}")
     call.out.line(f"graph      {build.graph_label}")

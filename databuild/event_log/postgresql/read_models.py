@@ -104,7 +104,7 @@ _BUILD_PARTITION: Final = ManyRows(
       status = excluded.status, job_run_id = excluded.job_run_id,
       task_id = CASE WHEN excluded.task_id > 0 THEN excluded.task_id ELSE old.task_id END,
       reason = CASE WHEN excluded.reason <> '' THEN excluded.reason ELSE old.reason END,
-      cause = CASE WHEN excluded.reason <> '' THEN excluded.cause ELSE old.cause END,
+      cause = CASE WHEN excluded.reason <> '' OR excluded.cause <> '' THEN excluded.cause ELSE old.cause END,
       failure_category = excluded.failure_category, failure_message = excluded.failure_message""",
 )
 # Complete data has a version; with it comes everything else that is known of the data. What is null stays as it is.

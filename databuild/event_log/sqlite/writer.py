@@ -50,7 +50,7 @@ _BUILD_PARTITION = ManyRows(
     """ON CONFLICT DO UPDATE SET status = excluded.status, job_run_id = excluded.job_run_id,
       task_id = iif(excluded.task_id, excluded.task_id, task_id),
       reason = iif(excluded.reason <> '', excluded.reason, reason),
-      cause = iif(excluded.reason <> '', excluded.cause, cause),
+      cause = iif(excluded.reason <> '' OR excluded.cause <> '', excluded.cause, cause),
       failure_category = excluded.failure_category, failure_message = excluded.failure_message""",
 )
 _NEW_RUN = ManyRows(f"INSERT OR IGNORE INTO job_runs ({', '.join(NewRun._fields)})", len(NewRun._fields))

@@ -1,0 +1,28 @@
+"""Builds on a service, from Python.
+
+    from databuild.client import DatabuildClient
+
+    with DatabuildClient("localhost:7421") as client:
+        build = client.create_orchestrator(["daily_flights/date=2013-01-01..2013-01-07"], keep_going=True)
+        result = client.execute_build(build)
+
+`AsyncDatabuildClient` is the same for asyncio.
+"""
+
+from databuild.client.async_client import AsyncDatabuildClient
+from databuild.client.client import DatabuildClient
+from databuild.client.endpoint import Tls
+from databuild.client.remote_build import RemoteBuild
+from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
+
+__all__ = [
+    "AsyncDatabuildClient",
+    "BuildResult",
+    "Cancelled",
+    "DatabuildClient",
+    "FailFast",
+    "Failed",
+    "RemoteBuild",
+    "Success",
+    "Tls",
+]

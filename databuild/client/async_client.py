@@ -1,0 +1,68 @@
+"""The client for asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from databuild.client.calls import Calls
+from databuild.client.connection import PATIENCE_SECONDS
+from databuild.client.endpoint import Tls
+from databuild.client.remote_build import RemoteBuild
+from databuild.client.settings import connection_to
+from databuild.client.transport import AsyncTransport
+from databuild.model.job_graph import Plan
+from databuild.model.views import BuildView
+from databuild.orchestration.ids import new_build_request_id
+
+
+class AsyncDatabuildClient(Calls):
+    """Builds on a service, for asyncio; used from one event loop. What `DatabuildClient` does, it does by `await`."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        token: str | None = None,
+        author: str | None = None,
+        tls: Tls | None = None,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        """Takes what `DatabuildClient` takes."""
+        super().__init__(
+            connection_to(endpoint, AsyncTransport, token=token, author=author, tls=tls, patience=patience)
+        )
+
+    async def __aenter__(self) -> Self:
+        """Returns itself."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Lets go of the connection."""
+        await self.close()
+
+    def create_orchestrator(
+        self,
+        partitions: Sequence[str] = (),
+        *,
+        build_request_id: str = "",
+        keep_going: bool = False,
+        jobs: int = 0,
+        force: bool = False,
+        reuse_stale: bool = False,
+        plan: Plan | None = None,
+    ) -> RemoteBuild[Coroutine[Any, Any, BuildView]]:
+        """Returns a build that has its id and is not started; its arguments are those of `submit`."""
+        return RemoteBuild(
+            build_request_id or new_build_request_id(),
+            partitions,
+            self.start,
+            keep_going=keep_going,
+            jobs=jobs,
+            force=force,
+            reuse_stale=reuse_stale,
+            plan=plan,
+        )

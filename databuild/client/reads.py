@@ -1,0 +1,249 @@
+"""What a service can be asked that changes nothing, as coroutines, which both clients run.
+
+It makes messages of what callers say and records of what the service answers. How requests get there, it does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from databuild.client import records
+from databuild.client.connection import Connection
+from databuild.errors import InvalidRequestError
+from databuild.graph.plan_file import plan_from_message
+from databuild.model.job_graph import Plan
+from databuild.model.lifecycle import BUILD_ENDS
+from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
+from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, Room
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+from databuild.v1 import plan_pb2
+from databuild.v1 import service_pb2 as sv
+
+_PAGE: Final = 1000
+"""The most rows that the service puts on one page."""
+
+_Row = TypeVar("_Row")
+
+
+class Reads:
+    """Asks a service. Every method raises what the service raises, and ServiceUnreachableError where nobody answers.
+
+    Where a method takes a build, that is an id, the beginning of one that no other id has, or `latest`. Lists are put
+    together from as many pages as it takes.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def get(self, build: str = "latest") -> BuildView:
+        """Returns how a build stands."""
+        return records.build_view(await self._connection.ask("GetBuild", sv.GetBuildRequest(build_request_id=build)))
+
+    async def list_builds(self, *, status: str = "", before: str = "", limit: int = 20) -> list[BuildView]:
+        """Returns builds, newest first.
+
+        Args:
+            status: Only builds of this status, such as `FAILED`; empty for all.
+            before: Only builds older than the one of this id; empty for the newest.
+            limit: How many at most.
+        """
+        request = sv.ListBuildsRequest(status=_value(ev.BuildStatus, "BUILD_STATUS", status), before=before)
+
+        async def page(size: int) -> tuple[Sequence[BuildView], Any]:
+            request.limit = size
+            answer = await self._connection.ask("ListBuilds", request)
+            request.before = answer.next_before
+            return [records.build_view(build) for build in answer.builds], answer.next_before
+
+        return await _paged(page, limit)
+
+    async def events(self, build: str = "latest", *, after: int = 0, limit: int = 1000) -> list[ev.BuildEvent]:
+        """Returns events of a build, in order.
+
+        Args:
+            build: The build.
+            after: Only events after this sequence number.
+            limit: How many at most.
+        """
+        request = sv.ListBuildEventsRequest(build_request_id=build, after_sequence=after)
+
+        async def page(size: int) -> tuple[Sequence[ev.BuildEvent], Any]:
+            request.limit = size
+            events = (await self._connection.ask("ListBuildEvents", request)).events
+            if not events:
+                return events, False
+            request.build_request_id = events[-1].build_request_id  # `latest` may be another by the next page
+            request.after_sequence = events[-1].sequence
+            return events, events[-1].build_request.status not in BUILD_ENDS
+
+        return await _paged(page, limit)
+
+    async def job_runs(
+        self, build: str = "latest", *, status: str = "", after: int = 0, limit: int = 1000
+    ) -> list[JobRunRecord]:
+        """Returns the job runs of a build, in the order in which they were first heard of.
+
+        Args:
+            build: The build.
+            status: Only job runs of this status, such as `RUNNING`; empty for all.
+            after: Only job runs after the one of this number.
+            limit: How many at most.
+        """
+        request = sv.ListJobRunsRequest(
+            build_request_id=build, status=_value(ev.JobStatus, "JOB_STATUS", status), after=after
+        )
+
+        async def page(size: int) -> tuple[Sequence[JobRunRecord], Any]:
+            request.limit = size
+            answer = await self._connection.ask("ListJobRuns", request)
+            if answer.job_runs:
+                request.build_request_id = answer.job_runs[-1].build_request_id
+            request.after = answer.next_after
+            return [records.job_run(run) for run in answer.job_runs], answer.next_after
+
+        return await _paged(page, limit)
+
+    async def job_run(self, job_run_id: str) -> JobRunRecord:
+        """Returns how a job run stands."""
+        return records.job_run(await self._connection.ask("GetJobRun", sv.GetJobRunRequest(job_run_id=job_run_id)))
+
+    async def build_partitions(
+        self, build: str = "latest", *, status: str = "", after: str = "", limit: int = 1000
+    ) -> list[BuildPartitionRecord]:
+        """Returns the partitions of a build with where they stand in it, by ref.
+
+        Args:
+            build: The build.
+            status: Only partitions of this status, such as `AVAILABLE`; empty for all.
+            after: Only refs after this one.
+            limit: How many at most.
+        """
+        if build == "latest" and limit > _PAGE:
+            build = (await self.get(build)).build.build_request_id
+        request = sv.ListBuildPartitionsRequest(
+            build_request_id=build, status=_value(pt.PartitionStatus, "PARTITION_STATUS", status), after=after
+        )
+
+        async def page(size: int) -> tuple[Sequence[BuildPartitionRecord], Any]:
+            request.limit = size
+            answer = await self._connection.ask("ListBuildPartitions", request)
+            request.after = answer.next_after
+            return [records.build_partition(row) for row in answer.partitions], answer.next_after
+
+        return await _paged(page, limit)
+
+    async def partitions(
+        self,
+        *,
+        prefix: str = "",
+        contains: str = "",
+        pattern: str = "",
+        status: str = "",
+        after: str = "",
+        limit: int = 100,
+    ) -> list[PartitionRecord]:
+        """Returns what is known of partitions, by ref.
+
+        Args:
+            prefix: What their refs begin with.
+            contains: What their refs contain.
+            pattern: The partition pattern that their refs are of.
+            status: Only partitions of this newest status, such as `FAILED`, or `TAINTED`; empty for all.
+            after: Only refs after this one.
+            limit: How many at most.
+        """
+        tainted = status == "TAINTED"
+        request = sv.ListPartitionsRequest(
+            prefix=prefix,
+            contains=contains,
+            pattern=pattern,
+            status=_value(pt.PartitionStatus, "PARTITION_STATUS", "" if tainted else status),
+            tainted=tainted,
+            after=after,
+        )
+
+        async def page(size: int) -> tuple[Sequence[PartitionRecord], Any]:
+            request.limit = size
+            answer = await self._connection.ask("ListPartitions", request)
+            request.after = answer.next_after
+            return [records.partition(record) for record in answer.partitions], answer.next_after
+
+        return await _paged(page, limit)
+
+    async def partition_counts(self) -> dict[str, int]:
+        """Returns how many partitions there are of each newest status (`TAINTED` apart)."""
+        answer = await self._connection.ask("ListPartitions", sv.ListPartitionsRequest(limit=1))
+        return dict(sorted(answer.counts.items()))
+
+    async def partition(self, ref: str) -> PartitionView:
+        """Returns what is known of one partition."""
+        return records.partition_view(await self._connection.ask("GetPartition", sv.GetPartitionRequest(ref=ref)))
+
+    async def explain(self, ref: str) -> Explanation:
+        """Returns what is known of a partition, and what a build would do with it and why."""
+        return records.explanation(await self._connection.ask("ExplainPartition", sv.GetPartitionRequest(ref=ref)))
+
+    async def plan(self, partitions: Sequence[str] = (), *, force: bool = False, reuse_stale: bool = False) -> Plan:
+        """Returns what a build would do; starts none.
+
+        Args:
+            partitions: Refs or ranges of refs; none stand for the graph's default partitions.
+            force: Whether to plan what is asked for even if it is fresh.
+            reuse_stale: Whether to use stale partitions as they are.
+        """
+        request = sv.PlanBuildRequest(partitions=partitions, options=plan_options(force=force, reuse_stale=reuse_stale))
+        return plan_from_message(await self._connection.ask("PlanBuild", request))
+
+    async def read_log(self, job_run_id: str, *, stream: str = "stderr", offset: int = 0, limit: int = 0) -> LogChunk:
+        """Returns a piece of what a job run wrote.
+
+        Args:
+            job_run_id: The job run.
+            stream: `stdout` or `stderr`.
+            offset: Where to begin, in bytes.
+            limit: How many bytes at most; 0 for as many as one answer may have.
+        """
+        request = sv.ReadLogRequest(job_run_id=job_run_id, stream=stream, offset=offset, limit=limit)
+        return records.log_chunk(await self._connection.ask("ReadLog", request))
+
+    async def storage(self, *, count: bool = False) -> Room:
+        """Returns how much room the event log takes; with `count`, also what it holds, and the room of the job logs."""
+        return records.room(await self._connection.ask("GetStorage", sv.GetStorageRequest(count=count)), counted=count)
+
+
+def plan_options(*, force: bool = False, reuse_stale: bool = False) -> plan_pb2.PlanOptions:
+    """Returns how planning treats what is already there."""
+    stale = plan_pb2.STALE_POLICY_REUSE if reuse_stale else plan_pb2.STALE_POLICY_REBUILD
+    return plan_pb2.PlanOptions(stale=stale, force=force)
+
+
+async def _paged(page: Callable[[int], Awaitable[tuple[Sequence[_Row], Any]]], limit: int) -> list[_Row]:
+    """Returns the rows of as many pages as it takes.
+
+    Args:
+        page: Returns at most so many rows after those before, and whether there may be more.
+        limit: How many rows are wanted.
+    """
+    rows: list[_Row] = []
+    more: Any = True
+    while more and len(rows) < limit:
+        found, more = await page(min(limit - len(rows), _PAGE))
+        rows += found
+    return rows
+
+
+def _value(enum: Any, prefix: str, name: str) -> Any:
+    """Returns the value of an enum of a name without prefix; 0 for none.
+
+    Raises:
+        InvalidRequestError: There is no such value.
+    """
+    if not name:
+        return 0
+    try:
+        return enum.Value(f"{prefix}_{name}")
+    except ValueError:
+        known = ", ".join(key.removeprefix(f"{prefix}_") for key in enum.keys()[1:])
+        raise InvalidRequestError(f"{name!r} is none of {known}") from None

@@ -1,0 +1,1 @@
+"""Pictures of builds as SVG: functions from data to text, without files, processes or network."""

@@ -1,0 +1,94 @@
+"""What a service tells: records, with what the service knows besides. The service makes them, its clients read them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from databuild.model.job_graph import PlannedPartition
+    from databuild.model.records import BuildRecord, JobRunRecord, LogSizes, PartitionRecord
+
+
+class BuildView(NamedTuple):
+    """How a build stands, as the service sees it.
+
+    Attributes:
+        build: What is recorded of it.
+        queue_position: Its place among the builds that wait for their turn, from 1; 0 where it does not wait.
+        waiting_for: What resources it waits for, in words.
+        dead: Why nothing more comes of it although it has not ended, in words; empty where more may.
+    """
+
+    build: BuildRecord
+    queue_position: int = 0
+    waiting_for: tuple[str, ...] = ()
+    dead: str = ""
+
+
+class PartitionView(NamedTuple):
+    """What is known of one partition.
+
+    Attributes:
+        ref: Its address.
+        job_label: The job that produces it; empty where the graph has a lookup, which only planning asks.
+        record: What is recorded of it; None where nothing is.
+        history: The job runs that were to produce it, newest first.
+    """
+
+    ref: str
+    job_label: str
+    record: PartitionRecord | None
+    history: tuple[JobRunRecord, ...]
+
+
+class Explanation(NamedTuple):
+    """What a build would do with a partition.
+
+    Attributes:
+        view: What is known of it.
+        planned: What planning decides about it.
+        tasks: How many tasks the build would have.
+    """
+
+    view: PartitionView
+    planned: PlannedPartition
+    tasks: int
+
+
+class LogChunk(NamedTuple):
+    """A piece of a log.
+
+    Attributes:
+        data: The bytes, which may begin or end within a character.
+        offset: Where in the log they stand.
+        ended: Whether nothing follows.
+        path: Where the log lies, on the machine of the service; empty where that is not told.
+        total_bytes: How long the log was when it was read.
+    """
+
+    data: bytes
+    offset: int
+    ended: bool
+    path: str = ""
+    total_bytes: int = 0
+
+    @property
+    def next_offset(self) -> int:
+        """Where the next piece begins."""
+        return self.offset + len(self.data)
+
+
+class Room(NamedTuple):
+    """How much room things take.
+
+    Attributes:
+        event_log_bytes: The bytes of the event log.
+        job_log_bytes: The bytes of the logs of job runs; 0 where they were not measured.
+        sizes: What the event log holds; None where it was not counted.
+        logs_pruned_before: When builds have ended at the latest whose logs were pruned for age; 0 where none were.
+    """
+
+    event_log_bytes: int
+    job_log_bytes: int
+    sizes: LogSizes | None
+    logs_pruned_before: float

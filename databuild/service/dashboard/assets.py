@@ -1,0 +1,42 @@
+"""The files that pages use."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from databuild.drawing.style import STYLE
+
+_FOLDER: Final = Path(__file__).parent / "static"
+_MEDIA_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+class Asset(NamedTuple):
+    """A file that pages use.
+
+    Attributes:
+        content: What it holds.
+        media_type: Of what kind that is.
+        address: Where pages find it; changes with what it holds, so that browsers may keep it.
+    """
+
+    content: bytes
+    media_type: str
+    address: str
+
+
+@functools.cache
+def assets() -> dict[str, Asset]:
+    """Returns all of them, by name."""
+    contents = {path.name: path.read_bytes() for path in _FOLDER.iterdir()}
+    contents["drawings.css"] = STYLE.encode()
+    return {
+        name: Asset(
+            content,
+            _MEDIA_TYPES[Path(name).suffix],
+            f"/static/{name}?{hashlib.sha256(content).hexdigest()[:12]}",
+        )
+        for name, content in contents.items()
+    }

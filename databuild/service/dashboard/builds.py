@@ -1,0 +1,110 @@
+"""The pages home and builds, and the forms that plan, start, cancel and retry builds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from starlette.responses import Response
+
+from databuild.errors import InvalidRequestError
+from databuild.orchestration.ids import new_build_request_id
+from databuild.service.dashboard.site import Form, Visit, redirect
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import plan_pb2
+from databuild.v1 import service_pb2 as sv
+
+_ENDS: Final = frozenset({ev.BUILD_STATUS_COMPLETED, ev.BUILD_STATUS_FAILED, ev.BUILD_STATUS_CANCELLED})
+_STATUSES: Final = tuple(name.removeprefix("BUILD_STATUS_") for name in ev.BuildStatus.keys()[1:])
+_AT_HOME: Final = 10
+_GOING_ON: Final = tuple(name for name in ev.BuildStatus.keys()[1:] if ev.BuildStatus.Value(name) not in _ENDS)
+_PLANNED_ROWS: Final = 200
+
+
+async def home(visit: Visit) -> Response:
+    """Shows what goes on."""
+    page = await visit.ask("ListPartitions", sv.ListPartitionsRequest(limit=1))
+    going_on = []
+    for status in _GOING_ON:
+        going_on += (await visit.ask("ListBuilds", sv.ListBuildsRequest(status=status, limit=_AT_HOME))).builds
+    newest = (await visit.ask("ListBuilds", sv.ListBuildsRequest(limit=2 * _AT_HOME))).builds
+    return visit.page(
+        "home",
+        counts=sorted((word.lower(), count) for word, count in page.counts.items() if count),
+        going_on=sorted(going_on, key=lambda build: -build.received_time.ToNanoseconds())[:_AT_HOME],
+        ended=[build for build in newest if build.status in _ENDS][:_AT_HOME],
+    )
+
+
+async def builds(visit: Visit) -> Response:
+    """Lists builds, newest first."""
+    chosen = visit.form.text("status").upper()
+    if chosen and chosen not in _STATUSES:
+        raise InvalidRequestError(f"{chosen[:80]!r} is no status of a build; there are {', '.join(_STATUSES)}")
+    before = visit.form.text("before")
+    status = f"BUILD_STATUS_{chosen}" if chosen else None
+    page = await visit.ask("ListBuilds", sv.ListBuildsRequest(status=status, before=before, limit=50))
+    return visit.page(
+        "builds", builds=page.builds, next_before=page.next_before, before=before, chosen=chosen, statuses=_STATUSES
+    )
+
+
+async def plan(visit: Visit) -> Response:
+    """Shows what a build would do, and offers it."""
+    form = visit.form
+    partitions = form.lines("partitions")
+    made = await visit.ask("PlanBuild", sv.PlanBuildRequest(partitions=partitions, options=_plan_options(form)))
+    rows = sorted(made.partitions, key=lambda row: (not row.requested, row.task_id == 0))[:_PLANNED_ROWS]
+    return visit.page(
+        "plan",
+        partitions=partitions,
+        requested=len(made.requested),
+        force=form.ticked("force"),
+        reuse_stale=form.ticked("reuse_stale"),
+        tasks=len(made.job_graph.tasks),
+        by_job=sorted(Counter(task.job_label for task in made.job_graph.tasks).items()),
+        considered=len(made.partitions),
+        rows=rows,
+        build_request_id=new_build_request_id(visit.site.clock()),
+    )
+
+
+async def submit(visit: Visit) -> Response:
+    """Starts a build; the same form sent twice starts one."""
+    form = visit.form
+    request = sv.SubmitBuildRequest(
+        build_request_id=form.text("build_request_id"),
+        partitions=form.lines("partitions"),
+        options=ev.BuildOptions(
+            jobs=form.number("jobs"), keep_going=form.ticked("keep_going"), plan=_plan_options(form)
+        ),
+    )
+    answer = await visit.ask("SubmitBuild", request)
+    return redirect(_address(answer.build_request_id))
+
+
+async def cancel(visit: Visit) -> Response:
+    """Asks for a build to be stopped."""
+    build = visit.request.path_params["build_request_id"]
+    await visit.ask("CancelBuild", sv.CancelBuildRequest(build_request_id=build))
+    return redirect(_address(build))
+
+
+async def retry(visit: Visit) -> Response:
+    """Starts a build of what another was asked for."""
+    request = sv.RetryBuildRequest(
+        build_request_id=visit.request.path_params["build_request_id"],
+        new_build_request_id=visit.form.text("build_request_id"),
+        failed_jobs_only=visit.form.ticked("failed_jobs_only"),
+    )
+    answer = await visit.ask("RetryBuild", request)
+    return redirect(_address(answer.build_request_id))
+
+
+def _plan_options(form: Form) -> plan_pb2.PlanOptions:
+    stale = plan_pb2.STALE_POLICY_REUSE if form.ticked("reuse_stale") else plan_pb2.STALE_POLICY_REBUILD
+    return plan_pb2.PlanOptions(force=form.ticked("force"), stale=stale)
+
+
+def _address(build_request_id: str) -> str:
+    return f"/builds/{build_request_id}"

@@ -1,0 +1,70 @@
+"""The page of a job run's log, which grows while the job runs."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import json
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.responses import Response
+
+from databuild.errors import DataBuildError, InvalidRequestError
+from databuild.service.dashboard.site import Visit
+from databuild.v1 import service_pb2 as sv
+
+_STREAMS: Final = ("stderr", "stdout")
+_SHOWN_BYTES: Final = 256 * 1024
+_PING_SECONDS: Final = 15
+
+
+async def log(visit: Visit) -> Response:
+    """Shows the end of a log; what is written from then on follows."""
+    job_run = visit.request.path_params["job_run_id"]
+    stream = _stream(visit)
+    request = sv.ReadLogRequest(job_run_id=job_run, stream=stream, limit=1)
+    begin = max(0, (await visit.ask("ReadLog", request)).total_bytes - _SHOWN_BYTES)
+    request.offset, request.limit = begin, _SHOWN_BYTES
+    chunk = await visit.ask("ReadLog", request)
+    return visit.page(
+        "log",
+        job_run_id=job_run,
+        build_request_id=job_run.rsplit(".", 2)[0],
+        stream=stream,
+        streams=_STREAMS,
+        text=chunk.data.decode(errors="replace"),
+        skipped=begin,
+        next_offset=chunk.next_offset,
+        ended=chunk.ended,
+    )
+
+
+async def more(visit: Visit) -> Response:
+    """Sends what a job run writes as it comes."""
+    job_run = visit.request.path_params["job_run_id"]
+    stream = _stream(visit)
+    last = visit.request.headers.get("last-event-id", "")
+    offset = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else visit.form.number("offset")
+    await visit.ask("ReadLog", sv.ReadLogRequest(job_run_id=job_run, stream=stream, limit=1))
+    request = sv.FollowLogRequest(job_run_id=job_run, stream=stream, offset=offset)
+    return EventSourceResponse(_pieces(visit, request), ping=_PING_SECONDS, send_timeout=60, sep="\n")
+
+
+async def _pieces(visit: Visit, request: sv.FollowLogRequest) -> AsyncGenerator[ServerSentEvent]:
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    with contextlib.suppress(DataBuildError):  # the browser comes back, and is told then
+        async with contextlib.aclosing(visit.site.api.follow_log(request, visit.session.caller)) as chunks:
+            async for chunk in chunks:
+                text = decoder.decode(chunk.data)
+                yield ServerSentEvent(json.dumps(text), id=str(chunk.next_offset))
+                if chunk.ended:
+                    yield ServerSentEvent("{}", event="end")
+
+
+def _stream(visit: Visit) -> str:
+    stream = visit.form.text("stream") or _STREAMS[0]
+    if stream not in _STREAMS:
+        raise InvalidRequestError(f"{stream[:80]!r} is no stream; there are stderr and stdout")
+    return stream

@@ -1,0 +1,37 @@
+"""One error of each kind that a service may raise."""
+
+from databuild import errors
+
+SAMPLES = (
+    errors.DataBuildError("something is wrong"),
+    errors.InvalidRequestError("that makes no sense"),
+    errors.UnknownPartitionError("raw/x", nearest="raw/{n:int}", needed_by="clean/x"),
+    errors.AmbiguousPartitionError("raw/1", ["//:one", "//:other"]),
+    errors.TooManyPartitionsError(100_000),
+    errors.InvalidPatternError("raw/{n", "a brace is open"),
+    errors.OverlappingPatternsError(("//:one", "raw/{n}"), ("//:other", "{x}/1"), "raw/1"),
+    errors.DependencyCycleError(["raw/1", "clean/1"]),
+    errors.InvalidCatalogError("/catalog.json", "it is empty"),
+    errors.BuildNotFoundError("2026", candidates=["20261123T095142Z-7k3f9q", "20261123T101500Z-0a1b2c"]),
+    errors.JobRunNotFoundError("b.1.1"),
+    errors.JobNotFoundError("//:nothing", ["//:raw", "//:clean"]),
+    errors.BuildConflictError("b", "other partitions"),
+    errors.BuildStateError("b", "COMPLETED", "has already ended: COMPLETED"),
+    errors.BuildPrunedError("b", "its events are not kept any more"),
+    errors.AdoptionRefusedError({"raw/1": "b", "raw/2": ""}),
+    errors.JobConfigurationError("//:raw", "it ended with exit code 1", refs=["raw/ü"], output="no such thing\n"),
+    errors.LookupFaultError("/lookup", "it printed no JSON", refs=["raw/1"], output="oh\nno"),
+    errors.PlanChangedError(["the code of //:raw has changed", "raw/1 has been built since"]),
+    errors.OverloadedError("10000 builds are waiting for their turn"),
+    errors.ShuttingDownError(),
+    errors.UnauthenticatedError("the request has no token"),
+    errors.PermissionDeniedError("bob may read only"),
+    errors.RequestTooLargeError(16_777_216),
+    errors.DeadlineExceededError(0.5),
+    errors.SlowReaderError(60),
+    errors.OrchestrationError("our own failure"),
+    errors.EventLogError("the disk is full", uri="sqlite:/events.db"),
+    errors.SchemaTooNewError(9, 1, uri="sqlite:/events.db"),
+    errors.CoordinationError("b", "its lease has run out"),
+    errors.InvalidStateTransitionError("build EXECUTING", "build RECEIVED"),
+)

@@ -1,0 +1,286 @@
+"""The command line with --server: the same output and exit codes as without, by way of a real service."""
+
+import json
+import re
+import signal
+import socket
+
+import pytest
+
+from tests.service.script_graph import ScriptGraph, is_running, wait_until
+
+READER = "r" * 32
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Returns a function that makes graphs, each in a workspace of its own."""
+    graphs = []
+
+    def make():
+        folder = tmp_path / str(len(graphs))
+        folder.mkdir()
+        graphs.append(ScriptGraph(folder))
+        return graphs[-1]
+
+    yield make
+    for graph in graphs:
+        graph.close()
+
+
+@pytest.fixture
+def graph(make):
+    return make()
+
+
+@pytest.fixture
+def served(graph):
+    return graph.serve("--jobs=2")
+
+
+SCENARIO = (
+    "status",
+    "builds",
+    "partitions",
+    "logs",
+    "build number/one number/two",
+    "number/one",
+    "build number/one number/fail-1 --keep_going",
+    "status",
+    "status --output=json",
+    "status --sizes",
+    "logs",
+    "logs --output=json",
+    "logs --follow",
+    "events",
+    "events --follow --after=4",
+    "events --output=json",
+    "retry --keep_going",
+    "retry --failed_jobs_only --output=json",
+    "retry xyz",
+    "builds",
+    "builds --status=FAILED --limit=1",
+    "builds --output=json",
+    "partitions",
+    "partitions number/ --status=AVAILABLE --output=json",
+    "partitions --limit=1 --after=number/fail-1",
+    "plan number/one number/three",
+    "plan --force --output=json",
+    "plan number/fail-1 --output=a.plan",
+    "build --plan=a.plan",
+    "plan number/four --output=b.plan",
+    "build number/four --force",
+    "build --plan=b.plan",
+    "build --plan=b.plan --output=json",
+    "build --dry_run number/one",
+    "explain number/one",
+    "explain number/fail-1 --output=json",
+    "explain number/nothing",
+    "explain",
+    "explain number/one number/two",
+    "taint number/one --reason=wrong",
+    "taint number/nothing",
+    "explain number/one",
+    "build",
+    "taint number/one --untaint --output=json",
+    "events diff latest latest",
+    "cancel latest",
+    "cancel",
+    "status nothing",
+    "status 2",
+    "logs nothing",
+    "logs nothing.1.1",
+    "buidl",
+    "build nobody/makes_this",
+    "build number/a..b",
+    "build --build_request_id=mine number/mine",
+    "build --build_request_id=mine number/mine",
+    "build --build_request_id=latest",
+    "status mi",
+    "builds --before=mine",
+    "events mine --after=2 --output=json",
+    "retry mine",
+)
+
+
+class Asked:
+    """Runs commands and masks what differs from run to run: ids, times, sizes, folders, and where they are asked."""
+
+    def __init__(self, graph, *flags):
+        self.graph = graph
+        self.flags = flags
+
+    def __call__(self, command):
+        code, out, err = self.graph.run(*command.split(), *self.flags)
+        return code, self.masked(out), self.masked(err)
+
+    def masked(self, text):
+        for flag in self.flags:
+            text = text.replace(f" {flag}", "")
+        text = text.replace(str(self.graph.folder), "FOLDER")
+        text = re.sub(r"\d{8}T\d{6}Z-\w{6}", "BUILD", text)
+        text = re.sub(r"\d{4}-\d\d-\d\d(T| )\d\d:\d\d:\d\d(\.\d+Z)?", "TIME", text)
+        text = re.sub(r"\d\d:\d\d:\d\d\.\d{3}", "TIME", text)
+        text = re.sub(r'"(\w+_(time|seconds|bytes)|time|sequence)": ("?)[\d.e+-]+("?)', r'"\1": SIZE', text)
+        text = re.sub(r"[\d.]+ (s|KiB|MiB|B)\b", "SIZE", text)
+        return re.sub(r" +", " ", text)
+
+
+def test_every_command_says_the_same_with_and_without_a_service(make):
+    here, there = make(), make()
+    service = there.serve()
+    local, remote = Asked(here), Asked(there, f"--server={service.addresses['grpc']}")
+
+    for command in SCENARIO:
+        assert remote(command) == local(command), command
+
+
+def test_what_the_service_has_been_asked_is_not_known_here(graph, served):
+    assert graph.run("build", "number/one", f"--server={served.addresses['grpc']}", "--output=json")[0] == 0
+
+    code, out, _ = graph.run("builds", "--state_dir=elsewhere")
+
+    assert (code, out) == (0, "no builds\n")
+
+
+def test_the_environment_may_name_the_service_and_a_flag_another_or_none(graph, served):
+    address = served.addresses["grpc"]
+    build = served.build("number/one")
+    served.wait_for(build, "COMPLETED")
+
+    by_environment = graph.run("status", build, DATABUILD_SERVER=address)
+    by_nobody = graph.run("builds", "--server=", "--state_dir=elsewhere", DATABUILD_SERVER=address)
+    wrong = graph.run("status", "--server=localhost:1", DATABUILD_SERVER=address)
+
+    assert (by_environment[0], "COMPLETED" in by_environment[1]) == (0, True)
+    assert by_nobody[:2] == (0, "no builds\n")
+    assert (wrong[0], wrong[2].startswith("databuild: the service at localhost:1 cannot be reached: ")) == (3, True)
+
+
+def test_the_next_step_is_asked_of_the_same_service(graph, served):
+    flag = f"--server={served.addresses['grpc']}"
+
+    by_flag = graph.run("build", "number/fail-1", flag)[1]
+    by_environment = graph.run("build", "number/fail-1", DATABUILD_SERVER=served.addresses["grpc"])[1]
+
+    assert re.search(rf"again: `.* retry \S+ {flag}`", by_flag)
+    assert re.search(r"again: `.* retry \S+`", by_environment)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("build --state_dir=x", "--state_dir is for what runs on this machine"),
+        ("status --event_log=memory:", "--event_log is for"),
+        ("build --event_sink=stdout:", "--event_sink is for"),
+        ("build --grace_period=3", "--grace_period is for"),
+        ("partitions adopt number/one --reason=x", "partitions adopt writes to"),
+        ("events verify", "events verify reads the event log itself"),
+        ("prune --keep=1", "prune works on an event log of this machine"),
+        ("status --server=http://localhost:7420", "is where HTTP is spoken"),
+        ("status --tls_cert=x", "both the certificate and its key"),
+        ("graph --server=x", "--server is a flag of"),
+    ],
+)
+def test_what_makes_no_sense_beside_a_service_is_refused(graph, command, said):
+    code, out, err = graph.run(*command.split(), DATABUILD_SERVER="localhost:1")
+
+    assert (code, out, said in err) == (2, "", True), err
+
+
+def test_a_token_comes_from_the_environment(graph):
+    service = graph.serve(DATABUILD_TOKENS=f"bob read {READER}")
+    asked = {"DATABUILD_SERVER": service.addresses["grpc"], "DATABUILD_TOKEN": READER}
+
+    assert graph.run("builds", **asked)[:2] == (0, "no builds\n")
+    assert graph.run("builds", DATABUILD_SERVER=service.addresses["grpc"])[0] == 3
+    code, _, err = graph.run("build", **asked)
+    assert (code, "bob may read only" in err) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("number", "by"), [(signal.SIGINT, "ann"), (signal.SIGTERM, "the signal SIGTERM")], ids=["SIGINT", "SIGTERM"]
+)
+def test_a_signal_cancels_the_build_and_waits_for_its_end(graph, served, number, by):
+    process = graph.start("build", "number/hang-1", f"--server={served.addresses['grpc']}")
+    pid = graph.wait_for("pid-hang-1")
+
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130, err
+    assert f"cancelled by {by}" in out
+    assert "CANCELLED" in out
+    assert "stopping the build; once more" in err
+    assert not is_running(pid)
+
+
+def test_a_second_signal_does_not_wait(graph, served):
+    (graph.folder / "number").write_text(
+        (graph.folder / "number").read_text().replace("#!/bin/bash\n", "#!/bin/bash\ntrap '' TERM\n")
+    )
+    process = graph.start("build", "number/wait-1", f"--server={served.addresses['grpc']}")
+    graph.wait_for("pid-wait-1")
+    build = json.loads(graph.run("builds", "--output=json")[1])["builds"][0]["build_request_id"]
+
+    process.send_signal(signal.SIGINT)
+    wait_until(lambda: served.get(f"/builds/{build}")["cancel_requested_by"])
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert f"build {build} is left to the service" in err
+    assert served.get(f"/builds/{build}")["status"] == "BUILD_STATUS_EXECUTING"
+    (graph.folder / "go-wait-1").touch()
+    served.wait_for(build, "CANCELLED", "COMPLETED")
+
+
+def test_a_build_is_watched_on_when_the_service_is_back(graph):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    first = graph.serve(f"--grpc_port={port}")
+    process = graph.start("build", "number/wait-1", f"--server=127.0.0.1:{port}")
+    graph.wait_for("pid-wait-1")
+
+    first.end(signal.SIGKILL)
+    graph.serve(f"--grpc_port={port}")
+    out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 3, err
+    assert "failed: its orchestrator has died" in out
+    (graph.folder / "go-wait-1").touch()
+    assert graph.run("retry", f"--server=127.0.0.1:{port}")[0] == 0
+
+
+def test_events_and_logs_are_followed_while_they_come(graph, served):
+    flag = f"--server={served.addresses['grpc']}"
+    build = served.build("number/wait-1")
+    graph.wait_for("pid-wait-1")
+    wait_until(lambda: served.get(f"/builds/{build}/job_runs")["job_runs"])
+    following = [graph.start(command, build, "--follow", flag) for command in ("events", "logs")]
+    first = [process.stdout.readline() for process in following]
+
+    (graph.folder / "go-wait-1").touch()
+    rest = [process.stdout.read() for process in following]
+
+    assert "RECEIVED" in first[0]
+    assert "COMPLETED" in rest[0].splitlines()[-1]
+    assert first[1] == f"==> {build}.1.1 //numbers:number (stdout) <==\n"
+    assert rest[1] == "making wait-1\n"
+
+
+@pytest.mark.parametrize("command", ["status", "builds", "partitions", "logs"])
+def test_what_only_reads_imports_no_more_than_it_needs(graph, command):
+    graph.run("build")
+    program = (
+        "import sys, os; from databuild.cli import main; os._exit = lambda code: None\n"
+        "try: main.main()\n"
+        "except SystemExit: pass\n"
+        "print(*sorted(sys.modules), file=sys.stderr)"
+    )
+
+    code, _, err = graph.run(command, program=program)
+
+    heavy = {"grpc", "asyncio", "absl", "google.protobuf", "pathlib", "dataclasses", "databuild.client", "uvicorn"}
+    assert code == 0
+    assert heavy.intersection(err.split()) == set()

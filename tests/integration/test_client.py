@@ -1,0 +1,413 @@
+"""The client and a real service: what it asks, what it is told, and what it survives."""
+
+import asyncio
+import socket
+
+import grpc
+import pytest
+
+from databuild.client import AsyncDatabuildClient, Cancelled, DatabuildClient, FailFast, Success
+from databuild.client.calls import Calls
+from databuild.client.connection import Connection, metadata_of
+from databuild.client.endpoint import Endpoint, Tls
+from databuild.client.transport import AsyncTransport
+from databuild.errors import (
+    BuildConflictError,
+    BuildFailedError,
+    JobConfigurationError,
+    PermissionDeniedError,
+    ServiceError,
+    ServiceUnreachableError,
+    UnauthenticatedError,
+    UnknownPartitionError,
+)
+from databuild.service.auth import Tokens, read_tokens
+from databuild.service.grpc_api import GrpcServer
+from databuild.service.limits import Limits
+from databuild.v1 import events_pb2 as ev
+from tests.client.samples import SAMPLES
+from tests.service.script_graph import ScriptGraph
+from tests.service.served import Served
+
+READER, WRITER = "r" * 32, "w" * 32
+
+
+@pytest.fixture
+async def serve(tmp_path):
+    """Returns a function that serves, until the end of the test."""
+    all_served = []
+
+    async def serve(**options):
+        all_served.append(await Served(tmp_path, **options).start())
+        return all_served[-1]
+
+    yield serve
+    for served in all_served:
+        await served.close()
+
+
+@pytest.fixture
+async def served(serve):
+    return await serve()
+
+
+@pytest.fixture
+async def client(served):
+    async with AsyncDatabuildClient(served.grpc, author="ann") as client:
+        yield client
+
+
+async def test_a_build_is_made_and_everything_of_it_is_told(served, client):
+    seen = []
+    build = client.create_orchestrator(["clean/1", "clean/2"], jobs=2)
+
+    result = await client.execute_build(build, on_event=seen.append)
+
+    assert result == build.result == Success(jobs_completed=4)
+    assert [event.sequence for event in seen] == list(range(1, len(seen) + 1))
+    assert seen == await client.events(build.build_request_id) == [event async for event in client.watch()]
+    view = await client.get(build.build_request_id)
+    assert (view.build.status, view.build.requested) == ("COMPLETED", ("clean/1", "clean/2"))
+    assert [one.build for one in await client.list_builds(status="COMPLETED")] == [view.build]
+    runs = await client.job_runs()
+    assert sorted(run.job_label for run in runs) == ["//:clean", "//:clean", "//:raw", "//:raw"]
+    assert [await client.job_run(run.job_run_id) for run in runs] == runs
+    rows = await client.build_partitions(status="AVAILABLE")
+    assert [row.ref for row in rows] == ["clean/1", "clean/2", "raw/1", "raw/2"]
+    assert await client.wait() == result
+
+
+async def test_records_come_as_they_are_kept(served, client):
+    served.executor.failing = {"raw/2"}
+    await client.execute_build(client.create_orchestrator(["clean/1", "clean/2"], keep_going=True))
+    reader = served.log.reader()
+
+    build = reader.builds()[0]
+
+    assert (await client.get()).build == build
+    assert await client.job_runs() == list(reader.job_runs(build.build_request_id))
+    assert await client.build_partitions() == list(reader.build_partitions(build.build_request_id))
+    assert await client.partitions() == list(reader.partitions())
+    assert await client.partition_counts() == reader.partition_counts()
+    assert list((await client.partition("raw/2")).history) == list(reader.produced_by("raw/2"))
+    reader.close()
+
+
+async def test_lists_are_put_together_from_pages(serve):
+    served = await serve(limits=Limits(page=3))
+    async with AsyncDatabuildClient(served.grpc) as client:
+        for number in range(4):
+            await client.execute_build(client.create_orchestrator([f"clean/{number}"]))
+        builds = await client.list_builds(limit=100)
+
+        assert len(builds) == 4
+        assert await client.list_builds(limit=3) == builds[:3]
+        assert await client.list_builds(before=builds[1].build.build_request_id) == builds[2:]
+        assert [record.ref for record in await client.partitions(prefix="raw/")] == [f"raw/{n}" for n in range(4)]
+        assert len(await client.partitions(limit=5)) == 5
+        assert len(await client.events()) == builds[0].build.last_sequence
+        assert len(await client.build_partitions()) == 2
+
+
+async def test_a_plan_is_made_and_run(client):
+    plan = await client.plan(["clean/1"])
+
+    build = client.create_orchestrator(plan=plan)
+
+    assert [task.config.outputs for task in plan.tasks] == [("raw/1",), ("clean/1",)]
+    assert await client.execute_build(build) == Success(jobs_completed=2)
+    assert (await client.plan(["clean/1"], force=True)).force
+
+
+async def test_partitions_are_explained_and_tainted(client):
+    await client.execute_build(client.create_orchestrator(["clean/1"]))
+
+    marked = await client.taint(["raw/1"], reason="wrong")
+    explained = await client.explain("raw/1")
+
+    assert marked == (("raw/1",), "ann")
+    assert (explained.view.record.taint_reason, explained.tasks) == ("ann: wrong", 1)
+    assert [record.ref for record in await client.partitions(status="TAINTED")] == ["raw/1"]
+    assert (await client.taint(["raw/1"], untaint=True)).partitions == ("raw/1",)
+    assert await client.partitions(status="TAINTED") == []
+
+
+async def test_a_build_is_cancelled_and_retried(served, client):
+    gate = served.executor.gate("raw/1")
+    build = client.create_orchestrator(["raw/1"])
+    assert (await build.start_build()).build.status in {"RECEIVED", "PLANNING", "ANALYSIS_COMPLETED", "EXECUTING"}
+    await gate.reached.wait()
+    waiting = asyncio.create_task(client.wait(build.build_request_id))
+
+    cancelled = await client.cancel(build.build_request_id)
+
+    assert cancelled.build.cancel_requested_by == "ann"
+    assert await waiting == Cancelled(author="ann")
+    with pytest.raises(BuildFailedError, match="CANCELLED: cancelled by ann"):
+        await client.wait(build.build_request_id, check=True)
+    served.executor.gates.clear()
+    again = await client.retry(build.build_request_id)
+    assert again.build.retry_of_build_request_id == build.build_request_id
+    assert await client.wait(again.build.build_request_id) == Success(jobs_completed=1)
+
+
+async def test_a_build_that_fails_raises_only_where_that_is_wanted(served, client):
+    served.executor.failing = {"raw/1"}
+    build = client.create_orchestrator(["raw/1"])
+
+    assert await client.execute_build(build) == FailFast(trigger_job="//:raw")
+    with pytest.raises(BuildFailedError) as raised:
+        await client.wait(check=True)
+    assert (raised.value.build_request_id, raised.value.status) == (build.build_request_id, "FAILED")
+
+
+async def test_an_error_that_ends_a_build_is_raised_as_what_it_was(served, client):
+    served.executor.refused = {"raw/1"}
+    build = client.create_orchestrator(["raw/1"])
+
+    result = await client.execute_build(build)
+
+    assert isinstance(result.error, JobConfigurationError)
+    assert "no such thing" in str(result.error)
+    with pytest.raises(JobConfigurationError) as raised:
+        await client.execute_build(build, check=True)
+    assert (raised.value.job_label, raised.value.refs) == ("//:raw", ("raw/1",))
+
+
+async def test_logs_are_read_and_followed(served, client):
+    gate = served.executor.gate("raw/1")
+    build = client.create_orchestrator(["raw/1"])
+    await build.start_build()
+    await gate.reached.wait()
+    while not (runs := await client.job_runs(build.build_request_id)):
+        await asyncio.sleep(0.01)  # it is about to be durable
+    run = runs[0].job_run_id
+
+    following = client.logs(run, stream="stdout", follow=True)
+    first = await anext(following)
+    gate.open()
+
+    assert first + b"".join([piece async for piece in following]) == b"made raw/1\n"
+    assert b"".join([piece async for piece in client.logs(run)]) == b"warned of raw/1\n"
+    chunk = await client.read_log(run, offset=7, limit=2)
+    assert (chunk.data, chunk.next_offset, chunk.ended) == (b"of", 9, False)
+    assert chunk.path.endswith(f"{run}.stderr")
+    assert (await client.storage(count=True)).job_log_bytes == 27
+
+
+async def test_starting_twice_starts_once(served, client):
+    build = client.create_orchestrator(["raw/1"])
+
+    await build.start_build()
+    await build.start_build()
+    await client.execute_build(build)
+    await client.execute_build(build)
+
+    assert served.executor.made == ["raw/1"]
+    with pytest.raises(BuildConflictError):
+        await client.submit(["raw/2"], build_request_id=build.build_request_id)
+
+
+class LosingTransport(AsyncTransport):
+    """Loses the first answer of each kind, after the service has given it."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.lost = set()
+
+    async def ask(self, method, request, metadata, seconds):
+        answer = await super().ask(method, request, metadata, seconds)
+        if method not in self.lost and method in {"SubmitBuild", "RetryBuild", "CancelBuild"}:
+            self.lost.add(method)
+            raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), "lost")
+        return answer
+
+
+async def test_what_is_asked_again_since_the_answer_got_lost_is_done_once(served):
+    served.executor.failing = {"raw/1"}
+    transport = LosingTransport(Endpoint(target=served.grpc), Tls())
+    calls = Calls(Connection(transport, endpoint=served.grpc, metadata=metadata_of("", "ann")))
+    assert await calls.list_builds() == []
+
+    first = await calls.submit(["raw/1"])
+    await calls.wait()
+    again = await calls.retry(first.build.build_request_id)
+    await calls.wait(again.build.build_request_id)
+
+    assert {"SubmitBuild", "RetryBuild"} <= transport.lost
+    assert [view.build for view in await calls.list_builds()] == [
+        (await calls.get(view.build.build_request_id)).build for view in (again, first)
+    ]
+    await calls.close()
+
+
+class RaisingApi:
+    """Raises what it was told, whatever it is asked."""
+
+    def __init__(self):
+        self.error = None
+
+    def __getattr__(self, _name):
+        async def answer(_request, _caller):
+            raise self.error
+
+        return answer
+
+
+@pytest.fixture
+async def raising():
+    api = RaisingApi()
+    server = GrpcServer(api, limits=Limits(), tokens=Tokens({}))
+    async with AsyncDatabuildClient(f"127.0.0.1:{await server.start('127.0.0.1:0')}") as client:
+        yield api, client
+    await server.stop(0)
+
+
+@pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
+async def test_every_error_comes_back_as_what_was_raised(raising, error):
+    api, client = raising
+    api.error = error
+
+    with pytest.raises(type(error)) as raised:
+        await client.get()
+
+    assert type(raised.value) is type(error)
+    assert str(raised.value) == str(error)
+    assert vars(raised.value).keys() == vars(error).keys()
+
+
+async def test_a_fault_of_the_service_tells_nothing_else(raising):
+    api, client = raising
+    api.error = ZeroDivisionError("secret")
+
+    with pytest.raises(Exception, match="a fault of DataBuild itself; the log of the service tells more") as raised:
+        await client.get()
+    assert "secret" not in str(raised.value)
+
+
+async def test_tokens_are_shown(serve, monkeypatch):
+    served = await serve(tokens=read_tokens(f"ann write {WRITER}\nbob read {READER}", "tokens"))
+
+    async with AsyncDatabuildClient(served.grpc) as nobody, AsyncDatabuildClient(served.grpc, token=READER) as reader:
+        with pytest.raises(UnauthenticatedError):
+            await nobody.get()
+        assert await reader.list_builds() == []
+        with pytest.raises(PermissionDeniedError):
+            await reader.submit()
+    monkeypatch.setenv("DATABUILD_TOKEN", WRITER)
+    async with AsyncDatabuildClient(served.grpc, author="eve") as writer:
+        await writer.execute_build(writer.create_orchestrator(["raw/1"]))
+        assert (await writer.taint(["raw/1"])).author == "ann"
+
+
+async def test_where_nobody_listens_that_is_said_at_once():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+
+    async with AsyncDatabuildClient(f"127.0.0.1:{port}") as client:
+        with pytest.raises(ServiceUnreachableError, match=f"at 127.0.0.1:{port} cannot be reached: .*refused"):
+            await client.get()
+
+
+async def test_what_is_no_service_is_told_apart():
+    server = grpc.aio.server()
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+
+    async with AsyncDatabuildClient(f"127.0.0.1:{port}") as client:
+        with pytest.raises(ServiceError, match="no DataBuild"):
+            await client.get()
+    await server.stop(0)
+
+
+def use_blocking(endpoint):
+    with DatabuildClient(endpoint, author="ann") as client:
+        with pytest.raises(UnknownPartitionError) as raised:
+            client.submit(["nobody/makes"])
+        build = client.create_orchestrator(["clean/1"])
+        started = build.start_build()
+        result = client.execute_build(build)
+        watched = [event.sequence for event in client.watch(after=2)]
+        cancelled = client.create_orchestrator(["raw/9"])
+        runs = client.job_runs()
+        text = b"".join(client.logs(runs[0].job_run_id, stream="stdout", follow=True))
+        return raised.value.ref, started.build.requested, result, watched, cancelled.build_request_id, text
+
+
+async def test_who_waits_can_do_the_same(served):
+    ref, requested, result, watched, other, text = await asyncio.to_thread(use_blocking, served.grpc)
+
+    assert (ref, requested, result) == ("nobody/makes", ("clean/1",), Success(jobs_completed=2))
+    assert watched == list(range(3, watched[-1] + 1))
+    assert other
+    assert text == b"made raw/1\n"
+
+
+@pytest.fixture
+def graph(tmp_path):
+    graph = ScriptGraph(tmp_path)
+    yield graph
+    graph.close()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+def test_watching_survives_a_service_that_is_killed_while_another_builds(graph):
+    port = free_port()
+    builder = graph.serve()
+    watched = graph.serve(f"--grpc_port={port}")
+    with DatabuildClient(builder.addresses["grpc"]) as direct, DatabuildClient(f"127.0.0.1:{port}") as client:
+        build = direct.submit(["number/wait-1", "number/two"], jobs=1).build.build_request_id
+        graph.wait_for("pid-wait-1")
+        watching = client.watch(build)
+        seen = [next(watching) for _ in range(4)]
+        watched.process.kill()
+        watched.process.wait()
+        graph.serve(f"--grpc_port={port}")
+        (graph.folder / "go-wait-1").touch()
+        seen += watching
+
+        assert seen[-1].build_request.status == ev.BUILD_STATUS_COMPLETED
+        assert seen == direct.events(build)
+
+
+def test_a_build_whose_service_is_killed_has_its_end_when_another_starts(graph):
+    port = free_port()
+    first = graph.serve(f"--grpc_port={port}")
+    with DatabuildClient(f"127.0.0.1:{port}") as client:
+        build = client.create_orchestrator(["number/wait-1"])
+        seen = []
+
+        def kill_once(event):
+            seen.append(event.sequence)
+            if event.job.status == ev.JOB_STATUS_RUNNING:
+                first.process.kill()
+                first.process.wait()
+                graph.serve(f"--grpc_port={port}")
+
+        result = client.execute_build(build, on_event=kill_once)
+
+        assert result.category == 3, "infrastructure"
+        assert seen == list(range(1, len(seen) + 1))
+        (graph.folder / "go-wait-1").touch()
+        assert client.wait(client.retry(build.build_request_id).build.build_request_id) == Success(jobs_completed=1)
+
+
+def test_watching_survives_a_service_that_ends_in_order(graph):
+    port = free_port()
+    builder = graph.serve()
+    watched = graph.serve(f"--grpc_port={port}")
+    with DatabuildClient(builder.addresses["grpc"]) as direct, DatabuildClient(f"127.0.0.1:{port}") as client:
+        build = direct.submit(["number/wait-1"]).build.build_request_id
+        graph.wait_for("pid-wait-1")
+        watching = client.watch(build)
+        seen = [next(watching)]
+        assert watched.end()[0] == 0
+        graph.serve(f"--grpc_port={port}")
+        (graph.folder / "go-wait-1").touch()
+        seen += watching
+
+        assert seen == direct.events(build)

@@ -1,0 +1,294 @@
+"""The dashboard over HTTP, as a browser without JavaScript has it."""
+
+import asyncio
+import html
+import re
+
+import httpx
+import pytest
+
+from databuild.service.auth import read_tokens
+from tests.service.served import Served, sent_events
+
+HOSTILE = "raw/<script>alert(1)</script>'\"&{{7*7}}"
+PAGES = ["/", "/builds", "/builds?status=FAILED", "/partitions", "/partitions?q=raw/&status=failed", "/jobs"]
+READ, WRITE = "r" * 32, "w" * 32
+
+
+@pytest.fixture
+async def serve(tmp_path):
+    """Returns a function that serves, until the end of the test."""
+    all_served = []
+
+    async def serve(**options):
+        served = Served(tmp_path, **options)
+        all_served.append(await served.start())
+        return served
+
+    yield serve
+    for served in all_served:
+        await served.close()
+
+
+@pytest.fixture
+async def served(serve):
+    return await serve()
+
+
+def mark(page):
+    """Returns what the forms of a page carry."""
+    return re.search(r'name="mark" value="([0-9a-f]{64})"', page.text)[1]
+
+
+def fields(page, action):
+    """Returns the fields of the form of a page that posts to an address."""
+    form = re.search(rf'<form[^>]*action="{re.escape(action)}".*?</form>', page.text, re.DOTALL)[0]
+    found = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form)
+    return {html.unescape(name): html.unescape(value) for name, value in found}
+
+
+def shown(page):
+    """Returns what a page says, without its markup."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page.text)).split())
+
+
+async def test_every_page_says_what_there_is(served):
+    build = await served.build("clean/1")
+    served.executor.failing.add("raw/2")
+    failed = await served.build("clean/2")
+
+    texts = {path: shown(await served.client.get(path)) for path in PAGES}
+
+    assert "2 ✓ available" in texts["/"]
+    assert build in texts["/"]
+    assert failed in texts["/builds?status=FAILED"]
+    assert build not in texts["/builds?status=FAILED"]
+    assert "clean/1" in texts["/partitions"]
+    assert "raw/2 ✕ failed" in texts["/partitions?q=raw/&status=failed"]
+    assert "raw/1" not in texts["/partitions?q=raw/&status=failed"]
+    assert "50 % of 2 1 failed" in texts["/jobs"]
+    page = shown(await served.client.get(f"/builds/{build}"))
+    assert "✓ completed" in page
+    assert "2 of 2" in page
+    partition = shown(await served.client.get("/partition", params={"ref": "clean/1", "why": "1"}))
+    assert "Leave it as it is : up to date" in partition
+    assert "Made from raw/1" in partition
+    job = await served.client.get("/job", params={"label": "//:raw"})
+    assert "Durations of the newest 2 runs" in job.text
+    assert "made raw/1" in shown(await served.client.get(f"/job_runs/{build}.1.1/log", params={"stream": "stdout"}))
+
+
+async def test_what_was_delegated_leads_to_the_build_that_made_it(served):
+    first = await served.build("raw/1")
+    second = await served.build("raw/1")
+
+    page = await served.client.get(f"/builds/{second}")
+
+    assert f'left to build <a class="id" href="/builds/{first}">' in page.text
+
+
+async def test_hostile_refs_and_messages_are_shown_and_not_obeyed(served):
+    served.executor.failing.add(HOSTILE)
+    build = await served.build(HOSTILE)
+    address = f"/partition?ref={httpx.QueryParams({'r': HOSTILE})}".replace("=r=", "=")
+    paths = [*PAGES, f"/builds/{build}", address, address + "&why=1", "/job?label=//:raw", f"/job_runs/{build}.1.1/log"]
+
+    for path in paths:
+        page = await served.client.get(path)
+        assert page.status_code == 200, path
+        assert "<script>alert" not in page.text, path
+        assert "raw/<script>alert(1)</script>" in html.unescape(page.text) or path in PAGES or "/job" in path, path
+        assert "49" not in re.findall(r"\"&(49)", html.unescape(page.text)), path
+        assert not re.search(r"<[^>]*\son[a-z]+=|<[^>]*\sstyle=|javascript:", page.text), path
+        policy = page.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+
+
+async def test_a_build_is_planned_first_and_a_form_sent_twice_starts_one(served):
+    home = await served.client.get("/")
+    plan = await served.client.post("/plan", data={"mark": mark(home), "partitions": "clean/1\nclean/2"})
+    assert "4 tasks would run for 2 requested partitions" in shown(plan)
+    assert served.executor.made == []
+
+    form = fields(plan, "/builds") | {"keep_going": "1", "jobs": "2"}
+    answers = [await served.client.post("/builds", data=form) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [303, 303]
+    (address,) = {answer.headers["location"] for answer in answers}
+    await served.events(f"/api/v1{address}/watch".removeprefix("/api/v1"))
+    assert "✓ completed" in shown(await served.client.get(address))
+    assert sorted(served.executor.made) == ["clean/1", "clean/2", "raw/1", "raw/2"]
+
+
+async def test_a_build_is_cancelled_and_retried(served):
+    gate = served.executor.gate("raw/1")
+    await served.post("/builds", {"partitions": ["clean/1"], "build_request_id": "one"})
+    await gate.reached.wait()
+    page = await served.client.get("/builds/one")
+    assert "data-changes" in page.text
+
+    answer = await served.client.post("/builds/one/cancel", data=fields(page, "/builds/one/cancel"))
+    assert answer.headers["location"] == "/builds/one"
+    await served.events("/builds/one/watch")
+    page = await served.client.get("/builds/one")
+    assert "⊘ cancelled" in shown(page)
+    assert "data-changes" not in page.text
+    served.executor.gates.clear()
+    answer = await served.client.post("/builds/one/retry", data=fields(page, "/builds/one/retry"))
+
+    address = answer.headers["location"]
+    await served.events(f"{address}/watch")
+    page = shown(await served.client.get(address))
+    assert "✓ completed" in page
+    assert "Retries one" in page
+
+
+async def test_a_partition_is_tainted_and_trusted_again(served):
+    await served.build("raw/1")
+    page = await served.client.get("/partition", params={"ref": "raw/1"})
+    form = fields(page, "/partition/taint")
+
+    answer = await served.client.post("/partition/taint", data=form | {"reason": "a <b>sensor</b> was broken"})
+    page = await served.client.get(answer.headers["location"])
+    assert "! tainted" in shown(page)
+    assert "&lt;b&gt;sensor&lt;/b&gt;" in page.text
+    answer = await served.client.post("/partition/taint", data=fields(page, "/partition/taint") | {"reason": "mended"})
+
+    assert "tainted" not in shown(await served.client.get(answer.headers["location"])).partition("Not to be")[0]
+
+
+@pytest.mark.parametrize("path", ["/plan", "/builds", "/builds/one/cancel", "/builds/one/retry", "/partition/taint"])
+async def test_a_form_of_another_page_is_refused(served, path):
+    (await served.client.get("/")).raise_for_status()
+    stranger = httpx.AsyncClient(base_url=served.http, trust_env=False)
+    of_another = mark(await stranger.get("/"))
+    await stranger.aclose()
+
+    for form in ({}, {"mark": ""}, {"mark": "ü"}, {"mark": of_another}):
+        answer = await served.client.post(path, data={"partitions": "raw/1", "ref": "raw/1", **form})
+        assert answer.status_code == 403
+        assert "reload the page" in shown(answer)
+    answer = await served.client.post(path, json={"mark": mark(await served.client.get("/"))})
+    assert answer.status_code == 415
+    assert served.executor.made == []
+
+
+async def test_a_page_that_went_wrong_says_so(served):
+    for path, status, text in (
+        ("/builds/none", 404, "none"),
+        ("/nothing/here", 404, "there is no page '/nothing/here'"),
+        ("/partition?ref=unheard/of", 400, "unheard/of"),
+        ("/job?label=//:none", 404, "//:none"),
+        ("/job_runs/a.1.1/log", 404, "a.1.1"),
+        ("/job_runs/..%2f..%2fetc.1.1/log", 404, "..."),
+        ("/builds?status=odd", 400, "'ODD' is no status"),
+        ("/partitions?status=odd", 400, "'ODD' is no status"),
+    ):
+        page = await served.client.get(path)
+        assert page.status_code == status, path
+        assert page.headers["content-type"].startswith("text/html")
+        assert text in shown(page) or text == "...", path
+    assert (await served.client.get("/api/v1/nothing")).json()["error"]["code"] == "NOT_FOUND"
+    assert (await served.client.get("/static/..%2Fapp.py")).status_code == 404
+
+
+async def test_a_browser_is_told_of_changes_and_of_the_end(served):
+    gate = served.executor.gate("raw/1")
+    await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})
+    await gate.reached.wait()
+
+    async with served.client.stream("GET", "/builds/one/changes?after=0", timeout=20) as answer:
+        events = sent_events(answer)
+        first = await anext(events)
+        gate.open()
+        rest = [event async for event in events]
+
+    assert first[1] == "message"
+    assert [kind for _, kind, _ in rest][-1] == "end"
+    last = (await served.get("/builds/one")).json()["last_sequence"]
+    assert rest[-2][2] == last
+    async with served.client.stream("GET", "/builds/one/changes", headers={"Last-Event-ID": str(last)}) as answer:
+        assert [kind async for _, kind, _ in sent_events(answer)] == ["end"]
+
+
+async def test_a_log_is_sent_as_it_grows(served):
+    gate = served.executor.gate("raw/1")
+    await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})
+    await gate.reached.wait()
+    while (page := await served.client.get("/job_runs/one.1.1/log?stream=stdout")).status_code == 404:
+        await asyncio.sleep(0.01)  # that it runs is still to be recorded
+    (address,) = re.findall(r'data-log="([^"]*)"', page.text)
+
+    async with served.client.stream(
+        "GET", html.unescape(address).replace("offset=11", "offset=5"), timeout=20
+    ) as answer:
+        events = sent_events(answer)
+        assert (await anext(events))[2] == "raw/1\n"
+        gate.open()
+        assert [kind async for _, kind, _ in events][-1] == "end"
+
+
+async def test_with_tokens_a_browser_signs_in_and_has_its_role(serve):
+    served = await serve(tokens=read_tokens(f"eva read {READ}\nada write {WRITE}", "tokens"))
+    client = served.client
+
+    answer = await client.get("/builds?status=FAILED")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/sign_in?next=%2Fbuilds%3Fstatus%3DFAILED"
+    page = await client.get(answer.headers["location"])
+    wrong = await client.post("/sign_in", data=fields(page, "/sign_in") | {"token": "x" * 32})
+    assert wrong.status_code == 401
+    assert "The token is not known." in shown(wrong)
+    right = await client.post("/sign_in", data=fields(page, "/sign_in") | {"token": READ})
+    assert right.headers["location"] == "/builds?status=FAILED"
+    assert re.search("httponly.*samesite=lax", right.headers["set-cookie"].lower())
+    home = await client.get("/")
+    assert "Sign out eva" in shown(home)
+    refused = await client.post("/builds", data={"mark": mark(home), "partitions": "raw/1"})
+    assert refused.status_code == 403
+    assert "eva may read only" in shown(refused)
+
+    await client.post("/sign_out", data={"mark": mark(home)})
+    assert (await client.get("/")).status_code == 303
+    await client.post("/sign_in", data={"token": WRITE})
+    home = await client.get("/")
+    answer = await client.post("/builds", data={"mark": mark(home), "partitions": "raw/1", "build_request_id": "one"})
+    assert answer.headers["location"] == "/builds/one"
+
+
+@pytest.mark.parametrize("address", ["//a.example", "/\\a.example", "https://a.example", "javascript:1", "/\nx"])
+async def test_signing_in_leads_nowhere_else(serve, address):
+    served = await serve(tokens=read_tokens(f"ada write {WRITE}", "tokens"))
+
+    answer = await served.client.post("/sign_in", data={"token": WRITE, "next": address})
+
+    assert answer.headers["location"] == "/"
+
+
+async def test_what_pages_use_may_be_kept_since_its_address_changes_with_it(served):
+    home = await served.client.get("/")
+
+    addresses = set(re.findall(r'(?:href|src)="(/static/[^"]*)"', home.text))
+
+    assert {address.partition("?")[0] for address in addresses} == {
+        "/static/dashboard.css",
+        "/static/dashboard.js",
+        "/static/drawings.css",
+        "/static/icon.svg",
+    }
+    for address in addresses:
+        answer = await served.client.get(address)
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+    assert not re.search(r'(?:href|src|action)="(?!/)[^#]', home.text)
+
+
+async def test_a_large_build_is_a_page_of_bounded_size(served):
+    build = await served.build("day/2020-01-01..2022-12-31")
+
+    page = await served.client.get(f"/builds/{build}")
+
+    assert page.status_code == 200
+    assert len(page.content) < 400_000
+    assert "100 of 1,096" in shown(page)

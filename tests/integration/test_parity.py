@@ -1,0 +1,184 @@
+"""Whoever asks for a build, by whatever way and over whichever event log, gets the same: events, outputs and logs."""
+
+import contextlib
+
+import pytest
+
+from databuild.cli.event_text import canonical
+from databuild.cli.output import as_json
+from databuild.event_log.open import open_reader
+from databuild.event_log.verify import verify
+from tests.postgresql import server as postgresql
+from tests.service.script_graph import wait_until
+from tests.service.ways import WAYS, CommandLine
+
+STORES = ("sqlite", "postgresql")
+
+
+def success(way):
+    way.begin("success", "sum/one_three", "number/two")
+    yield way.end("success")
+
+
+def default_partitions(way):
+    way.begin("default")
+    yield way.end("default")
+
+
+def repeat(way):
+    way.begin("first", "sum/one_two")
+    yield way.end("first")
+    way.begin("repeat", "sum/one_two", "sum/two_three")
+    yield way.end("repeat")
+
+
+def fail_fast(way):
+    way.begin("fail_fast", "sum/a_fail-1", "number/two", "sum/one_two")
+    yield way.end("fail_fast")
+
+
+def keep_going(way):
+    way.begin("keep_going", "sum/fail-1_one", "number/two", "sum/one_two", keep_going=True)
+    yield way.end("keep_going")
+
+
+def retry(way):
+    way.begin("failed", "sum/fail-1_one", "sum/fail-2_one", keep_going=True)
+    yield way.end("failed")
+    (way.graph.folder / "go-fail-1").touch()
+    way.retry("again", "failed", keep_going=True)
+    yield way.end("again")
+    (way.graph.folder / "go-fail-2").touch()
+    way.retry("only", "again", failed_jobs_only=True)
+    yield way.end("only")
+
+
+def cancel(way):
+    way.begin("cancelled", "number/hang-1", "number/two", "sum/hang-1_one")
+    way.graph.wait_for("pid-hang-1")
+    way.cancel("cancelled")
+    yield way.end("cancelled")
+    (way.graph.folder / "go-hang-1").touch()
+    way.retry("resumed", "cancelled")
+    yield way.end("resumed")
+
+
+def delegation(way):
+    way.begin("maker", "number/wait-1", "number/two")
+    way.graph.wait_for("pid-wait-1")
+    way.begin("waiter", "sum/wait-1_two")
+    with contextlib.closing(open_reader(way.uri)) as reader:
+        wait_until(lambda: any(event.delegation.running for event in reader.events("waiter")))
+    (way.graph.folder / "go-wait-1").touch()
+    yield way.end("maker")
+    yield way.end("waiter")
+
+
+def bad_requests(way):
+    way.begin("unknown", "nobody/makes_this")
+    yield way.end("unknown")
+    way.begin("refused", "sum/one_odd-2", "number/three")
+    yield way.end("refused")
+
+
+SCENARIOS = (success, default_partitions, repeat, fail_fast, keep_going, retry, cancel, delegation, bad_requests)
+OUTCOMES = {
+    success: ([0], {"one", "two", "three", "one_three"}),
+    default_partitions: ([0], {"one", "two", "one_two"}),
+    repeat: ([0, 0], {"one", "two", "three", "one_two", "two_three"}),
+    fail_fast: ([1], {"a"}),
+    keep_going: ([1], {"one", "two", "one_two"}),
+    retry: ([1, 1, 0], {"one", "fail-1", "fail-2", "fail-1_one"}),
+    cancel: ([130, 0], {"two", "one", "hang-1", "hang-1_one"}),
+    delegation: ([0, 0], {"two", "wait-1", "wait-1_two"}),
+    bad_requests: ([2, 1], set()),
+}
+"""How each build of a scenario ends, and what is made in all."""
+
+
+class Left:
+    """What a scenario left behind, without times, measurements and folders."""
+
+    def __init__(self, way, codes):
+        folder = way.graph.folder
+        logs = folder / ".databuild/numbers/graph/logs"
+        self.codes = codes
+        self.data = _texts(folder / "data")
+        self.logs = _texts(logs)
+        self.events = {}
+        self.records = {}
+        with contextlib.closing(open_reader(way.uri)) as reader:
+            self.faults = verify(reader).told
+            for build in reader.builds(limit=100):
+                name = build.build_request_id
+                # One by one, so that their order counts: nothing runs beside anything else here.
+                self.events[name] = [canonical([event])[0].replace(str(folder), "") for event in reader.events(name)]
+                self.records[name] = [
+                    {key: value for key, value in as_json(record).items() if not key.endswith(("_time", "_seconds"))}
+                    for record in (build, *reader.build_partitions(name))
+                ]
+
+
+def _texts(folder):
+    """Returns the files below a folder, and what is in them."""
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def server():
+    running = postgresql.Server()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def play(server, tmp_path_factory):
+    """Returns a function that plays a scenario in one way over one store."""
+
+    def play(kind, store, scenario):
+        folder = tmp_path_factory.mktemp("workspace")
+        uri = server.new_database() if store == "postgresql" else f"sqlite:{folder}/events.db"
+        way = kind(folder, uri)
+        way.uri = uri
+        try:
+            return Left(way, list(scenario(way)))
+        finally:
+            way.close()
+
+    return play
+
+
+@pytest.fixture(scope="module")
+def expected(play):
+    """Returns a function that plays a scenario on the command line, over SQLite, once."""
+    played = {}
+
+    def expected(scenario):
+        if scenario not in played:
+            played[scenario] = play(CommandLine, "sqlite", scenario)
+        return played[scenario]
+
+    return expected
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_a_scenario_ends_as_it_should_and_leaves_what_it_should(expected, scenario):
+    left = expected(scenario)
+
+    assert (left.codes, set(left.data)) == OUTCOMES[scenario]
+    assert left.faults == ()
+    assert left.events
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_every_way_over_every_store_leaves_the_same(play, expected, scenario, way, store):
+    left, wanted = play(way, store, scenario), expected(scenario)
+
+    assert left.codes == wanted.codes
+    assert left.events == wanted.events
+    assert left.records == wanted.records
+    assert left.data == wanted.data
+    assert left.logs == wanted.logs
+    assert left.faults == ()

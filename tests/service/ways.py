@@ -1,0 +1,266 @@
+"""The ways by which a build can be asked for, all alike: a test says what, and each of them does it in its own words.
+
+Every way has a workspace of its own with the same graph of two jobs in bash, over an event log that the test chooses.
+"""
+
+import json
+
+import grpc
+from google.protobuf.json_format import ParseDict
+
+from databuild.client import DatabuildClient
+from databuild.error_codes import code_of
+from databuild.v1 import service_pb2 as sv
+from databuild.v1.service_pb2_grpc import DataBuildServiceStub
+from tests.service.script_graph import ScriptGraph
+
+NUMBER = r"""#!/bin/bash
+if [[ "$1" == config ]]; then
+  shift
+  separator=''
+  text=''
+  for ref in "$@"; do
+    if [[ "$ref" == number/odd-* ]]; then echo "no number is called ${ref#number/}" >&2; exit 3; fi
+    text+="$separator{\"outputs\": [{\"str\": \"$ref\"}], \"args\": [\"${ref#number/}\"],"
+    text+=" \"env\": {\"OF\": \"numbers\"}}"
+    separator=', '
+  done
+  printf '{"configs": [%s]}\n' "$text"
+  exit 0
+fi
+echo "making $2"
+echo "$DATABUILD_JOB_LABEL of $OF, attempt $DATABUILD_ATTEMPT" >&2
+echo $$ >"pid-$2"
+sleep 0.05 # so that nothing is scheduled ahead, which is a matter of time
+while [[ "$2" == wait-* && ! -e "go-$2" ]]; do sleep 0.02; done
+if [[ "$2" == hang-* && ! -e "go-$2" ]]; then sleep 60; fi
+if [[ "$2" == fail-* && ! -e "go-$2" ]]; then echo "there is no $2" >&2; exit 7; fi
+mkdir -p data
+echo "${#2}" >"data/$2"
+echo "{\"partition\": {\"ref\": \"number/$2\", \"metadata\": {\"length\": ${#2}}}}" >>"$DATABUILD_REPORT"
+"""
+
+SUM = r"""#!/bin/bash
+if [[ "$1" == config ]]; then
+  shift
+  separator=''
+  text=''
+  for ref in "$@"; do
+    needed=''
+    comma=''
+    IFS=_ read -ra names <<<"${ref#sum/}"
+    for name in "${names[@]}"; do
+      needed+="$comma{\"dep_type_code\": \"MATERIALIZE\", \"partition_ref\": {\"str\": \"number/$name\"}}"
+      comma=', '
+    done
+    text+="$separator{\"outputs\": [{\"str\": \"$ref\"}], \"inputs\": [$needed], \"args\": [\"${ref#sum/}\"]}"
+    separator=', '
+  done
+  printf '{"configs": [%s]}\n' "$text"
+  exit 0
+fi
+sleep 0.05
+total=0
+IFS=_ read -ra names <<<"$2"
+for name in "${names[@]}"; do total=$((total + $(<"data/$name"))); done
+echo "$total" | tee "data/$2"
+"""
+
+
+class Graph(ScriptGraph):
+    """The graph of numbers and sums."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        jobs = []
+        for name, script, pattern in (("number", NUMBER, "number/{name}"), ("sum", SUM, "sum/{names}")):
+            (folder / name).write_text(script)
+            (folder / name).chmod(0o755)
+            jobs.append({"label": f"//numbers:{name}", "executable": name, "outputs": [pattern]})
+        catalog = {"graph_label": "//numbers:graph", "jobs": jobs, "default_partitions": ["sum/one_two"]}
+        (folder / "catalog.json").write_text(json.dumps(catalog))
+
+
+class CommandLine:
+    """Each build is a process of its own."""
+
+    def __init__(self, folder, uri):
+        self.graph = Graph(folder)
+        self.flags = (f"--event_log={uri}",)
+        self.running = {}
+
+    def begin(self, build, *partitions, **options):
+        """Has a build begun, and returns when it is recorded, or has been refused."""
+        self._start(build, "build", *partitions, **options)
+
+    def retry(self, build, old, **options):
+        """Has a build begun of what another was asked for."""
+        self._start(build, "retry", old, **options)
+
+    def cancel(self, build):
+        """Asks for a build to be stopped."""
+        code, _, err = self.graph.run("cancel", build, *self.flags)
+        assert code == 0, err
+
+    def end(self, build):
+        """Waits for the end of a build, and returns its exit code."""
+        process = self.running.pop(build)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode in {0, 1, 2, 130}, err
+        return process.returncode
+
+    def close(self):
+        self.graph.close()
+
+    def _start(self, build, *args, **options):
+        flags = [f"--{name}={value}" if value is not True else f"--{name}" for name, value in options.items()]
+        self.running[build] = self.graph.start(*args, f"--build_request_id={build}", "--jobs=1", *flags, *self.flags)
+
+
+class Server(CommandLine):
+    """Each build is a process of its own, which has a service do it."""
+
+    def __init__(self, folder, uri):
+        super().__init__(folder, uri)
+        self.service = self.graph.serve("--jobs=1", *self.flags)
+        self.flags = (f"--server={self.service.addresses['grpc']}",)
+
+
+class _Service:
+    """Has one service do it; what was refused has an exit code as on the command line."""
+
+    def __init__(self, folder, uri):
+        self.graph = Graph(folder)
+        self.service = self.graph.serve("--jobs=1", f"--event_log={uri}")
+        self.refused = {}
+
+    def begin(self, build, *partitions, **options):
+        self._take(build, self.submit(build, partitions, options))
+
+    def retry(self, build, old, **options):
+        self._take(build, self.submit_retry(build, old, options))
+
+    def end(self, build):
+        if build in self.refused:
+            return self.refused.pop(build)
+        status, code = self.wait(build)
+        if code:
+            return 2 if code in {"UNKNOWN_PARTITION", "DEPENDENCY_CYCLE"} else 1
+        return {"COMPLETED": 0, "FAILED": 1, "CANCELLED": 130}[status]
+
+    def close(self):
+        self.graph.close()
+
+    def _take(self, build, code):
+        """Takes note of the code of the error that a build was refused with; empty for none."""
+        if code:
+            assert code in {"UNKNOWN_PARTITION", "BUILD_STATE"}, code
+            self.refused[build] = 2
+
+
+class Grpc(_Service):
+    """The stub that protoc makes, and nothing of ours."""
+
+    def __init__(self, folder, uri):
+        super().__init__(folder, uri)
+        self.channel = grpc.insecure_channel(self.service.addresses["grpc"])
+        self.stub = DataBuildServiceStub(self.channel)
+        self.author = (("databuild-author", "ann"),)
+
+    def submit(self, build, partitions, options):
+        request = {"build_request_id": build, "partitions": partitions, "options": options}
+        return self._code(self.stub.SubmitBuild, ParseDict(request, sv.SubmitBuildRequest()))
+
+    def submit_retry(self, build, old, options):
+        request = {"build_request_id": old, "new_build_request_id": build, **_retry(options)}
+        return self._code(self.stub.RetryBuild, ParseDict(request, sv.RetryBuildRequest()))
+
+    def cancel(self, build):
+        self.stub.CancelBuild(sv.CancelBuildRequest(build_request_id=build), metadata=self.author)
+
+    def wait(self, build):
+        *_, last = self.stub.WatchBuild(sv.WatchBuildRequest(build_request_id=build))
+        status = last.build_request.DESCRIPTOR.fields_by_name["status"].enum_type.values_by_number
+        return (
+            status[last.build_request.status].name.removeprefix("BUILD_STATUS_"),
+            last.build_request.error.code,
+        )
+
+    def close(self):
+        self.channel.close()
+        super().close()
+
+    def _code(self, call, request):
+        try:
+            call(request, metadata=self.author)
+        except grpc.RpcError as error:
+            detail = dict(error.trailing_metadata())["databuild-error-bin"]
+            return sv.ErrorDetail.FromString(detail).code
+        return ""
+
+
+class Http(_Service):
+    """What curl would do."""
+
+    def submit(self, build, partitions, options):
+        return self._code("/builds", {"build_request_id": build, "partitions": partitions, "options": options})
+
+    def submit_retry(self, build, old, options):
+        return self._code(f"/builds/{old}/retry", {"new_build_request_id": build, **_retry(options)})
+
+    def cancel(self, build):
+        assert self.service.ask("POST", f"/api/v1/builds/{build}/cancel")[0] == 200
+
+    def wait(self, build):
+        text = self.service.get(f"/builds/{build}/watch")
+        *_, last = (line for line in text.splitlines() if line.startswith('data: {"'))  # after it, `data: {}`
+        end = json.loads(last.removeprefix("data: "))["build_request"]
+        return end["status"].removeprefix("BUILD_STATUS_"), (end.get("error") or {}).get("code", "")
+
+    def _code(self, path, body):
+        status, answer = self.service.ask("POST", f"/api/v1{path}", body)
+        return "" if status == 200 else answer["error"]["code"]
+
+
+class Client(_Service):
+    """The Python client."""
+
+    def __init__(self, folder, uri):
+        super().__init__(folder, uri)
+        self.client = DatabuildClient(self.service.addresses["grpc"], author="ann")
+
+    def submit(self, build, partitions, options):
+        orchestrator = self.client.create_orchestrator(partitions, build_request_id=build, **options)
+        return self._code(orchestrator.start_build)
+
+    def submit_retry(self, build, old, options):
+        return self._code(lambda: self.client.retry(old, build_request_id=build, **options))
+
+    def cancel(self, build):
+        self.client.cancel(build)
+
+    def wait(self, build):
+        result = self.client.wait(build)
+        error = getattr(result, "error", None)
+        return self.client.get(build).build.status, code_of(error) if error else ""
+
+    def close(self):
+        self.client.close()
+        super().close()
+
+    @staticmethod
+    def _code(call):
+        try:
+            call()
+        except Exception as error:
+            return code_of(error)
+        return ""
+
+
+def _retry(options):
+    """Returns the options of a retry as its message has them."""
+    how = {name: value for name, value in options.items() if name != "failed_jobs_only"}
+    return {"options": how, "failed_jobs_only": options.get("failed_jobs_only", False)}
+
+
+WAYS = (CommandLine, Server, Grpc, Http, Client)

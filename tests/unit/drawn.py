@@ -1,0 +1,34 @@
+"""What a drawing has to be: well-formed, without scripts and styles of its own, and to be read without seeing it."""
+
+from xml.etree import ElementTree as ET
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def parse(text):
+    """Returns the root of a drawing that keeps to all that is promised of every drawing."""
+    root = ET.fromstring(text)
+    assert root.tag == f"{SVG}svg"
+    assert root.get("role") == ("group" if root.findall(f".//{SVG}a") else "img")
+    assert [child.tag for child in root[:2]] == [f"{SVG}title", f"{SVG}desc"]
+    assert root[0].text == root.get("aria-label")
+    for element in root.iter():
+        assert element.tag != f"{SVG}script"
+        assert element.get("style") is None
+        assert not [name for name in element.keys() if name.startswith("on")]  # noqa: SIM118
+    return root
+
+
+def of_class(root, name):
+    """Returns the elements that have a class."""
+    return [element for element in root.iter() if name in element.get("class", "").split()]
+
+
+def titles(elements):
+    """Returns what elements say."""
+    return [element.findtext(f"{SVG}title") for element in elements]
+
+
+def texts(root):
+    """Returns all texts that are seen."""
+    return [element.text for element in root.iter(f"{SVG}text")]

@@ -1,0 +1,431 @@
+"""The client without a service: addresses, patience, what came of a build, and how a notebook shows it."""
+
+import asyncio
+import inspect
+import sys
+import types
+
+import grpc
+import pytest
+from google.protobuf.struct_pb2 import Struct
+
+from databuild.client import AsyncDatabuildClient, Cancelled, DatabuildClient, Failed, FailFast, Success
+from databuild.client.calls import Calls
+from databuild.client.connection import Connection, metadata_of
+from databuild.client.driving import finish, iterate
+from databuild.client.endpoint import Tls, parse_endpoint
+from databuild.client.notebook import LiveDisplay
+from databuild.client.remote_build import RemoteBuild
+from databuild.client.results import check_success, result_of, result_of_pruned
+from databuild.errors import (
+    BuildFailedError,
+    BuildNotFoundError,
+    InvalidRequestError,
+    PlanChangedError,
+    ServiceError,
+    ServiceUnreachableError,
+)
+from databuild.model.records import BuildRecord, FailureRecord
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+from databuild.v1 import service_pb2 as sv
+
+HOSTILE = "<script>alert('x')</script>&\"'"
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "secure"),
+    [
+        ("localhost", "localhost:7421", False),
+        ("localhost:1", "localhost:1", False),
+        (" build.example:7421/ ", "build.example:7421", False),
+        ("grpc://10.0.0.1", "10.0.0.1:7421", False),
+        ("grpcs://build.example:443", "build.example:443", True),
+        ("[::1]", "[::1]:7421", False),
+        ("[::1]:99", "[::1]:99", False),
+        ("::1", "[::1]:7421", False),
+    ],
+)
+def test_an_address_is_read(text, target, secure):
+    endpoint = parse_endpoint(text)
+
+    assert (endpoint.target, endpoint.secure) == (target, secure)
+    assert parse_endpoint(str(endpoint)) == endpoint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "http://localhost:7420",
+        "ftp://x",
+        "host:",
+        "host:x",
+        "host:0",
+        "host:70000",
+        "a b",
+        "user@host",
+        "host/path",
+    ],
+)
+def test_what_is_no_address_is_refused(text):
+    with pytest.raises(InvalidRequestError):
+        DatabuildClient(text)
+
+
+@pytest.mark.parametrize(
+    ("tls", "said"),
+    [
+        (Tls(certificate="/nothing"), "both the certificate and its key"),
+        (Tls(authority="/nothing"), "/nothing: No such file"),
+    ],
+)
+def test_files_of_tls_that_cannot_be_used_are_refused_at_once(tls, said):
+    with pytest.raises(InvalidRequestError, match=said):
+        DatabuildClient("localhost", tls=tls)
+
+
+def test_the_token_goes_with_each_request_and_the_author_where_he_can_be_written():
+    assert metadata_of("secret", "ann") == (("authorization", "Bearer secret"), ("databuild-author", "ann"))
+    assert metadata_of("", "ännchen") == ()
+
+
+class Fault(grpc.RpcError):
+    def __init__(self, status=grpc.StatusCode.UNAVAILABLE, details="gone", trailing=()):
+        self.facts = (status, details, trailing)
+
+    def code(self):
+        return self.facts[0]
+
+    def details(self):
+        return self.facts[1]
+
+    def trailing_metadata(self):
+        return self.facts[2]
+
+
+class FakeTransport:
+    """Answers what it was told, or raises it; knows how long it was waited."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = []
+        self.now = 0.0
+
+    async def ask(self, method, request, metadata, seconds):
+        self.asked.append((method, dict(metadata)))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def stream(self, method, request, metadata):
+        self.asked.append((method, request.after_sequence))
+        for answer in self.answers.pop(0):
+            if isinstance(answer, Exception):
+                raise answer
+            yield answer
+
+    async def sleep(self, seconds):
+        self.now += seconds
+
+    async def close(self):
+        pass
+
+
+def calls_over(*answers, patience=60.0):
+    transport = FakeTransport(*answers)
+    clock = lambda: transport.now  # noqa: E731
+    connection = Connection(
+        transport, endpoint="here:1", metadata=metadata_of("", "ann"), patience=patience, clock=clock
+    )
+    return Calls(connection), transport
+
+
+def summary(status="EXECUTING", **facts):
+    return sv.BuildSummary(build_request_id="b", status=f"BUILD_STATUS_{status}", **facts)
+
+
+def event(sequence, status="EXECUTING"):
+    return ev.BuildEvent(
+        build_request_id="b", sequence=sequence, build_request=ev.BuildRequestEvent(status=f"BUILD_STATUS_{status}")
+    )
+
+
+def test_who_never_answered_is_not_waited_for():
+    calls, transport = calls_over(Fault(details="failed: last error: UNKNOWN: Connection refused"))
+
+    with pytest.raises(ServiceUnreachableError, match="at here:1 cannot be reached: Connection refused"):
+        finish(calls.get())
+    assert transport.now == 0
+
+
+def test_who_answered_before_is_waited_for():
+    calls, transport = calls_over(summary(), Fault(), Fault(), Fault(), summary("COMPLETED"))
+
+    assert finish(calls.get()).build.status == "EXECUTING"
+    assert finish(calls.get()).build.status == "COMPLETED"
+    assert 0.15 <= transport.now <= 0.7
+
+
+def test_patience_ends():
+    calls, transport = calls_over(summary(), *[Fault()] * 100, patience=20.0)
+    finish(calls.get())
+
+    with pytest.raises(ServiceUnreachableError):
+        finish(calls.get())
+    assert 20.0 <= transport.now <= 23.0
+
+
+def test_what_the_service_refuses_is_not_asked_again():
+    calls, transport = calls_over(summary(), Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "too large"))
+    finish(calls.get())
+
+    with pytest.raises(ServiceError, match="RESOURCE_EXHAUSTED: too large"):
+        finish(calls.get())
+    assert transport.now == 0
+
+
+def test_the_error_of_the_service_is_raised():
+    facts = Struct()
+    facts.update({"build_request_id": "x", "candidates": []})
+    detail = sv.ErrorDetail(code="BUILD_NOT_FOUND", message="there is none", status="NOT_FOUND", facts=facts)
+    calls, _ = calls_over(Fault(trailing=(("databuild-error-bin", detail.SerializeToString()),)))
+
+    with pytest.raises(BuildNotFoundError, match="there is none") as raised:
+        finish(calls.get("x"))
+    assert raised.value.candidates == ()
+
+
+def test_watching_goes_on_where_it_was_cut_off():
+    calls, transport = calls_over(
+        summary(), [event(1), event(2), Fault()], Fault(), [event(3), Fault()], [event(4, "COMPLETED")]
+    )
+    transport.answers[2] = [Fault()]
+
+    seen = list(iterate(calls.watch()))
+
+    assert [one.sequence for one in seen] == [1, 2, 3, 4]
+    assert [after for method, after in transport.asked if method == "WatchBuild"] == [0, 2, 2, 3]
+
+
+def test_watching_goes_on_when_a_service_that_ended_is_back():
+    calls, transport = calls_over([event(1)], summary(last_sequence=1), [event(2, "FAILED")])
+
+    assert [one.sequence for one in iterate(calls.watch_known("b"))] == [1, 2]
+    assert transport.now > 0
+
+
+def test_watching_after_the_end_ends():
+    calls, _ = calls_over([], summary("COMPLETED", last_sequence=9))
+
+    assert list(iterate(calls.watch_known("b", after=9))) == []
+
+
+def test_a_request_that_is_repeated_has_the_same_id():
+    sent = []
+
+    class Losing(FakeTransport):
+        async def ask(self, method, request, metadata, seconds):
+            sent.append(request.build_request_id or request.new_build_request_id)
+            return await super().ask(method, request, metadata, seconds)
+
+    answer = sv.SubmitBuildResponse(build=summary())
+    connection = Connection(Losing(answer, Fault(), answer), endpoint="x", metadata=())
+    calls = Calls(connection)
+
+    finish(calls.submit(["raw/1"]))
+    finish(calls.submit(["raw/1"]))
+
+    assert sent[0] != sent[1] == sent[2] != ""
+
+
+def test_a_cancellation_may_be_by_another():
+    calls, transport = calls_over(summary(), summary())
+
+    finish(calls.cancel("b"))
+    finish(calls.cancel("b", author="the signal SIGTERM"))
+
+    assert [metadata["databuild-author"] for _, metadata in transport.asked] == ["ann", "the signal SIGTERM"]
+
+
+def failed(**more):
+    failure = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="1 task failed")
+    return ev.BuildRequestEvent(status=ev.BUILD_STATUS_FAILED, failure=failure, **more)
+
+
+def test_what_came_of_a_build_is_in_its_last_event():
+    cancelled = ev.BuildRequestEvent(status=ev.BUILD_STATUS_CANCELLED, jobs_completed=1, cancelled_by="ann")
+
+    assert result_of(ev.BuildRequestEvent(status=ev.BUILD_STATUS_COMPLETED, jobs_completed=3)) == Success(
+        jobs_completed=3
+    )
+    assert result_of(cancelled) == Cancelled(jobs_completed=1, author="ann")
+    assert result_of(failed(jobs_failed=1)) == Failed(jobs_failed=1, message="1 task failed")
+    assert result_of(failed(jobs_failed=1, trigger_job="//:raw")) == FailFast(trigger_job="//:raw")
+    error = result_of(failed(error=ev.BuildError(code="PLAN_CHANGED", message="new"))).error
+    assert (type(error), str(error)) == (PlanChangedError, "new")
+
+
+def test_what_came_of_a_build_that_was_pruned_is_in_its_record():
+    def record(status, **facts):
+        return BuildRecord("b", status, "//:g", (), 0.0, 0.0, 9, jobs_completed=2, **facts)
+
+    assert result_of_pruned(record("COMPLETED")) == Success(jobs_completed=2)
+    assert result_of_pruned(record("CANCELLED", cancel_requested_by="ann")) == Cancelled(jobs_completed=2, author="ann")
+    assert result_of_pruned(record("FAILED", jobs_failed=1, failure=FailureRecord("TIMEOUT", "slow"))) == Failed(
+        jobs_completed=2, jobs_failed=1, category=pt.FAILURE_CATEGORY_TIMEOUT, message="slow"
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "error", "said"),
+    [
+        (Cancelled(author="ann"), BuildFailedError, "build b CANCELLED: cancelled by ann"),
+        (Cancelled(), BuildFailedError, "build b CANCELLED"),
+        (Failed(jobs_failed=1, message="1 task failed"), BuildFailedError, "build b FAILED: 1 task failed"),
+        (FailFast(trigger_job="//:raw"), BuildFailedError, "build b FAILED: stopped after //:raw failed"),
+        (Failed(error=PlanChangedError(["x"])), PlanChangedError, "out of date"),
+    ],
+)
+def test_a_check_raises_what_a_build_failed_for(result, error, said):
+    with pytest.raises(error, match=said):
+        check_success("b", result)
+    check_success("b", Success())
+
+
+def public(kind):
+    return {name for name in dir(kind) if not name.startswith("_")}
+
+
+def test_both_clients_can_do_the_same_with_the_same_arguments():
+    inside = {"start", "watch_known"}  # what handles and the others are made of
+
+    assert public(AsyncDatabuildClient) - inside == public(DatabuildClient)
+    for name in public(DatabuildClient):
+        one, other = (
+            inspect.signature(getattr(kind, name)).parameters for kind in (DatabuildClient, AsyncDatabuildClient)
+        )
+        assert list(one.values()) == list(other.values()), name
+
+
+def test_a_coroutine_that_waits_for_an_event_loop_is_refused():
+    with pytest.raises(RuntimeError, match="event loop"):
+        finish(asyncio.sleep(1))
+
+
+def test_what_is_left_early_is_closed():
+    closed = []
+
+    async def items():
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append(True)
+
+    iterating = iterate(items())
+
+    assert next(iterating) == 1
+    iterating.close()
+    assert closed == [True]
+
+
+def remote(*partitions, build="b"):
+    return RemoteBuild(build, partitions, lambda _build: None)
+
+
+def feed(build, *events):
+    for sequence, (kind, message) in enumerate(events, 1):
+        build.add(ev.BuildEvent(sequence=sequence, **{kind: message}))
+
+
+def test_a_build_is_shown_with_its_progress():
+    build = remote("raw/1", "raw/2")
+    feed(
+        build,
+        ("job_graph", ev.JobGraphEvent(total_tasks=4)),
+        ("build_request", ev.BuildRequestEvent(status=ev.BUILD_STATUS_EXECUTING)),
+        ("job", ev.JobEvent(job_run_id="b.1.1", job_label="//:raw", status=ev.JOB_STATUS_COMPLETED)),
+        ("job", ev.JobEvent(job_run_id="b.2.1", job_label="//:raw", status=ev.JOB_STATUS_RUNNING)),
+    )
+
+    html = build._repr_html_()
+
+    assert repr(build) == "<build b: executing>"
+    assert 'aria-valuenow="25"' in html
+    for said in ("executing", "1 of 4 tasks completed, 1 running", "<code>raw/1</code>", "<code>b.2.1</code>"):
+        assert said in html
+
+
+def test_an_event_that_comes_twice_counts_once():
+    build = remote()
+    job = ev.BuildEvent(sequence=1, job=ev.JobEvent(job_run_id="b.1.1", status=ev.JOB_STATUS_COMPLETED))
+
+    build.add(job)
+    build.add(job)
+
+    assert build.counts.completed == 1
+
+
+def test_nothing_that_comes_from_elsewhere_is_html():
+    build = remote(HOSTILE, build=HOSTILE)
+    failure = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message=HOSTILE)
+    run = {"job_run_id": HOSTILE, "job_label": HOSTILE}
+    feed(
+        build,
+        ("job", ev.JobEvent(status=ev.JOB_STATUS_RUNNING, **run)),
+        (
+            "partition",
+            ev.PartitionEvent(ref=HOSTILE, job_run_id="x", status=pt.PARTITION_STATUS_FAILED, failure=failure),
+        ),
+    )
+
+    html = build._repr_html_()
+
+    assert html.count("&lt;script&gt;") == 6
+    assert "<script" not in html
+    assert "http" not in html
+
+
+class Notebook:
+    """What a notebook has of IPython."""
+
+    def __init__(self, kernel):
+        self.shell = types.SimpleNamespace(kernel=kernel)
+        self.shown = []
+        self.display = types.SimpleNamespace(display=self._display)
+
+    def get_ipython(self):
+        return self.shell
+
+    def _display(self, shown, *, display_id):
+        assert display_id is True
+        self.shown.append(shown._repr_html_())
+        return types.SimpleNamespace(update=lambda shown: self.shown.append(shown._repr_html_()))
+
+
+def test_a_notebook_shows_a_build_live_a_few_times_a_second(monkeypatch):
+    notebook = Notebook(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", notebook)
+    now = [10.0]
+    shown = LiveDisplay(remote("raw/1"), lambda: now[0])
+
+    shown.start()
+    for seconds in (0.0, 0.1, 0.2, 0.3):
+        now[0] = 10 + seconds
+        shown.refresh()
+    shown.refresh(now=True)
+
+    assert len(notebook.shown) == 4
+
+
+@pytest.mark.parametrize("module", [None, Notebook(kernel=None)])
+def test_elsewhere_nothing_is_shown(monkeypatch, module):
+    monkeypatch.setitem(sys.modules, "IPython", module)
+    shown = LiveDisplay(remote("raw/1"))
+
+    shown.start()
+    shown.refresh(now=True)
+
+    assert module is None or not module.shown

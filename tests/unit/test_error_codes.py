@@ -1,0 +1,79 @@
+"""Errors pass from one process to another as what they are."""
+
+import inspect
+import json
+
+import pytest
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Struct
+
+from databuild import errors
+from databuild.error_codes import CODES, code_of, facts_of, restored
+from tests.client.samples import SAMPLES
+
+OF_ONE_PROCESS = {errors.BuildFailedError, errors.HttpRequestError, errors.ServiceError, errors.ServiceUnreachableError}
+"""Those that no service sends: the client raises them itself, or only HTTP can get them wrong."""
+
+ALL = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.DataBuildError)}
+
+
+def sent(facts):
+    """Returns facts as they are on the other side."""
+    message = Struct()
+    message.update(facts)
+    return MessageToDict(Struct.FromString(message.SerializeToString()))
+
+
+@pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
+def test_an_error_comes_back_with_its_class_its_message_and_its_facts(error):
+    back = restored(code_of(error), str(error), sent(facts_of(error)))
+
+    assert type(back) is type(error)
+    assert str(back) == str(error)
+    assert {name: _plain(value) for name, value in vars(back).items()} == {
+        name: _plain(value) for name, value in vars(error).items()
+    }
+
+
+def _plain(value):
+    return json.loads(json.dumps(value))
+
+
+def test_every_error_has_a_code_of_its_own_and_a_sample():
+    assert {kind for kind, _ in CODES} == ALL - OF_ONE_PROCESS
+    assert len({code for _, code in CODES}) == len(CODES)
+    assert {type(error) for error in SAMPLES} == ALL - OF_ONE_PROCESS
+
+
+def test_special_errors_stand_before_general_ones():
+    kinds = [kind for kind, _ in CODES]
+
+    for place, kind in enumerate(kinds):
+        assert not any(issubclass(kind, earlier) for earlier in kinds[:place])
+
+
+def test_an_error_of_a_class_without_a_code_passes_as_what_it_is_besides():
+    class MissingThingError(errors.InvalidRequestError):
+        pass
+
+    back = restored(code_of(MissingThingError("no")), "no", {})
+
+    assert type(back) is errors.InvalidRequestError
+
+
+def test_a_code_that_is_not_known_is_an_error_of_the_service():
+    assert type(restored("SOMETHING_NEW", "it said no", {})) is errors.ServiceError
+
+
+def test_nothing_is_told_of_what_was_not_raised_on_purpose():
+    fault = ZeroDivisionError("secret")
+    fault.secret = "secret"
+
+    assert (code_of(fault), facts_of(fault)) == ("INTERNAL", {})
+
+
+def test_long_facts_are_cut_and_there_all_the_same():
+    error = errors.PlanChangedError(["x" * 100] * 100)
+
+    assert facts_of(error, most_text=10, most_items=2) == {"differences": ["x" * 10] * 2}
+    assert facts_of(error, most_text=0, most_items=0) == {"differences": []}
