@@ -151,9 +151,6 @@ async def _http(app: ASGIApp, options: ServerOptions, limits: Limits) -> AsyncGe
         listening = socket.create_server((options.host, options.port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise _cannot_listen(options.host, options.port, "--port", error.strerror) from None
-    # Connections inherit both. asyncio sets the first only for sockets that name their protocol; without it, the second
-    # of two small pieces waits for the client's acknowledgement of the first, some 40 milliseconds.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     # Who does not read is let go by the kernel, too, with what it keeps for them.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(limits.send_seconds * 1000))
     config = uvicorn.Config(
