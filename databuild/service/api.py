@@ -59,6 +59,8 @@ ROLES: Final[Mapping[str, str]] = {
     "AdoptPartitions": WRITE,
     "ListJobs": READ,
     "GetJob": READ,
+    "GetJobRun": READ,
+    "GetStorage": READ,
     "ReadLog": READ,
     "FollowLog": READ,
     "GetJobRun": READ,
