@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # What the end-to-end tests share. Sourced, not run.
 #
-# GRAPH is the launcher of the graph under test; its state and its data live in the test's own folder.
+# GRAPH is the launcher of the graph under test; its state and its data live in the test's own folder. SERVER is the address of
+# its service where commands are to ask that, instead of what is in the state directory STATE.
 
 set -euo pipefail
 
@@ -21,12 +22,21 @@ fail() {
   exit 1
 }
 
+# graph ARGS...: runs the graph.
+graph() {
+  if [[ -n "${SERVER:-}" ]]; then
+    DATABUILD_SERVER="$SERVER" "$GRAPH" "$@"
+  else
+    "$GRAPH" "$@" --state_dir="$STATE"
+  fi
+}
+
 # run EXIT_CODE ARGS...: runs the graph, keeps what it prints in out and err, and checks its exit code.
 run() {
   local expected="$1" code=0 asked
   shift
   asked="$*"
-  "$GRAPH" "$@" --state_dir="$STATE" >"$TEST_TMPDIR/out" 2>"$TEST_TMPDIR/err" || code=$?
+  graph "$@" >"$TEST_TMPDIR/out" 2>"$TEST_TMPDIR/err" || code=$?
   [[ "$code" == "$expected" ]] || fail "'${asked:0:200}' ended with $code, not $expected"
 }
 
@@ -37,7 +47,7 @@ says() {
 
 # events: the kinds and statuses of the newest build's events, one a line, without ids and times.
 events() {
-  "$GRAPH" events latest --output=json --state_dir="$STATE" |
+  graph events latest --output=json |
     python3 -c '
 import json, sys
 for line in sys.stdin:
@@ -46,6 +56,42 @@ for line in sys.stdin:
         if kind in event:
             print(kind, event[kind].get("status", ""))
 '
+}
+
+# both_ways EXPECTATIONS: runs a function on the command line, and again with the graph's service to ask, and checks that both
+# leave the same events, logs and data.
+both_ways() {
+  local way
+  for way in here there; do
+    STATE="$TEST_TMPDIR/$way"
+    [[ "$way" == here ]] || serve
+    "$1"
+    left_behind_by_builds >"$STATE.left"
+    mv "$TEST_TMPDIR/data" "$STATE.data" # both ways write to the same place, which is told in events
+  done
+  kill -TERM "$SERVICE"
+  wait "$SERVICE" || fail "the service ended with $?"
+  diff "$TEST_TMPDIR/here.left" "$TEST_TMPDIR/there.left" || fail "command line and service leave different events or logs"
+  diff -r "$TEST_TMPDIR/here.data" "$TEST_TMPDIR/there.data" || fail "command line and service leave different data"
+}
+
+# serve: starts the graph's service over the state directory STATE, and has commands asked of it.
+serve() {
+  : >"$TEST_TMPDIR/service"
+  "$GRAPH.service" --port=0 --grpc_port=0 --output=json --state_dir="$STATE" >"$TEST_TMPDIR/service" &
+  SERVICE=$!
+  soon "the start of the service" grep -q grpc "$TEST_TMPDIR/service"
+  SERVER="$(sed -E 's/.*"grpc": "([^"]*)".*/\1/' "$TEST_TMPDIR/service")"
+}
+
+# left_behind_by_builds: the events and logs of all builds, oldest first, without ids, times and measurements.
+left_behind_by_builds() {
+  local build
+  for build in $(graph builds | awk 'NR > 1 { print $1 }' | sort); do
+    echo "=== a build"
+    graph events "$build" --output=json | python3 "$HERE/masked.py"
+    graph logs "$build" --output=json | python3 "$HERE/masked.py"
+  done
 }
 
 # The rest is for graphs of the lab, whose jobs do what a test tells them to: see lab/lab.sh.
@@ -79,13 +125,13 @@ ran() {
 
 # the_build: the id of the newest build.
 the_build() {
-  "$GRAPH" builds --limit=1 --output=json --state_dir="$STATE" |
+  graph builds --limit=1 --output=json |
     python3 -c 'import json, sys; print(json.load(sys.stdin)["builds"][0]["build_request_id"])'
 }
 
 # facts: the events of the newest build as people read them, without numbers and times.
 facts() {
-  "$GRAPH" events latest --state_dir="$STATE" | sed -E 's/^ *[0-9]+ [0-9:.]+ //'
+  graph events latest | sed -E 's/^ *[0-9]+ [0-9:.]+ //'
 }
 
 # fact REGEX [COUNT]: checks that so many events (one) of the newest build match.
@@ -109,7 +155,7 @@ knows() {
 # lawful: checks the events of the newest build against the contract.
 lawful() {
   local found
-  found="$("$GRAPH" events latest --output=json --state_dir="$STATE" | python3 "$HERE/lawful.py")" || fail "$found"
+  found="$(graph events latest --output=json | python3 "$HERE/lawful.py")" || fail "$found"
 }
 
 # start ARGS...: runs the graph in the background as BUILD, in a process group of its own, as a terminal would.
@@ -161,6 +207,7 @@ nobody_left() {
 
 end_all() {
   local pid
+  [[ -z "${SERVICE:-}" ]] || kill -KILL "$SERVICE" 2>/dev/null || true
   if [[ -n "${LAB:-}" ]]; then
     for pid in $(jobs -p) $(left_behind); do
       kill -KILL "$pid" 2>/dev/null || true
