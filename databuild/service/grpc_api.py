@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from databuild.errors import DataBuildError, DeadlineExceededError, SlowReaderError
+from databuild.errors import DataBuildError, DeadlineExceededError, InvalidRequestError, SlowReaderError
 from databuild.service.api import WRITES, Api
 from databuild.service.auth import READ, WRITE, Caller, Tokens
 from databuild.service.errors import detail_of, meaning_of, report
@@ -38,8 +39,8 @@ _REFLECTION: Final = f"/{reflection.SERVICE_NAME}/"
 class GrpcServer:
     """Serves the API on one port."""
 
-    def __init__(self, api: Api, *, limits: Limits, tokens: Tokens) -> None:
-        """Takes the API, what is allowed, and who may ask."""
+    def __init__(self, api: Api, *, limits: Limits, tokens: Tokens, graph_label: str = "") -> None:
+        """Takes the API, what is allowed, who may ask, and which graph is served, for whoever means one."""
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
             interceptors=(_Authentication(tokens),),
@@ -51,7 +52,8 @@ class GrpcServer:
                 ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
             ),
         )
-        handlers = {method.name: _handler(api, method, limits, tokens) for method in _SERVICE.methods}
+        asked = functools.partial(_caller, tokens, graph_label=graph_label)
+        handlers = {method.name: _handler(api, method, limits, asked) for method in _SERVICE.methods}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE.full_name, handlers),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
@@ -116,7 +118,9 @@ def _refusing(error: DataBuildError) -> grpc.RpcMethodHandler:
     return grpc.stream_stream_rpc_method_handler(refuse)
 
 
-def _handler(api: Api, method: MethodDescriptor, limits: Limits, tokens: Tokens) -> grpc.RpcMethodHandler:
+def _handler(
+    api: Api, method: MethodDescriptor, limits: Limits, caller_of: Callable[[Any], Caller]
+) -> grpc.RpcMethodHandler:
     """Returns what serves one RPC."""
     call = getattr(api, method_name(method.name))
     role = WRITE if method.name in WRITES else READ
@@ -124,7 +128,7 @@ def _handler(api: Api, method: MethodDescriptor, limits: Limits, tokens: Tokens)
 
     async def unary(request: Message, context: grpc.aio.ServicerContext) -> Message:
         try:
-            caller = _caller(tokens, context.invocation_metadata())
+            caller = caller_of(context.invocation_metadata())
             caller.check(role)
             async with _at_most(limits.answer_seconds, DeadlineExceededError):
                 answer: Message = await call(request, caller)
@@ -136,7 +140,7 @@ def _handler(api: Api, method: MethodDescriptor, limits: Limits, tokens: Tokens)
 
     async def stream(request: Message, context: grpc.aio.ServicerContext) -> None:
         try:
-            caller = _caller(tokens, context.invocation_metadata())
+            caller = caller_of(context.invocation_metadata())
             caller.check(role)
             async with contextlib.aclosing(call(request, caller)) as answers:
                 async for answer in answers:
@@ -160,9 +164,13 @@ async def _at_most(seconds: float, error: Callable[[float], DataBuildError]) -> 
         raise error(seconds) from None
 
 
-def _caller(tokens: Tokens, metadata: Any) -> Caller:
+def _caller(tokens: Tokens, metadata: Any, graph_label: str = "") -> Caller:
     sent = {key: value for key, value in metadata or () if isinstance(value, str)}
-    return tokens.caller(sent.get("authorization", ""), sent.get("databuild-author", ""))
+    caller = tokens.caller(sent.get("authorization", ""), sent.get("databuild-author", ""))
+    meant = sent.get("databuild-graph", "")
+    if meant and graph_label and meant != graph_label:
+        raise InvalidRequestError(f"this service serves the graph {graph_label}, and not {meant}")
+    return caller
 
 
 def _bytes(message: Message) -> bytes:
