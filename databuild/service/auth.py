@@ -60,18 +60,20 @@ class Tokens:
         """Whether there are any."""
         return bool(self._callers)
 
-    def caller(self, authorization: str, author: str = "") -> Caller:
+    def caller(self, authorization: str, author: str = "", certificate: str | None = None) -> Caller:
         """Returns who sends an `Authorization` header.
 
         Args:
             authorization: The header; empty where there is none.
-            author: Who they say they are, which counts where there are no tokens.
+            author: Who they say they are, which counts where there are neither tokens nor certificates.
+            certificate: The name in the certificate of the client, which counts where there are no tokens; None where
+                none was shown.
 
         Raises:
             UnauthenticatedError: The header has no token that is taken.
         """
         if not self._callers:
-            return Caller.named(author)
+            return Caller.named(author if certificate is None else certificate)
         if not authorization:
             raise UnauthenticatedError("the request has no token")
         if not authorization.lower().startswith(_BEARER):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import grpc
@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection
 from databuild.errors import DataBuildError, DeadlineExceededError, InvalidRequestError, SlowReaderError
 from databuild.service.api import WRITES, Api
 from databuild.service.auth import READ, WRITE, Caller, Tokens
+from databuild.service.certificates import name_over_grpc
 from databuild.service.errors import detail_of, meaning_of, report
 from databuild.service.limits import Limits
 from databuild.service.routes import method_name
@@ -104,7 +105,7 @@ class _Authentication(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         if not details.method.startswith(_REFLECTION):
             return handler  # the handlers of the API see to it themselves
         try:
-            _caller(self._tokens, details.invocation_metadata)
+            _caller(self._tokens, details.invocation_metadata, {})
         except DataBuildError as error:
             return _refusing(error)
         return handler
@@ -119,7 +120,7 @@ def _refusing(error: DataBuildError) -> grpc.RpcMethodHandler:
 
 
 def _handler(
-    api: Api, method: MethodDescriptor, limits: Limits, caller_of: Callable[[Any], Caller]
+    api: Api, method: MethodDescriptor, limits: Limits, caller_of: Callable[[Any, Any], Caller]
 ) -> grpc.RpcMethodHandler:
     """Returns what serves one RPC."""
     call = getattr(api, method_name(method.name))
@@ -128,7 +129,7 @@ def _handler(
 
     async def unary(request: Message, context: grpc.aio.ServicerContext) -> Message:
         try:
-            caller = caller_of(context.invocation_metadata())
+            caller = caller_of(context.invocation_metadata(), context.auth_context())
             caller.check(role)
             async with _at_most(limits.answer_seconds, DeadlineExceededError):
                 answer: Message = await call(request, caller)
@@ -140,7 +141,7 @@ def _handler(
 
     async def stream(request: Message, context: grpc.aio.ServicerContext) -> None:
         try:
-            caller = caller_of(context.invocation_metadata())
+            caller = caller_of(context.invocation_metadata(), context.auth_context())
             caller.check(role)
             async with contextlib.aclosing(call(request, caller)) as answers:
                 async for answer in answers:
@@ -164,9 +165,12 @@ async def _at_most(seconds: float, error: Callable[[float], DataBuildError]) -> 
         raise error(seconds) from None
 
 
-def _caller(tokens: Tokens, metadata: Any, graph_label: str = "") -> Caller:
+def _caller(
+    tokens: Tokens, metadata: Any, authenticated: Mapping[str, Iterable[bytes]], graph_label: str = ""
+) -> Caller:
     sent = {key: value for key, value in metadata or () if isinstance(value, str)}
-    caller = tokens.caller(sent.get("authorization", ""), sent.get("databuild-author", ""))
+    certificate = name_over_grpc(authenticated)
+    caller = tokens.caller(sent.get("authorization", ""), sent.get("databuild-author", ""), certificate)
     meant = sent.get("databuild-graph", "")
     if meant and graph_label and meant != graph_label:
         raise InvalidRequestError(f"this service serves the graph {graph_label}, and not {meant}")

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 from databuild.errors import DataBuildError, HttpRequestError, InvalidRequestError
 from databuild.service.api import WRITES, Api
 from databuild.service.auth import READ, WRITE, Caller, Tokens
+from databuild.service.certificates import NAME_IN_STATE
 from databuild.service.errors import detail_of, meaning_of, report
 from databuild.service.event_texts import EventTexts
 from databuild.service.graph_service import GraphService
@@ -142,7 +143,8 @@ class _Http:
 
     def _caller(self, request: Request, role: str) -> Caller:
         headers = request.headers
-        caller = self._tokens.caller(headers.get("authorization", ""), headers.get("databuild-author", ""))
+        certificate = request.scope.get("state", {}).get(NAME_IN_STATE)
+        caller = self._tokens.caller(headers.get("authorization", ""), headers.get("databuild-author", ""), certificate)
         caller.check(role)
         return caller
 

@@ -19,6 +19,7 @@ from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.settings import Settings
 from databuild.service.api import Api
+from databuild.service.certificates import NamingProtocol
 from databuild.service.dashboard.app import dashboard_routes
 from databuild.service.graph_service import GraphService
 from databuild.service.grpc_api import GrpcServer
@@ -156,7 +157,7 @@ async def _http(app: ASGIApp, options: ServerOptions, limits: Limits) -> AsyncGe
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(limits.send_seconds * 1000))
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=NamingProtocol,
         ws="none",
         lifespan="off",
         log_config=None,

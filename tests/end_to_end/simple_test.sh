@@ -36,6 +36,8 @@ expectations() {
   run 0 builds --output=json
   run 0 graph "$REF" --format=dot
   says out digraph
+  run 0 graph "$REF" --format=svg
+  says out "<svg"
 
   run 2 buidl
   run 2 build "sum/a b"

@@ -47,9 +47,11 @@ def authority(tmp_path):
 
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
-    def make(name):
+    def make(name, subject=""):
         openssl("req", "-x509", *key, "-keyout", f"{name}-ca.key", "-out", f"{name}-ca.pem", "-subj", f"/CN={name}-ca")
-        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        openssl(
+            "req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-utf8", "-subj", subject or f"/CN={name}"
+        )
         (tmp_path / "extensions").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
         signed = ("-CA", f"{name}-ca.pem", "-CAkey", f"{name}-ca.key", "-CAcreateserial", "-extfile", "extensions")
         openssl("x509", "-req", "-in", f"{name}.csr", *signed, "-out", f"{name}.pem")
@@ -227,6 +229,46 @@ async def test_without_a_certificate_of_the_right_root_nobody_gets_in(serve, aut
     shown = Tls(authority=service["root"], certificate=friend["certificate"], key=friend["key"])
     async with AsyncDatabuildClient(served.grpc.replace("0.0.0.0", "127.0.0.1"), tls=shown) as client:
         assert await client.list_builds() == []
+
+
+@pytest.mark.parametrize(("subject", "author"), [("/CN=friend", "friend"), ("/O=none", "127.0.0.1"), ("/CN=ü", "ü")])
+@pytest.mark.parametrize("by", ["http", "grpc"])
+async def test_what_is_done_is_recorded_under_the_name_in_the_certificate(serve, authority, by, subject, author):
+    service, friend = authority("service"), authority("friend", subject)
+    tls = TlsFiles(certificate=service["certificate"], key=service["key"], client_authority=friend["root"])
+    context = ssl.create_default_context(cafile=service["root"])
+    context.load_cert_chain(friend["certificate"], friend["key"])
+    served = await serve(client={"verify": context, "headers": {"DataBuild-Author": "eve"}}, tls=tls)
+    await served.build("raw/1")
+
+    if by == "http":
+        await served.post("/taints", {"partitions": ["raw/1"], "reason": "wrong"})
+    else:
+        credentials = grpc.ssl_channel_credentials(
+            *(Path(path).read_bytes() for path in (service["root"], friend["key"], friend["certificate"]))
+        )
+        async with grpc.aio.secure_channel(served.grpc, credentials) as channel:
+            await DataBuildServiceStub(channel).TaintPartitions(
+                sv.TaintPartitionsRequest(partitions=["raw/1"], reason="wrong"), metadata=(("databuild-author", "eve"),)
+            )
+
+    record = (await served.get("/partition", ref="raw/1")).json()["record"]
+    assert record["taint_reason"] == f"{author}: wrong"
+
+
+async def test_a_token_names_who_does_something_whatever_their_certificate_says(serve, authority):
+    service, friend = authority("service"), authority("friend")
+    tls = TlsFiles(certificate=service["certificate"], key=service["key"], client_authority=friend["root"])
+    context = ssl.create_default_context(cafile=service["root"])
+    context.load_cert_chain(friend["certificate"], friend["key"])
+    headers = {"Authorization": f"Bearer {WRITER}"}
+    served = await serve(client={"verify": context, "headers": headers}, tls=tls, tokens=TOKENS)
+    await served.build("raw/1")
+
+    await served.post("/taints", {"partitions": ["raw/1"], "reason": "wrong"})
+
+    record = (await served.get("/partition", ref="raw/1")).json()["record"]
+    assert record["taint_reason"] == "ann: wrong"
 
 
 async def test_files_of_tls_that_cannot_be_used_are_told(serve, tmp_path):

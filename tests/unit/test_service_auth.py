@@ -4,6 +4,7 @@ import pytest
 
 from databuild.errors import InvalidRequestError, PermissionDeniedError, UnauthenticatedError
 from databuild.service.auth import READ, WRITE, Caller, Tokens, read_tokens
+from databuild.service.certificates import name_over_grpc, name_over_http
 from databuild.service.guard import is_loopback
 from databuild.service.options import ServerOptions, TlsFiles, tokens_of
 
@@ -54,6 +55,25 @@ def test_who_may_read_may_not_write():
 )
 def test_without_tokens_everybody_is_who_they_say(author, name):
     assert Tokens({}).caller("", author) == Caller(name=name, role=WRITE)
+
+
+@pytest.mark.parametrize(("certificate", "name"), [("ann", "ann"), ("", "anonymous"), ("a\nb", "anonymous")])
+def test_where_a_certificate_was_shown_what_they_say_counts_for_nothing(certificate, name):
+    assert Tokens({}).caller("", "eve", certificate).name == name
+    assert read_tokens(TEXT, "file").caller(f"Bearer {READER}", "eve", certificate).name == "bob"
+
+
+def test_the_name_in_a_certificate_is_the_common_name_or_the_first_other():
+    organisation, common = (("organizationName", "o"),), (("commonName", "ann"),)
+    other = (("DNS", "ann.example"), ("URI", "spiffe://ann"))
+
+    assert name_over_http({"subject": (organisation, common), "subjectAltName": other}) == "ann"
+    assert name_over_http({"subject": (organisation,), "subjectAltName": other}) == "ann.example"
+    assert name_over_http({"subject": (organisation,)}) == ""
+    assert name_over_http(None) is name_over_http({}) is name_over_grpc({}) is None
+    shown = {"x509_pem_cert": [b"..."], "x509_subject_alternative_name": [b"ann.example"]}
+    assert name_over_grpc(shown) == "ann.example"
+    assert name_over_grpc({**shown, "x509_common_name": [b"ann"]}) == "ann"
 
 
 @pytest.mark.parametrize(

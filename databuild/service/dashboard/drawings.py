@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from databuild.drawing.job_graph import DrawnTask, draw_job_graph
+from databuild.drawing.lineage import Step, draw_lineage
 from databuild.drawing.runs import DrawnRun
 from databuild.drawing.states import state_of
 from databuild.drawing.timeline import draw_timeline
@@ -66,6 +67,20 @@ def timeline(tasks: Collection[sv.BuildGraphTask], runs: Sequence[sv.JobRun], no
         if run.HasField("started_time")
     ]
     return draw_timeline(drawn, {task.task_id: task.upstream_task_ids for task in tasks}, now=now) if drawn else ""
+
+
+def lineage(ref: str, upstream: sv.Lineage, downstream: sv.Lineage) -> str:
+    """Draws what a partition was made from and what was made from it; nothing where nothing is known."""
+    steps = [Step(edge.input, edge.output, edge.query) for edge in (*upstream.edges, *downstream.edges)]
+    if not steps:
+        return ""
+    complete = upstream.complete and downstream.complete
+    return draw_lineage(ref, steps, link=partition_address, complete=complete)
+
+
+def partition_address(ref: str) -> str:
+    """Returns the address of the page of a partition."""
+    return f"/partition?ref={in_address(ref)}"
 
 
 def partition_state(record: pt.PartitionRecord) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from databuild.errors import InvalidRequestError
+from databuild.service.dashboard import drawings
 from databuild.service.dashboard.calendar import calendar
 from databuild.service.dashboard.site import Form, Visit, redirect
 from databuild.v1 import partition_pb2 as pt
@@ -41,6 +42,8 @@ async def partition(visit: Visit) -> Response:
     """Shows one partition."""
     ref = visit.form.exact("ref")
     detail = await visit.ask("GetPartition", sv.GetPartitionRequest(ref=ref))
+    upstream = await _lineage(visit, ref, sv.GetLineageRequest.DIRECTION_UPSTREAM)
+    downstream = await _lineage(visit, ref, sv.GetLineageRequest.DIRECTION_DOWNSTREAM)
     explanation = None
     if visit.form.ticked("why"):
         explanation = await visit.ask("ExplainPartition", sv.GetPartitionRequest(ref=ref))
@@ -49,9 +52,9 @@ async def partition(visit: Visit) -> Response:
         partition=detail,
         record=detail.record if detail.HasField("record") else None,
         explanation=explanation,
-        lineage="",
-        upstream=await _lineage(visit, ref, sv.GetLineageRequest.DIRECTION_UPSTREAM),
-        downstream=await _lineage(visit, ref, sv.GetLineageRequest.DIRECTION_DOWNSTREAM),
+        lineage=drawings.lineage(ref, upstream, downstream),
+        upstream=upstream,
+        downstream=downstream,
     )
 
 

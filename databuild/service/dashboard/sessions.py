@@ -55,23 +55,25 @@ class Sessions:
         """Whether somebody has to sign in first."""
         return bool(self._tokens)
 
-    def of(self, cookie: str, authorization: str = "") -> Session:
+    def of(self, cookie: str, authorization: str = "", certificate: str | None = None) -> Session:
         """Returns the session of a request.
 
         Args:
             cookie: What its cookie holds; empty where it has none.
             authorization: Its `Authorization` header; empty where it has none.
+            certificate: The name in the certificate that the browser showed; None where it showed none.
 
         Raises:
             UnauthenticatedError: Somebody has to sign in first.
         """
         known = 0 < len(cookie) <= _LONGEST_COOKIE and cookie.isascii()
         if not self._tokens:
-            return Session(cookie if known else _new_key(), Caller.named("dashboard"), new=not known)
+            caller = self._tokens.caller("", "dashboard", certificate)
+            return Session(cookie if known else _new_key(), caller, new=not known)
         if known:
-            caller, end = self._callers.get(_digest(cookie), (None, 0.0))
-            if caller is not None and self._clock() < end:
-                return Session(cookie, caller)
+            signed_in, end = self._callers.get(_digest(cookie), (None, 0.0))
+            if signed_in is not None and self._clock() < end:
+                return Session(cookie, signed_in)
         return Session(cookie if known else _new_key(), self._tokens.caller(authorization), new=not known)
 
     def sign_in(self, token: str) -> Session:

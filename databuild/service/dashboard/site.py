@@ -18,6 +18,7 @@ from starlette.routing import Route
 from databuild.errors import HttpRequestError, InvalidRequestError, UnauthenticatedError
 from databuild.service.api import Api
 from databuild.service.auth import READ, Caller
+from databuild.service.certificates import NAME_IN_STATE
 from databuild.service.dashboard import formats
 from databuild.service.dashboard.assets import assets
 from databuild.service.dashboard.sessions import COOKIE, MARK_FIELD, SESSION_SECONDS, Session, Sessions
@@ -173,7 +174,8 @@ class Site:
         Raises:
             UnauthenticatedError: Somebody has to sign in first.
         """
-        return self.sessions.of(request.cookies.get(COOKIE, ""), request.headers.get("authorization", ""))
+        certificate = request.scope.get("state", {}).get(NAME_IN_STATE)
+        return self.sessions.of(request.cookies.get(COOKIE, ""), request.headers.get("authorization", ""), certificate)
 
     async def _serve(
         self, endpoint: Callable[[Visit], Awaitable[Response]], open_to_all: bool, request: Request
