@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from databuild.errors import OrchestrationError
+from databuild.errors import OrchestrationError, ShuttingDownError
 from databuild.event_log.log import Reader
 
 READERS: Final = 8
@@ -29,13 +29,21 @@ class Readers:
         self._open = open_reader
         self._idle: queue.SimpleQueue[Reader] = queue.SimpleQueue()
         self._threads = ThreadPoolExecutor(number, "reader")
+        self._closed = False
 
     async def read(self, question: Callable[[Reader], _T]) -> _T:
-        """Returns the answer to a question, which is called in a thread and must not keep the reader."""
+        """Returns the answer to a question, which is called in a thread and must not keep the reader.
+
+        Raises:
+            ShuttingDownError: The readers are closed.
+        """
+        if self._closed:
+            raise ShuttingDownError
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, question)
 
     def close(self) -> None:
         """Waits for the questions that are being answered, and closes the readers."""
+        self._closed = True
         self._threads.shutdown()
         while not self._idle.empty():
             self._idle.get().close()

@@ -67,17 +67,14 @@ async def _changes(visit: Visit, build_request_id: str, after: int) -> AsyncGene
     request = sv.WatchBuildRequest(build_request_id=build_request_id, after_sequence=after)
     newest = told = after
     news = asyncio.Event()
-    fault = False
 
     async def listen() -> None:
-        nonlocal newest, fault
-        try:
+        nonlocal newest
+        with contextlib.suppress(DataBuildError):  # the browser comes back, and is told then
             async with contextlib.aclosing(visit.site.api.watch_build(request, visit.session.caller)) as events:
                 async for event in events:
                     newest = event.sequence
                     news.set()
-        except DataBuildError:
-            fault = True  # the browser comes back, and is told then
 
     listening = asyncio.create_task(listen(), name="changes")
     listening.add_done_callback(lambda _task: news.set())
@@ -94,8 +91,10 @@ async def _changes(visit: Visit, build_request_id: str, after: int) -> AsyncGene
             await asyncio.sleep(_CHANGE_SECONDS)
     finally:
         listening.cancel()
-    if not fault:
-        yield ServerSentEvent("{}", event="end")
+    with contextlib.suppress(DataBuildError):  # a service that ends ends no build
+        summary = await visit.ask("GetBuild", sv.GetBuildRequest(build_request_id=build_request_id))
+        if summary.status in _ENDS:
+            yield ServerSentEvent("{}", event="end")
 
 
 async def _runs(visit: Visit, build_request_id: str) -> list[sv.JobRun]:

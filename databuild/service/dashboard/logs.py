@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 import contextlib
 import json
@@ -55,15 +54,13 @@ async def more(visit: Visit) -> Response:
 
 async def _pieces(visit: Visit, request: sv.FollowLogRequest) -> AsyncGenerator[ServerSentEvent]:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    try:
+    with contextlib.suppress(DataBuildError):  # the browser comes back, and is told then
         async with contextlib.aclosing(visit.site.api.follow_log(request, visit.session.caller)) as chunks:
             async for chunk in chunks:
                 text = decoder.decode(chunk.data)
                 yield ServerSentEvent(json.dumps(text), id=str(chunk.next_offset))
-                await asyncio.sleep(0)
-    except DataBuildError:
-        return  # the browser comes back, and is told then
-    yield ServerSentEvent("{}", event="end")
+                if chunk.ended:
+                    yield ServerSentEvent("{}", event="end")
 
 
 def _stream(visit: Visit) -> str:

@@ -32,6 +32,12 @@ _POLICY: Final = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
+_HEADERS: Final = {
+    "Content-Security-Policy": _POLICY,
+    # With no referrer at all, browsers do not say either from which site a form comes.
+    "Referrer-Policy": "same-origin",
+}
+
 
 class Form:
     """What a form sent, or a query: fields with their values."""
@@ -152,7 +158,7 @@ class Site:
             signs_in=self.sessions.needs_token,
             now=self.clock(),
         )
-        response = HTMLResponse(text, status, {"Content-Security-Policy": _POLICY})
+        response = HTMLResponse(text, status, _HEADERS)
         if session is not None and session.new:
             self.set_cookie(response, request, session)
         return response

@@ -1,0 +1,124 @@
+"""A service and a real browser, in which any error on a page fails the test."""
+
+import os
+import shutil
+
+import pytest
+from playwright.async_api import async_playwright, expect
+
+from tests.service.served import Served
+
+CHROMIUM = os.environ.get("DATABUILD_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+HOSTILE = "raw/<script>window.hacked=1</script><img/src=x/onerror=window.hacked=1>'\"&{{7*7}}${7*7}"
+LONG = "raw/" + "long_" * 200
+
+SECONDS = 30
+"""How long is waited for what is to be seen."""
+
+
+def pytest_collection_modifyitems(items):
+    if CHROMIUM is None:
+        why = "there is no Chromium: install Debian's `chromium`, or name one in DATABUILD_CHROMIUM"
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=why))
+
+
+@pytest.fixture
+async def serve(tmp_path):
+    """Returns a function that serves, until the end of the test."""
+    all_served = []
+
+    async def serve(**options):
+        served = Served(tmp_path, **options)
+        all_served.append(await served.start(timeout=30))
+        return served
+
+    yield serve
+    for served in all_served:
+        await served.close()
+
+
+@pytest.fixture
+async def served(serve):
+    return await serve()
+
+
+@pytest.fixture
+async def chromium():
+    expect.set_options(timeout=1000 * SECONDS)
+    async with async_playwright() as playwright:
+        # The sandbox of Chromium needs rights that Bazel's takes away.
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+class Faults(list):
+    """What went wrong on pages; `expected` is part of a message that may be among it."""
+
+    def __init__(self):
+        super().__init__()
+        self.expected = None
+
+    def add(self, text):
+        if self.expected is None or self.expected not in text:
+            self.append(text)
+
+
+@pytest.fixture
+async def faults():
+    faults = Faults()
+    yield faults
+    assert faults == []
+
+
+@pytest.fixture
+async def open_page(chromium, faults):
+    """Returns a function that opens a tab, in a context of its own; any error on its pages fails the test."""
+    contexts = []
+
+    async def open_page(served, path="/", **options):
+        context = await chromium.new_context(base_url=served.http, **options)
+        context.set_default_timeout(1000 * SECONDS)
+        contexts.append(context)
+        page = await context.new_page()
+        page.on("console", lambda message: message.type in {"error", "warning"} and faults.add(message.text))
+        page.on("pageerror", lambda error: faults.add(str(error)))
+        page.on("dialog", lambda dialog: faults.add(dialog.message))
+        await page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        await context.close()
+
+
+@pytest.fixture
+async def busy(served):
+    """A service with something of everything: its pages, by name."""
+    served.executor.failing |= {HOSTILE, "day/2024-07-04"}
+    first = await served.build("clean/1", "clean/2")
+    failed = await served.build(HOSTILE, LONG, options={"keep_going": True})
+    await served.build("day/2024-01-01..2024-12-31", "day/2023-06-01", options={"keep_going": True})
+    await served.post("/taints", {"partitions": ["raw/2"], "reason": "<b>broken</b> sensor"})
+    delegating = await served.build("clean/1", "clean/3")
+    gate = served.executor.gate("raw/slow")
+    await served.post("/builds", {"partitions": ["clean/slow"], "build_request_id": "slow"})
+    await gate.reached.wait()
+    served.pages = {
+        "home": "/",
+        "builds": "/builds",
+        "completed": f"/builds/{first}",
+        "failed": f"/builds/{failed}",
+        "delegating": f"/builds/{delegating}",
+        "running": "/builds/slow",
+        "partitions": "/partitions",
+        "calendar": "/partitions?pattern=day%2F%7Bd%3Adate%7D",
+        "partition": "/partition?ref=clean%2F1&why=1",
+        "tainted": "/partition?ref=raw%2F2",
+        "jobs": "/jobs",
+        "job": "/job?label=%2F%2F%3Araw",
+        "log": f"/job_runs/{first}.1.1/log",
+        "nothing": "/no/such/page",
+    }
+    return served

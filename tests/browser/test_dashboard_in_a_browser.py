@@ -1,0 +1,250 @@
+"""The dashboard, in a real browser."""
+
+import pytest
+from playwright.async_api import expect
+
+from databuild.service.auth import read_tokens
+from tests.browser.conftest import HOSTILE, LONG
+
+WRITE = "w" * 32
+
+
+async def mark_document(page):
+    """Marks the document, so that it shows whether it is still the same."""
+    await page.evaluate("window.sameDocument = true")
+
+
+async def is_same_document(page):
+    return await page.evaluate("window.sameDocument === true")
+
+
+async def test_a_build_is_planned_started_and_watched_to_its_end_without_reloading(served, open_page):
+    gate = served.executor.gate("raw/7")
+    page = await open_page(served)
+    await page.get_by_label("Partitions: refs or ranges").fill("clean/7")
+    await page.get_by_role("button", name="Plan").click()
+    await expect(page.get_by_text("2 tasks would run for 1 requested partition")).to_be_visible()
+    assert served.executor.made == []
+
+    await page.get_by_role("button", name="Build").click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("executing")
+    await mark_document(page)
+    await expect(page.locator("#summary")).to_contain_text("0 of 2")
+    gate.open()
+
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("completed")
+    await expect(page.locator("#summary")).to_contain_text("2 of 2")
+    await expect(page.locator("#graph svg .state-completed")).to_have_count(2)
+    await expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+    assert await is_same_document(page)
+
+
+async def test_a_build_is_cancelled_and_retried(served, open_page):
+    gate = served.executor.gate("raw/1")
+    await served.post("/builds", {"partitions": ["clean/1"], "build_request_id": "one"})
+    await gate.reached.wait()
+    page = await open_page(served, "/builds/one")
+
+    await page.get_by_role("button", name="Cancel").click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")
+    served.executor.gates.clear()
+    await page.get_by_role("button", name="Retry").click()
+
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("completed")
+    await page.get_by_role("link", name="one", exact=True).click()
+    await expect(page).to_have_url(f"{served.http}/builds/one")
+
+
+async def test_the_home_page_tells_of_builds_by_itself(served, open_page):
+    page = await open_page(served)
+    await expect(page.get_by_text("No build is going on.")).to_be_visible()
+    await mark_document(page)
+
+    gate = served.executor.gate("raw/1")
+    await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})
+    await expect(page.locator("#running")).to_contain_text("executing")
+    gate.open()
+    await expect(page.locator("#recent")).to_contain_text("completed")
+
+    assert await is_same_document(page)
+
+
+async def test_partitions_are_searched_chosen_and_planned(busy, open_page):
+    page = await open_page(busy, "/partitions")
+
+    await page.get_by_label("Ref", exact=True).fill("clean/")
+    await page.get_by_role("button", name="Search").click()
+    rows = page.locator("tbody tr")
+    await expect(rows).to_have_count(4)
+    await page.get_by_role("checkbox", name="Choose clean/2").check()
+    await page.get_by_label("build again even what is fresh").first.check()
+    await page.get_by_role("button", name="Plan a build of the chosen").click()
+    await expect(page.get_by_text("would run for 1 requested partition")).to_be_visible()
+
+    await page.goto("/partitions")
+    await page.locator(".filters").get_by_label("Status").select_option("FAILED")
+    await page.get_by_role("button", name="Search").click()
+    await expect(page.locator("tbody")).to_contain_text("day/2024-07-04")
+    await expect(page.locator("tbody")).not_to_contain_text("clean/1")
+
+
+async def test_a_day_of_the_calendar_leads_to_its_partition(busy, open_page):
+    page = await open_page(busy, busy.pages["calendar"])
+
+    await page.get_by_role("link", name="Thu 4 Jul 2024").click()
+
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await expect(page.locator("tbody")).to_contain_text("failed")
+    await page.goto(busy.pages["calendar"])
+    await page.get_by_role("link", name="2023", exact=True).click()
+    await expect(page.get_by_role("link", name="Thu 1 Jun 2023")).to_be_visible()
+
+
+async def test_a_partition_is_tainted_and_trusted_again(busy, open_page):
+    page = await open_page(busy, "/partition?ref=raw%2F1")
+
+    await page.get_by_label("Why", exact=True).fill("the sensor was broken")
+    await page.get_by_role("button", name="Taint").click()
+    await expect(page.get_by_text("Marked as not to be trusted: dashboard: the sensor was broken")).to_be_visible()
+    await page.get_by_role("link", name="Find out").click()
+    await expect(page.locator("#why")).to_contain_text("Build it: tainted")
+    await page.get_by_label("Why", exact=True).fill("mended")
+    await page.get_by_role("button", name="Take the mark away").click()
+
+    await expect(page.get_by_role("button", name="Taint")).to_be_visible()
+
+
+async def test_a_log_grows_as_it_is_written(busy, open_page, tmp_path):
+    page = await open_page(busy, "/job_runs/slow.1.1/log?stream=stdout")
+    await expect(page.get_by_role("log")).to_have_text("made raw/slow\n")
+    await mark_document(page)
+
+    with (tmp_path / "slow" / "slow.1.1.stdout").open("a") as log:
+        log.write("half ü done <b>now</b>\n")
+
+    await expect(page.get_by_role("log")).to_contain_text("half ü done <b>now</b>")
+    assert await is_same_document(page)
+
+
+async def test_a_page_goes_on_when_the_service_is_back(serve, open_page, faults, tmp_path):
+    faults.expected = "Failed to load resource"
+    uri = f"sqlite:{tmp_path}/events.db"
+    first = await serve(uri=uri)
+    first.executor.gate("raw/1")
+    await first.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})
+    page = await open_page(first, "/builds/one")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("executing")
+    await mark_document(page)
+
+    await first.close()
+    await expect(page.get_by_role("status").last).to_contain_text("trying again")
+    await serve(uri=uri, port=int(first.http.rpartition(":")[2]))
+
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("completed")
+    assert await is_same_document(page)
+
+
+async def test_hostile_data_is_shown_on_every_page_and_does_nothing(busy, open_page, faults):
+    faults.expected = "404"
+    page = await open_page(busy)
+    paths = [*busy.pages.values(), *[f"/partition?ref={await encoded(page, ref)}" for ref in (HOSTILE, LONG)]]
+
+    for path in paths:
+        await page.goto(path)
+        assert await page.evaluate("window.hacked") is None, path
+        assert await page.locator("main script, main img").count() == 0, path
+
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("long_long_")
+
+
+async def encoded(page, text):
+    return await page.evaluate("text => encodeURIComponent(text)", text)
+
+
+async def test_what_has_the_focus_keeps_it_while_the_page_changes(busy, open_page):
+    page = await open_page(busy, "/builds/slow")
+    await page.get_by_role("button", name="Cancel").focus()
+    before = await page.locator("#summary").inner_text()
+
+    await page.get_by_label("Status").focus()
+    busy.executor.gates.pop("raw/slow").open()
+
+    await expect(page.locator("#summary")).not_to_have_text(before)
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("completed")
+    await expect(page.get_by_label("Status")).to_be_focused()
+
+
+async def test_a_build_is_started_by_keyboard_alone(served, open_page):
+    page = await open_page(served)
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    await page.keyboard.press("Enter")
+    for _ in range(20):
+        await page.keyboard.press("Tab")
+        if await page.evaluate("document.activeElement.name") == "partitions":
+            break
+    await page.keyboard.type("raw/1")
+    for _ in range(3):
+        await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Plan")
+    await page.get_by_role("button", name="Build").focus()
+    await page.keyboard.press("Enter")
+
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("completed")
+
+
+async def test_pages_fit_a_phone(busy, open_page, faults):
+    faults.expected = "404"
+    page = await open_page(busy, viewport={"width": 360, "height": 740})
+    paths = [*busy.pages.values(), *[f"/partition?ref={await encoded(page, ref)}" for ref in (HOSTILE, LONG)]]
+
+    for path in paths:
+        await page.goto(path)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 360, path
+
+
+async def test_without_javascript_a_build_is_planned_started_and_cancelled(served, open_page):
+    gate = served.executor.gate("raw/1")
+    page = await open_page(served, java_script_enabled=False)
+
+    await page.get_by_label("Partitions: refs or ranges").fill("raw/1")
+    await page.get_by_role("button", name="Plan").click()
+    await page.get_by_role("button", name="Build").click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Build")
+    await gate.reached.wait()
+    await page.get_by_role("button", name="Cancel").click()
+
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")  # it reloads itself until then
+
+
+async def test_a_browser_signs_in_and_out(serve, open_page, faults):
+    faults.expected = "401"
+    served = await serve(tokens=read_tokens(f"ada write {WRITE}", "tokens"))
+    page = await open_page(served, "/builds?status=FAILED")
+
+    await page.get_by_label("Your token").fill("wrong" * 8)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("alert")).to_have_text("The token is not known.")
+    await page.get_by_label("Your token").fill(WRITE)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page).to_have_url(f"{served.http}/builds?status=FAILED")
+    await page.get_by_role("button", name="Sign out ada").click()
+
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    await page.goto("/")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+@pytest.mark.parametrize("times", [2])
+async def test_a_drawing_is_made_larger_and_stays_so_while_the_build_goes_on(busy, open_page, times):
+    page = await open_page(busy, "/builds/slow")
+    svg = page.locator("#graph svg")
+    width = (await svg.bounding_box())["width"]
+
+    for _ in range(times):
+        await page.get_by_role("button", name="Larger").click()
+    busy.executor.gates.pop("raw/slow").open()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("completed")
+
+    assert (await svg.bounding_box())["width"] == pytest.approx(width * 1.25**times, rel=0.01)
