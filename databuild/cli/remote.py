@@ -27,7 +27,8 @@ def client_settings(call: Invocation) -> dict[str, object]:
     files = {name: call.flags.get(name) for name in ("tls_ca", "tls_cert", "tls_key")}
     paths = {name: call.path(text) if text else "" for name, text in files.items()}
     tls = Tls(authority=paths["tls_ca"], certificate=paths["tls_cert"], key=paths["tls_key"])
-    return {"token": call.environ.get(TOKEN_VARIABLE, ""), "author": author(call), "tls": tls}
+    token = call.environ.get(TOKEN_VARIABLE, "")
+    return {"token": token, "author": author(call), "graph": call.graph_label, "tls": tls}
 
 
 class Remote:

@@ -26,12 +26,13 @@ class AsyncDatabuildClient(Calls):
         *,
         token: str | None = None,
         author: str | None = None,
+        graph: str = "",
         tls: Tls | None = None,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
         """Takes what `DatabuildClient` takes."""
         super().__init__(
-            connection_to(endpoint, AsyncTransport, token=token, author=author, tls=tls, patience=patience)
+            connection_to(endpoint, AsyncTransport, token=token, author=author, graph=graph, tls=tls, patience=patience)
         )
 
     async def __aenter__(self) -> Self:

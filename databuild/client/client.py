@@ -35,6 +35,7 @@ class DatabuildClient:
         *,
         token: str | None = None,
         author: str | None = None,
+        graph: str = "",
         tls: Tls | None = None,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
@@ -44,6 +45,7 @@ class DatabuildClient:
             endpoint: `HOST:PORT` of gRPC, or `grpcs://HOST:PORT` for TLS.
             token: The token to show; None for that of the environment variable `DATABUILD_TOKEN`.
             author: Who asks, where the service has no tokens; None for the user of this process.
+            graph: The label of the graph that is meant: a service of another refuses; empty for any.
             tls: The files of TLS; None for the roots that everybody trusts.
             patience: How many seconds a service that answered before, and is not reached any more, is waited for.
 
@@ -51,7 +53,9 @@ class DatabuildClient:
             InvalidRequestError: That is no address of a service, or a file cannot be read.
         """
         self._calls = Calls(
-            connection_to(endpoint, BlockingTransport, token=token, author=author, tls=tls, patience=patience)
+            connection_to(
+                endpoint, BlockingTransport, token=token, author=author, graph=graph, tls=tls, patience=patience
+            )
         )
 
     def __enter__(self) -> Self:

@@ -143,13 +143,15 @@ class Connection:
         return (*(pair for pair in self._metadata if pair[0] != AUTHOR), (AUTHOR, author))
 
 
-def _is_sendable(author: str) -> bool:
-    return author.isascii() and author.isprintable() and bool(author)
+def _is_sendable(text: str) -> bool:
+    return text.isascii() and text.isprintable() and bool(text)
 
 
-def metadata_of(token: str, author: str) -> Metadata:
-    """Returns what goes with each request: the token, and who asks where there is none."""
+def metadata_of(token: str, author: str, graph: str = "") -> Metadata:
+    """Returns what goes with each request: the token, who asks where there is none, and the graph that is meant."""
     sent = [("authorization", f"Bearer {token}")] if token else []
     if _is_sendable(author):
         sent.append((AUTHOR, author))
+    if _is_sendable(graph):
+        sent.append(("databuild-graph", graph))
     return tuple(sent)

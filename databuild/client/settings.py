@@ -19,6 +19,7 @@ def connection_to(
     *,
     token: str | None,
     author: str | None,
+    graph: str,
     tls: Tls | None,
     patience: float,
 ) -> Connection:
@@ -29,6 +30,7 @@ def connection_to(
         make_transport: Makes what carries requests there.
         token: The token to show; None for that of the environment.
         author: Who asks; None for the user of this process.
+        graph: The label of the graph that is meant; empty for whichever the service has.
         tls: The files of TLS, which is then spoken; None for none.
         patience: How many seconds a service that went away is waited for.
 
@@ -41,7 +43,7 @@ def connection_to(
         where = Endpoint(target=where.target, secure=True)
     if token is None:
         token = os.environ.get(TOKEN_VARIABLE, "")
-    metadata = metadata_of(token.strip(), _user() if author is None else author)
+    metadata = metadata_of(token.strip(), _user() if author is None else author, graph)
     return Connection(make_transport(where, tls), endpoint=str(where), metadata=metadata, patience=patience)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -41,8 +42,8 @@ _REFLECTION: Final = f"/{reflection.SERVICE_NAME}/"
 class GrpcServer:
     """Serves the API on one port."""
 
-    def __init__(self, api: Api, *, limits: Limits, tokens: Tokens) -> None:
-        """Takes the API, what is allowed, and who may ask."""
+    def __init__(self, api: Api, *, limits: Limits, tokens: Tokens, graph_label: str = "") -> None:
+        """Takes the API, what is allowed, who may ask, and which graph is served, for whoever means one."""
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
             interceptors=(_Authentication(tokens),),
@@ -54,7 +55,8 @@ class GrpcServer:
                 ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
             ),
         )
-        handlers = {method.name: _handler(api, method, limits, tokens) for method in _SERVICE.methods}
+        asked = functools.partial(_caller, tokens, graph_label=graph_label)
+        handlers = {method.name: _handler(api, method, limits, asked) for method in _SERVICE.methods}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE.full_name, handlers),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
@@ -119,14 +121,16 @@ def _refusing(error: DataBuildError) -> grpc.RpcMethodHandler:
     return grpc.stream_stream_rpc_method_handler(refuse)
 
 
-def _handler(api: Api, method: MethodDescriptor, limits: Limits, tokens: Tokens) -> grpc.RpcMethodHandler:
+def _handler(
+    api: Api, method: MethodDescriptor, limits: Limits, caller_of: Callable[[Any, Any], Caller]
+) -> grpc.RpcMethodHandler:
     """Returns what serves one RPC."""
     call = getattr(api, method_name(method.name))
     role = ROLES[method.name]
 
     async def unary(data: bytes, context: grpc.aio.ServicerContext) -> Message:
         try:
-            caller = _caller(tokens, context.invocation_metadata(), context.auth_context())
+            caller = caller_of(context.invocation_metadata(), context.auth_context())
             caller.check(role)
             request = await _request(method, data)
             async with _at_most(limits.answer_seconds, DeadlineExceededError):
@@ -139,7 +143,7 @@ def _handler(api: Api, method: MethodDescriptor, limits: Limits, tokens: Tokens)
 
     async def stream(data: bytes, context: grpc.aio.ServicerContext) -> None:
         try:
-            caller = _caller(tokens, context.invocation_metadata(), context.auth_context())
+            caller = caller_of(context.invocation_metadata(), context.auth_context())
             caller.check(role)
             request = await _request(method, data)
             async with contextlib.aclosing(call(request, caller)) as answers:
@@ -164,10 +168,16 @@ async def _at_most(seconds: float, error: Callable[[float], DataBuildError]) -> 
         raise error(seconds) from None
 
 
-def _caller(tokens: Tokens, metadata: Any, authenticated: Mapping[str, Iterable[bytes]]) -> Caller:
+def _caller(
+    tokens: Tokens, metadata: Any, authenticated: Mapping[str, Iterable[bytes]], graph_label: str = ""
+) -> Caller:
     sent = {key: value for key, value in metadata or () if isinstance(value, str)}
     certificate = name_over_grpc(authenticated)
-    return tokens.caller(sent.get("authorization", ""), sent.get("databuild-author", ""), certificate)
+    caller = tokens.caller(sent.get("authorization", ""), sent.get("databuild-author", ""), certificate)
+    meant = sent.get("databuild-graph", "")
+    if meant and graph_label and meant != graph_label:
+        raise InvalidRequestError(f"this service serves the graph {graph_label}, and not {meant}")
+    return caller
 
 
 async def _request(method: MethodDescriptor, data: bytes) -> Message:

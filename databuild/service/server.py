@@ -104,7 +104,7 @@ async def serve(
         app = http_app(api, service, metrics=metrics, tokens=options.tokens, hosts=options.hosts, more_routes=pages)
         async with (
             lag.measured(),
-            _grpc(api, options, limits) as (grpc_server, grpc_port),
+            _grpc(api, options, limits, catalog.graph_label) as (grpc_server, grpc_port),
             _http(app, options, limits) as port,
         ):
             scheme = "http" if options.tls is None else "https"
@@ -129,8 +129,10 @@ async def _drain(service: GraphService, seconds: float, hurry: asyncio.Event) ->
 
 
 @contextlib.asynccontextmanager
-async def _grpc(api: Api, options: ServerOptions, limits: Limits) -> AsyncGenerator[tuple[GrpcServer, int]]:
-    server = GrpcServer(api, limits=limits, tokens=options.tokens)
+async def _grpc(
+    api: Api, options: ServerOptions, limits: Limits, graph_label: str
+) -> AsyncGenerator[tuple[GrpcServer, int]]:
+    server = GrpcServer(api, limits=limits, tokens=options.tokens, graph_label=graph_label)
     credentials = None if options.tls is None else grpc_credentials(options.tls)
     host = f"[{options.host}]" if ":" in options.host else options.host
     try:

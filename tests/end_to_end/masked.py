@@ -1,6 +1,6 @@
-"""Prints the events of one build, as `events --output=json` does, without what differs between builds that did alike.
+"""Prints what `events` or `logs` of one build print with `--output=json`, without what differs between equal builds.
 
-Ids, times and what is measured are left out, and the order is that of the text: that of concurrent events is free.
+Ids, times and what is measured are left out, and the order is that of the text: that of what is concurrent is free.
 """
 
 import json
@@ -20,5 +20,12 @@ def masked(value: object) -> object:
     return BUILD.sub("BUILD", value) if isinstance(value, str) else value
 
 
+def main() -> None:
+    """Prints an event, or what a job run wrote, on each line."""
+    found = [json.loads(line) for line in sys.stdin]
+    items = [item for one in found for item in one.get("job_runs", [one])]
+    print(*sorted(json.dumps(masked(item), sort_keys=True) for item in items), sep="\n")
+
+
 if __name__ == "__main__":
-    print(*sorted(json.dumps(masked(json.loads(line)), sort_keys=True) for line in sys.stdin), sep="\n")
+    main()

@@ -188,6 +188,17 @@ def test_what_makes_no_sense_beside_a_service_is_refused(graph, command, said):
     assert (code, out, said in err) == (2, "", True), err
 
 
+def test_a_service_of_another_graph_is_refused(graph, served):
+    catalog = graph.folder / "catalog.json"
+    catalog.write_text(catalog.read_text().replace("//numbers:graph", "//letters:graph"))
+
+    code, out, err = graph.run("build", f"--server={served.addresses['grpc']}")
+
+    assert (code, out) == (2, "")
+    assert "this service serves the graph //numbers:graph, and not //letters:graph" in err
+    assert served.get("/builds")["builds"] == []
+
+
 def test_a_token_comes_from_the_environment(graph):
     service = graph.serve(DATABUILD_TOKENS=f"bob read {READER}")
     asked = {"DATABUILD_SERVER": service.addresses["grpc"], "DATABUILD_TOKEN": READER}

@@ -14,6 +14,7 @@ from databuild.client.transport import AsyncTransport
 from databuild.errors import (
     BuildConflictError,
     BuildFailedError,
+    InvalidRequestError,
     JobConfigurationError,
     PermissionDeniedError,
     ServiceError,
@@ -285,6 +286,14 @@ async def test_a_fault_of_the_service_tells_nothing_else(raising):
     assert "secret" not in str(raised.value)
 
 
+async def test_a_service_of_another_graph_than_is_meant_refuses(served):
+    async with AsyncDatabuildClient(served.grpc, graph="//:g") as right:
+        assert await right.list_builds() == []
+    async with AsyncDatabuildClient(served.grpc, graph="//:other") as wrong:
+        with pytest.raises(InvalidRequestError, match="serves the graph //:g, and not //:other"):
+            await wrong.list_builds()
+
+
 async def test_tokens_are_shown(serve, monkeypatch):
     served = await serve(tokens=read_tokens(f"ann write {WRITER}\nbob read {READER}", "tokens"))
 
@@ -341,6 +350,16 @@ async def test_who_waits_can_do_the_same(served):
     assert watched == list(range(3, watched[-1] + 1))
     assert other
     assert text == b"made raw/1\n"
+
+
+async def test_who_waits_may_do_so_where_an_event_loop_runs(graph):
+    with DatabuildClient(graph.serve().addresses["grpc"]) as client:
+        assert client.execute_build(client.create_orchestrator(["number/one"])) == Success(jobs_completed=1)
+        watching = client.watch()
+        assert next(watching).sequence == 1
+        watching.close()
+        assert len(list(client.watch(after=3))) == client.get().build.last_sequence - 3
+    await asyncio.sleep(0)
 
 
 @pytest.fixture
