@@ -63,8 +63,6 @@ ROLES: Final[Mapping[str, str]] = {
     "GetStorage": READ,
     "ReadLog": READ,
     "FollowLog": READ,
-    "GetJobRun": READ,
-    "GetStorage": READ,
 }
 """The role that each RPC takes. One that is not here cannot be served."""
 
