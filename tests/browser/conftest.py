@@ -1,14 +1,11 @@
 """A service and a real browser, in which any error on a page fails the test."""
 
-import os
-import shutil
-
 import pytest
 from playwright.async_api import async_playwright, expect
 
+from tests.browser.chromium import ARGUMENTS, CHROMIUM
 from tests.service.served import Served
 
-CHROMIUM = os.environ.get("DATABUILD_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = "raw/<script>window.hacked=1</script><img/src=x/onerror=window.hacked=1>'\"&{{7*7}}${7*7}"
 LONG = "raw/" + "long_" * 200
 
@@ -47,8 +44,7 @@ async def served(serve):
 async def chromium():
     expect.set_options(timeout=1000 * SECONDS)
     async with async_playwright() as playwright:
-        # The sandbox of Chromium needs rights that Bazel's takes away.
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         await browser.close()
 

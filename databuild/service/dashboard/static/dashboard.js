@@ -123,7 +123,7 @@ function addZoom(drawing) {
     svg.setAttribute("width", String(width * scale));
     svg.setAttribute("height", String(height * scale));
   };
-  const whole = () => Math.min(1, (drawing.clientWidth - 28) / width, 560 / height);
+  const whole = () => Math.min(1, drawing.clientWidth / width, 560 / height);
   const now = () => Number(drawing.dataset.scale || 1);
   for (const [text, name, next] of [
     ["+", "Larger", () => Math.min(4, now() * 1.25)],

@@ -1,0 +1,79 @@
+"""Takes the pictures of the dashboard in docs/images anew: `bazel run //tests/browser:screenshots [-- FOLDER]`.
+
+Light and dark, as wide as a page and as a phone. The documents show some of them; the others are to be looked at.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.async_api import async_playwright
+
+from tests.browser.chromium import ARGUMENTS, CHROMIUM
+from tests.service.served import Served
+
+KEPT = {"home-light", "build-light", "partitions-light"}
+"""What the documents show; the rest goes where it is asked for."""
+
+WIDE, PHONE = {"width": 1200, "height": 800}, {"width": 390, "height": 800}
+
+
+async def fill(served):
+    """Gives the pages something to show, and returns their addresses."""
+    served.executor.failing |= {"day/2026-07-04", "raw/tides"}
+    await served.build("day/2026-01-01..2026-11-20", "day/2025-03-01..2025-12-31", options={"keep_going": True})
+    await served.post("/taints", {"partitions": ["day/2026-03-07..2026-03-09"], "reason": "the sensor was broken"})
+    await served.build("clean/rain", "clean/wind")
+    await served.build("clean/tides", "clean/snow", options={"keep_going": True})
+    gate = served.executor.gate("raw/fog")
+    refs = ["clean/fog", "clean/hail", "clean/frost", "clean/rain", "clean/dew"]
+    await served.post("/builds", {"partitions": refs, "build_request_id": "weather", "options": {"jobs": 3}})
+    await gate.reached.wait()
+    while (await served.get("/builds/weather")).json()["jobs_completed"] < 6:
+        await asyncio.sleep(0.05)
+    return {
+        "home": "/",
+        "builds": "/builds",
+        "build": "/builds/weather",
+        "log": "/job_runs/weather.1.1/log?stream=stdout",
+        "partitions": "/partitions?pattern=day%2F%7Bd%3Adate%7D&status=failed",
+        "partition": "/partition?ref=clean%2Frain&why=1",
+        "jobs": "/jobs",
+        "job": "/job?label=%2F%2F%3Aday",
+    }
+
+
+async def take(folder, rest):
+    """Takes all pictures: those of the documents into one folder, the others into another."""
+    with tempfile.TemporaryDirectory() as logs:
+        served = await Served(Path(logs)).start(timeout=60)
+        try:
+            pages = await fill(served)
+            async with async_playwright() as playwright:
+                browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+                for scheme, size, end in (("light", WIDE, "light"), ("dark", WIDE, "dark"), ("light", PHONE, "phone")):
+                    context = await browser.new_context(base_url=served.http, viewport=size, color_scheme=scheme)
+                    page = await context.new_page()
+                    for name, path in pages.items():
+                        await page.goto(path)
+                        target = folder if f"{name}-{end}" in KEPT else rest
+                        await page.screenshot(path=target / f"{name}-{end}.png")
+                await browser.close()
+        finally:
+            await served.close()
+
+
+def main():
+    if CHROMIUM is None:
+        sys.exit("screenshots: there is no Chromium: install Debian's `chromium`, or name one in DATABUILD_CHROMIUM")
+    folder = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), "docs", "images")
+    rest = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp(prefix="screenshots-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    asyncio.run(take(folder, rest))
+    print(f"docs/images, and {rest}")
+
+
+if __name__ == "__main__":
+    main()
