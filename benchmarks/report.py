@@ -27,6 +27,7 @@ _COLUMNS: Final[tuple[tuple[str, Callable[[Row], str]], ...]] = (
     ("processes", lambda row: f"{row.processes:,}"),
     ("min s", lambda row: _number(".3f")(row.seconds)),
     ("median s", lambda row: _number(".3f")(row.median_seconds)),
+    ("p99 s", lambda row: _number(".3f")(row.p99_seconds)),
     ("x raw", lambda row: _number(".2f")(row.raw_ratio)),
     ("added ms/task", lambda row: _number(".3f")(row.added_ms)),
     ("events/s", lambda row: _number(",.0f")(row.events_per_second)),
@@ -36,7 +37,7 @@ _COLUMNS: Final[tuple[tuple[str, Callable[[Row], str]], ...]] = (
 _LEGEND = """\
 x raw: wall time over that of the raw limit, the cheapest loop that starts the same processes.
 added ms/task: beyond start-up and the raw limit; for `build again` and `plan`, which run no job, beyond start-up.
-All but `median s` is of the quickest run.
+All but `median s` and `p99 s` is of the quickest run.
 """
 
 

@@ -18,6 +18,7 @@ class Row:
         processes: How many job processes it started, counted by themselves in a run that was not timed.
         seconds: The least wall time of a run.
         median_seconds: The median wall time.
+        p99_seconds: The time that 99 in a hundred did not exceed, where very many were measured.
         raw_ratio: The least wall time over that of the raw limit.
         added_ms: Milliseconds per task beyond the raw limit and start-up; where no job is run, beyond start-up.
         events_per_second: Events over the least wall time.
@@ -31,6 +32,7 @@ class Row:
     processes: int
     seconds: float
     median_seconds: float
+    p99_seconds: float | None = None
     raw_ratio: float | None = None
     added_ms: float | None = None
     events_per_second: float | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from benchmarks import event_logs, planning, records
+from benchmarks import event_logs, planning, records, services
 from benchmarks.execution import execute
 from benchmarks.rows import Row
 from benchmarks.shapes import Chain, Layers, Wide
@@ -35,5 +35,6 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     planning.SCENARIO: planning.plan,
     "event_log": event_logs.load,
     records.SCENARIO: records.read,
+    services.SCENARIO: services.serve,
 }
 """By the name that `--shape` knows."""

@@ -168,6 +168,9 @@ class Sizes:
         builds_at_once: How many builds load an event log at once, from few to many.
         tasks_of_a_build: How many tasks each of those has.
         records: How many partition records there are where commands only read: few and many.
+        served_tasks: How wide the wide graph is that a service builds.
+        submissions: How many builds are submitted to a service at once.
+        watched_builds: How many small builds are submitted one after the other, and watched.
     """
 
     chain: int
@@ -177,6 +180,9 @@ class Sizes:
     builds_at_once: tuple[int, ...]
     tasks_of_a_build: int
     records: tuple[int, int]
+    served_tasks: int
+    submissions: int
+    watched_builds: int
 
 
 FULL: Final = Sizes(
@@ -187,6 +193,9 @@ FULL: Final = Sizes(
     builds_at_once=(1, 4, 8),
     tasks_of_a_build=1_000,
     records=(10_000, 1_000_000),
+    served_tasks=1_000,
+    submissions=1_000,
+    watched_builds=200,
 )
 QUICK: Final = Sizes(
     chain=4,
@@ -196,4 +205,7 @@ QUICK: Final = Sizes(
     builds_at_once=(1, 2),
     tasks_of_a_build=10,
     records=(1_000, 2_000),
+    served_tasks=8,
+    submissions=9,
+    watched_builds=5,
 )

@@ -15,6 +15,8 @@ from benchmarks.planning import SCENARIO as PLANNING
 from benchmarks.records import COMMANDS
 from benchmarks.records import SCENARIO as RECORDS
 from benchmarks.rows import Row, Rows
+from benchmarks.services import BY_COMMAND_LINE, BY_SERVICE
+from benchmarks.services import SCENARIO as SERVICE
 from benchmarks.shapes import Sizes
 from benchmarks.start_up import BARE_PYTHON
 from benchmarks.start_up import SCENARIO as START_UP
@@ -31,6 +33,7 @@ class _Found:
         self.few, self.many = sizes.planned
         self.few_records, self.many_records = sizes.records
         self.most_builds = sizes.builds_at_once[-1]
+        self.served = sizes.served_tasks
 
     def added_ms(self, size: int, what: str) -> float | None:
         """Milliseconds per task that something adds to a wide graph."""
@@ -70,6 +73,12 @@ class _Found:
         both = (self._rows.find(RECORDS, size, command) for size in (self.many_records, self.few_records))
         many, few = (row.seconds if row else None for row in both)
         return _ratio(many, few)
+
+    def growth_by_service(self) -> float | None:
+        """The time of a build by the service, over that by the command line, start-up aside."""
+        both = (self._rows.find(SERVICE, self.served, what) for what in (BY_SERVICE, BY_COMMAND_LINE))
+        one, other = (row.seconds if row else None for row in both)
+        return _ratio(one, other)
 
     def start_ups_of_status(self) -> float | None:
         """The time of `status` over that of a bare interpreter."""
@@ -172,6 +181,12 @@ TARGETS: Final = (
             limit=3.0,
         )
         for command in COMMANDS
+    ),
+    Target(
+        text="build of {served:,} by the service, over that by the command line, start-up aside",
+        unit="times",
+        measured=_Found.growth_by_service,
+        limit=1.05,
     ),
     Target(
         text="status of a finished build, over starting bare Python",

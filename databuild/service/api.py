@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -39,8 +39,32 @@ from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
 
-WRITES: Final = frozenset({"SubmitBuild", "CancelBuild", "RetryBuild", "TaintPartitions"})
-"""The requests that change something, and so take the role `write`."""
+ROLES: Final[Mapping[str, str]] = {
+    "SubmitBuild": WRITE,
+    "GetBuild": READ,
+    "WatchBuild": READ,
+    "ListBuilds": READ,
+    "CancelBuild": WRITE,
+    "RetryBuild": WRITE,
+    "ListBuildEvents": READ,
+    "ListBuildPartitions": READ,
+    "ListJobRuns": READ,
+    "GetBuildGraph": READ,
+    "PlanBuild": READ,
+    "ListPartitions": READ,
+    "GetPartition": READ,
+    "ExplainPartition": READ,
+    "GetLineage": READ,
+    "TaintPartitions": WRITE,
+    "AdoptPartitions": WRITE,
+    "ListJobs": READ,
+    "GetJob": READ,
+    "GetJobRun": READ,
+    "GetStorage": READ,
+    "ReadLog": READ,
+    "FollowLog": READ,
+}
+"""The role that each RPC takes. One that is not here cannot be served."""
 
 _BUILDS: Final = 20
 _ROWS: Final = 100
@@ -64,7 +88,7 @@ class Api:
             DeadlineExceededError: The answer takes too long.
             DataBuildError: Whatever else the answer is.
         """
-        caller.check(WRITE if rpc in WRITES else READ)
+        caller.check(ROLES[rpc])
         call: Callable[[Message, Caller], Awaitable[Message]] = getattr(self, method_name(rpc))
         seconds = self._service.limits.answer_seconds
         try:
@@ -204,6 +228,15 @@ class Api:
             tuple(request.partitions), tainted=not request.untaint, author=caller.name, reason=request.reason
         )
         return sv.TaintPartitionsResponse(partitions=refs, author=caller.name)
+
+    async def adopt_partitions(self, request: sv.AdoptPartitionsRequest, caller: Caller) -> sv.AdoptPartitionsResponse:
+        """Makes data known that was not built here."""
+        event = await self._service.adopting.adopt(
+            tuple(request.partitions), author=caller.name, reason=request.reason, force=request.force
+        )
+        return sv.AdoptPartitionsResponse(
+            partitions=[partition.str for partition in event.adoption.partitions], version=event.event_id
+        )
 
     async def list_jobs(self, _request: sv.ListJobsRequest, _caller: Caller) -> sv.ListJobsResponse:
         """Lists the jobs of the graph."""

@@ -203,9 +203,12 @@ class BuildService:
             return
         if build.pruned_time:
             raise BuildPrunedError(build.build_request_id, "its events are not kept any more")
-        async with contextlib.aclosing(self._watching.watch(build.build_request_id, after)) as events:
+        # From where it stands now, so that the end is seen of a build that never gets so far.
+        watching = self._watching.watch(build.build_request_id, min(after, build.last_sequence))
+        async with contextlib.aclosing(watching) as events:
             async for event in events:
-                yield event
+                if event.sequence > after:
+                    yield event
 
     async def ask(self, text: str, question: Callable[[Reader, BuildRecord], _T]) -> _T:
         """Returns the answer to a question about a build, which is called in a thread.

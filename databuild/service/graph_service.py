@@ -15,6 +15,7 @@ from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.coordination import Coordination
 from databuild.orchestration.dead_builds import find_dead
 from databuild.orchestration.settings import Settings
+from databuild.service.adopting import Adopting
 from databuild.service.builds import BuildService
 from databuild.service.jobs import Jobs
 from databuild.service.left_builds import left_builds
@@ -41,6 +42,7 @@ class GraphService:
         limits: What is allowed.
         builds: Builds.
         partitions: Partitions and plans.
+        adopting: Partitions that were not built here.
         jobs: Jobs.
         logs: The logs of job runs.
         running: The builds of this process.
@@ -104,6 +106,14 @@ class GraphService:
             planner=self._planner,
             limits=limits,
             readers=self._readers,
+            clock=clock,
+        )
+        self.adopting = Adopting(
+            catalog=catalog,
+            event_log=self._event_log,
+            executor=self._executor,
+            settings=settings,
+            limits=limits,
             clock=clock,
         )
         self.jobs = Jobs(catalog, limits, self._readers)

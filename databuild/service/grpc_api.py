@@ -11,20 +11,22 @@ from typing import Any, Final
 import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from databuild.errors import DataBuildError, DeadlineExceededError, InvalidRequestError, SlowReaderError
-from databuild.service.api import WRITES, Api
-from databuild.service.auth import READ, WRITE, Caller, Tokens
+from databuild.service.api import ROLES, Api
+from databuild.service.auth import Caller, Tokens
 from databuild.service.certificates import name_over_grpc
 from databuild.service.errors import detail_of, meaning_of, report
 from databuild.service.limits import Limits
 from databuild.service.routes import method_name
+from databuild.service.texts import check_texts
 from databuild.v1 import service_pb2
 
 ERROR_METADATA: Final = "databuild-error-bin"
+_LARGE_BYTES: Final = 50_000
 _MESSAGE_BYTES: Final = 1500
 """How much of a message is sent: clients take no more than 8 KiB of metadata, and it is there twice."""
 
@@ -124,13 +126,13 @@ def _handler(
 ) -> grpc.RpcMethodHandler:
     """Returns what serves one RPC."""
     call = getattr(api, method_name(method.name))
-    role = WRITE if method.name in WRITES else READ
-    read = message_factory.GetMessageClass(method.input_type).FromString
+    role = ROLES[method.name]
 
-    async def unary(request: Message, context: grpc.aio.ServicerContext) -> Message:
+    async def unary(data: bytes, context: grpc.aio.ServicerContext) -> Message:
         try:
             caller = caller_of(context.invocation_metadata(), context.auth_context())
             caller.check(role)
+            request = await _request(method, data)
             async with _at_most(limits.answer_seconds, DeadlineExceededError):
                 answer: Message = await call(request, caller)
                 return answer
@@ -139,10 +141,11 @@ def _handler(
             await _abort(context, error)
             raise
 
-    async def stream(request: Message, context: grpc.aio.ServicerContext) -> None:
+    async def stream(data: bytes, context: grpc.aio.ServicerContext) -> None:
         try:
             caller = caller_of(context.invocation_metadata(), context.auth_context())
             caller.check(role)
+            request = await _request(method, data)
             async with contextlib.aclosing(call(request, caller)) as answers:
                 async for answer in answers:
                     async with _at_most(limits.send_seconds, SlowReaderError):
@@ -152,8 +155,8 @@ def _handler(
             await _abort(context, error)
 
     if method.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(stream, read, _bytes)
-    return grpc.unary_unary_rpc_method_handler(unary, read, _bytes)
+        return grpc.unary_stream_rpc_method_handler(stream, None, _bytes)
+    return grpc.unary_unary_rpc_method_handler(unary, None, _bytes)
 
 
 @contextlib.asynccontextmanager
@@ -175,6 +178,26 @@ def _caller(
     if meant and graph_label and meant != graph_label:
         raise InvalidRequestError(f"this service serves the graph {graph_label}, and not {meant}")
     return caller
+
+
+async def _request(method: MethodDescriptor, data: bytes) -> Message:
+    """Reads a request; a large one in a thread.
+
+    Raises:
+        InvalidRequestError: It is no such message, or has a text that cannot be.
+    """
+    if len(data) < _LARGE_BYTES:
+        return _parse(method, data)
+    return await asyncio.to_thread(_parse, method, data)
+
+
+def _parse(method: MethodDescriptor, data: bytes) -> Message:
+    try:
+        request: Message = message_factory.GetMessageClass(method.input_type).FromString(data)
+    except DecodeError:
+        raise InvalidRequestError(f"the request is no {method.input_type.name}") from None
+    check_texts(request)
+    return request
 
 
 def _bytes(message: Message) -> bytes:

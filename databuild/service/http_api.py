@@ -21,8 +21,8 @@ from starlette.routing import Route as HttpRoute
 from starlette.types import ASGIApp
 
 from databuild.errors import DataBuildError, HttpRequestError, InvalidRequestError
-from databuild.service.api import WRITES, Api
-from databuild.service.auth import READ, WRITE, Caller, Tokens
+from databuild.service.api import ROLES, Api
+from databuild.service.auth import READ, Caller, Tokens
 from databuild.service.certificates import NAME_IN_STATE
 from databuild.service.errors import detail_of, meaning_of, report
 from databuild.service.event_texts import EventTexts
@@ -113,7 +113,7 @@ class _Http:
 
     async def answer(self, route: Route, request: Request) -> Response:
         """Answers one request of the table."""
-        caller = self._caller(request, WRITE if route.rpc in WRITES else READ)
+        caller = self._caller(request, ROLES[route.rpc])
         message = await _message(route, request)
         if route.form == EVENTS:
             return await self._events(route, request, message, caller)

@@ -12,6 +12,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message import Message
 
 from databuild.errors import InvalidRequestError
+from databuild.service.texts import check_texts
 
 MOST: Final = 2**63 - 1
 """The largest number that a parameter may have."""
@@ -52,6 +53,7 @@ def from_json(text: bytes, descriptor: Descriptor, fields: Mapping[str, str]) ->
         raise InvalidRequestError(f"the body is no {descriptor.name}: {error}") from None
     for name, value in fields.items():
         setattr(message, name, value)
+    check_texts(message)
     return message
 
 
@@ -75,6 +77,7 @@ def from_query(query: Iterable[tuple[str, str]], descriptor: Descriptor, fields:
         json_format.ParseDict(document, message)
     except json_format.ParseError as error:
         raise InvalidRequestError(f"the query is no {descriptor.name}: {error}") from None
+    check_texts(message)
     return message
 
 

@@ -92,6 +92,7 @@ ROUTES: Final = (
     Route("GET", "/partition/explanation", "ExplainPartition", "Tells what a build would do with one partition."),
     Route("GET", "/partition/lineage", "GetLineage", "Tells what a partition was made from, or what from it."),
     Route("POST", "/taints", "TaintPartitions", "Marks partitions as not to be trusted, or takes the mark away."),
+    Route("POST", "/adoptions", "AdoptPartitions", "Makes data known that was not built here, all of it or none."),
     Route("GET", "/jobs", "ListJobs", "Lists the jobs of the graph, and how their newest runs went."),
     Route("GET", "/job", "GetJob", "Tells how the newest runs of one job went."),
     Route("GET", _LOG, "ReadLog", "Returns a piece of what a job run wrote."),

@@ -436,3 +436,44 @@ async def test_watchers_of_one_build_all_see_all_of_it(served):
         seen = await asyncio.gather(*watchers)
 
     assert {tuple(ids) for ids in seen} == {(*(str(number) for number in range(1, len(seen[0]))), None)}
+
+
+async def test_what_was_not_built_here_is_adopted_and_used_as_it_is(served):
+    body = {"partitions": ["day/2020-01-01..2020-01-03", "raw/1"], "reason": "  from the old warehouse "}
+    answer = await served.post("/adoptions", body, headers={"DataBuild-Author": "ann"})
+    await served.build("clean/1")
+
+    adopted = answer.json()
+    assert adopted["partitions"] == ["day/2020-01-01", "day/2020-01-02", "day/2020-01-03", "raw/1"]
+    record = (await served.get("/partition", ref="raw/1")).json()["record"]
+    assert (record["version"], record["status"]) == (adopted["version"], "PARTITION_STATUS_AVAILABLE")
+    assert (record["adoption"]["author"], record["adoption"]["reason"]) == ("ann", "from the old warehouse")
+    assert served.executor.made == ["clean/1"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"partitions": ["raw/there"], "reason": "x"}, 409, "ADOPTION_REFUSED"),
+        ({"partitions": ["raw/new", "raw/there"], "reason": "x"}, 409, "ADOPTION_REFUSED"),
+        ({"partitions": ["nobody/1"], "reason": "x"}, 400, "UNKNOWN_PARTITION"),
+        ({"partitions": ["raw/new"], "reason": " "}, 400, "INVALID_REQUEST"),
+        ({"partitions": ["raw/new"]}, 400, "INVALID_REQUEST"),
+        ({"reason": "x"}, 400, "INVALID_REQUEST"),
+        ({"partitions": ["day/0001-01-01..9999-12-31"], "reason": "x"}, 400, "TOO_MANY_PARTITIONS"),
+    ],
+)
+async def test_what_cannot_be_adopted_is_refused_and_nothing_is(served, body, status, code):
+    await served.build("raw/there")
+
+    assert error_of(await served.post("/adoptions", body)) == (status, code)
+    assert (await served.get("/partitions")).json()["counts"] == {"AVAILABLE": 1}
+
+
+async def test_what_is_there_already_is_adopted_by_force(served):
+    await served.build("raw/1")
+
+    answer = await served.post("/adoptions", {"partitions": ["raw/1"], "reason": "better", "force": True})
+
+    record = (await served.get("/partition", ref="raw/1")).json()["record"]
+    assert record["version"] == answer.json()["version"]

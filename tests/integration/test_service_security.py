@@ -10,7 +10,7 @@ import pytest
 
 from databuild.client import AsyncDatabuildClient, Tls
 from databuild.errors import InvalidRequestError, ServiceUnreachableError
-from databuild.service.api import WRITES
+from databuild.service.api import ROLES
 from databuild.service.auth import read_tokens
 from databuild.service.options import TlsFiles
 from databuild.service.routes import ROUTES
@@ -84,7 +84,7 @@ async def test_who_may_read_may_not_write(serve, route):
 
     answer = await request_of(served, route, Authorization=f"Bearer {READER}")
 
-    assert (answer.status_code == 403) is (route.rpc in WRITES)
+    assert (answer.status_code == 403) is (ROLES[route.rpc] == "write")
     assert answer.status_code != 401
 
 

@@ -334,6 +334,23 @@ async def test_watching_resumes_after_a_sequence_number(world):
         assert resumed == list(range(after + 1, len(events) + 1))
 
 
+async def test_who_watches_from_beyond_the_end_on_sees_nothing_but_that_it_ended(make, tmp_path):
+    uri = f"sqlite:{tmp_path}/events.db"
+    world, other = make(uri), make(uri)
+    gate = world.executor.gate("raw/1")
+    await world.builds.submit(submission("raw/1", build_request_id="b"))
+    watchers = [asyncio.create_task(collect(one.builds.watch("b", 1000))) for one in (world, other)]
+    await gate.reached.wait()
+
+    gate.open()
+
+    assert await asyncio.gather(*watchers) == [[], []]
+
+
+async def collect(events):
+    return [event async for event in events]
+
+
 async def test_many_watch_a_build_and_see_all_of_it(world):
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("clean/1", build_request_id="b"))

@@ -1,0 +1,223 @@
+"""A served graph, asked over HTTP: how soon it answers, how much at once, and what it adds to a build.
+
+Pages of the dashboard would be further contestants here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import itertools
+import json
+import signal
+import statistics
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.databuild_runs import BUILD_AGAIN, Build, Graph, python_environment
+from benchmarks.processes import BrokenRunError, Run
+from benchmarks.rows import Row
+from benchmarks.shapes import Wide
+from benchmarks.sitting import Contestant, Measured, Sitting
+
+SCENARIO: Final = "service"
+BY_COMMAND_LINE: Final = "build by the command line"
+BY_SERVICE: Final = "build by the service"
+BY_SERVICE_WATCHED: Final = "build by the service, watched"
+SUBMISSIONS: Final = "submissions"
+FIRST_EVENT: Final = "submission to first event"
+TO_WATCHER: Final = "event to watcher"
+
+_CONNECTIONS = 32
+_THE_END = 1_000_000
+"""A sequence number that no build reaches here: who watches from there on sees nothing but the end."""
+
+_JSON: Final = {"Content-Type": "application/json"}
+
+
+class _Service:
+    """A service in a process of its own, of which nothing is known yet."""
+
+    def __init__(self, graph: Graph, environment: Mapping[str, str], state: str) -> None:
+        variables = python_environment(environment, graph.folder)
+        flags = ("--port=0", "--grpc_port=0", "--output=json", "--drain_seconds=600")
+        self._process = subprocess.Popen(graph.command(state, "serve", *flags), env=variables, stdout=subprocess.PIPE)
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise BrokenRunError("the service did not start")
+        self._address = json.loads(line)["http"].removeprefix("http://")
+
+    def connect(self) -> contextlib.closing[http.client.HTTPConnection]:
+        return contextlib.closing(http.client.HTTPConnection(self._address, timeout=600))
+
+    def end(self) -> int:
+        """Ends it when its builds have ended, and returns the most memory that it held, in bytes."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        self._process.send_signal(signal.SIGTERM)
+        self._process.communicate()
+        if self._process.returncode:
+            raise BrokenRunError(f"the service ended with exit code {self._process.returncode}")
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def _submit(connection: http.client.HTTPConnection, at_once: int, *partitions: str) -> str:
+    body = {"partitions": partitions, "options": {"jobs": at_once}}
+    connection.request("POST", "/api/v1/builds", json.dumps(body), _JSON)
+    answer = connection.getresponse()
+    text = answer.read()
+    if answer.status != http.client.OK:
+        raise BrokenRunError(f"a submission was refused: {text[:500]!r}")
+    return str(json.loads(text)["build_request_id"])
+
+
+def _watch(
+    connection: http.client.HTTPConnection, build: str, after: int = 0
+) -> Iterator[tuple[float, dict[str, Any]]]:
+    """Yields the events of a build after a sequence number, each with when it came; ends with the build."""
+    connection.request("GET", f"/api/v1/builds/{build}/watch?after_sequence={after}")
+    for line in connection.getresponse():
+        if line.startswith(b"data: {"):
+            came = time.time()
+            event = json.loads(line[6:])
+            if event:
+                yield came, event
+
+
+class _Contestant:
+    def __init__(self, name: str, graph: Graph, at_once: int, count: int) -> None:
+        self.name = name
+        self._graph = graph
+        self._at_once = at_once
+        self._count = count
+        self._states = itertools.count()
+
+    def _serve(self, environment: Mapping[str, str]) -> _Service:
+        return _Service(self._graph, environment, f"{self.name}-{next(self._states)}".replace(" ", "-"))
+
+
+class _ServedBuild(_Contestant):
+    """One build of many tasks."""
+
+    def __init__(self, graph: Graph, at_once: int, *, watched: bool) -> None:
+        super().__init__(BY_SERVICE_WATCHED if watched else BY_SERVICE, graph, at_once, 1)
+        self._watched = watched
+
+    def run(self, environment: Mapping[str, str]) -> Run:
+        """Builds."""
+        service = self._serve(environment)
+        with service.connect() as connection:
+            started = time.perf_counter()
+            build = _submit(connection, self._at_once, self._graph.request)
+            for _ in _watch(connection, build, after=0 if self._watched else _THE_END):
+                pass
+            seconds = time.perf_counter() - started
+            connection.request("GET", f"/api/v1/builds/{build}")
+            end = json.loads(connection.getresponse().read())
+        if end["status"] != "BUILD_STATUS_COMPLETED" or end["jobs_completed"] != self._graph.tasks:
+            raise BrokenRunError(f"the build did not complete {self._graph.tasks} tasks: {end}")
+        return Run(seconds=seconds, peak_memory_bytes=service.end())
+
+
+class _Burst(_Contestant):
+    """Many submissions at once; it is over when the last of them is answered."""
+
+    def run(self, environment: Mapping[str, str]) -> Run:
+        """Submits."""
+        service = self._serve(environment)
+
+        def submit(numbers: Sequence[int]) -> None:
+            with service.connect() as connection:
+                for number in numbers:
+                    _submit(connection, self._at_once, f"leaf/{number}")
+
+        with ThreadPoolExecutor(_CONNECTIONS) as threads:
+            started = time.perf_counter()
+            list(threads.map(submit, (range(first, self._count, _CONNECTIONS) for first in range(_CONNECTIONS))))
+            seconds = time.perf_counter() - started
+        return Run(seconds=seconds, peak_memory_bytes=service.end())
+
+
+class _Latency(_Contestant):
+    """One small build after the other, each watched from its submission on."""
+
+    def __init__(self, graph: Graph, at_once: int, count: int) -> None:
+        super().__init__("latency", graph, at_once, count)
+        self._first_event: list[list[float]] = []
+        self._to_watcher: list[list[float]] = []
+
+    @property
+    def first_event(self) -> list[float]:
+        """The times from submission to first event, of all runs that were timed."""
+        return [seconds for run in self._first_event[1:] for seconds in run]
+
+    @property
+    def to_watcher(self) -> list[float]:
+        """The times from event to watcher, of all runs that were timed."""
+        return [seconds for run in self._to_watcher[1:] for seconds in run]
+
+    def run(self, environment: Mapping[str, str]) -> Run:
+        """Submits and watches."""
+        service = self._serve(environment)
+        first_event: list[float] = []
+        to_watcher: list[float] = []
+        begun = time.perf_counter()
+        with service.connect() as submitting:
+            for number in range(self._count):
+                started = time.time()
+                build = _submit(submitting, self._at_once, f"leaf/{number}")
+                with service.connect() as watching:
+                    asked = time.time()
+                    came, _ = next(events := _watch(watching, build))
+                    first_event.append(came - started)
+                    # What had happened before somebody watched would tell nothing.
+                    times = ((came, datetime.fromisoformat(event["time"]).timestamp()) for came, event in events)
+                    to_watcher += [came - happened for came, happened in times if happened > asked]
+        self._first_event.append(first_event)
+        self._to_watcher.append(to_watcher)
+        return Run(seconds=time.perf_counter() - begun, peak_memory_bytes=service.end())
+
+
+def serve(sitting: Sitting, start_up: Mapping[str, Measured]) -> Iterator[Row]:
+    """Asks services in turns, and yields the rows."""
+    sizes = sitting.sizes
+    graph = Graph(sitting.folder / SCENARIO, Wide(width=sizes.served_tasks), sitting.job)
+    latency = _Latency(graph, sitting.at_once, sizes.watched_builds)
+    contestants: list[Contestant] = [
+        Build(graph, at_once=sitting.at_once),
+        _ServedBuild(graph, sitting.at_once, watched=False),
+        _ServedBuild(graph, sitting.at_once, watched=True),
+        _Burst(SUBMISSIONS, graph, sitting.at_once, sizes.submissions),
+        latency,
+    ]
+    command_line, served, watched, burst, small = sitting.measure(SCENARIO, contestants)
+    begun = start_up[BUILD_AGAIN].seconds
+    for name, of_one, aside in (
+        (BY_COMMAND_LINE, command_line, begun),
+        (BY_SERVICE, served, 0.0),
+        (BY_SERVICE_WATCHED, watched, 0.0),
+    ):
+        yield _row(of_one, name, sizes.served_tasks, graph.tasks, [run.seconds - aside for run in of_one.runs])
+    yield _row(burst, SUBMISSIONS, sizes.submissions, sizes.submissions, [run.seconds for run in burst.runs])
+    yield _row(small, FIRST_EVENT, sizes.watched_builds, sizes.watched_builds, latency.first_event, of_each=True)
+    yield _row(small, TO_WATCHER, sizes.watched_builds, sizes.watched_builds, latency.to_watcher, of_each=True)
+
+
+def _row(of_one: Measured, what: str, size: int, tasks: int, seconds: Sequence[float], *, of_each: bool = False) -> Row:
+    """Returns a row of times; `of_each` is whether each is one of very many, of which a few may be far off."""
+    return Row(
+        scenario=SCENARIO,
+        size=size,
+        what=what,
+        tasks=tasks,
+        processes=of_one.processes,
+        seconds=min(seconds),
+        median_seconds=statistics.median(seconds),
+        p99_seconds=sorted(seconds)[len(seconds) * 99 // 100] if of_each else None,
+        peak_memory_bytes=of_one.peak_memory_bytes,
+    )
