@@ -100,7 +100,7 @@ class CommandLine:
     def cancel(self, build):
         """Asks for a build to be stopped."""
         code, _, err = self.graph.run("cancel", build, *self.flags)
-        assert code == 0, err
+        assert code == 0, err + self.graph.run("status", build, *self.flags)[1]
 
     def end(self, build):
         """Waits for the end of a build, and returns its exit code."""
