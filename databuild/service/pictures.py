@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from databuild.drawing.job_graph import DrawnTask, draw_job_graph
@@ -18,12 +19,31 @@ STYLE_SOURCE: Final = f"'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode())
 
 def graph_picture(graph: sv.BuildGraph) -> str:
     """Draws the job graph of a build, with where each task stands."""
-    tasks = [
-        DrawnTask(task.task_id, task.job_label, tuple(task.outputs), tuple(task.upstream_task_ids), _state(task.status))
-        for task in graph.tasks
+    return draw_job_graph(drawn_tasks(graph.tasks), title=f"Job graph of {graph.build_request_id}", style=True)
+
+
+def drawn_tasks(
+    tasks: Iterable[sv.BuildGraphTask], link: Callable[[sv.BuildGraphTask], str] = lambda _task: ""
+) -> list[DrawnTask]:
+    """Returns tasks as they are drawn.
+
+    Args:
+        tasks: The tasks.
+        link: Returns where the node of a task leads to; empty for nowhere.
+    """
+    return [
+        DrawnTask(
+            task.task_id,
+            task.job_label,
+            tuple(task.outputs),
+            tuple(task.upstream_task_ids),
+            drawn_state(task.status),
+            link(task),
+        )
+        for task in tasks
     ]
-    return draw_job_graph(tasks, title=f"Job graph of {graph.build_request_id}", style=True)
 
 
-def _state(status: ev.JobStatus) -> str:
+def drawn_state(status: ev.JobStatus) -> str:
+    """Returns the state in which a job run, or a task of one, is drawn."""
     return state_of(ev.JobStatus.Name(status).removeprefix("JOB_STATUS_") if status else "")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from databuild.drawing.job_graph import DrawnTask, draw_job_graph
+from databuild.drawing.job_graph import draw_job_graph
 from databuild.drawing.lineage import Step, draw_lineage
 from databuild.drawing.runs import DrawnRun
-from databuild.drawing.states import state_of
 from databuild.drawing.timeline import draw_timeline
 from databuild.service.dashboard.formats import in_address
-from databuild.v1 import events_pb2 as ev
+from databuild.service.pictures import drawn_state, drawn_tasks
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
 
@@ -27,17 +26,7 @@ def job_graph(tasks: Collection[sv.BuildGraphTask]) -> str:
     """Draws the job graph of a build; nothing where it has no tasks."""
     if not tasks:
         return ""
-    drawn = [
-        DrawnTask(
-            task.task_id,
-            task.job_label,
-            tuple(task.outputs),
-            tuple(task.upstream_task_ids),
-            _state(task.status),
-            log_address(task.job_run_id) if task.job_run_id else "",
-        )
-        for task in tasks
-    ]
+    drawn = drawn_tasks(tasks, lambda task: log_address(task.job_run_id) if task.job_run_id else "")
     jobs = {task.job_label: f"/job?label={in_address(task.job_label)}" for task in tasks}
     return draw_job_graph(drawn, job_links=jobs)
 
@@ -57,7 +46,7 @@ def timeline(tasks: Collection[sv.BuildGraphTask], runs: Sequence[sv.JobRun], no
             run.task_id,
             run.job_label,
             outputs.get(run.task_id, ""),
-            _state(run.status),
+            drawn_state(run.status),
             run.started_time.ToNanoseconds() / 1e9,
             run.ended_time.ToNanoseconds() / 1e9 if run.HasField("ended_time") else None,
             run.attempt,
@@ -91,7 +80,3 @@ def partition_state(record: pt.PartitionRecord) -> str:
 def log_address(job_run_id: str) -> str:
     """Returns the address of the page of a job run's log."""
     return f"/job_runs/{in_address(job_run_id)}/log"
-
-
-def _state(status: int) -> str:
-    return state_of(ev.JobStatus.Name(status).removeprefix("JOB_STATUS_") if status else "")
