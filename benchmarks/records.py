@@ -1,17 +1,20 @@
-"""Commands that read, beside few and beside very many partition records in the event log."""
+"""Commands that read, and pages of the dashboard, beside few and beside very many partition records."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from benchmarks.databuild_runs import main_file, python_environment
+from benchmarks.pages import PAGES, Page, ServedLog
 from benchmarks.processes import Run, run_process
 from benchmarks.rows import Row
+from benchmarks.served import FLAGS
 from benchmarks.sitting import Contestant, Measured, Sitting
 
 SCENARIO: Final = "records"
@@ -46,19 +49,11 @@ class _Read:
     def __init__(self, name: str, folder: Path, records: int) -> None:
         self.name = name
         self._folder = folder
-        self._state = f"{folder}/{records}"
+        self._records = records
 
     def run(self, environment: Mapping[str, str]) -> Run:
         """Runs it."""
-        argv = (
-            sys.executable,
-            "-P",
-            main_file(),
-            f"--catalog={self._folder}/catalog.json",
-            f"--runfiles={self._folder}",
-            *COMMANDS[self.name],
-            f"--state_dir={self._state}",
-        )
+        argv = _command(self._folder, self._records, *COMMANDS[self.name])
         return run_process(argv, python_environment(environment, self._folder), self._folder / "output")
 
 
@@ -74,11 +69,16 @@ def read(sitting: Sitting, _start_up: Mapping[str, Measured]) -> Iterator[Row]:
     for records in sitting.sizes.records:
         sitting.tell(f"{SCENARIO}: making {records:,}")
         _make(sitting, folder, records)
-    contestants: list[Contestant] = [
-        _Read(name, folder, records) for records in sitting.sizes.records for name in COMMANDS
-    ]
-    measured = sitting.measure(SCENARIO, contestants, turns_per_repeat=_TURNS_PER_REPEAT)
-    sizes = [records for records in sitting.sizes.records for _ in COMMANDS]
+    contestants: list[Contestant] = []
+    sizes: list[int] = []
+    with contextlib.ExitStack() as stack:
+        for records in sitting.sizes.records:
+            served = ServedLog(_command(folder, records, "serve", *FLAGS), folder)
+            stack.callback(served.end)
+            contestants += [_Read(name, folder, records) for name in COMMANDS]
+            contestants += [Page(name, served) for name in PAGES]
+            sizes += [records] * (len(COMMANDS) + len(PAGES))
+        measured = sitting.measure(SCENARIO, contestants, turns_per_repeat=_TURNS_PER_REPEAT)
     for records, of_one in zip(sizes, measured, strict=True):
         yield Row(
             scenario=SCENARIO,
@@ -90,6 +90,19 @@ def read(sitting: Sitting, _start_up: Mapping[str, Measured]) -> Iterator[Row]:
             median_seconds=of_one.median_seconds,
             peak_memory_bytes=of_one.peak_memory_bytes,
         )
+
+
+def _command(folder: Path, records: int, *words: str) -> Sequence[str]:
+    """Returns a command on so many records."""
+    return (
+        sys.executable,
+        "-P",
+        main_file(),
+        f"--catalog={folder}/catalog.json",
+        f"--runfiles={folder}",
+        *words,
+        f"--state_dir={folder}/{records}",
+    )
 
 
 def _make(sitting: Sitting, folder: Path, records: int) -> None:

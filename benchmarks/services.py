@@ -1,27 +1,21 @@
-"""A served graph, asked over HTTP: how soon it answers, how much at once, and what it adds to a build.
-
-Pages of the dashboard would be further contestants here.
-"""
+"""A served graph, asked over HTTP: how soon it answers, how much at once, and what it adds to a build."""
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import itertools
 import json
-import signal
 import statistics
-import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.databuild_runs import BUILD_AGAIN, Build, Graph, python_environment
 from benchmarks.processes import BrokenRunError, Run
 from benchmarks.rows import Row
+from benchmarks.served import FLAGS, Service
 from benchmarks.shapes import Wide
 from benchmarks.sitting import Contestant, Measured, Sitting
 
@@ -38,32 +32,6 @@ _THE_END = 1_000_000
 """A sequence number that no build reaches here: who watches from there on sees nothing but the end."""
 
 _JSON: Final = {"Content-Type": "application/json"}
-
-
-class _Service:
-    """A service in a process of its own, of which nothing is known yet."""
-
-    def __init__(self, graph: Graph, environment: Mapping[str, str], state: str) -> None:
-        variables = python_environment(environment, graph.folder)
-        flags = ("--port=0", "--grpc_port=0", "--output=json", "--drain_seconds=600")
-        self._process = subprocess.Popen(graph.command(state, "serve", *flags), env=variables, stdout=subprocess.PIPE)
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise BrokenRunError("the service did not start")
-        self._address = json.loads(line)["http"].removeprefix("http://")
-
-    def connect(self) -> contextlib.closing[http.client.HTTPConnection]:
-        return contextlib.closing(http.client.HTTPConnection(self._address, timeout=600))
-
-    def end(self) -> int:
-        """Ends it when its builds have ended, and returns the most memory that it held, in bytes."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
-        self._process.send_signal(signal.SIGTERM)
-        self._process.communicate()
-        if self._process.returncode:
-            raise BrokenRunError(f"the service ended with exit code {self._process.returncode}")
-        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def _submit(connection: http.client.HTTPConnection, at_once: int, *partitions: str) -> str:
@@ -97,8 +65,9 @@ class _Contestant:
         self._count = count
         self._states = itertools.count()
 
-    def _serve(self, environment: Mapping[str, str]) -> _Service:
-        return _Service(self._graph, environment, f"{self.name}-{next(self._states)}".replace(" ", "-"))
+    def _serve(self, environment: Mapping[str, str]) -> Service:
+        state = f"{self.name}-{next(self._states)}".replace(" ", "-")
+        return Service(self._graph.command(state, "serve", *FLAGS), python_environment(environment, self._graph.folder))
 
 
 class _ServedBuild(_Contestant):

@@ -11,6 +11,7 @@ from benchmarks.databuild_runs import BUILD, BUILD_AGAIN, PLAN, STATUS
 from benchmarks.event_logs import BUILDS, JOBS, POSTGRESQL, SINGLE, SQLITE, UNCLAIMED
 from benchmarks.event_logs import SCENARIO as EVENT_LOG
 from benchmarks.other_tools import NINJA
+from benchmarks.pages import PAGES
 from benchmarks.planning import SCENARIO as PLANNING
 from benchmarks.records import COMMANDS
 from benchmarks.records import SCENARIO as RECORDS
@@ -181,6 +182,15 @@ TARGETS: Final = (
             limit=3.0,
         )
         for command in COMMANDS
+    ),
+    *(
+        Target(
+            text=f"{page}: beside {{many_records:,}} records, over {{few_records:,}}",
+            unit="times",
+            measured=functools.partial(_Found.growth_of_reading, command=page),
+            limit=2.0,
+        )
+        for page in PAGES
     ),
     Target(
         text="build of {served:,} by the service, over that by the command line, start-up aside",

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.noop_job import ProcessCount, make_noop_job
 from benchmarks.other_tools import installed_tools
+from benchmarks.pages import PAGES
 from benchmarks.records import COMMANDS
 from benchmarks.report import as_json, as_text
 from benchmarks.rows import Row, Rows
@@ -114,7 +115,7 @@ def test_each_row_is_there(report):
     for builds in QUICK.builds_at_once:
         named = alone if builds == 1 else modes
         expected["event log", builds] = [f"{backend}: {mode}" for backend in ("sqlite", "postgresql") for mode in named]
-    expected |= {("records", size): list(COMMANDS) for size in QUICK.records}
+    expected |= {("records", size): [*COMMANDS, *PAGES] for size in QUICK.records}
     expected["service", QUICK.served_tasks] = [BY_COMMAND_LINE, BY_SERVICE, BY_SERVICE_WATCHED]
     expected["service", QUICK.submissions] = [SUBMISSIONS]
     expected["service", QUICK.watched_builds] = [FIRST_EVENT, TO_WATCHER]
@@ -185,7 +186,7 @@ def test_the_report_for_people_has_each_number_that_applies():
     assert "Python: 3.11\n" in text
     assert text.count("\nwide 8\n") == 1
     cells = next(line for line in text.splitlines() if line.startswith("  DataBuild build")).split()
-    assert cells[2:] == ["9", "9", "1.000", "1.000", "2.00", "0.250", "-", "64"]
+    assert cells[2:] == ["9", "9", "1.000", "1.000", "-", "2.00", "0.250", "-", "64"]
     assert any(line.split()[-2:] == ["ms", "yes"] for line in text.splitlines())
 
 

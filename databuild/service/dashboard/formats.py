@@ -77,7 +77,8 @@ def moment(stamp: Timestamp) -> dt.datetime | None:
     """Returns a time; None where it is not set."""
     if not stamp.seconds and not stamp.nanos:
         return None
-    return stamp.ToDatetime(tzinfo=dt.UTC)
+    when: dt.datetime = stamp.ToDatetime(tzinfo=dt.UTC)
+    return when
 
 
 def seconds_between(begin: Timestamp, end: Timestamp) -> float:
