@@ -73,6 +73,8 @@ async def test_every_page_says_what_there_is(served):
     partition = shown(await served.client.get("/partition", params={"ref": "clean/1", "why": "1"}))
     assert "Leave it as it is : up to date" in partition
     assert "Made from raw/1" in partition
+    source = shown(await served.client.get("/partition", params={"ref": "raw/1", "downstream": "1"}))
+    assert "Went into clean/1" in source
     job = await served.client.get("/job", params={"label": "//:raw"})
     assert "Durations of the newest 2 runs" in job.text
     assert "made raw/1" in shown(await served.client.get(f"/job_runs/{build}.1.1/log", params={"stream": "stdout"}))

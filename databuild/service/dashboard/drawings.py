@@ -58,12 +58,13 @@ def timeline(tasks: Collection[sv.BuildGraphTask], runs: Sequence[sv.JobRun], no
     return draw_timeline(drawn, {task.task_id: task.upstream_task_ids for task in tasks}, now=now) if drawn else ""
 
 
-def lineage(ref: str, upstream: sv.Lineage, downstream: sv.Lineage) -> str:
-    """Draws what a partition was made from and what was made from it; nothing where nothing is known."""
-    steps = [Step(edge.input, edge.output, edge.query) for edge in (*upstream.edges, *downstream.edges)]
+def lineage(ref: str, *ways: sv.Lineage | None) -> str:
+    """Draws what a partition was made from and what was made from it, as far as asked; nothing where none is known."""
+    asked = [way for way in ways if way is not None]
+    steps = [Step(edge.input, edge.output, edge.query) for way in asked for edge in way.edges]
     if not steps:
         return ""
-    complete = upstream.complete and downstream.complete
+    complete = all(way.complete for way in asked)
     return draw_lineage(ref, steps, link=partition_address, complete=complete)
 
 

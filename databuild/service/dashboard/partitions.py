@@ -43,7 +43,9 @@ async def partition(visit: Visit) -> Response:
     ref = visit.form.exact("ref")
     detail = await visit.ask("GetPartition", sv.GetPartitionRequest(ref=ref))
     upstream = await _lineage(visit, ref, sv.GetLineageRequest.DIRECTION_UPSTREAM)
-    downstream = await _lineage(visit, ref, sv.GetLineageRequest.DIRECTION_DOWNSTREAM)
+    downstream = None  # finding it looks through all partitions
+    if visit.form.ticked("downstream"):
+        downstream = await _lineage(visit, ref, sv.GetLineageRequest.DIRECTION_DOWNSTREAM)
     explanation = None
     if visit.form.ticked("why"):
         explanation = await visit.ask("ExplainPartition", sv.GetPartitionRequest(ref=ref))
