@@ -153,6 +153,7 @@ async def _http(app: ASGIApp, options: ServerOptions, limits: Limits) -> AsyncGe
         listening = socket.create_server((options.host, options.port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise _cannot_listen(options.host, options.port, "--port", error.strerror) from None
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an answer waits for no acknowledgement
     # Who does not read is let go by the kernel, too, with what it keeps for them; later, so that it is we who notice.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(limits.send_seconds * 2000))
     config = uvicorn.Config(
