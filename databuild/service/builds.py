@@ -191,8 +191,10 @@ class BuildService:
         self._running.cancel_waiting(build_request_id, author)
         return await self.get(build_request_id)
 
-    async def watch(self, text: str, after: int = 0) -> AsyncGenerator[BuildEvent]:
-        """Returns the events of a build after a sequence number, then new ones as they come; ends with the build.
+    async def watch(self, text: str, after: int = 0) -> AsyncGenerator[Sequence[BuildEvent]]:
+        """Returns the events of a build after a sequence number, then new ones as they come, some at once.
+
+        It ends with the build.
 
         Raises:
             BuildNotFoundError: There is no such build.
@@ -205,10 +207,12 @@ class BuildService:
             raise BuildPrunedError(build.build_request_id, "its events are not kept any more")
         # From where it stands now, so that the end is seen of a build that never gets so far.
         watching = self._watching.watch(build.build_request_id, min(after, build.last_sequence))
-        async with contextlib.aclosing(watching) as events:
-            async for event in events:
-                if event.sequence > after:
-                    yield event
+        async with contextlib.aclosing(watching) as pieces:
+            async for events in pieces:
+                if events[0].sequence > after:
+                    yield events
+                elif wanted := [event for event in events if event.sequence > after]:
+                    yield wanted
 
     async def ask(self, text: str, question: Callable[[Reader, BuildRecord], _T]) -> _T:
         """Returns the answer to a question about a build, which is called in a thread.

@@ -78,7 +78,7 @@ class GraphService:
         self._executor = make_executor()
         self._readers = Readers(event_log.reader)
         self._news = Readers(event_log.reader, 1)
-        self.watching = Watching(self._readers, self._news)
+        self.watching = Watching(self._readers, self._news, lambda build: self.running.get(build) is not None)
         self._event_log = ToldEventLog(event_log, self.watching.tell)
         self._planner = Planner(catalog, event_log.reader, make_executor, settings, limits.plans)
         self.running = RunningBuilds(

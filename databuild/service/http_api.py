@@ -164,15 +164,16 @@ class _Http:
         seconds = self._service.limits.send_seconds
         return EventSourceResponse(stream, ping=_PING_SECONDS, send_timeout=seconds, sep="\n")
 
-    async def _stream(self, answers: AsyncGenerator[Any]) -> AsyncGenerator[bytes | ServerSentEvent]:
+    async def _stream(self, answers: AsyncGenerator[Sequence[Any]]) -> AsyncGenerator[bytes | ServerSentEvent]:
         """Returns answers as server-sent events; one called `end` says that nothing follows."""
         try:
             async with contextlib.aclosing(answers):
-                async for answer in answers:
-                    if isinstance(answer, BuildEvent):
-                        yield await self._texts.of(answer)
+                async for some in answers:
+                    if isinstance(some[0], BuildEvent):
+                        yield b"".join([await self._texts.of(event) for event in some])
                     else:
-                        yield ServerSentEvent(await to_json_aside(answer), id=str(answer.next_offset))
+                        for chunk in some:
+                            yield ServerSentEvent(await to_json_aside(chunk), id=str(chunk.next_offset))
         except DataBuildError as error:
             yield ServerSentEvent(to_json(sv.ErrorResponse(error=detail_of(error))), event="error")
             return

@@ -7,10 +7,12 @@ reads pages of the event log instead, so that nothing ever queues for anybody.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import itertools
+import math
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Final
 
 from databuild.errors import EventLogError
@@ -22,9 +24,14 @@ from databuild.v1.events_pb2 import BuildEvent
 
 _KEPT: Final = 500
 _KEPT_BYTES: Final = 4 * 1024 * 1024
+_AT_ONCE: Final = 20
+_TELL_SECONDS: Final = 0.01
+"""Who waits is woken at once where little happens, and so often where much does."""
 _WAIT_SECONDS: Final = 0.2
 _WAITS_PER_LOOK: Final = 5
 """What a writer that died had no time to tell of comes without news."""
+_OURS_SECONDS: Final = 1.0
+"""How often is looked whether all builds that are watched are still of this process."""
 
 
 class _Feed:
@@ -35,6 +42,8 @@ class _Feed:
         self._kept: deque[tuple[BuildEvent, int]] = deque()
         self._bytes = 0
         self._news: asyncio.Future[None] | None = None
+        self._told_at = -math.inf
+        self._telling: asyncio.TimerHandle | None = None
 
     @property
     def newest(self) -> int:
@@ -44,8 +53,8 @@ class _Feed:
         """Returns the events after a sequence number; None where the log has to be asked."""
         if not self._kept or self._kept[0][0].sequence > sequence + 1:
             return None
-        missed = self.newest - sequence
-        return [event for event, _ in itertools.islice(self._kept, max(len(self._kept) - missed, 0), None)]
+        missed = max(self.newest - sequence, 0)
+        return [event for event, _ in itertools.islice(self._kept, len(self._kept) - missed, None)]
 
     def take(self, events: Sequence[BuildEvent]) -> None:
         """Takes the newest durable events, some of which may be known."""
@@ -65,8 +74,22 @@ class _Feed:
         self._kept.clear()
         self._bytes = 0
 
+    def tell_soon(self) -> None:
+        """Wakes those who wait, once for all that happens within a moment."""
+        if self._telling is not None:
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._told_at < _TELL_SECONDS:
+            self._telling = loop.call_at(self._told_at + _TELL_SECONDS, self.tell)
+        else:
+            self.tell()
+
     def tell(self) -> None:
         """Wakes those who wait."""
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        self._told_at = asyncio.get_running_loop().time()
         if self._news is not None:
             self._news.set_result(None)
             self._news = None
@@ -81,14 +104,16 @@ class _Feed:
 class Watching:
     """Serves everybody who watches a build."""
 
-    def __init__(self, readers: Readers, follower: Readers) -> None:
+    def __init__(self, readers: Readers, follower: Readers, is_ours: Callable[[str], bool]) -> None:
         """Takes what reads the event log.
 
         Args:
             readers: For events.
             follower: Of one reader, for news: what is new is new to that reader.
+            is_ours: Tells whether a build runs in this process, so that all its events are told.
         """
         self._readers = readers
+        self._is_ours = is_ours
         self._pages = EventPages(readers)
         self._news_reader = follower
         self._feeds: dict[str, _Feed] = {}
@@ -109,14 +134,18 @@ class Watching:
     def tell(self, events: Sequence[BuildEvent]) -> None:
         """Takes events of one build that have become durable."""
         feed = self._feeds.get(events[0].build_request_id)
-        if feed is not None:
-            feed.take(events)
+        if feed is None:
+            return
+        feed.take(events)
+        if events[-1].build_request.status in BUILD_ENDS:
             feed.tell()
+        else:
+            feed.tell_soon()
 
-    async def watch(self, build_request_id: str, after: int = 0) -> AsyncGenerator[BuildEvent]:
+    async def watch(self, build_request_id: str, after: int = 0) -> AsyncGenerator[Sequence[BuildEvent]]:
         """Returns the events of a build after a sequence number, then new ones as they come; ends with the build.
 
-        It ends early where the service does.
+        They come some at once, as many as happened within a moment. It ends early where the service does.
         """
         feed = self._feeds.setdefault(build_request_id, _Feed())
         feed.watchers += 1
@@ -131,10 +160,11 @@ class Watching:
                     events, more = await self._pages.after(build_request_id, after)
                     if not more and not news.done():  # or there may be more by now, of which nothing was told
                         feed.take(events)
-                for event in events:
-                    yield event
-                    after = event.sequence
-                    if event.build_request.status in BUILD_ENDS:
+                for start in range(0, len(events), _AT_ONCE):
+                    some = events[start : start + _AT_ONCE]
+                    yield some
+                    after = some[-1].sequence
+                    if some[-1].build_request.status in BUILD_ENDS:
                         return
                     await asyncio.sleep(0)  # so that no page that is sent at one go holds up everybody else
                 if not events:
@@ -157,9 +187,11 @@ class Watching:
         """Looks for what other processes write."""
         waits = 0
         while True:
-            if not self._feeds:
+            if all(map(self._is_ours, self._feeds)):
                 self._joined.clear()
-                await self._joined.wait()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._joined.wait(), _OURS_SECONDS if self._feeds else None)
+                continue
             waits += 1
             try:
                 news = await self._news_reader.read(_wait)
@@ -170,13 +202,14 @@ class Watching:
                 await self._look()
 
     async def _look(self) -> None:
-        """Takes what is new, in one question for all builds, and wakes everybody who waits."""
-        newest = {build: feed.newest for build, feed in self._feeds.items() if feed.newest}
+        """Takes what is new of others' builds, in one question for all, and wakes everybody who waits for them."""
+        feeds = {build: feed for build, feed in self._feeds.items() if not self._is_ours(build)}
+        newest = {build: feed.newest for build, feed in feeds.items() if feed.newest}
         try:
             found = await self._readers.read(functools.partial(_after, newest))
         except EventLogError:
             return  # looked again soon
-        for build, feed in tuple(self._feeds.items()):
+        for build, feed in feeds.items():
             events = found.get(build)
             if events is None or len(events) == PAGE:
                 feed.forget()  # who watches reads on

@@ -112,7 +112,7 @@ class World:
 
     async def ended(self, build):
         """Waits for the end of a build and returns its events."""
-        return [event async for event in self.builds.watch(build)]
+        return [event async for events in self.builds.watch(build) for event in events]
 
     async def close(self):
         for gate in self.executor.gates.values():

@@ -330,7 +330,7 @@ async def test_watching_resumes_after_a_sequence_number(world):
     events = await world.ended("b")
 
     for after in (0, 1, len(events) - 1, len(events), len(events) + 5):
-        resumed = [event.sequence async for event in world.builds.watch("b", after)]
+        resumed = [event.sequence async for events in world.builds.watch("b", after) for event in events]
         assert resumed == list(range(after + 1, len(events) + 1))
 
 
@@ -347,8 +347,8 @@ async def test_who_watches_from_beyond_the_end_on_sees_nothing_but_that_it_ended
     assert await asyncio.gather(*watchers) == [[], []]
 
 
-async def collect(events):
-    return [event async for event in events]
+async def collect(watching):
+    return [event async for events in watching for event in events]
 
 
 async def test_many_watch_a_build_and_see_all_of_it(world):
@@ -400,10 +400,10 @@ async def test_a_slow_watcher_is_served_from_the_log(world):
     first = await anext(watching)
     await world.ended("b")
 
-    rest = [event async for event in watching]
+    rest = [event.sequence async for events in watching for event in events]
 
     assert len(rest) > 1500
-    assert [event.sequence for event in [first, *rest]] == list(range(1, len(rest) + 2))
+    assert [*(event.sequence for event in first), *rest] == list(range(1, len(first) + len(rest) + 1))
 
 
 async def test_who_watches_a_build_that_is_not_there_is_told(world):

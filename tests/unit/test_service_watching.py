@@ -45,8 +45,10 @@ class Follower:
 
     def __init__(self):
         self.news = asyncio.Queue()
+        self.asked = 0
 
     async def read(self, _question):
+        self.asked += 1
         return await self.news.get()
 
 
@@ -54,8 +56,8 @@ class Follower:
 async def watching():
     made = []
 
-    def make(log, follower=None):
-        made.append(Watching(log, follower or Follower()))
+    def make(log, follower=None, is_ours=lambda _build: False):
+        made.append(Watching(log, follower or Follower(), is_ours))
         return made[-1]
 
     yield make
@@ -64,7 +66,11 @@ async def watching():
 
 
 async def sequences(watching, after=0):
-    return [found.sequence async for found in watching.watch("b", after)]
+    return [sequence for some in await collect(watching, after) for sequence in some]
+
+
+async def collect(watching, after=0):
+    return [[found.sequence for found in some] async for some in watching.watch("b", after)]
 
 
 async def test_a_long_log_is_read_to_its_end_without_waiting_for_news(watching):
@@ -116,6 +122,60 @@ async def test_what_is_told_is_seen_without_a_look_at_the_log(watching):
     assert log.read_after == [0]
 
 
+async def test_nobody_looks_for_what_others_write_while_all_that_is_watched_is_ours(watching, monkeypatch):
+    monkeypatch.setattr("databuild.service.watching._OURS_SECONDS", 0.01)
+    ours = {"b"}
+    follower = Follower()
+    follower.news.put_nowait(True)
+    log = FakeLog(1, ended=False)
+    watcher = asyncio.create_task(sequences(one := watching(log, follower, ours.__contains__)))
+    await asyncio.sleep(0.05)
+    one.tell([event(2)])
+    await asyncio.sleep(0.05)
+    assert follower.asked == 0
+
+    log.log = FakeLog(4).log  # as another process ends what this one could not
+    ours.clear()
+
+    assert await watcher == [1, 2, 3, 4]
+
+
+async def test_what_is_ours_is_not_looked_for_beside_a_build_of_others(watching):
+    follower = Follower()
+    log = FakeLog(7, ended=False)
+    one = watching(log, follower, {"b"}.__contains__)
+    of_others = asyncio.create_task(anext(others := one.watch("c", 7)))
+    watcher = asyncio.create_task(anext(ours := one.watch("b", 7)))
+    while follower.asked == 0 or len(log.read_after) < 2:
+        await asyncio.sleep(0)
+
+    log.log.append(event(8, last=True))
+    follower.news.put_nowait(True)
+
+    assert await of_others == [log.log[-1]]
+    assert not watcher.done()
+    one.tell([log.log[-1]])
+    assert await watcher == [log.log[-1]]
+    await others.aclose()
+    await ours.aclose()
+
+
+async def test_what_happens_within_a_moment_is_seen_at_one_go_and_the_end_at_once(watching, monkeypatch):
+    monkeypatch.setattr("databuild.service.watching._TELL_SECONDS", 600.0)
+    log = FakeLog(1, ended=False)
+    one = watching(log)
+    watcher = asyncio.create_task(collect(one))
+    while log.read_after != [0]:
+        await asyncio.sleep(0)
+
+    for number in range(2, 9):
+        one.tell([event(number)])
+        await asyncio.sleep(0.001)
+    one.tell([event(9), event(10, last=True)])
+
+    assert await watcher == [[1], [2], [3, 4, 5, 6, 7, 8, 9, 10]]
+
+
 async def test_a_gap_in_what_is_told_is_filled_from_the_log(watching):
     log = FakeLog(60)
     one = watching(log)
@@ -152,25 +212,26 @@ async def test_large_events_are_not_kept_for_those_who_come_late(watching):
     for found in log.log:
         one.tell([found])
 
-    assert (await watcher).sequence == 1
+    assert (await watcher)[0].sequence == 1
     assert await sequences(one) == list(range(1, 21))
     assert 0 in log.read_after, "four of them are kept, and the others are read"
     await first.aclose()
 
 
-async def test_between_two_events_others_have_their_turn(watching):
-    log = FakeLog(50)
+async def test_between_a_few_events_others_have_their_turn(watching):
+    log = FakeLog(PAGE)
     one = watching(log)
     seen = {"one": 0, "other": 0}
 
     async def watch(name):
-        async for event in one.watch("b"):
-            seen[name] = event.sequence
-            assert abs(seen["one"] - seen["other"]) <= 2
+        async for events in one.watch("b"):
+            assert len(events) <= 20
+            seen[name] = events[-1].sequence
+            assert abs(seen["one"] - seen["other"]) <= 40
 
     await asyncio.gather(watch("one"), watch("other"))
 
-    assert seen == {"one": 50, "other": 50}
+    assert seen == {"one": PAGE, "other": PAGE}
 
 
 async def test_who_goes_away_while_reading_takes_nothing_from_the_others(watching):
