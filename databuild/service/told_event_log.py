@@ -49,7 +49,7 @@ class ToldEventLog:
         await self._log.close()
 
     def _written(self, done: asyncio.Future[None], events: Sequence[BuildEvent]) -> None:
-        if not done.cancelled() and done.exception() is None:
+        if events and not done.cancelled() and done.exception() is None:
             self._tell(events)
 
 

@@ -39,15 +39,12 @@ class _Feed:
 
     def __init__(self) -> None:
         self.watchers = 0
+        self.newest = 0
         self._kept: deque[tuple[BuildEvent, int]] = deque()
         self._bytes = 0
         self._news: asyncio.Future[None] | None = None
         self._told_at = -math.inf
         self._telling: asyncio.TimerHandle | None = None
-
-    @property
-    def newest(self) -> int:
-        return self._kept[-1][0].sequence if self._kept else 0
 
     def after(self, sequence: int) -> Sequence[BuildEvent] | None:
         """Returns the events after a sequence number; None where the log has to be asked."""
@@ -59,18 +56,21 @@ class _Feed:
     def take(self, events: Sequence[BuildEvent]) -> None:
         """Takes the newest durable events, some of which may be known."""
         for event in events:
-            if event.sequence <= self.newest:
+            sequence = event.sequence
+            if sequence <= self.newest:
                 continue
-            if event.sequence != self.newest + 1:
+            if sequence != self.newest + 1:
                 self.forget()
+            self.newest = sequence
             size = event.ByteSize()
             self._kept.append((event, size))
             self._bytes += size
-            while len(self._kept) > 1 and (len(self._kept) > _KEPT or self._bytes > _KEPT_BYTES):
-                self._bytes -= self._kept.popleft()[1]
+        while len(self._kept) > 1 and (len(self._kept) > _KEPT or self._bytes > _KEPT_BYTES):
+            self._bytes -= self._kept.popleft()[1]
 
     def forget(self) -> None:
         """Forgets all events, so that the log has to be asked."""
+        self.newest = 0
         self._kept.clear()
         self._bytes = 0
 
