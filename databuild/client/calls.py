@@ -129,13 +129,14 @@ class Calls(Reads):
         request = sv.WatchBuildRequest(build_request_id=build_request_id, after_sequence=after)
         pauses = self._connection.pauses()
         while True:
-            async with contextlib.aclosing(self._connection.stream("WatchBuild", request)) as events:
-                async for event in events:
-                    request.after_sequence = event.sequence
+            async with contextlib.aclosing(self._connection.stream("WatchBuild", request)) as answers:
+                async for answer in answers:
                     pauses.start_again()
-                    yield event
-                    if event.build_request.status in BUILD_ENDS:
-                        return
+                    for event in answer.events:
+                        request.after_sequence = event.sequence
+                        yield event
+                        if event.build_request.status in BUILD_ENDS:
+                            return
             # It ended without the end of the build: that came before, or the service is about to end.
             build = (await self.get(build_request_id)).build
             if build.status in _ENDS and build.last_sequence <= request.after_sequence:

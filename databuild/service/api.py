@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -112,12 +112,12 @@ class Api:
 
     async def watch_build(
         self, request: sv.WatchBuildRequest, _caller: Caller
-    ) -> AsyncGenerator[Sequence[ev.BuildEvent]]:
+    ) -> AsyncGenerator[sv.WatchBuildResponse]:
         """Sends the events of a build, then new ones as they happen, some at once."""
         check_number("after_sequence", request.after_sequence)
         async with contextlib.aclosing(self._builds.watch(request.build_request_id, request.after_sequence)) as pieces:
             async for events in pieces:
-                yield events
+                yield sv.WatchBuildResponse(events=events)
 
     async def list_builds(self, request: sv.ListBuildsRequest, _caller: Caller) -> sv.ListBuildsResponse:
         """Lists builds, newest first."""
@@ -262,13 +262,13 @@ class Api:
         message.path = chunk.path
         return message
 
-    async def follow_log(self, request: sv.FollowLogRequest, _caller: Caller) -> AsyncGenerator[Sequence[sv.LogChunk]]:
+    async def follow_log(self, request: sv.FollowLogRequest, _caller: Caller) -> AsyncGenerator[sv.LogChunk]:
         """Sends what a job run wrote, then what it goes on to write."""
         check_number("offset", request.offset)
         following = self._service.logs.follow(request.job_run_id, request.stream or "stderr", offset=request.offset)
         async with contextlib.aclosing(following) as chunks:
             async for chunk in chunks:
-                yield (_chunk(chunk),)
+                yield _chunk(chunk)
 
     async def get_storage(self, request: sv.GetStorageRequest, _caller: Caller) -> sv.Storage:
         """Tells how much room the event log and the logs of job runs take."""

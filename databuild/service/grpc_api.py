@@ -147,10 +147,9 @@ def _handler(
             caller.check(role)
             request = await _request(method, data)
             async with contextlib.aclosing(call(request, caller)) as answers:
-                async for some in answers:
-                    for answer in some:
-                        async with _at_most(limits.send_seconds, SlowReaderError):
-                            await context.write(answer)
+                async for answer in answers:
+                    async with _at_most(limits.send_seconds, SlowReaderError):
+                        await context.write(answer)
         except Exception as error:
             report(error, method.name)
             await _abort(context, error)

@@ -34,7 +34,6 @@ from databuild.service.openapi import document
 from databuild.service.pictures import STYLE_SOURCE, graph_picture
 from databuild.service.routes import BYTES, EVENTS, JSON, PICTURE, PREFIX, ROUTES, Route
 from databuild.v1 import service_pb2 as sv
-from databuild.v1.events_pb2 import BuildEvent
 
 _PING_SECONDS: Final = 15
 _PICTURE_HEADERS: Final = {
@@ -164,16 +163,15 @@ class _Http:
         seconds = self._service.limits.send_seconds
         return EventSourceResponse(stream, ping=_PING_SECONDS, send_timeout=seconds, sep="\n")
 
-    async def _stream(self, answers: AsyncGenerator[Sequence[Any]]) -> AsyncGenerator[bytes | ServerSentEvent]:
+    async def _stream(self, answers: AsyncGenerator[Any]) -> AsyncGenerator[bytes | ServerSentEvent]:
         """Returns answers as server-sent events; one called `end` says that nothing follows."""
         try:
             async with contextlib.aclosing(answers):
-                async for some in answers:
-                    if isinstance(some[0], BuildEvent):
-                        yield b"".join([await self._texts.of(event) for event in some])
+                async for answer in answers:
+                    if isinstance(answer, sv.WatchBuildResponse):
+                        yield b"".join([await self._texts.of(event) for event in answer.events])
                     else:
-                        for chunk in some:
-                            yield ServerSentEvent(await to_json_aside(chunk), id=str(chunk.next_offset))
+                        yield ServerSentEvent(await to_json_aside(answer), id=str(answer.next_offset))
         except DataBuildError as error:
             yield ServerSentEvent(to_json(sv.ErrorResponse(error=detail_of(error))), event="error")
             return

@@ -54,8 +54,11 @@ class Route(NamedTuple):
 
     @property
     def answer(self) -> Descriptor:
-        """The message of the answer, or of each of a stream."""
-        descriptor: Descriptor = _METHODS[self.rpc].output_type
+        """The message of the answer, or of each event of a stream."""
+        found = _METHODS[self.rpc].output_type
+        if self.rpc == "WatchBuild":  # which sends some at once, of which each is an event of the stream
+            found = found.fields_by_name["events"].message_type
+        descriptor: Descriptor = found
         return descriptor
 
     @property

@@ -12,7 +12,7 @@ import functools
 import itertools
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from databuild.errors import EventLogError
@@ -25,6 +25,7 @@ from databuild.v1.events_pb2 import BuildEvent
 _KEPT: Final = 500
 _KEPT_BYTES: Final = 4 * 1024 * 1024
 _AT_ONCE: Final = 20
+_AT_ONCE_BYTES: Final = 256 * 1024
 _TELL_SECONDS: Final = 0.01
 """Who waits is woken at once where little happens, and so often where much does."""
 _WAIT_SECONDS: Final = 0.2
@@ -160,8 +161,7 @@ class Watching:
                     events, more = await self._pages.after(build_request_id, after)
                     if not more and not news.done():  # or there may be more by now, of which nothing was told
                         feed.take(events)
-                for start in range(0, len(events), _AT_ONCE):
-                    some = events[start : start + _AT_ONCE]
+                for some in _some_at_once(events):
                     yield some
                     after = some[-1].sequence
                     if some[-1].build_request.status in BUILD_ENDS:
@@ -216,6 +216,18 @@ class Watching:
             else:
                 feed.take(events)
             feed.tell()
+
+
+def _some_at_once(events: Sequence[BuildEvent]) -> Iterator[Sequence[BuildEvent]]:
+    """Returns events in pieces that are soon sent."""
+    start = size = 0
+    for end, event in enumerate(events):
+        size += event.ByteSize()
+        if end > start and (end - start == _AT_ONCE or size > _AT_ONCE_BYTES):
+            yield events[start:end]
+            start, size = end, event.ByteSize()
+    if events:
+        yield events[start:]
 
 
 def _after(newest: Mapping[str, int], reader: Reader) -> dict[str, Sequence[BuildEvent]]:

@@ -67,20 +67,25 @@ def bearer(token):
     return (("authorization", f"Bearer {token}"),)
 
 
+async def watched(stub, build, after=0):
+    async for answer in stub.WatchBuild(sv.WatchBuildRequest(build_request_id=build, after_sequence=after)):
+        for event in answer.events:
+            yield event
+
+
 async def test_a_build_is_submitted_watched_and_looked_at(served):
     stub = served.stub
     submitted = await stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["clean/1"]))
     build = submitted.build_request_id
 
-    events = [event async for event in stub.WatchBuild(sv.WatchBuildRequest(build_request_id=build))]
+    events = [event async for event in watched(stub, build)]
 
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
     summary = await stub.GetBuild(sv.GetBuildRequest(build_request_id=build))
     assert summary.status == ev.BUILD_STATUS_COMPLETED
     assert summary.partitions_available == 2
     assert [ref.str for ref in summary.requested] == ["clean/1"]
-    later = [e async for e in stub.WatchBuild(sv.WatchBuildRequest(build_request_id=build, after_sequence=5))]
-    assert later == events[5:]
+    assert [event async for event in watched(stub, build, 5)] == events[5:]
     runs = await stub.ListJobRuns(sv.ListJobRunsRequest(build_request_id=build))
     assert [run.job_label for run in runs.job_runs] == ["//:raw", "//:clean"]
     log = await stub.ReadLog(sv.ReadLogRequest(job_run_id=runs.job_runs[0].job_run_id, stream="stdout"))
@@ -332,7 +337,7 @@ def build_by_reflection(address, metadata=()):
 
         answer = json_format.MessageToDict(call("unary_unary", "SubmitBuild", partitions=["raw/1"]))
         events = call("unary_stream", "WatchBuild", build_request_id=answer["buildRequestId"])
-        return set(methods), answer, [json_format.MessageToDict(event) for event in events]
+        return set(methods), answer, [event for some in events for event in json_format.MessageToDict(some)["events"]]
 
 
 async def test_a_client_that_knows_nothing_builds_through_reflection(served):
@@ -361,23 +366,19 @@ async def test_who_reads_too_slowly_is_let_go(serve):
     )
     await served.world.ended("b")
     watching = served.stub.WatchBuild(sv.WatchBuildRequest(build_request_id="b"))
-    seen = [(await watching.read()).sequence]
+    seen = [event.sequence for event in (await watching.read()).events]
 
     while served.world.service.watching.watchers:
         await asyncio.sleep(0.05)  # reads nothing meanwhile
 
     async def read_on():
-        while (event := await watching.read()) is not grpc.aio.EOF:
-            seen.append(event.sequence)
+        while (answer := await watching.read()) is not grpc.aio.EOF:
+            seen.extend(event.sequence for event in answer.events)
 
     status, _ = await refused(read_on())
     assert status == grpc.StatusCode.DEADLINE_EXCEEDED
     assert seen == list(range(1, len(seen) + 1))
-    rest = [
-        event.sequence
-        async for event in served.stub.WatchBuild(sv.WatchBuildRequest(build_request_id="b", after_sequence=len(seen)))
-    ]
-    assert rest[0] == len(seen) + 1
+    assert (await anext(watched(served.stub, "b", len(seen)))).sequence == len(seen) + 1
 
 
 async def test_who_stops_watching_is_forgotten(served):

@@ -134,8 +134,8 @@ async def test_who_reads_slowly_gets_everything_and_costs_no_memory(graph):
         async with grpc.aio.insecure_channel(service.addresses["grpc"]) as channel:
             watching = DataBuildServiceStub(channel).WatchBuild(sv.WatchBuildRequest(build_request_id=build))
             numbers = []
-            while (event := await watching.read()) is not grpc.aio.EOF:
-                numbers.append(event.sequence)
+            while (answer := await watching.read()) is not grpc.aio.EOF:
+                numbers.extend(event.sequence for event in answer.events)
                 await read_on.wait()
             return numbers, True
 

@@ -38,10 +38,13 @@ def lines(path):
         for enum in file.enum_type:
             yield from (f"value {file.package}.{enum.name}.{value.name} = {value.number}" for value in enum.value)
         for service in file.service:
-            yield from (
-                f"rpc {file.package}.{service.name}.{method.name} {method.input_type} {method.output_type}"
-                for method in service.method
-            )
+            yield from (f"rpc {file.package}.{service.name}.{rpc(method)}" for method in service.method)
+
+
+def rpc(method):
+    sent = "stream " if method.client_streaming else ""
+    answered = "stream " if method.server_streaming else ""
+    return f"{method.name} {sent}{method.input_type} {answered}{method.output_type}"
 
 
 def test_nothing_published_has_changed_or_gone():

@@ -179,7 +179,8 @@ class Grpc(_Service):
         self.stub.CancelBuild(sv.CancelBuildRequest(build_request_id=build), metadata=self.author)
 
     def wait(self, build):
-        *_, last = self.stub.WatchBuild(sv.WatchBuildRequest(build_request_id=build))
+        *_, answer = self.stub.WatchBuild(sv.WatchBuildRequest(build_request_id=build))
+        last = answer.events[-1]
         status = last.build_request.DESCRIPTOR.fields_by_name["status"].enum_type.values_by_number
         return (
             status[last.build_request.status].name.removeprefix("BUILD_STATUS_"),

@@ -124,7 +124,7 @@ class FakeTransport:
         for answer in self.answers.pop(0):
             if isinstance(answer, Exception):
                 raise answer
-            yield answer
+            yield sv.WatchBuildResponse(events=[answer])
 
     async def sleep(self, seconds):
         self.now += seconds

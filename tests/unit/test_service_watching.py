@@ -176,6 +176,13 @@ async def test_what_happens_within_a_moment_is_seen_at_one_go_and_the_end_at_onc
     assert await watcher == [[1], [2], [3, 4, 5, 6, 7, 8, 9, 10]]
 
 
+async def test_large_events_are_served_one_by_one(watching):
+    log = FakeLog()
+    log.log = [event(1, size=200_000), *(event(number, size=100_000) for number in range(2, 6)), event(6, last=True)]
+
+    assert await collect(watching(log)) == [[1], [2, 3], [4, 5, 6]]
+
+
 async def test_a_gap_in_what_is_told_is_filled_from_the_log(watching):
     log = FakeLog(60)
     one = watching(log)

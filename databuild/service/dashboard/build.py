@@ -71,9 +71,9 @@ async def _changes(visit: Visit, build_request_id: str, after: int) -> AsyncGene
     async def listen() -> None:
         nonlocal newest
         with contextlib.suppress(DataBuildError):  # the browser comes back, and is told then
-            async with contextlib.aclosing(visit.site.api.watch_build(request, visit.session.caller)) as pieces:
-                async for events in pieces:
-                    newest = events[-1].sequence
+            async with contextlib.aclosing(visit.site.api.watch_build(request, visit.session.caller)) as answers:
+                async for answer in answers:
+                    newest = answer.events[-1].sequence
                     news.set()
 
     listening = asyncio.create_task(listen(), name="changes")

@@ -55,8 +55,8 @@ async def more(visit: Visit) -> Response:
 async def _pieces(visit: Visit, request: sv.FollowLogRequest) -> AsyncGenerator[ServerSentEvent]:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     with contextlib.suppress(DataBuildError):  # the browser comes back, and is told then
-        async with contextlib.aclosing(visit.site.api.follow_log(request, visit.session.caller)) as pieces:
-            async for chunk in (chunk async for chunks in pieces for chunk in chunks):
+        async with contextlib.aclosing(visit.site.api.follow_log(request, visit.session.caller)) as chunks:
+            async for chunk in chunks:
                 text = decoder.decode(chunk.data)
                 yield ServerSentEvent(json.dumps(text), id=str(chunk.next_offset))
                 if chunk.ended:
