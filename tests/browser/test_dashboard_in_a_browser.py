@@ -144,6 +144,23 @@ async def test_a_page_goes_on_when_the_service_is_back(serve, open_page, faults,
     assert await is_same_document(page)
 
 
+async def test_a_page_that_did_not_come_is_fetched_again(served, open_page, faults):
+    faults.expected = "Failed to load resource"
+    served.executor.gate("raw/1")
+    await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})
+    page = await open_page(served, "/builds/one")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("executing")
+
+    await page.route("**/builds/one", lambda route: route.abort("connectionrefused"))
+    served.executor.gates["raw/1"].open()
+    await expect(page.get_by_role("status").last).to_contain_text("trying again")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("executing")
+    await page.unroute("**/builds/one")
+
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("completed")
+    await expect(page.get_by_role("status").last).to_have_text("")
+
+
 async def test_hostile_data_is_shown_on_every_page_and_does_nothing(busy, open_page, faults):
     faults.expected = "404"
     page = await open_page(busy)

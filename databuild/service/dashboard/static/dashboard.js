@@ -78,13 +78,17 @@ async function refreshSoon() {
   }
   underWay = true;
   const begin = performance.now();
+  let rest = 0;
   try {
     await refresh();
     tell("");
   } catch {
     tell("The service does not answer; trying again.");
+    again = true;
+    rest = 2000;
   }
-  await new Promise((done) => setTimeout(done, Math.min(9 * (performance.now() - begin), 10000)));
+  rest = Math.max(rest, Math.min(9 * (performance.now() - begin), 10000));
+  await new Promise((done) => setTimeout(done, rest));
   underWay = false;
   if (again) {
     again = false;
