@@ -4,9 +4,10 @@ https://bazel.build/reference/test-encyclopedia says what the environment variab
 """
 
 import importlib.util
+import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,37 @@ class Selection:
         """Runs before pytest's own filter, and so sees every test."""
         self.found_any = bool(items)
         items[:] = items[self._shard :: self._shards]
+
+
+class LoopErrors(logging.Handler):
+    """Fails a test during which an event loop logged an error: a callback that raises fails nothing else."""
+
+    def __init__(self) -> None:
+        """Listens to all event loops."""
+        super().__init__(logging.ERROR)
+        self._errors: list[str] = []
+        logging.getLogger("asyncio").addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keeps an error for the end of the test."""
+        self._errors.append(logging.Formatter().format(record))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self) -> Generator[None]:
+        """Runs around a test."""
+        yield
+        self._fail()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self) -> Generator[None]:
+        """Runs around the end of a test's fixtures."""
+        yield
+        self._fail()
+
+    def _fail(self) -> None:
+        if self._errors:
+            errors, self._errors = self._errors, []
+            pytest.fail("the event loop logged:\n" + "\n".join(errors), pytrace=False)
 
 
 def arguments(environment: Mapping[str, str]) -> list[str]:
@@ -58,7 +90,7 @@ def main(argv: list[str]) -> int:
     selection = Selection(
         int(os.environ.get("TEST_SHARD_INDEX", "0")), int(os.environ.get("TEST_TOTAL_SHARDS") or "0") or 1
     )
-    code = pytest.main([*arguments(os.environ), *argv], plugins=[selection])
+    code = pytest.main([*arguments(os.environ), *argv], plugins=[selection, LoopErrors()])
     if code == pytest.ExitCode.NO_TESTS_COLLECTED and selection.found_any:
         # The filter or the shard left nothing: not this file's fault.
         return 0

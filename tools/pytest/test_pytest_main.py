@@ -43,6 +43,17 @@ def test_a_failing_test_fails(run):
     assert "assert 1 == 2" in output
 
 
+def test_a_callback_that_raises_fails_the_test(run):
+    code, output = run(
+        "import asyncio\n\nasync def main():\n    asyncio.get_running_loop().call_soon(lambda: 1 / 0)\n"
+        "    await asyncio.sleep(0)\n\ndef test_it(): asyncio.run(main())\n\ndef test_other(): pass\n"
+    )
+
+    assert code == 1
+    assert "ZeroDivisionError" in output
+    assert "1 failed, 1 passed" in output
+
+
 def test_a_file_without_tests_fails(run):
     code, _ = run("")
 
