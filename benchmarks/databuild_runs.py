@@ -59,16 +59,11 @@ class Graph:
 
     def command(self, state: str, command: str, *arguments: str) -> tuple[str, ...]:
         """Returns a command line that keeps its state in a folder of that name."""
-        return (
-            sys.executable,
-            "-P",
-            main_file(),
-            f"--catalog={self.folder}/catalog.json",
-            f"--runfiles={self.folder}",
-            command,
-            f"--state_dir={self.folder}/{state}",
-            *arguments,
-        )
+        return self._command(command, f"--state_dir={self.folder}/{state}", *arguments)
+
+    def command_to(self, server: str, command: str, *arguments: str) -> tuple[str, ...]:
+        """Returns a command line that asks a service."""
+        return self._command(command, f"--server={server}", *arguments)
 
     def build_record(self, environment: Mapping[str, str]) -> dict[str, Any]:
         """Returns what `status` says of the last build."""
@@ -76,6 +71,10 @@ class Graph:
         run_process(self.command(_STATE, "status", "--output=json"), environment, output)
         record: dict[str, Any] = json.loads(output.read_text())
         return record
+
+    def _command(self, command: str, *arguments: str) -> tuple[str, ...]:
+        flags = (f"--catalog={self.folder}/catalog.json", f"--runfiles={self.folder}")
+        return (sys.executable, "-P", main_file(), *flags, command, *arguments)
 
 
 class _Command:

@@ -2,59 +2,28 @@
 
 from __future__ import annotations
 
-import http.client
 import itertools
-import json
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from benchmarks.databuild_runs import BUILD_AGAIN, Build, Graph, python_environment
-from benchmarks.processes import BrokenRunError, Run
+from benchmarks.databuild_runs import Graph, python_environment
+from benchmarks.processes import Run
 from benchmarks.rows import Row
-from benchmarks.served import FLAGS, Service
+from benchmarks.served import FLAGS, Service, submit, watch
+from benchmarks.served_builds import WAYS_TO_BUILD
 from benchmarks.shapes import Wide
 from benchmarks.sitting import Contestant, Measured, Sitting
 
 SCENARIO: Final = "service"
-BY_COMMAND_LINE: Final = "build by the command line"
-BY_SERVICE: Final = "build by the service"
-BY_SERVICE_WATCHED: Final = "build by the service, watched"
 SUBMISSIONS: Final = "submissions"
 FIRST_EVENT: Final = "submission to first event"
 TO_WATCHER: Final = "event to watcher"
 
 _CONNECTIONS = 32
-_THE_END = 1_000_000
-"""A sequence number that no build reaches here: who watches from there on sees nothing but the end."""
-
-_JSON: Final = {"Content-Type": "application/json"}
-
-
-def _submit(connection: http.client.HTTPConnection, at_once: int, *partitions: str) -> str:
-    body = {"partitions": partitions, "options": {"jobs": at_once}}
-    connection.request("POST", "/api/v1/builds", json.dumps(body), _JSON)
-    answer = connection.getresponse()
-    text = answer.read()
-    if answer.status != http.client.OK:
-        raise BrokenRunError(f"a submission was refused: {text[:500]!r}")
-    return str(json.loads(text)["build_request_id"])
-
-
-def _watch(
-    connection: http.client.HTTPConnection, build: str, after: int = 0
-) -> Iterator[tuple[float, dict[str, Any]]]:
-    """Yields the events of a build after a sequence number, each with when it came; ends with the build."""
-    connection.request("GET", f"/api/v1/builds/{build}/watch?after_sequence={after}")
-    for line in connection.getresponse():
-        if line.startswith(b"data: {"):
-            came = time.time()
-            event = json.loads(line[6:])
-            if event:
-                yield came, event
 
 
 class _Contestant:
@@ -70,29 +39,6 @@ class _Contestant:
         return Service(self._graph.command(state, "serve", *FLAGS), python_environment(environment, self._graph.folder))
 
 
-class _ServedBuild(_Contestant):
-    """One build of many tasks."""
-
-    def __init__(self, graph: Graph, at_once: int, *, watched: bool) -> None:
-        super().__init__(BY_SERVICE_WATCHED if watched else BY_SERVICE, graph, at_once, 1)
-        self._watched = watched
-
-    def run(self, environment: Mapping[str, str]) -> Run:
-        """Builds."""
-        service = self._serve(environment)
-        with service.connect() as connection:
-            started = time.perf_counter()
-            build = _submit(connection, self._at_once, self._graph.request)
-            for _ in _watch(connection, build, after=0 if self._watched else _THE_END):
-                pass
-            seconds = time.perf_counter() - started
-            connection.request("GET", f"/api/v1/builds/{build}")
-            end = json.loads(connection.getresponse().read())
-        if end["status"] != "BUILD_STATUS_COMPLETED" or end["jobs_completed"] != self._graph.tasks:
-            raise BrokenRunError(f"the build did not complete {self._graph.tasks} tasks: {end}")
-        return Run(seconds=seconds, peak_memory_bytes=service.end())
-
-
 class _Burst(_Contestant):
     """Many submissions at once; it is over when the last of them is answered."""
 
@@ -100,14 +46,14 @@ class _Burst(_Contestant):
         """Submits."""
         service = self._serve(environment)
 
-        def submit(numbers: Sequence[int]) -> None:
+        def submit_some(numbers: Sequence[int]) -> None:
             with service.connect() as connection:
                 for number in numbers:
-                    _submit(connection, self._at_once, f"leaf/{number}")
+                    submit(connection, self._at_once, f"leaf/{number}")
 
         with ThreadPoolExecutor(_CONNECTIONS) as threads:
             started = time.perf_counter()
-            list(threads.map(submit, (range(first, self._count, _CONNECTIONS) for first in range(_CONNECTIONS))))
+            list(threads.map(submit_some, (range(first, self._count, _CONNECTIONS) for first in range(_CONNECTIONS))))
             seconds = time.perf_counter() - started
         return Run(seconds=seconds, peak_memory_bytes=service.end())
 
@@ -139,10 +85,10 @@ class _Latency(_Contestant):
         with service.connect() as submitting:
             for number in range(self._count):
                 started = time.time()
-                build = _submit(submitting, self._at_once, f"leaf/{number}")
+                build = submit(submitting, self._at_once, f"leaf/{number}")
                 with service.connect() as watching:
                     asked = time.time()
-                    came, _ = next(events := _watch(watching, build))
+                    came, _ = next(events := watch(watching, build))
                     first_event.append(came - started)
                     # What had happened before somebody watched would tell nothing.
                     times = ((came, datetime.fromisoformat(event["time"]).timestamp()) for came, event in events)
@@ -152,26 +98,16 @@ class _Latency(_Contestant):
         return Run(seconds=time.perf_counter() - begun, peak_memory_bytes=service.end())
 
 
-def serve(sitting: Sitting, start_up: Mapping[str, Measured]) -> Iterator[Row]:
+def serve(sitting: Sitting, _start_up: Mapping[str, Measured]) -> Iterator[Row]:
     """Asks services in turns, and yields the rows."""
     sizes = sitting.sizes
     graph = Graph(sitting.folder / SCENARIO, Wide(width=sizes.served_tasks), sitting.job)
+    builds = [build(graph, sitting.at_once) for build in WAYS_TO_BUILD]
+    for of_one in sitting.measure(SCENARIO, builds, turns_per_repeat=2):
+        yield _row(of_one, of_one.name, sizes.served_tasks, graph.tasks, [run.seconds for run in of_one.runs])
     latency = _Latency(graph, sitting.at_once, sizes.watched_builds)
-    contestants: list[Contestant] = [
-        Build(graph, at_once=sitting.at_once),
-        _ServedBuild(graph, sitting.at_once, watched=False),
-        _ServedBuild(graph, sitting.at_once, watched=True),
-        _Burst(SUBMISSIONS, graph, sitting.at_once, sizes.submissions),
-        latency,
-    ]
-    command_line, served, watched, burst, small = sitting.measure(SCENARIO, contestants)
-    begun = start_up[BUILD_AGAIN].seconds
-    for name, of_one, aside in (
-        (BY_COMMAND_LINE, command_line, begun),
-        (BY_SERVICE, served, 0.0),
-        (BY_SERVICE_WATCHED, watched, 0.0),
-    ):
-        yield _row(of_one, name, sizes.served_tasks, graph.tasks, [run.seconds - aside for run in of_one.runs])
+    asked: list[Contestant] = [_Burst(SUBMISSIONS, graph, sitting.at_once, sizes.submissions), latency]
+    burst, small = sitting.measure(SCENARIO, asked)
     yield _row(burst, SUBMISSIONS, sizes.submissions, sizes.submissions, [run.seconds for run in burst.runs])
     yield _row(small, FIRST_EVENT, sizes.watched_builds, sizes.watched_builds, latency.first_event, of_each=True)
     yield _row(small, TO_WATCHER, sizes.watched_builds, sizes.watched_builds, latency.to_watcher, of_each=True)

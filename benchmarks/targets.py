@@ -16,7 +16,7 @@ from benchmarks.planning import SCENARIO as PLANNING
 from benchmarks.records import COMMANDS
 from benchmarks.records import SCENARIO as RECORDS
 from benchmarks.rows import Row, Rows
-from benchmarks.services import BY_COMMAND_LINE, BY_SERVICE
+from benchmarks.served_builds import BY_COMMAND_LINE, BY_SERVICE
 from benchmarks.services import SCENARIO as SERVICE
 from benchmarks.shapes import Sizes
 from benchmarks.start_up import BARE_PYTHON
