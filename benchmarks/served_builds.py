@@ -8,14 +8,13 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from benchmarks.databuild_runs import Graph, python_environment
 from benchmarks.processes import BrokenRunError, Run, run_process
 from benchmarks.served import FLAGS, Service, submit, watch
-from benchmarks.sitting import Contestant
 
 BY_COMMAND_LINE: Final = "build by the command line"
 BY_SERVICE: Final = "build by the service"
@@ -106,4 +105,4 @@ class _ByHttp(_Served):
                 pass
 
 
-WAYS_TO_BUILD: Final[tuple[Callable[[Graph, int], Contestant], ...]] = (_ByCommandLine, _ByService, _ByClient, _ByHttp)
+WAYS_TO_BUILD: Final[tuple[type[_Build], ...]] = (_ByCommandLine, _ByService, _ByClient, _ByHttp)

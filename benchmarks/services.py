@@ -102,7 +102,7 @@ def serve(sitting: Sitting, _start_up: Mapping[str, Measured]) -> Iterator[Row]:
     """Asks services in turns, and yields the rows."""
     sizes = sitting.sizes
     graph = Graph(sitting.folder / SCENARIO, Wide(width=sizes.served_tasks), sitting.job)
-    builds = [build(graph, sitting.at_once) for build in WAYS_TO_BUILD]
+    builds: list[Contestant] = [build(graph, sitting.at_once) for build in WAYS_TO_BUILD]
     for of_one in sitting.measure(SCENARIO, builds, turns_per_repeat=2):
         yield _row(of_one, of_one.name, sizes.served_tasks, graph.tasks, [run.seconds for run in of_one.runs])
     latency = _Latency(graph, sitting.at_once, sizes.watched_builds)

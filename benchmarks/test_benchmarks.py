@@ -14,7 +14,8 @@ from benchmarks.pages import PAGES
 from benchmarks.records import COMMANDS
 from benchmarks.report import as_json, as_text
 from benchmarks.rows import Row, Rows
-from benchmarks.services import BY_COMMAND_LINE, BY_SERVICE, BY_SERVICE_WATCHED, FIRST_EVENT, SUBMISSIONS, TO_WATCHER
+from benchmarks.served_builds import WAYS_TO_BUILD
+from benchmarks.services import FIRST_EVENT, SUBMISSIONS, TO_WATCHER
 from benchmarks.shapes import QUICK, Chain, Layers, Wide, request_of
 from benchmarks.targets import TARGETS, judge
 
@@ -116,7 +117,7 @@ def test_each_row_is_there(report):
         named = alone if builds == 1 else modes
         expected["event log", builds] = [f"{backend}: {mode}" for backend in ("sqlite", "postgresql") for mode in named]
     expected |= {("records", size): [*COMMANDS, *PAGES] for size in QUICK.records}
-    expected["service", QUICK.served_tasks] = [BY_COMMAND_LINE, BY_SERVICE, BY_SERVICE_WATCHED]
+    expected["service", QUICK.served_tasks] = [way.name for way in WAYS_TO_BUILD]
     expected["service", QUICK.submissions] = [SUBMISSIONS]
     expected["service", QUICK.watched_builds] = [FIRST_EVENT, TO_WATCHER]
     assert found == expected
