@@ -16,13 +16,13 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from databuild.event_log.group_commit import MOST_OPERATIONS
 from databuild.event_log.log import Claim, ClaimRequest, EventLog
 from databuild.event_log.open import open_event_log
-from databuild.executors.executor import ProcessResult, ProcessSpec
+from databuild.executors.executor import Capacity, ProcessResult, ProcessSpec
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.orchestration.results import Success
@@ -46,6 +46,12 @@ class _InstantExecutor:
             return ProcessResult(exit_code=0)
         configs = [{"outputs": [{"str": ref}], "args": [ref]} for ref in spec.argv[2:]]
         return ProcessResult(exit_code=0, stdout=json.dumps({"configs": configs}).encode())
+
+    capacity = Capacity(1000, "nothing")
+
+    def command_fault(self, _argv: Sequence[str], _env: Mapping[str, str]) -> str:
+        """Refuses nothing."""
+        return ""
 
     def guarded(self, _build_request_id: str) -> contextlib.AbstractContextManager[None]:
         """Guards nothing."""

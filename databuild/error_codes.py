@@ -42,6 +42,7 @@ CODES: Final[tuple[tuple[type[errors.DataBuildError], str], ...]] = (
     (errors.SchemaTooNewError, "SCHEMA_TOO_NEW"),
     (errors.EventLogError, "EVENT_LOG"),
     (errors.CoordinationError, "COORDINATION"),
+    (errors.ProcessesLeftError, "PROCESSES_LEFT"),
     (errors.InvalidStateTransitionError, "INVALID_STATE_TRANSITION"),
     (errors.OrchestrationError, "ORCHESTRATION"),
     (errors.DataBuildError, INTERNAL),

@@ -34,6 +34,7 @@
         ├── EventLogError                 the event log could not be read or written
         │   └── SchemaTooNewError         the event log was written by a newer DataBuild
         ├── CoordinationError             builds could not agree on who builds what
+        ├── ProcessesLeftError            processes of a dead build cannot be ended
         └── InvalidStateTransitionError   a build was driven out of order (a bug)
 
 A job that fails is not an error: it is an outcome, reported in BuildResult. Each error builds its own message from its
@@ -493,6 +494,24 @@ class CoordinationError(OrchestrationError):
         super().__init__(
             f"build {build_request_id} cannot go on: {fault}; it was not heard of for longer than its lease, and "
             "another build has ended it; what it made since is recorded as late, and not used: build again"
+        )
+
+
+class ProcessesLeftError(OrchestrationError):
+    """Processes of a build that has died cannot be ended, and may still write its partitions.
+
+    Args:
+        build_request_id: The build that has died.
+        processes: Their process groups.
+    """
+
+    def __init__(self, build_request_id: str, processes: Sequence[int]) -> None:
+        self.build_request_id = build_request_id
+        self.processes = tuple(processes)
+        super().__init__(
+            f"processes of build {build_request_id}, which has died, wait in the kernel and cannot be ended, and may "
+            f"still write: process groups {', '.join(map(str, self.processes))}; see what they wait for (a file system "
+            "that does not answer?), or restart the machine, and build again"
         )
 
 

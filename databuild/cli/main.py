@@ -125,6 +125,10 @@ def _open_what_is_closed() -> None:
 
 def main() -> None:
     """Runs the command line of this process."""
+    if os.getpid() == 1:  # of a container, say
+        from databuild.cli.init_process import work_in_a_child
+
+        work_in_a_child()
     # A plan is many objects that live as long as the process: looking through them for garbage as often as Python does
     # by itself would take a fifth of the time of a large one.
     gc.set_threshold(100_000, 50, 100)

@@ -8,7 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from databuild.executors.start_faults import StartFault
+
+
+class Capacity(NamedTuple):
+    """How many processes an executor can run at once.
+
+    Attributes:
+        processes: How many; further ones wait.
+        reason: What limits them, in words.
+    """
+
+    processes: int
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +58,10 @@ class ProcessResult:
         duration_seconds: How long it ran.
         cpu_seconds: The processor time that it and its waited-for children used.
         peak_memory_bytes: The most memory that one of them held.
-        start_error: Why it could not be started; empty where it was.
+        start_fault: Why it could not be started; None where it was.
+        oom_kills: How many processes the kernel killed for want of memory while it ran, among its own and those of the
+            same control group; counted only where it was ended by KILL.
+        unended: Processes of its group that could not be ended, and may still write.
         stdout: What it wrote to standard output, where that was not to go to a file: the last of it, up to a limit.
         stderr: The same for standard error.
     """
@@ -54,7 +71,9 @@ class ProcessResult:
     duration_seconds: float = 0.0
     cpu_seconds: float = 0.0
     peak_memory_bytes: int = 0
-    start_error: str = ""
+    start_fault: StartFault | None = None
+    oom_kills: int = 0
+    unended: Sequence[int] = ()
     stdout: bytes = b""
     stderr: bytes = b""
 
@@ -62,11 +81,26 @@ class ProcessResult:
 class Executor(Protocol):
     """Runs processes, each in a process group of its own."""
 
+    @property
+    def capacity(self) -> Capacity:
+        """How many processes can run at once."""
+        ...
+
+    def command_fault(self, argv: Sequence[str], env: Mapping[str, str]) -> str:
+        """Returns why a command line can never be started, such as its size; empty where it may be.
+
+        Args:
+            argv: The command line.
+            env: Variables over those of the executor's base environment.
+        """
+        ...
+
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         """Runs a process to its end.
 
         When it runs too long, or the awaiting task is cancelled, the whole process group is asked to end (TERM),
-        given a grace period, ended (KILL), and gone before this returns or raises.
+        given a grace period, ended (KILL), and gone before this returns or raises. A process that waits in the kernel
+        and cannot be ended is given up after a while, and named in the result.
 
         Args:
             spec: What to run.
@@ -83,5 +117,9 @@ class Executor(Protocol):
         ...
 
     async def end_left_behind(self, build_request_id: str) -> None:
-        """Ends what processes of a build are still running, whose orchestrator has died; returns when they are gone."""
+        """Ends what processes of a build are still running, whose orchestrator has died; returns when they are gone.
+
+        Raises:
+            ProcessesLeftError: They cannot be ended.
+        """
         ...

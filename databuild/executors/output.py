@@ -12,6 +12,8 @@ from typing import Final, Protocol
 
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _MODE: Final = 0o644
+_END_BYTES: Final = 256 * 1024
+_CUT: Final = b"\n[databuild: %d bytes were cut here: the log is over its limit of %d bytes]\n"
 
 
 class Sink(Protocol):
@@ -27,41 +29,61 @@ class Sink(Protocol):
 
 
 class LogFile:
-    """A file that is made with its first byte, and ends with a line that says so where it was cut at its limit.
+    """A file that is made with its first byte, and has the beginning and the end of what is over its limit.
 
-    A file that cannot be written gets nothing more; the process is not made to fail by its log.
+    The end has the error that a job died of. It is held in memory until the process has ended. A file that cannot be
+    written gets nothing more; the process is not made to fail by its log.
     """
 
-    __slots__ = ("_descriptor", "_left", "_limit", "_path")
+    __slots__ = ("_cut", "_descriptor", "_end", "_left", "_limit", "_path")
 
     def __init__(self, path: str, limit_bytes: int) -> None:
-        """Takes where the file goes and how large it may become."""
+        """Opens nothing yet.
+
+        Args:
+            path: Where the file goes.
+            limit_bytes: How large it may become, a line about what was cut aside.
+        """
         self._path = path
-        self._limit = self._left = limit_bytes
+        self._limit = limit_bytes
+        self._end = Kept(min(limit_bytes // 4, _END_BYTES))
+        self._left = limit_bytes - self._end.limit_bytes
+        self._cut = 0
         self._descriptor = -1
 
     def write(self, data: bytes) -> None:
         """Appends to the file, up to its limit."""
-        if self._left < 0:
+        if len(data) <= self._left:
+            self._left -= len(data)
+            self._append(data)
             return
-        text = data
-        if len(data) > self._left:
-            mark = b"\n[databuild: the rest was cut: the log is over its limit of %d bytes]\n" % self._limit
-            text = data[: self._left] + mark
-        self._left -= len(data)
-        try:
-            if self._descriptor < 0:
-                self._descriptor = os.open(self._path, _APPEND, _MODE)
-            while text:
-                text = text[os.write(self._descriptor, text) :]
-        except OSError:
-            self._left = -1
+        beginning, rest = data[: self._left], data[self._left :]
+        self._left = 0
+        self._append(beginning)
+        self._cut += len(rest)
+        self._end.write(rest)
 
     def close(self) -> None:
-        """Closes the file, where there is one."""
+        """Writes the end of what was over the limit, and closes the file, where there is one."""
+        end = self._end.text()
+        if end:
+            cut = self._cut - len(end)
+            self._append((_CUT % (cut, self._limit) if cut else b"") + end)
+            self._end.clear()
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _append(self, data: bytes) -> None:
+        if not data or self._path == "":
+            return
+        try:
+            if self._descriptor < 0:
+                self._descriptor = os.open(self._path, _APPEND, _MODE)
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError:
+            self._path = ""
 
 
 class Kept:
@@ -78,11 +100,20 @@ class Kept:
         """Keeps some bytes, and forgets older ones over the limit now and then."""
         self._text += data
         if len(self._text) > 2 * self._limit:
-            del self._text[: -self._limit]
+            del self._text[: len(self._text) - self._limit]
 
     def close(self) -> None:
         """Does nothing."""
 
+    @property
+    def limit_bytes(self) -> int:
+        """How many bytes are kept."""
+        return self._limit
+
     def text(self) -> bytes:
         """Returns what is kept."""
-        return bytes(self._text[-self._limit :])
+        return bytes(self._text[-self._limit :]) if self._limit else b""
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._text.clear()

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
+import signal
 from collections.abc import Callable
 from typing import Final
 
 from databuild.executors.descriptors import Descriptors
 from databuild.executors.output import Sink
+
+DESCRIPTORS_OF_A_RUN: Final = 6
+"""How many files a run has open: two pipes, its pidfd, two logs; one more while it starts or its report is read."""
 
 _READ_BYTES: Final = 1 << 16
 _MOST_READS: Final = 64
@@ -17,9 +22,14 @@ _MOST_READS: Final = 64
 
 
 class Running:
-    """A process that was started."""
+    """A process that was started.
 
-    __slots__ = ("_descriptors", "_ended", "_pidfd", "_pipes", "pid")
+    Attributes:
+        pid: Its process id.
+        highest_descriptor: The highest of the descriptors that its start opened.
+    """
+
+    __slots__ = ("_descriptors", "_ended", "_pidfd", "_pipes", "highest_descriptor", "pid")
 
     def __init__(self, start: Callable[[int, int], int], stdout: Sink, stderr: Sink, descriptors: Descriptors) -> None:
         """Starts the process.
@@ -43,8 +53,9 @@ class Running:
                 self._pipes[reading] = sink
                 writing.append(other)
                 os.set_blocking(reading, False)
+            self.highest_descriptor = writing[-1]
             self.pid = start(*writing)
-            self._pidfd = os.pidfd_open(self.pid)
+            self._pidfd = self._watch()
         except OSError:
             for reading in self._pipes:
                 os.close(reading)
@@ -52,8 +63,6 @@ class Running:
         finally:
             for other in writing:
                 os.close(other)
-        # Once, since it stays readable from the end of the process on.
-        descriptors.add(self._pidfd, self._end, once=True)
 
     def listen(self) -> None:
         """Begins to take what the process writes while it runs, so that no pipe is full for long."""
@@ -76,6 +85,22 @@ class Running:
                     break
             if reading in self._pipes:
                 self._close(reading)
+
+    def _watch(self) -> int:
+        """Returns the pidfd of the process, whose end is noticed from now on; ends the process where that fails."""
+        pidfd = -1
+        try:
+            pidfd = os.pidfd_open(self.pid)
+            # Once, since it stays readable from the end of the process on.
+            self._descriptors.add(pidfd, self._end, once=True)
+        except OSError:
+            if pidfd >= 0:
+                os.close(pidfd)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            raise
+        return pidfd
 
     def _end(self) -> None:
         if self._ended is not None and not self._ended.done():

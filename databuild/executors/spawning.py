@@ -14,9 +14,12 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from databuild.executors.interpreters import interpreter_of, is_text
+
 _STRUCTURE_BYTES: Final = 1024
 _SETPGROUP, _SETSIGDEF, _SETSIGMASK = 0x02, 0x04, 0x08
 _DEFAULT_SIGNALS: Final = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SHELL: Final = "/bin/sh"
 _NO_INPUT: Final = os.fsencode(os.devnull)
 
 # What only fills in structures is called without letting go of the interpreter: to get it back would take longer.
@@ -41,6 +44,7 @@ class Spawner:
 
     def __init__(self, base_env: Mapping[str, str]) -> None:
         """Takes the environment that each process's own variables are laid over."""
+        self.base_env: Final = dict(base_env)
         self._base_env = {name: _variable(name, value) for name, value in base_env.items()}
         self._attributes = _structure()
         _quick.posix_spawnattr_init(self._attributes)
@@ -49,7 +53,20 @@ class Spawner:
         _quick.posix_spawnattr_setsigdefault(self._attributes, _signals(*_DEFAULT_SIGNALS))
         _quick.posix_spawnattr_setflags(self._attributes, ctypes.c_short(_SETPGROUP | _SETSIGDEF | _SETSIGMASK))
 
-    def spawn(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, stdout: int, stderr: int) -> int:
+    def whole_env(self, env: Mapping[str, str]) -> dict[str, str]:
+        """Returns all variables of a process, given its own."""
+        return {**self.base_env, **env}
+
+    def spawn(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str,
+        stdout: int,
+        stderr: int,
+        *,
+        open_files: int | None = None,
+    ) -> int:
         """Starts a process that reads nothing, and returns its pid.
 
         Args:
@@ -58,10 +75,15 @@ class Spawner:
             cwd: Its working directory.
             stdout: The descriptor to which it writes its standard output.
             stderr: The descriptor to which it writes its standard error.
+            open_files: Its soft limit of open files; None for that of this process.
 
         Raises:
             OSError: It could not be started.
         """
+        if open_files is not None:
+            _check_program(argv[0])
+            # posix_spawn sets no limits, and to set them afterwards would race with the program.
+            argv = (_SHELL, "-c", f'ulimit -S -n {open_files} && exec "$@"', _SHELL, *argv)
         arguments = [os.fsencode(argument) for argument in argv]
         variables = self._base_env | {name: _variable(name, value) for name, value in env.items()}
         actions = _structure()
@@ -86,6 +108,21 @@ class Spawner:
             missing = cwd if error == errno.ENOENT and not os.path.isdir(cwd) else argv[0]  # noqa: PTH112
             raise OSError(error, os.strerror(error), missing)
         return pid.value
+
+
+def _check_program(path: str) -> None:
+    """Raises what starting a program would, where a shell starts it and would only say so on its standard error."""
+    fault = 0
+    if not os.path.exists(path):  # noqa: PTH110
+        fault = errno.ENOENT
+    elif os.path.isdir(path) or not os.access(path, os.X_OK):  # noqa: PTH112
+        fault = errno.EACCES
+    elif (interpreter := interpreter_of(path)) and not os.path.exists(interpreter):  # noqa: PTH110
+        fault = errno.ENOENT
+    elif not interpreter and is_text(path):
+        fault = errno.ENOEXEC  # a shell would take it for a script of its own
+    if fault:
+        raise OSError(fault, os.strerror(fault), path)
 
 
 def _variable(name: str, value: str) -> bytes:

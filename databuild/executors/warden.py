@@ -14,12 +14,13 @@ from typing import Final
 _SHELL: Final = "/bin/sh"
 
 # $1 is a variable that all processes of the build have in their environment (proc(5)), and nothing else has. Twice in a
-# row nobody: what was just being started is there by then.
+# row nobody: what was just being started is there by then. What cannot be ended, since it waits in the kernel, is left
+# alone after half a minute.
 _SCRIPT: Final = """
 read -r word && exit
-nobody=0
-while [ "$nobody" -lt 2 ]; do
-  nobody=$((nobody + 1))
+nobody=0 rounds=0
+while [ "$nobody" -lt 2 ] && [ "$rounds" -lt 600 ]; do
+  nobody=$((nobody + 1)) rounds=$((rounds + 1))
   for environ in $(grep -lszxF -e "$1" /proc/[0-9]*/environ); do
     nobody=0
     read -r stat <"${environ%environ}stat" || continue
@@ -37,7 +38,12 @@ def warden(variable: str) -> Iterator[None]:
 
     Where no warden can be started, the next build ends what is left.
     """
-    reading, writing = os.pipe2(os.O_CLOEXEC)
+    pid = 0
+    try:
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+    except OSError:
+        yield
+        return
     try:
         pid = os.posix_spawn(
             _SHELL,
@@ -51,7 +57,7 @@ def warden(variable: str) -> Iterator[None]:
             setsid=True,
         )
     except OSError:
-        pid = 0
+        pass
     finally:
         os.close(reading)
     try:

@@ -261,7 +261,7 @@ class _Execution:
             self._wake(self._queue.done(task) - 1)
             return Ended(attempt, outcome)
         policy = self._options.retries.get(task.job_label, _NO_RETRY)
-        if attempt.number <= policy.retries and self._result.stopped_by is None:
+        if not outcome.final and attempt.number <= policy.retries and self._result.stopped_by is None:
             self._queue.release(task)
             self._wake(len(self._idle))
             delay = policy.delay(attempt.number)

@@ -57,11 +57,13 @@ class RunOutcome:
         status: COMPLETED, FAILED or CANCELLED.
         category: Whose fault a failure is; unspecified where it completed.
         message: One sentence about the failure.
+        final: Whether it would fail again in the same way, so that it is not tried again.
     """
 
     status: ev.JobStatus
     category: pt.FailureCategory = pt.FAILURE_CATEGORY_UNSPECIFIED
     message: str = ""
+    final: bool = False
 
 
 class Runner(Protocol):

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from databuild.errors import JobConfigurationError
-from databuild.executors.executor import Executor, ProcessResult, ProcessSpec
+from databuild.executors.executor import Executor, ProcessSpec
 from databuild.graph.catalog import Job
 from databuild.graph.job_protocol import parse_configure_response
 from databuild.model.job_graph import JobConfig
-
-_STDERR_BYTES: Final = 4000
-_REASON_OF_START_FAULT = "build the graph again with Bazel, or make the file executable"
+from databuild.orchestration.process_faults import end_of_output, fault_of
 
 
 class ProcessConfigure:
@@ -39,18 +36,13 @@ class ProcessConfigure:
             timeout_seconds=job.timeout_seconds,
         )
         result = await self._executor.run(spec)
-        if result.start_error:
-            fault = f"could not be started: {result.start_error}; {_REASON_OF_START_FAULT}"
-            raise JobConfigurationError(job.label, fault, refs=refs)
-        if result.timed_out or result.exit_code:
-            said = result.stderr[-_STDERR_BYTES:].decode(errors="replace")
-            raise JobConfigurationError(job.label, _fault(job, result), refs=refs, output=said)
-        return parse_configure_response(result.stdout, job_label=job.label, refs=refs)
-
-
-def _fault(job: Job, result: ProcessResult) -> str:
-    if result.timed_out:
-        return f"ran longer than its timeout of {job.timeout_seconds:g} seconds"
-    if result.exit_code < 0:
-        return f"was ended by signal {-result.exit_code}"
-    return f"ended with exit code {result.exit_code}"
+        fault = fault_of(result, job.timeout_seconds)
+        if fault is not None:
+            raise JobConfigurationError(job.label, fault.message, refs=refs, output=end_of_output(result))
+        configs = parse_configure_response(result.stdout, job_label=job.label, refs=refs)
+        for config in configs:
+            # Each attempt at such a task would fail; now its author is told which output it is for.
+            if too_large := self._executor.command_fault((job.executable, "exec", *config.args), dict(config.env)):
+                fault_text = f"{config.outputs[0]!r} cannot be run: {too_large}"
+                raise JobConfigurationError(job.label, fault_text, refs=refs)
+        return configs

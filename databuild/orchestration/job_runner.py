@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ from databuild.graph.catalog import Job
 from databuild.graph.ports import RunOutcome
 from databuild.model.job_graph import Task
 from databuild.orchestration.orchestrator import BuildOrchestrator
+from databuild.orchestration.process_faults import ProcessFault, fault_of
 from databuild.orchestration.reports import ReportFaultError, distrusted, parse_report
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
@@ -143,7 +143,10 @@ def _digest(text: str, size: int) -> str:
 
 
 def _outcome(job: Job, result: ProcessResult, reported: _Reported) -> JobRunOutcome:
-    category, message = _failure(job, result, reported.fault)
+    fault = fault_of(result, job.timeout_seconds)
+    if fault is None and reported.fault:
+        fault = ProcessFault(pt.FAILURE_CATEGORY_USER, reported.fault)
+    category, message, final = fault or (pt.FAILURE_CATEGORY_UNSPECIFIED, "", False)
     complete: frozenset[str] = frozenset()
     if not category and reported.failed_checks:
         category, message = pt.FAILURE_CATEGORY_USER, _check_text(reported.failed_checks)
@@ -155,6 +158,7 @@ def _outcome(job: Job, result: ProcessResult, reported: _Reported) -> JobRunOutc
         status=ev.JOB_STATUS_FAILED if category else ev.JOB_STATUS_COMPLETED,
         category=category,
         message=message,
+        final=final,
         process=result,
         metrics=tuple(reported.metrics),
         complete=complete,
@@ -167,19 +171,3 @@ def _check_text(failed: Sequence[pt.CheckResult]) -> str:
     said = f": {check.message}" if check.message else ""
     more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
     return f"the check {check.name!r}{of} did not pass{said}{more}"
-
-
-def _failure(job: Job, result: ProcessResult, report_fault: str) -> tuple[pt.FailureCategory, str]:
-    if result.start_error:
-        missing = not os.path.exists(job.executable)  # noqa: PTH110
-        hint = "build the graph again with Bazel" if missing else "the machine may be out of memory or processes"
-        return pt.FAILURE_CATEGORY_INFRASTRUCTURE, f"could not be started: {result.start_error}; {hint}"
-    if result.timed_out:
-        return pt.FAILURE_CATEGORY_TIMEOUT, f"ran longer than its timeout of {job.timeout_seconds:g} seconds"
-    if result.exit_code < 0:
-        return pt.FAILURE_CATEGORY_INFRASTRUCTURE, f"was ended by signal {-result.exit_code}"
-    if result.exit_code > 0:
-        return pt.FAILURE_CATEGORY_USER, f"ended with exit code {result.exit_code}"
-    if report_fault:
-        return pt.FAILURE_CATEGORY_USER, report_fault
-    return pt.FAILURE_CATEGORY_UNSPECIFIED, ""

@@ -10,12 +10,12 @@ from databuild.errors import LookupFaultError
 from databuild.executors.executor import Executor, ProcessSpec
 from databuild.graph.batches import batches
 from databuild.graph.catalog import JobCatalog
+from databuild.orchestration.process_faults import end_of_output, fault_of
 
 TIMEOUT_SECONDS: Final = 300.0
 """How long one call may take: a lookup only maps names."""
 
 _SHOWN: Final = 200
-_STDERR_BYTES: Final = 4000
 
 
 def lookup_of(catalog: JobCatalog, executor: Executor, working_directory: str) -> ProcessLookup | None:
@@ -54,16 +54,9 @@ class ProcessLookup:
             argv=(self._path, *refs), env={}, cwd=self._working_directory, timeout_seconds=TIMEOUT_SECONDS
         )
         result = await self._executor.run(spec)
-        fault = ""
-        if result.start_error:
-            fault = f"could not be started: {result.start_error}; build the graph again with Bazel"
-        elif result.timed_out:
-            fault = f"ran longer than {TIMEOUT_SECONDS:g} seconds"
-        elif result.exit_code:
-            fault = f"ended with exit code {result.exit_code}"
-        if fault:
-            said = result.stderr[-_STDERR_BYTES:].decode(errors="replace")
-            raise LookupFaultError(self._path, fault, refs=refs, output=said)
+        fault = fault_of(result, TIMEOUT_SECONDS)
+        if fault is not None:
+            raise LookupFaultError(self._path, fault.message, refs=refs, output=end_of_output(result))
         return result.stdout
 
     def _checked(self, printed: bytes, refs: Sequence[str]) -> Iterator[tuple[str, str]]:

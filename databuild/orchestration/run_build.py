@@ -16,6 +16,7 @@ from databuild.errors import (
     InvalidStateTransitionError,
     OrchestrationError,
     PlanChangedError,
+    ProcessesLeftError,
 )
 from databuild.event_log.log import EventLog, Queued
 from databuild.executors.executor import Executor
@@ -81,6 +82,7 @@ async def run_build(
         JobConfigurationError: A job's `config` failed; the build has FAILED.
         LookupFaultError: The graph's lookup failed; the build has FAILED.
         PlanChangedError: The world moved under the request's plan; the build has FAILED.
+        ProcessesLeftError: What a dead build left running cannot be ended; the build has FAILED.
         OrchestrationError: We failed; the build may have no end in the log.
     """
     check_build_request_id(request.build_request_id)
@@ -164,6 +166,9 @@ class _Build:
             _uncancel()
             author = self._cancelled_by or " ".join(map(str, cancelled.args))
             result = Cancelled(jobs_completed=self._recorder.completed, author=author)
+        except ProcessesLeftError as error:
+            await self._end(Failed(category=pt.FAILURE_CATEGORY_INFRASTRUCTURE, message=str(error)))
+            raise
         except OrchestrationError:
             raise
         except DataBuildError as error:
@@ -286,7 +291,7 @@ class _Build:
             runner,
             recorder,
             ExecutionOptions(
-                jobs=self._request.jobs,
+                jobs=min(self._request.jobs, self._executor.capacity.processes),
                 keep_going=self._request.keep_going,
                 retries={label: job.retry for label, job in jobs.items()},
                 limits=self._resources.limits,

@@ -4,7 +4,6 @@ Imports no pytest, so that processes start fast.
 """
 
 import asyncio
-import contextlib
 import json
 import os
 from pathlib import Path
@@ -14,6 +13,7 @@ from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
+from tests.fake_executor import NoProcesses
 
 LABEL = "//:raw"
 CATALOG = JobCatalog(
@@ -22,18 +22,12 @@ CATALOG = JobCatalog(
 )
 
 
-class Executor:
+class Executor(NoProcesses):
     """Notes each run in a file, in the form of the job of the chaos tests."""
 
     def __init__(self, notes, seconds):
         self._notes = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._seconds = seconds
-
-    def guarded(self, _build_request_id):
-        return contextlib.nullcontext()
-
-    async def end_left_behind(self, build_request_id):
-        pass
 
     async def run(self, spec, on_report=None):
         _, command, *refs = spec.argv

@@ -20,6 +20,7 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.coordination_model import OPEN, Model
 from tests.contract.stores import PostgresqlDatabases, SqliteFiles
+from tests.fake_executor import NoProcesses
 
 REFS = ("p", "q", "r", "s")
 LEASE = 30.0
@@ -48,13 +49,6 @@ def rule_for(candidates, **arguments):
         return precondition(candidates)(rule(number=any_of_them, **arguments)(chosen))
 
     return decorate
-
-
-class NoProcesses:
-    """An executor of builds that have left none."""
-
-    async def end_left_behind(self, build_request_id):
-        pass
 
 
 class World(RuleBasedStateMachine):

@@ -4,7 +4,6 @@ Imports no pytest, so that processes start fast.
 """
 
 import asyncio
-import contextlib
 import json
 import os
 from pathlib import Path
@@ -15,6 +14,7 @@ from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
+from tests.fake_executor import NoProcesses
 
 DIED = 9
 NOT_REACHED = 0
@@ -38,17 +38,11 @@ CATALOG = JobCatalog(
 )
 
 
-class Executor:
+class Executor(NoProcesses):
     """Notes in a file what was made; the first attempt at `clean/1` fails, and that at `sum` does so half-way."""
 
     def __init__(self, folder):
         self.made = Path(folder) / "made"
-
-    def guarded(self, _build_request_id):
-        return contextlib.nullcontext()
-
-    async def end_left_behind(self, build_request_id):
-        pass
 
     async def run(self, spec, on_report=None):
         await asyncio.sleep(0)

@@ -1,7 +1,6 @@
 """A service over an event log of its own, whose jobs are functions that may wait at a gate."""
 
 import asyncio
-import contextlib
 import json
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from databuild.graph.catalog import Job, JobCatalog
 from databuild.orchestration.settings import Settings
 from databuild.service.graph_service import GraphService
 from databuild.service.limits import Limits
+from tests.fake_executor import NoProcesses
 
 RAW, CLEAN = "//:raw", "//:clean"
 
@@ -39,7 +39,7 @@ class Gate:
             self.end.set_result(ProcessResult(exit_code=exit_code))
 
 
-class FakeExecutor:
+class FakeExecutor(NoProcesses):
     """Remembers which refs were made, in order; a ref may have a gate or fail."""
 
     def __init__(self):
@@ -51,9 +51,6 @@ class FakeExecutor:
         self.broken = set()
         self.hangs = False
         self.configs_cancelled = 0
-
-    def guarded(self, _build_request_id):
-        return contextlib.nullcontext()
 
     async def end_left_behind(self, build_request_id):
         self.ended.append(build_request_id)

@@ -1,7 +1,6 @@
 """Several builds over one event log: what one leaves to another, and what becomes of the dead."""
 
 import asyncio
-import contextlib
 import dataclasses
 import json
 
@@ -20,6 +19,7 @@ from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
+from tests.fake_executor import NoProcesses
 
 RAW, CLEAN, PAIR = "//:raw", "//:clean", "//:pair"
 CATALOG = JobCatalog(
@@ -46,7 +46,7 @@ class Gate:
         self.end.set_result(ProcessResult(exit_code=exit_code))
 
 
-class FakeExecutor:
+class FakeExecutor(NoProcesses):
     """Remembers which refs were made and by which build; a ref may have a gate."""
 
     def __init__(self):
@@ -58,9 +58,6 @@ class FakeExecutor:
         self.on_start = lambda _spec: None
         self.running = self.most_running = 0
         self.seconds = 0.0
-
-    def guarded(self, _build_request_id):
-        return contextlib.nullcontext()
 
     async def run(self, spec, on_report=None):
         await asyncio.sleep(0)

@@ -1,6 +1,5 @@
 """What a build comes to when its event log fails."""
 
-import contextlib
 import json
 
 import pytest
@@ -11,15 +10,13 @@ from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
+from tests.fake_executor import NoProcesses
 
 LABEL = "//:a"
 
 
-class FakeExecutor:
+class FakeExecutor(NoProcesses):
     """Configures and runs everything at once."""
-
-    def guarded(self, _build_request_id):
-        return contextlib.nullcontext()
 
     async def run(self, spec, on_report=None):
         _, command, *refs = spec.argv

@@ -6,6 +6,7 @@ import pytest
 
 from databuild.errors import LookupFaultError
 from databuild.executors.executor import ProcessResult
+from databuild.executors.start_faults import StartFault
 from databuild.graph.batches import BATCH_REFS
 from databuild.orchestration.looking_up import ProcessLookup, canonical
 
@@ -49,8 +50,8 @@ async def test_many_refs_are_asked_in_batches():
         ({"printed": b'{"p": "//c:c"}'}, "'//c:c' for 'p', which is no job of this graph; its jobs are //a:one, //b:b"),
         ({"printed": b'{"p": 7}'}, "7 for 'p'"),
         ({"exit_code": 3, "stderr": b"no table"}, "exit code 3\nno table"),
-        ({"exit_code": -1, "start_error": "No such file"}, "could not be started: No such file"),
-        ({"exit_code": -15, "timed_out": True}, "ran longer than 300 seconds"),
+        ({"exit_code": -1, "start_fault": StartFault(message="no file")}, "could not be started: no file"),
+        ({"exit_code": -15, "timed_out": True}, "ran longer than its timeout of 300 seconds"),
     ],
 )
 async def test_what_cannot_be_used_names_the_lookup_and_what_it_was_asked(result, said):

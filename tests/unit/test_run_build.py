@@ -1,7 +1,6 @@
 """Whole builds over an event log in memory, with an executor whose jobs are functions."""
 
 import asyncio
-import contextlib
 import json
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from databuild.errors import BuildNotFoundError, InvalidRequestError, JobConfigurationError, PlanChangedError
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
+from databuild.executors.start_faults import StartFault
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
 from databuild.orchestration.make_plan import make_plan
 from databuild.orchestration.results import Cancelled, Failed, FailFast, Success
@@ -17,6 +17,7 @@ from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
+from tests.fake_executor import NoProcesses
 
 DONE = ProcessResult(exit_code=0, duration_seconds=1.0, cpu_seconds=0.5, peak_memory_bytes=1000)
 RAW, CLEAN = "//:raw", "//:clean"
@@ -28,7 +29,7 @@ def config(output, *inputs, args=()):
     return {"outputs": outputs, "inputs": needed, "args": list(args)}
 
 
-class FakeExecutor:
+class FakeExecutor(NoProcesses):
     """Runs functions in place of processes, and remembers what it ran.
 
     `configs` answers for a ref, `runs` for a job label: a function of the environment and the report function.
@@ -39,9 +40,6 @@ class FakeExecutor:
         self.configs = {}
         self.answer = None
         self.runs = {f"//:{name}": run for name, run in runs.items()}
-
-    def guarded(self, _build_request_id):
-        return contextlib.nullcontext()
 
     async def run(self, spec, on_report=None):
         await asyncio.sleep(0)
@@ -321,12 +319,16 @@ async def test_keep_going_builds_what_can_be_built(world):
 @pytest.mark.parametrize(
     ("result", "category", "said"),
     [
-        (ProcessResult(exit_code=-9), "INFRASTRUCTURE", "was ended by signal 9"),
+        (
+            ProcessResult(exit_code=-9),
+            "INFRASTRUCTURE",
+            "was ended by signal 9 (SIGKILL); the machine or container may have run out of memory",
+        ),
         (ProcessResult(exit_code=-15, timed_out=True), "TIMEOUT", "ran longer than its timeout of 5 seconds"),
         (
-            ProcessResult(exit_code=-1, start_error="No such file"),
+            ProcessResult(exit_code=-1, start_fault=StartFault(message="it is not there")),
             "INFRASTRUCTURE",
-            "could not be started: No such file; build the graph again with Bazel",
+            "could not be started: it is not there",
         ),
     ],
 )
@@ -470,7 +472,7 @@ async def test_stale_data_is_used_when_asked_to(world):
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (ProcessResult(exit_code=-1, start_error="No such file"), "could not be started: No such file"),
+        (ProcessResult(exit_code=-1, start_fault=StartFault(message="no file")), "could not be started: no file"),
         (ProcessResult(exit_code=3, stderr=b"no idea"), "exit code 3\nno idea"),
         (ProcessResult(exit_code=-15, timed_out=True), "ran longer than its timeout of 5 seconds"),
         (ProcessResult(exit_code=0, stdout=b"oops"), "'oops', which is no JobConfigureResponse"),

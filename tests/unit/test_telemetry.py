@@ -1,7 +1,5 @@
 """Tracing and metrics of a build, as an OpenTelemetry SDK receives them."""
 
-import contextlib
-
 import pytest
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
@@ -17,18 +15,16 @@ from databuild.orchestration.results import Success
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 from databuild.orchestration.telemetry import OpenTelemetry
+from tests.fake_executor import NoProcesses
 
 ANSWER = b'{"configs": [{"outputs": [{"str": "p/1"}]}]}'
 
 
-class FakeExecutor:
+class FakeExecutor(NoProcesses):
     """Answers `config`, completes `exec`, and remembers environments."""
 
     def __init__(self):
         self.envs = []
-
-    def guarded(self, _build_request_id):
-        return contextlib.nullcontext()
 
     async def run(self, spec, _on_report=None):
         if spec.argv[1] == "config":

@@ -1,0 +1,20 @@
+"""What the executors of tests have in common: they start no process, and so have no limits and leave nothing behind."""
+
+import contextlib
+
+from databuild.executors.executor import Capacity
+
+
+class NoProcesses:
+    """Everything that an executor offers but `run`."""
+
+    capacity = Capacity(1000, "nothing")
+
+    def command_fault(self, _argv, _env):
+        return ""
+
+    def guarded(self, _build_request_id):
+        return contextlib.nullcontext()
+
+    async def end_left_behind(self, _build_request_id):
+        pass
