@@ -14,6 +14,9 @@ from databuild.cli.progress import Progress, progress_for
 from databuild.cli.summary import Summary, exit_code_of_result, print_summary, summarize
 from databuild.errors import DataBuildError, InvalidRequestError, OrchestrationError
 from databuild.event_log.log import EventLog
+from databuild.executors.budget import capacity_of
+from databuild.executors.descriptor_limit import DescriptorLimit
+from databuild.executors.executor import Capacity
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.build_ids import LATEST
@@ -25,9 +28,21 @@ HURRIED_GRACE_SECONDS = 0.5
 TICK_SECONDS = 1.0
 
 
-def number_of_jobs(call: Invocation) -> int:
-    """Returns how many job runs may run at once."""
-    return call.flags["jobs"] or len(os.sched_getaffinity(0))
+def number_of_jobs(call: Invocation, capacity: Capacity | None = None) -> int:
+    """Returns how many job runs may run at once, and says so where that is more than can.
+
+    Args:
+        call: The invocation.
+        capacity: How many can; None for as many as fit on this machine.
+    """
+    jobs: int = call.flags["jobs"] or len(os.sched_getaffinity(0))
+    capacity = capacity or capacity_of(DescriptorLimit())
+    if jobs > capacity.processes:
+        call.err.line(
+            f"databuild: --jobs={jobs} is more than fits: at most {capacity.processes:,} job runs at once, for "
+            f"{capacity.reason}"
+        )
+    return jobs
 
 
 def chosen_id(call: Invocation) -> str:

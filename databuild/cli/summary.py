@@ -14,7 +14,9 @@ from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.orchestration.results import BuildResult, Cancelled, Failed, Success
 from databuild.v1 import partition_pb2 as pt
 
-_STREAM = "stderr"
+_STREAMS = {"stderr": "standard error", "stdout": "standard output"}
+"""What a job run writes, what most likely has the reason of a failure first."""
+
 _TAIL_LINES = 12
 _MOST_FAILURES = 5
 _PAGE = 1000
@@ -133,18 +135,17 @@ def _taken(summary: Summary, counts: Counts) -> dict[str, list[str]]:
 
 
 def _print_failure(call: Invocation, job_run: JobRunRecord) -> None:
-    path = call.facts().log_path(job_run, _STREAM)
     failure = job_run.failure
     why = f"{failure.category}: {failure.message}" if failure else "no reason was given"
     call.out.line(f"FAILED {job_run.job_label} ({job_run.job_run_id})")
     call.out.line(f"  {why}")
-    tail = _tail(call, job_run)
-    if tail:
-        call.out.line(f"  the end of its standard error, {path}:")
-        for line in tail:
-            call.out.line(f"    {line}")
-    else:
-        call.out.line(f"  it wrote nothing to its standard error, {path}")
+    for stream, name in _STREAMS.items():
+        if tail := _tail(call, job_run, stream):
+            call.out.line(f"  the end of its {name}, {call.facts().log_path(job_run, stream)}:")
+            for line in tail:
+                call.out.line(f"    {line}")
+            return
+    call.out.line("  it wrote nothing")
 
 
 def _status(summary: Summary) -> str:
@@ -165,9 +166,9 @@ def _took(summary: Summary) -> str:
     return f" in {duration_text(max(summary.build.updated_time - summary.build.received_time, 0.0))}"
 
 
-def _tail(call: Invocation, job_run: JobRunRecord) -> list[str]:
-    """Returns the last lines of what a job run wrote to standard error."""
-    return call.facts().tail_of_log(job_run, _STREAM).decode(errors="replace").splitlines()[-_TAIL_LINES:]
+def _tail(call: Invocation, job_run: JobRunRecord, stream: str) -> list[str]:
+    """Returns the last lines that a job run wrote, without empty ones at their end; none where all are empty."""
+    return call.facts().tail_of_log(job_run, stream).decode(errors="replace").rstrip().splitlines()[-_TAIL_LINES:]
 
 
 def _as_json(call: Invocation, summary: Summary, counts: Counts) -> dict[str, Any]:
@@ -179,8 +180,10 @@ def _as_json(call: Invocation, summary: Summary, counts: Counts) -> dict[str, An
             "category": job_run.failure.category if job_run.failure else "",
             "message": job_run.failure.message if job_run.failure else "",
             "exit_code": job_run.exit_code,
-            "stderr": call.facts().log_path(job_run, _STREAM),
-            "stderr_tail": _tail(call, job_run),
+            "stderr": call.facts().log_path(job_run, "stderr"),
+            "stderr_tail": _tail(call, job_run, "stderr"),
+            "stdout": call.facts().log_path(job_run, "stdout"),
+            "stdout_tail": _tail(call, job_run, "stdout"),
         }
         for job_run in summary.failed
     ]

@@ -17,11 +17,16 @@ _MAX_SOFT_LIMIT: Final = 1 << 20
 class DescriptorLimit:
     """Raises the soft limit of open files to the hard one, once it is needed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, highest: int | None = None) -> None:
+        """Reads the limits of this process.
+
+        Args:
+            highest: How far the limit may be raised; None for as far as the hard limit.
+        """
         self._soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         # RLIM_INFINITY is -1 in Python.
-        self._highest = _MAX_SOFT_LIMIT if hard < 0 else min(hard, _MAX_SOFT_LIMIT)
-        self._highest = max(self._highest, self._soft)
+        allowed = _MAX_SOFT_LIMIT if hard < 0 else min(hard, _MAX_SOFT_LIMIT)
+        self._highest = max(allowed if highest is None else min(highest, allowed), self._soft)
         self._raised_from: int | None = None
 
     @property

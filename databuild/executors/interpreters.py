@@ -26,6 +26,5 @@ def interpreter_of(program: str) -> str:
 
 
 def is_text(program: str) -> bool:
-    """Returns whether a program looks like text rather than like a binary of whatever format."""
-    start = first_bytes(program)
-    return bool(start) and all(byte >= 32 or byte in b"\t\n\r" for byte in start)
+    """Returns whether a program is empty or looks like text rather than like a binary of whatever format."""
+    return all(byte >= 32 or byte in b"\t\n\r" for byte in first_bytes(program))

@@ -177,9 +177,9 @@ class LocalExecutor:
                 running = Running(start, stdout, stderr, self._descriptors)
             except OSError as error:
                 # Each of our processes that ends gives something back; others may keep what they have.
-                waited += 0 if self._running else pause
-                if error.errno not in EXHAUSTED or waited >= self._start_seconds:
+                if error.errno not in EXHAUSTED or (not self._running and waited >= self._start_seconds):
                     raise
+                waited = 0.0 if self._running else waited + pause
                 if error.errno == errno.EMFILE:
                     limit.raise_it()
                 await asyncio.sleep(pause)

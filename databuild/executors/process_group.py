@@ -98,19 +98,25 @@ class EndingGroup:
         return self._started + self._grace_seconds() - time.monotonic()
 
 
-async def end_marked(variable: bytes, *, kill_seconds: float = KILL_SECONDS) -> Collection[int]:
+async def end_marked(
+    variable: bytes,
+    *,
+    kill_seconds: float = KILL_SECONDS,
+    find: Callable[[bytes], Collection[int]] | None = None,
+) -> Collection[int]:
     """Ends all process groups that have a process with a variable in its environment, other than our own.
 
     Args:
         variable: The variable, written `NAME=VALUE`.
         kill_seconds: How long to wait for them.
+        find: Finds the groups, in a thread; None for `groups_with`.
 
     Returns:
         The process groups that live on after that; nearly always none.
     """
     started = time.monotonic()
     pauses = _pauses()
-    while groups := await asyncio.to_thread(_groups_with, variable):
+    while groups := await asyncio.to_thread(find or groups_with, variable):
         for group in groups:
             _signal(group, signal.SIGKILL)
         if time.monotonic() >= started + kill_seconds:
@@ -141,7 +147,8 @@ def _processes() -> Iterator[_Process]:
             yield _Process(int(name), state.decode(), int(group))
 
 
-def _groups_with(variable: bytes) -> set[int]:
+def groups_with(variable: bytes) -> set[int]:
+    """Returns the process groups, other than our own, that have a living process with a variable in its environment."""
     groups = set()
     for process in _processes():
         if process.state in _DEAD_STATES:

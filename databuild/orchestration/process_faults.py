@@ -97,7 +97,7 @@ def _why(number: int, oom_kills: int) -> str:
             f"; out of memory: the kernel killed {processes} for it meanwhile (oom_kill of the control group). Give "
             "the machine or container more memory, or run fewer jobs at once"
         )
-    return "; the machine or container may have run out of memory, or somebody killed it"
+    return "; the machine or container may have run out of memory"
 
 
 def _unended(result: ProcessResult) -> str:

@@ -5,26 +5,11 @@ That the certificate leads to the root of clients, TLS has seen to before anythi
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping, MutableMapping
-from typing import Any, Final, cast
-
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 NAME_IN_STATE: Final = "certificate_name"
 """Where the state of a request over HTTP has the name, if a certificate was shown."""
-
-
-class NamingProtocol(H11Protocol):
-    """HTTP over a connection that knows the certificate of its client."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Notes the name for all requests of the connection."""
-        super().connection_made(transport)
-        name = name_over_http(transport.get_extra_info("peercert"))
-        if name is not None:
-            self.app = cast("Any", _named(cast("ASGIApp", self.app), name))
 
 
 def name_over_http(certificate: Mapping[str, Any] | None) -> str | None:
@@ -52,12 +37,3 @@ def name_over_grpc(context: Mapping[str, Iterable[bytes]]) -> str | None:
 
 def _first(*names: Iterable[str]) -> str:
     return next((name for some in names for name in some if name), "")
-
-
-def _named(app: ASGIApp, name: str) -> ASGIApp:
-    async def named(scope: Scope, receive: Receive, send: Send) -> None:
-        state: MutableMapping[str, Any] = scope.setdefault("state", {})
-        state[NAME_IN_STATE] = name
-        await app(scope, receive, send)
-
-    return named

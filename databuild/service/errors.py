@@ -59,6 +59,7 @@ STATUSES: Final[Mapping[str, tuple[grpc.StatusCode, int]]] = {
     "SCHEMA_TOO_NEW": (_Code.UNAVAILABLE, 503),
     "EVENT_LOG": (_Code.UNAVAILABLE, 503),
     "COORDINATION": (_Code.ABORTED, 503),
+    "PROCESSES_LEFT": (_Code.UNAVAILABLE, 503),
     "INVALID_STATE_TRANSITION": (_Code.INTERNAL, 500),
     "ORCHESTRATION": (_Code.INTERNAL, 500),
     INTERNAL: (_Code.INTERNAL, 500),

@@ -20,6 +20,7 @@ class Limits:
         plans: How many plans are made at once; further ones wait.
         answer_seconds: How long an answer may take that is not a stream.
         send_seconds: How long who reads a stream may take for one piece of it before they are let go.
+        connections: How many connections over HTTP may be open at once; further ones are told so and closed.
         requests: How many requests are served at once, over each of HTTP and gRPC; further ones are refused.
     """
 
@@ -31,6 +32,7 @@ class Limits:
     request_bytes: int = 16 * 1024 * 1024
     page: int = 1000
     plans: int = 2
+    connections: int = 4000
     requests: int = 1000
     answer_seconds: float = 300.0
     send_seconds: float = 60.0

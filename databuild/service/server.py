@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
+import os
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from databuild.errors import InvalidRequestError
+from databuild.errors import InvalidRequestError, OverloadedError
 from databuild.event_log.log import EventLog
+from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.settings import Settings
 from databuild.service.api import Api
-from databuild.service.certificates import NamingProtocol
+from databuild.service.connections import Connection
 from databuild.service.dashboard.app import dashboard_routes
+from databuild.service.errors import detail_of
 from databuild.service.graph_service import GraphService
 from databuild.service.grpc_api import GrpcServer
 from databuild.service.http_api import http_app
+from databuild.service.json_form import to_json
 from databuild.service.limits import Limits
 from databuild.service.loop_lag import LoopLag
 from databuild.service.metrics import Metrics
 from databuild.service.options import ServerOptions, grpc_credentials, ssl_context
+from databuild.service.routes import JSON
+from databuild.v1 import service_pb2 as sv
 
 _STOP_SECONDS: Final = 2.0
 """How long answers that are under way get once all builds have ended."""
@@ -35,6 +42,7 @@ _STOP_SECONDS: Final = 2.0
 _KEEP_ALIVE_SECONDS: Final = 30
 _HEADER_BYTES: Final = 64 * 1024
 _BACKLOG: Final = 2048
+_DESCRIPTOR_SECONDS: Final = 0.25
 
 _log = logging.getLogger("databuild.service")
 
@@ -64,6 +72,7 @@ async def serve(
     limits: Limits,
     stop: asyncio.Event,
     hurry: asyncio.Event | None = None,
+    descriptor_limit: DescriptorLimit | None = None,
     started: Callable[[Addresses], None] = lambda _addresses: None,
 ) -> None:
     """Serves until it is told to stop.
@@ -77,6 +86,7 @@ async def serve(
         limits: What is allowed.
         stop: Set when it is to end; builds get their time from then on.
         hurry: Set when builds are to get no more time; None for never.
+        descriptor_limit: The limit of open files, which connections and processes share; None for one of its own.
         started: Told where it is reached, once it is.
 
     Raises:
@@ -84,6 +94,7 @@ async def serve(
         EventLogError: The event log cannot be read.
     """
     options.check()
+    descriptor_limit = descriptor_limit or DescriptorLimit()
     metrics = Metrics()
     lag = LoopLag()
     service = GraphService(
@@ -104,8 +115,9 @@ async def serve(
         app = http_app(api, service, metrics=metrics, tokens=options.tokens, hosts=options.hosts, more_routes=pages)
         async with (
             lag.measured(),
+            _descriptors_seen(descriptor_limit),
             _grpc(api, options, limits, catalog.graph_label) as (grpc_server, grpc_port),
-            _http(app, options, limits) as port,
+            _http(app, options, limits, descriptor_limit) as port,
         ):
             scheme = "http" if options.tls is None else "https"
             host = f"[{options.host}]" if ":" in options.host else options.host
@@ -129,6 +141,32 @@ async def _drain(service: GraphService, seconds: float, hurry: asyncio.Event) ->
 
 
 @contextlib.asynccontextmanager
+async def _descriptors_seen(limit: DescriptorLimit) -> AsyncGenerator[None]:
+    """Has the limit of open files raised in time for connections over gRPC, which nobody tells of."""
+
+    async def look() -> None:
+        while True:
+            with contextlib.suppress(OSError):
+                descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+                limit.saw(descriptor)
+                os.close(descriptor)
+            await asyncio.sleep(_DESCRIPTOR_SECONDS)
+
+    looking = asyncio.create_task(look(), name="descriptors")
+    try:
+        yield
+    finally:
+        looking.cancel()
+
+
+def _refusal(connections: int) -> bytes:
+    """Returns the answer to one connection too many, which is sent before any request."""
+    body = to_json(sv.ErrorResponse(error=detail_of(OverloadedError(f"{connections} connections are open")))).encode()
+    head = f"HTTP/1.1 429 Too Many Requests\r\ncontent-type: {JSON}\r\ncontent-length: {len(body)}\r\nconnection: close"
+    return head.encode() + b"\r\n\r\n" + body
+
+
+@contextlib.asynccontextmanager
 async def _grpc(
     api: Api, options: ServerOptions, limits: Limits, graph_label: str
 ) -> AsyncGenerator[tuple[GrpcServer, int]]:
@@ -146,7 +184,9 @@ async def _grpc(
 
 
 @contextlib.asynccontextmanager
-async def _http(app: ASGIApp, options: ServerOptions, limits: Limits) -> AsyncGenerator[int]:
+async def _http(
+    app: ASGIApp, options: ServerOptions, limits: Limits, descriptor_limit: DescriptorLimit
+) -> AsyncGenerator[int]:
     context: ssl.SSLContext | None = None if options.tls is None else ssl_context(options.tls)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
@@ -158,7 +198,15 @@ async def _http(app: ASGIApp, options: ServerOptions, limits: Limits) -> AsyncGe
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(limits.send_seconds * 2000))
     config = uvicorn.Config(
         app,
-        http=NamingProtocol,
+        http=cast(
+            "Any",
+            functools.partial(
+                Connection,
+                connections=limits.connections,
+                refusal=_refusal(limits.connections),
+                saw_descriptor=descriptor_limit.saw,
+            ),
+        ),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -337,6 +337,15 @@ async def test_too_many_requests_at_once_are_refused(serve):
         assert error_of(await served.get("/builds")) == (429, "OVERLOADED")
 
 
+async def test_connections_beyond_the_limit_are_told_so_and_closed(serve):
+    served = await serve(Limits(connections=1))
+    await served.get("/builds")  # its connection stays open
+    async with httpx.AsyncClient(base_url=served.http) as other:
+        assert error_of(await other.get("/api/v1/builds")) == (429, "OVERLOADED")
+
+    assert (await served.get("/builds")).status_code == 200
+
+
 async def test_an_answer_that_takes_too_long_is_given_up(serve):
     served = await serve(Limits(answer_seconds=0.05))
     served.executor.hangs = True

@@ -123,6 +123,20 @@ def test_a_failure_shows_the_end_of_its_stderr_and_the_next_steps(tell, tmp_path
     assert text.endswith(f"build {BUILD} FAILED in 2.00 s\n")
 
 
+@pytest.mark.parametrize("stderr", [None, "", " \n\n"])
+def test_a_failure_shows_the_end_of_its_stdout_where_its_stderr_is_empty(tell, tmp_path, stderr):
+    folder = tmp_path / "logs" / BUILD
+    folder.mkdir(parents=True)
+    path = folder / f"{BUILD}.1.1.stdout"
+    path.write_text("the reason\n\n")
+    if stderr is not None:
+        path.with_suffix(".stderr").write_text(stderr)
+
+    text = tell(FailFast(trigger_job="//examples:daily"), FakeReader(runs=[FAILED_RUN]))
+
+    assert f"  the end of its standard output, {path}:\n    the reason\nlogs: " in text
+
+
 def test_what_was_not_reached_is_counted(tell):
     counts = Counts()
     for ref, run in (("daily/1", f"{BUILD}.1.1"), ("sum/1", "")):
@@ -132,7 +146,7 @@ def test_what_was_not_reached_is_counted(tell):
     text = tell(Failed(jobs_failed=1), FakeReader(runs=[FAILED_RUN]), counts)
 
     assert "not built: 1 partition downstream of a failure, or not reached\n" in text
-    assert "it wrote nothing to its standard error" in text
+    assert "\n  it wrote nothing\n" in text
 
 
 def test_json_is_one_object_with_everything(tell):

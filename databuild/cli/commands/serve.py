@@ -11,6 +11,8 @@ from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
 from databuild.cli.planning import settings
+from databuild.executors.budget import capacity_of
+from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.local import LocalExecutor
 from databuild.service.limits import Limits
 from databuild.service.options import ServerOptions, TlsFiles, tokens_of
@@ -35,8 +37,20 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
     executors: list[LocalExecutor] = []
     environ = {name: value for name, value in call.environ.items() if name != TOKENS_VARIABLE}
 
+    descriptor_limit = DescriptorLimit()
+    # Over HTTP and gRPC: at most half of all descriptors are for connections.
+    connections = min(Limits().connections, descriptor_limit.highest // 4)
+    capacity = capacity_of(descriptor_limit, connections=2 * connections)
+
     def make_executor() -> LocalExecutor:
-        executors.append(LocalExecutor(base_env=environ, grace_seconds=call.flags["grace_period"]))
+        executors.append(
+            LocalExecutor(
+                base_env=environ,
+                grace_seconds=call.flags["grace_period"],
+                descriptor_limit=descriptor_limit,
+                capacity=capacity,
+            )
+        )
         return executors[-1]
 
     stop, hurry = asyncio.Event(), asyncio.Event()
@@ -62,7 +76,8 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         event_log=call.open_event_log(),
         make_executor=make_executor,
         settings=settings(call),
-        limits=Limits(builds=call.flags["max_builds"], jobs=number_of_jobs(call)),
+        limits=Limits(builds=call.flags["max_builds"], jobs=number_of_jobs(call, capacity), connections=connections),
+        descriptor_limit=descriptor_limit,
         stop=stop,
         hurry=hurry,
         started=lambda addresses: _tell(call, addresses),

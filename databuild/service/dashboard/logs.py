@@ -21,11 +21,19 @@ _PING_SECONDS: Final = 15
 
 
 async def log(visit: Visit) -> Response:
-    """Shows the end of a log; what is written from then on follows."""
+    """Shows the end of a log; what is written from then on follows.
+
+    Where the visitor has not chosen, this is standard error or, while that is empty, standard output.
+    """
     job_run = visit.request.path_params["job_run_id"]
     stream = _stream(visit)
     request = sv.ReadLogRequest(job_run_id=job_run, stream=stream, limit=1)
-    begin = max(0, (await visit.ask("ReadLog", request)).total_bytes - _SHOWN_BYTES)
+    size = (await visit.ask("ReadLog", request)).total_bytes
+    if not size and not visit.form.text("stream"):
+        request.stream = _STREAMS[1]
+        size = (await visit.ask("ReadLog", request)).total_bytes
+        stream = request.stream = _STREAMS[1] if size else stream
+    begin = max(0, size - _SHOWN_BYTES)
     request.offset, request.limit = begin, _SHOWN_BYTES
     chunk = await visit.ask("ReadLog", request)
     return visit.page(

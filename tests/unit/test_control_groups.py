@@ -1,0 +1,79 @@
+"""What control groups tell of memory and processes, in version 1 and 2, from files that look like the kernel's."""
+
+import pytest
+
+from databuild.executors.budget import capacity_of
+from databuild.executors.descriptor_limit import DescriptorLimit
+from databuild.executors.out_of_memory import OomKills
+
+
+@pytest.fixture(params=["2", "1", "inside a container"])
+def memory(request, tmp_path):
+    own = tmp_path / "own"
+    if request.param == "1":
+        own.write_text("9:pids:/\n4:cpu,memory:/a/b\n0::/\n")
+        file = tmp_path / "memory/a/b/memory.oom_control"
+        template = "oom_kill_disable 0\nunder_oom 0\noom_kill {}\n"
+    else:
+        own.write_text("0::/a/b\n")
+        file = tmp_path / ("a/b/memory.events" if request.param == "2" else "memory.events")
+        template = "low 0\nhigh 0\nmax 3\noom 1\noom_kill {}\noom_group_kill 0\n"
+    file.parent.mkdir(parents=True, exist_ok=True)
+
+    def count(kills):
+        file.write_text(template.format(kills))
+
+    count(2)
+    return count, {"system": str(tmp_path), "own_groups": str(own)}
+
+
+def test_kills_since_a_start_are_counted(memory):
+    count, places = memory
+    kills = OomKills(**places)
+    kills.look(10.0)
+    count(3)
+
+    assert kills.since(10.5, 20.0) == 1
+    assert kills.since(20.5, 21.0) == 0
+    assert kills.since(10.5, 21.0) == 1
+
+
+def test_kills_before_a_start_are_not_its_own(memory):
+    count, places = memory
+    kills = OomKills(**places)
+    count(3)
+    kills.look(10.0)
+
+    assert kills.since(10.5, 20.0) == 0
+
+
+def test_without_a_count_nothing_is_claimed(tmp_path):
+    kills = OomKills(system=str(tmp_path), own_groups=str(tmp_path / "none"))
+    kills.look(1.0)
+
+    assert kills.since(1.0, 2.0) == 0
+
+
+def test_processes_fit_by_the_limit_that_is_reached_first(tmp_path):
+    limit = DescriptorLimit()
+    own = tmp_path / "own"
+    own.write_text("0::/a\n")
+    (tmp_path / "a").mkdir()
+    places = {"system": str(tmp_path), "own_groups": str(own)}
+
+    by_files = capacity_of(limit, **places)
+    (tmp_path / "a/pids.max").write_text("max\n")
+    unlimited = capacity_of(limit, **places)
+    (tmp_path / "a/pids.max").write_text("132\n")
+    by_processes = capacity_of(limit, **places)
+
+    assert by_files == unlimited
+    assert "open files" in by_files.reason
+    assert by_processes == (50, "the limit of processes, 132 (pids.max of the control group)")
+
+
+def test_connections_take_from_what_fits_and_something_always_does():
+    limit = DescriptorLimit()
+
+    assert capacity_of(limit, connections=600).processes == capacity_of(limit).processes - 100
+    assert capacity_of(limit, connections=limit.highest).processes == 1

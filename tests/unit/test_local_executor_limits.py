@@ -1,0 +1,183 @@
+"""Starts of processes when files, processes or memory are short: they wait, and what cannot start says why."""
+
+import asyncio
+import os
+import resource
+from pathlib import Path
+
+import pytest
+
+from databuild.executors.descriptor_limit import DescriptorLimit
+from databuild.executors.executor import Capacity, ProcessSpec
+from databuild.executors.local import LocalExecutor
+from databuild.executors.process_group import groups_with
+
+MANY = Capacity(1000, "nothing")
+
+
+@pytest.fixture
+def files_left():
+    """Returns a function that limits how many more files this process may open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    fillers = []
+
+    def limit(left):
+        highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
+        while (descriptor := os.open(os.devnull, os.O_RDONLY)) <= highest:
+            fillers.append(descriptor)
+        os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptor + left, hard))
+        return descriptor + left
+
+    yield limit
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    for descriptor in fillers:
+        os.close(descriptor)
+
+
+def shell(script, tmp_path, **settings):
+    values = {"argv": ("/bin/sh", "-c", script), "env": {}, "cwd": str(tmp_path), **settings}
+    return ProcessSpec(**values)
+
+
+async def test_the_limit_of_open_files_is_raised_when_needed_and_jobs_keep_the_old_one(files_left, tmp_path):
+    executor = LocalExecutor(base_env={}, capacity=MANY)
+    soft = files_left(40)
+    executor = LocalExecutor(base_env={}, capacity=MANY)
+
+    results = await asyncio.gather(*(executor.run(shell("ulimit -S -n; sleep 0.2", tmp_path)) for _ in range(60)))
+
+    assert [result.start_fault for result in results] == [None] * 60
+    assert {result.stdout for result in results} == {b"%d\n" % soft}
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > soft
+
+
+async def test_a_start_waits_for_files_that_our_own_processes_have_open(files_left, tmp_path):
+    files_left(40)
+    limit = DescriptorLimit(highest=0)
+    executor = LocalExecutor(base_env={}, capacity=MANY, descriptor_limit=limit, start_seconds=0.0)
+
+    results = await asyncio.gather(*(executor.run(shell("sleep 0.1", tmp_path)) for _ in range(30)))
+
+    assert [result.exit_code for result in results] == [0] * 30
+    assert limit.raised_from is None
+
+
+async def test_a_start_that_waited_in_vain_says_what_is_used_up(files_left, tmp_path):
+    executor = LocalExecutor(base_env={}, descriptor_limit=DescriptorLimit(highest=0), start_seconds=0.02)
+    files_left(1)
+
+    result = await executor.run(shell("true", tmp_path))
+
+    assert result.start_fault.message.startswith("Too many open files: /bin/sh; this process has as many files open")
+    assert not result.start_fault.users_fault
+
+
+async def test_a_process_whose_end_nobody_could_notice_is_ended(files_left, tmp_path):
+    executor = LocalExecutor(base_env={}, descriptor_limit=DescriptorLimit(highest=0), start_seconds=0.0)
+    executor._descriptors  # noqa: B018  # its epoll set has been made
+    files_left(4)  # for its pipes, and none for its pidfd
+
+    result = await executor.run(shell("sleep 1000", tmp_path, env={"DATABUILD_TEST": str(tmp_path)}))
+
+    assert "Too many open files" in result.start_fault.message
+    assert groups_with(f"DATABUILD_TEST={tmp_path}".encode()) == set()
+
+
+async def test_no_more_processes_run_at_once_than_fit(tmp_path):
+    executor = LocalExecutor(base_env={}, capacity=Capacity(2, "a test"))
+    count = f"cd {tmp_path}; mkdir $$; ls | wc -l; sleep 0.02; rmdir $$"
+
+    results = await asyncio.gather(
+        *(executor.run(shell(count, tmp_path, env={"PATH": os.environ["PATH"]})) for _ in range(8))
+    )
+
+    assert {result.exit_code for result in results} == {0}
+    assert max(int(result.stdout) for result in results) <= 2
+
+
+def program(path, text, mode=0o755):
+    path.write_bytes(text)
+    path.chmod(mode)
+    return str(path)
+
+
+@pytest.mark.parametrize("raised", [False, True])
+@pytest.mark.parametrize(
+    ("text", "mode", "said", "users_fault"),
+    [
+        (None, 0o755, "{} is not there; build the graph again with Bazel", False),
+        (b"#!/no/such/shell -e\n", 0o755, "{} needs the interpreter /no/such/shell, which is not there", True),
+        (b"#!/bin/sh\n", 0o644, "{} may not be executed; `chmod +x` it", True),
+        (b"echo hello\n", 0o755, "{} has no #! line and is not a binary", True),
+        (b"", 0o755, "{} is empty, and not a program", True),
+    ],
+)
+async def test_a_program_that_cannot_start_says_why(tmp_path, files_left, raised, text, mode, said, users_fault):
+    limit = DescriptorLimit()
+    if raised:
+        files_left(100)
+        limit = DescriptorLimit()
+        limit.raise_it()
+    executor = LocalExecutor(base_env={}, descriptor_limit=limit)
+    path = tmp_path / "program"
+    if text is not None:
+        program(path, text, mode)
+
+    result = await executor.run(ProcessSpec(argv=(str(path),), env={}, cwd=str(tmp_path)))
+
+    assert result.start_fault.message.startswith(said.format(path))
+    assert result.start_fault.users_fault == users_fault
+
+
+async def test_a_folder_is_no_program(tmp_path):
+    result = await LocalExecutor(base_env={}).run(ProcessSpec(argv=(str(tmp_path),), env={}, cwd=str(tmp_path)))
+
+    assert result.start_fault.message == f"{tmp_path} is a directory; name a program"
+
+
+async def test_a_working_directory_that_is_gone_is_no_fault_of_the_job(tmp_path):
+    result = await LocalExecutor(base_env={}).run(shell("true", tmp_path / "gone"))
+
+    assert result.start_fault.message == f"its working directory {tmp_path}/gone is not there"
+    assert not result.start_fault.users_fault
+
+
+@pytest.mark.parametrize(
+    ("argv", "env", "said"),
+    [
+        (("x" * 131_072,), {}, "argument 1 has 131,073 bytes, and the kernel takes at most 131,072 in one string"),
+        ((), {"INPUTS": "x" * 131_066}, "the variable INPUTS has 131,074 bytes, and the kernel takes at most"),
+        (("x" * 100_000,) * 100, {}, "its arguments and environment have 10,00"),
+    ],
+)
+async def test_a_command_that_is_too_large_is_known_before_it_is_started(tmp_path, argv, env, said):
+    executor = LocalExecutor(base_env={"A": "1"})
+    argv = ("/bin/true", *argv)
+
+    known = executor.command_fault(argv, env)
+    result = await executor.run(ProcessSpec(argv=argv, env=env, cwd=str(tmp_path)))
+
+    assert known.startswith(said)
+    assert known.endswith("Write long lists into a file, and pass its path")
+    assert (result.start_fault.message, result.start_fault.users_fault) == (known, True)
+
+
+async def test_the_largest_command_that_the_kernel_takes_is_not_refused(tmp_path):
+    executor = LocalExecutor(base_env={})
+    size = min(os.sysconf("SC_ARG_MAX"), 6 * 1024 * 1024)
+    one = 100_000
+    argv = ["/bin/true"]
+    left = size - 2 * len("/bin/true\0") - 8
+    while left > one + 9 + 100:
+        argv.append("x" * one)
+        left -= one + 9
+    argv.append("x" * (left - 9))
+
+    result = await executor.run(ProcessSpec(argv=argv, env={}, cwd=str(tmp_path)))
+    more = await executor.run(ProcessSpec(argv=(*argv[:-1], argv[-1] + "x"), env={}, cwd=str(tmp_path)))
+
+    assert executor.command_fault(argv, {}) == ""
+    assert result.exit_code == 0
+    assert executor.command_fault((*argv[:-1], argv[-1] + "x"), {}) != ""
+    assert more.start_fault is not None

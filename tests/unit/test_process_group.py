@@ -1,0 +1,70 @@
+"""Groups end, zombies do not count, and no wait is without a bound."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from databuild.executors.process_group import EndingGroup, end_marked, living_members
+
+
+@pytest.fixture
+def child():
+    process = subprocess.Popen(["sleep", "1000"], process_group=0)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def until_zombie(pid):
+    while Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
+        os.sched_yield()
+
+
+def test_a_zombie_is_no_living_member(child):
+    alive = living_members(child.pid)
+    child.kill()
+    until_zombie(child.pid)
+
+    assert list(alive) == [child.pid]
+    assert list(living_members(child.pid)) == []
+
+
+def test_a_group_without_members_has_none():
+    process = subprocess.Popen(["true"], process_group=0)
+    process.wait()
+
+    assert list(living_members(process.pid)) == []
+
+
+async def test_members_that_cannot_be_ended_are_given_up_and_named(child):
+    group = EndingGroup(child.pid, grace_seconds=lambda: 0.0, kill_seconds=0.02, living=lambda _group: [4711])
+
+    assert list(await group.end_members()) == [4711]
+
+
+async def test_a_leader_that_cannot_be_ended_is_given_up(child):
+    never = asyncio.get_running_loop().create_future()
+    group = EndingGroup(child.pid, grace_seconds=lambda: 0.0, kill_seconds=0.02)
+
+    assert not await group.end_leader(never)
+
+
+async def test_what_has_a_variable_in_its_environment_is_ended(tmp_path):
+    process = subprocess.Popen(  # noqa: ASYNC220
+        ["sleep", "1000"], process_group=0, env={"DATABUILD_TEST": str(tmp_path)}
+    )
+
+    left = await end_marked(f"DATABUILD_TEST={tmp_path}".encode())
+
+    assert list(left) == []
+    assert process.wait() == -signal.SIGKILL
+
+
+async def test_marked_groups_that_cannot_be_ended_are_given_up_and_named(child):
+    left = await end_marked(b"A=1", kill_seconds=0.02, find=lambda _variable: [child.pid])
+
+    assert list(left) == [child.pid]
