@@ -51,13 +51,14 @@ ran raw/a raw/b clean/a clean/b report/a_b
 
 # A log is cut at its limit, says so, and can be read.
 fresh
-when_made raw/a "head -c 100000000 /dev/zero | tr '\\0' n; echo 'all written' >&2"
+when_made raw/a "head -c 100000000 /dev/zero | tr '\\0' n; echo; echo the end of it; echo 'all written' >&2"
 run 0 build raw/a
 lawful
 [[ "$(du -sm "$STATE" | cut -f1)" -lt 70 ]] || fail "the log is over its limit"
 "$GRAPH" logs latest --state_dir="$STATE" >"$TEST_TMPDIR/log" || fail "the log cannot be read"
-grep -a -o "databuild: the rest was cut: the log is over its limit of [0-9]* bytes" "$TEST_TMPDIR/log" >"$TEST_TMPDIR/out" ||
+grep -a -o "databuild: [0-9]* bytes were cut here: the log is over its limit of [0-9]* bytes" "$TEST_TMPDIR/log" >"$TEST_TMPDIR/out" ||
   fail "the log does not say that it was cut"
+grep -aqx "the end of it" "$TEST_TMPDIR/log" || fail "the end of the log was cut"
 grep -aqx "all written" "$TEST_TMPDIR/log" || fail "the log of stderr is not there"
 rm -rf "$TEST_TMPDIR/log" "$STATE"
 
@@ -125,11 +126,32 @@ when_made raw/b 'exec <&- >&- 2>&-; true'
 run 0 build clean/b
 lawful
 
-# Arguments that are more than a process can be given fail the job run.
+# Arguments that are more than a process can be given are refused before anything runs.
 fresh
 when_asked raw "printf '{\"configs\": [{\"outputs\": [{\"str\": \"raw/a\"}], \"args\": [\"'; head -c 3000000 /dev/zero | tr '\\0' n
   printf '\"]}]}'; exit 0"
 run 1 build clean/a
-says out "could not be started: Argument list too long"
+says err "config of $RAW (asked for 'raw/a'): 'raw/a' cannot be run: argument 2 has 3,000,001 bytes"
+says err "Write long lists into a file, and pass its path"
+lawful
+ran
+
+# A signal that a shell tells of as an exit code is named; what a job says on its standard output is shown where it says nothing
+# on its standard error.
+fresh
+when_made raw/a 'echo "the reason stands here"; exit 137'
+run 1 build raw/a
+says out "INFRASTRUCTURE: ended with exit code 137: a command in it was ended by signal 9 (SIGKILL)"
+says out "the end of its standard output"
+says out "    the reason stands here"
+
+# More job runs than this process may have open files for run all the same.
+fresh
+when_asked raw 'extra="$(ulimit -S -n)"'
+(ulimit -S -n 100 && run 0 build raw/{1..60} --jobs=60) || fail "the limit of open files stopped the build"
+lawful
+ran raw/{1..60}
+(ulimit -n 300 && run 0 build raw/{1..60} --jobs=60 --force) || fail "the hard limit of open files stopped the build"
+says err "--jobs=60 is more than fits: at most 7 job runs at once, for the limit of open files, 300 (ulimit -Hn)"
 lawful
 echo "hostile_jobs_test: passed"
