@@ -33,5 +33,6 @@ SAMPLES = (
     errors.EventLogError("the disk is full", uri="sqlite:/events.db"),
     errors.SchemaTooNewError(9, 1, uri="sqlite:/events.db"),
     errors.CoordinationError("b", "its lease has run out"),
+    errors.ProcessesLeftError("b", [4711, 4712]),
     errors.InvalidStateTransitionError("build EXECUTING", "build RECEIVED"),
 )

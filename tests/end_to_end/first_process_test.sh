@@ -53,10 +53,15 @@ nobody_left || fail "processes are left: $(left_behind)"
 lawful
 fact "^build_request  CANCELLED"
 
+# shellcheck disable=SC2016 # for the jobs to expand
+daemonize() {
+  when_made raw/a 'setsid sh -c "sleep 0.2" </dev/null >/dev/null 2>&1 & disown; echo $! >"$LAB/daemon"'
+  when_made clean/a 'while read -r pid <"$LAB/daemon" && [[ -e /proc/$pid ]]; do sleep 0.02; done'
+}
+
 # A process that a job has made its own daemon is not waited for, and is no zombie when it ends.
 fresh
-when_made raw/a 'setsid sh -c "sleep 0.2" </dev/null >/dev/null 2>&1 & disown; echo $! >"$LAB/daemon"'
-when_made clean/a 'while read -r pid <"$LAB/daemon" && [[ -e /proc/$pid ]]; do sleep 0.02; done'
+daemonize
 start_first build clean/a
 ended 0
 ran raw/a clean/a

@@ -147,6 +147,7 @@ says out "    the reason stands here"
 
 # More job runs than this process may have open files for run all the same.
 fresh
+# shellcheck disable=SC2016 # for the job to expand
 when_asked raw 'extra="$(ulimit -S -n)"'
 (ulimit -S -n 100 && run 0 build raw/{1..60} --jobs=60) || fail "the limit of open files stopped the build"
 lawful

@@ -43,10 +43,9 @@ async def until(path):
 
 def is_gone(pid):
     try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{int(pid)}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
         return True
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
 
 
 async def test_output_environment_and_exit_code_arrive(executor, tmp_path):
