@@ -7,13 +7,14 @@ are short writes many of them together. It knows threads and futures; what a tra
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 from collections.abc import Generator, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from databuild.errors import EventLogError
-from databuild.event_log.log import ClaimRequest, Queued
+from databuild.event_log.log import ClaimRequest, Observer, Queued
 from databuild.v1.events_pb2 import BuildEvent
 
 LINGER_SECONDS: Final = 0.005
@@ -21,6 +22,9 @@ LINGER_SECONDS: Final = 0.005
 
 MOST_OPERATIONS: Final = 1000
 """How many operations share one transaction at most, so that none waits long for the others."""
+
+
+_log = logging.getLogger("databuild.event_log")
 
 
 class Append(NamedTuple):
@@ -47,6 +51,16 @@ class RenewLease(NamedTuple):
 Operation = Append | ClaimAll | RenewLease
 
 
+def _is_empty(operation: Operation) -> bool:
+    match operation:
+        case Append(events):
+            return not events
+        case ClaimAll(requests):
+            return not requests
+        case RenewLease():
+            return not operation.build_request_id  # of what only ends dead builds
+
+
 class Store(Protocol):
     """Performs operations; is used by one thread only."""
 
@@ -71,14 +85,19 @@ class GroupCommit:
         self._timer: asyncio.TimerHandle | None = None
         self._batches: queue.SimpleQueue[list[_Taken] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._observers: list[Observer] = []
         self._closed = False
+
+    def observe(self, observer: Observer) -> None:
+        """Notifies an observer of the events of every append from now on, once they are durable."""
+        self._observers.append(observer)
 
     def take(self, operation: Operation) -> asyncio.Future[Any]:
         """Takes an operation; its result is there when it is durable."""
         durable = _Taken(self, operation)
         if self._closed:
             durable.set_exception(EventLogError("it has been closed"))
-        elif not operation[0]:
+        elif _is_empty(operation):
             durable.set_result(None)
         else:
             self._taken.append(durable)
@@ -101,12 +120,17 @@ class GroupCommit:
             self._taken = []
 
     async def close(self) -> None:
-        """Waits until everything that was taken is written."""
+        """Waits until everything that was taken is written and observers were notified of it, and closes these."""
         self.flush()
-        if self._thread is not None and not self._closed:
+        if self._closed:
+            return
+        self._closed = True
+        if self._thread is not None:
             self._batches.put(None)
             await asyncio.to_thread(self._thread.join)
-        self._closed = True
+            await asyncio.sleep(0)  # what the thread called last
+        for observer in self._observers:
+            observer.close()
 
     def _run(self) -> None:
         while batch := self._next():
@@ -116,9 +140,27 @@ class GroupCommit:
             except BaseException as error:
                 results = [error] * len(batch)
             try:
-                batch[0].get_loop().call_soon_threadsafe(_settle, batch, results)
+                batch[0].get_loop().call_soon_threadsafe(self._settle, batch, results)
             except RuntimeError:
                 continue  # the loop was closed: nobody waits any more
+
+    def _settle(self, batch: Sequence[_Taken], results: Sequence[object]) -> None:
+        for taken, result in zip(batch, results, strict=True):
+            if isinstance(result, BaseException):
+                if not taken.done():  # the waiting task was not cancelled
+                    taken.set_exception(result)
+                continue
+            if self._observers and isinstance(taken.operation, Append):
+                self._notify(taken.operation.events)
+            if not taken.done():
+                taken.set_result(result)
+
+    def _notify(self, events: Sequence[BuildEvent]) -> None:
+        for observer in self._observers:
+            try:
+                observer.notify(events)
+            except Exception:
+                _log.exception("%s failed on events of build %s", observer, events[0].build_request_id)
 
     def _next(self) -> list[_Taken]:
         """Returns everything that has come while the last transaction was written; nothing when there is no more."""
@@ -147,13 +189,3 @@ class _Taken(asyncio.Future[Any]):
         return (yield from super().__await__())
 
     __iter__ = __await__
-
-
-def _settle(batch: Sequence[_Taken], results: Sequence[object]) -> None:
-    for taken, result in zip(batch, results, strict=True):
-        if taken.done():  # whoever waited was cancelled
-            continue
-        if isinstance(result, BaseException):
-            taken.set_exception(result)
-        else:
-            taken.set_result(result)

@@ -103,6 +103,18 @@ class Queued(NamedTuple):
     left_by: str = ""
 
 
+class Observer(Protocol):
+    """Learns of events when they are durable. It is called on the event loop of the log, so that it must be quick."""
+
+    def notify(self, events: Sequence[BuildEvent]) -> None:
+        """Takes events of one build, in order. An error is logged and stops neither the build nor other observers."""
+        ...
+
+    def close(self) -> None:
+        """Takes no more: the event log is closed."""
+        ...
+
+
 class EventLog(Protocol):
     """An append-only log of build events, with read models that change in the same transaction."""
 
@@ -148,8 +160,15 @@ class EventLog(Protocol):
         """
         ...
 
+    def observe(self, observer: Observer) -> None:
+        """Notifies an observer of events that are appended through this object, once they are durable."""
+        ...
+
     def reader(self) -> Reader:
-        """Returns a reader that sees everything that is durable. It may be used from any one thread at a time."""
+        """Returns a reader that sees everything that is durable. It may be used from any one thread at a time.
+
+        It connects when it first reads, so that many builds may wait for their turn without a connection each.
+        """
         ...
 
     def pruner(self) -> Pruner:

@@ -38,7 +38,7 @@ def open_event_log(
         SchemaTooNewError: A newer DataBuild wrote the log.
     """
     scheme, path = _split(uri, LOG_SCHEMES)
-    opened = [_open_sink(sink) for sink in sinks]
+    opened = [_open_sink(sink, warn) for sink in sinks]
     log: EventLog
     if scheme == "postgresql":
         from databuild.event_log.postgresql.log import PostgresqlEventLog
@@ -48,11 +48,9 @@ def open_event_log(
         from databuild.event_log.sqlite.log import SqliteEventLog
 
         log = SqliteEventLog("" if scheme == "memory" else path, clock=clock or time.time)
-    if not opened:
-        return log
-    from databuild.event_log.sinks import Tee
-
-    return Tee(log, opened, warn)
+    for sink in opened:
+        log.observe(sink)
+    return log
 
 
 def open_reader(uri: str) -> Reader:
@@ -70,10 +68,14 @@ def open_reader(uri: str) -> Reader:
     if scheme == "postgresql":
         from databuild.event_log.postgresql.reader import PostgresqlReader
 
-        return PostgresqlReader(uri)
+        postgresql = PostgresqlReader(uri)
+        postgresql.connect()
+        return postgresql
     from databuild.event_log.sqlite.reader import SqliteReader
 
-    return SqliteReader(path)
+    sqlite = SqliteReader(path)
+    sqlite.connect()
+    return sqlite
 
 
 def open_pruner(uri: str) -> Pruner:
@@ -97,16 +99,16 @@ def open_pruner(uri: str) -> Pruner:
     return SqlitePruner(path)
 
 
-def _open_sink(uri: str) -> JsonLinesSink:
+def _open_sink(uri: str, warn: Callable[[str], None]) -> JsonLinesSink:
     import sys
 
     from databuild.event_log.sinks import JsonLinesSink
 
     scheme, path = _split(uri, SINK_SCHEMES)
     if scheme == "stdout":
-        return JsonLinesSink(sys.stdout)
+        return JsonLinesSink(sys.stdout, warn)
     try:
-        return JsonLinesSink(open(path, "a", encoding="utf-8"))  # noqa: PTH123 - the sink closes it
+        return JsonLinesSink(open(path, "a", encoding="utf-8"), warn)  # noqa: PTH123 - the sink closes it
     except OSError as error:
         raise EventLogError(f"the sink cannot be opened: {error.strerror}", uri=uri) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from databuild.event_log.log import Claim, ClaimRequest, Queued
+from databuild.event_log.log import Claim, ClaimRequest, Observer, Queued
 from databuild.v1 import events_pb2 as ev
 
 
@@ -14,10 +14,13 @@ class MockEventLog:
 
     def __init__(self) -> None:
         self.events: list[ev.BuildEvent] = []
+        self._observers: list[Observer] = []
 
     async def append(self, events: Sequence[ev.BuildEvent]) -> None:
         """Remembers the events."""
         self.events.extend(events)
+        for observer in self._observers:
+            observer.notify(events)
 
     async def claim(self, requests: Sequence[ClaimRequest]) -> Sequence[Claim]:
         """Grants everything."""
@@ -27,6 +30,10 @@ class MockEventLog:
         self, build_request_id: str, holder: str, seconds: float, queued: Queued | None = None
     ) -> None:
         """Does nothing."""
+
+    def observe(self, observer: Observer) -> None:
+        """Notifies an observer of what is appended."""
+        self._observers.append(observer)
 
     def reader(self) -> Any:
         """Raises TypeError: what is stored nowhere cannot be read."""

@@ -25,7 +25,6 @@ from databuild.service.partitions import Partitions
 from databuild.service.planning import Planner
 from databuild.service.reading import Readers
 from databuild.service.running import RunningBuilds
-from databuild.service.told_event_log import ToldEventLog
 from databuild.service.watching import Watching
 from databuild.v1.events_pb2 import BuildEvent
 
@@ -79,7 +78,8 @@ class GraphService:
         self._readers = Readers(event_log.reader)
         self._news = Readers(event_log.reader, 1)
         self.watching = Watching(self._readers, self._news, lambda build: self.running.get(build) is not None)
-        self._event_log = ToldEventLog(event_log, self.watching.tell)
+        self._event_log = event_log
+        event_log.observe(self.watching)
         self._planner = Planner(catalog, event_log.reader, make_executor, settings, limits.plans)
         self.running = RunningBuilds(
             catalog=catalog,
@@ -147,7 +147,7 @@ class GraphService:
             await self._event_log.close()
         await self.running.end(leave=leave)
         self.logs.close()
-        await self.watching.close()
+        self.watching.close()
         await self._planner.close()
         await asyncio.to_thread(self._readers.close)
         await asyncio.to_thread(self._news.close)

@@ -132,8 +132,8 @@ class Watching:
         """How many watch."""
         return sum(feed.watchers for feed in self._feeds.values())
 
-    def tell(self, events: Sequence[BuildEvent]) -> None:
-        """Takes events of one build that have become durable."""
+    def notify(self, events: Sequence[BuildEvent]) -> None:
+        """Takes events of one build that have become durable, as `Observer.notify` says."""
         feed = self._feeds.get(events[0].build_request_id)
         if feed is None:
             return
@@ -174,12 +174,11 @@ class Watching:
             if not feed.watchers:
                 self._feeds.pop(build_request_id, None)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Ends all watching."""
         self._closed = True
         if self._follower is not None:
             self._follower.cancel()
-            await asyncio.wait({self._follower})
         for feed in self._feeds.values():
             feed.tell()
 

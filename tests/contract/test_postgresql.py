@@ -150,6 +150,7 @@ async def test_events_of_another_process_are_not_taken_for_those_in_doubt(door):
 def test_a_server_that_stays_away_is_told_of_and_found_again_when_it_is_back(own_server):
     uri = own_server.new_database()
     writer, reader = PostgresqlWriter(uri, reconnect_seconds=0.2), PostgresqlReader(uri, reconnect_seconds=0.2)
+    reader.connect()
     own_server.stop()
     append = ev.BuildEvent(build_request_id="b", sequence=1, taint=ev.TaintEvent(author="ann"))
     for failing in (lambda: writer.write([Append([append])]), reader.builds):

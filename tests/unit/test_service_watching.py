@@ -62,7 +62,7 @@ async def watching():
 
     yield make
     for one in made:
-        await one.close()
+        one.close()
 
 
 async def sequences(watching, after=0):
@@ -114,9 +114,9 @@ async def test_what_is_told_is_seen_without_a_look_at_the_log(watching):
         await asyncio.sleep(0)
 
     for number in range(2, 60):
-        one.tell([event(number)])
+        one.notify([event(number)])
         await asyncio.sleep(0)
-    one.tell([event(60, last=True)])
+    one.notify([event(60, last=True)])
 
     assert await asyncio.gather(*watchers) == [list(range(1, 61))] * 200
     assert log.read_after == [0]
@@ -130,7 +130,7 @@ async def test_nobody_looks_for_what_others_write_while_all_that_is_watched_is_o
     log = FakeLog(1, ended=False)
     watcher = asyncio.create_task(sequences(one := watching(log, follower, ours.__contains__)))
     await asyncio.sleep(0.05)
-    one.tell([event(2)])
+    one.notify([event(2)])
     await asyncio.sleep(0.05)
     assert follower.asked == 0
 
@@ -154,7 +154,7 @@ async def test_what_is_ours_is_not_looked_for_beside_a_build_of_others(watching)
 
     assert await of_others == [log.log[-1]]
     assert not watcher.done()
-    one.tell([log.log[-1]])
+    one.notify([log.log[-1]])
     assert await watcher == [log.log[-1]]
     await others.aclose()
     await ours.aclose()
@@ -169,9 +169,9 @@ async def test_what_happens_within_a_moment_is_seen_at_one_go_and_the_end_at_onc
         await asyncio.sleep(0)
 
     for number in range(2, 9):
-        one.tell([event(number)])
+        one.notify([event(number)])
         await asyncio.sleep(0.001)
-    one.tell([event(9), event(10, last=True)])
+    one.notify([event(9), event(10, last=True)])
 
     assert await watcher == [[1], [2], [3, 4, 5, 6, 7, 8, 9, 10]]
 
@@ -189,7 +189,7 @@ async def test_a_gap_in_what_is_told_is_filled_from_the_log(watching):
     watcher = asyncio.create_task(sequences(one, 10))
     await asyncio.sleep(0)
 
-    one.tell([event(60, last=True)])
+    one.notify([event(60, last=True)])
 
     assert await watcher == list(range(11, 61))
 
@@ -217,7 +217,7 @@ async def test_large_events_are_not_kept_for_those_who_come_late(watching):
     log.log = [*(event(number, size=1 << 20) for number in range(1, 20)), event(20, last=True)]
 
     for found in log.log:
-        one.tell([found])
+        one.notify([found])
 
     assert (await watcher)[0].sequence == 1
     assert await sequences(one) == list(range(1, 21))

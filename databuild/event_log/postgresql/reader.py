@@ -104,7 +104,7 @@ class PostgresqlReader:
         clock: Callable[[], float] | None = None,
         reconnect_seconds: float = RECONNECT_SECONDS,
     ) -> None:
-        """Connects, as `connect` says.
+        """Connects to nothing yet: the first query does, as `connect` says.
 
         Args:
             uri: The database.
@@ -114,9 +114,15 @@ class PostgresqlReader:
         self._uri = uri
         self._clock = clock
         self._reconnect_seconds = reconnect_seconds
-        self._connection = connect(uri)
+        self._connection: psycopg.Connection[Any] | None = None
         self._listens = False
         self._in_snapshot = False
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """Returns the connection, which is made where there is none, as `connect` says."""
+        if self._connection is None:
+            self._connection = connect(self._uri)
+        return self._connection
 
     def build(self, build_request_id: str) -> BuildRecord | None:
         """Returns one build."""
@@ -289,7 +295,7 @@ class PostgresqlReader:
             yield
         finally:
             self._in_snapshot = False
-            if not self._connection.closed:
+            if not self.connect().closed:
                 self._do(b"ROLLBACK")
 
     def wait(self, seconds: float) -> bool:
@@ -308,7 +314,8 @@ class PostgresqlReader:
 
     def close(self) -> None:
         """Closes the connection."""
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def __del__(self) -> None:
         """Lets go of what nobody closed, as a connection of SQLite does by itself."""
@@ -325,15 +332,16 @@ class PostgresqlReader:
         """Reads once the server can be reached; returns the default where there are no tables."""
         deadline = 0.0
         while True:
+            connection = self._connection or self.connect()
             try:
-                return read(self._connection)
+                return read(connection)
             except (psycopg.errors.UndefinedTable, psycopg.errors.InFailedSqlTransaction):
                 return default  # in a snapshot, what follows the first of these is the second
             except psycopg.Error as error:
                 now = time.monotonic()
-                if self._in_snapshot or not is_lost(self._connection, error) or 0 < deadline < now:
+                if self._in_snapshot or not is_lost(connection, error) or 0 < deadline < now:
                     raise fault(error, self._uri) from error
             deadline = deadline or now + self._reconnect_seconds
-            self._connection.close()
+            connection.close()
             self._listens = False
             self._connection = connect_again(self._uri, deadline)

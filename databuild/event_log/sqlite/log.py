@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit, RenewLease
-from databuild.event_log.log import Claim, ClaimRequest, Queued
+from databuild.event_log.log import Claim, ClaimRequest, Observer, Queued
 from databuild.event_log.sqlite.pruning import SqlitePruner
 from databuild.event_log.sqlite.reader import SqliteReader
 from databuild.event_log.sqlite.writer import SqliteWriter
@@ -53,6 +53,10 @@ class SqliteEventLog:
     ) -> Awaitable[None]:
         """Makes a build count as alive, as `EventLog.renew_lease` says."""
         return self._commit.take(RenewLease(build_request_id, holder, seconds, queued))
+
+    def observe(self, observer: Observer) -> None:
+        """Notifies an observer of events that are durable, as `EventLog.observe` says."""
+        self._commit.observe(observer)
 
     def reader(self) -> SqliteReader:
         """Returns a reader that sees everything that is durable."""

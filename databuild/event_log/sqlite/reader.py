@@ -74,7 +74,7 @@ class SqliteReader:
         clock: Callable[[], float] = time.time,
         lock: AbstractContextManager[object] | None = None,
     ) -> None:
-        """Opens the file, as `connect_for_reading` says.
+        """Opens nothing yet: the first query does, as `connect_for_reading` says.
 
         Args:
             path: The file.
@@ -84,8 +84,14 @@ class SqliteReader:
         self._path = path
         self._lock = lock
         self._clock = clock
-        self._connection = connect_for_reading(path)
+        self._connection: sqlite3.Connection | None = None
         self._newest: list[Any] | None = None
+
+    def connect(self) -> sqlite3.Connection:
+        """Returns the connection, which is opened where there is none, as `connect_for_reading` says."""
+        if self._connection is None:
+            self._connection = connect_for_reading(self._path)
+        return self._connection
 
     def build(self, build_request_id: str) -> BuildRecord | None:
         """Returns one build."""
@@ -284,13 +290,15 @@ class SqliteReader:
 
     def close(self) -> None:
         """Closes the connection."""
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def _rows(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        connection = self._connection or self.connect()
         try:
             if self._lock is not None:
                 with self._lock:
-                    return self._connection.execute(statement, values).fetchall()
-            return self._connection.execute(statement, values).fetchall()
+                    return connection.execute(statement, values).fetchall()
+            return connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise fault(error, self._path) from error

@@ -1,0 +1,148 @@
+"""Operations share transactions, and observers learn of what is durable, in order, and of nothing else."""
+
+import asyncio
+import logging
+
+import pytest
+
+from databuild.errors import EventLogError, InvalidStateTransitionError
+from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit
+from databuild.event_log.log import ClaimRequest
+from databuild.v1 import events_pb2 as ev
+
+
+class Store:
+    """Takes everything, but for what it is told to refuse, and remembers the transactions."""
+
+    def __init__(self):
+        self.transactions = []
+        self.refused = []
+        self.error = None
+
+    def write(self, operations):
+        self.transactions.append(list(operations))
+        if self.error:
+            raise self.error
+        return [
+            InvalidStateTransitionError("build COMPLETED", "anything") if one in self.refused else None
+            for one in operations
+        ]
+
+
+class Observer:
+    """Remembers what it was notified of."""
+
+    def __init__(self):
+        self.events = []
+        self.closed = False
+
+    def notify(self, events):
+        self.events += events
+
+    def close(self):
+        self.closed = True
+
+
+class FailingObserver(Observer):
+    def notify(self, events):
+        raise RuntimeError("out of order")
+
+
+def append(*sequences):
+    return Append([ev.BuildEvent(build_request_id="b", sequence=sequence) for sequence in sequences])
+
+
+@pytest.fixture
+def store():
+    return Store()
+
+
+@pytest.fixture
+async def commit(store):
+    commit = GroupCommit(store)
+    yield commit
+    await commit.close()
+
+
+@pytest.fixture
+def observer(commit):
+    observer = Observer()
+    commit.observe(observer)
+    return observer
+
+
+def sequences(observer):
+    return [event.sequence for event in observer.events]
+
+
+async def test_what_nobody_waits_for_shares_a_transaction_with_what_somebody_does(commit, store):
+    commit.take(append(1))
+    await commit.take(append(2))
+
+    assert store.transactions == [[append(1), append(2)]]
+
+
+async def test_observers_are_notified_in_order_before_the_append_returns(commit, observer):
+    commit.take(append(1, 2))
+    assert sequences(observer) == []
+
+    await commit.take(append(3))
+
+    assert sequences(observer) == [1, 2, 3]
+
+
+async def test_observers_hear_of_appends_whose_caller_was_cancelled(commit, observer):
+    durable = commit.take(append(1))
+    durable.cancel()
+    await commit.take(append(2))
+
+    assert sequences(observer) == [1, 2]
+
+
+async def test_observers_hear_nothing_of_what_was_refused_failed_or_holds_no_events(commit, store, observer):
+    store.refused = [append(1)]
+    with pytest.raises(InvalidStateTransitionError):
+        await commit.take(append(1))
+    await commit.take(ClaimAll([ClaimRequest("b", "b.1.1", ("p",))]))
+    await commit.take(append())
+    store.error = EventLogError("the disk is full")
+    with pytest.raises(EventLogError):
+        await commit.take(append(2))
+
+    assert sequences(observer) == []
+
+
+async def test_an_observer_that_fails_stops_neither_the_append_nor_other_observers(commit, caplog):
+    failing, other = FailingObserver(), Observer()
+    commit.observe(failing)
+    commit.observe(other)
+
+    with caplog.at_level(logging.ERROR, logger="databuild.event_log"):
+        await commit.take(append(1))
+
+    assert sequences(other) == [1]
+    assert "failed on events of build b" in caplog.text
+
+
+async def test_closing_writes_and_notifies_first_and_then_closes_observers(store):
+    commit = GroupCommit(store)
+    observer = Observer()
+    commit.observe(observer)
+    commit.take(append(1))
+
+    await commit.close()
+
+    assert sequences(observer) == [1]
+    assert observer.closed
+    with pytest.raises(EventLogError, match="closed"):
+        await commit.take(append(2))
+
+
+async def test_two_closings_are_one(store):
+    commit = GroupCommit(store)
+    observer = Observer()
+    commit.observe(observer)
+
+    await asyncio.gather(commit.close(), commit.close())
+
+    assert observer.closed
