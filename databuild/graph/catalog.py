@@ -49,6 +49,7 @@ class Job:
     Attributes:
         label: Its Bazel label.
         executable: The path of its executable.
+        environment: The variables that the target of the executable sets with its own `env`.
         code_digest: The hash over its binary and all of its runfiles.
         outputs: The partition patterns of the refs that it produces; empty only where the graph has a lookup.
         timeout_seconds: How long one job run may take; None for as long as it likes.
@@ -60,6 +61,7 @@ class Job:
 
     label: str
     executable: str
+    environment: Mapping[str, str] = field(default_factory=dict)
     code_digest: str = ""
     outputs: tuple[str, ...] = ()
     timeout_seconds: float | None = None
@@ -77,6 +79,7 @@ class JobCatalog:
         graph_label: The label of the graph.
         jobs: The jobs, by label.
         lookup: The path of the lookup executable; empty where patterns decide.
+        lookup_environment: The variables that the target of the lookup sets with its own `env`.
         default_partitions: What is built when nothing is asked for: refs or ranges of refs.
         resources: How much of each named resource the graph may use at once, in all builds that share an event log.
         max_running_jobs: How many job runs of it may run at once in all those builds; 0 for any number.
@@ -85,6 +88,7 @@ class JobCatalog:
     graph_label: str
     jobs: Mapping[str, Job]
     lookup: str = ""
+    lookup_environment: Mapping[str, str] = field(default_factory=dict)
     default_partitions: tuple[str, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict)
     max_running_jobs: int = 0
@@ -189,6 +193,7 @@ def load_catalog(path: str, runfiles: str) -> JobCatalog:
             graph_label=_get(catalog, "graph_label", ""),
             jobs={job.label: job for job in jobs},
             lookup=_resolved(_get(catalog, "lookup", ""), runfiles),
+            lookup_environment=dict(_get(catalog, "lookup_environment", {})),
             default_partitions=tuple(_get(catalog, "default_partitions", [])),
             resources={name: int(count) for name, count in _get(catalog, "resources", {}).items()},
             max_running_jobs=int(_get(catalog, "max_running_jobs", 0)),
@@ -213,6 +218,7 @@ def _job(job: Mapping[str, Any], runfiles: str) -> Job:
     return Job(
         label=job["label"],
         executable=_resolved(job["executable"], runfiles),
+        environment=dict(_get(job, "environment", {})),
         code_digest=digest,
         outputs=tuple(_get(job, "outputs", [])),
         timeout_seconds=float(_get(job, "timeout_seconds", 0)) or None,

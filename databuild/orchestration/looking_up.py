@@ -22,13 +22,27 @@ def lookup_of(catalog: JobCatalog, executor: Executor, working_directory: str) -
     """Returns the lookup of a graph; None where patterns decide."""
     if not catalog.lookup:
         return None
-    return ProcessLookup(executor, catalog.lookup, tuple(catalog.jobs), working_directory=working_directory)
+    return ProcessLookup(
+        executor,
+        catalog.lookup,
+        tuple(catalog.jobs),
+        working_directory=working_directory,
+        env=catalog.lookup_environment,
+    )
 
 
 class ProcessLookup:
     """Runs one process per batch of refs."""
 
-    def __init__(self, executor: Executor, path: str, labels: Sequence[str], *, working_directory: str) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        path: str,
+        labels: Sequence[str],
+        *,
+        working_directory: str,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         """Takes what to run.
 
         Args:
@@ -36,11 +50,13 @@ class ProcessLookup:
             path: The lookup executable.
             labels: The labels of the graph's jobs, the only ones that it may answer.
             working_directory: The working directory of the processes.
+            env: Variables that each process gets.
         """
         self._executor = executor
         self._path = path
         self._labels = {canonical(label): label for label in labels}
         self._working_directory = working_directory
+        self._env = dict(env or {})
 
     async def __call__(self, refs: Sequence[str]) -> Mapping[str, str]:
         """Returns the label of the job that produces each ref, as `Lookup` says."""
@@ -51,7 +67,7 @@ class ProcessLookup:
 
     async def _ask(self, refs: Sequence[str]) -> bytes:
         spec = ProcessSpec(
-            argv=(self._path, *refs), env={}, cwd=self._working_directory, timeout_seconds=TIMEOUT_SECONDS
+            argv=(self._path, *refs), env=self._env, cwd=self._working_directory, timeout_seconds=TIMEOUT_SECONDS
         )
         result = await self._executor.run(spec)
         fault = ""

@@ -1,25 +1,42 @@
-"""Hashes a job's code: code_digest.py OUTPUT PARAMETERS.
+"""Hashes a job's code: code_digest.py OUTPUT DESCRIPTION FILES.
 
-PARAMETERS is a file with pairs of lines, the path of a file as the job will see it and the path where it is now, which
-is empty for an empty file. The digest covers what the job sees and where, and nothing else: neither order, nor times,
-nor bytecode, whose bytes depend on the machine.
+DESCRIPTION is a JSON object: the `label` of the job, the path of the `executable`, and the `environment` that the
+program's target sets. FILES is a file with pairs of lines, the path of a file as the job will see it and the path where
+it is now, which is empty for an empty file. The digest covers what the job sees and where, and nothing else: neither
+order, nor times, nor bytecode, whose bytes depend on the machine.
 """
 
 import hashlib
+import json
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 
-def code_digest(files: Iterable[tuple[str, str]]) -> str:
-    """Returns the digest of files, in hexadecimal.
+def main(arguments: Sequence[str]) -> str:
+    """Writes the digest and returns what is wrong with the program; empty where nothing is."""
+    output, description, files = arguments
+    described = json.loads(description)
+    executable = described["executable"]
+    if not os.access(executable, os.X_OK):
+        return f"{executable}, the binary of {described['label']}, is not executable: run `chmod +x` on it"
+    Path(output).write_text(code_digest(_read_files(files), described["environment"]) + "\n")
+    return ""
+
+
+def code_digest(files: Iterable[tuple[str, str]], environment: Mapping[str, str] | None = None) -> str:
+    """Returns the digest of files and environment, in hexadecimal.
 
     Args:
         files: The path of each as the job sees it, and where it is now; empty for an empty file.
+        environment: The variables that the program's target sets.
     """
     digest = hashlib.sha256()
     for seen, present in sorted(set(_expanded(files))):
         digest.update(f"{len(seen.encode())} {seen} {_content_digest(present)}\n".encode())
+    if environment:
+        digest.update(f"environment {json.dumps(dict(environment), sort_keys=True)}\n".encode())
     return digest.hexdigest()
 
 
@@ -50,11 +67,12 @@ def _content_digest(present: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_parameters(path: str) -> list[tuple[str, str]]:
+def _read_files(path: str) -> list[tuple[str, str]]:
     lines = Path(path).read_text().split("\n")
     return list(zip(lines[:-1:2], lines[1::2], strict=True))
 
 
 if __name__ == "__main__":
-    output, parameters = sys.argv[1:]
-    Path(output).write_text(code_digest(_read_parameters(parameters)) + "\n")
+    fault = main(sys.argv[1:])
+    if fault:
+        sys.exit(fault)

@@ -19,11 +19,11 @@ _ATTRS = {
     ),
 } | LAUNCHER_ATTRS
 
-def _graph_command_impl(ctx):
+def _databuild_command_impl(ctx):
     return [launcher_info(ctx, ctx.attr.graph[DataBuildGraphInfo], [ctx.attr.command])]
 
-graph_command = rule(
-    implementation = _graph_command_impl,
+databuild_command = rule(
+    implementation = _databuild_command_impl,
     attrs = _ATTRS,
     doc = _DOC,
     executable = True,

@@ -42,10 +42,12 @@ def test_a_catalog_is_read_in_both_spellings_of_protobuf_json(load, tmp_path, sn
     (tmp_path / "runfiles" / "digest").write_text("abc\n")
     retry = {"retries": 2, "backoffSeconds": 1.5, "backoffMultiplier": 3, "maxBackoffSeconds": 9}
     job = {**DAILY, "codeDigestFile": "digest", "timeoutSeconds": 60, "retry": retry, "resources": {"db": 1}}
-    job |= {"worker": True, "tags": ["nightly"]}
-    text = json.dumps({"graphLabel": "//a:g", "defaultPartitions": ["daily/date=2013-01-01"], "jobs": [job]})
+    job |= {"worker": True, "tags": ["nightly"], "environment": {"A": "1"}}
+    looking = {"lookup": "b/lookup", "lookupEnvironment": {"B": "2"}}
+    text = json.dumps({"graphLabel": "//a:g", **looking, "defaultPartitions": ["daily/date=2013-01-01"], "jobs": [job]})
     if snake:
-        for name in ("graph_label", "default_partitions", "code_digest_file", "timeout_seconds", "backoff_seconds"):
+        names = ("graph_label", "lookup_environment", "default_partitions", "code_digest_file", "timeout_seconds")
+        for name in (*names, "backoff_seconds"):
             first, *rest = name.split("_")
             text = text.replace(first + "".join(map(str.capitalize, rest)), name)
 
@@ -53,9 +55,12 @@ def test_a_catalog_is_read_in_both_spellings_of_protobuf_json(load, tmp_path, sn
 
     assert catalog.graph_label == "//a:g"
     assert catalog.default_partitions == ("daily/date=2013-01-01",)
+    assert catalog.lookup == str(tmp_path / "runfiles" / "b" / "lookup")
+    assert catalog.lookup_environment == {"B": "2"}
     assert catalog.jobs["//a:daily"] == Job(
         label="//a:daily",
         executable=str(tmp_path / "runfiles" / "a" / "daily"),
+        environment={"A": "1"},
         code_digest="abc",
         outputs=("daily/date={d:date}",),
         timeout_seconds=60.0,

@@ -7,7 +7,8 @@ import pytest
 from databuild.errors import LookupFaultError
 from databuild.executors.executor import ProcessResult
 from databuild.graph.batches import BATCH_REFS
-from databuild.orchestration.looking_up import ProcessLookup, canonical
+from databuild.graph.catalog import JobCatalog
+from databuild.orchestration.looking_up import ProcessLookup, canonical, lookup_of
 
 
 class FakeExecutor:
@@ -19,6 +20,7 @@ class FakeExecutor:
 
     async def run(self, spec, _on_report=None):
         self.ran.append(spec.argv)
+        self.env = spec.env
         return self._result
 
 
@@ -31,6 +33,15 @@ async def test_labels_are_understood_in_each_form_and_what_is_left_out_is_nobody
 
     assert await lookup(executor)(["q", "p", "r"]) == {"p": "//a:one", "q": "//b:b"}
     assert executor.ran == [("/bin/lookup", "p", "q", "r")]
+
+
+async def test_it_runs_with_the_environment_of_its_target():
+    executor = FakeExecutor(b"{}")
+    catalog = JobCatalog(graph_label="//:g", jobs={}, lookup="/bin/lookup", lookup_environment={"A": "1"})
+
+    await lookup_of(catalog, executor, "/")(["p"])
+
+    assert executor.env == {"A": "1"}
 
 
 async def test_many_refs_are_asked_in_batches():

@@ -1,10 +1,11 @@
-"""Tests of the code digest: what changes it, and what does not."""
+"""Tests of the code digest: what changes it, what does not, and what is refused."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from rules.private.code_digest import code_digest
+from rules.private.code_digest import code_digest, main
 
 
 @pytest.fixture
@@ -69,3 +70,32 @@ def test_the_digest_of_known_content_never_changes(program: Path) -> None:
     digest = "1b81a2db2bb2ea828d35788abe5580d4e372fea70e276a165e5dd8842b6137de"
 
     assert code_digest([("a", str(program)), ("b", "")]) == digest
+
+
+def test_the_environment_of_the_program_matters_and_its_order_does_not(program: Path) -> None:
+    files = [("a", str(program))]
+    digests = [code_digest(files, environment) for environment in ({}, {"A": "1"}, {"A": "2"}, {"A": "1", "B": "2"})]
+
+    assert len(set(digests)) == len(digests)
+    assert digests[0] == code_digest(files)
+    assert digests[3] == code_digest(files, {"B": "2", "A": "1"})
+
+
+def run_main(tmp_path: Path, program: Path) -> str:
+    (tmp_path / "files").write_text(f"a\n{program}\n")
+    description = {"environment": {"A": "1"}, "executable": str(program), "label": "//a:job"}
+    return main([str(tmp_path / "output"), json.dumps(description), str(tmp_path / "files")])
+
+
+def test_the_digest_is_written_for_an_executable_program(tmp_path: Path, program: Path) -> None:
+    program.chmod(0o755)
+
+    assert run_main(tmp_path, program) == ""
+    assert (tmp_path / "output").read_text() == code_digest([("a", str(program))], {"A": "1"}) + "\n"
+
+
+def test_a_program_that_is_not_executable_is_refused(tmp_path: Path, program: Path) -> None:
+    program.chmod(0o644)
+
+    assert run_main(tmp_path, program) == f"{program}, the binary of //a:job, is not executable: run `chmod +x` on it"
+    assert not (tmp_path / "output").exists()

@@ -1,7 +1,8 @@
 """Tests of databuild_graph."""
 
 load("@bazel_skylib//lib:unittest.bzl", "analysistest", "asserts")
-load("//rules:defs.bzl", "DataBuildGraphInfo", "databuild_graph", "databuild_job")
+load("@bazel_skylib//rules:write_file.bzl", "write_file")
+load("//rules:defs.bzl", "DataBuildGraphInfo", "databuild_graph", "databuild_graph_test", "databuild_job")
 load("//tests/rules:failures.bzl", "must_fail")
 
 visibility(["//tests/rules/..."])
@@ -106,13 +107,27 @@ def databuild_graph_tests(name):
             ":daily_again",
             ":without_outputs",
         ],
-        lookup = "//tests/rules:program",
+        lookup = "//tests/rules:sh_program_with_env",
         resources = {"memory_gb": "4"},
     )
     databuild_graph(
         name = "default_cli_graph",
         jobs = [":report"],
         tags = ["manual"],
+    )
+    databuild_graph_test(
+        name = "graph_check",
+        size = "small",
+        graph = ":graph",
+        tags = ["manual"],
+    )
+    write_file(
+        name = "kinds",
+        out = "kinds.txt",
+        content = [
+            "{}: {}".format(target, native.existing_rule(target)["kind"])
+            for target in ["daily", "graph", "graph.plan", "graph.service", "graph_check"]
+        ] + [""],
     )
     _catalog_of("graph")
     _catalog_of("lookup_graph")
@@ -141,6 +156,12 @@ def databuild_graph_tests(name):
     _must_fail("a_job_that_takes_too_much_test", [_HERE + "daily takes 4", "\"memory_gb\"", "has 3"], jobs = [":daily"], resources = {"memory_gb": "3"})
     _must_fail("a_resource_that_the_graph_lacks_test", [_HERE + "daily takes 4", "\"memory_gb\"", "has none"], jobs = [":daily"])
 
+    _must_fail(
+        "a_lookup_with_args_test",
+        ["lookup of", "//tests/rules:program_with_args", "args = [\"--verbose\"]"],
+        jobs = [":report"],
+        lookup = "//tests/rules:program_with_args",
+    )
     _must_fail("a_negative_limit_on_running_jobs_test", ["max_running_jobs", "-1"], jobs = [":report"], max_running_jobs = -1)
 
     native.test_suite(name = name)
