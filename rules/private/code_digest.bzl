@@ -4,17 +4,20 @@ load(":labels.bzl", "label_text")
 
 visibility(["//rules/..."])
 
+def _origin(file):
+    return "source" if file.is_source else "generated"
+
 def _file_arguments(file):
-    return [file.short_path, file.path]
+    return [file.short_path, file.path, _origin(file)]
 
 def _symlink_arguments(entry):
-    return [entry.path, entry.target_file.path]
+    return [entry.path, entry.target_file.path, _origin(entry.target_file)]
 
 def _root_symlink_arguments(entry):
-    return ["../" + entry.path, entry.target_file.path]
+    return ["../" + entry.path, entry.target_file.path, _origin(entry.target_file)]
 
 def _empty_file_arguments(path):
-    return [path, ""]
+    return [path, "", "empty"]
 
 def write_code_digest(ctx, tool, program):
     """Hashes a program, its environment and its runfiles into a file beside the target.
@@ -37,7 +40,7 @@ def write_code_digest(ctx, tool, program):
     args.set_param_file_format("multiline")
     args.use_param_file("%s", use_always = True)
 
-    # Pairs of lines: the path in the runfiles, relative to the workspace, and where the file is now.
+    # Three lines for each: the path in the runfiles, relative to the workspace, where the file is now, and where it is from.
     runfiles = program.runfiles
     args.add_all(runfiles.files, map_each = _file_arguments)
     args.add_all(runfiles.symlinks, map_each = _symlink_arguments)

@@ -1,9 +1,9 @@
 """Hashes a job's code: code_digest.py OUTPUT DESCRIPTION FILES.
 
 DESCRIPTION is a JSON object: the `label` of the job, the path of the `executable`, and the `environment` that the
-program's target sets. FILES is a file with pairs of lines, the path of a file as the job will see it and the path where
-it is now, which is empty for an empty file. The digest covers what the job sees and where, and nothing else: neither
-order, nor times, nor bytecode, whose bytes depend on the machine.
+program's target sets. FILES is a file with three lines for each file: its path as the job will see it, the path where
+it is now, which is empty for an empty file, and where it is from, `source`, `generated` or `empty`. The digest covers
+what the job sees and where, and nothing else: neither order, nor times, nor bytecode, whose bytes depend on the machine.
 """
 
 import hashlib
@@ -21,7 +21,15 @@ def main(arguments: Sequence[str]) -> str:
     executable = described["executable"]
     if not os.access(executable, os.X_OK):
         return f"{executable}, the binary of {described['label']}, is not executable: run `chmod +x` on it"
-    Path(output).write_text(code_digest(_read_files(files), described["environment"]) + "\n")
+    listed = _read_files(files)
+    for seen, present, origin in listed:
+        if origin == "source" and Path(present).is_dir():
+            return (
+                f"the source directory {seen} is among the runfiles of {described['label']}: Bazel does not notice "
+                f'changes in it, so that stale data would be taken for fresh. Use glob(["{Path(seen).name}/**"]) instead'
+            )
+    pairs = [(seen, present) for seen, present, _ in listed]
+    Path(output).write_text(code_digest(pairs, described["environment"]) + "\n")
     return ""
 
 
@@ -67,9 +75,9 @@ def _content_digest(present: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_files(path: str) -> list[tuple[str, str]]:
+def _read_files(path: str) -> list[tuple[str, str, str]]:
     lines = Path(path).read_text().split("\n")
-    return list(zip(lines[:-1:2], lines[1::2], strict=True))
+    return list(zip(lines[:-1:3], lines[1::3], lines[2::3], strict=True))
 
 
 if __name__ == "__main__":

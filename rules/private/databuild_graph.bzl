@@ -30,7 +30,7 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
     ```
 
     Args:
-        name: The name of the target that builds. `name.plan` plans, `name.service` serves.
+        name: The name of the target that builds. `name.plan` plans, `name.service` serves; they use the runfiles of `name`.
         jobs: The jobs, each a `databuild_job`. No two of them may produce the same refs.
         lookup: A program that says which job produces a ref, in place of the jobs' patterns: it is given refs, and prints
             JSON, ref to job label. Like the `binary` of a job, it is an executable target or file.

@@ -81,8 +81,8 @@ def test_the_environment_of_the_program_matters_and_its_order_does_not(program: 
     assert digests[3] == code_digest(files, {"B": "2", "A": "1"})
 
 
-def run_main(tmp_path: Path, program: Path) -> str:
-    (tmp_path / "files").write_text(f"a\n{program}\n")
+def run_main(tmp_path: Path, program: Path, more: str = "") -> str:
+    (tmp_path / "files").write_text(f"a\n{program}\nsource\n" + more)
     description = {"environment": {"A": "1"}, "executable": str(program), "label": "//a:job"}
     return main([str(tmp_path / "output"), json.dumps(description), str(tmp_path / "files")])
 
@@ -99,3 +99,17 @@ def test_a_program_that_is_not_executable_is_refused(tmp_path: Path, program: Pa
 
     assert run_main(tmp_path, program) == f"{program}, the binary of //a:job, is not executable: run `chmod +x` on it"
     assert not (tmp_path / "output").exists()
+
+
+@pytest.mark.parametrize(("origin", "refused"), [("source", True), ("generated", False)])
+def test_a_source_directory_is_refused_and_a_generated_one_is_not(
+    tmp_path: Path, program: Path, origin: str, refused: bool
+) -> None:
+    program.chmod(0o755)
+    (tmp_path / "templates").mkdir()
+
+    fault = run_main(tmp_path, program, f"x/templates\n{tmp_path}/templates\n{origin}\n")
+
+    assert fault.startswith("the source directory x/templates is among the runfiles of //a:job") == refused
+    assert ('glob(["templates/**"])' in fault) == refused
+    assert (tmp_path / "output").exists() != refused

@@ -33,6 +33,23 @@ def _runs_databuild_by_default_impl(ctx):
 
 _runs_databuild_by_default_test = analysistest.make(_runs_databuild_by_default_impl)
 
+def _shares_the_runfiles_of_the_graph_impl(ctx):
+    env = analysistest.begin(ctx)
+    target = analysistest.target_under_test(env)
+    as_data = [file.short_path for file in target[DefaultInfo].data_runfiles.files.to_list()]
+    built = [file.short_path for file in target[OutputGroupInfo]._hidden_top_level_INTERNAL_.to_list()]
+    here = "tests/rules/databuild_graph/"
+
+    # Bazel makes no tree of runfiles for a target without any.
+    asserts.equals(env, [], target[DefaultInfo].default_runfiles.files.to_list())
+    for needed in ["tests/rules/program_data.txt", "tests/rules/fake_cli", here + "graph.catalog.json"]:
+        asserts.true(env, needed in as_data, needed + " is missing for what has the target as data")
+        asserts.true(env, needed in built, needed + " is not built with the target")
+    asserts.true(env, here + "graph.runfiles/MANIFEST" in built, "the graph's tree of runfiles is not made")
+    return analysistest.end(env)
+
+_shares_the_runfiles_of_the_graph_test = analysistest.make(_shares_the_runfiles_of_the_graph_impl)
+
 def _job(name, outputs, **kwargs):
     databuild_job(
         name = name,
@@ -137,6 +154,12 @@ def databuild_graph_tests(name):
         size = "small",
         target_under_test = ":graph",
     )
+    for command in ["plan", "service"]:
+        _shares_the_runfiles_of_the_graph_test(
+            name = command + "_shares_the_runfiles_of_the_graph_test",
+            size = "small",
+            target_under_test = ":graph." + command,
+        )
     _runs_databuild_by_default_test(
         name = "runs_databuild_by_default_test",
         size = "small",

@@ -72,6 +72,9 @@ def _hashes_all_runfiles_impl(ctx):
     asserts.equals(env, 1, len(actions))
     asserts.true(env, "tests/rules/program" in inputs)
     asserts.true(env, "tests/rules/program_data.txt" in inputs)
+    argv = actions[0].argv
+    for path, origin in {"tests/rules/program": "generated", "tests/rules/program_data.txt": "source"}.items():
+        asserts.equals(env, origin, argv[argv.index(path) + 2], path)
     asserts.equals(env, ["minimal.code_digest"], [file.basename for file in actions[0].outputs.to_list()])
     return analysistest.end(env)
 
