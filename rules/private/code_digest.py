@@ -3,7 +3,8 @@
 DESCRIPTION is a JSON object: the `label` of the job, the path of the `executable`, and the `environment` that the
 program's target sets. FILES is a file with three lines for each file: its path as the job will see it, the path where
 it is now, which is empty for an empty file, and where it is from, `source`, `generated` or `empty`. The digest covers
-what the job sees and where, and nothing else: neither order, nor times, nor bytecode, whose bytes depend on the machine.
+what the job sees and where, and nothing else: neither order, nor times, nor bytecode, whose bytes depend on the
+machine.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str]) -> str:
         if origin == "source" and Path(present).is_dir():
             return (
                 f"the source directory {seen} is among the runfiles of {described['label']}: Bazel does not notice "
-                f'changes in it, so that stale data would be taken for fresh. Use glob(["{Path(seen).name}/**"]) instead'
+                f'changes in it, and stale data would be taken for fresh. Use glob(["{Path(seen).name}/**"]) instead'
             )
     pairs = [(seen, present) for seen, present, _ in listed]
     Path(output).write_text(code_digest(pairs, described["environment"]) + "\n")

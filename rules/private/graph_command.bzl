@@ -34,6 +34,23 @@ def _databuild_command_impl(ctx):
     if not manifest or manifest.basename != "MANIFEST":
         return [DefaultInfo(executable = launcher, files = files, runfiles = graph.runfiles)]
     repo_mapping = getattr(program, "repo_mapping_manifest", None)
+
+    # With a cache, Bazel leaves there what only further actions read. What an action reads that runs on this machine is fetched,
+    # and an action that must not be cached runs.
+    generated = [file for file in graph.runfiles.files.to_list() if not file.is_source]
+    present = ctx.actions.declare_file(ctx.label.name + ".present")
+    ctx.actions.run_shell(
+        command = "echo >$1",
+        arguments = [present.path],
+        execution_requirements = {
+            "no-cache": "1",
+            "no-remote": "1",
+        },
+        inputs = generated,
+        mnemonic = "DataBuildRunfiles",
+        outputs = [present],
+        progress_message = "Fetching the runfiles of %{label}",
+    )
     return [
         # What has this target as data gets all runfiles. The target itself has none.
         DefaultInfo(
@@ -42,11 +59,9 @@ def _databuild_command_impl(ctx):
             executable = launcher,
             files = files,
         ),
-        # Built, and fetched from a remote cache, with the target itself. The manifest lies in the graph's tree of runfiles; the
-        # action that writes it makes the tree, but not the files that it links to.
+        # Built with the target itself. The manifest lies in the graph's tree of runfiles; the action that writes it makes the tree.
         OutputGroupInfo(_hidden_top_level_INTERNAL_ = depset(
-            [program.executable, manifest] + ([repo_mapping] if repo_mapping else []),
-            transitive = [graph.runfiles.files],
+            [program.executable, manifest, present] + ([repo_mapping] if repo_mapping else []),
         )),
     ]
 

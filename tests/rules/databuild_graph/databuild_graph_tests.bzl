@@ -44,8 +44,14 @@ def _shares_the_runfiles_of_the_graph_impl(ctx):
     asserts.equals(env, [], target[DefaultInfo].default_runfiles.files.to_list())
     for needed in ["tests/rules/program_data.txt", "tests/rules/fake_cli", here + "graph.catalog.json"]:
         asserts.true(env, needed in as_data, needed + " is missing for what has the target as data")
-        asserts.true(env, needed in built, needed + " is not built with the target")
-    asserts.true(env, here + "graph.runfiles/MANIFEST" in built, "the graph's tree of runfiles is not made")
+    for needed in ["graph.runfiles/MANIFEST", target.label.name + ".present"]:
+        asserts.true(env, here + needed in built, needed + " is not built with the target")
+
+    # What actions make has to be on this machine, also with a cache.
+    actions = [action for action in analysistest.target_actions(env) if action.mnemonic == "DataBuildRunfiles"]
+    fetched = [file.short_path for file in actions[0].inputs.to_list()]
+    for needed in ["tests/rules/program", "tests/rules/fake_cli", here + "daily.code_digest", here + "graph.catalog.json"]:
+        asserts.true(env, needed in fetched, needed + " is not fetched")
     return analysistest.end(env)
 
 _shares_the_runfiles_of_the_graph_test = analysistest.make(_shares_the_runfiles_of_the_graph_impl)
