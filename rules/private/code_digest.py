@@ -4,7 +4,7 @@ DESCRIPTION is a JSON object: the `label` of the job, the path of the `executabl
 program's target sets. FILES is a file with three lines for each file: its path as the job will see it, the path where
 it is now, which is empty for an empty file, and where it is from, `source`, `generated` or `empty`. The digest covers
 what the job sees and where, and nothing else: neither order, nor times, nor bytecode, whose bytes depend on the
-machine.
+machine, nor the canonical names of repositories, which depend on the version of Bazel.
 """
 
 import hashlib
@@ -42,8 +42,8 @@ def code_digest(files: Iterable[tuple[str, str]], environment: Mapping[str, str]
         environment: The variables that the program's target sets.
     """
     digest = hashlib.sha256()
-    for seen, present in sorted(set(_expanded(files))):
-        digest.update(f"{len(seen.encode())} {seen} {_content_digest(present)}\n".encode())
+    for seen, content in sorted({(_stable_path(seen), _content_digest(present)) for seen, present in _expanded(files)}):
+        digest.update(f"{len(seen.encode())} {seen} {content}\n".encode())
     if environment:
         digest.update(f"environment {json.dumps(dict(environment), sort_keys=True)}\n".encode())
     return digest.hexdigest()
@@ -59,6 +59,25 @@ def _expanded(files: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
                     yield f"{seen}/{path.relative_to(folder).as_posix()}", str(path)
         elif not _is_bytecode(seen):
             yield seen, present
+
+
+def _stable_path(seen: str) -> str:
+    """Returns the path of a file with the name of its repository, if it is another one, as in all versions of Bazel.
+
+    A canonical name has two parts for a module, which are its name and version, and at least three for a repository
+    that an extension made, of which the last two are the extension and its name for the repository. Bazel separates
+    them by `~` up to version 7, and by `+` from 8 on.
+    """
+    if not seen.startswith("../"):
+        return seen
+    repository, _, path = seen.removeprefix("../").partition("/")
+    parts = repository.split("+" if "+" in repository else "~")
+    if len(parts) == 2:
+        repository = parts[0]
+    elif len(parts) > 2:
+        module = parts[0].removeprefix("_main")
+        repository = "+".join((module, *parts[-2:]))
+    return f"../{repository}/{path}"
 
 
 def _is_bytecode(path: str) -> bool:

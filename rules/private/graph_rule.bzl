@@ -41,12 +41,19 @@ _ATTRS = {
 def _check_labels(label, jobs):
     if not jobs:
         fail("{} has no jobs".format(label))
-    seen = {}
+    target_of_label = {}
     for target in jobs:
         job = target[DataBuildJobInfo]
-        if job.label in seen:
+        other = target_of_label.setdefault(job.label, target)
+        if other != target and other.label != target.label:
+            fail("{} has two jobs that would both be called {}: {} and {}; a graph takes jobs from only one of these repositories".format(
+                label,
+                job.label,
+                str(other.label),
+                str(target.label),
+            ))
+        elif other != target:
             fail("{} has the job {} twice among its jobs".format(label, job.label))
-        seen[job.label] = True
 
 def _check_patterns(label, jobs, lookup):
     if lookup:

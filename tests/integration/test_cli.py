@@ -605,6 +605,15 @@ def test_a_build_in_memory_leaves_no_event_log(graph):
     assert not (graph.folder / ".databuild" / "numbers" / "graph" / "events.db").exists()
 
 
+def test_a_graph_of_another_repository_has_a_state_directory_of_its_own(graph):
+    for label in ("@acme//numbers:graph", "@acme//:graph", "//:graph"):
+        graph.write_catalog(graph_label=label)
+        assert graph("build", "number/x")[0] == 0
+
+    for folder in ("@acme/numbers/graph", "@acme/graph", "graph"):
+        assert (graph.folder / ".databuild" / folder / "events.db").exists()
+
+
 def test_a_build_has_the_id_that_was_chosen_once(graph):
     assert graph("build", "--build_request_id=nightly-1")[0] == 0
     code, _, err = graph("build", "--force", "--build_request_id=nightly-1")

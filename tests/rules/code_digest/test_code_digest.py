@@ -39,6 +39,30 @@ def test_the_path_that_the_job_sees_matters(program: Path) -> None:
     assert code_digest([("a", str(program))]) != code_digest([("b", str(program))])
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("module~", "module~1.2", "module~1.2.bcr.3", "module+", "module+1.2", "module~override"),
+        ("module~~pip~numpy", "module~1.2~pip~numpy", "module++pip+numpy", "module+1.2+pip+numpy"),
+        ("_main~pip~numpy", "+pip+numpy"),
+        ("_main~_repo_rules~data", "+_repo_rules+data"),
+        ("bazel_tools",),
+    ],
+)
+def test_names_of_repositories_count_the_same_in_all_versions_of_bazel(program: Path, names: tuple[str, ...]) -> None:
+    digests = {code_digest([(f"../{name}/folder/a", str(program))]) for name in names}
+    others = {code_digest([(path, str(program))]) for path in ("../other~/folder/a", "folder/a", "../module~/a")}
+
+    assert len(digests) == 1
+    assert not digests & others
+
+
+def test_repositories_of_one_name_from_different_extensions_are_told_apart(program: Path) -> None:
+    names = ("module~", "module~~pip~numpy", "module~~uv~numpy", "other~~pip~numpy", "_main~pip~numpy", "numpy~")
+
+    assert len({code_digest([(f"../{name}/a", str(program))]) for name in names}) == len(names)
+
+
 def test_an_empty_file_is_not_an_absent_one(program: Path) -> None:
     assert code_digest([("a", str(program)), ("b", "")]) != code_digest([("a", str(program))])
 

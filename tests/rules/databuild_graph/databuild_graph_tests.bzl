@@ -1,8 +1,9 @@
 """Tests of databuild_graph."""
 
-load("@bazel_skylib//lib:unittest.bzl", "analysistest", "asserts")
+load("@bazel_skylib//lib:unittest.bzl", "analysistest", "asserts", "unittest")
 load("@bazel_skylib//rules:write_file.bzl", "write_file")
-load("//rules:defs.bzl", "DataBuildGraphInfo", "databuild_graph", "databuild_graph_test", "databuild_job")
+load("//rules:defs.bzl", "DataBuildGraphInfo", "DataBuildJobInfo", "databuild_graph", "databuild_graph_test", "databuild_job")
+load("//rules/private:labels.bzl", "label_text")
 load("//tests/rules:failures.bzl", "must_fail")
 
 visibility(["//tests/rules/..."])
@@ -55,6 +56,36 @@ def _shares_the_runfiles_of_the_graph_impl(ctx):
     return analysistest.end(env)
 
 _shares_the_runfiles_of_the_graph_test = analysistest.make(_shares_the_runfiles_of_the_graph_impl)
+
+def _writes_labels_the_same_in_all_versions_of_bazel_impl(ctx):
+    env = unittest.begin(ctx)
+    for canonical, expected in {
+        "": "",
+        "acme_data+": "@acme_data",
+        "acme_data~": "@acme_data",
+        "acme_data~1.2.3": "@acme_data",
+        "bazel_tools": "@bazel_tools",
+        "rules++extension+repo": "@repo",
+        "+extension+repo": "@repo",
+        "_main~extension~repo": "@repo",
+        "rules~1.2~extension~repo": "@repo",
+        "rules~~extension~repo": "@repo",
+    }.items():
+        # A Label of a repository that is not there cannot be made in all versions of Bazel.
+        label = struct(name = "hello", package = "jobs", repo_name = canonical)
+        asserts.equals(env, expected + "//jobs:hello", label_text(label))
+    asserts.equals(env, "//tests/rules:program", label_text(Label("//tests/rules:program")))
+    return unittest.end(env)
+
+_writes_labels_the_same_in_all_versions_of_bazel_test = unittest.make(_writes_labels_the_same_in_all_versions_of_bazel_impl)
+
+def _namesake_impl(_ctx):
+    return [DataBuildJobInfo(label = "@acme//jobs:hello")]
+
+_namesake = rule(
+    implementation = _namesake_impl,
+    doc = "A job that has the stable label of others, as those of two versions of a module have.",
+)
 
 def _job(name, outputs, **kwargs):
     databuild_job(
@@ -155,6 +186,10 @@ def databuild_graph_tests(name):
     _catalog_of("graph")
     _catalog_of("lookup_graph")
 
+    _writes_labels_the_same_in_all_versions_of_bazel_test(
+        name = "writes_labels_the_same_in_all_versions_of_bazel_test",
+        size = "small",
+    )
     _says_what_it_consists_of_test(
         name = "says_what_it_consists_of_test",
         size = "small",
@@ -174,6 +209,16 @@ def databuild_graph_tests(name):
 
     _must_fail("no_jobs_test", ["has no jobs"], jobs = [])
     _must_fail("a_job_twice_test", [_HERE + "daily twice"], jobs = [":daily", ":daily_alias"], resources = {"memory_gb": "4"})
+    _namesake(name = "namesake")
+    _namesake(name = "other_namesake")
+    _must_fail(
+        "two_jobs_of_one_label_test",
+        ["@acme//jobs:hello", _HERE + "namesake", _HERE + "other_namesake", "only one of these repositories"],
+        jobs = [
+            ":namesake",
+            ":other_namesake",
+        ],
+    )
     _must_fail(
         "overlapping_patterns_test",
         [_HERE + "daily with \"daily/date={date:date}\"", _HERE + "daily_again with \"daily/date={day:date}\""],
