@@ -35,6 +35,9 @@ def write_code_digest(ctx, tool, program):
         "environment": program.environment,
         "executable": program.executable.path,
         "label": label_text(ctx.label),
+        "package": program.label.package,
+        "repository": program.label.repo_name,
+        "workspace": ctx.workspace_name,
     }
     args = ctx.actions.args()
     args.set_param_file_format("multiline")

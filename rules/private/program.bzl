@@ -78,5 +78,6 @@ def program_info(ctx, attribute):
     return struct(
         environment = target[RunEnvironmentInfo].environment if RunEnvironmentInfo in target else attributes.env,
         executable = executable,
+        label = target.label,
         runfiles = runfiles,
     )

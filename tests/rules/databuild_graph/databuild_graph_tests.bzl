@@ -3,7 +3,7 @@
 load("@bazel_skylib//lib:unittest.bzl", "analysistest", "asserts", "unittest")
 load("@bazel_skylib//rules:write_file.bzl", "write_file")
 load("//rules:defs.bzl", "DataBuildGraphInfo", "DataBuildJobInfo", "databuild_graph", "databuild_graph_test", "databuild_job")
-load("//rules/private:labels.bzl", "label_text")
+load("//rules/private:labels.bzl", "label_text")  # buildifier: disable=bzl-visibility
 load("//tests/rules:failures.bzl", "must_fail")
 
 visibility(["//tests/rules/..."])
