@@ -4,6 +4,10 @@ load(":job_rule.bzl", _databuild_job = "databuild_job")
 
 visibility(["//rules/..."])
 
+def _as_text(duration):
+    """A number of seconds as the text that it stands for; a text, or a select of texts, as it is."""
+    return str(duration) if type(duration) == "int" else duration
+
 def databuild_job(
         name,
         binary,
@@ -58,8 +62,8 @@ def databuild_job(
         outputs = outputs,
         resources = resources,
         retries = retries,
-        retry_backoff = retry_backoff,
-        run_timeout = str(timeout) if type(timeout) == "int" else timeout,
+        retry_backoff = _as_text(retry_backoff),
+        run_timeout = _as_text(timeout),
         worker = worker,
         **kwargs
     )

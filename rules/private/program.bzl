@@ -19,7 +19,7 @@ def _attributes_aspect_impl(target, ctx):
     env = {}
     if ctx.rule.kind in _RULES_WITH_ENV and RunEnvironmentInfo not in target:
         for name, value in getattr(ctx.rule.attr, "env", {}).items():
-            env[name] = ctx.expand_make_variables("env", ctx.expand_location(value, ctx.rule.attr.data), {})
+            env[name] = ctx.expand_make_variables("env", ctx.expand_location(value, getattr(ctx.rule.attr, "data", [])), {})
     return [_AttributesInfo(args = getattr(ctx.rule.attr, "args", None) or [], env = env)]
 
 _attributes_aspect = aspect(

@@ -45,13 +45,14 @@ def _takes_a_file_impl(ctx):
 
 _takes_a_file_test = analysistest.make(_takes_a_file_impl)
 
-def _takes_a_select_as_timeout_impl(ctx):
+def _takes_a_select_and_a_number_as_durations_impl(ctx):
     env = analysistest.begin(ctx)
 
     asserts.equals(env, 90, analysistest.target_under_test(env)[DataBuildJobInfo].timeout_seconds)
+    asserts.equals(env, 5, analysistest.target_under_test(env)[DataBuildJobInfo].retry_backoff_seconds)
     return analysistest.end(env)
 
-_takes_a_select_as_timeout_test = analysistest.make(_takes_a_select_as_timeout_impl)
+_takes_a_select_and_a_number_as_durations_test = analysistest.make(_takes_a_select_and_a_number_as_durations_impl)
 
 def _has_the_environment_of_its_program_impl(ctx):
     env = analysistest.begin(ctx)
@@ -131,6 +132,7 @@ def databuild_job_tests(name):
     databuild_job(
         name = "of_a_file",
         timeout = select({"//conditions:default": "90s"}),
+        retry_backoff = 5,
         binary = "//tests/rules:program.sh",
         outputs = ["sum/{names}"],
     )
@@ -139,8 +141,8 @@ def databuild_job_tests(name):
         size = "small",
         target_under_test = ":of_a_file",
     )
-    _takes_a_select_as_timeout_test(
-        name = "takes_a_select_as_timeout_test",
+    _takes_a_select_and_a_number_as_durations_test(
+        name = "takes_a_select_and_a_number_as_durations_test",
         size = "small",
         target_under_test = ":of_a_file",
     )
