@@ -142,7 +142,8 @@ COMMANDS = (
         "check",
         "[REF...]",
         "Checks the graph: patterns, producers, cycles, and that configuring twice gives the same.",
-        "This is what databuild_graph_test runs. Without a REF, only the patterns are checked.",
+        "This is what databuild_graph_test runs. Without a REF, only the patterns and the producers of the default "
+        "partitions are checked.",
         "check daily_flights/date=2013-01-01",
         hidden=True,
     ),

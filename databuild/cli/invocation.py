@@ -110,8 +110,9 @@ class Invocation:
         told = self.flags.get("state_dir")
         if told:
             return self.path(told)
-        folder = self.graph_label.rpartition("//")[2] if "//" in self.graph_label else self.graph_label
-        return os.path.join(self.workspace, ".databuild", folder.replace(":", "/").strip("/@"))  # noqa: PTH118
+        repository, _, name = self.graph_label.rpartition("//")
+        folder = "/".join(filter(None, (repository, name.replace(":", "/").strip("/"))))
+        return os.path.join(self.workspace, ".databuild", folder)  # noqa: PTH118
 
     @property
     def log_dir(self) -> str:

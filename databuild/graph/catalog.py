@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import itertools
@@ -18,6 +19,7 @@ from databuild.errors import (
     TooManyPartitionsError,
     UnknownPartitionError,
 )
+from databuild.graph.labels import stable_label, stable_repository
 from databuild.graph.patterns import MOST_REFS, PartitionPattern, check_ref
 
 
@@ -49,6 +51,7 @@ class Job:
     Attributes:
         label: Its Bazel label.
         executable: The path of its executable.
+        environment: The variables that the target of the executable sets with its own `env`.
         code_digest: The hash over its binary and all of its runfiles.
         outputs: The partition patterns of the refs that it produces; empty only where the graph has a lookup.
         timeout_seconds: How long one job run may take; None for as long as it likes.
@@ -60,6 +63,7 @@ class Job:
 
     label: str
     executable: str
+    environment: Mapping[str, str] = field(default_factory=dict)
     code_digest: str = ""
     outputs: tuple[str, ...] = ()
     timeout_seconds: float | None = None
@@ -77,21 +81,52 @@ class JobCatalog:
         graph_label: The label of the graph.
         jobs: The jobs, by label.
         lookup: The path of the lookup executable; empty where patterns decide.
+        lookup_environment: The variables that the target of the lookup sets with its own `env`.
         default_partitions: What is built when nothing is asked for: refs or ranges of refs.
         resources: How much of each named resource the graph may use at once, in all builds that share an event log.
         max_running_jobs: How many job runs of it may run at once in all those builds; 0 for any number.
+        runfiles: The runfiles root, with Bazel's own list of how repositories call each other.
     """
 
     graph_label: str
     jobs: Mapping[str, Job]
     lookup: str = ""
+    lookup_environment: Mapping[str, str] = field(default_factory=dict)
     default_partitions: tuple[str, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict)
     max_running_jobs: int = 0
+    runfiles: str = ""
 
     @functools.cached_property
     def _patterns(self) -> tuple[tuple[PartitionPattern, str], ...]:
         return tuple((PartitionPattern(text), job.label) for job in self.jobs.values() for text in job.outputs)
+
+    def find_job(self, label: str) -> str | None:
+        """Returns the label of a job of the graph as it is in `jobs`; None where the graph has no such job.
+
+        Args:
+            label: The label as a BUILD file of the graph's repository has it, or with a canonical repository name.
+        """
+        known = stable_label(label)
+        repository, _, name = known.partition("//")
+        if label.startswith("//"):
+            ours = f"{self.graph_label.partition('//')[0]}{known}"
+            return next((found for found in (ours, known) if found in self.jobs), None)
+        if known not in self.jobs:
+            known = f"{self._repositories.get(repository, repository)}//{name}"
+        return known if known in self.jobs else None
+
+    @functools.cached_property
+    def _repositories(self) -> Mapping[str, str]:
+        """The stable name of each repository, with its @, by the name that the graph's repository has for it."""
+        ours = self.graph_label.partition("//")[0].removeprefix("@")
+        names = {}
+        with contextlib.suppress(OSError), open(f"{self.runfiles}/_repo_mapping", encoding="utf-8") as file:  # noqa: PTH123
+            for line in file:
+                source, apparent, target = line.rstrip("\n").split(",")
+                if stable_repository(source) == ours:
+                    names[f"@{apparent}"] = "" if target == "_main" else f"@{stable_repository(target)}"
+        return names
 
     def owner(self, ref: str) -> str:
         """Returns the label of the job that produces a ref.
@@ -189,8 +224,10 @@ def load_catalog(path: str, runfiles: str) -> JobCatalog:
             graph_label=_get(catalog, "graph_label", ""),
             jobs={job.label: job for job in jobs},
             lookup=_resolved(_get(catalog, "lookup", ""), runfiles),
+            lookup_environment=dict(_get(catalog, "lookup_environment", {})),
             default_partitions=tuple(_get(catalog, "default_partitions", [])),
             resources={name: int(count) for name, count in _get(catalog, "resources", {}).items()},
+            runfiles=runfiles,
             max_running_jobs=int(_get(catalog, "max_running_jobs", 0)),
         )
     except OSError as error:
@@ -213,6 +250,7 @@ def _job(job: Mapping[str, Any], runfiles: str) -> Job:
     return Job(
         label=job["label"],
         executable=_resolved(job["executable"], runfiles),
+        environment=dict(_get(job, "environment", {})),
         code_digest=digest,
         outputs=tuple(_get(job, "outputs", [])),
         timeout_seconds=float(_get(job, "timeout_seconds", 0)) or None,

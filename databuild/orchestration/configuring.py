@@ -31,7 +31,7 @@ class ProcessConfigure:
         """Runs `JOB config REF...` once and returns the parsed answer, as `Configure` says."""
         spec = ProcessSpec(
             argv=(job.executable, "config", *refs),
-            env={**self._env, "DATABUILD_JOB_LABEL": job.label},
+            env={**job.environment, **self._env, "DATABUILD_JOB_LABEL": job.label},
             cwd=self._working_directory,
             timeout_seconds=job.timeout_seconds,
         )

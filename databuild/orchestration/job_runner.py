@@ -93,6 +93,7 @@ class JobRunner:
         spec = ProcessSpec(
             argv=(job.executable, "exec", *task.config.args),
             env={
+                **job.environment,
                 **dict(task.config.env),
                 "DATABUILD_BUILD_REQUEST_ID": self._build_request_id,
                 "DATABUILD_JOB_RUN_ID": job_run_id,

@@ -22,24 +22,23 @@ def lookup_of(catalog: JobCatalog, executor: Executor, working_directory: str) -
     """Returns the lookup of a graph; None where patterns decide."""
     if not catalog.lookup:
         return None
-    return ProcessLookup(executor, catalog.lookup, tuple(catalog.jobs), working_directory=working_directory)
+    return ProcessLookup(executor, catalog, working_directory=working_directory)
 
 
 class ProcessLookup:
     """Runs one process per batch of refs."""
 
-    def __init__(self, executor: Executor, path: str, labels: Sequence[str], *, working_directory: str) -> None:
+    def __init__(self, executor: Executor, catalog: JobCatalog, *, working_directory: str) -> None:
         """Takes what to run.
 
         Args:
             executor: Runs the processes.
-            path: The lookup executable.
-            labels: The labels of the graph's jobs, the only ones that it may answer.
+            catalog: The graph, which has a lookup.
             working_directory: The working directory of the processes.
         """
         self._executor = executor
-        self._path = path
-        self._labels = {canonical(label): label for label in labels}
+        self._catalog = catalog
+        self._path = catalog.lookup
         self._working_directory = working_directory
 
     async def __call__(self, refs: Sequence[str]) -> Mapping[str, str]:
@@ -51,7 +50,10 @@ class ProcessLookup:
 
     async def _ask(self, refs: Sequence[str]) -> bytes:
         spec = ProcessSpec(
-            argv=(self._path, *refs), env={}, cwd=self._working_directory, timeout_seconds=TIMEOUT_SECONDS
+            argv=(self._path, *refs),
+            env=self._catalog.lookup_environment,
+            cwd=self._working_directory,
+            timeout_seconds=TIMEOUT_SECONDS,
         )
         result = await self._executor.run(spec)
         fault = fault_of(result, TIMEOUT_SECONDS)
@@ -74,18 +76,9 @@ class ProcessLookup:
             answered = answer.get(ref)
             if answered is None:
                 continue
-            label = self._labels.get(canonical(answered)) if isinstance(answered, str) else None
+            label = self._catalog.find_job(answered) if isinstance(answered, str) else None
             if label is None:
-                jobs = ", ".join(sorted(self._labels.values()))
+                jobs = ", ".join(sorted(self._catalog.jobs))
                 fault = f"it answered {answered!r} for {ref!r}, which is no job of this graph; its jobs are {jobs}"
                 raise LookupFaultError(self._path, fault, refs=refs)
             yield ref, label
-
-
-def canonical(label: str) -> str:
-    """Returns a label of the main repository in one form: `@//a:a`, `@@//a` and `//a` are all `//a:a`."""
-    repository, slashes, rest = label.partition("//")
-    if slashes and not repository.strip("@"):
-        package, colon, name = rest.partition(":")
-        return f"//{package}:{name if colon else package.rpartition('/')[2]}"
-    return label

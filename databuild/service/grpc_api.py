@@ -16,6 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from databuild.errors import DataBuildError, DeadlineExceededError, InvalidRequestError, SlowReaderError
+from databuild.graph.labels import stable_label
 from databuild.service.api import ROLES, Api
 from databuild.service.auth import Caller, Tokens
 from databuild.service.certificates import name_over_grpc
@@ -175,7 +176,7 @@ def _caller(
     certificate = name_over_grpc(authenticated)
     caller = tokens.caller(sent.get("authorization", ""), sent.get("databuild-author", ""), certificate)
     meant = sent.get("databuild-graph", "")
-    if meant and graph_label and meant != graph_label:
+    if meant and graph_label and stable_label(meant) != graph_label:
         raise InvalidRequestError(f"this service serves the graph {graph_label}, and not {meant}")
     return caller
 

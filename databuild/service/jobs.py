@@ -64,11 +64,12 @@ class Jobs:
         Raises:
             JobNotFoundError: The graph has no such job.
         """
-        job = self._catalog.jobs.get(label)
-        if job is None:
+        found = self._catalog.find_job(label)
+        if found is None:
             raise JobNotFoundError(label, tuple(self._catalog.jobs))
+        job = self._catalog.jobs[found]
         limit = min(max(limit, 1), self._limits.page)
-        runs = await self._readers.read(lambda reader: reader.runs_of_job(label, limit=max(limit, RECENT_RUNS)))
+        runs = await self._readers.read(lambda reader: reader.runs_of_job(found, limit=max(limit, RECENT_RUNS)))
         return statistics(job, runs[:RECENT_RUNS]), runs[:limit]
 
 

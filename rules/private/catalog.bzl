@@ -11,6 +11,8 @@ def _catalog_job(ctx, job):
         "label": job.label,
         "outputs": job.outputs,
     }
+    if job.environment:
+        entry["environment"] = job.environment
     if job.timeout_seconds:
         entry["timeoutSeconds"] = job.timeout_seconds
     if job.retries:
@@ -30,7 +32,7 @@ def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resourc
         ctx: The context of the rule.
         graph_label: The graph's label, as text.
         jobs: The DataBuildJobInfo of each job.
-        lookup: The executable file that says which job produces a ref, or None.
+        lookup: The program that says which job produces a ref, as program_info returns it, or None.
         default_partitions: What is built when nothing is asked for.
         resources: How much of each named resource the graph may use at once.
         max_running_jobs: How many job runs of the graph may run at once; 0 for any number.
@@ -43,7 +45,9 @@ def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resourc
         "jobs": [_catalog_job(ctx, job) for job in jobs],
     }
     if lookup:
-        catalog["lookup"] = rlocation_path(ctx, lookup)
+        catalog["lookup"] = rlocation_path(ctx, lookup.executable)
+        if lookup.environment:
+            catalog["lookupEnvironment"] = lookup.environment
     if default_partitions:
         catalog["defaultPartitions"] = default_partitions
     if resources:

@@ -1,50 +1,62 @@
 """The action that hashes a job's code."""
 
+load(":labels.bzl", "label_text")
+
 visibility(["//rules/..."])
 
+def _origin(file):
+    return "source" if file.is_source else "generated"
+
 def _file_arguments(file):
-    return [file.short_path, file.path]
+    return [file.short_path, file.path, _origin(file)]
 
 def _symlink_arguments(entry):
-    return [entry.path, entry.target_file.path]
+    return [entry.path, entry.target_file.path, _origin(entry.target_file)]
 
 def _root_symlink_arguments(entry):
-    return ["../" + entry.path, entry.target_file.path]
+    return ["../" + entry.path, entry.target_file.path, _origin(entry.target_file)]
 
 def _empty_file_arguments(path):
-    return [path, ""]
+    return [path, "", "empty"]
 
-def write_code_digest(ctx, tool, executable, runfiles):
-    """Hashes an executable and its runfiles into a file beside the target.
+def write_code_digest(ctx, tool, program):
+    """Hashes a program, its environment and its runfiles into a file beside the target.
 
     Args:
         ctx: The context of the rule.
         tool: The executable that hashes: code_digest.py.
-        executable: The job's executable.
-        runfiles: All that it needs.
+        program: The job's program, as program_info returns it.
 
     Returns:
         The file with the digest.
     """
     digest = ctx.actions.declare_file(ctx.label.name + ".code_digest")
+    description = {
+        "environment": program.environment,
+        "executable": program.executable.path,
+        "label": label_text(ctx.label),
+        "package": program.label.package,
+        "repository": program.label.repo_name,
+        "workspace": ctx.workspace_name,
+    }
     args = ctx.actions.args()
     args.set_param_file_format("multiline")
     args.use_param_file("%s", use_always = True)
 
-    # Pairs of lines: the path in the runfiles, relative to the workspace, and where the file is now.
-    args.add_all([executable], map_each = _file_arguments)
+    # Three lines for each: the path in the runfiles, relative to the workspace, where the file is now, and where it is from.
+    runfiles = program.runfiles
     args.add_all(runfiles.files, map_each = _file_arguments)
     args.add_all(runfiles.symlinks, map_each = _symlink_arguments)
     args.add_all(runfiles.root_symlinks, map_each = _root_symlink_arguments)
     args.add_all(runfiles.empty_filenames, map_each = _empty_file_arguments)
 
-    inputs = depset([executable], transitive = [
+    inputs = depset(transitive = [
         runfiles.files,
         depset([entry.target_file for entry in runfiles.symlinks.to_list() + runfiles.root_symlinks.to_list()]),
     ])
     ctx.actions.run(
         executable = tool,
-        arguments = [digest.path, args],
+        arguments = [digest.path, json.encode(description), args],
         inputs = inputs,
         outputs = [digest],
         mnemonic = "DataBuildCodeDigest",

@@ -1,7 +1,7 @@
 """The bundle of targets that a graph is."""
 
-load(":graph_command.bzl", "graph_command")
-load(":graph_rule.bzl", "graph_rule")
+load(":graph_command.bzl", "databuild_command")
+load(":graph_rule.bzl", _databuild_graph = "databuild_graph")
 
 visibility(["//rules/..."])
 
@@ -30,10 +30,10 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
     ```
 
     Args:
-        name: The name of the target that builds. `name.plan` plans, `name.service` serves.
+        name: The name of the target that builds. `name.plan` plans, `name.service` serves; they use the runfiles of `name`.
         jobs: The jobs, each a `databuild_job`. No two of them may produce the same refs.
         lookup: A program that says which job produces a ref, in place of the jobs' patterns: it is given refs, and prints
-            JSON, ref to job label.
+            JSON, ref to job label. Like the `binary` of a job, it is an executable target or file.
         default_partitions: What is built when nothing is asked for: refs, or ranges of refs.
         resources: How much of each named resource all job runs together may use at once, in all builds that share an
             event log: positive whole numbers. What a job takes has to be here.
@@ -41,7 +41,7 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
             `--jobs` says how many of one build do.
         **kwargs: What every rule takes, such as `visibility` and `tags`.
     """
-    graph_rule(
+    _databuild_graph(
         name = name,
         default_partitions = default_partitions,
         jobs = jobs,
@@ -51,7 +51,7 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
         **kwargs
     )
     for suffix, command in _COMMANDS.items():
-        graph_command(
+        databuild_command(
             name = "{}.{}".format(name, suffix),
             command = command,
             graph = ":" + name,

@@ -8,7 +8,7 @@ visibility(["//rules/..."])
 _DOC = """\
 Tests that a graph is sound, without building anything.
 
-No two patterns overlap; for each sample, everything that it is built from has a job that produces it; nothing is built from
+No two patterns overlap; each of the graph's default partitions has a job that produces it; for each sample, everything that it is built from has a job that produces it; nothing is built from
 itself; and a job that is configured twice gives the same answer.
 
 ```starlark
@@ -28,7 +28,7 @@ _ATTRS = {
         providers = [DataBuildGraphInfo],
     ),
     "samples": attr.string_list(
-        doc = "Refs to configure, with all that they are built from. Without any, only the patterns are tested.",
+        doc = "Refs to configure, with all that they are built from. Without any, only the patterns and the default partitions are tested.",
     ),
 } | LAUNCHER_ATTRS
 

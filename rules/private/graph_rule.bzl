@@ -4,6 +4,7 @@ load(":catalog.bzl", "write_catalog")
 load(":labels.bzl", "label_text")
 load(":launcher.bzl", "LAUNCHER_ATTRS", "launcher_info")
 load(":patterns.bzl", "pattern_shape")
+load(":program.bzl", "program_attr", "program_info")
 load(":providers.bzl", "DataBuildGraphInfo", "DataBuildJobInfo")
 load(":resources.bzl", "resource_counts")
 
@@ -26,10 +27,8 @@ _ATTRS = {
         mandatory = True,
         providers = [DataBuildJobInfo],
     ),
-    "lookup": attr.label(
-        cfg = "target",
+    "lookup": program_attr(
         doc = "A program that says which job produces a ref, in place of the jobs' patterns.",
-        executable = True,
     ),
     "max_running_jobs": attr.int(
         doc = "How many job runs may run at once, in all builds that share an event log; 0 for any number.",
@@ -42,12 +41,19 @@ _ATTRS = {
 def _check_labels(label, jobs):
     if not jobs:
         fail("{} has no jobs".format(label))
-    seen = {}
+    target_of_label = {}
     for target in jobs:
         job = target[DataBuildJobInfo]
-        if job.label in seen:
+        other = target_of_label.setdefault(job.label, target)
+        if other != target and other.label != target.label:
+            fail("{} has two jobs that would both be called {}: {} and {}; a graph takes jobs from only one of these repositories".format(
+                label,
+                job.label,
+                str(other.label),
+                str(target.label),
+            ))
+        elif other != target:
             fail("{} has the job {} twice among its jobs".format(label, job.label))
-        seen[job.label] = True
 
 def _check_patterns(label, jobs, lookup):
     if lookup:
@@ -85,27 +91,29 @@ def _databuild_graph_impl(ctx):
     if ctx.attr.max_running_jobs < 0:
         fail("max_running_jobs of {} is {}, and cannot be negative".format(label, ctx.attr.max_running_jobs))
 
+    lookup = program_info(ctx, "lookup") if ctx.attr.lookup else None
     catalog = write_catalog(
         ctx,
         graph_label = label,
         jobs = jobs,
-        lookup = ctx.executable.lookup,
+        lookup = lookup,
         default_partitions = ctx.attr.default_partitions,
         resources = resources,
         max_running_jobs = ctx.attr.max_running_jobs,
     )
-    programs = [ctx.attr.cli] + ([ctx.attr.lookup] if ctx.attr.lookup else [])
-    files = [catalog, ctx.executable.cli] + ([ctx.executable.lookup] if ctx.attr.lookup else [])
+    runfiles = ctx.runfiles(files = [catalog, ctx.executable.cli]).merge_all(
+        [target[DefaultInfo].default_runfiles for target in [ctx.attr.cli] + ctx.attr.jobs] + ([lookup.runfiles] if lookup else []),
+    )
     graph = DataBuildGraphInfo(
         catalog = catalog,
         cli = ctx.executable.cli,
         jobs = [job.label for job in jobs],
         label = label,
-        runfiles = ctx.runfiles(files = files).merge_all([t[DefaultInfo].default_runfiles for t in programs + ctx.attr.jobs]),
+        runfiles = runfiles,
     )
     return [launcher_info(ctx, graph), graph]
 
-graph_rule = rule(
+databuild_graph = rule(
     implementation = _databuild_graph_impl,
     attrs = _ATTRS,
     doc = _DOC,

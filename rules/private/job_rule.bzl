@@ -1,12 +1,14 @@
 """The rule of one job, as the macro databuild_job calls it.
 
-Its attribute is `run_timeout`, because Bazel takes `timeout` of any rule for that of a test.
+Its attribute is `run_timeout`, because Bazel takes `timeout` of any rule for that of a test. The rule has the name of the macro,
+so that `bazel query 'kind(databuild_job, //...)'` finds jobs.
 """
 
 load(":code_digest.bzl", "write_code_digest")
 load(":durations.bzl", "duration_seconds")
 load(":labels.bzl", "label_text")
 load(":patterns.bzl", "pattern_shape")
+load(":program.bzl", "program_attr", "program_info")
 load(":providers.bzl", "DataBuildJobInfo")
 load(":resources.bzl", "resource_counts")
 
@@ -15,10 +17,8 @@ visibility(["//rules/..."])
 _DOC = "Describes a job, and hashes its code."
 
 _ATTRS = {
-    "binary": attr.label(
-        cfg = "target",
+    "binary": program_attr(
         doc = "The program.",
-        executable = True,
         mandatory = True,
     ),
     "outputs": attr.string_list(
@@ -54,22 +54,22 @@ def _check_outputs(label, outputs):
             fail("outputs {} and {} of {} match the same refs".format(repr(pattern_of_shape[shape]), repr(pattern), label))
         pattern_of_shape[shape] = pattern
 
-def _job_rule_impl(ctx):
+def _databuild_job_impl(ctx):
     label = label_text(ctx.label)
     _check_outputs(label, ctx.attr.outputs)
     if ctx.attr.retries < 0:
         fail("retries of {} is {}, which is less than none".format(label, ctx.attr.retries))
-    executable = ctx.executable.binary
-    runfiles = ctx.runfiles(files = [executable]).merge(ctx.attr.binary[DefaultInfo].default_runfiles)
-    code_digest = write_code_digest(ctx, ctx.executable._code_digest, executable, runfiles)
+    program = program_info(ctx, "binary")
+    code_digest = write_code_digest(ctx, ctx.executable._code_digest, program)
     return [
         DefaultInfo(
             files = depset([code_digest]),
-            runfiles = runfiles.merge(ctx.runfiles(files = [code_digest])),
+            runfiles = program.runfiles.merge(ctx.runfiles(files = [code_digest])),
         ),
         DataBuildJobInfo(
             code_digest = code_digest,
-            executable = executable,
+            environment = program.environment,
+            executable = program.executable,
             label = label,
             outputs = ctx.attr.outputs,
             resources = resource_counts(label, ctx.attr.resources),
@@ -81,8 +81,8 @@ def _job_rule_impl(ctx):
         ),
     ]
 
-job_rule = rule(
-    implementation = _job_rule_impl,
+databuild_job = rule(
+    implementation = _databuild_job_impl,
     attrs = _ATTRS,
     doc = _DOC,
     provides = [DataBuildJobInfo],

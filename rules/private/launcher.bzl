@@ -13,16 +13,17 @@ LAUNCHER_ATTRS = {
     ),
 }
 
-def launcher_info(ctx, graph, arguments = []):
+def write_launcher(ctx, graph, arguments = [], neighbour = ""):
     """Writes the launcher of a target.
 
     Args:
         ctx: The context of the rule, which has LAUNCHER_ATTRS.
         graph: The DataBuildGraphInfo of the graph to work on.
         arguments: What to put before the user's own arguments.
+        neighbour: The name of the file beside the launcher whose runfiles it uses, unless it has what it needs itself.
 
     Returns:
-        The DefaultInfo of the target.
+        The file.
     """
     launcher = ctx.actions.declare_file(ctx.label.name)
     ctx.actions.expand_template(
@@ -33,9 +34,25 @@ def launcher_info(ctx, graph, arguments = []):
             "%arguments%": "".join([shell.quote(argument) + " " for argument in arguments]),
             "%catalog%": rlocation_path(ctx, graph.catalog),
             "%cli%": rlocation_path(ctx, graph.cli),
+            "%graph%": graph.label,
+            "%neighbour%": shell.quote(neighbour or ctx.label.name),
             "%target%": label_text(ctx.label),
         },
     )
+    return launcher
+
+def launcher_info(ctx, graph, arguments = []):
+    """Writes the launcher of a target that has all runfiles of the graph.
+
+    Args:
+        ctx: The context of the rule, which has LAUNCHER_ATTRS.
+        graph: The DataBuildGraphInfo of the graph to work on.
+        arguments: What to put before the user's own arguments.
+
+    Returns:
+        The DefaultInfo of the target.
+    """
+    launcher = write_launcher(ctx, graph, arguments)
     return DefaultInfo(
         executable = launcher,
         files = depset([launcher, graph.catalog]),

@@ -2,19 +2,24 @@
 # Runs the command line of DataBuild on %target%.
 set -eu
 
-# The runfiles are beside this program, or it lies in those of the program that started it.
+# The runfiles are beside this program, or beside that of the graph, or those of the program that started this one.
 case $0 in /*) self=$0 ;; *) self=$PWD/$0 ;; esac
 runfiles=
 while [ -z "$runfiles" ]; do
-  if [ -d "$self.runfiles" ]; then
-    runfiles=$self.runfiles
-  elif [ "$self" != "${self%.runfiles/*}" ]; then
-    runfiles=${self%.runfiles/*}.runfiles
+  for folder in "${self%/*}"/%neighbour%.runfiles "$self.runfiles" "${self%.runfiles/*}.runfiles"; do
+    if [ -e "$folder/%catalog%" ]; then
+      runfiles=$folder
+      break
+    fi
+  done
+  if [ -n "$runfiles" ]; then
+    break
   elif [ -L "$self" ]; then
     target=$(readlink "$self")
     case $target in /*) self=$target ;; *) self=${self%/*}/$target ;; esac
   else
-    echo "$0: found no runfiles folder beside it; start it with bazel run, or build it first" >&2
+    echo "$0: found no runfiles folder with %catalog%: start it with bazel run, or build it first; in actions of Bazel and" \
+      "wherever else it is copied to, use %graph%, which has the runfiles" >&2
     exit 3
   fi
 done

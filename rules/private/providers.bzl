@@ -6,6 +6,7 @@ DataBuildJobInfo = provider(
     doc = "One job, as its rule declared it.",
     fields = {
         "code_digest": "File: the hash over the binary and all of its runfiles, in hexadecimal.",
+        "environment": "dict of string to string: the variables that the program's own `env` sets.",
         "executable": "File: the job's executable.",
         "label": "string: the job's label, such as `//examples:daily_flights`.",
         "outputs": "list of strings: the partition patterns of the refs that it produces.",

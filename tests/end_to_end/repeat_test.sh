@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What is built once is not built again, until something that it depends on changes.
 
-CHANGED_GRAPH="$PWD/$2"
+CHANGED_GRAPH="$PWD/$2" ENVIRONMENT_GRAPH="$PWD/$3" MOVED_GRAPH="$PWD/$4"
 # shellcheck source=tests/end_to_end/lib.sh
 source "$(dirname "$0")/lib.sh"
 
@@ -74,6 +74,26 @@ says out "nothing to do"
 ran
 run 0 build clean/a
 ran clean/a
+
+# A job that was moved to another package, and one that was renamed, are the same jobs.
+fresh
+run 0 build "$REF"
+ran raw/a raw/b clean/a clean/b "$REF"
+GRAPH="$MOVED_GRAPH" run 0 build "$REF"
+says out "nothing to do"
+ran
+GRAPH="$MOVED_GRAPH" run 0 build "$REF" clean/c
+ran raw/c clean/c
+fact "^job  COMPLETED .*//tests/end_to_end/lab/moved:clean"
+
+# After the environment of a job's program has changed, it runs again, and has the environment.
+# shellcheck disable=SC2016 # for the job to expand
+when_made clean/a 'echo "greeting: $LAB_GREETING"'
+GRAPH="$ENVIRONMENT_GRAPH" run 0 build clean/a
+ran clean/a
+fact "^partition  SCHEDULED  clean/a  \(CODE_CHANGED\)"
+run 0 logs latest
+says out "greeting: good day"
 
 # After the configuration of one job has changed, the same.
 fresh

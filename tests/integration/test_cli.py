@@ -531,6 +531,57 @@ def test_overlapping_patterns_are_a_fault(graph):
     assert "overlap" in out
 
 
+def test_default_partitions_have_producers_where_the_check_says_so(graph):
+    code, out, _ = graph("check")
+
+    assert code == 0
+    assert "ok: 1 default partition, each with a producer" in out
+
+
+@pytest.mark.parametrize(
+    ("texts", "fault"),
+    [
+        (["sum/ab_c", "nobody/makes"], "no job produces the partition 'nobody/makes'"),
+        (["su m"], "'su m'"),
+    ],
+)
+def test_default_partitions_that_nobody_produces_are_a_fault(graph, texts, fault):
+    graph.write_catalog(default_partitions=texts)
+
+    code, out, _ = graph("check")
+
+    assert code == 1
+    assert f"FAULT: default_partitions of {GRAPH}: " in out
+    assert fault in out
+
+
+def test_a_lookup_is_asked_who_produces_the_default_partitions(graph):
+    (graph.folder / "lookup").write_text('#!/bin/sh\necho "{\\"$KNOWN\\": \\"//numbers:sum\\"}"\n')
+    (graph.folder / "lookup").chmod(0o755)
+    of_lookup = {"lookup": "lookup", "lookup_environment": {"KNOWN": "sum/ab_c"}}
+
+    graph.write_catalog(**of_lookup)
+    assert graph("check")[0] == 0
+    graph.write_catalog(**of_lookup, default_partitions=["sum/c"])
+    code, out, _ = graph("check")
+
+    assert code == 1
+    assert "no job produces the partition 'sum/c'" in out
+
+
+def test_a_job_has_the_environment_of_its_program_unless_its_config_says_otherwise(graph):
+    script = NUMBER.replace('"env": {}', '"env": {"B": "config", "CONFIG_SAW": "\'$A$B\'"}')
+    (graph.folder / "number").write_text(script.replace('echo "making $name"', 'echo "$CONFIG_SAW $A$B"'))
+    graph.jobs[0]["environment"] = {"A": "a", "B": "b"}
+    graph.write_catalog()
+
+    code, _, err = graph("build", "number/x")
+    _, logs, _ = graph("logs", "latest")
+
+    assert code == 0, err
+    assert "ab aconfig" in logs
+
+
 def test_a_config_that_fails_is_a_failed_job(graph):
     (graph.folder / "number").write_text("#!/bin/bash\necho broken >&2\nexit 3\n")
 
@@ -553,6 +604,15 @@ def test_a_build_in_memory_leaves_no_event_log(graph):
 
     assert code == 0
     assert not (graph.folder / ".databuild" / "numbers" / "graph" / "events.db").exists()
+
+
+def test_a_graph_of_another_repository_has_a_state_directory_of_its_own(graph):
+    for label in ("@acme//numbers:graph", "@acme//:graph", "//:graph"):
+        graph.write_catalog(graph_label=label)
+        assert graph("build", "number/x")[0] == 0
+
+    for folder in ("@acme/numbers/graph", "@acme/graph", "graph"):
+        assert (graph.folder / ".databuild" / folder / "events.db").exists()
 
 
 def test_a_build_has_the_id_that_was_chosen_once(graph):

@@ -287,8 +287,9 @@ async def test_a_fault_of_the_service_tells_nothing_else(raising):
 
 
 async def test_a_service_of_another_graph_than_is_meant_refuses(served):
-    async with AsyncDatabuildClient(served.grpc, graph="//:g") as right:
-        assert await right.list_builds() == []
+    for label in ("//:g", "@//:g", "@@//:g"):
+        async with AsyncDatabuildClient(served.grpc, graph=label) as right:
+            assert await right.list_builds() == []
     async with AsyncDatabuildClient(served.grpc, graph="//:other") as wrong:
         with pytest.raises(InvalidRequestError, match="serves the graph //:g, and not //:other"):
             await wrong.list_builds()

@@ -161,6 +161,8 @@ async def test_jobs_tell_how_their_newest_runs_went(served):
     by_label = {job.job_label: (job.recent_runs, job.recent_completed, job.recent_failed) for job in jobs}
     assert by_label == {"//:clean": (0, 0, 0), "//:day": (0, 0, 0), "//:raw": (2, 1, 1)}
     assert [run.status for run in detail.job_runs] == [ev.JOB_STATUS_FAILED, ev.JOB_STATUS_COMPLETED]
+    for label in ("//:raw", "@//:raw", "@@//:raw"):
+        assert await served.stub.GetJob(sv.GetJobRequest(job_label=label)) == detail
 
 
 async def test_a_plan_is_made_and_run_exactly(served):

@@ -42,10 +42,12 @@ def test_a_catalog_is_read_in_both_spellings_of_protobuf_json(load, tmp_path, sn
     (tmp_path / "runfiles" / "digest").write_text("abc\n")
     retry = {"retries": 2, "backoffSeconds": 1.5, "backoffMultiplier": 3, "maxBackoffSeconds": 9}
     job = {**DAILY, "codeDigestFile": "digest", "timeoutSeconds": 60, "retry": retry, "resources": {"db": 1}}
-    job |= {"worker": True, "tags": ["nightly"]}
-    text = json.dumps({"graphLabel": "//a:g", "defaultPartitions": ["daily/date=2013-01-01"], "jobs": [job]})
+    job |= {"worker": True, "tags": ["nightly"], "environment": {"A": "1"}}
+    looking = {"lookup": "b/lookup", "lookupEnvironment": {"B": "2"}}
+    text = json.dumps({"graphLabel": "//a:g", **looking, "defaultPartitions": ["daily/date=2013-01-01"], "jobs": [job]})
     if snake:
-        for name in ("graph_label", "default_partitions", "code_digest_file", "timeout_seconds", "backoff_seconds"):
+        names = ("graph_label", "lookup_environment", "default_partitions", "code_digest_file", "timeout_seconds")
+        for name in (*names, "backoff_seconds"):
             first, *rest = name.split("_")
             text = text.replace(first + "".join(map(str.capitalize, rest)), name)
 
@@ -53,9 +55,12 @@ def test_a_catalog_is_read_in_both_spellings_of_protobuf_json(load, tmp_path, sn
 
     assert catalog.graph_label == "//a:g"
     assert catalog.default_partitions == ("daily/date=2013-01-01",)
+    assert catalog.lookup == str(tmp_path / "runfiles" / "b" / "lookup")
+    assert catalog.lookup_environment == {"B": "2"}
     assert catalog.jobs["//a:daily"] == Job(
         label="//a:daily",
         executable=str(tmp_path / "runfiles" / "a" / "daily"),
+        environment={"A": "1"},
         code_digest="abc",
         outputs=("daily/date={d:date}",),
         timeout_seconds=60.0,
@@ -165,6 +170,57 @@ def test_ranges_become_refs_and_each_ref_is_there_once():
 def test_what_is_no_ref_and_no_range_is_refused(text):
     with pytest.raises(InvalidRequestError):
         catalog_of(daily=["daily/{d:date}"]).expand([text])
+
+
+@pytest.fixture
+def runfiles(tmp_path):
+    (tmp_path / "_repo_mapping").write_text(
+        ",acme_data,acme_data~\n,data,acme_data~\n,ours,_main\n,pip,rules_python~~pip~pip_311\n"
+        "acme_data~,databuild,databuild~\nacme_data~,root,_main\n"
+    )
+    return str(tmp_path)
+
+
+JOBS = ("//jobs:hello", "@acme_data//jobs:hello", "@acme_data//jobs:own", "@pip_311//:wheel")
+
+
+@pytest.mark.parametrize(
+    ("graph_label", "label", "found"),
+    [
+        ("//:g", "//jobs:hello", "//jobs:hello"),
+        ("//:g", "@//jobs:hello", "//jobs:hello"),
+        ("//:g", "@@//jobs:hello", "//jobs:hello"),
+        ("//:g", "@ours//jobs:hello", "//jobs:hello"),
+        ("//:g", "@acme_data//jobs:hello", "@acme_data//jobs:hello"),
+        ("//:g", "@@acme_data~//jobs:hello", "@acme_data//jobs:hello"),
+        ("//:g", "@@acme_data+//jobs:hello", "@acme_data//jobs:hello"),
+        ("//:g", "@data//jobs:hello", "@acme_data//jobs:hello"),
+        ("//:g", "@pip//:wheel", "@pip_311//:wheel"),
+        ("//:g", "//jobs:own", None),
+        ("//:g", "@root//jobs:hello", None),
+        ("//:g", "@other//jobs:hello", None),
+        ("//:g", "jobs:hello", None),
+        ("//:g", "hello", None),
+        ("//:g", "", None),
+        ("@acme_data//:g", "//jobs:own", "@acme_data//jobs:own"),
+        ("@acme_data//:g", "//jobs:hello", "@acme_data//jobs:hello"),
+        ("@acme_data//:g", "@//jobs:hello", "//jobs:hello"),
+        ("@acme_data//:g", "@root//jobs:hello", "//jobs:hello"),
+        ("@acme_data//:g", "@data//jobs:hello", None),
+    ],
+)
+def test_a_job_is_found_by_each_name_that_a_label_may_have(runfiles, graph_label, label, found):
+    jobs = {job: Job(label=job, executable="") for job in JOBS}
+
+    assert JobCatalog(graph_label=graph_label, jobs=jobs, runfiles=runfiles).find_job(label) == found
+
+
+def test_without_the_names_of_repositories_a_job_is_found_by_its_own(tmp_path):
+    jobs = {job: Job(label=job, executable="") for job in JOBS}
+    catalog = JobCatalog(graph_label="//:g", jobs=jobs, runfiles=str(tmp_path))
+
+    assert catalog.find_job("@@acme_data~//jobs:hello") == "@acme_data//jobs:hello"
+    assert catalog.find_job("@data//jobs:hello") is None
 
 
 def test_with_a_lookup_any_ref_may_be_asked_for():

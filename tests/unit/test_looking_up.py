@@ -8,7 +8,8 @@ from databuild.errors import LookupFaultError
 from databuild.executors.executor import ProcessResult
 from databuild.executors.start_faults import StartFault
 from databuild.graph.batches import BATCH_REFS
-from databuild.orchestration.looking_up import ProcessLookup, canonical
+from databuild.graph.catalog import Job, JobCatalog
+from databuild.orchestration.looking_up import lookup_of
 
 
 class FakeExecutor:
@@ -20,18 +21,31 @@ class FakeExecutor:
 
     async def run(self, spec, _on_report=None):
         self.ran.append(spec.argv)
+        self.env = spec.env
         return self._result
 
 
 def lookup(executor):
-    return ProcessLookup(executor, "/bin/lookup", ["//a:one", "//b:b"], working_directory="/")
+    jobs = {label: Job(label=label, executable="") for label in ("//a:one", "//b:b", "@acme_data//jobs:hello")}
+    return lookup_of(JobCatalog(graph_label="//:g", jobs=jobs, lookup="/bin/lookup"), executor, "/")
 
 
 async def test_labels_are_understood_in_each_form_and_what_is_left_out_is_nobodys():
-    executor = FakeExecutor(json.dumps({"p": "@//a:one", "q": "@@//b", "unasked": "//c:c"}).encode())
+    executor = FakeExecutor(
+        json.dumps({"p": "@//a:one", "q": "@@//b", "s": "@@acme_data~//jobs:hello", "unasked": "//c:c"}).encode()
+    )
 
-    assert await lookup(executor)(["q", "p", "r"]) == {"p": "//a:one", "q": "//b:b"}
-    assert executor.ran == [("/bin/lookup", "p", "q", "r")]
+    assert await lookup(executor)(["q", "p", "r", "s"]) == {"p": "//a:one", "q": "//b:b", "s": "@acme_data//jobs:hello"}
+    assert executor.ran == [("/bin/lookup", "p", "q", "r", "s")]
+
+
+async def test_it_runs_with_the_environment_of_its_target():
+    executor = FakeExecutor(b"{}")
+    catalog = JobCatalog(graph_label="//:g", jobs={}, lookup="/bin/lookup", lookup_environment={"A": "1"})
+
+    await lookup_of(catalog, executor, "/")(["p"])
+
+    assert executor.env == {"A": "1"}
 
 
 async def test_many_refs_are_asked_in_batches():
@@ -47,7 +61,10 @@ async def test_many_refs_are_asked_in_batches():
     [
         ({"printed": b"oops"}, "'oops', which is no JSON"),
         ({"printed": b"[1]"}, "a JSON list, where an object"),
-        ({"printed": b'{"p": "//c:c"}'}, "'//c:c' for 'p', which is no job of this graph; its jobs are //a:one, //b:b"),
+        (
+            {"printed": b'{"p": "//c:c"}'},
+            "'//c:c' for 'p', which is no job of this graph; its jobs are //a:one, //b:b, @acme_data//jobs:hello",
+        ),
         ({"printed": b'{"p": 7}'}, "7 for 'p'"),
         ({"exit_code": 3, "stderr": b"no table"}, "exit code 3\nno table"),
         ({"exit_code": -1, "start_fault": StartFault(message="no file")}, "could not be started: no file"),
@@ -60,12 +77,3 @@ async def test_what_cannot_be_used_names_the_lookup_and_what_it_was_asked(result
 
     assert str(raised.value).startswith("lookup /bin/lookup (asked for 'p'): ")
     assert said in str(raised.value)
-
-
-@pytest.mark.parametrize("label", ["//a:a", "//a", "@//a", "@@//a:a"])
-def test_labels_of_the_main_repository_have_one_form(label):
-    assert canonical(label) == "//a:a"
-
-
-def test_a_label_of_another_repository_stays_as_it_is():
-    assert canonical("@other//a") == "@other//a"

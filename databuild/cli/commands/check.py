@@ -1,10 +1,13 @@
 """`check [REF...]`: whether the graph holds together; what databuild_graph_test runs.
 
-Loading the catalog checks that patterns do not overlap. Planning sampled refs from nothing checks that every input has
-a producer and that there are no cycles. Planning them twice shows whether `config` is deterministic.
+Loading the catalog checks that patterns do not overlap. The patterns, or the lookup, say whether each default partition
+has a producer; no job is asked for its configuration. Planning sampled refs from nothing checks that every input has a
+producer and that there are no cycles. Planning them twice shows whether `config` is deterministic.
 """
 
 from __future__ import annotations
+
+import asyncio
 
 from databuild.cli.exit_codes import BUILT, JOB_FAILED
 from databuild.cli.invocation import Invocation
@@ -12,7 +15,11 @@ from databuild.cli.output import counted, some_of
 from databuild.cli.partitions import expand
 from databuild.cli.planning import NothingKnown, plan_for
 from databuild.errors import InvalidRequestError, JobConfigurationError, LookupFaultError
+from databuild.executors.local import LocalExecutor
+from databuild.graph.catalog import JobCatalog
+from databuild.graph.ownership import Ownership
 from databuild.model.job_graph import Plan
+from databuild.orchestration.looking_up import lookup_of
 
 
 def run(call: Invocation) -> int:
@@ -21,6 +28,7 @@ def run(call: Invocation) -> int:
     try:
         catalog = call.catalog()
         out.line(f"ok: {counted(len(catalog.jobs), 'job')} of {catalog.graph_label}, no two patterns overlap")
+        _check_default_partitions(call, catalog)
         refs = expand(call, call.positionals)
         if not refs:
             out.line("nothing else was checked: no ref is named")
@@ -36,6 +44,25 @@ def run(call: Invocation) -> int:
         return JOB_FAILED
     out.line("ok: config is deterministic")
     return BUILT
+
+
+def _check_default_partitions(call: Invocation, catalog: JobCatalog) -> None:
+    """Checks that each default partition has a producer.
+
+    Raises:
+        InvalidRequestError: One has none, or is neither a ref nor a range.
+        LookupFaultError: The lookup failed, or its answer cannot be used.
+    """
+    if not catalog.default_partitions:
+        return
+    try:
+        refs = catalog.expand(catalog.default_partitions)
+        lookup = lookup_of(catalog, LocalExecutor(base_env=call.environ), call.cwd)
+        asyncio.run(Ownership(catalog, lookup).find(refs))
+    except InvalidRequestError as error:
+        message = f"default_partitions of {catalog.graph_label}: {error}"
+        raise InvalidRequestError(message) from error
+    call.out.line(f"ok: {counted(len(refs), 'default partition')}, each with a producer")
 
 
 def _size(plan: Plan) -> str:

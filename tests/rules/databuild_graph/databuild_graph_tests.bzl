@@ -1,7 +1,9 @@
 """Tests of databuild_graph."""
 
-load("@bazel_skylib//lib:unittest.bzl", "analysistest", "asserts")
-load("//rules:defs.bzl", "DataBuildGraphInfo", "databuild_graph", "databuild_job")
+load("@bazel_skylib//lib:unittest.bzl", "analysistest", "asserts", "unittest")
+load("@bazel_skylib//rules:write_file.bzl", "write_file")
+load("//rules:defs.bzl", "DataBuildGraphInfo", "DataBuildJobInfo", "databuild_graph", "databuild_graph_test", "databuild_job")
+load("//rules/private:labels.bzl", "label_text")  # buildifier: disable=bzl-visibility
 load("//tests/rules:failures.bzl", "must_fail")
 
 visibility(["//tests/rules/..."])
@@ -31,6 +33,59 @@ def _runs_databuild_by_default_impl(ctx):
     return analysistest.end(env)
 
 _runs_databuild_by_default_test = analysistest.make(_runs_databuild_by_default_impl)
+
+def _shares_the_runfiles_of_the_graph_impl(ctx):
+    env = analysistest.begin(ctx)
+    target = analysistest.target_under_test(env)
+    as_data = [file.short_path for file in target[DefaultInfo].data_runfiles.files.to_list()]
+    built = [file.short_path for file in target[OutputGroupInfo]._hidden_top_level_INTERNAL_.to_list()]
+    here = "tests/rules/databuild_graph/"
+
+    # Bazel makes no tree of runfiles for a target without any.
+    asserts.equals(env, [], target[DefaultInfo].default_runfiles.files.to_list())
+    for needed in ["tests/rules/program_data.txt", "tests/rules/fake_cli", here + "graph.catalog.json"]:
+        asserts.true(env, needed in as_data, needed + " is missing for what has the target as data")
+    for needed in ["graph.runfiles/MANIFEST", target.label.name + ".present"]:
+        asserts.true(env, here + needed in built, needed + " is not built with the target")
+
+    # What actions make has to be on this machine, also with a cache.
+    actions = [action for action in analysistest.target_actions(env) if action.mnemonic == "DataBuildRunfiles"]
+    fetched = [file.short_path for file in actions[0].inputs.to_list()]
+    for needed in ["tests/rules/program", "tests/rules/fake_cli", here + "daily.code_digest", here + "graph.catalog.json"]:
+        asserts.true(env, needed in fetched, needed + " is not fetched")
+    return analysistest.end(env)
+
+_shares_the_runfiles_of_the_graph_test = analysistest.make(_shares_the_runfiles_of_the_graph_impl)
+
+def _writes_labels_the_same_in_all_versions_of_bazel_impl(ctx):
+    env = unittest.begin(ctx)
+    for canonical, expected in {
+        "": "",
+        "acme_data+": "@acme_data",
+        "acme_data~": "@acme_data",
+        "acme_data~1.2.3": "@acme_data",
+        "bazel_tools": "@bazel_tools",
+        "rules++extension+repo": "@repo",
+        "+extension+repo": "@repo",
+        "_main~extension~repo": "@repo",
+        "rules~1.2~extension~repo": "@repo",
+        "rules~~extension~repo": "@repo",
+    }.items():
+        # A Label of a repository that is not there cannot be made in all versions of Bazel.
+        label = struct(name = "hello", package = "jobs", repo_name = canonical)
+        asserts.equals(env, expected + "//jobs:hello", label_text(label))
+    asserts.equals(env, "//tests/rules:program", label_text(Label("//tests/rules:program")))
+    return unittest.end(env)
+
+_writes_labels_the_same_in_all_versions_of_bazel_test = unittest.make(_writes_labels_the_same_in_all_versions_of_bazel_impl)
+
+def _namesake_impl(_ctx):
+    return [DataBuildJobInfo(label = "@acme//jobs:hello")]
+
+_namesake = rule(
+    implementation = _namesake_impl,
+    doc = "A job that has the stable label of others, as those of two versions of a module have.",
+)
 
 def _job(name, outputs, **kwargs):
     databuild_job(
@@ -106,7 +161,7 @@ def databuild_graph_tests(name):
             ":daily_again",
             ":without_outputs",
         ],
-        lookup = "//tests/rules:program",
+        lookup = "//tests/rules:sh_program_with_env",
         resources = {"memory_gb": "4"},
     )
     databuild_graph(
@@ -114,14 +169,38 @@ def databuild_graph_tests(name):
         jobs = [":report"],
         tags = ["manual"],
     )
+    databuild_graph_test(
+        name = "graph_check",
+        size = "small",
+        graph = ":graph",
+        tags = ["manual"],
+    )
+    write_file(
+        name = "kinds",
+        out = "kinds.txt",
+        content = [
+            "{}: {}".format(target, native.existing_rule(target)["kind"])
+            for target in ["daily", "graph", "graph.plan", "graph.service", "graph_check"]
+        ] + [""],
+    )
     _catalog_of("graph")
     _catalog_of("lookup_graph")
 
+    _writes_labels_the_same_in_all_versions_of_bazel_test(
+        name = "writes_labels_the_same_in_all_versions_of_bazel_test",
+        size = "small",
+    )
     _says_what_it_consists_of_test(
         name = "says_what_it_consists_of_test",
         size = "small",
         target_under_test = ":graph",
     )
+    for command in ["plan", "service"]:
+        _shares_the_runfiles_of_the_graph_test(
+            name = command + "_shares_the_runfiles_of_the_graph_test",
+            size = "small",
+            target_under_test = ":graph." + command,
+        )
     _runs_databuild_by_default_test(
         name = "runs_databuild_by_default_test",
         size = "small",
@@ -130,6 +209,16 @@ def databuild_graph_tests(name):
 
     _must_fail("no_jobs_test", ["has no jobs"], jobs = [])
     _must_fail("a_job_twice_test", [_HERE + "daily twice"], jobs = [":daily", ":daily_alias"], resources = {"memory_gb": "4"})
+    _namesake(name = "namesake")
+    _namesake(name = "other_namesake")
+    _must_fail(
+        "two_jobs_of_one_label_test",
+        ["@acme//jobs:hello", _HERE + "namesake", _HERE + "other_namesake", "only one of these repositories"],
+        jobs = [
+            ":namesake",
+            ":other_namesake",
+        ],
+    )
     _must_fail(
         "overlapping_patterns_test",
         [_HERE + "daily with \"daily/date={date:date}\"", _HERE + "daily_again with \"daily/date={day:date}\""],
@@ -141,6 +230,12 @@ def databuild_graph_tests(name):
     _must_fail("a_job_that_takes_too_much_test", [_HERE + "daily takes 4", "\"memory_gb\"", "has 3"], jobs = [":daily"], resources = {"memory_gb": "3"})
     _must_fail("a_resource_that_the_graph_lacks_test", [_HERE + "daily takes 4", "\"memory_gb\"", "has none"], jobs = [":daily"])
 
+    _must_fail(
+        "a_lookup_with_args_test",
+        ["lookup of", "//tests/rules:program_with_args", "args = [\"--verbose\"]"],
+        jobs = [":report"],
+        lookup = "//tests/rules:program_with_args",
+    )
     _must_fail("a_negative_limit_on_running_jobs_test", ["max_running_jobs", "-1"], jobs = [":report"], max_running_jobs = -1)
 
     native.test_suite(name = name)

@@ -35,4 +35,21 @@ if said=$("$TEST_TMPDIR/lost" 2>&1); then
   echo 'a launcher without its runfiles must fail' >&2
   exit 1
 fi
-[[ $said == *'found no runfiles folder'* ]]
+[[ $said == *'found no runfiles folder'*'use //tests/rules/databuild_graph:graph,'* ]]
+
+# As `bazel build` leaves them: only the graph has runfiles, and what an older build left behind is not used.
+built=$TEST_TMPDIR/built
+mkdir -p "$built/graph.plan.runfiles"
+cp "$graph" "$plan" "$service" "$built"
+runfiles=${PWD%.runfiles/*}.runfiles
+ln -s "$runfiles" "$built/graph.runfiles"
+expect 'plan uses the runfiles of the graph' "${label}runfiles agree"$'\n''argument: plan' "$built/graph.plan"
+expect 'serve uses the runfiles of the graph' "${label}runfiles agree"$'\n''argument: serve' "$built/graph.service"
+mkdir -p "$built/graph.service.runfiles/_main/tests/rules/databuild_graph"
+echo '{"graphLabel": "//:old"}' >"$built/graph.service.runfiles/_main/tests/rules/databuild_graph/graph.catalog.json"
+expect 'old runfiles are not used' "${label}runfiles agree"$'\n''argument: serve' "$built/graph.service"
+
+mkdir "$TEST_TMPDIR/renamed"
+cp "$graph" "$TEST_TMPDIR/renamed/mine"
+ln -s "$runfiles" "$TEST_TMPDIR/renamed/mine.runfiles"
+expect 'renamed with its runfiles' "${label}runfiles agree" "$TEST_TMPDIR/renamed/mine"

@@ -35,6 +35,36 @@ def _has_defaults_impl(ctx):
 
 _has_defaults_test = analysistest.make(_has_defaults_impl)
 
+def _takes_a_file_impl(ctx):
+    env = analysistest.begin(ctx)
+    target = analysistest.target_under_test(env)
+
+    asserts.equals(env, "tests/rules/program.sh", target[DataBuildJobInfo].executable.short_path)
+    asserts.true(env, "tests/rules/program.sh" in [file.short_path for file in target[DefaultInfo].default_runfiles.files.to_list()])
+    return analysistest.end(env)
+
+_takes_a_file_test = analysistest.make(_takes_a_file_impl)
+
+def _takes_a_select_and_a_number_as_durations_impl(ctx):
+    env = analysistest.begin(ctx)
+
+    asserts.equals(env, 90, analysistest.target_under_test(env)[DataBuildJobInfo].timeout_seconds)
+    asserts.equals(env, 5, analysistest.target_under_test(env)[DataBuildJobInfo].retry_backoff_seconds)
+    return analysistest.end(env)
+
+_takes_a_select_and_a_number_as_durations_test = analysistest.make(_takes_a_select_and_a_number_as_durations_impl)
+
+def _has_the_environment_of_its_program_impl(ctx):
+    env = analysistest.begin(ctx)
+    target = analysistest.target_under_test(env)
+    digests = [a for a in analysistest.target_actions(env) if a.mnemonic == "DataBuildCodeDigest"]
+
+    asserts.equals(env, {"DATA": "_main/tests/rules/program_data.txt", "GREETING": "hello"}, target[DataBuildJobInfo].environment)
+    asserts.true(env, "\"GREETING\":\"hello\"" in " ".join(digests[0].argv), "the code digest does not cover the environment")
+    return analysistest.end(env)
+
+_has_the_environment_of_its_program_test = analysistest.make(_has_the_environment_of_its_program_impl)
+
 def _hashes_all_runfiles_impl(ctx):
     env = analysistest.begin(ctx)
     actions = [a for a in analysistest.target_actions(env) if a.mnemonic == "DataBuildCodeDigest"]
@@ -43,17 +73,20 @@ def _hashes_all_runfiles_impl(ctx):
     asserts.equals(env, 1, len(actions))
     asserts.true(env, "tests/rules/program" in inputs)
     asserts.true(env, "tests/rules/program_data.txt" in inputs)
+    argv = actions[0].argv
+    for path, origin in {"tests/rules/program": "generated", "tests/rules/program_data.txt": "source"}.items():
+        asserts.equals(env, origin, argv[argv.index(path) + 2], path)
     asserts.equals(env, ["minimal.code_digest"], [file.basename for file in actions[0].outputs.to_list()])
     return analysistest.end(env)
 
 _hashes_all_runfiles_test = analysistest.make(_hashes_all_runfiles_impl)
 
-def _must_fail(name, messages, outputs = ["a/{x}"], **kwargs):
+def _must_fail(name, messages, outputs = ["a/{x}"], binary = "//tests/rules:program", **kwargs):
     must_fail(
         name = name,
         messages = messages + ["//tests/rules/databuild_job:{}_subject".format(name)],
         rule = databuild_job,
-        binary = "//tests/rules:program",
+        binary = binary,
         outputs = outputs,
         **kwargs
     )
@@ -96,12 +129,45 @@ def databuild_job_tests(name):
         size = "small",
         target_under_test = ":minimal",
     )
+    databuild_job(
+        name = "of_a_file",
+        timeout = select({"//conditions:default": "90s"}),
+        retry_backoff = 5,
+        binary = "//tests/rules:program.sh",
+        outputs = ["sum/{names}"],
+    )
+    _takes_a_file_test(
+        name = "takes_a_file_test",
+        size = "small",
+        target_under_test = ":of_a_file",
+    )
+    _takes_a_select_and_a_number_as_durations_test(
+        name = "takes_a_select_and_a_number_as_durations_test",
+        size = "small",
+        target_under_test = ":of_a_file",
+    )
+    for kind in ["sh", "py"]:
+        databuild_job(
+            name = kind + "_with_env",
+            binary = "//tests/rules:{}_program_with_env".format(kind),
+            outputs = ["sum/{names}"],
+        )
+        _has_the_environment_of_its_program_test(
+            name = kind + "_has_the_environment_of_its_program_test",
+            size = "small",
+            target_under_test = ":{}_with_env".format(kind),
+        )
     _hashes_all_runfiles_test(
         name = "hashes_all_runfiles_test",
         size = "small",
         target_under_test = ":minimal",
     )
 
+    _must_fail(
+        "a_program_with_args_test",
+        ["//tests/rules:program_with_args", "args = [\"--verbose\"]"],
+        binary = "//tests/rules:alias_of_program_with_args",
+    )
     _must_fail("a_timeout_that_is_no_duration_test", ["timeout", "\"10 minutes\""], timeout = "10 minutes")
     _must_fail("a_timeout_that_ends_without_unit_test", ["timeout", "\"1h30\""], timeout = "1h30")
     _must_fail("a_backoff_that_is_no_duration_test", ["retry_backoff", "\"soon\""], retry_backoff = "soon")

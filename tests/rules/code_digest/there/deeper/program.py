@@ -1,0 +1,3 @@
+"""A job's program, which is hashed and never run."""
+
+raise SystemExit(1)
