@@ -42,7 +42,8 @@ class ProcessConfigure:
         configs = parse_configure_response(result.stdout, job_label=job.label, refs=refs)
         for config in configs:
             # Each attempt at such a task would fail; now its author is told which output it is for.
-            if too_large := self._executor.command_fault((job.executable, "exec", *config.args), dict(config.env)):
+            environment = {**job.environment, **dict(config.env)}
+            if too_large := self._executor.command_fault((job.executable, "exec", *config.args), environment):
                 fault_text = f"{config.outputs[0]!r} cannot be run: {too_large}"
                 raise JobConfigurationError(job.label, fault_text, refs=refs)
         return configs
