@@ -49,7 +49,7 @@ async def _adopt(call: Invocation, refs: list[str], who: str, reason: str) -> ev
             force=call.flags["force"],
             catalog=catalog,
             event_log=event_log,
-            executor=LocalExecutor(base_env=call.environ),
+            executor=LocalExecutor(base_env=call.job_environ),
             working_directory=call.cwd,
         )
     finally:

@@ -91,7 +91,7 @@ def report_error(call: Invocation, build_request_id: str, error: DataBuildError)
 async def _build(
     call: Invocation, catalog: JobCatalog, request: BuildRequest, event_log: EventLog, progress: Progress
 ) -> Summary:
-    executor = LocalExecutor(base_env=call.environ, grace_seconds=call.flags["grace_period"])
+    executor = LocalExecutor(base_env=call.job_environ, grace_seconds=call.flags["grace_period"])
     try:
         work = asyncio.create_task(
             run_build(

@@ -10,13 +10,12 @@ from databuild.cli.building import HURRIED_GRACE_SECONDS, number_of_jobs
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
+from databuild.cli.job_environment import TOKENS_VARIABLE
 from databuild.cli.planning import settings
 from databuild.executors.local import LocalExecutor
 from databuild.service.limits import Limits
 from databuild.service.options import ServerOptions, TlsFiles, tokens_of
 from databuild.service.server import Addresses, serve
-
-TOKENS_VARIABLE = "DATABUILD_TOKENS"
 
 
 def run(call: Invocation) -> int:
@@ -33,7 +32,7 @@ def run(call: Invocation) -> int:
 
 async def _serve(call: Invocation, options: ServerOptions) -> None:
     executors: list[LocalExecutor] = []
-    environ = {name: value for name, value in call.environ.items() if name != TOKENS_VARIABLE}
+    environ = call.job_environ
 
     def make_executor() -> LocalExecutor:
         executors.append(LocalExecutor(base_env=environ, grace_seconds=call.flags["grace_period"]))
