@@ -40,7 +40,11 @@ def serve(config: Callable[[Sequence[str]], Iterable[Config]], run: Callable[[Ru
         os.dup2(2, 1)
         try:
             while (data := read_framed(requests)) is not None:
-                write_framed(responses, respond(parse_request(data), config, run))
+                response = respond(parse_request(data), config, run)
+                # What was printed belongs to this request, and may be looked for as soon as it is answered.
+                sys.stdout.flush()
+                sys.stderr.flush()
+                write_framed(responses, response)
         except (EOFError, WireError) as error:
             sys.stderr.write(f"{_NAME}: {error}\n")
             return _FAILED
@@ -76,5 +80,3 @@ def _execute(request: Request, run: Callable[[Run], None]) -> int:
     finally:
         os.environ.clear()
         os.environ.update(before)
-        sys.stdout.flush()
-        sys.stderr.flush()
