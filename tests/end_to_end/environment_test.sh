@@ -23,6 +23,7 @@ user_has() {
   fresh
   unset PYTHONPATH PYTHONSAFEPATH PYTHONEXECUTABLE LC_CTYPE
   unset -f is_absolute rlocation # exported by Bazel; a POSIX shell passes on no functions
+  # shellcheck disable=SC2163 # its arguments are assignments
   [[ $# == 0 ]] || export "$@"
   export DATABUILD_TOKEN=0123456789abcdef0123456789abcdef
   env -0 >"$LAB/user"
