@@ -11,6 +11,7 @@ from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
 from databuild.cli.job_environment import TOKENS_VARIABLE
+from databuild.cli.other_states import print_hint
 from databuild.cli.planning import settings
 from databuild.executors.local import LocalExecutor
 from databuild.service.limits import Limits
@@ -25,6 +26,7 @@ def run(call: Invocation) -> int:
     options = _options(call)
     options.check()  # before anything is opened
     logging.basicConfig(format="databuild: %(message)s", level=logging.WARNING)
+    print_hint(call)
     call.catalog()
     asyncio.run(_serve(call, options))
     return BUILT
