@@ -80,7 +80,7 @@ COMMANDS = (
         "where one is available already or about to be produced. Builds use them as they are, whatever becomes of the "
         "code of their jobs, until they are forced or tainted. With `--from`, partitions are taken over from another "
         "state directory with what it knows of them, and builds judge them as if they had been built here, which helps "
-        "after a graph was renamed. A PATTERN is a ref, a range, or a partition pattern; without any, all are taken over.",
+        "after a graph was renamed. A PATTERN is a ref, a range or a partition pattern; without any, all come along.",
         "partitions daily_flights/ --status=AVAILABLE",
         quick=True,
     ),

@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-
 from google.protobuf.json_format import ParseDict
 
 from databuild.errors import AdoptionRefusedError, InvalidStateTransitionError
