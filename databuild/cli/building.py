@@ -9,6 +9,7 @@ import signal
 from databuild.cli.author import author
 from databuild.cli.exit_codes import exit_code_of
 from databuild.cli.invocation import Invocation
+from databuild.cli.other_states import print_hint
 from databuild.cli.planning import settings
 from databuild.cli.progress import Progress, progress_for
 from databuild.cli.summary import Summary, exit_code_of_result, print_summary, summarize
@@ -67,6 +68,7 @@ def chosen_id(call: Invocation) -> str:
 
 def build(call: Invocation, catalog: JobCatalog, request: BuildRequest) -> int:
     """Runs a build, prints its result and returns the exit code."""
+    print_hint(call)
     event_log = call.open_event_log()
     call.err.line(f"databuild: build {request.build_request_id}")
     if request.retry_of:
@@ -106,7 +108,7 @@ def report_error(call: Invocation, build_request_id: str, error: DataBuildError)
 async def _build(
     call: Invocation, catalog: JobCatalog, request: BuildRequest, event_log: EventLog, progress: Progress
 ) -> Summary:
-    executor = LocalExecutor(base_env=call.environ, grace_seconds=call.flags["grace_period"])
+    executor = LocalExecutor(base_env=call.job_environ, grace_seconds=call.flags["grace_period"])
     try:
         work = asyncio.create_task(
             run_build(

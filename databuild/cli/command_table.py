@@ -73,12 +73,14 @@ COMMANDS = (
     ),
     Command(
         "partitions",
-        "[PREFIX] | adopt REF...",
+        "[PREFIX] | adopt REF... | adopt --from=STATE_DIR [PATTERN...]",
         "Lists partitions by ref, with what is known of each, or makes data known that was not built here.",
         "For the next page, pass the last ref of this one as `--after`. `partitions adopt` makes the named partitions, "
         "or ranges of them, available without building them, and records who did so and why: all of them, or none "
         "where one is available already or about to be produced. Builds use them as they are, whatever becomes of the "
-        "code of their jobs, until they are forced or tainted.",
+        "code of their jobs, until they are forced or tainted. With `--from`, partitions are taken over from another "
+        "state directory with what it knows of them, and builds judge them as if they had been built here, which helps "
+        "after a graph was renamed. A PATTERN is a ref, a range or a partition pattern; without any, all come along.",
         "partitions daily_flights/ --status=AVAILABLE",
         quick=True,
     ),

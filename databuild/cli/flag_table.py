@@ -107,6 +107,8 @@ FLAGS = (
     Flag("reason", STRING, "", "Why the mark is set or taken away; recorded.", ("taint",), value_name="TEXT"),
     Flag("reason", STRING, "", "Why the data is adopted, and where it comes from; recorded, and needed by `adopt`.",
          ("partitions",), value_name="TEXT"),
+    Flag("from", STRING, None, "The state directory that `adopt` takes over from: what it knows of partitions, with "
+         "versions, metadata and inputs, so that nothing is built again.", ("partitions",), value_name="STATE_DIR"),
     Flag("author", STRING, "", "Who adopts; recorded. By default, the user at the command line.", ("partitions",),
          value_name="NAME"),
     Flag("force", BOOL, False, "Adopt also what is available already, or claimed by a build; a taint is taken away.",

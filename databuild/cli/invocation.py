@@ -36,6 +36,7 @@ class Invocation:
         catalog_path: The job catalog that Bazel wrote.
         runfiles: The runfiles root, which paths of the catalog are relative to.
         environ: The environment variables.
+        user_env: Those that the user had set before the launcher or the Python rules set them for this process.
         out: Where results go.
         err: Where everything else goes.
         reader: What to read from instead of the event log of the flags; for tests.
@@ -52,6 +53,7 @@ class Invocation:
         catalog_path: str = "",
         runfiles: str = "",
         environ: Mapping[str, str] | None = None,
+        user_env: Mapping[str, str] | None = None,
         out: Output,
         err: Output,
         reader: Reader | None = None,
@@ -64,6 +66,7 @@ class Invocation:
         self.catalog_path = catalog_path
         self.runfiles = runfiles
         self.environ = os.environ if environ is None else environ
+        self._user_env = dict(user_env or {})
         self.out = out
         self.err = err
         self.sleep = sleep
@@ -82,6 +85,15 @@ class Invocation:
     def cwd(self) -> str:
         """Where the user stands, which is also where jobs run."""
         return working_directory(self.environ)
+
+    @property
+    def job_environ(self) -> dict[str, str]:
+        """The environment of jobs, before a job's own variables."""
+        from databuild.cli.job_environment import job_environment
+
+        return job_environment(
+            self.environ, self._user_env, runfiles=self.runfiles, workspace=self.workspace, cwd=self.cwd
+        )
 
     @property
     def workspace(self) -> str:

@@ -1,7 +1,8 @@
 """The entry of the command line: `main --catalog=FILE --runfiles=FOLDER [COMMAND] [flags] [PARTITION...]`.
 
-The launcher that Bazel writes for a graph passes the first two. A command that only reads is parsed and answered
-without absl; everything else goes through it. Errors end here: one line on standard error and an exit code.
+The launcher that Bazel writes for a graph passes the first two, and `--user_env=NAME=VALUE` for variables that jobs are
+to have as the user set them. A command that only reads is parsed and answered without absl; everything else goes
+through it. Errors end here: one line on standard error and an exit code.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def run(
         given: What an Invocation takes besides; for tests.
     """
     try:
-        catalog_path, runfiles, rest = _take_launcher_flags(argv)
+        catalog_path, runfiles, user_env, rest = _take_launcher_flags(argv)
         _check_text(rest)
         parsed = parse_quickly(rest)
         if parsed is None:
@@ -47,6 +48,7 @@ def run(
             catalog_path=catalog_path,
             runfiles=runfiles,
             environ=environ,
+            user_env=user_env,
             out=out,
             err=err,
             **given,
@@ -74,17 +76,21 @@ def run(
     return int(code)
 
 
-def _take_launcher_flags(argv: Sequence[str]) -> tuple[str, str, list[str]]:
+def _take_launcher_flags(argv: Sequence[str]) -> tuple[str, str, dict[str, str], list[str]]:
     """Splits off what the launcher passes, which always stands first."""
     catalog_path = runfiles = ""
+    user_env = {}
     rest = list(argv)
-    while rest and rest[0].startswith(("--catalog=", "--runfiles=")):
+    while rest and rest[0].startswith(("--catalog=", "--runfiles=", "--user_env=")):
         name, _, value = rest.pop(0).partition("=")
         if name == "--catalog":
             catalog_path = value
-        else:
+        elif name == "--runfiles":
             runfiles = value
-    return catalog_path, runfiles, rest
+        else:
+            variable, _, text = value.partition("=")
+            user_env[variable] = text
+    return catalog_path, runfiles, user_env, rest
 
 
 def _check_text(args: Sequence[str]) -> None:

@@ -81,7 +81,7 @@ def plan_for(
                 requested,
                 catalog=catalog,
                 reader=reader or WithoutTheDead(call.reader()),
-                executor=LocalExecutor(base_env=call.environ),
+                executor=LocalExecutor(base_env=call.job_environ),
                 settings=settings(call),
                 force=force,
                 reuse_stale=reuse_stale,

@@ -13,11 +13,12 @@ from typing import Any, Final, Protocol
 
 import grpc
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from databuild.client.endpoint import Endpoint, Tls
-from databuild.v1.service_pb2_grpc import DataBuildServiceStub
+from databuild.v1 import service_pb2
 
-_Stub: Final[Any] = DataBuildServiceStub  # generated, and so without types
+_SERVICE: Final = service_pb2.DESCRIPTOR.services_by_name["DataBuildService"]
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -40,6 +41,17 @@ class Transport(Protocol):
     async def close(self) -> None:
         """Lets go of the connection."""
         ...
+
+
+class _Stub:
+    """One attribute for each RPC, as in generated stubs, which refuse a grpcio that is older than they are."""
+
+    def __init__(self, channel: Any) -> None:
+        for method in _SERVICE.methods:
+            call = channel.unary_stream if method.server_streaming else channel.unary_unary
+            request, answer = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+            path = f"/{_SERVICE.full_name}/{method.name}"
+            setattr(self, method.name, call(path, request.SerializeToString, answer.FromString))
 
 
 class AsyncTransport:

@@ -85,7 +85,8 @@ class Known(NamedTuple):
         status: Its newest status.
         time: When it was reached, in seconds since the epoch.
         touched: Whether a job run may have changed the data that was there.
-        data: The version, job run and metadata (JSON) of complete data, and who adopted it (JSON), if anybody did.
+        data: The version, job run and metadata (JSON) of complete data, and who adopted it (JSON), if anybody did: the
+            values of an AdoptionRecord and, where another log knew them, those of a Manifest.
         failure: The category and message of a failure.
     """
 
@@ -270,9 +271,12 @@ class Changes:
 
     def _adopt(self, time: float, event: ev.BuildEvent) -> None:
         message = event.adoption
-        who = json.dumps((event.build_request_id, message.author, message.reason, time))
-        known = Known("AVAILABLE", time, data=(event.event_id, "", "", who))
-        self.partitions.update((ref, known) for ref in self._unsettled(event))
+        who = (event.build_request_id, message.author, message.reason, time)
+        known = Known("AVAILABLE", time, data=(event.event_id, "", "", json.dumps(who)))
+        records = {record.ref: record for record in message.records}
+        for ref in self._unsettled(event):
+            record = records.get(ref)
+            self.partitions[ref] = known if record is None else Known("AVAILABLE", time, data=_taken_over(record, who))
 
     def _unsettled(self, event: ev.BuildEvent) -> Iterator[str]:
         """Yields the refs of which an operation tells what is not known."""
@@ -301,6 +305,20 @@ def refs_of(event: ev.BuildEvent) -> Iterator[str]:
     elif kind == "check":
         for ref in event.check.tainted:
             yield ref.str
+
+
+def _taken_over(record: ev.AdoptedRecord, who: tuple[str, str, str, float]) -> tuple[str, str, str, str]:
+    """Returns data that another log knew: as `Known.data`, with the manifest after who adopted it."""
+    operation, author, reason, time = who
+    if record.HasField("adoption"):
+        author, reason = record.adoption.author, record.adoption.reason
+    adoption: list[Any] = [operation, author, reason, time]
+    if record.HasField("manifest"):
+        manifest = record.manifest
+        inputs = [(known.ref, known.version, known.query) for known in manifest.inputs]
+        adoption.append((manifest.job_label, manifest.code_digest, manifest.configuration_digest, inputs))
+    metadata = metadata_json(record.metadata) if record.HasField("metadata") else ""
+    return record.version, "", metadata, json.dumps(adoption)
 
 
 def _failure(failure: pt.Failure) -> tuple[str, str]:

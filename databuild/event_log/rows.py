@@ -35,8 +35,8 @@ def job_run_record(row: Sequence[Any]) -> JobRunRecord:
     return JobRunRecord._make((*row[:14], failure_record(*row[14:])))
 
 
-def _manifest(job_label: str, code_digest: str, configuration_digest: str, inputs: str) -> Manifest:
-    known = tuple(InputVersion(ref, version, bool(query)) for ref, version, query in json.loads(inputs))
+def _manifest(job_label: str, code_digest: str, configuration_digest: str, inputs: list[Any]) -> Manifest:
+    known = tuple(InputVersion(ref, version, bool(query)) for ref, version, query in inputs)
     return Manifest(job_label, code_digest, configuration_digest, known)
 
 
@@ -46,16 +46,19 @@ def partition_record(row: Sequence[Any], manifests: dict[str, Manifest]) -> Part
     Args:
         row: Its ref, status, build, time, availability, version, job run, the build of that, metadata, taint and its
             reason, category and message of its failure; then of its job run the label, digests and inputs, null where
-            it is not known; the build that claims it; and who adopted it, as JSON.
+            it is not known; the build that claims it; and who adopted it, as JSON, as `Known.data` has it.
         manifests: Those of the page, by job run, so that what many partitions share is made once.
     """
     run = row[6]
-    adoption = AdoptionRecord._make(json.loads(row[18])) if row[18] else None
-    manifest = None
+    adoption = manifest = None
+    if row[18]:
+        values = json.loads(row[18])
+        adoption = AdoptionRecord._make(values[:4])
+        manifest = _manifest(*values[4]) if values[4:] else None
     if row[16] is not None:
         manifest = manifests.get(run)
         if manifest is None:
-            manifest = manifests[run] = _manifest(*row[13:17])
+            manifest = manifests[run] = _manifest(row[13], row[14], row[15], json.loads(row[16]))
     return PartitionRecord(
         row[0],
         row[1],

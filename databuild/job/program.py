@@ -64,10 +64,11 @@ def execute(run: "RunFunction", arguments: Run, name: str) -> int:
     """Does the work, and returns the exit code; a failure is explained on stderr."""
     try:
         run(arguments)
-    except Exception:
-        _print_traceback()
+    except Exception as error:
+        from databuild.job.failures import print_failure
+
         hint = "" if arguments.args else "; exec was given no arguments: config prints those that it needs"
-        sys.stderr.write(f"{name}: exec failed{hint}\n")
+        print_failure(f"{name}: exec failed{hint}", error)
         return _FAILED
     return 0
 
@@ -84,17 +85,12 @@ def _configure(config: "ConfigFunction", refs: "Sequence[str]", name: str) -> in
         sys.stderr.write(f"{name}: {error}\n")
         return _FAILED
     except Exception as error:
-        _print_traceback()
+        from databuild.job.failures import print_failure
+
         more = f" and {len(refs) - 1} more" if len(refs) > 1 else ""
-        sys.stderr.write(f"{name}: config failed for {refs[0]!r}{more}: {type(error).__name__}: {error}\n")
+        print_failure(f"{name}: config failed for {refs[0]!r}{more}", error)
         return _FAILED
     finally:
         sys.stdout = stdout
     stdout.write(answer + "\n")
     return 0
-
-
-def _print_traceback() -> None:
-    import traceback
-
-    traceback.print_exc()

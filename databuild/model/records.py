@@ -59,7 +59,8 @@ class PartitionRecord(NamedTuple):
             the id of the event.
         job_run_id: The job run that produced the data; empty where it was adopted.
         produced_by_build_request_id: The build of that job run, or the operation that adopted the data.
-        manifest: What that job run consumed; None where there is no data, or it was never built here.
+        manifest: What that job run consumed, also one that another event log knew; None where there is no data, or no
+            job run made it.
         metadata: What the job reported of the data.
         tainted: Whether the data is marked not to be trusted.
         taint_reason: Who marked it and why.
@@ -86,8 +87,8 @@ class PartitionRecord(NamedTuple):
 
     @property
     def adopted(self) -> bool:
-        """Whether the data is used as it is, since somebody vouches for it."""
-        return self.adoption is not None and self.available and not self.tainted
+        """Whether the data is used as it is, since somebody vouches for it; not where its manifest was taken over."""
+        return self.adoption is not None and self.manifest is None and self.available and not self.tainted
 
 
 class BuildRecord(NamedTuple):

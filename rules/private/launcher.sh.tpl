@@ -26,4 +26,8 @@ done
 
 unset RUNFILES_MANIFEST_FILE
 export RUNFILES_DIR="$runfiles"
-exec "$runfiles/%cli%" "--catalog=$runfiles/%catalog%" "--runfiles=$runfiles" %arguments%"$@"
+# Jobs get these as the user set them, and not as the Python rules set them for the command line.
+exec "$runfiles/%cli%" "--catalog=$runfiles/%catalog%" "--runfiles=$runfiles" \
+  ${LC_CTYPE+"--user_env=LC_CTYPE=$LC_CTYPE"} ${PYTHONEXECUTABLE+"--user_env=PYTHONEXECUTABLE=$PYTHONEXECUTABLE"} \
+  ${PYTHONPATH+"--user_env=PYTHONPATH=$PYTHONPATH"} ${PYTHONSAFEPATH+"--user_env=PYTHONSAFEPATH=$PYTHONSAFEPATH"} \
+  %arguments%"$@"

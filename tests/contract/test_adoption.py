@@ -3,11 +3,14 @@
 import asyncio
 
 import pytest
+from google.protobuf.json_format import ParseDict
 
 from databuild.errors import AdoptionRefusedError, InvalidStateTransitionError
 from databuild.event_log.open import open_event_log
+from databuild.model.records import InputVersion, Manifest
 from databuild.orchestration.results import Cancelled, Success
-from tests.contract.builds import adopt, begin, claim, produce, taint
+from databuild.v1 import events_pb2 as ev
+from tests.contract.builds import adopt, begin, claim, produce, taint, take_over
 from tests.contract.stores import read_models
 
 
@@ -108,9 +111,60 @@ async def test_an_adoption_is_the_only_event_of_its_id(log):
         await adopt(log, "a", "q")
 
 
+KNOWN = {
+    "ref": "p",
+    "version": "sha256:1",
+    "manifest": {
+        "job_label": "//old:j",
+        "code_digest": "c",
+        "configuration_digest": "d",
+        "inputs": [{"ref": "raw", "version": "b.1.1"}, {"ref": "seen", "query": True}],
+    },
+    "metadata": {"rows": 842},
+}
+VOUCHED_FOR = {"ref": "q", "version": "old/1", "adoption": {"author": "bob", "reason": "made by hand"}}
+
+
+def taken_over():
+    return [ParseDict(record, ev.AdoptedRecord()) for record in (KNOWN, VOUCHED_FOR)]
+
+
+async def test_what_is_taken_over_keeps_version_metadata_and_manifest(log):
+    await take_over(log, "a", *taken_over())
+
+    record = records(log, "p")["p"]
+    assert (record.status, record.available, record.adopted) == ("AVAILABLE", True, False)
+    assert (record.version, record.metadata, record.job_run_id) == ("sha256:1", {"rows": 842}, "")
+    inputs = (InputVersion("raw", "b.1.1"), InputVersion("seen", "", query=True))
+    assert record.manifest == Manifest("//old:j", "c", "d", inputs)
+    assert record.adoption == ("a", "ann", "renamed", 100.5)
+    assert record.produced_by_build_request_id == "a"
+
+
+async def test_what_somebody_vouched_for_elsewhere_stays_vouched_for(log):
+    await take_over(log, "a", *taken_over())
+
+    record = records(log, "q")["q"]
+    assert (record.version, record.manifest, record.adopted) == ("old/1", None, True)
+    assert record.adoption == ("a", "bob", "made by hand", 100.5)
+
+
+async def test_a_build_of_what_was_taken_over_takes_its_place(log):
+    await take_over(log, "a", *taken_over())
+    one = await begin(log, "b", "p")
+    await produce(one, 1, "p")
+
+    record = records(log, "p")["p"]
+    assert (record.adoption, record.version, record.metadata) == (None, "b.1.1", {})
+    assert record.manifest.code_digest != "c"
+
+
 async def test_adoptions_are_rebuilt_from_the_log(store):
     log = open_event_log(store.uri)
     await adopt(log, "a1", "p", "q", "r")
+    await take_over(
+        log, "a0", ev.AdoptedRecord(ref="s"), *(ParseDict({**KNOWN, "ref": ref}, ev.AdoptedRecord()) for ref in "tu")
+    )
     await taint(log, "t", "q")
     one = await begin(log, "b", "p")
     await produce(one, 1, "p")

@@ -13,4 +13,13 @@ says out "built 2 partitions"
 run 2 build daily_delays/date=2013-01-03..2013-01-01
 says err "before it begins"
 run 2 build daily_delays/date=2013-02-30
+
+# A file that somebody removed: the author's frames, and last what is wrong, which DuckDB says in several lines.
+rm data/daily_flights/date=2013-01-03.parquet
+run 1 build daily_delays/date=2013-01-03 --force
+says out "examples/flights/daily_delays.py"
+! grep -q "databuild/job/" "$TEST_TMPDIR/out" || fail "the traceback shows frames of DataBuild"
+run 0 logs latest
+sed '1,/IO Error: No files.*date=2013-01-03/d' "$TEST_TMPDIR/out" | grep -q "exec failed" && fail "the message is not last"
+says out "IO Error: No files"
 echo "flights_test: passed"

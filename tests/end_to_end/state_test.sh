@@ -181,4 +181,20 @@ refused 3 "move the file away, or choose another --state_dir" build "$REF"
 ran
 rm "$STATE/events.db"
 goes_on
+
+# What the graph knew under another name is named while the state directory is new, and taken over.
+fresh
+run 0 build "$REF"
+mkdir -p .databuild/old
+cp -r "$STATE" .databuild/old/graph
+rm "$LAB/ran"
+"$GRAPH" plan "$REF" >"$TEST_TMPDIR/out" 2>"$TEST_TMPDIR/err" || fail "there is no plan"
+says err "$TEST_TMPDIR/.databuild/old/graph ("
+says out "missing"
+says err "partitions adopt --from=$TEST_TMPDIR/.databuild/old/graph"
+"$GRAPH" partitions adopt --from=.databuild/old/graph >"$TEST_TMPDIR/out" 2>"$TEST_TMPDIR/err" || fail "nothing was taken over"
+says out "took over"
+"$GRAPH" build "$REF" >"$TEST_TMPDIR/out" 2>"$TEST_TMPDIR/err" || fail "the build failed"
+"$GRAPH" events verify >"$TEST_TMPDIR/out" 2>&1 || fail "the event log is not sound"
+ran
 echo "state_test: passed"

@@ -9,7 +9,8 @@ from google.protobuf import json_format
 
 from databuild.job import Config, ConfigError, Run, content_digest, main, writing
 from databuild.job.answers import ask, to_json
-from databuild.job.worker import read_message, respond, write_message
+from databuild.job.wire import parse_request, read_framed, write_framed
+from databuild.job.worker import respond
 from databuild.v1 import job_pb2, partition_pb2
 
 
@@ -134,10 +135,15 @@ def test_configuring_imports_nothing_slow():
     assert not slow & set(done.stdout.split())
 
 
+def answer_of(request, config=config, run=run):
+    """Returns what a worker answers to a JobRequest."""
+    return job_pb2.JobResponse.FromString(respond(parse_request(request.SerializeToString()), config, run))
+
+
 def test_a_worker_answers_as_config_does():
     request = job_pb2.JobRequest(request_id=7)
     request.configure.outputs.add(str="a/x")
-    response = respond(request, config, run)
+    response = answer_of(request)
 
     assert response.request_id == 7
     expected = json_format.Parse(to_json(ask(config, ["a/x"])), job_pb2.JobConfigureResponse())
@@ -146,28 +152,51 @@ def test_a_worker_answers_as_config_does():
     assert response.configure == expected
 
 
-def test_a_worker_survives_what_fails(tmp_path):
+def test_a_worker_survives_what_fails(tmp_path, capsys):
     request = job_pb2.JobRequest(request_id=8)
     request.execute.args.append("a/x")
     request.execute.env["DATABUILD_REPORT"] = str(tmp_path / "report")
     unknown = job_pb2.JobRequest(request_id=9)
     empty = job_pb2.JobRequest(request_id=10)
     empty.execute.SetInParent()
+    configure = job_pb2.JobRequest(request_id=11)
+    configure.configure.outputs.add(str="a/x")
 
-    assert respond(request, config, run).execute.exit_code == 0
+    assert answer_of(request).execute.exit_code == 0
     assert "a/x" in (tmp_path / "report").read_text()
-    assert respond(unknown, config, run).failure.message
-    assert respond(empty, config, run).execute.exit_code == 1
+    assert answer_of(unknown).failure.message
+    assert answer_of(empty).execute.exit_code == 1
+    assert answer_of(configure, config=lambda refs: 1 / 0).failure.message.startswith(
+        "config failed: ZeroDivisionError"
+    )
+    assert capsys.readouterr().err.splitlines()[-1] == "ZeroDivisionError: division by zero"
+    not_unicode = answer_of(configure, config=lambda refs: [Config(outputs=refs, args=["\udcff"])])
+    assert not_unicode.failure.message.startswith("config failed: UnicodeEncodeError")
 
 
-def test_messages_keep_their_length():
-    stream = io.BytesIO()
-    request = job_pb2.JobRequest(request_id=1)
-    request.execute.args.extend(["x" * 300])
-    write_message(stream, request)
-    stream.seek(0)
+def test_a_worker_serves_until_its_input_ends():
+    frames = io.BytesIO()
+    for number in (1, 2):
+        request = job_pb2.JobRequest(request_id=number)
+        request.configure.outputs.add(str="a/x")
+        write_framed(frames, request.SerializeToString())
+    program = "import sys\nfrom databuild.job import Config, main\n"
+    program += "main(lambda refs: [print('noise') or Config(outputs=refs)], None)\n"
+    command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path}\n{program}", "worker"]
+    done = subprocess.run(command, input=frames.getvalue(), capture_output=True, check=True)
+    answers = io.BytesIO(done.stdout)
+    ids = [job_pb2.JobResponse.FromString(read_framed(answers)).request_id for _ in (1, 2)]
 
-    assert read_message(stream) == request
-    assert read_message(stream) is None
-    with pytest.raises(EOFError):
-        read_message(io.BytesIO(stream.getvalue()[:-1]))
+    assert ids == [1, 2]
+    assert read_framed(answers) is None
+    assert done.stderr == b"noise\nnoise\n"
+    cut = subprocess.run(command, input=frames.getvalue()[:-1], capture_output=True, check=False)
+    assert cut.returncode == 1
+    assert cut.stderr.splitlines()[-1] == b"worker: the stream of requests ends within a request"
+
+
+def test_a_worker_imports_no_protobuf():
+    program = f"import sys; sys.path[:] = {sys.path}; import databuild.job.worker; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
+
+    assert not {"google", "databuild.v1"} & set(done.stdout.split())

@@ -47,6 +47,14 @@ def test_other_stubs_are_left_as_they_are(generate):
     assert "_str" not in generate(SOURCE.replace("string str", "string name"))
 
 
+def test_modules_leave_it_to_their_user_which_protobuf_there_is(generate, tmp_path):
+    generate(SOURCE)
+    module = (tmp_path / "a" / "ref_pb2.py").read_text()
+
+    assert "AddSerializedFile" in module
+    assert "runtime_version" not in module
+
+
 def test_a_broken_source_fails(tmp_path):
     (tmp_path / "x.proto").write_text("message {")
 

@@ -1,4 +1,4 @@
-"""`partitions [PREFIX]`: what is known of partitions, by ref; `partitions adopt REF...`: data made known."""
+"""`partitions [PREFIX]`: what is known of partitions, by ref; `partitions adopt`: data made known."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ def run(call: Invocation) -> int:
 
             raise UsageError("partitions adopt writes to an event log of this machine, not to a service", call.command)
         return adopting.run(call)
+    if call.flags["from"] is not None:
+        from databuild.cli.full_parse import UsageError
+
+        raise UsageError("--from belongs to `partitions adopt --from=STATE_DIR`", call.command)
     reader = call.reader()
     prefix = call.positionals[0] if call.positionals else ""
     limit = call.flags["limit"]

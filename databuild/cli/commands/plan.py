@@ -9,6 +9,7 @@ from typing import Any
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
+from databuild.cli.other_states import print_hint
 from databuild.cli.output import as_json, counted, some_of, table
 from databuild.cli.partitions import named_commands, requested_partitions
 from databuild.cli.planning import plan_for
@@ -42,6 +43,7 @@ def run(call: Invocation) -> int:
 def _plan(call: Invocation) -> Plan:
     force, reuse_stale = call.flags["force"], call.flags["stale"] == "reuse"
     if not call.server:
+        print_hint(call)
         return plan_for(call, requested_partitions(call), force=force, reuse_stale=reuse_stale)
     with named_commands():
         return call.remote().client.plan(call.positionals, force=force, reuse_stale=reuse_stale)

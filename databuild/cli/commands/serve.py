@@ -10,6 +10,8 @@ from databuild.cli.building import HURRIED_GRACE_SECONDS, number_of_jobs
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
+from databuild.cli.job_environment import TOKENS_VARIABLE
+from databuild.cli.other_states import print_hint
 from databuild.cli.planning import settings
 from databuild.executors.budget import capacity_of
 from databuild.executors.descriptor_limit import DescriptorLimit
@@ -17,8 +19,6 @@ from databuild.executors.local import LocalExecutor
 from databuild.service.limits import Limits
 from databuild.service.options import ServerOptions, TlsFiles, tokens_of
 from databuild.service.server import Addresses, serve
-
-TOKENS_VARIABLE = "DATABUILD_TOKENS"
 
 
 def run(call: Invocation) -> int:
@@ -28,6 +28,7 @@ def run(call: Invocation) -> int:
     options = _options(call)
     options.check()  # before anything is opened
     logging.basicConfig(format="databuild: %(message)s", level=logging.WARNING)
+    print_hint(call)
     call.catalog()
     asyncio.run(_serve(call, options))
     return BUILT
@@ -35,7 +36,7 @@ def run(call: Invocation) -> int:
 
 async def _serve(call: Invocation, options: ServerOptions) -> None:
     executors: list[LocalExecutor] = []
-    environ = {name: value for name, value in call.environ.items() if name != TOKENS_VARIABLE}
+    environ = call.job_environ
 
     descriptor_limit = DescriptorLimit()
     # Over HTTP and gRPC: at most half of all descriptors are for connections.

@@ -2,6 +2,7 @@
 # Says which job of `lookup_graph` produces each ref; of refs of other kinds nothing.
 set -euo pipefail
 
+[[ -z "${LOOKUP_ENVIRONMENT:-}" ]] || env -0 >"$LOOKUP_ENVIRONMENT"
 separator=
 printf '{'
 for ref in "$@"; do

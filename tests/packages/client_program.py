@@ -1,0 +1,51 @@
+"""A program that uses the client as its user's programs do, with the packages that its target has: ENDPOINT.
+
+Prints, as JSON, which packages these are and what came of everything that it asked.
+"""
+
+import asyncio
+import json
+import sys
+
+import google.protobuf
+import grpc
+
+from databuild.client import AsyncDatabuildClient, DatabuildClient
+from databuild.errors import UnknownPartitionError
+
+
+def main(endpoint: str) -> None:
+    """Asks a service of the graph of tests/service/script_graph.py for about everything."""
+    with DatabuildClient(endpoint, author="ann") as client:
+        told = dict(_asked(client))
+    told["async"] = asyncio.run(_over_asyncio(endpoint))
+    told["protobuf"] = google.protobuf.__version__
+    told["grpcio"] = grpc.__version__
+    json.dump(told, sys.stdout)
+
+
+def _asked(client):
+    build = client.create_orchestrator(["number/one"], force=True)
+    yield "result", type(client.execute_build(build)).__name__
+    yield "failed", type(client.execute_build(client.create_orchestrator(["number/fail-1"]))).__name__
+    yield "status", client.get("latest").build.status
+    yield "events", len(list(client.watch(build.build_request_id)))
+    yield "plan", [planned.ref for planned in client.plan(["number/two"]).partitions]
+    yield "partitions", [record.ref for record in client.partitions(prefix="number/one")]
+    yield "explanation", client.explain("number/one").planned.ref
+    (run,) = client.job_runs(build.build_request_id)
+    yield "log", b"".join(client.logs(run.job_run_id, stream="stdout")).decode()
+    try:
+        client.plan(["nothing/1"])
+    except UnknownPartitionError as error:
+        yield "error", error.ref
+
+
+async def _over_asyncio(endpoint):
+    async with AsyncDatabuildClient(endpoint, author="ann") as client:
+        result = await client.execute_build(client.create_orchestrator(["number/three"]))
+        return [type(result).__name__, (await client.get("latest")).build.status]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,156 @@
+"""A job that fails shows its author's frames, and the message last."""
+
+from pathlib import Path
+
+import pytest
+
+from databuild.job import Config, main, writing
+
+
+def failed(*words, capsys, config=None, run=None):
+    """Runs a job that fails, and returns the lines of its standard error."""
+    with pytest.raises(SystemExit) as stop:
+        main(config, run, ["job.py", *words])
+    lines = capsys.readouterr().err.splitlines()
+
+    assert stop.value.code == 1
+    return lines
+
+
+def functions(lines):
+    """Returns the functions that frames name, outermost first."""
+    return [line.rpartition(" in ")[2] for line in lines if line.lstrip(" |").startswith('File "')]
+
+
+def read(path):
+    raise FileNotFoundError(f"no file {path}")
+
+
+def run_that_reads(run):
+    read(run.args[0])
+
+
+def test_the_frames_are_the_authors_and_the_message_is_last(capsys):
+    lines = failed("exec", "a.parquet", run=run_that_reads, capsys=capsys)
+
+    assert lines[:2] == ["job.py: exec failed", "Traceback (most recent call last):"]
+    assert functions(lines) == ["run_that_reads", "read"]
+    assert lines[-1] == "FileNotFoundError: no file a.parquet"
+
+
+def test_what_to_do_about_missing_arguments_comes_before_the_message(capsys):
+    lines = failed("exec", run=run_that_reads, capsys=capsys)
+
+    assert lines[0] == "job.py: exec failed; exec was given no arguments: config prints those that it needs"
+    assert lines[-1] == "IndexError: tuple index out of range"
+
+
+def config_that_reads(refs):
+    for ref in refs:
+        read(ref)
+        yield Config(outputs=[ref])
+
+
+def test_a_config_function_fails_alike(capsys):
+    lines = failed("config", "a/x", "a/y", config=config_that_reads, capsys=capsys)
+
+    assert lines[0] == "job.py: config failed for 'a/x' and 1 more"
+    assert functions(lines) == ["config_that_reads", "read"]
+    assert lines[-1] == "FileNotFoundError: no file a/x"
+
+
+def test_what_is_raised_by_databuild_shows_where_it_was_called(capsys):
+    def run_that_checks(run):
+        run.check("rows", True, severity="bad")
+
+    lines = failed("exec", "x", run=run_that_checks, capsys=capsys)
+
+    assert functions(lines) == ["run_that_checks"]
+    assert lines[-1].startswith("ValueError: severity is 'bad'")
+
+
+def test_where_databuild_calls_what_calls_databuild_its_frames_are_hidden(tmp_path, capsys):
+    def run_that_writes(run):
+        with writing(tmp_path / "file") as temporary:
+            (tmp_path / "file" / "full").mkdir(parents=True)
+            Path(temporary).touch()
+
+    lines = failed("exec", "x", run=run_that_writes, capsys=capsys)
+
+    assert functions(lines) == ["run_that_writes"]
+    assert lines[-1].startswith("IsADirectoryError: ")
+
+
+def test_without_a_frame_of_the_author_there_is_the_message(capsys):
+    def config_without_refs():
+        return []
+
+    lines = failed("config", "a/x", config=config_without_refs, capsys=capsys)
+
+    assert len(lines) == 2
+    assert lines[1].startswith("TypeError: ")
+
+
+def test_causes_and_contexts_are_shown_with_the_authors_frames(capsys):
+    def run_with_a_cause(run):
+        try:
+            run.check("rows", True, severity="bad")
+        except ValueError as error:
+            raise RuntimeError("cannot check") from error
+
+    def run_with_a_context(run):
+        try:
+            run_with_a_cause(run)
+        except RuntimeError:
+            raise LookupError("cannot tell")  # noqa: B904
+
+    lines = failed("exec", "x", run=run_with_a_context, capsys=capsys)
+    text = "\n".join(lines)
+
+    assert functions(lines) == ["run_with_a_cause", "run_with_a_context", "run_with_a_cause", "run_with_a_context"]
+    assert "The above exception was the direct cause of the following exception:" in text
+    assert "During handling of the above exception, another exception occurred:" in text
+    assert lines[-1] == "LookupError: cannot tell"
+
+
+def test_groups_of_exceptions_are_shown_with_the_authors_frames(capsys):
+    def caught(call, *arguments, **more):
+        try:
+            call(*arguments, **more)
+        except Exception as error:
+            return error
+
+    def run_with_a_group(run):
+        checked = caught(run.check, "rows", True, severity="bad")
+        raise ExceptionGroup("two parts", [checked, caught(read, "b")])
+
+    lines = failed("exec", "x", run=run_with_a_group, capsys=capsys)
+
+    assert functions(lines) == ["run_with_a_group", "caught", "caught", "read"]
+    assert any("ValueError: severity is 'bad'" in line for line in lines)
+    assert any("FileNotFoundError: no file b" in line for line in lines)
+
+
+def test_a_message_of_many_lines_is_whole(capsys):
+    def run_that_explains(run):
+        raise ValueError("first\nlast")
+
+    assert failed("exec", "x", run=run_that_explains, capsys=capsys)[-2:] == ["ValueError: first", "last"]
+
+
+def test_the_full_traceback_is_there_for_who_asks(capsys, monkeypatch):
+    monkeypatch.setenv("DATABUILD_FULL_TRACEBACK", "1")
+    lines = failed("exec", "a.parquet", run=run_that_reads, capsys=capsys)
+
+    assert functions(lines) == ["execute", "run_that_reads", "read"]
+
+
+def test_a_run_that_exits_with_a_message_says_just_that(capsys):
+    def run_that_exits(run):
+        raise SystemExit("no flights in 2014")
+
+    with pytest.raises(SystemExit) as stop:
+        main(None, run_that_exits, ["job.py", "exec"])
+
+    assert stop.value.code == "no flights in 2014"
+    assert capsys.readouterr().err == ""
