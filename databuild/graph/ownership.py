@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from databuild.errors import UnknownPartitionError
 from databuild.graph.catalog import JobCatalog
+from databuild.graph.pacing import Pace, slices
 from databuild.graph.ports import Lookup
 
 _NOBODY: Mapping[str, str] = {}
@@ -17,11 +18,12 @@ _NOBODY: Mapping[str, str] = {}
 class Ownership:
     """The owners of refs, by ref."""
 
-    def __init__(self, catalog: JobCatalog, lookup: Lookup | None) -> None:
-        """Takes the jobs, and the lookup where there is one: then patterns decide nothing."""
+    def __init__(self, catalog: JobCatalog, lookup: Lookup | None, pace: Pace | None = None) -> None:
+        """Takes the jobs, the lookup where there is one (then patterns decide nothing), and when to rest."""
         self.labels: dict[str, str] = {}
         self._catalog = catalog
         self._lookup = lookup
+        self._pace = pace or Pace()
 
     async def find(self, refs: Iterable[str], *, needed_by: Mapping[str, str] = _NOBODY) -> None:
         """Finds who produces refs.
@@ -42,12 +44,16 @@ class Ownership:
                 if ref not in self.labels:
                     raise UnknownPartitionError(ref, needed_by=needed_by.get(ref))
             return
-        for ref in wanted:
-            try:
-                self.labels[ref] = self._catalog.owner(ref)
-            except UnknownPartitionError as error:
-                needing = needed_by.get(ref)
-                raise UnknownPartitionError(ref, nearest=error.nearest, needed_by=needing, fault=error.fault) from None
+        for some in slices(wanted):
+            await self._pace.rest()
+            for ref in some:
+                try:
+                    self.labels[ref] = self._catalog.owner(ref)
+                except UnknownPartitionError as error:
+                    needing = needed_by.get(ref)
+                    raise UnknownPartitionError(
+                        ref, nearest=error.nearest, needed_by=needing, fault=error.fault
+                    ) from None
 
     async def try_find(self, refs: Iterable[str]) -> None:
         """Finds who produces refs, as `find`, and leaves out those that nobody produces."""
@@ -57,6 +63,6 @@ class Ownership:
         if self._lookup is not None:
             self.labels.update(await self._lookup(wanted))
             return
-        for ref in wanted:
-            if self._catalog.produces(ref):
-                self.labels[ref] = self._catalog.owner(ref)
+        for some in slices(wanted):
+            await self._pace.rest()
+            self.labels.update((ref, self._catalog.owner(ref)) for ref in some if self._catalog.produces(ref))

@@ -5,9 +5,10 @@ The one file that converts between the frozen plan and its protobuf form.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import cast
 
+from databuild.graph.pacing import run_through, slices
 from databuild.model.job_graph import JobConfig, Plan, PlannedPartition, Task
 from databuild.v1 import job_pb2, plan_pb2
 from databuild.v1 import partition_pb2 as pt
@@ -15,26 +16,29 @@ from databuild.v1 import partition_pb2 as pt
 _SHOWN = 20
 
 
+def task_to_message(task: Task) -> Generator[None, None, plan_pb2.Task]:
+    """Makes a message of a task; yields now and then (see `Pace`)."""
+    config = task.config
+    message = plan_pb2.Task(
+        task_id=task.task_id,
+        job_label=task.job_label,
+        config=job_pb2.JobConfig(args=config.args, env=dict(config.env)),
+        upstream_task_ids=task.upstream,
+        configuration_digest=task.configuration_digest,
+    )
+    for refs in slices(config.outputs):
+        message.config.outputs.extend([pt.PartitionRef(str=ref) for ref in refs])
+        yield
+    for kind, inputs in ((job_pb2.MATERIALIZE, config.materialize), (job_pb2.QUERY, config.query)):
+        for refs in slices(inputs):
+            message.config.inputs.extend([_dep(kind, ref) for ref in refs])
+            yield
+    return message
+
+
 def tasks_to_messages(tasks: Sequence[Task]) -> list[plan_pb2.Task]:
     """Returns tasks as messages."""
-    return [
-        plan_pb2.Task(
-            task_id=task.task_id,
-            job_label=task.job_label,
-            config=job_pb2.JobConfig(
-                outputs=[pt.PartitionRef(str=ref) for ref in task.config.outputs],
-                inputs=[
-                    *(_dep(job_pb2.MATERIALIZE, ref) for ref in task.config.materialize),
-                    *(_dep(job_pb2.QUERY, ref) for ref in task.config.query),
-                ],
-                args=task.config.args,
-                env=dict(task.config.env),
-            ),
-            upstream_task_ids=task.upstream,
-            configuration_digest=task.configuration_digest,
-        )
-        for task in tasks
-    ]
+    return [run_through(task_to_message(task)) for task in tasks]
 
 
 def tasks_from_messages(messages: Sequence[plan_pb2.Task]) -> tuple[Task, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -12,6 +14,9 @@ from databuild.graph.job_protocol import parse_configure_response
 from databuild.model.job_graph import JobConfig
 
 _STDERR_BYTES: Final = 4000
+_READ_AT_ONCE: Final = 4 * 1024 * 1024
+"""Up to how many bytes an answer is read on the event loop; longer ones are read in a thread."""
+
 _REASON_OF_START_FAULT = "build the graph again with Bazel, or make the file executable"
 
 
@@ -45,7 +50,22 @@ class ProcessConfigure:
         if result.timed_out or result.exit_code:
             said = result.stderr[-_STDERR_BYTES:].decode(errors="replace")
             raise JobConfigurationError(job.label, _fault(job, result), refs=refs, output=said)
-        return parse_configure_response(result.stdout, job_label=job.label, refs=refs)
+        if len(result.stdout) <= _READ_AT_ONCE:
+            return parse_configure_response(result.stdout, job_label=job.label, refs=refs)
+        return await _parse_apart(result.stdout, job, refs)
+
+
+async def _parse_apart(printed: bytes, job: Job, refs: Sequence[str]) -> Sequence[JobConfig]:
+    """Reads a long answer in a thread, which a cancellation ends soon."""
+    cancelled = threading.Event()
+
+    def parse() -> Sequence[JobConfig]:
+        return parse_configure_response(printed, job_label=job.label, refs=refs, cancelled=cancelled.is_set)
+
+    try:
+        return await asyncio.to_thread(parse)
+    finally:
+        cancelled.set()
 
 
 def _fault(job: Job, result: ProcessResult) -> str:

@@ -21,7 +21,8 @@ from databuild.event_log.log import EventLog, Queued
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.execution import ExecutionOptions, execute
-from databuild.graph.plan_file import changes_since, tasks_to_messages
+from databuild.graph.pacing import Pace, slices
+from databuild.graph.plan_file import changes_since, task_to_message
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BuildState
 from databuild.orchestration.coordination import Coordination
@@ -30,7 +31,7 @@ from databuild.orchestration.job_runner import JobRunner
 from databuild.orchestration.late_results import raise_if_overtaken
 from databuild.orchestration.make_plan import make_plan
 from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.payloads import Payload, partition_scheduled
+from databuild.orchestration.payloads import Payload, partition_scheduled, parts_of_job_graph
 from databuild.orchestration.recording import BuildRecorder
 from databuild.orchestration.resources import Resources
 from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
@@ -245,25 +246,34 @@ class _Build:
         )
         if request.plan is not None and (differences := changes_since(request.plan, plan)):
             raise PlanChangedError(differences)
-        self._record(plan)
+        await self._record(plan)
         await self._orchestrator.complete_planning()
         return plan
 
-    def _record(self, plan: Plan) -> None:
+    async def _record(self, plan: Plan) -> None:
         """Writes what planning decided: what is scheduled, the job graph, and what is left to past builds."""
-        scheduled: list[Payload] = [
-            partition_scheduled(partition.ref, partition.task_id, cast("pt.Reason", partition.reason), partition.cause)
-            for partition in plan.partitions
-            if partition.task_id
-        ]
-        if scheduled:
+        pace = Pace()
+        for some in slices(partition for partition in plan.partitions if partition.task_id):
+            await pace.rest()
+            scheduled: list[Payload] = [
+                partition_scheduled(one.ref, one.task_id, cast("pt.Reason", one.reason), one.cause) for one in some
+            ]
             self._orchestrator.emit(*scheduled)
-        self._orchestrator.emit_job_graph(tasks_to_messages(plan.tasks), plan.code_digests)
-        read = {ref for task in plan.tasks for ref in task.config.materialize}
+        messages = [await pace.drive(task_to_message(task)) for task in plan.tasks]
+        for part in parts_of_job_graph(messages, plan.code_digests):
+            self._orchestrator.emit(("job_graph", part))
+            await pace.rest()
+        read: set[str] = set()
+        for task in plan.tasks:
+            for inputs in slices(task.config.materialize):
+                await pace.rest()
+                read.update(inputs)
         delegated: dict[tuple[str, str], list[str]] = {}
-        for partition in plan.partitions:
-            if not partition.task_id and (partition.requested or partition.ref in read):
-                delegated.setdefault((partition.delegated_to, partition.job_label), []).append(partition.ref)
+        for some in slices(plan.partitions):
+            await pace.rest()
+            for partition in some:
+                if not partition.task_id and (partition.requested or partition.ref in read):
+                    delegated.setdefault((partition.delegated_to, partition.job_label), []).append(partition.ref)
         for (build, job_label), refs in sorted(delegated.items()):
             self._orchestrator.emit_delegation(build, job_label, refs)
 
