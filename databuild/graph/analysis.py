@@ -19,8 +19,9 @@ from databuild.graph.freshness import Decision, Freshness
 from databuild.graph.numbering import number_tasks
 from databuild.graph.ownership import Ownership
 from databuild.graph.pacing import Pace, slices, sort
-from databuild.graph.ports import Configure, Lookup, PartitionRecords
-from databuild.model.job_graph import JobConfig, Plan, PlannedPartition, Task
+from databuild.graph.ports import Configure, Lookup, PartitionRecords, PlanningObserver
+from databuild.graph.survey import Survey
+from databuild.model.job_graph import AbsentInput, JobConfig, Plan, PlannedPartition, Task
 from databuild.model.records import PartitionRecord
 from databuild.v1 import partition_pb2 as pt
 
@@ -40,6 +41,7 @@ async def analyze(
     reuse_stale: bool = False,
     concurrency: int = 2,
     pace: Pace | None = None,
+    observer: PlanningObserver | None = None,
 ) -> Plan:
     """Finds what has to be built so that the requested partitions are available and fresh.
 
@@ -57,6 +59,7 @@ async def analyze(
         reuse_stale: Whether to use stale partitions as they are.
         concurrency: How many jobs are asked at once.
         pace: When to let the event loop run.
+        observer: Is told how it goes.
 
     Raises:
         UnknownPartitionError: No job produces a ref.
@@ -64,6 +67,7 @@ async def analyze(
         DependencyCycleError: Partitions need each other.
         JobConfigurationError: A job failed, or its answer cannot be used.
         LookupFaultError: The lookup failed, or its answer cannot be used.
+        TooManyPartitionsError: More partitions would be considered than the graph allows.
     """
     refs = tuple(dict.fromkeys(requested))
     pace = pace or Pace()
@@ -73,6 +77,7 @@ async def analyze(
         records,
         Ownership(catalog, lookup, pace),
         pace,
+        observer,
         forced=frozenset(refs) if force else frozenset(),
         reuse_stale=reuse_stale,
         concurrency=concurrency,
@@ -89,6 +94,7 @@ class _Analysis:
         records: PartitionRecords,
         ownership: Ownership,
         pace: Pace,
+        observer: PlanningObserver | None,
         *,
         forced: frozenset[str],
         reuse_stale: bool,
@@ -104,6 +110,8 @@ class _Analysis:
         self._places = asyncio.Semaphore(self._concurrency)
         self._ownership = ownership
         self._owners = ownership.labels
+        self._by_patterns = ownership.by_patterns
+        self._survey = Survey(catalog, self._owners, pace, observer)
         self._records: dict[str, PartitionRecord] = {}
         self._looked_up: set[str] = set()
         self._configs: dict[str, JobConfig] = {}
@@ -113,11 +121,13 @@ class _Analysis:
     async def explore(self, requested: Sequence[str]) -> None:
         """Configures the requested partitions and everything upstream of them that might have to be built."""
         await self._ownership.find(requested)
+        survey = self._survey
+        survey.add(requested)
         await self._ask(await self._predicted(requested))
         level: Collection[str] = requested
-        seen: set[str] = set(requested)
         walked: set[int] = set()
         while level:
+            await survey.level(level)
             await self._look_up(level)
             await self._ask([ref for ref in level if ref not in self._configs])
             following: dict[str, str] = {}
@@ -133,10 +143,7 @@ class _Analysis:
                         walked.add(id(config))
                     for inputs in slices(config.materialize):
                         await self._pace.rest()
-                        for needed in inputs:
-                            if needed not in seen:
-                                seen.add(needed)
-                                following[needed] = ref
+                        following.update(dict.fromkeys(survey.add(inputs, ref), ref))
             await self._ownership.find(following, needed_by=following)
             level = following
 
@@ -179,7 +186,25 @@ class _Analysis:
             versions=await self._versions(tasks, task_of),
             force=bool(self._forced),
             reuse_stale=self._reuse_stale,
+            warnings=tuple(self._survey.warnings),
+            absent_inputs=await self._absent_inputs(tasks, task_of),
         )
+
+    async def _absent_inputs(self, tasks: Sequence[Task], task_of: Mapping[str, int]) -> tuple[AbsentInput, ...]:
+        """Returns the QUERY inputs that are not there and that these tasks do not make."""
+        read_by: dict[str, str] = {}
+        for task in tasks:
+            await self._pace.rest()
+            for some in slices(task.config.query):
+                await self._pace.rest()
+                for ref in some:
+                    record = self._records.get(ref)
+                    if ref not in task_of and (record is None or not record.available):
+                        read_by.setdefault(ref, task.config.outputs[0])
+        if self._by_patterns:  # a lookup need not know what nobody may produce
+            await self._ownership.try_find(read_by)
+        absent = await self._pace.drive(sort(read_by))
+        return tuple(AbsentInput(ref, self._owners.get(ref, ""), read_by[ref]) for ref in absent)
 
     def _planned(self, ref: str, decision: Decision, task_id: int, *, requested: bool) -> PlannedPartition:
         reason, cause = _NEEDED if task_id and not decision.builds else decision
@@ -298,7 +323,11 @@ class _Analysis:
 
     async def _call(self, label: str, refs: Sequence[str]) -> Sequence[JobConfig]:
         async with self._places:
-            return await self._configure(self._catalog.jobs[label], refs)
+            self._survey.asking(label)
+            try:
+                return await self._configure(self._catalog.jobs[label], refs)
+            finally:
+                self._survey.answered(label)
 
     async def _accept(self, label: str, asked: Sequence[str], configs: Sequence[JobConfig]) -> None:
         """Takes over what a job answered, once it has been checked."""
@@ -306,6 +335,12 @@ class _Analysis:
             # The same object for equal configs, so that no output need be compared with more than a pointer.
             config = self._shared.setdefault(answered, answered) if len(answered.outputs) > 1 else answered
             digest = ""
+            for queried in slices(answered.query):
+                await self._pace.rest()
+                for ref in queried:
+                    if fault := self._catalog.fault_of_segments(ref):
+                        message = f"it answered with the input {ref!r}, which is no partition ref: {fault}"
+                        raise JobConfigurationError(label, message, refs=asked)
             for outputs in slices(config.outputs):
                 await self._pace.rest()
                 for output in outputs:
@@ -329,9 +364,11 @@ class _Analysis:
                 fault = f"it was asked for {ref!r}, and no config that it answered has that output"
                 raise JobConfigurationError(label, fault, refs=asked)
 
-    @staticmethod
-    def _foreign(output: str, owner: str | None) -> str:
+    def _foreign(self, output: str, owner: str | None) -> str:
         """Returns what is wrong with an output that is not the job's."""
+        fault = self._catalog.fault_of_segments(output)
+        if fault:
+            return f"it answered with the output {output!r}, which is no partition ref: {fault}"
         producer = f"{owner} produces" if owner else "none of its patterns matches"
         return f"it answered with the output {output!r}, which {producer}"
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from databuild.errors import InvalidRequestError, JobConfigurationError
-from databuild.graph.patterns import check_ref
+from databuild.graph.refs import check_ref
 from databuild.model.job_graph import JobConfig
 
 _SHOWN = 200

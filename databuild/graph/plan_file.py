@@ -5,11 +5,11 @@ The one file that converts between the frozen plan and its protobuf form.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import cast
 
 from databuild.graph.pacing import run_through, slices
-from databuild.model.job_graph import JobConfig, Plan, PlannedPartition, Task
+from databuild.model.job_graph import AbsentInput, JobConfig, Plan, PlannedPartition, Task
 from databuild.v1 import job_pb2, plan_pb2
 from databuild.v1 import partition_pb2 as pt
 
@@ -86,7 +86,14 @@ def plan_to_message(plan: Plan) -> plan_pb2.Plan:
             stale=plan_pb2.STALE_POLICY_REUSE if plan.reuse_stale else plan_pb2.STALE_POLICY_REBUILD,
             force=plan.force,
         ),
+        warnings=plan.warnings,
+        absent_inputs=absent_inputs_message(plan.absent_inputs),
     )
+
+
+def absent_inputs_message(absent: Iterable[AbsentInput]) -> list[plan_pb2.AbsentInput]:
+    """Returns QUERY inputs that do not exist as messages."""
+    return [plan_pb2.AbsentInput(ref=one.ref, job_label=one.job_label, read_by=one.read_by) for one in absent]
 
 
 def plan_from_message(message: plan_pb2.Plan) -> Plan:
@@ -112,6 +119,8 @@ def plan_from_message(message: plan_pb2.Plan) -> Plan:
         versions=dict(sorted(message.input_versions.items())),
         force=message.options.force,
         reuse_stale=message.options.stale == plan_pb2.STALE_POLICY_REUSE,
+        warnings=tuple(message.warnings),
+        absent_inputs=tuple(AbsentInput(one.ref, one.job_label, one.read_by) for one in message.absent_inputs),
     )
 
 

@@ -143,25 +143,30 @@ class BuildOrchestrator:
         """The job graph is being found: PLANNING."""
         return self._emit_status(ev.BUILD_STATUS_PLANNING)
 
-    def complete_planning(self) -> Awaitable[None]:
+    def complete_planning(self, warnings: Sequence[str] = ()) -> Awaitable[None]:
         """The job graph is known and recorded: ANALYSIS_COMPLETED."""
-        return self._emit_status(ev.BUILD_STATUS_ANALYSIS_COMPLETED)
+        status = ev.BUILD_STATUS_ANALYSIS_COMPLETED
+        return self.emit(("build_request", ev.BuildRequestEvent(status=status, warnings=warnings)))
 
     def start_execution(self) -> Awaitable[None]:
         """Tasks are being run: EXECUTING."""
         return self._emit_status(ev.BUILD_STATUS_EXECUTING)
 
-    def complete_build(self, result: BuildResult, in_doubt: Mapping[str, str] = _NOTHING) -> Awaitable[None]:
+    def complete_build(
+        self, result: BuildResult, in_doubt: Mapping[str, str] = _NOTHING, *, warnings: Sequence[str] = ()
+    ) -> Awaitable[None]:
         """The build ends as its result says; what has no end yet gets one that says why.
 
         Args:
             result: What came of the build.
             in_doubt: The job run that may have changed a partition although no event says so, by ref.
+            warnings: What may not be meant as it is, one sentence each.
 
         Raises:
             InvalidStateTransitionError: The result is a success although a job run or partition has no good end.
         """
         terminal = terminal_event(result)
+        terminal.warnings.extend(warnings)
         closing: list[Payload] = []
         if not isinstance(result, Success):
             why = pt.Failure(category=category_of_unfinished(result), message=why_unfinished(result))

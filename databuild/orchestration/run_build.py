@@ -23,6 +23,8 @@ from databuild.graph.catalog import JobCatalog
 from databuild.graph.execution import ExecutionOptions, execute
 from databuild.graph.pacing import Pace, slices
 from databuild.graph.plan_file import changes_since, task_to_message
+from databuild.graph.ports import PlanningObserver
+from databuild.graph.reasons import absent_inputs_warning
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BuildState
 from databuild.orchestration.coordination import Coordination
@@ -57,6 +59,7 @@ async def run_build(
     telemetry: Telemetry | None = None,
     turn: Callable[[], Awaitable[str]] | None = None,
     queued: Queued | None = None,
+    planning: PlanningObserver | None = None,
 ) -> BuildResult:
     """Builds what is requested and writes every fact of it to the event log.
 
@@ -76,6 +79,7 @@ async def run_build(
             the build to be cancelled, empty for nobody. None where none goes first.
         queued: Who asked for it, where another process may go on with it if this one dies before its turn, and for whom
             this one goes on, where it does; None where nobody may.
+        planning: Is told how planning goes.
 
     Raises:
         InvalidRequestError: The request makes no sense; the build has FAILED, or where its id is the fault, is none.
@@ -85,7 +89,7 @@ async def run_build(
         OrchestrationError: We failed; the build may have no end in the log.
     """
     check_build_request_id(request.build_request_id)
-    build = _Build(request, catalog, event_log, executor, settings, on_event, clock, telemetry, turn, queued)
+    build = _Build(request, catalog, event_log, executor, settings, on_event, clock, telemetry, turn, queued, planning)
     return await build.run()
 
 
@@ -102,10 +106,13 @@ class _Build:
         telemetry: Telemetry | None,
         turn: Callable[[], Awaitable[str]] | None,
         queued: Queued | None,
+        planning: PlanningObserver | None,
     ) -> None:
         self._request = request
         self._left = queued is not None and bool(queued.left_by)
         self._turn = turn
+        self._planning = planning
+        self._warnings: list[str] = []
         self._catalog = catalog
         self._event_log = event_log
         self._reader = event_log.reader()
@@ -194,7 +201,16 @@ class _Build:
             self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)),
             self._executor.guarded(self._request.build_request_id) if plan.tasks else contextlib.nullcontext(),
         ):
-            return await self._execute(plan)
+            result = await self._execute(plan)
+        self._warn_of_absent_inputs(plan)
+        return result
+
+    def _warn_of_absent_inputs(self, plan: Plan) -> None:
+        """Warns of QUERY inputs that were not there, and that nothing has produced meanwhile either."""
+        if plan.absent_inputs:
+            now = self._reader.partition_records([one.ref for one in plan.absent_inputs])
+            absent = [one for one in plan.absent_inputs if one.ref not in now or not now[one.ref].available]
+            self._warnings += absent_inputs_warning(absent)
 
     async def _start(self) -> None:
         request = self._request
@@ -219,7 +235,7 @@ class _Build:
         """Writes the end of the build; once that has begun, it is too late to cancel the build."""
 
         async def write() -> None:
-            await self._orchestrator.complete_build(result)
+            await self._orchestrator.complete_build(result, warnings=self._warnings)
 
         written = asyncio.create_task(write(), name="the-end")
         while not written.done():
@@ -243,11 +259,13 @@ class _Build:
             force=request.force,
             reuse_stale=request.reuse_stale,
             build_request_id=request.build_request_id,
+            observer=self._planning,
         )
+        self._warnings += plan.warnings
         if request.plan is not None and (differences := changes_since(request.plan, plan)):
             raise PlanChangedError(differences)
         await self._record(plan)
-        await self._orchestrator.complete_planning()
+        await self._orchestrator.complete_planning(plan.warnings)
         return plan
 
     async def _record(self, plan: Plan) -> None:

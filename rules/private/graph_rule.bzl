@@ -31,6 +31,9 @@ _ATTRS = {
         doc = "A program that says which job produces a ref, in place of the jobs' patterns.",
         executable = True,
     ),
+    "max_partitions": attr.int(
+        doc = "How many partitions one plan may consider before it fails, so that a job which always needs one more partition has an end; 0 for 10,000,000.",
+    ),
     "max_running_jobs": attr.int(
         doc = "How many job runs may run at once, in all builds that share an event log; 0 for any number.",
     ),
@@ -82,6 +85,8 @@ def _databuild_graph_impl(ctx):
     resources = resource_counts(label, ctx.attr.resources)
     _check_patterns(label, jobs, ctx.attr.lookup)
     _check_resources(label, jobs, resources)
+    if ctx.attr.max_partitions < 0:
+        fail("max_partitions of {} is {}, and cannot be negative".format(label, ctx.attr.max_partitions))
     if ctx.attr.max_running_jobs < 0:
         fail("max_running_jobs of {} is {}, and cannot be negative".format(label, ctx.attr.max_running_jobs))
 
@@ -93,6 +98,7 @@ def _databuild_graph_impl(ctx):
         default_partitions = ctx.attr.default_partitions,
         resources = resources,
         max_running_jobs = ctx.attr.max_running_jobs,
+        max_partitions = ctx.attr.max_partitions,
     )
     programs = [ctx.attr.cli] + ([ctx.attr.lookup] if ctx.attr.lookup else [])
     files = [catalog, ctx.executable.cli] + ([ctx.executable.lookup] if ctx.attr.lookup else [])

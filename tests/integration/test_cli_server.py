@@ -100,6 +100,23 @@ SCENARIO = (
     "builds --before=mine",
     "events mine --after=2 --output=json",
     "retry mine",
+    "build number/1..3",
+    "plan number/4..5",
+    "plan number/4..5 --output=json",
+    "explain number/4..5",
+    "build number/../x",
+    "plan number/.",
+    "explain number/..",
+    "taint number//x",
+    "build number/cafe\u0301",
+    "explain number/cafe\u0301",
+    "plan number/query-a",
+    "plan number/query-a --output=json",
+    "explain number/query-a",
+    "build number/query-a",
+    "build number/query-b --output=json",
+    "explain number/query-a",
+    "events --output=json",
 )
 
 

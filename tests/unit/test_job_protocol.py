@@ -184,3 +184,15 @@ def test_reading_an_answer_that_nobody_wants_any_more_stops():
         parse_configure_response(b'{"configs": [{}]}', job_label="//:j", cancelled=lambda: True)
 
     assert parse_configure_response(b'{"configs": []}', job_label="//:j", cancelled=lambda: False) == []
+
+
+NFD = {"str": "e\u0301"}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"outputs": [NFD]}, {"outputs": [{"str": "p"}], "inputs": [{"partition_ref": NFD, "dep_type_code": "QUERY"}]}],
+)
+def test_a_ref_in_another_unicode_form_is_refused_in_outputs_and_inputs(config):
+    with pytest.raises(JobConfigurationError, match=r"normalization form C.*\\xe9"):
+        parse({"configs": [config]})

@@ -68,3 +68,10 @@ def test_labels_of_the_main_repository_have_one_form(label):
 
 def test_a_label_of_another_repository_stays_as_it_is():
     assert canonical("@other//a") == "@other//a"
+
+
+async def test_an_answer_about_a_ref_in_another_unicode_form_is_refused_with_the_form_that_was_asked():
+    executor = FakeExecutor(json.dumps({"caf" + "e\u0301": "//b:b"}).encode())
+
+    with pytest.raises(LookupFaultError, match=r"caf\\xe9.* normalization form C"):
+        await lookup(executor)(["caf\u00e9"])

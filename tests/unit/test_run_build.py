@@ -576,3 +576,59 @@ async def test_a_build_that_is_cancelled_while_it_waits_for_its_turn_says_by_who
     assert result == Cancelled(author="ann")
     assert world.executor.ran == []
     assert world.log.reader().build("b").failure.message == "the build was cancelled by ann"
+
+
+def warnings_of(world, build):
+    return [
+        list(event.build_request.warnings) for event in world.log.reader().events(build) if event.build_request.status
+    ]
+
+
+async def test_query_inputs_that_nothing_has_produced_are_warned_of_at_the_end(world):
+    reading = config("clean/1")
+    reading["inputs"] = [{"partition_ref": {"str": ref}} for ref in ("outside", "raw/7")]
+    world.executor.configs["clean/1"] = reading
+
+    await world.build("b", "clean/1")
+    *before, last = warnings_of(world, "b")
+
+    assert not any(before)
+    assert len(last) == 1
+    assert "'outside', which 'clean/1' reads (no job is known to produce it)" in last[0]
+    assert "'raw/7', which 'clean/1' reads (//:raw produces it)" in last[0]
+
+
+async def test_query_inputs_that_came_to_be_while_the_build_ran_are_not_warned_of(world):
+    async def clean(_env, _report):
+        await world.build("other", "raw/7")
+        return DONE
+
+    world.executor.runs[CLEAN] = clean
+    world.executor.configs["clean/1"] = config("clean/1") | {"inputs": [{"partition_ref": {"str": "raw/7"}}]}
+
+    await world.build("b", "clean/1")
+
+    assert not any(warnings_of(world, "b"))
+
+
+async def test_a_build_that_is_cancelled_while_it_plans_much_ends_as_cancelled(world):
+    world.executor.configs["clean/1"] = config("clean/1", *(f"raw/{number}" for number in range(20_000)))
+    planned = []
+
+    class Observer:
+        def planning(self, progress):
+            planned.append(progress.partitions)
+            if progress.partitions > 10_000:
+                building.cancel("ann")
+
+        def warned(self, _warning):
+            raise AssertionError
+
+    request = BuildRequest(build_request_id="b", requested=("clean/1",))
+    rest = {"catalog": world.catalog, "event_log": world.log, "executor": world.executor, "settings": world.settings}
+    building = asyncio.ensure_future(run_build(request, **rest, planning=Observer()))
+
+    assert await building == Cancelled(author="ann")
+    assert max(planned) == 20_001
+    assert world.executor.ran == []
+    assert "SCHEDULED" not in world.statuses("b").values()
