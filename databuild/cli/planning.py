@@ -136,6 +136,7 @@ def plan_for(
                 force=force,
                 reuse_stale=reuse_stale,
                 observer=shown,
+                past=None if reader is not None else call.reader(),
             )
         finally:
             showing.cancel()

@@ -14,18 +14,22 @@ from typing import Any, Final
 from databuild.errors import AmbiguousPartitionError, JobConfigurationError
 from databuild.graph.batches import batches
 from databuild.graph.catalog import JobCatalog
+from databuild.graph.config_changes import config_changes, input_changes
 from databuild.graph.configuration import configuration_digest
 from databuild.graph.freshness import Decision, Freshness
 from databuild.graph.numbering import number_tasks
 from databuild.graph.ownership import Ownership
 from databuild.graph.pacing import Pace, slices, sort
-from databuild.graph.ports import Configure, Lookup, PartitionRecords, PlanningObserver
+from databuild.graph.ports import Configure, Lookup, PartitionRecords, PastConfigs, PlanningObserver
 from databuild.graph.survey import Survey
 from databuild.model.job_graph import AbsentInput, JobConfig, Plan, PlannedPartition, Task
 from databuild.model.records import PartitionRecord
 from databuild.v1 import partition_pb2 as pt
 
 _NEEDED: Final = Decision(pt.REASON_NEEDED, "")
+_NAMED_CHANGES: Final = 200
+"""Of how many tasks it is found out what has changed in their configurations."""
+
 _RECORDS_AT_ONCE: Final = 5000
 """How many partitions are looked up together, so that no query keeps the event loop for long."""
 
@@ -42,6 +46,7 @@ async def analyze(
     concurrency: int = 2,
     pace: Pace | None = None,
     observer: PlanningObserver | None = None,
+    past_configs: PastConfigs | None = None,
 ) -> Plan:
     """Finds what has to be built so that the requested partitions are available and fresh.
 
@@ -60,6 +65,7 @@ async def analyze(
         concurrency: How many jobs are asked at once.
         pace: When to let the event loop run.
         observer: Is told how it goes.
+        past_configs: Knows what configurations were, to tell what has changed in them.
 
     Raises:
         UnknownPartitionError: No job produces a ref.
@@ -78,6 +84,7 @@ async def analyze(
         Ownership(catalog, lookup, pace),
         pace,
         observer,
+        past_configs,
         forced=frozenset(refs) if force else frozenset(),
         reuse_stale=reuse_stale,
         concurrency=concurrency,
@@ -95,6 +102,7 @@ class _Analysis:
         ownership: Ownership,
         pace: Pace,
         observer: PlanningObserver | None,
+        past_configs: PastConfigs | None,
         *,
         forced: frozenset[str],
         reuse_stale: bool,
@@ -110,6 +118,7 @@ class _Analysis:
         self._places = asyncio.Semaphore(self._concurrency)
         self._ownership = ownership
         self._owners = ownership.labels
+        self._past_configs = past_configs
         self._by_patterns = ownership.by_patterns
         self._survey = Survey(catalog, self._owners, pace, observer)
         self._records: dict[str, PartitionRecord] = {}
@@ -160,6 +169,7 @@ class _Analysis:
             reuse_stale=self._reuse_stale,
         )
         decisions = await pace.drive(freshness.decide(requested))
+        await self._name_config_changes(decisions)
         tasks = await pace.drive(number_tasks(self._configs, self._owners, self._digests, decisions))
         task_of: dict[str, int] = {}
         labels: set[str] = set()
@@ -205,6 +215,26 @@ class _Analysis:
             await self._ownership.try_find(read_by)
         absent = await self._pace.drive(sort(read_by))
         return tuple(AbsentInput(ref, self._owners.get(ref, ""), read_by[ref]) for ref in absent)
+
+    async def _name_config_changes(self, decisions: dict[str, Decision]) -> None:
+        """Adds what has changed to decisions that a configuration has, for as many as a person would read."""
+        causes: dict[tuple[str, int], str] = {}
+        for some in slices(tuple(decisions)):
+            await self._pace.rest()
+            for ref in some:
+                if decisions[ref].reason == pt.REASON_CONFIGURATION_CHANGED:
+                    record, config = self._records[ref], self._configs[ref]
+                    key = (record.job_run_id, id(config))
+                    if key not in causes and len(causes) < _NAMED_CHANGES:
+                        await self._pace.rest()
+                        causes[key] = self._config_change(record, config)
+                    decisions[ref] = Decision(pt.REASON_CONFIGURATION_CHANGED, causes.get(key, ""))
+
+    def _config_change(self, record: PartitionRecord, config: JobConfig) -> str:
+        before = self._past_configs(record.job_run_id) if self._past_configs is not None else None
+        if before is not None:
+            return config_changes(before, config)
+        return input_changes(record.manifest, config) if record.manifest is not None else ""
 
     def _planned(self, ref: str, decision: Decision, task_id: int, *, requested: bool) -> PlannedPartition:
         reason, cause = _NEEDED if task_id and not decision.builds else decision

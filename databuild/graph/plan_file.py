@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from typing import cast
 
+from databuild.graph.config_changes import config_changes
 from databuild.graph.pacing import run_through, slices
 from databuild.model.job_graph import AbsentInput, JobConfig, Plan, PlannedPartition, Task
 from databuild.v1 import job_pb2, plan_pb2
@@ -135,11 +136,11 @@ def changes_since(plan: Plan, now: Plan) -> list[str]:
         if plan.code_digests[label] != now.code_digests[label]
     ]
     changes += _changes_of_partitions(plan, now)
-    digests = {task.config.outputs: task.configuration_digest for task in plan.tasks}
+    planned = {task.config.outputs: task for task in plan.tasks}
     changes += [
-        f"the configuration of {task.config.outputs[0]} has changed"
+        f"the configuration of {task.config.outputs[0]} has changed: {config_changes(then.config, task.config)}"
         for task in now.tasks
-        if digests.get(task.config.outputs, task.configuration_digest) != task.configuration_digest
+        if (then := planned.get(task.config.outputs)) and then.configuration_digest != task.configuration_digest
     ]
     considered = {partition.ref for partition in plan.partitions}
     changes += [

@@ -50,6 +50,14 @@ class Lookup(Protocol):
         ...
 
 
+class PastConfigs(Protocol):
+    """Knows the configurations of past job runs."""
+
+    def __call__(self, job_run_id: str) -> JobConfig | None:
+        """Returns the configuration of a job run; None where it is not known any more."""
+        ...
+
+
 class PlanningObserver(Protocol):
     """Is told how planning goes. Called often, on the event loop."""
 

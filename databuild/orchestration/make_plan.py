@@ -11,6 +11,7 @@ from databuild.graph.ports import PartitionRecords, PlanningObserver
 from databuild.model.job_graph import Plan
 from databuild.orchestration.configuring import ProcessConfigure
 from databuild.orchestration.looking_up import lookup_of
+from databuild.orchestration.past_configs import BuildEvents, EventConfigs
 from databuild.orchestration.settings import Settings
 
 
@@ -25,6 +26,7 @@ async def make_plan(
     reuse_stale: bool = False,
     build_request_id: str = "",
     observer: PlanningObserver | None = None,
+    past: BuildEvents | None = None,
 ) -> Plan:
     """Finds what a build of these partitions would do; writes no event.
 
@@ -38,6 +40,7 @@ async def make_plan(
         reuse_stale: Whether to use stale partitions as they are.
         build_request_id: The build that the plan is for; empty where it is for none.
         observer: Is told how it goes.
+        past: Reads the events of past builds, to tell what has changed in configurations.
 
     Raises:
         InvalidRequestError: The request makes no sense.
@@ -57,4 +60,5 @@ async def make_plan(
         reuse_stale=reuse_stale,
         concurrency=settings.config_calls,
         observer=observer,
+        past_configs=EventConfigs(past) if past is not None else None,
     )

@@ -260,6 +260,7 @@ class _Build:
             reuse_stale=request.reuse_stale,
             build_request_id=request.build_request_id,
             observer=self._planning,
+            past=self._reader,
         )
         self._warnings += plan.warnings
         if request.plan is not None and (differences := changes_since(request.plan, plan)):

@@ -24,7 +24,7 @@ if [[ "$1" == config ]]; then
       inputs='{"partition_ref": {"str": "number/absent"}}, {"partition_ref": {"str": "outside/absent"}}'
     fi
     printf '%s{"outputs": [{"str": "%s"}], ' "$separator" "$ref"
-    printf '"inputs": [%s], "args": ["%s"]}' "$inputs" "${ref#number/}"
+    printf '"inputs": [%s], "args": ["%s"], "env": {"MODE": "%s"}}' "$inputs" "${ref#number/}" "$(cat mode 2>/dev/null)"
     separator=', '
   done
   printf ']}\n'

@@ -20,7 +20,7 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.unit.counting import CountedText, lines_of_ours, run_counted
 
-SMALL, LARGE = 2000, 8000
+SMALL, LARGE = 1250, 5000
 LEAF, FAN = "//:leaf", "//:fan"
 CATALOG = JobCatalog(
     graph_label="//:g",

@@ -11,6 +11,7 @@ from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
 from databuild.orchestration.make_plan import make_plan
+from databuild.orchestration.payloads import TASKS_PER_EVENT
 from databuild.orchestration.results import Cancelled, Failed, FailFast, Success
 from databuild.orchestration.retry import partitions_to_retry
 from databuild.orchestration.run_build import run_build
@@ -632,3 +633,47 @@ async def test_a_build_that_is_cancelled_while_it_plans_much_ends_as_cancelled(w
     assert max(planned) == 20_001
     assert world.executor.ran == []
     assert "SCHEDULED" not in world.statuses("b").values()
+
+
+def causes(plan):
+    return {one.ref: (pt.Reason.Name(one.reason).removeprefix("REASON_"), one.cause) for one in plan.partitions}
+
+
+async def test_a_changed_configuration_is_told_with_its_old_and_new_values_from_the_events_of_the_past_build(world):
+    failures = iter([1, 0, 1, 0])
+
+    def raw(env, _report):
+        failing = env["DATABUILD_ATTEMPT"] == "1" and next(failures, 0)
+        return ProcessResult(exit_code=1) if failing else DONE
+
+    world.catalog = jobs(retry=RetryPolicy(retries=1))
+    world.executor.runs[RAW] = raw
+    refs = [f"raw/{number}" for number in range(TASKS_PER_EVENT + 200)]
+    world.executor.configs = {ref: config(ref, args=["day", ref]) for ref in refs}
+    await world.build("b", *refs)
+    changed = (refs[0], refs[7], refs[TASKS_PER_EVENT + 150])
+    for ref in changed:
+        world.executor.configs[ref] = config(ref, args=["day", f"{ref}/new"])
+
+    made = await world.plan(*refs, past=world.log.reader())
+    assert {ref: why for ref, why in causes(made).items() if why[0] != "UP_TO_DATE"} == {
+        ref: ("CONFIGURATION_CHANGED", f"argument 2 was '{ref}' and is '{ref}/new'") for ref in changed
+    }
+    unread = await world.plan(changed[0])
+    assert causes(unread)[changed[0]][1].startswith("an argument or a variable; the event log has no more")
+
+    await world.build("c", *changed)
+    events = world.log.reader().events("c")
+    scheduled = [one.partition for one in events if one.partition.status == pt.PARTITION_STATUS_SCHEDULED]
+    assert {one.ref: one.cause for one in scheduled} == {ref: causes(made)[ref][1] for ref in changed}
+
+
+async def test_what_differs_between_a_plan_and_now_is_told_with_the_part_of_the_configuration(world):
+    world.executor.configs["raw/1"] = config("raw/1", args=["old"])
+    plan = await world.plan("raw/1")
+    world.executor.configs["raw/1"] = config("raw/1", args=["new"])
+
+    with pytest.raises(
+        PlanChangedError, match=r"configuration of raw/1 has changed: argument 1 was 'old' and is 'new'"
+    ):
+        await world.build("b", "raw/1", plan=plan)
