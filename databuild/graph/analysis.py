@@ -132,11 +132,11 @@ class _Analysis:
         await self._ownership.find(requested)
         survey = self._survey
         survey.add(requested)
+        await survey.level(requested)
         await self._ask(await self._predicted(requested))
         level: Collection[str] = requested
         walked: set[int] = set()
         while level:
-            await survey.level(level)
             await self._look_up(level)
             await self._ask([ref for ref in level if ref not in self._configs])
             following: dict[str, str] = {}
@@ -155,6 +155,8 @@ class _Analysis:
                         following.update(dict.fromkeys(survey.add(inputs, ref), ref))
             await self._ownership.find(following, needed_by=following)
             level = following
+            if level:
+                await survey.level(level)
 
     async def plan(self, requested: Sequence[str]) -> Plan:
         """Decides about every partition that was explored, and numbers the tasks."""

@@ -636,7 +636,7 @@ async def test_how_far_planning_is_is_told_while_it_goes_on(world):
         await asyncio.sleep(0.01)
 
     assert view.build.status == "PLANNING"
-    assert view.planning == (0, 1, 1, ("//:clean",))
+    assert view.planning == (1, 1, 1, ("//:clean",))
     assert build_view(build_message(view)) == view
     await world.builds.cancel("b", "ann")
     await world.ended("b")
