@@ -11,7 +11,7 @@ from databuild.cli.exit_codes import exit_code_of
 from databuild.cli.invocation import Invocation
 from databuild.cli.other_states import print_hint
 from databuild.cli.planning import settings
-from databuild.cli.progress import Progress, progress_for
+from databuild.cli.progress import TICK_SECONDS, Progress, progress_for
 from databuild.cli.summary import Summary, exit_code_of_result, print_summary, summarize
 from databuild.errors import DataBuildError, InvalidRequestError, OrchestrationError
 from databuild.event_log.log import EventLog
@@ -26,7 +26,6 @@ from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest
 
 HURRIED_GRACE_SECONDS = 0.5
-TICK_SECONDS = 1.0
 
 
 def number_of_jobs(call: Invocation, capacity: Capacity | None = None) -> int:
@@ -118,6 +117,7 @@ async def _build(
                 executor=executor,
                 settings=settings(call),
                 on_event=progress.on_event,
+                planning=progress,
             ),
             name=request.build_request_id,
         )

@@ -33,7 +33,8 @@ def event_line(event: ev.BuildEvent) -> str:
 
 def _build_words(build: ev.BuildRequestEvent) -> _Words:
     asked = some_of([ref.str for ref in build.requested])
-    return build_status_name(build.status), asked, failure_text(build.failure)
+    warnings = (f"warning: {warning}" for warning in build.warnings)
+    return build_status_name(build.status), asked, failure_text(build.failure), *warnings
 
 
 def _job_graph_words(graph: ev.JobGraphEvent) -> _Words:

@@ -7,9 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from databuild.cli.invocation import Invocation
+from databuild.cli.progress import TICK_SECONDS, Progress, progress_for
 from databuild.executors.local import LocalExecutor
 from databuild.graph.ports import PartitionRecords
 from databuild.model.job_graph import Plan
+from databuild.model.planning import PlanningProgress
 from databuild.model.records import FailureRecord, PartitionRecord
 from databuild.orchestration.dead_builds import find_dead
 from databuild.orchestration.make_plan import make_plan
@@ -55,6 +57,52 @@ def settings(call: Invocation) -> Settings:
     return Settings(working_directory=call.cwd, log_directory=call.log_dir)
 
 
+class ShownPlanning:
+    """Shows how planning goes, once it has taken a while: most plans are made before anything need be shown."""
+
+    def __init__(self, call: Invocation) -> None:
+        """Takes the invocation, which knows where to show it."""
+        self._call = call
+        self._latest = PlanningProgress()
+        self._progress: Progress | None = None
+
+    def planning(self, progress: PlanningProgress) -> None:
+        """Takes how far planning is."""
+        self._latest = progress
+        if self._progress is not None:
+            self._progress.planning(progress)
+
+    def warned(self, warning: str) -> None:
+        """Writes a warning."""
+        if self._progress is not None:
+            self._progress.warned(warning)
+        else:
+            print_warnings(self._call, [warning])
+
+    async def show(self) -> None:
+        """Shows it from the first second on."""
+        await asyncio.sleep(TICK_SECONDS)
+        self._progress = progress = progress_for(self._call.err, self._call.environ)
+        progress.counts.phase = "planning"
+        progress.planning(self._latest)
+        progress.start()
+        while True:
+            progress.tick()
+            await asyncio.sleep(TICK_SECONDS)
+
+    def end(self) -> None:
+        """Takes away what is drawn."""
+        if self._progress is not None:
+            self._progress.stop()
+
+
+def print_warnings(call: Invocation, warnings: Sequence[str]) -> None:
+    """Writes warnings where everything goes that is not the result."""
+    for warning in warnings:
+        call.err.line(f"databuild: warning: {warning}")
+    call.err.flush()
+
+
 def plan_for(
     call: Invocation,
     requested: Sequence[str],
@@ -74,10 +122,12 @@ def plan_for(
     """
     catalog = call.catalog()
     made: list[Plan] = []
+    shown = ShownPlanning(call)
 
     async def make() -> None:
-        made.append(
-            await make_plan(
+        showing = asyncio.create_task(shown.show(), name="progress")
+        try:
+            plan = await make_plan(
                 requested,
                 catalog=catalog,
                 reader=reader or WithoutTheDead(call.reader()),
@@ -85,8 +135,13 @@ def plan_for(
                 settings=settings(call),
                 force=force,
                 reuse_stale=reuse_stale,
+                observer=shown,
+                past=None if reader is not None else call.reader(),
             )
-        )
+        finally:
+            showing.cancel()
+            shown.end()
+        made.append(plan)
 
     # The plan is not made the result, since asyncio.run prints that into a string nobody sees: a second for 100,000
     # partitions.

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO, cast
 
 from databuild.cli.output import Output, counted, duration_text, some_of
 from databuild.model.build_counts import BuildCounts
+from databuild.model.planning import PlanningProgress
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 if TYPE_CHECKING:
     from rich.text import Text
 
+TICK_SECONDS = 1.0
 _MOST_SHOWN = 8
 _DRAWINGS_PER_SECOND = 8
 _PLAIN_SECONDS = 5.0
@@ -26,6 +28,8 @@ class Counts(BuildCounts):
 
     def line(self) -> str:
         """Returns how it stands, in one line."""
+        if self.phase == "planning" and self.planning is not None:
+            return f"planning: {self.planning.text()}"
         if not (self.total or self.completed or self.failed or self.running):
             return self.phase.replace("_", " ")
         text = f"{self.phase.replace('_', ' ')}: {self.completed} of {counted(self.total, 'task')} completed"
@@ -45,6 +49,14 @@ class Progress(Protocol):
 
     def on_event(self, event: ev.BuildEvent) -> None:
         """Takes an event."""
+        ...
+
+    def planning(self, progress: PlanningProgress) -> None:
+        """Takes how far planning is."""
+        ...
+
+    def warned(self, warning: str) -> None:
+        """Takes a warning, which an event may repeat."""
         ...
 
     def tick(self) -> None:
@@ -72,6 +84,18 @@ class PlainProgress:
         """Takes an event."""
         if self.counts.add(event) and (line := notice(event)):
             self._err.line(f"databuild: {line}")
+            self._err.flush()
+        for warning in event.build_request.warnings:
+            self.warned(warning)
+
+    def planning(self, progress: PlanningProgress) -> None:
+        """Takes how far planning is."""
+        self.counts.planning = progress
+
+    def warned(self, warning: str) -> None:
+        """Writes a warning, once."""
+        for fresh in self.counts.warned([warning]):
+            self._err.line(f"databuild: warning: {fresh}")
             self._err.flush()
 
     def tick(self) -> None:
@@ -116,6 +140,19 @@ class LiveProgress:
             from rich.text import Text
 
             self._console.print(Text(line, style="red" if event.HasField("job") else ""))
+        for warning in event.build_request.warnings:
+            self.warned(warning)
+
+    def planning(self, progress: PlanningProgress) -> None:
+        """Takes how far planning is; the next drawing shows it."""
+        self.counts.planning = progress
+
+    def warned(self, warning: str) -> None:
+        """Prints a warning, once, above what is drawn."""
+        from rich.text import Text
+
+        for fresh in self.counts.warned([warning]):
+            self._console.print(Text(f"warning: {fresh}", style="yellow"))
 
     def tick(self) -> None:
         """Does nothing: the drawing is made anew by itself."""

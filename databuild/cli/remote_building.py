@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from databuild.cli.author import author
-from databuild.cli.building import TICK_SECONDS, chosen_id, print_result, report_error
+from databuild.cli.building import chosen_id, print_result, report_error
 from databuild.cli.invocation import Invocation
 from databuild.cli.partitions import named_commands
-from databuild.cli.progress import Progress, progress_for
+from databuild.cli.progress import TICK_SECONDS, Progress, progress_for
 from databuild.cli.remote import client_settings
 from databuild.cli.summary import summarize
 from databuild.client import AsyncDatabuildClient, BuildResult, Failed
@@ -92,7 +93,7 @@ async def _watched(call: Invocation, build_request_id: str, start: _Start, progr
 
         watching = asyncio.create_task(watch(), name=build_request_id)
         _cancel_on_signals(call, cancel, watching)
-        ticking = asyncio.create_task(_tick(progress), name="progress")
+        ticking = asyncio.create_task(_tick(client, build_request_id, progress), name="progress")
         try:
             return await watching
         except asyncio.CancelledError:
@@ -109,9 +110,16 @@ def _announce(call: Invocation, view: BuildView) -> None:
     call.err.flush()
 
 
-async def _tick(progress: Progress) -> None:
+async def _tick(client: AsyncDatabuildClient, build_request_id: str, progress: Progress) -> None:
     while True:
         await asyncio.sleep(TICK_SECONDS)
+        if progress.counts.phase == "planning":
+            with contextlib.suppress(DataBuildError):  # whoever watches meets it as well
+                view = await client.get(build_request_id)
+                if view.planning is not None:
+                    progress.planning(view.planning)
+                for warning in view.warnings:
+                    progress.warned(warning)
         progress.tick()
 
 

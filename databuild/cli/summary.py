@@ -203,6 +203,7 @@ def _as_json(call: Invocation, summary: Summary, counts: Counts) -> dict[str, An
             {"name": check.name, "ref": check.ref, "severity": _severity(check), "message": check.message}
             for check in counts.failed_checks
         ],
+        "warnings": list(counts.warnings),
         "failures": failures,
         "duration_seconds": build.updated_time - build.received_time if build else None,
     }

@@ -8,8 +8,9 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from databuild.event_log.metadata import metadata_json
-from databuild.model.job_graph import PlannedPartition
+from databuild.model.job_graph import AbsentInput, PlannedPartition
 from databuild.model.lifecycle import build_status_name, job_status_name, partition_status_name
+from databuild.model.planning import PlanningProgress
 from databuild.model.records import (
     AdoptionRecord,
     BuildPartitionRecord,
@@ -48,7 +49,16 @@ def build_view(message: sv.BuildSummary) -> BuildView:
         failure=_failure(message),
         pruned_time=_seconds(message.pruned_time),
     )
-    return BuildView(build, message.queue_position, tuple(message.waiting_for), message.dead)
+    told = message.planning
+    planning = PlanningProgress(told.levels, told.partitions, told.config_calls, tuple(told.asking))
+    return BuildView(
+        build,
+        message.queue_position,
+        tuple(message.waiting_for),
+        message.dead,
+        planning if message.HasField("planning") else None,
+        tuple(message.warnings),
+    )
 
 
 def build_partition(message: sv.BuildPartition) -> BuildPartitionRecord:
@@ -117,7 +127,9 @@ def partition_view(message: sv.PartitionDetail) -> PartitionView:
 
 def explanation(message: sv.PartitionExplanation) -> Explanation:
     """Returns what a build would do with a partition."""
-    return Explanation(partition_view(message.partition), _planned(message.planned), message.total_tasks)
+    absent = tuple(AbsentInput(one.ref, one.job_label, one.read_by) for one in message.absent_inputs)
+    planned = _planned(message.planned)
+    return Explanation(partition_view(message.partition), planned, message.total_tasks, absent, tuple(message.warnings))
 
 
 def log_chunk(message: sv.LogChunk) -> LogChunk:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from databuild.model.records import (
@@ -35,30 +35,49 @@ def job_run_record(row: Sequence[Any]) -> JobRunRecord:
     return JobRunRecord._make((*row[:14], failure_record(*row[14:])))
 
 
-def _manifest(job_label: str, code_digest: str, configuration_digest: str, inputs: list[Any]) -> Manifest:
+def _manifest(job_label: str, code_digest: str, configuration_digest: str, inputs: Iterable[Any]) -> Manifest:
     known = tuple(InputVersion(ref, version, bool(query)) for ref, version, query in inputs)
     return Manifest(job_label, code_digest, configuration_digest, known)
 
 
-def partition_record(row: Sequence[Any], manifests: dict[str, Manifest]) -> PartitionRecord:
-    """Returns what is known of a partition, and the manifest of the job run that produced it.
+class PartitionRecords:
+    """Makes records of partitions, with the manifests of the job runs that produced them.
 
-    Args:
-        row: Its ref, status, build, time, availability, version, job run, the build of that, metadata, taint and its
-            reason, category and message of its failure; then of its job run the label, digests and inputs, null where
-            it is not known; the build that claims it; and who adopted it, as JSON, as `Known.data` has it.
-        manifests: Those of the page, by job run, so that what many partitions share is made once.
+    What a job run consumed is read and kept once for all its outputs: a run with as many inputs as outputs would
+    otherwise take the square of that. Manifests are kept from one page to the next, and no longer.
     """
-    run = row[6]
-    adoption = manifest = None
-    if row[18]:
-        values = json.loads(row[18])
+
+    def __init__(self, inputs_of: Callable[[Sequence[str]], Iterable[Sequence[str]]]) -> None:
+        """Takes what reads the inputs (JSON) of job runs that have started, as pairs with the job run."""
+        self._inputs_of = inputs_of
+        self._manifests: dict[str, Manifest] = {}
+
+    def of(self, rows: Sequence[Sequence[Any]]) -> list[PartitionRecord]:
+        """Returns what is known of partitions.
+
+        Args:
+            rows: Of each partition its ref, status, build, time, availability, version, job run, the build of that,
+                metadata, taint and its reason, category and message of its failure; then of its job run the label and
+                digests, null where it is not known; the build that claims it; and who adopted it, as JSON, as
+                `Known.data` has it.
+        """
+        runs = {row[6]: row[13:16] for row in rows if row[13] is not None}
+        manifests = {run: known for run in runs if (known := self._manifests.get(run)) is not None}
+        missing = [run for run in runs if run not in manifests]
+        if missing:
+            manifests.update(
+                (run, _manifest(*runs[run], json.loads(inputs))) for run, inputs in self._inputs_of(missing)
+            )
+        self._manifests = manifests
+        return [_partition_record(row, manifests.get(row[6])) for row in rows]
+
+
+def _partition_record(row: Sequence[Any], manifest: Manifest | None) -> PartitionRecord:
+    adoption = None
+    if row[17]:
+        values = json.loads(row[17])
         adoption = AdoptionRecord._make(values[:4])
-        manifest = _manifest(*values[4]) if values[4:] else None
-    if row[16] is not None:
-        manifest = manifests.get(run)
-        if manifest is None:
-            manifest = manifests[run] = _manifest(row[13], row[14], row[15], json.loads(row[16]))
+        manifest = manifest or (_manifest(*values[4]) if values[4:] else None)
     return PartitionRecord(
         row[0],
         row[1],
@@ -66,14 +85,14 @@ def partition_record(row: Sequence[Any], manifests: dict[str, Manifest]) -> Part
         row[3],
         bool(row[4]),
         row[5],
-        run,
+        row[6],
         row[7] or (adoption.operation_id if adoption is not None else ""),
         manifest,
         json.loads(row[8]) if row[8] else {},
         bool(row[9]),
         row[10],
         failure_record(row[11], row[12]),
-        row[17] or "",
+        row[16] or "",
         adoption,
     )
 

@@ -8,19 +8,24 @@ import functools
 import itertools
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from databuild.errors import (
     AmbiguousPartitionError,
     InvalidCatalogError,
+    InvalidRequestError,
     OverlappingPatternsError,
     TooManyPartitionsError,
     UnknownPartitionError,
 )
 from databuild.graph.labels import stable_label, stable_repository
-from databuild.graph.patterns import MOST_REFS, PartitionPattern, check_ref
+from databuild.graph.patterns import MOST_REFS, PartitionPattern
+from databuild.graph.refs import check_ref, odd_segment, odd_segment_fault
+
+MAX_PARTITIONS: Final = 10_000_000
+"""How many partitions one plan may consider where the graph does not say."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +91,7 @@ class JobCatalog:
         resources: How much of each named resource the graph may use at once, in all builds that share an event log.
         max_running_jobs: How many job runs of it may run at once in all those builds; 0 for any number.
         runfiles: The runfiles root, with Bazel's own list of how repositories call each other.
+        max_partitions: How many partitions one plan may consider.
     """
 
     graph_label: str
@@ -96,6 +102,7 @@ class JobCatalog:
     resources: Mapping[str, int] = field(default_factory=dict)
     max_running_jobs: int = 0
     runfiles: str = ""
+    max_partitions: int = MAX_PARTITIONS
 
     @functools.cached_property
     def _patterns(self) -> tuple[tuple[PartitionPattern, str], ...]:
@@ -142,6 +149,8 @@ class JobCatalog:
             for pattern, label in self._patterns
             if ref.startswith(pattern.prefix) and pattern.match(ref) is not None
         ]
+        if odd_segment(ref) is not None:
+            self.check_ref(ref)
         if len(owners) == 1:
             return owners[0]
         if owners:
@@ -151,7 +160,43 @@ class JobCatalog:
 
     def produces(self, ref: str) -> bool:
         """Whether some job produces a ref."""
-        return any(ref.startswith(pattern.prefix) and pattern.match(ref) is not None for pattern, _ in self._patterns)
+        return any(True for _ in self._matching(ref)) and not self.fault_of_segments(ref)
+
+    def check_ref(self, ref: str) -> None:
+        """Checks that a text can be a ref of this graph, whether or not somebody produces it.
+
+        Raises:
+            InvalidRequestError: It cannot; the message says why.
+        """
+        check_ref(ref)
+        if fault := self.fault_of_segments(ref):
+            raise InvalidRequestError(f"{ref[:80]!r} is no partition ref: {fault}")
+
+    def fault_of_segments(self, ref: str) -> str:
+        """Returns that a ref has an empty segment, `.` or `..` that no pattern allows, in words; empty where not."""
+        segment = odd_segment(ref)
+        if segment is None or any(pattern.allows_segments(ref) for pattern, _ in self._matching(ref)):
+            return ""
+        return odd_segment_fault(segment)
+
+    def written_range(self, ref: str) -> tuple[tuple[str, ...], str] | None:
+        """Returns that a ref looks like a range and is one partition, since its field has no countable type.
+
+        Returns:
+            What is alike for all refs that this is said of once, and a warning; None where it does not look so.
+        """
+        for pattern, label in self._matching(ref) if ".." in ref else ():
+            if (found := pattern.written_range(ref)) is not None:
+                name, text, kind = found
+                field = f"the field {name!r} of the pattern {pattern.text!r} of {label}"
+                warning = f"{ref!r} is one partition, not a range: {field} has no type to count with; "
+                return (pattern.text, name, text), f"{warning}as {{{name}:{kind}}} it would make {text!r} a range"
+        return None
+
+    def _matching(self, ref: str) -> Iterator[tuple[PartitionPattern, str]]:
+        for pattern, label in self._patterns:
+            if ref.startswith(pattern.prefix) and pattern.match(ref) is not None:
+                yield pattern, label
 
     def expand(self, texts: Sequence[str], limit: int = MOST_REFS) -> tuple[str, ...]:
         """Returns refs, with each range among the texts replaced by its refs, each ref once, in order.
@@ -165,12 +210,12 @@ class JobCatalog:
         for text in texts:
             expanded = None
             if ".." in text:
-                check_ref(text)  # whatever is wrong with it would be wrong with its refs
+                self.check_ref(text)  # whatever is wrong with it would be wrong with its refs
                 ranges = [found for pattern, _ in self._patterns if (found := pattern.expand(text)) is not None]
                 expanded = ranges[0] if ranges else None
             if expanded is None:
                 if self.lookup:
-                    check_ref(text)  # whether somebody produces it, planning asks the lookup
+                    self.check_ref(text)  # whether somebody produces it, planning asks the lookup
                 else:
                     self.owner(text)
                 expanded = [text]
@@ -229,6 +274,7 @@ def load_catalog(path: str, runfiles: str) -> JobCatalog:
             resources={name: int(count) for name, count in _get(catalog, "resources", {}).items()},
             runfiles=runfiles,
             max_running_jobs=int(_get(catalog, "max_running_jobs", 0)),
+            max_partitions=int(_get(catalog, "max_partitions", 0)) or MAX_PARTITIONS,
         )
     except OSError as error:
         raise InvalidCatalogError(path, f"{error.strerror}; build the graph again with Bazel") from error

@@ -5,12 +5,13 @@ It decides from configurations and records, and asks nobody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import NamedTuple
 
 from databuild.errors import DependencyCycleError
+from databuild.graph.pacing import SLICE
 from databuild.model.job_graph import JobConfig
-from databuild.model.records import PartitionRecord
+from databuild.model.records import Manifest, PartitionRecord
 from databuild.v1 import partition_pb2 as pt
 
 
@@ -40,6 +41,7 @@ class Freshness:
         configs: Mapping[str, JobConfig],
         digests: Mapping[str, str],
         records: Mapping[str, PartitionRecord],
+        owners: Mapping[str, str],
         code_digests: Mapping[str, str],
         *,
         forced: frozenset[str],
@@ -51,25 +53,30 @@ class Freshness:
             configs: The configuration that produces each ref.
             digests: The digest of the configuration that produces each ref.
             records: What is recorded of each ref, where anything is.
-            code_digests: The code digest of the job that produces each ref.
+            owners: The label of the job that produces each ref.
+            code_digests: The code digest of each job, by label.
             forced: The refs to build even if fresh.
             reuse_stale: Whether to use stale partitions as they are.
         """
         self._configs = configs
         self._digests = digests
         self._records = records
+        self._owners = owners
         self._code_digests = code_digests
         self._forced = forced
         self._reuse_stale = reuse_stale
         self._decisions: dict[str, Decision] = {}
+        self._walked: set[int] = set()
+        self._changed_inputs: dict[int, Decision | None] = {}
 
-    def decide(self, refs: Sequence[str]) -> dict[str, Decision]:
-        """Decides about refs and everything that was configured upstream of them.
+    def decide(self, refs: Sequence[str]) -> Generator[None, None, dict[str, Decision]]:
+        """Decides about refs and everything that was configured upstream of them; yields now and then (see `Pace`).
 
         Raises:
             DependencyCycleError: Partitions need each other.
         """
         decisions = self._decisions
+        steps = 0
         for start in refs:
             if start in decisions:
                 continue
@@ -78,7 +85,13 @@ class Freshness:
             decisions[start] = _IN_WORK
             inputs = [iter(self._upstream(start))]
             while path:
+                if steps >= SLICE:
+                    steps = 0
+                    yield
                 for needed in inputs[-1]:
+                    steps += 1
+                    if not steps % SLICE:
+                        yield
                     known = decisions.get(needed)
                     if known is None:
                         path.append(needed)
@@ -90,13 +103,16 @@ class Freshness:
                 else:
                     ref = path.pop()
                     inputs.pop()
-                    decisions[ref] = self._decide(ref)
+                    if not self._may_be_reused(ref):
+                        self._walked.add(id(self._configs.get(ref)))
+                    decisions[ref] = yield from self._decide(ref)
+                    steps += 1
         return decisions
 
     def _upstream(self, ref: str) -> Sequence[str]:
         config = self._configs.get(ref)
-        if config is None or self._may_be_reused(ref):
-            return ()
+        if config is None or self._may_be_reused(ref) or id(config) in self._walked:
+            return ()  # where it was walked, its inputs are decided, from another of its outputs
         return config.materialize
 
     def _may_be_reused(self, ref: str) -> bool:
@@ -107,7 +123,7 @@ class Freshness:
             and (record.adopted or (self._reuse_stale and record.available and not record.tainted))
         )
 
-    def _decide(self, ref: str) -> Decision:
+    def _decide(self, ref: str) -> Generator[None, None, Decision]:
         record = self._records.get(ref)
         if record is None or not record.available:
             return self._unavailable(record)
@@ -115,7 +131,7 @@ class Freshness:
             return Decision(pt.REASON_TAINTED, record.taint_reason)
         if ref in self._forced:
             return Decision(pt.REASON_FORCED, "")
-        stale = self._stale(ref, record)
+        stale = yield from self._stale(ref, record)
         if stale is None:
             return Decision(pt.REASON_UP_TO_DATE, "")
         if self._reuse_stale:
@@ -130,15 +146,23 @@ class Freshness:
             return Decision(pt.REASON_BUILDING_ELSEWHERE, record.claimed_by_build_request_id)
         return _FAILED_BEFORE if record.failure is not None or record.status == "BUILDING" else _MISSING
 
-    def _stale(self, ref: str, record: PartitionRecord) -> Decision | None:
+    def _stale(self, ref: str, record: PartitionRecord) -> Generator[None, None, Decision | None]:
         if record.adopted:
             return None  # no job of ours made it, so that nothing of a job can have changed
         manifest = record.manifest
-        if manifest is None or manifest.code_digest != self._code_digests.get(ref, ""):
+        if manifest is None or manifest.code_digest != self._code_digests[self._owners[ref]]:
             return Decision(pt.REASON_CODE_CHANGED, "")
         if manifest.configuration_digest != self._digests.get(ref):
             return Decision(pt.REASON_CONFIGURATION_CHANGED, "")
-        for known in manifest.inputs:
+        # The digests are equal, so that these inputs are those of the configuration, and decided about.
+        if id(manifest) not in self._changed_inputs:
+            self._changed_inputs[id(manifest)] = yield from self._changed_input(manifest)
+        return self._changed_inputs[id(manifest)]
+
+    def _changed_input(self, manifest: Manifest) -> Generator[None, None, Decision | None]:
+        for number, known in enumerate(manifest.inputs):
+            if not number % SLICE and number:
+                yield
             if known.query:
                 continue
             decision = self._decisions.get(known.ref)

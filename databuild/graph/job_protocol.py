@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from databuild.errors import InvalidRequestError, JobConfigurationError
-from databuild.graph.patterns import check_ref
+from databuild.graph.refs import check_ref
 from databuild.model.job_graph import JobConfig
 
 _SHOWN = 200
@@ -21,24 +21,33 @@ _PLAIN_REF = re.compile(r"[!-,.-~][!-~]{0,255}").fullmatch
 _DEP_TYPES = {"QUERY": _QUERY, "MATERIALIZE": _MATERIALIZE, "0": _QUERY, "1": _MATERIALIZE}
 
 
-def parse_configure_response(printed: bytes, *, job_label: str, refs: Sequence[str] = ()) -> list[JobConfig]:
+def parse_configure_response(
+    printed: bytes, *, job_label: str, refs: Sequence[str] = (), cancelled: Callable[[], bool] | None = None
+) -> list[JobConfig]:
     """Returns the configurations that a job answered.
 
     Args:
         printed: What the job printed on stdout.
         job_label: The label of the job, for errors.
         refs: What it was asked for, for errors.
+        cancelled: Asked again and again, in a thread, whether nobody wants the answer any more. With it, other threads
+            run meanwhile: without Python code of ours in between, the JSON parser would keep them waiting to its end.
 
     Raises:
         JobConfigurationError: It is not a JobConfigureResponse.
     """
+
+    def look(value: dict[str, Any]) -> dict[str, Any]:
+        if cancelled is not None and cancelled():
+            raise JobConfigurationError(job_label, "nobody waits for its answer any more", refs=refs)
+        return value
 
     def fault(message: str) -> JobConfigurationError:
         return JobConfigurationError(job_label, message, refs=refs)
 
     try:
         text = printed.decode()
-        response = json.loads(text)
+        response = json.loads(text, object_hook=look if cancelled is not None else None)
     except (ValueError, RecursionError) as error:
         shown = printed[:_SHOWN].decode(errors="replace")
         what = f"it printed {shown!r}" if shown.strip() else "it printed nothing"

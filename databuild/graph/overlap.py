@@ -10,7 +10,8 @@ import functools
 import itertools
 import string
 
-from databuild.graph.patterns import MAX_REF_BYTES, PartitionPattern
+from databuild.graph.patterns import PartitionPattern
+from databuild.graph.refs import MAX_REF_BYTES
 from databuild.graph.regular import Characters, Choice, Node, Repeat, Sequence, read
 
 _ASCII = string.ascii_lowercase + "1234567890" + string.ascii_uppercase + "_-.=" + string.punctuation

@@ -6,6 +6,7 @@ A field is `{name}` (a string without a slash), `{name:type}` with a type of `da
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import functools
 import re
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from databuild.errors import InvalidPatternError, InvalidRequestError, TooManyPartitionsError
+from databuild.graph.refs import nfc, odd_segment
 
 _REGEX_OF_TYPE: Final = {
     "date": r"\d{4}-\d{2}-\d{2}",
@@ -59,8 +61,11 @@ _DIGITS: Final = frozenset(pair for digit in "0123456789" for pair in (f"}}{digi
 
 _FIELD = re.compile(r"\{([A-Za-z_]\w*)(?::(/(?:[^/\\]|\\.)*/|\w+))?\}", re.ASCII)
 _RANGE: Final = ".."
-MAX_REF_BYTES: Final = 1024
-"""How long a ref may be, in bytes of UTF-8."""
+_EXAMPLE_LENGTH_OF_TYPE: Final = {"date": 30, "month": 11, "hour": 23, "int": 9}
+_MARKED_DOT: Final = "\ue000"
+_MARKED_SLASH: Final = "\ue001"
+_MARKS: Final = {".": f"[.{_MARKED_DOT}]", "/": f"[/{_MARKED_SLASH}]"}
+"""Literal characters also match what is marked. The marks are for private use, so that no ref has them."""
 
 MOST_REFS: Final = 1_000_000
 """How many partitions one request may ask for."""
@@ -81,6 +86,8 @@ class PartitionPattern:
         Raises:
             InvalidPatternError: It cannot be read.
         """
+        if (normal := nfc(text)) != text:
+            raise InvalidPatternError(text, f"it is not in Unicode normalization form C; write it as {normal!a}")
         self.text = text
         self.fields: dict[str, str] = {}
         self._parts: list[tuple[str, str]] = []
@@ -148,11 +155,84 @@ class PartitionPattern:
         return re.compile("".join(parts), re.ASCII)
 
     def fault_of(self, ref: str) -> str:
-        """Returns which date, month or hour keeps a ref from being of this pattern, in words; empty where none does."""
+        """Returns which date, month, hour or range keeps a ref from being of this pattern, in words; empty for none."""
         found = self._compile(_REGEX_OF_TYPE | _CALENDAR_SHAPE_OF_TYPE).fullmatch(ref)
         for name, kind in self.fields.items():
             if found is not None and kind in _CALENDAR_SHAPE_OF_TYPE and _VALUES[kind].parse(found[name]) is None:
                 return f"the {kind} {found[name]} does not exist"
+        if _RANGE in ref and ref.startswith(self.prefix):
+            if range_fault := self._open_range(ref):
+                return range_fault
+            if self._is_range(ref):
+                return "ranges are expanded in requests only, so that a config has to name each partition"
+        return ""
+
+    def _is_range(self, text: str) -> bool:
+        try:
+            return self.expand(text) is not None
+        except InvalidRequestError:
+            return True
+
+    def allows_segments(self, ref: str) -> bool:
+        """Whether the segments of one of its refs that are empty, `.` or `..` are written out in it.
+
+        They are in its text, and where literal characters of a regular expression match them; not where a wildcard, a
+        character class or a typed field does.
+        """
+        if odd_segment(ref) is None:
+            return True
+        marked = []
+        for number, segment in enumerate(segments := ref.split("/")):
+            if number:
+                empty = not segment or (number == 1 and not segments[0])
+                marked.append(_MARKED_SLASH if empty else "/")
+            marked.append(segment.replace(".", _MARKED_DOT) if segment in {".", ".."} else segment)
+        return self._writing_out.fullmatch("".join(marked)) is not None
+
+    @functools.cached_property
+    def _writing_out(self) -> re.Pattern[str]:
+        """Matches refs in which what only literal characters may match is marked."""
+        from databuild.graph.regular import literally, read
+
+        parts = []
+        for part, kind in self._parts:
+            if kind.startswith("/"):
+                parts.append(literally(read(kind[1:-1]), _MARKS))
+            elif kind:
+                parts.append(f"(?:(?![{_MARKED_DOT}{_MARKED_SLASH}]){_REGEX_OF_TYPE[kind]})")
+            else:
+                parts.append("".join(_MARKS.get(character, re.escape(character)) for character in part))
+        return re.compile("".join(parts), re.ASCII)
+
+    def written_range(self, ref: str) -> tuple[str, str, str] | None:
+        """Returns what looks like a range in a ref of this pattern and is none, since its field has no countable type.
+
+        Returns:
+            The field, its text, and the type that would make it a range; None where there is nothing of the kind.
+        """
+        fields = self.match(ref) or {}
+        for name, text in fields.items():
+            if _RANGE not in text:
+                continue
+            ends = [end for end in text.split(_RANGE) if end]
+            for kind, steps in _VALUES.items():
+                shape = re.compile(_REGEX_OF_TYPE[kind])
+                if ends and all(shape.fullmatch(end) and steps.parse(end) is not None for end in ends):
+                    return name, text, kind
+        return None
+
+    def _open_range(self, ref: str) -> str:
+        """Returns that a range in a text has no end, or no beginning, in words; empty where there is no such range."""
+        parts = (_open_regex(part, kind) if kind else re.escape(part) for part, kind in self._parts)
+        found = re.fullmatch("".join(parts), ref, re.ASCII)
+        for name, kind in self.fields.items():
+            if found is None or kind not in _VALUES:
+                continue
+            first, last = found[f"first_{name}"], found[f"last_{name}"]
+            if bool(first) != bool(last):
+                lacks = "no end" if first else "no beginning"
+                text = f"{first or ''}{_RANGE}{last or ''}"
+                return f"the range {text!r} has {lacks}; write both, such as {_closed_range(kind, first, last)}"
         return ""
 
     def apart(self, other: PartitionPattern) -> bool:
@@ -230,6 +310,24 @@ def _range_regex(name: str, kind: str) -> str:
     return f"(?:{first}{re.escape(_RANGE)}{last}|{single})"
 
 
+def _open_regex(name: str, kind: str) -> str:
+    if kind not in _VALUES:
+        return f"(?:{_regex(kind, _REGEX_OF_TYPE)})"
+    first, last = (f"(?P<{which}_{name}>{_RANGE_END_OF_TYPE[kind]})?" for which in ("first", "last"))
+    return f"(?:{first}{re.escape(_RANGE)}{last}|{_REGEX_OF_TYPE[kind]})"
+
+
+def _closed_range(kind: str, first: str | None, last: str | None) -> str:
+    """Returns an example of a range with the one end that is known."""
+    steps, length = _VALUES[kind], _EXAMPLE_LENGTH_OF_TYPE[kind]
+    known = steps.parse(first or last or "")
+    if known is not None:
+        with contextlib.suppress(ValueError, OverflowError):
+            ends = (known, known + length) if first else (known - length, known)
+            return _RANGE.join(map(steps.format, ends))
+    return _RANGE.join((_EXAMPLE_OF_TYPE[kind],) * 2)
+
+
 def _ends(shape: str) -> tuple[str, str]:
     """Returns what a shape begins with and, from right to left, what it ends with; a slash is where it is over."""
     if "{" not in shape:
@@ -294,23 +392,3 @@ _VALUES: Final = {
     ),
     "int": _Steps(int, str),
 }
-
-
-def check_ref(ref: str) -> None:
-    """Checks that a text can be a ref at all.
-
-    Raises:
-        InvalidRequestError: It cannot; the message says why.
-    """
-    fault = ""
-    if not ref:
-        fault = "it is empty"
-    elif not ref.isprintable() or " " in ref:  # no other white space is printable, nor what is not UTF-8
-        fault = "it has a space or a character that cannot be printed"
-    elif len(ref) * 4 > MAX_REF_BYTES and len(ref.encode()) > MAX_REF_BYTES:
-        fault = f"it is longer than {MAX_REF_BYTES} bytes"
-    elif ref[0] == "-":
-        fault = "it begins with a dash"
-    if fault:
-        message = f"{ref[:80]!r} is no partition ref: {fault}"
-        raise InvalidRequestError(message)

@@ -5,36 +5,41 @@ The one file that converts between the frozen plan and its protobuf form.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import cast
 
-from databuild.model.job_graph import JobConfig, Plan, PlannedPartition, Task
+from databuild.graph.config_changes import config_changes
+from databuild.graph.pacing import run_through, slices
+from databuild.model.job_graph import AbsentInput, JobConfig, Plan, PlannedPartition, Task
 from databuild.v1 import job_pb2, plan_pb2
 from databuild.v1 import partition_pb2 as pt
 
 _SHOWN = 20
 
 
+def task_to_message(task: Task) -> Generator[None, None, plan_pb2.Task]:
+    """Makes a message of a task; yields now and then (see `Pace`)."""
+    config = task.config
+    message = plan_pb2.Task(
+        task_id=task.task_id,
+        job_label=task.job_label,
+        config=job_pb2.JobConfig(args=config.args, env=dict(config.env)),
+        upstream_task_ids=task.upstream,
+        configuration_digest=task.configuration_digest,
+    )
+    for refs in slices(config.outputs):
+        message.config.outputs.extend([pt.PartitionRef(str=ref) for ref in refs])
+        yield
+    for kind, inputs in ((job_pb2.MATERIALIZE, config.materialize), (job_pb2.QUERY, config.query)):
+        for refs in slices(inputs):
+            message.config.inputs.extend([_dep(kind, ref) for ref in refs])
+            yield
+    return message
+
+
 def tasks_to_messages(tasks: Sequence[Task]) -> list[plan_pb2.Task]:
     """Returns tasks as messages."""
-    return [
-        plan_pb2.Task(
-            task_id=task.task_id,
-            job_label=task.job_label,
-            config=job_pb2.JobConfig(
-                outputs=[pt.PartitionRef(str=ref) for ref in task.config.outputs],
-                inputs=[
-                    *(_dep(job_pb2.MATERIALIZE, ref) for ref in task.config.materialize),
-                    *(_dep(job_pb2.QUERY, ref) for ref in task.config.query),
-                ],
-                args=task.config.args,
-                env=dict(task.config.env),
-            ),
-            upstream_task_ids=task.upstream,
-            configuration_digest=task.configuration_digest,
-        )
-        for task in tasks
-    ]
+    return [run_through(task_to_message(task)) for task in tasks]
 
 
 def tasks_from_messages(messages: Sequence[plan_pb2.Task]) -> tuple[Task, ...]:
@@ -82,7 +87,14 @@ def plan_to_message(plan: Plan) -> plan_pb2.Plan:
             stale=plan_pb2.STALE_POLICY_REUSE if plan.reuse_stale else plan_pb2.STALE_POLICY_REBUILD,
             force=plan.force,
         ),
+        warnings=plan.warnings,
+        absent_inputs=absent_inputs_message(plan.absent_inputs),
     )
+
+
+def absent_inputs_message(absent: Iterable[AbsentInput]) -> list[plan_pb2.AbsentInput]:
+    """Returns QUERY inputs that do not exist as messages."""
+    return [plan_pb2.AbsentInput(ref=one.ref, job_label=one.job_label, read_by=one.read_by) for one in absent]
 
 
 def plan_from_message(message: plan_pb2.Plan) -> Plan:
@@ -108,6 +120,8 @@ def plan_from_message(message: plan_pb2.Plan) -> Plan:
         versions=dict(sorted(message.input_versions.items())),
         force=message.options.force,
         reuse_stale=message.options.stale == plan_pb2.STALE_POLICY_REUSE,
+        warnings=tuple(message.warnings),
+        absent_inputs=tuple(AbsentInput(one.ref, one.job_label, one.read_by) for one in message.absent_inputs),
     )
 
 
@@ -122,11 +136,11 @@ def changes_since(plan: Plan, now: Plan) -> list[str]:
         if plan.code_digests[label] != now.code_digests[label]
     ]
     changes += _changes_of_partitions(plan, now)
-    digests = {task.config.outputs: task.configuration_digest for task in plan.tasks}
+    planned = {task.config.outputs: task for task in plan.tasks}
     changes += [
-        f"the configuration of {task.config.outputs[0]} has changed"
+        f"the configuration of {task.config.outputs[0]} has changed: {config_changes(then.config, task.config)}"
         for task in now.tasks
-        if digests.get(task.config.outputs, task.configuration_digest) != task.configuration_digest
+        if (then := planned.get(task.config.outputs)) and then.configuration_digest != task.configuration_digest
     ]
     considered = {partition.ref for partition in plan.partitions}
     changes += [

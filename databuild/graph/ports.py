@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from databuild.graph.catalog import Job
 from databuild.model.job_graph import JobConfig, Task
+from databuild.model.planning import PlanningProgress
 from databuild.model.records import PartitionRecord
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -46,6 +47,26 @@ class Lookup(Protocol):
         Raises:
             LookupFaultError: It failed, or its answer cannot be used.
         """
+        ...
+
+
+class PastConfigs(Protocol):
+    """Knows the configurations of past job runs."""
+
+    def __call__(self, job_run_id: str) -> JobConfig | None:
+        """Returns the configuration of a job run; None where it is not known any more."""
+        ...
+
+
+class PlanningObserver(Protocol):
+    """Is told how planning goes. Called often, on the event loop."""
+
+    def planning(self, progress: PlanningProgress) -> None:
+        """Planning has come further."""
+        ...
+
+    def warned(self, warning: str) -> None:
+        """Something may not be meant as it is; the plan, if there will be one, has the same sentence."""
         ...
 
 

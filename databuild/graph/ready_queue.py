@@ -41,7 +41,7 @@ class ReadyQueue:
         self._free = dict(limits or {})
         self._needs = {label: need for label, need in (needs or {}).items() if need}
         self._ready = [task.task_id for task in tasks if not task.upstream]
-        self._parked: list[int] = []
+        self._parked: dict[str, list[int]] = {}
         self._holding: set[int] = set()
         self._unsettled = set(self._tasks)
         self._check_needs()
@@ -61,11 +61,11 @@ class ReadyQueue:
             if task.task_id in self._holding:
                 self._holding.discard(task.task_id)
                 return task
-            if all(self._free[name] >= count for name, count in need.items()):
+            if self._fitting(need) > 0:
                 for name, count in need.items():
                     self._free[name] -= count
                 return task
-            self._parked.append(task.task_id)
+            heapq.heappush(self._parked.setdefault(task.job_label, []), task.task_id)
         return None
 
     def done(self, task: Task) -> int:
@@ -108,6 +108,7 @@ class ReadyQueue:
         rest = [self._tasks[task_id] for task_id in sorted(self._unsettled)]
         self._unsettled.clear()
         self._ready.clear()
+        self._parked.clear()
         return rest
 
     def _release(self, task: Task) -> int:
@@ -116,10 +117,17 @@ class ReadyQueue:
             return 0
         for name, count in need.items():
             self._free[name] += count
-        parked, self._parked = self._parked, []
-        for task_id in parked:
-            heapq.heappush(self._ready, task_id)
-        return len(parked)
+        # As many of each job as fit now, and not all that wait: else every release would cost as much as all of them.
+        moved = 0
+        for label, parked in self._parked.items():
+            for _ in range(min(self._fitting(self._needs[label]), len(parked))):
+                heapq.heappush(self._ready, heapq.heappop(parked))
+                moved += 1
+        return moved
+
+    def _fitting(self, need: Mapping[str, int]) -> int:
+        """Returns how many runs with a need fit into what is free."""
+        return min(self._free[name] // count if count else len(self._tasks) for name, count in need.items())
 
     def _check_needs(self) -> None:
         for label in {task.job_label for task in self._tasks.values()} & set(self._needs):

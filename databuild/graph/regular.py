@@ -153,6 +153,36 @@ def read(regex: str) -> Node:
     return _sequence(_parser.parse(regex, re.ASCII))
 
 
+def literally(tree: Node, marks: Mapping[str, str]) -> str:
+    """Returns a regular expression like a tree in which only literal characters match characters for private use.
+
+    Args:
+        tree: The tree.
+        marks: What stands for a literal character, where not itself.
+    """
+    match tree:
+        case Characters():
+            return _characters_text(tree, marks)
+        case Sequence():
+            return f"(?:{''.join(literally(part, marks) for part in tree.parts)})"
+        case Choice():
+            return f"(?:{'|'.join(literally(option, marks) for option in tree.options)})"
+        case Repeat():
+            most = "" if tree.most is None else tree.most
+            return f"(?:{literally(tree.body, marks)}){{{tree.least},{most}}}"
+
+
+def _characters_text(characters: Characters, marks: Mapping[str, str]) -> str:
+    ranges, classes, negated = characters
+    if len(ranges) == 1 and ranges[0][0] == ranges[0][1] and not classes and not negated:
+        only = chr(ranges[0][0])
+        return marks.get(only, re.escape(only))
+    names = {"DIGIT": r"\d", "SPACE": r"\s", "WORD": r"\w", "NOT_DIGIT": r"\D", "NOT_SPACE": r"\S", "NOT_WORD": r"\W"}
+    text = "".join(f"{re.escape(chr(first))}-{re.escape(chr(last))}" for first, last in ranges)
+    text += "".join(names[name] for name in classes)
+    return f"(?:(?![\ue000-\uf8ff])[{'^' if negated else ''}{text}])"
+
+
 class _NotRegularError(Exception):
     """The regular expression has something that the message names."""
 

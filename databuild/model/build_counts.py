@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from databuild.model.planning import PlanningProgress
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -21,6 +22,8 @@ class BuildCounts:
         delegations: What was taken from other builds: refs by build.
         failed_partitions: The events of partitions that were not produced.
         failed_checks: What came of checks that did not pass.
+        planning: How far planning is; None where that is not known.
+        warnings: What may not be meant as it is, each once.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,6 +36,14 @@ class BuildCounts:
         self.delegations: dict[str, list[str]] = {}
         self.failed_partitions: list[ev.PartitionEvent] = []
         self.failed_checks: list[pt.CheckResult] = []
+        self.planning: PlanningProgress | None = None
+        self.warnings: dict[str, None] = {}
+
+    def warned(self, warnings: Iterable[str]) -> list[str]:
+        """Takes note of warnings, and returns those that are new."""
+        fresh = [warning for warning in warnings if warning not in self.warnings]
+        self.warnings.update(dict.fromkeys(fresh))
+        return fresh
 
     def add(self, event: ev.BuildEvent) -> bool:
         """Takes note of an event, and returns whether a person may want to know of it at once."""

@@ -58,6 +58,20 @@ class PlannedPartition(NamedTuple):
     requested: bool = False
 
 
+class AbsentInput(NamedTuple):
+    """A QUERY input that does not exist.
+
+    Attributes:
+        ref: The input.
+        job_label: The job that could produce it; empty where none is known to.
+        read_by: The first output of the first task that reads it.
+    """
+
+    ref: str
+    job_label: str
+    read_by: str
+
+
 class Plan(NamedTuple):
     """What a build would do.
 
@@ -70,6 +84,9 @@ class Plan(NamedTuple):
         versions: The known version of every input, internal or not, that tasks read and that this plan does not build.
         force: Whether it was asked to build what was requested even if fresh.
         reuse_stale: Whether it was asked to use stale partitions as they are.
+        warnings: What may not be meant as it is, one sentence each.
+        absent_inputs: The QUERY inputs that tasks read although they are not available and this plan does not build
+            them, by ref.
     """
 
     graph_label: str
@@ -80,3 +97,5 @@ class Plan(NamedTuple):
     versions: Mapping[str, str]
     force: bool = False
     reuse_stale: bool = False
+    warnings: tuple[str, ...] = ()
+    absent_inputs: tuple[AbsentInput, ...] = ()

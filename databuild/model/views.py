@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from databuild.model.job_graph import PlannedPartition
+    from databuild.model.job_graph import AbsentInput, PlannedPartition
+    from databuild.model.planning import PlanningProgress
     from databuild.model.records import BuildRecord, JobRunRecord, LogSizes, PartitionRecord
 
 
@@ -17,12 +18,16 @@ class BuildView(NamedTuple):
         queue_position: Its place among the builds that wait for their turn, from 1; 0 where it does not wait.
         waiting_for: What resources it waits for, in words.
         dead: Why nothing more comes of it although it has not ended, in words; empty where more may.
+        planning: How far planning is; None unless the service that is asked plans it now.
+        warnings: What may not be meant as it is, one sentence each.
     """
 
     build: BuildRecord
     queue_position: int = 0
     waiting_for: tuple[str, ...] = ()
     dead: str = ""
+    planning: PlanningProgress | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class PartitionView(NamedTuple):
@@ -48,11 +53,15 @@ class Explanation(NamedTuple):
         view: What is known of it.
         planned: What planning decides about it.
         tasks: How many tasks the build would have.
+        absent_inputs: The QUERY inputs that these tasks read although they are not available, by ref.
+        warnings: What may not be meant as it is, one sentence each.
     """
 
     view: PartitionView
     planned: PlannedPartition
     tasks: int
+    absent_inputs: tuple[AbsentInput, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class LogChunk(NamedTuple):

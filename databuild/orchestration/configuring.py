@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from databuild.errors import JobConfigurationError
 from databuild.executors.executor import Executor, ProcessSpec
@@ -10,6 +13,9 @@ from databuild.graph.catalog import Job
 from databuild.graph.job_protocol import parse_configure_response
 from databuild.model.job_graph import JobConfig
 from databuild.orchestration.process_faults import end_of_output, fault_of
+
+_READ_AT_ONCE: Final = 4 * 1024 * 1024
+"""Up to how many bytes an answer is read on the event loop; longer ones are read in a thread."""
 
 
 class ProcessConfigure:
@@ -39,7 +45,10 @@ class ProcessConfigure:
         fault = fault_of(result, job.timeout_seconds)
         if fault is not None:
             raise JobConfigurationError(job.label, fault.message, refs=refs, output=end_of_output(result))
-        configs = parse_configure_response(result.stdout, job_label=job.label, refs=refs)
+        if len(result.stdout) <= _READ_AT_ONCE:
+            configs: Sequence[JobConfig] = parse_configure_response(result.stdout, job_label=job.label, refs=refs)
+        else:
+            configs = await _parse_apart(result.stdout, job, refs)
         for config in configs:
             # Each attempt at such a task would fail; now its author is told which output it is for.
             environment = {**job.environment, **dict(config.env)}
@@ -47,3 +56,16 @@ class ProcessConfigure:
                 fault_text = f"{config.outputs[0]!r} cannot be run: {too_large}"
                 raise JobConfigurationError(job.label, fault_text, refs=refs)
         return configs
+
+
+async def _parse_apart(printed: bytes, job: Job, refs: Sequence[str]) -> Sequence[JobConfig]:
+    """Reads a long answer in a thread, which a cancellation ends soon."""
+    cancelled = threading.Event()
+
+    def parse() -> Sequence[JobConfig]:
+        return parse_configure_response(printed, job_label=job.label, refs=refs, cancelled=cancelled.is_set)
+
+    try:
+        return await asyncio.to_thread(parse)
+    finally:
+        cancelled.set()

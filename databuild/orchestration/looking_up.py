@@ -10,6 +10,7 @@ from databuild.errors import LookupFaultError
 from databuild.executors.executor import Executor, ProcessSpec
 from databuild.graph.batches import batches
 from databuild.graph.catalog import JobCatalog
+from databuild.graph.refs import nfc
 from databuild.orchestration.process_faults import end_of_output, fault_of
 
 TIMEOUT_SECONDS: Final = 300.0
@@ -72,6 +73,10 @@ class ProcessLookup:
         if not isinstance(answer, dict):
             fault = f"it printed a JSON {type(answer).__name__}, where an object, ref to job label, is needed"
             raise LookupFaultError(self._path, fault, refs=refs)
+        for key in answer:
+            if (normal := nfc(key)) != key:
+                fault = f"it answered about {key!r}, which is {normal!a} in Unicode normalization form C"
+                raise LookupFaultError(self._path, fault, refs=refs)
         for ref in refs:
             answered = answer.get(ref)
             if answered is None:

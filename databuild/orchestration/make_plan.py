@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from databuild.executors.executor import Executor
 from databuild.graph.analysis import analyze
 from databuild.graph.catalog import JobCatalog
-from databuild.graph.ports import PartitionRecords
+from databuild.graph.ports import PartitionRecords, PlanningObserver
 from databuild.model.job_graph import Plan
 from databuild.orchestration.configuring import ProcessConfigure
 from databuild.orchestration.looking_up import lookup_of
+from databuild.orchestration.past_configs import BuildEvents, EventConfigs
 from databuild.orchestration.settings import Settings
 
 
@@ -24,6 +25,8 @@ async def make_plan(
     force: bool = False,
     reuse_stale: bool = False,
     build_request_id: str = "",
+    observer: PlanningObserver | None = None,
+    past: BuildEvents | None = None,
 ) -> Plan:
     """Finds what a build of these partitions would do; writes no event.
 
@@ -36,6 +39,8 @@ async def make_plan(
         force: Whether to build what was requested even if it is fresh.
         reuse_stale: Whether to use stale partitions as they are.
         build_request_id: The build that the plan is for; empty where it is for none.
+        observer: Is told how it goes.
+        past: Reads the events of past builds, to tell what has changed in configurations.
 
     Raises:
         InvalidRequestError: The request makes no sense.
@@ -54,4 +59,6 @@ async def make_plan(
         force=force,
         reuse_stale=reuse_stale,
         concurrency=settings.config_calls,
+        observer=observer,
+        past_configs=EventConfigs(past) if past is not None else None,
     )

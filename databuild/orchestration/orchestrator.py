@@ -22,6 +22,7 @@ from databuild.orchestration.payloads import (
     category_of_unfinished,
     partition_available,
     partition_scheduled,
+    parts_of_job_graph,
     terminal_event,
     why_unfinished,
 )
@@ -30,9 +31,6 @@ from databuild.orchestration.telemetry import NoTelemetry, Telemetry
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
-
-TASKS_PER_EVENT: Final = 1000
-"""How many tasks one event of a job graph holds, so that none grows too large to send."""
 
 _NOTHING: Final[Mapping[str, str]] = {}
 
@@ -145,25 +143,30 @@ class BuildOrchestrator:
         """The job graph is being found: PLANNING."""
         return self._emit_status(ev.BUILD_STATUS_PLANNING)
 
-    def complete_planning(self) -> Awaitable[None]:
+    def complete_planning(self, warnings: Sequence[str] = ()) -> Awaitable[None]:
         """The job graph is known and recorded: ANALYSIS_COMPLETED."""
-        return self._emit_status(ev.BUILD_STATUS_ANALYSIS_COMPLETED)
+        status = ev.BUILD_STATUS_ANALYSIS_COMPLETED
+        return self.emit(("build_request", ev.BuildRequestEvent(status=status, warnings=warnings)))
 
     def start_execution(self) -> Awaitable[None]:
         """Tasks are being run: EXECUTING."""
         return self._emit_status(ev.BUILD_STATUS_EXECUTING)
 
-    def complete_build(self, result: BuildResult, in_doubt: Mapping[str, str] = _NOTHING) -> Awaitable[None]:
+    def complete_build(
+        self, result: BuildResult, in_doubt: Mapping[str, str] = _NOTHING, *, warnings: Sequence[str] = ()
+    ) -> Awaitable[None]:
         """The build ends as its result says; what has no end yet gets one that says why.
 
         Args:
             result: What came of the build.
             in_doubt: The job run that may have changed a partition although no event says so, by ref.
+            warnings: What may not be meant as it is, one sentence each.
 
         Raises:
             InvalidStateTransitionError: The result is a success although a job run or partition has no good end.
         """
         terminal = terminal_event(result)
+        terminal.warnings.extend(warnings)
         closing: list[Payload] = []
         if not isinstance(result, Success):
             why = pt.Failure(category=category_of_unfinished(result), message=why_unfinished(result))
@@ -183,23 +186,7 @@ class BuildOrchestrator:
         self, tasks: Sequence[plan_pb2.Task], code_digests: Mapping[str, str] | None = None
     ) -> Awaitable[None]:
         """The job graph is known."""
-        digests = code_digests or {}
-        parts = [tasks[start : start + TASKS_PER_EVENT] for start in range(0, len(tasks), TASKS_PER_EVENT)] or [()]
-        return self.emit(
-            *(
-                (
-                    "job_graph",
-                    ev.JobGraphEvent(
-                        tasks=part,
-                        total_tasks=len(tasks),
-                        code_digests={
-                            task.job_label: digests[task.job_label] for task in part if task.job_label in digests
-                        },
-                    ),
-                )
-                for part in parts
-            )
-        )
+        return self.emit(*(("job_graph", part) for part in parts_of_job_graph(tasks, code_digests or {})))
 
     def emit_partition_scheduled(self, ref: str, task_id: int, reason: pt.Reason, cause: str = "") -> Awaitable[None]:
         """A task of the job graph will produce a partition."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from databuild.error_codes import code_of, facts_of
 from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
+from databuild.v1 import plan_pb2
+
+TASKS_PER_EVENT: Final = 1000
+"""How many tasks one event of a job graph holds at most, so that none grows too large to send."""
+
+REFS_PER_EVENT: Final = 10_000
+"""How many outputs and inputs the tasks of one event have together at most; more only where one task has."""
 
 Payload = tuple[str, Any]
 """The name of a field of the BuildEvent oneof, and its message."""
@@ -36,6 +43,26 @@ def partition_available(
     if metadata:
         event.metadata.update(metadata)
     return ("partition", event)
+
+
+def parts_of_job_graph(tasks: Sequence[plan_pb2.Task], code_digests: Mapping[str, str]) -> Iterator[ev.JobGraphEvent]:
+    """Yields the events of a job graph, at least one."""
+    part: list[plan_pb2.Task] = []
+    refs = 0
+    for task in tasks:
+        size = len(task.config.outputs) + len(task.config.inputs)
+        if part and (len(part) == TASKS_PER_EVENT or refs + size > REFS_PER_EVENT):
+            yield _part(part, len(tasks), code_digests)
+            part, refs = [], 0
+        part.append(task)
+        refs += size
+    yield _part(part, len(tasks), code_digests)
+
+
+def _part(tasks: Sequence[plan_pb2.Task], total: int, code_digests: Mapping[str, str]) -> ev.JobGraphEvent:
+    labels = dict.fromkeys(task.job_label for task in tasks)
+    digests = {label: code_digests[label] for label in labels if label in code_digests}
+    return ev.JobGraphEvent(tasks=tasks, total_tasks=total, code_digests=digests)
 
 
 def terminal_event(result: BuildResult) -> ev.BuildRequestEvent:

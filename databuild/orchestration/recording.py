@@ -6,7 +6,7 @@ Fits the observer that execution asks for; knows the events, and does not decide
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from databuild.event_log.log import Claim, ClaimRequest, Need
 from databuild.graph.ports import Attempt, Ended, Preparing, Verdict
@@ -236,7 +236,7 @@ class BuildRecorder:
         payloads.append(("job", event))
         if outcome.status == ev.JOB_STATUS_COMPLETED:
             self.completed += 1
-            payloads += self._available(task, job_run_id, task.config.outputs)
+            payloads += self._available(task, job_run_id)
             return
         why = event.failure
         why.category = outcome.category
@@ -259,10 +259,11 @@ class BuildRecorder:
             payloads.append(self._unrun(Attempt(given_up, 0), ev.JOB_STATUS_SKIPPED, missing))
             self._fail_open(given_up, missing, "", payloads)
 
-    def _available(self, task: Task, job_run_id: str, refs: Collection[str]) -> list[Payload]:
-        """Returns the events that outputs of a task are complete, of those that were not before."""
+    def _available(self, task: Task, job_run_id: str, refs: frozenset[str] | None = None) -> list[Payload]:
+        """Returns the events that outputs of a task, or those among `refs`, are complete which were not before."""
         statuses = self._orchestrator.state.partitions
-        made = [ref for ref in task.config.outputs if ref in refs and statuses[ref] == _BUILDING]
+        outputs = task.config.outputs if refs is None else [ref for ref in task.config.outputs if ref in refs]
+        made = [ref for ref in outputs if statuses[ref] == _BUILDING]
         self._versions.now.update(dict.fromkeys(made, job_run_id))
         return [partition_available(ref, task.task_id, job_run_id) for ref in made]
 

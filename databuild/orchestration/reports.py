@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from databuild.graph.refs import nfc
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
 from databuild.v1 import partition_pb2 as pt
@@ -41,10 +42,12 @@ def parse_report(line: bytes, outputs: Collection[str], inputs: Collection[str] 
         message = f"the report line {shown!r} reports nothing: it needs one of partition, metric, check or progress"
         raise ReportFaultError(message)
     if kind == "partition" and report.partition.ref not in outputs:
-        message = f"the report names {report.partition.ref!r}, which is not an output of this job run"
+        message = f"the report names {_shown(report.partition.ref)}, which is not an output of this job run"
         raise ReportFaultError(message)
     if kind == "check" and report.check.ref and report.check.ref not in outputs and report.check.ref not in inputs:
-        message = f"the report checks {report.check.ref!r}, which is neither an output nor an input of this job run"
+        message = (
+            f"the report checks {_shown(report.check.ref)}, which is neither an output nor an input of this job run"
+        )
         raise ReportFaultError(message)
     if kind == "partition" and report.partition.HasField("metadata"):
         _check_metadata(report.partition.metadata, shown)
@@ -61,6 +64,12 @@ def distrusted(check: pt.CheckResult, outputs: Collection[str]) -> frozenset[str
     if check.passed or check.severity != pt.CheckResult.SEVERITY_ERROR:
         return frozenset()
     return frozenset([check.ref] if check.ref else outputs)
+
+
+def _shown(ref: str) -> str:
+    """Returns a ref with the form that all refs have, where it is in another."""
+    normal = nfc(ref)
+    return repr(ref) if normal == ref else f"{ref!r} (in Unicode normalization form C it is {normal!r}, {normal!a})"
 
 
 def _check_metadata(metadata: Any, shown: str) -> None:

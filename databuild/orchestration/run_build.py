@@ -22,7 +22,10 @@ from databuild.event_log.log import EventLog, Queued
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.execution import ExecutionOptions, execute
-from databuild.graph.plan_file import changes_since, tasks_to_messages
+from databuild.graph.pacing import Pace, slices
+from databuild.graph.plan_file import changes_since, task_to_message
+from databuild.graph.ports import PlanningObserver
+from databuild.graph.reasons import absent_inputs_warning
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BuildState
 from databuild.orchestration.coordination import Coordination
@@ -31,7 +34,7 @@ from databuild.orchestration.job_runner import JobRunner
 from databuild.orchestration.late_results import raise_if_overtaken
 from databuild.orchestration.make_plan import make_plan
 from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.payloads import Payload, partition_scheduled
+from databuild.orchestration.payloads import Payload, partition_scheduled, parts_of_job_graph
 from databuild.orchestration.recording import BuildRecorder
 from databuild.orchestration.resources import Resources
 from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
@@ -57,6 +60,7 @@ async def run_build(
     telemetry: Telemetry | None = None,
     turn: Callable[[], Awaitable[str]] | None = None,
     queued: Queued | None = None,
+    planning: PlanningObserver | None = None,
 ) -> BuildResult:
     """Builds what is requested and writes every fact of it to the event log.
 
@@ -76,6 +80,7 @@ async def run_build(
             the build to be cancelled, empty for nobody. None where none goes first.
         queued: Who asked for it, where another process may go on with it if this one dies before its turn, and for whom
             this one goes on, where it does; None where nobody may.
+        planning: Is told how planning goes.
 
     Raises:
         InvalidRequestError: The request makes no sense; the build has FAILED, or where its id is the fault, is none.
@@ -86,7 +91,7 @@ async def run_build(
         OrchestrationError: We failed; the build may have no end in the log.
     """
     check_build_request_id(request.build_request_id)
-    build = _Build(request, catalog, event_log, executor, settings, on_event, clock, telemetry, turn, queued)
+    build = _Build(request, catalog, event_log, executor, settings, on_event, clock, telemetry, turn, queued, planning)
     return await build.run()
 
 
@@ -103,10 +108,13 @@ class _Build:
         telemetry: Telemetry | None,
         turn: Callable[[], Awaitable[str]] | None,
         queued: Queued | None,
+        planning: PlanningObserver | None,
     ) -> None:
         self._request = request
         self._left = queued is not None and bool(queued.left_by)
         self._turn = turn
+        self._planning = planning
+        self._warnings: list[str] = []
         self._catalog = catalog
         self._event_log = event_log
         self._reader = event_log.reader()
@@ -198,7 +206,16 @@ class _Build:
             self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)),
             self._executor.guarded(self._request.build_request_id) if plan.tasks else contextlib.nullcontext(),
         ):
-            return await self._execute(plan)
+            result = await self._execute(plan)
+        self._warn_of_absent_inputs(plan)
+        return result
+
+    def _warn_of_absent_inputs(self, plan: Plan) -> None:
+        """Warns of QUERY inputs that were not there, and that nothing has produced meanwhile either."""
+        if plan.absent_inputs:
+            now = self._reader.partition_records([one.ref for one in plan.absent_inputs])
+            absent = [one for one in plan.absent_inputs if one.ref not in now or not now[one.ref].available]
+            self._warnings += absent_inputs_warning(absent)
 
     async def _start(self) -> None:
         request = self._request
@@ -223,7 +240,7 @@ class _Build:
         """Writes the end of the build; once that has begun, it is too late to cancel the build."""
 
         async def write() -> None:
-            await self._orchestrator.complete_build(result)
+            await self._orchestrator.complete_build(result, warnings=self._warnings)
 
         written = asyncio.create_task(write(), name="the-end")
         while not written.done():
@@ -247,28 +264,40 @@ class _Build:
             force=request.force,
             reuse_stale=request.reuse_stale,
             build_request_id=request.build_request_id,
+            observer=self._planning,
+            past=self._reader,
         )
+        self._warnings += plan.warnings
         if request.plan is not None and (differences := changes_since(request.plan, plan)):
             raise PlanChangedError(differences)
-        self._record(plan)
-        await self._orchestrator.complete_planning()
+        await self._record(plan)
+        await self._orchestrator.complete_planning(plan.warnings)
         return plan
 
-    def _record(self, plan: Plan) -> None:
+    async def _record(self, plan: Plan) -> None:
         """Writes what planning decided: what is scheduled, the job graph, and what is left to past builds."""
-        scheduled: list[Payload] = [
-            partition_scheduled(partition.ref, partition.task_id, cast("pt.Reason", partition.reason), partition.cause)
-            for partition in plan.partitions
-            if partition.task_id
-        ]
-        if scheduled:
+        pace = Pace()
+        for some in slices(partition for partition in plan.partitions if partition.task_id):
+            await pace.rest()
+            scheduled: list[Payload] = [
+                partition_scheduled(one.ref, one.task_id, cast("pt.Reason", one.reason), one.cause) for one in some
+            ]
             self._orchestrator.emit(*scheduled)
-        self._orchestrator.emit_job_graph(tasks_to_messages(plan.tasks), plan.code_digests)
-        read = {ref for task in plan.tasks for ref in task.config.materialize}
+        messages = [await pace.drive(task_to_message(task)) for task in plan.tasks]
+        for part in parts_of_job_graph(messages, plan.code_digests):
+            self._orchestrator.emit(("job_graph", part))
+            await pace.rest()
+        read: set[str] = set()
+        for task in plan.tasks:
+            for inputs in slices(task.config.materialize):
+                await pace.rest()
+                read.update(inputs)
         delegated: dict[tuple[str, str], list[str]] = {}
-        for partition in plan.partitions:
-            if not partition.task_id and (partition.requested or partition.ref in read):
-                delegated.setdefault((partition.delegated_to, partition.job_label), []).append(partition.ref)
+        for some in slices(plan.partitions):
+            await pace.rest()
+            for partition in some:
+                if not partition.task_id and (partition.requested or partition.ref in read):
+                    delegated.setdefault((partition.delegated_to, partition.job_label), []).append(partition.ref)
         for (build, job_label), refs in sorted(delegated.items()):
             self._orchestrator.emit_delegation(build, job_label, refs)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from databuild.event_log.log import Reader
 from databuild.model.job_graph import Plan, Task
-from databuild.model.records import PartitionRecord
+from databuild.model.records import Manifest, PartitionRecord
 from databuild.v1 import partition_pb2 as pt
 
 
@@ -46,14 +46,13 @@ class Versions:
         if not self._cut_off.issuperset(outputs):
             return True
         records = self.records(outputs)
+        manifests: dict[int, Manifest] = {}  # one for all outputs that the same job run made
         for ref in outputs:
             record = records.get(ref)
             if record is None or record.manifest is None or not record.available:
                 return True
-            for known in record.manifest.inputs:
-                if not known.query and self.now.get(known.ref) != known.version:
-                    return True
-        return False
+            manifests[id(record.manifest)] = record.manifest
+        return not all(map(self._reads_the_same, manifests.values()))
 
     def made_by_another(self, task: Task, versions: Mapping[str, str]) -> bool:
         """Whether all outputs of a task are there as this build would make them, or adopted.
@@ -69,16 +68,22 @@ class Versions:
         if any(versions.get(ref, "") in {"", self._forced.get(ref)} for ref in outputs):
             return False
         records = self.records(outputs)
-        return all(self._as_we_would(task, records.get(ref)) for ref in outputs)
+        manifests: dict[int, Manifest] = {}
+        for ref in outputs:
+            record = records.get(ref)
+            if record is not None and record.adopted:
+                continue
+            if record is None or record.manifest is None or record.tainted:
+                return False
+            manifests[id(record.manifest)] = record.manifest
+        return all(self._as_we_would(task, manifest) for manifest in manifests.values())
 
-    def _as_we_would(self, task: Task, record: PartitionRecord | None) -> bool:
-        if record is not None and record.adopted:
-            return True
-        if record is None or record.manifest is None or record.tainted:
-            return False
-        manifest = record.manifest
+    def _as_we_would(self, task: Task, manifest: Manifest) -> bool:
         return (
             manifest.code_digest == self.code_digest(task)
             and manifest.configuration_digest == task.configuration_digest
-            and all(known.query or self.now.get(known.ref) == known.version for known in manifest.inputs)
+            and self._reads_the_same(manifest)
         )
+
+    def _reads_the_same(self, manifest: Manifest) -> bool:
+        return all(known.query or self.now.get(known.ref) == known.version for known in manifest.inputs)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from databuild.errors import DeadlineExceededError, InvalidRequestError
-from databuild.graph.plan_file import plan_from_message, plan_to_message
+from databuild.graph.plan_file import absent_inputs_message, plan_from_message, plan_to_message
 from databuild.model.views import LogChunk
 from databuild.service.auth import READ, WRITE, Caller
 from databuild.service.graph_service import GraphService
@@ -215,6 +215,8 @@ class Api:
             partition=partition_detail_message(explanation.view),
             planned=planned_message(explanation.planned),
             total_tasks=explanation.tasks,
+            absent_inputs=absent_inputs_message(explanation.absent_inputs),
+            warnings=explanation.warnings,
         )
 
     async def get_lineage(self, request: sv.GetLineageRequest, _caller: Caller) -> sv.Lineage:

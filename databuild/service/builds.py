@@ -150,11 +150,16 @@ class BuildService:
         def view(reader: Reader) -> BuildView:
             build = find_build(reader, text)
             if build.status in ENDS:
-                return BuildView(build)
+                return BuildView(build, warnings=_warnings(reader, build))
             waits = waits_of(reader, build.build_request_id)
             return BuildView(build, waiting_for=tuple(waits), dead=self._deaths(reader, [build])[0])
 
-        return self._placed([await self._readers.read(view)])[0]
+        found = self._placed([await self._readers.read(view)])[0]
+        running = self._running.get(found.build.build_request_id)
+        if running is None or found.build.status in ENDS:
+            return found
+        planning = running.progress if found.build.status == "PLANNING" else None
+        return found._replace(planning=planning, warnings=tuple(running.warnings))
 
     async def list_builds(self, *, status: str | None = None, before: str = "", limit: int = 20) -> BuildPage:
         """Returns builds, newest first.
@@ -319,3 +324,9 @@ class BuildService:
 
     def _is_running(self, build: BuildRecord) -> bool:
         return self._running.get(build.build_request_id) is not None
+
+
+def _warnings(reader: Reader, build: BuildRecord) -> tuple[str, ...]:
+    """Returns what a build that has ended warned of, as its last event says; nothing where that was pruned."""
+    last = reader.events(build.build_request_id, after_sequence=build.last_sequence - 1, limit=1)
+    return tuple(last[0].build_request.warnings) if last else ()

@@ -40,6 +40,8 @@ def build_message(view: BuildView) -> sv.BuildSummary:
         waiting_for=view.waiting_for,
         pruned_time=_time(build.pruned_time),
         dead=view.dead,
+        planning=sv.PlanningProgress(**view.planning._asdict()) if view.planning is not None else None,
+        warnings=view.warnings,
     )
 
 

@@ -11,6 +11,7 @@ from databuild.errors import InvalidRequestError
 from databuild.event_log.log import EventLog, Reader
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.patterns import PartitionPattern
+from databuild.graph.refs import nfc
 from databuild.model.job_graph import Plan
 from databuild.model.records import PartitionRecord
 from databuild.model.views import Explanation, PartitionView
@@ -116,7 +117,7 @@ class Partitions:
             InvalidPatternError: The pattern cannot be read.
         """
         limit = min(max(limit, 1), self._limits.page)
-        search = _Search(prefix, contains, PartitionPattern(pattern) if pattern else None, status)
+        search = _Search(nfc(prefix), nfc(contains), PartitionPattern(pattern) if pattern else None, status)
         return await self._readers.read(lambda reader: search.page(reader, after, limit))
 
     async def counts(self) -> Mapping[str, int]:
@@ -130,6 +131,7 @@ class Partitions:
             InvalidRequestError: The text is no ref.
             UnknownPartitionError: No job produces it.
         """
+        self._catalog.check_ref(ref)
         label = "" if self._catalog.lookup else self._catalog.owner(ref)
 
         def view(reader: Reader) -> PartitionView:
@@ -165,7 +167,9 @@ class Partitions:
         view = await self.get(ref)
         plan = await self._planner.plan((ref,))
         planned = next(partition for partition in plan.partitions if partition.ref == ref)
-        return Explanation(view._replace(job_label=planned.job_label), planned, len(plan.tasks))
+        return Explanation(
+            view._replace(job_label=planned.job_label), planned, len(plan.tasks), plan.absent_inputs, plan.warnings
+        )
 
     async def upstream(self, ref: str, *, depth: int = 1, limit: int = 1000) -> Lineage:
         """Returns what a partition was made from, and that from.
@@ -174,7 +178,11 @@ class Partitions:
             ref: The partition.
             depth: How many steps to go.
             limit: How many edges at most.
+
+        Raises:
+            InvalidRequestError: The text is no ref.
         """
+        self._catalog.check_ref(ref)
         limit = min(limit, _MOST_EDGES)
         return await self._readers.read(lambda reader: _walk(ref, depth, limit, lambda refs: _inputs(reader, refs)))
 
@@ -187,7 +195,11 @@ class Partitions:
             ref: The partition.
             depth: How many steps to go.
             limit: How many edges at most.
+
+        Raises:
+            InvalidRequestError: The text is no ref.
         """
+        self._catalog.check_ref(ref)
         limit = min(limit, _MOST_EDGES)
 
         def walk(reader: Reader) -> Lineage:

@@ -87,8 +87,9 @@ class Planner:
         if self._executor is None:
             self._executor = self._make_executor()
         with contextlib.ExitStack() as stack:
+            past = None
             if records is None:
-                records = stack.enter_context(contextlib.closing(self._open_reader()))
+                records = past = stack.enter_context(contextlib.closing(self._open_reader()))
             return await make_plan(
                 requested,
                 catalog=self._catalog,
@@ -97,6 +98,7 @@ class Planner:
                 settings=self._settings,
                 force=force,
                 reuse_stale=reuse_stale,
+                past=past,
             )
 
 

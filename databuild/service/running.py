@@ -16,6 +16,7 @@ from databuild.errors import DataBuildError, EventLogError, ShuttingDownError
 from databuild.event_log.log import EventLog, Queued, Reader
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
+from databuild.model.planning import PlanningProgress
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 from databuild.service.auth import NOBODY
@@ -43,6 +44,8 @@ class RunningBuild:
         received: Done when the request is recorded; fails where it cannot be.
         task: Runs it.
         has_turn: Whether it has had to wait long enough.
+        progress: How far its planning is; None where that has not begun.
+        warnings: What it has warned of.
     """
 
     def __init__(self, request: BuildRequest, submitter: str, left_by: str = "") -> None:
@@ -52,6 +55,16 @@ class RunningBuild:
         self.received: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
         self.has_turn = False
+        self.progress: PlanningProgress | None = None
+        self.warnings: list[str] = []
+
+    def planning(self, progress: PlanningProgress) -> None:
+        """Takes how far planning is."""
+        self.progress = progress
+
+    def warned(self, warning: str) -> None:
+        """Takes a warning."""
+        self.warnings.append(warning)
 
 
 class RunningBuilds:
@@ -188,6 +201,7 @@ class RunningBuilds:
                 on_event=self._on_event,
                 clock=self._clock,
                 turn=functools.partial(self._turn, build),
+                planning=build,
                 # A plan is not recorded, so that nobody else could run it.
                 queued=None if request.plan is not None else Queued(build.submitter or NOBODY, build.left_by),
             )

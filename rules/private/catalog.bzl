@@ -25,7 +25,7 @@ def _catalog_job(ctx, job):
         entry["tags"] = job.tags
     return entry
 
-def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resources, max_running_jobs):
+def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resources, max_running_jobs, max_partitions):
     """Writes the job catalog of a graph.
 
     Args:
@@ -36,6 +36,7 @@ def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resourc
         default_partitions: What is built when nothing is asked for.
         resources: How much of each named resource the graph may use at once.
         max_running_jobs: How many job runs of the graph may run at once; 0 for any number.
+        max_partitions: How many partitions one plan may consider; 0 for the default.
 
     Returns:
         The file.
@@ -54,6 +55,8 @@ def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resourc
         catalog["resources"] = resources
     if max_running_jobs:
         catalog["maxRunningJobs"] = max_running_jobs
+    if max_partitions:
+        catalog["maxPartitions"] = max_partitions
 
     file = ctx.actions.declare_file(ctx.label.name + ".catalog.json")
     ctx.actions.write(file, json.encode_indent(catalog, indent = "  ") + "\n")

@@ -11,7 +11,7 @@ _COMMANDS = {
     "service": "serve",
 }
 
-def databuild_graph(name, jobs, lookup = None, default_partitions = [], resources = {}, max_running_jobs = 0, **kwargs):
+def databuild_graph(name, jobs, lookup = None, default_partitions = [], resources = {}, max_running_jobs = 0, max_partitions = 0, **kwargs):
     """Declares a graph: jobs that build on each other's partitions, and the programs that build them.
 
     `bazel run //examples:build_graph -- PARTITION...` builds partitions, and `bazel run //examples:build_graph.plan -- PARTITION...` says what
@@ -39,6 +39,8 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
             event log: positive whole numbers. What a job takes has to be here.
         max_running_jobs: How many job runs may run at once, in all builds that share an event log; 0 for any number.
             `--jobs` says how many of one build do.
+        max_partitions: How many partitions one plan may consider before it fails, so that a job which always needs one
+            more partition has an end; 0 for 10,000,000.
         **kwargs: What every rule takes, such as `visibility` and `tags`.
     """
     _databuild_graph(
@@ -47,6 +49,7 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
         jobs = jobs,
         lookup = lookup,
         max_running_jobs = max_running_jobs,
+        max_partitions = max_partitions,
         resources = resources,
         **kwargs
     )

@@ -30,6 +30,9 @@ _ATTRS = {
     "lookup": program_attr(
         doc = "A program that says which job produces a ref, in place of the jobs' patterns.",
     ),
+    "max_partitions": attr.int(
+        doc = "How many partitions one plan may consider before it fails, so that a job which always needs one more partition has an end; 0 for 10,000,000.",
+    ),
     "max_running_jobs": attr.int(
         doc = "How many job runs may run at once, in all builds that share an event log; 0 for any number.",
     ),
@@ -88,6 +91,8 @@ def _databuild_graph_impl(ctx):
     resources = resource_counts(label, ctx.attr.resources)
     _check_patterns(label, jobs, ctx.attr.lookup)
     _check_resources(label, jobs, resources)
+    if ctx.attr.max_partitions < 0:
+        fail("max_partitions of {} is {}, and cannot be negative".format(label, ctx.attr.max_partitions))
     if ctx.attr.max_running_jobs < 0:
         fail("max_running_jobs of {} is {}, and cannot be negative".format(label, ctx.attr.max_running_jobs))
 
@@ -100,6 +105,7 @@ def _databuild_graph_impl(ctx):
         default_partitions = ctx.attr.default_partitions,
         resources = resources,
         max_running_jobs = ctx.attr.max_running_jobs,
+        max_partitions = ctx.attr.max_partitions,
     )
     runfiles = ctx.runfiles(files = [catalog, ctx.executable.cli]).merge_all(
         [target[DefaultInfo].default_runfiles for target in [ctx.attr.cli] + ctx.attr.jobs] + ([lookup.runfiles] if lookup else []),

@@ -85,6 +85,33 @@ async def test_what_is_known_of_a_partition_is_its_data_with_its_lineage(log):
     assert set(log.reader().partition_records(["p", "unknown"])) == {"p"}
 
 
+async def test_the_inputs_of_a_job_run_are_read_once_for_all_its_outputs(log):
+    one = await begin(log, "b", "p", "q", "r")
+    one.emit_job_scheduled("b.1.1", 1, "//:j")
+    manifest = pt.Manifest(job_label="//:j", inputs=[pt.InputVersion(ref="in", version="7")])
+    running = one.job_event("b.1.1", 1, "//:j", ev.JOB_STATUS_RUNNING)
+    running.manifest.CopyFrom(manifest)
+    one.emit(("job", running))
+    for ref in ("p", "q"):
+        one.emit_partition_building(ref, 1, "b.1.1")
+    one.emit_job_completed("b.1.1", 1, "//:j")
+    for ref in ("p", "q"):
+        one.emit_partition_available(ref, 1, "b.1.1")
+    await produce(one, 2, "r")
+    await one.complete_build(Success(jobs_completed=2))
+
+    reader = log.reader()
+    first = reader.partition_records(["p", "r"])
+    following = reader.partition_records(["q"])
+    listed = {record.ref: record for record in reader.partitions()}
+
+    assert first["p"].manifest.inputs == (("in", "7", False),)
+    assert following["q"].manifest is first["p"].manifest
+    assert listed["p"].manifest is listed["q"].manifest
+    assert listed["p"].manifest == first["p"].manifest
+    assert listed["r"].manifest == first["r"].manifest != first["p"].manifest
+
+
 async def test_a_rebuild_that_never_ran_keeps_what_is_known_and_one_that_ran_does_not(log):
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p")

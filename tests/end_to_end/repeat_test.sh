@@ -102,7 +102,7 @@ ran raw/a raw/b clean/a clean/b "$REF"
 when_asked clean 'extra=new'
 run 0 build "$REF"
 ran clean/a clean/b "$REF"
-fact "^partition  SCHEDULED  clean/.  \(CONFIGURATION_CHANGED\)" 2
+fact "^partition  SCHEDULED  clean/.  \(CONFIGURATION_CHANGED  the variable EXTRA was .. and is .new.\)" 2
 run 0 build "$REF"
 ran
 

@@ -40,9 +40,19 @@ done
 
 # Refs that nobody produces, alone and among good ones.
 refused "did you mean the pattern 'raw/{name}'" build raww/a
-refused "no job produces the partition 'raw/'" build raw/
 refused "no job produces the partition 'raw/a/b'" build raw/a raw/a/b
-refused "no job produces the partition '../raw/a'" build ../raw/a
+
+# Segments that lead a path elsewhere, and another spelling of a name.
+for command in build plan explain graph; do
+  refused "has the segment '..', which leads a path elsewhere" "$command" raw/..
+done
+refused "has the segment '..', which leads a path elsewhere" taint raw/.. --reason=x
+refused "has the segment '..', which leads a path elsewhere" partitions adopt raw/.. --reason=x
+refused "has the segment '.', which" build raw/.
+refused "has the segment '..', which" build ../raw/a
+refused "has an empty segment, which no path keeps" build raw/
+refused "has an empty segment, which no path keeps" build raw//a
+refused "write it as 'raw/caf"$'\xc3\xa9'"'" build "raw/cafe"$'\xcc\x81'
 
 # Commands and flags that are not there.
 refused "did you mean \`build\`" buidl

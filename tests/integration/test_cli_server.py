@@ -100,6 +100,23 @@ SCENARIO = (
     "builds --before=mine",
     "events mine --after=2 --output=json",
     "retry mine",
+    "build number/1..3",
+    "plan number/4..5",
+    "plan number/4..5 --output=json",
+    "explain number/4..5",
+    "build number/../x",
+    "plan number/.",
+    "explain number/..",
+    "taint number//x",
+    "build number/cafe\u0301",
+    "explain number/cafe\u0301",
+    "plan number/query-a",
+    "plan number/query-a --output=json",
+    "explain number/query-a",
+    "build number/query-a",
+    "build number/query-b --output=json",
+    "explain number/query-a",
+    "events --output=json",
 )
 
 
@@ -133,6 +150,25 @@ def test_every_command_says_the_same_with_and_without_a_service(make):
 
     for command in SCENARIO:
         assert remote(command) == local(command), command
+
+
+def test_what_has_changed_in_a_configuration_is_told_the_same_with_and_without_a_service(make):
+    here, there = make(), make()
+    service = there.serve()
+    local, remote = Asked(here), Asked(there, f"--server={service.addresses['grpc']}")
+
+    answers = []
+    for mode in ("dev", "prod"):
+        for graph in (here, there):
+            (graph.folder / "mode").write_text(mode)
+        commands = ("plan number/one", "explain number/one", "explain number/one --output=json", "build number/one")
+        answers = [local(command) for command in commands]
+        assert [remote(command) for command in commands] == answers
+
+    said = "configuration changed: the variable MODE was 'dev' and is 'prod'"
+    assert said in answers[0][1]
+    assert f"a build would make it ({said})" in answers[1][1]
+    assert f'"cause": "{said.partition(": ")[2]}"' in answers[2][1]
 
 
 def test_what_the_service_has_been_asked_is_not_known_here(graph, served):

@@ -214,6 +214,41 @@ async def test_a_browser_is_told_of_changes_and_of_the_end(served):
         assert [kind async for _, kind, _ in sent_events(answer)] == ["end"]
 
 
+async def test_how_far_planning_is_is_on_the_page_of_a_build_and_a_browser_is_told_of_it(served):
+    served.executor.hangs = True
+    await served.post("/builds", {"partitions": ["clean/1"], "build_request_id": "one"})
+    while not (told := (await served.get("/builds/one")).json()).get("planning", {}).get("asking"):
+        await asyncio.sleep(0.01)
+    last = told["last_sequence"]
+
+    page = shown(await served.client.get("/builds/one"))
+    async with served.client.stream("GET", f"/builds/one/changes?after={last}", timeout=20) as answer:
+        assert (await anext(sent_events(answer)))[1:] == ("message", last)
+    await served.post("/builds/one/cancel")
+
+    assert told["planning"] == {"levels": 1, "partitions": 1, "config_calls": 1, "asking": ["//:clean"]}
+    assert "Planning 1 level, 1 partition considered, 1 config call, asking //:clean" in page
+
+
+async def test_warnings_and_inputs_that_do_not_exist_are_on_the_pages_of_plan_build_and_partition(served):
+    served.executor.queried["raw/1..3"] = ["outside/<b>"]
+    home = await served.client.get("/")
+    plan = await served.client.post("/plan", data={"partitions": "raw/1..3", "mark": mark(home)})
+    why = await served.client.get("/partition", params={"ref": "raw/1..3", "why": "1"})
+    build = await served.build("raw/1..3")
+    page = await served.client.get(f"/builds/{build}")
+    absent = "outside/<b>"
+
+    for answer in (plan, page):
+        assert "Warning: 'raw/1..3' is one partition, not a range" in shown(answer)
+        assert "<b>" not in answer.text.replace("<b>yes</b>", "").replace("<b>1</b>", "")
+    for answer in (plan, why):
+        assert f"1 QUERY input does not exist: {absent} , which raw/1..3 reads (no job is known to" in shown(answer)
+    assert f"a QUERY input does not exist: '{absent}', which 'raw/1..3' reads" in shown(page)
+    told = (await served.get(f"/builds/{build}")).json()["warnings"]
+    assert [warning.split(" ")[0] for warning in told] == ["'raw/1..3'", "a"]
+
+
 async def test_a_log_is_sent_as_it_grows(served):
     gate = served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})

@@ -21,7 +21,7 @@ STRANGE_REFS = [
     "raw/a#b",
     "raw/ü→𝄞",
     "raw/a+b;c,d",
-    "raw/..",
+    "raw/..x",
     "raw/'\"<script>",
     "raw/\\",
 ]
@@ -166,6 +166,31 @@ async def test_builds_are_listed_page_by_page(served):
     listed = [build["build_request_id"] for build in page["builds"] + rest["builds"]]
     assert listed == builds[::-1]
     assert rest["next_before"] == ""
+
+
+@pytest.mark.parametrize("ref", ["raw/..", "raw/a/../../b", "raw/a//b", "raw/", "raw/cafe\u0301"])
+async def test_a_ref_with_another_spelling_is_refused_wherever_one_is_named(served, ref):
+    answers = [
+        await served.get("/partition", ref=ref),
+        await served.get("/partition/explanation", ref=ref),
+        await served.get("/partition/lineage", ref=ref),
+        await served.get("/partition/lineage", ref=ref, direction="DOWNSTREAM"),
+        await served.post("/plans", {"partitions": [ref]}),
+        await served.post("/builds", {"partitions": [ref]}),
+        await served.post("/taints", {"partitions": [ref]}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [400] * len(answers)
+    messages = [answer.json()["error"]["message"] for answer in answers]
+    assert [message for message in messages if "is no partition ref" not in message] == []
+
+
+async def test_what_is_searched_for_is_compared_in_the_form_of_refs(served):
+    await served.build("raw/caf\u00e9")
+
+    for search in ({"prefix": "raw/cafe\u0301"}, {"contains": "fe\u0301"}):
+        found = (await served.get("/partitions", **search)).json()["partitions"]
+        assert [record["ref"] for record in found] == ["raw/caf\u00e9"]
 
 
 @pytest.mark.parametrize("ref", STRANGE_REFS)

@@ -19,7 +19,12 @@ if [[ "$1" == config ]]; then
   separator=''
   printf '{"configs": ['
   for ref in "$@"; do
-    printf '%s{"outputs": [{"str": "%s"}], "args": ["%s"]}' "$separator" "$ref" "${ref#number/}"
+    inputs=''
+    if [[ "$ref" == number/query-* ]]; then
+      inputs='{"partition_ref": {"str": "number/absent"}}, {"partition_ref": {"str": "outside/absent"}}'
+    fi
+    printf '%s{"outputs": [{"str": "%s"}], ' "$separator" "$ref"
+    printf '"inputs": [%s], "args": ["%s"], "env": {"MODE": "%s"}}' "$inputs" "${ref#number/}" "$(cat mode 2>/dev/null)"
     separator=', '
   done
   printf ']}\n'

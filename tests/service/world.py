@@ -50,6 +50,7 @@ class FakeExecutor(NoProcesses):
         self.refused = set()
         self.broken = set()
         self.hangs = False
+        self.queried = {}
         self.configs_cancelled = 0
 
     async def end_left_behind(self, build_request_id):
@@ -68,7 +69,8 @@ class FakeExecutor(NoProcesses):
                 raise ZeroDivisionError("secret")
             if self.refused.intersection(refs):
                 return ProcessResult(exit_code=1, stderr=b"no such thing\n")
-            return ProcessResult(exit_code=0, stdout=json.dumps({"configs": [config(ref) for ref in refs]}).encode())
+            configs = [config(ref, *self.queried.get(ref, ())) for ref in refs]
+            return ProcessResult(exit_code=0, stdout=json.dumps({"configs": configs}).encode())
         self.made += refs
         for path, text in ((spec.stdout, "made"), (spec.stderr, "warned of")):
             Path(path).write_text("".join(f"{text} {ref}\n" for ref in refs))
@@ -82,10 +84,10 @@ class FakeExecutor(NoProcesses):
         return self.gates[ref]
 
 
-def config(ref):
-    inputs = []
+def config(ref, *queried):
+    inputs = [{"dep_type_code": "QUERY", "partition_ref": {"str": one}} for one in queried]
     if ref.startswith("clean/"):
-        inputs = [{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": ref.replace("clean/", "raw/", 1)}}]
+        inputs += [{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": ref.replace("clean/", "raw/", 1)}}]
     return {"outputs": [{"str": ref}], "inputs": inputs, "args": [ref], "env": {}}
 
 

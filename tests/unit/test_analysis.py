@@ -1,20 +1,27 @@
 """Planning over jobs that are functions, with a record keeper that remembers."""
 
 import asyncio
+import dataclasses
 
 import pytest
 
 from databuild.errors import (
     AmbiguousPartitionError,
+    DataBuildError,
     DependencyCycleError,
+    InvalidRequestError,
     JobConfigurationError,
+    TooManyPartitionsError,
     UnknownPartitionError,
 )
 from databuild.graph.analysis import analyze
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.graph.plan_file import changes_since, plan_from_message, plan_to_message
+from databuild.graph.reasons import absent_inputs_warning
 from databuild.graph.render import render_dot, render_mermaid, render_svg
+from databuild.graph.survey import MANY_LEVELS
 from databuild.model.job_graph import JobConfig
+from databuild.model.planning import PlanningProgress
 from databuild.model.records import AdoptionRecord, FailureRecord, InputVersion, Manifest, PartitionRecord
 from databuild.v1 import partition_pb2 as pt
 
@@ -379,3 +386,140 @@ async def test_tasks_that_need_each_other_through_different_outputs_are_a_cycle(
         await analyze(["raw/1"], catalog(), configure, records, reuse_stale=True)
 
     assert set(raised.value.refs) == {"clean/1", "raw/1"}
+
+
+class Told:
+    """Remembers what planning tells."""
+
+    def __init__(self):
+        self.progress = []
+        self.warnings = []
+
+    def planning(self, progress):
+        self.progress.append(progress)
+
+    def warned(self, warning):
+        self.warnings.append(warning)
+
+
+def any_catalog(**options):
+    jobs = {"//:any": Job(label="//:any", executable="any", outputs=("any/{k:/.+/}",))}
+    return JobCatalog(graph_label="//:g", jobs=jobs, **options)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        JobConfig(("any/a", "any/../b")),
+        JobConfig(("any/a",), ("any/b/../../c",)),
+        JobConfig(("any/a",), (), ("outside//b",)),
+    ],
+)
+async def test_a_config_may_name_no_segment_that_leads_elsewhere(config):
+    async def configure(_job, _refs):
+        return [config]
+
+    with pytest.raises(DataBuildError, match=r"is no partition ref: it has .* segment") as refused:
+        await plan(["any/a"], configure=configure, graph=any_catalog())
+    assert "//:any" in str(refused.value) or "'any/a' needs it" in str(refused.value)
+
+
+async def test_refs_that_look_like_ranges_and_are_none_are_warned_of_once_wherever_they_come_from():
+    async def configure(_job, refs):
+        return [JobConfig((ref,), ("any/2013-01-01..2013-01-03",) if ref == "any/a" else ()) for ref in refs]
+
+    told = Told()
+    made = await plan(["any/1..3", "any/a"], configure=configure, graph=any_catalog(), observer=told)
+
+    assert list(made.warnings) == told.warnings
+    assert [warning.split(" is one")[0] for warning in told.warnings] == ["'any/1..3'", "'any/2013-01-01..2013-01-03'"]
+    assert "{k:int} it would make '1..3' a range" in told.warnings[0]
+    assert "{k:date}" in told.warnings[1]
+    assert plan_from_message(plan_to_message(made)) == made
+
+
+async def test_a_lookup_is_not_asked_about_what_is_no_ref():
+    async def lookup(refs):
+        raise AssertionError(refs)
+
+    with pytest.raises(InvalidRequestError, match="no partition ref"):
+        await plan(["any/../b"], graph=any_catalog(), lookup=lookup)
+
+
+def endless(label):
+    """A job whose partition always needs the next one."""
+
+    async def configure(_job, refs):
+        return [JobConfig((ref,), (f"raw/{int(ref[4:]) + 1}",)) for ref in refs]
+
+    jobs = {label: Job(label=label, executable="raw", outputs=("raw/{n:int}",))}
+    return jobs, configure
+
+
+async def test_a_plan_without_an_end_is_warned_of_and_ends_at_the_most_partitions_of_its_graph():
+    jobs, configure = endless(RAW)
+    told = Told()
+
+    graph = JobCatalog(graph_label="//:g", jobs=jobs, max_partitions=MANY_LEVELS + 10)
+    with pytest.raises(TooManyPartitionsError) as refused:
+        await plan(["raw/1"], configure=configure, graph=graph, observer=told)
+
+    assert f"more than {MANY_LEVELS + 10:,} partitions, which is `max_partitions` of //:g" in str(refused.value)
+    assert f"the last one is 'raw/{MANY_LEVELS + 11}'" in str(refused.value)
+    (warning,) = told.warnings
+    assert warning.startswith(f"{RAW} occurs in {MANY_LEVELS:,} levels of this plan: ")
+    assert f"'raw/{MANY_LEVELS - 1}' needs 'raw/{MANY_LEVELS}'" in warning
+
+
+async def test_two_jobs_that_need_each_other_without_an_end_are_named_with_refs_of_the_same_job():
+    async def configure(job, refs):
+        other = "clean" if job.label == RAW else "raw"
+        return [JobConfig((ref,), (f"{other}/{int(ref.split('/')[1]) + 1}",)) for ref in refs]
+
+    told = Told()
+    graph = dataclasses.replace(catalog(), max_partitions=2 * MANY_LEVELS + 2)
+    with pytest.raises(TooManyPartitionsError):
+        await plan(["raw/1"], configure=configure, graph=graph, observer=told)
+
+    assert [warning.split(" ")[0] for warning in told.warnings] == [RAW, CLEAN]
+    assert f"'raw/{2 * MANY_LEVELS - 3}' needs 'raw/{2 * MANY_LEVELS - 1}'" in told.warnings[0]
+
+
+async def test_as_many_partitions_as_the_graph_allows_are_planned():
+    graph = dataclasses.replace(catalog(), max_partitions=5)
+
+    assert len((await plan(["report/1"], graph=graph)).partitions) == 5
+    with pytest.raises(TooManyPartitionsError, match="more than 4 partitions"):
+        await plan(["report/1"], graph=dataclasses.replace(graph, max_partitions=4))
+
+
+async def test_planning_tells_levels_partitions_calls_and_who_is_asked():
+    told = Told()
+
+    await plan(["report/1"], observer=told)
+
+    assert told.progress[-1] == (3, 5, 3, ())
+    assert [one.asking for one in told.progress if one.asking] == [(REPORT,), (CLEAN,), (RAW,)]
+    assert told.progress == sorted(told.progress, key=lambda one: one[:3])
+    assert told.progress[-1].text() == "3 levels, 5 partitions considered, 3 config calls"
+    assert PlanningProgress(1, 1, 1, (RAW, CLEAN)).text().endswith("1 config call, asking //:raw and 1 more")
+
+
+async def test_query_inputs_that_are_not_there_are_in_the_plan_with_who_could_make_them():
+    def report(ref):
+        return JobConfig((ref,), ("clean/1",), ("outside", "raw/9", "raw/1"))
+
+    made = await plan(["report/1"], configure=Configure(report=report))
+
+    assert made.absent_inputs == (("outside", "", "report/1"), ("raw/9", RAW, "report/1"))
+    assert plan_from_message(plan_to_message(made)) == made
+    (warning,) = absent_inputs_warning(made.absent_inputs)
+    assert warning.startswith("2 QUERY inputs do not exist: 'outside', which 'report/1' reads (no job is known to")
+    assert "'raw/9', which 'report/1' reads (//:raw produces it); build" in warning
+    assert absent_inputs_warning(()) == []
+    (long,) = absent_inputs_warning(made.absent_inputs[:1] * 7)
+    assert long.endswith("and 2 more")
+
+    records = Records({"raw/9": PartitionRecord("raw/9", "AVAILABLE", "b", 0, True, "v")})
+    again = await plan(["report/1"], records=records, configure=Configure(report=report))
+    assert [one.ref for one in again.absent_inputs] == ["outside"]

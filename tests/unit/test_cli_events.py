@@ -11,6 +11,7 @@ from databuild.cli.main import run
 from databuild.cli.output import Output
 from databuild.cli.progress import Counts, LiveProgress, PlainProgress, progress_for
 from databuild.event_log.log import Lease
+from databuild.model.planning import PlanningProgress
 from databuild.model.records import BuildRecord
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.results import FailFast, Success
@@ -230,6 +231,29 @@ async def test_plain_progress_names_each_failure_and_now_and_then_how_it_stands(
     assert len(lines) == 3
 
 
+async def test_plain_progress_tells_how_far_planning_is_and_each_warning_once():
+    stream = io.StringIO()
+    now = [0.0]
+    progress = PlainProgress(Counts(lambda: now[0]), Output(stream))
+    planning = ev.BuildEvent(build_request=ev.BuildRequestEvent(status=ev.BUILD_STATUS_PLANNING))
+    progress.on_event(planning)
+    for seconds in range(12):
+        now[0] += 1
+        progress.planning(PlanningProgress(seconds + 1, 1000 * (seconds + 1), 2 * seconds, ("//:a", "//:b")))
+        progress.tick()
+    progress.warned("//:a occurs in many levels")
+    end = ev.BuildRequestEvent(status=ev.BUILD_STATUS_FAILED, warnings=["//:a occurs in many levels", "another"])
+    progress.on_event(ev.BuildEvent(build_request=end))
+    progress.stop()
+
+    assert stream.getvalue().splitlines() == [
+        "databuild: planning: 5 levels, 5,000 partitions considered, 8 config calls, asking //:a and 1 more",
+        "databuild: planning: 10 levels, 10,000 partitions considered, 18 config calls, asking //:a and 1 more",
+        "databuild: warning: //:a occurs in many levels",
+        "databuild: warning: another",
+    ]
+
+
 class FullStream(io.StringIO):
     """A terminal that has gone away."""
 
@@ -260,7 +284,13 @@ async def test_live_progress_draws_and_goes_away():
     for event in await events_of(FIRST, failing=True):
         progress.on_event(event)
     drawing = progress._draw().plain
+    progress.counts.phase = "planning"
+    progress.planning(PlanningProgress(3, 5, 2, ("//:a",)))
+    progress.warned("//:a has no end")
+    planning = progress._draw().plain
     progress.stop()
 
     assert "2 failed" in drawing
+    assert planning.startswith("planning: 3 levels, 5 partitions considered, 2 config calls, asking //:a, ")
+    assert stream.getvalue().count("warning: //:a has no end") == 1
     assert "FAILED" in stream.getvalue()

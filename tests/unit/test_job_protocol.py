@@ -1,5 +1,6 @@
 """What `JOB config` prints, read fast and held against protobuf's own reader."""
 
+import hashlib
 import json
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from databuild.errors import JobConfigurationError
 from databuild.graph.configuration import configuration_digest
 from databuild.graph.job_protocol import parse_configure_response
+from databuild.graph.pacing import SLICE, run_through
 from databuild.model.job_graph import JobConfig
 from databuild.v1 import job_pb2
 
@@ -17,6 +19,10 @@ from databuild.v1 import job_pb2
 def parse(value):
     printed = value if isinstance(value, bytes) else json.dumps(value).encode()
     return parse_configure_response(printed, job_label="//:j", refs=["p", "q"])
+
+
+def digest(config):
+    return run_through(configuration_digest(config))
 
 
 def with_dep(**dep):
@@ -158,6 +164,35 @@ def test_what_protobuf_writes_is_read_as_protobuf_reads_it(response, preserving)
 def test_the_digest_of_a_configuration_minds_what_changes_a_run_only():
     base = JobConfig(("p",), ("a", "b"), ("q",), ("1", "2"), (("A", "1"),))
 
-    assert configuration_digest(base) == configuration_digest(base._replace(materialize=("b", "a")))
+    assert digest(base) == digest(base._replace(materialize=("b", "a")))
     for change in ({"args": ("2", "1")}, {"env": (("A", "2"),)}, {"materialize": ("a",)}, {"query": ()}):
-        assert configuration_digest(base) != configuration_digest(base._replace(**change))
+        assert digest(base) != digest(base._replace(**change))
+
+
+def test_the_digest_of_a_large_configuration_is_that_of_its_json_like_that_of_a_small_one():
+    many = tuple(f"in/{number}" for number in range(3 * SLICE))
+    for materialize, query in ((many, ()), ((), many), (many, many)):
+        config = JobConfig(("p",), materialize, query, ("1",), (("A", "1"),))
+        parts = (config.args, config.env, sorted(materialize), sorted(query))
+        text = json.dumps(parts, separators=(",", ":"))
+
+        assert digest(config) == hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def test_reading_an_answer_that_nobody_wants_any_more_stops():
+    with pytest.raises(JobConfigurationError, match="nobody waits"):
+        parse_configure_response(b'{"configs": [{}]}', job_label="//:j", cancelled=lambda: True)
+
+    assert parse_configure_response(b'{"configs": []}', job_label="//:j", cancelled=lambda: False) == []
+
+
+NFD = {"str": "e\u0301"}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"outputs": [NFD]}, {"outputs": [{"str": "p"}], "inputs": [{"partition_ref": NFD, "dep_type_code": "QUERY"}]}],
+)
+def test_a_ref_in_another_unicode_form_is_refused_in_outputs_and_inputs(config):
+    with pytest.raises(JobConfigurationError, match=r"normalization form C.*\\xe9"):
+        parse({"configs": [config]})

@@ -77,3 +77,10 @@ async def test_what_cannot_be_used_names_the_lookup_and_what_it_was_asked(result
 
     assert str(raised.value).startswith("lookup /bin/lookup (asked for 'p'): ")
     assert said in str(raised.value)
+
+
+async def test_an_answer_about_a_ref_in_another_unicode_form_is_refused_with_the_form_that_was_asked():
+    executor = FakeExecutor(json.dumps({"caf" + "e\u0301": "//b:b"}).encode())
+
+    with pytest.raises(LookupFaultError, match=r"caf\\xe9.* normalization form C"):
+        await lookup(executor)(["caf\u00e9"])

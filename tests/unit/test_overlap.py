@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from databuild.errors import InvalidRequestError
 from databuild.graph.overlap import overlap
-from databuild.graph.patterns import PartitionPattern, check_ref
+from databuild.graph.patterns import PartitionPattern
+from databuild.graph.refs import check_ref
 
 
 def checked_overlap(first, second):

@@ -2,14 +2,16 @@
 
 import datetime as dt
 import re
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from databuild.errors import InvalidPatternError, InvalidRequestError
+from databuild.errors import InvalidPatternError, InvalidRequestError, UnknownPartitionError
 from databuild.graph.catalog import Job, JobCatalog
-from databuild.graph.patterns import PartitionPattern, check_ref
+from databuild.graph.patterns import PartitionPattern
+from databuild.graph.refs import check_ref, nfc, odd_segment
 
 
 @pytest.mark.parametrize(
@@ -217,3 +219,125 @@ def test_a_text_that_cannot_be_a_ref_is_none_although_a_pattern_matches_it(ref):
             catalog.expand([asked])
     with pytest.raises(InvalidRequestError, match="no partition ref"):
         catalog.owner(ref)
+
+
+NFD = "caf" + "e\u0301"
+
+
+@pytest.mark.parametrize("ref", [NFD, f"a/{NFD}/b", "\u212b", "\u1100\u1161"])
+def test_a_ref_in_another_unicode_form_is_refused_with_the_form_that_it_must_have(ref):
+    with pytest.raises(InvalidRequestError, match="no partition ref") as refused:
+        check_ref(ref)
+
+    normal = unicodedata.normalize("NFC", ref)
+    assert repr(normal) in str(refused.value)
+    assert ascii(normal) in str(refused.value)
+    check_ref(normal)
+    assert nfc(ref) == normal
+
+
+def test_a_pattern_in_another_unicode_form_is_refused():
+    with pytest.raises(InvalidPatternError, match="normalization form C"):
+        PartitionPattern(f"{NFD}/{{d:date}}")
+
+
+@pytest.mark.parametrize(
+    ("ref", "segment"),
+    [
+        *((ref, "..") for ref in ("..", "a/..", "../a", "a/../b")),
+        *((ref, ".") for ref in (".", "a/.", "./a", "a/./b")),
+        *((ref, "") for ref in ("/a", "a/", "a//b", "/")),
+        *((ref, None) for ref in ("a", "a/b", "a.b/.c", "a/...", "a..b/c", "..a/b..", "1..3")),
+    ],
+)
+def test_segments_that_a_path_would_not_keep_are_found(ref, segment):
+    assert odd_segment(ref) == segment
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ref", "allowed"),
+    [
+        ("a/{x}", "a/b", True),
+        ("a/{x}", "a/..", False),
+        ("a/{x}", "a/.", False),
+        ("a/{x:/.+/}", "a/b/../c", False),
+        ("a/{x:/[^x]+/}", "a/b//c", False),
+        (r"a/{x:/[\w.\/]+/}", "a/../b", False),
+        (r"a/{x:/\S+/}", "a/./b", False),
+        (r"a/{x:/(\w+|\.\.)/}", "a/..", True),
+        (r"a/{x:/\.{1,2}/}", "a/.", True),
+        (r"a/{x:/\.{1,2}/}/{y}", "a/./..", False),
+        (r"a/{x:/(\w+|[.][.])(\/\w+)*/}", "a/../b/c", True),
+        ("s3://{x:/.+/}", "s3://b/c", True),
+        ("s3://{x:/.+/}", "s3://b//c", False),
+        ("/{x}/data/", "/b/data/", True),
+        ("up/../{x}", "up/../b", True),
+        ("up/../{x}", "up/../..", False),
+    ],
+)
+def test_only_a_segment_that_a_pattern_writes_out_is_allowed(pattern, ref, allowed):
+    read = PartitionPattern(pattern)
+    catalog = JobCatalog(graph_label="//:g", jobs={"//:j": Job(label="//:j", executable="j", outputs=(pattern,))})
+
+    assert read.match(ref) is not None
+    assert read.allows_segments(ref) is allowed
+    assert catalog.produces(ref) is allowed
+    if allowed:
+        assert catalog.expand([ref]) == (ref,)
+    else:
+        with pytest.raises(InvalidRequestError, match="segment"):
+            catalog.expand([ref])
+
+
+WILD = ["{a}/{b}", "x/{a:/.*/}", "{a:/[^a]+/}", "{a:/[.\\/x]+/}"]
+
+
+@given(pattern=st.sampled_from(WILD), ref=st.text("./x", min_size=1))
+def test_wildcards_and_classes_never_allow_a_segment_that_leads_elsewhere(pattern, ref):
+    read = PartitionPattern(pattern)
+
+    if read.match(ref) is not None and read.allows_segments(ref):
+        assert not {".", ".."} & set(ref.split("/"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ref", "said"),
+    [
+        ("d/{d:date}", "d/2024-01-01..", "'2024-01-01..' has no end; write both, such as 2024-01-01..2024-01-31"),
+        ("d/{d:date}", "d/..2024-01-31", "'..2024-01-31' has no beginning; write both, such as 2024-01-01..2024-01-31"),
+        ("d/{d:month}/{x}", "d/2024-01../x", "'2024-01..' has no end; write both, such as 2024-01..2024-12"),
+        ("d/{d:hour}", "d/2024-01-01T00..", "2024-01-01T00..2024-01-01T23"),
+        ("n/{n:int}", "n/-3..", "'-3..' has no end; write both, such as -3..6"),
+        ("d/{d:date}", "d/9999-12-31..", "'9999-12-31..' has no end"),
+        ("d/{d:date}/{n:int}", "d/2024-01-01..2024-01-02/7..", "'7..' has no end"),
+        ("d/{d:date}", "d/2024-13-01..", "'2024-13-01..' has no end; write both, such as 2013-01-31"),
+    ],
+)
+def test_a_range_without_an_end_is_named_with_how_to_write_one(pattern, ref, said):
+    assert said in PartitionPattern(pattern).fault_of(ref)
+    catalog = JobCatalog(graph_label="//:g", jobs={"//:j": Job(label="//:j", executable="j", outputs=(pattern,))})
+    with pytest.raises(UnknownPartitionError) as unknown:
+        catalog.expand([ref])
+    assert said in str(unknown.value)
+
+
+def test_a_range_that_a_config_names_is_told_to_be_for_requests():
+    assert "requests only" in PartitionPattern("d/{d:date}").fault_of("d/2024-01-01..2024-01-02")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ref", "found"),
+    [
+        ("k/{k}", "k/1..3", ("k", "1..3", "int")),
+        ("k/{k}", "k/1..", ("k", "1..", "int")),
+        ("k/{k:/.+/}", "k/2024-01..2024-03", ("k", "2024-01..2024-03", "month")),
+        ("k/{k}", "k/2024-01-01..2024-01-03", ("k", "2024-01-01..2024-01-03", "date")),
+        ("k/{k}", "k/2024-01-01T00..2024-01-01T05", ("k", "2024-01-01T00..2024-01-01T05", "hour")),
+        ("k/{k}", "k/a..b", None),
+        ("k/{k}", "k/1..b", None),
+        ("k/{k}", "k/13", None),
+        ("k/{a:int}..{b:int}", "k/1..3", None),
+    ],
+)
+def test_what_is_written_like_a_range_in_a_field_that_has_none_is_found_with_its_type(pattern, ref, found):
+    assert PartitionPattern(pattern).written_range(ref) == found

@@ -53,3 +53,9 @@ def test_a_line_that_cannot_be_used_says_why(line, said):
 
 def test_metadata_may_be_as_deep_as_an_event_can_be():
     assert parse_report(with_metadata(nested(30)), {"a"}).HasField("partition")
+
+
+@pytest.mark.parametrize("line", [{"partition": {"ref": "e\u0301"}}, {"check": {"name": "n", "ref": "e\u0301"}}])
+def test_a_ref_in_another_unicode_form_is_told_with_the_form_of_all_refs(line):
+    with pytest.raises(ReportFaultError, match=r"normalization form C.*\\xe9"):
+        parse_report(json.dumps(line).encode(), {"\u00e9"})

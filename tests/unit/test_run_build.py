@@ -11,6 +11,7 @@ from databuild.executors.executor import ProcessResult
 from databuild.executors.start_faults import StartFault
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
 from databuild.orchestration.make_plan import make_plan
+from databuild.orchestration.payloads import TASKS_PER_EVENT
 from databuild.orchestration.results import Cancelled, Failed, FailFast, Success
 from databuild.orchestration.retry import partitions_to_retry
 from databuild.orchestration.run_build import run_build
@@ -578,3 +579,103 @@ async def test_a_build_that_is_cancelled_while_it_waits_for_its_turn_says_by_who
     assert result == Cancelled(author="ann")
     assert world.executor.ran == []
     assert world.log.reader().build("b").failure.message == "the build was cancelled by ann"
+
+
+def warnings_of(world, build):
+    return [
+        list(event.build_request.warnings) for event in world.log.reader().events(build) if event.build_request.status
+    ]
+
+
+async def test_query_inputs_that_nothing_has_produced_are_warned_of_at_the_end(world):
+    reading = config("clean/1")
+    reading["inputs"] = [{"partition_ref": {"str": ref}} for ref in ("outside", "raw/7")]
+    world.executor.configs["clean/1"] = reading
+
+    await world.build("b", "clean/1")
+    *before, last = warnings_of(world, "b")
+
+    assert not any(before)
+    assert len(last) == 1
+    assert "'outside', which 'clean/1' reads (no job is known to produce it)" in last[0]
+    assert "'raw/7', which 'clean/1' reads (//:raw produces it)" in last[0]
+
+
+async def test_query_inputs_that_came_to_be_while_the_build_ran_are_not_warned_of(world):
+    async def clean(_env, _report):
+        await world.build("other", "raw/7")
+        return DONE
+
+    world.executor.runs[CLEAN] = clean
+    world.executor.configs["clean/1"] = config("clean/1") | {"inputs": [{"partition_ref": {"str": "raw/7"}}]}
+
+    await world.build("b", "clean/1")
+
+    assert not any(warnings_of(world, "b"))
+
+
+async def test_a_build_that_is_cancelled_while_it_plans_much_ends_as_cancelled(world):
+    world.executor.configs["clean/1"] = config("clean/1", *(f"raw/{number}" for number in range(20_000)))
+    planned = []
+
+    class Observer:
+        def planning(self, progress):
+            planned.append(progress.partitions)
+            if progress.partitions > 10_000:
+                building.cancel("ann")
+
+        def warned(self, _warning):
+            raise AssertionError
+
+    request = BuildRequest(build_request_id="b", requested=("clean/1",))
+    rest = {"catalog": world.catalog, "event_log": world.log, "executor": world.executor, "settings": world.settings}
+    building = asyncio.ensure_future(run_build(request, **rest, planning=Observer()))
+
+    assert await building == Cancelled(author="ann")
+    assert max(planned) == 20_001
+    assert world.executor.ran == []
+    assert "SCHEDULED" not in world.statuses("b").values()
+
+
+def causes(plan):
+    return {one.ref: (pt.Reason.Name(one.reason).removeprefix("REASON_"), one.cause) for one in plan.partitions}
+
+
+async def test_a_changed_configuration_is_told_with_its_old_and_new_values_from_the_events_of_the_past_build(world):
+    failures = iter([1, 0, 1, 0])
+
+    def raw(env, _report):
+        failing = env["DATABUILD_ATTEMPT"] == "1" and next(failures, 0)
+        return ProcessResult(exit_code=1) if failing else DONE
+
+    world.catalog = jobs(retry=RetryPolicy(retries=1))
+    world.executor.runs[RAW] = raw
+    refs = [f"raw/{number}" for number in range(TASKS_PER_EVENT + 200)]
+    world.executor.configs = {ref: config(ref, args=["day", ref]) for ref in refs}
+    await world.build("b", *refs)
+    changed = (refs[0], refs[7], refs[TASKS_PER_EVENT + 150])
+    for ref in changed:
+        world.executor.configs[ref] = config(ref, args=["day", f"{ref}/new"])
+
+    made = await world.plan(*refs, past=world.log.reader())
+    assert {ref: why for ref, why in causes(made).items() if why[0] != "UP_TO_DATE"} == {
+        ref: ("CONFIGURATION_CHANGED", f"argument 2 was '{ref}' and is '{ref}/new'") for ref in changed
+    }
+    unread = await world.plan(changed[0])
+    assert causes(unread)[changed[0]][1].startswith("an argument or a variable; the event log has no more")
+
+    await world.build("c", *changed)
+    events = world.log.reader().events("c")
+    scheduled = [one.partition for one in events if one.partition.status == pt.PARTITION_STATUS_SCHEDULED]
+    assert {one.ref: one.cause for one in scheduled} == {ref: causes(made)[ref][1] for ref in changed}
+
+
+async def test_what_differs_between_a_plan_and_now_is_told_with_the_part_of_the_configuration(world):
+    world.executor.configs["raw/1"] = config("raw/1", args=["old"])
+    plan = await world.plan("raw/1")
+    world.executor.configs["raw/1"] = config("raw/1", args=["new"])
+
+    with pytest.raises(
+        PlanChangedError, match=r"configuration of raw/1 has changed: argument 1 was 'old' and is 'new'"
+    ):
+        await world.build("b", "raw/1", plan=plan)

@@ -5,6 +5,7 @@ import dataclasses
 
 import pytest
 
+from databuild.client.records import build_view
 from databuild.errors import (
     BuildConflictError,
     BuildNotFoundError,
@@ -19,6 +20,7 @@ from databuild.orchestration.results import Success
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest
 from databuild.service.left_builds import left_builds
+from databuild.service.messages import build_message
 from databuild.service.requests import Submission
 from databuild.v1 import events_pb2 as ev
 from tests.service.world import World
@@ -625,3 +627,34 @@ async def test_who_watches_is_let_go_when_the_service_ends(make):
     await world.service.close()
 
     assert [event.sequence for event in await watcher][:1] == [1]
+
+
+async def test_how_far_planning_is_is_told_while_it_goes_on(world):
+    world.executor.hangs = True
+    await world.builds.submit(submission("clean/1", build_request_id="b"))
+    while (view := await world.builds.get("b")).planning is None or not view.planning.asking:
+        await asyncio.sleep(0.01)
+
+    assert view.build.status == "PLANNING"
+    assert view.planning == (1, 1, 1, ("//:clean",))
+    assert build_view(build_message(view)) == view
+    await world.builds.cancel("b", "ann")
+    await world.ended("b")
+    assert (await world.builds.get("b")).planning is None
+
+
+async def test_warnings_are_told_while_a_build_runs_and_after_its_end(world):
+    gate = world.executor.gate("raw/1..3")
+    await world.builds.submit(submission("raw/1..3", build_request_id="b"))
+    await gate.reached.wait()
+    during = await world.builds.get("b")
+    gate.open()
+    events = await world.ended("b")
+    after = await world.builds.get("b")
+
+    (warning,) = during.warnings
+    assert warning.startswith("'raw/1..3' is one partition, not a range")
+    assert after.warnings == during.warnings
+    assert build_view(build_message(after)) == after
+    told = [event.build_request for event in events if event.build_request.warnings]
+    assert [one.status for one in told] == [ev.BUILD_STATUS_ANALYSIS_COMPLETED, ev.BUILD_STATUS_COMPLETED]

@@ -9,8 +9,8 @@ from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, counted, time_text
 from databuild.cli.partitions import expand, named_commands
-from databuild.cli.planning import plan_for
-from databuild.graph.reasons import reason_name, reason_text
+from databuild.cli.planning import plan_for, print_warnings
+from databuild.graph.reasons import absent_input_text, reason_name, reason_text
 from databuild.model.job_graph import Plan, PlannedPartition
 from databuild.model.records import JobRunRecord, PartitionRecord
 
@@ -33,7 +33,8 @@ def run(call: Invocation) -> int:
         partition["reason"] = reason_name(planned[ref].reason)
         runs = [{**as_json(job_run), "dead": _fault(job_run, dead)} for job_run in history]
         known = {**as_json(record), "dead": _fault(record, dead)} if record else None
-        call.out.json({"ref": ref, "record": known, "planned": partition, "history": runs})
+        absent = as_json(plan.absent_inputs)
+        call.out.json({"ref": ref, "record": known, "planned": partition, "history": runs, "absent_inputs": absent})
         return BUILT
     call.out.line(f"partition  {ref}")
     call.out.line(f"job        {planned[ref].job_label}")
@@ -42,6 +43,10 @@ def run(call: Invocation) -> int:
         died = " (dead)" if _fault(job_run, dead) else ""
         call.out.line(f"run        {job_run.job_run_id} {job_run.status}{died} {time_text(job_run.started_time)}")
     _print_planned(call, planned[ref], len(plan.tasks), adopted=record is not None and record.adopted)
+    for absent in plan.absent_inputs[:_MOST_INPUTS]:
+        call.out.line(f"absent     {absent_input_text(absent)}")
+    if len(plan.absent_inputs) > _MOST_INPUTS:
+        call.out.line(f"absent     {len(plan.absent_inputs) - _MOST_INPUTS} more QUERY inputs")
     return BUILT
 
 
@@ -50,6 +55,8 @@ def _planned(call: Invocation) -> tuple[str, Plan]:
     remote = call.server and call.positionals
     with named_commands():
         plan = call.remote().client.plan(call.positionals) if remote else None
+    if plan:
+        print_warnings(call, plan.warnings)
     refs = plan.requested if plan else expand(call, call.positionals)
     if len(refs) != 1:
         raise UsageError("explain takes one ref", call.command)
@@ -90,7 +97,8 @@ def _print_record(call: Invocation, record: PartitionRecord | None, fault: str |
         return
     inputs = record.manifest.inputs
     for item in inputs[:_MOST_INPUTS]:
-        kind = " (read as it was)" if item.query else ""
+        read = "read as it was" if item.version else "read as it was: it did not exist"
+        kind = f" ({read})" if item.query else ""
         call.out.line(f"made from  {item.ref} {item.version}{kind}".rstrip())
     if len(inputs) > _MOST_INPUTS:
         call.out.line(f"made from  {len(inputs) - _MOST_INPUTS} more")

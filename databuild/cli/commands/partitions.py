@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, table, time_text
+from databuild.graph.refs import nfc
 
 if TYPE_CHECKING:
     from databuild.model.records import PartitionRecord
@@ -27,7 +28,7 @@ def run(call: Invocation) -> int:
 
         raise UsageError("--from belongs to `partitions adopt --from=STATE_DIR`", call.command)
     reader = call.reader()
-    prefix = call.positionals[0] if call.positionals else ""
+    prefix = nfc(call.positionals[0]) if call.positionals else ""
     limit = call.flags["limit"]
     status = call.flags["status"]
     records = reader.partitions(prefix=prefix, status=status, after=call.flags["after"], limit=limit)

@@ -12,8 +12,8 @@ from databuild.cli.invocation import Invocation
 from databuild.cli.other_states import print_hint
 from databuild.cli.output import as_json, counted, some_of, table
 from databuild.cli.partitions import named_commands, requested_partitions
-from databuild.cli.planning import plan_for
-from databuild.graph.reasons import reason_name, reason_text
+from databuild.cli.planning import plan_for, print_warnings
+from databuild.graph.reasons import absent_input_text, reason_name, reason_text
 from databuild.model.job_graph import Plan
 
 FORMS = ("text", "json")
@@ -46,7 +46,9 @@ def _plan(call: Invocation) -> Plan:
         print_hint(call)
         return plan_for(call, requested_partitions(call), force=force, reuse_stale=reuse_stale)
     with named_commands():
-        return call.remote().client.plan(call.positionals, force=force, reuse_stale=reuse_stale)
+        plan = call.remote().client.plan(call.positionals, force=force, reuse_stale=reuse_stale)
+    print_warnings(call, plan.warnings)
+    return plan
 
 
 def _print_plan(call: Invocation, plan: Plan) -> None:
@@ -70,9 +72,22 @@ def _print_plan(call: Invocation, plan: Plan) -> None:
     out.write(table([("PARTITION", "JOB", "WHY"), *rows]))
     if len(building) > limit:
         out.line(f"and {len(building) - limit} more; --limit lists them")
+    _print_absent(call, plan, limit)
     kept_for = sorted({partition.delegated_to for partition in kept if partition.delegated_to})
     if kept_for:
         out.line(f"taken from {'a past build' if len(kept_for) == 1 else 'past builds'}: {some_of(kept_for)}")
+
+
+def _print_absent(call: Invocation, plan: Plan, limit: int) -> None:
+    if not plan.absent_inputs:
+        return
+    count = len(plan.absent_inputs)
+    call.out.line()
+    call.out.line(f"{counted(count, 'QUERY input')} that {'does' if count == 1 else 'do'} not exist:")
+    for absent in plan.absent_inputs[:limit]:
+        call.out.line(f"  {absent_input_text(absent)}")
+    if count > limit:
+        call.out.line(f"  and {count - limit} more; --limit lists them")
 
 
 def _as_json(plan: Plan) -> dict[str, Any]:

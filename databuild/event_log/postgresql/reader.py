@@ -20,13 +20,12 @@ from databuild.event_log.postgresql.connection import (
 )
 from databuild.event_log.postgresql.positions import settled_events
 from databuild.event_log.postgresql.statements import as_json
-from databuild.event_log.rows import build_record, failure_record, job_run_record, partition_record, resource_uses
+from databuild.event_log.rows import PartitionRecords, build_record, failure_record, job_run_record, resource_uses
 from databuild.model.records import (
     BuildPartitionRecord,
     BuildRecord,
     JobRunRecord,
     LogSizes,
-    Manifest,
     PartitionRecord,
 )
 
@@ -45,9 +44,13 @@ FROM builds
 _PARTITION: Final = """
 SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND c.ref IS NULL, p.version, p.job_run_id,
   r.build_request_id, p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message, r.job_label,
-  r.code_digest, r.configuration_digest, r.inputs, c.build_request_id, p.adoption
+  r.code_digest, r.configuration_digest, c.build_request_id, p.adoption
 FROM partitions p LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN claims c ON c.ref = p.ref
 WHERE p.status <> ''
+"""
+_INPUTS: Final = """
+SELECT job_run_id, inputs FROM job_runs
+WHERE job_run_id = ANY (ARRAY(SELECT json_array_elements_text(%s))) AND inputs IS NOT NULL
 """
 _JOB_RUN: Final = """
 SELECT r.job_run_id, r.build_request_id, number, r.task_id, job_label, attempt, r.status, scheduled_time, started_time,
@@ -117,6 +120,7 @@ class PostgresqlReader:
         self._connection: psycopg.Connection[Any] | None = None
         self._listens = False
         self._in_snapshot = False
+        self._records = PartitionRecords(lambda runs: self._rows(_INPUTS, (as_json(runs),)))
 
     def connect(self) -> psycopg.Connection[Any]:
         """Returns the connection, which is made where there is none, as `connect` says."""
@@ -180,8 +184,7 @@ class PostgresqlReader:
     def partition_records(self, refs: Collection[str]) -> Mapping[str, PartitionRecord]:
         """Returns what is known of partitions, by ref."""
         rows = self._rows(f"{_PARTITION} AND p.{_AMONG}", (as_json(list(refs)),))
-        manifests: dict[str, Manifest] = {}
-        return {row[0]: partition_record(row, manifests) for row in rows}
+        return {record.ref: record for record in self._records.of(rows)}
 
     def partitions(
         self,
@@ -204,8 +207,7 @@ class PostgresqlReader:
             where.append("p.status = %s")
             values.append(status)
         rows = self._rows(f"{_PARTITION} AND {' AND '.join(where)} ORDER BY p.ref LIMIT %s", (*values, limit))
-        manifests: dict[str, Manifest] = {}
-        return [partition_record(row, manifests) for row in rows]
+        return self._records.of(rows)
 
     def partition_counts(self) -> Mapping[str, int]:
         """Returns how many partitions there are of each newest status."""

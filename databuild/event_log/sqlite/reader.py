@@ -10,14 +10,13 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from databuild.event_log.rows import build_record, failure_record, job_run_record, partition_record, resource_uses
+from databuild.event_log.rows import PartitionRecords, build_record, failure_record, job_run_record, resource_uses
 from databuild.event_log.sqlite.connection import connect_for_reading, fault
 from databuild.model.records import (
     BuildPartitionRecord,
     BuildRecord,
     JobRunRecord,
     LogSizes,
-    Manifest,
     PartitionRecord,
 )
 
@@ -31,10 +30,14 @@ if TYPE_CHECKING:
 _PARTITION = """
 SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND c.ref IS NULL, p.version, p.job_run_id,
   r.build_request_id, p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message, r.job_label,
-  r.code_digest, r.configuration_digest, r.inputs, c.build_request_id, p.adoption
+  r.code_digest, r.configuration_digest, c.build_request_id, p.adoption
 FROM {source} LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN claims c ON c.ref = p.ref
 """
 _BY_REFS = _PARTITION.format(source="json_each(?) j CROSS JOIN partitions p ON p.ref = j.value")
+_INPUTS = """
+SELECT r.job_run_id, r.inputs FROM json_each(?) j CROSS JOIN job_runs r ON r.job_run_id = j.value
+WHERE r.inputs IS NOT NULL
+"""
 _JOB_RUN = """
 SELECT job_run_id, build_request_id, number, task_id, job_label, attempt, status, scheduled_time, started_time,
   ended_time, exit_code, duration_seconds, cpu_seconds, peak_memory_bytes, failure_category, failure_message
@@ -86,6 +89,7 @@ class SqliteReader:
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
         self._newest: list[Any] | None = None
+        self._records = PartitionRecords(lambda runs: self._rows(_INPUTS, (json.dumps(runs),)))
 
     def connect(self) -> sqlite3.Connection:
         """Returns the connection, which is opened where there is none, as `connect_for_reading` says."""
@@ -150,8 +154,7 @@ class SqliteReader:
     def partition_records(self, refs: Collection[str]) -> Mapping[str, PartitionRecord]:
         """Returns what is known of partitions, by ref."""
         rows = self._rows(_BY_REFS, (json.dumps(list(refs)),))
-        manifests: dict[str, Manifest] = {}
-        return {row[0]: partition_record(row, manifests) for row in rows}
+        return {record.ref: record for record in self._records.of(rows)}
 
     def partitions(
         self,
@@ -178,8 +181,7 @@ class SqliteReader:
             f"{_PARTITION.format(source='partitions p')} WHERE {' AND '.join(where)} ORDER BY p.ref LIMIT ?",
             (*values, limit),
         )
-        manifests: dict[str, Manifest] = {}
-        return [partition_record(row, manifests) for row in rows]
+        return self._records.of(rows)
 
     def partition_counts(self) -> Mapping[str, int]:
         """Returns how many partitions there are of each newest status."""

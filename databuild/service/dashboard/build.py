@@ -20,6 +20,10 @@ from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
 
 _ENDS: Final = frozenset({ev.BUILD_STATUS_COMPLETED, ev.BUILD_STATUS_FAILED, ev.BUILD_STATUS_CANCELLED})
+_BEFORE_EXECUTION: Final = frozenset({ev.BUILD_STATUS_RECEIVED, ev.BUILD_STATUS_PLANNING})
+_PLANNING_SECONDS: Final = 2.0
+"""How often it is looked how far planning is, while somebody watches it."""
+
 _ROWS: Final = 100
 _PAGE: Final = 1000
 _DRAWN_RUNS: Final = 20_000
@@ -67,6 +71,7 @@ async def _changes(visit: Visit, build_request_id: str, after: int) -> AsyncGene
     request = sv.WatchBuildRequest(build_request_id=build_request_id, after_sequence=after)
     newest = told = after
     news = asyncio.Event()
+    planning = _Planning(visit, build_request_id)
 
     async def listen() -> None:
         nonlocal newest
@@ -80,10 +85,13 @@ async def _changes(visit: Visit, build_request_id: str, after: int) -> AsyncGene
     listening.add_done_callback(lambda _task: news.set())
     try:
         while True:
-            await news.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PLANNING_SECONDS if planning.under_way else None):
+                    await news.wait()
             news.clear()
             ended = listening.done()
-            if newest > told:
+            further = planning.under_way and await planning.further()
+            if newest > told or further:
                 told = newest
                 yield ServerSentEvent(json.dumps(told), id=str(told))
             if ended:
@@ -95,6 +103,30 @@ async def _changes(visit: Visit, build_request_id: str, after: int) -> AsyncGene
         summary = await visit.ask("GetBuild", sv.GetBuildRequest(build_request_id=build_request_id))
         if summary.status in _ENDS:
             yield ServerSentEvent("{}", event="end")
+
+
+class _Planning:
+    """Looks how far the planning of a build is, which no event tells.
+
+    Attributes:
+        under_way: Whether it may come further.
+    """
+
+    def __init__(self, visit: Visit, build_request_id: str) -> None:
+        self.under_way = True
+        self._visit = visit
+        self._request = sv.GetBuildRequest(build_request_id=build_request_id)
+        self._latest = sv.PlanningProgress()
+
+    async def further(self) -> bool:
+        """Whether planning is not where it was when this last looked."""
+        try:
+            summary = await self._visit.ask("GetBuild", self._request)
+        except DataBuildError:
+            return False
+        self.under_way = summary.status in _BEFORE_EXECUTION
+        before, self._latest = self._latest, summary.planning
+        return bool(self._latest != before)
 
 
 async def _runs(visit: Visit, build_request_id: str) -> list[sv.JobRun]:

@@ -64,6 +64,8 @@ async def plan(visit: Visit) -> Response:
         tasks=len(made.job_graph.tasks),
         by_job=sorted(Counter(task.job_label for task in made.job_graph.tasks).items()),
         considered=len(made.partitions),
+        warnings=made.warnings,
+        absent_inputs=made.absent_inputs,
         rows=rows,
         build_request_id=new_build_request_id(visit.site.clock()),
     )

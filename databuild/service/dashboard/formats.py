@@ -12,8 +12,10 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from databuild.model.planning import PlanningProgress
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
+from databuild.v1 import service_pb2 as sv
 
 _LONG: Final = 72
 _SIZES: Final = ("bytes", "KiB", "MiB", "GiB", "TiB")
@@ -118,6 +120,11 @@ def size(count: float) -> str:
 def number(value: float) -> str:
     """Returns a number with its thousands apart."""
     return f"{value:,.0f}"
+
+
+def planning_progress(progress: sv.PlanningProgress) -> str:
+    """Returns how far planning is, in a few words."""
+    return PlanningProgress(progress.levels, progress.partitions, progress.config_calls, tuple(progress.asking)).text()
 
 
 def shortened(text: str, length: int = _LONG) -> str:

@@ -254,6 +254,7 @@ def _environment() -> jinja2.Environment:
         formats.job_status,
         formats.number,
         formats.partition_status,
+        formats.planning_progress,
         formats.reason,
         formats.seconds_between,
         formats.shortened,

@@ -150,6 +150,7 @@ def databuild_graph_tests(name):
             ":report",
             ":daily",
         ],
+        max_partitions = 70000,
         max_running_jobs = 6,
         resources = {"memory_gb": "8"},
     )
@@ -237,5 +238,6 @@ def databuild_graph_tests(name):
         lookup = "//tests/rules:program_with_args",
     )
     _must_fail("a_negative_limit_on_running_jobs_test", ["max_running_jobs", "-1"], jobs = [":report"], max_running_jobs = -1)
+    _must_fail("a_negative_limit_on_partitions_test", ["max_partitions", "-1"], jobs = [":report"], max_partitions = -1)
 
     native.test_suite(name = name)

@@ -1,0 +1,67 @@
+"""What has changed in a configuration is told by its name, with the old value and the new one."""
+
+import pytest
+
+from databuild.graph.config_changes import config_changes, input_changes
+from databuild.model.job_graph import JobConfig
+from databuild.model.records import InputVersion, Manifest
+from tests.unit.counting import CountedText
+
+BASE = JobConfig(("p",), ("a", "b"), ("q",), ("--day", "1", "--fast"), (("HOME", "/x"), ("MODE", "dev")))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ""),
+        ({"materialize": ("b", "a")}, ""),
+        ({"args": ("--day", "2", "--fast")}, "argument 2 was '1' and is '2'"),
+        ({"args": ("--day", "1", "--slow", "--fast")}, "argument 3, '--slow', was added"),
+        ({"args": ("--day", "1")}, "argument 3, '--fast', was removed"),
+        ({"args": ("1", "--day", "--fast")}, "argument 1 was '--day' and is '1'; argument 2 was '1' and is '--day'"),
+        ({"env": (("HOME", "/x"), ("MODE", ""))}, "the variable MODE was 'dev' and is ''"),
+        ({"env": (("HOME", "/x"),)}, "the variable MODE, 'dev', was removed"),
+        ({"env": (("A", "1"), *BASE.env)}, "the variable A, '1', was added"),
+        ({"materialize": ("a", "b", "c")}, "the MATERIALIZE input c was added"),
+        ({"materialize": ("b",)}, "the MATERIALIZE input a was removed"),
+        ({"query": ()}, "the QUERY input q was removed"),
+        ({"materialize": ("a", "b", "q"), "query": ()}, "the input q was QUERY and is MATERIALIZE"),
+        (
+            {"env": tuple((name, "2") for name in "ABC")},
+            "".join(f"the variable {name}, '2', was added; " for name in "ABC") + "and 2 more changes",
+        ),
+    ],
+)
+def test_each_part_that_has_changed_is_named(change, said):
+    assert config_changes(BASE, BASE._replace(**change)) == said
+
+
+def test_of_long_values_the_part_that_has_changed_is_shown_with_how_long_they_are():
+    old, new = "x" * 5000 + "old" + "y" * 5000, "x" * 5000 + "new" + "y" * 5000
+
+    said = config_changes(BASE._replace(args=(old,)), BASE._replace(args=(new,)))
+
+    shown = "…'" + "x" * 10 + "{}" + "y" * 47 + "'… (10,003 characters)"
+    assert said == f"argument 1 was {shown.format('old')} and is {shown.format('new')}"
+
+
+def test_where_only_the_inputs_are_still_known_these_are_told_and_that_the_rest_is_not():
+    manifest = Manifest("//:j", "c", "d", (InputVersion("a", "1"), InputVersion("b", "1"), InputVersion("q", "", True)))
+
+    assert input_changes(manifest, BASE) == "an argument or a variable; the event log has no more of those that it had"
+    assert input_changes(manifest, BASE._replace(materialize=("a",))).startswith(
+        "the MATERIALIZE input b was removed; the event log has no more"
+    )
+
+
+def test_comparing_many_arguments_compares_each_a_few_times():
+    counts = []
+    for size in (1000, 4000):
+        before, now = ([CountedText(f"{number}") for number in range(size)] for _ in range(2))
+        now.insert(size // 2, "new")
+        CountedText.comparisons = 0
+        said = config_changes(BASE._replace(args=tuple(before)), BASE._replace(args=tuple(now)))
+        counts.append(CountedText.comparisons)
+
+        assert said == f"argument {size // 2 + 1}, 'new', was added"
+    assert counts[1] <= 4 * counts[0] + 100
