@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from databuild.model import statuses
+
 STRING = "string"
 STRINGS = "strings"
 BOOL = "bool"
@@ -44,8 +46,6 @@ _SERVING = ("serve",)
 _REMOTE = (*_WRITING[:-1], "plan", "status", "builds", "partitions", "explain", "events", "logs")
 _BUILDING = ("build", "retry")
 _PLANNING = ("build", "plan")
-_BUILD_STATUSES = ("RECEIVED", "PLANNING", "ANALYSIS_COMPLETED", "EXECUTING", "COMPLETED", "FAILED", "CANCELLED")
-_PARTITION_STATUSES = ("REQUESTED", "SCHEDULED", "BUILDING", "AVAILABLE", "FAILED", "DELEGATED", "TAINTED")
 
 FLAGS = (
     Flag("state_dir", STRING, None, "Where the event log and the logs of job runs are kept; by default "
@@ -91,8 +91,9 @@ FLAGS = (
     Flag("grace_period", FLOAT, 10.0, "How many seconds job processes get to end by themselves (after TERM) before "
          "they are ended (KILL).", (*_BUILDING, *_SERVING), value_name="SECONDS"),
     Flag("failed_jobs_only", BOOL, False, "Build only what failed jobs should have produced.", ("retry",)),
-    Flag("status", ENUM, None, "Only builds of this status.", ("builds",), values=_BUILD_STATUSES),
-    Flag("status", ENUM, None, "Only partitions of this status.", ("partitions",), values=_PARTITION_STATUSES),
+    Flag("status", ENUM, None, "Only builds of this status.", ("builds",), values=statuses.BUILD.names),
+    Flag("status", ENUM, None, "Only partitions of this status.", ("partitions",),
+         values=(*statuses.PARTITION.names, statuses.TAINTED)),
     Flag("limit", INT, 20, "How many lines at most.", ("builds",)),
     Flag("limit", INT, 100, "How many lines at most.", ("partitions",)),
     Flag("limit", INT, 20, "How many partitions to list at most; the counts are of all.", ("plan", "build")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from databuild.client import records
 from databuild.client.notebook import LiveDisplay
@@ -12,6 +12,7 @@ from databuild.client.reads import Reads, plan_options
 from databuild.client.remote_build import RemoteBuild
 from databuild.client.results import check_success, result_of, result_of_pruned
 from databuild.graph.plan_file import plan_to_message
+from databuild.model import statuses
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.views import BuildView
@@ -19,8 +20,6 @@ from databuild.orchestration.ids import new_build_request_id
 from databuild.orchestration.results import BuildResult
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2 as sv
-
-_ENDS: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
 class Marked(NamedTuple):
@@ -139,7 +138,7 @@ class Calls(Reads):
                             return
             # It ended without the end of the build: that came before, or the service is about to end.
             build = (await self.get(build_request_id)).build
-            if build.status in _ENDS and build.last_sequence <= request.after_sequence:
+            if build.status in statuses.BUILD.ended and build.last_sequence <= request.after_sequence:
                 return
             await self._connection.sleep(pauses.next())
 

@@ -9,7 +9,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from databuild.event_log.metadata import metadata_json
 from databuild.model.job_graph import AbsentInput, PlannedPartition
-from databuild.model.lifecycle import build_status_name, job_status_name, partition_status_name
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import (
     AdoptionRecord,
@@ -22,6 +21,7 @@ from databuild.model.records import (
     Manifest,
     PartitionRecord,
 )
+from databuild.model.statuses import BUILD, JOB, PARTITION
 from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, Room
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
@@ -32,7 +32,7 @@ def build_view(message: sv.BuildSummary) -> BuildView:
     """Returns how a build stands."""
     build = BuildRecord(
         build_request_id=message.build_request_id,
-        status=build_status_name(message.status),
+        status=BUILD.name(message.status),
         graph_label=message.graph_label,
         requested=tuple(ref.str for ref in message.requested),
         received_time=_seconds(message.received_time),
@@ -65,7 +65,7 @@ def build_partition(message: sv.BuildPartition) -> BuildPartitionRecord:
     """Returns where a partition stands within one build."""
     return BuildPartitionRecord(
         ref=message.ref,
-        status=partition_status_name(message.status),
+        status=PARTITION.name(message.status),
         task_id=message.task_id,
         reason=pt.Reason.Name(message.reason).removeprefix("REASON_") if message.reason else "",
         cause=message.cause,
@@ -83,7 +83,7 @@ def job_run(message: sv.JobRun) -> JobRunRecord:
         task_id=message.task_id,
         job_label=message.job_label,
         attempt=message.attempt,
-        status=job_status_name(message.status),
+        status=JOB.name(message.status),
         scheduled_time=_seconds(message.scheduled_time),
         started_time=_seconds(message.started_time),
         ended_time=_seconds(message.ended_time),
@@ -100,7 +100,7 @@ def partition(message: pt.PartitionRecord) -> PartitionRecord:
     adoption = message.adoption
     return PartitionRecord(
         ref=message.ref,
-        status=partition_status_name(message.status),
+        status=PARTITION.name(message.status),
         build_request_id=message.build_request_id,
         time=_seconds(message.time),
         available=message.available,

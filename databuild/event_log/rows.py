@@ -64,10 +64,9 @@ class PartitionRecords:
         runs = {row[6]: row[13:16] for row in rows if row[13] is not None}
         manifests = {run: known for run in runs if (known := self._manifests.get(run)) is not None}
         missing = [run for run in runs if run not in manifests]
-        if missing:
-            manifests.update(
-                (run, _manifest(*runs[run], json.loads(inputs))) for run, inputs in self._inputs_of(missing)
-            )
+        for run, inputs in self._inputs_of(missing) if missing else ():
+            label, code_digest, configuration_digest = runs[run]
+            manifests[run] = _manifest(label, code_digest, configuration_digest, json.loads(inputs))
         self._manifests = manifests
         return [_partition_record(row, manifests.get(row[6])) for row in rows]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
+from databuild.model import statuses
 from databuild.model.planning import PlanningProgress
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -59,7 +60,7 @@ class BuildCounts:
                 self.failed_checks.append(event.check.result)
             return False
         if kind == "build_request":
-            self.phase = ev.BuildStatus.Name(event.build_request.status).removeprefix("BUILD_STATUS_").lower()
+            self.phase = statuses.BUILD.name(event.build_request.status).lower()
             return event.build_request.status == ev.BUILD_STATUS_EXECUTING
         if kind == "job_graph":
             self.total = event.job_graph.total_tasks

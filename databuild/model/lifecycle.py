@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from databuild.errors import InvalidStateTransitionError
+from databuild.model import statuses
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -105,17 +106,17 @@ OPERATIONS: Final = frozenset({"taint", "cancel_request", "late_result", "adopti
 
 def build_status_name(status: int) -> str:
     """Returns the name of a build status without its prefix, such as `EXECUTING`; `NOTHING` for none."""
-    return ev.BuildStatus.Name(status).removeprefix("BUILD_STATUS_") if status else "NOTHING"
+    return statuses.BUILD.name(status) if status else "NOTHING"
 
 
 def partition_status_name(status: int) -> str:
     """Returns the name of a partition status without its prefix, such as `AVAILABLE`; `NOTHING` for none."""
-    return pt.PartitionStatus.Name(status).removeprefix("PARTITION_STATUS_") if status else "NOTHING"
+    return statuses.PARTITION.name(status) if status else "NOTHING"
 
 
 def job_status_name(status: int) -> str:
     """Returns the name of a job status without its prefix, such as `RUNNING`; `NOTHING` for none."""
-    return ev.JobStatus.Name(status).removeprefix("JOB_STATUS_") if status else "NOTHING"
+    return statuses.JOB.name(status) if status else "NOTHING"
 
 
 class BuildState:
@@ -166,6 +167,41 @@ class BuildState:
         if not self._open_partitions:
             return []
         return [ref for ref, status in self.partitions.items() if status not in PARTITION_ENDS]
+
+    @classmethod
+    def recorded(
+        cls,
+        build_request_id: str,
+        status: str,
+        *,
+        last_sequence: int,
+        jobs: Iterable[tuple[str, str]],
+        partitions: Iterable[tuple[str, str]],
+    ) -> BuildState:
+        """Returns where a build stands, from its records.
+
+        Args:
+            build_request_id: The build.
+            status: The name of its status.
+            last_sequence: The sequence number of its last event.
+            jobs: Its job runs, each with the name of its status.
+            partitions: Its partitions, each with the name of its status.
+
+        Raises:
+            ValueError: There is no status of such a name.
+        """
+        return cls(
+            build_request_id,
+            status=statuses.BUILD.number(status),
+            last_sequence=last_sequence,
+            jobs=((job_run_id, statuses.JOB.number(name)) for job_run_id, name in jobs),
+            partitions=((ref, statuses.PARTITION.number(name)) for ref, name in partitions),
+        )
+
+    @classmethod
+    def of_operation(cls, operation_id: str) -> BuildState:
+        """Returns where an operation stands, which is complete with its one event."""
+        return cls(operation_id, status=ev.BUILD_STATUS_COMPLETED, last_sequence=1)
 
     def advance(self, events: Sequence[ev.BuildEvent]) -> None:
         """Moves over events that come next.

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from databuild.model.statuses import BuildStatus, JobStatus, PartitionStatus
+
 
 class InputVersion(NamedTuple):
     """One input of a partition as it was when that partition was produced."""
@@ -70,7 +72,7 @@ class PartitionRecord(NamedTuple):
     """
 
     ref: str
-    status: str
+    status: PartitionStatus
     build_request_id: str
     time: float
     available: bool
@@ -95,7 +97,7 @@ class BuildRecord(NamedTuple):
     """How a build stands; once it was pruned (`pruned_time` is not 0), this is all there is to know of it."""
 
     build_request_id: str
-    status: str
+    status: BuildStatus
     graph_label: str
     requested: tuple[str, ...]
     received_time: float
@@ -122,7 +124,7 @@ class JobRunRecord(NamedTuple):
     task_id: int
     job_label: str
     attempt: int
-    status: str
+    status: JobStatus
     scheduled_time: float = 0.0
     started_time: float = 0.0
     ended_time: float = 0.0
@@ -146,7 +148,7 @@ class BuildPartitionRecord(NamedTuple):
     """Where a partition stands within one build."""
 
     ref: str
-    status: str
+    status: PartitionStatus
     task_id: int
     reason: str = ""
     cause: str = ""

@@ -16,11 +16,11 @@ from databuild.errors import CoordinationError, InvalidStateTransitionError
 from databuild.event_log import liveness
 from databuild.event_log.log import EventLog, Queued, Reader
 from databuild.executors.executor import Executor
+from databuild.model import statuses
 from databuild.model.lifecycle import BuildState
-from databuild.orchestration.dead_builds import OPEN_STATUSES, find_dead
+from databuild.orchestration.dead_builds import find_dead
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.results import BuildResult, Cancelled, Failed
-from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 _RENEWALS: Final = 3
@@ -153,7 +153,7 @@ class Coordination:
         if here:
             await self._executor.end_left_behind(build)
         record = self._reader.build(build)
-        if record is None or record.status not in OPEN_STATUSES:
+        if record is None or record.status not in statuses.BUILD.open:
             return
         claims = self._reader.claims_of(build)
         state = self._state(build)
@@ -174,20 +174,16 @@ class Coordination:
     def _state(self, build: str) -> BuildState:
         record = self._reader.build(build)
         assert record is not None
-        jobs: dict[str, int] = {}
+        jobs: list[tuple[str, str]] = []
         after = 0
         while runs := self._reader.job_runs(build, after=after, limit=_PAGE):
-            jobs.update((run.job_run_id, ev.JobStatus.Value(f"JOB_STATUS_{run.status}")) for run in runs)
+            jobs += [(run.job_run_id, run.status) for run in runs]
             after = runs[-1].number
-        partitions: dict[str, int] = {}
+        partitions: list[tuple[str, str]] = []
         last = ""
         while page := self._reader.build_partitions(build, after=last, limit=_PAGE):
-            partitions.update((one.ref, pt.PartitionStatus.Value(f"PARTITION_STATUS_{one.status}")) for one in page)
+            partitions += [(partition.ref, partition.status) for partition in page]
             last = page[-1].ref
-        return BuildState(
-            build,
-            status=ev.BuildStatus.Value(f"BUILD_STATUS_{record.status}"),
-            last_sequence=record.last_sequence,
-            jobs=jobs.items(),
-            partitions=partitions.items(),
+        return BuildState.recorded(
+            build, record.status, last_sequence=record.last_sequence, jobs=jobs, partitions=partitions
         )

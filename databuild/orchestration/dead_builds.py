@@ -8,12 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from databuild.event_log import liveness
+from databuild.model import statuses
 
 if TYPE_CHECKING:
     from databuild.event_log.log import Lease, Reader
-
-OPEN_STATUSES: Final = ("RECEIVED", "PLANNING", "ANALYSIS_COMPLETED", "EXECUTING")
-"""The statuses of builds that have not ended."""
 
 _PAGE: Final = 10_000
 
@@ -45,7 +43,7 @@ def find_left(reader: Reader) -> dict[str, Lease]:
 
 def _find(reader: Reader) -> tuple[dict[str, Dead], dict[str, Lease]]:
     # Read before the leases: a build begins together with its lease, so that none that begins meanwhile lacks one.
-    opened = {build[0]: build for status in OPEN_STATUSES for build in reader.builds(status=status, limit=_PAGE)}
+    opened = {build[0]: build for status in statuses.BUILD.open for build in reader.builds(status=status, limit=_PAGE)}
     leases = reader.leases()
     known = {lease.build_request_id for lease, _ in leases}
     dead = {
@@ -74,4 +72,4 @@ def _find(reader: Reader) -> tuple[dict[str, Dead], dict[str, Lease]]:
 
 def _is_open(reader: Reader, build_request_id: str) -> bool:
     record = reader.build(build_request_id)
-    return record is not None and record.status in OPEN_STATUSES
+    return record is not None and record.status in statuses.BUILD.open

@@ -11,14 +11,14 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from databuild.model import statuses
+
 if TYPE_CHECKING:
     from databuild.event_log.log import Reader
     from databuild.model.records import BuildRecord
 
 _MARK = ".pruned_before"
 """The file that tells when builds have ended whose logs were pruned for their age; no build has a dot in its id."""
-
-_ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
 def logs_pruned_before(log_directory: str) -> float:
@@ -90,4 +90,4 @@ def _folders(log_directory: str) -> list[str]:
 
 
 def _ended_before(record: BuildRecord, moment: float) -> bool:
-    return record.status in _ENDS and record.updated_time < moment
+    return record.status in statuses.BUILD.ended and record.updated_time < moment

@@ -12,6 +12,7 @@ from databuild.executors.executor import Executor, ProcessResult, ProcessSpec
 from databuild.graph.catalog import Job
 from databuild.graph.ports import RunOutcome
 from databuild.model.job_graph import Task
+from databuild.model.job_run_id import format_job_run_id
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.process_faults import ProcessFault, fault_of
 from databuild.orchestration.reports import ReportFaultError, distrusted, parse_report
@@ -88,7 +89,7 @@ class JobRunner:
 
     async def _run(self, task: Task, attempt: int) -> JobRunOutcome:
         job = self._jobs[task.job_label]
-        job_run_id = f"{self._build_request_id}.{task.task_id}.{attempt}"
+        job_run_id = format_job_run_id(self._build_request_id, task.task_id, attempt)
         base = f"{self._folder}/{job_run_id}"
         spec = ProcessSpec(
             argv=(job.executable, "exec", *task.config.args),

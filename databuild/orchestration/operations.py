@@ -11,13 +11,12 @@ from typing import Any
 
 from databuild.errors import BuildStateError, InvalidRequestError
 from databuild.event_log.log import Reader
+from databuild.model import statuses
 from databuild.model.records import BuildRecord
 from databuild.orchestration.dead_builds import find_dead
 from databuild.orchestration.ids import new_build_request_id
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-
-_ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
 def cancel_request(
@@ -29,7 +28,7 @@ def cancel_request(
         BuildStateError: The build has ended, or its orchestrator has died.
     """
     build_request_id = build.build_request_id
-    if build.status in _ENDS:
+    if build.status in statuses.BUILD.ended:
         raise BuildStateError(build_request_id, build.status, f"has already ended: {build.status}")
     dead = find_dead(reader).get(build_request_id)
     if dead is not None:

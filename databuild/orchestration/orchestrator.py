@@ -15,6 +15,7 @@ from typing import Any, Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from databuild.event_log.log import Claim, ClaimRequest, EventLog
+from databuild.model.job_run_id import parse_job_run_id
 from databuild.model.lifecycle import BuildState
 from databuild.orchestration.mock_event_log import MockEventLog
 from databuild.orchestration.payloads import (
@@ -314,7 +315,7 @@ class BuildOrchestrator:
         return self.emit(("build_request", ev.BuildRequestEvent(status=status)))
 
     def _closed_job(self, job_run_id: str, why: pt.Failure) -> Payload:
-        _, task_id, attempt = job_run_id.rsplit(".", 2)
-        event = self.job_event(job_run_id, int(task_id), "", ev.JOB_STATUS_CANCELLED, int(attempt))
+        _, task_id, attempt = parse_job_run_id(job_run_id)
+        event = self.job_event(job_run_id, task_id, "", ev.JOB_STATUS_CANCELLED, attempt)
         event.failure.CopyFrom(why)
         return ("job", event)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from databuild.event_log.log import Claim, ClaimRequest, Need
 from databuild.graph.ports import Attempt, Ended, Preparing, Verdict
 from databuild.model.job_graph import Task
+from databuild.model.job_run_id import format_job_run_id
 from databuild.orchestration.claiming import Claiming, Judged
 from databuild.orchestration.job_runner import JobRunOutcome
 from databuild.orchestration.orchestrator import BuildOrchestrator
@@ -191,7 +192,7 @@ class BuildRecorder:
         return self._versions.made_by_another(task, versions)
 
     def _job_run_id(self, task: Task, attempt: int) -> str:
-        return f"{self._orchestrator.build_request_id}.{task.task_id}.{attempt}"
+        return format_job_run_id(self._orchestrator.build_request_id, task.task_id, attempt)
 
     def _job_event(self, attempt: Attempt, status: ev.JobStatus) -> ev.JobEvent:
         task = attempt.task

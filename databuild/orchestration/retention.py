@@ -7,9 +7,9 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from databuild.event_log.log import Pruner, Reader
+from databuild.model import statuses
 from databuild.model.records import BuildRecord
 
-_ENDS: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 _PAGE: Final = 1000
 _BATCH: Final = 100
 """How many builds are pruned together: few transactions, and none of them long."""
@@ -35,7 +35,7 @@ def builds_to_prune(reader: Reader, *, before: float | None = None, keep: int = 
     while page := reader.builds(before=last, limit=_PAGE):
         last = page[-1].build_request_id
         for build in page:
-            if build.status not in _ENDS:
+            if build.status not in statuses.BUILD.ended:
                 continue
             if keep > 0:
                 keep -= 1

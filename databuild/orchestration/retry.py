@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from databuild.errors import BuildNotFoundError, BuildPrunedError, BuildStateError, InvalidRequestError
 from databuild.event_log.log import Reader
+from databuild.model import statuses
 from databuild.model.records import BuildRecord
 from databuild.orchestration.dead_builds import find_dead
 
-_ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 _PAGE = 1000
 
 
@@ -18,7 +18,7 @@ def check_may_be_retried(reader: Reader, build: BuildRecord) -> None:
         BuildStateError: Its orchestrator lives.
     """
     # What is dead without an end gets one from the build that begins now.
-    if build.status not in _ENDS and build.build_request_id not in find_dead(reader):
+    if build.status not in statuses.BUILD.ended and build.build_request_id not in find_dead(reader):
         fault = f"has not ended: {build.status}; cancel it first"
         raise BuildStateError(build.build_request_id, build.status, fault)
 

@@ -15,6 +15,8 @@ from google.protobuf.message import Message
 
 from databuild.errors import DeadlineExceededError, InvalidRequestError
 from databuild.graph.plan_file import absent_inputs_message, plan_from_message, plan_to_message
+from databuild.model import statuses
+from databuild.model.statuses import StatusEnum
 from databuild.model.views import LogChunk
 from databuild.service.auth import READ, WRITE, Caller
 from databuild.service.graph_service import GraphService
@@ -35,7 +37,6 @@ from databuild.service.messages import (
 from databuild.service.requests import Submission
 from databuild.service.routes import method_name
 from databuild.v1 import events_pb2 as ev
-from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
 
@@ -121,7 +122,7 @@ class Api:
 
     async def list_builds(self, request: sv.ListBuildsRequest, _caller: Caller) -> sv.ListBuildsResponse:
         """Lists builds, newest first."""
-        status = _name(ev.BuildStatus, request.status, "BUILD_STATUS_")
+        status = _status(statuses.BUILD, request.status)
         page = await self._builds.list_builds(status=status, before=request.before, limit=request.limit or _BUILDS)
         return sv.ListBuildsResponse(builds=map(build_message, page.builds), next_before=page.next_before)
 
@@ -154,7 +155,7 @@ class Api:
     ) -> sv.ListBuildPartitionsResponse:
         """Lists the partitions of a build."""
         limit = self._limit(request.limit)
-        status = _name(pt.PartitionStatus, request.status, "PARTITION_STATUS_")
+        status = _status(statuses.PARTITION, request.status)
         rows = await self._builds.partitions(request.build_request_id, status=status, after=request.after, limit=limit)
         return sv.ListBuildPartitionsResponse(
             partitions=map(build_partition_message, rows), next_after=rows[-1].ref if len(rows) == limit else ""
@@ -163,7 +164,7 @@ class Api:
     async def list_job_runs(self, request: sv.ListJobRunsRequest, _caller: Caller) -> sv.ListJobRunsResponse:
         """Lists the job runs of a build."""
         limit = self._limit(request.limit)
-        status = _name(ev.JobStatus, request.status, "JOB_STATUS_")
+        status = _status(statuses.JOB, request.status)
         rows = await self._builds.job_runs(request.build_request_id, status=status, after=request.after, limit=limit)
         following = rows[-1].number if len(rows) == limit else 0
         return sv.ListJobRunsResponse(job_runs=map(job_run_message, rows), next_after=following)
@@ -189,12 +190,12 @@ class Api:
 
     async def list_partitions(self, request: sv.ListPartitionsRequest, _caller: Caller) -> sv.ListPartitionsResponse:
         """Lists what is known of partitions."""
-        status = _name(pt.PartitionStatus, request.status, "PARTITION_STATUS_")
+        status = _status(statuses.PARTITION, request.status)
         page = await self._partitions.search(
             prefix=request.prefix,
             contains=request.contains,
             pattern=request.pattern,
-            status="TAINTED" if request.tainted else status,
+            status=statuses.TAINTED if request.tainted else status,
             after=request.after,
             limit=request.limit or _ROWS,
         )
@@ -290,17 +291,18 @@ def _submission(build_request_id: str, options: ev.BuildOptions) -> Submission:
     )
 
 
-def _name(enum: Any, value: int, prefix: str) -> str | None:
-    """Returns the name of an enum's value without its prefix; None where it is not set.
+def _status(kind: StatusEnum[Any], value: int) -> str | None:
+    """Returns the name of a status; None where it is not set.
 
     Raises:
         InvalidRequestError: There is no such value.
     """
     if not value:
         return None
-    if value not in enum.values():
-        raise InvalidRequestError(f"{value} is none of {', '.join(enum.keys()[1:])}")
-    return str(enum.Name(value)).removeprefix(prefix)
+    try:
+        return str(kind.name(value))
+    except ValueError:
+        raise InvalidRequestError(f"{value} is none of {', '.join(map(kind.message_name, kind.names))}") from None
 
 
 def _chunk(chunk: LogChunk) -> sv.LogChunk:

@@ -22,6 +22,7 @@ from databuild.errors import (
 )
 from databuild.event_log.log import EventLog, Reader
 from databuild.graph.catalog import JobCatalog
+from databuild.model import statuses
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord
 from databuild.model.views import BuildView
 from databuild.orchestration.build_ids import LATEST, find_build
@@ -44,8 +45,6 @@ from databuild.service.watching import Watching
 from databuild.v1.events_pb2 import BuildEvent
 
 _T = TypeVar("_T")
-
-ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
 class BuildPage(NamedTuple):
@@ -149,14 +148,14 @@ class BuildService:
 
         def view(reader: Reader) -> BuildView:
             build = find_build(reader, text)
-            if build.status in ENDS:
+            if build.status in statuses.BUILD.ended:
                 return BuildView(build, warnings=_warnings(reader, build))
             waits = waits_of(reader, build.build_request_id)
             return BuildView(build, waiting_for=tuple(waits), dead=self._deaths(reader, [build])[0])
 
         found = self._placed([await self._readers.read(view)])[0]
         running = self._running.get(found.build.build_request_id)
-        if running is None or found.build.status in ENDS:
+        if running is None or found.build.status in statuses.BUILD.ended:
             return found
         planning = running.progress if found.build.status == "PLANNING" else None
         return found._replace(planning=planning, warnings=tuple(running.warnings))
@@ -206,7 +205,7 @@ class BuildService:
             BuildPrunedError: Its events are not kept any more.
         """
         build = (await self.get(text)).build
-        if build.status in ENDS and after >= build.last_sequence:
+        if build.status in statuses.BUILD.ended and after >= build.last_sequence:
             return
         if build.pruned_time:
             raise BuildPrunedError(build.build_request_id, "its events are not kept any more")
@@ -317,7 +316,7 @@ class BuildService:
 
     def _deaths(self, reader: Reader, builds: Sequence[BuildRecord]) -> list[str]:
         """Returns why nothing more comes of builds, in words; nothing for those of which more may."""
-        others = [build for build in builds if build.status not in ENDS and not self._is_running(build)]
+        others = [build for build in builds if build.status not in statuses.BUILD.ended and not self._is_running(build)]
         dead = find_dead(reader) if others else {}
         faults = {build: death.fault for build, death in dead.items()}
         return [faults.get(build.build_request_id, "") for build in builds]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from databuild.event_log.log import Reader
+from databuild.model import statuses
 from databuild.model.records import BuildRecord, JobRunRecord
-from databuild.service.messages import job_status
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2 as sv
 
@@ -24,7 +24,7 @@ def build_graph(reader: Reader, build: BuildRecord) -> sv.BuildGraph:
                 job_label=task.job_label,
                 outputs=[output.str for output in task.config.outputs],
                 upstream_task_ids=task.upstream_task_ids,
-                status=job_status(run.status) if run else None,
+                status=statuses.JOB.message_name(run.status) if run else None,
                 job_run_id=run.job_run_id if run else "",
             )
     return graph

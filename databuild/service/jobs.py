@@ -8,12 +8,12 @@ from typing import Final, NamedTuple
 from databuild.errors import JobNotFoundError
 from databuild.event_log.log import Reader
 from databuild.graph.catalog import Job, JobCatalog
+from databuild.model import statuses
 from databuild.model.records import JobRunRecord
 from databuild.service.limits import Limits
 from databuild.service.reading import Readers
 
 RECENT_RUNS: Final = 100
-_ENDS: Final = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
 class JobStatistics(NamedTuple):
@@ -75,7 +75,7 @@ class Jobs:
 
 def statistics(job: Job, runs: Sequence[JobRunRecord]) -> JobStatistics:
     """Returns how runs of a job went, newest first."""
-    ended = [run for run in runs if run.status in _ENDS]
+    ended = [run for run in runs if run.status in statuses.JOB.ended]
     seconds = sorted(run.duration_seconds for run in ended if run.status == "COMPLETED")
     return JobStatistics(
         job=job,

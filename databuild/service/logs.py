@@ -8,13 +8,13 @@ from typing import Final
 
 from databuild.errors import InvalidRequestError, JobRunNotFoundError
 from databuild.event_log.log import Reader
+from databuild.model import statuses
 from databuild.model.records import JobRunRecord
 from databuild.model.views import LogChunk, Room
 from databuild.orchestration.job_logs import bytes_under, logs_pruned_before
 from databuild.orchestration.log_files import STREAMS, log_path, log_size, read_log
 from databuild.service.reading import Readers
 
-_OPEN: Final = frozenset({"SCHEDULED", "RUNNING"})
 CHUNK_BYTES: Final = 256 * 1024
 _LOOK_SECONDS: Final = 0.25
 
@@ -50,7 +50,7 @@ class Logs:
         job_run = await self._job_run(job_run_id)
         path = log_path(self._log_directory, job_run, stream)
         data, total = await asyncio.to_thread(lambda: (read_log(path, offset, limit), log_size(path)))
-        ended = job_run.status not in _OPEN and len(data) < limit
+        ended = job_run.status in statuses.JOB.ended and len(data) < limit
         return LogChunk(data, offset, ended, path=path, total_bytes=max(total, offset + len(data)))
 
     async def follow(self, job_run_id: str, stream: str, *, offset: int = 0) -> AsyncGenerator[LogChunk]:

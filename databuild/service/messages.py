@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from databuild.model.job_graph import PlannedPartition
 from databuild.model.records import BuildPartitionRecord, FailureRecord, JobRunRecord, PartitionRecord
+from databuild.model.statuses import BUILD, JOB, PARTITION
 from databuild.model.views import BuildView, PartitionView, Room
 from databuild.service.jobs import JobStatistics
 from databuild.service.partitions import Lineage
@@ -21,7 +22,7 @@ def build_message(view: BuildView) -> sv.BuildSummary:
     build = view.build
     return sv.BuildSummary(
         build_request_id=build.build_request_id,
-        status=f"BUILD_STATUS_{build.status}",
+        status=BUILD.message_name(build.status),
         graph_label=build.graph_label,
         requested=refs_message(build.requested),
         received_time=_time(build.received_time),
@@ -54,7 +55,7 @@ def build_partition_message(record: BuildPartitionRecord) -> sv.BuildPartition:
     """Returns where a partition stands within one build."""
     return sv.BuildPartition(
         ref=record.ref,
-        status=f"PARTITION_STATUS_{record.status}",
+        status=PARTITION.message_name(record.status),
         task_id=record.task_id,
         reason=f"REASON_{record.reason}" if record.reason else None,
         cause=record.cause,
@@ -71,7 +72,7 @@ def job_run_message(record: JobRunRecord) -> sv.JobRun:
         task_id=record.task_id,
         job_label=record.job_label,
         attempt=record.attempt,
-        status=job_status(record.status),
+        status=JOB.message_name(record.status),
         scheduled_time=_time(record.scheduled_time),
         started_time=_time(record.started_time),
         ended_time=_time(record.ended_time),
@@ -84,16 +85,11 @@ def job_run_message(record: JobRunRecord) -> sv.JobRun:
     )
 
 
-def job_status(name: str) -> str:
-    """Returns the value of JobStatus of a name such as `RUNNING`."""
-    return f"JOB_STATUS_{name}"
-
-
 def partition_message(record: PartitionRecord) -> pt.PartitionRecord:
     """Returns what is known of a partition."""
     message = pt.PartitionRecord(
         ref=record.ref,
-        status=f"PARTITION_STATUS_{record.status}",
+        status=PARTITION.message_name(record.status),
         build_request_id=record.build_request_id,
         time=_time(record.time),
         available=record.available,

@@ -10,6 +10,7 @@ from typing import Final
 from databuild.drawing.job_graph import DrawnTask, draw_job_graph
 from databuild.drawing.states import state_of
 from databuild.drawing.style import STYLE
+from databuild.model import statuses
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2 as sv
 
@@ -46,4 +47,4 @@ def drawn_tasks(
 
 def drawn_state(status: ev.JobStatus) -> str:
     """Returns the state in which a job run, or a task of one, is drawn."""
-    return state_of(ev.JobStatus.Name(status).removeprefix("JOB_STATUS_") if status else "")
+    return state_of(statuses.JOB.name(status) if status else "")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from databuild.event_log.tables import CLAIMS, LEASES
 from databuild.event_log.verify import verify
-from databuild.orchestration.dead_builds import OPEN_STATUSES
+from databuild.model import statuses
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -89,7 +89,7 @@ class History:
         assert verified.told == ()
         for build, sequences in self._sequences.items():
             assert sequences == list(range(1, len(sequences) + 1)), f"gaps in {build}"
-        for status in OPEN_STATUSES:
+        for status in statuses.BUILD.open:
             assert list(self.reader.builds(status=status)) == [], "builds have no end"
         assert list(self.reader.rows(LEASES)) == list(self.reader.rows(CLAIMS)) == []
         assert {ref: runs for ref, runs in self.made.items() if len(runs) > 1} == {}, "made twice"

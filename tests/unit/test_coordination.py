@@ -11,8 +11,7 @@ from databuild.event_log.log import ClaimRequest, Need
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
-from databuild.model.lifecycle import BUILD_ENDS, BUILD_TRANSITIONS, NOTHING, build_status_name
-from databuild.orchestration.dead_builds import OPEN_STATUSES, find_dead
+from databuild.orchestration.dead_builds import find_dead
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.results import Cancelled, FailFast, Success
 from databuild.orchestration.run_build import run_build
@@ -346,12 +345,6 @@ async def dead_build(world, holder):
     one.emit_job_running("dead.1.1", 1, RAW)
     await one.emit_partition_building("raw/1", 1, "dead.1.1")
     return one
-
-
-def test_a_build_that_can_be_dead_has_a_status_that_is_no_end():
-    open_ = {build_status_name(status) for status in set(BUILD_TRANSITIONS) - BUILD_ENDS - {NOTHING}}
-
-    assert set(OPEN_STATUSES) == open_
 
 
 async def test_a_build_that_ends_while_the_dead_are_looked_for_is_none_of_them(world):

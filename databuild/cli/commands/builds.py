@@ -5,8 +5,8 @@ from __future__ import annotations
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, lasted_text, some_of, table, time_text
+from databuild.model import statuses
 from databuild.orchestration.build_ids import find_build
-from databuild.orchestration.dead_builds import OPEN_STATUSES
 
 
 def run(call: Invocation) -> int:
@@ -18,7 +18,7 @@ def run(call: Invocation) -> int:
     limit = call.flags["limit"]
     builds = reader.builds(status=call.flags["status"], before=before, limit=limit)
     following = builds[-1].build_request_id if len(builds) == limit else ""
-    open_builds = [build.build_request_id for build in builds if build.status in OPEN_STATUSES]
+    open_builds = [build.build_request_id for build in builds if build.status in statuses.BUILD.open]
     dead = call.facts().deaths(open_builds) if open_builds else {}
     if call.json:
         rows = [{**as_json(one), "dead": dead.get(one.build_request_id)} for one in builds]
@@ -35,7 +35,7 @@ def run(call: Invocation) -> int:
             time_text(build.received_time),
             lasted_text(
                 build,
-                alive=build.status in OPEN_STATUSES and build.build_request_id not in dead,
+                alive=build.status in statuses.BUILD.open and build.build_request_id not in dead,
                 now=call.clock(),
             ),
             f"{build.jobs_completed}/{build.total_tasks}",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import time_text
+from databuild.model import statuses
 from databuild.orchestration.build_ids import LATEST, find_build
 from databuild.orchestration.log_files import STREAMS
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.2
 LOOKS_PER_LOOK_FOR_DEATH = 5
-_BUILD_ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 _PAGE = 1000
 
 
@@ -36,7 +36,7 @@ def run(call: Invocation) -> int:
     known = looks = 0
     while True:
         # Looked up before the files are read: what an ended build wrote is all there.
-        ended = build.status in _BUILD_ENDS
+        ended = build.status in statuses.BUILD.ended
         if job_run is None:
             fresh = _all_runs(call, build.build_request_id, known)
             known = fresh[-1].number if fresh else known
@@ -63,7 +63,7 @@ def _pruned(call: Invocation, build: BuildRecord) -> str:
     if build.pruned_time:
         return f"the logs of build {build.build_request_id} were pruned with it, {time_text(build.pruned_time)} UTC"
     before = call.facts().logs_pruned_before()
-    if build.status in _BUILD_ENDS and build.updated_time < before:
+    if build.status in statuses.BUILD.ended and build.updated_time < before:
         what = f"the logs of build {build.build_request_id} were pruned for their age"
         return f"{what}: those of builds that ended before {time_text(before)} UTC are gone"
     return ""

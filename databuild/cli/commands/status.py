@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, bytes_text, counted, lasted_text, some_of, time_text
+from databuild.model import statuses
 from databuild.orchestration.build_ids import find_build
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from databuild.model.records import BuildRecord, JobRunRecord
 
-ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 MOST_RUNS = 10
 
 
@@ -23,7 +23,7 @@ def run(call: Invocation) -> int:
     reader = call.reader()
     build = find_build(reader, *call.positionals[:1])
     failed = reader.job_runs(build.build_request_id, status="FAILED", limit=MOST_RUNS)
-    ended = build.status in ENDS
+    ended = build.status in statuses.BUILD.ended
     running = () if ended else reader.job_runs(build.build_request_id, status="RUNNING", limit=MOST_RUNS)
     facts = call.facts()
     dead = None if ended else facts.deaths([build.build_request_id]).get(build.build_request_id)
@@ -67,10 +67,10 @@ def _print_sizes(call: Invocation, sizes: Mapping[str, int]) -> None:
 
 
 def _print_build(call: Invocation, build: BuildRecord, dead: str | None) -> None:
-    verb = "took" if build.status in ENDS else "last heard of after" if dead else "so far"
+    verb = "took" if build.status in statuses.BUILD.ended else "last heard of after" if dead else "so far"
     cancel = f" (cancel requested by {build.cancel_requested_by})" if build.cancel_requested_by else ""
     fault = f", but {dead}; the next build ends it" if dead else ""
-    lasted = lasted_text(build, alive=build.status not in ENDS and not dead, now=call.clock())
+    lasted = lasted_text(build, alive=build.status not in statuses.BUILD.ended and not dead, now=call.clock())
     call.out.line(f"build      {build.build_request_id}  {build.status}{cancel}{fault}")
     call.out.line(f"graph      {build.graph_label}")
     call.out.line(f"requested  {some_of(build.requested)}")

@@ -33,9 +33,8 @@ from databuild.event_log.postgresql.connection import (
 from databuild.event_log.postgresql.positions import APPEND
 from databuild.event_log.postgresql.read_models import Partitions, in_steps, lock_builds
 from databuild.event_log.postgresql.statements import as_json
-from databuild.model.lifecycle import NOTHING, BuildState
+from databuild.model.lifecycle import BuildState
 from databuild.v1 import events_pb2 as ev
-from databuild.v1 import partition_pb2 as pt
 
 _T = TypeVar("_T")
 _TRY_AGAIN: Final = frozenset({"23505", "40001", "40P01", "55P03"})
@@ -281,26 +280,28 @@ class PostgresqlWriter:
         """Asks for what the database knows of builds; what is returned takes the answers."""
         execute = self._connection.execute
         ids = (as_json(sorted(builds)),)
-        # An operation has no row of its own: it is complete with its one event.
         first = execute(f"SELECT build_request_id FROM events {_OF_BUILDS} AND sequence = 1", ids)
         states = execute(f"SELECT build_request_id, status, last_sequence FROM builds {_OF_BUILDS}", ids)
         runs = execute(f"SELECT build_request_id, job_run_id, status FROM job_runs {_OF_BUILDS}", ids)
         partitions = execute(f"SELECT build_request_id, ref, status FROM build_partitions {_OF_BUILDS}", ids)
 
         def take() -> None:
-            known = {build: (ev.BUILD_STATUS_COMPLETED, 1) for (build,) in first}
-            known |= {build: (ev.BuildStatus.Value(f"BUILD_STATUS_{name}"), last) for build, name, last in states}
-            jobs: dict[str, list[tuple[str, int]]] = {}
-            for build, run, name in runs:
-                jobs.setdefault(build, []).append((run, ev.JobStatus.Value(f"JOB_STATUS_{name}")))
-            refs: dict[str, list[tuple[str, int]]] = {}
-            for build, ref, name in partitions:
-                refs.setdefault(build, []).append((ref, pt.PartitionStatus.Value(f"PARTITION_STATUS_{name}")))
+            operations = {build for (build,) in first}
+            known = {build: (status, last) for build, status, last in states}
+            jobs: dict[str, list[tuple[str, str]]] = {}
+            for build, run, status in runs:
+                jobs.setdefault(build, []).append((run, status))
+            refs: dict[str, list[tuple[str, str]]] = {}
+            for build, ref, status in partitions:
+                refs.setdefault(build, []).append((ref, status))
             for build in builds:
-                status, last = known.get(build, (NOTHING, 0))
-                self._states[build] = BuildState(
-                    build, status=status, last_sequence=last, jobs=jobs.get(build, ()), partitions=refs.get(build, ())
-                )
+                if build in known:
+                    status, last = known[build]
+                    self._states[build] = BuildState.recorded(
+                        build, status, last_sequence=last, jobs=jobs.get(build, ()), partitions=refs.get(build, ())
+                    )
+                else:
+                    self._states[build] = BuildState.of_operation(build) if build in operations else BuildState(build)
 
         return take
 

@@ -23,7 +23,6 @@ from databuild.event_log.sqlite.statements import ManyRows
 from databuild.event_log.tables import Table
 from databuild.model.lifecycle import BUILD_ENDS, OPERATIONS, BuildState, build_status_name
 from databuild.v1 import events_pb2 as ev
-from databuild.v1 import partition_pb2 as pt
 
 
 def _update(table: str, columns: Sequence[str]) -> ManyRows:
@@ -239,24 +238,13 @@ class SqliteWriter:
         row = execute("SELECT status, last_sequence FROM builds WHERE build_request_id = ?", (build,)).fetchone()
         if row is None:
             known = execute("SELECT 1 FROM events WHERE build_request_id = ? LIMIT 1", (build,)).fetchone()
-            # An operation has no row of its own: it is complete with its one event.
-            return BuildState(build, status=ev.BUILD_STATUS_COMPLETED, last_sequence=1) if known else BuildState(build)
-        return BuildState(
+            return BuildState.of_operation(build) if known else BuildState(build)
+        return BuildState.recorded(
             build,
-            status=ev.BuildStatus.Value(f"BUILD_STATUS_{row[0]}"),
+            row[0],
             last_sequence=row[1],
-            jobs=(
-                (run, ev.JobStatus.Value(f"JOB_STATUS_{status}"))
-                for run, status in execute(
-                    "SELECT job_run_id, status FROM job_runs WHERE build_request_id = ?", (build,)
-                )
-            ),
-            partitions=(
-                (ref, pt.PartitionStatus.Value(f"PARTITION_STATUS_{status}"))
-                for ref, status in execute(
-                    "SELECT ref, status FROM build_partitions WHERE build_request_id = ?", (build,)
-                )
-            ),
+            jobs=execute("SELECT job_run_id, status FROM job_runs WHERE build_request_id = ?", (build,)),
+            partitions=execute("SELECT ref, status FROM build_partitions WHERE build_request_id = ?", (build,)),
         )
 
     def _apply(

@@ -12,14 +12,14 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
 from databuild.errors import DataBuildError
+from databuild.model.lifecycle import BUILD_ENDS
+from databuild.model.statuses import PARTITION
 from databuild.orchestration.ids import new_build_request_id
 from databuild.service.dashboard import drawings
 from databuild.service.dashboard.site import Visit
 from databuild.v1 import events_pb2 as ev
-from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
 
-_ENDS: Final = frozenset({ev.BUILD_STATUS_COMPLETED, ev.BUILD_STATUS_FAILED, ev.BUILD_STATUS_CANCELLED})
 _BEFORE_EXECUTION: Final = frozenset({ev.BUILD_STATUS_RECEIVED, ev.BUILD_STATUS_PLANNING})
 _PLANNING_SECONDS: Final = 2.0
 """How often it is looked how far planning is, while somebody watches it."""
@@ -42,7 +42,7 @@ async def build(visit: Visit) -> Response:
     if not summary.HasField("pruned_time"):
         tasks = (await visit.ask("GetBuildGraph", sv.GetBuildGraphRequest(build_request_id=ident))).tasks
         runs = await _runs(visit, ident)
-    ended = summary.status in _ENDS
+    ended = summary.status in BUILD_ENDS
     now = summary.updated_time.ToNanoseconds() / 1e9 if ended else visit.site.clock()
     return visit.page(
         "build",
@@ -101,7 +101,7 @@ async def _changes(visit: Visit, build_request_id: str, after: int) -> AsyncGene
         listening.cancel()
     with contextlib.suppress(DataBuildError):  # a service that ends ends no build
         summary = await visit.ask("GetBuild", sv.GetBuildRequest(build_request_id=build_request_id))
-        if summary.status in _ENDS:
+        if summary.status in BUILD_ENDS:
             yield ServerSentEvent("{}", event="end")
 
 
@@ -145,8 +145,7 @@ async def _runs(visit: Visit, build_request_id: str) -> list[sv.JobRun]:
 async def _partitions(visit: Visit, build_request_id: str) -> dict[str, Any]:
     """Returns a page of what the build has to do with partitions."""
     chosen = visit.form.text("status").upper()
-    statuses = [name.removeprefix("PARTITION_STATUS_") for name in pt.PartitionStatus.keys()[1:]]
-    status = f"PARTITION_STATUS_{chosen}" if chosen in statuses else None
+    status = PARTITION.message_name(chosen) if chosen in PARTITION.names else None
     after = visit.form.exact("after")
     request = sv.ListBuildPartitionsRequest(build_request_id=build_request_id, status=status, after=after, limit=_ROWS)
     page = await visit.ask("ListBuildPartitions", request)
@@ -155,7 +154,7 @@ async def _partitions(visit: Visit, build_request_id: str) -> dict[str, Any]:
         "partitions_after": page.next_after,
         "first_page": not after,
         "chosen": chosen,
-        "statuses": statuses,
+        "statuses": PARTITION.names,
     }
 
 

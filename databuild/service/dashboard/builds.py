@@ -8,16 +8,16 @@ from typing import Final
 from starlette.responses import Response
 
 from databuild.errors import InvalidRequestError
+from databuild.model.lifecycle import BUILD_ENDS
+from databuild.model.statuses import BUILD
 from databuild.orchestration.ids import new_build_request_id
 from databuild.service.dashboard.site import Form, Visit, redirect
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
 
-_ENDS: Final = frozenset({ev.BUILD_STATUS_COMPLETED, ev.BUILD_STATUS_FAILED, ev.BUILD_STATUS_CANCELLED})
-_STATUSES: Final = tuple(name.removeprefix("BUILD_STATUS_") for name in ev.BuildStatus.keys()[1:])
 _AT_HOME: Final = 10
-_GOING_ON: Final = tuple(name for name in ev.BuildStatus.keys()[1:] if ev.BuildStatus.Value(name) not in _ENDS)
+_GOING_ON: Final = tuple(BUILD.message_name(name) for name in BUILD.names if name not in BUILD.ended)
 _PLANNED_ROWS: Final = 200
 
 
@@ -32,20 +32,20 @@ async def home(visit: Visit) -> Response:
         "home",
         counts=sorted((word.lower(), count) for word, count in page.counts.items() if count),
         going_on=sorted(going_on, key=lambda build: -build.received_time.ToNanoseconds())[:_AT_HOME],
-        ended=[build for build in newest if build.status in _ENDS][:_AT_HOME],
+        ended=[build for build in newest if build.status in BUILD_ENDS][:_AT_HOME],
     )
 
 
 async def builds(visit: Visit) -> Response:
     """Lists builds, newest first."""
     chosen = visit.form.text("status").upper()
-    if chosen and chosen not in _STATUSES:
-        raise InvalidRequestError(f"{chosen[:80]!r} is no status of a build; there are {', '.join(_STATUSES)}")
+    if chosen and chosen not in BUILD.names:
+        raise InvalidRequestError(f"{chosen[:80]!r} is no status of a build; there are {', '.join(BUILD.names)}")
     before = visit.form.text("before")
-    status = f"BUILD_STATUS_{chosen}" if chosen else None
+    status = BUILD.message_name(chosen) if chosen else None
     page = await visit.ask("ListBuilds", sv.ListBuildsRequest(status=status, before=before, limit=50))
     return visit.page(
-        "builds", builds=page.builds, next_before=page.next_before, before=before, chosen=chosen, statuses=_STATUSES
+        "builds", builds=page.builds, next_before=page.next_before, before=before, chosen=chosen, statuses=BUILD.names
     )
 
 

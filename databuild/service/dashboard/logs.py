@@ -12,6 +12,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
 from databuild.errors import DataBuildError, InvalidRequestError
+from databuild.model.job_run_id import parse_job_run_id
 from databuild.service.dashboard.site import Visit
 from databuild.v1 import service_pb2 as sv
 
@@ -39,7 +40,7 @@ async def log(visit: Visit) -> Response:
     return visit.page(
         "log",
         job_run_id=job_run,
-        build_request_id=job_run.rsplit(".", 2)[0],
+        build_request_id=parse_job_run_id(job_run).build_request_id,
         stream=stream,
         streams=_STREAMS,
         text=chunk.data.decode(errors="replace"),

@@ -7,17 +7,15 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from databuild.errors import InvalidRequestError
+from databuild.model.statuses import PARTITION, TAINTED
 from databuild.service.dashboard import drawings
 from databuild.service.dashboard.calendar import calendar
 from databuild.service.dashboard.site import Form, Visit, redirect
-from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
 
 _ROWS: Final = 100
 _LINEAGE_STEPS: Final = 3
 _LINEAGE_EDGES: Final = 200
-_STATUSES: Final = tuple(name.removeprefix("PARTITION_STATUS_") for name in pt.PartitionStatus.keys()[1:])
-_TAINTED: Final = "TAINTED"
 
 
 async def partitions(visit: Visit) -> Response:
@@ -33,7 +31,7 @@ async def partitions(visit: Visit) -> Response:
         calendar=await calendar(visit, pattern, form.number("year")) if pattern else None,
         counts=sorted((word.lower(), count) for word, count in page.counts.items() if count),
         patterns=sorted({pattern for job in jobs for pattern in job.outputs}),
-        statuses=(*_STATUSES, _TAINTED),
+        statuses=(*PARTITION.names, TAINTED),
         chosen={name: form.text(name) for name in ("q", "anywhere", "pattern", "status", "after")},
     )
 
@@ -72,16 +70,18 @@ async def taint(visit: Visit) -> Response:
 
 def _request(form: Form) -> sv.ListPartitionsRequest:
     status = form.text("status").upper()
-    if status and status not in (*_STATUSES, _TAINTED):
-        raise InvalidRequestError(f"{status[:80]!r} is no status of a partition; there are {', '.join(_STATUSES)}")
+    if status and status not in (*PARTITION.names, TAINTED):
+        raise InvalidRequestError(
+            f"{status[:80]!r} is no status of a partition; there are {', '.join(PARTITION.names)}"
+        )
     text = form.text("q")
     anywhere = form.ticked("anywhere")
     return sv.ListPartitionsRequest(
         prefix="" if anywhere else text,
         contains=text if anywhere else "",
         pattern=form.text("pattern"),
-        status=f"PARTITION_STATUS_{status}" if status and status != _TAINTED else None,
-        tainted=status == _TAINTED,
+        status=PARTITION.message_name(status) if status and status != TAINTED else None,
+        tainted=status == TAINTED,
         after=form.exact("after"),
         limit=_ROWS,
     )

@@ -1,0 +1,79 @@
+"""Statuses by name, as records and queries have them: the values of the protobuf enums without their prefix.
+
+Plain text and tuples: commands that only read must import neither protobuf nor `enum`
+(docs/adr/0002-reading-is-synchronous.md). The lifecycle table says what may follow what; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Generic, Literal, NamedTuple, TypeVar
+
+BuildStatus = Literal["RECEIVED", "PLANNING", "ANALYSIS_COMPLETED", "EXECUTING", "COMPLETED", "FAILED", "CANCELLED"]
+JobStatus = Literal["SCHEDULED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "SKIPPED"]
+PartitionStatus = Literal["REQUESTED", "SCHEDULED", "BUILDING", "AVAILABLE", "FAILED", "DELEGATED"]
+
+_Name = TypeVar("_Name", bound=str)
+
+
+class StatusEnum(NamedTuple, Generic[_Name]):
+    """The statuses of one kind of thing.
+
+    Attributes:
+        prefix: What their names begin with in protobuf.
+        names: Their names, in the order of their numbers, which begin at 1; 0 is `UNSPECIFIED`.
+        ended: Those that nothing follows.
+    """
+
+    prefix: str
+    names: tuple[_Name, ...]
+    ended: frozenset[_Name]
+
+    @property
+    def open(self) -> frozenset[_Name]:
+        """The statuses of what has not ended."""
+        return frozenset(self.names) - self.ended
+
+    def number(self, name: str) -> int:
+        """Returns the number of a status in protobuf.
+
+        Raises:
+            ValueError: There is no such status.
+        """
+        for number, known in enumerate(self.names, 1):
+            if known == name:
+                return number
+        raise ValueError(f"{self.prefix}... has no value {name!r}")
+
+    def name(self, number: int) -> _Name:
+        """Returns the name of a status.
+
+        Raises:
+            ValueError: There is no such status; 0 is none.
+        """
+        if not 0 < number <= len(self.names):
+            raise ValueError(f"{self.prefix}... has no value {number}")
+        return self.names[number - 1]
+
+    def message_name(self, name: str) -> str:
+        """Returns the name of a status in protobuf, such as `BUILD_STATUS_FAILED`."""
+        return self.prefix + name
+
+
+BUILD: Final = StatusEnum[BuildStatus](
+    "BUILD_STATUS_",
+    ("RECEIVED", "PLANNING", "ANALYSIS_COMPLETED", "EXECUTING", "COMPLETED", "FAILED", "CANCELLED"),
+    frozenset({"COMPLETED", "FAILED", "CANCELLED"}),
+)
+JOB: Final = StatusEnum[JobStatus](
+    "JOB_STATUS_",
+    ("SCHEDULED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "SKIPPED"),
+    frozenset({"COMPLETED", "FAILED", "CANCELLED", "SKIPPED"}),
+)
+PARTITION: Final = StatusEnum[PartitionStatus](
+    "PARTITION_STATUS_",
+    ("REQUESTED", "SCHEDULED", "BUILDING", "AVAILABLE", "FAILED", "DELEGATED"),
+    frozenset({"AVAILABLE", "FAILED", "DELEGATED"}),
+)
+
+TAINTED: Final = "TAINTED"
+"""Listed beside the statuses of partitions: available, but not to be trusted."""
