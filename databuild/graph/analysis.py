@@ -118,9 +118,11 @@ class _Analysis:
         """Configures the requested partitions and everything upstream of them that might have to be built."""
         await self._ownership.find(requested)
         survey = self._survey
-        survey.add(requested)
+        survey.needed_by.update(dict.fromkeys(requested, ""))
+        survey.check_size()
         await survey.level(requested)
         await self._ask(await self._predicted(requested))
+        pace, needed_by = self._pace, survey.needed_by
         level: Collection[str] = requested
         walked: set[int] = set()
         while level:
@@ -138,8 +140,13 @@ class _Analysis:
                             continue  # another output of it has named the same inputs
                         walked.add(id(config))
                     for inputs in slices(config.materialize):
-                        await self._pace.rest()
-                        following.update(dict.fromkeys(survey.add(inputs, ref), ref))
+                        if pace.due(len(inputs)):
+                            survey.check_size()
+                            await pace.rest()
+                        for needed in inputs:
+                            if needed not in needed_by:
+                                needed_by[needed] = following[needed] = ref
+            survey.check_size()
             await self._ownership.find(following, needed_by=following)
             level = following
             if level:
@@ -231,8 +238,9 @@ class _Analysis:
             raise
         unasked: list[str] = []
         for config in configs:
-            for outputs in slices(config.outputs):
-                await self._pace.rest()
+            for outputs in (config.outputs,) if len(config.outputs) == 1 else slices(config.outputs):
+                if self._pace.due(len(outputs)):
+                    await self._pace.rest()
                 unasked += [output for output in outputs if output not in self._owners]
         await self._ownership.try_find(unasked)
         await self._accept(label, asked, configs)
@@ -251,14 +259,11 @@ class _Analysis:
             # The same object for equal configs, so that no output need be compared with more than a pointer.
             config = self._shared.setdefault(answered, answered) if len(answered.outputs) > 1 else answered
             digest = ""
-            for queried in slices(answered.query):
-                await self._pace.rest()
-                for ref in queried:
-                    if fault := self._catalog.fault_of_segments(ref):
-                        message = f"it answered with the input {ref!r}, which is no partition ref: {fault}"
-                        raise JobConfigurationError(label, message, refs=asked)
-            for outputs in slices(config.outputs):
-                await self._pace.rest()
+            if answered.query:
+                await self._check_queried(label, asked, answered.query)
+            for outputs in (config.outputs,) if len(config.outputs) == 1 else slices(config.outputs):
+                if self._pace.due(len(outputs)):
+                    await self._pace.rest()
                 for output in outputs:
                     owner = self._owners.get(output)
                     if owner != label:
@@ -279,6 +284,15 @@ class _Analysis:
             if ref not in self._configs:
                 fault = f"it was asked for {ref!r}, and no config that it answered has that output"
                 raise JobConfigurationError(label, fault, refs=asked)
+
+    async def _check_queried(self, label: str, asked: Sequence[str], refs: Sequence[str]) -> None:
+        for some in slices(refs):
+            if self._pace.due(len(some)):
+                await self._pace.rest()
+            for ref in some:
+                if fault := self._catalog.fault_of_segments(ref):
+                    message = f"it answered with the input {ref!r}, which is no partition ref: {fault}"
+                    raise JobConfigurationError(label, message, refs=asked)
 
     def _foreign(self, output: str, owner: str | None) -> str:
         """Returns what is wrong with an output that is not the job's."""

@@ -82,7 +82,8 @@ class Assembly:
         task_of: dict[str, int] = {}
         labels: set[str] = set()
         for task in tasks:
-            await pace.rest()
+            if pace.due(len(task.config.outputs)):
+                await pace.rest()
             labels.add(task.job_label)
             task_of.update(dict.fromkeys(task.config.outputs, task.task_id))
         asked = frozenset(requested)
@@ -112,7 +113,8 @@ class Assembly:
         """Returns the QUERY inputs that are not there and that these tasks do not make."""
         read_by: dict[str, str] = {}
         for task in tasks:
-            await self._pace.rest()
+            if self._pace.due(1 + len(task.config.query)):
+                await self._pace.rest()
             for some in slices(task.config.query):
                 await self._pace.rest()
                 for ref in some:
@@ -163,9 +165,9 @@ class Assembly:
         """Returns the known version of every input that the tasks read and do not build."""
         read: set[str] = set()
         for task in tasks:
-            await self._pace.rest()
             for inputs in slices((*task.config.materialize, *task.config.query)):
-                await self._pace.rest()
+                if self._pace.due(len(inputs)):
+                    await self._pace.rest()
                 read.update(ref for ref in inputs if ref not in task_of)
         await self._records.look_up(read)
         return {
