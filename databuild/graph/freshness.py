@@ -103,15 +103,19 @@ class Freshness:
                 else:
                     ref = path.pop()
                     inputs.pop()
-                    if not self._may_be_reused(ref):
-                        self._walked.add(id(self._configs.get(ref)))
-                    decisions[ref] = yield from self._decide(ref)
+                    config = self._configs.get(ref)
+                    if config is not None and len(config.outputs) > 1 and not self._may_be_reused(ref):
+                        self._walked.add(id(config))
+                    record = self._records.get(ref)
+                    if record is not None and record.manifest is not None and len(record.manifest.inputs) > SLICE:
+                        yield  # deciding looks at each of these once
+                    decisions[ref] = self._decide(ref)
                     steps += 1
         return decisions
 
     def _upstream(self, ref: str) -> Sequence[str]:
         config = self._configs.get(ref)
-        if config is None or self._may_be_reused(ref) or id(config) in self._walked:
+        if config is None or not config.materialize or self._may_be_reused(ref) or id(config) in self._walked:
             return ()  # where it was walked, its inputs are decided, from another of its outputs
         return config.materialize
 
@@ -123,7 +127,7 @@ class Freshness:
             and (record.adopted or (self._reuse_stale and record.available and not record.tainted))
         )
 
-    def _decide(self, ref: str) -> Generator[None, None, Decision]:
+    def _decide(self, ref: str) -> Decision:
         record = self._records.get(ref)
         if record is None or not record.available:
             return self._unavailable(record)
@@ -131,7 +135,7 @@ class Freshness:
             return Decision(pt.REASON_TAINTED, record.taint_reason)
         if ref in self._forced:
             return Decision(pt.REASON_FORCED, "")
-        stale = yield from self._stale(ref, record)
+        stale = self._stale(ref, record)
         if stale is None:
             return Decision(pt.REASON_UP_TO_DATE, "")
         if self._reuse_stale:
@@ -146,7 +150,7 @@ class Freshness:
             return Decision(pt.REASON_BUILDING_ELSEWHERE, record.claimed_by_build_request_id)
         return _FAILED_BEFORE if record.failure is not None or record.status == "BUILDING" else _MISSING
 
-    def _stale(self, ref: str, record: PartitionRecord) -> Generator[None, None, Decision | None]:
+    def _stale(self, ref: str, record: PartitionRecord) -> Decision | None:
         if record.adopted:
             return None  # no job of ours made it, so that nothing of a job can have changed
         manifest = record.manifest
@@ -156,13 +160,11 @@ class Freshness:
             return Decision(pt.REASON_CONFIGURATION_CHANGED, "")
         # The digests are equal, so that these inputs are those of the configuration, and decided about.
         if id(manifest) not in self._changed_inputs:
-            self._changed_inputs[id(manifest)] = yield from self._changed_input(manifest)
+            self._changed_inputs[id(manifest)] = self._changed_input(manifest)
         return self._changed_inputs[id(manifest)]
 
-    def _changed_input(self, manifest: Manifest) -> Generator[None, None, Decision | None]:
-        for number, known in enumerate(manifest.inputs):
-            if not number % SLICE and number:
-                yield
+    def _changed_input(self, manifest: Manifest) -> Decision | None:
+        for known in manifest.inputs:
             if known.query:
                 continue
             decision = self._decisions.get(known.ref)

@@ -34,6 +34,15 @@ class Pace:
         self._clock = clock
         self._budget = budget_seconds
         self._since = clock()
+        self._work = 0
+
+    def due(self, work: int = 1) -> bool:
+        """Counts work, in items, and returns whether there has been a slice of it, so that a rest may be due."""
+        self._work += work
+        if self._work < SLICE:
+            return False
+        self._work = 0
+        return True
 
     async def rest(self) -> None:
         """Lets the event loop run where that is due."""

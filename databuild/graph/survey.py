@@ -6,7 +6,7 @@ It also bounds a plan, since a job that always needs one more partition has no e
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from databuild.errors import TooManyPartitionsError
@@ -27,6 +27,7 @@ class Survey:
 
     Attributes:
         needed_by: Every partition that was considered, with the one whose job asked for it; empty for the requested.
+            Whoever considers one writes it here.
         warnings: What was warned of.
     """
 
@@ -46,15 +47,13 @@ class Survey:
         self._asking: Counter[str] = Counter()
         self._ranges: set[tuple[str, ...]] = set()
 
-    def add(self, refs: Iterable[str], needing: str = "") -> list[str]:
-        """Takes note of partitions, and returns those that were not considered before.
+    def check_size(self) -> None:
+        """Checks that not too many partitions were considered.
 
         Raises:
             TooManyPartitionsError: There are more than the graph allows.
         """
         needed_by = self.needed_by
-        fresh = [ref for ref in refs if ref not in needed_by]
-        needed_by.update(dict.fromkeys(fresh, needing))
         if len(needed_by) > self._catalog.max_partitions:
             limit = self._catalog.max_partitions
             message = (
@@ -64,7 +63,6 @@ class Survey:
             if self._levels >= _DEEP:
                 message += f", {self._levels:,} levels up: a job may need one more partition without end"
             raise TooManyPartitionsError(limit, f"{message}; ask for less, or raise it")
-        return fresh
 
     async def level(self, refs: Collection[str]) -> None:
         """Takes note of one more level, whose jobs are known."""
