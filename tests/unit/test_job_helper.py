@@ -2,7 +2,6 @@
 
 import io
 import subprocess
-import sys
 
 import pytest
 from google.protobuf import json_format
@@ -11,6 +10,7 @@ from databuild.job import Config, ConfigError, Run, content_digest, main, writin
 from databuild.job.answers import ask, to_json
 from databuild.job.worker import read_message, respond, write_message
 from databuild.v1 import job_pb2, partition_pb2
+from tools.python import child
 
 
 def config(refs):
@@ -128,7 +128,7 @@ def test_a_file_is_complete_or_absent(tmp_path):
 
 def test_configuring_imports_nothing_slow():
     program = "import sys, databuild.job; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(child.command("-c", program, flags=("-S",)), capture_output=True, text=True, check=True)
 
     slow = {"typing", "enum", "re", "json", "dataclasses", "argparse", "pathlib", "google"}
     assert not slow & set(done.stdout.split())

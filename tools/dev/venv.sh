@@ -4,5 +4,5 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 python3 -m venv .venv
-.venv/bin/pip install --quiet --require-hashes -r third_party/python/requirements_lock.txt
+.venv/bin/pip install --quiet --no-deps --require-hashes -r third_party/python/requirements_lock.txt
 tools/dev/generate_protos.sh

@@ -6,6 +6,7 @@ never takes an old result for a new one.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,8 +14,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tools.python import child
+
 # Not ours to lint: what others made, and what is generated.
 _SKIPPED = {"node_modules", "__pycache__", "venv", "build", "dist"}
+
+
+# An interpreter that is started without -I, which says that its program needs nothing but the standard library.
+_BARE_CHILD = re.compile(r'sys\.executable(?!,\s*"-I"|} -I )')
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -42,12 +49,12 @@ def _run(root: Path, *command: str | os.PathLike[str]) -> int:
 
 
 def _module(root: Path, *arguments: str) -> int:
-    return _run(root, sys.executable, "-m", *arguments)
+    return _run(root, *child.command("-m", *arguments))
 
 
 def _with_generated(root: Path, tree: Path) -> None:
     """Lays out the packages with the types of generated modules, which only Bazel's copy has."""
-    for package in "databuild", "benchmarks":
+    for package in "databuild", "benchmarks", "tools/python":
         shutil.copytree(root / package, tree / package, ignore=shutil.ignore_patterns("*_pb2*", "__pycache__"))
     for stub in Path("databuild/v1").glob("*_pb2.pyi"):
         shutil.copy(stub, tree / stub)
@@ -72,7 +79,19 @@ def imports(root: Path) -> int:
         _with_generated(root, Path(tree))
         # It looks for the package where it stands before it looks among the runfiles.
         program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
-        return _run(Path(tree), sys.executable, "-c", program)
+        return _run(Path(tree), *child.command("-c", program))
+
+
+def children(root: Path) -> int:
+    """Checks that Python is started with an explicit import path: it inherits none from this project's programs."""
+    code = 0
+    for path in sorted(p for p in _files(root) if p.suffix == ".py" and p.parts[:2] != ("tools", "offline")):
+        text = (root / path).read_text()
+        for found in _BARE_CHILD.finditer(text) if path != Path("tools/python/child.py") else ():
+            line = text.count("\n", 0, found.start()) + 1
+            print(f'{path}:{line}: start it by tools.python.child.command; or with "-I" if it needs no import path')
+            code = 1
+    return code
 
 
 def shellcheck(root: Path) -> int:
@@ -91,5 +110,5 @@ def buildifier(root: Path, program: str) -> int:
 
 
 if __name__ == "__main__":
-    _LINTERS = {f.__name__: f for f in (ruff, mypy, imports, shellcheck, buildifier)}
+    _LINTERS = {f.__name__: f for f in (ruff, mypy, imports, children, shellcheck, buildifier)}
     sys.exit(_LINTERS[sys.argv[1]](Path("MODULE.bazel").resolve().parent, *sys.argv[2:]))

@@ -23,7 +23,10 @@ exports_files(["abi.txt", "bin/python3"])
 py_runtime(
     name = "runtime",
     bootstrap_template = "{template}",
-    files = ["pyvenv.cfg"],
+    files = [
+        "pyvenv.cfg",
+        "start.py",
+    ],
     interpreter = "bin/python3",
     python_version = "PY3",
     stub_shebang = "#!/bin/sh",
@@ -66,10 +69,12 @@ def _host_python_impl(repository_ctx):
     repository_ctx.file("pyvenv.cfg", _PYVENV_CFG.format(home = repository_ctx.path(interpreter).dirname), executable = False)
     repository_ctx.file("abi.bzl", 'CACHE_TAG = "{}"\n'.format(cache_tag), executable = False)
     repository_ctx.file("abi.txt", version + " " + abi, executable = False)
+    repository_ctx.symlink(repository_ctx.attr._start, "start.py")
     repository_ctx.file("BUILD.bazel", _BUILD.format(template = Label("//private:launcher.sh.tpl")), executable = False)
 
 _host_python = repository_rule(
     implementation = _host_python_impl,
+    attrs = {"_start": attr.label(default = "//private:start.py")},
     doc = "Finds the machine's python3 on the PATH.",
     configure = True,
 )
