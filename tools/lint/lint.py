@@ -23,6 +23,8 @@ _SKIPPED = {"node_modules", "__pycache__", "venv", "build", "dist"}
 # An interpreter that is started without -I, which says that its program needs nothing but the standard library.
 _BARE_CHILD = re.compile(r'sys\.executable(?!,\s*"-I"|} -I )')
 
+_PROGRAM = re.compile(r"^( *)py_(binary|test)\(\n.*?^\1\)", re.MULTILINE | re.DOTALL)
+
 
 def _files(root: Path) -> Iterator[Path]:
     """Yields every file of the checkout, hidden and generated folders aside, as a path relative to it."""
@@ -94,6 +96,18 @@ def children(root: Path) -> int:
     return code
 
 
+def init_files(root: Path) -> int:
+    """Checks that no program asks for `__init__.py` files that nobody wrote, of which rules_python warns."""
+    code = 0
+    for path in sorted(p for p in _files(root) if _is_starlark(p) and p.parts[:2] != ("tools", "offline")):
+        code_only = re.sub(r'""".*?"""', "", (root / path).read_text(), flags=re.DOTALL)
+        for found in _PROGRAM.finditer(code_only):
+            if "legacy_create_init = 0," not in found[0]:
+                print(f"{path}: {found[0].splitlines()[1].strip()} lacks `legacy_create_init = 0`")
+                code = 1
+    return code
+
+
 def shellcheck(root: Path) -> int:
     """Checks the shell scripts."""
     program = shutil.which("shellcheck")
@@ -110,5 +124,5 @@ def buildifier(root: Path, program: str) -> int:
 
 
 if __name__ == "__main__":
-    _LINTERS = {f.__name__: f for f in (ruff, mypy, imports, children, shellcheck, buildifier)}
+    _LINTERS = {f.__name__: f for f in (ruff, mypy, imports, children, init_files, shellcheck, buildifier)}
     sys.exit(_LINTERS[sys.argv[1]](Path("MODULE.bazel").resolve().parent, *sys.argv[2:]))

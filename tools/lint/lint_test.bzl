@@ -24,6 +24,7 @@ def lint_test(name, linter, args = [], data = [], deps = [], **kwargs):
         data = data + ["//:MODULE.bazel"],
         # It reads files that Bazel does not know of: the result is never reused, and no sandbox hides them.
         tags = ["external", "lint", "local"],
+        legacy_create_init = 0,
         deps = deps + ["//tools/python:child"],
         **kwargs
     )

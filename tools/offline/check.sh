@@ -81,5 +81,11 @@ expect "$graph" query "allrdeps($graph)" --universe_scope=//...
 expect "$graph" query "somepath(//..., $graph)"
 expect '@rules_python//python/runfiles:runfiles' query @rules_python//python/runfiles
 
+# A module that depends on DataBuild installs the packages of one lock, not those that only development needs.
+if [[ $PWD != "$checkout" ]]; then
+  mapfile -t hubs < <(cd "$("$bazel" info output_base 2>/dev/null)/external" && ls -d ./*databuild*_pypi)
+  count "the packages that are installed are those of consumers: ${hubs[*]}" "$([[ ${#hubs[@]} == 1 && ${hubs[0]} != *_dev_* ]]; echo $?)"
+fi
+
 echo "$passed passed, $failed failed"
 ((failed == 0))

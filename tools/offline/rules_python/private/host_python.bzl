@@ -53,7 +53,7 @@ include-system-site-packages = false
 def _describe(repository_ctx):
     """The interpreter's path, version, ABI and tag of bytecode, of the first Python on the PATH that will do."""
     refused = []
-    for candidate in ["python3", "python3.13", "python3.12", "python3.11", "/usr/bin/python3"]:
+    for candidate in ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "/usr/bin/python3"]:
         program = candidate if candidate.startswith("/") else repository_ctx.which(candidate)
         if program and repository_ctx.path(program).exists:
             described = repository_ctx.execute([program, "-I", "-c", _DESCRIBE])
