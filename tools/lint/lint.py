@@ -6,24 +6,18 @@ never takes an old result for a new one.
 """
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
+from tools.lint import own_checks
 from tools.python import child
 
 # Not ours to lint: what others made, and what is generated.
 _SKIPPED = {"node_modules", "__pycache__", "venv", "build", "dist"}
-
-
-# An interpreter that is started without -I, which says that its program needs nothing but the standard library.
-_BARE_CHILD = re.compile(r'sys\.executable(?!,\s*"-I"|} -I )')
-
-_PROGRAM = re.compile(r"^( *)py_(binary|test)\(\n.*?^\1\)", re.MULTILINE | re.DOTALL)
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -32,6 +26,21 @@ def _files(root: Path) -> Iterator[Path]:
         names[:] = [n for n in names if n == ".ci" or not (n in _SKIPPED or n.startswith(("bazel-", ".")))]
         for name in files:
             yield Path(folder, name).relative_to(root)
+
+
+def _texts(root: Path, suffixes: Set[str]) -> Iterator[tuple[Path, str]]:
+    """Yields files with their texts, less the offline registry, which stands in for what others made."""
+    for path in sorted(_files(root)):
+        if path.suffix in suffixes and path.parts[:2] != ("tools", "offline"):
+            yield path, (root / path).read_text()
+
+
+def _complain(faults: Iterable[str]) -> int:
+    code = 0
+    for fault in faults:
+        print(fault)
+        code = 1
+    return code
 
 
 def _is_starlark(path: Path) -> bool:
@@ -85,27 +94,13 @@ def imports(root: Path) -> int:
 
 
 def children(root: Path) -> int:
-    """Checks that Python is started with an explicit import path: it inherits none from this project's programs."""
-    code = 0
-    for path in sorted(p for p in _files(root) if p.suffix == ".py" and p.parts[:2] != ("tools", "offline")):
-        text = (root / path).read_text()
-        for found in _BARE_CHILD.finditer(text) if path != Path("tools/python/child.py") else ():
-            line = text.count("\n", 0, found.start()) + 1
-            print(f'{path}:{line}: start it by tools.python.child.command; or with "-I" if it needs no import path')
-            code = 1
-    return code
+    """Checks that Python is started with an explicit import path."""
+    return _complain(own_checks.bare_children(_texts(root, {".py"})))
 
 
 def init_files(root: Path) -> int:
-    """Checks that no program asks for `__init__.py` files that nobody wrote, of which rules_python warns."""
-    code = 0
-    for path in sorted(p for p in _files(root) if _is_starlark(p) and p.parts[:2] != ("tools", "offline")):
-        code_only = re.sub(r'""".*?"""', "", (root / path).read_text(), flags=re.DOTALL)
-        for found in _PROGRAM.finditer(code_only):
-            if "legacy_create_init = 0," not in found[0]:
-                print(f"{path}: {found[0].splitlines()[1].strip()} lacks `legacy_create_init = 0`")
-                code = 1
-    return code
+    """Checks that no program asks for `__init__.py` files that nobody wrote."""
+    return _complain(own_checks.implicit_init_files(_texts(root, {".bzl", ".bazel"})))
 
 
 def shellcheck(root: Path) -> int:

@@ -25,6 +25,9 @@ def lint_test(name, linter, args = [], data = [], deps = [], **kwargs):
         # It reads files that Bazel does not know of: the result is never reused, and no sandbox hides them.
         tags = ["external", "lint", "local"],
         legacy_create_init = 0,
-        deps = deps + ["//tools/python:child"],
+        deps = deps + [
+            ":own_checks",
+            "//tools/python:child",
+        ],
         **kwargs
     )
