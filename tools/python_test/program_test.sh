@@ -6,6 +6,7 @@ program=$1
 parent=$2
 here=$PWD
 user_path=None
+safe_path=1
 wanted() {
   cat <<END
 module module.py
@@ -15,6 +16,8 @@ data Found.
 arguments ['one', 'two words']
 runfiles Found.
 PYTHONPATH $user_path
+PYTHONSAFEPATH $safe_path
+own folder False
 child absl
 END
 }

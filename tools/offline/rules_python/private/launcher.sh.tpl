@@ -75,5 +75,7 @@ export RUNFILES_DIR="$runfiles"
 # start.py takes it out of the environment again.
 export STARTUP_IMPORT_PATH="$path"
 
-# -P: the folder of the main file is no place to import from; it would hide the standard library's modules.
-exec "$runfiles/$python" -P "$runfiles/${python%/bin/python3}/start.py" "$runfiles/$main" "$@"
+# The folder of the main file is no place to import from; it would hide the standard library's modules. As rules_python's launcher
+# does, this leaves an empty value alone, by which the user wants that folder.
+export PYTHONSAFEPATH="${PYTHONSAFEPATH-1}"
+exec "$runfiles/$python" "$runfiles/${python%/bin/python3}/start.py" "$runfiles/$main" "$@"

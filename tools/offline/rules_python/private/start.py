@@ -12,6 +12,8 @@ import sys
 def _run() -> None:
     sys.path += os.environ.pop("STARTUP_IMPORT_PATH").split(":")
     main = sys.argv[1]
+    if not sys.flags.safe_path:  # the user says so, by an empty PYTHONSAFEPATH
+        sys.path[0] = os.path.dirname(main)
     del sys.argv[0]
     loader = type(__loader__)("__main__", main)
     module = type(sys)("__main__")
