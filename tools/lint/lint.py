@@ -5,6 +5,7 @@ reads the checkout itself, which the test finds through its link to MODULE.bazel
 never takes an old result for a new one.
 """
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -59,6 +60,19 @@ def _run(root: Path, *command: str | os.PathLike[str]) -> int:
     return subprocess.run(command, cwd=root, check=False).returncode
 
 
+def _program_of(package: str) -> Path:
+    """Returns a package's program: bin/ is beside site-packages with rules_python, and in it with `pip --target`."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(package)
+    site_packages = Path(spec.origin).parents[1]
+    candidates = [folder / "bin" / package for folder in (site_packages, site_packages.parent)]
+    found = next((program for program in candidates if program.exists()), None)
+    if found is None:
+        raise FileNotFoundError(f"the package {package} has no program in any of {', '.join(map(str, candidates))}")
+    return found
+
+
 def _module(root: Path, *arguments: str) -> int:
     return _run(root, *child.command("-m", *arguments))
 
@@ -74,7 +88,8 @@ def _with_generated(root: Path, tree: Path) -> None:
 
 def ruff(root: Path) -> int:
     """Checks the Python code and its format."""
-    return _module(root, "ruff", "check") | _module(root, "ruff", "format", "--check")
+    program = _program_of("ruff")
+    return _run(root, program, "check") | _run(root, program, "format", "--check")
 
 
 def mypy(root: Path) -> int:
