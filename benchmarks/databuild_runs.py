@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from typing import Any, Final
 from benchmarks.noop_job import NoopJob
 from benchmarks.processes import BrokenRunError, Run, run_process
 from benchmarks.shapes import Shape, request_of
+from tools.python import child
 
 BUILD: Final = "DataBuild build"
 BUILD_AGAIN: Final = "DataBuild build again"
@@ -28,13 +28,12 @@ _NOWHERE = "nowhere"
 
 
 def python_environment(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Returns variables with which an interpreter imports what this one does, and jobs run in a folder.
+    """Returns variables with which jobs run in a folder.
 
     It keeps modules compiled, as it does where nobody tells it otherwise: to compile them each time is not ours.
     """
     return {
         **{name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"},
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "BUILD_WORKING_DIRECTORY": str(folder),
         "BUILD_WORKSPACE_DIRECTORY": str(folder),
     }
@@ -42,7 +41,7 @@ def python_environment(environment: Mapping[str, str], folder: Path) -> dict[str
 
 def bare_python_argv() -> tuple[str, ...]:
     """Returns what starts the interpreter and does nothing."""
-    return (sys.executable, "-P", "-c", "pass")
+    return (sys.executable, "-I", "-c", "pass")
 
 
 class Graph:
@@ -74,7 +73,7 @@ class Graph:
 
     def _command(self, command: str, *arguments: str) -> tuple[str, ...]:
         flags = (f"--catalog={self.folder}/catalog.json", f"--runfiles={self.folder}")
-        return (sys.executable, "-P", main_file(), *flags, command, *arguments)
+        return tuple(child.command(main_file(), *flags, command, *arguments))
 
 
 class _Command:

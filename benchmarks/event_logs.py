@@ -13,6 +13,7 @@ from benchmarks.databuild_runs import python_environment
 from benchmarks.processes import BrokenRunError, Run, run_process
 from benchmarks.rows import Row
 from benchmarks.sitting import Contestant, Measured, Sitting
+from tools.python import child
 
 SCENARIO: Final = "event log"
 SINGLE: Final = "one insert a transaction"
@@ -42,7 +43,7 @@ class _Load:
     def run(self, environment: Mapping[str, str]) -> Run:
         """Loads it, and takes the time that the program itself took, start-up aside."""
         output = self._folder / "output"
-        argv = (sys.executable, "-P", str(_PROGRAM), _MODES[self._mode], self._new_uri(), *self._arguments)
+        argv = child.command(str(_PROGRAM), _MODES[self._mode], self._new_uri(), *self._arguments)
         run = run_process(argv, python_environment(environment, self._folder), output)
         try:
             found = json.loads(output.read_text())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ from benchmarks.processes import Run, run_process
 from benchmarks.rows import Row
 from benchmarks.served import FLAGS
 from benchmarks.sitting import Contestant, Measured, Sitting
+from tools.python import child
 
 SCENARIO: Final = "records"
 COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -94,15 +94,8 @@ def read(sitting: Sitting, _start_up: Mapping[str, Measured]) -> Iterator[Row]:
 
 def _command(folder: Path, records: int, *words: str) -> Sequence[str]:
     """Returns a command on so many records."""
-    return (
-        sys.executable,
-        "-P",
-        main_file(),
-        f"--catalog={folder}/catalog.json",
-        f"--runfiles={folder}",
-        *words,
-        f"--state_dir={folder}/{records}",
-    )
+    flags = (f"--catalog={folder}/catalog.json", f"--runfiles={folder}")
+    return child.command(main_file(), *flags, *words, f"--state_dir={folder}/{records}")
 
 
 def _make(sitting: Sitting, folder: Path, records: int) -> None:
@@ -110,7 +103,7 @@ def _make(sitting: Sitting, folder: Path, records: int) -> None:
     state = folder / str(records)
     state.mkdir()
     program = str(Path(__file__).with_name("log_load.py"))
-    argv = (sys.executable, "-P", program, "builds", f"sqlite:{state}/events.db", "1", str(_OF_A_BUILD), "/job")
+    argv = child.command(program, "builds", f"sqlite:{state}/events.db", "1", str(_OF_A_BUILD), "/job")
     run_process(argv, python_environment(sitting.environment, folder), folder / "output")
     connection = sqlite3.connect(state / "events.db", isolation_level=None)
     connection.execute("PRAGMA synchronous = OFF")

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from benchmarks.served_builds import WAYS_TO_BUILD
 from benchmarks.services import FIRST_EVENT, SUBMISSIONS, TO_WATCHER
 from benchmarks.shapes import QUICK, Chain, Layers, Wide, request_of
 from benchmarks.targets import TARGETS, judge
+from tools.python import child
 
 SHAPES = (
     Chain(length=QUICK.chain),
@@ -87,12 +87,10 @@ def test_the_job_counts_itself_only_where_it_is_to(job, tmp_path):
 def report(tmp_path_factory):
     """What a quick run of everything reports."""
     program = Path("benchmarks/benchmarks").absolute()  # which only Bazel makes
-    command = [program] if program.exists() else [sys.executable, "-P", Path(__file__).with_name("main.py")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [program] if program.exists() else child.command(str(Path(__file__).with_name("main.py")))
     folder = tmp_path_factory.mktemp("benchmarks")
     done = subprocess.run(
         [*command, "--quick", "--repeats=1", "--output=json", f"--directory={folder}"],
-        env=environment,
         capture_output=True,
         text=True,
         check=False,

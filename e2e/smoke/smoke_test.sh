@@ -14,6 +14,14 @@ fail() {
 export BUILD_WORKING_DIRECTORY=$TEST_TMPDIR BUILD_WORKSPACE_DIRECTORY=$TEST_TMPDIR
 cd "$TEST_TMPDIR"
 
+# What a consumer installs: DataBuild's own packages, and none of those that its development needs.
+packages=$(find -L "$TEST_SRCDIR" -path '*/site-packages/*.dist-info' -prune -printf '%f\n' | sort -u)
+count=$(wc -l <<<"$packages")
+((10 < count && count <= 24)) || fail "the graph carries $count packages: $packages"
+if grep -E '^(pytest|ruff|mypy|matplotlib|duckdb|hypothesis|playwright)-' <<<"$packages"; then
+  fail 'a package that only the development of DataBuild needs is among the runfiles'
+fi
+
 "$plan" count/hello
 [[ ! -e count ]] || fail 'plan has built something'
 

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -28,6 +27,7 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import begin, claim, produce
 from tests.contract.stores import read_models
+from tools.python import child
 
 
 @pytest.fixture
@@ -615,7 +615,7 @@ open_event_log("memory:")
 open_reader("sqlite:{tmp_path}/events.db")
 print("psycopg" in sys.modules)
 """
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    ended = subprocess.run(child.command("-c", program), capture_output=True, text=True, check=True)
 
     assert ended.stdout == "False\n"
 

@@ -4,9 +4,7 @@ Runs in a network namespace of its own, which stands for the machine of the data
 orchestrators, with process ids of their own, so that nobody sees who lives elsewhere; hosts_test.sh sets the first up.
 """
 
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +13,7 @@ from databuild.event_log.open import open_reader
 from tests.chaos import building
 from tests.chaos.history import History, read_notes
 from tests.postgresql.server import Server
+from tools.python import child
 
 MOST_SECONDS = 120
 PACE = 3
@@ -46,8 +45,7 @@ class Host:
         self._number = number
         self.name = name
         self.process = subprocess.Popen(
-            [*_HOST, sys.executable, "-c", PROGRAM, uri, name, folder, str(pace), *requested],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            [*_HOST, *child.command("-c", PROGRAM, uri, name, folder, str(pace), *requested)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

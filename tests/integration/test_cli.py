@@ -6,7 +6,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 
 import pytest
@@ -15,6 +14,7 @@ from databuild.cli.main import run
 from databuild.cli.output import Output
 from databuild.event_log import liveness
 from databuild.executors.process_group import living_members
+from tools.python import child
 
 GRAPH = "//numbers:graph"
 PROGRAM = "from databuild.cli.main import main; main()"
@@ -90,15 +90,14 @@ class Graph:
     def arguments(self, *args):
         return [f"--catalog={self.folder}/catalog.json", f"--runfiles={self.folder}", *args]
 
+    def command(self, *args):
+        return child.command("-c", PROGRAM, *self.arguments(*args))
+
     @property
     def environ(self):
         here = str(self.folder)
         folders = {"BUILD_WORKING_DIRECTORY": here, "BUILD_WORKSPACE_DIRECTORY": here}
         return {"PATH": os.environ["PATH"], "USER": "ann", **folders}
-
-    @property
-    def process_environ(self):
-        return {**self.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
     def __call__(self, *args):
         out, err = io.StringIO(), io.StringIO()
@@ -111,8 +110,8 @@ class Graph:
 
     def start(self, *args):
         return subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *self.arguments(*args)],
-            env=self.process_environ,
+            self.command(*args),
+            env=self.environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -836,20 +835,18 @@ def test_a_dead_build_cannot_be_cancelled_and_can_be_retried(graph):
 
 @pytest.mark.parametrize("redirected", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
 def test_a_stream_that_is_closed_or_full_stops_no_build(graph, redirected):
-    command = ["sh", "-c", f'exec "$@" {redirected}', "sh", sys.executable, "-c", PROGRAM, *graph.arguments("build")]
+    command = ["sh", "-c", f'exec "$@" {redirected}', "sh", *graph.command("build")]
 
-    code = subprocess.run(command, env=graph.process_environ, capture_output=True, check=False, timeout=20).returncode
+    code = subprocess.run(command, env=graph.environ, capture_output=True, check=False, timeout=20).returncode
 
     assert code == 0
     assert graph.json("status")[1]["status"] == "COMPLETED"
 
 
 def test_a_result_that_cannot_be_written_is_our_failure_and_the_build_is_done(graph):
-    command = ["sh", "-c", 'exec "$@" >/dev/full', "sh", sys.executable, "-c", PROGRAM, *graph.arguments("build")]
+    command = ["sh", "-c", 'exec "$@" >/dev/full', "sh", *graph.command("build")]
 
-    done = subprocess.run(
-        command, env=graph.process_environ, stderr=subprocess.PIPE, text=True, check=False, timeout=20
-    )
+    done = subprocess.run(command, env=graph.environ, stderr=subprocess.PIPE, text=True, check=False, timeout=20)
 
     assert done.returncode == 3
     assert "the result could not be written to standard output: No space left on device" in done.stderr
@@ -857,9 +854,9 @@ def test_a_result_that_cannot_be_written_is_our_failure_and_the_build_is_done(gr
 
 
 def test_a_hangup_that_is_ignored_goes_on_being_ignored(graph):
-    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-c", PROGRAM, *graph.arguments("build")]
+    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *graph.command("build")]
     (graph.folder / "wait-c").touch()
-    process = subprocess.Popen(command, env=graph.process_environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, env=graph.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     graph.wait_for("waiting-c")
     process.send_signal(signal.SIGHUP)
     (graph.folder / "wait-c").unlink()

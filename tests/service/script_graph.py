@@ -4,12 +4,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 
 from databuild.event_log import liveness
+from tools.python import child
 
 GRAPH = "//numbers:graph"
 
@@ -55,10 +55,9 @@ class ScriptGraph:
         here = str(self.folder)
         arguments = [f"--catalog={here}/catalog.json", f"--runfiles={here}", *args]
         process = subprocess.Popen(
-            [sys.executable, "-c", program, *arguments],
+            child.command("-c", program, *arguments),
             env={
                 "PATH": os.environ["PATH"],
-                "PYTHONPATH": os.pathsep.join(sys.path),
                 "BUILD_WORKING_DIRECTORY": here,
                 "BUILD_WORKSPACE_DIRECTORY": here,
                 "USER": "ann",

@@ -2,7 +2,6 @@
 
 import io
 import subprocess
-import sys
 
 import pytest
 from google.protobuf import json_format
@@ -12,6 +11,7 @@ from databuild.job.answers import ask, to_json
 from databuild.job.wire import parse_request, read_framed, write_framed
 from databuild.job.worker import respond
 from databuild.v1 import job_pb2, partition_pb2
+from tools.python import child
 
 
 def config(refs):
@@ -129,7 +129,7 @@ def test_a_file_is_complete_or_absent(tmp_path):
 
 def test_configuring_imports_nothing_slow():
     program = "import sys, databuild.job; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(child.command("-c", program, flags=("-S",)), capture_output=True, text=True, check=True)
 
     slow = {"typing", "enum", "re", "json", "dataclasses", "argparse", "pathlib", "google"}
     assert not slow & set(done.stdout.split())
@@ -182,7 +182,7 @@ def test_a_worker_serves_until_its_input_ends():
         write_framed(frames, request.SerializeToString())
     program = "import sys\nfrom databuild.job import Config, main\n"
     program += "main(lambda refs: [print('noise') or Config(outputs=refs)], None)\n"
-    command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path}\n{program}", "worker"]
+    command = child.command("-c", program, "worker")
     done = subprocess.run(command, input=frames.getvalue(), capture_output=True, check=True)
     answers = io.BytesIO(done.stdout)
     ids = [job_pb2.JobResponse.FromString(read_framed(answers)).request_id for _ in (1, 2)]
@@ -196,7 +196,7 @@ def test_a_worker_serves_until_its_input_ends():
 
 
 def test_a_worker_imports_no_protobuf():
-    program = f"import sys; sys.path[:] = {sys.path}; import databuild.job.worker; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
+    program = "import sys; import databuild.job.worker; print(*sys.modules)"
+    done = subprocess.run(child.command("-c", program, flags=("-S",)), capture_output=True, text=True, check=True)
 
     assert not {"google", "databuild.v1"} & set(done.stdout.split())

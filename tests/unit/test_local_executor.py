@@ -11,6 +11,7 @@ import pytest
 
 from databuild.executors.executor import ProcessSpec
 from databuild.executors.local import LocalExecutor
+from tools.python import child
 
 
 @pytest.fixture
@@ -153,7 +154,7 @@ async def test_report_lines_arrive_while_the_process_runs_and_the_last_without_a
 async def test_a_log_over_its_limit_keeps_its_beginning_and_its_end(tmp_path):
     executor = LocalExecutor(base_env={}, log_limit_bytes=1000)
 
-    await executor.run(spec(tmp_path, sys.executable, "-c", "print('x' * 99988 + 'the end')"))
+    await executor.run(spec(tmp_path, sys.executable, "-I", "-c", "print('x' * 99988 + 'the end')"))
 
     text = (tmp_path / "out").read_text()
     assert text == "x" * 750 + "\n[databuild: 98996 bytes were cut here: the log is over its limit of 1000 bytes]\n" + (
@@ -165,7 +166,7 @@ async def test_what_goes_to_no_file_is_in_the_result_and_the_end_of_too_much(tmp
     executor = LocalExecutor(base_env={}, log_limit_bytes=1000)
     code = "import sys; print('short'); sys.stderr.write('x' * 100000 + 'end')"
 
-    result = await executor.run(spec(tmp_path, sys.executable, "-c", code, stdout="", stderr=""))
+    result = await executor.run(spec(tmp_path, sys.executable, "-I", "-c", code, stdout="", stderr=""))
 
     assert result.stdout == b"short\n"
     assert result.stderr == b"x" * 997 + b"end"
@@ -198,7 +199,7 @@ async def test_output_can_be_read_while_the_process_runs(executor, tmp_path):
 async def test_who_escapes_the_group_and_goes_on_writing_is_not_listened_to(executor, tmp_path):
     escaped = f"import os,time; os.setsid(); open('{tmp_path}/pid','w').write(str(os.getpid())+chr(10))"
     code = f"{escaped}\nwhile True: print('x' * 1000, flush=True)"
-    script = f'{sys.executable} -c "$CODE" & while [ ! -e {tmp_path}/pid ]; do sleep 0.02; done'
+    script = f'{sys.executable} -I -c "$CODE" & while [ ! -e {tmp_path}/pid ]; do sleep 0.02; done'
 
     result = await executor.run(shell(tmp_path, script, env={"CODE": code}))
 
@@ -211,7 +212,7 @@ async def test_who_escapes_the_group_and_goes_on_writing_is_not_listened_to(exec
 async def test_a_process_gets_no_input_and_default_signals(executor, tmp_path):
     code = "import signal,sys; print(repr(sys.stdin.read()), signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)"
 
-    await executor.run(spec(tmp_path, sys.executable, "-c", code))
+    await executor.run(spec(tmp_path, sys.executable, "-I", "-c", code))
 
     assert (tmp_path / "out").read_text() == "'' True\n"
 
@@ -229,26 +230,20 @@ async def test_a_warden_ends_what_a_killed_process_left_running_and_nothing_else
         "    print(child.pid, other.pid, flush=True)\n"
         f"    time.sleep({1000 if killed else 0})\n"
     )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        script,
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
-    )
+    process = await asyncio.create_subprocess_exec(*child.command("-c", script), stdout=asyncio.subprocess.PIPE)
     pids = (await process.stdout.readline()).split()
-    child, other = (int(pid) for pid in pids)
+    ended, other = (int(pid) for pid in pids)
     try:
         if killed:
             process.kill()
         await process.wait()
-        while killed and not is_gone(child):  # the test's own time limit is the limit
+        while killed and not is_gone(ended):  # the test's own time limit is the limit
             await asyncio.sleep(0.01)
 
-        assert is_gone(child) == killed
+        assert is_gone(ended) == killed
         assert not is_gone(other)
     finally:
-        for pid in (child, other):
+        for pid in (ended, other):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 

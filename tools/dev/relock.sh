@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings third_party/python/requirements_lock.txt up to date with requirements.in: tools/dev/relock.sh [ARGUMENT OF UV...]
+# Brings the locks in third_party/python up to date with requirements.in and requirements_dev.in: tools/dev/relock.sh [ARGUMENT OF UV...]
 #
 # Without arguments, versions that still fit stay as they are; `tools/dev/relock.sh --upgrade` takes the newest of everything.
 set -euo pipefail
@@ -14,6 +14,12 @@ python3 -m venv "$venv"
 UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$("$venv/bin/pip" config get global.index-url 2>/dev/null || true)}
 if [[ -n $UV_DEFAULT_INDEX ]]; then export UV_DEFAULT_INDEX; else unset UV_DEFAULT_INDEX; fi
 
-"$venv/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-  --custom-compile-command tools/dev/relock.sh --output-file third_party/python/requirements_lock.txt "$@" \
-  third_party/python/requirements.in
+# Writes the lock $1 of the requirements $2, with more arguments of uv. It holds for every Python that MODULE.bazel supports.
+lock() {
+  "$venv/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+    --custom-compile-command tools/dev/relock.sh --output-file "third_party/python/$1" "${@:3}" "third_party/python/$2"
+}
+
+lock requirements_lock.txt requirements.in "$@"
+# A test that has packages of both locks on its import path finds one version of each.
+lock requirements_dev_lock.txt requirements_dev.in --constraints third_party/python/requirements_lock.txt "$@"

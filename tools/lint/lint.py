@@ -5,13 +5,17 @@ reads the checkout itself, which the test finds through its link to MODULE.bazel
 never takes an old result for a new one.
 """
 
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
+
+from tools.lint import own_checks
+from tools.python import child
 
 # Not ours to lint: what others made, and what is generated.
 _SKIPPED = {"node_modules", "__pycache__", "venv", "build", "dist"}
@@ -23,6 +27,21 @@ def _files(root: Path) -> Iterator[Path]:
         names[:] = [n for n in names if n == ".ci" or not (n in _SKIPPED or n.startswith(("bazel-", ".")))]
         for name in files:
             yield Path(folder, name).relative_to(root)
+
+
+def _texts(root: Path, suffixes: Set[str]) -> Iterator[tuple[Path, str]]:
+    """Yields files with their texts, less the offline registry, which stands in for what others made."""
+    for path in sorted(_files(root)):
+        if path.suffix in suffixes and path.parts[:2] != ("tools", "offline"):
+            yield path, (root / path).read_text()
+
+
+def _complain(faults: Iterable[str]) -> int:
+    code = 0
+    for fault in faults:
+        print(fault)
+        code = 1
+    return code
 
 
 def _is_starlark(path: Path) -> bool:
@@ -41,13 +60,26 @@ def _run(root: Path, *command: str | os.PathLike[str]) -> int:
     return subprocess.run(command, cwd=root, check=False).returncode
 
 
+def _program_of(package: str) -> Path:
+    """Returns a package's program: bin/ is beside site-packages with rules_python, and in it with `pip --target`."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(package)
+    site_packages = Path(spec.origin).parents[1]
+    candidates = [folder / "bin" / package for folder in (site_packages, site_packages.parent)]
+    found = next((program for program in candidates if program.exists()), None)
+    if found is None:
+        raise FileNotFoundError(f"the package {package} has no program in any of {', '.join(map(str, candidates))}")
+    return found
+
+
 def _module(root: Path, *arguments: str) -> int:
-    return _run(root, sys.executable, "-m", *arguments)
+    return _run(root, *child.command("-m", *arguments))
 
 
 def _with_generated(root: Path, tree: Path) -> None:
     """Lays out the packages with the types of generated modules, which only Bazel's copy has."""
-    for package in "databuild", "benchmarks":
+    for package in "databuild", "benchmarks", "tools/python":
         shutil.copytree(root / package, tree / package, ignore=shutil.ignore_patterns("*_pb2*", "__pycache__"))
     for stub in Path("databuild/v1").glob("*_pb2.pyi"):
         shutil.copy(stub, tree / stub)
@@ -56,7 +88,8 @@ def _with_generated(root: Path, tree: Path) -> None:
 
 def ruff(root: Path) -> int:
     """Checks the Python code and its format."""
-    return _module(root, "ruff", "check") | _module(root, "ruff", "format", "--check")
+    program = _program_of("ruff")
+    return _run(root, program, "check") | _run(root, program, "format", "--check")
 
 
 def mypy(root: Path) -> int:
@@ -72,7 +105,17 @@ def imports(root: Path) -> int:
         _with_generated(root, Path(tree))
         # It looks for the package where it stands before it looks among the runfiles.
         program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
-        return _run(Path(tree), sys.executable, "-c", program)
+        return _run(Path(tree), *child.command("-c", program))
+
+
+def children(root: Path) -> int:
+    """Checks that Python is started with an explicit import path."""
+    return _complain(own_checks.bare_children(_texts(root, {".py"})))
+
+
+def init_files(root: Path) -> int:
+    """Checks that no program asks for `__init__.py` files that nobody wrote."""
+    return _complain(own_checks.implicit_init_files(_texts(root, {".bzl", ".bazel"})))
 
 
 def shellcheck(root: Path) -> int:
@@ -91,5 +134,5 @@ def buildifier(root: Path, program: str) -> int:
 
 
 if __name__ == "__main__":
-    _LINTERS = {f.__name__: f for f in (ruff, mypy, imports, shellcheck, buildifier)}
+    _LINTERS = {f.__name__: f for f in (ruff, mypy, imports, children, init_files, shellcheck, buildifier)}
     sys.exit(_LINTERS[sys.argv[1]](Path("MODULE.bazel").resolve().parent, *sys.argv[2:]))

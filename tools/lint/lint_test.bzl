@@ -24,6 +24,10 @@ def lint_test(name, linter, args = [], data = [], deps = [], **kwargs):
         data = data + ["//:MODULE.bazel"],
         # It reads files that Bazel does not know of: the result is never reused, and no sandbox hides them.
         tags = ["external", "lint", "local"],
-        deps = deps,
+        legacy_create_init = 0,
+        deps = deps + [
+            ":own_checks",
+            "//tools/python:child",
+        ],
         **kwargs
     )

@@ -25,9 +25,10 @@ def pytest_test(name, srcs, args = [], data = [], deps = [], **kwargs):
         main = Label("//tools/pytest:pytest_main.py"),
         args = ["$(rootpaths {})".format(src) for src in test_files] + args,
         data = data + [Label("//:pyproject.toml")],
+        legacy_create_init = 0,
         deps = depset(deps + [
-            "@databuild_pypi//pytest",
-            "@databuild_pypi//pytest_asyncio",
+            "@databuild_dev_pypi//pytest",
+            "@databuild_dev_pypi//pytest_asyncio",
         ]).to_list(),
         **kwargs
     )

@@ -3,10 +3,11 @@
 import asyncio
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tools.python import child
 
 MAIN = Path(__file__).with_name("pytest_main.py")
 
@@ -21,7 +22,7 @@ def run(tmp_path: Path):
         test_file.write_text(text)
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TEST", "XML"))}
         done = subprocess.run(
-            [sys.executable, MAIN, test_file],
+            child.command(str(MAIN), str(test_file)),
             cwd=tmp_path,
             env=inherited | environment,
             capture_output=True,

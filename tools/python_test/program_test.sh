@@ -5,21 +5,31 @@ set -euo pipefail
 program=$1
 parent=$2
 here=$PWD
-wanted="module module.py
+user_path=None
+safe_path=1
+wanted() {
+  cat <<END
+module module.py
 declared absl
 undeclared None
 data Found.
 arguments ['one', 'two words']
-child absl"
+runfiles Found.
+PYTHONPATH $user_path
+PYTHONSAFEPATH $safe_path
+own folder False
+child absl
+END
+}
 
 # Runs a command that starts the program, and compares what it prints and how it ends.
 check() {
   local how=$1 printed code=0
   shift
   printed=$("$@" one 'two words') || code=$?
-  if [[ $code != 7 || $printed != "$wanted" ]]; then
+  if [[ $code != 7 || $printed != "$(wanted)" ]]; then
     echo "FAILED: $how (exit code $code)"
-    diff <(echo "$wanted") <(echo "$printed") || true
+    diff <(wanted) <(echo "$printed") || true
     exit 1
   fi
   echo "ok: $how"
@@ -39,6 +49,5 @@ check 'through a symbolic link' "${alone[@]}" "$TEST_TMPDIR/link"
 cd /
 check 'from another folder' "${alone[@]}" "$here/$program"
 check "by its name on the PATH" "${alone[@]}" env PATH="$here/$(dirname "$program"):$PATH" program
-mkdir "$TEST_TMPDIR/user"
-echo 'raise SystemExit("not this one")' >"$TEST_TMPDIR/user/absl.py"
-check "with a module of the user's that has the name of a dependency" env PYTHONPATH="$TEST_TMPDIR/user" "$here/$program"
+user_path=$TEST_TMPDIR
+check 'with an import path of the user, which stays as it is' env PYTHONPATH="$user_path" "$here/$program"

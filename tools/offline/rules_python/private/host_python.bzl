@@ -23,7 +23,10 @@ exports_files(["abi.txt", "bin/python3"])
 py_runtime(
     name = "runtime",
     bootstrap_template = "{template}",
-    files = ["pyvenv.cfg"],
+    files = [
+        "pyvenv.cfg",
+        "start.py",
+    ],
     interpreter = "bin/python3",
     python_version = "PY3",
     stub_shebang = "#!/bin/sh",
@@ -50,7 +53,7 @@ include-system-site-packages = false
 def _describe(repository_ctx):
     """The interpreter's path, version, ABI and tag of bytecode, of the first Python on the PATH that will do."""
     refused = []
-    for candidate in ["python3", "python3.13", "python3.12", "python3.11", "/usr/bin/python3"]:
+    for candidate in ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "/usr/bin/python3"]:
         program = candidate if candidate.startswith("/") else repository_ctx.which(candidate)
         if program and repository_ctx.path(program).exists:
             described = repository_ctx.execute([program, "-I", "-c", _DESCRIBE])
@@ -66,10 +69,12 @@ def _host_python_impl(repository_ctx):
     repository_ctx.file("pyvenv.cfg", _PYVENV_CFG.format(home = repository_ctx.path(interpreter).dirname), executable = False)
     repository_ctx.file("abi.bzl", 'CACHE_TAG = "{}"\n'.format(cache_tag), executable = False)
     repository_ctx.file("abi.txt", version + " " + abi, executable = False)
+    repository_ctx.symlink(repository_ctx.attr._start, "start.py")
     repository_ctx.file("BUILD.bazel", _BUILD.format(template = Label("//private:launcher.sh.tpl")), executable = False)
 
 _host_python = repository_rule(
     implementation = _host_python_impl,
+    attrs = {"_start": attr.label(default = "//private:start.py")},
     doc = "Finds the machine's python3 on the PATH.",
     configure = True,
 )

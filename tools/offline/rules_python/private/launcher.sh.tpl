@@ -71,14 +71,11 @@ else
   add_to_path "$runfiles/%workspace_name%"
 fi
 
-# The user's own PYTHONPATH comes last. What a program that started this one added for itself is none of ours.
-theirs=${PYTHONPATH:-}
-if [ -n "${BAZEL_PYTHONPATH:-}" ]; then
-  case $theirs in "$BAZEL_PYTHONPATH"*) theirs=${theirs#"$BAZEL_PYTHONPATH"} && theirs=${theirs#:} ;; esac
-fi
-export BAZEL_PYTHONPATH="$path"
-export PYTHONPATH="$path${theirs:+:$theirs}"
 export RUNFILES_DIR="$runfiles"
+# start.py takes it out of the environment again.
+export STARTUP_IMPORT_PATH="$path"
 
-# -P: the folder of the main file is no place to import from; it would hide the standard library's modules.
-exec "$runfiles/$python" -P "$runfiles/$main" "$@"
+# The folder of the main file is no place to import from; it would hide the standard library's modules. As rules_python's launcher
+# does, this leaves an empty value alone, by which the user wants that folder.
+export PYTHONSAFEPATH="${PYTHONSAFEPATH-1}"
+exec "$runfiles/$python" "$runfiles/${python%/bin/python3}/start.py" "$runfiles/$main" "$@"

@@ -1,0 +1,41 @@
+"""Checks that the two locks fit together, and that consumers of the module get few packages."""
+
+import re
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+# One more is one more download for every consumer.
+MOST_PACKAGES_OF_CONSUMERS = 26
+
+
+def locked(name):
+    """Returns the version of each package in a lock, with the condition under which it is wanted."""
+    return dict(re.findall(r"^([a-z0-9-]+)==(.*?) *\\$", (HERE / name).read_text(), re.MULTILINE))
+
+
+def wanted(name):
+    """Returns the packages of an input of a lock."""
+    return set(re.findall(r"^([a-z0-9-]+)", (HERE / name).read_text(), re.MULTILINE))
+
+
+def test_a_package_of_both_locks_has_one_version():
+    runtime, development = locked("requirements_lock.txt"), locked("requirements_dev_lock.txt")
+
+    shared = runtime.keys() & development.keys()
+    assert shared
+    # What a package needs on one platform only may be a condition in one lock and none in the other.
+    versions = [{name: lock[name].split()[0] for name in shared} for lock in (runtime, development)]
+    assert versions[0] == versions[1]
+
+
+def test_each_lock_has_what_is_asked_for():
+    assert wanted("requirements.in") <= locked("requirements_lock.txt").keys()
+    assert wanted("requirements_dev.in") <= locked("requirements_dev_lock.txt").keys()
+
+
+def test_consumers_get_few_packages_and_no_tools_of_development():
+    runtime = locked("requirements_lock.txt").keys()
+
+    assert len(runtime) <= MOST_PACKAGES_OF_CONSUMERS
+    assert not runtime & wanted("requirements_dev.in")

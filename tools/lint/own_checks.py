@@ -1,0 +1,27 @@
+"""Checks that no linter of others makes: functions from the texts of files to faults."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+_HELPER = Path("tools/python/child.py")
+# An interpreter that is started without -I, which says that its program needs nothing but the standard library.
+_BARE_CHILD = re.compile(r'sys\.executable(?!,\s*"-I"|} -I )')
+_PROGRAM = re.compile(r"^( *)py_(binary|test)\(\n.*?^\1\)", re.MULTILINE | re.DOTALL)
+_DOCSTRING = re.compile(r'""".*?"""', re.DOTALL)
+
+
+def bare_children(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:
+    """Yields where Python starts another one that would have no import path under Bazel."""
+    for path, text in sources:
+        for found in _BARE_CHILD.finditer(text) if path != _HELPER else ():
+            line = text.count("\n", 0, found.start()) + 1
+            yield f'{path}:{line}: start it by tools.python.child.command; or with "-I" if it needs no import path'
+
+
+def implicit_init_files(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:
+    """Yields programs that ask for `__init__.py` files that nobody wrote, which is deprecated."""
+    for path, text in sources:
+        for found in _PROGRAM.finditer(_DOCSTRING.sub("", text)):
+            if "legacy_create_init = 0," not in found[0]:
+                yield f"{path}: {found[0].splitlines()[1].strip()} lacks `legacy_create_init = 0`"

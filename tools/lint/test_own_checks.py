@@ -1,0 +1,26 @@
+"""Checks the linters that are written here."""
+
+from pathlib import Path
+
+from tools.lint.own_checks import bare_children, implicit_init_files
+
+NAME = "sys" + ".executable"
+
+
+def test_a_python_without_an_import_path_is_found():
+    good = f'run({NAME}, "-I", \'x\')\nrun(\n    {NAME},\n    "-I",\n)\n'
+    bad = f"import sys\nrun({NAME}, \"-m\", 'x')\n"
+
+    assert list(bare_children([(Path("good.py"), good)])) == []
+
+    (fault,) = bare_children([(Path("bad.py"), bad)])
+    assert fault.startswith("bad.py:2: start it by tools.python.child.command")
+
+
+def test_a_program_that_wants_files_made_up_is_found():
+    good = 'py_test(\n    name = "good",\n    legacy_create_init = 0,\n)\n'
+    doc = '    """\n    py_binary(\n        name = "doc",\n    )\n    """\n'
+    bad = f'def x():\n{doc}    py_binary(\n        name = "bad",\n    )\n'
+
+    assert list(implicit_init_files([(Path("BUILD.bazel"), good)])) == []
+    assert list(implicit_init_files([(Path("x.bzl"), bad)])) == ['x.bzl: name = "bad", lacks `legacy_create_init = 0`']

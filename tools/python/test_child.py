@@ -1,0 +1,85 @@
+"""Checks the command of a Python that imports what this one does."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tools.python import child
+
+PROGRAM = """
+import json, os, sys
+import only_here
+name = sys.modules["__main__"].__dict__["__name__"]
+print(json.dumps([only_here.VALUE, sys.argv[1:], name, os.environ.get("PYTHONPATH")]))
+if __name__ == "__main__":
+    sys.exit(7)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder on this process's import path, with a module."""
+    (tmp_path / "only_here.py").write_text("VALUE = 'found'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    return tmp_path
+
+
+def run(*arguments, flags=(), **environment):
+    command = child.command(*arguments, flags=flags)
+    return subprocess.run(
+        command, env={**os.environ, **environment}, cwd="/", capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("way", ["code", "file", "module"])
+def test_a_child_imports_what_its_parent_does_and_its_children_inherit_nothing(folder, way):
+    (folder / "program.py").write_text(PROGRAM)
+    arguments = {"code": ["-c", PROGRAM], "file": [str(folder / "program.py")], "module": ["-m", "program"]}[way]
+
+    done = run(*arguments, "one", "two words")
+
+    assert json.loads(done.stdout) == ["found", ["one", "two words"], "__main__", None]
+    assert (done.returncode, done.stderr) == (7, "")
+
+
+def test_without_it_a_child_does_not(folder):
+    done = subprocess.run([sys.executable, "-I", "-c", "import only_here"], capture_output=True, text=True, check=False)
+
+    assert "No module named 'only_here'" in done.stderr
+
+
+def test_the_environment_is_left_alone(folder):
+    done = run("-c", "import os; print(os.environ['PYTHONPATH'])", PYTHONPATH="/theirs")
+
+    assert done.stdout == "/theirs\n"
+
+
+def test_the_folder_of_a_file_is_not_on_the_path(folder):
+    (folder / "sub").mkdir()
+    (folder / "sub" / "json.py").write_text("raise SystemExit('not this one')\n")
+    (folder / "sub" / "main.py").write_text("import json\n")
+
+    assert run(str(folder / "sub" / "main.py")).returncode == 0
+
+
+def test_the_import_path_is_set_without_an_import(folder):
+    done = run("-c", "import sys; print(*sys.modules)", flags=("-S",))
+
+    assert not {"runpy", "typing", "re", "os"} & set(done.stdout.split())
+
+
+def test_a_pickled_object_of_main_finds_its_way_back(folder):
+    program = folder / "program.py"
+    program.write_text(
+        "import multiprocessing\n"
+        "def double(number):\n    return 2 * number\n"
+        "if __name__ == '__main__':\n"
+        "    with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+        "        print(pool.map(double, [21]))\n"
+    )
+
+    assert run(str(program)).stdout == "[42]\n"
