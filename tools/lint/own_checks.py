@@ -8,6 +8,7 @@ _HELPER = Path("tools/python/child.py")
 # An interpreter that is started without -I, which says that its program needs nothing but the standard library.
 _BARE_CHILD = re.compile(r'sys\.executable(?!,\s*"-I"|} -I )')
 _PROGRAM = re.compile(r"^( *)py_(binary|test)\(\n.*?^\1\)", re.MULTILINE | re.DOTALL)
+_CREATE_INIT = re.compile(r"legacy_create_init = [01],")
 _DOCSTRING = re.compile(r'""".*?"""', re.DOTALL)
 
 
@@ -20,8 +21,8 @@ def bare_children(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:
 
 
 def implicit_init_files(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:
-    """Yields programs that ask for `__init__.py` files that nobody wrote, which is deprecated."""
+    """Yields programs that get `__init__.py` files that nobody wrote, which is deprecated, without having asked."""
     for path, text in sources:
         for found in _PROGRAM.finditer(_DOCSTRING.sub("", text)):
-            if "legacy_create_init = 0," not in found[0]:
+            if _CREATE_INIT.search(found[0]) is None:
                 yield f"{path}: {found[0].splitlines()[1].strip()} lacks `legacy_create_init = 0`"
