@@ -20,6 +20,7 @@ from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.executor import Capacity
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import JobCatalog
+from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.build_ids import LATEST
 from databuild.orchestration.ids import check_build_request_id, new_build_request_id
 from databuild.orchestration.run_build import run_build
@@ -112,12 +113,14 @@ async def _build(
         work = asyncio.create_task(
             run_build(
                 request,
-                catalog=catalog,
-                event_log=event_log,
-                executor=executor,
-                settings=settings(call),
-                on_event=progress.on_event,
-                planning=progress,
+                BuildContext(
+                    catalog=catalog,
+                    event_log=event_log,
+                    executor=executor,
+                    settings=settings(call),
+                    on_event=progress.on_event,
+                    planning=progress,
+                ),
             ),
             name=request.build_request_id,
         )

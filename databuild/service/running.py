@@ -17,6 +17,7 @@ from databuild.event_log.log import EventLog, Queued, Reader
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.model.planning import PlanningProgress
+from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 from databuild.service.auth import NOBODY
@@ -194,16 +195,18 @@ class RunningBuilds:
         try:
             await run_build(
                 request,
-                catalog=self._catalog,
-                event_log=self._event_log,
-                executor=self._executor,
-                settings=self._settings,
-                on_event=self._on_event,
-                clock=self._clock,
-                turn=functools.partial(self._turn, build),
-                planning=build,
-                # A plan is not recorded, so that nobody else could run it.
-                queued=None if request.plan is not None else Queued(build.submitter or NOBODY, build.left_by),
+                BuildContext(
+                    catalog=self._catalog,
+                    event_log=self._event_log,
+                    executor=self._executor,
+                    settings=self._settings,
+                    on_event=self._on_event,
+                    clock=self._clock,
+                    turn=functools.partial(self._turn, build),
+                    planning=build,
+                    # A plan is not recorded, so that nobody else could run it.
+                    queued=None if request.plan is not None else Queued(build.submitter or NOBODY, build.left_by),
+                ),
             )
         except Exception as error:
             if not build.received.done():

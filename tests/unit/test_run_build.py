@@ -10,6 +10,7 @@ from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.executors.start_faults import StartFault
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
+from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.make_plan import make_plan
 from databuild.orchestration.payloads import TASKS_PER_EVENT
 from databuild.orchestration.results import Cancelled, Failed, FailFast, Success
@@ -82,10 +83,7 @@ class World:
     async def build(self, build, *refs, **request):
         return await run_build(
             BuildRequest(build_request_id=build, requested=refs, **request),
-            catalog=self.catalog,
-            event_log=self.log,
-            executor=self.executor,
-            settings=self.settings,
+            BuildContext(catalog=self.catalog, event_log=self.log, executor=self.executor, settings=self.settings),
         )
 
     async def plan(self, *refs, **options):
@@ -555,11 +553,9 @@ async def test_a_build_waits_for_its_turn_once_its_request_is_recorded(world):
 
     assert await run_build(
         BuildRequest(build_request_id="b", requested=("raw/1",)),
-        catalog=world.catalog,
-        event_log=world.log,
-        executor=world.executor,
-        settings=world.settings,
-        turn=turn,
+        BuildContext(
+            catalog=world.catalog, event_log=world.log, executor=world.executor, settings=world.settings, turn=turn
+        ),
     ) == Success(jobs_completed=1)
 
 
@@ -569,11 +565,9 @@ async def test_a_build_that_is_cancelled_while_it_waits_for_its_turn_says_by_who
 
     result = await run_build(
         BuildRequest(build_request_id="b", requested=("raw/1",)),
-        catalog=world.catalog,
-        event_log=world.log,
-        executor=world.executor,
-        settings=world.settings,
-        turn=turn,
+        BuildContext(
+            catalog=world.catalog, event_log=world.log, executor=world.executor, settings=world.settings, turn=turn
+        ),
     )
 
     assert result == Cancelled(author="ann")
@@ -629,7 +623,7 @@ async def test_a_build_that_is_cancelled_while_it_plans_much_ends_as_cancelled(w
 
     request = BuildRequest(build_request_id="b", requested=("clean/1",))
     rest = {"catalog": world.catalog, "event_log": world.log, "executor": world.executor, "settings": world.settings}
-    building = asyncio.ensure_future(run_build(request, **rest, planning=Observer()))
+    building = asyncio.ensure_future(run_build(request, BuildContext(**rest, planning=Observer())))
 
     assert await building == Cancelled(author="ann")
     assert max(planned) == 20_001
