@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from databuild.event_log.log import EventLog, Queued
+from databuild.event_log.log import EventLog
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.ports import PlanningObserver
+from databuild.orchestration.admission import Admission, ImmediateAdmission
 from databuild.orchestration.settings import Settings
 from databuild.orchestration.telemetry import Telemetry
 from databuild.v1 import events_pb2 as ev
@@ -26,10 +27,7 @@ class BuildContext:
         settings: The folders and intervals of job processes.
         clock: Returns the time in seconds since the epoch.
         telemetry: Receives traces and metrics; None for none.
-        turn: Awaited once the request is recorded, while other builds go first; returns who has meanwhile asked for
-            the build to be cancelled, empty for nobody. None where none goes first.
-        queued: Who asked for it, where another process may go on with it if this one dies before its turn, and for whom
-            this one goes on, where it does; None where nobody may.
+        admission: Decides when the build may start.
         on_event: Called with every event when it is handed to the event log, before it is durable.
         planning: Is notified of the progress of planning.
     """
@@ -40,7 +38,6 @@ class BuildContext:
     settings: Settings
     clock: Callable[[], float] = time.time
     telemetry: Telemetry | None = None
-    turn: Callable[[], Awaitable[str]] | None = None
-    queued: Queued | None = None
+    admission: Admission = field(default_factory=ImmediateAdmission)
     on_event: Callable[[ev.BuildEvent], None] | None = None
     planning: PlanningObserver | None = None

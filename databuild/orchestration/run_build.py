@@ -61,7 +61,8 @@ class _Build:
     def __init__(self, request: BuildRequest, context: BuildContext) -> None:
         self._request = request
         self._context = context
-        self._left = context.queued is not None and bool(context.queued.left_by)
+        owner = context.admission.lease_owner
+        self._taken_over = owner is not None and bool(owner.previous_holder)
         self._warnings: list[str] = []
         self._reader = context.event_log.reader()
         self._folder = f"{context.settings.log_directory}/{request.build_request_id}"
@@ -72,7 +73,7 @@ class _Build:
             clock=context.clock,
             on_event=context.on_event,
             telemetry=context.telemetry,
-            state=_received(request) if self._left else None,
+            state=_received(request) if self._taken_over else None,
         )
         self._coordination = Coordination(
             context.event_log,
@@ -81,7 +82,7 @@ class _Build:
             request.build_request_id,
             clock=context.clock,
             lease_seconds=context.settings.lease_seconds,
-            queued=context.queued,
+            lease_owner=owner,
         )
         self._cancellation = Cancellation(self._reader, request.build_request_id)
         self._versions = Versions(self._reader)
@@ -113,7 +114,7 @@ class _Build:
         try:
             await self._start()
             async with self._coordination.staying_alive():
-                await self._wait_for_turn()
+                await self._wait_for_admission()
                 async with self._cancellation.on_request():
                     result = await self._work()
         except asyncio.CancelledError as cancelled:
@@ -137,8 +138,9 @@ class _Build:
         await self._end(result)
         return result
 
-    async def _wait_for_turn(self) -> None:
-        if self._context.turn is not None and (author := await self._context.turn()):
+    async def _wait_for_admission(self) -> None:
+        self._context.admission.received()
+        if author := await self._context.admission.admit():
             self._cancellation.cancel(author)
 
     async def _work(self) -> BuildResult:
@@ -164,7 +166,7 @@ class _Build:
     async def _start(self) -> None:
         request = self._request
         renewed = self._coordination.renew()  # written together with what follows
-        if self._left:
+        if self._taken_over:
             await renewed
             return
         await self._orchestrator.start_build(

@@ -18,7 +18,7 @@ from databuild.errors import (
     InvalidStateTransitionError,
     SchemaTooNewError,
 )
-from databuild.event_log.log import ClaimRequest, Need, Queued, ResourceUse
+from databuild.event_log.log import ClaimRequest, LeaseOwner, Need, ResourceUse
 from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.orchestration.orchestrator import BuildOrchestrator
@@ -195,25 +195,25 @@ async def test_a_build_that_has_ended_can_neither_claim_nor_stay_alive(log):
 
 
 async def test_a_lease_of_a_queue_changes_hands_only_where_its_holder_is_named(log):
-    mine = Queued("ann")
+    mine = LeaseOwner("ann")
     await log.renew_lease("b", "here", 60, mine)
     await begin(log, "b", "p")
     await log.renew_lease("b", "here", 60, mine)
 
-    for queued in (Queued("ann"), Queued("ann", "somebody")):
+    for owner in (LeaseOwner("ann"), LeaseOwner("ann", "somebody")):
         with pytest.raises(CoordinationError, match="taken it over"):
-            await log.renew_lease("b", "there", 60, queued)
+            await log.renew_lease("b", "there", 60, owner)
     results = await asyncio.gather(
-        *(log.renew_lease("b", place, 60, Queued("bob", "here")) for place in ("there", "elsewhere")),
+        *(log.renew_lease("b", place, 60, LeaseOwner("bob", "here")) for place in ("there", "elsewhere")),
         return_exceptions=True,
     )
-    await log.renew_lease("b", "there", 60, Queued("bob", "here"))
+    await log.renew_lease("b", "there", 60, LeaseOwner("bob", "here"))
     with pytest.raises(CoordinationError, match="taken it over"):
         await log.renew_lease("b", "here", 60, mine)
 
     assert [type(result) for result in results] == [type(None), CoordinationError]
     ((lease, _),) = log.reader().leases()
-    assert (lease.holder, lease.submitter) == ("there", "bob")
+    assert (lease.holder, lease.owner) == ("there", "bob")
 
 
 async def test_a_lease_runs_out_by_the_clock_of_the_store(uri):

@@ -10,6 +10,7 @@ from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.executors.start_faults import StartFault
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
+from databuild.orchestration.admission import ImmediateAdmission
 from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.make_plan import make_plan
 from databuild.orchestration.payloads import TASKS_PER_EVENT
@@ -545,28 +546,43 @@ async def test_a_lookup_is_run_for_a_graph_that_has_one(world, tmp_path):
 
 
 async def test_a_build_waits_for_its_turn_once_its_request_is_recorded(world):
-    async def turn():
-        waiting = world.log.reader().build("b")
-        assert (waiting.status, waiting.requested) == ("RECEIVED", ("raw/1",))
-        assert world.executor.ran == []
-        return ""
+    class Admission(ImmediateAdmission):
+        def received(self):
+            waiting = world.log.reader().build("b")
+            calls.append((waiting.status, waiting.requested))
+
+        async def admit(self):
+            calls.append(list(world.executor.ran))
+            return ""
+
+    calls = []
 
     assert await run_build(
         BuildRequest(build_request_id="b", requested=("raw/1",)),
         BuildContext(
-            catalog=world.catalog, event_log=world.log, executor=world.executor, settings=world.settings, turn=turn
+            catalog=world.catalog,
+            event_log=world.log,
+            executor=world.executor,
+            settings=world.settings,
+            admission=Admission(),
         ),
     ) == Success(jobs_completed=1)
+    assert calls == [("RECEIVED", ("raw/1",)), []]
 
 
 async def test_a_build_that_is_cancelled_while_it_waits_for_its_turn_says_by_whom(world):
-    async def turn():
-        return "ann"
+    class Admission(ImmediateAdmission):
+        async def admit(self):
+            return "ann"
 
     result = await run_build(
         BuildRequest(build_request_id="b", requested=("raw/1",)),
         BuildContext(
-            catalog=world.catalog, event_log=world.log, executor=world.executor, settings=world.settings, turn=turn
+            catalog=world.catalog,
+            event_log=world.log,
+            executor=world.executor,
+            settings=world.settings,
+            admission=Admission(),
         ),
     )
 
