@@ -22,6 +22,7 @@ from databuild.event_log.log import ClaimRequest, LeaseOwner, Need, ResourceUse
 from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.orchestration.orchestrator import BuildOrchestrator
+from databuild.orchestration.payloads import job_event
 from databuild.orchestration.results import Cancelled, Failed, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -89,7 +90,7 @@ async def test_the_inputs_of_a_job_run_are_read_once_for_all_its_outputs(log):
     one = await begin(log, "b", "p", "q", "r")
     one.emit_job_scheduled("b.1.1", 1, "//:j")
     manifest = pt.Manifest(job_label="//:j", inputs=[pt.InputVersion(ref="in", version="7")])
-    running = one.job_event("b.1.1", 1, "//:j", ev.JOB_STATUS_RUNNING)
+    running = job_event("b.1.1", 1, "//:j", ev.JOB_STATUS_RUNNING)
     running.manifest.CopyFrom(manifest)
     one.emit(("job", running))
     for ref in ("p", "q"):
@@ -176,7 +177,7 @@ async def test_a_run_that_is_skipped_or_cancelled_claims_nothing_any_more(log):
     await log.renew_lease("b", "here", 60)
     await claim(log, "b", 1, "p")
     await claim(log, "b", 2, "q")
-    skipped = one.job_event("b.1.1", 1, "//:j", ev.JOB_STATUS_SKIPPED)
+    skipped = job_event("b.1.1", 1, "//:j", ev.JOB_STATUS_SKIPPED)
     await one.emit(("job", skipped))
 
     assert log.reader().claimed(["p", "q"]) == {"q": "b"}
