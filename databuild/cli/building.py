@@ -7,6 +7,7 @@ import os
 import signal
 
 from databuild.cli.author import author
+from databuild.cli.error_text import error_text
 from databuild.cli.exit_codes import exit_code_of
 from databuild.cli.invocation import Invocation
 from databuild.cli.other_states import print_hint
@@ -97,10 +98,11 @@ def report_error(call: Invocation, build_request_id: str, error: DataBuildError)
     code = exit_code_of(error)
     # Where the event log is at fault, it may not have been able to take the end.
     status = "STOPPED" if isinstance(error, OrchestrationError) else "FAILED"
+    message = error_text(error)
     if call.json:
-        facts = {"build_request_id": build_request_id, "status": status, "exit_code": code, "message": str(error)}
+        facts = {"build_request_id": build_request_id, "status": status, "exit_code": code, "message": message}
         call.out.json(facts)
-    call.err.line(f"databuild: {error}")
+    call.err.line(f"databuild: {message}")
     call.err.line(f"databuild: build {build_request_id} {status}")
     return code
 

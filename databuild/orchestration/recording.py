@@ -183,7 +183,7 @@ class BuildRecorder:
         """Writes that tasks will not run, since a failure stopped the build."""
         why = pt.Failure(
             category=pt.FAILURE_CATEGORY_CANCELLED,
-            message=f"not run: the build stopped after {because.job_label} failed; --keep_going would run it",
+            message=f"not run: the build stopped after {because.job_label} failed, and was not asked to keep going",
         )
         payloads: list[Payload] = []
         for attempt in attempts:

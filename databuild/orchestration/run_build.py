@@ -271,8 +271,8 @@ def _make_folder(path: str) -> None:
     try:
         os.makedirs(path, exist_ok=True)  # noqa: PTH103
     except OSError as error:
-        message = f"the folder for job logs, {path}, cannot be made: {error.strerror}; choose another --state_dir"
-        raise InvalidRequestError(message) from error
+        message = f"the folder for job logs, {path}, cannot be made: {error.strerror}"
+        raise InvalidRequestError(message).with_remedy("OTHER_STATE_DIRECTORY") from error
 
 
 def _failure_of(error: DataBuildError) -> Failed:

@@ -560,15 +560,19 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     garbage = tmp_path / "garbage.db"
     garbage.write_bytes(b"garbage" * 1000)
 
-    with pytest.raises(EventLogError, match="move the file away"):
+    with pytest.raises(EventLogError) as raised:
         open_event_log(f"sqlite:{garbage}")
+
+    assert raised.value.remedy == "MOVE_EVENT_LOG_AWAY"
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
 
-    with pytest.raises(EventLogError, match="--state_dir"):
+    with pytest.raises(EventLogError, match="its folder cannot be made") as raised:
         open_event_log(f"sqlite:{tmp_path}/file/state/events.db")
+
+    assert raised.value.remedy == "OTHER_STATE_DIRECTORY"
 
 
 async def test_a_full_disk_writes_nothing_and_says_so(path):

@@ -2,13 +2,16 @@
 
 import inspect
 import json
+from typing import get_args
 
 import pytest
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
 from databuild import errors
+from databuild.cli.error_text import FLAG_WORDS, error_text
 from databuild.error_codes import CODES, code_of, facts_of, restored
+from databuild.remedies import REQUEST_WORDS, Remedy
 from tests.client.samples import SAMPLES
 
 OF_ONE_PROCESS = {errors.BuildFailedError, errors.HttpRequestError, errors.ServiceError, errors.ServiceUnreachableError}
@@ -77,3 +80,22 @@ def test_long_facts_are_cut_and_there_all_the_same():
 
     assert facts_of(error, most_text=10, most_items=2) == {"differences": ["x" * 10] * 2}
     assert facts_of(error, most_text=0, most_items=0) == {"differences": []}
+
+
+def test_every_edge_words_every_remedy():
+    assert set(FLAG_WORDS) == set(REQUEST_WORDS) == set(get_args(Remedy))
+
+
+def test_a_remedy_comes_back_and_is_worded_by_flags_only_on_the_command_line():
+    error = errors.InvalidRequestError("no job of build b failed").with_remedy("RETRY_EVERYTHING")
+
+    back = restored(code_of(error), str(error), sent(facts_of(error)))
+
+    assert str(back) == "no job of build b failed"
+    assert error_text(back) == "no job of build b failed; leave --failed_jobs_only out to ask for everything again"
+
+
+def test_a_remedy_of_a_newer_service_adds_nothing():
+    back = restored("INVALID_REQUEST", "no", {"remedy": "WAIT_FOR_RAIN"})
+
+    assert error_text(back) == "no"

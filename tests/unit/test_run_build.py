@@ -302,7 +302,7 @@ async def test_fail_fast_ends_everything_with_its_reason(world):
     }
     failures = {one.ref: one.failure for one in world.log.reader().build_partitions("b")}
     assert failures["clean/1"].category == "MISSING_DATA"
-    assert "--keep_going would run it" in failures["raw/2"].message
+    assert "was not asked to keep going" in failures["raw/2"].message
 
 
 async def test_keep_going_builds_what_can_be_built(world):
@@ -508,9 +508,10 @@ async def test_a_folder_for_logs_that_cannot_be_made_is_named(world, tmp_path):
     (tmp_path / "file").write_text("")
     world.settings = Settings(working_directory="/", log_directory=str(tmp_path / "file"))
 
-    with pytest.raises(InvalidRequestError, match="choose another --state_dir"):
+    with pytest.raises(InvalidRequestError, match="cannot be made") as raised:
         await world.build("b", "raw/1")
 
+    assert raised.value.remedy == "OTHER_STATE_DIRECTORY"
     assert world.log.reader().build("b").status == "FAILED"
 
 
@@ -521,10 +522,12 @@ async def test_only_what_failed_can_be_retried(world):
         await world.build("unplanned", "raw/2")
     reader = world.log.reader()
 
-    with pytest.raises(InvalidRequestError, match="nothing to retry"):
+    with pytest.raises(InvalidRequestError, match="nothing to retry") as completed:
         partitions_to_retry(reader, "good")
-    with pytest.raises(InvalidRequestError, match="leave --failed_jobs_only out"):
+    assert completed.value.remedy == "BUILD_WITH_FORCE"
+    with pytest.raises(InvalidRequestError, match="no job of build unplanned failed") as unplanned:
         partitions_to_retry(reader, "unplanned", failed_jobs_only=True)
+    assert unplanned.value.remedy == "RETRY_EVERYTHING"
     with pytest.raises(BuildNotFoundError):
         partitions_to_retry(reader, "nobody")
 
