@@ -25,8 +25,8 @@ from databuild.event_log.open import open_event_log
 from databuild.executors.executor import Capacity, ProcessResult, ProcessSpec
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import Job, JobCatalog
+from databuild.model.results import Success
 from databuild.orchestration.build_context import BuildContext
-from databuild.orchestration.results import Success
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 

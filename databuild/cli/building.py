@@ -21,9 +21,9 @@ from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.executor import Capacity
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import JobCatalog
+from databuild.model.build_request_id import check_build_request_id, new_build_request_id
 from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.build_ids import LATEST
-from databuild.orchestration.ids import check_build_request_id, new_build_request_id
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest
 

@@ -18,9 +18,9 @@ from databuild.event_log.log import EventLog, LeaseOwner, Reader
 from databuild.executors.executor import Executor
 from databuild.model import statuses
 from databuild.model.lifecycle import BuildState
+from databuild.model.results import BuildResult, Cancelled, Failed
 from databuild.orchestration.dead_builds import find_dead
 from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.results import BuildResult, Cancelled, Failed
 from databuild.v1 import partition_pb2 as pt
 
 _RENEWALS: Final = 3

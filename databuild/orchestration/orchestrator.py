@@ -17,6 +17,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from databuild.event_log.log import Claim, ClaimRequest, EventLog
 from databuild.model.job_run_id import parse_job_run_id
 from databuild.model.lifecycle import BuildState
+from databuild.model.results import BuildResult, Success
 from databuild.orchestration.mock_event_log import MockEventLog
 from databuild.orchestration.payloads import (
     Payload,
@@ -34,7 +35,6 @@ from databuild.orchestration.payloads import (
     terminal_event,
     why_unfinished,
 )
-from databuild.orchestration.results import BuildResult, Success
 from databuild.orchestration.telemetry import NoTelemetry, Telemetry
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt

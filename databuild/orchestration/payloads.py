@@ -8,7 +8,7 @@ from typing import Any, Final
 from google.protobuf import struct_pb2
 
 from databuild.error_codes import code_of, facts_of
-from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
+from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2

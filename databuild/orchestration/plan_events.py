@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import cast
 
-from databuild.graph.pacing import Pace, slices
-from databuild.graph.plan_file import task_to_message
 from databuild.model.job_graph import Plan
+from databuild.model.pacing import Pace, slices
+from databuild.model.plan_messages import task_to_message
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.payloads import Payload, partition_scheduled, parts_of_job_graph
 from databuild.v1 import partition_pb2 as pt

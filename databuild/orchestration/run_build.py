@@ -16,14 +16,15 @@ from databuild.errors import (
     ProcessesLeftError,
 )
 from databuild.graph.execution import ExecutionOptions, execute
-from databuild.graph.plan_file import changes_since
+from databuild.graph.plan_changes import changes_since
 from databuild.graph.reasons import absent_inputs_warning
+from databuild.model.build_request_id import check_build_request_id
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BuildState
+from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Success
 from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.cancellation import Cancellation, run_to_end
 from databuild.orchestration.coordination import Coordination
-from databuild.orchestration.ids import check_build_request_id
 from databuild.orchestration.job_runner import JobRunner
 from databuild.orchestration.late_results import raise_if_overtaken
 from databuild.orchestration.make_plan import make_plan
@@ -31,7 +32,6 @@ from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.plan_events import emit_plan
 from databuild.orchestration.recording import BuildRecorder
 from databuild.orchestration.resources import Resources
-from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
 from databuild.orchestration.settings import BuildRequest
 from databuild.orchestration.versions import Versions
 from databuild.v1 import events_pb2 as ev

@@ -12,8 +12,8 @@ from databuild.errors import CoordinationError, EventLogError, InvalidStateTrans
 from databuild.event_log.open import open_event_log
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
+from databuild.model.results import Success
 from databuild.orchestration.build_context import BuildContext
-from databuild.orchestration.results import Success
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 

@@ -1,9 +1,9 @@
 """Builds by hand, one step at a time."""
 
 from databuild.event_log.log import ClaimRequest
+from databuild.model.results import Success
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.payloads import job_event
-from databuild.orchestration.results import Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 

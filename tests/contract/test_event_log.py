@@ -21,9 +21,9 @@ from databuild.errors import (
 from databuild.event_log.log import ClaimRequest, LeaseOwner, Need, ResourceUse
 from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.sqlite.writer import SqliteWriter
+from databuild.model.results import Cancelled, Failed, Success
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.payloads import job_event
-from databuild.orchestration.results import Cancelled, Failed, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import begin, claim, produce

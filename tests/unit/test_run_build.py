@@ -10,11 +10,11 @@ from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.executors.start_faults import StartFault
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
+from databuild.model.results import Cancelled, Failed, FailFast, Success
 from databuild.orchestration.admission import ImmediateAdmission
 from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.make_plan import make_plan
 from databuild.orchestration.payloads import TASKS_PER_EVENT
-from databuild.orchestration.results import Cancelled, Failed, FailFast, Success
 from databuild.orchestration.retry import partitions_to_retry
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings

@@ -16,8 +16,8 @@ from databuild.errors import (
     TooManyPartitionsError,
     UnknownPartitionError,
 )
+from databuild.model.results import Success
 from databuild.orchestration.build_context import BuildContext
-from databuild.orchestration.results import Success
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest
 from databuild.service.left_builds import left_builds
