@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from databuild.cli.author import author
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
@@ -24,13 +23,14 @@ from databuild.executors.local import LocalExecutor
 from databuild.graph.patterns import PartitionPattern
 from databuild.orchestration.adoption import TakenOver, adopt, pages_of, take_over
 from databuild.orchestration.ids import new_build_request_id
+from databuild.user import user_name
 from databuild.v1 import events_pb2 as ev
 
 
 def run(call: Invocation) -> int:
     """Writes the adoption."""
     texts = call.positionals[1:]
-    who = call.flags["author"].strip() or author(call)
+    who = call.flags["author"].strip() or user_name(call.environ)
     reason = call.flags["reason"].strip()
     if call.flags["from"] is not None:
         return _take_over(call, texts, who, reason)

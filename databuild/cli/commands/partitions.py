@@ -27,7 +27,7 @@ def run(call: Invocation) -> int:
         from databuild.cli.full_parse import UsageError
 
         raise UsageError("--from belongs to `partitions adopt --from=STATE_DIR`", call.command)
-    reader = call.reader()
+    reader = call.backend().records
     prefix = nfc(call.positionals[0]) if call.positionals else ""
     limit = call.flags["limit"]
     status = call.flags["status"]

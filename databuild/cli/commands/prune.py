@@ -8,6 +8,7 @@ from databuild.cli.durations import parse_duration
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
+from databuild.cli.local_backend import LocalBackend
 from databuild.cli.output import bytes_text, counted, table, time_text
 from databuild.event_log.open import open_pruner
 from databuild.orchestration.job_logs import prunable_logs, prune_logs
@@ -91,7 +92,7 @@ def _wanted(call: Invocation, now: float) -> _Wanted:
 
 
 def _try(call: Invocation, wanted: _Wanted, total: _Total) -> None:
-    reader = call.reader()
+    reader = LocalBackend(call).records
     rows = [("BUILD", "STATUS", "ENDED (UTC)", "EVENTS")]
     if wanted.builds:
         for batch in batches(reader, builds_to_prune(reader, before=wanted.before, keep=wanted.keep)):
@@ -109,7 +110,7 @@ def _try(call: Invocation, wanted: _Wanted, total: _Total) -> None:
 
 def _prune(call: Invocation, wanted: _Wanted, total: _Total, now: float) -> int:
     """Prunes, and returns how many bytes of the event log were given back."""
-    reader = call.reader()
+    reader = LocalBackend(call).records
     pruner = open_pruner(call.event_log_uri)
     given_back = 0
     try:
