@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from databuild.cli.build_display import BuildDisplay
     from databuild.cli.build_end import BuildEnd
     from databuild.cli.records import Records
-    from databuild.event_log.verify import Verification
     from databuild.model.job_graph import Plan
+    from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.records import BuildRecord, JobRunRecord
+    from databuild.model.views import Verification
     from databuild.v1.events_pb2 import BuildEvent
 
 TAIL_BYTES = 8192
@@ -52,6 +53,22 @@ class Taint(NamedTuple):
     """Partitions that were tainted or untainted, and the recorded author."""
 
     partitions: Sequence[str]
+    author: str
+
+
+class Adoption(NamedTuple):
+    """Partitions that were adopted.
+
+    Attributes:
+        partitions: The partitions, ranges expanded.
+        version: Their version.
+        operation_id: The operation that the adoption is recorded as.
+        author: The recorded author.
+    """
+
+    partitions: Sequence[str]
+    version: str
+    operation_id: str
     author: str
 
 
@@ -132,6 +149,21 @@ class Backend(Protocol):
 
     def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str) -> Taint:
         """Taints partitions, or takes the taint away."""
+        ...
+
+    def adopt(self, partitions: Sequence[str], *, author: str, reason: str, force: bool) -> Adoption:
+        """Makes partitions available that were not built here: all, or none.
+
+        Args:
+            partitions: Refs and ranges of refs.
+            author: The author to record; empty for the user.
+            reason: The origin of the data.
+            force: Whether to adopt also partitions that are available, or claimed by a build.
+        """
+        ...
+
+    def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
+        """Prunes builds and job logs; with `dry_run`, changes nothing."""
         ...
 
     def verify(self, builds: Sequence[str]) -> Verification:

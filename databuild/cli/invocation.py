@@ -166,13 +166,13 @@ class Invocation:
         Raises:
             UsageError: Something is.
         """
-        if self.command == "prune" and self.environ.get(SERVER_VARIABLE):
-            self._refuse_beside_server("prune works on an event log of this machine")
         if not self.server:
             return
         for name, default in _OF_THIS_MACHINE.items():
             if self.flags.get(name, default) not in (default, [], ()):
                 self._refuse_beside_server(f"--{name} is for what runs on this machine")
+        if self.flags.get("from") is not None:
+            self._refuse_beside_server("--from reads a state directory of this machine and writes to its event log")
 
     def _refuse_beside_server(self, what: str) -> None:
         from databuild.cli.full_parse import UsageError

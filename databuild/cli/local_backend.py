@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from databuild.cli.backend import TAIL_BYTES, BuildOrder, Cancellation, Taint
 from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.orchestration.log_files import log_path, log_size, read_log
-from databuild.user import user_name
 
 if TYPE_CHECKING:
+    from databuild.cli.backend import Adoption, BuildOrder, Cancellation, Taint
     from databuild.cli.build_display import BuildDisplay
     from databuild.cli.build_end import BuildEnd
     from databuild.cli.invocation import Invocation
     from databuild.event_log.log import Reader
-    from databuild.event_log.verify import Verification
     from databuild.model.job_graph import Plan
+    from databuild.model.pruning import Pruned, PruneOptions
+    from databuild.model.views import Verification
     from databuild.v1.events_pb2 import BuildEvent
 
 _LOOK_SECONDS = 1.0
@@ -106,6 +106,8 @@ class LocalBackend:
 
     def tail_of_log(self, job_run: JobRunRecord, stream: str) -> bytes:
         """Returns the last bytes; none if the log cannot be read, so that the rest of a summary is printed."""
+        from databuild.cli.backend import TAIL_BYTES
+
         path = self.log_path(job_run, stream)
         try:
             return read_log(path, max(log_size(path) - TAIL_BYTES, 0))
@@ -170,7 +172,9 @@ class LocalBackend:
         return local_building.run(self._call, request, display)
 
     def cancel(self, build: str) -> Cancellation:
+        from databuild.cli.backend import Cancellation
         from databuild.orchestration.operations import cancel_request
+        from databuild.user import user_name
 
         author = user_name(self._call.environ)
         event = cancel_request(self.records, self.find_build(build), author)
@@ -178,13 +182,44 @@ class LocalBackend:
         return Cancellation(event.cancel_request.target_build_request_id, author)
 
     def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str) -> Taint:
+        from databuild.cli.backend import Taint
         from databuild.cli.partitions import expand
         from databuild.orchestration.operations import taint
+        from databuild.user import user_name
 
         refs = expand(self._call, partitions)
         author = user_name(self._call.environ)
         self._append(taint(self.records, refs, tainted=tainted, author=author, reason=reason))
         return Taint(refs, author)
+
+    def adopt(self, partitions: Sequence[str], *, author: str, reason: str, force: bool) -> Adoption:
+        from databuild.cli import adopting
+        from databuild.cli.backend import Adoption
+        from databuild.cli.partitions import expand
+        from databuild.user import user_name
+
+        author = author or user_name(self._call.environ)
+        refs = expand(self._call, partitions)
+        event = adopting.adopt_here(self._call, refs, author=author, reason=reason, force=force)
+        return Adoption(refs, event.event_id, event.build_request_id, author)
+
+    def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
+        from databuild.event_log.open import open_pruner
+        from databuild.model.pruning import Pruned
+        from databuild.orchestration.pruning import prunable, prune
+
+        now = self._call.clock()
+        if dry_run:
+            return prunable(self.records, self._call.log_dir, options, now)
+        total = Pruned()
+        reader = self.records
+        pruner = open_pruner(self._call.event_log_uri)
+        try:
+            for part in prune(reader, pruner, self._call.log_dir, options, now):
+                total = total.plus(part)
+        finally:
+            pruner.close()
+        return total
 
     def verify(self, builds: Sequence[str]) -> Verification:
         from databuild.event_log.verify import verify

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from databuild.cli.backend import TAIL_BYTES, BuildOrder, Cancellation, Taint
+from databuild.cli.backend import TAIL_BYTES, Adoption, BuildOrder, Cancellation, Taint
 from databuild.cli.partitions import named_commands
 from databuild.cli.planning import print_warnings
 from databuild.client import AsyncDatabuildClient, DatabuildClient, Tls
 from databuild.errors import BuildNotFoundError, JobRunNotFoundError
 from databuild.model.job_graph import Plan
+from databuild.model.pruning import Pruned, PruneOptions
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord, PartitionRecord
-from databuild.model.views import BuildView
+from databuild.model.views import BuildView, Verification
 from databuild.user import user_name
 from databuild.v1.events_pb2 import BuildEvent
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from databuild.cli.build_end import BuildEnd
     from databuild.cli.invocation import Invocation
     from databuild.cli.remote_building import Submit
-    from databuild.event_log.verify import Verification
 
 
 class RemoteBackend:
@@ -146,10 +146,16 @@ class RemoteBackend:
             marked = self._client.taint(partitions, reason=reason, untaint=not tainted)
         return Taint(marked.partitions, marked.author)
 
-    def verify(self, builds: Sequence[str]) -> Verification:  # noqa: ARG002
-        from databuild.cli.full_parse import UsageError
+    def adopt(self, partitions: Sequence[str], *, author: str, reason: str, force: bool) -> Adoption:
+        with named_commands():
+            adopted = self._client.adopt(partitions, reason=reason, force=force, author=author)
+        return Adoption(adopted.partitions, adopted.version, adopted.operation_id, adopted.author)
 
-        raise UsageError("events verify reads the event log itself, which a service does not give away", "events")
+    def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
+        return self._client.prune(**options._asdict(), dry_run=dry_run)
+
+    def verify(self, builds: Sequence[str]) -> Verification:
+        return self._client.verify(builds)
 
     def _chosen_id(self, order: BuildOrder) -> str:
         from databuild.cli.building import chosen_id
@@ -188,12 +194,6 @@ class RemoteRecords:
         except BuildNotFoundError:
             return None
         return build if build.build_request_id == build_request_id else None  # not one whose id begins like that
-
-    def builds_beginning(self, prefix: str, limit: int = 10) -> Sequence[str]:
-        try:
-            return [self._client.get(prefix).build.build_request_id]
-        except BuildNotFoundError as error:
-            return error.candidates[:limit]
 
     def builds(self, *, status: str | None = None, before: str | None = None, limit: int = 20) -> Sequence[BuildRecord]:
         views = self._client.list_builds(status=status or "", before=before or "", limit=limit)

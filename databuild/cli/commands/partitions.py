@@ -18,10 +18,6 @@ def run(call: Invocation) -> int:
     if call.positionals[:1] == ["adopt"]:
         from databuild.cli import adopting
 
-        if call.server:
-            from databuild.cli.full_parse import UsageError
-
-            raise UsageError("partitions adopt writes to an event log of this machine, not to a service", call.command)
         return adopting.run(call)
     if call.flags["from"] is not None:
         from databuild.cli.full_parse import UsageError
