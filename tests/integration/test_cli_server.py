@@ -9,7 +9,7 @@ import pytest
 
 from tests.service.script_graph import ScriptGraph, is_running, wait_until
 
-READER = "r" * 32
+READER, WRITER = "r" * 32, "w" * 32
 
 
 @pytest.fixture
@@ -265,6 +265,21 @@ def test_a_token_comes_from_the_environment(graph):
     assert graph.run("builds", DATABUILD_SERVER=service.addresses["grpc"])[0] == 3
     code, _, err = graph.run("build", **asked)
     assert (code, "bob may read only" in err) == (3, True)
+
+
+def test_maintenance_and_adoption_need_a_token_that_may_write(graph):
+    service = graph.serve(DATABUILD_TOKENS=f"bob read {READER}\neve write {WRITER}")
+    reading = {"DATABUILD_SERVER": service.addresses["grpc"], "DATABUILD_TOKEN": READER}
+    writing = {**reading, "DATABUILD_TOKEN": WRITER}
+    adopt = ("partitions", "adopt", "number/kept", "--reason=old", "--author=ann", "--output=json")
+
+    for command in (adopt, ("prune", "--keep=1"), ("events", "verify")):
+        code, _, err = graph.run(*command, **reading)
+        assert (code, "bob may read only" in err) == (3, True)
+        assert graph.run(*command, **writing)[0] == 0
+    adoption = json.loads(graph.run(*adopt, "--force", **writing)[1])
+
+    assert (adoption["author"], adoption["version"]) == ("eve", f"{adoption['operation_id']}/1")
 
 
 @pytest.mark.parametrize(
