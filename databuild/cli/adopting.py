@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from databuild.cli.author import author
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
@@ -24,42 +23,47 @@ from databuild.executors.local import LocalExecutor
 from databuild.graph.patterns import PartitionPattern
 from databuild.model.build_request_id import new_build_request_id
 from databuild.orchestration.adoption import TakenOver, adopt, pages_of, take_over
+from databuild.user import user_name
 from databuild.v1 import events_pb2 as ev
 
 
 def run(call: Invocation) -> int:
     """Writes the adoption."""
     texts = call.positionals[1:]
-    who = call.flags["author"].strip() or author(call)
+    author = call.flags["author"].strip()
     reason = call.flags["reason"].strip()
     if call.flags["from"] is not None:
-        return _take_over(call, texts, who, reason)
+        return _take_over(call, texts, author or user_name(call.environ), reason)
     if not texts:
         message = "partitions adopt takes at least one ref (and `partitions adopt/` lists what begins with that)"
         raise UsageError(message, call.command)
     if not reason:
         message = "partitions adopt takes --reason=TEXT: who uses the data later wants to know where it comes from"
         raise UsageError(message, call.command)
-    refs = expand(call, texts)
-    event = asyncio.run(_adopt(call, refs, who, reason))
+    adoption = call.backend().adopt(texts, author=author, reason=reason, force=call.flags["force"])
     if call.json:
-        adoption = {"operation_id": event.build_request_id, "author": who, "reason": reason}
-        call.out.json({"partitions": refs, "version": event.event_id, **adoption})
+        facts = {"operation_id": adoption.operation_id, "author": adoption.author, "reason": reason}
+        call.out.json({"partitions": adoption.partitions, "version": adoption.version, **facts})
     else:
-        call.out.line(f"adopted {counted(len(refs), 'partition')}; builds use them as they are")
+        call.out.line(f"adopted {counted(len(adoption.partitions), 'partition')}; builds use them as they are")
     return BUILT
 
 
-async def _adopt(call: Invocation, refs: list[str], who: str, reason: str) -> ev.BuildEvent:
+def adopt_here(call: Invocation, refs: list[str], *, author: str, reason: str, force: bool) -> ev.BuildEvent:
+    """Adopts partitions in the event log of this machine, and returns the event."""
+    return asyncio.run(_adopt(call, refs, author, reason, force=force))
+
+
+async def _adopt(call: Invocation, refs: list[str], author: str, reason: str, *, force: bool) -> ev.BuildEvent:
     catalog = call.catalog()
     event_log = call.open_event_log()
     try:
         return await adopt(
             refs,
             operation_id=new_build_request_id(),
-            author=who,
+            author=author,
             reason=reason,
-            force=call.flags["force"],
+            force=force,
             catalog=catalog,
             event_log=event_log,
             executor=LocalExecutor(base_env=call.job_environ),

@@ -43,7 +43,7 @@ _WRITING = ("build", "retry", "cancel", "taint", "serve")
 _SINKING = (*_WRITING, "partitions")
 _WITH_STATE = (*_READING, *_WRITING, "plan")
 _SERVING = ("serve",)
-_REMOTE = (*_WRITING[:-1], "plan", "status", "builds", "partitions", "explain", "events", "logs")
+_REMOTE = (*_WRITING[:-1], "plan", "status", "builds", "partitions", "explain", "events", "logs", "prune")
 _BUILDING = ("build", "retry")
 _PLANNING = ("build", "plan")
 
@@ -110,7 +110,8 @@ FLAGS = (
          ("partitions",), value_name="TEXT"),
     Flag("from", STRING, None, "The state directory that `adopt` takes over from: what it knows of partitions, with "
          "versions, metadata and inputs, so that nothing is built again.", ("partitions",), value_name="STATE_DIR"),
-    Flag("author", STRING, "", "Who adopts; recorded. By default, the user at the command line.", ("partitions",),
+    Flag("author", STRING, "", "Who adopts; recorded. By default, the user at the command line. A service "
+         "with tokens records the name of the token instead.", ("partitions",),
          value_name="NAME"),
     Flag("force", BOOL, False, "Adopt also what is available already, or claimed by a build; a taint is taken away.",
          ("partitions",)),

@@ -9,15 +9,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from databuild.cli.output import Output
 from databuild.errors import InvalidCatalogError, InvalidRequestError
 
 if TYPE_CHECKING:
-    from databuild.cli.facts import Facts
-    from databuild.cli.remote import Remote
-    from databuild.event_log.log import EventLog, Reader
+    from databuild.cli.backend import Backend
+    from databuild.event_log.log import EventLog
     from databuild.graph.catalog import JobCatalog
 
 
@@ -39,7 +38,7 @@ class Invocation:
         user_env: Those that the user had set before the launcher or the Python rules set them for this process.
         out: Where results go.
         err: Where everything else goes.
-        reader: What to read from instead of the event log of the flags; for tests.
+        open_backend: Opens the backend when it is first needed.
         sleep: Waits some seconds; for tests.
         clock: Returns the time in seconds since the epoch; for tests.
     """
@@ -56,7 +55,7 @@ class Invocation:
         user_env: Mapping[str, str] | None = None,
         out: Output,
         err: Output,
-        reader: Reader | None = None,
+        open_backend: Callable[[Invocation], Backend],
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -71,10 +70,10 @@ class Invocation:
         self.err = err
         self.sleep = sleep
         self.clock = clock
-        self._reader = reader
+        self._open_backend = open_backend
+        self._backend: Backend | None = None
         self._graph_label = ""
         self._catalog: JobCatalog | None = None
-        self._remote: Remote | None = None
 
     @property
     def json(self) -> bool:
@@ -167,13 +166,13 @@ class Invocation:
         Raises:
             UsageError: Something is.
         """
-        if self.command == "prune" and self.environ.get(SERVER_VARIABLE):
-            self._refuse_beside_server("prune works on an event log of this machine")
         if not self.server:
             return
         for name, default in _OF_THIS_MACHINE.items():
             if self.flags.get(name, default) not in (default, [], ()):
                 self._refuse_beside_server(f"--{name} is for what runs on this machine")
+        if self.flags.get("from") is not None:
+            self._refuse_beside_server("--from reads a state directory of this machine and writes to its event log")
 
     def _refuse_beside_server(self, what: str) -> None:
         from databuild.cli.full_parse import UsageError
@@ -182,31 +181,11 @@ class Invocation:
         named = f"--server={told}" if told else f"{SERVER_VARIABLE}={self.environ.get(SERVER_VARIABLE)}"
         raise UsageError(f"{what}, and {named} names a service; give only one of them", self.command)
 
-    def remote(self) -> Remote:
-        """Returns the service that is asked."""
-        if self._remote is None:
-            from databuild.cli.remote import Remote
-
-            self._remote = Remote(self)
-        return self._remote
-
-    def facts(self) -> Facts:
-        """Returns what is known besides what the reader knows."""
-        if self.server:
-            return self.remote()
-        from databuild.cli.facts import LocalFacts
-
-        return LocalFacts(self)
-
-    def reader(self) -> Reader:
-        """Returns the reader of the event log, or of the service."""
-        if self._reader is None and self.server:
-            self._reader = cast("Reader", self.remote().reader())  # as far as commands read there
-        if self._reader is None:
-            from databuild.event_log.open import open_reader
-
-            self._reader = open_reader(self.event_log_uri)
-        return self._reader
+    def backend(self) -> Backend:
+        """Returns the backend, opened once."""
+        if self._backend is None:
+            self._backend = self._open_backend(self)
+        return self._backend
 
     def open_event_log(self) -> EventLog:
         """Opens the event log for writing, with its sinks; the state directory is made where there is none."""

@@ -16,6 +16,7 @@ from typing import Any
 from databuild.cli.error_text import error_text
 from databuild.cli.exit_codes import OUR_FAILURE, exit_code_of
 from databuild.cli.invocation import Invocation, working_directory
+from databuild.cli.open_backend import open_backend
 from databuild.cli.output import Output
 from databuild.cli.quick_parse import parse_quickly
 from databuild.errors import DataBuildError, InvalidRequestError
@@ -31,7 +32,7 @@ def run(
         out: Where results go.
         err: Where everything else goes.
         environ: The environment variables, where not this process's.
-        given: What an Invocation takes besides; for tests.
+        given: Further arguments of Invocation; for tests.
     """
     try:
         catalog_path, runfiles, user_env, rest = _take_launcher_flags(argv)
@@ -52,7 +53,7 @@ def run(
             user_env=user_env,
             out=out,
             err=err,
-            **given,
+            **{"open_backend": open_backend, **given},
         )
         call.check_server()
         code = _command_module(command).run(call)

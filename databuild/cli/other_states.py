@@ -33,7 +33,7 @@ def print_hint(call: Invocation) -> None:
 
     Only where the state directory is the graph's own: whoever names one, or an event log, has chosen.
     """
-    if call.server or call.flags.get("state_dir") or call.flags.get("event_log"):
+    if call.flags.get("state_dir") or call.flags.get("event_log"):
         return
     own = Path(call.state_dir)
     if (own / EVENT_LOG).exists():

@@ -37,13 +37,13 @@ def named_commands() -> Iterator[None]:
         raise InvalidRequestError(message) from None
 
 
-def requested_partitions(call: Invocation) -> list[str]:
-    """Returns what the positional arguments ask for; without any, the graph's default partitions.
+def requested_partitions(call: Invocation, partitions: Sequence[str]) -> list[str]:
+    """Returns the refs that texts ask for; without any, the graph's default partitions.
 
     Raises:
         InvalidRequestError: Nothing is asked for, or something that is not there.
     """
-    texts = call.positionals or call.catalog().default_partitions
+    texts = partitions or call.catalog().default_partitions
     if not texts:
         message = f"no partition is named, and {call.graph_label} has no default_partitions"
         raise InvalidRequestError(message)

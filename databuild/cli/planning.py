@@ -109,7 +109,8 @@ def plan_for(
     *,
     force: bool = False,
     reuse_stale: bool = False,
-    reader: PartitionRecords | None = None,
+    reader: PartitionRecords,
+    past: Reader | None = None,
 ) -> Plan:
     """Makes the plan for partitions; nothing is left behind.
 
@@ -118,7 +119,8 @@ def plan_for(
         requested: What is asked for, ranges expanded.
         force: Whether to plan what was requested even if it is fresh.
         reuse_stale: Whether to use stale partitions as they are.
-        reader: What to look partitions up in, instead of the event log.
+        reader: What to look partitions up in.
+        past: Reads the configurations of past builds, for reasons; None to leave them out.
     """
     catalog = call.catalog()
     made: list[Plan] = []
@@ -130,13 +132,13 @@ def plan_for(
             plan = await make_plan(
                 requested,
                 catalog=catalog,
-                reader=reader or WithoutTheDead(call.reader()),
+                reader=reader,
                 executor=LocalExecutor(base_env=call.job_environ),
                 settings=settings(call),
                 force=force,
                 reuse_stale=reuse_stale,
                 observer=shown,
-                past=None if reader is not None else call.reader(),
+                past=past,
             )
         finally:
             showing.cancel()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from databuild.cli.build_end import Summary
 from databuild.cli.exit_codes import BUILT, INTERRUPTED, JOB_FAILED, OUR_FAILURE
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import counted, duration_text, some_of
 from databuild.cli.progress import Counts
-from databuild.event_log.log import Reader
-from databuild.model.records import BuildRecord, JobRunRecord
+from databuild.model.records import JobRunRecord
 from databuild.model.results import BuildResult, Cancelled, Failed, Success
 from databuild.v1 import partition_pb2 as pt
 
@@ -19,41 +18,6 @@ _STREAMS = {"stderr": "standard error", "stdout": "standard output"}
 
 _TAIL_LINES = 12
 _MOST_FAILURES = 5
-_PAGE = 1000
-
-
-class Summary(NamedTuple):
-    """What is to be told of a build that has ended; `adoptions` are the operations whose partitions it used."""
-
-    build_request_id: str
-    result: BuildResult
-    build: BuildRecord | None
-    failed: Sequence[JobRunRecord]
-    built: Sequence[str]
-    adoptions: frozenset[str] = frozenset()
-
-
-def summarize(reader: Reader, build_request_id: str, result: BuildResult, taken_from: Iterable[str] = ()) -> Summary:
-    """Reads what there is to tell of a build.
-
-    Args:
-        reader: Reads the event log.
-        build_request_id: The build.
-        result: What came of it.
-        taken_from: The builds, or operations that adopted data, whose partitions it took.
-    """
-    built: list[str] = []
-    while True:
-        after = built[-1] if built else ""
-        page = reader.build_partitions(build_request_id, status="AVAILABLE", after=after, limit=_PAGE)
-        built += [partition.ref for partition in page]
-        if len(page) < _PAGE:
-            break
-    failed: Sequence[JobRunRecord] = ()
-    if not isinstance(result, Success):
-        failed = reader.job_runs(build_request_id, status="FAILED")
-    adoptions = frozenset(one for one in taken_from if reader.build(one) is None)
-    return Summary(build_request_id, result, reader.build(build_request_id), failed, built, adoptions)
 
 
 def exit_code_of_result(result: BuildResult) -> int:
@@ -141,7 +105,7 @@ def _print_failure(call: Invocation, job_run: JobRunRecord) -> None:
     call.out.line(f"  {why}")
     for stream, name in _STREAMS.items():
         if tail := _tail(call, job_run, stream):
-            call.out.line(f"  the end of its {name}, {call.facts().log_path(job_run, stream)}:")
+            call.out.line(f"  the end of its {name}, {call.backend().log_path(job_run, stream)}:")
             for line in tail:
                 call.out.line(f"    {line}")
             return
@@ -168,7 +132,7 @@ def _took(summary: Summary) -> str:
 
 def _tail(call: Invocation, job_run: JobRunRecord, stream: str) -> list[str]:
     """Returns the last lines that a job run wrote, without empty ones at their end; none where all are empty."""
-    return call.facts().tail_of_log(job_run, stream).decode(errors="replace").rstrip().splitlines()[-_TAIL_LINES:]
+    return call.backend().tail_of_log(job_run, stream).decode(errors="replace").rstrip().splitlines()[-_TAIL_LINES:]
 
 
 def _as_json(call: Invocation, summary: Summary, counts: Counts) -> dict[str, Any]:
@@ -180,9 +144,9 @@ def _as_json(call: Invocation, summary: Summary, counts: Counts) -> dict[str, An
             "category": job_run.failure.category if job_run.failure else "",
             "message": job_run.failure.message if job_run.failure else "",
             "exit_code": job_run.exit_code,
-            "stderr": call.facts().log_path(job_run, "stderr"),
+            "stderr": call.backend().log_path(job_run, "stderr"),
             "stderr_tail": _tail(call, job_run, "stderr"),
-            "stdout": call.facts().log_path(job_run, "stdout"),
+            "stdout": call.backend().log_path(job_run, "stdout"),
             "stdout_tail": _tail(call, job_run, "stdout"),
         }
         for job_run in summary.failed

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from databuild.client import records
 from databuild.client.notebook import LiveDisplay
@@ -16,10 +17,13 @@ from databuild.model.build_request_id import new_build_request_id
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.plan_messages import plan_to_message
+from databuild.model.pruning import Pruned
 from databuild.model.results import BuildResult
-from databuild.model.views import BuildView
+from databuild.model.views import BuildView, Verification
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2 as sv
+
+MAX_UINT32: Final = 2**32 - 1
 
 
 class Marked(NamedTuple):
@@ -27,6 +31,22 @@ class Marked(NamedTuple):
 
     partitions: tuple[str, ...]
     author: str
+
+
+class Adopted(NamedTuple):
+    """Partitions that were adopted.
+
+    Attributes:
+        partitions: The partitions, ranges expanded.
+        version: Their version.
+        author: The recorded author.
+        operation_id: The operation that the adoption is recorded as.
+    """
+
+    partitions: tuple[str, ...]
+    version: str
+    author: str
+    operation_id: str
 
 
 class Calls(Reads):
@@ -211,6 +231,59 @@ class Calls(Reads):
         answer = await self._connection.ask("TaintPartitions", request)
         return Marked(tuple(answer.partitions), answer.author)
 
+    async def adopt(self, partitions: Sequence[str], *, reason: str, force: bool = False, author: str = "") -> Adopted:
+        """Makes data available that was not built by DataBuild: all of the partitions, or none.
+
+        Args:
+            partitions: Refs or ranges of refs.
+            reason: The origin of the data; recorded.
+            force: Whether to adopt also partitions that are available, or claimed by a build.
+            author: The author to record; empty for the user of the client. A service with tokens records the name of
+                the token instead.
+        """
+        request = sv.AdoptPartitionsRequest(partitions=partitions, reason=reason, force=force)
+        answer = await self._connection.ask("AdoptPartitions", request, author=author)
+        return Adopted(tuple(answer.partitions), answer.version, answer.author, answer.operation_id)
+
+    async def prune(
+        self,
+        *,
+        older_than_seconds: float | None = None,
+        keep: int | None = None,
+        logs_older_than_seconds: float | None = None,
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Removes the events and job logs of builds that have ended; the records of partitions stay.
+
+        Args:
+            older_than_seconds: The minimum time since the end of a build; None for no minimum.
+            keep: The number of the newest ended builds that are not pruned; None for none.
+            logs_older_than_seconds: The minimum time since the end of a build whose job logs are removed; None to
+                remove only those of pruned builds.
+            dry_run: Whether to change nothing, and return what would be pruned.
+        """
+        request = sv.PruneBuildsRequest(
+            older_than_seconds=_bounded(older_than_seconds),
+            keep=_bounded(keep),
+            logs_older_than_seconds=_bounded(logs_older_than_seconds),
+            dry_run=dry_run,
+        )
+        total = Pruned(more=True)
+        while total.more:
+            total = total.plus(records.pruned(await self._connection.ask("PruneBuilds", request)))
+        return total
+
+    async def verify(self, builds: Sequence[str] = ()) -> Verification:
+        """Checks the event log of the service, which can take minutes.
+
+        Args:
+            builds: The builds whose faults are reported; none for all.
+        """
+        request = sv.VerifyEventsRequest(builds=builds)
+        while (answer := await self._connection.ask("VerifyEvents", request)).running:
+            request.verification_id = answer.verification_id
+        return records.verification(answer)
+
     async def logs(self, job_run_id: str, *, stream: str = "stderr", follow: bool = False) -> AsyncGenerator[bytes]:
         """Returns what a job run wrote, piece by piece.
 
@@ -241,3 +314,8 @@ class Calls(Reads):
     async def close(self) -> None:
         """Lets go of the connection."""
         await self._connection.close()
+
+
+def _bounded(number: float | None) -> int | None:
+    """Returns a whole number that fits the message; the largest one selects as little as any larger one."""
+    return None if number is None else min(math.floor(number), MAX_UINT32)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from databuild.client.calls import Calls, Marked
+from databuild.client.calls import Adopted, Calls, Marked
 from databuild.client.connection import PATIENCE_SECONDS
 from databuild.client.driving import finish, iterate
 from databuild.client.endpoint import Tls
@@ -15,9 +15,10 @@ from databuild.client.settings import connection_to
 from databuild.client.transport import BlockingTransport
 from databuild.model.build_request_id import new_build_request_id
 from databuild.model.job_graph import Plan
+from databuild.model.pruning import Pruned
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
 from databuild.model.results import BuildResult
-from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, Room
+from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, Room, Verification
 from databuild.v1 import events_pb2 as ev
 
 
@@ -217,6 +218,32 @@ class DatabuildClient:
     def taint(self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False) -> Marked:
         """Marks partitions as not to be trusted, or takes the mark away."""
         return finish(self._calls.taint(partitions, reason=reason, untaint=untaint))
+
+    def adopt(self, partitions: Sequence[str], *, reason: str, force: bool = False, author: str = "") -> Adopted:
+        """Makes data available that was not built by DataBuild: all of the partitions, or none."""
+        return finish(self._calls.adopt(partitions, reason=reason, force=force, author=author))
+
+    def prune(
+        self,
+        *,
+        older_than_seconds: float | None = None,
+        keep: int | None = None,
+        logs_older_than_seconds: float | None = None,
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Removes the events and job logs of builds that have ended; the records of partitions stay."""
+        return finish(
+            self._calls.prune(
+                older_than_seconds=older_than_seconds,
+                keep=keep,
+                logs_older_than_seconds=logs_older_than_seconds,
+                dry_run=dry_run,
+            )
+        )
+
+    def verify(self, builds: Sequence[str] = ()) -> Verification:
+        """Checks the event log of the service, which can take minutes."""
+        return finish(self._calls.verify(builds))
 
     def read_log(self, job_run_id: str, *, stream: str = "stderr", offset: int = 0, limit: int = 0) -> LogChunk:
         """Returns a piece of what a job run wrote."""

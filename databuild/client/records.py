@@ -10,6 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from databuild.model.job_graph import AbsentInput, PlannedPartition
 from databuild.model.metadata import metadata_json
 from databuild.model.planning import PlanningProgress
+from databuild.model.pruning import Pruned, PrunedBuild
 from databuild.model.records import (
     AdoptionRecord,
     BuildPartitionRecord,
@@ -22,7 +23,7 @@ from databuild.model.records import (
     PartitionRecord,
 )
 from databuild.model.statuses import BUILD, JOB, PARTITION
-from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, Room
+from databuild.model.views import BuildView, Difference, Explanation, LogChunk, PartitionView, Room, Verification
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
@@ -142,6 +143,29 @@ def room(message: sv.Storage, *, counted: bool) -> Room:
     sizes = LogSizes(message.builds, message.pruned_builds, message.events, message.event_log_bytes)
     before = _seconds(message.logs_pruned_before_time)
     return Room(message.event_log_bytes, message.job_log_bytes, sizes if counted else None, before)
+
+
+def pruned(message: sv.PruneBuildsResponse) -> Pruned:
+    """Returns builds and job logs that were pruned, or would be."""
+    builds = tuple(
+        PrunedBuild(build.build_request_id, BUILD.name(build.status), _seconds(build.ended_time), build.events)
+        for build in message.builds
+    )
+    return Pruned(
+        builds,
+        message.events,
+        message.event_bytes,
+        message.log_builds,
+        message.log_bytes,
+        message.freed_bytes,
+        message.more,
+    )
+
+
+def verification(message: sv.VerifyEventsResponse) -> Verification:
+    """Returns the result of a verification that has ended."""
+    told = tuple(Difference(fault.build_request_id, fault.message) for fault in message.reported)
+    return Verification(message.events, message.builds, message.faults, told)
 
 
 def _planned(message: plan_pb2.PlannedPartition) -> PlannedPartition:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import Callable
 
 from databuild.client.connection import Connection, metadata_of
 from databuild.client.endpoint import Endpoint, Tls, parse_endpoint
 from databuild.client.transport import Transport
+from databuild.user import user_name
 
 TOKEN_VARIABLE = "DATABUILD_TOKEN"  # noqa: S105 (its name)
 
@@ -43,12 +43,5 @@ def connection_to(
         where = Endpoint(target=where.target, secure=True)
     if token is None:
         token = os.environ.get(TOKEN_VARIABLE, "")
-    metadata = metadata_of(token.strip(), _user() if author is None else author, graph)
+    metadata = metadata_of(token.strip(), user_name(os.environ) if author is None else author, graph)
     return Connection(make_transport(where, tls), endpoint=str(where), metadata=metadata, patience=patience)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return f"user {os.getuid()}"

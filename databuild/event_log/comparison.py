@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from databuild.event_log.log import Reader
 from databuild.event_log.tables import Table
+from databuild.model.views import Difference
 
 _PAGE: Final = 1000
 
 Row = tuple[Any, ...]
-
-
-class Difference(NamedTuple):
-    """A row that is not as it should be; `build_request_id` is empty where it is of no build."""
-
-    build_request_id: str
-    message: str
 
 
 def pages(reader: Reader, table: Table) -> Iterator[Row]:

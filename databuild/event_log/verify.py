@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from google.protobuf.message import DecodeError
 
 from databuild.errors import EventLogError
-from databuild.event_log.comparison import Difference, differences, pages
+from databuild.event_log.comparison import differences, pages
 from databuild.event_log.log import Reader
 from databuild.event_log.promises import Promises
 from databuild.event_log.sqlite.reader import SqliteReader
 from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS, SNAPSHOTS
 from databuild.model.lifecycle import JOB_ENDS, OPERATIONS, job_status_name
+from databuild.model.views import Difference, Verification
 from databuild.v1.events_pb2 import BuildEvent
 
 MOST_TOLD: Final = 50
@@ -27,22 +28,6 @@ MOST_TOLD: Final = 50
 
 _BATCH: Final = 1000
 _JOB_ENDS: Final = frozenset(job_status_name(status) for status in JOB_ENDS)
-
-
-class Verification(NamedTuple):
-    """What came of it.
-
-    Attributes:
-        events: How many events were checked.
-        builds: How many builds they are of.
-        faults: How many faults there are.
-        told: The first of them.
-    """
-
-    events: int
-    builds: int
-    faults: int
-    told: tuple[Difference, ...]
 
 
 def verify(reader: Reader, builds: Collection[str] = ()) -> Verification:

@@ -101,3 +101,26 @@ class Room(NamedTuple):
     job_log_bytes: int
     sizes: LogSizes | None
     logs_pruned_before: float
+
+
+class Difference(NamedTuple):
+    """A fault of an event log; `build_request_id` is empty if it belongs to no build."""
+
+    build_request_id: str
+    message: str
+
+
+class Verification(NamedTuple):
+    """The result of a verification of an event log.
+
+    Attributes:
+        events: The number of events that were checked.
+        builds: The number of builds they belong to.
+        faults: The number of faults.
+        told: The first of them.
+    """
+
+    events: int
+    builds: int
+    faults: int
+    told: tuple[Difference, ...]

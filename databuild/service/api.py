@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from databuild.errors import DeadlineExceededError, InvalidRequestError
 from databuild.model import statuses
 from databuild.model.plan_messages import absent_inputs_message, plan_from_message, plan_to_message
+from databuild.model.pruning import PruneOptions
 from databuild.model.statuses import StatusEnum
 from databuild.model.views import LogChunk
 from databuild.service.auth import READ, WRITE, Caller
@@ -32,7 +33,9 @@ from databuild.service.messages import (
     partition_detail_message,
     partition_message,
     planned_message,
+    pruned_message,
     storage_message,
+    verification_message,
 )
 from databuild.service.requests import Submission
 from databuild.service.routes import method_name
@@ -62,6 +65,8 @@ ROLES: Final[Mapping[str, str]] = {
     "GetJob": READ,
     "GetJobRun": READ,
     "GetStorage": READ,
+    "PruneBuilds": WRITE,
+    "VerifyEvents": WRITE,
     "ReadLog": READ,
     "FollowLog": READ,
 }
@@ -240,7 +245,10 @@ class Api:
             tuple(request.partitions), author=caller.name, reason=request.reason, force=request.force
         )
         return sv.AdoptPartitionsResponse(
-            partitions=[partition.str for partition in event.adoption.partitions], version=event.event_id
+            partitions=[partition.str for partition in event.adoption.partitions],
+            version=event.event_id,
+            author=event.adoption.author,
+            operation_id=event.build_request_id,
         )
 
     async def list_jobs(self, _request: sv.ListJobsRequest, _caller: Caller) -> sv.ListJobsResponse:
@@ -276,6 +284,24 @@ class Api:
     async def get_storage(self, request: sv.GetStorageRequest, _caller: Caller) -> sv.Storage:
         """Tells how much room the event log and the logs of job runs take."""
         return storage_message(await self._service.logs.room(count=request.count))
+
+    async def prune_builds(self, request: sv.PruneBuildsRequest, _caller: Caller) -> sv.PruneBuildsResponse:
+        """Removes the events and job logs of builds that have ended."""
+        options = PruneOptions(
+            older_than_seconds=request.older_than_seconds if request.HasField("older_than_seconds") else None,
+            keep=request.keep if request.HasField("keep") else None,
+            logs_older_than_seconds=(
+                request.logs_older_than_seconds if request.HasField("logs_older_than_seconds") else None
+            ),
+        )
+        if options == PruneOptions():
+            raise InvalidRequestError("nothing is selected; set older_than_seconds, keep or logs_older_than_seconds")
+        return pruned_message(await self._service.maintenance.prune(options, dry_run=request.dry_run))
+
+    async def verify_events(self, request: sv.VerifyEventsRequest, _caller: Caller) -> sv.VerifyEventsResponse:
+        """Checks the event log, or returns the result of a check."""
+        verification = await self._service.maintenance.verify(request.verification_id, request.builds)
+        return verification_message(*verification)
 
     def _limit(self, limit: int) -> int:
         return min(limit or _ROWS, self._service.limits.page)

@@ -22,6 +22,7 @@ from databuild.service.jobs import Jobs
 from databuild.service.left_builds import left_builds
 from databuild.service.limits import Limits
 from databuild.service.logs import Logs
+from databuild.service.maintenance import Maintenance
 from databuild.service.partitions import Partitions
 from databuild.service.planning import Planner
 from databuild.service.reading import Readers
@@ -45,6 +46,7 @@ class GraphService:
         adopting: Partitions that were not built here.
         jobs: Jobs.
         logs: The logs of job runs.
+        maintenance: Pruning and verification of the event log.
         running: The builds of this process.
         watching: Who watches builds.
     """
@@ -118,6 +120,7 @@ class GraphService:
         )
         self.jobs = Jobs(catalog, limits, self._readers)
         self.logs = Logs(settings.log_directory, self._readers)
+        self.maintenance = Maintenance(event_log, settings.log_directory, self._readers, clock=clock)
         self._housekeeping: asyncio.Task[None] | None = None
 
     async def start(self) -> Sequence[str]:
@@ -147,6 +150,7 @@ class GraphService:
             await self._event_log.close()
         await self.running.end(leave=leave)
         self.logs.close()
+        await self.maintenance.close()
         self.watching.close()
         await self._planner.close()
         await asyncio.to_thread(self._readers.close)

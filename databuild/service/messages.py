@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from databuild.model.job_graph import PlannedPartition
+from databuild.model.pruning import Pruned
 from databuild.model.records import BuildPartitionRecord, FailureRecord, JobRunRecord, PartitionRecord
 from databuild.model.statuses import BUILD, JOB, PARTITION
-from databuild.model.views import BuildView, PartitionView, Room
+from databuild.model.views import BuildView, PartitionView, Room, Verification
 from databuild.service.jobs import JobStatistics
 from databuild.service.partitions import Lineage
 from databuild.v1 import partition_pb2 as pt
@@ -175,6 +176,44 @@ def storage_message(room: Room) -> sv.Storage:
     if sizes is not None:
         message.builds, message.pruned_builds, message.events = sizes.builds, sizes.pruned_builds, sizes.events
     return message
+
+
+def pruned_message(pruned: Pruned) -> sv.PruneBuildsResponse:
+    """Returns builds and job logs that were pruned, or would be."""
+    builds = [
+        sv.PrunedBuild(
+            build_request_id=build.build_request_id,
+            status=BUILD.message_name(build.status),
+            ended_time=_time(build.ended_time),
+            events=build.events,
+        )
+        for build in pruned.builds
+    ]
+    return sv.PruneBuildsResponse(
+        builds=builds,
+        events=pruned.events,
+        event_bytes=pruned.event_bytes,
+        log_builds=pruned.log_builds,
+        log_bytes=pruned.log_bytes,
+        freed_bytes=pruned.freed_bytes,
+        more=pruned.more,
+    )
+
+
+def verification_message(verification_id: str, result: Verification | None) -> sv.VerifyEventsResponse:
+    """Returns the result of a verification; None stands for one that is still running."""
+    if result is None:
+        return sv.VerifyEventsResponse(verification_id=verification_id, running=True)
+    reported = [
+        sv.EventLogFault(build_request_id=fault.build_request_id, message=fault.message) for fault in result.told
+    ]
+    return sv.VerifyEventsResponse(
+        verification_id=verification_id,
+        events=result.events,
+        builds=result.builds,
+        faults=result.faults,
+        reported=reported,
+    )
 
 
 def _time(seconds: float) -> Timestamp | None:

@@ -108,4 +108,6 @@ ROUTES: Final = (
         EVENTS,
     ),
     Route("GET", "/storage", "GetStorage", "Tells how much room the event log and the logs of job runs take."),
+    Route("POST", "/prunings", "PruneBuilds", "Removes the events and job logs of builds that have ended."),
+    Route("POST", "/verifications", "VerifyEvents", "Checks the event log, or returns the result of a check."),
 )

@@ -9,7 +9,7 @@ import pytest
 
 from tests.service.script_graph import ScriptGraph, is_running, wait_until
 
-READER = "r" * 32
+READER, WRITER = "r" * 32, "w" * 32
 
 
 @pytest.fixture
@@ -117,6 +117,29 @@ SCENARIO = (
     "build number/query-b --output=json",
     "explain number/query-a",
     "events --output=json",
+    "partitions adopt",
+    "partitions adopt number/kept",
+    "partitions adopt number/kept number/6..7 --reason=old --output=json",
+    "partitions adopt number/kept --reason=again",
+    "partitions adopt number/kept --reason=again --author=bob --force",
+    "partitions adopt buidl --reason=old",
+    "explain number/kept",
+    "events verify",
+    "events verify latest mine --output=json",
+    "events verify nothing",
+    "prune",
+    "prune x --keep=1",
+    "prune --keep=4 --dry_run --output=json",
+    "prune --keep=4 --dry_run",
+    "prune --older_than=5000000w",
+    "prune --keep=4",
+    "prune --keep=1 --output=json",
+    "prune --logs_older_than=0s",
+    "builds",
+    "logs latest",
+    "events mine",
+    "events verify",
+    "partitions",
 )
 
 
@@ -210,9 +233,8 @@ def test_the_next_step_is_asked_of_the_same_service(graph, served):
         ("status --event_log=memory:", "--event_log is for"),
         ("build --event_sink=stdout:", "--event_sink is for"),
         ("build --grace_period=3", "--grace_period is for"),
-        ("partitions adopt number/one --reason=x", "partitions adopt writes to"),
-        ("events verify", "events verify reads the event log itself"),
-        ("prune --keep=1", "prune works on an event log of this machine"),
+        ("partitions adopt --from=x", "--from reads a state directory of this machine"),
+        ("prune --keep=1 --state_dir=x", "--state_dir is for"),
         ("status --server=http://localhost:7420", "is where HTTP is spoken"),
         ("status --tls_cert=x", "both the certificate and its key"),
         ("graph --server=x", "--server is a flag of"),
@@ -243,6 +265,21 @@ def test_a_token_comes_from_the_environment(graph):
     assert graph.run("builds", DATABUILD_SERVER=service.addresses["grpc"])[0] == 3
     code, _, err = graph.run("build", **asked)
     assert (code, "bob may read only" in err) == (3, True)
+
+
+def test_maintenance_and_adoption_need_a_token_that_may_write(graph):
+    service = graph.serve(DATABUILD_TOKENS=f"bob read {READER}\neve write {WRITER}")
+    reading = {"DATABUILD_SERVER": service.addresses["grpc"], "DATABUILD_TOKEN": READER}
+    writing = {**reading, "DATABUILD_TOKEN": WRITER}
+    adopt = ("partitions", "adopt", "number/kept", "--reason=old", "--author=ann", "--output=json")
+
+    for command in (adopt, ("prune", "--keep=1"), ("events", "verify")):
+        code, _, err = graph.run(*command, **reading)
+        assert (code, "bob may read only" in err) == (3, True)
+        assert graph.run(*command, **writing)[0] == 0
+    adoption = json.loads(graph.run(*adopt, "--force", **writing)[1])
+
+    assert (adoption["author"], adoption["version"]) == ("eve", f"{adoption['operation_id']}/1")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from databuild.cli.event_text import canonical, event_line
+from databuild.cli.local_backend import LocalBackend
 from databuild.cli.main import run
 from databuild.cli.output import Output
 from databuild.cli.progress import Counts, LiveProgress, PlainProgress, progress_for
@@ -83,7 +84,13 @@ class FakeReader:
 
 def call(*args, reader):
     out, err = io.StringIO(), io.StringIO()
-    code = run(list(args), out=Output(out), err=Output(err), environ={}, reader=reader)
+    code = run(
+        list(args),
+        out=Output(out),
+        err=Output(err),
+        environ={},
+        open_backend=lambda invocation: LocalBackend(invocation, reader),
+    )
     return code, out.getvalue(), err.getvalue()
 
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from databuild.cli.local_backend import LocalBackend
 from databuild.cli.main import run
 from databuild.cli.output import Output, bytes_text, duration_text, time_text
 from databuild.errors import BuildNotFoundError
@@ -105,7 +106,7 @@ def cli(catalog, tmp_path):
             out=Output(out),
             err=Output(err),
             environ={"BUILD_WORKSPACE_DIRECTORY": str(tmp_path), "BUILD_WORKING_DIRECTORY": str(tmp_path)},
-            reader=reader,
+            open_backend=lambda invocation: LocalBackend(invocation, reader),
             **({"sleep": sleep} if sleep else {}),
         )
         return code, out.getvalue(), err.getvalue()

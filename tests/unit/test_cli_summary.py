@@ -5,10 +5,12 @@ import json
 
 import pytest
 
+from databuild.cli.build_end import summarize
 from databuild.cli.invocation import Invocation
+from databuild.cli.local_backend import LocalBackend
 from databuild.cli.output import Output
 from databuild.cli.progress import Counts
-from databuild.cli.summary import exit_code_of_result, print_summary, summarize
+from databuild.cli.summary import exit_code_of_result, print_summary
 from databuild.model.records import BuildPartitionRecord, BuildRecord, FailureRecord, JobRunRecord
 from databuild.model.results import Cancelled, Failed, FailFast, Success
 from databuild.v1 import events_pb2 as ev
@@ -48,6 +50,7 @@ def tell(tmp_path):
             {"output": output, "state_dir": str(tmp_path)},
             catalog_path=str(catalog),
             environ={"BUILD_WORKING_DIRECTORY": str(tmp_path)},
+            open_backend=LocalBackend,
             out=Output(out),
             err=Output(io.StringIO()),
         )

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from databuild.cli.building import build, chosen_id, number_of_jobs
+from databuild.cli.building import build_order, show_build
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
-from databuild.cli.partitions import requested_partitions
 from databuild.cli.plan_file import read_plan
 from databuild.errors import InvalidRequestError
-from databuild.orchestration.settings import BuildRequest
 
 
 def run(call: Invocation) -> int:
@@ -31,17 +29,9 @@ def run(call: Invocation) -> int:
         plan = read_plan(Path(call.path(flags["plan"])))
         if plan.graph_label != call.graph_label:
             raise InvalidRequestError(f"the plan is of the graph {plan.graph_label}, and this is {call.graph_label}")
-    if call.server:
-        from databuild.cli import remote_building
-
-        return remote_building.build(call, plan)
-    request = BuildRequest(
-        build_request_id=chosen_id(call),
-        requested=plan.requested if plan else tuple(requested_partitions(call)),
-        jobs=number_of_jobs(call),
-        keep_going=flags["keep_going"],
+    order = build_order(call)._replace(
         force=plan.force if plan else flags["force"],
         reuse_stale=plan.reuse_stale if plan else flags["stale"] == "reuse",
         plan=plan,
     )
-    return build(call, call.catalog(), request)
+    return show_build(call, lambda display: call.backend().build(call.positionals, order, display))

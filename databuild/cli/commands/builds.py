@@ -6,20 +6,19 @@ from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, lasted_text, some_of, table, time_text
 from databuild.model import statuses
-from databuild.orchestration.build_ids import find_build
 
 
 def run(call: Invocation) -> int:
     """Prints one page of builds."""
-    reader = call.reader()
+    backend = call.backend()
     before = call.flags["before"]
     if before:
-        before = find_build(reader, before).build_request_id
+        before = backend.find_build(before).build_request_id
     limit = call.flags["limit"]
-    builds = reader.builds(status=call.flags["status"], before=before, limit=limit)
+    builds = backend.records.builds(status=call.flags["status"], before=before, limit=limit)
     following = builds[-1].build_request_id if len(builds) == limit else ""
     open_builds = [build.build_request_id for build in builds if build.status in statuses.BUILD.open]
-    dead = call.facts().deaths(open_builds) if open_builds else {}
+    dead = backend.deaths(open_builds) if open_builds else {}
     if call.json:
         rows = [{**as_json(one), "dead": dead.get(one.build_request_id)} for one in builds]
         call.out.json({"builds": rows, "next_before": following})

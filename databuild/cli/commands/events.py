@@ -13,10 +13,10 @@ from databuild.cli.invocation import Invocation
 from databuild.cli.output import counted
 from databuild.errors import BuildPrunedError
 from databuild.model.lifecycle import BUILD_ENDS
-from databuild.orchestration.build_ids import LATEST, find_build
+from databuild.orchestration.build_ids import LATEST
 
 if TYPE_CHECKING:
-    from databuild.event_log.log import Reader
+    from databuild.cli.backend import Backend
     from databuild.model.records import BuildRecord
     from databuild.v1 import events_pb2 as ev
 
@@ -31,11 +31,11 @@ def run(call: Invocation) -> int:
         return _verify(call)
     if len(call.positionals) > 1:
         raise UsageError("events takes one build; `diff A B` takes two, and `verify` any number", call.command)
-    reader = call.reader()
-    build_request_id = _find(reader, *call.positionals).build_request_id
+    backend = call.backend()
+    build_request_id = _find(backend, *call.positionals).build_request_id
     after, following = call.flags["after"], call.flags["follow"]
     ended = False
-    for event in _followed(call, build_request_id, after) if following else _events(reader, build_request_id, after):
+    for event in _followed(call, build_request_id, after) if following else _events(backend, build_request_id, after):
         if call.json:
             _print_json_line(call, event)
         else:
@@ -43,7 +43,7 @@ def run(call: Invocation) -> int:
         ended = event.build_request.status in BUILD_ENDS
         if call.out.closed:
             break
-    if following and not ended and (fault := call.facts().death_of(build_request_id)):
+    if following and not ended and (fault := backend.death_of(build_request_id)):
         call.err.line(f"databuild: {fault}")
     return BUILT
 
@@ -51,9 +51,9 @@ def run(call: Invocation) -> int:
 def _diff(call: Invocation) -> int:
     if len(call.positionals) != 3:
         raise UsageError("events diff takes two builds", call.command)
-    reader = call.reader()
-    builds = [_find(reader, text).build_request_id for text in call.positionals[1:]]
-    first, second = (canonical(_events(reader, build, 0)) for build in builds)
+    backend = call.backend()
+    builds = [_find(backend, text).build_request_id for text in call.positionals[1:]]
+    first, second = (canonical(_events(backend, build, 0)) for build in builds)
     lines = [
         line for line in difflib.unified_diff(first, second, builds[0], builds[1], n=0, lineterm="") if line[:2] != "@@"
     ]
@@ -67,13 +67,7 @@ def _diff(call: Invocation) -> int:
 
 
 def _verify(call: Invocation) -> int:
-    from databuild.event_log.verify import verify
-
-    if call.server:
-        raise UsageError("events verify reads the event log itself, which a service does not give away", call.command)
-    reader = call.reader()
-    builds = [find_build(reader, text).build_request_id for text in call.positionals[1:]]
-    found = verify(reader, builds)
+    found = call.backend().verify(call.positionals[1:])
     extent = f"{counted(found.events, 'event')} of {counted(found.builds, 'build')}"
     if call.json:
         call.out.json(found)
@@ -88,28 +82,28 @@ def _verify(call: Invocation) -> int:
     return JOB_FAILED if found.faults else BUILT
 
 
-def _find(reader: Reader, text: str = LATEST) -> BuildRecord:
+def _find(backend: Backend, text: str = LATEST) -> BuildRecord:
     """Returns the build that a text means, which has events.
 
     Raises:
         BuildNotFoundError: It means none, or may mean several.
         BuildPrunedError: They were pruned.
     """
-    build = find_build(reader, text)
+    build = backend.find_build(text)
     if build.pruned_time:
         raise BuildPrunedError(build.build_request_id, "its events are not kept any more")
     return build
 
 
-def _events(reader: Reader, build_request_id: str, after: int) -> Iterator[ev.BuildEvent]:
-    while page := reader.events(build_request_id, after_sequence=after, limit=_PAGE):
+def _events(backend: Backend, build_request_id: str, after: int) -> Iterator[ev.BuildEvent]:
+    while page := backend.records.events(build_request_id, after_sequence=after, limit=_PAGE):
         yield from page
         after = page[-1].sequence
 
 
 def _followed(call: Invocation, build_request_id: str, after: int) -> Iterator[ev.BuildEvent]:
     """Yields the events of a build as they come; what was printed of each is handed over before the next."""
-    for event in call.facts().watch(build_request_id, after):
+    for event in call.backend().watch(build_request_id, after):
         yield event
         call.out.flush()
 

@@ -8,8 +8,6 @@ from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, counted, time_text
-from databuild.cli.partitions import expand, named_commands
-from databuild.cli.planning import plan_for, print_warnings
 from databuild.graph.reasons import absent_input_text, reason_name, reason_text
 from databuild.model.job_graph import Plan, PlannedPartition
 from databuild.model.records import JobRunRecord, PartitionRecord
@@ -22,11 +20,11 @@ _UNDER_WAY = frozenset({"REQUESTED", "SCHEDULED", "BUILDING", "RUNNING"})
 def run(call: Invocation) -> int:
     """Prints the record, the lineage and the reason of one partition; nothing is written."""
     ref, plan = _planned(call)
-    reader = call.reader()
-    record = reader.partition_records([ref]).get(ref)
-    history = reader.produced_by(ref, limit=_MOST_RUNS)
+    backend = call.backend()
+    record = backend.records.partition_records([ref]).get(ref)
+    history = backend.records.produced_by(ref, limit=_MOST_RUNS)
     under_way = [one.build_request_id for one in (record, *history) if one is not None and one.status in _UNDER_WAY]
-    dead = call.facts().deaths(under_way) if under_way else {}
+    dead = backend.deaths(under_way) if under_way else {}
     planned = {partition.ref: partition for partition in plan.partitions}
     if call.json:
         partition = as_json(planned[ref])
@@ -52,15 +50,10 @@ def run(call: Invocation) -> int:
 
 def _planned(call: Invocation) -> tuple[str, Plan]:
     """Returns the ref that is asked about, and the plan for it."""
-    remote = call.server and call.positionals
-    with named_commands():
-        plan = call.remote().client.plan(call.positionals) if remote else None
-    if plan:
-        print_warnings(call, plan.warnings)
-    refs = plan.requested if plan else expand(call, call.positionals)
-    if len(refs) != 1:
+    plan = call.backend().plan(call.positionals) if call.positionals else None
+    if plan is None or len(plan.requested) != 1:
         raise UsageError("explain takes one ref", call.command)
-    return refs[0], plan or plan_for(call, refs)
+    return plan.requested[0], plan
 
 
 def _fault(one: PartitionRecord | JobRunRecord | None, dead: Mapping[str, str]) -> str | None:

@@ -11,7 +11,7 @@ from databuild.graph.render import render_dot, render_mermaid, render_svg
 
 def run(call: Invocation) -> int:
     """Prints the whole job graph, whatever of it is available already."""
-    plan = plan_for(call, requested_partitions(call), reader=NothingKnown())
+    plan = plan_for(call, requested_partitions(call, call.positionals), reader=NothingKnown())
     draw = {"mermaid": render_mermaid, "dot": render_dot, "svg": render_svg}[call.flags["format"]]
     call.out.write(draw(plan))
     return BUILT

@@ -8,7 +8,7 @@ from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import time_text
 from databuild.model import statuses
-from databuild.orchestration.build_ids import LATEST, find_build
+from databuild.orchestration.build_ids import LATEST
 from databuild.orchestration.log_files import STREAMS
 
 if TYPE_CHECKING:
@@ -21,10 +21,11 @@ _PAGE = 1000
 
 def run(call: Invocation) -> int:
     """Prints the logs of one job run, or of all those of a build in the order in which they were scheduled."""
-    reader = call.reader()
+    backend = call.backend()
+    reader = backend.records
     wanted = call.positionals[0] if call.positionals else LATEST
     job_run = reader.job_run(wanted) if "." in wanted else None
-    build = find_build(reader, wanted if job_run is None else job_run.build_request_id)
+    build = backend.find_build(wanted if job_run is None else job_run.build_request_id)
     if call.json:
         runs = [job_run] if job_run is not None else _all_runs(call, build.build_request_id, 0)
         facts = {"build_request_id": build.build_request_id, "pruned": _pruned(call, build)}
@@ -50,7 +51,7 @@ def run(call: Invocation) -> int:
             return BUILT
         call.out.flush()
         looks += 1
-        if looks % LOOKS_PER_LOOK_FOR_DEATH == 0 and (fault := call.facts().death_of(build.build_request_id)):
+        if looks % LOOKS_PER_LOOK_FOR_DEATH == 0 and (fault := backend.death_of(build.build_request_id)):
             printer.print_new()
             call.err.line(f"databuild: {fault}")
             return BUILT
@@ -62,7 +63,7 @@ def _pruned(call: Invocation, build: BuildRecord) -> str:
     """Returns why logs of a build are missing; empty where none were removed."""
     if build.pruned_time:
         return f"the logs of build {build.build_request_id} were pruned with it, {time_text(build.pruned_time)} UTC"
-    before = call.facts().logs_pruned_before()
+    before = call.backend().logs_pruned_before()
     if build.status in statuses.BUILD.ended and build.updated_time < before:
         what = f"the logs of build {build.build_request_id} were pruned for their age"
         return f"{what}: those of builds that ended before {time_text(before)} UTC are gone"
@@ -78,7 +79,7 @@ class _Printer:
 
     def __init__(self, call: Invocation) -> None:
         self._call = call
-        self._facts = call.facts()
+        self._backend = call.backend()
         self._files: dict[tuple[JobRunRecord, str], tuple[str, int]] = {}
         self.current: tuple[JobRunRecord, str] | None = None
 
@@ -91,7 +92,7 @@ class _Printer:
     def print_new(self) -> None:
         """Prints what the files have grown by."""
         for file, (heading, offset) in self._files.items():
-            data = self._facts.read_log(*file, offset)
+            data = self._backend.read_log(*file, offset)
             if not data:
                 continue
             text = data.decode(errors="replace")
@@ -107,13 +108,13 @@ class _Printer:
 def _all_runs(call: Invocation, build_request_id: str, after: int) -> list[JobRunRecord]:
     runs: list[JobRunRecord] = []
     while True:
-        page = call.reader().job_runs(build_request_id, after=runs[-1].number if runs else after, limit=_PAGE)
+        page = call.backend().records.job_runs(build_request_id, after=runs[-1].number if runs else after, limit=_PAGE)
         runs += page
         if len(page) < _PAGE:
             return runs
 
 
 def _as_json(call: Invocation, job_run: JobRunRecord) -> dict[str, str]:
-    facts = call.facts()
-    texts = {stream: facts.read_log(job_run, stream, 0).decode(errors="replace") for stream in STREAMS}
+    backend = call.backend()
+    texts = {stream: backend.read_log(job_run, stream, 0).decode(errors="replace") for stream in STREAMS}
     return {"job_run_id": job_run.job_run_id, "job_label": job_run.job_label, "status": job_run.status, **texts}

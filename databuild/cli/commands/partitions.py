@@ -18,16 +18,12 @@ def run(call: Invocation) -> int:
     if call.positionals[:1] == ["adopt"]:
         from databuild.cli import adopting
 
-        if call.server:
-            from databuild.cli.full_parse import UsageError
-
-            raise UsageError("partitions adopt writes to an event log of this machine, not to a service", call.command)
         return adopting.run(call)
     if call.flags["from"] is not None:
         from databuild.cli.full_parse import UsageError
 
         raise UsageError("--from belongs to `partitions adopt --from=STATE_DIR`", call.command)
-    reader = call.reader()
+    reader = call.backend().records
     prefix = nfc(call.positionals[0]) if call.positionals else ""
     limit = call.flags["limit"]
     status = call.flags["status"]

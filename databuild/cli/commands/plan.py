@@ -9,10 +9,7 @@ from typing import Any
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
-from databuild.cli.other_states import print_hint
 from databuild.cli.output import as_json, counted, some_of, table
-from databuild.cli.partitions import named_commands, requested_partitions
-from databuild.cli.planning import plan_for, print_warnings
 from databuild.graph.reasons import absent_input_text, reason_name, reason_text
 from databuild.model.job_graph import Plan
 
@@ -24,7 +21,9 @@ def run(call: Invocation) -> int:
     flags = call.flags
     if not flags["output"]:
         raise UsageError("--output takes `text`, `json` or the name of a file", call.command)
-    plan = _plan(call)
+    backend = call.backend()
+    backend.print_hint()
+    plan = backend.plan(call.positionals, force=flags["force"], reuse_stale=flags["stale"] == "reuse")
     if flags["output"] not in FORMS:
         from databuild.cli.plan_file import write_plan
 
@@ -38,17 +37,6 @@ def run(call: Invocation) -> int:
     else:
         _print_plan(call, plan)
     return BUILT
-
-
-def _plan(call: Invocation) -> Plan:
-    force, reuse_stale = call.flags["force"], call.flags["stale"] == "reuse"
-    if not call.server:
-        print_hint(call)
-        return plan_for(call, requested_partitions(call), force=force, reuse_stale=reuse_stale)
-    with named_commands():
-        plan = call.remote().client.plan(call.positionals, force=force, reuse_stale=reuse_stale)
-    print_warnings(call, plan.warnings)
-    return plan
 
 
 def _print_plan(call: Invocation, plan: Plan) -> None:

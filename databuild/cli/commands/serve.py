@@ -6,11 +6,11 @@ import asyncio
 import logging
 import signal
 
-from databuild.cli.building import HURRIED_GRACE_SECONDS, number_of_jobs
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
 from databuild.cli.job_environment import TOKENS_VARIABLE
+from databuild.cli.local_building import FORCED_GRACE_SECONDS, number_of_jobs
 from databuild.cli.other_states import print_hint
 from databuild.cli.planning import settings
 from databuild.executors.budget import capacity_of
@@ -60,7 +60,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         if stop.is_set():
             hurry.set()
             for executor in executors:
-                executor.grace_seconds = min(executor.grace_seconds, HURRIED_GRACE_SECONDS)
+                executor.grace_seconds = min(executor.grace_seconds, FORCED_GRACE_SECONDS)
             call.err.line("databuild: ending now")
         else:
             stop.set()

@@ -8,7 +8,6 @@ from databuild.cli.exit_codes import BUILT
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import as_json, bytes_text, counted, lasted_text, some_of, time_text
 from databuild.model import statuses
-from databuild.orchestration.build_ids import find_build
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,15 +19,15 @@ MOST_RUNS = 10
 
 def run(call: Invocation) -> int:
     """Prints how a build stands, with its failed and its running job runs."""
-    reader = call.reader()
-    build = find_build(reader, *call.positionals[:1])
+    backend = call.backend()
+    reader = backend.records
+    build = backend.find_build(*call.positionals[:1])
     failed = reader.job_runs(build.build_request_id, status="FAILED", limit=MOST_RUNS)
     ended = build.status in statuses.BUILD.ended
     running = () if ended else reader.job_runs(build.build_request_id, status="RUNNING", limit=MOST_RUNS)
-    facts = call.facts()
-    dead = None if ended else facts.deaths([build.build_request_id]).get(build.build_request_id)
-    waits = () if ended else facts.waits(build.build_request_id)
-    sizes = facts.sizes(count=call.flags["sizes"])
+    dead = None if ended else backend.deaths([build.build_request_id]).get(build.build_request_id)
+    waits = () if ended else backend.waits(build.build_request_id)
+    sizes = backend.sizes(count=call.flags["sizes"])
     if call.json:
         call.out.json(
             {

@@ -1,0 +1,89 @@
+"""A request to prune covers a bounded amount of work, and a verification outlives the request that started it."""
+
+import asyncio
+
+import pytest
+
+from databuild.errors import BuildNotFoundError, InvalidRequestError, OverloadedError, ShuttingDownError
+from databuild.model.pruning import PruneOptions
+from databuild.service.maintenance import MAX_VERIFICATIONS, Maintenance
+from databuild.service.requests import Submission
+from tests.service.world import World
+
+
+@pytest.fixture
+async def world(tmp_path):
+    world = World(tmp_path)
+    for number in range(3):
+        await world.builds.submit(Submission(build_request_id=f"b{number}", partitions=(f"raw/{number}",)))
+        await world.ended(f"b{number}")
+    yield world
+    await world.close()
+
+
+@pytest.fixture
+def impatient(world, tmp_path):
+    """Maintenance that waits for nothing."""
+    return Maintenance(world.log, str(tmp_path), world.service.builds._readers, max_seconds=0.0)
+
+
+async def test_a_dry_run_lists_everything_and_changes_nothing(world):
+    pruned = await world.service.maintenance.prune(PruneOptions(keep=1), dry_run=True)
+
+    assert [build.build_request_id for build in pruned.builds] == ["b1", "b0"]
+    assert (pruned.events, pruned.more) == (sum(build.events for build in pruned.builds), False)
+    assert len(await world.builds.events("b0")) > 0
+
+
+async def test_a_request_stops_in_time_and_the_next_continues(world, impatient):
+    options = PruneOptions(keep=1)
+
+    first = await impatient.prune(options, dry_run=False)
+    second = await impatient.prune(options, dry_run=False)
+    rest = await world.service.maintenance.prune(options, dry_run=False)
+
+    assert ([build.build_request_id for build in first.builds], first.more) == (["b1", "b0"], True)
+    assert (second.builds, second.more) == ((), True)
+    assert (rest.builds, rest.more) == ((), False)
+    assert await world.builds.events("b0") == []
+
+
+async def test_a_verification_is_asked_for_until_it_has_a_result(world, impatient):
+    verification, result = await impatient.verify("", ["b1"])
+    while result is None:
+        verification, result = await impatient.verify(verification, [])
+
+    assert (result.builds, result.faults, result.told) == (1, 0, ())
+    assert (await world.service.maintenance.verify("", []))[1].builds == 3
+
+
+async def test_unknown_builds_and_verifications_are_refused(world):
+    with pytest.raises(BuildNotFoundError):
+        await world.service.maintenance.verify("", ["nothing"])
+    with pytest.raises(InvalidRequestError, match="there is no verification 'nothing'"):
+        await world.service.maintenance.verify("nothing", [])
+
+
+async def test_verifications_are_bounded_and_those_that_ended_make_room(world, impatient):
+    async with impatient._verifying:  # they run one after another, and none can end meanwhile
+        ids = [(await impatient.verify("", []))[0] for _ in range(MAX_VERIFICATIONS)]
+
+        with pytest.raises(OverloadedError):
+            await impatient.verify("", [])
+
+    for verification in ids:
+        await asyncio.wait({impatient._runs[verification].task})
+    newest, _ = await impatient.verify("", [])
+    await asyncio.wait({impatient._runs[newest].task})
+    assert (await impatient.verify(ids[-1], []))[1].faults == 0
+    with pytest.raises(InvalidRequestError):
+        await impatient.verify(ids[0], [])
+
+
+async def test_nothing_begins_once_the_service_ends(world, impatient):
+    await impatient.close()
+
+    with pytest.raises(ShuttingDownError):
+        await impatient.prune(PruneOptions(keep=0), dry_run=False)
+    with pytest.raises(ShuttingDownError):
+        await impatient.verify("", [])
