@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import partial
 
 from databuild.cli.author import author
 from databuild.cli.exit_codes import exit_code_of
@@ -13,6 +16,7 @@ from databuild.cli.other_states import print_hint
 from databuild.cli.planning import settings
 from databuild.cli.progress import TICK_SECONDS, Progress, progress_for
 from databuild.cli.summary import Summary, exit_code_of_result, print_summary, summarize
+from databuild.cli.task_states import RUNS_PER_JOB
 from databuild.errors import DataBuildError, InvalidRequestError, OrchestrationError
 from databuild.event_log.log import EventLog
 from databuild.executors.budget import capacity_of
@@ -20,6 +24,7 @@ from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.executor import Capacity
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import JobCatalog
+from databuild.model.records import JobRunRecord
 from databuild.orchestration.build_ids import LATEST
 from databuild.orchestration.ids import check_build_request_id, new_build_request_id
 from databuild.orchestration.run_build import run_build
@@ -73,7 +78,7 @@ def build(call: Invocation, catalog: JobCatalog, request: BuildRequest) -> int:
     if request.retry_of:
         call.err.line(f"databuild: builds again what build {request.retry_of} was asked for")
     call.err.flush()
-    progress = progress_for(call.err, call.environ)
+    progress = progress_for(call.err, call.environ, partial(_earlier_runs, event_log))
     progress.start()
     try:
         summary = asyncio.run(_build(call, catalog, request, event_log, progress))
@@ -83,6 +88,12 @@ def build(call: Invocation, catalog: JobCatalog, request: BuildRequest) -> int:
     finally:
         progress.stop()
     return print_result(call, summary, progress)
+
+
+def _earlier_runs(event_log: EventLog, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:
+    with closing(event_log.reader()) as reader:
+        for label in job_labels:
+            yield label, reader.runs_of_job(label, limit=RUNS_PER_JOB)
 
 
 def print_result(call: Invocation, summary: Summary, progress: Progress) -> int:

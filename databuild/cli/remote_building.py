@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from databuild.cli.author import author
@@ -15,9 +16,11 @@ from databuild.cli.partitions import named_commands
 from databuild.cli.progress import TICK_SECONDS, Progress, progress_for
 from databuild.cli.remote import client_settings
 from databuild.cli.summary import summarize
-from databuild.client import AsyncDatabuildClient, BuildResult, Failed
+from databuild.cli.task_states import RUNS_PER_JOB
+from databuild.client import AsyncDatabuildClient, BuildResult, DatabuildClient, Failed
 from databuild.errors import DataBuildError
 from databuild.model.job_graph import Plan
+from databuild.model.records import JobRunRecord
 from databuild.model.views import BuildView
 
 _Start = Callable[[AsyncDatabuildClient, str], Coroutine[Any, Any, BuildView]]
@@ -59,7 +62,7 @@ def retry(call: Invocation) -> int:
 
 def _run(call: Invocation, start: _Start) -> int:
     build_request_id = chosen_id(call)
-    progress = progress_for(call.err, call.environ)
+    progress = progress_for(call.err, call.environ, partial(_earlier_runs, call))
     try:
         result = asyncio.run(_watched(call, build_request_id, start, progress))
     finally:
@@ -67,6 +70,12 @@ def _run(call: Invocation, start: _Start) -> int:
     if isinstance(result, Failed) and result.error is not None:
         return report_error(call, build_request_id, result.error)
     return print_result(call, summarize(call.reader(), build_request_id, result, progress.counts.delegations), progress)
+
+
+def _earlier_runs(call: Invocation, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:
+    with DatabuildClient(call.server, **client_settings(call)) as client:  # type: ignore[arg-type]
+        for label in job_labels:
+            yield label, client.runs_of_job(label, limit=RUNS_PER_JOB)
 
 
 async def _watched(call: Invocation, build_request_id: str, start: _Start, progress: Progress) -> BuildResult:

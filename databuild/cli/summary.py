@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from databuild.cli.exit_codes import BUILT, INTERRUPTED, JOB_FAILED, OUR_FAILURE
 from databuild.cli.invocation import Invocation
+from databuild.cli.notices import Counts
 from databuild.cli.output import counted, duration_text, some_of
-from databuild.cli.progress import Counts
 from databuild.event_log.log import Reader
 from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.orchestration.results import BuildResult, Cancelled, Failed, Success

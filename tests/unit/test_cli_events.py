@@ -7,9 +7,11 @@ import json
 import pytest
 
 from databuild.cli.event_text import canonical, event_line
+from databuild.cli.live_progress import LiveProgress
 from databuild.cli.main import run
+from databuild.cli.notices import Counts
 from databuild.cli.output import Output
-from databuild.cli.progress import Counts, LiveProgress, PlainProgress, progress_for
+from databuild.cli.progress import PlainProgress, progress_for
 from databuild.event_log.log import Lease
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import BuildRecord
@@ -275,22 +277,3 @@ async def test_a_terminal_that_has_gone_away_stops_no_progress():
     assert isinstance(progress, LiveProgress)
     assert err.fault == "Input/output error"
     assert progress.counts.failed == 2
-
-
-async def test_live_progress_draws_and_goes_away():
-    stream = io.StringIO()
-    progress = LiveProgress(Counts(), Output(stream))
-    progress.start()
-    for event in await events_of(FIRST, failing=True):
-        progress.on_event(event)
-    drawing = progress._draw().plain
-    progress.counts.phase = "planning"
-    progress.planning(PlanningProgress(3, 5, 2, ("//:a",)))
-    progress.warned("//:a has no end")
-    planning = progress._draw().plain
-    progress.stop()
-
-    assert "2 failed" in drawing
-    assert planning.startswith("planning: 3 levels, 5 partitions considered, 2 config calls, asking //:a, ")
-    assert stream.getvalue().count("warning: //:a has no end") == 1
-    assert "FAILED" in stream.getvalue()

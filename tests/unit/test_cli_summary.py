@@ -6,8 +6,8 @@ import json
 import pytest
 
 from databuild.cli.invocation import Invocation
+from databuild.cli.notices import Counts
 from databuild.cli.output import Output
-from databuild.cli.progress import Counts
 from databuild.cli.summary import exit_code_of_result, print_summary, summarize
 from databuild.model.records import BuildPartitionRecord, BuildRecord, FailureRecord, JobRunRecord
 from databuild.orchestration.results import Cancelled, Failed, FailFast, Success
