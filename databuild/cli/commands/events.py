@@ -1,8 +1,9 @@
-"""`events [BUILD]`: the events of a build; `diff A B`: how those of two differ; `verify`: whether the log is whole."""
+"""`events [BUILD]`: events of a build, or `--all` of the log; `diff A B` compares two; `verify` checks the log."""
 
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
     from databuild.v1 import events_pb2 as ev
 
 _PAGE = 1000
+_LOOK_SECONDS = 1.0
 
 
 def run(call: Invocation) -> int:
     """Prints events, or compares them."""
+    if call.flags["all"]:
+        return _all(call)
     if call.positionals[:1] == ["diff"]:
         return _diff(call)
     if call.positionals[:1] == ["verify"]:
@@ -37,7 +41,7 @@ def run(call: Invocation) -> int:
     ended = False
     for event in _followed(call, build_request_id, after) if following else _events(reader, build_request_id, after):
         if call.json:
-            _print_json_line(call, event)
+            call.out.line(json.dumps(event_json(event), ensure_ascii=False))
         else:
             call.out.line(event_line(event))
         ended = event.build_request.status in BUILD_ENDS
@@ -45,6 +49,22 @@ def run(call: Invocation) -> int:
             break
     if following and not ended and (fault := call.facts().death_of(build_request_id)):
         call.err.line(f"databuild: {fault}")
+    return BUILT
+
+
+def _all(call: Invocation) -> int:
+    """Prints the events of all builds in the order of the log, each with the position after which to resume."""
+    if call.positionals:
+        raise UsageError("--all prints the events of all builds; name none beside it", call.command)
+    if call.server:
+        raise UsageError("events --all reads the event log itself, which a service does not give away", call.command)
+    for position, event in _events_of_all(call):
+        if call.json:
+            call.out.line(json.dumps({"position": position, "event": event_json(event)}, ensure_ascii=False))
+        else:
+            call.out.line(f"{position:>8} {event.build_request_id} {event_line(event)}")
+        if call.out.closed:
+            break
     return BUILT
 
 
@@ -107,14 +127,22 @@ def _events(reader: Reader, build_request_id: str, after: int) -> Iterator[ev.Bu
         after = page[-1].sequence
 
 
+def _events_of_all(call: Invocation) -> Iterator[tuple[int, ev.BuildEvent]]:
+    reader, after = call.reader(), call.flags["after"]
+    while True:
+        page = list(reader.all_events(after_position=after, limit=_PAGE))
+        yield from page
+        if page:
+            after = page[-1][0]
+        elif not call.flags["follow"]:
+            return
+        else:
+            call.out.flush()
+            reader.wait(_LOOK_SECONDS)
+
+
 def _followed(call: Invocation, build_request_id: str, after: int) -> Iterator[ev.BuildEvent]:
     """Yields the events of a build as they come; what was printed of each is handed over before the next."""
     for event in call.facts().watch(build_request_id, after):
         yield event
         call.out.flush()
-
-
-def _print_json_line(call: Invocation, event: ev.BuildEvent) -> None:
-    import json
-
-    call.out.line(json.dumps(event_json(event), ensure_ascii=False))
