@@ -29,6 +29,8 @@ from databuild.orchestration.build_ids import LATEST
 from databuild.orchestration.ids import check_build_request_id, new_build_request_id
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest
+from databuild.orchestration.telemetry import Telemetry
+from databuild.orchestration.telemetry_setup import telemetry_from_environment
 
 HURRIED_GRACE_SECONDS = 0.5
 
@@ -129,6 +131,7 @@ async def _build(
                 settings=settings(call),
                 on_event=progress.on_event,
                 planning=progress,
+                telemetry=telemetry(call),
             ),
             name=request.build_request_id,
         )
@@ -142,6 +145,11 @@ async def _build(
         return summarize(event_log.reader(), request.build_request_id, result, progress.counts.delegations)
     finally:
         await event_log.close()
+
+
+def telemetry(call: Invocation) -> Telemetry | None:
+    """Returns the telemetry that the `OTEL_*` variables ask for; None for none."""
+    return telemetry_from_environment(call.environ, lambda text: call.err.line(f"databuild: {text}"))
 
 
 async def _tick(progress: Progress) -> None:

@@ -15,6 +15,7 @@ from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.coordination import Coordination
 from databuild.orchestration.dead_builds import find_dead
 from databuild.orchestration.settings import Settings
+from databuild.orchestration.telemetry import Telemetry
 from databuild.service.adopting import Adopting
 from databuild.service.builds import BuildService
 from databuild.service.jobs import Jobs
@@ -57,6 +58,7 @@ class GraphService:
         settings: Settings,
         limits: Limits | None = None,
         on_event: Callable[[BuildEvent], None] | None = None,
+        telemetry: Telemetry | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Makes the parts; to be called, and they to be used, on one event loop.
@@ -68,6 +70,7 @@ class GraphService:
             settings: Where processes run and what they leave behind.
             limits: What is allowed; None for the usual.
             on_event: Told of every event as it is handed to the event log.
+            telemetry: Takes measurements of builds; None for none.
             clock: Returns the time in seconds since the epoch.
         """
         self.catalog = catalog
@@ -89,6 +92,7 @@ class GraphService:
             limits=limits,
             readers=self._readers,
             on_event=on_event,
+            telemetry=telemetry,
             clock=clock,
         )
         self.builds = BuildService(

@@ -19,6 +19,7 @@ from databuild.graph.catalog import JobCatalog
 from databuild.model.planning import PlanningProgress
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
+from databuild.orchestration.telemetry import Telemetry
 from databuild.service.auth import NOBODY
 from databuild.service.build_queue import BuildQueue
 from databuild.service.limits import Limits
@@ -80,6 +81,7 @@ class RunningBuilds:
         limits: Limits,
         readers: Readers,
         on_event: Callable[[BuildEvent], None] | None = None,
+        telemetry: Telemetry | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Takes what builds share.
@@ -92,6 +94,7 @@ class RunningBuilds:
             limits: What is allowed.
             readers: Read the event log.
             on_event: Told of every event as it is handed to the event log.
+            telemetry: Takes measurements; None for none.
             clock: Returns the time in seconds since the epoch.
         """
         self._catalog = catalog
@@ -100,6 +103,7 @@ class RunningBuilds:
         self._settings = settings
         self._readers = readers
         self._on_event = on_event
+        self._telemetry = telemetry
         self._clock = clock
         self._queue = BuildQueue(limits.builds, limits.queued_builds)
         self._builds: dict[str, RunningBuild] = {}
@@ -200,6 +204,7 @@ class RunningBuilds:
                 settings=self._settings,
                 on_event=self._on_event,
                 clock=self._clock,
+                telemetry=self._telemetry,
                 turn=functools.partial(self._turn, build),
                 planning=build,
                 # A plan is not recorded, so that nobody else could run it.

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 
-from databuild.cli.building import HURRIED_GRACE_SECONDS, number_of_jobs
+from databuild.cli.building import HURRIED_GRACE_SECONDS, number_of_jobs, telemetry
 from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
@@ -82,6 +82,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         stop=stop,
         hurry=hurry,
         started=lambda addresses: _tell(call, addresses),
+        telemetry=telemetry(call),
     )
 
 
