@@ -118,6 +118,11 @@ def init_files(root: Path) -> int:
     return _complain(own_checks.implicit_init_files(_texts(root, {".bzl", ".bazel"})))
 
 
+def vulture(root: Path) -> int:
+    """Looks for code that nothing reaches but tests; pyproject.toml lists what it cannot see the use of."""
+    return _module(root, "vulture")
+
+
 def shellcheck(root: Path) -> int:
     """Checks the shell scripts."""
     program = shutil.which("shellcheck")
@@ -134,5 +139,5 @@ def buildifier(root: Path, program: str) -> int:
 
 
 if __name__ == "__main__":
-    _LINTERS = {f.__name__: f for f in (ruff, mypy, imports, children, init_files, shellcheck, buildifier)}
+    _LINTERS = {f.__name__: f for f in (ruff, mypy, imports, vulture, children, init_files, shellcheck, buildifier)}
     sys.exit(_LINTERS[sys.argv[1]](Path("MODULE.bazel").resolve().parent, *sys.argv[2:]))
