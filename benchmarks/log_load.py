@@ -25,7 +25,8 @@ from databuild.event_log.open import open_event_log
 from databuild.executors.executor import Capacity, ProcessResult, ProcessSpec
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import Job, JobCatalog
-from databuild.orchestration.results import Success
+from databuild.model.results import Success
+from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 
@@ -93,10 +94,12 @@ async def _builds(mode: str, uri: str, builds: int, tasks: int, job: str) -> tup
                         requested=tuple(f"leaf/{build * tasks + n}" for n in range(tasks)),
                         jobs=2,
                     ),
-                    catalog=catalog,
-                    event_log=log,
-                    executor=executor,
-                    settings=Settings(working_directory=logs, log_directory=logs),
+                    BuildContext(
+                        catalog=catalog,
+                        event_log=log,
+                        executor=executor,
+                        settings=Settings(working_directory=logs, log_directory=logs),
+                    ),
                 )
                 for build in range(builds)
             )

@@ -57,7 +57,7 @@ def code_of(error: BaseException) -> str:
 
 
 def facts_of(error: BaseException, *, most_text: int = 1000, most_items: int = 50) -> dict[str, Any]:
-    """Returns what an error is about, as JSON has it: each of its attributes.
+    """Returns what an error is about, as JSON has it: each of its attributes, with its remedy if it has one.
 
     Args:
         error: The error. Of one that was not raised on purpose, nothing is told.

@@ -38,16 +38,33 @@
         └── InvalidStateTransitionError   a build was driven out of order (a bug)
 
 A job that fails is not an error: it is an outcome, reported in BuildResult. Each error builds its own message from its
-facts and keeps them as attributes.
+facts and keeps them as attributes. No message names a flag: an error has a remedy, which each edge words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from databuild.remedies import Remedy
 
 
 class DataBuildError(Exception):
-    """The root of all errors that DataBuild raises on purpose."""
+    """The root of all errors that DataBuild raises on purpose.
+
+    Attributes:
+        remedy: The next step that would help; None if there is none, or the message names it.
+    """
+
+    remedy: Remedy | None = None
+
+    def with_remedy(self, remedy: Remedy) -> Self:
+        """Sets the remedy and returns the error."""
+        self.remedy = remedy
+        return self
 
 
 class InvalidRequestError(DataBuildError):
@@ -269,9 +286,8 @@ class AdoptionRefusedError(InvalidRequestError):
         ref, build = next(iter(self.taken.items()))
         fault = f"build {build} is about to produce it, or does so" if build else "it is available already"
         more = f", nor can {len(taken) - 1} more" if len(taken) > 1 else ""
-        super().__init__(
-            f"the partition {ref!r} cannot be adopted, since {fault}{more}; nothing was adopted, and --force would"
-        )
+        super().__init__(f"the partition {ref!r} cannot be adopted, since {fault}{more}; nothing was adopted")
+        self.remedy = "ADOPT_WITH_FORCE"
 
 
 class JobConfigurationError(DataBuildError):

@@ -22,8 +22,8 @@ from databuild.event_log.log import Reader
 from databuild.event_log.open import open_reader
 from databuild.executors.local import LocalExecutor
 from databuild.graph.patterns import PartitionPattern
+from databuild.model.build_request_id import new_build_request_id
 from databuild.orchestration.adoption import TakenOver, adopt, pages_of, take_over
-from databuild.orchestration.ids import new_build_request_id
 from databuild.v1 import events_pb2 as ev
 
 

@@ -10,6 +10,7 @@ from contextlib import closing
 from functools import partial
 
 from databuild.cli.author import author
+from databuild.cli.error_text import error_text
 from databuild.cli.exit_codes import exit_code_of
 from databuild.cli.invocation import Invocation
 from databuild.cli.other_states import print_hint
@@ -24,9 +25,10 @@ from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.executor import Capacity
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import JobCatalog
+from databuild.model.build_request_id import check_build_request_id, new_build_request_id
 from databuild.model.records import JobRunRecord
+from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.build_ids import LATEST
-from databuild.orchestration.ids import check_build_request_id, new_build_request_id
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest
 from databuild.orchestration.telemetry import Telemetry
@@ -109,10 +111,11 @@ def report_error(call: Invocation, build_request_id: str, error: DataBuildError)
     code = exit_code_of(error)
     # Where the event log is at fault, it may not have been able to take the end.
     status = "STOPPED" if isinstance(error, OrchestrationError) else "FAILED"
+    message = error_text(error)
     if call.json:
-        facts = {"build_request_id": build_request_id, "status": status, "exit_code": code, "message": str(error)}
+        facts = {"build_request_id": build_request_id, "status": status, "exit_code": code, "message": message}
         call.out.json(facts)
-    call.err.line(f"databuild: {error}")
+    call.err.line(f"databuild: {message}")
     call.err.line(f"databuild: build {build_request_id} {status}")
     return code
 
@@ -125,13 +128,15 @@ async def _build(
         work = asyncio.create_task(
             run_build(
                 request,
-                catalog=catalog,
-                event_log=event_log,
-                executor=executor,
-                settings=settings(call),
-                on_event=progress.on_event,
-                planning=progress,
-                telemetry=telemetry(call),
+                BuildContext(
+                    catalog=catalog,
+                    event_log=event_log,
+                    executor=executor,
+                    settings=settings(call),
+                    telemetry=telemetry(call),
+                    on_event=progress.on_event,
+                    planning=progress,
+                ),
             ),
             name=request.build_request_id,
         )

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from databuild.cli.error_text import error_text
 from databuild.cli.exit_codes import OUR_FAILURE, exit_code_of
 from databuild.cli.invocation import Invocation, working_directory
 from databuild.cli.output import Output
@@ -59,7 +60,7 @@ def run(
         err.line("databuild: interrupted")
         code = exit_code_of(interrupt)
     except DataBuildError as error:
-        err.line(f"databuild: {error}")
+        err.line(f"databuild: {error_text(error)}")
         code = exit_code_of(error)
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""

@@ -7,8 +7,8 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from databuild.errors import InvalidRequestError
-from databuild.graph.plan_file import plan_from_message, plan_to_message
 from databuild.model.job_graph import Plan
+from databuild.model.plan_messages import plan_from_message, plan_to_message
 from databuild.v1 import plan_pb2
 
 

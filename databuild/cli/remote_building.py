@@ -11,6 +11,7 @@ from typing import Any
 
 from databuild.cli.author import author
 from databuild.cli.building import chosen_id, print_result, report_error
+from databuild.cli.error_text import error_text
 from databuild.cli.invocation import Invocation
 from databuild.cli.partitions import named_commands
 from databuild.cli.progress import TICK_SECONDS, Progress, progress_for
@@ -98,7 +99,7 @@ async def _watched(call: Invocation, build_request_id: str, start: _Start, progr
             try:
                 await client.cancel(build_request_id, author=by)
             except DataBuildError as error:
-                call.err.line(f"databuild: {error}")
+                call.err.line(f"databuild: {error_text(error)}")
 
         watching = asyncio.create_task(watch(), name=build_request_id)
         _cancel_on_signals(call, cancel, watching)

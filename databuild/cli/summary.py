@@ -11,7 +11,7 @@ from databuild.cli.notices import Counts
 from databuild.cli.output import counted, duration_text, some_of
 from databuild.event_log.log import Reader
 from databuild.model.records import BuildRecord, JobRunRecord
-from databuild.orchestration.results import BuildResult, Cancelled, Failed, Success
+from databuild.model.results import BuildResult, Cancelled, Failed, Success
 from databuild.v1 import partition_pb2 as pt
 
 _STREAMS = {"stderr": "standard error", "stdout": "standard output"}

@@ -13,7 +13,7 @@ from databuild.client.async_client import AsyncDatabuildClient
 from databuild.client.client import DatabuildClient
 from databuild.client.endpoint import Tls
 from databuild.client.remote_build import RemoteBuild
-from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
+from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Success
 
 __all__ = [
     "AsyncDatabuildClient",

@@ -12,9 +12,9 @@ from databuild.client.endpoint import Tls
 from databuild.client.remote_build import RemoteBuild
 from databuild.client.settings import connection_to
 from databuild.client.transport import AsyncTransport
+from databuild.model.build_request_id import new_build_request_id
 from databuild.model.job_graph import Plan
 from databuild.model.views import BuildView
-from databuild.orchestration.ids import new_build_request_id
 
 
 class AsyncDatabuildClient(Calls):

@@ -11,13 +11,13 @@ from databuild.client.notebook import LiveDisplay
 from databuild.client.reads import Reads, plan_options
 from databuild.client.remote_build import RemoteBuild
 from databuild.client.results import check_success, result_of, result_of_pruned
-from databuild.graph.plan_file import plan_to_message
 from databuild.model import statuses
+from databuild.model.build_request_id import new_build_request_id
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BUILD_ENDS
+from databuild.model.plan_messages import plan_to_message
+from databuild.model.results import BuildResult
 from databuild.model.views import BuildView
-from databuild.orchestration.ids import new_build_request_id
-from databuild.orchestration.results import BuildResult
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2 as sv
 

@@ -13,11 +13,11 @@ from databuild.client.endpoint import Tls
 from databuild.client.remote_build import RemoteBuild
 from databuild.client.settings import connection_to
 from databuild.client.transport import BlockingTransport
+from databuild.model.build_request_id import new_build_request_id
 from databuild.model.job_graph import Plan
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
+from databuild.model.results import BuildResult
 from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, Room
-from databuild.orchestration.ids import new_build_request_id
-from databuild.orchestration.results import BuildResult
 from databuild.v1 import events_pb2 as ev
 
 

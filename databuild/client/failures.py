@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from databuild.error_codes import restored
 from databuild.errors import DataBuildError, DeadlineExceededError, ServiceError, ServiceUnreachableError
+from databuild.remedies import REQUEST_WORDS
 from databuild.v1 import service_pb2 as sv
 
 ERROR_METADATA: Final = "databuild-error-bin"
@@ -28,7 +29,10 @@ def error_of(fault: Any, endpoint: str, seconds: float) -> DataBuildError:
     """
     detail = _detail(fault)
     if detail is not None:
-        return restored(detail.code, detail.message, MessageToDict(detail.facts))
+        error = restored(detail.code, detail.message, MessageToDict(detail.facts))
+        if (step := REQUEST_WORDS.get(error.remedy or "")) is not None:
+            error.add_note(step)  # shown in tracebacks; the command line words the remedy itself
+        return error
     status, said = fault.code(), fault.details() or ""
     if status in _LOST:
         return ServiceUnreachableError(endpoint, _LAST_ERROR.sub("", said) or "the connection was lost")

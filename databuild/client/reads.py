@@ -11,9 +11,9 @@ from typing import Any, Final, TypeVar
 from databuild.client import records
 from databuild.client.connection import Connection
 from databuild.errors import InvalidRequestError
-from databuild.graph.plan_file import plan_from_message
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BUILD_ENDS
+from databuild.model.plan_messages import plan_from_message
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
 from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, Room
 from databuild.v1 import events_pb2 as ev

@@ -7,8 +7,8 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from databuild.event_log.metadata import metadata_json
 from databuild.model.job_graph import AbsentInput, PlannedPartition
+from databuild.model.metadata import metadata_json
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import (
     AdoptionRecord,

@@ -10,7 +10,7 @@ from databuild.client.results import result_of
 from databuild.model.build_counts import BuildCounts
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BUILD_ENDS
-from databuild.orchestration.results import BuildResult
+from databuild.model.results import BuildResult
 from databuild.v1 import events_pb2 as ev
 
 _Started = TypeVar("_Started")

@@ -9,7 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from databuild.error_codes import restored
 from databuild.errors import BuildFailedError
 from databuild.model.records import BuildRecord
-from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
+from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 

@@ -14,7 +14,7 @@ from collections.abc import Generator, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from databuild.errors import EventLogError
-from databuild.event_log.log import ClaimRequest, Observer, Queued
+from databuild.event_log.log import ClaimRequest, LeaseOwner, Observer
 from databuild.v1.events_pb2 import BuildEvent
 
 LINGER_SECONDS: Final = 0.005
@@ -45,7 +45,7 @@ class RenewLease(NamedTuple):
     build_request_id: str
     holder: str
     seconds: float
-    queued: Queued | None = None
+    owner: LeaseOwner | None = None
 
 
 Operation = Append | ClaimAll | RenewLease

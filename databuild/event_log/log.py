@@ -71,8 +71,8 @@ class ResourceUse(NamedTuple):
     waiting: bool
 
 
-TAKEN_OVER: Final = "another process has taken it over"
-"""Why a lease of a build of a queue is refused to whom it was taken from."""
+LEASE_TAKEN_OVER: Final = "another process has taken it over"
+"""The reason that a process is told when it renews a lease that another process has taken over."""
 
 
 class Lease(NamedTuple):
@@ -82,25 +82,25 @@ class Lease(NamedTuple):
         build_request_id: The build.
         expires: Seconds since the epoch, by the clock of the store.
         holder: The process of its orchestrator, as `databuild.event_log.liveness` names it.
-        submitter: Who asked for the build, where it was put into the queue of a service; else empty.
+        owner: The owner, if another process may take the lease over before anything has run; else empty.
     """
 
     build_request_id: str
     expires: float
     holder: str
-    submitter: str = ""
+    owner: str = ""
 
 
-class Queued(NamedTuple):
-    """That a build is of the queue of a service, so that another service can go on with it while nothing has run.
+class LeaseOwner(NamedTuple):
+    """The owner of a lease that another process may take over when its holder has died and nothing has run yet.
 
     Attributes:
-        submitter: Who asked for the build; never empty.
-        left_by: The holder of the lease that has died, where this one takes it over; else empty.
+        name: The owner; never empty.
+        previous_holder: The dead holder from which the lease is taken over; empty for a new lease.
     """
 
-    submitter: str
-    left_by: str = ""
+    name: str
+    previous_holder: str = ""
 
 
 class Observer(Protocol):
@@ -144,7 +144,7 @@ class EventLog(Protocol):
         ...
 
     def renew_lease(
-        self, build_request_id: str, holder: str, seconds: float, queued: Queued | None = None
+        self, build_request_id: str, holder: str, seconds: float, owner: LeaseOwner | None = None
     ) -> Awaitable[None]:
         """Makes a build count as alive for so many seconds from now on, by the clock of the store.
 
@@ -152,10 +152,10 @@ class EventLog(Protocol):
             build_request_id: The build.
             holder: The process of its orchestrator.
             seconds: How long it counts as alive.
-            queued: That the build is of a queue, so that its lease is taken from nobody else; None where it is of none.
+            owner: The owner, if another process may take the lease over; only the named previous holder loses it.
 
         Raises:
-            CoordinationError: (when awaited) The build has ended, or is of a queue and has another holder.
+            CoordinationError: (when awaited) The build has ended, or its lease has an owner and another holder.
             EventLogError: (when awaited) It could not be written.
         """
         ...

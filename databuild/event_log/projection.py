@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from databuild.errors import EventLogError
-from databuild.event_log.metadata import metadata_json
 from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS, build_status_name, job_status_name, partition_status_name
+from databuild.model.metadata import metadata_json
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 

@@ -18,10 +18,10 @@ from databuild.graph.catalog import JobCatalog
 from databuild.graph.configuration import configuration_digest
 from databuild.graph.known_records import KnownRecords
 from databuild.graph.ownership import Ownership
-from databuild.graph.pacing import Pace, slices, sort
 from databuild.graph.ports import Configure, Lookup, PartitionRecords, PastConfigs, PlanningObserver
 from databuild.graph.survey import Survey
 from databuild.model.job_graph import JobConfig, Plan
+from databuild.model.pacing import Pace, slices, sort
 
 
 async def analyze(

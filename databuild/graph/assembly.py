@@ -14,9 +14,9 @@ from databuild.graph.freshness import Decision, Freshness
 from databuild.graph.known_records import KnownRecords
 from databuild.graph.numbering import number_tasks
 from databuild.graph.ownership import Ownership
-from databuild.graph.pacing import Pace, slices, sort
 from databuild.graph.ports import PastConfigs
 from databuild.model.job_graph import AbsentInput, JobConfig, Plan, PlannedPartition, Task
+from databuild.model.pacing import Pace, slices, sort
 from databuild.model.records import PartitionRecord
 from databuild.v1 import partition_pb2 as pt
 

@@ -6,8 +6,8 @@ import hashlib
 import json
 from collections.abc import Generator
 
-from databuild.graph.pacing import SLICE, slices, sort
 from databuild.model.job_graph import JobConfig
+from databuild.model.pacing import SLICE, slices, sort
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 

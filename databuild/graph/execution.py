@@ -1,34 +1,26 @@
-"""Executing a job graph: what runs when, what is tried again and what is given up.
+"""Execution of a job graph: the loop that takes a ready task, claims its outputs, runs it and records its end.
 
-One coroutine per place runs one task after the other. A task starts only once it is settled that nobody else produces
-its outputs; so that places need not wait for that, short tasks are prepared while others still run. It knows tasks and
-outcomes; it does not know processes, events or who started the build.
+Each slot runs this loop for one task after the other. The parts have files of their own: `ready_queue`, `claim_ahead`,
+`attempts` (with retries), `postponed` (tasks that wait for other builds) and `idle_slots` (wake-ups). Execution knows
+tasks and outcomes; it does not know processes, events or the source of the request.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
 
+from databuild.graph.attempts import Attempts
 from databuild.graph.catalog import RetryPolicy
-from databuild.graph.ports import Attempt, Ended, ExecutionObserver, Preparing, Runner, RunOutcome, Verdict
+from databuild.graph.claim_ahead import SHORT_SECONDS, ClaimAhead
+from databuild.graph.idle_slots import IdleSlots
+from databuild.graph.ports import Attempt, Ended, ExecutionObserver, Runner, RunOutcome, Verdict
+from databuild.graph.postponed import PostponedTasks
 from databuild.graph.ready_queue import ReadyQueue
 from databuild.model.job_graph import Task
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-
-AHEAD: Final = 16
-"""How many short tasks are scheduled ahead for each place, so that the log is written before half of them have run."""
-
-SHORT_SECONDS: Final = 0.02
-"""What is a short task: others are scheduled ahead while one of them runs. Behind longer ones they would be held for
-too long before they run, and would not notice the time that scheduling takes."""
-
-_NO_RETRY = RetryPolicy()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +33,7 @@ class ExecutionOptions:
         retries: What happens after a failed attempt, by job label.
         limits: How much there is of each named resource.
         needs: How much of each resource one run of a job takes, by job label.
-        short_seconds: While tasks take less than this, others are scheduled ahead.
+        short_seconds: While tasks take less than this, others are claimed ahead.
     """
 
     jobs: int = 1
@@ -65,15 +57,6 @@ class ExecutionResult:
     completed: int = 0
     failed: list[Task] = field(default_factory=list)
     stopped_by: Task | None = None
-
-
-class _Scheduled(NamedTuple):
-    attempt: Attempt
-    preparing: Preparing
-    place: int
-
-    def verdict(self) -> Verdict:
-        return self.preparing.result()[self.place]
 
 
 async def execute(
@@ -113,116 +96,64 @@ class _Execution:
         self._queue = ReadyQueue(tasks, limits=options.limits, needs=options.needs)
         self._runner = runner
         self._observer = observer
-        self._options = options
+        self._keep_going = options.keep_going
         self._needed = needed
-        self._attempts: dict[int, int] = {}
-        self._unstarted: dict[int, int] = {}
-        self._ahead: deque[_Scheduled] = deque()
-        self._short = False
-        self._waiting: set[asyncio.Future[None]] = set()
-        self._idle: deque[asyncio.Future[None]] = deque()
-        self._places = max(1, min(options.jobs, len(tasks)))
+        self._slots = max(1, min(options.jobs, len(tasks)))
+        self._attempts = Attempts(options.retries)
+        self._idle = IdleSlots()
+        self._postponed = PostponedTasks(observer, self._make_ready)
+        self._claims = ClaimAhead(
+            observer, self._take_ready, self._idle.wake, slots=self._slots, short_seconds=options.short_seconds
+        )
         self._result = ExecutionResult()
-        self._error: BaseException | None = None
 
     async def run(self) -> ExecutionResult:
         if not self._queue.finished:
             try:
                 async with asyncio.TaskGroup() as group:
-                    for number in range(self._places):
-                        group.create_task(self._place(), name=f"place-{number + 1}")
+                    for number in range(1, self._slots + 1):
+                        group.create_task(self._run_slot(), name=f"slot-{number}")
             except BaseExceptionGroup as errors:
                 raise _first(errors) from errors
             finally:
-                for waiting in self._waiting:
-                    waiting.cancel()
+                self._postponed.cancel()
         if self._result.stopped_by is not None:
-            for scheduled in self._ahead:
-                await scheduled.preparing
-                if scheduled.verdict() is not Verdict.START:
-                    self._put_off(scheduled)
-            rest = [Attempt(task, self._unstarted.get(task.task_id, 0)) for task in self._queue.give_up()]
-            self._observer.never_ran(rest, self._result.stopped_by)
+            await self._give_up_rest(self._result.stopped_by)
         return self._result
 
-    async def _place(self) -> None:
-        """Runs one task after the other until there is nothing left to run."""
+    async def _run_slot(self) -> None:
+        # Take a ready task, claim its outputs and start it, once no other build produces them.
+        # Run it.
+        # Record its end, in one append with the start of the next task.
         ended: Ended | None = None
-        while True:
-            scheduled = await self._take(ended)
-            ended = None
-            if scheduled is None:
-                if self._over():
-                    self._wake(len(self._idle))
-                    return
-                await self._sleep()
-            else:
-                ended = self._settle(scheduled, await self._run(scheduled))
+        while (attempt := await self._start_next(ended)) is not None:
+            outcome = await self._run(attempt)
+            ended = self._settle(attempt, outcome)
 
-    async def _take(self, ended: Ended | None) -> Attempt | None:
-        """Returns an attempt that has been told of as started; None where there is nothing to run now."""
+    async def _start_next(self, ended: Ended | None) -> Attempt | None:
+        """Records the end of the last attempt, if any, and the start of the next; returns None if all is done."""
         while True:
-            scheduled = self._next_scheduled()
-            if scheduled is not None and scheduled.preparing.done() and scheduled.verdict() is Verdict.START:
-                return self._start(scheduled, ended)
+            claimed = self._claims.pop() if self._result.stopped_by is None else None
+            if claimed is not None and claimed.may_start():
+                return self._start(claimed.attempt, ended)
+            # An end is recorded without delay; only a start that needs no waiting shares its append.
             if ended is not None:
                 self._observer.moved_on(ended)
                 ended = None
-            if scheduled is None:
-                return None
-            await scheduled.preparing
-            if scheduled.verdict() is not Verdict.START:
-                self._put_off(scheduled)
+            if claimed is None:
+                if self._over():
+                    self._idle.wake_all()
+                    return None
+                await self._idle.sleep()
+            elif (verdict := await claimed.verdict()) is not Verdict.START:
+                self._put_off(claimed.attempt, verdict)
             elif self._result.stopped_by is None:
-                return self._start(scheduled, None)
-            else:
-                return None
+                return self._start(claimed.attempt, None)
 
-    def _next_scheduled(self) -> _Scheduled | None:
-        """Returns what stands first in line, and has more put in line where that is wanted."""
-        if self._result.stopped_by is not None:
-            return None
-        wanted = 0 if self._ahead else 1
-        if self._short and len(self._ahead) <= self._places * AHEAD // 2:
-            wanted = self._places * AHEAD + 1 - len(self._ahead)
-        fresh: list[Attempt] = []
-        while len(fresh) < wanted and (attempt := self._next()) is not None:
-            fresh.append(attempt)
-        if fresh:
-            preparing = self._observer.prepare(fresh)
-            self._ahead.extend(_Scheduled(attempt, preparing, place) for place, attempt in enumerate(fresh))
-            self._wake(len(fresh) - 1)
-        return self._ahead.popleft() if self._ahead else None
-
-    def _start(self, scheduled: _Scheduled, ended: Ended | None) -> Attempt:
-        attempt = scheduled.attempt
-        del self._unstarted[attempt.task.task_id]
+    def _start(self, attempt: Attempt, ended: Ended | None) -> Attempt:
+        self._attempts.started(attempt)
         self._observer.moved_on(ended, attempt)
         return attempt
-
-    def _put_off(self, scheduled: _Scheduled) -> None:
-        """Leaves an attempt that does not start: for good where that was not needed, else until something changes."""
-        task = scheduled.attempt.task
-        del self._unstarted[task.task_id]
-        if scheduled.verdict() is Verdict.REUSED:
-            self._wake(self._queue.done(task))
-            return
-        holding = scheduled.verdict() is Verdict.NOT_YET
-        if not holding:
-            self._queue.release(task)
-            self._wake(len(self._idle))
-        self._attempts[task.task_id] -= 1
-        waiting = asyncio.ensure_future(self._observer.changed(task))
-        self._waiting.add(waiting)
-        waiting.add_done_callback(functools.partial(self._ask_again, task, holding))
-
-    def _ask_again(self, task: Task, holding: bool, waiting: asyncio.Future[None]) -> None:
-        self._waiting.discard(waiting)
-        if not waiting.cancelled():
-            if (error := waiting.exception()) is not None:
-                self._error = error
-            self._queue.again(task, holding=holding)
-            self._wake(1)
 
     async def _run(self, attempt: Attempt) -> RunOutcome:
         loop = asyncio.get_running_loop()
@@ -238,60 +169,67 @@ class _Execution:
             self._observer.moved_on(Ended(attempt, outcome))
             raise
         finally:
-            self._short = loop.time() - started < self._options.short_seconds
-
-    def _next(self) -> Attempt | None:
-        if self._error is not None:
-            raise self._error
-        while (task := self._queue.pop()) is not None:
-            if not self._needed(task):
-                self._observer.reused(task)
-                self._wake(self._queue.done(task))
-                continue
-            number = self._attempts.get(task.task_id, 0) + 1
-            self._attempts[task.task_id] = self._unstarted[task.task_id] = number
-            return Attempt(task, number)
-        return None
+            self._claims.observe_duration(loop.time() - started)
 
     def _settle(self, attempt: Attempt, outcome: RunOutcome) -> Ended:
+        """Decides what follows from the end of an attempt: ready tasks, a retry, or tasks given up."""
         task = attempt.task
         if outcome.status == ev.JOB_STATUS_COMPLETED:
             self._result.completed += 1
-            # This place takes one of the tasks that are ready now, the others are for idle places.
-            self._wake(self._queue.done(task) - 1)
+            # This slot takes one of the tasks that are ready now, the others are for idle slots.
+            self._idle.wake(self._queue.done(task) - 1)
             return Ended(attempt, outcome)
-        policy = self._options.retries.get(task.job_label, _NO_RETRY)
-        if not outcome.final and attempt.number <= policy.retries and self._result.stopped_by is None:
+        delay = self._attempts.retry_delay(attempt, outcome)
+        if delay is not None and self._result.stopped_by is None:
             self._queue.release(task)
-            self._wake(len(self._idle))
-            delay = policy.delay(attempt.number)
-            asyncio.get_running_loop().call_later(delay, self._try_again, task)
+            self._idle.wake_all()
+            asyncio.get_running_loop().call_later(delay, self._make_ready, task)
             return Ended(attempt, outcome, retry_in_seconds=delay)
         self._result.failed.append(task)
         given_up = self._queue.failed(task)
-        if not self._options.keep_going and self._result.stopped_by is None:
+        if not self._keep_going and self._result.stopped_by is None:
             self._result.stopped_by = task
-        self._wake(len(self._idle))
+        self._idle.wake_all()
         return Ended(attempt, outcome, given_up=given_up)
 
-    def _try_again(self, task: Task) -> None:
-        self._queue.again(task)
-        self._wake(1)
+    def _put_off(self, attempt: Attempt, verdict: Verdict) -> None:
+        """Leaves an attempt that does not start: for good if it was not needed, else until something changes."""
+        task = attempt.task
+        self._attempts.withdraw(attempt)
+        if verdict is Verdict.REUSED:
+            self._idle.wake(self._queue.done(task))
+            return
+        holding = verdict is Verdict.NOT_YET
+        if not holding:
+            self._queue.release(task)
+            self._idle.wake_all()
+        self._postponed.add(task, holding=holding)
+
+    def _take_ready(self) -> Attempt | None:
+        """Takes the next ready task that still has to run."""
+        self._postponed.raise_error()
+        while (task := self._queue.pop()) is not None:
+            if self._needed(task):
+                return self._attempts.next(task)
+            self._observer.reused(task)
+            self._idle.wake(self._queue.done(task))
+        return None
+
+    def _make_ready(self, task: Task, holding: bool = False) -> None:
+        self._queue.again(task, holding=holding)
+        self._idle.wake(1)
 
     def _over(self) -> bool:
         return self._queue.finished or self._result.stopped_by is not None
 
-    async def _sleep(self) -> None:
-        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._idle.append(woken)
-        await woken
-
-    def _wake(self, count: int) -> None:
-        while count > 0 and self._idle:
-            woken = self._idle.popleft()
-            if not woken.done():
-                woken.set_result(None)
-                count -= 1
+    async def _give_up_rest(self, because: Task) -> None:
+        for claimed in self._claims.drain():
+            verdict = await claimed.verdict()
+            if verdict is not Verdict.START:
+                self._attempts.withdraw(claimed.attempt)
+            if verdict is Verdict.REUSED:
+                self._queue.done(claimed.attempt.task)
+        self._observer.never_ran([self._attempts.unstarted(task) for task in self._queue.give_up()], because)
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -9,8 +9,8 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import NamedTuple
 
 from databuild.errors import DependencyCycleError
-from databuild.graph.pacing import SLICE
 from databuild.model.job_graph import JobConfig
+from databuild.model.pacing import SLICE
 from databuild.model.records import Manifest, PartitionRecord
 from databuild.v1 import partition_pb2 as pt
 

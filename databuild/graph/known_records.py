@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from databuild.graph.pacing import Pace, slices
 from databuild.graph.ports import PartitionRecords
+from databuild.model.pacing import Pace, slices
 from databuild.model.records import PartitionRecord
 
 _AT_ONCE: Final = 5000

@@ -7,8 +7,8 @@ from collections.abc import Generator, Mapping
 
 from databuild.errors import DependencyCycleError
 from databuild.graph.freshness import Decision
-from databuild.graph.pacing import SLICE, slices, sort
 from databuild.model.job_graph import JobConfig, Task
+from databuild.model.pacing import SLICE, slices, sort
 
 
 def number_tasks(

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from databuild.errors import AmbiguousPartitionError, InvalidRequestError, UnknownPartitionError
 from databuild.graph.catalog import JobCatalog
-from databuild.graph.pacing import Pace, slices
 from databuild.graph.ports import Lookup
+from databuild.model.pacing import Pace, slices
 
 _NOBODY: Mapping[str, str] = {}
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from databuild.errors import TooManyPartitionsError
 from databuild.graph.catalog import JobCatalog
-from databuild.graph.pacing import Pace, slices
 from databuild.graph.ports import PlanningObserver
+from databuild.model.pacing import Pace, slices
 from databuild.model.planning import PlanningProgress
 
 MANY_LEVELS: Final = 10_000

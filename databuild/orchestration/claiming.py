@@ -1,18 +1,40 @@
-"""Claims of outputs that were asked for, and what follows from the answers.
+"""Claims of outputs: the verdict on an answered claim, and claims that are under way.
 
-What the verdicts are, it is told.
+Claims are made by the event log, and the events that follow from a verdict are written by `recording`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from databuild.errors import OrchestrationError
 from databuild.event_log.log import Claim
 from databuild.graph.ports import Verdict
+from databuild.model.job_graph import Task
+from databuild.orchestration.versions import Versions
+from databuild.v1 import partition_pb2 as pt
+
+
+def verdict_on(claim: Claim, task: Task, versions: Versions, statuses: Mapping[str, int]) -> Verdict:
+    """Decides about an attempt whose claim was answered.
+
+    Args:
+        claim: The answer.
+        task: The task of the attempt.
+        versions: The versions of partitions that the build has planned, made or found.
+        statuses: The statuses of the build's own partitions, by ref.
+    """
+    if claim.short_of:
+        return Verdict.NOT_YET
+    if not claim.token:
+        return Verdict.LATER
+    made_by_this_build = any(statuses[ref] == pt.PARTITION_STATUS_AVAILABLE for ref in task.config.outputs)
+    if not made_by_this_build and versions.made_by_another(task, claim.versions):
+        return Verdict.REUSED
+    return Verdict.START
 
 
 class Judged(NamedTuple):

@@ -14,13 +14,13 @@ from typing import Final
 
 from databuild.errors import CoordinationError, InvalidStateTransitionError
 from databuild.event_log import liveness
-from databuild.event_log.log import EventLog, Queued, Reader
+from databuild.event_log.log import EventLog, LeaseOwner, Reader
 from databuild.executors.executor import Executor
 from databuild.model import statuses
 from databuild.model.lifecycle import BuildState
+from databuild.model.results import BuildResult, Cancelled, Failed
 from databuild.orchestration.dead_builds import find_dead
 from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.results import BuildResult, Cancelled, Failed
 from databuild.v1 import partition_pb2 as pt
 
 _RENEWALS: Final = 3
@@ -41,7 +41,7 @@ class Coordination:
         *,
         clock: Callable[[], float],
         lease_seconds: float,
-        queued: Queued | None = None,
+        lease_owner: LeaseOwner | None = None,
     ) -> None:
         """Takes the build.
 
@@ -52,7 +52,7 @@ class Coordination:
             build_request_id: The build.
             clock: Returns the time in seconds since the epoch, for the events that end the dead.
             lease_seconds: How long the build counts as alive without being heard of.
-            queued: Who asked for the build, where it is of the queue of a service.
+            lease_owner: The owner of the build's lease, if another process may take it over.
         """
         self._event_log = event_log
         self._reader = reader
@@ -60,7 +60,7 @@ class Coordination:
         self._build_request_id = build_request_id
         self._clock = clock
         self._lease_seconds = lease_seconds
-        self._queued = queued
+        self._lease_owner = lease_owner
         self._holder = liveness.this_process()
         self._waiting: dict[asyncio.Future[None], Sequence[str]] = {}
         self._watcher: asyncio.Task[None] | None = None
@@ -69,7 +69,7 @@ class Coordination:
     def renew(self) -> asyncio.Future[None]:
         """Takes the lease of the build, or takes it further; need not be awaited."""
         renewed = asyncio.ensure_future(
-            self._event_log.renew_lease(self._build_request_id, self._holder, self._lease_seconds, self._queued)
+            self._event_log.renew_lease(self._build_request_id, self._holder, self._lease_seconds, self._lease_owner)
         )
         # Where nobody awaits it, the event that is written with it tells of the same error.
         renewed.add_done_callback(lambda done: done.cancelled() or done.exception())

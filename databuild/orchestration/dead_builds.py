@@ -34,9 +34,9 @@ def find_dead(reader: Reader) -> dict[str, Dead]:
 
 
 def find_left(reader: Reader) -> dict[str, Lease]:
-    """Returns the leases of builds that were left in the queue of a service that has died, by id.
+    """Returns the leases of builds that have an owner, whose holder has died before they were admitted, by id.
 
-    Nothing of them has run, and nobody has asked for them to be cancelled: a service can go on with them.
+    Nothing of them has run, and nobody has asked to cancel them: another process can take them over.
     """
     return _find(reader)[1]
 
@@ -61,7 +61,7 @@ def _find(reader: Reader) -> tuple[dict[str, Dead], dict[str, Lease]]:
         record = opened.get(lease.build_request_id)
         if not (gone or expired):
             continue
-        if lease.submitter and record is not None and record.status == "RECEIVED" and not record.cancel_requested_by:
+        if lease.owner and record is not None and record.status == "RECEIVED" and not record.cancel_requested_by:
             left[lease.build_request_id] = lease
         elif gone:
             dead[lease.build_request_id] = Dead("its orchestrator has died", here)

@@ -12,8 +12,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from databuild.errors import CoordinationError
 from databuild.event_log.log import EventLog
+from databuild.model.build_request_id import new_build_request_id
 from databuild.model.lifecycle import BUILD_ENDS, build_status_name
-from databuild.orchestration.ids import new_build_request_id
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 

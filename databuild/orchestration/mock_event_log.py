@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from databuild.event_log.log import Claim, ClaimRequest, Observer, Queued
+from databuild.event_log.log import Claim, ClaimRequest, LeaseOwner, Observer
 from databuild.v1 import events_pb2 as ev
 
 
@@ -27,7 +27,7 @@ class MockEventLog:
         return [Claim(number) for number, _ in enumerate(requests, 1)]
 
     async def renew_lease(
-        self, build_request_id: str, holder: str, seconds: float, queued: Queued | None = None
+        self, build_request_id: str, holder: str, seconds: float, owner: LeaseOwner | None = None
     ) -> None:
         """Does nothing."""
 

@@ -12,9 +12,9 @@ from typing import Any
 from databuild.errors import BuildStateError, InvalidRequestError
 from databuild.event_log.log import Reader
 from databuild.model import statuses
+from databuild.model.build_request_id import new_build_request_id
 from databuild.model.records import BuildRecord
 from databuild.orchestration.dead_builds import find_dead
-from databuild.orchestration.ids import new_build_request_id
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 

@@ -17,17 +17,24 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from databuild.event_log.log import Claim, ClaimRequest, EventLog
 from databuild.model.job_run_id import parse_job_run_id
 from databuild.model.lifecycle import BuildState
+from databuild.model.results import BuildResult, Success
 from databuild.orchestration.mock_event_log import MockEventLog
 from databuild.orchestration.payloads import (
     Payload,
+    build_received,
+    build_status,
     category_of_unfinished,
+    job_event,
     partition_available,
+    partition_building,
+    partition_failed,
+    partition_requested,
     partition_scheduled,
+    partitions_delegated,
     parts_of_job_graph,
     terminal_event,
     why_unfinished,
 )
-from databuild.orchestration.results import BuildResult, Success
 from databuild.orchestration.telemetry import NoTelemetry, Telemetry
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -127,31 +134,22 @@ class BuildOrchestrator:
         retry_of: str = "",
     ) -> Awaitable[None]:
         """The request is known: RECEIVED, and each requested partition REQUESTED."""
-        received = ev.BuildRequestEvent(
-            status=ev.BUILD_STATUS_RECEIVED,
-            requested=[pt.PartitionRef(str=ref) for ref in self.requested_partitions],
-            options=options,
-            graph_label=graph_label,
-            retry_of_build_request_id=retry_of,
+        received = build_received(
+            self.requested_partitions, graph_label=graph_label, options=options, retry_of=retry_of
         )
-        requested = [
-            ("partition", ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_REQUESTED))
-            for ref in dict.fromkeys(self.requested_partitions)
-        ]
-        return self.emit(("build_request", received), *requested)
+        return self.emit(received, *map(partition_requested, dict.fromkeys(self.requested_partitions)))
 
     def start_planning(self) -> Awaitable[None]:
         """The job graph is being found: PLANNING."""
-        return self._emit_status(ev.BUILD_STATUS_PLANNING)
+        return self.emit(build_status(ev.BUILD_STATUS_PLANNING))
 
     def complete_planning(self, warnings: Sequence[str] = ()) -> Awaitable[None]:
         """The job graph is known and recorded: ANALYSIS_COMPLETED."""
-        status = ev.BUILD_STATUS_ANALYSIS_COMPLETED
-        return self.emit(("build_request", ev.BuildRequestEvent(status=status, warnings=warnings)))
+        return self.emit(build_status(ev.BUILD_STATUS_ANALYSIS_COMPLETED, warnings))
 
     def start_execution(self) -> Awaitable[None]:
         """Tasks are being run: EXECUTING."""
-        return self._emit_status(ev.BUILD_STATUS_EXECUTING)
+        return self.emit(build_status(ev.BUILD_STATUS_EXECUTING))
 
     def complete_build(
         self, result: BuildResult, in_doubt: Mapping[str, str] = _NOTHING, *, warnings: Sequence[str] = ()
@@ -173,13 +171,7 @@ class BuildOrchestrator:
             why = pt.Failure(category=category_of_unfinished(result), message=why_unfinished(result))
             closing += [self._closed_job(job_run_id, why) for job_run_id in self._state.open_jobs()]
             closing += [
-                (
-                    "partition",
-                    ev.PartitionEvent(
-                        ref=ref, status=pt.PARTITION_STATUS_FAILED, failure=why, job_run_id=in_doubt.get(ref, "")
-                    ),
-                )
-                for ref in self._state.open_partitions()
+                partition_failed(ref, why, job_run_id=in_doubt.get(ref, "")) for ref in self._state.open_partitions()
             ]
         return self.emit(*closing, ("build_request", terminal))
 
@@ -195,12 +187,7 @@ class BuildOrchestrator:
 
     def emit_partition_building(self, ref: str, task_id: int, job_run_id: str) -> Awaitable[None]:
         """The job run that produces a partition is running."""
-        return self.emit(
-            (
-                "partition",
-                ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_BUILDING, task_id=task_id, job_run_id=job_run_id),
-            )
-        )
+        return self.emit(partition_building(ref, task_id, job_run_id))
 
     def emit_partition_available(
         self, ref: str, task_id: int, job_run_id: str, version: str = "", metadata: Mapping[str, Any] | None = None
@@ -212,61 +199,32 @@ class BuildOrchestrator:
         self, ref: str, failure: pt.Failure, task_id: int = 0, job_run_id: str = ""
     ) -> Awaitable[None]:
         """A partition was not produced."""
-        return self.emit(
-            (
-                "partition",
-                ev.PartitionEvent(
-                    ref=ref,
-                    status=pt.PARTITION_STATUS_FAILED,
-                    task_id=task_id,
-                    job_run_id=job_run_id,
-                    failure=failure,
-                ),
-            )
-        )
+        return self.emit(partition_failed(ref, failure, task_id, job_run_id))
 
     def emit_delegation(
         self, delegated_to: str, job_label: str, refs: Sequence[str], *, running: bool = False
     ) -> Awaitable[None]:
         """Partitions are left to another build; those that this build had open are DELEGATED."""
-        delegation = ev.DelegationEvent(
-            delegated_to_build_request_id=delegated_to,
-            job_label=job_label,
-            partitions=[pt.PartitionRef(str=ref) for ref in sorted(refs)],
-            running=running,
-        )
         own = self._state.partitions
-        delegated = [
-            ("partition", ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_DELEGATED, cause=delegated_to))
-            for ref in sorted(refs)
-            if ref in own
-        ]
-        return self.emit(("delegation", delegation), *delegated)
+        return self.emit(*partitions_delegated(delegated_to, job_label, refs, own, running=running))
 
     def emit_job_scheduled(self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1) -> Awaitable[None]:
         """A job run will start as soon as there is room."""
-        return self.emit(("job", self.job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_SCHEDULED, attempt)))
+        return self.emit(("job", job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_SCHEDULED, attempt)))
 
     def emit_job_running(self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1) -> Awaitable[None]:
         """The process of a job run is being run."""
-        return self.emit(("job", self.job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_RUNNING, attempt)))
+        return self.emit(("job", job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_RUNNING, attempt)))
 
     def emit_job_completed(self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1) -> Awaitable[None]:
         """A job run ended well."""
-        return self.emit(("job", self.job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_COMPLETED, attempt)))
+        return self.emit(("job", job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_COMPLETED, attempt)))
 
     def emit_job_failed(
         self, job_run_id: str, task_id: int, job_label: str, failure: pt.Failure, attempt: int = 1
     ) -> Awaitable[None]:
         """A job run ended badly."""
-        event = self.job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_FAILED, attempt)
-        event.failure.CopyFrom(failure)
-        return self.emit(("job", event))
-
-    @staticmethod
-    def job_event(job_run_id: str, task_id: int, job_label: str, status: ev.JobStatus, attempt: int = 1) -> ev.JobEvent:
-        """Returns a job event with what every one has."""
-        return ev.JobEvent(job_run_id=job_run_id, task_id=task_id, job_label=job_label, status=status, attempt=attempt)
+        return self.emit(("job", job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_FAILED, attempt, failure)))
 
     def claim(self, requests: Sequence[ClaimRequest]) -> Awaitable[Sequence[Claim]]:
         """Claims refs and resources for job runs of this build, as `EventLog.claim` says."""
@@ -311,11 +269,7 @@ class BuildOrchestrator:
             self._failure = self._failure or error
             self._refused += events
 
-    def _emit_status(self, status: ev.BuildStatus) -> Awaitable[None]:
-        return self.emit(("build_request", ev.BuildRequestEvent(status=status)))
-
-    def _closed_job(self, job_run_id: str, why: pt.Failure) -> Payload:
+    @staticmethod
+    def _closed_job(job_run_id: str, why: pt.Failure) -> Payload:
         _, task_id, attempt = parse_job_run_id(job_run_id)
-        event = self.job_event(job_run_id, task_id, "", ev.JOB_STATUS_CANCELLED, attempt)
-        event.failure.CopyFrom(why)
-        return ("job", event)
+        return ("job", job_event(job_run_id, task_id, "", ev.JOB_STATUS_CANCELLED, attempt, why))

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from databuild.graph.plan_file import tasks_from_messages
 from databuild.model.job_graph import JobConfig
+from databuild.model.plan_messages import tasks_from_messages
 from databuild.model.records import BuildRecord
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1.events_pb2 import BuildEvent

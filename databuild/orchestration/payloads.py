@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from google.protobuf import struct_pb2
+
 from databuild.error_codes import code_of, facts_of
-from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
+from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
@@ -21,6 +23,30 @@ Payload = tuple[str, Any]
 """The name of a field of the BuildEvent oneof, and its message."""
 
 
+def build_received(
+    requested: Sequence[str], *, graph_label: str, options: ev.BuildOptions | None, retry_of: str
+) -> Payload:
+    """Returns the first event of a build: its request."""
+    received = ev.BuildRequestEvent(
+        status=ev.BUILD_STATUS_RECEIVED,
+        requested=[pt.PartitionRef(str=ref) for ref in requested],
+        options=options,
+        graph_label=graph_label,
+        retry_of_build_request_id=retry_of,
+    )
+    return ("build_request", received)
+
+
+def build_status(status: ev.BuildStatus, warnings: Sequence[str] = ()) -> Payload:
+    """Returns the event that a build has reached a status that is not its end."""
+    return ("build_request", ev.BuildRequestEvent(status=status, warnings=warnings))
+
+
+def partition_requested(ref: str) -> Payload:
+    """Returns the event that the request of the build names a partition."""
+    return ("partition", ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_REQUESTED))
+
+
 def partition_scheduled(ref: str, task_id: int, reason: pt.Reason, cause: str = "") -> Payload:
     """Returns the event that a task will produce a partition."""
     return (
@@ -29,10 +55,22 @@ def partition_scheduled(ref: str, task_id: int, reason: pt.Reason, cause: str = 
     )
 
 
+def partition_building(ref: str, task_id: int, job_run_id: str) -> Payload:
+    """Returns the event that the job run that produces a partition has started."""
+    return (
+        "partition",
+        ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_BUILDING, task_id=task_id, job_run_id=job_run_id),
+    )
+
+
 def partition_available(
-    ref: str, task_id: int, job_run_id: str, version: str = "", metadata: Mapping[str, Any] | None = None
+    ref: str,
+    task_id: int,
+    job_run_id: str,
+    version: str = "",
+    metadata: Mapping[str, Any] | struct_pb2.Struct | None = None,
 ) -> Payload:
-    """Returns the event that a partition is complete."""
+    """Returns the event that a partition is complete; its version is the job run if it has no version of its own."""
     event = ev.PartitionEvent(
         ref=ref,
         status=pt.PARTITION_STATUS_AVAILABLE,
@@ -40,9 +78,63 @@ def partition_available(
         job_run_id=job_run_id,
         version=version or job_run_id,
     )
-    if metadata:
+    if isinstance(metadata, struct_pb2.Struct):
+        event.metadata.CopyFrom(metadata)
+    elif metadata:
         event.metadata.update(metadata)
     return ("partition", event)
+
+
+def partition_failed(ref: str, failure: pt.Failure, task_id: int = 0, job_run_id: str = "") -> Payload:
+    """Returns the event that a partition was not produced."""
+    event = ev.PartitionEvent(
+        ref=ref, status=pt.PARTITION_STATUS_FAILED, task_id=task_id, job_run_id=job_run_id, failure=failure
+    )
+    return ("partition", event)
+
+
+def partitions_delegated(
+    delegated_to: str, job_label: str, refs: Sequence[str], own: Container[str], *, running: bool
+) -> list[Payload]:
+    """Returns the events that partitions are left to another build.
+
+    Args:
+        delegated_to: The other build.
+        job_label: The job that produces the partitions.
+        refs: The partitions.
+        own: The partitions of this build; each of `refs` among them is DELEGATED.
+        running: Whether the other build is still running.
+    """
+    ordered = sorted(refs)
+    delegation = ev.DelegationEvent(
+        delegated_to_build_request_id=delegated_to,
+        job_label=job_label,
+        partitions=[pt.PartitionRef(str=ref) for ref in ordered],
+        running=running,
+    )
+    status = pt.PARTITION_STATUS_DELEGATED
+    return [
+        ("delegation", delegation),
+        *(
+            ("partition", ev.PartitionEvent(ref=ref, status=status, cause=delegated_to))
+            for ref in ordered
+            if ref in own
+        ),
+    ]
+
+
+def job_event(
+    job_run_id: str,
+    task_id: int,
+    job_label: str,
+    status: ev.JobStatus,
+    attempt: int = 1,
+    failure: pt.Failure | None = None,
+) -> ev.JobEvent:
+    """Returns the message of a job run that has reached a status; goes into the field `job`."""
+    return ev.JobEvent(
+        job_run_id=job_run_id, task_id=task_id, job_label=job_label, status=status, attempt=attempt, failure=failure
+    )
 
 
 def parts_of_job_graph(tasks: Sequence[plan_pb2.Task], code_digests: Mapping[str, str]) -> Iterator[ev.JobGraphEvent]:

@@ -1,6 +1,7 @@
-"""Turns what happens while a job graph is executed into events of the build.
+"""Recording of an execution: claims the outputs of attempts, and writes the events of the build.
 
-Fits the observer that execution asks for; knows the events, and does not decide what runs.
+Fits the `ExecutionObserver` of `graph.execution`. The verdict on a claim is decided in `claiming`; the recorder writes
+the events that follow from it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,17 @@ from databuild.event_log.log import Claim, ClaimRequest, Need
 from databuild.graph.ports import Attempt, Ended, Preparing, Verdict
 from databuild.model.job_graph import Task
 from databuild.model.job_run_id import format_job_run_id
-from databuild.orchestration.claiming import Claiming, Judged
+from databuild.orchestration.claiming import Claiming, Judged, verdict_on
 from databuild.orchestration.job_runner import JobRunOutcome
 from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.payloads import Payload, partition_available, partition_scheduled
+from databuild.orchestration.payloads import (
+    Payload,
+    job_event,
+    partition_available,
+    partition_building,
+    partition_failed,
+    partition_scheduled,
+)
 from databuild.orchestration.reports import distrusted
 from databuild.orchestration.versions import Versions
 from databuild.v1 import events_pb2 as ev
@@ -72,7 +80,7 @@ class BuildRecorder:
             )
             for one in attempts
         ]
-        return Claiming(self._orchestrator.claim(requests), lambda claims: self._judge(attempts, claims))
+        return Claiming(self._orchestrator.claim(requests), lambda claims: self._follow(attempts, claims))
 
     def changed(self, task: Task) -> Awaitable[None]:
         """Waits until nobody else claims the outputs of a task any more, or for a moment where it lacks resources."""
@@ -100,9 +108,8 @@ class BuildRecorder:
             if trusted and self._orchestrator.state.partitions[ref] == _BUILDING:
                 version = report.partition.content_digest or job_run_id
                 self._versions.now[ref] = version
-                event = partition_available(ref, task.task_id, job_run_id, version)
-                event[1].metadata.CopyFrom(report.partition.metadata)
-                self._orchestrator.emit(event)
+                metadata = report.partition.metadata
+                self._orchestrator.emit(partition_available(ref, task.task_id, job_run_id, version, metadata))
         elif kind == "check":
             tainted = distrusted(report.check, task.config.outputs)
             if tainted:
@@ -129,31 +136,31 @@ class BuildRecorder:
         for build, refs in sorted(by_build.items()):
             self._orchestrator.emit_delegation(build, task.job_label, refs)
 
-    def _judge(self, attempts: Sequence[Attempt], claims: Sequence[Claim]) -> Judged:
-        """Decides what becomes of attempts whose claims were answered, and writes it."""
+    def _follow(self, attempts: Sequence[Attempt], claims: Sequence[Claim]) -> Judged:
+        """Writes the events that follow from answered claims, and returns the verdicts."""
         if self._stopped:
             return Judged([Verdict.LATER] * len(attempts))
         payloads: list[Payload] = []
         verdicts = []
         overwrites = False
         for attempt, claim in zip(attempts, claims, strict=True):
-            self._lacking.discard(attempt.task.task_id)
-            if claim.short_of:
-                self._lacking.add(attempt.task.task_id)
-                verdicts.append(Verdict.NOT_YET)
-            elif not claim.token:
+            task = attempt.task
+            self._lacking.discard(task.task_id)
+            verdict = verdict_on(claim, task, self._versions, self._orchestrator.state.partitions)
+            verdicts.append(verdict)
+            if verdict is Verdict.START:
+                self._schedule(attempt, payloads)
+                self.tokens[self._job_run_id(task, attempt.number)] = claim.token
+                overwrites = overwrites or bool(claim.versions)
+            elif verdict is Verdict.REUSED:
+                self._reuse(attempt, "not needed: another build has produced its outputs meanwhile")
+            elif verdict is Verdict.NOT_YET:
+                self._lacking.add(task.task_id)
+            else:
+                # Events of attempts before this one may be about the same partitions, so they are written first.
                 self._orchestrator.emit(*payloads)
                 payloads.clear()
-                self._wait_for(attempt.task, claim.held_by)
-                verdicts.append(Verdict.LATER)
-            elif self._made_meanwhile(attempt.task, claim.versions):
-                self._reuse(attempt, "not needed: another build has produced its outputs meanwhile")
-                verdicts.append(Verdict.REUSED)
-            else:
-                self._schedule(attempt, payloads)
-                self.tokens[self._job_run_id(attempt.task, attempt.number)] = claim.token
-                overwrites = overwrites or bool(claim.versions)
-                verdicts.append(Verdict.START)
+                self._wait_for(task, claim.held_by)
         written = asyncio.ensure_future(self._orchestrator.emit(*payloads))
         return Judged(verdicts, written if overwrites else None)
 
@@ -180,7 +187,7 @@ class BuildRecorder:
         """Writes that tasks will not run, since a failure stopped the build."""
         why = pt.Failure(
             category=pt.FAILURE_CATEGORY_CANCELLED,
-            message=f"not run: the build stopped after {because.job_label} failed; --keep_going would run it",
+            message=f"not run: the build stopped after {because.job_label} failed, and was not asked to keep going",
         )
         payloads: list[Payload] = []
         for attempt in attempts:
@@ -189,19 +196,13 @@ class BuildRecorder:
         if payloads:
             self._orchestrator.emit(*payloads)
 
-    def _made_meanwhile(self, task: Task, versions: Mapping[str, str]) -> bool:
-        statuses = self._orchestrator.state.partitions
-        if any(statuses[ref] == pt.PARTITION_STATUS_AVAILABLE for ref in task.config.outputs):
-            return False  # an earlier attempt of this build made it
-        return self._versions.made_by_another(task, versions)
-
     def _job_run_id(self, task: Task, attempt: int) -> str:
         return format_job_run_id(self._orchestrator.build_request_id, task.task_id, attempt)
 
-    def _job_event(self, attempt: Attempt, status: ev.JobStatus) -> ev.JobEvent:
+    def _job_event(self, attempt: Attempt, status: ev.JobStatus, failure: pt.Failure | None = None) -> ev.JobEvent:
         task = attempt.task
         job_run_id = self._job_run_id(task, attempt.number)
-        return self._orchestrator.job_event(job_run_id, task.task_id, task.job_label, status, attempt.number)
+        return job_event(job_run_id, task.task_id, task.job_label, status, attempt.number, failure)
 
     def _start(self, started: Attempt, payloads: list[Payload]) -> None:
         task = started.task
@@ -217,10 +218,7 @@ class BuildRecorder:
             manifest.inputs.add(ref=ref, version=versions.now.get(ref, ""), query=True)
         payloads.append(("job", running))
         payloads += [
-            (
-                "partition",
-                ev.PartitionEvent(ref=ref, status=_BUILDING, task_id=task.task_id, job_run_id=running.job_run_id),
-            )
+            partition_building(ref, task.task_id, running.job_run_id)
             for ref in task.config.outputs
             if self._orchestrator.state.partitions[ref] != pt.PARTITION_STATUS_AVAILABLE
         ]
@@ -273,24 +271,13 @@ class BuildRecorder:
         return [partition_available(ref, task.task_id, job_run_id) for ref in made]
 
     def _unrun(self, attempt: Attempt, status: ev.JobStatus, why: pt.Failure) -> Payload:
-        event = self._job_event(attempt, status)
-        event.failure.CopyFrom(why)
-        return ("job", event)
+        return ("job", self._job_event(attempt, status, why))
 
     def _fail_open(self, task: Task, why: pt.Failure, job_run_id: str, payloads: list[Payload]) -> None:
         """Fails the outputs of a task that have no end yet."""
         statuses = self._orchestrator.state.partitions
         payloads += [
-            (
-                "partition",
-                ev.PartitionEvent(
-                    ref=ref,
-                    status=pt.PARTITION_STATUS_FAILED,
-                    task_id=task.task_id,
-                    job_run_id=job_run_id,
-                    failure=why,
-                ),
-            )
+            partition_failed(ref, why, task.task_id, job_run_id)
             for ref in task.config.outputs
             if statuses[ref] in {_BUILDING, pt.PARTITION_STATUS_SCHEDULED}
         ]

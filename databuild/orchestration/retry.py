@@ -41,8 +41,8 @@ def partitions_to_retry(reader: Reader, build_request_id: str, *, failed_jobs_on
     if build is None:
         raise BuildNotFoundError(build_request_id)
     if build.status == "COMPLETED":
-        message = f"build {build_request_id} completed: there is nothing to retry; `build --force` builds again"
-        raise InvalidRequestError(message)
+        message = f"build {build_request_id} completed: there is nothing to retry"
+        raise InvalidRequestError(message).with_remedy("BUILD_WITH_FORCE")
     if not failed_jobs_only:
         return build.requested
     if build.pruned_time:
@@ -53,6 +53,6 @@ def partitions_to_retry(reader: Reader, build_request_id: str, *, failed_jobs_on
         failed += [partition.ref for partition in page if partition.job_run_id]
         after = page[-1].ref
     if not failed:
-        message = f"no job of build {build_request_id} failed; leave --failed_jobs_only out to ask for everything again"
-        raise InvalidRequestError(message)
+        message = f"no job of build {build_request_id} failed"
+        raise InvalidRequestError(message).with_remedy("RETRY_EVERYTHING")
     return tuple(failed)

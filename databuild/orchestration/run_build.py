@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final, cast
 
 from databuild.errors import (
     CoordinationError,
@@ -18,143 +15,93 @@ from databuild.errors import (
     PlanChangedError,
     ProcessesLeftError,
 )
-from databuild.event_log.log import EventLog, Queued
-from databuild.executors.executor import Executor
-from databuild.graph.catalog import JobCatalog
 from databuild.graph.execution import ExecutionOptions, execute
-from databuild.graph.pacing import Pace, slices
-from databuild.graph.plan_file import changes_since, task_to_message
-from databuild.graph.ports import PlanningObserver
+from databuild.graph.plan_changes import changes_since
 from databuild.graph.reasons import absent_inputs_warning
+from databuild.model.build_request_id import check_build_request_id
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BuildState
+from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Success
+from databuild.orchestration.build_context import BuildContext
+from databuild.orchestration.cancellation import Cancellation, run_to_end
 from databuild.orchestration.coordination import Coordination
-from databuild.orchestration.ids import check_build_request_id
 from databuild.orchestration.job_runner import JobRunner
 from databuild.orchestration.late_results import raise_if_overtaken
 from databuild.orchestration.make_plan import make_plan
 from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.payloads import Payload, partition_scheduled, parts_of_job_graph
+from databuild.orchestration.plan_events import emit_plan
 from databuild.orchestration.recording import BuildRecorder
 from databuild.orchestration.resources import Resources
-from databuild.orchestration.results import BuildResult, Cancelled, Failed, FailFast, Success
-from databuild.orchestration.settings import BuildRequest, Settings
-from databuild.orchestration.telemetry import Telemetry
+from databuild.orchestration.settings import BuildRequest
 from databuild.orchestration.versions import Versions
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
 
-_CANCEL_POLL_SECONDS: Final = 0.5
 
+async def run_build(request: BuildRequest, context: BuildContext) -> BuildResult:
+    """Builds the requested partitions and writes every fact of the build to the event log.
 
-async def run_build(
-    request: BuildRequest,
-    *,
-    catalog: JobCatalog,
-    event_log: EventLog,
-    executor: Executor,
-    settings: Settings,
-    on_event: Callable[[ev.BuildEvent], None] | None = None,
-    clock: Callable[[], float] = time.time,
-    telemetry: Telemetry | None = None,
-    turn: Callable[[], Awaitable[str]] | None = None,
-    queued: Queued | None = None,
-    planning: PlanningObserver | None = None,
-) -> BuildResult:
-    """Builds what is requested and writes every fact of it to the event log.
-
-    To cancel the build, cancel the awaiting task: the process groups of its jobs end, and the result is Cancelled, by
-    whom the message of the cancellation says.
-
-    Args:
-        request: What is asked for.
-        catalog: The jobs.
-        event_log: Where the events go.
-        executor: Runs the processes.
-        settings: Where they run and what they leave behind.
-        on_event: Told of every event as it is handed to the event log.
-        clock: Returns the time in seconds since the epoch.
-        telemetry: Takes measurements; None for none.
-        turn: Awaited once the request is recorded, while other builds go first; returns who has meanwhile asked for
-            the build to be cancelled, empty for nobody. None where none goes first.
-        queued: Who asked for it, where another process may go on with it if this one dies before its turn, and for whom
-            this one goes on, where it does; None where nobody may.
-        planning: Is told how planning goes.
+    To cancel the build, cancel the awaiting task: the process groups of its jobs end, and the result is Cancelled; its
+    author is the message of the cancellation.
 
     Raises:
-        InvalidRequestError: The request makes no sense; the build has FAILED, or where its id is the fault, is none.
+        InvalidRequestError: The request cannot be met; the build has FAILED, or does not exist if its id is invalid.
         JobConfigurationError: A job's `config` failed; the build has FAILED.
         LookupFaultError: The graph's lookup failed; the build has FAILED.
-        PlanChangedError: The world moved under the request's plan; the build has FAILED.
-        ProcessesLeftError: What a dead build left running cannot be ended; the build has FAILED.
-        OrchestrationError: We failed; the build may have no end in the log.
+        PlanChangedError: The request's plan is out of date; the build has FAILED.
+        ProcessesLeftError: Processes of a dead build cannot be ended; the build has FAILED.
+        OrchestrationError: DataBuild itself failed; the event log may have no end of the build.
     """
     check_build_request_id(request.build_request_id)
-    build = _Build(request, catalog, event_log, executor, settings, on_event, clock, telemetry, turn, queued, planning)
-    return await build.run()
+    return await _Build(request, context).run()
 
 
 class _Build:
-    def __init__(
-        self,
-        request: BuildRequest,
-        catalog: JobCatalog,
-        event_log: EventLog,
-        executor: Executor,
-        settings: Settings,
-        on_event: Callable[[ev.BuildEvent], None] | None,
-        clock: Callable[[], float],
-        telemetry: Telemetry | None,
-        turn: Callable[[], Awaitable[str]] | None,
-        queued: Queued | None,
-        planning: PlanningObserver | None,
-    ) -> None:
+    def __init__(self, request: BuildRequest, context: BuildContext) -> None:
         self._request = request
-        self._left = queued is not None and bool(queued.left_by)
-        self._turn = turn
-        self._planning = planning
+        self._context = context
+        owner = context.admission.lease_owner
+        self._taken_over = owner is not None and bool(owner.previous_holder)
         self._warnings: list[str] = []
-        self._catalog = catalog
-        self._event_log = event_log
-        self._reader = event_log.reader()
-        self._executor = executor
-        self._settings = settings
-        self._clock = clock
-        self._folder = f"{settings.log_directory}/{request.build_request_id}"
+        self._reader = context.event_log.reader()
+        self._folder = f"{context.settings.log_directory}/{request.build_request_id}"
         self._orchestrator = BuildOrchestrator(
-            event_log,
+            context.event_log,
             request.build_request_id,
             request.requested,
-            clock=clock,
-            on_event=on_event,
-            telemetry=telemetry,
-            state=_received(request) if self._left else None,
+            clock=context.clock,
+            on_event=context.on_event,
+            telemetry=context.telemetry,
+            state=_received(request) if self._taken_over else None,
         )
         self._coordination = Coordination(
-            event_log,
+            context.event_log,
             self._reader,
-            executor,
+            context.executor,
             request.build_request_id,
-            clock=clock,
-            lease_seconds=settings.lease_seconds,
-            queued=queued,
+            clock=context.clock,
+            lease_seconds=context.settings.lease_seconds,
+            lease_owner=owner,
         )
+        self._cancellation = Cancellation(self._reader, request.build_request_id)
         self._versions = Versions(self._reader)
-        self._resources = Resources(catalog, request.jobs)
+        self._resources = Resources(context.catalog, request.jobs)
         self._recorder = BuildRecorder(
             self._orchestrator, self._versions, self._coordination.released, self._resources.shared
         )
-        self._cancelled_by = ""
 
     async def run(self) -> BuildResult:
-        with self._orchestrator.with_tracing_span("databuild.build", graph=self._catalog.graph_label):
+        with self._orchestrator.with_tracing_span("databuild.build", graph=self._context.catalog.graph_label):
             try:
                 return await self._run()
             except (CoordinationError, InvalidStateTransitionError):
                 await self._orchestrator.settled()
                 await raise_if_overtaken(
-                    self._event_log, self._request.build_request_id, self._orchestrator.refused_events, self._clock()
+                    self._context.event_log,
+                    self._request.build_request_id,
+                    self._orchestrator.refused_events,
+                    self._context.clock(),
                 )
                 # What follows an event that could not be written is refused, and may be noticed first; this raises what
                 # was at the bottom of it.
@@ -167,12 +114,11 @@ class _Build:
         try:
             await self._start()
             async with self._coordination.staying_alive():
-                await self._wait_for_turn()
-                async with self._cancelled_on_request():
+                await self._wait_for_admission()
+                async with self._cancellation.on_request():
                     result = await self._work()
         except asyncio.CancelledError as cancelled:
-            _uncancel()
-            author = self._cancelled_by or " ".join(map(str, cancelled.args))
+            author = self._cancellation.accept(cancelled)
             result = Cancelled(jobs_completed=self._recorder.completed, author=author)
         except ProcessesLeftError as error:
             await self._end(Failed(category=pt.FAILURE_CATEGORY_INFRASTRUCTURE, message=str(error)))
@@ -192,10 +138,10 @@ class _Build:
         await self._end(result)
         return result
 
-    async def _wait_for_turn(self) -> None:
-        if self._turn is not None and (author := await self._turn()):
-            self._cancelled_by = author
-            raise asyncio.CancelledError
+    async def _wait_for_admission(self) -> None:
+        self._context.admission.received()
+        if author := await self._context.admission.admit():
+            self._cancellation.cancel(author)
 
     async def _work(self) -> BuildResult:
         _make_folder(self._folder)
@@ -204,7 +150,7 @@ class _Build:
             plan = await self._plan()
         with (
             self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)),
-            self._executor.guarded(self._request.build_request_id) if plan.tasks else contextlib.nullcontext(),
+            self._context.executor.guarded(self._request.build_request_id) if plan.tasks else contextlib.nullcontext(),
         ):
             result = await self._execute(plan)
         self._warn_of_absent_inputs(plan)
@@ -220,11 +166,11 @@ class _Build:
     async def _start(self) -> None:
         request = self._request
         renewed = self._coordination.renew()  # written together with what follows
-        if self._left:
+        if self._taken_over:
             await renewed
             return
         await self._orchestrator.start_build(
-            graph_label=self._catalog.graph_label,
+            graph_label=self._context.catalog.graph_label,
             options=ev.BuildOptions(
                 keep_going=request.keep_going,
                 jobs=request.jobs,
@@ -237,90 +183,55 @@ class _Build:
         )
 
     async def _end(self, result: BuildResult) -> None:
-        """Writes the end of the build; once that has begun, it is too late to cancel the build."""
+        """Writes the end of the build; once this has begun, it is too late to cancel the build."""
 
         async def write() -> None:
             await self._orchestrator.complete_build(result, warnings=self._warnings)
 
-        written = asyncio.create_task(write(), name="the-end")
-        while not written.done():
-            try:
-                await asyncio.shield(written)
-            except asyncio.CancelledError:
-                if written.cancelled():
-                    raise
-                _uncancel()
-        written.result()
+        await run_to_end(write(), name="the-end")
 
     async def _plan(self) -> Plan:
         request = self._request
         await self._orchestrator.start_planning()
         plan = await make_plan(
             request.requested,
-            catalog=self._catalog,
+            catalog=self._context.catalog,
             reader=self._reader,
-            executor=self._executor,
-            settings=self._settings,
+            executor=self._context.executor,
+            settings=self._context.settings,
             force=request.force,
             reuse_stale=request.reuse_stale,
             build_request_id=request.build_request_id,
-            observer=self._planning,
+            observer=self._context.planning,
             past=self._reader,
         )
         self._warnings += plan.warnings
         if request.plan is not None and (differences := changes_since(request.plan, plan)):
             raise PlanChangedError(differences)
-        await self._record(plan)
+        await emit_plan(self._orchestrator, plan)
         await self._orchestrator.complete_planning(plan.warnings)
         return plan
-
-    async def _record(self, plan: Plan) -> None:
-        """Writes what planning decided: what is scheduled, the job graph, and what is left to past builds."""
-        pace = Pace()
-        for some in slices(partition for partition in plan.partitions if partition.task_id):
-            await pace.rest()
-            scheduled: list[Payload] = [
-                partition_scheduled(one.ref, one.task_id, cast("pt.Reason", one.reason), one.cause) for one in some
-            ]
-            self._orchestrator.emit(*scheduled)
-        messages = [await pace.drive(task_to_message(task)) for task in plan.tasks]
-        for part in parts_of_job_graph(messages, plan.code_digests):
-            self._orchestrator.emit(("job_graph", part))
-            await pace.rest()
-        read: set[str] = set()
-        for task in plan.tasks:
-            for inputs in slices(task.config.materialize):
-                await pace.rest()
-                read.update(inputs)
-        delegated: dict[tuple[str, str], list[str]] = {}
-        for some in slices(plan.partitions):
-            await pace.rest()
-            for partition in some:
-                if not partition.task_id and (partition.requested or partition.ref in read):
-                    delegated.setdefault((partition.delegated_to, partition.job_label), []).append(partition.ref)
-        for (build, job_label), refs in sorted(delegated.items()):
-            self._orchestrator.emit_delegation(build, job_label, refs)
 
     async def _execute(self, plan: Plan) -> BuildResult:
         await self._orchestrator.start_execution()
         recorder = self._recorder
         self._versions.start(plan)
         runner = JobRunner(
-            self._executor,
-            self._catalog.jobs,
+            self._context.executor,
+            self._context.catalog.jobs,
             folder=self._folder,
-            working_directory=self._settings.working_directory,
+            working_directory=self._context.settings.working_directory,
             on_report=recorder.reported,
             token=recorder.tokens.pop,
             orchestrator=self._orchestrator,
         )
-        jobs = self._catalog.jobs
+        jobs = self._context.catalog.jobs
         result = await execute(
             plan.tasks,
             runner,
             recorder,
             ExecutionOptions(
-                jobs=min(self._request.jobs, self._executor.capacity.processes),
+                jobs=min(self._request.jobs, self._context.executor.capacity.processes),
                 keep_going=self._request.keep_going,
                 retries={label: job.retry for label, job in jobs.items()},
                 limits=self._resources.limits,
@@ -344,27 +255,6 @@ class _Build:
             )
         return Success(jobs_completed=result.completed)
 
-    @contextlib.asynccontextmanager
-    async def _cancelled_on_request(self) -> AsyncIterator[None]:
-        """Cancels the task inside when somebody asks for it through the event log."""
-        inside = asyncio.current_task()
-        assert inside is not None
-
-        async def poll() -> None:
-            while True:
-                await asyncio.sleep(_CANCEL_POLL_SECONDS)
-                record = self._reader.build(self._request.build_request_id)
-                if record is not None and record.cancel_requested_by:
-                    self._cancelled_by = record.cancel_requested_by
-                    inside.cancel()
-                    return
-
-        polling = asyncio.create_task(poll(), name="cancel-requests")
-        try:
-            yield
-        finally:
-            polling.cancel()
-
 
 def _received(request: BuildRequest) -> BuildState:
     """Returns where a build stands of which nothing but the request is recorded."""
@@ -377,19 +267,12 @@ def _received(request: BuildRequest) -> BuildState:
     )
 
 
-def _uncancel() -> None:
-    """Goes on although the current task was cancelled."""
-    task = asyncio.current_task()
-    while task is not None and task.cancelling():
-        task.uncancel()
-
-
 def _make_folder(path: str) -> None:
     try:
         os.makedirs(path, exist_ok=True)  # noqa: PTH103
     except OSError as error:
-        message = f"the folder for job logs, {path}, cannot be made: {error.strerror}; choose another --state_dir"
-        raise InvalidRequestError(message) from error
+        message = f"the folder for job logs, {path}, cannot be made: {error.strerror}"
+        raise InvalidRequestError(message).with_remedy("OTHER_STATE_DIRECTORY") from error
 
 
 def _failure_of(error: DataBuildError) -> Failed:

@@ -10,8 +10,8 @@ from databuild.errors import InvalidRequestError
 from databuild.event_log.log import EventLog
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
+from databuild.model.build_request_id import new_build_request_id
 from databuild.orchestration.adoption import adopt
-from databuild.orchestration.ids import new_build_request_id
 from databuild.orchestration.settings import Settings
 from databuild.service.limits import Limits
 from databuild.v1.events_pb2 import BuildEvent

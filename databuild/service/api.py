@@ -14,8 +14,8 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from databuild.errors import DeadlineExceededError, InvalidRequestError
-from databuild.graph.plan_file import absent_inputs_message, plan_from_message, plan_to_message
 from databuild.model import statuses
+from databuild.model.plan_messages import absent_inputs_message, plan_from_message, plan_to_message
 from databuild.model.statuses import StatusEnum
 from databuild.model.views import LogChunk
 from databuild.service.auth import READ, WRITE, Caller

@@ -10,6 +10,7 @@ import grpc
 
 from databuild import errors
 from databuild.error_codes import CODES, INTERNAL, code_of, facts_of
+from databuild.remedies import REQUEST_WORDS, with_remedy
 from databuild.v1 import service_pb2 as sv
 
 _Code = grpc.StatusCode
@@ -93,6 +94,14 @@ def report(error: BaseException, request: str) -> None:
     """Writes what was not raised on purpose to the log of the service."""
     if not isinstance(error, errors.DataBuildError):
         _log.error("%s: a fault of DataBuild itself", request, exc_info=error)
+
+
+def worded_detail_of(error: BaseException) -> sv.ErrorDetail:
+    """Returns `detail_of` an error for people, who cannot word its remedy themselves as programs do."""
+    detail = detail_of(error)
+    if isinstance(error, errors.DataBuildError):
+        detail.message = with_remedy(detail.message, error.remedy, REQUEST_WORDS)
+    return detail
 
 
 def detail_of(error: BaseException, *, most_text: int = 1000, most_items: int = 50) -> sv.ErrorDetail:

@@ -12,6 +12,7 @@ from databuild.errors import OrchestrationError
 from databuild.event_log.log import EventLog
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
+from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.coordination import Coordination
 from databuild.orchestration.dead_builds import find_dead
 from databuild.orchestration.settings import Settings
@@ -70,7 +71,7 @@ class GraphService:
             settings: Where processes run and what they leave behind.
             limits: What is allowed; None for the usual.
             on_event: Told of every event as it is handed to the event log.
-            telemetry: Takes measurements of builds; None for none.
+            telemetry: Receives traces and metrics of builds; None for none.
             clock: Returns the time in seconds since the epoch.
         """
         self.catalog = catalog
@@ -84,17 +85,16 @@ class GraphService:
         self._event_log = event_log
         event_log.observe(self.watching)
         self._planner = Planner(catalog, event_log.reader, make_executor, settings, limits.plans)
-        self.running = RunningBuilds(
+        context = BuildContext(
             catalog=catalog,
             event_log=self._event_log,
             executor=self._executor,
             settings=settings,
-            limits=limits,
-            readers=self._readers,
-            on_event=on_event,
-            telemetry=telemetry,
             clock=clock,
+            telemetry=telemetry,
+            on_event=on_event,
         )
+        self.running = RunningBuilds(context, limits, self._readers)
         self.builds = BuildService(
             catalog=catalog,
             event_log=self._event_log,

@@ -20,7 +20,7 @@ from databuild.graph.labels import stable_label
 from databuild.service.api import ROLES, Api
 from databuild.service.auth import Caller, Tokens
 from databuild.service.certificates import name_over_grpc
-from databuild.service.errors import detail_of, meaning_of, report
+from databuild.service.errors import detail_of, meaning_of, report, worded_detail_of
 from databuild.service.limits import Limits
 from databuild.service.routes import method_name
 from databuild.service.texts import check_texts
@@ -210,4 +210,6 @@ async def _abort(context: grpc.aio.ServicerContext, error: BaseException) -> Non
     detail = next(one for one in details if one.facts.ByteSize() <= _FACTS_BYTES)
     detail.message = detail.message.encode()[:_MESSAGE_BYTES].decode(errors="ignore")
     trailing = ((ERROR_METADATA, detail.SerializeToString()),)
-    await context.abort(meaning_of(error).status, detail.message, trailing)
+    # Clients of ours read the detail, and word its remedy themselves; others show this text.
+    text = worded_detail_of(error).message.encode()[:_MESSAGE_BYTES].decode(errors="ignore")
+    await context.abort(meaning_of(error).status, text, trailing)

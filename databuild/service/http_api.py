@@ -24,7 +24,7 @@ from databuild.errors import DataBuildError, HttpRequestError, InvalidRequestErr
 from databuild.service.api import ROLES, Api
 from databuild.service.auth import READ, Caller, Tokens
 from databuild.service.certificates import NAME_IN_STATE
-from databuild.service.errors import detail_of, meaning_of, report
+from databuild.service.errors import meaning_of, report, worded_detail_of
 from databuild.service.event_texts import EventTexts
 from databuild.service.graph_service import GraphService
 from databuild.service.guard import Guard
@@ -88,7 +88,7 @@ async def refusal(request: Request, error: Exception) -> Response:
 
 def error_response(error: Exception) -> Response:
     """Returns an error in its one shape."""
-    text = to_json(sv.ErrorResponse(error=detail_of(error)))
+    text = to_json(sv.ErrorResponse(error=worded_detail_of(error)))
     status = meaning_of(error).http
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     return Response(text, status, media_type=JSON, headers=headers)
@@ -173,7 +173,7 @@ class _Http:
                     else:
                         yield ServerSentEvent(await to_json_aside(answer), id=str(answer.next_offset))
         except DataBuildError as error:
-            yield ServerSentEvent(to_json(sv.ErrorResponse(error=detail_of(error))), event="error")
+            yield ServerSentEvent(to_json(sv.ErrorResponse(error=worded_detail_of(error))), event="error")
             return
         if not self._service.watching.closed:  # otherwise it goes on when the service is back
             yield ServerSentEvent("{}", event="end")

@@ -30,7 +30,7 @@ def left_builds(reader: Reader, graph_label: str) -> Sequence[LeftBuild]:
     found = [(record, lease) for build, lease in find_left(reader).items() if (record := reader.build(build))]
     found.sort(key=lambda one: (one[0].received_time, one[0].build_request_id))
     return [
-        LeftBuild(request, lease.submitter, lease.holder)
+        LeftBuild(request, lease.owner, lease.holder)
         for record, lease in found
         if record.graph_label == graph_label and (request := recorded_request(reader, record.build_request_id))
     ]

@@ -8,9 +8,9 @@ from typing import Final
 from databuild.errors import BuildConflictError, InvalidRequestError
 from databuild.event_log.log import Reader
 from databuild.graph.catalog import JobCatalog
+from databuild.model.build_request_id import check_build_request_id, new_build_request_id
 from databuild.model.job_graph import Plan
 from databuild.orchestration.build_ids import LATEST
-from databuild.orchestration.ids import check_build_request_id, new_build_request_id
 from databuild.orchestration.settings import BuildRequest
 from databuild.service.limits import Limits
 from databuild.v1 import plan_pb2

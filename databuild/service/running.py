@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 from databuild.errors import DataBuildError, EventLogError, ShuttingDownError
-from databuild.event_log.log import EventLog, Queued, Reader
-from databuild.executors.executor import Executor
-from databuild.graph.catalog import JobCatalog
+from databuild.event_log.log import LeaseOwner, Reader
 from databuild.model.planning import PlanningProgress
+from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.run_build import run_build
-from databuild.orchestration.settings import BuildRequest, Settings
-from databuild.orchestration.telemetry import Telemetry
+from databuild.orchestration.settings import BuildRequest
 from databuild.service.auth import NOBODY
 from databuild.service.build_queue import BuildQueue
 from databuild.service.limits import Limits
 from databuild.service.reading import Readers
-from databuild.v1.events_pb2 import BuildEvent
 
 _LOOK_SECONDS = 0.5
 _AUTHOR = "the service, which was told to stop"
@@ -68,43 +65,54 @@ class RunningBuild:
         self.warnings.append(warning)
 
 
+class QueueAdmission:
+    """Admits one build when the queue gives it its turn (an `Admission` of `run_build`)."""
+
+    def __init__(self, build: RunningBuild, queue: BuildQueue, watch_cancel_requests: Callable[[], None]) -> None:
+        """Does not enter the queue yet.
+
+        Args:
+            build: The build.
+            queue: The queue of this process.
+            watch_cancel_requests: Starts to poll the event log for requests to cancel builds in the queue.
+        """
+        self._build = build
+        self._queue = queue
+        self._watch_cancel_requests = watch_cancel_requests
+
+    @property
+    def lease_owner(self) -> LeaseOwner | None:
+        """The submitter; None for a build with a plan: the plan is not recorded, so no other process could run it."""
+        if self._build.request.plan is not None:
+            return None
+        return LeaseOwner(self._build.submitter or NOBODY, self._build.left_by)
+
+    def received(self) -> None:
+        """Answers the submitter."""
+        if not self._build.received.done():
+            self._build.received.set_result(None)
+
+    async def admit(self) -> str:
+        """Waits in the queue."""
+        self._watch_cancel_requests()
+        author = await self._queue.turn(self._build.request.build_request_id, self._build.submitter)
+        self._build.has_turn = not author
+        return author
+
+
 class RunningBuilds:
     """Runs builds, so many at once. Used from one event loop."""
 
-    def __init__(
-        self,
-        *,
-        catalog: JobCatalog,
-        event_log: EventLog,
-        executor: Executor,
-        settings: Settings,
-        limits: Limits,
-        readers: Readers,
-        on_event: Callable[[BuildEvent], None] | None = None,
-        telemetry: Telemetry | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        """Takes what builds share.
+    def __init__(self, context: BuildContext, limits: Limits, readers: Readers) -> None:
+        """Starts nothing yet.
 
         Args:
-            catalog: The jobs.
-            event_log: Where the events go.
-            executor: Runs the processes.
-            settings: Where they run and what they leave behind.
-            limits: What is allowed.
+            context: What all builds share.
+            limits: The limits on running and queued builds.
             readers: Read the event log.
-            on_event: Told of every event as it is handed to the event log.
-            telemetry: Takes measurements; None for none.
-            clock: Returns the time in seconds since the epoch.
         """
-        self._catalog = catalog
-        self._event_log = event_log
-        self._executor = executor
-        self._settings = settings
+        self._context = context
         self._readers = readers
-        self._on_event = on_event
-        self._telemetry = telemetry
-        self._clock = clock
         self._queue = BuildQueue(limits.builds, limits.queued_builds)
         self._builds: dict[str, RunningBuild] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -196,20 +204,8 @@ class RunningBuilds:
     async def _run(self, build: RunningBuild) -> None:
         request = build.request
         try:
-            await run_build(
-                request,
-                catalog=self._catalog,
-                event_log=self._event_log,
-                executor=self._executor,
-                settings=self._settings,
-                on_event=self._on_event,
-                clock=self._clock,
-                telemetry=self._telemetry,
-                turn=functools.partial(self._turn, build),
-                planning=build,
-                # A plan is not recorded, so that nobody else could run it.
-                queued=None if request.plan is not None else Queued(build.submitter or NOBODY, build.left_by),
-            )
+            admission = QueueAdmission(build, self._queue, self._watch_cancel_requests)
+            await run_build(request, dataclasses.replace(self._context, admission=admission, planning=build))
         except Exception as error:
             if not build.received.done():
                 build.received.set_exception(error)
@@ -227,15 +223,9 @@ class RunningBuilds:
                 build.received.set_exception(ShuttingDownError())
             build.received.exception()  # whoever asked may have gone
 
-    async def _turn(self, build: RunningBuild) -> str:
-        """Waits for the turn of a build that has just been recorded; returns who cancelled it instead."""
-        if not build.received.done():
-            build.received.set_result(None)
+    def _watch_cancel_requests(self) -> None:
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look_for_cancel_requests(), name="cancel-requests")
-        author = await self._queue.turn(build.request.build_request_id, build.submitter)
-        build.has_turn = not author
-        return author
 
     async def _look_for_cancel_requests(self) -> None:
         """Lets builds that wait know that another process has asked for them to be cancelled."""

@@ -12,7 +12,8 @@ from databuild.errors import CoordinationError, EventLogError, InvalidStateTrans
 from databuild.event_log.open import open_event_log
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
-from databuild.orchestration.results import Success
+from databuild.model.results import Success
+from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 
@@ -59,11 +60,13 @@ async def _build(uri, folder, pace, request):
         try:
             result = await run_build(
                 request,
-                catalog=CATALOG,
-                event_log=log,
-                executor=LocalExecutor(base_env=env, grace_seconds=0.2),
-                settings=Settings(
-                    working_directory=str(folder), log_directory=f"{folder}/logs", lease_seconds=LEASE_SECONDS
+                BuildContext(
+                    catalog=CATALOG,
+                    event_log=log,
+                    executor=LocalExecutor(base_env=env, grace_seconds=0.2),
+                    settings=Settings(
+                        working_directory=str(folder), log_directory=f"{folder}/logs", lease_seconds=LEASE_SECONDS
+                    ),
                 ),
             )
         finally:

@@ -11,6 +11,7 @@ from pathlib import Path
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
+from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 from tests.fake_executor import NoProcesses
@@ -54,10 +55,12 @@ def race(uri, name, folder, requested, seconds):
             await asyncio.sleep(0.001)
         await run_build(
             BuildRequest(build_request_id=name, requested=requested, jobs=8),
-            catalog=CATALOG,
-            event_log=log,
-            executor=Executor(Path(folder, "notes"), seconds),
-            settings=Settings(working_directory="/", log_directory=str(folder)),
+            BuildContext(
+                catalog=CATALOG,
+                event_log=log,
+                executor=Executor(Path(folder, "notes"), seconds),
+                settings=Settings(working_directory="/", log_directory=str(folder)),
+            ),
         )
         await log.close()
 

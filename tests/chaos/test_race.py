@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from databuild.event_log.open import open_event_log, open_reader
-from databuild.graph.execution import SHORT_SECONDS
+from databuild.graph.claim_ahead import SHORT_SECONDS
 from tests.chaos import racing
 from tests.chaos.history import History, read_notes
 

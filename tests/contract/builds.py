@@ -1,8 +1,9 @@
 """Builds by hand, one step at a time."""
 
 from databuild.event_log.log import ClaimRequest
+from databuild.model.results import Success
 from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.results import Success
+from databuild.orchestration.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -23,7 +24,7 @@ async def produce(one, number, ref, version="", **metadata):
     """Has a task of a build run and produce a ref."""
     run = f"{one.build_request_id}.{number}.1"
     one.emit_job_scheduled(run, number, "//:j")
-    running = one.job_event(run, number, "//:j", ev.JOB_STATUS_RUNNING)
+    running = job_event(run, number, "//:j", ev.JOB_STATUS_RUNNING)
     running.manifest.code_digest = "code"
     running.manifest.inputs.add(ref="in", version="7")
     one.emit(("job", running))

@@ -8,7 +8,7 @@ from google.protobuf.json_format import ParseDict
 from databuild.errors import AdoptionRefusedError, InvalidStateTransitionError
 from databuild.event_log.open import open_event_log
 from databuild.model.records import InputVersion, Manifest
-from databuild.orchestration.results import Cancelled, Success
+from databuild.model.results import Cancelled, Success
 from databuild.v1 import events_pb2 as ev
 from tests.contract.builds import adopt, begin, claim, produce, taint, take_over
 from tests.contract.stores import read_models

@@ -13,9 +13,10 @@ from databuild.errors import CoordinationError, InvalidStateTransitionError
 from databuild.event_log.log import ClaimRequest, Need
 from databuild.event_log.open import open_event_log
 from databuild.event_log.verify import verify
+from databuild.model.results import Cancelled, Failed, Success
 from databuild.orchestration.coordination import Coordination
 from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.results import Cancelled, Failed, Success
+from databuild.orchestration.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.coordination_model import OPEN, Model
@@ -240,7 +241,7 @@ class World(RuleBasedStateMachine):
     def skip(self, build, ref):
         async def skip():
             one, task = self.orchestrators[build.name], build.task_of(ref)
-            one.emit(("job", one.job_event(build.run_of(ref), task, JOB, ev.JOB_STATUS_SKIPPED)))
+            one.emit(("job", job_event(build.run_of(ref), task, JOB, ev.JOB_STATUS_SKIPPED)))
             await one.emit_partition_failed(ref, WHY, task)
 
         self.run(skip)

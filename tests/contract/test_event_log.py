@@ -18,11 +18,12 @@ from databuild.errors import (
     InvalidStateTransitionError,
     SchemaTooNewError,
 )
-from databuild.event_log.log import ClaimRequest, Need, Queued, ResourceUse
+from databuild.event_log.log import ClaimRequest, LeaseOwner, Need, ResourceUse
 from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.sqlite.writer import SqliteWriter
+from databuild.model.results import Cancelled, Failed, Success
 from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.results import Cancelled, Failed, Success
+from databuild.orchestration.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import begin, claim, produce
@@ -89,7 +90,7 @@ async def test_the_inputs_of_a_job_run_are_read_once_for_all_its_outputs(log):
     one = await begin(log, "b", "p", "q", "r")
     one.emit_job_scheduled("b.1.1", 1, "//:j")
     manifest = pt.Manifest(job_label="//:j", inputs=[pt.InputVersion(ref="in", version="7")])
-    running = one.job_event("b.1.1", 1, "//:j", ev.JOB_STATUS_RUNNING)
+    running = job_event("b.1.1", 1, "//:j", ev.JOB_STATUS_RUNNING)
     running.manifest.CopyFrom(manifest)
     one.emit(("job", running))
     for ref in ("p", "q"):
@@ -176,7 +177,7 @@ async def test_a_run_that_is_skipped_or_cancelled_claims_nothing_any_more(log):
     await log.renew_lease("b", "here", 60)
     await claim(log, "b", 1, "p")
     await claim(log, "b", 2, "q")
-    skipped = one.job_event("b.1.1", 1, "//:j", ev.JOB_STATUS_SKIPPED)
+    skipped = job_event("b.1.1", 1, "//:j", ev.JOB_STATUS_SKIPPED)
     await one.emit(("job", skipped))
 
     assert log.reader().claimed(["p", "q"]) == {"q": "b"}
@@ -195,25 +196,25 @@ async def test_a_build_that_has_ended_can_neither_claim_nor_stay_alive(log):
 
 
 async def test_a_lease_of_a_queue_changes_hands_only_where_its_holder_is_named(log):
-    mine = Queued("ann")
+    mine = LeaseOwner("ann")
     await log.renew_lease("b", "here", 60, mine)
     await begin(log, "b", "p")
     await log.renew_lease("b", "here", 60, mine)
 
-    for queued in (Queued("ann"), Queued("ann", "somebody")):
+    for owner in (LeaseOwner("ann"), LeaseOwner("ann", "somebody")):
         with pytest.raises(CoordinationError, match="taken it over"):
-            await log.renew_lease("b", "there", 60, queued)
+            await log.renew_lease("b", "there", 60, owner)
     results = await asyncio.gather(
-        *(log.renew_lease("b", place, 60, Queued("bob", "here")) for place in ("there", "elsewhere")),
+        *(log.renew_lease("b", place, 60, LeaseOwner("bob", "here")) for place in ("there", "elsewhere")),
         return_exceptions=True,
     )
-    await log.renew_lease("b", "there", 60, Queued("bob", "here"))
+    await log.renew_lease("b", "there", 60, LeaseOwner("bob", "here"))
     with pytest.raises(CoordinationError, match="taken it over"):
         await log.renew_lease("b", "here", 60, mine)
 
     assert [type(result) for result in results] == [type(None), CoordinationError]
     ((lease, _),) = log.reader().leases()
-    assert (lease.holder, lease.submitter) == ("there", "bob")
+    assert (lease.holder, lease.owner) == ("there", "bob")
 
 
 async def test_a_lease_runs_out_by_the_clock_of_the_store(uri):
@@ -559,15 +560,19 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     garbage = tmp_path / "garbage.db"
     garbage.write_bytes(b"garbage" * 1000)
 
-    with pytest.raises(EventLogError, match="move the file away"):
+    with pytest.raises(EventLogError) as raised:
         open_event_log(f"sqlite:{garbage}")
+
+    assert raised.value.remedy == "MOVE_EVENT_LOG_AWAY"
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
 
-    with pytest.raises(EventLogError, match="--state_dir"):
+    with pytest.raises(EventLogError, match="its folder cannot be made") as raised:
         open_event_log(f"sqlite:{tmp_path}/file/state/events.db")
+
+    assert raised.value.remedy == "OTHER_STATE_DIRECTORY"
 
 
 async def test_a_full_disk_writes_nothing_and_says_so(path):

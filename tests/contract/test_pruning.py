@@ -15,7 +15,7 @@ from databuild.errors import InvalidStateTransitionError
 from databuild.event_log import pruning
 from databuild.event_log.open import open_event_log, open_pruner, open_reader
 from databuild.event_log.verify import verify
-from databuild.orchestration.results import Cancelled, Failed, Success
+from databuild.model.results import Cancelled, Failed, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import adopt, begin, build, claim, produce, taint

@@ -11,8 +11,8 @@ from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.promises import MOST_OF_A_BUILD
 from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS
 from databuild.event_log.verify import MOST_TOLD, verify
+from databuild.model.results import Cancelled, Failed, Success
 from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.results import Cancelled, Failed, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2, plan_pb2
 from databuild.v1 import partition_pb2 as pt

@@ -12,6 +12,7 @@ from databuild.event_log.group_commit import RenewLease
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
+from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 from tests.fake_executor import NoProcesses
@@ -79,10 +80,12 @@ async def build(log, name, folder):
     """Builds everything."""
     return await run_build(
         BuildRequest(build_request_id=name, requested=REQUESTED, jobs=2),
-        catalog=CATALOG,
-        event_log=log,
-        executor=Executor(folder),
-        settings=Settings(working_directory="/", log_directory=str(folder)),
+        BuildContext(
+            catalog=CATALOG,
+            event_log=log,
+            executor=Executor(folder),
+            settings=Settings(working_directory="/", log_directory=str(folder)),
+        ),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.tables import CLAIMS, LEASES
 from databuild.event_log.verify import verify
-from databuild.orchestration.results import Success
+from databuild.model.results import Success
 from tests.contract.stores import PostgresqlDatabases, SqliteFiles
 from tests.integration import crashing
 from tests.postgresql.server import Server

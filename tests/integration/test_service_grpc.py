@@ -367,7 +367,13 @@ async def test_who_reads_too_slowly_is_let_go(serve):
         sv.SubmitBuildRequest(partitions=refs, build_request_id="b", options=ev.BuildOptions(jobs=20))
     )
     await served.world.ended("b")
-    watching = served.stub.WatchBuild(sv.WatchBuildRequest(build_request_id="b"))
+    # Without the probe, the window of the client stays small: it may otherwise grow until everything fits.
+    async with grpc.aio.insecure_channel(served.address, options=(("grpc.http2.bdp_probe", 0),)) as channel:
+        await _read_too_slowly(served, DataBuildServiceStub(channel))
+
+
+async def _read_too_slowly(served, stub):
+    watching = stub.WatchBuild(sv.WatchBuildRequest(build_request_id="b"))
     seen = [event.sequence for event in (await watching.read()).events]
 
     while served.world.service.watching.watchers:

@@ -16,11 +16,12 @@ from databuild.errors import (
 )
 from databuild.graph.analysis import analyze
 from databuild.graph.catalog import Job, JobCatalog
-from databuild.graph.plan_file import changes_since, plan_from_message, plan_to_message
+from databuild.graph.plan_changes import changes_since
 from databuild.graph.reasons import absent_inputs_warning
 from databuild.graph.render import render_dot, render_mermaid, render_svg
 from databuild.graph.survey import MANY_LEVELS
 from databuild.model.job_graph import JobConfig
+from databuild.model.plan_messages import plan_from_message, plan_to_message
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import AdoptionRecord, FailureRecord, InputVersion, Manifest, PartitionRecord
 from databuild.v1 import partition_pb2 as pt

@@ -15,8 +15,8 @@ from databuild.cli.progress import PlainProgress, progress_for
 from databuild.event_log.log import Lease
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import BuildRecord
+from databuild.model.results import FailFast, Success
 from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.results import FailFast, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 

@@ -10,7 +10,7 @@ from databuild.cli.notices import Counts
 from databuild.cli.output import Output
 from databuild.cli.summary import exit_code_of_result, print_summary, summarize
 from databuild.model.records import BuildPartitionRecord, BuildRecord, FailureRecord, JobRunRecord
-from databuild.orchestration.results import Cancelled, Failed, FailFast, Success
+from databuild.model.results import Cancelled, Failed, FailFast, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 

@@ -11,9 +11,10 @@ from databuild.event_log.log import ClaimRequest, Need
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
+from databuild.model.results import Cancelled, FailFast, Success
+from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.dead_builds import find_dead
 from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.results import Cancelled, FailFast, Success
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 from databuild.v1 import events_pb2 as ev
@@ -142,10 +143,9 @@ class World:
     async def build(self, build, *refs, log=None, **request):
         return await run_build(
             BuildRequest(build_request_id=build, requested=refs, **request),
-            catalog=self.catalog,
-            event_log=log or self.log,
-            executor=self.executor,
-            settings=self.settings,
+            BuildContext(
+                catalog=self.catalog, event_log=log or self.log, executor=self.executor, settings=self.settings
+            ),
         )
 
     async def delegated(self, build):

@@ -2,13 +2,18 @@
 
 import inspect
 import json
+from typing import get_args
 
 import pytest
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
 from databuild import errors
+from databuild.cli.error_text import FLAG_WORDS, error_text
+from databuild.client.failures import ERROR_METADATA, error_of
 from databuild.error_codes import CODES, code_of, facts_of, restored
+from databuild.remedies import REQUEST_WORDS, Remedy
+from databuild.service.errors import detail_of, worded_detail_of
 from tests.client.samples import SAMPLES
 
 OF_ONE_PROCESS = {errors.BuildFailedError, errors.HttpRequestError, errors.ServiceError, errors.ServiceUnreachableError}
@@ -77,3 +82,43 @@ def test_long_facts_are_cut_and_there_all_the_same():
 
     assert facts_of(error, most_text=10, most_items=2) == {"differences": ["x" * 10] * 2}
     assert facts_of(error, most_text=0, most_items=0) == {"differences": []}
+
+
+def test_every_edge_words_every_remedy():
+    assert set(FLAG_WORDS) == set(REQUEST_WORDS) == set(get_args(Remedy))
+
+
+def test_a_remedy_comes_back_and_is_worded_by_flags_only_on_the_command_line():
+    error = errors.InvalidRequestError("no job of build b failed").with_remedy("RETRY_EVERYTHING")
+
+    back = restored(code_of(error), str(error), sent(facts_of(error)))
+
+    assert str(back) == "no job of build b failed"
+    assert error_text(back) == "no job of build b failed; leave --failed_jobs_only out to ask for everything again"
+
+
+def test_a_remedy_of_a_newer_service_adds_nothing():
+    back = restored("INVALID_REQUEST", "no", {"remedy": "WAIT_FOR_RAIN"})
+
+    assert error_text(back) == "no"
+
+
+def test_a_service_words_a_remedy_by_fields_for_people_and_sends_the_fact_to_programs():
+    error = errors.InvalidRequestError("no job of build b failed").with_remedy("RETRY_EVERYTHING")
+    words = "leave `failed_jobs_only` out to ask for everything again"
+
+    assert worded_detail_of(error).message == f"no job of build b failed; {words}"
+    assert detail_of(error).message == "no job of build b failed"
+    assert MessageToDict(detail_of(error).facts) == {"remedy": "RETRY_EVERYTHING"}
+
+
+def test_the_client_notes_the_wording_of_a_remedy_for_tracebacks():
+    class Fault:
+        def trailing_metadata(self):
+            error = errors.InvalidRequestError("no job of build b failed").with_remedy("RETRY_EVERYTHING")
+            return ((ERROR_METADATA, detail_of(error).SerializeToString()),)
+
+    error = error_of(Fault(), "localhost:1", 60)
+
+    assert (str(error), error.remedy) == ("no job of build b failed", "RETRY_EVERYTHING")
+    assert error.__notes__ == ["leave `failed_jobs_only` out to ask for everything again"]

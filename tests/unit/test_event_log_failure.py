@@ -8,6 +8,7 @@ from databuild.errors import EventLogError
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
+from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 from tests.fake_executor import NoProcesses
@@ -60,10 +61,12 @@ async def test_the_first_error_of_the_event_log_is_the_one_that_is_raised(takes,
     with pytest.raises(EventLogError, match="the disk is full"):
         await run_build(
             BuildRequest(build_request_id="b", requested=tuple(f"a/{number}" for number in range(9))),
-            catalog=JobCatalog(graph_label="//:g", jobs={LABEL: job}),
-            event_log=log,
-            executor=FakeExecutor(),
-            settings=Settings(working_directory=str(tmp_path), log_directory=str(tmp_path)),
+            BuildContext(
+                catalog=JobCatalog(graph_label="//:g", jobs={LABEL: job}),
+                event_log=log,
+                executor=FakeExecutor(),
+                settings=Settings(working_directory=str(tmp_path), log_directory=str(tmp_path)),
+            ),
         )
 
     await log.close()

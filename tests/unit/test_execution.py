@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databuild.graph.catalog import RetryPolicy
-from databuild.graph.execution import AHEAD, ExecutionOptions, execute
+from databuild.graph.claim_ahead import CLAIMS_PER_SLOT
+from databuild.graph.execution import ExecutionOptions, execute
 from databuild.graph.ports import RunOutcome, Verdict
 from databuild.model.job_graph import JobConfig, Task
 from databuild.v1 import events_pb2 as ev
@@ -214,7 +215,7 @@ async def test_an_error_while_waiting_comes_out_as_itself():
         await run([task(1)], FakeRunner(), Broken(task1=[Verdict.LATER]))
 
 
-@pytest.mark.parametrize(("short_seconds", "most"), [(60, 2 * AHEAD + 1), (0, 1)])
+@pytest.mark.parametrize(("short_seconds", "most"), [(60, 2 * CLAIMS_PER_SLOT + 1), (0, 1)])
 async def test_only_short_tasks_are_scheduled_while_others_run(short_seconds, most):
     observer = FakeObserver()
 

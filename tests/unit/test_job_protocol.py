@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from databuild.errors import JobConfigurationError
 from databuild.graph.configuration import configuration_digest
 from databuild.graph.job_protocol import parse_configure_response
-from databuild.graph.pacing import SLICE, run_through
 from databuild.model.job_graph import JobConfig
+from databuild.model.pacing import SLICE, run_through
 from databuild.v1 import job_pb2
 
 

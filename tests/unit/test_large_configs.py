@@ -6,11 +6,11 @@ import pytest
 
 from databuild.graph.analysis import analyze
 from databuild.graph.catalog import Job, JobCatalog
-from databuild.graph.pacing import SLICE, Pace, run_through, slices, sort
-from databuild.graph.plan_file import tasks_to_messages
 from databuild.graph.ports import Attempt, Ended, RunOutcome
 from databuild.graph.ready_queue import ReadyQueue
 from databuild.model.job_graph import JobConfig, Task
+from databuild.model.pacing import SLICE, Pace, run_through, slices, sort
+from databuild.model.plan_messages import tasks_to_messages
 from databuild.model.records import AdoptionRecord, InputVersion, Manifest, PartitionRecord
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.payloads import REFS_PER_EVENT, partition_scheduled, parts_of_job_graph

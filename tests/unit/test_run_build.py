@@ -10,9 +10,11 @@ from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.executors.start_faults import StartFault
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
+from databuild.model.results import Cancelled, Failed, FailFast, Success
+from databuild.orchestration.admission import ImmediateAdmission
+from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.make_plan import make_plan
 from databuild.orchestration.payloads import TASKS_PER_EVENT
-from databuild.orchestration.results import Cancelled, Failed, FailFast, Success
 from databuild.orchestration.retry import partitions_to_retry
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
@@ -82,10 +84,7 @@ class World:
     async def build(self, build, *refs, **request):
         return await run_build(
             BuildRequest(build_request_id=build, requested=refs, **request),
-            catalog=self.catalog,
-            event_log=self.log,
-            executor=self.executor,
-            settings=self.settings,
+            BuildContext(catalog=self.catalog, event_log=self.log, executor=self.executor, settings=self.settings),
         )
 
     async def plan(self, *refs, **options):
@@ -303,7 +302,7 @@ async def test_fail_fast_ends_everything_with_its_reason(world):
     }
     failures = {one.ref: one.failure for one in world.log.reader().build_partitions("b")}
     assert failures["clean/1"].category == "MISSING_DATA"
-    assert "--keep_going would run it" in failures["raw/2"].message
+    assert "was not asked to keep going" in failures["raw/2"].message
 
 
 async def test_keep_going_builds_what_can_be_built(world):
@@ -509,9 +508,10 @@ async def test_a_folder_for_logs_that_cannot_be_made_is_named(world, tmp_path):
     (tmp_path / "file").write_text("")
     world.settings = Settings(working_directory="/", log_directory=str(tmp_path / "file"))
 
-    with pytest.raises(InvalidRequestError, match="choose another --state_dir"):
+    with pytest.raises(InvalidRequestError, match="cannot be made") as raised:
         await world.build("b", "raw/1")
 
+    assert raised.value.remedy == "OTHER_STATE_DIRECTORY"
     assert world.log.reader().build("b").status == "FAILED"
 
 
@@ -522,10 +522,12 @@ async def test_only_what_failed_can_be_retried(world):
         await world.build("unplanned", "raw/2")
     reader = world.log.reader()
 
-    with pytest.raises(InvalidRequestError, match="nothing to retry"):
+    with pytest.raises(InvalidRequestError, match="nothing to retry") as completed:
         partitions_to_retry(reader, "good")
-    with pytest.raises(InvalidRequestError, match="leave --failed_jobs_only out"):
+    assert completed.value.remedy == "BUILD_WITH_FORCE"
+    with pytest.raises(InvalidRequestError, match="no job of build unplanned failed") as unplanned:
         partitions_to_retry(reader, "unplanned", failed_jobs_only=True)
+    assert unplanned.value.remedy == "RETRY_EVERYTHING"
     with pytest.raises(BuildNotFoundError):
         partitions_to_retry(reader, "nobody")
 
@@ -547,33 +549,44 @@ async def test_a_lookup_is_run_for_a_graph_that_has_one(world, tmp_path):
 
 
 async def test_a_build_waits_for_its_turn_once_its_request_is_recorded(world):
-    async def turn():
-        waiting = world.log.reader().build("b")
-        assert (waiting.status, waiting.requested) == ("RECEIVED", ("raw/1",))
-        assert world.executor.ran == []
-        return ""
+    class Admission(ImmediateAdmission):
+        def received(self):
+            waiting = world.log.reader().build("b")
+            calls.append((waiting.status, waiting.requested))
+
+        async def admit(self):
+            calls.append(list(world.executor.ran))
+            return ""
+
+    calls = []
 
     assert await run_build(
         BuildRequest(build_request_id="b", requested=("raw/1",)),
-        catalog=world.catalog,
-        event_log=world.log,
-        executor=world.executor,
-        settings=world.settings,
-        turn=turn,
+        BuildContext(
+            catalog=world.catalog,
+            event_log=world.log,
+            executor=world.executor,
+            settings=world.settings,
+            admission=Admission(),
+        ),
     ) == Success(jobs_completed=1)
+    assert calls == [("RECEIVED", ("raw/1",)), []]
 
 
 async def test_a_build_that_is_cancelled_while_it_waits_for_its_turn_says_by_whom(world):
-    async def turn():
-        return "ann"
+    class Admission(ImmediateAdmission):
+        async def admit(self):
+            return "ann"
 
     result = await run_build(
         BuildRequest(build_request_id="b", requested=("raw/1",)),
-        catalog=world.catalog,
-        event_log=world.log,
-        executor=world.executor,
-        settings=world.settings,
-        turn=turn,
+        BuildContext(
+            catalog=world.catalog,
+            event_log=world.log,
+            executor=world.executor,
+            settings=world.settings,
+            admission=Admission(),
+        ),
     )
 
     assert result == Cancelled(author="ann")
@@ -629,7 +642,7 @@ async def test_a_build_that_is_cancelled_while_it_plans_much_ends_as_cancelled(w
 
     request = BuildRequest(build_request_id="b", requested=("clean/1",))
     rest = {"catalog": world.catalog, "event_log": world.log, "executor": world.executor, "settings": world.settings}
-    building = asyncio.ensure_future(run_build(request, **rest, planning=Observer()))
+    building = asyncio.ensure_future(run_build(request, BuildContext(**rest, planning=Observer())))
 
     assert await building == Cancelled(author="ann")
     assert max(planned) == 20_001

@@ -16,7 +16,8 @@ from databuild.errors import (
     TooManyPartitionsError,
     UnknownPartitionError,
 )
-from databuild.orchestration.results import Success
+from databuild.model.results import Success
+from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest
 from databuild.service.left_builds import left_builds
@@ -66,10 +67,9 @@ async def test_a_build_writes_the_events_that_run_build_writes(world):
     events = await world.ended("b")
     result = await run_build(
         BuildRequest(build_request_id="c", requested=("clean/2",)),
-        catalog=world.service.catalog,
-        event_log=world.log,
-        executor=world.executor,
-        settings=world.settings,
+        BuildContext(
+            catalog=world.service.catalog, event_log=world.log, executor=world.executor, settings=world.settings
+        ),
     )
 
     assert result == Success(jobs_completed=2)
@@ -566,10 +566,9 @@ async def test_no_other_build_and_no_service_of_another_graph_ends_what_is_left(
     after = await left_in_a_queue(make, tmp_path, monkeypatch, ("ann", submission("raw/1", build_request_id="b")))
     await run_build(
         BuildRequest(build_request_id="c", requested=("raw/2",)),
-        catalog=after.service.catalog,
-        event_log=after.log,
-        executor=after.executor,
-        settings=after.settings,
+        BuildContext(
+            catalog=after.service.catalog, event_log=after.log, executor=after.executor, settings=after.settings
+        ),
     )
     other = make(
         f"sqlite:{tmp_path}/events.db", catalog=dataclasses.replace(after.service.catalog, graph_label="//:other")

@@ -11,7 +11,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
-from databuild.orchestration.results import Success
+from databuild.model.results import Success
+from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest, Settings
 from databuild.orchestration.telemetry import OpenTelemetry
@@ -49,11 +50,13 @@ async def build(tmp_path, executor, telemetry):
     try:
         return await run_build(
             BuildRequest(build_request_id="b", requested=("p/1",)),
-            catalog=JobCatalog(graph_label="//:g", jobs={"//:j": job}),
-            event_log=log,
-            executor=executor,
-            settings=Settings(working_directory="/", log_directory=str(tmp_path)),
-            telemetry=telemetry,
+            BuildContext(
+                catalog=JobCatalog(graph_label="//:g", jobs={"//:j": job}),
+                event_log=log,
+                executor=executor,
+                settings=Settings(working_directory="/", log_directory=str(tmp_path)),
+                telemetry=telemetry,
+            ),
         )
     finally:
         await log.close()

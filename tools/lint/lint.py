@@ -123,6 +123,11 @@ def vulture(root: Path) -> int:
     return _module(root, "vulture")
 
 
+def core_flags(root: Path) -> int:
+    """Checks that code below the edges names no flag of the command line."""
+    return _complain(own_checks.flags_in_core(_texts(root, {".py"})))
+
+
 def shellcheck(root: Path) -> int:
     """Checks the shell scripts."""
     program = shutil.which("shellcheck")
@@ -139,5 +144,6 @@ def buildifier(root: Path, program: str) -> int:
 
 
 if __name__ == "__main__":
-    _LINTERS = {f.__name__: f for f in (ruff, mypy, imports, vulture, children, init_files, shellcheck, buildifier)}
+    checks = (ruff, mypy, imports, vulture, children, init_files, core_flags, shellcheck, buildifier)
+    _LINTERS = {f.__name__: f for f in checks}
     sys.exit(_LINTERS[sys.argv[1]](Path("MODULE.bazel").resolve().parent, *sys.argv[2:]))

@@ -1,5 +1,6 @@
 """Checks that no linter of others makes: functions from the texts of files to faults."""
 
+import ast
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -8,6 +9,18 @@ _HELPER = Path("tools/python/child.py")
 # An interpreter that is started without -I, which says that its program needs nothing but the standard library.
 _BARE_CHILD = re.compile(r'sys\.executable(?!,\s*"-I"|} -I )')
 _PROGRAM = re.compile(r"^( *)py_(binary|test)\(\n.*?^\1\)", re.MULTILINE | re.DOTALL)
+_CREATE_INIT = re.compile(r"legacy_create_init = [01],")
+_FLAG = re.compile(r"(?<![\w-])--[a-z_]+")
+_CORE = (
+    "databuild/error_codes.py",
+    "databuild/errors.py",
+    "databuild/event_log/",
+    "databuild/executors/",
+    "databuild/graph/",
+    "databuild/model/",
+    "databuild/orchestration/",
+    "databuild/remedies.py",
+)
 _DOCSTRING = re.compile(r'""".*?"""', re.DOTALL)
 
 
@@ -20,8 +33,20 @@ def bare_children(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:
 
 
 def implicit_init_files(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:
-    """Yields programs that ask for `__init__.py` files that nobody wrote, which is deprecated."""
+    """Yields programs that get `__init__.py` files that nobody wrote, which is deprecated, without having asked."""
     for path, text in sources:
         for found in _PROGRAM.finditer(_DOCSTRING.sub("", text)):
-            if "legacy_create_init = 0," not in found[0]:
+            if _CREATE_INIT.search(found[0]) is None:
                 yield f"{path}: {found[0].splitlines()[1].strip()} lacks `legacy_create_init = 0`"
+
+
+def flags_in_core(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:
+    """Yields flags of the command line in string literals, docstrings aside, of code that every edge shares."""
+    for path, text in sources:
+        if path.as_posix().startswith(_CORE):
+            tree = ast.parse(text)
+            prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+                    for flag in _FLAG.findall(node.value):
+                        yield f"{path}:{node.lineno}: {flag} is a flag; raise the error with a Remedy instead"

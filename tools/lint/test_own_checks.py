@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tools.lint.own_checks import bare_children, implicit_init_files
+from tools.lint.own_checks import bare_children, flags_in_core, implicit_init_files
 
 NAME = "sys" + ".executable"
 
@@ -24,3 +24,13 @@ def test_a_program_that_wants_files_made_up_is_found():
 
     assert list(implicit_init_files([(Path("BUILD.bazel"), good)])) == []
     assert list(implicit_init_files([(Path("x.bzl"), bad)])) == ['x.bzl: name = "bad", lacks `legacy_create_init = 0`']
+
+
+def test_a_flag_in_a_message_of_the_core_is_found():
+    good = '"""Docs may name --force."""\nx = "a--b"\n'
+    bad = 'def x():\n    raise ValueError(f"no {1}; --force would")\n'
+
+    assert list(flags_in_core([(Path("databuild/graph/good.py"), good)])) == []
+    assert list(flags_in_core([(Path("databuild/cli/edge.py"), bad)])) == []
+    (fault,) = flags_in_core([(Path("databuild/graph/bad.py"), bad)])
+    assert fault.startswith("databuild/graph/bad.py:2: --force is a flag")

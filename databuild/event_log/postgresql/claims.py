@@ -15,7 +15,7 @@ import psycopg
 from databuild.errors import CoordinationError
 from databuild.event_log.fair_shares import WAIT_SECONDS, FairShares, Sharer
 from databuild.event_log.group_commit import ClaimAll, Operation, RenewLease
-from databuild.event_log.log import TAKEN_OVER, Claim
+from databuild.event_log.log import LEASE_TAKEN_OVER, Claim
 from databuild.event_log.postgresql.connection import RESOURCES
 from databuild.event_log.postgresql.read_models import Step
 from databuild.event_log.postgresql.statements import ManyRows, as_json
@@ -102,7 +102,7 @@ class Claims:
 
     def lock(self) -> None:
         """Reads the leases of builds that are locked."""
-        if self.refs or any(isinstance(one, RenewLease) and one.queued for _, one in self._operations):
+        if self.refs or any(isinstance(one, RenewLease) and one.owner for _, one in self._operations):
             builds = as_json(sorted(self.builds))
             found = f"SELECT build_request_id, holder FROM leases {_OF_BUILDS}"
             self._leased = self._connection.execute(found, (builds,))
@@ -122,8 +122,8 @@ class Claims:
                 build = one.build_request_id
                 if build in ended:
                     results[number] = CoordinationError(build, f"it is {ended[build]}")
-                elif one.queued and holders.get(build, one.holder) not in {one.holder, one.queued.left_by}:
-                    results[number] = CoordinationError(build, TAKEN_OVER)
+                elif one.owner and holders.get(build, one.holder) not in {one.holder, one.owner.previous_holder}:
+                    results[number] = CoordinationError(build, LEASE_TAKEN_OVER)
                 else:
                     holders[build] = one.holder
                     self._renewals.append(one)
@@ -148,8 +148,8 @@ class Claims:
     def renew(self) -> None:
         """Takes the leases that were asked for, or takes them further."""
         now = self._now()
-        for build, holder, seconds, queued in self._renewals:
-            submitter = queued.submitter if queued is not None else ""
+        for build, holder, seconds, owner in self._renewals:
+            submitter = owner.name if owner is not None else ""
             self._connection.execute(_RENEW, (build, now, seconds, holder, submitter))
 
     def read(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit, RenewLease
-from databuild.event_log.log import Claim, ClaimRequest, Observer, Queued
+from databuild.event_log.log import Claim, ClaimRequest, LeaseOwner, Observer
 from databuild.event_log.postgresql.pruning import PostgresqlPruner
 from databuild.event_log.postgresql.reader import PostgresqlReader
 from databuild.event_log.postgresql.writer import PostgresqlWriter
@@ -41,10 +41,10 @@ class PostgresqlEventLog:
         return self._commit.take(ClaimAll(requests))
 
     def renew_lease(
-        self, build_request_id: str, holder: str, seconds: float, queued: Queued | None = None
+        self, build_request_id: str, holder: str, seconds: float, owner: LeaseOwner | None = None
     ) -> Awaitable[None]:
         """Makes a build count as alive, as `EventLog.renew_lease` says."""
-        return self._commit.take(RenewLease(build_request_id, holder, seconds, queued))
+        return self._commit.take(RenewLease(build_request_id, holder, seconds, owner))
 
     def observe(self, observer: Observer) -> None:
         """Notifies an observer of events that are durable, as `EventLog.observe` says."""

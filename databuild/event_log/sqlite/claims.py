@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from databuild.errors import CoordinationError
 from databuild.event_log.fair_shares import WAIT_SECONDS, FairShares, Sharer
-from databuild.event_log.log import TAKEN_OVER, Claim, ClaimRequest, Lease, Queued
+from databuild.event_log.log import LEASE_TAKEN_OVER, Claim, ClaimRequest, Lease, LeaseOwner
 from databuild.event_log.sqlite.statements import ManyRows
 
 _CLAIM = ManyRows("INSERT OR REPLACE INTO claims (ref, build_request_id, job_run_id, token)", 4)
@@ -124,14 +124,14 @@ def end(connection: sqlite3.Connection, build_request_id: str) -> None:
         connection.execute("DELETE FROM holdings WHERE build_request_id = ?", (build_request_id,))
 
 
-def renew(connection: sqlite3.Connection, lease: Lease, ends: Sequence[str], queued: Queued | None) -> None:
+def renew(connection: sqlite3.Connection, lease: Lease, ends: Sequence[str], owner: LeaseOwner | None) -> None:
     """Takes a lease, or takes it further.
 
     Args:
         connection: The connection.
         lease: The lease.
         ends: The statuses in which a build has ended.
-        queued: From whom it may be taken over, where the build is of a queue.
+        owner: The owner of the lease, with the holder from which it may be taken over.
 
     Raises:
         CoordinationError: The build has ended, or another process has taken it over.
@@ -141,12 +141,12 @@ def renew(connection: sqlite3.Connection, lease: Lease, ends: Sequence[str], que
     ).fetchone()
     if row is not None and row[0] in ends:
         raise CoordinationError(lease.build_request_id, f"it is {row[0]}")
-    if queued is not None:
+    if owner is not None:
         held = connection.execute(
             "SELECT holder FROM leases WHERE build_request_id = ?", (lease.build_request_id,)
         ).fetchone()
-        if held is not None and held[0] not in {lease.holder, queued.left_by}:
-            raise CoordinationError(lease.build_request_id, TAKEN_OVER)
+        if held is not None and held[0] not in {lease.holder, owner.previous_holder}:
+            raise CoordinationError(lease.build_request_id, LEASE_TAKEN_OVER)
     connection.execute(
         "INSERT OR REPLACE INTO leases (build_request_id, expires, holder, submitter) VALUES (?, ?, ?, ?)", tuple(lease)
     )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from databuild.errors import EventLogError, SchemaTooNewError
+
+if TYPE_CHECKING:
+    from databuild.remedies import Remedy
 
 APPLICATION_ID: Final = 0x44617442
 """Marks a file as an event log of DataBuild ("DatB"), in SQLite's own header field."""
@@ -61,8 +64,8 @@ def connect_for_writing(path: str) -> sqlite3.Connection:
         try:
             os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)  # noqa: PTH100, PTH103, PTH120
         except OSError as error:
-            message = f"its folder cannot be made: {error.strerror}; choose another --state_dir"
-            raise EventLogError(message, uri=f"sqlite:{path}") from error
+            message = f"its folder cannot be made: {error.strerror}"
+            raise EventLogError(message, uri=f"sqlite:{path}").with_remedy("OTHER_STATE_DIRECTORY") from error
     connection = connect(path)
     try:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file: pruning gives its room back
@@ -95,15 +98,17 @@ def connect_for_reading(path: str) -> sqlite3.Connection:
 def fault(error: sqlite3.Error, path: str) -> EventLogError:
     """Returns what an error of SQLite means, with the next step."""
     text = str(error)
+    remedy: Remedy | None = None
     if "full" in text:
         text += "; make room on the disk and build again: what was finished is kept"
     elif "readonly" in text:
-        text += "; make the state directory writable, or choose another --state_dir"
+        remedy = "WRITABLE_STATE_DIRECTORY"
     elif "unable to open" in text:
         text += "; is the state directory there, and may you read it?"
     elif "not a database" in text or "malformed" in text:
-        text += "; move the file away, or choose another --state_dir"
-    return EventLogError(text, uri="memory:" if path.startswith("file:") else f"sqlite:{path}")
+        remedy = "MOVE_EVENT_LOG_AWAY"
+    meaning = EventLogError(text, uri="memory:" if path.startswith("file:") else f"sqlite:{path}")
+    return meaning.with_remedy(remedy) if remedy else meaning
 
 
 def _escaped(path: str) -> str:

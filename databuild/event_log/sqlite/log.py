@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit, RenewLease
-from databuild.event_log.log import Claim, ClaimRequest, Observer, Queued
+from databuild.event_log.log import Claim, ClaimRequest, LeaseOwner, Observer
 from databuild.event_log.sqlite.pruning import SqlitePruner
 from databuild.event_log.sqlite.reader import SqliteReader
 from databuild.event_log.sqlite.writer import SqliteWriter
@@ -49,10 +49,10 @@ class SqliteEventLog:
         return self._commit.take(ClaimAll(requests))
 
     def renew_lease(
-        self, build_request_id: str, holder: str, seconds: float, queued: Queued | None = None
+        self, build_request_id: str, holder: str, seconds: float, owner: LeaseOwner | None = None
     ) -> Awaitable[None]:
         """Makes a build count as alive, as `EventLog.renew_lease` says."""
-        return self._commit.take(RenewLease(build_request_id, holder, seconds, queued))
+        return self._commit.take(RenewLease(build_request_id, holder, seconds, owner))
 
     def observe(self, observer: Observer) -> None:
         """Notifies an observer of events that are durable, as `EventLog.observe` says."""

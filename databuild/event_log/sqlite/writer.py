@@ -144,10 +144,10 @@ class SqliteWriter:
                     results[number] = claims.grant(self._connection, operation.requests, self._clock())
                     self._sharing.update(one.build_request_id for one in operation.requests if one.needs)
                 elif isinstance(operation, RenewLease):
-                    build, holder, seconds, queued = operation
-                    submitter = queued.submitter if queued is not None else ""
+                    build, holder, seconds, owner = operation
+                    submitter = owner.name if owner is not None else ""
                     lease = Lease(build, self._clock() + seconds, holder, submitter)
-                    claims.renew(self._connection, lease, _ENDED, queued)
+                    claims.renew(self._connection, lease, _ENDED, owner)
             except CoordinationError as refusal:
                 results[number] = refusal
         return results

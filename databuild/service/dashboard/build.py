@@ -12,9 +12,9 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
 from databuild.errors import DataBuildError
+from databuild.model.build_request_id import new_build_request_id
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.statuses import PARTITION
-from databuild.orchestration.ids import new_build_request_id
 from databuild.service.dashboard import drawings
 from databuild.service.dashboard.site import Visit
 from databuild.v1 import events_pb2 as ev

@@ -8,9 +8,9 @@ from typing import Final
 from starlette.responses import Response
 
 from databuild.errors import InvalidRequestError
+from databuild.model.build_request_id import new_build_request_id
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.statuses import BUILD
-from databuild.orchestration.ids import new_build_request_id
 from databuild.service.dashboard.site import Form, Visit, redirect
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import plan_pb2

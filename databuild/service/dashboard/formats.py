@@ -12,8 +12,8 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from databuild.model import statuses
 from databuild.model.planning import PlanningProgress
-from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
 
@@ -35,17 +35,17 @@ _GLYPHS: Final = {
 
 def build_status(value: int) -> str:
     """Returns the status of a build in lower case, such as `completed`."""
-    return _word(ev.BuildStatus.Name(value))
+    return statuses.BUILD.name(value).lower() if value else ""
 
 
 def job_status(value: int) -> str:
     """Returns the status of a job run in lower case."""
-    return _word(ev.JobStatus.Name(value))
+    return statuses.JOB.name(value).lower() if value else ""
 
 
 def partition_status(value: int) -> str:
     """Returns the status of a partition in lower case."""
-    return _word(pt.PartitionStatus.Name(value))
+    return statuses.PARTITION.name(value).lower() if value else ""
 
 
 def reason(value: int) -> str:
@@ -157,7 +157,7 @@ def in_address(text: Any) -> str:
 
 def _word(name: str) -> str:
     """Returns the name of an enum's value without the enum's, in lower case; nothing where it is unspecified."""
-    for prefix in ("BUILD_STATUS_", "JOB_STATUS_", "PARTITION_STATUS_", "REASON_", "FAILURE_CATEGORY_"):
+    for prefix in ("REASON_", "FAILURE_CATEGORY_"):
         if name.startswith(prefix):
             word = name.removeprefix(prefix).lower()
             return "" if word == "unspecified" else word

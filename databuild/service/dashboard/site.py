@@ -22,7 +22,7 @@ from databuild.service.certificates import NAME_IN_STATE
 from databuild.service.dashboard import formats
 from databuild.service.dashboard.assets import assets
 from databuild.service.dashboard.sessions import COOKIE, MARK_FIELD, SESSION_SECONDS, Session, Sessions
-from databuild.service.errors import detail_of, meaning_of, report
+from databuild.service.errors import meaning_of, report, worded_detail_of
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -202,7 +202,7 @@ class Site:
             raise
         except Exception as error:
             report(error, f"{request.method} {request.url.path}")
-            detail = detail_of(error)
+            detail = worded_detail_of(error)
             return self.page(request, session, "error", meaning_of(error).http, detail=detail)
 
 

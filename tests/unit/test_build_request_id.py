@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databuild.errors import InvalidRequestError
-from databuild.orchestration.ids import check_build_request_id, new_build_request_id
+from databuild.model.build_request_id import check_build_request_id, new_build_request_id
 
 
 def test_an_id_begins_with_the_time_in_utc():

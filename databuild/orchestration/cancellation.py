@@ -1,0 +1,79 @@
+"""Cancellation of a build: requests from other processes, and parts of a build that must run to their end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, Final
+
+from databuild.event_log.log import Reader
+
+_POLL_SECONDS: Final = 0.5
+
+
+class Cancellation:
+    """Cancels the task of one build, and remembers the author of the request."""
+
+    def __init__(self, reader: Reader, build_request_id: str) -> None:
+        self._reader = reader
+        self._build_request_id = build_request_id
+        self._author = ""
+
+    def cancel(self, author: str) -> None:
+        """Ends the build from inside its own task.
+
+        Raises:
+            asyncio.CancelledError: Always.
+        """
+        self._author = author
+        raise asyncio.CancelledError
+
+    @contextlib.asynccontextmanager
+    async def on_request(self) -> AsyncIterator[None]:
+        """Cancels the current task inside the context once the event log has a cancel request for the build."""
+        inside = asyncio.current_task()
+        assert inside is not None
+
+        async def poll() -> None:
+            while True:
+                await asyncio.sleep(_POLL_SECONDS)
+                record = self._reader.build(self._build_request_id)
+                if record is not None and record.cancel_requested_by:
+                    self._author = record.cancel_requested_by
+                    inside.cancel()
+                    return
+
+        polling = asyncio.create_task(poll(), name="cancel-requests")
+        try:
+            yield
+        finally:
+            polling.cancel()
+
+    def accept(self, cancelled: asyncio.CancelledError) -> str:
+        """Lets the current task continue after its cancellation.
+
+        Returns:
+            The author: of the cancel request in the event log, or else the message of the cancellation.
+        """
+        _uncancel()
+        return self._author or " ".join(map(str, cancelled.args))
+
+
+async def run_to_end(work: Coroutine[Any, Any, None], *, name: str) -> None:
+    """Awaits work that a cancellation of the current task neither stops nor interrupts."""
+    task = asyncio.create_task(work, name=name)
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise
+            _uncancel()
+    task.result()
+
+
+def _uncancel() -> None:
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()

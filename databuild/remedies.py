@@ -1,0 +1,41 @@
+"""Next steps after an error, as facts.
+
+An error names its remedy here, and each edge words it in its own terms: the command line by flags, a service and its
+client by fields of requests. The names pass between processes, so they are never renamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+Remedy = Literal[
+    "BUILD_WITH_FORCE",
+    "ADOPT_WITH_FORCE",
+    "RETRY_EVERYTHING",
+    "OTHER_STATE_DIRECTORY",
+    "WRITABLE_STATE_DIRECTORY",
+    "MOVE_EVENT_LOG_AWAY",
+]
+
+REQUEST_WORDS: Final[Mapping[str, str]] = {
+    "BUILD_WITH_FORCE": "a build with `force` builds again",
+    "ADOPT_WITH_FORCE": "`force` would adopt it",
+    "RETRY_EVERYTHING": "leave `failed_jobs_only` out to ask for everything again",
+    "OTHER_STATE_DIRECTORY": "the service needs another state directory",
+    "WRITABLE_STATE_DIRECTORY": "the service needs a state directory that it may write",
+    "MOVE_EVENT_LOG_AWAY": "the file has to be moved away, or the service needs another state directory",
+}
+"""The wording of each remedy for callers of a service, by fields of their requests."""
+
+
+def with_remedy(message: str, remedy: str | None, words: Mapping[str, str]) -> str:
+    """Returns a message with the wording of its remedy, if there is one.
+
+    Args:
+        message: The message of an error.
+        remedy: Its remedy; one that is not known (of a newer service) adds nothing.
+        words: The wording of each remedy.
+    """
+    step = words.get(remedy or "")
+    return f"{message}; {step}" if step else message
