@@ -107,6 +107,18 @@ class Backend(Protocol):
         """Yields events after a sequence number, then new ones. Ends when no more can come."""
         ...
 
+    def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:
+        """Yields the events of all builds after a position in the log, each with its position.
+
+        Args:
+            after: The position; 0 for all events.
+            follow: Whether to wait for new events, without end.
+
+        Raises:
+            InvalidRequestError: The event log is that of a service, which does not give it away.
+        """
+        ...
+
     def sizes(self, *, count: bool) -> dict[str, int]:
         """Returns sizes in bytes; with `count`, also the numbers of builds and events, which reads the whole log."""
         ...
@@ -129,6 +141,10 @@ class Backend(Protocol):
 
     def plan(self, partitions: Sequence[str], *, force: bool = False, reuse_stale: bool = False) -> Plan:
         """Makes a plan and prints its warnings; without partitions, for the default partitions of the graph."""
+        ...
+
+    def earlier_runs(self, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:
+        """Yields the newest job runs of each job. It may be used from a thread of its own."""
         ...
 
     def print_hint(self) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
 
 from databuild.cli.output import Output
 from databuild.cli.progress import TICK_SECONDS, progress_for
 from databuild.user import user_name
+
+if TYPE_CHECKING:
+    from databuild.cli.live_progress import EarlierRuns
 
 _END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -19,13 +23,14 @@ class BuildDisplay:
     Args:
         err: Standard error.
         environ: The environment variables, which name the terminal and the user.
+        earlier_runs: Reads earlier job runs, for the time that is left.
 
     Attributes:
         progress: The progress display. Backends pass the events of the build to it.
     """
 
-    def __init__(self, err: Output, environ: Mapping[str, str]) -> None:
-        self.progress = progress_for(err, environ)
+    def __init__(self, err: Output, environ: Mapping[str, str], earlier_runs: EarlierRuns | None = None) -> None:
+        self.progress = progress_for(err, environ, earlier_runs)
         self._err = err
         self._environ = environ
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from databuild.cli.backend import BuildOrder
 from databuild.cli.build_display import BuildDisplay
 from databuild.cli.build_end import BuildEnd, Stopped
+from databuild.cli.error_text import error_text
 from databuild.cli.exit_codes import exit_code_of
 from databuild.cli.invocation import Invocation
 from databuild.cli.summary import exit_code_of_result, print_summary
@@ -22,7 +23,7 @@ def show_build(call: Invocation, run: Callable[[BuildDisplay], BuildEnd]) -> int
         call: The invocation.
         run: Runs the build, and shows it on the display.
     """
-    display = BuildDisplay(call.err, call.environ)
+    display = BuildDisplay(call.err, call.environ, call.backend().earlier_runs)
     try:
         end = run(display)
     finally:
@@ -64,11 +65,12 @@ def chosen_id(chosen: str, status_of: Callable[[str], str | None]) -> str:
 
 def _report_error(call: Invocation, end: Stopped) -> int:
     code = exit_code_of(end.error)
+    message = error_text(end.error)
     # If the event log is at fault, it may not contain the end of the build.
     status = "STOPPED" if isinstance(end.error, OrchestrationError) else "FAILED"
     if call.json:
         facts = {"build_request_id": end.build_request_id, "status": status, "exit_code": code}
-        call.out.json({**facts, "message": str(end.error)})
-    call.err.line(f"databuild: {end.error}")
+        call.out.json({**facts, "message": message})
+    call.err.line(f"databuild: {message}")
     call.err.line(f"databuild: build {end.build_request_id} {status}")
     return code

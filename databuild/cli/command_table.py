@@ -93,12 +93,15 @@ COMMANDS = (
     ),
     Command(
         "events",
-        "[BUILD] | diff BUILD BUILD | verify [BUILD...]",
+        "[BUILD] | --all | diff BUILD BUILD | verify [BUILD...]",
         "Prints the events of a build, or how the events of two builds differ, or checks the event log.",
-        f"{_BUILD} `events diff` masks ids, times, durations and the order of what is concurrent; it exits with 1 "
-        "where a difference remains. `events verify` reads the whole log, also while builds run: whether the events "
-        "keep what they promise, and whether what is known of builds and partitions is what they add up to. It prints "
-        "a sentence for each fault (of these builds, where there are any), and exits with 1 where there is one.",
+        f"{_BUILD} `events --all` prints the events of all builds in the order of the event log, each with its "
+        "position; with `--follow` it goes on until it is stopped, and `--after=POSITION` resumes. As JSON, each line "
+        "is an object with `position` and `event`. `events diff` masks ids, times, durations and the order of what is "
+        "concurrent; it exits with 1 where a difference remains. `events verify` reads the whole log, also while "
+        "builds run: whether the events keep what they promise, and whether what is known of builds and partitions is "
+        "what they add up to. It prints a sentence for each fault (of these builds, where there are any), and exits "
+        "with 1 where there is one.",
         "events latest --follow",
     ),
     Command(

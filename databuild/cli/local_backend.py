@@ -84,6 +84,18 @@ class LocalBackend:
             if not died:
                 self.records.wait(_LOOK_SECONDS)
 
+    def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:
+        while True:
+            page = list(self.records.all_events(after_position=after, limit=_PAGE))
+            yield from page
+            if page:
+                after = page[-1][0]
+            elif not follow:
+                return
+            else:
+                self._call.out.flush()
+                self.records.wait(_LOOK_SECONDS)
+
     def sizes(self, *, count: bool) -> dict[str, int]:
         if not count:
             return {"event_log_bytes": self.records.size()}
@@ -131,6 +143,18 @@ class LocalBackend:
             force=force,
             reuse_stale=reuse_stale,
         )
+
+    def earlier_runs(self, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:
+        from contextlib import closing
+
+        from databuild.cli.task_states import RUNS_PER_JOB
+        from databuild.event_log.open import open_reader
+
+        if self._call.event_log_uri == "memory:":
+            return
+        with closing(open_reader(self._call.event_log_uri)) as reader:
+            for label in job_labels:
+                yield label, reader.runs_of_job(label, limit=RUNS_PER_JOB)
 
     def print_hint(self) -> None:
         from databuild.cli.other_states import print_hint

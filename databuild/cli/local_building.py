@@ -20,6 +20,8 @@ from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.run_build import run_build
 from databuild.orchestration.settings import BuildRequest
+from databuild.orchestration.telemetry import Telemetry
+from databuild.orchestration.telemetry_setup import telemetry_from_environment
 
 FORCED_GRACE_SECONDS = 0.5
 """The grace period of job processes after a second signal."""
@@ -40,6 +42,11 @@ def number_of_jobs(call: Invocation, capacity: Capacity | None = None) -> int:
             f"{capacity.reason}"
         )
     return jobs
+
+
+def telemetry(call: Invocation) -> Telemetry | None:
+    """Returns the telemetry that the `OTEL_*` variables ask for; None for none."""
+    return telemetry_from_environment(call.environ, lambda text: call.err.line(f"databuild: {text}"))
 
 
 def run(call: Invocation, request: BuildRequest, display: BuildDisplay) -> BuildEnd:
@@ -68,6 +75,7 @@ async def _build(
                     event_log=event_log,
                     executor=executor,
                     settings=settings(call),
+                    telemetry=telemetry(call),
                     on_event=progress.on_event,
                     planning=progress,
                 ),

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from databuild.cli.backend import TAIL_BYTES, Adoption, BuildOrder, Cancellation, Taint
 from databuild.cli.partitions import named_commands
 from databuild.cli.planning import print_warnings
+from databuild.cli.task_states import RUNS_PER_JOB
 from databuild.client import AsyncDatabuildClient, DatabuildClient, Tls
-from databuild.errors import BuildNotFoundError, JobRunNotFoundError
+from databuild.errors import BuildNotFoundError, InvalidRequestError, JobRunNotFoundError
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned, PruneOptions
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord, PartitionRecord
@@ -61,6 +62,10 @@ class RemoteBackend:
     def watch(self, build_request_id: str, after: int) -> Iterator[BuildEvent]:
         return self._client.watch(build_request_id, after=after)
 
+    def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:  # noqa: ARG002
+        message = "events --all reads the event log itself, which a service does not give away"
+        raise InvalidRequestError(message)
+
     def sizes(self, *, count: bool) -> dict[str, int]:
         room = self._client.storage(count=count)
         if room.sizes is None:
@@ -102,6 +107,11 @@ class RemoteBackend:
             plan = self._client.plan(partitions, force=force, reuse_stale=reuse_stale)
         print_warnings(self._call, plan.warnings)
         return plan
+
+    def earlier_runs(self, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:
+        with DatabuildClient(self._call.server, **_client_settings(self._call)) as client:
+            for label in job_labels:
+                yield label, client.runs_of_job(label, limit=RUNS_PER_JOB)
 
     def print_hint(self) -> None:
         """Prints nothing: the service has its state directory already."""

@@ -7,8 +7,8 @@ from typing import Any
 from databuild.cli.build_end import Summary
 from databuild.cli.exit_codes import BUILT, INTERRUPTED, JOB_FAILED, OUR_FAILURE
 from databuild.cli.invocation import Invocation
+from databuild.cli.notices import Counts
 from databuild.cli.output import counted, duration_text, some_of
-from databuild.cli.progress import Counts
 from databuild.model.records import JobRunRecord
 from databuild.model.results import BuildResult, Cancelled, Failed, Success
 from databuild.v1 import partition_pb2 as pt

@@ -180,6 +180,10 @@ class DatabuildClient:
         """Returns how a job run stands."""
         return finish(self._calls.job_run(job_run_id))
 
+    def runs_of_job(self, job_label: str, *, limit: int = 20) -> list[JobRunRecord]:
+        """Returns the job runs of a job that were started, newest first."""
+        return finish(self._calls.runs_of_job(job_label, limit=limit))
+
     def build_partitions(
         self, build: str = "latest", *, status: str = "", after: str = "", limit: int = 1000
     ) -> list[BuildPartitionRecord]:

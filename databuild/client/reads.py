@@ -109,6 +109,11 @@ class Reads:
         """Returns how a job run stands."""
         return records.job_run(await self._connection.ask("GetJobRun", sv.GetJobRunRequest(job_run_id=job_run_id)))
 
+    async def runs_of_job(self, job_label: str, *, limit: int = 20) -> list[JobRunRecord]:
+        """Returns the job runs of a job that were started, newest first."""
+        request = sv.GetJobRequest(job_label=job_label, limit=limit)
+        return [records.job_run(run) for run in (await self._connection.ask("GetJob", request)).job_runs]
+
     async def build_partitions(
         self, build: str = "latest", *, status: str = "", after: str = "", limit: int = 1000
     ) -> list[BuildPartitionRecord]:

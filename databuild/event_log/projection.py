@@ -9,7 +9,8 @@ import json
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from databuild.model.lifecycle import BUILD_ENDS, build_status_name, job_status_name, partition_status_name
+from databuild.errors import EventLogError
+from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS, build_status_name, job_status_name, partition_status_name
 from databuild.model.metadata import metadata_json
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -26,6 +27,12 @@ _AVAILABLE, _FAILED = pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED
 _DELEGATED = pt.PARTITION_STATUS_DELEGATED
 _NO_FAILURE: Final = (None, None)
 _OF_MANY: Final = frozenset({"taint", "adoption"})
+_OF_NO_PARTITION: Final = frozenset(
+    {"build_request", "job_graph", "job", "delegation", "cancel_request", "late_result"}
+)
+"""Kinds of events that change nothing of what is known of a partition."""
+_WITHOUT_ROWS: Final = frozenset({"delegation", "late_result"})
+"""Kinds of events that are kept and change no row."""
 
 
 class NewRun(NamedTuple):
@@ -158,6 +165,8 @@ class Changes:
                 self._adopt(time, event)
             elif kind == "cancel_request":
                 self.cancelled[event.cancel_request.target_build_request_id] = event.cancel_request.author
+            elif kind not in _WITHOUT_ROWS:
+                raise _unknown(event)
             self.build["updated_time"] = time
             self.build["last_sequence"] = event.sequence
 
@@ -192,6 +201,8 @@ class Changes:
             )
             return
         scheduled = status == ev.JOB_STATUS_SCHEDULED
+        if not scheduled and status not in JOB_ENDS:
+            raise EventLogError(f"event {event.sequence} of build {event.build_request_id} has the job status {status}")
         if status in {ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}:
             self.released_runs.append(run)
         if scheduled or status in {ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}:
@@ -305,6 +316,14 @@ def refs_of(event: ev.BuildEvent) -> Iterator[str]:
     elif kind == "check":
         for ref in event.check.tainted:
             yield ref.str
+    elif kind not in _OF_NO_PARTITION:
+        raise _unknown(event)
+
+
+def _unknown(event: ev.BuildEvent) -> EventLogError:
+    """Returns the error for a kind that has no row in the chains above: forgotten there, or of a newer version."""
+    kind = event.WhichOneof("event") or "none that this version of DataBuild knows"
+    return EventLogError(f"event {event.sequence} of build {event.build_request_id} is of the kind {kind}")
 
 
 def _taken_over(record: ev.AdoptedRecord, who: tuple[str, str, str, float]) -> tuple[str, str, str, str]:

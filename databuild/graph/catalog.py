@@ -62,7 +62,6 @@ class Job:
         timeout_seconds: How long one job run may take; None for as long as it likes.
         retry: What happens after a failed job run.
         resources: How much of each named resource one job run takes.
-        worker: Whether it has a `worker` sub-command.
         tags: Free words for people and filters.
     """
 
@@ -74,7 +73,6 @@ class Job:
     timeout_seconds: float | None = None
     retry: RetryPolicy = RetryPolicy()
     resources: Mapping[str, int] = field(default_factory=dict)
-    worker: bool = False
     tags: tuple[str, ...] = ()
 
 
@@ -307,7 +305,6 @@ def _job(job: Mapping[str, Any], runfiles: str) -> Job:
             max_backoff_seconds=float(_get(retry, "max_backoff_seconds", 0)) or 300.0,
         ),
         resources={name: int(count) for name, count in _get(job, "resources", {}).items()},
-        worker=bool(_get(job, "worker", False)),
         tags=tuple(_get(job, "tags", [])),
     )
 

@@ -14,8 +14,9 @@
     if __name__ == "__main__":
         main(config, run)
 
-`main` gives the program the sub-commands `config`, `exec` and `worker`. A job is started once or twice for each task,
-so these modules import next to nothing: import what is heavy inside `run`.
+`main` gives the program the sub-commands `config`, `exec` and `worker`. DataBuild runs the first two; no executor runs
+`worker` yet. A job is started once or twice for each task, so these modules import next to nothing: import what is
+heavy inside `run`.
 """
 
 from databuild.job.answers import Config, ConfigError

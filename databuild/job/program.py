@@ -22,7 +22,8 @@ _HELP = """\
 
   {name} config REF...   prints, as JSON, what it needs to produce partitions: inputs, arguments, environment
   {name} exec ARGS...    does the work, with the arguments and environment that config printed
-  {name} worker          serves many such requests on stdin and stdout, as length-delimited protobuf messages
+  {name} worker          serves many such requests on stdin and stdout, as length-delimited protobuf messages;
+                         DataBuild does not run it yet
 
 For example, to see what would be run for one partition, and then to run it:
 

@@ -91,7 +91,7 @@ class Run:
         return bool(passed)
 
     def progress(self, fraction: float, message: str = "") -> None:
-        """Reports the share of the work that is done, from 0 to 1, and what is being done."""
+        """Reports the share of the work that is done, from 0 to 1, and what is being done; nothing shows it yet."""
         self._report("progress", {"fraction": fraction, "message": message})
 
     def _report(self, kind: str, report: "Mapping[str, object]") -> None:

@@ -47,7 +47,10 @@ class BuildCounts:
         return fresh
 
     def add(self, event: ev.BuildEvent) -> bool:
-        """Takes note of an event, and returns whether a person may want to know of it at once."""
+        """Takes note of an event, and returns whether a person may want to know of it at once.
+
+        Kinds that it does not know count nothing: a newer service may send them.
+        """
         kind = event.WhichOneof("event")
         if kind == "partition":
             if event.partition.status == pt.PARTITION_STATUS_FAILED:

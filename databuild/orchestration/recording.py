@@ -31,6 +31,8 @@ from databuild.v1 import job_pb2
 from databuild.v1 import partition_pb2 as pt
 
 _BUILDING = pt.PARTITION_STATUS_BUILDING
+# The metrics of a run are in the event of its end; its progress is in no event.
+_NOT_RECORDED = frozenset({"metric", "progress"})
 
 
 class BuildRecorder:
@@ -114,6 +116,8 @@ class BuildRecorder:
                 self._distrusted.setdefault(job_run_id, set()).update(tainted)
             refs = [pt.PartitionRef(str=ref) for ref in sorted(tainted)]
             self._orchestrator.emit(("check", ev.CheckEvent(job_run_id=job_run_id, result=report.check, tainted=refs)))
+        elif kind not in _NOT_RECORDED:
+            raise AssertionError(kind)
 
     def reused(self, task: Task) -> None:
         """Writes that a task need not run: its outputs are left to the builds that produced them."""

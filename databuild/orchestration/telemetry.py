@@ -2,7 +2,7 @@
 
 Spans are made where work is done; metrics are counted from the events of a build, so that they can say nothing that the
 event log does not. Labels are jobs and statuses, never partitions or builds, of which there are too many. Where the
-measurements go, the process that sets OpenTelemetry up decides; without it nothing is imported and nothing measured.
+measurements go, `telemetry_setup.py` decides; without it nothing is imported and nothing measured.
 """
 
 from __future__ import annotations
@@ -37,6 +37,22 @@ class Telemetry(Protocol):
 
     def observe(self, event: ev.BuildEvent) -> None:
         """Takes an event of a build into the metrics."""
+        ...
+
+
+class EndCounters(Protocol):
+    """Counts builds, job runs and partitions that ended, each under the name of its status."""
+
+    def build_ended(self, status: str) -> None:
+        """Counts a build."""
+        ...
+
+    def job_run_ended(self, job: str, status: str, seconds: float) -> None:
+        """Counts a job run; its duration is 0 where it never ran."""
+        ...
+
+    def partition_ended(self, status: str) -> None:
+        """Counts a partition."""
         ...
 
 
@@ -89,13 +105,30 @@ class OpenTelemetry:
 
     def observe(self, event: ev.BuildEvent) -> None:
         """Takes an event of a build into the metrics."""
-        kind = event.WhichOneof("event")
-        if kind == "job" and event.job.status in JOB_ENDS:
-            job = {"job": event.job.job_label}
-            self._job_runs.add(1, {**job, "status": job_status_name(event.job.status)})
-            if event.job.duration_seconds:
-                self._durations.record(event.job.duration_seconds, job)
-        elif kind == "partition" and event.partition.status in PARTITION_ENDS:
-            self._partitions.add(1, {"status": partition_status_name(event.partition.status)})
-        elif kind == "build_request" and event.build_request.status in BUILD_ENDS:
-            self._builds.add(1, {"status": build_status_name(event.build_request.status)})
+        count_ends(event, self)
+
+    def build_ended(self, status: str) -> None:
+        """Counts a build."""
+        self._builds.add(1, {"status": status})
+
+    def job_run_ended(self, job: str, status: str, seconds: float) -> None:
+        """Counts a job run, and records its duration."""
+        self._job_runs.add(1, {"job": job, "status": status})
+        if seconds:
+            self._durations.record(seconds, {"job": job})
+
+    def partition_ended(self, status: str) -> None:
+        """Counts a partition."""
+        self._partitions.add(1, {"status": status})
+
+
+def count_ends(event: ev.BuildEvent, counters: EndCounters) -> None:
+    """Counts what an event ends; most events end nothing."""
+    kind = event.WhichOneof("event")
+    if kind == "job" and event.job.status in JOB_ENDS:
+        job = event.job
+        counters.job_run_ended(job.job_label, job_status_name(job.status), job.duration_seconds)
+    elif kind == "partition" and event.partition.status in PARTITION_ENDS:
+        counters.partition_ended(partition_status_name(event.partition.status))
+    elif kind == "build_request" and event.build_request.status in BUILD_ENDS:
+        counters.build_ended(build_status_name(event.build_request.status))

@@ -16,6 +16,7 @@ from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.coordination import Coordination
 from databuild.orchestration.dead_builds import find_dead
 from databuild.orchestration.settings import Settings
+from databuild.orchestration.telemetry import Telemetry
 from databuild.service.adopting import Adopting
 from databuild.service.builds import BuildService
 from databuild.service.jobs import Jobs
@@ -60,6 +61,7 @@ class GraphService:
         settings: Settings,
         limits: Limits | None = None,
         on_event: Callable[[BuildEvent], None] | None = None,
+        telemetry: Telemetry | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Makes the parts; to be called, and they to be used, on one event loop.
@@ -71,6 +73,7 @@ class GraphService:
             settings: Where processes run and what they leave behind.
             limits: What is allowed; None for the usual.
             on_event: Told of every event as it is handed to the event log.
+            telemetry: Receives traces and metrics of builds; None for none.
             clock: Returns the time in seconds since the epoch.
         """
         self.catalog = catalog
@@ -90,6 +93,7 @@ class GraphService:
             executor=self._executor,
             settings=settings,
             clock=clock,
+            telemetry=telemetry,
             on_event=on_event,
         )
         self.running = RunningBuilds(context, limits, self._readers)

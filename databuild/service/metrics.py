@@ -10,14 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from databuild.model.lifecycle import (
-    BUILD_ENDS,
-    JOB_ENDS,
-    PARTITION_ENDS,
-    build_status_name,
-    job_status_name,
-    partition_status_name,
-)
+from databuild.orchestration.telemetry import count_ends
 from databuild.service.loop_lag import LoopLag
 from databuild.service.running import RunningBuilds
 from databuild.service.watching import Watching
@@ -51,15 +44,21 @@ class Metrics:
 
     def observe(self, event: BuildEvent) -> None:
         """Takes an event of a build."""
-        kind = event.WhichOneof("event")
-        if kind == "job" and event.job.status in JOB_ENDS:
-            self._job_runs.labels(event.job.job_label, job_status_name(event.job.status)).inc()
-            if event.job.duration_seconds:
-                self._seconds.labels(event.job.job_label).observe(event.job.duration_seconds)
-        elif kind == "partition" and event.partition.status in PARTITION_ENDS:
-            self._partitions.labels(partition_status_name(event.partition.status)).inc()
-        elif kind == "build_request" and event.build_request.status in BUILD_ENDS:
-            self._builds.labels(build_status_name(event.build_request.status)).inc()
+        count_ends(event, self)
+
+    def build_ended(self, status: str) -> None:
+        """Counts a build."""
+        self._builds.labels(status).inc()
+
+    def job_run_ended(self, job: str, status: str, seconds: float) -> None:
+        """Counts a job run, and records its duration."""
+        self._job_runs.labels(job, status).inc()
+        if seconds:
+            self._seconds.labels(job).observe(seconds)
+
+    def partition_ended(self, status: str) -> None:
+        """Counts a partition."""
+        self._partitions.labels(status).inc()
 
     def watch(self, running: RunningBuilds, watching: Watching, lag: LoopLag) -> None:
         """Adds how many builds run and wait, how many watch them, and how late the event loop is."""

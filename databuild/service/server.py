@@ -21,6 +21,7 @@ from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.settings import Settings
+from databuild.orchestration.telemetry import Telemetry
 from databuild.service.api import Api
 from databuild.service.connections import Connection
 from databuild.service.dashboard.app import dashboard_routes
@@ -73,6 +74,7 @@ async def serve(
     stop: asyncio.Event,
     hurry: asyncio.Event | None = None,
     descriptor_limit: DescriptorLimit | None = None,
+    telemetry: Telemetry | None = None,
     started: Callable[[Addresses], None] = lambda _addresses: None,
 ) -> None:
     """Serves until it is told to stop.
@@ -87,6 +89,7 @@ async def serve(
         stop: Set when it is to end; builds get their time from then on.
         hurry: Set when builds are to get no more time; None for never.
         descriptor_limit: The limit of open files, which connections and processes share; None for one of its own.
+        telemetry: Takes measurements of builds; None for none.
         started: Told where it is reached, once it is.
 
     Raises:
@@ -104,6 +107,7 @@ async def serve(
         settings=settings,
         limits=limits,
         on_event=metrics.observe,
+        telemetry=telemetry,
     )
     metrics.watch(service.running, service.watching, lag)
     leave = False

@@ -19,8 +19,6 @@ def _catalog_job(ctx, job):
         entry["retry"] = {"backoffSeconds": job.retry_backoff_seconds, "retries": job.retries}
     if job.resources:
         entry["resources"] = job.resources
-    if job.worker:
-        entry["worker"] = True
     if job.tags:
         entry["tags"] = job.tags
     return entry

@@ -16,7 +16,6 @@ def databuild_job(
         retries = 0,
         retry_backoff = "1s",
         resources = {},
-        worker = False,
         **kwargs):
     """Declares a job: a program that turns input partitions into output partitions.
 
@@ -53,7 +52,6 @@ def databuild_job(
         retry_backoff: How long to wait before the first retry, written like `timeout`; the wait doubles with each further one.
         resources: How much of each named resource one job run takes while it runs: positive whole numbers, as strings. The graph says
             how much of it there is.
-        worker: Whether the program has a `worker` sub-command, which serves many requests with one process.
         **kwargs: What every rule takes, such as `visibility` and `tags`. The tags are in the job catalog, too.
     """
     _databuild_job(
@@ -64,6 +62,5 @@ def databuild_job(
         retries = retries,
         retry_backoff = _as_text(retry_backoff),
         run_timeout = _as_text(timeout),
-        worker = worker,
         **kwargs
     )

@@ -37,7 +37,7 @@ _ATTRS = {
         doc = "How long one job run may take.",
     ),
     "worker": attr.bool(
-        doc = "Whether the program has a `worker` sub-command.",
+        doc = "Not supported: True fails. It exists for that message, and the macro does not document it.",
     ),
     "_code_digest": attr.label(
         cfg = "exec",
@@ -59,6 +59,8 @@ def _databuild_job_impl(ctx):
     _check_outputs(label, ctx.attr.outputs)
     if ctx.attr.retries < 0:
         fail("retries of {} is {}, which is less than none".format(label, ctx.attr.retries))
+    if ctx.attr.worker:
+        fail("worker of {} is True, which is not supported yet: each job run starts a process; leave the attribute out".format(label))
     program = program_info(ctx, "binary")
     code_digest = write_code_digest(ctx, ctx.executable._code_digest, program)
     return [
@@ -77,7 +79,6 @@ def _databuild_job_impl(ctx):
             retry_backoff_seconds = duration_seconds(label, "retry_backoff", ctx.attr.retry_backoff),
             tags = ctx.attr.tags,
             timeout_seconds = duration_seconds(label, "timeout", ctx.attr.run_timeout),
-            worker = ctx.attr.worker,
         ),
     ]
 

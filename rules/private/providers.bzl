@@ -15,7 +15,6 @@ DataBuildJobInfo = provider(
         "retry_backoff_seconds": "int: how long to wait before the first retry.",
         "tags": "list of strings: free words for people and filters.",
         "timeout_seconds": "int: how long one job run may take; 0 means as long as it likes.",
-        "worker": "bool: whether it has a `worker` sub-command.",
     },
 )
 

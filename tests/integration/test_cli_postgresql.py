@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import threading
 
 import psycopg
 import pytest
@@ -25,6 +26,7 @@ READING = [
     ("status", "--output=json"),
     ("events", "latest"),
     ("events", "verify"),
+    ("events", "--all"),
     ("partitions", "--output=json"),
     ("explain", "one"),
     ("logs", "latest"),
@@ -63,8 +65,8 @@ def databuild(tmp_path):
     here = str(tmp_path)
     environ = {"PATH": os.environ["PATH"], "BUILD_WORKING_DIRECTORY": here, "BUILD_WORKSPACE_DIRECTORY": here}
 
-    def databuild(uri, *command):
-        said = io.StringIO()
+    def databuild(uri, *command, said=None):
+        said = said or io.StringIO()
         args = [f"--catalog={here}/catalog.json", f"--runfiles={here}", *command, f"--event_log={uri}"]
         return run(args, out=Output(said), err=Output(said), environ=environ), said.getvalue()
 
@@ -105,6 +107,43 @@ def test_a_database_that_is_not_there_is_told_with_what_makes_it(databuild, serv
     assert code == OUR_FAILURE
     assert "createdb" in said
     assert not leaks(said)
+
+
+class ClosedAfter(io.StringIO):
+    """A pipe whose reader goes away once it has read a text so many times."""
+
+    def __init__(self, text, times):
+        super().__init__()
+        self.text, self.left = text, times
+
+    def write(self, line):
+        if not self.left:
+            raise BrokenPipeError
+        self.left -= self.text in line
+        return super().write(line)
+
+
+def test_all_events_are_followed_over_builds_and_resumed_after_a_position(databuild, store):
+    assert databuild(store.uri, "build", "one")[0] == 0
+    follow = ("events", "--all", "--follow", "--output=json")
+    pipe = ClosedAfter("BUILD_STATUS_RECEIVED", 3)
+    following = threading.Thread(target=databuild, args=(store.uri, *follow), kwargs={"said": pipe})
+    following.start()
+    for _ in range(3):
+        assert databuild(store.uri, "build", "one", "--force")[0] == 0
+    following.join(60)
+
+    assert not following.is_alive()
+    seen = [json.loads(line) for line in pipe.getvalue().splitlines()]
+    code, said = databuild(store.uri, "events", "--all", "--output=json")
+    known = [json.loads(line) for line in said.splitlines()]
+    assert code == 0
+    assert seen == known[: len(seen)]
+    assert len({document["event"]["build_request_id"] for document in known}) == 4
+    positions = [document["position"] for document in known]
+    assert positions == sorted(set(positions))
+    _, said = databuild(store.uri, "events", "--all", "--output=json", f"--after={seen[-1]['position']}")
+    assert [json.loads(line) for line in said.splitlines()] == known[len(seen) :]
 
 
 def test_a_read_only_database_is_read_and_not_built_with(databuild, store):

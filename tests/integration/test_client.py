@@ -73,6 +73,7 @@ async def test_a_build_is_made_and_everything_of_it_is_told(served, client):
     runs = await client.job_runs()
     assert sorted(run.job_label for run in runs) == ["//:clean", "//:clean", "//:raw", "//:raw"]
     assert [await client.job_run(run.job_run_id) for run in runs] == runs
+    assert await client.runs_of_job("//:raw") == [run for run in reversed(runs) if run.job_label == "//:raw"]
     rows = await client.build_partitions(status="AVAILABLE")
     assert [row.ref for row in rows] == ["clean/1", "clean/2", "raw/1", "raw/2"]
     assert await client.wait() == result

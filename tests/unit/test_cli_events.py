@@ -7,10 +7,12 @@ import json
 import pytest
 
 from databuild.cli.event_text import canonical, event_line
+from databuild.cli.live_progress import LiveProgress
 from databuild.cli.local_backend import LocalBackend
 from databuild.cli.main import run
+from databuild.cli.notices import Counts
 from databuild.cli.output import Output
-from databuild.cli.progress import Counts, LiveProgress, PlainProgress, progress_for
+from databuild.cli.progress import PlainProgress, progress_for
 from databuild.event_log.log import Lease
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import BuildRecord
@@ -124,6 +126,55 @@ async def test_events_are_followed_to_the_end_of_the_build():
     _, out, _ = call("events", "--follow", reader=reader)
 
     assert len(out.splitlines()) == len(events)
+
+
+def everything(*lists):
+    """Returns a reader of the events of all builds: at each wait, it has those of one more list."""
+    log = list(enumerate(lists[0], 1))
+    coming = list(lists[1:])
+
+    class Whole(FakeReader):
+        def all_events(self, *, after_position=0, limit=1000):
+            return iter([(position, event) for position, event in log if position > after_position][:limit])
+
+        def wait(self, seconds):
+            if not coming:
+                raise KeyboardInterrupt
+            log.extend(enumerate(coming.pop(0), len(log) + 1))
+            return True
+
+    return Whole({})
+
+
+async def test_the_events_of_all_builds_are_printed_with_their_positions():
+    first, second = await events_of(FIRST), await events_of(SECOND)
+
+    code, out, _ = call("events", "--all", reader=everything([*first, *second]))
+
+    lines = out.splitlines()
+    assert (code, len(lines)) == (0, len(first) + len(second))
+    assert lines[0].startswith(f"       1 {FIRST}      1 ")
+    assert lines[-1].split()[:2] == [str(len(lines)), SECOND]
+
+
+async def test_following_all_events_goes_on_after_a_position_until_it_is_stopped():
+    first, second = await events_of(FIRST), await events_of(SECOND)
+    reader = everything(first, second[:3], [], second[3:])
+
+    code, out, _ = call("events", "--all", "--follow", f"--after={len(first) - 1}", "--output=json", reader=reader)
+
+    documents = [json.loads(line) for line in out.splitlines()]
+    assert code == 130
+    assert [document["position"] for document in documents] == list(range(len(first), len(first) + len(second) + 1))
+    assert [document["event"]["build_request_id"] for document in documents] == [FIRST] + [SECOND] * len(second)
+
+
+@pytest.mark.parametrize("more", [[FIRST], ["diff", FIRST, SECOND], ["verify"], ["--server=localhost:1"]])
+def test_all_events_are_of_no_one_build_and_of_no_service(more):
+    code, _, err = call("events", "--all", *more, reader=FakeReader({}))
+
+    assert code == 2
+    assert "--all" in err
 
 
 async def test_following_a_build_that_has_died_ends_and_says_so():
@@ -282,22 +333,3 @@ async def test_a_terminal_that_has_gone_away_stops_no_progress():
     assert isinstance(progress, LiveProgress)
     assert err.fault == "Input/output error"
     assert progress.counts.failed == 2
-
-
-async def test_live_progress_draws_and_goes_away():
-    stream = io.StringIO()
-    progress = LiveProgress(Counts(), Output(stream))
-    progress.start()
-    for event in await events_of(FIRST, failing=True):
-        progress.on_event(event)
-    drawing = progress._draw().plain
-    progress.counts.phase = "planning"
-    progress.planning(PlanningProgress(3, 5, 2, ("//:a",)))
-    progress.warned("//:a has no end")
-    planning = progress._draw().plain
-    progress.stop()
-
-    assert "2 failed" in drawing
-    assert planning.startswith("planning: 3 levels, 5 partitions considered, 2 config calls, asking //:a, ")
-    assert stream.getvalue().count("warning: //:a has no end") == 1
-    assert "FAILED" in stream.getvalue()

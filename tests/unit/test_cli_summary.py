@@ -8,8 +8,8 @@ import pytest
 from databuild.cli.build_end import summarize
 from databuild.cli.invocation import Invocation
 from databuild.cli.local_backend import LocalBackend
+from databuild.cli.notices import Counts
 from databuild.cli.output import Output
-from databuild.cli.progress import Counts
 from databuild.cli.summary import exit_code_of_result, print_summary
 from databuild.model.records import BuildPartitionRecord, BuildRecord, FailureRecord, JobRunRecord
 from databuild.model.results import Cancelled, Failed, FailFast, Success

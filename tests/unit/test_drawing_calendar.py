@@ -3,7 +3,6 @@
 import datetime as dt
 
 from databuild.drawing.calendar import MOST_YEARS, Day, draw_calendar
-from databuild.drawing.hours import MOST_DAYS, Hour, draw_hours
 from tests.unit.drawn import SVG, of_class, parse, texts, titles
 
 FIRST = dt.date(2024, 2, 28)
@@ -99,25 +98,3 @@ def test_the_first_and_the_last_year_there_are_can_be_drawn():
     root = parse(draw_calendar([Day(dt.date(1, 1, 1), {"missing": 1}), Day(dt.date(9999, 12, 31), {"missing": 1})]))
 
     assert len(cells(root)) == 2
-
-
-def test_hours_are_columns_and_days_rows_the_newest_first():
-    march = Hour(dt.date(2024, 3, 1), 0, {"stale": 1})
-    root = parse(draw_hours([Hour(FIRST, 0, {"available": 1}), Hour(FIRST, 23, {"failed": 2}), march]))
-
-    assert titles(cells(root)) == [
-        "Fri 2024-03-01 00:00: 1 stale",
-        "Wed 2024-02-28 00:00: 1 available",
-        "Wed 2024-02-28 23:00: 2 failed",
-    ]
-    newest, first, last = (corner(cell) for cell in cells(root))
-    assert newest[0] == first[0] < last[0]
-    assert newest[1] < first[1] == last[1]
-    assert [rule.get("d").count("M") for rule in of_class(root, "rule")] == [23, 22]
-
-
-def test_only_the_newest_days_are_drawn_by_hours_of_very_many():
-    root = parse(draw_hours(Hour(FIRST + dt.timedelta(days=n), 1, {"available": 1}) for n in range(MOST_DAYS + 5)))
-
-    assert len(cells(root)) == MOST_DAYS
-    assert f"only the newest {MOST_DAYS} days are drawn" in texts(root)

@@ -118,6 +118,11 @@ def init_files(root: Path) -> int:
     return _complain(own_checks.implicit_init_files(_texts(root, {".bzl", ".bazel"})))
 
 
+def vulture(root: Path) -> int:
+    """Looks for code that nothing reaches but tests; pyproject.toml lists what it cannot see the use of."""
+    return _module(root, "vulture")
+
+
 def core_flags(root: Path) -> int:
     """Checks that code below the edges names no flag of the command line."""
     return _complain(own_checks.flags_in_core(_texts(root, {".py"})))
@@ -139,5 +144,6 @@ def buildifier(root: Path, program: str) -> int:
 
 
 if __name__ == "__main__":
-    _LINTERS = {f.__name__: f for f in (ruff, mypy, imports, children, init_files, core_flags, shellcheck, buildifier)}
+    checks = (ruff, mypy, imports, vulture, children, init_files, core_flags, shellcheck, buildifier)
+    _LINTERS = {f.__name__: f for f in checks}
     sys.exit(_LINTERS[sys.argv[1]](Path("MODULE.bazel").resolve().parent, *sys.argv[2:]))

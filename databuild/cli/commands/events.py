@@ -1,8 +1,9 @@
-"""`events [BUILD]`: the events of a build; `diff A B`: how those of two differ; `verify`: whether the log is whole."""
+"""`events [BUILD]`: events of a build, or `--all` of the log; `diff A B` compares two; `verify` checks the log."""
 
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ _PAGE = 1000
 
 def run(call: Invocation) -> int:
     """Prints events, or compares them."""
+    if call.flags["all"]:
+        return _all(call)
     if call.positionals[:1] == ["diff"]:
         return _diff(call)
     if call.positionals[:1] == ["verify"]:
@@ -37,7 +40,7 @@ def run(call: Invocation) -> int:
     ended = False
     for event in _followed(call, build_request_id, after) if following else _events(backend, build_request_id, after):
         if call.json:
-            _print_json_line(call, event)
+            call.out.line(json.dumps(event_json(event), ensure_ascii=False))
         else:
             call.out.line(event_line(event))
         ended = event.build_request.status in BUILD_ENDS
@@ -45,6 +48,20 @@ def run(call: Invocation) -> int:
             break
     if following and not ended and (fault := backend.death_of(build_request_id)):
         call.err.line(f"databuild: {fault}")
+    return BUILT
+
+
+def _all(call: Invocation) -> int:
+    """Prints the events of all builds in the order of the log, each with the position after which to resume."""
+    if call.positionals:
+        raise UsageError("--all prints the events of all builds; name none beside it", call.command)
+    for position, event in call.backend().all_events(call.flags["after"], follow=call.flags["follow"]):
+        if call.json:
+            call.out.line(json.dumps({"position": position, "event": event_json(event)}, ensure_ascii=False))
+        else:
+            call.out.line(f"{position:>8} {event.build_request_id} {event_line(event)}")
+        if call.out.closed:
+            break
     return BUILT
 
 
@@ -106,9 +123,3 @@ def _followed(call: Invocation, build_request_id: str, after: int) -> Iterator[e
     for event in call.backend().watch(build_request_id, after):
         yield event
         call.out.flush()
-
-
-def _print_json_line(call: Invocation, event: ev.BuildEvent) -> None:
-    import json
-
-    call.out.line(json.dumps(event_json(event), ensure_ascii=False))

@@ -10,7 +10,7 @@ from databuild.cli.exit_codes import BUILT
 from databuild.cli.full_parse import UsageError
 from databuild.cli.invocation import Invocation
 from databuild.cli.job_environment import TOKENS_VARIABLE
-from databuild.cli.local_building import FORCED_GRACE_SECONDS, number_of_jobs
+from databuild.cli.local_building import FORCED_GRACE_SECONDS, number_of_jobs, telemetry
 from databuild.cli.other_states import print_hint
 from databuild.cli.planning import settings
 from databuild.executors.budget import capacity_of
@@ -82,6 +82,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         stop=stop,
         hurry=hurry,
         started=lambda addresses: _tell(call, addresses),
+        telemetry=telemetry(call),
     )
 
 

@@ -132,7 +132,6 @@ def databuild_graph_tests(name):
         retry_backoff = "5s",
         tags = ["nightly"],
         timeout = "10m",
-        worker = True,
     )
     _job("report", ["report/month={month:month}"])
     _job("daily_again", ["daily/date={day:date}"])

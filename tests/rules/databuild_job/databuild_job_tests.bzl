@@ -17,7 +17,6 @@ def _says_what_was_declared_impl(ctx):
     asserts.equals(env, 3, job.retries)
     asserts.equals(env, 90, job.retry_backoff_seconds)
     asserts.equals(env, {"cpu": 1, "memory_gb": 4}, job.resources)
-    asserts.true(env, job.worker)
     asserts.equals(env, ["nightly"], job.tags)
     return analysistest.end(env)
 
@@ -30,7 +29,6 @@ def _has_defaults_impl(ctx):
     asserts.equals(env, 0, job.timeout_seconds)
     asserts.equals(env, 0, job.retries)
     asserts.equals(env, {}, job.resources)
-    asserts.false(env, job.worker)
     return analysistest.end(env)
 
 _has_defaults_test = analysistest.make(_has_defaults_impl)
@@ -112,7 +110,6 @@ def databuild_job_tests(name):
         retry_backoff = "90",
         tags = ["nightly"],
         timeout = "1h30m",
-        worker = True,
     )
     databuild_job(
         name = "minimal",
@@ -172,6 +169,7 @@ def databuild_job_tests(name):
     _must_fail("a_timeout_that_ends_without_unit_test", ["timeout", "\"1h30\""], timeout = "1h30")
     _must_fail("a_backoff_that_is_no_duration_test", ["retry_backoff", "\"soon\""], retry_backoff = "soon")
     _must_fail("negative_retries_test", ["retries", "-1"], retries = -1)
+    _must_fail("a_worker_test", ["worker", "not supported yet"], worker = True)
     _must_fail("a_resource_that_is_no_number_test", ["\"memory_gb\"", "\"4GB\""], resources = {"memory_gb": "4GB"})
     _must_fail("a_resource_of_nothing_test", ["\"cpu\"", "\"0\""], resources = {"cpu": "0"})
     _must_fail("a_resource_without_name_test", ["without a name"], resources = {"": "1"})

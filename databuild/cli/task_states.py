@@ -1,0 +1,146 @@
+"""State of each task of a build, and an estimate of the time until all of them have ended.
+
+The estimate is the lower bound of list scheduling (R. L. Graham, 1969), the larger of two numbers: the work that is
+left divided by the number of slots, and the longest chain of tasks that wait for each other. A task counts with the
+median duration of the last completed runs of its job. It knows neither terminals nor event logs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from statistics import fmean, median
+from typing import Final, NamedTuple
+
+from databuild.model.records import JobRunRecord
+from databuild.v1 import events_pb2 as ev
+
+RUNS_PER_JOB: Final = 20
+"""Number of runs of a job whose durations count."""
+
+_ENDED: Final = frozenset(
+    {ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED, ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}
+)
+
+
+class StateCounts(NamedTuple):
+    """Number of tasks in each state. A task that is tried again is waiting or running, not failed."""
+
+    completed: int
+    failed: int
+    running: int
+    waiting: int
+    skipped: int
+    cancelled: int
+
+    @property
+    def total(self) -> int:
+        """The number of tasks."""
+        return sum(self)
+
+
+class TaskStates:
+    """Follows the tasks of one build by its events.
+
+    Events arrive on one thread; every other method may be called on another thread at the same time.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._total = 0
+        self._slots = 0
+        self._max_running = 1
+        self._jobs: dict[int, str] = {}
+        self._upstream: dict[int, tuple[int, ...]] = {}
+        self._states: dict[int, int] = {}
+        self._numbers: Counter[int] = Counter()
+        self._started: dict[int, float] = {}
+        self._earlier: dict[str, Sequence[float]] = {}
+        self._own: dict[str, list[float]] = {}
+
+    @property
+    def planned(self) -> bool:
+        """Whether the whole job graph is known, and has a task."""
+        return 0 < self._total <= len(self._jobs)
+
+    @property
+    def jobs(self) -> Sequence[str]:
+        """The labels of the jobs that have a task, sorted."""
+        return sorted(set(self._jobs.copy().values()))
+
+    def add(self, event: ev.BuildEvent) -> None:
+        """Takes note of the next event."""
+        kind = event.WhichOneof("event")
+        if kind == "job":
+            self._add_job(event.job)
+        elif kind == "job_graph":
+            self._total = event.job_graph.total_tasks
+            for task in event.job_graph.tasks:
+                self._jobs[task.task_id] = task.job_label
+                self._upstream[task.task_id] = tuple(task.upstream_task_ids)
+        elif kind == "build_request" and event.build_request.status == ev.BUILD_STATUS_RECEIVED:
+            self._slots = event.build_request.options.jobs
+
+    def _add_job(self, job: ev.JobEvent) -> None:
+        if job.task_id in self._states:
+            self._numbers[self._states[job.task_id]] -= 1
+        self._states[job.task_id] = job.status
+        self._numbers[job.status] += 1
+        if job.status == ev.JOB_STATUS_RUNNING:
+            self._started[job.task_id] = self._clock()
+            self._max_running = max(self._max_running, len(self._started))
+            return
+        self._started.pop(job.task_id, None)
+        if job.status == ev.JOB_STATUS_COMPLETED:
+            self._own.setdefault(job.job_label, []).append(job.duration_seconds)
+
+    def add_earlier_runs(self, job_label: str, runs: Iterable[JobRunRecord]) -> None:
+        """Takes the runs of a job before this build, newest first."""
+        self._earlier[job_label] = [run.duration_seconds for run in runs if run.status == "COMPLETED"][::-1]
+
+    def counts(self) -> StateCounts:
+        """Counts the tasks in each state."""
+        number = self._numbers.copy()
+        known = sum(number.values())
+        return StateCounts(
+            completed=number[ev.JOB_STATUS_COMPLETED],
+            failed=number[ev.JOB_STATUS_FAILED],
+            running=number[ev.JOB_STATUS_RUNNING],
+            waiting=number[ev.JOB_STATUS_SCHEDULED] + max(self._total - known, 0),
+            skipped=number[ev.JOB_STATUS_SKIPPED],
+            cancelled=number[ev.JOB_STATUS_CANCELLED],
+        )
+
+    def seconds_left(self) -> float | None:
+        """Estimates the time until all tasks have ended, in seconds; None where no duration of any job is known.
+
+        A job without a known duration counts with the mean of the others. The time is linear in the number of tasks.
+        """
+        durations = self._durations()
+        if not durations:
+            return None
+        assumed = fmean(durations.values())
+        states, started, now = self._states.copy(), self._started.copy(), self._clock()
+        path: dict[int, float] = {}
+        work = longest = 0.0
+        for task, upstream in self._upstream.copy().items():  # upstream tasks come first
+            state = states.get(task)
+            if state in _ENDED:
+                continue
+            left = durations.get(self._jobs[task], assumed)
+            if state == ev.JOB_STATUS_RUNNING:
+                left = max(left - (now - started.get(task, now)), 0.0)
+            path[task] = left + max((path.get(other, 0.0) for other in upstream), default=0.0)
+            work += left
+            longest = max(longest, path[task])
+        slots = min(self._slots or self._max_running, max(len(path), 1))
+        return max(longest, work / slots)
+
+    def _durations(self) -> dict[str, float]:
+        durations = {}
+        for job in {**self._earlier, **self._own}:
+            known = [*self._earlier.get(job, ()), *self._own.get(job, ())[-RUNS_PER_JOB:]][-RUNS_PER_JOB:]
+            if known:
+                durations[job] = median(known)
+        return durations

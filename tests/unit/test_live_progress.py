@@ -1,0 +1,230 @@
+"""The display on a terminal shows a bar, counts, times and job runs, and fits any width."""
+
+import io
+import os
+import pty
+import struct
+import termios
+import threading
+import time
+from fcntl import ioctl
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from databuild.cli.live_progress import LiveProgress
+from databuild.cli.notices import Counts
+from databuild.cli.output import Output
+from databuild.errors import EventLogError
+from databuild.model.planning import PlanningProgress
+from databuild.model.records import JobRunRecord
+from databuild.v1 import events_pb2 as ev
+from databuild.v1.plan_pb2 import Task
+
+BUILD = "20261123T095142Z-7k3f9q"
+JOB = "//examples/flights/with/a/long/path:daily_flights"
+WIDTHS = (20, 21, 33, 40, 60, 80, 120, 200, 300)
+
+
+def events(*, tasks=40, completed=10, running=3, failed=1):
+    """Returns the events of a build that is half done."""
+    received = ev.BuildRequestEvent(status=ev.BUILD_STATUS_RECEIVED, options=ev.BuildOptions(jobs=4))
+    yield ev.BuildEvent(build_request=received)
+    graph = ev.JobGraphEvent(tasks=[Task(task_id=n + 1, job_label=JOB) for n in range(tasks)], total_tasks=tasks)
+    yield ev.BuildEvent(job_graph=graph)
+    yield ev.BuildEvent(build_request=ev.BuildRequestEvent(status=ev.BUILD_STATUS_EXECUTING))
+    for number in range(1, completed + failed + running + 1):
+        statuses = [ev.JOB_STATUS_RUNNING]
+        if number <= completed:
+            statuses.append(ev.JOB_STATUS_COMPLETED)
+        elif number <= completed + failed:
+            statuses.append(ev.JOB_STATUS_FAILED)
+        for status in statuses:
+            run = ev.JobEvent(job_run_id=f"{BUILD}.{number}.1", task_id=number, job_label=JOB, status=status)
+            run.duration_seconds = 10.0 if status == ev.JOB_STATUS_COMPLETED else 0.0
+            yield ev.BuildEvent(job=run)
+
+
+def drawn(progress, width):
+    """Returns the lines that are drawn for a width."""
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    with console.capture() as capture:
+        console.print(progress)
+    return capture.get().splitlines()
+
+
+def display(clock=lambda: 0.0, earlier_runs=None, stream=None):
+    return LiveProgress(Counts(clock), Output(stream or io.StringIO()), earlier_runs)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_everything_is_shown_at_any_width(width):
+    now = [0.0]
+    progress = display(lambda: now[0])
+    for event in events():
+        progress.on_event(event)
+    now[0] = 65.0
+
+    lines = drawn(progress, width)
+
+    text = " ".join(" ".join(lines).split())
+    assert max(map(cell_len, lines)) < width
+    for part in ("executing", "█", "░", "11 of 40 tasks", "1 min 05 s", "about 1 min left", "10 completed", "1 failed"):
+        assert part in text
+    assert "3 running" in text
+    assert "26 waiting" in text
+    assert text.count("daily_flights" if width > 40 else ".1") >= 3
+
+
+def test_a_wide_terminal_shows_a_line_for_each_concept():
+    progress = display()
+    for event in events(running=2):
+        progress.on_event(event)
+
+    assert drawn(progress, 120) == [
+        "executing  " + "█" * 7 + "▒" * 2 + "░" * 20 + "  11 of 40 tasks  0.00 s  about 1 min left",
+        "10 completed  1 failed  2 running  27 waiting",
+        f"  {JOB} 12.1  0.00 s",
+        f"  {JOB} 13.1  0.00 s",
+    ]
+
+
+def test_a_narrow_terminal_keeps_the_ends_of_labels():
+    progress = display()
+    for event in events(running=1):
+        progress.on_event(event)
+
+    assert drawn(progress, 40)[-1] == "  …long/path:daily_flights 12.1  0.00 s"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_planning_fits_any_width(width):
+    progress = display()
+    progress.counts.phase = "planning"
+    progress.planning(PlanningProgress(3, 5_000_000, 2, ("//" + "x" * 400, "//:b")))
+
+    lines = drawn(progress, width)
+
+    assert max(map(cell_len, lines)) < width
+    assert "3 levels" in " ".join(lines)
+
+
+def test_many_job_runs_are_cut_to_the_oldest():
+    progress = display()
+    for event in events(running=12):
+        progress.on_event(event)
+
+    assert drawn(progress, 80)[-1] == "  and 4 more"
+
+
+def test_the_bar_is_plain_where_the_stream_takes_no_more():
+    progress = display(stream=io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    for event in events():
+        progress.on_event(event)
+
+    bar = drawn(progress, 120)[0].split("  ")[1]
+    assert set(bar) == set("#=.")
+
+
+def test_earlier_runs_are_read_once_the_whole_job_graph_is_there():
+    asked = []
+    read = threading.Event()
+
+    def earlier_runs(labels):
+        asked.append((threading.current_thread(), list(labels)))
+        yield JOB, [JobRunRecord(f"{BUILD}.1.1", BUILD, 1, 1, JOB, 1, "COMPLETED", duration_seconds=120.0)]
+        read.set()
+
+    progress = display(earlier_runs=earlier_runs)
+    for event in events(completed=0, failed=0, running=0):
+        progress.on_event(event)
+    assert read.wait(30)
+
+    assert [labels for _, labels in asked] == [[JOB]]
+    assert asked[0][0] is not threading.main_thread()
+    assert "about 20 min left" in drawn(progress, 120)[0]
+
+
+def test_an_event_log_that_cannot_be_read_leaves_the_estimate_out():
+    def earlier_runs(_labels):
+        raise EventLogError("it is gone")
+
+    progress = display(earlier_runs=earlier_runs)
+    for event in events(completed=0, failed=0):
+        progress.on_event(event)
+    progress._reading.join(30)
+
+    assert "left" not in drawn(progress, 120)[0]
+
+
+def test_runs_that_take_longer_than_earlier_ones_are_named():
+    now = [0.0]
+    progress = display(lambda: now[0])
+    for event in events(tasks=11, completed=10, failed=0, running=1):
+        progress.on_event(event)
+    now[0] = 60.0
+
+    assert drawn(progress, 120)[0].endswith("10 of 11 tasks  1 min 00 s  longer than earlier runs")
+
+
+class Screen:
+    """A pseudo-terminal, and what is written to it."""
+
+    def __init__(self, columns):
+        self.master, self.slave = pty.openpty()
+        self.resize(columns)
+        self.written = bytearray()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def resize(self, columns):
+        ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+
+    def size(self):
+        return os.get_terminal_size(self.slave)
+
+    def _read(self):
+        while True:
+            try:
+                self.written += os.read(self.master, 65536)
+            except OSError:
+                return
+
+    def wait_for(self, text, after=0):
+        """Waits until a text has been written."""
+        deadline = time.monotonic() + 30
+        while text.encode() not in self.written[after:]:
+            assert time.monotonic() < deadline, self.written[after:].decode()
+            time.sleep(0.01)
+
+
+def test_a_terminal_that_is_resized_is_drawn_for_its_new_width(monkeypatch):
+    screen = Screen(100)
+    for variable in ("COLUMNS", "LINES", "NO_COLOR"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    # The console asks the standard streams for the size, which belong to pytest here.
+    standard = os.dup(0)
+    os.dup2(screen.slave, 0)
+    stream = open(screen.slave, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    try:
+        progress = LiveProgress(Counts(lambda: 0.0), Output(stream))
+        progress.start()
+        for event in events():
+            progress.on_event(event)
+        screen.wait_for(f"{JOB} 12.1")
+        screen.resize(30)
+        before = len(screen.written)
+        screen.wait_for("…", before)
+        progress.warned("//:a has no end")
+        progress.stop()
+        stream.flush()
+        screen.wait_for("\x1b[?25h")  # the cursor is back
+    finally:
+        os.dup2(standard, 0)
+        os.close(standard)
+        stream.close()
+
+    text = screen.written.decode()
+    assert text.count("warning: //:a has no end") == 1
+    assert "FAILED" in text
