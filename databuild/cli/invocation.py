@@ -172,7 +172,7 @@ class Invocation:
             if self.flags.get(name, default) not in (default, [], ()):
                 self._refuse_beside_server(f"--{name} is for what runs on this machine")
         if self.flags.get("from") is not None:
-            self._refuse_beside_server("--from reads a state directory of this machine and writes to its event log")
+            self._refuse_beside_server("--from copies records of a state directory to an event log of this machine")
 
     def _refuse_beside_server(self, what: str) -> None:
         from databuild.cli.full_parse import UsageError

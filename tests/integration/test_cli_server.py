@@ -233,7 +233,7 @@ def test_the_next_step_is_asked_of_the_same_service(graph, served):
         ("status --event_log=memory:", "--event_log is for"),
         ("build --event_sink=stdout:", "--event_sink is for"),
         ("build --grace_period=3", "--grace_period is for"),
-        ("partitions adopt --from=x", "--from reads a state directory of this machine"),
+        ("partitions adopt --from=x", "--from copies records of a state directory to an event log of this machine"),
         ("prune --keep=1 --state_dir=x", "--state_dir is for"),
         ("status --server=http://localhost:7420", "is where HTTP is spoken"),
         ("status --tls_cert=x", "both the certificate and its key"),
