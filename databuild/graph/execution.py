@@ -25,14 +25,14 @@ from databuild.v1 import partition_pb2 as pt
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExecutionOptions:
-    """How to execute.
+    """Options of an execution.
 
     Attributes:
-        jobs: How many tasks run at once.
-        keep_going: Whether to go on with what does not depend on a failure.
-        retries: What happens after a failed attempt, by job label.
-        limits: How much there is of each named resource.
-        needs: How much of each resource one run of a job takes, by job label.
+        jobs: The number of tasks that run at once.
+        keep_going: True to continue with tasks that do not depend on a failure.
+        retries: The retry policies, by job label.
+        limits: The available amount of each named resource.
+        needs: The amount of each resource that one run of a job needs, by job label.
         short_seconds: While tasks take less than this, others are claimed ahead.
     """
 
@@ -46,12 +46,12 @@ class ExecutionOptions:
 
 @dataclass(slots=True)
 class ExecutionResult:
-    """What came of an execution.
+    """The result of an execution.
 
     Attributes:
-        completed: How many tasks completed.
+        completed: The number of completed tasks.
         failed: The tasks that failed for good.
-        stopped_by: The task whose failure stopped the build; None where it went to its end.
+        stopped_by: The task whose failure stopped the execution; None if no failure did.
     """
 
     completed: int = 0
@@ -72,13 +72,13 @@ async def execute(
     Args:
         tasks: The job graph, in the order of task numbers.
         runner: Runs one task once.
-        observer: Is told what happens.
-        options: How to execute.
-        needed: Asked right before a task would run whether it still has to.
+        observer: Makes the claims, and records starts and ends.
+        options: Limits, retries and the reaction to failures.
+        needed: Called right before a task would run; returns False if it need not run any more.
 
     Raises:
         InvalidRequestError: A job needs more of a resource than there is.
-        asyncio.CancelledError: The awaiting task was cancelled; the observer was told of what ran.
+        asyncio.CancelledError: The awaiting task was cancelled; the observer has the ends of all attempts.
     """
     execution = _Execution(tasks, runner, observer, options, needed)
     return await execution.run()

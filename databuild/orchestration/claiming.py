@@ -38,12 +38,12 @@ def verdict_on(claim: Claim, task: Task, versions: Versions, statuses: Mapping[s
 
 
 class Judged(NamedTuple):
-    """What follows from claims.
+    """The verdicts on claims.
 
     Attributes:
-        verdicts: What becomes of the attempts.
-        written: What must be done before any starts: data that is there may only be changed by a job run that the
-            event log knows, so that whoever ends a dead build can tell what it may have changed.
+        verdicts: One verdict for each attempt.
+        written: Must be done before any attempt starts; None if none overwrites data. A run that overwrites data is
+            logged before it starts, so that the build that ends a dead one can tell which data it may have changed.
     """
 
     verdicts: Sequence[Verdict]
@@ -54,14 +54,14 @@ class Claiming:
     """Fits `Preparing`."""
 
     def __init__(self, claims: Awaitable[Sequence[Claim]], judge: Callable[[Sequence[Claim]], Judged]) -> None:
-        """Takes claims that are on their way, and what decides by the answers."""
+        """Calls `judge` with the answers to the claims as soon as they are there."""
         self._claims = asyncio.ensure_future(claims)
         self._judge = judge
         self._judged: Judged | None = None
         self._claims.add_done_callback(self._answered)
 
     def done(self) -> bool:
-        """Whether the verdicts are there, and may be followed."""
+        """Returns whether the verdicts are there and may be followed."""
         if not self._claims.done():
             return False
         self._answered(self._claims)

@@ -1,4 +1,4 @@
-"""How a build stays alive for others, ends those that have died, and waits for those that live.
+"""Coordination of builds that share an event log: leases, the end of dead builds, and waiting for live ones.
 
 A build is alive while its lease runs or, where that can be told, its process does. Whoever notices that one has died
 ends it; its claims end with it. A build that waits holds nothing that another could wait for, so that builds never wait
@@ -30,7 +30,7 @@ _PAGE: Final = 10_000
 
 
 class Coordination:
-    """What one build has to do with the others that share its event log."""
+    """The part of one build in the coordination with other builds."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Coordination:
         lease_seconds: float,
         lease_owner: LeaseOwner | None = None,
     ) -> None:
-        """Takes the build.
+        """Takes no lease yet.
 
         Args:
             event_log: The event log that it shares.
@@ -51,7 +51,7 @@ class Coordination:
             executor: Ends processes that the dead left behind.
             build_request_id: The build.
             clock: Returns the time in seconds since the epoch, for the events that end the dead.
-            lease_seconds: How long the build counts as alive without being heard of.
+            lease_seconds: Duration of the lease. A build whose lease has expired counts as dead.
             lease_owner: The owner of the build's lease, if another process may take it over.
         """
         self._event_log = event_log
@@ -67,7 +67,7 @@ class Coordination:
         self._polls = 0
 
     def renew(self) -> asyncio.Future[None]:
-        """Takes the lease of the build, or takes it further; need not be awaited."""
+        """Takes or renews the lease of the build; need not be awaited."""
         renewed = asyncio.ensure_future(
             self._event_log.renew_lease(self._build_request_id, self._holder, self._lease_seconds, self._lease_owner)
         )
@@ -157,7 +157,7 @@ class Coordination:
             return
         claims = self._reader.claims_of(build)
         state = self._state(build)
-        # What was claimed while it was there is left alone: no run that would change it starts before it is in the log.
+        # A run that overwrites existing data is logged before it starts: without one in the log, the data is intact.
         in_doubt = {ref: run for ref, run in claims.items() if run in state.jobs}
         orchestrator = BuildOrchestrator(self._event_log, build, record.requested, clock=self._clock, state=state)
         result: BuildResult = Failed(

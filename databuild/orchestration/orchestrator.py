@@ -61,16 +61,16 @@ class BuildOrchestrator:
         telemetry: Telemetry | None = None,
         state: BuildState | None = None,
     ) -> None:
-        """Takes what the build is of; writes nothing yet.
+        """Writes nothing yet.
 
         Args:
-            event_log: Where the events go.
+            event_log: Stores the events.
             build_request_id: The id of the build.
-            requested_partitions: What was asked for, ranges expanded.
+            requested_partitions: The requested partitions, ranges expanded.
             clock: Returns the time in seconds since the epoch.
             on_event: Told of every event as it is handed to the event log.
             telemetry: Takes measurements; None for none.
-            state: What the events so far add up to, of a build that another orchestrator has begun.
+            state: The state of a build that another orchestrator has begun; None for a new build.
         """
         self.build_request_id = build_request_id
         self.requested_partitions = tuple(requested_partitions)
@@ -93,7 +93,7 @@ class BuildOrchestrator:
 
     @property
     def emitted_events(self) -> list[ev.BuildEvent]:
-        """What was emitted so far; only of an orchestrator made by `with_mock_event_log`.
+        """The events emitted so far; only of an orchestrator made by `with_mock_event_log`.
 
         Raises:
             TypeError: The orchestrator has a real event log; read that.
@@ -105,12 +105,12 @@ class BuildOrchestrator:
 
     @property
     def state(self) -> BuildState:
-        """What the events so far add up to. To be read only."""
+        """The state of the build after all emitted events. Must not be changed."""
         return self._state
 
     @property
     def refused_events(self) -> Sequence[ev.BuildEvent]:
-        """What was emitted and could not be written."""
+        """The events that were emitted and could not be written."""
         return self._refused
 
     async def settled(self) -> None:
@@ -157,9 +157,9 @@ class BuildOrchestrator:
         """The build ends as its result says; what has no end yet gets one that says why.
 
         Args:
-            result: What came of the build.
+            result: The result of the build.
             in_doubt: The job run that may have changed a partition although no event says so, by ref.
-            warnings: What may not be meant as it is, one sentence each.
+            warnings: Warnings about the request or its plan, one sentence each.
 
         Raises:
             InvalidStateTransitionError: The result is a success although a job run or partition has no good end.

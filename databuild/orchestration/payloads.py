@@ -14,10 +14,10 @@ from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
 
 TASKS_PER_EVENT: Final = 1000
-"""How many tasks one event of a job graph holds at most, so that none grows too large to send."""
+"""Maximum number of tasks in one event of a job graph, so that no event is too large to send."""
 
 REFS_PER_EVENT: Final = 10_000
-"""How many outputs and inputs the tasks of one event have together at most; more only where one task has."""
+"""Maximum number of outputs and inputs of all tasks in one event; a single larger task has an event of its own."""
 
 Payload = tuple[str, Any]
 """The name of a field of the BuildEvent oneof, and its message."""
@@ -103,7 +103,7 @@ def partitions_delegated(
         job_label: The job that produces the partitions.
         refs: The partitions.
         own: The partitions of this build; each of `refs` among them is DELEGATED.
-        running: Whether the other build is still running.
+        running: True if the other build is still running.
     """
     ordered = sorted(refs)
     delegation = ev.DelegationEvent(

@@ -39,7 +39,7 @@ class BuildRecorder:
     """Writes the events of an execution.
 
     Attributes:
-        completed: How many tasks have completed.
+        completed: The number of tasks that have completed.
         tokens: The fencing tokens of job runs that are about to start, by job run.
     """
 
@@ -50,13 +50,13 @@ class BuildRecorder:
         released: Callable[[Sequence[str]], Awaitable[None]],
         needs: Mapping[str, tuple[Need, ...]],
     ) -> None:
-        """Takes the build.
+        """Records nothing yet.
 
         Args:
             orchestrator: Writes the events.
             versions: The versions that are there and that the build makes.
             released: Waits until no other live build claims one of these refs; without any, for a moment.
-            needs: What one run of a job takes of resources that builds share, by job label.
+            needs: The resources shared by builds that one run of a job needs, by job label.
         """
         self.completed = 0
         self.tokens: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""From request to result: the one function that every build goes through, whoever asked for it."""
+"""`run_build`: the one function that takes every build from request to result, for all callers."""
 
 from __future__ import annotations
 

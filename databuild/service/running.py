@@ -1,6 +1,6 @@
 """The builds that this process runs or is about to run: each a task through the one `run_build`.
 
-It is told what to run and when to stop; what a caller may ask for, it does not know.
+It runs builds in turn and stops them; it does not check requests.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from databuild.service.reading import Readers
 
 _LOOK_SECONDS = 0.5
 _AUTHOR = "the service, which was told to stop"
-"""Who is recorded to have cancelled what had not ended when the service did."""
+"""Recorded author of the cancellation of builds that had not ended when the service stopped."""
 
 _LOOKS_AT = 1000
 
@@ -36,14 +36,14 @@ class RunningBuild:
     """A build of this process that has not ended.
 
     Attributes:
-        request: What is asked for.
-        submitter: Who asks.
+        request: The request.
+        submitter: The name of the caller.
         left_by: The process that received it and died, where this one goes on with it; else empty.
         received: Done when the request is recorded; fails where it cannot be.
         task: Runs it.
-        has_turn: Whether it has had to wait long enough.
-        progress: How far its planning is; None where that has not begun.
-        warnings: What it has warned of.
+        has_turn: True once the build has left the queue to run.
+        progress: The progress of planning; None before it starts.
+        warnings: The warnings of planning so far.
     """
 
     def __init__(self, request: BuildRequest, submitter: str, left_by: str = "") -> None:
@@ -57,11 +57,11 @@ class RunningBuild:
         self.warnings: list[str] = []
 
     def planning(self, progress: PlanningProgress) -> None:
-        """Takes how far planning is."""
+        """Stores the progress."""
         self.progress = progress
 
     def warned(self, warning: str) -> None:
-        """Takes a warning."""
+        """Stores a warning."""
         self.warnings.append(warning)
 
 
@@ -107,7 +107,7 @@ class RunningBuilds:
         """Starts nothing yet.
 
         Args:
-            context: What all builds share.
+            context: The context that all builds share.
             limits: The limits on running and queued builds.
             readers: Read the event log.
         """
@@ -121,7 +121,7 @@ class RunningBuilds:
 
     @property
     def stopped(self) -> bool:
-        """Whether no new builds are taken."""
+        """True once no new builds are accepted."""
         return self._stopped
 
     @property
@@ -154,8 +154,8 @@ class RunningBuilds:
         """Goes on with a build that another process received and left in its queue, as soon as it is its turn.
 
         Args:
-            request: What was asked for.
-            submitter: Who asked.
+            request: The request.
+            submitter: The name of the caller.
             left_by: The process, as the holder of a lease is named.
 
         Returns:
@@ -183,7 +183,7 @@ class RunningBuilds:
         """Cancels all builds, and returns when they have ended.
 
         Args:
-            leave: Whether it is meant that their ends cannot be written.
+            leave: True if the ends of builds are deliberately not written, so that the next service continues them.
         """
         self._stopped = True
         self._leaving = leave
