@@ -17,7 +17,8 @@ from databuild.errors import InvalidCatalogError, InvalidRequestError
 if TYPE_CHECKING:
     from databuild.cli.facts import Facts
     from databuild.cli.remote import Remote
-    from databuild.event_log.log import EventLog, Reader
+    from databuild.event_log.log import EventLog
+    from databuild.event_log.reads import Reader
     from databuild.graph.catalog import JobCatalog
 
 

@@ -9,7 +9,7 @@ from databuild.cli.exit_codes import BUILT, INTERRUPTED, JOB_FAILED, OUR_FAILURE
 from databuild.cli.invocation import Invocation
 from databuild.cli.output import counted, duration_text, some_of
 from databuild.cli.progress import Counts
-from databuild.event_log.log import Reader
+from databuild.event_log.reads import BuildReads
 from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.orchestration.results import BuildResult, Cancelled, Failed, Success
 from databuild.v1 import partition_pb2 as pt
@@ -33,7 +33,9 @@ class Summary(NamedTuple):
     adoptions: frozenset[str] = frozenset()
 
 
-def summarize(reader: Reader, build_request_id: str, result: BuildResult, taken_from: Iterable[str] = ()) -> Summary:
+def summarize(
+    reader: BuildReads, build_request_id: str, result: BuildResult, taken_from: Iterable[str] = ()
+) -> Summary:
     """Reads what there is to tell of a build.
 
     Args:

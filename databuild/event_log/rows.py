@@ -17,7 +17,7 @@ from databuild.model.records import (
 )
 
 if TYPE_CHECKING:
-    from databuild.event_log.log import ResourceUse
+    from databuild.event_log.coordination import ResourceUse
 
 
 def failure_record(category: str | None, message: str | None) -> FailureRecord | None:
@@ -102,7 +102,7 @@ def resource_uses(rows: Iterable[tuple[str, str, int, str]]) -> list[ResourceUse
     Args:
         rows: Resource, build, what it holds, and JSON of the resources that it waits for.
     """
-    from databuild.event_log.log import ResourceUse
+    from databuild.event_log.coordination import ResourceUse
 
     held: dict[tuple[str, str], int] = {}
     waiting: set[tuple[str, str]] = set()

@@ -14,8 +14,8 @@ from google.protobuf.message import DecodeError
 
 from databuild.errors import EventLogError
 from databuild.event_log.comparison import Difference, differences, pages
-from databuild.event_log.log import Reader
 from databuild.event_log.promises import Promises
+from databuild.event_log.reads import TableReads
 from databuild.event_log.sqlite.reader import SqliteReader
 from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS, SNAPSHOTS
@@ -45,7 +45,7 @@ class Verification(NamedTuple):
     told: tuple[Difference, ...]
 
 
-def verify(reader: Reader, builds: Collection[str] = ()) -> Verification:
+def verify(reader: TableReads, builds: Collection[str] = ()) -> Verification:
     """Checks a log.
 
     Args:
@@ -67,7 +67,9 @@ def verify(reader: Reader, builds: Collection[str] = ()) -> Verification:
 
 
 class _Verifying:
-    def __init__(self, reader: Reader, builds: frozenset[str], writer: SqliteWriter, replayed: SqliteReader) -> None:
+    def __init__(
+        self, reader: TableReads, builds: frozenset[str], writer: SqliteWriter, replayed: SqliteReader
+    ) -> None:
         self._reader = reader
         self._only = builds
         self._writer = writer

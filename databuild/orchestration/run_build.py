@@ -18,7 +18,8 @@ from databuild.errors import (
     PlanChangedError,
     ProcessesLeftError,
 )
-from databuild.event_log.log import EventLog, Queued
+from databuild.event_log.coordination import Queued
+from databuild.event_log.log import EventLog
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.execution import ExecutionOptions, execute

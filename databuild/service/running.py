@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from databuild.errors import DataBuildError, EventLogError, ShuttingDownError
-from databuild.event_log.log import EventLog, Queued, Reader
+from databuild.event_log.coordination import Queued
+from databuild.event_log.log import EventLog
+from databuild.event_log.reads import BuildReads
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.model.planning import PlanningProgress
@@ -243,7 +245,7 @@ class RunningBuilds:
                         self._queue.cancel(build, author)
 
 
-def _cancelled(builds: Sequence[str], reader: Reader) -> dict[str, str]:
+def _cancelled(builds: Sequence[str], reader: BuildReads) -> dict[str, str]:
     """Returns who has asked for builds to be cancelled, by build."""
     records = [reader.build(build) for build in builds]
     return {one.build_request_id: one.cancel_requested_by for one in records if one and one.cancel_requested_by}

@@ -1,6 +1,6 @@
 """Builds by hand, one step at a time."""
 
-from databuild.event_log.log import ClaimRequest
+from databuild.event_log.coordination import ClaimRequest
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.results import Success
 from databuild.v1 import events_pb2 as ev

@@ -18,7 +18,7 @@ from databuild.errors import (
     InvalidStateTransitionError,
     SchemaTooNewError,
 )
-from databuild.event_log.log import ClaimRequest, Need, Queued, ResourceUse
+from databuild.event_log.coordination import ClaimRequest, Need, Queued, ResourceUse
 from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.orchestration.orchestrator import BuildOrchestrator

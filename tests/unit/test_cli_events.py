@@ -10,7 +10,7 @@ from databuild.cli.event_text import canonical, event_line
 from databuild.cli.main import run
 from databuild.cli.output import Output
 from databuild.cli.progress import Counts, LiveProgress, PlainProgress, progress_for
-from databuild.event_log.log import Lease
+from databuild.event_log.coordination import Lease
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import BuildRecord
 from databuild.orchestration.orchestrator import BuildOrchestrator

@@ -16,7 +16,7 @@ from databuild.model.lifecycle import BUILD_ENDS
 from databuild.orchestration.build_ids import LATEST, find_build
 
 if TYPE_CHECKING:
-    from databuild.event_log.log import Reader
+    from databuild.event_log.reads import BuildReads
     from databuild.model.records import BuildRecord
     from databuild.v1 import events_pb2 as ev
 
@@ -88,7 +88,7 @@ def _verify(call: Invocation) -> int:
     return JOB_FAILED if found.faults else BUILT
 
 
-def _find(reader: Reader, text: str = LATEST) -> BuildRecord:
+def _find(reader: BuildReads, text: str = LATEST) -> BuildRecord:
     """Returns the build that a text means, which has events.
 
     Raises:
@@ -101,7 +101,7 @@ def _find(reader: Reader, text: str = LATEST) -> BuildRecord:
     return build
 
 
-def _events(reader: Reader, build_request_id: str, after: int) -> Iterator[ev.BuildEvent]:
+def _events(reader: BuildReads, build_request_id: str, after: int) -> Iterator[ev.BuildEvent]:
     while page := reader.events(build_request_id, after_sequence=after, limit=_PAGE):
         yield from page
         after = page[-1].sequence

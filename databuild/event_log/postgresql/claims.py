@@ -13,9 +13,9 @@ from typing import Any, Final
 import psycopg
 
 from databuild.errors import CoordinationError
+from databuild.event_log.coordination import TAKEN_OVER, Claim
 from databuild.event_log.fair_shares import WAIT_SECONDS, FairShares, Sharer
 from databuild.event_log.group_commit import ClaimAll, Operation, RenewLease
-from databuild.event_log.log import TAKEN_OVER, Claim
 from databuild.event_log.postgresql.connection import RESOURCES
 from databuild.event_log.postgresql.read_models import Step
 from databuild.event_log.postgresql.statements import ManyRows, as_json

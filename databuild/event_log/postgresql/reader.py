@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
 
-from databuild.event_log.log import Lease, ResourceUse
+from databuild.event_log.coordination import Lease, ResourceUse
 from databuild.event_log.postgresql.connection import (
     CHANNEL,
     RECONNECT_SECONDS,

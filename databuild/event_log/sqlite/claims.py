@@ -10,8 +10,8 @@ import sqlite3
 from collections.abc import Sequence
 
 from databuild.errors import CoordinationError
+from databuild.event_log.coordination import TAKEN_OVER, Claim, ClaimRequest, Lease, Queued
 from databuild.event_log.fair_shares import WAIT_SECONDS, FairShares, Sharer
-from databuild.event_log.log import TAKEN_OVER, Claim, ClaimRequest, Lease, Queued
 from databuild.event_log.sqlite.statements import ManyRows
 
 _CLAIM = ManyRows("INSERT OR REPLACE INTO claims (ref, build_request_id, job_run_id, token)", 4)

@@ -23,7 +23,7 @@ from databuild.model.records import (
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from databuild.event_log.log import Lease, ResourceUse
+    from databuild.event_log.coordination import Lease, ResourceUse
     from databuild.event_log.tables import Table
     from databuild.v1.events_pb2 import BuildEvent
 
@@ -206,7 +206,7 @@ class SqliteReader:
 
     def leases(self) -> Sequence[tuple[Lease, bool]]:
         """Returns the leases of builds that have not ended, and whether each has run out, by build."""
-        from databuild.event_log.log import Lease
+        from databuild.event_log.coordination import Lease
 
         rows = self._rows(_LEASES, ())
         now = self._clock()

@@ -14,8 +14,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from databuild.errors import CoordinationError, DataBuildError, EventLogError, InvalidStateTransitionError
+from databuild.event_log.coordination import Lease
 from databuild.event_log.group_commit import Append, ClaimAll, Operation, RenewLease
-from databuild.event_log.log import Lease
 from databuild.event_log.projection import BuildPartition, Changes, EndedRun, Known, NewRun, StartedRun
 from databuild.event_log.sqlite import adoption, claims, snapshots
 from databuild.event_log.sqlite.connection import connect_for_writing, fault
