@@ -1,0 +1,116 @@
+-- Queries that all SQL databases share, by name. `queries.py` describes the format. A list of keys is one parameter,
+-- `:keys`, which holds JSON; `{among}`, `{now}` and other sections that differ are in the `queries.sql` of each database.
+
+-- name: build
+SELECT {build_columns} FROM builds WHERE build_request_id = :build_request_id
+
+-- name: build_columns
+build_request_id, status, graph_label, requested, received_time, updated_time, last_sequence, total_tasks,
+jobs_completed, jobs_failed, partitions_available, partitions_delegated, partitions_failed, retry_of_build_request_id,
+cancel_requested_by, failure_category, failure_message, pruned_time
+
+-- name: builds_beginning
+SELECT build_request_id FROM builds WHERE build_request_id >= :prefix AND build_request_id < :end
+ORDER BY build_request_id DESC LIMIT :limit
+
+-- name: builds
+SELECT {build_columns} FROM builds WHERE build_request_id < :before ORDER BY build_request_id DESC LIMIT :limit
+
+-- name: builds_by_status
+SELECT {build_columns} FROM builds WHERE status = :status AND build_request_id < :before
+ORDER BY build_request_id DESC LIMIT :limit
+
+-- name: build_partitions
+-- An empty status stands for all.
+SELECT ref, status, task_id, reason, cause, job_run_id, failure_category, failure_message FROM build_partitions
+WHERE build_request_id = :build_request_id AND ref > :after AND :status IN ('', status) ORDER BY ref LIMIT :limit
+
+-- name: job_run_columns
+r.job_run_id, r.build_request_id, r.number, r.task_id, r.job_label, r.attempt, r.status, r.scheduled_time,
+r.started_time, r.ended_time, r.exit_code, r.duration_seconds, r.cpu_seconds, r.peak_memory_bytes, r.failure_category,
+r.failure_message
+
+-- name: job_run
+SELECT {job_run_columns} FROM job_runs r WHERE r.job_run_id = :job_run_id
+
+-- name: job_runs
+-- An empty status stands for all.
+SELECT {job_run_columns} FROM job_runs r
+WHERE r.build_request_id = :build_request_id AND r.number > :after AND :status IN ('', r.status)
+ORDER BY r.number LIMIT :limit
+
+-- name: runs_of_job
+SELECT {job_run_columns} FROM job_runs r WHERE r.job_label = :job_label AND r.started_time > 0
+ORDER BY r.build_request_id DESC, r.number DESC LIMIT :limit
+
+-- name: runs_of_partition
+-- A job run is named after its build, task and attempt, which makes the runs of a task a range of the primary key. In
+-- SQLite, CROSS JOIN keeps the order of the tables.
+SELECT {job_run_columns} FROM build_partitions b CROSS JOIN job_runs r
+WHERE b.ref = :ref AND b.task_id > 0 AND r.started_time > 0
+  AND r.job_run_id > b.build_request_id || '.' || b.task_id || '.'
+  AND r.job_run_id < b.build_request_id || '.' || b.task_id || '/'
+ORDER BY b.build_request_id DESC, r.number DESC LIMIT :limit
+
+-- name: inputs_of_runs
+SELECT job_run_id, inputs FROM job_runs WHERE job_run_id {among} AND inputs IS NOT NULL
+
+-- name: known_partitions
+SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND c.ref IS NULL AS available, p.version, p.job_run_id,
+  r.build_request_id AS produced_by, p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message,
+  r.job_label, r.code_digest, r.configuration_digest, c.build_request_id AS claimed_by, p.adoption
+FROM partitions p LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN claims c ON c.ref = p.ref
+WHERE p.status <> ''
+
+-- name: partitions_by_refs
+{known_partitions} AND p.ref {among}
+
+-- name: partition_page
+-- One lower bound only: with two, SQLite may begin at the lesser.
+AND p.ref >= :least AND p.ref <> :after AND p.ref < :end AND {position_in}(p.ref, :contains) > 0
+ORDER BY p.ref LIMIT :limit
+
+-- name: partitions
+{known_partitions} {partition_page}
+
+-- name: partitions_by_status
+{known_partitions} AND p.status = :status {partition_page}
+
+-- name: partitions_tainted
+{known_partitions} AND p.tainted {partition_page}
+
+-- name: partition_counts
+SELECT status, CAST(sum(count) AS bigint) AS count FROM partition_counts GROUP BY status HAVING sum(count) > 0
+ORDER BY status
+
+-- name: claimed
+SELECT ref, build_request_id FROM claims WHERE ref {among}
+
+-- name: claims_of_build
+SELECT ref, job_run_id FROM claims WHERE build_request_id = :build_request_id
+
+-- name: leases
+SELECT build_request_id, expires, holder, submitter, expires < {now} AS expired FROM leases ORDER BY build_request_id
+
+-- name: resource_use
+SELECT resource, build_request_id, CAST(sum(amount) AS bigint), '[]' FROM holdings GROUP BY 1, 2
+UNION ALL SELECT '', build_request_id, 0, waiting_for FROM sharers WHERE waiting_until > {now}
+
+-- name: events
+SELECT payload FROM events WHERE build_request_id = :build_request_id AND sequence > :after
+ORDER BY sequence LIMIT :limit
+
+-- name: all_events
+SELECT position, payload FROM events WHERE position > :after ORDER BY position LIMIT :limit
+
+-- name: sizes
+SELECT count(*), count(*) FILTER (WHERE pruned_time > 0), (SELECT count(*) FROM events) FROM builds
+
+-- name: bytes_of_events
+SELECT CAST(coalesce(sum(length(payload)), 0) AS bigint) FROM events WHERE build_request_id {among}
+
+-- name: rows_of_partitions
+(SELECT * FROM partitions WHERE status <> '') AS known
+
+-- name: rows_of_partition_counts
+({partition_counts}) AS counts
