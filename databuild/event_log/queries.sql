@@ -114,3 +114,16 @@ SELECT CAST(coalesce(sum(length(payload)), 0) AS bigint) FROM events WHERE build
 
 -- name: rows_of_partition_counts
 ({partition_counts}) AS counts
+
+-- name: lease_holders
+SELECT build_request_id, holder FROM leases WHERE build_request_id {among}
+
+-- name: claim_candidates
+SELECT wanted.value, c.build_request_id, p.version FROM {keys} AS wanted
+LEFT JOIN claims c ON c.ref = wanted.value LEFT JOIN partitions p ON p.ref = wanted.value AND p.available
+
+-- name: resources_used
+SELECT resource, CAST(sum(amount) AS bigint) FROM holdings GROUP BY resource
+
+-- name: sharers
+SELECT build_request_id, turn, waiting_for, waiting_until > {now} FROM sharers

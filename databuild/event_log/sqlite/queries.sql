@@ -1,7 +1,10 @@
 -- Queries in the dialect of SQLite.
 
+-- name: keys
+json_each(:keys)
+
 -- name: among
-IN (SELECT value FROM json_each(:keys))
+IN (SELECT value FROM {keys})
 
 -- name: now
 :now
@@ -16,3 +19,34 @@ SELECT max(position) FROM events
 -- Looks up runs in the order of the keys; `{among}` would sort thousands of them first.
 SELECT r.job_run_id, r.inputs FROM json_each(:keys) j CROSS JOIN job_runs r ON r.job_run_id = j.value
 WHERE r.inputs IS NOT NULL
+
+-- name: build_state
+SELECT status, last_sequence FROM builds WHERE build_request_id = :build_request_id
+
+-- name: take_tokens
+UPDATE tokens SET last = last + :number RETURNING last
+
+-- name: give_back
+DELETE FROM holdings WHERE job_run_id {among}
+
+-- name: release
+DELETE FROM claims WHERE ref {among} AND build_request_id = :build_request_id
+
+-- name: release_runs
+DELETE FROM claims WHERE build_request_id = :build_request_id AND job_run_id {among}
+
+-- name: end_claims
+DELETE FROM claims WHERE build_request_id = :build_request_id
+
+-- name: end_lease
+DELETE FROM leases WHERE build_request_id = :build_request_id
+
+-- name: end_sharing
+DELETE FROM sharers WHERE build_request_id = :build_request_id
+
+-- name: end_holdings
+DELETE FROM holdings WHERE build_request_id = :build_request_id
+
+-- name: renew_lease
+INSERT OR REPLACE INTO leases (build_request_id, expires, holder, submitter)
+VALUES (:build_request_id, :expires, :holder, :submitter)
