@@ -127,3 +127,68 @@ SELECT resource, CAST(sum(amount) AS bigint) FROM holdings GROUP BY resource
 
 -- name: sharers
 SELECT build_request_id, turn, waiting_for, waiting_until > {now} FROM sharers
+
+-- name: adoption_conflicts
+SELECT wanted.value, coalesce(c.build_request_id, '') FROM {keys} AS wanted
+LEFT JOIN partitions p ON p.ref = wanted.value AND p.available LEFT JOIN claims c ON c.ref = wanted.value
+WHERE p.ref IS NOT NULL OR c.ref IS NOT NULL ORDER BY wanted.value
+
+-- name: prunable_partitions
+SELECT b.ref, coalesce(b.job_run_id <> '' AND p.job_run_id = b.job_run_id, FALSE)
+FROM build_partitions b LEFT JOIN partitions p ON p.ref = b.ref
+WHERE b.build_request_id = :build_request_id AND b.ref > :after ORDER BY b.ref LIMIT :limit
+
+-- name: needless_runs
+SELECT number, job_run_id FROM job_runs WHERE build_request_id = :build_request_id AND number > :after
+  AND job_run_id NOT IN (SELECT job_run_id FROM build_partitions WHERE build_request_id = :build_request_id)
+ORDER BY number LIMIT :limit
+
+-- name: unfinished_prunings
+SELECT build_request_id FROM builds WHERE pruned_time > 0 AND rows_left AND build_request_id > :after
+ORDER BY build_request_id LIMIT :limit
+
+-- name: mark_pruned
+UPDATE builds SET pruned_time = :time WHERE build_request_id {among} AND pruned_time = 0 AND status IN ({ended_builds})
+
+-- name: pruned_builds
+SELECT build_request_id FROM builds WHERE build_request_id {among} AND pruned_time > 0
+
+-- name: remove_runs
+DELETE FROM job_runs WHERE job_run_id {among}
+
+-- name: settle_pruned
+UPDATE builds SET rows_left = EXISTS (
+  SELECT 1 FROM build_partitions b WHERE b.build_request_id = builds.build_request_id
+) WHERE build_request_id {among}
+
+-- name: stored_columns
+ref, status, build_request_id, time, available, version, job_run_id, metadata, adoption, tainted, taint_reason,
+failure_category, failure_message
+
+-- name: clear_builds
+-- Pruned builds stay: their events are gone, so that their rows cannot be computed again.
+DELETE FROM builds WHERE pruned_time = 0
+
+-- name: clear_build_partitions
+DELETE FROM build_partitions WHERE build_request_id NOT IN (SELECT build_request_id FROM builds)
+
+-- name: clear_job_runs
+DELETE FROM job_runs WHERE build_request_id NOT IN (SELECT build_request_id FROM builds)
+
+-- name: clear_partitions
+DELETE FROM partitions
+
+-- name: clear_counts
+DELETE FROM partition_counts
+
+-- name: restore_partitions
+INSERT INTO partitions ({stored_columns}) SELECT {stored_columns} FROM partition_snapshots
+
+-- name: unpruned_events
+-- A build whose pruning was interrupted may have some events left, which add nothing.
+SELECT position, payload FROM events AS e WHERE position > :after AND NOT EXISTS (
+  SELECT 1 FROM builds b WHERE b.build_request_id = e.build_request_id AND b.pruned_time > 0
+) ORDER BY position LIMIT :limit
+
+-- name: snapshot_positions
+SELECT ref, position FROM partition_snapshots WHERE ref {among}

@@ -50,3 +50,18 @@ DELETE FROM holdings WHERE build_request_id = :build_request_id
 -- name: renew_lease
 INSERT OR REPLACE INTO leases (build_request_id, expires, holder, submitter)
 VALUES (:build_request_id, :expires, :holder, :submitter)
+
+-- name: ended_builds
+SELECT value FROM json_each(:ended)
+
+-- name: keep_partitions
+INSERT OR REPLACE INTO partition_snapshots ({stored_columns}, position)
+SELECT {stored_columns}, (SELECT seq FROM sqlite_sequence WHERE name = 'events') FROM partitions WHERE ref {among}
+
+-- name: remove_events
+DELETE FROM events WHERE position IN (SELECT position FROM events WHERE build_request_id {among} LIMIT :limit)
+
+-- name: remove_partitions
+DELETE FROM build_partitions WHERE (build_request_id, ref) IN (
+  SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM {keys}
+)
