@@ -52,10 +52,12 @@ class Queries:
 
     def _load(self) -> dict[str, str]:
         if not self._sections:
+            found: dict[str, str] = {}
             for path in self._paths:
                 with open(path, encoding="utf-8") as file:  # noqa: PTH123
                     _, *sections = f"\n{file.read()}".split("\n-- name: ")
                 for section in sections:
                     name, *lines = section.splitlines()
-                    self._sections[name] = "\n".join(line for line in lines if not line.startswith("--")).strip()
+                    found[name] = "\n".join(line for line in lines if not line.startswith("--")).strip()
+            self._sections = found  # at once: other threads read it
         return self._sections

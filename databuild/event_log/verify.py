@@ -110,7 +110,7 @@ class _Verifying:
             if table.name == "builds":
                 pruned = table.columns.index("pruned_time")
                 kept = [row for row in pages(self._reader, table) if row[pruned]]
-                self._pruned = frozenset(row[0] for row in kept)
+                self._pruned = frozenset(build for build, *_ in kept)
                 self._writer.restore(table, kept)
             elif "build_request_id" in table.columns and table.name != "partitions":
                 build = table.columns.index("build_request_id")
