@@ -19,8 +19,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from databuild.event_log.coordination import Claim, ClaimRequest
 from databuild.event_log.group_commit import MOST_OPERATIONS
-from databuild.event_log.log import Claim, ClaimRequest, EventLog
+from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import Capacity, ProcessResult, ProcessSpec
 from databuild.executors.local import LocalExecutor

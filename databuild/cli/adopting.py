@@ -17,8 +17,8 @@ from databuild.cli.other_states import EVENT_LOG
 from databuild.cli.output import counted
 from databuild.cli.partitions import expand
 from databuild.errors import InvalidRequestError
-from databuild.event_log.log import Reader
 from databuild.event_log.open import open_reader
+from databuild.event_log.reads import PartitionReads
 from databuild.executors.local import LocalExecutor
 from databuild.graph.patterns import PartitionPattern
 from databuild.model.build_request_id import new_build_request_id
@@ -127,7 +127,9 @@ def _wanted(call: Invocation, texts: list[str]) -> Callable[[str], bool]:
     return lambda ref: ref in refs or any(pattern.match(ref) is not None for pattern in patterns)
 
 
-async def _write(call: Invocation, source: Reader, wanted: Callable[[str], bool], who: str, reason: str) -> TakenOver:
+async def _write(
+    call: Invocation, source: PartitionReads, wanted: Callable[[str], bool], who: str, reason: str
+) -> TakenOver:
     catalog = call.catalog()
     event_log = call.open_event_log()
     try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from databuild.cli.build_display import BuildDisplay
     from databuild.cli.build_end import BuildEnd
     from databuild.cli.invocation import Invocation
-    from databuild.event_log.log import Reader
+    from databuild.event_log.reads import Reader
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.views import Verification

@@ -18,7 +18,7 @@ from databuild.orchestration.make_plan import make_plan
 from databuild.orchestration.settings import Settings
 
 if TYPE_CHECKING:
-    from databuild.event_log.log import Reader
+    from databuild.event_log.reads import Reader
 
 
 class NothingKnown:

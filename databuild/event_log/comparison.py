@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from databuild.event_log.log import Reader
+from databuild.event_log.reads import TableReads
 from databuild.event_log.tables import Table
 from databuild.model.views import Difference
 
@@ -14,7 +14,7 @@ _PAGE: Final = 1000
 Row = tuple[Any, ...]
 
 
-def pages(reader: Reader, table: Table) -> Iterator[Row]:
+def pages(reader: TableReads, table: Table) -> Iterator[Row]:
     """Yields all rows of a table, by key."""
     after: Row = ()
     while rows := reader.rows(table, after=after, limit=_PAGE):
@@ -22,7 +22,7 @@ def pages(reader: Reader, table: Table) -> Iterator[Row]:
         after = rows[-1][: table.keys]
 
 
-def differences(table: Table, right: Reader, found: Reader) -> Iterator[Difference]:
+def differences(table: Table, right: TableReads, found: TableReads) -> Iterator[Difference]:
     """Yields what is missing, what is too much and what differs, by key.
 
     Args:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from databuild.event_log.log import ClaimRequest
+from databuild.event_log.coordination import ClaimRequest
 
 WAIT_SECONDS: Final = 2.0
 """How long a build counts as waiting since it last asked in vain, so that nobody makes way for one that has gone."""

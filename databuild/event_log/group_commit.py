@@ -14,7 +14,8 @@ from collections.abc import Generator, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from databuild.errors import EventLogError
-from databuild.event_log.log import ClaimRequest, LeaseOwner, Observer
+from databuild.event_log.coordination import ClaimRequest, LeaseOwner
+from databuild.event_log.log import Observer
 from databuild.v1.events_pb2 import BuildEvent
 
 LINGER_SECONDS: Final = 0.005

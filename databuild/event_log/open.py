@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from databuild.errors import EventLogError, InvalidRequestError
 
 if TYPE_CHECKING:
-    from databuild.event_log.log import EventLog, Pruner, Reader
+    from databuild.event_log.log import EventLog, Pruner
+    from databuild.event_log.reads import Reader
     from databuild.event_log.sinks import JsonLinesSink
 
 LOG_SCHEMES: Final = ("memory:", "sqlite:PATH", "postgresql://USER@HOST/DATABASE")

@@ -23,6 +23,11 @@ def _table(name: str, keys: str, others: str) -> Table:
     return Table(name, len(keys.split()), (*keys.split(), *others.split()))
 
 
+_PARTITION_COLUMNS: Final = (
+    "status build_request_id time available version job_run_id metadata adoption tainted taint_reason "
+    "failure_category failure_message"
+)
+
 READ_MODELS: Final = (
     _table(
         "builds",
@@ -43,22 +48,12 @@ READ_MODELS: Final = (
         "duration_seconds cpu_seconds peak_memory_bytes failure_category failure_message code_digest "
         "configuration_digest inputs",
     ),
-    _table(
-        "partitions",
-        "ref",
-        "status build_request_id time available version job_run_id metadata adoption tainted taint_reason "
-        "failure_category failure_message",
-    ),
+    _table("partitions", "ref", _PARTITION_COLUMNS),
     _table("partition_counts", "status", "count"),
 )
 """What can be computed anew from the events."""
 
-SNAPSHOTS: Final = _table(
-    "partition_snapshots",
-    "ref",
-    "status build_request_id time available version job_run_id metadata adoption tainted taint_reason failure_category "
-    "failure_message position",
-)
+SNAPSHOTS: Final = _table("partition_snapshots", "ref", f"{_PARTITION_COLUMNS} position")
 """What pruned events added up to; see `sqlite/snapshots.py`."""
 
 EVENTS: Final = _table("events", "position", "build_request_id sequence payload")

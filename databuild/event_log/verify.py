@@ -14,8 +14,8 @@ from google.protobuf.message import DecodeError
 
 from databuild.errors import EventLogError
 from databuild.event_log.comparison import differences, pages
-from databuild.event_log.log import Reader
 from databuild.event_log.promises import Promises
+from databuild.event_log.reads import TableReads
 from databuild.event_log.sqlite.reader import SqliteReader
 from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS, SNAPSHOTS
@@ -30,7 +30,7 @@ _BATCH: Final = 1000
 _JOB_ENDS: Final = frozenset(job_status_name(status) for status in JOB_ENDS)
 
 
-def verify(reader: Reader, builds: Collection[str] = ()) -> Verification:
+def verify(reader: TableReads, builds: Collection[str] = ()) -> Verification:
     """Checks a log.
 
     Args:
@@ -52,7 +52,9 @@ def verify(reader: Reader, builds: Collection[str] = ()) -> Verification:
 
 
 class _Verifying:
-    def __init__(self, reader: Reader, builds: frozenset[str], writer: SqliteWriter, replayed: SqliteReader) -> None:
+    def __init__(
+        self, reader: TableReads, builds: frozenset[str], writer: SqliteWriter, replayed: SqliteReader
+    ) -> None:
         self._reader = reader
         self._only = builds
         self._writer = writer
@@ -93,7 +95,7 @@ class _Verifying:
             if table.name == "builds":
                 pruned = table.columns.index("pruned_time")
                 kept = [row for row in pages(self._reader, table) if row[pruned]]
-                self._pruned = frozenset(row[0] for row in kept)
+                self._pruned = frozenset(build for build, *_ in kept)
                 self._writer.restore(table, kept)
             elif "build_request_id" in table.columns and table.name != "partitions":
                 build = table.columns.index("build_request_id")

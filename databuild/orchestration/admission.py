@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from databuild.event_log.log import LeaseOwner
+from databuild.event_log.coordination import LeaseOwner
 
 
 class Admission(Protocol):

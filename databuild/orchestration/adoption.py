@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from databuild.event_log.log import EventLog, Reader
+from databuild.event_log.log import EventLog
+from databuild.event_log.reads import PartitionReads
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.ownership import Ownership
@@ -81,7 +82,7 @@ class TakenOver(NamedTuple):
 
 
 async def take_over(
-    source: Reader,
+    source: PartitionReads,
     *,
     wanted: Callable[[str], bool],
     new_operation_id: Callable[[], str],
@@ -157,7 +158,7 @@ async def take_over(
     return result
 
 
-def pages_of(source: Reader, wanted: Callable[[str], bool]) -> Iterator[list[PartitionRecord]]:
+def pages_of(source: PartitionReads, wanted: Callable[[str], bool]) -> Iterator[list[PartitionRecord]]:
     """Yields what a log knows of the partitions that are wanted, by ref, in pages that may be empty."""
     after = ""
     while page := source.partitions(after=after, limit=_PAGE):

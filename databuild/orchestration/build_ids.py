@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from databuild.errors import BuildNotFoundError
 
 if TYPE_CHECKING:
-    from databuild.event_log.log import Reader
+    from databuild.event_log.reads import BuildReads, OpenBuildReads
     from databuild.model.records import BuildRecord
 
 LATEST = "latest"
 
 
-def find_build(reader: Reader, text: str = LATEST) -> BuildRecord:
+def find_build(reader: BuildReads, text: str = LATEST) -> BuildRecord:
     """Returns the build that a text means.
 
     Raises:
@@ -34,7 +34,7 @@ def find_build(reader: Reader, text: str = LATEST) -> BuildRecord:
     return build
 
 
-def death_of(reader: Reader, build_request_id: str) -> str:
+def death_of(reader: OpenBuildReads, build_request_id: str) -> str:
     """Returns a sentence about a build whose orchestrator has died; nothing where it may go on."""
     from databuild.orchestration.dead_builds import find_dead
 

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final
 
-from databuild.event_log.log import Reader
+from databuild.event_log.reads import BuildReads
 
 _POLL_SECONDS: Final = 0.5
 
@@ -15,7 +15,7 @@ _POLL_SECONDS: Final = 0.5
 class Cancellation:
     """Cancels the task of one build, and remembers the author of the request."""
 
-    def __init__(self, reader: Reader, build_request_id: str) -> None:
+    def __init__(self, reader: BuildReads, build_request_id: str) -> None:
         self._reader = reader
         self._build_request_id = build_request_id
         self._author = ""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from databuild.errors import OrchestrationError
-from databuild.event_log.log import Claim
+from databuild.event_log.coordination import Claim
 from databuild.graph.ports import Verdict
 from databuild.model.job_graph import Task
 from databuild.orchestration.versions import Versions

@@ -14,7 +14,9 @@ from typing import Final
 
 from databuild.errors import CoordinationError, InvalidStateTransitionError
 from databuild.event_log import liveness
-from databuild.event_log.log import EventLog, LeaseOwner, Reader
+from databuild.event_log.coordination import LeaseOwner
+from databuild.event_log.log import EventLog
+from databuild.event_log.reads import OpenBuildReads
 from databuild.executors.executor import Executor
 from databuild.model import statuses
 from databuild.model.lifecycle import BuildState
@@ -35,7 +37,7 @@ class Coordination:
     def __init__(
         self,
         event_log: EventLog,
-        reader: Reader,
+        reader: OpenBuildReads,
         executor: Executor,
         build_request_id: str,
         *,

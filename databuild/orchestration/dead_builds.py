@@ -11,7 +11,8 @@ from databuild.event_log import liveness
 from databuild.model import statuses
 
 if TYPE_CHECKING:
-    from databuild.event_log.log import Lease, Reader
+    from databuild.event_log.coordination import Lease
+    from databuild.event_log.reads import BuildReads, OpenBuildReads
 
 _PAGE: Final = 10_000
 
@@ -28,12 +29,12 @@ class Dead(NamedTuple):
     here: bool
 
 
-def find_dead(reader: Reader) -> dict[str, Dead]:
+def find_dead(reader: OpenBuildReads) -> dict[str, Dead]:
     """Returns the builds that have not ended and whose orchestrators have died, by id; without those that are left."""
     return _find(reader)[0]
 
 
-def find_left(reader: Reader) -> dict[str, Lease]:
+def find_left(reader: OpenBuildReads) -> dict[str, Lease]:
     """Returns the leases of builds that have an owner, whose holder has died before they were admitted, by id.
 
     Nothing of them has run, and nobody has asked to cancel them: another process can take them over.
@@ -41,7 +42,7 @@ def find_left(reader: Reader) -> dict[str, Lease]:
     return _find(reader)[1]
 
 
-def _find(reader: Reader) -> tuple[dict[str, Dead], dict[str, Lease]]:
+def _find(reader: OpenBuildReads) -> tuple[dict[str, Dead], dict[str, Lease]]:
     # Read before the leases: a build begins together with its lease, so that none that begins meanwhile lacks one.
     opened = {build[0]: build for status in statuses.BUILD.open for build in reader.builds(status=status, limit=_PAGE)}
     leases = reader.leases()
@@ -70,6 +71,6 @@ def _find(reader: Reader) -> tuple[dict[str, Dead], dict[str, Lease]]:
     return dead, left
 
 
-def _is_open(reader: Reader, build_request_id: str) -> bool:
+def _is_open(reader: BuildReads, build_request_id: str) -> bool:
     record = reader.build(build_request_id)
     return record is not None and record.status in statuses.BUILD.open

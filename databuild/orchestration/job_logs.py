@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from databuild.model import statuses
 
 if TYPE_CHECKING:
-    from databuild.event_log.log import Reader
+    from databuild.event_log.reads import BuildReads
     from databuild.model.records import BuildRecord
 
 _MARK = ".pruned_before"
@@ -31,7 +31,7 @@ def logs_pruned_before(log_directory: str) -> float:
 
 
 def prunable_logs(
-    reader: Reader, log_directory: str, *, before: float = 0.0, also: Callable[[str], bool] = lambda _: False
+    reader: BuildReads, log_directory: str, *, before: float = 0.0, also: Callable[[str], bool] = lambda _: False
 ) -> Iterator[tuple[str, int]]:
     """Yields the builds whose logs are to go, each with how many bytes they take.
 
@@ -49,7 +49,7 @@ def prunable_logs(
             yield build, bytes_under(os.path.join(log_directory, build))  # noqa: PTH118
 
 
-def prune_logs(reader: Reader, log_directory: str, *, before: float = 0.0) -> Iterator[tuple[str, int]]:
+def prune_logs(reader: BuildReads, log_directory: str, *, before: float = 0.0) -> Iterator[tuple[str, int]]:
     """Removes the logs that `prunable_logs` yields, and yields them as they are gone.
 
     Raises:

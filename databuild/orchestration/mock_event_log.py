@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from databuild.event_log.log import Claim, ClaimRequest, LeaseOwner, Observer
+from databuild.event_log.coordination import Claim, ClaimRequest, LeaseOwner
+from databuild.event_log.log import Observer
 from databuild.v1 import events_pb2 as ev
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from databuild.errors import BuildStateError, InvalidRequestError
-from databuild.event_log.log import Reader
+from databuild.event_log.reads import OpenBuildReads, PartitionReads
 from databuild.model import statuses
 from databuild.model.build_request_id import new_build_request_id
 from databuild.model.records import BuildRecord
@@ -20,7 +20,7 @@ from databuild.v1 import partition_pb2 as pt
 
 
 def cancel_request(
-    reader: Reader, build: BuildRecord, author: str, *, clock: Callable[[], float] = time.time
+    reader: OpenBuildReads, build: BuildRecord, author: str, *, clock: Callable[[], float] = time.time
 ) -> ev.BuildEvent:
     """Returns the event that asks the orchestrator of a build to stop it.
 
@@ -39,7 +39,7 @@ def cancel_request(
 
 
 def taint(
-    reader: Reader,
+    reader: PartitionReads,
     refs: Sequence[str],
     *,
     tainted: bool,

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from databuild.event_log.log import Claim, ClaimRequest, EventLog
+from databuild.event_log.coordination import Claim, ClaimRequest
+from databuild.event_log.log import EventLog
 from databuild.model.job_run_id import parse_job_run_id
 from databuild.model.lifecycle import BuildState
 from databuild.model.results import BuildResult, Success

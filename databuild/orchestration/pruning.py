@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from databuild.event_log.log import Pruner, Reader
+from databuild.event_log.log import Pruner
+from databuild.event_log.reads import Reader
 from databuild.model.pruning import Pruned, PrunedBuild, PruneOptions
 from databuild.model.records import BuildRecord
 from databuild.orchestration.job_logs import prunable_logs, prune_logs

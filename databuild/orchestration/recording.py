@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from databuild.event_log.log import Claim, ClaimRequest, Need
+from databuild.event_log.coordination import Claim, ClaimRequest, Need
 from databuild.graph.ports import Attempt, Ended, Preparing, Verdict
 from databuild.model.job_graph import Task
 from databuild.model.job_run_id import format_job_run_id

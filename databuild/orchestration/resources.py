@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from databuild.event_log.log import Need
+from databuild.event_log.coordination import Need
 from databuild.graph.catalog import JobCatalog
 
 RUNNING_JOBS: Final = "running jobs"

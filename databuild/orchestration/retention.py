@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final, NamedTuple
 
-from databuild.event_log.log import Pruner, Reader
+from databuild.event_log.log import Pruner
+from databuild.event_log.reads import BuildReads, LogSize
 from databuild.model import statuses
 from databuild.model.records import BuildRecord
 
@@ -23,7 +24,7 @@ class Batch(NamedTuple):
     bytes: int
 
 
-def builds_to_prune(reader: Reader, *, before: float | None = None, keep: int = 0) -> Iterator[BuildRecord]:
+def builds_to_prune(reader: BuildReads, *, before: float | None = None, keep: int = 0) -> Iterator[BuildRecord]:
     """Yields the builds that are to be pruned, newest first.
 
     Args:
@@ -43,7 +44,7 @@ def builds_to_prune(reader: Reader, *, before: float | None = None, keep: int = 
                 yield build
 
 
-def batches(reader: Reader, builds: Iterable[BuildRecord]) -> Iterator[Batch]:
+def batches(reader: LogSize, builds: Iterable[BuildRecord]) -> Iterator[Batch]:
     """Yields builds in batches, each with how much there is to remove."""
     rest = iter(builds)
     while batch := tuple(islice(rest, _BATCH)):
@@ -51,7 +52,7 @@ def batches(reader: Reader, builds: Iterable[BuildRecord]) -> Iterator[Batch]:
         yield Batch(batch, sum(build.last_sequence for build in batch), size)
 
 
-def prune_builds(pruner: Pruner, reader: Reader, builds: Iterable[BuildRecord], now: float) -> Iterator[Batch]:
+def prune_builds(pruner: Pruner, reader: LogSize, builds: Iterable[BuildRecord], now: float) -> Iterator[Batch]:
     """Prunes builds, and yields each batch when it is done; then what earlier ones left and nobody needs any more.
 
     Args:

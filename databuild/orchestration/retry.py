@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from databuild.errors import BuildNotFoundError, BuildPrunedError, BuildStateError, InvalidRequestError
-from databuild.event_log.log import Reader
+from databuild.event_log.reads import BuildReads, OpenBuildReads
 from databuild.model import statuses
 from databuild.model.records import BuildRecord
 from databuild.orchestration.dead_builds import find_dead
@@ -11,7 +11,7 @@ from databuild.orchestration.dead_builds import find_dead
 _PAGE = 1000
 
 
-def check_may_be_retried(reader: Reader, build: BuildRecord) -> None:
+def check_may_be_retried(reader: OpenBuildReads, build: BuildRecord) -> None:
     """Checks that nobody is at a build any more.
 
     Raises:
@@ -23,7 +23,9 @@ def check_may_be_retried(reader: Reader, build: BuildRecord) -> None:
         raise BuildStateError(build.build_request_id, build.status, fault)
 
 
-def partitions_to_retry(reader: Reader, build_request_id: str, *, failed_jobs_only: bool = False) -> tuple[str, ...]:
+def partitions_to_retry(
+    reader: BuildReads, build_request_id: str, *, failed_jobs_only: bool = False
+) -> tuple[str, ...]:
     """Returns what to request so that a build is tried again; what it finished is not built again.
 
     Args:

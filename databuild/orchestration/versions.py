@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from databuild.event_log.log import Reader
+from databuild.event_log.reads import PartitionReads
 from databuild.model.job_graph import Plan, Task
 from databuild.model.records import Manifest, PartitionRecord
 from databuild.v1 import partition_pb2 as pt
@@ -17,7 +17,7 @@ class Versions:
         now: The version of each partition that the build reads or has made, by ref.
     """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: PartitionReads) -> None:
         """Takes what reads the event log."""
         self.now: dict[str, str] = {}
         self._reader = reader

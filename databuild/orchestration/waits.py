@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from databuild.event_log.log import Reader
+    from databuild.event_log.reads import CoordinationReads
 
 
-def waits_of(reader: Reader, build_request_id: str) -> list[str]:
+def waits_of(reader: CoordinationReads, build_request_id: str) -> list[str]:
     """Returns what resources a build waits for, and who has them."""
     use = reader.resource_use()
     waits = []

@@ -20,7 +20,8 @@ from databuild.errors import (
     JobRunNotFoundError,
     TooManyPartitionsError,
 )
-from databuild.event_log.log import EventLog, Reader
+from databuild.event_log.log import EventLog
+from databuild.event_log.reads import BuildReads, OpenBuildReads
 from databuild.graph.catalog import JobCatalog
 from databuild.model import statuses
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord
@@ -127,7 +128,7 @@ class BuildService:
             InvalidRequestError: It completed, or no job of it failed.
         """
 
-        def partitions(reader: Reader) -> tuple[str, tuple[str, ...]]:
+        def partitions(reader: OpenBuildReads) -> tuple[str, tuple[str, ...]]:
             build = find_build(reader, text)
             check_may_be_retried(reader, build)
             old = build.build_request_id
@@ -146,7 +147,7 @@ class BuildService:
             BuildNotFoundError: There is none, or there are several.
         """
 
-        def view(reader: Reader) -> BuildView:
+        def view(reader: OpenBuildReads) -> BuildView:
             build = find_build(reader, text)
             if build.status in statuses.BUILD.ended:
                 return BuildView(build, warnings=_warnings(reader, build))
@@ -170,7 +171,7 @@ class BuildService:
         """
         limit = min(max(limit, 1), self._limits.page)
 
-        def views(reader: Reader) -> list[BuildView]:
+        def views(reader: OpenBuildReads) -> list[BuildView]:
             builds = reader.builds(status=status, before=before or None, limit=limit)
             deaths = self._deaths(reader, builds)
             return [BuildView(build, dead=death) for build, death in zip(builds, deaths, strict=True)]
@@ -186,7 +187,7 @@ class BuildService:
             BuildStateError: It has ended.
         """
 
-        def request(reader: Reader) -> tuple[str, BuildEvent]:
+        def request(reader: OpenBuildReads) -> tuple[str, BuildEvent]:
             build = find_build(reader, text)
             return build.build_request_id, cancel_request(reader, build, author, clock=self._clock)
 
@@ -218,7 +219,7 @@ class BuildService:
                 elif wanted := [event for event in events if event.sequence > after]:
                     yield wanted
 
-    async def ask(self, text: str, question: Callable[[Reader, BuildRecord], _T]) -> _T:
+    async def ask(self, text: str, question: Callable[[BuildReads, BuildRecord], _T]) -> _T:
         """Returns the answer to a question about a build, which is called in a thread.
 
         Raises:
@@ -314,7 +315,7 @@ class BuildService:
         places = self._running.waiting
         return tuple(view._replace(queue_position=places.get(view.build.build_request_id, 0)) for view in views)
 
-    def _deaths(self, reader: Reader, builds: Sequence[BuildRecord]) -> list[str]:
+    def _deaths(self, reader: OpenBuildReads, builds: Sequence[BuildRecord]) -> list[str]:
         """Returns why nothing more comes of builds, in words; nothing for those of which more may."""
         others = [build for build in builds if build.status not in statuses.BUILD.ended and not self._is_running(build)]
         dead = find_dead(reader) if others else {}
@@ -325,7 +326,7 @@ class BuildService:
         return self._running.get(build.build_request_id) is not None
 
 
-def _warnings(reader: Reader, build: BuildRecord) -> tuple[str, ...]:
+def _warnings(reader: BuildReads, build: BuildRecord) -> tuple[str, ...]:
     """Returns what a build that has ended warned of, as its last event says; nothing where that was pruned."""
     last = reader.events(build.build_request_id, after_sequence=build.last_sequence - 1, limit=1)
     return tuple(last[0].build_request.warnings) if last else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from databuild.event_log.log import Reader
+from databuild.event_log.reads import BuildReads
 from databuild.model import statuses
 from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.v1 import events_pb2 as ev
@@ -11,7 +11,7 @@ from databuild.v1 import service_pb2 as sv
 _PAGE = 1000
 
 
-def build_graph(reader: Reader, build: BuildRecord) -> sv.BuildGraph:
+def build_graph(reader: BuildReads, build: BuildRecord) -> sv.BuildGraph:
     """Returns the job graph of a build; without tasks where planning has not found it yet."""
     build_request_id = build.build_request_id
     runs = _newest_runs(reader, build_request_id)
@@ -30,7 +30,7 @@ def build_graph(reader: Reader, build: BuildRecord) -> sv.BuildGraph:
     return graph
 
 
-def _newest_runs(reader: Reader, build_request_id: str) -> dict[int, JobRunRecord]:
+def _newest_runs(reader: BuildReads, build_request_id: str) -> dict[int, JobRunRecord]:
     runs: dict[int, JobRunRecord] = {}
     after = 0
     while page := reader.job_runs(build_request_id, after=after, limit=_PAGE):
@@ -39,7 +39,7 @@ def _newest_runs(reader: Reader, build_request_id: str) -> dict[int, JobRunRecor
     return runs
 
 
-def _job_graph_events(reader: Reader, build: BuildRecord) -> list[ev.JobGraphEvent]:
+def _job_graph_events(reader: BuildReads, build: BuildRecord) -> list[ev.JobGraphEvent]:
     """Returns the events that the job graph is recorded in: they follow each other, before anything has run."""
     events: list[ev.JobGraphEvent] = []
     tasks = 0

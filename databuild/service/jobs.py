@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from databuild.errors import JobNotFoundError
-from databuild.event_log.log import Reader
+from databuild.event_log.reads import BuildReads
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.model import statuses
 from databuild.model.records import JobRunRecord
@@ -50,7 +50,7 @@ class Jobs:
     async def list_jobs(self) -> Sequence[JobStatistics]:
         """Returns all jobs, by label."""
 
-        def ask(reader: Reader) -> list[JobStatistics]:
+        def ask(reader: BuildReads) -> list[JobStatistics]:
             return [
                 statistics(job, reader.runs_of_job(label, limit=RECENT_RUNS))
                 for label, job in sorted(self._catalog.jobs.items())

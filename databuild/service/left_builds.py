@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from databuild.event_log.log import Reader
+from databuild.event_log.reads import OpenBuildReads
 from databuild.orchestration.dead_builds import find_left
 from databuild.orchestration.settings import BuildRequest
 from databuild.service.requests import recorded_request
@@ -25,7 +25,7 @@ class LeftBuild(NamedTuple):
     left_by: str
 
 
-def left_builds(reader: Reader, graph_label: str) -> Sequence[LeftBuild]:
+def left_builds(reader: OpenBuildReads, graph_label: str) -> Sequence[LeftBuild]:
     """Returns the builds of a graph that were left, in the order in which they were received."""
     found = [(record, lease) for build, lease in find_left(reader).items() if (record := reader.build(build))]
     found.sort(key=lambda one: (one[0].received_time, one[0].build_request_id))

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from databuild.errors import InvalidRequestError, JobRunNotFoundError
-from databuild.event_log.log import Reader
+from databuild.event_log.reads import LogSize
 from databuild.model import statuses
 from databuild.model.records import JobRunRecord
 from databuild.model.views import LogChunk, Room
@@ -75,7 +75,7 @@ class Logs:
             count: Whether to look through all of both.
         """
 
-        def measure(reader: Reader) -> Room:
+        def measure(reader: LogSize) -> Room:
             before = logs_pruned_before(self._log_directory)
             if not count:
                 return Room(reader.size(), 0, None, before)

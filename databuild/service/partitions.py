@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from databuild.errors import InvalidRequestError
-from databuild.event_log.log import EventLog, Reader
+from databuild.event_log.log import EventLog
+from databuild.event_log.reads import PartitionReads
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.patterns import PartitionPattern
 from databuild.graph.refs import nfc
@@ -134,7 +135,7 @@ class Partitions:
         self._catalog.check_ref(ref)
         label = "" if self._catalog.lookup else self._catalog.owner(ref)
 
-        def view(reader: Reader) -> PartitionView:
+        def view(reader: PartitionReads) -> PartitionView:
             record = reader.partition_records([ref]).get(ref)
             return PartitionView(ref, label, record, tuple(reader.produced_by(ref, limit=_HISTORY)))
 
@@ -202,7 +203,7 @@ class Partitions:
         self._catalog.check_ref(ref)
         limit = min(limit, _MOST_EDGES)
 
-        def walk(reader: Reader) -> Lineage:
+        def walk(reader: PartitionReads) -> Lineage:
             readers, complete = _readers(reader)
             found = _walk(ref, depth, limit, lambda refs: [edge for one in refs for edge in readers.get(one, ())])
             return found._replace(complete=found.complete and complete)
@@ -219,7 +220,7 @@ class Partitions:
             raise InvalidRequestError("no partition is named")
         refs = await asyncio.to_thread(self._catalog.expand, partitions, self._limits.partitions)
 
-        def mark(reader: Reader) -> BuildEvent:
+        def mark(reader: PartitionReads) -> BuildEvent:
             return taint(reader, refs, tainted=tainted, author=author, reason=reason, clock=self._clock)
 
         await self._event_log.append([await self._readers.read(mark)])
@@ -232,7 +233,7 @@ class _Search(NamedTuple):
     pattern: PartitionPattern | None
     status: str | None
 
-    def page(self, reader: Reader, after: str, limit: int) -> PartitionPage:
+    def page(self, reader: PartitionReads, after: str, limit: int) -> PartitionPage:
         pattern = self.pattern
         if pattern is None:
             rows = reader.partitions(
@@ -262,7 +263,7 @@ class _Search(NamedTuple):
         return max(limit, 1000)
 
 
-def _inputs(reader: Reader, refs: Sequence[str]) -> list[LineageEdge]:
+def _inputs(reader: PartitionReads, refs: Sequence[str]) -> list[LineageEdge]:
     return [
         LineageEdge(known.ref, record.ref, known.version, known.query)
         for record in reader.partition_records(refs).values()
@@ -271,7 +272,7 @@ def _inputs(reader: Reader, refs: Sequence[str]) -> list[LineageEdge]:
     ]
 
 
-def _readers(reader: Reader) -> tuple[dict[str, list[LineageEdge]], bool]:
+def _readers(reader: PartitionReads) -> tuple[dict[str, list[LineageEdge]], bool]:
     """Returns what was made from each partition, and whether that is all there is to know."""
     readers: dict[str, list[LineageEdge]] = {}
     after = ""

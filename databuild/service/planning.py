@@ -7,7 +7,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Sequence
 
-from databuild.event_log.log import Reader
+from databuild.event_log.reads import Reader
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.ports import PartitionRecords

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from databuild.errors import OrchestrationError, ShuttingDownError
-from databuild.event_log.log import Reader
+from databuild.event_log.reads import Reader
 
 READERS: Final = 8
 

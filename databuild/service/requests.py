@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from databuild.errors import BuildConflictError, InvalidRequestError
-from databuild.event_log.log import Reader
+from databuild.event_log.reads import BuildReads
 from databuild.graph.catalog import JobCatalog
 from databuild.model.build_request_id import check_build_request_id, new_build_request_id
 from databuild.model.job_graph import Plan
@@ -98,7 +98,7 @@ def difference(one: BuildRequest, other: BuildRequest) -> str:
     return ", ".join(words for name, words in _DIFFERENCES if getattr(one, name) != getattr(other, name))
 
 
-def recorded_request(reader: Reader, build_request_id: str) -> BuildRequest | None:
+def recorded_request(reader: BuildReads, build_request_id: str) -> BuildRequest | None:
     """Returns what a build was asked for, as its first event says; None where there is no such build.
 
     Raises:

@@ -13,7 +13,8 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from databuild.errors import DataBuildError, EventLogError, ShuttingDownError
-from databuild.event_log.log import LeaseOwner, Reader
+from databuild.event_log.coordination import LeaseOwner
+from databuild.event_log.reads import BuildReads
 from databuild.model.planning import PlanningProgress
 from databuild.orchestration.build_context import BuildContext
 from databuild.orchestration.run_build import run_build
@@ -238,7 +239,7 @@ class RunningBuilds:
                         self._queue.cancel(build, author)
 
 
-def _cancelled(builds: Sequence[str], reader: Reader) -> dict[str, str]:
+def _cancelled(builds: Sequence[str], reader: BuildReads) -> dict[str, str]:
     """Returns who has asked for builds to be cancelled, by build."""
     records = [reader.build(build) for build in builds]
     return {one.build_request_id: one.cancel_requested_by for one in records if one and one.cancel_requested_by}

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from typing import Final
 
 from databuild.errors import EventLogError
-from databuild.event_log.log import Reader
+from databuild.event_log.reads import BuildReads, LogFeed
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.service.event_pages import PAGE, EventPages
 from databuild.service.reading import Readers
@@ -229,10 +229,10 @@ def _some_at_once(events: Sequence[BuildEvent]) -> Iterator[Sequence[BuildEvent]
         yield events[start:]
 
 
-def _after(newest: Mapping[str, int], reader: Reader) -> dict[str, Sequence[BuildEvent]]:
+def _after(newest: Mapping[str, int], reader: BuildReads) -> dict[str, Sequence[BuildEvent]]:
     """Returns events of builds after the sequence numbers of those that are known, a page of each at most."""
     return {build: reader.events(build, after_sequence=sequence, limit=PAGE) for build, sequence in newest.items()}
 
 
-def _wait(reader: Reader) -> bool:
+def _wait(reader: LogFeed) -> bool:
     return reader.wait(_WAIT_SECONDS)

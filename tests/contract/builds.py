@@ -1,6 +1,6 @@
 """Builds by hand, one step at a time."""
 
-from databuild.event_log.log import ClaimRequest
+from databuild.event_log.coordination import ClaimRequest
 from databuild.model.results import Success
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.orchestration.payloads import job_event

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from databuild.errors import CoordinationError, InvalidStateTransitionError
-from databuild.event_log.log import ClaimRequest, Need
+from databuild.event_log.coordination import ClaimRequest, Need
 from databuild.event_log.open import open_event_log
 from databuild.event_log.verify import verify
 from databuild.model.results import Cancelled, Failed, Success

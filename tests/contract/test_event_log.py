@@ -18,7 +18,7 @@ from databuild.errors import (
     InvalidStateTransitionError,
     SchemaTooNewError,
 )
-from databuild.event_log.log import ClaimRequest, LeaseOwner, Need, ResourceUse
+from databuild.event_log.coordination import ClaimRequest, LeaseOwner, Need, ResourceUse
 from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.model.results import Cancelled, Failed, Success

@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 from databuild.errors import EventLogError
-from databuild.event_log.log import ClaimRequest, Need
+from databuild.event_log.coordination import ClaimRequest, Need
 from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.promises import MOST_OF_A_BUILD
 from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS

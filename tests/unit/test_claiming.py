@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from databuild.errors import EventLogError
-from databuild.event_log.log import Claim
+from databuild.event_log.coordination import Claim
 from databuild.graph.ports import Verdict
 from databuild.orchestration.claiming import Claiming, Judged
 

@@ -13,7 +13,7 @@ from databuild.cli.main import run
 from databuild.cli.notices import Counts
 from databuild.cli.output import Output
 from databuild.cli.progress import PlainProgress, progress_for
-from databuild.event_log.log import Lease
+from databuild.event_log.coordination import Lease
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import BuildRecord
 from databuild.model.results import FailFast, Success

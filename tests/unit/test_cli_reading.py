@@ -11,7 +11,7 @@ from databuild.cli.local_backend import LocalBackend
 from databuild.cli.main import run
 from databuild.cli.output import Output, bytes_text, duration_text, time_text
 from databuild.errors import BuildNotFoundError
-from databuild.event_log.log import Lease, ResourceUse
+from databuild.event_log.coordination import Lease, ResourceUse
 from databuild.model.records import BuildRecord, FailureRecord, JobRunRecord, LogSizes, PartitionRecord
 from databuild.orchestration.build_ids import find_build
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from databuild.errors import CoordinationError
-from databuild.event_log.log import ClaimRequest, Need
+from databuild.event_log.coordination import ClaimRequest, Need
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog

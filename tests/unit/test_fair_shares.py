@@ -1,7 +1,7 @@
 """Who gets a resource that several builds share."""
 
+from databuild.event_log.coordination import ClaimRequest, Need
 from databuild.event_log.fair_shares import FairShares, Holding, Sharer
-from databuild.event_log.log import ClaimRequest, Need
 
 
 def request(build, amount=1, *, of="r", limit=2, task=1):

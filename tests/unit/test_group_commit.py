@@ -6,8 +6,8 @@ import logging
 import pytest
 
 from databuild.errors import EventLogError, InvalidStateTransitionError
+from databuild.event_log.coordination import ClaimRequest
 from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit
-from databuild.event_log.log import ClaimRequest
 from databuild.v1 import events_pb2 as ev
 
 

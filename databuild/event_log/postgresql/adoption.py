@@ -7,20 +7,15 @@ commit.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import psycopg
 
 from databuild.errors import AdoptionRefusedError
+from databuild.event_log.postgresql.connection import QUERIES
 from databuild.event_log.postgresql.read_models import Step
 from databuild.event_log.postgresql.statements import as_json
 from databuild.v1 import events_pb2 as ev
-
-_TAKEN: Final = """
-SELECT ref, coalesce(c.build_request_id, '') FROM json_array_elements_text(%s) AS wanted (ref)
-LEFT JOIN (SELECT ref, available FROM partitions WHERE available) AS p USING (ref) LEFT JOIN claims c USING (ref)
-WHERE p.ref IS NOT NULL OR c.ref IS NOT NULL ORDER BY ref
-"""
 
 
 def refusals(
@@ -37,12 +32,13 @@ def refusals(
     """
     found: dict[str, AdoptionRefusedError] = {}
     made: set[str] = set()
+    conflicts = QUERIES["adoption_conflicts"].encode()
     for build, events in accepted.items():
         adoption = events[0].adoption
         if adoption.partitions and not adoption.force:
             refs = {ref.str for ref in adoption.partitions}
             taken = dict.fromkeys(sorted(refs & made), "")
-            taken.update(connection.execute(_TAKEN, (as_json(sorted(refs)),)).fetchall())
+            taken.update(connection.execute(conflicts, {"keys": as_json(sorted(refs))}).fetchall())
             if taken:
                 found[build] = AdoptionRefusedError(taken)
                 continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import re
 import time
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import psycopg
 from psycopg import conninfo, pq
 
 from databuild.errors import EventLogError, InvalidRequestError, SchemaTooNewError
+from databuild.event_log.queries import Queries
 
 SCHEMA: Final = "databuild"
 """The PostgreSQL schema that holds our tables, in whatever database the URI names."""
@@ -34,6 +36,11 @@ RESOURCES: Final = (0x44617442, 2)
 
 CHANNEL: Final = "databuild_events"
 """Where whoever has written events tells so (NOTIFY)."""
+
+QUERIES: Final = Queries(
+    os.path.dirname(__file__),  # noqa: PTH120
+    lambda text: re.sub(r"(?<![:\w]):(\w+)", r"%(\1)s", text),
+)
 
 # A server that vanished without a word is noticed within half a minute, rather than after libpq's two hours.
 _DEFAULTS: Final = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from databuild.event_log.coordination import Claim, ClaimRequest, LeaseOwner
 from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit, RenewLease
-from databuild.event_log.log import Claim, ClaimRequest, LeaseOwner, Observer
+from databuild.event_log.log import Observer
 from databuild.event_log.postgresql.pruning import PostgresqlPruner
 from databuild.event_log.postgresql.reader import PostgresqlReader
 from databuild.event_log.postgresql.writer import PostgresqlWriter

@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import psycopg
 
+from databuild.event_log.postgresql.connection import QUERIES
+
 _KEYS: Final = 0x4461 << 48
 """Where the keys of these locks begin ("Da"), out of the way of others in the same database."""
 
@@ -36,7 +38,6 @@ SELECT min((classid::bigint << 32 | objid::bigint) - {_KEYS}) FROM pg_locks
 WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = {_KEYS >> 48}
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-_EVENTS: Final = "SELECT position, payload FROM events WHERE position > %s ORDER BY position LIMIT %s"
 
 
 def settled_events(connection: psycopg.Connection[Any], after_position: int, limit: int) -> list[tuple[int, bytes]]:
@@ -45,7 +46,9 @@ def settled_events(connection: psycopg.Connection[Any], after_position: int, lim
         newest = connection.execute(_NEWEST)
         least = connection.execute(_LEAST_KEY)
         # Last, in a snapshot of its own: who had its lock then and has none now has committed what this sees.
-        events = connection.execute(_EVENTS, (after_position, limit), binary=True)
+        events = connection.execute(
+            QUERIES["all_events"].encode(), {"after": after_position, "limit": limit}, binary=True
+        )
     (settled,), (key,) = newest.fetchone() or (0,), least.fetchone() or (None,)
     if key is not None:
         settled = min(settled, key)

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import psycopg
 
+from databuild.event_log.postgresql.connection import QUERIES
 from databuild.event_log.postgresql.statements import ManyRows, as_json
 from databuild.event_log.projection import BuildPartition, Changes, EndedRun, NewRun, StartedRun, refs_of
 from databuild.model.lifecycle import OPERATIONS
@@ -43,54 +44,6 @@ def _update_runs(names: Sequence[str]) -> ManyRows:
     )
 
 
-_LOCK_BUILDS: Final = """
-SELECT build_request_id, status, last_sequence FROM builds
-WHERE build_request_id = ANY (ARRAY(SELECT json_array_elements_text(%s))) ORDER BY build_request_id FOR UPDATE
-"""
-# Rows that are not there cannot be locked; who makes them first is waited for here, in the order of refs as well.
-_MAKE_PARTITIONS: Final = """
-INSERT INTO partitions (ref) SELECT value FROM json_array_elements_text(%s) AS new
-WHERE NOT EXISTS (SELECT FROM partitions WHERE ref = value) ORDER BY value COLLATE "C" ON CONFLICT DO NOTHING
-"""
-_LOCK_PARTITIONS: Final = """
-SELECT status, tainted FROM partitions
-WHERE ref = ANY (ARRAY(SELECT json_array_elements_text(%s))) ORDER BY ref FOR UPDATE
-"""
-_COUNT: Final = """
-INSERT INTO partition_counts (shard, status, count)
-SELECT %(shard)s, status, sum(change) FROM (
-  SELECT status, 1 AS change FROM partitions WHERE ref = ANY (ARRAY(SELECT json_array_elements_text(%(refs)s)))
-  UNION ALL
-  SELECT 'TAINTED', 1 FROM partitions WHERE ref = ANY (ARRAY(SELECT json_array_elements_text(%(refs)s))) AND tainted
-  UNION ALL
-  SELECT key, -value::bigint FROM json_each_text(%(before)s)
-) AS changes
-WHERE status <> '' GROUP BY status HAVING sum(change) <> 0 ORDER BY status
-ON CONFLICT (shard, status) DO UPDATE SET count = partition_counts.count + excluded.count
-"""
-_NEW_BUILD: Final = """
-INSERT INTO builds (build_request_id, status, graph_label, requested, received_time, updated_time, last_sequence,
-  retry_of_build_request_id)
-SELECT build_request_id, status, graph_label, requested, received_time, updated_time, 0, retry_of_build_request_id
-FROM json_to_recordset(%s) AS new (build_request_id text, status text, graph_label text, requested text,
-  received_time float8, updated_time float8, retry_of_build_request_id text)
-"""
-# What is not told stays as it is.
-_BUILD: Final = """
-UPDATE builds SET status = coalesce(new.status, builds.status), updated_time = new.updated_time,
-  last_sequence = new.last_sequence, total_tasks = coalesce(new.total_tasks, builds.total_tasks),
-  jobs_completed = builds.jobs_completed + coalesce(new.jobs_completed, 0),
-  jobs_failed = builds.jobs_failed + coalesce(new.jobs_failed, 0),
-  partitions_available = builds.partitions_available + coalesce(new.partitions_available, 0),
-  partitions_delegated = builds.partitions_delegated + coalesce(new.partitions_delegated, 0),
-  partitions_failed = builds.partitions_failed + coalesce(new.partitions_failed, 0),
-  failure_category = coalesce(new.failure_category, builds.failure_category),
-  failure_message = coalesce(new.failure_message, builds.failure_message)
-FROM json_to_recordset(%s) AS new (build_request_id text, status text, updated_time float8, last_sequence bigint,
-  total_tasks bigint, jobs_completed bigint, jobs_failed bigint, partitions_available bigint,
-  partitions_delegated bigint, partitions_failed bigint, failure_category text, failure_message text)
-WHERE builds.build_request_id = new.build_request_id
-"""
 _NEW_RUN: Final = ManyRows(
     _columns(NewRun._fields),
     f"INSERT INTO job_runs ({', '.join(NewRun._fields)}) SELECT * FROM {{new}} ON CONFLICT DO NOTHING",
@@ -195,7 +148,7 @@ def in_steps(
 
 def lock_builds(connection: psycopg.Connection[Any], builds: Iterable[str]) -> psycopg.Cursor[tuple[str, str, int]]:
     """Locks builds, and returns the ids, statuses and last sequence numbers of those that are there."""
-    return connection.execute(_LOCK_BUILDS, (as_json(sorted(set(builds))),))
+    return _execute(connection, "lock_builds", keys=as_json(sorted(set(builds))))
 
 
 class Partitions:
@@ -220,9 +173,9 @@ class Partitions:
         self._refs = as_json(sorted(made | others))
         self._before: psycopg.Cursor[tuple[str, bool]] | None = None
         if made:
-            connection.execute(_MAKE_PARTITIONS, (as_json(sorted(made)),))
+            _execute(connection, "make_partitions", keys=as_json(sorted(made)))
         if made or others:
-            self._before = connection.execute(_LOCK_PARTITIONS, (self._refs,))
+            self._before = _execute(connection, "lock_partitions", keys=self._refs)
 
     def count(self, shard: int) -> None:
         """Adds how the numbers of each status have changed."""
@@ -232,7 +185,7 @@ class Partitions:
         for status, tainted in self._before:
             before[status] += 1
             before["TAINTED"] += tainted
-        self._connection.execute(_COUNT, {"shard": shard, "refs": self._refs, "before": as_json(before)})
+        _execute(self._connection, "count_partitions", shard=shard, keys=self._refs, before=as_json(before))
 
 
 def write(connection: psycopg.Connection[Any], steps: Sequence[Step]) -> None:
@@ -240,10 +193,10 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step]) -> None:
     builds = [step for step in steps if not step.is_operation]
     new_builds = [{"build_request_id": step.build_request_id, **step.changes.build} for step in builds if step.is_new]
     if new_builds:
-        connection.execute(_NEW_BUILD, (as_json(new_builds),))
+        _execute(connection, "new_builds", builds=as_json(new_builds))
     if builds:
         rows = [{"build_request_id": s.build_request_id, **s.changes.build, **s.changes.counted} for s in builds]
-        connection.execute(_BUILD, (as_json(rows),))
+        _execute(connection, "update_builds", builds=as_json(rows))
     _NEW_RUN.execute(connection, [run for step in builds for run in step.changes.new_runs])
     _STARTED_RUN.execute(connection, [run for step in builds for run in step.changes.started_runs])
     _ENDED_RUN.execute(connection, [run for step in builds for run in step.changes.ended_runs])
@@ -270,3 +223,7 @@ def _keys(event: ev.BuildEvent) -> Iterator[str]:
     yield from refs_of(event)
     if event.WhichOneof("event") == "cancel_request":
         yield event.cancel_request.target_build_request_id
+
+
+def _execute(connection: psycopg.Connection[Any], query: str, **values: Any) -> psycopg.Cursor[Any]:
+    return connection.execute(QUERIES[query].encode(), values)

@@ -24,6 +24,7 @@ from databuild.event_log.postgresql.claims import Claims
 from databuild.event_log.postgresql.connection import (
     CHANNEL,
     MAINTENANCE,
+    QUERIES,
     RECONNECT_SECONDS,
     connect_again,
     connect_for_writing,
@@ -42,7 +43,8 @@ _TRY_AGAIN: Final = frozenset({"23505", "40001", "40P01", "55P03"})
 
 _MOST_TRIES: Final = 10
 _SHARDS: Final = 64
-_OF_BUILDS: Final = "WHERE build_request_id = ANY (ARRAY(SELECT json_array_elements_text(%s)))"
+_OF_BUILDS: Final = ("first_events_of_builds", "states_of_builds", "runs_of_builds", "partitions_of_builds")
+"""The queries that read what is known of builds."""
 
 
 class _OvertakenError(Exception):
@@ -279,11 +281,8 @@ class PostgresqlWriter:
     def _load(self, builds: Iterable[str]) -> Callable[[], None]:
         """Asks for what the database knows of builds; what is returned takes the answers."""
         execute = self._connection.execute
-        ids = (as_json(sorted(builds)),)
-        first = execute(f"SELECT build_request_id FROM events {_OF_BUILDS} AND sequence = 1", ids)
-        states = execute(f"SELECT build_request_id, status, last_sequence FROM builds {_OF_BUILDS}", ids)
-        runs = execute(f"SELECT build_request_id, job_run_id, status FROM job_runs {_OF_BUILDS}", ids)
-        partitions = execute(f"SELECT build_request_id, ref, status FROM build_partitions {_OF_BUILDS}", ids)
+        ids = {"keys": as_json(sorted(builds))}
+        first, states, runs, partitions = (execute(QUERIES[name].encode(), ids) for name in _OF_BUILDS)
 
         def take() -> None:
             operations = {build for (build,) in first}

@@ -9,13 +9,8 @@ import json
 import sqlite3
 
 from databuild.errors import AdoptionRefusedError
+from databuild.event_log.sqlite.connection import QUERIES
 from databuild.v1 import events_pb2 as ev
-
-_TAKEN = """
-SELECT j.value, coalesce(c.build_request_id, '') FROM json_each(?) j
-LEFT JOIN partitions p ON p.ref = j.value AND p.available LEFT JOIN claims c ON c.ref = j.value
-WHERE p.ref IS NOT NULL OR c.ref IS NOT NULL ORDER BY j.value
-"""
 
 
 def refusal(connection: sqlite3.Connection, event: ev.BuildEvent) -> AdoptionRefusedError | None:
@@ -23,5 +18,5 @@ def refusal(connection: sqlite3.Connection, event: ev.BuildEvent) -> AdoptionRef
     if event.WhichOneof("event") != "adoption" or event.adoption.force:
         return None
     refs = json.dumps([ref.str for ref in event.adoption.partitions])
-    taken = dict(connection.execute(_TAKEN, (refs,)).fetchall())
+    taken = dict(connection.execute(QUERIES["adoption_conflicts"], {"keys": refs}).fetchall())
     return AdoptionRefusedError(taken) if taken else None

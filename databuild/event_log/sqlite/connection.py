@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from databuild.errors import EventLogError, SchemaTooNewError
+from databuild.event_log.queries import Queries
 
 if TYPE_CHECKING:
     from databuild.remedies import Remedy
@@ -20,6 +21,8 @@ SCHEMA_VERSION: Final = 1
 
 BUSY_SECONDS: Final = 60.0
 """How long to wait for another process's transaction; each of ours takes milliseconds."""
+
+QUERIES: Final = Queries(os.path.dirname(__file__))  # noqa: PTH120
 
 _WAIT_SECONDS: Final = 0.005
 

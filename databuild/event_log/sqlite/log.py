@@ -9,8 +9,9 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from databuild.event_log.coordination import Claim, ClaimRequest, LeaseOwner
 from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit, RenewLease
-from databuild.event_log.log import Claim, ClaimRequest, LeaseOwner, Observer
+from databuild.event_log.log import Observer
 from databuild.event_log.sqlite.pruning import SqlitePruner
 from databuild.event_log.sqlite.reader import SqliteReader
 from databuild.event_log.sqlite.writer import SqliteWriter

@@ -14,14 +14,15 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from databuild.errors import CoordinationError, DataBuildError, EventLogError, InvalidStateTransitionError
+from databuild.event_log.coordination import Lease
 from databuild.event_log.group_commit import Append, ClaimAll, Operation, RenewLease
-from databuild.event_log.log import Lease
 from databuild.event_log.projection import BuildPartition, Changes, EndedRun, Known, NewRun, StartedRun
 from databuild.event_log.sqlite import adoption, claims, snapshots
-from databuild.event_log.sqlite.connection import connect_for_writing, fault
+from databuild.event_log.sqlite.connection import QUERIES, connect_for_writing, fault
 from databuild.event_log.sqlite.statements import ManyRows
 from databuild.event_log.tables import Table
-from databuild.model.lifecycle import BUILD_ENDS, OPERATIONS, BuildState, build_status_name
+from databuild.model import statuses
+from databuild.model.lifecycle import OPERATIONS, BuildState
 from databuild.v1 import events_pb2 as ev
 
 
@@ -34,7 +35,6 @@ def _update(table: str, columns: Sequence[str]) -> ManyRows:
     return ManyRows(before, len(columns), after)
 
 
-_ENDED = tuple(build_status_name(status) for status in BUILD_ENDS)
 _NO_LOCK = nullcontext()
 
 _EVENT = ManyRows("INSERT INTO events (build_request_id, sequence, payload)", 3)
@@ -147,7 +147,7 @@ class SqliteWriter:
                     build, holder, seconds, owner = operation
                     submitter = owner.name if owner is not None else ""
                     lease = Lease(build, self._clock() + seconds, holder, submitter)
-                    claims.renew(self._connection, lease, _ENDED, owner)
+                    claims.renew(self._connection, lease, owner)
             except CoordinationError as refusal:
                 results[number] = refusal
         return results
@@ -227,22 +227,22 @@ class SqliteWriter:
         return None
 
     def _newest_sequence(self, build: str) -> int:
-        row = self._connection.execute(
-            "SELECT last_sequence FROM builds WHERE build_request_id = ?", (build,)
-        ).fetchone()
-        return row[0] if row is not None else 0
+        row = self._connection.execute(QUERIES["build_state"], {"build_request_id": build}).fetchone()
+        _, sequence = row or ("", 0)
+        return int(sequence)
 
     def _load(self, build: str) -> BuildState:
         """Returns what the database knows of a build."""
         execute = self._connection.execute
-        row = execute("SELECT status, last_sequence FROM builds WHERE build_request_id = ?", (build,)).fetchone()
+        row = execute(QUERIES["build_state"], {"build_request_id": build}).fetchone()
         if row is None:
             known = execute("SELECT 1 FROM events WHERE build_request_id = ? LIMIT 1", (build,)).fetchone()
             return BuildState.of_operation(build) if known else BuildState(build)
+        status, last_sequence = row
         return BuildState.recorded(
             build,
-            row[0],
-            last_sequence=row[1],
+            status,
+            last_sequence=last_sequence,
             jobs=execute("SELECT job_run_id, status FROM job_runs WHERE build_request_id = ?", (build,)),
             partitions=execute("SELECT ref, status FROM build_partitions WHERE build_request_id = ?", (build,)),
         )
@@ -265,7 +265,7 @@ class SqliteWriter:
         self._write_taints(changes)
         if changes.delegated:
             connection.executemany(_PARTITION_DELEGATED, [(ref, build) for ref in changes.delegated])
-        if changes.build.get("status") in _ENDED:
+        if changes.build.get("status") in statuses.BUILD.ended:
             claims.end(connection, build)
         else:
             if build in self._sharing and changes.ended_runs:

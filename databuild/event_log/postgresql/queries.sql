@@ -1,0 +1,134 @@
+-- Queries in the dialect of PostgreSQL.
+
+-- name: keys
+json_array_elements_text(:keys)
+
+-- name: among
+= ANY (ARRAY(SELECT {keys}))
+
+-- name: now
+coalesce(CAST(:now AS float8), CAST(extract(epoch FROM clock_timestamp()) AS float8))
+
+-- name: position_in
+strpos
+
+-- name: size
+SELECT CAST(coalesce(sum(pg_total_relation_size(oid)), 0) AS bigint) FROM pg_class
+WHERE relnamespace = to_regnamespace(current_schema()) AND relkind = 'r'
+
+-- name: take_tokens
+SELECT nextval('tokens') FROM generate_series(1, :number)
+
+-- name: lock_resources
+-- Held to the end of the transaction, and taken after all other locks: its holder waits for nobody.
+SELECT pg_advisory_xact_lock(:kind, :resources)
+
+-- name: share
+INSERT INTO sharers (build_request_id, turn, waiting_for, waiting_until)
+VALUES (:build_request_id, :turn, :waiting_for, {now} + :seconds)
+ON CONFLICT (build_request_id) DO UPDATE
+SET turn = excluded.turn, waiting_for = excluded.waiting_for, waiting_until = excluded.waiting_until
+
+-- name: end_claims
+DELETE FROM claims WHERE build_request_id {among}
+
+-- name: end_leases
+DELETE FROM leases WHERE build_request_id {among}
+
+-- name: end_sharing
+DELETE FROM sharers WHERE build_request_id {among}
+
+-- name: end_holdings
+DELETE FROM holdings WHERE build_request_id {among}
+
+-- name: renew_lease
+INSERT INTO leases (build_request_id, expires, holder, submitter)
+VALUES (:build_request_id, {now} + :seconds, :holder, :submitter)
+ON CONFLICT (build_request_id) DO UPDATE
+SET expires = excluded.expires, holder = excluded.holder, submitter = excluded.submitter
+
+-- name: ended_builds
+SELECT json_array_elements_text(:ended)
+
+-- name: lock_partitions_shared
+-- Transactions that change these partitions have committed, with all positions taken until now, or wait.
+SELECT ref FROM partitions WHERE ref {among} ORDER BY ref FOR SHARE
+
+-- name: keep_partitions
+INSERT INTO partition_snapshots ({stored_columns}, position)
+SELECT {stored_columns}, (SELECT last_value FROM events_position_seq) FROM partitions
+WHERE ref {among} AND status <> '' ORDER BY ref
+ON CONFLICT (ref) DO UPDATE SET ({stored_columns}, position) = ROW (excluded.*)
+
+-- name: remove_events
+DELETE FROM events
+WHERE position = ANY (ARRAY(SELECT position FROM events WHERE build_request_id {among} LIMIT :limit))
+
+-- name: remove_partitions
+DELETE FROM build_partitions AS b USING json_array_elements(:keys) AS gone
+WHERE b.build_request_id = gone ->> 0 AND b.ref = gone ->> 1
+
+-- name: restore_counts
+INSERT INTO partition_counts (shard, status, count)
+SELECT 0, status, count(*) FROM partitions GROUP BY status
+UNION ALL SELECT 0, 'TAINTED', count(*) FROM partitions WHERE tainted
+
+-- name: first_events_of_builds
+-- Operations have events and no row among the builds.
+SELECT build_request_id FROM events WHERE build_request_id {among} AND sequence = 1
+
+-- name: states_of_builds
+SELECT build_request_id, status, last_sequence FROM builds WHERE build_request_id {among}
+
+-- name: runs_of_builds
+SELECT build_request_id, job_run_id, status FROM job_runs WHERE build_request_id {among}
+
+-- name: partitions_of_builds
+SELECT build_request_id, ref, status FROM build_partitions WHERE build_request_id {among}
+
+-- name: lock_builds
+SELECT build_request_id, status, last_sequence FROM builds WHERE build_request_id {among}
+ORDER BY build_request_id FOR UPDATE
+
+-- name: make_partitions
+-- Rows that do not exist cannot be locked. This waits for transactions that insert them first, in the order of refs, too.
+INSERT INTO partitions (ref) SELECT value FROM {keys} AS new
+WHERE NOT EXISTS (SELECT FROM partitions WHERE ref = value) ORDER BY value COLLATE "C" ON CONFLICT DO NOTHING
+
+-- name: lock_partitions
+SELECT status, tainted FROM partitions WHERE ref {among} ORDER BY ref FOR UPDATE
+
+-- name: count_partitions
+INSERT INTO partition_counts (shard, status, count)
+SELECT :shard, status, sum(change) FROM (
+  SELECT status, 1 AS change FROM partitions WHERE ref {among}
+  UNION ALL
+  SELECT 'TAINTED', 1 FROM partitions WHERE ref {among} AND tainted
+  UNION ALL
+  SELECT key, -value::bigint FROM json_each_text(:before)
+) AS changes
+WHERE status <> '' GROUP BY status HAVING sum(change) <> 0 ORDER BY status
+ON CONFLICT (shard, status) DO UPDATE SET count = partition_counts.count + excluded.count
+
+-- name: new_builds
+INSERT INTO builds (build_request_id, status, graph_label, requested, received_time, updated_time, last_sequence,
+  retry_of_build_request_id)
+SELECT build_request_id, status, graph_label, requested, received_time, updated_time, 0, retry_of_build_request_id
+FROM json_to_recordset(:builds) AS new (build_request_id text, status text, graph_label text, requested text,
+  received_time float8, updated_time float8, retry_of_build_request_id text)
+
+-- name: update_builds
+-- Values that are absent stay as they are.
+UPDATE builds SET status = coalesce(new.status, builds.status), updated_time = new.updated_time,
+  last_sequence = new.last_sequence, total_tasks = coalesce(new.total_tasks, builds.total_tasks),
+  jobs_completed = builds.jobs_completed + coalesce(new.jobs_completed, 0),
+  jobs_failed = builds.jobs_failed + coalesce(new.jobs_failed, 0),
+  partitions_available = builds.partitions_available + coalesce(new.partitions_available, 0),
+  partitions_delegated = builds.partitions_delegated + coalesce(new.partitions_delegated, 0),
+  partitions_failed = builds.partitions_failed + coalesce(new.partitions_failed, 0),
+  failure_category = coalesce(new.failure_category, builds.failure_category),
+  failure_message = coalesce(new.failure_message, builds.failure_message)
+FROM json_to_recordset(:builds) AS new (build_request_id text, status text, updated_time float8, last_sequence bigint,
+  total_tasks bigint, jobs_completed bigint, jobs_failed bigint, partitions_available bigint,
+  partitions_delegated bigint, partitions_failed bigint, failure_category text, failure_message text)
+WHERE builds.build_request_id = new.build_request_id

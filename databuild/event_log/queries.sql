@@ -1,0 +1,194 @@
+-- Queries that all SQL databases share, by name. `queries.py` describes the format. A list of keys is one parameter,
+-- `:keys`, which holds JSON; `{among}`, `{now}` and other sections that differ are in the `queries.sql` of each database.
+
+-- name: build
+SELECT {build_columns} FROM builds WHERE build_request_id = :build_request_id
+
+-- name: build_columns
+build_request_id, status, graph_label, requested, received_time, updated_time, last_sequence, total_tasks,
+jobs_completed, jobs_failed, partitions_available, partitions_delegated, partitions_failed, retry_of_build_request_id,
+cancel_requested_by, failure_category, failure_message, pruned_time
+
+-- name: builds_beginning
+SELECT build_request_id FROM builds WHERE build_request_id >= :prefix AND build_request_id < :end
+ORDER BY build_request_id DESC LIMIT :limit
+
+-- name: builds
+SELECT {build_columns} FROM builds WHERE build_request_id < :before ORDER BY build_request_id DESC LIMIT :limit
+
+-- name: builds_by_status
+SELECT {build_columns} FROM builds WHERE status = :status AND build_request_id < :before
+ORDER BY build_request_id DESC LIMIT :limit
+
+-- name: build_partitions
+-- An empty status stands for all.
+SELECT ref, status, task_id, reason, cause, job_run_id, failure_category, failure_message FROM build_partitions
+WHERE build_request_id = :build_request_id AND ref > :after AND :status IN ('', status) ORDER BY ref LIMIT :limit
+
+-- name: job_run_columns
+r.job_run_id, r.build_request_id, r.number, r.task_id, r.job_label, r.attempt, r.status, r.scheduled_time,
+r.started_time, r.ended_time, r.exit_code, r.duration_seconds, r.cpu_seconds, r.peak_memory_bytes, r.failure_category,
+r.failure_message
+
+-- name: job_run
+SELECT {job_run_columns} FROM job_runs r WHERE r.job_run_id = :job_run_id
+
+-- name: job_runs
+-- An empty status stands for all.
+SELECT {job_run_columns} FROM job_runs r
+WHERE r.build_request_id = :build_request_id AND r.number > :after AND :status IN ('', r.status)
+ORDER BY r.number LIMIT :limit
+
+-- name: runs_of_job
+SELECT {job_run_columns} FROM job_runs r WHERE r.job_label = :job_label AND r.started_time > 0
+ORDER BY r.build_request_id DESC, r.number DESC LIMIT :limit
+
+-- name: runs_of_partition
+-- A job run is named after its build, task and attempt, which makes the runs of a task a range of the primary key. In
+-- SQLite, CROSS JOIN keeps the order of the tables.
+SELECT {job_run_columns} FROM build_partitions b CROSS JOIN job_runs r
+WHERE b.ref = :ref AND b.task_id > 0 AND r.started_time > 0
+  AND r.job_run_id > b.build_request_id || '.' || b.task_id || '.'
+  AND r.job_run_id < b.build_request_id || '.' || b.task_id || '/'
+ORDER BY b.build_request_id DESC, r.number DESC LIMIT :limit
+
+-- name: inputs_of_runs
+SELECT job_run_id, inputs FROM job_runs WHERE job_run_id {among} AND inputs IS NOT NULL
+
+-- name: known_partitions
+SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND c.ref IS NULL AS available, p.version, p.job_run_id,
+  r.build_request_id AS produced_by, p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message,
+  r.job_label, r.code_digest, r.configuration_digest, c.build_request_id AS claimed_by, p.adoption
+FROM partitions p LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN claims c ON c.ref = p.ref
+WHERE p.status <> ''
+
+-- name: partitions_by_refs
+{known_partitions} AND p.ref {among}
+
+-- name: partition_page
+-- One lower bound only: with two, SQLite may begin at the lesser.
+AND p.ref >= :least AND p.ref <> :after AND p.ref < :end AND {position_in}(p.ref, :contains) > 0
+ORDER BY p.ref LIMIT :limit
+
+-- name: partitions
+{known_partitions} {partition_page}
+
+-- name: partitions_by_status
+{known_partitions} AND p.status = :status {partition_page}
+
+-- name: partitions_tainted
+{known_partitions} AND p.tainted {partition_page}
+
+-- name: partition_counts
+SELECT status, CAST(sum(count) AS bigint) AS count FROM partition_counts GROUP BY status HAVING sum(count) > 0
+ORDER BY status
+
+-- name: claimed
+SELECT ref, build_request_id FROM claims WHERE ref {among}
+
+-- name: claims_of_build
+SELECT ref, job_run_id FROM claims WHERE build_request_id = :build_request_id
+
+-- name: leases
+SELECT build_request_id, expires, holder, submitter, expires < {now} AS expired FROM leases ORDER BY build_request_id
+
+-- name: resource_use
+SELECT resource, build_request_id, CAST(sum(amount) AS bigint), '[]' FROM holdings GROUP BY 1, 2
+UNION ALL SELECT '', build_request_id, 0, waiting_for FROM sharers WHERE waiting_until > {now}
+
+-- name: events
+SELECT payload FROM events WHERE build_request_id = :build_request_id AND sequence > :after
+ORDER BY sequence LIMIT :limit
+
+-- name: all_events
+SELECT position, payload FROM events WHERE position > :after ORDER BY position LIMIT :limit
+
+-- name: sizes
+SELECT count(*), count(*) FILTER (WHERE pruned_time > 0), (SELECT count(*) FROM events) FROM builds
+
+-- name: bytes_of_events
+SELECT CAST(coalesce(sum(length(payload)), 0) AS bigint) FROM events WHERE build_request_id {among}
+
+-- name: rows_of_partitions
+(SELECT * FROM partitions WHERE status <> '') AS known
+
+-- name: rows_of_partition_counts
+({partition_counts}) AS counts
+
+-- name: lease_holders
+SELECT build_request_id, holder FROM leases WHERE build_request_id {among}
+
+-- name: claim_candidates
+SELECT wanted.value, c.build_request_id, p.version FROM {keys} AS wanted
+LEFT JOIN claims c ON c.ref = wanted.value LEFT JOIN partitions p ON p.ref = wanted.value AND p.available
+
+-- name: resources_used
+SELECT resource, CAST(sum(amount) AS bigint) FROM holdings GROUP BY resource
+
+-- name: sharers
+SELECT build_request_id, turn, waiting_for, waiting_until > {now} FROM sharers
+
+-- name: adoption_conflicts
+SELECT wanted.value, coalesce(c.build_request_id, '') FROM {keys} AS wanted
+LEFT JOIN partitions p ON p.ref = wanted.value AND p.available LEFT JOIN claims c ON c.ref = wanted.value
+WHERE p.ref IS NOT NULL OR c.ref IS NOT NULL ORDER BY wanted.value
+
+-- name: prunable_partitions
+SELECT b.ref, coalesce(b.job_run_id <> '' AND p.job_run_id = b.job_run_id, FALSE)
+FROM build_partitions b LEFT JOIN partitions p ON p.ref = b.ref
+WHERE b.build_request_id = :build_request_id AND b.ref > :after ORDER BY b.ref LIMIT :limit
+
+-- name: needless_runs
+SELECT number, job_run_id FROM job_runs WHERE build_request_id = :build_request_id AND number > :after
+  AND job_run_id NOT IN (SELECT job_run_id FROM build_partitions WHERE build_request_id = :build_request_id)
+ORDER BY number LIMIT :limit
+
+-- name: unfinished_prunings
+SELECT build_request_id FROM builds WHERE pruned_time > 0 AND rows_left AND build_request_id > :after
+ORDER BY build_request_id LIMIT :limit
+
+-- name: mark_pruned
+UPDATE builds SET pruned_time = :time WHERE build_request_id {among} AND pruned_time = 0 AND status IN ({ended_builds})
+
+-- name: pruned_builds
+SELECT build_request_id FROM builds WHERE build_request_id {among} AND pruned_time > 0
+
+-- name: remove_runs
+DELETE FROM job_runs WHERE job_run_id {among}
+
+-- name: settle_pruned
+UPDATE builds SET rows_left = EXISTS (
+  SELECT 1 FROM build_partitions b WHERE b.build_request_id = builds.build_request_id
+) WHERE build_request_id {among}
+
+-- name: stored_columns
+ref, status, build_request_id, time, available, version, job_run_id, metadata, adoption, tainted, taint_reason,
+failure_category, failure_message
+
+-- name: clear_builds
+-- Pruned builds stay: their events are gone, so that their rows cannot be computed again.
+DELETE FROM builds WHERE pruned_time = 0
+
+-- name: clear_build_partitions
+DELETE FROM build_partitions WHERE build_request_id NOT IN (SELECT build_request_id FROM builds)
+
+-- name: clear_job_runs
+DELETE FROM job_runs WHERE build_request_id NOT IN (SELECT build_request_id FROM builds)
+
+-- name: clear_partitions
+DELETE FROM partitions
+
+-- name: clear_counts
+DELETE FROM partition_counts
+
+-- name: restore_partitions
+INSERT INTO partitions ({stored_columns}) SELECT {stored_columns} FROM partition_snapshots
+
+-- name: unpruned_events
+-- A build whose pruning was interrupted may have some events left, which add nothing.
+SELECT position, payload FROM events AS e WHERE position > :after AND NOT EXISTS (
+  SELECT 1 FROM builds b WHERE b.build_request_id = e.build_request_id AND b.pruned_time > 0
+) ORDER BY position LIMIT :limit
+
+-- name: snapshot_positions
+SELECT ref, position FROM partition_snapshots WHERE ref {among}

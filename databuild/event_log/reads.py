@@ -1,0 +1,180 @@
+"""What can be read from an event log, one Protocol for each purpose. A function takes the narrowest that fits.
+
+Reading is synchronous, since each read is a short keyed query and commands that only read must not pay for an event
+loop. Code on an event loop reads in a thread.
+
+Each call sees one consistent state, and raises EventLogError if the store cannot be read. Pages are by key: `after` is
+the last key of the previous page, and a page has at most `limit` rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from databuild.event_log.coordination import Lease, ResourceUse
+    from databuild.event_log.tables import Table
+    from databuild.model.records import (
+        BuildPartitionRecord,
+        BuildRecord,
+        JobRunRecord,
+        LogSizes,
+        PartitionRecord,
+    )
+    from databuild.v1.events_pb2 import BuildEvent
+
+
+class BuildReads(Protocol):
+    """Builds, and what belongs to one build: its partitions, job runs and events."""
+
+    def build(self, build_request_id: str) -> BuildRecord | None:
+        """Returns one build."""
+        ...
+
+    def builds_beginning(self, prefix: str, limit: int = 10) -> Sequence[str]:
+        """Returns ids of builds that begin with a prefix, newest first."""
+        ...
+
+    def builds(self, *, status: str | None = None, before: str | None = None, limit: int = 20) -> Sequence[BuildRecord]:
+        """Returns builds, newest first; `before` is the id of the last build of the previous page."""
+        ...
+
+    def build_partitions(
+        self, build_request_id: str, *, status: str | None = None, after: str = "", limit: int = 1000
+    ) -> Sequence[BuildPartitionRecord]:
+        """Returns the partitions of one build with their statuses in it, by ref."""
+        ...
+
+    def job_runs(
+        self, build_request_id: str, *, status: str | None = None, after: int = 0, limit: int = 1000
+    ) -> Sequence[JobRunRecord]:
+        """Returns the job runs of one build, in the order of their first events.
+
+        Args:
+            build_request_id: The build.
+            status: Only runs of this status.
+            after: The `number` of the last run of the previous page.
+            limit: The maximum number of runs.
+        """
+        ...
+
+    def job_run(self, job_run_id: str) -> JobRunRecord | None:
+        """Returns one job run."""
+        ...
+
+    def runs_of_job(self, job_label: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
+        """Returns the job runs of a job that were started, in any build, newest first."""
+        ...
+
+    def events(self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
+        """Returns events of one build, in order."""
+        ...
+
+
+class PartitionReads(Protocol):
+    """Partitions across builds."""
+
+    def partition_records(self, refs: Collection[str]) -> Mapping[str, PartitionRecord]:
+        """Returns the records of partitions, by ref; refs without a record are absent."""
+        ...
+
+    def partitions(
+        self,
+        *,
+        prefix: str = "",
+        contains: str = "",
+        status: str | None = None,
+        after: str = "",
+        limit: int = 100,
+    ) -> Sequence[PartitionRecord]:
+        """Returns partition records by ref: those that begin with `prefix`, contain `contains` and have `status`.
+
+        `status` is one of the names of `partition_counts`.
+        """
+        ...
+
+    def partition_counts(self) -> Mapping[str, int]:
+        """Returns the number of partitions by newest status; tainted ones also count as `TAINTED`."""
+        ...
+
+    def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
+        """Returns the job runs started to produce a partition, newest first: its history."""
+        ...
+
+
+class CoordinationReads(Protocol):
+    """What builds that have not ended hold: claims, leases and resources."""
+
+    def claimed(self, refs: Collection[str]) -> Mapping[str, str]:
+        """Returns the build that claims a ref, by ref; unclaimed refs are absent."""
+        ...
+
+    def claims_of(self, build_request_id: str) -> Mapping[str, str]:
+        """Returns the job run for which a build claims a ref, by ref."""
+        ...
+
+    def leases(self) -> Sequence[tuple[Lease, bool]]:
+        """Returns the leases of builds that have not ended, each with True if it has expired, by build."""
+        ...
+
+    def resource_use(self) -> Sequence[ResourceUse]:
+        """Returns the resources that builds hold and wait for, by resource and build."""
+        ...
+
+
+class OpenBuildReads(BuildReads, CoordinationReads, Protocol):
+    """Builds together with their leases and claims: tells builds that are running from those that have died."""
+
+
+class LogFeed(Protocol):
+    """Follows the whole log."""
+
+    def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:
+        """Returns events of all builds in the order in which they were written, each with its position."""
+        ...
+
+    def wait(self, seconds: float) -> bool:
+        """Waits for new events at most `seconds`, and returns True if there may be some since the last call.
+
+        The first call returns immediately. Read after a call that returned False, too: a writer that crashed may not
+        have sent its notification.
+        """
+        ...
+
+
+class LogSize(Protocol):
+    """Measures the log."""
+
+    def size(self) -> int:
+        """Returns the bytes that the log takes; does not scan it."""
+        ...
+
+    def sizes(self) -> LogSizes:
+        """Returns how large the log is; counts its events, which takes a while for many millions."""
+        ...
+
+    def bytes_of_events(self, build_request_ids: Collection[str]) -> int:
+        """Returns the bytes of the events of builds, without the overhead of the store."""
+        ...
+
+
+class TableReads(Protocol):
+    """Rows as they are stored, for comparing logs."""
+
+    def rows(self, table: Table, *, after: Sequence[Any] = (), limit: int = 1000) -> Sequence[tuple[Any, ...]]:
+        """Returns rows of a table by key; `after` is the key of the last row of the previous page."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Returns a context in which every call but `wait` sees the same state, however long it takes."""
+        ...
+
+
+class Reader(OpenBuildReads, PartitionReads, LogFeed, LogSize, TableReads, Protocol):
+    """Everything that can be read: what a backend implements, and what its opener passes on."""
+
+    def close(self) -> None:
+        """Releases the connection."""
+        ...

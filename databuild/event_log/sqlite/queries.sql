@@ -1,0 +1,67 @@
+-- Queries in the dialect of SQLite.
+
+-- name: keys
+json_each(:keys)
+
+-- name: among
+IN (SELECT value FROM {keys})
+
+-- name: now
+:now
+
+-- name: position_in
+instr
+
+-- name: newest_position
+SELECT max(position) FROM events
+
+-- name: inputs_of_runs
+-- Looks up runs in the order of the keys; `{among}` would sort thousands of them first.
+SELECT r.job_run_id, r.inputs FROM json_each(:keys) j CROSS JOIN job_runs r ON r.job_run_id = j.value
+WHERE r.inputs IS NOT NULL
+
+-- name: build_state
+SELECT status, last_sequence FROM builds WHERE build_request_id = :build_request_id
+
+-- name: take_tokens
+UPDATE tokens SET last = last + :number RETURNING last
+
+-- name: give_back
+DELETE FROM holdings WHERE job_run_id {among}
+
+-- name: release
+DELETE FROM claims WHERE ref {among} AND build_request_id = :build_request_id
+
+-- name: release_runs
+DELETE FROM claims WHERE build_request_id = :build_request_id AND job_run_id {among}
+
+-- name: end_claims
+DELETE FROM claims WHERE build_request_id = :build_request_id
+
+-- name: end_lease
+DELETE FROM leases WHERE build_request_id = :build_request_id
+
+-- name: end_sharing
+DELETE FROM sharers WHERE build_request_id = :build_request_id
+
+-- name: end_holdings
+DELETE FROM holdings WHERE build_request_id = :build_request_id
+
+-- name: renew_lease
+INSERT OR REPLACE INTO leases (build_request_id, expires, holder, submitter)
+VALUES (:build_request_id, :expires, :holder, :owner)
+
+-- name: ended_builds
+SELECT value FROM json_each(:ended)
+
+-- name: keep_partitions
+INSERT OR REPLACE INTO partition_snapshots ({stored_columns}, position)
+SELECT {stored_columns}, (SELECT seq FROM sqlite_sequence WHERE name = 'events') FROM partitions WHERE ref {among}
+
+-- name: remove_events
+DELETE FROM events WHERE position IN (SELECT position FROM events WHERE build_request_id {among} LIMIT :limit)
+
+-- name: remove_partitions
+DELETE FROM build_partitions WHERE (build_request_id, ref) IN (
+  SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM {keys}
+)
