@@ -173,6 +173,8 @@ class Invocation:
                 self._refuse_beside_server(f"--{name} is for what runs on this machine")
         if self.flags.get("from") is not None:
             self._refuse_beside_server("--from copies records of a state directory to an event log of this machine")
+        if self.flags.get("all"):
+            self._refuse_beside_server("--all reads the event log itself, which a service does not give away")
 
     def _refuse_beside_server(self, what: str) -> None:
         from databuild.cli.full_parse import UsageError
