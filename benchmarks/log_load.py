@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from databuild.event_log.coordination import Claim, ClaimRequest
-from databuild.event_log.group_commit import MOST_OPERATIONS
+from databuild.event_log.group_commit import MAX_OPERATIONS
 from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import Capacity, ProcessResult, ProcessSpec
@@ -155,7 +155,7 @@ def main(mode: str, uri: str, builds: int, tasks: int, job: str) -> None:
     if mode in {"builds", "jobs", "unclaimed"}:
         seconds, events = asyncio.run(_builds(mode, uri, builds, tasks, job))
     else:
-        at_once = 1 if mode == "single" else MOST_OPERATIONS
+        at_once = 1 if mode == "single" else MAX_OPERATIONS
         events = builds * tasks
         scheme, _, path = uri.partition(":")
         raw = _raw_sqlite if scheme == "sqlite" else _raw_postgresql

@@ -56,17 +56,17 @@ def code_of(error: BaseException) -> str:
     return next((code for kind, code in CODES if isinstance(error, kind)), INTERNAL)
 
 
-def facts_of(error: BaseException, *, most_text: int = 1000, most_items: int = 50) -> dict[str, Any]:
+def facts_of(error: BaseException, *, max_text: int = 1000, max_items: int = 50) -> dict[str, Any]:
     """Returns what an error is about, as JSON has it: each of its attributes, with its remedy if it has one.
 
     Args:
         error: The error. Of one that was not raised on purpose, nothing is told.
-        most_text: How many characters of a text are kept.
-        most_items: How many items of a list are kept.
+        max_text: How many characters of a text are kept.
+        max_items: How many items of a list are kept.
     """
     if not isinstance(error, errors.DataBuildError):
         return {}
-    return {name: _cut(value, most_text, most_items) for name, value in vars(error).items() if not name.startswith("_")}
+    return {name: _cut(value, max_text, max_items) for name, value in vars(error).items() if not name.startswith("_")}
 
 
 def restored(code: str, message: str, facts: Mapping[str, Any]) -> errors.DataBuildError:
@@ -83,14 +83,14 @@ def restored(code: str, message: str, facts: Mapping[str, Any]) -> errors.DataBu
     return error
 
 
-def _cut(value: Any, most_text: int, most_items: int) -> Any:
+def _cut(value: Any, max_text: int, max_items: int) -> Any:
     if isinstance(value, str):
-        return value[:most_text]
+        return value[:max_text]
     if isinstance(value, Mapping):
-        return {str(key): _cut(item, most_text, most_items) for key, item in list(value.items())[:most_items]}
+        return {str(key): _cut(item, max_text, max_items) for key, item in list(value.items())[:max_items]}
     if isinstance(value, (list, tuple)):
-        return [_cut(item, most_text, most_items) for item in value[:most_items]]
-    return value if value is None or isinstance(value, (bool, int, float)) else str(value)[:most_text]
+        return [_cut(item, max_text, max_items) for item in value[:max_items]]
+    return value if value is None or isinstance(value, (bool, int, float)) else str(value)[:max_text]
 
 
 def _uncut(value: Any) -> Any:

@@ -17,7 +17,7 @@ _STREAMS = {"stderr": "standard error", "stdout": "standard output"}
 """What a job run writes, what most likely has the reason of a failure first."""
 
 _TAIL_LINES = 12
-_MOST_FAILURES = 5
+_MAX_FAILURES = 5
 
 
 def exit_code_of_result(result: BuildResult) -> int:
@@ -43,14 +43,14 @@ def print_summary(call: Invocation, summary: Summary, counts: Counts) -> None:
     _print_taken(call, summary, counts)
     if isinstance(summary.result, Success) and not summary.built:
         out.line("nothing to do: everything is available and fresh")
-    for check in counts.failed_checks[:_MOST_FAILURES]:
+    for check in counts.failed_checks[:_MAX_FAILURES]:
         out.line(f"check {_check_text(check)}")
-    if len(counts.failed_checks) > _MOST_FAILURES:
-        out.line(f"and {counted(len(counts.failed_checks) - _MOST_FAILURES, 'more check')} that did not pass")
-    for job_run in summary.failed[:_MOST_FAILURES]:
+    if len(counts.failed_checks) > _MAX_FAILURES:
+        out.line(f"and {counted(len(counts.failed_checks) - _MAX_FAILURES, 'more check')} that did not pass")
+    for job_run in summary.failed[:_MAX_FAILURES]:
         _print_failure(call, job_run)
-    if len(summary.failed) > _MOST_FAILURES:
-        out.line(f"and {counted(len(summary.failed) - _MOST_FAILURES, 'more failed job run')}")
+    if len(summary.failed) > _MAX_FAILURES:
+        out.line(f"and {counted(len(summary.failed) - _MAX_FAILURES, 'more failed job run')}")
     skipped = len(counts.failed_partitions) - len({part.ref for part in counts.failed_partitions if part.job_run_id})
     if skipped > 0:
         out.line(f"not built: {counted(skipped, 'partition')} downstream of a failure, or not reached")

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from databuild.drawing.cells import LEGEND, STEP, WEEKDAYS, draw_cell, draw_empty, draw_legend, in_all
 from databuild.drawing.svg import MARGIN, below_heading, document, heading, label
 
-MOST_YEARS: Final = 50
+MAX_YEARS: Final = 50
 """How many years are drawn at most: the newest."""
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -45,9 +45,9 @@ def draw_calendar(days: Iterable[Day], *, title: str = "Partitions by day", styl
     counts = [day.counts for day in known.values()]
     years = sorted({date.year for date in known}, reverse=True)
     said = [in_all(counts, "day")]
-    if len(years) > MOST_YEARS:
-        said.append(f"only the newest {MOST_YEARS} years are drawn")
-        years = years[:MOST_YEARS]
+    if len(years) > MAX_YEARS:
+        said.append(f"only the newest {MAX_YEARS} years are drawn")
+        years = years[:MAX_YEARS]
     top = below_heading(said)
     parts = [*heading(title, said, _WIDTH)]
     for place, year in enumerate(years):

@@ -8,7 +8,7 @@ from typing import Final
 
 Edge = tuple[int, int]
 
-_MOST_COLUMNS: Final = 8
+_MAX_COLUMNS: Final = 8
 """Over how many layers nodes without edges are spread at most, where the others need no more."""
 
 
@@ -71,7 +71,7 @@ def assign_layers(count: int, edges: Sequence[Edge]) -> list[int]:
         if feeds[node] > waits_for[node]:
             layers[node] = min(layers[downstream] for downstream in following[node]) - 1
     alone = [node for node in range(count) if not feeds[node] and not waits_for[node]]
-    columns = max(max(layers, default=0) + 1, min(_MOST_COLUMNS, isqrt(len(alone)) // 2))
+    columns = max(max(layers, default=0) + 1, min(_MAX_COLUMNS, isqrt(len(alone)) // 2))
     for place, node in enumerate(alone):
         layers[node] = place % columns
     return layers

@@ -19,7 +19,7 @@ _ROOM: Final = 18.0
 _BEND_ROOM: Final = 9.0
 _BETWEEN: Final = 44.0
 _WIDEST_BETWEEN: Final = 160.0
-_MOST_BENDS: Final = 4000
+_MAX_BENDS: Final = 4000
 
 
 class Place(NamedTuple):
@@ -140,7 +140,7 @@ class _Web:
     def _join(self, edge: Edge) -> None:
         upstream, downstream = edge
         layers = range(self.layer_of[upstream] + 1, self.layer_of[downstream])
-        if len(layers) + len(self._bends) > _MOST_BENDS:
+        if len(layers) + len(self._bends) > _MAX_BENDS:
             self.direct.append(edge)
             return
         near = upstream

@@ -9,7 +9,7 @@ from databuild.drawing.boxes import Box, draw_boxes
 from databuild.drawing.states import STATES
 from databuild.drawing.svg import below_heading, document, heading
 
-MOST_PARTITIONS: Final = 60
+MAX_PARTITIONS: Final = 60
 """How many partitions are drawn at most: the nearest."""
 
 
@@ -71,7 +71,7 @@ def _places(ref: str, steps: Sequence[Step]) -> dict[str, int]:
     places = {ref: 0}
     for step in steps:
         for end in step[:2]:
-            if len(places) < MOST_PARTITIONS:
+            if len(places) < MAX_PARTITIONS:
                 places.setdefault(end, len(places))
     return places
 

@@ -18,11 +18,11 @@ from databuild.drawing.text import short_name
 LARGEST: Final = 200
 """How many job runs are drawn one by one at most."""
 
-_MOST_TASKS: Final = 40
+_MAX_TASKS: Final = 40
 """Up to how many tasks each has a row with its name; more share rows."""
 
-_MOST_JOBS: Final = 20
-_MOST_TICKS: Final = 10
+_MAX_JOBS: Final = 20
+_MAX_TICKS: Final = 10
 _WIDTH: Final = 1080.0
 _NAMES: Final = 232.0
 _ROW: Final = 26.0
@@ -89,7 +89,7 @@ def _chosen(spans: Sequence[Span], path: frozenset[str]) -> list[Span]:
 
 
 def _chart(spans: Sequence[Span], drawn: Sequence[Span], path: tuple[str, ...]) -> _Chart:
-    named = len({span.run.task_id for span in drawn}) <= _MOST_TASKS
+    named = len({span.run.task_id for span in drawn}) <= _MAX_TASKS
     start = min(span.run.start for span in spans)
     seconds = max(max(span.end for span in spans) - start, 0.001)
     left = MARGIN + (_NAMES if named else 0.0)
@@ -115,7 +115,7 @@ def _counted(runs: int) -> str:
 
 
 def _axis(scale: Scale, bottom: float) -> Iterable[str]:
-    for seconds in ticks(scale.seconds, _MOST_TICKS):
+    for seconds in ticks(scale.seconds, _MAX_TICKS):
         x = scale.x(scale.start + seconds)
         yield f'<path class="rule" d="M{number(x)} {number(_TOP - 8)}V{number(bottom)}"/>'
         yield label("small middle", x, _TOP - 14, duration_text(seconds) if seconds else "0")
@@ -183,9 +183,9 @@ def _rest(spans: Sequence[Span], drawn: Sequence[Span]) -> list[tuple[str, list[
         if span.run.run_id not in shown:
             by_job[span.run.job_label].append(span)
     busiest = sorted(by_job.items(), key=lambda item: (-sum(span.seconds for span in item[1]), item[0]))
-    others = [span for _, of_job in busiest[_MOST_JOBS:] for span in of_job]
-    named = [(short_name(job), of_job) for job, of_job in busiest[:_MOST_JOBS]]
-    return [*named, (f"{len(busiest) - _MOST_JOBS:,} other jobs", others)] if others else named
+    others = [span for _, of_job in busiest[_MAX_JOBS:] for span in of_job]
+    named = [(short_name(job), of_job) for job, of_job in busiest[:_MAX_JOBS]]
+    return [*named, (f"{len(busiest) - _MAX_JOBS:,} other jobs", others)] if others else named
 
 
 def _summaries(rest: Sequence[tuple[str, Sequence[Span]]], scale: Scale, top: float) -> Iterable[str]:

@@ -21,7 +21,7 @@ from databuild.v1.events_pb2 import BuildEvent
 LINGER_SECONDS: Final = 0.005
 """How long an operation that nobody waits for may wait for others."""
 
-MOST_OPERATIONS: Final = 1000
+MAX_OPERATIONS: Final = 1000
 """How many operations share one transaction at most, so that none waits long for the others."""
 
 
@@ -102,7 +102,7 @@ class GroupCommit:
             durable.set_result(None)
         else:
             self._taken.append(durable)
-            if len(self._taken) == MOST_OPERATIONS:
+            if len(self._taken) == MAX_OPERATIONS:
                 self.flush()
             elif self._timer is None:
                 self._timer = durable.get_loop().call_later(LINGER_SECONDS, self.flush)
@@ -166,7 +166,7 @@ class GroupCommit:
     def _next(self) -> list[_Taken]:
         """Returns everything that has come while the last transaction was written; nothing when there is no more."""
         batch: list[_Taken] = []
-        while not batch or (not self._batches.empty() and len(batch) < MOST_OPERATIONS):
+        while not batch or (not self._batches.empty() and len(batch) < MAX_OPERATIONS):
             more = self._batches.get()
             if more is None:
                 if batch:

@@ -16,7 +16,7 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
 from databuild.v1 import partition_pb2 as pt
 
-MOST_OF_A_BUILD: Final = 50
+MAX_FAULTS_PER_BUILD: Final = 50
 """After so many broken promises, the rest of a build's events is not judged: each would be a consequence."""
 
 Tell = Callable[[str, str], None]
@@ -86,7 +86,7 @@ class _Build:
         """Takes the next event of the build."""
         kind = event.WhichOneof("event")
         self.ended = kind in OPERATIONS or (kind == "build_request" and event.build_request.status in BUILD_ENDS)
-        if self._told >= MOST_OF_A_BUILD:
+        if self._told >= MAX_FAULTS_PER_BUILD:
             return
         self._judge_place(event, kind or "")
         if self.ended and kind == "build_request":
@@ -111,7 +111,7 @@ class _Build:
     def _tell(self, sentence: str) -> None:
         self._told += 1
         self._tell_of(self._name, sentence)
-        if self._told == MOST_OF_A_BUILD:
+        if self._told == MAX_FAULTS_PER_BUILD:
             self._tell_of(self._name, f"so much is wrong with build {self._name} that the rest of it was not judged")
 
     def _judge_place(self, event: ev.BuildEvent, kind: str) -> None:

@@ -17,7 +17,7 @@ from typing import Final, Protocol, TypeVar
 
 _T = TypeVar("_T")
 
-MOST_ROWS: Final = 10_000
+MAX_ROWS: Final = 10_000
 """How many rows one transaction changes at most, so that no build waits long."""
 
 
@@ -90,7 +90,7 @@ def go_on(rows: Rows) -> None:
 
 
 def _remove(rows: Rows, builds: Sequence[str]) -> None:
-    while rows.remove_events(builds, MOST_ROWS) == MOST_ROWS:
+    while rows.remove_events(builds, MAX_ROWS) == MAX_ROWS:
         pass
     for keys in _parts((build, ref) for build in builds for ref, rests in _partitions(rows, build) if not rests):
         rows.remove_partitions(keys)
@@ -101,19 +101,19 @@ def _remove(rows: Rows, builds: Sequence[str]) -> None:
 
 def _partitions(rows: Rows, build: str) -> Iterator[tuple[str, bool]]:
     after = ""
-    while page := rows.partitions(build, after, MOST_ROWS):
+    while page := rows.partitions(build, after, MAX_ROWS):
         yield from page
         after = page[-1][0]
 
 
 def _needless_runs(rows: Rows, build: str) -> Iterator[str]:
     after = 0
-    while page := rows.needless_runs(build, after, MOST_ROWS):
+    while page := rows.needless_runs(build, after, MAX_ROWS):
         yield from (run for _, run in page)
         after = page[-1][0]
 
 
 def _parts(items: Iterable[_T]) -> Iterator[list[_T]]:
     iterator = iter(items)
-    while part := list(islice(iterator, MOST_ROWS)):
+    while part := list(islice(iterator, MAX_ROWS)):
         yield part

@@ -23,7 +23,7 @@ from databuild.model.lifecycle import JOB_ENDS, OPERATIONS, job_status_name
 from databuild.model.views import Difference, Verification
 from databuild.v1.events_pb2 import BuildEvent
 
-MOST_TOLD: Final = 50
+MAX_REPORTED_FAULTS: Final = 50
 """How many faults are told of; the others are counted."""
 
 _BATCH: Final = 1000
@@ -86,7 +86,7 @@ class _Verifying:
         if self._only and build not in self._only:
             return
         self._faults += 1
-        if self._faults <= MOST_TOLD:
+        if self._faults <= MAX_REPORTED_FAULTS:
             self._told.append(Difference(build, message))
 
     def _restore(self) -> None:

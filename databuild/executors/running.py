@@ -17,7 +17,7 @@ DESCRIPTORS_OF_A_RUN: Final = 6
 """How many files a run has open: two pipes, its pidfd, two logs; one more while it starts or its report is read."""
 
 _READ_BYTES: Final = 1 << 16
-_MOST_READS: Final = 64
+_MAX_READS: Final = 64
 """More than any pipe holds: who goes on writing after its run has ended is not listened to for ever."""
 
 
@@ -80,7 +80,7 @@ class Running:
         """Takes what is left in the pipes, and closes everything."""
         self._descriptors.close(self._pidfd)
         for reading in tuple(self._pipes):
-            for _ in range(_MOST_READS):
+            for _ in range(_MAX_READS):
                 if not self._read(reading):
                     break
             if reading in self._pipes:

@@ -21,7 +21,7 @@ from databuild.errors import (
     UnknownPartitionError,
 )
 from databuild.graph.labels import stable_label, stable_repository
-from databuild.graph.patterns import MOST_REFS, PartitionPattern
+from databuild.graph.patterns import MAX_REFS, PartitionPattern
 from databuild.graph.refs import check_ref, odd_segment, odd_segment_fault
 
 MAX_PARTITIONS: Final = 10_000_000
@@ -196,7 +196,7 @@ class JobCatalog:
             if ref.startswith(pattern.prefix) and pattern.match(ref) is not None:
                 yield pattern, label
 
-    def expand(self, texts: Sequence[str], limit: int = MOST_REFS) -> tuple[str, ...]:
+    def expand(self, texts: Sequence[str], limit: int = MAX_REFS) -> tuple[str, ...]:
         """Returns refs, with each range among the texts replaced by its refs, each ref once, in order.
 
         Raises:

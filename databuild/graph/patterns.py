@@ -67,7 +67,7 @@ _MARKED_SLASH: Final = "\ue001"
 _MARKS: Final = {".": f"[.{_MARKED_DOT}]", "/": f"[/{_MARKED_SLASH}]"}
 """Literal characters also match what is marked. The marks are for private use, so that no ref has them."""
 
-MOST_REFS: Final = 1_000_000
+MAX_REFS: Final = 1_000_000
 """How many partitions one request may ask for."""
 
 
@@ -276,12 +276,12 @@ class PartitionPattern:
             single = found.group(f"single_{part}")
             values = [single] if single is not None else self._values(text, kind, found, part)
             wanted *= len(values)
-            if wanted > MOST_REFS:
+            if wanted > MAX_REFS:
                 message = (
                     f"the range {text!r} asks for {wanted:,} partitions or more, and a request may ask for "
-                    f"{MOST_REFS:,} at most; split it into shorter ranges, each a request of its own"
+                    f"{MAX_REFS:,} at most; split it into shorter ranges, each a request of its own"
                 )
-                raise TooManyPartitionsError(MOST_REFS, message)
+                raise TooManyPartitionsError(MAX_REFS, message)
             refs = [ref + value for ref in refs for value in values]
         return refs if all(self.match(ref) is not None for ref in (refs[0], refs[-1])) else None
 

@@ -8,7 +8,7 @@ from typing import Final
 from databuild.model.job_graph import AbsentInput, PlannedPartition
 from databuild.v1 import partition_pb2 as pt
 
-_MOST_NAMED: Final = 5
+_MAX_NAMED: Final = 5
 
 
 def reason_name(reason: int) -> str:
@@ -32,8 +32,8 @@ def absent_inputs_warning(absent: Sequence[AbsentInput]) -> list[str]:
     """Returns a warning of QUERY inputs that do not exist; none where there are none."""
     if not absent:
         return []
-    named = "; ".join(map(absent_input_text, absent[:_MOST_NAMED]))
-    more = f"; and {len(absent) - _MOST_NAMED:,} more" if len(absent) > _MOST_NAMED else ""
+    named = "; ".join(map(absent_input_text, absent[:_MAX_NAMED]))
+    more = f"; and {len(absent) - _MAX_NAMED:,} more" if len(absent) > _MAX_NAMED else ""
     noun = "a QUERY input does" if len(absent) == 1 else f"{len(absent):,} QUERY inputs do"
     advice = "; build what jobs produce before, or make it a MATERIALIZE input"
     return [f"{noun} not exist: {named}{more}{advice if any(one.job_label for one in absent) else ''}"]

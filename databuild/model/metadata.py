@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct
 
-_MOST_EXACT: Final = 2**53
+_MAX_EXACT: Final = 2**53
 """Up to here, every whole number is a number of protobuf, too."""
 
 
@@ -24,6 +24,6 @@ def _with_whole_numbers(value: Any) -> Any:
         return {name: _with_whole_numbers(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_with_whole_numbers(item) for item in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) <= _MOST_EXACT:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _MAX_EXACT:
         return int(value)
     return value

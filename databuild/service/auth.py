@@ -14,8 +14,8 @@ READ: Final = "read"
 WRITE: Final = "write"
 ROLES: Final = (READ, WRITE)
 _BEARER: Final = "bearer "
-_LEAST_LENGTH: Final = 16
-_LONGEST_NAME: Final = 100
+_MIN_TOKEN_CHARACTERS: Final = 16
+_MAX_NAME_CHARACTERS: Final = 100
 NOBODY: Final = "anonymous"
 """Who somebody is who does not say so."""
 
@@ -36,7 +36,7 @@ class Caller:
     def named(cls, author: str) -> Caller:
         """Returns who asks where there are no tokens: whoever they say they are."""
         author = author.strip()
-        return cls(name=author if author and author.isprintable() and len(author) <= _LONGEST_NAME else NOBODY)
+        return cls(name=author if author and author.isprintable() and len(author) <= _MAX_NAME_CHARACTERS else NOBODY)
 
     def check(self, role: str) -> None:
         """Checks that the caller may do what takes a role.
@@ -108,8 +108,8 @@ def read_tokens(text: str, source: str) -> Tokens:
         name, role, token = words
         if role not in ROLES:
             raise InvalidRequestError(f"{source}, line {number}: {role!r} is no role; roles are read and write")
-        if len(token) < _LEAST_LENGTH:
-            fault = f"the token has fewer than {_LEAST_LENGTH} characters; `openssl rand -hex 32` makes one"
+        if len(token) < _MIN_TOKEN_CHARACTERS:
+            fault = f"the token has fewer than {_MIN_TOKEN_CHARACTERS} characters; `openssl rand -hex 32` makes one"
             raise InvalidRequestError(f"{source}, line {number}: {fault}")
         if token in callers:
             raise InvalidRequestError(f"{source}, line {number}: the token is there twice")

@@ -18,10 +18,10 @@ _Line = dict[str, "asyncio.Future[str]"]
 class BuildQueue:
     """Gives turns: to the submitters one after another, and to the builds of each in the order in which they came."""
 
-    def __init__(self, at_once: int, most_waiting: int) -> None:
+    def __init__(self, at_once: int, max_waiting: int) -> None:
         """Takes how many builds may have their turn at once, and how many may wait for it."""
         self._free = at_once
-        self._most_waiting = most_waiting
+        self._most_waiting = max_waiting
         self._stopped = False
         self._lines: dict[str, _Line] = {}
         self._submitter_of: dict[str, str] = {}

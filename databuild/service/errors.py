@@ -104,17 +104,17 @@ def worded_detail_of(error: BaseException) -> sv.ErrorDetail:
     return detail
 
 
-def detail_of(error: BaseException, *, most_text: int = 1000, most_items: int = 50) -> sv.ErrorDetail:
+def detail_of(error: BaseException, *, max_text: int = 1000, max_items: int = 50) -> sv.ErrorDetail:
     """Returns what is told of an error. Of what was not raised on purpose, nothing is: it may hold anything.
 
     Args:
         error: The error.
-        most_text: How many characters of each of its facts are told.
-        most_items: How many items of each of its facts are told.
+        max_text: How many characters of each of its facts are told.
+        max_items: How many items of each of its facts are told.
     """
     meaning = meaning_of(error)
     message = str(error) if isinstance(error, errors.DataBuildError) else _FAULT_MESSAGE
     detail = sv.ErrorDetail(code=meaning.code, message=message, status=meaning.status.name)
     detail.facts.SetInParent()  # there, although it may be empty
-    detail.facts.update(facts_of(error, most_text=most_text, most_items=most_items))
+    detail.facts.update(facts_of(error, max_text=max_text, max_items=max_items))
     return detail

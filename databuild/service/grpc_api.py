@@ -206,7 +206,7 @@ def _bytes(message: Message) -> bytes:
 
 
 async def _abort(context: grpc.aio.ServicerContext, error: BaseException) -> None:
-    details = (detail_of(error, most_text=text, most_items=items) for text, items in _FACTS)
+    details = (detail_of(error, max_text=text, max_items=items) for text, items in _FACTS)
     detail = next(one for one in details if one.facts.ByteSize() <= _FACTS_BYTES)
     detail.message = detail.message.encode()[:_MESSAGE_BYTES].decode(errors="ignore")
     trailing = ((ERROR_METADATA, detail.SerializeToString()),)

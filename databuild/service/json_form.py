@@ -18,7 +18,7 @@ MOST: Final = 2**63 - 1
 """The largest number that a parameter may have."""
 
 _LARGE_BYTES: Final = 50_000
-_LONGEST_NUMBER: Final = 40
+_MAX_DIGITS: Final = 40
 _BOOLS: Final = {"true": True, "false": False}
 _UNSPECIFIED: Final = "UNSPECIFIED"
 
@@ -115,7 +115,7 @@ def _value(field: FieldDescriptor, text: str) -> Any:
         return text
     if not (text.isascii() and text.isdigit()):
         raise InvalidRequestError(f"the parameter {field.name!r} is {text[:80]!r}, and has to be a whole number")
-    check_number(field.name, int(text[:_LONGEST_NUMBER]))
+    check_number(field.name, int(text[:_MAX_DIGITS]))
     return text
 
 

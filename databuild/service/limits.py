@@ -13,7 +13,7 @@ class Limits:
         builds: How many builds run at once; further ones wait for their turn.
         queued_builds: How many builds may wait; further ones are refused.
         jobs: How many job runs of one build run at once, where its request does not say.
-        most_jobs: How many a request may ask for.
+        max_jobs: How many a request may ask for.
         partitions: How many partitions one request may ask for, ranges expanded.
         request_bytes: How large one request may be.
         page: How many rows one page may have.
@@ -27,7 +27,7 @@ class Limits:
     builds: int = 4
     queued_builds: int = 10_000
     jobs: int = 1
-    most_jobs: int = 1000
+    max_jobs: int = 1000
     partitions: int = 100_000
     request_bytes: int = 16 * 1024 * 1024
     page: int = 1000

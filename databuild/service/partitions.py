@@ -29,7 +29,7 @@ _PAGE = 1000
 _LOOKED_THROUGH = 50_000
 """How many partitions are looked through for those that were made from another."""
 
-_MOST_EDGES = 10_000
+_MAX_EDGES = 10_000
 
 
 class PartitionPage(NamedTuple):
@@ -184,7 +184,7 @@ class Partitions:
             InvalidRequestError: The text is no ref.
         """
         self._catalog.check_ref(ref)
-        limit = min(limit, _MOST_EDGES)
+        limit = min(limit, _MAX_EDGES)
         return await self._readers.read(lambda reader: _walk(ref, depth, limit, lambda refs: _inputs(reader, refs)))
 
     async def downstream(self, ref: str, *, depth: int = 1, limit: int = 1000) -> Lineage:
@@ -201,7 +201,7 @@ class Partitions:
             InvalidRequestError: The text is no ref.
         """
         self._catalog.check_ref(ref)
-        limit = min(limit, _MOST_EDGES)
+        limit = min(limit, _MAX_EDGES)
 
         def walk(reader: PartitionReads) -> Lineage:
             readers, complete = _readers(reader)

@@ -78,8 +78,8 @@ def build_request(submission: Submission, requested: tuple[str, ...], limits: Li
         check_build_request_id(told)
     if told == LATEST:
         raise InvalidRequestError(f"{LATEST!r} cannot be the id of a build: it means the newest one")
-    if not 0 <= submission.jobs <= limits.most_jobs:
-        raise InvalidRequestError(f"jobs is {submission.jobs}, and can be at most {limits.most_jobs}")
+    if not 0 <= submission.jobs <= limits.max_jobs:
+        raise InvalidRequestError(f"jobs is {submission.jobs}, and can be at most {limits.max_jobs}")
     plan = submission.plan
     return BuildRequest(
         build_request_id=told or new_build_request_id(),

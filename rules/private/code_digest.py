@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-_MOST_REWRITTEN_BYTES = 1 << 20
+_MAX_REWRITTEN_BYTES = 1 << 20
 """How large a generated file may be in which the program's package is looked for: a launcher is small."""
 
 
@@ -149,7 +149,7 @@ def _content_digest(file: File, program: Program) -> str:
     path = Path(file.present)
     if path.is_symlink() and not path.exists():
         return "link " + hashlib.sha256(str(path.readlink()).encode()).hexdigest()
-    if file.origin == "generated" and path.stat().st_size <= _MOST_REWRITTEN_BYTES:
+    if file.origin == "generated" and path.stat().st_size <= _MAX_REWRITTEN_BYTES:
         return hashlib.sha256(_without_package(path.read_bytes(), program)).hexdigest()
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

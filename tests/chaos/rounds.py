@@ -10,10 +10,10 @@ from pathlib import Path
 from tests.chaos import building
 
 AT_ONCE = 8
-MOST_BUILDS = 12
+MAX_BUILDS = 12
 PAUSE_SECONDS = (0.1, 1.8 * building.LEASE_SECONDS)
 CHAOS_SECONDS = 0.8
-MOST_SECONDS = 120
+MAX_SECONDS = 120
 _MARK = b"DATABUILD_BUILD_REQUEST_ID="
 
 
@@ -55,7 +55,7 @@ class Round:
                 time.sleep(self._random.uniform(0, 0.05))
                 self._let_something_happen()
                 self._go_on(time.monotonic())
-            self._go_on(until + MOST_SECONDS)
+            self._go_on(until + MAX_SECONDS)
             self._join()
             self._start(building.EVERYTHING, pace=0)
             self._join()
@@ -76,7 +76,7 @@ class Round:
 
     def _let_something_happen(self):
         living = [process for process in self.builds.values() if process.is_alive()]
-        if len(living) < AT_ONCE and len(self.builds) < MOST_BUILDS:
+        if len(living) < AT_ONCE and len(self.builds) < MAX_BUILDS:
             self._start()
         what = self._random.choices(
             [self._kill, self._pause, self._kill_a_job, self._pause_a_job, self._restart_server], [3, 6, 4, 2, 1]
@@ -129,13 +129,13 @@ class Round:
 
     def _join(self):
         """Waits for the end of every build."""
-        until = time.monotonic() + MOST_SECONDS
+        until = time.monotonic() + MAX_SECONDS
         for name, process in self.builds.items():
             process.join(max(0.0, until - time.monotonic()))
             assert process.exitcode is not None, f"{name} does not end"
 
     def _wait_until_nobody_is_left(self):
-        until = time.monotonic() + MOST_SECONDS
+        until = time.monotonic() + MAX_SECONDS
         while left := self._processes_with("environ") | self._processes_with("cmdline"):  # the wardens, too
             assert time.monotonic() < until, f"processes are left: {left}"
             time.sleep(0.01)

@@ -25,7 +25,7 @@ from tests.fake_executor import NoProcesses
 
 REFS = ("p", "q", "r", "s")
 LEASE = 30.0
-MOST_BUILDS = 4
+MAX_BUILDS = 4
 JOB = "//:j"
 SLOT = (Need("slot", 1, 1),)
 WHY = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="no")
@@ -121,7 +121,7 @@ class World(RuleBasedStateMachine):
     def without_more_to_do(self):
         return [build for build in self.open_builds() if not {*OPEN, "DELEGATED"} & {*build.statuses.values()}]
 
-    @precondition(lambda self: len(self.open_builds()) < MOST_BUILDS)
+    @precondition(lambda self: len(self.open_builds()) < MAX_BUILDS)
     @rule(process=either_process, refs=some_refs)
     def begin(self, process, refs):
         name = next(self.names)
@@ -266,7 +266,7 @@ class World(RuleBasedStateMachine):
         self.run(lambda: self.orchestrators[build.name].complete_build(result))
         self.model.close(build, end)
 
-    @precondition(lambda self: len(self.open_builds()) == MOST_BUILDS)
+    @precondition(lambda self: len(self.open_builds()) == MAX_BUILDS)
     @rule(number=any_of_them)
     def cancel(self, number):
         self.give_up(self.open_builds()[number % len(self.open_builds())])

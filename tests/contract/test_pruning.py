@@ -142,9 +142,9 @@ def prune_all(log, enough):
     reader.close()
 
 
-@pytest.mark.parametrize("most_rows", [3, pruning.MOST_ROWS])
+@pytest.mark.parametrize("most_rows", [3, pruning.MAX_ROWS])
 async def test_builds_go_on_while_others_are_pruned(store, monkeypatch, most_rows):
-    monkeypatch.setattr(pruning, "MOST_ROWS", most_rows)
+    monkeypatch.setattr(pruning, "MAX_ROWS", most_rows)
     log = open_event_log(store.uri)
     refs = [f"p{number}" for number in range(4)]
     enough = threading.Event()
@@ -233,7 +233,7 @@ async def history(log, chance):
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_the_read_models_can_be_rebuilt_after_any_step_of_pruning(store, monkeypatch, seed):
-    monkeypatch.setattr(pruning, "MOST_ROWS", 7)
+    monkeypatch.setattr(pruning, "MAX_ROWS", 7)
     chance = random.Random(seed)
     log = open_event_log(store.uri)
     pruner = log.pruner()

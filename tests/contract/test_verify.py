@@ -8,9 +8,9 @@ import pytest
 from databuild.errors import EventLogError
 from databuild.event_log.coordination import ClaimRequest, Need
 from databuild.event_log.open import open_event_log, open_reader
-from databuild.event_log.promises import MOST_OF_A_BUILD
+from databuild.event_log.promises import MAX_FAULTS_PER_BUILD
 from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS
-from databuild.event_log.verify import MOST_TOLD, verify
+from databuild.event_log.verify import MAX_REPORTED_FAULTS, verify
 from databuild.model.results import Cancelled, Failed, Success
 from databuild.orchestration.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
@@ -186,7 +186,7 @@ def told(store, *builds):
     reader = open_reader(store.uri)
     found = verify(reader, builds)
     reader.close()
-    assert found.faults == len(found.told) or found.faults > MOST_TOLD == len(found.told)
+    assert found.faults == len(found.told) or found.faults > MAX_REPORTED_FAULTS == len(found.told)
     return [fault.message for fault in found.told]
 
 
@@ -489,12 +489,12 @@ async def test_a_build_that_comes_back_after_it_was_ended_is_named(store):
 async def test_of_very_much_that_is_wrong_the_first_is_told_and_the_rest_counted(store):
     await open_event_log(store.uri).close()
     insert(store, "b", 1, received("p"))
-    for number in range(MOST_OF_A_BUILD + 10):
+    for number in range(MAX_FAULTS_PER_BUILD + 10):
         insert(store, "b", number + 2, partition(f"p{number}", "AVAILABLE"))
     rebuild(store)
     reader = open_reader(store.uri)
     found = verify(reader)
     reader.close()
 
-    assert found.faults == MOST_OF_A_BUILD + 1
-    assert len(found.told) == MOST_TOLD
+    assert found.faults == MAX_FAULTS_PER_BUILD + 1
+    assert len(found.told) == MAX_REPORTED_FAULTS

@@ -15,7 +15,7 @@ from tests.chaos.history import History, read_notes
 from tests.postgresql.server import Server
 from tools.python import child
 
-MOST_SECONDS = 120
+MAX_SECONDS = 120
 PACE = 3
 """How many seconds half of the job takes that goes on while its host is cut off: much longer than its lease."""
 
@@ -64,7 +64,7 @@ class Host:
 
     def ended(self):
         """Waits for the end of the build, and returns its exit code."""
-        return self.process.wait(MOST_SECONDS)
+        return self.process.wait(MAX_SECONDS)
 
 
 def connect_hosts():
@@ -79,7 +79,7 @@ def connect_hosts():
 def wait_for_note(folder, note):
     """Waits until a job has noted something."""
     notes = folder / "notes"
-    until = time.monotonic() + MOST_SECONDS
+    until = time.monotonic() + MAX_SECONDS
     while not (notes.exists() and any(line.startswith(note) for line in notes.read_text().splitlines())):
         assert time.monotonic() < until, f"no {note!r}"
         time.sleep(0.05)

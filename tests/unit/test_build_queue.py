@@ -11,8 +11,8 @@ from databuild.service.build_queue import BuildQueue
 class Line:
     """A queue, and who has had a turn so far."""
 
-    def __init__(self, at_once=1, most_waiting=100):
-        self.queue = BuildQueue(at_once, most_waiting)
+    def __init__(self, at_once=1, max_waiting=100):
+        self.queue = BuildQueue(at_once, max_waiting)
         self.turns = []
         self.tasks = {}
 
@@ -117,7 +117,7 @@ async def test_when_it_is_stopped_nobody_has_a_turn_any_more():
 
 
 async def test_no_more_may_wait_than_there_is_room_for():
-    line = Line(most_waiting=1)
+    line = Line(max_waiting=1)
     await line.join("a1")
     line.queue.check_room()
     await line.join("a2")

@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from databuild.drawing.calendar import MOST_YEARS, Day, draw_calendar
+from databuild.drawing.calendar import MAX_YEARS, Day, draw_calendar
 from tests.unit.drawn import SVG, of_class, parse, texts, titles
 
 FIRST = dt.date(2024, 2, 28)
@@ -89,9 +89,9 @@ def test_a_title_stays_text():
 def test_only_the_newest_years_are_drawn_of_very_many():
     root = parse(draw_calendar(Day(dt.date(year, 6, 1), {"available": 1}) for year in range(1900, 2026)))
 
-    assert len(cells(root)) == MOST_YEARS
+    assert len(cells(root)) == MAX_YEARS
     assert titles(cells(root))[0].startswith("Sun 1 Jun 2025")
-    assert f"only the newest {MOST_YEARS} years are drawn" in texts(root)
+    assert f"only the newest {MAX_YEARS} years are drawn" in texts(root)
 
 
 def test_the_first_and_the_last_year_there_are_can_be_drawn():

@@ -1,6 +1,6 @@
 """Pictures of lineage: upstream at the left, downstream at the right."""
 
-from databuild.drawing.lineage import MOST_PARTITIONS, Step, draw_lineage
+from databuild.drawing.lineage import MAX_PARTITIONS, Step, draw_lineage
 from tests.unit.drawn import SVG, of_class, parse, texts, titles
 
 STEPS = [Step("raw/1", "clean/1"), Step("airports", "clean/1", query=True), Step("clean/1", "report/1")]
@@ -49,8 +49,8 @@ def test_partitions_that_were_made_from_each_other_in_turn_are_drawn():
 def test_only_the_nearest_are_drawn_of_many():
     root = parse(draw_lineage("sum", [Step(f"day/{number}", "sum") for number in range(500)]))
 
-    assert len(of_class(root, "node")) == MOST_PARTITIONS
-    assert texts(root)[1] == f"{MOST_PARTITIONS} partitions, the nearest of more"
+    assert len(of_class(root, "node")) == MAX_PARTITIONS
+    assert texts(root)[1] == f"{MAX_PARTITIONS} partitions, the nearest of more"
 
 
 def test_it_says_where_more_is_known():

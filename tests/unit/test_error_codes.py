@@ -80,8 +80,8 @@ def test_nothing_is_told_of_what_was_not_raised_on_purpose():
 def test_long_facts_are_cut_and_there_all_the_same():
     error = errors.PlanChangedError(["x" * 100] * 100)
 
-    assert facts_of(error, most_text=10, most_items=2) == {"differences": ["x" * 10] * 2}
-    assert facts_of(error, most_text=0, most_items=0) == {"differences": []}
+    assert facts_of(error, max_text=10, max_items=2) == {"differences": ["x" * 10] * 2}
+    assert facts_of(error, max_text=0, max_items=0) == {"differences": []}
 
 
 def test_every_edge_words_every_remedy():

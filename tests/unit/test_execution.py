@@ -58,12 +58,12 @@ class FakeObserver:
         self.prepared = []
         self.verdicts = {int(name[4:]): list(given) for name, given in verdicts.items()}
         self.waiting = 0
-        self.most_waiting = 0
+        self.max_waiting = 0
 
     def prepare(self, attempts):
         self.prepared += [(attempt.task.task_id, attempt.number) for attempt in attempts]
         self.waiting += len(attempts)
-        self.most_waiting = max(self.most_waiting, self.waiting)
+        self.max_waiting = max(self.max_waiting, self.waiting)
         preparing = asyncio.get_running_loop().create_future()
         preparing.set_result([self.verdict(attempt.task) for attempt in attempts])
         return preparing
@@ -222,7 +222,7 @@ async def test_only_short_tasks_are_scheduled_while_others_run(short_seconds, mo
     result = await run([task(n) for n in range(1, 60)], FakeRunner(), observer, jobs=2, short_seconds=short_seconds)
 
     assert result.completed == 59
-    assert observer.most_waiting == most
+    assert observer.max_waiting == most
 
 
 async def test_what_was_scheduled_ahead_of_a_failure_is_told_of_with_its_attempt():

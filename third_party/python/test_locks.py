@@ -6,7 +6,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 # One more is one more download for every consumer.
-MOST_PACKAGES_OF_CONSUMERS = 26
+MAX_CONSUMER_PACKAGES = 26
 
 
 def locked(name):
@@ -37,5 +37,5 @@ def test_each_lock_has_what_is_asked_for():
 def test_consumers_get_few_packages_and_no_tools_of_development():
     runtime = locked("requirements_lock.txt").keys()
 
-    assert len(runtime) <= MOST_PACKAGES_OF_CONSUMERS
+    assert len(runtime) <= MAX_CONSUMER_PACKAGES
     assert not runtime & wanted("requirements_dev.in")

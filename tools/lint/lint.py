@@ -113,6 +113,11 @@ def children(root: Path) -> int:
     return _complain(own_checks.bare_children(_texts(root, {".py"})))
 
 
+def limits(root: Path) -> int:
+    """Checks that the names of limits begin with MAX_ or MIN_."""
+    return _complain(own_checks.odd_limits(_texts(root, {".py"})))
+
+
 def init_files(root: Path) -> int:
     """Checks that no program asks for `__init__.py` files that nobody wrote."""
     return _complain(own_checks.implicit_init_files(_texts(root, {".bzl", ".bazel"})))
@@ -144,6 +149,6 @@ def buildifier(root: Path, program: str) -> int:
 
 
 if __name__ == "__main__":
-    checks = (ruff, mypy, imports, vulture, children, init_files, core_flags, shellcheck, buildifier)
+    checks = (ruff, mypy, imports, vulture, children, limits, init_files, core_flags, shellcheck, buildifier)
     _LINTERS = {f.__name__: f for f in checks}
     sys.exit(_LINTERS[sys.argv[1]](Path("MODULE.bazel").resolve().parent, *sys.argv[2:]))

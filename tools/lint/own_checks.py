@@ -21,6 +21,7 @@ _CORE = (
     "databuild/orchestration/",
     "databuild/remedies.py",
 )
+_LIMIT = re.compile(r"\b_?(?:MOST|LEAST|LONGEST|SHORTEST|LARGEST|SMALLEST)_[A-Z]\w*")
 _DOCSTRING = re.compile(r'""".*?"""', re.DOTALL)
 
 
@@ -30,6 +31,14 @@ def bare_children(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:
         for found in _BARE_CHILD.finditer(text) if path != _HELPER else ():
             line = text.count("\n", 0, found.start()) + 1
             yield f'{path}:{line}: start it by tools.python.child.command; or with "-I" if it needs no import path'
+
+
+def odd_limits(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:
+    """Yields constants whose names do not begin with MAX_ or MIN_ although they are limits."""
+    for path, text in sources:
+        for found in _LIMIT.finditer(text) if path.parts[:2] != ("tools", "lint") else ():
+            line = text.count("\n", 0, found.start()) + 1
+            yield f"{path}:{line}: {found[0]} is a limit; begin its name with MAX_ or MIN_, and end it with the unit"
 
 
 def implicit_init_files(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:

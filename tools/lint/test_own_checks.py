@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tools.lint.own_checks import bare_children, flags_in_core, implicit_init_files
+from tools.lint.own_checks import bare_children, flags_in_core, implicit_init_files, odd_limits
 
 NAME = "sys" + ".executable"
 
@@ -15,6 +15,16 @@ def test_a_python_without_an_import_path_is_found():
 
     (fault,) = bare_children([(Path("bad.py"), bad)])
     assert fault.startswith("bad.py:2: start it by tools.python.child.command")
+
+
+def test_a_limit_with_an_odd_name_is_found():
+    good = "MAX_ROWS = 1\n_MIN_SECONDS = 2.0\nUTMOST_CARE = 3\n"
+    bad = "x = 1\n_MOST_ROWS = 1\n"
+
+    assert list(odd_limits([(Path("good.py"), good)])) == []
+
+    (fault,) = odd_limits([(Path("bad.py"), bad)])
+    assert fault.startswith("bad.py:2: _MOST_ROWS is a limit; begin its name with MAX_ or MIN_")
 
 
 def test_a_program_that_wants_files_made_up_is_found():

@@ -12,8 +12,8 @@ from databuild.graph.reasons import absent_input_text, reason_name, reason_text
 from databuild.model.job_graph import Plan, PlannedPartition
 from databuild.model.records import JobRunRecord, PartitionRecord
 
-_MOST_INPUTS = 20
-_MOST_RUNS = 5
+_MAX_INPUTS = 20
+_MAX_RUNS = 5
 _UNDER_WAY = frozenset({"REQUESTED", "SCHEDULED", "BUILDING", "RUNNING"})
 
 
@@ -22,7 +22,7 @@ def run(call: Invocation) -> int:
     ref, plan = _planned(call)
     backend = call.backend()
     record = backend.records.partition_records([ref]).get(ref)
-    history = backend.records.produced_by(ref, limit=_MOST_RUNS)
+    history = backend.records.produced_by(ref, limit=_MAX_RUNS)
     under_way = [one.build_request_id for one in (record, *history) if one is not None and one.status in _UNDER_WAY]
     dead = backend.deaths(under_way) if under_way else {}
     planned = {partition.ref: partition for partition in plan.partitions}
@@ -41,10 +41,10 @@ def run(call: Invocation) -> int:
         died = " (dead)" if _fault(job_run, dead) else ""
         call.out.line(f"run        {job_run.job_run_id} {job_run.status}{died} {time_text(job_run.started_time)}")
     _print_planned(call, planned[ref], len(plan.tasks), adopted=record is not None and record.adopted)
-    for absent in plan.absent_inputs[:_MOST_INPUTS]:
+    for absent in plan.absent_inputs[:_MAX_INPUTS]:
         call.out.line(f"absent     {absent_input_text(absent)}")
-    if len(plan.absent_inputs) > _MOST_INPUTS:
-        call.out.line(f"absent     {len(plan.absent_inputs) - _MOST_INPUTS} more QUERY inputs")
+    if len(plan.absent_inputs) > _MAX_INPUTS:
+        call.out.line(f"absent     {len(plan.absent_inputs) - _MAX_INPUTS} more QUERY inputs")
     return BUILT
 
 
@@ -89,12 +89,12 @@ def _print_record(call: Invocation, record: PartitionRecord | None, fault: str |
     if record.manifest is None:
         return
     inputs = record.manifest.inputs
-    for item in inputs[:_MOST_INPUTS]:
+    for item in inputs[:_MAX_INPUTS]:
         read = "read as it was" if item.version else "read as it was: it did not exist"
         kind = f" ({read})" if item.query else ""
         call.out.line(f"made from  {item.ref} {item.version}{kind}".rstrip())
-    if len(inputs) > _MOST_INPUTS:
-        call.out.line(f"made from  {len(inputs) - _MOST_INPUTS} more")
+    if len(inputs) > _MAX_INPUTS:
+        call.out.line(f"made from  {len(inputs) - _MAX_INPUTS} more")
 
 
 def _print_planned(call: Invocation, planned: PlannedPartition, tasks: int, *, adopted: bool) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from databuild.model.records import BuildRecord, JobRunRecord
 
-MOST_RUNS = 10
+MAX_RUNS = 10
 
 
 def run(call: Invocation) -> int:
@@ -22,9 +22,9 @@ def run(call: Invocation) -> int:
     backend = call.backend()
     reader = backend.records
     build = backend.find_build(*call.positionals[:1])
-    failed = reader.job_runs(build.build_request_id, status="FAILED", limit=MOST_RUNS)
+    failed = reader.job_runs(build.build_request_id, status="FAILED", limit=MAX_RUNS)
     ended = build.status in statuses.BUILD.ended
-    running = () if ended else reader.job_runs(build.build_request_id, status="RUNNING", limit=MOST_RUNS)
+    running = () if ended else reader.job_runs(build.build_request_id, status="RUNNING", limit=MAX_RUNS)
     dead = None if ended else backend.deaths([build.build_request_id]).get(build.build_request_id)
     waits = () if ended else backend.waits(build.build_request_id)
     sizes = backend.sizes(count=call.flags["sizes"])

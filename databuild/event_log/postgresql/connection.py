@@ -78,7 +78,7 @@ SELECT to_regclass('{SCHEMA}.databuild_log') IS NOT NULL,
 # What psycopg warns of when a connection is lost, this package deals with.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
-_LONGEST_PAUSE: Final = 2.0
+_MAX_PAUSE_SECONDS: Final = 2.0
 _AWAY: Final = ("08", "57P", "25P03")
 """SQLSTATEs, or how they begin, that come with the end of a session."""
 
@@ -138,7 +138,7 @@ def connect_again(uri: str, deadline: float, *, writing: bool = False) -> psycop
                 raise EventLogError(f"the connection was lost, and {error.fault}", uri=error.uri) from error
         # Those who lost it together do not all come back at once.
         time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - not a secret
-        pause = min(2 * pause, _LONGEST_PAUSE)
+        pause = min(2 * pause, _MAX_PAUSE_SECONDS)
 
 
 def is_lost(connection: psycopg.Connection[Any], error: psycopg.Error) -> bool:

@@ -33,7 +33,7 @@ SELECT new.* FROM locked, unnest(%b::text[], %b::bigint[], %b::bytea[]) AS new
 """Appends events: builds, sequence numbers and payloads. There is no row to number before there is the lock."""
 
 _NEWEST: Final = "SELECT coalesce(max(position), 0) FROM events"
-_LEAST_KEY: Final = f"""
+_LOWEST_KEY: Final = f"""
 SELECT min((classid::bigint << 32 | objid::bigint) - {_KEYS}) FROM pg_locks
 WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = {_KEYS >> 48}
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -44,7 +44,7 @@ def settled_events(connection: psycopg.Connection[Any], after_position: int, lim
     """Returns events after a position, as far as no transaction under way can still write before them."""
     with connection.pipeline():
         newest = connection.execute(_NEWEST)
-        least = connection.execute(_LEAST_KEY)
+        least = connection.execute(_LOWEST_KEY)
         # Last, in a snapshot of its own: who had its lock then and has none now has committed what this sees.
         events = connection.execute(
             QUERIES["all_events"].encode(), {"after": after_position, "limit": limit}, binary=True

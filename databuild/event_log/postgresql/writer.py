@@ -41,7 +41,7 @@ _T = TypeVar("_T")
 _TRY_AGAIN: Final = frozenset({"23505", "40001", "40P01", "55P03"})
 """SQLSTATEs after which the same transaction may do: another process was first to write an event, or was in the way."""
 
-_MOST_TRIES: Final = 10
+_MAX_TRIES: Final = 10
 _SHARDS: Final = 64
 _OF_BUILDS: Final = ("first_events_of_builds", "states_of_builds", "runs_of_builds", "partitions_of_builds")
 """The queries that read what is known of builds."""
@@ -141,7 +141,7 @@ class PostgresqlWriter:
                 if not is_lost(self._connection, error):
                     self._abandon()
                     tries += 1
-                    if error.sqlstate in _TRY_AGAIN and tries < _MOST_TRIES:
+                    if error.sqlstate in _TRY_AGAIN and tries < _MAX_TRIES:
                         continue
                     raise fault(error, self._uri) from error
                 in_doubt = in_doubt or self._committing

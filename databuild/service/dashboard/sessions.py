@@ -17,8 +17,8 @@ SESSION_SECONDS: Final = 12 * 3600
 MARK_FIELD: Final = "mark"
 """The field of a form that has its mark."""
 
-_MOST_SESSIONS: Final = 10_000
-_LONGEST_COOKIE: Final = 200
+_MAX_SESSIONS: Final = 10_000
+_MAX_COOKIE_CHARACTERS: Final = 200
 
 
 class Session(NamedTuple):
@@ -66,7 +66,7 @@ class Sessions:
         Raises:
             UnauthenticatedError: Somebody has to sign in first.
         """
-        known = 0 < len(cookie) <= _LONGEST_COOKIE and cookie.isascii()
+        known = 0 < len(cookie) <= _MAX_COOKIE_CHARACTERS and cookie.isascii()
         if not self._tokens:
             caller = self._tokens.caller("", "dashboard", certificate)
             return Session(cookie if known else _new_key(), caller, new=not known)
@@ -86,7 +86,7 @@ class Sessions:
             raise UnauthenticatedError("the token is empty")
         caller = self._tokens.caller(f"Bearer {token}")
         now = self._clock()
-        while self._callers and (len(self._callers) >= _MOST_SESSIONS or next(iter(self._callers.values()))[1] <= now):
+        while self._callers and (len(self._callers) >= _MAX_SESSIONS or next(iter(self._callers.values()))[1] <= now):
             del self._callers[next(iter(self._callers))]  # they end in the order in which they began
         key = _new_key()
         self._callers[_digest(key)] = (caller, now + SESSION_SECONDS)

@@ -26,7 +26,7 @@ from databuild.service.errors import meaning_of, report, worded_detail_of
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _FORM: Final = "application/x-www-form-urlencoded"
-_MOST_FIELDS: Final = 20_000
+_MAX_FIELDS: Final = 20_000
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -226,7 +226,7 @@ async def _form(request: Request) -> Form:
     body = await request.body()
     try:
         text = body.decode()
-        fields = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
+        fields = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
     except ValueError as error:
         raise InvalidRequestError(f"the form cannot be read: {error}") from None
     return Form(fields)
