@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 
 from databuild.cli.build_display import BuildDisplay
@@ -98,6 +99,7 @@ async def _build(
             result = await work
         finally:
             ticking.cancel()
-        return summarize(event_log.reader(), request.build_request_id, result, progress.counts.delegations)
+        with contextlib.closing(event_log.reader()) as reader:
+            return summarize(reader, request.build_request_id, result, progress.counts.delegations)
     finally:
         await event_log.close()
