@@ -1,11 +1,13 @@
 """What a build comes to when its event log fails."""
 
 import json
+import sqlite3
 
 import pytest
 
 from databuild.errors import EventLogError
 from databuild.event_log.open import open_event_log
+from databuild.event_log.sqlite.connection import fault
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.orchestration.build_context import BuildContext
@@ -70,3 +72,14 @@ async def test_the_first_error_of_the_event_log_is_the_one_that_is_raised(takes,
         )
 
     await log.close()
+
+
+def test_an_input_output_error_on_a_full_file_system_is_a_full_disk(tmp_path):
+    error = sqlite3.OperationalError("disk I/O error")
+
+    full = str(fault(error, "/proc/events.db"))  # where there never is room
+    other = str(fault(error, f"{tmp_path}/events.db"))
+
+    assert "the disk is full; make room on the disk and build again" in full
+    assert "disk I/O error" in other
+    assert "full" not in other

@@ -102,6 +102,8 @@ def fault(error: sqlite3.Error, path: str) -> EventLogError:
     """Returns what an error of SQLite means, with the next step."""
     text = str(error)
     remedy: Remedy | None = None
+    if "disk I/O" in text and _is_full(path):
+        text = "the disk is full"  # found when memory was to be mapped, which SQLite reports in other words
     if "full" in text:
         text += "; make room on the disk and build again: what was finished is kept"
     elif "readonly" in text:
@@ -112,6 +114,14 @@ def fault(error: sqlite3.Error, path: str) -> EventLogError:
         remedy = "MOVE_EVENT_LOG_AWAY"
     meaning = EventLogError(text, uri="memory:" if path.startswith("file:") else f"sqlite:{path}")
     return meaning.with_remedy(remedy) if remedy else meaning
+
+
+def _is_full(path: str) -> bool:
+    """Returns whether the file system of a database has no room for another page."""
+    try:
+        return os.statvfs(os.path.dirname(path) or ".").f_bavail == 0  # noqa: PTH120
+    except OSError:
+        return False
 
 
 def _escaped(path: str) -> str:
