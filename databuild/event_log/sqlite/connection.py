@@ -36,17 +36,16 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
     """
     uri = path if path.startswith("file:") else f"file:{_escaped(path)}{'?mode=ro' if read_only else ''}"
     try:
-        connection = sqlite3.connect(
-            uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
-        )
-        connection.execute("PRAGMA case_sensitive_like = ON")
-        connection.execute("BEGIN")  # another process may be making the tables: all of this is of before or after
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        foreign = application != APPLICATION_ID and (application or version or _has_tables(connection))
-        connection.execute("COMMIT")
+        connection, version, foreign = _open(uri)
     except sqlite3.Error as error:
-        raise fault(error, path) from error
+        # SQLite has to make an index of the write-ahead log. While that log is empty, the file has everything, and can
+        # be read as it is.
+        if not (read_only and _has_no_room_beside(path)) or _bytes_of(f"{path}-wal"):
+            raise fault(error, path) from error
+        try:
+            connection, version, foreign = _open(f"{uri}&immutable=1")
+        except sqlite3.Error as unreadable:
+            raise fault(unreadable, path) from unreadable
     if foreign:
         connection.close()
         raise EventLogError("it is a database of another program", uri=f"sqlite:{path}")
@@ -54,6 +53,24 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
         connection.close()
         raise SchemaTooNewError(version, SCHEMA_VERSION, uri=f"sqlite:{path}")
     return connection
+
+
+def _open(uri: str) -> tuple[sqlite3.Connection, int, bool]:
+    """Opens a connection, and returns it with the version of its schema and whether another program made it."""
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    try:
+        connection.execute("PRAGMA case_sensitive_like = ON")
+        connection.execute("BEGIN")  # another process may be making the tables: all of this is of before or after
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        foreign = application != APPLICATION_ID and (application or version or _has_tables(connection))
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection, version, bool(foreign)
 
 
 def connect_for_writing(path: str) -> sqlite3.Connection:
@@ -103,7 +120,9 @@ def fault(error: sqlite3.Error, path: str) -> EventLogError:
     text = str(error)
     remedy: Remedy | None = None
     if "disk I/O" in text and _is_full(path):
-        text = "the disk is full"  # found when memory was to be mapped, which SQLite reports in other words
+        text = "the disk is full"  # SQLite has other words where that is found in mapping memory
+    elif "unable to open" in text and os.path.exists(path) and not _is_writable(path):  # noqa: PTH110
+        text = "attempt to write a readonly database"  # found in making a file beside it
     if "full" in text:
         text += "; make room on the disk and build again: what was finished is kept"
     elif "readonly" in text:
@@ -114,6 +133,22 @@ def fault(error: sqlite3.Error, path: str) -> EventLogError:
         remedy = "MOVE_EVENT_LOG_AWAY"
     meaning = EventLogError(text, uri="memory:" if path.startswith("file:") else f"sqlite:{path}")
     return meaning.with_remedy(remedy) if remedy else meaning
+
+
+def _has_no_room_beside(path: str) -> bool:
+    return _is_full(path) or not _is_writable(path)
+
+
+def _is_writable(path: str) -> bool:
+    """Returns whether files can be made beside a database."""
+    return os.access(os.path.dirname(path) or ".", os.W_OK)  # noqa: PTH120
+
+
+def _bytes_of(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 (pathlib costs 8 ms)
+    except FileNotFoundError:
+        return 0
 
 
 def _is_full(path: str) -> bool:
