@@ -21,7 +21,7 @@ class Stopped(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What is to be told of a build that has ended; `adoptions` are the operations whose partitions it used."""
+    """The summary of a build that has ended; `adoptions` are the operations whose partitions it used."""
 
     build_request_id: str
     result: BuildResult

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 
 SET_FOR_US = ("LC_CTYPE", "PYTHONEXECUTABLE", "PYTHONPATH", "PYTHONSAFEPATH")
-"""What the Python rules' bootstrap, or the interpreter itself (PEP 538), sets for this process.
+"""Variables that the bootstrap of the Python rules, or the interpreter itself (PEP 538), sets for this process.
 
 The launcher passes those that the user had set as `--user_env=NAME=VALUE`.
 """

@@ -14,7 +14,7 @@ from databuild.model.results import BuildResult, Cancelled, Failed, Success
 from databuild.v1 import partition_pb2 as pt
 
 _STREAMS = {"stderr": "standard error", "stdout": "standard output"}
-"""What a job run writes, what most likely has the reason of a failure first."""
+"""The output streams of a job run, the likeliest place of an error first."""
 
 _TAIL_LINES = 12
 _MAX_FAILURES = 5

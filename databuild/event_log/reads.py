@@ -1,4 +1,4 @@
-"""What can be read from an event log, one Protocol for each purpose. A function takes the narrowest that fits.
+"""Reads of an event log, one Protocol for each purpose. A function takes the narrowest that fits.
 
 Reading is synchronous, since each read is a short keyed query and commands that only read must not pay for an event
 loop. Code on an event loop reads in a thread.
@@ -105,7 +105,7 @@ class PartitionReads(Protocol):
 
 
 class CoordinationReads(Protocol):
-    """What builds that have not ended hold: claims, leases and resources."""
+    """Claims, leases and resources of builds that have not ended."""
 
     def claimed(self, refs: Collection[str]) -> Mapping[str, str]:
         """Returns the build that claims a ref, by ref; unclaimed refs are absent."""

@@ -78,7 +78,7 @@ class PartitionRecords:
     """
 
     def __init__(self, inputs_of: Callable[[Sequence[str]], Iterable[Sequence[str]]]) -> None:
-        """Takes what reads the inputs (JSON) of job runs that have started, as pairs with the job run."""
+        """Reads nothing yet; `inputs_of` reads the inputs (JSON) of job runs, as pairs with the job run."""
         self._inputs_of = inputs_of
         self._manifests: dict[str, Manifest] = {}
 

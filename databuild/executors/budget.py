@@ -1,4 +1,4 @@
-"""How many processes fit on this machine at once: the kernel gives a process only so many files and processes."""
+"""Computes how many processes fit on this machine, from its limits of files and processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How large the command line and environment of a process may be.
+"""Checks the size of the command line and environment of a process.
 
 The rules are those of Linux (execve(2), `fs/exec.c`): one string has at most 32 pages; all strings, the path of the
 program and a pointer to each string take at most a quarter of the soft limit of the stack, 128 KiB to 6 MiB.
@@ -44,7 +44,7 @@ class CommandSize:
 
 
 def explain_size(argv: Sequence[str], env: Mapping[str, str]) -> str:
-    """Says which part of a command line and environment is too large, and the next step.
+    """Returns which part of a command line and environment is too large, and the next step.
 
     Args:
         argv: The command line.

@@ -53,7 +53,7 @@ _T = TypeVar("_T")
 
 
 class _Usage(NamedTuple):
-    """What is known of a process that has ended, or could not be ended."""
+    """Exit code and resource usage of a process; defaults if it could not be ended."""
 
     exit_code: int
     cpu_seconds: float

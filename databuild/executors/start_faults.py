@@ -1,4 +1,4 @@
-"""What a failed start of a process means: whose fault it is, whether it can be tried again, and what to do about it.
+"""Explains failed starts of processes: the cause, the next step, and whether a retry can help.
 
 The causes are those of execve(2), fork(2) and open(2).
 """

@@ -1,4 +1,4 @@
-"""What the end of a process means: whose fault a failure is, and what to say about it."""
+"""Explains the ends of processes: category and message of a failure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SHOWN_BYTES: Final = 4000
 
 
 class ProcessFault(NamedTuple):
-    """Why a process did not do its work.
+    """The failure of a process.
 
     Attributes:
         category: Whose fault it is.
