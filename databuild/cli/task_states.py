@@ -61,7 +61,7 @@ class TaskStates:
 
     @property
     def planned(self) -> bool:
-        """Whether the whole job graph is known, and has a task."""
+        """True once the whole job graph is known and has at least one task."""
         return 0 < self._total <= len(self._jobs)
 
     @property

@@ -204,7 +204,7 @@ class LocalExecutor:
             await _uncancellable(self._end_group(running.pid, running.ended()))
             raise
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            # What the process left running would go on writing to data that is about to be called complete.
+            # Children that it left running could still write to outputs that are about to be recorded as complete.
             # The pid is still ours: the process has ended, but has not been waited for.
             os.killpg(running.pid, signal.SIGKILL)
         return _wait_for(running.pid), False

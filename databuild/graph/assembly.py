@@ -41,7 +41,7 @@ class Assembly:
         reuse_stale: bool,
         past_configs: PastConfigs | None,
     ) -> None:
-        """Takes what was found.
+        """Computes nothing yet.
 
         Args:
             catalog: The jobs.

@@ -1,4 +1,4 @@
-"""What is different in two configurations of a job, in words: arguments, variables and inputs."""
+"""Describes the differences between two configurations of a job: arguments, variables and inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is recorded of the partitions of one analysis, each looked up once."""
+"""Records of the partitions of one analysis, each looked up once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class KnownRecords:
     """
 
     def __init__(self, reader: PartitionRecords, pace: Pace) -> None:
-        """Takes what reads records, and when to let the event loop run."""
+        """Reads nothing yet; `pace` lets the event loop run between pages."""
         self.by_ref: dict[str, PartitionRecord] = {}
         self._reader = reader
         self._pace = pace

@@ -174,7 +174,7 @@ class PartitionPattern:
             return True
 
     def allows_segments(self, ref: str) -> bool:
-        """Whether the segments of one of its refs that are empty, `.` or `..` are written out in it.
+        """Returns whether the pattern writes out each segment of a ref that is empty, `.` or `..`.
 
         They are in its text, and where literal characters of a regular expression match them; not where a wildcard, a
         character class or a typed field does.

@@ -1,4 +1,4 @@
-"""What a text must be like to be a partition ref: the one place that checks it, wherever a ref comes from.
+"""Checks partition refs, wherever they come from; the only place that does.
 
 Refs are compared as they are, so that only one form of each is let in. It does not know which job produces a ref.
 """
