@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from databuild.cli.command_table import COMMANDS
-from databuild.cli.exit_codes import MEANINGS, exit_code_of
-from databuild.cli.flag_table import FLAGS, flags_of
-from databuild.cli.help_text import command_help, overview
+from databuild.cli.display.output import Output
+from databuild.cli.flags.command_table import COMMANDS
+from databuild.cli.flags.exit_codes import MEANINGS, exit_code_of
+from databuild.cli.flags.flag_table import FLAGS, flags_of
+from databuild.cli.flags.help_text import command_help, overview
 from databuild.cli.main import run
-from databuild.cli.output import Output
 from databuild.errors import (
     BuildNotFoundError,
     CoordinationError,

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from databuild.cli.full_parse import parse
+from databuild.cli.flags.full_parse import parse
 from databuild.errors import HttpRequestError
-from databuild.service.errors import MEANINGS, meaning_of
-from databuild.service.limits import Limits
+from databuild.service.api.errors import MEANINGS, meaning_of
+from databuild.service.resources.limits import Limits
 
 DOCUMENT = Path("docs/service.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
