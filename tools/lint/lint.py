@@ -133,6 +133,13 @@ def core_flags(root: Path) -> int:
     return _complain(own_checks.flags_in_core(_texts(root, {".py"})))
 
 
+def pages(root: Path) -> int:
+    """Checks the links of Markdown pages, and the length of their lines."""
+    texts = dict(_texts(root, {".md"}))
+    files = set(_files(root))
+    return _complain([*own_checks.broken_links(texts, files), *own_checks.long_lines(texts)])
+
+
 def shellcheck(root: Path) -> int:
     """Checks the shell scripts."""
     program = shutil.which("shellcheck")
@@ -149,6 +156,6 @@ def buildifier(root: Path, program: str) -> int:
 
 
 if __name__ == "__main__":
-    checks = (ruff, mypy, imports, vulture, children, limits, init_files, core_flags, shellcheck, buildifier)
+    checks = (ruff, mypy, imports, vulture, children, limits, init_files, core_flags, pages, shellcheck, buildifier)
     _LINTERS = {f.__name__: f for f in checks}
     sys.exit(_LINTERS[sys.argv[1]](Path("MODULE.bazel").resolve().parent, *sys.argv[2:]))
