@@ -6,11 +6,12 @@ It makes messages of what callers say and records of what the service answers. H
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, Unpack
 
 from databuild.client import records
 from databuild.client.connection import Connection
 from databuild.errors import InvalidRequestError
+from databuild.model.build_options import PlanKeywords, PlanOptions
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.plan_messages import plan_from_message
@@ -18,7 +19,6 @@ from databuild.model.records import BuildPartitionRecord, JobRunRecord, Partitio
 from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, Room
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
 
 _PAGE: Final = 1000
@@ -190,15 +190,14 @@ class Reads:
         """Returns what is known of a partition, and what a build would do with it and why."""
         return records.explanation(await self._connection.ask("ExplainPartition", sv.GetPartitionRequest(ref=ref)))
 
-    async def plan(self, partitions: Sequence[str] = (), *, force: bool = False, reuse_stale: bool = False) -> Plan:
+    async def plan(self, partitions: Sequence[str] = (), **options: Unpack[PlanKeywords]) -> Plan:
         """Returns what a build would do; starts none.
 
         Args:
             partitions: Refs or ranges of refs; none stand for the graph's default partitions.
-            force: Whether to plan what is asked for even if it is fresh.
-            reuse_stale: Whether to use stale partitions as they are.
+            options: The fields of `PlanOptions`.
         """
-        request = sv.PlanBuildRequest(partitions=partitions, options=plan_options(force=force, reuse_stale=reuse_stale))
+        request = sv.PlanBuildRequest(partitions=partitions, options=PlanOptions(**options).to_message())
         return plan_from_message(await self._connection.ask("PlanBuild", request))
 
     async def read_log(self, job_run_id: str, *, stream: str = "stderr", offset: int = 0, limit: int = 0) -> LogChunk:
@@ -216,12 +215,6 @@ class Reads:
     async def storage(self, *, count: bool = False) -> Room:
         """Returns how much room the event log takes; with `count`, also what it holds, and the room of the job logs."""
         return records.room(await self._connection.ask("GetStorage", sv.GetStorageRequest(count=count)), counted=count)
-
-
-def plan_options(*, force: bool = False, reuse_stale: bool = False) -> plan_pb2.PlanOptions:
-    """Returns how planning treats what is already there."""
-    stale = plan_pb2.STALE_POLICY_REUSE if reuse_stale else plan_pb2.STALE_POLICY_REBUILD
-    return plan_pb2.PlanOptions(stale=stale, force=force)
 
 
 async def _paged(page: Callable[[int], Awaitable[tuple[Sequence[_Row], Any]]], limit: int) -> list[_Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from typing import cast
 
+from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import AbsentInput, JobConfig, Plan, PlannedPartition, Task
 from databuild.model.pacing import run_through, slices
 from databuild.v1 import job_pb2, plan_pb2
@@ -77,10 +78,7 @@ def plan_to_message(plan: Plan) -> plan_pb2.Plan:
         ],
         code_digests=plan.code_digests,
         input_versions=plan.versions,
-        options=plan_pb2.PlanOptions(
-            stale=plan_pb2.STALE_POLICY_REUSE if plan.reuse_stale else plan_pb2.STALE_POLICY_REBUILD,
-            force=plan.force,
-        ),
+        options=plan.options.to_message(),
         warnings=plan.warnings,
         absent_inputs=absent_inputs_message(plan.absent_inputs),
     )
@@ -112,8 +110,7 @@ def plan_from_message(message: plan_pb2.Plan) -> Plan:
         ),
         code_digests=dict(sorted(message.code_digests.items())),  # the map of a message has no order
         versions=dict(sorted(message.input_versions.items())),
-        force=message.options.force,
-        reuse_stale=message.options.stale == plan_pb2.STALE_POLICY_REUSE,
+        options=PlanOptions.from_message(message.options),
         warnings=tuple(message.warnings),
         absent_inputs=tuple(AbsentInput(one.ref, one.job_label, one.read_by) for one in message.absent_inputs),
     )

@@ -16,6 +16,7 @@ from databuild.errors import (
     TooManyPartitionsError,
     UnknownPartitionError,
 )
+from databuild.model.build_options import BuildOptions
 from databuild.model.results import Success
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
@@ -46,8 +47,8 @@ def world(make):
     return make()
 
 
-def submission(*partitions, **more):
-    return Submission(partitions=partitions, **more)
+def submission(*partitions, build_request_id="", **options):
+    return Submission(partitions=partitions, build_request_id=build_request_id, options=BuildOptions(**options))
 
 
 async def test_a_submitted_build_is_recorded_when_the_answer_comes(world):
@@ -108,16 +109,16 @@ async def test_the_same_request_with_the_same_id_starts_nothing_new(world, at):
 
 @pytest.mark.parametrize("at", ["running", "ended"])
 @pytest.mark.parametrize(
-    ("other", "difference"),
+    ("ref", "options", "difference"),
     [
-        ({"partitions": ("raw/2",)}, "other partitions"),
-        ({"keep_going": True}, "keep_going"),
-        ({"jobs": 3}, "another number of jobs"),
-        ({"force": True}, "force"),
-        ({"reuse_stale": True}, "what becomes of stale partitions"),
+        ("raw/2", {}, "other partitions"),
+        ("raw/1", {"keep_going": True}, "keep_going"),
+        ("raw/1", {"jobs": 3}, "jobs"),
+        ("raw/1", {"force": True}, "force"),
+        ("raw/1", {"reuse_stale": True, "keep_going": True}, "reuse_stale, keep_going"),
     ],
 )
-async def test_another_request_with_the_same_id_is_an_error(world, at, other, difference):
+async def test_another_request_with_the_same_id_is_an_error(world, at, ref, options, difference):
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b"))
     if at == "ended":
@@ -125,7 +126,7 @@ async def test_another_request_with_the_same_id_is_an_error(world, at, other, di
         await world.ended("b")
 
     with pytest.raises(BuildConflictError) as raised:
-        await world.builds.submit(Submission(**{"build_request_id": "b", "partitions": ("raw/1",), **other}))
+        await world.builds.submit(submission(ref, build_request_id="b", **options))
 
     assert raised.value.difference == difference
 

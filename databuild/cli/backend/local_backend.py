@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from databuild.cli.backend.invocation import Invocation
     from databuild.cli.display.build_display import BuildDisplay
     from databuild.event_log.reads import Reader
+    from databuild.model.build_options import PlanOptions
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.views import Verification
@@ -131,7 +132,7 @@ class LocalBackend:
 
         return logs_pruned_before(self._call.log_dir)
 
-    def plan(self, partitions: Sequence[str], *, force: bool = False, reuse_stale: bool = False) -> Plan:
+    def plan(self, partitions: Sequence[str], options: PlanOptions | None = None) -> Plan:
         from databuild.cli.backend.planning import WithoutTheDead, plan_for
         from databuild.cli.backend.requested_partitions import requested_partitions
 
@@ -140,8 +141,7 @@ class LocalBackend:
             requested_partitions(self._call, partitions),
             reader=WithoutTheDead(self.records),
             past=self.records,
-            force=force,
-            reuse_stale=reuse_stale,
+            options=options,
         )
 
     def earlier_runs(self, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:
@@ -162,23 +162,25 @@ class LocalBackend:
         print_hint(self._call)
 
     def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildEnd:
+        from dataclasses import replace
+
         from databuild.cli.backend import local_building
         from databuild.cli.backend.requested_partitions import requested_partitions
         from databuild.orchestration.build.settings import BuildRequest
 
         plan = order.plan
+        options = replace(order.options, jobs=local_building.number_of_jobs(self._call))
         request = BuildRequest(
             build_request_id=self._chosen_id(order),
             requested=plan.requested if plan else tuple(requested_partitions(self._call, partitions)),
-            jobs=local_building.number_of_jobs(self._call),
-            keep_going=order.keep_going,
-            force=order.force,
-            reuse_stale=order.reuse_stale,
+            options=options.with_planning(plan.options) if plan else options,
             plan=plan,
         )
         return local_building.run(self._call, request, display)
 
     def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildEnd:
+        from dataclasses import replace
+
         from databuild.cli.backend import local_building
         from databuild.orchestration.build.retry import check_may_be_retried, partitions_to_retry
         from databuild.orchestration.build.settings import BuildRequest
@@ -189,8 +191,7 @@ class LocalBackend:
         request = BuildRequest(
             build_request_id=self._chosen_id(order),
             requested=requested,
-            jobs=local_building.number_of_jobs(self._call),
-            keep_going=order.keep_going,
+            options=replace(order.options, jobs=local_building.number_of_jobs(self._call)),
             retry_of=old.build_request_id,
         )
         return local_building.run(self._call, request, display)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from google.protobuf.message import Message
 
 from databuild.errors import DeadlineExceededError, InvalidRequestError
 from databuild.model import statuses
+from databuild.model.build_options import BuildOptions, PlanOptions
 from databuild.model.plan_messages import absent_inputs_message, plan_from_message, plan_to_message
 from databuild.model.pruning import PruneOptions
 from databuild.model.statuses import StatusEnum
@@ -39,7 +39,6 @@ from databuild.service.api.routes import method_name
 from databuild.service.builds.requests import Submission
 from databuild.service.graph.graph_service import GraphService
 from databuild.service.job_runs.logs import CHUNK_BYTES
-from databuild.v1 import events_pb2 as ev
 from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
 
@@ -105,10 +104,12 @@ class Api:
 
     async def submit_build(self, request: sv.SubmitBuildRequest, caller: Caller) -> sv.SubmitBuildResponse:
         """Starts a build, or returns the one that the same request started before."""
-        submission = _submission(request.build_request_id, request.options)
-        if request.HasField("plan"):
-            submission = dataclasses.replace(submission, plan=plan_from_message(request.plan))
-        submission = dataclasses.replace(submission, partitions=tuple(request.partitions))
+        submission = Submission(
+            build_request_id=request.build_request_id,
+            partitions=tuple(request.partitions),
+            options=BuildOptions.from_message(request.options),
+            plan=plan_from_message(request.plan) if request.HasField("plan") else None,
+        )
         view = await self._builds.submit(submission, submitter=caller.name)
         return sv.SubmitBuildResponse(build_request_id=view.build.build_request_id, build=build_message(view))
 
@@ -139,7 +140,9 @@ class Api:
         """Starts a build of what another was asked for."""
         view = await self._builds.retry(
             request.build_request_id,
-            _submission(request.new_build_request_id, request.options),
+            Submission(
+                build_request_id=request.new_build_request_id, options=BuildOptions.from_message(request.options)
+            ),
             failed_jobs_only=request.failed_jobs_only,
             submitter=caller.name,
         )
@@ -184,11 +187,8 @@ class Api:
 
     async def plan_build(self, request: sv.PlanBuildRequest, _caller: Caller) -> plan_pb2.Plan:
         """Tells what a build would do and why."""
-        plan = await self._partitions.plan(
-            tuple(request.partitions),
-            force=request.options.force,
-            reuse_stale=request.options.stale == plan_pb2.STALE_POLICY_REUSE,
-        )
+        options = PlanOptions.from_message(request.options)
+        plan = await self._partitions.plan(tuple(request.partitions), options)
         message = await asyncio.to_thread(plan_to_message, plan)
         message.time.GetCurrentTime()
         return message
@@ -305,16 +305,6 @@ class Api:
 
     def _limit(self, limit: int) -> int:
         return min(limit or _ROWS, self._service.limits.page)
-
-
-def _submission(build_request_id: str, options: ev.BuildOptions) -> Submission:
-    return Submission(
-        build_request_id=build_request_id,
-        jobs=options.jobs,
-        keep_going=options.keep_going,
-        force=options.plan.force,
-        reuse_stale=options.plan.stale == plan_pb2.STALE_POLICY_REUSE,
-    )
 
 
 def _status(kind: StatusEnum[Any], value: int) -> str | None:

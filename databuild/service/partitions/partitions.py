@@ -13,6 +13,7 @@ from databuild.event_log.reads import PartitionReads
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.patterns import PartitionPattern
 from databuild.graph.refs import nfc
+from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
 from databuild.model.records import PartitionRecord
 from databuild.model.views import Explanation, PartitionView
@@ -141,13 +142,12 @@ class Partitions:
 
         return await self._readers.read(view)
 
-    async def plan(self, partitions: tuple[str, ...], *, force: bool = False, reuse_stale: bool = False) -> Plan:
+    async def plan(self, partitions: tuple[str, ...], options: PlanOptions = PlanOptions()) -> Plan:
         """Finds what a build would do; starts none.
 
         Args:
             partitions: Refs or ranges of refs; none stand for the graph's default partitions.
-            force: Whether to plan what is requested even if it is fresh.
-            reuse_stale: Whether to use stale partitions as they are.
+            options: The options of the plan.
 
         Raises:
             InvalidRequestError: The request makes no sense.
@@ -155,7 +155,7 @@ class Partitions:
             LookupFaultError: The graph's lookup failed.
         """
         requested = await asyncio.to_thread(requested_partitions, self._catalog, partitions, self._limits)
-        return await self._planner.plan(requested, force=force, reuse_stale=reuse_stale)
+        return await self._planner.plan(requested, options=options)
 
     async def explain(self, ref: str) -> Explanation:
         """Returns what is known of a partition, and what a build would do with it and why.
