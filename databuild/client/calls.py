@@ -7,7 +7,6 @@ import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Final, NamedTuple, Unpack
 
-from databuild.client import records
 from databuild.client.notebook import LiveDisplay
 from databuild.client.reads import Reads
 from databuild.client.remote_build import RemoteBuild
@@ -20,6 +19,7 @@ from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.plan_messages import plan_to_message
 from databuild.model.pruning import Pruned
 from databuild.model.results import BuildResult
+from databuild.model.view_messages import build_from_message, pruned_from_message, verification_from_message
 from databuild.model.views import BuildView, Verification
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2 as sv
@@ -76,7 +76,7 @@ class Calls(Reads):
             options=BuildOptions(**options).to_message(),
             plan=plan_to_message(plan) if plan else None,
         )
-        return records.build_view((await self._connection.ask("SubmitBuild", request)).build)
+        return build_from_message((await self._connection.ask("SubmitBuild", request)).build)
 
     async def start(self, build: RemoteBuild[Any]) -> BuildView:
         """Submits the build of a handle, and returns how it stands."""
@@ -182,7 +182,7 @@ class Calls(Reads):
             author: Who asks; empty for whoever the client is.
         """
         request = sv.CancelBuildRequest(build_request_id=build)
-        return records.build_view(await self._connection.ask("CancelBuild", request, author=author))
+        return build_from_message(await self._connection.ask("CancelBuild", request, author=author))
 
     async def retry(
         self,
@@ -206,7 +206,7 @@ class Calls(Reads):
             failed_jobs_only=failed_jobs_only,
             options=BuildOptions(**options).to_message(),
         )
-        return records.build_view((await self._connection.ask("RetryBuild", request)).build)
+        return build_from_message((await self._connection.ask("RetryBuild", request)).build)
 
     async def taint(self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False) -> Marked:
         """Marks partitions as not to be trusted, or takes the mark away.
@@ -259,7 +259,7 @@ class Calls(Reads):
         )
         total = Pruned(more=True)
         while total.more:
-            total = total.plus(records.pruned(await self._connection.ask("PruneBuilds", request)))
+            total = total.plus(pruned_from_message(await self._connection.ask("PruneBuilds", request)))
         return total
 
     async def verify(self, builds: Sequence[str] = ()) -> Verification:
@@ -271,7 +271,7 @@ class Calls(Reads):
         request = sv.VerifyEventsRequest(builds=builds)
         while (answer := await self._connection.ask("VerifyEvents", request)).running:
             request.verification_id = answer.verification_id
-        return records.verification(answer)
+        return verification_from_message(answer)
 
     async def logs(self, job_run_id: str, *, stream: str = "stderr", follow: bool = False) -> AsyncGenerator[bytes]:
         """Returns what a job run wrote, piece by piece.

@@ -5,7 +5,6 @@ import dataclasses
 
 import pytest
 
-from databuild.client.records import build_view
 from databuild.errors import (
     BuildConflictError,
     BuildNotFoundError,
@@ -18,10 +17,10 @@ from databuild.errors import (
 )
 from databuild.model.build_options import BuildOptions
 from databuild.model.results import Success
+from databuild.model.view_messages import build_from_message, build_to_message
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest
-from databuild.service.api.messages import build_message
 from databuild.service.builds.abandoned_builds import left_builds
 from databuild.service.builds.requests import Submission
 from databuild.v1 import events_pb2 as ev
@@ -637,7 +636,7 @@ async def test_how_far_planning_is_is_told_while_it_goes_on(world):
 
     assert view.build.status == "PLANNING"
     assert view.planning == (1, 1, 1, ("//:clean",))
-    assert build_view(build_message(view)) == view
+    assert build_from_message(build_to_message(view)) == view
     await world.builds.cancel("b", "ann")
     await world.ended("b")
     assert (await world.builds.get("b")).planning is None
@@ -655,6 +654,6 @@ async def test_warnings_are_told_while_a_build_runs_and_after_its_end(world):
     (warning,) = during.warnings
     assert warning.startswith("'raw/1..3' is one partition, not a range")
     assert after.warnings == during.warnings
-    assert build_view(build_message(after)) == after
+    assert build_from_message(build_to_message(after)) == after
     told = [event.build_request for event in events if event.build_request.warnings]
     assert [one.status for one in told] == [ev.BUILD_STATUS_ANALYSIS_COMPLETED, ev.BUILD_STATUS_COMPLETED]

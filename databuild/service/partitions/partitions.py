@@ -16,7 +16,7 @@ from databuild.graph.refs import nfc
 from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
 from databuild.model.records import PartitionRecord
-from databuild.model.views import Explanation, PartitionView
+from databuild.model.views import Explanation, Lineage, LineageEdge, PartitionView
 from databuild.orchestration.maintenance.operations import taint
 from databuild.service.builds.plans import Planner
 from databuild.service.builds.requests import requested_partitions
@@ -38,29 +38,6 @@ class PartitionPage(NamedTuple):
 
     partitions: tuple[PartitionRecord, ...]
     next_after: str
-
-
-class LineageEdge(NamedTuple):
-    """One partition that was made from another.
-
-    Attributes:
-        input: What was read.
-        output: What was made from it.
-        version: The version of the input that was read; empty where nothing was known of it.
-        query: Whether the input was only read, and so cannot make the output stale.
-    """
-
-    input: str
-    output: str
-    version: str
-    query: bool
-
-
-class Lineage(NamedTuple):
-    """Partitions that were made from each other; `complete` is whether there is nothing further within the depth."""
-
-    edges: tuple[LineageEdge, ...]
-    complete: bool
 
 
 class Partitions:
