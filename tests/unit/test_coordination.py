@@ -356,7 +356,7 @@ async def test_a_build_that_ends_while_the_dead_are_looked_for_is_none_of_them(w
             self._reader = reader
             self._builds = reader.builds(status="COMPLETED")
 
-        def builds(self, *, status, limit):
+        def builds(self, *, status, before, limit):
             return self._builds if status == "EXECUTING" else []
 
         def __getattr__(self, name):

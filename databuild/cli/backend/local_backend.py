@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from databuild.model.paging import read_rows
 from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.orchestration.jobs.log_files import log_path, log_size, read_log
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from databuild.v1.events_pb2 import BuildEvent
 
 _LOOK_SECONDS = 1.0
-_PAGE = 1000
 
 
 class LocalBackend:
@@ -73,10 +73,15 @@ class LocalBackend:
 
         died = False
         while True:
-            while page := self.records.events(build_request_id, after_sequence=after, limit=_PAGE):
-                yield from page
-                after = page[-1].sequence
-                if page[-1].build_request.status in BUILD_ENDS:
+            events = read_rows(
+                lambda last, limit: self.records.events(build_request_id, after_sequence=last, limit=limit),
+                key=lambda event: event.sequence,
+                start=after,
+            )
+            for event in events:
+                yield event
+                after = event.sequence
+                if event.build_request.status in BUILD_ENDS:
                     return
             if died:
                 return
@@ -87,15 +92,18 @@ class LocalBackend:
 
     def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:
         while True:
-            page = list(self.records.all_events(after_position=after, limit=_PAGE))
-            yield from page
-            if page:
-                after = page[-1][0]
-            elif not follow:
+            events = read_rows(
+                lambda last, limit: list(self.records.all_events(after_position=last, limit=limit)),
+                key=lambda event: event[0],
+                start=after,
+            )
+            for position, event in events:
+                yield position, event
+                after = position
+            if not follow:
                 return
-            else:
-                self._call.out.flush()
-                self.records.wait(_LOOK_SECONDS)
+            self._call.out.flush()
+            self.records.wait(_LOOK_SECONDS)
 
     def sizes(self, *, count: bool) -> dict[str, int]:
         if not count:

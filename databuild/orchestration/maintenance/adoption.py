@@ -11,6 +11,7 @@ from databuild.event_log.reads import PartitionReads
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.ownership import Ownership
+from databuild.model.paging import read_pages
 from databuild.model.record_messages import adoption_to_message, manifest_to_message
 from databuild.model.records import PartitionRecord
 from databuild.orchestration.coordination.coordination import Coordination
@@ -18,7 +19,7 @@ from databuild.orchestration.jobs.looking_up import lookup_of
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
-_PAGE: Final = 1000
+_MAX_ADOPTED: Final = 1000
 """How many partitions one event takes over at most."""
 
 
@@ -161,9 +162,13 @@ async def take_over(
 
 def pages_of(source: PartitionReads, wanted: Callable[[str], bool]) -> Iterator[list[PartitionRecord]]:
     """Yields what a log knows of the partitions that are wanted, by ref, in pages that may be empty."""
-    after = ""
-    while page := source.partitions(after=after, limit=_PAGE):
-        after = page[-1].ref
+    pages = read_pages(
+        lambda after, limit: source.partitions(after=after, limit=limit),
+        key=lambda record: record.ref,
+        start="",
+        size=_MAX_ADOPTED,
+    )
+    for page in pages:
         yield [record for record in page if wanted(record.ref)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from databuild.errors import InvalidRequestError
@@ -15,6 +16,7 @@ from databuild.graph.patterns import PartitionPattern
 from databuild.graph.refs import nfc
 from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
+from databuild.model.paging import read_rows
 from databuild.model.records import PartitionRecord
 from databuild.model.views import Explanation, Lineage, LineageEdge, PartitionView
 from databuild.orchestration.maintenance.operations import taint
@@ -24,9 +26,10 @@ from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import Readers
 from databuild.v1.events_pb2 import BuildEvent
 
-_SCANNED_PAGES = 20
+_MAX_CANDIDATES = 20_000
+"""How many partitions one page of a search by pattern looks through at most."""
+
 _HISTORY = 20
-_PAGE = 1000
 _LOOKED_THROUGH = 50_000
 """How many partitions are looked through for those that were made from another."""
 
@@ -220,24 +223,22 @@ class _Search(NamedTuple):
         prefix = max(self.prefix, pattern.prefix, key=len)
         if not (prefix.startswith(self.prefix) and prefix.startswith(pattern.prefix)):
             return PartitionPage((), "")
-        found: list[PartitionRecord] = []
-        for _ in range(_SCANNED_PAGES):
-            rows = reader.partitions(
-                prefix=prefix, contains=self.contains, status=self.status, after=after, limit=self._scanned(limit)
-            )
-            for row in rows:
-                after = row.ref
-                if pattern.match(row.ref) is not None:
-                    found.append(row)
-                    if len(found) == limit:
-                        return PartitionPage(tuple(found), after)
-            if len(rows) < self._scanned(limit):
-                return PartitionPage(tuple(found), "")
-        return PartitionPage(tuple(found), after)
-
-    @staticmethod
-    def _scanned(limit: int) -> int:
-        return max(limit, 1000)
+        candidates = read_rows(
+            lambda last, count: reader.partitions(
+                prefix=prefix, contains=self.contains, status=self.status, after=last, limit=count
+            ),
+            key=lambda record: record.ref,
+            start=after,
+        )
+        matches: list[PartitionRecord] = []
+        for record in islice(candidates, _MAX_CANDIDATES):
+            after = record.ref
+            if pattern.match(record.ref) is not None:
+                matches.append(record)
+                if len(matches) == limit:
+                    return PartitionPage(tuple(matches), after)
+        complete = next(candidates, None) is None
+        return PartitionPage(tuple(matches), "" if complete else after)
 
 
 def _inputs(reader: PartitionReads, refs: Sequence[str]) -> list[LineageEdge]:
@@ -252,17 +253,14 @@ def _inputs(reader: PartitionReads, refs: Sequence[str]) -> list[LineageEdge]:
 def _readers(reader: PartitionReads) -> tuple[dict[str, list[LineageEdge]], bool]:
     """Returns what was made from each partition, and whether that is all there is to know."""
     readers: dict[str, list[LineageEdge]] = {}
-    after = ""
-    for _ in range(_LOOKED_THROUGH // _PAGE):
-        page = reader.partitions(after=after, limit=_PAGE)
-        for record in page:
-            for known in record.manifest.inputs if record.manifest is not None else ():
-                edge = LineageEdge(known.ref, record.ref, known.version, known.query)
-                readers.setdefault(known.ref, []).append(edge)
-        if len(page) < _PAGE:
-            return readers, True
-        after = page[-1].ref
-    return readers, False
+    records = read_rows(
+        lambda after, limit: reader.partitions(after=after, limit=limit), key=lambda record: record.ref, start=""
+    )
+    for record in islice(records, _LOOKED_THROUGH):
+        for known in record.manifest.inputs if record.manifest is not None else ():
+            edge = LineageEdge(known.ref, record.ref, known.version, known.query)
+            readers.setdefault(known.ref, []).append(edge)
+    return readers, next(records, None) is None
 
 
 def _walk(ref: str, depth: int, limit: int, step: Callable[[Sequence[str]], list[LineageEdge]]) -> Lineage:
