@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from databuild.model.paging import read_rows
 from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.orchestration.jobs.log_files import log_path, log_size, read_log
 
@@ -70,6 +69,7 @@ class LocalBackend:
 
     def watch(self, build_request_id: str, after: int) -> Iterator[BuildEvent]:
         from databuild.model.lifecycle import BUILD_ENDS
+        from databuild.model.paging import read_rows
 
         died = False
         while True:
@@ -91,6 +91,8 @@ class LocalBackend:
                 self.records.wait(_LOOK_SECONDS)
 
     def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:
+        from databuild.model.paging import read_rows
+
         while True:
             events = read_rows(
                 lambda last, limit: list(self.records.all_events(after_position=last, limit=limit)),
