@@ -29,11 +29,10 @@ class PlanOptions(_Planning):
 
     @classmethod
     def from_message(cls, message: plan_pb2.PlanOptions) -> PlanOptions:
-        """Converts from protobuf. An unset policy for stale partitions means to rebuild them."""
+        """An unset policy for stale partitions means to rebuild them."""
         return cls(force=message.force, reuse_stale=message.stale == plan_pb2.STALE_POLICY_REUSE)
 
     def to_message(self) -> plan_pb2.PlanOptions:
-        """Converts to protobuf."""
         stale = plan_pb2.STALE_POLICY_REUSE if self.reuse_stale else plan_pb2.STALE_POLICY_REBUILD
         return plan_pb2.PlanOptions(force=self.force, stale=stale)
 
@@ -54,12 +53,10 @@ class BuildOptions(_Planning):
 
     @classmethod
     def from_message(cls, message: ev.BuildOptions) -> BuildOptions:
-        """Converts from protobuf."""
         options = cls(keep_going=message.keep_going, jobs=message.jobs)
         return options.with_planning(PlanOptions.from_message(message.plan))
 
     def to_message(self) -> ev.BuildOptions:
-        """Converts to protobuf."""
         return ev.BuildOptions(keep_going=self.keep_going, jobs=self.jobs, plan=self.planning.to_message())
 
     @property

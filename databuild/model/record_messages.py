@@ -23,7 +23,7 @@ from databuild.v1 import service_pb2 as sv
 
 
 def time_to_message(seconds: float) -> Timestamp | None:
-    """Converts seconds since the epoch; 0 stands for no time. `time_from_message` restores the same number."""
+    """Converts seconds since the epoch; 0 stands for no time. Rounds as events do, so their times stay the same."""
     if not seconds:
         return None
     whole = int(seconds)
@@ -36,7 +36,6 @@ def time_from_message(time: Timestamp) -> float:
 
 
 def failure_to_message(failure: FailureRecord | None) -> pt.Failure | None:
-    """Converts a failure; None stays None."""
     if failure is None:
         return None
     category = f"FAILURE_CATEGORY_{failure.category}"
@@ -52,7 +51,6 @@ def failure_from_message(message: Any) -> FailureRecord | None:
 
 
 def manifest_to_message(manifest: Manifest) -> pt.Manifest:
-    """Converts a manifest."""
     return pt.Manifest(
         job_label=manifest.job_label,
         code_digest=manifest.code_digest,
@@ -62,7 +60,6 @@ def manifest_to_message(manifest: Manifest) -> pt.Manifest:
 
 
 def manifest_from_message(message: pt.Manifest) -> Manifest:
-    """Converts a manifest."""
     return Manifest(
         job_label=message.job_label,
         code_digest=message.code_digest,
@@ -72,7 +69,6 @@ def manifest_from_message(message: pt.Manifest) -> Manifest:
 
 
 def adoption_to_message(adoption: AdoptionRecord) -> pt.Adoption:
-    """Converts an adoption."""
     return pt.Adoption(
         operation_id=adoption.operation_id,
         author=adoption.author,
@@ -82,12 +78,10 @@ def adoption_to_message(adoption: AdoptionRecord) -> pt.Adoption:
 
 
 def adoption_from_message(message: pt.Adoption) -> AdoptionRecord:
-    """Converts an adoption."""
     return AdoptionRecord(message.operation_id, message.author, message.reason, time_from_message(message.time))
 
 
 def partition_to_message(record: PartitionRecord) -> pt.PartitionRecord:
-    """Converts the record of a partition."""
     message = pt.PartitionRecord(
         ref=record.ref,
         status=PARTITION.message_name(record.status),
@@ -109,7 +103,6 @@ def partition_to_message(record: PartitionRecord) -> pt.PartitionRecord:
 
 
 def partition_from_message(message: pt.PartitionRecord) -> PartitionRecord:
-    """Converts the record of a partition."""
     return PartitionRecord(
         ref=message.ref,
         status=PARTITION.name(message.status),
@@ -130,7 +123,6 @@ def partition_from_message(message: pt.PartitionRecord) -> PartitionRecord:
 
 
 def build_partition_to_message(record: BuildPartitionRecord) -> sv.BuildPartition:
-    """Converts the record of a partition within a build."""
     return sv.BuildPartition(
         ref=record.ref,
         status=PARTITION.message_name(record.status),
@@ -143,7 +135,6 @@ def build_partition_to_message(record: BuildPartitionRecord) -> sv.BuildPartitio
 
 
 def build_partition_from_message(message: sv.BuildPartition) -> BuildPartitionRecord:
-    """Converts the record of a partition within a build."""
     return BuildPartitionRecord(
         ref=message.ref,
         status=PARTITION.name(message.status),
@@ -156,7 +147,6 @@ def build_partition_from_message(message: sv.BuildPartition) -> BuildPartitionRe
 
 
 def job_run_to_message(record: JobRunRecord) -> sv.JobRun:
-    """Converts the record of a job run."""
     return sv.JobRun(
         job_run_id=record.job_run_id,
         build_request_id=record.build_request_id,
@@ -177,7 +167,6 @@ def job_run_to_message(record: JobRunRecord) -> sv.JobRun:
 
 
 def job_run_from_message(message: sv.JobRun) -> JobRunRecord:
-    """Converts the record of a job run."""
     return JobRunRecord(
         job_run_id=message.job_run_id,
         build_request_id=message.build_request_id,

@@ -38,7 +38,6 @@ from databuild.v1 import service_pb2 as sv
 
 
 def build_to_message(view: BuildView) -> sv.BuildSummary:
-    """Converts a build."""
     build = view.build
     return sv.BuildSummary(
         build_request_id=build.build_request_id,
@@ -67,7 +66,6 @@ def build_to_message(view: BuildView) -> sv.BuildSummary:
 
 
 def build_from_message(message: sv.BuildSummary) -> BuildView:
-    """Converts a build."""
     build = BuildRecord(
         build_request_id=message.build_request_id,
         status=BUILD.name(message.status),
@@ -100,7 +98,6 @@ def build_from_message(message: sv.BuildSummary) -> BuildView:
 
 
 def partition_view_to_message(view: PartitionView) -> sv.PartitionDetail:
-    """Converts a partition with its history."""
     return sv.PartitionDetail(
         ref=view.ref,
         job_label=view.job_label,
@@ -110,7 +107,6 @@ def partition_view_to_message(view: PartitionView) -> sv.PartitionDetail:
 
 
 def partition_view_from_message(message: sv.PartitionDetail) -> PartitionView:
-    """Converts a partition with its history."""
     return PartitionView(
         message.ref,
         message.job_label,
@@ -120,7 +116,6 @@ def partition_view_from_message(message: sv.PartitionDetail) -> PartitionView:
 
 
 def explanation_to_message(explanation: Explanation) -> sv.PartitionExplanation:
-    """Converts an explanation."""
     return sv.PartitionExplanation(
         partition=partition_view_to_message(explanation.view),
         planned=planned_to_message(explanation.planned),
@@ -131,7 +126,6 @@ def explanation_to_message(explanation: Explanation) -> sv.PartitionExplanation:
 
 
 def explanation_from_message(message: sv.PartitionExplanation) -> Explanation:
-    """Converts an explanation."""
     return Explanation(
         partition_view_from_message(message.partition),
         planned_from_message(message.planned),
@@ -142,7 +136,6 @@ def explanation_from_message(message: sv.PartitionExplanation) -> Explanation:
 
 
 def lineage_to_message(lineage: Lineage) -> sv.Lineage:
-    """Converts lineage."""
     edges = [
         sv.LineageEdge(input=edge.input, output=edge.output, version=edge.version, query=edge.query)
         for edge in lineage.edges
@@ -151,7 +144,6 @@ def lineage_to_message(lineage: Lineage) -> sv.Lineage:
 
 
 def job_to_message(statistics: JobStatistics) -> sv.JobSummary:
-    """Converts the statistics of a job."""
     return sv.JobSummary(
         job_label=statistics.job_label,
         outputs=statistics.outputs,
@@ -166,7 +158,6 @@ def job_to_message(statistics: JobStatistics) -> sv.JobSummary:
 
 
 def log_chunk_to_message(chunk: LogChunk) -> sv.LogChunk:
-    """Converts a piece of a log."""
     return sv.LogChunk(
         data=chunk.data,
         offset=chunk.offset,
@@ -178,12 +169,10 @@ def log_chunk_to_message(chunk: LogChunk) -> sv.LogChunk:
 
 
 def log_chunk_from_message(message: sv.LogChunk) -> LogChunk:
-    """Converts a piece of a log."""
     return LogChunk(message.data, message.offset, message.ended, message.path, message.total_bytes)
 
 
 def storage_to_message(room: Room) -> sv.Storage:
-    """Converts the sizes of event log and job logs."""
     sizes = room.sizes
     message = sv.Storage(
         event_log_bytes=room.event_log_bytes,
@@ -208,7 +197,6 @@ def storage_from_message(message: sv.Storage, *, counted: bool) -> Room:
 
 
 def pruned_to_message(pruned: Pruned) -> sv.PruneBuildsResponse:
-    """Converts the result of a pruning."""
     builds = [
         sv.PrunedBuild(
             build_request_id=build.build_request_id,
@@ -222,7 +210,6 @@ def pruned_to_message(pruned: Pruned) -> sv.PruneBuildsResponse:
 
 
 def pruned_from_message(message: sv.PruneBuildsResponse) -> Pruned:
-    """Converts the result of a pruning."""
     builds = tuple(
         PrunedBuild(build.build_request_id, BUILD.name(build.status), time_from_message(build.ended_time), build.events)
         for build in message.builds
@@ -239,7 +226,6 @@ def pruned_from_message(message: sv.PruneBuildsResponse) -> Pruned:
 
 
 def verification_to_message(verification_id: str, result: Verification | None) -> sv.VerifyEventsResponse:
-    """Converts the result of a verification; None stands for one that is running."""
     if result is None:
         return sv.VerifyEventsResponse(verification_id=verification_id, running=True)
     reported = [
@@ -255,6 +241,5 @@ def verification_to_message(verification_id: str, result: Verification | None) -
 
 
 def verification_from_message(message: sv.VerifyEventsResponse) -> Verification:
-    """Converts the result of a verification that has ended."""
     reported = tuple(Difference(fault.build_request_id, fault.message) for fault in message.reported)
     return Verification(message.events, message.builds, message.faults, reported)
