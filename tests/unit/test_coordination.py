@@ -84,7 +84,7 @@ class FakeExecutor(NoProcesses):
         self.seconds = 0.002
         return lambda: self.most_running
 
-    async def end_left_behind(self, build_request_id):
+    async def kill_orphans(self, build_request_id):
         self.ended.append(build_request_id)
 
     @staticmethod

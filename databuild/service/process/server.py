@@ -152,7 +152,7 @@ async def _descriptors_seen(limit: DescriptorLimit) -> AsyncGenerator[None]:
         while True:
             with contextlib.suppress(OSError):
                 descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-                limit.saw(descriptor)
+                limit.opened(descriptor)
                 os.close(descriptor)
             await asyncio.sleep(_DESCRIPTOR_SECONDS)
 
@@ -208,7 +208,7 @@ async def _http(
                 Connection,
                 connections=limits.connections,
                 refusal=_refusal(limits.connections),
-                saw_descriptor=descriptor_limit.saw,
+                saw_descriptor=descriptor_limit.opened,
             ),
         ),
         ws="none",

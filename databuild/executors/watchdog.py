@@ -1,7 +1,7 @@
-"""A small process that ends what a build has left running when its orchestrator dies without a word.
+"""A watchdog process that kills the processes of a build when its orchestrator is killed.
 
-A process that is killed can do nothing any more, and the process groups of its jobs live on. The warden holds the other
-end of a pipe: a word on it means that all is well; its end without one that the orchestrator is gone.
+A killed orchestrator cannot end the process groups of its jobs. The watchdog reads from a pipe that the orchestrator
+holds open: a line means that the build has ended, end of file without a line means that the orchestrator has died.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Final
 
 _SHELL: Final = "/bin/sh"
 
-# $1 is a variable that all processes of the build have in their environment (proc(5)), and nothing else has. Twice in a
-# row nobody: what was just being started is there by then. What cannot be ended, since it waits in the kernel, is left
-# alone after half a minute.
+# $1 is an environment variable that all processes of the build have (proc(5)) and no others. The loop ends after two
+# rounds in a row that find no process: a process that was being forked in the first round is visible in the second. It
+# gives up after half a minute, since a process that waits in the kernel cannot be killed.
 _SCRIPT: Final = """
 read -r word && exit
-nobody=0 rounds=0
-while [ "$nobody" -lt 2 ] && [ "$rounds" -lt 600 ]; do
-  nobody=$((nobody + 1)) rounds=$((rounds + 1))
+empty=0 rounds=0
+while [ "$empty" -lt 2 ] && [ "$rounds" -lt 600 ]; do
+  empty=$((empty + 1)) rounds=$((rounds + 1))
   for environ in $(grep -lszxF -e "$1" /proc/[0-9]*/environ); do
-    nobody=0
+    empty=0
     read -r stat <"${environ%environ}stat" || continue
     set -- "$1" ${stat##*) }
     kill -s KILL -- "-$4"
@@ -33,10 +33,10 @@ done
 
 
 @contextlib.contextmanager
-def warden(variable: str) -> Iterator[None]:
-    """Has what runs with an environment variable, written `NAME=VALUE`, ended if this process dies inside.
+def watchdog(variable: str) -> Iterator[None]:
+    """Kills all processes with an environment variable, written `NAME=VALUE`, if this process dies inside the context.
 
-    Where no warden can be started, the next build ends what is left.
+    Does nothing if no watchdog can be started: the next build kills the orphans.
     """
     pid = 0
     try:
@@ -47,7 +47,7 @@ def warden(variable: str) -> Iterator[None]:
     try:
         pid = os.posix_spawn(
             _SHELL,
-            (_SHELL, "-c", _SCRIPT, "databuild-warden", variable),
+            (_SHELL, "-c", _SCRIPT, "databuild-watchdog", variable),
             {"PATH": "/usr/bin:/bin"},
             file_actions=(
                 (os.POSIX_SPAWN_DUP2, reading, 0),
@@ -64,7 +64,7 @@ def warden(variable: str) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):
-            os.write(writing, b"well\n")
+            os.write(writing, b"ended\n")
         os.close(writing)
         if pid:
             os.waitpid(pid, 0)
