@@ -19,7 +19,7 @@ from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
 from databuild.model.results import BuildResult
-from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, Room, Verification
+from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, StorageUsage, Verification
 from databuild.v1 import events_pb2 as ev
 
 
@@ -237,7 +237,7 @@ class DatabuildClient:
         """Returns what a job run wrote, piece by piece."""
         return iterate(self._calls.logs(job_run_id, stream=stream, follow=follow))
 
-    def storage(self, *, count: bool = False) -> Room:
+    def storage(self, *, count: bool = False) -> StorageUsage:
         """Returns how much room things take."""
         return finish(self._calls.storage(count=count))
 

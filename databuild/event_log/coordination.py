@@ -1,4 +1,4 @@
-"""Claims, leases and resource use: what builds that share an event log tell each other."""
+"""Claims, leases and resource use, by which builds that share an event log coordinate."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ResourceUse(NamedTuple):
 
 
 LEASE_TAKEN_OVER: Final = "another process has taken it over"
-"""The reason that a process is told when it renews a lease that another process has taken over."""
+"""The reason in the error that a process gets when it renews a lease that another process has taken over."""
 
 
 class Lease(NamedTuple):

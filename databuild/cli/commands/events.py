@@ -88,10 +88,10 @@ def _verify(call: Invocation) -> int:
     if call.json:
         call.out.json(found)
     elif found.faults:
-        for fault in found.told:
+        for fault in found.reported:
             call.out.line(fault.message)
-        if found.faults > len(found.told):
-            call.out.line(f"and {found.faults - len(found.told)} more")
+        if found.faults > len(found.reported):
+            call.out.line(f"and {found.faults - len(found.reported)} more")
         call.out.line(f"{counted(found.faults, 'fault')} in {extent}")
     else:
         call.out.line(f"verified {extent}")

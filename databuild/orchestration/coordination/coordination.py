@@ -189,7 +189,7 @@ class Coordination:
             start="",
             size=_PAGE,
         )
-        return BuildState.recorded(
+        return BuildState.from_records(
             build,
             record.status,
             last_sequence=record.last_sequence,
