@@ -40,12 +40,12 @@ class Claim(NamedTuple):
 
 
 class ResourceUse(NamedTuple):
-    """How much of a resource one build holds.
+    """The amount of a resource that one build holds.
 
     Attributes:
         resource: The resource.
         build_request_id: The build.
-        amount: How much of it the build's job runs hold.
+        amount: The amount that the build's job runs hold.
         waiting: True if a recent request of the build for more was refused.
     """
 

@@ -61,7 +61,7 @@ class Grants:
     def _answer(self, request: ClaimRequest, token: int) -> Claim:
         build, run, refs, needs = request
         held_by = {ref: holder for ref in refs if (holder := self._holders.get(ref, build)) != build}
-        if held_by:
+        if held_by:  # before resources: a request that waits for another build must not hold any
             return Claim(0, held_by)
         if needs and (short_of := self.shares.take(request, token)):
             return Claim(0, short_of=short_of)

@@ -40,7 +40,7 @@ class ClaimAll(NamedTuple):
 
 
 class RenewLease(NamedTuple):
-    """Takes or renews a lease."""
+    """Acquires or renews a lease."""
 
     build_request_id: str
     holder: str
@@ -119,6 +119,7 @@ class GroupCommit:
             self._timer = None
         if self._pending:
             if self._thread is None:
+                # A daemon, so that a process which fails before `close` can exit.
                 self._thread = threading.Thread(target=self._run, name="event-log", daemon=True)
                 self._thread.start()
             self._batches.put(self._pending)

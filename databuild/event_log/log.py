@@ -57,7 +57,7 @@ class EventLog(Protocol):
     def renew_lease(
         self, build_request_id: str, holder: str, seconds: float, owner: LeaseOwner | None = None
     ) -> Awaitable[None]:
-        """Takes or renews the lease of a build, by the clock of the store.
+        """Acquires or renews the lease of a build, by the clock of the store.
 
         Args:
             build_request_id: The build.

@@ -41,6 +41,7 @@ def open_event_log(
     scheme, path = _split(uri, LOG_SCHEMES)
     opened = [_open_sink(sink, warn) for sink in sinks]  # first, so that a wrong sink creates no log
     log: EventLog
+    # Only the driver that is needed is imported: commands must start fast.
     if scheme == "postgresql":
         from databuild.event_log.postgresql.log import PostgresqlEventLog
 

@@ -142,6 +142,7 @@ class Changes:
         self.delegated: dict[str, None] = {}
         self.taints: dict[str, str | None] = {}
         self.cancelled: dict[str, str] = {}
+        # The most frequent kinds come first: this loop runs for every event that is written.
         for event in events:
             kind = event.WhichOneof("event")
             time = event.time.seconds + event.time.nanos / 1e9
@@ -204,6 +205,8 @@ class Changes:
         if not scheduled and status not in JOB_ENDS:
             raise EventLogError(f"event {event.sequence} of build {event.build_request_id} has the job status {status}")
         if status in {ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}:
+            # Nothing is known of its partitions here, so all claims for the run end. Other runs end with events of
+            # their partitions.
             self.released_runs.append(run)
         if scheduled or status in {ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}:
             # A job run that never started may have its end as its first event.
@@ -254,11 +257,11 @@ class Changes:
                 # The record of the data comes from the other build and must not change.
                 self.delegated[ref] = None
             return
-        self.delegated.pop(ref, None)
+        self.delegated.pop(ref, None)  # the other build did not produce it, so this build does after all
         data = None
         if status == _AVAILABLE:
             self._count("partitions_available")
-            self.taints.pop(ref, None)
+            self.taints.pop(ref, None)  # a taint is of the data, which is new
             data = (
                 message.version,
                 message.job_run_id,
@@ -299,6 +302,8 @@ class Changes:
     def _in_build(self, ref: str, message: ev.PartitionEvent, failure: tuple[str, str] | None) -> None:
         task, reason, cause = message.task_id, _REASON_NAMES[message.reason], message.cause
         before = self.build_partitions.get(ref)
+        # Only the first event of a partition has a task and a reason. The statements of the writers do the same for
+        # rows of earlier transactions.
         if before is not None:
             task = task or before.task_id
             if not reason:

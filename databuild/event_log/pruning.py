@@ -75,6 +75,7 @@ def prune(tables: PrunableTables, build_request_ids: Collection[str], time: floa
         build_request_ids: The builds.
         time: The `pruned_time` of the builds, in seconds since the epoch.
     """
+    # The order of these steps makes a pruning safe to interrupt, as the module's docstring says.
     builds = sorted(build_request_ids)
     refs = (ref for build in builds for ref, _ in _partitions(tables, build))
     for chunk in _chunks(refs):
@@ -94,6 +95,7 @@ def _remove(tables: PrunableTables, builds: Sequence[str]) -> None:
         pass
     for keys in _chunks((build, ref) for build in builds for ref, current in _partitions(tables, build) if not current):
         tables.remove_partitions(keys)
+    # After the rows of partitions: runs are removed that no remaining row refers to.
     for runs in _chunks(run for build in builds for run in _unreferenced_runs(tables, build)):
         tables.remove_runs(runs)
     tables.update_rows_left(builds)

@@ -150,7 +150,7 @@ class SqlReader:
         return resource_uses(self._rows("resource_use", now=self._now()))
 
     def size(self) -> int:
-        ((size,),) = self._rows("size") or ((0,),)
+        ((size,),) = self._rows("size") or ((0,),)  # there are no rows if there are no tables
         return int(size)
 
     def sizes(self) -> LogSizes:

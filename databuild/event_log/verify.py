@@ -40,6 +40,7 @@ def verify(reader: TableReads, builds: Collection[str] = ()) -> Verification:
     Raises:
         EventLogError: The log cannot be read.
     """
+    # Connections with the same name share one database in memory (sqlite.org/inmemorydb.html).
     path = f"file:databuild-verify-{os.getpid()}-{id(reader)}?mode=memory&cache=shared"
     writer = SqliteWriter(path)
     replayed = SqliteReader(path)
@@ -153,6 +154,7 @@ class _Verifier:
             if build in ended:
                 self._report(build, f"build {build} has ended and still takes turns with resources")
         for run, resource, build, _ in pages(self._reader, HOLDINGS):
+            # A run is unknown between its claim and its first event.
             record = self._replayed.job_run(run)
             if build in ended or (record is not None and record.status in _JOB_ENDS):
                 self._report(build, f"job run {run} has ended and still holds the resource {resource!r}")

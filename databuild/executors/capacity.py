@@ -45,7 +45,7 @@ def capacity_of(
 
 def _process_limits(cgroup_root: str, own_groups: str) -> Iterator[tuple[int, str]]:
     allowed = resource.getrlimit(resource.RLIMIT_NPROC)[0]
-    if allowed >= 0 and os.getuid() != 0:  # root is exempt (setrlimit(2))
+    if allowed >= 0 and os.getuid() != 0:  # RLIM_INFINITY is -1 in Python; root is exempt (setrlimit(2))
         yield allowed, "ulimit -u"
     for path in control_group_files("pids", "pids.max", "pids.max", cgroup_root=cgroup_root, own_groups=own_groups):
         try:

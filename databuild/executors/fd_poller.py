@@ -22,7 +22,7 @@ class FdPoller:
     def add(self, descriptor: int, callback: Callable[[], object], *, once: bool = False) -> None:
         """Calls a function whenever a descriptor is readable; with `once`, only until it is called, see `rearm`."""
         loop = asyncio.get_running_loop()
-        if self._loop is not loop:
+        if self._loop is not loop:  # the epoll set itself outlives event loops
             self._loop = loop
             loop.add_reader(self._epoll.fileno(), self._ready)
         self._epoll.register(descriptor, _ONE_SHOT if once else select.EPOLLIN)
@@ -41,6 +41,7 @@ class FdPoller:
         os.close(descriptor)
 
     def _ready(self) -> None:
+        # Level-triggered: data that a callback does not read is reported again in the next round.
         for descriptor, _ in self._epoll.poll(0):
             callback = self._callbacks.get(descriptor)
             if callback is not None:  # an earlier callback of this round may have closed it

@@ -115,7 +115,7 @@ class LocalExecutor:
             except OSError as error:
                 fault = start_fault(error, spec.argv, self._spawner.whole_env(spec.env), spec.cwd)
                 return ProcessResult(exit_code=-1, start_fault=fault)
-            started = time.monotonic()
+            started = time.monotonic()  # after the start, whose waits for resources are not part of the run
             self._oom_kills.sample(started)
             self._running += 1
             report = None

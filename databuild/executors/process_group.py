@@ -32,7 +32,7 @@ class _Process(NamedTuple):
 def living_members(group: int) -> Collection[int]:
     """Returns the processes of a group that have not ended, by their states in proc(5)."""
     try:
-        os.killpg(group, 0)
+        os.killpg(group, 0)  # a cheap check that answers nearly every call without a scan of /proc
     except ProcessLookupError:
         return ()
     except PermissionError:
@@ -117,6 +117,7 @@ async def kill_groups_with(
     """
     started = time.monotonic()
     intervals = _poll_intervals()
+    # Repeated: a process may fork between the scan and the signal.
     while groups := await asyncio.to_thread(find or groups_with_variable, variable):
         for group in groups:
             _signal(group, signal.SIGKILL)

@@ -55,6 +55,7 @@ class RunningProcess:
                 read_end, write_end = os.pipe2(os.O_CLOEXEC)
                 self._pipes[read_end] = sink
                 write_ends.append(write_end)
+                # A child that escaped may hold the pipe open for ever, so reads must never block.
                 os.set_blocking(read_end, False)
             self.highest_descriptor = write_ends[-1]
             self.pid = start(*write_ends)
@@ -64,6 +65,7 @@ class RunningProcess:
                 os.close(read_end)
             raise
         finally:
+            # The process has its own copies. End of file arrives only when all copies are closed.
             for write_end in write_ends:
                 os.close(write_end)
 

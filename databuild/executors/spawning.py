@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from databuild.executors.interpreters import interpreter_of, is_text
 
-_STRUCTURE_BYTES: Final = 1024
-_SETPGROUP, _SETSIGDEF, _SETSIGMASK = 0x02, 0x04, 0x08
+_STRUCTURE_BYTES: Final = 1024  # the largest structure of glibc, posix_spawnattr_t, has 336 bytes
+_SETPGROUP, _SETSIGDEF, _SETSIGMASK = 0x02, 0x04, 0x08  # POSIX_SPAWN_* of <spawn.h>
+# Python ignores SIGPIPE, and nohup or a shell may make this process ignore the others. Jobs expect the defaults.
 _DEFAULT_SIGNALS: Final = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SHELL: Final = "/bin/sh"
 _NO_INPUT: Final = os.fsencode(os.devnull)
@@ -50,6 +51,7 @@ class Spawner:
             base_env: The base environment; the variables of each process override it.
         """
         self.base_env: Final = dict(base_env)
+        # Encoded once: a large environment would otherwise dominate the cost of a start.
         self._base_env = {name: _variable(name, value) for name, value in base_env.items()}
         self._attributes = _structure()
         _quick.posix_spawnattr_init(self._attributes)

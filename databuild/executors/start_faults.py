@@ -46,6 +46,7 @@ def start_fault(error: OSError, argv: Sequence[str], env: Mapping[str, str], cwd
         return StartFault(message=explain_size(argv, env), users_fault=True)
     if error.errno in EXHAUSTED:
         return StartFault(message=f"{error.strerror}: {program}; {_EXHAUSTED_HINTS.get(error.errno, _MEMORY_HINT)}")
+    # The kernel reports ENOENT for a missing directory, program, interpreter and loader alike.
     if not os.path.isdir(cwd):  # noqa: PTH112
         return StartFault(message=f"its working directory {cwd} does not exist")
     explain = _EXPLAINED.get(error.errno or 0)

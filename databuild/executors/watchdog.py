@@ -54,7 +54,7 @@ def watchdog(variable: str) -> Iterator[None]:
                 (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
             ),
-            setsid=True,
+            setsid=True,  # in its own session, so that Ctrl-C on the terminal does not reach it
         )
     except OSError:
         pass

@@ -80,7 +80,7 @@ class BuildCounts:
             return False
         if status == ev.JOB_STATUS_SCHEDULED:
             return False
-        self.running.pop(job.job_run_id, None)
+        self.running.pop(job.job_run_id, None)  # absent if the run never started
         if status == ev.JOB_STATUS_COMPLETED:
             self.completed += 1
         elif status == ev.JOB_STATUS_FAILED:

@@ -17,6 +17,7 @@ from databuild.v1 import partition_pb2 as pt
 NOTHING: Final = 0
 """The status of a build, partition or job run without events."""
 
+# A build may fail or be cancelled in every open status.
 BUILD_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
     NOTHING: frozenset({ev.BUILD_STATUS_RECEIVED}),
     ev.BUILD_STATUS_RECEIVED: frozenset({ev.BUILD_STATUS_PLANNING, ev.BUILD_STATUS_FAILED, ev.BUILD_STATUS_CANCELLED}),
@@ -39,19 +40,24 @@ PARTITION_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
     pt.PARTITION_STATUS_REQUESTED: frozenset(
         {pt.PARTITION_STATUS_SCHEDULED, pt.PARTITION_STATUS_DELEGATED, pt.PARTITION_STATUS_FAILED}
     ),
+    # Another build may claim the partition first, so that it is delegated during execution.
     pt.PARTITION_STATUS_SCHEDULED: frozenset(
         {pt.PARTITION_STATUS_BUILDING, pt.PARTITION_STATUS_DELEGATED, pt.PARTITION_STATUS_FAILED}
     ),
+    # SCHEDULED again: the attempt failed and is retried.
     pt.PARTITION_STATUS_BUILDING: frozenset(
         {pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED, pt.PARTITION_STATUS_SCHEDULED}
     ),
     pt.PARTITION_STATUS_AVAILABLE: frozenset(),
     pt.PARTITION_STATUS_FAILED: frozenset(),
+    # The other build may fail, and then this build produces the partition itself.
     pt.PARTITION_STATUS_DELEGATED: frozenset({pt.PARTITION_STATUS_SCHEDULED}),
 }
 
 JOB_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
+    # A task that never becomes ready has one job run, whose end is its first event.
     NOTHING: frozenset({ev.JOB_STATUS_SCHEDULED, ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}),
+    # FAILED without RUNNING: the process could not be started.
     ev.JOB_STATUS_SCHEDULED: frozenset(
         {ev.JOB_STATUS_RUNNING, ev.JOB_STATUS_FAILED, ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}
     ),
@@ -64,6 +70,7 @@ JOB_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
 
 BUILD_ENDS: Final = frozenset(status for status, following in BUILD_TRANSITIONS.items() if not following)
 JOB_ENDS: Final = frozenset(status for status, following in JOB_TRANSITIONS.items() if not following)
+# DELEGATED counts as an end although SCHEDULED may follow: a build may end while another build has the partition.
 PARTITION_ENDS: Final = frozenset(
     {pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED, pt.PARTITION_STATUS_DELEGATED}
 )

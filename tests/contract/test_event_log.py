@@ -190,7 +190,7 @@ async def test_a_build_that_has_ended_can_neither_claim_nor_stay_alive(log):
 
     with pytest.raises(CoordinationError, match="it is CANCELLED"):
         await log.renew_lease("b", "here", 60)
-    with pytest.raises(CoordinationError, match="it has no lease"):
+    with pytest.raises(CoordinationError, match="its lease has ended"):
         await claim(log, "b", 1, "p")
     assert log.reader().leases() == []
 

@@ -108,7 +108,7 @@ def connect_for_writing(uri: str) -> psycopg.Connection[Any]:
         SchemaTooNewError: A newer DataBuild wrote it.
     """
     connection, version = _connect(uri, _SESSION + _WRITING_SESSION, writing=True)
-    connection.prepare_threshold = 1
+    connection.prepare_threshold = 1  # a writer repeats few statements
     try:
         if version < SCHEMA_VERSION:
             _migrate(connection)

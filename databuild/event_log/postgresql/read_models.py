@@ -133,6 +133,7 @@ def group_steps(
     for build, events in runs:
         keys = {build, *(key for event in events for key in _keys(event))}
         if any(owners.get(key, build) != build for key in keys):
+            # Another build of the group changes the same row, and the order of their changes matters.
             groups.append({})
             owners = {}
         owners.update(dict.fromkeys(keys, build))

@@ -120,6 +120,7 @@ class PostgresqlWriter:
 
     def _use(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
+        # Sessions at the same time have different process ids, so writers mostly have different shards.
         self._shard = connection.info.backend_pid % _SHARDS
 
     def _retry(self, transact: Callable[[bool], _T]) -> _T:
@@ -181,7 +182,7 @@ class PostgresqlWriter:
                 locked = self._begin(changed)
                 store_states = self._load(unloaded)
             store_states()
-        sequences = {build: self._states[build].last_sequence for build in builds}
+        sequences = {build: self._states[build].last_sequence for build in builds}  # before `_check` advances them
         results: list[object] = [None] * len(operations)
         accepted: dict[str, list[ev.BuildEvent]] = {}
         for number, events in appends:
@@ -234,7 +235,7 @@ class PostgresqlWriter:
         rows = [
             (build, event.sequence, event.SerializeToString()) for build, events in accepted.items() for event in events
         ]
-        self._committing = True
+        self._committing = True  # from here on, a lost connection leaves the outcome in doubt
         committed: psycopg.Cursor[Any] | None = None
         try:
             with connection.pipeline():
@@ -261,6 +262,7 @@ class PostgresqlWriter:
         """Adds events to the accepted ones, or returns the error that refuses them."""
         build = events[0].build_request_id
         state = self._states[build]
+        # The earlier attempt may have been committed; `advance` would refuse these events as duplicates.
         if in_doubt and build not in accepted and self._is_written(events, state):
             return None
         if build in overtaken:

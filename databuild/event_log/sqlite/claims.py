@@ -78,7 +78,7 @@ def end_build(connection: sqlite3.Connection, build_request_id: str) -> None:
 
 
 def renew(connection: sqlite3.Connection, lease: Lease, owner: LeaseOwner | None) -> None:
-    """Takes or renews a lease.
+    """Acquires or renews a lease.
 
     Args:
         connection: The connection.

@@ -57,6 +57,7 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
 
 def _open(uri: str) -> tuple[sqlite3.Connection, int, bool]:
     """Opens a connection, and returns it with its schema version and True if it belongs to another program."""
+    # Transactions are explicit (isolation_level). Connections move between threads, with one thread at a time.
     connection = sqlite3.connect(
         uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
     )
@@ -90,7 +91,7 @@ def connect_for_writing(path: str) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # for `vacuum`; has an effect on new files only
         _write_ahead(connection)
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA synchronous = FULL")  # commits survive a power failure, not only a crash
         if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
             _migrate(connection)
         connection.execute("BEGIN IMMEDIATE")  # fails now, not in the middle of a build, if the file is read-only

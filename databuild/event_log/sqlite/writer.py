@@ -68,7 +68,7 @@ _PARTITION_AVAILABLE = ManyRows(
       job_run_id = excluded.job_run_id, metadata = excluded.metadata, adoption = excluded.adoption, tainted = 0,
       taint_reason = '', failure_category = NULL, failure_message = NULL""",
 )
-_NO_DATA = (0, "", "", "", "")
+_NO_DATA = (0, "", "", "", "")  # of a row that does not exist yet; the statements above keep the data of one that does
 _PARTITION_FAILED = _update("partitions", ("failure_category", "failure_message", "ref"))
 _PARTITION_DELEGATED = """
 UPDATE partitions SET status = 'AVAILABLE' WHERE ref = ? AND build_request_id = ? AND available
@@ -97,11 +97,14 @@ class SqliteWriter:
         self._clock = clock
         self._connection = connect_for_writing(path)
         self._states: dict[str, BuildState] = {}
+        # Builds that use resources. Most do not, and their ended runs need no look at the holdings.
         self._sharing: set[str] = set()
 
     def write(self, operations: Sequence[Operation]) -> list[object]:
         try:
             with self._lock:
+                # Takes the write lock now, with the busy timeout. A transaction that begins with a read cannot wait for
+                # the lock later: another writer would make its snapshot stale (SQLITE_BUSY_SNAPSHOT).
                 self._connection.execute("BEGIN IMMEDIATE")
                 results = self._perform(operations)
                 self._connection.execute("COMMIT")
@@ -115,7 +118,7 @@ class SqliteWriter:
             if isinstance(error, sqlite3.Error):
                 raise event_log_error(error, self._path) from error
             raise
-        for build in [build for build, state in self._states.items() if state.ended]:
+        for build in [build for build, state in self._states.items() if state.ended]:  # no events follow
             del self._states[build]
             self._sharing.discard(build)
         return results
@@ -126,6 +129,7 @@ class SqliteWriter:
         for number, operation in enumerate(operations):
             if isinstance(operation, Append):
                 results[number] = self._check(operation.events, accepted)
+        # The appends of a build are written together: one row update and few statements for many events.
         for build, events in accepted.items():
             refusal = claims.adoption_refusal(self._connection, events[0])
             if refusal is not None:
@@ -133,6 +137,7 @@ class SqliteWriter:
                 continue
             _EVENT.execute(self._connection, [(build, event.sequence, event.SerializeToString()) for event in events])
             self._apply(build, events)
+        # After all appends, so that claims see the partitions and resources that these release.
         for number, operation in enumerate(operations):
             try:
                 if isinstance(operation, ClaimAll):
@@ -233,6 +238,7 @@ class SqliteWriter:
         execute = self._connection.execute
         row = execute(QUERIES["build_state"], {"build_request_id": build}).fetchone()
         if row is None:
+            # Operations have events but no row in `builds`.
             operation = execute("SELECT 1 FROM events WHERE build_request_id = ? LIMIT 1", (build,)).fetchone()
             return BuildState.of_operation(build) if operation else BuildState(build)
         status, last_sequence = row
