@@ -45,7 +45,7 @@ def run(call: Invocation) -> int:
         ended = event.build_request.status in BUILD_ENDS
         if call.out.closed:
             break
-    if following and not ended and (fault := backend.death_of(build_request_id)):
+    if following and not ended and (fault := backend.dead_build_message(build_request_id)):
         call.err.line(f"databuild: {fault}")
     return BUILT
 

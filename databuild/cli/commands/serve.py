@@ -54,11 +54,11 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         )
         return executors[-1]
 
-    stop, hurry = asyncio.Event(), asyncio.Event()
+    stop, force_stop = asyncio.Event(), asyncio.Event()
 
     def interrupt() -> None:
         if stop.is_set():
-            hurry.set()
+            force_stop.set()
             for executor in executors:
                 executor.grace_seconds = min(executor.grace_seconds, FORCED_GRACE_SECONDS)
             call.err.line("databuild: ending now")
@@ -80,7 +80,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         limits=Limits(builds=call.flags["max_builds"], jobs=number_of_jobs(call, capacity), connections=connections),
         descriptor_limit=descriptor_limit,
         stop=stop,
-        hurry=hurry,
+        force_stop=force_stop,
         started=lambda addresses: _tell(call, addresses),
         telemetry=telemetry(call),
     )
