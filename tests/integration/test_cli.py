@@ -483,7 +483,7 @@ def test_what_is_there_already_stays_and_a_second_time_takes_over_what_is_left(r
         (["adopt", "--from=.databuild/numbers/renamed"], "is the state directory that would be written to"),
         (["adopt", f"--from={OLD_STATE}", "number/none"], "knows no partition of number/none"),
         (["adopt", f"--from={OLD_STATE}", "numbre/x"], "did you mean the pattern 'number/{name}'?"),
-        (["adopt", f"--from={OLD_STATE}", "number/{name"], "is no field"),
+        (["adopt", f"--from={OLD_STATE}", "number/{name"], "is not a field"),
         (["adopt", f"--from={OLD_STATE}", "--event_log=memory:"], "ends with this command"),
         ([f"--from={OLD_STATE}"], "--from belongs to `partitions adopt"),
         (["adopt", f"--from={OLD_STATE}", "--server=localhost:1"], "to an event log of this machine"),

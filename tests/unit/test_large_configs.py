@@ -200,8 +200,8 @@ async def recorded(task):
     recorder = BuildRecorder(orchestrator, Versions(Nothing()), None, {})
     orchestrator.emit_job_scheduled("b.1.1", 1, LEAF)
     attempt = Attempt(task, 1)
-    recorder.moved_on(started=attempt)
-    recorder.moved_on(Ended(attempt, RunOutcome(status=ev.JOB_STATUS_COMPLETED)))
+    recorder.record(started=attempt)
+    recorder.record(Ended(attempt, RunOutcome(status=ev.JOB_STATUS_COMPLETED)))
     assert not orchestrator.state.open_partitions()
 
 

@@ -7,7 +7,7 @@ import pytest
 from databuild.errors import LookupFaultError
 from databuild.executors.executor import ProcessResult
 from databuild.executors.start_faults import StartFault
-from databuild.graph.batches import BATCH_REFS
+from databuild.graph.batches import MAX_BATCH_REFS
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.orchestration.jobs.looking_up import lookup_of
 
@@ -51,9 +51,9 @@ async def test_it_runs_with_the_environment_of_its_target():
 async def test_many_refs_are_asked_in_batches():
     executor = FakeExecutor(b"{}")
 
-    await lookup(executor)([f"p/{number}" for number in range(BATCH_REFS + 1)])
+    await lookup(executor)([f"p/{number}" for number in range(MAX_BATCH_REFS + 1)])
 
-    assert sorted(len(argv) for argv in executor.ran) == [2, BATCH_REFS + 1]
+    assert sorted(len(argv) for argv in executor.ran) == [2, MAX_BATCH_REFS + 1]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from databuild.event_log.coordination import Claim, ClaimRequest, Need
-from databuild.graph.ports import Attempt, Ended, Preparing, Verdict
+from databuild.graph.ports import Attempt, Ended, PendingVerdicts, Verdict
 from databuild.model.job_graph import Task
 from databuild.model.job_run_id import format_job_run_id
 from databuild.orchestration.coordination.claiming import Claiming, Judged, verdict_on
@@ -68,7 +68,7 @@ class BuildRecorder:
         self._lacking: set[int] = set()
         self._stopped = False
 
-    def prepare(self, attempts: Sequence[Attempt]) -> Preparing:
+    def claim(self, attempts: Sequence[Attempt]) -> PendingVerdicts:
         """Claims the outputs of attempts, and schedules those that may start."""
         build = self._orchestrator.build_request_id
         requests = [
@@ -82,7 +82,7 @@ class BuildRecorder:
         ]
         return Claiming(self._orchestrator.claim(requests), lambda claims: self._follow(attempts, claims))
 
-    def changed(self, task: Task) -> Awaitable[None]:
+    def wait_for_change(self, task: Task) -> Awaitable[None]:
         """Waits until nobody else claims the outputs of a task any more, or for a moment where it lacks resources."""
         return self._released(() if task.task_id in self._lacking else task.config.outputs)
 
@@ -90,7 +90,7 @@ class BuildRecorder:
         """Schedules nothing more, whatever claims may still be granted."""
         self._stopped = True
 
-    def moved_on(self, ended: Ended | None = None, started: Attempt | None = None) -> Awaitable[None]:
+    def record(self, ended: Ended | None = None, started: Attempt | None = None) -> Awaitable[None]:
         """Writes the end of one job run and the start of another in one append."""
         payloads: list[Payload] = []
         if ended is not None:
@@ -119,7 +119,7 @@ class BuildRecorder:
         elif kind not in _NOT_RECORDED:
             raise AssertionError(kind)
 
-    def reused(self, task: Task) -> None:
+    def record_reused(self, task: Task) -> None:
         """Writes that a task need not run: its outputs are left to the builds that produced them."""
         self._reuse(Attempt(task, 0), "not needed: its inputs were rebuilt to the same content")
 
@@ -139,7 +139,7 @@ class BuildRecorder:
     def _follow(self, attempts: Sequence[Attempt], claims: Sequence[Claim]) -> Judged:
         """Writes the events that follow from answered claims, and returns the verdicts."""
         if self._stopped:
-            return Judged([Verdict.LATER] * len(attempts))
+            return Judged([Verdict.CLAIMED_ELSEWHERE] * len(attempts))
         payloads: list[Payload] = []
         verdicts = []
         overwrites = False
@@ -154,7 +154,7 @@ class BuildRecorder:
                 overwrites = overwrites or bool(claim.versions)
             elif verdict is Verdict.REUSED:
                 self._reuse(attempt, "not needed: another build has produced its outputs meanwhile")
-            elif verdict is Verdict.NOT_YET:
+            elif verdict is Verdict.RESOURCES_TAKEN:
                 self._lacking.add(task.task_id)
             else:
                 # Events of attempts before this one may be about the same partitions, so they are written first.
@@ -183,7 +183,7 @@ class BuildRecorder:
         for build, refs in sorted(by_build.items()):
             self._orchestrator.emit_delegation(build, task.job_label, refs, running=True)
 
-    def never_ran(self, attempts: Sequence[Attempt], because: Task) -> None:
+    def record_never_ran(self, attempts: Sequence[Attempt], because: Task) -> None:
         """Writes that tasks will not run, since a failure stopped the build."""
         why = pt.Failure(
             category=pt.FAILURE_CATEGORY_CANCELLED,

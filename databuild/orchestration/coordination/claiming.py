@@ -28,9 +28,9 @@ def verdict_on(claim: Claim, task: Task, versions: Versions, statuses: Mapping[s
         statuses: The statuses of the build's own partitions, by ref.
     """
     if claim.short_of:
-        return Verdict.NOT_YET
+        return Verdict.RESOURCES_TAKEN
     if not claim.token:
-        return Verdict.LATER
+        return Verdict.CLAIMED_ELSEWHERE
     made_by_this_build = any(statuses[ref] == pt.PARTITION_STATUS_AVAILABLE for ref in task.config.outputs)
     if not made_by_this_build and versions.made_by_another(task, claim.versions):
         return Verdict.REUSED
@@ -51,7 +51,7 @@ class Judged(NamedTuple):
 
 
 class Claiming:
-    """Fits `Preparing`."""
+    """Fits `PendingVerdicts`."""
 
     def __init__(self, claims: Awaitable[Sequence[Claim]], judge: Callable[[Sequence[Claim]], Judged]) -> None:
         """Calls `judge` with the answers to the claims as soon as they are there."""

@@ -12,7 +12,7 @@ from databuild.executors.executor import Executor, ProcessSpec
 from databuild.graph.catalog import Job
 from databuild.graph.job_protocol import parse_configure_response
 from databuild.model.job_graph import JobConfig
-from databuild.orchestration.jobs.process_faults import end_of_output, fault_of
+from databuild.orchestration.jobs.process_faults import end_of_output, process_fault
 
 _READ_AT_ONCE: Final = 4 * 1024 * 1024
 """Up to how many bytes an answer is read on the event loop; longer ones are read in a thread."""
@@ -42,7 +42,7 @@ class ProcessConfigure:
             timeout_seconds=job.timeout_seconds,
         )
         result = await self._executor.run(spec)
-        fault = fault_of(result, job.timeout_seconds)
+        fault = process_fault(result, job.timeout_seconds)
         if fault is not None:
             raise JobConfigurationError(job.label, fault.message, refs=refs, output=end_of_output(result))
         if len(result.stdout) <= _READ_AT_ONCE:

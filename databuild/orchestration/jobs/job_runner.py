@@ -14,7 +14,7 @@ from databuild.graph.ports import RunOutcome
 from databuild.model.job_graph import Task
 from databuild.model.job_run_id import format_job_run_id
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
-from databuild.orchestration.jobs.process_faults import ProcessFault, fault_of
+from databuild.orchestration.jobs.process_faults import ProcessFault, process_fault
 from databuild.orchestration.jobs.reports import ReportFaultError, distrusted, parse_report
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
@@ -145,10 +145,10 @@ def _digest(text: str, size: int) -> str:
 
 
 def _outcome(job: Job, result: ProcessResult, reported: _Reported) -> JobRunOutcome:
-    fault = fault_of(result, job.timeout_seconds)
+    fault = process_fault(result, job.timeout_seconds)
     if fault is None and reported.fault:
         fault = ProcessFault(pt.FAILURE_CATEGORY_USER, reported.fault)
-    category, message, final = fault or (pt.FAILURE_CATEGORY_UNSPECIFIED, "", False)
+    category, message, permanent = fault or (pt.FAILURE_CATEGORY_UNSPECIFIED, "", False)
     complete: frozenset[str] = frozenset()
     if not category and reported.failed_checks:
         category, message = pt.FAILURE_CATEGORY_USER, _check_text(reported.failed_checks)
@@ -160,7 +160,7 @@ def _outcome(job: Job, result: ProcessResult, reported: _Reported) -> JobRunOutc
         status=ev.JOB_STATUS_FAILED if category else ev.JOB_STATUS_COMPLETED,
         category=category,
         message=message,
-        final=final,
+        permanent=permanent,
         process=result,
         metrics=tuple(reported.metrics),
         complete=complete,

@@ -11,7 +11,7 @@ from databuild.executors.executor import Executor, ProcessSpec
 from databuild.graph.batches import batches
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.refs import nfc
-from databuild.orchestration.jobs.process_faults import end_of_output, fault_of
+from databuild.orchestration.jobs.process_faults import end_of_output, process_fault
 
 TIMEOUT_SECONDS: Final = 300.0
 """How long one call may take: a lookup only maps names."""
@@ -57,7 +57,7 @@ class ProcessLookup:
             timeout_seconds=TIMEOUT_SECONDS,
         )
         result = await self._executor.run(spec)
-        fault = fault_of(result, TIMEOUT_SECONDS)
+        fault = process_fault(result, TIMEOUT_SECONDS)
         if fault is not None:
             raise LookupFaultError(self._path, fault.message, refs=refs, output=end_of_output(result))
         return result.stdout

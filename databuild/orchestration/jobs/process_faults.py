@@ -35,15 +35,15 @@ class ProcessFault(NamedTuple):
     Attributes:
         category: Whose fault it is.
         message: What happened, as what follows the name of the process.
-        final: Whether it would happen again in the same way, so that to try again is useless.
+        permanent: Whether it would happen again in the same way, so that to try again is useless.
     """
 
     category: pt.FailureCategory
     message: str
-    final: bool = False
+    permanent: bool = False
 
 
-def fault_of(result: ProcessResult, timeout_seconds: float | None) -> ProcessFault | None:
+def process_fault(result: ProcessResult, timeout_seconds: float | None) -> ProcessFault | None:
     """Returns why a process failed; None where it ended with exit code 0.
 
     Args:
@@ -53,7 +53,7 @@ def fault_of(result: ProcessResult, timeout_seconds: float | None) -> ProcessFau
     if result.start_fault is not None:
         fault = result.start_fault
         category = pt.FAILURE_CATEGORY_USER if fault.users_fault else pt.FAILURE_CATEGORY_INFRASTRUCTURE
-        return ProcessFault(category, f"could not be started: {fault.message}", final=fault.users_fault)
+        return ProcessFault(category, f"could not be started: {fault.message}", permanent=fault.users_fault)
     if result.timed_out:
         message = f"ran longer than its timeout of {timeout_seconds or 0:g} seconds{_unended(result)}"
         return ProcessFault(pt.FAILURE_CATEGORY_TIMEOUT, message)
