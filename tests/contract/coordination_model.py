@@ -84,9 +84,9 @@ class Model:
         self._known(build, ref, "SCHEDULED")
 
     def fail(self, build, ref):
-        record_never_ran = build.statuses[ref] == "SCHEDULED"
+        never_ran = build.statuses[ref] == "SCHEDULED"
         build.statuses[ref] = "FAILED"
-        self._known(build, ref, "FAILED").available &= record_never_ran
+        self._known(build, ref, "FAILED").available &= never_ran
         self._release(build, ref)
 
     def delegate(self, build, ref):

@@ -71,16 +71,16 @@ misreported() {
   lawful
   fact "^job  FAILED .* USER: .*"
 }
-misreported "the report line 'garbage' cannot be read" garbage
-misreported "reports nothing" "'{}'"
-misreported "cannot be read" "\$'\\xff\\xfe'"
+misreported "the report line 'garbage' is not a JobReport in JSON" garbage
+misreported "it needs one of" "'{}'"
+misreported "is not a JobReport in JSON" "\$'\\xff\\xfe'"
 misreported 'no field named "rows"' "'{\"rows\": 3}'"
-misreported "cannot be read" "'{\"metric\": {\"name\": \"rows\", \"value\": \"many\"}}'"
+misreported "is not a JobReport in JSON" "'{\"metric\": {\"name\": \"rows\", \"value\": \"many\"}}'"
 misreported "'raw/b', which is not an output" "'{\"partition\": {\"ref\": \"raw/b\"}}'"
-misreported "cannot be kept" "'{\"partition\": {\"ref\": \"raw/a\", \"metadata\": {\"rows\": NaN}}}'"
+misreported "cannot be stored" "'{\"partition\": {\"ref\": \"raw/a\", \"metadata\": {\"rows\": NaN}}}'"
 run 0 partitions --status=AVAILABLE --output=json
 grep -q '"ref"' "$TEST_TMPDIR/out" && fail "what was reported badly is available"
-misreported "the report line 'garbage' cannot be read" "'{\"partition\": {\"ref\": \"raw/a\"}}' garbage"
+misreported "the report line 'garbage' is not a JobReport in JSON" "'{\"partition\": {\"ref\": \"raw/a\"}}' garbage"
 fact "^partition  AVAILABLE  raw/a"
 
 # Blank lines are no fault, nor is a last line without its end.

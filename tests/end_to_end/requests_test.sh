@@ -92,7 +92,7 @@ ran clean/a raw/a raw/b
 with_lookup 2 build other/a
 says err "no job produces the partition 'other/a'"
 with_lookup 1 build odd/a
-says err "it answered '//nowhere:job' for 'odd/a', which is no job of this graph; its jobs are //tests/end_to_end/lab:any_clean"
+says err "it answered '//nowhere:job' for 'odd/a', which is not a job of this graph; the jobs are //tests/end_to_end/lab:any_clean"
 fresh
 
 # Two tasks of one job that both produce a ref; an output of another job; none at all; and partitions that need each

@@ -39,7 +39,7 @@ def test_a_signal_is_named_whoever_reports_it(exit_code, category, message):
 def test_memory_that_ran_out_is_said_for_sure_where_the_kernel_counted_it(exit_code):
     message = process_fault(ProcessResult(exit_code=exit_code, oom_kills=1), None).message
 
-    assert "out of memory: the kernel killed a process for it" in message
+    assert "out of memory: the kernel killed a process meanwhile" in message
     assert "may have" not in message
 
 
@@ -58,7 +58,7 @@ def test_a_timeout_names_the_processes_that_could_not_be_ended():
 
     assert fault.category == pt.FAILURE_CATEGORY_TIMEOUT
     assert fault.message == (
-        "ran longer than its timeout of 5 seconds; the processes 7, 8 wait in the kernel and could not be ended: they "
+        "ran longer than its timeout of 5 seconds; the processes 7, 8 wait in the kernel and could not be ended; they "
         "may still write"
     )
 

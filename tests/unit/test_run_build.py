@@ -510,7 +510,7 @@ async def test_a_folder_for_logs_that_cannot_be_made_is_named(world, tmp_path):
     (tmp_path / "file").write_text("")
     world.settings = Settings(working_directory="/", log_directory=str(tmp_path / "file"))
 
-    with pytest.raises(InvalidRequestError, match="cannot be made") as raised:
+    with pytest.raises(InvalidRequestError, match="cannot be created") as raised:
         await world.build("b", "raw/1")
 
     assert raised.value.remedy == "OTHER_STATE_DIRECTORY"
