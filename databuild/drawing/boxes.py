@@ -54,6 +54,7 @@ def draw_boxes(
     """Draws boxes and edges below the height `top`; edges are pairs of indices of boxes."""
     layout = lay_out([(BOX_WIDTH, 16 + _LINE_HEIGHT * (1 + len(box.lines))) for box in boxes], edges, faint=faint)
     moved = _moved(layout, MARGIN, top)
+    # SVG paints in document order: edges first, so that boxes cover their ends.
     parts = [*_edges(moved), *(_box(box, frame) for box, frame in zip(boxes, moved.frames, strict=True))]
     return Picture(tuple(parts), layout.width + 2 * MARGIN, layout.height + top + MARGIN)
 

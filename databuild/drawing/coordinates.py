@@ -64,6 +64,7 @@ def _settle(
         offsets.append(offset)
         weight, height = _ideal_height(node, neighbours[node], middles, first_bend)
         block = (weight, weight * (height - offset), 1)
+        # Cross-multiplied comparison of means: a block whose mean is not above that of the block before joins it.
         while blocks and blocks[-1][1] * block[0] >= block[1] * blocks[-1][0]:
             last = blocks.pop()
             block = (last[0] + block[0], last[1] + block[1], last[2] + block[2])
@@ -79,7 +80,7 @@ def _ideal_height(
     node: int, neighbours: Sequence[int], middles: Sequence[float], first_bend: int
 ) -> tuple[float, float]:
     """Returns the weight and the value of a node's ideal height, the weighted mean of its neighbours."""
-    if not neighbours:
+    if not neighbours:  # a small weight, so that other nodes can push it aside
         return 0.01, middles[node]
     if node < first_bend:
         return float(len(neighbours)), sum(map(middles.__getitem__, neighbours)) / len(neighbours)

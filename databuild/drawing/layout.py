@@ -137,6 +137,7 @@ class _LayeredGraph:
         self.after: list[list[int]] = [[] for _ in layer_of]
         self.direct: list[Edge] = []
         self._bends: dict[tuple[int, int, Direction], int] = {}
+        # Short edges first, so that the longest ones are direct if there are too many bends.
         for edge in sorted(directions, key=lambda edge: (layer_of[edge[1]] - layer_of[edge[0]], edge)):
             self._add_edge(edge)
         self.layers: list[list[int]] = [[] for _ in range(max(layer_of) + 1)]

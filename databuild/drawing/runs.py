@@ -98,6 +98,7 @@ def lane_bars(spans: Iterable[Span], scale: Scale) -> list[Bar]:
 def _bars(spans: Iterable[Span], scale: Scale, row: Callable[[Span, float, float], int]) -> list[Bar]:
     bars = []
     for span in sorted(spans, key=attrgetter("run.start", "run.run_id")):
+        # A very short run is widened to the left, so that no bar extends beyond the scale.
         right = max(scale.x(span.end), scale.left + _MIN_WIDTH)
         x = min(scale.x(span.run.start), right - _MIN_WIDTH)
         bars.append(Bar(span, row(span, x, right), x, right - x))

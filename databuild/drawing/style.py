@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 _COLOURS: Final = {
-    # state: (line, fill) in light, (line, fill) in dark
+    # state: (line, fill) in the light scheme, (line, fill) in the dark scheme
     "completed": ("#237a41", "#e4f3e8", "#62c584", "#16301f"),
     "available": ("#237a41", "#e4f3e8", "#62c584", "#16301f"),
     "failed": ("#b3261e", "#fbe4e2", "#ff8f87", "#451a18"),

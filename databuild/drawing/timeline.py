@@ -97,7 +97,7 @@ def _most_relevant(spans: Sequence[Span], path: frozenset[str]) -> list[Span]:
 def _chart(spans: Sequence[Span], drawn: Sequence[Span], path: tuple[str, ...]) -> _Chart:
     named = len({span.run.task_id for span in drawn}) <= _MAX_NAMED_TASKS
     start = min(span.run.start for span in spans)
-    seconds = max(max(span.end for span in spans) - start, 0.001)
+    seconds = max(max(span.end for span in spans) - start, 0.001)  # the scale divides by it
     left = MARGIN + (_NAME_WIDTH if named else 0.0)
     scale = Scale(start, seconds, left, _WIDTH - left - MARGIN - GLYPH_WIDTH)
     return _Chart(scale, (task_bars if named else lane_bars)(drawn, scale), path, named)

@@ -206,6 +206,7 @@ class BuildRecorder:
         manifest.job_label = task.job_label
         manifest.code_digest = self._versions.code_digest(task)
         manifest.configuration_digest = task.configuration_digest
+        # The versions at the start of the run: an input that is rebuilt meanwhile makes the outputs stale.
         versions = self._versions
         for ref in task.config.materialize:
             manifest.inputs.add(ref=ref, version=versions.now.get(ref, ""))
@@ -230,6 +231,7 @@ class BuildRecorder:
             event.peak_memory_bytes = process.peak_memory_bytes
             event.metrics.extend(outcome.metrics)
             if outcome.complete:
+                # These outputs are complete although the run has failed, so they precede its end, which fails the rest.
                 self._orchestrator.emit(*self._available(task, job_run_id, outcome.complete))
         payloads.append(("job", event))
         if outcome.status == ev.JOB_STATUS_COMPLETED:

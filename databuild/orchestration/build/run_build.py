@@ -123,7 +123,7 @@ class _Build:
             await self._end(Failed(category=pt.FAILURE_CATEGORY_INFRASTRUCTURE, message=str(error)))
             raise
         except OrchestrationError:
-            raise
+            raise  # the event log or the coordination failed, so this build writes no end
         except DataBuildError as error:
             await self._end(_failure_of(error))
             raise
@@ -132,12 +132,14 @@ class _Build:
             await self._end(Failed(category=pt.FAILURE_CATEGORY_INFRASTRUCTURE, message=message))
             raise
         finally:
+            # Claims may still be granted while the build ends. Their attempts must not be scheduled any more.
             self._recorder.stop()
             self._reader.close()
         await self._end(result)
         return result
 
     async def _wait_for_admission(self) -> None:
+        # The first events are durable now, so a service may answer the submission.
         self._context.admission.received()
         if author := await self._context.admission.admit():
             self._cancellation.cancel(author)

@@ -10,14 +10,14 @@ from databuild.model.job_graph import Plan
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildRequest:
-    """What is asked of one build.
+    """The request of one build.
 
     Attributes:
         build_request_id: The id of the build.
-        requested: What is asked for, ranges expanded.
+        requested: The requested partitions, ranges expanded.
         options: The options; `jobs` is at least 1.
-        plan: The plan to run exactly; None to plan anew.
-        retry_of: The build that this one retries.
+        plan: The plan that must still be up to date; None to accept any plan.
+        retry_of: The id of the build that this one retries; empty for none.
     """
 
     build_request_id: str

@@ -46,7 +46,7 @@ class Coordination:
         lease_seconds: float,
         lease_owner: LeaseOwner | None = None,
     ) -> None:
-        """Takes no lease yet.
+        """Does nothing yet; `renew` takes the lease.
 
         Args:
             event_log: The shared event log.
@@ -70,7 +70,7 @@ class Coordination:
         self._polls = 0
 
     def renew(self) -> asyncio.Future[None]:
-        """Takes or renews the lease of the build. Need not be awaited."""
+        """Renews the lease of the build, or takes it at first. Need not be awaited."""
         renewed = asyncio.ensure_future(
             self._event_log.renew_lease(self._build_request_id, self._holder, self._lease_seconds, self._lease_owner)
         )
@@ -97,6 +97,7 @@ class Coordination:
                 try:
                     await self.renew()
                 except Exception as error:
+                    # The build must not continue without a lease: another build may end it and claim its partitions.
                     failure = error
                     inside.cancel()
                     return
@@ -126,6 +127,7 @@ class Coordination:
         """Waits until no other live build claims any of these refs; without refs, until the next poll."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[done] = refs
+        # One task polls for all waits of the build, with one query.
         if self._watcher is None or self._watcher.done():
             self._watcher = asyncio.create_task(self._watch(), name="claims-of-others")
         try:

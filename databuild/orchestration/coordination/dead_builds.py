@@ -56,9 +56,7 @@ def _builds(reader: OpenBuildReads, status: str) -> Iterator[BuildRecord]:
 def _find(reader: OpenBuildReads) -> tuple[dict[str, Death], dict[str, Lease]]:
     # Builds are read before leases. The first event of a build is written together with its lease, so each of the
     # builds that are read has a lease, unless it ends in between.
-    open_builds = {
-        build.build_request_id: build for status in statuses.BUILD.open for build in _builds(reader, status)
-    }
+    open_builds = {build.build_request_id: build for status in statuses.BUILD.open for build in _builds(reader, status)}
     leases = reader.leases()
     leased = {lease.build_request_id for lease, _ in leases}
     dead = {

@@ -25,7 +25,7 @@ class Versions:
         self._input_changed: set[str] = set()
 
     def start(self, plan: Plan) -> None:
-        """Takes the versions and the reasons of a plan."""
+        """Initializes the versions from a plan. Must be called once, before the execution."""
         self.now = dict(plan.versions)
         self._code_digests = plan.code_digests
         self._forced = {

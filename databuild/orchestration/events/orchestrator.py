@@ -259,6 +259,7 @@ class BuildOrchestrator:
                     **{kind: message},
                 )
             )
+        # Raises and changes nothing if the lifecycle does not allow one of the events, so none of them is appended.
         self._state.advance(events)
         self._last = appended = asyncio.ensure_future(self._event_log.append(events))
         appended.add_done_callback(lambda done: self._written(done, events))

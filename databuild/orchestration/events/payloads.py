@@ -148,6 +148,7 @@ def job_graph_events(tasks: Sequence[plan_pb2.Task], code_digests: Mapping[str, 
 
 
 def _part(tasks: Sequence[plan_pb2.Task], total: int, code_digests: Mapping[str, str]) -> ev.JobGraphEvent:
+    # Only the digests of the jobs in this part: a graph may have more jobs than a part has tasks.
     labels = dict.fromkeys(task.job_label for task in tasks)
     digests = {label: code_digests[label] for label in labels if label in code_digests}
     return ev.JobGraphEvent(tasks=tasks, total_tasks=total, code_digests=digests)

@@ -145,6 +145,7 @@ def _digest(text: str, size: int) -> str:
 
 
 def _outcome(job: Job, result: ProcessResult, reported: _Reports) -> JobRunOutcome:
+    # A failure of the process explains more than an invalid report or a failed check, so it comes first.
     fault = process_fault(result, job.timeout_seconds)
     if fault is None and reported.fault:
         fault = ProcessFault(pt.FAILURE_CATEGORY_USER, reported.fault)

@@ -59,6 +59,7 @@ def process_fault(result: ProcessResult, timeout_seconds: float | None) -> Proce
         return ProcessFault(pt.FAILURE_CATEGORY_TIMEOUT, message)
     if result.exit_code == 0:
         return None
+    # A job is often a shell script, which turns the signal of its last command into an exit code.
     by_shell = result.exit_code > _SHELL_OFFSET
     number = _signal_number(result.exit_code - _SHELL_OFFSET if by_shell else -result.exit_code)
     if number is None:

@@ -78,6 +78,7 @@ def _check_metadata(metadata: Any, shown: str) -> None:
     """Checks that an event can hold metadata: its nesting may be too deep, or a number may not exist in JSON."""
     from google.protobuf import json_format, message
 
+    # The limits of protobuf and of its JSON apply to the whole event, so an event is encoded and decoded.
     try:
         event = ev.BuildEvent(partition=ev.PartitionEvent(metadata=metadata))
         json_format.MessageToJson(ev.BuildEvent.FromString(event.SerializeToString()))
