@@ -51,12 +51,12 @@ def build_view(message: sv.BuildSummary) -> BuildView:
         pruned_time=_seconds(message.pruned_time),
     )
     told = message.planning
-    planning = PlanningProgress(told.levels, told.partitions, told.config_calls, tuple(told.asking))
+    planning = PlanningProgress(told.levels, told.partitions, told.config_calls, tuple(told.configuring_jobs))
     return BuildView(
         build,
         message.queue_position,
         tuple(message.waiting_for),
-        message.dead,
+        message.dead_reason,
         planning if message.HasField("planning") else None,
         tuple(message.warnings),
     )
@@ -164,7 +164,7 @@ def pruned(message: sv.PruneBuildsResponse) -> Pruned:
 
 def verification(message: sv.VerifyEventsResponse) -> Verification:
     """Returns the result of a verification that has ended."""
-    told = tuple(Difference(fault.build_request_id, fault.message) for fault in message.reported)
+    told = tuple(Difference(fault.build_request_id, fault.message) for fault in message.reported_faults)
     return Verification(message.events, message.builds, message.faults, told)
 
 

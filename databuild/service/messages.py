@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from databuild.model.job_graph import PlannedPartition
+from databuild.model.planning import PlanningProgress
 from databuild.model.pruning import Pruned
 from databuild.model.records import BuildPartitionRecord, FailureRecord, JobRunRecord, PartitionRecord
 from databuild.model.statuses import BUILD, JOB, PARTITION
@@ -41,9 +42,20 @@ def build_message(view: BuildView) -> sv.BuildSummary:
         queue_position=view.queue_position,
         waiting_for=view.waiting_for,
         pruned_time=_time(build.pruned_time),
-        dead=view.dead,
-        planning=sv.PlanningProgress(**view.planning._asdict()) if view.planning is not None else None,
+        dead_reason=view.dead,
+        planning=_planning(view.planning),
         warnings=view.warnings,
+    )
+
+
+def _planning(progress: PlanningProgress | None) -> sv.PlanningProgress | None:
+    if progress is None:
+        return None
+    return sv.PlanningProgress(
+        levels=progress.levels,
+        partitions=progress.partitions,
+        config_calls=progress.config_calls,
+        configuring_jobs=progress.asking,
     )
 
 
@@ -212,7 +224,7 @@ def verification_message(verification_id: str, result: Verification | None) -> s
         events=result.events,
         builds=result.builds,
         faults=result.faults,
-        reported=reported,
+        reported_faults=reported,
     )
 
 

@@ -217,7 +217,7 @@ async def test_a_browser_is_told_of_changes_and_of_the_end(served):
 async def test_how_far_planning_is_is_on_the_page_of_a_build_and_a_browser_is_told_of_it(served):
     served.executor.hangs = True
     await served.post("/builds", {"partitions": ["clean/1"], "build_request_id": "one"})
-    while not (told := (await served.get("/builds/one")).json()).get("planning", {}).get("asking"):
+    while not (told := (await served.get("/builds/one")).json()).get("planning", {}).get("configuring_jobs"):
         await asyncio.sleep(0.01)
     last = told["last_sequence"]
 
@@ -226,7 +226,7 @@ async def test_how_far_planning_is_is_on_the_page_of_a_build_and_a_browser_is_to
         assert (await anext(sent_events(answer)))[1:] == ("message", last)
     await served.post("/builds/one/cancel")
 
-    assert told["planning"] == {"levels": 1, "partitions": 1, "config_calls": 1, "asking": ["//:clean"]}
+    assert told["planning"] == {"levels": 1, "partitions": 1, "config_calls": 1, "configuring_jobs": ["//:clean"]}
     assert "Planning 1 level, 1 partition considered, 1 config call, asking //:clean" in page
 
 

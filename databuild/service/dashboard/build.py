@@ -132,13 +132,13 @@ class _Planning:
 async def _runs(visit: Visit, build_request_id: str) -> list[sv.JobRun]:
     """Returns the job runs of a build, as far as they are drawn."""
     runs: list[sv.JobRun] = []
-    request = sv.ListJobRunsRequest(build_request_id=build_request_id, limit=_PAGE)
+    request = sv.ListJobRunsRequest(build_request_id=build_request_id, page_size=_PAGE)
     while len(runs) < _DRAWN_RUNS:
         page = await visit.ask("ListJobRuns", request)
         runs += page.job_runs
-        if not page.next_after:
+        if not page.next_page_token:
             break
-        request.after = page.next_after
+        request.page_token = page.next_page_token
     return runs
 
 
@@ -147,11 +147,13 @@ async def _partitions(visit: Visit, build_request_id: str) -> dict[str, Any]:
     chosen = visit.form.text("status").upper()
     status = PARTITION.message_name(chosen) if chosen in PARTITION.names else None
     after = visit.form.exact("after")
-    request = sv.ListBuildPartitionsRequest(build_request_id=build_request_id, status=status, after=after, limit=_ROWS)
+    request = sv.ListBuildPartitionsRequest(
+        build_request_id=build_request_id, status=status, page_token=after, page_size=_ROWS
+    )
     page = await visit.ask("ListBuildPartitions", request)
     return {
         "partitions": page.partitions,
-        "partitions_after": page.next_after,
+        "partitions_after": page.next_page_token,
         "first_page": not after,
         "chosen": chosen,
         "statuses": PARTITION.names,

@@ -23,11 +23,11 @@ _PLANNED_ROWS: Final = 200
 
 async def home(visit: Visit) -> Response:
     """Shows what goes on."""
-    page = await visit.ask("ListPartitions", sv.ListPartitionsRequest(limit=1))
+    page = await visit.ask("ListPartitions", sv.ListPartitionsRequest(page_size=1))
     going_on = []
     for status in _GOING_ON:
-        going_on += (await visit.ask("ListBuilds", sv.ListBuildsRequest(status=status, limit=_AT_HOME))).builds
-    newest = (await visit.ask("ListBuilds", sv.ListBuildsRequest(limit=2 * _AT_HOME))).builds
+        going_on += (await visit.ask("ListBuilds", sv.ListBuildsRequest(status=status, page_size=_AT_HOME))).builds
+    newest = (await visit.ask("ListBuilds", sv.ListBuildsRequest(page_size=2 * _AT_HOME))).builds
     return visit.page(
         "home",
         counts=sorted((word.lower(), count) for word, count in page.counts.items() if count),
@@ -43,9 +43,14 @@ async def builds(visit: Visit) -> Response:
         raise InvalidRequestError(f"{chosen[:80]!r} is no status of a build; there are {', '.join(BUILD.names)}")
     before = visit.form.text("before")
     status = BUILD.message_name(chosen) if chosen else None
-    page = await visit.ask("ListBuilds", sv.ListBuildsRequest(status=status, before=before, limit=50))
+    page = await visit.ask("ListBuilds", sv.ListBuildsRequest(status=status, page_token=before, page_size=50))
     return visit.page(
-        "builds", builds=page.builds, next_before=page.next_before, before=before, chosen=chosen, statuses=BUILD.names
+        "builds",
+        builds=page.builds,
+        next_before=page.next_page_token,
+        before=before,
+        chosen=chosen,
+        statuses=BUILD.names,
     )
 
 

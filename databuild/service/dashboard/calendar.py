@@ -76,7 +76,7 @@ async def _years(visit: Visit, pattern: PartitionPattern) -> tuple[int, ...]:
     newest = dt.datetime.fromtimestamp(visit.site.clock(), dt.UTC).year + 1
     found = []
     for year in range(newest, newest - _YEARS, -1):
-        request = sv.ListPartitionsRequest(prefix=f"{pattern.prefix}{year:04}-", limit=1)
+        request = sv.ListPartitionsRequest(prefix=f"{pattern.prefix}{year:04}-", page_size=1)
         if (await visit.ask("ListPartitions", request)).partitions:
             found.append(year)
     return tuple(found)
@@ -85,14 +85,14 @@ async def _years(visit: Visit, pattern: PartitionPattern) -> tuple[int, ...]:
 async def _records(visit: Visit, pattern: PartitionPattern, prefix: str) -> tuple[list[pt.PartitionRecord], bool]:
     """Returns partitions, and whether these are all."""
     records: list[pt.PartitionRecord] = []
-    request = sv.ListPartitionsRequest(pattern=pattern.text, prefix=prefix, limit=_PAGE)
+    request = sv.ListPartitionsRequest(pattern=pattern.text, prefix=prefix, page_size=_PAGE)
     looks = 0
     while looks < _MOST // _PAGE:
         page = await visit.ask("ListPartitions", request)
         records += page.partitions
-        if not page.next_after:
+        if not page.next_page_token:
             return records, True
-        request.after = page.next_after
+        request.page_token = page.next_page_token
         looks += 1
     return records, False
 

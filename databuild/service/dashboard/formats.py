@@ -124,7 +124,9 @@ def number(value: float) -> str:
 
 def planning_progress(progress: sv.PlanningProgress) -> str:
     """Returns how far planning is, in a few words."""
-    return PlanningProgress(progress.levels, progress.partitions, progress.config_calls, tuple(progress.asking)).text()
+    return PlanningProgress(
+        progress.levels, progress.partitions, progress.config_calls, tuple(progress.configuring_jobs)
+    ).text()
 
 
 def shortened(text: str, length: int = _LONG) -> str:

@@ -29,7 +29,7 @@ async def jobs(visit: Visit) -> Response:
 async def job(visit: Visit) -> Response:
     """Shows a job and its newest runs."""
     label = visit.form.exact("label")
-    detail = await visit.ask("GetJob", sv.GetJobRequest(job_label=label, limit=_RUNS))
+    detail = await visit.ask("GetJob", sv.GetJobRequest(job_label=label, max_job_runs=_RUNS))
     longest = max((run.duration_seconds for run in detail.job_runs), default=0.0)
     bars = [
         Bar(place, _HEIGHT * run.duration_seconds / longest if longest else 0.0, run)

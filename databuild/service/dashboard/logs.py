@@ -28,14 +28,14 @@ async def log(visit: Visit) -> Response:
     """
     job_run = visit.request.path_params["job_run_id"]
     stream = _stream(visit)
-    request = sv.ReadLogRequest(job_run_id=job_run, stream=stream, limit=1)
+    request = sv.ReadLogRequest(job_run_id=job_run, stream=stream, max_bytes=1)
     size = (await visit.ask("ReadLog", request)).total_bytes
     if not size and not visit.form.text("stream"):
         request.stream = _STREAMS[1]
         size = (await visit.ask("ReadLog", request)).total_bytes
         stream = request.stream = _STREAMS[1] if size else stream
     begin = max(0, size - _SHOWN_BYTES)
-    request.offset, request.limit = begin, _SHOWN_BYTES
+    request.offset, request.max_bytes = begin, _SHOWN_BYTES
     chunk = await visit.ask("ReadLog", request)
     return visit.page(
         "log",
@@ -56,7 +56,7 @@ async def more(visit: Visit) -> Response:
     stream = _stream(visit)
     last = visit.request.headers.get("last-event-id", "")
     offset = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else visit.form.number("offset")
-    await visit.ask("ReadLog", sv.ReadLogRequest(job_run_id=job_run, stream=stream, limit=1))
+    await visit.ask("ReadLog", sv.ReadLogRequest(job_run_id=job_run, stream=stream, max_bytes=1))
     request = sv.FollowLogRequest(job_run_id=job_run, stream=stream, offset=offset)
     return EventSourceResponse(_pieces(visit, request), ping=_PING_SECONDS, send_timeout=60, sep="\n")
 

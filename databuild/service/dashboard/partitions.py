@@ -27,7 +27,7 @@ async def partitions(visit: Visit) -> Response:
     return visit.page(
         "partitions",
         partitions=page.partitions,
-        next_after=page.next_after,
+        next_after=page.next_page_token,
         calendar=await calendar(visit, pattern, form.number("year")) if pattern else None,
         counts=sorted((word.lower(), count) for word, count in page.counts.items() if count),
         patterns=sorted({pattern for job in jobs for pattern in job.outputs}),
@@ -46,7 +46,7 @@ async def partition(visit: Visit) -> Response:
         downstream = await _lineage(visit, ref, sv.GetLineageRequest.DIRECTION_DOWNSTREAM)
     explanation = None
     if visit.form.ticked("why"):
-        explanation = await visit.ask("ExplainPartition", sv.GetPartitionRequest(ref=ref))
+        explanation = await visit.ask("ExplainPartition", sv.ExplainPartitionRequest(ref=ref))
     return visit.page(
         "partition",
         partition=detail,
@@ -82,12 +82,12 @@ def _request(form: Form) -> sv.ListPartitionsRequest:
         pattern=form.text("pattern"),
         status=PARTITION.message_name(status) if status and status != TAINTED else None,
         tainted=status == TAINTED,
-        after=form.exact("after"),
-        limit=_ROWS,
+        page_token=form.exact("after"),
+        page_size=_ROWS,
     )
 
 
 async def _lineage(visit: Visit, ref: str, direction: Any) -> sv.Lineage:
-    request = sv.GetLineageRequest(ref=ref, direction=direction, depth=_LINEAGE_STEPS, limit=_LINEAGE_EDGES)
+    request = sv.GetLineageRequest(ref=ref, direction=direction, depth=_LINEAGE_STEPS, max_edges=_LINEAGE_EDGES)
     lineage: sv.Lineage = await visit.ask("GetLineage", request)
     return lineage
