@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
-from tools.lint import own_checks
+from tools.lint import own_checks, prose
 from tools.python import child
 
 # Not ours to lint: what others made, and what is generated.
@@ -133,6 +133,11 @@ def core_flags(root: Path) -> int:
     return _complain(own_checks.flags_in_core(_texts(root, {".py"})))
 
 
+def wording(root: Path) -> int:
+    """Checks the wording of docstrings and comments."""
+    return _complain(prose.odd_wording(_texts(root, {".bazel", ".bzl", ".py"})))
+
+
 def shellcheck(root: Path) -> int:
     """Checks the shell scripts."""
     program = shutil.which("shellcheck")
@@ -149,6 +154,6 @@ def buildifier(root: Path, program: str) -> int:
 
 
 if __name__ == "__main__":
-    checks = (ruff, mypy, imports, vulture, children, limits, init_files, core_flags, shellcheck, buildifier)
+    checks = (ruff, mypy, imports, vulture, children, limits, init_files, core_flags, wording, shellcheck, buildifier)
     _LINTERS = {f.__name__: f for f in checks}
     sys.exit(_LINTERS[sys.argv[1]](Path("MODULE.bazel").resolve().parent, *sys.argv[2:]))

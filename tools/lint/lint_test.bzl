@@ -27,6 +27,7 @@ def lint_test(name, linter, args = [], data = [], deps = [], **kwargs):
         legacy_create_init = 0,
         deps = deps + [
             ":own_checks",
+            ":prose",
             "//tools/python:child",
         ],
         **kwargs
