@@ -47,7 +47,7 @@ async def fill(served):
 
 
 async def take(folder, others):
-    """Takes all screenshots: those of the documentation into `folder`, the others into `others`."""
+    """Saves all screenshots: those of the documentation into `folder`, the others into `others`."""
     with tempfile.TemporaryDirectory() as logs:
         served = await Served(Path(logs)).start(timeout=60)
         try:
