@@ -106,14 +106,14 @@ async def test_a_partition_is_tainted_and_untainted(busy, open_page):
     page = await open_page(busy, "/partition?ref=raw%2F1")
 
     await page.get_by_label("Reason", exact=True).fill("the sensor was broken")
-    await page.get_by_role("button", name="Taint").click()
+    await page.get_by_role("button", name="Taint", exact=True).click()
     await expect(page.get_by_text("Tainted: dashboard: the sensor was broken")).to_be_visible()
     await page.get_by_role("link", name="Explain").click()
     await expect(page.locator("#why")).to_contain_text("Build: tainted")
     await page.get_by_label("Reason", exact=True).fill("repaired")
     await page.get_by_role("button", name="Remove taint").click()
 
-    await expect(page.get_by_role("button", name="Taint")).to_be_visible()
+    await expect(page.get_by_role("button", name="Taint", exact=True)).to_be_visible()
 
 
 async def test_a_log_grows_as_it_is_written(busy, open_page, tmp_path):

@@ -145,7 +145,7 @@ def struct_value(value: Value) -> str:
     return json.dumps(json_format.MessageToDict(value))
 
 
-def escaped(text: str) -> str:
+def printable(text: str) -> str:
     """Returns a text with escape sequences for characters that are not printable."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 

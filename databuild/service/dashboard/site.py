@@ -258,7 +258,7 @@ def _environment() -> jinja2.Environment:
         formats.shortened,
         formats.size,
         formats.struct_value,
-        formats.escaped,
+        formats.printable,
     ):
         environment.filters[function.__name__] = function
     return environment
