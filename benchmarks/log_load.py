@@ -27,9 +27,9 @@ from databuild.executors.executor import Capacity, ProcessResult, ProcessSpec
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.model.results import Success
-from databuild.orchestration.build_context import BuildContext
-from databuild.orchestration.run_build import run_build
-from databuild.orchestration.settings import BuildRequest, Settings
+from databuild.orchestration.build.build_context import BuildContext
+from databuild.orchestration.build.run_build import run_build
+from databuild.orchestration.build.settings import BuildRequest, Settings
 
 _LABEL = "//load:job"
 _OUTPUTS = ("leaf/{n:int}",)

@@ -13,12 +13,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from databuild.cli.error_text import error_text
-from databuild.cli.exit_codes import OUR_FAILURE, exit_code_of
-from databuild.cli.invocation import Invocation, working_directory
-from databuild.cli.open_backend import open_backend
-from databuild.cli.output import Output
-from databuild.cli.quick_parse import parse_quickly
+from databuild.cli.backend.invocation import Invocation, working_directory
+from databuild.cli.backend.open_backend import open_backend
+from databuild.cli.display.error_text import error_text
+from databuild.cli.display.output import Output
+from databuild.cli.flags.exit_codes import OUR_FAILURE, exit_code_of
+from databuild.cli.flags.quick_parse import parse_quickly
 from databuild.errors import DataBuildError, InvalidRequestError
 
 
@@ -39,7 +39,7 @@ def run(
         _check_text(rest)
         parsed = parse_quickly(rest)
         if parsed is None:
-            from databuild.cli.full_parse import parse
+            from databuild.cli.flags.full_parse import parse
 
             parsed = parse(rest, working_directory(environ))
         command, flags, positionals = parsed
@@ -142,7 +142,7 @@ def main() -> None:
     gc.set_threshold(100_000, 50, 100)
     _open_what_is_closed()
     code = run(sys.argv[1:], out=Output(sys.stdout), err=Output(sys.stderr))
-    if "databuild.cli.full_parse" not in sys.modules:
+    if "databuild.cli.flags.full_parse" not in sys.modules:
         # Only read, and all is flushed: taking the interpreter apart would cost half as much again as starting it.
         os._exit(code)
     sys.exit(code)

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from databuild.service.auth import read_tokens
+from databuild.service.access.auth import read_tokens
 from tests.browser.conftest import HOSTILE, LONG
 
 WRITE = "w" * 32

@@ -13,9 +13,9 @@ from databuild.event_log.open import open_event_log
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
 from databuild.model.results import Success
-from databuild.orchestration.build_context import BuildContext
-from databuild.orchestration.run_build import run_build
-from databuild.orchestration.settings import BuildRequest, Settings
+from databuild.orchestration.build.build_context import BuildContext
+from databuild.orchestration.build.run_build import run_build
+from databuild.orchestration.build.settings import BuildRequest, Settings
 
 LEASE_SECONDS = 0.5
 BUILT, FAILED, REFUSED, UNWRITTEN = 0, 2, 3, 4

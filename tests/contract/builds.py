@@ -2,8 +2,8 @@
 
 from databuild.event_log.coordination import ClaimRequest
 from databuild.model.results import Success
-from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.payloads import job_event
+from databuild.orchestration.events.orchestrator import BuildOrchestrator
+from databuild.orchestration.events.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 

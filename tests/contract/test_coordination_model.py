@@ -14,9 +14,9 @@ from databuild.event_log.coordination import ClaimRequest, Need
 from databuild.event_log.open import open_event_log
 from databuild.event_log.verify import verify
 from databuild.model.results import Cancelled, Failed, Success
-from databuild.orchestration.coordination import Coordination
-from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.payloads import job_event
+from databuild.orchestration.coordination.coordination import Coordination
+from databuild.orchestration.events.orchestrator import BuildOrchestrator
+from databuild.orchestration.events.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.coordination_model import OPEN, Model

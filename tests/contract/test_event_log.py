@@ -22,8 +22,8 @@ from databuild.event_log.coordination import ClaimRequest, LeaseOwner, Need, Res
 from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.model.results import Cancelled, Failed, Success
-from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.payloads import job_event
+from databuild.orchestration.events.orchestrator import BuildOrchestrator
+from databuild.orchestration.events.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import begin, claim, produce

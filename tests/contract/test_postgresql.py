@@ -19,7 +19,7 @@ from databuild.event_log.postgresql.positions import LOCK_POSITIONS
 from databuild.event_log.postgresql.reader import PostgresqlReader
 from databuild.event_log.postgresql.writer import PostgresqlWriter
 from databuild.model.results import Failed, Success
-from databuild.orchestration.orchestrator import BuildOrchestrator
+from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from tests.contract.builds import begin, build, claim, produce
 from tests.postgresql.proxy import Proxy

@@ -12,7 +12,7 @@ from databuild.event_log.promises import MAX_FAULTS_PER_BUILD
 from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS
 from databuild.event_log.verify import MAX_REPORTED_FAULTS, verify
 from databuild.model.results import Cancelled, Failed, Success
-from databuild.orchestration.orchestrator import BuildOrchestrator
+from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2, plan_pb2
 from databuild.v1 import partition_pb2 as pt

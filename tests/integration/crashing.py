@@ -12,9 +12,9 @@ from databuild.event_log.group_commit import RenewLease
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
-from databuild.orchestration.build_context import BuildContext
-from databuild.orchestration.run_build import run_build
-from databuild.orchestration.settings import BuildRequest, Settings
+from databuild.orchestration.build.build_context import BuildContext
+from databuild.orchestration.build.run_build import run_build
+from databuild.orchestration.build.settings import BuildRequest, Settings
 from tests.fake_executor import NoProcesses
 
 DIED = 9

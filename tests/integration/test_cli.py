@@ -10,8 +10,8 @@ import time
 
 import pytest
 
+from databuild.cli.display.output import Output
 from databuild.cli.main import run
-from databuild.cli.output import Output
 from databuild.event_log import liveness
 from databuild.executors.process_group import living_members
 from tools.python import child

@@ -8,9 +8,9 @@ import threading
 import psycopg
 import pytest
 
-from databuild.cli.exit_codes import BAD_REQUEST, OUR_FAILURE
+from databuild.cli.display.output import Output
+from databuild.cli.flags.exit_codes import BAD_REQUEST, OUR_FAILURE
 from databuild.cli.main import run
-from databuild.cli.output import Output
 from tests.contract.stores import PostgresqlDatabases
 from tests.postgresql.server import PASSWORD, Server
 

@@ -22,9 +22,9 @@ from databuild.errors import (
     UnauthenticatedError,
     UnknownPartitionError,
 )
-from databuild.service.auth import Tokens, read_tokens
-from databuild.service.grpc_api import GrpcServer
-from databuild.service.limits import Limits
+from databuild.service.access.auth import Tokens, read_tokens
+from databuild.service.resources.limits import Limits
+from databuild.service.rpc.grpc_api import GrpcServer
 from databuild.v1 import events_pb2 as ev
 from tests.client.samples import SAMPLES
 from tests.service.script_graph import ScriptGraph

@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from databuild.service.auth import read_tokens
+from databuild.service.access.auth import read_tokens
 from tests.service.served import Served, sent_events
 
 HOSTILE = "raw/<script>alert(1)</script>'\"&{{7*7}}"

@@ -4,8 +4,8 @@ import contextlib
 
 import pytest
 
-from databuild.cli.event_text import canonical
-from databuild.cli.output import as_json
+from databuild.cli.display.event_text import canonical
+from databuild.cli.display.output import as_json
 from databuild.event_log.open import open_reader
 from databuild.event_log.verify import verify
 from tests.postgresql import server as postgresql

@@ -9,9 +9,9 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from databuild.service.api import Api
-from databuild.service.auth import Tokens, read_tokens
-from databuild.service.grpc_api import ERROR_METADATA, GrpcServer
+from databuild.service.access.auth import Tokens, read_tokens
+from databuild.service.api.methods import Api
+from databuild.service.rpc.grpc_api import ERROR_METADATA, GrpcServer
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.service_pb2_grpc import DataBuildServiceStub

@@ -8,10 +8,10 @@ import pytest
 from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
 
-from databuild.service.api import ROLES
-from databuild.service.auth import READ, WRITE, read_tokens
-from databuild.service.limits import Limits
-from databuild.service.routes import EVENTS, PREFIX, ROUTES
+from databuild.service.access.auth import READ, WRITE, read_tokens
+from databuild.service.api.methods import ROLES
+from databuild.service.api.routes import EVENTS, PREFIX, ROUTES
+from databuild.service.resources.limits import Limits
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.service_pb2_grpc import DataBuildServiceStub
 from tests.postgresql.server import Server

@@ -9,9 +9,9 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
-from databuild.service.limits import Limits
-from databuild.service.openapi import document
-from databuild.service.routes import EVENTS, PREFIX, ROUTES
+from databuild.service.api.routes import EVENTS, PREFIX, ROUTES
+from databuild.service.http.openapi import document
+from databuild.service.resources.limits import Limits
 from tests.service.served import Served, sent_events
 
 STRANGE_REFS = [

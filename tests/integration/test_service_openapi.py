@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from databuild.service.openapi import document
-from databuild.service.routes import PREFIX, ROUTES
+from databuild.service.api.routes import PREFIX, ROUTES
+from databuild.service.http.openapi import document
 from tests.service.served import Served
 
 EXAMPLES = 25

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from databuild.service.requests import Submission
+from databuild.service.builds.requests import Submission
 from tests.postgresql.server import Server
 from tests.service.world import World
 

@@ -10,10 +10,10 @@ import pytest
 
 from databuild.client import AsyncDatabuildClient, Tls
 from databuild.errors import InvalidRequestError, ServiceUnreachableError
-from databuild.service.api import ROLES
-from databuild.service.auth import read_tokens
-from databuild.service.options import TlsFiles
-from databuild.service.routes import ROUTES
+from databuild.service.access.auth import read_tokens
+from databuild.service.api.methods import ROLES
+from databuild.service.api.routes import ROUTES
+from databuild.service.process.options import TlsFiles
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.service_pb2_grpc import DataBuildServiceStub
 from tests.service.served import Served

@@ -6,11 +6,11 @@ import json
 import httpx
 
 from databuild.event_log.open import open_event_log
-from databuild.orchestration.settings import Settings
-from databuild.service.auth import Tokens
-from databuild.service.limits import Limits
-from databuild.service.options import ServerOptions
-from databuild.service.server import serve
+from databuild.orchestration.build.settings import Settings
+from databuild.service.access.auth import Tokens
+from databuild.service.process.options import ServerOptions
+from databuild.service.process.server import serve
+from databuild.service.resources.limits import Limits
 from tests.service.world import FakeExecutor, catalog
 
 

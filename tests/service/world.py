@@ -7,9 +7,9 @@ from pathlib import Path
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
-from databuild.orchestration.settings import Settings
-from databuild.service.graph_service import GraphService
-from databuild.service.limits import Limits
+from databuild.orchestration.build.settings import Settings
+from databuild.service.graph.graph_service import GraphService
+from databuild.service.resources.limits import Limits
 from tests.fake_executor import NoProcesses
 
 RAW, CLEAN = "//:raw", "//:clean"

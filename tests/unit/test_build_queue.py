@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from databuild.errors import OverloadedError
-from databuild.service.build_queue import BuildQueue
+from databuild.service.builds.build_queue import BuildQueue
 
 
 class Line:

@@ -7,7 +7,7 @@ import pytest
 from databuild.errors import EventLogError
 from databuild.event_log.coordination import Claim
 from databuild.graph.ports import Verdict
-from databuild.orchestration.claiming import Claiming, Judged
+from databuild.orchestration.coordination.claiming import Claiming, Judged
 
 START = [Verdict.START]
 

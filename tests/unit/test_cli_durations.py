@@ -2,7 +2,7 @@
 
 import pytest
 
-from databuild.cli.durations import parse_duration
+from databuild.cli.display.durations import parse_duration
 from databuild.errors import InvalidRequestError
 
 

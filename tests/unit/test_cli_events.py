@@ -6,18 +6,18 @@ import json
 
 import pytest
 
-from databuild.cli.event_text import canonical, event_line
-from databuild.cli.live_progress import LiveProgress
-from databuild.cli.local_backend import LocalBackend
+from databuild.cli.backend.local_backend import LocalBackend
+from databuild.cli.display.event_text import canonical, event_line
+from databuild.cli.display.live_progress import LiveProgress
+from databuild.cli.display.notices import Counts
+from databuild.cli.display.output import Output
+from databuild.cli.display.progress import PlainProgress, progress_for
 from databuild.cli.main import run
-from databuild.cli.notices import Counts
-from databuild.cli.output import Output
-from databuild.cli.progress import PlainProgress, progress_for
 from databuild.event_log.coordination import Lease
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import BuildRecord
 from databuild.model.results import FailFast, Success
-from databuild.orchestration.orchestrator import BuildOrchestrator
+from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 

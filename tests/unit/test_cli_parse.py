@@ -2,11 +2,11 @@
 
 import pytest
 
-from databuild.cli.command_table import COMMANDS
-from databuild.cli.flag_table import BOOL, FLAGS, flags_of
-from databuild.cli.full_parse import UsageError, parse
-from databuild.cli.partitions import nearest_command
-from databuild.cli.quick_parse import parse_quickly
+from databuild.cli.backend.requested_partitions import nearest_command
+from databuild.cli.flags.command_table import COMMANDS
+from databuild.cli.flags.flag_table import BOOL, FLAGS, flags_of
+from databuild.cli.flags.full_parse import UsageError, parse
+from databuild.cli.flags.quick_parse import parse_quickly
 
 
 def test_build_is_the_default_command():

@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from databuild.cli.local_backend import LocalBackend
+from databuild.cli.backend.local_backend import LocalBackend
+from databuild.cli.display.output import Output, bytes_text, duration_text, time_text
 from databuild.cli.main import run
-from databuild.cli.output import Output, bytes_text, duration_text, time_text
 from databuild.errors import BuildNotFoundError
 from databuild.event_log.coordination import Lease, ResourceUse
 from databuild.model.records import BuildRecord, FailureRecord, JobRunRecord, LogSizes, PartitionRecord
-from databuild.orchestration.build_ids import find_build
+from databuild.orchestration.coordination.build_ids import find_build
 
 GRAPH = "//examples:build_graph"
 OLD = "20261123T095142Z-7k3f9q"

@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from databuild.cli.build_end import summarize
-from databuild.cli.invocation import Invocation
-from databuild.cli.local_backend import LocalBackend
-from databuild.cli.notices import Counts
-from databuild.cli.output import Output
-from databuild.cli.summary import exit_code_of_result, print_summary
+from databuild.cli.backend.build_end import summarize
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.backend.local_backend import LocalBackend
+from databuild.cli.backend.summary import exit_code_of_result, print_summary
+from databuild.cli.display.notices import Counts
+from databuild.cli.display.output import Output
 from databuild.model.records import BuildPartitionRecord, BuildRecord, FailureRecord, JobRunRecord
 from databuild.model.results import Cancelled, Failed, FailFast, Success
 from databuild.v1 import events_pb2 as ev

@@ -12,11 +12,11 @@ from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.model.results import Cancelled, FailFast, Success
-from databuild.orchestration.build_context import BuildContext
-from databuild.orchestration.dead_builds import find_dead
-from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.run_build import run_build
-from databuild.orchestration.settings import BuildRequest, Settings
+from databuild.orchestration.build.build_context import BuildContext
+from databuild.orchestration.build.run_build import run_build
+from databuild.orchestration.build.settings import BuildRequest, Settings
+from databuild.orchestration.coordination.dead_builds import find_dead
+from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.fake_executor import NoProcesses

@@ -9,11 +9,11 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
 from databuild import errors
-from databuild.cli.error_text import FLAG_WORDS, error_text
+from databuild.cli.display.error_text import FLAG_WORDS, error_text
 from databuild.client.failures import ERROR_METADATA, error_of
 from databuild.error_codes import CODES, code_of, facts_of, restored
 from databuild.remedies import REQUEST_WORDS, Remedy
-from databuild.service.errors import detail_of, worded_detail_of
+from databuild.service.api.errors import detail_of, worded_detail_of
 from tests.client.samples import SAMPLES
 
 OF_ONE_PROCESS = {errors.BuildFailedError, errors.HttpRequestError, errors.ServiceError, errors.ServiceUnreachableError}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from databuild.cli.job_environment import SET_FOR_US, job_environment
+from databuild.cli.backend.job_environment import SET_FOR_US, job_environment
 
 
 def environment(environ, tmp_path, **user_env):

@@ -12,10 +12,10 @@ from databuild.model.job_graph import JobConfig, Task
 from databuild.model.pacing import SLICE, Pace, run_through, slices, sort
 from databuild.model.plan_messages import tasks_to_messages
 from databuild.model.records import AdoptionRecord, InputVersion, Manifest, PartitionRecord
-from databuild.orchestration.orchestrator import BuildOrchestrator
-from databuild.orchestration.payloads import REFS_PER_EVENT, partition_scheduled, parts_of_job_graph
-from databuild.orchestration.recording import BuildRecorder
-from databuild.orchestration.versions import Versions
+from databuild.orchestration.build.recording import BuildRecorder
+from databuild.orchestration.coordination.versions import Versions
+from databuild.orchestration.events.orchestrator import BuildOrchestrator
+from databuild.orchestration.events.payloads import REFS_PER_EVENT, partition_scheduled, parts_of_job_graph
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.unit.counting import CountedText, lines_of_ours, run_counted

@@ -13,9 +13,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from databuild.cli.live_progress import LiveProgress
-from databuild.cli.notices import Counts
-from databuild.cli.output import Output
+from databuild.cli.display.live_progress import LiveProgress
+from databuild.cli.display.notices import Counts
+from databuild.cli.display.output import Output
 from databuild.errors import EventLogError
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import JobRunRecord

@@ -9,7 +9,7 @@ from databuild.executors.executor import ProcessResult
 from databuild.executors.start_faults import StartFault
 from databuild.graph.batches import BATCH_REFS
 from databuild.graph.catalog import Job, JobCatalog
-from databuild.orchestration.looking_up import lookup_of
+from databuild.orchestration.jobs.looking_up import lookup_of
 
 
 class FakeExecutor:

@@ -11,7 +11,7 @@ from databuild.errors import EventLogError, InvalidStateTransitionError
 from databuild.model import lifecycle
 from databuild.model.lifecycle import BUILD_ENDS, BuildState
 from databuild.model.results import Cancelled, Failed, FailFast, Success
-from databuild.orchestration.orchestrator import BuildOrchestrator, MockEventLog
+from databuild.orchestration.events.orchestrator import BuildOrchestrator, MockEventLog
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2

@@ -4,7 +4,7 @@ import pytest
 
 from databuild.executors.executor import ProcessResult
 from databuild.executors.start_faults import StartFault
-from databuild.orchestration.process_faults import end_of_output, fault_of
+from databuild.orchestration.jobs.process_faults import end_of_output, fault_of
 from databuild.v1 import partition_pb2 as pt
 
 USER, INFRASTRUCTURE = pt.FAILURE_CATEGORY_USER, pt.FAILURE_CATEGORY_INFRASTRUCTURE

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from databuild.orchestration.reports import ReportFaultError, parse_report
+from databuild.orchestration.jobs.reports import ReportFaultError, parse_report
 
 
 def with_metadata(value):

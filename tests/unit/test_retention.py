@@ -4,8 +4,8 @@ import pytest
 
 from databuild.errors import EventLogError
 from databuild.model.records import BuildRecord
-from databuild.orchestration.job_logs import bytes_under, logs_pruned_before, prunable_logs, prune_logs
-from databuild.orchestration.retention import builds_to_prune, prune_builds
+from databuild.orchestration.jobs.job_logs import bytes_under, logs_pruned_before, prunable_logs, prune_logs
+from databuild.orchestration.maintenance.retention import builds_to_prune, prune_builds
 
 
 def record(name, ended=100.0, status="COMPLETED", pruned=0.0):

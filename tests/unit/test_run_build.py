@@ -11,13 +11,13 @@ from databuild.executors.executor import ProcessResult
 from databuild.executors.start_faults import StartFault
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
 from databuild.model.results import Cancelled, Failed, FailFast, Success
-from databuild.orchestration.admission import ImmediateAdmission
-from databuild.orchestration.build_context import BuildContext
-from databuild.orchestration.make_plan import make_plan
-from databuild.orchestration.payloads import TASKS_PER_EVENT
-from databuild.orchestration.retry import partitions_to_retry
-from databuild.orchestration.run_build import run_build
-from databuild.orchestration.settings import BuildRequest, Settings
+from databuild.orchestration.build.admission import ImmediateAdmission
+from databuild.orchestration.build.build_context import BuildContext
+from databuild.orchestration.build.make_plan import make_plan
+from databuild.orchestration.build.retry import partitions_to_retry
+from databuild.orchestration.build.run_build import run_build
+from databuild.orchestration.build.settings import BuildRequest, Settings
+from databuild.orchestration.events.payloads import TASKS_PER_EVENT
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.fake_executor import NoProcesses

@@ -3,10 +3,10 @@
 import pytest
 
 from databuild.errors import InvalidRequestError, PermissionDeniedError, UnauthenticatedError
-from databuild.service.auth import READ, WRITE, Caller, Tokens, read_tokens
-from databuild.service.certificates import name_over_grpc, name_over_http
-from databuild.service.guard import is_loopback
-from databuild.service.options import ServerOptions, TlsFiles, tokens_of
+from databuild.service.access.auth import READ, WRITE, Caller, Tokens, read_tokens
+from databuild.service.access.certificates import name_over_grpc, name_over_http
+from databuild.service.http.guard import is_loopback
+from databuild.service.process.options import ServerOptions, TlsFiles, tokens_of
 
 READER, WRITER = "r" * 32, "w" * 32
 TEXT = f"# who may what\n\nann write {WRITER}\nbob   read\t{READER}\n"
@@ -32,7 +32,7 @@ def test_all_tokens_are_compared_whichever_fits(monkeypatch):
         compared.append(one)
         return one == other
 
-    monkeypatch.setattr("databuild.service.auth.hmac.compare_digest", compare)
+    monkeypatch.setattr("databuild.service.access.auth.hmac.compare_digest", compare)
     tokens = read_tokens(TEXT, "file")
 
     for token in (READER, WRITER):

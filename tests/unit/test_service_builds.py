@@ -17,12 +17,12 @@ from databuild.errors import (
     UnknownPartitionError,
 )
 from databuild.model.results import Success
-from databuild.orchestration.build_context import BuildContext
-from databuild.orchestration.run_build import run_build
-from databuild.orchestration.settings import BuildRequest
-from databuild.service.left_builds import left_builds
-from databuild.service.messages import build_message
-from databuild.service.requests import Submission
+from databuild.orchestration.build.build_context import BuildContext
+from databuild.orchestration.build.run_build import run_build
+from databuild.orchestration.build.settings import BuildRequest
+from databuild.service.api.messages import build_message
+from databuild.service.builds.abandoned_builds import left_builds
+from databuild.service.builds.requests import Submission
 from databuild.v1 import events_pb2 as ev
 from tests.service.world import World
 

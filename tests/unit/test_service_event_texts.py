@@ -5,7 +5,7 @@ import json
 
 from google.protobuf import json_format
 
-from databuild.service.event_texts import EventTexts
+from databuild.service.http.event_texts import EventTexts
 from databuild.v1 import events_pb2 as ev
 
 

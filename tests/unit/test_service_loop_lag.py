@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from databuild.service.loop_lag import LoopLag
+from databuild.service.resources.loop_lag import LoopLag
 
 
 async def test_what_holds_up_the_event_loop_is_seen_and_remembered():

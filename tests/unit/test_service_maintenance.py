@@ -6,8 +6,8 @@ import pytest
 
 from databuild.errors import BuildNotFoundError, InvalidRequestError, OverloadedError, ShuttingDownError
 from databuild.model.pruning import PruneOptions
-from databuild.service.maintenance import MAX_VERIFICATIONS, Maintenance
-from databuild.service.requests import Submission
+from databuild.service.builds.requests import Submission
+from databuild.service.graph.maintenance import MAX_VERIFICATIONS, Maintenance
 from tests.service.world import World
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from databuild.service.pictures import graph_picture
+from databuild.service.partitions.pictures import graph_picture
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2 as sv
 from tests.unit.drawn import of_class, parse, titles

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from databuild.errors import EventLogError
-from databuild.service.event_pages import PAGE, EventPages
-from databuild.service.watching import Watching
+from databuild.service.builds.event_pages import PAGE, EventPages
+from databuild.service.builds.watching import Watching
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -123,7 +123,7 @@ async def test_what_is_told_is_seen_without_a_look_at_the_log(watching):
 
 
 async def test_nobody_looks_for_what_others_write_while_all_that_is_watched_is_ours(watching, monkeypatch):
-    monkeypatch.setattr("databuild.service.watching._OURS_SECONDS", 0.01)
+    monkeypatch.setattr("databuild.service.builds.watching._OURS_SECONDS", 0.01)
     ours = {"b"}
     follower = Follower()
     follower.news.put_nowait(True)
@@ -161,7 +161,7 @@ async def test_what_is_ours_is_not_looked_for_beside_a_build_of_others(watching)
 
 
 async def test_what_happens_within_a_moment_is_seen_at_one_go_and_the_end_at_once(watching, monkeypatch):
-    monkeypatch.setattr("databuild.service.watching._TELL_SECONDS", 600.0)
+    monkeypatch.setattr("databuild.service.builds.watching._TELL_SECONDS", 600.0)
     log = FakeLog(1, ended=False)
     one = watching(log)
     watcher = asyncio.create_task(collect(one))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from databuild.cli.task_states import StateCounts, TaskStates
+from databuild.cli.display.task_states import StateCounts, TaskStates
 from databuild.model.records import JobRunRecord
 from databuild.v1 import events_pb2 as ev
 from databuild.v1.plan_pb2 import Task

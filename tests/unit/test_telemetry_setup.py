@@ -5,13 +5,13 @@ import subprocess
 
 import pytest
 
-from databuild.orchestration.telemetry_setup import telemetry_from_environment
+from databuild.orchestration.telemetry.telemetry_setup import telemetry_from_environment
 from tools.python import child
 
 PROGRAM = """
 import os, sys
 {before}
-from databuild.orchestration.telemetry_setup import telemetry_from_environment
+from databuild.orchestration.telemetry.telemetry_setup import telemetry_from_environment
 from databuild.v1 import events_pb2 as ev
 telemetry = telemetry_from_environment(os.environ, lambda text: print("warned:", text))
 if telemetry is not None:

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
-from tools.lint import own_checks, prose
+from tools.lint import library_deps, own_checks, prose
 from tools.python import child
 
 # Directories of third-party and generated files.
@@ -139,6 +139,18 @@ def wording(root: Path) -> int:
     return _complain(prose.odd_wording(_texts(root, {".bazel", ".bzl", ".py"})))
 
 
+def deps(root: Path) -> int:
+    """Checks that the `deps` of libraries are what their modules import."""
+    return _complain(library_deps.wrong_deps(library_deps.read_texts(root)))
+
+
+def pages(root: Path) -> int:
+    """Checks the links of Markdown pages, and the length of their lines."""
+    texts = dict(_texts(root, {".md"}))
+    files = set(_files(root))
+    return _complain([*own_checks.broken_links(texts, files), *own_checks.long_lines(texts)])
+
+
 def shellcheck(root: Path) -> int:
     """Checks shell scripts."""
     program = shutil.which("shellcheck")
@@ -155,6 +167,20 @@ def buildifier(root: Path, program: str) -> int:
 
 
 if __name__ == "__main__":
-    checks = (ruff, mypy, imports, vulture, children, limits, init_files, core_flags, wording, shellcheck, buildifier)
+    checks = (
+        ruff,
+        mypy,
+        imports,
+        vulture,
+        children,
+        limits,
+        init_files,
+        core_flags,
+        deps,
+        pages,
+        wording,
+        shellcheck,
+        buildifier,
+    )
     _LINTERS = {f.__name__: f for f in checks}
     sys.exit(_LINTERS[sys.argv[1]](Path("MODULE.bazel").resolve().parent, *sys.argv[2:]))

@@ -27,7 +27,6 @@ def lint_test(name, linter, args = [], data = [], deps = [], **kwargs):
         legacy_create_init = 0,
         deps = deps + [
             ":own_checks",
-            ":prose",
             "//tools/python:child",
         ],
         **kwargs

@@ -31,3 +31,26 @@ def pytest_test(name, srcs, args = [], data = [], deps = [], **kwargs):
         ]).to_list(),
         **kwargs
     )
+
+def pytest_tests(name, srcs, **kwargs):
+    """Makes one `pytest_test` of each file, named after it, and a test suite of all.
+
+    Every test gets the conftest.py of the package, where there is one.
+
+    Args:
+        name: The name of the test suite.
+        srcs: The test files.
+        **kwargs: Passed on to each `pytest_test`.
+    """
+    conftest = native.glob(["conftest.py"], allow_empty = True)
+    tests = [src.removesuffix(".py") for src in srcs]
+    for test in tests:
+        pytest_test(
+            name = test,
+            srcs = conftest + [test + ".py"],
+            **kwargs
+        )
+    native.test_suite(
+        name = name,
+        tests = tests,
+    )

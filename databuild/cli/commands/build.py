@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from databuild.cli.building import build_order, show_build
-from databuild.cli.full_parse import UsageError
-from databuild.cli.invocation import Invocation
-from databuild.cli.plan_file import read_plan
+from databuild.cli.backend.building import build_order, show_build
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.backend.plan_file import read_plan
+from databuild.cli.flags.full_parse import UsageError
 from databuild.errors import InvalidRequestError
 
 

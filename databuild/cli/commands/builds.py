@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from databuild.cli.exit_codes import BUILT
-from databuild.cli.invocation import Invocation
-from databuild.cli.output import as_json, lasted_text, some_of, table, time_text
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.display.output import as_json, lasted_text, some_of, table, time_text
+from databuild.cli.flags.exit_codes import BUILT
 from databuild.model import statuses
 
 

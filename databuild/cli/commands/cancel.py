@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from databuild.cli.exit_codes import BUILT
-from databuild.cli.full_parse import UsageError
-from databuild.cli.invocation import Invocation
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.flags.exit_codes import BUILT
+from databuild.cli.flags.full_parse import UsageError
 
 
 def run(call: Invocation) -> int:

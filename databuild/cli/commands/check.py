@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 
-from databuild.cli.exit_codes import BUILT, JOB_FAILED
-from databuild.cli.invocation import Invocation
-from databuild.cli.output import counted, some_of
-from databuild.cli.partitions import expand
-from databuild.cli.planning import NothingKnown, plan_for
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.backend.planning import NothingKnown, plan_for
+from databuild.cli.backend.requested_partitions import expand
+from databuild.cli.display.output import counted, some_of
+from databuild.cli.flags.exit_codes import BUILT, JOB_FAILED
 from databuild.errors import InvalidRequestError, JobConfigurationError, LookupFaultError
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.ownership import Ownership
 from databuild.model.job_graph import Plan
-from databuild.orchestration.looking_up import lookup_of
+from databuild.orchestration.jobs.looking_up import lookup_of
 
 
 def run(call: Invocation) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from databuild.cli.command_table import COMMANDS
-from databuild.cli.exit_codes import BUILT
-from databuild.cli.flag_table import BOOL, flags_of
-from databuild.cli.full_parse import UsageError
-from databuild.cli.invocation import Invocation
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.flags.command_table import COMMANDS
+from databuild.cli.flags.exit_codes import BUILT
+from databuild.cli.flags.flag_table import BOOL, flags_of
+from databuild.cli.flags.full_parse import UsageError
 
 _BASH = """\
 # Completion for the launcher {program} of a DataBuild graph; put it where bash finds it, or `source` it.

@@ -7,17 +7,17 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from databuild.cli.event_text import canonical, event_json, event_line
-from databuild.cli.exit_codes import BUILT, JOB_FAILED
-from databuild.cli.full_parse import UsageError
-from databuild.cli.invocation import Invocation
-from databuild.cli.output import counted
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.display.event_text import canonical, event_json, event_line
+from databuild.cli.display.output import counted
+from databuild.cli.flags.exit_codes import BUILT, JOB_FAILED
+from databuild.cli.flags.full_parse import UsageError
 from databuild.errors import BuildPrunedError
 from databuild.model.lifecycle import BUILD_ENDS
-from databuild.orchestration.build_ids import LATEST
+from databuild.orchestration.coordination.build_ids import LATEST
 
 if TYPE_CHECKING:
-    from databuild.cli.backend import Backend
+    from databuild.cli.backend.backend import Backend
     from databuild.model.records import BuildRecord
     from databuild.v1 import events_pb2 as ev
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from databuild.cli.exit_codes import BUILT
-from databuild.cli.full_parse import UsageError
-from databuild.cli.invocation import Invocation
-from databuild.cli.output import as_json, counted, time_text
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.display.output import as_json, counted, time_text
+from databuild.cli.flags.exit_codes import BUILT
+from databuild.cli.flags.full_parse import UsageError
 from databuild.graph.reasons import absent_input_text, reason_name, reason_text
 from databuild.model.job_graph import Plan, PlannedPartition
 from databuild.model.records import JobRunRecord, PartitionRecord

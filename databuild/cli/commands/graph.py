@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from databuild.cli.exit_codes import BUILT
-from databuild.cli.invocation import Invocation
-from databuild.cli.partitions import requested_partitions
-from databuild.cli.planning import NothingKnown, plan_for
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.backend.planning import NothingKnown, plan_for
+from databuild.cli.backend.requested_partitions import requested_partitions
+from databuild.cli.flags.exit_codes import BUILT
 from databuild.graph.render import render_dot, render_mermaid, render_svg
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from databuild.cli import help_text
-from databuild.cli.command_table import NAMES
-from databuild.cli.exit_codes import BUILT
-from databuild.cli.invocation import Invocation
-from databuild.cli.output import launcher_command
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.display.output import launcher_command
+from databuild.cli.flags import help_text
+from databuild.cli.flags.command_table import NAMES
+from databuild.cli.flags.exit_codes import BUILT
 from databuild.errors import InvalidCatalogError, InvalidRequestError
 
 

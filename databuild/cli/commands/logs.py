@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from databuild.cli.exit_codes import BUILT
-from databuild.cli.invocation import Invocation
-from databuild.cli.output import time_text
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.display.output import time_text
+from databuild.cli.flags.exit_codes import BUILT
 from databuild.model import statuses
-from databuild.orchestration.build_ids import LATEST
-from databuild.orchestration.log_files import STREAMS
+from databuild.orchestration.coordination.build_ids import LATEST
+from databuild.orchestration.jobs.log_files import STREAMS
 
 if TYPE_CHECKING:
     from databuild.model.records import BuildRecord, JobRunRecord

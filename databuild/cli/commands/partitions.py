@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from databuild.cli.exit_codes import BUILT
-from databuild.cli.invocation import Invocation
-from databuild.cli.output import as_json, table, time_text
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.display.output import as_json, table, time_text
+from databuild.cli.flags.exit_codes import BUILT
 from databuild.graph.refs import nfc
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 def run(call: Invocation) -> int:
     """Prints one page of partitions, and how many there are of each status, or adopts some."""
     if call.positionals[:1] == ["adopt"]:
-        from databuild.cli import adopting
+        from databuild.cli.backend import adopting
 
         return adopting.run(call)
     if call.flags["from"] is not None:
-        from databuild.cli.full_parse import UsageError
+        from databuild.cli.flags.full_parse import UsageError
 
         raise UsageError("--from belongs to `partitions adopt --from=STATE_DIR`", call.command)
     reader = call.backend().records

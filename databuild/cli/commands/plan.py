@@ -6,10 +6,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from databuild.cli.exit_codes import BUILT
-from databuild.cli.full_parse import UsageError
-from databuild.cli.invocation import Invocation
-from databuild.cli.output import as_json, counted, some_of, table
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.display.output import as_json, counted, some_of, table
+from databuild.cli.flags.exit_codes import BUILT
+from databuild.cli.flags.full_parse import UsageError
 from databuild.graph.reasons import absent_input_text, reason_name, reason_text
 from databuild.model.job_graph import Plan
 
@@ -25,7 +25,7 @@ def run(call: Invocation) -> int:
     backend.print_hint()
     plan = backend.plan(call.positionals, force=flags["force"], reuse_stale=flags["stale"] == "reuse")
     if flags["output"] not in FORMS:
-        from databuild.cli.plan_file import write_plan
+        from databuild.cli.backend.plan_file import write_plan
 
         path = Path(call.path(flags["output"]))
         write_plan(plan, path)

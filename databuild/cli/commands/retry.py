@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from databuild.cli.build_display import BuildDisplay
-from databuild.cli.build_end import BuildEnd
-from databuild.cli.building import build_order, show_build
-from databuild.cli.invocation import Invocation
-from databuild.orchestration.build_ids import LATEST
+from databuild.cli.backend.build_end import BuildEnd
+from databuild.cli.backend.building import build_order, show_build
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.display.build_display import BuildDisplay
+from databuild.orchestration.coordination.build_ids import LATEST
 
 
 def run(call: Invocation) -> int:

@@ -6,19 +6,19 @@ import asyncio
 import logging
 import signal
 
-from databuild.cli.exit_codes import BUILT
-from databuild.cli.full_parse import UsageError
-from databuild.cli.invocation import Invocation
-from databuild.cli.job_environment import TOKENS_VARIABLE
-from databuild.cli.local_building import FORCED_GRACE_SECONDS, number_of_jobs, telemetry
-from databuild.cli.other_states import print_hint
-from databuild.cli.planning import settings
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.backend.job_environment import TOKENS_VARIABLE
+from databuild.cli.backend.local_building import FORCED_GRACE_SECONDS, number_of_jobs, telemetry
+from databuild.cli.backend.other_states import print_hint
+from databuild.cli.backend.planning import settings
+from databuild.cli.flags.exit_codes import BUILT
+from databuild.cli.flags.full_parse import UsageError
 from databuild.executors.budget import capacity_of
 from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.local import LocalExecutor
-from databuild.service.limits import Limits
-from databuild.service.options import ServerOptions, TlsFiles, tokens_of
-from databuild.service.server import Addresses, serve
+from databuild.service.process.options import ServerOptions, TlsFiles, tokens_of
+from databuild.service.process.server import Addresses, serve
+from databuild.service.resources.limits import Limits
 
 
 def run(call: Invocation) -> int:

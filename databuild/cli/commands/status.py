@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from databuild.cli.exit_codes import BUILT
-from databuild.cli.invocation import Invocation
-from databuild.cli.output import as_json, bytes_text, counted, lasted_text, some_of, time_text
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.display.output import as_json, bytes_text, counted, lasted_text, some_of, time_text
+from databuild.cli.flags.exit_codes import BUILT
 from databuild.model import statuses
 
 if TYPE_CHECKING:

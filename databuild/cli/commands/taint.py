@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from databuild.cli.exit_codes import BUILT
-from databuild.cli.full_parse import UsageError
-from databuild.cli.invocation import Invocation
-from databuild.cli.output import counted
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.display.output import counted
+from databuild.cli.flags.exit_codes import BUILT
+from databuild.cli.flags.full_parse import UsageError
 
 
 def run(call: Invocation) -> int:

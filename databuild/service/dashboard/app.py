@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from databuild.errors import HttpRequestError
-from databuild.service.api import Api
-from databuild.service.auth import Tokens
+from databuild.service.access.auth import Tokens
+from databuild.service.api.methods import Api
 from databuild.service.dashboard import build, builds, jobs, logs, partitions, sign_in
 from databuild.service.dashboard.assets import assets
 from databuild.service.dashboard.sessions import Sessions

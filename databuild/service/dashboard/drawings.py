@@ -10,7 +10,7 @@ from databuild.drawing.lineage import Step, draw_lineage
 from databuild.drawing.runs import DrawnRun
 from databuild.drawing.timeline import draw_timeline
 from databuild.service.dashboard.formats import url_quoted
-from databuild.service.pictures import drawn_state, drawn_tasks
+from databuild.service.partitions.pictures import drawn_state, drawn_tasks
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
 

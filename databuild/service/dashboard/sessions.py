@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from databuild.errors import PermissionDeniedError, UnauthenticatedError
-from databuild.service.auth import Caller, Tokens
+from databuild.service.access.auth import Caller, Tokens
 
 COOKIE: Final = "databuild_session"
 SESSION_SECONDS: Final = 12 * 3600

@@ -16,13 +16,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from databuild.errors import HttpRequestError, InvalidRequestError, UnauthenticatedError
-from databuild.service.api import Api
-from databuild.service.auth import READ, Caller
-from databuild.service.certificates import NAME_IN_STATE
+from databuild.service.access.auth import READ, Caller
+from databuild.service.access.certificates import NAME_IN_STATE
+from databuild.service.api.errors import meaning_of, report, worded_detail_of
+from databuild.service.api.methods import Api
 from databuild.service.dashboard import formats
 from databuild.service.dashboard.assets import assets
 from databuild.service.dashboard.sessions import COOKIE, CSRF_FIELD, SESSION_SECONDS, Session, Sessions
-from databuild.service.errors import meaning_of, report, worded_detail_of
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _FORM: Final = "application/x-www-form-urlencoded"

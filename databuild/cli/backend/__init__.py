@@ -1,0 +1,1 @@
+"""The state directory of this machine or a service, behind one interface."""

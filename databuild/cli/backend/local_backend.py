@@ -1,0 +1,274 @@
+"""Commands on the state directory of this machine.
+
+Imports little: status, builds, partitions and logs must start fast, so everything else is imported where it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from databuild.model.records import BuildRecord, JobRunRecord
+from databuild.orchestration.jobs.log_files import log_path, log_size, read_log
+
+if TYPE_CHECKING:
+    from databuild.cli.backend.backend import Adoption, BuildOrder, Cancellation, Taint
+    from databuild.cli.backend.build_end import BuildEnd
+    from databuild.cli.backend.invocation import Invocation
+    from databuild.cli.display.build_display import BuildDisplay
+    from databuild.event_log.reads import Reader
+    from databuild.model.job_graph import Plan
+    from databuild.model.pruning import Pruned, PruneOptions
+    from databuild.model.views import Verification
+    from databuild.v1.events_pb2 import BuildEvent
+
+_LOOK_SECONDS = 1.0
+_PAGE = 1000
+
+
+class LocalBackend:
+    """The event log and the job logs that the flags name.
+
+    Args:
+        call: The invocation, which knows paths, flags and the job catalog.
+        reader: The reader of the event log; None to open it on first use.
+    """
+
+    def __init__(self, call: Invocation, reader: Reader | None = None) -> None:
+        self._call = call
+        self._reader = reader
+
+    @property
+    def records(self) -> Reader:
+        if self._reader is None:
+            from databuild.event_log.open import open_reader
+
+            self._reader = open_reader(self._call.event_log_uri)
+        return self._reader
+
+    def find_build(self, text: str = "latest") -> BuildRecord:
+        from databuild.orchestration.coordination.build_ids import find_build
+
+        return find_build(self.records, text)
+
+    def deaths(self, builds: Iterable[str]) -> Mapping[str, str]:
+        from databuild.orchestration.coordination.dead_builds import find_dead
+
+        dead = find_dead(self.records)
+        return {build: dead[build].fault for build in builds if build in dead}
+
+    def death_of(self, build_request_id: str) -> str:
+        from databuild.orchestration.coordination.build_ids import death_of
+
+        return death_of(self.records, build_request_id)
+
+    def waits(self, build_request_id: str) -> Sequence[str]:
+        from databuild.orchestration.jobs.waits import waits_of
+
+        return waits_of(self.records, build_request_id)
+
+    def watch(self, build_request_id: str, after: int) -> Iterator[BuildEvent]:
+        from databuild.model.lifecycle import BUILD_ENDS
+
+        died = False
+        while True:
+            while page := self.records.events(build_request_id, after_sequence=after, limit=_PAGE):
+                yield from page
+                after = page[-1].sequence
+                if page[-1].build_request.status in BUILD_ENDS:
+                    return
+            if died:
+                return
+            # Check before reading the events once more: everything that a dead build wrote is then in the log.
+            died = bool(self.death_of(build_request_id))
+            if not died:
+                self.records.wait(_LOOK_SECONDS)
+
+    def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:
+        while True:
+            page = list(self.records.all_events(after_position=after, limit=_PAGE))
+            yield from page
+            if page:
+                after = page[-1][0]
+            elif not follow:
+                return
+            else:
+                self._call.out.flush()
+                self.records.wait(_LOOK_SECONDS)
+
+    def sizes(self, *, count: bool) -> dict[str, int]:
+        if not count:
+            return {"event_log_bytes": self.records.size()}
+        from databuild.orchestration.jobs.job_logs import bytes_under
+
+        sizes = self.records.sizes()
+        return {
+            "event_log_bytes": sizes.bytes,
+            "builds": sizes.builds,
+            "pruned_builds": sizes.pruned_builds,
+            "events": sizes.events,
+            "job_log_bytes": bytes_under(self._call.log_dir),
+        }
+
+    def log_path(self, job_run: JobRunRecord, stream: str) -> str:
+        return log_path(self._call.log_dir, job_run, stream)
+
+    def read_log(self, job_run: JobRunRecord, stream: str, offset: int) -> bytes:
+        return read_log(self.log_path(job_run, stream), offset)
+
+    def tail_of_log(self, job_run: JobRunRecord, stream: str) -> bytes:
+        """Returns the last bytes; none if the log cannot be read, so that the rest of a summary is printed."""
+        from databuild.cli.backend.backend import TAIL_BYTES
+
+        path = self.log_path(job_run, stream)
+        try:
+            return read_log(path, max(log_size(path) - TAIL_BYTES, 0))
+        except OSError:
+            return b""
+
+    def logs_pruned_before(self) -> float:
+        from databuild.orchestration.jobs.job_logs import logs_pruned_before
+
+        return logs_pruned_before(self._call.log_dir)
+
+    def plan(self, partitions: Sequence[str], *, force: bool = False, reuse_stale: bool = False) -> Plan:
+        from databuild.cli.backend.planning import WithoutTheDead, plan_for
+        from databuild.cli.backend.requested_partitions import requested_partitions
+
+        return plan_for(
+            self._call,
+            requested_partitions(self._call, partitions),
+            reader=WithoutTheDead(self.records),
+            past=self.records,
+            force=force,
+            reuse_stale=reuse_stale,
+        )
+
+    def earlier_runs(self, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:
+        from contextlib import closing
+
+        from databuild.cli.display.task_states import RUNS_PER_JOB
+        from databuild.event_log.open import open_reader
+
+        if self._call.event_log_uri == "memory:":
+            return
+        with closing(open_reader(self._call.event_log_uri)) as reader:
+            for label in job_labels:
+                yield label, reader.runs_of_job(label, limit=RUNS_PER_JOB)
+
+    def print_hint(self) -> None:
+        from databuild.cli.backend.other_states import print_hint
+
+        print_hint(self._call)
+
+    def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildEnd:
+        from databuild.cli.backend import local_building
+        from databuild.cli.backend.requested_partitions import requested_partitions
+        from databuild.orchestration.build.settings import BuildRequest
+
+        plan = order.plan
+        request = BuildRequest(
+            build_request_id=self._chosen_id(order),
+            requested=plan.requested if plan else tuple(requested_partitions(self._call, partitions)),
+            jobs=local_building.number_of_jobs(self._call),
+            keep_going=order.keep_going,
+            force=order.force,
+            reuse_stale=order.reuse_stale,
+            plan=plan,
+        )
+        return local_building.run(self._call, request, display)
+
+    def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildEnd:
+        from databuild.cli.backend import local_building
+        from databuild.orchestration.build.retry import check_may_be_retried, partitions_to_retry
+        from databuild.orchestration.build.settings import BuildRequest
+
+        old = self.find_build(build)
+        check_may_be_retried(self.records, old)
+        requested = partitions_to_retry(self.records, old.build_request_id, failed_jobs_only=failed_jobs_only)
+        request = BuildRequest(
+            build_request_id=self._chosen_id(order),
+            requested=requested,
+            jobs=local_building.number_of_jobs(self._call),
+            keep_going=order.keep_going,
+            retry_of=old.build_request_id,
+        )
+        return local_building.run(self._call, request, display)
+
+    def cancel(self, build: str) -> Cancellation:
+        from databuild.cli.backend.backend import Cancellation
+        from databuild.orchestration.maintenance.operations import cancel_request
+        from databuild.user import user_name
+
+        author = user_name(self._call.environ)
+        event = cancel_request(self.records, self.find_build(build), author)
+        self._append(event)
+        return Cancellation(event.cancel_request.target_build_request_id, author)
+
+    def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str) -> Taint:
+        from databuild.cli.backend.backend import Taint
+        from databuild.cli.backend.requested_partitions import expand
+        from databuild.orchestration.maintenance.operations import taint
+        from databuild.user import user_name
+
+        refs = expand(self._call, partitions)
+        author = user_name(self._call.environ)
+        self._append(taint(self.records, refs, tainted=tainted, author=author, reason=reason))
+        return Taint(refs, author)
+
+    def adopt(self, partitions: Sequence[str], *, author: str, reason: str, force: bool) -> Adoption:
+        from databuild.cli.backend import adopting
+        from databuild.cli.backend.backend import Adoption
+        from databuild.cli.backend.requested_partitions import expand
+        from databuild.user import user_name
+
+        author = author or user_name(self._call.environ)
+        refs = expand(self._call, partitions)
+        event = adopting.adopt_here(self._call, refs, author=author, reason=reason, force=force)
+        return Adoption(refs, event.event_id, event.build_request_id, author)
+
+    def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
+        from databuild.event_log.open import open_pruner
+        from databuild.model.pruning import Pruned
+        from databuild.orchestration.maintenance.pruning import prunable, prune
+
+        now = self._call.clock()
+        if dry_run:
+            return prunable(self.records, self._call.log_dir, options, now)
+        total = Pruned()
+        reader = self.records
+        pruner = open_pruner(self._call.event_log_uri)
+        try:
+            for part in prune(reader, pruner, self._call.log_dir, options, now):
+                total = total.plus(part)
+        finally:
+            pruner.close()
+        return total
+
+    def verify(self, builds: Sequence[str]) -> Verification:
+        from databuild.event_log.verify import verify
+
+        return verify(self.records, [self.find_build(text).build_request_id for text in builds])
+
+    def _chosen_id(self, order: BuildOrder) -> str:
+        from databuild.cli.backend.building import chosen_id
+
+        def status_of(build: str) -> str | None:
+            in_memory = self._call.event_log_uri == "memory:"
+            known = None if in_memory else self.records.build(build)
+            return known.status if known else None
+
+        return chosen_id(order.build_request_id, status_of)
+
+    def _append(self, event: BuildEvent) -> None:
+        """Writes one event, and returns when it is durable."""
+        import asyncio
+
+        async def append() -> None:
+            event_log = self._call.open_event_log()
+            try:
+                await event_log.append([event])
+            finally:
+                await event_log.close()
+
+        asyncio.run(append())

@@ -1,0 +1,244 @@
+"""Commands on a service.
+
+The only modules of the command line that import the client are this one and `remote_building.py`. They are imported
+only if a service is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from databuild.cli.backend.backend import TAIL_BYTES, Adoption, BuildOrder, Cancellation, Taint
+from databuild.cli.backend.planning import print_warnings
+from databuild.cli.backend.requested_partitions import named_commands
+from databuild.cli.display.task_states import RUNS_PER_JOB
+from databuild.client import AsyncDatabuildClient, DatabuildClient, Tls
+from databuild.errors import BuildNotFoundError, InvalidRequestError, JobRunNotFoundError
+from databuild.model.job_graph import Plan
+from databuild.model.pruning import Pruned, PruneOptions
+from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord, PartitionRecord
+from databuild.model.views import BuildView, Verification
+from databuild.user import user_name
+from databuild.v1.events_pb2 import BuildEvent
+
+if TYPE_CHECKING:
+    from databuild.cli.backend.build_end import BuildEnd
+    from databuild.cli.backend.invocation import Invocation
+    from databuild.cli.backend.remote_building import Submit
+    from databuild.cli.display.build_display import BuildDisplay
+
+
+class RemoteBackend:
+    """The service that the flags or the environment name.
+
+    Args:
+        call: The invocation.
+    """
+
+    def __init__(self, call: Invocation) -> None:
+        self._call = call
+        self._client = DatabuildClient(call.server, **_client_settings(call))
+        self._records = RemoteRecords(self._client)
+        self._ended: set[tuple[str, str]] = set()
+
+    @property
+    def records(self) -> RemoteRecords:
+        return self._records
+
+    def find_build(self, text: str = "latest") -> BuildRecord:
+        return self._client.get(text).build
+
+    def deaths(self, builds: Iterable[str]) -> Mapping[str, str]:
+        faults = {build: self._client.get(build).dead for build in dict.fromkeys(builds)}
+        return {build: fault for build, fault in faults.items() if fault}
+
+    def death_of(self, build_request_id: str) -> str:  # noqa: ARG002
+        return ""  # the service itself ends dead builds
+
+    def waits(self, build_request_id: str) -> Sequence[str]:
+        return list(self._client.get(build_request_id).waiting_for)
+
+    def watch(self, build_request_id: str, after: int) -> Iterator[BuildEvent]:
+        return self._client.watch(build_request_id, after=after)
+
+    def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:  # noqa: ARG002
+        message = "events --all reads the event log itself, which a service does not give away"
+        raise InvalidRequestError(message)
+
+    def sizes(self, *, count: bool) -> dict[str, int]:
+        room = self._client.storage(count=count)
+        if room.sizes is None:
+            return {"event_log_bytes": room.event_log_bytes}
+        return {
+            "event_log_bytes": room.event_log_bytes,
+            "builds": room.sizes.builds,
+            "pruned_builds": room.sizes.pruned_builds,
+            "events": room.sizes.events,
+            "job_log_bytes": room.job_log_bytes,
+        }
+
+    def log_path(self, job_run: JobRunRecord, stream: str) -> str:
+        return self._client.read_log(job_run.job_run_id, stream=stream, limit=1).path
+
+    def read_log(self, job_run: JobRunRecord, stream: str, offset: int) -> bytes:
+        """Returns the content after an offset; a log that has ended is not requested again."""
+        data = b""
+        while (job_run.job_run_id, stream) not in self._ended:
+            piece = self._client.read_log(job_run.job_run_id, stream=stream, offset=offset)
+            data += piece.data
+            offset = piece.next_offset
+            if piece.ended:
+                self._ended.add((job_run.job_run_id, stream))
+            elif not piece.data:
+                break
+        return data
+
+    def tail_of_log(self, job_run: JobRunRecord, stream: str) -> bytes:
+        size = self._client.read_log(job_run.job_run_id, stream=stream, limit=1).total_bytes
+        offset = max(size - TAIL_BYTES, 0)
+        return self._client.read_log(job_run.job_run_id, stream=stream, offset=offset).data
+
+    def logs_pruned_before(self) -> float:
+        return self._client.storage().logs_pruned_before
+
+    def plan(self, partitions: Sequence[str], *, force: bool = False, reuse_stale: bool = False) -> Plan:
+        with named_commands():
+            plan = self._client.plan(partitions, force=force, reuse_stale=reuse_stale)
+        print_warnings(self._call, plan.warnings)
+        return plan
+
+    def earlier_runs(self, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:
+        with DatabuildClient(self._call.server, **_client_settings(self._call)) as client:
+            for label in job_labels:
+                yield label, client.runs_of_job(label, limit=RUNS_PER_JOB)
+
+    def print_hint(self) -> None:
+        """Prints nothing: the service has its state directory already."""
+
+    def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildEnd:
+        build_request_id = self._chosen_id(order)
+
+        async def submit(client: AsyncDatabuildClient) -> BuildView:
+            with named_commands():
+                return await client.submit(
+                    () if order.plan else partitions,
+                    build_request_id=build_request_id,
+                    keep_going=order.keep_going,
+                    jobs=order.jobs or 0,
+                    force=order.force,
+                    reuse_stale=order.reuse_stale,
+                    plan=order.plan,
+                )
+
+        return self._run(build_request_id, submit, display)
+
+    def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildEnd:
+        build_request_id = self._chosen_id(order)
+
+        async def submit(client: AsyncDatabuildClient) -> BuildView:
+            return await client.retry(
+                build,
+                build_request_id=build_request_id,
+                failed_jobs_only=failed_jobs_only,
+                keep_going=order.keep_going,
+                jobs=order.jobs or 0,
+            )
+
+        return self._run(build_request_id, submit, display)
+
+    def cancel(self, build: str) -> Cancellation:
+        cancelled = self._client.cancel(build).build
+        return Cancellation(cancelled.build_request_id, cancelled.cancel_requested_by)
+
+    def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str) -> Taint:
+        with named_commands():
+            marked = self._client.taint(partitions, reason=reason, untaint=not tainted)
+        return Taint(marked.partitions, marked.author)
+
+    def adopt(self, partitions: Sequence[str], *, author: str, reason: str, force: bool) -> Adoption:
+        with named_commands():
+            adopted = self._client.adopt(partitions, reason=reason, force=force, author=author)
+        return Adoption(adopted.partitions, adopted.version, adopted.operation_id, adopted.author)
+
+    def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
+        return self._client.prune(**options._asdict(), dry_run=dry_run)
+
+    def verify(self, builds: Sequence[str]) -> Verification:
+        return self._client.verify(builds)
+
+    def _chosen_id(self, order: BuildOrder) -> str:
+        from databuild.cli.backend.building import chosen_id
+
+        def status_of(build: str) -> str | None:
+            known = self._records.build(build)
+            return known.status if known else None
+
+        return chosen_id(order.build_request_id, status_of)
+
+    def _run(self, build_request_id: str, submit: Submit, display: BuildDisplay) -> BuildEnd:
+        from databuild.cli.backend import remote_building
+
+        client = AsyncDatabuildClient(self._call.server, **_client_settings(self._call))
+        return remote_building.run(
+            client, submit, build_request_id, display=display, records=self._records, err=self._call.err
+        )
+
+
+def _client_settings(call: Invocation) -> dict[str, Any]:
+    files = {name: call.flags.get(name) for name in ("tls_ca", "tls_cert", "tls_key")}
+    paths = {name: call.path(text) if text else "" for name, text in files.items()}
+    tls = Tls(authority=paths["tls_ca"], certificate=paths["tls_cert"], key=paths["tls_key"])
+    return {"author": user_name(call.environ), "graph": call.graph_label, "tls": tls}
+
+
+class RemoteRecords:
+    """Reads the records and events that a service has."""
+
+    def __init__(self, client: DatabuildClient) -> None:
+        self._client = client
+
+    def build(self, build_request_id: str) -> BuildRecord | None:
+        try:
+            build = self._client.get(build_request_id).build
+        except BuildNotFoundError:
+            return None
+        return build if build.build_request_id == build_request_id else None  # not one whose id begins like that
+
+    def builds(self, *, status: str | None = None, before: str | None = None, limit: int = 20) -> Sequence[BuildRecord]:
+        views = self._client.list_builds(status=status or "", before=before or "", limit=limit)
+        return [view.build for view in views]
+
+    def build_partitions(
+        self, build_request_id: str, *, status: str | None = None, after: str = "", limit: int = 1000
+    ) -> Sequence[BuildPartitionRecord]:
+        return self._client.build_partitions(build_request_id, status=status or "", after=after, limit=limit)
+
+    def job_runs(
+        self, build_request_id: str, *, status: str | None = None, after: int = 0, limit: int = 1000
+    ) -> Sequence[JobRunRecord]:
+        return self._client.job_runs(build_request_id, status=status or "", after=after, limit=limit)
+
+    def job_run(self, job_run_id: str) -> JobRunRecord | None:
+        try:
+            return self._client.job_run(job_run_id)
+        except JobRunNotFoundError:
+            return None
+
+    def partition_records(self, refs: Collection[str]) -> Mapping[str, PartitionRecord]:
+        records = (self._client.partition(ref).record for ref in refs)
+        return {record.ref: record for record in records if record is not None}
+
+    def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
+        return self._client.partition(ref).history[:limit]
+
+    def partitions(
+        self, *, prefix: str = "", contains: str = "", status: str | None = None, after: str = "", limit: int = 100
+    ) -> Sequence[PartitionRecord]:
+        return self._client.partitions(prefix=prefix, contains=contains, status=status or "", after=after, limit=limit)
+
+    def partition_counts(self) -> Mapping[str, int]:
+        return self._client.partition_counts()
+
+    def events(self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
+        return self._client.events(build_request_id, after=after_sequence, limit=limit)

@@ -1,0 +1,1 @@
+"""Flags and commands of the command line, and their help."""

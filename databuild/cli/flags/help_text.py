@@ -1,0 +1,65 @@
+"""The help, made from the tables of commands and flags."""
+
+from __future__ import annotations
+
+import textwrap
+
+from databuild.cli.flags.command_table import COMMANDS, Command
+from databuild.cli.flags.exit_codes import MEANINGS
+from databuild.cli.flags.flag_table import BOOL, ENUM, Flag, flags_of
+
+_WIDTH = 100
+
+
+def overview(launcher: str) -> str:
+    """Returns what DataBuild can do, for whoever knows nothing of it yet."""
+    lines = [
+        "DataBuild builds partitions of data, and whatever they need, from the jobs of a graph.",
+        "",
+        f"usage: {launcher} [COMMAND] [flags] [PARTITION...]",
+        "",
+        "Commands:",
+        *(f"  {command.name:<11} {command.summary}" for command in COMMANDS if not command.hidden),
+        "",
+        "Examples:",
+        f"  {launcher}                                what the graph builds by default",
+        *(f"  {launcher} {command.example}" for command in COMMANDS if command.name in {"build", "plan", "explain"}),
+        "",
+        f"`{launcher} help COMMAND` explains a command and its flags.",
+        "",
+        "Exit codes:",
+        *(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def command_help(command: Command, launcher: str) -> str:
+    """Returns what one command does, with its flags and an example."""
+    usage = " ".join(part for part in (launcher, command.name, "[flags]", command.usage) if part)
+    lines = [command.summary, "", f"usage: {usage}"]
+    if command.aliases:
+        lines.append(f"also called: {', '.join(command.aliases)}")
+    if command.details:
+        lines += ["", *textwrap.wrap(command.details, _WIDTH)]
+    flags = flags_of(command.name)
+    if flags:
+        lines += ["", "Flags (dashes and underscores are alike):"]
+        for flag in flags:
+            lines.append(f"  {_spelling(flag)}")
+            lines += textwrap.wrap(
+                flag.help + _default(flag), _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6
+            )
+    lines += ["", "Example:", f"  {launcher} {command.example}"]
+    return "\n".join(lines) + "\n"
+
+
+def _spelling(flag: Flag) -> str:
+    short = f", -{flag.short}" if flag.short else ""
+    if flag.kind == BOOL:
+        return f"--[no]{flag.name}{short}"
+    value = "|".join(flag.values) if flag.kind == ENUM else flag.value_name or flag.kind.upper()
+    return f"--{flag.name}={value}{short}"
+
+
+def _default(flag: Flag) -> str:
+    return "" if flag.default in {None, "", (), False} else f" Default: {flag.default}."

@@ -1,0 +1,1 @@
+"""One build from its request to its result: `run_build`."""

@@ -1,0 +1,43 @@
+"""The surroundings in which a process runs its builds, as opposed to the request of one build."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from databuild.event_log.log import EventLog
+from databuild.executors.executor import Executor
+from databuild.graph.catalog import JobCatalog
+from databuild.graph.ports import PlanningObserver
+from databuild.orchestration.build.admission import Admission, ImmediateAdmission
+from databuild.orchestration.build.settings import Settings
+from databuild.orchestration.telemetry.telemetry import Telemetry
+from databuild.v1 import events_pb2 as ev
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildContext:
+    """Everything that `run_build` needs besides the request.
+
+    Attributes:
+        catalog: The jobs.
+        event_log: Stores the events.
+        executor: Runs the processes.
+        settings: The folders and intervals of job processes.
+        clock: Returns the time in seconds since the epoch.
+        telemetry: Receives traces and metrics; None for none.
+        admission: Decides when the build may start.
+        on_event: Called with every event when it is handed to the event log, before it is durable.
+        planning: Is notified of the progress of planning.
+    """
+
+    catalog: JobCatalog
+    event_log: EventLog
+    executor: Executor
+    settings: Settings
+    clock: Callable[[], float] = time.time
+    telemetry: Telemetry | None = None
+    admission: Admission = field(default_factory=ImmediateAdmission)
+    on_event: Callable[[ev.BuildEvent], None] | None = None
+    planning: PlanningObserver | None = None

@@ -1,0 +1,283 @@
+"""Recording of an execution: claims the outputs of attempts, and writes the events of the build.
+
+Fits the `ExecutionObserver` of `graph.execution`. The verdict on a claim is decided in `claiming`; the recorder writes
+the events that follow from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from databuild.event_log.coordination import Claim, ClaimRequest, Need
+from databuild.graph.ports import Attempt, Ended, Preparing, Verdict
+from databuild.model.job_graph import Task
+from databuild.model.job_run_id import format_job_run_id
+from databuild.orchestration.coordination.claiming import Claiming, Judged, verdict_on
+from databuild.orchestration.coordination.versions import Versions
+from databuild.orchestration.events.orchestrator import BuildOrchestrator
+from databuild.orchestration.events.payloads import (
+    Payload,
+    job_event,
+    partition_available,
+    partition_building,
+    partition_failed,
+    partition_scheduled,
+)
+from databuild.orchestration.jobs.job_runner import JobRunOutcome
+from databuild.orchestration.jobs.reports import distrusted
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import job_pb2
+from databuild.v1 import partition_pb2 as pt
+
+_BUILDING = pt.PARTITION_STATUS_BUILDING
+# The metrics of a run are in the event of its end; its progress is in no event.
+_NOT_RECORDED = frozenset({"metric", "progress"})
+
+
+class BuildRecorder:
+    """Writes the events of an execution.
+
+    Attributes:
+        completed: The number of tasks that have completed.
+        tokens: The fencing tokens of job runs that are about to start, by job run.
+    """
+
+    def __init__(
+        self,
+        orchestrator: BuildOrchestrator,
+        versions: Versions,
+        released: Callable[[Sequence[str]], Awaitable[None]],
+        needs: Mapping[str, tuple[Need, ...]],
+    ) -> None:
+        """Records nothing yet.
+
+        Args:
+            orchestrator: Writes the events.
+            versions: The versions that are there and that the build makes.
+            released: Waits until no other live build claims one of these refs; without any, for a moment.
+            needs: The resources shared by builds that one run of a job needs, by job label.
+        """
+        self.completed = 0
+        self.tokens: dict[str, int] = {}
+        self._released = released
+        self._needs = needs
+        self._orchestrator = orchestrator
+        self._versions = versions
+        self._distrusted: dict[str, set[str]] = {}
+        self._lacking: set[int] = set()
+        self._stopped = False
+
+    def prepare(self, attempts: Sequence[Attempt]) -> Preparing:
+        """Claims the outputs of attempts, and schedules those that may start."""
+        build = self._orchestrator.build_request_id
+        requests = [
+            ClaimRequest(
+                build,
+                self._job_run_id(one.task, one.number),
+                one.task.config.outputs,
+                self._needs.get(one.task.job_label, ()),
+            )
+            for one in attempts
+        ]
+        return Claiming(self._orchestrator.claim(requests), lambda claims: self._follow(attempts, claims))
+
+    def changed(self, task: Task) -> Awaitable[None]:
+        """Waits until nobody else claims the outputs of a task any more, or for a moment where it lacks resources."""
+        return self._released(() if task.task_id in self._lacking else task.config.outputs)
+
+    def stop(self) -> None:
+        """Schedules nothing more, whatever claims may still be granted."""
+        self._stopped = True
+
+    def moved_on(self, ended: Ended | None = None, started: Attempt | None = None) -> Awaitable[None]:
+        """Writes the end of one job run and the start of another in one append."""
+        payloads: list[Payload] = []
+        if ended is not None:
+            self._end(ended, payloads)
+        if started is not None:
+            self._start(started, payloads)
+        return self._orchestrator.emit(*payloads)
+
+    def reported(self, task: Task, job_run_id: str, report: job_pb2.JobReport) -> None:
+        """Writes what a running job reports and what matters to others: finished partitions and checks."""
+        kind = report.WhichOneof("report")
+        if kind == "partition":
+            ref = report.partition.ref
+            trusted = ref not in self._distrusted.get(job_run_id, ())
+            if trusted and self._orchestrator.state.partitions[ref] == _BUILDING:
+                version = report.partition.content_digest or job_run_id
+                self._versions.now[ref] = version
+                metadata = report.partition.metadata
+                self._orchestrator.emit(partition_available(ref, task.task_id, job_run_id, version, metadata))
+        elif kind == "check":
+            tainted = distrusted(report.check, task.config.outputs)
+            if tainted:
+                self._distrusted.setdefault(job_run_id, set()).update(tainted)
+            refs = [pt.PartitionRef(str=ref) for ref in sorted(tainted)]
+            self._orchestrator.emit(("check", ev.CheckEvent(job_run_id=job_run_id, result=report.check, tainted=refs)))
+        elif kind not in _NOT_RECORDED:
+            raise AssertionError(kind)
+
+    def reused(self, task: Task) -> None:
+        """Writes that a task need not run: its outputs are left to the builds that produced them."""
+        self._reuse(Attempt(task, 0), "not needed: its inputs were rebuilt to the same content")
+
+    def _reuse(self, attempt: Attempt, message: str) -> None:
+        task = attempt.task
+        records = self._versions.records(task.config.outputs)
+        by_build: dict[str, list[str]] = {}
+        for ref in task.config.outputs:
+            self._versions.now[ref] = records[ref].version
+            if self._orchestrator.state.partitions[ref] != pt.PARTITION_STATUS_DELEGATED:
+                by_build.setdefault(records[ref].produced_by_build_request_id, []).append(ref)
+        why = pt.Failure(category=pt.FAILURE_CATEGORY_CANCELLED, message=message)
+        self._orchestrator.emit(self._unrun(attempt, ev.JOB_STATUS_SKIPPED, why))
+        for build, refs in sorted(by_build.items()):
+            self._orchestrator.emit_delegation(build, task.job_label, refs)
+
+    def _follow(self, attempts: Sequence[Attempt], claims: Sequence[Claim]) -> Judged:
+        """Writes the events that follow from answered claims, and returns the verdicts."""
+        if self._stopped:
+            return Judged([Verdict.LATER] * len(attempts))
+        payloads: list[Payload] = []
+        verdicts = []
+        overwrites = False
+        for attempt, claim in zip(attempts, claims, strict=True):
+            task = attempt.task
+            self._lacking.discard(task.task_id)
+            verdict = verdict_on(claim, task, self._versions, self._orchestrator.state.partitions)
+            verdicts.append(verdict)
+            if verdict is Verdict.START:
+                self._schedule(attempt, payloads)
+                self.tokens[self._job_run_id(task, attempt.number)] = claim.token
+                overwrites = overwrites or bool(claim.versions)
+            elif verdict is Verdict.REUSED:
+                self._reuse(attempt, "not needed: another build has produced its outputs meanwhile")
+            elif verdict is Verdict.NOT_YET:
+                self._lacking.add(task.task_id)
+            else:
+                # Events of attempts before this one may be about the same partitions, so they are written first.
+                self._orchestrator.emit(*payloads)
+                payloads.clear()
+                self._wait_for(task, claim.held_by)
+        written = asyncio.ensure_future(self._orchestrator.emit(*payloads))
+        return Judged(verdicts, written if overwrites else None)
+
+    def _schedule(self, attempt: Attempt, payloads: list[Payload]) -> None:
+        statuses = self._orchestrator.state.partitions
+        task = attempt.task
+        payloads += [
+            partition_scheduled(ref, task.task_id, pt.REASON_FAILED_BEFORE)
+            for ref in task.config.outputs
+            if statuses[ref] == pt.PARTITION_STATUS_DELEGATED  # and the build that it was left to has not made it
+        ]
+        payloads.append(("job", self._job_event(attempt, ev.JOB_STATUS_SCHEDULED)))
+
+    def _wait_for(self, task: Task, held_by: Mapping[str, str]) -> None:
+        """Writes that outputs are left to other builds, which are producing them."""
+        by_build: dict[str, list[str]] = {}
+        for ref, build in held_by.items():
+            if self._orchestrator.state.partitions[ref] == pt.PARTITION_STATUS_SCHEDULED:
+                by_build.setdefault(build, []).append(ref)
+        for build, refs in sorted(by_build.items()):
+            self._orchestrator.emit_delegation(build, task.job_label, refs, running=True)
+
+    def never_ran(self, attempts: Sequence[Attempt], because: Task) -> None:
+        """Writes that tasks will not run, since a failure stopped the build."""
+        why = pt.Failure(
+            category=pt.FAILURE_CATEGORY_CANCELLED,
+            message=f"not run: the build stopped after {because.job_label} failed, and was not asked to keep going",
+        )
+        payloads: list[Payload] = []
+        for attempt in attempts:
+            payloads.append(self._unrun(attempt, ev.JOB_STATUS_CANCELLED, why))
+            self._fail_open(attempt.task, why, "", payloads)
+        if payloads:
+            self._orchestrator.emit(*payloads)
+
+    def _job_run_id(self, task: Task, attempt: int) -> str:
+        return format_job_run_id(self._orchestrator.build_request_id, task.task_id, attempt)
+
+    def _job_event(self, attempt: Attempt, status: ev.JobStatus, failure: pt.Failure | None = None) -> ev.JobEvent:
+        task = attempt.task
+        job_run_id = self._job_run_id(task, attempt.number)
+        return job_event(job_run_id, task.task_id, task.job_label, status, attempt.number, failure)
+
+    def _start(self, started: Attempt, payloads: list[Payload]) -> None:
+        task = started.task
+        running = self._job_event(started, ev.JOB_STATUS_RUNNING)
+        manifest = running.manifest
+        manifest.job_label = task.job_label
+        manifest.code_digest = self._versions.code_digest(task)
+        manifest.configuration_digest = task.configuration_digest
+        versions = self._versions
+        for ref in task.config.materialize:
+            manifest.inputs.add(ref=ref, version=versions.now.get(ref, ""))
+        for ref in task.config.query:
+            manifest.inputs.add(ref=ref, version=versions.now.get(ref, ""), query=True)
+        payloads.append(("job", running))
+        payloads += [
+            partition_building(ref, task.task_id, running.job_run_id)
+            for ref in task.config.outputs
+            if self._orchestrator.state.partitions[ref] != pt.PARTITION_STATUS_AVAILABLE
+        ]
+
+    def _end(self, ended: Ended, payloads: list[Payload]) -> None:
+        task, outcome = ended.attempt.task, ended.outcome
+        event = self._job_event(ended.attempt, outcome.status)
+        job_run_id = event.job_run_id
+        if isinstance(outcome, JobRunOutcome):
+            process = outcome.process
+            event.exit_code = process.exit_code
+            event.duration_seconds = process.duration_seconds
+            event.cpu_seconds = process.cpu_seconds
+            event.peak_memory_bytes = process.peak_memory_bytes
+            event.metrics.extend(outcome.metrics)
+            if outcome.complete:
+                self._orchestrator.emit(*self._available(task, job_run_id, outcome.complete))
+        payloads.append(("job", event))
+        if outcome.status == ev.JOB_STATUS_COMPLETED:
+            self.completed += 1
+            payloads += self._available(task, job_run_id)
+            return
+        why = event.failure
+        why.category = outcome.category
+        why.message = outcome.message
+        if ended.retry_in_seconds is not None:
+            why.message += f"; next attempt in {ended.retry_in_seconds:g} seconds"
+            statuses = self._orchestrator.state.partitions
+            payloads += [
+                partition_scheduled(ref, task.task_id, pt.REASON_FAILED_BEFORE, job_run_id)
+                for ref in task.config.outputs
+                if statuses[ref] == _BUILDING
+            ]
+            return
+        self._fail_open(task, why, job_run_id, payloads)
+        missing = pt.Failure(
+            category=pt.FAILURE_CATEGORY_MISSING_DATA,
+            message=f"not run: {task.job_label}, which is upstream, did not produce {task.config.outputs[0]!r}",
+        )
+        for given_up in ended.given_up:
+            payloads.append(self._unrun(Attempt(given_up, 0), ev.JOB_STATUS_SKIPPED, missing))
+            self._fail_open(given_up, missing, "", payloads)
+
+    def _available(self, task: Task, job_run_id: str, refs: frozenset[str] | None = None) -> list[Payload]:
+        """Returns the events that outputs of a task, or those among `refs`, are complete which were not before."""
+        statuses = self._orchestrator.state.partitions
+        outputs = task.config.outputs if refs is None else [ref for ref in task.config.outputs if ref in refs]
+        made = [ref for ref in outputs if statuses[ref] == _BUILDING]
+        self._versions.now.update(dict.fromkeys(made, job_run_id))
+        return [partition_available(ref, task.task_id, job_run_id) for ref in made]
+
+    def _unrun(self, attempt: Attempt, status: ev.JobStatus, why: pt.Failure) -> Payload:
+        return ("job", self._job_event(attempt, status, why))
+
+    def _fail_open(self, task: Task, why: pt.Failure, job_run_id: str, payloads: list[Payload]) -> None:
+        """Fails the outputs of a task that have no end yet."""
+        statuses = self._orchestrator.state.partitions
+        payloads += [
+            partition_failed(ref, why, task.task_id, job_run_id)
+            for ref in task.config.outputs
+            if statuses[ref] in {_BUILDING, pt.PARTITION_STATUS_SCHEDULED}
+        ]

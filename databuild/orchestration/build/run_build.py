@@ -1,0 +1,279 @@
+"""`run_build`: the one function that takes every build from request to result, for all callers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+
+from databuild.errors import (
+    CoordinationError,
+    DataBuildError,
+    InvalidRequestError,
+    InvalidStateTransitionError,
+    OrchestrationError,
+    PlanChangedError,
+    ProcessesLeftError,
+)
+from databuild.graph.execution import ExecutionOptions, execute
+from databuild.graph.plan_changes import changes_since
+from databuild.graph.reasons import absent_inputs_warning
+from databuild.model.build_request_id import check_build_request_id
+from databuild.model.job_graph import Plan
+from databuild.model.lifecycle import BuildState
+from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Success
+from databuild.orchestration.build.build_context import BuildContext
+from databuild.orchestration.build.cancellation import Cancellation, run_to_end
+from databuild.orchestration.build.make_plan import make_plan
+from databuild.orchestration.build.recording import BuildRecorder
+from databuild.orchestration.build.settings import BuildRequest
+from databuild.orchestration.coordination.coordination import Coordination
+from databuild.orchestration.coordination.late_results import raise_if_overtaken
+from databuild.orchestration.coordination.versions import Versions
+from databuild.orchestration.events.orchestrator import BuildOrchestrator
+from databuild.orchestration.events.plan_events import emit_plan
+from databuild.orchestration.jobs.job_runner import JobRunner
+from databuild.orchestration.jobs.resources import Resources
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+from databuild.v1 import plan_pb2
+
+
+async def run_build(request: BuildRequest, context: BuildContext) -> BuildResult:
+    """Builds the requested partitions and writes every fact of the build to the event log.
+
+    To cancel the build, cancel the awaiting task: the process groups of its jobs end, and the result is Cancelled; its
+    author is the message of the cancellation.
+
+    Raises:
+        InvalidRequestError: The request cannot be met; the build has FAILED, or does not exist if its id is invalid.
+        JobConfigurationError: A job's `config` failed; the build has FAILED.
+        LookupFaultError: The graph's lookup failed; the build has FAILED.
+        PlanChangedError: The request's plan is out of date; the build has FAILED.
+        ProcessesLeftError: Processes of a dead build cannot be ended; the build has FAILED.
+        OrchestrationError: DataBuild itself failed; the event log may have no end of the build.
+    """
+    check_build_request_id(request.build_request_id)
+    return await _Build(request, context).run()
+
+
+class _Build:
+    def __init__(self, request: BuildRequest, context: BuildContext) -> None:
+        self._request = request
+        self._context = context
+        owner = context.admission.lease_owner
+        self._taken_over = owner is not None and bool(owner.previous_holder)
+        self._warnings: list[str] = []
+        self._reader = context.event_log.reader()
+        self._folder = f"{context.settings.log_directory}/{request.build_request_id}"
+        self._orchestrator = BuildOrchestrator(
+            context.event_log,
+            request.build_request_id,
+            request.requested,
+            clock=context.clock,
+            on_event=context.on_event,
+            telemetry=context.telemetry,
+            state=_received(request) if self._taken_over else None,
+        )
+        self._coordination = Coordination(
+            context.event_log,
+            self._reader,
+            context.executor,
+            request.build_request_id,
+            clock=context.clock,
+            lease_seconds=context.settings.lease_seconds,
+            lease_owner=owner,
+        )
+        self._cancellation = Cancellation(self._reader, request.build_request_id)
+        self._versions = Versions(self._reader)
+        self._resources = Resources(context.catalog, request.jobs)
+        self._recorder = BuildRecorder(
+            self._orchestrator, self._versions, self._coordination.released, self._resources.shared
+        )
+
+    async def run(self) -> BuildResult:
+        with self._orchestrator.with_tracing_span("databuild.build", graph=self._context.catalog.graph_label):
+            try:
+                return await self._run()
+            except (CoordinationError, InvalidStateTransitionError):
+                await self._orchestrator.settled()
+                await raise_if_overtaken(
+                    self._context.event_log,
+                    self._request.build_request_id,
+                    self._orchestrator.refused_events,
+                    self._context.clock(),
+                )
+                # What follows an event that could not be written is refused, and may be noticed first; this raises what
+                # was at the bottom of it.
+                if self._orchestrator.refused_events:
+                    self._orchestrator.emit()
+                raise
+
+    async def _run(self) -> BuildResult:
+        result: BuildResult
+        try:
+            await self._start()
+            async with self._coordination.staying_alive():
+                await self._wait_for_admission()
+                async with self._cancellation.on_request():
+                    result = await self._work()
+        except asyncio.CancelledError as cancelled:
+            author = self._cancellation.accept(cancelled)
+            result = Cancelled(jobs_completed=self._recorder.completed, author=author)
+        except ProcessesLeftError as error:
+            await self._end(Failed(category=pt.FAILURE_CATEGORY_INFRASTRUCTURE, message=str(error)))
+            raise
+        except OrchestrationError:
+            raise
+        except DataBuildError as error:
+            await self._end(_failure_of(error))
+            raise
+        except Exception as error:
+            message = f"an error of DataBuild itself: {type(error).__name__}: {error}"
+            await self._end(Failed(category=pt.FAILURE_CATEGORY_INFRASTRUCTURE, message=message))
+            raise
+        finally:
+            self._recorder.stop()
+            self._reader.close()
+        await self._end(result)
+        return result
+
+    async def _wait_for_admission(self) -> None:
+        self._context.admission.received()
+        if author := await self._context.admission.admit():
+            self._cancellation.cancel(author)
+
+    async def _work(self) -> BuildResult:
+        _make_folder(self._folder)
+        await self._coordination.end_the_dead()
+        with self._orchestrator.with_tracing_span("databuild.planning"):
+            plan = await self._plan()
+        with (
+            self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)),
+            self._context.executor.guarded(self._request.build_request_id) if plan.tasks else contextlib.nullcontext(),
+        ):
+            result = await self._execute(plan)
+        self._warn_of_absent_inputs(plan)
+        return result
+
+    def _warn_of_absent_inputs(self, plan: Plan) -> None:
+        """Warns of QUERY inputs that were not there, and that nothing has produced meanwhile either."""
+        if plan.absent_inputs:
+            now = self._reader.partition_records([one.ref for one in plan.absent_inputs])
+            absent = [one for one in plan.absent_inputs if one.ref not in now or not now[one.ref].available]
+            self._warnings += absent_inputs_warning(absent)
+
+    async def _start(self) -> None:
+        request = self._request
+        renewed = self._coordination.renew()  # written together with what follows
+        if self._taken_over:
+            await renewed
+            return
+        await self._orchestrator.start_build(
+            graph_label=self._context.catalog.graph_label,
+            options=ev.BuildOptions(
+                keep_going=request.keep_going,
+                jobs=request.jobs,
+                plan=plan_pb2.PlanOptions(
+                    stale=plan_pb2.STALE_POLICY_REUSE if request.reuse_stale else plan_pb2.STALE_POLICY_REBUILD,
+                    force=request.force,
+                ),
+            ),
+            retry_of=request.retry_of,
+        )
+
+    async def _end(self, result: BuildResult) -> None:
+        """Writes the end of the build; once this has begun, it is too late to cancel the build."""
+
+        async def write() -> None:
+            await self._orchestrator.complete_build(result, warnings=self._warnings)
+
+        await run_to_end(write(), name="the-end")
+
+    async def _plan(self) -> Plan:
+        request = self._request
+        await self._orchestrator.start_planning()
+        plan = await make_plan(
+            request.requested,
+            catalog=self._context.catalog,
+            reader=self._reader,
+            executor=self._context.executor,
+            settings=self._context.settings,
+            force=request.force,
+            reuse_stale=request.reuse_stale,
+            build_request_id=request.build_request_id,
+            observer=self._context.planning,
+            past=self._reader,
+        )
+        self._warnings += plan.warnings
+        if request.plan is not None and (differences := changes_since(request.plan, plan)):
+            raise PlanChangedError(differences)
+        await emit_plan(self._orchestrator, plan)
+        await self._orchestrator.complete_planning(plan.warnings)
+        return plan
+
+    async def _execute(self, plan: Plan) -> BuildResult:
+        await self._orchestrator.start_execution()
+        recorder = self._recorder
+        self._versions.start(plan)
+        runner = JobRunner(
+            self._context.executor,
+            self._context.catalog.jobs,
+            folder=self._folder,
+            working_directory=self._context.settings.working_directory,
+            on_report=recorder.reported,
+            token=recorder.tokens.pop,
+            orchestrator=self._orchestrator,
+        )
+        jobs = self._context.catalog.jobs
+        result = await execute(
+            plan.tasks,
+            runner,
+            recorder,
+            ExecutionOptions(
+                jobs=min(self._request.jobs, self._context.executor.capacity.processes),
+                keep_going=self._request.keep_going,
+                retries={label: job.retry for label, job in jobs.items()},
+                limits=self._resources.limits,
+                needs=self._resources.needs,
+            ),
+            needed=self._versions.needed,
+        )
+        if result.stopped_by is not None:
+            return FailFast(
+                trigger_job=result.stopped_by.job_label,
+                jobs_completed=result.completed,
+                jobs_failed=len(result.failed),
+            )
+        if result.failed:
+            count = len(result.failed)
+            return Failed(
+                jobs_completed=result.completed,
+                jobs_failed=count,
+                category=pt.FAILURE_CATEGORY_USER,
+                message=f"{count} {'task' if count == 1 else 'tasks'} failed",
+            )
+        return Success(jobs_completed=result.completed)
+
+
+def _received(request: BuildRequest) -> BuildState:
+    """Returns where a build stands of which nothing but the request is recorded."""
+    requested = dict.fromkeys(request.requested, pt.PARTITION_STATUS_REQUESTED)
+    return BuildState(
+        request.build_request_id,
+        status=ev.BUILD_STATUS_RECEIVED,
+        last_sequence=1 + len(requested),
+        partitions=requested.items(),
+    )
+
+
+def _make_folder(path: str) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)  # noqa: PTH103
+    except OSError as error:
+        message = f"the folder for job logs, {path}, cannot be made: {error.strerror}"
+        raise InvalidRequestError(message).with_remedy("OTHER_STATE_DIRECTORY") from error
+
+
+def _failure_of(error: DataBuildError) -> Failed:
+    return Failed(category=pt.FAILURE_CATEGORY_USER, message=str(error).splitlines()[0], error=error)

@@ -1,0 +1,276 @@
+"""Drives one build and writes its events: the only writer they have.
+
+Check, append, advance: a move that the lifecycle does not allow raises and writes nothing. It does not plan, run or
+read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from databuild.event_log.coordination import Claim, ClaimRequest
+from databuild.event_log.log import EventLog
+from databuild.model.job_run_id import parse_job_run_id
+from databuild.model.lifecycle import BuildState
+from databuild.model.results import BuildResult, Success
+from databuild.orchestration.events.mock_event_log import MockEventLog
+from databuild.orchestration.events.payloads import (
+    Payload,
+    build_received,
+    build_status,
+    category_of_unfinished,
+    job_event,
+    partition_available,
+    partition_building,
+    partition_failed,
+    partition_requested,
+    partition_scheduled,
+    partitions_delegated,
+    parts_of_job_graph,
+    terminal_event,
+    why_unfinished,
+)
+from databuild.orchestration.telemetry.telemetry import NoTelemetry, Telemetry
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+from databuild.v1 import plan_pb2
+
+_NOTHING: Final[Mapping[str, str]] = {}
+
+
+class BuildOrchestrator:
+    """One build, from received to its one terminal event.
+
+    Every `emit_...` and every step takes note at once and returns what to await for durability. Once an event could not
+    be written, nothing more is: every later call raises that error.
+    """
+
+    def __init__(
+        self,
+        event_log: EventLog,
+        build_request_id: str,
+        requested_partitions: Sequence[str],
+        *,
+        clock: Callable[[], float] = time.time,
+        on_event: Callable[[ev.BuildEvent], None] | None = None,
+        telemetry: Telemetry | None = None,
+        state: BuildState | None = None,
+    ) -> None:
+        """Writes nothing yet.
+
+        Args:
+            event_log: Stores the events.
+            build_request_id: The id of the build.
+            requested_partitions: The requested partitions, ranges expanded.
+            clock: Returns the time in seconds since the epoch.
+            on_event: Told of every event as it is handed to the event log.
+            telemetry: Takes measurements; None for none.
+            state: The state of a build that another orchestrator has begun; None for a new build.
+        """
+        self.build_request_id = build_request_id
+        self.requested_partitions = tuple(requested_partitions)
+        self._event_log = event_log
+        self._clock = clock
+        self._telemetry = telemetry or NoTelemetry()
+        observers = (on_event, telemetry.observe if telemetry is not None else None)
+        self._observers = tuple(observer for observer in observers if observer is not None)
+        self._state = state or BuildState(build_request_id)
+        self._failure: BaseException | None = None
+        self._refused: list[ev.BuildEvent] = []
+        self._last: asyncio.Future[None] | None = None
+
+    @classmethod
+    def with_mock_event_log(
+        cls, build_request_id: str, requested_partitions: Sequence[str] = (), **settings: Any
+    ) -> BuildOrchestrator:
+        """Returns an orchestrator whose events go nowhere but into `emitted_events`, for tests."""
+        return cls(MockEventLog(), build_request_id, requested_partitions, **settings)
+
+    @property
+    def emitted_events(self) -> list[ev.BuildEvent]:
+        """The events emitted so far; only of an orchestrator made by `with_mock_event_log`.
+
+        Raises:
+            TypeError: The orchestrator has a real event log; read that.
+        """
+        if not isinstance(self._event_log, MockEventLog):
+            message = "emitted_events is kept by with_mock_event_log only; read the event log"
+            raise TypeError(message)
+        return self._event_log.events
+
+    @property
+    def state(self) -> BuildState:
+        """The state of the build after all emitted events. Must not be changed."""
+        return self._state
+
+    @property
+    def refused_events(self) -> Sequence[ev.BuildEvent]:
+        """The events that were emitted and could not be written."""
+        return self._refused
+
+    async def settled(self) -> None:
+        """Waits until everything that was emitted is written or refused."""
+        if self._last is not None:  # they are so in order
+            await asyncio.wait((self._last,))
+
+    def with_tracing_span(self, name: str, **attributes: str | int) -> AbstractContextManager[object]:
+        """Returns a context that is a span of this build's trace, where the process traces."""
+        return self._telemetry.span(name, {"databuild.build_request_id": self.build_request_id, **attributes})
+
+    def traceparent(self) -> str:
+        """Returns the current span as a `traceparent` (W3C Trace Context); empty where the process does not trace."""
+        return self._telemetry.traceparent()
+
+    def start_build(
+        self,
+        *,
+        graph_label: str = "",
+        options: ev.BuildOptions | None = None,
+        retry_of: str = "",
+    ) -> Awaitable[None]:
+        """The request is known: RECEIVED, and each requested partition REQUESTED."""
+        received = build_received(
+            self.requested_partitions, graph_label=graph_label, options=options, retry_of=retry_of
+        )
+        return self.emit(received, *map(partition_requested, dict.fromkeys(self.requested_partitions)))
+
+    def start_planning(self) -> Awaitable[None]:
+        """The job graph is being found: PLANNING."""
+        return self.emit(build_status(ev.BUILD_STATUS_PLANNING))
+
+    def complete_planning(self, warnings: Sequence[str] = ()) -> Awaitable[None]:
+        """The job graph is known and recorded: ANALYSIS_COMPLETED."""
+        return self.emit(build_status(ev.BUILD_STATUS_ANALYSIS_COMPLETED, warnings))
+
+    def start_execution(self) -> Awaitable[None]:
+        """Tasks are being run: EXECUTING."""
+        return self.emit(build_status(ev.BUILD_STATUS_EXECUTING))
+
+    def complete_build(
+        self, result: BuildResult, in_doubt: Mapping[str, str] = _NOTHING, *, warnings: Sequence[str] = ()
+    ) -> Awaitable[None]:
+        """The build ends as its result says; what has no end yet gets one that says why.
+
+        Args:
+            result: The result of the build.
+            in_doubt: The job run that may have changed a partition although no event says so, by ref.
+            warnings: Warnings about the request or its plan, one sentence each.
+
+        Raises:
+            InvalidStateTransitionError: The result is a success although a job run or partition has no good end.
+        """
+        terminal = terminal_event(result)
+        terminal.warnings.extend(warnings)
+        closing: list[Payload] = []
+        if not isinstance(result, Success):
+            why = pt.Failure(category=category_of_unfinished(result), message=why_unfinished(result))
+            closing += [self._closed_job(job_run_id, why) for job_run_id in self._state.open_jobs()]
+            closing += [
+                partition_failed(ref, why, job_run_id=in_doubt.get(ref, "")) for ref in self._state.open_partitions()
+            ]
+        return self.emit(*closing, ("build_request", terminal))
+
+    def emit_job_graph(
+        self, tasks: Sequence[plan_pb2.Task], code_digests: Mapping[str, str] | None = None
+    ) -> Awaitable[None]:
+        """The job graph is known."""
+        return self.emit(*(("job_graph", part) for part in parts_of_job_graph(tasks, code_digests or {})))
+
+    def emit_partition_scheduled(self, ref: str, task_id: int, reason: pt.Reason, cause: str = "") -> Awaitable[None]:
+        """A task of the job graph will produce a partition."""
+        return self.emit(partition_scheduled(ref, task_id, reason, cause))
+
+    def emit_partition_building(self, ref: str, task_id: int, job_run_id: str) -> Awaitable[None]:
+        """The job run that produces a partition is running."""
+        return self.emit(partition_building(ref, task_id, job_run_id))
+
+    def emit_partition_available(
+        self, ref: str, task_id: int, job_run_id: str, version: str = "", metadata: Mapping[str, Any] | None = None
+    ) -> Awaitable[None]:
+        """A partition is complete; without a version of its own, its version is the job run."""
+        return self.emit(partition_available(ref, task_id, job_run_id, version, metadata))
+
+    def emit_partition_failed(
+        self, ref: str, failure: pt.Failure, task_id: int = 0, job_run_id: str = ""
+    ) -> Awaitable[None]:
+        """A partition was not produced."""
+        return self.emit(partition_failed(ref, failure, task_id, job_run_id))
+
+    def emit_delegation(
+        self, delegated_to: str, job_label: str, refs: Sequence[str], *, running: bool = False
+    ) -> Awaitable[None]:
+        """Partitions are left to another build; those that this build had open are DELEGATED."""
+        own = self._state.partitions
+        return self.emit(*partitions_delegated(delegated_to, job_label, refs, own, running=running))
+
+    def emit_job_scheduled(self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1) -> Awaitable[None]:
+        """A job run will start as soon as there is room."""
+        return self.emit(("job", job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_SCHEDULED, attempt)))
+
+    def emit_job_running(self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1) -> Awaitable[None]:
+        """The process of a job run is being run."""
+        return self.emit(("job", job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_RUNNING, attempt)))
+
+    def emit_job_completed(self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1) -> Awaitable[None]:
+        """A job run ended well."""
+        return self.emit(("job", job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_COMPLETED, attempt)))
+
+    def emit_job_failed(
+        self, job_run_id: str, task_id: int, job_label: str, failure: pt.Failure, attempt: int = 1
+    ) -> Awaitable[None]:
+        """A job run ended badly."""
+        return self.emit(("job", job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_FAILED, attempt, failure)))
+
+    def claim(self, requests: Sequence[ClaimRequest]) -> Awaitable[Sequence[Claim]]:
+        """Claims refs and resources for job runs of this build, as `EventLog.claim` says."""
+        return self._event_log.claim(requests)
+
+    def emit(self, *payloads: Payload) -> Awaitable[None]:
+        """Writes several events together: all of them, or none.
+
+        Raises:
+            InvalidStateTransitionError: One of them may not come next; none was written.
+            EventLogError: An earlier event could not be written, so that nothing more may be.
+        """
+        if self._failure is not None:
+            raise self._failure
+        sequence = self._state.last_sequence
+        now = self._clock()
+        seconds = int(now)
+        stamp = Timestamp(seconds=seconds, nanos=int((now - seconds) * 1e9))
+        build = self.build_request_id
+        events = []
+        for kind, message in payloads:
+            sequence += 1
+            events.append(
+                ev.BuildEvent(
+                    event_id=f"{build}/{sequence}",
+                    build_request_id=build,
+                    sequence=sequence,
+                    time=stamp,
+                    **{kind: message},
+                )
+            )
+        self._state.advance(events)
+        self._last = appended = asyncio.ensure_future(self._event_log.append(events))
+        appended.add_done_callback(lambda done: self._written(done, events))
+        for observer in self._observers:
+            for event in events:
+                observer(event)
+        return appended
+
+    def _written(self, appended: asyncio.Future[None], events: Sequence[ev.BuildEvent]) -> None:
+        if not appended.cancelled() and (error := appended.exception()) is not None:
+            self._failure = self._failure or error
+            self._refused += events
+
+    @staticmethod
+    def _closed_job(job_run_id: str, why: pt.Failure) -> Payload:
+        _, task_id, attempt = parse_job_run_id(job_run_id)
+        return ("job", job_event(job_run_id, task_id, "", ev.JOB_STATUS_CANCELLED, attempt, why))

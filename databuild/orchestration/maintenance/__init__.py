@@ -1,0 +1,1 @@
+"""Changes of the event log that are no builds: taint, adoption, pruning and retention."""

@@ -1,0 +1,72 @@
+"""Prunes builds and job logs by age and number, part by part, so that it may be stopped after any part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from databuild.event_log.log import Pruner
+from databuild.event_log.reads import Reader
+from databuild.model.pruning import Pruned, PrunedBuild, PruneOptions
+from databuild.model.records import BuildRecord
+from databuild.orchestration.jobs.job_logs import prunable_logs, prune_logs
+from databuild.orchestration.maintenance.retention import Batch, batches, builds_to_prune, prune_builds
+
+
+def prunable(reader: Reader, log_directory: str, options: PruneOptions, now: float) -> Pruned:
+    """Returns what `prune` would prune; changes nothing.
+
+    Args:
+        reader: Reads the event log.
+        log_directory: The folder of the job logs.
+        options: The selection.
+        now: The time, in seconds since the epoch.
+    """
+    parts = [_part(batch) for batch in batches(reader, _builds(reader, options, now))]
+    builds = tuple(build for part in parts for build in part.builds)
+    chosen = frozenset(build.build_request_id for build in builds)
+    logs = prunable_logs(reader, log_directory, before=_logs_before(options, now), also=chosen.__contains__)
+    sizes = [size for _, size in logs]
+    events, event_bytes = sum(part.events for part in parts), sum(part.event_bytes for part in parts)
+    return Pruned(builds, events, event_bytes, len(sizes), sum(sizes))
+
+
+def prune(reader: Reader, pruner: Pruner, log_directory: str, options: PruneOptions, now: float) -> Iterator[Pruned]:
+    """Prunes, and yields each part when it is done. The next pruning continues after an interruption.
+
+    Args:
+        reader: Reads the event log.
+        pruner: Prunes it.
+        log_directory: The folder of the job logs.
+        options: The selection.
+        now: The time, in seconds since the epoch.
+
+    Raises:
+        EventLogError: The event log failed.
+        OSError: A folder cannot be removed.
+    """
+    if options.builds:
+        for batch in prune_builds(pruner, reader, _builds(reader, options, now), now):
+            yield _part(batch)
+        yield Pruned(freed_bytes=pruner.give_back())
+    for _, size in prune_logs(reader, log_directory, before=_logs_before(options, now)):
+        yield Pruned(log_builds=1, log_bytes=size)
+
+
+def _builds(reader: Reader, options: PruneOptions, now: float) -> Iterator[BuildRecord]:
+    if not options.builds:
+        return iter(())
+    age = options.older_than_seconds
+    return builds_to_prune(reader, before=None if age is None else now - age, keep=options.keep or 0)
+
+
+def _logs_before(options: PruneOptions, now: float) -> float:
+    age = options.logs_older_than_seconds
+    return 0.0 if age is None else max(now - age, 0.0)
+
+
+def _part(batch: Batch) -> Pruned:
+    builds = tuple(
+        PrunedBuild(build.build_request_id, build.status, build.updated_time, build.last_sequence)
+        for build in batch.builds
+    )
+    return Pruned(builds, batch.events, batch.bytes)

@@ -1,0 +1,1 @@
+"""The requests of the service, one method each, whatever transport they come by."""

@@ -1,0 +1,360 @@
+"""The requests of the service, one method each: from the message of a request to that of its answer.
+
+gRPC and HTTP are both thin over this. Nothing here knows which of them a request came by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from google.protobuf.message import Message
+
+from databuild.errors import DeadlineExceededError, InvalidRequestError
+from databuild.model import statuses
+from databuild.model.plan_messages import absent_inputs_message, plan_from_message, plan_to_message
+from databuild.model.pruning import PruneOptions
+from databuild.model.statuses import StatusEnum
+from databuild.model.views import LogChunk
+from databuild.service.access.auth import READ, WRITE, Caller
+from databuild.service.api.graphs import build_graph
+from databuild.service.api.json_codec import check_number
+from databuild.service.api.messages import (
+    build_message,
+    build_partition_message,
+    job_message,
+    job_run_message,
+    lineage_message,
+    partition_detail_message,
+    partition_message,
+    planned_message,
+    pruned_message,
+    storage_message,
+    verification_message,
+)
+from databuild.service.api.routes import method_name
+from databuild.service.builds.requests import Submission
+from databuild.service.graph.graph_service import GraphService
+from databuild.service.job_runs.logs import CHUNK_BYTES
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import plan_pb2
+from databuild.v1 import service_pb2 as sv
+
+ROLES: Final[Mapping[str, str]] = {
+    "SubmitBuild": WRITE,
+    "GetBuild": READ,
+    "WatchBuild": READ,
+    "ListBuilds": READ,
+    "CancelBuild": WRITE,
+    "RetryBuild": WRITE,
+    "ListBuildEvents": READ,
+    "ListBuildPartitions": READ,
+    "ListJobRuns": READ,
+    "GetBuildGraph": READ,
+    "PlanBuild": READ,
+    "ListPartitions": READ,
+    "GetPartition": READ,
+    "ExplainPartition": READ,
+    "GetLineage": READ,
+    "TaintPartitions": WRITE,
+    "AdoptPartitions": WRITE,
+    "ListJobs": READ,
+    "GetJob": READ,
+    "GetJobRun": READ,
+    "GetStorage": READ,
+    "PruneBuilds": WRITE,
+    "VerifyEvents": WRITE,
+    "ReadLog": READ,
+    "FollowLog": READ,
+}
+"""The role that each RPC takes. One that is not here cannot be served."""
+
+_BUILDS: Final = 20
+_ROWS: Final = 100
+_EDGES: Final = 1000
+
+
+class Api:
+    """Answers requests; the methods are named after the RPCs."""
+
+    def __init__(self, service: GraphService) -> None:
+        """Takes the service."""
+        self._service = service
+        self._builds = service.builds
+        self._partitions = service.partitions
+
+    async def answer(self, rpc: str, request: Message, caller: Caller) -> Message:
+        """Answers a request that is no stream, by the name of its RPC.
+
+        Raises:
+            PermissionDeniedError: The caller may not ask for that.
+            DeadlineExceededError: The answer takes too long.
+            DataBuildError: Whatever else the answer is.
+        """
+        caller.check(ROLES[rpc])
+        call: Callable[[Message, Caller], Awaitable[Message]] = getattr(self, method_name(rpc))
+        seconds = self._service.limits.answer_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await call(request, caller)
+        except TimeoutError:
+            raise DeadlineExceededError(seconds) from None
+
+    async def submit_build(self, request: sv.SubmitBuildRequest, caller: Caller) -> sv.SubmitBuildResponse:
+        """Starts a build, or returns the one that the same request started before."""
+        submission = _submission(request.build_request_id, request.options)
+        if request.HasField("plan"):
+            submission = dataclasses.replace(submission, plan=plan_from_message(request.plan))
+        submission = dataclasses.replace(submission, partitions=tuple(request.partitions))
+        view = await self._builds.submit(submission, submitter=caller.name)
+        return sv.SubmitBuildResponse(build_request_id=view.build.build_request_id, build=build_message(view))
+
+    async def get_build(self, request: sv.GetBuildRequest, _caller: Caller) -> sv.BuildSummary:
+        """Tells how a build stands."""
+        return build_message(await self._builds.get(request.build_request_id))
+
+    async def watch_build(
+        self, request: sv.WatchBuildRequest, _caller: Caller
+    ) -> AsyncGenerator[sv.WatchBuildResponse]:
+        """Sends the events of a build, then new ones as they happen, some at once."""
+        check_number("after_sequence", request.after_sequence)
+        async with contextlib.aclosing(self._builds.watch(request.build_request_id, request.after_sequence)) as pieces:
+            async for events in pieces:
+                yield sv.WatchBuildResponse(events=events)
+
+    async def list_builds(self, request: sv.ListBuildsRequest, _caller: Caller) -> sv.ListBuildsResponse:
+        """Lists builds, newest first."""
+        status = _status(statuses.BUILD, request.status)
+        page = await self._builds.list_builds(
+            status=status, before=request.page_token, limit=request.page_size or _BUILDS
+        )
+        return sv.ListBuildsResponse(builds=map(build_message, page.builds), next_page_token=page.next_before)
+
+    async def cancel_build(self, request: sv.CancelBuildRequest, caller: Caller) -> sv.BuildSummary:
+        """Asks for a build to be stopped."""
+        return build_message(await self._builds.cancel(request.build_request_id, caller.name))
+
+    async def retry_build(self, request: sv.RetryBuildRequest, caller: Caller) -> sv.SubmitBuildResponse:
+        """Starts a build of what another was asked for."""
+        view = await self._builds.retry(
+            request.build_request_id,
+            _submission(request.new_build_request_id, request.options),
+            failed_jobs_only=request.failed_jobs_only,
+            submitter=caller.name,
+        )
+        return sv.SubmitBuildResponse(build_request_id=view.build.build_request_id, build=build_message(view))
+
+    async def list_build_events(
+        self, request: sv.ListBuildEventsRequest, _caller: Caller
+    ) -> sv.ListBuildEventsResponse:
+        """Lists events of a build."""
+        check_number("after_sequence", request.after_sequence)
+        events = await self._builds.events(
+            request.build_request_id, after=request.after_sequence, limit=request.page_size or _ROWS
+        )
+        return sv.ListBuildEventsResponse(events=events)
+
+    async def list_build_partitions(
+        self, request: sv.ListBuildPartitionsRequest, _caller: Caller
+    ) -> sv.ListBuildPartitionsResponse:
+        """Lists the partitions of a build."""
+        limit = self._limit(request.page_size)
+        status = _status(statuses.PARTITION, request.status)
+        rows = await self._builds.partitions(
+            request.build_request_id, status=status, after=request.page_token, limit=limit
+        )
+        return sv.ListBuildPartitionsResponse(
+            partitions=map(build_partition_message, rows), next_page_token=rows[-1].ref if len(rows) == limit else ""
+        )
+
+    async def list_job_runs(self, request: sv.ListJobRunsRequest, _caller: Caller) -> sv.ListJobRunsResponse:
+        """Lists the job runs of a build."""
+        limit = self._limit(request.page_size)
+        status = _status(statuses.JOB, request.status)
+        after = _job_run_number(request.page_token)
+        rows = await self._builds.job_runs(request.build_request_id, status=status, after=after, limit=limit)
+        following = str(rows[-1].number) if len(rows) == limit else ""
+        return sv.ListJobRunsResponse(job_runs=map(job_run_message, rows), next_page_token=following)
+
+    async def get_job_run(self, request: sv.GetJobRunRequest, _caller: Caller) -> sv.JobRun:
+        """Tells how a job run stands."""
+        return job_run_message(await self._builds.job_run(request.job_run_id))
+
+    async def get_build_graph(self, request: sv.GetBuildGraphRequest, _caller: Caller) -> sv.BuildGraph:
+        """Tells the job graph of a build."""
+        return await self._builds.ask(request.build_request_id, build_graph)
+
+    async def plan_build(self, request: sv.PlanBuildRequest, _caller: Caller) -> plan_pb2.Plan:
+        """Tells what a build would do and why."""
+        plan = await self._partitions.plan(
+            tuple(request.partitions),
+            force=request.options.force,
+            reuse_stale=request.options.stale == plan_pb2.STALE_POLICY_REUSE,
+        )
+        message = await asyncio.to_thread(plan_to_message, plan)
+        message.time.GetCurrentTime()
+        return message
+
+    async def list_partitions(self, request: sv.ListPartitionsRequest, _caller: Caller) -> sv.ListPartitionsResponse:
+        """Lists what is known of partitions."""
+        status = _status(statuses.PARTITION, request.status)
+        page = await self._partitions.search(
+            prefix=request.prefix,
+            contains=request.contains,
+            pattern=request.pattern,
+            status=statuses.TAINTED if request.tainted else status,
+            after=request.page_token,
+            limit=request.page_size or _ROWS,
+        )
+        return sv.ListPartitionsResponse(
+            partitions=map(partition_message, page.partitions),
+            next_page_token=page.next_after,
+            counts=await self._partitions.counts(),
+        )
+
+    async def get_partition(self, request: sv.GetPartitionRequest, _caller: Caller) -> sv.PartitionDetail:
+        """Tells what is known of one partition."""
+        return partition_detail_message(await self._partitions.get(request.ref))
+
+    async def explain_partition(self, request: sv.ExplainPartitionRequest, _caller: Caller) -> sv.PartitionExplanation:
+        """Tells what a build would do with one partition, and why."""
+        explanation = await self._partitions.explain(request.ref)
+        return sv.PartitionExplanation(
+            partition=partition_detail_message(explanation.view),
+            planned=planned_message(explanation.planned),
+            total_tasks=explanation.tasks,
+            absent_inputs=absent_inputs_message(explanation.absent_inputs),
+            warnings=explanation.warnings,
+        )
+
+    async def get_lineage(self, request: sv.GetLineageRequest, _caller: Caller) -> sv.Lineage:
+        """Tells what a partition was made from, or what was made from it."""
+        down = request.direction == sv.GetLineageRequest.DIRECTION_DOWNSTREAM
+        follow = self._partitions.downstream if down else self._partitions.upstream
+        lineage = await follow(request.ref, depth=request.depth or 1, limit=request.max_edges or _EDGES)
+        return lineage_message(lineage)
+
+    async def taint_partitions(self, request: sv.TaintPartitionsRequest, caller: Caller) -> sv.TaintPartitionsResponse:
+        """Marks partitions as not to be trusted, or takes the mark away."""
+        refs = await self._partitions.taint(
+            tuple(request.partitions), tainted=not request.untaint, author=caller.name, reason=request.reason
+        )
+        return sv.TaintPartitionsResponse(partitions=refs, author=caller.name)
+
+    async def adopt_partitions(self, request: sv.AdoptPartitionsRequest, caller: Caller) -> sv.AdoptPartitionsResponse:
+        """Makes data known that was not built here."""
+        event = await self._service.adopting.adopt(
+            tuple(request.partitions), author=caller.name, reason=request.reason, force=request.force
+        )
+        return sv.AdoptPartitionsResponse(
+            partitions=[partition.str for partition in event.adoption.partitions],
+            version=event.event_id,
+            author=event.adoption.author,
+            operation_id=event.build_request_id,
+        )
+
+    async def list_jobs(self, _request: sv.ListJobsRequest, _caller: Caller) -> sv.ListJobsResponse:
+        """Lists the jobs of the graph."""
+        return sv.ListJobsResponse(jobs=map(job_message, await self._service.jobs.list_jobs()))
+
+    async def get_job(self, request: sv.GetJobRequest, _caller: Caller) -> sv.JobDetail:
+        """Tells how the newest runs of one job went."""
+        job, runs = await self._service.jobs.get(request.job_label, limit=request.max_job_runs or _ROWS)
+        return sv.JobDetail(job=job_message(job), job_runs=map(job_run_message, runs))
+
+    async def read_log(self, request: sv.ReadLogRequest, _caller: Caller) -> sv.LogChunk:
+        """Returns a piece of what a job run wrote."""
+        check_number("offset", request.offset)
+        chunk = await self._service.logs.chunk(
+            request.job_run_id,
+            request.stream or "stderr",
+            offset=request.offset,
+            limit=request.max_bytes or CHUNK_BYTES,
+        )
+        message = _chunk(chunk)
+        message.path = chunk.path
+        return message
+
+    async def follow_log(self, request: sv.FollowLogRequest, _caller: Caller) -> AsyncGenerator[sv.LogChunk]:
+        """Sends what a job run wrote, then what it goes on to write."""
+        check_number("offset", request.offset)
+        following = self._service.logs.follow(request.job_run_id, request.stream or "stderr", offset=request.offset)
+        async with contextlib.aclosing(following) as chunks:
+            async for chunk in chunks:
+                yield _chunk(chunk)
+
+    async def get_storage(self, request: sv.GetStorageRequest, _caller: Caller) -> sv.Storage:
+        """Tells how much room the event log and the logs of job runs take."""
+        return storage_message(await self._service.logs.room(count=request.include_counts))
+
+    async def prune_builds(self, request: sv.PruneBuildsRequest, _caller: Caller) -> sv.PruneBuildsResponse:
+        """Removes the events and job logs of builds that have ended."""
+        options = PruneOptions(
+            older_than_seconds=request.older_than_seconds if request.HasField("older_than_seconds") else None,
+            keep=request.keep if request.HasField("keep") else None,
+            logs_older_than_seconds=(
+                request.logs_older_than_seconds if request.HasField("logs_older_than_seconds") else None
+            ),
+        )
+        if options == PruneOptions():
+            raise InvalidRequestError("nothing is selected; set older_than_seconds, keep or logs_older_than_seconds")
+        return pruned_message(await self._service.maintenance.prune(options, dry_run=request.dry_run))
+
+    async def verify_events(self, request: sv.VerifyEventsRequest, _caller: Caller) -> sv.VerifyEventsResponse:
+        """Checks the event log, or returns the result of a check."""
+        verification = await self._service.maintenance.verify(request.verification_id, request.builds)
+        return verification_message(*verification)
+
+    def _limit(self, limit: int) -> int:
+        return min(limit or _ROWS, self._service.limits.page)
+
+
+def _submission(build_request_id: str, options: ev.BuildOptions) -> Submission:
+    return Submission(
+        build_request_id=build_request_id,
+        jobs=options.jobs,
+        keep_going=options.keep_going,
+        force=options.plan.force,
+        reuse_stale=options.plan.stale == plan_pb2.STALE_POLICY_REUSE,
+    )
+
+
+def _status(kind: StatusEnum[Any], value: int) -> str | None:
+    """Returns the name of a status; None where it is not set.
+
+    Raises:
+        InvalidRequestError: There is no such value.
+    """
+    if not value:
+        return None
+    try:
+        return str(kind.name(value))
+    except ValueError:
+        raise InvalidRequestError(f"{value} is none of {', '.join(map(kind.message_name, kind.names))}") from None
+
+
+def _job_run_number(page_token: str) -> int:
+    """Returns the number of a job run that a page token holds; 0 for none.
+
+    Raises:
+        InvalidRequestError: The token is not an unsigned 32-bit number.
+    """
+    if not page_token:
+        return 0
+    number = int(page_token) if len(page_token) <= 10 and page_token.isascii() and page_token.isdecimal() else -1
+    if not 0 <= number < 1 << 32:
+        raise InvalidRequestError(f"the page_token {page_token[:80]!r} is not the number of a job run")
+    return number
+
+
+def _chunk(chunk: LogChunk) -> sv.LogChunk:
+    return sv.LogChunk(
+        data=chunk.data,
+        offset=chunk.offset,
+        next_offset=chunk.next_offset,
+        ended=chunk.ended,
+        total_bytes=chunk.total_bytes,
+    )

@@ -1,0 +1,1 @@
+"""Builds that the service queues, runs and watches."""

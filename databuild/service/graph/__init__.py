@@ -1,0 +1,1 @@
+"""The service of one graph: its parts, their maintenance and their metrics."""

@@ -1,0 +1,1 @@
+"""Jobs, job runs and their logs, as the service answers them."""

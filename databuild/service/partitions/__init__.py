@@ -1,0 +1,1 @@
+"""Records, lineage and changes of partitions, as the service answers them."""

@@ -1,0 +1,1 @@
+"""The process of the service: its options, sockets and life cycle."""
