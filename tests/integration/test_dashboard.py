@@ -332,3 +332,21 @@ async def test_the_page_of_a_large_build_has_a_bounded_size(served):
     assert page.status_code == 200
     assert len(page.content) < 400_000
     assert "100 of 1,096" in shown(page)
+
+
+@pytest.mark.parametrize("path", ["/builds/{build}", "/partitions?q=day/"])
+async def test_the_next_page_of_partitions_starts_after_the_last_row(served, path):
+    build = await served.build("day/2020-01-01..2020-05-31")
+    first = await served.client.get(path.format(build=build))
+
+    (address,) = re.findall(r'rel="next" href="([^"]*)"', first.text)
+    second = await served.client.get(html.unescape(address).partition("#")[0])
+
+    tables = [page.text.rpartition("<tbody>")[2] for page in (first, second)]
+    refs = [re.findall(r'title="(day/[0-9-]*)"', table) for table in tables]
+    assert (refs[0][0], refs[0][99], refs[1][0], refs[1][-1]) == (
+        "day/2020-01-01",
+        "day/2020-04-09",
+        "day/2020-04-10",
+        "day/2020-05-31",
+    )
