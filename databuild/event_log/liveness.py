@@ -7,6 +7,17 @@ start time of the process (proc(5)). Processes of other machines cannot be check
 from __future__ import annotations
 
 import os
+from typing import Protocol
+
+
+class Liveness(Protocol):
+    """Names this process as a holder of leases and tells which holders have died. This module implements it."""
+
+    def this_process(self) -> str: ...
+
+    def is_gone(self, holder: str, /) -> bool: ...
+
+    def is_here(self, holder: str, /) -> bool: ...
 
 
 def this_process() -> str:

@@ -67,57 +67,61 @@ class PrunableTables(Protocol):
         ...
 
 
-def prune(tables: PrunableTables, build_request_ids: Collection[str], time: float) -> None:
+def prune(tables: PrunableTables, build_request_ids: Collection[str], time: float, *, max_rows: int = MAX_ROWS) -> None:
     """Prunes those of the builds that have ended.
 
     Args:
         tables: The tables.
         build_request_ids: The builds.
         time: The `pruned_time` of the builds, in seconds since the epoch.
+        max_rows: Maximum number of rows that one transaction changes.
     """
     # The order of these steps makes a pruning safe to interrupt, as the module's docstring says.
     builds = sorted(build_request_ids)
-    refs = (ref for build in builds for ref, _ in _partitions(tables, build))
-    for chunk in _chunks(refs):
+    refs = (ref for build in builds for ref, _ in _partitions(tables, build, max_rows))
+    for chunk in _chunks(refs, max_rows):
         tables.save_snapshots(sorted(set(chunk)))
     tables.mark(builds, time)
-    _remove(tables, tables.marked(builds))
+    _remove(tables, tables.marked(builds), max_rows)
 
 
-def resume(tables: PrunableTables) -> None:
+def resume(tables: PrunableTables, *, max_rows: int = MAX_ROWS) -> None:
     """Finishes interrupted prunings, and removes rows of pruned builds whose data has been replaced since."""
     for builds in read_pages(tables.unfinished, key=lambda build: build, start="", size=_BUILDS):
-        _remove(tables, builds)
+        _remove(tables, builds, max_rows)
 
 
-def _remove(tables: PrunableTables, builds: Sequence[str]) -> None:
-    while tables.remove_events(builds, MAX_ROWS) == MAX_ROWS:
+def _remove(tables: PrunableTables, builds: Sequence[str], max_rows: int) -> None:
+    while tables.remove_events(builds, max_rows) == max_rows:
         pass
-    for keys in _chunks((build, ref) for build in builds for ref, current in _partitions(tables, build) if not current):
+    replaced = (
+        (build, ref) for build in builds for ref, current in _partitions(tables, build, max_rows) if not current
+    )
+    for keys in _chunks(replaced, max_rows):
         tables.remove_partitions(keys)
     # After the rows of partitions: runs are removed that no remaining row refers to.
-    for runs in _chunks(run for build in builds for run in _unreferenced_runs(tables, build)):
+    for runs in _chunks((run for build in builds for run in _unreferenced_runs(tables, build, max_rows)), max_rows):
         tables.remove_runs(runs)
     tables.update_rows_left(builds)
 
 
-def _partitions(tables: PrunableTables, build: str) -> Iterator[tuple[str, bool]]:
+def _partitions(tables: PrunableTables, build: str, max_rows: int) -> Iterator[tuple[str, bool]]:
     return read_rows(
-        lambda after, limit: tables.partitions(build, after, limit), key=lambda row: row[0], start="", size=MAX_ROWS
+        lambda after, limit: tables.partitions(build, after, limit), key=lambda row: row[0], start="", size=max_rows
     )
 
 
-def _unreferenced_runs(tables: PrunableTables, build: str) -> Iterator[str]:
+def _unreferenced_runs(tables: PrunableTables, build: str, max_rows: int) -> Iterator[str]:
     runs = read_rows(
         lambda after, limit: tables.unreferenced_runs(build, after, limit),
         key=lambda row: row[0],
         start=0,
-        size=MAX_ROWS,
+        size=max_rows,
     )
     return (run for _, run in runs)
 
 
-def _chunks(items: Iterable[_T]) -> Iterator[list[_T]]:
+def _chunks(items: Iterable[_T], max_rows: int) -> Iterator[list[_T]]:
     iterator = iter(items)
-    while chunk := list(islice(iterator, MAX_ROWS)):
+    while chunk := list(islice(iterator, max_rows)):
         yield chunk

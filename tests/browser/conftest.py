@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import async_playwright, expect
 
 from tests.browser.chromium import ARGUMENTS, CHROMIUM
-from tests.service.served import Served
+from tests.support.served import Served
 
 HOSTILE = "raw/<script>window.hacked=1</script><img/src=x/onerror=window.hacked=1>'\"&{{7*7}}${7*7}"
 LONG = "raw/" + "long_" * 200

@@ -13,7 +13,8 @@ from pathlib import Path
 from playwright.async_api import async_playwright
 
 from tests.browser.chromium import ARGUMENTS, CHROMIUM
-from tests.service.served import Served
+from tests.support.served import Served
+from tests.support.waiting import until
 
 DOCUMENTED = {"home-light", "build-light", "partitions-light"}
 """Screenshots that the documentation uses."""
@@ -32,8 +33,11 @@ async def fill(served):
     refs = ["clean/fog", "clean/hail", "clean/frost", "clean/rain", "clean/dew"]
     await served.post("/builds", {"partitions": refs, "build_request_id": "weather", "options": {"jobs": 3}})
     await gate.reached.wait()
-    while (await served.get("/builds/weather")).json()["jobs_completed"] < 6:
-        await asyncio.sleep(0.05)
+
+    async def all_but_fog():
+        return (await served.get("/builds/weather")).json()["jobs_completed"] >= 6
+
+    await until(all_but_fog)
     return {
         "home": "/",
         "builds": "/builds",

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from tests.contract.stores import PostgresqlDatabases, SqliteFiles
 from tests.postgresql.server import Server
+from tests.support.stores import PostgresqlDatabases, SqliteFiles
 
 
 def pytest_generate_tests(metafunc):

@@ -15,7 +15,8 @@ from databuild.model.build_options import BuildOptions
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
-from tests.fake_executor import NoProcesses
+from tests.support.fake_executor import NoProcesses
+from tests.support.waiting import turns_until
 
 LABEL = "//:raw"
 CATALOG = JobCatalog(
@@ -52,8 +53,7 @@ def race(uri, name, folder, requested, seconds):
     async def main():
         log = open_event_log(uri)
         Path(folder, f"{name}.ready").touch()
-        while not Path(folder, "go").exists():
-            await asyncio.sleep(0.001)
+        await turns_until(Path(folder, "go").exists)  # at once, so that it is a race
         await run_build(
             BuildRequest(build_request_id=name, requested=requested, options=BuildOptions(jobs=8)),
             BuildContext(

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from tests.chaos import building
+from tests.support.waiting import wait_until
 
 AT_ONCE = 8
 MAX_BUILDS = 12
@@ -52,7 +53,7 @@ class Round:
                 self._start()
             until = time.monotonic() + CHAOS_SECONDS
             while time.monotonic() < until:
-                time.sleep(self._random.uniform(0, 0.05))
+                time.sleep(self._random.uniform(0, 0.05))  # the times of the faults are random, by the seed
                 self._let_something_happen()
                 self._go_on(time.monotonic())
             self._go_on(until + MAX_SECONDS)
@@ -135,10 +136,9 @@ class Round:
             assert process.exitcode is not None, f"{name} does not end"
 
     def _wait_until_nobody_is_left(self):
-        until = time.monotonic() + MAX_SECONDS
-        while left := self._processes_with("environ") | self._processes_with("cmdline"):  # the watchdogs, too
-            assert time.monotonic() < until, f"processes are left: {left}"
-            time.sleep(0.01)
+        wait_until(
+            lambda: not (self._processes_with("environ") | self._processes_with("cmdline"))
+        )  # the watchdogs, too
 
     def _job_processes(self):
         return sorted(self._processes_with("environ"))

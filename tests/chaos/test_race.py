@@ -1,6 +1,5 @@
 """Two processes that want the same partitions at the same moment make each of them once."""
 
-import asyncio
 from collections import Counter
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from databuild.event_log.open import open_event_log, open_reader
 from databuild.graph.claim_ahead import SHORT_SECONDS
 from tests.chaos import racing
 from tests.chaos.history import History, read_notes
+from tests.support.waiting import until
 
 ROUNDS = 3
 PARTITIONS = 1000
@@ -21,9 +21,12 @@ async def test_of_two_processes_that_race_one_makes_each_partition(store, tmp_pa
     racers = [processes.Process(target=racing.race, args=(store.uri, name, *args)) for name in ("one", "two")]
     for racer in racers:
         racer.start()
-    while len(list(tmp_path.glob("*.ready"))) < 2:
+
+    def ready():
         assert all(racer.is_alive() for racer in racers)
-        await asyncio.sleep(0.001)
+        return len(list(tmp_path.glob("*.ready"))) == 2
+
+    await until(ready)
     Path(tmp_path, "go").touch()
     for racer in racers:
         racer.join()

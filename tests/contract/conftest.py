@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.contract.stores import PostgresqlDatabases, SqliteFiles
+from databuild.event_log.open import open_event_log
 from tests.postgresql.server import Server
+from tests.support.stores import PostgresqlDatabases, SqliteFiles
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +30,10 @@ def store(request, tmp_path):
     if request.param == "sqlite":
         return SqliteFiles(tmp_path)
     return PostgresqlDatabases(request.getfixturevalue("server"))
+
+
+@pytest.fixture
+async def log(uri):
+    opened = open_event_log(uri)
+    yield opened
+    await opened.close()

@@ -11,14 +11,7 @@ from databuild.model.records import InputVersion, Manifest
 from databuild.model.results import Cancelled, Success
 from databuild.v1 import events_pb2 as ev
 from tests.contract.builds import adopt, begin, claim, produce, taint, take_over
-from tests.contract.stores import read_models
-
-
-@pytest.fixture
-async def log(uri):
-    opened = open_event_log(uri)
-    yield opened
-    await opened.close()
+from tests.support.stores import read_models
 
 
 def records(log, *refs):

@@ -20,8 +20,8 @@ from databuild.orchestration.events.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.coordination_model import OPEN, Model
-from tests.contract.stores import PostgresqlDatabases, SqliteFiles
-from tests.fake_executor import NoProcesses
+from tests.support.fake_executor import NoProcesses
+from tests.support.stores import PostgresqlDatabases, SqliteFiles
 
 REFS = ("p", "q", "r", "s")
 LEASE = 30.0

@@ -38,13 +38,6 @@ def execute(uri):
 
 
 @pytest.fixture
-async def log(uri):
-    opened = open_event_log(uri)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
 def own_server():
     """A server that may be stopped without the other tests noticing."""
     running = Server()

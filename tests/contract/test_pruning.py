@@ -19,16 +19,9 @@ from databuild.model.results import Cancelled, Failed, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import adopt, begin, build, claim, produce, taint
-from tests.contract.stores import read_models
+from tests.support.stores import read_models
 
 TIME = 1000.0
-
-
-@pytest.fixture
-async def log(uri):
-    opened = open_event_log(uri)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture
@@ -131,20 +124,20 @@ async def test_sizes_are_measured(log, pruner):
     assert log.reader().bytes_of_events(["b1", "nobody"]) == 0
 
 
-def prune_all(log, enough):
+def prune_all(log, enough, max_rows):
     pruner, reader = log.pruner(), log.reader()
     last = False
     while not last:
         last = enough.is_set()
-        pruner.prune([record.build_request_id for record in reader.builds(status="COMPLETED", limit=100)], TIME)
-        pruner.resume()
+        builds = [record.build_request_id for record in reader.builds(status="COMPLETED", limit=100)]
+        pruning.prune(pruner, builds, TIME, max_rows=max_rows)
+        pruning.resume(pruner, max_rows=max_rows)
     pruner.close()
     reader.close()
 
 
-@pytest.mark.parametrize("most_rows", [3, pruning.MAX_ROWS])
-async def test_builds_run_while_others_are_pruned(store, monkeypatch, most_rows):
-    monkeypatch.setattr(pruning, "MAX_ROWS", most_rows)
+@pytest.mark.parametrize("max_rows", [3, pruning.MAX_ROWS])
+async def test_builds_go_on_while_others_are_pruned(store, max_rows):
     log = open_event_log(store.uri)
     refs = [f"p{number}" for number in range(4)]
     enough = threading.Event()
@@ -156,7 +149,7 @@ async def test_builds_run_while_others_are_pruned(store, monkeypatch, most_rows)
 
     with ThreadPoolExecutor(2) as pool:
         loop = asyncio.get_running_loop()
-        pruned = [loop.run_in_executor(pool, prune_all, log, enough) for _ in range(2)]
+        pruned = [loop.run_in_executor(pool, prune_all, log, enough, max_rows) for _ in range(2)]
         await asyncio.gather(*(building(name) for name in "abc"))
         enough.set()
         await asyncio.gather(*pruned)
@@ -232,8 +225,8 @@ async def history(log, chance):
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_the_read_models_can_be_rebuilt_after_any_step_of_pruning(store, monkeypatch, seed):
-    monkeypatch.setattr(pruning, "MAX_ROWS", 7)
+async def test_the_read_models_can_be_rebuilt_after_any_step_of_pruning(store, seed):
+    max_rows = 7
     chance = random.Random(seed)
     log = open_event_log(store.uri)
     pruner = log.pruner()
@@ -243,11 +236,11 @@ async def test_the_read_models_can_be_rebuilt_after_any_step_of_pruning(store, m
     builds = [record.build_request_id for record in reader.builds(limit=100)]
     for changes in (0, 1, 2, 3, 5, 8, 13, 21):
         with contextlib.suppress(_StopError):
-            pruning.prune(Interrupted(pruner, changes), chance.sample(builds, 6), TIME)
+            pruning.prune(Interrupted(pruner, changes), chance.sample(builds, 6), TIME, max_rows=max_rows)
         assert [record for record in reader.partitions() if not record.claimed_by_build_request_id] == known
         before = read_models(store)
         assert rebuilt(store) == before
-    pruner.resume()
+    pruning.resume(pruner, max_rows=max_rows)
     before = read_models(store)
 
     assert rebuilt(store) == before

@@ -6,13 +6,13 @@ orchestrators, with process ids of their own, so that nobody sees who lives else
 
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 from databuild.event_log.open import open_reader
 from tests.chaos import building
 from tests.chaos.history import History, read_notes
 from tests.postgresql.server import Server
+from tests.support.waiting import wait_until
 from tools.python import child
 
 MAX_SECONDS = 120
@@ -79,10 +79,7 @@ def connect_hosts():
 def wait_for_note(folder, note):
     """Waits until a job has noted something."""
     notes = folder / "notes"
-    until = time.monotonic() + MAX_SECONDS
-    while not (notes.exists() and any(line.startswith(note) for line in notes.read_text().splitlines())):
-        assert time.monotonic() < until, f"no {note!r}"
-        time.sleep(0.05)
+    wait_until(lambda: notes.exists() and any(line.startswith(note) for line in notes.read_text().splitlines()))
 
 
 def check(server, folder):

@@ -16,7 +16,7 @@ from databuild.model.build_options import BuildOptions
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
-from tests.fake_executor import NoProcesses
+from tests.support.fake_executor import NoProcesses
 
 DIED = 9
 NOT_REACHED = 0

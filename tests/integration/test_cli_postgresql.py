@@ -11,8 +11,8 @@ import pytest
 from databuild.cli.display.output import Output
 from databuild.cli.flags.exit_codes import BAD_REQUEST, OUR_FAILURE
 from databuild.cli.main import run
-from tests.contract.stores import PostgresqlDatabases
 from tests.postgresql.server import PASSWORD, Server
+from tests.support.stores import PostgresqlDatabases
 
 SECRET = "hunter2&more"
 ENCODED = "hunter2%26more"

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tests.service.script_graph import ScriptGraph, is_running, wait_until
+from tests.support.script_graph import ScriptGraph, is_running, wait_until
 
 READER, WRITER = "r" * 32, "w" * 32
 

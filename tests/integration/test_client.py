@@ -26,9 +26,10 @@ from databuild.service.access.auth import Tokens, read_tokens
 from databuild.service.resources.limits import Limits
 from databuild.service.rpc.grpc_api import GrpcServer
 from databuild.v1 import events_pb2 as ev
-from tests.client.samples import SAMPLES
-from tests.service.script_graph import ScriptGraph
-from tests.service.served import Served
+from tests.support.samples import SAMPLES
+from tests.support.script_graph import ScriptGraph
+from tests.support.served import Served
+from tests.support.waiting import until
 
 READER, WRITER = "r" * 32, "w" * 32
 
@@ -181,8 +182,7 @@ async def test_logs_are_read_and_followed(served, client):
     build = client.create_orchestrator(["raw/1"])
     await build.start_build()
     await gate.reached.wait()
-    while not (runs := await client.job_runs(build.build_request_id)):
-        await asyncio.sleep(0.01)  # it is about to be durable
+    runs = await until(lambda: client.job_runs(build.build_request_id))
     run = runs[0].job_run_id
 
     following = client.logs(run, stream="stdout", follow=True)

@@ -10,9 +10,9 @@ from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.tables import CLAIMS, LEASES
 from databuild.event_log.verify import verify
 from databuild.model.results import Success
-from tests.contract.stores import PostgresqlDatabases, SqliteFiles
 from tests.integration import crashing
 from tests.postgresql.server import Server
+from tests.support.stores import PostgresqlDatabases, SqliteFiles
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The dashboard over HTTP, as a browser without JavaScript uses it."""
 
-import asyncio
 import html
 import re
 
@@ -8,7 +7,8 @@ import httpx
 import pytest
 
 from databuild.service.access.auth import read_tokens
-from tests.service.served import Served, sent_events
+from tests.support.served import Served, sent_events
+from tests.support.waiting import until
 
 HOSTILE = "raw/<script>alert(1)</script>'\"&{{7*7}}"
 PAGES = ["/", "/builds", "/builds?status=FAILED", "/partitions", "/partitions?q=raw/&status=failed", "/jobs"]
@@ -218,8 +218,12 @@ async def test_the_stream_of_changes_ends_with_the_build(served):
 async def test_planning_progress_is_on_the_page_of_a_build_and_in_its_stream_of_changes(served):
     served.executor.hangs = True
     await served.post("/builds", {"partitions": ["clean/1"], "build_request_id": "one"})
-    while not (told := (await served.get("/builds/one")).json()).get("planning", {}).get("configuring_jobs"):
-        await asyncio.sleep(0.01)
+
+    async def planning():
+        told = (await served.get("/builds/one")).json()
+        return told if told.get("planning", {}).get("configuring_jobs") else None
+
+    told = await until(planning)
     last = told["last_sequence"]
 
     page = shown(await served.client.get("/builds/one"))
@@ -254,8 +258,12 @@ async def test_a_log_is_streamed_while_it_grows(served):
     gate = served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})
     await gate.reached.wait()
-    while (page := await served.client.get("/job_runs/one.1.1/log?stream=stdout")).status_code == 404:
-        await asyncio.sleep(0.01)  # the job runs before its event is recorded
+
+    async def recorded():
+        page = await served.client.get("/job_runs/one.1.1/log?stream=stdout")
+        return page if page.status_code != 404 else None
+
+    page = await until(recorded)
     (address,) = re.findall(r'data-log="([^"]*)"', page.text)
 
     async with served.client.stream(

@@ -15,7 +15,8 @@ from databuild.service.rpc.grpc_api import ERROR_METADATA, GrpcServer
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.service_pb2_grpc import DataBuildServiceStub
-from tests.service.world import World
+from tests.support.waiting import until
+from tests.support.world import World
 
 READER, WRITER = "r" * 32, "w" * 32
 TOKENS = read_tokens(f"ann write {WRITER}\n# comment\n\nbob read {READER}", "tokens")
@@ -184,9 +185,11 @@ async def test_a_log_is_followed_to_its_end(served):
     build = (await served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["raw/1"]))).build_request_id
     await gate.reached.wait()
     asked = sv.ListJobRunsRequest(build_request_id=build)
-    while not (runs := (await served.stub.ListJobRuns(asked)).job_runs):
-        await asyncio.sleep(0.01)  # the run has begun, and is about to be durable
-    run = runs[0].job_run_id
+
+    async def recorded():
+        return (await served.stub.ListJobRuns(asked)).job_runs
+
+    run = (await until(recorded))[0].job_run_id
     following = aiter(served.stub.FollowLog(sv.FollowLogRequest(job_run_id=run, stream="stderr")))
     first = await anext(following)
 
@@ -376,8 +379,7 @@ async def _read_too_slowly(served, stub):
     watching = stub.WatchBuild(sv.WatchBuildRequest(build_request_id="b"))
     seen = [event.sequence for event in (await watching.read()).events]
 
-    while served.world.service.watching.watchers:
-        await asyncio.sleep(0.05)  # reads nothing meanwhile
+    await until(lambda: not served.world.service.watching.watchers)  # reads nothing meanwhile
 
     async def read_on():
         while (answer := await watching.read()) is not grpc.aio.EOF:
@@ -397,6 +399,5 @@ async def test_who_stops_watching_is_forgotten(served):
 
     watching.cancel()
 
-    while served.world.service.watching.watchers:
-        await asyncio.sleep(0.01)
+    await until(lambda: not served.world.service.watching.watchers)
     gate.open()

@@ -15,7 +15,7 @@ from databuild.service.resources.limits import Limits
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.service_pb2_grpc import DataBuildServiceStub
 from tests.postgresql.server import Server
-from tests.service.served import Served
+from tests.support.served import Served
 
 READER, WRITER = "r" * 32, "w" * 32
 TOKENS = read_tokens(f"ann write {WRITER}\nbob read {READER}", "tokens")

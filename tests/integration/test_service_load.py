@@ -14,7 +14,8 @@ import pytest
 
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.service_pb2_grpc import DataBuildServiceStub
-from tests.service.script_graph import ScriptGraph
+from tests.support.script_graph import ScriptGraph
+from tests.support.waiting import until
 
 WATCHERS = 200
 SUBMISSIONS = 1000
@@ -76,8 +77,11 @@ class Asking:
 
     async def watchers(self, number):
         """Waits until there are so many."""
-        while f"\ndatabuild_watchers {number}.0\n" not in await self.metrics():
-            await asyncio.sleep(0.05)
+
+        async def so_many():
+            return f"\ndatabuild_watchers {number}.0\n" in await self.metrics()
+
+        await until(so_many)
 
     async def metrics(self):
         status, text = await asyncio.to_thread(self.service.ask, "GET", "/metrics")
@@ -93,16 +97,11 @@ class Asking:
         assert peak < MEBIBYTES
 
 
-async def wait_for_file(path):
-    while not path.exists():
-        await asyncio.sleep(0.02)
-
-
 async def test_very_many_watch_a_build_and_each_gets_each_event_once(graph):
     service = graph.serve()
     asking = Asking(service)
     build = service.build("number/wait", *(f"number/x{n}" for n in range(100)))
-    await wait_for_file(graph.folder / "waiting")
+    await until((graph.folder / "waiting").exists)
     early = [asyncio.create_task(asking.watch(build)) for _ in range(WATCHERS - 50)]
     await asking.watchers(WATCHERS - 50)
 
@@ -113,7 +112,7 @@ async def test_very_many_watch_a_build_and_each_gets_each_event_once(graph):
     last = int(service.get(f"/builds/{build}")["last_sequence"])
     assert last > 400
     assert {(tuple(numbers), ended) for numbers, ended in results} == {(tuple(range(1, last + 1)), True)}
-    await asyncio.wait_for(asking.watchers(0), 30)
+    await asking.watchers(0)
     await asking.judge_memory()
 
 
@@ -122,7 +121,7 @@ async def test_who_reads_slowly_gets_everything_and_costs_no_memory(graph):
     service = graph.serve()
     asking = Asking(service)
     build = service.build("number/wait", *(f"number/{'x' * 900}{n}" for n in range(2000)))
-    await wait_for_file(graph.folder / "waiting")
+    await until((graph.folder / "waiting").exists)
     read_on = asyncio.Event()
 
     async def slowly(reader):
@@ -157,7 +156,7 @@ async def test_a_burst_of_submissions_is_taken_and_every_build_has_its_place_and
     service = graph.serve("--max_builds=1", "--drain_seconds=0")
     asking = Asking(service)
     service.build("number/wait")
-    await wait_for_file(graph.folder / "waiting")
+    await until((graph.folder / "waiting").exists)
     ids = [f"burst-{number:04}" for number in range(SUBMISSIONS)]
 
     bodies = [{"build_request_id": build, "partitions": [f"number/{build}"]} for build in ids]

@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from databuild.service.api.routes import PREFIX, ROUTES
 from databuild.service.http.openapi import document
-from tests.service.served import Served
+from tests.support.served import Served
 
 EXAMPLES = 25
 MODES = {"allowed": GenerationMode.POSITIVE, "not-allowed": GenerationMode.NEGATIVE}

@@ -6,7 +6,7 @@ import pytest
 
 from databuild.service.builds.requests import Submission
 from tests.postgresql.server import Server
-from tests.service.world import World
+from tests.support.world import World
 
 
 @pytest.fixture(scope="module")

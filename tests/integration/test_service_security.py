@@ -16,7 +16,7 @@ from databuild.service.api.routes import ROUTES
 from databuild.service.process.options import TlsFiles
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.service_pb2_grpc import DataBuildServiceStub
-from tests.service.served import Served
+from tests.support.served import Served
 
 READER, WRITER = "r" * 32, "w" * 32
 TOKENS = read_tokens(f"ann write {WRITER}\nbob read {READER}", "tokens")

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from tests.postgresql.server import Server
-from tests.service.script_graph import ScriptGraph, is_running, wait_until
+from tests.support.script_graph import ScriptGraph, is_running, wait_until
 
 
 @pytest.fixture

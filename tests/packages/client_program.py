@@ -15,7 +15,7 @@ from databuild.errors import UnknownPartitionError
 
 
 def main(endpoint: str) -> None:
-    """Asks a service of the graph of tests/service/script_graph.py for about everything."""
+    """Asks a service of the graph of tests/support/script_graph.py for about everything."""
     with DatabuildClient(endpoint, author="ann") as client:
         told = dict(_asked(client))
     told["async"] = asyncio.run(_over_asyncio(endpoint))

@@ -7,7 +7,7 @@ from importlib import metadata
 
 import pytest
 
-from tests.service.script_graph import ScriptGraph
+from tests.support.script_graph import ScriptGraph
 
 OLDEST = {"protobuf": "4.25.0", "grpcio": "1.60.0"}
 NEWEST = {name: metadata.version(name) for name in ("protobuf", "grpcio")}

@@ -311,7 +311,7 @@ def test_both_clients_can_do_the_same_with_the_same_arguments():
 
 def test_a_coroutine_that_waits_for_an_event_loop_is_refused():
     with pytest.raises(RuntimeError, match="event loop"):
-        finish(asyncio.sleep(1))
+        finish(asyncio.sleep(0))
 
 
 def test_what_is_left_early_is_closed():
@@ -407,6 +407,7 @@ class Notebook:
 
 def test_a_notebook_shows_a_build_live_a_few_times_a_second(monkeypatch):
     notebook = Notebook(kernel=object())
+    # IPython is found as an import: nothing but another module in its place simulates a notebook.
     monkeypatch.setitem(sys.modules, "IPython", notebook)
     now = [10.0]
     shown = LiveDisplay(remote("raw/1"), lambda: now[0])
@@ -422,6 +423,7 @@ def test_a_notebook_shows_a_build_live_a_few_times_a_second(monkeypatch):
 
 @pytest.mark.parametrize("module", [None, Notebook(kernel=None)])
 def test_elsewhere_nothing_is_shown(monkeypatch, module):
+    # None makes the import fail, as without IPython.
     monkeypatch.setitem(sys.modules, "IPython", module)
     shown = LiveDisplay(remote("raw/1"))
 

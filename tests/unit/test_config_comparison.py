@@ -5,7 +5,7 @@ import pytest
 from databuild.graph.config_comparison import config_changes, input_changes
 from databuild.model.job_graph import JobConfig
 from databuild.model.records import InputVersion, Manifest
-from tests.unit.counting import CountedText
+from tests.support.counting import CountedText
 
 BASE = JobConfig(("p",), ("a", "b"), ("q",), ("--day", "1", "--fast"), (("HOME", "/x"), ("MODE", "dev")))
 

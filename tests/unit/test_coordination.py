@@ -20,7 +20,8 @@ from databuild.orchestration.coordination.dead_builds import find_dead_builds
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.fake_executor import NoProcesses
+from tests.support.fake_executor import NoProcesses
+from tests.support.waiting import turns, turns_until
 
 RAW, CLEAN, PAIR = "//:raw", "//:clean", "//:pair"
 CATALOG = JobCatalog(
@@ -58,7 +59,7 @@ class FakeExecutor(NoProcesses):
         self.before_config = None
         self.on_start = lambda _spec: None
         self.running = self.most_running = 0
-        self.seconds = 0.0
+        self.turns = 1
 
     async def run(self, spec, on_report=None):
         await asyncio.sleep(0)
@@ -74,14 +75,14 @@ class FakeExecutor(NoProcesses):
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
-            await asyncio.sleep(self.seconds)
+            await turns(self.turns)
             return await gate.pass_through() if gate is not None else ProcessResult(exit_code=0)
         finally:
             self.running -= 1
 
     def count_running(self):
-        """Has runs take a moment, and returns what tells how many of them there were at once at most."""
-        self.seconds = 0.002
+        """Has runs take many turns of the event loop, and returns the maximum number of them at once as a function."""
+        self.turns = 100
         return lambda: self.most_running
 
     async def kill_orphans(self, build_request_id):
@@ -131,7 +132,7 @@ class World:
         self.catalog = CATALOG
         self.log = open_event_log("memory:", clock=lambda: self.now)
         self.executor = FakeExecutor()
-        self.settings = Settings(working_directory="/", log_directory=str(tmp_path), lease_seconds=30.0)
+        self.settings = Settings(working_directory="/", log_directory=str(tmp_path), claim_poll_seconds=0)
         self.reader = self.log.reader()
 
     def gate(self, ref):
@@ -151,15 +152,16 @@ class World:
 
     async def delegated(self, build):
         """Waits until a build has left something to another that is running, and returns those."""
-        while True:
-            found = [event.delegation for event in self.reader.events(build) if event.HasField("delegation")]
-            if any(one.running for one in found):
-                return [
-                    (one.delegated_to_build_request_id, [ref.str for ref in one.partitions])
-                    for one in found
-                    if one.running
-                ]
-            await asyncio.sleep(0.005)
+
+        def found():
+            delegations = [event.delegation for event in self.reader.events(build) if event.HasField("delegation")]
+            return [
+                (delegation.delegated_to_build_request_id, [ref.str for ref in delegation.partitions])
+                for delegation in delegations
+                if delegation.running
+            ]
+
+        return await turns_until(found)
 
     def statuses(self, build):
         return {one.ref: one.status for one in self.reader.build_partitions(build)}
@@ -223,8 +225,7 @@ async def test_a_build_that_waits_works_on_what_is_free(world):
     await gate.reached.wait()
     two = world.start("two", "raw/1", "raw/2")
     await world.delegated("two")
-    while ("two", "raw/2") not in world.executor.made:
-        await asyncio.sleep(0.005)
+    await turns_until(lambda: ("two", "raw/2") in world.executor.made)
     gate.open()
 
     assert [await one, await two] == [Success(jobs_completed=1), Success(jobs_completed=1)]
@@ -310,8 +311,9 @@ async def test_a_small_request_gets_its_turn_beside_a_large_one(world):
     large = world.start("large", *(f"raw/{number}" for number in range(50)), jobs=4)
     await gate.reached.wait()
     small = world.start("small", "raw/100")
-    while not [use for use in world.reader.resource_use() if use.build_request_id == "small" and use.waiting]:
-        await asyncio.sleep(0.005)
+    await turns_until(
+        lambda: any(use.build_request_id == "small" and use.waiting for use in world.reader.resource_use())
+    )
     gate.open()
 
     assert await small == Success(jobs_completed=1)
@@ -324,8 +326,7 @@ async def test_what_a_dead_build_held_of_a_resource_comes_back(world):
     dead = await dead_build(world, "elsewhere/1/1")
     await dead.claim([ClaimRequest("dead", "dead.3.1", ("raw/3",), (Need("memory of //:g", 1, 1),))])
     two = world.start("two", "raw/9")
-    while not [use for use in world.reader.resource_use() if use.build_request_id == "two"]:
-        await asyncio.sleep(0.005)
+    await turns_until(lambda: any(use.build_request_id == "two" for use in world.reader.resource_use()))
     world.now += 31
 
     assert await two == Success(jobs_completed=1)
@@ -447,7 +448,7 @@ async def test_a_result_that_comes_too_late_is_recorded_and_not_applied(world):
 
 
 async def test_an_orchestrator_that_was_taken_for_dead_stops_its_jobs_and_says_so(world):
-    world.settings = Settings(working_directory="/", log_directory=world.settings.log_directory, lease_seconds=0.05)
+    world.settings = dataclasses.replace(world.settings, lease_seconds=1e-6)
     gate = world.gate("raw/1")
     log = PausableLog(world.log)
     one = world.start("one", "raw/1", log=log)

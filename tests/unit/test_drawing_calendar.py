@@ -3,7 +3,7 @@
 import datetime as dt
 
 from databuild.drawing.calendar import MAX_YEARS, Day, draw_calendar
-from tests.unit.drawn import SVG, of_class, parse, texts, titles
+from tests.support.drawn import SVG, of_class, parse, texts, titles
 
 FIRST = dt.date(2024, 2, 28)
 

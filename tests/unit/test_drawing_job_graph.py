@@ -2,7 +2,7 @@
 
 from databuild.drawing.job_graph import DrawnTask, draw_job_graph
 from databuild.drawing.layout import MAX_NODES
-from tests.unit.drawn import SVG, of_class, parse, texts, titles
+from tests.support.drawn import SVG, of_class, parse, texts, titles
 
 
 def task(number, job, *upstream, state="planned", outputs=None, link=""):

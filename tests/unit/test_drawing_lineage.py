@@ -1,7 +1,7 @@
 """Pictures of lineage: upstream at the left, downstream at the right."""
 
 from databuild.drawing.lineage import MAX_PARTITIONS, Step, draw_lineage
-from tests.unit.drawn import SVG, of_class, parse, texts, titles
+from tests.support.drawn import SVG, of_class, parse, texts, titles
 
 STEPS = [Step("raw/1", "clean/1"), Step("airports", "clean/1", query=True), Step("clean/1", "report/1")]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from databuild.drawing.critical_path import critical_path
 from databuild.drawing.runs import DrawnRun, Scale, Span, lane_bars
 from databuild.drawing.timeline import MAX_BARS, draw_timeline, duration_text, ticks
-from tests.unit.drawn import SVG, of_class, parse, texts, titles
+from tests.support.drawn import SVG, of_class, parse, texts, titles
 
 
 def run(task_id, start, end, *, attempt=1, state="completed", job="job", link=""):

@@ -14,7 +14,7 @@ from databuild.client.failures import ERROR_METADATA, error_of
 from databuild.error_codes import CODES, code_of, facts_of, restore_error
 from databuild.remedies import REQUEST_WORDS, Remedy
 from databuild.service.api.errors import detail_of, worded_detail_of
-from tests.client.samples import SAMPLES
+from tests.support.samples import SAMPLES
 
 OF_ONE_PROCESS = {errors.BuildFailedError, errors.HttpRequestError, errors.ServiceError, errors.ServiceUnreachableError}
 """Errors that no service sends: the client raises them itself, or they concern only HTTP."""

@@ -13,7 +13,7 @@ from databuild.graph.catalog import Job, JobCatalog
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
-from tests.fake_executor import NoProcesses
+from tests.support.fake_executor import NoProcesses
 
 LABEL = "//:a"
 

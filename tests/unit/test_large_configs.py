@@ -18,7 +18,7 @@ from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import REFS_PER_EVENT, job_graph_events, partition_scheduled
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.unit.counting import CountedText, lines_of_ours, run_counted
+from tests.support.counting import CountedText, lines_of_ours, run_counted
 
 SMALL, LARGE = 1250, 5000
 LEAF, FAN = "//:leaf", "//:fan"

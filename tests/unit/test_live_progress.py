@@ -1,13 +1,7 @@
 """The display on a terminal shows a bar, counts, times and job runs, and fits any width."""
 
 import io
-import os
-import pty
-import struct
-import termios
 import threading
-import time
-from fcntl import ioctl
 
 import pytest
 from rich.cells import cell_len
@@ -19,31 +13,9 @@ from databuild.cli.display.output import Output
 from databuild.errors import EventLogError
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import JobRunRecord
-from databuild.v1 import events_pb2 as ev
-from databuild.v1.plan_pb2 import Task
+from tests.support.half_done import BUILD, JOB, events
 
-BUILD = "20261123T095142Z-7k3f9q"
-JOB = "//examples/flights/with/a/long/path:daily_flights"
 WIDTHS = (20, 21, 33, 40, 60, 80, 120, 200, 300)
-
-
-def events(*, tasks=40, completed=10, running=3, failed=1):
-    """Returns the events of a build that is half done."""
-    received = ev.BuildRequestEvent(status=ev.BUILD_STATUS_RECEIVED, options=ev.BuildOptions(jobs=4))
-    yield ev.BuildEvent(build_request=received)
-    graph = ev.JobGraphEvent(tasks=[Task(task_id=n + 1, job_label=JOB) for n in range(tasks)], total_tasks=tasks)
-    yield ev.BuildEvent(job_graph=graph)
-    yield ev.BuildEvent(build_request=ev.BuildRequestEvent(status=ev.BUILD_STATUS_EXECUTING))
-    for number in range(1, completed + failed + running + 1):
-        statuses = [ev.JOB_STATUS_RUNNING]
-        if number <= completed:
-            statuses.append(ev.JOB_STATUS_COMPLETED)
-        elif number <= completed + failed:
-            statuses.append(ev.JOB_STATUS_FAILED)
-        for status in statuses:
-            run = ev.JobEvent(job_run_id=f"{BUILD}.{number}.1", task_id=number, job_label=JOB, status=status)
-            run.duration_seconds = 10.0 if status == ev.JOB_STATUS_COMPLETED else 0.0
-            yield ev.BuildEvent(job=run)
 
 
 def drawn(progress, width):
@@ -166,65 +138,3 @@ def test_runs_that_take_longer_than_earlier_ones_are_named():
     now[0] = 60.0
 
     assert drawn(progress, 120)[0].endswith("10 of 11 tasks  1 min 00 s  longer than earlier runs")
-
-
-class Screen:
-    """A pseudo-terminal, and what is written to it."""
-
-    def __init__(self, columns):
-        self.master, self.slave = pty.openpty()
-        self.resize(columns)
-        self.written = bytearray()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def resize(self, columns):
-        ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-
-    def size(self):
-        return os.get_terminal_size(self.slave)
-
-    def _read(self):
-        while True:
-            try:
-                self.written += os.read(self.master, 65536)
-            except OSError:
-                return
-
-    def wait_for(self, text, after=0):
-        """Waits until a text has been written."""
-        deadline = time.monotonic() + 30
-        while text.encode() not in self.written[after:]:
-            assert time.monotonic() < deadline, self.written[after:].decode()
-            time.sleep(0.01)
-
-
-def test_a_terminal_that_is_resized_is_drawn_for_its_new_width(monkeypatch):
-    screen = Screen(100)
-    for variable in ("COLUMNS", "LINES", "NO_COLOR"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("TERM", "xterm")
-    # The console asks the standard streams for the size, which belong to pytest here.
-    standard = os.dup(0)
-    os.dup2(screen.slave, 0)
-    stream = open(screen.slave, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    try:
-        progress = LiveProgress(Counts(lambda: 0.0), Output(stream))
-        progress.start()
-        for event in events():
-            progress.on_event(event)
-        screen.wait_for(f"{JOB} 12.1")
-        screen.resize(30)
-        before = len(screen.written)
-        screen.wait_for("…", before)
-        progress.warned("//:a has no end")
-        progress.stop()
-        stream.flush()
-        screen.wait_for("\x1b[?25h")  # the cursor is back
-    finally:
-        os.dup2(standard, 0)
-        os.close(standard)
-        stream.close()
-
-    text = screen.written.decode()
-    assert text.count("warning: //:a has no end") == 1
-    assert "FAILED" in text

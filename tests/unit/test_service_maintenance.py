@@ -8,7 +8,7 @@ from databuild.errors import BuildNotFoundError, InvalidRequestError, Overloaded
 from databuild.model.pruning import PruneOptions
 from databuild.service.builds.requests import Submission
 from databuild.service.graph.maintenance import MAX_VERIFICATIONS, Maintenance
-from tests.service.world import World
+from tests.support.world import World
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from databuild.service.partitions.pictures import graph_picture
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2 as sv
-from tests.unit.drawn import of_class, parse, titles
+from tests.support.drawn import of_class, parse, titles
 
 
 @pytest.mark.parametrize(

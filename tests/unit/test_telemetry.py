@@ -16,7 +16,7 @@ from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
 from databuild.orchestration.telemetry.telemetry import OpenTelemetry
-from tests.fake_executor import NoProcesses
+from tests.support.fake_executor import NoProcesses
 
 ANSWER = b'{"configs": [{"outputs": [{"str": "p/1"}]}]}'
 

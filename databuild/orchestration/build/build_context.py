@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from databuild.event_log import liveness as processes
+from databuild.event_log.liveness import Liveness
 from databuild.event_log.log import EventLog
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
@@ -26,6 +28,7 @@ class BuildContext:
         executor: Runs the processes.
         settings: The folders and intervals of job processes.
         clock: Returns the time in seconds since the epoch.
+        liveness: Tells which processes have died.
         telemetry: Receives traces and metrics; None for none.
         admission: Decides when the build may start.
         on_event: Called with every event when it is passed to the event log, before it is durable.
@@ -37,6 +40,7 @@ class BuildContext:
     executor: Executor
     settings: Settings
     clock: Callable[[], float] = time.time
+    liveness: Liveness = processes
     telemetry: Telemetry | None = None
     admission: Admission = field(default_factory=ImmediateAdmission)
     on_event: Callable[[ev.BuildEvent], None] | None = None

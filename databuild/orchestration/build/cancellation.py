@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
-from typing import Any, Final
+from typing import Any
 
 from databuild.event_log.reads import BuildReads
-
-# Any process may write the request into the event log, and not every event log can notify, so the log is polled.
-_POLL_SECONDS: Final = 0.5
 
 
 class Cancellation:
     """Cancels the task of one build, and remembers the author of the request."""
 
-    def __init__(self, reader: BuildReads, build_request_id: str) -> None:
+    def __init__(self, reader: BuildReads, build_request_id: str, *, poll_seconds: float) -> None:
         self._reader = reader
         self._build_request_id = build_request_id
+        self._poll_seconds = poll_seconds
         self._author = ""
 
     def cancel(self, author: str) -> None:
@@ -38,7 +36,7 @@ class Cancellation:
 
         async def poll() -> None:
             while True:
-                await asyncio.sleep(_POLL_SECONDS)
+                await asyncio.sleep(self._poll_seconds)
                 record = self._reader.build(self._build_request_id)
                 if record is not None and record.cancel_requested_by:
                     self._author = record.cancel_requested_by

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from databuild.errors import BuildNotFoundError, BuildPrunedError, BuildStateError, InvalidRequestError
+from databuild.event_log import liveness as processes
+from databuild.event_log.liveness import Liveness
 from databuild.event_log.reads import BuildReads, OpenBuildReads
 from databuild.model import statuses
 from databuild.model.paging import read_rows
@@ -10,14 +12,14 @@ from databuild.model.records import BuildRecord
 from databuild.orchestration.coordination.dead_builds import find_dead_builds
 
 
-def check_may_be_retried(reader: OpenBuildReads, build: BuildRecord) -> None:
+def check_may_be_retried(reader: OpenBuildReads, build: BuildRecord, liveness: Liveness = processes) -> None:
     """Checks that a build has ended or is dead.
 
     Raises:
         BuildStateError: The build is running or waiting.
     """
     # The retry is a new build, which ends dead builds when it starts.
-    if build.status not in statuses.BUILD.ended and build.build_request_id not in find_dead_builds(reader):
+    if build.status not in statuses.BUILD.ended and build.build_request_id not in find_dead_builds(reader, liveness):
         fault = f"has not ended: {build.status}; cancel it first"
         raise BuildStateError(build.build_request_id, build.status, fault)
 

@@ -81,9 +81,13 @@ class _Build:
             request.build_request_id,
             clock=context.clock,
             lease_seconds=context.settings.lease_seconds,
+            poll_seconds=context.settings.claim_poll_seconds,
             lease_owner=owner,
+            liveness=context.liveness,
         )
-        self._cancellation = Cancellation(self._reader, request.build_request_id)
+        self._cancellation = Cancellation(
+            self._reader, request.build_request_id, poll_seconds=context.settings.cancel_poll_seconds
+        )
         self._versions = Versions(self._reader)
         self._resources = Resources(context.catalog, request.options.jobs)
         self._recorder = BuildRecorder(

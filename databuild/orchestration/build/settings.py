@@ -36,9 +36,13 @@ class Settings:
         log_directory: The folder with one folder of job logs for each build.
         config_calls: The maximum number of `config` processes at once.
         lease_seconds: The duration of a lease. A build that does not renew its lease in time counts as dead.
+        cancel_poll_seconds: Interval at which the event log is read for requests to cancel the build.
+        claim_poll_seconds: Interval at which the event log is read for the end of claims of other builds.
     """
 
     working_directory: str
     log_directory: str
     config_calls: int = 2
     lease_seconds: float = 30.0
+    cancel_poll_seconds: float = 0.5
+    claim_poll_seconds: float = 0.1

@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 from databuild.errors import CoordinationError, InvalidStateTransitionError
-from databuild.event_log import liveness
+from databuild.event_log import liveness as processes
 from databuild.event_log.coordination import LeaseOwner
+from databuild.event_log.liveness import Liveness
 from databuild.event_log.log import EventLog
 from databuild.event_log.reads import OpenBuildReads
 from databuild.executors.executor import Executor
@@ -27,7 +28,6 @@ from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import partition_pb2 as pt
 
 _RENEWALS_PER_LEASE: Final = 3
-_POLL_SECONDS: Final = 0.1
 _POLLS_PER_DEAD_BUILD_CHECK: Final = 10
 _PAGE_SIZE: Final = 10_000
 
@@ -44,7 +44,9 @@ class Coordination:
         *,
         clock: Callable[[], float],
         lease_seconds: float,
+        poll_seconds: float = 0.1,
         lease_owner: LeaseOwner | None = None,
+        liveness: Liveness = processes,
     ) -> None:
         """Does nothing yet; `renew` takes the lease.
 
@@ -55,7 +57,9 @@ class Coordination:
             build_request_id: The build.
             clock: Returns the time in seconds since the epoch, for the events that end dead builds.
             lease_seconds: Duration of the lease. A build whose lease has expired counts as dead.
+            poll_seconds: Interval at which `released` reads the event log.
             lease_owner: The owner of the build's lease, if another process may take it over.
+            liveness: Tells which processes have died.
         """
         self._event_log = event_log
         self._reader = reader
@@ -63,7 +67,9 @@ class Coordination:
         self._build_request_id = build_request_id
         self._clock = clock
         self._lease_seconds = lease_seconds
+        self._poll_seconds = poll_seconds
         self._lease_owner = lease_owner
+        self._liveness = liveness
         self._holder = liveness.this_process()
         self._waiting: dict[asyncio.Future[None], Sequence[str]] = {}
         self._watcher: asyncio.Task[None] | None = None
@@ -117,7 +123,7 @@ class Coordination:
 
     async def end_dead_builds(self) -> list[str]:
         """Ends every build whose orchestrator has died, and returns their ids."""
-        dead_builds = find_dead_builds(self._reader)
+        dead_builds = find_dead_builds(self._reader, self._liveness)
         dead_builds.pop(self._build_request_id, None)
         for build, death in sorted(dead_builds.items()):
             await self._end(build, death)
@@ -138,7 +144,7 @@ class Coordination:
     async def _watch(self) -> None:
         try:
             while self._waiting:
-                await asyncio.sleep(_POLL_SECONDS)
+                await asyncio.sleep(self._poll_seconds)
                 self._polls += 1
                 if self._polls % _POLLS_PER_DEAD_BUILD_CHECK == 0:
                     await self.end_dead_builds()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from databuild.event_log import liveness
+from databuild.event_log import liveness as processes
 from databuild.model import statuses
 from databuild.model.paging import read_rows
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from databuild.event_log.coordination import Lease
+    from databuild.event_log.liveness import Liveness
     from databuild.event_log.reads import BuildReads, OpenBuildReads
     from databuild.model.records import BuildRecord
 
@@ -31,18 +32,18 @@ class Death(NamedTuple):
     on_this_machine: bool
 
 
-def find_dead_builds(reader: OpenBuildReads) -> dict[str, Death]:
+def find_dead_builds(reader: OpenBuildReads, liveness: Liveness = processes) -> dict[str, Death]:
     """Returns the open builds whose orchestrators have died, by id, except those that can be taken over."""
-    return _find(reader)[0]
+    return _find(reader, liveness)[0]
 
 
-def find_orphaned_leases(reader: OpenBuildReads) -> dict[str, Lease]:
+def find_orphaned_leases(reader: OpenBuildReads, liveness: Liveness = processes) -> dict[str, Lease]:
     """Returns the leases of builds that another process can take over, by build id.
 
     Their leases have an owner, and their processes died before the builds were admitted. Nothing of them has run, and
     no cancellation was requested.
     """
-    return _find(reader)[1]
+    return _find(reader, liveness)[1]
 
 
 def _builds(reader: OpenBuildReads, status: str) -> Iterator[BuildRecord]:
@@ -53,7 +54,7 @@ def _builds(reader: OpenBuildReads, status: str) -> Iterator[BuildRecord]:
     )
 
 
-def _find(reader: OpenBuildReads) -> tuple[dict[str, Death], dict[str, Lease]]:
+def _find(reader: OpenBuildReads, liveness: Liveness) -> tuple[dict[str, Death], dict[str, Lease]]:
     # Builds are read before leases. The first event of a build is written together with its lease, so each of the
     # builds that are read has a lease, unless it ends in between.
     open_builds = {build.build_request_id: build for status in statuses.BUILD.open for build in _builds(reader, status)}

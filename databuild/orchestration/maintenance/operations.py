@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from databuild.errors import BuildStateError, InvalidRequestError
+from databuild.event_log import liveness as processes
+from databuild.event_log.liveness import Liveness
 from databuild.event_log.reads import OpenBuildReads, PartitionReads
 from databuild.model import statuses
 from databuild.model.build_request_id import new_build_request_id
@@ -20,7 +22,12 @@ from databuild.v1 import partition_pb2 as pt
 
 
 def cancel_request(
-    reader: OpenBuildReads, build: BuildRecord, author: str, *, clock: Callable[[], float] = time.time
+    reader: OpenBuildReads,
+    build: BuildRecord,
+    author: str,
+    *,
+    clock: Callable[[], float] = time.time,
+    liveness: Liveness = processes,
 ) -> ev.BuildEvent:
     """Makes the event that asks the orchestrator of a build to cancel it.
 
@@ -30,7 +37,7 @@ def cancel_request(
     build_request_id = build.build_request_id
     if build.status in statuses.BUILD.ended:
         raise BuildStateError(build_request_id, build.status, f"has already ended: {build.status}")
-    dead = find_dead_builds(reader).get(build_request_id)
+    dead = find_dead_builds(reader, liveness).get(build_request_id)
     if dead is not None:
         fault = f"cannot be cancelled: {dead.fault}; `retry {build_request_id}` continues it"
         raise BuildStateError(build_request_id, build.status, fault)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from databuild.event_log import liveness as processes
+from databuild.event_log.liveness import Liveness
 from databuild.event_log.reads import OpenBuildReads
 from databuild.orchestration.build.settings import BuildRequest
 from databuild.orchestration.coordination.dead_builds import find_orphaned_leases
@@ -25,11 +27,10 @@ class LeftBuild(NamedTuple):
     left_by: str
 
 
-def left_builds(reader: OpenBuildReads, graph_label: str) -> Sequence[LeftBuild]:
+def left_builds(reader: OpenBuildReads, graph_label: str, liveness: Liveness = processes) -> Sequence[LeftBuild]:
     """Returns the builds of a graph that were left, in the order in which they were received."""
-    found = [
-        (record, lease) for build, lease in find_orphaned_leases(reader).items() if (record := reader.build(build))
-    ]
+    leases = find_orphaned_leases(reader, liveness)
+    found = [(record, lease) for build, lease in leases.items() if (record := reader.build(build))]
     found.sort(key=lambda one: (one[0].received_time, one[0].build_request_id))
     return [
         LeftBuild(request, lease.owner, lease.holder)

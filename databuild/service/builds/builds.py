@@ -20,6 +20,8 @@ from databuild.errors import (
     JobRunNotFoundError,
     TooManyPartitionsError,
 )
+from databuild.event_log import liveness as processes
+from databuild.event_log.liveness import Liveness
 from databuild.event_log.log import EventLog
 from databuild.event_log.reads import BuildReads, OpenBuildReads
 from databuild.graph.catalog import JobCatalog
@@ -68,6 +70,7 @@ class BuildService:
         readers: Readers,
         watching: Watching,
         clock: Callable[[], float] = time.time,
+        liveness: Liveness = processes,
     ) -> None:
         """Takes what it works with.
 
@@ -79,6 +82,7 @@ class BuildService:
             readers: Read the event log.
             watching: Serves those who watch.
             clock: Returns the time in seconds since the epoch.
+            liveness: Tells which processes have died.
         """
         self._catalog = catalog
         self._event_log = event_log
@@ -87,6 +91,7 @@ class BuildService:
         self._readers = readers
         self._watching = watching
         self._clock = clock
+        self._liveness = liveness
 
     async def submit(self, submission: Submission, *, submitter: str = "") -> BuildView:
         """Starts a build and returns when it is recorded; the same request with the same id starts nothing new.
@@ -130,7 +135,7 @@ class BuildService:
 
         def partitions(reader: OpenBuildReads) -> tuple[str, tuple[str, ...]]:
             build = find_build(reader, text)
-            check_may_be_retried(reader, build)
+            check_may_be_retried(reader, build, self._liveness)
             old = build.build_request_id
             return old, partitions_to_retry(reader, old, failed_jobs_only=failed_jobs_only)
 
@@ -189,7 +194,8 @@ class BuildService:
 
         def request(reader: OpenBuildReads) -> tuple[str, BuildEvent]:
             build = find_build(reader, text)
-            return build.build_request_id, cancel_request(reader, build, author, clock=self._clock)
+            event = cancel_request(reader, build, author, clock=self._clock, liveness=self._liveness)
+            return build.build_request_id, event
 
         build_request_id, event = await self._readers.read(request)
         await self._event_log.append([event])
@@ -318,7 +324,7 @@ class BuildService:
     def _deaths(self, reader: OpenBuildReads, builds: Sequence[BuildRecord]) -> list[str]:
         """Returns why nothing more comes of builds, in words; nothing for those of which more may."""
         others = [build for build in builds if build.status not in statuses.BUILD.ended and not self._is_running(build)]
-        dead = find_dead_builds(reader) if others else {}
+        dead = find_dead_builds(reader, self._liveness) if others else {}
         faults = {build: death.fault for build, death in dead.items()}
         return [faults.get(build.build_request_id, "") for build in builds]
 

@@ -24,7 +24,6 @@ from databuild.service.builds.build_queue import BuildQueue
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import Readers
 
-_LOOK_SECONDS = 0.5
 _AUTHOR = "the service, which was told to stop"
 """Recorded author of the cancellation of builds that had not ended when the service stopped."""
 
@@ -232,7 +231,7 @@ class RunningBuilds:
         """Lets builds that wait know that another process has asked for them to be cancelled."""
         while waiting := self._queue.order:
             for start in range(0, len(waiting), _LOOKS_AT):
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(self._context.settings.cancel_poll_seconds)
                 some = waiting[start : start + _LOOKS_AT]
                 with contextlib.suppress(EventLogError):  # asked again soon
                     for build, author in (await self._readers.read(functools.partial(_cancelled, some))).items():

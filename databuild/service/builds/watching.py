@@ -38,12 +38,13 @@ _OURS_SECONDS: Final = 1.0
 class _Feed:
     """The newest events of one build, up to the last that is known of, and who waits for more."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell_seconds: float) -> None:
         self.watchers = 0
         self.newest = 0
         self._kept: deque[tuple[BuildEvent, int]] = deque()
         self._bytes = 0
         self._news: asyncio.Future[None] | None = None
+        self._tell_seconds = tell_seconds
         self._told_at = -math.inf
         self._telling: asyncio.TimerHandle | None = None
 
@@ -80,8 +81,8 @@ class _Feed:
         if self._telling is not None:
             return
         loop = asyncio.get_running_loop()
-        if loop.time() - self._told_at < _TELL_SECONDS:
-            self._telling = loop.call_at(self._told_at + _TELL_SECONDS, self.tell)
+        if loop.time() - self._told_at < self._tell_seconds:
+            self._telling = loop.call_at(self._told_at + self._tell_seconds, self.tell)
         else:
             self.tell()
 
@@ -105,16 +106,29 @@ class _Feed:
 class Watching:
     """Serves everybody who watches a build."""
 
-    def __init__(self, readers: Readers, follower: Readers, is_ours: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        readers: Readers,
+        follower: Readers,
+        is_ours: Callable[[str], bool],
+        *,
+        tell_seconds: float = _TELL_SECONDS,
+        ours_seconds: float = _OURS_SECONDS,
+    ) -> None:
         """Takes what reads the event log.
 
         Args:
             readers: For events.
             follower: Of one reader, for news: what is new is new to that reader.
             is_ours: Tells whether a build runs in this process, so that all its events are told.
+            tell_seconds: Minimum interval between wake-ups of those who wait. After a quiet period, the next event
+                wakes them immediately.
+            ours_seconds: Interval between checks whether all watched builds still run in this process.
         """
         self._readers = readers
         self._is_ours = is_ours
+        self._tell_seconds = tell_seconds
+        self._ours_seconds = ours_seconds
         self._pages = EventPages(readers)
         self._news_reader = follower
         self._feeds: dict[str, _Feed] = {}
@@ -148,7 +162,7 @@ class Watching:
 
         They come some at once, as many as happened within a moment. It ends early where the service does.
         """
-        feed = self._feeds.setdefault(build_request_id, _Feed())
+        feed = self._feeds.setdefault(build_request_id, _Feed(self._tell_seconds))
         feed.watchers += 1
         self._joined.set()
         if self._follower is None:
@@ -189,7 +203,7 @@ class Watching:
             if all(map(self._is_ours, self._feeds)):
                 self._joined.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._joined.wait(), _OURS_SECONDS if self._feeds else None)
+                    await asyncio.wait_for(self._joined.wait(), self._ours_seconds if self._feeds else None)
                 continue
             waits += 1
             try:

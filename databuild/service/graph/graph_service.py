@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from databuild.errors import OrchestrationError
+from databuild.event_log import liveness as processes
+from databuild.event_log.liveness import Liveness
 from databuild.event_log.log import EventLog
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
@@ -63,6 +65,7 @@ class GraphService:
         on_event: Callable[[BuildEvent], None] | None = None,
         telemetry: Telemetry | None = None,
         clock: Callable[[], float] = time.time,
+        liveness: Liveness = processes,
     ) -> None:
         """Makes the parts; to be called, and they to be used, on one event loop.
 
@@ -75,11 +78,13 @@ class GraphService:
             on_event: Told of every event as it is handed to the event log.
             telemetry: Receives traces and metrics of builds; None for none.
             clock: Returns the time in seconds since the epoch.
+            liveness: Tells which processes have died.
         """
         self.catalog = catalog
         self.limits = limits = limits or Limits()
         self._settings = settings
         self._clock = clock
+        self._liveness = liveness
         self._executor = make_executor()
         self._readers = Readers(event_log.reader)
         self._news = Readers(event_log.reader, 1)
@@ -93,6 +98,7 @@ class GraphService:
             executor=self._executor,
             settings=settings,
             clock=clock,
+            liveness=liveness,
             telemetry=telemetry,
             on_event=on_event,
         )
@@ -105,6 +111,7 @@ class GraphService:
             readers=self._readers,
             watching=self.watching,
             clock=clock,
+            liveness=liveness,
         )
         self.partitions = Partitions(
             catalog=catalog,
@@ -170,10 +177,10 @@ class GraphService:
                 _log.warning("looking for builds that have died: %s", error)
 
     async def _look_after_the_dead(self) -> Sequence[str]:
-        left = await self._readers.read(lambda reader: left_builds(reader, self.catalog.graph_label))
+        left = await self._readers.read(lambda reader: left_builds(reader, self.catalog.graph_label, self._liveness))
         if taken := sum(self.running.go_on(*build) for build in left):
             _log.warning("builds that waited in a service that has died go on waiting: %d", taken)
-        if not await self._readers.read(find_dead_builds):
+        if not await self._readers.read(lambda reader: find_dead_builds(reader, self._liveness)):
             return ()
         reader = self._event_log.reader()
         try:
@@ -184,6 +191,7 @@ class GraphService:
                 "",
                 clock=self._clock,
                 lease_seconds=self._settings.lease_seconds,
+                liveness=self._liveness,
             )
             return await coordination.end_dead_builds()
         finally:

@@ -26,13 +26,7 @@ from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import Readers
 from databuild.v1.events_pb2 import BuildEvent
 
-_MAX_CANDIDATES = 20_000
-"""How many partitions one page of a search by pattern looks through at most."""
-
 _HISTORY = 20
-_LOOKED_THROUGH = 50_000
-"""How many partitions are looked through for those that were made from another."""
-
 _MAX_EDGES = 10_000
 
 
@@ -99,7 +93,8 @@ class Partitions:
             InvalidPatternError: The pattern cannot be read.
         """
         limit = min(max(limit, 1), self._limits.page)
-        search = _Search(nfc(prefix), nfc(contains), PartitionPattern(pattern) if pattern else None, status)
+        matches = PartitionPattern(pattern) if pattern else None
+        search = _Search(nfc(prefix), nfc(contains), matches, status, self._limits)
         return await self._readers.read(lambda reader: search.page(reader, after, limit))
 
     async def counts(self) -> Mapping[str, int]:
@@ -184,7 +179,7 @@ class Partitions:
         limit = min(limit, _MAX_EDGES)
 
         def walk(reader: PartitionReads) -> Lineage:
-            readers, complete = _readers(reader)
+            readers, complete = _readers(reader, self._limits.lineage_partitions)
             found = _walk(ref, depth, limit, lambda refs: [edge for one in refs for edge in readers.get(one, ())])
             return found._replace(complete=found.complete and complete)
 
@@ -212,6 +207,7 @@ class _Search(NamedTuple):
     contains: str
     pattern: PartitionPattern | None
     status: str | None
+    limits: Limits
 
     def page(self, reader: PartitionReads, after: str, limit: int) -> PartitionPage:
         pattern = self.pattern
@@ -231,7 +227,7 @@ class _Search(NamedTuple):
             start=after,
         )
         matches: list[PartitionRecord] = []
-        for record in islice(candidates, _MAX_CANDIDATES):
+        for record in islice(candidates, self.limits.search_candidates):
             after = record.ref
             if pattern.match(record.ref) is not None:
                 matches.append(record)
@@ -250,13 +246,13 @@ def _inputs(reader: PartitionReads, refs: Sequence[str]) -> list[LineageEdge]:
     ]
 
 
-def _readers(reader: PartitionReads) -> tuple[dict[str, list[LineageEdge]], bool]:
+def _readers(reader: PartitionReads, max_partitions: int) -> tuple[dict[str, list[LineageEdge]], bool]:
     """Returns what was made from each partition, and whether that is all there is to know."""
     readers: dict[str, list[LineageEdge]] = {}
     records = read_rows(
         lambda after, limit: reader.partitions(after=after, limit=limit), key=lambda record: record.ref, start=""
     )
-    for record in islice(records, _LOOKED_THROUGH):
+    for record in islice(records, max_partitions):
         for known in record.manifest.inputs if record.manifest is not None else ():
             edge = LineageEdge(known.ref, record.ref, known.version, known.query)
             readers.setdefault(known.ref, []).append(edge)

@@ -17,6 +17,8 @@ class Limits:
         partitions: How many partitions one request may ask for, ranges expanded.
         request_bytes: How large one request may be.
         page: How many rows one page may have.
+        search_candidates: Maximum number of partitions that one page of a search by pattern reads.
+        lineage_partitions: How many partitions are looked through for those that were made from another.
         plans: How many plans are made at once; further ones wait.
         answer_seconds: How long an answer may take that is not a stream.
         send_seconds: How long who reads a stream may take for one piece of it before they are let go.
@@ -31,6 +33,8 @@ class Limits:
     partitions: int = 100_000
     request_bytes: int = 16 * 1024 * 1024
     page: int = 1000
+    search_candidates: int = 20_000
+    lineage_partitions: int = 50_000
     plans: int = 2
     connections: int = 4000
     requests: int = 1000

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Final
 
 _LOOK_SECONDS: Final = 0.05
@@ -14,7 +15,20 @@ _WINDOW_SECONDS: Final = 60.0
 class LoopLag:
     """The most that the running event loop was late, of late."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        """Measures nothing yet.
+
+        Args:
+            clock: Returns the time in seconds.
+            sleep: Waits for so many seconds, or longer where the event loop is late.
+        """
+        self._clock = clock
+        self._sleep = sleep
         self._windows = [0.0, 0.0]
 
     @property
@@ -32,11 +46,10 @@ class LoopLag:
             measuring.cancel()
 
     async def _measure(self) -> None:
-        loop = asyncio.get_running_loop()
-        begun = now = loop.time()
+        begun = now = self._clock()
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            before, now = now, loop.time()
+            await self._sleep(_LOOK_SECONDS)
+            before, now = now, self._clock()
             if now - begun > _WINDOW_SECONDS:
                 begun = now
                 self._windows = [0.0, self._windows[0]]

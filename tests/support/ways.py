@@ -12,80 +12,19 @@ from databuild.client import DatabuildClient
 from databuild.error_codes import code_of
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.service_pb2_grpc import DataBuildServiceStub
-from tests.service.script_graph import ScriptGraph
-
-NUMBER = r"""#!/bin/bash
-if [[ "$1" == config ]]; then
-  shift
-  separator=''
-  text=''
-  for ref in "$@"; do
-    if [[ "$ref" == number/odd-* ]]; then echo "no number is called ${ref#number/}" >&2; exit 3; fi
-    text+="$separator{\"outputs\": [{\"str\": \"$ref\"}], \"args\": [\"${ref#number/}\"],"
-    text+=" \"env\": {\"OF\": \"numbers\"}}"
-    separator=', '
-  done
-  printf '{"configs": [%s]}\n' "$text"
-  exit 0
-fi
-echo "making $2"
-echo "$DATABUILD_JOB_LABEL of $OF, attempt $DATABUILD_ATTEMPT" >&2
-echo $$ >"pid-$2"
-sleep 0.05 # so that nothing is scheduled ahead, which is a matter of time
-while [[ "$2" == wait-* && ! -e "go-$2" ]]; do sleep 0.02; done
-if [[ "$2" == hang-* && ! -e "go-$2" ]]; then sleep 60; fi
-if [[ "$2" == fail-* && ! -e "go-$2" ]]; then echo "there is no $2" >&2; exit 7; fi
-mkdir -p data
-echo "${#2}" >"data/$2"
-echo "{\"partition\": {\"ref\": \"number/$2\", \"metadata\": {\"length\": ${#2}}}}" >>"$DATABUILD_REPORT"
-"""
-
-SUM = r"""#!/bin/bash
-if [[ "$1" == config ]]; then
-  shift
-  separator=''
-  text=''
-  for ref in "$@"; do
-    needed=''
-    comma=''
-    IFS=_ read -ra names <<<"${ref#sum/}"
-    for name in "${names[@]}"; do
-      needed+="$comma{\"dep_type_code\": \"MATERIALIZE\", \"partition_ref\": {\"str\": \"number/$name\"}}"
-      comma=', '
-    done
-    text+="$separator{\"outputs\": [{\"str\": \"$ref\"}], \"inputs\": [$needed], \"args\": [\"${ref#sum/}\"]}"
-    separator=', '
-  done
-  printf '{"configs": [%s]}\n' "$text"
-  exit 0
-fi
-sleep 0.05
-total=0
-IFS=_ read -ra names <<<"$2"
-for name in "${names[@]}"; do total=$((total + $(<"data/$name"))); done
-echo "$total" | tee "data/$2"
-"""
+from tests.support.script_graph import ScriptGraph
 
 
-class Graph(ScriptGraph):
-    """The graph of numbers and sums."""
-
-    def __init__(self, folder):
-        super().__init__(folder)
-        jobs = []
-        for name, script, pattern in (("number", NUMBER, "number/{name}"), ("sum", SUM, "sum/{names}")):
-            (folder / name).write_text(script)
-            (folder / name).chmod(0o755)
-            jobs.append({"label": f"//numbers:{name}", "executable": name, "outputs": [pattern]})
-        catalog = {"graph_label": "//numbers:graph", "jobs": jobs, "default_partitions": ["sum/one_two"]}
-        (folder / "catalog.json").write_text(json.dumps(catalog))
+def graph_in(folder):
+    """Returns the graph, in which every build schedules its tasks in the same order."""
+    return ScriptGraph(folder, default_partitions=("sum/one_two",), slow=True)
 
 
 class CommandLine:
     """Each build is a process of its own."""
 
     def __init__(self, folder, uri):
-        self.graph = Graph(folder)
+        self.graph = graph_in(folder)
         self.flags = (f"--event_log={uri}",)
         self.running = {}
 
@@ -130,7 +69,7 @@ class _Service:
     """Has one service do it; what was refused has an exit code as on the command line."""
 
     def __init__(self, folder, uri):
-        self.graph = Graph(folder)
+        self.graph = graph_in(folder)
         self.service = self.graph.serve("--jobs=1", f"--event_log={uri}")
         self.refused = {}
 

@@ -11,6 +11,7 @@ from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.executor import Capacity, ProcessSpec
 from databuild.executors.local import LocalExecutor
 from databuild.executors.process_group import groups_with_variable
+from tests.support.waiting import until
 
 MANY = Capacity(1000, "nothing")
 
@@ -40,12 +41,23 @@ def shell(script, tmp_path, **settings):
     return ProcessSpec(**values)
 
 
+async def run_together(executor, folder, count, together, command=":"):
+    """Runs a command so many times, none of which ends before so many run together."""
+    (folder / "running").mkdir()
+    script = f"touch running/$$; while [ ! -e go ]; do sleep 0.02; done; {command}; rm running/$$"
+    spec = shell(script, folder, env={"PATH": os.environ["PATH"]})
+    runs = asyncio.gather(*(executor.run(spec) for _ in range(count)))
+    await until(lambda: len(list((folder / "running").iterdir())) >= together)
+    (folder / "go").touch()
+    return await runs
+
+
 async def test_the_limit_of_open_files_is_raised_when_needed_and_jobs_keep_the_old_one(files_left, tmp_path):
     executor = LocalExecutor(base_env={}, capacity=MANY)
     soft = files_left(40)
     executor = LocalExecutor(base_env={}, capacity=MANY)
 
-    results = await asyncio.gather(*(executor.run(shell("ulimit -S -n; sleep 0.2", tmp_path)) for _ in range(60)))
+    results = await run_together(executor, tmp_path, 60, 60, "ulimit -S -n")
 
     assert [result.start_fault for result in results] == [None] * 60
     assert {result.stdout for result in results} == {b"%d\n" % soft}
@@ -57,7 +69,8 @@ async def test_a_start_waits_for_files_that_our_own_processes_have_open(files_le
     limit = DescriptorLimit(highest=0)
     executor = LocalExecutor(base_env={}, capacity=MANY, descriptor_limit=limit, start_seconds=0.0)
 
-    results = await asyncio.gather(*(executor.run(shell("sleep 0.1", tmp_path)) for _ in range(30)))
+    # Each has three files open here, so that about twelve fit: the others wait.
+    results = await run_together(executor, tmp_path, 30, 8)
 
     assert [result.exit_code for result in results] == [0] * 30
     assert limit.raised_from is None
@@ -80,20 +93,16 @@ async def test_a_process_without_a_pidfd_is_killed(files_left, tmp_path):
     result = await executor.run(shell("sleep 1000", tmp_path, env={"DATABUILD_TEST": str(tmp_path)}))
 
     assert "Too many open files" in result.start_fault.message
-    while groups_with_variable(f"DATABUILD_TEST={tmp_path}".encode()):  # the test's own time limit is the limit
-        await asyncio.sleep(0.005)
+    await until(lambda: not groups_with_variable(f"DATABUILD_TEST={tmp_path}".encode()))
 
 
 async def test_no_more_processes_run_at_once_than_fit(tmp_path):
     executor = LocalExecutor(base_env={}, capacity=Capacity(2, "a test"))
-    count = f"cd {tmp_path}; mkdir $$; ls | wc -l; sleep 0.02; rmdir $$"
 
-    results = await asyncio.gather(
-        *(executor.run(shell(count, tmp_path, env={"PATH": os.environ["PATH"]})) for _ in range(8))
-    )
+    results = await run_together(executor, tmp_path, 8, 2, "ls running | wc -l")
 
     assert {result.exit_code for result in results} == {0}
-    assert max(int(result.stdout) for result in results) <= 2
+    assert max(int(result.stdout) for result in results) == 2
 
 
 def program(path, text, mode=0o755):

@@ -41,14 +41,14 @@ def test_a_group_without_members_has_none():
 
 
 async def test_members_that_cannot_be_killed_are_returned(child):
-    group = GroupTermination(child.pid, grace_seconds=lambda: 0.0, kill_seconds=0.02, living=lambda _group: [4711])
+    group = GroupTermination(child.pid, grace_seconds=lambda: 0.0, kill_seconds=0.0, living=lambda _group: [4711])
 
     assert list(await group.end_members()) == [4711]
 
 
 async def test_a_leader_that_cannot_be_ended_is_given_up(child):
     never = asyncio.get_running_loop().create_future()
-    group = GroupTermination(child.pid, grace_seconds=lambda: 0.0, kill_seconds=0.02)
+    group = GroupTermination(child.pid, grace_seconds=lambda: 0.0, kill_seconds=0.0)
 
     assert not await group.end_leader(never)
 
@@ -65,6 +65,6 @@ async def test_processes_with_a_variable_in_their_environment_are_killed(tmp_pat
 
 
 async def test_groups_that_cannot_be_killed_are_returned(child):
-    left = await kill_groups_with(b"A=1", kill_seconds=0.02, find=lambda _variable: [child.pid])
+    left = await kill_groups_with(b"A=1", kill_seconds=0.0, find=lambda _variable: [child.pid])
 
     assert list(left) == [child.pid]

@@ -11,6 +11,7 @@ import pytest
 
 from databuild.executors.executor import ProcessSpec
 from databuild.executors.local import LocalExecutor
+from tests.support.waiting import until
 from tools.python import child
 
 
@@ -35,10 +36,9 @@ def shell(tmp_path, script, **settings):
     return spec(tmp_path, "/bin/sh", "-c", script, **settings)
 
 
-async def until(path):
-    """Waits for what a process writes; the test's own time limit is the limit."""
-    while not path.exists() or not path.read_text().endswith("\n"):
-        await asyncio.sleep(0.005)
+async def words_of(path):
+    """Waits until a process has written a line, and returns its words."""
+    await until(lambda: path.exists() and path.read_text().endswith("\n"))
     return path.read_text().split()
 
 
@@ -91,11 +91,12 @@ async def test_a_timeout_ends_the_whole_group(executor, tmp_path):
 
 async def test_cancelling_gives_time_to_end_and_leaves_nothing_behind(executor, tmp_path):
     pids = tmp_path / "pids"
-    child = f"trap 'sleep 0.1; echo cleaned >{tmp_path}/cleaned; exit 0' TERM; sleep 1000 & wait"
+    ready = tmp_path / "ready"
+    child = f"trap 'sleep 0.1; echo cleaned >{tmp_path}/cleaned; exit 0' TERM; echo trapped >{ready}; sleep 1000 & wait"
     script = f'sh -c "{child}" & echo $$ $! >{pids}; wait'
     running = asyncio.create_task(executor.run(shell(tmp_path, script)))
-    group = await until(pids)
-    await asyncio.sleep(0.05)
+    group = await words_of(pids)
+    await words_of(ready)
 
     running.cancel()
     running.cancel()
@@ -111,7 +112,7 @@ async def test_a_process_that_ignores_term_is_killed(executor, tmp_path):
     pids = tmp_path / "pids"
     script = f"trap '' TERM; echo $$ >{pids}; while :; do sleep 0.05; done"
     running = asyncio.create_task(executor.run(shell(tmp_path, script)))
-    (pid,) = await until(pids)
+    (pid,) = await words_of(pids)
 
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -127,8 +128,7 @@ async def test_children_of_a_process_are_killed_when_it_ends(executor, tmp_path)
 
     assert result.exit_code == 0
     (pid,) = pids.read_text().split()
-    while not is_gone(pid):
-        await asyncio.sleep(0.005)
+    await until(lambda: is_gone(pid))
 
 
 async def test_report_lines_arrive_while_the_process_runs_and_the_last_without_a_newline(executor, tmp_path):
@@ -188,7 +188,7 @@ async def test_a_log_that_cannot_be_written_does_not_stop_the_process(executor, 
 async def test_output_can_be_read_while_the_process_runs(executor, tmp_path):
     wait = f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done"
     running = asyncio.create_task(executor.run(shell(tmp_path, f"echo early; {wait}; echo late")))
-    early = await until(tmp_path / "out")
+    early = await words_of(tmp_path / "out")
     (tmp_path / "go").touch()
     await running
 
@@ -204,9 +204,8 @@ async def test_a_child_that_escapes_the_group_and_keeps_writing_does_not_delay_t
     result = await executor.run(shell(tmp_path, script, env={"CODE": code}))
 
     assert result.exit_code == 0
-    (pid,) = await until(tmp_path / "pid")
-    while not is_gone(pid):  # its pipe is closed
-        await asyncio.sleep(0.005)
+    (pid,) = await words_of(tmp_path / "pid")
+    await until(lambda: is_gone(pid))  # its pipe is closed
 
 
 async def test_a_process_gets_no_input_and_default_signals(executor, tmp_path):
@@ -237,8 +236,8 @@ async def test_a_watchdog_kills_only_the_orphans_of_a_killed_process(tmp_path, k
         if killed:
             process.kill()
         await process.wait()
-        while killed and not is_gone(ended):  # the test's own time limit is the limit
-            await asyncio.sleep(0.01)
+        if killed:
+            await until(lambda: is_gone(ended))
 
         assert is_gone(ended) == killed
         assert not is_gone(other)
@@ -254,7 +253,7 @@ async def test_orphans_of_a_dead_build_are_killed(executor, tmp_path):
     left = await asyncio.create_subprocess_exec(
         "/bin/sh", "-c", f"sleep 1000 & echo $$ $! >{pids}; wait", env=env, process_group=0
     )
-    group = await until(pids)
+    group = await words_of(pids)
 
     await executor.kill_orphans(env["DATABUILD_BUILD_REQUEST_ID"])
 

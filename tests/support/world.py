@@ -7,10 +7,12 @@ from pathlib import Path
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
+from databuild.model.build_options import BuildOptions
 from databuild.orchestration.build.settings import Settings
+from databuild.service.builds.requests import Submission
 from databuild.service.graph.graph_service import GraphService
 from databuild.service.resources.limits import Limits
-from tests.fake_executor import NoProcesses
+from tests.support.fake_executor import NoProcesses
 
 RAW, CLEAN = "//:raw", "//:clean"
 
@@ -91,13 +93,35 @@ def config(ref, *queried):
     return {"outputs": [{"str": ref}], "inputs": inputs, "args": [ref], "env": {}}
 
 
+class FakeLiveness:
+    """Processes by name; those in `gone` have died."""
+
+    def __init__(self, process, gone=()):
+        self.process = process
+        self.gone = set(gone)
+
+    def this_process(self):
+        return self.process
+
+    def is_gone(self, holder):
+        return holder in self.gone
+
+    def is_here(self, holder):
+        return bool(holder)
+
+
 class World:
     """A service, and what stands behind it."""
 
-    def __init__(self, folder, uri="memory:", *, catalog=None, **limits):
+    def __init__(
+        self, folder, uri="memory:", *, catalog=None, process="service", gone=(), cancel_poll_seconds=0.5, **limits
+    ):
+        self.liveness = FakeLiveness(process, gone)
         self.log = open_event_log(uri)
         self.executor = FakeExecutor()
-        self.settings = Settings(working_directory="/", log_directory=str(folder))
+        self.settings = Settings(
+            working_directory="/", log_directory=str(folder), cancel_poll_seconds=cancel_poll_seconds
+        )
         self.seen = []
         self.service = GraphService(
             catalog=catalog or globals()["catalog"](default_partitions=("raw/1",)),
@@ -106,6 +130,7 @@ class World:
             settings=self.settings,
             limits=Limits(**limits),
             on_event=self.seen.append,
+            liveness=self.liveness,
         )
         self.builds = self.service.builds
 
@@ -117,3 +142,7 @@ class World:
         for gate in self.executor.gates.values():
             gate.open()
         await self.service.close()
+
+
+def submission(*partitions, build_request_id="", **options):
+    return Submission(partitions=partitions, build_request_id=build_request_id, options=BuildOptions(**options))

@@ -11,7 +11,7 @@ from databuild.service.access.auth import Tokens
 from databuild.service.process.options import ServerOptions
 from databuild.service.process.server import serve
 from databuild.service.resources.limits import Limits
-from tests.service.world import FakeExecutor, catalog
+from tests.support.world import FakeExecutor, catalog
 
 
 class Served:
@@ -86,3 +86,13 @@ async def sent_events(answer):
         elif line and not line.startswith(":"):
             name, _, value = line.partition(":")
             event[name] = value.removeprefix(" ")
+
+
+def error_of(answer):
+    """Returns the status and the code of an answer that has the one shape of errors."""
+    assert answer.headers["content-type"] == "application/json", answer.text
+    body = answer.json()
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "message", "status", "facts"}
+    assert body["error"]["message"]
+    return answer.status_code, body["error"]["code"]

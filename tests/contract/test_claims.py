@@ -1,0 +1,141 @@
+"""Every event log grants claims, leases and resources to one build at a time."""
+
+import asyncio
+
+import pytest
+
+from databuild.errors import (
+    CoordinationError,
+)
+from databuild.event_log.coordination import ClaimRequest, LeaseOwner, Need, ResourceUse
+from databuild.event_log.open import open_event_log
+from databuild.model.results import Cancelled, Failed, Success
+from databuild.orchestration.events.payloads import job_event
+from databuild.v1 import events_pb2 as ev
+from tests.contract.builds import begin, claim, produce
+
+
+async def test_a_claim_is_granted_completely_to_one_build_until_its_partitions_have_ended(log):
+    one = await begin(log, "b1", "p", "q")
+    await log.renew_lease("b1", "here", 60)
+    await begin(log, "b2", "p", "q")
+    await log.renew_lease("b2", "here", 60)
+    first = await claim(log, "b1", 1, "p")
+    refused = await claim(log, "b2", 1, "p", "q")
+    again = await claim(log, "b1", 1, "p")
+    await produce(one, 1, "p")
+    after = await claim(log, "b2", 1, "p", "q")
+
+    assert first.token > 0
+    assert (refused.token, refused.held_by) == (0, {"p": "b1"})
+    assert again.token > first.token
+    assert after.token > again.token
+    assert after.versions == {"p": "b1.1.1"}
+    assert log.reader().claimed(["p", "q", "r"]) == {"p": "b2", "q": "b2"}
+    assert log.reader().claims_of("b2") == {"p": "b2.1.1", "q": "b2.1.1"}
+
+
+async def test_a_claimed_partition_is_not_available_until_the_claim_ends_without_a_run(log):
+    one = await begin(log, "b1", "p", "q")
+    await produce(one, 1, "p")
+    await produce(one, 2, "q")
+    await one.complete_build(Success(jobs_completed=2))
+    two = await begin(log, "b2", "p", "q")
+    await log.renew_lease("b2", "here", 60)
+    await claim(log, "b2", 1, "p")
+    await claim(log, "b2", 2, "q")
+    claimed = log.reader().partition_records(["p", "q"])
+    await two.complete_build(Failed(message="it died"), {"q": "b2.2.1"})
+    after = log.reader().partition_records(["p", "q"])
+
+    assert not claimed["p"].available
+    assert claimed["p"].claimed_by_build_request_id == "b2"
+    assert after["p"].available
+    assert not after["q"].available
+    assert log.reader().claimed(["p", "q"]) == {}
+
+
+async def test_a_run_that_is_skipped_or_cancelled_releases_its_claims(log):
+    one = await begin(log, "b", "p", "q")
+    await log.renew_lease("b", "here", 60)
+    await claim(log, "b", 1, "p")
+    await claim(log, "b", 2, "q")
+    skipped = job_event("b.1.1", 1, "//:j", ev.JOB_STATUS_SKIPPED)
+    await one.emit(("job", skipped))
+
+    assert log.reader().claimed(["p", "q"]) == {"q": "b"}
+
+
+async def test_a_build_that_has_ended_can_neither_claim_nor_stay_alive(log):
+    one = await begin(log, "b", "p")
+    await log.renew_lease("b", "here", 60)
+    await one.complete_build(Cancelled())
+
+    with pytest.raises(CoordinationError, match="it is CANCELLED"):
+        await log.renew_lease("b", "here", 60)
+    with pytest.raises(CoordinationError, match="its lease has ended"):
+        await claim(log, "b", 1, "p")
+    assert log.reader().leases() == []
+
+
+async def test_an_owned_lease_is_taken_over_only_from_the_named_holder(log):
+    mine = LeaseOwner("ann")
+    await log.renew_lease("b", "here", 60, mine)
+    await begin(log, "b", "p")
+    await log.renew_lease("b", "here", 60, mine)
+
+    for owner in (LeaseOwner("ann"), LeaseOwner("ann", "somebody")):
+        with pytest.raises(CoordinationError, match="taken it over"):
+            await log.renew_lease("b", "there", 60, owner)
+    results = await asyncio.gather(
+        *(log.renew_lease("b", place, 60, LeaseOwner("bob", "here")) for place in ("there", "elsewhere")),
+        return_exceptions=True,
+    )
+    await log.renew_lease("b", "there", 60, LeaseOwner("bob", "here"))
+    with pytest.raises(CoordinationError, match="taken it over"):
+        await log.renew_lease("b", "here", 60, mine)
+
+    assert [type(result) for result in results] == [type(None), CoordinationError]
+    ((lease, _),) = log.reader().leases()
+    assert (lease.holder, lease.owner) == ("there", "bob")
+
+
+async def test_a_lease_expires_by_the_clock_of_the_store(uri):
+    now = [100.0]
+    log = open_event_log(uri, clock=lambda: now[0])
+    await begin(log, "b", "p")
+    await log.renew_lease("b", "here", 30)
+    ((lease, early),) = log.reader().leases()
+    now[0] = 131.0
+    ((_, late),) = log.reader().leases()
+    await log.close()
+
+    assert lease == ("b", 130.0, "here", "")
+    assert (early, late) == (False, True)
+
+
+async def test_resources_are_held_until_their_job_run_ends_and_builds_take_turns(log):
+    async def ask(build, task):
+        run = f"{build}.{task}.1"
+        (answer,) = await log.claim([ClaimRequest(build, run, (f"{build}{task}",), (Need("r", 1, 1),))])
+        return answer.short_of
+
+    builds = {}
+    for build in ("a", "b"):
+        await log.renew_lease(build, "here", 30)
+        builds[build] = await begin(log, build, f"{build}1", f"{build}2", f"{build}3")
+    assert await ask("a", 1) == ""
+    assert await ask("b", 1) == "r"
+    assert log.reader().claimed(["a1", "b1"]) == {"a1": "a"}
+    assert log.reader().resource_use() == [ResourceUse("r", "a", 1, False), ResourceUse("r", "b", 0, True)]
+
+    await produce(builds["a"], 1, "a1")
+    assert await ask("a", 2) == ""  # granted something before the other first asked
+    await produce(builds["a"], 2, "a2")
+    assert await ask("a", 3) == "r"
+    assert await ask("b", 1) == ""
+    await builds["b"].complete_build(Cancelled())
+    assert log.reader().resource_use() == [ResourceUse("r", "a", 0, True)]
+    assert await ask("a", 3) == ""
+    await builds["a"].complete_build(Cancelled())
+    assert log.reader().resource_use() == []

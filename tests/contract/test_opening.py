@@ -1,0 +1,261 @@
+"""Every event log can be opened again, by this process and by others, or says why not."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from databuild.errors import (
+    EventLogError,
+    InvalidRequestError,
+    InvalidStateTransitionError,
+    SchemaTooNewError,
+)
+from databuild.event_log.open import open_event_log, open_reader
+from databuild.event_log.sqlite.writer import SqliteWriter
+from databuild.model.results import Failed, Success
+from databuild.orchestration.events.orchestrator import BuildOrchestrator
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+from tests.contract.builds import begin, produce
+from tests.support.stores import read_models
+from tools.python import child
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "state" / "events.db")
+
+
+async def test_read_models_can_be_rebuilt_from_the_log(store):
+    log = open_event_log(store.uri)
+    one = await begin(log, "b1", "p", "q")
+    await produce(one, 1, "p", rows=1)
+    one.emit_job_scheduled("b1.2.1", 2, "//:j")
+    one.emit_job_running("b1.2.1", 2, "//:j")
+    one.emit_partition_building("q", 2, "b1.2.1")
+    one.emit_job_failed("b1.2.1", 2, "//:j", pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="no"))
+    await one.complete_build(Failed(jobs_completed=1, jobs_failed=1, message="no"))
+    two = await begin(log, "b2", "q")
+    await produce(two, 1, "q", "digest")
+    await log.close()
+
+    before = read_models(store)
+    writer = store.write()
+    writer.rebuild()
+    writer.close()
+
+    assert read_models(store) == before
+    assert before["partitions"]
+
+
+async def test_a_build_continues_after_its_log_was_reopened(store):
+    log = open_event_log(store.uri)
+    one = await begin(log, "b", "p")
+    await log.close()
+    again = open_event_log(store.uri)
+    one._event_log = again
+
+    await produce(one, 1, "p")
+    await one.complete_build(Success(jobs_completed=1))
+    await again.close()
+
+    reader = open_reader(store.uri)
+    assert reader.build("b").status == "COMPLETED"
+    assert reader.build("b").jobs_completed == 1
+
+
+def build_many(uri, name):
+    async def main():
+        log = open_event_log(uri)
+        for number in range(10):
+            one = await begin(log, f"{name}-{number}", "p", "q")
+            await produce(one, 1, "p")
+            await produce(one, 2, "q")
+            await one.complete_build(Success(jobs_completed=2))
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_eight_processes_build_into_one_new_log_at_once(store):
+    processes = [
+        multiprocessing.get_context("spawn").Process(target=build_many, args=(store.uri, f"process{number}"))
+        for number in range(8)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+
+    assert [process.exitcode for process in processes] == [0] * 8
+    reader = open_reader(store.uri)
+    assert len(reader.builds(status="COMPLETED", limit=100)) == 80
+    reader.close()
+
+
+def append_for_ever(uri, told):
+    async def main():
+        log = open_event_log(uri)
+        number = 0
+        while True:
+            one = await begin(log, f"b{number:06}", "p")
+            await produce(one, 1, "p")
+            await one.complete_build(Success(jobs_completed=1))
+            told.send(number)
+            number += 1
+
+    asyncio.run(main())
+
+
+def test_durable_events_survive_a_kill(store):
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=append_for_ever, args=(store.uri, theirs))
+    process.start()
+    while ours.recv() < 20:
+        pass
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    last = 20
+    while ours.poll():
+        last = ours.recv()
+
+    reader = open_reader(store.uri)
+    for number in range(last + 1):
+        assert reader.build(f"b{number:06}").status == "COMPLETED"
+    reader.close()
+
+
+async def test_a_newer_schema_is_refused(store):
+    await open_event_log(store.uri).close()
+    store.make_newer()
+
+    for opening in (open_event_log, open_reader):
+        with pytest.raises(SchemaTooNewError, match="newer DataBuild"):
+            opening(store.uri)
+
+
+def test_a_database_of_another_program_is_refused(store):
+    store.make_of_another_program()
+
+    with pytest.raises(EventLogError, match="another program"):
+        open_event_log(store.uri)
+
+
+def test_a_file_that_is_not_a_database_is_refused(tmp_path):
+    garbage = tmp_path / "garbage.db"
+    garbage.write_bytes(b"garbage" * 1000)
+
+    with pytest.raises(EventLogError) as raised:
+        open_event_log(f"sqlite:{garbage}")
+
+    assert raised.value.remedy == "MOVE_EVENT_LOG_AWAY"
+
+
+def test_a_directory_that_cannot_be_created_is_named(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(EventLogError, match="its directory cannot be created") as raised:
+        open_event_log(f"sqlite:{tmp_path}/file/state/events.db")
+
+    assert raised.value.remedy == "OTHER_STATE_DIRECTORY"
+
+
+async def test_a_full_disk_writes_nothing_and_says_so(path):
+    log = open_event_log(f"sqlite:{path}")
+    one = await begin(log, "b", "p")
+    log._writer._connection.execute("PRAGMA max_page_count = 1")
+    large = ev.BuildEvent(build_request_id="t", sequence=1, taint=ev.TaintEvent(reason="x" * 4_000_000))
+    with pytest.raises(EventLogError, match="free space"):
+        await log.append([large])
+    await log.close()
+
+    assert open_reader(f"sqlite:{path}").build("b").last_sequence == one.state.last_sequence
+
+
+async def test_a_missing_log_reads_as_empty(store):
+    reader = open_reader(store.uri)
+
+    assert reader.builds() == []
+    assert reader.build("b") is None
+    assert reader.partition_counts() == {}
+    assert reader.leases() == []
+    assert list(reader.all_events()) == []
+    reader.close()
+
+
+def test_reading_does_not_create_the_file(tmp_path):
+    open_reader(f"sqlite:{tmp_path}/none/events.db").close()
+
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"), [("sqlit:x", "sqlite:PATH"), ("events.db", "memory:"), ("sqlite:", "sqlite:PATH")]
+)
+def test_an_unknown_scheme_is_refused_with_the_known_ones(uri, said):
+    with pytest.raises(InvalidRequestError, match=said):
+        open_event_log(uri)
+
+
+def test_a_driver_is_imported_only_for_its_own_scheme(tmp_path):
+    program = f"""
+import sys
+from databuild.event_log.open import open_event_log, open_reader
+open_event_log("memory:")
+open_reader("sqlite:{tmp_path}/events.db")
+print("psycopg" in sys.modules)
+"""
+    ended = subprocess.run(child.command("-c", program), capture_output=True, text=True, check=True)
+
+    assert ended.stdout == "False\n"
+
+
+async def test_sinks_get_durable_events_and_a_failed_sink_is_dropped(tmp_path):
+    warned = []
+    log = open_event_log("memory:", [f"jsonl:{tmp_path}/events.jsonl", "jsonl:/dev/full"], warn=warned.append)
+    one = BuildOrchestrator(log, "b", ["p"])
+    await one.start_build()
+    await one.start_planning()
+    with pytest.raises(InvalidStateTransitionError):
+        await log.append([ev.BuildEvent(build_request_id="b", sequence=9, taint=ev.TaintEvent())])
+    await log.close()
+
+    lines = (tmp_path / "events.jsonl").read_text().splitlines()
+    assert len(lines) == 3
+    assert '"build_request_id": "b"' in lines[0]
+    assert len(warned) == 1
+    with pytest.raises(EventLogError, match="sink"):
+        open_event_log("memory:", [f"jsonl:{tmp_path}/no/such/folder/events.jsonl"])
+    with pytest.raises(InvalidRequestError, match="stdout:"):
+        open_event_log("memory:", ["stdot:"])
+
+
+@pytest.mark.parametrize("name", ["a b", "a%20b", "a?mode=ro", "a#b", "ü"])
+def test_any_path_can_be_a_log(tmp_path, name):
+    path = tmp_path / name / "events.db"
+    SqliteWriter(str(path)).close()
+
+    assert path.exists()
+    assert open_reader(f"sqlite:{path}").builds() == []
+
+
+def test_concurrent_opens_of_a_new_file_create_its_tables_once(tmp_path):
+    for number in range(20):
+        path = tmp_path / f"{number}.db"
+        together = threading.Barrier(8)
+
+        def write(path=path, together=together):
+            together.wait()
+            SqliteWriter(str(path)).close()
+
+        with ThreadPoolExecutor(8) as pool:
+            for written in [pool.submit(write) for _ in range(8)]:
+                written.result()
+
+        assert open_reader(f"sqlite:{path}").builds() == []

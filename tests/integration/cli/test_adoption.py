@@ -1,0 +1,170 @@
+"""The command `partitions adopt`, from files and from another state directory."""
+
+import pytest
+
+
+def test_what_is_adopted_is_used_as_it_is_and_explained(graph):
+    (graph.folder / "data").mkdir()
+    (graph.folder / "data" / "number-ab").write_text("2\n")
+
+    code, result = graph.json("partitions", "adopt", "number/ab", "--reason=moved from the old place", "--author=ann")
+
+    assert code == 0
+    assert result["partitions"] == ["number/ab"]
+    assert (result["author"], result["reason"]) == ("ann", "moved from the old place")
+    _, out, _ = graph("build")
+    assert (
+        "built 2 partitions in 2 job runs: number/c, sum/ab_c\nused 1 partition that somebody adopted: number/ab\n"
+        in out
+    )
+    (graph.folder / "number.digest").write_text("number-2\n")
+    _, out, _ = graph("explain", "number/ab")
+    assert " UTC by ann: moved from the old place\n" in out
+    assert "made by" not in out
+    assert "a build    would use it as it is (up to date)\n" in out
+    assert "yes, adopted" in graph("partitions", "number/ab")[1]
+    assert graph.json("explain", "number/ab")[1]["record"]["adoption"]["author"] == "ann"
+    assert graph.json("explain", "sum/ab_c")[1]["record"]["manifest"]["inputs"][0]["version"] == result["version"]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["number/x"], 2, "--reason=TEXT"),
+        (["--reason=r"], 2, "at least one ref"),
+        (["numbre/x", "--reason=r"], 2, "did you mean the pattern 'number/{name}'?"),
+        (["number/c", "number/x", "--reason=r"], 2, "'number/c' cannot be adopted, since it is available already"),
+        (["number/c", "number/x", "--reason=r", "--force"], 0, ""),
+    ],
+)
+def test_an_adoption_that_cannot_be_says_why(graph, args, code, said):
+    graph("build", "number/c")
+
+    ended, _, err = graph("partitions", "adopt", *args)
+
+    assert (ended, "databuild: " in err) == (code, bool(code))
+    assert said in err
+    assert ("number/x" in graph("partitions")[1]) is not code
+
+
+@pytest.fixture
+def renamed(graph):
+    """The graph after it was built, and then renamed."""
+    graph("build", "sum/ab_c", "number/old")
+    graph("partitions", "adopt", "number/hand", "--reason=made by hand", "--author=bob")
+    graph("taint", "number/old")
+    graph.write_catalog(graph_label="//numbers:renamed")
+    return graph
+
+
+OLD_STATE = ".databuild/numbers/graph"
+
+
+@pytest.mark.parametrize("command", ["plan", "build"])
+def test_a_new_state_directory_names_others_that_know_the_partitions(renamed, command):
+    old = renamed.folder / OLD_STATE
+    code, _, err = renamed(command)
+
+    assert code == 0
+    assert f"the state directory {renamed.folder}/.databuild/numbers/renamed is new, and others know" in err
+    assert f"databuild:   {old} (number/ab, say)\n" in err
+    assert f"--state_dir={old} uses that one; `bazel run //numbers:renamed -- partitions adopt --from={old}`" in err
+
+
+def test_others_are_named_while_the_state_directory_is_new_and_nobody_chose_one(renamed):
+    chosen = renamed("plan", "--state_dir=elsewhere")[2]
+    renamed("build")
+    again = renamed("build")[2]
+
+    assert "is new" not in chosen + again
+
+
+def test_others_that_know_nothing_of_the_graph_or_cannot_be_read_are_not_named(renamed):
+    (renamed.folder / ".databuild" / "broken").mkdir()
+    (renamed.folder / ".databuild" / "broken" / "events.db").write_text("no database, and long enough to be none\n" * 9)
+    only = renamed("plan")[2]
+    renamed.jobs[0]["outputs"] = ["figure/{name}"]
+    renamed.jobs[1]["outputs"] = ["total/{names}"]
+    renamed.write_catalog(graph_label="//numbers:renamed", default_partitions=["figure/x"])
+    none = renamed("plan")[2]
+
+    assert only.count("databuild:   ") == 1
+    assert "is new" not in none
+
+
+def test_what_another_state_directory_knows_is_taken_over_and_nothing_is_built_again(renamed):
+    code, taken = renamed.json("partitions", "adopt", f"--from={OLD_STATE}", "--author=ann")
+
+    assert code == 0
+    assert (taken["adopted"], taken["already_available"], taken["not_available"], taken["not_produced"]) == (4, 0, 1, 0)
+    assert "nothing to do: 3 partitions available and fresh" in renamed("plan")[1]
+    assert renamed.json("build")[1]["jobs_completed"] == 0
+    record = renamed.json("explain", "sum/ab_c")[1]["record"]
+    assert [known["ref"] for known in record["manifest"]["inputs"]] == ["number/ab", "number/c"]
+    assert record["adoption"]["reason"] == f"taken over from {renamed.folder}/{OLD_STATE}"
+    assert " UTC by bob: made by hand\n" in renamed("explain", "number/hand")[1]
+    assert renamed("events", "verify")[0] == 0
+
+
+def test_what_was_taken_over_becomes_stale_as_what_was_built_here(renamed):
+    renamed("partitions", "adopt", f"--from={OLD_STATE}")
+    (renamed.folder / "sum.digest").write_text("sum-2\n")
+
+    _, plan = renamed.json("plan", "sum/ab_c", "number/hand")
+    reasons = {one["ref"]: one["reason"] for one in plan["partitions"]}
+    assert reasons["sum/ab_c"].endswith("CODE_CHANGED")
+    assert reasons["number/ab"].endswith("UP_TO_DATE")
+    assert renamed.json("build", "sum/ab_c")[1]["jobs_completed"] == 1
+    (renamed.folder / "number.digest").write_text("number-2\n")
+    assert renamed.json("build", "sum/ab_c", "number/hand")[1]["jobs_completed"] == 3
+
+
+def test_what_is_there_already_stays_and_a_second_time_takes_over_what_is_left(renamed):
+    first = renamed.json("partitions", "adopt", f"--from={OLD_STATE}", "number/{name}", "sum/a_b")[1]
+    second = renamed.json("partitions", "adopt", f"--from={OLD_STATE}")[1]
+    code, out, _ = renamed("partitions", "adopt", f"--from={OLD_STATE}", "--force")
+
+    assert (first["adopted"], second["adopted"], second["already_available"]) == (3, 1, 3)
+    assert code == 0
+    assert out == (
+        f"took over 4 partitions from {renamed.folder}/{OLD_STATE}; builds judge them as if built here\n"
+        "  left out 1 partition without data there that may be trusted\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["adopt", "--from=nowhere"], "there is no events.db in"),
+        (["adopt", "--from=.databuild/numbers/renamed"], "is the state directory that would be written to"),
+        (["adopt", f"--from={OLD_STATE}", "number/none"], "knows no partition of number/none"),
+        (["adopt", f"--from={OLD_STATE}", "numbre/x"], "did you mean the pattern 'number/{name}'?"),
+        (["adopt", f"--from={OLD_STATE}", "number/{name"], "is not a field"),
+        (["adopt", f"--from={OLD_STATE}", "--event_log=memory:"], "ends with this command"),
+        ([f"--from={OLD_STATE}"], "--from belongs to `partitions adopt"),
+        (["adopt", f"--from={OLD_STATE}", "--server=localhost:1"], "to an event log of this machine"),
+    ],
+)
+def test_what_cannot_be_taken_over_says_why_and_leaves_nothing(renamed, args, said):
+    own = "--from=.databuild/numbers/renamed" in args
+    if own:
+        renamed("build", "number/c")
+    code, _, err = renamed("partitions", *args)
+
+    assert code == 2
+    assert said in err
+    assert (renamed.folder / ".databuild" / "numbers" / "renamed").exists() is own
+
+
+def test_a_dead_build_does_not_keep_its_partitions_from_adoption(graph):
+    (graph.folder / "hang-c").touch()
+    running = graph.start("build", "number/c")
+    graph.wait_for("pid-c")
+    running.kill()
+    running.communicate()
+
+    code, _, err = graph("partitions", "adopt", "number/c", "--reason=made by hand")
+
+    assert code == 0, err
+    assert graph.json("status")[1]["status"] == "FAILED"
+    assert "would use it as it is" in graph("explain", "number/c")[1]

@@ -1,0 +1,86 @@
+"""Commands that read: `status`, `logs`, `events`, `partitions`, `explain`, `graph`."""
+
+import sqlite3
+
+import pytest
+
+
+def test_a_log_is_verified_and_what_is_broken_is_told(graph):
+    build = graph.json("build")[1]["build_request_id"]
+    graph("build")
+    whole = graph("events", "verify")
+    with sqlite3.connect(next(graph.folder.glob(".databuild/**/events.db"))) as connection:
+        connection.execute("UPDATE builds SET jobs_failed = 9 WHERE build_request_id = ?", (build,))
+        connection.execute("DELETE FROM build_partitions WHERE build_request_id = ?", (build,))
+    connection.close()
+    fault = f"builds '{build}' has 9 as jobs_failed, and the events say 0"
+    code, broken, _ = graph("events", "verify", build)
+    as_json = graph.json("events", "verify")
+
+    assert whole[:2] == (0, "verified 34 events of 2 builds\n")
+    assert graph("events", "verify", "latest")[0] == 0
+    assert code == 1
+    assert broken.splitlines()[0] == fault
+    assert f"build_partitions '{build}' 'sum/ab_c' is missing" in broken
+    assert broken.splitlines()[-1].startswith("4 faults in ")
+    assert as_json[0] == 1
+    assert as_json[1]["faults"] == 4
+    assert as_json[1]["reported"][0] == {"build_request_id": build, "message": fault}
+
+
+def test_status_logs_events_and_partitions_tell_of_the_build(graph):
+    graph("build")
+
+    assert "COMPLETED" in graph("status")[1]
+    assert "3/3" in graph("builds")[1]
+    assert "making ab\n" in graph("logs")[1]
+    assert graph("events")[1].splitlines()[-1].endswith("build_request  COMPLETED")
+    assert [row["ref"] for row in graph.json("partitions", "number/")[1]["partitions"]] == ["number/ab", "number/c"]
+
+
+def test_builds_of_equal_worlds_have_equal_events(graph, tmp_path):
+    graph("build", "--jobs=2")
+    graph("build", "--force", "number/ab")
+    graph("build", "--force", "number/ab", "--jobs=1")
+    builds = [build["build_request_id"] for build in graph.json("builds")[1]["builds"]]
+    assert len(builds) == 3
+
+    code, out, _ = graph("events", "diff", builds[0], builds[2])
+
+    assert code == 1
+    assert out.startswith("---")
+
+
+def test_explain_tells_lineage_and_reason(graph):
+    assert "never built here" in graph("explain", "sum/ab_c")[1]
+    graph("build")
+    (graph.folder / "number.digest").write_text("number-2\n")
+
+    code, out, _ = graph("explain", "sum/ab_c")
+
+    assert code == 0
+    assert "made from  number/ab" in out
+    assert "would make it (input changed: number/" in out
+
+
+@pytest.mark.parametrize(("form", "beginning"), [("mermaid", ("flowchart", "graph")), ("dot", ("digraph",))])
+def test_the_job_graph_is_drawn_whole(graph, form, beginning):
+    graph("build")
+
+    code, out, _ = graph("graph", f"--format={form}")
+
+    assert code == 0
+    assert out.startswith(beginning)
+    assert "sum/ab_c" in out
+    assert "number/c" in out
+
+
+def test_a_closed_pipe_is_quiet(graph):
+    graph("build")
+    process = graph.start("events")
+    process.stdout.close()
+    error = process.stderr.read()
+    process.stderr.close()
+
+    assert process.wait(timeout=20) == 0
+    assert error == ""

@@ -1,0 +1,225 @@
+"""A graph of two jobs in bash in a workspace of its own, and the command line on it, in this process or in others."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+
+from databuild.cli.display.output import Output
+from databuild.cli.main import run
+from databuild.event_log import liveness
+from tests.support.waiting import wait_until
+from tools.python import child
+
+GRAPH = "//numbers:graph"
+
+ENVIRONMENT = r"\"MODE\": \"$(cat mode 2>/dev/null || true)\""
+"""The variables in the answer of `config`, as they stand in NUMBER: tests replace them."""
+
+NUMBER = r"""#!/bin/bash
+set -euo pipefail
+if [[ "$1" == config ]]; then
+  shift
+  variables="ENVIRONMENT"
+  configs='' separator=''
+  for ref in "$@"; do
+    if [[ "$ref" == number/odd-* ]]; then echo "no number is called ${ref#number/}" >&2; exit 3; fi
+    inputs=''
+    if [[ "$ref" == number/query-* ]]; then
+      inputs='{"partition_ref": {"str": "number/absent"}}, {"partition_ref": {"str": "outside/absent"}}'
+    fi
+    configs+="$separator{\"outputs\": [{\"str\": \"$ref\"}], \"inputs\": [$inputs],"
+    configs+=" \"args\": [\"${ref#number/}\"], \"env\": {$variables}}"
+    separator=', '
+  done
+  printf '{"configs": [%s]}\n' "$configs"
+  exit 0
+fi
+name="$2"
+# By its name, or by a file beside the script, a number waits, hangs or fails, until there is a file go-NAME.
+does() { [[ "$name" == "$1"-* || -e "$1-$name" ]] && [[ ! -e "go-$name" ]]; }
+echo "making $name"
+echo "$DATABUILD_JOB_LABEL, attempt $DATABUILD_ATTEMPT" >&2
+echo $$ >"pid-$name"
+if [[ -e slow ]]; then sleep 0.05; fi
+if does fail; then echo "cannot make $name" >&2; exit 7; fi
+while does wait; do echo waiting >"waiting-$name"; sleep 0.02; done
+if does hang; then sleep 60; fi
+mkdir -p data
+echo "${#name}" >"data/number-$name"
+echo "{\"partition\": {\"ref\": \"number/$name\", \"metadata\": {\"length\": ${#name}}}}" >>"$DATABUILD_REPORT"
+""".replace("ENVIRONMENT", ENVIRONMENT)
+
+SUM = r"""#!/bin/bash
+set -euo pipefail
+if [[ "$1" == config ]]; then
+  shift
+  configs='' separator=''
+  for ref in "$@"; do
+    inputs='' comma=''
+    IFS=_ read -ra names <<<"${ref#sum/}"
+    for name in "${names[@]}"; do
+      inputs+="$comma{\"dep_type_code\": \"MATERIALIZE\", \"partition_ref\": {\"str\": \"number/$name\"}}"
+      comma=', '
+    done
+    configs+="$separator{\"outputs\": [{\"str\": \"$ref\"}], \"inputs\": [$inputs], \"args\": [\"${ref#sum/}\"]}"
+    separator=', '
+  done
+  printf '{"configs": [%s]}\n' "$configs"
+  exit 0
+fi
+if [[ -e slow ]]; then sleep 0.05; fi
+total=0
+IFS=_ read -ra names <<<"$2"
+for name in "${names[@]}"; do total=$((total + $(<"data/number-$name"))); done
+echo "$total" | tee "data/sum-$2"
+"""
+
+PROGRAM = "from databuild.cli.main import main; main()"
+
+
+class ScriptGraph:
+    """A graph of numbers and of sums over them, in a workspace of its own.
+
+    Attributes:
+        folder: The workspace.
+        jobs: The jobs as the catalog has them; `write_catalog` writes them anew.
+        processes: All processes that were started.
+    """
+
+    def __init__(self, folder, *, default_partitions=("number/one",), slow=False):
+        """Writes the scripts and the catalog.
+
+        Args:
+            folder: An empty folder.
+            default_partitions: What a build without arguments is asked for.
+            slow: True if each job run takes so long that none is claimed ahead, which would depend on time.
+        """
+        self.folder = folder
+        self.processes = []
+        self.jobs = []
+        self._default_partitions = default_partitions
+        (folder / "MODULE.bazel").touch()
+        if slow:
+            (folder / "slow").touch()
+        for name, script, pattern in (("number", NUMBER, "number/{name}"), ("sum", SUM, "sum/{names}")):
+            (folder / name).write_text(script)
+            (folder / name).chmod(0o755)
+            (folder / f"{name}.digest").write_text(f"{name}-1\n")
+            job = {"label": f"//numbers:{name}", "executable": name, "code_digest_file": f"{name}.digest"}
+            self.jobs.append({**job, "outputs": [pattern]})
+        self.write_catalog()
+
+    def write_catalog(self, **more):
+        catalog = {"graph_label": GRAPH, "jobs": self.jobs, "default_partitions": self._default_partitions, **more}
+        (self.folder / "catalog.json").write_text(json.dumps(catalog))
+
+    def arguments(self, *args):
+        return [f"--catalog={self.folder}/catalog.json", f"--runfiles={self.folder}", *args]
+
+    def command(self, *args, program=PROGRAM):
+        """Returns the command line that runs a command in a process of its own."""
+        return child.command("-c", program, *self.arguments(*args))
+
+    @property
+    def environ(self):
+        here = str(self.folder)
+        folders = {"BUILD_WORKING_DIRECTORY": here, "BUILD_WORKSPACE_DIRECTORY": here}
+        return {"PATH": os.environ["PATH"], "USER": "ann", **folders}
+
+    def __call__(self, *args):
+        """Runs a command in this process, and returns its exit code, output and error output."""
+        out, err = io.StringIO(), io.StringIO()
+        code = run(self.arguments(*args), out=Output(out), err=Output(err), environ=self.environ)
+        return code, out.getvalue(), err.getvalue()
+
+    def json(self, *args):
+        """Runs a command in this process, and returns its exit code and result."""
+        code, out, _ = self(*args, "--output=json")
+        return code, json.loads(out)
+
+    def start(self, *args, program=PROGRAM, **environ):
+        process = subprocess.Popen(
+            self.command(*args, program=program),
+            env={**self.environ, **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def run(self, *args, **environ):
+        """Runs a command to its end and returns its exit code, output and error output."""
+        process = self.start(*args, **environ)
+        out, err = process.communicate(timeout=30)
+        return process.returncode, out, err
+
+    def serve(self, *flags, **environ):
+        return ServedGraph(self.start("serve", "--port=0", "--grpc_port=0", "--output=json", *flags, **environ))
+
+    def wait_for(self, name):
+        """Waits for a file of a job, and returns what is in it."""
+        path = self.folder / name
+        return wait_until(lambda: path.exists() and path.read_text().strip())
+
+    def close(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+
+class ServedGraph:
+    """A service in a process of its own."""
+
+    def __init__(self, process):
+        self.process = process
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        self.addresses = json.loads(line)
+
+    def ask(self, method, path, body=None, **headers):
+        """Returns the status and the answer of a request."""
+        data = None if body is None and method == "GET" else json.dumps(body or {}).encode()
+        request = urllib.request.Request(
+            f"{self.addresses['http']}{path}",
+            data,
+            {"Content-Type": "application/json", "DataBuild-Author": "ann", **headers},
+            method=method,
+        )
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20) as answer:
+                return answer.status, _read(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, _read(error)
+
+    def get(self, path):
+        return self.ask("GET", f"/api/v1{path}")[1]
+
+    def build(self, *partitions, **more):
+        status, answer = self.ask("POST", "/api/v1/builds", {"partitions": partitions, **more})
+        assert status == 200, answer
+        return answer["build_request_id"]
+
+    def wait_for(self, build, *statuses):
+        wait_until(lambda: self.get(f"/builds/{build}")["status"].removeprefix("BUILD_STATUS_") in statuses)
+
+    def end(self, number=signal.SIGTERM):
+        """Ends the service by a signal, and returns its exit code and error output."""
+        self.process.send_signal(number)
+        _, err = self.process.communicate(timeout=30)
+        return self.process.returncode, err
+
+
+def is_running(pid):
+    return bool(liveness.start_time(int(pid)))
+
+
+def _read(answer):
+    text = answer.read()
+    return json.loads(text) if answer.headers["Content-Type"] == "application/json" else text.decode()

@@ -1,0 +1,12 @@
+"""The event log and the jobs of builds."""
+
+import pytest
+
+from tests.support.build_world import World
+
+
+@pytest.fixture
+async def world(tmp_path):
+    made = World(tmp_path)
+    yield made
+    await made.log.close()

@@ -1,0 +1,168 @@
+"""Builds that are cancelled, and builds that wait for their turn."""
+
+import asyncio
+import dataclasses
+
+from databuild.model.results import Cancelled, Success
+from databuild.orchestration.build.admission import ImmediateAdmission
+from databuild.orchestration.build.build_context import BuildContext
+from databuild.orchestration.build.run_build import run_build
+from databuild.orchestration.build.settings import BuildRequest
+from databuild.v1 import events_pb2 as ev
+from tests.support.build_world import RAW, config
+
+
+async def test_cancelling_ends_what_ran_and_what_did_not(world):
+    started = asyncio.Event()
+
+    async def hang(_env, _report):
+        started.set()
+        await asyncio.Event().wait()
+
+    world.executor.runs[RAW] = hang
+    building = asyncio.create_task(world.build("b", "clean/1"))
+    await started.wait()
+    building.cancel()
+
+    assert await building == Cancelled()
+    assert world.runs("b") == [("b.1.1", "CANCELLED")]
+    assert world.statuses("b") == {"clean/1": "FAILED", "raw/1": "FAILED"}
+    assert world.log.reader().build("b").status == "CANCELLED"
+
+
+class SlowLog:
+    """An event log that keeps a status to itself until it is let go on."""
+
+    def __init__(self, log, status):
+        self._log = log
+        self._status = status
+        self.reached = asyncio.Event()
+        self.going_on = asyncio.Event()
+
+    def append(self, events):
+        if any(event.build_request.status == self._status for event in events):
+            return asyncio.ensure_future(self._later(events))
+        return self._log.append(events)
+
+    async def _later(self, events):
+        self.reached.set()
+        await self.going_on.wait()
+        await self._log.append(events)
+
+    def __getattr__(self, name):
+        return getattr(self._log, name)
+
+
+async def test_cancelling_while_the_end_is_written_leaves_the_end_as_it_is(world):
+    log, world.log = world.log, SlowLog(world.log, ev.BUILD_STATUS_COMPLETED)
+    building = asyncio.create_task(world.build("b", "raw/1"))
+    await world.log.reached.wait()
+    building.cancel()
+    await asyncio.sleep(0)
+    building.cancel()
+    await asyncio.sleep(0)
+    world.log.going_on.set()
+
+    assert await building == Success(jobs_completed=1)
+    assert log.reader().build("b").status == "COMPLETED"
+
+
+async def test_cancelling_while_the_request_is_written_cancels_the_build(world):
+    writing = asyncio.Event()
+    log, world.log = world.log, SlowLog(world.log, None)
+    append = log.append
+    world.log.append = lambda events: (writing.set(), append(events))[1]
+    building = asyncio.create_task(world.build("b", "raw/1"))
+    await writing.wait()
+    building.cancel()
+
+    assert await building == Cancelled()
+    assert [event.build_request.status for event in log.reader().events("b") if event.HasField("build_request")] == [
+        ev.BUILD_STATUS_RECEIVED,
+        ev.BUILD_STATUS_CANCELLED,
+    ]
+
+
+async def test_a_request_to_cancel_is_found_in_the_event_log(world):
+    async def hang(_env, _report):
+        request = ev.BuildEvent(event_id="c/1", build_request_id="c", sequence=1)
+        request.cancel_request.target_build_request_id = "b"
+        request.cancel_request.author = "ann"
+        await world.log.append([request])
+        await asyncio.Event().wait()
+
+    world.settings = dataclasses.replace(world.settings, cancel_poll_seconds=0)
+    world.executor.runs[RAW] = hang
+
+    assert await world.build("b", "raw/1") == Cancelled(author="ann")
+    assert "cancelled by ann" in world.log.reader().build("b").failure.message
+    assert world.log.reader().events("b")[-1].build_request.cancelled_by == "ann"
+
+
+async def test_a_build_waits_for_its_turn_once_its_request_is_recorded(world):
+    class Admission(ImmediateAdmission):
+        def received(self):
+            waiting = world.log.reader().build("b")
+            calls.append((waiting.status, waiting.requested))
+
+        async def admit(self):
+            calls.append(list(world.executor.ran))
+            return ""
+
+    calls = []
+
+    assert await run_build(
+        BuildRequest(build_request_id="b", requested=("raw/1",)),
+        BuildContext(
+            catalog=world.catalog,
+            event_log=world.log,
+            executor=world.executor,
+            settings=world.settings,
+            admission=Admission(),
+        ),
+    ) == Success(jobs_completed=1)
+    assert calls == [("RECEIVED", ("raw/1",)), []]
+
+
+async def test_a_build_that_is_cancelled_while_it_waits_for_its_turn_says_by_whom(world):
+    class Admission(ImmediateAdmission):
+        async def admit(self):
+            return "ann"
+
+    result = await run_build(
+        BuildRequest(build_request_id="b", requested=("raw/1",)),
+        BuildContext(
+            catalog=world.catalog,
+            event_log=world.log,
+            executor=world.executor,
+            settings=world.settings,
+            admission=Admission(),
+        ),
+    )
+
+    assert result == Cancelled(author="ann")
+    assert world.executor.ran == []
+    assert world.log.reader().build("b").failure.message == "the build was cancelled by ann"
+
+
+async def test_a_build_that_is_cancelled_while_it_plans_much_ends_as_cancelled(world):
+    world.executor.configs["clean/1"] = config("clean/1", *(f"raw/{number}" for number in range(20_000)))
+    planned = []
+
+    class Observer:
+        def planning(self, progress):
+            planned.append(progress.partitions)
+            if progress.partitions > 10_000:
+                building.cancel("ann")
+
+        def warned(self, _warning):
+            raise AssertionError
+
+    request = BuildRequest(build_request_id="b", requested=("clean/1",))
+    rest = {"catalog": world.catalog, "event_log": world.log, "executor": world.executor, "settings": world.settings}
+    building = asyncio.ensure_future(run_build(request, BuildContext(**rest, planning=Observer())))
+
+    assert await building == Cancelled(author="ann")
+    assert max(planned) == 20_001
+    assert world.executor.ran == []
+    assert "SCHEDULED" not in world.statuses("b").values()

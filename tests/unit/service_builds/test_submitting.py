@@ -1,0 +1,204 @@
+"""Builds are submitted once, whatever the caller does."""
+
+import asyncio
+
+import pytest
+
+from databuild.errors import (
+    BuildConflictError,
+    InvalidRequestError,
+    TooManyPartitionsError,
+    UnknownPartitionError,
+)
+from databuild.model.results import Success
+from databuild.model.view_messages import build_from_message, build_to_message
+from databuild.orchestration.build.build_context import BuildContext
+from databuild.orchestration.build.run_build import run_build
+from databuild.orchestration.build.settings import BuildRequest
+from databuild.service.builds.requests import Submission
+from databuild.v1 import events_pb2 as ev
+from tests.support.waiting import turns
+from tests.support.world import submission
+
+
+async def test_a_submitted_build_is_recorded_when_the_answer_comes(world):
+    gate = world.executor.gate("raw/1")
+
+    view = await world.builds.submit(submission("raw/1", build_request_id="b"))
+
+    assert view.build.build_request_id == "b"
+    assert view.build.requested == ("raw/1",)
+    assert view.build.status not in {"COMPLETED", "FAILED"}
+    gate.open()
+    assert (await world.ended("b"))[-1].build_request.status == ev.BUILD_STATUS_COMPLETED
+
+
+async def test_a_build_writes_the_events_that_run_build_writes(world):
+    await world.builds.submit(submission("clean/1", build_request_id="b"))
+    events = await world.ended("b")
+    result = await run_build(
+        BuildRequest(build_request_id="c", requested=("clean/2",)),
+        BuildContext(
+            catalog=world.service.catalog, event_log=world.log, executor=world.executor, settings=world.settings
+        ),
+    )
+
+    assert result == Success(jobs_completed=2)
+    kinds = [event.WhichOneof("event") for event in events]
+    assert kinds == [event.WhichOneof("event") for event in world.log.reader().events("c")]
+
+
+async def test_without_partitions_the_default_ones_are_built(world):
+    view = await world.builds.submit(Submission())
+
+    assert view.build.requested == ("raw/1",)
+
+
+async def test_ranges_are_expanded(world):
+    view = await world.builds.submit(submission("day/d=2020-01-01..2020-01-03".replace("d=", "")))
+
+    assert view.build.requested == ("day/2020-01-01", "day/2020-01-02", "day/2020-01-03")
+
+
+@pytest.mark.parametrize("at", ["running", "ended"])
+async def test_the_same_request_with_the_same_id_starts_nothing_new(world, at):
+    gate = world.executor.gate("raw/1")
+    request = submission("raw/1", build_request_id="b", keep_going=True)
+    await world.builds.submit(request)
+    if at == "ended":
+        gate.open()
+        await world.ended("b")
+
+    again = await world.builds.submit(request)
+
+    gate.open()
+    await world.ended("b")
+    assert again.build.build_request_id == "b"
+    assert world.executor.made == ["raw/1"]
+
+
+@pytest.mark.parametrize("at", ["running", "ended"])
+@pytest.mark.parametrize(
+    ("ref", "options", "difference"),
+    [
+        ("raw/2", {}, "other partitions"),
+        ("raw/1", {"keep_going": True}, "keep_going"),
+        ("raw/1", {"jobs": 3}, "jobs"),
+        ("raw/1", {"force": True}, "force"),
+        ("raw/1", {"reuse_stale": True, "keep_going": True}, "reuse_stale, keep_going"),
+    ],
+)
+async def test_another_request_with_the_same_id_is_an_error(world, at, ref, options, difference):
+    gate = world.executor.gate("raw/1")
+    await world.builds.submit(submission("raw/1", build_request_id="b"))
+    if at == "ended":
+        gate.open()
+        await world.ended("b")
+
+    with pytest.raises(BuildConflictError) as raised:
+        await world.builds.submit(submission(ref, build_request_id="b", **options))
+
+    assert raised.value.difference == difference
+
+
+async def test_a_request_that_is_made_twice_at_once_starts_one_build(world):
+    request = submission("raw/1", build_request_id="b")
+
+    views = await asyncio.gather(*(world.builds.submit(request) for _ in range(5)))
+
+    await world.ended("b")
+    assert {view.build.build_request_id for view in views} == {"b"}
+    assert world.executor.made == ["raw/1"]
+
+
+async def test_an_id_that_another_process_used_meanwhile_is_told_apart(make, tmp_path):
+    uri = f"sqlite:{tmp_path}/events.db"
+    one, other = make(uri), make(uri)
+
+    views = await asyncio.gather(
+        *(world.builds.submit(submission("raw/1", build_request_id="b")) for world in (one, other))
+    )
+
+    assert [view.build.build_request_id for view in views] == ["b", "b"]
+    await one.ended("b")
+    assert len(one.executor.made + other.executor.made) == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (submission("nothing/1"), UnknownPartitionError),
+        (submission("day/2020-01-03..2020-01-01"), InvalidRequestError),
+        (submission("day/0001-01-01..9999-12-31"), TooManyPartitionsError),
+        (submission(*(f"raw/{number}" for number in range(101))), TooManyPartitionsError),
+        (submission("raw/1", build_request_id="../x"), InvalidRequestError),
+        (submission("raw/1", build_request_id="latest"), InvalidRequestError),
+        (submission("raw/1", jobs=1001), InvalidRequestError),
+        (submission("raw/1", jobs=-1), InvalidRequestError),
+    ],
+)
+async def test_a_request_that_makes_no_sense_starts_nothing(make, request_, error):
+    world = make(partitions=100)
+
+    with pytest.raises(error):
+        await world.builds.submit(request_)
+
+    assert (await world.builds.list_builds()).builds == ()
+
+
+async def test_a_caller_that_goes_away_does_not_take_the_build_with_it(world):
+    gate = world.executor.gate("raw/1")
+    asking = asyncio.create_task(world.builds.submit(submission("raw/1", build_request_id="b")))
+    while world.service.running.get("b") is None:
+        await asyncio.sleep(0)
+
+    asking.cancel()
+    await gate.reached.wait()
+    gate.open()
+
+    assert (await world.ended("b"))[-1].build_request.status == ev.BUILD_STATUS_COMPLETED
+
+
+async def test_builds_are_listed_by_key_and_status(world):
+    for number in range(5):
+        await world.builds.submit(submission("raw/1", build_request_id=f"b{number}"))
+        await world.ended(f"b{number}")
+
+    page = await world.builds.list_builds(limit=2)
+    rest = await world.builds.list_builds(limit=10, before=page.next_before)
+
+    assert [view.build.build_request_id for view in page.builds] == ["b4", "b3"]
+    assert [view.build.build_request_id for view in rest.builds] == ["b2", "b1", "b0"]
+    assert rest.next_before == ""
+    assert (await world.builds.list_builds(status="FAILED")).builds == ()
+
+
+async def test_how_far_planning_is_is_told_while_it_goes_on(world):
+    world.executor.hangs = True
+    await world.builds.submit(submission("clean/1", build_request_id="b"))
+    while (view := await world.builds.get("b")).planning is None or not view.planning.configuring_jobs:
+        await turns()
+
+    assert view.build.status == "PLANNING"
+    assert view.planning == (1, 1, 1, ("//:clean",))
+    assert build_from_message(build_to_message(view)) == view
+    await world.builds.cancel("b", "ann")
+    await world.ended("b")
+    assert (await world.builds.get("b")).planning is None
+
+
+async def test_warnings_are_told_while_a_build_runs_and_after_its_end(world):
+    gate = world.executor.gate("raw/1..3")
+    await world.builds.submit(submission("raw/1..3", build_request_id="b"))
+    await gate.reached.wait()
+    during = await world.builds.get("b")
+    gate.open()
+    events = await world.ended("b")
+    after = await world.builds.get("b")
+
+    (warning,) = during.warnings
+    assert warning.startswith("'raw/1..3' is one partition, not a range")
+    assert after.warnings == during.warnings
+    assert build_from_message(build_to_message(after)) == after
+    told = [event.build_request for event in events if event.build_request.warnings]
+    assert [one.status for one in told] == [ev.BUILD_STATUS_ANALYSIS_COMPLETED, ev.BUILD_STATUS_COMPLETED]
