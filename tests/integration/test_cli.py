@@ -827,7 +827,7 @@ def test_a_dead_build_cannot_be_cancelled_and_can_be_retried(graph):
     (graph.folder / "hang-c").unlink()
     code, _, err = graph("retry", dead)
     assert code == 0
-    assert f"builds again what build {dead} was asked for" in err.splitlines()[1]
+    assert f"retry of build {dead}" in err.splitlines()[1]
     assert graph.json("explain", "number/c")[1]["record"]["dead"] is None
     assert liveness.start_time(pid) == ""
     assert graph.json("status", dead)[1]["status"] == "FAILED"

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from databuild.cli.backend.local_backend import LocalBackend
-from databuild.cli.display.output import Output, bytes_text, duration_text, time_text
+from databuild.cli.display.formats import bytes_text, duration_text, time_text
+from databuild.cli.display.output import Output
 from databuild.cli.main import run
 from databuild.errors import BuildNotFoundError
 from databuild.event_log.coordination import Lease, ResourceUse

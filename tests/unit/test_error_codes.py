@@ -94,7 +94,7 @@ def test_a_remedy_comes_back_and_is_worded_by_flags_only_on_the_command_line():
     back = restored(code_of(error), str(error), sent(facts_of(error)))
 
     assert str(back) == "no job of build b failed"
-    assert error_text(back) == "no job of build b failed; leave --failed_jobs_only out to ask for everything again"
+    assert error_text(back) == "no job of build b failed; leave --failed_jobs_only out to request everything again"
 
 
 def test_a_remedy_of_a_newer_service_adds_nothing():

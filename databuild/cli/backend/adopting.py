@@ -13,7 +13,7 @@ from pathlib import Path
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.other_states import EVENT_LOG
 from databuild.cli.backend.requested_partitions import expand
-from databuild.cli.display.output import counted
+from databuild.cli.display.formats import counted
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.full_parse import UsageError
 from databuild.errors import InvalidRequestError

@@ -220,7 +220,7 @@ class Invocation:
 
     def follow_up(self, arguments: str) -> str:
         """Returns a command to type next, in backquotes."""
-        from databuild.cli.display.output import launcher_command
+        from databuild.cli.display.formats import launcher_command
 
         where = f" --server={self.flags['server']}" if self.flags.get("server") else ""
         return f"`{launcher_command(self.graph_label)} {arguments}{where}`"

@@ -6,9 +6,9 @@ from typing import Any
 
 from databuild.cli.backend.build_end import Summary
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.notices import Counts
-from databuild.cli.display.output import counted, duration_text, some_of
+from databuild.cli.display.formats import counted, duration_text, some_of
 from databuild.cli.flags.exit_codes import BUILT, INTERRUPTED, JOB_FAILED, OUR_FAILURE
+from databuild.model.build_counts import BuildCounts
 from databuild.model.records import JobRunRecord
 from databuild.model.results import BuildResult, Cancelled, Failed, Success
 from databuild.v1 import partition_pb2 as pt
@@ -31,7 +31,7 @@ def exit_code_of_result(result: BuildResult) -> int:
     return JOB_FAILED
 
 
-def print_summary(call: Invocation, summary: Summary, counts: Counts) -> None:
+def print_summary(call: Invocation, summary: Summary, counts: BuildCounts) -> None:
     """Prints the result of a build on standard output."""
     if call.json:
         call.out.json(_as_json(call, summary, counts))
@@ -71,7 +71,7 @@ def _print_end(call: Invocation, summary: Summary) -> None:
         out.line(f"again: {call.follow_up(f'retry {summary.build_request_id}')}")
 
 
-def _print_taken(call: Invocation, summary: Summary, counts: Counts) -> None:
+def _print_taken(call: Invocation, summary: Summary, counts: BuildCounts) -> None:
     for build, refs in _taken(summary, counts).items():
         what, which = counted(len(refs), "partition"), some_of(refs)
         if build in summary.adoptions:
@@ -91,7 +91,7 @@ def _severity(check: pt.CheckResult) -> str:
     return pt.CheckResult.Severity.Name(check.severity).removeprefix("SEVERITY_")
 
 
-def _taken(summary: Summary, counts: Counts) -> dict[str, list[str]]:
+def _taken(summary: Summary, counts: BuildCounts) -> dict[str, list[str]]:
     """Returns what was taken from other builds, by build: not what was left to one that did not come to produce it."""
     own = {*summary.built, *(partition.ref for partition in counts.failed_partitions)}
     taken = {build: [ref for ref in refs if ref not in own] for build, refs in counts.delegations.items()}
@@ -135,7 +135,7 @@ def _tail(call: Invocation, job_run: JobRunRecord, stream: str) -> list[str]:
     return call.backend().tail_of_log(job_run, stream).decode(errors="replace").rstrip().splitlines()[-_TAIL_LINES:]
 
 
-def _as_json(call: Invocation, summary: Summary, counts: Counts) -> dict[str, Any]:
+def _as_json(call: Invocation, summary: Summary, counts: BuildCounts) -> dict[str, Any]:
     build = summary.build
     failures = [
         {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.output import as_json, lasted_text, some_of, table, time_text
+from databuild.cli.display.formats import build_duration_text, some_of, table, time_text
+from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.model import statuses
 
@@ -32,13 +33,13 @@ def run(call: Invocation) -> int:
             build.build_request_id,
             f"{build.status} (dead)" if build.build_request_id in dead else build.status,
             time_text(build.received_time),
-            lasted_text(
+            build_duration_text(
                 build,
                 alive=build.status in statuses.BUILD.open and build.build_request_id not in dead,
                 now=call.clock(),
             ),
             f"{build.jobs_completed}/{build.total_tasks}",
-            some_of(build.requested, most=1),
+            some_of(build.requested, limit=1),
         )
         for build in builds
     ]

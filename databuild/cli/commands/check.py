@@ -12,7 +12,7 @@ import asyncio
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.planning import NothingKnown, plan_for
 from databuild.cli.backend.requested_partitions import expand
-from databuild.cli.display.output import counted, some_of
+from databuild.cli.display.formats import counted, some_of
 from databuild.cli.flags.exit_codes import BUILT, JOB_FAILED
 from databuild.errors import InvalidRequestError, JobConfigurationError, LookupFaultError
 from databuild.executors.local import LocalExecutor

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.event_text import canonical, event_json, event_line
-from databuild.cli.display.output import counted
+from databuild.cli.display.formats import counted
 from databuild.cli.flags.exit_codes import BUILT, JOB_FAILED
 from databuild.cli.flags.full_parse import UsageError
 from databuild.errors import BuildPrunedError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.output import as_json, counted, time_text
+from databuild.cli.display.formats import counted, time_text
+from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.full_parse import UsageError
 from databuild.graph.reasons import absent_input_text, reason_name, reason_text

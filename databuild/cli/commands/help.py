@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.output import launcher_command
+from databuild.cli.display.formats import launcher_command
 from databuild.cli.flags import help_text
 from databuild.cli.flags.command_table import NAMES
 from databuild.cli.flags.exit_codes import BUILT

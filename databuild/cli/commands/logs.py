@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.output import time_text
+from databuild.cli.display.formats import time_text
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.model import statuses
 from databuild.orchestration.coordination.build_ids import LATEST

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.output import as_json, table, time_text
+from databuild.cli.display.formats import table, time_text
+from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.graph.refs import nfc
 

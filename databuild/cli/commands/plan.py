@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.output import as_json, counted, some_of, table
+from databuild.cli.display.formats import counted, some_of, table
+from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.full_parse import UsageError
 from databuild.graph.reasons import absent_input_text, reason_name, reason_text

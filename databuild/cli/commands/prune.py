@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.durations import parse_duration
-from databuild.cli.display.output import bytes_text, counted, table, time_text
+from databuild.cli.display.formats import bytes_text, counted, table, time_text
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.full_parse import UsageError
 from databuild.model.pruning import Pruned, PruneOptions

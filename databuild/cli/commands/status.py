@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.output import as_json, bytes_text, counted, lasted_text, some_of, time_text
+from databuild.cli.display.formats import build_duration_text, bytes_text, counted, some_of, time_text
+from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.model import statuses
 
@@ -69,7 +70,7 @@ def _print_build(call: Invocation, build: BuildRecord, dead: str | None) -> None
     verb = "took" if build.status in statuses.BUILD.ended else "last heard of after" if dead else "so far"
     cancel = f" (cancel requested by {build.cancel_requested_by})" if build.cancel_requested_by else ""
     fault = f", but {dead}; the next build ends it" if dead else ""
-    lasted = lasted_text(build, alive=build.status not in statuses.BUILD.ended and not dead, now=call.clock())
+    lasted = build_duration_text(build, alive=build.status not in statuses.BUILD.ended and not dead, now=call.clock())
     call.out.line(f"build      {build.build_request_id}  {build.status}{cancel}{fault}")
     call.out.line(f"graph      {build.graph_label}")
     call.out.line(f"requested  {some_of(build.requested)}")
