@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.flags.command_table import NAMES
+from databuild.cli.flags.command_table import COMMANDS_BY_NAME
 from databuild.errors import InvalidRequestError, UnknownPartitionError
 
 _WORD = re.compile(r"[A-Za-z_-]+")
@@ -54,5 +54,5 @@ def nearest_command(text: str) -> str | None:
     """Returns the command that a single word may have been meant to be."""
     if not _WORD.fullmatch(text):
         return None
-    nearest = difflib.get_close_matches(text.lower().replace("-", "_"), NAMES, n=1, cutoff=0.7)
+    nearest = difflib.get_close_matches(text.lower().replace("-", "_"), COMMANDS_BY_NAME, n=1, cutoff=0.7)
     return nearest[0] if nearest else None
