@@ -330,7 +330,7 @@ def test_explain_tells_lineage_and_reason(graph):
     code, out, _ = graph("explain", "sum/ab_c")
 
     assert code == 0
-    assert "made from  number/ab" in out
+    assert "input      number/ab" in out
     assert "would make it (input changed: number/" in out
 
 
@@ -375,7 +375,7 @@ def test_what_is_adopted_is_used_as_it_is_and_explained(graph):
     ("args", "code", "said"),
     [
         (["number/x"], 2, "--reason=TEXT"),
-        (["--reason=r"], 2, "at least one ref"),
+        (["--reason=r"], 2, "at least one REF"),
         (["numbre/x", "--reason=r"], 2, "did you mean the pattern 'number/{name}'?"),
         (["number/c", "number/x", "--reason=r"], 2, "'number/c' cannot be adopted, since it is available already"),
         (["number/c", "number/x", "--reason=r", "--force"], 0, ""),
@@ -485,7 +485,7 @@ def test_what_is_there_already_stays_and_a_second_time_takes_over_what_is_left(r
         (["adopt", f"--from={OLD_STATE}", "numbre/x"], "did you mean the pattern 'number/{name}'?"),
         (["adopt", f"--from={OLD_STATE}", "number/{name"], "is no field"),
         (["adopt", f"--from={OLD_STATE}", "--event_log=memory:"], "ends with this command"),
-        ([f"--from={OLD_STATE}"], "--from belongs to `partitions adopt"),
+        ([f"--from={OLD_STATE}"], "--from is for `partitions adopt"),
         (["adopt", f"--from={OLD_STATE}", "--server=localhost:1"], "to an event log of this machine"),
     ],
 )
@@ -537,7 +537,7 @@ def test_what_is_pruned_is_told_before_and_after(graph):
     assert pruned["jobs_completed"] == 3
     assert "pruned" in graph("events", first["build_request_id"])[2]
     assert "nothing to do" in graph("build")[1]
-    assert "made by    job run" in graph("explain", "number/c")[1]
+    assert "made by    " in graph("explain", "number/c")[1]
     assert graph("prune", "--keep=9")[1] == "pruned 0 builds (0 events, 0 B) and the job logs of 0 builds (0 B)\n"
 
 
@@ -569,9 +569,9 @@ def test_a_retry_of_what_was_pruned_knows_what_was_asked_for_and_not_what_failed
     ("args", "said"),
     [
         ([], "--older_than=DURATION"),
-        (["latest"], "prune takes no 'latest'"),
-        (["--older_than=30"], "--older_than=30 is no duration"),
-        (["--logs_older_than=month"], "--logs_older_than=month is no duration"),
+        (["latest"], "prune takes only flags, not 'latest'"),
+        (["--older_than=30"], "--older_than=30 is not a duration"),
+        (["--logs_older_than=month"], "--logs_older_than=month is not a duration"),
         (["--keep=-1"], "keep"),
         (["--keep=1", "--event_log=memory:"], "nothing to read"),
     ],
@@ -782,8 +782,8 @@ def test_a_build_is_cancelled_from_elsewhere(graph):
     process.communicate(timeout=20)
 
     assert code == 0
-    assert f"asked the build {build} to stop" in out
-    assert f"status {build}` tells when it has" in out
+    assert f"asked build {build} to stop" in out
+    assert f"status {build}` shows its state" in out
     assert process.returncode == 130
     assert graph.json("status")[1]["status"] == "CANCELLED"
     assert graph("cancel", "latest")[0] == 2
@@ -816,7 +816,7 @@ def test_a_dead_build_cannot_be_cancelled_and_can_be_retried(graph):
     assert "its orchestrator has died" in err
     assert f"retry {dead}" in err
 
-    assert "so far" not in graph("status", dead)[1]
+    assert "running for" not in graph("status", dead)[1]
     explained = graph("explain", "number/c")[1]
     assert f"in build {dead}, but its orchestrator has died; the next build ends it" in explained
     assert "RUNNING (dead)" in explained

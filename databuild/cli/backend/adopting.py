@@ -35,10 +35,10 @@ def run(call: Invocation) -> int:
     if call.flags["from"] is not None:
         return _take_over(call, texts, author or user_name(call.environ), reason)
     if not texts:
-        message = "partitions adopt takes at least one ref (and `partitions adopt/` lists what begins with that)"
+        message = "partitions adopt takes at least one REF; `partitions adopt/` lists refs that begin with adopt/"
         raise UsageError(message, call.command)
     if not reason:
-        message = "partitions adopt takes --reason=TEXT: who uses the data later wants to know where it comes from"
+        message = "partitions adopt needs --reason=TEXT, which records where the data comes from"
         raise UsageError(message, call.command)
     adoption = call.backend().adopt(texts, author=author, reason=reason, force=call.flags["force"])
     if call.json:

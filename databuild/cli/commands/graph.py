@@ -1,4 +1,4 @@
-"""`graph [PARTITION...]`: the job graph that produces partitions, drawn as text or as a picture."""
+"""`graph [PARTITION...]`: draws the job graph that produces partitions, as text or as a picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from databuild.graph.render import render_dot, render_mermaid, render_svg
 
 
 def run(call: Invocation) -> int:
-    """Prints the whole job graph, whatever of it is available already."""
+    """Prints the job graph of a build that finds no partition available."""
     plan = plan_for(call, requested_partitions(call, call.positionals), reader=NothingKnown())
     draw = {"mermaid": render_mermaid, "dot": render_dot, "svg": render_svg}[call.flags["format"]]
     call.out.write(draw(plan))

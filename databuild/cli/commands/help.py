@@ -1,4 +1,4 @@
-"""`help [COMMAND]`: what there is, and what a command does."""
+"""`help [COMMAND]`: lists all commands, or explains one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from databuild.errors import InvalidCatalogError, InvalidRequestError
 
 
 def run(call: Invocation) -> int:
-    """Prints help; it must work even where the catalog cannot be read."""
+    """Prints help."""
     try:
         launcher = launcher_command(call.graph_label)
-    except InvalidCatalogError:
+    except InvalidCatalogError:  # help must work even then
         launcher = launcher_command("//your:graph")
     if not call.positionals:
         call.out.write(help_text.overview(launcher))

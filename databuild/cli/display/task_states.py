@@ -149,5 +149,4 @@ class TaskStates:
             newest = [*self._earlier.get(job, ()), *self._own.get(job, ())[-RUNS_PER_JOB:]][-RUNS_PER_JOB:]
             if newest:
                 durations[job] = median(newest)
-
         return durations

@@ -60,15 +60,16 @@ COMMANDS = (
     Command(
         "retry",
         "[BUILD]",
-        "Requests the partitions of an earlier build again. Partitions that it finished are not built again.",
-        _BUILD,
+        "Requests the partitions of an earlier build again.",
+        f"Partitions that it finished are not built again. {_BUILD}",
         "retry latest --failed_jobs_only",
     ),
     Command(
         "cancel",
         "BUILD",
-        "Asks a running build to stop. Its orchestrator stops the job processes and records the end.",
-        "A BUILD is the id of a build, the beginning of an id, or `latest`.",
+        "Asks a running build to stop.",
+        "Its orchestrator stops the job processes and records the end. A BUILD is the id of a build, "
+        "the beginning of an id, or `latest`.",
         "cancel latest",
     ),
     Command(
