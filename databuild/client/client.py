@@ -7,11 +7,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from databuild.client.calls import Adopted, Calls, Marked
-from databuild.client.connection import PATIENCE_SECONDS
-from databuild.client.driving import finish, iterate
+from databuild.client.connection import DEFAULT_RETRY_TIMEOUT
 from databuild.client.endpoint import Tls
 from databuild.client.remote_build import RemoteBuild
 from databuild.client.settings import connection_to
+from databuild.client.sync_bridge import iterate_sync, run_sync
 from databuild.client.transport import BlockingTransport
 from databuild.model.build_request_id import new_build_request_id
 from databuild.model.job_graph import Plan
@@ -38,7 +38,7 @@ class DatabuildClient:
         author: str | None = None,
         graph: str = "",
         tls: Tls | None = None,
-        patience: float = PATIENCE_SECONDS,
+        retry_timeout: float = DEFAULT_RETRY_TIMEOUT,
     ) -> None:
         """Takes where the service is.
 
@@ -48,14 +48,20 @@ class DatabuildClient:
             author: Who asks, where the service has no tokens; None for the user of this process.
             graph: The label of the graph that is meant: a service of another refuses; empty for any.
             tls: The files of TLS; None for the roots that everybody trusts.
-            patience: How many seconds a service that answered before, and is not reached any more, is waited for.
+            retry_timeout: How many seconds a service that answered before, and is not reached any more, is waited for.
 
         Raises:
             InvalidRequestError: That is no address of a service, or a file cannot be read.
         """
         self._calls = Calls(
             connection_to(
-                endpoint, BlockingTransport, token=token, author=author, graph=graph, tls=tls, patience=patience
+                endpoint,
+                BlockingTransport,
+                token=token,
+                author=author,
+                graph=graph,
+                tls=tls,
+                retry_timeout=retry_timeout,
             )
         )
 
@@ -84,7 +90,7 @@ class DatabuildClient:
         return RemoteBuild(
             build_request_id or new_build_request_id(),
             partitions,
-            lambda build: finish(self._calls.start(build)),
+            lambda build: run_sync(self._calls.start(build)),
             keep_going=keep_going,
             jobs=jobs,
             force=force,
@@ -96,7 +102,7 @@ class DatabuildClient:
         self, build: RemoteBuild[Any], *, check: bool = False, on_event: Callable[[ev.BuildEvent], None] | None = None
     ) -> BuildResult:
         """Starts a build, unless it was started, and returns what came of it; notebooks show it live."""
-        return finish(self._calls.execute_build(build, check=check, on_event=on_event))
+        return run_sync(self._calls.execute_build(build, check=check, on_event=on_event))
 
     def submit(
         self,
@@ -110,7 +116,7 @@ class DatabuildClient:
         plan: Plan | None = None,
     ) -> BuildView:
         """Starts a build and returns how it stands once it is recorded."""
-        return finish(
+        return run_sync(
             self._calls.submit(
                 partitions,
                 build_request_id=build_request_id,
@@ -124,23 +130,23 @@ class DatabuildClient:
 
     def get(self, build: str = "latest") -> BuildView:
         """Returns how a build stands."""
-        return finish(self._calls.get(build))
+        return run_sync(self._calls.get(build))
 
     def list_builds(self, *, status: str = "", before: str = "", limit: int = 20) -> list[BuildView]:
         """Returns builds, newest first."""
-        return finish(self._calls.list_builds(status=status, before=before, limit=limit))
+        return run_sync(self._calls.list_builds(status=status, before=before, limit=limit))
 
     def watch(self, build: str = "latest", *, after: int = 0) -> Generator[ev.BuildEvent]:
         """Returns the events of a build, then new ones as they come; ends with the build."""
-        return iterate(self._calls.watch(build, after=after))
+        return iterate_sync(self._calls.watch(build, after=after))
 
     def wait(self, build: str = "latest", *, check: bool = False) -> BuildResult:
         """Waits for the end of a build and returns what came of it."""
-        return finish(self._calls.wait(build, check=check))
+        return run_sync(self._calls.wait(build, check=check))
 
     def cancel(self, build: str = "latest", *, author: str = "") -> BuildView:
         """Asks for a build to be stopped, and returns how it stands."""
-        return finish(self._calls.cancel(build, author=author))
+        return run_sync(self._calls.cancel(build, author=author))
 
     def retry(
         self,
@@ -152,7 +158,7 @@ class DatabuildClient:
         jobs: int = 0,
     ) -> BuildView:
         """Starts a build of what another was asked for; what that one finished is not repeated."""
-        return finish(
+        return run_sync(
             self._calls.retry(
                 build,
                 build_request_id=build_request_id,
@@ -164,31 +170,31 @@ class DatabuildClient:
 
     def plan(self, partitions: Sequence[str] = (), *, force: bool = False, reuse_stale: bool = False) -> Plan:
         """Returns what a build would do; starts none."""
-        return finish(self._calls.plan(partitions, force=force, reuse_stale=reuse_stale))
+        return run_sync(self._calls.plan(partitions, force=force, reuse_stale=reuse_stale))
 
     def events(self, build: str = "latest", *, after: int = 0, limit: int = 1000) -> list[ev.BuildEvent]:
         """Returns events of a build, in order."""
-        return finish(self._calls.events(build, after=after, limit=limit))
+        return run_sync(self._calls.events(build, after=after, limit=limit))
 
     def job_runs(
         self, build: str = "latest", *, status: str = "", after: int = 0, limit: int = 1000
     ) -> list[JobRunRecord]:
         """Returns the job runs of a build, in the order in which they were first heard of."""
-        return finish(self._calls.job_runs(build, status=status, after=after, limit=limit))
+        return run_sync(self._calls.job_runs(build, status=status, after=after, limit=limit))
 
     def job_run(self, job_run_id: str) -> JobRunRecord:
         """Returns how a job run stands."""
-        return finish(self._calls.job_run(job_run_id))
+        return run_sync(self._calls.job_run(job_run_id))
 
     def runs_of_job(self, job_label: str, *, limit: int = 20) -> list[JobRunRecord]:
         """Returns the job runs of a job that were started, newest first."""
-        return finish(self._calls.runs_of_job(job_label, limit=limit))
+        return run_sync(self._calls.runs_of_job(job_label, limit=limit))
 
     def build_partitions(
         self, build: str = "latest", *, status: str = "", after: str = "", limit: int = 1000
     ) -> list[BuildPartitionRecord]:
         """Returns the partitions of a build with where they stand in it, by ref."""
-        return finish(self._calls.build_partitions(build, status=status, after=after, limit=limit))
+        return run_sync(self._calls.build_partitions(build, status=status, after=after, limit=limit))
 
     def partitions(
         self,
@@ -201,7 +207,7 @@ class DatabuildClient:
         limit: int = 100,
     ) -> list[PartitionRecord]:
         """Returns what is known of partitions, by ref."""
-        return finish(
+        return run_sync(
             self._calls.partitions(
                 prefix=prefix, contains=contains, pattern=pattern, status=status, after=after, limit=limit
             )
@@ -209,23 +215,23 @@ class DatabuildClient:
 
     def partition_counts(self) -> dict[str, int]:
         """Returns how many partitions there are of each newest status (`TAINTED` apart)."""
-        return finish(self._calls.partition_counts())
+        return run_sync(self._calls.partition_counts())
 
     def partition(self, ref: str) -> PartitionView:
         """Returns what is known of one partition."""
-        return finish(self._calls.partition(ref))
+        return run_sync(self._calls.partition(ref))
 
     def explain(self, ref: str) -> Explanation:
         """Returns what is known of a partition, and what a build would do with it and why."""
-        return finish(self._calls.explain(ref))
+        return run_sync(self._calls.explain(ref))
 
     def taint(self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False) -> Marked:
         """Marks partitions as not to be trusted, or takes the mark away."""
-        return finish(self._calls.taint(partitions, reason=reason, untaint=untaint))
+        return run_sync(self._calls.taint(partitions, reason=reason, untaint=untaint))
 
     def adopt(self, partitions: Sequence[str], *, reason: str, force: bool = False, author: str = "") -> Adopted:
         """Makes data available that was not built by DataBuild: all of the partitions, or none."""
-        return finish(self._calls.adopt(partitions, reason=reason, force=force, author=author))
+        return run_sync(self._calls.adopt(partitions, reason=reason, force=force, author=author))
 
     def prune(
         self,
@@ -236,7 +242,7 @@ class DatabuildClient:
         dry_run: bool = False,
     ) -> Pruned:
         """Removes the events and job logs of builds that have ended; the records of partitions stay."""
-        return finish(
+        return run_sync(
             self._calls.prune(
                 older_than_seconds=older_than_seconds,
                 keep=keep,
@@ -247,20 +253,20 @@ class DatabuildClient:
 
     def verify(self, builds: Sequence[str] = ()) -> Verification:
         """Checks the event log of the service, which can take minutes."""
-        return finish(self._calls.verify(builds))
+        return run_sync(self._calls.verify(builds))
 
     def read_log(self, job_run_id: str, *, stream: str = "stderr", offset: int = 0, limit: int = 0) -> LogChunk:
         """Returns a piece of what a job run wrote."""
-        return finish(self._calls.read_log(job_run_id, stream=stream, offset=offset, limit=limit))
+        return run_sync(self._calls.read_log(job_run_id, stream=stream, offset=offset, limit=limit))
 
     def logs(self, job_run_id: str, *, stream: str = "stderr", follow: bool = False) -> Generator[bytes]:
         """Returns what a job run wrote, piece by piece."""
-        return iterate(self._calls.logs(job_run_id, stream=stream, follow=follow))
+        return iterate_sync(self._calls.logs(job_run_id, stream=stream, follow=follow))
 
     def storage(self, *, count: bool = False) -> Room:
         """Returns how much room things take."""
-        return finish(self._calls.storage(count=count))
+        return run_sync(self._calls.storage(count=count))
 
     def close(self) -> None:
         """Lets go of the connection."""
-        finish(self._calls.close())
+        run_sync(self._calls.close())

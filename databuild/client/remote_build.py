@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from databuild.client.html import build_html
+from databuild.client.notebook import build_html
 from databuild.client.results import result_of
 from databuild.model.build_counts import BuildCounts
 from databuild.model.job_graph import Plan

@@ -235,7 +235,7 @@ def test_the_next_step_is_asked_of_the_same_service(graph, served):
         ("build --grace_period=3", "--grace_period is for"),
         ("partitions adopt --from=x", "--from copies records of a state directory to an event log of this machine"),
         ("prune --keep=1 --state_dir=x", "--state_dir is for"),
-        ("status --server=http://localhost:7420", "is where HTTP is spoken"),
+        ("status --server=http://localhost:7420", "is an HTTP address"),
         ("status --tls_cert=x", "both the certificate and its key"),
         ("graph --server=x", "--server is a flag of"),
     ],

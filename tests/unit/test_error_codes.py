@@ -10,7 +10,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from databuild import errors
 from databuild.cli.display.error_text import FLAG_WORDS, error_text
-from databuild.client.failures import ERROR_METADATA, error_of
+from databuild.client.grpc_errors import ERROR_METADATA, error_of
 from databuild.error_codes import CODES, code_of, facts_of, restored
 from databuild.remedies import REQUEST_WORDS, Remedy
 from databuild.service.api.errors import detail_of, worded_detail_of
