@@ -8,6 +8,7 @@ from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.formats import time_text
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.model import statuses
+from databuild.model.paging import read_rows
 from databuild.orchestration.coordination.build_ids import LATEST
 from databuild.orchestration.jobs.log_files import STREAMS
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.2
 POLLS_PER_LIVENESS_CHECK = 5
 """Checking that a build is alive costs more than reading its logs, and may be late by a second."""
-
-_PAGE = 1000
 
 
 def run(call: Invocation) -> int:
@@ -109,12 +108,13 @@ class _LogPrinter:
 
 
 def _job_runs(call: Invocation, build_request_id: str, after: int) -> list[JobRunRecord]:
-    runs: list[JobRunRecord] = []
-    while True:
-        page = call.backend().records.job_runs(build_request_id, after=runs[-1].number if runs else after, limit=_PAGE)
-        runs += page
-        if len(page) < _PAGE:
-            return runs
+    reader = call.backend().records
+    runs = read_rows(
+        lambda last, limit: reader.job_runs(build_request_id, after=last, limit=limit),
+        key=lambda run: run.number,
+        start=after,
+    )
+    return list(runs)
 
 
 def _as_json(call: Invocation, job_run: JobRunRecord) -> dict[str, str]:
