@@ -1,4 +1,4 @@
-"""The client for who waits: scripts, notebooks, the command line."""
+"""The blocking client, for scripts, notebooks and the command line."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from databuild.client.calls import Adopted, Calls, Marked
-from databuild.client.connection import DEFAULT_RETRY_TIMEOUT
+from databuild.client.calls import Adoption, Calls, Taint
+from databuild.client.connection import DEFAULT_RETRY_TIMEOUT, connect
 from databuild.client.endpoint import Tls
 from databuild.client.remote_build import RemoteBuild
-from databuild.client.settings import connection_to
 from databuild.client.sync_bridge import iterate_sync, run_sync
 from databuild.client.transport import BlockingTransport
 from databuild.model.build_options import BuildKeywords, PlanKeywords
@@ -24,11 +23,22 @@ from databuild.v1 import events_pb2 as ev
 
 
 class DatabuildClient:
-    """Builds on a service. Used from any thread, also where an event loop runs; nothing is sent before it is asked for.
+    """Builds on a service. It may be used from any thread, also from one that runs an event loop.
 
-    Every method raises what the service raises, and ServiceUnreachableError where nobody answers. Where a method takes
-    a build, that is an id, the beginning of one that no other id has, or `latest`. Each is one line around the
-    coroutine of the same name, which says what its arguments mean.
+    Every method raises the errors of the service, and ServiceUnreachableError if it cannot be reached. A `build` is the
+    id of a build, the unique beginning of an id, or `latest`. Each method calls the coroutine of the same name in
+    `Calls` or `Reads`, which documents the arguments.
+
+    Args:
+        endpoint: `HOST:PORT` of the gRPC port, or `grpcs://HOST:PORT` for TLS. It connects at the first request.
+        token: The token to send; None for that of the environment variable `DATABUILD_TOKEN`.
+        author: The author to record, if the service has no tokens; None for the user of this process.
+        graph: The label of the graph that the service must have; empty for any.
+        tls: The files of TLS; None for the public roots.
+        retry_timeout: The time for which requests are repeated after the service has become unreachable, in seconds.
+
+    Raises:
+        InvalidRequestError: The endpoint is not an address of a service, or a file cannot be read.
     """
 
     def __init__(
@@ -41,21 +51,8 @@ class DatabuildClient:
         tls: Tls | None = None,
         retry_timeout: float = DEFAULT_RETRY_TIMEOUT,
     ) -> None:
-        """Takes where the service is.
-
-        Args:
-            endpoint: `HOST:PORT` of gRPC, or `grpcs://HOST:PORT` for TLS.
-            token: The token to show; None for that of the environment variable `DATABUILD_TOKEN`.
-            author: Who asks, where the service has no tokens; None for the user of this process.
-            graph: The label of the graph that is meant: a service of another refuses; empty for any.
-            tls: The files of TLS; None for the roots that everybody trusts.
-            retry_timeout: How many seconds a service that answered before, and is not reached any more, is waited for.
-
-        Raises:
-            InvalidRequestError: That is no address of a service, or a file cannot be read.
-        """
         self._calls = Calls(
-            connection_to(
+            connect(
                 endpoint,
                 BlockingTransport,
                 token=token,
@@ -67,13 +64,11 @@ class DatabuildClient:
         )
 
     def __enter__(self) -> Self:
-        """Returns itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Lets go of the connection."""
         self.close()
 
     def create_orchestrator(
@@ -84,7 +79,7 @@ class DatabuildClient:
         plan: Plan | None = None,
         **options: Unpack[BuildKeywords],
     ) -> RemoteBuild[BuildView]:
-        """Returns a build that has its id and is not started; its arguments are those of `submit`."""
+        """Returns a build that has an id, and is not submitted yet. The arguments are those of `submit`."""
         return RemoteBuild(
             build_request_id or new_build_request_id(),
             partitions,
@@ -96,7 +91,7 @@ class DatabuildClient:
     def execute_build(
         self, build: RemoteBuild[Any], *, check: bool = False, on_event: Callable[[ev.BuildEvent], None] | None = None
     ) -> BuildResult:
-        """Starts a build, unless it was started, and returns what came of it; notebooks show it live."""
+        """Submits a build, unless it was submitted before, and waits for its result. A notebook shows its progress."""
         return run_sync(self._calls.execute_build(build, check=check, on_event=on_event))
 
     def submit(
@@ -107,11 +102,11 @@ class DatabuildClient:
         plan: Plan | None = None,
         **options: Unpack[BuildKeywords],
     ) -> BuildView:
-        """Starts a build and returns how it stands once it is recorded."""
+        """Submits a build, and returns its state once the service has recorded it."""
         return run_sync(self._calls.submit(partitions, build_request_id=build_request_id, plan=plan, **options))
 
     def get(self, build: str = "latest") -> BuildView:
-        """Returns how a build stands."""
+        """Returns the state of a build."""
         return run_sync(self._calls.get(build))
 
     def list_builds(self, *, status: str = "", before: str = "", limit: int = 20) -> list[BuildView]:
@@ -119,15 +114,15 @@ class DatabuildClient:
         return run_sync(self._calls.list_builds(status=status, before=before, limit=limit))
 
     def watch(self, build: str = "latest", *, after: int = 0) -> Generator[ev.BuildEvent]:
-        """Returns the events of a build, then new ones as they come; ends with the build."""
+        """Yields the events of a build, and new ones as they are recorded, until the build ends."""
         return iterate_sync(self._calls.watch(build, after=after))
 
     def wait(self, build: str = "latest", *, check: bool = False) -> BuildResult:
-        """Waits for the end of a build and returns what came of it."""
+        """Waits for the end of a build, and returns its result."""
         return run_sync(self._calls.wait(build, check=check))
 
     def cancel(self, build: str = "latest", *, author: str = "") -> BuildView:
-        """Asks for a build to be stopped, and returns how it stands."""
+        """Requests that a build stop, and returns its state. It does not wait for the end, which `wait` does."""
         return run_sync(self._calls.cancel(build, author=author))
 
     def retry(
@@ -138,7 +133,7 @@ class DatabuildClient:
         failed_jobs_only: bool = False,
         **options: Unpack[BuildKeywords],
     ) -> BuildView:
-        """Starts a build of what another was asked for; what that one finished is not repeated."""
+        """Submits a new build of the partitions of another one. Partitions that it finished are not built again."""
         return run_sync(
             self._calls.retry(
                 build,
@@ -149,7 +144,7 @@ class DatabuildClient:
         )
 
     def plan(self, partitions: Sequence[str] = (), **options: Unpack[PlanKeywords]) -> Plan:
-        """Returns what a build would do; starts none."""
+        """Makes the plan of a build, and starts nothing."""
         return run_sync(self._calls.plan(partitions, **options))
 
     def events(self, build: str = "latest", *, after: int = 0, limit: int = 1000) -> list[ev.BuildEvent]:
@@ -159,21 +154,21 @@ class DatabuildClient:
     def job_runs(
         self, build: str = "latest", *, status: str = "", after: int = 0, limit: int = 1000
     ) -> list[JobRunRecord]:
-        """Returns the job runs of a build, in the order in which they were first heard of."""
+        """Returns the job runs of a build in the order of their numbers, which is that of their first events."""
         return run_sync(self._calls.job_runs(build, status=status, after=after, limit=limit))
 
     def job_run(self, job_run_id: str) -> JobRunRecord:
-        """Returns how a job run stands."""
+        """Returns the record of a job run."""
         return run_sync(self._calls.job_run(job_run_id))
 
     def runs_of_job(self, job_label: str, *, limit: int = 20) -> list[JobRunRecord]:
-        """Returns the job runs of a job that were started, newest first."""
+        """Returns the job runs of a job that have started, newest first, of all builds."""
         return run_sync(self._calls.runs_of_job(job_label, limit=limit))
 
     def build_partitions(
         self, build: str = "latest", *, status: str = "", after: str = "", limit: int = 1000
     ) -> list[BuildPartitionRecord]:
-        """Returns the partitions of a build with where they stand in it, by ref."""
+        """Returns the partitions of a build with their status in that build, by ref."""
         return run_sync(self._calls.build_partitions(build, status=status, after=after, limit=limit))
 
     def partitions(
@@ -186,7 +181,7 @@ class DatabuildClient:
         after: str = "",
         limit: int = 100,
     ) -> list[PartitionRecord]:
-        """Returns what is known of partitions, by ref."""
+        """Returns the records of partitions, by ref."""
         return run_sync(
             self._calls.partitions(
                 prefix=prefix, contains=contains, pattern=pattern, status=status, after=after, limit=limit
@@ -194,23 +189,23 @@ class DatabuildClient:
         )
 
     def partition_counts(self) -> dict[str, int]:
-        """Returns how many partitions there are of each newest status (`TAINTED` apart)."""
+        """Returns the number of partitions by status in their newest build, and of tainted ones as `TAINTED`."""
         return run_sync(self._calls.partition_counts())
 
     def partition(self, ref: str) -> PartitionView:
-        """Returns what is known of one partition."""
+        """Returns the record of one partition, and its newest job runs."""
         return run_sync(self._calls.partition(ref))
 
     def explain(self, ref: str) -> Explanation:
-        """Returns what is known of a partition, and what a build would do with it and why."""
+        """Returns the record of a partition, and what a build would do with it and why."""
         return run_sync(self._calls.explain(ref))
 
-    def taint(self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False) -> Marked:
-        """Marks partitions as not to be trusted, or takes the mark away."""
+    def taint(self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False) -> Taint:
+        """Taints partitions, so that the next build makes them again, or removes their taint."""
         return run_sync(self._calls.taint(partitions, reason=reason, untaint=untaint))
 
-    def adopt(self, partitions: Sequence[str], *, reason: str, force: bool = False, author: str = "") -> Adopted:
-        """Makes data available that was not built by DataBuild: all of the partitions, or none."""
+    def adopt(self, partitions: Sequence[str], *, reason: str, force: bool = False, author: str = "") -> Adoption:
+        """Makes partitions available whose data was not built by DataBuild: all of them, or none."""
         return run_sync(self._calls.adopt(partitions, reason=reason, force=force, author=author))
 
     def prune(
@@ -236,17 +231,16 @@ class DatabuildClient:
         return run_sync(self._calls.verify(builds))
 
     def read_log(self, job_run_id: str, *, stream: str = "stderr", offset: int = 0, limit: int = 0) -> LogChunk:
-        """Returns a piece of what a job run wrote."""
+        """Returns a chunk of a log."""
         return run_sync(self._calls.read_log(job_run_id, stream=stream, offset=offset, limit=limit))
 
     def logs(self, job_run_id: str, *, stream: str = "stderr", follow: bool = False) -> Generator[bytes]:
-        """Returns what a job run wrote, piece by piece."""
+        """Yields the content of a log in chunks, which may split a character."""
         return iterate_sync(self._calls.logs(job_run_id, stream=stream, follow=follow))
 
     def storage(self, *, count: bool = False) -> Room:
-        """Returns how much room things take."""
+        """Returns the size of the event log; with `count`, also its numbers of rows, and the size of the job logs."""
         return run_sync(self._calls.storage(count=count))
 
     def close(self) -> None:
-        """Lets go of the connection."""
         run_sync(self._calls.close())

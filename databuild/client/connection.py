@@ -6,6 +6,7 @@ Every request is safe to repeat: requests that start something carry an id that 
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -14,13 +15,16 @@ from typing import Any, Final
 import grpc
 from google.protobuf.message import Message
 
+from databuild.client.endpoint import Endpoint, Tls, parse_endpoint
 from databuild.client.grpc_errors import error_of
 from databuild.client.transport import Metadata, Transport
 from databuild.errors import ServiceUnreachableError
+from databuild.user import user_name
 
 DEFAULT_RETRY_TIMEOUT: Final = 60.0
 """In seconds."""
 
+TOKEN_VARIABLE: Final = "DATABUILD_TOKEN"  # noqa: S105 (its name)
 DEADLINE_SECONDS: Final = 310.0
 """The maximum time of a response. Longer than that of the service itself, whose error is more precise."""
 
@@ -151,6 +155,33 @@ class Connection:
         if not _is_sendable(author):
             return self._metadata
         return (*(pair for pair in self._metadata if pair[0] != _AUTHOR), (_AUTHOR, author))
+
+
+def connect(
+    endpoint: str,
+    make_transport: Callable[[Endpoint, Tls], Transport],
+    *,
+    token: str | None,
+    author: str | None,
+    graph: str,
+    tls: Tls | None,
+    retry_timeout: float,
+) -> Connection:
+    """Returns a connection with the given transport. The other arguments are those of `DatabuildClient`.
+
+    Raises:
+        InvalidRequestError: The endpoint is not an address of a service, or a file cannot be read.
+    """
+    tls = tls or Tls()
+    address = parse_endpoint(endpoint)
+    if tls:
+        address = Endpoint(target=address.target, secure=True)
+    if token is None:
+        token = os.environ.get(TOKEN_VARIABLE, "")
+    metadata = metadata_of(token.strip(), user_name(os.environ) if author is None else author, graph)
+    return Connection(
+        make_transport(address, tls), endpoint=str(address), metadata=metadata, retry_timeout=retry_timeout
+    )
 
 
 def metadata_of(token: str, author: str, graph: str = "") -> Metadata:
