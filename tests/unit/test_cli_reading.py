@@ -400,7 +400,7 @@ def test_a_bug_is_reported_in_short_and_is_our_failure(cli):
     code, _, err = cli("status", reader=BrokenReader())
 
     assert code == 3
-    assert err.startswith("databuild: a fault of DataBuild itself: ZeroDivisionError: nought")
+    assert err.startswith("databuild: internal error: ZeroDivisionError: nought")
 
 
 def test_an_interrupted_command_says_so(cli):

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from databuild.cli.backend.build_end import summarize
+from databuild.cli.backend.build_outcome import summarize
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.local_backend import LocalBackend
 from databuild.cli.backend.summary import exit_code_of_result, print_summary

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from databuild.cli.backend.build_end import BuildEnd
+    from databuild.cli.backend.build_outcome import BuildOutcome
     from databuild.cli.backend.records import Records
     from databuild.cli.display.build_display import BuildDisplay
     from databuild.model.build_options import BuildOptions, PlanOptions
@@ -151,11 +151,11 @@ class Backend(Protocol):
         """Names other state directories that know partitions of this graph, if its own is new."""
         ...
 
-    def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildEnd:
+    def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildOutcome:
         """Runs a build to its end; without partitions, of the default partitions of the graph."""
         ...
 
-    def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildEnd:
+    def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildOutcome:
         """Runs a new build of the requested partitions of another one to its end."""
         ...
 

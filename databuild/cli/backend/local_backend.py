@@ -13,7 +13,7 @@ from databuild.orchestration.jobs.log_files import log_path, log_size, read_log
 
 if TYPE_CHECKING:
     from databuild.cli.backend.backend import Adoption, BuildOrder, Cancellation, Taint
-    from databuild.cli.backend.build_end import BuildEnd
+    from databuild.cli.backend.build_outcome import BuildOutcome
     from databuild.cli.backend.invocation import Invocation
     from databuild.cli.display.build_display import BuildDisplay
     from databuild.event_log.reads import Reader
@@ -143,13 +143,13 @@ class LocalBackend:
         return logs_pruned_before(self._call.log_dir)
 
     def plan(self, partitions: Sequence[str], options: PlanOptions | None = None) -> Plan:
-        from databuild.cli.backend.planning import WithoutTheDead, plan_for
+        from databuild.cli.backend.local_plan import RecordsWithoutDeadBuilds, plan_for
         from databuild.cli.backend.requested_partitions import requested_partitions
 
         return plan_for(
             self._call,
             requested_partitions(self._call, partitions),
-            reader=WithoutTheDead(self.records),
+            reader=RecordsWithoutDeadBuilds(self.records),
             past=self.records,
             options=options,
         )
@@ -167,31 +167,31 @@ class LocalBackend:
                 yield label, reader.runs_of_job(label, limit=RUNS_PER_JOB)
 
     def print_hint(self) -> None:
-        from databuild.cli.backend.other_states import print_hint
+        from databuild.cli.backend.state_directories import print_hint
 
         print_hint(self._call)
 
-    def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildEnd:
+    def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildOutcome:
         from dataclasses import replace
 
-        from databuild.cli.backend import local_building
+        from databuild.cli.backend import local_build
         from databuild.cli.backend.requested_partitions import requested_partitions
         from databuild.orchestration.build.settings import BuildRequest
 
         plan = order.plan
-        options = replace(order.options, jobs=local_building.number_of_jobs(self._call))
+        options = replace(order.options, jobs=local_build.number_of_jobs(self._call))
         request = BuildRequest(
             build_request_id=self._chosen_id(order),
             requested=plan.requested if plan else tuple(requested_partitions(self._call, partitions)),
             options=options.with_planning(plan.options) if plan else options,
             plan=plan,
         )
-        return local_building.run(self._call, request, display)
+        return local_build.run(self._call, request, display)
 
-    def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildEnd:
+    def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildOutcome:
         from dataclasses import replace
 
-        from databuild.cli.backend import local_building
+        from databuild.cli.backend import local_build
         from databuild.orchestration.build.retry import check_may_be_retried, partitions_to_retry
         from databuild.orchestration.build.settings import BuildRequest
 
@@ -201,10 +201,10 @@ class LocalBackend:
         request = BuildRequest(
             build_request_id=self._chosen_id(order),
             requested=requested,
-            options=replace(order.options, jobs=local_building.number_of_jobs(self._call)),
+            options=replace(order.options, jobs=local_build.number_of_jobs(self._call)),
             retry_of=old.build_request_id,
         )
-        return local_building.run(self._call, request, display)
+        return local_build.run(self._call, request, display)
 
     def cancel(self, build: str) -> Cancellation:
         from databuild.cli.backend.backend import Cancellation
@@ -228,14 +228,14 @@ class LocalBackend:
         return Taint(refs, author)
 
     def adopt(self, partitions: Sequence[str], *, author: str, reason: str, force: bool) -> Adoption:
-        from databuild.cli.backend import adopting
+        from databuild.cli.backend import adoption
         from databuild.cli.backend.backend import Adoption
         from databuild.cli.backend.requested_partitions import expand
         from databuild.user import user_name
 
         author = author or user_name(self._call.environ)
         refs = expand(self._call, partitions)
-        event = adopting.adopt_here(self._call, refs, author=author, reason=reason, force=force)
+        event = adoption.adopt_here(self._call, refs, author=author, reason=reason, force=force)
         return Adoption(refs, event.event_id, event.build_request_id, author)
 
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
@@ -262,7 +262,7 @@ class LocalBackend:
         return verify(self.records, [self.find_build(text).build_request_id for text in builds])
 
     def _chosen_id(self, order: BuildOrder) -> str:
-        from databuild.cli.backend.building import chosen_id
+        from databuild.cli.backend.build_session import chosen_id
 
         def status_of(build: str) -> str | None:
             in_memory = self._call.event_log_uri == "memory:"

@@ -1,6 +1,6 @@
 """Commands on a service.
 
-The only modules of the command line that import the client are this one and `remote_building.py`. They are imported
+The only modules of the command line that import the client are this one and `remote_build.py`. They are imported
 only if a service is named.
 """
 
@@ -11,8 +11,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from databuild.cli.backend.backend import TAIL_BYTES, Adoption, BuildOrder, Cancellation, Taint
-from databuild.cli.backend.planning import print_warnings
-from databuild.cli.backend.requested_partitions import named_commands
+from databuild.cli.backend.local_plan import print_warnings
+from databuild.cli.backend.requested_partitions import suggest_command
 from databuild.cli.display.task_states import RUNS_PER_JOB
 from databuild.client import AsyncDatabuildClient, DatabuildClient, Tls
 from databuild.errors import BuildNotFoundError, InvalidRequestError, JobRunNotFoundError
@@ -25,9 +25,9 @@ from databuild.user import user_name
 from databuild.v1.events_pb2 import BuildEvent
 
 if TYPE_CHECKING:
-    from databuild.cli.backend.build_end import BuildEnd
+    from databuild.cli.backend.build_outcome import BuildOutcome
     from databuild.cli.backend.invocation import Invocation
-    from databuild.cli.backend.remote_building import Submit
+    from databuild.cli.backend.remote_build import Submit
     from databuild.cli.display.build_display import BuildDisplay
 
 
@@ -105,7 +105,7 @@ class RemoteBackend:
         return self._client.storage().logs_pruned_before
 
     def plan(self, partitions: Sequence[str], options: PlanOptions | None = None) -> Plan:
-        with named_commands():
+        with suggest_command():
             plan = self._client.plan(partitions, **asdict(options or PlanOptions()))
         print_warnings(self._call, plan.warnings)
         return plan
@@ -118,11 +118,11 @@ class RemoteBackend:
     def print_hint(self) -> None:
         """Prints nothing: the service has its state directory already."""
 
-    def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildEnd:
+    def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildOutcome:
         build_request_id = self._chosen_id(order)
 
         async def submit(client: AsyncDatabuildClient) -> BuildView:
-            with named_commands():
+            with suggest_command():
                 return await client.submit(
                     () if order.plan else partitions,
                     build_request_id=build_request_id,
@@ -132,7 +132,7 @@ class RemoteBackend:
 
         return self._run(build_request_id, submit, display)
 
-    def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildEnd:
+    def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildOutcome:
         build_request_id = self._chosen_id(order)
 
         async def submit(client: AsyncDatabuildClient) -> BuildView:
@@ -150,12 +150,12 @@ class RemoteBackend:
         return Cancellation(cancelled.build_request_id, cancelled.cancel_requested_by)
 
     def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str) -> Taint:
-        with named_commands():
+        with suggest_command():
             marked = self._client.taint(partitions, reason=reason, untaint=not tainted)
         return Taint(marked.partitions, marked.author)
 
     def adopt(self, partitions: Sequence[str], *, author: str, reason: str, force: bool) -> Adoption:
-        with named_commands():
+        with suggest_command():
             adopted = self._client.adopt(partitions, reason=reason, force=force, author=author)
         return Adoption(adopted.partitions, adopted.version, adopted.operation_id, adopted.author)
 
@@ -166,7 +166,7 @@ class RemoteBackend:
         return self._client.verify(builds)
 
     def _chosen_id(self, order: BuildOrder) -> str:
-        from databuild.cli.backend.building import chosen_id
+        from databuild.cli.backend.build_session import chosen_id
 
         def status_of(build: str) -> str | None:
             known = self._records.build(build)
@@ -174,11 +174,11 @@ class RemoteBackend:
 
         return chosen_id(order.build_request_id, status_of)
 
-    def _run(self, build_request_id: str, submit: Submit, display: BuildDisplay) -> BuildEnd:
-        from databuild.cli.backend import remote_building
+    def _run(self, build_request_id: str, submit: Submit, display: BuildDisplay) -> BuildOutcome:
+        from databuild.cli.backend import remote_build
 
         client = AsyncDatabuildClient(self._call.server, **_client_settings(self._call))
-        return remote_building.run(
+        return remote_build.run(
             client, submit, build_request_id, display=display, records=self._records, err=self._call.err
         )
 

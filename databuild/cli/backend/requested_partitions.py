@@ -20,12 +20,12 @@ def expand(call: Invocation, texts: Sequence[str]) -> list[str]:
     Raises:
         InvalidRequestError: A text fits no pattern of the graph, or its range cannot be read.
     """
-    with named_commands():
+    with suggest_command():
         return list(call.catalog().expand(texts))
 
 
 @contextlib.contextmanager
-def named_commands() -> Iterator[None]:
+def suggest_command() -> Iterator[None]:
     """Names the command that a partition which nobody produces may have been meant to be."""
     try:
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from databuild.cli.backend.build_end import Summary
+from databuild.cli.backend.build_outcome import Summary
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.formats import counted, duration_text, some_of
 from databuild.cli.flags.exit_codes import BUILT, INTERRUPTED, JOB_FAILED, OUR_FAILURE

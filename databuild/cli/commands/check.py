@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.backend.planning import NothingKnown, plan_for
+from databuild.cli.backend.local_plan import NoRecords, plan_for
 from databuild.cli.backend.requested_partitions import expand
 from databuild.cli.display.formats import counted, some_of
 from databuild.cli.flags.exit_codes import BUILT, JOB_FAILED
@@ -34,7 +34,7 @@ def run(call: Invocation) -> int:
         if not refs:
             out.line("inputs, cycles and config were not checked; name at least one REF to check them")
             return BUILT
-        first, second = (plan_for(call, refs, reader=NothingKnown()) for _ in range(2))
+        first, second = (plan_for(call, refs, reader=NoRecords()) for _ in range(2))
     except (InvalidRequestError, JobConfigurationError, LookupFaultError) as error:
         out.line(f"FAULT: {error}")
         return JOB_FAILED

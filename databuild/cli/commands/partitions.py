@@ -1,4 +1,4 @@
-"""`partitions [PREFIX]`: lists partitions by ref. `partitions adopt`: adopts existing data (`backend/adopting.py`)."""
+"""`partitions [PREFIX]`: lists partitions by ref. `partitions adopt`: adopts existing data (`backend/adoption.py`)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def run(call: Invocation) -> int:
     """Prints one page of partitions and the number of partitions in each status, or adopts partitions."""
     if call.positionals[:1] == ["adopt"]:
-        from databuild.cli.backend import adopting
+        from databuild.cli.backend import adoption
 
-        return adopting.run(call)
+        return adoption.run(call)
     if call.flags["from"] is not None:
         from databuild.cli.flags.full_parse import UsageError
 

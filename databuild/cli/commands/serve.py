@@ -8,9 +8,9 @@ import signal
 
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.job_environment import TOKENS_VARIABLE
-from databuild.cli.backend.local_building import FORCED_GRACE_SECONDS, number_of_jobs, telemetry
-from databuild.cli.backend.other_states import print_hint
-from databuild.cli.backend.planning import settings
+from databuild.cli.backend.local_build import FORCED_GRACE_SECONDS, number_of_jobs, telemetry
+from databuild.cli.backend.local_plan import settings
+from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.full_parse import UsageError
 from databuild.executors.budget import capacity_of

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.backend.other_states import EVENT_LOG
 from databuild.cli.backend.requested_partitions import expand
+from databuild.cli.backend.state_directories import EVENT_LOG
 from databuild.cli.display.formats import counted
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.full_parse import UsageError

@@ -30,7 +30,7 @@ class Summary(NamedTuple):
     adoptions: frozenset[str] = frozenset()
 
 
-BuildEnd: TypeAlias = Summary | Stopped
+BuildOutcome: TypeAlias = Summary | Stopped
 
 
 def summarize(reader: Records, build_request_id: str, result: BuildResult, taken_from: Iterable[str] = ()) -> Summary:

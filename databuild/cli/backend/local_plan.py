@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from databuild.event_log.reads import Reader
 
 
-class NothingKnown:
+class NoRecords:
     """A reader that knows of no partition, so that planning goes all the way up."""
 
     def partition_records(self, _refs: Collection[str], /) -> Mapping[str, PartitionRecord]:
@@ -30,7 +30,7 @@ class NothingKnown:
         return {}
 
 
-class WithoutTheDead:
+class RecordsWithoutDeadBuilds:
     """A reader of what a build would find once it has ended those whose orchestrators have died."""
 
     def __init__(self, reader: Reader) -> None:
@@ -58,7 +58,7 @@ def settings(call: Invocation) -> Settings:
     return Settings(working_directory=call.cwd, log_directory=call.log_dir)
 
 
-class ShownPlanning:
+class DelayedProgress:
     """Shows how planning goes, once it has taken a while: most plans are made before anything need be shown."""
 
     def __init__(self, call: Invocation) -> None:
@@ -123,7 +123,7 @@ def plan_for(
     """
     catalog = call.catalog()
     made: list[Plan] = []
-    shown = ShownPlanning(call)
+    shown = DelayedProgress(call)
 
     async def make() -> None:
         showing = asyncio.create_task(shown.show(), name="progress")

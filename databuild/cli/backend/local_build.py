@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import os
 
-from databuild.cli.backend.build_end import BuildEnd, Stopped, Summary, summarize
+from databuild.cli.backend.build_outcome import BuildOutcome, Stopped, Summary, summarize
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.backend.other_states import print_hint
-from databuild.cli.backend.planning import settings
+from databuild.cli.backend.local_plan import settings
+from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.display.build_display import BuildDisplay
 from databuild.errors import DataBuildError
 from databuild.event_log.log import EventLog
@@ -50,7 +50,7 @@ def telemetry(call: Invocation) -> Telemetry | None:
     return telemetry_from_environment(call.environ, lambda text: call.err.line(f"databuild: {text}"))
 
 
-def run(call: Invocation, request: BuildRequest, display: BuildDisplay) -> BuildEnd:
+def run(call: Invocation, request: BuildRequest, display: BuildDisplay) -> BuildOutcome:
     """Runs a build and returns its end."""
     catalog = call.catalog()
     print_hint(call)

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
-from databuild.cli.backend.build_end import BuildEnd, Stopped, summarize
+from databuild.cli.backend.build_outcome import BuildOutcome, Stopped, summarize
 from databuild.cli.backend.records import Records
 from databuild.cli.display.build_display import BuildDisplay
 from databuild.cli.display.error_text import error_text
@@ -27,7 +27,7 @@ def run(
     display: BuildDisplay,
     records: Records,
     err: Output,
-) -> BuildEnd:
+) -> BuildOutcome:
     """Submits a build and returns its end.
 
     Args:

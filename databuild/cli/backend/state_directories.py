@@ -21,7 +21,7 @@ _LOOKED_AT: Final = 100
 _MOST: Final = 5
 
 
-class OtherState(NamedTuple):
+class KnownStateDirectory(NamedTuple):
     """A state directory that knows a partition which the graph produces, too."""
 
     path: str
@@ -38,7 +38,7 @@ def print_hint(call: Invocation) -> None:
     own = Path(call.state_dir)
     if (own / EVENT_LOG).exists():
         return
-    others = others_that_know(call.catalog(), Path(call.workspace, ".databuild"), own)
+    others = find_state_directories(call.catalog(), Path(call.workspace, ".databuild"), own)
     if not others:
         return
     call.err.line(f"databuild: the state directory {own} is new, and others know partitions of this graph:")
@@ -50,7 +50,7 @@ def print_hint(call: Invocation) -> None:
     call.err.flush()
 
 
-def others_that_know(catalog: JobCatalog, folder: Path, own: Path) -> list[OtherState]:
+def find_state_directories(catalog: JobCatalog, folder: Path, own: Path) -> list[KnownStateDirectory]:
     """Returns state directories below a folder that know what a graph produces, those written last first."""
     patterns = [PartitionPattern(text) for job in catalog.jobs.values() for text in job.outputs]
     if not patterns:
@@ -58,7 +58,7 @@ def others_that_know(catalog: JobCatalog, folder: Path, own: Path) -> list[Other
     found = []
     for path in sorted(_state_dirs(folder), key=_written, reverse=True):
         if path != own and (ref := _known(path, patterns)):
-            found.append(OtherState(str(path), ref))
+            found.append(KnownStateDirectory(str(path), ref))
             if len(found) == _MOST:
                 break
     return found

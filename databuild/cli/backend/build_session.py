@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from databuild.cli.backend.build_end import BuildEnd, Stopped
+from databuild.cli.backend.build_outcome import BuildOutcome, Stopped
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.summary import exit_code_of_result, print_summary
 from databuild.cli.display.build_display import BuildDisplay
@@ -15,7 +15,7 @@ from databuild.model.build_request_id import check_build_request_id, new_build_r
 from databuild.orchestration.coordination.build_ids import LATEST
 
 
-def show_build(call: Invocation, run: Callable[[BuildDisplay], BuildEnd]) -> int:
+def show_build(call: Invocation, run: Callable[[BuildDisplay], BuildOutcome]) -> int:
     """Runs a build, prints its result and returns the exit code.
 
     Args:
