@@ -65,7 +65,7 @@ goes_on
 # A second Ctrl-C cuts a long grace period short.
 begin 'trap "" TERM INT' --grace_period=1000
 kill -INT -- "-$BUILD"
-soon "the first signal's word" grep -qs "once more ends its job processes" "$TEST_TMPDIR/err"
+soon "the first signal's word" grep -qs "a second signal ends its job processes" "$TEST_TMPDIR/err"
 kill -INT -- "-$BUILD"
 stopped
 

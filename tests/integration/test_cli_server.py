@@ -229,7 +229,7 @@ def test_the_next_step_is_asked_of_the_same_service(graph, served):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("build --state_dir=x", "--state_dir is for what runs on this machine"),
+        ("build --state_dir=x", "--state_dir works on this machine only"),
         ("status --event_log=memory:", "--event_log is for"),
         ("build --event_sink=stdout:", "--event_sink is for"),
         ("build --grace_period=3", "--grace_period is for"),
@@ -313,7 +313,7 @@ def test_a_second_signal_does_not_wait(graph, served):
     _, err = process.communicate(timeout=30)
 
     assert process.returncode == 130
-    assert f"build {build} is left to the service" in err
+    assert f"not waiting for build {build}" in err
     assert served.get(f"/builds/{build}")["status"] == "BUILD_STATUS_EXECUTING"
     (graph.folder / "go-wait-1").touch()
     served.wait_for(build, "CANCELLED", "COMPLETED")

@@ -1,1 +1,1 @@
-"""The state directory of this machine or a service, behind one interface."""
+"""What commands work on, behind one interface: the state directory of this machine, or a service."""

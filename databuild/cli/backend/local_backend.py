@@ -1,6 +1,7 @@
-"""Commands on the state directory of this machine.
+"""The backend on the state directory of this machine.
 
-Imports little: status, builds, partitions and logs must start fast, so everything else is imported where it is used.
+`status`, `builds`, `partitions` and `logs` must start fast. So this module imports only what they need, and each other
+operation imports its modules itself.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
     from databuild.model.views import Verification
     from databuild.v1.events_pb2 import BuildEvent
 
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 
 
 class LocalBackend:
     """The event log and the job logs that the flags name.
 
     Args:
-        call: The invocation, which knows paths, flags and the job catalog.
+        call: The invocation, with paths, flags and the job catalog.
         reader: The reader of the event log; None to open it on first use.
     """
 
@@ -85,10 +86,10 @@ class LocalBackend:
                     return
             if died:
                 return
-            # Check before reading the events once more: everything that a dead build wrote is then in the log.
+            # Check for death before the last read: everything that a dead build has written is then in the log.
             died = bool(self.death_of(build_request_id))
             if not died:
-                self.records.wait(_LOOK_SECONDS)
+                self.records.wait(_POLL_SECONDS)
 
     def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:
         from databuild.model.paging import read_rows
@@ -105,7 +106,7 @@ class LocalBackend:
             if not follow:
                 return
             self._call.out.flush()
-            self.records.wait(_LOOK_SECONDS)
+            self.records.wait(_POLL_SECONDS)
 
     def sizes(self, *, count: bool) -> dict[str, int]:
         if not count:
@@ -128,7 +129,7 @@ class LocalBackend:
         return read_log(self.log_path(job_run, stream), offset)
 
     def tail_of_log(self, job_run: JobRunRecord, stream: str) -> bytes:
-        """Returns the last bytes; none if the log cannot be read, so that the rest of a summary is printed."""
+        """Returns the last bytes; none if the log cannot be read, so that the rest of the summary is still printed."""
         from databuild.cli.backend.backend import TAIL_BYTES
 
         path = self.log_path(job_run, stream)
@@ -160,6 +161,7 @@ class LocalBackend:
         from databuild.cli.display.task_states import RUNS_PER_JOB
         from databuild.event_log.open import open_reader
 
+        # A reader belongs to one thread, and another thread calls this.
         if self._call.event_log_uri == "memory:":
             return
         with closing(open_reader(self._call.event_log_uri)) as reader:
@@ -265,14 +267,15 @@ class LocalBackend:
         from databuild.cli.backend.build_session import chosen_id
 
         def status_of(build: str) -> str | None:
-            in_memory = self._call.event_log_uri == "memory:"
-            known = None if in_memory else self.records.build(build)
-            return known.status if known else None
+            if self._call.event_log_uri == "memory:":  # always empty at the start
+                return None
+            record = self.records.build(build)
+            return record.status if record else None
 
         return chosen_id(order.build_request_id, status_of)
 
     def _append(self, event: BuildEvent) -> None:
-        """Writes one event, and returns when it is durable."""
+        """Appends one event, and returns when it is durable."""
         import asyncio
 
         async def append() -> None:

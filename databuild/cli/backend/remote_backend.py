@@ -1,7 +1,7 @@
-"""Commands on a service.
+"""The backend on a service.
 
-The only modules of the command line that import the client are this one and `remote_build.py`. They are imported
-only if a service is named.
+This module and `remote_build.py` are the only ones of the command line that import the client. They are imported only
+if a service is named, so that other commands do not pay for gRPC.
 """
 
 from __future__ import annotations
@@ -32,16 +32,13 @@ if TYPE_CHECKING:
 
 
 class RemoteBackend:
-    """The service that the flags or the environment name.
-
-    Args:
-        call: The invocation.
-    """
+    """The service that `--server` or the environment names."""
 
     def __init__(self, call: Invocation) -> None:
         self._call = call
         self._client = DatabuildClient(call.server, **_client_settings(call))
         self._records = RemoteRecords(self._client)
+        # Job run ids and streams of the logs that are complete.
         self._ended: set[tuple[str, str]] = set()
 
     @property
@@ -56,7 +53,7 @@ class RemoteBackend:
         return {build: fault for build, fault in faults.items() if fault}
 
     def death_of(self, build_request_id: str) -> str:  # noqa: ARG002
-        return ""  # the service itself ends dead builds
+        return ""  # a service ends dead builds by itself
 
     def waits(self, build_request_id: str) -> Sequence[str]:
         return list(self._client.get(build_request_id).waiting_for)
@@ -65,7 +62,7 @@ class RemoteBackend:
         return self._client.watch(build_request_id, after=after)
 
     def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:  # noqa: ARG002
-        message = "events --all reads the event log itself, which a service does not give away"
+        message = "events --all needs the event log itself, which a service does not offer; run it beside the event log"
         raise InvalidRequestError(message)
 
     def sizes(self, *, count: bool) -> dict[str, int]:
@@ -84,7 +81,7 @@ class RemoteBackend:
         return self._client.read_log(job_run.job_run_id, stream=stream, limit=1).path
 
     def read_log(self, job_run: JobRunRecord, stream: str, offset: int) -> bytes:
-        """Returns the content after an offset; a log that has ended is not requested again."""
+        """Returns the content after an offset. It does not request a log again that has ended."""
         data = b""
         while (job_run.job_run_id, stream) not in self._ended:
             piece = self._client.read_log(job_run.job_run_id, stream=stream, offset=offset)
@@ -116,7 +113,7 @@ class RemoteBackend:
                 yield label, client.runs_of_job(label, limit=RUNS_PER_JOB)
 
     def print_hint(self) -> None:
-        """Prints nothing: the service has its state directory already."""
+        """Prints nothing: the state directory belongs to the service."""
 
     def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildOutcome:
         build_request_id = self._chosen_id(order)
@@ -151,13 +148,13 @@ class RemoteBackend:
 
     def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str) -> Taint:
         with suggest_command():
-            marked = self._client.taint(partitions, reason=reason, untaint=not tainted)
-        return Taint(marked.partitions, marked.author)
+            taint = self._client.taint(partitions, reason=reason, untaint=not tainted)
+        return Taint(taint.partitions, taint.author)
 
     def adopt(self, partitions: Sequence[str], *, author: str, reason: str, force: bool) -> Adoption:
         with suggest_command():
-            adopted = self._client.adopt(partitions, reason=reason, force=force, author=author)
-        return Adoption(adopted.partitions, adopted.version, adopted.operation_id, adopted.author)
+            adoption = self._client.adopt(partitions, reason=reason, force=force, author=author)
+        return Adoption(adoption.partitions, adoption.version, adoption.operation_id, adoption.author)
 
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
         return self._client.prune(**options._asdict(), dry_run=dry_run)
@@ -169,8 +166,8 @@ class RemoteBackend:
         from databuild.cli.backend.build_session import chosen_id
 
         def status_of(build: str) -> str | None:
-            known = self._records.build(build)
-            return known.status if known else None
+            record = self._records.build(build)
+            return record.status if record else None
 
         return chosen_id(order.build_request_id, status_of)
 
@@ -191,7 +188,7 @@ def _client_settings(call: Invocation) -> dict[str, Any]:
 
 
 class RemoteRecords:
-    """Reads the records and events that a service has."""
+    """The records and events of a service."""
 
     def __init__(self, client: DatabuildClient) -> None:
         self._client = client
@@ -201,7 +198,8 @@ class RemoteRecords:
             build = self._client.get(build_request_id).build
         except BuildNotFoundError:
             return None
-        return build if build.build_request_id == build_request_id else None  # not one whose id begins like that
+        # The service also accepts the beginning of an id.
+        return build if build.build_request_id == build_request_id else None
 
     def builds(self, *, status: str | None = None, before: str | None = None, limit: int = 20) -> Sequence[BuildRecord]:
         views = self._client.list_builds(status=status or "", before=before or "", limit=limit)

@@ -1,4 +1,4 @@
-"""State directories: the event log in one, and those of the workspace that know what a graph produces."""
+"""State directories in the workspace, and a hint about those that hold partitions of a graph under another name."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from databuild.graph.patterns import PartitionPattern
 
 EVENT_LOG: Final = "events.db"
 _LOGS: Final = "logs"
-_LOOKED_AT: Final = 100
-"""How many refs are looked at for each pattern: to name directories is a hint, and has to be quick."""
+_MAX_REFS: Final = 100
+"""The maximum number of refs to read for each pattern: the hint must not delay a command."""
 
-_MOST: Final = 5
+_MAX_DIRECTORIES: Final = 5
 
 
 class KnownStateDirectory(NamedTuple):
-    """A state directory that knows a partition which the graph produces, too."""
+    """A state directory, and the ref of a partition in it that the graph produces too."""
 
     path: str
     ref: str
 
 
 def print_hint(call: Invocation) -> None:
-    """Names other state directories where that of the graph is new, so that a renamed graph does not begin anew unseen.
+    """Prints other state directories with partitions of the graph, if the one of the graph does not exist yet.
 
-    Only where the state directory is the graph's own: whoever names one, or an event log, has chosen.
+    Without the hint, a graph that was renamed would build everything again unnoticed. Prints nothing if the flags name
+    a state directory or an event log.
     """
     if call.flags.get("state_dir") or call.flags.get("event_log"):
         return
@@ -41,50 +42,50 @@ def print_hint(call: Invocation) -> None:
     others = find_state_directories(call.catalog(), Path(call.workspace, ".databuild"), own)
     if not others:
         return
-    call.err.line(f"databuild: the state directory {own} is new, and others know partitions of this graph:")
+    call.err.line(f"databuild: the state directory {own} is new, and others have partitions of this graph:")
     for other in others:
-        call.err.line(f"databuild:   {other.path} ({other.ref}, say)")
+        call.err.line(f"databuild:   {other.path} (for example {other.ref})")
     first = others[0].path
-    taking_over = call.follow_up(f"partitions adopt --from={first}")
-    call.err.line(f"databuild: --state_dir={first} uses that one; {taking_over} takes over what it knows")
+    adopt_command = call.follow_up(f"partitions adopt --from={first}")
+    call.err.line(f"databuild: --state_dir={first} uses it; {adopt_command} copies its records")
     call.err.flush()
 
 
 def find_state_directories(catalog: JobCatalog, folder: Path, own: Path) -> list[KnownStateDirectory]:
-    """Returns state directories below a folder that know what a graph produces, those written last first."""
+    """Returns state directories below a folder that have partitions of a graph, most recently written first."""
     patterns = [PartitionPattern(text) for job in catalog.jobs.values() for text in job.outputs]
     if not patterns:
         return []
-    found = []
-    for path in sorted(_state_dirs(folder), key=_written, reverse=True):
-        if path != own and (ref := _known(path, patterns)):
-            found.append(KnownStateDirectory(str(path), ref))
-            if len(found) == _MOST:
+    directories = []
+    for path in sorted(_state_dirs(folder), key=_modified_time, reverse=True):
+        if path != own and (ref := _example_ref(path, patterns)):
+            directories.append(KnownStateDirectory(str(path), ref))
+            if len(directories) == _MAX_DIRECTORIES:
                 break
-    return found
+    return directories
 
 
 def _state_dirs(folder: Path) -> Iterator[Path]:
     for path, folders, files in os.walk(folder):
         if EVENT_LOG in files:
             yield Path(path)
-            folders[:] = [name for name in folders if name != _LOGS]  # a folder for each build
+            folders[:] = [name for name in folders if name != _LOGS]  # it has one folder for each build
 
 
-def _written(path: Path) -> float:
+def _modified_time(path: Path) -> float:
     try:
         return (path / EVENT_LOG).stat().st_mtime
-    except OSError:  # it has gone meanwhile
+    except OSError:  # it was removed meanwhile
         return 0.0
 
 
-def _known(path: Path, patterns: list[PartitionPattern]) -> str:
-    """Returns a ref of one of the patterns that is available there; empty where none is, or nothing can be read."""
+def _example_ref(path: Path, patterns: list[PartitionPattern]) -> str:
+    """Returns the ref of an available partition that matches a pattern; empty if there is none, or on an error."""
     try:
         reader = open_reader(f"sqlite:{path / EVENT_LOG}")
         try:
             for pattern in patterns:
-                for record in reader.partitions(prefix=pattern.prefix, limit=_LOOKED_AT):
+                for record in reader.partitions(prefix=pattern.prefix, limit=_MAX_REFS):
                     if record.available and pattern.match(record.ref) is not None:
                         return record.ref
         finally:

@@ -60,7 +60,7 @@ def _print_plan(call: Invocation, plan: Plan) -> None:
     limit = call.flags["limit"]
     rows = [(partition.ref, partition.job_label, reason_text(partition)) for partition in building[:limit]]
     out.line()
-    out.write(table([("PARTITION", "JOB", "WHY"), *rows]))
+    out.write(table([("PARTITION", "JOB", "REASON"), *rows]))
     if len(building) > limit:
         out.line(f"and {len(building) - limit} more; --limit={len(building)} lists all")
     _print_absent(call, plan, limit)
