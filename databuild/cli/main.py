@@ -73,6 +73,7 @@ def run(
         err.line(_report_of_bug(error))
         code = OUR_FAILURE
     out.flush()
+    # The command has taken effect, but a script that reads the result must not take it for complete.
     if out.fault:
         err.line(f"databuild: the result could not be written to standard output: {out.fault}")
         code = code or OUR_FAILURE

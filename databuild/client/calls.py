@@ -285,6 +285,7 @@ class Calls(Reads):
         """
         request = sv.FollowLogRequest(job_run_id=job_run_id, stream=stream)
         backoff = self._connection.backoff()
+        # Without `follow`, read what exists now: FollowLog would wait for the end of the job run.
         while not follow:
             piece = await self.read_log(job_run_id, stream=stream, offset=request.offset)
             if not piece.data:

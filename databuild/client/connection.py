@@ -1,6 +1,6 @@
 """A connection to a service that survives its restarts: it repeats requests that got lost, with growing pauses.
 
-Every request is safe to repeat: requests that start something carry an id that the client has chosen.
+Every request of the client may be repeated; those that start a build carry the id of the new build.
 """
 
 from __future__ import annotations

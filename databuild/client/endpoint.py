@@ -96,7 +96,7 @@ def parse_endpoint(text: str) -> Endpoint:
     scheme, separator, rest = text.strip().partition("://")
     if not separator:
         scheme, rest = "grpc", text.strip()
-    if scheme in {"http", "https"}:
+    if scheme in {"http", "https"}:  # the address of the dashboard, copied from a browser
         raise InvalidRequestError(
             f"{text!r} is an HTTP address; write HOST:PORT of the gRPC port, such as HOST:{DEFAULT_PORT}"
         )

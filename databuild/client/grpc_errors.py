@@ -51,6 +51,6 @@ def _detail(fault: Any) -> sv.ErrorDetail | None:
         if key == ERROR_METADATA:
             try:
                 return sv.ErrorDetail.FromString(value)
-            except DecodeError:
+            except DecodeError:  # not the metadata of a DataBuild service
                 return None
     return None

@@ -137,6 +137,7 @@ class Reads:
             after: Only refs after this one.
             limit: The maximum number of partitions.
         """
+        # Responses do not repeat the id, so resolve `latest` before the first of several pages.
         if build == "latest" and limit > _PAGE:
             build = (await self.get(build)).build.build_request_id
         request = sv.ListBuildPartitionsRequest(
@@ -172,7 +173,7 @@ class Reads:
             after: Only refs after this one.
             limit: The maximum number of partitions.
         """
-        tainted = status == "TAINTED"
+        tainted = status == "TAINTED"  # listed beside the statuses, but not one of them
         request = sv.ListPartitionsRequest(
             prefix=prefix,
             contains=contains,

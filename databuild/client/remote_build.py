@@ -55,7 +55,7 @@ class RemoteBuild(Generic[_Started]):
 
     def add(self, event: ev.BuildEvent) -> None:
         """Adds the next event of the build. An event that was added before is ignored."""
-        if event.sequence <= self._last_sequence:
+        if event.sequence <= self._last_sequence:  # watched a second time
             return
         self._last_sequence = event.sequence
         self.counts.add(event)

@@ -407,7 +407,7 @@ def test_a_new_state_directory_names_others_that_know_the_partitions(renamed, co
     code, _, err = renamed(command)
 
     assert code == 0
-    assert f"the state directory {renamed.folder}/.databuild/numbers/renamed is new, and others know" in err
+    assert f"the state directory {renamed.folder}/.databuild/numbers/renamed is new, and others have" in err
     assert f"databuild:   {old} (for example number/ab)\n" in err
     assert f"--state_dir={old} uses it; `bazel run //numbers:renamed -- partitions adopt --from={old}`" in err
 

@@ -1,1 +1,1 @@
-"""What commands work on, behind one interface: the state directory of this machine, or a service."""
+"""The backends of commands, behind one interface: the state directory of this machine, and a service."""

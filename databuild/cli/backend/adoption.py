@@ -107,6 +107,7 @@ def _source_folder(call: Invocation) -> Path:
         )
         raise InvalidRequestError(message)
     scheme, _, path = call.event_log_uri.partition(":")
+    # By inode: symbolic links give one folder several paths.
     if scheme == "sqlite" and os.path.exists(path) and (folder / EVENT_LOG).samefile(path):  # noqa: PTH110
         raise InvalidRequestError(f"--from={value} is the state directory of this command; name another one")
     if scheme == "memory":

@@ -120,6 +120,7 @@ class Invocation:
         value = self.flags.get("state_dir")
         if value:
             return self.path(value)
+        # The folders follow the label, so that two graphs of a workspace never share a state directory.
         repository, _, name = self.graph_label.rpartition("//")
         folder = "/".join(filter(None, (repository, name.replace(":", "/").strip("/"))))
         return os.path.join(self.workspace, ".databuild", folder)  # noqa: PTH118
@@ -244,9 +245,10 @@ def _graph_label(catalog_path: str) -> str:
             text = file.read()
     except OSError as error:
         raise InvalidCatalogError(catalog_path, error.strerror or str(error)) from None
+    # Protobuf JSON allows both spellings of the name of a field.
     for key in ('"graph_label"', '"graphLabel"'):
-        _, found, after = text.partition(key)
+        _, separator, after = text.partition(key)
         parts = after.split('"', 2)
-        if found and len(parts) == 3 and parts[0].strip() == ":" and parts[1]:
+        if separator and len(parts) == 3 and parts[0].strip() == ":" and parts[1]:
             return parts[1]
     raise InvalidCatalogError(catalog_path, "it names no graph; build the graph again with Bazel")

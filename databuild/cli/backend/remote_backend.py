@@ -94,6 +94,7 @@ class RemoteBackend:
         return data
 
     def tail_of_log(self, job_run: JobRunRecord, stream: str) -> bytes:
+        # The smallest read that returns the size.
         size = self._client.read_log(job_run.job_run_id, stream=stream, limit=1).total_bytes
         offset = max(size - TAIL_BYTES, 0)
         return self._client.read_log(job_run.job_run_id, stream=stream, offset=offset).data
@@ -108,6 +109,7 @@ class RemoteBackend:
         return plan
 
     def earlier_runs(self, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:
+        # A client of its own, since another thread uses and closes it.
         with DatabuildClient(self._call.server, **_client_settings(self._call)) as client:
             for label in job_labels:
                 yield label, client.runs_of_job(label, limit=RUNS_PER_JOB)

@@ -16,6 +16,7 @@ def run(call: Invocation) -> int:
         before = backend.find_build(before).build_request_id
     limit = call.flags["limit"]
     builds = backend.records.builds(status=call.flags["status"], before=before, limit=limit)
+    # A full page may be the last one; the next one is then empty.
     next_before = builds[-1].build_request_id if len(builds) == limit else ""
     open_builds = [build.build_request_id for build in builds if build.status in statuses.BUILD.open]
     dead = backend.deaths(open_builds) if open_builds else {}

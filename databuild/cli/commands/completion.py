@@ -62,7 +62,7 @@ def _candidates(command: str) -> list[str]:
     for flag in flags_of(command):
         if flag.kind == BOOL:
             candidates.append(f"--{flag.name}")
-        elif flag.values:
+        elif flag.values:  # complete the value with the flag
             candidates += [f"--{flag.name}={value}" for value in flag.values]
         else:
             candidates.append(f"--{flag.name}=")

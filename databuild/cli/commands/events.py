@@ -47,7 +47,7 @@ def _print_events(call: Invocation) -> int:
         else:
             call.out.line(event_line(event))
         ended = event.build_request.status in BUILD_ENDS
-        if call.out.closed:
+        if call.out.closed:  # as by `events | head`
             break
     if follow and not ended and (fault := backend.death_of(build_request_id)):
         call.err.line(f"databuild: {fault}")
@@ -74,6 +74,7 @@ def _print_differences(call: Invocation) -> int:
     backend = call.backend()
     builds = [_find_build(backend, text).build_request_id for text in call.positionals[1:]]
     first, second = (canonical(_events(backend, build, 0)) for build in builds)
+    # Without context (n=0): in sorted lists, neighbours have nothing to do with each other.
     lines = [
         line for line in difflib.unified_diff(first, second, builds[0], builds[1], n=0, lineterm="") if line[:2] != "@@"
     ]

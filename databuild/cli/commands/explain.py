@@ -74,6 +74,7 @@ def _print_record(call: Invocation, record: PartitionRecord | None, death: str |
         return
     adoption = record.adoption
     since = f"{record.status} since {time_text(record.time)} UTC"
+    # An adoption is recorded under the id of its operation instead of that of a build.
     if adoption is None or adoption.operation_id != record.build_request_id:
         since += f", in build {record.build_request_id}"
     dead_text = f", but {death}; the next build ends it" if death else ""
@@ -84,7 +85,7 @@ def _print_record(call: Invocation, record: PartitionRecord | None, death: str |
         call.out.line(f"tainted    {record.taint_reason}")
     if record.failure is not None:
         call.out.line(f"failure    {record.failure.category}: {record.failure.message}")
-    if not record.available:
+    if not record.available:  # the facts below describe the data
         return
     call.out.line(f"version    {record.version}")
     if record.job_run_id:

@@ -38,6 +38,7 @@ class Flag(NamedTuple):
     value_name: str = ""
 
 
+# The commands that share a flag.
 _READING = ("status", "builds", "partitions", "explain", "events", "logs", "graph", "prune", "check")
 _WRITING = ("build", "retry", "cancel", "taint", "serve")
 _WITH_SINKS = (*_WRITING, "partitions")

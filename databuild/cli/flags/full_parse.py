@@ -133,7 +133,7 @@ def _illegal_value(error: flags.IllegalFlagValueError, command: str) -> str:
 
 
 def _unknown_flag(error: flags.UnrecognizedFlagError, command: str) -> str:
-    name = error.flagname.removeprefix("no") if error.flagname.startswith("no") else error.flagname
+    name = error.flagname.removeprefix("no")  # absl reports a negated flag with its prefix
     owners = sorted({owner for flag in FLAGS if flag.name == name for owner in flag.commands})
     if owners:
         return f"--{error.flagname} is a flag of {', '.join(owners)}, not of {command}"

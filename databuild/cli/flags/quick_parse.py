@@ -30,6 +30,7 @@ def parse_quickly(args: Sequence[str]) -> tuple[str, dict[str, Any], list[str]] 
         flag = flags.get(name)
         if flag is None or not arg.startswith("--"):
             return None
+        # `--noflag`, `--flag=true`, FLOAT and STRINGS are rare in commands that only read, and left to absl.
         if flag.kind == BOOL and not equals:
             values[name] = True
         elif equals and (flag.kind == STRING or (flag.kind == ENUM and text in flag.values)):
