@@ -18,7 +18,7 @@ from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
 from databuild.model.results import BuildResult
-from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, Room, Verification
+from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, StorageUsage, Verification
 from databuild.v1 import events_pb2 as ev
 
 
@@ -238,7 +238,7 @@ class DatabuildClient:
         """Yields the content of a log in chunks, which may split a character."""
         return iterate_sync(self._calls.logs(job_run_id, stream=stream, follow=follow))
 
-    def storage(self, *, count: bool = False) -> Room:
+    def storage(self, *, count: bool = False) -> StorageUsage:
         """Returns the size of the event log; with `count`, also its numbers of rows, and the size of the job logs."""
         return run_sync(self._calls.storage(count=count))
 

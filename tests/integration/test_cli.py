@@ -173,7 +173,7 @@ def test_a_log_is_verified_and_what_is_broken_is_told(graph):
     assert broken.splitlines()[-1].startswith("4 faults in ")
     assert as_json[0] == 1
     assert as_json[1]["faults"] == 4
-    assert as_json[1]["told"][0] == {"build_request_id": build, "message": fault}
+    assert as_json[1]["reported"][0] == {"build_request_id": build, "message": fault}
 
 
 def test_a_changed_job_is_run_again_with_what_depends_on_it(graph):
@@ -437,7 +437,7 @@ def test_what_another_state_directory_knows_is_taken_over_and_nothing_is_built_a
     code, taken = renamed.json("partitions", "adopt", f"--from={OLD_STATE}", "--author=ann")
 
     assert code == 0
-    assert (taken["adopted"], taken["there_already"], taken["not_available"], taken["not_produced"]) == (4, 0, 1, 0)
+    assert (taken["adopted"], taken["already_available"], taken["not_available"], taken["not_produced"]) == (4, 0, 1, 0)
     assert "nothing to do: 3 partitions available and fresh" in renamed("plan")[1]
     assert renamed.json("build")[1]["jobs_completed"] == 0
     record = renamed.json("explain", "sum/ab_c")[1]["record"]
@@ -465,7 +465,7 @@ def test_what_is_there_already_stays_and_a_second_time_takes_over_what_is_left(r
     second = renamed.json("partitions", "adopt", f"--from={OLD_STATE}")[1]
     code, out, _ = renamed("partitions", "adopt", f"--from={OLD_STATE}", "--force")
 
-    assert (first["adopted"], second["adopted"], second["there_already"]) == (3, 1, 3)
+    assert (first["adopted"], second["adopted"], second["already_available"]) == (3, 1, 3)
     assert code == 0
     assert out == (
         f"took over 4 partitions from {renamed.folder}/{OLD_STATE}; builds treat them as if built here\n"
@@ -480,7 +480,7 @@ def test_what_is_there_already_stays_and_a_second_time_takes_over_what_is_left(r
         (["adopt", "--from=.databuild/numbers/renamed"], "is the state directory of this command"),
         (["adopt", f"--from={OLD_STATE}", "number/none"], "has no partition that matches number/none"),
         (["adopt", f"--from={OLD_STATE}", "numbre/x"], "did you mean the pattern 'number/{name}'?"),
-        (["adopt", f"--from={OLD_STATE}", "number/{name"], "is no field"),
+        (["adopt", f"--from={OLD_STATE}", "number/{name"], "is not a field"),
         (["adopt", f"--from={OLD_STATE}", "--event_log=memory:"], "loses the copied records"),
         ([f"--from={OLD_STATE}"], "--from is for `partitions adopt"),
         (["adopt", f"--from={OLD_STATE}", "--server=localhost:1"], "to an event log of this machine"),
@@ -735,7 +735,7 @@ def test_an_id_that_cannot_be_one_builds_nothing(graph, chosen):
     code, _, err = graph("build", f"--build_request_id={chosen}")
 
     assert code == 2
-    assert "cannot be the id of a build" in err
+    assert "is not a valid build id" in err
     assert not (graph.folder / "data").exists()
     assert not (graph.folder / ".databuild").exists()
 
@@ -883,7 +883,7 @@ def test_a_sink_that_fails_stops_no_build_and_is_told_of(graph):
     code, _, err = graph("build", "--event_sink=jsonl:/dev/full")
 
     assert code == 0
-    assert "an event sink failed and gets nothing more: [Errno 28]" in err
+    assert "an event sink failed and gets no more events: [Errno 28]" in err
 
 
 def test_a_sink_that_cannot_be_opened_is_told_of_without_a_build(graph):

@@ -234,7 +234,7 @@ def test_status_of_no_build_makes_no_sense(cli):
     code, out, err = cli("status", "nothing", reader=FakeReader())
 
     assert (code, out) == (2, "")
-    assert err == "databuild: there is no build 'nothing'; `builds` lists those there are\n"
+    assert err == "databuild: there is no build 'nothing'; `builds` lists the builds\n"
 
 
 def test_builds_are_paged_newest_first(cli):
@@ -349,7 +349,7 @@ def test_following_the_logs_of_a_build_that_has_died_ends_and_says_so(cli, tmp_p
     code, out, err = cli("logs", "--follow", reader=reader, sleep=lambda _: None)
 
     assert (code, out.splitlines()[-1]) == (0, "one")
-    assert f"nothing more will come of build {NEW}" in err
+    assert f"build {NEW} is dead" in err
 
 
 def test_a_build_that_has_died_is_shown_as_such(cli):
@@ -360,7 +360,7 @@ def test_a_build_that_has_died_is_shown_as_such(cli):
     _, as_json, _ = cli("status", "--output=json", reader=reader)
     _, builds, _ = cli("builds", reader=reader)
 
-    fault = "its orchestrator was not heard of for longer than its lease"
+    fault = "its orchestrator has not renewed its lease in time"
     assert f"EXECUTING, but {fault}; the next build ends it" in status
     assert "last event after 3.50 s" in status
     assert f"retry {NEW}" in status

@@ -16,7 +16,7 @@ from databuild.model.results import Cancelled, FailFast, Success
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
-from databuild.orchestration.coordination.dead_builds import find_dead
+from databuild.orchestration.coordination.dead_builds import find_dead_builds
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -84,7 +84,7 @@ class FakeExecutor(NoProcesses):
         self.seconds = 0.002
         return lambda: self.most_running
 
-    async def end_left_behind(self, build_request_id):
+    async def kill_orphans(self, build_request_id):
         self.ended.append(build_request_id)
 
     @staticmethod
@@ -364,7 +364,7 @@ async def test_a_build_that_ends_while_the_dead_are_looked_for_is_none_of_them(w
 
     await world.build("one", "raw/1")
 
-    assert find_dead(Late(world.reader)) == {}
+    assert find_dead_builds(Late(world.reader)) == {}
 
 
 async def test_a_build_whose_process_is_gone_is_ended_at_once_and_gone_on_from(world):
@@ -410,7 +410,7 @@ async def test_a_build_elsewhere_is_ended_once_its_lease_has_run_out(world):
     world.now += 31
 
     assert await two == Success(jobs_completed=1)
-    assert "longer than its lease" in world.reader.build("dead").failure.message
+    assert "has not renewed its lease" in world.reader.build("dead").failure.message
     assert world.executor.ended == []
 
 
@@ -421,7 +421,7 @@ async def test_a_build_that_was_taken_for_dead_is_refused_when_it_comes_back(wor
 
     with pytest.raises(CoordinationError, match="it is FAILED"):
         await world.log.renew_lease("dead", "elsewhere/1/1", 30)
-    with pytest.raises(CoordinationError, match="it has no lease any more"):
+    with pytest.raises(CoordinationError, match="its lease has ended"):
         await late.claim([ClaimRequest("dead", "dead.3.1", ("raw/3",))])
 
 
@@ -435,7 +435,7 @@ async def test_a_result_that_comes_too_late_is_recorded_and_not_applied(world):
     version = world.reader.partition_records(["raw/1"])["raw/1"].version
     gate.open()
 
-    with pytest.raises(CoordinationError, match="build one cannot go on: it is FAILED"):
+    with pytest.raises(CoordinationError, match="build one cannot continue: it is FAILED"):
         await one
 
     assert world.reader.build("one").status == "FAILED"
@@ -458,6 +458,6 @@ async def test_an_orchestrator_that_was_taken_for_dead_stops_its_jobs_and_says_s
     await world.build("two", "raw/2")
     log.going_on.set()
 
-    with pytest.raises(CoordinationError, match="build one cannot go on"):
+    with pytest.raises(CoordinationError, match="build one cannot continue"):
         await one
     assert world.reader.build("one").status == "FAILED"

@@ -23,7 +23,7 @@ from databuild.event_log.reads import PartitionReads
 from databuild.executors.local import LocalExecutor
 from databuild.graph.patterns import PartitionPattern
 from databuild.model.build_request_id import new_build_request_id
-from databuild.orchestration.maintenance.adoption import TakenOver, adopt, pages_of, take_over
+from databuild.orchestration.maintenance.adoption import AdoptionCounts, adopt, adopt_from, record_pages
 from databuild.user import user_name
 from databuild.v1 import events_pb2 as ev
 
@@ -79,7 +79,7 @@ def _take_over(call: Invocation, texts: list[str], author: str, reason: str) -> 
     wanted = _selector(call, texts)
     source = open_reader(f"sqlite:{folder / EVENT_LOG}")
     try:
-        if not any(pages_of(source, wanted)):  # before the event log is opened for writing, and created
+        if not any(record_pages(source, wanted)):  # before the event log is opened for writing, and created
             selected = f" that matches {', '.join(texts)}" if texts else ""
             message = f"{folder} has no partition{selected}; `partitions --state_dir={folder}` lists its partitions"
             raise InvalidRequestError(message)
@@ -134,13 +134,13 @@ def _selector(call: Invocation, texts: list[str]) -> Callable[[str], bool]:
 
 async def _copy(
     call: Invocation, source: PartitionReads, wanted: Callable[[str], bool], author: str, reason: str
-) -> TakenOver:
+) -> AdoptionCounts:
     catalog = call.catalog()
     event_log = call.open_event_log()
     try:
-        return await take_over(
+        return await adopt_from(
             source,
-            wanted=wanted,
+            selected=wanted,
             new_operation_id=new_build_request_id,
             author=author,
             reason=reason,
@@ -154,10 +154,10 @@ async def _copy(
         await event_log.close()
 
 
-def _print_counts(call: Invocation, result: TakenOver, folder: Path) -> None:
+def _print_counts(call: Invocation, result: AdoptionCounts, folder: Path) -> None:
     call.out.line(f"took over {counted(result.adopted, 'partition')} from {folder}; builds treat them as if built here")
     for number, reason in (
-        (result.there_already, "available here, or claimed by a build: --force takes them over as well"),
+        (result.already_available, "available here, or claimed by a build: --force takes them over as well"),
         (result.not_available, "not available there, or tainted there"),
         (result.not_produced, "produced by no job of this graph"),
     ):

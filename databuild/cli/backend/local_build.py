@@ -13,7 +13,7 @@ from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.display.build_display import BuildDisplay
 from databuild.errors import DataBuildError
 from databuild.event_log.log import EventLog
-from databuild.executors.budget import capacity_of
+from databuild.executors.capacity import capacity_of
 from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.executor import Capacity
 from databuild.executors.local import LocalExecutor

@@ -49,7 +49,7 @@ def _print_events(call: Invocation) -> int:
         ended = event.build_request.status in BUILD_ENDS
         if call.out.closed:  # as by `events | head`
             break
-    if follow and not ended and (fault := backend.death_of(build_request_id)):
+    if follow and not ended and (fault := backend.dead_build_message(build_request_id)):
         call.err.line(f"databuild: {fault}")
     return BUILT
 
@@ -93,10 +93,10 @@ def _verify(call: Invocation) -> int:
     if call.json:
         call.out.json(verification)
     elif verification.faults:
-        for fault in verification.told:
+        for fault in verification.reported:
             call.out.line(fault.message)
-        if verification.faults > len(verification.told):
-            call.out.line(f"and {verification.faults - len(verification.told)} more")
+        if verification.faults > len(verification.reported):
+            call.out.line(f"and {verification.faults - len(verification.reported)} more")
         call.out.line(f"{counted(verification.faults, 'fault')} in {extent}")
     else:
         call.out.line(f"verified {extent}")

@@ -52,7 +52,7 @@ def run(call: Invocation) -> int:
             return BUILT
         call.out.flush()
         polls += 1
-        if polls % POLLS_PER_LIVENESS_CHECK == 0 and (fault := backend.death_of(build.build_request_id)):
+        if polls % POLLS_PER_LIVENESS_CHECK == 0 and (fault := backend.dead_build_message(build.build_request_id)):
             printer.print_new()
             call.err.line(f"databuild: {fault}")
             return BUILT

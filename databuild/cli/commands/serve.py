@@ -13,7 +13,7 @@ from databuild.cli.backend.local_plan import settings
 from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.full_parse import UsageError
-from databuild.executors.budget import capacity_of
+from databuild.executors.capacity import capacity_of
 from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.local import LocalExecutor
 from databuild.service.process.options import ServerOptions, TlsFiles, tokens_of
@@ -80,7 +80,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         limits=Limits(builds=call.flags["max_builds"], jobs=number_of_jobs(call, capacity), connections=connections),
         descriptor_limit=descriptor_limit,
         stop=stop,
-        hurry=force_stop,
+        force_stop=force_stop,
         started=lambda addresses: _print_addresses(call, addresses),
         telemetry=telemetry(call),
     )

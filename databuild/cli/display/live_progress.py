@@ -86,7 +86,7 @@ class LiveProgress:
         self.counts.planning = progress
 
     def warned(self, warning: str) -> None:
-        for fresh in self.counts.warned([warning]):
+        for fresh in self.counts.add_warnings([warning]):
             self._console.print(Text(f"warning: {fresh}", style="yellow"))
 
     def tick(self) -> None:

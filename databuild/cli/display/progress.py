@@ -69,7 +69,7 @@ class PlainProgress:
         self.counts.planning = progress
 
     def warned(self, warning: str) -> None:
-        for fresh in self.counts.warned([warning]):
+        for fresh in self.counts.add_warnings([warning]):
             self._print(f"warning: {fresh}")
 
     def tick(self) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from databuild.event_log.reads import OpenBuildReads
 from databuild.orchestration.build.settings import BuildRequest
-from databuild.orchestration.coordination.dead_builds import find_left
+from databuild.orchestration.coordination.dead_builds import find_orphaned_leases
 from databuild.service.builds.requests import recorded_request
 
 
@@ -27,7 +27,9 @@ class LeftBuild(NamedTuple):
 
 def left_builds(reader: OpenBuildReads, graph_label: str) -> Sequence[LeftBuild]:
     """Returns the builds of a graph that were left, in the order in which they were received."""
-    found = [(record, lease) for build, lease in find_left(reader).items() if (record := reader.build(build))]
+    found = [
+        (record, lease) for build, lease in find_orphaned_leases(reader).items() if (record := reader.build(build))
+    ]
     found.sort(key=lambda one: (one[0].received_time, one[0].build_request_id))
     return [
         LeftBuild(request, lease.owner, lease.holder)

@@ -61,7 +61,7 @@ def build_request(submission: Submission, requested: tuple[str, ...], limits: Li
     if told:
         check_build_request_id(told)
     if told == LATEST:
-        raise InvalidRequestError(f"{LATEST!r} cannot be the id of a build: it means the newest one")
+        raise InvalidRequestError(f"{LATEST!r} is not a valid build id: it means the newest build")
     options = submission.options
     if not 0 <= options.jobs <= limits.max_jobs:
         raise InvalidRequestError(f"jobs is {options.jobs}, and can be at most {limits.max_jobs}")

@@ -15,7 +15,7 @@ from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.settings import Settings
 from databuild.orchestration.coordination.coordination import Coordination
-from databuild.orchestration.coordination.dead_builds import find_dead
+from databuild.orchestration.coordination.dead_builds import find_dead_builds
 from databuild.orchestration.telemetry.telemetry import Telemetry
 from databuild.service.builds.abandoned_builds import left_builds
 from databuild.service.builds.builds import BuildService
@@ -173,7 +173,7 @@ class GraphService:
         left = await self._readers.read(lambda reader: left_builds(reader, self.catalog.graph_label))
         if taken := sum(self.running.go_on(*build) for build in left):
             _log.warning("builds that waited in a service that has died go on waiting: %d", taken)
-        if not await self._readers.read(find_dead):
+        if not await self._readers.read(find_dead_builds):
             return ()
         reader = self._event_log.reader()
         try:
@@ -185,6 +185,6 @@ class GraphService:
                 clock=self._clock,
                 lease_seconds=self._settings.lease_seconds,
             )
-            return await coordination.end_the_dead()
+            return await coordination.end_dead_builds()
         finally:
             reader.close()

@@ -10,7 +10,7 @@ from databuild.errors import InvalidRequestError, JobRunNotFoundError
 from databuild.event_log.reads import LogSize
 from databuild.model import statuses
 from databuild.model.records import JobRunRecord
-from databuild.model.views import LogChunk, Room
+from databuild.model.views import LogChunk, StorageUsage
 from databuild.orchestration.jobs.job_logs import bytes_under, logs_pruned_before
 from databuild.orchestration.jobs.log_files import STREAMS, log_path, log_size, read_log
 from databuild.service.resources.reader_pool import Readers
@@ -68,19 +68,19 @@ class Logs:
             if not chunk.data:
                 await asyncio.sleep(_LOOK_SECONDS)
 
-    async def room(self, *, count: bool) -> Room:
+    async def room(self, *, count: bool) -> StorageUsage:
         """Returns how much room the event log and the logs take.
 
         Args:
             count: Whether to look through all of both.
         """
 
-        def measure(reader: LogSize) -> Room:
+        def measure(reader: LogSize) -> StorageUsage:
             before = logs_pruned_before(self._log_directory)
             if not count:
-                return Room(reader.size(), 0, None, before)
+                return StorageUsage(reader.size(), 0, None, before)
             sizes = reader.sizes()
-            return Room(sizes.bytes, bytes_under(self._log_directory), sizes, before)
+            return StorageUsage(sizes.bytes, bytes_under(self._log_directory), sizes, before)
 
         return await self._readers.read(measure)
 

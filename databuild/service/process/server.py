@@ -72,7 +72,7 @@ async def serve(
     settings: Settings,
     limits: Limits,
     stop: asyncio.Event,
-    hurry: asyncio.Event | None = None,
+    force_stop: asyncio.Event | None = None,
     descriptor_limit: DescriptorLimit | None = None,
     telemetry: Telemetry | None = None,
     started: Callable[[Addresses], None] = lambda _addresses: None,
@@ -87,7 +87,7 @@ async def serve(
         settings: Where processes run and what they leave behind.
         limits: What is allowed.
         stop: Set when it is to end; builds get their time from then on.
-        hurry: Set when builds are to get no more time; None for never.
+        force_stop: Set when builds must end immediately; None for never.
         descriptor_limit: The limit of open files, which connections and processes share; None for one of its own.
         telemetry: Takes measurements of builds; None for none.
         started: Told where it is reached, once it is.
@@ -129,18 +129,18 @@ async def serve(
             await stop.wait()
             await grpc_server.drain()
             leave = options.leave
-            await _drain(service, options.drain_seconds, hurry or asyncio.Event())
+            await _drain(service, options.drain_seconds, force_stop or asyncio.Event())
             await service.close(leave=leave)
     finally:
         await service.close(leave=leave)
 
 
-async def _drain(service: GraphService, seconds: float, hurry: asyncio.Event) -> None:
-    """Gives builds that run a time to end, unless there is a hurry."""
+async def _drain(service: GraphService, seconds: float, force_stop: asyncio.Event) -> None:
+    """Waits until running builds have ended, the time is up or `force_stop` is set."""
     draining = asyncio.create_task(service.drain(seconds), name="drain")
-    hurrying = asyncio.create_task(hurry.wait(), name="hurry")
-    await asyncio.wait({draining, hurrying}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (draining, hurrying):
+    forced = asyncio.create_task(force_stop.wait(), name="force_stop")
+    await asyncio.wait({draining, forced}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (draining, forced):
         task.cancel()
 
 
@@ -152,7 +152,7 @@ async def _descriptors_seen(limit: DescriptorLimit) -> AsyncGenerator[None]:
         while True:
             with contextlib.suppress(OSError):
                 descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-                limit.saw(descriptor)
+                limit.opened(descriptor)
                 os.close(descriptor)
             await asyncio.sleep(_DESCRIPTOR_SECONDS)
 
@@ -208,7 +208,7 @@ async def _http(
                 Connection,
                 connections=limits.connections,
                 refusal=_refusal(limits.connections),
-                saw_descriptor=descriptor_limit.saw,
+                saw_descriptor=descriptor_limit.opened,
             ),
         ),
         ws="none",
