@@ -76,14 +76,14 @@ async def _adopt(call: Invocation, refs: list[str], author: str, reason: str, *,
 def _take_over(call: Invocation, texts: list[str], author: str, reason: str) -> int:
     folder = _source_folder(call)
     reason = reason or f"taken over from {folder}"
-    wanted = _selector(call, texts)
+    selects = _selector(call, texts)
     source = open_reader(f"sqlite:{folder / EVENT_LOG}")
     try:
-        if not any(record_pages(source, wanted)):  # before the event log is opened for writing, and created
+        if not any(record_pages(source, selects)):  # before the event log is opened for writing, and created
             selected = f" that matches {', '.join(texts)}" if texts else ""
             message = f"{folder} has no partition{selected}; `partitions --state_dir={folder}` lists its partitions"
             raise InvalidRequestError(message)
-        result = asyncio.run(_copy(call, source, wanted, author, reason))
+        result = asyncio.run(_copy(call, source, selects, author, reason))
     finally:
         source.close()
     if call.json:
@@ -133,14 +133,14 @@ def _selector(call: Invocation, texts: list[str]) -> Callable[[str], bool]:
 
 
 async def _copy(
-    call: Invocation, source: PartitionReads, wanted: Callable[[str], bool], author: str, reason: str
+    call: Invocation, source: PartitionReads, selects: Callable[[str], bool], author: str, reason: str
 ) -> AdoptionCounts:
     catalog = call.catalog()
     event_log = call.open_event_log()
     try:
         return await adopt_from(
             source,
-            selected=wanted,
+            selected=selects,
             new_operation_id=new_build_request_id,
             author=author,
             reason=reason,
