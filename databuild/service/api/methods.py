@@ -127,8 +127,10 @@ class Api:
     async def list_builds(self, request: sv.ListBuildsRequest, _caller: Caller) -> sv.ListBuildsResponse:
         """Lists builds, newest first."""
         status = _status(statuses.BUILD, request.status)
-        page = await self._builds.list_builds(status=status, before=request.before, limit=request.limit or _BUILDS)
-        return sv.ListBuildsResponse(builds=map(build_to_message, page.builds), next_before=page.next_before)
+        page = await self._builds.list_builds(
+            status=status, before=request.page_token, limit=request.page_size or _BUILDS
+        )
+        return sv.ListBuildsResponse(builds=map(build_to_message, page.builds), next_page_token=page.next_before)
 
     async def cancel_build(self, request: sv.CancelBuildRequest, caller: Caller) -> sv.BuildSummary:
         """Asks for a build to be stopped."""
@@ -152,7 +154,7 @@ class Api:
         """Lists events of a build."""
         check_number("after_sequence", request.after_sequence)
         events = await self._builds.events(
-            request.build_request_id, after=request.after_sequence, limit=request.limit or _ROWS
+            request.build_request_id, after=request.after_sequence, limit=request.page_size or _ROWS
         )
         return sv.ListBuildEventsResponse(events=events)
 
@@ -160,20 +162,23 @@ class Api:
         self, request: sv.ListBuildPartitionsRequest, _caller: Caller
     ) -> sv.ListBuildPartitionsResponse:
         """Lists the partitions of a build."""
-        limit = self._limit(request.limit)
+        limit = self._limit(request.page_size)
         status = _status(statuses.PARTITION, request.status)
-        rows = await self._builds.partitions(request.build_request_id, status=status, after=request.after, limit=limit)
+        rows = await self._builds.partitions(
+            request.build_request_id, status=status, after=request.page_token, limit=limit
+        )
         return sv.ListBuildPartitionsResponse(
-            partitions=map(build_partition_to_message, rows), next_after=rows[-1].ref if len(rows) == limit else ""
+            partitions=map(build_partition_to_message, rows), next_page_token=rows[-1].ref if len(rows) == limit else ""
         )
 
     async def list_job_runs(self, request: sv.ListJobRunsRequest, _caller: Caller) -> sv.ListJobRunsResponse:
         """Lists the job runs of a build."""
-        limit = self._limit(request.limit)
+        limit = self._limit(request.page_size)
         status = _status(statuses.JOB, request.status)
-        rows = await self._builds.job_runs(request.build_request_id, status=status, after=request.after, limit=limit)
-        following = rows[-1].number if len(rows) == limit else 0
-        return sv.ListJobRunsResponse(job_runs=map(job_run_to_message, rows), next_after=following)
+        after = _job_run_number(request.page_token)
+        rows = await self._builds.job_runs(request.build_request_id, status=status, after=after, limit=limit)
+        following = str(rows[-1].number) if len(rows) == limit else ""
+        return sv.ListJobRunsResponse(job_runs=map(job_run_to_message, rows), next_page_token=following)
 
     async def get_job_run(self, request: sv.GetJobRunRequest, _caller: Caller) -> sv.JobRun:
         """Tells how a job run stands."""
@@ -199,12 +204,12 @@ class Api:
             contains=request.contains,
             pattern=request.pattern,
             status=statuses.TAINTED if request.tainted else status,
-            after=request.after,
-            limit=request.limit or _ROWS,
+            after=request.page_token,
+            limit=request.page_size or _ROWS,
         )
         return sv.ListPartitionsResponse(
             partitions=map(partition_to_message, page.partitions),
-            next_after=page.next_after,
+            next_page_token=page.next_after,
             counts=await self._partitions.counts(),
         )
 
@@ -212,7 +217,7 @@ class Api:
         """Tells what is known of one partition."""
         return partition_view_to_message(await self._partitions.get(request.ref))
 
-    async def explain_partition(self, request: sv.GetPartitionRequest, _caller: Caller) -> sv.PartitionExplanation:
+    async def explain_partition(self, request: sv.ExplainPartitionRequest, _caller: Caller) -> sv.PartitionExplanation:
         """Tells what a build would do with one partition, and why."""
         return explanation_to_message(await self._partitions.explain(request.ref))
 
@@ -220,7 +225,7 @@ class Api:
         """Tells what a partition was made from, or what was made from it."""
         down = request.direction == sv.GetLineageRequest.DIRECTION_DOWNSTREAM
         follow = self._partitions.downstream if down else self._partitions.upstream
-        lineage = await follow(request.ref, depth=request.depth or 1, limit=request.limit or _EDGES)
+        lineage = await follow(request.ref, depth=request.depth or 1, limit=request.max_edges or _EDGES)
         return lineage_to_message(lineage)
 
     async def taint_partitions(self, request: sv.TaintPartitionsRequest, caller: Caller) -> sv.TaintPartitionsResponse:
@@ -248,7 +253,7 @@ class Api:
 
     async def get_job(self, request: sv.GetJobRequest, _caller: Caller) -> sv.JobDetail:
         """Tells how the newest runs of one job went."""
-        job, runs = await self._service.jobs.get(request.job_label, limit=request.limit or _ROWS)
+        job, runs = await self._service.jobs.get(request.job_label, limit=request.max_job_runs or _ROWS)
         return sv.JobDetail(job=job_to_message(job), job_runs=map(job_run_to_message, runs))
 
     async def read_log(self, request: sv.ReadLogRequest, _caller: Caller) -> sv.LogChunk:
@@ -258,7 +263,7 @@ class Api:
             request.job_run_id,
             request.stream or "stderr",
             offset=request.offset,
-            limit=request.limit or CHUNK_BYTES,
+            limit=request.max_bytes or CHUNK_BYTES,
         )
         return log_chunk_to_message(chunk)
 
@@ -272,7 +277,7 @@ class Api:
 
     async def get_storage(self, request: sv.GetStorageRequest, _caller: Caller) -> sv.Storage:
         """Tells how much room the event log and the logs of job runs take."""
-        return storage_to_message(await self._service.logs.room(count=request.count))
+        return storage_to_message(await self._service.logs.room(count=request.include_counts))
 
     async def prune_builds(self, request: sv.PruneBuildsRequest, _caller: Caller) -> sv.PruneBuildsResponse:
         """Removes the events and job logs of builds that have ended."""
@@ -308,3 +313,17 @@ def _status(kind: StatusEnum[Any], value: int) -> str | None:
         return str(kind.name(value))
     except ValueError:
         raise InvalidRequestError(f"{value} is none of {', '.join(map(kind.message_name, kind.names))}") from None
+
+
+def _job_run_number(page_token: str) -> int:
+    """Returns the number of a job run that a page token holds; 0 for none.
+
+    Raises:
+        InvalidRequestError: The token is not an unsigned 32-bit number.
+    """
+    if not page_token:
+        return 0
+    number = int(page_token) if len(page_token) <= 10 and page_token.isascii() and page_token.isdecimal() else -1
+    if not 0 <= number < 1 << 32:
+        raise InvalidRequestError(f"the page_token {page_token[:80]!r} is not the number of a job run")
+    return number
