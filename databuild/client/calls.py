@@ -67,7 +67,7 @@ class Calls(Reads):
             partitions: Refs or ranges of refs; none for the default partitions of the graph.
             build_request_id: The id of the build; empty for a new one. A second request with the same id and content
                 starts no second build.
-            plan: The plan to run exactly, with its partitions and its options; None to plan anew.
+            plan: The plan to run exactly, with its partitions and its options; None to make a new plan.
             options: The fields of `BuildOptions`; without `jobs`, the service chooses the number.
         """
         request = sv.SubmitBuildRequest(

@@ -48,7 +48,7 @@ class Backoff:
         self._end = 0.0
 
     def reset(self) -> None:
-        """Records a success: the next failure starts the timeout anew."""
+        """Records a success: the next failure starts the timeout again."""
         self._failures = 0
 
     @property

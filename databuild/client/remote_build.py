@@ -25,7 +25,7 @@ class RemoteBuild(Generic[_Started]):
     Attributes:
         build_request_id: The id.
         partitions: The requested refs or ranges of refs; none for the default partitions of the graph.
-        plan: The plan to run exactly; None to plan anew.
+        plan: The plan to run exactly; None to make a new plan.
         options: The fields of `BuildOptions` that were given.
         counts: The sums over its events.
         result: The result; None until the event of its end has been added.

@@ -30,7 +30,7 @@ class BuildOrder(NamedTuple):
     Attributes:
         build_request_id: The id of the new build; empty for a generated one.
         options: The options; without `jobs`, the backend chooses the number.
-        plan: The plan to run exactly; None to plan anew.
+        plan: The plan to run exactly; None to make a new plan.
     """
 
     build_request_id: str
