@@ -1,4 +1,4 @@
-"""The command line: it parses, calls what does the work, prints, and exits with a code that says what happened.
+"""The command line: parses arguments, calls a backend, prints the result and returns an exit code.
 
-The only package that reads flags and environment variables. What a command does is in `commands/`, one file each.
+`commands/` has one module for each command. No package below this one reads flags or environment variables.
 """

@@ -1,8 +1,8 @@
-"""The entry of the command line: `main --catalog=FILE --runfiles=FOLDER [COMMAND] [flags] [PARTITION...]`.
+"""The entry point of the command line: `main --catalog=FILE --runfiles=FOLDER [COMMAND] [flags] [PARTITION...]`.
 
-The launcher that Bazel writes for a graph passes the first two, and `--user_env=NAME=VALUE` for variables that jobs are
-to have as the user set them. A command that only reads is parsed and answered without absl; everything else goes
-through it. Errors end here: one line on standard error and an exit code.
+The launcher that Bazel writes for a graph passes the first two, and `--user_env=NAME=VALUE` for variables that the
+launcher itself changes. Commands that only read are parsed without absl, to start fast. Errors end here, as one line on
+standard error and an exit code.
 """
 
 from __future__ import annotations
@@ -11,28 +11,30 @@ import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from databuild.cli.backend.invocation import Invocation, working_directory
-from databuild.cli.backend.open_backend import open_backend
 from databuild.cli.display.error_text import error_text
 from databuild.cli.display.output import Output
 from databuild.cli.flags.exit_codes import OUR_FAILURE, exit_code_of
 from databuild.cli.flags.quick_parse import parse_quickly
 from databuild.errors import DataBuildError, InvalidRequestError
 
+if TYPE_CHECKING:
+    from databuild.cli.backend.backend import Backend
+
 
 def run(
-    argv: Sequence[str], *, out: Output, err: Output, environ: Mapping[str, str] | None = None, **given: Any
+    argv: Sequence[str], *, out: Output, err: Output, environ: Mapping[str, str] | None = None, **overrides: Any
 ) -> int:
     """Runs one command line and returns its exit code.
 
     Args:
-        argv: The arguments, without the program's name.
-        out: Where results go.
-        err: Where everything else goes.
-        environ: The environment variables, where not this process's.
-        given: Further arguments of Invocation; for tests.
+        argv: The arguments, without the name of the program.
+        out: Receives the result.
+        err: Receives everything else.
+        environ: The environment variables; None for those of this process.
+        overrides: Further arguments of `Invocation`, for tests.
     """
     try:
         catalog_path, runfiles, user_env, rest = _take_launcher_flags(argv)
@@ -53,7 +55,7 @@ def run(
             user_env=user_env,
             out=out,
             err=err,
-            **{"open_backend": open_backend, **given},
+            **{"open_backend": _open_backend, **overrides},
         )
         call.check_server()
         code = _command_module(command).run(call)
@@ -64,13 +66,14 @@ def run(
         err.line(f"databuild: {error_text(error)}")
         code = exit_code_of(error)
     except OSError as error:
-        named = f"{error.filename}: " if error.filename else ""
-        err.line(f"databuild: {named}{error.strerror or error}")
+        path = f"{error.filename}: " if error.filename else ""
+        err.line(f"databuild: {path}{error.strerror or error}")
         code = OUR_FAILURE
     except Exception as error:
         err.line(_report_of_bug(error))
         code = OUR_FAILURE
     out.flush()
+    # The command has taken effect, but a script that reads the result must not take it for complete.
     if out.fault:
         err.line(f"databuild: the result could not be written to standard output: {out.fault}")
         code = code or OUR_FAILURE
@@ -79,7 +82,7 @@ def run(
 
 
 def _take_launcher_flags(argv: Sequence[str]) -> tuple[str, str, dict[str, str], list[str]]:
-    """Splits off what the launcher passes, which always stands first."""
+    """Splits off the flags of the launcher, which come first. Returns catalog, runfiles, user_env and the rest."""
     catalog_path = runfiles = ""
     user_env = {}
     rest = list(argv)
@@ -96,12 +99,12 @@ def _take_launcher_flags(argv: Sequence[str]) -> tuple[str, str, dict[str, str],
 
 
 def _check_text(args: Sequence[str]) -> None:
-    """Refuses arguments that are not UTF-8: nothing that is kept has such a name, and none could be looked up."""
+    """Refuses arguments that are not UTF-8, which neither protobuf messages nor the event log can store."""
     for arg in args:
         try:
             arg.encode()
         except UnicodeEncodeError:
-            raise InvalidRequestError(f"{arg!r} is not UTF-8") from None
+            raise InvalidRequestError(f"the argument {arg!r} is not UTF-8; arguments must be UTF-8") from None
 
 
 def _command_module(command: str) -> Any:
@@ -110,18 +113,29 @@ def _command_module(command: str) -> Any:
     return sys.modules[name]
 
 
+def _open_backend(call: Invocation) -> Backend:
+    """Returns the service if one is named, else the state directory. This is the only place that knows both."""
+    if call.server:
+        from databuild.cli.backend.remote_backend import RemoteBackend
+
+        return RemoteBackend(call)
+    from databuild.cli.backend.local_backend import LocalBackend
+
+    return LocalBackend(call)
+
+
 def _report_of_bug(error: Exception) -> str:
     import traceback
 
     trace = "".join(traceback.format_exception(error, limit=-4)).rstrip()
-    said = str(error).splitlines()[0] if str(error) else ""
+    first_line = str(error).splitlines()[0] if str(error) else ""
     return (
-        f"databuild: a fault of DataBuild itself: {type(error).__name__}: {said}; please report it with this:\n{trace}"
+        f"databuild: internal error: {type(error).__name__}: {first_line}; please report it with this trace:\n{trace}"
     )
 
 
-def _open_what_is_closed() -> None:
-    """Opens the standard streams that whoever started us has closed, so that no other file gets their descriptors."""
+def _open_standard_streams() -> None:
+    """Opens /dev/null as each standard stream that is closed, so that no other file gets its descriptor."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -133,17 +147,18 @@ def _open_what_is_closed() -> None:
 
 def main() -> None:
     """Runs the command line of this process."""
-    if os.getpid() == 1:  # of a container, say
+    if os.getpid() == 1:  # as in a container
         from databuild.cli.init_process import work_in_a_child
 
         work_in_a_child()
-    # A plan is many objects that live as long as the process: looking through them for garbage as often as Python does
-    # by itself would take a fifth of the time of a large one.
+    # A plan consists of many objects that live as long as the process. With the default thresholds, garbage collection
+    # would take a fifth of the time of a large plan.
     gc.set_threshold(100_000, 50, 100)
-    _open_what_is_closed()
+    _open_standard_streams()
     code = run(sys.argv[1:], out=Output(sys.stdout), err=Output(sys.stderr))
     if "databuild.cli.flags.full_parse" not in sys.modules:
-        # Only read, and all is flushed: taking the interpreter apart would cost half as much again as starting it.
+        # The command only read, and its output is flushed. Tearing the interpreter down would take half as long as
+        # starting it.
         os._exit(code)
     sys.exit(code)
 

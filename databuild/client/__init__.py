@@ -1,4 +1,4 @@
-"""Builds on a service, from Python.
+"""The Python client of the service: it starts builds, watches them and reads their records.
 
     from databuild.client import DatabuildClient
 
@@ -6,7 +6,7 @@
         build = client.create_orchestrator(["daily_flights/date=2013-01-01..2013-01-07"], keep_going=True)
         result = client.execute_build(build)
 
-`AsyncDatabuildClient` is the same for asyncio.
+`AsyncDatabuildClient` has the same methods for asyncio.
 """
 
 from databuild.client.async_client import AsyncDatabuildClient

@@ -1,4 +1,4 @@
-"""Builds on a service: started, watched to their ends and stopped, as coroutines, which both clients run."""
+"""The requests of both clients that change something, and those that watch or wait, as coroutines."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from databuild.v1 import service_pb2 as sv
 MAX_UINT32: Final = 2**32 - 1
 
 
-class Marked(NamedTuple):
-    """Partitions that were marked, or whose mark was taken away, and who is recorded to have done it."""
+class Taint(NamedTuple):
+    """Partitions that were tainted or untainted, ranges expanded, and the recorded author."""
 
     partitions: tuple[str, ...]
     author: str
 
 
-class Adopted(NamedTuple):
+class Adoption(NamedTuple):
     """Partitions that were adopted.
 
     Attributes:
@@ -51,7 +51,7 @@ class Adopted(NamedTuple):
 
 
 class Calls(Reads):
-    """Asks a service, and has it do things. What is asked for twice, since an answer got lost, is done once."""
+    """All requests to a service. A request that is repeated because its response got lost takes effect once."""
 
     async def submit(
         self,
@@ -61,13 +61,13 @@ class Calls(Reads):
         plan: Plan | None = None,
         **options: Unpack[BuildKeywords],
     ) -> BuildView:
-        """Starts a build and returns how it stands once it is recorded.
+        """Submits a build, and returns its state once the service has recorded it.
 
         Args:
-            partitions: Refs or ranges of refs; none stand for the graph's default partitions.
-            build_request_id: The id that it is to have; the same request with the same id starts nothing new. Empty for
-                a new one.
-            plan: The plan to run exactly, with its partitions and its options; None to plan anew.
+            partitions: Refs or ranges of refs; none for the default partitions of the graph.
+            build_request_id: The id of the build; empty for a new one. A second request with the same id and content
+                starts no second build.
+            plan: The plan to run exactly, with its partitions and its options; None to make a new plan.
             options: The fields of `BuildOptions`; without `jobs`, the service chooses the number.
         """
         request = sv.SubmitBuildRequest(
@@ -79,7 +79,7 @@ class Calls(Reads):
         return build_from_message((await self._connection.ask("SubmitBuild", request)).build)
 
     async def start(self, build: RemoteBuild[Any]) -> BuildView:
-        """Submits the build of a handle, and returns how it stands."""
+        """Submits a build that `create_orchestrator` returned."""
         return await self.submit(
             build.partitions,
             build_request_id=build.build_request_id,
@@ -94,48 +94,49 @@ class Calls(Reads):
         check: bool = False,
         on_event: Callable[[ev.BuildEvent], None] | None = None,
     ) -> BuildResult:
-        """Starts the build of a handle, unless it was started, and returns what came of it; notebooks show it live.
+        """Submits a build, unless it was submitted before, and waits for its result. A notebook shows its progress.
 
         Args:
-            build: What `create_orchestrator` returned.
-            check: Whether to raise where the build does not succeed.
-            on_event: Told of every event.
+            build: A build that `create_orchestrator` returned.
+            check: Whether to raise if the build does not succeed.
+            on_event: Called with every event of the build.
 
         Raises:
-            BuildFailedError: (with `check`) The build failed or was cancelled. Where no job did that but an error, that
-                error is raised.
+            BuildFailedError: `check` is set, and the build failed or was cancelled. If an error ended the build instead
+                of a job, that error is raised.
         """
         await self.start(build)
-        shown = LiveDisplay(build)
-        shown.start()
+        display = LiveDisplay(build)
+        display.start()
         async with contextlib.aclosing(self.watch_known(build.build_request_id)) as events:
             async for event in events:
                 build.add(event)
-                shown.refresh()
+                display.refresh()
                 if on_event is not None:
                     on_event(event)
-        shown.refresh(now=True)
+        display.refresh(now=True)
         result = build.result or await self.wait(build.build_request_id)
         if check:
             check_success(build.build_request_id, result)
         return result
 
     async def watch(self, build: str = "latest", *, after: int = 0) -> AsyncGenerator[ev.BuildEvent]:
-        """Returns the events of a build, then new ones as they come; ends with the build.
+        """Yields the events of a build, and new ones as they are recorded, until the build ends.
 
-        It goes on where it was, without gap or double, when the service was away.
+        After an interruption it continues with the next event: none is lost or repeated.
 
         Args:
-            build: The build.
+            build: The id of the build, the beginning of an id, or `latest`.
             after: Only events after this sequence number.
         """
-        known = (await self.get(build)).build
-        async with contextlib.aclosing(self.watch_known(known.build_request_id, after=after)) as events:
+        # Resolve the id once: `latest` may be another build after an interruption.
+        build_request_id = (await self.get(build)).build.build_request_id
+        async with contextlib.aclosing(self.watch_known(build_request_id, after=after)) as events:
             async for event in events:
                 yield event
 
     async def watch_known(self, build_request_id: str, *, after: int = 0) -> AsyncGenerator[ev.BuildEvent]:
-        """Returns the events of a build, as `watch` does, by its whole id."""
+        """Yields the events of the build with this id, as `watch` does."""
         request = sv.WatchBuildRequest(build_request_id=build_request_id, after_sequence=after)
         backoff = self._connection.backoff()
         while True:
@@ -147,39 +148,39 @@ class Calls(Reads):
                         yield event
                         if event.build_request.status in BUILD_ENDS:
                             return
-            # It ended without the end of the build: that came before, or the service is about to end.
+            # The stream ended without the end of the build. Either that event is not after `after`, or the service is
+            # shutting down, and the next one continues.
             build = (await self.get(build_request_id)).build
             if build.status in statuses.BUILD.ended and build.last_sequence <= request.after_sequence:
                 return
-            await self._connection.sleep(backoff.next())
+            await self._connection.sleep(backoff.next_pause())
 
     async def wait(self, build: str = "latest", *, check: bool = False) -> BuildResult:
-        """Waits for the end of a build and returns what came of it.
+        """Waits for the end of a build, and returns its result.
 
         Args:
-            build: The build.
-            check: Whether to raise where the build does not succeed, as `execute_build` does.
+            build: The id of the build, the beginning of an id, or `latest`.
+            check: Whether to raise if the build does not succeed, as `execute_build` does.
         """
-        known = (await self.get(build)).build
-        build_request_id = known.build_request_id
-        end = None
-        for event in await self.events(build_request_id, after=max(known.last_sequence - 1, 0), limit=1):
-            end = event
-        if end is not None and end.build_request.status not in BUILD_ENDS:
-            async with contextlib.aclosing(self.watch_known(build_request_id, after=end.sequence)) as events:
+        record = (await self.get(build)).build
+        build_request_id = record.build_request_id
+        # The last event of a build that has ended holds its result. A pruned build has no events.
+        last = next(iter(await self.events(build_request_id, after=max(record.last_sequence - 1, 0), limit=1)), None)
+        if last is not None and last.build_request.status not in BUILD_ENDS:
+            async with contextlib.aclosing(self.watch_known(build_request_id, after=last.sequence)) as events:
                 async for event in events:
-                    end = event
-        result = result_of(end.build_request) if end is not None else result_of_pruned(known)
+                    last = event
+        result = result_of(last.build_request) if last is not None else result_of_pruned(record)
         if check:
             check_success(build_request_id, result)
         return result
 
     async def cancel(self, build: str = "latest", *, author: str = "") -> BuildView:
-        """Asks for a build to be stopped, and returns how it stands; `wait` waits for its end.
+        """Requests that a build stop, and returns its state. It does not wait for the end, which `wait` does.
 
         Args:
-            build: The build.
-            author: Who asks; empty for whoever the client is.
+            build: The id of the build, the beginning of an id, or `latest`.
+            author: The author to record; empty for that of the client.
         """
         request = sv.CancelBuildRequest(build_request_id=build)
         return build_from_message(await self._connection.ask("CancelBuild", request, author=author))
@@ -192,12 +193,12 @@ class Calls(Reads):
         failed_jobs_only: bool = False,
         **options: Unpack[BuildKeywords],
     ) -> BuildView:
-        """Starts a build of what another was asked for; what that one finished is not repeated.
+        """Submits a new build of the partitions of another one. Partitions that it finished are not built again.
 
         Args:
             build: The build to retry, which must have ended.
             build_request_id: The id of the new build; empty for a new one.
-            failed_jobs_only: Whether to ask only for what failed jobs should have produced.
+            failed_jobs_only: Whether to request only the partitions that failed jobs should have produced.
             options: The fields of `BuildOptions`; without `jobs`, the service chooses the number.
         """
         request = sv.RetryBuildRequest(
@@ -208,31 +209,31 @@ class Calls(Reads):
         )
         return build_from_message((await self._connection.ask("RetryBuild", request)).build)
 
-    async def taint(self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False) -> Marked:
-        """Marks partitions as not to be trusted, or takes the mark away.
+    async def taint(self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False) -> Taint:
+        """Taints partitions, so that the next build makes them again, or removes their taint.
 
         Args:
             partitions: Refs or ranges of refs.
-            reason: Why; recorded.
-            untaint: Whether to take the mark away instead.
+            reason: The reason to record.
+            untaint: Whether to remove the taint.
         """
         request = sv.TaintPartitionsRequest(partitions=partitions, reason=reason, untaint=untaint)
         answer = await self._connection.ask("TaintPartitions", request)
-        return Marked(tuple(answer.partitions), answer.author)
+        return Taint(tuple(answer.partitions), answer.author)
 
-    async def adopt(self, partitions: Sequence[str], *, reason: str, force: bool = False, author: str = "") -> Adopted:
-        """Makes data available that was not built by DataBuild: all of the partitions, or none.
+    async def adopt(self, partitions: Sequence[str], *, reason: str, force: bool = False, author: str = "") -> Adoption:
+        """Makes partitions available whose data was not built by DataBuild: all of them, or none.
 
         Args:
             partitions: Refs or ranges of refs.
             reason: The origin of the data; recorded.
-            force: Whether to adopt also partitions that are available, or claimed by a build.
+            force: Whether to also adopt partitions that are available or claimed by a build.
             author: The author to record; empty for the user of the client. A service with tokens records the name of
                 the token instead.
         """
         request = sv.AdoptPartitionsRequest(partitions=partitions, reason=reason, force=force)
         answer = await self._connection.ask("AdoptPartitions", request, author=author)
-        return Adopted(tuple(answer.partitions), answer.version, answer.author, answer.operation_id)
+        return Adoption(tuple(answer.partitions), answer.version, answer.author, answer.operation_id)
 
     async def prune(
         self,
@@ -258,7 +259,7 @@ class Calls(Reads):
             dry_run=dry_run,
         )
         total = Pruned(more=True)
-        while total.more:
+        while total.more:  # one request prunes a limited number of builds
             total = total.plus(pruned_from_message(await self._connection.ask("PruneBuilds", request)))
         return total
 
@@ -269,20 +270,22 @@ class Calls(Reads):
             builds: The builds whose faults are reported; none for all.
         """
         request = sv.VerifyEventsRequest(builds=builds)
+        # A response comes before the deadline, even if the verification still runs.
         while (answer := await self._connection.ask("VerifyEvents", request)).running:
             request.verification_id = answer.verification_id
         return verification_from_message(answer)
 
     async def logs(self, job_run_id: str, *, stream: str = "stderr", follow: bool = False) -> AsyncGenerator[bytes]:
-        """Returns what a job run wrote, piece by piece.
+        """Yields the content of a log in chunks, which may split a character.
 
         Args:
-            job_run_id: The job run.
+            job_run_id: The id of the job run.
             stream: `stdout` or `stderr`.
-            follow: Whether to go on until the job run ends.
+            follow: Whether to continue until the job run ends.
         """
         request = sv.FollowLogRequest(job_run_id=job_run_id, stream=stream)
         backoff = self._connection.backoff()
+        # Without `follow`, read what exists now: FollowLog would wait for the end of the job run.
         while not follow:
             piece = await self.read_log(job_run_id, stream=stream, offset=request.offset)
             if not piece.data:
@@ -298,13 +301,12 @@ class Calls(Reads):
                         yield chunk.data
                     if chunk.ended:
                         return
-            await self._connection.sleep(backoff.next())
+            await self._connection.sleep(backoff.next_pause())
 
     async def close(self) -> None:
-        """Lets go of the connection."""
         await self._connection.close()
 
 
 def _bounded(number: float | None) -> int | None:
-    """Returns a whole number that fits the message; the largest one selects as little as any larger one."""
+    """Rounds down to a number that fits the field of the message. The maximum, 136 years, means the same as more."""
     return None if number is None else min(math.floor(number), MAX_UINT32)

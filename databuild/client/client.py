@@ -1,4 +1,4 @@
-"""The client for who waits: scripts, notebooks, the command line."""
+"""The blocking client, for scripts, notebooks and the command line."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from databuild.client.calls import Adopted, Calls, Marked
-from databuild.client.connection import RETRY_TIMEOUT_SECONDS
-from databuild.client.driving import finish, iterate
+from databuild.client.calls import Adoption, Calls, Taint
+from databuild.client.connection import DEFAULT_RETRY_TIMEOUT, connect
 from databuild.client.endpoint import Tls
 from databuild.client.remote_build import RemoteBuild
-from databuild.client.settings import connection_to
+from databuild.client.sync_bridge import iterate_sync, run_sync
 from databuild.client.transport import BlockingTransport
 from databuild.model.build_options import BuildKeywords, PlanKeywords
 from databuild.model.build_request_id import new_build_request_id
@@ -24,11 +23,22 @@ from databuild.v1 import events_pb2 as ev
 
 
 class DatabuildClient:
-    """Builds on a service. Used from any thread, also where an event loop runs; nothing is sent before it is asked for.
+    """Builds on a service. It may be used from any thread, also from one that runs an event loop.
 
-    Every method raises what the service raises, and ServiceUnreachableError where nobody answers. Where a method takes
-    a build, that is an id, the beginning of one that no other id has, or `latest`. Each is one line around the
-    coroutine of the same name, which says what its arguments mean.
+    Every method raises the errors of the service, and ServiceUnreachableError if it cannot be reached. A `build` is the
+    id of a build, the unique beginning of an id, or `latest`. Each method calls the coroutine of the same name in
+    `Calls` or `Reads`, which documents the arguments.
+
+    Args:
+        endpoint: `HOST:PORT` of the gRPC port, or `grpcs://HOST:PORT` for TLS. It connects at the first request.
+        token: The token to send; None for that of the environment variable `DATABUILD_TOKEN`.
+        author: The author to record, if the service has no tokens; None for the user of this process.
+        graph: The label of the graph that the service must have; empty for any.
+        tls: The files of TLS; None for the public roots.
+        retry_timeout: The time for which requests are repeated after the service has become unreachable, in seconds.
+
+    Raises:
+        InvalidRequestError: The endpoint is not an address of a service, or a file cannot be read.
     """
 
     def __init__(
@@ -39,23 +49,10 @@ class DatabuildClient:
         author: str | None = None,
         graph: str = "",
         tls: Tls | None = None,
-        retry_timeout: float = RETRY_TIMEOUT_SECONDS,
+        retry_timeout: float = DEFAULT_RETRY_TIMEOUT,
     ) -> None:
-        """Takes where the service is.
-
-        Args:
-            endpoint: `HOST:PORT` of gRPC, or `grpcs://HOST:PORT` for TLS.
-            token: The token to show; None for that of the environment variable `DATABUILD_TOKEN`.
-            author: Who asks, where the service has no tokens; None for the user of this process.
-            graph: The label of the graph that is meant: a service of another refuses; empty for any.
-            tls: The files of TLS; None for the roots that everybody trusts.
-            retry_timeout: The seconds for which a service that has answered before is retried.
-
-        Raises:
-            InvalidRequestError: That is no address of a service, or a file cannot be read.
-        """
         self._calls = Calls(
-            connection_to(
+            connect(
                 endpoint,
                 BlockingTransport,
                 token=token,
@@ -67,13 +64,11 @@ class DatabuildClient:
         )
 
     def __enter__(self) -> Self:
-        """Returns itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Lets go of the connection."""
         self.close()
 
     def create_orchestrator(
@@ -84,11 +79,11 @@ class DatabuildClient:
         plan: Plan | None = None,
         **options: Unpack[BuildKeywords],
     ) -> RemoteBuild[BuildView]:
-        """Returns a build that has its id and is not started; its arguments are those of `submit`."""
+        """Returns a build that has an id, and is not submitted yet. The arguments are those of `submit`."""
         return RemoteBuild(
             build_request_id or new_build_request_id(),
             partitions,
-            lambda build: finish(self._calls.start(build)),
+            lambda build: run_sync(self._calls.start(build)),
             plan=plan,
             **options,
         )
@@ -96,8 +91,8 @@ class DatabuildClient:
     def execute_build(
         self, build: RemoteBuild[Any], *, check: bool = False, on_event: Callable[[ev.BuildEvent], None] | None = None
     ) -> BuildResult:
-        """Starts a build, unless it was started, and returns what came of it; notebooks show it live."""
-        return finish(self._calls.execute_build(build, check=check, on_event=on_event))
+        """Submits a build, unless it was submitted before, and waits for its result. A notebook shows its progress."""
+        return run_sync(self._calls.execute_build(build, check=check, on_event=on_event))
 
     def submit(
         self,
@@ -107,28 +102,28 @@ class DatabuildClient:
         plan: Plan | None = None,
         **options: Unpack[BuildKeywords],
     ) -> BuildView:
-        """Starts a build and returns how it stands once it is recorded."""
-        return finish(self._calls.submit(partitions, build_request_id=build_request_id, plan=plan, **options))
+        """Submits a build, and returns its state once the service has recorded it."""
+        return run_sync(self._calls.submit(partitions, build_request_id=build_request_id, plan=plan, **options))
 
     def get(self, build: str = "latest") -> BuildView:
-        """Returns how a build stands."""
-        return finish(self._calls.get(build))
+        """Returns the state of a build."""
+        return run_sync(self._calls.get(build))
 
     def list_builds(self, *, status: str = "", before: str = "", limit: int = 20) -> list[BuildView]:
         """Returns builds, newest first."""
-        return finish(self._calls.list_builds(status=status, before=before, limit=limit))
+        return run_sync(self._calls.list_builds(status=status, before=before, limit=limit))
 
     def watch(self, build: str = "latest", *, after: int = 0) -> Generator[ev.BuildEvent]:
-        """Returns the events of a build, then new ones as they come; ends with the build."""
-        return iterate(self._calls.watch(build, after=after))
+        """Yields the events of a build, and new ones as they are recorded, until the build ends."""
+        return iterate_sync(self._calls.watch(build, after=after))
 
     def wait(self, build: str = "latest", *, check: bool = False) -> BuildResult:
-        """Waits for the end of a build and returns what came of it."""
-        return finish(self._calls.wait(build, check=check))
+        """Waits for the end of a build, and returns its result."""
+        return run_sync(self._calls.wait(build, check=check))
 
     def cancel(self, build: str = "latest", *, author: str = "") -> BuildView:
-        """Asks for a build to be stopped, and returns how it stands."""
-        return finish(self._calls.cancel(build, author=author))
+        """Requests that a build stop, and returns its state. It does not wait for the end, which `wait` does."""
+        return run_sync(self._calls.cancel(build, author=author))
 
     def retry(
         self,
@@ -138,8 +133,8 @@ class DatabuildClient:
         failed_jobs_only: bool = False,
         **options: Unpack[BuildKeywords],
     ) -> BuildView:
-        """Starts a build of what another was asked for; what that one finished is not repeated."""
-        return finish(
+        """Submits a new build of the partitions of another one. Partitions that it finished are not built again."""
+        return run_sync(
             self._calls.retry(
                 build,
                 build_request_id=build_request_id,
@@ -149,32 +144,32 @@ class DatabuildClient:
         )
 
     def plan(self, partitions: Sequence[str] = (), **options: Unpack[PlanKeywords]) -> Plan:
-        """Returns what a build would do; starts none."""
-        return finish(self._calls.plan(partitions, **options))
+        """Makes the plan of a build, and starts nothing."""
+        return run_sync(self._calls.plan(partitions, **options))
 
     def events(self, build: str = "latest", *, after: int = 0, limit: int = 1000) -> list[ev.BuildEvent]:
         """Returns events of a build, in order."""
-        return finish(self._calls.events(build, after=after, limit=limit))
+        return run_sync(self._calls.events(build, after=after, limit=limit))
 
     def job_runs(
         self, build: str = "latest", *, status: str = "", after: int = 0, limit: int = 1000
     ) -> list[JobRunRecord]:
-        """Returns the job runs of a build, in the order in which they were first heard of."""
-        return finish(self._calls.job_runs(build, status=status, after=after, limit=limit))
+        """Returns the job runs of a build in the order of their numbers, which is that of their first events."""
+        return run_sync(self._calls.job_runs(build, status=status, after=after, limit=limit))
 
     def job_run(self, job_run_id: str) -> JobRunRecord:
-        """Returns how a job run stands."""
-        return finish(self._calls.job_run(job_run_id))
+        """Returns the record of a job run."""
+        return run_sync(self._calls.job_run(job_run_id))
 
     def runs_of_job(self, job_label: str, *, limit: int = 20) -> list[JobRunRecord]:
-        """Returns the job runs of a job that were started, newest first."""
-        return finish(self._calls.runs_of_job(job_label, limit=limit))
+        """Returns the job runs of a job that have started, newest first, of all builds."""
+        return run_sync(self._calls.runs_of_job(job_label, limit=limit))
 
     def build_partitions(
         self, build: str = "latest", *, status: str = "", after: str = "", limit: int = 1000
     ) -> list[BuildPartitionRecord]:
-        """Returns the partitions of a build with where they stand in it, by ref."""
-        return finish(self._calls.build_partitions(build, status=status, after=after, limit=limit))
+        """Returns the partitions of a build with their status in that build, by ref."""
+        return run_sync(self._calls.build_partitions(build, status=status, after=after, limit=limit))
 
     def partitions(
         self,
@@ -186,32 +181,32 @@ class DatabuildClient:
         after: str = "",
         limit: int = 100,
     ) -> list[PartitionRecord]:
-        """Returns what is known of partitions, by ref."""
-        return finish(
+        """Returns the records of partitions, by ref."""
+        return run_sync(
             self._calls.partitions(
                 prefix=prefix, contains=contains, pattern=pattern, status=status, after=after, limit=limit
             )
         )
 
     def partition_counts(self) -> dict[str, int]:
-        """Returns how many partitions there are of each newest status (`TAINTED` apart)."""
-        return finish(self._calls.partition_counts())
+        """Returns the number of partitions by status in their newest build, and of tainted ones as `TAINTED`."""
+        return run_sync(self._calls.partition_counts())
 
     def partition(self, ref: str) -> PartitionView:
-        """Returns what is known of one partition."""
-        return finish(self._calls.partition(ref))
+        """Returns the record of one partition, and its newest job runs."""
+        return run_sync(self._calls.partition(ref))
 
     def explain(self, ref: str) -> Explanation:
-        """Returns what is known of a partition, and what a build would do with it and why."""
-        return finish(self._calls.explain(ref))
+        """Returns the record of a partition, and what a build would do with it and why."""
+        return run_sync(self._calls.explain(ref))
 
-    def taint(self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False) -> Marked:
-        """Marks partitions as not to be trusted, or takes the mark away."""
-        return finish(self._calls.taint(partitions, reason=reason, untaint=untaint))
+    def taint(self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False) -> Taint:
+        """Taints partitions, so that the next build makes them again, or removes their taint."""
+        return run_sync(self._calls.taint(partitions, reason=reason, untaint=untaint))
 
-    def adopt(self, partitions: Sequence[str], *, reason: str, force: bool = False, author: str = "") -> Adopted:
-        """Makes data available that was not built by DataBuild: all of the partitions, or none."""
-        return finish(self._calls.adopt(partitions, reason=reason, force=force, author=author))
+    def adopt(self, partitions: Sequence[str], *, reason: str, force: bool = False, author: str = "") -> Adoption:
+        """Makes partitions available whose data was not built by DataBuild: all of them, or none."""
+        return run_sync(self._calls.adopt(partitions, reason=reason, force=force, author=author))
 
     def prune(
         self,
@@ -222,7 +217,7 @@ class DatabuildClient:
         dry_run: bool = False,
     ) -> Pruned:
         """Removes the events and job logs of builds that have ended; the records of partitions stay."""
-        return finish(
+        return run_sync(
             self._calls.prune(
                 older_than_seconds=older_than_seconds,
                 keep=keep,
@@ -233,20 +228,19 @@ class DatabuildClient:
 
     def verify(self, builds: Sequence[str] = ()) -> Verification:
         """Checks the event log of the service, which can take minutes."""
-        return finish(self._calls.verify(builds))
+        return run_sync(self._calls.verify(builds))
 
     def read_log(self, job_run_id: str, *, stream: str = "stderr", offset: int = 0, limit: int = 0) -> LogChunk:
-        """Returns a piece of what a job run wrote."""
-        return finish(self._calls.read_log(job_run_id, stream=stream, offset=offset, limit=limit))
+        """Returns a chunk of a log."""
+        return run_sync(self._calls.read_log(job_run_id, stream=stream, offset=offset, limit=limit))
 
     def logs(self, job_run_id: str, *, stream: str = "stderr", follow: bool = False) -> Generator[bytes]:
-        """Returns what a job run wrote, piece by piece."""
-        return iterate(self._calls.logs(job_run_id, stream=stream, follow=follow))
+        """Yields the content of a log in chunks, which may split a character."""
+        return iterate_sync(self._calls.logs(job_run_id, stream=stream, follow=follow))
 
     def storage(self, *, count: bool = False) -> StorageUsage:
-        """Returns how much room things take."""
-        return finish(self._calls.storage(count=count))
+        """Returns the size of the event log; with `count`, also its numbers of rows, and the size of the job logs."""
+        return run_sync(self._calls.storage(count=count))
 
     def close(self) -> None:
-        """Lets go of the connection."""
-        finish(self._calls.close())
+        run_sync(self._calls.close())

@@ -1,8 +1,12 @@
-"""A connection that outlives the service: what gets lost is asked again for a while, with growing pauses."""
+"""A connection to a service that survives its restarts: it repeats requests that got lost, with growing pauses.
+
+Every request of the client may be repeated; those that start a build carry the id of the new build.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -11,49 +15,69 @@ from typing import Any, Final
 import grpc
 from google.protobuf.message import Message
 
-from databuild.client.failures import error_of
+from databuild.client.endpoint import Endpoint, Tls, parse_endpoint
+from databuild.client.grpc_errors import error_of
 from databuild.client.transport import Metadata, Transport
 from databuild.errors import ServiceUnreachableError
+from databuild.user import user_name
 
-RETRY_TIMEOUT_SECONDS: Final = 60.0
-ANSWER_SECONDS: Final = 310.0
-"""A little longer than the service itself allows an answer to take."""
+DEFAULT_RETRY_TIMEOUT: Final = 60.0
+"""In seconds."""
 
-AUTHOR: Final = "databuild-author"
+TOKEN_VARIABLE: Final = "DATABUILD_TOKEN"  # noqa: S105 (its name)
+DEADLINE_SECONDS: Final = 310.0
+"""The maximum time of a response. Longer than that of the service itself, whose error is more precise."""
+
+_AUTHOR: Final = "databuild-author"
 _MIN_PAUSE_SECONDS: Final = 0.1
 _MAX_PAUSE_SECONDS: Final = 3.0
 
 
 class Backoff:
-    """Exponential back-off with jitter, up to a time limit after the first failure."""
+    """Pauses between attempts: exponential with jitter, until a timeout.
 
-    def __init__(self, retry_timeout: float, clock: Callable[[], float]) -> None:
-        """Starts with the shortest pause; `retry_timeout` is in seconds from the first failure."""
-        self._retry_timeout = retry_timeout
+    Args:
+        timeout: The time of attempts after the first failure, in seconds.
+        clock: Returns a time in seconds, on any scale.
+    """
+
+    def __init__(self, timeout: float, clock: Callable[[], float]) -> None:
+        self._timeout = timeout
         self._clock = clock
-        self._tries = 0
+        self._failures = 0
         self._end = 0.0
 
     def reset(self) -> None:
-        """Starts again with the shortest pause, after a success."""
-        self._tries = 0
+        """Records a success: the next failure starts the timeout again."""
+        self._failures = 0
 
     @property
     def over(self) -> bool:
-        """True if the time limit has passed."""
-        return self._tries > 0 and self._clock() >= self._end
+        """True if the timeout has passed."""
+        return self._failures > 0 and self._clock() >= self._end
 
-    def next(self) -> float:
-        """Returns the seconds to wait before the next attempt."""
-        if not self._tries:
-            self._end = self._clock() + self._retry_timeout
-        longest = min(_MIN_PAUSE_SECONDS * 2 ** min(self._tries, 10), _MAX_PAUSE_SECONDS)
-        self._tries += 1
-        return random.uniform(longest / 2, longest)  # noqa: S311 (nothing secret)
+    def next_pause(self) -> float:
+        """Records a failure, and returns the time until the next attempt in seconds."""
+        if not self._failures:
+            self._end = self._clock() + self._timeout
+        pause = min(_MIN_PAUSE_SECONDS * 2 ** min(self._failures, 10), _MAX_PAUSE_SECONDS)
+        self._failures += 1
+        # Jitter: without it, all clients would return in the same moment after a restart of the service.
+        return random.uniform(pause / 2, pause)  # noqa: S311 (nothing secret)
 
 
 class Connection:
-    """Asks a service. Who never answered is not waited for."""
+    """Sends requests to a service.
+
+    A request is repeated only after the service has responded once: a wrong address fails immediately.
+
+    Args:
+        transport: Sends the requests.
+        endpoint: The address of the service, for messages of errors.
+        metadata: The metadata of each request.
+        retry_timeout: The time for which requests are repeated after the service has become unreachable, in seconds.
+        clock: Returns a time in seconds, on any scale.
+    """
 
     def __init__(
         self,
@@ -61,18 +85,9 @@ class Connection:
         *,
         endpoint: str,
         metadata: Metadata,
-        retry_timeout: float = RETRY_TIMEOUT_SECONDS,
+        retry_timeout: float = DEFAULT_RETRY_TIMEOUT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Takes what requests go through.
-
-        Args:
-            transport: Sends them.
-            endpoint: Where the service is, for messages.
-            metadata: What goes with each.
-            retry_timeout: The seconds for which a service that has answered before is retried.
-            clock: Returns seconds, from any moment on.
-        """
         self._transport = transport
         self._endpoint = endpoint
         self._metadata = metadata
@@ -81,77 +96,110 @@ class Connection:
         self._reached = False
 
     async def ask(self, method: str, request: Message, *, author: str = "") -> Any:
-        """Returns the answer to a request that may be made twice.
+        """Sends a request, again if it got lost, and returns the response.
 
         Args:
-            method: The RPC.
-            request: Its message.
-            author: Who asks, where that is another than usual.
+            method: The name of the RPC.
+            request: The request.
+            author: The author to send with it; empty for that of the connection.
 
         Raises:
-            DataBuildError: What the service raised, or that it is not reached.
+            DataBuildError: The service returned this error.
+            ServiceUnreachableError: The service cannot be reached.
+            DeadlineExceededError: The response took longer than DEADLINE_SECONDS.
         """
         backoff = self.backoff()
         while True:
             try:
-                answer = await self._transport.ask(method, request, self._metadata_of(author), ANSWER_SECONDS)
+                response = await self._transport.ask(method, request, self._metadata_of(author), DEADLINE_SECONDS)
             except grpc.RpcError as fault:
-                await self._wait_or_raise(fault, backoff)
+                await self._pause_or_raise(fault, backoff)
             else:
                 self._reached = True
-                return answer
+                return response
 
     async def stream(self, method: str, request: Message) -> AsyncGenerator[Any]:
-        """Returns the answers to a request, as they come, and asks anew where the stream is cut off.
+        """Yields the responses to a request, and sends it again when the stream is cut off.
 
-        Who takes an answer writes into the request where to go on after it.
+        The caller updates the request after each response, so that the repeated one continues after it.
         """
         backoff = self.backoff()
         while True:
             try:
-                async with contextlib.aclosing(self._transport.stream(method, request, self._metadata)) as answers:
-                    async for answer in answers:
+                async with contextlib.aclosing(self._transport.stream(method, request, self._metadata)) as responses:
+                    async for response in responses:
                         self._reached = True
                         backoff.reset()
-                        yield answer
+                        yield response
             except grpc.RpcError as fault:
-                await self._wait_or_raise(fault, backoff)
+                await self._pause_or_raise(fault, backoff)
             else:
                 return
 
     def backoff(self) -> Backoff:
-        """Returns the back-off for one call."""
         return Backoff(self._retry_timeout, self._clock)
 
     async def sleep(self, seconds: float) -> None:
-        """Waits."""
         await self._transport.sleep(seconds)
 
     async def close(self) -> None:
-        """Lets go of the connection."""
         await self._transport.close()
 
-    async def _wait_or_raise(self, fault: grpc.RpcError, backoff: Backoff) -> None:
-        error = error_of(fault, self._endpoint, ANSWER_SECONDS)
+    async def _pause_or_raise(self, fault: grpc.RpcError, backoff: Backoff) -> None:
+        error = error_of(fault, self._endpoint, DEADLINE_SECONDS)
         if not isinstance(error, ServiceUnreachableError) or not self._reached or backoff.over:
             raise error from None
-        await self._transport.sleep(backoff.next())
+        await self._transport.sleep(backoff.next_pause())
 
     def _metadata_of(self, author: str) -> Metadata:
         if not _is_sendable(author):
             return self._metadata
-        return (*(pair for pair in self._metadata if pair[0] != AUTHOR), (AUTHOR, author))
+        return (*(pair for pair in self._metadata if pair[0] != _AUTHOR), (_AUTHOR, author))
 
 
-def _is_sendable(text: str) -> bool:
-    return text.isascii() and text.isprintable() and bool(text)
+def connect(
+    endpoint: str,
+    make_transport: Callable[[Endpoint, Tls], Transport],
+    *,
+    token: str | None,
+    author: str | None,
+    graph: str,
+    tls: Tls | None,
+    retry_timeout: float,
+) -> Connection:
+    """Returns a connection with the given transport. The other arguments are those of `DatabuildClient`.
+
+    Raises:
+        InvalidRequestError: The endpoint is not an address of a service, or a file cannot be read.
+    """
+    tls = tls or Tls()
+    address = parse_endpoint(endpoint)
+    if tls:
+        address = Endpoint(target=address.target, secure=True)
+    if token is None:
+        token = os.environ.get(TOKEN_VARIABLE, "")
+    metadata = metadata_of(token.strip(), user_name(os.environ) if author is None else author, graph)
+    return Connection(
+        make_transport(address, tls), endpoint=str(address), metadata=metadata, retry_timeout=retry_timeout
+    )
 
 
 def metadata_of(token: str, author: str, graph: str = "") -> Metadata:
-    """Returns what goes with each request: the token, who asks where there is none, and the graph that is meant."""
-    sent = [("authorization", f"Bearer {token}")] if token else []
+    """Returns the metadata of requests. An author or a graph that metadata cannot carry is left out.
+
+    Args:
+        token: The token of the caller; empty for none.
+        author: The author, whom a service without tokens records.
+        graph: The label of the graph that the service must have; empty for any.
+    """
+    metadata = [("authorization", f"Bearer {token}")] if token else []
     if _is_sendable(author):
-        sent.append((AUTHOR, author))
+        metadata.append((_AUTHOR, author))
     if _is_sendable(graph):
-        sent.append(("databuild-graph", graph))
-    return tuple(sent)
+        metadata.append(("databuild-graph", graph))
+    return tuple(metadata)
+
+
+def _is_sendable(text: str) -> bool:
+    """True if gRPC metadata can carry a text: printable ASCII."""
+    return text.isascii() and text.isprintable() and bool(text)

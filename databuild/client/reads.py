@@ -1,6 +1,6 @@
-"""What a service can be asked that changes nothing, as coroutines, which both clients run.
+"""The requests of both clients that only read, as coroutines: from arguments to messages, and from messages to records.
 
-It makes messages of what callers say and records of what the service answers. How requests get there, it does not know.
+This module does not know how requests reach the service.
 """
 
 from __future__ import annotations
@@ -33,34 +33,35 @@ from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
 
 _PAGE: Final = 1000
-"""The most rows that the service puts on one page."""
+"""The maximum number of rows in one response of the service."""
 
 _Row = TypeVar("_Row")
 
 
 class Reads:
-    """Asks a service. Every method raises what the service raises, and ServiceUnreachableError where nobody answers.
+    """The requests that only read.
 
-    Where a method takes a build, that is an id, the beginning of one that no other id has, or `latest`. Lists are put
-    together from as many pages as it takes.
+    Every method raises the errors of the service, and ServiceUnreachableError if it cannot be reached. A `build` is the
+    id of a build, the unique beginning of an id, or `latest`. A method that returns a list reads as many pages as the
+    limit needs.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def get(self, build: str = "latest") -> BuildView:
-        """Returns how a build stands."""
+        """Returns the state of a build."""
         return build_from_message(await self._connection.ask("GetBuild", sv.GetBuildRequest(build_request_id=build)))
 
     async def list_builds(self, *, status: str = "", before: str = "", limit: int = 20) -> list[BuildView]:
         """Returns builds, newest first.
 
         Args:
-            status: Only builds of this status, such as `FAILED`; empty for all.
-            before: Only builds older than the one of this id; empty for the newest.
-            limit: How many at most.
+            status: Only builds with this status, such as `FAILED`; empty for all.
+            before: Only builds that are older than the one with this id; empty for all.
+            limit: The maximum number of builds.
         """
-        request = sv.ListBuildsRequest(status=_value(ev.BuildStatus, "BUILD_STATUS", status), page_token=before)
+        request = sv.ListBuildsRequest(status=_status_number(ev.BuildStatus, "BUILD_STATUS", status), page_token=before)
 
         async def page(size: int) -> tuple[Sequence[BuildView], Any]:
             request.page_size = size
@@ -76,7 +77,7 @@ class Reads:
         Args:
             build: The build.
             after: Only events after this sequence number.
-            limit: How many at most.
+            limit: The maximum number of events.
         """
         request = sv.ListBuildEventsRequest(build_request_id=build, after_sequence=after)
 
@@ -85,7 +86,7 @@ class Reads:
             events = (await self._connection.ask("ListBuildEvents", request)).events
             if not events:
                 return events, False
-            request.build_request_id = events[-1].build_request_id  # `latest` may be another by the next page
+            request.build_request_id = events[-1].build_request_id  # `latest` may be another build by then
             request.after_sequence = events[-1].sequence
             return events, events[-1].build_request.status not in BUILD_ENDS
 
@@ -94,17 +95,17 @@ class Reads:
     async def job_runs(
         self, build: str = "latest", *, status: str = "", after: int = 0, limit: int = 1000
     ) -> list[JobRunRecord]:
-        """Returns the job runs of a build, in the order in which they were first heard of.
+        """Returns the job runs of a build in the order of their numbers, which is that of their first events.
 
         Args:
             build: The build.
-            status: Only job runs of this status, such as `RUNNING`; empty for all.
-            after: Only job runs after the one of this number.
-            limit: How many at most.
+            status: Only job runs with this status, such as `RUNNING`; empty for all.
+            after: Only job runs after the one with this number.
+            limit: The maximum number of job runs.
         """
         request = sv.ListJobRunsRequest(
             build_request_id=build,
-            status=_value(ev.JobStatus, "JOB_STATUS", status),
+            status=_status_number(ev.JobStatus, "JOB_STATUS", status),
             page_token=str(after) if after else "",
         )
 
@@ -119,29 +120,32 @@ class Reads:
         return await _paged(page, limit)
 
     async def job_run(self, job_run_id: str) -> JobRunRecord:
-        """Returns how a job run stands."""
+        """Returns the record of a job run."""
         return job_run_from_message(await self._connection.ask("GetJobRun", sv.GetJobRunRequest(job_run_id=job_run_id)))
 
     async def runs_of_job(self, job_label: str, *, limit: int = 20) -> list[JobRunRecord]:
-        """Returns the job runs of a job that were started, newest first."""
+        """Returns the job runs of a job that have started, newest first, of all builds."""
         request = sv.GetJobRequest(job_label=job_label, max_job_runs=limit)
         return [job_run_from_message(run) for run in (await self._connection.ask("GetJob", request)).job_runs]
 
     async def build_partitions(
         self, build: str = "latest", *, status: str = "", after: str = "", limit: int = 1000
     ) -> list[BuildPartitionRecord]:
-        """Returns the partitions of a build with where they stand in it, by ref.
+        """Returns the partitions of a build with their status in that build, by ref.
 
         Args:
             build: The build.
-            status: Only partitions of this status, such as `AVAILABLE`; empty for all.
+            status: Only partitions with this status, such as `AVAILABLE`; empty for all.
             after: Only refs after this one.
-            limit: How many at most.
+            limit: The maximum number of partitions.
         """
+        # Responses do not repeat the id, so resolve `latest` before the first of several pages.
         if build == "latest" and limit > _PAGE:
             build = (await self.get(build)).build.build_request_id
         request = sv.ListBuildPartitionsRequest(
-            build_request_id=build, status=_value(pt.PartitionStatus, "PARTITION_STATUS", status), page_token=after
+            build_request_id=build,
+            status=_status_number(pt.PartitionStatus, "PARTITION_STATUS", status),
+            page_token=after,
         )
 
         async def page(size: int) -> tuple[Sequence[BuildPartitionRecord], Any]:
@@ -162,22 +166,23 @@ class Reads:
         after: str = "",
         limit: int = 100,
     ) -> list[PartitionRecord]:
-        """Returns what is known of partitions, by ref.
+        """Returns the records of partitions, by ref.
 
         Args:
-            prefix: What their refs begin with.
-            contains: What their refs contain.
-            pattern: The partition pattern that their refs are of.
-            status: Only partitions of this newest status, such as `FAILED`, or `TAINTED`; empty for all.
+            prefix: Only refs that begin with this text.
+            contains: Only refs that contain this text.
+            pattern: Only refs that match this partition pattern; empty for all.
+            status: Only partitions with this status in their newest build, such as `FAILED`, or `TAINTED`; empty for
+                all.
             after: Only refs after this one.
-            limit: How many at most.
+            limit: The maximum number of partitions.
         """
-        tainted = status == "TAINTED"
+        tainted = status == "TAINTED"  # listed beside the statuses, but not one of them
         request = sv.ListPartitionsRequest(
             prefix=prefix,
             contains=contains,
             pattern=pattern,
-            status=_value(pt.PartitionStatus, "PARTITION_STATUS", "" if tainted else status),
+            status=_status_number(pt.PartitionStatus, "PARTITION_STATUS", "" if tainted else status),
             tainted=tainted,
             page_token=after,
         )
@@ -191,73 +196,73 @@ class Reads:
         return await _paged(page, limit)
 
     async def partition_counts(self) -> dict[str, int]:
-        """Returns how many partitions there are of each newest status (`TAINTED` apart)."""
+        """Returns the number of partitions by status in their newest build, and of tainted ones as `TAINTED`."""
         answer = await self._connection.ask("ListPartitions", sv.ListPartitionsRequest(page_size=1))
         return dict(sorted(answer.counts.items()))
 
     async def partition(self, ref: str) -> PartitionView:
-        """Returns what is known of one partition."""
+        """Returns the record of one partition, and its newest job runs."""
         return partition_view_from_message(await self._connection.ask("GetPartition", sv.GetPartitionRequest(ref=ref)))
 
     async def explain(self, ref: str) -> Explanation:
-        """Returns what is known of a partition, and what a build would do with it and why."""
+        """Returns the record of a partition, and what a build would do with it and why."""
         request = sv.ExplainPartitionRequest(ref=ref)
         return explanation_from_message(await self._connection.ask("ExplainPartition", request))
 
     async def plan(self, partitions: Sequence[str] = (), **options: Unpack[PlanKeywords]) -> Plan:
-        """Returns what a build would do; starts none.
+        """Makes the plan of a build, and starts nothing.
 
         Args:
-            partitions: Refs or ranges of refs; none stand for the graph's default partitions.
+            partitions: Refs or ranges of refs; none for the default partitions of the graph.
             options: The fields of `PlanOptions`.
         """
         request = sv.PlanBuildRequest(partitions=partitions, options=PlanOptions(**options).to_message())
         return plan_from_message(await self._connection.ask("PlanBuild", request))
 
     async def read_log(self, job_run_id: str, *, stream: str = "stderr", offset: int = 0, limit: int = 0) -> LogChunk:
-        """Returns a piece of what a job run wrote.
+        """Returns a chunk of a log.
 
         Args:
-            job_run_id: The job run.
+            job_run_id: The id of the job run.
             stream: `stdout` or `stderr`.
-            offset: Where to begin, in bytes.
-            limit: How many bytes at most; 0 for as many as one answer may have.
+            offset: The offset of the chunk in the log, in bytes.
+            limit: The maximum number of bytes; 0 for the limit of the service.
         """
         request = sv.ReadLogRequest(job_run_id=job_run_id, stream=stream, offset=offset, max_bytes=limit)
         return log_chunk_from_message(await self._connection.ask("ReadLog", request))
 
     async def storage(self, *, count: bool = False) -> StorageUsage:
-        """Returns how much room the event log takes; with `count`, also what it holds, and the room of the job logs."""
+        """Returns the size of the event log; with `count`, also its numbers of rows, and the size of the job logs."""
         return storage_from_message(
             await self._connection.ask("GetStorage", sv.GetStorageRequest(include_counts=count)), counted=count
         )
 
 
 async def _paged(page: Callable[[int], Awaitable[tuple[Sequence[_Row], Any]]], limit: int) -> list[_Row]:
-    """Returns the rows of as many pages as it takes.
+    """Reads pages until there are enough rows.
 
     Args:
-        page: Returns at most so many rows after those before, and whether there may be more.
-        limit: How many rows are wanted.
+        page: Reads the next page, with at most the given number of rows. Returns a true value if there may be more.
+        limit: The maximum number of rows.
     """
     rows: list[_Row] = []
     more: Any = True
     while more and len(rows) < limit:
-        found, more = await page(min(limit - len(rows), _PAGE))
-        rows += found
+        next_rows, more = await page(min(limit - len(rows), _PAGE))
+        rows += next_rows
     return rows
 
 
-def _value(enum: Any, prefix: str, name: str) -> Any:
-    """Returns the value of an enum of a name without prefix; 0 for none.
+def _status_number(enum: Any, prefix: str, name: str) -> Any:
+    """Returns the number of a status; 0 if the name is empty.
 
     Raises:
-        InvalidRequestError: There is no such value.
+        InvalidRequestError: No status has this name.
     """
     if not name:
         return 0
     try:
         return enum.Value(f"{prefix}_{name}")
     except ValueError:
-        known = ", ".join(key.removeprefix(f"{prefix}_") for key in enum.keys()[1:])
-        raise InvalidRequestError(f"{name!r} is none of {known}") from None
+        names = ", ".join(key.removeprefix(f"{prefix}_") for key in enum.keys()[1:])
+        raise InvalidRequestError(f"{name!r} is not a status; the statuses are {names}") from None

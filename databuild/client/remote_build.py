@@ -1,11 +1,11 @@
-"""A build on a service, as its client sees it: its id, what it is asked for, and what its events add up to."""
+"""A build on a service, as an object: its request, and the state that its events add up to."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar, Unpack
 
-from databuild.client.html import build_html
+from databuild.client.notebook import build_html
 from databuild.client.results import result_of
 from databuild.model.build_counts import BuildCounts
 from databuild.model.build_options import BuildKeywords
@@ -18,17 +18,17 @@ _Started = TypeVar("_Started")
 
 
 class RemoteBuild(Generic[_Started]):
-    """A build that its id names from the beginning, so that starting it twice starts it once.
+    """A build that has an id before it is submitted, so that submitting it twice starts it once.
 
-    A notebook shows it with its progress, as far as it was watched through here.
+    A notebook displays it with its progress, as far as `execute_build` or `add` have seen its events.
 
     Attributes:
         build_request_id: The id.
-        partitions: The refs or ranges of refs that it is asked for; none stand for the graph's default partitions.
-        plan: The plan to run exactly; None to plan anew.
+        partitions: The requested refs or ranges of refs; none for the default partitions of the graph.
+        plan: The plan to run exactly; None to make a new plan.
         options: The fields of `BuildOptions` that were given.
-        counts: What its events add up to.
-        result: What came of it; None where that is not known yet.
+        counts: The sums over its events.
+        result: The result; None until the event of its end has been added.
     """
 
     def __init__(
@@ -40,7 +40,6 @@ class RemoteBuild(Generic[_Started]):
         plan: Plan | None = None,
         **options: Unpack[BuildKeywords],
     ) -> None:
-        """Takes what is asked for, and what starts it."""
         self.build_request_id = build_request_id
         self.partitions = tuple(partitions)
         self.plan = plan
@@ -51,12 +50,12 @@ class RemoteBuild(Generic[_Started]):
         self._last_sequence = 0
 
     def start_build(self) -> _Started:
-        """Submits the build and returns how it stands; once more returns how it stands then."""
+        """Submits the build and returns its state. Further calls only return its state."""
         return self._start(self)
 
     def add(self, event: ev.BuildEvent) -> None:
-        """Takes note of an event of the build; one that was noted already changes nothing."""
-        if event.sequence <= self._last_sequence:
+        """Adds the next event of the build. An event that was added before is ignored."""
+        if event.sequence <= self._last_sequence:  # watched a second time
             return
         self._last_sequence = event.sequence
         self.counts.add(event)
@@ -64,9 +63,8 @@ class RemoteBuild(Generic[_Started]):
             self.result = result_of(event.build_request)
 
     def __repr__(self) -> str:
-        """Returns the id and how the build stands."""
         return f"<build {self.build_request_id}: {self.counts.phase.replace('_', ' ')}>"
 
     def _repr_html_(self) -> str:
-        """Returns how it stands, for a notebook."""
+        """Called by IPython."""
         return build_html(self.build_request_id, self.plan.requested if self.plan else self.partitions, self.counts)

@@ -1,4 +1,4 @@
-"""What came of a build, from its last event."""
+"""The result of a build, from the event of its end or, if that was pruned, from its record."""
 
 from __future__ import annotations
 
@@ -15,11 +15,7 @@ from databuild.v1 import partition_pb2 as pt
 
 
 def result_of(end: ev.BuildRequestEvent) -> BuildResult:
-    """Returns what came of a build.
-
-    Args:
-        end: The event that ended it.
-    """
+    """Returns the result that an event with the status COMPLETED, FAILED or CANCELLED reports."""
     if end.status == ev.BUILD_STATUS_COMPLETED:
         return Success(jobs_completed=end.jobs_completed)
     if end.status == ev.BUILD_STATUS_CANCELLED:
@@ -37,7 +33,7 @@ def result_of(end: ev.BuildRequestEvent) -> BuildResult:
 
 
 def result_of_pruned(build: BuildRecord) -> BuildResult:
-    """Returns what came of a build whose events are not kept any more, as far as that is known."""
+    """Returns the result of a pruned build. Its record does not keep the job that stopped a build, or an error."""
     if build.status == "COMPLETED":
         return Success(jobs_completed=build.jobs_completed)
     if build.status == "CANCELLED":
@@ -53,11 +49,11 @@ def result_of_pruned(build: BuildRecord) -> BuildResult:
 
 
 def check_success(build_request_id: str, result: BuildResult) -> None:
-    """Checks that a build succeeded.
+    """Raises an error unless a build succeeded.
 
     Raises:
-        DataBuildError: What ended the build, where no job did.
-        BuildFailedError: It failed otherwise, or was cancelled.
+        DataBuildError: The error that ended the build, if no job did.
+        BuildFailedError: A job failed, or the build was cancelled.
     """
     if isinstance(result, Success):
         return

@@ -1,7 +1,7 @@
-"""How requests reach a service: the one thing that is done twice, for asyncio and for who waits.
+"""The two ways in which requests reach a service: one for asyncio, and one that blocks.
 
-What a client does is written once, as coroutines over a Transport. Those over a BlockingTransport never wait for an
-event loop, so that `driving` runs them to their end without one.
+The rest of the client exists once, as coroutines over a `Transport`. Over a `BlockingTransport` they never wait for an
+event loop, so `sync_bridge.py` runs them without one.
 """
 
 from __future__ import annotations
@@ -24,38 +24,51 @@ Metadata = tuple[tuple[str, str], ...]
 
 
 class Transport(Protocol):
-    """Sends a request to a service; both methods raise `grpc.RpcError`."""
+    """Sends requests to a service. A `method` is the name of an RPC."""
 
     async def ask(self, method: str, request: Message, metadata: Metadata, seconds: float) -> Any:
-        """Returns the answer to a request, which may take so long."""
+        """Sends a request and returns the response.
+
+        Args:
+            method: An RPC with one response.
+            request: The request.
+            metadata: The metadata of the request.
+            seconds: The deadline.
+
+        Raises:
+            grpc.RpcError: The service returned an error, or did not respond within the deadline.
+        """
         ...
 
     def stream(self, method: str, request: Message, metadata: Metadata) -> AsyncGenerator[Any]:
-        """Returns the answers to a request, as they come."""
+        """Sends a request to an RPC with many responses, and yields them.
+
+        Raises:
+            grpc.RpcError: The service returned an error, or the connection was lost.
+        """
         ...
 
-    async def sleep(self, seconds: float) -> None:
-        """Waits."""
-        ...
+    async def sleep(self, seconds: float) -> None: ...
 
-    async def close(self) -> None:
-        """Lets go of the connection."""
-        ...
+    async def close(self) -> None: ...
 
 
 class _Stub:
-    """One attribute for each RPC, as in generated stubs, which refuse a grpcio that is older than they are."""
+    """One attribute for each RPC, as in a generated stub.
+
+    A generated stub refuses an older grpcio than that of its generator; this one needs only the messages.
+    """
 
     def __init__(self, channel: Any) -> None:
         for method in _SERVICE.methods:
             call = channel.unary_stream if method.server_streaming else channel.unary_unary
-            request, answer = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+            request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
             path = f"/{_SERVICE.full_name}/{method.name}"
-            setattr(self, method.name, call(path, request.SerializeToString, answer.FromString))
+            setattr(self, method.name, call(path, request.SerializeToString, response.FromString))
 
 
 class AsyncTransport:
-    """Over asyncio; used from the one event loop that first asks."""
+    """A transport for asyncio. It belongs to the event loop of its first request."""
 
     def __init__(self, endpoint: Endpoint, tls: Tls) -> None:
         self._endpoint = endpoint
@@ -63,29 +76,26 @@ class AsyncTransport:
         self._channel: grpc.aio.Channel | None = None
 
     async def ask(self, method: str, request: Message, metadata: Metadata, seconds: float) -> Any:
-        """Returns the answer to a request."""
         return await getattr(self._stub(), method)(request, metadata=metadata, timeout=seconds)
 
     async def stream(self, method: str, request: Message, metadata: Metadata) -> AsyncGenerator[Any]:
-        """Returns the answers to a request."""
         call = getattr(self._stub(), method)(request, metadata=metadata)
         try:
-            async for answer in call:
-                yield answer
+            async for response in call:
+                yield response
         finally:
-            call.cancel()
+            call.cancel()  # the service stops watching at once if the caller leaves early
 
     async def sleep(self, seconds: float) -> None:
-        """Waits."""
         await asyncio.sleep(seconds)
 
     async def close(self) -> None:
-        """Lets go of the connection."""
         if self._channel is not None:
             await self._channel.close()
 
     def _stub(self) -> Any:
-        if self._channel is None:  # on the event loop that it is used from
+        # A channel of grpc.aio belongs to the event loop that runs when it is created, so a constructor is too early.
+        if self._channel is None:
             target, options = self._endpoint.target, self._endpoint.options
             if self._credentials is None:
                 self._channel = grpc.aio.insecure_channel(target, options)
@@ -95,7 +105,7 @@ class AsyncTransport:
 
 
 class BlockingTransport:
-    """For who waits; used from any thread."""
+    """A transport whose coroutines block the calling thread. It may be used from any thread."""
 
     def __init__(self, endpoint: Endpoint, tls: Tls) -> None:
         if endpoint.secure:
@@ -105,22 +115,18 @@ class BlockingTransport:
         self._stub = _Stub(self._channel)
 
     async def ask(self, method: str, request: Message, metadata: Metadata, seconds: float) -> Any:
-        """Returns the answer to a request."""
         return getattr(self._stub, method)(request, metadata=metadata, timeout=seconds)
 
     async def stream(self, method: str, request: Message, metadata: Metadata) -> AsyncGenerator[Any]:
-        """Returns the answers to a request."""
         call = getattr(self._stub, method)(request, metadata=metadata)
         try:
-            for answer in call:
-                yield answer
+            for response in call:
+                yield response
         finally:
             call.cancel()
 
     async def sleep(self, seconds: float) -> None:
-        """Waits."""
         time.sleep(seconds)  # noqa: ASYNC251 (there is no event loop)
 
     async def close(self) -> None:
-        """Lets go of the connection."""
         self._channel.close()

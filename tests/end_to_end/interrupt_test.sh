@@ -65,7 +65,7 @@ goes_on
 # A second Ctrl-C cuts a long grace period short.
 begin 'trap "" TERM INT' --grace_period=1000
 kill -INT -- "-$BUILD"
-soon "the first signal's word" grep -qs "once more ends its job processes" "$TEST_TMPDIR/err"
+soon "the first signal's word" grep -qs "a second signal ends its job processes" "$TEST_TMPDIR/err"
 kill -INT -- "-$BUILD"
 stopped
 
@@ -98,7 +98,7 @@ ran
 begin ''
 ID="$(the_build)"
 USER=somebody "$GRAPH" cancel "$ID" --state_dir="$STATE" >"$TEST_TMPDIR/cancel_out" || fail "the request was refused"
-grep -q "asked the build $ID to stop" "$TEST_TMPDIR/cancel_out" || fail "cancel does not say what it did"
+grep -q "asked build $ID to stop" "$TEST_TMPDIR/cancel_out" || fail "cancel does not say what it did"
 stopped
 facts | grep "^build_request  CANCELLED" | grep -q somebody || fail "the build does not say who stopped it"
 run 2 cancel "$ID"

@@ -145,7 +145,7 @@ STATE="$TEST_TMPDIR/locked/state" GRAPH=bound_graph refused 2 "Permission denied
 # No state directory at all.
 touch "$TEST_TMPDIR/file"
 for state in "$TEST_TMPDIR/file" "$TEST_TMPDIR/file/state" /dev/null/state; do
-  STATE="$state" refused 2 "the state directory $state cannot be made" build "$REF"
+  STATE="$state" refused 2 "the state directory $state cannot be created" build "$REF"
 done
 ran
 

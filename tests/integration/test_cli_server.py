@@ -229,13 +229,13 @@ def test_the_next_step_is_asked_of_the_same_service(graph, served):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("build --state_dir=x", "--state_dir is for what runs on this machine"),
-        ("status --event_log=memory:", "--event_log is for"),
-        ("build --event_sink=stdout:", "--event_sink is for"),
-        ("build --grace_period=3", "--grace_period is for"),
+        ("build --state_dir=x", "--state_dir works on this machine only"),
+        ("status --event_log=memory:", "--event_log works on this machine only"),
+        ("build --event_sink=stdout:", "--event_sink works on this machine only"),
+        ("build --grace_period=3", "--grace_period works on this machine only"),
         ("partitions adopt --from=x", "--from copies records of a state directory to an event log of this machine"),
-        ("prune --keep=1 --state_dir=x", "--state_dir is for"),
-        ("status --server=http://localhost:7420", "is where HTTP is spoken"),
+        ("prune --keep=1 --state_dir=x", "--state_dir works on this machine only"),
+        ("status --server=http://localhost:7420", "is an HTTP address"),
         ("status --tls_cert=x", "both the certificate and its key"),
         ("graph --server=x", "--server is a flag of"),
     ],
@@ -295,7 +295,7 @@ def test_a_signal_cancels_the_build_and_waits_for_its_end(graph, served, number,
     assert process.returncode == 130, err
     assert f"cancelled by {by}" in out
     assert "CANCELLED" in out
-    assert "stopping the build; once more" in err
+    assert "stopping the build; after a second signal" in err
     assert not is_running(pid)
 
 
@@ -313,7 +313,7 @@ def test_a_second_signal_does_not_wait(graph, served):
     _, err = process.communicate(timeout=30)
 
     assert process.returncode == 130
-    assert f"build {build} is left to the service" in err
+    assert f"not waiting for build {build}" in err
     assert served.get(f"/builds/{build}")["status"] == "BUILD_STATUS_EXECUTING"
     (graph.folder / "go-wait-1").touch()
     served.wait_for(build, "CANCELLED", "COMPLETED")

@@ -328,7 +328,7 @@ async def test_what_is_no_service_is_told_apart():
     await server.start()
 
     async with AsyncDatabuildClient(f"127.0.0.1:{port}") as client:
-        with pytest.raises(ServiceError, match="no DataBuild"):
+        with pytest.raises(ServiceError, match="is not DataBuild"):
             await client.get()
     await server.stop(0)
 

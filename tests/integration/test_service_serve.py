@@ -113,7 +113,7 @@ def test_a_second_signal_waits_no_longer(graph):
     wait_until(lambda: service.ask("GET", "/healthz")[0] == 503)
     code, err = service.end(signal.SIGINT)
 
-    assert (code, "databuild: ending now" in err) == (0, True)
+    assert (code, "databuild: stopping now" in err) == (0, True)
     assert json.loads(graph.run("status", build, "--output=json")[1])["status"] == "CANCELLED"
 
 
@@ -198,7 +198,7 @@ def test_tokens_may_stand_in_the_environment_which_jobs_do_not_see(graph):
         (("--tls_cert=x",), "--tls_key"),
         (("--token_file=nothing",), "nothing: No such file or directory"),
         (("--flagfile=nothing",), "nothing"),
-        (("x",), "serve takes no arguments"),
+        (("x",), "serve takes only flags, not 'x'"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_opened(graph, flags, said):

@@ -8,8 +8,8 @@ import threading
 from fcntl import ioctl
 
 from databuild.cli.display.live_progress import LiveProgress
-from databuild.cli.display.notices import Counts
 from databuild.cli.display.output import Output
+from databuild.model.build_counts import BuildCounts
 from tests.support.half_done import JOB, events
 from tests.support.waiting import wait_until
 
@@ -51,7 +51,7 @@ def test_a_terminal_that_is_resized_is_drawn_for_its_new_width(monkeypatch):
     os.dup2(screen.slave, 0)
     stream = open(screen.slave, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     try:
-        progress = LiveProgress(Counts(lambda: 0.0), Output(stream))
+        progress = LiveProgress(BuildCounts(lambda: 0.0), Output(stream))
         progress.start()
         for event in events():
             progress.on_event(event)

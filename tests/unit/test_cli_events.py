@@ -9,11 +9,12 @@ import pytest
 from databuild.cli.backend.local_backend import LocalBackend
 from databuild.cli.display.event_text import canonical, event_line
 from databuild.cli.display.live_progress import LiveProgress
-from databuild.cli.display.notices import Counts
+from databuild.cli.display.notices import state_line
 from databuild.cli.display.output import Output
 from databuild.cli.display.progress import PlainProgress, progress_for
 from databuild.cli.main import run
 from databuild.event_log.coordination import Lease
+from databuild.model.build_counts import BuildCounts
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import BuildRecord
 from databuild.model.results import FailFast, Success
@@ -263,18 +264,18 @@ class FakeClock:
 
 
 async def test_counts_follow_the_events():
-    counts = Counts()
+    counts = BuildCounts()
     for event in await events_of(FIRST):
         counts.add(event)
 
-    assert counts.line() == "completed: 2 of 0 tasks completed"
+    assert state_line(counts) == "completed: 2 of 0 tasks completed"
     assert counts.running == {}
 
 
 async def test_plain_progress_names_each_failure_and_now_and_then_how_it_stands():
     stream = io.StringIO()
     clock = FakeClock()
-    progress = PlainProgress(Counts(clock), Output(stream))
+    progress = PlainProgress(BuildCounts(clock), Output(stream))
     for event in await events_of(FIRST, failing=True):
         progress.on_event(event)
         if event.build_request.status == ev.BUILD_STATUS_PLANNING:
@@ -292,7 +293,7 @@ async def test_plain_progress_names_each_failure_and_now_and_then_how_it_stands(
 async def test_plain_progress_tells_how_far_planning_is_and_each_warning_once():
     stream = io.StringIO()
     now = [0.0]
-    progress = PlainProgress(Counts(lambda: now[0]), Output(stream))
+    progress = PlainProgress(BuildCounts(lambda: now[0]), Output(stream))
     planning = ev.BuildEvent(build_request=ev.BuildRequestEvent(status=ev.BUILD_STATUS_PLANNING))
     progress.on_event(planning)
     for seconds in range(12):

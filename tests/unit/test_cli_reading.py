@@ -8,7 +8,8 @@ import time
 import pytest
 
 from databuild.cli.backend.local_backend import LocalBackend
-from databuild.cli.display.output import Output, bytes_text, duration_text, time_text
+from databuild.cli.display.formats import bytes_text, duration_text, time_text
+from databuild.cli.display.output import Output
 from databuild.cli.main import run
 from databuild.errors import BuildNotFoundError
 from databuild.event_log.coordination import Lease, ResourceUse
@@ -161,7 +162,7 @@ def test_status_tells_how_a_build_stands(cli):
     assert code == 0
     assert f"build      {NEW}  COMPLETED\n" in out
     assert "2: 2 completed, 0 failed" in out
-    assert "took 3.50 s" in out
+    assert "duration 3.50 s" in out
 
 
 def test_status_of_a_failed_build_names_the_next_steps(cli):
@@ -223,7 +224,7 @@ def test_logs_that_were_pruned_for_their_age_say_so(cli, tmp_path):
     old, new = build_record(OLD), build_record(NEW, updated_time=1795000005.0)
 
     assert (
-        "were pruned for their age: those of builds that ended before 2026-11-18"
+        "were pruned for their age: logs of builds that ended before 2026-11-18"
         in cli("logs", OLD, reader=FakeReader([old, new]))[2]
     )
     assert "no job run of latest has written anything" in cli("logs", reader=FakeReader([old, new]))[2]
@@ -361,7 +362,7 @@ def test_a_build_that_has_died_is_shown_as_such(cli):
 
     fault = "its orchestrator has not renewed its lease in time"
     assert f"EXECUTING, but {fault}; the next build ends it" in status
-    assert "last heard of after 3.50 s" in status
+    assert "last event after 3.50 s" in status
     assert f"retry {NEW}" in status
     assert json.loads(as_json)["dead"] == fault
     assert "EXECUTING (dead)" in builds
@@ -370,7 +371,7 @@ def test_a_build_that_has_died_is_shown_as_such(cli):
 def test_how_long_a_build_that_is_alive_has_taken_is_told_by_the_clock(cli):
     reader = FakeReader([build_record(NEW, status="EXECUTING", received_time=time.time() - 3600)])
 
-    assert "so far 1 h 00 min" in cli("status", reader=reader)[1]
+    assert "running for 1 h 00 min" in cli("status", reader=reader)[1]
     assert "1 h 00 min" in cli("builds", reader=reader)[1]
 
 
@@ -399,7 +400,7 @@ def test_a_bug_is_reported_in_short_and_is_our_failure(cli):
     code, _, err = cli("status", reader=BrokenReader())
 
     assert code == 3
-    assert err.startswith("databuild: a fault of DataBuild itself: ZeroDivisionError: nought")
+    assert err.startswith("databuild: internal error: ZeroDivisionError: nought")
 
 
 def test_an_interrupted_command_says_so(cli):

@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from databuild.cli.backend.build_end import summarize
+from databuild.cli.backend.build_outcome import summarize
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.local_backend import LocalBackend
 from databuild.cli.backend.summary import exit_code_of_result, print_summary
-from databuild.cli.display.notices import Counts
 from databuild.cli.display.output import Output
+from databuild.model.build_counts import BuildCounts
 from databuild.model.records import BuildPartitionRecord, BuildRecord, FailureRecord, JobRunRecord
 from databuild.model.results import Cancelled, Failed, FailFast, Success
 from databuild.v1 import events_pb2 as ev
@@ -54,7 +54,7 @@ def tell(tmp_path):
             out=Output(out),
             err=Output(io.StringIO()),
         )
-        print_summary(invocation, summarize(reader, BUILD, result), counts or Counts())
+        print_summary(invocation, summarize(reader, BUILD, result), counts or BuildCounts())
         return out.getvalue()
 
     return call
@@ -90,7 +90,7 @@ def test_nothing_to_do_is_said(tell):
 
 
 def test_what_was_taken_from_a_past_build_names_it(tell):
-    counts = Counts()
+    counts = BuildCounts()
     delegation = ev.DelegationEvent(delegated_to_build_request_id=PAST, partitions=[pt.PartitionRef(str="daily/1")])
     counts.add(ev.BuildEvent(delegation=delegation))
 
@@ -98,7 +98,7 @@ def test_what_was_taken_from_a_past_build_names_it(tell):
 
 
 def test_what_was_left_to_a_build_that_did_not_make_it_was_not_taken_from_it(tell):
-    counts = Counts()
+    counts = BuildCounts()
     refs = [pt.PartitionRef(str=ref) for ref in ("daily/1", "daily/2", "daily/3")]
     counts.add(
         ev.BuildEvent(delegation=ev.DelegationEvent(delegated_to_build_request_id=PAST, partitions=refs, running=True))
@@ -141,7 +141,7 @@ def test_a_failure_shows_the_end_of_its_stdout_where_its_stderr_is_empty(tell, t
 
 
 def test_what_was_not_reached_is_counted(tell):
-    counts = Counts()
+    counts = BuildCounts()
     for ref, run in (("daily/1", f"{BUILD}.1.1"), ("sum/1", "")):
         failed = ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_FAILED, job_run_id=run)
         counts.add(ev.BuildEvent(partition=failed))

@@ -1,4 +1,4 @@
-"""The client without a service: addresses, retries, what came of a build, and how a notebook shows it."""
+"""The client without a service: addresses, retries, results of builds, and displays in notebooks."""
 
 import asyncio
 import inspect
@@ -12,11 +12,11 @@ from google.protobuf.struct_pb2 import Struct
 from databuild.client import AsyncDatabuildClient, Cancelled, DatabuildClient, Failed, FailFast, Success
 from databuild.client.calls import Calls
 from databuild.client.connection import Connection, metadata_of
-from databuild.client.driving import finish, iterate
 from databuild.client.endpoint import Tls, parse_endpoint
 from databuild.client.notebook import LiveDisplay
 from databuild.client.remote_build import RemoteBuild
 from databuild.client.results import check_success, result_of, result_of_pruned
+from databuild.client.sync_bridge import iterate_sync, run_sync
 from databuild.errors import (
     BuildFailedError,
     BuildNotFoundError,
@@ -156,33 +156,33 @@ def test_who_never_answered_is_not_waited_for():
     calls, transport = calls_over(Fault(details="failed: last error: UNKNOWN: Connection refused"))
 
     with pytest.raises(ServiceUnreachableError, match="at here:1 cannot be reached: Connection refused"):
-        finish(calls.get())
+        run_sync(calls.get())
     assert transport.now == 0
 
 
 def test_who_answered_before_is_waited_for():
     calls, transport = calls_over(summary(), Fault(), Fault(), Fault(), summary("COMPLETED"))
 
-    assert finish(calls.get()).build.status == "EXECUTING"
-    assert finish(calls.get()).build.status == "COMPLETED"
+    assert run_sync(calls.get()).build.status == "EXECUTING"
+    assert run_sync(calls.get()).build.status == "COMPLETED"
     assert 0.15 <= transport.now <= 0.7
 
 
-def test_patience_ends():
+def test_retries_end():
     calls, transport = calls_over(summary(), *[Fault()] * 100, retry_timeout=20.0)
-    finish(calls.get())
+    run_sync(calls.get())
 
     with pytest.raises(ServiceUnreachableError):
-        finish(calls.get())
+        run_sync(calls.get())
     assert 20.0 <= transport.now <= 23.0
 
 
 def test_what_the_service_refuses_is_not_asked_again():
     calls, transport = calls_over(summary(), Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "too large"))
-    finish(calls.get())
+    run_sync(calls.get())
 
     with pytest.raises(ServiceError, match="RESOURCE_EXHAUSTED: too large"):
-        finish(calls.get())
+        run_sync(calls.get())
     assert transport.now == 0
 
 
@@ -193,7 +193,7 @@ def test_the_error_of_the_service_is_raised():
     calls, _ = calls_over(Fault(trailing=(("databuild-error-bin", detail.SerializeToString()),)))
 
     with pytest.raises(BuildNotFoundError, match="there is none") as raised:
-        finish(calls.get("x"))
+        run_sync(calls.get("x"))
     assert raised.value.candidates == ()
 
 
@@ -203,7 +203,7 @@ def test_watching_goes_on_where_it_was_cut_off():
     )
     transport.answers[2] = [Fault()]
 
-    seen = list(iterate(calls.watch()))
+    seen = list(iterate_sync(calls.watch()))
 
     assert [one.sequence for one in seen] == [1, 2, 3, 4]
     assert [after for method, after in transport.asked if method == "WatchBuild"] == [0, 2, 2, 3]
@@ -212,14 +212,14 @@ def test_watching_goes_on_where_it_was_cut_off():
 def test_watching_goes_on_when_a_service_that_ended_is_back():
     calls, transport = calls_over([event(1)], summary(last_sequence=1), [event(2, "FAILED")])
 
-    assert [one.sequence for one in iterate(calls.watch_known("b"))] == [1, 2]
+    assert [one.sequence for one in iterate_sync(calls.watch_known("b"))] == [1, 2]
     assert transport.now > 0
 
 
 def test_watching_after_the_end_ends():
     calls, _ = calls_over([], summary("COMPLETED", last_sequence=9))
 
-    assert list(iterate(calls.watch_known("b", after=9))) == []
+    assert list(iterate_sync(calls.watch_known("b", after=9))) == []
 
 
 def test_a_request_that_is_repeated_has_the_same_id():
@@ -234,8 +234,8 @@ def test_a_request_that_is_repeated_has_the_same_id():
     connection = Connection(Losing(answer, Fault(), answer), endpoint="x", metadata=())
     calls = Calls(connection)
 
-    finish(calls.submit(["raw/1"]))
-    finish(calls.submit(["raw/1"]))
+    run_sync(calls.submit(["raw/1"]))
+    run_sync(calls.submit(["raw/1"]))
 
     assert sent[0] != sent[1] == sent[2] != ""
 
@@ -243,8 +243,8 @@ def test_a_request_that_is_repeated_has_the_same_id():
 def test_a_cancellation_may_be_by_another():
     calls, transport = calls_over(summary(), summary())
 
-    finish(calls.cancel("b"))
-    finish(calls.cancel("b", author="the signal SIGTERM"))
+    run_sync(calls.cancel("b"))
+    run_sync(calls.cancel("b", author="the signal SIGTERM"))
 
     assert [metadata["databuild-author"] for _, metadata in transport.asked] == ["ann", "the signal SIGTERM"]
 
@@ -311,7 +311,7 @@ def test_both_clients_can_do_the_same_with_the_same_arguments():
 
 def test_a_coroutine_that_waits_for_an_event_loop_is_refused():
     with pytest.raises(RuntimeError, match="event loop"):
-        finish(asyncio.sleep(0))
+        run_sync(asyncio.sleep(0))
 
 
 def test_what_is_left_early_is_closed():
@@ -324,7 +324,7 @@ def test_what_is_left_early_is_closed():
         finally:
             closed.append(True)
 
-    iterating = iterate(items())
+    iterating = iterate_sync(items())
 
     assert next(iterating) == 1
     iterating.close()

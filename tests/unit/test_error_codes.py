@@ -10,7 +10,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from databuild import errors
 from databuild.cli.display.error_text import FLAG_WORDS, error_text
-from databuild.client.failures import ERROR_METADATA, error_of
+from databuild.client.grpc_errors import ERROR_METADATA, error_of
 from databuild.error_codes import CODES, code_of, facts_of, restore_error
 from databuild.remedies import REQUEST_WORDS, Remedy
 from databuild.service.api.errors import detail_of, worded_detail_of
@@ -94,7 +94,7 @@ def test_a_remedy_comes_back_and_is_worded_by_flags_only_on_the_command_line():
     back = restore_error(code_of(error), str(error), sent(facts_of(error)))
 
     assert str(back) == "no job of build b failed"
-    assert error_text(back) == "no job of build b failed; leave --failed_jobs_only out to ask for everything again"
+    assert error_text(back) == "no job of build b failed; leave --failed_jobs_only out to request everything again"
 
 
 def test_a_remedy_of_a_newer_service_adds_nothing():

@@ -8,9 +8,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from databuild.cli.display.live_progress import LiveProgress
-from databuild.cli.display.notices import Counts
 from databuild.cli.display.output import Output
 from databuild.errors import EventLogError
+from databuild.model.build_counts import BuildCounts
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import JobRunRecord
 from tests.support.half_done import BUILD, JOB, events
@@ -27,7 +27,7 @@ def drawn(progress, width):
 
 
 def display(clock=lambda: 0.0, earlier_runs=None, stream=None):
-    return LiveProgress(Counts(clock), Output(stream or io.StringIO()), earlier_runs)
+    return LiveProgress(BuildCounts(clock), Output(stream or io.StringIO()), earlier_runs)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -125,7 +125,7 @@ def test_an_event_log_that_cannot_be_read_leaves_the_estimate_out():
     progress = display(earlier_runs=earlier_runs)
     for event in events(completed=0, failed=0):
         progress.on_event(event)
-    progress._reading.join(30)
+    progress._reader_thread.join(30)
 
     assert "left" not in drawn(progress, 120)[0]
 

@@ -73,7 +73,7 @@ def test_nothing_is_estimated_without_a_duration():
     states = planned([("//:a", ())])
     states.add_earlier_runs("//:a", earlier(5.0, status="FAILED"))
 
-    assert states.seconds_left() is None
+    assert states.remaining_seconds() is None
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_the_estimate_is_the_larger_of_work_over_slots_and_the_longest_chain(tas
     states = planned(tasks, slots=slots)
     states.add_earlier_runs("//:a", earlier(10.0, 9.0, 90.0))
 
-    assert states.seconds_left() == pytest.approx(seconds)
+    assert states.remaining_seconds() == pytest.approx(seconds)
 
 
 def test_what_has_ended_takes_no_more_time_and_what_runs_takes_the_rest_of_its_time():
@@ -101,9 +101,9 @@ def test_what_has_ended_takes_no_more_time_and_what_runs_takes_the_rest_of_its_t
     states.add(job_event(2, "RUNNING"))
     now[0] += 4
 
-    assert states.seconds_left() == pytest.approx(16.0)
+    assert states.remaining_seconds() == pytest.approx(16.0)
     now[0] += 60
-    assert states.seconds_left() == pytest.approx(10.0)
+    assert states.remaining_seconds() == pytest.approx(10.0)
 
 
 def test_runs_of_this_build_count_more_than_earlier_ones_as_they_come():
@@ -112,7 +112,7 @@ def test_runs_of_this_build_count_more_than_earlier_ones_as_they_come():
     for task in range(1, 31):
         states.add(job_event(task, "COMPLETED", seconds=1.0))
 
-    assert states.seconds_left() == pytest.approx(20.0)
+    assert states.remaining_seconds() == pytest.approx(20.0)
 
 
 def test_without_a_number_of_slots_the_runs_seen_at_once_count():
@@ -121,4 +121,4 @@ def test_without_a_number_of_slots_the_runs_seen_at_once_count():
     states.add(job_event(1, "RUNNING"))
     states.add(job_event(2, "RUNNING"))
 
-    assert states.seconds_left() == pytest.approx(20.0)
+    assert states.remaining_seconds() == pytest.approx(20.0)

@@ -1,1 +1,1 @@
-"""The state directory of this machine or a service, behind one interface."""
+"""The backends of commands, behind one interface: the state directory of this machine, and a service."""

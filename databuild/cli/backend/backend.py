@@ -1,7 +1,7 @@
-"""The operations that commands need, on the state directory of this machine or on a service.
+"""The Protocol of the operations that commands need.
 
-`local_backend.py` and `remote_backend.py` implement them. Commands know neither. Imports next to nothing, since
-commands that only read must start fast.
+`local_backend.py` implements it on the state directory of this machine, `remote_backend.py` on a service. Commands know
+neither. This module imports nothing at run time, since commands that only read must start fast.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from databuild.cli.backend.build_end import BuildEnd
+    from databuild.cli.backend.build_outcome import BuildOutcome
     from databuild.cli.backend.records import Records
     from databuild.cli.display.build_display import BuildDisplay
     from databuild.model.build_options import BuildOptions, PlanOptions
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from databuild.v1.events_pb2 import BuildEvent
 
 TAIL_BYTES = 8192
+"""The size of the end of a log that a summary shows, in bytes."""
 
 
 class BuildOrder(NamedTuple):
-    """The flags of `build` and `retry`.
+    """The new build that `build` or `retry` requests, apart from its partitions.
 
     Attributes:
         build_request_id: The id of the new build; empty for a generated one.
         options: The options; without `jobs`, the backend chooses the number.
-        plan: The plan to run exactly; None to plan anew.
+        plan: The plan to run exactly; None to make a new plan.
     """
 
     build_request_id: str
@@ -79,10 +80,10 @@ class Backend(Protocol):
         ...
 
     def find_build(self, text: str = "latest") -> BuildRecord:
-        """Returns the build that a text names.
+        """Returns the build that a BUILD text names.
 
         Raises:
-            BuildNotFoundError: It names none, or several.
+            BuildNotFoundError: It names no build, or several.
         """
         ...
 
@@ -99,7 +100,7 @@ class Backend(Protocol):
         ...
 
     def watch(self, build_request_id: str, after: int) -> Iterator[BuildEvent]:
-        """Yields events after a sequence number, then new ones. Ends when no more can come."""
+        """Yields the events after a sequence number, and new ones as they are recorded. Ends with the build."""
         ...
 
     def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:
@@ -107,10 +108,10 @@ class Backend(Protocol):
 
         Args:
             after: The position; 0 for all events.
-            follow: Whether to wait for new events, without end.
+            follow: Whether to wait for new events, and never end.
 
         Raises:
-            InvalidRequestError: The event log is that of a service, which does not give it away.
+            InvalidRequestError: The backend is a service, which has no request for this.
         """
         ...
 
@@ -119,7 +120,7 @@ class Backend(Protocol):
         ...
 
     def log_path(self, job_run: JobRunRecord, stream: str) -> str:
-        """Returns the path of a log on the machine of the backend."""
+        """Returns the path of a log on the machine that has it."""
         ...
 
     def read_log(self, job_run: JobRunRecord, stream: str, offset: int) -> bytes:
@@ -131,7 +132,7 @@ class Backend(Protocol):
         ...
 
     def logs_pruned_before(self) -> float:
-        """Returns the time before which builds ended whose logs were pruned for their age; 0 for none."""
+        """Returns the time, since the epoch, before which builds ended whose logs were pruned for age; 0 for none."""
         ...
 
     def plan(self, partitions: Sequence[str], options: PlanOptions | None = None) -> Plan:
@@ -144,18 +145,18 @@ class Backend(Protocol):
         ...
 
     def earlier_runs(self, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:
-        """Yields the newest job runs of each job. It may be used from a thread of its own."""
+        """Yields the newest job runs of each job. Another thread may call it, and iterate over it."""
         ...
 
     def print_hint(self) -> None:
-        """Names other state directories that know partitions of this graph, if its own is new."""
+        """Prints other state directories with partitions of this graph, if its own one is new."""
         ...
 
-    def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildEnd:
-        """Runs a build to its end; without partitions, of the default partitions of the graph."""
+    def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildOutcome:
+        """Runs a build to its end. Without partitions, it builds the default partitions of the graph."""
         ...
 
-    def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildEnd:
+    def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildOutcome:
         """Runs a new build of the requested partitions of another one to its end."""
         ...
 
@@ -164,17 +165,17 @@ class Backend(Protocol):
         ...
 
     def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str) -> Taint:
-        """Taints partitions, or takes the taint away."""
+        """Taints partitions, or removes their taint."""
         ...
 
     def adopt(self, partitions: Sequence[str], *, author: str, reason: str, force: bool) -> Adoption:
-        """Makes partitions available that were not built here: all, or none.
+        """Makes partitions available whose data was not built here: all of them, or none.
 
         Args:
             partitions: Refs and ranges of refs.
             author: The author to record; empty for the user.
             reason: The origin of the data.
-            force: Whether to adopt also partitions that are available, or claimed by a build.
+            force: Whether to also adopt partitions that are available or claimed by a build.
         """
         ...
 
@@ -183,5 +184,5 @@ class Backend(Protocol):
         ...
 
     def verify(self, builds: Sequence[str]) -> Verification:
-        """Checks the event log; with builds, reports only their faults."""
+        """Checks the whole event log. With builds, it reports only their faults."""
         ...

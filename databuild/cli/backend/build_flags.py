@@ -9,7 +9,7 @@ from databuild.model.build_options import BuildOptions, PlanOptions
 
 
 def plan_options(flags: Mapping[str, Any]) -> PlanOptions:
-    """Returns the options of a plan; a flag that the command does not have counts as not given."""
+    """Returns the options of a plan. A flag that the command does not have counts as its default."""
     return PlanOptions(force=flags.get("force", False), reuse_stale=flags.get("stale") == "reuse")
 
 

@@ -1,7 +1,7 @@
-"""One invocation of the command line: what was asked, where the user stands, and where results go.
+"""One invocation of the command line: its flags, environment, paths and streams.
 
-The only module that knows environment variables and where the state directory lies. It imports next to nothing, since
-the commands that only read must answer at once; event log and catalog are opened when a command first needs them.
+It derives paths, the workspace and the service from flags and environment variables. It imports little, and opens the
+event log and the catalog on first use, since commands that only read must start fast.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 
 
 SERVER_VARIABLE = "DATABUILD_SERVER"
-_OF_THIS_MACHINE = {"state_dir": None, "event_log": None, "event_sink": (), "grace_period": 10.0}
-"""The flags that make no sense beside a service, with their defaults."""
+_LOCAL_FLAGS = {"state_dir": None, "event_log": None, "event_sink": (), "grace_period": 10.0}
+"""The flags that are refused together with a service, with their defaults."""
 
 
 class Invocation:
-    """What a command is called with.
+    """The arguments and the context of a command.
 
     Args:
         command: The name of the command.
         flags: The value of each of its flags.
         positionals: Its other arguments.
-        catalog_path: The job catalog that Bazel wrote.
-        runfiles: The runfiles root, which paths of the catalog are relative to.
-        environ: The environment variables.
-        user_env: Those that the user had set before the launcher or the Python rules set them for this process.
-        out: Where results go.
-        err: Where everything else goes.
-        open_backend: Opens the backend when it is first needed.
-        sleep: Waits some seconds; for tests.
-        clock: Returns the time in seconds since the epoch; for tests.
+        catalog_path: The path of the job catalog that Bazel wrote.
+        runfiles: The runfiles root, to which paths in the catalog are relative.
+        environ: The environment variables; None for those of this process.
+        user_env: The values that the user had set for variables that the launcher or the Python rules have changed.
+        out: Receives the result.
+        err: Receives everything else.
+        open_backend: Opens the backend, on its first use.
+        sleep: Waits for a number of seconds.
+        clock: Returns the time in seconds since the epoch.
     """
 
     def __init__(
@@ -77,17 +77,17 @@ class Invocation:
 
     @property
     def json(self) -> bool:
-        """Whether the result is wanted as JSON."""
+        """True if the result is printed as JSON."""
         return bool(self.flags.get("output") == "json")
 
     @property
     def cwd(self) -> str:
-        """Where the user stands, which is also where jobs run."""
+        """The working directory of the user, in which jobs run too."""
         return working_directory(self.environ)
 
     @property
     def job_environ(self) -> dict[str, str]:
-        """The environment of jobs, before a job's own variables."""
+        """The environment of every job, to which the variables of each job are added."""
         from databuild.cli.backend.job_environment import job_environment
 
         return job_environment(
@@ -96,101 +96,107 @@ class Invocation:
 
     @property
     def workspace(self) -> str:
-        """The workspace: Bazel's, else the nearest folder above with a MODULE.bazel, else where the user stands."""
-        told = self.environ.get("BUILD_WORKSPACE_DIRECTORY")
-        if told:
-            return told
+        """The workspace of Bazel, else the nearest folder above with a MODULE.bazel, else the working directory."""
+        workspace = self.environ.get("BUILD_WORKSPACE_DIRECTORY")
+        if workspace:
+            return workspace
         folder = self.cwd
         while not os.path.exists(os.path.join(folder, "MODULE.bazel")):  # noqa: PTH110, PTH118
-            above = os.path.dirname(folder)  # noqa: PTH120
-            if above == folder:
+            parent = os.path.dirname(folder)  # noqa: PTH120
+            if parent == folder:
                 return self.cwd
-            folder = above
+            folder = parent
         return folder
 
     @property
     def graph_label(self) -> str:
-        """The label of the graph."""
         if not self._graph_label:
             self._graph_label = _graph_label(self.catalog_path)
         return self._graph_label
 
     @property
     def state_dir(self) -> str:
-        """Where the event log and the logs of job runs are kept."""
-        told = self.flags.get("state_dir")
-        if told:
-            return self.path(told)
+        """The folder of the event log and of the job logs."""
+        value = self.flags.get("state_dir")
+        if value:
+            return self.path(value)
+        # The folders follow the label, so that two graphs of a workspace never share a state directory.
         repository, _, name = self.graph_label.rpartition("//")
         folder = "/".join(filter(None, (repository, name.replace(":", "/").strip("/"))))
         return os.path.join(self.workspace, ".databuild", folder)  # noqa: PTH118
 
     @property
     def log_dir(self) -> str:
-        """Where the logs of job runs are kept, in one folder per build."""
+        """The folder of the job logs, with one folder for each build."""
         return os.path.join(self.state_dir, "logs")  # noqa: PTH118
 
     @property
     def event_log_uri(self) -> str:
-        """The event log; paths in it are absolute."""
-        told = self.flags.get("event_log")
-        if not told:
+        """The URI of the event log, with an absolute path."""
+        value = self.flags.get("event_log")
+        if not value:
             return f"sqlite:{self.state_dir}/events.db"
-        return self.absolute_uri(told)
+        return self.absolute_uri(value)
 
     @property
     def event_sinks(self) -> tuple[str, ...]:
-        """Where events are copied to; paths in them are absolute."""
+        """The URIs of the sinks, with absolute paths."""
         return tuple(self.absolute_uri(uri) for uri in self.flags.get("event_sink") or ())
 
     def path(self, text: str) -> str:
-        """Returns a path that the user wrote, which is relative to where the user stands."""
+        """Makes a path of the user, which is relative to the working directory of the user, absolute."""
         return os.path.normpath(os.path.join(self.cwd, os.path.expanduser(text)))  # noqa: PTH111, PTH118
 
     def absolute_uri(self, uri: str) -> str:
-        """Returns the URI of a store or sink with its path, if it has one, made absolute."""
+        """Makes the path in the URI of an event log or a sink absolute, if it has one."""
         scheme, _, path = uri.partition(":")
         return f"{scheme}:{self.path(path)}" if scheme in {"sqlite", "jsonl"} and path else uri
 
     @property
     def server(self) -> str:
-        """The service that is asked instead of the event log here; empty for none."""
+        """The address of the service to use; empty for none."""
         if "server" not in self.flags:
             return ""
-        told: str | None = self.flags["server"]
-        return self.environ.get(SERVER_VARIABLE, "") if told is None else told
+        value: str | None = self.flags["server"]
+        # An empty --server= overrides the variable.
+        return self.environ.get(SERVER_VARIABLE, "") if value is None else value
 
     def check_server(self) -> None:
-        """Checks that nothing is asked for besides a service that it has itself, or cannot do.
+        """Checks the flags against each other, if a service is named.
 
         Raises:
-            UsageError: Something is.
+            UsageError: A flag works on this machine only.
         """
         if not self.server:
             return
-        for name, default in _OF_THIS_MACHINE.items():
+        for name, default in _LOCAL_FLAGS.items():
             if self.flags.get(name, default) not in (default, [], ()):
-                self._refuse_beside_server(f"--{name} is for what runs on this machine")
+                self._refuse_beside_server(f"--{name} works on this machine only")
         if self.flags.get("from") is not None:
             self._refuse_beside_server("--from copies records of a state directory to an event log of this machine")
         if self.flags.get("all"):
-            self._refuse_beside_server("--all reads the event log itself, which a service does not give away")
+            self._refuse_beside_server("--all needs the event log itself, which a service does not offer")
 
-    def _refuse_beside_server(self, what: str) -> None:
+    def _refuse_beside_server(self, refusal: str) -> None:
         from databuild.cli.flags.full_parse import UsageError
 
-        told = self.flags.get("server")
-        named = f"--server={told}" if told else f"{SERVER_VARIABLE}={self.environ.get(SERVER_VARIABLE)}"
-        raise UsageError(f"{what}, and {named} names a service; give only one of them", self.command)
+        value = self.flags.get("server")
+        source = f"--server={value}" if value else f"{SERVER_VARIABLE}={self.environ.get(SERVER_VARIABLE)}"
+        raise UsageError(f"{refusal}, and {source} names a service; give only one of them", self.command)
 
     def backend(self) -> Backend:
-        """Returns the backend, opened once."""
+        """Returns the backend, which is opened on first use."""
         if self._backend is None:
             self._backend = self._open_backend(self)
         return self._backend
 
     def open_event_log(self) -> EventLog:
-        """Opens the event log for writing, with its sinks; the state directory is made where there is none."""
+        """Opens the event log for writing, with its sinks. Creates the state directory if it does not exist.
+
+        Raises:
+            InvalidRequestError: The state directory cannot be created.
+            UsageError: The result and a sink would both be written to standard output.
+        """
         from databuild.event_log.open import open_event_log
 
         if self.json and any(uri.partition(":")[0] == "stdout" for uri in self.event_sinks):
@@ -201,7 +207,7 @@ class Invocation:
             os.makedirs(self.state_dir, exist_ok=True)  # noqa: PTH103
         except OSError as error:
             message = (
-                f"the state directory {self.state_dir} cannot be made: {error.strerror}; choose another --state_dir"
+                f"the state directory {self.state_dir} cannot be created: {error.strerror}; choose another --state_dir"
             )
             raise InvalidRequestError(message) from error
         return open_event_log(self.event_log_uri, self.event_sinks, warn=self._warn)
@@ -211,7 +217,7 @@ class Invocation:
         self.err.flush()
 
     def catalog(self) -> JobCatalog:
-        """Returns the job catalog, loaded once."""
+        """Returns the job catalog, which is loaded on first use."""
         if self._catalog is None:
             from databuild.graph.catalog import load_catalog
 
@@ -219,29 +225,30 @@ class Invocation:
         return self._catalog
 
     def follow_up(self, arguments: str) -> str:
-        """Returns a command to type next, in backquotes."""
-        from databuild.cli.display.output import launcher_command
+        """Returns a command line that the user may run next, in backquotes."""
+        from databuild.cli.display.formats import launcher_command
 
-        where = f" --server={self.flags['server']}" if self.flags.get("server") else ""
-        return f"`{launcher_command(self.graph_label)} {arguments}{where}`"
+        server = f" --server={self.flags['server']}" if self.flags.get("server") else ""
+        return f"`{launcher_command(self.graph_label)} {arguments}{server}`"
 
 
 def working_directory(environ: Mapping[str, str] | None) -> str:
-    """Returns where the user stands: where Bazel was started or, without it, this process."""
-    told = (os.environ if environ is None else environ).get("BUILD_WORKING_DIRECTORY")
-    return told or os.getcwd()  # noqa: PTH109 (pathlib costs 8 ms)
+    """Returns the folder in which the user has called Bazel or, without Bazel, the one of this process."""
+    folder = (os.environ if environ is None else environ).get("BUILD_WORKING_DIRECTORY")
+    return folder or os.getcwd()  # noqa: PTH109 (pathlib costs 8 ms)
 
 
 def _graph_label(catalog_path: str) -> str:
-    """Finds the label in the catalog's text: importing json and parsing it all would cost as much as the query."""
+    """Finds the label in the text of the catalog. Parsing it would take as long as a command that only reads."""
     try:
         with open(catalog_path, encoding="utf-8") as file:  # noqa: PTH123
             text = file.read()
     except OSError as error:
         raise InvalidCatalogError(catalog_path, error.strerror or str(error)) from None
+    # Protobuf JSON allows both spellings of the name of a field.
     for key in ('"graph_label"', '"graphLabel"'):
-        _, found, after = text.partition(key)
+        _, separator, after = text.partition(key)
         parts = after.split('"', 2)
-        if found and len(parts) == 3 and parts[0].strip() == ":" and parts[1]:
+        if separator and len(parts) == 3 and parts[0].strip() == ":" and parts[1]:
             return parts[1]
     raise InvalidCatalogError(catalog_path, "it names no graph; build the graph again with Bazel")

@@ -1,6 +1,7 @@
-"""Commands on the state directory of this machine.
+"""The backend on the state directory of this machine.
 
-Imports little: status, builds, partitions and logs must start fast, so everything else is imported where it is used.
+`status`, `builds`, `partitions` and `logs` must start fast. So this module imports only what they need, and each other
+operation imports its modules itself.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from databuild.orchestration.jobs.log_files import log_path, log_size, read_log
 
 if TYPE_CHECKING:
     from databuild.cli.backend.backend import Adoption, BuildOrder, Cancellation, Taint
-    from databuild.cli.backend.build_end import BuildEnd
+    from databuild.cli.backend.build_outcome import BuildOutcome
     from databuild.cli.backend.invocation import Invocation
     from databuild.cli.display.build_display import BuildDisplay
     from databuild.event_log.reads import Reader
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
     from databuild.model.views import Verification
     from databuild.v1.events_pb2 import BuildEvent
 
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 
 
 class LocalBackend:
     """The event log and the job logs that the flags name.
 
     Args:
-        call: The invocation, which knows paths, flags and the job catalog.
+        call: The invocation, with paths, flags and the job catalog.
         reader: The reader of the event log; None to open it on first use.
     """
 
@@ -85,10 +86,10 @@ class LocalBackend:
                     return
             if died:
                 return
-            # Check before reading the events once more: everything that a dead build wrote is then in the log.
+            # Check for death before the last read: everything that a dead build has written is then in the log.
             died = bool(self.dead_build_message(build_request_id))
             if not died:
-                self.records.wait(_LOOK_SECONDS)
+                self.records.wait(_POLL_SECONDS)
 
     def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:
         from databuild.model.paging import read_rows
@@ -105,7 +106,7 @@ class LocalBackend:
             if not follow:
                 return
             self._call.out.flush()
-            self.records.wait(_LOOK_SECONDS)
+            self.records.wait(_POLL_SECONDS)
 
     def sizes(self, *, count: bool) -> dict[str, int]:
         if not count:
@@ -128,7 +129,7 @@ class LocalBackend:
         return read_log(self.log_path(job_run, stream), offset)
 
     def tail_of_log(self, job_run: JobRunRecord, stream: str) -> bytes:
-        """Returns the last bytes; none if the log cannot be read, so that the rest of a summary is printed."""
+        """Returns the last bytes; none if the log cannot be read, so that the rest of the summary is still printed."""
         from databuild.cli.backend.backend import TAIL_BYTES
 
         path = self.log_path(job_run, stream)
@@ -143,13 +144,13 @@ class LocalBackend:
         return logs_pruned_before(self._call.log_dir)
 
     def plan(self, partitions: Sequence[str], options: PlanOptions | None = None) -> Plan:
-        from databuild.cli.backend.planning import WithoutTheDead, plan_for
+        from databuild.cli.backend.local_plan import RecordsWithoutDeadBuilds, plan_for
         from databuild.cli.backend.requested_partitions import requested_partitions
 
         return plan_for(
             self._call,
             requested_partitions(self._call, partitions),
-            reader=WithoutTheDead(self.records),
+            reader=RecordsWithoutDeadBuilds(self.records),
             past=self.records,
             options=options,
         )
@@ -160,6 +161,7 @@ class LocalBackend:
         from databuild.cli.display.task_states import RUNS_PER_JOB
         from databuild.event_log.open import open_reader
 
+        # A reader belongs to one thread, and another thread calls this.
         if self._call.event_log_uri == "memory:":
             return
         with closing(open_reader(self._call.event_log_uri)) as reader:
@@ -167,31 +169,31 @@ class LocalBackend:
                 yield label, reader.runs_of_job(label, limit=RUNS_PER_JOB)
 
     def print_hint(self) -> None:
-        from databuild.cli.backend.other_states import print_hint
+        from databuild.cli.backend.state_directories import print_hint
 
         print_hint(self._call)
 
-    def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildEnd:
+    def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildOutcome:
         from dataclasses import replace
 
-        from databuild.cli.backend import local_building
+        from databuild.cli.backend import local_build
         from databuild.cli.backend.requested_partitions import requested_partitions
         from databuild.orchestration.build.settings import BuildRequest
 
         plan = order.plan
-        options = replace(order.options, jobs=local_building.number_of_jobs(self._call))
+        options = replace(order.options, jobs=local_build.number_of_jobs(self._call))
         request = BuildRequest(
             build_request_id=self._chosen_id(order),
             requested=plan.requested if plan else tuple(requested_partitions(self._call, partitions)),
             options=options.with_planning(plan.options) if plan else options,
             plan=plan,
         )
-        return local_building.run(self._call, request, display)
+        return local_build.run(self._call, request, display)
 
-    def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildEnd:
+    def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildOutcome:
         from dataclasses import replace
 
-        from databuild.cli.backend import local_building
+        from databuild.cli.backend import local_build
         from databuild.orchestration.build.retry import check_may_be_retried, partitions_to_retry
         from databuild.orchestration.build.settings import BuildRequest
 
@@ -201,10 +203,10 @@ class LocalBackend:
         request = BuildRequest(
             build_request_id=self._chosen_id(order),
             requested=requested,
-            options=replace(order.options, jobs=local_building.number_of_jobs(self._call)),
+            options=replace(order.options, jobs=local_build.number_of_jobs(self._call)),
             retry_of=old.build_request_id,
         )
-        return local_building.run(self._call, request, display)
+        return local_build.run(self._call, request, display)
 
     def cancel(self, build: str) -> Cancellation:
         from databuild.cli.backend.backend import Cancellation
@@ -228,14 +230,14 @@ class LocalBackend:
         return Taint(refs, author)
 
     def adopt(self, partitions: Sequence[str], *, author: str, reason: str, force: bool) -> Adoption:
-        from databuild.cli.backend import adopting
+        from databuild.cli.backend import adoption
         from databuild.cli.backend.backend import Adoption
         from databuild.cli.backend.requested_partitions import expand
         from databuild.user import user_name
 
         author = author or user_name(self._call.environ)
         refs = expand(self._call, partitions)
-        event = adopting.adopt_here(self._call, refs, author=author, reason=reason, force=force)
+        event = adoption.adopt_here(self._call, refs, author=author, reason=reason, force=force)
         return Adoption(refs, event.event_id, event.build_request_id, author)
 
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
@@ -262,17 +264,18 @@ class LocalBackend:
         return verify(self.records, [self.find_build(text).build_request_id for text in builds])
 
     def _chosen_id(self, order: BuildOrder) -> str:
-        from databuild.cli.backend.building import chosen_id
+        from databuild.cli.backend.build_session import chosen_id
 
         def status_of(build: str) -> str | None:
-            in_memory = self._call.event_log_uri == "memory:"
-            known = None if in_memory else self.records.build(build)
-            return known.status if known else None
+            if self._call.event_log_uri == "memory:":  # always empty at the start
+                return None
+            record = self.records.build(build)
+            return record.status if record else None
 
         return chosen_id(order.build_request_id, status_of)
 
     def _append(self, event: BuildEvent) -> None:
-        """Writes one event, and returns when it is durable."""
+        """Appends one event, and returns when it is durable."""
         import asyncio
 
         async def append() -> None:

@@ -1,4 +1,4 @@
-"""The records and events that commands read, whatever backend has them. Imports next to nothing at run time."""
+"""The Protocol of the records and events that commands read. It imports nothing at run time, to start fast."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Records(Protocol):
-    """Reads records and events. The methods are those of the event log's `Reader` that commands need."""
+    """Reads records and events. `databuild.event_log.reads` documents the methods, which are a subset of its own."""
 
     def build(self, build_request_id: str) -> BuildRecord | None: ...
 

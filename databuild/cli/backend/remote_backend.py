@@ -1,7 +1,7 @@
-"""Commands on a service.
+"""The backend on a service.
 
-The only modules of the command line that import the client are this one and `remote_building.py`. They are imported
-only if a service is named.
+This module and `remote_build.py` are the only ones of the command line that import the client. They are imported only
+if a service is named, so that other commands do not pay for gRPC.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from databuild.cli.backend.backend import TAIL_BYTES, Adoption, BuildOrder, Cancellation, Taint
-from databuild.cli.backend.planning import print_warnings
-from databuild.cli.backend.requested_partitions import named_commands
+from databuild.cli.backend.local_plan import print_warnings
+from databuild.cli.backend.requested_partitions import suggest_command
 from databuild.cli.display.task_states import RUNS_PER_JOB
 from databuild.client import AsyncDatabuildClient, DatabuildClient, Tls
 from databuild.errors import BuildNotFoundError, InvalidRequestError, JobRunNotFoundError
@@ -25,23 +25,20 @@ from databuild.user import user_name
 from databuild.v1.events_pb2 import BuildEvent
 
 if TYPE_CHECKING:
-    from databuild.cli.backend.build_end import BuildEnd
+    from databuild.cli.backend.build_outcome import BuildOutcome
     from databuild.cli.backend.invocation import Invocation
-    from databuild.cli.backend.remote_building import Submit
+    from databuild.cli.backend.remote_build import Submit
     from databuild.cli.display.build_display import BuildDisplay
 
 
 class RemoteBackend:
-    """The service that the flags or the environment name.
-
-    Args:
-        call: The invocation.
-    """
+    """The service that `--server` or the environment names."""
 
     def __init__(self, call: Invocation) -> None:
         self._call = call
         self._client = DatabuildClient(call.server, **_client_settings(call))
         self._records = RemoteRecords(self._client)
+        # Job run ids and streams of the logs that are complete.
         self._ended: set[tuple[str, str]] = set()
 
     @property
@@ -56,7 +53,7 @@ class RemoteBackend:
         return {build: fault for build, fault in faults.items() if fault}
 
     def dead_build_message(self, build_request_id: str) -> str:  # noqa: ARG002
-        return ""  # the service itself ends dead builds
+        return ""  # a service ends dead builds by itself
 
     def waits(self, build_request_id: str) -> Sequence[str]:
         return list(self._client.get(build_request_id).waiting_for)
@@ -65,7 +62,7 @@ class RemoteBackend:
         return self._client.watch(build_request_id, after=after)
 
     def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:  # noqa: ARG002
-        message = "events --all reads the event log itself, which a service does not give away"
+        message = "events --all needs the event log itself, which a service does not offer; run it beside the event log"
         raise InvalidRequestError(message)
 
     def sizes(self, *, count: bool) -> dict[str, int]:
@@ -84,7 +81,7 @@ class RemoteBackend:
         return self._client.read_log(job_run.job_run_id, stream=stream, limit=1).path
 
     def read_log(self, job_run: JobRunRecord, stream: str, offset: int) -> bytes:
-        """Returns the content after an offset; a log that has ended is not requested again."""
+        """Returns the content after an offset. It does not request a log again that has ended."""
         data = b""
         while (job_run.job_run_id, stream) not in self._ended:
             piece = self._client.read_log(job_run.job_run_id, stream=stream, offset=offset)
@@ -97,6 +94,7 @@ class RemoteBackend:
         return data
 
     def tail_of_log(self, job_run: JobRunRecord, stream: str) -> bytes:
+        # The smallest read that returns the size.
         size = self._client.read_log(job_run.job_run_id, stream=stream, limit=1).total_bytes
         offset = max(size - TAIL_BYTES, 0)
         return self._client.read_log(job_run.job_run_id, stream=stream, offset=offset).data
@@ -105,24 +103,25 @@ class RemoteBackend:
         return self._client.storage().logs_pruned_before
 
     def plan(self, partitions: Sequence[str], options: PlanOptions | None = None) -> Plan:
-        with named_commands():
+        with suggest_command():
             plan = self._client.plan(partitions, **asdict(options or PlanOptions()))
         print_warnings(self._call, plan.warnings)
         return plan
 
     def earlier_runs(self, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:
+        # A client of its own, since another thread uses and closes it.
         with DatabuildClient(self._call.server, **_client_settings(self._call)) as client:
             for label in job_labels:
                 yield label, client.runs_of_job(label, limit=RUNS_PER_JOB)
 
     def print_hint(self) -> None:
-        """Prints nothing: the service has its state directory already."""
+        """Prints nothing: the state directory belongs to the service."""
 
-    def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildEnd:
+    def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildOutcome:
         build_request_id = self._chosen_id(order)
 
         async def submit(client: AsyncDatabuildClient) -> BuildView:
-            with named_commands():
+            with suggest_command():
                 return await client.submit(
                     () if order.plan else partitions,
                     build_request_id=build_request_id,
@@ -132,7 +131,7 @@ class RemoteBackend:
 
         return self._run(build_request_id, submit, display)
 
-    def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildEnd:
+    def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildOutcome:
         build_request_id = self._chosen_id(order)
 
         async def submit(client: AsyncDatabuildClient) -> BuildView:
@@ -150,14 +149,14 @@ class RemoteBackend:
         return Cancellation(cancelled.build_request_id, cancelled.cancel_requested_by)
 
     def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str) -> Taint:
-        with named_commands():
-            marked = self._client.taint(partitions, reason=reason, untaint=not tainted)
-        return Taint(marked.partitions, marked.author)
+        with suggest_command():
+            taint = self._client.taint(partitions, reason=reason, untaint=not tainted)
+        return Taint(taint.partitions, taint.author)
 
     def adopt(self, partitions: Sequence[str], *, author: str, reason: str, force: bool) -> Adoption:
-        with named_commands():
-            adopted = self._client.adopt(partitions, reason=reason, force=force, author=author)
-        return Adoption(adopted.partitions, adopted.version, adopted.operation_id, adopted.author)
+        with suggest_command():
+            adoption = self._client.adopt(partitions, reason=reason, force=force, author=author)
+        return Adoption(adoption.partitions, adoption.version, adoption.operation_id, adoption.author)
 
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
         return self._client.prune(**options._asdict(), dry_run=dry_run)
@@ -166,19 +165,19 @@ class RemoteBackend:
         return self._client.verify(builds)
 
     def _chosen_id(self, order: BuildOrder) -> str:
-        from databuild.cli.backend.building import chosen_id
+        from databuild.cli.backend.build_session import chosen_id
 
         def status_of(build: str) -> str | None:
-            known = self._records.build(build)
-            return known.status if known else None
+            record = self._records.build(build)
+            return record.status if record else None
 
         return chosen_id(order.build_request_id, status_of)
 
-    def _run(self, build_request_id: str, submit: Submit, display: BuildDisplay) -> BuildEnd:
-        from databuild.cli.backend import remote_building
+    def _run(self, build_request_id: str, submit: Submit, display: BuildDisplay) -> BuildOutcome:
+        from databuild.cli.backend import remote_build
 
         client = AsyncDatabuildClient(self._call.server, **_client_settings(self._call))
-        return remote_building.run(
+        return remote_build.run(
             client, submit, build_request_id, display=display, records=self._records, err=self._call.err
         )
 
@@ -191,7 +190,7 @@ def _client_settings(call: Invocation) -> dict[str, Any]:
 
 
 class RemoteRecords:
-    """Reads the records and events that a service has."""
+    """The records and events of a service."""
 
     def __init__(self, client: DatabuildClient) -> None:
         self._client = client
@@ -201,7 +200,8 @@ class RemoteRecords:
             build = self._client.get(build_request_id).build
         except BuildNotFoundError:
             return None
-        return build if build.build_request_id == build_request_id else None  # not one whose id begins like that
+        # The service also accepts the beginning of an id.
+        return build if build.build_request_id == build_request_id else None
 
     def builds(self, *, status: str | None = None, before: str | None = None, limit: int = 20) -> Sequence[BuildRecord]:
         views = self._client.list_builds(status=status or "", before=before or "", limit=limit)

@@ -1,4 +1,4 @@
-"""Partitions as people write them: refs, ranges of refs, and none at all for the graph's default ones."""
+"""Partitions as users write them: refs, ranges of refs, or nothing for the default partitions of the graph."""
 
 from __future__ import annotations
 
@@ -8,51 +8,51 @@ import re
 from collections.abc import Iterator, Sequence
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.flags.command_table import NAMES
+from databuild.cli.flags.command_table import COMMANDS_BY_NAME
 from databuild.errors import InvalidRequestError, UnknownPartitionError
 
 _WORD = re.compile(r"[A-Za-z_-]+")
 
 
 def expand(call: Invocation, texts: Sequence[str]) -> list[str]:
-    """Returns the refs that texts ask for, ranges expanded, each once.
+    """Returns the refs that texts name, each once, with ranges expanded.
 
     Raises:
-        InvalidRequestError: A text fits no pattern of the graph, or its range cannot be read.
+        InvalidRequestError: A text matches no pattern of the graph, or its range is invalid.
     """
-    with named_commands():
+    with suggest_command():
         return list(call.catalog().expand(texts))
 
 
 @contextlib.contextmanager
-def named_commands() -> Iterator[None]:
-    """Names the command that a partition which nobody produces may have been meant to be."""
+def suggest_command() -> Iterator[None]:
+    """Replaces the error of an unknown partition by one that suggests a command, if the ref is similar to its name."""
     try:
         yield
     except UnknownPartitionError as error:
         nearest = nearest_command(error.ref)
         if nearest is None:
             raise
-        message = f"{error.ref!r} is neither a command nor a partition that a job produces; did you mean `{nearest}`?"
+        message = f"{error.ref!r} is neither a command nor a partition of the graph; did you mean `{nearest}`?"
         raise InvalidRequestError(message) from None
 
 
 def requested_partitions(call: Invocation, partitions: Sequence[str]) -> list[str]:
-    """Returns the refs that texts ask for; without any, the graph's default partitions.
+    """Returns the refs that texts name; without texts, the default partitions of the graph.
 
     Raises:
-        InvalidRequestError: Nothing is asked for, or something that is not there.
+        InvalidRequestError: There are neither texts nor default partitions, or a text is invalid.
     """
     texts = partitions or call.catalog().default_partitions
     if not texts:
-        message = f"no partition is named, and {call.graph_label} has no default_partitions"
+        message = f"no PARTITION is given, and {call.graph_label} has no default_partitions; give at least one"
         raise InvalidRequestError(message)
     return expand(call, texts)
 
 
 def nearest_command(text: str) -> str | None:
-    """Returns the command that a single word may have been meant to be."""
+    """Returns the command that is most similar to a word; None if none is similar, or the text is not one word."""
     if not _WORD.fullmatch(text):
         return None
-    nearest = difflib.get_close_matches(text.lower().replace("-", "_"), NAMES, n=1, cutoff=0.7)
+    nearest = difflib.get_close_matches(text.lower().replace("-", "_"), COMMANDS_BY_NAME, n=1, cutoff=0.7)
     return nearest[0] if nearest else None

@@ -1,37 +1,36 @@
-"""The result of a build: what was built, what was taken from other builds, what failed and what to do about it."""
+"""The summary of a build: partitions built and taken from other builds, failures with logs, and the next command."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from databuild.cli.backend.build_end import Summary
+from databuild.cli.backend.build_outcome import Summary
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.notices import Counts
-from databuild.cli.display.output import counted, duration_text, some_of
+from databuild.cli.display.formats import counted, duration_text, some_of
 from databuild.cli.flags.exit_codes import BUILT, INTERRUPTED, JOB_FAILED, OUR_FAILURE
+from databuild.model.build_counts import BuildCounts
 from databuild.model.records import JobRunRecord
 from databuild.model.results import BuildResult, Cancelled, Failed, Success
 from databuild.v1 import partition_pb2 as pt
 
 _STREAMS = {"stderr": "standard error", "stdout": "standard output"}
-"""The output streams of a job run, the likeliest place of an error first."""
+"""The output streams of a job run. Only the first one with content is shown, so the one with errors comes first."""
 
 _TAIL_LINES = 12
 _MAX_FAILURES = 5
 
 
 def exit_code_of_result(result: BuildResult) -> int:
-    """Returns the exit code that a result ends in."""
     if isinstance(result, Success):
         return BUILT
     if isinstance(result, Cancelled):
         return INTERRUPTED
-    if isinstance(result, Failed) and not result.jobs_failed:
+    if isinstance(result, Failed) and not result.jobs_failed:  # planning failed, or DataBuild did
         return OUR_FAILURE if result.category == pt.FAILURE_CATEGORY_INFRASTRUCTURE else JOB_FAILED
     return JOB_FAILED
 
 
-def print_summary(call: Invocation, summary: Summary, counts: Counts) -> None:
+def print_summary(call: Invocation, summary: Summary, counts: BuildCounts) -> None:
     """Prints the result of a build on standard output."""
     if call.json:
         call.out.json(_as_json(call, summary, counts))
@@ -51,15 +50,16 @@ def print_summary(call: Invocation, summary: Summary, counts: Counts) -> None:
         _print_failure(call, job_run)
     if len(summary.failed) > _MAX_FAILURES:
         out.line(f"and {counted(len(summary.failed) - _MAX_FAILURES, 'more failed job run')}")
+    # A partition without a job run did not fail itself.
     skipped = len(counts.failed_partitions) - len({part.ref for part in counts.failed_partitions if part.job_run_id})
     if skipped > 0:
         out.line(f"not built: {counted(skipped, 'partition')} downstream of a failure, or not reached")
     _print_end(call, summary)
-    out.line(f"build {summary.build_request_id} {_status(summary)}{_took(summary)}")
+    out.line(f"build {summary.build_request_id} {_status(summary)}{_duration_text(summary)}")
 
 
 def _print_end(call: Invocation, summary: Summary) -> None:
-    """Prints why a build that was no success has ended, and what to do next."""
+    """Prints the reason for the end of a build that did not succeed, and the next commands."""
     out = call.out
     if isinstance(summary.result, Failed) and summary.result.message and not summary.failed:
         out.line(f"failed: {summary.result.message}")
@@ -71,28 +71,31 @@ def _print_end(call: Invocation, summary: Summary) -> None:
         out.line(f"again: {call.follow_up(f'retry {summary.build_request_id}')}")
 
 
-def _print_taken(call: Invocation, summary: Summary, counts: Counts) -> None:
+def _print_taken(call: Invocation, summary: Summary, counts: BuildCounts) -> None:
     for build, refs in _taken(summary, counts).items():
-        what, which = counted(len(refs), "partition"), some_of(refs)
+        number, names = counted(len(refs), "partition"), some_of(refs)
         if build in summary.adoptions:
-            call.out.line(f"used {what} that somebody adopted: {which}")
+            call.out.line(f"used {number} that {'was' if len(refs) == 1 else 'were'} adopted: {names}")
         else:
-            call.out.line(f"took {what} from build {build}: {which}")
+            call.out.line(f"took {number} from build {build}: {names}")
 
 
 def _check_text(check: pt.CheckResult) -> str:
-    """Returns a check that did not pass in one line, such as `rows of a/1 did not pass (ERROR): none`."""
-    of = f" of {check.ref}" if check.ref else ""
-    said = f": {check.message}" if check.message else ""
-    return f"{check.name}{of} did not pass ({_severity(check)}){said}"
+    """Formats a check, such as `rows of a/1 did not pass (ERROR): the table is empty`."""
+    ref = f" of {check.ref}" if check.ref else ""
+    message = f": {check.message}" if check.message else ""
+    return f"{check.name}{ref} did not pass ({_severity(check)}){message}"
 
 
 def _severity(check: pt.CheckResult) -> str:
     return pt.CheckResult.Severity.Name(check.severity).removeprefix("SEVERITY_")
 
 
-def _taken(summary: Summary, counts: Counts) -> dict[str, list[str]]:
-    """Returns what was taken from other builds, by build: not what was left to one that did not come to produce it."""
+def _taken(summary: Summary, counts: BuildCounts) -> dict[str, list[str]]:
+    """Returns the partitions that were taken from other builds, by build.
+
+    A partition that was delegated to a build which then failed to produce it belongs to this build again.
+    """
     own = {*summary.built, *(partition.ref for partition in counts.failed_partitions)}
     taken = {build: [ref for ref in refs if ref not in own] for build, refs in counts.delegations.items()}
     return {build: refs for build, refs in taken.items() if refs}
@@ -100,9 +103,9 @@ def _taken(summary: Summary, counts: Counts) -> dict[str, list[str]]:
 
 def _print_failure(call: Invocation, job_run: JobRunRecord) -> None:
     failure = job_run.failure
-    why = f"{failure.category}: {failure.message}" if failure else "no reason was given"
+    reason = f"{failure.category}: {failure.message}" if failure else "no reason was recorded"
     call.out.line(f"FAILED {job_run.job_label} ({job_run.job_run_id})")
-    call.out.line(f"  {why}")
+    call.out.line(f"  {reason}")
     for stream, name in _STREAMS.items():
         if tail := _tail(call, job_run, stream):
             call.out.line(f"  the end of its {name}, {call.backend().log_path(job_run, stream)}:")
@@ -124,18 +127,18 @@ def _message(result: BuildResult) -> str:
     return result.message if isinstance(result, Failed) else ""
 
 
-def _took(summary: Summary) -> str:
+def _duration_text(summary: Summary) -> str:
     if summary.build is None:
         return ""
     return f" in {duration_text(max(summary.build.updated_time - summary.build.received_time, 0.0))}"
 
 
 def _tail(call: Invocation, job_run: JobRunRecord, stream: str) -> list[str]:
-    """Returns the last lines that a job run wrote, without empty ones at their end; none where all are empty."""
+    """Returns the last lines of a log, without empty lines at its end."""
     return call.backend().tail_of_log(job_run, stream).decode(errors="replace").rstrip().splitlines()[-_TAIL_LINES:]
 
 
-def _as_json(call: Invocation, summary: Summary, counts: Counts) -> dict[str, Any]:
+def _as_json(call: Invocation, summary: Summary, counts: BuildCounts) -> dict[str, Any]:
     build = summary.build
     failures = [
         {

@@ -1,4 +1,4 @@
-"""`cancel BUILD`: asks the orchestrator of a running build to stop it."""
+"""`cancel BUILD`: asks a running build to stop."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from databuild.cli.flags.full_parse import UsageError
 
 
 def run(call: Invocation) -> int:
-    """Writes the request, which the orchestrator of the build reads."""
+    """Records the request. The orchestrator of the build reads it and stops, which this command does not wait for."""
     if len(call.positionals) != 1:
-        raise UsageError("cancel takes one build", call.command)
+        raise UsageError(f"cancel takes one BUILD, not {len(call.positionals)}", call.command)
     build, author = call.backend().cancel(call.positionals[0])
     if call.json:
         call.out.json({"build_request_id": build, "cancel_requested_by": author})
     else:
         status = call.follow_up(f"status {build}")
-        call.out.line(f"asked the build {build} to stop; {status} tells when it has")
+        call.out.line(f"asked build {build} to stop; {status} shows its state")
     return BUILT

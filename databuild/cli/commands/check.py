@@ -1,8 +1,9 @@
-"""`check [REF...]`: whether the graph holds together; what databuild_graph_test runs.
+"""`check [REF...]`: checks the graph. `databuild_graph_test` runs it.
 
-Loading the catalog checks that patterns do not overlap. The patterns, or the lookup, say whether each default partition
-has a producer; no job is asked for its configuration. Planning sampled refs from nothing checks that every input has a
-producer and that there are no cycles. Planning them twice shows whether `config` is deterministic.
+1. Loading the catalog fails if two patterns overlap.
+2. Each default partition needs a producer, by the patterns or the lookup.
+3. A plan for the given refs fails on an input without a producer, and on a cycle.
+4. A second plan has to be equal to the first one; otherwise the `config` of a job is not deterministic.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 import asyncio
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.backend.planning import NothingKnown, plan_for
+from databuild.cli.backend.local_plan import NoRecords, plan_for
 from databuild.cli.backend.requested_partitions import expand
-from databuild.cli.display.output import counted, some_of
+from databuild.cli.display.formats import counted, some_of
 from databuild.cli.flags.exit_codes import BUILT, JOB_FAILED
 from databuild.errors import InvalidRequestError, JobConfigurationError, LookupFaultError
 from databuild.executors.local import LocalExecutor
@@ -23,7 +24,7 @@ from databuild.orchestration.jobs.lookup_process import lookup_for
 
 
 def run(call: Invocation) -> int:
-    """Prints what was checked, and each fault found."""
+    """Prints a line for each check, until one finds a fault."""
     out = call.out
     try:
         catalog = call.catalog()
@@ -31,27 +32,27 @@ def run(call: Invocation) -> int:
         _check_default_partitions(call, catalog)
         refs = expand(call, call.positionals)
         if not refs:
-            out.line("nothing else was checked: no ref is named")
+            out.line("inputs, cycles and config were not checked; name at least one REF to check them")
             return BUILT
-        first, second = (plan_for(call, refs, reader=NothingKnown()) for _ in range(2))
+        first, second = (plan_for(call, refs, reader=NoRecords()) for _ in range(2))
     except (InvalidRequestError, JobConfigurationError, LookupFaultError) as error:
         out.line(f"FAULT: {error}")
         return JOB_FAILED
     out.line(f"ok: {some_of(refs)}: every input has a producer, and there is no cycle ({_size(first)})")
     changed = _differences(first, second)
     if changed:
-        out.line(f"FAULT: config is not deterministic; asked twice, it answered differently for {some_of(changed)}")
+        out.line(f"FAULT: config is not deterministic: two calls gave different answers for {some_of(changed)}")
         return JOB_FAILED
     out.line("ok: config is deterministic")
     return BUILT
 
 
 def _check_default_partitions(call: Invocation, catalog: JobCatalog) -> None:
-    """Checks that each default partition has a producer.
+    """Checks that each default partition has a producer. Asks no job for its configuration.
 
     Raises:
-        InvalidRequestError: One has none, or is neither a ref nor a range.
-        LookupFaultError: The lookup failed, or its answer cannot be used.
+        InvalidRequestError: A default partition has no producer, or is neither a ref nor a range.
+        LookupFaultError: The lookup failed, or its answer is invalid.
     """
     if not catalog.default_partitions:
         return

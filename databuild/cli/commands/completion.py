@@ -1,4 +1,4 @@
-"""`completion bash|zsh`: a script that completes commands, flags and their values."""
+"""`completion bash|zsh`: prints a script that completes commands, flags and their values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from databuild.cli.flags.flag_table import BOOL, flags_of
 from databuild.cli.flags.full_parse import UsageError
 
 _BASH = """\
-# Completion for the launcher {program} of a DataBuild graph; put it where bash finds it, or `source` it.
+# Completion for {program}, the launcher of a DataBuild graph. `source` this file to use it.
 _databuild_{function}() {{
   local word="${{COMP_WORDS[COMP_CWORD]}}" command=build candidate
   for candidate in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
@@ -33,18 +33,18 @@ complete -F _databuild_{function} {program}
 
 
 def run(call: Invocation) -> int:
-    """Prints the script."""
     if call.positionals not in (["bash"], ["zsh"]):
-        raise UsageError("completion takes bash or zsh", call.command)
+        raise UsageError(f"completion takes bash or zsh, not {' '.join(call.positionals)!r}", call.command)
     if call.positionals == ["zsh"]:
+        # zsh runs the script of bash in its emulation.
         call.out.write("autoload -U +X compinit && compinit\nautoload -U +X bashcompinit && bashcompinit\n")
     program = call.graph_label.rpartition(":")[2]
-    shown = [command for command in COMMANDS if not command.hidden]
+    commands = [command for command in COMMANDS if not command.hidden]
     cases = [
         f'    {"|".join((command.name, *command.aliases))}) flags="{" ".join(_candidates(command.name))}" ;;'
-        for command in shown
+        for command in commands
     ]
-    words = [name for command in shown for name in (command.name, *command.aliases)]
+    words = [name for command in commands for name in (command.name, *command.aliases)]
     call.out.write(
         _BASH.format(
             program=program,
@@ -62,7 +62,7 @@ def _candidates(command: str) -> list[str]:
     for flag in flags_of(command):
         if flag.kind == BOOL:
             candidates.append(f"--{flag.name}")
-        elif flag.values:
+        elif flag.values:  # complete the value with the flag
             candidates += [f"--{flag.name}={value}" for value in flag.values]
         else:
             candidates.append(f"--{flag.name}=")

@@ -1,4 +1,4 @@
-"""`events [BUILD]`: events of a build, or `--all` of the log; `diff A B` compares two; `verify` checks the log."""
+"""`events`: prints events of a build (`[BUILD]`) or of all builds (`--all`), compares two builds, or checks the log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.event_text import canonical, event_json, event_line
-from databuild.cli.display.output import counted
+from databuild.cli.display.formats import counted
 from databuild.cli.flags.exit_codes import BUILT, JOB_FAILED
 from databuild.cli.flags.full_parse import UsageError
 from databuild.errors import BuildPrunedError
@@ -24,36 +24,40 @@ if TYPE_CHECKING:
 
 
 def run(call: Invocation) -> int:
-    """Prints events, or compares them."""
     if call.flags["all"]:
-        return _all(call)
+        return _print_all(call)
     if call.positionals[:1] == ["diff"]:
-        return _diff(call)
+        return _print_differences(call)
     if call.positionals[:1] == ["verify"]:
         return _verify(call)
     if len(call.positionals) > 1:
-        raise UsageError("events takes one build; `diff A B` takes two, and `verify` any number", call.command)
+        message = f"events takes one BUILD, not {len(call.positionals)}; `diff` takes two, and `verify` any number"
+        raise UsageError(message, call.command)
+    return _print_events(call)
+
+
+def _print_events(call: Invocation) -> int:
     backend = call.backend()
-    build_request_id = _find(backend, *call.positionals).build_request_id
-    after, following = call.flags["after"], call.flags["follow"]
+    build_request_id = _find_build(backend, *call.positionals).build_request_id
+    after, follow = call.flags["after"], call.flags["follow"]
     ended = False
-    for event in _followed(call, build_request_id, after) if following else _events(backend, build_request_id, after):
+    for event in _followed(call, build_request_id, after) if follow else _events(backend, build_request_id, after):
         if call.json:
             call.out.line(json.dumps(event_json(event), ensure_ascii=False))
         else:
             call.out.line(event_line(event))
         ended = event.build_request.status in BUILD_ENDS
-        if call.out.closed:
+        if call.out.closed:  # as by `events | head`
             break
-    if following and not ended and (fault := backend.dead_build_message(build_request_id)):
+    if follow and not ended and (fault := backend.dead_build_message(build_request_id)):
         call.err.line(f"databuild: {fault}")
     return BUILT
 
 
-def _all(call: Invocation) -> int:
-    """Prints the events of all builds in the order of the log, each with the position after which to resume."""
+def _print_all(call: Invocation) -> int:
+    """Prints the events of all builds in the order of the log, each with its position, after which to resume."""
     if call.positionals:
-        raise UsageError("--all prints the events of all builds; name none beside it", call.command)
+        raise UsageError("--all prints the events of all builds; give no BUILD beside it", call.command)
     for position, event in call.backend().all_events(call.flags["after"], follow=call.flags["follow"]):
         if call.json:
             call.out.line(json.dumps({"position": position, "event": event_json(event)}, ensure_ascii=False))
@@ -64,12 +68,13 @@ def _all(call: Invocation) -> int:
     return BUILT
 
 
-def _diff(call: Invocation) -> int:
+def _print_differences(call: Invocation) -> int:
     if len(call.positionals) != 3:
-        raise UsageError("events diff takes two builds", call.command)
+        raise UsageError(f"events diff takes two BUILDs, not {len(call.positionals) - 1}", call.command)
     backend = call.backend()
-    builds = [_find(backend, text).build_request_id for text in call.positionals[1:]]
+    builds = [_find_build(backend, text).build_request_id for text in call.positionals[1:]]
     first, second = (canonical(_events(backend, build, 0)) for build in builds)
+    # Without context (n=0): in sorted lists, neighbours have nothing to do with each other.
     lines = [
         line for line in difflib.unified_diff(first, second, builds[0], builds[1], n=0, lineterm="") if line[:2] != "@@"
     ]
@@ -83,27 +88,27 @@ def _diff(call: Invocation) -> int:
 
 
 def _verify(call: Invocation) -> int:
-    found = call.backend().verify(call.positionals[1:])
-    extent = f"{counted(found.events, 'event')} of {counted(found.builds, 'build')}"
+    verification = call.backend().verify(call.positionals[1:])
+    extent = f"{counted(verification.events, 'event')} of {counted(verification.builds, 'build')}"
     if call.json:
-        call.out.json(found)
-    elif found.faults:
-        for fault in found.reported:
+        call.out.json(verification)
+    elif verification.faults:
+        for fault in verification.reported:
             call.out.line(fault.message)
-        if found.faults > len(found.reported):
-            call.out.line(f"and {found.faults - len(found.reported)} more")
-        call.out.line(f"{counted(found.faults, 'fault')} in {extent}")
+        if verification.faults > len(verification.reported):
+            call.out.line(f"and {verification.faults - len(verification.reported)} more")
+        call.out.line(f"{counted(verification.faults, 'fault')} in {extent}")
     else:
         call.out.line(f"verified {extent}")
-    return JOB_FAILED if found.faults else BUILT
+    return JOB_FAILED if verification.faults else BUILT
 
 
-def _find(backend: Backend, text: str = LATEST) -> BuildRecord:
-    """Returns the build that a text means, which has events.
+def _find_build(backend: Backend, text: str = LATEST) -> BuildRecord:
+    """Returns the build that a text names.
 
     Raises:
-        BuildNotFoundError: It means none, or may mean several.
-        BuildPrunedError: They were pruned.
+        BuildNotFoundError: The text names no build, or several.
+        BuildPrunedError: The build was pruned, so that it has no events.
     """
     build = backend.find_build(text)
     if build.pruned_time:
@@ -120,7 +125,7 @@ def _events(backend: Backend, build_request_id: str, after: int) -> Iterator[ev.
 
 
 def _followed(call: Invocation, build_request_id: str, after: int) -> Iterator[ev.BuildEvent]:
-    """Yields the events of a build as they come; what was printed of each is handed over before the next."""
+    """Yields the events of a build, and new ones as they are recorded."""
     for event in call.backend().watch(build_request_id, after):
         yield event
-        call.out.flush()
+        call.out.flush()  # the reader of a pipe sees each event without delay

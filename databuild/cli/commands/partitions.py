@@ -1,11 +1,11 @@
-"""`partitions [PREFIX]`: what is known of partitions, by ref; `partitions adopt`: data made known."""
+"""`partitions [PREFIX]`: lists partitions by ref. `partitions adopt`: adopts existing data (`backend/adoption.py`)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.output import as_json, table, time_text
+from databuild.cli.display.formats import table, time_text
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.graph.refs import nfc
 
@@ -14,25 +14,24 @@ if TYPE_CHECKING:
 
 
 def run(call: Invocation) -> int:
-    """Prints one page of partitions, and how many there are of each status, or adopts some."""
+    """Prints one page of partitions and the number of partitions in each status, or adopts partitions."""
     if call.positionals[:1] == ["adopt"]:
-        from databuild.cli.backend import adopting
+        from databuild.cli.backend import adoption
 
-        return adopting.run(call)
+        return adoption.run(call)
     if call.flags["from"] is not None:
         from databuild.cli.flags.full_parse import UsageError
 
-        raise UsageError("--from belongs to `partitions adopt --from=STATE_DIR`", call.command)
+        raise UsageError("--from is for `partitions adopt --from=STATE_DIR`", call.command)
     reader = call.backend().records
     prefix = nfc(call.positionals[0]) if call.positionals else ""
     limit = call.flags["limit"]
     status = call.flags["status"]
     records = reader.partitions(prefix=prefix, status=status, after=call.flags["after"], limit=limit)
     counts = reader.partition_counts()
-    following = records[-1].ref if len(records) == limit else ""
+    next_after = records[-1].ref if len(records) == limit else ""
     if call.json:
-        rows = [as_json(record) for record in records]
-        call.out.json({"partitions": rows, "counts": counts, "next_after": following})
+        call.out.json({"partitions": records, "counts": counts, "next_after": next_after})
         return BUILT
     if records:
         heading = ("PARTITION", "STATUS", "SINCE (UTC)", "DATA", "BUILD")
@@ -41,9 +40,9 @@ def run(call: Invocation) -> int:
         call.out.line("no partitions")
     if counts:
         total = ", ".join(f"{number} {name}" for name, number in sorted(counts.items()) if number)
-        call.err.line(f"databuild: in all: {total}")
-    if following:
-        call.err.line(f"databuild: more with --after={following}")
+        call.err.line(f"databuild: all partitions: {total}")
+    if next_after:
+        call.err.line(f"databuild: --after={next_after} shows the next page")
     return BUILT
 
 
@@ -53,10 +52,4 @@ def _row(record: PartitionRecord) -> tuple[str, ...]:
         data += ", adopted"
     if record.tainted:
         data += ", tainted"
-    return (
-        record.ref,
-        record.status,
-        time_text(record.time),
-        data,
-        record.build_request_id,
-    )
+    return record.ref, record.status, time_text(record.time), data, record.build_request_id

@@ -1,4 +1,4 @@
-"""`plan [PARTITION...]`: what a build would do and why."""
+"""`plan [PARTITION...]`: shows what a build would run and why."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from typing import Any
 
 from databuild.cli.backend.build_flags import plan_options
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.output import as_json, counted, some_of, table
+from databuild.cli.display.formats import counted, some_of, table
+from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.full_parse import UsageError
 from databuild.graph.reasons import absent_input_text, reason_name, reason_text
 from databuild.model.job_graph import Plan
 
-FORMS = ("text", "json")
+_FORMATS = ("text", "json")
 
 
 def run(call: Invocation) -> int:
-    """Prints the plan, or writes it to a file; runs nothing but `config`."""
+    """Prints the plan, or writes it to a file. Runs nothing but `config` and the lookup."""
     flags = call.flags
     if not flags["output"]:
-        raise UsageError("--output takes `text`, `json` or the name of a file", call.command)
+        raise UsageError("--output takes `text`, `json` or the path of a file, not an empty value", call.command)
     backend = call.backend()
     backend.print_hint()
     plan = backend.plan(call.positionals, plan_options(flags))
-    if flags["output"] not in FORMS:
+    if flags["output"] not in _FORMATS:
         from databuild.cli.backend.plan_file import write_plan
 
         path = Path(call.path(flags["output"]))
         write_plan(plan, path)
         call.err.line(f"databuild: plan of {counted(len(plan.tasks), 'task')} written to {path}")
-        call.err.line(f"databuild: {call.follow_up(f'build --plan={path}')} runs exactly that")
+        call.err.line(f"databuild: {call.follow_up(f'build --plan={path}')} runs exactly this plan")
         return BUILT
     if call.json:
         call.out.json(_as_json(plan))
@@ -59,13 +60,13 @@ def _print_plan(call: Invocation, plan: Plan) -> None:
     limit = call.flags["limit"]
     rows = [(partition.ref, partition.job_label, reason_text(partition)) for partition in building[:limit]]
     out.line()
-    out.write(table([("PARTITION", "JOB", "WHY"), *rows]))
+    out.write(table([("PARTITION", "JOB", "REASON"), *rows]))
     if len(building) > limit:
-        out.line(f"and {len(building) - limit} more; --limit lists them")
+        out.line(f"and {len(building) - limit} more; --limit={len(building)} lists all")
     _print_absent(call, plan, limit)
-    kept_for = sorted({partition.delegated_to for partition in kept if partition.delegated_to})
-    if kept_for:
-        out.line(f"taken from {'a past build' if len(kept_for) == 1 else 'past builds'}: {some_of(kept_for)}")
+    past_builds = sorted({partition.delegated_to for partition in kept if partition.delegated_to})
+    if past_builds:
+        out.line(f"taken from {'a past build' if len(past_builds) == 1 else 'past builds'}: {some_of(past_builds)}")
 
 
 def _print_absent(call: Invocation, plan: Plan, limit: int) -> None:
@@ -77,11 +78,11 @@ def _print_absent(call: Invocation, plan: Plan, limit: int) -> None:
     for absent in plan.absent_inputs[:limit]:
         call.out.line(f"  {absent_input_text(absent)}")
     if count > limit:
-        call.out.line(f"  and {count - limit} more; --limit lists them")
+        call.out.line(f"  and {count - limit} more; --limit={count} lists all")
 
 
 def _as_json(plan: Plan) -> dict[str, Any]:
-    """Returns a plan with the names of reasons instead of their numbers, and with counts."""
+    """Converts a plan for JSON: reasons by name, keys in order, and the number of partitions for each reason."""
     counts = Counter(reason_name(partition.reason) for partition in plan.partitions)
     document: dict[str, Any] = as_json(plan)
     document["options"] = asdict(plan.options)

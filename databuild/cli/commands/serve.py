@@ -1,4 +1,4 @@
-"""`serve`: the graph over HTTP and gRPC, until it is told to stop."""
+"""`serve`: serves the graph over HTTP and gRPC until it is stopped."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import signal
 
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.job_environment import TOKENS_VARIABLE
-from databuild.cli.backend.local_building import FORCED_GRACE_SECONDS, number_of_jobs, telemetry
-from databuild.cli.backend.other_states import print_hint
-from databuild.cli.backend.planning import settings
+from databuild.cli.backend.local_build import FORCED_GRACE_SECONDS, number_of_jobs, telemetry
+from databuild.cli.backend.local_plan import settings
+from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.full_parse import UsageError
 from databuild.executors.capacity import capacity_of
@@ -22,11 +22,11 @@ from databuild.service.resources.limits import Limits
 
 
 def run(call: Invocation) -> int:
-    """Serves until a signal comes."""
+    """Serves until SIGINT, SIGTERM or SIGHUP."""
     if call.positionals:
-        raise UsageError("serve takes no arguments besides flags", call.command)
+        raise UsageError(f"serve takes only flags, not {call.positionals[0]!r}", call.command)
     options = _options(call)
-    options.check()  # before anything is opened
+    options.check()  # before the event log is opened, and created
     logging.basicConfig(format="databuild: %(message)s", level=logging.WARNING)
     print_hint(call)
     call.catalog()
@@ -39,7 +39,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
     environ = call.job_environ
 
     descriptor_limit = DescriptorLimit()
-    # Over HTTP and gRPC: at most half of all descriptors are for connections.
+    # The limit counts for HTTP and for gRPC, so that connections take at most half of all descriptors.
     connections = min(Limits().connections, descriptor_limit.highest // 4)
     capacity = capacity_of(descriptor_limit, connections=2 * connections)
 
@@ -56,21 +56,21 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
 
     stop, force_stop = asyncio.Event(), asyncio.Event()
 
-    def interrupt() -> None:
+    def on_signal() -> None:
         if stop.is_set():
             force_stop.set()
             for executor in executors:
                 executor.grace_seconds = min(executor.grace_seconds, FORCED_GRACE_SECONDS)
-            call.err.line("databuild: ending now")
+            call.err.line("databuild: stopping now")
         else:
             stop.set()
-            call.err.line("databuild: stopping when the builds that run have ended; once more stops now")
+            call.err.line("databuild: stopping when running builds have ended; a second signal stops now")
         call.err.flush()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
-            loop.add_signal_handler(number, interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup starts programs with SIGHUP ignored
+            loop.add_signal_handler(number, on_signal)
     await serve(
         options,
         catalog=call.catalog(),
@@ -81,7 +81,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         descriptor_limit=descriptor_limit,
         stop=stop,
         force_stop=force_stop,
-        started=lambda addresses: _tell(call, addresses),
+        started=lambda addresses: _print_addresses(call, addresses),
         telemetry=telemetry(call),
     )
 
@@ -91,7 +91,7 @@ def _options(call: Invocation) -> ServerOptions:
     tls = None
     if flags["tls_cert"] or flags["tls_key"] or flags["tls_client_ca"]:
         if not (flags["tls_cert"] and flags["tls_key"]):
-            raise UsageError("TLS takes both --tls_cert and --tls_key", call.command)
+            raise UsageError("TLS needs both --tls_cert and --tls_key", call.command)
         authority = call.path(flags["tls_client_ca"]) if flags["tls_client_ca"] else ""
         tls = TlsFiles(
             certificate=call.path(flags["tls_cert"]), key=call.path(flags["tls_key"]), client_authority=authority
@@ -110,7 +110,7 @@ def _options(call: Invocation) -> ServerOptions:
     )
 
 
-def _tell(call: Invocation, addresses: Addresses) -> None:
+def _print_addresses(call: Invocation, addresses: Addresses) -> None:
     if call.json:
         call.out.json({"graph_label": call.graph_label, "http": addresses.http, "grpc": addresses.grpc})
     else:

@@ -1,11 +1,12 @@
-"""`status [BUILD]`: how a build stands."""
+"""`status [BUILD]`: shows the state of a build, with its failed and its running job runs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.output import as_json, bytes_text, counted, lasted_text, some_of, time_text
+from databuild.cli.display.formats import build_duration_text, bytes_text, counted, some_of, time_text
+from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.model import statuses
 
@@ -18,7 +19,6 @@ MAX_RUNS = 10
 
 
 def run(call: Invocation) -> int:
-    """Prints how a build stands, with its failed and its running job runs."""
     backend = call.backend()
     reader = backend.records
     build = backend.find_build(*call.positionals[:1])
@@ -44,13 +44,14 @@ def run(call: Invocation) -> int:
     for line in waits:
         call.out.line(f"waiting    {line}")
     _print_sizes(call, sizes)
+    # The job runs of a dead build are recorded as running until the next build ends it.
     for title, runs in (("running", () if dead else running), ("failed", failed)):
         for job_run in runs:
             call.out.line(f"{title:<11}{_run_text(job_run)}")
-    following = [f"logs {failed[0].job_run_id}"] if failed else []
+    next_commands = [f"logs {failed[0].job_run_id}"] if failed else []
     if failed or dead:
-        following.append(f"retry {build.build_request_id}")
-    for title, command in zip(("next", ""), following, strict=False):
+        next_commands.append(f"retry {build.build_request_id}")
+    for title, command in zip(("next", ""), next_commands, strict=False):
         call.out.line(f"{title:<11}{call.follow_up(command)}")
     return BUILT
 
@@ -66,14 +67,15 @@ def _print_sizes(call: Invocation, sizes: Mapping[str, int]) -> None:
 
 
 def _print_build(call: Invocation, build: BuildRecord, dead: str | None) -> None:
-    verb = "took" if build.status in statuses.BUILD.ended else "last heard of after" if dead else "so far"
+    ended = build.status in statuses.BUILD.ended
+    kind = "duration" if ended else "last event after" if dead else "running for"
     cancel = f" (cancel requested by {build.cancel_requested_by})" if build.cancel_requested_by else ""
     fault = f", but {dead}; the next build ends it" if dead else ""
-    lasted = lasted_text(build, alive=build.status not in statuses.BUILD.ended and not dead, now=call.clock())
+    duration = build_duration_text(build, alive=not ended and not dead, now=call.clock())
     call.out.line(f"build      {build.build_request_id}  {build.status}{cancel}{fault}")
     call.out.line(f"graph      {build.graph_label}")
     call.out.line(f"requested  {some_of(build.requested)}")
-    call.out.line(f"received   {time_text(build.received_time)} UTC, {verb} {lasted}")
+    call.out.line(f"received   {time_text(build.received_time)} UTC, {kind} {duration}")
     if build.retry_of_build_request_id:
         call.out.line(f"retry of   {build.retry_of_build_request_id}")
     call.out.line(
@@ -85,7 +87,7 @@ def _print_build(call: Invocation, build: BuildRecord, dead: str | None) -> None
         f"{build.partitions_failed} failed"
     )
     if build.pruned_time:
-        call.out.line(f"pruned     {time_text(build.pruned_time)} UTC: its events and job runs are not kept any more")
+        call.out.line(f"pruned     {time_text(build.pruned_time)} UTC, with its events and job logs")
     if build.failure is not None:
         call.out.line(f"failure    {build.failure.category}: {build.failure.message}")
 
@@ -93,7 +95,7 @@ def _print_build(call: Invocation, build: BuildRecord, dead: str | None) -> None
 def _run_text(job_run: JobRunRecord) -> str:
     text = f"{job_run.job_run_id}  {job_run.job_label}"
     if job_run.attempt > 1:
-        text += f", {counted(job_run.attempt, 'attempt')}"
+        text += f", attempt {job_run.attempt}"
     if job_run.failure is not None:
         text += f"  {job_run.failure.category}: {job_run.failure.message}"
     return text

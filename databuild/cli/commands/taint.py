@@ -1,17 +1,16 @@
-"""`taint REF...`: marks partitions as not to be trusted, or takes the mark away."""
+"""`taint REF...`: taints partitions, so that the next build makes them again, or removes their taint."""
 
 from __future__ import annotations
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.output import counted
+from databuild.cli.display.formats import counted
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.full_parse import UsageError
 
 
 def run(call: Invocation) -> int:
-    """Writes the mark."""
     if not call.positionals:
-        raise UsageError("taint takes at least one ref", call.command)
+        raise UsageError("taint takes at least one REF", call.command)
     tainted, reason = not call.flags["untaint"], call.flags["reason"]
     refs, author = call.backend().taint(call.positionals, tainted=tainted, reason=reason)
     if call.json:
@@ -19,5 +18,5 @@ def run(call: Invocation) -> int:
     elif tainted:
         call.out.line(f"tainted {counted(len(refs), 'partition')}; the next build that needs them makes them again")
     else:
-        call.out.line(f"took the mark away from {counted(len(refs), 'partition')}")
+        call.out.line(f"removed the taint of {counted(len(refs), 'partition')}")
     return BUILT

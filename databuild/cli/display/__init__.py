@@ -1,1 +1,1 @@
-"""Output of the command line: progress, tables and texts."""
+"""Output of the command line: streams, formats of values, progress of builds, and texts of events and errors."""

@@ -1,4 +1,4 @@
-"""Shows a build while a backend runs it: its id, its progress, and the effect of signals."""
+"""The display of one build while a backend runs it: its id, its progress, and the effect of signals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from databuild.user import user_name
 if TYPE_CHECKING:
     from databuild.cli.display.live_progress import EarlierRuns
 
-_END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class BuildDisplay:
@@ -22,11 +22,11 @@ class BuildDisplay:
 
     Args:
         err: Standard error.
-        environ: The environment variables, which name the terminal and the user.
-        earlier_runs: Reads earlier job runs, for the time that is left.
+        environ: The environment variables, of which those that name the terminal and the user are read.
+        earlier_runs: Reads earlier job runs, for the estimate of the remaining time.
 
     Attributes:
-        progress: The progress display. Backends pass the events of the build to it.
+        progress: The progress display, to which the backend passes the events of the build.
     """
 
     def __init__(self, err: Output, environ: Mapping[str, str], earlier_runs: EarlierRuns | None = None) -> None:
@@ -38,15 +38,15 @@ class BuildDisplay:
         """Prints the id of the build and starts the progress display."""
         self._err.line(f"databuild: build {build_request_id}")
         if retry_of:
-            self._err.line(f"databuild: builds again what build {retry_of} was asked for")
+            self._err.line(f"databuild: retry of build {retry_of}")
         self._err.flush()
         self.progress.start()
 
     async def tick(self, poll: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Redraws the progress from time to time, until cancelled.
+        """Updates the progress every TICK_SECONDS, until cancelled.
 
         Args:
-            poll: Called before each redraw while the build plans, to update the progress; None for nothing.
+            poll: Called before each update while the build plans, since planning writes no events; None for nothing.
         """
         while True:
             await asyncio.sleep(TICK_SECONDS)
@@ -55,25 +55,26 @@ class BuildDisplay:
             self.progress.tick()
 
     def handle_signals(self, stop: Callable[[str], str], force_stop: Callable[[], str]) -> None:
-        """Handles SIGINT, SIGTERM and SIGHUP, except those that are ignored, as under nohup.
+        """Handles SIGINT, SIGTERM and SIGHUP.
 
         Args:
-            stop: Called on the first signal with the name of its sender. Returns a line to print.
-            force_stop: Called on every further signal. Returns a line to print, or nothing.
+            stop: Called on the first signal with the user, for SIGINT, or the name of the signal. Returns a line to
+                print.
+            force_stop: Called on every further signal. Returns a line to print; empty for none.
         """
         loop = asyncio.get_running_loop()
         stopping = False
 
-        def interrupt(by: str) -> None:
+        def on_signal(author: str) -> None:
             nonlocal stopping
-            line = force_stop() if stopping else stop(by)
+            line = force_stop() if stopping else stop(author)
             stopping = True
             if line:
                 self._err.line(f"databuild: {line}")
             self._err.flush()
 
-        for number in _END_SIGNALS:
-            if signal.getsignal(number) is signal.SIG_IGN:
+        for number in _STOP_SIGNALS:
+            if signal.getsignal(number) is signal.SIG_IGN:  # nohup starts programs with SIGHUP ignored
                 continue
-            by = user_name(self._environ) if number == signal.SIGINT else f"the signal {number.name}"
-            loop.add_signal_handler(number, interrupt, by)
+            author = user_name(self._environ) if number == signal.SIGINT else f"the signal {number.name}"
+            loop.add_signal_handler(number, on_signal, author)

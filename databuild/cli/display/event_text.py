@@ -1,4 +1,4 @@
-"""Events as text for people, and as the canonical lists that two builds are compared by."""
+"""Events as lines of text, as JSON, and as canonical lists by which `events diff` compares two builds."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
-from databuild.cli.display.output import counted, some_of
+from databuild.cli.display.formats import counted, some_of
 from databuild.model.lifecycle import build_status_name, job_status_name, partition_status_name
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
-_MASKED = frozenset(
+# The fields that differ between two builds even if both did the same.
+_MASKED_FIELDS = frozenset(
     {"event_id", "sequence", "time", "duration_seconds", "cpu_seconds", "peak_memory_bytes", "build_request_id"}
 )
-_RUN_ID = re.compile(r"\b\d{8}T\d{6}Z-[a-z0-9]+")
-
+_BUILD_REQUEST_ID = re.compile(r"\b\d{8}T\d{6}Z-[a-z0-9]+")
 
 _Words = tuple[str, ...]
 
 
 def event_line(event: ev.BuildEvent) -> str:
-    """Returns an event as one line: its number, its time of day, its kind, its status and what it is about."""
+    """Formats an event as one line: sequence number, time of day (UTC), kind, status and facts of the kind."""
     seconds = event.time.seconds
+    # strftime has no milliseconds.
     clock = f"{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{event.time.nanos // 1_000_000:03}"
     kind = event.WhichOneof("event") or ""
     return f"{event.sequence:>6} {clock} {_join(kind, *_WORDS[kind](getattr(event, kind)))}"
 
 
 def _build_words(build: ev.BuildRequestEvent) -> _Words:
-    asked = some_of([ref.str for ref in build.requested])
+    requested = some_of([ref.str for ref in build.requested])
     warnings = (f"warning: {warning}" for warning in build.warnings)
-    return build_status_name(build.status), asked, failure_text(build.failure), *warnings
+    return build_status_name(build.status), requested, _failure_text(build.failure), *warnings
 
 
 def _job_graph_words(graph: ev.JobGraphEvent) -> _Words:
@@ -42,13 +43,13 @@ def _job_graph_words(graph: ev.JobGraphEvent) -> _Words:
 
 
 def _partition_words(partition: ev.PartitionEvent) -> _Words:
-    why = pt.Reason.Name(partition.reason).removeprefix("REASON_") if partition.reason else ""
-    reason = f"({_join(why, partition.cause)})" if why else ""
-    return partition_status_name(partition.status), partition.ref, reason, failure_text(partition.failure)
+    reason = pt.Reason.Name(partition.reason).removeprefix("REASON_") if partition.reason else ""
+    reason_words = f"({_join(reason, partition.cause)})" if reason else ""
+    return partition_status_name(partition.status), partition.ref, reason_words, _failure_text(partition.failure)
 
 
 def _job_words(job: ev.JobEvent) -> _Words:
-    return job_status_name(job.status), job.job_run_id, job.job_label, failure_text(job.failure)
+    return job_status_name(job.status), job.job_run_id, job.job_label, _failure_text(job.failure)
 
 
 def _delegation_words(delegation: ev.DelegationEvent) -> _Words:
@@ -58,7 +59,7 @@ def _delegation_words(delegation: ev.DelegationEvent) -> _Words:
 
 def _taint_words(taint: ev.TaintEvent) -> _Words:
     refs = some_of([ref.str for ref in taint.partitions])
-    return "set" if taint.tainted else "taken away", refs, taint.reason
+    return "set" if taint.tainted else "removed", refs, taint.reason
 
 
 def _adoption_words(adoption: ev.AdoptionEvent) -> _Words:
@@ -95,8 +96,8 @@ _WORDS: dict[str, Callable[[Any], _Words]] = {
 }
 
 
-def failure_text(failure: pt.Failure) -> str:
-    """Returns why something did not end well, such as `USER: it said no`; empty where nothing is set."""
+def _failure_text(failure: pt.Failure) -> str:
+    """Formats a failure, such as `USER: exit code 1`; empty if the message is not set."""
     if not failure.category:
         return ""
     category = pt.FailureCategory.Name(failure.category).removeprefix("FAILURE_CATEGORY_")
@@ -108,26 +109,26 @@ def _join(*words: str) -> str:
 
 
 def event_json(event: ev.BuildEvent) -> dict[str, Any]:
-    """Returns an event as protobuf JSON, with the names of the .proto files."""
+    """Converts an event to protobuf JSON (https://protobuf.dev/programming-guides/json/), with snake_case names."""
     return MessageToDict(event, preserving_proto_field_name=True)
 
 
 def canonical(events: Iterable[ev.BuildEvent]) -> list[str]:
-    """Returns the events of a build such that builds that did the same have equal lists.
+    """Returns the events of a build as a list that is equal for two builds that did the same.
 
-    Ids, times, durations and what is measured are masked. The order of what is concurrent is free, so the list is
-    sorted.
+    Ids, times, durations and measurements are masked. The list is sorted, since the order of concurrent events varies.
     """
     return sorted(json.dumps(_masked(event_json(event)), sort_keys=True) for event in events)
 
 
 def _masked(value: Any) -> Any:
     if isinstance(value, dict):
-        kept = {key: _masked(item) for key, item in value.items() if key not in _MASKED}
+        masked = {key: _masked(item) for key, item in value.items() if key not in _MASKED_FIELDS}
         for key in ("delegated_to_build_request_id", "retry_of_build_request_id"):
-            if key in kept:
-                kept[key] = "BUILD"
-        return kept
+            if key in masked:
+                masked[key] = "BUILD"
+        return masked
     if isinstance(value, list):
         return [_masked(item) for item in value]
-    return _RUN_ID.sub("BUILD", value) if isinstance(value, str) else value
+    # Generated ids also occur within other strings, such as job run ids and messages.
+    return _BUILD_REQUEST_ID.sub("BUILD", value) if isinstance(value, str) else value

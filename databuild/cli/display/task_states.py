@@ -1,8 +1,8 @@
-"""State of each task of a build, and an estimate of the time until all of them have ended.
+"""The state of each task of a build, and an estimate of the time until all of them have ended.
 
-The estimate is the lower bound of list scheduling (R. L. Graham, 1969), the larger of two numbers: the work that is
-left divided by the number of slots, and the longest chain of tasks that wait for each other. A task counts with the
-median duration of the last completed runs of its job. It knows neither terminals nor event logs.
+The estimate is the lower bound of list scheduling (R. L. Graham, 1969), the larger of two numbers: the remaining work
+divided by the number of slots, and the longest chain of tasks that depend on each other. The duration of a task is the
+median of the last completed runs of its job. This module knows neither terminals nor event logs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from databuild.model.records import JobRunRecord
 from databuild.v1 import events_pb2 as ev
 
 RUNS_PER_JOB: Final = 20
-"""Number of runs of a job whose durations count."""
+"""The maximum number of runs of a job whose durations are used."""
 
 _ENDED: Final = frozenset(
     {ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED, ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}
@@ -25,7 +25,7 @@ _ENDED: Final = frozenset(
 
 
 class StateCounts(NamedTuple):
-    """Number of tasks in each state. A task that is tried again is waiting or running, not failed."""
+    """The number of tasks in each state. A task that is retried counts as waiting or running, not as failed."""
 
     completed: int
     failed: int
@@ -36,14 +36,16 @@ class StateCounts(NamedTuple):
 
     @property
     def total(self) -> int:
-        """The number of tasks."""
         return sum(self)
 
 
 class TaskStates:
-    """Follows the tasks of one build by its events.
+    """Tracks the tasks of one build by its events.
 
     Events arrive on one thread; every other method may be called on another thread at the same time.
+
+    Args:
+        clock: Returns a time in seconds, on any scale.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -51,11 +53,14 @@ class TaskStates:
         self._total = 0
         self._slots = 0
         self._max_running = 1
+        # By task id. Other threads copy a dictionary before they iterate over it, which takes one step.
         self._jobs: dict[int, str] = {}
         self._upstream: dict[int, tuple[int, ...]] = {}
         self._states: dict[int, int] = {}
-        self._numbers: Counter[int] = Counter()
         self._started: dict[int, float] = {}
+        # By job status.
+        self._numbers: Counter[int] = Counter()
+        # Durations by job label, in seconds, oldest first: of runs before this build, and of runs of this build.
         self._earlier: dict[str, Sequence[float]] = {}
         self._own: dict[str, list[float]] = {}
 
@@ -70,7 +75,7 @@ class TaskStates:
         return sorted(set(self._jobs.copy().values()))
 
     def add(self, event: ev.BuildEvent) -> None:
-        """Takes note of the next event."""
+        """Adds the next event of the build."""
         kind = event.WhichOneof("event")
         if kind == "job":
             self._add_job(event.job)
@@ -96,51 +101,52 @@ class TaskStates:
             self._own.setdefault(job.job_label, []).append(job.duration_seconds)
 
     def add_earlier_runs(self, job_label: str, runs: Iterable[JobRunRecord]) -> None:
-        """Takes the runs of a job before this build, newest first."""
+        """Adds the runs of a job before this build, newest first."""
         self._earlier[job_label] = [run.duration_seconds for run in runs if run.status == "COMPLETED"][::-1]
 
     def counts(self) -> StateCounts:
-        """Counts the tasks in each state."""
         number = self._numbers.copy()
-        known = sum(number.values())
+        tasks_with_state = sum(number.values())
         return StateCounts(
             completed=number[ev.JOB_STATUS_COMPLETED],
             failed=number[ev.JOB_STATUS_FAILED],
             running=number[ev.JOB_STATUS_RUNNING],
-            waiting=number[ev.JOB_STATUS_SCHEDULED] + max(self._total - known, 0),
+            # The first event of a task comes when it is scheduled, which is later than the job graph.
+            waiting=number[ev.JOB_STATUS_SCHEDULED] + max(self._total - tasks_with_state, 0),
             skipped=number[ev.JOB_STATUS_SKIPPED],
             cancelled=number[ev.JOB_STATUS_CANCELLED],
         )
 
-    def seconds_left(self) -> float | None:
-        """Estimates the time until all tasks have ended, in seconds; None where no duration of any job is known.
+    def remaining_seconds(self) -> float | None:
+        """Estimates the time until all tasks have ended, in seconds; None without the duration of any job.
 
-        A job without a known duration counts with the mean of the others. The time is linear in the number of tasks.
+        A job without a duration gets the mean of the others. Takes time linear in the number of tasks.
         """
         durations = self._durations()
         if not durations:
             return None
-        assumed = fmean(durations.values())
+        mean = fmean(durations.values())
         states, started, now = self._states.copy(), self._started.copy(), self._clock()
-        path: dict[int, float] = {}
-        work = longest = 0.0
-        for task, upstream in self._upstream.copy().items():  # upstream tasks come first
+        chains: dict[int, float] = {}
+        work = longest_chain = 0.0
+        for task, upstream in self._upstream.copy().items():  # the job graph lists upstream tasks first
             state = states.get(task)
             if state in _ENDED:
                 continue
-            left = durations.get(self._jobs[task], assumed)
+            remaining = durations.get(self._jobs[task], mean)
             if state == ev.JOB_STATUS_RUNNING:
-                left = max(left - (now - started.get(task, now)), 0.0)
-            path[task] = left + max((path.get(other, 0.0) for other in upstream), default=0.0)
-            work += left
-            longest = max(longest, path[task])
-        slots = min(self._slots or self._max_running, max(len(path), 1))
-        return max(longest, work / slots)
+                remaining = max(remaining - (now - started.get(task, now)), 0.0)
+            chains[task] = remaining + max((chains.get(other, 0.0) for other in upstream), default=0.0)
+            work += remaining
+            longest_chain = max(longest_chain, chains[task])
+        # A request may leave the number of slots to the service; the largest number seen so far then stands for it.
+        slots = min(self._slots or self._max_running, max(len(chains), 1))
+        return max(longest_chain, work / slots)
 
     def _durations(self) -> dict[str, float]:
         durations = {}
         for job in {**self._earlier, **self._own}:
-            known = [*self._earlier.get(job, ()), *self._own.get(job, ())[-RUNS_PER_JOB:]][-RUNS_PER_JOB:]
-            if known:
-                durations[job] = median(known)
+            newest = [*self._earlier.get(job, ()), *self._own.get(job, ())[-RUNS_PER_JOB:]][-RUNS_PER_JOB:]
+            if newest:
+                durations[job] = median(newest)
         return durations

@@ -1,1 +1,1 @@
-"""Flags and commands of the command line, and their help."""
+"""Flags and commands of the command line as tables, their parsers, help and exit codes."""

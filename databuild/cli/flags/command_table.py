@@ -1,4 +1,4 @@
-"""Every command, as data: parsing, help, completion and the documentation test read this one table."""
+"""All commands, as a table. Parsing, help, completion and the test of the documentation read it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ class Command(NamedTuple):
     """One command.
 
     Attributes:
-        name: What it is called.
-        usage: What stands after the name on the command line, besides flags.
+        name: The name, which is also that of its module in `databuild/cli/commands`.
+        usage: The arguments, as the line of usage shows them.
         summary: One sentence.
-        details: What else there is to know.
-        example: What follows `bazel run //examples:build_graph --`, to copy.
-        aliases: Other names for it.
-        quick: Whether it only reads, and so must answer at once.
-        hidden: Whether it is for programs, and left out of overviews.
+        details: Further sentences; empty for none.
+        example: An example, to put after `bazel run //examples:build_graph --`.
+        aliases: Other names.
+        quick: True if the command only reads records, and is parsed without absl to start fast.
+        hidden: True if the overview of commands leaves it out.
     """
 
     name: str
@@ -29,86 +29,87 @@ class Command(NamedTuple):
     hidden: bool = False
 
 
-_BUILD = "BUILD is a build's id, the beginning of one, or `latest`, which is also what no BUILD means."
+_BUILD = "A BUILD is the id of a build, the beginning of an id, or `latest`, which is the default."
 
 COMMANDS = (
     Command(
         "build",
         "[PARTITION...]",
-        "Builds partitions and whatever they need; the default command.",
-        "A PARTITION is a ref or a range of refs. Without any, the graph's default partitions are built. What is "
-        "available and fresh is not built again.",
+        "Builds partitions and everything that they need; the default command.",
+        "A PARTITION is a ref or a range of refs. Without one, the default partitions of the graph are built. "
+        "Partitions that are available and fresh are not built again.",
         "build daily_flights/date=2013-01-01..2013-01-07 --jobs=2",
     ),
     Command(
         "plan",
         "[PARTITION...]",
-        "Shows what a build would do and why, and changes nothing.",
-        "`--output=FILE` writes the plan for `build --plan=FILE`, which runs exactly that.",
+        "Shows what a build would run and why, and changes nothing.",
+        "`--output=FILE` writes the plan to a file, and `build --plan=FILE` runs exactly that plan.",
         "plan daily_flights/date=2013-01-01 --output=week.plan",
         aliases=("validate",),
     ),
-    Command("status", "[BUILD]", "Tells how a build stands.", _BUILD, "status latest", quick=True),
+    Command("status", "[BUILD]", "Shows the state of a build.", _BUILD, "status latest", quick=True),
     Command(
         "builds",
         "",
         "Lists builds, newest first.",
-        "For the next page, pass the last id of this one as `--before`.",
+        "For the next page, pass the last id of this page as `--before`.",
         "builds --status=FAILED --limit=5",
         quick=True,
     ),
     Command(
         "retry",
         "[BUILD]",
-        "Builds again what a build was asked for; what it finished is not repeated.",
-        _BUILD,
+        "Requests the partitions of an earlier build again.",
+        f"Partitions that it finished are not built again. {_BUILD}",
         "retry latest --failed_jobs_only",
     ),
     Command(
         "cancel",
         "BUILD",
-        "Asks a running build to stop; its orchestrator ends its job processes and records the end.",
-        _BUILD,
+        "Asks a running build to stop.",
+        "Its orchestrator stops the job processes and records the end. A BUILD is the id of a build, "
+        "the beginning of an id, or `latest`.",
         "cancel latest",
     ),
     Command(
         "partitions",
         "[PREFIX] | adopt REF... | adopt --from=STATE_DIR [PATTERN...]",
-        "Lists partitions by ref, with what is known of each, or makes data known that was not built here.",
-        "For the next page, pass the last ref of this one as `--after`. `partitions adopt` makes the named partitions, "
-        "or ranges of them, available without building them, and records who did so and why: all of them, or none "
-        "where one is available already or about to be produced. Builds use them as they are, whatever becomes of the "
-        "code of their jobs, until they are forced or tainted. With `--from`, partitions are taken over from another "
-        "state directory with what it knows of them, and builds judge them as if they had been built here, which helps "
-        "after a graph was renamed. A PATTERN is a ref, a range or a partition pattern; without any, all come along.",
+        "Lists partitions by ref with the record of each, or adopts existing data.",
+        "For the next page, pass the last ref of this page as `--after`. `partitions adopt` makes partitions available "
+        "without building them, and records who did so and why. It adopts all of them, or none if one is available or "
+        "claimed by a build. Builds use adopted partitions as they are, even if the code of their jobs changes, until "
+        "they are tainted or a build is forced. `partitions adopt --from` copies the records of partitions from "
+        "another state directory, for example after a graph was renamed; builds treat them as if they had been built "
+        "here. A PATTERN is a ref, a range or a partition pattern; without one, all partitions are copied.",
         "partitions daily_flights/ --status=AVAILABLE",
         quick=True,
     ),
     Command(
         "explain",
         "REF",
-        "Tells what is known of a partition, what it was made from, and what a build would do with it and why.",
+        "Shows the record of a partition, its inputs, and what a build would do with it and why.",
         "",
         "explain daily_flights/date=2013-01-01",
     ),
     Command(
         "events",
         "[BUILD] | --all | diff BUILD BUILD | verify [BUILD...]",
-        "Prints the events of a build, or how the events of two builds differ, or checks the event log.",
+        "Prints the events of a build, compares the events of two builds, or checks the event log.",
         f"{_BUILD} `events --all` prints the events of all builds in the order of the event log, each with its "
-        "position; with `--follow` it goes on until it is stopped, and `--after=POSITION` resumes. As JSON, each line "
-        "is an object with `position` and `event`. `events diff` masks ids, times, durations and the order of what is "
-        "concurrent; it exits with 1 where a difference remains. `events verify` reads the whole log, also while "
-        "builds run: whether the events keep what they promise, and whether what is known of builds and partitions is "
-        "what they add up to. It prints a sentence for each fault (of these builds, where there are any), and exits "
-        "with 1 where there is one.",
+        "position. `--after=POSITION` resumes, and with `--follow` it continues until it is interrupted. As JSON, each "
+        "line is an object with `position` and `event`. `events diff` masks ids, times, durations and the order of "
+        "concurrent events. It exits with 1 if a difference remains. `events verify` reads the whole log, also while "
+        "builds run. It checks that the events keep the lifecycle, and that the records of builds and partitions are "
+        "what the events add up to. It prints one sentence for each fault, only of the given BUILDs if there are any, "
+        "and exits with 1 if there is a fault.",
         "events latest --follow",
     ),
     Command(
         "logs",
         "[BUILD|JOB_RUN]",
-        "Prints what job runs wrote to standard output and standard error.",
-        f"{_BUILD} A JOB_RUN is an id as `status` and failures print it.",
+        "Prints the standard output and standard error of job runs.",
+        f"{_BUILD} A JOB_RUN is the id of a job run, as `status` prints it.",
         "logs latest --follow",
         quick=True,
     ),
@@ -116,39 +117,39 @@ COMMANDS = (
         "graph",
         "[PARTITION...]",
         "Draws the job graph that produces partitions, as Mermaid or DOT text or as an SVG picture.",
-        "Without a PARTITION, that of the graph's default partitions.",
+        "Without a PARTITION, it draws that of the default partitions of the graph.",
         "graph daily_flights/date=2013-01-01 --format=dot",
     ),
     Command(
         "taint",
         "REF...",
-        "Marks partitions as not to be trusted, so that the next build makes them again.",
-        "`--untaint` takes the mark away.",
+        "Marks partitions as tainted, so that the next build makes them again.",
+        "`--untaint` removes the taint.",
         "taint daily_flights/date=2013-01-01 --reason='the source was wrong'",
     ),
     Command(
         "serve",
         "",
-        "Serves the graph over HTTP and gRPC until it is told to stop.",
-        "Its builds are those of the command line: the same state directory, the same events. Ctrl-C or SIGTERM gives "
-        "running builds `--drain_seconds` to end; a second one does not.",
+        "Serves the graph over HTTP and gRPC until it is stopped.",
+        "Its builds are those of the command line: the same state directory, the same events. After Ctrl-C or SIGTERM, "
+        "running builds have `--drain_seconds` to end. A second signal ends the service without waiting.",
         "serve --max_builds=2",
     ),
     Command(
         "prune",
         "",
-        "Turns builds that have ended into one row each, and removes their events and job logs.",
-        "What is known of partitions stays: what data there is, which job run made it and from what, taints and "
-        "adoptions. A pruned build keeps its place in `builds` and its summary in `status`. It may run while others "
-        "build, and be interrupted: the next one goes on.",
+        "Replaces each ended build by one row, and removes its events and job logs.",
+        "The records of partitions stay: the data that exists, the job runs that made it, its inputs, taints and "
+        "adoptions. `builds` still lists a pruned build, and `status` shows its summary. Pruning may run while builds "
+        "run. If it is interrupted, the next pruning continues.",
         "prune --older_than=30d --keep=100 --dry_run",
     ),
     Command(
         "check",
         "[REF...]",
-        "Checks the graph: patterns, producers, cycles, and that configuring twice gives the same.",
-        "This is what databuild_graph_test runs. Without a REF, only the patterns and the producers of the default "
-        "partitions are checked.",
+        "Checks the graph: patterns, producers, cycles, and that `config` gives the same answer twice.",
+        "`databuild_graph_test` runs it. Without a REF, only the patterns and the producers of the default partitions "
+        "are checked.",
         "check daily_flights/date=2013-01-01",
         hidden=True,
     ),
@@ -159,7 +160,7 @@ COMMANDS = (
         "It completes the commands and flags of the launcher that printed it.",
         "completion bash",
     ),
-    Command("help", "[COMMAND]", "Explains a command, or lists them all.", "", "help build"),
+    Command("help", "[COMMAND]", "Explains a command, or lists all commands.", "", "help build"),
 )
 
-NAMES = {name: command for command in COMMANDS for name in (command.name, *command.aliases)}
+COMMANDS_BY_NAME = {name: command for command in COMMANDS for name in (command.name, *command.aliases)}

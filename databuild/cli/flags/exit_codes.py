@@ -1,4 +1,4 @@
-"""What the exit codes mean, and which error ends in which."""
+"""Exit codes: their meanings, and the exit code of each error."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ PLAN_CHANGED = 4
 INTERRUPTED = 130
 
 MEANINGS = {
-    BUILT: "Everything that was asked for was done.",
-    JOB_FAILED: "A job failed, or a check of the graph or of the event log did; what it printed names the fault.",
-    BAD_REQUEST: "The request makes no sense: the same request would fail again.",
-    OUR_FAILURE: "DataBuild itself failed, or its disk did; a retry may help.",
+    BUILT: "Everything that was requested was done.",
+    JOB_FAILED: "A job failed, or a check of the graph or of the event log found a fault. The output names it.",
+    BAD_REQUEST: "The request is invalid. The same request would fail again.",
+    OUR_FAILURE: "DataBuild or its disk failed. A retry may help.",
     PLAN_CHANGED: "The plan is out of date. Create a new plan.",
-    INTERRUPTED: "The build was interrupted or cancelled; its job processes are gone.",
+    INTERRUPTED: "The build was interrupted or cancelled. Its job processes have ended.",
 }
 
-# The first row that fits decides, so that special errors stand before general ones.
-_OF_ERRORS: tuple[tuple[type[BaseException], int], ...] = (
+# The first match counts, so subclasses stand before their base classes.
+_CODES_OF_ERRORS: tuple[tuple[type[BaseException], int], ...] = (
     (errors.InvalidRequestError, BAD_REQUEST),
     (errors.JobConfigurationError, JOB_FAILED),
     (errors.LookupFaultError, JOB_FAILED),
@@ -32,5 +32,5 @@ _OF_ERRORS: tuple[tuple[type[BaseException], int], ...] = (
 
 
 def exit_code_of(error: BaseException) -> int:
-    """Returns the exit code that an error ends in; anything unforeseen is our failure."""
-    return next((code for kind, code in _OF_ERRORS if isinstance(error, kind)), OUR_FAILURE)
+    """Returns the exit code of an error; OUR_FAILURE for an error that DataBuild does not raise on purpose."""
+    return next((code for error_type, code in _CODES_OF_ERRORS if isinstance(error, error_type)), OUR_FAILURE)

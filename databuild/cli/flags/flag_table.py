@@ -1,4 +1,4 @@
-"""Every flag, as data: both parsers, help, completion and the documentation test read this one table."""
+"""All flags, as a table. Both parsers, help, completion and the test of the documentation read it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ ENUM = "enum"
 
 
 class Flag(NamedTuple):
-    """One flag of some commands; a name may stand in several rows, for different commands.
+    """One flag of some commands. A name may have several rows, for different commands.
 
     Attributes:
-        name: Its name, with underscores.
-        kind: What its value is; STRINGS may be given several times.
-        default: Its value where it is not given.
-        help: One sentence or two.
-        commands: The commands that have it.
-        values: What is allowed. ENUM only.
-        short: One letter that stands for it.
-        value_name: What its value is called in help.
+        name: The name, with underscores.
+        kind: The type of the value. A flag of the kind STRINGS may be repeated.
+        default: The value if the flag is not given.
+        help: One or two sentences.
+        commands: The commands that have the flag.
+        values: The allowed values of a flag of the kind ENUM.
+        short: A letter that is short for the name; empty for none.
+        value_name: The placeholder of the value in help; empty for the kind.
     """
 
     name: str
@@ -38,111 +38,109 @@ class Flag(NamedTuple):
     value_name: str = ""
 
 
+# The commands that share a flag.
 _READING = ("status", "builds", "partitions", "explain", "events", "logs", "graph", "prune", "check")
 _WRITING = ("build", "retry", "cancel", "taint", "serve")
-_SINKING = (*_WRITING, "partitions")
+_WITH_SINKS = (*_WRITING, "partitions")
 _WITH_STATE = (*_READING, *_WRITING, "plan")
-_SERVING = ("serve",)
-_REMOTE = (*_WRITING[:-1], "plan", "status", "builds", "partitions", "explain", "events", "logs", "prune")
+_SERVE = ("serve",)
+_WITH_SERVER = (*_WRITING[:-1], "plan", "status", "builds", "partitions", "explain", "events", "logs", "prune")
 _BUILDING = ("build", "retry")
 _PLANNING = ("build", "plan")
 
 FLAGS = (
-    Flag("state_dir", STRING, None, "Where the event log and the logs of job runs are kept; by default "
-         "`.databuild/<graph>` in the workspace.", _WITH_STATE, value_name="DIR"),
-    Flag("event_log", STRING, None, "The event log: `sqlite:PATH`, `memory:` or `postgresql://USER@HOST/DATABASE`; by "
-         "default `events.db` in the state directory.", _WITH_STATE, value_name="URI"),
-    Flag("server", STRING, None, "The service to ask instead of what is here: `HOST:PORT` of its gRPC, or "
-         "`grpcs://HOST:PORT` for TLS; by default what `DATABUILD_SERVER` in the environment says.", _REMOTE,
-         value_name="ENDPOINT"),
-    Flag("tls_ca", STRING, None, "The root that the certificate of the service has to lead to, in PEM; by default "
-         "those that all trust.", _REMOTE, value_name="FILE"),
-    Flag("tls_cert", STRING, None, "The certificate to show to the service, in PEM.", _REMOTE, value_name="FILE"),
-    Flag("tls_key", STRING, None, "The key of that certificate, in PEM.", _REMOTE, value_name="FILE"),
-    Flag("event_sink", STRINGS, (), "Where events are copied to: `stdout:` or `jsonl:PATH`; may be repeated.",
-         _SINKING, value_name="URI"),
-    Flag("output", ENUM, "text", "The form of the result on standard output.",
+    Flag("state_dir", STRING, None, "The folder of the event log and of the job logs. Default: `.databuild/<graph>` in "
+         "the workspace.", _WITH_STATE, value_name="DIR"),
+    Flag("event_log", STRING, None, "The event log: `sqlite:PATH`, `memory:` or `postgresql://USER@HOST/DATABASE`. "
+         "Default: `events.db` in the state directory.", _WITH_STATE, value_name="URI"),
+    Flag("server", STRING, None, "The service to use: `HOST:PORT` of its gRPC port, or `grpcs://HOST:PORT` for TLS. "
+         "Default: `DATABUILD_SERVER` in the environment.", _WITH_SERVER, value_name="ENDPOINT"),
+    Flag("tls_ca", STRING, None, "The root certificate for the certificate of the service, in PEM. Default: the public "
+         "roots.", _WITH_SERVER, value_name="FILE"),
+    Flag("tls_cert", STRING, None, "The client certificate to present to the service, in PEM.", _WITH_SERVER,
+         value_name="FILE"),
+    Flag("tls_key", STRING, None, "The key of the client certificate, in PEM.", _WITH_SERVER, value_name="FILE"),
+    Flag("event_sink", STRINGS, (), "A copy of all events: `stdout:` or `jsonl:PATH`. May be repeated.",
+         _WITH_SINKS, value_name="URI"),
+    Flag("output", ENUM, "text", "The format of the result on standard output.",
          tuple(name for name in _WITH_STATE if name not in {"plan", "graph"}), values=("text", "json")),
-    Flag("output", STRING, "text", "`text` or `json` choose the form of the result; anything else is a file that the "
-         "plan is written to, as protobuf. (For a file of one of those names, write `./text`.)", ("plan",),
-         value_name="text|json|FILE"),
-    Flag("jobs", INT, None, "How many job runs may run at once; by default, the number of processors.", _BUILDING,
+    Flag("output", STRING, "text", "`text` or `json` is the format of the result. Any other value is a file for the "
+         "plan, as protobuf; write `./text` for a file of that name.", ("plan",), value_name="text|json|FILE"),
+    Flag("jobs", INT, None, "Maximum number of job runs at once. Default: the number of processors.", _BUILDING,
          short="j"),
-    Flag("jobs", INT, None, "How many job runs of one build may run at once where its request does not say; by "
-         "default, the number of processors.", _SERVING, short="j"),
-    Flag("keep_going", BOOL, False, "Go on with what does not depend on a failure.", _BUILDING, short="k"),
-    Flag("stale", ENUM, "rebuild", "What becomes of partitions that are available but stale.", _PLANNING,
-         values=("rebuild", "reuse")),
-    Flag("force", BOOL, False, "Build what is asked for even if it is fresh.", _PLANNING),
-    Flag("plan", STRING, None, "Run exactly the plan of this file, written by `plan --output=FILE`, or stop and list "
-         "what has changed since.", ("build",), value_name="FILE"),
+    Flag("jobs", INT, None, "Maximum number of job runs at once in one build, unless its request says otherwise. "
+         "Default: the number of processors.", _SERVE, short="j"),
+    Flag("keep_going", BOOL, False, "After a failure, continue with everything that does not depend on it.", _BUILDING,
+         short="k"),
+    Flag("stale", ENUM, "rebuild", "How to handle stale partitions.", _PLANNING, values=("rebuild", "reuse")),
+    Flag("force", BOOL, False, "Build the requested partitions even if they are fresh.", ("build",)),
+    Flag("force", BOOL, False, "Plan the requested partitions even if they are fresh.", ("plan",)),
+    Flag("plan", STRING, None, "Run exactly the plan in this file, which `plan --output=FILE` wrote. If anything has "
+         "changed since, stop and list the changes.", ("build",), value_name="FILE"),
     Flag("dry_run", BOOL, False, "Only show the plan, as `plan` does.", ("build",), short="n"),
-    Flag("dry_run", BOOL, False, "Only tell what would be pruned; nothing is changed.", ("prune",), short="n"),
-    Flag("older_than", STRING, None, "Prune builds that ended longer ago than this: whole numbers with the units w, d, "
-         "h, m, s, such as 30d or 12h.", ("prune",), value_name="DURATION"),
-    Flag("keep", INT, None, "Prune builds, but never this many of the newest that have ended; together with "
-         "`--older_than`, only those that are both.", ("prune",)),
-    Flag("logs_older_than", STRING, None, "Remove the job logs of builds that ended longer ago than this; what the "
-         "event log knows stays.", ("prune",), value_name="DURATION"),
-    Flag("sizes", BOOL, False, "Also count the builds and events there are, and measure the job logs: looks through "
-         "all of them.", ("status",)),
-    Flag("build_request_id", STRING, None, "The id of the build, where a caller wants to choose it.", _BUILDING,
-         value_name="ID"),
-    Flag("grace_period", FLOAT, 10.0, "How many seconds job processes get to end by themselves (after TERM) before "
-         "they are ended (KILL).", (*_BUILDING, *_SERVING), value_name="SECONDS"),
-    Flag("failed_jobs_only", BOOL, False, "Build only what failed jobs should have produced.", ("retry",)),
-    Flag("status", ENUM, None, "Only builds of this status.", ("builds",), values=statuses.BUILD.names),
-    Flag("status", ENUM, None, "Only partitions of this status.", ("partitions",),
+    Flag("dry_run", BOOL, False, "Only list what would be pruned.", ("prune",), short="n"),
+    Flag("older_than", STRING, None, "Prune builds that ended longer ago than this. A duration is whole numbers with "
+         "the units w, d, h, m, s, such as `30d` or `1h30m`.", ("prune",), value_name="DURATION"),
+    Flag("keep", INT, None, "Keep this many of the newest ended builds and prune the others. Together with "
+         "`--older_than`, only builds are pruned to which both apply.", ("prune",)),
+    Flag("logs_older_than", STRING, None, "Remove the job logs of builds that ended longer ago than this. The event "
+         "log does not change.", ("prune",), value_name="DURATION"),
+    Flag("sizes", BOOL, False, "Also count all builds and events and measure the job logs. This reads all of them.",
+         ("status",)),
+    Flag("build_request_id", STRING, None, "The id of the new build. Default: a new id.", _BUILDING, value_name="ID"),
+    Flag("grace_period", FLOAT, 10.0, "The time between SIGTERM and SIGKILL for job processes that have to stop.",
+         (*_BUILDING, *_SERVE), value_name="SECONDS"),
+    Flag("failed_jobs_only", BOOL, False, "Request only the partitions that failed jobs should have produced.",
+         ("retry",)),
+    Flag("status", ENUM, None, "Only builds with this status.", ("builds",), values=statuses.BUILD.names),
+    Flag("status", ENUM, None, "Only partitions with this status.", ("partitions",),
          values=(*statuses.PARTITION.names, statuses.TAINTED)),
-    Flag("limit", INT, 20, "How many lines at most.", ("builds",)),
-    Flag("limit", INT, 100, "How many lines at most.", ("partitions",)),
-    Flag("limit", INT, 20, "How many partitions to list at most; the counts are of all.", ("plan", "build")),
-    Flag("before", STRING, None, "Only builds before this one: the last id of the page before.", ("builds",),
-         value_name="BUILD"),
-    Flag("after", STRING, "", "Only refs after this one: the last ref of the page before.", ("partitions",),
-         value_name="REF"),
+    Flag("limit", INT, 20, "Maximum number of lines.", ("builds",)),
+    Flag("limit", INT, 100, "Maximum number of lines.", ("partitions",)),
+    Flag("limit", INT, 20, "Maximum number of partitions to list; counts include all.", ("plan", "build")),
+    Flag("before", STRING, None, "Only builds before this one.", ("builds",), value_name="BUILD"),
+    Flag("after", STRING, "", "Only refs after this one.", ("partitions",), value_name="REF"),
     Flag("all", BOOL, False, "Print the events of all builds, in the order of the event log.", ("events",)),
-    Flag("after", INT, 0, "Only events after this sequence number or, with `--all`, this position.", ("events",),
+    Flag("after", INT, 0, "Only events after this sequence number or, with `--all`, after this position.", ("events",),
          value_name="NUMBER"),
-    Flag("follow", BOOL, False, "Go on printing until the build ends; with `events --all`, until stopped.",
+    Flag("follow", BOOL, False, "Continue until the build ends; with `events --all`, until interrupted.",
          ("events", "logs"), short="f"),
-    Flag("format", ENUM, "mermaid", "The form of the drawing: text that other programs draw, or a picture.", ("graph",),
+    Flag("format", ENUM, "mermaid", "The format: text for Mermaid or Graphviz, or an SVG picture.", ("graph",),
          values=("mermaid", "dot", "svg")),
-    Flag("reason", STRING, "", "Why the mark is set or taken away; recorded.", ("taint",), value_name="TEXT"),
-    Flag("reason", STRING, "", "Why the data is adopted, and where it comes from; recorded, and needed by `adopt`.",
-         ("partitions",), value_name="TEXT"),
-    Flag("from", STRING, None, "The state directory that `adopt` takes over from: what it knows of partitions, with "
-         "versions, metadata and inputs, so that nothing is built again.", ("partitions",), value_name="STATE_DIR"),
-    Flag("author", STRING, "", "Who adopts; recorded. By default, the user at the command line. A service "
-         "with tokens records the name of the token instead.", ("partitions",),
-         value_name="NAME"),
-    Flag("force", BOOL, False, "Adopt also what is available already, or claimed by a build; a taint is taken away.",
+    Flag("reason", STRING, "", "Why the taint is set or removed. Recorded.", ("taint",), value_name="TEXT"),
+    Flag("reason", STRING, "", "Why the data is adopted, and where it comes from. Recorded, and required by "
+         "`adopt REF...`.", ("partitions",), value_name="TEXT"),
+    Flag("from", STRING, None, "The state directory to adopt from, with versions, metadata and inputs, so that nothing "
+         "is built again.", ("partitions",), value_name="STATE_DIR"),
+    Flag("author", STRING, "", "The person who adopts. Recorded. Default: the user at the command line. A service "
+         "with tokens records the name of the token instead.", ("partitions",), value_name="NAME"),
+    Flag("force", BOOL, False, "Also adopt partitions that are available or claimed by a build. Removes their taints.",
          ("partitions",)),
-    Flag("untaint", BOOL, False, "Take the mark away.", ("taint",)),
-    Flag("host", STRING, "127.0.0.1", "The address to listen on.", _SERVING, value_name="ADDRESS"),
-    Flag("port", INT, 7420, "The port of HTTP; 0 for any that is free.", _SERVING),
-    Flag("grpc_port", INT, 7421, "The port of gRPC; 0 for any that is free.", _SERVING),
-    Flag("max_builds", INT, 4, "How many builds run at once; further ones wait for their turn.", _SERVING),
-    Flag("token_file", STRING, None, "The file of the tokens that are taken, `NAME read|write TOKEN` on each line; by "
-         "default the text of `DATABUILD_TOKENS` in the environment.", _SERVING, value_name="FILE"),
-    Flag("tls_cert", STRING, None, "The certificate to serve with, in PEM.", _SERVING, value_name="FILE"),
-    Flag("tls_key", STRING, None, "The key of that certificate, in PEM.", _SERVING, value_name="FILE"),
-    Flag("tls_client_ca", STRING, None, "The root that certificates of clients have to lead to, in PEM; without it, "
-         "clients need none.", _SERVING, value_name="FILE"),
-    Flag("insecure_listen", BOOL, False, "Listen beyond loopback although everybody who reaches this machine may then "
-         "build, cancel and read everything.", _SERVING),
-    Flag("allowed_host", STRINGS, (), "A further name under which the service may be reached over HTTP; may be "
-         "repeated.", _SERVING, value_name="NAME"),
-    Flag("drain_seconds", FLOAT, 30.0, "How many seconds running builds get to end by themselves when the service is "
-         "told to.", _SERVING, value_name="SECONDS"),
-    Flag("on_shutdown", ENUM, "cancel", "What becomes of builds that have not ended by then: they are cancelled, or "
-         "left for the next to end as dead.", _SERVING, values=("cancel", "leave")),
-    Flag("flagfile", STRING, None, "A file of flags, one a line.", _SERVING, value_name="FILE"),
+    Flag("untaint", BOOL, False, "Remove the taint.", ("taint",)),
+    Flag("host", STRING, "127.0.0.1", "The address to listen on.", _SERVE, value_name="ADDRESS"),
+    Flag("port", INT, 7420, "The HTTP port; 0 for any free port.", _SERVE),
+    Flag("grpc_port", INT, 7421, "The gRPC port; 0 for any free port.", _SERVE),
+    Flag("max_builds", INT, 4, "Maximum number of builds at once; further builds wait in a queue.", _SERVE),
+    Flag("token_file", STRING, None, "The file of accepted tokens, one `NAME read|write TOKEN` per line. Default: the "
+         "text of `DATABUILD_TOKENS` in the environment.", _SERVE, value_name="FILE"),
+    Flag("tls_cert", STRING, None, "The certificate of the service, in PEM.", _SERVE, value_name="FILE"),
+    Flag("tls_key", STRING, None, "The key of that certificate, in PEM.", _SERVE, value_name="FILE"),
+    Flag("tls_client_ca", STRING, None, "The root certificate for client certificates, in PEM. Without it, clients "
+         "need no certificate.", _SERVE, value_name="FILE"),
+    Flag("insecure_listen", BOOL, False, "Listen beyond loopback without tokens or client certificates. Everybody who "
+         "reaches the machine may then build, cancel and read everything.", _SERVE),
+    Flag("allowed_host", STRINGS, (), "A further host name under which the service may be reached over HTTP. May be "
+         "repeated.", _SERVE, value_name="NAME"),
+    Flag("drain_seconds", FLOAT, 30.0, "The time that running builds get to end when the service stops.", _SERVE,
+         value_name="SECONDS"),
+    Flag("on_shutdown", ENUM, "cancel", "How to handle builds that have not ended by then: cancel them, or leave them "
+         "for the next service or build to end as dead.", _SERVE, values=("cancel", "leave")),
+    Flag("flagfile", STRING, None, "A file of flags, one per line.", _SERVE, value_name="FILE"),
 )  # fmt: skip
 
 
-def least_of(flag: Flag) -> int:
-    """Returns the least value of an INT flag: a place to begin after, how many to keep, a port, or a count."""
+def min_value(flag: Flag) -> int:
+    """Returns the minimum value of a flag of the kind INT."""
     return 0 if flag.name in {"after", "keep", "port", "grpc_port"} else 1
 
 

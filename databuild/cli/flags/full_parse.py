@@ -1,4 +1,4 @@
-"""Parses any command line, with absl: the authority on what is allowed and on what is said where it is not."""
+"""The parser of all command lines, with absl. It alone words errors in them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from absl import flags
 
-from databuild.cli.flags.command_table import NAMES
-from databuild.cli.flags.flag_table import BOOL, ENUM, FLAGS, FLOAT, INT, STRINGS, flags_of, least_of
+from databuild.cli.flags.command_table import COMMANDS_BY_NAME
+from databuild.cli.flags.flag_table import BOOL, ENUM, FLAGS, FLOAT, INT, STRINGS, flags_of, min_value
 from databuild.errors import InvalidRequestError
 
 DEFAULT_COMMAND = "build"
@@ -19,11 +19,11 @@ _FLAG_FILE = "--flagfile="
 
 
 class UsageError(InvalidRequestError):
-    """The command line cannot be read.
+    """An invalid command line.
 
     Args:
-        fault: What is wrong with it, in words.
-        command: The command whose help would help.
+        fault: The fault, as a clause.
+        command: The command whose help the message refers to; empty for the overview.
     """
 
     def __init__(self, fault: str, command: str = "") -> None:
@@ -33,21 +33,21 @@ class UsageError(InvalidRequestError):
 
 
 def parse(args: Sequence[str], folder: str = "") -> tuple[str, dict[str, Any], list[str]]:
-    """Returns command, flag values and positional arguments; asking for help in any form is the command `help`.
+    """Returns the command, the values of its flags and its positional arguments; `--help` becomes the command `help`.
 
     Args:
-        args: What is parsed.
-        folder: Where a file of flags is looked for.
+        args: The arguments.
+        folder: The folder that `--flagfile` is relative to.
 
     Raises:
-        UsageError: The command line cannot be read.
+        UsageError: The command line is invalid.
     """
     args = [_with_underscores(arg) for arg in args]
     command, rest = _take_command(args)
     before_dashes = rest[: rest.index("--")] if "--" in rest else rest
     if any(arg in {"--help", "-h", "--helpfull", "--helpshort"} for arg in before_dashes):
-        named = any(arg in NAMES for arg in args)
-        return "help", {}, [command] if named else []
+        has_command = any(arg in COMMANDS_BY_NAME for arg in args)
+        return "help", {}, [command] if has_command else []
     values = _flag_values(command)
     rest = [_in_folder(arg, folder) for arg in rest]
     try:
@@ -58,12 +58,12 @@ def parse(args: Sequence[str], folder: str = "") -> tuple[str, dict[str, Any], l
         raise UsageError(_illegal_value(error, command), command) from None
     except flags.Error as error:
         raise UsageError(str(error), command) from None
-    given: dict[str, Any] = {flag.name: values[flag.name].value for flag in flags_of(command)}
+    value_of: dict[str, Any] = {flag.name: values[flag.name].value for flag in flags_of(command)}
     for flag in flags_of(command):
-        value = given[flag.name]
-        if flag.kind == FLOAT and not math.isfinite(value):
+        value = value_of[flag.name]
+        if flag.kind == FLOAT and not math.isfinite(value):  # absl accepts `nan` and `inf`
             raise UsageError(f"--{flag.name} takes a number of {flag.value_name.lower()}, not {value}", command)
-    return command, given, remaining[1:]
+    return command, value_of, remaining[1:]
 
 
 def _with_underscores(arg: str) -> str:
@@ -74,14 +74,16 @@ def _with_underscores(arg: str) -> str:
 
 
 def _in_folder(arg: str, folder: str) -> str:
-    """Returns an argument; the path of a file of flags, which absl reads, is one of that folder."""
+    """Makes the path in a `--flagfile` argument, which absl would open relative to this process, one of a folder."""
     if not arg.startswith(_FLAG_FILE):
         return arg
     return _FLAG_FILE + os.path.join(folder, arg.removeprefix(_FLAG_FILE))  # noqa: PTH118
 
 
 def _take_command(args: Sequence[str]) -> tuple[str, list[str]]:
-    """Splits off the command, which is the first argument that is neither a flag nor the value of one."""
+    """Splits off the command: the first argument that is neither a flag nor the value of a flag, if it is a command."""
+    # The flags of all commands, since the command is not known yet. A test checks that a name takes a value for all
+    # commands or for none.
     takes_value = {flag.name for flag in FLAGS if flag.kind != BOOL}
     takes_value |= {flag.short for flag in FLAGS if flag.short and flag.kind != BOOL}
     value_next = False
@@ -92,24 +94,23 @@ def _take_command(args: Sequence[str]) -> tuple[str, list[str]]:
             value_next = False
         elif arg.startswith("-"):
             value_next = "=" not in arg and arg.lstrip("-") in takes_value
-        elif arg in NAMES:
-            return NAMES[arg].name, [*args[:index], *args[index + 1 :]]
+        elif arg in COMMANDS_BY_NAME:
+            return COMMANDS_BY_NAME[arg].name, [*args[:index], *args[index + 1 :]]
         else:
             break
     return DEFAULT_COMMAND, list(args)
 
 
 def _flag_values(command: str) -> flags.FlagValues:
-    """Defines the flags of one command."""
     values = flags.FlagValues()  # type: ignore[no-untyped-call]
-    values.set_gnu_getopt(True)
+    values.set_gnu_getopt(True)  # allows flags after positional arguments
     for flag in flags_of(command):
         short = flag.short or None
         if flag.kind == BOOL:
             flags.DEFINE_boolean(flag.name, flag.default, flag.help, flag_values=values, short_name=short)
         elif flag.kind == INT:
-            least = least_of(flag)
-            flags.DEFINE_integer(flag.name, flag.default, flag.help, least, flag_values=values, short_name=short)
+            minimum = min_value(flag)
+            flags.DEFINE_integer(flag.name, flag.default, flag.help, minimum, flag_values=values, short_name=short)
         elif flag.kind == FLOAT:
             flags.DEFINE_float(flag.name, flag.default, flag.help, 0.0, flag_values=values, short_name=short)
         elif flag.kind == ENUM:
@@ -122,22 +123,22 @@ def _flag_values(command: str) -> flags.FlagValues:
 
 
 def _illegal_value(error: flags.IllegalFlagValueError, command: str) -> str:
-    """Returns what a flag takes in place of what it was given."""
-    found = re.match(r"flag --(\w+)=(.*?): ", str(error), re.DOTALL)
-    flag = next((flag for flag in flags_of(command) if found and flag.name == found[1]), None)
-    if found is None or flag is None or flag.kind not in {INT, FLOAT}:
+    """Words an error about a number plainly, and any other one as absl does."""
+    match = re.match(r"flag --(\w+)=(.*?): ", str(error), re.DOTALL)
+    flag = next((flag for flag in flags_of(command) if match and flag.name == match[1]), None)
+    if match is None or flag is None or flag.kind not in {INT, FLOAT}:
         return str(error)
-    what = f"a whole number, {least_of(flag)} or more" if flag.kind == INT else "a number, 0 or more"
-    return f"--{flag.name} takes {what}, not {found[2]!r}"
+    allowed = f"a whole number, {min_value(flag)} or more" if flag.kind == INT else "a number, 0 or more"
+    return f"--{flag.name} takes {allowed}, not {match[2]!r}"
 
 
 def _unknown_flag(error: flags.UnrecognizedFlagError, command: str) -> str:
-    name = error.flagname.removeprefix("no") if error.flagname.startswith("no") else error.flagname
+    name = error.flagname.removeprefix("no")  # absl reports a negated flag with its prefix
     owners = sorted({owner for flag in FLAGS if flag.name == name for owner in flag.commands})
     if owners:
         return f"--{error.flagname} is a flag of {', '.join(owners)}, not of {command}"
     import difflib
 
-    known = [flag.name for flag in flags_of(command)]
-    nearest = difflib.get_close_matches(name, known, n=1)
+    nearest = difflib.get_close_matches(name, [flag.name for flag in flags_of(command)], n=1)
+
     return f"{command} has no flag --{error.flagname}" + (f"; did you mean --{nearest[0]}?" if nearest else "")

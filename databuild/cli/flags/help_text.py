@@ -1,4 +1,4 @@
-"""The help, made from the tables of commands and flags."""
+"""The texts of `help`, from the tables of commands, flags and exit codes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ _WIDTH = 100
 
 
 def overview(launcher: str) -> str:
-    """Returns what DataBuild can do, for whoever knows nothing of it yet."""
+    """Lists all commands.
+
+    Args:
+        launcher: The beginning of each command line, such as `bazel run //:graph --`.
+    """
     lines = [
-        "DataBuild builds partitions of data, and whatever they need, from the jobs of a graph.",
+        "DataBuild builds partitions of data, and everything that they need, with the jobs of a graph.",
         "",
         f"usage: {launcher} [COMMAND] [flags] [PARTITION...]",
         "",
@@ -22,7 +26,7 @@ def overview(launcher: str) -> str:
         *(f"  {command.name:<11} {command.summary}" for command in COMMANDS if not command.hidden),
         "",
         "Examples:",
-        f"  {launcher}                                what the graph builds by default",
+        f"  {launcher}    # builds the default partitions of the graph",
         *(f"  {launcher} {command.example}" for command in COMMANDS if command.name in {"build", "plan", "explain"}),
         "",
         f"`{launcher} help COMMAND` explains a command and its flags.",
@@ -34,16 +38,16 @@ def overview(launcher: str) -> str:
 
 
 def command_help(command: Command, launcher: str) -> str:
-    """Returns what one command does, with its flags and an example."""
     usage = " ".join(part for part in (launcher, command.name, "[flags]", command.usage) if part)
     lines = [command.summary, "", f"usage: {usage}"]
     if command.aliases:
-        lines.append(f"also called: {', '.join(command.aliases)}")
+        lines.append(f"alias: {', '.join(command.aliases)}")
     if command.details:
         lines += ["", *textwrap.wrap(command.details, _WIDTH)]
     flags = flags_of(command.name)
     if flags:
-        lines += ["", "Flags (dashes and underscores are alike):"]
+        lines += ["", "Flags (dashes and underscores in names are equivalent):"]
+
         for flag in flags:
             lines.append(f"  {_spelling(flag)}")
             lines += textwrap.wrap(

@@ -13,10 +13,7 @@ def test_what_is_adopted_is_used_as_it_is_and_explained(graph):
     assert result["partitions"] == ["number/ab"]
     assert (result["author"], result["reason"]) == ("ann", "moved from the old place")
     _, out, _ = graph("build")
-    assert (
-        "built 2 partitions in 2 job runs: number/c, sum/ab_c\nused 1 partition that somebody adopted: number/ab\n"
-        in out
-    )
+    assert "built 2 partitions in 2 job runs: number/c, sum/ab_c\nused 1 partition that was adopted: number/ab\n" in out
     (graph.folder / "number.digest").write_text("number-2\n")
     _, out, _ = graph("explain", "number/ab")
     assert " UTC by ann: moved from the old place\n" in out
@@ -31,7 +28,7 @@ def test_what_is_adopted_is_used_as_it_is_and_explained(graph):
     ("args", "code", "said"),
     [
         (["number/x"], 2, "--reason=TEXT"),
-        (["--reason=r"], 2, "at least one ref"),
+        (["--reason=r"], 2, "at least one REF"),
         (["numbre/x", "--reason=r"], 2, "did you mean the pattern 'number/{name}'?"),
         (["number/c", "number/x", "--reason=r"], 2, "'number/c' cannot be adopted, since it is available already"),
         (["number/c", "number/x", "--reason=r", "--force"], 0, ""),
@@ -66,9 +63,9 @@ def test_a_new_state_directory_names_others_that_know_the_partitions(renamed, co
     code, _, err = renamed(command)
 
     assert code == 0
-    assert f"the state directory {renamed.folder}/.databuild/numbers/renamed is new, and others know" in err
-    assert f"databuild:   {old} (number/ab, say)\n" in err
-    assert f"--state_dir={old} uses that one; `bazel run //numbers:renamed -- partitions adopt --from={old}`" in err
+    assert f"the state directory {renamed.folder}/.databuild/numbers/renamed is new, and others have" in err
+    assert f"databuild:   {old} (for example number/ab)\n" in err
+    assert f"--state_dir={old} uses it; `bazel run //numbers:renamed -- partitions adopt --from={old}`" in err
 
 
 def test_others_are_named_while_the_state_directory_is_new_and_nobody_chose_one(renamed):
@@ -127,21 +124,21 @@ def test_what_is_there_already_stays_and_a_second_time_takes_over_what_is_left(r
     assert (first["adopted"], second["adopted"], second["already_available"]) == (3, 1, 3)
     assert code == 0
     assert out == (
-        f"took over 4 partitions from {renamed.folder}/{OLD_STATE}; builds judge them as if built here\n"
-        "  left out 1 partition without data there that may be trusted\n"
+        f"took over 4 partitions from {renamed.folder}/{OLD_STATE}; builds treat them as if built here\n"
+        "  left out 1 partition not available there, or tainted there\n"
     )
 
 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["adopt", "--from=nowhere"], "there is no events.db in"),
-        (["adopt", "--from=.databuild/numbers/renamed"], "is the state directory that would be written to"),
-        (["adopt", f"--from={OLD_STATE}", "number/none"], "knows no partition of number/none"),
+        (["adopt", "--from=nowhere"], "--from=nowhere is not a state directory"),
+        (["adopt", "--from=.databuild/numbers/renamed"], "is the state directory of this command"),
+        (["adopt", f"--from={OLD_STATE}", "number/none"], "has no partition that matches number/none"),
         (["adopt", f"--from={OLD_STATE}", "numbre/x"], "did you mean the pattern 'number/{name}'?"),
         (["adopt", f"--from={OLD_STATE}", "number/{name"], "is not a field"),
-        (["adopt", f"--from={OLD_STATE}", "--event_log=memory:"], "ends with this command"),
-        ([f"--from={OLD_STATE}"], "--from belongs to `partitions adopt"),
+        (["adopt", f"--from={OLD_STATE}", "--event_log=memory:"], "loses the copied records"),
+        ([f"--from={OLD_STATE}"], "--from is for `partitions adopt"),
         (["adopt", f"--from={OLD_STATE}", "--server=localhost:1"], "to an event log of this machine"),
     ],
 )

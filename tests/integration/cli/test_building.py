@@ -115,7 +115,7 @@ def test_a_build_has_the_id_that_was_chosen_once(graph):
     code, _, err = graph("build", "--force", "--build_request_id=nightly-1")
 
     assert code == 2
-    assert "there is a build nightly-1 already, and it is COMPLETED" in err
+    assert "build nightly-1 exists, with status COMPLETED" in err
     assert graph.json("status", "nightly-1")[1]["status"] == "COMPLETED"
     assert graph("build", "--event_log=memory:", "--build_request_id=nightly-1")[0] == 0
 

@@ -54,7 +54,7 @@ def test_a_plan_that_is_given_is_not_made_anew(graph):
     code, _, err = graph("build", "--plan=a.plan", "--dry_run")
 
     assert code == 2
-    assert "--dry_run makes a plan of its own" in err
+    assert "--dry_run makes a new plan" in err
 
 
 @pytest.mark.parametrize("flag", ["--force", "--stale=reuse"])
@@ -64,4 +64,4 @@ def test_a_plan_says_itself_what_is_forced_and_reused(graph, flag):
     code, _, err = graph("build", "--plan=a.plan", flag)
 
     assert code == 2
-    assert "--plan says what is forced" in err
+    assert "--plan already has the values of --force" in err

@@ -59,7 +59,7 @@ def test_explain_tells_lineage_and_reason(graph):
     code, out, _ = graph("explain", "sum/ab_c")
 
     assert code == 0
-    assert "made from  number/ab" in out
+    assert "input      number/ab" in out
     assert "would make it (input changed: number/" in out
 
 

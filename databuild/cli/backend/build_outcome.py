@@ -1,4 +1,4 @@
-"""The end of a build as a backend reports it. `summary.py` prints it."""
+"""The outcome of a build, as a backend reports it and `summary.py` prints it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,23 @@ from databuild.model.results import BuildResult, Success
 
 
 class Stopped(NamedTuple):
-    """A build that ended by an error of ours instead of a job's."""
+    """A build that an error of DataBuild stopped, rather than the failure of a job."""
 
     build_request_id: str
     error: DataBuildError
 
 
 class Summary(NamedTuple):
-    """The summary of a build that has ended; `adoptions` are the operations whose partitions it used."""
+    """A build that has ended by itself.
+
+    Attributes:
+        build_request_id: The id.
+        result: The result.
+        build: Its record; None if it was pruned meanwhile.
+        failed: The job runs that failed.
+        built: The refs of the partitions that the build made.
+        adoptions: The ids of the operations that adopted partitions which the build used.
+    """
 
     build_request_id: str
     result: BuildResult
@@ -30,17 +39,17 @@ class Summary(NamedTuple):
     adoptions: frozenset[str] = frozenset()
 
 
-BuildEnd: TypeAlias = Summary | Stopped
+BuildOutcome: TypeAlias = Summary | Stopped
 
 
 def summarize(reader: Records, build_request_id: str, result: BuildResult, taken_from: Iterable[str] = ()) -> Summary:
-    """Reads what there is to tell of a build.
+    """Reads the records that the summary of a build needs.
 
     Args:
-        reader: Reads the records of the build.
-        build_request_id: The build.
-        result: What came of it.
-        taken_from: The builds, or operations that adopted data, whose partitions it took.
+        reader: Reads them.
+        build_request_id: The id of the build.
+        result: Its result.
+        taken_from: The ids of the builds, and of the operations that adopted data, whose partitions it used.
     """
     available = read_rows(
         lambda after, limit: reader.build_partitions(build_request_id, status="AVAILABLE", after=after, limit=limit),
@@ -51,5 +60,5 @@ def summarize(reader: Records, build_request_id: str, result: BuildResult, taken
     failed: Sequence[JobRunRecord] = ()
     if not isinstance(result, Success):
         failed = reader.job_runs(build_request_id, status="FAILED")
-    adoptions = frozenset(one for one in taken_from if reader.build(one) is None)
+    adoptions = frozenset(source for source in taken_from if reader.build(source) is None)
     return Summary(build_request_id, result, reader.build(build_request_id), failed, built, adoptions)

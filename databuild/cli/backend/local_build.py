@@ -1,4 +1,4 @@
-"""Runs builds in this process."""
+"""Builds in this process."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import os
 
-from databuild.cli.backend.build_end import BuildEnd, Stopped, Summary, summarize
+from databuild.cli.backend.build_outcome import BuildOutcome, Stopped, Summary, summarize
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.backend.other_states import print_hint
-from databuild.cli.backend.planning import settings
+from databuild.cli.backend.local_plan import settings
+from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.display.build_display import BuildDisplay
 from databuild.errors import DataBuildError
 from databuild.event_log.log import EventLog
@@ -29,18 +29,18 @@ FORCED_GRACE_SECONDS = 0.5
 
 
 def number_of_jobs(call: Invocation, capacity: Capacity | None = None) -> int:
-    """Returns the maximum of concurrent job runs, and prints a line if that exceeds the capacity.
+    """Returns the maximum number of job runs at once, and prints a line if it exceeds the capacity.
 
     Args:
         call: The invocation.
-        capacity: The maximum of concurrent processes; None for that of this machine.
+        capacity: The maximum number of job processes; None for that of this machine.
     """
     jobs: int = call.flags["jobs"] or len(os.sched_getaffinity(0))
     capacity = capacity or capacity_of(DescriptorLimit())
     if jobs > capacity.processes:
         call.err.line(
-            f"databuild: --jobs={jobs} is more than fits: at most {capacity.processes:,} job runs at once, for "
-            f"{capacity.reason}"
+            f"databuild: --jobs={jobs} exceeds the capacity: at most {capacity.processes:,} job runs at once, "
+            f"because of {capacity.reason}"
         )
     return jobs
 
@@ -50,8 +50,8 @@ def telemetry(call: Invocation) -> Telemetry | None:
     return telemetry_from_environment(call.environ, lambda text: call.err.line(f"databuild: {text}"))
 
 
-def run(call: Invocation, request: BuildRequest, display: BuildDisplay) -> BuildEnd:
-    """Runs a build and returns its end."""
+def run(call: Invocation, request: BuildRequest, display: BuildDisplay) -> BuildOutcome:
+    """Runs a build to its end, and shows it on the display."""
     catalog = call.catalog()
     print_hint(call)
     event_log = call.open_event_log()
@@ -83,11 +83,12 @@ async def _build(
             ),
             name=request.build_request_id,
         )
-        await asyncio.sleep(0)  # a task that has started records its end, even if it is cancelled immediately
+        # Let the task start: a task that is cancelled before that records nothing.
+        await asyncio.sleep(0)
 
-        def stop(by: str) -> str:
-            work.cancel(by)
-            return "stopping the build; once more ends its job processes at once"
+        def stop(author: str) -> str:
+            work.cancel(author)  # the message of the cancellation is recorded as its author
+            return "stopping the build; a second signal ends its job processes at once"
 
         def force_stop() -> str:
             executor.grace_seconds = min(executor.grace_seconds, FORCED_GRACE_SECONDS)

@@ -1,6 +1,7 @@
-"""`partitions adopt REF...`: makes data known that was not built here, so that builds use it as it is.
+"""`partitions adopt`: makes partitions available whose data was not built here.
 
-`partitions adopt --from=STATE_DIR [PATTERN...]` takes over what another state directory knows.
+`partitions adopt REF...` records existing data, and `partitions adopt --from=STATE_DIR [PATTERN...]` copies the records
+of another state directory.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.backend.other_states import EVENT_LOG
 from databuild.cli.backend.requested_partitions import expand
-from databuild.cli.display.output import counted
+from databuild.cli.backend.state_directories import EVENT_LOG
+from databuild.cli.display.formats import counted
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.full_parse import UsageError
 from databuild.errors import InvalidRequestError
@@ -28,17 +29,16 @@ from databuild.v1 import events_pb2 as ev
 
 
 def run(call: Invocation) -> int:
-    """Writes the adoption."""
     texts = call.positionals[1:]
     author = call.flags["author"].strip()
     reason = call.flags["reason"].strip()
     if call.flags["from"] is not None:
         return _take_over(call, texts, author or user_name(call.environ), reason)
     if not texts:
-        message = "partitions adopt takes at least one ref (and `partitions adopt/` lists what begins with that)"
+        message = "partitions adopt takes at least one REF; `partitions adopt/` lists refs that begin with adopt/"
         raise UsageError(message, call.command)
     if not reason:
-        message = "partitions adopt takes --reason=TEXT: who uses the data later wants to know where it comes from"
+        message = "partitions adopt needs --reason=TEXT, which records where the data comes from"
         raise UsageError(message, call.command)
     adoption = call.backend().adopt(texts, author=author, reason=reason, force=call.flags["force"])
     if call.json:
@@ -50,7 +50,7 @@ def run(call: Invocation) -> int:
 
 
 def adopt_here(call: Invocation, refs: list[str], *, author: str, reason: str, force: bool) -> ev.BuildEvent:
-    """Adopts partitions in the event log of this machine, and returns the event."""
+    """Adopts partitions in the event log of this machine, and returns the event that records it."""
     return asyncio.run(_adopt(call, refs, author, reason, force=force))
 
 
@@ -73,52 +73,57 @@ async def _adopt(call: Invocation, refs: list[str], author: str, reason: str, *,
         await event_log.close()
 
 
-def _take_over(call: Invocation, texts: list[str], who: str, reason: str) -> int:
-    folder = _source(call)
+def _take_over(call: Invocation, texts: list[str], author: str, reason: str) -> int:
+    folder = _source_folder(call)
     reason = reason or f"taken over from {folder}"
-    wanted = _wanted(call, texts)
+    selects = _selector(call, texts)
     source = open_reader(f"sqlite:{folder / EVENT_LOG}")
     try:
-        if not any(record_pages(source, wanted)):  # before anything is opened for writing, and made
-            what = f"no partition of {', '.join(texts)}" if texts else "no partition"
-            message = f"{folder} knows {what}; `partitions --state_dir={folder}` lists those that it knows"
+        if not any(record_pages(source, selects)):  # before the event log is opened for writing, and created
+            selected = f" that matches {', '.join(texts)}" if texts else ""
+            message = f"{folder} has no partition{selected}; `partitions --state_dir={folder}` lists its partitions"
             raise InvalidRequestError(message)
-        result = asyncio.run(_write(call, source, wanted, who, reason))
+        result = asyncio.run(_copy(call, source, selects, author, reason))
     finally:
         source.close()
     if call.json:
-        call.out.json({"from": str(folder), "author": who, "reason": reason, **result._asdict()})
+        call.out.json({"from": str(folder), "author": author, "reason": reason, **result._asdict()})
     else:
-        _print(call, result, folder)
+        _print_counts(call, result, folder)
     return BUILT
 
 
-def _source(call: Invocation) -> Path:
+def _source_folder(call: Invocation) -> Path:
     """Returns the state directory that --from names.
 
     Raises:
-        InvalidRequestError: It is none, or the one that is written to.
+        InvalidRequestError: The folder is not a state directory, or is the one of this command.
     """
-    told = call.flags["from"]
-    folder = Path(call.path(told))
+    value = call.flags["from"]
+    folder = Path(call.path(value))
     if not (folder / EVENT_LOG).is_file():
         message = (
-            f"--from={told}: there is no {EVENT_LOG} in {folder}; a state directory is needed, as .databuild/GRAPH"
+            f"--from={value} is not a state directory: {folder} has no {EVENT_LOG}; name one, such as .databuild/GRAPH"
         )
         raise InvalidRequestError(message)
     scheme, _, path = call.event_log_uri.partition(":")
+    # By inode: symbolic links give one folder several paths.
     if scheme == "sqlite" and os.path.exists(path) and (folder / EVENT_LOG).samefile(path):  # noqa: PTH110
-        raise InvalidRequestError(f"--from={told} is the state directory that would be written to; name another one")
+        raise InvalidRequestError(f"--from={value} is the state directory of this command; name another one")
     if scheme == "memory":
-        raise InvalidRequestError("--event_log=memory: ends with this command; leave it out to take records over")
+        raise InvalidRequestError("--event_log=memory: loses the copied records when this command ends; leave it out")
     return folder
 
 
-def _wanted(call: Invocation, texts: list[str]) -> Callable[[str], bool]:
-    """Returns whether a ref is of some text: a pattern with fields, a ref or a range; without any, every ref is.
+def _selector(call: Invocation, texts: list[str]) -> Callable[[str], bool]:
+    """Returns a function that selects the refs which texts name. Without texts, it selects every ref.
+
+    Args:
+        call: The invocation.
+        texts: Partition patterns with fields, refs and ranges of refs.
 
     Raises:
-        InvalidRequestError: A text is none of these.
+        InvalidRequestError: A text is invalid.
     """
     if not texts:
         return lambda _: True
@@ -127,17 +132,17 @@ def _wanted(call: Invocation, texts: list[str]) -> Callable[[str], bool]:
     return lambda ref: ref in refs or any(pattern.match(ref) is not None for pattern in patterns)
 
 
-async def _write(
-    call: Invocation, source: PartitionReads, wanted: Callable[[str], bool], who: str, reason: str
+async def _copy(
+    call: Invocation, source: PartitionReads, selects: Callable[[str], bool], author: str, reason: str
 ) -> AdoptionCounts:
     catalog = call.catalog()
     event_log = call.open_event_log()
     try:
         return await adopt_from(
             source,
-            selected=wanted,
+            selected=selects,
             new_operation_id=new_build_request_id,
-            author=who,
+            author=author,
             reason=reason,
             force=call.flags["force"],
             catalog=catalog,
@@ -149,12 +154,12 @@ async def _write(
         await event_log.close()
 
 
-def _print(call: Invocation, result: AdoptionCounts, folder: Path) -> None:
-    call.out.line(f"took over {counted(result.adopted, 'partition')} from {folder}; builds judge them as if built here")
-    for number, why in (
-        (result.already_available, "available here already, or about to be: --force takes them over as well"),
-        (result.not_available, "without data there that may be trusted"),
+def _print_counts(call: Invocation, result: AdoptionCounts, folder: Path) -> None:
+    call.out.line(f"took over {counted(result.adopted, 'partition')} from {folder}; builds treat them as if built here")
+    for number, reason in (
+        (result.already_available, "available here, or claimed by a build: --force takes them over as well"),
+        (result.not_available, "not available there, or tainted there"),
         (result.not_produced, "produced by no job of this graph"),
     ):
         if number:
-            call.out.line(f"  left out {counted(number, 'partition')} {why}")
+            call.out.line(f"  left out {counted(number, 'partition')} {reason}")

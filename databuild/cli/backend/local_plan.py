@@ -1,4 +1,4 @@
-"""Makes plans for the commands that show what would be done."""
+"""Plans that are made in this process, for `plan`, `explain`, `graph` and `check`."""
 
 from __future__ import annotations
 
@@ -22,23 +22,21 @@ if TYPE_CHECKING:
     from databuild.event_log.reads import Reader
 
 
-class NothingKnown:
-    """A reader that knows of no partition, so that planning goes all the way up."""
+class NoRecords:
+    """A reader without records, so that a plan contains every task that its partitions can need."""
 
     def partition_records(self, _refs: Collection[str], /) -> Mapping[str, PartitionRecord]:
-        """Returns nothing."""
         return {}
 
 
-class WithoutTheDead:
-    """A reader of what a build would find once it has ended those whose orchestrators have died."""
+class RecordsWithoutDeadBuilds:
+    """The records that a build would find. Before planning, a build ends all builds whose orchestrators have died."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._dead = find_dead_builds(reader)
 
     def partition_records(self, refs: Collection[str], /) -> Mapping[str, PartitionRecord]:
-        """Returns what is known of partitions, nothing of them being produced by the dead."""
         records = self._reader.partition_records(refs)
         if not self._dead:
             return records
@@ -54,34 +52,31 @@ class WithoutTheDead:
 
 
 def settings(call: Invocation) -> Settings:
-    """Returns where job processes run and what they leave behind."""
+    """Returns the settings of every build and plan of an invocation."""
     return Settings(working_directory=call.cwd, log_directory=call.log_dir)
 
 
-class ShownPlanning:
-    """Shows how planning goes, once it has taken a while: most plans are made before anything need be shown."""
+class DelayedProgress:
+    """Shows the progress of planning if it takes longer than TICK_SECONDS, which most plans do not."""
 
     def __init__(self, call: Invocation) -> None:
-        """Takes the invocation, which knows where to show it."""
         self._call = call
         self._latest = PlanningProgress()
         self._progress: Progress | None = None
 
     def planning(self, progress: PlanningProgress) -> None:
-        """Takes how far planning is."""
         self._latest = progress
         if self._progress is not None:
             self._progress.planning(progress)
 
     def warned(self, warning: str) -> None:
-        """Writes a warning."""
         if self._progress is not None:
             self._progress.warned(warning)
         else:
             print_warnings(self._call, [warning])
 
     async def show(self) -> None:
-        """Shows it from the first second on."""
+        """Waits for TICK_SECONDS, then shows the progress until cancelled."""
         await asyncio.sleep(TICK_SECONDS)
         self._progress = progress = progress_for(self._call.err, self._call.environ)
         progress.counts.phase = "planning"
@@ -92,13 +87,13 @@ class ShownPlanning:
             await asyncio.sleep(TICK_SECONDS)
 
     def end(self) -> None:
-        """Takes away what is drawn."""
+        """Removes the display."""
         if self._progress is not None:
             self._progress.stop()
 
 
 def print_warnings(call: Invocation, warnings: Sequence[str]) -> None:
-    """Writes warnings where everything goes that is not the result."""
+    """Prints warnings on standard error."""
     for warning in warnings:
         call.err.line(f"databuild: warning: {warning}")
     call.err.flush()
@@ -112,21 +107,21 @@ def plan_for(
     reader: PartitionRecords,
     past: Reader | None = None,
 ) -> Plan:
-    """Makes the plan for partitions; nothing is left behind.
+    """Makes the plan for partitions, and records nothing.
 
     Args:
         call: The invocation.
-        requested: What is asked for, ranges expanded.
+        requested: The refs of the requested partitions.
         options: The options of the plan; None for the defaults.
-        reader: What to look partitions up in.
-        past: Reads the configurations of past builds, for reasons; None to leave them out.
+        reader: Reads the records of partitions.
+        past: Reads the configurations of past builds, so that reasons name what has changed; None to leave that out.
     """
     catalog = call.catalog()
-    made: list[Plan] = []
-    shown = ShownPlanning(call)
+    plans: list[Plan] = []
+    progress = DelayedProgress(call)
 
     async def make() -> None:
-        showing = asyncio.create_task(shown.show(), name="progress")
+        showing = asyncio.create_task(progress.show(), name="progress")
         try:
             plan = await make_plan(
                 requested,
@@ -135,15 +130,15 @@ def plan_for(
                 executor=LocalExecutor(base_env=call.job_environ),
                 settings=settings(call),
                 options=options or PlanOptions(),
-                observer=shown,
+                observer=progress,
                 past=past,
             )
         finally:
             showing.cancel()
-            shown.end()
-        made.append(plan)
+            progress.end()
+        plans.append(plan)
 
-    # The plan is not made the result, since asyncio.run prints that into a string nobody sees: a second for 100,000
-    # partitions.
+    # The coroutine does not return the plan: asyncio.run would format its result as a string that nobody reads, which
+    # takes a second for 100,000 partitions.
     asyncio.run(make())
-    return made[0]
+    return plans[0]

@@ -1,8 +1,8 @@
-"""Durations are read as people write them, or refused."""
+"""The durations of `prune`: their units, and the refusal of anything else."""
 
 import pytest
 
-from databuild.cli.display.durations import parse_duration
+from databuild.cli.commands.prune import parse_duration
 from databuild.errors import InvalidRequestError
 
 
@@ -16,5 +16,5 @@ def test_a_duration_is_read(text, seconds):
 
 @pytest.mark.parametrize("text", ["", "30", "d", "30 d", "-1d", "1.5d", "1y", "30d!", "1_0d", "٣d", "9999999999d"])
 def test_what_is_no_duration_is_refused_with_the_forms_there_are(text):
-    with pytest.raises(InvalidRequestError, match=r"^--older_than=.* is no duration; .* such as 30d or 12h30m$"):
+    with pytest.raises(InvalidRequestError, match=r"^--older_than=.* is not a duration; .* such as 30d or 12h30m$"):
         parse_duration(text, "older_than")

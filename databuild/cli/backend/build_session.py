@@ -1,10 +1,10 @@
-"""Runs a build for a person: shows it, prints its result and returns the exit code."""
+"""A build from the point of view of `build` and `retry`: progress, result and exit code."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from databuild.cli.backend.build_end import BuildEnd, Stopped
+from databuild.cli.backend.build_outcome import BuildOutcome, Stopped
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.summary import exit_code_of_result, print_summary
 from databuild.cli.display.build_display import BuildDisplay
@@ -15,22 +15,22 @@ from databuild.model.build_request_id import check_build_request_id, new_build_r
 from databuild.orchestration.coordination.build_ids import LATEST
 
 
-def show_build(call: Invocation, run: Callable[[BuildDisplay], BuildEnd]) -> int:
+def show_build(call: Invocation, run: Callable[[BuildDisplay], BuildOutcome]) -> int:
     """Runs a build, prints its result and returns the exit code.
 
     Args:
         call: The invocation.
-        run: Runs the build, and shows it on the display.
+        run: Runs the build, with its progress on the display.
     """
     display = BuildDisplay(call.err, call.environ, call.backend().earlier_runs)
     try:
-        end = run(display)
+        outcome = run(display)
     finally:
         display.progress.stop()
-    if isinstance(end, Stopped):
-        return _report_error(call, end)
-    print_summary(call, end, display.progress.counts)
-    return exit_code_of_result(end.result)
+    if isinstance(outcome, Stopped):
+        return _report_error(call, outcome)
+    print_summary(call, outcome, display.progress.counts)
+    return exit_code_of_result(outcome.result)
 
 
 def chosen_id(chosen: str, status_of: Callable[[str], str | None]) -> str:
@@ -41,7 +41,7 @@ def chosen_id(chosen: str, status_of: Callable[[str], str | None]) -> str:
         status_of: Returns the status of an existing build; None if there is none.
 
     Raises:
-        InvalidRequestError: The chosen id is malformed, or belongs to another build.
+        InvalidRequestError: The chosen id is invalid, or belongs to another build.
     """
     if not chosen:
         return new_build_request_id()
@@ -51,19 +51,19 @@ def chosen_id(chosen: str, status_of: Callable[[str], str | None]) -> str:
         raise InvalidRequestError(message)
     status = status_of(chosen)
     if status is not None:
-        message = f"there is a build {chosen} already, and it is {status}; choose another id, or leave it out"
+        message = f"build {chosen} exists, with status {status}; choose another --build_request_id, or leave it out"
         raise InvalidRequestError(message)
     return chosen
 
 
-def _report_error(call: Invocation, end: Stopped) -> int:
-    code = exit_code_of(end.error)
-    message = error_text(end.error)
+def _report_error(call: Invocation, stopped: Stopped) -> int:
+    code = exit_code_of(stopped.error)
+    message = error_text(stopped.error)
     # If the event log is at fault, it may not contain the end of the build.
-    status = "STOPPED" if isinstance(end.error, OrchestrationError) else "FAILED"
+    status = "STOPPED" if isinstance(stopped.error, OrchestrationError) else "FAILED"
     if call.json:
-        facts = {"build_request_id": end.build_request_id, "status": status, "exit_code": code}
+        facts = {"build_request_id": stopped.build_request_id, "status": status, "exit_code": code}
         call.out.json({**facts, "message": message})
     call.err.line(f"databuild: {message}")
-    call.err.line(f"databuild: build {end.build_request_id} {status}")
+    call.err.line(f"databuild: build {stopped.build_request_id} {status}")
     return code

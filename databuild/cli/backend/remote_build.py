@@ -1,4 +1,4 @@
-"""Has a service run builds, and watches them."""
+"""Builds on a service: submits a build and watches it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
-from databuild.cli.backend.build_end import BuildEnd, Stopped, summarize
+from databuild.cli.backend.build_outcome import BuildOutcome, Stopped, summarize
 from databuild.cli.backend.records import Records
 from databuild.cli.display.build_display import BuildDisplay
 from databuild.cli.display.error_text import error_text
@@ -27,19 +27,19 @@ def run(
     display: BuildDisplay,
     records: Records,
     err: Output,
-) -> BuildEnd:
-    """Submits a build and returns its end.
+) -> BuildOutcome:
+    """Submits a build, and watches it to its end.
 
     Args:
-        client: Asks the service; closed in the end.
+        client: The client, which is closed in the end.
         submit: Submits the build.
         build_request_id: The id of the build.
-        display: Shows it.
-        records: Reads what the summary tells.
-        err: The output for messages besides the display.
+        display: Shows the build.
+        records: Reads the records for the summary.
+        err: The output of messages besides the display.
 
     Raises:
-        KeyboardInterrupt: A second signal came; the build is left to the service, which was asked to cancel it.
+        KeyboardInterrupt: A second signal came before the build had ended. The service continues to cancel it.
     """
     result = asyncio.run(_watched(client, submit, build_request_id, display, err))
     if isinstance(result, Failed) and result.error is not None:
@@ -64,15 +64,15 @@ async def _watched(
                 progress.on_event(event)
             return build.result or await client.wait(build_request_id)
 
-        async def cancel(by: str) -> None:
-            await submitted.wait()
+        async def cancel(author: str) -> None:
+            await submitted.wait()  # the service knows the build only then
             try:
-                await client.cancel(build_request_id, author=by)
+                await client.cancel(build_request_id, author=author)
             except DataBuildError as error:
                 err.line(f"databuild: {error_text(error)}")
 
         async def poll() -> None:
-            with contextlib.suppress(DataBuildError):  # the watching task gets it as well
+            with contextlib.suppress(DataBuildError):  # watch() raises it as well
                 view = await client.get(build_request_id)
                 if view.planning is not None:
                     progress.planning(view.planning)
@@ -82,9 +82,10 @@ async def _watched(
         watching = asyncio.create_task(watch(), name=build_request_id)
         cancelling: list[asyncio.Task[None]] = []
 
-        def stop(by: str) -> str:
-            cancelling.append(asyncio.create_task(cancel(by), name="cancel"))
-            return "stopping the build; once more does not wait for its end"
+        def stop(author: str) -> str:
+            # The event loop holds only weak references to tasks.
+            cancelling.append(asyncio.create_task(cancel(author), name="cancel"))
+            return "stopping the build; after a second signal, this command does not wait for its end"
 
         def force_stop() -> str:
             watching.cancel()
@@ -95,7 +96,7 @@ async def _watched(
         try:
             return await watching
         except asyncio.CancelledError:
-            err.line(f"databuild: build {build_request_id} is left to the service, which was asked to stop it")
+            err.line(f"databuild: not waiting for build {build_request_id}, which the service was asked to stop")
             raise KeyboardInterrupt from None
         finally:
             ticking.cancel()

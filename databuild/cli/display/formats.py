@@ -1,0 +1,65 @@
+"""Times, durations, sizes, counts and tables as text for a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from databuild.model.records import BuildRecord
+
+
+def time_text(seconds: float) -> str:
+    """Formats a time in seconds since the epoch as `2026-11-23 09:51:42` (UTC), and 0 as `-`."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds)) if seconds else "-"
+
+
+def duration_text(seconds: float) -> str:
+    """Formats a duration as `0.42 s`, `12.3 s`, `2 min 05 s` or `3 h 07 min`."""
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    rounded = round(seconds)
+    if rounded < 3600:
+        return f"{rounded // 60} min {rounded % 60:02} s"
+    return f"{rounded // 3600} h {rounded % 3600 // 60:02} min"
+
+
+def bytes_text(number: int) -> str:
+    """Formats a number of bytes as `812 B`, `4.2 KiB`, `13.0 MiB` or `1.5 GiB`."""
+    if number < 1024:
+        return f"{number} B"
+    power = 1 + (number >= 1024**2) + (number >= 1024**3)
+    return f"{number / 1024**power:.1f} {'KMG'[power - 1]}iB"
+
+
+def build_duration_text(build: BuildRecord, *, alive: bool, now: float) -> str:
+    """Formats the time from the start of a build to its last event or, if the build is alive, to now."""
+    # The clock of another machine may be ahead of ours.
+    return duration_text(max((now if alive else build.updated_time) - build.received_time, 0.0))
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Returns a number with its noun, such as `1 job` or `3 jobs`."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def some_of(names: Sequence[str], limit: int = 3) -> str:
+    """Joins the first names by commas and counts the rest, such as `a, b, c and 4 more`."""
+    if len(names) <= limit:
+        return ", ".join(names)
+    return f"{', '.join(names[:limit])} and {len(names) - limit} more"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Aligns the columns of rows, of which the first is the heading. Returns one line for each row."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "".join(line.rstrip() + "\n" for line in lines)
+
+
+def launcher_command(graph_label: str) -> str:
+    """Returns the beginning of a command line for a graph, such as `bazel run //:graph --`."""
+    return f"bazel run {graph_label} --"
