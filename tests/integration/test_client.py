@@ -96,7 +96,7 @@ async def test_records_come_as_they_are_kept(served, client):
 
 
 async def test_lists_are_put_together_from_pages(serve):
-    served = await serve(limits=Limits(page=3))
+    served = await serve(limits=Limits(max_page_rows=3))
     async with AsyncDatabuildClient(served.grpc) as client:
         for number in range(4):
             await client.execute_build(client.create_orchestrator([f"clean/{number}"]))

@@ -83,7 +83,7 @@ async def serve(tmp_path):
 @pytest.fixture(params=["memory", "postgresql"])
 async def served(serve, request):
     uri = "memory:" if request.param == "memory" else request.getfixturevalue("server").new_database()
-    return await serve(uri=uri, limits=Limits(partitions=1000))
+    return await serve(uri=uri, limits=Limits(max_partitions=1000))
 
 
 async def call(served, method, request=None, metadata=()):
@@ -240,7 +240,7 @@ async def test_too_many_partitions_are_refused_whatever_is_asked(served):
 
 
 async def test_too_many_requests_at_once_over_grpc_are_refused(serve):
-    served = await serve(limits=Limits(requests=2))
+    served = await serve(limits=Limits(max_requests=2))
     served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "b"})
     async with grpc.aio.insecure_channel(served.grpc) as channel:

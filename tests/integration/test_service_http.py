@@ -321,7 +321,7 @@ async def test_a_body_that_cannot_be_read_is_refused(served, body, kind, status)
 
 
 async def test_a_body_that_is_too_large_is_refused(serve):
-    served = await serve(Limits(request_bytes=1000))
+    served = await serve(Limits(max_request_bytes=1000))
 
     async def pieces():
         for _ in range(10):
@@ -334,7 +334,7 @@ async def test_a_body_that_is_too_large_is_refused(serve):
 
 
 async def test_too_many_partitions_are_refused(serve):
-    served = await serve(Limits(partitions=10))
+    served = await serve(Limits(max_partitions=10))
 
     answer = await served.post("/builds", {"partitions": ["day/0001-01-01..9999-12-31"]})
 
@@ -342,7 +342,7 @@ async def test_too_many_partitions_are_refused(serve):
 
 
 async def test_too_many_waiting_builds_are_refused(serve):
-    served = await serve(Limits(builds=1, queued_builds=1))
+    served = await serve(Limits(max_builds=1, max_queued_builds=1))
     served.executor.gate("raw/1")
     answers = [await served.post("/builds", {"partitions": [f"raw/{number}"]}) for number in (1, 2, 3)]
 
@@ -352,7 +352,7 @@ async def test_too_many_waiting_builds_are_refused(serve):
 
 
 async def test_too_many_requests_at_once_are_refused(serve):
-    served = await serve(Limits(requests=2))
+    served = await serve(Limits(max_requests=2))
     served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "b"})
     path = "/api/v1/builds/b/watch"
@@ -363,7 +363,7 @@ async def test_too_many_requests_at_once_are_refused(serve):
 
 
 async def test_connections_beyond_the_limit_are_told_so_and_closed(serve):
-    served = await serve(Limits(connections=1))
+    served = await serve(Limits(max_connections=1))
     await served.get("/builds")  # its connection stays open
     async with httpx.AsyncClient(base_url=served.http) as other:
         assert error_of(await other.get("/api/v1/builds")) == (429, "OVERLOADED")
@@ -372,7 +372,7 @@ async def test_connections_beyond_the_limit_are_told_so_and_closed(serve):
 
 
 async def test_an_answer_that_takes_too_long_is_given_up(serve):
-    served = await serve(Limits(answer_seconds=0.05))
+    served = await serve(Limits(answer_timeout_seconds=0.05))
     served.executor.hangs = True
 
     answer = await served.post("/plans")
@@ -433,7 +433,7 @@ async def test_no_answer_is_kept_or_taken_for_something_else(served, route):
 
 
 async def test_who_reads_too_slowly_holds_up_nobody_and_is_let_go(serve, caplog):
-    served = await serve(Limits(send_seconds=2.0))
+    served = await serve(Limits(send_timeout_seconds=2.0))
     refs = [f"raw/{'x' * 900}{number}" for number in range(1500)]  # more than the kernel keeps for a connection
     build = await served.build(*refs, options={"jobs": 20})
     slow = socket.socket()

@@ -19,7 +19,7 @@ def server():
 @pytest.fixture
 async def worlds(server, tmp_path):
     uri = server.new_database()
-    worlds = [World(tmp_path / str(number), uri, builds=2) for number in (1, 2)]
+    worlds = [World(tmp_path / str(number), uri, max_builds=2) for number in (1, 2)]
     yield worlds
     for world in worlds:
         await world.close()

@@ -167,7 +167,7 @@ async def test_an_id_that_another_process_used_meanwhile_is_told_apart(make, tmp
     ],
 )
 async def test_a_request_that_makes_no_sense_starts_nothing(make, request_, error):
-    world = make(partitions=100)
+    world = make(max_partitions=100)
 
     with pytest.raises(error):
         await world.builds.submit(request_)
@@ -189,7 +189,7 @@ async def test_a_caller_that_goes_away_does_not_take_the_build_with_it(world):
 
 
 async def test_builds_beyond_the_limit_wait_visibly(make):
-    world = make(builds=1)
+    world = make(max_builds=1)
     gate = world.executor.gate("raw/1")
     for number in (1, 2, 3):
         await world.builds.submit(submission(f"raw/{number}", build_request_id=f"b{number}"))
@@ -206,7 +206,7 @@ async def test_builds_beyond_the_limit_wait_visibly(make):
 
 
 async def test_submitters_take_turns(make):
-    world = make(builds=1)
+    world = make(max_builds=1)
     gate = world.executor.gate("raw/0")
     await world.builds.submit(submission("raw/0", build_request_id="b0"), submitter="many")
     for number in (1, 2, 3):
@@ -220,7 +220,7 @@ async def test_submitters_take_turns(make):
 
 
 async def test_a_build_is_refused_where_too_many_wait(make):
-    world = make(builds=1, queued_builds=1)
+    world = make(max_builds=1, max_queued_builds=1)
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1"))
     await world.builds.submit(submission("raw/2"))
@@ -232,7 +232,7 @@ async def test_a_build_is_refused_where_too_many_wait(make):
 
 
 async def test_a_build_that_waits_can_be_cancelled(make):
-    world = make(builds=1)
+    world = make(max_builds=1)
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1"))
     await world.builds.submit(submission("raw/2", build_request_id="b"))
@@ -248,7 +248,7 @@ async def test_a_build_that_waits_can_be_cancelled(make):
 
 async def test_a_build_that_waits_is_cancelled_by_another_process(make, tmp_path):
     uri = f"sqlite:{tmp_path}/events.db"
-    world, other = make(uri, builds=1), make(uri)
+    world, other = make(uri, max_builds=1), make(uri)
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1"))
     await world.builds.submit(submission("raw/2", build_request_id="b"))
@@ -428,7 +428,7 @@ async def test_builds_are_listed_by_key_and_status(world):
 
 
 async def test_draining_takes_no_new_builds_and_lets_the_others_end(make):
-    world = make(builds=1)
+    world = make(max_builds=1)
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b1"))
     await world.builds.submit(submission("raw/2", build_request_id="b2"))
@@ -446,7 +446,7 @@ async def test_draining_takes_no_new_builds_and_lets_the_others_end(make):
 
 
 async def test_closing_cancels_what_runs(make, tmp_path):
-    world = make(f"sqlite:{tmp_path}/events.db", builds=1)
+    world = make(f"sqlite:{tmp_path}/events.db", max_builds=1)
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b1"))
     await world.builds.submit(submission("raw/2", build_request_id="b2"))
@@ -462,7 +462,7 @@ async def test_closing_cancels_what_runs(make, tmp_path):
 
 
 async def test_builds_that_are_left_have_no_end(make, tmp_path):
-    world = make(f"sqlite:{tmp_path}/events.db", builds=1)
+    world = make(f"sqlite:{tmp_path}/events.db", max_builds=1)
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b1"))
     await world.builds.submit(submission("raw/2", build_request_id="b2"))
@@ -492,7 +492,7 @@ async def test_a_service_that_starts_ends_the_dead(make, tmp_path, monkeypatch):
 
 async def left_in_a_queue(make, tmp_path, monkeypatch, *submissions, **more):
     """Leaves builds in the queue of a service that dies, and returns what comes after it."""
-    world = make(f"sqlite:{tmp_path}/events.db", builds=1)
+    world = make(f"sqlite:{tmp_path}/events.db", max_builds=1)
     gate = world.executor.gate("raw/0")
     await world.builds.submit(submission("raw/0", build_request_id="running"), submitter="ann")
     await gate.reached.wait()
@@ -500,7 +500,7 @@ async def left_in_a_queue(make, tmp_path, monkeypatch, *submissions, **more):
         await world.builds.submit(asked, submitter=submitter)
     await world.service.close(leave=True)
     monkeypatch.setattr("databuild.event_log.liveness.is_gone", lambda _holder: True)
-    return make(f"sqlite:{tmp_path}/events.db", builds=1, **more)
+    return make(f"sqlite:{tmp_path}/events.db", max_builds=1, **more)
 
 
 async def test_builds_that_waited_go_on_in_their_old_order_in_the_next_service(make, tmp_path, monkeypatch):
@@ -596,7 +596,7 @@ async def test_of_two_services_one_goes_on(make, tmp_path, monkeypatch):
 
 
 async def test_a_service_that_was_taken_for_dead_lets_go_of_what_waited(make, tmp_path, monkeypatch):
-    paused = make(f"sqlite:{tmp_path}/events.db", builds=1)
+    paused = make(f"sqlite:{tmp_path}/events.db", max_builds=1)
     gate = paused.executor.gate("raw/0")
     await paused.builds.submit(submission("raw/0"))
     await gate.reached.wait()

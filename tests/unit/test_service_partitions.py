@@ -9,7 +9,7 @@ from tests.service.world import World
 
 @pytest.fixture
 async def world(tmp_path):
-    world = World(tmp_path, partitions=10)
+    world = World(tmp_path, max_partitions=10)
     yield world
     await world.close()
 

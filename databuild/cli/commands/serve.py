@@ -40,7 +40,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
 
     descriptor_limit = DescriptorLimit()
     # Over HTTP and gRPC: at most half of all descriptors are for connections.
-    connections = min(Limits().connections, descriptor_limit.highest // 4)
+    connections = min(Limits().max_connections, descriptor_limit.highest // 4)
     capacity = capacity_of(descriptor_limit, connections=2 * connections)
 
     def make_executor() -> LocalExecutor:
@@ -77,7 +77,11 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         event_log=call.open_event_log(),
         make_executor=make_executor,
         settings=settings(call),
-        limits=Limits(builds=call.flags["max_builds"], jobs=number_of_jobs(call, capacity), connections=connections),
+        limits=Limits(
+            max_builds=call.flags["max_builds"],
+            default_jobs=number_of_jobs(call, capacity),
+            max_connections=connections,
+        ),
         descriptor_limit=descriptor_limit,
         stop=stop,
         hurry=hurry,

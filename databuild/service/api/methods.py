@@ -96,7 +96,7 @@ class Api:
         """
         caller.check(ROLES[rpc])
         call: Callable[[Message, Caller], Awaitable[Message]] = getattr(self, method_name(rpc))
-        seconds = self._service.limits.answer_seconds
+        seconds = self._service.limits.answer_timeout_seconds
         try:
             async with asyncio.timeout(seconds):
                 return await call(request, caller)
@@ -304,7 +304,7 @@ class Api:
         return verification_message(*verification)
 
     def _limit(self, limit: int) -> int:
-        return min(limit or _ROWS, self._service.limits.page)
+        return min(limit or _ROWS, self._service.limits.max_page_rows)
 
 
 def _submission(build_request_id: str, options: ev.BuildOptions) -> Submission:

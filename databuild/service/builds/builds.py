@@ -169,7 +169,7 @@ class BuildService:
             before: The id of the last build of the page before.
             limit: How many at most.
         """
-        limit = min(max(limit, 1), self._limits.page)
+        limit = min(max(limit, 1), self._limits.max_page_rows)
 
         def views(reader: OpenBuildReads) -> list[BuildView]:
             builds = reader.builds(status=status, before=before or None, limit=limit)
@@ -229,7 +229,7 @@ class BuildService:
 
     async def events(self, text: str, *, after: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
         """Returns a page of the events of a build, in order."""
-        limit = min(max(limit, 1), self._limits.page)
+        limit = min(max(limit, 1), self._limits.max_page_rows)
 
         return await self.ask(
             text,
@@ -240,7 +240,7 @@ class BuildService:
         self, text: str, *, status: str | None = None, after: str = "", limit: int = 100
     ) -> Sequence[BuildPartitionRecord]:
         """Returns a page of the partitions of a build with their statuses in it, by ref."""
-        limit = min(max(limit, 1), self._limits.page)
+        limit = min(max(limit, 1), self._limits.max_page_rows)
 
         return await self.ask(
             text,
@@ -253,7 +253,7 @@ class BuildService:
         self, text: str, *, status: str | None = None, after: int = 0, limit: int = 100
     ) -> Sequence[JobRunRecord]:
         """Returns a page of the job runs of a build, in the order in which they were first heard of."""
-        limit = min(max(limit, 1), self._limits.page)
+        limit = min(max(limit, 1), self._limits.max_page_rows)
 
         return await self.ask(
             text,
@@ -304,8 +304,8 @@ class BuildService:
         assert plan is not None
         if submission.partitions:
             raise InvalidRequestError("the plan says what to build; name no partition beside it")
-        if len(plan.requested) > self._limits.partitions:
-            raise TooManyPartitionsError(self._limits.partitions)
+        if len(plan.requested) > self._limits.max_partitions:
+            raise TooManyPartitionsError(self._limits.max_partitions)
         if plan.graph_label != self._catalog.graph_label:
             message = f"the plan is of the graph {plan.graph_label}, and this is {self._catalog.graph_label}"
             raise InvalidRequestError(message)

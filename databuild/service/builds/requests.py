@@ -58,7 +58,7 @@ def requested_partitions(catalog: JobCatalog, partitions: tuple[str, ...], limit
     if not texts:
         message = f"no partition is named, and {catalog.graph_label} has no default_partitions"
         raise InvalidRequestError(message)
-    return catalog.expand(texts, limits.partitions)
+    return catalog.expand(texts, limits.max_partitions)
 
 
 def build_request(submission: Submission, requested: tuple[str, ...], limits: Limits, retry_of: str) -> BuildRequest:
@@ -84,7 +84,7 @@ def build_request(submission: Submission, requested: tuple[str, ...], limits: Li
     return BuildRequest(
         build_request_id=told or new_build_request_id(),
         requested=requested,
-        jobs=submission.jobs or limits.jobs,
+        jobs=submission.jobs or limits.default_jobs,
         keep_going=submission.keep_going,
         force=plan.force if plan else submission.force,
         reuse_stale=plan.reuse_stale if plan else submission.reuse_stale,

@@ -114,7 +114,7 @@ class RunningBuilds:
         """
         self._context = context
         self._readers = readers
-        self._queue = BuildQueue(limits.builds, limits.queued_builds)
+        self._queue = BuildQueue(limits.max_builds, limits.max_queued_builds)
         self._builds: dict[str, RunningBuild] = {}
         self._looking: asyncio.Task[None] | None = None
         self._stopped = False

@@ -86,7 +86,7 @@ class GraphService:
         self.watching = Watching(self._readers, self._news, lambda build: self.running.get(build) is not None)
         self._event_log = event_log
         event_log.observe(self.watching)
-        self._planner = Planner(catalog, event_log.reader, make_executor, settings, limits.plans)
+        self._planner = Planner(catalog, event_log.reader, make_executor, settings, limits.max_plans)
         context = BuildContext(
             catalog=catalog,
             event_log=self._event_log,

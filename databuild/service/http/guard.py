@@ -72,7 +72,7 @@ class Guard:
                 finished = not message.get("more_body", False)
             await send(message)
 
-        body = _Body(receive, self._limits.request_bytes)
+        body = _Body(receive, self._limits.max_request_bytes)
         try:
             self._check(scope["method"], Headers(scope=scope), scope["scheme"])
             await self._app(scope, body.receive, send_safely)
@@ -88,8 +88,8 @@ class Guard:
             self._requests -= 1
 
     def _check(self, method: str, headers: Headers, scheme: str) -> None:
-        if self._requests > self._limits.requests:
-            raise OverloadedError(f"{self._limits.requests} requests are being answered")
+        if self._requests > self._limits.max_requests:
+            raise OverloadedError(f"{self._limits.max_requests} requests are being answered")
         host = headers.get("host", "")
         if self._hosts and _name(host) not in self._hosts:
             # A page of another site could have its own name resolve to this machine.
@@ -98,9 +98,9 @@ class Guard:
         if method not in _SAFE and _is_of_another_site(headers, host, scheme):
             raise PermissionDeniedError("the request comes from a page of another site")
         if headers.get("content-length", "0").isdigit() and int(headers.get("content-length", "0")) > (
-            self._limits.request_bytes
+            self._limits.max_request_bytes
         ):
-            raise RequestTooLargeError(self._limits.request_bytes)
+            raise RequestTooLargeError(self._limits.max_request_bytes)
 
 
 class _Body:

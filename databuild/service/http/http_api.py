@@ -160,7 +160,7 @@ class _Http:
         else:
             await self._api.read_log(_of_log(message), caller)
         stream = self._stream(getattr(self._api, route.method_name)(message, caller))
-        seconds = self._service.limits.send_seconds
+        seconds = self._service.limits.send_timeout_seconds
         return EventSourceResponse(stream, ping=_PING_SECONDS, send_timeout=seconds, sep="\n")
 
     async def _stream(self, answers: AsyncGenerator[Any]) -> AsyncGenerator[bytes | ServerSentEvent]:

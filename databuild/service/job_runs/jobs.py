@@ -68,7 +68,7 @@ class Jobs:
         if found is None:
             raise JobNotFoundError(label, tuple(self._catalog.jobs))
         job = self._catalog.jobs[found]
-        limit = min(max(limit, 1), self._limits.page)
+        limit = min(max(limit, 1), self._limits.max_page_rows)
         runs = await self._readers.read(lambda reader: reader.runs_of_job(found, limit=max(limit, RECENT_RUNS)))
         return statistics(job, runs[:RECENT_RUNS]), runs[:limit]
 

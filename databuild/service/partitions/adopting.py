@@ -67,7 +67,7 @@ class Adopting:
         if not reason:
             raise InvalidRequestError("there is no reason: who uses the data later wants to know where it comes from")
         return await adopt(
-            await asyncio.to_thread(self._catalog.expand, partitions, self._limits.partitions),
+            await asyncio.to_thread(self._catalog.expand, partitions, self._limits.max_partitions),
             operation_id=new_build_request_id(self._clock()),
             author=author,
             reason=reason,

@@ -117,7 +117,7 @@ class Partitions:
         Raises:
             InvalidPatternError: The pattern cannot be read.
         """
-        limit = min(max(limit, 1), self._limits.page)
+        limit = min(max(limit, 1), self._limits.max_page_rows)
         search = _Search(nfc(prefix), nfc(contains), PartitionPattern(pattern) if pattern else None, status)
         return await self._readers.read(lambda reader: search.page(reader, after, limit))
 
@@ -218,7 +218,7 @@ class Partitions:
         """
         if not partitions:
             raise InvalidRequestError("no partition is named")
-        refs = await asyncio.to_thread(self._catalog.expand, partitions, self._limits.partitions)
+        refs = await asyncio.to_thread(self._catalog.expand, partitions, self._limits.max_partitions)
 
         def mark(reader: PartitionReads) -> BuildEvent:
             return taint(reader, refs, tainted=tainted, author=author, reason=reason, clock=self._clock)

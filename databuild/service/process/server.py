@@ -199,15 +199,15 @@ async def _http(
         raise _cannot_listen(options.host, options.port, "--port", error.strerror) from None
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an answer waits for no acknowledgement
     # Who does not read is let go by the kernel, too, with what it keeps for them; later, so that it is we who notice.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(limits.send_seconds * 2000))
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(limits.send_timeout_seconds * 2000))
     config = uvicorn.Config(
         app,
         http=cast(
             "Any",
             functools.partial(
                 Connection,
-                connections=limits.connections,
-                refusal=_refusal(limits.connections),
+                connections=limits.max_connections,
+                refusal=_refusal(limits.max_connections),
                 saw_descriptor=descriptor_limit.saw,
             ),
         ),

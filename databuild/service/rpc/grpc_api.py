@@ -48,9 +48,9 @@ class GrpcServer:
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
             interceptors=(_Authentication(tokens),),
-            maximum_concurrent_rpcs=limits.requests,
+            maximum_concurrent_rpcs=limits.max_requests,
             options=(
-                ("grpc.max_receive_message_length", limits.request_bytes),
+                ("grpc.max_receive_message_length", limits.max_request_bytes),
                 ("grpc.so_reuseport", 0),
                 ("grpc.keepalive_time_ms", 60_000),
                 ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
@@ -134,7 +134,7 @@ def _handler(
             caller = caller_of(context.invocation_metadata(), context.auth_context())
             caller.check(role)
             request = await _request(method, data)
-            async with _at_most(limits.answer_seconds, DeadlineExceededError):
+            async with _at_most(limits.answer_timeout_seconds, DeadlineExceededError):
                 answer: Message = await call(request, caller)
                 return answer
         except Exception as error:
@@ -149,7 +149,7 @@ def _handler(
             request = await _request(method, data)
             async with contextlib.aclosing(call(request, caller)) as answers:
                 async for answer in answers:
-                    async with _at_most(limits.send_seconds, SlowReaderError):
+                    async with _at_most(limits.send_timeout_seconds, SlowReaderError):
                         await context.write(answer)
         except Exception as error:
             report(error, method.name)
