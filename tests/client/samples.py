@@ -25,7 +25,7 @@ SAMPLES = (
     errors.OverloadedError("10000 builds are waiting for their turn"),
     errors.ShuttingDownError(),
     errors.UnauthenticatedError("the request has no token"),
-    errors.PermissionDeniedError("bob may read only"),
+    errors.PermissionDeniedError("bob has the role `read`"),
     errors.RequestTooLargeError(16_777_216),
     errors.DeadlineExceededError(0.5),
     errors.SlowReaderError(60),

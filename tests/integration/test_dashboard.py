@@ -284,7 +284,7 @@ async def test_with_tokens_a_browser_signs_in_and_has_its_role(serve):
     assert "Sign out eva" in shown(home)
     refused = await client.post("/builds", data={"mark": mark(home), "partitions": "raw/1"})
     assert refused.status_code == 403
-    assert "eva may read only" in shown(refused)
+    assert "eva has the role `read`" in shown(refused)
 
     await client.post("/sign_out", data={"mark": mark(home)})
     assert (await client.get("/")).status_code == 303

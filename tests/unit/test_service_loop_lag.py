@@ -8,7 +8,7 @@ from databuild.service.resources.loop_lag import LoopLag
 
 async def test_what_holds_up_the_event_loop_is_seen_and_remembered():
     lag = LoopLag()
-    async with lag.measured():
+    async with lag.measure():
         await asyncio.sleep(0)
         time.sleep(0.2)  # noqa: ASYNC251
         await asyncio.sleep(0.1)

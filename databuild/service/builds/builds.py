@@ -42,7 +42,7 @@ from databuild.service.builds.requests import (
 from databuild.service.builds.running_builds import RunningBuilds
 from databuild.service.builds.watching import Watching
 from databuild.service.resources.limits import Limits
-from databuild.service.resources.reader_pool import Readers
+from databuild.service.resources.reader_pool import ReaderPool
 from databuild.v1.events_pb2 import BuildEvent
 
 _T = TypeVar("_T")
@@ -65,7 +65,7 @@ class BuildService:
         event_log: EventLog,
         running: RunningBuilds,
         limits: Limits,
-        readers: Readers,
+        readers: ReaderPool,
         watching: Watching,
         clock: Callable[[], float] = time.time,
     ) -> None:

@@ -10,8 +10,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from databuild.service.resources.reader_pool import Readers
-from databuild.service.resources.single_flight import Shared
+from databuild.service.resources.reader_pool import ReaderPool
+from databuild.service.resources.single_flight import SingleFlight
 from databuild.v1.events_pb2 import BuildEvent
 
 PAGE: Final = 100
@@ -28,10 +28,10 @@ class EventPage(NamedTuple):
 class EventPages:
     """Reads pages. The last few that can never change are kept."""
 
-    def __init__(self, readers: Readers) -> None:
+    def __init__(self, readers: ReaderPool) -> None:
         """Takes what reads the event log."""
         self._readers = readers
-        self._shared: Shared[tuple[str, int], Sequence[BuildEvent]] = Shared()
+        self._in_flight: SingleFlight[tuple[str, int], Sequence[BuildEvent]] = SingleFlight()
         self._kept: OrderedDict[tuple[str, int], Sequence[BuildEvent]] = OrderedDict()
 
     async def after(self, build_request_id: str, sequence: int) -> EventPage:
@@ -43,7 +43,7 @@ class EventPages:
         key = (build_request_id, sequence // PAGE)
         events = self._kept.get(key)
         if events is None:
-            events = await self._shared.get(key, lambda: self._read(*key))
+            events = await self._in_flight.run(key, lambda: self._read(*key))
         else:
             self._kept.move_to_end(key)
         return EventPage([event for event in events if event.sequence > sequence], full=len(events) == PAGE)

@@ -19,10 +19,10 @@ from databuild.model.planning import PlanningProgress
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest
-from databuild.service.access.auth import NOBODY
+from databuild.service.access.auth import ANONYMOUS
 from databuild.service.builds.build_queue import BuildQueue
 from databuild.service.resources.limits import Limits
-from databuild.service.resources.reader_pool import Readers
+from databuild.service.resources.reader_pool import ReaderPool
 
 _LOOK_SECONDS = 0.5
 _AUTHOR = "the service, which was told to stop"
@@ -86,7 +86,7 @@ class QueueAdmission:
         """The submitter; None for a build with a plan: the plan is not recorded, so no other process could run it."""
         if self._build.request.plan is not None:
             return None
-        return LeaseOwner(self._build.submitter or NOBODY, self._build.left_by)
+        return LeaseOwner(self._build.submitter or ANONYMOUS, self._build.left_by)
 
     def received(self) -> None:
         """Answers the submitter."""
@@ -104,7 +104,7 @@ class QueueAdmission:
 class RunningBuilds:
     """Runs builds, so many at once. Used from one event loop."""
 
-    def __init__(self, context: BuildContext, limits: Limits, readers: Readers) -> None:
+    def __init__(self, context: BuildContext, limits: Limits, readers: ReaderPool) -> None:
         """Starts nothing yet.
 
         Args:

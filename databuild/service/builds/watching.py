@@ -19,7 +19,7 @@ from databuild.errors import EventLogError
 from databuild.event_log.reads import BuildReads, LogFeed
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.service.builds.event_pages import PAGE, EventPages
-from databuild.service.resources.reader_pool import Readers
+from databuild.service.resources.reader_pool import ReaderPool
 from databuild.v1.events_pb2 import BuildEvent
 
 _KEPT: Final = 500
@@ -105,7 +105,7 @@ class _Feed:
 class Watching:
     """Serves everybody who watches a build."""
 
-    def __init__(self, readers: Readers, follower: Readers, is_ours: Callable[[str], bool]) -> None:
+    def __init__(self, readers: ReaderPool, follower: ReaderPool, is_ours: Callable[[str], bool]) -> None:
         """Takes what reads the event log.
 
         Args:

@@ -28,7 +28,7 @@ from databuild.service.job_runs.logs import Logs
 from databuild.service.partitions.adopting import Adopting
 from databuild.service.partitions.partitions import Partitions
 from databuild.service.resources.limits import Limits
-from databuild.service.resources.reader_pool import Readers
+from databuild.service.resources.reader_pool import ReaderPool
 from databuild.v1.events_pb2 import BuildEvent
 
 _LOOK_FOR_THE_DEAD_SECONDS: Final = 10.0
@@ -81,8 +81,8 @@ class GraphService:
         self._settings = settings
         self._clock = clock
         self._executor = make_executor()
-        self._readers = Readers(event_log.reader)
-        self._news = Readers(event_log.reader, 1)
+        self._readers = ReaderPool(event_log.reader)
+        self._news = ReaderPool(event_log.reader, 1)
         self.watching = Watching(self._readers, self._news, lambda build: self.running.get(build) is not None)
         self._event_log = event_log
         event_log.observe(self.watching)

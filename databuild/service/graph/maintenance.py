@@ -21,7 +21,7 @@ from databuild.model.pruning import Pruned, PruneOptions
 from databuild.model.views import Verification
 from databuild.orchestration.coordination.build_ids import find_build
 from databuild.orchestration.maintenance.pruning import prunable, prune
-from databuild.service.resources.reader_pool import Readers
+from databuild.service.resources.reader_pool import ReaderPool
 
 MAX_SECONDS: Final = 20.0
 """The time after which a request to prune stops, and a request to verify returns without a result."""
@@ -52,7 +52,7 @@ class Maintenance:
         self,
         event_log: EventLog,
         log_directory: str,
-        readers: Readers,
+        readers: ReaderPool,
         *,
         max_seconds: float = MAX_SECONDS,
         clock: Callable[[], float] = time.time,

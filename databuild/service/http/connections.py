@@ -9,7 +9,7 @@ from typing import Any, cast
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from databuild.service.access.certificates import NAME_IN_STATE, name_over_http
+from databuild.service.access.certificates import CERTIFICATE_NAME_KEY, http_certificate_name
 
 
 class Connection(H11Protocol):
@@ -42,7 +42,7 @@ class Connection(H11Protocol):
             return
         # A connection without a request takes a file descriptor as well.
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
-        name = name_over_http(transport.get_extra_info("peercert"))
+        name = http_certificate_name(transport.get_extra_info("peercert"))
         if name is not None:
             self.app = cast("Any", _named(cast("ASGIApp", self.app), name))
 
@@ -50,7 +50,7 @@ class Connection(H11Protocol):
 def _named(app: ASGIApp, name: str) -> ASGIApp:
     async def named(scope: Scope, receive: Receive, send: Send) -> None:
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
-        state[NAME_IN_STATE] = name
+        state[CERTIFICATE_NAME_KEY] = name
         await app(scope, receive, send)
 
     return named

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import Final
 
 from databuild.service.api.json_codec import to_json_aside
-from databuild.service.resources.single_flight import Shared
+from databuild.service.resources.single_flight import SingleFlight
 from databuild.v1.events_pb2 import BuildEvent
 
 _KEPT_BYTES: Final = 4 * 1024 * 1024
@@ -20,12 +20,12 @@ class EventTexts:
         self._most = kept_bytes
         self._bytes = 0
         self._texts: OrderedDict[str, bytes] = OrderedDict()
-        self._shared: Shared[str, bytes] = Shared()
+        self._in_flight: SingleFlight[str, bytes] = SingleFlight()
 
     async def of(self, event: BuildEvent) -> bytes:
         """Returns the text of an event; its id there is its sequence number."""
         text = self._texts.get(event.event_id)
-        return text if text is not None else await self._shared.get(event.event_id, lambda: self._make(event))
+        return text if text is not None else await self._in_flight.run(event.event_id, lambda: self._make(event))
 
     async def _make(self, event: BuildEvent) -> bytes:
         text = f"id: {event.sequence}\ndata: {await to_json_aside(event)}\n\n".encode()

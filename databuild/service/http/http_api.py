@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from databuild.errors import DataBuildError, HttpRequestError, InvalidRequestError
 from databuild.service.access.auth import READ, Caller, Tokens
-from databuild.service.access.certificates import NAME_IN_STATE
+from databuild.service.access.certificates import CERTIFICATE_NAME_KEY
 from databuild.service.api.errors import meaning_of, report, worded_detail_of
 from databuild.service.api.json_codec import from_json, from_query, to_json, to_json_aside
 from databuild.service.api.methods import ROLES, Api
@@ -142,8 +142,10 @@ class _Http:
 
     def _caller(self, request: Request, role: str) -> Caller:
         headers = request.headers
-        certificate = request.scope.get("state", {}).get(NAME_IN_STATE)
-        caller = self._tokens.caller(headers.get("authorization", ""), headers.get("databuild-author", ""), certificate)
+        certificate = request.scope.get("state", {}).get(CERTIFICATE_NAME_KEY)
+        caller = self._tokens.authenticate(
+            headers.get("authorization", ""), headers.get("databuild-author", ""), certificate
+        )
         caller.check(role)
         return caller
 

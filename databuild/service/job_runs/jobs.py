@@ -11,7 +11,7 @@ from databuild.graph.catalog import Job, JobCatalog
 from databuild.model import statuses
 from databuild.model.records import JobRunRecord
 from databuild.service.resources.limits import Limits
-from databuild.service.resources.reader_pool import Readers
+from databuild.service.resources.reader_pool import ReaderPool
 
 RECENT_RUNS: Final = 100
 
@@ -41,7 +41,7 @@ class JobStatistics(NamedTuple):
 class Jobs:
     """Answers what is asked about jobs."""
 
-    def __init__(self, catalog: JobCatalog, limits: Limits, readers: Readers) -> None:
+    def __init__(self, catalog: JobCatalog, limits: Limits, readers: ReaderPool) -> None:
         """Takes the jobs, what is allowed, and what reads the event log."""
         self._catalog = catalog
         self._limits = limits

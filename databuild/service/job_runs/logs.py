@@ -13,7 +13,7 @@ from databuild.model.records import JobRunRecord
 from databuild.model.views import LogChunk, Room
 from databuild.orchestration.jobs.job_logs import bytes_under, logs_pruned_before
 from databuild.orchestration.jobs.log_files import STREAMS, log_path, log_size, read_log
-from databuild.service.resources.reader_pool import Readers
+from databuild.service.resources.reader_pool import ReaderPool
 
 CHUNK_BYTES: Final = 256 * 1024
 _LOOK_SECONDS: Final = 0.25
@@ -22,7 +22,7 @@ _LOOK_SECONDS: Final = 0.25
 class Logs:
     """Reads the logs of job runs, which lie on this machine."""
 
-    def __init__(self, log_directory: str, readers: Readers) -> None:
+    def __init__(self, log_directory: str, readers: ReaderPool) -> None:
         """Takes the folder that holds one folder of logs for each build, and what reads the event log."""
         self._log_directory = log_directory
         self._readers = readers

@@ -20,7 +20,7 @@ from databuild.orchestration.maintenance.operations import taint
 from databuild.service.builds.plans import Planner
 from databuild.service.builds.requests import requested_partitions
 from databuild.service.resources.limits import Limits
-from databuild.service.resources.reader_pool import Readers
+from databuild.service.resources.reader_pool import ReaderPool
 from databuild.v1.events_pb2 import BuildEvent
 
 _SCANNED_PAGES = 20
@@ -72,7 +72,7 @@ class Partitions:
         event_log: EventLog,
         planner: Planner,
         limits: Limits,
-        readers: Readers,
+        readers: ReaderPool,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Takes what it works with.

@@ -118,7 +118,7 @@ async def serve(
         pages = dashboard_routes(api, graph_label=catalog.graph_label, tokens=options.tokens)
         app = http_app(api, service, metrics=metrics, tokens=options.tokens, hosts=options.hosts, more_routes=pages)
         async with (
-            lag.measured(),
+            lag.measure(),
             _descriptors_seen(descriptor_limit),
             _grpc(api, options, limits, catalog.graph_label) as (grpc_server, grpc_port),
             _http(app, options, limits, descriptor_limit) as port,

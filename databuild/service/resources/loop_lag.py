@@ -1,4 +1,4 @@
-"""How late an event loop is: what it does between two looks at the clock is what everybody else waits for."""
+"""The lag of an event loop: the time by which callbacks run late because another one blocks the loop."""
 
 from __future__ import annotations
 
@@ -7,37 +7,38 @@ import contextlib
 from collections.abc import AsyncGenerator
 from typing import Final
 
-_LOOK_SECONDS: Final = 0.05
+_INTERVAL_SECONDS: Final = 0.05
 _WINDOW_SECONDS: Final = 60.0
 
 
 class LoopLag:
-    """The most that the running event loop was late, of late."""
+    """The maximum lag of the running event loop over a sliding window of one to two minutes."""
 
     def __init__(self) -> None:
+        # The maximum of the current minute and of the one before, so that a peak is seen for at least a minute.
         self._windows = [0.0, 0.0]
 
     @property
     def seconds(self) -> float:
-        """The most in the last minute or two."""
+        """The maximum lag."""
         return max(self._windows)
 
     @contextlib.asynccontextmanager
-    async def measured(self) -> AsyncGenerator[None]:
-        """Measures while the inside runs."""
-        measuring = asyncio.create_task(self._measure(), name="loop-lag")
+    async def measure(self) -> AsyncGenerator[None]:
+        """Measures for as long as the context is open."""
+        task = asyncio.create_task(self._measure(), name="loop-lag")
         try:
             yield
         finally:
-            measuring.cancel()
+            task.cancel()
 
     async def _measure(self) -> None:
         loop = asyncio.get_running_loop()
-        begun = now = loop.time()
+        window_start = now = loop.time()
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_INTERVAL_SECONDS)
             before, now = now, loop.time()
-            if now - begun > _WINDOW_SECONDS:
-                begun = now
+            if now - window_start > _WINDOW_SECONDS:
+                window_start = now
                 self._windows = [0.0, self._windows[0]]
-            self._windows[0] = max(self._windows[0], now - before - _LOOK_SECONDS)
+            self._windows[0] = max(self._windows[0], now - before - _INTERVAL_SECONDS)

@@ -18,7 +18,7 @@ from grpc_reflection.v1alpha import reflection
 from databuild.errors import DataBuildError, DeadlineExceededError, InvalidRequestError, SlowReaderError
 from databuild.graph.labels import stable_label
 from databuild.service.access.auth import Caller, Tokens
-from databuild.service.access.certificates import name_over_grpc
+from databuild.service.access.certificates import grpc_certificate_name
 from databuild.service.api.errors import detail_of, meaning_of, report, worded_detail_of
 from databuild.service.api.methods import ROLES, Api
 from databuild.service.api.nul_check import check_texts
@@ -173,8 +173,8 @@ def _caller(
     tokens: Tokens, metadata: Any, authenticated: Mapping[str, Iterable[bytes]], graph_label: str = ""
 ) -> Caller:
     sent = {key: value for key, value in metadata or () if isinstance(value, str)}
-    certificate = name_over_grpc(authenticated)
-    caller = tokens.caller(sent.get("authorization", ""), sent.get("databuild-author", ""), certificate)
+    certificate = grpc_certificate_name(authenticated)
+    caller = tokens.authenticate(sent.get("authorization", ""), sent.get("databuild-author", ""), certificate)
     meant = sent.get("databuild-graph", "")
     if meant and graph_label and stable_label(meant) != graph_label:
         raise InvalidRequestError(f"this service serves the graph {graph_label}, and not {meant}")
