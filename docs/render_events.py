@@ -32,25 +32,34 @@ _HEADER = """\
 
 <!-- Generated from proto/databuild/v1/events.proto and databuild/model/lifecycle.py by `bazel run //docs:update`. -->
 
-Every fact of a build is a `BuildEvent` in the event log, whoever started the build: the command line, the service and
-the client go through the same orchestrator. `events BUILD` prints them, `events BUILD --follow` as they come, `events
-diff A B` compares two builds with ids, times and durations masked, and `--event_sink=jsonl:PATH` copies every event
-as one line of protobuf JSON.
+This page lists every event of the event log with its fields, and the order in which events may occur. After it you can
+read, compare and export events.
 
-What holds for the events of every build:
+Every fact of a build is one `BuildEvent` in the event log. The command line, the service and the client write the same
+events, because all builds go through one orchestrator.
 
-- They are numbered 1, 2, 3 without a gap. The number is the only authority on their order.
-- The first is the build RECEIVED. The last is its one terminal event, and nothing follows it.
-- Every scheduled job run and partition reaches exactly one end, and what never ran says why.
-- Causes stand before their effects: a job run is SCHEDULED and RUNNING before its partitions are BUILDING, and a
+| Command | Effect |
+|---|---|
+| `events BUILD` | Prints the events of a build. |
+| `events BUILD --follow` | Prints them as they become durable. |
+| `events --all --follow` | Prints the events of all builds. |
+| `events diff A B` | Compares two builds; ids, times and durations are masked. |
+| `--event_sink=jsonl:PATH` | Copies every event to a file, one line of protobuf JSON each. |
+
+The events of every build have these properties:
+
+- They are numbered 1, 2, 3 without a gap. Only the number defines their order.
+- The first is the build RECEIVED. The last is its one terminal event.
+- Every scheduled job run and partition reaches exactly one end. A task that never ran has an event with the reason.
+- Causes come before their effects: a job run is SCHEDULED and RUNNING before its partitions are BUILDING, and a
   partition is AVAILABLE before a job run that needs it is SCHEDULED.
-- A move that the tables below do not allow is refused by the orchestrator, and again by the store, and leaves nothing
-  behind.
+- The orchestrator refuses a transition that the tables below do not allow. The store refuses it again, and then writes
+  nothing.
 
-Some events are of no build but an operation of their own, with an id of its own: a taint, an adoption, the request to
-cancel a build, and results that came after others had ended their build.
+Some events belong to no build. Each is an operation with an id of its own: a taint, an adoption, the request to cancel
+a build, and results that arrived after their build had been ended by others.
 
-`prune` removes the events of builds that have ended, all of one build or none; those of operations are never removed.
+`prune` removes all events of an ended build. It never removes events of operations.
 """
 
 
@@ -66,7 +75,7 @@ def render(files: FileDescriptorSet) -> str:
         if field.HasField("oneof_index") and name in messages:
             parts += [f"## `{field.name}`: {name}\n", comments[_MESSAGE_FIELD, messages[name]] + "\n"]
             parts.append(_message(file, messages[name], comments))
-    parts.append("## What may follow what\n")
+    parts.append("## Lifecycle\n")
     parts += _diagram("A build", BUILD_TRANSITIONS, BUILD_ENDS, build_status_name)
     parts += _diagram("A job run", JOB_TRANSITIONS, JOB_ENDS, job_status_name)
     parts += _diagram("A partition within one build", PARTITION_TRANSITIONS, PARTITION_ENDS, partition_status_name)

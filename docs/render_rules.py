@@ -16,6 +16,9 @@ _HEADER = """\
 
 <!-- Generated from the rules by `bazel run //docs:update`. -->
 
+This page lists every attribute of the rules, with examples to copy. [Writing graphs](writing_graphs.md) explains how to
+use them together, and [Writing jobs](writing_jobs.md) describes the programs of jobs.
+
 ```starlark
 load("@databuild//rules:defs.bzl", "databuild_graph", "databuild_graph_test", "databuild_job")
 ```

@@ -1,4 +1,4 @@
-"""The help and the documentation tell of every command, flag and exit code."""
+"""Checks that the help and docs/command_line.md describe every command, flag and exit code."""
 
 import io
 import re
@@ -9,7 +9,7 @@ import pytest
 from databuild.cli.display.output import Output
 from databuild.cli.flags.command_table import COMMANDS
 from databuild.cli.flags.exit_codes import MEANINGS, exit_code_of
-from databuild.cli.flags.flag_table import FLAGS, flags_of
+from databuild.cli.flags.flag_table import BOOL, ENUM, FLAGS, flags_of
 from databuild.cli.flags.help_text import command_help, overview
 from databuild.cli.main import run
 from databuild.errors import (
@@ -21,27 +21,55 @@ from databuild.errors import (
 )
 
 DOCUMENT = Path("docs/command_line.md").read_text(encoding="utf-8")
-SECTIONS = dict(re.findall(r"^### `([a-z]+)`\n(.*?)(?=^##|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL))
+SECTIONS = dict(re.findall(r"^###? (`[a-z]+`|Common flags)\n(.*?)(?=^##|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL))
+# Flags of at least this many commands are described once, in the section of common flags.
+MIN_COMMANDS_OF_COMMON_FLAG = 6
+COMMON = [flag for flag in FLAGS if len(flag.commands) >= MIN_COMMANDS_OF_COMMON_FLAG]
+
+
+def flag_rows(section):
+    """Returns the rows of the table of flags in a section, by the name of the flag."""
+    return {
+        re.match(r"`--(\w+)", row[0])[1]: row
+        for row in (re.split(r"(?<!\\) \| ", line[2:-2]) for line in SECTIONS[section].splitlines())
+        if row[0].startswith("`--")
+    }
+
+
+def check_row(flag, row):
+    value = "|".join(flag.values) if flag.kind == ENUM else flag.value_name or flag.kind.upper()
+    spelling = f"`--{flag.name}`" if flag.kind == BOOL else f"`--{flag.name}={value}`".replace("|", r"\|")
+    assert row[0] == (f"{spelling}, `-{flag.short}`" if flag.short else spelling)
+    if flag.default:
+        assert f"Default: `{flag.default}`." in row[1]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_every_command_is_documented_with_its_flags(command):
-    section = SECTIONS[command.name]
+def test_a_section_has_the_example_and_the_other_flags_of_its_command(command):
+    own = {flag.name: flag for flag in flags_of(command.name) if flag not in COMMON}
+    rows = flag_rows(f"`{command.name}`")
 
-    assert command.example in section
-    for flag in flags_of(command.name):
-        assert f"`--{flag.name}" in section
+    assert command.example in SECTIONS[f"`{command.name}`"]
+    assert rows.keys() == own.keys()
+    for name, flag in own.items():
+        check_row(flag, rows[name])
 
 
-def test_every_flag_is_documented():
-    for flag in FLAGS:
-        assert f"--{flag.name}" in DOCUMENT
+def test_common_flags_are_documented_with_the_commands_that_have_them():
+    rows = flag_rows("Common flags")
+
+    assert rows.keys() == {flag.name for flag in COMMON}
+    for flag in COMMON:
+        check_row(flag, rows[flag.name])
+        named = set(re.findall(r"`(\w+)`", rows[flag.name][2]))
+        every = {command.name for command in COMMANDS}
+        assert (every - named if rows[flag.name][2].startswith("all except") else named) == set(flag.commands)
 
 
 def test_no_flag_is_documented_that_does_not_exist():
-    known = {flag.name for flag in FLAGS}
+    names = {flag.name for flag in FLAGS}
 
-    assert set(re.findall(r"`--(?:no)?([a-z_]+)", DOCUMENT)) <= known | {"help"}
+    assert set(re.findall(r"`--(?:no)?([a-z_]+)", DOCUMENT)) <= names | {"help"}
 
 
 def test_every_exit_code_is_documented():

@@ -1,4 +1,4 @@
-"""The documentation of the service says what is true."""
+"""Checks docs/service.md against the tables of errors, requests, limits and flags."""
 
 import configparser
 import re
@@ -9,13 +9,15 @@ import pytest
 from databuild.cli.flags.full_parse import parse
 from databuild.errors import HttpRequestError
 from databuild.service.api.errors import MEANINGS, meaning_of
+from databuild.service.api.routes import ROUTES
 from databuild.service.resources.limits import Limits
 
 DOCUMENT = Path("docs/service.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
+ERRORS = re.search(r"^## Errors$(.*?)^## ", DOCUMENT, re.MULTILINE | re.DOTALL)[1]
 ROWS = {
     code: (grpc.strip(), http.strip())
-    for codes, grpc, http in re.findall(r"^\| (`.*?`) \|(.*?)\|(.*?)\|$", DOCUMENT, re.MULTILINE)
+    for codes, grpc, http in re.findall(r"^\| (`.*?`) \|(.*?)\|(.*?)\|$", ERRORS, re.MULTILINE)
     for code in re.findall(r"`(\w+)`", codes)
 }
 
@@ -40,6 +42,13 @@ def test_no_error_is_documented_that_does_not_exist():
     }
 
     assert set(ROWS) == known
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_every_request_is_documented_with_its_rpc(route):
+    path = re.sub(r"\{\w+\}", "ID", route.path)
+
+    assert any(f"{route.method} `{path}`" in line and route.rpc in line for line in DOCUMENT.splitlines())
 
 
 def test_the_limits_are_documented():

@@ -138,6 +138,13 @@ def deps(root: Path) -> int:
     return _complain(library_deps.wrong_deps(library_deps.read_texts(root)))
 
 
+def pages(root: Path) -> int:
+    """Checks the links of Markdown pages, and the length of their lines."""
+    texts = dict(_texts(root, {".md"}))
+    files = set(_files(root))
+    return _complain([*own_checks.broken_links(texts, files), *own_checks.long_lines(texts)])
+
+
 def shellcheck(root: Path) -> int:
     """Checks the shell scripts."""
     program = shutil.which("shellcheck")
@@ -154,6 +161,19 @@ def buildifier(root: Path, program: str) -> int:
 
 
 if __name__ == "__main__":
-    checks = (ruff, mypy, imports, vulture, children, limits, init_files, core_flags, deps, shellcheck, buildifier)
+    checks = (
+        ruff,
+        mypy,
+        imports,
+        vulture,
+        children,
+        limits,
+        init_files,
+        core_flags,
+        deps,
+        pages,
+        shellcheck,
+        buildifier,
+    )
     _LINTERS = {f.__name__: f for f in checks}
     sys.exit(_LINTERS[sys.argv[1]](Path("MODULE.bazel").resolve().parent, *sys.argv[2:]))

@@ -1,8 +1,9 @@
 """Checks that no linter of others makes: functions from the texts of files to faults."""
 
 import ast
+import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 
 _HELPER = Path("tools/python/child.py")
@@ -23,6 +24,13 @@ _CORE = (
 )
 _LIMIT = re.compile(r"\b_?(?:MOST|LEAST|LONGEST|SHORTEST|LARGEST|SMALLEST)_[A-Z]\w*")
 _DOCSTRING = re.compile(r'""".*?"""', re.DOTALL)
+_FENCE = re.compile(r"^ *```")
+_CODE_SPAN = re.compile(r"`[^`]*`")
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#{1,6} +(.*?) *$")
+_EXTERNAL = re.compile(r"[a-z]+:")
+_GENERATED = "<!-- Generated from "
+_MAX_COLUMNS = 120
 
 
 def bare_children(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:
@@ -59,3 +67,57 @@ def flags_in_core(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:
                 if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
                     for flag in _FLAG.findall(node.value):
                         yield f"{path}:{node.lineno}: {flag} is a flag; raise the error with a Remedy instead"
+
+
+def broken_links(pages: Mapping[Path, str], files: Set[Path]) -> Iterator[str]:
+    """Yields links of Markdown pages to files and headings that do not exist.
+
+    Args:
+        pages: The text of each page, by its path in the checkout.
+        files: The path of every file in the checkout.
+    """
+    anchors = {path: _anchors(text) for path, text in pages.items()}
+    folders = {folder for file in files for folder in file.parents}
+    for path, text in pages.items():
+        for number, line in _prose_lines(text):
+            for link in _LINK.findall(_CODE_SPAN.sub("", line)):
+                if _EXTERNAL.match(link):
+                    continue
+                name, _, anchor = link.partition("#")
+                target = Path(os.path.normpath(path.parent / name)) if name else path
+                if target not in files and target not in folders:
+                    yield f"{path}:{number}: {link} leads to {target}, which does not exist"
+                elif anchor and anchor not in anchors.get(target, ()):
+                    yield f"{path}:{number}: {link} names no heading of {target}"
+
+
+def long_lines(pages: Mapping[Path, str]) -> Iterator[str]:
+    """Yields lines of more than 120 characters in Markdown pages; tables, code and generated pages may have them."""
+    for path, text in pages.items():
+        for number, line in _prose_lines(text) if _GENERATED not in text else ():
+            if len(line) > _MAX_COLUMNS and not line.startswith("|"):
+                yield f"{path}:{number}: the line has {len(line)} characters; wrap it at {_MAX_COLUMNS}"
+
+
+def _prose_lines(page: str) -> Iterator[tuple[int, str]]:
+    """Yields the lines of a page outside code blocks, with their numbers from 1."""
+    fenced = False
+    for number, line in enumerate(page.splitlines(), 1):
+        if _FENCE.match(line):
+            fenced = not fenced
+        elif not fenced:
+            yield number, line
+
+
+def _anchors(page: str) -> set[str]:
+    """Returns the anchors that GitHub gives to the headings of a page."""
+    anchors: set[str] = set()
+    counts: dict[str, int] = {}
+    for _, line in _prose_lines(page):
+        if heading := _HEADING.match(line):
+            words = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading[1]).lower()
+            anchor = re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
+            count = counts.get(anchor, 0)
+            counts[anchor] = count + 1
+            anchors.add(f"{anchor}-{count}" if count else anchor)
+    return anchors

@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from tools.lint.own_checks import bare_children, flags_in_core, implicit_init_files, odd_limits
+from tools.lint.own_checks import (
+    bare_children,
+    broken_links,
+    flags_in_core,
+    implicit_init_files,
+    long_lines,
+    odd_limits,
+)
 
 NAME = "sys" + ".executable"
 
@@ -44,3 +51,31 @@ def test_a_flag_in_a_message_of_the_core_is_found():
     assert list(flags_in_core([(Path("databuild/cli/edge.py"), bad)])) == []
     (fault,) = flags_in_core([(Path("databuild/graph/bad.py"), bad)])
     assert fault.startswith("databuild/graph/bad.py:2: --force is a flag")
+
+
+def test_a_link_to_a_missing_file_or_heading_is_found():
+    page = Path("docs/a.md")
+    other = Path("docs/b.md")
+    files = {page, other, Path("docs/images/x.svg")}
+    good = (
+        "# The `--server` flag\n## Twice\n## Twice\n[b](b.md), [i](images/x.svg), [f](images/), [web](https://x.org/#a)\n"
+        "[top](#the---server-flag) [second](#twice-1) [b](b.md#what-it-is)\n`[code](none.md)`\n```\n[c](none.md)\n```\n"
+    )
+    target = "# What it is?\n"
+    bad = "\n[gone](../gone.md) [anchor](b.md#gone)\n[own](#gone)\n"
+
+    assert list(broken_links({page: good, other: target}, files)) == []
+    assert list(broken_links({page: bad, other: target}, files)) == [
+        "docs/a.md:2: ../gone.md leads to gone.md, which does not exist",
+        "docs/a.md:2: b.md#gone names no heading of docs/b.md",
+        "docs/a.md:3: #gone names no heading of docs/a.md",
+    ]
+
+
+def test_a_long_line_of_a_page_is_found():
+    long = "x" * 121
+    good = f"# A\n| {long} |\n```\n{long}\n```\n"
+    generated = f"<!-- Generated from x -->\n{long}\n"
+
+    assert list(long_lines({Path("a.md"): good, Path("b.md"): generated})) == []
+    assert list(long_lines({Path("a.md"): f"y\n{long}\n"})) == ["a.md:2: the line has 121 characters; wrap it at 120"]
