@@ -253,7 +253,7 @@ def test_a_service_of_another_graph_is_refused(graph, served):
     code, out, err = graph.run("build", f"--server={served.addresses['grpc']}")
 
     assert (code, out) == (2, "")
-    assert "this service serves the graph //numbers:graph, and not //letters:graph" in err
+    assert "this service serves the graph //numbers:graph, not //letters:graph" in err
     assert served.get("/builds")["builds"] == []
 
 

@@ -294,7 +294,7 @@ async def test_a_service_of_another_graph_than_is_meant_refuses(served):
         async with AsyncDatabuildClient(served.grpc, graph=label) as right:
             assert await right.list_builds() == []
     async with AsyncDatabuildClient(served.grpc, graph="//:other") as wrong:
-        with pytest.raises(InvalidRequestError, match="serves the graph //:g, and not //:other"):
+        with pytest.raises(InvalidRequestError, match="serves the graph //:g, not //:other"):
             await wrong.list_builds()
 
 

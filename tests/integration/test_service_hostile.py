@@ -10,7 +10,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from databuild.service.access.auth import READ, WRITE, read_tokens
 from databuild.service.api.methods import ROLES
-from databuild.service.api.routes import EVENTS, PREFIX, ROUTES
+from databuild.service.api.routes import EVENT_STREAM, PREFIX, ROUTES
 from databuild.service.resources.limits import Limits
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.service_pb2_grpc import DataBuildServiceStub
@@ -150,7 +150,7 @@ async def test_whatever_stands_in_a_request_over_http_is_no_fault_of_ours(served
             if answer.status_code != 200:
                 assert set(answer.json()["error"]) >= {"code", "message", "status"}
                 assert len(answer.content) < 50_000
-            elif route.form == EVENTS:
+            elif route.media_type == EVENT_STREAM:
                 assert "event: end" in answer.text
     await still_serves(served)
 
@@ -306,5 +306,5 @@ async def test_bytes_that_are_no_message_are_refused_over_grpc(served):
             await submit(b"\xff" * 100, timeout=20)
 
     assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert raised.value.details() == "the request is no SubmitBuildRequest"
+    assert raised.value.details() == "the request is not a valid SubmitBuildRequest message"
     await still_serves(served)

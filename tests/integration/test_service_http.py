@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
-from databuild.service.api.routes import EVENTS, PREFIX, ROUTES
-from databuild.service.http.openapi import document
+from databuild.service.api.routes import EVENT_STREAM, PREFIX, ROUTES
+from databuild.service.http.openapi import openapi_document
 from databuild.service.resources.limits import Limits
 from tests.service.served import Served, sent_events
 
@@ -395,15 +395,15 @@ async def test_metrics_are_labelled_by_job_and_never_by_partition(served):
 async def test_the_openapi_document_has_every_route_and_is_served(served):
     served_document = (await served.get("/openapi.json")).json()
 
-    assert served_document == document()
-    operations = {(method.upper(), path) for path, item in document()["paths"].items() for method in item}
+    assert served_document == openapi_document()
+    operations = {(method.upper(), path) for path, item in openapi_document()["paths"].items() for method in item}
     assert operations == {(route.method, PREFIX + route.path) for route in ROUTES}
-    names = [operation["operationId"] for item in document()["paths"].values() for operation in item.values()]
+    names = [operation["operationId"] for item in openapi_document()["paths"].values() for operation in item.values()]
     assert len(names) == len(set(names))
 
 
 async def test_every_reference_of_the_openapi_document_leads_somewhere():
-    schemas = document()["components"]["schemas"]
+    schemas = openapi_document()["components"]["schemas"]
     found = set()
 
     def look(value):
@@ -415,11 +415,13 @@ async def test_every_reference_of_the_openapi_document_leads_somewhere():
             for item in value:
                 look(item)
 
-    look(document())
+    look(openapi_document())
     assert found <= {f"#/components/schemas/{name}" for name in schemas}
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if route.form != EVENTS], ids=lambda route: route.path)
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if route.media_type != EVENT_STREAM], ids=lambda route: route.path
+)
 async def test_no_answer_is_kept_or_taken_for_something_else(served, route):
     path = route.path.replace("{build_request_id}", "x").replace("{job_run_id}", "x")
 

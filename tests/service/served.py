@@ -21,7 +21,7 @@ class Served:
         self.executor = FakeExecutor()
         self.log = open_event_log(uri)
         self.stop = asyncio.Event()
-        self.hurry = asyncio.Event()
+        self.force_stop = asyncio.Event()
         self._started = asyncio.get_running_loop().create_future()
         self.task = asyncio.create_task(
             serve(
@@ -32,7 +32,7 @@ class Served:
                 settings=Settings(working_directory="/", log_directory=str(folder)),
                 limits=limits or Limits(),
                 stop=self.stop,
-                hurry=self.hurry,
+                force_stop=self.force_stop,
                 started=self._started.set_result,
             )
         )
@@ -49,7 +49,7 @@ class Served:
         for gate in self.executor.gates.values():
             gate.open()
         self.stop.set()
-        self.hurry.set()
+        self.force_stop.set()
         await self.client.aclose()
         await self.task
 

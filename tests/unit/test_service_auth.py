@@ -6,7 +6,7 @@ from databuild.errors import InvalidRequestError, PermissionDeniedError, Unauthe
 from databuild.service.access.auth import READ, WRITE, Caller, Tokens, read_tokens
 from databuild.service.access.certificates import grpc_certificate_name, http_certificate_name
 from databuild.service.http.guard import is_loopback
-from databuild.service.process.options import ServerOptions, TlsFiles, tokens_of
+from databuild.service.process.options import ServerOptions, TlsFiles, load_tokens
 
 READER, WRITER = "r" * 32, "w" * 32
 TEXT = f"# who may what\n\nann write {WRITER}\nbob   read\t{READER}\n"
@@ -92,9 +92,9 @@ def test_tokens_come_from_a_file_or_the_environment(tmp_path):
     path.write_text(TEXT)
     path.chmod(0o600)
 
-    assert tokens_of(str(path), "").authenticate(f"Bearer {WRITER}").name == "ann"
-    assert tokens_of("", TEXT).authenticate(f"Bearer {READER}").name == "bob"
-    assert not tokens_of("", "")
+    assert load_tokens(str(path), "").authenticate(f"Bearer {WRITER}").name == "ann"
+    assert load_tokens("", TEXT).authenticate(f"Bearer {READER}").name == "bob"
+    assert not load_tokens("", "")
 
 
 def test_a_file_of_tokens_that_others_can_read_is_refused(tmp_path):
@@ -103,7 +103,7 @@ def test_a_file_of_tokens_that_others_can_read_is_refused(tmp_path):
     path.chmod(0o640)
 
     with pytest.raises(InvalidRequestError, match="chmod 600"):
-        tokens_of(str(path), "")
+        load_tokens(str(path), "")
 
 
 @pytest.mark.parametrize("data", [None, b"\xff"])
@@ -114,7 +114,7 @@ def test_a_file_of_tokens_that_cannot_be_read_is_told(tmp_path, data):
         path.chmod(0o600)
 
     with pytest.raises(InvalidRequestError, match="tokens"):
-        tokens_of(str(path), "")
+        load_tokens(str(path), "")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])

@@ -468,7 +468,7 @@ async def test_builds_that_are_left_have_no_end(make, tmp_path):
     await world.builds.submit(submission("raw/2", build_request_id="b2"))
     await gate.reached.wait()
 
-    await world.service.close(leave=True)
+    await world.service.close(leave_builds=True)
 
     after = make(f"sqlite:{tmp_path}/events.db")
     assert [view.build.status for view in (await after.builds.list_builds()).builds] == ["RECEIVED", "EXECUTING"]
@@ -479,7 +479,7 @@ async def test_a_service_that_starts_ends_the_dead(make, tmp_path, monkeypatch):
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b"))
     await gate.reached.wait()
-    await world.service.close(leave=True)
+    await world.service.close(leave_builds=True)
     after = make(f"sqlite:{tmp_path}/events.db")
     monkeypatch.setattr("databuild.event_log.liveness.is_gone", lambda _holder: True)
 
@@ -498,7 +498,7 @@ async def left_in_a_queue(make, tmp_path, monkeypatch, *submissions, **more):
     await gate.reached.wait()
     for submitter, asked in submissions:
         await world.builds.submit(asked, submitter=submitter)
-    await world.service.close(leave=True)
+    await world.service.close(leave_builds=True)
     monkeypatch.setattr("databuild.event_log.liveness.is_gone", lambda _holder: True)
     return make(f"sqlite:{tmp_path}/events.db", max_builds=1, **more)
 

@@ -16,7 +16,7 @@ from databuild.cli.flags.full_parse import UsageError
 from databuild.executors.budget import capacity_of
 from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.local import LocalExecutor
-from databuild.service.process.options import ServerOptions, TlsFiles, tokens_of
+from databuild.service.process.options import ServerOptions, TlsFiles, load_tokens
 from databuild.service.process.server import Addresses, serve
 from databuild.service.resources.limits import Limits
 
@@ -54,11 +54,11 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         )
         return executors[-1]
 
-    stop, hurry = asyncio.Event(), asyncio.Event()
+    stop, force_stop = asyncio.Event(), asyncio.Event()
 
     def interrupt() -> None:
         if stop.is_set():
-            hurry.set()
+            force_stop.set()
             for executor in executors:
                 executor.grace_seconds = min(executor.grace_seconds, FORCED_GRACE_SECONDS)
             call.err.line("databuild: ending now")
@@ -84,7 +84,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         ),
         descriptor_limit=descriptor_limit,
         stop=stop,
-        hurry=hurry,
+        force_stop=force_stop,
         started=lambda addresses: _tell(call, addresses),
         telemetry=telemetry(call),
     )
@@ -105,12 +105,12 @@ def _options(call: Invocation) -> ServerOptions:
         host=flags["host"],
         port=flags["port"],
         grpc_port=flags["grpc_port"],
-        tokens=tokens_of(path, call.environ.get(TOKENS_VARIABLE, "")),
+        tokens=load_tokens(path, call.environ.get(TOKENS_VARIABLE, "")),
         tls=tls,
         insecure_listen=flags["insecure_listen"],
         allowed_hosts=tuple(flags["allowed_host"]),
         drain_seconds=flags["drain_seconds"],
-        leave=flags["on_shutdown"] == "leave",
+        leave_builds=flags["on_shutdown"] == "leave",
     )
 
 

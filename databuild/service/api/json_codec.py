@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from databuild.errors import InvalidRequestError
 from databuild.service.api.nul_check import check_texts
 
-MOST: Final = 2**63 - 1
+MAX_INTEGER: Final = 2**63 - 1
 """The largest number that a parameter may have."""
 
 _LARGE_BYTES: Final = 50_000
@@ -91,8 +91,8 @@ def check_number(name: str, value: int) -> None:
     Raises:
         InvalidRequestError: They cannot.
     """
-    if value > MOST:
-        raise InvalidRequestError(f"{name!r} is {value}, and can be {MOST} at most")
+    if value > MAX_INTEGER:
+        raise InvalidRequestError(f"{name!r} is {value}, and can be {MAX_INTEGER} at most")
 
 
 def short_names(enum: EnumDescriptor) -> list[str]:

@@ -180,14 +180,14 @@ class RunningBuilds:
             await asyncio.wait(tasks, timeout=seconds)
         return not self._builds
 
-    async def end(self, *, leave: bool = False) -> None:
+    async def end(self, *, leave_builds: bool = False) -> None:
         """Cancels all builds, and returns when they have ended.
 
         Args:
-            leave: True if the ends of builds are deliberately not written, so that the next service continues them.
+            leave_builds: True if the ends of builds cannot be recorded, on purpose: the event log is closed.
         """
         self._stopped = True
-        self._leaving = leave
+        self._leaving = leave_builds
         self._queue.stop()
         if self._looking is not None:
             self._looking.cancel()

@@ -140,19 +140,20 @@ class GraphService:
         """Takes no new builds, and gives those that run a time to end; returns whether all have."""
         return await self.running.drain(seconds)
 
-    async def close(self, *, leave: bool = False) -> None:
-        """Ends everything.
+    async def close(self, *, leave_builds: bool = False) -> None:
+        """Stops all parts, and closes the event log. Does nothing if it is already closed.
 
         Args:
-            leave: Whether builds that run get no end, so that whoever comes next ends them as dead; by default they are
-                cancelled.
+            leave_builds: Record no end of running builds, so that the next service ends them as dead and continues
+                queued ones. By default they are cancelled.
         """
         if self._housekeeping is not None:
             self._housekeeping.cancel()
             await asyncio.wait({self._housekeeping})
-        if leave:
+        if leave_builds:
+            # Cancelled builds try to record their end. In a closed log they cannot.
             await self._event_log.close()
-        await self.running.end(leave=leave)
+        await self.running.end(leave_builds=leave_builds)
         self.logs.close()
         await self.maintenance.close()
         self.watching.close()

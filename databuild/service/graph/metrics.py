@@ -1,4 +1,7 @@
-"""Metrics for Prometheus: counted from the events of this process's builds, and labelled by job, never by partition."""
+"""Metrics for Prometheus, counted from the events of the builds of this process.
+
+Labels are jobs and statuses. Partitions are not labels: there are too many of them for Prometheus.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,10 @@ _BUCKETS: Final = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0
 
 
 class Metrics:
-    """Counts what builds of this process do."""
+    """The metrics of one service. An `EndCounter` for the events of its builds."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # when something was first counted is of no use
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._builds = Counter("databuild_builds", "Builds that ended.", ("status",), registry=self._registry)
@@ -33,39 +36,36 @@ class Metrics:
         )
         self._seconds = Histogram(
             "databuild_job_run_duration_seconds",
-            "How long job runs took.",
+            "Duration of job runs.",
             ("job",),
             buckets=_BUCKETS,
             registry=self._registry,
         )
         self._partitions = Counter(
-            "databuild_partitions", "Partitions that reached an end.", ("status",), registry=self._registry
+            "databuild_partitions", "Partitions that reached a final status.", ("status",), registry=self._registry
         )
 
     def observe(self, event: BuildEvent) -> None:
-        """Takes an event of a build."""
+        """Counts the ends that an event reports."""
         count_ends(event, self)
 
     def build_ended(self, status: str) -> None:
-        """Counts a build."""
         self._builds.labels(status).inc()
 
     def job_run_ended(self, job: str, status: str, seconds: float) -> None:
-        """Counts a job run, and records its duration."""
         self._job_runs.labels(job, status).inc()
-        if seconds:
+        if seconds:  # 0 for a job run that never started
             self._seconds.labels(job).observe(seconds)
 
     def partition_ended(self, status: str) -> None:
-        """Counts a partition."""
         self._partitions.labels(status).inc()
 
     def watch(self, running: RunningBuilds, watching: Watching, lag: LoopLag) -> None:
-        """Adds how many builds run and wait, how many watch them, and how late the event loop is."""
+        """Adds gauges, which are read each time the metrics are requested."""
         self._registry.register(_Gauges(running, watching, lag))
 
     def text(self) -> bytes:
-        """Returns all metrics in the text format of Prometheus."""
+        """Returns all metrics in the Prometheus text format."""
         return generate_latest(self._registry)
 
 
@@ -76,12 +76,14 @@ class _Gauges(Collector):
         self._lag = lag
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Returns the gauges as they stand."""
-        running = len(self._running.running)
-        yield GaugeMetricFamily("databuild_builds_running", "Builds of this service that run.", value=running)
-        waiting = len(self._running.waiting)
-        yield GaugeMetricFamily("databuild_builds_waiting", "Builds that wait for their turn.", value=waiting)
-        watchers = self._watching.watchers
-        yield GaugeMetricFamily("databuild_watchers", "Those who watch a build.", value=watchers)
-        late = "The most that the event loop was late in the last minute or two."
-        yield GaugeMetricFamily("databuild_event_loop_lag_seconds", late, value=self._lag.seconds)
+        for name, description, value in (
+            ("builds_running", "Running builds of this service.", len(self._running.running)),
+            ("builds_waiting", "Builds in the queue of this service.", len(self._running.waiting)),
+            ("watchers", "Clients that watch a build.", self._watching.watchers),
+            (
+                "event_loop_lag_seconds",
+                "Maximum lag of the event loop in the last one to two minutes.",
+                self._lag.seconds,
+            ),
+        ):
+            yield GaugeMetricFamily(f"databuild_{name}", description, value=value)
