@@ -26,6 +26,7 @@ from databuild.event_log.open import open_event_log
 from databuild.executors.executor import Capacity, ProcessResult, ProcessSpec
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import Job, JobCatalog
+from databuild.model.build_options import BuildOptions
 from databuild.model.results import Success
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
@@ -93,7 +94,7 @@ async def _builds(mode: str, uri: str, builds: int, tasks: int, job: str) -> tup
                     BuildRequest(
                         build_request_id=f"b{build}",
                         requested=tuple(f"leaf/{build * tasks + n}" for n in range(tasks)),
-                        jobs=2,
+                        options=BuildOptions(jobs=2),
                     ),
                     BuildContext(
                         catalog=catalog,

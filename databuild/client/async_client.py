@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from databuild.client.calls import Calls
 from databuild.client.connection import PATIENCE_SECONDS
@@ -12,6 +12,7 @@ from databuild.client.endpoint import Tls
 from databuild.client.remote_build import RemoteBuild
 from databuild.client.settings import connection_to
 from databuild.client.transport import AsyncTransport
+from databuild.model.build_options import BuildKeywords
 from databuild.model.build_request_id import new_build_request_id
 from databuild.model.job_graph import Plan
 from databuild.model.views import BuildView
@@ -50,20 +51,14 @@ class AsyncDatabuildClient(Calls):
         partitions: Sequence[str] = (),
         *,
         build_request_id: str = "",
-        keep_going: bool = False,
-        jobs: int = 0,
-        force: bool = False,
-        reuse_stale: bool = False,
         plan: Plan | None = None,
+        **options: Unpack[BuildKeywords],
     ) -> RemoteBuild[Coroutine[Any, Any, BuildView]]:
         """Returns a build that has its id and is not started; its arguments are those of `submit`."""
         return RemoteBuild(
             build_request_id or new_build_request_id(),
             partitions,
             self.start,
-            keep_going=keep_going,
-            jobs=jobs,
-            force=force,
-            reuse_stale=reuse_stale,
             plan=plan,
+            **options,
         )

@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Unpack
 
-from databuild.client import records
 from databuild.client.notebook import LiveDisplay
-from databuild.client.reads import Reads, plan_options
+from databuild.client.reads import Reads
 from databuild.client.remote_build import RemoteBuild
 from databuild.client.results import check_success, result_of, result_of_pruned
 from databuild.model import statuses
+from databuild.model.build_options import BuildKeywords, BuildOptions
 from databuild.model.build_request_id import new_build_request_id
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.plan_messages import plan_to_message
 from databuild.model.pruning import Pruned
 from databuild.model.results import BuildResult
+from databuild.model.view_messages import build_from_message, pruned_from_message, verification_from_message
 from databuild.model.views import BuildView, Verification
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2 as sv
@@ -57,11 +58,8 @@ class Calls(Reads):
         partitions: Sequence[str] = (),
         *,
         build_request_id: str = "",
-        keep_going: bool = False,
-        jobs: int = 0,
-        force: bool = False,
-        reuse_stale: bool = False,
         plan: Plan | None = None,
+        **options: Unpack[BuildKeywords],
     ) -> BuildView:
         """Starts a build and returns how it stands once it is recorded.
 
@@ -69,31 +67,24 @@ class Calls(Reads):
             partitions: Refs or ranges of refs; none stand for the graph's default partitions.
             build_request_id: The id that it is to have; the same request with the same id starts nothing new. Empty for
                 a new one.
-            keep_going: Whether to go on with what does not depend on a failure.
-            jobs: How many job runs may run at once; 0 lets the service choose.
-            force: Whether to build what is asked for even if it is fresh.
-            reuse_stale: Whether to use stale partitions as they are.
-            plan: The plan to run exactly, which also says what is wanted and how; None to plan anew.
+            plan: The plan to run exactly, with its partitions and its options; None to plan anew.
+            options: The fields of `BuildOptions`; without `jobs`, the service chooses the number.
         """
-        planning = plan_options(force=force, reuse_stale=reuse_stale)
         request = sv.SubmitBuildRequest(
             build_request_id=build_request_id or new_build_request_id(),
             partitions=partitions,
-            options=ev.BuildOptions(keep_going=keep_going, jobs=jobs, plan=planning),
+            options=BuildOptions(**options).to_message(),
             plan=plan_to_message(plan) if plan else None,
         )
-        return records.build_view((await self._connection.ask("SubmitBuild", request)).build)
+        return build_from_message((await self._connection.ask("SubmitBuild", request)).build)
 
     async def start(self, build: RemoteBuild[Any]) -> BuildView:
         """Submits the build of a handle, and returns how it stands."""
         return await self.submit(
             build.partitions,
             build_request_id=build.build_request_id,
-            keep_going=build.keep_going,
-            jobs=build.jobs,
-            force=build.force,
-            reuse_stale=build.reuse_stale,
             plan=build.plan,
+            **build.options,
         )
 
     async def execute_build(
@@ -191,7 +182,7 @@ class Calls(Reads):
             author: Who asks; empty for whoever the client is.
         """
         request = sv.CancelBuildRequest(build_request_id=build)
-        return records.build_view(await self._connection.ask("CancelBuild", request, author=author))
+        return build_from_message(await self._connection.ask("CancelBuild", request, author=author))
 
     async def retry(
         self,
@@ -199,8 +190,7 @@ class Calls(Reads):
         *,
         build_request_id: str = "",
         failed_jobs_only: bool = False,
-        keep_going: bool = False,
-        jobs: int = 0,
+        **options: Unpack[BuildKeywords],
     ) -> BuildView:
         """Starts a build of what another was asked for; what that one finished is not repeated.
 
@@ -208,16 +198,15 @@ class Calls(Reads):
             build: The build to retry, which must have ended.
             build_request_id: The id of the new build; empty for a new one.
             failed_jobs_only: Whether to ask only for what failed jobs should have produced.
-            keep_going: Whether to go on with what does not depend on a failure.
-            jobs: How many job runs may run at once; 0 lets the service choose.
+            options: The fields of `BuildOptions`; without `jobs`, the service chooses the number.
         """
         request = sv.RetryBuildRequest(
             build_request_id=build,
             new_build_request_id=build_request_id or new_build_request_id(),
             failed_jobs_only=failed_jobs_only,
-            options=ev.BuildOptions(keep_going=keep_going, jobs=jobs, plan=plan_options()),
+            options=BuildOptions(**options).to_message(),
         )
-        return records.build_view((await self._connection.ask("RetryBuild", request)).build)
+        return build_from_message((await self._connection.ask("RetryBuild", request)).build)
 
     async def taint(self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False) -> Marked:
         """Marks partitions as not to be trusted, or takes the mark away.
@@ -270,7 +259,7 @@ class Calls(Reads):
         )
         total = Pruned(more=True)
         while total.more:
-            total = total.plus(records.pruned(await self._connection.ask("PruneBuilds", request)))
+            total = total.plus(pruned_from_message(await self._connection.ask("PruneBuilds", request)))
         return total
 
     async def verify(self, builds: Sequence[str] = ()) -> Verification:
@@ -282,7 +271,7 @@ class Calls(Reads):
         request = sv.VerifyEventsRequest(builds=builds)
         while (answer := await self._connection.ask("VerifyEvents", request)).running:
             request.verification_id = answer.verification_id
-        return records.verification(answer)
+        return verification_from_message(answer)
 
     async def logs(self, job_run_id: str, *, stream: str = "stderr", follow: bool = False) -> AsyncGenerator[bytes]:
         """Returns what a job run wrote, piece by piece.

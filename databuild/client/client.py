@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from databuild.client.calls import Adopted, Calls, Marked
 from databuild.client.connection import PATIENCE_SECONDS
@@ -13,6 +13,7 @@ from databuild.client.endpoint import Tls
 from databuild.client.remote_build import RemoteBuild
 from databuild.client.settings import connection_to
 from databuild.client.transport import BlockingTransport
+from databuild.model.build_options import BuildKeywords, PlanKeywords
 from databuild.model.build_request_id import new_build_request_id
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned
@@ -74,22 +75,16 @@ class DatabuildClient:
         partitions: Sequence[str] = (),
         *,
         build_request_id: str = "",
-        keep_going: bool = False,
-        jobs: int = 0,
-        force: bool = False,
-        reuse_stale: bool = False,
         plan: Plan | None = None,
+        **options: Unpack[BuildKeywords],
     ) -> RemoteBuild[BuildView]:
         """Returns a build that has its id and is not started; its arguments are those of `submit`."""
         return RemoteBuild(
             build_request_id or new_build_request_id(),
             partitions,
             lambda build: finish(self._calls.start(build)),
-            keep_going=keep_going,
-            jobs=jobs,
-            force=force,
-            reuse_stale=reuse_stale,
             plan=plan,
+            **options,
         )
 
     def execute_build(
@@ -103,24 +98,11 @@ class DatabuildClient:
         partitions: Sequence[str] = (),
         *,
         build_request_id: str = "",
-        keep_going: bool = False,
-        jobs: int = 0,
-        force: bool = False,
-        reuse_stale: bool = False,
         plan: Plan | None = None,
+        **options: Unpack[BuildKeywords],
     ) -> BuildView:
         """Starts a build and returns how it stands once it is recorded."""
-        return finish(
-            self._calls.submit(
-                partitions,
-                build_request_id=build_request_id,
-                keep_going=keep_going,
-                jobs=jobs,
-                force=force,
-                reuse_stale=reuse_stale,
-                plan=plan,
-            )
-        )
+        return finish(self._calls.submit(partitions, build_request_id=build_request_id, plan=plan, **options))
 
     def get(self, build: str = "latest") -> BuildView:
         """Returns how a build stands."""
@@ -148,8 +130,7 @@ class DatabuildClient:
         *,
         build_request_id: str = "",
         failed_jobs_only: bool = False,
-        keep_going: bool = False,
-        jobs: int = 0,
+        **options: Unpack[BuildKeywords],
     ) -> BuildView:
         """Starts a build of what another was asked for; what that one finished is not repeated."""
         return finish(
@@ -157,14 +138,13 @@ class DatabuildClient:
                 build,
                 build_request_id=build_request_id,
                 failed_jobs_only=failed_jobs_only,
-                keep_going=keep_going,
-                jobs=jobs,
+                **options,
             )
         )
 
-    def plan(self, partitions: Sequence[str] = (), *, force: bool = False, reuse_stale: bool = False) -> Plan:
+    def plan(self, partitions: Sequence[str] = (), **options: Unpack[PlanKeywords]) -> Plan:
         """Returns what a build would do; starts none."""
-        return finish(self._calls.plan(partitions, force=force, reuse_stale=reuse_stale))
+        return finish(self._calls.plan(partitions, **options))
 
     def events(self, build: str = "latest", *, after: int = 0, limit: int = 1000) -> list[ev.BuildEvent]:
         """Returns events of a build, in order."""

@@ -6,19 +6,30 @@ It makes messages of what callers say and records of what the service answers. H
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, Unpack
 
-from databuild.client import records
 from databuild.client.connection import Connection
 from databuild.errors import InvalidRequestError
+from databuild.model.build_options import PlanKeywords, PlanOptions
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.plan_messages import plan_from_message
+from databuild.model.record_messages import (
+    build_partition_from_message,
+    job_run_from_message,
+    partition_from_message,
+)
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
+from databuild.model.view_messages import (
+    build_from_message,
+    explanation_from_message,
+    log_chunk_from_message,
+    partition_view_from_message,
+    storage_from_message,
+)
 from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, Room
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
 
 _PAGE: Final = 1000
@@ -39,7 +50,7 @@ class Reads:
 
     async def get(self, build: str = "latest") -> BuildView:
         """Returns how a build stands."""
-        return records.build_view(await self._connection.ask("GetBuild", sv.GetBuildRequest(build_request_id=build)))
+        return build_from_message(await self._connection.ask("GetBuild", sv.GetBuildRequest(build_request_id=build)))
 
     async def list_builds(self, *, status: str = "", before: str = "", limit: int = 20) -> list[BuildView]:
         """Returns builds, newest first.
@@ -55,7 +66,7 @@ class Reads:
             request.limit = size
             answer = await self._connection.ask("ListBuilds", request)
             request.before = answer.next_before
-            return [records.build_view(build) for build in answer.builds], answer.next_before
+            return [build_from_message(build) for build in answer.builds], answer.next_before
 
         return await _paged(page, limit)
 
@@ -101,18 +112,18 @@ class Reads:
             if answer.job_runs:
                 request.build_request_id = answer.job_runs[-1].build_request_id
             request.after = answer.next_after
-            return [records.job_run(run) for run in answer.job_runs], answer.next_after
+            return [job_run_from_message(run) for run in answer.job_runs], answer.next_after
 
         return await _paged(page, limit)
 
     async def job_run(self, job_run_id: str) -> JobRunRecord:
         """Returns how a job run stands."""
-        return records.job_run(await self._connection.ask("GetJobRun", sv.GetJobRunRequest(job_run_id=job_run_id)))
+        return job_run_from_message(await self._connection.ask("GetJobRun", sv.GetJobRunRequest(job_run_id=job_run_id)))
 
     async def runs_of_job(self, job_label: str, *, limit: int = 20) -> list[JobRunRecord]:
         """Returns the job runs of a job that were started, newest first."""
         request = sv.GetJobRequest(job_label=job_label, limit=limit)
-        return [records.job_run(run) for run in (await self._connection.ask("GetJob", request)).job_runs]
+        return [job_run_from_message(run) for run in (await self._connection.ask("GetJob", request)).job_runs]
 
     async def build_partitions(
         self, build: str = "latest", *, status: str = "", after: str = "", limit: int = 1000
@@ -135,7 +146,7 @@ class Reads:
             request.limit = size
             answer = await self._connection.ask("ListBuildPartitions", request)
             request.after = answer.next_after
-            return [records.build_partition(row) for row in answer.partitions], answer.next_after
+            return [build_partition_from_message(row) for row in answer.partitions], answer.next_after
 
         return await _paged(page, limit)
 
@@ -173,7 +184,7 @@ class Reads:
             request.limit = size
             answer = await self._connection.ask("ListPartitions", request)
             request.after = answer.next_after
-            return [records.partition(record) for record in answer.partitions], answer.next_after
+            return [partition_from_message(record) for record in answer.partitions], answer.next_after
 
         return await _paged(page, limit)
 
@@ -184,21 +195,20 @@ class Reads:
 
     async def partition(self, ref: str) -> PartitionView:
         """Returns what is known of one partition."""
-        return records.partition_view(await self._connection.ask("GetPartition", sv.GetPartitionRequest(ref=ref)))
+        return partition_view_from_message(await self._connection.ask("GetPartition", sv.GetPartitionRequest(ref=ref)))
 
     async def explain(self, ref: str) -> Explanation:
         """Returns what is known of a partition, and what a build would do with it and why."""
-        return records.explanation(await self._connection.ask("ExplainPartition", sv.GetPartitionRequest(ref=ref)))
+        return explanation_from_message(await self._connection.ask("ExplainPartition", sv.GetPartitionRequest(ref=ref)))
 
-    async def plan(self, partitions: Sequence[str] = (), *, force: bool = False, reuse_stale: bool = False) -> Plan:
+    async def plan(self, partitions: Sequence[str] = (), **options: Unpack[PlanKeywords]) -> Plan:
         """Returns what a build would do; starts none.
 
         Args:
             partitions: Refs or ranges of refs; none stand for the graph's default partitions.
-            force: Whether to plan what is asked for even if it is fresh.
-            reuse_stale: Whether to use stale partitions as they are.
+            options: The fields of `PlanOptions`.
         """
-        request = sv.PlanBuildRequest(partitions=partitions, options=plan_options(force=force, reuse_stale=reuse_stale))
+        request = sv.PlanBuildRequest(partitions=partitions, options=PlanOptions(**options).to_message())
         return plan_from_message(await self._connection.ask("PlanBuild", request))
 
     async def read_log(self, job_run_id: str, *, stream: str = "stderr", offset: int = 0, limit: int = 0) -> LogChunk:
@@ -211,17 +221,13 @@ class Reads:
             limit: How many bytes at most; 0 for as many as one answer may have.
         """
         request = sv.ReadLogRequest(job_run_id=job_run_id, stream=stream, offset=offset, limit=limit)
-        return records.log_chunk(await self._connection.ask("ReadLog", request))
+        return log_chunk_from_message(await self._connection.ask("ReadLog", request))
 
     async def storage(self, *, count: bool = False) -> Room:
         """Returns how much room the event log takes; with `count`, also what it holds, and the room of the job logs."""
-        return records.room(await self._connection.ask("GetStorage", sv.GetStorageRequest(count=count)), counted=count)
-
-
-def plan_options(*, force: bool = False, reuse_stale: bool = False) -> plan_pb2.PlanOptions:
-    """Returns how planning treats what is already there."""
-    stale = plan_pb2.STALE_POLICY_REUSE if reuse_stale else plan_pb2.STALE_POLICY_REBUILD
-    return plan_pb2.PlanOptions(stale=stale, force=force)
+        return storage_from_message(
+            await self._connection.ask("GetStorage", sv.GetStorageRequest(count=count)), counted=count
+        )
 
 
 async def _paged(page: Callable[[int], Awaitable[tuple[Sequence[_Row], Any]]], limit: int) -> list[_Row]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, Unpack
 
 from databuild.client.html import build_html
 from databuild.client.results import result_of
 from databuild.model.build_counts import BuildCounts
+from databuild.model.build_options import BuildKeywords
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.results import BuildResult
@@ -24,11 +25,8 @@ class RemoteBuild(Generic[_Started]):
     Attributes:
         build_request_id: The id.
         partitions: The refs or ranges of refs that it is asked for; none stand for the graph's default partitions.
-        keep_going: Whether it goes on with what does not depend on a failure.
-        jobs: How many job runs may run at once; 0 lets the service choose.
-        force: Whether to build what was requested even if it is fresh.
-        reuse_stale: Whether to use stale partitions as they are.
         plan: The plan to run exactly; None to plan anew.
+        options: The fields of `BuildOptions` that were given.
         counts: What its events add up to.
         result: What came of it; None where that is not known yet.
     """
@@ -39,20 +37,14 @@ class RemoteBuild(Generic[_Started]):
         partitions: Sequence[str],
         start: Callable[[RemoteBuild[_Started]], _Started],
         *,
-        keep_going: bool = False,
-        jobs: int = 0,
-        force: bool = False,
-        reuse_stale: bool = False,
         plan: Plan | None = None,
+        **options: Unpack[BuildKeywords],
     ) -> None:
         """Takes what is asked for, and what starts it."""
         self.build_request_id = build_request_id
         self.partitions = tuple(partitions)
-        self.keep_going = keep_going
-        self.jobs = jobs
-        self.force = force
-        self.reuse_stale = reuse_stale
         self.plan = plan
+        self.options = options
         self.counts = BuildCounts()
         self.result: BuildResult | None = None
         self._start = start

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from databuild.event_log.reads import TableReads
 from databuild.event_log.tables import Table
+from databuild.model.paging import read_rows
 from databuild.model.views import Difference
-
-_PAGE: Final = 1000
 
 Row = tuple[Any, ...]
 
 
 def pages(reader: TableReads, table: Table) -> Iterator[Row]:
     """Yields all rows of a table, by key."""
-    after: Row = ()
-    while rows := reader.rows(table, after=after, limit=_PAGE):
-        yield from rows
-        after = rows[-1][: table.keys]
+    start: Row = ()
+    return read_rows(
+        lambda after, limit: reader.rows(table, after=after, limit=limit),
+        key=lambda row: row[: table.keys],
+        start=start,
+    )
 
 
 def differences(table: Table, right: TableReads, found: TableReads) -> Iterator[Difference]:

@@ -15,7 +15,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, Protocol, TypeVar
 
+from databuild.model.paging import read_pages, read_rows
+
 _T = TypeVar("_T")
+
+_BUILDS: Final = 100
 
 MAX_ROWS: Final = 10_000
 """How many rows one transaction changes at most, so that no build waits long."""
@@ -83,10 +87,8 @@ def prune(rows: Rows, build_request_ids: Collection[str], time: float) -> None:
 
 def go_on(rows: Rows) -> None:
     """Removes what is left of pruned builds and needed no more."""
-    after = ""
-    while builds := rows.unfinished(after, 100):
+    for builds in read_pages(rows.unfinished, key=lambda build: build, start="", size=_BUILDS):
         _remove(rows, builds)
-        after = builds[-1]
 
 
 def _remove(rows: Rows, builds: Sequence[str]) -> None:
@@ -100,17 +102,16 @@ def _remove(rows: Rows, builds: Sequence[str]) -> None:
 
 
 def _partitions(rows: Rows, build: str) -> Iterator[tuple[str, bool]]:
-    after = ""
-    while page := rows.partitions(build, after, MAX_ROWS):
-        yield from page
-        after = page[-1][0]
+    return read_rows(
+        lambda after, limit: rows.partitions(build, after, limit), key=lambda row: row[0], start="", size=MAX_ROWS
+    )
 
 
 def _needless_runs(rows: Rows, build: str) -> Iterator[str]:
-    after = 0
-    while page := rows.needless_runs(build, after, MAX_ROWS):
-        yield from (run for _, run in page)
-        after = page[-1][0]
+    runs = read_rows(
+        lambda after, limit: rows.needless_runs(build, after, limit), key=lambda row: row[0], start=0, size=MAX_ROWS
+    )
+    return (run for _, run in runs)
 
 
 def _parts(items: Iterable[_T]) -> Iterator[list[_T]]:

@@ -20,6 +20,7 @@ from databuild.graph.known_records import KnownRecords
 from databuild.graph.ownership import Ownership
 from databuild.graph.ports import Configure, Lookup, PartitionRecords, PastConfigs, PlanningObserver
 from databuild.graph.survey import Survey
+from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import JobConfig, Plan
 from databuild.model.pacing import Pace, slices, sort
 
@@ -31,8 +32,7 @@ async def analyze(
     records: PartitionRecords,
     *,
     lookup: Lookup | None = None,
-    force: bool = False,
-    reuse_stale: bool = False,
+    options: PlanOptions = PlanOptions(),
     concurrency: int = 2,
     pace: Pace | None = None,
     observer: PlanningObserver | None = None,
@@ -50,8 +50,7 @@ async def analyze(
         configure: Asks a job for its configurations.
         records: Knows what is recorded of partitions.
         lookup: Says who produces a ref, in place of the jobs' patterns.
-        force: Whether to build what was requested even if it is fresh.
-        reuse_stale: Whether to use stale partitions as they are.
+        options: The options of the plan.
         concurrency: How many jobs are asked at once.
         pace: When to let the event loop run.
         observer: Is told how it goes.
@@ -75,8 +74,8 @@ async def analyze(
         pace,
         observer,
         past_configs,
-        forced=frozenset(refs) if force else frozenset(),
-        reuse_stale=reuse_stale,
+        forced=frozenset(refs) if options.force else frozenset(),
+        options=options,
         concurrency=concurrency,
     )
     await analysis.explore(refs)
@@ -95,14 +94,14 @@ class _Analysis:
         past_configs: PastConfigs | None,
         *,
         forced: frozenset[str],
-        reuse_stale: bool,
+        options: PlanOptions,
         concurrency: int,
     ) -> None:
         self._forced = forced
         self._catalog = catalog
         self._configure = configure
         self._pace = pace
-        self._reuse_stale = reuse_stale
+        self._options = options
         self._concurrency = max(1, concurrency)
         self._places = asyncio.Semaphore(self._concurrency)
         self._ownership = ownership
@@ -162,7 +161,7 @@ class _Analysis:
             configs=self._configs,
             digests=self._digests,
             forced=self._forced,
-            reuse_stale=self._reuse_stale,
+            options=self._options,
             past_configs=self._past_configs,
         )
         return await assembly.plan(requested, tuple(self._survey.warnings))
@@ -172,7 +171,7 @@ class _Analysis:
         return (
             ref not in self._forced
             and record is not None
-            and (record.adopted or (self._reuse_stale and record.available and not record.tainted))
+            and (record.adopted or (self._options.reuse_stale and record.available and not record.tainted))
         )
 
     async def _predicted(self, requested: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from databuild.graph.known_records import KnownRecords
 from databuild.graph.numbering import number_tasks
 from databuild.graph.ownership import Ownership
 from databuild.graph.ports import PastConfigs
+from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import AbsentInput, JobConfig, Plan, PlannedPartition, Task
 from databuild.model.pacing import Pace, slices, sort
 from databuild.model.records import PartitionRecord
@@ -38,7 +39,7 @@ class Assembly:
         configs: Mapping[str, JobConfig],
         digests: Mapping[str, str],
         forced: frozenset[str],
-        reuse_stale: bool,
+        options: PlanOptions,
         past_configs: PastConfigs | None,
     ) -> None:
         """Computes nothing yet.
@@ -51,7 +52,7 @@ class Assembly:
             configs: The configuration that produces each ref.
             digests: The digest of that configuration.
             forced: The refs to build even if fresh.
-            reuse_stale: Whether to use stale partitions as they are.
+            options: The options of the plan.
             past_configs: Knows what configurations were; None where nobody does.
         """
         self._catalog = catalog
@@ -61,7 +62,7 @@ class Assembly:
         self._configs = configs
         self._digests = digests
         self._forced = forced
-        self._reuse_stale = reuse_stale
+        self._options = options
         self._past_configs = past_configs
 
     async def plan(self, requested: Sequence[str], warnings: tuple[str, ...]) -> Plan:
@@ -74,7 +75,7 @@ class Assembly:
             self._ownership.labels,
             {label: job.code_digest for label, job in catalog.jobs.items()},
             forced=self._forced,
-            reuse_stale=self._reuse_stale,
+            options=self._options,
         )
         decisions = await pace.drive(freshness.decide(requested))
         await self._name_config_changes(decisions)
@@ -103,8 +104,7 @@ class Assembly:
             partitions=tuple(partitions),
             code_digests={label: catalog.jobs[label].code_digest for label in sorted(labels)},
             versions=await self._versions(tasks, task_of),
-            force=bool(self._forced),
-            reuse_stale=self._reuse_stale,
+            options=self._options,
             warnings=warnings,
             absent_inputs=await self._absent_inputs(tasks, task_of),
         )

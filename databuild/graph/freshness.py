@@ -9,6 +9,7 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import NamedTuple
 
 from databuild.errors import DependencyCycleError
+from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import JobConfig
 from databuild.model.pacing import SLICE
 from databuild.model.records import Manifest, PartitionRecord
@@ -45,7 +46,7 @@ class Freshness:
         code_digests: Mapping[str, str],
         *,
         forced: frozenset[str],
-        reuse_stale: bool,
+        options: PlanOptions,
     ) -> None:
         """Takes what is known.
 
@@ -56,7 +57,7 @@ class Freshness:
             owners: The label of the job that produces each ref.
             code_digests: The code digest of each job, by label.
             forced: The refs to build even if fresh.
-            reuse_stale: Whether to use stale partitions as they are.
+            options: Whether to use stale partitions as they are.
         """
         self._configs = configs
         self._digests = digests
@@ -64,7 +65,7 @@ class Freshness:
         self._owners = owners
         self._code_digests = code_digests
         self._forced = forced
-        self._reuse_stale = reuse_stale
+        self._reuse_stale = options.reuse_stale
         self._decisions: dict[str, Decision] = {}
         self._walked: set[int] = set()
         self._changed_inputs: dict[int, Decision | None] = {}

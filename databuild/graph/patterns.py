@@ -7,61 +7,20 @@ A field is `{name}` (a string without a slash), `{name:type}` with a type of `da
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from databuild.errors import InvalidPatternError, InvalidRequestError, TooManyPartitionsError
+from databuild.graph.field_types import FIELD_TYPES, Counting, FieldType
 from databuild.graph.refs import nfc, odd_segment
 
-_REGEX_OF_TYPE: Final = {
-    "date": r"\d{4}-\d{2}-\d{2}",
-    "month": r"(?!0000)\d{4}-(?:0[1-9]|1[0-2])",
-    "hour": r"\d{4}-\d{2}-\d{2}T(?:[01]\d|2[0-3])",
-    "int": r"-?(?:0|[1-9]\d*)",
-    "str": r"[^/\s\x00-\x1f]+",
-}
-"""What is matched: quick to compile, and so for types of the calendar not the last word."""
-
-_OF_THE_CALENDAR: Final = frozenset({"date", "hour"})
-
-_YEAR: Final = r"(?:\d{3}[1-9]|\d{2}[1-9]0|\d[1-9]00|[1-9]000)"
-_LEAP_YEAR: Final = r"(?:\d{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
-_DAY: Final = (
-    r"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"  # every month
-    "|(?:0[13-9]|1[0-2])-(?:29|30)"  # all but February
-    "|(?:0[13578]|1[02])-31)"  # the long ones
-)
-_DATE: Final = f"(?:{_YEAR}-{_DAY}|{_LEAP_YEAR}-02-29)"
-_EXACT_REGEX_OF_TYPE: Final = _REGEX_OF_TYPE | {
-    "date": _DATE,
-    "month": f"{_YEAR}-(?:0[1-9]|1[0-2])",
-    "hour": rf"{_DATE}T(?:[01]\d|2[0-3])",
-}
-"""The same by the Gregorian calendar, and regular in the strict sense."""
-
-_CALENDAR_SHAPE_OF_TYPE: Final = {
-    "date": r"\d{4}-\d{2}-\d{2}",
-    "month": r"\d{4}-\d{2}",
-    "hour": r"\d{4}-\d{2}-\d{2}T\d{2}",
-}
-_RANGE_END_OF_TYPE: Final = _CALENDAR_SHAPE_OF_TYPE | {"int": r"-?\d+"}
-_EXAMPLE_OF_TYPE: Final = {
-    "date": "2013-01-31",
-    "month": "2013-01",
-    "hour": "2013-01-31T05",
-    "int": "7",
-    "str": "x",
-}
-_SHAPE_OF_TYPE: Final = {"date": "}}}}-}}-}}", "month": "}}}}-}}", "hour": "}}}}-}}-}}T}}"}
 _DIGITS: Final = frozenset(pair for digit in "0123456789" for pair in (f"}}{digit}", f"{digit}}}"))
 """An unknown digit and a known one, in either order."""
 
 _FIELD = re.compile(r"\{([A-Za-z_]\w*)(?::(/(?:[^/\\]|\\.)*/|\w+))?\}", re.ASCII)
 _RANGE: Final = ".."
-_EXAMPLE_LENGTH_OF_TYPE: Final = {"date": 30, "month": 11, "hour": 23, "int": 9}
 _MARKED_DOT: Final = "\ue000"
 _MARKED_SLASH: Final = "\ue001"
 _MARKS: Final = {".": f"[.{_MARKED_DOT}]", "/": f"[/{_MARKED_SLASH}]"}
@@ -120,15 +79,13 @@ class PartitionPattern:
 
             if read_field(self.text, kind[1:-1]).may_have("/"):
                 self._has_segments = False
-        elif kind not in _REGEX_OF_TYPE:
-            raise InvalidPatternError(
-                self.text, f"{kind!r} is no type; types are {', '.join(_REGEX_OF_TYPE)} or /regex/"
-            )
+        elif kind not in FIELD_TYPES:
+            raise InvalidPatternError(self.text, f"{kind!r} is no type; types are {', '.join(FIELD_TYPES)} or /regex/")
 
     @functools.cached_property
     def regexes(self) -> tuple[str, ...]:
         """The regular expressions of its parts: one after another they match exactly the refs of this pattern."""
-        return tuple(_regex(kind, _EXACT_REGEX_OF_TYPE) if kind else re.escape(part) for part, kind in self._parts)
+        return tuple(_regex(kind, _exact_regex) if kind else re.escape(part) for part, kind in self._parts)
 
     def match(self, ref: str) -> dict[str, str] | None:
         """Returns the text of each field, or None where the ref is not of this pattern."""
@@ -136,30 +93,35 @@ class PartitionPattern:
         if found is None:
             return None
         fields = found.groupdict()
-        for name, kind in self.fields.items():
-            if kind in _OF_THE_CALENDAR and _VALUES[kind].parse(fields[name]) is None:
+        for name, counting in self._calendar_fields:
+            if counting.parse(fields[name]) is None:
                 found = self._exact.fullmatch(ref)  # fields without a separator may be told apart in another way
                 return found.groupdict() if found is not None else None
         return fields
 
     @functools.cached_property
+    def _calendar_fields(self) -> tuple[tuple[str, Counting], ...]:
+        types = ((name, _type_of(kind)) for name, kind in self.fields.items())
+        return tuple((name, one.counting) for name, one in types if one.of_calendar and one.counting is not None)
+
+    @functools.cached_property
     def _quick(self) -> re.Pattern[str]:
-        return self._compile(_REGEX_OF_TYPE)
+        return self._compile(_quick_regex)
 
     @functools.cached_property
     def _exact(self) -> re.Pattern[str]:
-        return self._compile(_EXACT_REGEX_OF_TYPE)
+        return self._compile(_exact_regex)
 
-    def _compile(self, regexes: Mapping[str, str]) -> re.Pattern[str]:
-        parts = (f"(?P<{part}>{_regex(kind, regexes)})" if kind else re.escape(part) for part, kind in self._parts)
+    def _compile(self, regex_of: Callable[[FieldType], str]) -> re.Pattern[str]:
+        parts = (f"(?P<{part}>{_regex(kind, regex_of)})" if kind else re.escape(part) for part, kind in self._parts)
         return re.compile("".join(parts), re.ASCII)
 
     def fault_of(self, ref: str) -> str:
         """Returns which date, month, hour or range keeps a ref from being of this pattern, in words; empty for none."""
-        found = self._compile(_REGEX_OF_TYPE | _CALENDAR_SHAPE_OF_TYPE).fullmatch(ref)
-        for name, kind in self.fields.items():
-            if found is not None and kind in _CALENDAR_SHAPE_OF_TYPE and _VALUES[kind].parse(found[name]) is None:
-                return f"the {kind} {found[name]} does not exist"
+        found = self._compile(_loose_regex).fullmatch(ref)
+        for name, counting in self._calendar_fields:
+            if found is not None and counting.parse(found[name]) is None:
+                return f"the {self.fields[name]} {found[name]} does not exist"
         if _RANGE in ref and ref.startswith(self.prefix):
             if range_fault := self._open_range(ref):
                 return range_fault
@@ -199,7 +161,7 @@ class PartitionPattern:
             if kind.startswith("/"):
                 parts.append(literally(read(kind[1:-1]), _MARKS))
             elif kind:
-                parts.append(f"(?:(?![{_MARKED_DOT}{_MARKED_SLASH}]){_REGEX_OF_TYPE[kind]})")
+                parts.append(f"(?:(?![{_MARKED_DOT}{_MARKED_SLASH}]){FIELD_TYPES[kind].regex})")
             else:
                 parts.append("".join(_MARKS.get(character, re.escape(character)) for character in part))
         return re.compile("".join(parts), re.ASCII)
@@ -215,9 +177,8 @@ class PartitionPattern:
             if _RANGE not in text:
                 continue
             ends = [end for end in text.split(_RANGE) if end]
-            for kind, steps in _VALUES.items():
-                shape = re.compile(_REGEX_OF_TYPE[kind])
-                if ends and all(shape.fullmatch(end) and steps.parse(end) is not None for end in ends):
+            for kind, field_type in FIELD_TYPES.items():
+                if ends and all(_counts(field_type, end) for end in ends):
                     return name, text, kind
         return None
 
@@ -226,13 +187,16 @@ class PartitionPattern:
         parts = (_open_regex(part, kind) if kind else re.escape(part) for part, kind in self._parts)
         found = re.fullmatch("".join(parts), ref, re.ASCII)
         for name, kind in self.fields.items():
-            if found is None or kind not in _VALUES:
+            counting = _counting(kind)
+            if found is None or counting is None:
                 continue
             first, last = found[f"first_{name}"], found[f"last_{name}"]
             if bool(first) != bool(last):
                 lacks = "no end" if first else "no beginning"
                 text = f"{first or ''}{_RANGE}{last or ''}"
-                return f"the range {text!r} has {lacks}; write both, such as {_closed_range(kind, first, last)}"
+                return (
+                    f"the range {text!r} has {lacks}; write both, such as {_closed_range(kind, counting, first, last)}"
+                )
         return ""
 
     def apart(self, other: PartitionPattern) -> bool:
@@ -248,11 +212,11 @@ class PartitionPattern:
     @functools.cached_property
     def _shape(self) -> str:
         """The pattern with `}` for each unknown digit, and `{` for any other field: no literal has braces."""
-        return "".join(_SHAPE_OF_TYPE.get(kind, "{") if kind else part for part, kind in self._parts)
+        return "".join(_type_of(kind).shape if kind else part for part, kind in self._parts)
 
     def example(self) -> str:
         """Returns a ref that looks like those of this pattern."""
-        return "".join(_EXAMPLE_OF_TYPE.get(kind, "x") if kind else text for text, kind in self._parts)
+        return "".join(_type_of(kind).example if kind else text for text, kind in self._parts)
 
     def expand(self, text: str) -> list[str] | None:
         """Returns the refs of a range such as `date=2013-01-01..2013-01-31`; None where it is none of this pattern.
@@ -287,45 +251,79 @@ class PartitionPattern:
 
     @staticmethod
     def _values(text: str, kind: str, found: re.Match[str], name: str) -> Sequence[str]:
-        steps = _VALUES[kind]
-        first, last = steps.parse(found.group(f"first_{name}")), steps.parse(found.group(f"last_{name}"))
+        counting = _counting(kind)
+        assert counting is not None
+        first, last = counting.parse(found[f"first_{name}"]), counting.parse(found[f"last_{name}"])
         if first is None or last is None:
             message = f"{text!r} has a {kind} that does not exist"
             raise InvalidRequestError(message)
         if first > last:
             message = f"the range {text!r} ends before it begins"
             raise InvalidRequestError(message)
-        return _Texts(range(first, last + 1), steps.format)
+        return counting.values(first, last)
 
 
-def _regex(kind: str, regexes: Mapping[str, str]) -> str:
-    return kind[1:-1] if kind.startswith("/") else regexes[kind]
+def _type_of(kind: str) -> FieldType:
+    """Returns the type of a field; a field with a regular expression has the shape and the example of `str`."""
+    return FIELD_TYPES.get(kind, FIELD_TYPES["str"])
+
+
+def _counting(kind: str) -> Counting | None:
+    return _type_of(kind).counting
+
+
+def _counts(field_type: FieldType, value: str) -> bool:
+    counting = field_type.counting
+    return (
+        counting is not None and re.fullmatch(field_type.regex, value) is not None and counting.parse(value) is not None
+    )
+
+
+def _quick_regex(field_type: FieldType) -> str:
+    return field_type.regex
+
+
+def _exact_regex(field_type: FieldType) -> str:
+    return field_type.exact_regex
+
+
+def _loose_regex(field_type: FieldType) -> str:
+    """Matches also what looks like a value of the calendar and does not exist."""
+    counting = field_type.counting
+    return counting.end_regex if counting is not None and field_type.of_calendar else field_type.regex
+
+
+def _regex(kind: str, regex_of: Callable[[FieldType], str]) -> str:
+    return kind[1:-1] if kind.startswith("/") else regex_of(FIELD_TYPES[kind])
 
 
 def _range_regex(name: str, kind: str) -> str:
-    single = f"(?P<single_{name}>{_regex(kind, _REGEX_OF_TYPE)})"
-    if kind not in _VALUES:
+    single = f"(?P<single_{name}>{_regex(kind, _quick_regex)})"
+    counting = _counting(kind)
+    if counting is None:
         return single
-    first, last = (f"(?P<{which}_{name}>{_RANGE_END_OF_TYPE[kind]})" for which in ("first", "last"))
+    first, last = (f"(?P<{which}_{name}>{counting.end_regex})" for which in ("first", "last"))
     return f"(?:{first}{re.escape(_RANGE)}{last}|{single})"
 
 
 def _open_regex(name: str, kind: str) -> str:
-    if kind not in _VALUES:
-        return f"(?:{_regex(kind, _REGEX_OF_TYPE)})"
-    first, last = (f"(?P<{which}_{name}>{_RANGE_END_OF_TYPE[kind]})?" for which in ("first", "last"))
-    return f"(?:{first}{re.escape(_RANGE)}{last}|{_REGEX_OF_TYPE[kind]})"
+    single = f"(?:{_regex(kind, _quick_regex)})"
+    counting = _counting(kind)
+    if counting is None:
+        return single
+    first, last = (f"(?P<{which}_{name}>{counting.end_regex})?" for which in ("first", "last"))
+    return f"(?:{first}{re.escape(_RANGE)}{last}|{single})"
 
 
-def _closed_range(kind: str, first: str | None, last: str | None) -> str:
+def _closed_range(kind: str, counting: Counting, first: str | None, last: str | None) -> str:
     """Returns an example of a range with the one end that is known."""
-    steps, length = _VALUES[kind], _EXAMPLE_LENGTH_OF_TYPE[kind]
-    known = steps.parse(first or last or "")
+    length = counting.example_length
+    known = counting.parse(first or last or "")
     if known is not None:
         with contextlib.suppress(ValueError, OverflowError):
             ends = (known, known + length) if first else (known - length, known)
-            return _RANGE.join(map(steps.format, ends))
-    return _RANGE.join((_EXAMPLE_OF_TYPE[kind],) * 2)
+            return _RANGE.join(map(counting.format, ends))
+    return _RANGE.join((FIELD_TYPES[kind].example,) * 2)
 
 
 def _ends(shape: str) -> tuple[str, str]:
@@ -346,49 +344,3 @@ def _agree(one: str, other: str) -> bool:
         or other.startswith(one)
         or ("}" in one + other and all(a == b or a + b in _DIGITS for a, b in zip(one, other, strict=False)))
     )
-
-
-class _Texts(Sequence[str]):
-    """The values of a range, made when they are asked for: how many there are is known before."""
-
-    def __init__(self, numbers: range, form: Callable[[int], str]) -> None:
-        self._numbers = numbers
-        self._form = form
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._form(self._numbers[index])
-
-
-class _Steps:
-    """A type whose values can be counted."""
-
-    def __init__(self, parse: Callable[[str], int], form: Callable[[int], str]) -> None:
-        self._parse = parse
-        self.format = form
-
-    def parse(self, text: str) -> int | None:
-        try:
-            return self._parse(text)
-        except ValueError:
-            return None
-
-
-_EPOCH = dt.datetime(1, 1, 1)  # noqa: DTZ001 - hours are counted, not placed in a zone
-_VALUES: Final = {
-    "date": _Steps(
-        lambda text: dt.date.fromisoformat(text).toordinal(),
-        lambda number: dt.date.fromordinal(number).isoformat(),
-    ),
-    "month": _Steps(
-        lambda text: (first := dt.date.fromisoformat(f"{text}-01")).year * 12 + first.month - 1,
-        lambda number: f"{number // 12:04}-{number % 12 + 1:02}",
-    ),
-    "hour": _Steps(
-        lambda text: int((dt.datetime.fromisoformat(text) - _EPOCH).total_seconds()) // 3600,
-        lambda number: (_EPOCH + dt.timedelta(hours=number)).isoformat(timespec="hours"),
-    ),
-    "int": _Steps(int, str),
-}

@@ -6,7 +6,10 @@ Holds what was found, and does not know how it was found or how it will be run.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from databuild.model.build_options import PlanOptions
 
 
 class JobConfig(NamedTuple):
@@ -82,8 +85,7 @@ class Plan(NamedTuple):
         partitions: Every considered partition, sorted by ref.
         code_digests: The code digest of each job of the plan, by label.
         versions: The known version of every input, internal or not, that tasks read and that this plan does not build.
-        force: Whether it was asked to build what was requested even if fresh.
-        reuse_stale: Whether it was asked to use stale partitions as they are.
+        options: The options that it was made with.
         warnings: What may not be meant as it is, one sentence each.
         absent_inputs: The QUERY inputs that tasks read although they are not available and this plan does not build
             them, by ref.
@@ -95,7 +97,6 @@ class Plan(NamedTuple):
     partitions: tuple[PlannedPartition, ...]
     code_digests: Mapping[str, str]
     versions: Mapping[str, str]
-    force: bool = False
-    reuse_stale: bool = False
+    options: PlanOptions
     warnings: tuple[str, ...] = ()
     absent_inputs: tuple[AbsentInput, ...] = ()

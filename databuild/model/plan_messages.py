@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from typing import cast
 
+from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import AbsentInput, JobConfig, Plan, PlannedPartition, Task
 from databuild.model.pacing import run_through, slices
 from databuild.v1 import job_pb2, plan_pb2
@@ -62,33 +63,23 @@ def plan_to_message(plan: Plan) -> plan_pb2.Plan:
         graph_label=plan.graph_label,
         requested=[pt.PartitionRef(str=ref) for ref in plan.requested],
         job_graph=plan_pb2.JobGraph(tasks=tasks_to_messages(plan.tasks)),
-        partitions=[
-            plan_pb2.PlannedPartition(
-                ref=partition.ref,
-                job_label=partition.job_label,
-                task_id=partition.task_id,
-                reason=cast("pt.Reason", partition.reason),
-                cause=partition.cause,
-                version=partition.version,
-                delegated_to_build_request_id=partition.delegated_to,
-                requested=partition.requested,
-            )
-            for partition in plan.partitions
-        ],
+        partitions=map(planned_to_message, plan.partitions),
         code_digests=plan.code_digests,
         input_versions=plan.versions,
-        options=plan_pb2.PlanOptions(
-            stale=plan_pb2.STALE_POLICY_REUSE if plan.reuse_stale else plan_pb2.STALE_POLICY_REBUILD,
-            force=plan.force,
-        ),
+        options=plan.options.to_message(),
         warnings=plan.warnings,
-        absent_inputs=absent_inputs_message(plan.absent_inputs),
+        absent_inputs=absent_inputs_to_messages(plan.absent_inputs),
     )
 
 
-def absent_inputs_message(absent: Iterable[AbsentInput]) -> list[plan_pb2.AbsentInput]:
+def absent_inputs_to_messages(absent: Iterable[AbsentInput]) -> list[plan_pb2.AbsentInput]:
     """Returns QUERY inputs that do not exist as messages."""
     return [plan_pb2.AbsentInput(ref=one.ref, job_label=one.job_label, read_by=one.read_by) for one in absent]
+
+
+def absent_inputs_from_messages(messages: Iterable[plan_pb2.AbsentInput]) -> tuple[AbsentInput, ...]:
+    """Returns QUERY inputs that do not exist from messages."""
+    return tuple(AbsentInput(one.ref, one.job_label, one.read_by) for one in messages)
 
 
 def plan_from_message(message: plan_pb2.Plan) -> Plan:
@@ -97,25 +88,40 @@ def plan_from_message(message: plan_pb2.Plan) -> Plan:
         graph_label=message.graph_label,
         requested=tuple(ref.str for ref in message.requested),
         tasks=tasks_from_messages(message.job_graph.tasks),
-        partitions=tuple(
-            PlannedPartition(
-                partition.ref,
-                partition.job_label,
-                partition.task_id,
-                partition.reason,
-                partition.cause,
-                partition.version,
-                partition.delegated_to_build_request_id,
-                partition.requested,
-            )
-            for partition in message.partitions
-        ),
+        partitions=tuple(map(planned_from_message, message.partitions)),
         code_digests=dict(sorted(message.code_digests.items())),  # the map of a message has no order
         versions=dict(sorted(message.input_versions.items())),
-        force=message.options.force,
-        reuse_stale=message.options.stale == plan_pb2.STALE_POLICY_REUSE,
+        options=PlanOptions.from_message(message.options),
         warnings=tuple(message.warnings),
-        absent_inputs=tuple(AbsentInput(one.ref, one.job_label, one.read_by) for one in message.absent_inputs),
+        absent_inputs=absent_inputs_from_messages(message.absent_inputs),
+    )
+
+
+def planned_to_message(planned: PlannedPartition) -> plan_pb2.PlannedPartition:
+    """Returns one partition of a plan as a message."""
+    return plan_pb2.PlannedPartition(
+        ref=planned.ref,
+        job_label=planned.job_label,
+        task_id=planned.task_id,
+        reason=cast("pt.Reason", planned.reason),
+        cause=planned.cause,
+        version=planned.version,
+        delegated_to_build_request_id=planned.delegated_to,
+        requested=planned.requested,
+    )
+
+
+def planned_from_message(message: plan_pb2.PlannedPartition) -> PlannedPartition:
+    """Returns one partition of a plan from a message."""
+    return PlannedPartition(
+        message.ref,
+        message.job_label,
+        message.task_id,
+        message.reason,
+        message.cause,
+        message.version,
+        message.delegated_to_build_request_id,
+        message.requested,
     )
 
 

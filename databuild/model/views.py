@@ -64,6 +64,55 @@ class Explanation(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
+class LineageEdge(NamedTuple):
+    """One partition that was made from another.
+
+    Attributes:
+        input: What was read.
+        output: What was made from it.
+        version: The version of the input that was read; empty where nothing was known of it.
+        query: Whether the input was only read, and so cannot make the output stale.
+    """
+
+    input: str
+    output: str
+    version: str
+    query: bool
+
+
+class Lineage(NamedTuple):
+    """Partitions that were made from each other; `complete` is whether there is nothing further within the depth."""
+
+    edges: tuple[LineageEdge, ...]
+    complete: bool
+
+
+class JobStatistics(NamedTuple):
+    """A job, and how its newest runs went: at most the newest hundred.
+
+    Attributes:
+        job_label: Its label.
+        outputs: The partition patterns of the refs that it produces.
+        tags: Free words for people and filters.
+        runs: How many runs are counted: those that were started and have ended.
+        completed: How many of them completed.
+        failed: How many of them failed.
+        median_seconds: How long half of those that completed ran at most.
+        p95_seconds: How long 95 in a hundred of those that completed ran at most.
+        last_ended_time: When the newest of them ended, in seconds since the epoch; 0 where there is none.
+    """
+
+    job_label: str
+    outputs: tuple[str, ...]
+    tags: tuple[str, ...]
+    runs: int
+    completed: int
+    failed: int
+    median_seconds: float
+    p95_seconds: float
+    last_ended_time: float
+
+
 class LogChunk(NamedTuple):
     """A piece of a log.
 

@@ -12,6 +12,7 @@ from databuild.errors import CoordinationError, EventLogError, InvalidStateTrans
 from databuild.event_log.open import open_event_log
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
+from databuild.model.build_options import BuildOptions
 from databuild.model.results import Success
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
@@ -49,7 +50,7 @@ def build(uri, name, folder, requested, pace, **options):
     """Builds, ends the process, and has it say how that went in its exit code."""
     said = os.open(f"{folder}/{name}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(said, 2)
-    request = BuildRequest(build_request_id=name, requested=requested, **options)
+    request = BuildRequest(build_request_id=name, requested=requested, options=BuildOptions(**options))
     sys.exit(asyncio.run(_build(uri, folder, pace, request)))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
+from databuild.model.build_options import BuildOptions
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
@@ -54,7 +55,7 @@ def race(uri, name, folder, requested, seconds):
         while not Path(folder, "go").exists():
             await asyncio.sleep(0.001)
         await run_build(
-            BuildRequest(build_request_id=name, requested=requested, jobs=8),
+            BuildRequest(build_request_id=name, requested=requested, options=BuildOptions(jobs=8)),
             BuildContext(
                 catalog=CATALOG,
                 event_log=log,

@@ -12,6 +12,7 @@ from databuild.event_log.group_commit import RenewLease
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
+from databuild.model.build_options import BuildOptions
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
@@ -79,7 +80,7 @@ def _config(ref):
 async def build(log, name, folder):
     """Builds everything."""
     return await run_build(
-        BuildRequest(build_request_id=name, requested=REQUESTED, jobs=2),
+        BuildRequest(build_request_id=name, requested=REQUESTED, options=BuildOptions(jobs=2)),
         BuildContext(
             catalog=CATALOG,
             event_log=log,

@@ -118,7 +118,7 @@ async def test_a_plan_is_made_and_run(client):
 
     assert [task.config.outputs for task in plan.tasks] == [("raw/1",), ("clean/1",)]
     assert await client.execute_build(build) == Success(jobs_completed=2)
-    assert (await client.plan(["clean/1"], force=True)).force
+    assert (await client.plan(["clean/1"], force=True)).options.force
 
 
 async def test_partitions_are_explained_and_tainted(client):

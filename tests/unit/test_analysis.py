@@ -20,6 +20,7 @@ from databuild.graph.plan_changes import changes_since
 from databuild.graph.reasons import absent_inputs_warning
 from databuild.graph.render import render_dot, render_mermaid, render_svg
 from databuild.graph.survey import MANY_LEVELS
+from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import JobConfig
 from databuild.model.plan_messages import plan_from_message, plan_to_message
 from databuild.model.planning import PlanningProgress
@@ -74,8 +75,10 @@ class Records(dict):
         return self
 
 
-async def plan(refs, records=None, configure=None, graph=None, **options):
-    return await analyze(refs, graph or catalog(), configure or Configure(), records or Records(), **options)
+async def plan(refs, records=None, configure=None, graph=None, options=PlanOptions(), **more):
+    return await analyze(
+        refs, graph or catalog(), configure or Configure(), records or Records(), options=options, **more
+    )
 
 
 def reasons(made):
@@ -168,7 +171,7 @@ async def test_taint_failure_and_force_each_have_their_reason(built):
 
     made = reasons(await plan(["report/1"], built))
     assert (made["clean/1"], made["clean/2"]) == ("TAINTED", "FAILED_BEFORE")
-    assert reasons(await plan(["raw/1"], built, force=True)) == {"raw/1": "FORCED"}
+    assert reasons(await plan(["raw/1"], built, options=PlanOptions(force=True))) == {"raw/1": "FORCED"}
 
 
 def adopted(ref):
@@ -189,7 +192,10 @@ async def test_what_was_adopted_is_up_to_date_and_not_looked_behind():
 
 async def test_what_was_adopted_is_built_when_it_is_forced_or_tainted():
     records = Records({"clean/1": adopted("clean/1"), "raw/1": adopted("raw/1")})
-    assert reasons(await plan(["clean/1"], records, force=True)) == {"clean/1": "FORCED", "raw/1": "UP_TO_DATE"}
+    assert reasons(await plan(["clean/1"], records, options=PlanOptions(force=True))) == {
+        "clean/1": "FORCED",
+        "raw/1": "UP_TO_DATE",
+    }
     records["clean/1"] = records["clean/1"]._replace(tainted=True, taint_reason="ann: wrong")
 
     assert reasons(await plan(["clean/1"], records)) == {"clean/1": "TAINTED", "raw/1": "UP_TO_DATE"}
@@ -210,7 +216,7 @@ async def test_a_build_of_what_was_adopted_makes_its_downstream_stale(built):
 async def test_stale_partitions_can_be_reused_and_are_not_looked_behind(built):
     configure = Configure()
 
-    made = await plan(["report/1"], built, configure, catalog(report="2", raw="2"), reuse_stale=True)
+    made = await plan(["report/1"], built, configure, catalog(report="2", raw="2"), PlanOptions(reuse_stale=True))
 
     assert reasons(made) == {"report/1": "STALE_REUSED"}
     assert made.tasks == ()
@@ -384,7 +390,7 @@ async def test_tasks_that_need_each_other_through_different_outputs_are_a_cycle(
     records["raw/2"] = PartitionRecord("raw/2", "AVAILABLE", "b", 0.0, True, "1", "b.1.1", "b", Manifest(RAW, "1", ""))
 
     with pytest.raises(DependencyCycleError) as raised:
-        await analyze(["raw/1"], catalog(), configure, records, reuse_stale=True)
+        await analyze(["raw/1"], catalog(), configure, records, options=PlanOptions(reuse_stale=True))
 
     assert set(raised.value.refs) == {"clean/1", "raw/1"}
 

@@ -11,6 +11,7 @@ from databuild.event_log.coordination import ClaimRequest, Need
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
+from databuild.model.build_options import BuildOptions
 from databuild.model.results import Cancelled, FailFast, Success
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
@@ -140,9 +141,9 @@ class World:
     def start(self, build, *refs, **request):
         return asyncio.create_task(self.build(build, *refs, **request))
 
-    async def build(self, build, *refs, log=None, **request):
+    async def build(self, build, *refs, log=None, jobs=1, **options):
         return await run_build(
-            BuildRequest(build_request_id=build, requested=refs, **request),
+            BuildRequest(build_request_id=build, requested=refs, options=BuildOptions(jobs=jobs, **options)),
             BuildContext(
                 catalog=self.catalog, event_log=log or self.log, executor=self.executor, settings=self.settings
             ),
@@ -355,7 +356,7 @@ async def test_a_build_that_ends_while_the_dead_are_looked_for_is_none_of_them(w
             self._reader = reader
             self._builds = reader.builds(status="COMPLETED")
 
-        def builds(self, *, status, limit):
+        def builds(self, *, status, before, limit):
             return self._builds if status == "EXECUTING" else []
 
         def __getattr__(self, name):

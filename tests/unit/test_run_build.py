@@ -10,6 +10,7 @@ from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult
 from databuild.executors.start_faults import StartFault
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
+from databuild.model.build_options import BuildOptions
 from databuild.model.results import Cancelled, Failed, FailFast, Success
 from databuild.orchestration.build.admission import ImmediateAdmission
 from databuild.orchestration.build.build_context import BuildContext
@@ -81,9 +82,10 @@ class World:
         self.catalog = jobs()
         self.settings = Settings(working_directory="/", log_directory=str(tmp_path))
 
-    async def build(self, build, *refs, **request):
+    async def build(self, build, *refs, plan=None, jobs=1, **options):
+        options = BuildOptions(jobs=jobs, **options)
         return await run_build(
-            BuildRequest(build_request_id=build, requested=refs, **request),
+            BuildRequest(build_request_id=build, requested=refs, options=options, plan=plan),
             BuildContext(catalog=self.catalog, event_log=self.log, executor=self.executor, settings=self.settings),
         )
 

@@ -5,7 +5,6 @@ import dataclasses
 
 import pytest
 
-from databuild.client.records import build_view
 from databuild.errors import (
     BuildConflictError,
     BuildNotFoundError,
@@ -16,11 +15,12 @@ from databuild.errors import (
     TooManyPartitionsError,
     UnknownPartitionError,
 )
+from databuild.model.build_options import BuildOptions
 from databuild.model.results import Success
+from databuild.model.view_messages import build_from_message, build_to_message
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest
-from databuild.service.api.messages import build_message
 from databuild.service.builds.abandoned_builds import left_builds
 from databuild.service.builds.requests import Submission
 from databuild.v1 import events_pb2 as ev
@@ -46,8 +46,8 @@ def world(make):
     return make()
 
 
-def submission(*partitions, **more):
-    return Submission(partitions=partitions, **more)
+def submission(*partitions, build_request_id="", **options):
+    return Submission(partitions=partitions, build_request_id=build_request_id, options=BuildOptions(**options))
 
 
 async def test_a_submitted_build_is_recorded_when_the_answer_comes(world):
@@ -108,16 +108,16 @@ async def test_the_same_request_with_the_same_id_starts_nothing_new(world, at):
 
 @pytest.mark.parametrize("at", ["running", "ended"])
 @pytest.mark.parametrize(
-    ("other", "difference"),
+    ("ref", "options", "difference"),
     [
-        ({"partitions": ("raw/2",)}, "other partitions"),
-        ({"keep_going": True}, "keep_going"),
-        ({"jobs": 3}, "another number of jobs"),
-        ({"force": True}, "force"),
-        ({"reuse_stale": True}, "what becomes of stale partitions"),
+        ("raw/2", {}, "other partitions"),
+        ("raw/1", {"keep_going": True}, "keep_going"),
+        ("raw/1", {"jobs": 3}, "jobs"),
+        ("raw/1", {"force": True}, "force"),
+        ("raw/1", {"reuse_stale": True, "keep_going": True}, "reuse_stale, keep_going"),
     ],
 )
-async def test_another_request_with_the_same_id_is_an_error(world, at, other, difference):
+async def test_another_request_with_the_same_id_is_an_error(world, at, ref, options, difference):
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b"))
     if at == "ended":
@@ -125,7 +125,7 @@ async def test_another_request_with_the_same_id_is_an_error(world, at, other, di
         await world.ended("b")
 
     with pytest.raises(BuildConflictError) as raised:
-        await world.builds.submit(Submission(**{"build_request_id": "b", "partitions": ("raw/1",), **other}))
+        await world.builds.submit(submission(ref, build_request_id="b", **options))
 
     assert raised.value.difference == difference
 
@@ -636,7 +636,7 @@ async def test_how_far_planning_is_is_told_while_it_goes_on(world):
 
     assert view.build.status == "PLANNING"
     assert view.planning == (1, 1, 1, ("//:clean",))
-    assert build_view(build_message(view)) == view
+    assert build_from_message(build_to_message(view)) == view
     await world.builds.cancel("b", "ann")
     await world.ended("b")
     assert (await world.builds.get("b")).planning is None
@@ -654,6 +654,6 @@ async def test_warnings_are_told_while_a_build_runs_and_after_its_end(world):
     (warning,) = during.warnings
     assert warning.startswith("'raw/1..3' is one partition, not a range")
     assert after.warnings == during.warnings
-    assert build_view(build_message(after)) == after
+    assert build_from_message(build_to_message(after)) == after
     told = [event.build_request for event in events if event.build_request.warnings]
     assert [one.status for one in told] == [ev.BUILD_STATUS_ANALYSIS_COMPLETED, ev.BUILD_STATUS_COMPLETED]

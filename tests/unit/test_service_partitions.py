@@ -51,8 +51,7 @@ async def test_the_pages_of_a_search_are_all_of_it(world, pattern):
 
 
 async def test_a_search_for_little_among_much_stops_and_goes_on(world, monkeypatch):
-    monkeypatch.setattr("databuild.service.partitions.partitions._SCANNED_PAGES", 1)
-    monkeypatch.setattr("databuild.service.partitions.partitions._Search._scanned", lambda _self, _limit: 2)
+    monkeypatch.setattr("databuild.service.partitions.partitions._MAX_CANDIDATES", 2)
     await build(world, "raw/a", "raw/b", "raw/c", "raw/9x")
 
     first = await world.service.partitions.search(pattern="raw/{n:/c/}", limit=1)
@@ -83,7 +82,6 @@ async def test_lineage_goes_as_far_as_asked_and_says_whether_that_is_all(world):
 
 
 async def test_downstream_says_when_not_everything_was_looked_through(world, monkeypatch):
-    monkeypatch.setattr("databuild.service.partitions.partitions._PAGE", 1)
     monkeypatch.setattr("databuild.service.partitions.partitions._LOOKED_THROUGH", 1)
     await build(world, "clean/1", "clean/2")
 

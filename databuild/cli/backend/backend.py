@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from databuild.cli.backend.build_end import BuildEnd
     from databuild.cli.backend.records import Records
     from databuild.cli.display.build_display import BuildDisplay
+    from databuild.model.build_options import BuildOptions, PlanOptions
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.records import BuildRecord, JobRunRecord
@@ -27,18 +28,12 @@ class BuildOrder(NamedTuple):
 
     Attributes:
         build_request_id: The id of the new build; empty for a generated one.
-        jobs: The maximum of concurrent job runs; None for the default of the backend.
-        keep_going: Whether to continue with tasks that do not depend on a failure.
-        force: Whether to build requested partitions that are fresh.
-        reuse_stale: Whether to use stale partitions as they are.
+        options: The options; without `jobs`, the backend chooses the number.
         plan: The plan to run exactly; None to plan anew.
     """
 
     build_request_id: str
-    jobs: int | None
-    keep_going: bool
-    force: bool = False
-    reuse_stale: bool = False
+    options: BuildOptions
     plan: Plan | None = None
 
 
@@ -139,8 +134,13 @@ class Backend(Protocol):
         """Returns the time before which builds ended whose logs were pruned for their age; 0 for none."""
         ...
 
-    def plan(self, partitions: Sequence[str], *, force: bool = False, reuse_stale: bool = False) -> Plan:
-        """Makes a plan and prints its warnings; without partitions, for the default partitions of the graph."""
+    def plan(self, partitions: Sequence[str], options: PlanOptions | None = None) -> Plan:
+        """Makes a plan and prints its warnings.
+
+        Args:
+            partitions: Refs and ranges of refs; none for the default partitions of the graph.
+            options: The options of the plan; None for the defaults.
+        """
         ...
 
     def earlier_runs(self, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:

@@ -7,10 +7,9 @@ from typing import NamedTuple, TypeAlias
 
 from databuild.cli.backend.records import Records
 from databuild.errors import DataBuildError
+from databuild.model.paging import read_rows
 from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.model.results import BuildResult, Success
-
-_PAGE = 1000
 
 
 class Stopped(NamedTuple):
@@ -43,13 +42,12 @@ def summarize(reader: Records, build_request_id: str, result: BuildResult, taken
         result: What came of it.
         taken_from: The builds, or operations that adopted data, whose partitions it took.
     """
-    built: list[str] = []
-    while True:
-        after = built[-1] if built else ""
-        page = reader.build_partitions(build_request_id, status="AVAILABLE", after=after, limit=_PAGE)
-        built += [partition.ref for partition in page]
-        if len(page) < _PAGE:
-            break
+    available = read_rows(
+        lambda after, limit: reader.build_partitions(build_request_id, status="AVAILABLE", after=after, limit=limit),
+        key=lambda partition: partition.ref,
+        start="",
+    )
+    built = [partition.ref for partition in available]
     failed: Sequence[JobRunRecord] = ()
     if not isinstance(result, Success):
         failed = reader.job_runs(build_request_id, status="FAILED")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from databuild.cli.backend.backend import BuildOrder
 from databuild.cli.backend.build_end import BuildEnd, Stopped
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.summary import exit_code_of_result, print_summary
@@ -32,12 +31,6 @@ def show_build(call: Invocation, run: Callable[[BuildDisplay], BuildEnd]) -> int
         return _report_error(call, end)
     print_summary(call, end, display.progress.counts)
     return exit_code_of_result(end.result)
-
-
-def build_order(call: Invocation) -> BuildOrder:
-    """Returns the flags that `build` and `retry` share."""
-    flags = call.flags
-    return BuildOrder(flags["build_request_id"], flags["jobs"], flags["keep_going"])
 
 
 def chosen_id(chosen: str, status_of: Callable[[str], str | None]) -> str:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from databuild.cli.backend.invocation import Invocation
     from databuild.cli.display.build_display import BuildDisplay
     from databuild.event_log.reads import Reader
+    from databuild.model.build_options import PlanOptions
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.views import Verification
     from databuild.v1.events_pb2 import BuildEvent
 
 _LOOK_SECONDS = 1.0
-_PAGE = 1000
 
 
 class LocalBackend:
@@ -69,13 +69,19 @@ class LocalBackend:
 
     def watch(self, build_request_id: str, after: int) -> Iterator[BuildEvent]:
         from databuild.model.lifecycle import BUILD_ENDS
+        from databuild.model.paging import read_rows
 
         died = False
         while True:
-            while page := self.records.events(build_request_id, after_sequence=after, limit=_PAGE):
-                yield from page
-                after = page[-1].sequence
-                if page[-1].build_request.status in BUILD_ENDS:
+            events = read_rows(
+                lambda last, limit: self.records.events(build_request_id, after_sequence=last, limit=limit),
+                key=lambda event: event.sequence,
+                start=after,
+            )
+            for event in events:
+                yield event
+                after = event.sequence
+                if event.build_request.status in BUILD_ENDS:
                     return
             if died:
                 return
@@ -85,16 +91,21 @@ class LocalBackend:
                 self.records.wait(_LOOK_SECONDS)
 
     def all_events(self, after: int, *, follow: bool) -> Iterator[tuple[int, BuildEvent]]:
+        from databuild.model.paging import read_rows
+
         while True:
-            page = list(self.records.all_events(after_position=after, limit=_PAGE))
-            yield from page
-            if page:
-                after = page[-1][0]
-            elif not follow:
+            events = read_rows(
+                lambda last, limit: list(self.records.all_events(after_position=last, limit=limit)),
+                key=lambda event: event[0],
+                start=after,
+            )
+            for position, event in events:
+                yield position, event
+                after = position
+            if not follow:
                 return
-            else:
-                self._call.out.flush()
-                self.records.wait(_LOOK_SECONDS)
+            self._call.out.flush()
+            self.records.wait(_LOOK_SECONDS)
 
     def sizes(self, *, count: bool) -> dict[str, int]:
         if not count:
@@ -131,7 +142,7 @@ class LocalBackend:
 
         return logs_pruned_before(self._call.log_dir)
 
-    def plan(self, partitions: Sequence[str], *, force: bool = False, reuse_stale: bool = False) -> Plan:
+    def plan(self, partitions: Sequence[str], options: PlanOptions | None = None) -> Plan:
         from databuild.cli.backend.planning import WithoutTheDead, plan_for
         from databuild.cli.backend.requested_partitions import requested_partitions
 
@@ -140,8 +151,7 @@ class LocalBackend:
             requested_partitions(self._call, partitions),
             reader=WithoutTheDead(self.records),
             past=self.records,
-            force=force,
-            reuse_stale=reuse_stale,
+            options=options,
         )
 
     def earlier_runs(self, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:
@@ -162,23 +172,25 @@ class LocalBackend:
         print_hint(self._call)
 
     def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildEnd:
+        from dataclasses import replace
+
         from databuild.cli.backend import local_building
         from databuild.cli.backend.requested_partitions import requested_partitions
         from databuild.orchestration.build.settings import BuildRequest
 
         plan = order.plan
+        options = replace(order.options, jobs=local_building.number_of_jobs(self._call))
         request = BuildRequest(
             build_request_id=self._chosen_id(order),
             requested=plan.requested if plan else tuple(requested_partitions(self._call, partitions)),
-            jobs=local_building.number_of_jobs(self._call),
-            keep_going=order.keep_going,
-            force=order.force,
-            reuse_stale=order.reuse_stale,
+            options=options.with_planning(plan.options) if plan else options,
             plan=plan,
         )
         return local_building.run(self._call, request, display)
 
     def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildEnd:
+        from dataclasses import replace
+
         from databuild.cli.backend import local_building
         from databuild.orchestration.build.retry import check_may_be_retried, partitions_to_retry
         from databuild.orchestration.build.settings import BuildRequest
@@ -189,8 +201,7 @@ class LocalBackend:
         request = BuildRequest(
             build_request_id=self._chosen_id(order),
             requested=requested,
-            jobs=local_building.number_of_jobs(self._call),
-            keep_going=order.keep_going,
+            options=replace(order.options, jobs=local_building.number_of_jobs(self._call)),
             retry_of=old.build_request_id,
         )
         return local_building.run(self._call, request, display)

@@ -10,6 +10,7 @@ from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.progress import TICK_SECONDS, Progress, progress_for
 from databuild.executors.local import LocalExecutor
 from databuild.graph.ports import PartitionRecords
+from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import FailureRecord, PartitionRecord
@@ -107,8 +108,7 @@ def plan_for(
     call: Invocation,
     requested: Sequence[str],
     *,
-    force: bool = False,
-    reuse_stale: bool = False,
+    options: PlanOptions | None = None,
     reader: PartitionRecords,
     past: Reader | None = None,
 ) -> Plan:
@@ -117,8 +117,7 @@ def plan_for(
     Args:
         call: The invocation.
         requested: What is asked for, ranges expanded.
-        force: Whether to plan what was requested even if it is fresh.
-        reuse_stale: Whether to use stale partitions as they are.
+        options: The options of the plan; None for the defaults.
         reader: What to look partitions up in.
         past: Reads the configurations of past builds, for reasons; None to leave them out.
     """
@@ -135,8 +134,7 @@ def plan_for(
                 reader=reader,
                 executor=LocalExecutor(base_env=call.job_environ),
                 settings=settings(call),
-                force=force,
-                reuse_stale=reuse_stale,
+                options=options or PlanOptions(),
                 observer=shown,
                 past=past,
             )

@@ -7,6 +7,7 @@ only if a service is named.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from databuild.cli.backend.backend import TAIL_BYTES, Adoption, BuildOrder, Cancellation, Taint
@@ -15,6 +16,7 @@ from databuild.cli.backend.requested_partitions import named_commands
 from databuild.cli.display.task_states import RUNS_PER_JOB
 from databuild.client import AsyncDatabuildClient, DatabuildClient, Tls
 from databuild.errors import BuildNotFoundError, InvalidRequestError, JobRunNotFoundError
+from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned, PruneOptions
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord, PartitionRecord
@@ -102,9 +104,9 @@ class RemoteBackend:
     def logs_pruned_before(self) -> float:
         return self._client.storage().logs_pruned_before
 
-    def plan(self, partitions: Sequence[str], *, force: bool = False, reuse_stale: bool = False) -> Plan:
+    def plan(self, partitions: Sequence[str], options: PlanOptions | None = None) -> Plan:
         with named_commands():
-            plan = self._client.plan(partitions, force=force, reuse_stale=reuse_stale)
+            plan = self._client.plan(partitions, **asdict(options or PlanOptions()))
         print_warnings(self._call, plan.warnings)
         return plan
 
@@ -124,11 +126,8 @@ class RemoteBackend:
                 return await client.submit(
                     () if order.plan else partitions,
                     build_request_id=build_request_id,
-                    keep_going=order.keep_going,
-                    jobs=order.jobs or 0,
-                    force=order.force,
-                    reuse_stale=order.reuse_stale,
                     plan=order.plan,
+                    **asdict(order.options),
                 )
 
         return self._run(build_request_id, submit, display)
@@ -141,8 +140,7 @@ class RemoteBackend:
                 build,
                 build_request_id=build_request_id,
                 failed_jobs_only=failed_jobs_only,
-                keep_going=order.keep_going,
-                jobs=order.jobs or 0,
+                **asdict(order.options),
             )
 
         return self._run(build_request_id, submit, display)

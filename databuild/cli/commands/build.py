@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from databuild.cli.backend.building import build_order, show_build
+from databuild.cli.backend.backend import BuildOrder
+from databuild.cli.backend.build_flags import build_options, plan_options
+from databuild.cli.backend.building import show_build
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.plan_file import read_plan
 from databuild.cli.flags.full_parse import UsageError
 from databuild.errors import InvalidRequestError
+from databuild.model.build_options import PlanOptions
 
 
 def run(call: Invocation) -> int:
@@ -24,14 +27,10 @@ def run(call: Invocation) -> int:
     if flags["plan"]:
         if call.positionals:
             raise InvalidRequestError("--plan says what to build; name no partition beside it")
-        if flags["force"] or flags["stale"] != "rebuild":
+        if plan_options(flags) != PlanOptions():
             raise UsageError("--plan says what is forced and what is reused; give neither --force nor --stale", "build")
         plan = read_plan(Path(call.path(flags["plan"])))
         if plan.graph_label != call.graph_label:
             raise InvalidRequestError(f"the plan is of the graph {plan.graph_label}, and this is {call.graph_label}")
-    order = build_order(call)._replace(
-        force=plan.force if plan else flags["force"],
-        reuse_stale=plan.reuse_stale if plan else flags["stale"] == "reuse",
-        plan=plan,
-    )
+    order = BuildOrder(flags["build_request_id"], build_options(flags), plan)
     return show_build(call, lambda display: call.backend().build(call.positionals, order, display))

@@ -14,14 +14,13 @@ from databuild.cli.flags.exit_codes import BUILT, JOB_FAILED
 from databuild.cli.flags.full_parse import UsageError
 from databuild.errors import BuildPrunedError
 from databuild.model.lifecycle import BUILD_ENDS
+from databuild.model.paging import read_rows
 from databuild.orchestration.coordination.build_ids import LATEST
 
 if TYPE_CHECKING:
     from databuild.cli.backend.backend import Backend
     from databuild.model.records import BuildRecord
     from databuild.v1 import events_pb2 as ev
-
-_PAGE = 1000
 
 
 def run(call: Invocation) -> int:
@@ -113,9 +112,11 @@ def _find(backend: Backend, text: str = LATEST) -> BuildRecord:
 
 
 def _events(backend: Backend, build_request_id: str, after: int) -> Iterator[ev.BuildEvent]:
-    while page := backend.records.events(build_request_id, after_sequence=after, limit=_PAGE):
-        yield from page
-        after = page[-1].sequence
+    return read_rows(
+        lambda last, limit: backend.records.events(build_request_id, after_sequence=last, limit=limit),
+        key=lambda event: event.sequence,
+        start=after,
+    )
 
 
 def _followed(call: Invocation, build_request_id: str, after: int) -> Iterator[ev.BuildEvent]:

@@ -8,6 +8,7 @@ from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.output import time_text
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.model import statuses
+from databuild.model.paging import read_rows
 from databuild.orchestration.coordination.build_ids import LATEST
 from databuild.orchestration.jobs.log_files import STREAMS
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.2
 LOOKS_PER_LOOK_FOR_DEATH = 5
-_PAGE = 1000
 
 
 def run(call: Invocation) -> int:
@@ -106,12 +106,13 @@ class _Printer:
 
 
 def _all_runs(call: Invocation, build_request_id: str, after: int) -> list[JobRunRecord]:
-    runs: list[JobRunRecord] = []
-    while True:
-        page = call.backend().records.job_runs(build_request_id, after=runs[-1].number if runs else after, limit=_PAGE)
-        runs += page
-        if len(page) < _PAGE:
-            return runs
+    reader = call.backend().records
+    runs = read_rows(
+        lambda last, limit: reader.job_runs(build_request_id, after=last, limit=limit),
+        key=lambda run: run.number,
+        start=after,
+    )
+    return list(runs)
 
 
 def _as_json(call: Invocation, job_run: JobRunRecord) -> dict[str, str]:

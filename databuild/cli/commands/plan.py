@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from databuild.cli.backend.build_flags import plan_options
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.output import as_json, counted, some_of, table
 from databuild.cli.flags.exit_codes import BUILT
@@ -23,7 +25,7 @@ def run(call: Invocation) -> int:
         raise UsageError("--output takes `text`, `json` or the name of a file", call.command)
     backend = call.backend()
     backend.print_hint()
-    plan = backend.plan(call.positionals, force=flags["force"], reuse_stale=flags["stale"] == "reuse")
+    plan = backend.plan(call.positionals, plan_options(flags))
     if flags["output"] not in FORMS:
         from databuild.cli.backend.plan_file import write_plan
 
@@ -82,6 +84,7 @@ def _as_json(plan: Plan) -> dict[str, Any]:
     """Returns a plan with the names of reasons instead of their numbers, and with counts."""
     counts = Counter(reason_name(partition.reason) for partition in plan.partitions)
     document: dict[str, Any] = as_json(plan)
+    document["options"] = asdict(plan.options)
     for partition in document["partitions"]:
         partition["reason"] = reason_name(partition["reason"])
     for name in ("code_digests", "versions"):

@@ -13,6 +13,7 @@ import psycopg
 from databuild.event_log.postgresql.connection import QUERIES
 from databuild.event_log.postgresql.statements import as_json
 from databuild.event_log.projection import refs_of
+from databuild.model.paging import read_pages
 from databuild.v1 import events_pb2 as ev
 
 _PAGE: Final = 10_000
@@ -35,12 +36,16 @@ def restart(connection: psycopg.Connection[Any]) -> None:
 
 def pages(connection: psycopg.Connection[Any]) -> Iterator[tuple[Sequence[ev.BuildEvent], frozenset[tuple[str, str]]]]:
     """Yields the events that are left, in order, with what of them is known already, as `Changes` takes it."""
-    after = 0
     positions = QUERIES["snapshot_positions"].encode()
-    page = QUERIES["unpruned_events"].encode()
-    while rows := connection.execute(page, {"after": after, "limit": _PAGE}, binary=True).fetchall():
-        events = {position: ev.BuildEvent.FromString(payload) for position, payload in rows}
-        after = max(events)
+    query = QUERIES["unpruned_events"].encode()
+    rows: Iterator[Sequence[tuple[int, bytes]]] = read_pages(
+        lambda after, limit: connection.execute(query, {"after": after, "limit": limit}, binary=True).fetchall(),
+        key=lambda row: row[0],
+        start=0,
+        size=_PAGE,
+    )
+    for page in rows:
+        events = {position: ev.BuildEvent.FromString(payload) for position, payload in page}
         refs = {ref for event in events.values() for ref in refs_of(event)}
         known = dict(connection.execute(positions, {"keys": as_json(sorted(refs))}).fetchall())
         yield (

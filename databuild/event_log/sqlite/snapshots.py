@@ -12,9 +12,9 @@ from typing import Final
 
 from databuild.event_log.projection import refs_of
 from databuild.event_log.sqlite.connection import QUERIES
+from databuild.model.paging import read_pages
 from databuild.v1 import events_pb2 as ev
 
-_PAGE: Final = 1000
 _RESTART: Final = (
     "clear_builds",
     "clear_build_partitions",
@@ -38,10 +38,14 @@ def restart(connection: sqlite3.Connection) -> None:
 
 def pages(connection: sqlite3.Connection) -> Iterator[tuple[Sequence[ev.BuildEvent], Settled]]:
     """Yields the events that are left, in order, with what of them is known already."""
-    after = 0
-    while rows := connection.execute(QUERIES["unpruned_events"], {"after": after, "limit": _PAGE}).fetchall():
-        events = {position: ev.BuildEvent.FromString(payload) for position, payload in rows}
-        after = max(events)
+    query = QUERIES["unpruned_events"]
+    rows: Iterator[Sequence[tuple[int, bytes]]] = read_pages(
+        lambda after, limit: connection.execute(query, {"after": after, "limit": limit}).fetchall(),
+        key=lambda row: row[0],
+        start=0,
+    )
+    for page in rows:
+        events = {position: ev.BuildEvent.FromString(payload) for position, payload in page}
         yield tuple(events.values()), settled(connection, events)
 
 

@@ -8,6 +8,7 @@ from databuild.executors.executor import Executor
 from databuild.graph.analysis import analyze
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.ports import PartitionRecords, PlanningObserver
+from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
 from databuild.orchestration.build.settings import Settings
 from databuild.orchestration.jobs.configuring import ProcessConfigure
@@ -22,8 +23,7 @@ async def make_plan(
     reader: PartitionRecords,
     executor: Executor,
     settings: Settings,
-    force: bool = False,
-    reuse_stale: bool = False,
+    options: PlanOptions = PlanOptions(),
     build_request_id: str = "",
     observer: PlanningObserver | None = None,
     past: BuildEvents | None = None,
@@ -36,8 +36,7 @@ async def make_plan(
         reader: What is known of partitions.
         executor: Runs the jobs' `config`.
         settings: Where they run.
-        force: Whether to build what was requested even if it is fresh.
-        reuse_stale: Whether to use stale partitions as they are.
+        options: The options of the plan.
         build_request_id: The build that the plan is for; empty where it is for none.
         observer: Is told how it goes.
         past: Reads the events of past builds, to tell what has changed in configurations.
@@ -56,8 +55,7 @@ async def make_plan(
         configure,
         reader,
         lookup=lookup_of(catalog, executor, settings.working_directory),
-        force=force,
-        reuse_stale=reuse_stale,
+        options=options,
         concurrency=settings.config_calls,
         observer=observer,
         past_configs=EventConfigs(past) if past is not None else None,

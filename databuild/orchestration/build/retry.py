@@ -5,10 +5,9 @@ from __future__ import annotations
 from databuild.errors import BuildNotFoundError, BuildPrunedError, BuildStateError, InvalidRequestError
 from databuild.event_log.reads import BuildReads, OpenBuildReads
 from databuild.model import statuses
+from databuild.model.paging import read_rows
 from databuild.model.records import BuildRecord
 from databuild.orchestration.coordination.dead_builds import find_dead
-
-_PAGE = 1000
 
 
 def check_may_be_retried(reader: OpenBuildReads, build: BuildRecord) -> None:
@@ -49,12 +48,13 @@ def partitions_to_retry(
         return build.requested
     if build.pruned_time:
         raise BuildPrunedError(build_request_id, "which of its jobs failed is not known any more")
-    failed: list[str] = []
-    after = ""
-    while page := reader.build_partitions(build_request_id, status="FAILED", after=after, limit=_PAGE):
-        failed += [partition.ref for partition in page if partition.job_run_id]
-        after = page[-1].ref
+    partitions = read_rows(
+        lambda after, limit: reader.build_partitions(build_request_id, status="FAILED", after=after, limit=limit),
+        key=lambda partition: partition.ref,
+        start="",
+    )
+    failed = tuple(partition.ref for partition in partitions if partition.job_run_id)
     if not failed:
         message = f"no job of build {build_request_id} failed"
         raise InvalidRequestError(message).with_remedy("RETRY_EVERYTHING")
-    return tuple(failed)
+    return failed

@@ -36,7 +36,6 @@ from databuild.orchestration.jobs.job_runner import JobRunner
 from databuild.orchestration.jobs.resources import Resources
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from databuild.v1 import plan_pb2
 
 
 async def run_build(request: BuildRequest, context: BuildContext) -> BuildResult:
@@ -86,7 +85,7 @@ class _Build:
         )
         self._cancellation = Cancellation(self._reader, request.build_request_id)
         self._versions = Versions(self._reader)
-        self._resources = Resources(context.catalog, request.jobs)
+        self._resources = Resources(context.catalog, request.options.jobs)
         self._recorder = BuildRecorder(
             self._orchestrator, self._versions, self._coordination.released, self._resources.shared
         )
@@ -171,14 +170,7 @@ class _Build:
             return
         await self._orchestrator.start_build(
             graph_label=self._context.catalog.graph_label,
-            options=ev.BuildOptions(
-                keep_going=request.keep_going,
-                jobs=request.jobs,
-                plan=plan_pb2.PlanOptions(
-                    stale=plan_pb2.STALE_POLICY_REUSE if request.reuse_stale else plan_pb2.STALE_POLICY_REBUILD,
-                    force=request.force,
-                ),
-            ),
+            options=request.options.to_message(),
             retry_of=request.retry_of,
         )
 
@@ -199,8 +191,7 @@ class _Build:
             reader=self._reader,
             executor=self._context.executor,
             settings=self._context.settings,
-            force=request.force,
-            reuse_stale=request.reuse_stale,
+            options=request.options.planning,
             build_request_id=request.build_request_id,
             observer=self._context.planning,
             past=self._reader,
@@ -231,8 +222,8 @@ class _Build:
             runner,
             recorder,
             ExecutionOptions(
-                jobs=min(self._request.jobs, self._context.executor.capacity.processes),
-                keep_going=self._request.keep_going,
+                jobs=min(self._request.options.jobs, self._context.executor.capacity.processes),
+                keep_going=self._request.options.keep_going,
                 retries={label: job.retry for label, job in jobs.items()},
                 limits=self._resources.limits,
                 needs=self._resources.needs,

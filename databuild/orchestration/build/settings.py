@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from databuild.model.build_options import BuildOptions
 from databuild.model.job_graph import Plan
 
 
@@ -14,20 +15,14 @@ class BuildRequest:
     Attributes:
         build_request_id: The id of the build.
         requested: What is asked for, ranges expanded.
-        jobs: How many tasks may run at once.
-        keep_going: Whether to go on with what does not depend on a failure.
-        force: Whether to build what was requested even if it is fresh.
-        reuse_stale: Whether to use stale partitions as they are.
+        options: The options; `jobs` is at least 1.
         plan: The plan to run exactly; None to plan anew.
         retry_of: The build that this one retries.
     """
 
     build_request_id: str
     requested: tuple[str, ...]
-    jobs: int = 1
-    keep_going: bool = False
-    force: bool = False
-    reuse_stale: bool = False
+    options: BuildOptions = BuildOptions(jobs=1)
     plan: Plan | None = None
     retry_of: str = ""
 

@@ -20,6 +20,7 @@ from databuild.event_log.reads import OpenBuildReads
 from databuild.executors.executor import Executor
 from databuild.model import statuses
 from databuild.model.lifecycle import BuildState
+from databuild.model.paging import read_rows
 from databuild.model.results import BuildResult, Cancelled, Failed
 from databuild.orchestration.coordination.dead_builds import find_dead
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
@@ -176,16 +177,22 @@ class Coordination:
     def _state(self, build: str) -> BuildState:
         record = self._reader.build(build)
         assert record is not None
-        jobs: list[tuple[str, str]] = []
-        after = 0
-        while runs := self._reader.job_runs(build, after=after, limit=_PAGE):
-            jobs += [(run.job_run_id, run.status) for run in runs]
-            after = runs[-1].number
-        partitions: list[tuple[str, str]] = []
-        last = ""
-        while page := self._reader.build_partitions(build, after=last, limit=_PAGE):
-            partitions += [(partition.ref, partition.status) for partition in page]
-            last = page[-1].ref
+        runs = read_rows(
+            lambda after, limit: self._reader.job_runs(build, after=after, limit=limit),
+            key=lambda run: run.number,
+            start=0,
+            size=_PAGE,
+        )
+        partitions = read_rows(
+            lambda after, limit: self._reader.build_partitions(build, after=after, limit=limit),
+            key=lambda partition: partition.ref,
+            start="",
+            size=_PAGE,
+        )
         return BuildState.recorded(
-            build, record.status, last_sequence=record.last_sequence, jobs=jobs, partitions=partitions
+            build,
+            record.status,
+            last_sequence=record.last_sequence,
+            jobs=[(run.job_run_id, run.status) for run in runs],
+            partitions=[(partition.ref, partition.status) for partition in partitions],
         )

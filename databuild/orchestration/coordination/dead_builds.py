@@ -5,16 +5,18 @@ Imports little, so that commands that only read start fast.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from databuild.event_log import liveness
 from databuild.model import statuses
+from databuild.model.paging import read_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from databuild.event_log.coordination import Lease
     from databuild.event_log.reads import BuildReads, OpenBuildReads
-
-_PAGE: Final = 10_000
+    from databuild.model.records import BuildRecord
 
 
 class Dead(NamedTuple):
@@ -42,9 +44,17 @@ def find_left(reader: OpenBuildReads) -> dict[str, Lease]:
     return _find(reader)[1]
 
 
+def _builds(reader: OpenBuildReads, status: str) -> Iterator[BuildRecord]:
+    return read_rows(
+        lambda newer, limit: reader.builds(status=status, before=newer or None, limit=limit),
+        key=lambda build: build.build_request_id,
+        start="",
+    )
+
+
 def _find(reader: OpenBuildReads) -> tuple[dict[str, Dead], dict[str, Lease]]:
     # Read before the leases: a build begins together with its lease, so that none that begins meanwhile lacks one.
-    opened = {build[0]: build for status in statuses.BUILD.open for build in reader.builds(status=status, limit=_PAGE)}
+    opened = {build.build_request_id: build for status in statuses.BUILD.open for build in _builds(reader, status)}
     leases = reader.leases()
     known = {lease.build_request_id for lease, _ in leases}
     dead = {

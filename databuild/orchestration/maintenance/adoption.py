@@ -11,13 +11,15 @@ from databuild.event_log.reads import PartitionReads
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.ownership import Ownership
+from databuild.model.paging import read_pages
+from databuild.model.record_messages import adoption_to_message, manifest_to_message
 from databuild.model.records import PartitionRecord
 from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.jobs.looking_up import lookup_of
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
-_PAGE: Final = 1000
+_MAX_ADOPTED: Final = 1000
 """How many partitions one event takes over at most."""
 
 
@@ -160,9 +162,13 @@ async def take_over(
 
 def pages_of(source: PartitionReads, wanted: Callable[[str], bool]) -> Iterator[list[PartitionRecord]]:
     """Yields what a log knows of the partitions that are wanted, by ref, in pages that may be empty."""
-    after = ""
-    while page := source.partitions(after=after, limit=_PAGE):
-        after = page[-1].ref
+    pages = read_pages(
+        lambda after, limit: source.partitions(after=after, limit=limit),
+        key=lambda record: record.ref,
+        start="",
+        size=_MAX_ADOPTED,
+    )
+    for page in pages:
         yield [record for record in page if wanted(record.ref)]
 
 
@@ -192,23 +198,9 @@ def _adoption(
 def _record(record: PartitionRecord) -> ev.AdoptedRecord:
     message = ev.AdoptedRecord(ref=record.ref, version=record.version)
     if record.manifest is not None:
-        message.manifest.CopyFrom(
-            pt.Manifest(
-                job_label=record.manifest.job_label,
-                code_digest=record.manifest.code_digest,
-                configuration_digest=record.manifest.configuration_digest,
-                inputs=[
-                    pt.InputVersion(ref=known.ref, version=known.version, query=known.query)
-                    for known in record.manifest.inputs
-                ],
-            )
-        )
+        message.manifest.CopyFrom(manifest_to_message(record.manifest))
     if record.metadata:
         message.metadata.update(record.metadata)
-    adoption = record.adoption
-    if adoption is not None:
-        message.adoption.operation_id = adoption.operation_id
-        message.adoption.author = adoption.author
-        message.adoption.reason = adoption.reason
-        message.adoption.time.FromNanoseconds(int(adoption.time * 1e9))
+    if record.adoption is not None:
+        message.adoption.CopyFrom(adoption_to_message(record.adoption))
     return message

@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 from databuild.event_log.log import Pruner
 from databuild.event_log.reads import BuildReads, LogSize
 from databuild.model import statuses
+from databuild.model.paging import read_rows
 from databuild.model.records import BuildRecord
 
-_PAGE: Final = 1000
 _BATCH: Final = 100
 """How many builds are pruned together: few transactions, and none of them long."""
 
@@ -32,16 +32,18 @@ def builds_to_prune(reader: BuildReads, *, before: float | None = None, keep: in
         before: Only builds that have ended before then, in seconds since the epoch; None for all that have ended.
         keep: How many of the newest builds that have ended stay, whenever that was.
     """
-    last = None
-    while page := reader.builds(before=last, limit=_PAGE):
-        last = page[-1].build_request_id
-        for build in page:
-            if build.status not in statuses.BUILD.ended:
-                continue
-            if keep > 0:
-                keep -= 1
-            elif not build.pruned_time and (before is None or build.updated_time < before):
-                yield build
+    builds = read_rows(
+        lambda newer, limit: reader.builds(before=newer or None, limit=limit),
+        key=lambda build: build.build_request_id,
+        start="",
+    )
+    for build in builds:
+        if build.status not in statuses.BUILD.ended:
+            continue
+        if keep > 0:
+            keep -= 1
+        elif not build.pruned_time and (before is None or build.updated_time < before):
+            yield build
 
 
 def batches(reader: LogSize, builds: Iterable[BuildRecord]) -> Iterator[Batch]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from databuild.event_log.reads import BuildReads
 from databuild.model import statuses
+from databuild.model.paging import read_rows
 from databuild.model.records import BuildRecord, JobRunRecord
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2 as sv
-
-_PAGE = 1000
 
 
 def build_graph(reader: BuildReads, build: BuildRecord) -> sv.BuildGraph:
@@ -31,25 +30,27 @@ def build_graph(reader: BuildReads, build: BuildRecord) -> sv.BuildGraph:
 
 
 def _newest_runs(reader: BuildReads, build_request_id: str) -> dict[int, JobRunRecord]:
-    runs: dict[int, JobRunRecord] = {}
-    after = 0
-    while page := reader.job_runs(build_request_id, after=after, limit=_PAGE):
-        runs.update((run.task_id, run) for run in page)
-        after = page[-1].number
-    return runs
+    runs = read_rows(
+        lambda after, limit: reader.job_runs(build_request_id, after=after, limit=limit),
+        key=lambda run: run.number,
+        start=0,
+    )
+    return {run.task_id: run for run in runs}
 
 
 def _job_graph_events(reader: BuildReads, build: BuildRecord) -> list[ev.JobGraphEvent]:
     """Returns the events that the job graph is recorded in: they follow each other, before anything has run."""
-    events: list[ev.JobGraphEvent] = []
+    events = read_rows(
+        lambda after, limit: reader.events(build.build_request_id, after_sequence=after, limit=limit),
+        key=lambda event: event.sequence,
+        start=0,
+    )
+    job_graphs: list[ev.JobGraphEvent] = []
     tasks = 0
-    after = 0
-    while page := reader.events(build.build_request_id, after_sequence=after, limit=_PAGE):
-        for event in page:
-            if event.HasField("job_graph"):
-                events.append(event.job_graph)
-                tasks += len(event.job_graph.tasks)
-                if tasks >= event.job_graph.total_tasks:
-                    return events
-        after = page[-1].sequence
-    return events
+    for event in events:
+        if event.HasField("job_graph"):
+            job_graphs.append(event.job_graph)
+            tasks += len(event.job_graph.tasks)
+            if tasks >= event.job_graph.total_tasks:
+                break
+    return job_graphs

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -15,31 +14,29 @@ from google.protobuf.message import Message
 
 from databuild.errors import DeadlineExceededError, InvalidRequestError
 from databuild.model import statuses
-from databuild.model.plan_messages import absent_inputs_message, plan_from_message, plan_to_message
+from databuild.model.build_options import BuildOptions, PlanOptions
+from databuild.model.plan_messages import plan_from_message, plan_to_message
 from databuild.model.pruning import PruneOptions
+from databuild.model.record_messages import build_partition_to_message, job_run_to_message, partition_to_message
 from databuild.model.statuses import StatusEnum
-from databuild.model.views import LogChunk
+from databuild.model.view_messages import (
+    build_to_message,
+    explanation_to_message,
+    job_to_message,
+    lineage_to_message,
+    log_chunk_to_message,
+    partition_view_to_message,
+    pruned_to_message,
+    storage_to_message,
+    verification_to_message,
+)
 from databuild.service.access.auth import READ, WRITE, Caller
 from databuild.service.api.graphs import build_graph
 from databuild.service.api.json_codec import check_number
-from databuild.service.api.messages import (
-    build_message,
-    build_partition_message,
-    job_message,
-    job_run_message,
-    lineage_message,
-    partition_detail_message,
-    partition_message,
-    planned_message,
-    pruned_message,
-    storage_message,
-    verification_message,
-)
 from databuild.service.api.routes import method_name
 from databuild.service.builds.requests import Submission
 from databuild.service.graph.graph_service import GraphService
 from databuild.service.job_runs.logs import CHUNK_BYTES
-from databuild.v1 import events_pb2 as ev
 from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
 
@@ -105,16 +102,18 @@ class Api:
 
     async def submit_build(self, request: sv.SubmitBuildRequest, caller: Caller) -> sv.SubmitBuildResponse:
         """Starts a build, or returns the one that the same request started before."""
-        submission = _submission(request.build_request_id, request.options)
-        if request.HasField("plan"):
-            submission = dataclasses.replace(submission, plan=plan_from_message(request.plan))
-        submission = dataclasses.replace(submission, partitions=tuple(request.partitions))
+        submission = Submission(
+            build_request_id=request.build_request_id,
+            partitions=tuple(request.partitions),
+            options=BuildOptions.from_message(request.options),
+            plan=plan_from_message(request.plan) if request.HasField("plan") else None,
+        )
         view = await self._builds.submit(submission, submitter=caller.name)
-        return sv.SubmitBuildResponse(build_request_id=view.build.build_request_id, build=build_message(view))
+        return sv.SubmitBuildResponse(build_request_id=view.build.build_request_id, build=build_to_message(view))
 
     async def get_build(self, request: sv.GetBuildRequest, _caller: Caller) -> sv.BuildSummary:
         """Tells how a build stands."""
-        return build_message(await self._builds.get(request.build_request_id))
+        return build_to_message(await self._builds.get(request.build_request_id))
 
     async def watch_build(
         self, request: sv.WatchBuildRequest, _caller: Caller
@@ -129,21 +128,23 @@ class Api:
         """Lists builds, newest first."""
         status = _status(statuses.BUILD, request.status)
         page = await self._builds.list_builds(status=status, before=request.before, limit=request.limit or _BUILDS)
-        return sv.ListBuildsResponse(builds=map(build_message, page.builds), next_before=page.next_before)
+        return sv.ListBuildsResponse(builds=map(build_to_message, page.builds), next_before=page.next_before)
 
     async def cancel_build(self, request: sv.CancelBuildRequest, caller: Caller) -> sv.BuildSummary:
         """Asks for a build to be stopped."""
-        return build_message(await self._builds.cancel(request.build_request_id, caller.name))
+        return build_to_message(await self._builds.cancel(request.build_request_id, caller.name))
 
     async def retry_build(self, request: sv.RetryBuildRequest, caller: Caller) -> sv.SubmitBuildResponse:
         """Starts a build of what another was asked for."""
         view = await self._builds.retry(
             request.build_request_id,
-            _submission(request.new_build_request_id, request.options),
+            Submission(
+                build_request_id=request.new_build_request_id, options=BuildOptions.from_message(request.options)
+            ),
             failed_jobs_only=request.failed_jobs_only,
             submitter=caller.name,
         )
-        return sv.SubmitBuildResponse(build_request_id=view.build.build_request_id, build=build_message(view))
+        return sv.SubmitBuildResponse(build_request_id=view.build.build_request_id, build=build_to_message(view))
 
     async def list_build_events(
         self, request: sv.ListBuildEventsRequest, _caller: Caller
@@ -163,7 +164,7 @@ class Api:
         status = _status(statuses.PARTITION, request.status)
         rows = await self._builds.partitions(request.build_request_id, status=status, after=request.after, limit=limit)
         return sv.ListBuildPartitionsResponse(
-            partitions=map(build_partition_message, rows), next_after=rows[-1].ref if len(rows) == limit else ""
+            partitions=map(build_partition_to_message, rows), next_after=rows[-1].ref if len(rows) == limit else ""
         )
 
     async def list_job_runs(self, request: sv.ListJobRunsRequest, _caller: Caller) -> sv.ListJobRunsResponse:
@@ -172,11 +173,11 @@ class Api:
         status = _status(statuses.JOB, request.status)
         rows = await self._builds.job_runs(request.build_request_id, status=status, after=request.after, limit=limit)
         following = rows[-1].number if len(rows) == limit else 0
-        return sv.ListJobRunsResponse(job_runs=map(job_run_message, rows), next_after=following)
+        return sv.ListJobRunsResponse(job_runs=map(job_run_to_message, rows), next_after=following)
 
     async def get_job_run(self, request: sv.GetJobRunRequest, _caller: Caller) -> sv.JobRun:
         """Tells how a job run stands."""
-        return job_run_message(await self._builds.job_run(request.job_run_id))
+        return job_run_to_message(await self._builds.job_run(request.job_run_id))
 
     async def get_build_graph(self, request: sv.GetBuildGraphRequest, _caller: Caller) -> sv.BuildGraph:
         """Tells the job graph of a build."""
@@ -184,11 +185,8 @@ class Api:
 
     async def plan_build(self, request: sv.PlanBuildRequest, _caller: Caller) -> plan_pb2.Plan:
         """Tells what a build would do and why."""
-        plan = await self._partitions.plan(
-            tuple(request.partitions),
-            force=request.options.force,
-            reuse_stale=request.options.stale == plan_pb2.STALE_POLICY_REUSE,
-        )
+        options = PlanOptions.from_message(request.options)
+        plan = await self._partitions.plan(tuple(request.partitions), options)
         message = await asyncio.to_thread(plan_to_message, plan)
         message.time.GetCurrentTime()
         return message
@@ -205,32 +203,25 @@ class Api:
             limit=request.limit or _ROWS,
         )
         return sv.ListPartitionsResponse(
-            partitions=map(partition_message, page.partitions),
+            partitions=map(partition_to_message, page.partitions),
             next_after=page.next_after,
             counts=await self._partitions.counts(),
         )
 
     async def get_partition(self, request: sv.GetPartitionRequest, _caller: Caller) -> sv.PartitionDetail:
         """Tells what is known of one partition."""
-        return partition_detail_message(await self._partitions.get(request.ref))
+        return partition_view_to_message(await self._partitions.get(request.ref))
 
     async def explain_partition(self, request: sv.GetPartitionRequest, _caller: Caller) -> sv.PartitionExplanation:
         """Tells what a build would do with one partition, and why."""
-        explanation = await self._partitions.explain(request.ref)
-        return sv.PartitionExplanation(
-            partition=partition_detail_message(explanation.view),
-            planned=planned_message(explanation.planned),
-            total_tasks=explanation.tasks,
-            absent_inputs=absent_inputs_message(explanation.absent_inputs),
-            warnings=explanation.warnings,
-        )
+        return explanation_to_message(await self._partitions.explain(request.ref))
 
     async def get_lineage(self, request: sv.GetLineageRequest, _caller: Caller) -> sv.Lineage:
         """Tells what a partition was made from, or what was made from it."""
         down = request.direction == sv.GetLineageRequest.DIRECTION_DOWNSTREAM
         follow = self._partitions.downstream if down else self._partitions.upstream
         lineage = await follow(request.ref, depth=request.depth or 1, limit=request.limit or _EDGES)
-        return lineage_message(lineage)
+        return lineage_to_message(lineage)
 
     async def taint_partitions(self, request: sv.TaintPartitionsRequest, caller: Caller) -> sv.TaintPartitionsResponse:
         """Marks partitions as not to be trusted, or takes the mark away."""
@@ -253,12 +244,12 @@ class Api:
 
     async def list_jobs(self, _request: sv.ListJobsRequest, _caller: Caller) -> sv.ListJobsResponse:
         """Lists the jobs of the graph."""
-        return sv.ListJobsResponse(jobs=map(job_message, await self._service.jobs.list_jobs()))
+        return sv.ListJobsResponse(jobs=map(job_to_message, await self._service.jobs.list_jobs()))
 
     async def get_job(self, request: sv.GetJobRequest, _caller: Caller) -> sv.JobDetail:
         """Tells how the newest runs of one job went."""
         job, runs = await self._service.jobs.get(request.job_label, limit=request.limit or _ROWS)
-        return sv.JobDetail(job=job_message(job), job_runs=map(job_run_message, runs))
+        return sv.JobDetail(job=job_to_message(job), job_runs=map(job_run_to_message, runs))
 
     async def read_log(self, request: sv.ReadLogRequest, _caller: Caller) -> sv.LogChunk:
         """Returns a piece of what a job run wrote."""
@@ -269,9 +260,7 @@ class Api:
             offset=request.offset,
             limit=request.limit or CHUNK_BYTES,
         )
-        message = _chunk(chunk)
-        message.path = chunk.path
-        return message
+        return log_chunk_to_message(chunk)
 
     async def follow_log(self, request: sv.FollowLogRequest, _caller: Caller) -> AsyncGenerator[sv.LogChunk]:
         """Sends what a job run wrote, then what it goes on to write."""
@@ -279,11 +268,11 @@ class Api:
         following = self._service.logs.follow(request.job_run_id, request.stream or "stderr", offset=request.offset)
         async with contextlib.aclosing(following) as chunks:
             async for chunk in chunks:
-                yield _chunk(chunk)
+                yield log_chunk_to_message(chunk._replace(path=""))
 
     async def get_storage(self, request: sv.GetStorageRequest, _caller: Caller) -> sv.Storage:
         """Tells how much room the event log and the logs of job runs take."""
-        return storage_message(await self._service.logs.room(count=request.count))
+        return storage_to_message(await self._service.logs.room(count=request.count))
 
     async def prune_builds(self, request: sv.PruneBuildsRequest, _caller: Caller) -> sv.PruneBuildsResponse:
         """Removes the events and job logs of builds that have ended."""
@@ -296,25 +285,15 @@ class Api:
         )
         if options == PruneOptions():
             raise InvalidRequestError("nothing is selected; set older_than_seconds, keep or logs_older_than_seconds")
-        return pruned_message(await self._service.maintenance.prune(options, dry_run=request.dry_run))
+        return pruned_to_message(await self._service.maintenance.prune(options, dry_run=request.dry_run))
 
     async def verify_events(self, request: sv.VerifyEventsRequest, _caller: Caller) -> sv.VerifyEventsResponse:
         """Checks the event log, or returns the result of a check."""
         verification = await self._service.maintenance.verify(request.verification_id, request.builds)
-        return verification_message(*verification)
+        return verification_to_message(*verification)
 
     def _limit(self, limit: int) -> int:
         return min(limit or _ROWS, self._service.limits.max_page_rows)
-
-
-def _submission(build_request_id: str, options: ev.BuildOptions) -> Submission:
-    return Submission(
-        build_request_id=build_request_id,
-        jobs=options.jobs,
-        keep_going=options.keep_going,
-        force=options.plan.force,
-        reuse_stale=options.plan.stale == plan_pb2.STALE_POLICY_REUSE,
-    )
 
 
 def _status(kind: StatusEnum[Any], value: int) -> str | None:
@@ -329,13 +308,3 @@ def _status(kind: StatusEnum[Any], value: int) -> str | None:
         return str(kind.name(value))
     except ValueError:
         raise InvalidRequestError(f"{value} is none of {', '.join(map(kind.message_name, kind.names))}") from None
-
-
-def _chunk(chunk: LogChunk) -> sv.LogChunk:
-    return sv.LogChunk(
-        data=chunk.data,
-        offset=chunk.offset,
-        next_offset=chunk.next_offset,
-        ended=chunk.ended,
-        total_bytes=chunk.total_bytes,
-    )

@@ -11,6 +11,7 @@ from databuild.event_log.reads import Reader
 from databuild.executors.executor import Executor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.ports import PartitionRecords
+from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
 from databuild.orchestration.build.make_plan import make_plan
 from databuild.orchestration.build.settings import Settings
@@ -49,20 +50,18 @@ class Planner:
         self,
         requested: Sequence[str],
         *,
-        force: bool = False,
-        reuse_stale: bool = False,
+        options: PlanOptions = PlanOptions(),
         records: PartitionRecords | None = None,
     ) -> Plan:
         """Finds what a build of partitions would do, as `make_plan` does; cancelling this ends the job processes.
 
         Args:
             requested: What is asked for, ranges expanded.
-            force: Whether to plan what was requested even if it is fresh.
-            reuse_stale: Whether to use stale partitions as they are.
+            options: The options of the plan.
             records: What is known of partitions, instead of the event log.
         """
         async with self._places:
-            making = self._make(requested, force=force, reuse_stale=reuse_stale, records=records)
+            making = self._make(requested, options, records)
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(making, self._running_loop()))
 
     async def close(self) -> None:
@@ -81,9 +80,7 @@ class Planner:
             self._thread.start()
         return self._loop
 
-    async def _make(
-        self, requested: Sequence[str], *, force: bool, reuse_stale: bool, records: PartitionRecords | None
-    ) -> Plan:
+    async def _make(self, requested: Sequence[str], options: PlanOptions, records: PartitionRecords | None) -> Plan:
         if self._executor is None:
             self._executor = self._make_executor()
         with contextlib.ExitStack() as stack:
@@ -96,8 +93,7 @@ class Planner:
                 reader=records,
                 executor=self._executor,
                 settings=self._settings,
-                force=force,
-                reuse_stale=reuse_stale,
+                options=options,
                 past=past,
             )
 

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
 
 from databuild.errors import BuildConflictError, InvalidRequestError
 from databuild.event_log.reads import BuildReads
 from databuild.graph.catalog import JobCatalog
+from databuild.model.build_options import BuildOptions
 from databuild.model.build_request_id import check_build_request_id, new_build_request_id
 from databuild.model.job_graph import Plan
 from databuild.orchestration.build.settings import BuildRequest
 from databuild.orchestration.coordination.build_ids import LATEST
 from databuild.service.resources.limits import Limits
-from databuild.v1 import plan_pb2
-
-_DIFFERENCES: Final = (
-    ("requested", "other partitions"),
-    ("retry_of", "a retry of another build"),
-    ("jobs", "another number of jobs"),
-    ("keep_going", "keep_going"),
-    ("force", "force"),
-    ("reuse_stale", "what becomes of stale partitions"),
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,19 +22,13 @@ class Submission:
     Attributes:
         build_request_id: The id that it is to have; empty lets the service choose.
         partitions: Refs or ranges of refs; none stand for the graph's default partitions.
-        jobs: How many job runs may run at once; 0 lets the service choose.
-        keep_going: Whether to go on with what does not depend on a failure.
-        force: Whether to build what was requested even if it is fresh.
-        reuse_stale: Whether to use stale partitions as they are.
+        options: The options; without `jobs`, the service chooses the number.
         plan: The plan to run exactly, which also says what is requested; None to plan anew.
     """
 
     build_request_id: str = ""
     partitions: tuple[str, ...] = ()
-    jobs: int = 0
-    keep_going: bool = False
-    force: bool = False
-    reuse_stale: bool = False
+    options: BuildOptions = BuildOptions()
     plan: Plan | None = None
 
 
@@ -78,16 +62,15 @@ def build_request(submission: Submission, requested: tuple[str, ...], limits: Li
         check_build_request_id(told)
     if told == LATEST:
         raise InvalidRequestError(f"{LATEST!r} cannot be the id of a build: it means the newest one")
-    if not 0 <= submission.jobs <= limits.max_jobs:
-        raise InvalidRequestError(f"jobs is {submission.jobs}, and can be at most {limits.max_jobs}")
+    options = submission.options
+    if not 0 <= options.jobs <= limits.max_jobs:
+        raise InvalidRequestError(f"jobs is {options.jobs}, and can be at most {limits.max_jobs}")
+    options = replace(options, jobs=options.jobs or limits.default_jobs)
     plan = submission.plan
     return BuildRequest(
         build_request_id=told or new_build_request_id(),
         requested=requested,
-        jobs=submission.jobs or limits.default_jobs,
-        keep_going=submission.keep_going,
-        force=plan.force if plan else submission.force,
-        reuse_stale=plan.reuse_stale if plan else submission.reuse_stale,
+        options=options.with_planning(plan.options) if plan else options,
         plan=plan,
         retry_of=retry_of,
     )
@@ -95,7 +78,9 @@ def build_request(submission: Submission, requested: tuple[str, ...], limits: Li
 
 def difference(one: BuildRequest, other: BuildRequest) -> str:
     """Returns what two requests differ in, in words; empty where they ask for the same."""
-    return ", ".join(words for name, words in _DIFFERENCES if getattr(one, name) != getattr(other, name))
+    partitions = ["other partitions"] if one.requested != other.requested else []
+    retried = ["a retry of another build"] if one.retry_of != other.retry_of else []
+    return ", ".join([*partitions, *retried, *one.options.differences(other.options)])
 
 
 def recorded_request(reader: BuildReads, build_request_id: str) -> BuildRequest | None:
@@ -111,13 +96,9 @@ def recorded_request(reader: BuildReads, build_request_id: str) -> BuildRequest 
     if not events or not events[0].HasField("build_request"):
         return None
     received = events[0].build_request
-    options = received.options
     return BuildRequest(
         build_request_id=build_request_id,
         requested=tuple(ref.str for ref in received.requested),
-        jobs=options.jobs,
-        keep_going=options.keep_going,
-        force=options.plan.force,
-        reuse_stale=options.plan.stale == plan_pb2.STALE_POLICY_REUSE,
+        options=BuildOptions.from_message(received.options),
         retry_of=received.retry_of_build_request_id,
     )

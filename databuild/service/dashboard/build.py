@@ -25,7 +25,6 @@ _PLANNING_SECONDS: Final = 2.0
 """How often it is looked how far planning is, while somebody watches it."""
 
 _ROWS: Final = 100
-_PAGE: Final = 1000
 _DRAWN_RUNS: Final = 20_000
 _PING_SECONDS: Final = 15
 _CHANGE_SECONDS: Final = 0.5
@@ -41,7 +40,8 @@ async def build(visit: Visit) -> Response:
     tasks: Sequence[sv.BuildGraphTask] = ()
     if not summary.HasField("pruned_time"):
         tasks = (await visit.ask("GetBuildGraph", sv.GetBuildGraphRequest(build_request_id=ident))).tasks
-        runs = await _runs(visit, ident)
+        request = sv.ListJobRunsRequest(build_request_id=ident)
+        runs, _ = await visit.rows("ListJobRuns", request, lambda answer: answer.job_runs, _DRAWN_RUNS)
     ended = summary.status in BUILD_ENDS
     now = summary.updated_time.ToNanoseconds() / 1e9 if ended else visit.site.clock()
     return visit.page(
@@ -127,19 +127,6 @@ class _Planning:
         self.under_way = summary.status in _BEFORE_EXECUTION
         before, self._latest = self._latest, summary.planning
         return bool(self._latest != before)
-
-
-async def _runs(visit: Visit, build_request_id: str) -> list[sv.JobRun]:
-    """Returns the job runs of a build, as far as they are drawn."""
-    runs: list[sv.JobRun] = []
-    request = sv.ListJobRunsRequest(build_request_id=build_request_id, limit=_PAGE)
-    while len(runs) < _DRAWN_RUNS:
-        page = await visit.ask("ListJobRuns", request)
-        runs += page.job_runs
-        if not page.next_after:
-            break
-        request.after = page.next_after
-    return runs
 
 
 async def _partitions(visit: Visit, build_request_id: str) -> dict[str, Any]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from typing import Final
 
 from starlette.responses import Response
 
 from databuild.errors import InvalidRequestError
+from databuild.model.build_options import BuildOptions, PlanOptions
 from databuild.model.build_request_id import new_build_request_id
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.statuses import BUILD
 from databuild.service.dashboard.site import Form, Visit, redirect
-from databuild.v1 import events_pb2 as ev
-from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
 
 _AT_HOME: Final = 10
@@ -53,14 +53,14 @@ async def plan(visit: Visit) -> Response:
     """Shows what a build would do, and offers it."""
     form = visit.form
     partitions = form.lines("partitions")
-    made = await visit.ask("PlanBuild", sv.PlanBuildRequest(partitions=partitions, options=_plan_options(form)))
+    options = _plan_options(form)
+    made = await visit.ask("PlanBuild", sv.PlanBuildRequest(partitions=partitions, options=options.to_message()))
     rows = sorted(made.partitions, key=lambda row: (not row.requested, row.task_id == 0))[:_PLANNED_ROWS]
     return visit.page(
         "plan",
         partitions=partitions,
         requested=len(made.requested),
-        force=form.ticked("force"),
-        reuse_stale=form.ticked("reuse_stale"),
+        options=dataclasses.asdict(options),
         tasks=len(made.job_graph.tasks),
         by_job=sorted(Counter(task.job_label for task in made.job_graph.tasks).items()),
         considered=len(made.partitions),
@@ -77,9 +77,7 @@ async def submit(visit: Visit) -> Response:
     request = sv.SubmitBuildRequest(
         build_request_id=form.text("build_request_id"),
         partitions=form.lines("partitions"),
-        options=ev.BuildOptions(
-            jobs=form.number("jobs"), keep_going=form.ticked("keep_going"), plan=_plan_options(form)
-        ),
+        options=_build_options(form).to_message(),
     )
     answer = await visit.ask("SubmitBuild", request)
     return redirect(_address(answer.build_request_id))
@@ -103,9 +101,13 @@ async def retry(visit: Visit) -> Response:
     return redirect(_address(answer.build_request_id))
 
 
-def _plan_options(form: Form) -> plan_pb2.PlanOptions:
-    stale = plan_pb2.STALE_POLICY_REUSE if form.ticked("reuse_stale") else plan_pb2.STALE_POLICY_REBUILD
-    return plan_pb2.PlanOptions(force=form.ticked("force"), stale=stale)
+def _build_options(form: Form) -> BuildOptions:
+    options = BuildOptions(jobs=form.number("jobs"), keep_going=form.ticked("keep_going"))
+    return options.with_planning(_plan_options(form))
+
+
+def _plan_options(form: Form) -> PlanOptions:
+    return PlanOptions(force=form.ticked("force"), reuse_stale=form.ticked("reuse_stale"))
 
 
 def _address(build_request_id: str) -> str:

@@ -19,8 +19,7 @@ from databuild.v1 import service_pb2 as sv
 _YEARS: Final = 40
 """How many years back are looked for."""
 
-_PAGE: Final = 1000
-_MOST: Final = 20_000
+_MAX_RECORDS: Final = 20_000
 """How many partitions are looked through at most."""
 
 _DATE_LENGTH: Final = len("2013-01-01")
@@ -64,7 +63,9 @@ async def calendar(visit: Visit, text: str, year: int) -> Calendar | None:
     if first and not years:
         return None
     year = (year if year in years else years[0]) if first else 0
-    records, complete = await _records(visit, pattern, f"{pattern.prefix}{year:04}-" if first else "")
+    prefix = f"{pattern.prefix}{year:04}-" if first else ""
+    request = sv.ListPartitionsRequest(pattern=pattern.text, prefix=prefix)
+    records, complete = await visit.rows("ListPartitions", request, lambda answer: answer.partitions, _MAX_RECORDS)
     if not records:
         return None
     days = _days(pattern, field, records, anywhere=not first)
@@ -80,21 +81,6 @@ async def _years(visit: Visit, pattern: PartitionPattern) -> tuple[int, ...]:
         if (await visit.ask("ListPartitions", request)).partitions:
             found.append(year)
     return tuple(found)
-
-
-async def _records(visit: Visit, pattern: PartitionPattern, prefix: str) -> tuple[list[pt.PartitionRecord], bool]:
-    """Returns partitions, and whether these are all."""
-    records: list[pt.PartitionRecord] = []
-    request = sv.ListPartitionsRequest(pattern=pattern.text, prefix=prefix, limit=_PAGE)
-    looks = 0
-    while looks < _MOST // _PAGE:
-        page = await visit.ask("ListPartitions", request)
-        records += page.partitions
-        if not page.next_after:
-            return records, True
-        request.after = page.next_after
-        looks += 1
-    return records, False
 
 
 def _days(pattern: PartitionPattern, field: str, records: Iterable[pt.PartitionRecord], *, anywhere: bool) -> list[Day]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import jinja2
@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from databuild.errors import HttpRequestError, InvalidRequestError, UnauthenticatedError
+from databuild.model.paging import PAGE_ROWS
 from databuild.service.access.auth import READ, Caller
 from databuild.service.access.certificates import CERTIFICATE_NAME_KEY
 from databuild.service.api.errors import meaning_of, report, worded_detail_of
@@ -23,6 +24,8 @@ from databuild.service.api.methods import Api
 from databuild.service.dashboard import formats
 from databuild.service.dashboard.assets import assets
 from databuild.service.dashboard.sessions import COOKIE, MARK_FIELD, SESSION_SECONDS, Session, Sessions
+
+_Row = TypeVar("_Row")
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -98,6 +101,27 @@ class Visit(NamedTuple):
     async def ask(self, rpc: str, message: Message) -> Any:
         """Returns the answer of the API to a request that is no stream."""
         return await self.site.api.answer(rpc, message, self.session.caller)
+
+    async def rows(
+        self, rpc: str, request: Any, rows_of: Callable[[Any], Iterable[_Row]], limit: int
+    ) -> tuple[list[_Row], bool]:
+        """Returns the rows of as many pages as it takes, and whether there are no more.
+
+        Args:
+            rpc: The RPC, which lists rows by key.
+            request: Its request; `after` and `limit` are set here.
+            rows_of: Returns the rows of an answer.
+            limit: The maximum of rows, in whole pages.
+        """
+        rows: list[_Row] = []
+        request.limit = PAGE_ROWS
+        for _ in range(limit // PAGE_ROWS):
+            answer = await self.ask(rpc, request)
+            rows += rows_of(answer)
+            if not answer.next_after:
+                return rows, True
+            request.after = answer.next_after
+        return rows, False
 
     def page(self, template: str, status: int = 200, **values: object) -> Response:
         """Returns a page.

@@ -3,39 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.errors import JobNotFoundError
 from databuild.event_log.reads import BuildReads
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.model import statuses
 from databuild.model.records import JobRunRecord
+from databuild.model.views import JobStatistics
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
 
 RECENT_RUNS: Final = 100
-
-
-class JobStatistics(NamedTuple):
-    """A job, and how its newest runs went: at most the newest hundred.
-
-    Attributes:
-        job: The job.
-        runs: How many runs are counted: those that were started and have ended.
-        completed: How many of them completed.
-        failed: How many of them failed.
-        median_seconds: How long half of those that completed ran at most.
-        p95_seconds: How long 95 in a hundred of those that completed ran at most.
-        last_ended_time: When the newest of them ended, in seconds since the epoch; 0 where there is none.
-    """
-
-    job: Job
-    runs: int
-    completed: int
-    failed: int
-    median_seconds: float
-    p95_seconds: float
-    last_ended_time: float
 
 
 class Jobs:
@@ -78,7 +57,9 @@ def statistics(job: Job, runs: Sequence[JobRunRecord]) -> JobStatistics:
     ended = [run for run in runs if run.status in statuses.JOB.ended]
     seconds = sorted(run.duration_seconds for run in ended if run.status == "COMPLETED")
     return JobStatistics(
-        job=job,
+        job_label=job.label,
+        outputs=job.outputs,
+        tags=job.tags,
         runs=len(ended),
         completed=len(seconds),
         failed=sum(run.status == "FAILED" for run in ended),

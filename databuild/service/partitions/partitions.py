@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from databuild.errors import InvalidRequestError
@@ -13,9 +14,11 @@ from databuild.event_log.reads import PartitionReads
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.patterns import PartitionPattern
 from databuild.graph.refs import nfc
+from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
+from databuild.model.paging import read_rows
 from databuild.model.records import PartitionRecord
-from databuild.model.views import Explanation, PartitionView
+from databuild.model.views import Explanation, Lineage, LineageEdge, PartitionView
 from databuild.orchestration.maintenance.operations import taint
 from databuild.service.builds.plans import Planner
 from databuild.service.builds.requests import requested_partitions
@@ -23,9 +26,10 @@ from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
 from databuild.v1.events_pb2 import BuildEvent
 
-_SCANNED_PAGES = 20
+_MAX_CANDIDATES = 20_000
+"""How many partitions one page of a search by pattern looks through at most."""
+
 _HISTORY = 20
-_PAGE = 1000
 _LOOKED_THROUGH = 50_000
 """How many partitions are looked through for those that were made from another."""
 
@@ -37,29 +41,6 @@ class PartitionPage(NamedTuple):
 
     partitions: tuple[PartitionRecord, ...]
     next_after: str
-
-
-class LineageEdge(NamedTuple):
-    """One partition that was made from another.
-
-    Attributes:
-        input: What was read.
-        output: What was made from it.
-        version: The version of the input that was read; empty where nothing was known of it.
-        query: Whether the input was only read, and so cannot make the output stale.
-    """
-
-    input: str
-    output: str
-    version: str
-    query: bool
-
-
-class Lineage(NamedTuple):
-    """Partitions that were made from each other; `complete` is whether there is nothing further within the depth."""
-
-    edges: tuple[LineageEdge, ...]
-    complete: bool
 
 
 class Partitions:
@@ -141,13 +122,12 @@ class Partitions:
 
         return await self._readers.read(view)
 
-    async def plan(self, partitions: tuple[str, ...], *, force: bool = False, reuse_stale: bool = False) -> Plan:
+    async def plan(self, partitions: tuple[str, ...], options: PlanOptions = PlanOptions()) -> Plan:
         """Finds what a build would do; starts none.
 
         Args:
             partitions: Refs or ranges of refs; none stand for the graph's default partitions.
-            force: Whether to plan what is requested even if it is fresh.
-            reuse_stale: Whether to use stale partitions as they are.
+            options: The options of the plan.
 
         Raises:
             InvalidRequestError: The request makes no sense.
@@ -155,7 +135,7 @@ class Partitions:
             LookupFaultError: The graph's lookup failed.
         """
         requested = await asyncio.to_thread(requested_partitions, self._catalog, partitions, self._limits)
-        return await self._planner.plan(requested, force=force, reuse_stale=reuse_stale)
+        return await self._planner.plan(requested, options=options)
 
     async def explain(self, ref: str) -> Explanation:
         """Returns what is known of a partition, and what a build would do with it and why.
@@ -243,24 +223,22 @@ class _Search(NamedTuple):
         prefix = max(self.prefix, pattern.prefix, key=len)
         if not (prefix.startswith(self.prefix) and prefix.startswith(pattern.prefix)):
             return PartitionPage((), "")
-        found: list[PartitionRecord] = []
-        for _ in range(_SCANNED_PAGES):
-            rows = reader.partitions(
-                prefix=prefix, contains=self.contains, status=self.status, after=after, limit=self._scanned(limit)
-            )
-            for row in rows:
-                after = row.ref
-                if pattern.match(row.ref) is not None:
-                    found.append(row)
-                    if len(found) == limit:
-                        return PartitionPage(tuple(found), after)
-            if len(rows) < self._scanned(limit):
-                return PartitionPage(tuple(found), "")
-        return PartitionPage(tuple(found), after)
-
-    @staticmethod
-    def _scanned(limit: int) -> int:
-        return max(limit, 1000)
+        candidates = read_rows(
+            lambda last, count: reader.partitions(
+                prefix=prefix, contains=self.contains, status=self.status, after=last, limit=count
+            ),
+            key=lambda record: record.ref,
+            start=after,
+        )
+        matches: list[PartitionRecord] = []
+        for record in islice(candidates, _MAX_CANDIDATES):
+            after = record.ref
+            if pattern.match(record.ref) is not None:
+                matches.append(record)
+                if len(matches) == limit:
+                    return PartitionPage(tuple(matches), after)
+        complete = next(candidates, None) is None
+        return PartitionPage(tuple(matches), "" if complete else after)
 
 
 def _inputs(reader: PartitionReads, refs: Sequence[str]) -> list[LineageEdge]:
@@ -275,17 +253,14 @@ def _inputs(reader: PartitionReads, refs: Sequence[str]) -> list[LineageEdge]:
 def _readers(reader: PartitionReads) -> tuple[dict[str, list[LineageEdge]], bool]:
     """Returns what was made from each partition, and whether that is all there is to know."""
     readers: dict[str, list[LineageEdge]] = {}
-    after = ""
-    for _ in range(_LOOKED_THROUGH // _PAGE):
-        page = reader.partitions(after=after, limit=_PAGE)
-        for record in page:
-            for known in record.manifest.inputs if record.manifest is not None else ():
-                edge = LineageEdge(known.ref, record.ref, known.version, known.query)
-                readers.setdefault(known.ref, []).append(edge)
-        if len(page) < _PAGE:
-            return readers, True
-        after = page[-1].ref
-    return readers, False
+    records = read_rows(
+        lambda after, limit: reader.partitions(after=after, limit=limit), key=lambda record: record.ref, start=""
+    )
+    for record in islice(records, _LOOKED_THROUGH):
+        for known in record.manifest.inputs if record.manifest is not None else ():
+            edge = LineageEdge(known.ref, record.ref, known.version, known.query)
+            readers.setdefault(known.ref, []).append(edge)
+    return readers, next(records, None) is None
 
 
 def _walk(ref: str, depth: int, limit: int, step: Callable[[Sequence[str]], list[LineageEdge]]) -> Lineage:

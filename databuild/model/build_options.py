@@ -1,0 +1,88 @@
+"""The options of builds and plans, from a flag, keyword or message to the event that records them.
+
+Commands that only read do not import this module, since it needs `dataclasses` and protobuf.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TypedDict
+
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import plan_pb2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Planning:
+    force: bool = False
+    reuse_stale: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanOptions(_Planning):
+    """The options of a plan.
+
+    Attributes:
+        force: Build requested partitions even if they are fresh.
+        reuse_stale: Use stale partitions as they are.
+    """
+
+    @classmethod
+    def from_message(cls, message: plan_pb2.PlanOptions) -> PlanOptions:
+        """An unset policy for stale partitions means to rebuild them."""
+        return cls(force=message.force, reuse_stale=message.stale == plan_pb2.STALE_POLICY_REUSE)
+
+    def to_message(self) -> plan_pb2.PlanOptions:
+        stale = plan_pb2.STALE_POLICY_REUSE if self.reuse_stale else plan_pb2.STALE_POLICY_REBUILD
+        return plan_pb2.PlanOptions(force=self.force, stale=stale)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildOptions(_Planning):
+    """The options of a build: those of its plan, and those of its execution.
+
+    Attributes:
+        force: Build requested partitions even if they are fresh.
+        reuse_stale: Use stale partitions as they are.
+        keep_going: Continue with tasks that do not depend on a failure.
+        jobs: The maximum of concurrent job runs. 0 in a request means the default of the machine that runs the build.
+    """
+
+    keep_going: bool = False
+    jobs: int = 0
+
+    @classmethod
+    def from_message(cls, message: ev.BuildOptions) -> BuildOptions:
+        options = cls(keep_going=message.keep_going, jobs=message.jobs)
+        return options.with_planning(PlanOptions.from_message(message.plan))
+
+    def to_message(self) -> ev.BuildOptions:
+        return ev.BuildOptions(keep_going=self.keep_going, jobs=self.jobs, plan=self.planning.to_message())
+
+    @property
+    def planning(self) -> PlanOptions:
+        """The options of the plan alone."""
+        return PlanOptions(**{field.name: getattr(self, field.name) for field in fields(PlanOptions)})
+
+    def with_planning(self, planning: PlanOptions) -> BuildOptions:
+        """Returns these options with the options of a given plan."""
+        return replace(self, **asdict(planning))
+
+    def differences(self, other: BuildOptions) -> list[str]:
+        """Returns the names of the options that are not equal."""
+        names = (field.name for field in fields(self))
+        return [name for name in names if getattr(self, name) != getattr(other, name)]
+
+
+class PlanKeywords(TypedDict, total=False):
+    """The fields of `PlanOptions`, as the client takes them."""
+
+    force: bool
+    reuse_stale: bool
+
+
+class BuildKeywords(PlanKeywords, total=False):
+    """The fields of `BuildOptions`, as the client takes them."""
+
+    keep_going: bool
+    jobs: int

@@ -1,0 +1,38 @@
+"""The types of the fields of partition patterns."""
+
+import re
+
+import pytest
+
+from databuild.graph.field_types import FIELD_TYPES
+
+COUNTABLE = sorted(name for name, field_type in FIELD_TYPES.items() if field_type.counting is not None)
+
+
+@pytest.mark.parametrize("name", sorted(FIELD_TYPES))
+def test_the_example_of_a_type_is_one_of_its_values(name):
+    field_type = FIELD_TYPES[name]
+
+    assert re.fullmatch(field_type.regex, field_type.example)
+    assert re.fullmatch(field_type.exact_regex, field_type.example)
+
+
+@pytest.mark.parametrize("name", COUNTABLE)
+def test_counting_there_and_back_gives_the_same_value(name):
+    field_type = FIELD_TYPES[name]
+    counting = field_type.counting
+    number = counting.parse(field_type.example)
+
+    assert re.fullmatch(counting.end_regex, field_type.example)
+    assert counting.format(number) == field_type.example
+    assert list(counting.values(number, number + 1)) == [field_type.example, counting.format(number + 1)]
+
+
+@pytest.mark.parametrize(("name", "value"), [("date", "2013-02-30"), ("month", "2013-13"), ("hour", "2013-01-31T24")])
+def test_what_the_calendar_does_not_have_has_no_number(name, value):
+    assert FIELD_TYPES[name].counting.parse(value) is None
+    assert not re.fullmatch(FIELD_TYPES[name].exact_regex, value)
+
+
+def test_the_length_of_a_huge_range_is_known_without_its_values():
+    assert len(FIELD_TYPES["int"].counting.values(1, 10**12)) == 10**12
