@@ -284,7 +284,7 @@ async def test_a_fault_of_the_service_tells_nothing_else(raising):
     api, client = raising
     api.error = ZeroDivisionError("secret")
 
-    with pytest.raises(Exception, match="a fault of DataBuild itself; the log of the service tells more") as raised:
+    with pytest.raises(Exception, match="internal error; see the log of the service") as raised:
         await client.get()
     assert "secret" not in str(raised.value)
 

@@ -451,7 +451,7 @@ async def test_who_reads_too_slowly_holds_up_nobody_and_is_let_go(serve, caplog)
 
     while "databuild_watchers 0.0" not in (await served.client.get("/metrics")).text:
         await asyncio.sleep(0.05)  # reads nothing meanwhile
-    while f"the answer to GET /api/v1/builds/{build}/watch breaks off" not in caplog.text:
+    while f"the response to GET /api/v1/builds/{build}/watch is truncated" not in caplog.text:
         await asyncio.sleep(0.05)
     writer.close()
 

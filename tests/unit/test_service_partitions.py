@@ -82,7 +82,7 @@ async def test_lineage_goes_as_far_as_asked_and_says_whether_that_is_all(world):
 
 
 async def test_downstream_says_when_not_everything_was_looked_through(world, monkeypatch):
-    monkeypatch.setattr("databuild.service.partitions.partitions._LOOKED_THROUGH", 1)
+    monkeypatch.setattr("databuild.service.partitions.partitions._MAX_LINEAGE_PARTITIONS", 1)
     await build(world, "clean/1", "clean/2")
 
     assert not (await world.service.partitions.downstream("raw/2")).complete

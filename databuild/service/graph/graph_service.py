@@ -25,7 +25,7 @@ from databuild.service.builds.watching import Watching
 from databuild.service.graph.maintenance import Maintenance
 from databuild.service.job_runs.jobs import Jobs
 from databuild.service.job_runs.logs import Logs
-from databuild.service.partitions.adopting import Adopting
+from databuild.service.partitions.adoptions import Adoptions
 from databuild.service.partitions.partitions import Partitions
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
@@ -44,7 +44,7 @@ class GraphService:
         limits: What is allowed.
         builds: Builds.
         partitions: Partitions and plans.
-        adopting: Partitions that were not built here.
+        adoptions: Adoption of existing data.
         jobs: Jobs.
         logs: The logs of job runs.
         maintenance: Pruning and verification of the event log.
@@ -114,7 +114,7 @@ class GraphService:
             readers=self._readers,
             clock=clock,
         )
-        self.adopting = Adopting(
+        self.adoptions = Adoptions(
             catalog=catalog,
             event_log=self._event_log,
             executor=self._executor,

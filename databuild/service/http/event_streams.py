@@ -11,7 +11,7 @@ from sse_starlette import ServerSentEvent
 
 from databuild.errors import DataBuildError
 from databuild.service.api.errors import worded_detail_of
-from databuild.service.api.json_codec import to_json, to_json_aside
+from databuild.service.api.json_codec import to_json, to_json_async
 from databuild.service.resources.single_flight import SingleFlight
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.events_pb2 import BuildEvent
@@ -42,7 +42,7 @@ class EventTexts:
         return await self._in_flight.run(event.event_id, lambda: self._convert(event))
 
     async def _convert(self, event: BuildEvent) -> bytes:
-        text = f"id: {event.sequence}\ndata: {await to_json_aside(event)}\n\n".encode()
+        text = f"id: {event.sequence}\ndata: {await to_json_async(event)}\n\n".encode()
         self._cache[event.event_id] = text
         self._cache_bytes += len(text)
         while self._cache_bytes > self._max_cache_bytes:
@@ -69,7 +69,7 @@ async def event_stream(
                 if isinstance(answer, sv.WatchBuildResponse):
                     yield b"".join([await texts.text(event) for event in answer.events])
                 else:
-                    yield ServerSentEvent(await to_json_aside(answer), id=str(answer.next_offset))
+                    yield ServerSentEvent(await to_json_async(answer), id=str(answer.next_offset))
     except DataBuildError as error:
         yield ServerSentEvent(to_json(sv.ErrorResponse(error=worded_detail_of(error))), event="error")
         return

@@ -23,7 +23,7 @@ from databuild.errors import DataBuildError, HttpRequestError, InvalidRequestErr
 from databuild.service.access.auth import READ, Caller, Tokens
 from databuild.service.access.certificates import CERTIFICATE_NAME_KEY
 from databuild.service.api.errors import meaning_of, report, worded_detail_of
-from databuild.service.api.json_codec import from_json, from_query, to_json, to_json_aside
+from databuild.service.api.json_codec import from_json, from_query, to_json, to_json_async
 from databuild.service.api.methods import ROLES, Api
 from databuild.service.api.routes import EVENT_STREAM, JSON, OCTET_STREAM, PREFIX, ROUTES, SVG, Route
 from databuild.service.graph.graph_service import GraphService
@@ -119,7 +119,7 @@ class _Endpoints:
         if route.media_type == SVG:
             picture = await asyncio.to_thread(graph_picture, answer)
             return Response(picture, media_type=SVG, headers=_SVG_HEADERS)
-        return Response(await to_json_aside(answer), media_type=JSON)
+        return Response(await to_json_async(answer), media_type=JSON)
 
     async def openapi(self, request: Request) -> Response:
         self._authenticate(request, READ)

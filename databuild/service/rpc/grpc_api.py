@@ -21,7 +21,7 @@ from databuild.service.access.auth import Caller, Tokens
 from databuild.service.access.certificates import grpc_certificate_name
 from databuild.service.api.errors import detail_of, meaning_of, report, worded_detail_of
 from databuild.service.api.methods import ROLES, Api
-from databuild.service.api.nul_check import check_texts
+from databuild.service.api.nul_check import check_no_nul
 from databuild.service.api.routes import method_name
 from databuild.service.resources.limits import Limits
 from databuild.v1 import service_pb2
@@ -209,7 +209,7 @@ def _parse(method: MethodDescriptor, data: bytes) -> Message:
         request: Message = message_factory.GetMessageClass(method.input_type).FromString(data)
     except DecodeError:
         raise InvalidRequestError(f"the request is not a valid {method.input_type.name} message") from None
-    check_texts(request)
+    check_no_nul(request)
     return request
 
 
