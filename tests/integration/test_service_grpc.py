@@ -376,7 +376,7 @@ async def _read_too_slowly(served, stub):
     watching = stub.WatchBuild(sv.WatchBuildRequest(build_request_id="b"))
     seen = [event.sequence for event in (await watching.read()).events]
 
-    while served.world.service.watching.watchers:
+    while served.world.service.event_feeds.watchers:
         await asyncio.sleep(0.05)  # reads nothing meanwhile
 
     async def read_on():
@@ -397,6 +397,6 @@ async def test_who_stops_watching_is_forgotten(served):
 
     watching.cancel()
 
-    while served.world.service.watching.watchers:
+    while served.world.service.event_feeds.watchers:
         await asyncio.sleep(0.01)
     gate.open()

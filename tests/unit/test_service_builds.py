@@ -21,7 +21,7 @@ from databuild.model.view_messages import build_from_message, build_to_message
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest
-from databuild.service.builds.abandoned_builds import left_builds
+from databuild.service.builds.abandoned_builds import find_abandoned_builds
 from databuild.service.builds.requests import Submission
 from databuild.v1 import events_pb2 as ev
 from tests.service.world import World
@@ -365,7 +365,7 @@ async def test_many_watch_a_build_and_see_all_of_it(world):
     for events in await asyncio.gather(*watchers):
         assert [event.sequence for event in events] == list(range(1, len(events) + 1))
         assert events[-1].build_request.status == ev.BUILD_STATUS_COMPLETED
-    assert world.service.watching.watchers == 0
+    assert world.service.event_feeds.watchers == 0
 
 
 async def test_a_build_whose_orchestrator_has_died_is_told_apart(make, tmp_path, monkeypatch):
@@ -457,7 +457,7 @@ async def test_closing_cancels_what_runs(make, tmp_path):
     after = make(f"sqlite:{tmp_path}/events.db")
     builds = [view.build for view in (await after.builds.list_builds()).builds]
     assert [build.status for build in builds] == ["CANCELLED", "CANCELLED"]
-    said = "the build was cancelled by the service, which was told to stop"
+    said = "the build was cancelled by the service at shutdown"
     assert [build.failure.message for build in builds] == [said, said]
 
 
@@ -584,10 +584,13 @@ async def test_of_two_services_one_goes_on(make, tmp_path, monkeypatch):
     other = make(f"sqlite:{tmp_path}/events.db")
     names = iter(("one/1/1", "other/1/1"))
     monkeypatch.setattr("databuild.event_log.liveness.this_process", lambda: next(names))
-    left = [await world.service._readers.read(lambda reader: left_builds(reader, "//:g")) for world in (one, other)]
+    left = [
+        await world.service._readers.read(lambda reader: find_abandoned_builds(reader, "//:g"))
+        for world in (one, other)
+    ]
 
     for world, ((build,),) in zip((one, other), ((left[0],), (left[1],)), strict=True):
-        assert world.service.running.go_on(*build)
+        assert world.service.running.resume(*build)
 
     assert (await one.ended("b"))[-1].build_request.status == ev.BUILD_STATUS_COMPLETED
     while one.service.running.get("b") or other.service.running.get("b"):
@@ -604,8 +607,8 @@ async def test_a_service_that_was_taken_for_dead_lets_go_of_what_waited(make, tm
     other = make(f"sqlite:{tmp_path}/events.db")
     monkeypatch.setattr("databuild.event_log.liveness.this_process", lambda: "other/1/1")
     monkeypatch.setattr("databuild.event_log.liveness.is_gone", lambda holder: holder != "other/1/1")
-    ((build,),) = [await other.service._readers.read(lambda reader: left_builds(reader, "//:g"))]
-    other.service.running.go_on(*build)
+    ((build,),) = [await other.service._readers.read(lambda reader: find_abandoned_builds(reader, "//:g"))]
+    other.service.running.resume(*build)
     await other.ended("b")
 
     gate.open()

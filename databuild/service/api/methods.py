@@ -179,7 +179,7 @@ class Api:
         return job_run_to_message(await self._builds.job_run(request.job_run_id))
 
     async def get_build_graph(self, request: sv.GetBuildGraphRequest, _caller: Caller) -> sv.BuildGraph:
-        return await self._builds.ask(request.build_request_id, build_graph)
+        return await self._builds.query(request.build_request_id, build_graph)
 
     async def plan_build(self, request: sv.PlanBuildRequest, _caller: Caller) -> plan_pb2.Plan:
         options = PlanOptions.from_message(request.options)

@@ -14,8 +14,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from databuild.orchestration.telemetry.telemetry import count_ends
+from databuild.service.builds.event_feeds import EventFeeds
 from databuild.service.builds.running_builds import RunningBuilds
-from databuild.service.builds.watching import Watching
 from databuild.service.resources.loop_lag import LoopLag
 from databuild.v1.events_pb2 import BuildEvent
 
@@ -60,9 +60,9 @@ class Metrics:
     def partition_ended(self, status: str) -> None:
         self._partitions.labels(status).inc()
 
-    def watch(self, running: RunningBuilds, watching: Watching, lag: LoopLag) -> None:
+    def watch(self, running: RunningBuilds, event_feeds: EventFeeds, lag: LoopLag) -> None:
         """Adds gauges, which are read each time the metrics are requested."""
-        self._registry.register(_Gauges(running, watching, lag))
+        self._registry.register(_Gauges(running, event_feeds, lag))
 
     def text(self) -> bytes:
         """Returns all metrics in the Prometheus text format."""
@@ -70,16 +70,16 @@ class Metrics:
 
 
 class _Gauges(Collector):
-    def __init__(self, running: RunningBuilds, watching: Watching, lag: LoopLag) -> None:
+    def __init__(self, running: RunningBuilds, event_feeds: EventFeeds, lag: LoopLag) -> None:
         self._running = running
-        self._watching = watching
+        self._event_feeds = event_feeds
         self._lag = lag
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         for name, description, value in (
             ("builds_running", "Running builds of this service.", len(self._running.running)),
             ("builds_waiting", "Builds in the queue of this service.", len(self._running.waiting)),
-            ("watchers", "Clients that watch a build.", self._watching.watchers),
+            ("watchers", "Clients that watch a build.", self._event_feeds.watchers),
             (
                 "event_loop_lag_seconds",
                 "Maximum lag of the event loop in the last one to two minutes.",

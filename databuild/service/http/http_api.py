@@ -158,7 +158,7 @@ class _Endpoints:
         else:
             await self._api.read_log(_first_byte_of_log(message), caller)
         answers = getattr(self._api, route.method_name)(message, caller)
-        events = event_stream(answers, self._texts, lambda: self._service.watching.closed)
+        events = event_stream(answers, self._texts, lambda: self._service.event_feeds.closed)
         timeout = self._service.limits.send_timeout_seconds
         return EventSourceResponse(events, ping=_PING_SECONDS, send_timeout=timeout, sep="\n")
 

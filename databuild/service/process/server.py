@@ -109,7 +109,7 @@ async def serve(
         on_event=metrics.observe,
         telemetry=telemetry,
     )
-    metrics.watch(service.running, service.watching, lag)
+    metrics.watch(service.running, service.event_feeds, lag)
     leave_builds = False
     try:
         for build in await service.start():

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from databuild.errors import EventLogError
-from databuild.service.builds.event_pages import PAGE, EventPages
-from databuild.service.builds.watching import Watching
+from databuild.service.builds.event_feeds import EventFeeds
+from databuild.service.builds.event_pages import PAGE_EVENTS, EventPages
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -57,7 +57,7 @@ async def watching():
     made = []
 
     def make(log, follower=None, is_ours=lambda _build: False):
-        made.append(Watching(log, follower or Follower(), is_ours))
+        made.append(EventFeeds(log, follower or Follower(), is_ours))
         return made[-1]
 
     yield make
@@ -74,19 +74,19 @@ async def collect(watching, after=0):
 
 
 async def test_a_long_log_is_read_to_its_end_without_waiting_for_news(watching):
-    log = FakeLog(5 * PAGE + 7)
+    log = FakeLog(5 * PAGE_EVENTS + 7)
 
-    assert await sequences(watching(log)) == list(range(1, 5 * PAGE + 8))
-    assert log.read_after == [number * PAGE for number in range(6)]
+    assert await sequences(watching(log)) == list(range(1, 5 * PAGE_EVENTS + 8))
+    assert log.read_after == [number * PAGE_EVENTS for number in range(6)]
 
 
 async def test_all_who_read_a_log_at_the_same_time_read_each_page_once(watching):
-    log = FakeLog(3 * PAGE + 7)
+    log = FakeLog(3 * PAGE_EVENTS + 7)
     one = watching(log)
 
     seen = await asyncio.gather(*(sequences(one, after) for after in range(200)))
 
-    assert seen == [list(range(after + 1, 3 * PAGE + 8)) for after in range(200)]
+    assert seen == [list(range(after + 1, 3 * PAGE_EVENTS + 8)) for after in range(200)]
     assert len(log.read_after) <= 2 * 4
 
 
@@ -123,7 +123,7 @@ async def test_what_is_told_is_seen_without_a_look_at_the_log(watching):
 
 
 async def test_nobody_looks_for_what_others_write_while_all_that_is_watched_is_ours(watching, monkeypatch):
-    monkeypatch.setattr("databuild.service.builds.watching._OURS_SECONDS", 0.01)
+    monkeypatch.setattr("databuild.service.builds.event_feeds._OWNERSHIP_SECONDS", 0.01)
     ours = {"b"}
     follower = Follower()
     follower.news.put_nowait(True)
@@ -161,7 +161,7 @@ async def test_what_is_ours_is_not_looked_for_beside_a_build_of_others(watching)
 
 
 async def test_what_happens_within_a_moment_is_seen_at_one_go_and_the_end_at_once(watching, monkeypatch):
-    monkeypatch.setattr("databuild.service.builds.watching._TELL_SECONDS", 600.0)
+    monkeypatch.setattr("databuild.service.builds.event_feeds._WAKE_SECONDS", 600.0)
     log = FakeLog(1, ended=False)
     one = watching(log)
     watcher = asyncio.create_task(collect(one))
@@ -202,10 +202,10 @@ async def test_very_much_that_another_process_wrote_is_read_page_by_page(watchin
     while not log.read_after:
         await asyncio.sleep(0)
 
-    log.log = FakeLog(3 * PAGE).log
+    log.log = FakeLog(3 * PAGE_EVENTS).log
     follower.news.put_nowait(True)
 
-    assert await watcher == list(range(1, 3 * PAGE + 1))
+    assert await watcher == list(range(1, 3 * PAGE_EVENTS + 1))
 
 
 async def test_large_events_are_not_kept_for_those_who_come_late(watching):
@@ -226,7 +226,7 @@ async def test_large_events_are_not_kept_for_those_who_come_late(watching):
 
 
 async def test_between_a_few_events_others_have_their_turn(watching):
-    log = FakeLog(PAGE)
+    log = FakeLog(PAGE_EVENTS)
     one = watching(log)
     seen = {"one": 0, "other": 0}
 
@@ -238,7 +238,7 @@ async def test_between_a_few_events_others_have_their_turn(watching):
 
     await asyncio.gather(watch("one"), watch("other"))
 
-    assert seen == {"one": PAGE, "other": PAGE}
+    assert seen == {"one": PAGE_EVENTS, "other": PAGE_EVENTS}
 
 
 async def test_who_goes_away_while_reading_takes_nothing_from_the_others(watching):
@@ -268,15 +268,17 @@ async def test_a_log_that_cannot_be_read_is_told_to_all_and_asked_again_later():
 
 
 async def test_pages_that_cannot_change_are_kept_a_few_of_them():
-    log = FakeLog(10 * PAGE)
+    log = FakeLog(10 * PAGE_EVENTS)
     pages = EventPages(log)
 
     for _ in range(2):
         for number in (0, 1):
-            page = await pages.after("b", number * PAGE + 3)
-            assert [found.sequence for found in page.events] == list(range(number * PAGE + 4, (number + 1) * PAGE + 1))
-    assert log.read_after == [0, PAGE]
+            page = await pages.after("b", number * PAGE_EVENTS + 3)
+            assert [found.sequence for found in page.events] == list(
+                range(number * PAGE_EVENTS + 4, (number + 1) * PAGE_EVENTS + 1)
+            )
+    assert log.read_after == [0, PAGE_EVENTS]
     for number in range(10):
-        await pages.after("b", number * PAGE)
+        await pages.after("b", number * PAGE_EVENTS)
     await pages.after("b", 0)
     assert log.read_after.count(0) == 2
