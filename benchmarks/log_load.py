@@ -60,7 +60,7 @@ class _InstantExecutor:
         """Guards nothing."""
         return contextlib.nullcontext()
 
-    async def end_left_behind(self, _build_request_id: str) -> None:
+    async def kill_orphans(self, _build_request_id: str) -> None:
         """Ends nothing."""
 
 

@@ -1,6 +1,6 @@
-"""The code of each error, and errors from codes: how errors pass from one process to another as what they are.
+"""Conversion of errors to codes and facts and back, so that a client raises the error that the service raised.
 
-One table for whoever sends them and whoever raises them again. It does not know over what they are sent.
+Both sides use the same table. It does not know the transport.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from databuild import errors
 
 INTERNAL: Final = "INTERNAL"
 
-# The first row that fits decides, so that special errors stand before general ones. Codes are never renamed.
+# The first matching row decides, so subclasses come before their base classes. Codes are never renamed.
 CODES: Final[tuple[tuple[type[errors.DataBuildError], str], ...]] = (
     (errors.UnknownPartitionError, "UNKNOWN_PARTITION"),
     (errors.AmbiguousPartitionError, "AMBIGUOUS_PARTITION"),
@@ -48,55 +48,57 @@ CODES: Final[tuple[tuple[type[errors.DataBuildError], str], ...]] = (
     (errors.DataBuildError, INTERNAL),
 )
 
-_KINDS: Final = {code: kind for kind, code in CODES}
+_ERROR_TYPES: Final = {code: error_type for error_type, code in CODES}
 
 
 def code_of(error: BaseException) -> str:
-    """Returns the code of an error; anything unforeseen is our fault."""
-    return next((code for kind, code in CODES if isinstance(error, kind)), INTERNAL)
+    """Returns the code of an error; INTERNAL for errors that are not raised on purpose."""
+    return next((code for error_type, code in CODES if isinstance(error, error_type)), INTERNAL)
 
 
 def facts_of(error: BaseException, *, max_text: int = 1000, max_items: int = 50) -> dict[str, Any]:
-    """Returns what an error is about, as JSON has it: each of its attributes, with its remedy if it has one.
+    """Returns the attributes of an error, its remedy included, as JSON values.
 
     Args:
-        error: The error. Of one that was not raised on purpose, nothing is told.
-        max_text: How many characters of a text are kept.
-        max_items: How many items of a list are kept.
+        error: The error. An error that is not raised on purpose has no facts: its attributes may hold secrets.
+        max_text: The maximum length of a string; longer ones are cut.
+        max_items: The maximum length of a list or mapping; longer ones are cut.
     """
     if not isinstance(error, errors.DataBuildError):
         return {}
-    return {name: _cut(value, max_text, max_items) for name, value in vars(error).items() if not name.startswith("_")}
+    return {
+        name: _to_json(value, max_text, max_items) for name, value in vars(error).items() if not name.startswith("_")
+    }
 
 
-def restored(code: str, message: str, facts: Mapping[str, Any]) -> errors.DataBuildError:
-    """Returns the error that a code, a message and facts were made from.
+def restore_error(code: str, message: str, facts: Mapping[str, Any]) -> errors.DataBuildError:
+    """Returns an error from its code, message and facts.
 
     Args:
-        code: The code; one that is not known makes a ServiceError.
-        message: What the error said.
-        facts: What `facts_of` returned.
+        code: The code; an unknown code (of a newer service) gives a ServiceError.
+        message: The message of the error.
+        facts: The result of `facts_of`.
     """
-    kind = _KINDS.get(code, errors.ServiceError)
-    error = kind.__new__(kind, message)  # its own __init__ would build the message anew
-    vars(error).update({name: _uncut(value) for name, value in facts.items()})
+    error_type = _ERROR_TYPES.get(code, errors.ServiceError)
+    error = error_type.__new__(error_type, message)  # __init__ would build the message again, from facts that were cut
+    vars(error).update({name: _from_json(value) for name, value in facts.items()})
     return error
 
 
-def _cut(value: Any, max_text: int, max_items: int) -> Any:
+def _to_json(value: Any, max_text: int, max_items: int) -> Any:
     if isinstance(value, str):
         return value[:max_text]
     if isinstance(value, Mapping):
-        return {str(key): _cut(item, max_text, max_items) for key, item in list(value.items())[:max_items]}
+        return {str(key): _to_json(item, max_text, max_items) for key, item in list(value.items())[:max_items]}
     if isinstance(value, (list, tuple)):
-        return [_cut(item, max_text, max_items) for item in value[:max_items]]
+        return [_to_json(item, max_text, max_items) for item in value[:max_items]]
     return value if value is None or isinstance(value, (bool, int, float)) else str(value)[:max_text]
 
 
-def _uncut(value: Any) -> Any:
-    """Returns a value of JSON as an error has it: a tuple for a list, a whole number where it is one."""
+def _from_json(value: Any) -> Any:
+    """Returns a JSON value as errors hold it: tuples for lists, and whole doubles of protobuf as integers."""
     if isinstance(value, Mapping):
-        return {key: _uncut(item) for key, item in value.items()}
+        return {key: _from_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return tuple(_uncut(item) for item in value)
+        return tuple(_from_json(item) for item in value)
     return int(value) if isinstance(value, float) and value.is_integer() else value

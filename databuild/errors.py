@@ -1,4 +1,4 @@
-"""Every error DataBuild raises on purpose.
+"""All errors that DataBuild raises on purpose.
 
     DataBuildError
     ├── InvalidRequestError               the caller asked for something impossible
@@ -8,36 +8,36 @@
     │   ├── OverlappingPatternsError      two patterns match the same refs
     │   ├── DependencyCycleError          partitions need each other
     │   ├── InvalidCatalogError           the job catalog cannot be read
-    │   ├── TooManyPartitionsError        a request asks for more partitions than are taken at once
-    │   ├── BuildNotFoundError            no build has an id
-    │   ├── BuildPrunedError              what is asked of a build was pruned
-    │   ├── AdoptionRefusedError          data cannot be adopted, since it is there already
-    │   ├── JobRunNotFoundError           no job run has an id
-    │   ├── JobNotFoundError              the graph has no job of a label
-    │   ├── BuildConflictError            an id is that of another request
-    │   └── BuildStateError               a build is not where it would have to be
-    ├── JobConfigurationError             a job's `config` failed, or answered nonsense
-    ├── LookupFaultError                  the graph's lookup failed, or answered nonsense
-    ├── PlanChangedError                  the world moved under a plan
-    ├── ServiceError                      a service does not do what it was asked
-    │   ├── OverloadedError               it has too much to do already
-    │   ├── ShuttingDownError             it takes no new requests, since it is about to end
-    │   ├── UnauthenticatedError          it does not know who asks
-    │   ├── PermissionDeniedError         who asks may not
-    │   ├── RequestTooLargeError          the request is larger than it takes
-    │   ├── DeadlineExceededError         the answer takes longer than it may
-    │   ├── ServiceUnreachableError       nobody answers
-    │   ├── SlowReaderError               who asked reads the answer too slowly
-    │   └── HttpRequestError              there is nothing there, or not in that form
-    ├── BuildFailedError                  a build did not succeed, and the caller wants that to raise
-    └── OrchestrationError                our failure: a retry may help
+    │   ├── TooManyPartitionsError        a request is over the limit of partitions
+    │   ├── BuildNotFoundError            no build has the given id
+    │   ├── BuildPrunedError              the requested part of a build was pruned
+    │   ├── AdoptionRefusedError          data cannot be adopted: it exists, or a build claims it
+    │   ├── JobRunNotFoundError           no job run has the given id
+    │   ├── JobNotFoundError              the graph has no job with the given label
+    │   ├── BuildConflictError            the id of a request belongs to a different request
+    │   └── BuildStateError               a build is in the wrong state for a request
+    ├── JobConfigurationError             a job's `config` failed or returned an invalid result
+    ├── LookupFaultError                  the graph's lookup failed or returned an invalid result
+    ├── PlanChangedError                  a plan is out of date
+    ├── ServiceError                      a service refused or failed a request
+    │   ├── OverloadedError               it is at a limit
+    │   ├── ShuttingDownError             it accepts no new requests
+    │   ├── UnauthenticatedError          it cannot identify the caller
+    │   ├── PermissionDeniedError         the caller lacks the role
+    │   ├── RequestTooLargeError          the request is too large
+    │   ├── DeadlineExceededError         the answer did not arrive in time
+    │   ├── ServiceUnreachableError       there is no answer
+    │   ├── SlowReaderError               the caller reads a stream too slowly
+    │   └── HttpRequestError              the path, method or media type is wrong
+    ├── BuildFailedError                  a build did not succeed, and the caller asked to raise
+    └── OrchestrationError                DataBuild failed; a retry may help
         ├── EventLogError                 the event log could not be read or written
         │   └── SchemaTooNewError         the event log was written by a newer DataBuild
-        ├── CoordinationError             builds could not agree on who builds what
-        ├── ProcessesLeftError            processes of a dead build cannot be ended
-        └── InvalidStateTransitionError   a build was driven out of order (a bug)
+        ├── CoordinationError             a build has lost its lease to other builds
+        ├── ProcessesLeftError            processes of a dead build cannot be killed
+        └── InvalidStateTransitionError   events are out of order (a bug)
 
-A job that fails is not an error: it is an outcome, reported in BuildResult. Each error builds its own message from its
+A job that fails is not an error: it is an outcome, reported in BuildResult. Each error builds its message from its
 facts and keeps them as attributes. No message names a flag: an error has a remedy, which each edge words.
 """
 
@@ -56,7 +56,7 @@ class DataBuildError(Exception):
     """The root of all errors that DataBuild raises on purpose.
 
     Attributes:
-        remedy: The next step that would help; None if there is none, or the message names it.
+        remedy: The next step; None if there is none, or if the message names it.
     """
 
     remedy: Remedy | None = None
@@ -75,10 +75,10 @@ class UnknownPartitionError(InvalidRequestError):
     """No job of the graph produces a ref.
 
     Args:
-        ref: The ref that nobody produces.
-        nearest: The known pattern that looks most like it, if any does.
-        needed_by: The ref whose job asked for it, unless the request did.
-        fault: What is wrong with the ref itself, in words; empty where that is not known.
+        ref: The ref.
+        nearest: The most similar pattern of the graph; None if no pattern is similar.
+        needed_by: The ref that needs it; None if the request names it.
+        fault: The fault of the ref itself, in words; empty if there is none.
     """
 
     def __init__(self, ref: str, *, nearest: str | None = None, needed_by: str | None = None, fault: str = "") -> None:
@@ -101,21 +101,21 @@ class AmbiguousPartitionError(InvalidRequestError):
 
     Args:
         ref: The ref.
-        producers: Who produces it: job labels, or tasks in words.
+        producers: Job labels, or tasks in words.
     """
 
     def __init__(self, ref: str, producers: Sequence[str]) -> None:
         self.ref = ref
         self.producers = tuple(producers)
-        super().__init__(f"the partition {ref!r} is produced by more than one: {', '.join(self.producers)}")
+        super().__init__(f"the partition {ref!r} has more than one producer: {', '.join(self.producers)}")
 
 
 class TooManyPartitionsError(InvalidRequestError):
-    """A request asks for more partitions than are taken at once.
+    """A request is over the limit of partitions.
 
     Args:
-        limit: How many are.
-        message: What is said, where more is known.
+        limit: The maximum number of partitions.
+        message: A message that replaces the general one.
     """
 
     def __init__(self, limit: int, message: str = "") -> None:
@@ -127,8 +127,8 @@ class InvalidPatternError(InvalidRequestError):
     """A partition pattern, or a range made with one, cannot be read.
 
     Args:
-        pattern: The text that was given.
-        fault: What is wrong with it, in words.
+        pattern: The text.
+        fault: The fault, in words.
     """
 
     def __init__(self, pattern: str, fault: str) -> None:
@@ -141,9 +141,9 @@ class OverlappingPatternsError(InvalidRequestError):
     """Two patterns match the same refs.
 
     Args:
-        first: Label and pattern of the one.
-        second: Label and pattern of the other.
-        example: A ref that both match.
+        first: The job label and the pattern.
+        second: The other job label and pattern.
+        example: A ref that both patterns match.
     """
 
     def __init__(self, first: tuple[str, str], second: tuple[str, str], example: str) -> None:
@@ -159,7 +159,7 @@ class DependencyCycleError(InvalidRequestError):
     """Partitions need each other.
 
     Args:
-        refs: The refs of the cycle, each needing the next and the last needing the first.
+        refs: The refs of the cycle: each needs the next, and the last needs the first.
     """
 
     def __init__(self, refs: Sequence[str]) -> None:
@@ -171,8 +171,8 @@ class InvalidCatalogError(InvalidRequestError):
     """The job catalog cannot be read; build the graph again with Bazel.
 
     Args:
-        path: Where the catalog was read from.
-        fault: What is wrong with it, in words.
+        path: The path of the catalog.
+        fault: The fault, in words.
     """
 
     def __init__(self, path: str, fault: str) -> None:
@@ -182,41 +182,37 @@ class InvalidCatalogError(InvalidRequestError):
 
 
 class BuildNotFoundError(InvalidRequestError):
-    """No build has the id that was given.
+    """No build has the given id.
 
     Args:
-        build_request_id: The id, or the beginning of one.
-        candidates: Ids that begin like it, where it is the beginning of several.
+        build_request_id: The id, or a prefix of an id.
+        candidates: The ids with this prefix, if there is more than one.
     """
 
     def __init__(self, build_request_id: str, *, candidates: Sequence[str] = ()) -> None:
         self.build_request_id = build_request_id
         self.candidates = tuple(candidates)
         if candidates:
-            message = f"{build_request_id!r} is the beginning of several builds: {', '.join(self.candidates)}"
+            message = f"{build_request_id!r} is the prefix of several builds: {', '.join(self.candidates)}"
         else:
-            message = f"there is no build {build_request_id!r}; `builds` lists those there are"
+            message = f"there is no build {build_request_id!r}; `builds` lists the builds"
         super().__init__(message)
 
 
 class JobRunNotFoundError(InvalidRequestError):
-    """No job run has the id that was given.
-
-    Args:
-        job_run_id: The id.
-    """
+    """No job run has the given id."""
 
     def __init__(self, job_run_id: str) -> None:
         self.job_run_id = job_run_id
-        super().__init__(f"there is no job run {job_run_id!r}; `status` lists those of a build")
+        super().__init__(f"there is no job run {job_run_id!r}; `status` lists the job runs of a build")
 
 
 class JobNotFoundError(InvalidRequestError):
-    """The graph has no job of the label that was given.
+    """The graph has no job with the given label.
 
     Args:
         job_label: The label.
-        labels: Those that there are.
+        labels: The labels of the graph.
     """
 
     def __init__(self, job_label: str, labels: Sequence[str]) -> None:
@@ -226,29 +222,29 @@ class JobNotFoundError(InvalidRequestError):
 
 
 class BuildConflictError(InvalidRequestError):
-    """The id of a request is that of a build that was asked for something else.
+    """The id of a request belongs to a build of a different request.
 
     Args:
         build_request_id: The id.
-        difference: What is different, in words.
+        difference: The difference between the requests, in words.
     """
 
     def __init__(self, build_request_id: str, difference: str) -> None:
         self.build_request_id = build_request_id
         self.difference = difference
         super().__init__(
-            f"there is a build {build_request_id} already, and it was not asked for this ({difference}); choose "
-            "another id, or leave it out"
+            f"build {build_request_id} exists already, for a different request ({difference}); choose another id, or "
+            "leave it out"
         )
 
 
 class BuildStateError(InvalidRequestError):
-    """A build is not where it would have to be for what was asked.
+    """A build is in the wrong state for a request.
 
     Args:
         build_request_id: The build.
-        status: Where it stands.
-        fault: What follows its id in the message.
+        status: Its status.
+        fault: The words that follow the id in the message.
     """
 
     def __init__(self, build_request_id: str, status: str, fault: str) -> None:
@@ -259,45 +255,45 @@ class BuildStateError(InvalidRequestError):
 
 
 class BuildPrunedError(InvalidRequestError):
-    """What is asked of a build was pruned.
+    """The requested part of a build was pruned.
 
     Args:
         build_request_id: The build.
-        asked: What is not there any more, in words.
+        consequence: A clause about the part that no longer exists.
     """
 
-    def __init__(self, build_request_id: str, asked: str) -> None:
+    def __init__(self, build_request_id: str, consequence: str) -> None:
         self.build_request_id = build_request_id
-        self.asked = asked
+        self.consequence = consequence
         super().__init__(
-            f"build {build_request_id} was pruned: {asked}; `status {build_request_id}` tells what is left"
+            f"build {build_request_id} was pruned: {consequence}; `status {build_request_id}` shows what is kept"
         )
 
 
 class AdoptionRefusedError(InvalidRequestError):
-    """Data cannot be adopted, since it is there already or about to be; nothing was adopted.
+    """Data cannot be adopted because it exists, or because a build claims the partition; nothing was adopted.
 
     Args:
-        taken: What stands in the way, by ref: the build that is about to produce it, empty where it is available.
+        conflicts: The build that claims the partition, by ref; empty if the partition is available.
     """
 
-    def __init__(self, taken: Mapping[str, str]) -> None:
-        self.taken = dict(taken)
-        ref, build = next(iter(self.taken.items()))
-        fault = f"build {build} is about to produce it, or does so" if build else "it is available already"
-        more = f", nor can {len(taken) - 1} more" if len(taken) > 1 else ""
+    def __init__(self, conflicts: Mapping[str, str]) -> None:
+        self.conflicts = dict(conflicts)
+        ref, build = next(iter(self.conflicts.items()))
+        fault = f"build {build} claims it" if build else "it is available already"
+        more = f", nor can {len(conflicts) - 1} more" if len(conflicts) > 1 else ""
         super().__init__(f"the partition {ref!r} cannot be adopted, since {fault}{more}; nothing was adopted")
         self.remedy = "ADOPT_WITH_FORCE"
 
 
 class JobConfigurationError(DataBuildError):
-    """A job's `config` failed, or answered something that cannot be used.
+    """A job's `config` failed or returned an invalid result.
 
     Args:
         job_label: The label of the job.
-        fault: What is wrong, in words.
-        refs: The refs it was asked for.
-        output: The end of what it printed on stderr.
+        fault: The fault, in words.
+        refs: The refs of the call.
+        output: The end of its standard error.
     """
 
     def __init__(self, job_label: str, fault: str, *, refs: Sequence[str] = (), output: str = "") -> None:
@@ -305,19 +301,17 @@ class JobConfigurationError(DataBuildError):
         self.fault = fault
         self.refs = tuple(refs)
         self.output = output
-        asked = f" (asked for {refs[0]!r}{f' and {len(refs) - 1} more' if len(refs) > 1 else ''})" if refs else ""
-        said = f"\n{output.rstrip()}" if output.strip() else ""
-        super().__init__(f"config of {job_label}{asked}: {fault}{said}")
+        super().__init__(f"config of {job_label}{_call_of(refs)}: {fault}{_output_lines(output)}")
 
 
 class LookupFaultError(DataBuildError):
-    """The lookup of a graph failed, or answered something that cannot be used.
+    """The lookup of a graph failed or returned an invalid result.
 
     Args:
         path: The lookup executable.
-        fault: What is wrong, in words.
-        refs: The refs it was asked for.
-        output: The end of what it printed on stderr.
+        fault: The fault, in words.
+        refs: The refs of the call.
+        output: The end of its standard error.
     """
 
     def __init__(self, path: str, fault: str, *, refs: Sequence[str] = (), output: str = "") -> None:
@@ -325,51 +319,51 @@ class LookupFaultError(DataBuildError):
         self.fault = fault
         self.refs = tuple(refs)
         self.output = output
-        asked = f" (asked for {refs[0]!r}{f' and {len(refs) - 1} more' if len(refs) > 1 else ''})" if refs else ""
-        said = f"\n{output.rstrip()}" if output.strip() else ""
-        super().__init__(f"lookup {path}{asked}: {fault}{said}")
+        super().__init__(f"lookup {path}{_call_of(refs)}: {fault}{_output_lines(output)}")
 
 
 class PlanChangedError(DataBuildError):
-    """The world moved under a plan, so that it would no longer be made as it is.
+    """A plan is out of date: planning would now give another result.
 
     Args:
-        differences: What has changed since, one sentence each.
+        differences: The changes since the plan was made, one sentence each.
     """
 
     def __init__(self, differences: Sequence[str]) -> None:
         self.differences = tuple(differences)
-        super().__init__("the plan is out of date; make a new one:\n" + "\n".join(f"  {line}" for line in differences))
+        super().__init__(
+            "the plan is out of date; create a new plan:\n" + "\n".join(f"  {line}" for line in differences)
+        )
 
 
 class ServiceError(DataBuildError):
-    """A service does not do what it was asked."""
+    """A service refused or failed a request."""
 
 
 class OverloadedError(ServiceError):
-    """The service has too much to do already; ask again later.
+    """The service is at a limit; retry later.
 
     Args:
-        fault: What there is too much of, in words.
+        fault: The limit, in words.
     """
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
-        super().__init__(f"the service is busy: {fault}; ask again later")
+        super().__init__(f"the service is busy: {fault}; retry later")
 
 
 class ShuttingDownError(ServiceError):
-    """The service takes no new requests, since it is about to end."""
+    """The service is shutting down and accepts no new requests."""
 
     def __init__(self) -> None:
-        super().__init__("the service is shutting down and takes no new requests; ask again when it is back")
+        super().__init__("the service is shutting down and accepts no new requests; retry when it is running again")
 
 
 class UnauthenticatedError(ServiceError):
-    """The service does not know who asks.
+    """The service cannot identify the caller.
 
     Args:
-        fault: What is missing or wrong, in words.
+        fault: The missing or wrong part, in words.
     """
 
     def __init__(self, fault: str) -> None:
@@ -378,39 +372,39 @@ class UnauthenticatedError(ServiceError):
 
 
 class PermissionDeniedError(ServiceError):
-    """Who asks may not have what they ask for."""
+    """The caller lacks the role for a request."""
 
 
 class RequestTooLargeError(ServiceError):
-    """A request is larger than the service takes.
+    """A request is larger than the service accepts.
 
     Args:
-        limit: How many bytes it takes.
+        limit: The maximum size in bytes.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        super().__init__(f"the request has more than {limit} bytes")
+        super().__init__(f"the request is larger than {limit} bytes")
 
 
 class DeadlineExceededError(ServiceError):
-    """The answer takes longer than it may.
+    """The answer did not arrive in time.
 
     Args:
-        seconds: How long it may.
+        seconds: The time limit.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        super().__init__(f"there was no answer within {seconds:g} seconds; what was started goes on")
+        super().__init__(f"there was no answer within {seconds:g} seconds; a build that was started continues")
 
 
 class ServiceUnreachableError(ServiceError):
-    """Nobody answers at the address of a service.
+    """There is no answer at the address of a service.
 
     Args:
         endpoint: The address.
-        fault: What went wrong, in words.
+        fault: The fault, in words.
     """
 
     def __init__(self, endpoint: str, fault: str) -> None:
@@ -420,23 +414,23 @@ class ServiceUnreachableError(ServiceError):
 
 
 class SlowReaderError(ServiceError):
-    """Who asked for a stream reads it too slowly.
+    """The caller reads a stream too slowly.
 
     Args:
-        seconds: How long one piece of it may take.
+        seconds: The time limit for one message.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        super().__init__(f"nothing of the stream was read for {seconds:g} seconds; ask for the rest of it again")
+        super().__init__(f"the caller read nothing of the stream for {seconds:g} seconds; request the rest again")
 
 
 class HttpRequestError(ServiceError):
-    """What is asked for over HTTP is not there, or not in that form.
+    """The path, method or media type of an HTTP request is wrong.
 
     Args:
         status: The HTTP status: 404, 405 or 415.
-        fault: What is wrong, in words.
+        fault: The fault, in words.
     """
 
     def __init__(self, status: int, fault: str) -> None:
@@ -445,12 +439,12 @@ class HttpRequestError(ServiceError):
 
 
 class BuildFailedError(DataBuildError):
-    """A build did not succeed; raised only where a caller asks for that.
+    """A build did not succeed; raised only if the caller asks for it.
 
     Args:
         build_request_id: The build.
-        status: How it ended: `FAILED` or `CANCELLED`.
-        fault: Why, in words; empty where that is not known.
+        status: `FAILED` or `CANCELLED`.
+        fault: The reason, in words; empty if it is unknown.
     """
 
     def __init__(self, build_request_id: str, status: str, fault: str = "") -> None:
@@ -468,7 +462,7 @@ class EventLogError(OrchestrationError):
     """The event log could not be read or written.
 
     Args:
-        fault: What went wrong, in words.
+        fault: The fault, in words.
         uri: The event log, without any secret.
     """
 
@@ -482,61 +476,62 @@ class SchemaTooNewError(EventLogError):
     """The event log was written by a newer DataBuild.
 
     Args:
-        found: The schema version of the event log.
-        known: The newest schema version that this program knows.
+        version: The schema version of the event log.
+        max_version: The newest schema version that this program supports.
         uri: The event log, without any secret.
     """
 
-    def __init__(self, found: int, known: int, *, uri: str = "") -> None:
-        self.found = found
-        self.known = known
+    def __init__(self, version: int, max_version: int, *, uri: str = "") -> None:
+        self.version = version
+        self.max_version = max_version
         super().__init__(
-            f"its schema has version {found}, and this DataBuild knows versions up to {known}; use a newer DataBuild",
+            f"its schema has version {version}, and this DataBuild supports versions up to {max_version}; use a newer "
+            "DataBuild",
             uri=uri,
         )
 
 
 class CoordinationError(OrchestrationError):
-    """A build may not go on, since others have taken it for dead.
+    """A build must stop because its lease expired and another build has ended it.
 
     Args:
         build_request_id: The build.
-        fault: What is the matter, in words.
+        fault: The fault, in words.
     """
 
     def __init__(self, build_request_id: str, fault: str) -> None:
         self.build_request_id = build_request_id
         self.fault = fault
         super().__init__(
-            f"build {build_request_id} cannot go on: {fault}; it was not heard of for longer than its lease, and "
-            "another build has ended it; what it made since is recorded as late, and not used: build again"
+            f"build {build_request_id} cannot continue: {fault}; it did not renew its lease in time, and another build "
+            "has ended it; its later results are recorded as late and not used; build again"
         )
 
 
 class ProcessesLeftError(OrchestrationError):
-    """Processes of a build that has died cannot be ended, and may still write its partitions.
+    """Processes of a dead build cannot be killed and may still write its partitions.
 
     Args:
-        build_request_id: The build that has died.
-        processes: Their process groups.
+        build_request_id: The dead build.
+        processes: The process groups.
     """
 
     def __init__(self, build_request_id: str, processes: Sequence[int]) -> None:
         self.build_request_id = build_request_id
         self.processes = tuple(processes)
         super().__init__(
-            f"processes of build {build_request_id}, which has died, wait in the kernel and cannot be ended, and may "
-            f"still write: process groups {', '.join(map(str, self.processes))}; see what they wait for (a file system "
-            "that does not answer?), or restart the machine, and build again"
+            f"processes of the dead build {build_request_id} wait in the kernel, cannot be killed and may still write: "
+            f"process groups {', '.join(map(str, self.processes))}; check the file systems that they use, or restart "
+            "the machine, and build again"
         )
 
 
 class InvalidStateTransitionError(OrchestrationError):
-    """A build was driven out of order; nothing was written.
+    """An event is not allowed in the current state; nothing was written.
 
     Args:
-        current: What stands now, such as `build EXECUTING`.
-        requested: What was asked to come next.
+        current: The current state, such as `build EXECUTING`.
+        requested: The event, such as `partition 'raw' AVAILABLE`.
     """
 
     def __init__(self, current: str, requested: str) -> None:
@@ -546,3 +541,14 @@ class InvalidStateTransitionError(OrchestrationError):
 
 
 InvalidStateTransition = InvalidStateTransitionError
+
+
+def _call_of(refs: Sequence[str]) -> str:
+    if not refs:
+        return ""
+    more = f" and {len(refs) - 1} more" if len(refs) > 1 else ""
+    return f" (asked for {refs[0]!r}{more})"
+
+
+def _output_lines(output: str) -> str:
+    return f"\n{output.rstrip()}" if output.strip() else ""

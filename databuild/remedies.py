@@ -1,7 +1,7 @@
-"""Next steps after an error, as facts.
+"""Remedies of errors: the next step after an error, by name.
 
-An error names its remedy here, and each edge words it in its own terms: the command line by flags, a service and its
-client by fields of requests. The names pass between processes, so they are never renamed.
+Each edge words a remedy in its own terms: the command line by flags, a service and its client by fields of requests.
+The names pass between processes, so they are never renamed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def with_remedy(message: str, remedy: str | None, words: Mapping[str, str]) -> s
 
     Args:
         message: The message of an error.
-        remedy: Its remedy; one that is not known (of a newer service) adds nothing.
+        remedy: Its remedy; an unknown one (of a newer service) adds nothing.
         words: The wording of each remedy.
     """
     step = words.get(remedy or "")

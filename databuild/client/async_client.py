@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from databuild.client.calls import Calls
-from databuild.client.connection import PATIENCE_SECONDS
+from databuild.client.connection import RETRY_TIMEOUT_SECONDS
 from databuild.client.endpoint import Tls
 from databuild.client.remote_build import RemoteBuild
 from databuild.client.settings import connection_to
@@ -29,11 +29,13 @@ class AsyncDatabuildClient(Calls):
         author: str | None = None,
         graph: str = "",
         tls: Tls | None = None,
-        patience: float = PATIENCE_SECONDS,
+        retry_timeout: float = RETRY_TIMEOUT_SECONDS,
     ) -> None:
         """Takes what `DatabuildClient` takes."""
         super().__init__(
-            connection_to(endpoint, AsyncTransport, token=token, author=author, graph=graph, tls=tls, patience=patience)
+            connection_to(
+                endpoint, AsyncTransport, token=token, author=author, graph=graph, tls=tls, retry_timeout=retry_timeout
+            )
         )
 
     async def __aenter__(self) -> Self:

@@ -137,11 +137,11 @@ class Calls(Reads):
     async def watch_known(self, build_request_id: str, *, after: int = 0) -> AsyncGenerator[ev.BuildEvent]:
         """Returns the events of a build, as `watch` does, by its whole id."""
         request = sv.WatchBuildRequest(build_request_id=build_request_id, after_sequence=after)
-        pauses = self._connection.pauses()
+        backoff = self._connection.backoff()
         while True:
             async with contextlib.aclosing(self._connection.stream("WatchBuild", request)) as answers:
                 async for answer in answers:
-                    pauses.start_again()
+                    backoff.reset()
                     for event in answer.events:
                         request.after_sequence = event.sequence
                         yield event
@@ -151,7 +151,7 @@ class Calls(Reads):
             build = (await self.get(build_request_id)).build
             if build.status in statuses.BUILD.ended and build.last_sequence <= request.after_sequence:
                 return
-            await self._connection.sleep(pauses.next())
+            await self._connection.sleep(backoff.next())
 
     async def wait(self, build: str = "latest", *, check: bool = False) -> BuildResult:
         """Waits for the end of a build and returns what came of it.
@@ -282,7 +282,7 @@ class Calls(Reads):
             follow: Whether to go on until the job run ends.
         """
         request = sv.FollowLogRequest(job_run_id=job_run_id, stream=stream)
-        pauses = self._connection.pauses()
+        backoff = self._connection.backoff()
         while not follow:
             piece = await self.read_log(job_run_id, stream=stream, offset=request.offset)
             if not piece.data:
@@ -293,12 +293,12 @@ class Calls(Reads):
             async with contextlib.aclosing(self._connection.stream("FollowLog", request)) as chunks:
                 async for chunk in chunks:
                     request.offset = chunk.next_offset
-                    pauses.start_again()
+                    backoff.reset()
                     if chunk.data:
                         yield chunk.data
                     if chunk.ended:
                         return
-            await self._connection.sleep(pauses.next())
+            await self._connection.sleep(backoff.next())
 
     async def close(self) -> None:
         """Lets go of the connection."""

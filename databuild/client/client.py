@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from databuild.client.calls import Adopted, Calls, Marked
-from databuild.client.connection import PATIENCE_SECONDS
+from databuild.client.connection import RETRY_TIMEOUT_SECONDS
 from databuild.client.driving import finish, iterate
 from databuild.client.endpoint import Tls
 from databuild.client.remote_build import RemoteBuild
@@ -19,7 +19,7 @@ from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
 from databuild.model.results import BuildResult
-from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, Room, Verification
+from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, StorageUsage, Verification
 from databuild.v1 import events_pb2 as ev
 
 
@@ -39,7 +39,7 @@ class DatabuildClient:
         author: str | None = None,
         graph: str = "",
         tls: Tls | None = None,
-        patience: float = PATIENCE_SECONDS,
+        retry_timeout: float = RETRY_TIMEOUT_SECONDS,
     ) -> None:
         """Takes where the service is.
 
@@ -49,14 +49,20 @@ class DatabuildClient:
             author: Who asks, where the service has no tokens; None for the user of this process.
             graph: The label of the graph that is meant: a service of another refuses; empty for any.
             tls: The files of TLS; None for the roots that everybody trusts.
-            patience: How many seconds a service that answered before, and is not reached any more, is waited for.
+            retry_timeout: The seconds for which a service that has answered before is retried.
 
         Raises:
             InvalidRequestError: That is no address of a service, or a file cannot be read.
         """
         self._calls = Calls(
             connection_to(
-                endpoint, BlockingTransport, token=token, author=author, graph=graph, tls=tls, patience=patience
+                endpoint,
+                BlockingTransport,
+                token=token,
+                author=author,
+                graph=graph,
+                tls=tls,
+                retry_timeout=retry_timeout,
             )
         )
 
@@ -237,7 +243,7 @@ class DatabuildClient:
         """Returns what a job run wrote, piece by piece."""
         return iterate(self._calls.logs(job_run_id, stream=stream, follow=follow))
 
-    def storage(self, *, count: bool = False) -> Room:
+    def storage(self, *, count: bool = False) -> StorageUsage:
         """Returns how much room things take."""
         return finish(self._calls.storage(count=count))
 

@@ -15,39 +15,39 @@ from databuild.client.failures import error_of
 from databuild.client.transport import Metadata, Transport
 from databuild.errors import ServiceUnreachableError
 
-PATIENCE_SECONDS: Final = 60.0
+RETRY_TIMEOUT_SECONDS: Final = 60.0
 ANSWER_SECONDS: Final = 310.0
 """A little longer than the service itself allows an answer to take."""
 
 AUTHOR: Final = "databuild-author"
-_SHORTEST: Final = 0.1
-_LONGEST: Final = 3.0
+_MIN_PAUSE_SECONDS: Final = 0.1
+_MAX_PAUSE_SECONDS: Final = 3.0
 
 
-class Pauses:
-    """How long to wait before the next try, and whether there is one."""
+class Backoff:
+    """Exponential back-off with jitter, up to a time limit after the first failure."""
 
-    def __init__(self, patience: float, clock: Callable[[], float]) -> None:
-        """Takes for how many seconds there are tries, from the first that failed."""
-        self._patience = patience
+    def __init__(self, retry_timeout: float, clock: Callable[[], float]) -> None:
+        """Starts with the shortest pause; `retry_timeout` is in seconds from the first failure."""
+        self._retry_timeout = retry_timeout
         self._clock = clock
         self._tries = 0
         self._end = 0.0
 
-    def start_again(self) -> None:
-        """Takes note that a try did not fail."""
+    def reset(self) -> None:
+        """Starts again with the shortest pause, after a success."""
         self._tries = 0
 
     @property
     def over(self) -> bool:
-        """Whether there are no more tries."""
+        """True if the time limit has passed."""
         return self._tries > 0 and self._clock() >= self._end
 
     def next(self) -> float:
-        """Returns the seconds to wait before the next try: longer each time, and not those of all others."""
+        """Returns the seconds to wait before the next attempt."""
         if not self._tries:
-            self._end = self._clock() + self._patience
-        longest = min(_SHORTEST * 2 ** min(self._tries, 10), _LONGEST)
+            self._end = self._clock() + self._retry_timeout
+        longest = min(_MIN_PAUSE_SECONDS * 2 ** min(self._tries, 10), _MAX_PAUSE_SECONDS)
         self._tries += 1
         return random.uniform(longest / 2, longest)  # noqa: S311 (nothing secret)
 
@@ -61,7 +61,7 @@ class Connection:
         *,
         endpoint: str,
         metadata: Metadata,
-        patience: float = PATIENCE_SECONDS,
+        retry_timeout: float = RETRY_TIMEOUT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Takes what requests go through.
@@ -70,13 +70,13 @@ class Connection:
             transport: Sends them.
             endpoint: Where the service is, for messages.
             metadata: What goes with each.
-            patience: How many seconds a service that was heard of once, and is not reached any more, is waited for.
+            retry_timeout: The seconds for which a service that has answered before is retried.
             clock: Returns seconds, from any moment on.
         """
         self._transport = transport
         self._endpoint = endpoint
         self._metadata = metadata
-        self._patience = patience
+        self._retry_timeout = retry_timeout
         self._clock = clock
         self._reached = False
 
@@ -91,12 +91,12 @@ class Connection:
         Raises:
             DataBuildError: What the service raised, or that it is not reached.
         """
-        pauses = self.pauses()
+        backoff = self.backoff()
         while True:
             try:
                 answer = await self._transport.ask(method, request, self._metadata_of(author), ANSWER_SECONDS)
             except grpc.RpcError as fault:
-                await self._wait_or_raise(fault, pauses)
+                await self._wait_or_raise(fault, backoff)
             else:
                 self._reached = True
                 return answer
@@ -106,22 +106,22 @@ class Connection:
 
         Who takes an answer writes into the request where to go on after it.
         """
-        pauses = self.pauses()
+        backoff = self.backoff()
         while True:
             try:
                 async with contextlib.aclosing(self._transport.stream(method, request, self._metadata)) as answers:
                     async for answer in answers:
                         self._reached = True
-                        pauses.start_again()
+                        backoff.reset()
                         yield answer
             except grpc.RpcError as fault:
-                await self._wait_or_raise(fault, pauses)
+                await self._wait_or_raise(fault, backoff)
             else:
                 return
 
-    def pauses(self) -> Pauses:
-        """Returns pauses between tries."""
-        return Pauses(self._patience, self._clock)
+    def backoff(self) -> Backoff:
+        """Returns the back-off for one call."""
+        return Backoff(self._retry_timeout, self._clock)
 
     async def sleep(self, seconds: float) -> None:
         """Waits."""
@@ -131,11 +131,11 @@ class Connection:
         """Lets go of the connection."""
         await self._transport.close()
 
-    async def _wait_or_raise(self, fault: grpc.RpcError, pauses: Pauses) -> None:
+    async def _wait_or_raise(self, fault: grpc.RpcError, backoff: Backoff) -> None:
         error = error_of(fault, self._endpoint, ANSWER_SECONDS)
-        if not isinstance(error, ServiceUnreachableError) or not self._reached or pauses.over:
+        if not isinstance(error, ServiceUnreachableError) or not self._reached or backoff.over:
             raise error from None
-        await self._transport.sleep(pauses.next())
+        await self._transport.sleep(backoff.next())
 
     def _metadata_of(self, author: str) -> Metadata:
         if not _is_sendable(author):

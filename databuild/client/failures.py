@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
 
-from databuild.error_codes import restored
+from databuild.error_codes import restore_error
 from databuild.errors import DataBuildError, DeadlineExceededError, ServiceError, ServiceUnreachableError
 from databuild.remedies import REQUEST_WORDS
 from databuild.v1 import service_pb2 as sv
@@ -29,7 +29,7 @@ def error_of(fault: Any, endpoint: str, seconds: float) -> DataBuildError:
     """
     detail = _detail(fault)
     if detail is not None:
-        error = restored(detail.code, detail.message, MessageToDict(detail.facts))
+        error = restore_error(detail.code, detail.message, MessageToDict(detail.facts))
         if (step := REQUEST_WORDS.get(error.remedy or "")) is not None:
             error.add_note(step)  # shown in tracebacks; the command line words the remedy itself
         return error

@@ -27,7 +27,7 @@ from databuild.model.view_messages import (
     partition_view_from_message,
     storage_from_message,
 )
-from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, Room
+from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, StorageUsage
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
@@ -223,7 +223,7 @@ class Reads:
         request = sv.ReadLogRequest(job_run_id=job_run_id, stream=stream, offset=offset, limit=limit)
         return log_chunk_from_message(await self._connection.ask("ReadLog", request))
 
-    async def storage(self, *, count: bool = False) -> Room:
+    async def storage(self, *, count: bool = False) -> StorageUsage:
         """Returns how much room the event log takes; with `count`, also what it holds, and the room of the job logs."""
         return storage_from_message(
             await self._connection.ask("GetStorage", sv.GetStorageRequest(count=count)), counted=count

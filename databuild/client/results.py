@@ -6,7 +6,7 @@ from typing import cast
 
 from google.protobuf.json_format import MessageToDict
 
-from databuild.error_codes import restored
+from databuild.error_codes import restore_error
 from databuild.errors import BuildFailedError
 from databuild.model.records import BuildRecord
 from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Success
@@ -32,7 +32,7 @@ def result_of(end: ev.BuildRequestEvent) -> BuildResult:
         jobs_failed=end.jobs_failed,
         category=end.failure.category,
         message=end.failure.message,
-        error=restored(error.code, error.message, MessageToDict(error.facts)) if end.HasField("error") else None,
+        error=restore_error(error.code, error.message, MessageToDict(error.facts)) if end.HasField("error") else None,
     )
 
 

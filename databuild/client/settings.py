@@ -21,7 +21,7 @@ def connection_to(
     author: str | None,
     graph: str,
     tls: Tls | None,
-    patience: float,
+    retry_timeout: float,
 ) -> Connection:
     """Returns a connection to a service; nothing is sent yet.
 
@@ -32,7 +32,7 @@ def connection_to(
         author: Who asks; None for the user of this process.
         graph: The label of the graph that is meant; empty for whichever the service has.
         tls: The files of TLS, which is then spoken; None for none.
-        patience: How many seconds a service that went away is waited for.
+        retry_timeout: The seconds for which a service that has answered before is retried.
 
     Raises:
         InvalidRequestError: That is no address of a service, or a file cannot be read.
@@ -44,4 +44,4 @@ def connection_to(
     if token is None:
         token = os.environ.get(TOKEN_VARIABLE, "")
     metadata = metadata_of(token.strip(), user_name(os.environ) if author is None else author, graph)
-    return Connection(make_transport(where, tls), endpoint=str(where), metadata=metadata, patience=patience)
+    return Connection(make_transport(where, tls), endpoint=str(where), metadata=metadata, retry_timeout=retry_timeout)

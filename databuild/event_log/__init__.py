@@ -1,1 +1,1 @@
-"""The event log: where the facts of builds are kept, and what they add up to."""
+"""The event log: stores of the events of builds, and the read models that are computed from them."""

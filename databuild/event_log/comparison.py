@@ -1,4 +1,4 @@
-"""How the rows of a table differ from what they should be."""
+"""Row-by-row comparison of a table in two event logs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from databuild.event_log.reads import TableReads
 from databuild.event_log.tables import Table
 from databuild.model.paging import read_rows
-from databuild.model.views import Difference
+from databuild.model.views import LogFault
 
 Row = tuple[Any, ...]
 
@@ -18,44 +18,44 @@ def pages(reader: TableReads, table: Table) -> Iterator[Row]:
     start: Row = ()
     return read_rows(
         lambda after, limit: reader.rows(table, after=after, limit=limit),
-        key=lambda row: row[: table.keys],
+        key=lambda row: row[: table.key_length],
         start=start,
     )
 
 
-def differences(table: Table, right: TableReads, found: TableReads) -> Iterator[Difference]:
-    """Yields what is missing, what is too much and what differs, by key.
+def differences(table: Table, expected: TableReads, actual: TableReads) -> Iterator[LogFault]:
+    """Yields missing rows, surplus rows and different values, by key. Both logs are read once, page by page.
 
     Args:
         table: The table.
-        right: Reads it as it should be.
-        found: Reads it as it is.
+        expected: Reads the table as it should be.
+        actual: Reads the table as it is.
     """
-    rights, founds = pages(right, table), pages(found, table)
-    expected, row = next(rights, None), next(founds, None)
-    while expected is not None or row is not None:
-        if row is None or (expected is not None and _key(table, expected) < _key(table, row)):
-            assert expected is not None
-            yield Difference(_build(table, expected), f"{_name(table, expected)} is missing")
-            expected = next(rights, None)
-        elif expected is None or _key(table, row) < _key(table, expected):
-            yield Difference(_build(table, row), f"{_name(table, row)} is there, and no event tells of it")
-            row = next(founds, None)
+    expected_rows, actual_rows = pages(expected, table), pages(actual, table)
+    right, row = next(expected_rows, None), next(actual_rows, None)
+    while right is not None or row is not None:
+        if row is None or (right is not None and _key(table, right) < _key(table, row)):
+            assert right is not None
+            yield LogFault(_build(table, right), f"{_name(table, right)} is missing")
+            right = next(expected_rows, None)
+        elif right is None or _key(table, row) < _key(table, right):
+            yield LogFault(_build(table, row), f"{_name(table, row)} exists without an event")
+            row = next(actual_rows, None)
         else:
-            for column, should, value in zip(table.columns, expected, row, strict=True):
-                if value != should and value != _kept(should):
-                    message = f"{_name(table, row)} has {value!r} as {column}, and the events say {should!r}"
-                    yield Difference(_build(table, expected), message)
-            expected, row = next(rights, None), next(founds, None)
+            for column, right_value, value in zip(table.columns, right, row, strict=True):
+                if value != right_value and value != _without_nul(right_value):
+                    message = f"{_name(table, row)} has {value!r} as {column}, and the events say {right_value!r}"
+                    yield LogFault(_build(table, right), message)
+            right, row = next(expected_rows, None), next(actual_rows, None)
 
 
-def _kept(value: Any) -> Any:
-    """Returns a value as a database keeps it that cannot keep U+0000."""
+def _without_nul(value: Any) -> Any:
+    """Returns a value as PostgreSQL stores it, which has no U+0000 in text."""
     return value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
 def _key(table: Table, row: Row) -> Row:
-    return row[: table.keys]
+    return row[: table.key_length]
 
 
 def _name(table: Table, row: Row) -> str:

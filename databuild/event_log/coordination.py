@@ -1,4 +1,4 @@
-"""Claims, leases and resource use: what builds that share an event log tell each other."""
+"""Claims, leases and resource use, by which builds that share an event log coordinate."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Claim(NamedTuple):
 
 
 class ResourceUse(NamedTuple):
-    """How much of a resource one build holds.
+    """The amount of a resource that one build holds.
 
     Attributes:
         resource: The resource.
         build_request_id: The build.
-        amount: How much of it the build's job runs hold.
+        amount: The amount that the build's job runs hold.
         waiting: True if a recent request of the build for more was refused.
     """
 
@@ -56,7 +56,7 @@ class ResourceUse(NamedTuple):
 
 
 LEASE_TAKEN_OVER: Final = "another process has taken it over"
-"""The reason that a process is told when it renews a lease that another process has taken over."""
+"""The reason in the error that a process gets when it renews a lease that another process has taken over."""
 
 
 class Lease(NamedTuple):

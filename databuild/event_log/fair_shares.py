@@ -1,8 +1,9 @@
-"""Who gets a resource that several builds share: decisions only, which each store makes in its transactions.
+"""Fair sharing of resources between builds. Decisions only; each store makes them in its transactions.
 
-Of the builds that wait for a resource, the one that was granted anything longest ago goes first, however little of it
-is free; what ends frees it. Each build has one turn for all resources, so that no two wait for each other, and a build
-of thousands of tasks lets every other build have its turn after each of its own.
+Least recently served first: of the builds that wait for a resource, the one whose last grant is oldest goes first, even
+if a smaller request of another build would fit now. So large requests do not starve, and a build with thousands of
+tasks lets every other build have its turn after each of its own. A build has one turn for all resources together, so
+that two builds cannot wait for each other.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Final, NamedTuple
 from databuild.event_log.coordination import ClaimRequest
 
 WAIT_SECONDS: Final = 2.0
-"""How long a build counts as waiting since it last asked in vain, so that nobody makes way for one that has gone."""
+"""A build stops counting as waiting this long after its last refused request, so that a crashed build cannot block
+others. Waiting builds retry more often than this."""
 
 
 class Sharer(NamedTuple):
@@ -21,8 +23,8 @@ class Sharer(NamedTuple):
 
     Attributes:
         build_request_id: The build.
-        turn: The token of what it was granted last or, before that, of its first request.
-        waiting_for: The resources that it has asked for in vain, a moment ago.
+        turn: The fencing token of its last grant or, before any grant, of its first request.
+        waiting_for: The resources of its recent refused requests.
     """
 
     build_request_id: str
@@ -31,7 +33,7 @@ class Sharer(NamedTuple):
 
 
 class Holding(NamedTuple):
-    """How much of a resource a job run has."""
+    """The amount of a resource that a job run holds."""
 
     job_run_id: str
     resource: str
@@ -43,37 +45,43 @@ class FairShares:
     """Grants resources within one transaction.
 
     Attributes:
-        granted: What was granted.
-        asked: How the builds stand that have asked.
+        granted: The amounts that were granted.
+        updated: The new states of builds that made a request, by build.
     """
 
     def __init__(self, used: Mapping[str, int], sharers: Iterable[Sharer]) -> None:
-        """Takes how much of each resource is held, and the builds that share any."""
+        """Grants nothing yet.
+
+        Args:
+            used: The amount of each resource that is held.
+            sharers: The builds that share resources.
+        """
         self.granted: list[Holding] = []
-        self.asked: dict[str, Sharer] = {}
+        self.updated: dict[str, Sharer] = {}
         self._used = dict(used)
         self._sharers = {sharer.build_request_id: sharer for sharer in sharers}
 
     def take(self, request: ClaimRequest, token: int) -> str:
-        """Grants a request its resources, and returns the one that it has to wait for; empty where it has them all."""
+        """Grants all resources of a request or none, and returns the resource that it waits for; empty if granted."""
         build = request.build_request_id
-        me = self._sharers.get(build) or Sharer(build, token)
-        short_of = self._short_of(request, me)
+        sharer = self._sharers.get(build) or Sharer(build, token)
+        short_of = self._short_of(request, sharer)
         if short_of:
-            me = me._replace(waiting_for=me.waiting_for.union(need.resource for need in request.needs))
+            sharer = sharer._replace(waiting_for=sharer.waiting_for.union(need.resource for need in request.needs))
         else:
-            me = Sharer(build, token)
+            sharer = Sharer(build, token)
             for resource, amount, _ in request.needs:
                 self._used[resource] = self._used.get(resource, 0) + amount
                 self.granted.append(Holding(request.job_run_id, resource, build, amount))
-        self._sharers[build] = self.asked[build] = me
+        self._sharers[build] = self.updated[build] = sharer
         return short_of
 
-    def _short_of(self, request: ClaimRequest, me: Sharer) -> str:
+    def _short_of(self, request: ClaimRequest, sharer: Sharer) -> str:
+        turn = (sharer.turn, sharer.build_request_id)
         for resource, amount, limit in request.needs:
             if self._used.get(resource, 0) + amount > limit:
                 return resource
             for other in self._sharers.values():
-                if resource in other.waiting_for and (other.turn, other.build_request_id) < (me.turn, me[0]):
+                if resource in other.waiting_for and (other.turn, other.build_request_id) < turn:
                     return resource
         return ""

@@ -1,6 +1,6 @@
-"""Decides which claims and leases are granted: decisions only, between what a database reads and what it writes.
+"""Decides which claims and leases are granted. It does not read or write: each database does.
 
-Both are of one transaction, in which nobody else changes what was read.
+Reading, deciding and writing happen in one transaction, in which no other process changes the rows that were read.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Grants:
         """Grants nothing yet.
 
         Args:
-            candidates: The refs that are requested, each with the build that holds it and the version of its data.
+            candidates: The requested refs, each with the build that holds it, if any, and the version of its data.
             shares: The resources that are held.
         """
         self.claims: dict[str, ClaimRow] = {}
@@ -61,17 +61,17 @@ class Grants:
     def _answer(self, request: ClaimRequest, token: int) -> Claim:
         build, run, refs, needs = request
         held_by = {ref: holder for ref in refs if (holder := self._holders.get(ref, build)) != build}
-        if held_by:
+        if held_by:  # before resources: a request that waits for another build must not hold any
             return Claim(0, held_by)
         if needs and (short_of := self.shares.take(request, token)):
             return Claim(0, short_of=short_of)
         self.claims.update((ref, ClaimRow(ref, build, run, token)) for ref in refs)
-        self._holders.update(dict.fromkeys(refs, build))
+        self._holders.update(dict.fromkeys(refs, build))  # for later requests of this transaction
         return Claim(token, versions={ref: self._versions[ref] for ref in refs if ref in self._versions})
 
 
 def shares_of(used: Iterable[tuple[str, int]], sharers: Iterable[tuple[str, int, str, bool]]) -> FairShares:
-    """Returns how resources are shared, from rows of `{resources_used}` and `{sharers}`."""
+    """Returns the FairShares for rows of `{resources_used}` and `{sharers}`."""
     return FairShares(
         dict(used),
         [
@@ -83,8 +83,8 @@ def shares_of(used: Iterable[tuple[str, int]], sharers: Iterable[tuple[str, int,
 
 def claims_refusal(requests: Sequence[ClaimRequest], alive: Iterable[str]) -> CoordinationError | None:
     """Returns an error if a build that requests claims has no lease; `alive` are the builds that have one."""
-    gone = sorted({request.build_request_id for request in requests}.difference(alive))
-    return CoordinationError(gone[0], "it has no lease any more") if gone else None
+    dead = sorted({request.build_request_id for request in requests}.difference(alive))
+    return CoordinationError(dead[0], "its lease has ended") if dead else None
 
 
 def lease_refusal(

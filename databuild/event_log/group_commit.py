@@ -1,7 +1,7 @@
-"""Group commit: many waiting operations share one transaction, written by one thread.
+"""Group commit: many pending operations share one transaction, written by one thread.
 
-What somebody waits for is written at once, and everything else a few milliseconds later, so that a build whose job runs
-are short writes many of them together. It knows threads and futures; what a transaction is, the store knows.
+An operation that is awaited is written immediately, others a few milliseconds later, so that a build with short job
+runs writes many of their events together. It knows threads and futures; the store knows transactions.
 """
 
 from __future__ import annotations
@@ -19,29 +19,28 @@ from databuild.event_log.log import Observer
 from databuild.v1.events_pb2 import BuildEvent
 
 LINGER_SECONDS: Final = 0.005
-"""How long an operation that nobody waits for may wait for others."""
+"""The maximum delay of an operation that is not awaited."""
 
 MAX_OPERATIONS: Final = 1000
-"""How many operations share one transaction at most, so that none waits long for the others."""
-
+"""The maximum number of operations in one transaction, so that none waits long for the others."""
 
 _log = logging.getLogger("databuild.event_log")
 
 
 class Append(NamedTuple):
-    """Events of one build, to be written together."""
+    """Appends events of one build, all or none."""
 
     events: Sequence[BuildEvent]
 
 
 class ClaimAll(NamedTuple):
-    """Claims to be granted, each whole or not at all."""
+    """Requests claims; each is granted completely or not at all."""
 
     requests: Sequence[ClaimRequest]
 
 
 class RenewLease(NamedTuple):
-    """A lease to be taken, or taken further."""
+    """Acquires or renews a lease."""
 
     build_request_id: str
     holder: str
@@ -59,14 +58,14 @@ def _is_empty(operation: Operation) -> bool:
         case ClaimAll(requests):
             return not requests
         case RenewLease():
-            return not operation.build_request_id  # of what only ends dead builds
+            return not operation.build_request_id  # an orchestrator that only ends dead builds has no build of its own
 
 
 class Store(Protocol):
-    """Performs operations; is used by one thread only."""
+    """Performs operations in transactions. It is used by one thread only."""
 
     def write(self, operations: Sequence[Operation]) -> Sequence[object]:
-        """Performs operations in one transaction, and returns for each its result or, as an error, why it was refused.
+        """Performs operations in one transaction, and returns the result of each; a refused one has an error as result.
 
         Claims are granted after all appends, whatever their order.
 
@@ -77,51 +76,57 @@ class Store(Protocol):
 
 
 class GroupCommit:
-    """Takes operations and has them performed in order. Used from one event loop."""
+    """A queue of operations, which are performed in order. Use it from one event loop.
+
+    The writing thread starts with the first operation, so that a log which is only read has none.
+    """
 
     def __init__(self, store: Store) -> None:
-        """Starts the writing thread at the first operation."""
         self._store = store
-        self._taken: list[_Taken] = []
+        self._pending: list[_PendingOperation] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._batches: queue.SimpleQueue[list[_Taken] | None] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[list[_PendingOperation] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._observers: list[Observer] = []
         self._closed = False
 
     def observe(self, observer: Observer) -> None:
-        """Notifies an observer of the events of every append from now on, once they are durable."""
+        """Notifies an observer of the events of every later append when they are durable."""
         self._observers.append(observer)
 
-    def take(self, operation: Operation) -> asyncio.Future[Any]:
-        """Takes an operation; its result is there when it is durable."""
-        durable = _Taken(self, operation)
+    def submit(self, operation: Operation) -> asyncio.Future[Any]:
+        """Queues an operation, and returns a future of its result, which is done when the operation is durable.
+
+        Awaiting the future flushes the queue. Cancelling it does not withdraw the operation.
+        """
+        pending = _PendingOperation(self, operation)
         if self._closed:
-            durable.set_exception(EventLogError("it has been closed"))
+            pending.set_exception(EventLogError("it has been closed"))
         elif _is_empty(operation):
-            durable.set_result(None)
+            pending.set_result(None)
         else:
-            self._taken.append(durable)
-            if len(self._taken) == MAX_OPERATIONS:
+            self._pending.append(pending)
+            if len(self._pending) == MAX_OPERATIONS:
                 self.flush()
             elif self._timer is None:
-                self._timer = durable.get_loop().call_later(LINGER_SECONDS, self.flush)
-        return durable
+                self._timer = pending.get_loop().call_later(LINGER_SECONDS, self.flush)
+        return pending
 
     def flush(self) -> None:
-        """Has everything that was taken written now."""
+        """Passes all queued operations to the writing thread."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._taken:
+        if self._pending:
             if self._thread is None:
+                # A daemon, so that a process which fails before `close` can exit.
                 self._thread = threading.Thread(target=self._run, name="event-log", daemon=True)
                 self._thread.start()
-            self._batches.put(self._taken)
-            self._taken = []
+            self._batches.put(self._pending)
+            self._pending = []
 
     async def close(self) -> None:
-        """Waits until everything that was taken is written and observers were notified of it, and closes these."""
+        """Writes all queued operations, notifies the observers, and closes them."""
         self.flush()
         if self._closed:
             return
@@ -129,7 +134,7 @@ class GroupCommit:
         if self._thread is not None:
             self._batches.put(None)
             await asyncio.to_thread(self._thread.join)
-            await asyncio.sleep(0)  # what the thread called last
+            await asyncio.sleep(0)  # lets the last `_settle`, which the thread has scheduled, run
         for observer in self._observers:
             observer.close()
 
@@ -137,24 +142,24 @@ class GroupCommit:
         while batch := self._next():
             results: Sequence[object]
             try:
-                results = self._store.write([taken.operation for taken in batch])
-            except BaseException as error:
+                results = self._store.write([pending.operation for pending in batch])
+            except BaseException as error:  # also of a bug: without a result, callers would wait for ever
                 results = [error] * len(batch)
             try:
                 batch[0].get_loop().call_soon_threadsafe(self._settle, batch, results)
             except RuntimeError:
-                continue  # the loop was closed: nobody waits any more
+                continue  # the event loop was closed, so no caller is waiting
 
-    def _settle(self, batch: Sequence[_Taken], results: Sequence[object]) -> None:
-        for taken, result in zip(batch, results, strict=True):
+    def _settle(self, batch: Sequence[_PendingOperation], results: Sequence[object]) -> None:
+        for pending, result in zip(batch, results, strict=True):
             if isinstance(result, BaseException):
-                if not taken.done():  # the waiting task was not cancelled
-                    taken.set_exception(result)
+                if not pending.done():  # the waiting task was not cancelled
+                    pending.set_exception(result)
                 continue
-            if self._observers and isinstance(taken.operation, Append):
-                self._notify(taken.operation.events)
-            if not taken.done():
-                taken.set_result(result)
+            if self._observers and isinstance(pending.operation, Append):
+                self._notify(pending.operation.events)
+            if not pending.done():
+                pending.set_result(result)
 
     def _notify(self, events: Sequence[BuildEvent]) -> None:
         for observer in self._observers:
@@ -163,21 +168,21 @@ class GroupCommit:
             except Exception:
                 _log.exception("%s failed on events of build %s", observer, events[0].build_request_id)
 
-    def _next(self) -> list[_Taken]:
-        """Returns everything that has come while the last transaction was written; nothing when there is no more."""
-        batch: list[_Taken] = []
+    def _next(self) -> list[_PendingOperation]:
+        """Waits for operations, and returns all that are queued up to the limit; empty when the log is closed."""
+        batch: list[_PendingOperation] = []
         while not batch or (not self._batches.empty() and len(batch) < MAX_OPERATIONS):
-            more = self._batches.get()
-            if more is None:
+            queued = self._batches.get()
+            if queued is None:
                 if batch:
-                    self._batches.put(None)  # for the next time
+                    self._batches.put(None)  # write this batch first; the next call ends
                 break
-            batch += more
+            batch += queued
         return batch
 
 
-class _Taken(asyncio.Future[Any]):
-    """An operation that was taken; awaiting it has it performed at once."""
+class _PendingOperation(asyncio.Future[Any]):
+    """The future result of a queued operation. Awaiting it flushes the queue."""
 
     def __init__(self, commit: GroupCommit, operation: Operation) -> None:
         super().__init__()

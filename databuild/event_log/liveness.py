@@ -1,7 +1,7 @@
-"""Whether the process that holds a lease is still there, where that can be told at once.
+"""Names processes that hold leases, and checks on the same machine if such a process still runs.
 
-A holder is named by what no other process ever shares: the boot of the machine, the namespace of process ids, the
-process id and its start time (proc(5)). Of a process elsewhere nothing can be told, and its lease has to run out.
+A name is never used twice: it has the boot id of the machine, the namespace of process ids, the process id and the
+start time of the process (proc(5)). Processes of other machines cannot be checked; their leases must expire.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ import os
 
 def this_process() -> str:
     """Returns the name of this process as the holder of a lease."""
-    return f"{_here()}/{os.getpid()}/{start_time(os.getpid())}"
+    return f"{_machine()}/{os.getpid()}/{start_time(os.getpid())}"
 
 
 def is_gone(holder: str) -> bool:
-    """Whether a holder is known to be gone; False where it lives, and where nothing can be told."""
-    place, _, process = holder.partition("/")
+    """Returns True if a holder has certainly ended; False if it runs or cannot be checked."""
+    machine, _, process = holder.partition("/")
     pid, _, started = process.partition("/")
-    return place == _here() and pid.isdigit() and start_time(int(pid)) != started
+    return machine == _machine() and pid.isdigit() and start_time(int(pid)) != started
 
 
 def is_here(holder: str) -> bool:
-    """Whether a holder is or was a process of this machine, so that its child processes can be found."""
-    return holder.partition("/")[0] == _here()
+    """Returns True if a holder is or was a process of this machine, so that its child processes can be found."""
+    return holder.partition("/")[0] == _machine()
 
 
-def _here() -> str:
-    """Returns what is the same for all processes that see each other's ids, and for no others."""
+def _machine() -> str:
+    """Returns an id that exactly those processes share that see each other's process ids."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123
             boot = file.read().strip()
@@ -37,9 +37,10 @@ def _here() -> str:
 
 
 def start_time(pid: int) -> str:
-    """Returns when a process started, in ticks since boot; empty where there is none, or none that still runs."""
+    """Returns the start time of a process in clock ticks since boot; empty if it does not exist or is a zombie."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
+            # The name of the program, in parentheses, may contain anything; the fields are those after it.
             fields = file.read().rpartition(")")[2].split()
     except OSError:
         return ""

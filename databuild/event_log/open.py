@@ -1,4 +1,4 @@
-"""Opens event logs by URI: the one place that knows the schemes."""
+"""Opens event logs by URI. Only this module knows the schemes."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ def open_event_log(
     warn: Callable[[str], None] = lambda _: None,
     clock: Callable[[], float] | None = None,
 ) -> EventLog:
-    """Opens an event log for reading and writing, making it where there is none.
+    """Opens an event log for reading and writing, and creates it if it does not exist.
 
     Args:
-        uri: `memory:`, `sqlite:PATH` or `postgresql://USER@HOST/DATABASE`, of which libpq knows the details.
+        uri: `memory:`, `sqlite:PATH` or `postgresql://USER@HOST/DATABASE`, in the syntax of libpq.
         sinks: Write-only copies: `stdout:` or `jsonl:PATH`.
-        warn: Told of a sink that fails.
-        clock: Returns the time in seconds since the epoch, for leases; by default the clock of the store, which is the
-            server's where there is one.
+        warn: Called with a message when a sink fails.
+        clock: Returns the time in seconds since the epoch, for leases; by default the clock of the store, which is that
+            of the server if there is one.
 
     Raises:
-        InvalidRequestError: A URI is of no known scheme.
+        InvalidRequestError: A URI has an unknown scheme.
         EventLogError: The log or a sink cannot be opened.
         SchemaTooNewError: A newer DataBuild wrote the log.
     """
     scheme, path = _split(uri, LOG_SCHEMES)
-    opened = [_open_sink(sink, warn) for sink in sinks]
+    opened = [_open_sink(sink, warn) for sink in sinks]  # first, so that a wrong sink creates no log
     log: EventLog
+    # Only the driver that is needed is imported: commands must start fast.
     if scheme == "postgresql":
         from databuild.event_log.postgresql.log import PostgresqlEventLog
 
@@ -55,16 +56,16 @@ def open_event_log(
 
 
 def open_reader(uri: str) -> Reader:
-    """Opens an event log for reading only.
+    """Opens an event log for reading only. A log that does not exist reads as empty.
 
     Raises:
-        InvalidRequestError: The URI is of no known scheme, or of a log that ends with its process.
-        EventLogError: The log is not there, or cannot be read.
+        InvalidRequestError: The URI has an unknown scheme, or is `memory:`.
+        EventLogError: The log cannot be read.
         SchemaTooNewError: A newer DataBuild wrote the log.
     """
     scheme, path = _split(uri, LOG_SCHEMES)
     if scheme == "memory":
-        message = "a log in memory ends with its process: there is nothing to read"
+        message = "a log in memory ends with its process, so there is nothing to read"
         raise InvalidRequestError(message)
     if scheme == "postgresql":
         from databuild.event_log.postgresql.reader import PostgresqlReader
@@ -80,16 +81,16 @@ def open_reader(uri: str) -> Reader:
 
 
 def open_pruner(uri: str) -> Pruner:
-    """Opens what prunes builds of an event log that is kept.
+    """Opens a pruner of an event log.
 
     Raises:
-        InvalidRequestError: The URI is of no known scheme, or of a log that ends with its process.
+        InvalidRequestError: The URI has an unknown scheme, or is `memory:`.
         EventLogError: The log cannot be opened or written.
         SchemaTooNewError: A newer DataBuild wrote it.
     """
     scheme, path = _split(uri, LOG_SCHEMES)
     if scheme == "memory":
-        message = "a log in memory ends with its process: there is nothing to prune"
+        message = "a log in memory ends with its process, so there is nothing to prune"
         raise InvalidRequestError(message)
     if scheme == "postgresql":
         from databuild.event_log.postgresql.pruning import PostgresqlPruner
@@ -114,22 +115,23 @@ def _open_sink(uri: str, warn: Callable[[str], None]) -> JsonLinesSink:
         raise EventLogError(f"the sink cannot be opened: {error.strerror}", uri=uri) from error
 
 
-def _split(uri: str, known: Sequence[str]) -> tuple[str, str]:
+def _split(uri: str, forms: Sequence[str]) -> tuple[str, str]:
+    """Returns scheme and path of a URI; `forms` are the allowed ones, as an error message shows them."""
     scheme, colon, path = uri.partition(":")
-    names = {one.split(":")[0]: one for one in known}
-    if scheme == "postgres":  # libpq takes it, too
+    forms_by_scheme = {form.split(":")[0]: form for form in forms}
+    if scheme == "postgres":  # libpq accepts both
         scheme = "postgresql"
-    form = names.get(scheme, "")
+    form = forms_by_scheme.get(scheme, "")
     if not colon or not form or (form.endswith("PATH") and not path) or ("//" in form and not path.startswith("//")):
         import difflib
 
-        nearest = difflib.get_close_matches(scheme, names, n=1)
-        hint = f"; did you mean {names[nearest[0]]!r}?" if nearest else ""
-        message = f"{_without_secrets(uri)!r} is none of {', '.join(known)}{hint}"
+        nearest = difflib.get_close_matches(scheme, forms_by_scheme, n=1)
+        hint = f"; did you mean {forms_by_scheme[nearest[0]]!r}?" if nearest else ""
+        message = f"{_without_secrets(uri)!r} is none of {', '.join(forms)}{hint}"
         raise InvalidRequestError(message)
     return scheme, path
 
 
 def _without_secrets(uri: str) -> str:
-    """Returns what may be shown of a URI that nobody can read: neither what stands before an @ nor after a ?."""
+    """Returns the part of a malformed URI that cannot hold a password: after the last `@` and before a `?`."""
     return uri.rsplit("@", maxsplit=1)[-1].split("?", maxsplit=1)[0]

@@ -1,6 +1,6 @@
-"""What events add up to: rows of the read models, computed from events alone.
+"""The projection: computes rows of the read models from events alone.
 
-The store keeps the rows in the same transaction as the events, and a rebuild computes them again. It knows no SQL.
+The store writes the rows in the same transaction as the events, and a rebuild computes them again. It knows no SQL.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _REQUESTED, _BUILDING = pt.PARTITION_STATUS_REQUESTED, pt.PARTITION_STATUS_BUILD
 _AVAILABLE, _FAILED = pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED
 _DELEGATED = pt.PARTITION_STATUS_DELEGATED
 _NO_FAILURE: Final = (None, None)
-_OF_MANY: Final = frozenset({"taint", "adoption"})
-_OF_NO_PARTITION: Final = frozenset(
+_KINDS_WITH_PARTITIONS: Final = frozenset({"taint", "adoption"})
+_KINDS_WITHOUT_PARTITIONS: Final = frozenset(
     {"build_request", "job_graph", "job", "delegation", "cancel_request", "late_result"}
 )
-"""Kinds of events that change nothing of what is known of a partition."""
-_WITHOUT_ROWS: Final = frozenset({"delegation", "late_result"})
-"""Kinds of events that are kept and change no row."""
+"""Kinds of events that change no partition record."""
+_KINDS_WITHOUT_ROWS: Final = frozenset({"delegation", "late_result"})
+"""Kinds of events that change no row."""
 
 
 class NewRun(NamedTuple):
-    """A job run that is heard of for the first time."""
+    """A new row of a job run."""
 
     job_run_id: str
     build_request_id: str
@@ -49,7 +49,7 @@ class NewRun(NamedTuple):
 
 
 class StartedRun(NamedTuple):
-    """A job run that is running, and what it consumes; `inputs` is JSON."""
+    """New values of a job run that has started, with its manifest; `inputs` is JSON."""
 
     status: str
     started_time: float
@@ -60,7 +60,7 @@ class StartedRun(NamedTuple):
 
 
 class EndedRun(NamedTuple):
-    """A job run that has an end."""
+    """New values of a job run that has ended."""
 
     status: str
     ended_time: float
@@ -74,7 +74,7 @@ class EndedRun(NamedTuple):
 
 
 class BuildPartition(NamedTuple):
-    """Where a partition stands within its build; no task or reason keeps what is known of them."""
+    """The row of a partition within its build; a task of 0 or an empty reason keeps the earlier value."""
 
     status: str
     task_id: int
@@ -85,15 +85,15 @@ class BuildPartition(NamedTuple):
     failure_message: str | None
 
 
-class Known(NamedTuple):
-    """What becomes known of a partition; what is None stays as it is.
+class PartitionChange(NamedTuple):
+    """New values of a partition record; None keeps the earlier value.
 
     Attributes:
-        status: Its newest status.
-        time: When it was reached, in seconds since the epoch.
-        touched: Whether a job run may have changed the data that was there.
-        data: The version, job run and metadata (JSON) of complete data, and who adopted it (JSON), if anybody did: the
-            values of an AdoptionRecord and, where another log knew them, those of a Manifest.
+        status: The newest status.
+        time: The time of that status, in seconds since the epoch.
+        touched: True if a job run may have overwritten earlier data in part.
+        data: The version, job run and metadata (JSON) of complete data, and the adoption (JSON) if it was adopted: the
+            values of an AdoptionRecord and, if it came with a manifest from another log, those of a Manifest.
         failure: The category and message of a failure.
     """
 
@@ -105,43 +105,44 @@ class Known(NamedTuple):
 
 
 class Changes:
-    """The rows that events of one build add or change, at most one row of a kind for each key.
+    """The rows that events of one build add or change, with at most one row of a kind for each key.
 
     Attributes:
         build: New values of columns of the build.
-        counted: What is added to counts of the build.
-        new_runs: Job runs heard of for the first time.
-        started_runs: Job runs that are running.
-        ended_runs: Job runs that have an end.
-        build_partitions: Where partitions stand, by ref.
-        partitions: What becomes known, by ref.
+        increments: The amounts by which counters of the build grow.
+        new_runs: Job runs with their first event.
+        started_runs: Job runs that have started.
+        ended_runs: Job runs that have ended.
+        build_partitions: Rows of partitions within the build, by ref.
+        partitions: Changes of partition records, by ref.
         released: Refs that the build no longer claims.
-        released_runs: Job runs for which the build no longer claims anything.
-        delegated: Refs left to another build, after what becomes known.
-        taints: The reason, or None where a taint is taken away, by ref.
-        cancelled: Who asked for it, by build.
+        released_runs: Job runs whose claims the build releases.
+        delegated: Refs that the build leaves to another build; applied after `partitions`. A dict as an ordered set.
+        taints: The reason of the taint, or None to remove a taint, by ref.
+        cancelled: The author of the request to cancel, by build.
     """
 
-    def __init__(self, events: Iterable[ev.BuildEvent], settled: Collection[tuple[str, str]] = ()) -> None:
+    def __init__(self, events: Iterable[ev.BuildEvent], covered: Collection[tuple[str, str]] = ()) -> None:
         """Computes the changes of events that follow each other in one build.
 
         Args:
             events: The events.
-            settled: Pairs of an event's id and a ref of which that event tells nothing that is not known.
+            covered: Pairs of an event id and a ref for which a snapshot already includes the event; these are skipped.
         """
-        self._settled = settled
+        self._covered = covered
         self.build: dict[str, Any] = {}
-        self.counted: dict[str, int] = {}
+        self.increments: dict[str, int] = {}
         self.new_runs: list[NewRun] = []
         self.started_runs: list[StartedRun] = []
         self.ended_runs: list[EndedRun] = []
         self.build_partitions: dict[str, BuildPartition] = {}
-        self.partitions: dict[str, Known] = {}
+        self.partitions: dict[str, PartitionChange] = {}
         self.released: list[str] = []
         self.released_runs: list[str] = []
         self.delegated: dict[str, None] = {}
         self.taints: dict[str, str | None] = {}
         self.cancelled: dict[str, str] = {}
+        # The most frequent kinds come first: this loop runs for every event that is written.
         for event in events:
             kind = event.WhichOneof("event")
             time = event.time.seconds + event.time.nanos / 1e9
@@ -156,22 +157,22 @@ class Changes:
             elif kind == "taint":
                 taint = event.taint
                 reason = f"{taint.author}: {taint.reason}" if taint.tainted else None
-                self.taints.update((ref, reason) for ref in self._unsettled(event))
+                self.taints.update((ref, reason) for ref in self._uncovered(event))
             elif kind == "check":
                 check = event.check
                 reason = f"{check.job_run_id}: the check {check.result.name!r} did not pass"
-                self.taints.update((ref, reason) for ref in self._unsettled(event))
+                self.taints.update((ref, reason) for ref in self._uncovered(event))
             elif kind == "adoption":
                 self._adopt(time, event)
             elif kind == "cancel_request":
                 self.cancelled[event.cancel_request.target_build_request_id] = event.cancel_request.author
-            elif kind not in _WITHOUT_ROWS:
+            elif kind not in _KINDS_WITHOUT_ROWS:
                 raise _unknown(event)
             self.build["updated_time"] = time
             self.build["last_sequence"] = event.sequence
 
     def _count(self, name: str) -> None:
-        self.counted[name] = self.counted.get(name, 0) + 1
+        self.increments[name] = self.increments.get(name, 0) + 1
 
     def _build(self, time: float, message: ev.BuildRequestEvent) -> None:
         values = self.build
@@ -188,7 +189,7 @@ class Changes:
         run, status = message.job_run_id, message.status
         if status == ev.JOB_STATUS_RUNNING:
             manifest = message.manifest
-            inputs = [(known.ref, known.version, known.query) for known in manifest.inputs]
+            inputs = [(consumed.ref, consumed.version, consumed.query) for consumed in manifest.inputs]
             self.started_runs.append(
                 StartedRun(
                     "RUNNING",
@@ -204,9 +205,11 @@ class Changes:
         if not scheduled and status not in JOB_ENDS:
             raise EventLogError(f"event {event.sequence} of build {event.build_request_id} has the job status {status}")
         if status in {ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}:
+            # Nothing is known of its partitions here, so all claims for the run end. Other runs end with events of
+            # their partitions.
             self.released_runs.append(run)
         if scheduled or status in {ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}:
-            # What never ran may be heard of for the first time at its end.
+            # A job run that never started may have its end as its first event.
             build, task, label = event.build_request_id, message.task_id, message.job_label
             self.new_runs.append(
                 NewRun(
@@ -225,7 +228,7 @@ class Changes:
         ran = status in {ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED}
         if ran:
             self._count("jobs_completed" if status == ev.JOB_STATUS_COMPLETED else "jobs_failed")
-        category, fault = _failure(message.failure) if message.HasField("failure") else _NO_FAILURE
+        category, failure = _failure(message.failure) if message.HasField("failure") else _NO_FAILURE
         self.ended_runs.append(
             EndedRun(
                 _JOB_NAMES[status],
@@ -235,7 +238,7 @@ class Changes:
                 message.cpu_seconds,
                 message.peak_memory_bytes,
                 category,
-                fault,
+                failure,
                 run,
             )
         )
@@ -245,20 +248,20 @@ class Changes:
         failure = _failure(message.failure) if status == _FAILED else None
         self._in_build(ref, message, failure)
         if status == _REQUESTED:
-            return  # asking changes nothing of what is known
-        settled = (event_id, ref) in self._settled
+            return  # a request does not change the partition
+        covered = (event_id, ref) in self._covered
         if status == _DELEGATED:
             self._count("partitions_delegated")
             self.released.append(ref)
-            if not settled:
-                # What is known of the data comes from the other build, and stays as it is.
+            if not covered:
+                # The record of the data comes from the other build and must not change.
                 self.delegated[ref] = None
             return
-        self.delegated.pop(ref, None)
+        self.delegated.pop(ref, None)  # the other build did not produce it, so this build does after all
         data = None
         if status == _AVAILABLE:
             self._count("partitions_available")
-            self.taints.pop(ref, None)
+            self.taints.pop(ref, None)  # a taint is of the data, which is new
             data = (
                 message.version,
                 message.job_run_id,
@@ -269,33 +272,38 @@ class Changes:
             self._count("partitions_failed")
         if data is not None or failure is not None:
             self.released.append(ref)
-        if settled:
+        if covered:
             return
-        known = self.partitions.get(ref)
-        # Until it is available again, what was there before may have been overwritten in part.
+        earlier = self.partitions.get(ref)
+        # From the start of a job run until the partition is available again, its data may be overwritten in part.
         touched = (
             status == _BUILDING
             or (status == _FAILED and message.job_run_id != "")
-            or (known is not None and known.touched)
+            or (earlier is not None and earlier.touched)
         )
-        self.partitions[ref] = Known(_PARTITION_NAMES[status], time, touched, data, failure)
+        self.partitions[ref] = PartitionChange(_PARTITION_NAMES[status], time, touched, data, failure)
 
     def _adopt(self, time: float, event: ev.BuildEvent) -> None:
         message = event.adoption
-        who = (event.build_request_id, message.author, message.reason, time)
-        known = Known("AVAILABLE", time, data=(event.event_id, "", "", json.dumps(who)))
+        adoption = (event.build_request_id, message.author, message.reason, time)
+        change = PartitionChange("AVAILABLE", time, data=(event.event_id, "", "", json.dumps(adoption)))
         records = {record.ref: record for record in message.records}
-        for ref in self._unsettled(event):
+        for ref in self._uncovered(event):
             record = records.get(ref)
-            self.partitions[ref] = known if record is None else Known("AVAILABLE", time, data=_taken_over(record, who))
+            if record is None:
+                self.partitions[ref] = change
+            else:
+                self.partitions[ref] = PartitionChange("AVAILABLE", time, data=_data_of(record, adoption))
 
-    def _unsettled(self, event: ev.BuildEvent) -> Iterator[str]:
-        """Yields the refs of which an operation tells what is not known."""
-        return (ref for ref in refs_of(event) if (event.event_id, ref) not in self._settled)
+    def _uncovered(self, event: ev.BuildEvent) -> Iterator[str]:
+        """Yields the refs of an event that no snapshot includes yet."""
+        return (ref for ref in refs_of(event) if (event.event_id, ref) not in self._covered)
 
     def _in_build(self, ref: str, message: ev.PartitionEvent, failure: tuple[str, str] | None) -> None:
         task, reason, cause = message.task_id, _REASON_NAMES[message.reason], message.cause
         before = self.build_partitions.get(ref)
+        # Only the first event of a partition has a task and a reason. The statements of the writers do the same for
+        # rows of earlier transactions.
         if before is not None:
             task = task or before.task_id
             if not reason:
@@ -306,38 +314,38 @@ class Changes:
 
 
 def refs_of(event: ev.BuildEvent) -> Iterator[str]:
-    """Yields the partitions of which an event may change what is known."""
+    """Yields the partitions whose records an event may change."""
     kind = event.WhichOneof("event")
     if kind == "partition":
         yield event.partition.ref
-    elif kind in _OF_MANY:
+    elif kind in _KINDS_WITH_PARTITIONS:
         for ref in getattr(event, kind).partitions:
             yield ref.str
     elif kind == "check":
         for ref in event.check.tainted:
             yield ref.str
-    elif kind not in _OF_NO_PARTITION:
+    elif kind not in _KINDS_WITHOUT_PARTITIONS:
         raise _unknown(event)
 
 
 def _unknown(event: ev.BuildEvent) -> EventLogError:
-    """Returns the error for a kind that has no row in the chains above: forgotten there, or of a newer version."""
-    kind = event.WhichOneof("event") or "none that this version of DataBuild knows"
-    return EventLogError(f"event {event.sequence} of build {event.build_request_id} is of the kind {kind}")
+    """Returns the error for a kind that the chains above do not handle: it is of a newer version, or was forgotten."""
+    kind = event.WhichOneof("event") or "unknown to this version of DataBuild"
+    return EventLogError(f"the kind of event {event.sequence} of build {event.build_request_id} is {kind}")
 
 
-def _taken_over(record: ev.AdoptedRecord, who: tuple[str, str, str, float]) -> tuple[str, str, str, str]:
-    """Returns data that another log knew: as `Known.data`, with the manifest after who adopted it."""
-    operation, author, reason, time = who
-    if record.HasField("adoption"):
+def _data_of(record: ev.AdoptedRecord, adoption: tuple[str, str, str, float]) -> tuple[str, str, str, str]:
+    """Returns `PartitionChange.data` of a record that is adopted from another log."""
+    operation, author, reason, time = adoption
+    if record.HasField("adoption"):  # the data was adopted in the other log, too: its author still vouches for it
         author, reason = record.adoption.author, record.adoption.reason
-    adoption: list[Any] = [operation, author, reason, time]
+    values: list[Any] = [operation, author, reason, time]
     if record.HasField("manifest"):
         manifest = record.manifest
-        inputs = [(known.ref, known.version, known.query) for known in manifest.inputs]
-        adoption.append((manifest.job_label, manifest.code_digest, manifest.configuration_digest, inputs))
+        inputs = [(consumed.ref, consumed.version, consumed.query) for consumed in manifest.inputs]
+        values.append((manifest.job_label, manifest.code_digest, manifest.configuration_digest, inputs))
     metadata = metadata_json(record.metadata) if record.HasField("metadata") else ""
-    return record.version, "", metadata, json.dumps(adoption)
+    return record.version, "", metadata, json.dumps(values)
 
 
 def _failure(failure: pt.Failure) -> tuple[str, str]:

@@ -1,12 +1,12 @@
-"""Prunes builds: what is left of each is one row, and what some partition rests on.
+"""The steps of pruning. A pruned build keeps its own row, and the rows of partitions whose current data it produced.
 
-The steps, each in short transactions, are in an order in which the log is whole after every one of them: a pruning that
-is interrupted is gone on with by the next. What is known of a partition is kept first (a snapshot, from which the read
-models can be computed anew), then the build is marked, and only then anything of it is removed: its events, and the
-rows of its partitions and job runs except where the data that is there now comes from them. That rest is looked through
-again each time, since later builds produce partitions anew.
+Each step is a short transaction, and the log is consistent after each, so that the next pruning can finish one that was
+interrupted. First, the records of the build's partitions are saved as snapshots, from which the read models can be
+rebuilt. Then the build is marked as pruned. Only then are its events removed, and the rows of its partitions and job
+runs, except those of current data. These remaining rows are checked again by each later pruning, since other builds
+replace data.
 
-It knows no SQL: that, `Rows` does.
+It knows no SQL: that is behind `PrunableTables`.
 """
 
 from __future__ import annotations
@@ -22,99 +22,102 @@ _T = TypeVar("_T")
 _BUILDS: Final = 100
 
 MAX_ROWS: Final = 10_000
-"""How many rows one transaction changes at most, so that no build waits long."""
+"""The maximum number of rows that one transaction changes, so that builds do not wait long for its locks."""
 
 
-class Rows(Protocol):
-    """The tables of an event log, as far as pruning needs them. What changes them is one transaction each."""
+class PrunableTables(Protocol):
+    """The operations on the tables of an event log that pruning needs. Each change is one transaction."""
 
     def partitions(self, build_request_id: str, after: str, limit: int) -> Sequence[tuple[str, bool]]:
-        """Returns the partitions of a build, by ref, each with whether its data comes from that build."""
+        """Returns the partitions of a build, by ref, each with True if the build produced its current data."""
         ...
 
-    def needless_runs(self, build_request_id: str, after: int, limit: int) -> Sequence[tuple[int, str]]:
-        """Returns number and id of job runs that no partition of a build, as far as there are rows, comes from."""
+    def unreferenced_runs(self, build_request_id: str, after: int, limit: int) -> Sequence[tuple[int, str]]:
+        """Returns number and id of the job runs of a build that none of its remaining partition rows refers to."""
         ...
 
     def unfinished(self, after: str, limit: int) -> Sequence[str]:
-        """Returns pruned builds that have more than one row, by id."""
+        """Returns the pruned builds that have more rows than their own, by id."""
         ...
 
-    def keep(self, refs: Sequence[str]) -> None:
-        """Keeps what is known of partitions now, and up to which position of the log it is that."""
+    def save_snapshots(self, refs: Sequence[str]) -> None:
+        """Saves the current records of partitions, with the position of the log that they include."""
         ...
 
     def mark(self, build_request_ids: Sequence[str], time: float) -> None:
-        """Marks those of these builds as pruned that have ended, and are not yet."""
+        """Marks builds as pruned, except those that have not ended or are marked already."""
         ...
 
     def marked(self, build_request_ids: Sequence[str]) -> Sequence[str]:
-        """Returns those of these builds that are marked."""
+        """Returns those of the builds that are marked as pruned."""
         ...
 
     def remove_events(self, build_request_ids: Sequence[str], limit: int) -> int:
-        """Removes events of builds, and returns how many."""
+        """Removes at most `limit` events of builds, and returns the number that were removed."""
         ...
 
     def remove_partitions(self, keys: Sequence[tuple[str, str]]) -> None:
         """Removes rows of partitions within builds, given by build and ref."""
         ...
 
-    def remove_runs(self, job_run_ids: Sequence[str]) -> None:
-        """Removes job runs."""
+    def remove_runs(self, job_run_ids: Sequence[str]) -> None: ...
+
+    def update_rows_left(self, build_request_ids: Sequence[str]) -> None:
+        """Records which of the builds still have more rows than their own."""
         ...
 
-    def settle(self, build_request_ids: Sequence[str]) -> None:
-        """Takes note of which of these builds have more than one row left."""
-        ...
 
-
-def prune(rows: Rows, build_request_ids: Collection[str], time: float) -> None:
-    """Prunes builds that have ended; others are left as they are.
+def prune(tables: PrunableTables, build_request_ids: Collection[str], time: float) -> None:
+    """Prunes those of the builds that have ended.
 
     Args:
-        rows: The tables.
+        tables: The tables.
         build_request_ids: The builds.
-        time: When, in seconds since the epoch; kept with the builds.
+        time: The `pruned_time` of the builds, in seconds since the epoch.
     """
+    # The order of these steps makes a pruning safe to interrupt, as the module's docstring says.
     builds = sorted(build_request_ids)
-    refs = (ref for build in builds for ref, _ in _partitions(rows, build))
-    for part in _parts(refs):
-        rows.keep(sorted(set(part)))
-    rows.mark(builds, time)
-    _remove(rows, rows.marked(builds))
+    refs = (ref for build in builds for ref, _ in _partitions(tables, build))
+    for chunk in _chunks(refs):
+        tables.save_snapshots(sorted(set(chunk)))
+    tables.mark(builds, time)
+    _remove(tables, tables.marked(builds))
 
 
-def go_on(rows: Rows) -> None:
-    """Removes what is left of pruned builds and needed no more."""
-    for builds in read_pages(rows.unfinished, key=lambda build: build, start="", size=_BUILDS):
-        _remove(rows, builds)
+def resume(tables: PrunableTables) -> None:
+    """Finishes interrupted prunings, and removes rows of pruned builds whose data has been replaced since."""
+    for builds in read_pages(tables.unfinished, key=lambda build: build, start="", size=_BUILDS):
+        _remove(tables, builds)
 
 
-def _remove(rows: Rows, builds: Sequence[str]) -> None:
-    while rows.remove_events(builds, MAX_ROWS) == MAX_ROWS:
+def _remove(tables: PrunableTables, builds: Sequence[str]) -> None:
+    while tables.remove_events(builds, MAX_ROWS) == MAX_ROWS:
         pass
-    for keys in _parts((build, ref) for build in builds for ref, rests in _partitions(rows, build) if not rests):
-        rows.remove_partitions(keys)
-    for runs in _parts(run for build in builds for run in _needless_runs(rows, build)):
-        rows.remove_runs(runs)
-    rows.settle(builds)
+    for keys in _chunks((build, ref) for build in builds for ref, current in _partitions(tables, build) if not current):
+        tables.remove_partitions(keys)
+    # After the rows of partitions: runs are removed that no remaining row refers to.
+    for runs in _chunks(run for build in builds for run in _unreferenced_runs(tables, build)):
+        tables.remove_runs(runs)
+    tables.update_rows_left(builds)
 
 
-def _partitions(rows: Rows, build: str) -> Iterator[tuple[str, bool]]:
+def _partitions(tables: PrunableTables, build: str) -> Iterator[tuple[str, bool]]:
     return read_rows(
-        lambda after, limit: rows.partitions(build, after, limit), key=lambda row: row[0], start="", size=MAX_ROWS
+        lambda after, limit: tables.partitions(build, after, limit), key=lambda row: row[0], start="", size=MAX_ROWS
     )
 
 
-def _needless_runs(rows: Rows, build: str) -> Iterator[str]:
+def _unreferenced_runs(tables: PrunableTables, build: str) -> Iterator[str]:
     runs = read_rows(
-        lambda after, limit: rows.needless_runs(build, after, limit), key=lambda row: row[0], start=0, size=MAX_ROWS
+        lambda after, limit: tables.unreferenced_runs(build, after, limit),
+        key=lambda row: row[0],
+        start=0,
+        size=MAX_ROWS,
     )
     return (run for _, run in runs)
 
 
-def _parts(items: Iterable[_T]) -> Iterator[list[_T]]:
+def _chunks(items: Iterable[_T]) -> Iterator[list[_T]]:
     iterator = iter(items)
-    while part := list(islice(iterator, MAX_ROWS)):
-        yield part
+    while chunk := list(islice(iterator, MAX_ROWS)):
+        yield chunk

@@ -4,7 +4,7 @@ A file is a list of sections. Each begins with a line `-- name: NAME`; other lin
 `{NAME}` in a section stands for the text of another section. Parameters are written `:NAME`. The sections of a database
 come after those that all databases share, and replace sections of the same name.
 
-Files are read when the first statement is needed, and a statement is put together when it is first used: commands that
+Files are read when the first statement is needed, and a statement is assembled when it is first used: commands that
 only read use few of them, and must start fast.
 """
 
@@ -22,9 +22,10 @@ class Queries:
 
         Args:
             folder: The folder with the `queries.sql` of the database.
-            translate: Returns a statement with the parameters in the form that the driver takes.
+            translate: Returns a statement with the parameters in the syntax of the driver.
         """
-        self._paths = [os.path.join(place, "queries.sql") for place in (os.path.dirname(__file__), folder)]  # noqa: PTH118, PTH120
+        folders = (os.path.dirname(__file__), folder)  # noqa: PTH120
+        self._paths = [os.path.join(path, "queries.sql") for path in folders]  # noqa: PTH118
         self._translate = translate
         self._sections: dict[str, str] = {}
         self._statements: dict[str, str] = {}
@@ -52,12 +53,12 @@ class Queries:
 
     def _load(self) -> dict[str, str]:
         if not self._sections:
-            found: dict[str, str] = {}
+            loaded: dict[str, str] = {}
             for path in self._paths:
                 with open(path, encoding="utf-8") as file:  # noqa: PTH123
                     _, *sections = f"\n{file.read()}".split("\n-- name: ")
                 for section in sections:
                     name, *lines = section.splitlines()
-                    found[name] = "\n".join(line for line in lines if not line.startswith("--")).strip()
-            self._sections = found  # at once: other threads read it
+                    loaded[name] = "\n".join(line for line in lines if not line.startswith("--")).strip()
+            self._sections = loaded  # in one assignment, since readers in other threads share this object
         return self._sections

@@ -44,8 +44,8 @@ SELECT {job_run_columns} FROM job_runs r WHERE r.job_label = :job_label AND r.st
 ORDER BY r.build_request_id DESC, r.number DESC LIMIT :limit
 
 -- name: runs_of_partition
--- A job run is named after its build, task and attempt, which makes the runs of a task a range of the primary key. In
--- SQLite, CROSS JOIN keeps the order of the tables.
+-- The id of a job run is BUILD.TASK.ATTEMPT, so the runs of a task are a range of the primary key; '/' follows '.' in
+-- ASCII. In SQLite, CROSS JOIN fixes the join order.
 SELECT {job_run_columns} FROM build_partitions b CROSS JOIN job_runs r
 WHERE b.ref = :ref AND b.task_id > 0 AND r.started_time > 0
   AND r.job_run_id > b.build_request_id || '.' || b.task_id || '.'
@@ -66,8 +66,8 @@ WHERE p.status <> ''
 {known_partitions} AND p.ref {among}
 
 -- name: partition_page
--- One lower bound only: with two, SQLite may begin at the lesser.
-AND p.ref >= :least AND p.ref <> :after AND p.ref < :end AND {position_in}(p.ref, :contains) > 0
+-- One lower bound only: of two, SQLite may use the lower one to start the scan.
+AND p.ref >= :min_ref AND p.ref <> :after AND p.ref < :end AND {position_in}(p.ref, :contains) > 0
 ORDER BY p.ref LIMIT :limit
 
 -- name: partitions
@@ -138,7 +138,7 @@ SELECT b.ref, coalesce(b.job_run_id <> '' AND p.job_run_id = b.job_run_id, FALSE
 FROM build_partitions b LEFT JOIN partitions p ON p.ref = b.ref
 WHERE b.build_request_id = :build_request_id AND b.ref > :after ORDER BY b.ref LIMIT :limit
 
--- name: needless_runs
+-- name: unreferenced_runs
 SELECT number, job_run_id FROM job_runs WHERE build_request_id = :build_request_id AND number > :after
   AND job_run_id NOT IN (SELECT job_run_id FROM build_partitions WHERE build_request_id = :build_request_id)
 ORDER BY number LIMIT :limit
@@ -156,7 +156,7 @@ SELECT build_request_id FROM builds WHERE build_request_id {among} AND pruned_ti
 -- name: remove_runs
 DELETE FROM job_runs WHERE job_run_id {among}
 
--- name: settle_pruned
+-- name: update_rows_left
 UPDATE builds SET rows_left = EXISTS (
   SELECT 1 FROM build_partitions b WHERE b.build_request_id = builds.build_request_id
 ) WHERE build_request_id {among}
@@ -166,7 +166,7 @@ ref, status, build_request_id, time, available, version, job_run_id, metadata, a
 failure_category, failure_message
 
 -- name: clear_builds
--- Pruned builds stay: their events are gone, so that their rows cannot be computed again.
+-- Keep pruned builds: their events are gone, so their rows cannot be recomputed.
 DELETE FROM builds WHERE pruned_time = 0
 
 -- name: clear_build_partitions
@@ -185,7 +185,7 @@ DELETE FROM partition_counts
 INSERT INTO partitions ({stored_columns}) SELECT {stored_columns} FROM partition_snapshots
 
 -- name: unpruned_events
--- A build whose pruning was interrupted may have some events left, which add nothing.
+-- A build whose pruning was interrupted may have events left; snapshots already include them.
 SELECT position, payload FROM events AS e WHERE position > :after AND NOT EXISTS (
   SELECT 1 FROM builds b WHERE b.build_request_id = e.build_request_id AND b.pruned_time > 0
 ) ORDER BY position LIMIT :limit

@@ -28,12 +28,12 @@ _NO_METADATA: Final = ("", "{}")
 
 def named_rows(columns: tuple[str, ...], rows: Sequence[Any]) -> list[Any]:
     """Returns rows as named tuples."""
-    return list(map(_maker(columns), rows)) if rows else []
+    return list(map(_row_factory(columns), rows)) if rows else []
 
 
 @functools.cache
-def _maker(columns: tuple[str, ...]) -> Callable[[Sequence[Any]], Any]:
-    """Returns what makes a named tuple of a row: `_make` without its check of the length."""
+def _row_factory(columns: tuple[str, ...]) -> Callable[[Sequence[Any]], Any]:
+    """Returns a function like `_make` of a named tuple, without its check of the length, which costs more than it."""
     return functools.partial(tuple.__new__, namedtuple("Row", columns))
 
 
@@ -45,7 +45,7 @@ def build_record(row: Any) -> BuildRecord:
     return BuildRecord(**values)
 
 
-# The failure is the last field of both.
+# The failure is the last field of both records and has two columns; all other fields are columns of the same name.
 _job_run_fields = attrgetter(*(name for name in JobRunRecord._fields if name != "failure"))
 _build_partition_fields = attrgetter(*(name for name in BuildPartitionRecord._fields if name != "failure"))
 
@@ -56,7 +56,7 @@ def job_run_record(row: Any) -> JobRunRecord:
 
 
 def build_partition_record(row: Any) -> BuildPartitionRecord:
-    """Returns a partition within a build."""
+    """Returns a partition within a build, from a row of `{build_partitions}`."""
     failure = _failure(row.failure_category, row.failure_message)
     return BuildPartitionRecord._make((*_build_partition_fields(row), failure))
 
@@ -66,26 +66,26 @@ def _failure(category: str | None, message: str | None) -> FailureRecord | None:
 
 
 def _manifest(job_label: str, code_digest: str, configuration_digest: str, inputs: Iterable[Any]) -> Manifest:
-    known = tuple(InputVersion(ref, version, bool(query)) for ref, version, query in inputs)
-    return Manifest(job_label, code_digest, configuration_digest, known)
+    versions = tuple(InputVersion(ref, version, bool(query)) for ref, version, query in inputs)
+    return Manifest(job_label, code_digest, configuration_digest, versions)
 
 
 class PartitionRecords:
-    """Makes records of partitions, with the manifests of the job runs that produced them.
+    """Creates records of partitions, with the manifests of the job runs that produced them.
 
-    What a job run consumed is read and kept once for all its outputs: a run with as many inputs as outputs would
-    otherwise take the square of that. Manifests are kept from one page to the next, and no longer.
+    The inputs of a job run are read once for all its outputs: reading them for each output would be quadratic for a run
+    with many inputs and outputs. Manifests are kept from one page to the next.
     """
 
     def __init__(self, inputs_of: Callable[[Sequence[str]], Iterable[Sequence[str]]]) -> None:
-        """Reads nothing yet; `inputs_of` reads the inputs (JSON) of job runs, as pairs with the job run."""
+        """Reads nothing yet; `inputs_of` returns pairs of a job run and its inputs (JSON) for a list of job runs."""
         self._inputs_of = inputs_of
         self._manifests: dict[str, Manifest] = {}
 
     def of(self, rows: Sequence[Any]) -> list[PartitionRecord]:
         """Returns records of partitions, from rows of `{known_partitions}`."""
         runs = {row.job_run_id: row for row in rows if row.job_label is not None}
-        manifests = {run: known for run in runs if (known := self._manifests.get(run)) is not None}
+        manifests = {run: manifest for run in runs if (manifest := self._manifests.get(run)) is not None}
         missing = [run for run in runs if run not in manifests]
         for run, inputs in self._inputs_of(missing) if missing else ():
             row = runs[run]
@@ -96,11 +96,11 @@ class PartitionRecords:
 
 def _partition_record(row: Any, manifest: Manifest | None) -> PartitionRecord:
     adoption = None
-    if row.adoption:  # as `Known.data` writes it
+    if row.adoption:  # in the form of `PartitionChange.data`
         values = json.loads(row.adoption)
         adoption = AdoptionRecord._make(values[:4])
         manifest = manifest or (_manifest(*values[4]) if values[4:] else None)
-    # By position, since keyword arguments cost 1 µs for each partition.
+    # By position: keyword arguments cost 1 µs for each partition.
     return PartitionRecord(
         row.ref,
         row.status,
@@ -121,10 +121,10 @@ def _partition_record(row: Any, manifest: Manifest | None) -> PartitionRecord:
 
 
 def resource_uses(rows: Iterable[tuple[str, str, int, str]]) -> list[ResourceUse]:
-    """Returns what builds hold of resources and wait for, by resource and build.
+    """Returns the resources that builds hold and wait for, by resource and build.
 
     Args:
-        rows: Resource, build, what it holds, and JSON of the resources that it waits for.
+        rows: Resource, build, amount that it holds, and resources that it waits for (JSON).
     """
     from databuild.event_log.coordination import ResourceUse
 

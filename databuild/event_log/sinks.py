@@ -11,9 +11,9 @@ from databuild.v1.events_pb2 import BuildEvent
 
 
 class JsonLinesSink:
-    """Writes each event as one line of protobuf JSON, with the names of the proto files.
+    """An observer that writes each event as one line of protobuf JSON, with the field names of the proto files.
 
-    It is an observer of an event log. After an error it writes nothing more, and warns once.
+    After an error it writes nothing more, and warns once: a full disk must not stop builds.
     """
 
     def __init__(self, file: IO[str], warn: Callable[[str], None]) -> None:
@@ -21,13 +21,12 @@ class JsonLinesSink:
 
         Args:
             file: The file to write to.
-            warn: Told of an error.
+            warn: Called with a message after an error.
         """
         self._file: IO[str] | None = file
         self._warn = warn
 
     def notify(self, events: Sequence[BuildEvent]) -> None:
-        """Writes events."""
         if self._file is None:
             return
         from google.protobuf import json_format
@@ -38,7 +37,7 @@ class JsonLinesSink:
             self._file.flush()
         except (OSError, ValueError) as error:
             self.close()
-            self._warn(f"an event sink failed and gets nothing more: {error}")
+            self._warn(f"an event sink failed and gets no more events: {error}")
 
     def close(self) -> None:
         """Closes the file, unless it is stdout."""

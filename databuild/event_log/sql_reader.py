@@ -1,7 +1,7 @@
 """Reads the read models and the events of any SQL database through the statements of `queries.sql`.
 
-The reader of a database runs the statements, and adds what no statement can say: how to wait, how to measure, and how
-to read from one snapshot. Imports little, so that commands that only read start fast.
+The reader of each database is a subclass that runs the statements, waits for events, measures the log and reads from a
+snapshot. Imports little, so that commands that only read start fast.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from databuild.event_log.tables import Table
     from databuild.v1.events_pb2 import BuildEvent
 
-_LAST: Final = "\U0010ffff"
+_MAX_KEY: Final = "\U0010ffff"
+"""Sorts after all keys, since texts are ordered by code points."""
 
 
-class Fetched(NamedTuple):
+class ResultSet(NamedTuple):
     """The result of a statement: the names of its columns, and its rows; both empty if there are no tables."""
 
     columns: tuple[str, ...]
@@ -42,7 +43,7 @@ class SqlReader:
     def __init__(
         self,
         queries: Queries,
-        fetch: Callable[[str, Mapping[str, Any]], Fetched],
+        fetch: Callable[[str, Mapping[str, Any]], ResultSet],
         now: Callable[[], float | None],
         as_json: Callable[[Any], str] = json.dumps,
     ) -> None:
@@ -51,8 +52,8 @@ class SqlReader:
         Args:
             queries: The statements.
             fetch: Runs a statement with parameters.
-            now: The time for leases, in seconds since the epoch; None for the clock of the server.
-            as_json: Writes lists of keys.
+            now: Returns the time for leases, in seconds since the epoch; None for the clock of the server.
+            as_json: Encodes lists of keys.
         """
         self._queries = queries
         self._fetch = fetch
@@ -61,17 +62,14 @@ class SqlReader:
         self._records = PartitionRecords(lambda runs: self._rows("inputs_of_runs", keys=self._as_json(runs)))
 
     def build(self, build_request_id: str) -> BuildRecord | None:
-        """Returns one build."""
         rows = self._named("build", build_request_id=build_request_id)
         return build_record(rows[0]) if rows else None
 
     def builds_beginning(self, prefix: str, limit: int = 10) -> Sequence[str]:
-        """Returns ids of builds that begin with a prefix, newest first."""
-        return [build for (build,) in self._rows("builds_beginning", prefix=prefix, end=prefix + _LAST, limit=limit)]
+        return [build for (build,) in self._rows("builds_beginning", prefix=prefix, end=prefix + _MAX_KEY, limit=limit)]
 
     def builds(self, *, status: str | None = None, before: str | None = None, limit: int = 20) -> Sequence[BuildRecord]:
-        """Returns builds, newest first."""
-        before = before or _LAST
+        before = before or _MAX_KEY
         if status is None:
             rows = self._named("builds", before=before, limit=limit)
         else:
@@ -81,35 +79,29 @@ class SqlReader:
     def build_partitions(
         self, build_request_id: str, *, status: str | None = None, after: str = "", limit: int = 1000
     ) -> Sequence[BuildPartitionRecord]:
-        """Returns the partitions of one build with their statuses in it, by ref."""
         page = {"build_request_id": build_request_id, "status": status or "", "after": after, "limit": limit}
         return [build_partition_record(row) for row in self._named("build_partitions", **page)]
 
     def job_runs(
         self, build_request_id: str, *, status: str | None = None, after: int = 0, limit: int = 1000
     ) -> Sequence[JobRunRecord]:
-        """Returns the job runs of one build, in the order of their first events."""
         page = {"build_request_id": build_request_id, "status": status or "", "after": after, "limit": limit}
         return [job_run_record(row) for row in self._named("job_runs", **page)]
 
     def job_run(self, job_run_id: str) -> JobRunRecord | None:
-        """Returns one job run."""
         rows = self._named("job_run", job_run_id=job_run_id)
         return job_run_record(rows[0]) if rows else None
 
     def runs_of_job(self, job_label: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
-        """Returns the job runs of a job that were started, in any build, newest first."""
         return [job_run_record(row) for row in self._named("runs_of_job", job_label=job_label, limit=limit)]
 
     def events(self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
-        """Returns events of one build, in order."""
         from databuild.v1.events_pb2 import BuildEvent
 
         rows = self._rows("events", build_request_id=build_request_id, after=after_sequence, limit=limit)
         return [BuildEvent.FromString(payload) for (payload,) in rows]
 
     def partition_records(self, refs: Collection[str]) -> Mapping[str, PartitionRecord]:
-        """Returns the records of partitions, by ref."""
         rows = self._named("partitions_by_refs", keys=self._as_json(list(refs)))
         return {record.ref: record for record in self._records.of(rows)}
 
@@ -122,11 +114,10 @@ class SqlReader:
         after: str = "",
         limit: int = 100,
     ) -> Sequence[PartitionRecord]:
-        """Returns partition records by ref."""
         page: dict[str, Any] = {
-            "least": max(after, prefix),
+            "min_ref": max(after, prefix),
             "after": after,
-            "end": prefix + _LAST,
+            "end": prefix + _MAX_KEY,
             "contains": contains,
             "limit": limit,
         }
@@ -139,51 +130,41 @@ class SqlReader:
         return self._records.of(rows)
 
     def partition_counts(self) -> Mapping[str, int]:
-        """Returns the number of partitions by newest status."""
         return dict(self._rows("partition_counts"))
 
     def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
-        """Returns the job runs started to produce a partition, newest first."""
         return [job_run_record(row) for row in self._named("runs_of_partition", ref=ref, limit=limit)]
 
     def claimed(self, refs: Collection[str]) -> Mapping[str, str]:
-        """Returns the build that claims a ref, by ref."""
         return dict(self._rows("claimed", keys=self._as_json(list(refs))))
 
     def claims_of(self, build_request_id: str) -> Mapping[str, str]:
-        """Returns the job run for which a build claims a ref, by ref."""
         return dict(self._rows("claims_of_build", build_request_id=build_request_id))
 
     def leases(self) -> Sequence[tuple[Lease, bool]]:
-        """Returns the leases of builds that have not ended, each with True if it has expired, by build."""
         from databuild.event_log.coordination import Lease
 
         return [(Lease(*lease), bool(expired)) for *lease, expired in self._rows("leases", now=self._now())]
 
     def resource_use(self) -> Sequence[ResourceUse]:
-        """Returns the resources that builds hold and wait for, by resource and build."""
         return resource_uses(self._rows("resource_use", now=self._now()))
 
     def size(self) -> int:
-        """Returns the bytes that the log takes."""
-        ((size,),) = self._rows("size") or ((0,),)
+        ((size,),) = self._rows("size") or ((0,),)  # there are no rows if there are no tables
         return int(size)
 
     def sizes(self) -> LogSizes:
-        """Returns how large the log is."""
         ((builds, pruned, events),) = self._rows("sizes") or ((0, 0, 0),)
         return LogSizes(builds, pruned, events, self.size())
 
     def bytes_of_events(self, build_request_ids: Collection[str]) -> int:
-        """Returns the bytes of the events of builds."""
         ((total,),) = self._rows("bytes_of_events", keys=self._as_json(list(build_request_ids))) or ((0,),)
         return int(total)
 
     def rows(self, table: Table, *, after: Sequence[Any] = (), limit: int = 1000) -> Sequence[tuple[Any, ...]]:
-        """Returns rows of a table as they are stored, by key."""
-        section = f"rows_of_{table.name}"
+        section = f"rows_of_{table.name}"  # a query, if the rows of a database differ from those of other databases
         source = f"{{{section}}}" if section in self._queries else table.name
-        keys = table.columns[: table.keys]
+        keys = table.columns[: table.key_length]
         key = ", ".join(keys)
         following = f"WHERE ({key}) > ({', '.join(f':{name}' for name in keys)})" if after else ""
         text = f"SELECT {', '.join(table.columns)} FROM {source} {following} ORDER BY {key} LIMIT :limit"  # noqa: S608 - names of our own

@@ -1,4 +1,4 @@
-"""The tables of an event log, which have the same columns in every database: what comparing them row by row needs."""
+"""The tables of an event log, with the columns that they have in every database. `events verify` compares them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ class Table(NamedTuple):
     """One table.
 
     Attributes:
-        name: Its name.
-        keys: How many of its columns, from the first, are its key.
-        columns: Its columns.
+        name: The name.
+        key_length: The number of columns, from the first, that form the key.
+        columns: The names of the columns.
     """
 
     name: str
-    keys: int
+    key_length: int
     columns: tuple[str, ...]
 
 
-def _table(name: str, keys: str, others: str) -> Table:
-    return Table(name, len(keys.split()), (*keys.split(), *others.split()))
+def _table(name: str, key: str, others: str) -> Table:
+    return Table(name, len(key.split()), (*key.split(), *others.split()))
 
 
 _PARTITION_COLUMNS: Final = (
@@ -51,10 +51,10 @@ READ_MODELS: Final = (
     _table("partitions", "ref", _PARTITION_COLUMNS),
     _table("partition_counts", "status", "count"),
 )
-"""What can be computed anew from the events."""
+"""The tables that can be rebuilt from the events."""
 
 SNAPSHOTS: Final = _table("partition_snapshots", "ref", f"{_PARTITION_COLUMNS} position")
-"""What pruned events added up to; see `sqlite/snapshots.py`."""
+"""The effect of pruned events on partitions; see `pruning.py`."""
 
 EVENTS: Final = _table("events", "position", "build_request_id sequence payload")
 CLAIMS: Final = _table("claims", "ref", "build_request_id job_run_id token")

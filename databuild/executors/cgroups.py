@@ -1,25 +1,25 @@
-"""Finds files of the control groups that this process belongs to, in version 1 and 2 (cgroups(7))."""
+"""Files of the control groups of this process, in version 1 and 2 (cgroups(7))."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
 
-SYSTEM: Final = "/sys/fs/cgroup"
+CGROUP_ROOT: Final = "/sys/fs/cgroup"
 OWN_GROUPS: Final = "/proc/self/cgroup"
 
 
 def control_group_files(
-    controller: str, name: str, old_name: str, *, system: str = SYSTEM, own_groups: str = OWN_GROUPS
+    controller: str, name: str, old_name: str, *, cgroup_root: str = CGROUP_ROOT, own_groups: str = OWN_GROUPS
 ) -> Iterator[str]:
-    """Returns where a file of a controller may be, the likeliest place first.
+    """Yields the paths at which a file of a controller may be, most likely first.
 
     Args:
-        controller: Such as `memory`.
-        name: The file in version 2.
-        old_name: The file in version 1.
-        system: Where control groups are mounted.
-        own_groups: The file that tells the groups of this process.
+        controller: The controller, such as `memory`.
+        name: The name of the file in version 2.
+        old_name: The name of the file in version 1.
+        cgroup_root: The mount point of the control groups.
+        own_groups: The file that lists the control groups of this process.
     """
     try:
         with open(own_groups, encoding="utf-8") as file:  # noqa: PTH123
@@ -28,10 +28,10 @@ def control_group_files(
         return
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        # A container sees its own part of the tree only, and the path leads nowhere there.
+        # In a container, only its own part of the tree is mounted, and the path from the host does not exist.
         if not controllers:
-            yield f"{system}{path.rstrip('/')}/{name}"
-            yield f"{system}/{name}"
+            yield f"{cgroup_root}{path.rstrip('/')}/{name}"
+            yield f"{cgroup_root}/{name}"
         elif controller in controllers.split(","):
-            yield f"{system}/{controller}{path.rstrip('/')}/{old_name}"
-            yield f"{system}/{controller}/{old_name}"
+            yield f"{cgroup_root}/{controller}{path.rstrip('/')}/{old_name}"
+            yield f"{cgroup_root}/{controller}/{old_name}"

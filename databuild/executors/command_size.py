@@ -1,7 +1,7 @@
-"""Checks the size of the command line and environment of a process.
+"""The limits of Linux on the size of the command line and environment of a process (execve(2), `fs/exec.c`).
 
-The rules are those of Linux (execve(2), `fs/exec.c`): one string has at most 32 pages; all strings, the path of the
-program and a pointer to each string take at most a quarter of the soft limit of the stack, 128 KiB to 6 MiB.
+One string has at most 32 pages. All strings, the path of the program and a pointer to each string have at most a
+quarter of the soft limit of the stack, clamped to 128 KiB and 6 MiB.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 _MAX_STRING_BYTES: Final = 32 * 4096
-"""MAX_ARG_STRLEN: one argument or variable, with the zero that ends it."""
+"""MAX_ARG_STRLEN: one argument or variable with its terminating zero."""
 
 _MIN_LIMIT_BYTES: Final = 128 * 1024
 _MAX_LIMIT_BYTES: Final = 6 * 1024 * 1024
@@ -27,16 +27,18 @@ class CommandSize:
         self._base_characters = sum(len(name) + len(value) + 2 for name, value in base_env.items())
 
     def fault(self, argv: Sequence[str], env: Mapping[str, str]) -> str:
-        """Returns what is too large for the kernel, and the next step; empty where nothing is.
+        """Returns a message about a part that is too large for the kernel, with the next step; empty if all fit.
 
         Args:
             argv: The command line; `argv[0]` is the path of the program.
-            env: The variables of the process over those of the base environment.
+            env: The variables of the process; they override the base environment.
         """
+        # Counting characters is cheap and enough for nearly every process: encoding everything to count bytes would
+        # cost more than the rest of a start.
         characters = self._base_characters + _POINTER_BYTES * (len(argv) + len(env) + len(self._base_env))
         characters += 2 * len(argv[0]) + sum(map(len, argv)) + sum(map(len, env)) + sum(map(len, env.values()))
         if characters * _MAX_UTF8_BYTES < _MIN_LIMIT_BYTES // 2:
-            return ""  # nearly always: planning checks every configuration
+            return ""
         whole = self._base_env | dict(env)
         if _total_bytes(argv, whole) <= _limit_bytes() and _largest(argv, whole)[1] <= _MAX_STRING_BYTES:
             return ""
@@ -44,7 +46,7 @@ class CommandSize:
 
 
 def explain_size(argv: Sequence[str], env: Mapping[str, str]) -> str:
-    """Returns which part of a command line and environment is too large, and the next step.
+    """Returns a message about the part of a command line and environment that is too large, with the next step.
 
     Args:
         argv: The command line.

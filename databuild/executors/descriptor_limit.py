@@ -1,7 +1,7 @@
-"""The limit of open files of this process, which is raised when it is nearly used up.
+"""The limit on open files of this process, which is raised when half of it is used.
 
-Jobs do not get the raised limit: programs that use select(2), or close every descriptor up to the limit, would suffer
-from it. It is process-wide state of the kernel, so that a process makes one object of this class.
+Jobs do not inherit the raised limit: select(2) fails for descriptors above 1023, and programs that close every
+descriptor up to the limit would become slow. The limit belongs to the process, so create one object per process.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import resource
 from typing import Final
 
 _MAX_SOFT_LIMIT: Final = 1 << 20
-"""Enough for everything: a limit beyond makes tables of the kernel and of libraries large."""
+"""A higher limit has no use and makes the tables of the kernel and of some libraries large."""
 
 
 class DescriptorLimit:
-    """Raises the soft limit of open files to the hard one, once it is needed."""
+    """Raises the soft limit on open files to the hard limit when it is needed."""
 
     def __init__(self, *, highest: int | None = None) -> None:
         """Reads the limits of this process.
 
         Args:
-            highest: How far the limit may be raised; None for as far as the hard limit.
+            highest: The highest soft limit to set; None for the hard limit.
         """
         self._soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         # RLIM_INFINITY is -1 in Python.
@@ -31,24 +31,27 @@ class DescriptorLimit:
 
     @property
     def highest(self) -> int:
-        """How many files this process can have open, once the limit is raised."""
+        """The number of files that this process can have open after the limit is raised."""
         return self._highest
 
     @property
     def raised_from(self) -> int | None:
-        """The soft limit that this process was started with, where it has been raised; else None."""
+        """The original soft limit; None if it has not been raised."""
         return self._raised_from
 
-    def saw(self, descriptor: int) -> None:
-        """Raises the limit where a descriptor that was just opened is near it: the kernel gives out the lowest."""
-        if self._raised_from is None and descriptor >= self._soft // 2:
-            self.raise_it()
+    def opened(self, descriptor: int) -> None:
+        """Raises the limit if a descriptor that was just opened is close to it.
 
-    def raise_it(self) -> None:
-        """Raises the limit, where it can be."""
+        The kernel gives out the lowest free number, so the number shows how many descriptors are in use.
+        """
+        if self._raised_from is None and descriptor >= self._soft // 2:
+            self.raise_limit()
+
+    def raise_limit(self) -> None:
+        """Raises the limit; does nothing if the kernel refuses."""
         if self._raised_from is not None or self._highest <= self._soft:
             return
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):  # fails if the hard limit was lowered meanwhile
             resource.setrlimit(resource.RLIMIT_NOFILE, (self._highest, hard))
             self._raised_from = self._soft

@@ -1,4 +1,4 @@
-"""What an executor offers: running one process of a job, wherever that is.
+"""The interface of an executor, which runs processes of jobs on some machine.
 
 It knows processes, files and signals; it does not know partitions, plans or events.
 """
@@ -14,11 +14,11 @@ from databuild.executors.start_faults import StartFault
 
 
 class Capacity(NamedTuple):
-    """How many processes an executor can run at once.
+    """The number of processes that an executor can run at once.
 
     Attributes:
-        processes: How many; further ones wait.
-        reason: What limits them, in words.
+        processes: The number; further processes wait.
+        reason: The limit that decides it, in words.
     """
 
     processes: int
@@ -31,12 +31,13 @@ class ProcessSpec:
 
     Attributes:
         argv: The command line; `argv[0]` is the path of the executable.
-        env: Environment variables over those of the executor's base environment.
+        env: Environment variables; they override the executor's base environment.
         cwd: The working directory.
-        stdout: The file that standard output is appended to, made with its first byte; empty to keep it in the result.
+        stdout: The file that standard output is appended to, created at its first byte; empty to return the output in
+            the result.
         stderr: The same for standard error.
-        report: The file that the process may append report lines to; empty for none.
-        timeout_seconds: How long it may run; None for as long as it likes.
+        report: The file to which the process may append report lines; empty for none.
+        timeout_seconds: The maximum run time; None for no limit.
     """
 
     argv: Sequence[str]
@@ -50,19 +51,19 @@ class ProcessSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProcessResult:
-    """How a process ended.
+    """The end of a process.
 
     Attributes:
-        exit_code: Its exit code; minus the signal's number where a signal ended it.
-        timed_out: Whether it was ended because it ran too long.
-        duration_seconds: How long it ran.
-        cpu_seconds: The processor time that it and its waited-for children used.
-        peak_memory_bytes: The most memory that one of them held.
-        start_fault: Why it could not be started; None where it was.
-        oom_kills: How many processes the kernel killed for want of memory while it ran, among its own and those of the
-            same control group; counted only where it was ended by KILL.
-        unended: Processes of its group that could not be ended, and may still write.
-        stdout: What it wrote to standard output, where that was not to go to a file: the last of it, up to a limit.
+        exit_code: The exit code; the negative signal number if a signal ended the process.
+        timed_out: True if the process was ended because it exceeded its timeout.
+        duration_seconds: The run time.
+        cpu_seconds: The processor time of the process and of the children that it waited for.
+        peak_memory_bytes: The peak resident memory of the largest of these processes.
+        start_fault: The reason why the process could not be started; None if it was started.
+        oom_kills: The number of processes in the control group that the kernel killed for lack of memory during the
+            run; 0 unless the process was ended by KILL.
+        unended: Processes of its group that could not be ended and may still write.
+        stdout: The end of standard output, up to a limit, if the spec names no file for it.
         stderr: The same for standard error.
     """
 
@@ -83,43 +84,43 @@ class Executor(Protocol):
 
     @property
     def capacity(self) -> Capacity:
-        """How many processes can run at once."""
+        """The number of processes that can run at once."""
         ...
 
     def command_fault(self, argv: Sequence[str], env: Mapping[str, str]) -> str:
-        """Returns why a command line can never be started, such as its size; empty where it may be.
+        """Returns the reason why a command line can never be started, such as its size; empty if there is none.
 
         Args:
             argv: The command line.
-            env: Variables over those of the executor's base environment.
+            env: Environment variables; they override the executor's base environment.
         """
         ...
 
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         """Runs a process to its end.
 
-        When it runs too long, or the awaiting task is cancelled, the whole process group is asked to end (TERM),
-        given a grace period, ended (KILL), and gone before this returns or raises. A process that waits in the kernel
-        and cannot be ended is given up after a while, and named in the result.
+        If the process exceeds its timeout, or the awaiting task is cancelled, the whole process group gets TERM, a
+        grace period and KILL, and has ended when this returns or raises. A process that cannot be ended, because it
+        waits in the kernel, is given up after a limit and named in the result.
 
         Args:
-            spec: What to run.
-            on_report: Called with each line that the process appends to its report file, soon after it does; all lines
-                have been handed over when this returns.
+            spec: The process.
+            on_report: Called with each line of the report file, at most a fraction of a second after it was written.
+                It has been called with every line when this returns.
 
         Raises:
-            asyncio.CancelledError: The awaiting task was cancelled; the process group is gone.
+            asyncio.CancelledError: The awaiting task was cancelled; the process group has ended.
         """
         ...
 
     def guarded(self, build_request_id: str) -> AbstractContextManager[None]:
-        """Returns a context in which no process of a build outlives this process, even where that is killed."""
+        """Returns a context in which no process of a build outlives this process, even if this process is killed."""
         ...
 
-    async def end_left_behind(self, build_request_id: str) -> None:
-        """Ends what processes of a build are still running, whose orchestrator has died; returns when they are gone.
+    async def kill_orphans(self, build_request_id: str) -> None:
+        """Kills the processes of a build whose orchestrator has died, and returns when they have ended.
 
         Raises:
-            ProcessesLeftError: They cannot be ended.
+            ProcessesLeftError: Some of them cannot be ended.
         """
         ...

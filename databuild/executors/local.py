@@ -1,7 +1,7 @@
 """Runs processes on this machine.
 
-The cheapest way we know to start a process from Python and to learn of its end: `posix_spawn` onto pipes, and a pidfd
-for each process in one epoll set. It does not know what the processes are for.
+Processes are started by `posix_spawn` with pipes for their output, and a pidfd for each in one epoll set reports its
+end: the cheapest way that we know from Python. This module does not know the purpose of the processes.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, TypeVar
 
 from databuild.errors import ProcessesLeftError
-from databuild.executors.budget import capacity_of
+from databuild.executors.capacity import capacity_of
 from databuild.executors.command_size import CommandSize
 from databuild.executors.descriptor_limit import DescriptorLimit
-from databuild.executors.descriptors import Descriptors
 from databuild.executors.executor import Capacity, ProcessResult, ProcessSpec
+from databuild.executors.fd_poller import FdPoller
 from databuild.executors.out_of_memory import OomKills
-from databuild.executors.output import Kept, LogFile
-from databuild.executors.process_group import EndingGroup, end_marked
+from databuild.executors.output import LogFile, TailBuffer
+from databuild.executors.process_group import GroupTermination, kill_groups_with
 from databuild.executors.report_file import ReportFile
-from databuild.executors.running import Running
+from databuild.executors.running_process import RunningProcess
 from databuild.executors.spawning import Spawner
 from databuild.executors.start_faults import EXHAUSTED, start_fault
-from databuild.executors.warden import warden
+from databuild.executors.watchdog import watchdog
 
 BUILD_VARIABLE: Final = "DATABUILD_BUILD_REQUEST_ID"
-"""The variable that tells a process, and everything that it starts, of which build it is."""
+"""The environment variable that names the build. Every process of a build inherits it, so that orphans can be found."""
 
 DEFAULT_GRACE_SECONDS: Final = 10.0
-"""How long a process group may take to end after TERM before it gets KILL."""
+"""The time between TERM and KILL for a process group."""
 
 DEFAULT_LOG_LIMIT_BYTES: Final = 64 * 1024 * 1024
-"""How much of each log file is kept, and of each stream that is kept in memory."""
+"""The maximum size of each log file, and of each stream that is returned in the result."""
 
 START_SECONDS: Final = 60.0
-"""How long a start waits for descriptors, processes or memory that something else than our own processes holds."""
+"""The time for which a start waits for descriptors, processes or memory while none of our processes holds any."""
 
-_WATCH_SECONDS = 0.25
-_LISTEN_SECONDS = 0.01
-_FIRST_START_PAUSE_SECONDS = 0.01
-_LAST_START_PAUSE_SECONDS = 1.0
+_REPORT_POLL_SECONDS = 0.25
+_READ_DELAY_SECONDS = 0.01
+_MIN_START_BACKOFF_SECONDS = 0.01
+_MAX_START_BACKOFF_SECONDS = 1.0
 
 _T = TypeVar("_T")
 
 
 class _Usage(NamedTuple):
-    """Exit code and resource usage of a process; defaults if it could not be ended."""
+    """The exit code and resource usage of a process."""
 
     exit_code: int
     cpu_seconds: float
@@ -61,11 +61,11 @@ class _Usage(NamedTuple):
     unended: Sequence[int] = ()
 
 
-_UNKNOWN: Final = _Usage(-signal.SIGKILL, 0.0, 0)
+_USAGE_OF_UNENDED: Final = _Usage(-signal.SIGKILL, 0.0, 0)
 
 
 class LocalExecutor:
-    """Runs each process in a process group of its own, and leaves none of a group behind."""
+    """Runs each process in a process group of its own, and leaves no member of the group running."""
 
     def __init__(
         self,
@@ -80,12 +80,13 @@ class LocalExecutor:
         """Starts nothing yet.
 
         Args:
-            base_env: The environment that each process's own variables are laid over.
-            grace_seconds: How long a process group may take to end after TERM; may be changed while processes run.
-            log_limit_bytes: How much of each stream is kept.
-            descriptor_limit: That of this process, where something else knows of it, too.
-            capacity: How many processes run at once, further ones wait; None for as many as fit on the machine.
-            start_seconds: How long a start waits for descriptors, processes or memory while none of ours run.
+            base_env: The base environment; the variables of each process override it.
+            grace_seconds: The time between TERM and KILL for a process group; may be changed while processes run.
+            log_limit_bytes: The maximum size of each stream.
+            descriptor_limit: The limit on open files of this process; None to create the object.
+            capacity: The number of processes that run at once; None for as many as fit on the machine.
+            start_seconds: The time for which a start waits for descriptors, processes or memory while none of our
+                processes holds any.
         """
         self.grace_seconds = grace_seconds
         self._spawner = Spawner(base_env)
@@ -96,19 +97,17 @@ class LocalExecutor:
         self.capacity = capacity or capacity_of(self._descriptor_limit)
         self._slots = asyncio.Semaphore(self.capacity.processes)
         self._oom_kills = OomKills()
-        self._descriptors = Descriptors()
+        self._poller = FdPoller()
         self._running = 0
-        self._watched: set[ReportFile] = set()
-        self._watcher: asyncio.TimerHandle | None = None
-        self._unheard: set[Running] = set()
-        self._listener: asyncio.TimerHandle | None = None
+        self._polled_reports: set[ReportFile] = set()
+        self._report_timer: asyncio.TimerHandle | None = None
+        self._unread: set[RunningProcess] = set()
+        self._read_timer: asyncio.TimerHandle | None = None
 
     def command_fault(self, argv: Sequence[str], env: Mapping[str, str]) -> str:
-        """Returns why a command line can never be started, as `Executor.command_fault` says."""
         return self._command_size.fault(argv, env)
 
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
-        """Runs a process to its end, as `Executor.run` says."""
         async with self._slots:
             stdout, stderr = self._sink(spec.stdout), self._sink(spec.stderr)
             try:
@@ -116,23 +115,24 @@ class LocalExecutor:
             except OSError as error:
                 fault = start_fault(error, spec.argv, self._spawner.whole_env(spec.env), spec.cwd)
                 return ProcessResult(exit_code=-1, start_fault=fault)
-            started = time.monotonic()
-            self._oom_kills.look(started)
+            started = time.monotonic()  # after the start, whose waits for resources are not part of the run
+            self._oom_kills.sample(started)
             self._running += 1
             report = None
             if spec.report and on_report is not None:
                 report = ReportFile(spec.report, on_report)
-                self._watch(report)
+                self._poll(report)
             try:
-                usage, timed_out = await self._ended(running, spec.timeout_seconds)
+                usage, timed_out = await self._wait(running, spec.timeout_seconds)
             finally:
                 self._running -= 1
-                self._unheard.discard(running)
+                self._unread.discard(running)
                 running.finish()
                 if report is not None:
-                    self._watched.discard(report)
+                    self._polled_reports.discard(report)
                     report.finish()
         ended = time.monotonic()
+        # 128 + 9 is the exit code of a shell whose command was killed.
         killed = usage.exit_code in {-signal.SIGKILL, 128 + signal.SIGKILL} and not timed_out
         return ProcessResult(
             exit_code=usage.exit_code,
@@ -142,55 +142,54 @@ class LocalExecutor:
             peak_memory_bytes=usage.peak_memory_bytes,
             oom_kills=self._oom_kills.since(started, ended) if killed else 0,
             unended=usage.unended,
-            stdout=stdout.text() if isinstance(stdout, Kept) else b"",
-            stderr=stderr.text() if isinstance(stderr, Kept) else b"",
+            stdout=stdout.content() if isinstance(stdout, TailBuffer) else b"",
+            stderr=stderr.content() if isinstance(stderr, TailBuffer) else b"",
         )
 
     def guarded(self, build_request_id: str) -> AbstractContextManager[None]:
-        """Returns a context in which no process of a build outlives this process, as `Executor.guarded` says."""
-        return warden(f"{BUILD_VARIABLE}={build_request_id}")
+        return watchdog(f"{BUILD_VARIABLE}={build_request_id}")
 
-    async def end_left_behind(self, build_request_id: str) -> None:
-        """Ends what processes of a build are still running, as `Executor.end_left_behind` says.
-
-        They are found by their environment (proc(5)), which every process of a build has and hands on.
-        """
-        groups = await end_marked(f"{BUILD_VARIABLE}={build_request_id}".encode())
+    async def kill_orphans(self, build_request_id: str) -> None:
+        # Every process of a build inherits the variable, so that its environment identifies it (proc(5)).
+        groups = await kill_groups_with(f"{BUILD_VARIABLE}={build_request_id}".encode())
         if groups:
             raise ProcessesLeftError(build_request_id, sorted(groups))
 
-    def _sink(self, path: str) -> LogFile | Kept:
-        return LogFile(path, self._log_limit_bytes) if path else Kept(self._log_limit_bytes)
+    def _sink(self, path: str) -> LogFile | TailBuffer:
+        return LogFile(path, self._log_limit_bytes) if path else TailBuffer(self._log_limit_bytes)
 
-    async def _start(self, spec: ProcessSpec, stdout: LogFile | Kept, stderr: LogFile | Kept) -> Running:
-        """Starts a process; waits while what it takes is used up.
+    async def _start(
+        self, spec: ProcessSpec, stdout: LogFile | TailBuffer, stderr: LogFile | TailBuffer
+    ) -> RunningProcess:
+        """Starts a process; retries with back-off while the machine lacks descriptors, processes or memory.
 
         Raises:
-            OSError: It cannot be started.
+            OSError: The process cannot be started.
         """
         waited = 0.0
-        pause = _FIRST_START_PAUSE_SECONDS
+        pause = _MIN_START_BACKOFF_SECONDS
         while True:
             limit = self._descriptor_limit
             start = functools.partial(self._spawner.spawn, spec.argv, spec.env, spec.cwd, open_files=limit.raised_from)
             try:
-                running = Running(start, stdout, stderr, self._descriptors)
+                running = RunningProcess(start, stdout, stderr, self._poller)
             except OSError as error:
-                # Each of our processes that ends gives something back; others may keep what they have.
+                # Each of our processes releases resources when it ends, so wait without limit while any run. Other
+                # programs may never release theirs.
                 if error.errno not in EXHAUSTED or (not self._running and waited >= self._start_seconds):
                     raise
                 waited = 0.0 if self._running else waited + pause
                 if error.errno == errno.EMFILE:
-                    limit.raise_it()
+                    limit.raise_limit()
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LAST_START_PAUSE_SECONDS)
+                pause = min(pause * 2, _MAX_START_BACKOFF_SECONDS)
                 continue
-            limit.saw(running.highest_descriptor)
-            self._listen_soon(running)
+            limit.opened(running.highest_descriptor)
+            self._read_later(running)
             return running
 
-    async def _ended(self, running: Running, timeout_seconds: float | None) -> tuple[_Usage, bool]:
-        """Waits for the end of a process, and returns how it ended and whether that was for its timeout."""
+    async def _wait(self, running: RunningProcess, timeout_seconds: float | None) -> tuple[_Usage, bool]:
+        """Waits for the end of a process, and returns its usage and True if it was ended for its timeout."""
         ended = running.ended()
         try:
             if timeout_seconds is None:
@@ -200,44 +199,50 @@ class LocalExecutor:
                 if not done:
                     return await _uncancellable(self._end_group(running.pid, ended)), True
         except asyncio.CancelledError:
-            # With the awaiting task its future was cancelled; the pidfd stays readable, so a new one misses none.
+            # The future was cancelled with the awaiting task. The pidfd stays readable after the end of the process, so
+            # a new future cannot miss it.
             await _uncancellable(self._end_group(running.pid, running.ended()))
             raise
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            # Children that it left running could still write to outputs that are about to be recorded as complete.
-            # The pid is still ours: the process has ended, but has not been waited for.
+            # Children that are left running could still write to outputs that are about to be recorded as complete. The
+            # pid cannot have been reused: the process has not been waited for yet.
             os.killpg(running.pid, signal.SIGKILL)
         return _wait_for(running.pid), False
 
     async def _end_group(self, pid: int, ended: asyncio.Future[None]) -> _Usage:
-        group = EndingGroup(pid, grace_seconds=lambda: self.grace_seconds)
+        group = GroupTermination(pid, grace_seconds=lambda: self.grace_seconds)
         if not await group.end_leader(ended):
-            return _UNKNOWN._replace(unended=(pid,))
+            return _USAGE_OF_UNENDED._replace(unended=(pid,))
         usage = _wait_for(pid)
         return usage._replace(unended=tuple(await group.end_members()))
 
-    def _listen_soon(self, running: Running) -> None:
-        """Has a process listened to if it runs for longer than most that write little: those are read at their end."""
-        self._unheard.add(running)
-        if self._listener is None:
-            self._listener = asyncio.get_running_loop().call_later(_LISTEN_SECONDS, self._listen)
+    def _read_later(self, running: RunningProcess) -> None:
+        """Starts to read the pipes of a process after 10 ms; a shorter process is read once, at its end.
 
-    def _listen(self) -> None:
-        self._listener = None
-        for running in self._unheard:
-            running.listen()
-        self._unheard.clear()
+        Adding two pipes to the epoll set and removing them would be a large part of the cost of a short run.
+        """
+        self._unread.add(running)
+        if self._read_timer is None:
+            self._read_timer = asyncio.get_running_loop().call_later(_READ_DELAY_SECONDS, self._start_reading)
 
-    def _watch(self, report: ReportFile) -> None:
-        self._watched.add(report)
-        if self._watcher is None:
+    def _start_reading(self) -> None:
+        self._read_timer = None
+        for running in self._unread:
+            running.start_reading()
+        self._unread.clear()
+
+    def _poll(self, report: ReportFile) -> None:
+        """Polls a report file until it is discarded; one timer serves all of them."""
+        self._polled_reports.add(report)
+        if self._report_timer is None:
             loop = asyncio.get_running_loop()
-            self._watcher = loop.call_later(_WATCH_SECONDS, self._look, loop)
+            self._report_timer = loop.call_later(_REPORT_POLL_SECONDS, self._poll_all, loop)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        for report in tuple(self._watched):
+    def _poll_all(self, loop: asyncio.AbstractEventLoop) -> None:
+        for report in tuple(self._polled_reports):
             report.read()
-        self._watcher = loop.call_later(_WATCH_SECONDS, self._look, loop) if self._watched else None
+        polled = self._polled_reports
+        self._report_timer = loop.call_later(_REPORT_POLL_SECONDS, self._poll_all, loop) if polled else None
 
 
 def _wait_for(pid: int) -> _Usage:
@@ -246,7 +251,7 @@ def _wait_for(pid: int) -> _Usage:
 
 
 async def _uncancellable(coroutine: Coroutine[Any, Any, _T]) -> _T:
-    """Awaits to the end, although the awaiting task may be cancelled again meanwhile."""
+    """Awaits a coroutine to its end, and defers cancellations of the awaiting task until then."""
     task = asyncio.ensure_future(coroutine)
     cancelled = False
     while not task.done():

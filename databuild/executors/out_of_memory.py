@@ -1,7 +1,7 @@
-"""Tells whether the kernel has killed processes for want of memory, where the control group counts that.
+"""The number of processes that the kernel killed for lack of memory, as counted by the control group.
 
-Version 2 of control groups counts in `memory.events`, version 1 in `memory.oom_control`, both under `oom_kill`
-(Documentation/admin-guide/cgroup-v2.rst of Linux).
+The counter is `oom_kill` in `memory.events` (version 2) or `memory.oom_control` (version 1); see
+Documentation/admin-guide/cgroup-v2.rst of Linux.
 """
 
 from __future__ import annotations
@@ -9,51 +9,54 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from databuild.executors.cgroups import OWN_GROUPS, SYSTEM, control_group_files
+from databuild.executors.cgroups import CGROUP_ROOT, OWN_GROUPS, control_group_files
 
-_LOOK_SECONDS: Final = 1.0
+_SAMPLE_SECONDS: Final = 1.0
 
 
 class OomKills:
-    """Counts the kills in the control group of this process, to which its jobs belong."""
+    """Counts kills in the control group of this process, to which its jobs belong.
 
-    def __init__(self, *, system: str = SYSTEM, own_groups: str = OWN_GROUPS) -> None:
-        """Finds the count.
+    The counter has no times. Samples bound them: a run is blamed only for kills after the last sample before its start.
+    """
+
+    def __init__(self, *, cgroup_root: str = CGROUP_ROOT, own_groups: str = OWN_GROUPS) -> None:
+        """Finds the counter.
 
         Args:
-            system: Where control groups are mounted.
-            own_groups: The file that tells the groups of this process.
+            cgroup_root: The mount point of the control groups.
+            own_groups: The file that lists the control groups of this process.
         """
         paths = control_group_files(
-            "memory", "memory.events", "memory.oom_control", system=system, own_groups=own_groups
+            "memory", "memory.events", "memory.oom_control", cgroup_root=cgroup_root, own_groups=own_groups
         )
         self._path = next((path for path in paths if _count(path) is not None), "")
         self._changes = [(-math.inf, self._read())]
         self._read_time = -math.inf
 
-    def look(self, now: float) -> None:
-        """Notes the count, at most once a second; call it whenever a process starts.
+    def sample(self, now: float) -> None:
+        """Reads the counter, at most once per second; call it whenever a process starts.
 
         Args:
             now: The monotonic time in seconds.
         """
-        if self._path and now >= self._read_time + _LOOK_SECONDS:
-            self._note(now)
+        if self._path and now >= self._read_time + _SAMPLE_SECONDS:
+            self._update(now)
 
     def since(self, started: float, now: float) -> int:
-        """Returns how many processes the kernel has killed since a process was started.
+        """Returns the number of kills since a process was started.
 
         Args:
-            started: When that was, in monotonic seconds.
+            started: The start of the process, in monotonic seconds.
             now: The monotonic time in seconds.
         """
         if not self._path:
             return 0
-        self._note(now)
+        self._update(now)
         before = next(count for moment, count in reversed(self._changes) if moment <= started)
         return max(self._changes[-1][1] - before, 0)
 
-    def _note(self, now: float) -> None:
+    def _update(self, now: float) -> None:
         self._read_time = now
         count = self._read()
         if count != self._changes[-1][1]:

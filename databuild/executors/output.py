@@ -1,8 +1,9 @@
-"""Where what a process writes goes: into a log file that is made with its first byte, or into memory, up to a limit.
+"""Destinations for the output of a process: a log file that is created at its first byte, or memory, up to a limit.
 
-It comes through a pipe rather than being written to the file by the process: most runs write nothing, and making a
-file costs a file system that the event log is being flushed to more than all the rest of a run; a process cannot fill
-the disk faster than it is read; and what outlives its orchestrator cannot go on as if nothing had happened.
+Output arrives through a pipe; the process does not write to the file itself. There are three reasons. Most runs write
+nothing, and creating a file on a file system to which the event log is being flushed costs more than the rest of a run.
+A process cannot fill the disk faster than its pipe is read. A process that outlives its orchestrator gets SIGPIPE when
+it writes.
 """
 
 from __future__ import annotations
@@ -12,64 +13,59 @@ from typing import Final, Protocol
 
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _MODE: Final = 0o644
-_END_BYTES: Final = 256 * 1024
-_CUT: Final = b"\n[databuild: %d bytes were cut here: the log is over its limit of %d bytes]\n"
+_MAX_TAIL_BYTES: Final = 256 * 1024
+_CUT_MESSAGE: Final = b"\n[databuild: %d bytes were cut here: the log is over its limit of %d bytes]\n"
 
 
-class Sink(Protocol):
-    """Takes what a process writes."""
+class OutputSink(Protocol):
+    """A destination for the output of a process."""
 
-    def write(self, data: bytes) -> None:
-        """Takes some bytes."""
-        ...
+    def write(self, data: bytes) -> None: ...
 
-    def close(self) -> None:
-        """Takes no more."""
-        ...
+    def close(self) -> None: ...
 
 
 class LogFile:
-    """A file that is made with its first byte, and has the beginning and the end of what is over its limit.
+    """A file that is created at its first byte; of output over its limit, it gets the beginning and the end.
 
-    The end has the error that a job died of. It is held in memory until the process has ended. A file that cannot be
-    written gets nothing more; the process is not made to fail by its log.
+    The end is kept because it has the error that ended the job; it stays in memory until `close`. After a write error
+    the rest is dropped: a full disk must not make the process fail.
     """
 
-    __slots__ = ("_cut", "_descriptor", "_end", "_left", "_limit", "_path")
+    __slots__ = ("_descriptor", "_excess", "_head_left", "_limit", "_path", "_tail")
 
     def __init__(self, path: str, limit_bytes: int) -> None:
         """Opens nothing yet.
 
         Args:
-            path: Where the file goes.
-            limit_bytes: How large it may become, a line about what was cut aside.
+            path: The path of the file.
+            limit_bytes: The maximum size, without the line that reports a cut.
         """
         self._path = path
         self._limit = limit_bytes
-        self._end = Kept(min(limit_bytes // 4, _END_BYTES))
-        self._left = limit_bytes - self._end.limit_bytes
-        self._cut = 0
+        self._tail = TailBuffer(min(limit_bytes // 4, _MAX_TAIL_BYTES))
+        self._head_left = limit_bytes - self._tail.limit_bytes
+        self._excess = 0
         self._descriptor = -1
 
     def write(self, data: bytes) -> None:
-        """Appends to the file, up to its limit."""
-        if len(data) <= self._left:
-            self._left -= len(data)
+        if len(data) <= self._head_left:
+            self._head_left -= len(data)
             self._append(data)
             return
-        beginning, rest = data[: self._left], data[self._left :]
-        self._left = 0
-        self._append(beginning)
-        self._cut += len(rest)
-        self._end.write(rest)
+        head, excess = data[: self._head_left], data[self._head_left :]
+        self._head_left = 0
+        self._append(head)
+        self._excess += len(excess)
+        self._tail.write(excess)
 
     def close(self) -> None:
-        """Writes the end of what was over the limit, and closes the file, where there is one."""
-        end = self._end.text()
-        if end:
-            cut = self._cut - len(end)
-            self._append((_CUT % (cut, self._limit) if cut else b"") + end)
-            self._end.clear()
+        """Writes the end of the output that was over the limit, and closes the file."""
+        tail = self._tail.content()
+        if tail:
+            cut = self._excess - len(tail)
+            self._append((_CUT_MESSAGE % (cut, self._limit) if cut else b"") + tail)
+            self._tail.clear()
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -80,40 +76,38 @@ class LogFile:
         try:
             if self._descriptor < 0:
                 self._descriptor = os.open(self._path, _APPEND, _MODE)
-            while data:
+            while data:  # a write may be partial
                 data = data[os.write(self._descriptor, data) :]
         except OSError:
             self._path = ""
 
 
-class Kept:
-    """The last bytes, in memory."""
+class TailBuffer:
+    """The last bytes of the output, in memory."""
 
-    __slots__ = ("_limit", "_text")
+    __slots__ = ("_bytes", "_limit")
 
     def __init__(self, limit_bytes: int) -> None:
-        """Takes how many bytes are kept."""
         self._limit = limit_bytes
-        self._text = bytearray()
+        self._bytes = bytearray()
 
     def write(self, data: bytes) -> None:
-        """Keeps some bytes, and forgets older ones over the limit now and then."""
-        self._text += data
-        if len(self._text) > 2 * self._limit:
-            del self._text[: len(self._text) - self._limit]
+        self._bytes += data
+        if len(self._bytes) > 2 * self._limit:  # trimming at every write would copy the buffer each time
+            del self._bytes[: len(self._bytes) - self._limit]
 
     def close(self) -> None:
-        """Does nothing."""
+        """Does nothing: the content stays."""
 
     @property
     def limit_bytes(self) -> int:
-        """How many bytes are kept."""
+        """The maximum size of the content."""
         return self._limit
 
-    def text(self) -> bytes:
-        """Returns what is kept."""
-        return bytes(self._text[-self._limit :]) if self._limit else b""
+    def content(self) -> bytes:
+        """Returns the last bytes that were written, up to the limit."""
+        return bytes(self._bytes[-self._limit :]) if self._limit else b""
 
     def clear(self) -> None:
-        """Forgets everything."""
-        self._text.clear()
+        """Drops the content."""
+        self._bytes.clear()

@@ -1,7 +1,7 @@
-"""Ends process groups, and finds which of their members still live.
+"""Terminates process groups and finds their living members.
 
-A zombie is not a living member: it stays in its group until its parent has waited for it, and a parent that never does,
-such as the first process of a container without an init, is not ours to correct.
+A zombie does not count as living. It stays in its group until its parent has waited for it, and some parents never do,
+such as the first process of a container without an init.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Final, NamedTuple
 
 KILL_SECONDS: Final = 30.0
-"""How long to wait after KILL: only a process that waits in the kernel, mostly for a file system, takes longer."""
+"""The time to wait after KILL. Only a process that waits in the kernel, mostly for a file system, takes longer."""
 
-_FIRST_POLL_SECONDS: Final = 0.005
-_LAST_POLL_SECONDS: Final = 0.1
-_WATCH_SECONDS: Final = 0.25
+_MIN_POLL_SECONDS: Final = 0.005
+_MAX_POLL_SECONDS: Final = 0.1
+_GRACE_CHECK_SECONDS: Final = 0.25
 _DEAD_STATES: Final = frozenset("ZXx")
 
 
@@ -30,20 +30,21 @@ class _Process(NamedTuple):
 
 
 def living_members(group: int) -> Collection[int]:
-    """Returns the processes of a group that have not ended, by their state in proc(5)."""
+    """Returns the processes of a group that have not ended, by their states in proc(5)."""
     try:
-        os.killpg(group, 0)
+        os.killpg(group, 0)  # a cheap check that answers nearly every call without a scan of /proc
     except ProcessLookupError:
         return ()
     except PermissionError:
-        pass  # there are some, of another user
+        pass  # there are members, of another user
     return [process.pid for process in _processes() if process.group == group and process.state not in _DEAD_STATES]
 
 
-class EndingGroup:
-    """Ends one process group: TERM, a grace period, KILL, and a limit to the waiting after that.
+class GroupTermination:
+    """Terminates one process group: TERM, a grace period, KILL, and a limited wait after that.
 
-    Call `end_leader`, wait for the leader as its parent, then call `end_members`: only then does an empty group vanish.
+    Call `end_leader`, wait for the leader as its parent (a zombie leader would keep the group alive), then call
+    `end_members`.
     """
 
     def __init__(
@@ -54,13 +55,13 @@ class EndingGroup:
         kill_seconds: float = KILL_SECONDS,
         living: Callable[[int], Collection[int]] = living_members,
     ) -> None:
-        """Does nothing yet.
+        """Sends no signal yet.
 
         Args:
-            group: The id of the group and of the process that leads it, a child of this process.
-            grace_seconds: Returns how long the group may take after TERM; asked repeatedly, it may become shorter.
-            kill_seconds: How long to wait after KILL.
-            living: Finds living members.
+            group: The id of the group and of its leader, which is a child of this process.
+            grace_seconds: Returns the time between TERM and KILL. It is called repeatedly, so the time may change.
+            kill_seconds: The maximum time to wait after KILL.
+            living: Returns the living members of a group.
         """
         self._group = group
         self._grace_seconds = grace_seconds
@@ -69,59 +70,60 @@ class EndingGroup:
         self._started = time.monotonic()
 
     async def end_leader(self, ended: asyncio.Future[None]) -> bool:
-        """Ends the leader, and returns whether it has ended.
+        """Terminates the leader, and returns True if it has ended.
 
         Args:
             ended: Done when the leader has ended.
         """
         _signal(self._group, signal.SIGTERM)
-        while not ended.done() and (left := self._grace_left()) > 0:
-            await asyncio.wait((ended,), timeout=min(left, _WATCH_SECONDS))
+        while not ended.done() and (remaining := self._remaining_grace()) > 0:
+            await asyncio.wait((ended,), timeout=min(remaining, _GRACE_CHECK_SECONDS))
         if not ended.done():
             _signal(self._group, signal.SIGKILL)
             await asyncio.wait((ended,), timeout=self._kill_seconds)
         return ended.done()
 
     async def end_members(self) -> Collection[int]:
-        """Ends what is left of the group, and returns the processes that live on; nearly always none."""
-        pauses = _pauses()
-        while (left := self._living(self._group)) and self._grace_left() > 0:
-            await asyncio.sleep(next(pauses))
+        """Terminates the other members, and returns those that could not be ended; nearly always none."""
+        intervals = _poll_intervals()
+        while (members := self._living(self._group)) and self._remaining_grace() > 0:
+            await asyncio.sleep(next(intervals))
         killed = time.monotonic()
-        while left and time.monotonic() < killed + self._kill_seconds:
-            _signal(self._group, signal.SIGKILL)  # repeated: a member may have started another meanwhile
-            await asyncio.sleep(next(pauses))
-            left = self._living(self._group)
-        return left
+        while members and time.monotonic() < killed + self._kill_seconds:
+            _signal(self._group, signal.SIGKILL)  # repeated: a member may have forked before it got the signal
+            await asyncio.sleep(next(intervals))
+            members = self._living(self._group)
+        return members
 
-    def _grace_left(self) -> float:
+    def _remaining_grace(self) -> float:
         return self._started + self._grace_seconds() - time.monotonic()
 
 
-async def end_marked(
+async def kill_groups_with(
     variable: bytes,
     *,
     kill_seconds: float = KILL_SECONDS,
     find: Callable[[bytes], Collection[int]] | None = None,
 ) -> Collection[int]:
-    """Ends all process groups that have a process with a variable in its environment, other than our own.
+    """Kills all process groups, other than our own, that have a process with a variable in its environment.
 
     Args:
         variable: The variable, written `NAME=VALUE`.
-        kill_seconds: How long to wait for them.
-        find: Finds the groups, in a thread; None for `groups_with`.
+        kill_seconds: The maximum time to wait for their end.
+        find: Returns the groups, in a thread, since it scans all processes; None for `groups_with_variable`.
 
     Returns:
-        The process groups that live on after that; nearly always none.
+        The process groups that could not be ended; nearly always none.
     """
     started = time.monotonic()
-    pauses = _pauses()
-    while groups := await asyncio.to_thread(find or groups_with, variable):
+    intervals = _poll_intervals()
+    # Repeated: a process may fork between the scan and the signal.
+    while groups := await asyncio.to_thread(find or groups_with_variable, variable):
         for group in groups:
             _signal(group, signal.SIGKILL)
         if time.monotonic() >= started + kill_seconds:
             return groups
-        await asyncio.sleep(next(pauses))
+        await asyncio.sleep(next(intervals))
     return ()
 
 
@@ -130,11 +132,11 @@ def _signal(group: int, number: int) -> None:
         os.killpg(group, number)
 
 
-def _pauses() -> Iterator[float]:
-    pause = _FIRST_POLL_SECONDS
+def _poll_intervals() -> Iterator[float]:
+    interval = _MIN_POLL_SECONDS
     while True:
-        yield pause
-        pause = min(pause * 2, _LAST_POLL_SECONDS)
+        yield interval
+        interval = min(interval * 2, _MAX_POLL_SECONDS)
 
 
 def _processes() -> Iterator[_Process]:
@@ -142,12 +144,12 @@ def _processes() -> Iterator[_Process]:
         if not name.isdigit():
             continue
         with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
-            # The name in parentheses may hold anything.
+            # The name of the program, in parentheses, may contain anything, also parentheses and spaces.
             state, _parent, group = file.read().rpartition(b") ")[2].split(maxsplit=3)[:3]
             yield _Process(int(name), state.decode(), int(group))
 
 
-def groups_with(variable: bytes) -> set[int]:
+def groups_with_variable(variable: bytes) -> set[int]:
     """Returns the process groups, other than our own, that have a living process with a variable in its environment."""
     groups = set()
     for process in _processes():

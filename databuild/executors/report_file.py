@@ -1,4 +1,4 @@
-"""Reads the report file of a process as it grows."""
+"""Reads the lines of a report file while a process appends to it."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ import stat
 from collections.abc import Callable
 from typing import Final
 
-_REPORT_BYTES: Final = 1 << 20
+_READ_BYTES: Final = 1 << 20
 
 
 class ReportFile:
-    """Hands over the lines of a report file."""
+    """Passes each line of a report file to a callback, once."""
 
-    __slots__ = ("_on_report", "_path", "_position", "_rest")
+    __slots__ = ("_on_report", "_partial_line", "_path", "_position")
 
     def __init__(self, path: str, on_report: Callable[[bytes], None]) -> None:
         self._path = path
         self._on_report = on_report
         self._position = 0
-        self._rest = b""
+        self._partial_line = b""
 
     def read(self) -> None:
-        """Hands over the lines that are complete."""
+        """Passes on the new lines that are complete."""
         try:
-            # A job may put anything there; what is no file is never waited for.
+            # A job may put anything at this path. Without O_NONBLOCK, opening a FIFO would block.
             descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
             return
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return
-            while chunk := os.pread(descriptor, _REPORT_BYTES, self._position):
+            while chunk := os.pread(descriptor, _READ_BYTES, self._position):
                 self._position += len(chunk)
-                *lines, self._rest = (self._rest + chunk).split(b"\n")
+                *lines, self._partial_line = (self._partial_line + chunk).split(b"\n")
                 for line in lines:
                     self._on_report(line)
         finally:
             os.close(descriptor)
 
     def finish(self) -> None:
-        """Hands over what is left, a last line without its newline included."""
+        """Passes on all remaining lines, also a last line without a newline."""
         self.read()
-        if self._rest:
-            self._on_report(self._rest)
+        if self._partial_line:
+            self._on_report(self._partial_line)

@@ -1,8 +1,8 @@
-"""Starts processes by posix_spawn, with the interpreter free to run other threads meanwhile.
+"""Starts processes by posix_spawn(3) of the C library, without holding the global interpreter lock.
 
-`os.posix_spawn` holds the interpreter until the new program is being run, which is where half of the time of a short
-job goes; the event log is written in that time instead. It calls the C library, whose structures are opaque: buffers
-larger than any of them are stand-ins (posix_spawn(3), posix_spawn_file_actions_addchdir_np(3)).
+`os.posix_spawn` holds the lock until the new program runs, which takes half the time of a short job. Without it, the
+thread of the event log writes meanwhile. The structures of the C library are opaque, so that buffers larger than any of
+them stand in (posix_spawn(3), posix_spawn_file_actions_addchdir_np(3)).
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from typing import Any, Final
 
 from databuild.executors.interpreters import interpreter_of, is_text
 
-_STRUCTURE_BYTES: Final = 1024
-_SETPGROUP, _SETSIGDEF, _SETSIGMASK = 0x02, 0x04, 0x08
+_STRUCTURE_BYTES: Final = 1024  # the largest structure of glibc, posix_spawnattr_t, has 336 bytes
+_SETPGROUP, _SETSIGDEF, _SETSIGMASK = 0x02, 0x04, 0x08  # POSIX_SPAWN_* of <spawn.h>
+# Python ignores SIGPIPE, and nohup or a shell may make this process ignore the others. Jobs expect the defaults.
 _DEFAULT_SIGNALS: Final = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SHELL: Final = "/bin/sh"
 _NO_INPUT: Final = os.fsencode(os.devnull)
 
-# What only fills in structures is called without letting go of the interpreter: to get it back would take longer.
+# Functions that only fill in structures keep the interpreter lock (PyDLL): to reacquire it would take longer than the
+# call. posix_spawn itself releases it (CDLL).
 _quick: Final = ctypes.PyDLL(None)
 _posix_spawn: Final = ctypes.CDLL(None).posix_spawn
 
@@ -43,8 +45,13 @@ class Spawner:
     """Starts processes, each as the leader of a process group of its own, with no signal blocked or ignored."""
 
     def __init__(self, base_env: Mapping[str, str]) -> None:
-        """Takes the environment that each process's own variables are laid over."""
+        """Sets up what all processes share.
+
+        Args:
+            base_env: The base environment; the variables of each process override it.
+        """
         self.base_env: Final = dict(base_env)
+        # Encoded once: a large environment would otherwise dominate the cost of a start.
         self._base_env = {name: _variable(name, value) for name, value in base_env.items()}
         self._attributes = _structure()
         _quick.posix_spawnattr_init(self._attributes)
@@ -54,7 +61,7 @@ class Spawner:
         _quick.posix_spawnattr_setflags(self._attributes, ctypes.c_short(_SETPGROUP | _SETSIGDEF | _SETSIGMASK))
 
     def whole_env(self, env: Mapping[str, str]) -> dict[str, str]:
-        """Returns all variables of a process, given its own."""
+        """Returns all variables of a process, given those that override the base environment."""
         return {**self.base_env, **env}
 
     def spawn(
@@ -67,22 +74,22 @@ class Spawner:
         *,
         open_files: int | None = None,
     ) -> int:
-        """Starts a process that reads nothing, and returns its pid.
+        """Starts a process with an empty standard input, and returns its pid.
 
         Args:
             argv: The absolute path of the program, and its arguments.
-            env: Its own variables.
-            cwd: Its working directory.
-            stdout: The descriptor to which it writes its standard output.
-            stderr: The descriptor to which it writes its standard error.
-            open_files: Its soft limit of open files; None for that of this process.
+            env: The variables that override the base environment.
+            cwd: The working directory.
+            stdout: The descriptor of its standard output.
+            stderr: The descriptor of its standard error.
+            open_files: The soft limit on open files; None to inherit that of this process.
 
         Raises:
-            OSError: It could not be started.
+            OSError: The process could not be started.
         """
         if open_files is not None:
             _check_program(argv[0])
-            # posix_spawn sets no limits, and to set them afterwards would race with the program.
+            # posix_spawn cannot set limits, and setting them after the start would race with the program.
             argv = (_SHELL, "-c", f'ulimit -S -n {open_files} && exec "$@"', _SHELL, *argv)
         arguments = [os.fsencode(argument) for argument in argv]
         variables = self._base_env | {name: _variable(name, value) for name, value in env.items()}
@@ -105,13 +112,16 @@ class Spawner:
         finally:
             _quick.posix_spawn_file_actions_destroy(actions)
         if error:
-            missing = cwd if error == errno.ENOENT and not os.path.isdir(cwd) else argv[0]  # noqa: PTH112
-            raise OSError(error, os.strerror(error), missing)
+            path = cwd if error == errno.ENOENT and not os.path.isdir(cwd) else argv[0]  # noqa: PTH112
+            raise OSError(error, os.strerror(error), path)
         return pid.value
 
 
 def _check_program(path: str) -> None:
-    """Raises what starting a program would, where a shell starts it and would only say so on its standard error."""
+    """Raises the error that a direct start would raise.
+
+    A program that is started by a shell makes the shell print a message and exit, which looks like a failed job.
+    """
     fault = 0
     if not os.path.exists(path):  # noqa: PTH110
         fault = errno.ENOENT
@@ -120,7 +130,7 @@ def _check_program(path: str) -> None:
     elif (interpreter := interpreter_of(path)) and not os.path.exists(interpreter):  # noqa: PTH110
         fault = errno.ENOENT
     elif not interpreter and is_text(path):
-        fault = errno.ENOEXEC  # a shell would take it for a script of its own
+        fault = errno.ENOEXEC  # a shell would run it as a shell script
     if fault:
         raise OSError(fault, os.strerror(fault), path)
 
@@ -129,6 +139,6 @@ def _variable(name: str, value: str) -> bytes:
     return os.fsencode(f"{name}={value}")
 
 
-def _strings(texts: Sequence[bytes]) -> Any:
-    """Returns texts as C wants them: an array of pointers, the last of them null."""
-    return (ctypes.c_char_p * (len(texts) + 1))(*texts)
+def _strings(items: Sequence[bytes]) -> Any:
+    """Returns a null-terminated array of pointers."""
+    return (ctypes.c_char_p * (len(items) + 1))(*items)

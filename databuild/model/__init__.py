@@ -1,4 +1,4 @@
-"""What several layers share: the lifecycle of a build, the job graph and the records of what is known.
+"""Types that several layers share: the lifecycle of a build, the job graph, and records of builds and partitions.
 
-Imports nothing of ours but the messages and the errors, so that every layer may import it.
+Imports only the protobuf messages and the errors, so that every layer may import it.
 """

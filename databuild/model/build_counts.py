@@ -1,4 +1,4 @@
-"""What the events of a build add up to, as far as a display needs it. It does not know what it is displayed on."""
+"""Counts over the events of a build, for displays of its progress. It does not know the display."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class BuildCounts:
     """Counts the events of one build.
 
     Attributes:
-        phase: What the build is doing, in a word.
-        total: How many tasks there are.
-        completed: How many tasks have completed.
-        failed: How many job runs have failed.
-        running: The job runs that run now: label and start, by id.
-        delegations: What was taken from other builds: refs by build.
-        failed_partitions: The events of partitions that were not produced.
-        failed_checks: What came of checks that did not pass.
-        planning: How far planning is; None where that is not known.
-        warnings: What may not be meant as it is, each once.
+        phase: The build's status in lower case, such as `executing`; `starting` before its first event.
+        total: The number of tasks.
+        completed: The number of tasks that have completed.
+        failed: The number of job runs that have failed.
+        running: The job label and start time, on the clock, of each running job run, by id.
+        delegations: The refs that were delegated to other builds, by build.
+        failed_partitions: The FAILED events of partitions.
+        failed_checks: The results of checks that did not pass.
+        planning: The progress of planning; None if it is unknown.
+        warnings: The warnings, without duplicates, in order; the values have no meaning.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -40,16 +40,16 @@ class BuildCounts:
         self.planning: PlanningProgress | None = None
         self.warnings: dict[str, None] = {}
 
-    def warned(self, warnings: Iterable[str]) -> list[str]:
-        """Takes note of warnings, and returns those that are new."""
-        fresh = [warning for warning in warnings if warning not in self.warnings]
-        self.warnings.update(dict.fromkeys(fresh))
-        return fresh
+    def add_warnings(self, warnings: Iterable[str]) -> list[str]:
+        """Adds warnings, and returns those that are new."""
+        new = [warning for warning in warnings if warning not in self.warnings]
+        self.warnings.update(dict.fromkeys(new))
+        return new
 
     def add(self, event: ev.BuildEvent) -> bool:
-        """Takes note of an event, and returns whether a person may want to know of it at once.
+        """Counts an event, and returns True if a display should show it immediately.
 
-        Kinds that it does not know count nothing: a newer service may send them.
+        Events of unknown kinds are ignored: a newer service may send them.
         """
         kind = event.WhichOneof("event")
         if kind == "partition":
@@ -80,7 +80,7 @@ class BuildCounts:
             return False
         if status == ev.JOB_STATUS_SCHEDULED:
             return False
-        self.running.pop(job.job_run_id, None)
+        self.running.pop(job.job_run_id, None)  # absent if the run never started
         if status == ev.JOB_STATUS_COMPLETED:
             self.completed += 1
         elif status == ev.JOB_STATUS_FAILED:

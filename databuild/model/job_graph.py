@@ -1,6 +1,6 @@
-"""The job graph: the tasks that one build needs, with their dependencies.
+"""The job graph and the plan: the tasks that one build needs, with their dependencies.
 
-Holds what was found, and does not know how it was found or how it will be run.
+Plain data: it does not know how plans are made or run.
 """
 
 from __future__ import annotations
@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
 
 class JobConfig(NamedTuple):
-    """One way to run a job, as its `config` answered."""
+    """One configuration of a job, as returned by its `config`.
+
+    Attributes:
+        outputs: The refs that it produces.
+        materialize: The refs that must be available before it runs, and that the build produces if they are not.
+        query: The refs that it reads as they are; the build does not produce them.
+        args: The arguments of `exec`.
+        env: The environment variables of `exec`, sorted by name.
+    """
 
     outputs: tuple[str, ...]
     materialize: tuple[str, ...] = ()
@@ -26,9 +34,9 @@ class Task(NamedTuple):
     """A job with one configuration: a node of the job graph.
 
     Attributes:
-        task_id: 1, 2, 3 in an order in which every task stands after its upstream tasks.
-        job_label: The label of its job.
-        config: What it produces and needs.
+        task_id: The number of the task, from 1, in topological order.
+        job_label: The label of the job.
+        config: The configuration of the job.
         upstream: The ids of the tasks that must complete before it, ascending.
         configuration_digest: A hash over arguments, environment and inputs.
     """
@@ -41,14 +49,17 @@ class Task(NamedTuple):
 
 
 class PlannedPartition(NamedTuple):
-    """What planning decided about one partition; `reason` is a value of the Reason enum.
+    """The decision of planning about one partition.
 
     Attributes:
-        task_id: The task that will produce it; 0 where it will not be built.
-        cause: What the reason is about, such as the ref of the changed input.
-        version: Its version when the plan was made; empty where it was not available.
-        delegated_to: The build whose result is used or awaited.
-        requested: Whether the request names it.
+        ref: The partition.
+        job_label: The job that produces it.
+        task_id: The task that will produce it; 0 if it will not be built.
+        reason: A value of the Reason enum.
+        cause: The subject of the reason, such as the ref of the changed input.
+        version: The version when the plan was made; empty if the partition was not available.
+        delegated_to: The build whose result is used or awaited; empty if there is none.
+        requested: True if the request names the partition.
     """
 
     ref: str
@@ -66,7 +77,7 @@ class AbsentInput(NamedTuple):
 
     Attributes:
         ref: The input.
-        job_label: The job that could produce it; empty where none is known to.
+        job_label: The job that could produce it; empty if no job is known.
         read_by: The first output of the first task that reads it.
     """
 
@@ -76,17 +87,17 @@ class AbsentInput(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a build would do.
+    """The decisions of planning for one request.
 
     Attributes:
         graph_label: The label of the graph.
-        requested: What was asked for, ranges expanded, in the order asked.
+        requested: The requested partitions in the order of the request, with ranges expanded.
         tasks: The job graph, in the order of task ids.
         partitions: Every considered partition, sorted by ref.
         code_digests: The code digest of each job of the plan, by label.
-        versions: The known version of every input, internal or not, that tasks read and that this plan does not build.
+        versions: The version of every input that tasks read and that this plan does not build.
         options: The options that it was made with.
-        warnings: What may not be meant as it is, one sentence each.
+        warnings: Suspicious parts of the request or of configurations, one sentence each.
         absent_inputs: The QUERY inputs that tasks read although they are not available and this plan does not build
             them, by ref.
     """

@@ -1,7 +1,7 @@
-"""The lifecycle of a build: what may follow what, as tables, and the state machine that reads them.
+"""The lifecycle of a build: tables of the allowed transitions, and the state machine that applies them.
 
-The orchestrator asks it before it appends, the event log asks it again before it writes, and `events verify` asks it a
-third time: the same tables each time. It does not know where events come from or go to.
+Every event is checked three times against these tables: by the orchestrator before it appends, by the event log before
+it writes, and by `events verify`. The module does not know the source or the destination of events.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 NOTHING: Final = 0
-"""The status of what has no event yet."""
+"""The status of a build, partition or job run without events."""
 
+# A build may fail or be cancelled in every open status.
 BUILD_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
     NOTHING: frozenset({ev.BUILD_STATUS_RECEIVED}),
     ev.BUILD_STATUS_RECEIVED: frozenset({ev.BUILD_STATUS_PLANNING, ev.BUILD_STATUS_FAILED, ev.BUILD_STATUS_CANCELLED}),
@@ -39,19 +40,24 @@ PARTITION_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
     pt.PARTITION_STATUS_REQUESTED: frozenset(
         {pt.PARTITION_STATUS_SCHEDULED, pt.PARTITION_STATUS_DELEGATED, pt.PARTITION_STATUS_FAILED}
     ),
+    # Another build may claim the partition first, so that it is delegated during execution.
     pt.PARTITION_STATUS_SCHEDULED: frozenset(
         {pt.PARTITION_STATUS_BUILDING, pt.PARTITION_STATUS_DELEGATED, pt.PARTITION_STATUS_FAILED}
     ),
+    # SCHEDULED again: the attempt failed and is retried.
     pt.PARTITION_STATUS_BUILDING: frozenset(
         {pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED, pt.PARTITION_STATUS_SCHEDULED}
     ),
     pt.PARTITION_STATUS_AVAILABLE: frozenset(),
     pt.PARTITION_STATUS_FAILED: frozenset(),
+    # The other build may fail, and then this build produces the partition itself.
     pt.PARTITION_STATUS_DELEGATED: frozenset({pt.PARTITION_STATUS_SCHEDULED}),
 }
 
 JOB_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
+    # A task that never becomes ready has one job run, whose end is its first event.
     NOTHING: frozenset({ev.JOB_STATUS_SCHEDULED, ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}),
+    # FAILED without RUNNING: the process could not be started.
     ev.JOB_STATUS_SCHEDULED: frozenset(
         {ev.JOB_STATUS_RUNNING, ev.JOB_STATUS_FAILED, ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}
     ),
@@ -64,6 +70,7 @@ JOB_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
 
 BUILD_ENDS: Final = frozenset(status for status, following in BUILD_TRANSITIONS.items() if not following)
 JOB_ENDS: Final = frozenset(status for status, following in JOB_TRANSITIONS.items() if not following)
+# DELEGATED counts as an end although SCHEDULED may follow: a build may end while another build has the partition.
 PARTITION_ENDS: Final = frozenset(
     {pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED, pt.PARTITION_STATUS_DELEGATED}
 )
@@ -71,7 +78,7 @@ PARTITION_ENDS: Final = frozenset(
 _PLANNING = frozenset({ev.BUILD_STATUS_PLANNING})
 _EXECUTING = frozenset({ev.BUILD_STATUS_EXECUTING})
 _PLANNING_OR_EXECUTING = _PLANNING | _EXECUTING
-_UNDER_WAY = frozenset(BUILD_TRANSITIONS) - BUILD_ENDS - {NOTHING}
+_OPEN = frozenset(BUILD_TRANSITIONS) - BUILD_ENDS - {NOTHING}
 _PLANNED = frozenset({ev.BUILD_STATUS_ANALYSIS_COMPLETED, ev.BUILD_STATUS_EXECUTING})
 
 PARTITION_STAGES: Final[dict[int, frozenset[int]]] = {
@@ -79,10 +86,10 @@ PARTITION_STAGES: Final[dict[int, frozenset[int]]] = {
     pt.PARTITION_STATUS_SCHEDULED: _PLANNING_OR_EXECUTING,
     pt.PARTITION_STATUS_BUILDING: _EXECUTING,
     pt.PARTITION_STATUS_AVAILABLE: _EXECUTING,
-    pt.PARTITION_STATUS_FAILED: _UNDER_WAY,
+    pt.PARTITION_STATUS_FAILED: _OPEN,
     pt.PARTITION_STATUS_DELEGATED: _PLANNING_OR_EXECUTING,
 }
-"""In which statuses of its build a partition may reach a status."""
+"""The statuses of its build in which a partition may reach a status."""
 
 JOB_STAGES: Final[dict[int, frozenset[int]]] = {
     ev.JOB_STATUS_SCHEDULED: _EXECUTING,
@@ -92,16 +99,16 @@ JOB_STAGES: Final[dict[int, frozenset[int]]] = {
     ev.JOB_STATUS_CANCELLED: _PLANNED,
     ev.JOB_STATUS_SKIPPED: _PLANNED,
 }
-"""In which statuses of its build a job run may reach a status."""
+"""The statuses of its build in which a job run may reach a status."""
 
-_RUN_OF_PARTITION: Final[dict[int, frozenset[int]]] = {
+_REQUIRED_RUN_STATUSES: Final[dict[int, frozenset[int]]] = {
     pt.PARTITION_STATUS_BUILDING: frozenset({ev.JOB_STATUS_RUNNING}),
     pt.PARTITION_STATUS_AVAILABLE: frozenset({ev.JOB_STATUS_RUNNING, ev.JOB_STATUS_COMPLETED}),
 }
-"""In which status its job run must be for a partition to reach a status."""
+"""The statuses of its job run that a partition needs to reach a status; others need no job run."""
 
 OPERATIONS: Final = frozenset({"taint", "cancel_request", "late_result", "adoption"})
-"""Events that are of no build: each is the only event of its own id."""
+"""Kinds of events that belong to no build: each is the only event of its own id."""
 
 
 def build_status_name(status: int) -> str:
@@ -120,9 +127,9 @@ def job_status_name(status: int) -> str:
 
 
 class BuildState:
-    """What the events of one build add up to, and the judge of what may come next.
+    """The state of one build, which accepts or refuses its next events.
 
-    `advance` is all or nothing: an illegal event among several leaves the state as it was before the first.
+    `advance` is atomic: if one of several events is refused, the state stays as it was before the first.
     """
 
     __slots__ = ("_open_jobs", "_open_partitions", "build_request_id", "jobs", "last_sequence", "partitions", "status")
@@ -136,12 +143,12 @@ class BuildState:
         jobs: Iterable[tuple[str, int]] = (),
         partitions: Iterable[tuple[str, int]] = (),
     ) -> None:
-        """Starts from nothing, or from what a store knows of the build.
+        """Starts without events, or from a stored state.
 
         Args:
             build_request_id: The build.
             status: Its BuildStatus.
-            last_sequence: The sequence number of its newest event.
+            last_sequence: The sequence number of its last event.
             jobs: The JobStatus of each of its job runs.
             partitions: The PartitionStatus of each of its partitions.
         """
@@ -150,26 +157,27 @@ class BuildState:
         self.last_sequence = last_sequence
         self.jobs = dict(jobs)
         self.partitions = dict(partitions)
+        # Counted, so that the terminal event of a build of many thousand tasks need not look at all of them.
         self._open_jobs = sum(status not in JOB_ENDS for status in self.jobs.values())
         self._open_partitions = sum(status not in PARTITION_ENDS for status in self.partitions.values())
 
     @property
     def ended(self) -> bool:
-        """Whether the build has reached its terminal event."""
+        """True if the build has its terminal event."""
         return self.status in BUILD_ENDS
 
     def open_jobs(self) -> list[str]:
-        """Returns the job runs that have not reached an end."""
+        """Returns the job runs that have not ended."""
         return [run for run, status in self.jobs.items() if status not in JOB_ENDS] if self._open_jobs else []
 
     def open_partitions(self) -> list[str]:
-        """Returns the partitions that have not reached an end."""
+        """Returns the partitions without a final status."""
         if not self._open_partitions:
             return []
         return [ref for ref, status in self.partitions.items() if status not in PARTITION_ENDS]
 
     @classmethod
-    def recorded(
+    def from_records(
         cls,
         build_request_id: str,
         status: str,
@@ -178,7 +186,7 @@ class BuildState:
         jobs: Iterable[tuple[str, str]],
         partitions: Iterable[tuple[str, str]],
     ) -> BuildState:
-        """Returns where a build stands, from its records.
+        """Returns the state of a build from its rows in the read models.
 
         Args:
             build_request_id: The build.
@@ -188,7 +196,7 @@ class BuildState:
             partitions: Its partitions, each with the name of its status.
 
         Raises:
-            ValueError: There is no status of such a name.
+            ValueError: A name is not that of a status.
         """
         return cls(
             build_request_id,
@@ -200,15 +208,16 @@ class BuildState:
 
     @classmethod
     def of_operation(cls, operation_id: str) -> BuildState:
-        """Returns where an operation stands, which is complete with its one event."""
+        """Returns the state of an operation, which is complete with its one event."""
         return cls(operation_id, status=ev.BUILD_STATUS_COMPLETED, last_sequence=1)
 
     def advance(self, events: Sequence[ev.BuildEvent]) -> None:
-        """Moves over events that come next.
+        """Applies the next events.
 
         Raises:
-            InvalidStateTransitionError: One of them may not come next; the state is as it was.
+            InvalidStateTransitionError: One of them is not allowed; the state is unchanged.
         """
+        # An undo log, not a copy of the state: a batch of a few events must not cost as much as the whole build.
         before = (self.status, self.last_sequence, self._open_jobs, self._open_partitions)
         undo: list[tuple[dict[str, int], str, int]] = []
         try:
@@ -255,7 +264,7 @@ class BuildState:
             raise self._refusal(f"build {build_status_name(status)}")
         if status in BUILD_ENDS and (self._open_jobs or self._open_partitions):
             first = next(iter(self.open_jobs() or self.open_partitions()))
-            raise InvalidStateTransitionError(f"{first!r}, which has no end", f"build {build_status_name(status)}")
+            raise InvalidStateTransitionError(f"{first!r}, which has not ended", f"build {build_status_name(status)}")
         if status == ev.BUILD_STATUS_COMPLETED and pt.PARTITION_STATUS_FAILED in self.partitions.values():
             raise InvalidStateTransitionError("a partition FAILED", "build COMPLETED")
         self.status = status
@@ -269,11 +278,11 @@ class BuildState:
             )
         if self.status not in PARTITION_STAGES[status]:
             raise self._refusal(f"partition {ref!r} {partition_status_name(status)}")
-        runs = _RUN_OF_PARTITION.get(status)
-        if runs is not None and self.jobs.get(event.job_run_id, NOTHING) not in runs:
-            run = self.jobs.get(event.job_run_id, NOTHING)
+        allowed = _REQUIRED_RUN_STATUSES.get(status)
+        if allowed is not None and self.jobs.get(event.job_run_id, NOTHING) not in allowed:
+            run_status = self.jobs.get(event.job_run_id, NOTHING)
             raise InvalidStateTransitionError(
-                f"job run {event.job_run_id!r} {job_status_name(run)}",
+                f"job run {event.job_run_id!r} {job_status_name(run_status)}",
                 f"partition {ref!r} {partition_status_name(status)}",
             )
         undo.append((self.partitions, ref, current))
@@ -292,9 +301,9 @@ class BuildState:
         self.jobs[run] = status
         self._open_jobs += (status not in JOB_ENDS) - (current != NOTHING)
 
-    def _require(self, stages: frozenset[int], what: str) -> None:
+    def _require(self, stages: frozenset[int], requested: str) -> None:
         if self.status not in stages:
-            raise self._refusal(what)
+            raise self._refusal(requested)
 
     def _refusal(self, requested: str) -> InvalidStateTransitionError:
         return InvalidStateTransitionError(

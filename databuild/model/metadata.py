@@ -1,4 +1,4 @@
-"""What jobs report of their data, as JSON."""
+"""Metadata that jobs report about their outputs, as JSON."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ if TYPE_CHECKING:
     from google.protobuf.struct_pb2 import Struct
 
 _MAX_EXACT: Final = 2**53
-"""Up to here, every whole number is a number of protobuf, too."""
+"""The largest whole number up to which a double holds all whole numbers exactly."""
 
 
 def metadata_json(metadata: Struct) -> str:
-    """Returns metadata as JSON, with 842 for 842.0: in protobuf, all numbers have a fraction, and names no order."""
+    """Returns metadata as JSON with sorted names, and with whole numbers as integers (842, not 842.0).
+
+    A Struct holds all numbers as doubles, and its fields have no order.
+    """
     from google.protobuf import json_format
 
     return json.dumps(_with_whole_numbers(json_format.MessageToDict(metadata)), sort_keys=True)

@@ -1,6 +1,6 @@
-"""Cooperative computing: long loops that let their event loop run, so that a cancellation takes effect in between.
+"""Cooperative scheduling of long computations, which yield to the event loop so that cancellation takes effect.
 
-It counts time and does not know what is computed.
+It measures time and does not know the computation.
 """
 
 from __future__ import annotations
@@ -13,31 +13,30 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Final, TypeVar
 
 SLICE: Final = 512
-"""How many items are worked on between two looks at the clock."""
+"""The number of items between two readings of the clock."""
 
 BUDGET_SECONDS: Final = 0.02
-"""How long the event loop is kept at most, give or take one slice."""
+"""The maximum time without yielding to the event loop, plus the time of one slice."""
 
-_SORTED_AT_ONCE: Final = 100_000
+_SORT_CHUNK: Final = 100_000
 
 T = TypeVar("T")
 
 
 class Pace:
-    """Rests whenever the event loop has been kept for too long.
+    """Yields to the event loop when a computation has used up its time budget.
 
-    A cancellation of the awaiting task is raised where it rests.
+    A cancellation of the awaiting task is raised at such a rest.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, budget_seconds: float = BUDGET_SECONDS) -> None:
-        """Takes the clock, in seconds, and how long the event loop may be kept."""
         self._clock = clock
         self._budget = budget_seconds
         self._since = clock()
         self._work = 0
 
     def due(self, work: int = 1) -> bool:
-        """Counts work, in items, and returns whether there has been a slice of it, so that a rest may be due."""
+        """Counts items of work, and returns True once per slice: then call `rest`."""
         self._work += work
         if self._work < SLICE:
             return False
@@ -45,13 +44,13 @@ class Pace:
         return True
 
     async def rest(self) -> None:
-        """Lets the event loop run where that is due."""
+        """Yields to the event loop if the time budget is used up."""
         if self._clock() - self._since >= self._budget:
             await asyncio.sleep(0)
             self._since = self._clock()
 
     async def drive(self, steps: Generator[None, None, T]) -> T:
-        """Runs a computation that yields at least once in each slice of its work, and returns its result."""
+        """Runs a generator that yields at least once per slice of work, with rests, and returns its result."""
         while True:
             try:
                 next(steps)
@@ -61,7 +60,7 @@ class Pace:
 
 
 def slices(items: Iterable[T], size: int = SLICE) -> Iterable[Sequence[T]]:
-    """Returns items in order, as many together as may be worked on without a rest."""
+    """Returns the items in order, in chunks of at most `size`."""
     if isinstance(items, tuple | list) and len(items) <= size:
         return (items,) if items else ()
     remaining = iter(items)
@@ -69,24 +68,24 @@ def slices(items: Iterable[T], size: int = SLICE) -> Iterable[Sequence[T]]:
 
 
 def sort(items: Iterable[str]) -> Generator[None, None, list[str]]:
-    """Sorts texts; yields at least once for each part that is sorted in one go."""
+    """Returns the items sorted; yields once per chunk, since `sorted` cannot be interrupted."""
     remaining = iter(items)
-    parts: list[list[str]] = []
-    while part := sorted(itertools.islice(remaining, _SORTED_AT_ONCE)):
+    chunks: list[list[str]] = []
+    while chunk := sorted(itertools.islice(remaining, _SORT_CHUNK)):
         yield
-        parts.append(part)
-    if len(parts) < 2:
-        return parts[0] if parts else []
+        chunks.append(chunk)
+    if len(chunks) < 2:
+        return chunks[0] if chunks else []
     merged: list[str] = []
-    merging = heapq.merge(*parts)
-    while some := list(itertools.islice(merging, SLICE)):
+    merging = heapq.merge(*chunks)
+    while piece := list(itertools.islice(merging, SLICE)):
         yield
-        merged += some
+        merged += piece
     return merged
 
 
 def run_through(steps: Generator[None, None, T]) -> T:
-    """Runs a computation that yields, without a rest, and returns its result."""
+    """Runs a generator without rests, and returns its result."""
     while True:
         try:
             next(steps)

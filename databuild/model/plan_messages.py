@@ -1,4 +1,4 @@
-"""Conversion between frozen plans and their messages."""
+"""Conversion between plans and their protobuf messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from databuild.v1 import partition_pb2 as pt
 
 
 def task_to_message(task: Task) -> Generator[None, None, plan_pb2.Task]:
-    """Makes a message of a task; yields now and then (see `Pace`)."""
+    """Converts a task; yields at least once per slice of its refs (see `Pace`)."""
     config = task.config
     message = plan_pb2.Task(
         task_id=task.task_id,
@@ -33,12 +33,10 @@ def task_to_message(task: Task) -> Generator[None, None, plan_pb2.Task]:
 
 
 def tasks_to_messages(tasks: Sequence[Task]) -> list[plan_pb2.Task]:
-    """Returns tasks as messages."""
     return [run_through(task_to_message(task)) for task in tasks]
 
 
 def tasks_from_messages(messages: Sequence[plan_pb2.Task]) -> tuple[Task, ...]:
-    """Returns tasks from messages."""
     return tuple(
         Task(
             message.task_id,
@@ -58,7 +56,6 @@ def tasks_from_messages(messages: Sequence[plan_pb2.Task]) -> tuple[Task, ...]:
 
 
 def plan_to_message(plan: Plan) -> plan_pb2.Plan:
-    """Returns a plan as a message."""
     return plan_pb2.Plan(
         graph_label=plan.graph_label,
         requested=[pt.PartitionRef(str=ref) for ref in plan.requested],
@@ -72,9 +69,8 @@ def plan_to_message(plan: Plan) -> plan_pb2.Plan:
     )
 
 
-def absent_inputs_to_messages(absent: Iterable[AbsentInput]) -> list[plan_pb2.AbsentInput]:
-    """Returns QUERY inputs that do not exist as messages."""
-    return [plan_pb2.AbsentInput(ref=one.ref, job_label=one.job_label, read_by=one.read_by) for one in absent]
+def absent_inputs_to_messages(inputs: Iterable[AbsentInput]) -> list[plan_pb2.AbsentInput]:
+    return [plan_pb2.AbsentInput(ref=ref, job_label=job_label, read_by=read_by) for ref, job_label, read_by in inputs]
 
 
 def absent_inputs_from_messages(messages: Iterable[plan_pb2.AbsentInput]) -> tuple[AbsentInput, ...]:
@@ -83,13 +79,12 @@ def absent_inputs_from_messages(messages: Iterable[plan_pb2.AbsentInput]) -> tup
 
 
 def plan_from_message(message: plan_pb2.Plan) -> Plan:
-    """Returns a plan from a message."""
     return Plan(
         graph_label=message.graph_label,
         requested=tuple(ref.str for ref in message.requested),
         tasks=tasks_from_messages(message.job_graph.tasks),
         partitions=tuple(map(planned_from_message, message.partitions)),
-        code_digests=dict(sorted(message.code_digests.items())),  # the map of a message has no order
+        code_digests=dict(sorted(message.code_digests.items())),  # protobuf maps have no order
         versions=dict(sorted(message.input_versions.items())),
         options=PlanOptions.from_message(message.options),
         warnings=tuple(message.warnings),
@@ -98,7 +93,6 @@ def plan_from_message(message: plan_pb2.Plan) -> Plan:
 
 
 def planned_to_message(planned: PlannedPartition) -> plan_pb2.PlannedPartition:
-    """Returns one partition of a plan as a message."""
     return plan_pb2.PlannedPartition(
         ref=planned.ref,
         job_label=planned.job_label,
@@ -112,7 +106,6 @@ def planned_to_message(planned: PlannedPartition) -> plan_pb2.PlannedPartition:
 
 
 def planned_from_message(message: plan_pb2.PlannedPartition) -> PlannedPartition:
-    """Returns one partition of a plan from a message."""
     return PlannedPartition(
         message.ref,
         message.job_label,

@@ -21,7 +21,7 @@ class PruneOptions(NamedTuple):
 
     @property
     def builds(self) -> bool:
-        """Whether builds are selected."""
+        """True if builds are selected."""
         return self.older_than_seconds is not None or self.keep is not None
 
 

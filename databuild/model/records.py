@@ -1,9 +1,8 @@
-"""What is known now of builds, job runs and partitions: rows of the read models.
+"""Records of builds, job runs and partitions: the rows of the read models.
 
-NamedTuples rather than frozen dataclasses, and statuses by name rather than as enums: the commands that only read must
-answer within a few interpreter start-ups, and the imports of `dataclasses` and `enum` alone would cost one more.
-Times are seconds since the epoch (UTC); statuses are the names of the protobuf enum values without their prefix, such
-as `COMPLETED`.
+They are NamedTuples with statuses by name, not frozen dataclasses with enums: importing `dataclasses` and `enum` would
+double the start-up time of commands that only read. Times are seconds since the epoch (UTC); statuses are the names of
+the protobuf enum values without their prefix, such as `COMPLETED`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from databuild.model.statuses import BuildStatus, JobStatus, PartitionStatus
 
 
 class InputVersion(NamedTuple):
-    """One input of a partition as it was when that partition was produced."""
+    """One input of a partition, with its version when the partition was produced."""
 
     ref: str
     version: str
@@ -23,7 +22,7 @@ class InputVersion(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """What a job run consumed to produce its outputs."""
+    """The code, configuration and inputs from which a job run produced its outputs."""
 
     job_label: str
     code_digest: str
@@ -32,14 +31,14 @@ class Manifest(NamedTuple):
 
 
 class FailureRecord(NamedTuple):
-    """Why something did not end well; `category` is a name of FailureCategory, such as `USER`."""
+    """The reason of a failure; `category` is a name of FailureCategory, such as `USER`."""
 
     category: str
     message: str
 
 
 class AdoptionRecord(NamedTuple):
-    """Who made data known that was not built here, when and why; `operation_id` is what the event is filed under."""
+    """The adoption of data that was not built here: its author, reason and time, and the id of its event."""
 
     operation_id: str
     author: str
@@ -48,27 +47,25 @@ class AdoptionRecord(NamedTuple):
 
 
 class PartitionRecord(NamedTuple):
-    """What is known now of one partition, whichever build it came from.
+    """The current state of one partition across all builds.
 
     Attributes:
-        ref: Its address.
+        ref: The address.
         status: The newest status in any build.
-        build_request_id: The build which that status is from.
-        time: When that status was reached, in seconds since the epoch.
-        available: Whether complete data exists now; stays true while a rebuild is only planned, and no job run has
-            claimed the partition.
-        version: The version of that data: its content digest or, without one, the id of the job run; of adopted data
-            the id of the event.
-        job_run_id: The job run that produced the data; empty where it was adopted.
+        build_request_id: The build of that status.
+        time: The time of that status, in seconds since the epoch.
+        available: True if complete data exists. It stays true during a rebuild until a job run claims the partition.
+        version: The version of the data: its content digest, the id of the job run if there is no digest, or the id of
+            the event for adopted data.
+        job_run_id: The job run that produced the data; empty for adopted data.
         produced_by_build_request_id: The build of that job run, or the operation that adopted the data.
-        manifest: What that job run consumed, also one that another event log knew; None where there is no data, or no
-            job run made it.
-        metadata: What the job reported of the data.
-        tainted: Whether the data is marked not to be trusted.
-        taint_reason: Who marked it and why.
-        failure: Why the newest attempt failed, where it did.
-        claimed_by_build_request_id: The build that is about to produce it, or does so; empty where none is.
-        adoption: Who made the data known, where no job run produced it.
+        manifest: The manifest of that job run, also one from another event log; None without data or job run.
+        metadata: The metadata that the job reported.
+        tainted: True if the data is marked not to be trusted.
+        taint_reason: The author and reason of the mark.
+        failure: The failure of the newest attempt; None if it did not fail.
+        claimed_by_build_request_id: The build that claims the partition, to produce it; empty if there is none.
+        adoption: The adoption of the data; None if a job run produced it.
     """
 
     ref: str
@@ -89,12 +86,15 @@ class PartitionRecord(NamedTuple):
 
     @property
     def adopted(self) -> bool:
-        """Whether the data is used as it is, since somebody vouches for it; not where its manifest was taken over."""
+        """True if the data counts as fresh because it was adopted; False if it was adopted with a manifest.
+
+        A manifest from another event log makes freshness checkable.
+        """
         return self.adoption is not None and self.manifest is None and self.available and not self.tainted
 
 
 class BuildRecord(NamedTuple):
-    """How a build stands; once it was pruned (`pruned_time` is not 0), this is all there is to know of it."""
+    """The state of a build. Of a pruned build (`pruned_time` is not 0), nothing else is kept."""
 
     build_request_id: str
     status: BuildStatus
@@ -116,7 +116,7 @@ class BuildRecord(NamedTuple):
 
 
 class JobRunRecord(NamedTuple):
-    """How a job run stands; `number` grows in the order in which a build's runs were first heard of."""
+    """The state of a job run; `number` is the sequence number of its first event in the build."""
 
     job_run_id: str
     build_request_id: str
@@ -136,7 +136,7 @@ class JobRunRecord(NamedTuple):
 
 
 class LogSizes(NamedTuple):
-    """How large an event log is: its builds, how many of them were pruned, its events, and the room that all takes."""
+    """The size of an event log: the numbers of builds, pruned builds and events, and the bytes on disk."""
 
     builds: int
     pruned_builds: int
@@ -145,7 +145,7 @@ class LogSizes(NamedTuple):
 
 
 class BuildPartitionRecord(NamedTuple):
-    """Where a partition stands within one build."""
+    """The state of a partition within one build."""
 
     ref: str
     status: PartitionStatus

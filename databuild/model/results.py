@@ -1,4 +1,4 @@
-"""What comes of a build. A job that fails is an outcome, not an error."""
+"""Results of builds. A job that fails is an outcome, not an error."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from databuild.v1 import partition_pb2 as pt
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Success:
-    """Everything requested is available.
+    """All requested partitions are available.
 
     Attributes:
-        jobs_completed: How many tasks were run; 0 where everything was up to date.
+        jobs_completed: The number of tasks that were run; 0 if everything was up to date.
     """
 
     jobs_completed: int = 0
@@ -21,14 +21,14 @@ class Success:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failed:
-    """Something requested is not available, and the build went as far as it could.
+    """A requested partition is not available, and the build did everything else that it could.
 
     Attributes:
-        jobs_completed: How many tasks completed.
-        jobs_failed: How many tasks failed; 0 where the build failed before any ran.
-        category: Whose fault it is.
+        jobs_completed: The number of tasks that completed.
+        jobs_failed: The number of tasks that failed; 0 if the build failed before any task ran.
+        category: The category of the failure.
         message: One sentence for a person.
-        error: What ended the build, where no job did.
+        error: The error that ended the build; None if a failed job did.
     """
 
     jobs_completed: int = 0
@@ -40,12 +40,12 @@ class Failed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FailFast:
-    """A job failed, and the build stopped there.
+    """A job failed, and the build started no further tasks.
 
     Attributes:
         trigger_job: The label of the job that failed first.
-        jobs_completed: How many tasks completed.
-        jobs_failed: How many tasks failed; more than one where others failed while they were let finish.
+        jobs_completed: The number of tasks that completed.
+        jobs_failed: The number of tasks that failed; tasks that were running finish, and may fail too.
     """
 
     trigger_job: str
@@ -55,11 +55,11 @@ class FailFast:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cancelled:
-    """The build was stopped before it could end by itself.
+    """The build was cancelled.
 
     Attributes:
-        jobs_completed: How many tasks had completed.
-        author: Who stopped it, where that is known.
+        jobs_completed: The number of tasks that completed before.
+        author: The author of the cancellation; empty if it is unknown.
     """
 
     jobs_completed: int = 0

@@ -1,7 +1,7 @@
-"""Statuses by name, as records and queries have them: the values of the protobuf enums without their prefix.
+"""Statuses by name, as in records and queries: the values of the protobuf enums without their prefix.
 
-Plain text and tuples: commands that only read must import neither protobuf nor `enum`
-(docs/adr/0002-reading-is-synchronous.md). The lifecycle table says what may follow what; a test compares the two.
+Strings and tuples: commands that only read must import neither protobuf nor `enum`
+(docs/adr/0002-reading-is-synchronous.md). The allowed transitions are in `lifecycle.py`; a test compares the two.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _Name = TypeVar("_Name", bound=str)
 
 
 class StatusEnum(NamedTuple, Generic[_Name]):
-    """The statuses of one kind of thing.
+    """The statuses of builds, job runs or partitions.
 
     Attributes:
-        prefix: What their names begin with in protobuf.
-        names: Their names, in the order of their numbers, which begin at 1; 0 is `UNSPECIFIED`.
-        ended: Those that nothing follows.
+        prefix: The prefix of the names in protobuf.
+        names: The names in the order of their numbers, which begin at 1; 0 is `UNSPECIFIED`.
+        ended: The final statuses.
     """
 
     prefix: str
@@ -30,7 +30,7 @@ class StatusEnum(NamedTuple, Generic[_Name]):
 
     @property
     def open(self) -> frozenset[_Name]:
-        """The statuses of what has not ended."""
+        """The statuses that are not final."""
         return frozenset(self.names) - self.ended
 
     def number(self, name: str) -> int:
@@ -39,8 +39,8 @@ class StatusEnum(NamedTuple, Generic[_Name]):
         Raises:
             ValueError: There is no such status.
         """
-        for number, known in enumerate(self.names, 1):
-            if known == name:
+        for number, candidate in enumerate(self.names, 1):
+            if candidate == name:
                 return number
         raise ValueError(f"{self.prefix}... has no value {name!r}")
 
@@ -48,7 +48,7 @@ class StatusEnum(NamedTuple, Generic[_Name]):
         """Returns the name of a status.
 
         Raises:
-            ValueError: There is no such status; 0 is none.
+            ValueError: There is no such status, or the number is 0.
         """
         if not 0 < number <= len(self.names):
             raise ValueError(f"{self.prefix}... has no value {number}")
@@ -76,4 +76,4 @@ PARTITION: Final = StatusEnum[PartitionStatus](
 )
 
 TAINTED: Final = "TAINTED"
-"""Listed beside the statuses of partitions: available, but not to be trusted."""
+"""Counted and filtered like a status of partitions: available, but marked not to be trusted."""

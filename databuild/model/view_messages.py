@@ -24,13 +24,13 @@ from databuild.model.records import BuildRecord, LogSizes
 from databuild.model.statuses import BUILD
 from databuild.model.views import (
     BuildView,
-    Difference,
     Explanation,
     JobStatistics,
     Lineage,
     LogChunk,
+    LogFault,
     PartitionView,
-    Room,
+    StorageUsage,
     Verification,
 )
 from databuild.v1 import partition_pb2 as pt
@@ -172,7 +172,7 @@ def log_chunk_from_message(message: sv.LogChunk) -> LogChunk:
     return LogChunk(message.data, message.offset, message.ended, message.path, message.total_bytes)
 
 
-def storage_to_message(room: Room) -> sv.Storage:
+def storage_to_message(room: StorageUsage) -> sv.Storage:
     sizes = room.sizes
     message = sv.Storage(
         event_log_bytes=room.event_log_bytes,
@@ -184,7 +184,7 @@ def storage_to_message(room: Room) -> sv.Storage:
     return message
 
 
-def storage_from_message(message: sv.Storage, *, counted: bool) -> Room:
+def storage_from_message(message: sv.Storage, *, counted: bool) -> StorageUsage:
     """Converts the sizes of event log and job logs.
 
     Args:
@@ -193,7 +193,7 @@ def storage_from_message(message: sv.Storage, *, counted: bool) -> Room:
     """
     sizes = LogSizes(message.builds, message.pruned_builds, message.events, message.event_log_bytes)
     before = time_from_message(message.logs_pruned_before_time)
-    return Room(message.event_log_bytes, message.job_log_bytes, sizes if counted else None, before)
+    return StorageUsage(message.event_log_bytes, message.job_log_bytes, sizes if counted else None, before)
 
 
 def pruned_to_message(pruned: Pruned) -> sv.PruneBuildsResponse:
@@ -229,7 +229,7 @@ def verification_to_message(verification_id: str, result: Verification | None) -
     if result is None:
         return sv.VerifyEventsResponse(verification_id=verification_id, running=True)
     reported = [
-        sv.EventLogFault(build_request_id=fault.build_request_id, message=fault.message) for fault in result.told
+        sv.EventLogFault(build_request_id=fault.build_request_id, message=fault.message) for fault in result.reported
     ]
     return sv.VerifyEventsResponse(
         verification_id=verification_id,
@@ -241,5 +241,5 @@ def verification_to_message(verification_id: str, result: Verification | None) -
 
 
 def verification_from_message(message: sv.VerifyEventsResponse) -> Verification:
-    reported = tuple(Difference(fault.build_request_id, fault.message) for fault in message.reported)
+    reported = tuple(LogFault(fault.build_request_id, fault.message) for fault in message.reported)
     return Verification(message.events, message.builds, message.faults, reported)

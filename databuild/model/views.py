@@ -1,4 +1,4 @@
-"""What a service tells: records, with what the service knows besides. The service makes them, its clients read them."""
+"""Answers of a service: records, together with what only the service knows. Clients return the same types."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 
 class BuildView(NamedTuple):
-    """How a build stands, as the service sees it.
+    """The state of a build, as the service sees it.
 
     Attributes:
-        build: What is recorded of it.
-        queue_position: Its place among the builds that wait for their turn, from 1; 0 where it does not wait.
-        waiting_for: What resources it waits for, in words.
-        dead: Why nothing more comes of it although it has not ended, in words; empty where more may.
-        planning: How far planning is; None unless the service that is asked plans it now.
-        warnings: What may not be meant as it is, one sentence each.
+        build: The record of the build.
+        queue_position: The position in the queue of the service, from 1; 0 if the build is not queued.
+        waiting_for: The resources for which it waits, in words.
+        dead: The reason why the build is dead although it has not ended, in words; empty if it is not.
+        planning: The progress of planning; None unless this service is planning the build.
+        warnings: Suspicious parts of the request or of configurations, one sentence each.
     """
 
     build: BuildRecord
@@ -31,13 +31,13 @@ class BuildView(NamedTuple):
 
 
 class PartitionView(NamedTuple):
-    """What is known of one partition.
+    """The state of one partition, as the service sees it.
 
     Attributes:
-        ref: Its address.
-        job_label: The job that produces it; empty where the graph has a lookup, which only planning asks.
-        record: What is recorded of it; None where nothing is.
-        history: The job runs that were to produce it, newest first.
+        ref: The address.
+        job_label: The job that produces it; empty if the graph has a lookup, which only planning calls.
+        record: The record of the partition; None if there is none.
+        history: The job runs that were started to produce it, newest first.
     """
 
     ref: str
@@ -47,14 +47,14 @@ class PartitionView(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """What a build would do with a partition.
+    """The decision that planning would make about a partition.
 
     Attributes:
-        view: What is known of it.
-        planned: What planning decides about it.
-        tasks: How many tasks the build would have.
+        view: The state of the partition.
+        planned: The decision.
+        tasks: The number of tasks that the build would have.
         absent_inputs: The QUERY inputs that these tasks read although they are not available, by ref.
-        warnings: What may not be meant as it is, one sentence each.
+        warnings: Suspicious parts of the request or of configurations, one sentence each.
     """
 
     view: PartitionView
@@ -118,10 +118,10 @@ class LogChunk(NamedTuple):
 
     Attributes:
         data: The bytes, which may begin or end within a character.
-        offset: Where in the log they stand.
-        ended: Whether nothing follows.
-        path: Where the log lies, on the machine of the service; empty where that is not told.
-        total_bytes: How long the log was when it was read.
+        offset: The position of the first byte in the log.
+        ended: True if the log is complete and nothing follows.
+        path: The path of the log on the machine of the service; empty if the service does not show it.
+        total_bytes: The size of the log when it was read.
     """
 
     data: bytes
@@ -132,18 +132,18 @@ class LogChunk(NamedTuple):
 
     @property
     def next_offset(self) -> int:
-        """Where the next piece begins."""
+        """The offset of the next piece."""
         return self.offset + len(self.data)
 
 
-class Room(NamedTuple):
-    """How much room things take.
+class StorageUsage(NamedTuple):
+    """The disk space of the event log and of job logs.
 
     Attributes:
         event_log_bytes: The bytes of the event log.
-        job_log_bytes: The bytes of the logs of job runs; 0 where they were not measured.
-        sizes: What the event log holds; None where it was not counted.
-        logs_pruned_before: When builds have ended at the latest whose logs were pruned for age; 0 where none were.
+        job_log_bytes: The bytes of the logs of job runs; 0 if they were not measured.
+        sizes: The content of the event log; None if it was not counted.
+        logs_pruned_before: Logs of builds that ended before this time were pruned for age; 0 if none were.
     """
 
     event_log_bytes: int
@@ -152,7 +152,7 @@ class Room(NamedTuple):
     logs_pruned_before: float
 
 
-class Difference(NamedTuple):
+class LogFault(NamedTuple):
     """A fault of an event log; `build_request_id` is empty if it belongs to no build."""
 
     build_request_id: str
@@ -166,10 +166,10 @@ class Verification(NamedTuple):
         events: The number of events that were checked.
         builds: The number of builds they belong to.
         faults: The number of faults.
-        told: The first of them.
+        reported: The first of them.
     """
 
     events: int
     builds: int
     faults: int
-    told: tuple[Difference, ...]
+    reported: tuple[LogFault, ...]

@@ -86,7 +86,7 @@ class History:
     def check(self):
         """Checks what must be true of any log whose builds have all ended."""
         verified = verify(self.reader)
-        assert verified.told == ()
+        assert verified.reported == ()
         for build, sequences in self._sequences.items():
             assert sequences == list(range(1, len(sequences) + 1)), f"gaps in {build}"
         for status in statuses.BUILD.open:

@@ -136,7 +136,7 @@ class Round:
 
     def _wait_until_nobody_is_left(self):
         until = time.monotonic() + MAX_SECONDS
-        while left := self._processes_with("environ") | self._processes_with("cmdline"):  # the wardens, too
+        while left := self._processes_with("environ") | self._processes_with("cmdline"):  # the watchdogs, too
             assert time.monotonic() < until, f"processes are left: {left}"
             time.sleep(0.01)
 

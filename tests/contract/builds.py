@@ -1,4 +1,4 @@
-"""Builds by hand, one step at a time."""
+"""Helpers that write the events of builds step by step."""
 
 from databuild.event_log.coordination import ClaimRequest
 from databuild.model.results import Success

@@ -1,4 +1,4 @@
-"""What builds that share an event log should add up to, in a few dictionaries."""
+"""A model of builds that share an event log, in a few dictionaries."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Where event logs are kept, and what a test may do to their insides."""
+"""The event logs under test, and access to their tables."""
 
 import sqlite3
 

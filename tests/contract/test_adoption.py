@@ -1,4 +1,4 @@
-"""What every event log promises of data that is adopted: the same tests for each of them."""
+"""The contract of every event log for adopted data."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ def records(log, *refs):
     return log.reader().partition_records(refs)
 
 
-async def test_what_is_adopted_is_available_and_says_who_vouches_for_it(log):
+async def test_adopted_data_is_available_and_names_its_author(log):
     await adopt(log, "a", "p", "q")
 
     record = records(log, "p")["p"]
@@ -38,7 +38,7 @@ async def test_what_is_adopted_is_available_and_says_who_vouches_for_it(log):
 
 
 @pytest.mark.parametrize("first", ["built", "adopted"])
-async def test_what_is_available_is_not_adopted_and_nothing_else_with_it(log, first):
+async def test_one_available_partition_refuses_the_whole_adoption(log, first):
     if first == "built":
         one = await begin(log, "b", "p")
         await produce(one, 1, "p")
@@ -55,20 +55,20 @@ async def test_what_is_available_is_not_adopted_and_nothing_else_with_it(log, fi
     assert set(records(log, "o", "p", "q")) == {"o", "p", "q"}
 
 
-async def test_what_a_build_claims_is_not_adopted_until_the_build_has_ended(log):
+async def test_a_claimed_partition_is_not_adopted_until_its_build_has_ended(log):
     one = await begin(log, "b", "p")
     await log.renew_lease("b", "here", 60)
     await claim(log, "b", 1, "p")
 
-    with pytest.raises(AdoptionRefusedError, match="since build b is about to produce it") as caught:
+    with pytest.raises(AdoptionRefusedError, match="since build b claims it") as caught:
         await adopt(log, "a", "p", "q")
-    assert caught.value.taken == {"p": "b"}
+    assert caught.value.conflicts == {"p": "b"}
     await one.complete_build(Cancelled())
     await adopt(log, "a", "p", "q")
     assert records(log, "p")["p"].adopted
 
 
-async def test_force_adopts_what_is_available_and_takes_a_taint_away(log):
+async def test_force_adopts_available_data_and_removes_a_taint(log):
     one = await begin(log, "b", "p", "q")
     await produce(one, 1, "p", rows=1)
     await taint(log, "t", "p")
@@ -84,7 +84,7 @@ async def test_force_adopts_what_is_available_and_takes_a_taint_away(log):
     assert "TAINTED" not in log.reader().partition_counts()
 
 
-async def test_a_build_of_what_was_adopted_takes_the_place_of_the_adoption(log):
+async def test_a_build_replaces_an_adoption(log):
     await adopt(log, "a", "p")
     one = await begin(log, "b", "p")
     planned = records(log, "p")["p"]
@@ -129,7 +129,7 @@ def taken_over():
     return [ParseDict(record, ev.AdoptedRecord()) for record in (KNOWN, VOUCHED_FOR)]
 
 
-async def test_what_is_taken_over_keeps_version_metadata_and_manifest(log):
+async def test_data_adopted_from_another_log_keeps_version_metadata_and_manifest(log):
     await take_over(log, "a", *taken_over())
 
     record = records(log, "p")["p"]
@@ -141,7 +141,7 @@ async def test_what_is_taken_over_keeps_version_metadata_and_manifest(log):
     assert record.produced_by_build_request_id == "a"
 
 
-async def test_what_somebody_vouched_for_elsewhere_stays_vouched_for(log):
+async def test_an_adoption_in_another_log_keeps_its_author(log):
     await take_over(log, "a", *taken_over())
 
     record = records(log, "q")["q"]
@@ -149,7 +149,7 @@ async def test_what_somebody_vouched_for_elsewhere_stays_vouched_for(log):
     assert record.adoption == ("a", "bob", "made by hand", 100.5)
 
 
-async def test_a_build_of_what_was_taken_over_takes_its_place(log):
+async def test_a_build_replaces_data_adopted_from_another_log(log):
     await take_over(log, "a", *taken_over())
     one = await begin(log, "b", "p")
     await produce(one, 1, "p")

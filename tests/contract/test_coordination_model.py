@@ -1,4 +1,4 @@
-"""Several orchestrators over one event log do, in any order, what a simple model says."""
+"""Several orchestrators over one event log agree with a simple model in any order of steps."""
 
 import asyncio
 import contextlib
@@ -384,7 +384,7 @@ class World(RuleBasedStateMachine):
 
     def teardown(self):
         try:
-            assert verify(self.reader).told == ()
+            assert verify(self.reader).reported == ()
         finally:
             self.reader.close()
             for log in self.logs:
@@ -410,7 +410,7 @@ def new_log(request, tmp_path):
     return 10, empty
 
 
-def test_builds_that_share_a_log_do_what_the_model_says(new_log):
+def test_builds_that_share_a_log_agree_with_the_model(new_log):
     examples, uri = new_log
     run_state_machine_as_test(
         lambda: World(uri()),

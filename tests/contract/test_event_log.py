@@ -1,4 +1,4 @@
-"""What every event log promises: the same tests for each of them."""
+"""The contract of every event log."""
 
 import asyncio
 import json
@@ -72,7 +72,7 @@ async def test_two_writers_of_one_build_are_refused(log):
     assert len(log.reader().events("b")) == 2
 
 
-async def test_what_is_known_of_a_partition_is_its_data_with_its_lineage(log):
+async def test_the_record_of_a_partition_has_its_data_and_lineage(log):
     one = await begin(log, "b", "p")
     await produce(one, 1, "p", rows=3, share=0.5, days=[1, 2])
     await one.complete_build(Success(jobs_completed=1))
@@ -113,7 +113,7 @@ async def test_the_inputs_of_a_job_run_are_read_once_for_all_its_outputs(log):
     assert listed["r"].manifest == first["r"].manifest != first["p"].manifest
 
 
-async def test_a_rebuild_that_never_ran_keeps_what_is_known_and_one_that_ran_does_not(log):
+async def test_only_a_rebuild_that_ran_changes_the_record_of_a_partition(log):
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p")
     await produce(one, 2, "q")
@@ -132,7 +132,7 @@ async def test_a_rebuild_that_never_ran_keeps_what_is_known_and_one_that_ran_doe
     assert "ann" in records["q"].failure.message
 
 
-async def test_a_claim_is_granted_whole_to_one_build_until_its_partitions_have_an_end(log):
+async def test_a_claim_is_granted_completely_to_one_build_until_its_partitions_have_ended(log):
     one = await begin(log, "b1", "p", "q")
     await log.renew_lease("b1", "here", 60)
     await begin(log, "b2", "p", "q")
@@ -152,7 +152,7 @@ async def test_a_claim_is_granted_whole_to_one_build_until_its_partitions_have_a
     assert log.reader().claims_of("b2") == {"p": "b2.1.1", "q": "b2.1.1"}
 
 
-async def test_what_is_claimed_is_not_relied_on_and_what_never_ran_is_again(log):
+async def test_a_claimed_partition_is_not_available_until_the_claim_ends_without_a_run(log):
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p")
     await produce(one, 2, "q")
@@ -172,7 +172,7 @@ async def test_what_is_claimed_is_not_relied_on_and_what_never_ran_is_again(log)
     assert log.reader().claimed(["p", "q"]) == {}
 
 
-async def test_a_run_that_is_skipped_or_cancelled_claims_nothing_any_more(log):
+async def test_a_run_that_is_skipped_or_cancelled_releases_its_claims(log):
     one = await begin(log, "b", "p", "q")
     await log.renew_lease("b", "here", 60)
     await claim(log, "b", 1, "p")
@@ -190,12 +190,12 @@ async def test_a_build_that_has_ended_can_neither_claim_nor_stay_alive(log):
 
     with pytest.raises(CoordinationError, match="it is CANCELLED"):
         await log.renew_lease("b", "here", 60)
-    with pytest.raises(CoordinationError, match="it has no lease"):
+    with pytest.raises(CoordinationError, match="its lease has ended"):
         await claim(log, "b", 1, "p")
     assert log.reader().leases() == []
 
 
-async def test_a_lease_of_a_queue_changes_hands_only_where_its_holder_is_named(log):
+async def test_an_owned_lease_is_taken_over_only_from_the_named_holder(log):
     mine = LeaseOwner("ann")
     await log.renew_lease("b", "here", 60, mine)
     await begin(log, "b", "p")
@@ -217,7 +217,7 @@ async def test_a_lease_of_a_queue_changes_hands_only_where_its_holder_is_named(l
     assert (lease.holder, lease.owner) == ("there", "bob")
 
 
-async def test_a_lease_runs_out_by_the_clock_of_the_store(uri):
+async def test_a_lease_expires_by_the_clock_of_the_store(uri):
     now = [100.0]
     log = open_event_log(uri, clock=lambda: now[0])
     await begin(log, "b", "p")
@@ -231,7 +231,7 @@ async def test_a_lease_runs_out_by_the_clock_of_the_store(uri):
     assert (early, late) == (False, True)
 
 
-async def test_waiting_ends_with_news_and_without_any_when_time_is_up(log):
+async def test_a_wait_ends_at_new_events_or_at_its_time_limit(log):
     reader = log.reader()
     first = reader.wait(60)
     nothing = reader.wait(0.01)
@@ -254,7 +254,7 @@ async def test_an_append_that_is_awaited_is_written_with_those_before_it(log):
     assert [event.sequence for event in log.reader().events("b")] == [1, 2, 3]
 
 
-async def test_an_append_that_nobody_awaits_is_written_soon(log):
+async def test_an_append_that_is_not_awaited_is_written_soon(log):
     durable = BuildOrchestrator(log, "b", ["p"]).start_build()
     while not durable.done():  # the test's own time limit is the limit
         await asyncio.sleep(0.001)
@@ -262,7 +262,7 @@ async def test_an_append_that_nobody_awaits_is_written_soon(log):
     assert log.reader().build("b").status == "RECEIVED"
 
 
-async def test_asking_and_delegating_change_nothing_of_what_is_known(log):
+async def test_requests_and_delegations_do_not_change_the_record_of_a_partition(log):
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p")
     await produce(one, 2, "q")
@@ -333,7 +333,7 @@ async def test_the_runs_of_a_job_that_were_started_come_newest_first_from_all_bu
     assert reader.runs_of_job("//:nobody") == []
 
 
-async def test_a_taint_marks_what_is_there_until_it_is_built_again(log):
+async def test_a_taint_marks_data_until_it_is_built_again(log):
     one = await begin(log, "b", "p")
     await produce(one, 1, "p")
     taint = ev.BuildEvent(event_id="t/1", build_request_id="t", sequence=1)
@@ -426,7 +426,7 @@ async def test_many_appends_at_once_are_all_durable_and_without_a_gap(log):
         assert [event.sequence for event in log.reader().events(build.build_request_id)] == [1, 2, 3]
 
 
-async def test_a_closed_log_takes_nothing_and_an_empty_append_is_done(uri):
+async def test_a_closed_log_refuses_appends_and_an_empty_append_is_done(uri):
     log = open_event_log(uri)
     await log.append([])
     await log.close()
@@ -463,7 +463,7 @@ async def test_read_models_can_be_rebuilt_from_the_log(store):
     assert before["partitions"]
 
 
-async def test_a_build_goes_on_after_its_log_was_opened_again(store):
+async def test_a_build_continues_after_its_log_was_reopened(store):
     log = open_event_log(store.uri)
     one = await begin(log, "b", "p")
     await log.close()
@@ -522,7 +522,7 @@ def append_for_ever(uri, told):
     asyncio.run(main())
 
 
-def test_what_was_durable_survives_a_kill(store):
+def test_durable_events_survive_a_kill(store):
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=append_for_ever, args=(store.uri, theirs))
     process.start()
@@ -556,7 +556,7 @@ def test_a_database_of_another_program_is_refused(store):
         open_event_log(store.uri)
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path):
+def test_a_file_that_is_not_a_database_is_refused(tmp_path):
     garbage = tmp_path / "garbage.db"
     garbage.write_bytes(b"garbage" * 1000)
 
@@ -566,10 +566,10 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     assert raised.value.remedy == "MOVE_EVENT_LOG_AWAY"
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+def test_a_directory_that_cannot_be_created_is_named(tmp_path):
     (tmp_path / "file").touch()
 
-    with pytest.raises(EventLogError, match="its folder cannot be made") as raised:
+    with pytest.raises(EventLogError, match="its directory cannot be created") as raised:
         open_event_log(f"sqlite:{tmp_path}/file/state/events.db")
 
     assert raised.value.remedy == "OTHER_STATE_DIRECTORY"
@@ -580,14 +580,14 @@ async def test_a_full_disk_writes_nothing_and_says_so(path):
     one = await begin(log, "b", "p")
     log._writer._connection.execute("PRAGMA max_page_count = 1")
     large = ev.BuildEvent(build_request_id="t", sequence=1, taint=ev.TaintEvent(reason="x" * 4_000_000))
-    with pytest.raises(EventLogError, match="make room"):
+    with pytest.raises(EventLogError, match="free space"):
         await log.append([large])
     await log.close()
 
     assert open_reader(f"sqlite:{path}").build("b").last_sequence == one.state.last_sequence
 
 
-async def test_a_log_that_is_not_there_reads_as_empty(store):
+async def test_a_missing_log_reads_as_empty(store):
     reader = open_reader(store.uri)
 
     assert reader.builds() == []
@@ -598,7 +598,7 @@ async def test_a_log_that_is_not_there_reads_as_empty(store):
     reader.close()
 
 
-def test_a_file_that_is_only_read_is_not_made(tmp_path):
+def test_reading_does_not_create_the_file(tmp_path):
     open_reader(f"sqlite:{tmp_path}/none/events.db").close()
 
     assert not (tmp_path / "none").exists()
@@ -607,7 +607,7 @@ def test_a_file_that_is_only_read_is_not_made(tmp_path):
 @pytest.mark.parametrize(
     ("uri", "said"), [("sqlit:x", "sqlite:PATH"), ("events.db", "memory:"), ("sqlite:", "sqlite:PATH")]
 )
-def test_an_unknown_scheme_is_told_the_known_ones(uri, said):
+def test_an_unknown_scheme_is_refused_with_the_known_ones(uri, said):
     with pytest.raises(InvalidRequestError, match=said):
         open_event_log(uri)
 
@@ -625,7 +625,7 @@ print("psycopg" in sys.modules)
     assert ended.stdout == "False\n"
 
 
-async def test_sinks_get_what_is_durable_and_one_that_fails_is_left_out(tmp_path):
+async def test_sinks_get_durable_events_and_a_failed_sink_is_dropped(tmp_path):
     warned = []
     log = open_event_log("memory:", [f"jsonl:{tmp_path}/events.jsonl", "jsonl:/dev/full"], warn=warned.append)
     one = BuildOrchestrator(log, "b", ["p"])
@@ -654,7 +654,7 @@ def test_any_path_can_be_a_log(tmp_path, name):
     assert open_reader(f"sqlite:{path}").builds() == []
 
 
-def test_many_that_open_a_new_file_at_once_make_its_tables_once(tmp_path):
+def test_concurrent_opens_of_a_new_file_create_its_tables_once(tmp_path):
     for number in range(20):
         path = tmp_path / f"{number}.db"
         together = threading.Barrier(8)

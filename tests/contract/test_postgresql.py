@@ -1,4 +1,4 @@
-"""What only a server can do to an event log: be away, be somebody else's, refuse, and tell of news."""
+"""An event log in PostgreSQL: lost connections, rights, foreign databases and notifications."""
 
 import asyncio
 import copy
@@ -57,7 +57,7 @@ def database(uri):
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
-async def test_a_build_goes_on_when_the_server_restarts_and_nothing_is_lost_or_doubled(own_server, how):
+async def test_a_build_survives_a_restart_of_the_server_without_lost_or_duplicate_events(own_server, how):
     uri = own_server.new_database()
     log = open_event_log(uri)
     reader = log.reader()
@@ -91,7 +91,7 @@ def door(server):
         proxy.close()
 
 
-async def test_what_was_committed_without_an_answer_is_not_written_again(door):
+async def test_events_whose_commit_was_not_answered_are_not_written_twice(door):
     log = open_event_log(door.uri)
     one = await begin(log, "b", "p", "q")
     door.cuts = 1
@@ -118,7 +118,7 @@ async def test_what_was_committed_without_an_answer_is_not_written_again(door):
     await log.close()
 
 
-async def test_what_was_not_committed_is_written_after_all(door):
+async def test_events_that_were_not_committed_are_written_by_the_retry(door):
     log = open_event_log(door.uri)
     door.early_cuts = 1
     await BuildOrchestrator(log, "b", ["p"]).start_build()
@@ -147,14 +147,16 @@ async def test_events_of_another_process_are_not_taken_for_those_in_doubt(door):
     await log.close()
 
 
-def test_a_server_that_stays_away_is_told_of_and_found_again_when_it_is_back(own_server):
+def test_a_lost_server_is_reported_and_used_again_when_it_is_back(own_server):
     uri = own_server.new_database()
     writer, reader = PostgresqlWriter(uri, reconnect_seconds=0.2), PostgresqlReader(uri, reconnect_seconds=0.2)
     reader.connect()
     own_server.stop()
     append = ev.BuildEvent(build_request_id="b", sequence=1, taint=ev.TaintEvent(author="ann"))
     for failing in (lambda: writer.write([Append([append])]), reader.builds):
-        with pytest.raises(EventLogError, match=r"the connection was lost, and .*is the server running") as raised:
+        with pytest.raises(
+            EventLogError, match=r"the connection was lost, and .*check that the server is running"
+        ) as raised:
             failing()
         assert PASSWORD not in str(raised.value)
     own_server.start()
@@ -165,12 +167,12 @@ def test_a_server_that_stays_away_is_told_of_and_found_again_when_it_is_back(own
     reader.close()
 
 
-async def test_what_is_kept_of_a_partition_waits_for_who_changes_it(log, uri, execute):
+async def test_a_snapshot_of_a_partition_waits_for_transactions_that_change_it(log, uri, execute):
     await build(log, "b", "p")
     pruner = log.pruner()
     with psycopg.connect(uri, options=f"-c search_path={SCHEMA}") as other, ThreadPoolExecutor(1) as pool:
         other.execute("UPDATE partitions SET version = 'later'")
-        keeping = pool.submit(pruner.keep, ["p"])
+        keeping = pool.submit(pruner.save_snapshots, ["p"])
         while not execute("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'").fetchall():
             assert not keeping.done()
         other.commit()
@@ -180,7 +182,7 @@ async def test_what_is_kept_of_a_partition_waits_for_who_changes_it(log, uri, ex
     assert execute("SELECT version FROM partition_snapshots").fetchall() == [("later",)]
 
 
-async def test_a_session_that_the_server_ends_is_made_anew(log, execute):
+async def test_a_session_that_the_server_ends_is_reopened(log, execute):
     one = await begin(log, "b", "p")
     execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = %s",
@@ -191,7 +193,7 @@ async def test_a_session_that_the_server_ends_is_made_anew(log, execute):
     assert log.reader().partition_counts() == {"AVAILABLE": 1}
 
 
-async def test_a_snapshot_does_not_go_on_from_another_state_when_its_session_ends(log, execute):
+async def test_a_snapshot_fails_when_its_session_ends(log, execute):
     await begin(log, "b", "p")
     reader = log.reader()
     with reader.snapshot():
@@ -208,14 +210,14 @@ async def test_a_snapshot_does_not_go_on_from_another_state_when_its_session_end
     reader.close()
 
 
-async def test_a_writer_that_stops_in_a_transaction_does_not_hold_up_others_for_ever(log):
+async def test_a_writer_that_is_suspended_in_a_transaction_loses_its_session(log):
     await begin(log, "b", "p")
 
     limit = log._writer._connection.execute("SHOW idle_in_transaction_session_timeout").fetchone()
     assert limit == ("10s",)
 
 
-async def test_two_processes_that_write_one_build_are_told_apart(log, uri):
+async def test_two_processes_cannot_write_one_build(log, uri):
     one = await begin(log, "b", "p")
     elsewhere = open_event_log(uri)
     other = BuildOrchestrator(elsewhere, "b", ["p"], state=copy.deepcopy(one.state))
@@ -227,7 +229,7 @@ async def test_two_processes_that_write_one_build_are_told_apart(log, uri):
     assert log.reader().job_run("b.1.1") is None
 
 
-async def test_a_follower_passes_nothing_that_can_still_be_written_before(log, execute, uri):
+async def test_a_follower_does_not_read_past_positions_of_open_transactions(log, execute, uri):
     await BuildOrchestrator(log, "b1", ["p"]).start_build()
     reader = log.reader()
     seen = [position for position, _ in reader.all_events()]
@@ -300,7 +302,7 @@ async def test_builds_over_the_same_partitions_in_another_order_all_end(uri):
     reader.close()
 
 
-def test_a_wrong_password_is_told_without_it(server, uri):
+def test_a_wrong_password_is_not_shown(server, uri):
     wrong = server.uri(database(uri), password="wr0ng&secret")
     with pytest.raises(EventLogError, match="check the user, and the password") as raised:
         open_event_log(wrong)
@@ -323,9 +325,9 @@ def test_the_password_may_come_from_elsewhere(server, uri, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
-        ("postgresql://ann:secret@/db?host=/nowhere", "is the server running"),
-        ("postgresql://ann:secret@127.0.0.1:1/db", "is the server running"),
-        ("postgres://ann:secret@nowhere.invalid/db", "is the server running"),
+        ("postgresql://ann:secret@/db?host=/nowhere", "check that the server is running"),
+        ("postgresql://ann:secret@127.0.0.1:1/db", "check that the server is running"),
+        ("postgres://ann:secret@nowhere.invalid/db", "check that the server is running"),
     ],
 )
 def test_a_server_that_cannot_be_reached_is_named(uri, said):
@@ -349,7 +351,7 @@ def test_a_server_that_cannot_be_reached_is_named(uri, said):
         "postgresql:ann:secret@host/db",
     ],
 )
-def test_a_uri_that_cannot_be_read_is_told_the_form_and_not_shown(uri):
+def test_an_invalid_uri_is_refused_with_the_form_and_not_shown(uri):
     with pytest.raises(InvalidRequestError, match="postgresql://USER@HOST") as raised:
         open_event_log(uri)
 
@@ -357,8 +359,8 @@ def test_a_uri_that_cannot_be_read_is_told_the_form_and_not_shown(uri):
     assert raised.value.__cause__ is None
 
 
-def test_a_database_that_is_not_there_is_named(server):
-    with pytest.raises(EventLogError, match='"nothing" does not exist; make it with `createdb`'):
+def test_a_missing_database_is_named(server):
+    with pytest.raises(EventLogError, match='"nothing" does not exist; create it with `createdb`'):
         open_event_log(server.uri("nothing"))
 
 
@@ -384,7 +386,7 @@ def test_a_database_that_is_not_unicode_is_refused(server):
         open_event_log(server.new_database("ENCODING 'SQL_ASCII' TEMPLATE template0"))
 
 
-async def test_rights_that_are_missing_are_named_and_enough_of_them_suffice(server, uri, execute):
+async def test_missing_rights_are_named_and_the_minimum_suffices(server, uri, execute):
     execute("CREATE ROLE weak LOGIN PASSWORD 'weak'")
     weak = server.uri(database(uri), user="weak", password="weak")
     with pytest.raises(EventLogError, match="CREATE SCHEMA databuild AUTHORIZATION"):
@@ -397,7 +399,7 @@ async def test_rights_that_are_missing_are_named_and_enough_of_them_suffice(serv
     execute("DROP ROLE weak")
 
 
-async def test_what_postgresql_cannot_keep_in_a_text_is_replaced(log):
+async def test_nul_in_text_is_replaced(log):
     one = BuildOrchestrator(log, "b", ["p"])
     await one.start_build()
     await one.complete_build(Failed(message="a\0b\\u0000c"))
@@ -407,7 +409,7 @@ async def test_what_postgresql_cannot_keep_in_a_text_is_replaced(log):
     assert reader.events("b")[-1].build_request.failure.message == "a\0b\\u0000c"
 
 
-async def test_a_rebuild_waits_for_writers_and_they_for_it(log, uri):
+async def test_a_rebuild_and_writers_wait_for_each_other(log, uri):
     stopped = False
 
     async def write():
@@ -430,7 +432,7 @@ async def test_a_rebuild_waits_for_writers_and_they_for_it(log, uri):
     assert log.reader().partition_counts() == before == {"AVAILABLE": 1, "SCHEDULED": 1}
 
 
-async def test_eight_that_open_a_new_database_at_once_make_its_tables_once(server):
+async def test_concurrent_opens_of_a_new_database_create_its_tables_once(server):
     uri = server.new_database()
     logs = await asyncio.gather(*(asyncio.to_thread(open_event_log, uri) for _ in range(8)))
     for log in logs:

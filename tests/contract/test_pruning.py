@@ -1,4 +1,4 @@
-"""What every event log promises of builds that are pruned: the same tests for each of them."""
+"""The contract of every event log for pruned builds."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ def pruner(log):
     opened.close()
 
 
-async def test_a_pruned_build_is_one_row_and_what_partitions_rest_on(log, pruner):
+async def test_a_pruned_build_keeps_its_row_and_the_rows_of_current_data(log, pruner):
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p", rows=3)
     await produce(one, 2, "q")
@@ -58,14 +58,14 @@ async def test_a_pruned_build_is_one_row_and_what_partitions_rest_on(log, pruner
     assert [record.build_request_id for record in reader.builds()] == ["b2", "b1"]
 
 
-async def test_what_nothing_rests_on_any_more_goes_the_next_time(log, pruner):
+async def test_rows_of_replaced_data_are_removed_by_the_next_pruning(log, pruner):
     await build(log, "b1", "p", "q")
     pruner.prune(["b1"], TIME)
     await build(log, "b2", "p")
-    pruner.go_on()
+    pruner.resume()
     left = [run.job_run_id for run in log.reader().job_runs("b1")]
     await adopt(log, "a", "q", force=True)
-    pruner.go_on()
+    pruner.resume()
 
     assert left == ["b1.2.1"]
     assert log.reader().job_runs("b1") == []
@@ -84,7 +84,7 @@ async def test_a_build_that_has_not_ended_is_not_pruned(log, pruner):
     assert len(log.reader().events("b")) == log.reader().build("b").last_sequence
 
 
-async def test_what_people_did_is_never_pruned(log, pruner):
+async def test_operations_are_never_pruned(log, pruner):
     await build(log, "b", "p")
     await taint(log, "t", "p")
     await adopt(log, "a", "q")
@@ -96,7 +96,7 @@ async def test_what_people_did_is_never_pruned(log, pruner):
     assert records["p"].manifest.code_digest == "code"
 
 
-async def test_a_pruned_build_is_still_not_written_again(log, pruner):
+async def test_a_pruned_build_cannot_be_written_again(log, pruner):
     await build(log, "b", "p")
     pruner.prune(["b"], TIME)
 
@@ -104,7 +104,7 @@ async def test_a_pruned_build_is_still_not_written_again(log, pruner):
         await begin(log, "b", "p")
 
 
-async def test_no_position_is_used_again(log, pruner):
+async def test_positions_are_not_reused(log, pruner):
     await build(log, "b1", "p")
     *_, (last, _) = log.reader().all_events()
     pruner.prune(["b1"], TIME)
@@ -116,7 +116,7 @@ async def test_no_position_is_used_again(log, pruner):
     assert next(log.reader().all_events(after_position=last))[0] == positions[0]
 
 
-async def test_sizes_are_told(log, pruner):
+async def test_sizes_are_measured(log, pruner):
     await build(log, "b1", "p")
     await build(log, "b2", "p")
     size = log.reader().bytes_of_events(["b1", "b2"])
@@ -137,13 +137,13 @@ def prune_all(log, enough):
     while not last:
         last = enough.is_set()
         pruner.prune([record.build_request_id for record in reader.builds(status="COMPLETED", limit=100)], TIME)
-        pruner.go_on()
+        pruner.resume()
     pruner.close()
     reader.close()
 
 
 @pytest.mark.parametrize("most_rows", [3, pruning.MAX_ROWS])
-async def test_builds_go_on_while_others_are_pruned(store, monkeypatch, most_rows):
+async def test_builds_run_while_others_are_pruned(store, monkeypatch, most_rows):
     monkeypatch.setattr(pruning, "MAX_ROWS", most_rows)
     log = open_event_log(store.uri)
     refs = [f"p{number}" for number in range(4)]
@@ -182,7 +182,7 @@ class Interrupted:
         self._left = changes
 
     def __getattr__(self, name):
-        if name in {"keep", "mark", "remove_events", "remove_partitions", "remove_runs", "settle"}:
+        if name in {"save_snapshots", "mark", "remove_events", "remove_partitions", "remove_runs", "update_rows_left"}:
             if not self._left:
                 raise _StopError
             self._left -= 1
@@ -193,7 +193,7 @@ def rebuilt(store):
     reader = open_reader(store.uri)
     verified = verify(reader)
     reader.close()
-    assert not verified.faults, verified.told
+    assert not verified.faults, verified.reported
     writer = store.write()
     writer.rebuild()
     writer.close()
@@ -247,7 +247,7 @@ async def test_the_read_models_can_be_rebuilt_after_any_step_of_pruning(store, m
         assert [record for record in reader.partitions() if not record.claimed_by_build_request_id] == known
         before = read_models(store)
         assert rebuilt(store) == before
-    pruner.go_on()
+    pruner.resume()
     before = read_models(store)
 
     assert rebuilt(store) == before
@@ -276,7 +276,7 @@ def prune_for_ever(uri, told):
     asyncio.run(main())
 
 
-def test_a_pruning_that_was_killed_leaves_a_whole_log(store):
+def test_a_killed_pruning_leaves_a_consistent_log(store):
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=prune_for_ever, args=(store.uri, theirs))
     process.start()
@@ -288,7 +288,7 @@ def test_a_pruning_that_was_killed_leaves_a_whole_log(store):
     before = read_models(store)
     assert rebuilt(store) == before
     pruner = open_pruner(store.uri)
-    pruner.go_on()
+    pruner.resume()
     pruner.close()
     reader = open_reader(store.uri)
     pruned = [record.build_request_id for record in reader.builds(limit=1000) if record.pruned_time]

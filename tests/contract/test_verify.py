@@ -1,4 +1,4 @@
-"""A log is verified: what is whole is found whole, and everything that can be broken is named."""
+"""Verification finds no faults in a correct log, and names every fault."""
 
 import asyncio
 import contextlib
@@ -7,8 +7,8 @@ import pytest
 
 from databuild.errors import EventLogError
 from databuild.event_log.coordination import ClaimRequest, Need
+from databuild.event_log.invariants import MAX_FAULTS_PER_BUILD
 from databuild.event_log.open import open_event_log, open_reader
-from databuild.event_log.promises import MAX_FAULTS_PER_BUILD
 from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS
 from databuild.event_log.verify import MAX_REPORTED_FAULTS, verify
 from databuild.model.results import Cancelled, Failed, Success
@@ -50,7 +50,7 @@ async def write_builds(log):
         await log.append([ev.BuildEvent(event_id=f"{name}/1", build_request_id=name, sequence=1, **operation)])
 
 
-async def test_a_whole_log_is_found_whole(uri):
+async def test_a_correct_log_has_no_faults(uri):
     log = open_event_log(uri)
     await write_builds(log)
     reader = log.reader()
@@ -60,11 +60,11 @@ async def test_a_whole_log_is_found_whole(uri):
     reader.close()
     await log.close()
 
-    assert (found.builds, found.faults, found.told) == (4, 0, ())
+    assert (found.builds, found.faults, found.reported) == (4, 0, ())
     assert (of_one.events, of_one.builds, of_one.faults) == (19, 1, 0)
 
 
-async def test_a_log_is_whole_at_every_moment_while_builds_run(uri):
+async def test_a_log_has_no_faults_while_builds_run(uri):
     log = open_event_log(uri)
     done = asyncio.Event()
 
@@ -91,11 +91,11 @@ async def test_a_log_is_whole_at_every_moment_while_builds_run(uri):
     found = await looking
     await log.close()
 
-    assert [one.told for one in found] == [()] * len(found)
+    assert [one.reported for one in found] == [()] * len(found)
     assert found[-1].builds > 0
 
 
-async def test_what_events_add_up_to_does_not_depend_on_how_many_are_written_together(uri):
+async def test_read_models_do_not_depend_on_the_batches_of_events(uri):
     log = open_event_log(uri)
     first = await begin(log, "b1", "old", "new")
     await produce(first, 1, "old")
@@ -124,11 +124,11 @@ async def test_what_events_add_up_to_does_not_depend_on_how_many_are_written_tog
     reader.close()
     await log.close()
 
-    assert found.told == ()
+    assert found.reported == ()
     assert (record.status, record.available, record.build_request_id) == ("AVAILABLE", True, "b2")
 
 
-async def test_an_empty_log_is_whole(store):
+async def test_an_empty_log_has_no_faults(store):
     reader = open_reader(store.uri)
     found = verify(reader)
     reader.close()
@@ -136,7 +136,7 @@ async def test_an_empty_log_is_whole(store):
     assert found == (0, 0, 0, ())
 
 
-async def test_a_snapshot_stays_as_it_was(store):
+async def test_a_snapshot_does_not_change(store):
     log = open_event_log(store.uri)
     await begin(log, "b1", "p")
     reader = log.reader()
@@ -160,10 +160,10 @@ async def test_rows_are_paged_by_key(log_of_builds):
         while page := reader.rows(table, after=after, limit=2):
             assert len(page) <= 2
             found += page
-            after = page[-1][: table.keys]
+            after = page[-1][: table.key_length]
 
         assert found == list(reader.rows(table))
-        assert found == sorted(found, key=lambda row: row[: table.keys])
+        assert found == sorted(found, key=lambda row: row[: table.key_length])
         assert found
     reader.close()
 
@@ -186,8 +186,8 @@ def told(store, *builds):
     reader = open_reader(store.uri)
     found = verify(reader, builds)
     reader.close()
-    assert found.faults == len(found.told) or found.faults > MAX_REPORTED_FAULTS == len(found.told)
-    return [fault.message for fault in found.told]
+    assert found.faults == len(found.reported) or found.faults > MAX_REPORTED_FAULTS == len(found.reported)
+    return [fault.message for fault in found.reported]
 
 
 def rebuild(store):
@@ -205,17 +205,17 @@ def broken(value):
 
 
 @pytest.mark.parametrize("table", READ_MODELS, ids=lambda table: table.name)
-async def test_a_column_that_is_not_what_its_events_say_is_named(log_of_builds, table):
+async def test_a_column_that_contradicts_the_events_is_named(log_of_builds, table):
     store = log_of_builds
     reader = open_reader(store.uri)
     rows = reader.rows(table)
     reader.close()
-    for index, column in enumerate(table.columns[table.keys :], table.keys):
+    for index, column in enumerate(table.columns[table.key_length :], table.key_length):
         if column in {"pruned_time", "rows_left"}:
             continue  # no event tells of them: pruning does
         row = next((row for row in rows if row[index] not in {None, ""}), rows[0])
         where = " AND ".join(
-            f"{name} = '{value}'" for name, value in zip(table.columns[: table.keys], row, strict=False)
+            f"{name} = '{value}'" for name, value in zip(table.columns[: table.key_length], row, strict=False)
         )
         value = broken(row[index])
         if column in {"available", "tainted"}:
@@ -223,7 +223,7 @@ async def test_a_column_that_is_not_what_its_events_say_is_named(log_of_builds, 
         elif column == "exit_code":
             value = "77"
         store.execute(f"UPDATE {table.name} SET {column} = {value} WHERE {where}")
-        name = " ".join(repr(part) for part in row[: table.keys])
+        name = " ".join(repr(part) for part in row[: table.key_length])
         sentences = told(store)
 
         assert [one for one in sentences if one.startswith(f"{table.name} {name} has ") and f" as {column}, " in one]
@@ -232,28 +232,28 @@ async def test_a_column_that_is_not_what_its_events_say_is_named(log_of_builds, 
 
 
 @pytest.mark.parametrize("table", READ_MODELS, ids=lambda table: table.name)
-async def test_a_row_that_is_missing_or_too_much_is_named(log_of_builds, table):
-    key = table.columns[table.keys - 1]
+async def test_a_missing_or_surplus_row_is_named(log_of_builds, table):
+    key = table.columns[table.key_length - 1]
     reader = open_reader(log_of_builds.uri)
     row = reader.rows(table)[0]
     reader.close()
-    names = [repr(part) for part in row[: table.keys]]
+    names = [repr(part) for part in row[: table.key_length]]
     where = f"{key} = {names[-1]}"
     log_of_builds.execute(f"UPDATE {table.name} SET {key} = 'zz' WHERE {where}")
     sentences = told(log_of_builds)
 
     assert f"{table.name} {' '.join(names)} is missing" in sentences
-    assert any(one.startswith(table.name) and "'zz' is there, and no event tells of it" in one for one in sentences)
+    assert any(one.startswith(table.name) and "'zz' exists without an event" in one for one in sentences)
 
 
-async def test_only_the_faults_of_the_builds_that_are_asked_for_are_told(log_of_builds):
+async def test_only_faults_of_the_selected_builds_are_reported(log_of_builds):
     log_of_builds.execute("UPDATE builds SET jobs_failed = 5 WHERE build_request_id = 'b1'")
 
     assert told(log_of_builds, "b2", "b3") == []
     assert told(log_of_builds, "b1", "b3") == ["builds 'b1' has 5 as jobs_failed, and the events say 0"]
 
 
-async def test_what_a_build_that_has_ended_still_holds_is_named(log_of_builds):
+async def test_leases_claims_and_resources_of_ended_builds_are_named(log_of_builds):
     log_of_builds.execute("INSERT INTO leases VALUES ('b1', 1, 'here', '')")
     log_of_builds.execute("INSERT INTO claims VALUES ('p', 'b2', 'b2.1.1', 3)")
     log_of_builds.execute("INSERT INTO sharers VALUES ('b1', 1, '[]', 1)")
@@ -267,7 +267,7 @@ async def test_what_a_build_that_has_ended_still_holds_is_named(log_of_builds):
     ]
 
 
-async def test_an_event_that_cannot_be_read_or_is_filed_wrongly_is_named(log_of_builds):
+async def test_an_event_that_cannot_be_parsed_or_has_wrong_columns_is_named(log_of_builds):
     store = log_of_builds
     junk = store.literal(b"\xff\xff")
     store.execute(f"UPDATE events SET payload = {junk} WHERE build_request_id = 't'")
@@ -380,7 +380,7 @@ BROKEN = {
     "nothing": (without(), []),
     "its first event": (
         without("received"),
-        ["the first event of build b is no RECEIVED"],
+        ["the first event of build b is not RECEIVED"],
     ),
     "what follows its end": (
         lambda events: [*events, ("more", partition("raw", "FAILED"))],
@@ -388,11 +388,11 @@ BROKEN = {
     ),
     "an end of a job run": (
         without("2 completed"),
-        ["job run b.2.1 has no end, although its build has"],
+        ["job run b.2.1 has not ended, although its build has"],
     ),
     "an end of a partition": (
         without("sum available"),
-        ["partition 'sum' has no end in build b, although the build has"],
+        ["partition 'sum' has not ended in build b, although the build has"],
     ),
     "a second end of a job run": (
         before("completed", job("b.2.1", "CANCELLED")),
@@ -441,7 +441,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("what", BROKEN)
-async def test_a_broken_promise_is_named_and_nothing_else(store, what):
+async def test_a_broken_invariant_is_the_only_reported_fault(store, what):
     change, sentences = BROKEN[what]
     await open_event_log(store.uri).close()
     for sequence, (_, payload) in enumerate(change(list(whole_build("b").items())), 1):
@@ -450,10 +450,10 @@ async def test_a_broken_promise_is_named_and_nothing_else(store, what):
 
     # What such events add up to depends on how many are looked at together, and is nothing where there is no first.
     found = [one for one in told(store) if one.split()[0] not in {table.name for table in READ_MODELS}]
-    assert [one for one in found if "adds up to nothing" not in one] == sentences
+    assert [one for one in found if "cannot be replayed" not in one] == sentences
 
 
-async def test_a_gap_is_named(store):
+async def test_a_gap_in_the_sequence_is_named(store):
     await open_event_log(store.uri).close()
     for sequence, (name, payload) in enumerate(whole_build("b").items(), 1):
         if name != "graph":
@@ -474,7 +474,7 @@ async def test_two_builds_that_produce_one_partition_at_once_are_named(store):
     assert told(store) == ["job run b2.1.1 began to produce 'raw' while job run b1.1.1 was producing it"]
 
 
-async def test_a_build_that_comes_back_after_it_was_ended_is_named(store):
+async def test_events_after_the_end_of_a_build_are_named(store):
     await open_event_log(store.uri).close()
     events = whole_build("b")
     dead = [*list(events.values())[:10], job("b.1.1", "CANCELLED"), partition("raw", "FAILED")]
@@ -486,7 +486,7 @@ async def test_a_build_that_comes_back_after_it_was_ended_is_named(store):
     assert told(store) == ["event 15 of build b follows its end"]
 
 
-async def test_of_very_much_that_is_wrong_the_first_is_told_and_the_rest_counted(store):
+async def test_further_faults_over_the_maximum_are_only_counted(store):
     await open_event_log(store.uri).close()
     insert(store, "b", 1, received("p"))
     for number in range(MAX_FAULTS_PER_BUILD + 10):
@@ -497,4 +497,4 @@ async def test_of_very_much_that_is_wrong_the_first_is_told_and_the_rest_counted
     reader.close()
 
     assert found.faults == MAX_FAULTS_PER_BUILD + 1
-    assert len(found.told) == MAX_REPORTED_FAULTS
+    assert len(found.reported) == MAX_REPORTED_FAULTS

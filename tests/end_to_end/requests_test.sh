@@ -74,7 +74,7 @@ for command in status retry cancel events logs; do
   refused "there is no build 'no_such_build'" "$command" no_such_build
 done
 for id in ../../x a/b 'a b' a.b -x latest "$LONG"; do
-  refused "cannot be the id of a build" build raw/a "--build_request_id=$id"
+  refused "is not a valid build id" build raw/a "--build_request_id=$id"
 done
 [[ ! -e "$TEST_TMPDIR/x" ]] || fail "an id led out of the state directory"
 
@@ -114,7 +114,7 @@ misled() {
 }
 fresh
 answer '{"outputs": [{"str": "raw/a"}], "args": ["1"]}, {"outputs": [{"str": "raw/a"}], "args": ["2"]}'
-misled 2 "'raw/a' is produced by more than one"
+misled 2 "'raw/a' has more than one producer"
 answer '{"outputs": [{"str": "raw/a"}, {"str": "clean/a"}]}'
 misled 1 "'clean/a', which //tests/end_to_end/lab:clean produces"
 answer '{"outputs": [{"str": "raw/b"}]}'

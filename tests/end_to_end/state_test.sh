@@ -60,8 +60,8 @@ if [[ "$OWN_MOUNTS" == yes ]]; then
   mount -t tmpfs -o size=4m tmpfs "$STATE"
   run 0 build raw/a
   cat /dev/zero >"$STATE/filler" 2>/dev/null || true
-  refused 3 "is full; make room on the disk" build "$REF" --force
-  refused 3 "is full; make room on the disk" taint raw/a
+  refused 3 "is full; free space on the disk" build "$REF" --force
+  refused 3 "is full; free space on the disk" taint raw/a
   ran raw/a
   knows raw/a
   rm "$STATE/filler"
@@ -72,7 +72,7 @@ if [[ "$OWN_MOUNTS" == yes ]]; then
   mkdir "$STATE"
   mount -t tmpfs -o size=4m tmpfs "$STATE"
   when_made clean/b "cat /dev/zero >'$STATE/filler' 2>/dev/null || true; echo is there room for this?"
-  refused 3 "is full; make room on the disk" build "$REF" --jobs=1
+  refused 3 "is full; free space on the disk" build "$REF" --jobs=1
   nobody_left || fail "processes are left: $(left_behind)"
   knows raw/a
   rm "$STATE/filler"

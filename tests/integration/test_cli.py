@@ -173,7 +173,7 @@ def test_a_log_is_verified_and_what_is_broken_is_told(graph):
     assert broken.splitlines()[-1].startswith("4 faults in ")
     assert as_json[0] == 1
     assert as_json[1]["faults"] == 4
-    assert as_json[1]["told"][0] == {"build_request_id": build, "message": fault}
+    assert as_json[1]["reported"][0] == {"build_request_id": build, "message": fault}
 
 
 def test_a_changed_job_is_run_again_with_what_depends_on_it(graph):
@@ -738,7 +738,7 @@ def test_an_id_that_cannot_be_one_builds_nothing(graph, chosen):
     code, _, err = graph("build", f"--build_request_id={chosen}")
 
     assert code == 2
-    assert "cannot be the id of a build" in err
+    assert "is not a valid build id" in err
     assert not (graph.folder / "data").exists()
     assert not (graph.folder / ".databuild").exists()
 
@@ -886,7 +886,7 @@ def test_a_sink_that_fails_stops_no_build_and_is_told_of(graph):
     code, _, err = graph("build", "--event_sink=jsonl:/dev/full")
 
     assert code == 0
-    assert "an event sink failed and gets nothing more: [Errno 28]" in err
+    assert "an event sink failed and gets no more events: [Errno 28]" in err
 
 
 def test_a_sink_that_cannot_be_opened_is_told_of_without_a_build(graph):

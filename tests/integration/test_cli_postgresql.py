@@ -86,7 +86,7 @@ def test_a_server_that_cannot_be_reached_is_our_failure(databuild, where, comman
     code, said = databuild(f"postgresql://ann:{ENCODED}@{where}", *command)
 
     assert code == OUR_FAILURE
-    assert "is the server running" in said
+    assert "check that the server is running" in said
     assert not leaks(said)
 
 

@@ -74,7 +74,7 @@ async def build(uri, name, folder):
 def go_on(uri, folder, *died):
     """Builds what the dead have left, and checks that it is all that is built."""
     reader = open_reader(uri)
-    assert verify(reader).told == ()
+    assert verify(reader).reported == ()
     complete = {ref for name in died for ref in complete_tasks(reader, name)}
     missing = {outputs[0] for outputs in crashing.MADE_TOGETHER} - complete
 
@@ -88,7 +88,7 @@ def go_on(uri, folder, *died):
         dead = reader.build(name)
         assert dead is None or dead.status == "COMPLETED" or "its orchestrator has died" in dead.failure.message
     assert list(reader.rows(LEASES)) == list(reader.rows(CLAIMS)) == []
-    assert verify(reader).told == ()
+    assert verify(reader).reported == ()
     reader.close()
 
 

@@ -108,7 +108,7 @@ class Left:
         self.events = {}
         self.records = {}
         with contextlib.closing(open_reader(way.uri)) as reader:
-            self.faults = verify(reader).told
+            self.faults = verify(reader).reported
             for build in reader.builds(limit=100):
                 name = build.build_request_id
                 # One by one, so that their order counts: nothing runs beside anything else here.

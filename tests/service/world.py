@@ -53,7 +53,7 @@ class FakeExecutor(NoProcesses):
         self.queried = {}
         self.configs_cancelled = 0
 
-    async def end_left_behind(self, build_request_id):
+    async def kill_orphans(self, build_request_id):
         self.ended.append(build_request_id)
 
     async def run(self, spec, on_report=None):

@@ -233,7 +233,7 @@ def test_status_of_no_build_makes_no_sense(cli):
     code, out, err = cli("status", "nothing", reader=FakeReader())
 
     assert (code, out) == (2, "")
-    assert err == "databuild: there is no build 'nothing'; `builds` lists those there are\n"
+    assert err == "databuild: there is no build 'nothing'; `builds` lists the builds\n"
 
 
 def test_builds_are_paged_newest_first(cli):

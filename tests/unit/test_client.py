@@ -1,4 +1,4 @@
-"""The client without a service: addresses, patience, what came of a build, and how a notebook shows it."""
+"""The client without a service: addresses, retries, what came of a build, and how a notebook shows it."""
 
 import asyncio
 import inspect
@@ -133,11 +133,11 @@ class FakeTransport:
         pass
 
 
-def calls_over(*answers, patience=60.0):
+def calls_over(*answers, retry_timeout=60.0):
     transport = FakeTransport(*answers)
     clock = lambda: transport.now  # noqa: E731
     connection = Connection(
-        transport, endpoint="here:1", metadata=metadata_of("", "ann"), patience=patience, clock=clock
+        transport, endpoint="here:1", metadata=metadata_of("", "ann"), retry_timeout=retry_timeout, clock=clock
     )
     return Calls(connection), transport
 
@@ -169,7 +169,7 @@ def test_who_answered_before_is_waited_for():
 
 
 def test_patience_ends():
-    calls, transport = calls_over(summary(), *[Fault()] * 100, patience=20.0)
+    calls, transport = calls_over(summary(), *[Fault()] * 100, retry_timeout=20.0)
     finish(calls.get())
 
     with pytest.raises(ServiceUnreachableError):

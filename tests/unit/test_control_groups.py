@@ -1,8 +1,8 @@
-"""What control groups tell of memory and processes, in version 1 and 2, from files that look like the kernel's."""
+"""Limits and counters of control groups, in version 1 and 2, from files like those of the kernel."""
 
 import pytest
 
-from databuild.executors.budget import capacity_of
+from databuild.executors.capacity import capacity_of
 from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.out_of_memory import OomKills
 
@@ -24,13 +24,13 @@ def memory(request, tmp_path):
         file.write_text(template.format(kills))
 
     count(2)
-    return count, {"system": str(tmp_path), "own_groups": str(own)}
+    return count, {"cgroup_root": str(tmp_path), "own_groups": str(own)}
 
 
 def test_kills_since_a_start_are_counted(memory):
     count, places = memory
     kills = OomKills(**places)
-    kills.look(10.0)
+    kills.sample(10.0)
     count(3)
 
     assert kills.since(10.5, 20.0) == 1
@@ -42,14 +42,14 @@ def test_kills_before_a_start_are_not_its_own(memory):
     count, places = memory
     kills = OomKills(**places)
     count(3)
-    kills.look(10.0)
+    kills.sample(10.0)
 
     assert kills.since(10.5, 20.0) == 0
 
 
-def test_without_a_count_nothing_is_claimed(tmp_path):
-    kills = OomKills(system=str(tmp_path), own_groups=str(tmp_path / "none"))
-    kills.look(1.0)
+def test_without_a_counter_no_kill_is_reported(tmp_path):
+    kills = OomKills(cgroup_root=str(tmp_path), own_groups=str(tmp_path / "none"))
+    kills.sample(1.0)
 
     assert kills.since(1.0, 2.0) == 0
 
@@ -59,7 +59,7 @@ def test_processes_fit_by_the_limit_that_is_reached_first(tmp_path):
     own = tmp_path / "own"
     own.write_text("0::/a\n")
     (tmp_path / "a").mkdir()
-    places = {"system": str(tmp_path), "own_groups": str(own)}
+    places = {"cgroup_root": str(tmp_path), "own_groups": str(own)}
 
     by_files = capacity_of(limit, **places)
     (tmp_path / "a/pids.max").write_text("max\n")
@@ -72,7 +72,7 @@ def test_processes_fit_by_the_limit_that_is_reached_first(tmp_path):
     assert by_processes == (50, "the limit of processes, 132 (pids.max of the control group)")
 
 
-def test_connections_take_from_what_fits_and_something_always_does():
+def test_connections_lower_the_capacity_to_at_least_one():
     limit = DescriptorLimit()
 
     assert capacity_of(limit, connections=600).processes == capacity_of(limit).processes - 100

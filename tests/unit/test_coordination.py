@@ -84,7 +84,7 @@ class FakeExecutor(NoProcesses):
         self.seconds = 0.002
         return lambda: self.most_running
 
-    async def end_left_behind(self, build_request_id):
+    async def kill_orphans(self, build_request_id):
         self.ended.append(build_request_id)
 
     @staticmethod
@@ -421,7 +421,7 @@ async def test_a_build_that_was_taken_for_dead_is_refused_when_it_comes_back(wor
 
     with pytest.raises(CoordinationError, match="it is FAILED"):
         await world.log.renew_lease("dead", "elsewhere/1/1", 30)
-    with pytest.raises(CoordinationError, match="it has no lease any more"):
+    with pytest.raises(CoordinationError, match="its lease has ended"):
         await late.claim([ClaimRequest("dead", "dead.3.1", ("raw/3",))])
 
 
@@ -435,7 +435,7 @@ async def test_a_result_that_comes_too_late_is_recorded_and_not_applied(world):
     version = world.reader.partition_records(["raw/1"])["raw/1"].version
     gate.open()
 
-    with pytest.raises(CoordinationError, match="build one cannot go on: it is FAILED"):
+    with pytest.raises(CoordinationError, match="build one cannot continue: it is FAILED"):
         await one
 
     assert world.reader.build("one").status == "FAILED"
@@ -458,6 +458,6 @@ async def test_an_orchestrator_that_was_taken_for_dead_stops_its_jobs_and_says_s
     await world.build("two", "raw/2")
     log.going_on.set()
 
-    with pytest.raises(CoordinationError, match="build one cannot go on"):
+    with pytest.raises(CoordinationError, match="build one cannot continue"):
         await one
     assert world.reader.build("one").status == "FAILED"

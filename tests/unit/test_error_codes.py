@@ -1,4 +1,4 @@
-"""Errors pass from one process to another as what they are."""
+"""Errors pass between processes without loss."""
 
 import inspect
 import json
@@ -11,13 +11,13 @@ from google.protobuf.struct_pb2 import Struct
 from databuild import errors
 from databuild.cli.display.error_text import FLAG_WORDS, error_text
 from databuild.client.failures import ERROR_METADATA, error_of
-from databuild.error_codes import CODES, code_of, facts_of, restored
+from databuild.error_codes import CODES, code_of, facts_of, restore_error
 from databuild.remedies import REQUEST_WORDS, Remedy
 from databuild.service.api.errors import detail_of, worded_detail_of
 from tests.client.samples import SAMPLES
 
 OF_ONE_PROCESS = {errors.BuildFailedError, errors.HttpRequestError, errors.ServiceError, errors.ServiceUnreachableError}
-"""Those that no service sends: the client raises them itself, or only HTTP can get them wrong."""
+"""Errors that no service sends: the client raises them itself, or they concern only HTTP."""
 
 ALL = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.DataBuildError)}
 
@@ -31,7 +31,7 @@ def sent(facts):
 
 @pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
 def test_an_error_comes_back_with_its_class_its_message_and_its_facts(error):
-    back = restored(code_of(error), str(error), sent(facts_of(error)))
+    back = restore_error(code_of(error), str(error), sent(facts_of(error)))
 
     assert type(back) is type(error)
     assert str(back) == str(error)
@@ -50,34 +50,34 @@ def test_every_error_has_a_code_of_its_own_and_a_sample():
     assert {type(error) for error in SAMPLES} == ALL - OF_ONE_PROCESS
 
 
-def test_special_errors_stand_before_general_ones():
+def test_subclasses_come_before_their_base_classes():
     kinds = [kind for kind, _ in CODES]
 
     for place, kind in enumerate(kinds):
         assert not any(issubclass(kind, earlier) for earlier in kinds[:place])
 
 
-def test_an_error_of_a_class_without_a_code_passes_as_what_it_is_besides():
+def test_an_error_without_a_code_gets_that_of_its_base_class():
     class MissingThingError(errors.InvalidRequestError):
         pass
 
-    back = restored(code_of(MissingThingError("no")), "no", {})
+    back = restore_error(code_of(MissingThingError("no")), "no", {})
 
     assert type(back) is errors.InvalidRequestError
 
 
-def test_a_code_that_is_not_known_is_an_error_of_the_service():
-    assert type(restored("SOMETHING_NEW", "it said no", {})) is errors.ServiceError
+def test_an_unknown_code_gives_a_service_error():
+    assert type(restore_error("SOMETHING_NEW", "it said no", {})) is errors.ServiceError
 
 
-def test_nothing_is_told_of_what_was_not_raised_on_purpose():
+def test_an_unexpected_error_has_no_facts():
     fault = ZeroDivisionError("secret")
     fault.secret = "secret"
 
     assert (code_of(fault), facts_of(fault)) == ("INTERNAL", {})
 
 
-def test_long_facts_are_cut_and_there_all_the_same():
+def test_long_facts_are_cut():
     error = errors.PlanChangedError(["x" * 100] * 100)
 
     assert facts_of(error, max_text=10, max_items=2) == {"differences": ["x" * 10] * 2}
@@ -91,14 +91,14 @@ def test_every_edge_words_every_remedy():
 def test_a_remedy_comes_back_and_is_worded_by_flags_only_on_the_command_line():
     error = errors.InvalidRequestError("no job of build b failed").with_remedy("RETRY_EVERYTHING")
 
-    back = restored(code_of(error), str(error), sent(facts_of(error)))
+    back = restore_error(code_of(error), str(error), sent(facts_of(error)))
 
     assert str(back) == "no job of build b failed"
     assert error_text(back) == "no job of build b failed; leave --failed_jobs_only out to ask for everything again"
 
 
 def test_a_remedy_of_a_newer_service_adds_nothing():
-    back = restored("INVALID_REQUEST", "no", {"remedy": "WAIT_FOR_RAIN"})
+    back = restore_error("INVALID_REQUEST", "no", {"remedy": "WAIT_FOR_RAIN"})
 
     assert error_text(back) == "no"
 

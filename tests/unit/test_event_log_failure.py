@@ -1,4 +1,4 @@
-"""What a build comes to when its event log fails."""
+"""The end of a build whose event log fails."""
 
 import json
 import sqlite3
@@ -7,7 +7,7 @@ import pytest
 
 from databuild.errors import EventLogError
 from databuild.event_log.open import open_event_log
-from databuild.event_log.sqlite.connection import fault
+from databuild.event_log.sqlite.connection import event_log_error
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.orchestration.build.build_context import BuildContext
@@ -77,9 +77,9 @@ async def test_the_first_error_of_the_event_log_is_the_one_that_is_raised(takes,
 def test_an_input_output_error_on_a_full_file_system_is_a_full_disk(tmp_path):
     error = sqlite3.OperationalError("disk I/O error")
 
-    full = str(fault(error, "/proc/events.db"))  # where there never is room
-    other = str(fault(error, f"{tmp_path}/events.db"))
+    full = str(event_log_error(error, "/proc/events.db"))  # where there never is room
+    other = str(event_log_error(error, f"{tmp_path}/events.db"))
 
-    assert "the disk is full; make room on the disk and build again" in full
+    assert "the disk is full; free space on the disk and build again" in full
     assert "disk I/O error" in other
     assert "full" not in other

@@ -1,4 +1,4 @@
-"""Who gets a resource that several builds share."""
+"""Fair sharing of resources between builds."""
 
 from databuild.event_log.coordination import ClaimRequest, Need
 from databuild.event_log.fair_shares import FairShares, Holding, Sharer
@@ -13,15 +13,15 @@ def test_a_resource_is_granted_up_to_its_limit():
 
     assert [shares.take(request("a", task=number), number) for number in (1, 2, 3)] == ["", "", "r"]
     assert shares.granted == [Holding("a.1.1", "r", "a", 1), Holding("a.2.1", "r", "a", 1)]
-    assert shares.asked == {"a": Sharer("a", 2, frozenset({"r"}))}
+    assert shares.updated == {"a": Sharer("a", 2, frozenset({"r"}))}
 
 
-def test_what_others_hold_counts():
+def test_amounts_held_by_others_count():
     assert FairShares({"r": 2}, ()).take(request("a"), 1) == "r"
     assert FairShares({"other": 2}, ()).take(request("a"), 1) == ""
 
 
-def test_a_build_that_waits_goes_before_one_that_was_granted_something_later():
+def test_the_build_with_the_oldest_grant_goes_first():
     waiting = Sharer("b", 5, frozenset({"r"}))
 
     assert FairShares({"r": 1}, [waiting, Sharer("a", 9)]).take(request("a"), 10) == "r"
@@ -33,7 +33,7 @@ def test_a_new_build_goes_after_those_that_wait_already():
     assert FairShares({}, [Sharer("b", 5, frozenset({"r"}))]).take(request("new"), 10) == "r"
 
 
-def test_nobody_makes_way_for_a_build_that_waits_for_something_else():
+def test_a_build_that_waits_for_another_resource_does_not_block():
     assert FairShares({}, [Sharer("b", 5, frozenset({"other"}))]).take(request("a"), 10) == ""
 
 

@@ -1,4 +1,4 @@
-"""Operations share transactions, and observers learn of what is durable, in order, and of nothing else."""
+"""Operations share transactions, and observers are notified of durable events, in order."""
 
 import asyncio
 import logging
@@ -75,39 +75,39 @@ def sequences(observer):
     return [event.sequence for event in observer.events]
 
 
-async def test_what_nobody_waits_for_shares_a_transaction_with_what_somebody_does(commit, store):
-    commit.take(append(1))
-    await commit.take(append(2))
+async def test_operations_that_are_not_awaited_share_a_transaction_with_one_that_is(commit, store):
+    commit.submit(append(1))
+    await commit.submit(append(2))
 
     assert store.transactions == [[append(1), append(2)]]
 
 
 async def test_observers_are_notified_in_order_before_the_append_returns(commit, observer):
-    commit.take(append(1, 2))
+    commit.submit(append(1, 2))
     assert sequences(observer) == []
 
-    await commit.take(append(3))
+    await commit.submit(append(3))
 
     assert sequences(observer) == [1, 2, 3]
 
 
-async def test_observers_hear_of_appends_whose_caller_was_cancelled(commit, observer):
-    durable = commit.take(append(1))
+async def test_observers_are_notified_of_appends_whose_caller_was_cancelled(commit, observer):
+    durable = commit.submit(append(1))
     durable.cancel()
-    await commit.take(append(2))
+    await commit.submit(append(2))
 
     assert sequences(observer) == [1, 2]
 
 
-async def test_observers_hear_nothing_of_what_was_refused_failed_or_holds_no_events(commit, store, observer):
+async def test_observers_are_not_notified_of_refused_failed_or_empty_operations(commit, store, observer):
     store.refused = [append(1)]
     with pytest.raises(InvalidStateTransitionError):
-        await commit.take(append(1))
-    await commit.take(ClaimAll([ClaimRequest("b", "b.1.1", ("p",))]))
-    await commit.take(append())
+        await commit.submit(append(1))
+    await commit.submit(ClaimAll([ClaimRequest("b", "b.1.1", ("p",))]))
+    await commit.submit(append())
     store.error = EventLogError("the disk is full")
     with pytest.raises(EventLogError):
-        await commit.take(append(2))
+        await commit.submit(append(2))
 
     assert sequences(observer) == []
 
@@ -118,7 +118,7 @@ async def test_an_observer_that_fails_stops_neither_the_append_nor_other_observe
     commit.observe(other)
 
     with caplog.at_level(logging.ERROR, logger="databuild.event_log"):
-        await commit.take(append(1))
+        await commit.submit(append(1))
 
     assert sequences(other) == [1]
     assert "failed on events of build b" in caplog.text
@@ -128,17 +128,17 @@ async def test_closing_writes_and_notifies_first_and_then_closes_observers(store
     commit = GroupCommit(store)
     observer = Observer()
     commit.observe(observer)
-    commit.take(append(1))
+    commit.submit(append(1))
 
     await commit.close()
 
     assert sequences(observer) == [1]
     assert observer.closed
     with pytest.raises(EventLogError, match="closed"):
-        await commit.take(append(2))
+        await commit.submit(append(2))
 
 
-async def test_two_closings_are_one(store):
+async def test_closing_twice_closes_once(store):
     commit = GroupCommit(store)
     observer = Observer()
     commit.observe(observer)

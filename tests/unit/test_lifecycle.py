@@ -130,7 +130,7 @@ def test_a_build_cannot_complete_with_a_failed_partition():
 
 def test_a_build_cannot_end_with_something_open():
     for payloads in (SUCCESS[:4], SUCCESS[:10]):
-        with pytest.raises(InvalidStateTransitionError, match="no end"):
+        with pytest.raises(InvalidStateTransitionError, match="has not ended"):
             BuildState("b").advance(numbered([*payloads, status(ev.BUILD_STATUS_FAILED)]))
 
 
@@ -143,7 +143,7 @@ def test_an_operation_is_the_only_event_of_its_id():
     assert state.ended
 
 
-def test_a_state_made_from_what_a_store_knows_goes_on_where_it_was():
+def test_a_state_from_records_continues_where_it_was():
     state = BuildState("b")
     state.advance(numbered(SUCCESS[:10]))
     again = BuildState(

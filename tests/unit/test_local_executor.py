@@ -70,12 +70,12 @@ async def test_a_process_may_run_in_another_directory(executor, tmp_path):
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-async def test_a_program_that_is_not_there_is_an_outcome(executor, tmp_path, elsewhere):
+async def test_a_missing_program_is_an_outcome(executor, tmp_path, elsewhere):
     settings = {"cwd": str(tmp_path)} if elsewhere else {}
 
     result = await executor.run(spec(tmp_path, "/no/such/program", **settings))
 
-    assert result.start_fault.message == "/no/such/program is not there; build the graph again with Bazel"
+    assert result.start_fault.message == "/no/such/program does not exist; build the graph again with Bazel"
 
 
 async def test_a_timeout_ends_the_whole_group(executor, tmp_path):
@@ -106,7 +106,7 @@ async def test_cancelling_gives_time_to_end_and_leaves_nothing_behind(executor, 
     assert (tmp_path / "cleaned").read_text() == "cleaned\n"
 
 
-async def test_what_does_not_end_when_asked_is_ended(executor, tmp_path):
+async def test_a_process_that_ignores_term_is_killed(executor, tmp_path):
     executor.grace_seconds = 0.2
     pids = tmp_path / "pids"
     script = f"trap '' TERM; echo $$ >{pids}; while :; do sleep 0.05; done"
@@ -120,7 +120,7 @@ async def test_what_does_not_end_when_asked_is_ended(executor, tmp_path):
     assert is_gone(pid)
 
 
-async def test_what_a_process_leaves_running_is_ended_with_it(executor, tmp_path):
+async def test_children_of_a_process_are_killed_when_it_ends(executor, tmp_path):
     pids = tmp_path / "pids"
 
     result = await executor.run(shell(tmp_path, f"sleep 1000 & echo $! >{pids}"))
@@ -162,7 +162,7 @@ async def test_a_log_over_its_limit_keeps_its_beginning_and_its_end(tmp_path):
     )
 
 
-async def test_what_goes_to_no_file_is_in_the_result_and_the_end_of_too_much(tmp_path):
+async def test_output_without_a_file_is_in_the_result_cut_to_its_end(tmp_path):
     executor = LocalExecutor(base_env={}, log_limit_bytes=1000)
     code = "import sys; print('short'); sys.stderr.write('x' * 100000 + 'end')"
 
@@ -196,7 +196,7 @@ async def test_output_can_be_read_while_the_process_runs(executor, tmp_path):
     assert (tmp_path / "out").read_text() == "early\nlate\n"
 
 
-async def test_who_escapes_the_group_and_goes_on_writing_is_not_listened_to(executor, tmp_path):
+async def test_a_child_that_escapes_the_group_and_keeps_writing_does_not_delay_the_result(executor, tmp_path):
     escaped = f"import os,time; os.setsid(); open('{tmp_path}/pid','w').write(str(os.getpid())+chr(10))"
     code = f"{escaped}\nwhile True: print('x' * 1000, flush=True)"
     script = f'{sys.executable} -I -c "$CODE" & while [ ! -e {tmp_path}/pid ]; do sleep 0.02; done'
@@ -218,13 +218,13 @@ async def test_a_process_gets_no_input_and_default_signals(executor, tmp_path):
 
 
 @pytest.mark.parametrize("killed", [True, False])
-async def test_a_warden_ends_what_a_killed_process_left_running_and_nothing_else(tmp_path, killed):
+async def test_a_watchdog_kills_only_the_orphans_of_a_killed_process(tmp_path, killed):
     mark = f"DATABUILD_TEST={tmp_path}"
     script = (
         "import os, subprocess, sys, time\n"
-        "from databuild.executors.warden import warden\n"
+        "from databuild.executors.watchdog import watchdog\n"
         f"env = {{**os.environ, 'DATABUILD_TEST': {str(tmp_path)!r}}}\n"
-        f"with warden({mark!r}):\n"
+        f"with watchdog({mark!r}):\n"
         "    child = subprocess.Popen(['sleep', '1000'], env=env, process_group=0, stdout=subprocess.DEVNULL)\n"
         "    other = subprocess.Popen(['sleep', '1000'], process_group=0, stdout=subprocess.DEVNULL)\n"
         "    print(child.pid, other.pid, flush=True)\n"
@@ -248,7 +248,7 @@ async def test_a_warden_ends_what_a_killed_process_left_running_and_nothing_else
                 os.kill(pid, signal.SIGKILL)
 
 
-async def test_what_a_dead_build_left_behind_is_ended(executor, tmp_path):
+async def test_orphans_of_a_dead_build_are_killed(executor, tmp_path):
     pids = tmp_path / "pids"
     env = {**os.environ, "DATABUILD_BUILD_REQUEST_ID": f"dead-{tmp_path.name}-{os.getpid()}"}
     left = await asyncio.create_subprocess_exec(
@@ -256,7 +256,7 @@ async def test_what_a_dead_build_left_behind_is_ended(executor, tmp_path):
     )
     group = await until(pids)
 
-    await executor.end_left_behind(env["DATABUILD_BUILD_REQUEST_ID"])
+    await executor.kill_orphans(env["DATABUILD_BUILD_REQUEST_ID"])
 
     assert await left.wait() == -signal.SIGKILL
     assert all(is_gone(pid) for pid in group)
@@ -276,7 +276,7 @@ async def test_many_short_processes_at_once_end_without_an_event_of_one_reaching
     assert faults == []
 
 
-async def test_a_report_that_is_no_file_is_not_waited_for(executor, tmp_path):
+async def test_a_report_path_that_is_a_fifo_does_not_block(executor, tmp_path):
     for made in ("mkfifo", "mkdir"):
         result = await executor.run(
             shell(tmp_path, f"rm -rf {tmp_path}/report; {made} {tmp_path}/report"), lambda _: None

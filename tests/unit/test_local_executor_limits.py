@@ -1,4 +1,4 @@
-"""Starts of processes when files, processes or memory are short: they wait, and what cannot start says why."""
+"""Starts wait while descriptors, processes or memory are exhausted, and failed starts are explained."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ import pytest
 from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.executor import Capacity, ProcessSpec
 from databuild.executors.local import LocalExecutor
-from databuild.executors.process_group import groups_with
+from databuild.executors.process_group import groups_with_variable
 
 MANY = Capacity(1000, "nothing")
 
@@ -63,24 +63,24 @@ async def test_a_start_waits_for_files_that_our_own_processes_have_open(files_le
     assert limit.raised_from is None
 
 
-async def test_a_start_that_waited_in_vain_says_what_is_used_up(files_left, tmp_path):
+async def test_a_start_that_waited_in_vain_names_the_limit(files_left, tmp_path):
     executor = LocalExecutor(base_env={}, descriptor_limit=DescriptorLimit(highest=0), start_seconds=0.02)
     files_left(1)
 
     result = await executor.run(shell("true", tmp_path))
 
-    assert result.start_fault.message.startswith("Too many open files: /bin/sh; this process has as many files open")
+    assert result.start_fault.message.startswith("Too many open files: /bin/sh; this process is at its limit of")
     assert not result.start_fault.users_fault
 
 
-async def test_a_process_whose_end_nobody_could_notice_is_ended(files_left, tmp_path):
+async def test_a_process_without_a_pidfd_is_killed(files_left, tmp_path):
     executor = LocalExecutor(base_env={}, descriptor_limit=DescriptorLimit(highest=0), start_seconds=0.0)
     files_left(4)  # for its pipes, and none for its pidfd
 
     result = await executor.run(shell("sleep 1000", tmp_path, env={"DATABUILD_TEST": str(tmp_path)}))
 
     assert "Too many open files" in result.start_fault.message
-    while groups_with(f"DATABUILD_TEST={tmp_path}".encode()):  # the test's own time limit is the limit
+    while groups_with_variable(f"DATABUILD_TEST={tmp_path}".encode()):  # the test's own time limit is the limit
         await asyncio.sleep(0.005)
 
 
@@ -106,19 +106,19 @@ def program(path, text, mode=0o755):
 @pytest.mark.parametrize(
     ("text", "mode", "said", "users_fault"),
     [
-        (None, 0o755, "{} is not there; build the graph again with Bazel", False),
-        (b"#!/no/such/shell -e\n", 0o755, "{} needs the interpreter /no/such/shell, which is not there", True),
-        (b"#!/bin/sh\n", 0o644, "{} may not be executed; `chmod +x` it", True),
+        (None, 0o755, "{} does not exist; build the graph again with Bazel", False),
+        (b"#!/no/such/shell -e\n", 0o755, "{} needs the interpreter /no/such/shell, which does not exist", True),
+        (b"#!/bin/sh\n", 0o644, "{} is not executable; run `chmod +x`", True),
         (b"echo hello\n", 0o755, "{} has no #! line and is not a binary", True),
-        (b"", 0o755, "{} is empty, and not a program", True),
+        (b"", 0o755, "{} is empty", True),
     ],
 )
-async def test_a_program_that_cannot_start_says_why(tmp_path, files_left, raised, text, mode, said, users_fault):
+async def test_a_failed_start_is_explained(tmp_path, files_left, raised, text, mode, said, users_fault):
     limit = DescriptorLimit()
     if raised:
         files_left(100)
         limit = DescriptorLimit()
-        limit.raise_it()
+        limit.raise_limit()
     executor = LocalExecutor(base_env={}, descriptor_limit=limit)
     path = tmp_path / "program"
     if text is not None:
@@ -130,16 +130,16 @@ async def test_a_program_that_cannot_start_says_why(tmp_path, files_left, raised
     assert result.start_fault.users_fault == users_fault
 
 
-async def test_a_folder_is_no_program(tmp_path):
+async def test_a_directory_is_not_a_program(tmp_path):
     result = await LocalExecutor(base_env={}).run(ProcessSpec(argv=(str(tmp_path),), env={}, cwd=str(tmp_path)))
 
     assert result.start_fault.message == f"{tmp_path} is a directory; name a program"
 
 
-async def test_a_working_directory_that_is_gone_is_no_fault_of_the_job(tmp_path):
+async def test_a_missing_working_directory_is_not_the_fault_of_the_job(tmp_path):
     result = await LocalExecutor(base_env={}).run(shell("true", tmp_path / "gone"))
 
-    assert result.start_fault.message == f"its working directory {tmp_path}/gone is not there"
+    assert result.start_fault.message == f"its working directory {tmp_path}/gone does not exist"
     assert not result.start_fault.users_fault
 
 
@@ -151,7 +151,7 @@ async def test_a_working_directory_that_is_gone_is_no_fault_of_the_job(tmp_path)
         (("x" * 100_000,) * 100, {}, "its arguments and environment have 10,00"),
     ],
 )
-async def test_a_command_that_is_too_large_is_known_before_it_is_started(tmp_path, argv, env, said):
+async def test_a_command_that_is_too_large_is_refused_before_its_start(tmp_path, argv, env, said):
     executor = LocalExecutor(base_env={"A": "1"})
     argv = ("/bin/true", *argv)
 

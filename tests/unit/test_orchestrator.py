@@ -124,7 +124,7 @@ async def test_success_is_refused_while_something_is_open():
     one = orchestrator("p")
     await up_to_running(one)
 
-    with pytest.raises(InvalidStateTransitionError, match="no end"):
+    with pytest.raises(InvalidStateTransitionError, match="has not ended"):
         await one.complete_build(Success())
 
 

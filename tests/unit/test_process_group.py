@@ -1,4 +1,4 @@
-"""Groups end, zombies do not count, and no wait is without a bound."""
+"""Process groups are terminated, zombies do not count, and every wait is bounded."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from databuild.executors.process_group import EndingGroup, end_marked, living_members
+from databuild.executors.process_group import GroupTermination, kill_groups_with, living_members
 
 
 @pytest.fixture
@@ -40,31 +40,31 @@ def test_a_group_without_members_has_none():
     assert list(living_members(process.pid)) == []
 
 
-async def test_members_that_cannot_be_ended_are_given_up_and_named(child):
-    group = EndingGroup(child.pid, grace_seconds=lambda: 0.0, kill_seconds=0.02, living=lambda _group: [4711])
+async def test_members_that_cannot_be_killed_are_returned(child):
+    group = GroupTermination(child.pid, grace_seconds=lambda: 0.0, kill_seconds=0.02, living=lambda _group: [4711])
 
     assert list(await group.end_members()) == [4711]
 
 
 async def test_a_leader_that_cannot_be_ended_is_given_up(child):
     never = asyncio.get_running_loop().create_future()
-    group = EndingGroup(child.pid, grace_seconds=lambda: 0.0, kill_seconds=0.02)
+    group = GroupTermination(child.pid, grace_seconds=lambda: 0.0, kill_seconds=0.02)
 
     assert not await group.end_leader(never)
 
 
-async def test_what_has_a_variable_in_its_environment_is_ended(tmp_path):
+async def test_processes_with_a_variable_in_their_environment_are_killed(tmp_path):
     process = subprocess.Popen(  # noqa: ASYNC220
         ["sleep", "1000"], process_group=0, env={"DATABUILD_TEST": str(tmp_path)}
     )
 
-    left = await end_marked(f"DATABUILD_TEST={tmp_path}".encode())
+    left = await kill_groups_with(f"DATABUILD_TEST={tmp_path}".encode())
 
     assert list(left) == []
     assert process.wait() == -signal.SIGKILL
 
 
-async def test_marked_groups_that_cannot_be_ended_are_given_up_and_named(child):
-    left = await end_marked(b"A=1", kill_seconds=0.02, find=lambda _variable: [child.pid])
+async def test_groups_that_cannot_be_killed_are_returned(child):
+    left = await kill_groups_with(b"A=1", kill_seconds=0.02, find=lambda _variable: [child.pid])
 
     assert list(left) == [child.pid]

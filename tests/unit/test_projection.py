@@ -1,4 +1,4 @@
-"""The projection knows every kind of event and every status, and raises for what it does not know."""
+"""The projection handles every kind of event and every status, and raises for unknown ones."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def event_of(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_event_is_known(kind):
+def test_every_kind_of_event_is_handled(kind):
     changes = Changes([event_of(kind)])
 
     assert changes.build["last_sequence"] == 7
@@ -33,7 +33,7 @@ def test_an_event_of_an_unknown_kind_raises():
         ev.BuildEvent(build_request_id="b", sequence=7).SerializeToString() + b"\xa2\x1f\x00"
     )
 
-    with pytest.raises(EventLogError, match="event 7 of build b is of the kind none that this version"):
+    with pytest.raises(EventLogError, match="the kind of event 7 of build b is unknown to this version"):
         Changes([newer])
     with pytest.raises(EventLogError, match="event 7 of build b"):
         list(refs_of(newer))

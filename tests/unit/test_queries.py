@@ -28,7 +28,7 @@ def database(tmp_path, text):
     return Queries(str(tmp_path))
 
 
-def test_a_section_stands_for_its_text_in_others_and_comments_go(tmp_path):
+def test_sections_are_inserted_into_others_without_comments(tmp_path):
     found = database(
         tmp_path, "-- Of a test.\n\n-- name: t\n-- Why.\nSELECT {u}\nLIMIT :n\n\n-- name: u\n{v}\n-- name: v\n1"
     )
@@ -37,7 +37,7 @@ def test_a_section_stands_for_its_text_in_others_and_comments_go(tmp_path):
     assert found.statement("({v})") == "(1)"
 
 
-def test_a_database_replaces_what_all_share(tmp_path):
+def test_a_database_replaces_shared_sections(tmp_path):
     found = database(tmp_path, "-- name: build_columns\nall")
 
     assert found["build"] == "SELECT all FROM builds WHERE build_request_id = :build_request_id"
@@ -64,6 +64,6 @@ def test_every_section_has_a_name_of_its_own_and_is_used(folder):
 
 
 @pytest.mark.parametrize(("folder", "found"), [("sqlite", SQLITE), ("postgresql", POSTGRESQL)])
-def test_every_statement_of_a_database_can_be_put_together(folder, found):
+def test_every_statement_of_a_database_can_be_assembled(folder, found):
     for name in {*names(FOLDER), *names(FOLDER / folder)}:
         assert "{" not in found[name]

@@ -34,7 +34,7 @@ class FakeLog:
             raise EventLogError("no")
         self.did.append((tuple(build_request_ids), time))
 
-    def go_on(self):
+    def resume(self):
         self.did.append("go on")
 
 

@@ -53,7 +53,7 @@ async def test_a_verification_is_asked_for_until_it_has_a_result(world, impatien
     while result is None:
         verification, result = await impatient.verify(verification, [])
 
-    assert (result.builds, result.faults, result.told) == (1, 0, ())
+    assert (result.builds, result.faults, result.reported) == (1, 0, ())
     assert (await world.service.maintenance.verify("", []))[1].builds == 3
 
 

@@ -29,7 +29,7 @@ def test_names_and_numbers_are_those_of_the_messages(kind, names, message, ends)
 
 
 @pytest.mark.parametrize("number", [-1, 0, 8])
-def test_what_is_no_status_raises(number):
+def test_an_unknown_status_raises(number):
     with pytest.raises(ValueError, match="BUILD_STATUS_"):
         statuses.BUILD.name(number)
     with pytest.raises(ValueError, match="DONE"):
@@ -44,6 +44,6 @@ def test_the_parts_of_an_id_come_back():
 
 
 @pytest.mark.parametrize("text", ["", "b", "b.1", "b.x.1", "b.1."])
-def test_what_is_no_id_raises(text):
+def test_an_invalid_id_raises(text):
     with pytest.raises(ValueError, match=r"."):
         parse_job_run_id(text)

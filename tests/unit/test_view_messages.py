@@ -9,14 +9,14 @@ from databuild.model.pruning import Pruned, PrunedBuild
 from databuild.model.records import BuildRecord, FailureRecord, JobRunRecord, LogSizes, PartitionRecord
 from databuild.model.views import (
     BuildView,
-    Difference,
     Explanation,
     JobStatistics,
     Lineage,
     LineageEdge,
     LogChunk,
+    LogFault,
     PartitionView,
-    Room,
+    StorageUsage,
     Verification,
 )
 from databuild.v1 import partition_pb2 as pt
@@ -86,7 +86,7 @@ def test_answers_survive_their_message(kind, view):
         ("lineage", Lineage((LineageEdge("raw/1", "clean/1", "v", query=True),), complete=True)),
         ("job", JobStatistics("//:job", ("raw/{n}",), ("daily",), 9, 8, 1, 1.5, 2.5, 1700000000.5)),
         ("log_chunk", LogChunk(b"text", 3, ended=True, path="/logs/1", total_bytes=7)),
-        ("storage", Room(1, 2, LogSizes(3, 4, 5, 1), 1700000000.5)),
+        ("storage", StorageUsage(1, 2, LogSizes(3, 4, 5, 1), 1700000000.5)),
         ("pruned", PRUNED),
     ],
 )
@@ -98,14 +98,14 @@ def test_every_field_of_a_message_is_set(kind, view):
 
 @pytest.mark.parametrize("sizes", [None, LogSizes(builds=3, pruned_builds=1, events=40, bytes=1000)])
 def test_storage_survives_its_message(sizes):
-    room = Room(event_log_bytes=1000, job_log_bytes=5, sizes=sizes, logs_pruned_before=1700000000.5)
+    room = StorageUsage(event_log_bytes=1000, job_log_bytes=5, sizes=sizes, logs_pruned_before=1700000000.5)
     message = view_messages.storage_to_message(room)
 
     assert view_messages.storage_from_message(message, counted=sizes is not None) == room
 
 
 def test_a_verification_survives_its_message():
-    result = Verification(events=9, builds=2, faults=1, told=(Difference("b", "no end"),))
+    result = Verification(events=9, builds=2, faults=1, told=(LogFault("b", "no end"),))
     message = view_messages.verification_to_message("v1", result)
 
     assert view_messages.verification_from_message(message) == result

@@ -90,7 +90,7 @@ class Backend(Protocol):
         """Returns the reason for each of these open builds whose orchestrator has died, by id."""
         ...
 
-    def death_of(self, build_request_id: str) -> str:
+    def dead_build_message(self, build_request_id: str) -> str:
         """Returns a sentence if the orchestrator of a build has died and nothing will end the build; else ""."""
         ...
 

@@ -47,7 +47,7 @@ def chosen_id(chosen: str, status_of: Callable[[str], str | None]) -> str:
         return new_build_request_id()
     check_build_request_id(chosen)
     if chosen == LATEST:
-        message = f"{LATEST!r} cannot be the id of a build: it means the newest one"
+        message = f"{LATEST!r} is not a valid build id: it means the newest build"
         raise InvalidRequestError(message)
     status = status_of(chosen)
     if status is not None:

@@ -57,10 +57,10 @@ class LocalBackend:
         dead = find_dead(self.records)
         return {build: dead[build].fault for build in builds if build in dead}
 
-    def death_of(self, build_request_id: str) -> str:
-        from databuild.orchestration.coordination.build_ids import death_of
+    def dead_build_message(self, build_request_id: str) -> str:
+        from databuild.orchestration.coordination.build_ids import dead_build_message
 
-        return death_of(self.records, build_request_id)
+        return dead_build_message(self.records, build_request_id)
 
     def waits(self, build_request_id: str) -> Sequence[str]:
         from databuild.orchestration.jobs.waits import waits_of
@@ -86,7 +86,7 @@ class LocalBackend:
             if died:
                 return
             # Check before reading the events once more: everything that a dead build wrote is then in the log.
-            died = bool(self.death_of(build_request_id))
+            died = bool(self.dead_build_message(build_request_id))
             if not died:
                 self.records.wait(_LOOK_SECONDS)
 

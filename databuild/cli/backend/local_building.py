@@ -13,7 +13,7 @@ from databuild.cli.backend.planning import settings
 from databuild.cli.display.build_display import BuildDisplay
 from databuild.errors import DataBuildError
 from databuild.event_log.log import EventLog
-from databuild.executors.budget import capacity_of
+from databuild.executors.capacity import capacity_of
 from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.executor import Capacity
 from databuild.executors.local import LocalExecutor

@@ -55,7 +55,7 @@ class RemoteBackend:
         faults = {build: self._client.get(build).dead for build in dict.fromkeys(builds)}
         return {build: fault for build, fault in faults.items() if fault}
 
-    def death_of(self, build_request_id: str) -> str:  # noqa: ARG002
+    def dead_build_message(self, build_request_id: str) -> str:  # noqa: ARG002
         return ""  # the service itself ends dead builds
 
     def waits(self, build_request_id: str) -> Sequence[str]:

@@ -45,7 +45,7 @@ def run(call: Invocation) -> int:
         ended = event.build_request.status in BUILD_ENDS
         if call.out.closed:
             break
-    if following and not ended and (fault := backend.death_of(build_request_id)):
+    if following and not ended and (fault := backend.dead_build_message(build_request_id)):
         call.err.line(f"databuild: {fault}")
     return BUILT
 
@@ -88,10 +88,10 @@ def _verify(call: Invocation) -> int:
     if call.json:
         call.out.json(found)
     elif found.faults:
-        for fault in found.told:
+        for fault in found.reported:
             call.out.line(fault.message)
-        if found.faults > len(found.told):
-            call.out.line(f"and {found.faults - len(found.told)} more")
+        if found.faults > len(found.reported):
+            call.out.line(f"and {found.faults - len(found.reported)} more")
         call.out.line(f"{counted(found.faults, 'fault')} in {extent}")
     else:
         call.out.line(f"verified {extent}")

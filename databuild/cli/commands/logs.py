@@ -51,7 +51,7 @@ def run(call: Invocation) -> int:
             return BUILT
         call.out.flush()
         looks += 1
-        if looks % LOOKS_PER_LOOK_FOR_DEATH == 0 and (fault := backend.death_of(build.build_request_id)):
+        if looks % LOOKS_PER_LOOK_FOR_DEATH == 0 and (fault := backend.dead_build_message(build.build_request_id)):
             printer.print_new()
             call.err.line(f"databuild: {fault}")
             return BUILT

@@ -13,7 +13,7 @@ from databuild.cli.backend.other_states import print_hint
 from databuild.cli.backend.planning import settings
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.full_parse import UsageError
-from databuild.executors.budget import capacity_of
+from databuild.executors.capacity import capacity_of
 from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.local import LocalExecutor
 from databuild.service.process.options import ServerOptions, TlsFiles, load_tokens

@@ -78,7 +78,7 @@ class LiveProgress:
 
     def warned(self, warning: str) -> None:
         """Prints a warning, once, above the display."""
-        for fresh in self.counts.warned([warning]):
+        for fresh in self.counts.add_warnings([warning]):
             self._console.print(Text(f"warning: {fresh}", style="yellow"))
 
     def tick(self) -> None:

@@ -75,7 +75,7 @@ class PlainProgress:
 
     def warned(self, warning: str) -> None:
         """Writes a warning, once."""
-        for fresh in self.counts.warned([warning]):
+        for fresh in self.counts.add_warnings([warning]):
             self._err.line(f"databuild: warning: {fresh}")
             self._err.flush()
 

@@ -16,7 +16,7 @@ MEANINGS = {
     JOB_FAILED: "A job failed, or a check of the graph or of the event log did; what it printed names the fault.",
     BAD_REQUEST: "The request makes no sense: the same request would fail again.",
     OUR_FAILURE: "DataBuild itself failed, or its disk did; a retry may help.",
-    PLAN_CHANGED: "The world moved under a plan; make a new one.",
+    PLAN_CHANGED: "The plan is out of date. Create a new plan.",
     INTERRUPTED: "The build was interrupted or cancelled; its job processes are gone.",
 }
 

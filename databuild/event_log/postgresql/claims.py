@@ -1,7 +1,7 @@
-"""Reads and writes claims and leases in PostgreSQL. `grants.py` decides.
+"""Reads and writes claims and leases in PostgreSQL, and refuses adoptions. `grants.py` decides about claims and leases.
 
-Used inside a transaction of the writer that has locked the builds that claim and the partitions that are claimed, so
-that what is free stays free until the commit, and a build that others have ended claims nothing any more.
+Used inside a transaction of the writer that has locked the claiming builds and the claimed partitions. So free
+partitions stay free until the commit, and a build that another process has ended cannot claim any more.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import psycopg
 
+from databuild.errors import AdoptionRefusedError
 from databuild.event_log.fair_shares import WAIT_SECONDS, FairShares
 from databuild.event_log.grants import Grants, claims_refusal, lease_refusal, shares_of
 from databuild.event_log.group_commit import ClaimAll, Operation, RenewLease
@@ -18,6 +19,7 @@ from databuild.event_log.postgresql.connection import QUERIES, RESOURCES
 from databuild.event_log.postgresql.read_models import Step
 from databuild.event_log.postgresql.statements import ManyRows, as_json
 from databuild.model import statuses
+from databuild.v1 import events_pb2 as ev
 
 _CLAIM: Final = ManyRows(
     {"ref": "text", "build_request_id": "text", "job_run_id": "text", "token": "bigint"},
@@ -28,7 +30,7 @@ _HOLD: Final = ManyRows(
     {"job_run_id": "text", "resource": "text", "build_request_id": "text", "amount": "bigint"},
     "INSERT INTO holdings (job_run_id, resource, build_request_id, amount) SELECT * FROM {new}",
 )
-_GIVE_BACK: Final = ManyRows(
+_RELEASE_RESOURCES: Final = ManyRows(
     {"job_run_id": "text"}, "DELETE FROM holdings USING {new} WHERE holdings.job_run_id = new.job_run_id"
 )
 _RELEASE: Final = ManyRows(
@@ -43,7 +45,17 @@ _RELEASE_RUNS: Final = ManyRows(
 
 
 class Claims:
-    """The claims and leases of one transaction, from the locks to the last statement."""
+    """The claims and leases of one transaction.
+
+    The writer calls the methods in this order: `read_leases`, `check_leases`, `release`, `renew` and, if claims are
+    left, `read_candidates`, `grant` and `write`. Statements are pipelined, so that each step between two trips to the
+    server is a method of its own.
+
+    Attributes:
+        accepted: The claim operations that are not refused, with their numbers in the transaction.
+        refs: The refs that are requested.
+        builds: The builds that request claims or leases.
+    """
 
     def __init__(
         self,
@@ -52,18 +64,22 @@ class Claims:
         clock: Callable[[], float] | None,
         sharing: set[str],
     ) -> None:
-        """Takes the operations that are about claims or leases.
+        """Selects the operations on claims and leases.
 
         Args:
             connection: The connection.
             operations: All operations of the transaction.
             clock: The clock of leases; None for the server's.
-            sharing: The builds of this writer that share resources; those that come to do so are added.
+            sharing: The builds of this writer that use resources; new ones are added.
         """
         self._connection = connection
         self._clock = clock
         self._sharing = sharing
-        self._operations = [(n, one) for n, one in enumerate(operations) if isinstance(one, ClaimAll | RenewLease)]
+        self._operations = [
+            (number, operation)
+            for number, operation in enumerate(operations)
+            if isinstance(operation, ClaimAll | RenewLease)
+        ]
         self._renewals: list[RenewLease] = []
         self._leased: psycopg.Cursor[tuple[str, str]] | None = None
         self._candidates: psycopg.Cursor[tuple[str, str | None, str | None]] | None = None
@@ -71,81 +87,91 @@ class Claims:
         self._used: psycopg.Cursor[tuple[str, int]] | None = None
         self._sharers: psycopg.Cursor[tuple[str, int, str, bool]] | None = None
         self._grants = Grants((), FairShares({}, ()))
-        requests = [request for _, one in self._operations if isinstance(one, ClaimAll) for request in one.requests]
-        self.wanted: list[tuple[int, ClaimAll]] = []
+        requests = [
+            request
+            for _, operation in self._operations
+            if isinstance(operation, ClaimAll)
+            for request in operation.requests
+        ]
+        self.accepted: list[tuple[int, ClaimAll]] = []
         self.refs = {ref for request in requests for ref in request.refs}
         self.builds = {request.build_request_id for request in requests}
-        self.builds.update(one.build_request_id for _, one in self._operations if isinstance(one, RenewLease))
+        self.builds.update(
+            operation.build_request_id for _, operation in self._operations if isinstance(operation, RenewLease)
+        )
 
-    def lock(self) -> None:
-        """Reads the leases of builds that are locked."""
-        if self.refs or any(isinstance(one, RenewLease) and one.owner for _, one in self._operations):
+    def read_leases(self) -> None:
+        """Reads the leases of the builds, after the builds were locked."""
+        if self.refs or any(isinstance(operation, RenewLease) and operation.owner for _, operation in self._operations):
             self._leased = self._execute("lease_holders", keys=as_json(sorted(self.builds)))
 
-    def judge(self, statuses_of: Mapping[str, str], results: list[object]) -> None:
-        """Refuses what builds that have ended ask for.
+    def check_leases(self, statuses_of: Mapping[str, str], results: list[object]) -> None:
+        """Refuses leases and claims of builds that have ended or lost their lease.
 
         Args:
-            statuses_of: The statuses of builds after everything else in the transaction.
-            results: Takes the refusals.
+            statuses_of: The statuses of the builds after the appends of the transaction.
+            results: Receives the refusals.
         """
         holders = dict(self._leased or ())
         alive = {build for build in holders if statuses_of.get(build) not in statuses.BUILD.ended}
-        for number, one in self._operations:
-            if isinstance(one, RenewLease):
-                build, holder, _, owner = one
+        for number, operation in self._operations:
+            if isinstance(operation, RenewLease):
+                build, holder, _, owner = operation
                 results[number] = lease_refusal(build, holder, owner, statuses_of.get(build), holders)
                 if results[number] is None:
                     holders[build] = holder
-                    self._renewals.append(one)
+                    self._renewals.append(operation)
                     alive.add(build)
             else:
-                results[number] = claims_refusal(one.requests, alive)
+                results[number] = claims_refusal(operation.requests, alive)
                 if results[number] is None:
-                    self.wanted.append((number, one))
+                    self.accepted.append((number, operation))
 
     def release(self, steps: Sequence[Step]) -> None:
-        """Ends the claims that steps have no more need of; those of a build that has ended, with its lease."""
+        """Ends the claims and resources that steps release; for builds that have ended, also their leases."""
         ended = [step.build_request_id for step in steps if step.status in statuses.BUILD.ended]
         if ended:
             for query in ("end_claims", "end_leases", "end_sharing", "end_holdings"):
                 self._execute(query, keys=as_json(ended))
         open_ = [(step.build_request_id, step.changes) for step in steps if step.status not in statuses.BUILD.ended]
         _RELEASE.execute(self._connection, [(ref, build) for build, changes in open_ for ref in changes.released])
-        runs = [run.job_run_id for build, it in open_ if build in self._sharing for run in it.ended_runs]
-        _GIVE_BACK.execute(self._connection, [(run,) for run in runs])
-        _RELEASE_RUNS.execute(self._connection, [(build, run) for build, it in open_ for run in it.released_runs])
+        runs = [run.job_run_id for build, changes in open_ if build in self._sharing for run in changes.ended_runs]
+        _RELEASE_RESOURCES.execute(self._connection, [(run,) for run in runs])
+        _RELEASE_RUNS.execute(
+            self._connection, [(build, run) for build, changes in open_ for run in changes.released_runs]
+        )
 
     def renew(self) -> None:
-        """Takes the leases that were asked for, or takes them further."""
+        """Writes the leases that are not refused."""
         now = self._now()
         for build, holder, seconds, owner in self._renewals:
             submitter = owner.name if owner is not None else ""
             lease = {"build_request_id": build, "seconds": seconds, "holder": holder, "submitter": submitter}
             self._execute("renew_lease", now=now, **lease)
 
-    def read(self) -> None:
-        """Reads who holds what is wanted, after everything else that the transaction changes."""
+    def read_candidates(self) -> None:
+        """Reads the holders of the requested refs and resources, after all other changes of the transaction."""
         self._candidates = self._execute("claim_candidates", keys=as_json(sorted(self.refs)))
-        if any(request.needs for _, one in self.wanted for request in one.requests):
-            kind, resources = RESOURCES
-            self._execute("lock_resources", kind=kind, resources=resources)
+        if any(request.needs for _, operation in self.accepted for request in operation.requests):
+            space, key = RESOURCES
+            self._execute("lock_resources", space=space, key=key)
             self._used = self._execute("resources_used")
             self._sharers = self._execute("sharers", now=self._now())
-        self._tokens = self._execute("take_tokens", number=sum(len(one.requests) for _, one in self.wanted))
+        number = sum(len(operation.requests) for _, operation in self.accepted)
+        self._tokens = self._execute("take_tokens", number=number)
 
     def grant(self, results: list[object]) -> None:
-        """Grants what nobody else holds, and puts the answers among the results."""
+        """Decides about the claims, and stores the answers in the results."""
         self._grants = Grants(self._candidates or (), shares_of(self._used or (), self._sharers or ()))
         tokens = iter(sorted(token for (token,) in self._tokens or ()))
-        for number, one in self.wanted:
-            results[number] = self._grants.grant(one.requests, tokens)
+        for number, operation in self.accepted:
+            results[number] = self._grants.grant(operation.requests, tokens)
 
     def write(self) -> None:
-        """Writes what was granted."""
+        """Writes the granted claims and resources."""
         _CLAIM.execute(self._connection, list(self._grants.claims.values()))
         _HOLD.execute(self._connection, self._grants.shares.granted)
-        for build, turn, waiting_for in self._grants.shares.asked.values():
+        for build, turn, waiting_for in self._grants.shares.updated.values():
             waiting = {"build_request_id": build, "turn": turn, "waiting_for": as_json(sorted(waiting_for))}
             self._execute("share", now=self._now(), seconds=WAIT_SECONDS, **waiting)
             self._sharing.add(build)
@@ -155,3 +181,32 @@ class Claims:
 
     def _now(self) -> float | None:
         return None if self._clock is None else self._clock()
+
+
+def adoption_refusals(
+    connection: psycopg.Connection[Any],
+    accepted: Mapping[str, Sequence[ev.BuildEvent]],
+    groups: Sequence[Sequence[Step]],
+) -> dict[str, AdoptionRefusedError]:
+    """Returns errors for adoptions of data that exists or that a build claims, by operation.
+
+    Args:
+        connection: The connection.
+        accepted: The events that are about to be written, by build or operation, in their order.
+        groups: The changes of these events.
+    """
+    refusals: dict[str, AdoptionRefusedError] = {}
+    produced: set[str] = set()  # by earlier events of this transaction, which the database does not show yet
+    query = QUERIES["adoption_conflicts"].encode()
+    for build, events in accepted.items():
+        adoption = events[0].adoption
+        if adoption.partitions and not adoption.force:
+            refs = {ref.str for ref in adoption.partitions}
+            conflicts = dict.fromkeys(sorted(refs & produced), "")
+            conflicts.update(connection.execute(query, {"keys": as_json(sorted(refs))}).fetchall())
+            if conflicts:
+                refusals[build] = AdoptionRefusedError(conflicts)
+                continue
+        changed = [step.changes.partitions for steps in groups for step in steps if step.build_request_id == build]
+        produced.update(ref for changes in changed for ref, change in changes.items() if change.data is not None)
+    return refusals

@@ -1,7 +1,7 @@
-"""Connects to PostgreSQL: the session as we need it, the schema brought up to date, and errors with their next step.
+"""Connects to PostgreSQL, configures sessions, migrates the schema, and translates errors.
 
-Passwords and certificates come from where libpq looks for them (the URI, ~/.pgpass, PGPASSWORD, ...). This module knows
-only where they must not go: into a message.
+libpq finds passwords and certificates (in the URI, ~/.pgpass, PGPASSWORD, ...). This module only keeps them out of
+messages.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from databuild.errors import EventLogError, InvalidRequestError, SchemaTooNewErr
 from databuild.event_log.queries import Queries
 
 SCHEMA: Final = "databuild"
-"""The PostgreSQL schema that holds our tables, in whatever database the URI names."""
+"""The PostgreSQL schema that holds our tables, in the database that the URI names."""
 
 SCHEMA_VERSION: Final = 1
-"""The newest version of our schema; `schema_N.sql` takes a database from version N-1 to N."""
+"""The newest version of the schema; `schema_N.sql` migrates a database from version N-1 to N."""
 
 RECONNECT_SECONDS: Final = 60.0
-"""How long a server that was there may be away before a build gives up."""
+"""The time for which a build tries to reconnect before it fails."""
 
 MAINTENANCE: Final = (0x44617442, 1)
-"""Advisory lock ("DatB"): writers hold it shared; who changes all tables at once, alone."""
+"""Advisory lock ("DatB"): writers hold it shared, migrations and rebuilds hold it exclusively."""
 
 RESOURCES: Final = (0x44617442, 2)
-"""Advisory lock: whoever takes resources holds it alone."""
+"""Advisory lock, held exclusively by transactions that take resources."""
 
 CHANNEL: Final = "databuild_events"
-"""Where whoever has written events tells so (NOTIFY)."""
+"""The channel on which writers notify of new events (NOTIFY)."""
 
 QUERIES: Final = Queries(
     os.path.dirname(__file__),  # noqa: PTH120
     lambda text: re.sub(r"(?<![:\w]):(\w+)", r"%(\1)s", text),
 )
 
-# A server that vanished without a word is noticed within half a minute, rather than after libpq's two hours.
+# Detects a lost server within half a minute; the default keepalives take two hours.
 _DEFAULTS: Final = {
     "connect_timeout": "10",
     "fallback_application_name": "databuild",
@@ -51,7 +51,8 @@ _DEFAULTS: Final = {
     "keepalives_count": "3",
     "tcp_user_timeout": "25000",
 }
-# Every statement of ours is by key: plans of other kinds come from tables that were small, or not analyzed yet.
+# All our statements look rows up by key. The planner would choose other plans for tables that are small or not analyzed
+# yet, and those plans would become slow as the tables grow.
 _SESSION: Final = f"""
 SET search_path = {SCHEMA};
 SET default_transaction_isolation = 'read committed';
@@ -63,8 +64,8 @@ SET max_parallel_workers_per_gather = 0;
 SET jit = off;
 SET client_min_messages = warning;
 """
-# A writer that is stopped in the middle of a transaction must not hold up the others: the server ends its session, and
-# it connects again when it goes on.
+# A writer that is suspended in the middle of a transaction must not block the others: the server ends its session, and
+# it reconnects when it continues.
 _WRITING_SESSION: Final = """
 SET idle_in_transaction_session_timeout = '10s';
 SET lock_timeout = '60s';
@@ -75,16 +76,17 @@ SELECT to_regclass('{SCHEMA}.databuild_log') IS NOT NULL,
   current_setting('transaction_read_only')::boolean,
   current_setting('server_encoding') = 'UTF8'
 """
-# What psycopg warns of when a connection is lost, this package deals with.
+# psycopg logs warnings about lost connections, which this package handles.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
-_MAX_PAUSE_SECONDS: Final = 2.0
-_AWAY: Final = ("08", "57P", "25P03")
-"""SQLSTATEs, or how they begin, that come with the end of a session."""
+_MIN_BACKOFF_SECONDS: Final = 0.02
+_MAX_BACKOFF_SECONDS: Final = 2.0
+_SESSION_ENDED: Final = ("08", "57P", "25P03")
+"""Prefixes of the SQLSTATEs with which a session ends."""
 
 
 def connect(uri: str) -> psycopg.Connection[Any]:
-    """Opens a connection for reading. Where there is no log yet, what is read is empty, and nothing is made.
+    """Opens a connection for reading. It creates nothing; without tables, reads fail with UndefinedTable.
 
     Raises:
         InvalidRequestError: The URI cannot be read.
@@ -92,13 +94,13 @@ def connect(uri: str) -> psycopg.Connection[Any]:
         SchemaTooNewError: A newer DataBuild wrote it.
     """
     connection, _ = _connect(uri, _SESSION)
-    # Plans cost less than a plan that was made when the tables looked different.
+    # Readers live long and read rarely: planning each time costs less than a cached plan for tables that have changed.
     connection.prepare_threshold = None
     return connection
 
 
 def connect_for_writing(uri: str) -> psycopg.Connection[Any]:
-    """Opens a connection for writing, makes the tables where there are none, and brings their schema up to date.
+    """Opens a connection for writing; creates the tables if they do not exist, and migrates their schema.
 
     Raises:
         InvalidRequestError: The URI cannot be read.
@@ -106,28 +108,28 @@ def connect_for_writing(uri: str) -> psycopg.Connection[Any]:
         SchemaTooNewError: A newer DataBuild wrote it.
     """
     connection, version = _connect(uri, _SESSION + _WRITING_SESSION, writing=True)
-    connection.prepare_threshold = 1
+    connection.prepare_threshold = 1  # a writer repeats few statements
     try:
         if version < SCHEMA_VERSION:
             _migrate(connection)
     except psycopg.Error as error:
         connection.close()
-        raise fault(error, uri) from error
+        raise event_log_error(error, uri) from error
     return connection
 
 
 def connect_again(uri: str, deadline: float, *, writing: bool = False) -> psycopg.Connection[Any]:
-    """Connects to a server that was there before, as soon as it is back.
+    """Reconnects to a server, with back-off.
 
     Args:
         uri: The database.
-        deadline: When to give up, on the monotonic clock.
-        writing: Whether for writing.
+        deadline: The time at which to give up, on the monotonic clock.
+        writing: True for a connection for writing.
 
     Raises:
-        EventLogError: It is not back in time.
+        EventLogError: The server cannot be reached before the deadline.
     """
-    pause = 0.02
+    pause = _MIN_BACKOFF_SECONDS
     while True:
         try:
             return connect_for_writing(uri) if writing else connect(uri)
@@ -136,44 +138,45 @@ def connect_again(uri: str, deadline: float, *, writing: bool = False) -> psycop
         except EventLogError as error:
             if time.monotonic() >= deadline:
                 raise EventLogError(f"the connection was lost, and {error.fault}", uri=error.uri) from error
-        # Those who lost it together do not all come back at once.
+        # Jitter, so that clients which lost the server together do not all reconnect at once.
         time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - not a secret
-        pause = min(2 * pause, _MAX_PAUSE_SECONDS)
+        pause = min(2 * pause, _MAX_BACKOFF_SECONDS)
 
 
 def is_lost(connection: psycopg.Connection[Any], error: psycopg.Error) -> bool:
-    """Whether an error means that the connection is gone, and another may do."""
+    """Returns True if the connection is lost, so that a retry over a new one may succeed."""
     if error.sqlstate is not None:
-        return connection.closed or error.sqlstate.startswith(_AWAY)
-    # What no server has said is of the connection; a pipeline that broke tells of itself, and not of what broke it.
+        return connection.closed or error.sqlstate.startswith(_SESSION_ENDED)
+    # Errors without SQLSTATE come from the client: from the connection, or from a pipeline that it aborted.
     return connection.closed or isinstance(error, psycopg.OperationalError)
 
 
 def schema_version(connection: psycopg.Connection[Any]) -> int:
-    """Returns the version of the schema that stands in the database; 0 where there is none."""
+    """Returns the schema version in the database; 0 if there is none."""
     row = connection.execute(f"SELECT schema_version FROM {SCHEMA}.databuild_log").fetchone()
     return row[0] if row is not None else 0
 
 
-def fault(error: psycopg.Error, uri: str) -> EventLogError:
-    """Returns what an error of PostgreSQL means, with the next step."""
+def event_log_error(error: psycopg.Error, uri: str) -> EventLogError:
+    """Translates an error of PostgreSQL, and adds the next step."""
     text = _first_line(error)
     for hint, codes, words in _HINTS:
-        # What a server says before there is a session comes without its code.
+        # psycopg gives no SQLSTATE for errors during the connection.
         if error.sqlstate.startswith(codes) if error.sqlstate else any(word in text for word in words):
             text += f"; {hint}"
             break
-    return EventLogError(_without_secrets(text, uri), uri=shown(uri))
+    return EventLogError(_without_secrets(text, uri), uri=redacted(uri))
 
 
-def shown(uri: str) -> str:
-    """Returns a URI as it may be shown: user, host, port and database, and nothing else."""
-    known = {key: str(value) for key, value in conninfo.conninfo_to_dict(uri).items()}
-    user = f"{known['user']}@" if "user" in known else ""
-    host = known.get("host") or known.get("hostaddr") or ""
-    folder = f"?host={host}" if host.startswith("/") else ""
-    port = f":{known['port']}" if "port" in known else ""
-    return f"postgresql://{user}{'' if folder else host}{port}/{known.get('dbname', '')}{folder}"
+def redacted(uri: str) -> str:
+    """Returns a URI with user, host, port and database only."""
+    parameters = {key: str(value) for key, value in conninfo.conninfo_to_dict(uri).items()}
+    user = f"{parameters['user']}@" if "user" in parameters else ""
+    host = parameters.get("host") or parameters.get("hostaddr") or ""
+    socket_directory = f"?host={host}" if host.startswith("/") else ""
+    port = f":{parameters['port']}" if "port" in parameters else ""
+    authority = f"{user}{'' if socket_directory else host}{port}"
+    return f"postgresql://{authority}/{parameters.get('dbname', '')}{socket_directory}"
 
 
 _HINTS: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
@@ -182,72 +185,76 @@ _HINTS: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
         ("28",),
         ("password", "authentication", "pg_hba.conf", 'role "', "certificate"),
     ),
-    ("make it with `createdb`, or correct the URI", ("3D000",), ('database "',)),
-    ("wait, and build again: what was finished is kept", ("57P03",), ("starting up", "shutting down", "recovery")),
+    ("create it with `createdb`, or correct the URI", ("3D000",), ('database "',)),
+    ("wait, and build again: finished partitions are kept", ("57P03",), ("starting up", "shutting down", "recovery")),
     ("end other sessions, or raise max_connections of the server", ("53300",), ("too many clients", "reserved for")),
     ("name the primary in the URI, or make the server writable", ("25006",), ()),
     (
-        f"let the owner of the database run CREATE SCHEMA {SCHEMA} AUTHORIZATION your user, or grant what is missing",
+        f"let the owner of the database run CREATE SCHEMA {SCHEMA} AUTHORIZATION your user, or grant missing rights",
         ("42501",),
         (),
     ),
-    ("make room on the server's disk and build again: what was finished is kept", ("53100",), ()),
-    ("is the server running, and can it be reached from here?", ("08", "57P"), ("",)),
+    ("free space on the server's disk and build again: finished partitions are kept", ("53100",), ()),
+    ("check that the server is running and reachable from this machine", ("08", "57P"), ("",)),
 )
-"""The next step, the SQLSTATEs that it helps with, as they begin, and what a message says that comes without one."""
+"""Each next step with prefixes of its SQLSTATEs, and with parts of messages that come without SQLSTATE."""
 
 
 def _connect(uri: str, session: str, *, writing: bool = False) -> tuple[psycopg.Connection[Any], int]:
-    """Returns a connection, and the version of the schema that it found."""
+    """Returns a connection and the schema version of the database."""
     parameters = _parameters(uri)
     try:
         connection = psycopg.Connection[Any].connect(**parameters, autocommit=True)
     except psycopg.Error as error:
-        raise fault(error, uri) from None  # what psycopg adds may quote the parameters
+        raise event_log_error(error, uri) from None  # the traceback of psycopg may quote the password
     problem = ""
     version = 0
     try:
         connection.execute(session)
         row = connection.execute(_STATE).fetchone()
         assert row is not None
-        ours, taken, read_only, is_utf8 = row
-        if ours:
+        has_log, has_tables, read_only, is_utf8 = row
+        if has_log:
             version = schema_version(connection)
-        elif taken:
+        elif has_tables:
             problem = f"its schema {SCHEMA!r} holds tables of another program; use another database"
         if read_only and writing:
             problem = "the server or the database is read-only; name the primary in the URI, or make it writable"
         if not is_utf8:
-            problem = "the database is not encoded in UTF-8; use another, made with ENCODING 'UTF8' TEMPLATE template0"
+            problem = (
+                "the database is not encoded in UTF-8; use another, created with ENCODING 'UTF8' TEMPLATE template0"
+            )
     except psycopg.Error as error:
         connection.close()
-        raise fault(error, uri) from error
+        raise event_log_error(error, uri) from error
     if problem or version > SCHEMA_VERSION:
         connection.close()
         if problem:
-            raise EventLogError(problem, uri=shown(uri))
-        raise SchemaTooNewError(version, SCHEMA_VERSION, uri=shown(uri))
+            raise EventLogError(problem, uri=redacted(uri))
+        raise SchemaTooNewError(version, SCHEMA_VERSION, uri=redacted(uri))
     return connection, version
 
 
 def _parameters(uri: str) -> dict[str, Any]:
-    """Returns what a URI says, with our own defaults for what neither it nor the environment says."""
+    """Returns the parameters of a URI, with our defaults for those that neither the URI nor the environment sets."""
     try:
         parameters = conninfo.conninfo_to_dict(uri)
     except psycopg.Error:
         parameters = {"host": "@"}
     ports = str(parameters.get("port") or 0).split(",")
-    # An @ or / of a password that was not encoded ends up in these.
+    # An unencoded @ or / in a password moves the rest of it into the host, database or port.
     misread = "@" in f"{parameters.get('host')}{parameters.get('dbname')}" or not all(port.isdigit() for port in ports)
     if misread:
-        # Neither the URI nor what libpq says of it is shown: both may hold a password.
+        # The message shows neither the URI nor the error of libpq: both may hold the password.
         message = (
-            "the URI of the event log cannot be read: write postgresql://USER@HOST:PORT/DATABASE, with what is special "
-            "in a URI percent-encoded (@ as %40, / as %2F)"
+            "the URI of the event log cannot be read: write postgresql://USER@HOST:PORT/DATABASE, with special "
+            "characters percent-encoded (@ as %40, / as %2F)"
         )
         raise InvalidRequestError(message)
-    told = {option.keyword.decode() for option in pq.Conninfo.get_defaults() if option.val != option.compiled}
-    return {**{key: value for key, value in _DEFAULTS.items() if key not in told}, **parameters}
+    from_environment = {
+        option.keyword.decode() for option in pq.Conninfo.get_defaults() if option.val != option.compiled
+    }
+    return {**{key: value for key, value in _DEFAULTS.items() if key not in from_environment}, **parameters}
 
 
 def _first_line(error: psycopg.Error) -> str:
@@ -256,9 +263,9 @@ def _first_line(error: psycopg.Error) -> str:
 
 
 def _without_secrets(text: str, uri: str) -> str:
-    known = conninfo.conninfo_to_dict(uri)
+    parameters = conninfo.conninfo_to_dict(uri)
     for key in ("password", "sslpassword", "oauth_client_secret"):
-        if secret := known.get(key):
+        if secret := parameters.get(key):
             text = text.replace(str(secret), "***")
     return text
 
@@ -266,7 +273,7 @@ def _without_secrets(text: str, uri: str) -> str:
 def _migrate(connection: psycopg.Connection[Any]) -> None:
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", MAINTENANCE)
-        # Another process may have done it while this one waited.
+        # Read the version again: another process may have migrated the schema while this one waited for the lock.
         row = connection.execute(_STATE).fetchone()
         assert row is not None
         version = schema_version(connection) if row[0] else 0

@@ -14,10 +14,10 @@ from databuild.v1.events_pb2 import BuildEvent
 
 
 class PostgresqlEventLog:
-    """Fits `EventLog`: one thread writes, readers have connections of their own."""
+    """An `EventLog` in which one thread writes, and each reader has its own connection."""
 
     def __init__(self, uri: str, *, clock: Callable[[], float] | None = None) -> None:
-        """Connects, making the tables where there are none.
+        """Connects, and creates the tables if they do not exist.
 
         Args:
             uri: The database.
@@ -34,32 +34,25 @@ class PostgresqlEventLog:
         self._commit = GroupCommit(self._writer)
 
     def append(self, events: Sequence[BuildEvent]) -> Awaitable[None]:
-        """Takes events of one build to be written together, as `EventLog.append` says."""
-        return self._commit.take(Append(events))
+        return self._commit.submit(Append(events))
 
     def claim(self, requests: Sequence[ClaimRequest]) -> Awaitable[Sequence[Claim]]:
-        """Claims the outputs of job runs, as `EventLog.claim` says."""
-        return self._commit.take(ClaimAll(requests))
+        return self._commit.submit(ClaimAll(requests))
 
     def renew_lease(
         self, build_request_id: str, holder: str, seconds: float, owner: LeaseOwner | None = None
     ) -> Awaitable[None]:
-        """Makes a build count as alive, as `EventLog.renew_lease` says."""
-        return self._commit.take(RenewLease(build_request_id, holder, seconds, owner))
+        return self._commit.submit(RenewLease(build_request_id, holder, seconds, owner))
 
     def observe(self, observer: Observer) -> None:
-        """Notifies an observer of events that are durable, as `EventLog.observe` says."""
         self._commit.observe(observer)
 
     def reader(self) -> PostgresqlReader:
-        """Returns a reader that sees everything that is durable."""
         return PostgresqlReader(self._uri, clock=self._clock)
 
     def pruner(self) -> PostgresqlPruner:
-        """Returns what prunes builds."""
         return PostgresqlPruner(self._uri)
 
     async def close(self) -> None:
-        """Writes what is waiting and closes the connection."""
         await self._commit.close()
         self._writer.close()

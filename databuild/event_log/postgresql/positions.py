@@ -1,14 +1,15 @@
-"""Positions of events, which a follower of all builds may rely on: what it has passed, nothing is added before.
+"""Positions of events in the log, so that a follower of all builds misses no event.
 
-Transactions take positions when they write and become visible when they commit, in another order: one that took
-position 7 may commit before one that took 6, and a follower that went on from 7 would never see 6. So each transaction
-that is about to take positions says so first, by an advisory lock whose key is the newest position until then: whatever
-it takes is greater. A follower reads up to the least of those keys, and no further than the newest position it saw
-before it looked for them: a transaction whose lock came later takes later positions than that.
+Transactions take positions when they write and become visible when they commit, possibly in another order: if the
+transaction with position 7 commits before that with position 6, a follower that continues after 7 never sees 6.
+Therefore, each transaction takes a shared advisory lock before it takes positions. The key of the lock is the newest
+position at that time, and the positions of the transaction are greater. A follower reads up to the lowest key that is
+held, and no further than the newest position that it saw before it read the locks: a transaction that took its lock
+later takes later positions. See docs/adr/0007-followers-read-up-to-the-settled-position.md.
 
-Nobody waits for anybody here. A lock that let one transaction at a time take positions and commit would make all builds
-wait for each other's disk writes. The server's own horizon, `pg_snapshot_xmin`, stands still while anything in any
-database of the server has a long transaction, and transaction ids start again after a dump and restore.
+No transaction waits for another here. A lock under which one transaction at a time takes positions and commits would
+make all builds wait for each other's disk writes. The horizon of the server, `pg_snapshot_xmin`, does not move while
+any database of the server has a long transaction, and transaction ids restart after a dump and restore.
 """
 
 from __future__ import annotations
@@ -20,17 +21,18 @@ import psycopg
 from databuild.event_log.postgresql.connection import QUERIES
 
 _KEYS: Final = 0x4461 << 48
-"""Where the keys of these locks begin ("Da"), out of the way of others in the same database."""
+"""The base of the keys of these locks ("Da"), apart from other advisory locks in the same database."""
 
 LOCK_POSITIONS: Final = f"SELECT pg_advisory_xact_lock_shared({_KEYS} + last_value) FROM events_position_seq"
-"""What a writer does before it takes positions, in the same transaction."""
+"""The lock that a transaction takes before it takes positions."""
 
 APPEND: Final = f"""
 WITH locked AS MATERIALIZED ({LOCK_POSITIONS})
 INSERT INTO events (build_request_id, sequence, payload)
 SELECT new.* FROM locked, unnest(%b::text[], %b::bigint[], %b::bytea[]) AS new
 """
-"""Appends events: builds, sequence numbers and payloads. There is no row to number before there is the lock."""
+"""Appends events, given as arrays of builds, sequence numbers and payloads. Rows come out of the join with `locked`, so
+that no position is taken before the lock."""
 
 _NEWEST: Final = "SELECT coalesce(max(position), 0) FROM events"
 _LOWEST_KEY: Final = f"""
@@ -41,15 +43,16 @@ WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = {_KEYS 
 
 
 def settled_events(connection: psycopg.Connection[Any], after_position: int, limit: int) -> list[tuple[int, bytes]]:
-    """Returns events after a position, as far as no transaction under way can still write before them."""
+    """Returns events after a position, up to the position before which no open transaction can add events."""
     with connection.pipeline():
         newest = connection.execute(_NEWEST)
-        least = connection.execute(_LOWEST_KEY)
-        # Last, in a snapshot of its own: who had its lock then and has none now has committed what this sees.
+        lowest_key = connection.execute(_LOWEST_KEY)
+        # Must be last and in its own snapshot, so that it sees the events of transactions that have released their
+        # locks since.
         events = connection.execute(
             QUERIES["all_events"].encode(), {"after": after_position, "limit": limit}, binary=True
         )
-    (settled,), (key,) = newest.fetchone() or (0,), least.fetchone() or (None,)
+    (settled,), (key,) = newest.fetchone() or (0,), lowest_key.fetchone() or (None,)
     if key is not None:
         settled = min(settled, key)
     return [(position, payload) for position, payload in events if position <= settled]

@@ -7,35 +7,34 @@ from typing import Any
 
 import psycopg
 
-from databuild.event_log.postgresql.connection import MAINTENANCE, QUERIES, connect_for_writing, fault
+from databuild.event_log.postgresql.connection import MAINTENANCE, QUERIES, connect_for_writing, event_log_error
 from databuild.event_log.postgresql.read_models import lock_builds
 from databuild.event_log.postgresql.statements import as_json
 from databuild.event_log.sql_pruner import SqlPruner
 
 
 class PostgresqlPruner(SqlPruner):
-    """Fits `Pruner` and, with one connection, `Rows`."""
+    """A `Pruner` over one connection, which is also its `PrunableTables`."""
 
     def __init__(self, uri: str) -> None:
-        """Connects, as `connect_for_writing` says."""
-        keep = ("lock_partitions_shared", "keep_partitions")
-        super().__init__(self._rows, self._transact, keep=keep, as_json=as_json)
+        """Connects, see `connect_for_writing`."""
+        snapshot_queries = ("lock_partitions_shared", "snapshot_partitions")
+        super().__init__(self._rows, self._transact, snapshot_queries=snapshot_queries, as_json=as_json)
         self._uri = uri
         self._connection = connect_for_writing(uri)
 
-    def give_back(self) -> int:
-        """Returns 0: the server's autovacuum makes the room free for what comes next."""
+    def vacuum(self) -> int:
+        """Returns 0: the autovacuum of the server frees the space for later rows."""
         return 0
 
     def close(self) -> None:
-        """Closes the connection."""
         self._connection.close()
 
     def _rows(self, query: str, **values: Any) -> list[Any]:
         try:
             return self._connection.execute(QUERIES[query].encode(), values).fetchall()
         except psycopg.Error as error:
-            raise fault(error, self._uri) from error
+            raise event_log_error(error, self._uri) from error
 
     def _transact(self, *queries: str, builds: Sequence[str] = (), **values: Any) -> int:
         connection = self._connection
@@ -48,5 +47,5 @@ class PostgresqlPruner(SqlPruner):
                 for query in queries:
                     count = connection.execute(QUERIES[query].encode(), values).rowcount
         except psycopg.Error as error:
-            raise fault(error, self._uri) from error
+            raise event_log_error(error, self._uri) from error
         return count

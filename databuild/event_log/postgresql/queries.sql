@@ -20,8 +20,8 @@ WHERE relnamespace = to_regnamespace(current_schema()) AND relkind = 'r'
 SELECT nextval('tokens') FROM generate_series(1, :number)
 
 -- name: lock_resources
--- Held to the end of the transaction, and taken after all other locks: its holder waits for nobody.
-SELECT pg_advisory_xact_lock(:kind, :resources)
+-- Held to the end of the transaction. It is the last lock that a transaction takes, so its holder does not wait.
+SELECT pg_advisory_xact_lock(:space, :key)
 
 -- name: share
 INSERT INTO sharers (build_request_id, turn, waiting_for, waiting_until)
@@ -51,10 +51,11 @@ SET expires = excluded.expires, holder = excluded.holder, submitter = excluded.s
 SELECT json_array_elements_text(:ended)
 
 -- name: lock_partitions_shared
--- Transactions that change these partitions have committed, with all positions taken until now, or wait.
+-- After this, every transaction that changes these partitions has committed or waits. So the snapshot includes all
+-- events of these partitions up to the last position that has been taken.
 SELECT ref FROM partitions WHERE ref {among} ORDER BY ref FOR SHARE
 
--- name: keep_partitions
+-- name: snapshot_partitions
 INSERT INTO partition_snapshots ({stored_columns}, position)
 SELECT {stored_columns}, (SELECT last_value FROM events_position_seq) FROM partitions
 WHERE ref {among} AND status <> '' ORDER BY ref
@@ -74,7 +75,7 @@ SELECT 0, status, count(*) FROM partitions GROUP BY status
 UNION ALL SELECT 0, 'TAINTED', count(*) FROM partitions WHERE tainted
 
 -- name: first_events_of_builds
--- Operations have events and no row among the builds.
+-- Operations have events but no row in `builds`.
 SELECT build_request_id FROM events WHERE build_request_id {among} AND sequence = 1
 
 -- name: states_of_builds
@@ -90,8 +91,9 @@ SELECT build_request_id, ref, status FROM build_partitions WHERE build_request_i
 SELECT build_request_id, status, last_sequence FROM builds WHERE build_request_id {among}
 ORDER BY build_request_id FOR UPDATE
 
--- name: make_partitions
--- Rows that do not exist cannot be locked. This waits for transactions that insert them first, in the order of refs, too.
+-- name: create_partitions
+-- Only rows that exist can be locked. Rows are inserted in the order of refs, so that transactions which insert the same
+-- rows wait for each other without deadlock.
 INSERT INTO partitions (ref) SELECT value FROM {keys} AS new
 WHERE NOT EXISTS (SELECT FROM partitions WHERE ref = value) ORDER BY value COLLATE "C" ON CONFLICT DO NOTHING
 
@@ -118,7 +120,7 @@ FROM json_to_recordset(:builds) AS new (build_request_id text, status text, grap
   received_time float8, updated_time float8, retry_of_build_request_id text)
 
 -- name: update_builds
--- Values that are absent stay as they are.
+-- Values that are absent in the JSON are kept.
 UPDATE builds SET status = coalesce(new.status, builds.status), updated_time = new.updated_time,
   last_sequence = new.last_sequence, total_tasks = coalesce(new.total_tasks, builds.total_tasks),
   jobs_completed = builds.jobs_completed + coalesce(new.jobs_completed, 0),

@@ -1,7 +1,7 @@
-"""Writes what events change, for many builds with one statement of a kind.
+"""Writes the read models in PostgreSQL, with one statement for the rows of many builds.
 
-Used inside a transaction of the writer. What a row holds, `projection.Changes` has computed; here stands how it gets
-into the tables, and in which order rows are locked.
+Used inside a transaction of the writer. `projection.Changes` computes the rows; this module writes them, and locks rows
+in an order that avoids deadlocks.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _BUILD_PARTITION: Final = ManyRows(
       cause = CASE WHEN excluded.reason <> '' OR excluded.cause <> '' THEN excluded.cause ELSE old.cause END,
       failure_category = excluded.failure_category, failure_message = excluded.failure_message""",
 )
-# Complete data has a version; with it comes everything else that is known of the data. What is null stays as it is.
+# A version means complete data, and then all other columns of the data have values, too. Null keeps the old value.
 _PARTITION: Final = ManyRows(
     {
         "ref": "text",
@@ -104,7 +104,7 @@ _CANCELLED: Final = ManyRows(
 
 
 class Step(NamedTuple):
-    """What events of one build, or one operation, change."""
+    """The changes of consecutive events of one build, or of one operation."""
 
     build_request_id: str
     changes: Changes
@@ -113,33 +113,34 @@ class Step(NamedTuple):
 
     @property
     def status(self) -> str:
-        """The status that the build has reached; empty where it has not changed."""
+        """The new status of the build; empty if it has not changed."""
         return str(self.changes.build.get("status", ""))
 
 
-def in_steps(
-    runs: Iterable[tuple[str, Sequence[ev.BuildEvent]]], settled: Collection[tuple[str, str]] = ()
+def group_steps(
+    runs: Iterable[tuple[str, Sequence[ev.BuildEvent]]], covered: Collection[tuple[str, str]] = ()
 ) -> list[list[Step]]:
-    """Returns what events change, in groups that are written one after the other.
-
-    Args:
-        runs: Builds with events of theirs that follow each other, in the order in which they are to take effect.
-        settled: What is known already, as `Changes` takes it.
+    """Returns the changes of events, in groups that must be written in order.
 
     Within a group no two builds change the same row, so that one statement can write the rows of all.
+
+    Args:
+        runs: Builds with consecutive events, in the order in which they take effect.
+        covered: The parts that snapshots already include, as `Changes` expects them.
     """
     groups: list[dict[str, list[ev.BuildEvent]]] = [{}]
     owners: dict[str, str] = {}
     for build, events in runs:
         keys = {build, *(key for event in events for key in _keys(event))}
         if any(owners.get(key, build) != build for key in keys):
+            # Another build of the group changes the same row, and the order of their changes matters.
             groups.append({})
             owners = {}
         owners.update(dict.fromkeys(keys, build))
         groups[-1].setdefault(build, []).extend(events)
     return [
         [
-            Step(build, Changes(events, settled), events[0].sequence == 1, events[0].WhichOneof("event") in OPERATIONS)
+            Step(build, Changes(events, covered), events[0].sequence == 1, events[0].WhichOneof("event") in OPERATIONS)
             for build, events in group.items()
         ]
         for group in groups
@@ -147,38 +148,38 @@ def in_steps(
 
 
 def lock_builds(connection: psycopg.Connection[Any], builds: Iterable[str]) -> psycopg.Cursor[tuple[str, str, int]]:
-    """Locks builds, and returns the ids, statuses and last sequence numbers of those that are there."""
+    """Locks builds, and returns the ids, statuses and last sequence numbers of those that exist."""
     return _execute(connection, "lock_builds", keys=as_json(sorted(set(builds))))
 
 
-class Partitions:
-    """The partitions that a transaction changes or claims: locked before, counted after."""
+class LockedPartitions:
+    """The partitions that a transaction changes or claims. They are locked before the changes and counted after."""
 
     def __init__(
         self, connection: psycopg.Connection[Any], groups: Iterable[Iterable[Step]], claimed: Iterable[str] = ()
     ) -> None:
-        """Locks them.
+        """Locks the partitions, in the order of refs, and creates rows for those that have none.
 
         Args:
             connection: The connection.
-            groups: What is to be changed.
-            claimed: What is to be claimed.
+            groups: The changes.
+            claimed: The refs to claim.
         """
         self._connection = connection
-        made = set(claimed)
-        others: set[str] = set()
+        created = set(claimed)
+        existing: set[str] = set()  # a delegation or taint has no effect on a partition without a row
         for changes in (step.changes for group in groups for step in group):
-            made.update(changes.partitions)
-            others.update(changes.delegated, changes.taints)
-        self._refs = as_json(sorted(made | others))
+            created.update(changes.partitions)
+            existing.update(changes.delegated, changes.taints)
+        self._refs = as_json(sorted(created | existing))
         self._before: psycopg.Cursor[tuple[str, bool]] | None = None
-        if made:
-            _execute(connection, "make_partitions", keys=as_json(sorted(made)))
-        if made or others:
+        if created:
+            _execute(connection, "create_partitions", keys=as_json(sorted(created)))
+        if created or existing:
             self._before = _execute(connection, "lock_partitions", keys=self._refs)
 
-    def count(self, shard: int) -> None:
-        """Adds how the numbers of each status have changed."""
+    def update_counts(self, shard: int) -> None:
+        """Adds the changes of the number of partitions by status to a shard of the counts."""
         if self._before is None:
             return
         before: Counter[str] = Counter()
@@ -195,7 +196,7 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step]) -> None:
     if new_builds:
         _execute(connection, "new_builds", builds=as_json(new_builds))
     if builds:
-        rows = [{"build_request_id": s.build_request_id, **s.changes.build, **s.changes.counted} for s in builds]
+        rows = [{"build_request_id": s.build_request_id, **s.changes.build, **s.changes.increments} for s in builds]
         _execute(connection, "update_builds", builds=as_json(rows))
     _NEW_RUN.execute(connection, [run for step in builds for run in step.changes.new_runs])
     _STARTED_RUN.execute(connection, [run for step in builds for run in step.changes.started_runs])
@@ -212,14 +213,14 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step]) -> None:
 
 
 def _partition_rows(step: Step) -> Iterator[tuple[Any, ...]]:
-    for ref, known in step.changes.partitions.items():
-        data = known.data or (None, None, None, None)
-        failure = known.failure or (None, None)
-        yield (ref, known.status, step.build_request_id, known.time, known.touched, *data, *failure)
+    for ref, change in step.changes.partitions.items():
+        data = change.data or (None, None, None, None)
+        failure = change.failure or (None, None)
+        yield (ref, change.status, step.build_request_id, change.time, change.touched, *data, *failure)
 
 
 def _keys(event: ev.BuildEvent) -> Iterator[str]:
-    """Yields what an event changes outside of its build."""
+    """Yields the partitions and other builds that an event changes."""
     yield from refs_of(event)
     if event.WhichOneof("event") == "cancel_request":
         yield event.cancel_request.target_build_request_id

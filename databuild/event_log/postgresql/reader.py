@@ -1,4 +1,4 @@
-"""Reads the read models and the events."""
+"""Reads the read models and the events in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from databuild.event_log.postgresql.connection import (
     RECONNECT_SECONDS,
     connect,
     connect_again,
-    fault,
+    event_log_error,
     is_lost,
 )
 from databuild.event_log.postgresql.positions import settled_events
 from databuild.event_log.postgresql.statements import as_json
-from databuild.event_log.sql_reader import Fetched, SqlReader
+from databuild.event_log.sql_reader import ResultSet, SqlReader
 
 if TYPE_CHECKING:
     from databuild.v1.events_pb2 import BuildEvent
@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 
 
 class PostgresqlReader(SqlReader):
-    """Reads one database, over a connection that is made anew when it is lost."""
+    """Reads one database, and reconnects when the connection is lost."""
 
     def __init__(
         self,
@@ -38,12 +38,12 @@ class PostgresqlReader(SqlReader):
         clock: Callable[[], float] | None = None,
         reconnect_seconds: float = RECONNECT_SECONDS,
     ) -> None:
-        """Connects to nothing yet: the first query does, as `connect` says.
+        """Connects to nothing yet; the first query does.
 
         Args:
             uri: The database.
             clock: The clock of leases; by default the server's.
-            reconnect_seconds: How long the server may be away before a read fails.
+            reconnect_seconds: The time for which a read tries to reconnect before it fails.
         """
         super().__init__(QUERIES, self._execute, clock or (lambda: None), as_json)
         self._uri = uri
@@ -53,22 +53,21 @@ class PostgresqlReader(SqlReader):
         self._in_snapshot = False
 
     def connect(self) -> psycopg.Connection[Any]:
-        """Returns the connection, which is made where there is none, as `connect` says."""
+        """Returns the connection; connects first if necessary, see `connection.connect`."""
         if self._connection is None:
             self._connection = connect(self._uri)
         return self._connection
 
     def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:
-        """Returns events of all builds in the order in which they were written, each with its position."""
         from databuild.v1.events_pb2 import BuildEvent
 
-        nothing: list[tuple[int, bytes]] = []
-        rows = self._read(lambda connection: settled_events(connection, after_position, limit), nothing)
+        default: list[tuple[int, bytes]] = []
+        rows = self._read(lambda connection: settled_events(connection, after_position, limit), default)
         return ((position, BuildEvent.FromString(payload)) for position, payload in rows)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Returns a context in which every call sees the same state; it does not survive a lost connection."""
+        """Returns a context in which every call sees the same state; calls fail if the connection is lost."""
         self._do(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         self._in_snapshot = True
         try:
@@ -79,52 +78,49 @@ class PostgresqlReader(SqlReader):
                 self._do(b"ROLLBACK")
 
     def wait(self, seconds: float) -> bool:
-        """Waits for news, at most so long; what a writer that died has not told of shows without any."""
-
         def wait(connection: psycopg.Connection[Any]) -> bool:
             if not self._listens:
                 connection.execute(f"LISTEN {CHANNEL}")
                 self._listens = True
-                return True  # what came before was not heard
-            told = list(connection.notifies(timeout=seconds, stop_after=1))
-            told += connection.notifies(timeout=0)  # one answer to all that has been told
-            return bool(told)
+                return True  # earlier notifications were not received
+            notifications = list(connection.notifies(timeout=seconds, stop_after=1))
+            notifications += connection.notifies(timeout=0)  # drains the rest, so that they wake the caller only once
+            return bool(notifications)
 
         return self._read(wait, default=False)
 
     def close(self) -> None:
-        """Closes the connection."""
         if self._connection is not None:
             self._connection.close()
 
     def __del__(self) -> None:
-        """Lets go of what nobody closed, as a connection of SQLite does by itself."""
+        """Closes the connection of a reader that was not closed, as a connection of SQLite does by itself."""
         if connection := getattr(self, "_connection", None):
             connection.close()
 
     def _do(self, statement: bytes) -> None:
         self._read(lambda connection: connection.execute(statement), None)
 
-    def _execute(self, statement: str, values: Mapping[str, Any]) -> Fetched:
-        def execute(connection: psycopg.Connection[Any]) -> Fetched:
+    def _execute(self, statement: str, values: Mapping[str, Any]) -> ResultSet:
+        def execute(connection: psycopg.Connection[Any]) -> ResultSet:
             cursor = connection.execute(statement.encode(), values, binary=True)
-            return Fetched(tuple([column.name for column in cursor.description or ()]), cursor.fetchall())
+            return ResultSet(tuple([column.name for column in cursor.description or ()]), cursor.fetchall())
 
-        return self._read(execute, Fetched((), []))
+        return self._read(execute, ResultSet((), []))
 
     def _read(self, read: Callable[[psycopg.Connection[Any]], _T], default: _T) -> _T:
-        """Reads once the server can be reached; returns the default where there are no tables."""
+        """Reads, reconnecting if the connection is lost; returns the default if there are no tables."""
         deadline = 0.0
         while True:
             connection = self._connection or self.connect()
             try:
                 return read(connection)
             except (psycopg.errors.UndefinedTable, psycopg.errors.InFailedSqlTransaction):
-                return default  # in a snapshot, what follows the first of these is the second
+                return default  # within a snapshot, UndefinedTable aborts the transaction for all later calls
             except psycopg.Error as error:
                 now = time.monotonic()
                 if self._in_snapshot or not is_lost(connection, error) or 0 < deadline < now:
-                    raise fault(error, self._uri) from error
+                    raise event_log_error(error, self._uri) from error
             deadline = deadline or now + self._reconnect_seconds
             connection.close()
             self._listens = False

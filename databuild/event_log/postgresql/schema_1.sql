@@ -1,7 +1,7 @@
--- Version 1 of the schema. Statuses, reasons and failure categories are names, so that reading needs no protobuf. Texts
--- are ordered by their code points, as in every other event log, whatever the database was made with.
+-- Version 1 of the schema. Statuses, reasons and failure categories are names, so that reading needs no protobuf. Keys
+-- are ordered by code points (COLLATE "C"), as in every other event log, whatever the collation of the database.
 
--- Marks this schema as ours.
+-- Identifies the schema as one of DataBuild.
 CREATE TABLE databuild_log (schema_version INTEGER NOT NULL);
 INSERT INTO databuild_log VALUES (1);
 CREATE TABLE events (
@@ -11,7 +11,8 @@ CREATE TABLE events (
   payload BYTEA NOT NULL,
   UNIQUE (build_request_id, sequence)
 );
--- Where rows are changed many times, pages have room for the next version beside the last: no index changes then.
+-- A low fillfactor for tables whose rows change often: the next version of a row fits on the same page, and no index
+-- changes (heap-only tuples).
 CREATE TABLE builds (
   build_request_id TEXT COLLATE "C" PRIMARY KEY,
   status TEXT COLLATE "C" NOT NULL,
@@ -34,7 +35,7 @@ CREATE TABLE builds (
   rows_left BOOLEAN NOT NULL DEFAULT TRUE
 ) WITH (fillfactor = 50);
 CREATE INDEX builds_by_status ON builds (status, build_request_id);
--- Pruned builds that have other rows than this one: some partition rests on them, or the pruning was interrupted.
+-- Pruned builds with rows in other tables: they produced current data, or their pruning was interrupted.
 CREATE INDEX builds_pruned ON builds (build_request_id) WHERE pruned_time > 0 AND rows_left;
 CREATE TABLE build_partitions (
   build_request_id TEXT COLLATE "C" NOT NULL,
@@ -50,7 +51,7 @@ CREATE TABLE build_partitions (
 ) WITH (fillfactor = 70);
 -- The history of a partition: the builds that had a task for it.
 CREATE INDEX build_partitions_by_ref ON build_partitions (ref, build_request_id) WHERE task_id > 0;
--- `number` is the sequence number of the event that first told of the run. What the run consumed is known once it runs.
+-- `number` is the sequence number of the run's first event. The digests and inputs are null until the run starts.
 CREATE TABLE job_runs (
   job_run_id TEXT COLLATE "C" PRIMARY KEY,
   build_request_id TEXT COLLATE "C" NOT NULL,
@@ -74,7 +75,7 @@ CREATE TABLE job_runs (
 ) WITH (fillfactor = 70);
 CREATE INDEX job_runs_by_build ON job_runs (build_request_id, number);
 CREATE INDEX job_runs_by_job ON job_runs (job_label, build_request_id, number);
--- A row with the status '' tells nothing of its partition: it was made to have something to lock.
+-- A row with the status '' has no data: it was created only to be locked.
 CREATE TABLE partitions (
   ref TEXT COLLATE "C" PRIMARY KEY,
   status TEXT COLLATE "C" NOT NULL DEFAULT '',
@@ -92,7 +93,7 @@ CREATE TABLE partitions (
 ) WITH (fillfactor = 70);
 CREATE INDEX partitions_by_status ON partitions (status, ref);
 CREATE INDEX partitions_tainted ON partitions (ref) WHERE tainted;
--- What was known of partitions when events of theirs were pruned: events up to the position have no more to add.
+-- The records of partitions when events of theirs were pruned. They include all events up to the position.
 CREATE TABLE partition_snapshots (
   ref TEXT COLLATE "C" PRIMARY KEY,
   status TEXT COLLATE "C" NOT NULL,
@@ -109,16 +110,16 @@ CREATE TABLE partition_snapshots (
   failure_message TEXT,
   position BIGINT NOT NULL
 );
--- How many partitions there are of each status is the sum over the shards. Each writer adds to a shard of its own, so
--- that builds which count the same statuses do not wait for each other.
+-- The number of partitions of a status is the sum over the shards. Each writer adds to its own shard, so that builds
+-- which count the same statuses do not wait for each other.
 CREATE TABLE partition_counts (
   shard INTEGER NOT NULL,
   status TEXT COLLATE "C" NOT NULL,
   count BIGINT NOT NULL,
   PRIMARY KEY (shard, status)
 ) WITH (fillfactor = 50);
--- Who is about to produce a partition, or does so. Not computed from events: a claim comes before them. Whoever claims
--- holds the locks of the partitions, and those of the builds that claim.
+-- The builds that claim partitions in order to produce them. Not computed from events: a claim precedes them. A
+-- transaction that claims holds the locks of the partitions and of the claiming builds.
 CREATE TABLE claims (
   ref TEXT COLLATE "C" PRIMARY KEY,
   build_request_id TEXT COLLATE "C" NOT NULL,
@@ -126,15 +127,15 @@ CREATE TABLE claims (
   token BIGINT NOT NULL
 );
 CREATE INDEX claims_by_build ON claims (build_request_id);
--- Who asked for the build is known where it was put into the queue of a service.
+-- `submitter` is the owner of a lease that another process of a service may take over; '' for none.
 CREATE TABLE leases (
   build_request_id TEXT COLLATE "C" PRIMARY KEY,
   expires DOUBLE PRECISION NOT NULL,
   holder TEXT NOT NULL,
   submitter TEXT NOT NULL DEFAULT ''
 ) WITH (fillfactor = 50);
--- What job runs hold of resources, and the builds that take turns with them; `waiting_for` is JSON. Whoever takes any holds
--- an advisory lock.
+-- The resources that job runs hold, and the builds that take turns with resources; `waiting_for` is JSON. A transaction
+-- that takes resources holds an advisory lock.
 CREATE TABLE holdings (
   job_run_id TEXT COLLATE "C" NOT NULL,
   resource TEXT COLLATE "C" NOT NULL,

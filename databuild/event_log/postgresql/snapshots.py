@@ -1,6 +1,6 @@
-"""What pruned events added up to, in PostgreSQL: where computing the read models anew starts from.
+"""Snapshots of partitions in PostgreSQL, which replace pruned events when the read models are rebuilt.
 
-Each function is called inside a transaction of the writer that holds all other writers off.
+Each function is called inside a transaction of the writer that excludes all other writers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from databuild.model.paging import read_pages
 from databuild.v1 import events_pb2 as ev
 
 _PAGE: Final = 10_000
-_RESTART: Final = (
+_RESET_QUERIES: Final = (
     "clear_builds",
     "clear_build_partitions",
     "clear_job_runs",
@@ -28,18 +28,18 @@ _RESTART: Final = (
 )
 
 
-def restart(connection: psycopg.Connection[Any]) -> None:
-    """Makes the read models what they are before any event that is left."""
-    for query in _RESTART:
+def reset_read_models(connection: psycopg.Connection[Any]) -> None:
+    """Resets the read models to the state before the first event that has not been pruned."""
+    for query in _RESET_QUERIES:
         connection.execute(QUERIES[query].encode())
 
 
 def pages(connection: psycopg.Connection[Any]) -> Iterator[tuple[Sequence[ev.BuildEvent], frozenset[tuple[str, str]]]]:
-    """Yields the events that are left, in order, with what of them is known already, as `Changes` takes it."""
-    positions = QUERIES["snapshot_positions"].encode()
-    query = QUERIES["unpruned_events"].encode()
+    """Yields the events that have not been pruned, in order, with the parts that snapshots already include."""
+    positions_query = QUERIES["snapshot_positions"].encode()
+    events_query = QUERIES["unpruned_events"].encode()
     rows: Iterator[Sequence[tuple[int, bytes]]] = read_pages(
-        lambda after, limit: connection.execute(query, {"after": after, "limit": limit}, binary=True).fetchall(),
+        lambda after, limit: connection.execute(events_query, {"after": after, "limit": limit}, binary=True).fetchall(),
         key=lambda row: row[0],
         start=0,
         size=_PAGE,
@@ -47,13 +47,13 @@ def pages(connection: psycopg.Connection[Any]) -> Iterator[tuple[Sequence[ev.Bui
     for page in rows:
         events = {position: ev.BuildEvent.FromString(payload) for position, payload in page}
         refs = {ref for event in events.values() for ref in refs_of(event)}
-        known = dict(connection.execute(positions, {"keys": as_json(sorted(refs))}).fetchall())
+        positions = dict(connection.execute(positions_query, {"keys": as_json(sorted(refs))}).fetchall())
         yield (
             tuple(events.values()),
             frozenset(
                 (event.event_id, ref)
                 for position, event in events.items()
                 for ref in refs_of(event)
-                if position <= known.get(ref, 0)
+                if position <= positions.get(ref, 0)
             ),
         )

@@ -1,11 +1,11 @@
-"""Writes events and what they change, many appends in one transaction.
+"""Writes events and the read models in PostgreSQL, many appends in one transaction.
 
-Used by one thread. It checks each append with the lifecycle's state machine, and with the database that no other
-process writes the same build. A transaction is two trips to the server: one that locks what it will change, one that
-changes it and commits; claims take a third, between them.
+Used by one thread. It checks each append against the lifecycle, and checks in the database that no other process writes
+the same build. A transaction takes two trips to the server: one locks the rows, one changes them and commits. Claims
+take a third trip between them.
 
-Transactions lock in one order, so that none waits for one that waits for it: builds by id, partitions by ref, counts of
-their own shard by status. Builds that share no partition wait for nothing of each other's.
+All transactions lock in the same order, which avoids deadlocks: builds by id, partitions by ref, and counts of the
+writer's shard by status. Builds that share no partitions do not wait for each other.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ import psycopg
 from databuild.errors import InvalidStateTransitionError
 from databuild.event_log.group_commit import Append, Operation
 from databuild.event_log.postgresql import read_models, snapshots
-from databuild.event_log.postgresql.adoption import refusals
-from databuild.event_log.postgresql.claims import Claims
+from databuild.event_log.postgresql.claims import Claims, adoption_refusals
 from databuild.event_log.postgresql.connection import (
     CHANNEL,
     MAINTENANCE,
@@ -28,27 +27,28 @@ from databuild.event_log.postgresql.connection import (
     RECONNECT_SECONDS,
     connect_again,
     connect_for_writing,
-    fault,
+    event_log_error,
     is_lost,
 )
 from databuild.event_log.postgresql.positions import APPEND
-from databuild.event_log.postgresql.read_models import Partitions, in_steps, lock_builds
+from databuild.event_log.postgresql.read_models import LockedPartitions, group_steps, lock_builds
 from databuild.event_log.postgresql.statements import as_json
 from databuild.model.lifecycle import BuildState
 from databuild.v1 import events_pb2 as ev
 
 _T = TypeVar("_T")
-_TRY_AGAIN: Final = frozenset({"23505", "40001", "40P01", "55P03"})
-"""SQLSTATEs after which the same transaction may do: another process was first to write an event, or was in the way."""
+_RETRYABLE: Final = frozenset({"23505", "40001", "40P01", "55P03"})
+"""SQLSTATEs of conflicts with another process, after which the same transaction may succeed: unique violation (of an
+event), serialization failure, deadlock and lock timeout."""
 
-_MAX_TRIES: Final = 10
+_MAX_ATTEMPTS: Final = 10
 _SHARDS: Final = 64
 _OF_BUILDS: Final = ("first_events_of_builds", "states_of_builds", "runs_of_builds", "partitions_of_builds")
-"""The queries that read what is known of builds."""
+"""The queries that load the states of builds."""
 
 
 class _OvertakenError(Exception):
-    """Another process has written builds that this one was writing."""
+    """Another process has written events of builds that this process was writing."""
 
     def __init__(self, builds: set[str]) -> None:
         super().__init__(builds)
@@ -56,7 +56,7 @@ class _OvertakenError(Exception):
 
 
 class PostgresqlWriter:
-    """A connection for writing, which is made anew when it is lost, and the states of builds written through it."""
+    """A connection for writing, which is reopened when it is lost, and the states of the builds written through it."""
 
     def __init__(
         self,
@@ -65,12 +65,12 @@ class PostgresqlWriter:
         clock: Callable[[], float] | None = None,
         reconnect_seconds: float = RECONNECT_SECONDS,
     ) -> None:
-        """Connects, as `connect_for_writing` says.
+        """Connects, see `connect_for_writing`.
 
         Args:
             uri: The database.
             clock: The clock of leases; by default the server's.
-            reconnect_seconds: How long the server may be away before a write fails.
+            reconnect_seconds: The time for which a write tries to reconnect before it fails.
         """
         self._uri = uri
         self._clock = clock
@@ -82,10 +82,10 @@ class PostgresqlWriter:
         self._use(connect_for_writing(uri))
 
     def write(self, operations: Sequence[Operation]) -> list[object]:
-        """Performs operations in one transaction, as `Store.write` says.
+        """Performs operations in one transaction, see `Store.write`.
 
-        A server that goes away is waited for. Where it went away during a commit, what is there afterwards is not
-        written again.
+        It reconnects if the connection is lost. After a loss during a commit, events that were written are recognized
+        and not written again.
 
         Raises:
             EventLogError: The transaction failed; nothing was written.
@@ -98,39 +98,39 @@ class PostgresqlWriter:
                     return self._write(operations, overtaken, in_doubt=in_doubt)
                 except _OvertakenError as error:
                     self._states.clear()
-                    self._abandon()
+                    self._rollback()
                     overtaken.update(error.builds)
 
-        results = self._persist(transact)
+        results = self._retry(transact)
         for build in [build for build, state in self._states.items() if state.ended]:
             del self._states[build]
             self._sharing.discard(build)
         return results
 
     def rebuild(self) -> None:
-        """Computes the read models anew from the events, and from what those that were pruned added up to.
+        """Rebuilds the read models from the events, and from snapshots in place of pruned events.
 
         Raises:
-            EventLogError: The database failed; the read models are as they were.
+            EventLogError: The database failed; the read models are unchanged.
         """
-        self._persist(lambda _: self._rebuild())
+        self._retry(lambda _: self._rebuild())
 
     def close(self) -> None:
-        """Closes the connection."""
         self._connection.close()
 
     def _use(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
+        # Sessions at the same time have different process ids, so writers mostly have different shards.
         self._shard = connection.info.backend_pid % _SHARDS
 
-    def _persist(self, transact: Callable[[bool], _T]) -> _T:
-        """Runs a transaction until it has an outcome.
+    def _retry(self, transact: Callable[[bool], _T]) -> _T:
+        """Runs a transaction, and repeats it after conflicts and lost connections.
 
         Args:
-            transact: Runs it; is told whether it may have been committed before.
+            transact: Runs it; the argument is True if an earlier attempt may have been committed.
         """
         in_doubt = False
-        tries = 0
+        attempts = 0
         deadline = 0.0
         while True:
             self._committing = False
@@ -139,16 +139,16 @@ class PostgresqlWriter:
             except psycopg.Error as error:
                 self._states.clear()
                 if not is_lost(self._connection, error):
-                    self._abandon()
-                    tries += 1
-                    if error.sqlstate in _TRY_AGAIN and tries < _MAX_TRIES:
+                    self._rollback()
+                    attempts += 1
+                    if error.sqlstate in _RETRYABLE and attempts < _MAX_ATTEMPTS:
                         continue
-                    raise fault(error, self._uri) from error
+                    raise event_log_error(error, self._uri) from error
                 in_doubt = in_doubt or self._committing
                 now = time.monotonic()
                 if 0 < deadline < now:
-                    raise fault(error, self._uri) from error
-                # Once it was waited for in vain, what is still to be written finds out quickly whether it is back.
+                    raise event_log_error(error, self._uri) from error
+                # After a failed wait for the server, later transactions make only one attempt: callers are waiting.
                 deadline = deadline or now + (0.0 if self._given_up else self._reconnect_seconds)
                 self._given_up = True
                 self._connection.close()
@@ -156,48 +156,51 @@ class PostgresqlWriter:
                 self._given_up = False
             except BaseException:
                 self._states.clear()
-                self._abandon()
+                self._rollback()
                 raise
 
-    def _abandon(self) -> None:
-        """Ends the transaction without a trace."""
+    def _rollback(self) -> None:
         try:
             if self._connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
                 self._connection.execute("ROLLBACK")
         except psycopg.Error:
-            pass  # the first error says more
+            pass  # the first error is more specific
 
     def _write(self, operations: Sequence[Operation], overtaken: set[str], *, in_doubt: bool) -> list[object]:
         connection = self._connection
-        appends = [(number, one.events) for number, one in enumerate(operations) if isinstance(one, Append)]
+        appends = [
+            (number, operation.events) for number, operation in enumerate(operations) if isinstance(operation, Append)
+        ]
         claims = Claims(connection, operations, self._clock, self._sharing)
         builds = {events[0].build_request_id for _, events in appends}
-        touched = builds | claims.builds | {build for _, events in appends for build in _asked_to_cancel(events)}
-        unknown = builds - self._states.keys()
+        # All builds whose rows change are locked at once, in one order.
+        changed = builds | claims.builds | {build for _, events in appends for build in _cancelled_builds(events)}
+        unloaded = builds - self._states.keys()
         locked: psycopg.Cursor[tuple[str, str, int]] | None = None
-        if unknown:
+        if unloaded:
             with connection.pipeline():
-                locked = self._begin(touched)
-                take_states = self._load(unknown)
-            take_states()
-        sequences = {build: self._states[build].last_sequence for build in builds}
+                locked = self._begin(changed)
+                store_states = self._load(unloaded)
+            store_states()
+        sequences = {build: self._states[build].last_sequence for build in builds}  # before `_check` advances them
         results: list[object] = [None] * len(operations)
         accepted: dict[str, list[ev.BuildEvent]] = {}
         for number, events in appends:
             results[number] = self._check(events, accepted, overtaken, in_doubt=in_doubt)
-        groups = in_steps(accepted.items())
+        groups = group_steps(accepted.items())
         with connection.pipeline():
-            locked = locked or self._begin(touched)
-            partitions = Partitions(connection, groups, claims.refs)
-            claims.lock()
+            locked = locked or self._begin(changed)
+            partitions = LockedPartitions(connection, groups, claims.refs)
+            claims.read_leases()
 
-        found = {build: (status, sequence) for build, status, sequence in locked}
-        if wrong := {build for build in builds - unknown if found.get(build, ("", 0))[1] != sequences[build]}:
-            raise _OvertakenError(wrong)
-        statuses = {build: status for build, (status, _) in found.items()}
+        # The cached states were used before the locks were taken, so compare them with the rows that are locked now.
+        stored = {build: (status, sequence) for build, status, sequence in locked}
+        if overtaken_now := {build for build in builds - unloaded if stored.get(build, ("", 0))[1] != sequences[build]}:
+            raise _OvertakenError(overtaken_now)
+        statuses = {build: status for build, (status, _) in stored.items()}
         statuses |= {step.build_request_id: status for steps in groups for step in steps if (status := step.status)}
-        claims.judge(statuses, results)
-        if refused := refusals(connection, accepted, groups):
+        claims.check_leases(statuses, results)
+        if refused := adoption_refusals(connection, accepted, groups):
             for number, events in appends:
                 results[number] = refused.get(events[0].build_request_id, results[number])
             accepted = {build: events for build, events in accepted.items() if build not in refused}
@@ -208,13 +211,13 @@ class PostgresqlWriter:
                 read_models.write(connection, steps)
                 claims.release(steps)
             if groups:
-                partitions.count(self._shard)
+                partitions.update_counts(self._shard)
             claims.renew()
 
-        if claims.wanted:
+        if claims.accepted:
             with connection.pipeline():
                 change()
-                claims.read()
+                claims.read_candidates()
             claims.grant(results)
             self._commit(claims.write, accepted)
         else:
@@ -227,10 +230,12 @@ class PostgresqlWriter:
         return lock_builds(self._connection, builds)
 
     def _commit(self, change: Callable[[], None], accepted: Mapping[str, Sequence[ev.BuildEvent]]) -> None:
-        """Makes the last changes, writes the events and commits."""
+        """Runs the last changes, writes the events and commits."""
         connection = self._connection
-        rows = [(build, one.sequence, one.SerializeToString()) for build, events in accepted.items() for one in events]
-        self._committing = True
+        rows = [
+            (build, event.sequence, event.SerializeToString()) for build, events in accepted.items() for event in events
+        ]
+        self._committing = True  # from here on, a lost connection leaves the outcome in doubt
         committed: psycopg.Cursor[Any] | None = None
         try:
             with connection.pipeline():
@@ -239,9 +244,10 @@ class PostgresqlWriter:
                     connection.execute(APPEND, [list(column) for column in zip(*rows, strict=True)])
                 committed = connection.execute("COMMIT")
                 if rows:
-                    # In a transaction of its own: the server lets those that notify commit one at a time.
+                    # In a transaction of its own: transactions with NOTIFY commit one at a time in the whole server.
                     connection.execute(f"NOTIFY {CHANNEL}")
         except psycopg.Error:
+            # A failure of NOTIFY alone does not matter: readers also poll.
             if committed is None or committed.statusmessage != "COMMIT":
                 raise
 
@@ -253,9 +259,10 @@ class PostgresqlWriter:
         *,
         in_doubt: bool,
     ) -> InvalidStateTransitionError | None:
-        """Adds events to what is accepted, or returns why they are refused."""
+        """Adds events to the accepted ones, or returns the error that refuses them."""
         build = events[0].build_request_id
         state = self._states[build]
+        # The earlier attempt may have been committed; `advance` would refuse these events as duplicates.
         if in_doubt and build not in accepted and self._is_written(events, state):
             return None
         if build in overtaken:
@@ -268,7 +275,7 @@ class PostgresqlWriter:
         return None
 
     def _is_written(self, events: Sequence[ev.BuildEvent], state: BuildState) -> bool:
-        """Whether these very events are there already, from a transaction whose outcome was not heard."""
+        """Returns True if exactly these events are in the log, from a commit whose answer was lost."""
         if state.last_sequence < events[-1].sequence:
             return False
         rows = self._connection.execute(
@@ -279,14 +286,17 @@ class PostgresqlWriter:
         return [ev.BuildEvent.FromString(payload) for (payload,) in rows] == list(events)
 
     def _load(self, builds: Iterable[str]) -> Callable[[], None]:
-        """Asks for what the database knows of builds; what is returned takes the answers."""
+        """Sends the queries for the states of builds, and returns a function that stores the answers.
+
+        The queries are pipelined, so the answers arrive only when the pipeline ends.
+        """
         execute = self._connection.execute
         ids = {"keys": as_json(sorted(builds))}
         first, states, runs, partitions = (execute(QUERIES[name].encode(), ids) for name in _OF_BUILDS)
 
-        def take() -> None:
+        def store_states() -> None:
             operations = {build for (build,) in first}
-            known = {build: (status, last) for build, status, last in states}
+            rows = {build: (status, last) for build, status, last in states}
             jobs: dict[str, list[tuple[str, str]]] = {}
             for build, run, status in runs:
                 jobs.setdefault(build, []).append((run, status))
@@ -294,32 +304,32 @@ class PostgresqlWriter:
             for build, ref, status in partitions:
                 refs.setdefault(build, []).append((ref, status))
             for build in builds:
-                if build in known:
-                    status, last = known[build]
-                    self._states[build] = BuildState.recorded(
+                if build in rows:
+                    status, last = rows[build]
+                    self._states[build] = BuildState.from_records(
                         build, status, last_sequence=last, jobs=jobs.get(build, ()), partitions=refs.get(build, ())
                     )
                 else:
                     self._states[build] = BuildState.of_operation(build) if build in operations else BuildState(build)
 
-        return take
+        return store_states
 
     def _rebuild(self) -> None:
         connection = self._connection
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", MAINTENANCE)
-            snapshots.restart(connection)
-            for events, settled in snapshots.pages(connection):
+            snapshots.reset_read_models(connection)
+            for events, covered in snapshots.pages(connection):
                 runs = ((event.build_request_id, [event]) for event in events)
-                for steps in in_steps(runs, settled):
-                    partitions = Partitions(connection, [steps])
+                for steps in group_steps(runs, covered):
+                    partitions = LockedPartitions(connection, [steps])
                     read_models.write(connection, steps)
-                    partitions.count(self._shard)
+                    partitions.update_counts(self._shard)
             self._committing = True
 
 
-def _asked_to_cancel(events: Sequence[ev.BuildEvent]) -> Iterator[str]:
-    """Yields the builds that events ask to be cancelled."""
+def _cancelled_builds(events: Sequence[ev.BuildEvent]) -> Iterator[str]:
+    """Yields the builds that events request to cancel."""
     for event in events:
         if event.WhichOneof("event") == "cancel_request":
             yield event.cancel_request.target_build_request_id

@@ -1,6 +1,6 @@
-"""Reads and writes claims and leases in SQLite. `grants.py` decides.
+"""Reads and writes claims and leases in SQLite, and refuses adoptions. `grants.py` decides about claims and leases.
 
-Each function is called inside a transaction of the writer.
+Each function is called inside a transaction of the writer, so that no other process changes what it has read.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
+from databuild.errors import AdoptionRefusedError
 from databuild.event_log.coordination import Claim, ClaimRequest, Lease, LeaseOwner
 from databuild.event_log.fair_shares import WAIT_SECONDS, FairShares
 from databuild.event_log.grants import Grants, claims_refusal, lease_refusal, shares_of
 from databuild.event_log.sqlite.connection import QUERIES
 from databuild.event_log.sqlite.statements import ManyRows
+from databuild.v1 import events_pb2 as ev
 
 _CLAIM: Final = ManyRows("INSERT OR REPLACE INTO claims (ref, build_request_id, job_run_id, token)", 4)
 _HOLD: Final = ManyRows("INSERT OR REPLACE INTO holdings (job_run_id, resource, build_request_id, amount)", 4)
@@ -22,12 +24,12 @@ _SHARE: Final = ManyRows("INSERT OR REPLACE INTO sharers (build_request_id, turn
 
 
 def grant(connection: sqlite3.Connection, requests: Sequence[ClaimRequest], now: float) -> list[Claim]:
-    """Grants what nobody else holds.
+    """Grants claims and resources, and returns the answers to the requests.
 
     Args:
         connection: The connection.
-        requests: The claims that are requested.
-        now: Seconds since the epoch.
+        requests: The requests.
+        now: The time in seconds since the epoch.
 
     Raises:
         CoordinationError: A build has no lease.
@@ -47,36 +49,36 @@ def grant(connection: sqlite3.Connection, requests: Sequence[ClaimRequest], now:
     _CLAIM.execute(connection, list(grants.claims.values()))
     _HOLD.execute(connection, shares.granted)
     until = now + WAIT_SECONDS
-    asked = [(build, turn, json.dumps(sorted(names)), until) for build, turn, names in shares.asked.values()]
-    _SHARE.execute(connection, asked)
+    sharers = [(build, turn, json.dumps(sorted(names)), until) for build, turn, names in shares.updated.values()]
+    _SHARE.execute(connection, sharers)
     return answers
 
 
-def give_back(connection: sqlite3.Connection, job_run_ids: Sequence[str]) -> None:
-    """Takes back the resources of job runs that have ended."""
-    connection.execute(QUERIES["give_back"], {"keys": json.dumps(job_run_ids)})
+def release_resources(connection: sqlite3.Connection, job_run_ids: Sequence[str]) -> None:
+    """Releases the resources of job runs that have ended."""
+    connection.execute(QUERIES["release_resources"], {"keys": json.dumps(job_run_ids)})
 
 
 def release(
     connection: sqlite3.Connection, build_request_id: str, refs: Sequence[str], job_run_ids: Sequence[str]
 ) -> None:
-    """Ends a build's claims of refs, and those for job runs."""
+    """Ends the claims of a build on refs, and all claims for some of its job runs."""
     for query, keys in (("release", refs), ("release_runs", job_run_ids)):
         if keys:
             connection.execute(QUERIES[query], {"build_request_id": build_request_id, "keys": json.dumps(keys)})
 
 
-def end(connection: sqlite3.Connection, build_request_id: str) -> None:
-    """Ends the lease of a build and all of its claims, and takes back its resources."""
+def end_build(connection: sqlite3.Connection, build_request_id: str) -> None:
+    """Ends the lease and all claims of a build, and releases its resources."""
     build = {"build_request_id": build_request_id}
     connection.execute(QUERIES["end_claims"], build)
     connection.execute(QUERIES["end_lease"], build)
-    if connection.execute(QUERIES["end_sharing"], build).rowcount:
+    if connection.execute(QUERIES["end_sharing"], build).rowcount:  # most builds use no resources
         connection.execute(QUERIES["end_holdings"], build)
 
 
 def renew(connection: sqlite3.Connection, lease: Lease, owner: LeaseOwner | None) -> None:
-    """Takes or renews a lease.
+    """Acquires or renews a lease.
 
     Args:
         connection: The connection.
@@ -84,7 +86,7 @@ def renew(connection: sqlite3.Connection, lease: Lease, owner: LeaseOwner | None
         owner: The owner of the lease, with the holder from which it may be taken over.
 
     Raises:
-        CoordinationError: The build has ended, or another process has taken it over.
+        CoordinationError: The build has ended, or another process has taken the lease over.
     """
     build = lease.build_request_id
     status, _ = connection.execute(QUERIES["build_state"], {"build_request_id": build}).fetchone() or (None, 0)
@@ -94,3 +96,15 @@ def renew(connection: sqlite3.Connection, lease: Lease, owner: LeaseOwner | None
     if refusal := lease_refusal(build, lease.holder, owner, status, holders):
         raise refusal
     connection.execute(QUERIES["renew_lease"], lease._asdict())
+
+
+def adoption_refusal(connection: sqlite3.Connection, event: ev.BuildEvent) -> AdoptionRefusedError | None:
+    """Returns an error if an event is an adoption of data that exists or that a build claims.
+
+    Call it after all earlier appends of the transaction have been applied.
+    """
+    if event.WhichOneof("event") != "adoption" or event.adoption.force:
+        return None
+    refs = json.dumps([ref.str for ref in event.adoption.partitions])
+    conflicts = dict(connection.execute(QUERIES["adoption_conflicts"], {"keys": refs}).fetchall())
+    return AdoptionRefusedError(conflicts) if conflicts else None

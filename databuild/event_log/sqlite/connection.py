@@ -1,4 +1,4 @@
-"""Opens SQLite files: for reading, and for writing with the schema brought up to date."""
+"""Opens SQLite files, migrates their schema, and translates errors of SQLite."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from databuild.remedies import Remedy
 
 APPLICATION_ID: Final = 0x44617442
-"""Marks a file as an event log of DataBuild ("DatB"), in SQLite's own header field."""
+"""The `application_id` in the header of an event log of DataBuild ("DatB"); see sqlite.org/fileformat2.html."""
 
 SCHEMA_VERSION: Final = 1
-"""The newest version of the schema; `schema_N.sql` takes a file from version N-1 to N."""
+"""The newest version of the schema; `schema_N.sql` migrates a file from version N-1 to N."""
 
 BUSY_SECONDS: Final = 60.0
-"""How long to wait for another process's transaction; each of ours takes milliseconds."""
+"""The maximum wait for transactions of other processes; each takes milliseconds."""
 
 QUERIES: Final = Queries(os.path.dirname(__file__))  # noqa: PTH120
 
-_WAIT_SECONDS: Final = 0.005
+_BUSY_POLL_SECONDS: Final = 0.005
 
 
 def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
@@ -38,14 +38,14 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
     try:
         connection, version, foreign = _open(uri)
     except sqlite3.Error as error:
-        # SQLite has to make an index of the write-ahead log. While that log is empty, the file has everything, and can
-        # be read as it is.
-        if not (read_only and _has_no_room_beside(path)) or _bytes_of(f"{path}-wal"):
-            raise fault(error, path) from error
+        # To read, SQLite creates an index file for the write-ahead log, which needs space and permission. While the
+        # log is empty, the database file is complete and can be read without it.
+        if not (read_only and _cannot_create_beside(path)) or _size_of(f"{path}-wal"):
+            raise event_log_error(error, path) from error
         try:
             connection, version, foreign = _open(f"{uri}&immutable=1")
         except sqlite3.Error as unreadable:
-            raise fault(unreadable, path) from unreadable
+            raise event_log_error(unreadable, path) from unreadable
     if foreign:
         connection.close()
         raise EventLogError("it is a database of another program", uri=f"sqlite:{path}")
@@ -56,13 +56,14 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 def _open(uri: str) -> tuple[sqlite3.Connection, int, bool]:
-    """Opens a connection, and returns it with the version of its schema and whether another program made it."""
+    """Opens a connection, and returns it with its schema version and True if it belongs to another program."""
+    # Transactions are explicit (isolation_level). Connections move between threads, with one thread at a time.
     connection = sqlite3.connect(
         uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     try:
         connection.execute("PRAGMA case_sensitive_like = ON")
-        connection.execute("BEGIN")  # another process may be making the tables: all of this is of before or after
+        connection.execute("BEGIN")  # one snapshot: another process may be creating the tables
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         foreign = application != APPLICATION_ID and (application or version or _has_tables(connection))
@@ -74,7 +75,7 @@ def _open(uri: str) -> tuple[sqlite3.Connection, int, bool]:
 
 
 def connect_for_writing(path: str) -> sqlite3.Connection:
-    """Opens a connection, makes the file where there is none, and brings its schema up to date.
+    """Opens a connection; creates the file if it does not exist, and migrates its schema.
 
     Raises:
         EventLogError: The file cannot be opened or written.
@@ -84,25 +85,25 @@ def connect_for_writing(path: str) -> sqlite3.Connection:
         try:
             os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)  # noqa: PTH100, PTH103, PTH120
         except OSError as error:
-            message = f"its folder cannot be made: {error.strerror}"
+            message = f"its directory cannot be created: {error.strerror}"
             raise EventLogError(message, uri=f"sqlite:{path}").with_remedy("OTHER_STATE_DIRECTORY") from error
     connection = connect(path)
     try:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file: pruning gives its room back
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # for `vacuum`; has an effect on new files only
         _write_ahead(connection)
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA synchronous = FULL")  # commits survive a power failure, not only a crash
         if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
             _migrate(connection)
-        connection.execute("BEGIN IMMEDIATE")  # finds out now, not in mid-build, whether the file can be written
+        connection.execute("BEGIN IMMEDIATE")  # fails now, not in the middle of a build, if the file is read-only
         connection.execute("ROLLBACK")
     except sqlite3.Error as error:
         connection.close()
-        raise fault(error, path) from error
+        raise event_log_error(error, path) from error
     return connection
 
 
 def connect_for_reading(path: str) -> sqlite3.Connection:
-    """Opens a connection for reading; a file that is not there reads as an empty log, and is not made.
+    """Opens a connection for reading. A file that does not exist reads as an empty log, and is not created.
 
     Raises:
         EventLogError: The file cannot be opened.
@@ -115,36 +116,36 @@ def connect_for_reading(path: str) -> sqlite3.Connection:
     return empty
 
 
-def fault(error: sqlite3.Error, path: str) -> EventLogError:
-    """Returns what an error of SQLite means, with the next step."""
+def event_log_error(error: sqlite3.Error, path: str) -> EventLogError:
+    """Translates an error of SQLite, and adds the next step."""
     text = str(error)
     remedy: Remedy | None = None
     if "disk I/O" in text and _is_full(path):
-        text = "the disk is full"  # SQLite has other words where that is found in mapping memory
+        text = "the disk is full"  # SQLite reports an I/O error when it finds that while it maps memory
     elif "unable to open" in text and os.path.exists(path) and not _is_writable(path):  # noqa: PTH110
-        text = "attempt to write a readonly database"  # found in making a file beside it
+        text = "attempt to write a readonly database"  # SQLite could not create a file beside the database
     if "full" in text:
-        text += "; make room on the disk and build again: what was finished is kept"
+        text += "; free space on the disk and build again: finished partitions are kept"
     elif "readonly" in text:
         remedy = "WRITABLE_STATE_DIRECTORY"
     elif "unable to open" in text:
-        text += "; is the state directory there, and may you read it?"
+        text += "; check that the state directory exists and that you may read it"
     elif "not a database" in text or "malformed" in text:
         remedy = "MOVE_EVENT_LOG_AWAY"
-    meaning = EventLogError(text, uri="memory:" if path.startswith("file:") else f"sqlite:{path}")
-    return meaning.with_remedy(remedy) if remedy else meaning
+    translated = EventLogError(text, uri="memory:" if path.startswith("file:") else f"sqlite:{path}")
+    return translated.with_remedy(remedy) if remedy else translated
 
 
-def _has_no_room_beside(path: str) -> bool:
+def _cannot_create_beside(path: str) -> bool:
     return _is_full(path) or not _is_writable(path)
 
 
 def _is_writable(path: str) -> bool:
-    """Returns whether files can be made beside a database."""
+    """Returns True if the directory of a database is writable."""
     return os.access(os.path.dirname(path) or ".", os.W_OK)  # noqa: PTH120
 
 
-def _bytes_of(path: str) -> int:
+def _size_of(path: str) -> int:
     try:
         return os.stat(path).st_size  # noqa: PTH116 (pathlib costs 8 ms)
     except FileNotFoundError:
@@ -152,7 +153,7 @@ def _bytes_of(path: str) -> int:
 
 
 def _is_full(path: str) -> bool:
-    """Returns whether the file system of a database has no room for another page."""
+    """Returns True if the file system of a database has no free block."""
     try:
         return os.statvfs(os.path.dirname(path) or ".").f_bavail == 0  # noqa: PTH120
     except OSError:
@@ -160,7 +161,7 @@ def _is_full(path: str) -> bool:
 
 
 def _escaped(path: str) -> str:
-    """Returns a path as SQLite wants it in a URI (sqlite.org/uri.html, 3.1); importing urllib would cost 3 ms."""
+    """Returns a path escaped for a URI of SQLite (sqlite.org/uri.html, 3.1); importing urllib would cost 3 ms."""
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
@@ -169,7 +170,7 @@ def _has_tables(connection: sqlite3.Connection) -> bool:
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Switches a file to a write-ahead log, which SQLite refuses at once while another process does so."""
+    """Switches a file to a write-ahead log. Retries, since SQLite's busy timeout does not apply to this statement."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -178,12 +179,12 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
-        time.sleep(_WAIT_SECONDS)
+        time.sleep(_BUSY_POLL_SECONDS)
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    # Another process may have done it while this one waited.
+    # Read the version again: another process may have migrated the file while this one waited for the lock.
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     for number in range(version + 1, SCHEMA_VERSION + 1):
         path = os.path.join(os.path.dirname(__file__), f"schema_{number}.sql")  # noqa: PTH118, PTH120
@@ -196,6 +197,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 
 def _statements(script: str) -> list[str]:
+    """Returns the statements of a script; `executescript` would commit before the first."""
     statements = []
     statement = ""
     for line in script.splitlines(keepends=True):

@@ -16,7 +16,7 @@ instr
 SELECT max(position) FROM events
 
 -- name: inputs_of_runs
--- Looks up runs in the order of the keys; `{among}` would sort thousands of them first.
+-- Looks up runs in the order of the keys; `{among}` would sort thousands of keys first.
 SELECT r.job_run_id, r.inputs FROM json_each(:keys) j CROSS JOIN job_runs r ON r.job_run_id = j.value
 WHERE r.inputs IS NOT NULL
 
@@ -26,7 +26,7 @@ SELECT status, last_sequence FROM builds WHERE build_request_id = :build_request
 -- name: take_tokens
 UPDATE tokens SET last = last + :number RETURNING last
 
--- name: give_back
+-- name: release_resources
 DELETE FROM holdings WHERE job_run_id {among}
 
 -- name: release
@@ -54,7 +54,7 @@ VALUES (:build_request_id, :expires, :holder, :owner)
 -- name: ended_builds
 SELECT value FROM json_each(:ended)
 
--- name: keep_partitions
+-- name: snapshot_partitions
 INSERT OR REPLACE INTO partition_snapshots ({stored_columns}, position)
 SELECT {stored_columns}, (SELECT seq FROM sqlite_sequence WHERE name = 'events') FROM partitions WHERE ref {among}
 

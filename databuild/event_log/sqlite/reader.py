@@ -1,4 +1,4 @@
-"""Reads the read models and the events. Imports little, so that commands that only read start fast."""
+"""Reads the read models and the events in SQLite. Imports little, so that commands that only read start fast."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from databuild.event_log.sql_reader import Fetched, SqlReader
-from databuild.event_log.sqlite.connection import QUERIES, connect_for_reading, fault
+from databuild.event_log.sql_reader import ResultSet, SqlReader
+from databuild.event_log.sqlite.connection import QUERIES, connect_for_reading, event_log_error
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from databuild.v1.events_pb2 import BuildEvent
 
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 
 
 class SqliteReader(SqlReader):
@@ -30,12 +30,12 @@ class SqliteReader(SqlReader):
         clock: Callable[[], float] = time.time,
         lock: AbstractContextManager[object] | None = None,
     ) -> None:
-        """Opens nothing yet: the first query does, as `connect_for_reading` says.
+        """Opens nothing yet; the first query does.
 
         Args:
             path: The file.
             clock: The clock of leases.
-            lock: Held during each query, where there is one.
+            lock: Held during each query; None for no lock.
         """
         super().__init__(QUERIES, self._execute, clock)
         self._path = path
@@ -44,20 +44,18 @@ class SqliteReader(SqlReader):
         self._newest: list[Any] | None = None
 
     def connect(self) -> sqlite3.Connection:
-        """Returns the connection, which is opened where there is none, as `connect_for_reading` says."""
+        """Returns the connection; opens it first if necessary, see `connect_for_reading`."""
         if self._connection is None:
             self._connection = connect_for_reading(self._path)
         return self._connection
 
     def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, BuildEvent]]:
-        """Returns events of all builds in the order in which they were written, each with its position."""
         from databuild.v1.events_pb2 import BuildEvent
 
         rows = self._rows("all_events", after=after_position, limit=limit)
         return ((position, BuildEvent.FromString(payload)) for position, payload in rows)
 
     def size(self) -> int:
-        """Returns how many bytes the log takes."""
         if self._path.startswith("file:"):
             ((pages,),), ((size,),) = (self._execute(f"PRAGMA page_{name}", {}).rows for name in ("count", "size"))
             return int(pages * size)
@@ -69,7 +67,6 @@ class SqliteReader(SqlReader):
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Returns a context in which every call sees the same state."""
         with self._lock or contextlib.nullcontext():
             self._execute("BEGIN", {})
             try:
@@ -78,28 +75,27 @@ class SqliteReader(SqlReader):
                 self._execute("ROLLBACK", {})
 
     def wait(self, seconds: float) -> bool:
-        """Waits for news, at most so long, by looking again and again."""
+        """Waits by polling the newest position, since SQLite has no notifications between processes."""
         deadline = time.monotonic() + seconds
         while True:
             newest = self._rows("newest_position")
             if newest != self._newest:
                 self._newest = newest
                 return True
-            left = deadline - time.monotonic()
-            if left <= 0:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
                 return False
-            time.sleep(min(left, _LOOK_SECONDS))
+            time.sleep(min(remaining, _POLL_SECONDS))
 
     def close(self) -> None:
-        """Closes the connection."""
         if self._connection is not None:
             self._connection.close()
 
-    def _execute(self, statement: str, values: Mapping[str, Any]) -> Fetched:
+    def _execute(self, statement: str, values: Mapping[str, Any]) -> ResultSet:
         connection = self._connection or self.connect()
         try:
             with self._lock or contextlib.nullcontext():
                 cursor = connection.execute(statement, values)
-                return Fetched(tuple([name for name, *_ in cursor.description or ()]), cursor.fetchall())
+                return ResultSet(tuple([name for name, *_ in cursor.description or ()]), cursor.fetchall())
         except sqlite3.Error as error:
-            raise fault(error, self._path) from error
+            raise event_log_error(error, self._path) from error

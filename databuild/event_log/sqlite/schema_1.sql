@@ -1,6 +1,6 @@
 -- Version 1 of the schema. Statuses, reasons and failure categories are names, so that reading needs no protobuf.
 CREATE TABLE events (
-  position INTEGER PRIMARY KEY AUTOINCREMENT, -- so that no position is used again after its event was pruned
+  position INTEGER PRIMARY KEY AUTOINCREMENT, -- so that the position of a pruned event is not reused
   build_request_id TEXT NOT NULL,
   sequence INTEGER NOT NULL,
   payload BLOB NOT NULL,
@@ -28,7 +28,7 @@ CREATE TABLE builds (
   rows_left INTEGER NOT NULL DEFAULT 1
 ) WITHOUT ROWID;
 CREATE INDEX builds_by_status ON builds (status, build_request_id);
--- Pruned builds that have other rows than this one: some partition rests on them, or the pruning was interrupted.
+-- Pruned builds with rows in other tables: they produced current data, or their pruning was interrupted.
 CREATE INDEX builds_pruned ON builds (build_request_id) WHERE pruned_time > 0 AND rows_left;
 CREATE TABLE build_partitions (
   build_request_id TEXT NOT NULL,
@@ -44,7 +44,7 @@ CREATE TABLE build_partitions (
 ) WITHOUT ROWID;
 -- The history of a partition: the builds that had a task for it.
 CREATE INDEX build_partitions_by_ref ON build_partitions (ref, build_request_id) WHERE task_id > 0;
--- `number` is the sequence number of the event that first told of the run. What the run consumed is known once it runs.
+-- `number` is the sequence number of the run's first event. The digests and inputs are null until the run starts.
 CREATE TABLE job_runs (
   job_run_id TEXT PRIMARY KEY,
   build_request_id TEXT NOT NULL,
@@ -84,7 +84,7 @@ CREATE TABLE partitions (
   failure_message TEXT
 ) WITHOUT ROWID;
 CREATE INDEX partitions_by_status ON partitions (status, ref);
--- What was known of partitions when events of theirs were pruned: events up to the position have no more to add.
+-- The records of partitions when events of theirs were pruned. They include all events up to the position.
 CREATE TABLE partition_snapshots (
   ref TEXT PRIMARY KEY,
   status TEXT NOT NULL,
@@ -119,7 +119,7 @@ CREATE TRIGGER partition_tainted AFTER UPDATE OF tainted ON partitions WHEN old.
   INSERT INTO partition_counts VALUES ('TAINTED', new.tainted - old.tainted)
     ON CONFLICT DO UPDATE SET count = count + new.tainted - old.tainted;
 END;
--- Who is about to produce a partition, or does so. Not computed from events: a claim comes before them.
+-- The builds that claim partitions in order to produce them. Not computed from events: a claim precedes them.
 CREATE TABLE claims (
   ref TEXT PRIMARY KEY,
   build_request_id TEXT NOT NULL,
@@ -127,14 +127,14 @@ CREATE TABLE claims (
   token INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX claims_by_build ON claims (build_request_id);
--- Who asked for the build is known where it was put into the queue of a service.
+-- `submitter` is the owner of a lease that another process of a service may take over; '' for none.
 CREATE TABLE leases (
   build_request_id TEXT PRIMARY KEY,
   expires REAL NOT NULL,
   holder TEXT NOT NULL,
   submitter TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
--- What job runs hold of resources, and the builds that take turns with them; `waiting_for` is JSON.
+-- The resources that job runs hold, and the builds that take turns with resources; `waiting_for` is JSON.
 CREATE TABLE holdings (
   job_run_id TEXT NOT NULL,
   resource TEXT NOT NULL,

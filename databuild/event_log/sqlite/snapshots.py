@@ -1,4 +1,4 @@
-"""What pruned events added up to, in SQLite: where computing the read models anew starts from.
+"""Snapshots of partitions in SQLite, which replace pruned events when the read models are rebuilt.
 
 Each function is called inside a transaction of the writer.
 """
@@ -15,7 +15,7 @@ from databuild.event_log.sqlite.connection import QUERIES
 from databuild.model.paging import read_pages
 from databuild.v1 import events_pb2 as ev
 
-_RESTART: Final = (
+_RESET_QUERIES: Final = (
     "clear_builds",
     "clear_build_partitions",
     "clear_job_runs",
@@ -24,20 +24,20 @@ _RESTART: Final = (
     "restore_partitions",
 )
 
-Settled = frozenset[tuple[str, str]]
-"""What is known already, as `Changes` takes it."""
+Covered = frozenset[tuple[str, str]]
+"""Pairs of an event id and a ref for which a snapshot already includes the event, as `Changes` expects them."""
 
-NOTHING_SETTLED: Settled = frozenset()
+NOTHING_COVERED: Covered = frozenset()
 
 
-def restart(connection: sqlite3.Connection) -> None:
-    """Makes the read models what they are before any event that is left."""
-    for query in _RESTART:
+def reset_read_models(connection: sqlite3.Connection) -> None:
+    """Resets the read models to the state before the first event that has not been pruned."""
+    for query in _RESET_QUERIES:
         connection.execute(QUERIES[query])
 
 
-def pages(connection: sqlite3.Connection) -> Iterator[tuple[Sequence[ev.BuildEvent], Settled]]:
-    """Yields the events that are left, in order, with what of them is known already."""
+def pages(connection: sqlite3.Connection) -> Iterator[tuple[Sequence[ev.BuildEvent], Covered]]:
+    """Yields the events that have not been pruned, in order, with the parts that snapshots already include."""
     query = QUERIES["unpruned_events"]
     rows: Iterator[Sequence[tuple[int, bytes]]] = read_pages(
         lambda after, limit: connection.execute(query, {"after": after, "limit": limit}).fetchall(),
@@ -46,16 +46,16 @@ def pages(connection: sqlite3.Connection) -> Iterator[tuple[Sequence[ev.BuildEve
     )
     for page in rows:
         events = {position: ev.BuildEvent.FromString(payload) for position, payload in page}
-        yield tuple(events.values()), settled(connection, events)
+        yield tuple(events.values()), covered(connection, events)
 
 
-def settled(connection: sqlite3.Connection, events: Mapping[int, ev.BuildEvent]) -> Settled:
-    """Returns what of events, given by their positions, is known already."""
+def covered(connection: sqlite3.Connection, events: Mapping[int, ev.BuildEvent]) -> Covered:
+    """Returns the parts of events, given by their positions, that snapshots already include."""
     refs = {ref for event in events.values() for ref in refs_of(event)}
-    known = dict(connection.execute(QUERIES["snapshot_positions"], {"keys": json.dumps(sorted(refs))}))
+    positions = dict(connection.execute(QUERIES["snapshot_positions"], {"keys": json.dumps(sorted(refs))}))
     return frozenset(
         (event.event_id, ref)
         for position, event in events.items()
         for ref in refs_of(event)
-        if position <= known.get(ref, 0)
+        if position <= positions.get(ref, 0)
     )

@@ -1,7 +1,7 @@
-"""SQL statements that take many rows at once.
+"""SQL statements that write many rows at once.
 
-The interpreter lets other threads run while SQLite runs a statement, and then has to wait for its turn again: a
-statement for each row would cost more in turns than in SQL.
+`sqlite3` releases the global interpreter lock during each statement, and waits to get it back. With one statement for
+each row, these waits would cost more than the SQL.
 """
 
 from __future__ import annotations
@@ -12,14 +12,20 @@ from itertools import chain
 from typing import Any, Final
 
 _CHUNKS: Final = (64, 8, 1)
-"""How many rows one statement takes: few sizes, so that SQLite keeps all of them prepared."""
+"""The numbers of rows of one statement: only three, so that SQLite keeps all of them prepared."""
 
 
 class ManyRows:
-    """A statement with a `VALUES` list that is as long as there are rows."""
+    """A statement with a `VALUES` list for any number of rows."""
 
     def __init__(self, before: str, columns: int, after: str = "") -> None:
-        """Takes the text before and after the list, and how many columns a row has."""
+        """Prepares the texts.
+
+        Args:
+            before: The text before the list.
+            columns: The number of values in a row.
+            after: The text after the list.
+        """
         row = f"({', '.join('?' * columns)})"
         self._statements = {count: f"{before} VALUES {', '.join([row] * count)} {after}" for count in _CHUNKS}
 

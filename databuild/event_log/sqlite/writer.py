@@ -1,7 +1,7 @@
-"""Writes events and what they change, many appends in one transaction.
+"""Writes events and the read models in SQLite, many appends in one transaction.
 
-Used by one thread. It checks each append with the lifecycle's state machine, and with the database that no other
-process writes the same build.
+Used by one thread. It checks each append against the lifecycle, and checks in the database that no other process writes
+the same build.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 from databuild.errors import CoordinationError, DataBuildError, EventLogError, InvalidStateTransitionError
 from databuild.event_log.coordination import Lease
 from databuild.event_log.group_commit import Append, ClaimAll, Operation, RenewLease
-from databuild.event_log.projection import BuildPartition, Changes, EndedRun, Known, NewRun, StartedRun
-from databuild.event_log.sqlite import adoption, claims, snapshots
-from databuild.event_log.sqlite.connection import QUERIES, connect_for_writing, fault
+from databuild.event_log.projection import BuildPartition, Changes, EndedRun, NewRun, PartitionChange, StartedRun
+from databuild.event_log.sqlite import claims, snapshots
+from databuild.event_log.sqlite.connection import QUERIES, connect_for_writing, event_log_error
 from databuild.event_log.sqlite.statements import ManyRows
 from databuild.event_log.tables import Table
 from databuild.model import statuses
@@ -27,7 +27,7 @@ from databuild.v1 import events_pb2 as ev
 
 
 def _update(table: str, columns: Sequence[str]) -> ManyRows:
-    """Returns a statement that sets all columns but the last in the rows that the last one names."""
+    """Returns a statement that updates rows; the last column is the key."""
     *values, key = columns
     sets = ", ".join(f"{name} = new.{name}" for name in values)
     before = f"WITH new ({', '.join(columns)}) AS ("
@@ -42,7 +42,7 @@ _NEW_BUILD = """
 INSERT INTO builds VALUES (:id, :status, :graph_label, :requested, :received_time, :updated_time, :last_sequence,
   0, 0, 0, 0, 0, 0, :retry_of_build_request_id, '', NULL, NULL, 0, 1)
 """
-_ONLY_OF_NEW_BUILDS = frozenset({"graph_label", "requested", "received_time", "retry_of_build_request_id"})
+_COLUMNS_OF_NEW_BUILDS = frozenset({"graph_label", "requested", "received_time", "retry_of_build_request_id"})
 _BUILD_PARTITION = ManyRows(
     f"INSERT INTO build_partitions (build_request_id, ref, {', '.join(BuildPartition._fields)})",
     9,
@@ -68,7 +68,7 @@ _PARTITION_AVAILABLE = ManyRows(
       job_run_id = excluded.job_run_id, metadata = excluded.metadata, adoption = excluded.adoption, tainted = 0,
       taint_reason = '', failure_category = NULL, failure_message = NULL""",
 )
-_NO_DATA = (0, "", "", "", "")
+_NO_DATA = (0, "", "", "", "")  # of a row that does not exist yet; the statements above keep the data of one that does
 _PARTITION_FAILED = _update("partitions", ("failure_category", "failure_message", "ref"))
 _PARTITION_DELEGATED = """
 UPDATE partitions SET status = 'AVAILABLE' WHERE ref = ? AND build_request_id = ? AND available
@@ -85,7 +85,7 @@ class SqliteWriter:
         clock: Callable[[], float] = time.time,
         lock: AbstractContextManager[object] = _NO_LOCK,
     ) -> None:
-        """Opens the file, as `connect_for_writing` says.
+        """Opens the file, see `connect_for_writing`.
 
         Args:
             path: The file.
@@ -97,30 +97,28 @@ class SqliteWriter:
         self._clock = clock
         self._connection = connect_for_writing(path)
         self._states: dict[str, BuildState] = {}
+        # Builds that use resources. Most do not, and their ended runs need no look at the holdings.
         self._sharing: set[str] = set()
 
     def write(self, operations: Sequence[Operation]) -> list[object]:
-        """Performs operations in one transaction, as `Store.write` says.
-
-        Raises:
-            EventLogError: The transaction failed; nothing was written.
-        """
         try:
             with self._lock:
+                # Takes the write lock now, with the busy timeout. A transaction that begins with a read cannot wait for
+                # the lock later: another writer would make its snapshot stale (SQLITE_BUSY_SNAPSHOT).
                 self._connection.execute("BEGIN IMMEDIATE")
                 results = self._perform(operations)
                 self._connection.execute("COMMIT")
         except BaseException as error:
-            self._states.clear()
+            self._states.clear()  # they include events that were not written; they are loaded again when needed
             try:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
             except sqlite3.Error:
-                pass  # the first error says more
+                pass  # the first error is more specific
             if isinstance(error, sqlite3.Error):
-                raise fault(error, self._path) from error
+                raise event_log_error(error, self._path) from error
             raise
-        for build in [build for build, state in self._states.items() if state.ended]:
+        for build in [build for build, state in self._states.items() if state.ended]:  # no events follow
             del self._states[build]
             self._sharing.discard(build)
         return results
@@ -131,92 +129,96 @@ class SqliteWriter:
         for number, operation in enumerate(operations):
             if isinstance(operation, Append):
                 results[number] = self._check(operation.events, accepted)
+        # The appends of a build are written together: one row update and few statements for many events.
         for build, events in accepted.items():
-            refused = adoption.refusal(self._connection, events[0])
-            if refused is not None:
-                results[_number_of(events[0], operations)] = refused
+            refusal = claims.adoption_refusal(self._connection, events[0])
+            if refusal is not None:
+                results[_number_of(events[0], operations)] = refusal
                 continue
             _EVENT.execute(self._connection, [(build, event.sequence, event.SerializeToString()) for event in events])
             self._apply(build, events)
+        # After all appends, so that claims see the partitions and resources that these release.
         for number, operation in enumerate(operations):
             try:
                 if isinstance(operation, ClaimAll):
                     results[number] = claims.grant(self._connection, operation.requests, self._clock())
-                    self._sharing.update(one.build_request_id for one in operation.requests if one.needs)
+                    self._sharing.update(request.build_request_id for request in operation.requests if request.needs)
                 elif isinstance(operation, RenewLease):
                     build, holder, seconds, owner = operation
                     submitter = owner.name if owner is not None else ""
                     lease = Lease(build, self._clock() + seconds, holder, submitter)
                     claims.renew(self._connection, lease, owner)
-            except CoordinationError as refusal:
-                results[number] = refusal
+            except CoordinationError as error:
+                results[number] = error
         return results
 
     def rebuild(self) -> None:
-        """Computes the read models anew from the events, and from what those that were pruned added up to.
+        """Rebuilds the read models from the events, and from snapshots in place of pruned events.
 
         Raises:
-            EventLogError: The database failed; the read models are as they were.
+            EventLogError: The database failed; the read models are unchanged.
         """
         execute = self._connection.execute
         try:
             execute("BEGIN IMMEDIATE")
-            snapshots.restart(self._connection)
-            for events, settled in snapshots.pages(self._connection):
+            snapshots.reset_read_models(self._connection)
+            for events, covered in snapshots.pages(self._connection):
                 for event in events:
-                    self._apply(event.build_request_id, [event], settled)
+                    self._apply(event.build_request_id, [event], covered)
             execute("COMMIT")
         except sqlite3.Error as error:
             if self._connection.in_transaction:
                 execute("ROLLBACK")
-            raise fault(error, self._path) from error
+            raise event_log_error(error, self._path) from error
 
     def replay(self, events: Mapping[int, ev.BuildEvent]) -> None:
-        """Changes the read models as events of any builds say, unchecked; the events themselves are not written.
+        """Applies events of any builds to the read models, without checks; the events themselves are not written.
 
         Args:
             events: The events, by their positions.
 
         Raises:
-            EventLogError: The database failed, or the events make no sense to it; the read models are as they were.
+            EventLogError: The database failed, or an event cannot be applied; the read models are unchanged.
         """
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            settled = snapshots.settled(self._connection, events)
+            covered = snapshots.covered(self._connection, events)
             for build, following in itertools.groupby(events.values(), key=lambda event: event.build_request_id):
-                self._apply(build, list(following), settled)
+                self._apply(build, list(following), covered)
         except (sqlite3.Error, LookupError, ValueError) as error:
             self._connection.execute("ROLLBACK")
-            raise fault(error, self._path) if isinstance(error, sqlite3.Error) else EventLogError(str(error)) from error
+            raise (
+                event_log_error(error, self._path) if isinstance(error, sqlite3.Error) else EventLogError(str(error))
+            ) from error
         self._connection.execute("COMMIT")
 
     def restore(self, table: Table, rows: Iterable[Sequence[Any]]) -> None:
-        """Takes rows over as they are, from another log; before a replay, those that pruning has kept."""
+        """Inserts rows of another log unchanged: before a replay, those that pruning has kept."""
         columns = table.columns
         statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
         self._connection.execute("BEGIN IMMEDIATE")
         self._connection.executemany(statement, rows)
         self._connection.execute("COMMIT")
 
-    def restart(self) -> None:
-        """Makes the read models what they are before any event that is left."""
+    def reset_read_models(self) -> None:
+        """Resets the read models to the state before the first event that has not been pruned."""
         self._connection.execute("BEGIN IMMEDIATE")
-        snapshots.restart(self._connection)
+        snapshots.reset_read_models(self._connection)
         self._connection.execute("COMMIT")
 
     def close(self) -> None:
-        """Closes the connection."""
         self._connection.close()
 
     def _check(
         self, events: Sequence[ev.BuildEvent], accepted: dict[str, list[ev.BuildEvent]]
     ) -> DataBuildError | None:
-        """Adds events to what is accepted, or returns why they are refused."""
+        """Adds events to the accepted ones, or returns the error that refuses them."""
         build = events[0].build_request_id
         state = self._states.get(build)
         if state is None:
             state = self._states[build] = self._load(build)
         elif build not in accepted and self._newest_sequence(build) != state.last_sequence:
+            # The cached state is out of date: only another process can have written these events.
             del self._states[build]
             return InvalidStateTransitionError(f"build {build!r}, which another process writes", "an event")
         try:
@@ -232,14 +234,15 @@ class SqliteWriter:
         return int(sequence)
 
     def _load(self, build: str) -> BuildState:
-        """Returns what the database knows of a build."""
+        """Loads the state of a build."""
         execute = self._connection.execute
         row = execute(QUERIES["build_state"], {"build_request_id": build}).fetchone()
         if row is None:
-            known = execute("SELECT 1 FROM events WHERE build_request_id = ? LIMIT 1", (build,)).fetchone()
-            return BuildState.of_operation(build) if known else BuildState(build)
+            # Operations have events but no row in `builds`.
+            operation = execute("SELECT 1 FROM events WHERE build_request_id = ? LIMIT 1", (build,)).fetchone()
+            return BuildState.of_operation(build) if operation else BuildState(build)
         status, last_sequence = row
-        return BuildState.recorded(
+        return BuildState.from_records(
             build,
             status,
             last_sequence=last_sequence,
@@ -248,11 +251,11 @@ class SqliteWriter:
         )
 
     def _apply(
-        self, build: str, events: Sequence[ev.BuildEvent], settled: snapshots.Settled = snapshots.NOTHING_SETTLED
+        self, build: str, events: Sequence[ev.BuildEvent], covered: snapshots.Covered = snapshots.NOTHING_COVERED
     ) -> None:
-        changes = Changes(events, settled)
+        changes = Changes(events, covered)
         if events[0].WhichOneof("event") in OPERATIONS:
-            self._operate(build, changes)
+            self._apply_operation(build, changes)
             return
         connection = self._connection
         self._write_build(build, changes, new=events[0].sequence == 1)
@@ -266,39 +269,39 @@ class SqliteWriter:
         if changes.delegated:
             connection.executemany(_PARTITION_DELEGATED, [(ref, build) for ref in changes.delegated])
         if changes.build.get("status") in statuses.BUILD.ended:
-            claims.end(connection, build)
+            claims.end_build(connection, build)
         else:
             if build in self._sharing and changes.ended_runs:
-                claims.give_back(connection, [run.job_run_id for run in changes.ended_runs])
+                claims.release_resources(connection, [run.job_run_id for run in changes.ended_runs])
             claims.release(connection, build, changes.released, changes.released_runs)
 
     def _write_build(self, build: str, changes: Changes, *, new: bool) -> None:
         values = changes.build
         if new:
             self._connection.execute(_NEW_BUILD, {"id": build, **values})
-        names = [name for name in values if name not in _ONLY_OF_NEW_BUILDS]
-        sets = [f"{name} = ?" for name in names] + [f"{name} = {name} + ?" for name in changes.counted]
+        names = [name for name in values if name not in _COLUMNS_OF_NEW_BUILDS]
+        sets = [f"{name} = ?" for name in names] + [f"{name} = {name} + ?" for name in changes.increments]
         self._connection.execute(
             f"UPDATE builds SET {', '.join(sets)} WHERE build_request_id = ?",
-            (*(values[name] for name in names), *changes.counted.values(), build),
+            (*(values[name] for name in names), *changes.increments.values(), build),
         )
 
-    def _write_partitions(self, build: str, partitions: dict[str, Known]) -> None:
+    def _write_partitions(self, build: str, partitions: dict[str, PartitionChange]) -> None:
         rows: dict[ManyRows, list[tuple[Any, ...]]] = {}
         failures = []
-        for ref, known in partitions.items():
-            common = (ref, known.status, build, known.time)
-            if known.data is not None:
-                rows.setdefault(_PARTITION_AVAILABLE, []).append((*common, 1, *known.data))
+        for ref, change in partitions.items():
+            common = (ref, change.status, build, change.time)
+            if change.data is not None:
+                rows.setdefault(_PARTITION_AVAILABLE, []).append((*common, 1, *change.data))
                 continue
-            rows.setdefault(_PARTITION_TOUCHED if known.touched else _PARTITION, []).append((*common, *_NO_DATA))
-            if known.failure is not None:
-                failures.append((*known.failure, ref))
+            rows.setdefault(_PARTITION_TOUCHED if change.touched else _PARTITION, []).append((*common, *_NO_DATA))
+            if change.failure is not None:
+                failures.append((*change.failure, ref))
         for statement, values in rows.items():
             statement.execute(self._connection, values)
         _PARTITION_FAILED.execute(self._connection, failures)
 
-    def _operate(self, build: str, changes: Changes) -> None:
+    def _apply_operation(self, build: str, changes: Changes) -> None:
         self._write_partitions(build, changes.partitions)
         self._write_taints(changes)
         self._connection.executemany(
@@ -315,7 +318,7 @@ class SqliteWriter:
 
 
 def _number_of(event: ev.BuildEvent, operations: Sequence[Operation]) -> int:
-    """Returns the place of the operation that appends an event."""
+    """Returns the index of the operation that appends an event."""
     return next(
         number
         for number, operation in enumerate(operations)

@@ -34,7 +34,7 @@ def find_build(reader: BuildReads, text: str = LATEST) -> BuildRecord:
     return build
 
 
-def death_of(reader: OpenBuildReads, build_request_id: str) -> str:
+def dead_build_message(reader: OpenBuildReads, build_request_id: str) -> str:
     """Returns a sentence about a build whose orchestrator has died; nothing where it may go on."""
     from databuild.orchestration.coordination.dead_builds import find_dead
 

@@ -154,7 +154,7 @@ class Coordination:
     async def _end(self, build: str, fault: str, *, here: bool) -> None:
         """Ends one build that has died, unless somebody else does."""
         if here:
-            await self._executor.end_left_behind(build)
+            await self._executor.kill_orphans(build)
         record = self._reader.build(build)
         if record is None or record.status not in statuses.BUILD.open:
             return
@@ -189,7 +189,7 @@ class Coordination:
             start="",
             size=_PAGE,
         )
-        return BuildState.recorded(
+        return BuildState.from_records(
             build,
             record.status,
             last_sequence=record.last_sequence,

@@ -47,7 +47,7 @@ def prune(reader: Reader, pruner: Pruner, log_directory: str, options: PruneOpti
     if options.builds:
         for batch in prune_builds(pruner, reader, _builds(reader, options, now), now):
             yield _part(batch)
-        yield Pruned(freed_bytes=pruner.give_back())
+        yield Pruned(freed_bytes=pruner.vacuum())
     for _, size in prune_logs(reader, log_directory, before=_logs_before(options, now)):
         yield Pruned(log_builds=1, log_bytes=size)
 

@@ -69,4 +69,4 @@ def prune_builds(pruner: Pruner, reader: LogSize, builds: Iterable[BuildRecord],
     for batch in batches(reader, builds):
         pruner.prune([build.build_request_id for build in batch.builds], now)
         yield batch
-    pruner.go_on()
+    pruner.resume()

@@ -68,7 +68,7 @@ def build_request(submission: Submission, requested: tuple[str, ...], limits: Li
     if chosen_id:
         check_build_request_id(chosen_id)
     if chosen_id == LATEST:
-        raise InvalidRequestError(f"the id of a build cannot be {LATEST!r}, which stands for the newest build")
+        raise InvalidRequestError(f"{LATEST!r} is not a valid build id: it means the newest build")
     options = submission.options
     if not 0 <= options.jobs <= limits.max_jobs:
         raise InvalidRequestError(f"jobs is {options.jobs}; it must be from 0 to {limits.max_jobs}")

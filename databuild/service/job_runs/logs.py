@@ -10,7 +10,7 @@ from databuild.errors import InvalidRequestError, JobRunNotFoundError
 from databuild.event_log.reads import LogSize
 from databuild.model import statuses
 from databuild.model.records import JobRunRecord
-from databuild.model.views import LogChunk, Room
+from databuild.model.views import LogChunk, StorageUsage
 from databuild.orchestration.jobs.job_logs import bytes_under, logs_pruned_before
 from databuild.orchestration.jobs.log_files import STREAMS, log_path, log_size, read_log
 from databuild.service.resources.reader_pool import ReaderPool
@@ -72,19 +72,19 @@ class Logs:
             if not chunk.data:
                 await asyncio.sleep(_POLL_SECONDS)
 
-    async def storage_usage(self, *, count: bool) -> Room:
+    async def storage_usage(self, *, count: bool) -> StorageUsage:
         """Returns the size of the event log and of the job logs.
 
         Args:
             count: Also count builds and events and measure the job logs, which reads all of both.
         """
 
-        def measure(reader: LogSize) -> Room:
+        def measure(reader: LogSize) -> StorageUsage:
             pruned_before = logs_pruned_before(self._log_directory)
             if not count:
-                return Room(reader.size(), 0, None, pruned_before)
+                return StorageUsage(reader.size(), 0, None, pruned_before)
             sizes = reader.sizes()
-            return Room(sizes.bytes, bytes_under(self._log_directory), sizes, pruned_before)
+            return StorageUsage(sizes.bytes, bytes_under(self._log_directory), sizes, pruned_before)
 
         return await self._readers.read(measure)
 

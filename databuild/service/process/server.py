@@ -136,6 +136,7 @@ async def serve(
 
 
 async def _drain(service: GraphService, seconds: float, force_stop: asyncio.Event) -> None:
+    """Waits until running builds have ended, the time is up or `force_stop` is set."""
     drain_task = asyncio.create_task(service.drain(seconds), name="drain")
     force_stop_task = asyncio.create_task(force_stop.wait(), name="force-stop")
     await asyncio.wait({drain_task, force_stop_task}, return_when=asyncio.FIRST_COMPLETED)
@@ -155,7 +156,7 @@ async def _watch_descriptors(limit: DescriptorLimit) -> AsyncGenerator[None]:
         while True:
             with contextlib.suppress(OSError):
                 descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-                limit.saw(descriptor)
+                limit.opened(descriptor)
                 os.close(descriptor)
             await asyncio.sleep(_DESCRIPTOR_CHECK_SECONDS)
 
@@ -215,7 +216,7 @@ async def _http(
                 Connection,
                 max_connections=limits.max_connections,
                 overload_response=_overload_response(limits.max_connections),
-                on_descriptor=descriptor_limit.saw,
+                on_descriptor=descriptor_limit.opened,
             ),
         ),
         ws="none",
