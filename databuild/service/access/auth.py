@@ -122,4 +122,5 @@ def read_tokens(text: str, source: str) -> Tokens:
 
 
 def _digest(token: str) -> bytes:
+    # Tokens are long and random, unlike passwords, so a fast hash without a salt is safe.
     return hashlib.sha256(token.encode()).digest()

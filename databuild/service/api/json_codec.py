@@ -50,6 +50,7 @@ def from_json(text: bytes, descriptor: Descriptor, fields: Mapping[str, str]) ->
     """
     message = _new(descriptor)
     try:
+        # ParseDict expects an object. The check below gives other JSON values a clear message.
         body = json.loads(text or b"{}")
         if not isinstance(body, dict):
             raise InvalidRequestError(f"the body is not a JSON object; it must be a {descriptor.name}")

@@ -29,6 +29,7 @@ def find_abandoned_builds(reader: OpenBuildReads, graph_label: str) -> Sequence[
     """Returns the abandoned builds of a graph, in the order in which they were received."""
     candidates = [(record, lease) for build, lease in find_left(reader).items() if (record := reader.build(build))]
     candidates.sort(key=lambda candidate: (candidate[0].received_time, candidate[0].build_request_id))
+    # A service resumes builds of its own graph only. Several graphs may share an event log.
     return [
         AbandonedBuild(request, lease.owner, lease.holder)
         for record, lease in candidates

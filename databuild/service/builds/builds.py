@@ -275,12 +275,14 @@ class BuildService:
     ) -> BuildView:
         request = build_request(submission, requested, self._limits, retry_of)
         build_request_id = request.build_request_id
+        # A client repeats a request whose response was lost. The build may be in the log, or not yet recorded.
         if submission.build_request_id and self._running.get(build_request_id) is None:
             recorded = await self._readers.read(lambda reader: recorded_request(reader, build_request_id))
             if recorded is not None:
                 return await self._get_existing(recorded, request)
         running = self._running.get(build_request_id)
         if running is not None:
+            # Shielded: a client that disconnects must not cancel a future that others wait for.
             await asyncio.shield(running.received)
             return await self._get_existing(running.request, request)
         running = self._running.start(request, submitter)

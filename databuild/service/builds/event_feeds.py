@@ -69,6 +69,7 @@ class _BuildFeed:
             size = event.ByteSize()
             self._buffer.append((event, size))
             self._bytes += size
+        # The newest event always stays, however large: watchers that are up to date need it.
         while len(self._buffer) > 1 and (len(self._buffer) > _MAX_BUFFER_EVENTS or self._bytes > _MAX_BUFFER_BYTES):
             self._bytes -= self._buffer.popleft()[1]
 
@@ -142,6 +143,7 @@ class EventFeeds:
         if feed is None:
             return
         feed.add(events)
+        # Many watchers wait only for the end, so it is not delayed.
         if events[-1].build_request.status in BUILD_ENDS:
             feed.wake()
         else:

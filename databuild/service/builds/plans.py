@@ -75,6 +75,7 @@ class Planner:
     def _ensure_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
+            # A daemon, so that a plan that hangs cannot keep the process alive.
             self._thread = threading.Thread(target=self._loop.run_forever, name="planning", daemon=True)
             self._thread.start()
         return self._loop

@@ -170,6 +170,7 @@ class RunningBuilds:
     async def drain(self, seconds: float) -> bool:
         """Accepts no new builds, and waits a limited time for those that run. Returns True if no build is left."""
         self._stopped = True
+        # Queued builds stay in the queue: they would only start to be cancelled.
         self._queue.stop()
         tasks = [build.task for build in self._builds.values() if build.has_slot and build.task is not None]
         if tasks and seconds > 0:

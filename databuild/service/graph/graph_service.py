@@ -82,6 +82,7 @@ class GraphService:
         self._clock = clock
         self._executor = make_executor()
         self._readers = ReaderPool(event_log.reader)
+        # Only one reader: a reader reports what is new since its own last wait.
         self._notification_reader = ReaderPool(event_log.reader, 1)
         self.event_feeds = EventFeeds(
             self._readers, self._notification_reader, lambda build: self.running.get(build) is not None
@@ -159,6 +160,7 @@ class GraphService:
             # Cancelled builds try to record their end. In a closed log they cannot.
             await self._event_log.close()
         await self.running.end(leave_builds=leave_builds)
+        # The streams end after the builds, so that watchers get the last events.
         self.logs.close()
         await self.maintenance.close()
         self.event_feeds.close()
@@ -181,6 +183,7 @@ class GraphService:
             _log.warning("queued builds of a dead service that were resumed: %d", resumed)
         if not await self._readers.read(find_dead):
             return ()
+        # Coordination reads and appends in turns, so it has a reader of its own instead of one query of the pool.
         reader = self._event_log.reader()
         try:
             coordination = Coordination(

@@ -24,9 +24,10 @@ _BUCKETS: Final = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0
 
 
 class Metrics:
-    """The metrics of one service. An `EndCounter` for the events of its builds."""
+    """The metrics of one service. An `EndCounters` for the events of its builds."""
 
     def __init__(self) -> None:
+        # For each counter, the library would add a second series with the time of its creation.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)

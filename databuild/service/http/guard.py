@@ -55,6 +55,7 @@ class Guard:
         self._requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # The server is configured without WebSockets and lifespan events.
         if scope["type"] != "http":
             return
         self._requests += 1

@@ -34,7 +34,9 @@ from databuild.service.http.openapi import openapi_document
 from databuild.service.partitions.pictures import STYLE_SOURCE, graph_picture
 from databuild.v1 import service_pb2 as sv
 
+# Proxies close connections that are idle for long.
 _PING_SECONDS: Final = 15
+# A picture contains its style sheet, and may load nothing.
 _SVG_HEADERS: Final = {
     "Content-Security-Policy": f"default-src 'none'; style-src {STYLE_SOURCE}; frame-ancestors 'none'"
 }
@@ -75,6 +77,7 @@ def http_app(
     ]
     handlers: dict[Any, Any] = {HTTPException: _no_route, DataBuildError: _failed, Exception: _failed}
     app = Starlette(routes=routes, exception_handlers=handlers)
+    # A path with an additional slash is a mistake in a client, so it gets a 404 instead of a redirect.
     app.router.redirect_slashes = False
     return Guard(app, limits=service.limits, hosts=hosts, error_response=_error_response)
 

@@ -66,6 +66,7 @@ class Adoptions:
         if not reason:
             raise InvalidRequestError("the request has no reason; say where the data comes from")
         return await adopt(
+            # In a thread, since a large range takes long to expand.
             await asyncio.to_thread(self._catalog.expand, partitions, self._limits.max_partitions),
             operation_id=new_build_request_id(self._clock()),
             author=author,

@@ -127,11 +127,13 @@ async def serve(
             host = f"[{options.host}]" if ":" in options.host else options.host
             started(Addresses(f"{scheme}://{host}:{port}", f"{host}:{grpc_port}"))
             await stop.wait()
+            # Both ports stay open while builds finish, so that clients can watch them.
             await grpc_server.drain()
             leave_builds = options.leave_builds
             await _drain(service, options.drain_seconds, force_stop or asyncio.Event())
             await service.close(leave_builds=leave_builds)
     finally:
+        # After the ports are closed, this does nothing. It stops the builds if a port could not be opened.
         await service.close(leave_builds=leave_builds)
 
 
@@ -225,7 +227,7 @@ async def _http(
         log_level="critical",  # errors are logged by our own code; silence uvicorn
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=False,  # they would let a client choose its scheme, which the check of the origin uses
         backlog=_BACKLOG,
         h11_max_incomplete_event_size=_HEADER_BYTES,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,

@@ -60,6 +60,7 @@ class GrpcServer:
                 # Otherwise a second service could open the same port, and get some of the connections.
                 ("grpc.so_reuseport", 0),
                 ("grpc.keepalive_time_ms", 60_000),
+                # Our clients ping every 30 seconds while they wait for events. gRPC would disconnect them by default.
                 ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
             ),
         )
@@ -218,6 +219,7 @@ def _serialize(message: Message) -> bytes:
 
 
 async def _abort(context: grpc.aio.ServicerContext, error: BaseException) -> None:
+    # A client fails the whole call with another error if the metadata is too large, so the facts are shortened to fit.
     details = (detail_of(error, max_text=max_text, max_items=max_items) for max_text, max_items in _FACTS_SIZES)
     detail = next(candidate for candidate in details if candidate.facts.ByteSize() <= _MAX_FACTS_BYTES)
     detail.message = _cut(detail.message)
