@@ -25,15 +25,14 @@ def test_nothing_else_is_let_in(header):
         read_tokens(TEXT, "file").authenticate(header, "ann")
 
 
-def test_all_tokens_are_compared_whichever_fits(monkeypatch):
+def test_all_tokens_are_compared_whichever_fits():
     compared = []
 
-    def compare(one, other):
+    def equal(one, other):
         compared.append(one)
         return one == other
 
-    monkeypatch.setattr("databuild.service.access.auth.hmac.compare_digest", compare)
-    tokens = read_tokens(TEXT, "file")
+    tokens = Tokens({READER: Caller(name="bob"), WRITER: Caller(name="ann")}, equal=equal)
 
     for token in (READER, WRITER):
         compared.clear()

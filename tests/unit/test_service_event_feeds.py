@@ -56,8 +56,8 @@ class Follower:
 async def watching():
     made = []
 
-    def make(log, follower=None, is_ours=lambda _build: False):
-        made.append(EventFeeds(log, follower or Follower(), is_ours))
+    def make(log, follower=None, runs_here=lambda _build: False, **seconds):
+        made.append(EventFeeds(log, follower or Follower(), runs_here, **seconds))
         return made[-1]
 
     yield make
@@ -122,16 +122,25 @@ async def test_what_is_told_is_seen_without_a_look_at_the_log(watching):
     assert log.read_after == [0]
 
 
-async def test_nobody_looks_for_what_others_write_while_all_that_is_watched_is_ours(watching, monkeypatch):
-    monkeypatch.setattr("databuild.service.builds.event_feeds._OWNERSHIP_SECONDS", 0.01)
+async def test_events_of_other_processes_are_not_polled_while_all_watched_builds_are_ours(watching):
     ours = {"b"}
+    checks = 0
+
+    def runs_here(build):
+        nonlocal checks
+        checks += 1
+        return build in ours
+
     follower = Follower()
     follower.news.put_nowait(True)
     log = FakeLog(1, ended=False)
-    watcher = asyncio.create_task(sequences(one := watching(log, follower, ours.__contains__)))
-    await asyncio.sleep(0.05)
+    one = watching(log, follower, runs_here, ownership_seconds=0)
+    watcher = asyncio.create_task(sequences(one))
+    while checks < 3:
+        await asyncio.sleep(0)
     one.notify([event(2)])
-    await asyncio.sleep(0.05)
+    while checks < 6:
+        await asyncio.sleep(0)
     assert follower.asked == 0
 
     log.log = FakeLog(4).log  # as another process ends what this one could not
@@ -160,17 +169,17 @@ async def test_what_is_ours_is_not_looked_for_beside_a_build_of_others(watching)
     await ours.aclose()
 
 
-async def test_what_happens_within_a_moment_is_seen_at_one_go_and_the_end_at_once(watching, monkeypatch):
-    monkeypatch.setattr("databuild.service.builds.event_feeds._WAKE_SECONDS", 600.0)
+async def test_events_within_a_short_interval_arrive_together_and_the_end_immediately(watching):
     log = FakeLog(1, ended=False)
-    one = watching(log)
+    one = watching(log, wake_seconds=600.0)
     watcher = asyncio.create_task(collect(one))
     while log.read_after != [0]:
         await asyncio.sleep(0)
 
     for number in range(2, 9):
         one.notify([event(number)])
-        await asyncio.sleep(0.001)
+        for _ in range(10):
+            await asyncio.sleep(0)
     one.notify([event(9), event(10, last=True)])
 
     assert await watcher == [[1], [2], [3, 4, 5, 6, 7, 8, 9, 10]]

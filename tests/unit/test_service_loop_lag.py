@@ -1,16 +1,41 @@
-"""How late the event loop is, is noticed."""
+"""The service notices how late its event loop is."""
 
 import asyncio
-import time
+
+import pytest
 
 from databuild.service.resources.loop_lag import LoopLag
 
 
-async def test_what_holds_up_the_event_loop_is_seen_and_remembered():
-    lag = LoopLag()
-    async with lag.measure():
-        await asyncio.sleep(0)
-        time.sleep(0.2)  # noqa: ASYNC251
-        await asyncio.sleep(0.1)
+class LateLoop:
+    """The clock and the sleep of an event loop that is late by so many seconds, one number for each sleep."""
 
-    assert lag.seconds > 0.1
+    def __init__(self, *lags):
+        self.now = 1000.0
+        self._lags = list(lags)
+
+    def clock(self):
+        return self.now
+
+    async def sleep(self, seconds):
+        if not self._lags:
+            await asyncio.Event().wait()
+        self.now += seconds + self._lags.pop(0)
+
+
+async def measured(*lags):
+    loop = LateLoop(*lags)
+    lag = LoopLag(clock=loop.clock, sleep=loop.sleep)
+    async with lag.measure():
+        for _ in range(20):
+            await asyncio.sleep(0)
+    return lag.seconds
+
+
+async def test_the_longest_delay_of_the_event_loop_is_remembered():
+    assert await measured(0.0, 0.25, 0.125) == pytest.approx(0.25)
+
+
+async def test_a_delay_is_forgotten_after_two_minutes():
+    assert await measured(0.5, 60.0, 60.0, 0.0, 0.125) == pytest.approx(60.0)
+    assert await measured(0.5, *[0.01] * 5) == pytest.approx(0.5)

@@ -8,10 +8,22 @@ from tests.service.world import World
 
 
 @pytest.fixture
-async def world(tmp_path):
-    world = World(tmp_path, max_partitions=10)
-    yield world
-    await world.close()
+async def make(tmp_path):
+    """Returns a function that makes worlds with limits, which are closed in the end."""
+    worlds = []
+
+    def make(**limits):
+        worlds.append(World(tmp_path, **limits))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        await world.close()
+
+
+@pytest.fixture
+def world(make):
+    return make(max_partitions=10)
 
 
 async def build(world, *partitions):
@@ -50,8 +62,8 @@ async def test_the_pages_of_a_search_are_all_of_it(world, pattern):
     assert found == ["raw/1", "raw/2", "raw/3"] + ([] if pattern else ["raw/a"])
 
 
-async def test_a_search_for_little_among_much_stops_and_goes_on(world, monkeypatch):
-    monkeypatch.setattr("databuild.service.partitions.partitions._MAX_CANDIDATES", 2)
+async def test_a_search_with_few_matches_stops_early_and_can_be_continued(make):
+    world = make(max_search_candidates=2)
     await build(world, "raw/a", "raw/b", "raw/c", "raw/9x")
 
     first = await world.service.partitions.search(pattern="raw/{n:/c/}", limit=1)
@@ -81,8 +93,8 @@ async def test_lineage_goes_as_far_as_asked_and_says_whether_that_is_all(world):
     assert (await partitions.upstream("raw/1")).edges == ()
 
 
-async def test_downstream_says_when_not_everything_was_looked_through(world, monkeypatch):
-    monkeypatch.setattr("databuild.service.partitions.partitions._MAX_LINEAGE_PARTITIONS", 1)
+async def test_downstream_says_when_not_everything_was_looked_through(make):
+    world = make(max_lineage_partitions=1)
     await build(world, "clean/1", "clean/2")
 
     assert not (await world.service.partitions.downstream("raw/2")).complete

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,9 +53,16 @@ class Tokens:
     """The accepted bearer tokens. Only their hashes are kept in memory.
 
     Without tokens, every caller has the role `write`.
+
+    Args:
+        callers: The caller of each token.
+        equal: Compares two hashes in constant time.
     """
 
-    def __init__(self, callers: Mapping[str, Caller]) -> None:
+    def __init__(
+        self, callers: Mapping[str, Caller], *, equal: Callable[[bytes, bytes], bool] = hmac.compare_digest
+    ) -> None:
+        self._equal = equal
         self._callers = tuple((_digest(token), caller) for token, caller in callers.items())
 
     def __bool__(self) -> bool:
@@ -82,7 +89,7 @@ class Tokens:
         authenticated = None
         # Compare with every token, so that the response time does not depend on which one matches.
         for accepted_digest, caller in self._callers:
-            if hmac.compare_digest(accepted_digest, digest):
+            if self._equal(accepted_digest, digest):
                 authenticated = caller
         if authenticated is None:
             raise UnauthenticatedError("the token is not valid")

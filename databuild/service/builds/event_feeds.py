@@ -27,20 +27,17 @@ _MAX_BUFFER_BYTES: Final = 4 * 1024 * 1024
 _MAX_BATCH_EVENTS: Final = 20
 _MAX_BATCH_BYTES: Final = 256 * 1024
 _WAKE_SECONDS: Final = 0.01
-"""Minimum interval between wake-ups of waiting watchers. An event after a quiet period wakes them immediately."""
-
+_OWNERSHIP_SECONDS: Final = 1.0
 _WAIT_SECONDS: Final = 0.2
 _WAITS_PER_POLL: Final = 5
 """Poll unconditionally every N waits: a writer that crashed may not have sent its notification."""
-
-_OWNERSHIP_SECONDS: Final = 1.0
-"""Interval between checks whether all watched builds still run in this process."""
 
 
 class _BuildFeed:
     """The buffer of the newest events of one build, and the future that wakes its waiting watchers."""
 
-    def __init__(self) -> None:
+    def __init__(self, wake_seconds: float) -> None:
+        self._wake_seconds = wake_seconds
         self.watchers = 0
         self.newest = 0
         self._buffer: deque[tuple[BuildEvent, int]] = deque()
@@ -84,8 +81,8 @@ class _BuildFeed:
         if self._timer is not None:
             return
         loop = asyncio.get_running_loop()
-        if loop.time() - self._woken_at < _WAKE_SECONDS:
-            self._timer = loop.call_at(self._woken_at + _WAKE_SECONDS, self.wake)
+        if loop.time() - self._woken_at < self._wake_seconds:
+            self._timer = loop.call_at(self._woken_at + self._wake_seconds, self.wake)
         else:
             self.wake()
 
@@ -116,9 +113,22 @@ class EventFeeds:
         readers: Read events.
         notifications: A pool with one reader. A reader reports only what is new since its own last wait.
         runs_here: Returns True for a build of this process, whose events all arrive by `notify`.
+        wake_seconds: Minimum interval between wake-ups of waiting watchers. An event after a quiet period wakes them
+            immediately.
+        ownership_seconds: Interval between checks whether all watched builds still run in this process.
     """
 
-    def __init__(self, readers: ReaderPool, notifications: ReaderPool, runs_here: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        readers: ReaderPool,
+        notifications: ReaderPool,
+        runs_here: Callable[[str], bool],
+        *,
+        wake_seconds: float = _WAKE_SECONDS,
+        ownership_seconds: float = _OWNERSHIP_SECONDS,
+    ) -> None:
+        self._wake_seconds = wake_seconds
+        self._ownership_seconds = ownership_seconds
         self._readers = readers
         self._runs_here = runs_here
         self._pages = EventPages(readers)
@@ -154,7 +164,7 @@ class EventFeeds:
 
         Ends with the build, or when this object is closed.
         """
-        feed = self._feeds.setdefault(build_request_id, _BuildFeed())
+        feed = self._feeds.setdefault(build_request_id, _BuildFeed(self._wake_seconds))
         feed.watchers += 1
         self._watched.set()
         if self._follower_task is None:
@@ -198,7 +208,7 @@ class EventFeeds:
             if all(map(self._runs_here, self._feeds)):
                 self._watched.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._watched.wait(), _OWNERSHIP_SECONDS if self._feeds else None)
+                    await asyncio.wait_for(self._watched.wait(), self._ownership_seconds if self._feeds else None)
                 continue
             waits += 1
             try:

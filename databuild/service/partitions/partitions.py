@@ -26,13 +26,7 @@ from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
 from databuild.v1.events_pb2 import BuildEvent
 
-_MAX_CANDIDATES = 20_000
-"""The number of partitions that are read for one page of a search by pattern."""
-
 _HISTORY_RUNS = 20
-_MAX_LINEAGE_PARTITIONS = 50_000
-"""The number of partitions that are read to find the users of others."""
-
 _MAX_EDGES = 10_000
 
 
@@ -99,7 +93,13 @@ class Partitions:
             InvalidPatternError: The pattern is not valid.
         """
         limit = min(max(limit, 1), self._limits.max_page_rows)
-        search = _Search(nfc(prefix), nfc(contains), PartitionPattern(pattern) if pattern else None, status)
+        search = _Search(
+            nfc(prefix),
+            nfc(contains),
+            PartitionPattern(pattern) if pattern else None,
+            status,
+            self._limits.max_search_candidates,
+        )
         return await self._readers.read(lambda reader: search.page(reader, after, limit))
 
     async def counts(self) -> Mapping[str, int]:
@@ -186,7 +186,7 @@ class Partitions:
         limit = min(limit, _MAX_EDGES)
 
         def walk(reader: PartitionReads) -> Lineage:
-            edges_by_input, complete = _edges_by_input(reader)
+            edges_by_input, complete = _edges_by_input(reader, self._limits.max_lineage_partitions)
             lineage = _walk(
                 ref,
                 depth,
@@ -219,6 +219,7 @@ class _Search(NamedTuple):
     contains: str
     pattern: PartitionPattern | None
     status: str | None
+    max_candidates: int
 
     def page(self, reader: PartitionReads, after: str, limit: int) -> PartitionPage:
         pattern = self.pattern
@@ -239,7 +240,7 @@ class _Search(NamedTuple):
             start=after,
         )
         matches: list[PartitionRecord] = []
-        for record in islice(candidates, _MAX_CANDIDATES):
+        for record in islice(candidates, self.max_candidates):
             after = record.ref
             if pattern.match(record.ref) is not None:
                 matches.append(record)
@@ -258,13 +259,13 @@ def _inputs(reader: PartitionReads, refs: Sequence[str]) -> list[LineageEdge]:
     ]
 
 
-def _edges_by_input(reader: PartitionReads) -> tuple[dict[str, list[LineageEdge]], bool]:
+def _edges_by_input(reader: PartitionReads, max_partitions: int) -> tuple[dict[str, list[LineageEdge]], bool]:
     """Returns the edges by their input, and True if all partitions were read."""
     edges: dict[str, list[LineageEdge]] = {}
     records = read_rows(
         lambda after, limit: reader.partitions(after=after, limit=limit), key=lambda record: record.ref, start=""
     )
-    for record in islice(records, _MAX_LINEAGE_PARTITIONS):
+    for record in islice(records, max_partitions):
         for input_ in record.manifest.inputs if record.manifest is not None else ():
             edge = LineageEdge(input_.ref, record.ref, input_.version, input_.query)
             edges.setdefault(input_.ref, []).append(edge)

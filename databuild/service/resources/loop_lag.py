@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Final
 
 _INTERVAL_SECONDS: Final = 0.05
@@ -12,9 +13,21 @@ _WINDOW_SECONDS: Final = 60.0
 
 
 class LoopLag:
-    """The maximum lag of the running event loop over a sliding window of one to two minutes."""
+    """The maximum lag of the running event loop over a sliding window of one to two minutes.
 
-    def __init__(self) -> None:
+    Args:
+        clock: Returns the time in seconds.
+        sleep: Waits for so many seconds, or longer if the event loop is late.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
         # The maximum of the current minute and of the one before, so that a peak is seen for at least a minute.
         self._windows = [0.0, 0.0]
 
@@ -33,11 +46,10 @@ class LoopLag:
             task.cancel()
 
     async def _measure(self) -> None:
-        loop = asyncio.get_running_loop()
-        window_start = now = loop.time()
+        window_start = now = self._clock()
         while True:
-            await asyncio.sleep(_INTERVAL_SECONDS)
-            before, now = now, loop.time()
+            await self._sleep(_INTERVAL_SECONDS)
+            before, now = now, self._clock()
             if now - window_start > _WINDOW_SECONDS:
                 window_start = now
                 self._windows = [0.0, self._windows[0]]
