@@ -1,1 +1,1 @@
-"""What DataBuild adds to the cost of the jobs, held against the raw limit in one sitting: `bazel run //benchmarks`."""
+"""The cost that DataBuild adds to jobs, compared with the raw limit in one session: `bazel run //benchmarks`."""

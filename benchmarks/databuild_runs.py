@@ -1,6 +1,6 @@
-"""Runs DataBuild as a user does: its command line in a process of its own, on a catalog as Bazel would write it.
+"""Runs of DataBuild's command line in a process of its own, on a catalog as Bazel would write it.
 
-The launcher of a graph execs the same interpreter on the same file; rules/private/launcher.sh.tpl says how.
+The launcher of a graph (rules/private/launcher.sh.tpl) runs the same interpreter on the same file.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ PLAN: Final = "DataBuild plan"
 STATUS: Final = "DataBuild status"
 
 _STATE = "state"
-_NOWHERE = "nowhere"
+_EMPTY_STATE = "nowhere"
 
 
 def python_environment(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Returns variables with which jobs run in a folder.
+    """Returns the environment of a process that runs in a folder.
 
-    It keeps modules compiled, as it does where nobody tells it otherwise: to compile them each time is not ours.
+    Python may write compiled modules, as it does by default: compiling them for each run is not a cost of DataBuild.
     """
     return {
         **{name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"},
@@ -40,15 +40,15 @@ def python_environment(environment: Mapping[str, str], folder: Path) -> dict[str
 
 
 def bare_python_argv() -> tuple[str, ...]:
-    """Returns what starts the interpreter and does nothing."""
+    """Returns a command line that starts the interpreter and does nothing."""
     return (sys.executable, "-I", "-c", "pass")
 
 
 class Graph:
-    """A graph of the job that does nothing, in a folder of its own."""
+    """A graph of no-op jobs in a folder of its own."""
 
     def __init__(self, folder: Path, shape: Shape, job: NoopJob) -> None:
-        """Writes the catalog; the folder is made."""
+        """Creates the folder and writes the catalog."""
         folder.mkdir(parents=True)
         self.folder = folder
         self.tasks = shape.tasks
@@ -57,15 +57,15 @@ class Graph:
         (folder / "catalog.json").write_text(json.dumps({"graphLabel": f"//{shape.name}:graph", "jobs": [entry]}))
 
     def command(self, state: str, command: str, *arguments: str) -> tuple[str, ...]:
-        """Returns a command line that keeps its state in a folder of that name."""
+        """Returns a command line whose state directory is the subfolder `state`."""
         return self._command(command, f"--state_dir={self.folder}/{state}", *arguments)
 
     def command_to(self, server: str, command: str, *arguments: str) -> tuple[str, ...]:
-        """Returns a command line that asks a service."""
+        """Returns a command line that uses a service."""
         return self._command(command, f"--server={server}", *arguments)
 
     def build_record(self, environment: Mapping[str, str]) -> dict[str, Any]:
-        """Returns what `status` says of the last build."""
+        """Returns the JSON output of `status` for the last build."""
         output = self.folder / "status.json"
         run_process(self.command(_STATE, "status", "--output=json"), environment, output)
         record: dict[str, Any] = json.loads(output.read_text())
@@ -77,7 +77,7 @@ class Graph:
 
 
 class _Command:
-    """One command on a graph; a class for each is below."""
+    """Base of the contestants that run one command on a graph."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
@@ -88,58 +88,55 @@ class _Command:
 
 
 class Plan(_Command):
-    """Plans a graph of which nothing is known."""
+    """Plans a graph without records."""
 
     name = PLAN
 
     def run(self, environment: Mapping[str, str]) -> Run:
-        """Plans, and checks that all of it would be built."""
-        run = self._run(environment, _NOWHERE, "plan", self._graph.request)
-        said = (self._graph.folder / "output").read_text()
-        if f"would build {self._graph.tasks} partition" not in said:
-            raise BrokenRunError(f"the plan is not of {self._graph.tasks} partitions:\n{said[:500]}")
+        run = self._run(environment, _EMPTY_STATE, "plan", self._graph.request)
+        output = (self._graph.folder / "output").read_text()
+        if f"would build {self._graph.tasks} partition" not in output:
+            raise BrokenRunError(f"the plan does not have {self._graph.tasks} partitions:\n{output[:500]}")
         return run
 
 
 class Build(_Command):
-    """Builds a graph, from nothing or where nothing is to do."""
+    """Builds a graph: from nothing, or again when all partitions are fresh."""
 
-    def __init__(self, graph: Graph, *, at_once: int, again: bool = False) -> None:
+    def __init__(self, graph: Graph, *, parallelism: int, again: bool = False) -> None:
         super().__init__(graph)
         self.name = BUILD_AGAIN if again else BUILD
         self._again = again
-        self._at_once = at_once
+        self._parallelism = parallelism
 
     def run(self, environment: Mapping[str, str]) -> Run:
-        """Builds, and checks what the event log says about it."""
         if not self._again:
             shutil.rmtree(self._graph.folder / _STATE, ignore_errors=True)
-        run = self._run(environment, _STATE, "build", f"--jobs={self._at_once}", self._graph.request)
+        run = self._run(environment, _STATE, "build", f"--jobs={self._parallelism}", self._graph.request)
         record = self._graph.build_record(python_environment(environment, self._graph.folder))
         expected = 0 if self._again else self._graph.tasks
         if record["status"] != "COMPLETED" or record["jobs_completed"] != expected:
             raise BrokenRunError(f"the build did not complete {expected} tasks: {record}")
-        # Sequence numbers have no gaps.
+        # Sequence numbers have no gaps, so the last one is the number of events.
         return Run(seconds=run.seconds, peak_memory_bytes=run.peak_memory_bytes, events=record["last_sequence"])
 
 
 class Status(_Command):
-    """Asks how the last build stands."""
+    """Prints the status of the last build."""
 
     name = STATUS
 
     def run(self, environment: Mapping[str, str]) -> Run:
-        """Asks."""
         return self._run(environment, _STATE, "status")
 
 
 def main_file() -> str:
-    """Returns the file of the command line's program.
+    """Returns the path of the command line's main module.
 
     Raises:
-        BrokenRunError: It cannot be imported.
+        BrokenRunError: The module cannot be imported.
     """
-    found = importlib.util.find_spec("databuild.cli.main")
-    if found is None or found.origin is None:
-        raise BrokenRunError("the command line of DataBuild is not among the modules that can be imported")
-    return found.origin
+    spec = importlib.util.find_spec("databuild.cli.main")
+    if spec is None or spec.origin is None:
+        raise BrokenRunError("the module databuild.cli.main cannot be imported")
+    return spec.origin

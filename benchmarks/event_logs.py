@@ -1,4 +1,4 @@
-"""How many events per second builds that share an event log write, against the raw limit of the same database."""
+"""Throughput of an event log that builds share, in events per second, compared with the raw limit of its database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final
 from benchmarks.databuild_runs import python_environment
 from benchmarks.processes import BrokenRunError, Run, run_process
 from benchmarks.rows import Row
-from benchmarks.sitting import Contestant, Measured, Sitting
+from benchmarks.session import Contestant, Measurement, Session
 from tools.python import child
 
 SCENARIO: Final = "event log"
@@ -29,7 +29,7 @@ _PROGRAM: Final = Path(__file__).with_name("log_load.py")
 
 
 class _Load:
-    """Loads a new event log."""
+    """Loads a new event log with events."""
 
     def __init__(
         self, folder: Path, backend: str, mode: str, new_uri: Callable[[], str], builds: int, tasks: int, job: str
@@ -41,42 +41,42 @@ class _Load:
         self._arguments = (str(builds), str(tasks), job)
 
     def run(self, environment: Mapping[str, str]) -> Run:
-        """Loads it, and takes the time that the program itself took, start-up aside."""
+        """Returns the time that the program has measured, which excludes its start-up."""
         output = self._folder / "output"
         argv = child.command(str(_PROGRAM), _MODES[self._mode], self._new_uri(), *self._arguments)
         run = run_process(argv, python_environment(environment, self._folder), output)
         try:
-            found = json.loads(output.read_text())
+            result = json.loads(output.read_text())
         except ValueError as error:
-            raise BrokenRunError(f"{self.name} did not say what it took:\n{output.read_text()[:500]}") from error
-        return Run(seconds=found["seconds"], peak_memory_bytes=run.peak_memory_bytes, events=found["events"])
+            raise BrokenRunError(f"{self.name} printed no result:\n{output.read_text()[:500]}") from error
+        return Run(seconds=result["seconds"], peak_memory_bytes=run.peak_memory_bytes, events=result["events"])
 
 
-def load(sitting: Sitting, _start_up: Mapping[str, Measured]) -> Iterator[Row]:
-    """Loads event logs with as many builds as the sizes say, and yields the rows of each number of builds."""
-    folder = sitting.folder / "event-logs"
+def load(session: Session, _start_up: Mapping[str, Measurement]) -> Iterator[Row]:
+    """Loads event logs with increasing numbers of parallel builds, and yields their rows."""
+    folder = session.folder / "event-logs"
     folder.mkdir()
-    tasks = sitting.sizes.tasks_of_a_build
+    tasks = session.sizes.tasks_per_build
     with ExitStack() as stack:
         backends = {SQLITE: _sqlite_in(folder), POSTGRESQL: _postgresql(stack)}
-        for builds in sitting.sizes.builds_at_once:
+        for builds in session.sizes.parallel_builds:
             contestants: list[Contestant] = [
-                _Load(folder, backend, mode, new_uri, builds, tasks, sitting.job.path)
+                _Load(folder, backend, mode, new_uri, builds, tasks, session.job.path)
                 for backend, new_uri in backends.items()
                 for mode in _MODES
                 if builds == 1 or mode not in {JOBS, UNCLAIMED}
             ]
-            for of_one in sitting.measure(f"{SCENARIO} of {builds}", contestants):
+            for measurement in session.measure(f"{SCENARIO} of {builds}", contestants):
                 yield Row(
                     scenario=SCENARIO,
                     size=builds,
-                    what=of_one.name,
+                    name=measurement.name,
                     tasks=builds * tasks,
-                    processes=of_one.processes,
-                    seconds=of_one.seconds,
-                    median_seconds=of_one.median_seconds,
-                    events_per_second=of_one.events / of_one.seconds,
-                    peak_memory_bytes=of_one.peak_memory_bytes,
+                    processes=measurement.processes,
+                    seconds=measurement.seconds,
+                    median_seconds=measurement.median_seconds,
+                    events_per_second=measurement.events / measurement.seconds,
+                    peak_memory_bytes=measurement.peak_memory_bytes,
                 )
 
 

@@ -1,4 +1,4 @@
-"""Graphs that are executed: by the raw limit, by other tools and by DataBuild, which also repeats and plans them."""
+"""Execution of graphs by the raw limit, by other tools and by DataBuild, with repeated builds and plans."""
 
 from __future__ import annotations
 
@@ -9,63 +9,64 @@ from benchmarks.databuild_runs import BUILD, BUILD_AGAIN, PLAN, STATUS, Build, G
 from benchmarks.other_tools import TOOLS, ToolBuild
 from benchmarks.raw_limit import RAW_LIMIT, RawLimit
 from benchmarks.rows import Row
+from benchmarks.session import Contestant, Measurement, Session
 from benchmarks.shapes import Shape
-from benchmarks.sitting import Contestant, Measured, Sitting
 
 _RUNS_NO_JOB: Final = frozenset({BUILD_AGAIN, PLAN, STATUS})
-# What to subtract, where it is not called the same.
+# The start-up to subtract, if it has another name: a build of a fresh partition starts up, and does nothing else.
 _START_UP_OF: Final = {BUILD: BUILD_AGAIN}
 
 
-def execute(sitting: Sitting, start_up: Mapping[str, Measured], shapes: Sequence[Shape]) -> Iterator[Row]:
+def execute(session: Session, start_up: Mapping[str, Measurement], shapes: Sequence[Shape]) -> Iterator[Row]:
     """Executes graphs in turns and yields the rows of each.
 
     Args:
-        sitting: Where and how.
+        session: The session.
         start_up: The start-up of each program.
-        shapes: The graphs, of one kind.
+        shapes: The graphs; all have the same shape.
     """
-    contestants = [_contestants(sitting, shape) for shape in shapes]
-    measured = iter(sitting.measure(shapes[0].name, [one for of_shape in contestants for one in of_shape]))
-    for shape, of_shape in zip(shapes, contestants, strict=True):
-        yield from _rows(shape, [next(measured) for _ in of_shape], start_up)
+    contestants = [_contestants(session, shape) for shape in shapes]
+    all_contestants = [contestant for shape_contestants in contestants for contestant in shape_contestants]
+    measurements = iter(session.measure(shapes[0].name, all_contestants))
+    for shape, shape_contestants in zip(shapes, contestants, strict=True):
+        yield from _rows(shape, [next(measurements) for _ in shape_contestants], start_up)
 
 
-def _contestants(sitting: Sitting, shape: Shape) -> list[Contestant]:
-    """Returns who executes a graph; the raw limit is first."""
-    folder = sitting.folder / f"{shape.name}-{shape.size}"
-    graph = Graph(folder / "databuild", shape, sitting.job)
+def _contestants(session: Session, shape: Shape) -> list[Contestant]:
+    """Returns everything that executes a graph; the raw limit is first."""
+    folder = session.folder / f"{shape.name}-{shape.size}"
+    graph = Graph(folder / "databuild", shape, session.job)
     return [
-        RawLimit(shape, sitting.job, sitting.at_once),
+        RawLimit(shape, session.job, session.parallelism),
         *(
-            ToolBuild(tool, sitting.tools[tool.name], folder / tool.name, shape, sitting.job, sitting.at_once)
+            ToolBuild(tool, session.tools[tool.name], folder / tool.name, shape, session.job, session.parallelism)
             for tool in TOOLS
-            if tool.name in sitting.tools
+            if tool.name in session.tools
         ),
-        Build(graph, at_once=sitting.at_once),
-        Build(graph, at_once=sitting.at_once, again=True),
+        Build(graph, parallelism=session.parallelism),
+        Build(graph, parallelism=session.parallelism, again=True),
         Plan(graph),
         Status(graph),
     ]
 
 
-def _rows(shape: Shape, measured: Sequence[Measured], start_up: Mapping[str, Measured]) -> Iterator[Row]:
-    raw = measured[0].seconds
-    for of_one in measured:
-        name = of_one.name
+def _rows(shape: Shape, measurements: Sequence[Measurement], start_up: Mapping[str, Measurement]) -> Iterator[Row]:
+    raw = measurements[0].seconds
+    for measurement in measurements:
+        name = measurement.name
         runs_jobs = name not in _RUNS_NO_JOB
-        begun = start_up[_START_UP_OF.get(name, name)].seconds if name != RAW_LIMIT else 0.0
-        beyond = of_one.seconds - begun - (raw if runs_jobs else 0.0)
+        start_up_seconds = start_up[_START_UP_OF.get(name, name)].seconds if name != RAW_LIMIT else 0.0
+        added_seconds = measurement.seconds - start_up_seconds - (raw if runs_jobs else 0.0)
         yield Row(
             scenario=shape.name,
             size=shape.size,
-            what=name,
+            name=name,
             tasks=shape.tasks,
-            processes=of_one.processes,
-            seconds=of_one.seconds,
-            median_seconds=of_one.median_seconds,
-            raw_ratio=of_one.seconds / raw if runs_jobs else None,
-            added_ms=beyond / shape.tasks * 1e3 if name not in {RAW_LIMIT, STATUS} else None,
-            events_per_second=of_one.events / of_one.seconds if name == BUILD else None,
-            peak_memory_bytes=of_one.peak_memory_bytes or None,
+            processes=measurement.processes,
+            seconds=measurement.seconds,
+            median_seconds=measurement.median_seconds,
+            raw_ratio=measurement.seconds / raw if runs_jobs else None,
+            added_ms=added_seconds / shape.tasks * 1e3 if name not in {RAW_LIMIT, STATUS} else None,
+            events_per_second=measurement.events / measurement.seconds if name == BUILD else None,
+            peak_memory_bytes=measurement.peak_memory_bytes or None,
         )

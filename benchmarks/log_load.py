@@ -1,9 +1,12 @@
-"""Loads one event log, and prints what that took as JSON: `log_load.py MODE URI BUILDS TASKS JOB`.
+"""Program that loads one event log and prints its duration as JSON: `log_load.py MODE URI BUILDS TASKS JOB`.
 
-A process of its own for each measurement. MODE is `builds` (orchestrators in one process, as in the service, whose jobs
-are not run and so take no time), `jobs` (the same with processes that do nothing), `unclaimed` (these without claims),
-`single` (the raw limit: one prepared insert per transaction) or `batched` (as many inserts in each transaction as the
-event log shares at most).
+Each measurement is a process of its own. The modes:
+
+    builds     orchestrators in one process, as in the service; jobs end at once, without a process
+    jobs       the same with processes that do nothing
+    unclaimed  the same as `jobs`, without claims
+    single     the raw limit: one prepared insert per transaction
+    batched    as many inserts in each transaction as the event log has at most
 """
 
 from __future__ import annotations
@@ -35,14 +38,13 @@ from databuild.orchestration.build.settings import BuildRequest, Settings
 _LABEL = "//load:job"
 _OUTPUTS = ("leaf/{n:int}",)
 _PAYLOAD = b"x" * 160
-"""As long as the events of a build are on average."""
+"""The mean size of an event of a build."""
 
 
 class _InstantExecutor:
-    """Runs nothing, and says that all went well."""
+    """Starts no process; every job succeeds at once and has no inputs."""
 
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
-        """Answers at once, as a job that has no inputs."""
         del on_report
         await asyncio.sleep(0)
         if spec.argv[1] != "config":
@@ -53,19 +55,17 @@ class _InstantExecutor:
     capacity = Capacity(1000, "nothing")
 
     def command_fault(self, _argv: Sequence[str], _env: Mapping[str, str]) -> str:
-        """Refuses nothing."""
         return ""
 
     def guarded(self, _build_request_id: str) -> contextlib.AbstractContextManager[None]:
-        """Guards nothing."""
         return contextlib.nullcontext()
 
     async def kill_orphans(self, _build_request_id: str) -> None:
-        """Ends nothing."""
+        pass
 
 
 class _Unclaimed:
-    """An event log that grants every claim without writing it down."""
+    """An event log that grants every claim without writing it."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
@@ -80,7 +80,7 @@ class _Unclaimed:
 
 
 async def _builds(mode: str, uri: str, builds: int, tasks: int, job: str) -> tuple[float, int]:
-    """Has builds run at once, and returns how long that took and how many events they left."""
+    """Runs builds in parallel, and returns the duration in seconds and the number of their events."""
     log: Any = open_event_log(uri)
     if mode == "unclaimed":
         log = _Unclaimed(log)
@@ -117,22 +117,21 @@ def _rows(count: int) -> list[tuple[str, int, bytes]]:
     return [("raw", sequence, _PAYLOAD) for sequence in range(1, count + 1)]
 
 
-def _raw_sqlite(path: str, count: int, at_once: int) -> float:
+def _raw_sqlite(path: str, count: int, batch_size: int) -> float:
     asyncio.run(open_event_log(f"sqlite:{path}").close())
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA synchronous = FULL")
+    statement = "INSERT INTO events (build_request_id, sequence, payload) VALUES (?, ?, ?)"
     rows = _rows(count)
     started = time.perf_counter()
-    for first in range(0, count, at_once):
+    for first in range(0, count, batch_size):
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(
-            "INSERT INTO events (build_request_id, sequence, payload) VALUES (?, ?, ?)", rows[first : first + at_once]
-        )
+        connection.executemany(statement, rows[first : first + batch_size])
         connection.execute("COMMIT")
     return time.perf_counter() - started
 
 
-def _raw_postgresql(uri: str, count: int, at_once: int) -> float:
+def _raw_postgresql(uri: str, count: int, batch_size: int) -> float:
     import psycopg
 
     with psycopg.connect(uri, autocommit=True, prepare_threshold=0) as connection:
@@ -145,22 +144,21 @@ def _raw_postgresql(uri: str, count: int, at_once: int) -> float:
             "INSERT INTO raw (build, sequence, payload) SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bytea[])"
         )
         started = time.perf_counter()
-        for first in range(0, count, at_once):
-            columns = [list(column) for column in zip(*rows[first : first + at_once], strict=True)]
+        for first in range(0, count, batch_size):
+            columns = [list(column) for column in zip(*rows[first : first + batch_size], strict=True)]
             connection.execute(statement, columns)
         return time.perf_counter() - started
 
 
 def main(mode: str, uri: str, builds: int, tasks: int, job: str) -> None:
-    """Loads the log and prints seconds and events."""
     if mode in {"builds", "jobs", "unclaimed"}:
         seconds, events = asyncio.run(_builds(mode, uri, builds, tasks, job))
     else:
-        at_once = 1 if mode == "single" else MAX_OPERATIONS
+        batch_size = 1 if mode == "single" else MAX_OPERATIONS
         events = builds * tasks
         scheme, _, path = uri.partition(":")
         raw = _raw_sqlite if scheme == "sqlite" else _raw_postgresql
-        seconds = raw(path if scheme == "sqlite" else uri, events, at_once)
+        seconds = raw(path if scheme == "sqlite" else uri, events, batch_size)
     print(json.dumps({"seconds": seconds, "events": events}))
 
 

@@ -1,4 +1,4 @@
-"""What numbers are worth knowing only together with: the machine."""
+"""Description of the machine, without which measurements cannot be compared."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ from pathlib import Path
 
 
 def machine_facts(folder: Path) -> dict[str, str]:
-    """Returns facts about this machine, each under its name.
-
-    Args:
-        folder: Where graphs are built.
-    """
+    """Returns facts about this machine, by name; `folder` is the one in which graphs are built."""
     return {
         "processors": f"{len(os.sched_getaffinity(0))} of {_processor()}",
         "load before": f"{os.getloadavg()[0]:.2f}",
@@ -33,9 +29,11 @@ def _processor() -> str:
 
 
 def _file_system(folder: Path) -> str:
-    """Returns the type of the file system that holds a folder: that of the innermost mount point above it."""
+    """Returns the type of the file system of a folder, that of the innermost mount point above it."""
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-    # Blanks in mount points are written as \040, which no mount point of interest has.
-    above = {str(path) for path in (folder.resolve(), *folder.resolve().parents)}
-    found = [(len(point), number, kind) for number, (_, point, kind, *_) in enumerate(mounts) if point in above]
-    return max(found)[2] if found else "unknown"
+    # Spaces in mount points, which are written as \040, are not decoded: such mount points are not found.
+    ancestors = {str(path) for path in (folder.resolve(), *folder.resolve().parents)}
+    candidates = [
+        (len(point), number, kind) for number, (_, point, kind, *_) in enumerate(mounts) if point in ancestors
+    ]
+    return max(candidates)[2] if candidates else "unknown"

@@ -1,4 +1,4 @@
-"""The entry of `bazel run //benchmarks`: flags, one sitting, and its report. The exit code tells of no target."""
+"""Main module of `bazel run //benchmarks`: flags, one session, and its report. A missed target is not an error."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from benchmarks.processes import BrokenRunError
 from benchmarks.report import as_json, as_text
 from benchmarks.rows import Rows
 from benchmarks.scenarios import SCENARIOS
+from benchmarks.session import Session
 from benchmarks.shapes import FULL, QUICK
-from benchmarks.sitting import Sitting
 from benchmarks.start_up import measure_start_up, start_up_rows
 from benchmarks.targets import judge
 
-_AT_ONCE = 2
+_PARALLELISM = 2
 
 _SHAPE = flags.DEFINE_multi_enum(
-    "shape", list(SCENARIOS), list(SCENARIOS), "What to measure; may be repeated. By default, everything."
+    "shape", list(SCENARIOS), list(SCENARIOS), "A scenario to measure; may be repeated. By default, all of them."
 )
-_REPEATS = flags.DEFINE_integer("repeats", 3, "How often everything is timed.", lower_bound=1)
+_REPEATS = flags.DEFINE_integer("repeats", 3, "The number of timed runs of each contestant.", lower_bound=1)
 _QUICK = flags.DEFINE_boolean(
-    "quick", False, "Small graphs, to see that the benchmark works. The numbers mean nothing."
+    "quick", False, "Use small graphs, to test the benchmark itself. The numbers are meaningless."
 )
-_OUTPUT = flags.DEFINE_enum("output", "text", ["text", "json"], "The form of the report.")
+_OUTPUT = flags.DEFINE_enum("output", "text", ["text", "json"], "The format of the report.")
 _DIRECTORY = flags.DEFINE_string(
-    "directory", None, "Where graphs are built; by default, where temporary files are kept."
+    "directory", None, "The folder in which graphs are built; by default, that of temporary files."
 )
 
 
@@ -53,32 +53,32 @@ def _main(argv: Sequence[str]) -> None:
 
 
 def _measure(parent: Path | None) -> str:
-    """Measures what the flags say, in a folder that is gone afterwards, and returns the report."""
+    """Measures the scenarios of the flags in a temporary folder, and returns the report."""
     sizes = QUICK if _QUICK.value else FULL
     with tempfile.TemporaryDirectory(prefix="databuild-benchmarks-", dir=parent) as name:
         folder = Path(name)
         job = make_noop_job(folder)
-        sitting = Sitting(
+        session = Session(
             folder=folder,
             job=job,
             environment=dict(os.environ),
             tools=installed_tools(),
             sizes=sizes,
             repeats=_REPEATS.value,
-            at_once=_AT_ONCE,
-            tell=lambda text: print(f"benchmarks: {text}", file=sys.stderr, flush=True),
+            parallelism=_PARALLELISM,
+            log=lambda text: print(f"benchmarks: {text}", file=sys.stderr, flush=True),
         )
         setup = {
             **machine_facts(folder),
             "job": job.kind,
-            "at once": f"{_AT_ONCE} processes",
+            "parallelism": f"{_PARALLELISM} processes",
             "repeats": str(_REPEATS.value),
         }
-        start_up = measure_start_up(sitting)
+        start_up = measure_start_up(session)
         rows = list(start_up_rows(start_up.values()))
         for shape in SCENARIOS:
             if shape in _SHAPE.value:
-                rows += SCENARIOS[shape](sitting, start_up)
+                rows += SCENARIOS[shape](session, start_up)
     report = as_json if _OUTPUT.value == "json" else as_text
     return report(setup, rows, judge(Rows(rows), sizes))
 

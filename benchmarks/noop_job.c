@@ -1,7 +1,7 @@
-/* A job that does nothing, as cheaply as a process can; noop_job.sh is the same for machines without a C compiler.
+/* No-op job, the cheapest process possible; noop_job.sh is the same for machines without a C compiler.
  *
- * A ref says by itself what it needs (shapes.py says the same in Python, and a test holds the two against each other).
- * Where BENCHMARK_COUNT names a file, each `exec` appends one byte to it, so that processes can be counted.
+ * The inputs of a ref follow from its text. shapes.py has the same rules in Python, and a test compares the two.
+ * If BENCHMARK_COUNT names a file, each `exec` appends one byte to it, so that processes can be counted.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-"""Makes the job that does nothing: a native program where there is a C compiler, else a shell script."""
+"""The no-op job: a native program if the machine has a C compiler, else a shell script."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import Final
 
 COUNT_VARIABLE: Final = "BENCHMARK_COUNT"
-"""Names the file to which each `exec` appends a byte, where processes are to be counted."""
+"""The environment variable with the file to which each `exec` appends a byte, to count processes."""
 
 _SOURCES = Path(__file__).parent
-# A static program is the cheapest to start; not every machine has the static C library.
-_WAYS_TO_COMPILE = (("static C program", ("-O2", "-static")), ("C program", ("-O2",)))
+# A static program starts fastest, but not every machine has the static C library.
+_COMPILATIONS = (("static C program", ("-O2", "-static")), ("C program", ("-O2",)))
 _COMPILERS = ("cc", "gcc", "clang")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NoopJob:
-    """The job that does nothing.
+    """The no-op job.
 
     Attributes:
-        path: Its executable.
-        kind: What the executable is, in words.
+        path: The path of its executable.
+        kind: The kind of executable, in words.
     """
 
     path: str
@@ -33,42 +33,41 @@ class NoopJob:
 
 
 def make_noop_job(folder: Path, *, search_path: str | None = None) -> NoopJob:
-    """Makes the job in a folder.
+    """Compiles the job, or copies the script.
 
     Args:
-        folder: Where the executable goes.
-        search_path: Where a compiler is looked for, where not on the PATH.
+        folder: The folder for the executable.
+        search_path: The search path for a compiler; None for PATH.
     """
     program = folder / "noop_job"
-    found = (shutil.which(name, path=search_path) for name in _COMPILERS)
-    compiler = next((path for path in found if path), None)
+    candidates = (shutil.which(name, path=search_path) for name in _COMPILERS)
+    compiler = next((path for path in candidates if path), None)
     if compiler:
-        for kind, options in _WAYS_TO_COMPILE:
-            if _compiled(compiler, options, program):
+        for kind, options in _COMPILATIONS:
+            if _compile(compiler, options, program):
                 return NoopJob(path=str(program), kind=kind)
     shutil.copy(_SOURCES / "noop_job.sh", program)
     program.chmod(0o755)
     return NoopJob(path=str(program), kind="shell script")
 
 
-def _compiled(compiler: str, options: Sequence[str], program: Path) -> bool:
+def _compile(compiler: str, options: Sequence[str], program: Path) -> bool:
     command = (compiler, *options, "-o", str(program), str(_SOURCES / "noop_job.c"))
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 class ProcessCount:
-    """Counts how often the job has been started with `exec`."""
+    """Counts the processes of the job that were started with `exec`."""
 
     def __init__(self, folder: Path) -> None:
-        """Takes a folder to count in."""
         self._file = folder / "count"
 
     def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Returns environment variables with which processes are counted."""
+        """Adds the variable that makes processes count themselves."""
         return {**environment, COUNT_VARIABLE: os.fspath(self._file)}
 
     def take(self) -> int:
-        """Returns how many there were since the last time."""
+        """Returns the number of processes since the last call."""
         if not self._file.exists():
             return 0
         count = self._file.stat().st_size

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A job that does nothing: what noop_job.c does, for machines without a C compiler.
+# No-op job: the same as noop_job.c, for machines without a C compiler.
 set -eu
 
 if [ "$1" = exec ]; then

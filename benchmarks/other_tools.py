@@ -1,4 +1,4 @@
-"""Other build tools that the machine has: the same graph, the same commands, as many at once."""
+"""Other build tools on this machine, for the same graphs, commands and parallelism."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Tool:
 
     Attributes:
         name: The name of its program.
-        file_name: What its build file is called.
+        file_name: The name of its build file.
         text: Returns the build file of a graph.
     """
 
@@ -38,7 +38,7 @@ def _ninja_file(shape: Shape, job: NoopJob) -> str:
 
 
 def _makefile(shape: Shape, job: NoopJob) -> str:
-    # What is phony is made each time, and no implicit rule is looked for.
+    # Phony targets are built each time, and make searches no implicit rules for them.
     lines = [f"all: {request_of(shape)}\n.PHONY: all {' '.join(shape.refs())}\n"]
     lines += [f"{ref}: {' '.join(shape.inputs(ref))}".rstrip() + f"\n\t{job.path} exec {ref}\n" for ref in shape.refs()]
     return "".join(lines)
@@ -51,33 +51,32 @@ TOOLS: Final = (
 
 
 def installed_tools() -> dict[str, str]:
-    """Returns the path of each tool that this machine has, by name."""
-    found = {tool.name: shutil.which(tool.name) for tool in TOOLS}
-    return {name: path for name, path in found.items() if path}
+    """Returns the path of each tool that is installed, by name."""
+    paths = {tool.name: shutil.which(tool.name) for tool in TOOLS}
+    return {name: path for name, path in paths.items() if path}
 
 
 class ToolBuild:
-    """Builds a graph with a tool, from nothing each time, as the job makes no file."""
+    """Builds a graph with a tool. Each run builds everything, since the job writes no files."""
 
-    def __init__(self, tool: Tool, program: str, folder: Path, shape: Shape, job: NoopJob, at_once: int) -> None:
+    def __init__(self, tool: Tool, program: str, folder: Path, shape: Shape, job: NoopJob, parallelism: int) -> None:
         """Writes the build file.
 
         Args:
             tool: The tool.
             program: The path of its program.
-            folder: Where to build; it is made.
+            folder: The folder for the build, which is created.
             shape: The graph.
             job: The job.
-            at_once: How many processes run at once.
+            parallelism: The number of processes that run at once.
         """
         self.name = tool.name
         self._folder = folder
-        self._argv = (program, "-C", str(folder), f"-j{at_once}")
+        self._argv = (program, "-C", str(folder), f"-j{parallelism}")
         folder.mkdir(parents=True)
         (folder / tool.file_name).write_text(tool.text(shape, job))
 
     def run(self, environment: Mapping[str, str]) -> Run:
-        """Builds."""
-        for kept in (".ninja_log", ".ninja_deps"):
-            (self._folder / kept).unlink(missing_ok=True)
+        for ninja_file in (".ninja_log", ".ninja_deps"):
+            (self._folder / ninja_file).unlink(missing_ok=True)
         return run_process(self._argv, environment, self._folder / "output")

@@ -1,4 +1,4 @@
-"""Pages of the dashboard beside few and beside very many partition records."""
+"""Pages of the dashboard, with few and with very many partition records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 from benchmarks.databuild_runs import python_environment
 from benchmarks.processes import BrokenRunError, Run
-from benchmarks.served import Service
+from benchmarks.service_process import Service
 
 PAGES: Final[Mapping[str, str]] = {
     "page: home": "/",
@@ -20,26 +20,23 @@ PAGES: Final[Mapping[str, str]] = {
     "page: partition": "/partition?ref=leaf/7/3",
     "page: builds": "/builds",
 }
-"""What is asked for, by what its row is called."""
+"""The path of each page, by the name of its row."""
 
 
 class ServedLog:
-    """A service over one event log, started when it is first needed."""
+    """A service over one event log, started when it is first used."""
 
     def __init__(self, argv: Sequence[str], folder: Path) -> None:
-        """Takes how it is started and the folder that it is started in."""
         self._argv = argv
         self._folder = folder
         self._service: Service | None = None
 
     def service(self, environment: Mapping[str, str]) -> Service:
-        """Returns the service."""
         if self._service is None:
             self._service = Service(self._argv, python_environment(environment, self._folder))
         return self._service
 
     def end(self) -> None:
-        """Ends it."""
         if self._service is not None:
             self._service.end()
 
@@ -48,12 +45,11 @@ class Page:
     """One page of a service."""
 
     def __init__(self, name: str, served: ServedLog) -> None:
-        """Takes the name of the page, and what serves it."""
         self.name = name
         self._served = served
 
     def run(self, environment: Mapping[str, str]) -> Run:
-        """Asks for it, over a connection of its own."""
+        """Requests the page over a new connection, as a browser would at first."""
         service = self._served.service(environment)
         with service.connect() as connection:
             started = time.perf_counter()
@@ -62,5 +58,5 @@ class Page:
             answer.read()
             seconds = time.perf_counter() - started
         if answer.status != http.client.OK:
-            raise BrokenRunError(f"{self.name} was answered with {answer.status}")
+            raise BrokenRunError(f"{self.name} was answered with status {answer.status}")
         return Run(seconds=seconds, peak_memory_bytes=service.peak_memory_bytes())

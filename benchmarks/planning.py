@@ -1,4 +1,4 @@
-"""Graphs that are planned only, as they would take long to execute."""
+"""Planning of graphs that would take too long to execute."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Final
 
 from benchmarks.databuild_runs import PLAN, Graph, Plan
 from benchmarks.rows import Row
+from benchmarks.session import Measurement, Session
 from benchmarks.shapes import Wide
-from benchmarks.sitting import Measured, Sitting
 
 SCENARIO: Final = "planning"
 
 
-def plan(sitting: Sitting, start_up: Mapping[str, Measured]) -> Iterator[Row]:
-    """Plans wide graphs in turns, so that growth is not that of the machine's other work, and yields a row for each."""
-    shapes = [Wide(width=width) for width in sitting.sizes.planned]
-    graphs = [Graph(sitting.folder / f"{SCENARIO}-{shape.size}", shape, sitting.job) for shape in shapes]
-    measured = sitting.measure(SCENARIO, [Plan(graph) for graph in graphs])
-    for shape, of_one in zip(shapes, measured, strict=True):
+def plan(session: Session, start_up: Mapping[str, Measurement]) -> Iterator[Row]:
+    """Plans wide graphs in turns, so that other load on the machine affects all of them, and yields their rows."""
+    shapes = [Wide(width=width) for width in session.sizes.planned]
+    graphs = [Graph(session.folder / f"{SCENARIO}-{shape.size}", shape, session.job) for shape in shapes]
+    measurements = session.measure(SCENARIO, [Plan(graph) for graph in graphs])
+    for shape, measurement in zip(shapes, measurements, strict=True):
         yield Row(
             scenario=SCENARIO,
             size=shape.size,
-            what=of_one.name,
+            name=measurement.name,
             tasks=shape.tasks,
-            processes=of_one.processes,
-            seconds=of_one.seconds,
-            median_seconds=of_one.median_seconds,
-            added_ms=(of_one.seconds - start_up[PLAN].seconds) / shape.tasks * 1e3,
-            peak_memory_bytes=of_one.peak_memory_bytes,
+            processes=measurement.processes,
+            seconds=measurement.seconds,
+            median_seconds=measurement.median_seconds,
+            added_ms=(measurement.seconds - start_up[PLAN].seconds) / shape.tasks * 1e3,
+            peak_memory_bytes=measurement.peak_memory_bytes,
         )

@@ -1,4 +1,4 @@
-"""Runs one process to its end and measures it."""
+"""Processes: runs one to its end and measures it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_SHOWN = 2000
+_MAX_SHOWN_CHARACTERS = 2000
 
 
 class BrokenRunError(Exception):
-    """Something that is to be measured did not do what it should, so that its time would mean nothing."""
+    """A contestant did not do its work, so that its time is meaningless."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """What one run took.
+    """Measurements of one run.
 
     Attributes:
-        seconds: By the clock on the wall.
-        peak_memory_bytes: The most memory that the process held; 0 where there was no process to ask. Linux counts in
-            what the process that started it held at that moment, so that it is never less than this benchmark's own.
-        events: How many events it left in an event log.
+        seconds: The wall time.
+        peak_memory_bytes: The peak resident memory of the process; 0 if there was no process. Linux includes the
+            memory of the parent at the time of the fork, so the value is never below that of this benchmark.
+        events: The number of events that the run has written.
     """
 
     seconds: float
@@ -35,12 +35,12 @@ def run_process(argv: Sequence[str], environment: Mapping[str, str], output: Pat
     """Runs a process that must succeed.
 
     Args:
-        argv: Its arguments; the first is its path.
-        environment: Its environment variables.
-        output: The file that it writes to, standard error included.
+        argv: The arguments; the first is the path of the executable.
+        environment: The environment variables.
+        output: The file for standard output and standard error.
 
     Raises:
-        BrokenRunError: It failed.
+        BrokenRunError: The process failed.
     """
     actions = (
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -53,6 +53,6 @@ def run_process(argv: Sequence[str], environment: Mapping[str, str], output: Pat
     seconds = time.perf_counter() - started
     code = os.waitstatus_to_exitcode(status)
     if code:
-        said = output.read_text(errors="replace")[-_SHOWN:]
-        raise BrokenRunError(f"{' '.join(argv)} ended with exit code {code}:\n{said}")
+        shown = output.read_text(errors="replace")[-_MAX_SHOWN_CHARACTERS:]
+        raise BrokenRunError(f"{' '.join(argv)} ended with exit code {code}:\n{shown}")
     return Run(seconds=seconds, peak_memory_bytes=usage.ru_maxrss * 1024)

@@ -1,4 +1,4 @@
-"""The raw limit: the cheapest loop that starts the same processes."""
+"""Raw limit: the cheapest loop that starts the same processes."""
 
 from __future__ import annotations
 
@@ -15,30 +15,29 @@ RAW_LIMIT: Final = "raw limit"
 
 
 class RawLimit:
-    """Starts the job for each ref of a shape, and waits for nothing but a free place."""
+    """Starts the job for each ref of a shape, and waits for free slots only."""
 
     name = RAW_LIMIT
 
-    def __init__(self, shape: Shape, job: NoopJob, at_once: int) -> None:
-        """Takes what to start.
+    def __init__(self, shape: Shape, job: NoopJob, parallelism: int) -> None:
+        """Prepares the command lines.
 
         Args:
             shape: The graph.
             job: The job.
-            at_once: How many processes run at once; fewer where the shape lets fewer.
+            parallelism: The number of processes that run at once, unless the shape allows fewer.
         """
         self._program = job.path
         self._argvs = [(job.path, "exec", ref) for ref in shape.refs()]
-        self._at_once = min(at_once, shape.at_once)
+        self._parallelism = min(parallelism, shape.parallelism)
 
     def run(self, environment: Mapping[str, str]) -> Run:
-        """Starts them all."""
-        program, at_once = self._program, self._at_once
+        program, parallelism = self._program, self._parallelism
         variables = {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
         running = failed = 0
         started = time.perf_counter()
         for argv in self._argvs:
-            if running == at_once:
+            if running == parallelism:
                 failed += os.wait()[1] != 0
                 running -= 1
             os.posix_spawn(program, argv, variables)

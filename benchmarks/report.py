@@ -1,4 +1,4 @@
-"""Shows what a benchmark found: as a table for people, and as JSON for programs."""
+"""Report of a session: tables for people, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _mib(row: Row) -> float | None:
 
 
 _COLUMNS: Final[tuple[tuple[str, Callable[[Row], str]], ...]] = (
-    ("", lambda row: row.what),
+    ("", lambda row: row.name),
     ("tasks", lambda row: f"{row.tasks:,}" if row.tasks else _NONE),
     ("processes", lambda row: f"{row.processes:,}"),
     ("min s", lambda row: _number(".3f")(row.seconds)),
@@ -35,21 +35,21 @@ _COLUMNS: Final[tuple[tuple[str, Callable[[Row], str]], ...]] = (
 )
 
 _LEGEND = """\
-x raw: wall time over that of the raw limit, the cheapest loop that starts the same processes.
-added ms/task: beyond start-up and the raw limit; for `build again` and `plan`, which run no job, beyond start-up.
-All but `median s` and `p99 s` is of the quickest run.
+x raw: wall time relative to the raw limit, the cheapest loop that starts the same processes.
+added ms/task: time beyond start-up and the raw limit; beyond start-up for `build again` and `plan`, which run no job.
+All columns but `median s` and `p99 s` show the fastest run.
 """
 
 
 def as_text(setup: Mapping[str, str], rows: Sequence[Row], verdicts: Sequence[Verdict]) -> str:
-    """Returns facts, a table for each scenario and size, and the targets."""
+    """Returns the set-up, a table for each scenario and size, and the targets."""
     parts = ["".join(f"{name}: {value}\n" for name, value in setup.items())]
     titles = dict.fromkeys((row.scenario, row.size) for row in rows)
     table = [[name for name, _ in _COLUMNS]]
     for scenario, size in titles:
         table.append([f"{scenario} {size:,}"])
-        chosen = [row for row in rows if (row.scenario, row.size) == (scenario, size)]
-        table += [["  " + cell(row) if not column else cell(row) for column, cell in _COLUMNS] for row in chosen]
+        of_title = [row for row in rows if (row.scenario, row.size) == (scenario, size)]
+        table += [["  " + cell(row) if not column else cell(row) for column, cell in _COLUMNS] for row in of_title]
     parts += [_aligned(table), _LEGEND]
     targets = [["target", "measured", "at most", "unit", "met"]]
     for verdict in verdicts:
@@ -73,7 +73,7 @@ def as_json(setup: Mapping[str, str], rows: Sequence[Row], verdicts: Sequence[Ve
 
 
 def _aligned(table: Sequence[Sequence[str]]) -> str:
-    """Returns lines with the first column to the left and the others to the right; a line of one cell stands alone."""
+    """Aligns the first column to the left and the others to the right. Lines of one cell do not widen a column."""
     columns = len(table[0])
     widths = [max(len(line[column]) for line in table if len(line) == columns) for column in range(columns)]
     lines = []

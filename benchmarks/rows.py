@@ -1,4 +1,4 @@
-"""What a benchmark finds: rows. Neither knows how they are measured, nor how they are shown."""
+"""Rows: the results of a session, independent of how they are measured and shown."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One thing that was measured. What does not apply is None.
+    """The measurements of one contestant. Fields that do not apply are None.
 
     Attributes:
-        scenario: What it belongs to.
-        size: How large that was.
-        what: What was run.
-        tasks: How many tasks (or partitions, where none is run) it was about; 0 for a start-up.
-        processes: How many job processes it started, counted by themselves in a run that was not timed.
-        seconds: The least wall time of a run.
+        scenario: The scenario.
+        size: The size of the scenario.
+        name: The name of the contestant.
+        tasks: The number of tasks, or of partitions if no task is run; 0 for a start-up.
+        processes: The number of job processes, which count themselves in a run that is not timed.
+        seconds: The minimum wall time of a run.
         median_seconds: The median wall time.
-        p99_seconds: The time that 99 in a hundred did not exceed, where very many were measured.
-        raw_ratio: The least wall time over that of the raw limit.
-        added_ms: Milliseconds per task beyond the raw limit and start-up; where no job is run, beyond start-up.
-        events_per_second: Events over the least wall time.
-        peak_memory_bytes: The most memory that the process held, not counting those that it started.
+        p99_seconds: The 99th percentile, if very many times were measured.
+        raw_ratio: The minimum wall time divided by that of the raw limit.
+        added_ms: Milliseconds per task beyond the raw limit and start-up; beyond start-up if no job is run.
+        events_per_second: The number of events divided by the minimum wall time.
+        peak_memory_bytes: The peak memory of the process, without its children.
     """
 
     scenario: str
     size: int
-    what: str
+    name: str
     tasks: int
     processes: int
     seconds: float
@@ -40,12 +40,11 @@ class Row:
 
 
 class Rows:
-    """Rows that can be looked up."""
+    """Rows by scenario, size and name, which together are unique."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
-        """Takes rows; no two are of the same scenario, size and name."""
-        self._rows = {(row.scenario, row.size, row.what): row for row in rows}
+        self._rows = {(row.scenario, row.size, row.name): row for row in rows}
 
-    def find(self, scenario: str, size: int, what: str) -> Row | None:
-        """Returns a row, or None if it was not measured."""
-        return self._rows.get((scenario, size, what))
+    def find(self, scenario: str, size: int, name: str) -> Row | None:
+        """Returns a row; None if it was not measured."""
+        return self._rows.get((scenario, size, name))

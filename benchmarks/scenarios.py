@@ -1,4 +1,4 @@
-"""Which scenarios there are. A further one is a function here, and its rows' targets in targets.py."""
+"""All scenarios. To add one, add a function here and the targets of its rows to targets.py."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Final
 from benchmarks import event_logs, planning, records, services
 from benchmarks.execution import execute
 from benchmarks.rows import Row
+from benchmarks.session import Measurement, Session
 from benchmarks.shapes import Chain, Layers, Wide
-from benchmarks.sitting import Measured, Sitting
 
-Scenario = Callable[[Sitting, Mapping[str, Measured]], Iterator[Row]]
+Scenario = Callable[[Session, Mapping[str, Measurement]], Iterator[Row]]
 """Measures something and yields rows, given the start-up of each program."""
 
 
-def _chain(sitting: Sitting, start_up: Mapping[str, Measured]) -> Iterator[Row]:
-    yield from execute(sitting, start_up, [Chain(length=sitting.sizes.chain)])
+def _chain(session: Session, start_up: Mapping[str, Measurement]) -> Iterator[Row]:
+    yield from execute(session, start_up, [Chain(length=session.sizes.chain)])
 
 
-def _wide(sitting: Sitting, start_up: Mapping[str, Measured]) -> Iterator[Row]:
-    yield from execute(sitting, start_up, [Wide(width=width) for width in sitting.sizes.wide])
+def _wide(session: Session, start_up: Mapping[str, Measurement]) -> Iterator[Row]:
+    yield from execute(session, start_up, [Wide(width=width) for width in session.sizes.wide])
 
 
-def _layers(sitting: Sitting, start_up: Mapping[str, Measured]) -> Iterator[Row]:
-    height, width = sitting.sizes.layers
-    yield from execute(sitting, start_up, [Layers(height=height, width=width)])
+def _layers(session: Session, start_up: Mapping[str, Measurement]) -> Iterator[Row]:
+    height, width = session.sizes.layers
+    yield from execute(session, start_up, [Layers(height=height, width=width)])
 
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {
@@ -37,4 +37,4 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     records.SCENARIO: records.read,
     services.SCENARIO: services.serve,
 }
-"""By the name that `--shape` knows."""
+"""The scenarios, by their names in `--shape`."""

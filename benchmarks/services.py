@@ -1,4 +1,4 @@
-"""A served graph, asked over HTTP: how soon it answers, how much at once, and what it adds to a build."""
+"""A service over HTTP: its latency, its throughput of submissions, and the time that it adds to a build."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Final
 from benchmarks.databuild_runs import Graph, python_environment
 from benchmarks.processes import Run
 from benchmarks.rows import Row
-from benchmarks.served import FLAGS, Service, submit, watch
 from benchmarks.served_builds import WAYS_TO_BUILD
+from benchmarks.service_process import FLAGS, Service, submit, watch
+from benchmarks.session import Contestant, Measurement, Session
 from benchmarks.shapes import Wide
-from benchmarks.sitting import Contestant, Measured, Sitting
 
 SCENARIO: Final = "service"
 SUBMISSIONS: Final = "submissions"
@@ -27,10 +27,10 @@ _CONNECTIONS = 32
 
 
 class _Contestant:
-    def __init__(self, name: str, graph: Graph, at_once: int, count: int) -> None:
+    def __init__(self, name: str, graph: Graph, parallelism: int, count: int) -> None:
         self.name = name
         self._graph = graph
-        self._at_once = at_once
+        self._parallelism = parallelism
         self._count = count
         self._states = itertools.count()
 
@@ -40,16 +40,15 @@ class _Contestant:
 
 
 class _Burst(_Contestant):
-    """Many submissions at once; it is over when the last of them is answered."""
+    """Many parallel submissions; a run ends with the last answer."""
 
     def run(self, environment: Mapping[str, str]) -> Run:
-        """Submits."""
         service = self._serve(environment)
 
         def submit_some(numbers: Sequence[int]) -> None:
             with service.connect() as connection:
                 for number in numbers:
-                    submit(connection, self._at_once, f"leaf/{number}")
+                    submit(connection, self._parallelism, f"leaf/{number}")
 
         with ThreadPoolExecutor(_CONNECTIONS) as threads:
             started = time.perf_counter()
@@ -59,70 +58,73 @@ class _Burst(_Contestant):
 
 
 class _Latency(_Contestant):
-    """One small build after the other, each watched from its submission on."""
+    """Small builds, one after the other, each watched from its submission."""
 
-    def __init__(self, graph: Graph, at_once: int, count: int) -> None:
-        super().__init__("latency", graph, at_once, count)
+    def __init__(self, graph: Graph, parallelism: int, count: int) -> None:
+        super().__init__("latency", graph, parallelism, count)
         self._first_event: list[list[float]] = []
         self._to_watcher: list[list[float]] = []
 
     @property
     def first_event(self) -> list[float]:
-        """The times from submission to first event, of all runs that were timed."""
+        """The times from submission to first event, of all timed runs; the first run is not timed."""
         return [seconds for run in self._first_event[1:] for seconds in run]
 
     @property
     def to_watcher(self) -> list[float]:
-        """The times from event to watcher, of all runs that were timed."""
+        """The times from event to watcher, of all timed runs."""
         return [seconds for run in self._to_watcher[1:] for seconds in run]
 
     def run(self, environment: Mapping[str, str]) -> Run:
-        """Submits and watches."""
         service = self._serve(environment)
         first_event: list[float] = []
         to_watcher: list[float] = []
-        begun = time.perf_counter()
+        run_started = time.perf_counter()
         with service.connect() as submitting:
             for number in range(self._count):
-                started = time.time()
-                build = submit(submitting, self._at_once, f"leaf/{number}")
+                submitted = time.time()
+                build = submit(submitting, self._parallelism, f"leaf/{number}")
                 with service.connect() as watching:
-                    asked = time.time()
-                    came, _ = next(events := watch(watching, build))
-                    first_event.append(came - started)
-                    # What had happened before somebody watched would tell nothing.
+                    watched = time.time()
+                    arrival, _ = next(events := watch(watching, build))
+                    first_event.append(arrival - submitted)
+                    # Events from before the watch are not measured: they waited for the watcher, not for the service.
                     times = ((came, datetime.fromisoformat(event["time"]).timestamp()) for came, event in events)
-                    to_watcher += [came - happened for came, happened in times if happened > asked]
+                    to_watcher += [came - happened for came, happened in times if happened > watched]
         self._first_event.append(first_event)
         self._to_watcher.append(to_watcher)
-        return Run(seconds=time.perf_counter() - begun, peak_memory_bytes=service.end())
+        return Run(seconds=time.perf_counter() - run_started, peak_memory_bytes=service.end())
 
 
-def serve(sitting: Sitting, _start_up: Mapping[str, Measured]) -> Iterator[Row]:
-    """Asks services in turns, and yields the rows."""
-    sizes = sitting.sizes
-    graph = Graph(sitting.folder / SCENARIO, Wide(width=sizes.served_tasks), sitting.job)
-    builds: list[Contestant] = [build(graph, sitting.at_once) for build in WAYS_TO_BUILD]
-    for of_one in sitting.measure(SCENARIO, builds, turns_per_repeat=2):
-        yield _row(of_one, of_one.name, sizes.served_tasks, graph.tasks, [run.seconds for run in of_one.runs])
-    latency = _Latency(graph, sitting.at_once, sizes.watched_builds)
-    asked: list[Contestant] = [_Burst(SUBMISSIONS, graph, sitting.at_once, sizes.submissions), latency]
-    burst, small = sitting.measure(SCENARIO, asked)
+def serve(session: Session, _start_up: Mapping[str, Measurement]) -> Iterator[Row]:
+    """Measures builds by services, submissions and latencies, and yields their rows."""
+    sizes = session.sizes
+    graph = Graph(session.folder / SCENARIO, Wide(width=sizes.served_tasks), session.job)
+    builds: list[Contestant] = [build(graph, session.parallelism) for build in WAYS_TO_BUILD]
+    for measurement in session.measure(SCENARIO, builds, turns_per_repeat=2):
+        yield _row(
+            measurement, measurement.name, sizes.served_tasks, graph.tasks, [run.seconds for run in measurement.runs]
+        )
+    latency = _Latency(graph, session.parallelism, sizes.watched_builds)
+    contestants: list[Contestant] = [_Burst(SUBMISSIONS, graph, session.parallelism, sizes.submissions), latency]
+    burst, small = session.measure(SCENARIO, contestants)
     yield _row(burst, SUBMISSIONS, sizes.submissions, sizes.submissions, [run.seconds for run in burst.runs])
-    yield _row(small, FIRST_EVENT, sizes.watched_builds, sizes.watched_builds, latency.first_event, of_each=True)
-    yield _row(small, TO_WATCHER, sizes.watched_builds, sizes.watched_builds, latency.to_watcher, of_each=True)
+    yield _row(small, FIRST_EVENT, sizes.watched_builds, sizes.watched_builds, latency.first_event, percentile=True)
+    yield _row(small, TO_WATCHER, sizes.watched_builds, sizes.watched_builds, latency.to_watcher, percentile=True)
 
 
-def _row(of_one: Measured, what: str, size: int, tasks: int, seconds: Sequence[float], *, of_each: bool = False) -> Row:
-    """Returns a row of times; `of_each` is whether each is one of very many, of which a few may be far off."""
+def _row(
+    measurement: Measurement, name: str, size: int, tasks: int, seconds: Sequence[float], *, percentile: bool = False
+) -> Row:
+    """Returns a row of times; `percentile` is True if there are enough times for a 99th percentile."""
     return Row(
         scenario=SCENARIO,
         size=size,
-        what=what,
+        name=name,
         tasks=tasks,
-        processes=of_one.processes,
+        processes=measurement.processes,
         seconds=min(seconds),
         median_seconds=statistics.median(seconds),
-        p99_seconds=sorted(seconds)[len(seconds) * 99 // 100] if of_each else None,
-        peak_memory_bytes=of_one.peak_memory_bytes,
+        p99_seconds=sorted(seconds)[len(seconds) * 99 // 100] if percentile else None,
+        peak_memory_bytes=measurement.peak_memory_bytes,
     )

@@ -1,4 +1,4 @@
-"""What the programs take before there is anything to do."""
+"""Start-up times of the programs, without any work."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final
 from benchmarks.databuild_runs import Build, Graph, Plan, Status, bare_python_argv, python_environment
 from benchmarks.processes import Run, run_process
 from benchmarks.rows import Row
+from benchmarks.session import Contestant, Measurement, Session
 from benchmarks.shapes import Chain
-from benchmarks.sitting import Contestant, Measured, Sitting
 
 SCENARIO: Final = "start-up"
 BARE_PYTHON: Final = "bare Python"
@@ -18,46 +18,44 @@ _TURNS_PER_REPEAT = 5
 
 
 class _Program:
-    """A program that ends at once."""
+    """A program that exits immediately."""
 
-    def __init__(self, name: str, sitting: Sitting, argv: Sequence[str]) -> None:
+    def __init__(self, name: str, session: Session, argv: Sequence[str]) -> None:
         self.name = name
-        self._folder = sitting.folder
+        self._folder = session.folder
         self._argv = argv
 
     def run(self, environment: Mapping[str, str]) -> Run:
-        """Runs it."""
         return run_process(self._argv, python_environment(environment, self._folder), self._folder / "output")
 
 
-def measure_start_up(sitting: Sitting) -> dict[str, Measured]:
-    """Measures the start-up of each program, by the name of what is started.
+def measure_start_up(session: Session) -> dict[str, Measurement]:
+    """Measures the start-up of each program, by the name of the contestant.
 
-    DataBuild's is that of a command on one partition: an available one, where it builds.
+    A start-up of DataBuild is a command on one partition. The partition of a build is fresh, so that no job runs.
     """
-    graph = Graph(sitting.folder / SCENARIO, Chain(length=1), sitting.job)
-    Build(graph, at_once=sitting.at_once).run(sitting.environment)
+    graph = Graph(session.folder / SCENARIO, Chain(length=1), session.job)
+    Build(graph, parallelism=session.parallelism).run(session.environment)
     contestants: list[Contestant] = [
-        _Program(BARE_PYTHON, sitting, bare_python_argv()),
-        *(_Program(name, sitting, (path, "--version")) for name, path in sitting.tools.items()),
+        _Program(BARE_PYTHON, session, bare_python_argv()),
+        *(_Program(name, session, (path, "--version")) for name, path in session.tools.items()),
         Status(graph),
         Plan(graph),
-        Build(graph, at_once=sitting.at_once, again=True),
+        Build(graph, parallelism=session.parallelism, again=True),
     ]
-    measured = sitting.measure(SCENARIO, contestants, turns_per_repeat=_TURNS_PER_REPEAT)
-    return {of_one.name: of_one for of_one in measured}
+    measurements = session.measure(SCENARIO, contestants, turns_per_repeat=_TURNS_PER_REPEAT)
+    return {measurement.name: measurement for measurement in measurements}
 
 
-def start_up_rows(measured: Iterable[Measured]) -> Iterator[Row]:
-    """Yields a row for each program."""
-    for of_one in measured:
+def start_up_rows(measurements: Iterable[Measurement]) -> Iterator[Row]:
+    for measurement in measurements:
         yield Row(
             scenario=SCENARIO,
             size=1,
-            what=of_one.name,
+            name=measurement.name,
             tasks=0,
-            processes=of_one.processes,
-            seconds=of_one.seconds,
-            median_seconds=of_one.median_seconds,
-            peak_memory_bytes=of_one.peak_memory_bytes,
+            processes=measurement.processes,
+            seconds=measurement.seconds,
+            median_seconds=measurement.median_seconds,
+            peak_memory_bytes=measurement.peak_memory_bytes,
         )

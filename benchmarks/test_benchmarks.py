@@ -1,4 +1,4 @@
-"""The benchmark measures what it says it does. No test looks at a time."""
+"""The benchmark measures what it claims to. No test depends on a duration."""
 
 import json
 import os
@@ -29,7 +29,7 @@ DATABUILD = ["DataBuild build", "DataBuild build again", "DataBuild plan", "Data
 
 @pytest.fixture(params=["program", "script"])
 def job(request, tmp_path):
-    """The job that does nothing, once as the machine allows and once without a compiler."""
+    """The no-op job, with a compiler if the machine has one, and without."""
     return make_noop_job(tmp_path, search_path=None if request.param == "program" else str(tmp_path))
 
 
@@ -39,7 +39,7 @@ def run(job, *arguments, environment=None):
 
 def row(**values):
     return Row(
-        **{"scenario": "wide", "size": 8, "what": "x", "tasks": 9, "processes": 9, "seconds": 1, "median_seconds": 1}
+        **{"scenario": "wide", "size": 8, "name": "x", "tasks": 9, "processes": 9, "seconds": 1, "median_seconds": 1}
         | values
     )
 
@@ -85,7 +85,7 @@ def test_the_job_counts_itself_only_where_it_is_to(job, tmp_path):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """What a quick run of everything reports."""
+    """The report of a quick run of all scenarios."""
     program = Path("benchmarks/benchmarks").absolute()  # which only Bazel makes
     command = [program] if program.exists() else child.command(str(Path(__file__).with_name("main.py")))
     folder = tmp_path_factory.mktemp("benchmarks")
@@ -102,53 +102,53 @@ def report(tmp_path_factory):
 
 def test_each_row_is_there(report):
     tools = list(installed_tools())
-    found = {}
-    for found_row in report["rows"]:
-        found.setdefault((found_row["scenario"], found_row["size"]), []).append(found_row["what"])
+    names = {}
+    for row in report["rows"]:
+        names.setdefault((row["scenario"], row["size"]), []).append(row["name"])
 
     expected = {("start-up", 1): ["bare Python", *tools, *DATABUILD[3:], "DataBuild plan", "DataBuild build again"]}
     expected |= {(shape.name, shape.size): ["raw limit", *tools, *DATABUILD] for shape in SHAPES}
     expected |= {("planning", width): ["DataBuild plan"] for width in QUICK.planned}
     modes = ["one insert a transaction", "batched inserts", "builds"]
     alone = [*modes, "builds with processes", "the same without claims"]
-    for builds in QUICK.builds_at_once:
+    for builds in QUICK.parallel_builds:
         named = alone if builds == 1 else modes
         expected["event log", builds] = [f"{backend}: {mode}" for backend in ("sqlite", "postgresql") for mode in named]
     expected |= {("records", size): [*COMMANDS, *PAGES] for size in QUICK.records}
     expected["service", QUICK.served_tasks] = [way.name for way in WAYS_TO_BUILD]
     expected["service", QUICK.submissions] = [SUBMISSIONS]
     expected["service", QUICK.watched_builds] = [FIRST_EVENT, TO_WATCHER]
-    assert found == expected
+    assert names == expected
 
 
 def test_as_many_processes_start_as_there_are_tasks(report):
     tasks = {(shape.name, shape.size): shape.tasks for shape in SHAPES}
     running = {"raw limit", "DataBuild build", *installed_tools()}
 
-    for found in report["rows"]:
-        key = (found["scenario"], found["size"])
-        runs = key in tasks and found["what"] in running
+    for measured in report["rows"]:
+        key = (measured["scenario"], measured["size"])
+        runs = key in tasks and measured["name"] in running
         started = tasks[key] if runs else 0
-        if found["scenario"] == "event log" and found["what"].endswith(("processes", "without claims")):
-            started = found["tasks"]
-        if found["scenario"] == "service":
-            started = found["tasks"]
-        if found["what"] == SUBMISSIONS:
+        if measured["scenario"] == "event log" and measured["name"].endswith(("processes", "without claims")):
+            started = measured["tasks"]
+        if measured["scenario"] == "service":
+            started = measured["tasks"]
+        if measured["name"] == SUBMISSIONS:
             continue  # what waits when all are answered is cancelled
-        assert found["processes"] == started, found
+        assert measured["processes"] == started, measured
 
 
 def test_the_numbers_that_a_row_should_have_are_there(report):
-    for found in report["rows"]:
-        assert found["seconds"] > 0
-        assert found["median_seconds"] >= found["seconds"]
-        assert (found["p99_seconds"] or found["median_seconds"]) >= found["median_seconds"]
-        assert found["what"] == "raw limit" or found["peak_memory_bytes"] > 1 << 20
-        of_log = found["scenario"] == "event log"
-        assert (found["events_per_second"] is not None) == (of_log or found["what"] == "DataBuild build")
-        alone = found["scenario"] in {"start-up", "event log", "records", "service"}
-        alone = alone or found["what"] in {"raw limit", "DataBuild status"}
-        assert (found["added_ms"] is not None) == (not alone)
+    for measured in report["rows"]:
+        assert measured["seconds"] > 0
+        assert measured["median_seconds"] >= measured["seconds"]
+        assert (measured["p99_seconds"] or measured["median_seconds"]) >= measured["median_seconds"]
+        assert measured["name"] == "raw limit" or measured["peak_memory_bytes"] > 1 << 20
+        of_log = measured["scenario"] == "event log"
+        assert (measured["events_per_second"] is not None) == (of_log or measured["name"] == "DataBuild build")
+        alone = measured["scenario"] in {"start-up", "event log", "records", "service"}
+        alone = alone or measured["name"] in {"raw limit", "DataBuild status"}
+        assert (measured["added_ms"] is not None) == (not alone)
 
 
 def test_every_target_is_judged_with_numbers(report):
@@ -165,7 +165,7 @@ def test_the_machine_is_described(report):
 
 
 def test_a_target_is_met_or_not_or_not_measured():
-    rows = Rows([row(what="DataBuild build", added_ms=1.0), row(what="ninja", added_ms=0.5)])
+    rows = Rows([row(name="DataBuild build", added_ms=1.0), row(name="ninja", added_ms=0.5)])
 
     met = {verdict.target: verdict.met for verdict in judge(rows, QUICK)}
 
@@ -176,8 +176,8 @@ def test_a_target_is_met_or_not_or_not_measured():
 
 def test_the_report_for_people_has_each_number_that_applies():
     rows = [
-        row(what="DataBuild build", raw_ratio=2.0, added_ms=0.25, peak_memory_bytes=64 << 20),
-        row(what="raw limit"),
+        row(name="DataBuild build", raw_ratio=2.0, added_ms=0.25, peak_memory_bytes=64 << 20),
+        row(name="raw limit"),
     ]
 
     text = as_text({"Python": "3.11"}, rows, judge(Rows(rows), QUICK))
@@ -194,6 +194,6 @@ def test_the_report_for_programs_has_everything():
 
     document = json.loads(as_json({"Python": "3.11"}, rows, judge(Rows(rows), QUICK)))
 
-    assert document["rows"][0]["what"] == "x"
+    assert document["rows"][0]["name"] == "x"
     assert document["rows"][0]["added_ms"] is None
     assert len(document["targets"]) == len(TARGETS)

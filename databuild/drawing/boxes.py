@@ -1,4 +1,4 @@
-"""Graphs of boxes: each with a sign for its state and some lines of text, in layers from left to right."""
+"""Graphs of boxes in layers from left to right. A box has a glyph for its state and some lines of text."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from databuild.drawing.layers import Edge
-from databuild.drawing.layout import Layout, Place, Segment, Ways, lay_out
+from databuild.drawing.layout import Direction, Frame, Layout, Segment, lay_out
 from databuild.drawing.states import glyph
 from databuild.drawing.svg import MARGIN, group, label, number, rectangle
 
-WIDTH: Final = 240.0
+BOX_WIDTH: Final = 240.0
 COLUMNS: Final = 30
-"""How many columns of text a line of a box takes."""
+"""Columns of text in a line of a box; a wide character takes two."""
 
-_LINE: Final = 18.0
+_LINE_HEIGHT: Final = 18.0
 
 
 class Box(NamedTuple):
-    """What is drawn as one node.
+    """One node.
 
     Attributes:
         name: The first line.
-        lines: The others.
+        lines: The other lines.
         state: One of STATES.
-        title: All of what it says, unshortened.
-        link: Where it leads to.
-        loop: Whether an edge leads from it to itself.
-        asked: Whether it is what the drawing is about.
+        title: The complete text, shown as a tooltip.
+        link: The URL of the node; empty for none.
+        loop: True if an edge leads from the node to itself.
+        subject: True if the node is the subject of the drawing.
     """
 
     name: str
@@ -37,11 +37,11 @@ class Box(NamedTuple):
     title: str
     link: str = ""
     loop: bool = False
-    asked: bool = False
+    subject: bool = False
 
 
 class Picture(NamedTuple):
-    """Elements and the canvas that they take."""
+    """SVG elements, and the size of the canvas that they need."""
 
     parts: tuple[str, ...]
     width: float
@@ -51,63 +51,69 @@ class Picture(NamedTuple):
 def draw_boxes(
     boxes: Sequence[Box], edges: Iterable[Edge], *, top: float, faint: Collection[Edge] = frozenset()
 ) -> Picture:
-    """Draws boxes and the edges between them, some of which may be faint, below `top`."""
-    layout = lay_out([(WIDTH, 16 + _LINE * (1 + len(box.lines))) for box in boxes], edges, faint=faint)
+    """Draws boxes and edges below the height `top`; edges are pairs of indices of boxes."""
+    layout = lay_out([(BOX_WIDTH, 16 + _LINE_HEIGHT * (1 + len(box.lines))) for box in boxes], edges, faint=faint)
     moved = _moved(layout, MARGIN, top)
-    parts = [*_edges(moved), *(_box(box, place) for box, place in zip(boxes, moved.places, strict=True))]
+    # SVG paints in document order: edges first, so that boxes cover their ends.
+    parts = [*_edges(moved), *(_box(box, frame) for box, frame in zip(boxes, moved.frames, strict=True))]
     return Picture(tuple(parts), layout.width + 2 * MARGIN, layout.height + top + MARGIN)
 
 
 def _moved(layout: Layout, x: float, y: float) -> Layout:
-    places = tuple(place._replace(x=place.x + x, y=place.y + y) for place in layout.places)
+    frames = tuple(frame._replace(x=frame.x + x, y=frame.y + y) for frame in layout.frames)
     segments = tuple(
         segment._replace(
             start=(segment.start[0] + x, segment.start[1] + y), end=(segment.end[0] + x, segment.end[1] + y)
         )
         for segment in layout.segments
     )
-    return layout._replace(places=places, segments=segments)
+    return layout._replace(frames=frames, segments=segments)
 
 
 def _edges(layout: Layout) -> Iterable[str]:
-    """Draws what leads from each node as one path, and one arrow at each end."""
-    paths: dict[tuple[int, Ways], list[str]] = defaultdict(list)
+    """Draws the edges from each node as one path, and all arrows as another, which keeps the file small."""
+    paths: dict[tuple[int, Direction], list[str]] = defaultdict(list)
     arrows: dict[tuple[float, float, bool], None] = {}
     for segment in layout.segments:
-        paths[segment.source, segment.ways].append(_curve(segment))
-        if segment.ways.onward and segment.target >= 0:
+        paths[segment.source, segment.direction].append(_curve(segment))
+        if segment.direction.forward and segment.target >= 0:
             arrows[*segment.end, True] = None
-        if segment.ways.back:
-            place = layout.places[segment.source]
-            arrows[place.right, place.middle, False] = None
-    for (_, ways), curves in paths.items():
-        kind = f"edge{'' if ways.onward else ' back'}{' faint' if ways.faint else ''}"
-        yield f'<path class="{kind}" d="{"".join(curves)}"/>'
-    tips = "".join(f"M{number(x)} {number(y)}l{'-' if right else ''}7 -4v8Z" for x, y, right in arrows)
-    if tips:
-        yield f'<path class="arrow" d="{tips}"/>'
+        if segment.direction.back:
+            frame = layout.frames[segment.source]
+            arrows[frame.right, frame.middle, False] = None
+    for (_, direction), curves in paths.items():
+        classes = f"edge{'' if direction.forward else ' back'}{' faint' if direction.faint else ''}"
+        yield f'<path class="{classes}" d="{"".join(curves)}"/>'
+    triangles = "".join(f"M{number(x)} {number(y)}l{'-' if right else ''}7 -4v8Z" for x, y, right in arrows)
+    if triangles:
+        yield f'<path class="arrow" d="{triangles}"/>'
 
 
 def _curve(segment: Segment) -> str:
-    (x, y), (right, end) = segment.start, segment.end
-    if abs(y - end) < 0.05:
-        return f"M{number(x)} {number(y)}H{number(right)}"
-    half = number((x + right) / 2)
-    return f"M{number(x)} {number(y)}C{half} {number(y)} {half} {number(end)} {number(right)} {number(end)}"
+    (left, start), (right, end) = segment.start, segment.end
+    if abs(start - end) < 0.05:  # less than the precision of `number`
+        return f"M{number(left)} {number(start)}H{number(right)}"
+    middle = number((left + right) / 2)
+    return (
+        f"M{number(left)} {number(start)}C{middle} {number(start)} {middle} {number(end)} {number(right)} {number(end)}"
+    )
 
 
-def _box(box: Box, place: Place) -> str:
-    x, y = place.x, place.y
-    sign = glyph(box.state, x + 10, y + 10)
+def _box(box: Box, frame: Frame) -> str:
+    x, y = frame.x, frame.y
+    state_glyph = glyph(box.state, x + 10, y + 10)
     parts = [
-        rectangle("box", x, y, place.width, place.height, 7),
-        sign,
-        label("name", x + (30 if sign else 12), y + 20, box.name, COLUMNS - 7),
-        *(label("quiet", x + 12, y + 20 + _LINE * line, text, COLUMNS) for line, text in enumerate(box.lines, 1)),
+        rectangle("box", x, y, frame.width, frame.height, 7),
+        state_glyph,
+        label("name", x + (30 if state_glyph else 12), y + 20, box.name, COLUMNS - 7),
+        *(
+            label("quiet", x + 12, y + 20 + _LINE_HEIGHT * line, text, COLUMNS)
+            for line, text in enumerate(box.lines, 1)
+        ),
     ]
     if box.loop:
         parts.append(
-            f'<path class="edge" d="M{number(place.right - 44)} {number(y)}c0 -13 24 -13 24 -3"/>'
-            f'<path class="arrow" d="M{number(place.right - 20)} {number(y)}l-4 -6h8Z"/>'
+            f'<path class="edge" d="M{number(frame.right - 44)} {number(y)}c0 -13 24 -13 24 -3"/>'
+            f'<path class="arrow" d="M{number(frame.right - 20)} {number(y)}l-4 -6h8Z"/>'
         )
-    return group(f"node state-{box.state}{' asked' if box.asked else ''}", box.title, parts, box.link)
+    return group(f"node state-{box.state}{' subject' if box.subject else ''}", box.title, parts, box.link)

@@ -1,4 +1,4 @@
-"""The cells of calendars: squares that say how the partitions of a time stand."""
+"""Cells of calendars: squares that show the state of the partitions of one day."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from databuild.drawing.states import STATES, glyph, in_words, worst
+from databuild.drawing.states import STATES, counts_text, glyph, most_severe
 from databuild.drawing.svg import MARGIN, group, label, number, rectangle
 
-CELL: Final = 14.0
+CELL_SIZE: Final = 14.0
 STEP: Final = 17.0
-LEGEND: Final = 48.0
+LEGEND_HEIGHT: Final = 48.0
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
-_UNSIGNED: Final = "available"
-"""The one state without a sign in its cells: it would be noise where all is well."""
+_WITHOUT_GLYPH: Final = "available"
+"""The only state without a glyph in its cells, so that the cells of other states stand out."""
 
 
-def draw_cell(when: str, counts: Mapping[str, int], link: str, x: float, y: float) -> str:
-    """Draws the cell of a time at a corner."""
-    state = worst(counts)
-    return group(f"cell state-{state}", f"{when}: {in_words(counts) or 'nothing'}", _square(state, x, y), link)
+def draw_cell(date: str, counts: Mapping[str, int], link: str, x: float, y: float) -> str:
+    """Draws a cell; (x, y) is its top left corner."""
+    state = most_severe(counts)
+    return group(f"cell state-{state}", f"{date}: {counts_text(counts) or 'nothing'}", _square(state, x, y), link)
 
 
 def _square(state: str, x: float, y: float) -> tuple[str, str]:
-    box = rectangle("box", x, y, CELL, CELL, 3)
-    return box, "" if state == _UNSIGNED else glyph(state, x + 1, y + 1)
+    box = rectangle("box", x, y, CELL_SIZE, CELL_SIZE, 3)
+    return box, "" if state == _WITHOUT_GLYPH else glyph(state, x + 1, y + 1)
 
 
-def draw_empty(corners: Iterable[tuple[float, float]]) -> str:
-    """Draws the cells of which nothing is known, as one path."""
+def draw_unknown_cells(corners: Iterable[tuple[float, float]]) -> str:
+    """Draws the cells of days without partitions, as one path."""
     squares = "".join(f"M{number(x + 0.5)} {number(y + 0.5)}h13v13h-13z" for x, y in corners)
     return f'<path class="rule" d="{squares}"/>' if squares else ""
 
 
-def draw_legend(found: Iterable[Mapping[str, int]], y: float) -> Iterable[str]:
-    """Draws what the cells mean, of the states that there are."""
-    states = {worst(counts) for counts in found}
+def draw_legend(cells: Iterable[Mapping[str, int]], y: float) -> Iterable[str]:
+    """Draws a legend of the states that cells have; each cell is given by its counts."""
+    states = {most_severe(counts) for counts in cells}
     x = MARGIN
     for state in (state for state in STATES if state in states):
         word = STATES[state].word
@@ -46,10 +46,10 @@ def draw_legend(found: Iterable[Mapping[str, int]], y: float) -> Iterable[str]:
         x += STEP + 30 + 7 * len(word)
 
 
-def in_all(found: Sequence[Mapping[str, int]], unit: str) -> str:
-    """Returns what is said of all cells, such as `31 days: 2 failed, 60 available`."""
+def summary_text(cells: Sequence[Mapping[str, int]], unit: str) -> str:
+    """Sums up cells, such as `31 days: 2 failed, 60 available`."""
     total: Counter[str] = Counter()
-    for counts in found:
+    for counts in cells:
         total.update(counts)
-    times = f"{len(found):,} {unit}{'' if len(found) == 1 else 's'}"
-    return f"{times}: {in_words(total)}" if total.total() else f"{times} with partitions"
+    units = f"{len(cells):,} {unit}{'' if len(cells) == 1 else 's'}"
+    return f"{units}: {counts_text(total)}" if total.total() else f"{units} with partitions"

@@ -1,4 +1,4 @@
-"""The critical path of a build: the job runs that determined when it ended, each waiting for the one before."""
+"""Critical path of a build: the chain of job runs that determined its end, each waiting for the one before."""
 
 from __future__ import annotations
 
@@ -11,37 +11,36 @@ from databuild.drawing.runs import DrawnRun
 def critical_path(runs: Sequence[DrawnRun], upstream: Mapping[int, Sequence[int]]) -> tuple[str, ...]:
     """Returns the ids of the job runs on the critical path, in the order of time.
 
-    It is found backwards: from the run that ended last, or still runs, to whichever run it waited for longest. That is
-    the former attempt of the same task, or of the runs of its upstream tasks the one that ended last; that there was no
-    place free to run it is not taken into account.
+    The path is found backwards, from the run that ended last or still runs. The predecessor of a run is the previous
+    attempt at its task, or else the run of its upstream tasks that ended last. Waits for a free slot are ignored.
 
     Args:
         runs: The job runs of one build that have started.
-        upstream: The ids of the tasks that each task waits for.
+        upstream: The ids of the upstream tasks of each task.
     """
     if not runs:
         return ()
     by_task: dict[int, list[DrawnRun]] = defaultdict(list)
     for run in runs:
         by_task[run.task_id].append(run)
-    newest = {task_id: max(of_task, key=lambda run: run.attempt) for task_id, of_task in by_task.items()}
+    newest = {task_id: max(task_runs, key=lambda run: run.attempt) for task_id, task_runs in by_task.items()}
     path: dict[str, None] = {}
-    waiting: DrawnRun | None = max(runs, key=_ended)
-    while waiting is not None and waiting.run_id not in path:
-        path[waiting.run_id] = None
-        waiting = max(_waited_for(waiting, by_task, newest, upstream), key=_ended, default=None)
+    current: DrawnRun | None = max(runs, key=_end)
+    while current is not None and current.run_id not in path:
+        path[current.run_id] = None
+        current = max(_predecessors(current, by_task, newest, upstream), key=_end, default=None)
     return tuple(reversed(path))
 
 
-def _waited_for(
+def _predecessors(
     run: DrawnRun,
     by_task: Mapping[int, Sequence[DrawnRun]],
     newest: Mapping[int, DrawnRun],
     upstream: Mapping[int, Sequence[int]],
 ) -> Sequence[DrawnRun]:
-    former = [other for other in by_task[run.task_id] if other.attempt < run.attempt]
-    return former or [newest[task_id] for task_id in upstream.get(run.task_id, ()) if task_id in newest]
+    previous_attempts = [other for other in by_task[run.task_id] if other.attempt < run.attempt]
+    return previous_attempts or [newest[task_id] for task_id in upstream.get(run.task_id, ()) if task_id in newest]
 
 
-def _ended(run: DrawnRun) -> tuple[float, str]:
+def _end(run: DrawnRun) -> tuple[float, str]:
     return (float("inf") if run.end is None else run.end, run.run_id)

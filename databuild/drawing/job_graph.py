@@ -1,4 +1,4 @@
-"""The job graph of a build: its tasks with where each stands, or its jobs where the tasks are too many to be seen."""
+"""Drawing of a job graph: its tasks with their states, or its jobs if there are too many tasks."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from databuild.drawing.boxes import COLUMNS, Box, draw_boxes
-from databuild.drawing.layout import LARGEST
-from databuild.drawing.states import STATES, in_words, worst
-from databuild.drawing.svg import below_heading, document, heading
-from databuild.drawing.text import short_name, shorten
+from databuild.drawing.layout import MAX_NODES
+from databuild.drawing.states import STATES, counts_text, most_severe
+from databuild.drawing.svg import document, heading, heading_bottom
+from databuild.drawing.text import job_name, shorten
 
-_NARROWEST: Final = 560.0
+_MIN_WIDTH: Final = 560.0
 
 
 class DrawnTask(NamedTuple):
-    """A task as it is drawn.
+    """A task to draw.
 
     Attributes:
         task_id: Its number in the job graph.
         job_label: The label of its job.
-        outputs: What it produces.
-        upstream: The ids of the tasks that it waits for.
+        outputs: The refs of its outputs.
+        upstream: The ids of its upstream tasks.
         state: One of STATES.
-        link: Where its node leads to.
+        link: The URL of its node; empty for none.
     """
 
     task_id: int
@@ -50,32 +50,32 @@ def draw_job_graph(
     """Draws a job graph.
 
     Args:
-        tasks: Its tasks.
-        title: What it is the job graph of.
-        job_links: Where the nodes of jobs lead to, by label, where jobs are drawn instead of tasks.
-        style: Whether the style sheet is embedded.
+        tasks: The tasks.
+        title: The title of the drawing.
+        job_links: The URLs of jobs by label, for a graph that is drawn by job.
+        style: True to embed the style sheet.
     """
     counts = Counter(task.state for task in tasks)
-    told = f"{len(tasks):,} {'task' if len(tasks) == 1 else 'tasks'}"
-    said = [told if set(counts) <= {"planned"} else f"{told}: {in_words(counts)}"]
-    if len(tasks) <= LARGEST:
+    total = f"{len(tasks):,} {'task' if len(tasks) == 1 else 'tasks'}"
+    summary = [total if set(counts) <= {"planned"} else f"{total}: {counts_text(counts)}"]
+    if len(tasks) <= MAX_NODES:
         boxes, edges = _tasks(tasks)
     else:
-        boxes, edges, left_out = _jobs(tasks, job_links or {})
-        said.append(f"drawn by job{f'; {left_out:,} more jobs are not shown' if left_out else ''}")
-    picture = draw_boxes(boxes, edges, top=below_heading(said))
-    width = max(picture.width, _NARROWEST)
-    parts = [*heading(title, said, width), *picture.parts]
-    return document("job-graph", title, "; ".join(said), parts, width, picture.height, style=style)
+        boxes, edges, omitted = _jobs(tasks, job_links or {})
+        summary.append(f"drawn by job{f'; {omitted:,} more jobs are not shown' if omitted else ''}")
+    picture = draw_boxes(boxes, edges, top=heading_bottom(summary))
+    width = max(picture.width, _MIN_WIDTH)
+    parts = [*heading(title, summary, width), *picture.parts]
+    return document("job-graph", title, "; ".join(summary), parts, width, picture.height, style=style)
 
 
 def _tasks(tasks: Sequence[DrawnTask]) -> tuple[list[Box], list[tuple[int, int]]]:
-    places = {task.task_id: place for place, task in enumerate(tasks)}
+    indices = {task.task_id: index for index, task in enumerate(tasks)}
     edges = [
-        (places[upstream], place)
-        for place, task in enumerate(tasks)
+        (indices[upstream], index)
+        for index, task in enumerate(tasks)
         for upstream in task.upstream
-        if upstream in places
+        if upstream in indices
     ]
     return [_task(task) for task in tasks], edges
 
@@ -86,7 +86,7 @@ def _task(task: DrawnTask) -> Box:
     shown = shorten(first, COLUMNS - len(more)) + more
     outputs = first if not more else f"{first} and {len(task.outputs) - 1:,} more"
     title = f"{task.job_label}: {outputs} ({STATES[task.state].word})"
-    return Box(short_name(task.job_label), (shown,), task.state, title, task.link)
+    return Box(job_name(task.job_label), (shown,), task.state, title, task.link)
 
 
 def _jobs(tasks: Sequence[DrawnTask], links: Mapping[str, str]) -> tuple[list[Box], list[tuple[int, int]], int]:
@@ -94,17 +94,17 @@ def _jobs(tasks: Sequence[DrawnTask], links: Mapping[str, str]) -> tuple[list[Bo
     jobs: dict[str, _Job] = {}
     for task in tasks:
         jobs.setdefault(task.job_label, _Job(task.job_label, Counter())).counts[task.state] += 1
-    # Of too many jobs, those that somebody looks for are drawn: where something is wrong, then the largest.
-    first = sorted(jobs.values(), key=lambda job: (-job.counts["failed"], -job.counts.total(), job.label))[:LARGEST]
-    shown = {job.label for job in first}
+    # Of too many jobs, those with the most failures are drawn, then the largest: users look for these.
+    ranked = sorted(jobs.values(), key=lambda job: (-job.counts["failed"], -job.counts.total(), job.label))
+    shown = {job.label for job in ranked[:MAX_NODES]}
     drawn = [job for job in jobs.values() if job.label in shown]
-    places = {job.label: place for place, job in enumerate(drawn)}
+    indices = {job.label: index for index, job in enumerate(drawn)}
     pairs = {(job_of[upstream], task.job_label) for task in tasks for upstream in task.upstream if upstream in job_of}
     loops = {upstream for upstream, downstream in pairs if upstream == downstream}
     edges = [
-        (places[upstream], places[downstream])
+        (indices[upstream], indices[downstream])
         for upstream, downstream in pairs
-        if upstream in places and downstream in places
+        if upstream in indices and downstream in indices
     ]
     boxes = [_job(job, links.get(job.label, ""), loop=job.label in loops) for job in drawn]
     return boxes, edges, len(jobs) - len(drawn)
@@ -117,10 +117,10 @@ def _job(job: _Job, link: str, *, loop: bool) -> Box:
     done = counts["completed"] + counts["skipped"]
     tasks = f"{total:,} {'task' if total == 1 else 'tasks'}"
     lines = [tasks if planned else f"{done:,} of {total:,} done"]
-    rest = {state: count for state, count in counts.items() if state not in {"completed", "planned"}}
-    if rest:
-        lines.append(in_words(rest, COLUMNS))
-    title = f"{job.label}: {tasks}" + ("" if planned else f" ({in_words(counts)})")
+    notable = {state: count for state, count in counts.items() if state not in {"completed", "planned"}}
+    if notable:
+        lines.append(counts_text(notable, COLUMNS))
+    title = f"{job.label}: {tasks}" + ("" if planned else f" ({counts_text(counts)})")
     if loop:
-        title += "; some wait for others of the same job"
-    return Box(short_name(job.label), tuple(lines), worst(counts), title, link, loop)
+        title += "; some depend on others of the same job"
+    return Box(job_name(job.label), tuple(lines), most_severe(counts), title, link, loop)

@@ -1,4 +1,4 @@
-"""Which layer each node of a graph belongs to, so that edges lead from lower layers to higher ones."""
+"""Layers of a graph: each edge leads from a lower layer to a higher one."""
 
 from __future__ import annotations
 
@@ -9,69 +9,70 @@ from typing import Final
 Edge = tuple[int, int]
 
 _MAX_COLUMNS: Final = 8
-"""Over how many layers nodes without edges are spread at most, where the others need no more."""
+"""Maximum number of layers over which nodes without edges are spread, unless other nodes need more layers."""
 
 
 def without_cycles(count: int, edges: Sequence[Edge]) -> tuple[list[Edge], set[Edge]]:
-    """Turns around what closes a cycle.
+    """Reverses the back edges of a depth-first search, which close cycles.
 
     Args:
-        count: How many nodes there are; they are 0, 1, 2.
-        edges: From upstream to downstream, without loops and each once.
+        count: The number of nodes, which are 0 to count - 1.
+        edges: Pairs of upstream and downstream node, distinct and without loops.
 
     Returns:
-        Edges that close no cycle, and those among the given ones that were turned around.
+        All edges with the back edges reversed, and the back edges.
     """
-    following: list[list[int]] = [[] for _ in range(count)]
+    unvisited: list[list[int]] = [[] for _ in range(count)]
     for upstream, downstream in edges:
-        following[upstream].append(downstream)
+        unvisited[upstream].append(downstream)
     back: set[Edge] = set()
     entered = [False] * count
-    left = [False] * count
+    finished = [False] * count
     for root in range(count):
         path = [root] if not entered[root] else []
         while path:
             node = path[-1]
             entered[node] = True
-            if not following[node]:
-                left[node] = True
+            if not unvisited[node]:
+                finished[node] = True
                 path.pop()
                 continue
-            downstream = following[node].pop()
+            downstream = unvisited[node].pop()
             if not entered[downstream]:
                 path.append(downstream)
-            elif not left[downstream]:
+            elif not finished[downstream]:
                 back.add((node, downstream))
-    turned = {(downstream, upstream) for upstream, downstream in back}
-    return sorted({edge for edge in edges if edge not in back} | turned), back
+    reversed_edges = {(downstream, upstream) for upstream, downstream in back}
+    return sorted({edge for edge in edges if edge not in back} | reversed_edges), back
 
 
 def assign_layers(count: int, edges: Sequence[Edge]) -> list[int]:
-    """Returns the layer of each node: the longest way to it, or later where that makes edges shorter.
+    """Returns the layer of each node: the length of the longest path to it, or more if that shortens its edges.
 
-    Nodes without edges fill the layers row by row, so that many of them make no endless column.
+    Nodes without edges fill the layers row by row, so that they do not form one long column.
     """
-    following: list[list[int]] = [[] for _ in range(count)]
-    waits_for = [0] * count
-    feeds = [0] * count
+    downstream_of: list[list[int]] = [[] for _ in range(count)]
+    incoming = [0] * count
+    outgoing = [0] * count
     for upstream, downstream in edges:
-        following[upstream].append(downstream)
-        waits_for[downstream] += 1
-        feeds[upstream] += 1
+        downstream_of[upstream].append(downstream)
+        incoming[downstream] += 1
+        outgoing[upstream] += 1
     layers = [0] * count
-    missing = waits_for.copy()
-    order = [node for node in range(count) if not missing[node]]
-    for node in order:
-        for downstream in following[node]:
+    unplaced = incoming.copy()
+    order = [node for node in range(count) if not unplaced[node]]
+    for node in order:  # grows while it is read
+        for downstream in downstream_of[node]:
             layers[downstream] = max(layers[downstream], layers[node] + 1)
-            missing[downstream] -= 1
-            if not missing[downstream]:
+            unplaced[downstream] -= 1
+            if not unplaced[downstream]:
                 order.append(downstream)
+    # A node with more outgoing than incoming edges moves next to its downstream nodes, which shortens edges in total.
     for node in reversed(order):
-        if feeds[node] > waits_for[node]:
-            layers[node] = min(layers[downstream] for downstream in following[node]) - 1
-    alone = [node for node in range(count) if not feeds[node] and not waits_for[node]]
-    columns = max(max(layers, default=0) + 1, min(_MAX_COLUMNS, isqrt(len(alone)) // 2))
-    for place, node in enumerate(alone):
-        layers[node] = place % columns
+        if outgoing[node] > incoming[node]:
+            layers[node] = min(layers[downstream] for downstream in downstream_of[node]) - 1
+    isolated = [node for node in range(count) if not outgoing[node] and not incoming[node]]
+    columns = max(max(layers, default=0) + 1, min(_MAX_COLUMNS, isqrt(len(isolated)) // 2))
+    for index, node in enumerate(isolated):
+        layers[node] = index % columns
     return layers

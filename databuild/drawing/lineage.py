@@ -1,4 +1,4 @@
-"""What a partition was made from and what was made from it, as a graph."""
+"""Lineage of a partition as a graph: its inputs at the left, and the partitions that used it at the right."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Final, NamedTuple
 
 from databuild.drawing.boxes import Box, draw_boxes
 from databuild.drawing.states import STATES
-from databuild.drawing.svg import below_heading, document, heading
+from databuild.drawing.svg import document, heading, heading_bottom
 
 MAX_PARTITIONS: Final = 60
-"""How many partitions are drawn at most: the nearest."""
+"""Maximum number of partitions; the nearest are drawn."""
 
 
 class Step(NamedTuple):
-    """One partition that was made from another.
+    """An edge of the lineage: an input and an output of one job run.
 
     Attributes:
-        input: The ref of what was read.
-        output: The ref of what was made from it.
-        query: Whether the input was only read, and so cannot make the output stale.
+        input: The ref of the input.
+        output: The ref of the output.
+        query: True for a QUERY input, which never makes the output stale.
     """
 
     input: str
@@ -36,47 +36,48 @@ def draw_lineage(
     complete: bool = True,
     style: bool = False,
 ) -> str:
-    """Draws the lineage of a partition: what it was made from at its left, what was made from it at its right.
+    """Draws the lineage of a partition.
 
     Args:
         ref: The partition.
-        steps: What is known, nearest first.
-        states: The states of partitions, as far as they are known, by ref.
-        link: Returns where the node of a ref leads to.
-        complete: Whether there are no more steps than these.
-        style: Whether the style sheet is embedded.
+        steps: The edges of the lineage, nearest first.
+        states: The states of partitions, one of STATES, by ref; others may be absent.
+        link: Returns the URL of a partition.
+        complete: False if the lineage has more edges than `steps`.
+        style: True to embed the style sheet.
     """
-    places = _places(ref, steps)
+    nodes = _nodes(ref, steps)
     edges = {
-        (places[step.input], places[step.output]): step.query
+        (nodes[step.input], nodes[step.output]): step.query
         for step in steps
-        if step.input in places and step.output in places
+        if step.input in nodes and step.output in nodes
     }
-    known = states or {}
-    boxes = [_box(one, known.get(one, ""), link(one) if link else "", asked=one == ref) for one in places]
-    said = [f"{len(places):,} {'partition' if len(places) == 1 else 'partitions'}"]
-    if not complete or any(end not in places for step in steps for end in step[:2]):
-        said[0] += ", the nearest of more"
+    states = states or {}
+    boxes = [_box(node, states.get(node, ""), link(node) if link else "", subject=node == ref) for node in nodes]
+    summary = f"{len(nodes):,} {'partition' if len(nodes) == 1 else 'partitions'}"
+    if not complete or any(end not in nodes for step in steps for end in step[:2]):
+        summary += ", the nearest of more"
     faint = {edge for edge, query in edges.items() if query}
     if faint:
-        said[0] += "; dotted: only read"
+        summary += "; dotted: only read"
     title = f"Lineage of {ref}"
-    picture = draw_boxes(boxes, edges, top=below_heading(said), faint=faint)
+    picture = draw_boxes(boxes, edges, top=heading_bottom([summary]), faint=faint)
     width = max(picture.width, 400.0)
-    parts = [*heading(title, said, width), *picture.parts]
-    return document("lineage", title, said[0], parts, width, picture.height, style=style)
+    parts = [*heading(title, [summary], width), *picture.parts]
+    return document("lineage", title, summary, parts, width, picture.height, style=style)
 
 
-def _places(ref: str, steps: Sequence[Step]) -> dict[str, int]:
-    places = {ref: 0}
+def _nodes(ref: str, steps: Sequence[Step]) -> dict[str, int]:
+    """Returns the index of each drawn partition, by ref."""
+    nodes = {ref: 0}
     for step in steps:
         for end in step[:2]:
-            if len(places) < MAX_PARTITIONS:
-                places.setdefault(end, len(places))
-    return places
+            if len(nodes) < MAX_PARTITIONS:
+                nodes.setdefault(end, len(nodes))
+    return nodes
 
 
-def _box(ref: str, state: str, link: str, *, asked: bool) -> Box:
+def _box(ref: str, state: str, link: str, *, subject: bool) -> Box:
     name, _, rest = ref.partition("/")
     title = f"{ref} ({STATES[state].word})" if state else ref
-    return Box(name, (rest,) if rest else (), state or "planned", title, link, asked=asked)
+    return Box(name, (rest,) if rest else (), state or "planned", title, link, subject=subject)

@@ -1,4 +1,4 @@
-"""The order of nodes within their layers, with few crossings of edges: sweeps by the mean of neighbours."""
+"""Order of the nodes within their layers, with few crossings of edges: the barycentre heuristic."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from itertools import pairwise
 from typing import Final
 
 _SWEEPS: Final = 8
-_STALLED: Final = 3
-"""After how many sweeps without gain it ends."""
+_MAX_STALLED_SWEEPS: Final = 3
+"""Number of consecutive sweeps without fewer crossings after which the search ends."""
 
 
 def order_layers(layers: list[list[int]], before: Sequence[Sequence[int]], after: Sequence[Sequence[int]]) -> None:
-    """Orders the nodes of each layer, in place.
+    """Sorts the nodes of each layer in place.
 
     Args:
         layers: The nodes of each layer.
@@ -23,7 +23,7 @@ def order_layers(layers: list[list[int]], before: Sequence[Sequence[int]], after
     fewest = crossings(layers, after)
     stalled = 0
     for sweep in range(_SWEEPS):
-        if not fewest or stalled == _STALLED:
+        if not fewest or stalled == _MAX_STALLED_SWEEPS:
             break
         if sweep % 2 == 0:
             for fixed, layer in pairwise(layers):
@@ -31,37 +31,40 @@ def order_layers(layers: list[list[int]], before: Sequence[Sequence[int]], after
         else:
             for fixed, layer in zip(layers[:0:-1], layers[-2::-1], strict=True):
                 _sort(layer, fixed, after)
-        found = crossings(layers, after)
-        stalled = 0 if found < fewest else stalled + 1
-        if found < fewest:
-            fewest = found
+        count = crossings(layers, after)
+        stalled = 0 if count < fewest else stalled + 1
+        if count < fewest:
+            fewest = count
             best = [layer.copy() for layer in layers]
     layers[:] = best
 
 
 def crossings(layers: Sequence[Sequence[int]], after: Sequence[Sequence[int]]) -> int:
-    """Returns how many pairs of edges cross."""
-    return sum(_crossings_between(layer, following, after) for layer, following in pairwise(layers))
+    """Returns the number of pairs of edges that cross."""
+    return sum(_crossings_between(layer, next_layer, after) for layer, next_layer in pairwise(layers))
 
 
 def _sort(layer: list[int], fixed: Sequence[int], neighbours: Sequence[Sequence[int]]) -> None:
-    place = {node: index for index, node in enumerate(fixed)}
+    """Sorts a layer by the mean position of each node's neighbours; nodes without neighbours stay where they are."""
+    positions = {node: index for index, node in enumerate(fixed)}
     own = {node: index * len(fixed) / len(layer) for index, node in enumerate(layer)}
     means = {
-        node: sum(place[other] for other in neighbours[node]) / len(neighbours[node]) if neighbours[node] else own[node]
+        node: sum(positions[other] for other in neighbours[node]) / len(neighbours[node])
+        if neighbours[node]
+        else own[node]
         for node in layer
     }
     layer.sort(key=means.__getitem__)
 
 
-def _crossings_between(layer: Sequence[int], following: Sequence[int], after: Sequence[Sequence[int]]) -> int:
-    """Counts inversions among the far ends of edges, in the order of their near ends, with a tree of sums."""
-    place = {node: index for index, node in enumerate(following, 1)}
-    size = len(following)
+def _crossings_between(layer: Sequence[int], next_layer: Sequence[int], after: Sequence[Sequence[int]]) -> int:
+    """Counts the inversions of the right ends of edges, in the order of their left ends, with a Fenwick tree."""
+    positions = {node: index for index, node in enumerate(next_layer, 1)}
+    size = len(next_layer)
     sums = [0] * (size + 1)
     seen = total = 0
     for node in layer:
-        ends = sorted(place[other] for other in after[node])
+        ends = sorted(positions[other] for other in after[node])
         for end in ends:
             total += seen
             index = end

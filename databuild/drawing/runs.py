@@ -1,4 +1,4 @@
-"""Job runs on a scale of time: which row the bar of each stands in."""
+"""Job runs as bars on a time scale, and their distribution over rows."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-GLYPH_ROOM: Final = 16.0
-"""How much room the sign of a state needs in a bar, or after it."""
+GLYPH_WIDTH: Final = 16.0
+"""Width of the glyph of a state in a bar or after it, with its margin."""
 
-_NARROWEST: Final = 3.0
-_APART: Final = 2.0
+_MIN_WIDTH: Final = 3.0
+_GAP: Final = 2.0
 
 
 class DrawnRun(NamedTuple):
-    """A job run as it is drawn.
+    """A job run to draw.
 
     Attributes:
         run_id: Its id.
-        task_id: The task that it ran.
+        task_id: The id of its task.
         job_label: The label of its job.
-        name: What it produces, such as its first output.
+        name: A name for its outputs, such as the first of them.
         state: One of STATES.
-        start: When it started, in seconds since the epoch.
-        end: When it ended; None while it runs.
-        attempt: 1, 2, 3 for the runs of one task.
-        link: Where its bar leads to.
+        start: The start, in seconds since the epoch.
+        end: The end, in seconds since the epoch; None while it runs.
+        attempt: The number of the attempt at its task, from 1.
+        link: The URL of its bar; empty for none.
     """
 
     run_id: str
@@ -40,19 +40,19 @@ class DrawnRun(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A run with its end, which is now where it still runs."""
+    """A run with its end, which is the current time if it still runs."""
 
     run: DrawnRun
     end: float
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """The duration."""
         return max(self.end - self.run.start, 0.0)
 
 
 class Scale(NamedTuple):
-    """Where times are drawn."""
+    """Linear scale from times, in seconds since the epoch, to horizontal positions."""
 
     start: float
     seconds: float
@@ -60,12 +60,11 @@ class Scale(NamedTuple):
     width: float
 
     def x(self, time: float) -> float:
-        """Returns where a time is drawn."""
         return self.left + max(0.0, min(1.0, (time - self.start) / self.seconds)) * self.width
 
 
 class Bar(NamedTuple):
-    """A run as a bar: its row, where it begins and how wide it is."""
+    """The bar of a run."""
 
     span: Span
     row: int
@@ -73,25 +72,25 @@ class Bar(NamedTuple):
     width: float
 
 
-def by_task(spans: Iterable[Span], scale: Scale) -> list[Bar]:
-    """Gives each task a row, in the order in which they started."""
+def task_bars(spans: Iterable[Span], scale: Scale) -> list[Bar]:
+    """Places the runs of each task in a row of their own; rows are in the order in which tasks started."""
     rows: dict[int, int] = {}
     return _bars(spans, scale, lambda span, _x, _right: rows.setdefault(span.run.task_id, len(rows)))
 
 
-def by_lane(spans: Iterable[Span], scale: Scale) -> list[Bar]:
-    """Puts each run into the first row that is free when it starts."""
-    taken: list[float] = []
+def lane_bars(spans: Iterable[Span], scale: Scale) -> list[Bar]:
+    """Places each run in the first row that is free when it starts."""
+    lane_ends: list[float] = []
 
     def row(span: Span, x: float, right: float) -> int:
-        signed = span.run.state != "completed" and right - x < GLYPH_ROOM
-        end = right + (GLYPH_ROOM if signed else _APART)
-        for lane, until in enumerate(taken):
-            if until <= x:
-                taken[lane] = end
+        glyph_follows = span.run.state != "completed" and right - x < GLYPH_WIDTH
+        end = right + (GLYPH_WIDTH if glyph_follows else _GAP)
+        for lane, lane_end in enumerate(lane_ends):
+            if lane_end <= x:
+                lane_ends[lane] = end
                 return lane
-        taken.append(end)
-        return len(taken) - 1
+        lane_ends.append(end)
+        return len(lane_ends) - 1
 
     return _bars(spans, scale, row)
 
@@ -99,18 +98,19 @@ def by_lane(spans: Iterable[Span], scale: Scale) -> list[Bar]:
 def _bars(spans: Iterable[Span], scale: Scale, row: Callable[[Span, float, float], int]) -> list[Bar]:
     bars = []
     for span in sorted(spans, key=attrgetter("run.start", "run.run_id")):
-        right = max(scale.x(span.end), scale.left + _NARROWEST)
-        x = min(scale.x(span.run.start), right - _NARROWEST)
+        # A very short run is widened to the left, so that no bar extends beyond the scale.
+        right = max(scale.x(span.end), scale.left + _MIN_WIDTH)
+        x = min(scale.x(span.run.start), right - _MIN_WIDTH)
         bars.append(Bar(span, row(span, x, right), x, right - x))
     return bars
 
 
-def room_after(bars: Sequence[Bar], scale: Scale) -> dict[str, float]:
-    """Returns how much room is free after the bar of each run, by its id."""
-    room = {}
-    following: dict[int, float] = {}
+def free_widths(bars: Sequence[Bar], scale: Scale) -> dict[str, float]:
+    """Returns the free width after the bar of each run, by the id of the run."""
+    widths = {}
+    next_x: dict[int, float] = {}
     for bar in sorted(bars, key=attrgetter("x"), reverse=True):
-        right = following.get(bar.row, scale.left + scale.width + GLYPH_ROOM)
-        room[bar.span.run.run_id] = right - bar.x - bar.width
-        following[bar.row] = bar.x
-    return room
+        right = next_x.get(bar.row, scale.left + scale.width + GLYPH_WIDTH)
+        widths[bar.span.run.run_id] = right - bar.x - bar.width
+        next_x[bar.row] = bar.x
+    return widths

@@ -1,4 +1,4 @@
-"""The states that are drawn: their words, their glyphs and which of several counts most."""
+"""States of partitions, tasks and job runs in drawings: words, glyphs and severity."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from databuild.drawing.svg import number
 
 
 class State(NamedTuple):
-    """How a state is shown besides its colour.
+    """The representation of a state besides its colour.
 
     Attributes:
-        word: What it is called in texts.
-        glyph: The path of its sign, in a square of 12 by 12.
+        word: Its name in texts.
+        glyph: The path data of its glyph, in a square of 12 by 12; empty for none.
     """
 
     word: str
@@ -38,23 +38,23 @@ STATES: Final[Mapping[str, State]] = {
     "available": State("available", _CHECK),
     "planned": State("planned", ""),
 }
-"""Every state, the most alarming first: of several, the first stands for all."""
+"""Every state, the most severe first. The most severe state represents several."""
 
-_ORDER: Final = {state: place for place, state in enumerate(STATES)}
+_ORDER: Final = {state: index for index, state in enumerate(STATES)}
 
 
 def state_of(status: str) -> str:
-    """Returns the state of a job run's status by name, such as `SCHEDULED`; of none, that of a task that waits."""
+    """Returns the state for the status name of a job run, such as `SCHEDULED`; empty means a task without a run."""
     return "pending" if status in {"", "SCHEDULED"} else status.lower()
 
 
-def worst(counts: Mapping[str, int]) -> str:
-    """Returns the state that stands for all that are counted."""
+def most_severe(counts: Mapping[str, int]) -> str:
+    """Returns the most severe state with a count above 0; `missing` without any."""
     return min((state for state, count in counts.items() if count), key=_ORDER.__getitem__, default="missing")
 
 
-def in_words(counts: Mapping[str, int], columns: int = 0) -> str:
-    """Returns counts by state as text, such as `3 failed, 1,200 done`; `columns` leaves out what comes last."""
+def counts_text(counts: Mapping[str, int], columns: int = 0) -> str:
+    """Returns counts by state as text, such as `3 failed, 1,200 done`, cut at the end to fit into `columns`."""
     counted = sorted((item for item in counts.items() if item[1]), key=lambda item: _ORDER[item[0]])
     words = [f"{count:,} {STATES[state].word}" for state, count in counted]
     shown = len(words)
@@ -64,6 +64,6 @@ def in_words(counts: Mapping[str, int], columns: int = 0) -> str:
 
 
 def glyph(state: str, x: float, y: float) -> str:
-    """Returns the sign of a state, its corner at a point."""
+    """Returns the glyph of a state; (x, y) is its top left corner."""
     path = STATES[state].glyph
     return f'<path class="glyph" transform="translate({number(x)} {number(y)})" d="{path}"/>' if path else ""

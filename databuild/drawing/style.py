@@ -1,11 +1,11 @@
-"""The style sheet of drawings: for a page that they stand in, or embedded in a file that stands alone."""
+"""Style sheet of drawings, for a page that contains them or embedded in a file."""
 
 from __future__ import annotations
 
 from typing import Final
 
 _COLOURS: Final = {
-    # state: (line, fill) in light, (line, fill) in dark
+    # state: (line, fill) in the light scheme, (line, fill) in the dark scheme
     "completed": ("#237a41", "#e4f3e8", "#62c584", "#16301f"),
     "available": ("#237a41", "#e4f3e8", "#62c584", "#16301f"),
     "failed": ("#b3261e", "#fbe4e2", "#ff8f87", "#451a18"),
@@ -56,10 +56,10 @@ STYLE: Final = (
     ".drawing .critical .box{stroke:var(--mark);stroke-width:2.25}"
     ".drawing .critical-path{fill:none;stroke:var(--mark);stroke-width:1.5}"
     ".drawing .rest{fill:var(--rule)}"
-    ".drawing .asked .box{stroke-width:2.5}"
+    ".drawing .subject .box{stroke-width:2.5}"
     ".drawing a{cursor:pointer}"
     ".drawing a:hover .box{stroke-width:2.25}"
     ".drawing a:focus{outline:none}"
     ".drawing a:focus-visible .box{stroke:var(--mark);stroke-width:3}"
 )
-"""The style sheet, without anything to escape."""
+"""The style sheet. It has no characters that XML would need to escape."""

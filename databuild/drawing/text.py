@@ -1,6 +1,6 @@
-"""Text that is drawn: made harmless and short.
+"""Text in drawings: escaping and shortening.
 
-What is drawn may have been named by anybody, so nothing reaches a drawing but through `escape`.
+Names in drawings come from users, so every text must pass through `escape`.
 """
 
 from __future__ import annotations
@@ -11,27 +11,28 @@ from typing import Final
 
 _ENTITIES: Final = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&quot;", ord("'"): "&#39;"}
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-"""What XML does not allow, and what would turn the direction of the text that follows."""
+"""Characters that XML does not allow, and those that change the direction of the following text."""
 
 _ELLIPSIS: Final = "…"
 
 
 def escape(text: str) -> str:
-    """Returns text as it may stand in an element or an attribute."""
+    """Returns text for an element or an attribute. Forbidden characters become U+FFFD."""
     return _FORBIDDEN.sub("\ufffd", text).translate(_ENTITIES)
 
 
 def shorten(text: str, columns: int) -> str:
-    """Returns a text of at most that many columns; of a longer one the middle is left out."""
+    """Shortens a text to a number of columns by leaving out its middle. A wide character takes two columns."""
     if len(text) * 2 <= columns or _columns(text) <= columns:
         return text
+    # Slices bound the work on a long text: no more characters than columns are ever shown.
     head = _beginning(text[: columns + 1], columns // 2)
     tail = _beginning(text[-columns - 1 :][::-1], columns - 1 - _columns(head))[::-1]
     return f"{head}{_ELLIPSIS}{tail}"
 
 
-def short_name(job_label: str) -> str:
-    """Returns what is told apart by eye of a label: its name, without its package."""
+def job_name(job_label: str) -> str:
+    """Returns the name of a label, without its package."""
     return job_label.rpartition(":")[2] or job_label
 
 

@@ -1,4 +1,4 @@
-"""The job runs of a build over time, with the critical path."""
+"""Timeline of a build: its job runs over time, with the critical path."""
 
 from __future__ import annotations
 
@@ -9,26 +9,32 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from databuild.drawing.critical_path import critical_path
-from databuild.drawing.durations import duration_text, ticks
-from databuild.drawing.runs import GLYPH_ROOM, Bar, DrawnRun, Scale, Span, by_lane, by_task, room_after
-from databuild.drawing.states import STATES, glyph, in_words
-from databuild.drawing.svg import MARGIN, document, group, heading, label, number, rectangle
-from databuild.drawing.text import short_name
+from databuild.drawing.runs import GLYPH_WIDTH, Bar, DrawnRun, Scale, Span, free_widths, lane_bars, task_bars
+from databuild.drawing.states import STATES, counts_text, glyph
+from databuild.drawing.svg import COLUMN_WIDTH, MARGIN, document, group, heading, label, number, rectangle
+from databuild.drawing.text import job_name
 
-LARGEST: Final = 200
-"""How many job runs are drawn one by one at most."""
+MAX_BARS: Final = 200
+"""Maximum number of job runs that are drawn one by one."""
 
-_MAX_TASKS: Final = 40
-"""Up to how many tasks each has a row with its name; more share rows."""
+_MAX_NAMED_TASKS: Final = 40
+"""Maximum number of tasks that have a row with their name each. The runs of more tasks share rows."""
 
 _MAX_JOBS: Final = 20
 _MAX_TICKS: Final = 10
 _WIDTH: Final = 1080.0
-_NAMES: Final = 232.0
-_ROW: Final = 26.0
-_BAR: Final = 18.0
+_NAME_WIDTH: Final = 232.0
+_ROW_HEIGHT: Final = 26.0
+_BAR_HEIGHT: Final = 18.0
 _TOP: Final = 122.0
-_COLUMN: Final = 7.2
+_UNITS: Final = ((86400.0, "d"), (3600.0, "h"), (60.0, "m"))
+_TICK_STEPS: Final = (
+    *(mantissa * 10.0**power for power in (-3, -2, -1) for mantissa in (1, 2, 5)),
+    *(1.0, 2.0, 5.0, 10.0, 15.0, 30.0),
+    *(60.0 * minutes for minutes in (1, 2, 5, 10, 15, 30)),
+    *(3600.0 * hours for hours in (1, 2, 3, 6, 12)),
+    *(86400.0 * days for days in (1, 2, 5, 10, 20, 50, 100, 200, 500)),
+)
 
 
 class _Chart(NamedTuple):
@@ -49,64 +55,64 @@ def draw_timeline(
     """Draws the job runs of a build.
 
     Args:
-        runs: Those that have started.
-        upstream: The ids of the tasks that each task waits for.
-        now: Until when runs that have not ended are drawn, in seconds since the epoch.
-        title: What they are the job runs of.
-        style: Whether the style sheet is embedded.
+        runs: The job runs that have started.
+        upstream: The ids of the upstream tasks of each task.
+        now: The current time in seconds since the epoch, at which the bars of running job runs end.
+        title: The title of the drawing.
+        style: True to embed the style sheet.
     """
     if not runs:
-        return _whole(title, ["no job run has started"], (), 64.0, style=style)
+        return _document(title, ["no job run has started"], (), 64.0, style=style)
     spans = [Span(run, max(run.start, now if run.end is None else run.end)) for run in runs]
     path = critical_path(runs, upstream)
-    drawn = _chosen(spans, frozenset(path))
+    drawn = _most_relevant(spans, frozenset(path))
     chart = _chart(spans, drawn, path)
-    rest = _rest(spans, drawn)
-    bottom = _TOP + _ROW * (max(bar.row for bar in chart.bars) + 1)
-    said = _said(spans, path, chart, len(drawn))
+    groups = _omitted_by_job(spans, drawn)
+    bottom = _TOP + _ROW_HEIGHT * (max(bar.row for bar in chart.bars) + 1)
+    summary = _summary(spans, path, chart, len(drawn))
     parts = [*_axis(chart.scale, bottom), *_critical(chart), *_bars(chart)]
     height = bottom + MARGIN
-    if rest:
-        parts += _summaries(rest, chart.scale, bottom + 34)
-        height += 34 + _ROW * len(rest)
-    return _whole(title, said, parts, height, style=style)
+    if groups:
+        parts += _group_bars(groups, chart.scale, bottom + 34)
+        height += 34 + _ROW_HEIGHT * len(groups)
+    return _document(title, summary, parts, height, style=style)
 
 
-def _whole(title: str, said: Sequence[str], parts: Iterable[str], height: float, *, style: bool) -> str:
-    above = heading(title, said, _WIDTH)
-    return document("timeline", title, "; ".join(said), [*above, *parts], _WIDTH, height, style=style)
+def _document(title: str, summary: Sequence[str], parts: Iterable[str], height: float, *, style: bool) -> str:
+    elements = [*heading(title, summary, _WIDTH), *parts]
+    return document("timeline", title, "; ".join(summary), elements, _WIDTH, height, style=style)
 
 
-def _chosen(spans: Sequence[Span], path: frozenset[str]) -> list[Span]:
-    """Returns what is drawn of too many runs: the critical path, what failed and the longest."""
-    if len(spans) <= LARGEST:
+def _most_relevant(spans: Sequence[Span], path: frozenset[str]) -> list[Span]:
+    """Returns the runs that are drawn one by one: the critical path, failed runs and the longest, up to a maximum."""
+    if len(spans) <= MAX_BARS:
         return list(spans)
     longest = sorted(spans, key=lambda span: (-span.seconds, span.run.run_id))
     critical = [span for span in longest if span.run.run_id in path]
-    failed = [span for span in longest if span.run.state == "failed"][: LARGEST // 2]
-    first = {span.run.run_id: span for span in [*critical, *failed, *longest]}
-    return list(first.values())[:LARGEST]
+    failed = [span for span in longest if span.run.state == "failed"][: MAX_BARS // 2]
+    ranked = {span.run.run_id: span for span in [*critical, *failed, *longest]}
+    return list(ranked.values())[:MAX_BARS]
 
 
 def _chart(spans: Sequence[Span], drawn: Sequence[Span], path: tuple[str, ...]) -> _Chart:
-    named = len({span.run.task_id for span in drawn}) <= _MAX_TASKS
+    named = len({span.run.task_id for span in drawn}) <= _MAX_NAMED_TASKS
     start = min(span.run.start for span in spans)
-    seconds = max(max(span.end for span in spans) - start, 0.001)
-    left = MARGIN + (_NAMES if named else 0.0)
-    scale = Scale(start, seconds, left, _WIDTH - left - MARGIN - GLYPH_ROOM)
-    return _Chart(scale, (by_task if named else by_lane)(drawn, scale), path, named)
+    seconds = max(max(span.end for span in spans) - start, 0.001)  # the scale divides by it
+    left = MARGIN + (_NAME_WIDTH if named else 0.0)
+    scale = Scale(start, seconds, left, _WIDTH - left - MARGIN - GLYPH_WIDTH)
+    return _Chart(scale, (task_bars if named else lane_bars)(drawn, scale), path, named)
 
 
-def _said(spans: Sequence[Span], path: tuple[str, ...], chart: _Chart, drawn: int) -> list[str]:
-    of_path = set(path)
-    busy = sum(span.seconds for span in spans if span.run.run_id in of_path)
-    began = datetime.fromtimestamp(chart.scale.start, UTC)
-    states = in_words(Counter(span.run.state for span in spans))
-    took = duration_text(chart.scale.seconds)
-    few = "" if drawn == len(spans) else f"; the {drawn} that matter most are drawn one by one"
+def _summary(spans: Sequence[Span], path: tuple[str, ...], chart: _Chart, drawn: int) -> list[str]:
+    on_path = set(path)
+    path_seconds = sum(span.seconds for span in spans if span.run.run_id in on_path)
+    start = datetime.fromtimestamp(chart.scale.start, UTC)
+    states = counts_text(Counter(span.run.state for span in spans))
+    duration = duration_text(chart.scale.seconds)
+    note = "" if drawn == len(spans) else f"; the {drawn} that matter most are drawn one by one"
     return [
-        f"{_counted(len(spans))} in {took} from {began:%Y-%m-%d %H:%M:%S} UTC ({states})",
-        f"critical path: {_counted(len(path))}, {duration_text(busy)}{few}",
+        f"{_counted(len(spans))} in {duration} from {start:%Y-%m-%d %H:%M:%S} UTC ({states})",
+        f"critical path: {_counted(len(path))}, {duration_text(path_seconds)}{note}",
     ]
 
 
@@ -122,7 +128,7 @@ def _axis(scale: Scale, bottom: float) -> Iterable[str]:
 
 
 def _critical(chart: _Chart) -> Iterable[str]:
-    """Draws the line from the end of each run of the critical path to the start of the next."""
+    """Draws a line from the end of each run on the critical path to the start of the next."""
     bars = {bar.span.run.run_id: bar for bar in chart.bars}
     on_path = [bars[run_id] for run_id in chart.path if run_id in bars]
     lines = [
@@ -134,39 +140,39 @@ def _critical(chart: _Chart) -> Iterable[str]:
 
 
 def _middle(bar: Bar) -> float:
-    return _TOP + _ROW * bar.row + _BAR / 2
+    return _TOP + _ROW_HEIGHT * bar.row + _BAR_HEIGHT / 2
 
 
 def _bars(chart: _Chart) -> Iterable[str]:
-    room = room_after(chart.bars, chart.scale)
+    free = free_widths(chart.bars, chart.scale)
     on_path = frozenset(chart.path)
-    named: set[int] = set()
+    named_rows: set[int] = set()
     for bar in chart.bars:
         run = bar.span.run
         critical = run.run_id in on_path
-        if chart.named and bar.row not in named:
-            named.add(bar.row)
-            yield label("quiet", MARGIN, _middle(bar) + 4, run.name or short_name(run.job_label), 30)
-        yield _bar(bar, room[run.run_id], critical=critical, named=chart.named)
+        if chart.named and bar.row not in named_rows:
+            named_rows.add(bar.row)
+            yield label("quiet", MARGIN, _middle(bar) + 4, run.name or job_name(run.job_label), 30)
+        yield _bar(bar, free[run.run_id], critical=critical, named=chart.named)
 
 
-def _bar(bar: Bar, room: float, *, critical: bool, named: bool) -> str:
+def _bar(bar: Bar, free_width: float, *, critical: bool, named: bool) -> str:
     run = bar.span.run
-    y = _TOP + _ROW * bar.row
-    parts = [rectangle("box", bar.x, y, bar.width, _BAR, 3 if bar.width > 8 else 1)]
-    text = duration_text(bar.span.seconds) if named else short_name(run.job_label)
-    columns = int((bar.width - GLYPH_ROOM - 8) / _COLUMN)
-    if bar.width >= GLYPH_ROOM:
+    y = _TOP + _ROW_HEIGHT * bar.row
+    parts = [rectangle("box", bar.x, y, bar.width, _BAR_HEIGHT, 3 if bar.width > 8 else 1)]
+    text = duration_text(bar.span.seconds) if named else job_name(run.job_label)
+    columns = int((bar.width - GLYPH_WIDTH - 8) / COLUMN_WIDTH)
+    if bar.width >= GLYPH_WIDTH:
         parts.append(glyph(run.state, bar.x + 3, y + 3))
         if columns >= min(len(text), 10):
-            parts.append(label("inside", bar.x + GLYPH_ROOM + 3, y + 13, text, columns))
-    elif run.state != "completed" and room >= GLYPH_ROOM - 2:
+            parts.append(label("inside", bar.x + GLYPH_WIDTH + 3, y + 13, text, columns))
+    elif run.state != "completed" and free_width >= GLYPH_WIDTH - 2:
         parts.append(glyph(run.state, bar.x + bar.width + 2, y + 3))
-    what = f"{run.job_label}: {run.name}" if run.name else run.job_label
+    name = f"{run.job_label}: {run.name}" if run.name else run.job_label
     attempt = f", attempt {run.attempt}" if run.attempt > 1 else ""
-    title = f"{what} ({STATES[run.state].word} after {duration_text(bar.span.seconds)}{attempt})"
+    title = f"{name} ({STATES[run.state].word} after {duration_text(bar.span.seconds)}{attempt})"
     if run.end is None:
-        title = f"{what} (running for {duration_text(bar.span.seconds)}{attempt})"
+        title = f"{name} (running for {duration_text(bar.span.seconds)}{attempt})"
     return group(
         f"run state-{run.state}{' critical' if critical else ''}",
         title + (", on the critical path" if critical else ""),
@@ -175,25 +181,47 @@ def _bar(bar: Bar, room: float, *, critical: bool, named: bool) -> str:
     )
 
 
-def _rest(spans: Sequence[Span], drawn: Sequence[Span]) -> list[tuple[str, list[Span]]]:
-    """Returns the runs that are not drawn one by one, by job; the jobs after the busiest come together."""
+def _omitted_by_job(spans: Sequence[Span], drawn: Sequence[Span]) -> list[tuple[str, list[Span]]]:
+    """Groups the runs that are not drawn one by one by job; jobs after the busiest form one group."""
     shown = {span.run.run_id for span in drawn}
     by_job: dict[str, list[Span]] = defaultdict(list)
     for span in spans:
         if span.run.run_id not in shown:
             by_job[span.run.job_label].append(span)
     busiest = sorted(by_job.items(), key=lambda item: (-sum(span.seconds for span in item[1]), item[0]))
-    others = [span for _, of_job in busiest[_MAX_JOBS:] for span in of_job]
-    named = [(short_name(job), of_job) for job, of_job in busiest[:_MAX_JOBS]]
-    return [*named, (f"{len(busiest) - _MAX_JOBS:,} other jobs", others)] if others else named
+    others = [span for _, job_spans in busiest[_MAX_JOBS:] for span in job_spans]
+    groups = [(job_name(job), job_spans) for job, job_spans in busiest[:_MAX_JOBS]]
+    return [*groups, (f"{len(busiest) - _MAX_JOBS:,} other jobs", others)] if others else groups
 
 
-def _summaries(rest: Sequence[tuple[str, Sequence[Span]]], scale: Scale, top: float) -> Iterable[str]:
-    yield label("name", MARGIN, top - 8, "The others, by job")
-    for row, (name, spans) in enumerate(rest):
-        y = top + _ROW * row
+def _group_bars(groups: Sequence[tuple[str, Sequence[Span]]], scale: Scale, top: float) -> Iterable[str]:
+    yield label("name", MARGIN, top - 8, "Other job runs, by job")
+    for row, (name, spans) in enumerate(groups):
+        y = top + _ROW_HEIGHT * row
         left, right = scale.x(min(span.run.start for span in spans)), scale.x(max(span.end for span in spans))
         total = duration_text(sum(span.seconds for span in spans))
-        said = f"{len(spans):,} more, {total} in all ({in_words(Counter(span.run.state for span in spans))})"
-        yield rectangle("rest", left, y, max(right - left, 3.0), _BAR, 3)
-        yield label("inside", MARGIN + 6, y + 13, f"{name}: {said}", 130)
+        states = counts_text(Counter(span.run.state for span in spans))
+        yield rectangle("rest", left, y, max(right - left, 3.0), _BAR_HEIGHT, 3)
+        yield label("inside", MARGIN + 6, y + 13, f"{name}: {len(spans):,} more, {total} in total ({states})", 130)
+
+
+def duration_text(seconds: float) -> str:
+    """Returns a duration in its two largest units, such as `1 h 5 m`, `12.5 s` or `80 ms`."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    seconds = round(seconds)
+    for size, unit in _UNITS:
+        if seconds >= size:
+            whole, rest = divmod(seconds, size)
+            below = {"d": (3600.0, "h"), "h": (60.0, "m"), "m": (1.0, "s")}[unit]
+            second = int(rest // below[0])
+            return f"{whole:.0f} {unit}" + (f" {second} {below[1]}" if second else "")
+    return f"{seconds} s"
+
+
+def ticks(seconds: float, max_ticks: int) -> list[float]:
+    """Returns the ticks of a time axis from 0 to `seconds`, at round durations."""
+    step = next((step for step in _TICK_STEPS if seconds / step < max_ticks), 0.0) or seconds / max(max_ticks - 1, 1)
+    return [step * count for count in range(int(seconds / step + 1e-9) + 1)]

@@ -1,6 +1,6 @@
-"""From configurations to a plan: what is decided about each partition, the tasks and what they read.
+"""Assembly of a plan from configurations: a decision about each partition, the tasks, and the versions that they read.
 
-It asks no job; which partitions are considered, and how they are configured, it is given.
+Runs no job: analysis has found the partitions and their configurations.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from databuild.graph.catalog import JobCatalog
-from databuild.graph.config_changes import config_changes, input_changes
+from databuild.graph.config_comparison import config_changes, input_changes
 from databuild.graph.freshness import Decision, Freshness
-from databuild.graph.known_records import KnownRecords
 from databuild.graph.numbering import number_tasks
 from databuild.graph.ownership import Ownership
 from databuild.graph.ports import PastConfigs
+from databuild.graph.record_cache import RecordCache
 from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import AbsentInput, JobConfig, Plan, PlannedPartition, Task
 from databuild.model.pacing import Pace, slices, sort
@@ -22,18 +22,18 @@ from databuild.model.records import PartitionRecord
 from databuild.v1 import partition_pb2 as pt
 
 _NEEDED: Final = Decision(pt.REASON_NEEDED, "")
-_NAMED_CHANGES: Final = 200
-"""Of how many tasks it is found out what has changed in their configurations."""
+_MAX_EXPLAINED_TASKS: Final = 200
+"""Maximum number of tasks whose configuration change is explained. Each explanation reads events of a past build."""
 
 
 class Assembly:
-    """Makes the plan of one analysis."""
+    """Assembles the plan of one analysis."""
 
     def __init__(
         self,
         catalog: JobCatalog,
         ownership: Ownership,
-        records: KnownRecords,
+        records: RecordCache,
         pace: Pace,
         *,
         configs: Mapping[str, JobConfig],
@@ -42,18 +42,18 @@ class Assembly:
         options: PlanOptions,
         past_configs: PastConfigs | None,
     ) -> None:
-        """Computes nothing yet.
+        """Stores the results of the analysis.
 
         Args:
             catalog: The jobs.
-            ownership: Which job produces each ref.
-            records: What is recorded of partitions.
-            pace: When to let the event loop run.
+            ownership: The job that produces each ref.
+            records: The records of partitions.
+            pace: Lets the event loop run.
             configs: The configuration that produces each ref.
-            digests: The digest of that configuration.
-            forced: The refs to build even if fresh.
+            digests: The digest of that configuration, by ref.
+            forced: The refs to build even if they are fresh.
             options: The options of the plan.
-            past_configs: Knows what configurations were; None where nobody does.
+            past_configs: Reads the configurations of past job runs; None if they cannot be read.
         """
         self._catalog = catalog
         self._ownership = ownership
@@ -66,7 +66,7 @@ class Assembly:
         self._past_configs = past_configs
 
     async def plan(self, requested: Sequence[str], warnings: tuple[str, ...]) -> Plan:
-        """Decides about every partition that was considered, and numbers the tasks."""
+        """Decides about every partition of the analysis, and numbers the tasks."""
         catalog, pace = self._catalog, self._pace
         freshness = Freshness(
             self._configs,
@@ -78,7 +78,7 @@ class Assembly:
             options=self._options,
         )
         decisions = await pace.drive(freshness.decide(requested))
-        await self._name_config_changes(decisions)
+        await self._explain_config_changes(decisions)
         tasks = await pace.drive(number_tasks(self._configs, self._ownership.labels, self._digests, decisions))
         task_of: dict[str, int] = {}
         labels: set[str] = set()
@@ -87,15 +87,16 @@ class Assembly:
                 await pace.rest()
             labels.add(task.job_label)
             task_of.update(dict.fromkeys(task.config.outputs, task.task_id))
-        asked = frozenset(requested)
+        requested_refs = frozenset(requested)
+        # A task may have outputs that nobody needs; they become part of the plan, as its other outputs do.
         await self._records.look_up(task_of)
         partitions: list[PlannedPartition] = []
-        considered = await pace.drive(sort(decisions.keys() | task_of.keys()))
-        for some in slices(considered):
+        planned_refs = await pace.drive(sort(decisions.keys() | task_of.keys()))
+        for refs in slices(planned_refs):
             await self._pace.rest()
             partitions += [
-                self._planned(ref, decisions.get(ref, _NEEDED), task_of.get(ref, 0), requested=ref in asked)
-                for ref in some
+                self._planned(ref, decisions.get(ref, _NEEDED), task_of.get(ref, 0), requested=ref in requested_refs)
+                for ref in refs
             ]
         return Plan(
             graph_label=catalog.graph_label,
@@ -110,32 +111,33 @@ class Assembly:
         )
 
     async def _absent_inputs(self, tasks: Sequence[Task], task_of: Mapping[str, int]) -> tuple[AbsentInput, ...]:
-        """Returns the QUERY inputs that are not there and that these tasks do not make."""
+        """Returns the QUERY inputs of the tasks that are not available and not produced by this plan."""
         read_by: dict[str, str] = {}
         for task in tasks:
             if self._pace.due(1 + len(task.config.query)):
                 await self._pace.rest()
-            for some in slices(task.config.query):
+            for refs in slices(task.config.query):
                 await self._pace.rest()
-                for ref in some:
+                for ref in refs:
                     record = self._records.by_ref.get(ref)
                     if ref not in task_of and (record is None or not record.available):
                         read_by.setdefault(ref, task.config.outputs[0])
-        if self._ownership.by_patterns:  # a lookup need not know what nobody may produce
+        # Patterns are free to ask. A lookup is a process, and may fail for a ref that no job produces.
+        if self._ownership.by_patterns:
             await self._ownership.try_find(read_by)
         absent = await self._pace.drive(sort(read_by))
         return tuple(AbsentInput(ref, self._ownership.labels.get(ref, ""), read_by[ref]) for ref in absent)
 
-    async def _name_config_changes(self, decisions: dict[str, Decision]) -> None:
-        """Adds what has changed to decisions that a configuration has, for as many as a person would read."""
+    async def _explain_config_changes(self, decisions: dict[str, Decision]) -> None:
+        """Adds a description of the change to decisions with CONFIGURATION_CHANGED, for a limited number of tasks."""
         causes: dict[tuple[str, int], str] = {}
-        for some in slices(tuple(decisions)):
+        for refs in slices(tuple(decisions)):
             await self._pace.rest()
-            for ref in some:
+            for ref in refs:
                 if decisions[ref].reason == pt.REASON_CONFIGURATION_CHANGED:
                     record, config = self._records.by_ref[ref], self._configs[ref]
                     key = (record.job_run_id, id(config))
-                    if key not in causes and len(causes) < _NAMED_CHANGES:
+                    if key not in causes and len(causes) < _MAX_EXPLAINED_TASKS:
                         await self._pace.rest()
                         causes[key] = self._config_change(record, config)
                     decisions[ref] = Decision(pt.REASON_CONFIGURATION_CHANGED, causes.get(key, ""))
@@ -162,16 +164,16 @@ class Assembly:
         )
 
     async def _versions(self, tasks: Sequence[Task], task_of: Mapping[str, int]) -> dict[str, str]:
-        """Returns the known version of every input that the tasks read and do not build."""
-        read: set[str] = set()
+        """Returns the recorded version of every input that the tasks read and do not build, by ref."""
+        input_refs: set[str] = set()
         for task in tasks:
             for inputs in slices((*task.config.materialize, *task.config.query)):
                 if self._pace.due(len(inputs)):
                     await self._pace.rest()
-                read.update(ref for ref in inputs if ref not in task_of)
-        await self._records.look_up(read)
+                input_refs.update(ref for ref in inputs if ref not in task_of)
+        await self._records.look_up(input_refs)
         return {
             ref: record.version
-            for ref in await self._pace.drive(sort(read))
+            for ref in await self._pace.drive(sort(input_refs))
             if (record := self._records.by_ref.get(ref)) is not None and record.available
         }

@@ -1,23 +1,22 @@
-"""Cuts refs into batches that fit on a command line."""
+"""Batches of refs that fit on a command line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-BATCH_REFS: Final = 4096
-"""How many refs one call is asked for at most."""
+MAX_BATCH_REFS: Final = 4096
 
-BATCH_BYTES: Final = 256 * 1024
-"""How long the refs of one call are together at most: far below what Linux lets a command line be."""
+MAX_BATCH_BYTES: Final = 256 * 1024
+"""Far below the limit of Linux for arguments and environment together, a quarter of the stack limit (usually 2 MiB)."""
 
 
 def batches(refs: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Returns refs in their order, as many together as one call is asked for."""
+    """Yields refs in their order, in batches that keep both limits. A longer ref is a batch of its own."""
     start = length = 0
     for number, ref in enumerate(refs):
         length += len(ref) + 1
-        if number > start and (number - start >= BATCH_REFS or length > BATCH_BYTES):
+        if number > start and (number - start >= MAX_BATCH_REFS or length > MAX_BATCH_BYTES):
             yield refs[start:number]
             start, length = number, len(ref) + 1
     if start < len(refs):

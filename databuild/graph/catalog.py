@@ -1,4 +1,4 @@
-"""The job catalog: every job of a graph, as Bazel wrote it, and which of them produces a ref."""
+"""The job catalog: every job of a graph, as written by Bazel, and the lookup of a ref's job by patterns."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from databuild.errors import (
 )
 from databuild.graph.labels import stable_label, stable_repository
 from databuild.graph.patterns import MAX_REFS, PartitionPattern
-from databuild.graph.refs import check_ref, odd_segment, odd_segment_fault
+from databuild.graph.refs import check_ref, unsafe_segment, unsafe_segment_fault
 
 MAX_PARTITIONS: Final = 10_000_000
-"""How many partitions one plan may consider where the graph does not say."""
+"""Default maximum number of partitions of one plan."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetryPolicy:
-    """What happens after a failed job run.
+    """Retries of a failed job run, with exponential back-off.
 
     Attributes:
-        retries: How many more times to try.
-        backoff_seconds: How long to wait before the first retry.
-        multiplier: By what the wait grows with each further retry.
-        max_backoff_seconds: The longest wait.
+        retries: The maximum number of attempts after the first.
+        backoff_seconds: The delay before the first retry.
+        multiplier: The factor by which the delay grows with each further retry.
+        max_backoff_seconds: The maximum delay.
     """
 
     retries: int = 0
@@ -45,7 +45,7 @@ class RetryPolicy:
     max_backoff_seconds: float = 300.0
 
     def delay(self, failed_attempts: int) -> float:
-        """Returns how many seconds to wait after that many failed attempts."""
+        """Returns the delay before the next attempt, in seconds."""
         return min(self.backoff_seconds * self.multiplier ** (failed_attempts - 1), self.max_backoff_seconds)
 
 
@@ -54,15 +54,15 @@ class Job:
     """One job of a graph.
 
     Attributes:
-        label: Its Bazel label.
-        executable: The path of its executable.
+        label: The Bazel label.
+        executable: The path of the executable.
         environment: The variables that the target of the executable sets with its own `env`.
-        code_digest: The hash over its binary and all of its runfiles.
-        outputs: The partition patterns of the refs that it produces; empty only where the graph has a lookup.
-        timeout_seconds: How long one job run may take; None for as long as it likes.
-        retry: What happens after a failed job run.
-        resources: How much of each named resource one job run takes.
-        tags: Free words for people and filters.
+        code_digest: A hash of the binary and all of its runfiles.
+        outputs: The partition patterns of the refs that the job produces; may be empty only if the graph has a lookup.
+        timeout_seconds: The maximum duration of one job run; None for no limit.
+        retry: The retries after a failed job run.
+        resources: The amount of each named resource that one job run needs.
+        tags: Words of the author's choice, for people and filters.
     """
 
     label: str
@@ -83,13 +83,13 @@ class JobCatalog:
     Attributes:
         graph_label: The label of the graph.
         jobs: The jobs, by label.
-        lookup: The path of the lookup executable; empty where patterns decide.
+        lookup: The path of the lookup executable; empty if patterns decide.
         lookup_environment: The variables that the target of the lookup sets with its own `env`.
-        default_partitions: What is built when nothing is asked for: refs or ranges of refs.
-        resources: How much of each named resource the graph may use at once, in all builds that share an event log.
-        max_running_jobs: How many job runs of it may run at once in all those builds; 0 for any number.
-        runfiles: The runfiles root, with Bazel's own list of how repositories call each other.
-        max_partitions: How many partitions one plan may consider.
+        default_partitions: The refs or ranges of refs that a request without partitions builds.
+        resources: The amount of each named resource, shared by all builds that share an event log.
+        max_running_jobs: The maximum number of job runs at once in all those builds; 0 for no limit.
+        runfiles: The runfiles root, which has Bazel's `_repo_mapping` file.
+        max_partitions: The maximum number of partitions of one plan.
     """
 
     graph_label: str
@@ -107,29 +107,32 @@ class JobCatalog:
         return tuple((PartitionPattern(text), job.label) for job in self.jobs.values() for text in job.outputs)
 
     def find_job(self, label: str) -> str | None:
-        """Returns the label of a job of the graph as it is in `jobs`; None where the graph has no such job.
+        """Returns a job's label in the form that `jobs` has; None if the graph has no such job.
 
         Args:
-            label: The label as a BUILD file of the graph's repository has it, or with a canonical repository name.
+            label: The label as written in a BUILD file of the graph's repository, or with a canonical repository name.
         """
-        known = stable_label(label)
-        repository, _, name = known.partition("//")
+        stable = stable_label(label)
+        repository, _, name = stable.partition("//")
         if label.startswith("//"):
-            ours = f"{self.graph_label.partition('//')[0]}{known}"
-            return next((found for found in (ours, known) if found in self.jobs), None)
-        if known not in self.jobs:
-            known = f"{self._repositories.get(repository, repository)}//{name}"
-        return known if known in self.jobs else None
+            # In a BUILD file of the graph's repository, a label without a repository means that repository. In the
+            # answer of a lookup, it may as well mean the main repository.
+            in_graph_repository = f"{self.graph_label.partition('//')[0]}{stable}"
+            return next((candidate for candidate in (in_graph_repository, stable) if candidate in self.jobs), None)
+        if stable not in self.jobs:
+            stable = f"{self._repositories.get(repository, repository)}//{name}"
+        return stable if stable in self.jobs else None
 
     @functools.cached_property
     def _repositories(self) -> Mapping[str, str]:
-        """The stable name of each repository, with its @, by the name that the graph's repository has for it."""
-        ours = self.graph_label.partition("//")[0].removeprefix("@")
+        """The stable name of each repository, with its @, by its apparent name in the graph's repository."""
+        # The format of the file: https://bazel.build/external/overview#repository_mapping
+        graph_repository = self.graph_label.partition("//")[0].removeprefix("@")
         names = {}
         with contextlib.suppress(OSError), open(f"{self.runfiles}/_repo_mapping", encoding="utf-8") as file:  # noqa: PTH123
             for line in file:
                 source, apparent, target = line.rstrip("\n").split(",")
-                if stable_repository(source) == ours:
+                if stable_repository(source) == graph_repository:
                     names[f"@{apparent}"] = "" if target == "_main" else f"@{stable_repository(target)}"
         return names
 
@@ -137,55 +140,54 @@ class JobCatalog:
         """Returns the label of the job that produces a ref.
 
         Raises:
-            InvalidRequestError: The text cannot be a ref.
-            UnknownPartitionError: No job does; the error has the nearest pattern.
-            AmbiguousPartitionError: More than one does.
+            InvalidRequestError: The text is not a valid ref.
+            UnknownPartitionError: No job produces it; the error has the nearest pattern.
+            AmbiguousPartitionError: More than one job produces it.
         """
-        check_ref(ref)  # first: a field of a pattern is less strict
+        check_ref(ref)  # before matching: the regular expression of a field may accept invalid refs
         owners = [
             label
             for pattern, label in self._patterns
             if ref.startswith(pattern.prefix) and pattern.match(ref) is not None
         ]
-        if odd_segment(ref) is not None:
+        if unsafe_segment(ref) is not None:
             self.check_ref(ref)
         if len(owners) == 1:
             return owners[0]
         if owners:
             raise AmbiguousPartitionError(ref, owners)
-        faults = (pattern.fault_of(ref) for pattern, _ in self._patterns)
+        faults = (pattern.explain_mismatch(ref) for pattern, _ in self._patterns)
         raise UnknownPartitionError(ref, nearest=self._nearest(ref), fault=next(filter(None, faults), ""))
 
     def produces(self, ref: str) -> bool:
-        """Whether some job produces a ref."""
-        return any(True for _ in self._matching(ref)) and not self.fault_of_segments(ref)
+        return any(True for _ in self._matching(ref)) and not self.segment_fault(ref)
 
     def check_ref(self, ref: str) -> None:
-        """Checks that a text can be a ref of this graph, whether or not somebody produces it.
+        """Checks the form of a ref, but not whether a job produces it.
 
         Raises:
-            InvalidRequestError: It cannot; the message says why.
+            InvalidRequestError: The text is not a valid ref of this graph.
         """
         check_ref(ref)
-        if fault := self.fault_of_segments(ref):
-            raise InvalidRequestError(f"{ref[:80]!r} is no partition ref: {fault}")
+        if fault := self.segment_fault(ref):
+            raise InvalidRequestError(f"{ref[:80]!r} is not a partition ref: {fault}")
 
-    def fault_of_segments(self, ref: str) -> str:
-        """Returns that a ref has an empty segment, `.` or `..` that no pattern allows, in words; empty where not."""
-        segment = odd_segment(ref)
-        if segment is None or any(pattern.allows_segments(ref) for pattern, _ in self._matching(ref)):
+    def segment_fault(self, ref: str) -> str:
+        """Describes a segment of a ref (empty, `.` or `..`) that no pattern allows; empty if there is none."""
+        segment = unsafe_segment(ref)
+        if segment is None or any(pattern.allows_unsafe_segments(ref) for pattern, _ in self._matching(ref)):
             return ""
-        return odd_segment_fault(segment)
+        return unsafe_segment_fault(segment)
 
-    def written_range(self, ref: str) -> tuple[tuple[str, ...], str] | None:
-        """Returns that a ref looks like a range and is one partition, since its field has no countable type.
+    def range_lookalike(self, ref: str) -> tuple[tuple[str, ...], str] | None:
+        """Warns of a ref that looks like a range but is one partition, since its field has no countable type.
 
         Returns:
-            What is alike for all refs that this is said of once, and a warning; None where it does not look so.
+            A key that is equal for refs with the same warning, and the warning; None if the ref does not look so.
         """
         for pattern, label in self._matching(ref) if ".." in ref else ():
-            if (found := pattern.written_range(ref)) is not None:
-                name, text, kind = found
+            if (lookalike := pattern.range_lookalike(ref)) is not None:
+                name, text, kind = lookalike
                 field = f"the field {name!r} of the pattern {pattern.text!r} of {label}"
                 warning = f"{ref!r} is one partition, not a range: {field} has no type to count with; "
                 return (pattern.text, name, text), f"{warning}as {{{name}:{kind}}} it would make {text!r} a range"
@@ -197,47 +199,49 @@ class JobCatalog:
                 yield pattern, label
 
     def expand(self, texts: Sequence[str], limit: int = MAX_REFS) -> tuple[str, ...]:
-        """Returns refs, with each range among the texts replaced by its refs, each ref once, in order.
+        """Replaces each range by its refs. Returns each ref once, in order.
 
         Raises:
-            InvalidRequestError: A text is no ref, or a range that ends before it begins.
-            UnknownPartitionError: No job produces it.
+            InvalidRequestError: A text is not a valid ref, or a range that ends before it begins.
+            UnknownPartitionError: No job produces a ref. With a lookup, planning finds that out.
             TooManyPartitionsError: There are more than `limit` refs.
         """
-        refs: dict[str, None] = {}
+        expanded: dict[str, None] = {}
         for text in texts:
-            expanded = None
+            text_refs: Sequence[str] | None = None
             if ".." in text:
-                self.check_ref(text)  # whatever is wrong with it would be wrong with its refs
-                ranges = [found for pattern, _ in self._patterns if (found := pattern.expand(text)) is not None]
-                expanded = ranges[0] if ranges else None
-            if expanded is None:
+                self.check_ref(text)  # an invalid character in a range would be in each of its refs
+                ranges = [refs for pattern, _ in self._patterns if (refs := pattern.expand(text)) is not None]
+                text_refs = ranges[0] if ranges else None
+            if text_refs is None:
                 if self.lookup:
-                    self.check_ref(text)  # whether somebody produces it, planning asks the lookup
+                    self.check_ref(text)
                 else:
                     self.owner(text)
-                expanded = [text]
-            refs.update(dict.fromkeys(expanded))
-            if len(refs) > limit:
+                text_refs = [text]
+            expanded.update(dict.fromkeys(text_refs))
+            if len(expanded) > limit:
                 raise TooManyPartitionsError(limit)
-        return tuple(refs)
+        return tuple(expanded)
 
     def check(self) -> None:
         """Checks that no two patterns overlap.
 
         Raises:
-            OverlappingPatternsError: Two do.
+            OverlappingPatternsError: Two patterns match the same ref.
         """
+        # Sorted by prefix, the patterns that can overlap with one stand directly after it: their prefixes begin with
+        # its prefix. So most of the pairs need not be compared.
         ordered = sorted(self._patterns, key=lambda pattern: pattern[0].prefix)
         for number, (first, first_label) in enumerate(ordered, start=1):
             for second, second_label in itertools.islice(ordered, number, None):
                 if not second.prefix.startswith(first.prefix):
-                    break  # nor does any that follows
-                if first.apart(second):
+                    break
+                if first.is_disjoint(second):
                     continue
-                from databuild.graph.overlap import overlap
+                from databuild.graph.overlap import shortest_common_ref
 
-                example = overlap(first, second)
+                example = shortest_common_ref(first, second)
                 if example is not None:
                     raise OverlappingPatternsError((first_label, first.text), (second_label, second.text), example)
 
@@ -248,17 +252,18 @@ class JobCatalog:
 
 
 def load_catalog(path: str, runfiles: str) -> JobCatalog:
-    """Reads the catalog that Bazel wrote.
+    """Reads a job catalog from its file.
 
     Args:
-        path: The file: a JobCatalog (catalog.proto) as protobuf JSON.
-        runfiles: The runfiles root that the paths in it are relative to.
+        path: The path of a JobCatalog (catalog.proto) as protobuf JSON, written by Bazel.
+        runfiles: The runfiles root. Paths in the file are relative to it.
 
     Raises:
-        InvalidCatalogError: It cannot be read.
-        InvalidPatternError: A pattern in it cannot be read.
+        InvalidCatalogError: The file cannot be read, or is not a job catalog.
+        InvalidPatternError: A pattern is invalid.
         OverlappingPatternsError: Two jobs produce the same refs.
     """
+    # Parsed as plain JSON: importing protobuf would slow the start of commands that only read.
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123
             catalog = json.load(file)
@@ -277,7 +282,9 @@ def load_catalog(path: str, runfiles: str) -> JobCatalog:
     except OSError as error:
         raise InvalidCatalogError(path, f"{error.strerror}; build the graph again with Bazel") from error
     except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise InvalidCatalogError(path, f"it is no job catalog ({error}); build the graph again with Bazel") from error
+        raise InvalidCatalogError(
+            path, f"it is not a job catalog ({error}); build the graph again with Bazel"
+        ) from error
     if len(loaded.jobs) != len(jobs):
         raise InvalidCatalogError(path, "two jobs have the same label")
     loaded.check()
@@ -310,7 +317,7 @@ def _job(job: Mapping[str, Any], runfiles: str) -> Job:
 
 
 def _get(message: Mapping[str, Any], name: str, default: Any) -> Any:
-    """Returns a field of a message in protobuf JSON, by its own name or in camel case."""
+    """Returns a field of a message in protobuf JSON, which may have it in snake case or in camel case."""
     first, *rest = name.split("_")
     return message.get(name, message.get(first + "".join(word.capitalize() for word in rest), default))
 

@@ -1,20 +1,20 @@
 """Execution of a job graph: the loop that takes a ready task, claims its outputs, runs it and records its end.
 
 Each slot runs this loop for one task after the other. The parts have files of their own: `ready_queue`, `claim_ahead`,
-`attempts` (with retries), `postponed` (tasks that wait for other builds) and `idle_slots` (wake-ups). Execution knows
-tasks and outcomes; it does not know processes, events or the source of the request.
+`attempts` (with retries) and `postponed` (tasks that wait for other builds). Execution knows tasks and outcomes; it
+does not know processes, events or the source of the request.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from databuild.graph.attempts import Attempts
 from databuild.graph.catalog import RetryPolicy
 from databuild.graph.claim_ahead import SHORT_SECONDS, ClaimAhead
-from databuild.graph.idle_slots import IdleSlots
 from databuild.graph.ports import Attempt, Ended, ExecutionObserver, Runner, RunOutcome, Verdict
 from databuild.graph.postponed import PostponedTasks
 from databuild.graph.ready_queue import ReadyQueue
@@ -74,7 +74,7 @@ async def execute(
         runner: Runs one task once.
         observer: Makes the claims, and records starts and ends.
         options: Limits, retries and the reaction to failures.
-        needed: Called right before a task would run; returns False if it need not run any more.
+        needed: Called right before a task is claimed; returns False if the task need not run any more.
 
     Raises:
         InvalidRequestError: A job needs more of a resource than there is.
@@ -100,7 +100,7 @@ class _Execution:
         self._needed = needed
         self._slots = max(1, min(options.jobs, len(tasks)))
         self._attempts = Attempts(options.retries)
-        self._idle = IdleSlots()
+        self._idle = _IdleSlots()
         self._postponed = PostponedTasks(observer, self._make_ready)
         self._claims = ClaimAhead(
             observer, self._take_ready, self._idle.wake, slots=self._slots, short_seconds=options.short_seconds
@@ -138,7 +138,7 @@ class _Execution:
                 return self._start(claimed.attempt, ended)
             # An end is recorded without delay; only a start that needs no waiting shares its append.
             if ended is not None:
-                self._observer.moved_on(ended)
+                self._observer.record(ended)
                 ended = None
             if claimed is None:
                 if self._over():
@@ -152,7 +152,7 @@ class _Execution:
 
     def _start(self, attempt: Attempt, ended: Ended | None) -> Attempt:
         self._attempts.started(attempt)
-        self._observer.moved_on(ended, attempt)
+        self._observer.record(ended, attempt)
         return attempt
 
     async def _run(self, attempt: Attempt) -> RunOutcome:
@@ -166,13 +166,13 @@ class _Execution:
                 category=pt.FAILURE_CATEGORY_CANCELLED,
                 message="stopped: the build was cancelled",
             )
-            self._observer.moved_on(Ended(attempt, outcome))
+            self._observer.record(Ended(attempt, outcome))
             raise
         finally:
             self._claims.observe_duration(loop.time() - started)
 
     def _settle(self, attempt: Attempt, outcome: RunOutcome) -> Ended:
-        """Decides what follows from the end of an attempt: ready tasks, a retry, or tasks given up."""
+        """Applies the outcome of an attempt: makes tasks ready, schedules a retry, or gives up tasks downstream."""
         task = attempt.task
         if outcome.status == ev.JOB_STATUS_COMPLETED:
             self._result.completed += 1
@@ -193,25 +193,26 @@ class _Execution:
         return Ended(attempt, outcome, given_up=given_up)
 
     def _put_off(self, attempt: Attempt, verdict: Verdict) -> None:
-        """Leaves an attempt that does not start: for good if it was not needed, else until something changes."""
+        """Withdraws an attempt that does not start. Its task is done if it is reused, else it is postponed."""
         task = attempt.task
         self._attempts.withdraw(attempt)
         if verdict is Verdict.REUSED:
             self._idle.wake(self._queue.done(task))
             return
-        holding = verdict is Verdict.NOT_YET
+        # A task that waits for resources shared by builds keeps those of its own build: the next task that needs them
+        # would be refused as well.
+        holding = verdict is Verdict.RESOURCES_TAKEN
         if not holding:
             self._queue.release(task)
             self._idle.wake_all()
         self._postponed.add(task, holding=holding)
 
     def _take_ready(self) -> Attempt | None:
-        """Takes the next ready task that still has to run."""
         self._postponed.raise_error()
         while (task := self._queue.pop()) is not None:
             if self._needed(task):
                 return self._attempts.next(task)
-            self._observer.reused(task)
+            self._observer.record_reused(task)
             self._idle.wake(self._queue.done(task))
         return None
 
@@ -229,11 +230,38 @@ class _Execution:
                 self._attempts.withdraw(claimed.attempt)
             if verdict is Verdict.REUSED:
                 self._queue.done(claimed.attempt.task)
-        self._observer.never_ran([self._attempts.unstarted(task) for task in self._queue.give_up()], because)
+        self._observer.record_never_ran([self._attempts.unstarted(task) for task in self._queue.give_up()], because)
+
+
+class _IdleSlots:
+    """Slots that sleep until a task may be ready for them.
+
+    A wake-up is a hint: the slot looks for a task, and sleeps again if another slot was faster. A wake-up without a
+    sleeping slot is lost, which is safe: a slot looks for a task before it sleeps.
+    """
+
+    def __init__(self) -> None:
+        self._sleeping: deque[asyncio.Future[None]] = deque()
+
+    async def sleep(self) -> None:
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleeping.append(woken)
+        await woken
+
+    def wake(self, count: int) -> None:
+        """Wakes up to `count` slots, longest asleep first."""
+        while count > 0 and self._sleeping:
+            woken = self._sleeping.popleft()
+            if not woken.done():
+                woken.set_result(None)
+                count -= 1
+
+    def wake_all(self) -> None:
+        self.wake(len(self._sleeping))
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Returns the first error in a group of groups."""
+    """Returns the first error of nested groups, since callers catch DataBuildError and not ExceptionGroup."""
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -1,6 +1,6 @@
-"""Why a partition has to be built, or need not be.
+"""Freshness of partitions: decides which of them have to be built, and for which reason.
 
-It decides from configurations and records, and asks nobody.
+The decision depends on configurations and records only; nothing is read from outside.
 """
 
 from __future__ import annotations
@@ -17,21 +17,31 @@ from databuild.v1 import partition_pb2 as pt
 
 
 class Decision(NamedTuple):
-    """A value of Reason, and what it is about."""
+    """The decision about one partition.
+
+    Attributes:
+        reason: A value of `Reason` (partition.proto).
+        cause: The subject of the reason, such as the ref of the changed input.
+    """
 
     reason: int
     cause: str
 
     @property
     def builds(self) -> bool:
-        """Whether the partition will be built."""
-        return self.reason not in _KEEPS
+        """True if the partition will be built."""
+        return self.reason not in _REASONS_TO_KEEP
 
 
-_KEEPS = frozenset({pt.REASON_UP_TO_DATE, pt.REASON_STALE_REUSED})
-_IN_WORK = Decision(pt.REASON_UNSPECIFIED, "")
+_REASONS_TO_KEEP = frozenset({pt.REASON_UP_TO_DATE, pt.REASON_STALE_REUSED})
+_IN_PROGRESS = Decision(pt.REASON_UNSPECIFIED, "")
 _MISSING = Decision(pt.REASON_MISSING, "")
 _FAILED_BEFORE = Decision(pt.REASON_FAILED_BEFORE, "")
+
+
+def is_reusable(record: PartitionRecord, *, reuse_stale: bool) -> bool:
+    """Returns True if a partition is used as it is, so that neither its configuration nor its inputs matter."""
+    return record.adopted or (reuse_stale and record.available and not record.tainted)
 
 
 class Freshness:
@@ -48,16 +58,16 @@ class Freshness:
         forced: frozenset[str],
         options: PlanOptions,
     ) -> None:
-        """Takes what is known.
+        """Decides nothing yet.
 
         Args:
             configs: The configuration that produces each ref.
-            digests: The digest of the configuration that produces each ref.
-            records: What is recorded of each ref, where anything is.
+            digests: The digest of that configuration, by ref.
+            records: The record of each ref that has one.
             owners: The label of the job that produces each ref.
             code_digests: The code digest of each job, by label.
-            forced: The refs to build even if fresh.
-            options: Whether to use stale partitions as they are.
+            forced: The refs to build even if they are fresh.
+            options: The options of the plan.
         """
         self._configs = configs
         self._digests = digests
@@ -67,23 +77,23 @@ class Freshness:
         self._forced = forced
         self._reuse_stale = options.reuse_stale
         self._decisions: dict[str, Decision] = {}
-        self._walked: set[int] = set()
+        self._visited_configs: set[int] = set()
         self._changed_inputs: dict[int, Decision | None] = {}
 
     def decide(self, refs: Sequence[str]) -> Generator[None, None, dict[str, Decision]]:
-        """Decides about refs and everything that was configured upstream of them; yields now and then (see `Pace`).
+        """Decides about refs and all partitions upstream of them; yields at least once per slice (see `Pace`).
 
         Raises:
-            DependencyCycleError: Partitions need each other.
+            DependencyCycleError: Partitions depend on each other.
         """
         decisions = self._decisions
         steps = 0
         for start in refs:
             if start in decisions:
                 continue
-            # Depth first without recursion: a chain may be longer than the interpreter's stack is deep.
+            # Depth-first search without recursion: a chain of partitions may exceed the interpreter's recursion limit.
             path = [start]
-            decisions[start] = _IN_WORK
+            decisions[start] = _IN_PROGRESS
             inputs = [iter(self._upstream(start))]
             while path:
                 if steps >= SLICE:
@@ -93,40 +103,38 @@ class Freshness:
                     steps += 1
                     if not steps % SLICE:
                         yield
-                    known = decisions.get(needed)
-                    if known is None:
+                    decision = decisions.get(needed)
+                    if decision is None:
                         path.append(needed)
-                        decisions[needed] = _IN_WORK
+                        decisions[needed] = _IN_PROGRESS
                         inputs.append(iter(self._upstream(needed)))
                         break
-                    if known is _IN_WORK:
+                    if decision is _IN_PROGRESS:
                         raise DependencyCycleError(path[path.index(needed) :])
                 else:
                     ref = path.pop()
                     inputs.pop()
                     config = self._configs.get(ref)
-                    if config is not None and len(config.outputs) > 1 and not self._may_be_reused(ref):
-                        self._walked.add(id(config))
+                    if config is not None and len(config.outputs) > 1 and not self._is_reused(ref):
+                        self._visited_configs.add(id(config))
                     record = self._records.get(ref)
                     if record is not None and record.manifest is not None and len(record.manifest.inputs) > SLICE:
-                        yield  # deciding looks at each of these once
+                        yield  # the decision reads each of these inputs
                     decisions[ref] = self._decide(ref)
                     steps += 1
         return decisions
 
     def _upstream(self, ref: str) -> Sequence[str]:
         config = self._configs.get(ref)
-        if config is None or not config.materialize or self._may_be_reused(ref) or id(config) in self._walked:
-            return ()  # where it was walked, its inputs are decided, from another of its outputs
+        if config is None or not config.materialize or self._is_reused(ref):
+            return ()
+        if id(config) in self._visited_configs:
+            return ()  # its inputs were decided for another of its outputs
         return config.materialize
 
-    def _may_be_reused(self, ref: str) -> bool:
+    def _is_reused(self, ref: str) -> bool:
         record = self._records.get(ref)
-        return (
-            ref not in self._forced
-            and record is not None
-            and (record.adopted or (self._reuse_stale and record.available and not record.tainted))
-        )
+        return record is not None and ref not in self._forced and is_reusable(record, reuse_stale=self._reuse_stale)
 
     def _decide(self, ref: str) -> Decision:
         record = self._records.get(ref)
@@ -153,23 +161,24 @@ class Freshness:
 
     def _stale(self, ref: str, record: PartitionRecord) -> Decision | None:
         if record.adopted:
-            return None  # no job of ours made it, so that nothing of a job can have changed
+            return None  # no job run produced it, so there is no code, configuration or input to compare
         manifest = record.manifest
         if manifest is None or manifest.code_digest != self._code_digests[self._owners[ref]]:
             return Decision(pt.REASON_CODE_CHANGED, "")
         if manifest.configuration_digest != self._digests.get(ref):
             return Decision(pt.REASON_CONFIGURATION_CHANGED, "")
-        # The digests are equal, so that these inputs are those of the configuration, and decided about.
+        # The configuration digests are equal, so the manifest has the inputs of the configuration: all are decided.
+        # Outputs of one job run share its manifest, so its inputs are compared once.
         if id(manifest) not in self._changed_inputs:
             self._changed_inputs[id(manifest)] = self._changed_input(manifest)
         return self._changed_inputs[id(manifest)]
 
     def _changed_input(self, manifest: Manifest) -> Decision | None:
-        for known in manifest.inputs:
-            if known.query:
-                continue
-            decision = self._decisions.get(known.ref)
-            now = self._records.get(known.ref)
-            if (decision is not None and decision.builds) or now is None or now.version != known.version:
-                return Decision(pt.REASON_INPUT_CHANGED, known.ref)
+        for used in manifest.inputs:
+            if used.query:
+                continue  # QUERY inputs never make a partition stale
+            decision = self._decisions.get(used.ref)
+            record = self._records.get(used.ref)
+            if (decision is not None and decision.builds) or record is None or record.version != used.version:
+                return Decision(pt.REASON_INPUT_CHANGED, used.ref)
         return None

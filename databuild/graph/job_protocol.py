@@ -1,7 +1,7 @@
-"""Reads what `JOB config` prints: a JobConfigureResponse as protobuf JSON.
+"""Parser of the output of `JOB config`: a JobConfigureResponse (job.proto) as protobuf JSON.
 
-Written for speed, since a plan of 100,000 partitions reads as many configurations: google.protobuf.json_format takes
-many times as long. A test holds the two against each other.
+Written for speed: a plan of 100,000 partitions reads as many configurations, and google.protobuf.json_format takes
+many times as long. A test compares the results of both parsers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from databuild.errors import InvalidRequestError, JobConfigurationError
 from databuild.graph.refs import check_ref
 from databuild.model.job_graph import JobConfig
 
-_SHOWN = 200
+_MAX_SHOWN_BYTES = 200
 _QUERY, _MATERIALIZE = 0, 1
 _PLAIN_REF = re.compile(r"[!-,.-~][!-~]{0,255}").fullmatch
 _DEP_TYPES = {"QUERY": _QUERY, "MATERIALIZE": _MATERIALIZE, "0": _QUERY, "1": _MATERIALIZE}
@@ -24,22 +24,23 @@ _DEP_TYPES = {"QUERY": _QUERY, "MATERIALIZE": _MATERIALIZE, "0": _QUERY, "1": _M
 def parse_configure_response(
     printed: bytes, *, job_label: str, refs: Sequence[str] = (), cancelled: Callable[[], bool] | None = None
 ) -> list[JobConfig]:
-    """Returns the configurations that a job answered.
+    """Parses the configurations that a job answered.
 
     Args:
-        printed: What the job printed on stdout.
+        printed: The stdout of the job.
         job_label: The label of the job, for errors.
-        refs: What it was asked for, for errors.
-        cancelled: Asked again and again, in a thread, whether nobody wants the answer any more. With it, other threads
-            run meanwhile: without Python code of ours in between, the JSON parser would keep them waiting to its end.
+        refs: The refs that the job was asked for, for errors.
+        cancelled: Called once per JSON object; returns True to stop parsing. For use in a thread.
 
     Raises:
-        JobConfigurationError: It is not a JobConfigureResponse.
+        JobConfigurationError: The output is not a JobConfigureResponse, or parsing was cancelled.
     """
 
-    def look(value: dict[str, Any]) -> dict[str, Any]:
+    # The C parser of the json module holds the GIL from beginning to end. A call of Python code for each object lets
+    # other threads, such as that of the event loop, run meanwhile.
+    def check_cancelled(value: dict[str, Any]) -> dict[str, Any]:
         if cancelled is not None and cancelled():
-            raise JobConfigurationError(job_label, "nobody waits for its answer any more", refs=refs)
+            raise JobConfigurationError(job_label, "the request for its configurations was cancelled", refs=refs)
         return value
 
     def fault(message: str) -> JobConfigurationError:
@@ -47,21 +48,22 @@ def parse_configure_response(
 
     try:
         text = printed.decode()
-        response = json.loads(text, object_hook=look if cancelled is not None else None)
+        response = json.loads(text, object_hook=check_cancelled if cancelled is not None else None)
     except (ValueError, RecursionError) as error:
-        shown = printed[:_SHOWN].decode(errors="replace")
+        shown = printed[:_MAX_SHOWN_BYTES].decode(errors="replace")
         what = f"it printed {shown!r}" if shown.strip() else "it printed nothing"
-        raise fault(f"{what}, which is no JobConfigureResponse in JSON ({error})") from error
+        raise fault(f"{what}, which is not a JobConfigureResponse in JSON ({error})") from error
     if not isinstance(response, dict):
-        raise fault(f"it printed a JSON {type(response).__name__}, where an object with `configs` is needed")
-    _known(response, {"configs"}, "the answer", fault)
+        raise fault(f"it printed a JSON {type(response).__name__}; an object with `configs` is required")
+    _check_fields(response, {"configs"}, "the answer", fault)
     configs = response.get("configs") or []
     if not isinstance(configs, list):
-        raise fault("`configs` is no list")
+        raise fault("`configs` is not a list")
     answer = [_config(config, number, fault) for number, config in enumerate(configs)]
-    if "\\u" in text:  # nothing else brings in what a process cannot be given
+    # Only an escape can produce a null character or a lone surrogate: JSON text and UTF-8 allow neither.
+    if "\\u" in text:
         for number, config in enumerate(answer):
-            _check_process(config, f"configs[{number}]", fault)
+            _check_process_texts(config, f"configs[{number}]", fault)
     return answer
 
 
@@ -74,9 +76,9 @@ _DEP_FIELDS = frozenset(
 def _config(config: Any, number: int, fault: Callable[[str], JobConfigurationError]) -> JobConfig:
     where = f"configs[{number}]"
     if not isinstance(config, dict):
-        raise fault(f"{where} is no object")
+        raise fault(f"{where} is not an object")
     if not _CONFIG_FIELDS.issuperset(config):
-        _known(config, _CONFIG_FIELDS, where, fault)
+        _check_fields(config, _CONFIG_FIELDS, where, fault)
     outputs = config.get("outputs") or []
     if not isinstance(outputs, list) or not outputs:
         raise fault(f"{where}.outputs needs at least one partition")
@@ -84,9 +86,10 @@ def _config(config: Any, number: int, fault: Callable[[str], JobConfigurationErr
     query: list[str] = []
     inputs = config.get("inputs") or []
     if not isinstance(inputs, list):
-        raise fault(f"{where}.inputs is no list")
+        raise fault(f"{where}.inputs is not a list")
     for dep in inputs:
-        try:  # the usual form, for which nothing need be called
+        # A fast path without function calls for the usual form of an input; any other form is parsed below.
+        try:
             ref = dep["partition_ref"]["str"]
             plain = type(ref) is str and len(dep) == 2 and len(dep["partition_ref"]) == 1
             if plain and _PLAIN_REF(ref) is not None and dep["dep_type_code"] == "MATERIALIZE":
@@ -94,17 +97,17 @@ def _config(config: Any, number: int, fault: Callable[[str], JobConfigurationErr
                 continue
         except (TypeError, KeyError):
             pass
-        ref, needed = _dep(dep, where, fault)
-        (materialize if needed else query).append(ref)
+        ref, dep_type = _dep(dep, where, fault)
+        (materialize if dep_type == _MATERIALIZE else query).append(ref)
     args = config.get("args") or []
     if not isinstance(args, list) or (args and not all(isinstance(arg, str) for arg in args)):
-        raise fault(f"{where}.args is no list of strings")
+        raise fault(f"{where}.args is not a list of strings")
     env = config.get("env") or {}
     if not isinstance(env, dict) or (env and not all(isinstance(value, str) for value in env.values())):
-        raise fault(f"{where}.env is no object of strings")
+        raise fault(f"{where}.env is not an object of strings")
     for name in env:
         if not name or "=" in name:
-            raise fault(f"{where}.env: {name!r} cannot be the name of an environment variable")
+            raise fault(f"{where}.env: {name!r} is not a valid name of an environment variable")
     return JobConfig(
         tuple(dict.fromkeys([_ref(output, f"{where}.outputs", fault) for output in outputs])),
         tuple(dict.fromkeys(materialize)) if materialize else (),
@@ -115,11 +118,11 @@ def _config(config: Any, number: int, fault: Callable[[str], JobConfigurationErr
 
 
 def _dep(dep: Any, where: str, fault: Callable[[str], JobConfigurationError]) -> tuple[str, int]:
-    """Returns a ref and whether it is needed, from any form that an input may have."""
+    """Returns the ref and the dep type of an input, in any form that protobuf JSON allows."""
     if not isinstance(dep, dict):
-        raise fault(f"{where}.inputs has something that is no object")
+        raise fault(f"{where}.inputs has an element that is not an object")
     if not _DEP_FIELDS.issuperset(dep):
-        _known(dep, _DEP_FIELDS, f"{where}.inputs", fault)
+        _check_fields(dep, _DEP_FIELDS, f"{where}.inputs", fault)
     ref = _ref(dep.get("partition_ref") or dep.get("partitionRef"), f"{where}.inputs", fault)
     return ref, _dep_type(dep, where, fault)
 
@@ -135,37 +138,38 @@ def _ref(value: Any, where: str, fault: Callable[[str], JobConfigurationError]) 
                     raise fault(f"{where}: {error}") from None
             return ref
     raise fault(
-        f'{where}: {json.dumps(value)[:_SHOWN]} is no partition ref, such as {{"str": "daily/date=2013-01-01"}}'
+        f"{where}: {json.dumps(value)[:_MAX_SHOWN_BYTES]} is not a partition ref such as "
+        '{"str": "daily/date=2013-01-01"}'
     )
 
 
-def _check_process(config: JobConfig, where: str, fault: Callable[[str], JobConfigurationError]) -> None:
-    """Checks that a process can be given the arguments and the environment; JSON can say more than they can be."""
+def _check_process_texts(config: JobConfig, where: str, fault: Callable[[str], JobConfigurationError]) -> None:
+    """Checks for null characters and lone surrogates, which JSON allows and `execve` does not."""
     for text in (*config.args, *(part for variable in config.env for part in variable)):
         if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-            raise fault(f"{where}: no process can be given {text[:_SHOWN]!r} in its args or env")
+            raise fault(f"{where}: a process cannot have {text[:_MAX_SHOWN_BYTES]!r} in its args or env")
 
 
 def _dep_type(dep: dict[str, Any], where: str, fault: Callable[[str], JobConfigurationError]) -> int:
     code = dep.get("dep_type_code", dep.get("depTypeCode"))
     name = dep.get("dep_type_name", dep.get("depTypeName"))
-    found = []
+    types = []
     if code is not None:
-        found.append(_DEP_TYPES.get(str(code)))
+        types.append(_DEP_TYPES.get(str(code)))
     if name:
-        found.append(_DEP_TYPES.get(name.upper()) if isinstance(name, str) else None)
-    if None in found:
+        types.append(_DEP_TYPES.get(name.upper()) if isinstance(name, str) else None)
+    if None in types:
         raise fault(
             f"{where}.inputs: the dep type {code if code is not None else name!r} is neither QUERY nor MATERIALIZE"
         )
-    if len(set(found)) > 1:
-        raise fault(f"{where}.inputs: dep_type_code says {code!r} and dep_type_name says {name!r}")
-    return found[0] or _QUERY if found else _QUERY
+    if len(set(types)) > 1:
+        raise fault(f"{where}.inputs: dep_type_code is {code!r}, but dep_type_name is {name!r}")
+    return types[0] or _QUERY if types else _QUERY
 
 
-def _known(
+def _check_fields(
     value: dict[str, Any], fields: frozenset[str] | set[str], where: str, fault: Callable[[str], JobConfigurationError]
 ) -> None:
     unknown = sorted(set(value) - fields)
     if unknown:
-        raise fault(f"{where} has the unknown field {unknown[0]!r}; known are {', '.join(sorted(fields))}")
+        raise fault(f"{where} has the unknown field {unknown[0]!r}; the fields are {', '.join(sorted(fields))}")

@@ -1,8 +1,9 @@
-"""Labels of Bazel in the one form that is stored and compared, which is the same in all versions of Bazel.
+"""Stable form of Bazel labels, which is stored and compared; it is the same in all versions of Bazel.
 
-    //package:name         in the main repository; also written @//package:name and @@//package:name
-    @module//package:name  in that of a module, whose canonical name is module~, module~1.2 or module+
-    @repo//package:name    in one that an extension made: module~~extension~repo or module++extension+repo
+    //package:name         main repository; also written @//package:name and @@//package:name
+    @module//package:name  repository of a module; its canonical name is module~, module~1.2 or module+
+    @repo//package:name    repository of an extension; its canonical name is module~~extension~repo or
+                           module++extension+repo
 
 rules/private/labels.bzl writes the same form into the job catalog.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 
 def stable_label(text: str) -> str:
-    """Returns a label in its stable form; a text that is no absolute label, as it is."""
+    """Returns the stable form of an absolute label. Any other text is returned unchanged."""
     if text.startswith("@") and "//" not in text:
         text += "//:" + text.lstrip("@")  # @module stands for @module//:module
     repository, slashes, rest = text.partition("//")
@@ -26,7 +27,7 @@ def stable_label(text: str) -> str:
 def stable_repository(canonical: str) -> str:
     """Returns the stable name of a repository; empty for the main repository.
 
-    Bazel separates the parts of a canonical name by `~` up to version 7, and by `+` from 8 on.
+    Bazel separates the parts of a canonical name by `~` up to version 7, and by `+` from version 8 on.
     """
     parts = canonical.split("+" if "+" in canonical else "~")
     return parts[-1] if len(parts) > 2 else parts[0]

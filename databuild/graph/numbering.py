@@ -1,4 +1,4 @@
-"""Numbers tasks so that each stands after its upstream tasks, the same way every time."""
+"""Task numbers: a deterministic topological order in which each task follows its upstream tasks."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ def number_tasks(
     digests: Mapping[str, str],
     decisions: Mapping[str, Decision],
 ) -> Generator[None, None, list[Task]]:
-    """Finds the tasks that produce the partitions which have to be built, in the order of their numbers.
+    """Returns the tasks that produce the partitions to be built, in the order of their numbers.
 
-    Yields now and then (see `Pace`).
+    Uses Kahn's algorithm with a heap of ready tasks. Yields at least once per slice (see `Pace`).
 
     Args:
         configs: The configuration that produces each ref.
         owners: The label of the job that produces each ref.
-        digests: The digest of the configuration that produces each ref.
-        decisions: What was decided about each ref.
+        digests: The digest of that configuration, by ref.
+        decisions: The decision about each ref.
 
     Raises:
-        DependencyCycleError: Tasks need each other, through outputs of which none needs itself.
+        DependencyCycleError: Tasks depend on each other, although none of their partitions depends on itself.
     """
-    wanted = yield from sort(ref for ref, decision in decisions.items() if decision.builds)
-    nodes, node_of = yield from _nodes(wanted, configs)
+    refs = yield from sort(ref for ref, decision in decisions.items() if decision.builds)
+    nodes, node_of = yield from _nodes(refs, configs)
     upstream: list[list[int]] = []
     edges = 0
     for config in nodes:
@@ -57,16 +57,16 @@ def number_tasks(
         numbers[node] = len(order)
         if not len(order) % SLICE:
             yield
-        for following in downstream[node]:
-            waiting[following] -= 1
-            if not waiting[following]:
-                heapq.heappush(ready, following)
+        for dependent in downstream[node]:
+            waiting[dependent] -= 1
+            if not waiting[dependent]:
+                heapq.heappush(ready, dependent)
     if len(order) < len(nodes):
         raise DependencyCycleError(_cycle(nodes, upstream, numbers))
     tasks: list[Task] = []
-    for some in slices(order):
+    for node_slice in slices(order):
         yield
-        for node in some:
+        for node in node_slice:
             config = nodes[node]
             first = config.outputs[0]
             needed_tasks = tuple(sorted(numbers[needed] for needed in upstream[node]))
@@ -75,12 +75,12 @@ def number_tasks(
 
 
 def _nodes(
-    wanted: list[str], configs: Mapping[str, JobConfig]
+    refs: list[str], configs: Mapping[str, JobConfig]
 ) -> Generator[None, None, tuple[list[JobConfig], dict[str, int]]]:
-    """Finds the configurations that are needed, each once, and which of them produces each ref."""
+    """Returns the distinct configurations of refs, and the index of the configuration of each ref."""
     nodes: list[JobConfig] = []
     node_of: dict[str, int] = {}
-    for number, ref in enumerate(wanted):
+    for number, ref in enumerate(refs):
         if not number % SLICE:
             yield
         if ref not in node_of:
@@ -91,9 +91,10 @@ def _nodes(
 
 
 def _cycle(nodes: list[JobConfig], upstream: list[list[int]], numbers: list[int]) -> list[str]:
+    # Every node without a number has an upstream node without one. Following these leads into a cycle.
     node = next(node for node, number in enumerate(numbers) if not number)
     path: dict[int, int] = {}
     while node not in path:
         path[node] = len(path)
         node = next(needed for needed in upstream[node] if not numbers[needed])
-    return [nodes[one].outputs[0] for one in list(path)[path[node] :]]
+    return [nodes[member].outputs[0] for member in list(path)[path[node] :]]

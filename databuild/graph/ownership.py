@@ -1,6 +1,6 @@
-"""Which job produces each ref of one analysis: decided by the jobs' patterns, or by the graph's lookup.
+"""Ownership of refs: the job that produces each ref of one analysis, found by patterns or by the graph's lookup.
 
-It remembers what was found, and does not know that a lookup is a process.
+Results are kept, so each ref is looked up at most once. A lookup is a Protocol here; it runs as a process elsewhere.
 """
 
 from __future__ import annotations
@@ -12,83 +12,81 @@ from databuild.graph.catalog import JobCatalog
 from databuild.graph.ports import Lookup
 from databuild.model.pacing import Pace, slices
 
-_NOBODY: Mapping[str, str] = {}
+_REQUESTED: Mapping[str, str] = {}
 
 
 class Ownership:
-    """The owners of refs, by ref.
+    """The jobs that produce refs.
 
     Attributes:
-        labels: What was found.
-        by_patterns: Whether patterns decide, and no lookup.
+        labels: The label of the job that produces each ref found so far.
+        by_patterns: True if the graph has no lookup.
     """
 
     def __init__(self, catalog: JobCatalog, lookup: Lookup | None, pace: Pace | None = None) -> None:
-        """Takes the jobs, the lookup where there is one (then patterns decide nothing), and when to rest."""
         self.labels: dict[str, str] = {}
         self.by_patterns = lookup is None
         self._catalog = catalog
         self._lookup = lookup
         self._pace = pace or Pace()
 
-    async def find(self, refs: Iterable[str], *, needed_by: Mapping[str, str] = _NOBODY) -> None:
-        """Finds who produces refs.
+    async def find(self, refs: Iterable[str], *, needed_by: Mapping[str, str] = _REQUESTED) -> None:
+        """Finds the jobs that produce refs.
 
         Args:
             refs: The refs.
-            needed_by: The ref whose job asked for a ref, unless the request did.
+            needed_by: The ref that has a ref as its input; refs of the request are absent.
 
         Raises:
-            InvalidRequestError: One of them is no ref.
-            UnknownPartitionError: Nobody produces one of them.
-            AmbiguousPartitionError: More than one job does.
-            LookupFaultError: The lookup failed, or its answer cannot be used.
+            InvalidRequestError: A text is not a valid ref.
+            UnknownPartitionError: No job produces a ref.
+            AmbiguousPartitionError: More than one job produces a ref.
+            LookupFaultError: The lookup failed, or its answer is invalid.
         """
-        wanted = [ref for ref in refs if ref not in self.labels]
+        new_refs = [ref for ref in refs if ref not in self.labels]
         if self._lookup is not None:
-            await self._find_by_lookup(wanted, needed_by)
+            await self._find_by_lookup(new_refs, needed_by)
             return
-        for some in slices(wanted):
+        for refs_slice in slices(new_refs):
             await self._pace.rest()
-            for ref in some:
+            for ref in refs_slice:
                 try:
                     self.labels[ref] = self._catalog.owner(ref)
                 except UnknownPartitionError as error:
-                    needing = needed_by.get(ref)
                     raise UnknownPartitionError(
-                        ref, nearest=error.nearest, needed_by=needing, fault=error.fault
+                        ref, nearest=error.nearest, needed_by=needed_by.get(ref), fault=error.fault
                     ) from None
                 except AmbiguousPartitionError:
                     raise
                 except InvalidRequestError as error:
-                    raise _needed(error, needed_by.get(ref)) from None
+                    raise _with_need(error, needed_by.get(ref)) from None
 
     async def _find_by_lookup(self, refs: Sequence[str], needed_by: Mapping[str, str]) -> None:
-        for some in slices(refs):
+        for refs_slice in slices(refs):
             await self._pace.rest()
-            for ref in some:
+            for ref in refs_slice:
                 try:
                     self._catalog.check_ref(ref)
                 except InvalidRequestError as error:
-                    raise _needed(error, needed_by.get(ref)) from None
+                    raise _with_need(error, needed_by.get(ref)) from None
         await self.try_find(refs)
         for ref in refs:
             if ref not in self.labels:
                 raise UnknownPartitionError(ref, needed_by=needed_by.get(ref))
 
     async def try_find(self, refs: Iterable[str]) -> None:
-        """Finds who produces refs, as `find`, and leaves out those that nobody produces."""
-        wanted = [ref for ref in refs if ref not in self.labels]
-        if not wanted:
+        """Finds the jobs that produce refs, as `find` does, but ignores refs that no job produces."""
+        new_refs = [ref for ref in refs if ref not in self.labels]
+        if not new_refs:
             return
         if self._lookup is not None:
-            self.labels.update(await self._lookup(wanted))
+            self.labels.update(await self._lookup(new_refs))
             return
-        for some in slices(wanted):
+        for refs_slice in slices(new_refs):
             await self._pace.rest()
-            self.labels.update((ref, self._catalog.owner(ref)) for ref in some if self._catalog.produces(ref))
+            self.labels.update((ref, self._catalog.owner(ref)) for ref in refs_slice if self._catalog.produces(ref))
 
 
-def _needed(error: InvalidRequestError, needing: str | None) -> InvalidRequestError:
-    """Returns an error about a ref with what needs it, where the request does not name it itself."""
-    return InvalidRequestError(f"{error}; {needing!r} needs it") if needing else error
+def _with_need(error: InvalidRequestError, dependent: str | None) -> InvalidRequestError:
+    """Adds the ref that needs the invalid ref to an error, unless the request itself has named it."""
+    return InvalidRequestError(f"{error}; {dependent!r} needs it") if dependent else error

@@ -14,36 +14,39 @@ from typing import Final
 
 from databuild.errors import InvalidPatternError, InvalidRequestError, TooManyPartitionsError
 from databuild.graph.field_types import FIELD_TYPES, Counting, FieldType
-from databuild.graph.refs import nfc, odd_segment
+from databuild.graph.refs import nfc, unsafe_segment
 
 _DIGITS: Final = frozenset(pair for digit in "0123456789" for pair in (f"}}{digit}", f"{digit}}}"))
-"""An unknown digit and a known one, in either order."""
+"""Pairs of an unknown digit, which is `}` in shapes, and a literal digit, in either order."""
 
 _FIELD = re.compile(r"\{([A-Za-z_]\w*)(?::(/(?:[^/\\]|\\.)*/|\w+))?\}", re.ASCII)
 _RANGE: Final = ".."
 _MARKED_DOT: Final = "\ue000"
 _MARKED_SLASH: Final = "\ue001"
 _MARKS: Final = {".": f"[.{_MARKED_DOT}]", "/": f"[/{_MARKED_SLASH}]"}
-"""Literal characters also match what is marked. The marks are for private use, so that no ref has them."""
+"""Regular expressions of literal characters that also match their marks.
+
+Marks are private-use characters, which no ref has since they are not printable.
+"""
 
 MAX_REFS: Final = 1_000_000
-"""How many partitions one request may ask for."""
+"""Maximum number of partitions of one request."""
 
 
 class PartitionPattern:
     """One partition pattern.
 
     Attributes:
-        text: The pattern as it was written.
-        fields: The type, or the regular expression between slashes, of each field.
-        prefix: The literal that every ref of it begins with; may be empty.
+        text: The pattern as written.
+        fields: The type, or the regular expression between slashes, of each field by name.
+        prefix: The literal with which all its refs begin; may be empty.
     """
 
     def __init__(self, text: str) -> None:
-        """Reads a pattern.
+        """Parses a pattern.
 
         Raises:
-            InvalidPatternError: It cannot be read.
+            InvalidPatternError: The pattern is invalid.
         """
         if (normal := nfc(text)) != text:
             raise InvalidPatternError(text, f"it is not in Unicode normalization form C; write it as {normal!a}")
@@ -52,81 +55,84 @@ class PartitionPattern:
         self._parts: list[tuple[str, str]] = []
         self._has_segments = True
         position = 0
-        for found in _FIELD.finditer(text):
-            self._literal(text[position : found.start()])
-            name, kind = found.group(1), found.group(2) or "str"
+        for field in _FIELD.finditer(text):
+            self._add_literal(text[position : field.start()])
+            name, kind = field.group(1), field.group(2) or "str"
             if name in self.fields:
-                raise InvalidPatternError(text, f"the field {name!r} is there twice")
+                raise InvalidPatternError(text, f"it has the field {name!r} twice")
             self._check_kind(kind)
             self.fields[name] = kind
             self._parts.append((name, kind))
-            position = found.end()
-        self._literal(text[position:])
+            position = field.end()
+        self._add_literal(text[position:])
         if not text:
             raise InvalidPatternError(text, "a pattern cannot be empty")
         self.prefix = "" if self._parts[0][1] else self._parts[0][0]
 
-    def _literal(self, literal: str) -> None:
+    def _add_literal(self, literal: str) -> None:
         if "{" in literal or "}" in literal:
-            fault = f"{literal!r} is no field; fields are written {{name}}, {{name:date}} or {{name:/regex/}}"
+            fault = f"{literal!r} is not a field; fields are written {{name}}, {{name:date}} or {{name:/regex/}}"
             raise InvalidPatternError(self.text, fault)
         if literal:
             self._parts.append((literal, ""))
 
     def _check_kind(self, kind: str) -> None:
         if kind.startswith("/"):
-            from databuild.graph.regular import read_field
+            from databuild.graph.regex_tree import parse_field_regex
 
-            if read_field(self.text, kind[1:-1]).may_have("/"):
+            if parse_field_regex(self.text, kind[1:-1]).may_match("/"):
                 self._has_segments = False
         elif kind not in FIELD_TYPES:
-            raise InvalidPatternError(self.text, f"{kind!r} is no type; types are {', '.join(FIELD_TYPES)} or /regex/")
+            raise InvalidPatternError(
+                self.text, f"{kind!r} is not a type; types are {', '.join(FIELD_TYPES)} or /regex/"
+            )
 
     @functools.cached_property
     def regexes(self) -> tuple[str, ...]:
-        """The regular expressions of its parts: one after another they match exactly the refs of this pattern."""
-        return tuple(_regex(kind, _exact_regex) if kind else re.escape(part) for part, kind in self._parts)
+        """The regular expressions of its parts. Concatenated, they match exactly the refs of this pattern."""
+        return tuple(_regex(kind, _exact_regex_of) if kind else re.escape(part) for part, kind in self._parts)
 
     def match(self, ref: str) -> dict[str, str] | None:
-        """Returns the text of each field, or None where the ref is not of this pattern."""
-        found = self._quick.fullmatch(ref)
-        if found is None:
+        """Returns the text of each field, by name; None if the pattern does not match the ref."""
+        match = self._fast_regex.fullmatch(ref)
+        if match is None:
             return None
-        fields = found.groupdict()
+        fields = match.groupdict()
         for name, counting in self._calendar_fields:
             if counting.parse(fields[name]) is None:
-                found = self._exact.fullmatch(ref)  # fields without a separator may be told apart in another way
-                return found.groupdict() if found is not None else None
+                # Another division of the text into fields may be valid if no literal stands between them.
+                match = self._exact_regex.fullmatch(ref)
+                return match.groupdict() if match is not None else None
         return fields
 
     @functools.cached_property
     def _calendar_fields(self) -> tuple[tuple[str, Counting], ...]:
         types = ((name, _type_of(kind)) for name, kind in self.fields.items())
-        return tuple((name, one.counting) for name, one in types if one.of_calendar and one.counting is not None)
+        return tuple((name, t.counting) for name, t in types if t.of_calendar and t.counting is not None)
 
     @functools.cached_property
-    def _quick(self) -> re.Pattern[str]:
-        return self._compile(_quick_regex)
+    def _fast_regex(self) -> re.Pattern[str]:
+        return self._compile(_fast_regex_of)
 
     @functools.cached_property
-    def _exact(self) -> re.Pattern[str]:
-        return self._compile(_exact_regex)
+    def _exact_regex(self) -> re.Pattern[str]:
+        return self._compile(_exact_regex_of)
 
     def _compile(self, regex_of: Callable[[FieldType], str]) -> re.Pattern[str]:
         parts = (f"(?P<{part}>{_regex(kind, regex_of)})" if kind else re.escape(part) for part, kind in self._parts)
         return re.compile("".join(parts), re.ASCII)
 
-    def fault_of(self, ref: str) -> str:
-        """Returns which date, month, hour or range keeps a ref from being of this pattern, in words; empty for none."""
-        found = self._compile(_loose_regex).fullmatch(ref)
+    def explain_mismatch(self, ref: str) -> str:
+        """Describes the invalid date, month, hour or range for which a ref does not match; empty if there is none."""
+        match = self._compile(_loose_regex_of).fullmatch(ref)
         for name, counting in self._calendar_fields:
-            if found is not None and counting.parse(found[name]) is None:
-                return f"the {self.fields[name]} {found[name]} does not exist"
+            if match is not None and counting.parse(match[name]) is None:
+                return f"the {self.fields[name]} {match[name]} does not exist"
         if _RANGE in ref and ref.startswith(self.prefix):
-            if range_fault := self._open_range(ref):
+            if range_fault := self._open_range_fault(ref):
                 return range_fault
             if self._is_range(ref):
-                return "ranges are expanded in requests only, so that a config has to name each partition"
+                return "ranges are expanded in requests only; a config has to name each partition"
         return ""
 
     def _is_range(self, text: str) -> bool:
@@ -135,42 +141,43 @@ class PartitionPattern:
         except InvalidRequestError:
             return True
 
-    def allows_segments(self, ref: str) -> bool:
-        """Returns whether the pattern writes out each segment of a ref that is empty, `.` or `..`.
+    def allows_unsafe_segments(self, ref: str) -> bool:
+        """Returns True if literal characters of the pattern match each segment of a ref that is empty, `.` or `..`.
 
-        They are in its text, and where literal characters of a regular expression match them; not where a wildcard, a
-        character class or a typed field does.
+        Literal characters are those of its text and of its regular expressions, but not wildcards, character classes
+        or typed fields.
         """
-        if odd_segment(ref) is None:
+        if unsafe_segment(ref) is None:
             return True
+        # The characters of unsafe segments are replaced by marks, which only literal characters of the pattern match.
         marked = []
         for number, segment in enumerate(segments := ref.split("/")):
             if number:
                 empty = not segment or (number == 1 and not segments[0])
                 marked.append(_MARKED_SLASH if empty else "/")
             marked.append(segment.replace(".", _MARKED_DOT) if segment in {".", ".."} else segment)
-        return self._writing_out.fullmatch("".join(marked)) is not None
+        return self._marked_regex.fullmatch("".join(marked)) is not None
 
     @functools.cached_property
-    def _writing_out(self) -> re.Pattern[str]:
-        """Matches refs in which what only literal characters may match is marked."""
-        from databuild.graph.regular import literally, read
+    def _marked_regex(self) -> re.Pattern[str]:
+        """Matches refs with marks; only literal characters of the pattern match a mark."""
+        from databuild.graph.regex_tree import literal_regex, parse_regex
 
         parts = []
         for part, kind in self._parts:
             if kind.startswith("/"):
-                parts.append(literally(read(kind[1:-1]), _MARKS))
+                parts.append(literal_regex(parse_regex(kind[1:-1]), _MARKS))
             elif kind:
                 parts.append(f"(?:(?![{_MARKED_DOT}{_MARKED_SLASH}]){FIELD_TYPES[kind].regex})")
             else:
                 parts.append("".join(_MARKS.get(character, re.escape(character)) for character in part))
         return re.compile("".join(parts), re.ASCII)
 
-    def written_range(self, ref: str) -> tuple[str, str, str] | None:
-        """Returns what looks like a range in a ref of this pattern and is none, since its field has no countable type.
+    def range_lookalike(self, ref: str) -> tuple[str, str, str] | None:
+        """Finds a text that looks like a range but is one value, since its field has no countable type.
 
         Returns:
-            The field, its text, and the type that would make it a range; None where there is nothing of the kind.
+            The name of the field, its text, and the type that would make it a range; None if there is no such text.
         """
         fields = self.match(ref) or {}
         for name, text in fields.items():
@@ -182,78 +189,84 @@ class PartitionPattern:
                     return name, text, kind
         return None
 
-    def _open_range(self, ref: str) -> str:
-        """Returns that a range in a text has no end, or no beginning, in words; empty where there is no such range."""
-        parts = (_open_regex(part, kind) if kind else re.escape(part) for part, kind in self._parts)
-        found = re.fullmatch("".join(parts), ref, re.ASCII)
+    def _open_range_fault(self, ref: str) -> str:
+        """Describes a range without an end or without a beginning; empty if there is none."""
+        parts = (_open_range_regex(part, kind) if kind else re.escape(part) for part, kind in self._parts)
+        match = re.fullmatch("".join(parts), ref, re.ASCII)
         for name, kind in self.fields.items():
             counting = _counting(kind)
-            if found is None or counting is None:
+            if match is None or counting is None:
                 continue
-            first, last = found[f"first_{name}"], found[f"last_{name}"]
+            first, last = match[f"first_{name}"], match[f"last_{name}"]
             if bool(first) != bool(last):
-                lacks = "no end" if first else "no beginning"
+                missing = "end" if first else "beginning"
                 text = f"{first or ''}{_RANGE}{last or ''}"
-                return (
-                    f"the range {text!r} has {lacks}; write both, such as {_closed_range(kind, counting, first, last)}"
-                )
+                example = _closed_range(kind, counting, first, last)
+                return f"the range {text!r} has no {missing}; write both, such as {example}"
         return ""
 
-    def apart(self, other: PartitionPattern) -> bool:
-        """Whether a glance shows that no ref is of both patterns; where it does not, `overlap` decides."""
+    def is_disjoint(self, other: PartitionPattern) -> bool:
+        """Returns True if a comparison of literals shows that no ref matches both patterns.
+
+        Much cheaper than `overlap.shortest_common_ref`, which decides if this returns False.
+        """
         if self._has_segments and other._has_segments:
-            return len(self._segments) != len(other._segments) or any(map(_are_apart, self._segments, other._segments))
-        return _are_apart(_ends(self._shape), _ends(other._shape))
+            return len(self._segments) != len(other._segments) or any(
+                map(_are_disjoint, self._segments, other._segments)
+            )
+        return _are_disjoint(_literal_ends(self._shape), _literal_ends(other._shape))
 
     @functools.cached_property
     def _segments(self) -> tuple[tuple[str, str], ...]:
-        return tuple(map(_ends, self._shape.split("/")))
+        return tuple(map(_literal_ends, self._shape.split("/")))
 
     @functools.cached_property
     def _shape(self) -> str:
-        """The pattern with `}` for each unknown digit, and `{` for any other field: no literal has braces."""
+        """The pattern with `}` for each digit of a calendar field and `{` for other fields; literals have no braces."""
         return "".join(_type_of(kind).shape if kind else part for part, kind in self._parts)
 
     def example(self) -> str:
-        """Returns a ref that looks like those of this pattern."""
+        """Returns a ref that looks like those of this pattern; a regular expression may not match it."""
         return "".join(_type_of(kind).example if kind else text for text, kind in self._parts)
 
     def expand(self, text: str) -> list[str] | None:
-        """Returns the refs of a range such as `date=2013-01-01..2013-01-31`; None where it is none of this pattern.
+        """Returns the refs of a range such as `date=2013-01-01..2013-01-31`; None if the text is not a range of it.
+
+        Both ends are part of the range.
 
         Raises:
             InvalidRequestError: The range ends before it begins.
-            TooManyPartitionsError: It is too long for one request.
+            TooManyPartitionsError: The range is too long for one request.
         """
         if _RANGE not in text or not text.startswith(self.prefix):
             return None
         parts = (_range_regex(part, kind) if kind else re.escape(part) for part, kind in self._parts)
-        found = re.fullmatch("".join(parts), text, re.ASCII)
-        if found is None:
+        match = re.fullmatch("".join(parts), text, re.ASCII)
+        if match is None:
             return None
         refs = [""]
-        wanted = 1
+        count = 1
         for part, kind in self._parts:
             if not kind:
                 refs = [ref + part for ref in refs]
                 continue
-            single = found.group(f"single_{part}")
-            values = [single] if single is not None else self._values(text, kind, found, part)
-            wanted *= len(values)
-            if wanted > MAX_REFS:
+            single = match.group(f"single_{part}")
+            values = [single] if single is not None else self._range_values(text, kind, match, part)
+            count *= len(values)
+            if count > MAX_REFS:
                 message = (
-                    f"the range {text!r} asks for {wanted:,} partitions or more, and a request may ask for "
-                    f"{MAX_REFS:,} at most; split it into shorter ranges, each a request of its own"
+                    f"the range {text!r} has at least {count:,} partitions, but a request may have at most "
+                    f"{MAX_REFS:,}; split it into shorter ranges, each a request of its own"
                 )
                 raise TooManyPartitionsError(MAX_REFS, message)
             refs = [ref + value for ref in refs for value in values]
         return refs if all(self.match(ref) is not None for ref in (refs[0], refs[-1])) else None
 
     @staticmethod
-    def _values(text: str, kind: str, found: re.Match[str], name: str) -> Sequence[str]:
+    def _range_values(text: str, kind: str, match: re.Match[str], name: str) -> Sequence[str]:
         counting = _counting(kind)
         assert counting is not None
-        first, last = counting.parse(found[f"first_{name}"]), counting.parse(found[f"last_{name}"])
+        first, last = counting.parse(match[f"first_{name}"]), counting.parse(match[f"last_{name}"])
         if first is None or last is None:
             message = f"{text!r} has a {kind} that does not exist"
             raise InvalidRequestError(message)
@@ -279,16 +292,16 @@ def _counts(field_type: FieldType, value: str) -> bool:
     )
 
 
-def _quick_regex(field_type: FieldType) -> str:
+def _fast_regex_of(field_type: FieldType) -> str:
     return field_type.regex
 
 
-def _exact_regex(field_type: FieldType) -> str:
+def _exact_regex_of(field_type: FieldType) -> str:
     return field_type.exact_regex
 
 
-def _loose_regex(field_type: FieldType) -> str:
-    """Matches also what looks like a value of the calendar and does not exist."""
+def _loose_regex_of(field_type: FieldType) -> str:
+    """Also matches values of the calendar that do not exist, such as 2013-02-30."""
     counting = field_type.counting
     return counting.end_regex if counting is not None and field_type.of_calendar else field_type.regex
 
@@ -298,7 +311,7 @@ def _regex(kind: str, regex_of: Callable[[FieldType], str]) -> str:
 
 
 def _range_regex(name: str, kind: str) -> str:
-    single = f"(?P<single_{name}>{_regex(kind, _quick_regex)})"
+    single = f"(?P<single_{name}>{_regex(kind, _fast_regex_of)})"
     counting = _counting(kind)
     if counting is None:
         return single
@@ -306,8 +319,8 @@ def _range_regex(name: str, kind: str) -> str:
     return f"(?:{first}{re.escape(_RANGE)}{last}|{single})"
 
 
-def _open_regex(name: str, kind: str) -> str:
-    single = f"(?:{_regex(kind, _quick_regex)})"
+def _open_range_regex(name: str, kind: str) -> str:
+    single = f"(?:{_regex(kind, _fast_regex_of)})"
     counting = _counting(kind)
     if counting is None:
         return single
@@ -316,31 +329,32 @@ def _open_regex(name: str, kind: str) -> str:
 
 
 def _closed_range(kind: str, counting: Counting, first: str | None, last: str | None) -> str:
-    """Returns an example of a range with the one end that is known."""
+    """Returns an example of a range that has the given end, or else the given beginning."""
     length = counting.example_length
-    known = counting.parse(first or last or "")
-    if known is not None:
+    given = counting.parse(first or last or "")
+    if given is not None:
         with contextlib.suppress(ValueError, OverflowError):
-            ends = (known, known + length) if first else (known - length, known)
+            ends = (given, given + length) if first else (given - length, given)
             return _RANGE.join(map(counting.format, ends))
     return _RANGE.join((FIELD_TYPES[kind].example,) * 2)
 
 
-def _ends(shape: str) -> tuple[str, str]:
-    """Returns what a shape begins with and, from right to left, what it ends with; a slash is where it is over."""
+def _literal_ends(shape: str) -> tuple[str, str]:
+    """Returns the literal beginning of a shape, and its literal end from right to left."""
     if "{" not in shape:
+        # The slash, which no segment has, marks that the text is complete: a longer one does not match.
         return f"{shape}/", f"{shape[::-1]}/"
     return shape[: shape.index("{")], shape[: shape.rindex("{") : -1]
 
 
-def _are_apart(one: tuple[str, str], other: tuple[str, str]) -> bool:
-    return one != other and not (_agree(one[0], other[0]) and _agree(one[1], other[1]))
+def _are_disjoint(first: tuple[str, str], second: tuple[str, str]) -> bool:
+    return first != second and not (_compatible(first[0], second[0]) and _compatible(first[1], second[1]))
 
 
-def _agree(one: str, other: str) -> bool:
-    """Whether the shorter of two shapes can begin the longer."""
+def _compatible(first: str, second: str) -> bool:
+    """Returns True if some text begins with both shapes."""
     return (
-        one.startswith(other)
-        or other.startswith(one)
-        or ("}" in one + other and all(a == b or a + b in _DIGITS for a, b in zip(one, other, strict=False)))
+        first.startswith(second)
+        or second.startswith(first)
+        or ("}" in first + second and all(a == b or a + b in _DIGITS for a, b in zip(first, second, strict=False)))
     )

@@ -1,6 +1,7 @@
-"""What analysis and execution need from outside, as Protocols.
+"""Protocols that analysis and execution need from outside, and the values that pass through them.
 
-They know nothing of who started the build, where events go or where processes run; the orchestrator happens to fit.
+The package `orchestration` implements them. Analysis and execution know neither the origin of a build nor events nor
+processes.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from databuild.v1 import partition_pb2 as pt
 
 
 class PartitionRecords(Protocol):
-    """Knows what is known now of partitions (the reader of the event log fits)."""
+    """Reads the current records of partitions. `event_log.reads.PartitionReads` fits."""
 
     def partition_records(self, refs: Collection[str], /) -> Mapping[str, PartitionRecord]:
-        """Returns what is known of partitions, by ref; a ref of which nothing is known is absent."""
+        """Returns the records of partitions, by ref; a partition without a record is absent."""
         ...
 
 
@@ -33,66 +34,64 @@ class Configure(Protocol):
         """Runs `JOB config REF...` once and returns the parsed answer.
 
         Raises:
-            JobConfigurationError: The job failed, or what it printed cannot be read.
+            JobConfigurationError: The job failed, or its output is invalid.
         """
         ...
 
 
 class Lookup(Protocol):
-    """Asks a graph's lookup who produces refs."""
+    """The lookup of a graph: finds the jobs that produce refs."""
 
     def __call__(self, refs: Sequence[str]) -> Awaitable[Mapping[str, str]]:
-        """Returns the label of the job that produces each ref; a ref that nobody produces is absent.
+        """Returns the label of the job that produces each ref; a ref that no job produces is absent.
 
         Raises:
-            LookupFaultError: It failed, or its answer cannot be used.
+            LookupFaultError: The lookup failed, or its answer is invalid.
         """
         ...
 
 
 class PastConfigs(Protocol):
-    """Knows the configurations of past job runs."""
+    """Reads the configurations of past job runs."""
 
     def __call__(self, job_run_id: str) -> JobConfig | None:
-        """Returns the configuration of a job run; None where it is not known any more."""
+        """Returns the configuration of a job run; None if it has been pruned."""
         ...
 
 
 class PlanningObserver(Protocol):
-    """Is told how planning goes. Called often, on the event loop."""
+    """Notified of the progress of planning. Called often, on the event loop."""
 
     def planning(self, progress: PlanningProgress) -> None:
-        """Planning has come further."""
+        """Called with the progress after each step of planning."""
         ...
 
     def warned(self, warning: str) -> None:
-        """Something may not be meant as it is; the plan, if there will be one, has the same sentence."""
+        """Called with a warning about the request or the graph, which the plan will have as well."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOutcome:
-    """How one job run ended.
+    """Outcome of one job run.
 
     Attributes:
         status: COMPLETED, FAILED or CANCELLED.
-        category: Whose fault a failure is; unspecified where it completed.
+        category: The cause of a failure; unspecified if the run completed.
         message: One sentence about the failure.
-        final: Whether it would fail again in the same way, so that it is not tried again.
+        permanent: True if another attempt would fail in the same way, so that there is no retry.
     """
 
     status: ev.JobStatus
     category: pt.FailureCategory = pt.FAILURE_CATEGORY_UNSPECIFIED
     message: str = ""
-    final: bool = False
+    permanent: bool = False
 
 
 class Runner(Protocol):
     """Runs one task once."""
 
-    async def run(self, task: Task, attempt: int) -> RunOutcome:
-        """Runs a task to its end."""
-        ...
+    async def run(self, task: Task, attempt: int) -> RunOutcome: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +104,13 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How an attempt ended, and what follows from it.
+    """End of an attempt, and its consequences.
 
     Attributes:
         attempt: The attempt.
-        outcome: How it ended.
-        retry_in_seconds: When it will be tried again; None where it will not be.
-        given_up: The tasks downstream that can no longer run.
+        outcome: Its outcome.
+        retry_in_seconds: The delay before the next attempt; None if there is no retry.
+        given_up: The tasks downstream that cannot run because of this failure.
     """
 
     attempt: Attempt
@@ -121,53 +120,50 @@ class Ended:
 
 
 class Verdict(enum.Enum):
-    """What becomes of an attempt that was to start."""
+    """Verdict on the claim of an attempt."""
 
     START = enum.auto()
-    """It may start: nobody else produces its outputs."""
+    """The attempt may start: this build has claimed its outputs."""
     REUSED = enum.auto()
-    """It need not run: its outputs are as they would be afterwards."""
-    LATER = enum.auto()
-    """Somebody else produces its outputs; it is to be asked about again."""
-    NOT_YET = enum.auto()
-    """Others have what it needs; it keeps its place here, and is to be asked about again."""
+    """The task need not run: its outputs exist already as the run would produce them."""
+    CLAIMED_ELSEWHERE = enum.auto()
+    """Another build is producing outputs of the task. Claim again after `wait_for_change`."""
+    RESOURCES_TAKEN = enum.auto()
+    """Other builds use the shared resources that the task needs. Claim again after `wait_for_change`; meanwhile the
+    task keeps its resources of this build."""
 
 
-class Preparing(Protocol):
-    """Verdicts that are on their way; awaiting them hurries them."""
+class PendingVerdicts(Protocol):
+    """Verdicts on a batch of claims, in the order of the attempts. Awaiting them flushes the claims to the log."""
 
-    def done(self) -> bool:
-        """Whether they are there."""
-        ...
+    def done(self) -> bool: ...
 
     def result(self) -> Sequence[Verdict]:
-        """Returns them, once they are there."""
+        """Returns the verdicts; call it only when done."""
         ...
 
-    def __await__(self) -> Generator[Any, Any, Sequence[Verdict]]:
-        """Waits until they are there."""
-        ...
+    def __await__(self) -> Generator[Any, Any, Sequence[Verdict]]: ...
 
 
 class ExecutionObserver(Protocol):
-    """Is told what happens, and asked before anything does."""
+    """Makes the claims of an execution, and records its facts."""
 
-    def prepare(self, attempts: Sequence[Attempt]) -> Preparing:
-        """Says what becomes of attempts that are to start soon, once that is durable."""
+    def claim(self, attempts: Sequence[Attempt]) -> PendingVerdicts:
+        """Claims the outputs of attempts. A verdict is there when the claim is durable."""
         ...
 
-    def changed(self, task: Task) -> Awaitable[None]:
-        """Waits until it is worth asking again about a task of which the verdict was LATER or NOT_YET."""
+    def wait_for_change(self, task: Task) -> Awaitable[None]:
+        """Waits until another claim of a task may succeed, after CLAIMED_ELSEWHERE or RESOURCES_TAKEN."""
         ...
 
-    def moved_on(self, ended: Ended | None = None, started: Attempt | None = None) -> Awaitable[None]:
-        """An attempt ended, another one starts in its place, or both. Takes note at once."""
+    def record(self, ended: Ended | None = None, started: Attempt | None = None) -> Awaitable[None]:
+        """Records the end of an attempt, the start of another, or both together. Need not be awaited."""
         ...
 
-    def reused(self, task: Task) -> None:
-        """A task need not run: its outputs are as they would be afterwards."""
+    def record_reused(self, task: Task) -> None:
+        """Records that a task need not run, since its outputs exist already as the run would produce them."""
         ...
 
-    def never_ran(self, attempts: Sequence[Attempt], because: Task) -> None:
-        """Tasks will not run, since the failure of another stopped the build; number 0 was never scheduled."""
+    def record_never_ran(self, attempts: Sequence[Attempt], because: Task) -> None:
+        """Records that tasks will not run, since a failure stopped the build. Number 0 means never scheduled."""
         ...

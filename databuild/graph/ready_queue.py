@@ -1,6 +1,6 @@
-"""Which task may run next: what is wanted, ready, running and done.
+"""Queue of ready tasks: tasks whose upstream tasks are done and whose resources are free.
 
-It knows tasks, their dependencies and their resources; it does not know how tasks are run.
+Knows tasks, their dependencies and their resources; it does not know how tasks are run.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class ReadyQueue:
         limits: Mapping[str, int] | None = None,
         needs: Mapping[str, Mapping[str, int]] | None = None,
     ) -> None:
-        """Takes a job graph.
+        """Makes tasks without upstream tasks ready.
 
         Args:
-            tasks: The tasks, in the order of their numbers.
-            limits: How much there is of each named resource.
-            needs: How much of each resource one run of a job takes, by job label.
+            tasks: The job graph, in the order of task numbers.
+            limits: The available amount of each named resource.
+            needs: The amount of each resource that one run of a job needs, by job label.
 
         Raises:
             InvalidRequestError: A job needs more of a resource than there is.
@@ -48,11 +48,11 @@ class ReadyQueue:
 
     @property
     def finished(self) -> bool:
-        """Whether every task is done, failed or given up."""
+        """True if every task is done, failed or given up."""
         return not self._unsettled
 
     def pop(self) -> Task | None:
-        """Takes the next task that may run now, with its resources; None where there is none."""
+        """Removes and returns the next ready task, and takes its resources; None if no task can run now."""
         while self._ready:
             task = self._tasks[heapq.heappop(self._ready)]
             need = self._needs.get(task.job_label)
@@ -80,7 +80,7 @@ class ReadyQueue:
         return freed
 
     def failed(self, task: Task) -> list[Task]:
-        """Marks a task as failed and returns the tasks downstream that can no longer run, by number."""
+        """Marks a task as failed and returns the tasks downstream that can no longer run, in order."""
         self._release(task)
         self._unsettled.discard(task.task_id)
         given_up = []
@@ -94,22 +94,22 @@ class ReadyQueue:
         return [self._tasks[task_id] for task_id in sorted(given_up)]
 
     def release(self, task: Task) -> None:
-        """Gives back the resources of a task that will be tried again later."""
+        """Frees the resources of a task that becomes ready again later."""
         self._release(task)
 
     def again(self, task: Task, *, holding: bool = False) -> None:
-        """Makes a task ready once more; one that holds its resources still is popped whatever is free."""
+        """Makes a task ready again; `holding` is True if its resources were not released."""
         if holding:
             self._holding.add(task.task_id)
         heapq.heappush(self._ready, task.task_id)
 
     def give_up(self) -> list[Task]:
-        """Gives up every task that has not been settled and returns them, by number."""
-        rest = [self._tasks[task_id] for task_id in sorted(self._unsettled)]
+        """Gives up all tasks that are not done, failed or given up yet, and returns them in order."""
+        given_up = [self._tasks[task_id] for task_id in sorted(self._unsettled)]
         self._unsettled.clear()
         self._ready.clear()
         self._parked.clear()
-        return rest
+        return given_up
 
     def _release(self, task: Task) -> int:
         need = self._needs.get(task.job_label)
@@ -117,7 +117,8 @@ class ReadyQueue:
             return 0
         for name, count in need.items():
             self._free[name] += count
-        # As many of each job as fit now, and not all that wait: else every release would cost as much as all of them.
+        # Of each job, makes only as many tasks ready as fit now. If all parked tasks became ready, each release would
+        # cost time in proportion to their number, as `pop` would park them again.
         moved = 0
         for label, parked in self._parked.items():
             for _ in range(min(self._fitting(self._needs[label]), len(parked))):
@@ -126,7 +127,7 @@ class ReadyQueue:
         return moved
 
     def _fitting(self, need: Mapping[str, int]) -> int:
-        """Returns how many runs with a need fit into what is free."""
+        """Returns the number of runs with this need that the free resources allow."""
         return min(self._free[name] // count if count else len(self._tasks) for name, count in need.items())
 
     def _check_needs(self) -> None:
@@ -134,9 +135,9 @@ class ReadyQueue:
             for name, count in self._needs[label].items():
                 if name not in self._free:
                     message = (
-                        f"{label} needs the resource {name!r}, which the graph does not have: add it to `resources`"
+                        f"{label} needs the resource {name!r}, which the graph does not have; add it to `resources`"
                     )
                     raise InvalidRequestError(message)
                 if count > self._free[name]:
-                    message = f"{label} needs {count} of the resource {name!r}, and the graph has {self._free[name]}"
+                    message = f"{label} needs {count} of the resource {name!r}, but the graph has {self._free[name]}"
                     raise InvalidRequestError(message)

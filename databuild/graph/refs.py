@@ -1,6 +1,7 @@
-"""Checks partition refs, wherever they come from; the only place that does.
+"""Syntax of partition refs; every ref from outside is checked here.
 
-Refs are compared as they are, so that only one form of each is let in. It does not know which job produces a ref.
+Refs are compared byte by byte, so each has only one valid spelling (docs/adr/0012-refs-have-one-spelling.md). The jobs
+that produce refs are not known here.
 """
 
 from __future__ import annotations
@@ -10,30 +11,30 @@ from typing import Final
 from databuild.errors import InvalidRequestError
 
 MAX_REF_BYTES: Final = 1024
-"""How long a ref may be, in bytes of UTF-8."""
+"""Maximum length of a ref in UTF-8."""
 
-_ODD_SEGMENTS: Final = frozenset({"", ".", ".."})
+_UNSAFE_SEGMENTS: Final = frozenset({"", ".", ".."})
 
 
 def check_ref(ref: str) -> None:
-    """Checks that a text can be a ref at all.
+    """Checks the form of a ref, whatever the patterns of a graph.
 
     Raises:
-        InvalidRequestError: It cannot; the message says why.
+        InvalidRequestError: The text is not a valid ref.
     """
     fault = ""
     if not ref:
         fault = "it is empty"
-    elif not ref.isprintable() or " " in ref:  # no other white space is printable, nor what is not UTF-8
+    elif not ref.isprintable() or " " in ref:  # other white space and lone surrogates are not printable
         fault = "it has a space or a character that cannot be printed"
-    elif len(ref) * 4 > MAX_REF_BYTES and len(ref.encode()) > MAX_REF_BYTES:
+    elif len(ref) * 4 > MAX_REF_BYTES and len(ref.encode()) > MAX_REF_BYTES:  # UTF-8 has at most 4 bytes per character
         fault = f"it is longer than {MAX_REF_BYTES} bytes"
     elif ref[0] == "-":
         fault = "it begins with a dash"
     elif not ref.isascii() and (normal := nfc(ref)) != ref:
         fault = f"it is not in Unicode normalization form C; write it as {normal!r}, which is {normal!a}"
     if fault:
-        message = f"{ref[:80]!r} is no partition ref: {fault}"
+        message = f"{ref[:80]!r} is not a partition ref: {fault}"
         raise InvalidRequestError(message)
 
 
@@ -41,25 +42,25 @@ def nfc(text: str) -> str:
     """Returns a text in Unicode normalization form C, the form of all refs."""
     if text.isascii():
         return text
-    import unicodedata
+    import unicodedata  # a large table; most graphs have ASCII refs only
 
     return unicodedata.normalize("NFC", text)
 
 
-def odd_segment(ref: str) -> str | None:
-    """Returns the first segment of a ref that is empty, `.` or `..`, and that a path would not keep; None for none."""
+def unsafe_segment(ref: str) -> str | None:
+    """Returns the first segment that is empty, `.` or `..`; None without one. Paths made of such refs may be unsafe."""
     if "/." in ref or "//" in ref or ref[:1] in {".", "/"} or ref[-1:] == "/":
-        return next((segment for segment in ref.split("/") if segment in _ODD_SEGMENTS), None)
+        return next((segment for segment in ref.split("/") if segment in _UNSAFE_SEGMENTS), None)
     return None
 
 
-def odd_segment_fault(segment: str) -> str:
-    """Returns what is wrong with a ref that has such a segment where no pattern writes it out."""
+def unsafe_segment_fault(segment: str) -> str:
+    """Describes the fault of a ref with an unsafe segment that no pattern contains literally."""
     if segment:
-        what = f"the segment {segment!r}, which leads a path elsewhere"
+        what = f"the segment {segment!r}, which would change the directory of a path"
     else:
-        what = "an empty segment, which no path keeps"
+        what = "an empty segment, which a path would lose"
     return (
-        f"it has {what}; only a pattern that writes the segment out allows it, in its text or as literal characters of "
-        "a regular expression"
+        f"it has {what}; it is allowed only by a pattern that contains the segment literally, in its text or in a "
+        "regular expression"
     )

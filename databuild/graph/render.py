@@ -1,4 +1,4 @@
-"""Draws the job graph of a plan as Mermaid or DOT text or as an SVG picture; a large one by job instead of by task."""
+"""Job graph of a plan as Mermaid or DOT text, or as SVG; large ones have one node per job instead of task."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Final
 from databuild.drawing.job_graph import DrawnTask, draw_job_graph
 from databuild.model.job_graph import Plan
 
-LARGEST: Final = 200
-"""How many tasks are drawn one by one in text at most."""
+MAX_TEXT_TASKS: Final = 200
+"""Maximum number of tasks that are drawn one by one as text."""
 
 
 def render_mermaid(plan: Plan) -> str:
-    """Returns the job graph as a Mermaid flow chart."""
     nodes, edges = _drawing(plan)
     lines = ["flowchart LR"]
     lines += [f'  {name}["{_escape(label)}"]' for name, label in nodes]
@@ -22,7 +21,6 @@ def render_mermaid(plan: Plan) -> str:
 
 
 def render_dot(plan: Plan) -> str:
-    """Returns the job graph in the DOT language."""
     nodes, edges = _drawing(plan)
     lines = ["digraph {", "  rankdir=LR; node [shape=box];"]
     lines += [
@@ -34,23 +32,23 @@ def render_dot(plan: Plan) -> str:
 
 
 def render_svg(plan: Plan) -> str:
-    """Returns the job graph as an SVG file."""
+    """Returns the text of an SVG file."""
     tasks = [DrawnTask(task.task_id, task.job_label, task.config.outputs, task.upstream) for task in plan.tasks]
     return draw_job_graph(tasks, title=f"Job graph of {plan.graph_label}", style=True)
 
 
 def _drawing(plan: Plan) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    if len(plan.tasks) <= LARGEST:
+    if len(plan.tasks) <= MAX_TEXT_TASKS:
         nodes = [(f"t{task.task_id}", f"{task.job_label}\n{_outputs(task.config.outputs)}") for task in plan.tasks]
         edges = [(f"t{upstream}", f"t{task.task_id}") for task in plan.tasks for upstream in task.upstream]
         return nodes, edges
     labels = {task.task_id: task.job_label for task in plan.tasks}
     counts = Counter(labels.values())
     names = {label: f"j{number}" for number, label in enumerate(sorted(counts), 1)}
-    between = {(labels[upstream], task.job_label) for task in plan.tasks for upstream in task.upstream}
+    job_edges = {(labels[upstream], task.job_label) for task in plan.tasks for upstream in task.upstream}
     return (
         [(names[label], f"{label}\n{count} tasks") for label, count in sorted(counts.items())],
-        [(names[upstream], names[downstream]) for upstream, downstream in sorted(between)],
+        [(names[upstream], names[downstream]) for upstream, downstream in sorted(job_edges)],
     )
 
 

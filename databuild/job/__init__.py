@@ -1,4 +1,4 @@
-"""A job from two functions: what it needs, and the work.
+"""A job from two functions: `config` declares inputs and outputs, and `run` does the work.
 
     from databuild.job import Config, Run, main
 
@@ -15,8 +15,8 @@
         main(config, run)
 
 `main` gives the program the sub-commands `config`, `exec` and `worker`. DataBuild runs the first two; no executor runs
-`worker` yet. A job is started once or twice for each task, so these modules import next to nothing: import what is
-heavy inside `run`.
+`worker` yet. A job starts once or twice per task, so these modules import very little; import heavy packages inside
+`run`.
 """
 
 from databuild.job.answers import Config, ConfigError

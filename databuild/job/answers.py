@@ -1,10 +1,10 @@
-"""What a job answers when it is configured, checked and written as JSON.
+"""Answers of a job's config function: configurations, their checks, and their JSON.
 
-The format is protobuf's JSON of JobConfigureResponse, proto/databuild/v1/job.proto. It is written by hand, since
-neither protobuf nor `json` is imported as fast.
+The format is the protobuf JSON of JobConfigureResponse, proto/databuild/v1/job.proto. It is written by hand, since
+importing protobuf or `json` would take longer.
 """
 
-# `typing`, `json` and `collections` would each cost a job more time than everything that is done here.
+# `typing`, `json` and `collections` would each take longer to import than this module takes to run.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,17 +19,17 @@ _MATERIALIZE = (1, "materialize")
 
 
 class ConfigError(Exception):
-    """A job's configurations are not an answer to what was asked."""
+    """The answer of a job's config function is invalid."""
 
 
 class Config:
-    """One way to run the job: what it will produce, and with what.
+    """One configuration of the job: the inputs and outputs of one run, and its command line.
 
     Args:
-        outputs: The refs of the partitions that the run completes. At least one.
-        materialize: The refs of inputs that the graph builds before the run.
-        query: The refs of inputs that are read as they are. They are recorded, never built.
-        args: What follows `exec` on the command line.
+        outputs: The refs of the partitions that the run produces; at least one.
+        materialize: The refs of inputs that are built before the run.
+        query: The refs of inputs that are read in their current state. They are recorded, but never built.
+        args: The arguments after `exec` on the command line.
         env: Environment variables of the run.
     """
 
@@ -51,16 +51,14 @@ class Config:
         self.env = dict(env or {})
         for name, value in self.env.items():
             if {type(name), type(value)} != {str}:
-                raise ConfigError(f"env holds {name!r}: {value!r}; names and values have to be strings")
+                raise ConfigError(f"env has {name!r}: {value!r}; names and values must be strings")
         if not self.outputs:
-            raise ConfigError("a Config without outputs: it has to complete at least one partition")
+            raise ConfigError("a Config has no outputs; it must have at least one")
 
     def __repr__(self) -> str:
-        """Shows every field."""
         return "Config(" + ", ".join(f"{name}={value!r}" for name, value in self._fields()) + ")"
 
     def __eq__(self, other: object) -> bool:
-        """Whether every field is equal."""
         return isinstance(other, Config) and self._fields() == other._fields()
 
     __hash__ = None  # type: ignore[assignment]
@@ -73,29 +71,29 @@ def ask(config: "Callable[[Sequence[str]], Iterable[Config]]", refs: "Sequence[s
     """Calls a job's config function and checks its answer.
 
     Raises:
-        ConfigError: A ref is nobody's output, or that of two configurations, or something else than a Config came back.
+        ConfigError: The answer has a value that is not a Config, lacks a ref, or has an output twice.
     """
     answer = config(refs)
     if answer is None:
         raise ConfigError("the config function returned None; return or yield one or more Config")
     configs = list(answer)
-    known = set()
-    for one in configs:
-        if not isinstance(one, Config):
-            raise ConfigError(f"the config function gave {one!r}, which is a {type(one).__name__}, not a Config")
-        for ref in one.outputs:
-            if ref in known:
-                raise ConfigError(f"{ref!r} is an output twice; one Config has to produce it")
-            known.add(ref)
-    missing = [ref for ref in refs if ref not in known]
+    outputs = set()
+    for value in configs:
+        if not isinstance(value, Config):
+            raise ConfigError(f"the config function gave {value!r}, which is a {type(value).__name__}, not a Config")
+        for ref in value.outputs:
+            if ref in outputs:
+                raise ConfigError(f"{ref!r} is an output twice; exactly one Config must have it")
+            outputs.add(ref)
+    missing = [ref for ref in refs if ref not in outputs]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise ConfigError(f"no Config has the output {missing[0]!r}{more}; every ref that is asked for needs one")
+        raise ConfigError(f"no Config has the output {missing[0]!r}{more}; each requested ref needs a Config")
     return configs
 
 
 def to_json(configs: "Iterable[Config]") -> str:
-    """Returns configurations as the JSON of a JobConfigureResponse."""
+    """Returns the JSON of a JobConfigureResponse."""
     return '{"configs": [' + ", ".join(map(_config_json, configs)) + "]}"
 
 
@@ -115,9 +113,9 @@ def _input_json(ref: str, dep_type: "tuple[int, str]") -> str:
 
 def _strings(name: str, values: "Iterable[str]") -> "tuple[str, ...]":
     if isinstance(values, str):
-        raise ConfigError(f"{name} is the string {values!r}; a list of strings is needed: [{values!r}]")
+        raise ConfigError(f"{name} is the string {values!r}; it must be a list of strings: [{values!r}]")
     strings = tuple(values)
     for value in strings:
         if not isinstance(value, str):
-            raise ConfigError(f"{name} holds {value!r}, which is a {type(value).__name__}; strings are needed")
+            raise ConfigError(f"{name} has {value!r}, which is a {type(value).__name__}; it must have strings only")
     return strings

@@ -1,7 +1,7 @@
-"""What a job's author is shown of an exception: the frames of their own code, and the message last.
+"""Tracebacks of failed jobs, with the frames of the author's code only.
 
-Hidden are frames of databuild.job and of what starts programs. `DATABUILD_FULL_TRACEBACK=1` in the environment of the
-job shows them, too. Imported when something has failed, since `traceback` is slow to import.
+Frames of databuild.job and of the interpreter's start are hidden, unless the environment has
+`DATABUILD_FULL_TRACEBACK=1`. This module is imported only after a failure, since `traceback` is slow to import.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from collections.abc import Iterator
 from traceback import FrameSummary, TracebackException
 
 FULL_VARIABLE = "DATABUILD_FULL_TRACEBACK"
-_OURS = os.path.dirname(__file__) + os.sep  # noqa: PTH120 - compared with file names as the interpreter has them
+_PACKAGE = os.path.dirname(__file__) + os.sep  # noqa: PTH120 - compared with file names of the interpreter
 _STARTERS = ("<frozen runpy>", "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
 
 
 def print_failure(heading: str, error: BaseException) -> None:
-    """Prints a line that says what failed, and the exception after it, to standard error."""
+    """Prints a heading and the traceback of an exception to standard error."""
     trace = TracebackException.from_exception(error)
     if not os.environ.get(FULL_VARIABLE):
-        for part in _parts(trace, set()):
-            part.stack[:] = [frame for frame in part.stack if not _is_internal(frame)]
+        for linked in _linked_exceptions(trace, set()):
+            linked.stack[:] = [frame for frame in linked.stack if not _is_internal(frame)]
     sys.stderr.write(f"{heading}\n" + "".join(trace.format()))
 
 
-def _parts(trace: TracebackException | None, seen: set[int]) -> Iterator[TracebackException]:
-    """Finds an exception, what it was raised from or during, and what is in it where it is a group."""
+def _linked_exceptions(trace: TracebackException | None, seen: set[int]) -> Iterator[TracebackException]:
+    """Yields an exception, its cause and context, and the members of exception groups, recursively."""
     if trace is None or id(trace) in seen:
         return
     seen.add(id(trace))
     yield trace
     for other in (trace.__cause__, trace.__context__, *(trace.exceptions or ())):
-        yield from _parts(other, seen)
+        yield from _linked_exceptions(other, seen)
 
 
 def _is_internal(frame: FrameSummary) -> bool:
-    return frame.filename.startswith(_OURS) or frame.filename in _STARTERS
+    return frame.filename.startswith(_PACKAGE) or frame.filename in _STARTERS

@@ -1,6 +1,6 @@
 """Files that are complete or absent, as partitions are."""
 
-# pathlib takes longer to import than a job takes to be configured.
+# pathlib takes longer to import than a config function takes to run.
 # ruff: noqa: PTH103, PTH105, PTH108, PTH110, PTH118, PTH120, PTH123
 import os
 
@@ -10,55 +10,54 @@ if TYPE_CHECKING:
 
 
 class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
-    """Writes a file beside its place and moves it there when it is complete.
+    """Writes a file atomically: to a temporary path beside it, which replaces `path` at the end of the block.
 
         with writing("data/report.csv") as temporary, open(temporary, "w") as file:
             file.write(...)
 
-    If the block raises, or the process dies, what was at `path` before stays as it was. Folders are made as needed.
+    If the block raises or the process dies, an earlier file at `path` is unchanged. Missing folders are created.
 
     Args:
-        path: Where the file is to be.
-        sync: Whether to wait until the data is on the disk, so that it survives a loss of power.
+        path: The path of the file.
+        sync: True to wait until the data is on the disk, so that it survives a loss of power.
     """
 
     def __init__(self, path: "str | os.PathLike[str]", *, sync: bool = False) -> None:
         self._path = os.fspath(path)
         self._sync = sync
         folder, name = os.path.split(self._path)
-        # Its end is that of the path, since libraries choose a format by it.
+        # It keeps the extension of the path, since libraries choose a format by it.
         self._temporary = os.path.join(folder, f".{os.getpid()}.partial.{name}")
 
     def __enter__(self) -> str:
-        """Returns the path to write to."""
         os.makedirs(os.path.dirname(self._path) or ".", exist_ok=True)
         return self._temporary
 
     def __exit__(
         self, error_type: "type[BaseException] | None", error: "BaseException | None", trace: "TracebackType | None"
     ) -> None:
-        """Moves the file to its place, or removes it if the block raised."""
         if error_type is None:
             if self._sync:
                 _sync(self._temporary)
             os.replace(self._temporary, self._path)
             if self._sync:
+                # The rename is durable once the folder is.
                 _sync(os.path.dirname(self._path) or ".")
         elif os.path.exists(self._temporary):
             os.unlink(self._temporary)
 
 
 def content_digest(*paths: "str | os.PathLike[str]") -> str:
-    """Returns a digest of the content of files, equal for equal content, as `sha256:` and hexadecimal digits."""
+    """Returns `sha256:` and a hexadecimal digest of the contents of files, in the given order."""
     import hashlib
 
     digest = hashlib.sha256()
     for path in paths:
         with open(path, "rb") as file:
-            one = hashlib.file_digest(file, "sha256")
+            file_digest = hashlib.file_digest(file, "sha256")
         if len(paths) == 1:
-            return "sha256:" + one.hexdigest()
-        digest.update(one.digest())
+            return "sha256:" + file_digest.hexdigest()
+        digest.update(file_digest.digest())
     return "sha256:" + digest.hexdigest()
 
 

@@ -18,14 +18,14 @@ _FAILED = 1
 _MISUSED = 2
 
 _HELP = """\
-{name}: a job of a DataBuild graph. A graph starts it; by hand it is started like this:
+{name}: a job of a DataBuild graph. The graph runs it; to run it by hand:
 
-  {name} config REF...   prints, as JSON, what it needs to produce partitions: inputs, arguments, environment
-  {name} exec ARGS...    does the work, with the arguments and environment that config printed
+  {name} config REF...   prints, as JSON, how to produce partitions: inputs, arguments and environment
+  {name} exec ARGS...    does the work, with the arguments and the environment that config has printed
   {name} worker          serves many such requests on stdin and stdout, as length-delimited protobuf messages;
                          DataBuild does not run it yet
 
-For example, to see what would be run for one partition, and then to run it:
+For example, to print the configuration of one partition, and then to produce it:
 
   {name} config daily/date=2013-01-01
   {name} exec ARGS...
@@ -36,10 +36,10 @@ def main(config: "ConfigFunction", run: "RunFunction", argv: "Sequence[str] | No
     """Runs the program of a job, and exits.
 
     Args:
-        config: Given refs, says how to produce them: one or more Config, which together have every ref as an output.
-        run: Does the work of one Config. It returns when every output is complete, and raises otherwise; to fail with a
-            message and no traceback, `raise SystemExit("message")`.
-        argv: The command line, the program's name first. By default that of the process.
+        config: Returns or yields one or more Config for the given refs; each ref must be an output of exactly one.
+        run: Does the work of one Config. It returns when every output is complete, and raises if it fails. To fail with
+            a message and no traceback, `raise SystemExit("message")`.
+        argv: The command line, beginning with the program's name; None for that of the process.
     """
     name, *words = sys.argv if argv is None else argv
     name = os.path.basename(name)  # noqa: PTH119 - pathlib is slow to import
@@ -56,19 +56,19 @@ def main(config: "ConfigFunction", run: "RunFunction", argv: "Sequence[str] | No
         sys.stdout.write(_HELP.format(name=name))
         sys.exit(0)
     if words:
-        sys.stderr.write(f"{name}: {' '.join(words)!r} is not one of its commands: config, exec and worker\n\n")
+        sys.stderr.write(f"{name}: {' '.join(words)!r} is not a command; the commands are config, exec and worker\n\n")
     sys.stderr.write(_HELP.format(name=name))
     sys.exit(_MISUSED)
 
 
 def execute(run: "RunFunction", arguments: Run, name: str) -> int:
-    """Does the work, and returns the exit code; a failure is explained on stderr."""
+    """Calls the run function and returns the exit code. An exception is printed to stderr."""
     try:
         run(arguments)
     except Exception as error:
         from databuild.job.failures import print_failure
 
-        hint = "" if arguments.args else "; exec was given no arguments: config prints those that it needs"
+        hint = "" if arguments.args else "; exec has no arguments, and config prints those that it needs"
         print_failure(f"{name}: exec failed{hint}", error)
         return _FAILED
     return 0
@@ -78,7 +78,7 @@ def _configure(config: "ConfigFunction", refs: "Sequence[str]", name: str) -> in
     if not refs:
         sys.stderr.write(f"{name}: config needs the refs of one or more partitions: {name} config REF...\n")
         return _MISUSED
-    # What the function prints must not get into the answer.
+    # The answer is on stdout, so prints of the config function go to stderr.
     stdout, sys.stdout = sys.stdout, sys.stderr
     try:
         answer = to_json(ask(config, refs))

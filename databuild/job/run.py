@@ -1,7 +1,7 @@
-"""One run of a job: its arguments, and what it reports.
+"""One run of a job: its arguments and its reports.
 
 Reports are lines of JSON, each a JobReport of proto/databuild/v1/job.proto, appended to the file that
-`DATABUILD_REPORT` names. Where the variable is not set, as when a job is run by hand, nothing is reported.
+`DATABUILD_REPORT` names. Without that variable, as when a job is run by hand, nothing is reported.
 """
 
 import os
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """What a job is given to do its work with.
+    """The arguments of a run, and the methods that report from it.
 
     Args:
-        args: The arguments that `config` asked for.
+        args: The arguments of the Config.
         environ: The environment of the run.
 
     Attributes:
-        args: The arguments that `config` asked for.
-        env: The environment of the run, with the variables that `config` asked for.
-        build_request_id: The build that the run is part of; empty without one.
-        job_run_id: The id of the run; empty without a build.
-        attempt: Which attempt at its task this is, from 1.
+        args: The arguments of the Config.
+        env: The environment of the run, with the variables of the Config.
+        build_request_id: The id of the build; empty without a build.
+        job_run_id: The id of the job run; empty without a build.
+        attempt: The number of the attempt at the task, from 1.
     """
 
     def __init__(self, args: "Sequence[str]", environ: "Mapping[str, str]") -> None:
@@ -36,13 +36,13 @@ class Run:
         self._report_path = environ.get("DATABUILD_REPORT", "")
 
     def finished(self, ref: str, *, content_digest: str = "", **metadata: object) -> None:
-        """Reports that a partition is complete, whatever becomes of the rest of the run.
+        """Reports that a partition is complete. It stays available even if the run fails later.
 
         Args:
             ref: The partition, one of the run's outputs.
-            content_digest: A digest of the content, equal for equal content; a partition rebuilt to the same digest
-                makes nothing stale.
-            **metadata: What there is to know of the data, such as `rows=842`; values that JSON has.
+            content_digest: A digest of the content. A partition that is rebuilt to the same digest makes no other
+                partition stale.
+            **metadata: Facts about the data, such as `rows=842`, with values that JSON allows.
         """
         report: dict[str, object] = {"ref": ref}
         if metadata:
@@ -52,7 +52,7 @@ class Run:
         self._report("partition", report)
 
     def metric(self, name: str, value: float, unit: str = "") -> None:
-        """Reports a number that was measured, such as `rows_read`; a unit such as `bytes` or `s`."""
+        """Reports a measurement, such as `rows_read`, with a unit such as `bytes` or `s`."""
         self._report("metric", {"name": name, "value": value, "unit": unit})
 
     def check(
@@ -67,17 +67,17 @@ class Run:
         """Reports the outcome of a check, and returns whether it passed.
 
         Args:
-            name: The check's name, unique within the job.
-            passed: Whether it passed.
-            severity: How bad it is if it did not.
-            ref: The partition that was checked; empty where it is about the whole run.
-            message: One sentence for a person.
+            name: The name of the check, unique within the job.
+            passed: True if it passed.
+            severity: The severity of a failed check. With `error`, the run fails and its data is not trusted.
+            ref: The partition that was checked; empty for a check of the whole run.
+            message: One sentence for people.
 
         Raises:
-            ValueError: The severity is none of those.
+            ValueError: The severity is not one of these.
         """
         if severity not in {"info", "warning", "error"}:
-            raise ValueError(f"severity is {severity!r}; it has to be 'info', 'warning' or 'error'")
+            raise ValueError(f"severity is {severity!r}; it must be 'info', 'warning' or 'error'")
         self._report(
             "check",
             {
@@ -91,7 +91,7 @@ class Run:
         return bool(passed)
 
     def progress(self, fraction: float, message: str = "") -> None:
-        """Reports the share of the work that is done, from 0 to 1, and what is being done; nothing shows it yet."""
+        """Reports the share of the work that is done, from 0 to 1. No display shows it yet."""
         self._report("progress", {"fraction": fraction, "message": message})
 
     def _report(self, kind: str, report: "Mapping[str, object]") -> None:
@@ -100,7 +100,7 @@ class Run:
         import json
 
         line = (json.dumps({kind: report}, allow_nan=False) + "\n").encode()
-        # One write of the whole line: a reader, or another process that appends, never sees half of it.
+        # One write appends the whole line atomically, so that lines of several processes do not mix.
         descriptor = os.open(self._report_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             os.write(descriptor, line)

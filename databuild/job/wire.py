@@ -1,7 +1,7 @@
-"""The wire format of JobRequest and JobResponse, proto/databuild/v1/job.proto, read and written without protobuf.
+"""Wire format of JobRequest and JobResponse (proto/databuild/v1/job.proto), without the protobuf package.
 
-A job runs with the packages of its author, of which protobuf need not be one, or may be of any version. The format:
-https://protobuf.dev/programming-guides/encoding/. What a newer sender adds is passed over, as protobuf does.
+A job runs with the packages of its author, which may lack protobuf or have any version of it. The format:
+https://protobuf.dev/programming-guides/encoding/. Unknown fields are skipped, as protobuf does.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import BinaryIO
 from databuild.job.answers import Config
 
 _VARINT, _FIXED64, _LENGTH, _GROUP, _END_GROUP, _FIXED32 = range(6)
-_CONTINUES = 0x80
+_CONTINUATION_BIT = 0x80
 _VARINT_BYTES = 10
 _UINT32_BYTES = 5
 _INT64_BITS = 64
@@ -23,7 +23,7 @@ _MATERIALIZE = 1
 
 
 class WireError(ValueError):
-    """Bytes that are not the message they should be."""
+    """The bytes are not a valid message."""
 
 
 @dataclass(kw_only=True)
@@ -31,9 +31,9 @@ class Request:
     """A JobRequest.
 
     Attributes:
-        request_id: What the response repeats.
-        kind: `configure` or `execute`; empty where the request asks for neither that is known.
-        refs: What to configure.
+        request_id: The id that the response repeats.
+        kind: `configure` or `execute`; empty for an unknown kind.
+        refs: The refs to configure.
         args: The arguments of the run.
         env: The environment variables of the run.
     """
@@ -46,14 +46,14 @@ class Request:
 
 
 def read_framed(stream: BinaryIO) -> bytes | None:
-    """Reads one message after its length; None at the end of the stream.
+    """Reads a length and then a message of that length; returns None at the end of the stream.
 
     Raises:
         EOFError: The stream ends within a message.
-        WireError: There is no length.
+        WireError: The length is invalid.
     """
     prefix = bytearray()
-    while not prefix or prefix[-1] >= _CONTINUES:
+    while not prefix or prefix[-1] >= _CONTINUATION_BIT:
         byte = stream.read(1)
         if not byte:
             if prefix:
@@ -61,7 +61,7 @@ def read_framed(stream: BinaryIO) -> bytes | None:
             return None
         prefix += byte
         if len(prefix) > _VARINT_BYTES:
-            raise WireError("the stream of requests has no length where one should be")
+            raise WireError("the stream of requests has an invalid length")
     size, _ = _read_varint(prefix, 0)
     data = stream.read(size)
     if len(data) < size:
@@ -70,29 +70,29 @@ def read_framed(stream: BinaryIO) -> bytes | None:
 
 
 def write_framed(stream: BinaryIO, message: bytes) -> None:
-    """Writes one message after its length, at once."""
+    """Writes the length of a message and the message, and flushes the stream."""
     stream.write(_varint(len(message)) + message)
     stream.flush()
 
 
 def parse_request(data: bytes) -> Request:
-    """Reads a JobRequest.
+    """Parses a JobRequest.
 
     Raises:
-        WireError: It is none.
+        WireError: The bytes are not a JobRequest.
     """
     request = Request()
     for number, wire_type, value in _fields(data):
         if number == 1 and wire_type == _VARINT:
             request.request_id = _signed(value)
         elif number == 2 and wire_type == _LENGTH:
-            # Of a oneof, the last holds; what comes twice is merged.
+            # Of a oneof, the last field on the wire is set. A message that occurs twice is merged.
             request.kind, request.args, request.env = "configure", [], {}
-            request.refs += [_ref(one) for one in _repeated(value, 1)]
+            request.refs += [_ref(element) for element in _repeated(value, 1)]
         elif number == 3 and wire_type == _LENGTH:
             request.kind, request.refs = "execute", []
-            request.args += [_text(one) for one in _repeated(value, 1)]
-            request.env.update(_entry(one) for one in _repeated(value, 2))
+            request.args += [_text(element) for element in _repeated(value, 1)]
+            request.env.update(_entry(element) for element in _repeated(value, 2))
     return request
 
 
@@ -100,18 +100,17 @@ def configured(request_id: int, configs: list[Config]) -> bytes:
     """Returns the JobResponse to a configure request.
 
     Raises:
-        UnicodeEncodeError: A text is not Unicode, as a file name may be.
+        UnicodeEncodeError: A text has a lone surrogate, such as that of a file name that is not UTF-8.
     """
     return _response(request_id, 2, b"".join(_bytes_field(1, _config(config)) for config in configs))
 
 
 def executed(request_id: int, exit_code: int) -> bytes:
-    """Returns the JobResponse to an execute request."""
     return _response(request_id, 3, _varint_field(1, exit_code))
 
 
 def failed(request_id: int, message: str) -> bytes:
-    """Returns the JobResponse that says why a request could not be served."""
+    """Returns the JobResponse to a request that could not be served."""
     return _response(request_id, 4, _varint_field(1, _USER) + _text_field(2, message, errors="backslashreplace"))
 
 
@@ -125,7 +124,7 @@ def _config(config: Config) -> bytes:
         (
             *(_bytes_field(1, _text_field(1, ref)) for ref in config.outputs),
             *(_bytes_field(2, _varint_field(1, kind) + _bytes_field(3, _text_field(1, ref))) for kind, ref in inputs),
-            # Elements of lists, and names and values of maps, are there even where they are empty.
+            # Elements of lists, and keys and values of maps, are written even if they are empty.
             *(_bytes_field(3, arg.encode()) for arg in config.args),
             *(
                 _bytes_field(4, _bytes_field(1, name.encode()) + _bytes_field(2, value.encode()))
@@ -140,31 +139,31 @@ def _bytes_field(number: int, value: bytes) -> bytes:
 
 
 def _text_field(number: int, text: str, errors: str = "strict") -> bytes:
-    """Returns a text; nothing where it is empty."""
+    """Encodes a text; returns nothing if it is empty, the default."""
     return _bytes_field(number, text.encode(errors=errors)) if text else b""
 
 
 def _varint_field(number: int, value: int) -> bytes:
-    """Returns an integer, 64 bits of it where it is negative; nothing where it is 0."""
+    """Encodes an integer, a negative one in 64 bits; returns nothing for 0, the default."""
     return _varint(number << 3 | _VARINT) + _varint(value % (1 << _INT64_BITS)) if value else b""
 
 
 def _varint(value: int) -> bytes:
-    written = bytearray()
-    while value >= _CONTINUES:
-        written.append(value & 0x7F | _CONTINUES)
+    encoded = bytearray()
+    while value >= _CONTINUATION_BIT:
+        encoded.append(value & 0x7F | _CONTINUATION_BIT)
         value >>= 7
-    written.append(value)
-    return bytes(written)
+    encoded.append(value)
+    return bytes(encoded)
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int, bytes | int]]:
-    """Returns number, wire type and value of each field."""
+    """Yields number, wire type and value of each field."""
     position = 0
     while position < len(data):
         number, wire_type, value, position = _field(data, position)
         if wire_type == _END_GROUP:
-            raise WireError(f"a group ends that has not begun, as field {number}")
+            raise WireError(f"a group of field {number} ends, but has not begun")
         yield number, wire_type, value
 
 
@@ -183,14 +182,14 @@ def _field(data: bytes, position: int) -> tuple[int, int, bytes | int, int]:
     elif wire_type == _END_GROUP:
         return number, wire_type, b"", position
     else:
-        raise WireError(f"there is no wire type {wire_type}, before byte {position}")
+        raise WireError(f"the wire type {wire_type} before byte {position} does not exist")
     if position + size > len(data):
-        raise WireError(f"field {number} is cut off")
+        raise WireError(f"field {number} is truncated")
     return number, wire_type, data[position : position + size], position + size
 
 
 def _after_group(data: bytes, position: int, number: int) -> int:
-    """Returns the position after a group, the older form of nested messages, which none of these messages has."""
+    """Skips a group, an old form of nested messages, and returns the position after it. No message here has one."""
     open_groups = [number]
     while open_groups:
         inner, wire_type, after = _read_tag(data, position)
@@ -200,7 +199,7 @@ def _after_group(data: bytes, position: int, number: int) -> int:
         else:
             inner, wire_type, _, position = _field(data, position)
             if wire_type == _END_GROUP and inner != open_groups.pop():
-                raise WireError(f"a group ends that is not field {number}")
+                raise WireError(f"a group ends that is not that of field {number}")
     return position
 
 
@@ -208,25 +207,25 @@ def _read_tag(data: bytes, position: int) -> tuple[int, int, int]:
     """Returns number and wire type of the field at a position, and the position of its value."""
     tag, position = _read_varint(data, position, _UINT32_BYTES)
     if not 1 <= tag >> 3 < 1 << 29:
-        raise WireError(f"no field has the number {tag >> 3}, before byte {position}")
+        raise WireError(f"the field number {tag >> 3} before byte {position} is invalid")
     return tag >> 3, tag & 7, position
 
 
-def _read_varint(data: bytes | bytearray, position: int, most: int = _VARINT_BYTES) -> tuple[int, int]:
-    """Returns the 64 bits of an integer at a position, of so many bytes at most, and the position after it."""
+def _read_varint(data: bytes | bytearray, position: int, max_bytes: int = _VARINT_BYTES) -> tuple[int, int]:
+    """Returns the low 64 bits of the integer at a position, and the position after it."""
     value = 0
-    for place, byte in enumerate(data[position : position + most]):
-        value |= (byte & 0x7F) << 7 * place
-        if byte < _CONTINUES:
-            return value % (1 << _INT64_BITS), position + place + 1
-    raise WireError(f"an integer is cut off or too long, from byte {position} on")
+    for index, byte in enumerate(data[position : position + max_bytes]):
+        value |= (byte & 0x7F) << 7 * index
+        if byte < _CONTINUATION_BIT:
+            return value % (1 << _INT64_BITS), position + index + 1
+    raise WireError(f"the integer at byte {position} is truncated or too long")
 
 
 def _repeated(data: bytes | int, number: int) -> Iterator[bytes]:
-    """Returns the values of a repeated field of messages or texts."""
+    """Yields the values of a repeated field of messages or texts."""
     assert isinstance(data, bytes)
-    for found, wire_type, value in _fields(data):
-        if found == number and isinstance(value, bytes) and wire_type == _LENGTH:
+    for field_number, wire_type, value in _fields(data):
+        if field_number == number and isinstance(value, bytes) and wire_type == _LENGTH:
             yield value
 
 
@@ -239,7 +238,7 @@ def _entry(data: bytes) -> tuple[str, str]:
 
 
 def _last_text(data: bytes, number: int) -> str:
-    """Returns the text of a field: the last, where it is there more than once, and empty without any."""
+    """Returns the text of a field: the last if it occurs several times, empty if it is absent."""
     texts = [_text(value) for value in _repeated(data, number)]
     return texts[-1] if texts else ""
 

@@ -1,8 +1,9 @@
 """The `worker` sub-command: one process that serves many requests.
 
-Requests and responses are the JobRequest and JobResponse of proto/databuild/v1/job.proto, each preceded by its length
-as a varint, on stdin and stdout, as Bazel's persistent workers do. What a job prints meanwhile goes to stderr. The end
-of stdin ends the worker.
+Requests and responses are JobRequest and JobResponse messages (proto/databuild/v1/job.proto) on stdin and stdout, each
+preceded by its length as a varint, as with Bazel's persistent workers
+(https://bazel.build/remote/creating). Prints of the job go to stderr. The end of stdin ends the
+worker.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ _FAILED = 1
 
 
 def serve(config: Callable[[Sequence[str]], Iterable[Config]], run: Callable[[Run], None]) -> int:
-    """Serves the process's stdin and stdout until stdin ends, and returns the exit code."""
+    """Serves requests from stdin until it ends, and returns the exit code."""
     with os.fdopen(os.dup(0), "rb") as requests, os.fdopen(os.dup(1), "wb") as responses:
-        # Nobody else may read requests or write into responses, processes that the job starts included.
+        # The descriptors 0 and 1 are replaced, so that neither the job nor its child processes can read requests or
+        # write into the responses.
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.close(null)
@@ -41,7 +43,7 @@ def serve(config: Callable[[Sequence[str]], Iterable[Config]], run: Callable[[Ru
         try:
             while (data := read_framed(requests)) is not None:
                 response = respond(parse_request(data), config, run)
-                # What was printed belongs to this request, and may be looked for as soon as it is answered.
+                # Prints of this request must be complete before the response: the caller may read them at once.
                 sys.stdout.flush()
                 sys.stderr.flush()
                 write_framed(responses, response)
@@ -52,7 +54,6 @@ def serve(config: Callable[[Sequence[str]], Iterable[Config]], run: Callable[[Ru
 
 
 def respond(request: Request, config: Callable[[Sequence[str]], Iterable[Config]], run: Callable[[Run], None]) -> bytes:
-    """Returns the JobResponse to one request."""
     if request.kind == "configure":
         try:
             return configured(request.request_id, ask(config, request.refs))
@@ -63,7 +64,7 @@ def respond(request: Request, config: Callable[[Sequence[str]], Iterable[Config]
             return failed(request.request_id, heading)
     if request.kind == "execute":
         return executed(request.request_id, _execute(request, run))
-    return failed(request.request_id, "the request asks for neither configure nor execute")
+    return failed(request.request_id, "the request is neither configure nor execute")
 
 
 def _execute(request: Request, run: Callable[[Run], None]) -> int:

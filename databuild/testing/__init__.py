@@ -1,4 +1,4 @@
-"""Tests of a job without a graph.
+"""Test support: tests of a job without a graph.
 
     job = JobUnderTest(daily_flights.config, daily_flights.run)
 
@@ -13,7 +13,7 @@
         assert result.exit_code == 0
         assert result.finished == ["daily_flights/date=2013-01-01"]
 
-What is tested runs in this process, without Bazel; graphs are tested by the rule `databuild_graph_test`.
+The job runs in the process of the test, without Bazel. To test a graph, use the rule `databuild_graph_test`.
 """
 
 from databuild.testing.jobs import JobUnderTest, RunResult

@@ -1,4 +1,4 @@
-"""A job called as the orchestrator would call it, and what it reported."""
+"""A job under test: calls its functions as the orchestrator would, and collects its reports."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from databuild.job.run import Run
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """How a run ended and what it reported.
+    """Outcome of a run and its reports.
 
     Attributes:
-        error: What the run function raised; None where it returned.
-        reports: Every line of the report, parsed, in order: JobReport messages as JSON.
+        error: The exception that the run function raised; None if it returned.
+        reports: The reports in order: JobReport messages (job.proto) as parsed JSON.
     """
 
     error: BaseException | None
@@ -26,26 +26,26 @@ class RunResult:
 
     @property
     def exit_code(self) -> int:
-        """The exit code that the program would have had."""
+        """The exit code that the program would have."""
         if isinstance(self.error, SystemExit) and (self.error.code is None or isinstance(self.error.code, int)):
             return self.error.code or 0
         return 0 if self.error is None else 1
 
     @property
     def finished(self) -> list[str]:
-        """The refs that were reported finished, in order."""
+        """The refs that were reported as finished, in order."""
         return [str(report["ref"]) for report in self.of("partition")]
 
     def metadata(self, ref: str) -> Mapping[str, object]:
-        """Returns what was last reported of a partition.
+        """Returns the last reported metadata of a partition.
 
         Raises:
-            KeyError: The partition was not reported finished.
+            KeyError: The partition was not reported as finished.
         """
-        found = [report for report in self.of("partition") if report["ref"] == ref]
-        if not found:
+        reports = [report for report in self.of("partition") if report["ref"] == ref]
+        if not reports:
             raise KeyError(ref)
-        metadata = found[-1].get("metadata", {})
+        metadata = reports[-1].get("metadata", {})
         assert isinstance(metadata, dict)
         return metadata
 
@@ -55,11 +55,11 @@ class RunResult:
 
 
 class JobUnderTest:
-    """A job's two functions, to be called from tests.
+    """Calls the two functions of a job from tests.
 
     Args:
-        config: The function that `databuild.job.main` would be given to configure.
-        run: The function that it would be given to run.
+        config: The config function, as passed to `databuild.job.main`.
+        run: The run function, as passed to `databuild.job.main`.
     """
 
     def __init__(self, config: Callable[[Sequence[str]], Iterable[Config]], run: Callable[[Run], None]) -> None:
@@ -70,24 +70,24 @@ class JobUnderTest:
         """Configures the job twice, and returns the answer.
 
         Raises:
-            ConfigError: The answer lacks a ref, has one twice, or was another one the second time.
+            ConfigError: The answer is invalid, or the two answers differ.
         """
         answer = ask(self._config, refs)
         again = ask(self._config, refs)
         if to_json(answer) != to_json(again):
-            raise ConfigError(f"configured twice, the job gave two answers: {answer} and {again}")
+            raise ConfigError(f"two calls of the config function gave different answers: {answer} and {again}")
         return answer
 
     def execute(
         self, args: Sequence[str] = (), *, folder: Path, env: Mapping[str, str] | None = None, attempt: int = 1
     ) -> RunResult:
-        """Runs the job in a folder, and returns what came of it.
+        """Runs the job in a folder. Working directory and environment of the process are restored afterwards.
 
         Args:
-            args: What would follow `exec`.
-            folder: The working directory of the run. The report is written into it, as `report.jsonl`.
+            args: The arguments after `exec`.
+            folder: The working directory of the run. The reports are written to its file `report.jsonl`.
             env: Environment variables of the run.
-            attempt: Which attempt it is to look like.
+            attempt: The number of the attempt.
         """
         report = folder / "report.jsonl"
         report.unlink(missing_ok=True)
@@ -110,10 +110,10 @@ class JobUnderTest:
         return RunResult(error=error, reports=[json.loads(line) for line in lines])
 
     def execute_for(self, *refs: str, folder: Path, env: Mapping[str, str] | None = None) -> RunResult:
-        """Configures the job for refs that one configuration produces, and runs that one in a folder.
+        """Configures the job for refs, which must result in one configuration, and runs that in a folder.
 
         Raises:
-            ConfigError: The answer is no answer, or has more than one configuration.
+            ConfigError: The answer is invalid, or has more than one configuration.
         """
         configs = self.configure(*refs)
         if len(configs) != 1:

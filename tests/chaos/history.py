@@ -10,7 +10,7 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 _PAGE = 10_000
-_ENDED_BY_OTHERS = "build again to go on from where it was"
+_ENDED_BY_OTHERS = "build again to continue"
 
 
 class Run(NamedTuple):

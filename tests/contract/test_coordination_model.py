@@ -293,13 +293,13 @@ class World(RuleBasedStateMachine):
         for other in self.open_builds():
             if other is not build:
                 self.stay_alive(other)
-        self.end_the_dead(process)
+        self.end_dead_builds(process)
 
     @precondition(expired)
     @rule(process=either_process)
-    def end_the_dead(self, process):
+    def end_dead_builds(self, process):
         dead = self.expired()
-        assert self.run(lambda: self.coordination(process).end_the_dead()) == [build.name for build in dead]
+        assert self.run(lambda: self.coordination(process).end_dead_builds()) == [build.name for build in dead]
         for build in dead:
             self.model.close(build, "DEAD", self.model.in_doubt(build.name))
 
@@ -307,7 +307,7 @@ class World(RuleBasedStateMachine):
     @rule()
     def both_end_the_dead(self):
         async def both():
-            await asyncio.gather(*(self.coordination(process).end_the_dead() for process in (0, 1)))
+            await asyncio.gather(*(self.coordination(process).end_dead_builds() for process in (0, 1)))
 
         dead = self.expired()
         self.run(both)
@@ -320,7 +320,7 @@ class World(RuleBasedStateMachine):
 
         async def both():
             finished, _ = await asyncio.gather(
-                self.emit_finish(build, ref), self.coordination(process).end_the_dead(), return_exceptions=True
+                self.emit_finish(build, ref), self.coordination(process).end_dead_builds(), return_exceptions=True
             )
             return finished
 
@@ -335,7 +335,7 @@ class World(RuleBasedStateMachine):
                 assert one is build
                 assert finished is None
         if self.expired():  # so that what can follow does not depend on who was first
-            self.end_the_dead(process)
+            self.end_dead_builds(process)
 
     @rule_for(dead_builds)
     def come_back_from_the_dead(self, build):

@@ -21,21 +21,21 @@ misconfigured() {
 config() {
   misconfigured "$1" "printf '%s\n' '$2'"
 }
-config "it printed 'Loading...\\n', which is no JobConfigureResponse" 'Loading...'
+config "it printed 'Loading...\\n', which is not a JobConfigureResponse" 'Loading...'
 misconfigured "it printed nothing" ':'
-misconfigured "which is no JobConfigureResponse" 'head -c 100000 /dev/zero'
-misconfigured "which is no JobConfigureResponse" "head -c 100000 /dev/zero | tr '\\0' '['"
-misconfigured "which is no JobConfigureResponse" "printf '\\xff\\xfe'"
+misconfigured "which is not a JobConfigureResponse" 'head -c 100000 /dev/zero'
+misconfigured "which is not a JobConfigureResponse" "head -c 100000 /dev/zero | tr '\\0' '['"
+misconfigured "which is not a JobConfigureResponse" "printf '\\xff\\xfe'"
 config "a JSON list" '[]'
 config "a JSON int" '3'
-config "\`configs\` is no list" '{"configs": "raw/a"}'
+config "\`configs\` is not a list" '{"configs": "raw/a"}'
 config "unknown field 'config'" '{"config": []}'
-config "configs[0] is no object" '{"configs": [3]}'
+config "configs[0] is not an object" '{"configs": [3]}'
 config "configs[0].outputs" '{"configs": [{"outputs": [{"str": 3}]}]}'
-config "is no partition ref" '{"configs": [{"outputs": [{"str": "raw/a b"}]}]}'
+config "is not a partition ref" '{"configs": [{"outputs": [{"str": "raw/a b"}]}]}'
 config "unknown field 'argz'" '{"configs": [{"outputs": [{"str": "raw/a"}], "argz": []}]}'
-config "args is no list of strings" '{"configs": [{"outputs": [{"str": "raw/a"}], "args": [1]}]}'
-config "no process can be given 'x\\x00'" '{"configs": [{"outputs": [{"str": "raw/a"}], "args": ["x\u0000"]}]}'
+config "args is not a list of strings" '{"configs": [{"outputs": [{"str": "raw/a"}], "args": [1]}]}'
+config "a process cannot have 'x\\x00'" '{"configs": [{"outputs": [{"str": "raw/a"}], "args": ["x\u0000"]}]}'
 config "'A=B' cannot be the name" '{"configs": [{"outputs": [{"str": "raw/a"}], "env": {"A=B": ""}}]}'
 config "neither QUERY nor MATERIALIZE" \
   '{"configs": [{"outputs": [{"str": "raw/a"}], "inputs": [{"dep_type_code": [], "partition_ref": {"str": "x"}}]}]}'
@@ -71,16 +71,16 @@ misreported() {
   lawful
   fact "^job  FAILED .* USER: .*"
 }
-misreported "the report line 'garbage' cannot be read" garbage
-misreported "reports nothing" "'{}'"
-misreported "cannot be read" "\$'\\xff\\xfe'"
+misreported "the report line 'garbage' is not a JobReport in JSON" garbage
+misreported "it needs one of" "'{}'"
+misreported "is not a JobReport in JSON" "\$'\\xff\\xfe'"
 misreported 'no field named "rows"' "'{\"rows\": 3}'"
-misreported "cannot be read" "'{\"metric\": {\"name\": \"rows\", \"value\": \"many\"}}'"
+misreported "is not a JobReport in JSON" "'{\"metric\": {\"name\": \"rows\", \"value\": \"many\"}}'"
 misreported "'raw/b', which is not an output" "'{\"partition\": {\"ref\": \"raw/b\"}}'"
-misreported "cannot be kept" "'{\"partition\": {\"ref\": \"raw/a\", \"metadata\": {\"rows\": NaN}}}'"
+misreported "cannot be stored" "'{\"partition\": {\"ref\": \"raw/a\", \"metadata\": {\"rows\": NaN}}}'"
 run 0 partitions --status=AVAILABLE --output=json
 grep -q '"ref"' "$TEST_TMPDIR/out" && fail "what was reported badly is available"
-misreported "the report line 'garbage' cannot be read" "'{\"partition\": {\"ref\": \"raw/a\"}}' garbage"
+misreported "the report line 'garbage' is not a JobReport in JSON" "'{\"partition\": {\"ref\": \"raw/a\"}}' garbage"
 fact "^partition  AVAILABLE  raw/a"
 
 # Blank lines are no fault, nor is a last line without its end.

@@ -120,8 +120,8 @@ for again in "build report/a_b" "retry latest"; do
   knows raw/a
   knows clean/a
   run 2 cancel "$KILLED"
-  says err "cannot be stopped: its orchestrator has died"
-  says err "\`retry $KILLED\` goes on from where it was"
+  says err "cannot be cancelled: its orchestrator has died"
+  says err "\`retry $KILLED\` continues it"
   ran raw/a clean/a raw/b
 
   # What was finished is not built again, and is named; the build is ended.
@@ -133,7 +133,7 @@ for again in "build report/a_b" "retry latest"; do
   lawful
   run 0 status "$KILLED"
   says out "FAILED"
-  says out "INFRASTRUCTURE: its orchestrator has died; build again to go on from where it was"
+  says out "INFRASTRUCTURE: its orchestrator has died; build again to continue"
   run 0 build report/a_b
   says out "nothing to do"
   ran

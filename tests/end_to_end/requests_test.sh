@@ -24,8 +24,8 @@ fresh
 LONG="$(printf 'x%.0s' {1..1025})"
 for kind in raw nothing; do
   for name in 'a b' $'a\nb' $'a\tb' $'a\001b' $'a\177' $'\xc2\xa0' $'a\xe2\x80\x8b' "$LONG"; do
-    refused "is no partition ref" build "$kind/$name"
-    refused "is no partition ref" "$kind/$name" --jobs=1
+    refused "is not a partition ref" build "$kind/$name"
+    refused "is not a partition ref" "$kind/$name" --jobs=1
   done
   refused "is not UTF-8" build "$kind/"$'\xff'
 done
@@ -35,7 +35,7 @@ refused "is empty" build ''
 refused "begins with a dash" build -- -raw/a
 refused "has no flag" build --raw/a
 for command in build plan explain graph; do
-  refused "is no partition ref" "$command" 'raw/a b'
+  refused "is not a partition ref" "$command" 'raw/a b'
 done
 
 # Refs that nobody produces, alone and among good ones.
@@ -44,14 +44,14 @@ refused "no job produces the partition 'raw/a/b'" build raw/a raw/a/b
 
 # Segments that lead a path elsewhere, and another spelling of a name.
 for command in build plan explain graph; do
-  refused "has the segment '..', which leads a path elsewhere" "$command" raw/..
+  refused "has the segment '..', which would change the directory of a path" "$command" raw/..
 done
-refused "has the segment '..', which leads a path elsewhere" taint raw/.. --reason=x
-refused "has the segment '..', which leads a path elsewhere" partitions adopt raw/.. --reason=x
+refused "has the segment '..', which would change the directory of a path" taint raw/.. --reason=x
+refused "has the segment '..', which would change the directory of a path" partitions adopt raw/.. --reason=x
 refused "has the segment '.', which" build raw/.
 refused "has the segment '..', which" build ../raw/a
-refused "has an empty segment, which no path keeps" build raw/
-refused "has an empty segment, which no path keeps" build raw//a
+refused "has an empty segment, which a path would lose" build raw/
+refused "has an empty segment, which a path would lose" build raw//a
 refused "write it as 'raw/caf"$'\xc3\xa9'"'" build "raw/cafe"$'\xcc\x81'
 
 # Commands and flags that are not there.
@@ -92,7 +92,7 @@ ran clean/a raw/a raw/b
 with_lookup 2 build other/a
 says err "no job produces the partition 'other/a'"
 with_lookup 1 build odd/a
-says err "it answered '//nowhere:job' for 'odd/a', which is no job of this graph; its jobs are //tests/end_to_end/lab:any_clean"
+says err "it answered '//nowhere:job' for 'odd/a', which is not a job of this graph; the jobs are //tests/end_to_end/lab:any_clean"
 fresh
 
 # Two tasks of one job that both produce a ref; an output of another job; none at all; and partitions that need each

@@ -105,7 +105,7 @@ def check(server, folder):
     history.check()
     history.check_runs(read_notes(folder / "notes"))
     assert history.made == {"raw/0": ["two.1.1"], "clean/0": ["two.2.1"]}
-    assert "longer than its lease" in reader.build("one").failure.message
+    assert "has not renewed its lease" in reader.build("one").failure.message
     (late,) = history.late.values()
     assert late.target_build_request_id == "one"
     assert [ref.str for ref in late.partitions] == ["raw/0"]

@@ -440,7 +440,7 @@ def test_what_another_state_directory_knows_is_taken_over_and_nothing_is_built_a
     code, taken = renamed.json("partitions", "adopt", f"--from={OLD_STATE}", "--author=ann")
 
     assert code == 0
-    assert (taken["adopted"], taken["there_already"], taken["not_available"], taken["not_produced"]) == (4, 0, 1, 0)
+    assert (taken["adopted"], taken["already_available"], taken["not_available"], taken["not_produced"]) == (4, 0, 1, 0)
     assert "nothing to do: 3 partitions available and fresh" in renamed("plan")[1]
     assert renamed.json("build")[1]["jobs_completed"] == 0
     record = renamed.json("explain", "sum/ab_c")[1]["record"]
@@ -468,7 +468,7 @@ def test_what_is_there_already_stays_and_a_second_time_takes_over_what_is_left(r
     second = renamed.json("partitions", "adopt", f"--from={OLD_STATE}")[1]
     code, out, _ = renamed("partitions", "adopt", f"--from={OLD_STATE}", "--force")
 
-    assert (first["adopted"], second["adopted"], second["there_already"]) == (3, 1, 3)
+    assert (first["adopted"], second["adopted"], second["already_available"]) == (3, 1, 3)
     assert code == 0
     assert out == (
         f"took over 4 partitions from {renamed.folder}/{OLD_STATE}; builds judge them as if built here\n"
@@ -483,7 +483,7 @@ def test_what_is_there_already_stays_and_a_second_time_takes_over_what_is_left(r
         (["adopt", "--from=.databuild/numbers/renamed"], "is the state directory that would be written to"),
         (["adopt", f"--from={OLD_STATE}", "number/none"], "knows no partition of number/none"),
         (["adopt", f"--from={OLD_STATE}", "numbre/x"], "did you mean the pattern 'number/{name}'?"),
-        (["adopt", f"--from={OLD_STATE}", "number/{name"], "is no field"),
+        (["adopt", f"--from={OLD_STATE}", "number/{name"], "is not a field"),
         (["adopt", f"--from={OLD_STATE}", "--event_log=memory:"], "ends with this command"),
         ([f"--from={OLD_STATE}"], "--from belongs to `partitions adopt"),
         (["adopt", f"--from={OLD_STATE}", "--server=localhost:1"], "to an event log of this machine"),

@@ -182,7 +182,7 @@ async def test_a_ref_with_another_spelling_is_refused_wherever_one_is_named(serv
 
     assert [answer.status_code for answer in answers] == [400] * len(answers)
     messages = [answer.json()["error"]["message"] for answer in answers]
-    assert [message for message in messages if "is no partition ref" not in message] == []
+    assert [message for message in messages if "is not a partition ref" not in message] == []
 
 
 async def test_what_is_searched_for_is_compared_in_the_form_of_refs(served):

@@ -17,9 +17,9 @@ from databuild.errors import (
 from databuild.graph.analysis import analyze
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.graph.plan_changes import changes_since
+from databuild.graph.planning_monitor import WARNING_LEVELS
 from databuild.graph.reasons import absent_inputs_warning
 from databuild.graph.render import render_dot, render_mermaid, render_svg
-from databuild.graph.survey import MANY_LEVELS
 from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import JobConfig
 from databuild.model.plan_messages import plan_from_message, plan_to_message
@@ -332,7 +332,7 @@ async def test_what_changed_since_a_plan_was_made_is_listed(built):
     now = await plan(["report/1"], rebuilt, graph=catalog(clean="2"))
     assert "clean/1 need not be built any more (up to date)" in changes_since(stale, now)
     other = await plan(["raw/7"], built)
-    assert any("has come into the plan" in line for line in changes_since(stale, other))
+    assert any("is new in the plan" in line for line in changes_since(stale, other))
 
 
 async def test_the_job_graph_is_drawn_by_task_and_a_large_one_by_job():
@@ -426,7 +426,7 @@ async def test_a_config_may_name_no_segment_that_leads_elsewhere(config):
     async def configure(_job, _refs):
         return [config]
 
-    with pytest.raises(DataBuildError, match=r"is no partition ref: it has .* segment") as refused:
+    with pytest.raises(DataBuildError, match=r"is not a partition ref: it has .* segment") as refused:
         await plan(["any/a"], configure=configure, graph=any_catalog())
     assert "//:any" in str(refused.value) or "'any/a' needs it" in str(refused.value)
 
@@ -449,7 +449,7 @@ async def test_a_lookup_is_not_asked_about_what_is_no_ref():
     async def lookup(refs):
         raise AssertionError(refs)
 
-    with pytest.raises(InvalidRequestError, match="no partition ref"):
+    with pytest.raises(InvalidRequestError, match="not a partition ref"):
         await plan(["any/../b"], graph=any_catalog(), lookup=lookup)
 
 
@@ -467,15 +467,15 @@ async def test_a_plan_without_an_end_is_warned_of_and_ends_at_the_most_partition
     jobs, configure = endless(RAW)
     told = Told()
 
-    graph = JobCatalog(graph_label="//:g", jobs=jobs, max_partitions=MANY_LEVELS + 10)
+    graph = JobCatalog(graph_label="//:g", jobs=jobs, max_partitions=WARNING_LEVELS + 10)
     with pytest.raises(TooManyPartitionsError) as refused:
         await plan(["raw/1"], configure=configure, graph=graph, observer=told)
 
-    assert f"more than {MANY_LEVELS + 10:,} partitions, which is `max_partitions` of //:g" in str(refused.value)
-    assert f"the last one is 'raw/{MANY_LEVELS + 11}'" in str(refused.value)
+    assert f"more than {WARNING_LEVELS + 10:,} partitions, which is `max_partitions` of //:g" in str(refused.value)
+    assert f"the last one is 'raw/{WARNING_LEVELS + 11}'" in str(refused.value)
     (warning,) = told.warnings
-    assert warning.startswith(f"{RAW} occurs in {MANY_LEVELS:,} levels of this plan: ")
-    assert f"'raw/{MANY_LEVELS - 1}' needs 'raw/{MANY_LEVELS}'" in warning
+    assert warning.startswith(f"{RAW} occurs in {WARNING_LEVELS:,} levels of this plan: ")
+    assert f"'raw/{WARNING_LEVELS - 1}' needs 'raw/{WARNING_LEVELS}'" in warning
 
 
 async def test_two_jobs_that_need_each_other_without_an_end_are_named_with_refs_of_the_same_job():
@@ -484,12 +484,12 @@ async def test_two_jobs_that_need_each_other_without_an_end_are_named_with_refs_
         return [JobConfig((ref,), (f"{other}/{int(ref.split('/')[1]) + 1}",)) for ref in refs]
 
     told = Told()
-    graph = dataclasses.replace(catalog(), max_partitions=2 * MANY_LEVELS + 2)
+    graph = dataclasses.replace(catalog(), max_partitions=2 * WARNING_LEVELS + 2)
     with pytest.raises(TooManyPartitionsError):
         await plan(["raw/1"], configure=configure, graph=graph, observer=told)
 
     assert [warning.split(" ")[0] for warning in told.warnings] == [RAW, CLEAN]
-    assert f"'raw/{2 * MANY_LEVELS - 3}' needs 'raw/{2 * MANY_LEVELS - 1}'" in told.warnings[0]
+    assert f"'raw/{2 * WARNING_LEVELS - 3}' needs 'raw/{2 * WARNING_LEVELS - 1}'" in told.warnings[0]
 
 
 async def test_as_many_partitions_as_the_graph_allows_are_planned():

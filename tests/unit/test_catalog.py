@@ -73,9 +73,9 @@ def test_a_catalog_is_read_in_both_spellings_of_protobuf_json(load, tmp_path, sn
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        ("{", "it is no job catalog"),
-        ("[]", "it is no job catalog"),
-        ({"jobs": [{"label": "//a:a"}]}, "it is no job catalog"),
+        ("{", "it is not a job catalog"),
+        ("[]", "it is not a job catalog"),
+        ({"jobs": [{"label": "//a:a"}]}, "it is not a job catalog"),
         ({"jobs": [DAILY, DAILY]}, "two jobs have the same label"),
         ({"jobs": [{**DAILY, "codeDigestFile": "gone"}]}, "No such file"),
     ],

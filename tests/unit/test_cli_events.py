@@ -184,7 +184,7 @@ async def test_following_a_build_that_has_died_ends_and_says_so():
 
     assert code == 0
     assert len(out.splitlines()) == 5
-    assert f"nothing more will come of build {FIRST}: its orchestrator was not heard of" in err
+    assert f"build {FIRST} is dead: its orchestrator has not renewed its lease" in err
 
 
 async def test_what_a_build_wrote_right_before_it_died_is_printed():
@@ -198,7 +198,7 @@ async def test_what_a_build_wrote_right_before_it_died_is_printed():
     code, out, err = call("events", "--follow", reader=Dying({FIRST: events[:5]}, dead=True))
 
     assert (code, len(out.splitlines())) == (0, 7)
-    assert "nothing more will come" in err
+    assert "is dead" in err
 
 
 async def test_builds_that_did_the_same_in_another_order_and_time_are_equal():

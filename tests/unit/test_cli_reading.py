@@ -348,7 +348,7 @@ def test_following_the_logs_of_a_build_that_has_died_ends_and_says_so(cli, tmp_p
     code, out, err = cli("logs", "--follow", reader=reader, sleep=lambda _: None)
 
     assert (code, out.splitlines()[-1]) == (0, "one")
-    assert f"nothing more will come of build {NEW}" in err
+    assert f"build {NEW} is dead" in err
 
 
 def test_a_build_that_has_died_is_shown_as_such(cli):
@@ -359,7 +359,7 @@ def test_a_build_that_has_died_is_shown_as_such(cli):
     _, as_json, _ = cli("status", "--output=json", reader=reader)
     _, builds, _ = cli("builds", reader=reader)
 
-    fault = "its orchestrator was not heard of for longer than its lease"
+    fault = "its orchestrator has not renewed its lease in time"
     assert f"EXECUTING, but {fault}; the next build ends it" in status
     assert "last heard of after 3.50 s" in status
     assert f"retry {NEW}" in status

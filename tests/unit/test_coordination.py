@@ -16,7 +16,7 @@ from databuild.model.results import Cancelled, FailFast, Success
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
-from databuild.orchestration.coordination.dead_builds import find_dead
+from databuild.orchestration.coordination.dead_builds import find_dead_builds
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -364,7 +364,7 @@ async def test_a_build_that_ends_while_the_dead_are_looked_for_is_none_of_them(w
 
     await world.build("one", "raw/1")
 
-    assert find_dead(Late(world.reader)) == {}
+    assert find_dead_builds(Late(world.reader)) == {}
 
 
 async def test_a_build_whose_process_is_gone_is_ended_at_once_and_gone_on_from(world):
@@ -410,7 +410,7 @@ async def test_a_build_elsewhere_is_ended_once_its_lease_has_run_out(world):
     world.now += 31
 
     assert await two == Success(jobs_completed=1)
-    assert "longer than its lease" in world.reader.build("dead").failure.message
+    assert "has not renewed its lease" in world.reader.build("dead").failure.message
     assert world.executor.ended == []
 
 

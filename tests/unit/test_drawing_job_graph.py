@@ -1,7 +1,7 @@
 """Pictures of job graphs: by task, or by job where tasks are too many."""
 
 from databuild.drawing.job_graph import DrawnTask, draw_job_graph
-from databuild.drawing.layout import LARGEST
+from databuild.drawing.layout import MAX_NODES
 from tests.unit.drawn import SVG, of_class, parse, texts, titles
 
 
@@ -68,9 +68,9 @@ def test_upstream_tasks_that_are_not_there_are_left_out():
 
 
 def test_as_many_tasks_as_are_laid_out_are_drawn_one_by_one():
-    root = parse(draw_job_graph([task(number, "raw") for number in range(1, LARGEST + 1)]))
+    root = parse(draw_job_graph([task(number, "raw") for number in range(1, MAX_NODES + 1)]))
 
-    assert len(of_class(root, "node")) == LARGEST
+    assert len(of_class(root, "node")) == MAX_NODES
 
 
 def test_a_large_graph_is_drawn_by_job():
@@ -91,7 +91,7 @@ def test_a_large_graph_is_drawn_by_job():
     assert titles(of_class(root, "node")) == [
         "//x:raw: 2,500 tasks (2,500 done)",
         "//x:clean: 2,500 tasks (3 failed, 1 running, 1,500 pending, 996 done)",
-        "//x:sum: 2,500 tasks (2,500 pending); some wait for others of the same job",
+        "//x:sum: 2,500 tasks (2,500 pending); some depend on others of the same job",
         "//x:report: 2,500 tasks (2,500 pending)",
     ]
     assert [node.get("class").split()[1] for node in of_class(root, "node")] == [
@@ -108,7 +108,7 @@ def test_a_large_graph_is_drawn_by_job():
 def test_jobs_that_wait_for_each_other_are_drawn_with_an_edge_back():
     tasks = [
         task(number, "even" if number % 2 == 0 else "odd", *([number - 1] if number > 1 else []))
-        for number in range(1, LARGEST + 2)
+        for number in range(1, MAX_NODES + 2)
     ]
 
     root = parse(draw_job_graph(tasks))
@@ -124,7 +124,7 @@ def test_of_too_many_jobs_those_that_failed_and_the_largest_are_drawn():
 
     root = parse(draw_job_graph(tasks))
 
-    assert len(of_class(root, "node")) == LARGEST
+    assert len(of_class(root, "node")) == MAX_NODES
     assert {"large", "broken"} <= set(texts(root))
     assert "drawn by job; 101 more jobs are not shown" in texts(root)
 

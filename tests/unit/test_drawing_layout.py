@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databuild.drawing.layers import assign_layers, without_cycles
-from databuild.drawing.layout import LARGEST, lay_out
+from databuild.drawing.layout import MAX_NODES, lay_out
 from databuild.drawing.ordering import crossings, order_layers
 
 SIZE = (200.0, 44.0)
@@ -34,7 +34,7 @@ def apart(one, other):
 def test_no_two_nodes_overlap(graph):
     layout = lay_out(*graph)
 
-    assert all(apart(one, other) for one, other in combinations(layout.places, 2))
+    assert all(apart(one, other) for one, other in combinations(layout.frames, 2))
 
 
 @given(graphs(acyclic=False))
@@ -42,11 +42,11 @@ def test_no_two_nodes_overlap(graph):
 def test_nothing_is_outside_the_canvas(graph):
     layout = lay_out(*graph)
 
-    for place in layout.places:
-        assert place.x >= 0
-        assert place.y >= 0
-        assert place.right <= layout.width
-        assert place.y + place.height <= layout.height
+    for frame in layout.frames:
+        assert frame.x >= 0
+        assert frame.y >= 0
+        assert frame.right <= layout.width
+        assert frame.y + frame.height <= layout.height
     for segment in layout.segments:
         for x, y in (segment.start, segment.end):
             assert 0 <= x <= layout.width
@@ -60,9 +60,9 @@ def test_every_edge_leads_from_left_to_right(graph):
     layout = lay_out(sizes, edges)
 
     for upstream, downstream in edges:
-        assert layout.places[upstream].right < layout.places[downstream].x
+        assert layout.frames[upstream].right < layout.frames[downstream].x
     assert all(
-        segment.start[0] <= segment.end[0] and segment.ways == (True, False, False) for segment in layout.segments
+        segment.start[0] <= segment.end[0] and segment.direction == (True, False, False) for segment in layout.segments
     )
 
 
@@ -73,10 +73,10 @@ def test_every_edge_is_drawn_from_node_to_node(graph):
     layout = lay_out(sizes, edges)
 
     drawn = set()
-    for source, ways in {(segment.source, segment.ways) for segment in layout.segments}:
-        reached = {(layout.places[source].right, layout.places[source].middle)}
+    for source, ways in {(segment.source, segment.direction) for segment in layout.segments}:
+        reached = {(layout.frames[source].right, layout.frames[source].middle)}
         for segment in sorted(layout.segments, key=lambda segment: (segment.start[0], segment.end[0])):
-            if (segment.source, segment.ways) == (source, ways) and segment.start in reached:
+            if (segment.source, segment.direction) == (source, ways) and segment.start in reached:
                 reached.add(segment.end)
                 drawn |= {(source, segment.target)} if ways[0] and segment.target >= 0 else set()
                 drawn |= {(segment.target, source)} if ways[1] and segment.target >= 0 else set()
@@ -90,10 +90,10 @@ def test_no_edge_runs_through_a_node(graph):
 
     for segment in layout.segments:
         level = segment.start[1] == segment.end[1]
-        for place in layout.places:
-            if segment.start[0] < place.right and place.x < segment.end[0]:
+        for frame in layout.frames:
+            if segment.start[0] < frame.right and frame.x < segment.end[0]:
                 assert level
-                assert not place.y < segment.start[1] < place.y + place.height
+                assert not frame.y < segment.start[1] < frame.y + frame.height
 
 
 @given(graphs(acyclic=False))
@@ -126,7 +126,7 @@ def test_without_cycles_nothing_is_turned_around():
 def test_a_chain_is_one_straight_line():
     layout = lay_out([SIZE] * 5, pairwise(range(5)))
 
-    assert len({place.middle for place in layout.places}) == 1
+    assert len({frame.middle for frame in layout.frames}) == 1
     assert all(segment.start[1] == segment.end[1] for segment in layout.segments)
 
 
@@ -137,9 +137,9 @@ def test_what_only_one_late_node_needs_stands_next_to_it():
 def test_many_nodes_without_edges_are_spread_over_columns_row_by_row():
     layout = lay_out([SIZE] * 300, [])
 
-    assert len({place.x for place in layout.places}) == 8
-    assert len({place.y for place in layout.places}) == 38
-    assert list(layout.places) == sorted(layout.places, key=lambda place: (place.y, place.x))
+    assert len({frame.x for frame in layout.frames}) == 8
+    assert len({frame.y for frame in layout.frames}) == 38
+    assert list(layout.frames) == sorted(layout.frames, key=lambda frame: (frame.y, frame.x))
 
 
 def test_crossings_that_can_be_avoided_are():
@@ -158,7 +158,7 @@ def test_edges_from_one_node_share_their_way():
 
     level = [segment for segment in layout.segments if segment.start[1] == segment.end[1] and segment.target < 0]
 
-    assert [(segment.source, segment.start[0]) for segment in level] == [(0, layout.places[n].x) for n in (1, 2, 3)]
+    assert [(segment.source, segment.start[0]) for segment in level] == [(0, layout.frames[n].x) for n in (1, 2, 3)]
 
 
 def test_faint_edges_go_ways_of_their_own():
@@ -166,15 +166,15 @@ def test_faint_edges_go_ways_of_their_own():
     together = lay_out([SIZE] * 4, [*edges, (1, 3), (0, 3)])
     apart = lay_out([SIZE] * 4, [*edges, (1, 3), (0, 3)], faint={(0, 3)})
 
-    assert {segment.ways.faint for segment in apart.segments if segment.target == 3} == {True, False}
-    assert not [segment for segment in together.segments if segment.ways.faint]
+    assert {segment.direction.faint for segment in apart.segments if segment.target == 3} == {True, False}
+    assert not [segment for segment in together.segments if segment.direction.faint]
     assert len(apart.segments) == len(together.segments) + 2
 
 
 def test_a_graph_with_every_edge_there_can_be_is_laid_out():
-    layout = lay_out([SIZE] * LARGEST, combinations(range(LARGEST), 2))
+    layout = lay_out([SIZE] * MAX_NODES, combinations(range(MAX_NODES), 2))
 
-    assert len({place.x for place in layout.places}) == LARGEST
+    assert len({frame.x for frame in layout.frames}) == MAX_NODES
 
 
 def test_an_empty_graph_has_an_empty_canvas():
@@ -182,5 +182,5 @@ def test_an_empty_graph_has_an_empty_canvas():
 
 
 def test_too_many_nodes_are_refused():
-    with pytest.raises(ValueError, match=f"at most {LARGEST}"):
-        lay_out([SIZE] * (LARGEST + 1), [])
+    with pytest.raises(ValueError, match=f"at most {MAX_NODES}"):
+        lay_out([SIZE] * (MAX_NODES + 1), [])

@@ -15,7 +15,7 @@ def test_what_it_was_made_from_is_left_and_what_was_made_from_it_right():
     root = parse(draw_lineage("clean/1", STEPS))
 
     assert left(root, "raw/1") == left(root, "airports") < left(root, "clean/1") < left(root, "report/1")
-    assert titles(of_class(root, "asked")) == ["clean/1"]
+    assert titles(of_class(root, "subject")) == ["clean/1"]
 
 
 def test_what_was_only_read_is_dotted_and_said():

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from databuild.drawing.states import STATES, in_words, state_of, worst
+from databuild.drawing.states import STATES, counts_text, most_severe, state_of
 from databuild.drawing.style import STYLE
 from databuild.drawing.svg import document, group, label
-from databuild.drawing.text import escape, short_name, shorten
+from databuild.drawing.text import escape, job_name, shorten
 
 HOSTILE = "</text><script>alert('1')</script>&\"\x00\x08\x1b\x7f\x9f\u202e\ud800\ufffe]]>"
 
@@ -60,7 +60,7 @@ def test_shortened_text_keeps_to_its_columns(text, columns):
     ("job_label", "name"), [("//a/b:c", "c"), ("@x//:y", "y"), ("//a/b", "//a/b"), ("//a:", "//a:")]
 )
 def test_the_short_name_of_a_job_is_the_end_of_its_label(job_label, name):
-    assert short_name(job_label) == name
+    assert job_name(job_label) == name
 
 
 @pytest.mark.parametrize("link", ["/x?a=b&c=d", "x", "?page=2", "#a:b", "/a:b", "https://example.com/x", "HTTP://x"])
@@ -105,18 +105,18 @@ def test_every_status_of_a_job_run_is_a_state():
 
 
 def test_the_worst_stands_for_all():
-    assert worst({"available": 5, "failed": 1, "stale": 2}) == "failed"
-    assert worst({"available": 5, "failed": 0}) == "available"
-    assert worst({}) == "missing"
+    assert most_severe({"available": 5, "failed": 1, "stale": 2}) == "failed"
+    assert most_severe({"available": 5, "failed": 0}) == "available"
+    assert most_severe({}) == "missing"
 
 
 def test_counts_are_told_worst_first():
-    assert in_words({"completed": 1200, "failed": 3, "pending": 0}) == "3 failed, 1,200 done"
+    assert counts_text({"completed": 1200, "failed": 3, "pending": 0}) == "3 failed, 1,200 done"
 
 
 def test_counts_that_find_no_room_are_left_out_as_a_whole():
     counts = {"failed": 3, "running": 4, "pending": 5}
 
-    assert in_words(counts, 21) == "3 failed, …"
-    assert in_words(counts, 22) == "3 failed, 4 running, …"
-    assert in_words(counts, 31) == "3 failed, 4 running, 5 pending"
+    assert counts_text(counts, 21) == "3 failed, …"
+    assert counts_text(counts, 22) == "3 failed, 4 running, …"
+    assert counts_text(counts, 31) == "3 failed, 4 running, 5 pending"

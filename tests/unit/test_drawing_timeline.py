@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databuild.drawing.critical_path import critical_path
-from databuild.drawing.durations import duration_text, ticks
-from databuild.drawing.runs import DrawnRun, Scale, Span, by_lane
-from databuild.drawing.timeline import LARGEST, draw_timeline
+from databuild.drawing.runs import DrawnRun, Scale, Span, lane_bars
+from databuild.drawing.timeline import MAX_BARS, draw_timeline, duration_text, ticks
 from tests.unit.drawn import SVG, of_class, parse, texts, titles
 
 
@@ -113,7 +112,7 @@ def test_runs_in_one_lane_never_overlap(times):
     spans = [Span(run(number, start, None), start + seconds) for number, (start, seconds) in enumerate(times)]
 
     lanes = {}
-    for bar in by_lane(spans, Scale(0.0, 150.0, 20.0, 1000.0)):
+    for bar in lane_bars(spans, Scale(0.0, 150.0, 20.0, 1000.0)):
         assert bar.x >= lanes.get(bar.row, 20.0)
         lanes[bar.row] = bar.x + bar.width
 
@@ -126,7 +125,7 @@ def test_of_very_many_runs_the_critical_path_failures_and_the_longest_are_drawn_
 
     root = parse(draw_timeline(runs, upstream, now=0.0))
 
-    assert len(of_class(root, "run")) == LARGEST
+    assert len(of_class(root, "run")) == MAX_BARS
     assert len(of_class(root, "critical")) == 3
     assert len([run for run in of_class(root, "run") if "state-failed" in run.get("class")]) == 1
     assert any("done after 1 h 6 m" in title for title in titles(of_class(root, "run")))
@@ -134,15 +133,15 @@ def test_of_very_many_runs_the_critical_path_failures_and_the_longest_are_drawn_
     assert len(rest) == 21
     assert rest[-1].startswith("10 other jobs: ")
     told = sum(int(re.search(r"([\d,]+) more", text)[1].replace(",", "")) for text in rest)
-    assert told == 5000 - LARGEST
-    assert f"critical path: 3 job runs, 4.5 s; the {LARGEST} that matter most are drawn one by one" in texts(root)
+    assert told == 5000 - MAX_BARS
+    assert f"critical path: 3 job runs, 4.5 s; the {MAX_BARS} that matter most are drawn one by one" in texts(root)
 
 
 def test_a_critical_path_that_is_too_long_is_drawn_in_part():
     runs = [run(number, number * 1.0, number + 1.0) for number in range(1, 1001)]
     root = parse(draw_timeline(runs, {number: [number - 1] for number in range(2, 1001)}, now=0.0))
 
-    assert len(of_class(root, "run")) == len(of_class(root, "critical")) == LARGEST
+    assert len(of_class(root, "run")) == len(of_class(root, "critical")) == MAX_BARS
 
 
 def test_the_critical_path_leads_back_from_what_ended_last():

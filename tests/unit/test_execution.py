@@ -60,7 +60,7 @@ class FakeObserver:
         self.waiting = 0
         self.max_waiting = 0
 
-    def prepare(self, attempts):
+    def claim(self, attempts):
         self.prepared += [(attempt.task.task_id, attempt.number) for attempt in attempts]
         self.waiting += len(attempts)
         self.max_waiting = max(self.max_waiting, self.waiting)
@@ -71,10 +71,10 @@ class FakeObserver:
     def verdict(self, task):
         return self.verdicts[task.task_id].pop(0) if self.verdicts.get(task.task_id) else Verdict.START
 
-    async def changed(self, task):
+    async def wait_for_change(self, task):
         self.told.append(("changed", task.task_id))
 
-    def moved_on(self, ended=None, started=None):
+    def record(self, ended=None, started=None):
         self.waiting -= started is not None
         if ended is not None:
             word = {
@@ -87,10 +87,10 @@ class FakeObserver:
         if started is not None:
             self.told.append(("started", started.task.task_id))
 
-    def reused(self, task):
+    def record_reused(self, task):
         self.told.append(("reused", task.task_id))
 
-    def never_ran(self, attempts, because):
+    def record_never_ran(self, attempts, because):
         self.told += [("never ran", one.task.task_id) for one in attempts]
         self.never_started = [(one.task.task_id, one.number) for one in attempts]
 
@@ -143,8 +143,8 @@ async def test_fail_fast_lets_what_runs_finish_and_starts_nothing_more():
 
 async def test_a_task_starts_once_its_verdict_is_there():
     class Slow(FakeObserver):
-        def prepare(self, attempts):
-            super().prepare(attempts)
+        def claim(self, attempts):
+            super().claim(attempts)
             self.preparing = asyncio.get_running_loop().create_future()
             return self.preparing
 
@@ -162,7 +162,7 @@ async def test_a_task_starts_once_its_verdict_is_there():
 
 
 async def test_what_somebody_else_produces_is_asked_about_again_and_others_run_meanwhile():
-    observer = FakeObserver(task1=[Verdict.LATER, Verdict.LATER, Verdict.START])
+    observer = FakeObserver(task1=[Verdict.CLAIMED_ELSEWHERE, Verdict.CLAIMED_ELSEWHERE, Verdict.START])
     runner = FakeRunner()
 
     result = await run([task(1), task(2), task(3, 1)], runner, observer)
@@ -173,7 +173,7 @@ async def test_what_somebody_else_produces_is_asked_about_again_and_others_run_m
 
 
 async def test_what_somebody_else_has_produced_does_not_run_and_what_needs_it_does():
-    observer = FakeObserver(task1=[Verdict.LATER, Verdict.REUSED])
+    observer = FakeObserver(task1=[Verdict.CLAIMED_ELSEWHERE, Verdict.REUSED])
     runner = FakeRunner()
 
     result = await run([task(1), task(2, 1)], runner, observer, jobs=2)
@@ -183,7 +183,7 @@ async def test_what_somebody_else_has_produced_does_not_run_and_what_needs_it_do
 
 
 async def test_resources_are_free_while_a_task_waits_for_somebody_else():
-    observer = FakeObserver(task1=[Verdict.LATER, Verdict.START])
+    observer = FakeObserver(task1=[Verdict.CLAIMED_ELSEWHERE, Verdict.START])
 
     result = await run(
         [task(1), task(2)], FakeRunner(), observer, limits={"db": 1}, needs={"//:job1": {"db": 1}, "//:job2": {"db": 1}}
@@ -194,10 +194,10 @@ async def test_resources_are_free_while_a_task_waits_for_somebody_else():
 
 async def test_a_failure_ends_what_waits_for_somebody_else():
     class Never(FakeObserver):
-        async def changed(self, task):
+        async def wait_for_change(self, task):
             await asyncio.Event().wait()
 
-    observer = Never(task1=[Verdict.LATER])
+    observer = Never(task1=[Verdict.CLAIMED_ELSEWHERE])
 
     result = await run([task(1), task(2)], FakeRunner({2: 9}), observer)
 
@@ -207,12 +207,12 @@ async def test_a_failure_ends_what_waits_for_somebody_else():
 
 async def test_an_error_while_waiting_comes_out_as_itself():
     class Broken(FakeObserver):
-        async def changed(self, task):
+        async def wait_for_change(self, task):
             message = "broken"
             raise OSError(message)
 
     with pytest.raises(OSError, match="broken"):
-        await run([task(1)], FakeRunner(), Broken(task1=[Verdict.LATER]))
+        await run([task(1)], FakeRunner(), Broken(task1=[Verdict.CLAIMED_ELSEWHERE]))
 
 
 @pytest.mark.parametrize(("short_seconds", "most"), [(60, 2 * CLAIMS_PER_SLOT + 1), (0, 1)])

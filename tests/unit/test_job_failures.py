@@ -41,7 +41,7 @@ def test_the_frames_are_the_authors_and_the_message_is_last(capsys):
 def test_what_to_do_about_missing_arguments_comes_before_the_message(capsys):
     lines = failed("exec", run=run_that_reads, capsys=capsys)
 
-    assert lines[0] == "job.py: exec failed; exec was given no arguments: config prints those that it needs"
+    assert lines[0] == "job.py: exec failed; exec has no arguments, and config prints those that it needs"
     assert lines[-1] == "IndexError: tuple index out of range"
 
 

@@ -64,7 +64,7 @@ def test_a_broken_config_function_is_explained(broken, message, capsys):
 
 
 def test_a_config_needs_an_output():
-    with pytest.raises(ConfigError, match="without outputs"):
+    with pytest.raises(ConfigError, match="has no outputs"):
         Config(outputs=[])
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databuild.errors import JobConfigurationError
-from databuild.graph.configuration import configuration_digest
+from databuild.graph.config_comparison import configuration_digest
 from databuild.graph.job_protocol import parse_configure_response
 from databuild.model.job_graph import JobConfig
 from databuild.model.pacing import SLICE, run_through
@@ -88,11 +88,11 @@ def test_a_dep_type_is_a_code_a_number_a_name_or_the_default(dep, materialize):
         (b"[]", "list"),
         ({"config": []}, "unknown field 'config'"),
         ({"configs": {}}, None),
-        ({"configs": 3}, "no list"),
+        ({"configs": 3}, "not a list"),
         ({"configs": [3]}, r"configs\[0\]"),
         ({"configs": [{"outputs": []}]}, "at least one"),
-        ({"configs": [{"outputs": [{"str": ""}]}]}, "no partition ref"),
-        ({"configs": [{"outputs": ["p"]}]}, "no partition ref"),
+        ({"configs": [{"outputs": [{"str": ""}]}]}, "not a partition ref"),
+        ({"configs": [{"outputs": ["p"]}]}, "not a partition ref"),
         ({"configs": [{"outputs": [{"str": "p"}], "argv": []}]}, "argv"),
         ({"configs": [{"outputs": [{"str": "p"}], "args": [1]}]}, "args"),
         ({"configs": [{"outputs": [{"str": "p"}], "env": {"A": 1}}]}, "env"),
@@ -100,18 +100,18 @@ def test_a_dep_type_is_a_code_a_number_a_name_or_the_default(dep, materialize):
         ({"configs": [{"outputs": [{"str": "p"}], "inputs": [1]}]}, "inputs"),
         (with_dep(dep_type_code="BUILD"), "neither QUERY nor MATERIALIZE"),
         (with_dep(dep_type_name="build"), "neither QUERY nor MATERIALIZE"),
-        (with_dep(dep_type_code=1, dep_type_name="query"), "dep_type_name says"),
+        (with_dep(dep_type_code=1, dep_type_name="query"), "dep_type_name is"),
         (with_dep(kind="x"), "unknown field 'kind'"),
-        (with_dep(partition_ref={"str": "a b"}), "no partition ref"),
-        ({"configs": [{"outputs": [{"str": "a\ud800"}]}]}, "no partition ref"),
-        ({"configs": [{"outputs": [{"str": "p"}], "args": ["a\0"]}]}, "no process can be given"),
-        ({"configs": [{"outputs": [{"str": "p"}], "args": ["a\ud800"]}]}, "no process can be given"),
-        ({"configs": [{"outputs": [{"str": "p"}], "env": {"A": "a\0"}}]}, "no process can be given"),
-        ({"configs": [{"outputs": [{"str": "p"}], "env": {"A\ud800": ""}}]}, "no process can be given"),
+        (with_dep(partition_ref={"str": "a b"}), "not a partition ref"),
+        ({"configs": [{"outputs": [{"str": "a\ud800"}]}]}, "not a partition ref"),
+        ({"configs": [{"outputs": [{"str": "p"}], "args": ["a\0"]}]}, "a process cannot have"),
+        ({"configs": [{"outputs": [{"str": "p"}], "args": ["a\ud800"]}]}, "a process cannot have"),
+        ({"configs": [{"outputs": [{"str": "p"}], "env": {"A": "a\0"}}]}, "a process cannot have"),
+        ({"configs": [{"outputs": [{"str": "p"}], "env": {"A\ud800": ""}}]}, "a process cannot have"),
         ({"configs": [{"outputs": [{"str": "p"}], "env": {"A=B": ""}}]}, "name of an environment variable"),
         ({"configs": [{"outputs": [{"str": "p"}], "env": {"": "a"}}]}, "name of an environment variable"),
-        (b"[" * 100_000, "no JobConfigureResponse"),
-        (b'{"configs": [{"outputs": [{"str": "\xed\xa0\x80"}]}]}', "no JobConfigureResponse"),
+        (b"[" * 100_000, "not a JobConfigureResponse"),
+        (b'{"configs": [{"outputs": [{"str": "\xed\xa0\x80"}]}]}', "not a JobConfigureResponse"),
     ],
 )
 def test_what_cannot_be_read_names_the_job_and_the_fault(answer, said):
@@ -180,7 +180,7 @@ def test_the_digest_of_a_large_configuration_is_that_of_its_json_like_that_of_a_
 
 
 def test_reading_an_answer_that_nobody_wants_any_more_stops():
-    with pytest.raises(JobConfigurationError, match="nobody waits"):
+    with pytest.raises(JobConfigurationError, match="was cancelled"):
         parse_configure_response(b'{"configs": [{}]}', job_label="//:j", cancelled=lambda: True)
 
     assert parse_configure_response(b'{"configs": []}', job_label="//:j", cancelled=lambda: False) == []

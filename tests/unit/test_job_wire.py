@@ -174,5 +174,5 @@ def test_a_stream_that_ends_within_a_message_is_told_of(cut):
 
 
 def test_a_stream_of_something_else_is_told_of():
-    with pytest.raises(WireError, match="no length"):
+    with pytest.raises(WireError, match="an invalid length"):
         read_framed(io.BytesIO(b"\xff" * 20))

@@ -15,7 +15,7 @@ from databuild.model.records import AdoptionRecord, InputVersion, Manifest, Part
 from databuild.orchestration.build.recording import BuildRecorder
 from databuild.orchestration.coordination.versions import Versions
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
-from databuild.orchestration.events.payloads import REFS_PER_EVENT, partition_scheduled, parts_of_job_graph
+from databuild.orchestration.events.payloads import REFS_PER_EVENT, job_graph_events, partition_scheduled
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.unit.counting import CountedText, lines_of_ours, run_counted
@@ -200,8 +200,8 @@ async def recorded(task):
     recorder = BuildRecorder(orchestrator, Versions(Nothing()), None, {})
     orchestrator.emit_job_scheduled("b.1.1", 1, LEAF)
     attempt = Attempt(task, 1)
-    recorder.moved_on(started=attempt)
-    recorder.moved_on(Ended(attempt, RunOutcome(status=ev.JOB_STATUS_COMPLETED)))
+    recorder.record(started=attempt)
+    recorder.record(Ended(attempt, RunOutcome(status=ev.JOB_STATUS_COMPLETED)))
     assert not orchestrator.state.open_partitions()
 
 
@@ -211,13 +211,13 @@ def test_no_event_of_a_job_graph_holds_more_refs_than_is_said_unless_one_task_do
     huge = [Task(2508, FAN, JobConfig(("fan/0",), leaves(REFS_PER_EVENT)), (), "")]
     tasks = [*small, *large, *huge]
 
-    parts = list(parts_of_job_graph(tasks_to_messages(tasks), {LEAF: "1", FAN: "2"}))
+    parts = list(job_graph_events(tasks_to_messages(tasks), {LEAF: "1", FAN: "2"}))
 
     assert [len(part.tasks) for part in parts] == [1000, 1000, 503, 2, 2, 1]
     assert [task.task_id for part in parts for task in part.tasks] == list(range(1, 2509))
     assert {part.total_tasks for part in parts} == {len(tasks)}
     assert [dict(part.code_digests) for part in parts[:2]] == [{LEAF: "1"}] * 2
-    assert [part.total_tasks for part in parts_of_job_graph([], {})] == [0]
+    assert [part.total_tasks for part in job_graph_events([], {})] == [0]
 
 
 def test_a_pace_rests_only_where_its_budget_is_used_up():

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databuild.errors import InvalidRequestError
-from databuild.graph.overlap import overlap
+from databuild.graph.overlap import shortest_common_ref
 from databuild.graph.patterns import PartitionPattern
 from databuild.graph.refs import check_ref
 
@@ -15,15 +15,15 @@ from databuild.graph.refs import check_ref
 def checked_overlap(first, second):
     """Returns the witness, which is the same from both sides up to its characters and truly of both patterns."""
     one, two = PartitionPattern(first), PartitionPattern(second)
-    witness, mirrored = overlap(one, two), overlap(two, one)
+    witness, mirrored = shortest_common_ref(one, two), shortest_common_ref(two, one)
     assert (witness is None) == (mirrored is None)
     for ref in (witness, mirrored):
         if ref is not None:
             check_ref(ref)
             assert one.match(ref) is not None
             assert two.match(ref) is not None
-            assert not one.apart(two)
-            assert not two.apart(one)
+            assert not one.is_disjoint(two)
+            assert not two.is_disjoint(one)
             assert len(ref.encode()) == len(witness.encode())
     return witness
 

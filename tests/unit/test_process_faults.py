@@ -4,7 +4,7 @@ import pytest
 
 from databuild.executors.executor import ProcessResult
 from databuild.executors.start_faults import StartFault
-from databuild.orchestration.jobs.process_faults import end_of_output, fault_of
+from databuild.orchestration.jobs.process_faults import end_of_output, process_fault
 from databuild.v1 import partition_pb2 as pt
 
 USER, INFRASTRUCTURE = pt.FAILURE_CATEGORY_USER, pt.FAILURE_CATEGORY_INFRASTRUCTURE
@@ -12,7 +12,7 @@ MAYBE = "; the machine or container may have run out of memory"
 
 
 def test_exit_code_0_is_no_fault():
-    assert fault_of(ProcessResult(exit_code=0), 5.0) is None
+    assert process_fault(ProcessResult(exit_code=0), 5.0) is None
 
 
 @pytest.mark.parametrize(
@@ -30,33 +30,35 @@ def test_exit_code_0_is_no_fault():
     ],
 )
 def test_a_signal_is_named_whoever_reports_it(exit_code, category, message):
-    fault = fault_of(ProcessResult(exit_code=exit_code), None)
+    fault = process_fault(ProcessResult(exit_code=exit_code), None)
 
     assert fault == (category, message, False)
 
 
 @pytest.mark.parametrize("exit_code", [-9, 137])
 def test_memory_that_ran_out_is_said_for_sure_where_the_kernel_counted_it(exit_code):
-    message = fault_of(ProcessResult(exit_code=exit_code, oom_kills=1), None).message
+    message = process_fault(ProcessResult(exit_code=exit_code, oom_kills=1), None).message
 
-    assert "out of memory: the kernel killed a process for it" in message
+    assert "out of memory: the kernel killed a process meanwhile" in message
     assert "may have" not in message
 
 
 def test_a_fault_of_the_job_is_final_and_one_of_the_machine_is_not():
-    of_job = fault_of(ProcessResult(exit_code=-1, start_fault=StartFault(message="no #! line", users_fault=True)), None)
-    of_machine = fault_of(ProcessResult(exit_code=-1, start_fault=StartFault(message="no memory")), None)
+    of_job = process_fault(
+        ProcessResult(exit_code=-1, start_fault=StartFault(message="no #! line", users_fault=True)), None
+    )
+    of_machine = process_fault(ProcessResult(exit_code=-1, start_fault=StartFault(message="no memory")), None)
 
     assert of_job == (USER, "could not be started: no #! line", True)
     assert of_machine == (INFRASTRUCTURE, "could not be started: no memory", False)
 
 
 def test_a_timeout_names_the_processes_that_could_not_be_ended():
-    fault = fault_of(ProcessResult(exit_code=-9, timed_out=True, unended=(7, 8)), 5.0)
+    fault = process_fault(ProcessResult(exit_code=-9, timed_out=True, unended=(7, 8)), 5.0)
 
     assert fault.category == pt.FAILURE_CATEGORY_TIMEOUT
     assert fault.message == (
-        "ran longer than its timeout of 5 seconds; the processes 7, 8 wait in the kernel and could not be ended: they "
+        "ran longer than its timeout of 5 seconds; the processes 7, 8 wait in the kernel and could not be ended; they "
         "may still write"
     )
 

@@ -32,17 +32,17 @@ def test_an_empty_line_reports_nothing():
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (b"hello", "cannot be read"),
-        (b"\xff\xfe", "cannot be read"),
-        (b"[" * 100_000, "cannot be read"),
-        (b"3", "cannot be read"),
-        (b"[]", "reports nothing"),
-        (b"{}", "reports nothing"),
-        (b'{"rows": 3}', "cannot be read"),
+        (b"hello", "is not a JobReport"),
+        (b"\xff\xfe", "is not a JobReport"),
+        (b"[" * 100_000, "is not a JobReport"),
+        (b"3", "is not a JobReport"),
+        (b"[]", "it needs one of"),
+        (b"{}", "it needs one of"),
+        (b'{"rows": 3}', "is not a JobReport"),
         (b'{"partition": {"ref": "b"}}', "not an output"),
-        (with_metadata(float("nan")), "cannot be kept"),
-        (with_metadata([float("-inf")]), "cannot be kept"),
-        (with_metadata(nested(33)), "cannot be kept"),
+        (with_metadata(float("nan")), "cannot be stored"),
+        (with_metadata([float("-inf")]), "cannot be stored"),
+        (with_metadata(nested(33)), "cannot be stored"),
     ],
 )
 def test_a_line_that_cannot_be_used_says_why(line, said):

@@ -477,7 +477,7 @@ async def test_stale_data_is_used_when_asked_to(world):
         (ProcessResult(exit_code=-1, start_fault=StartFault(message="no file")), "could not be started: no file"),
         (ProcessResult(exit_code=3, stderr=b"no idea"), "exit code 3\nno idea"),
         (ProcessResult(exit_code=-15, timed_out=True), "ran longer than its timeout of 5 seconds"),
-        (ProcessResult(exit_code=0, stdout=b"oops"), "'oops', which is no JobConfigureResponse"),
+        (ProcessResult(exit_code=0, stdout=b"oops"), "'oops', which is not a JobConfigureResponse"),
     ],
 )
 async def test_a_config_that_fails_fails_the_build_and_names_the_job(world, answer, said):
@@ -510,7 +510,7 @@ async def test_a_folder_for_logs_that_cannot_be_made_is_named(world, tmp_path):
     (tmp_path / "file").write_text("")
     world.settings = Settings(working_directory="/", log_directory=str(tmp_path / "file"))
 
-    with pytest.raises(InvalidRequestError, match="cannot be made") as raised:
+    with pytest.raises(InvalidRequestError, match="cannot be created") as raised:
         await world.build("b", "raw/1")
 
     assert raised.value.remedy == "OTHER_STATE_DIRECTORY"
@@ -677,7 +677,7 @@ async def test_a_changed_configuration_is_told_with_its_old_and_new_values_from_
         ref: ("CONFIGURATION_CHANGED", f"argument 2 was '{ref}' and is '{ref}/new'") for ref in changed
     }
     unread = await world.plan(changed[0])
-    assert causes(unread)[changed[0]][1].startswith("an argument or a variable; the event log has no more")
+    assert causes(unread)[changed[0]][1].startswith("an argument or a variable; the earlier ones are no")
 
     await world.build("c", *changed)
     events = world.log.reader().events("c")

@@ -70,13 +70,13 @@ def test_a_missing_sdk_is_named_in_one_line():
     output = said("sys.modules['opentelemetry.sdk.trace'] = None", OTEL_EXPORTER_OTLP_ENDPOINT="http://localhost:1")
 
     warning, outcome, _ = output.splitlines()
-    assert warning.startswith("warned: telemetry is off: an OTEL_* variable asks for it, and the OpenTelemetry SDK is")
+    assert warning.startswith("warned: telemetry is off: an OTEL_* variable enables it, but the OpenTelemetry SDK is")
     assert outcome == "telemetry: False"
 
 
 def test_an_exporter_that_is_not_installed_is_named():
     assert warnings_of(OTEL_TRACES_EXPORTER="nothing") == [
-        "telemetry is off: no package with the exporter 'nothing' for traces is installed"
+        "telemetry is off: no installed package has the exporter 'nothing' for traces"
     ]
 
 
@@ -84,5 +84,5 @@ def test_a_protocol_that_otlp_does_not_have_is_named():
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "smtp"}
 
     assert warnings_of(**variables) == [
-        "telemetry is off: the protocol 'smtp' of OTLP is none of grpc and http/protobuf"
+        "telemetry is off: the OTLP protocol 'smtp' is not supported; it must be grpc or http/protobuf"
     ]

@@ -33,7 +33,7 @@ def test_a_run_is_in_its_folder_and_reports(tmp_path):
 def test_two_answers_are_one_too_many():
     numbers = itertools.count()
 
-    with pytest.raises(ConfigError, match="two answers"):
+    with pytest.raises(ConfigError, match="different answers"):
         JobUnderTest(lambda refs: [Config(outputs=refs, args=[str(next(numbers))])], run).configure("a/x")
 
 

@@ -105,7 +105,7 @@ def test_storage_survives_its_message(sizes):
 
 
 def test_a_verification_survives_its_message():
-    result = Verification(events=9, builds=2, faults=1, told=(LogFault("b", "no end"),))
+    result = Verification(events=9, builds=2, faults=1, reported=(LogFault("b", "no end"),))
     message = view_messages.verification_to_message("v1", result)
 
     assert view_messages.verification_from_message(message) == result

@@ -22,7 +22,7 @@ from databuild.event_log.reads import PartitionReads
 from databuild.executors.local import LocalExecutor
 from databuild.graph.patterns import PartitionPattern
 from databuild.model.build_request_id import new_build_request_id
-from databuild.orchestration.maintenance.adoption import TakenOver, adopt, pages_of, take_over
+from databuild.orchestration.maintenance.adoption import AdoptionCounts, adopt, adopt_from, record_pages
 from databuild.user import user_name
 from databuild.v1 import events_pb2 as ev
 
@@ -79,7 +79,7 @@ def _take_over(call: Invocation, texts: list[str], who: str, reason: str) -> int
     wanted = _wanted(call, texts)
     source = open_reader(f"sqlite:{folder / EVENT_LOG}")
     try:
-        if not any(pages_of(source, wanted)):  # before anything is opened for writing, and made
+        if not any(record_pages(source, wanted)):  # before anything is opened for writing, and made
             what = f"no partition of {', '.join(texts)}" if texts else "no partition"
             message = f"{folder} knows {what}; `partitions --state_dir={folder}` lists those that it knows"
             raise InvalidRequestError(message)
@@ -129,13 +129,13 @@ def _wanted(call: Invocation, texts: list[str]) -> Callable[[str], bool]:
 
 async def _write(
     call: Invocation, source: PartitionReads, wanted: Callable[[str], bool], who: str, reason: str
-) -> TakenOver:
+) -> AdoptionCounts:
     catalog = call.catalog()
     event_log = call.open_event_log()
     try:
-        return await take_over(
+        return await adopt_from(
             source,
-            wanted=wanted,
+            selected=wanted,
             new_operation_id=new_build_request_id,
             author=who,
             reason=reason,
@@ -149,10 +149,10 @@ async def _write(
         await event_log.close()
 
 
-def _print(call: Invocation, result: TakenOver, folder: Path) -> None:
+def _print(call: Invocation, result: AdoptionCounts, folder: Path) -> None:
     call.out.line(f"took over {counted(result.adopted, 'partition')} from {folder}; builds judge them as if built here")
     for number, why in (
-        (result.there_already, "available here already, or about to be: --force takes them over as well"),
+        (result.already_available, "available here already, or about to be: --force takes them over as well"),
         (result.not_available, "without data there that may be trusted"),
         (result.not_produced, "produced by no job of this graph"),
     ):

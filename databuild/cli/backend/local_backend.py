@@ -52,9 +52,9 @@ class LocalBackend:
         return find_build(self.records, text)
 
     def deaths(self, builds: Iterable[str]) -> Mapping[str, str]:
-        from databuild.orchestration.coordination.dead_builds import find_dead
+        from databuild.orchestration.coordination.dead_builds import find_dead_builds
 
-        dead = find_dead(self.records)
+        dead = find_dead_builds(self.records)
         return {build: dead[build].fault for build in builds if build in dead}
 
     def dead_build_message(self, build_request_id: str) -> str:
@@ -63,9 +63,9 @@ class LocalBackend:
         return dead_build_message(self.records, build_request_id)
 
     def waits(self, build_request_id: str) -> Sequence[str]:
-        from databuild.orchestration.jobs.waits import waits_of
+        from databuild.orchestration.jobs.waits import resource_waits
 
-        return waits_of(self.records, build_request_id)
+        return resource_waits(self.records, build_request_id)
 
     def watch(self, build_request_id: str, after: int) -> Iterator[BuildEvent]:
         from databuild.model.lifecycle import BUILD_ENDS

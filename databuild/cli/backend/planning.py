@@ -16,7 +16,7 @@ from databuild.model.planning import PlanningProgress
 from databuild.model.records import FailureRecord, PartitionRecord
 from databuild.orchestration.build.make_plan import make_plan
 from databuild.orchestration.build.settings import Settings
-from databuild.orchestration.coordination.dead_builds import find_dead
+from databuild.orchestration.coordination.dead_builds import find_dead_builds
 
 if TYPE_CHECKING:
     from databuild.event_log.reads import Reader
@@ -35,7 +35,7 @@ class WithoutTheDead:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._dead = find_dead(reader)
+        self._dead = find_dead_builds(reader)
 
     def partition_records(self, refs: Collection[str], /) -> Mapping[str, PartitionRecord]:
         """Returns what is known of partitions, nothing of them being produced by the dead."""

@@ -19,7 +19,7 @@ from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.ownership import Ownership
 from databuild.model.job_graph import Plan
-from databuild.orchestration.jobs.looking_up import lookup_of
+from databuild.orchestration.jobs.lookup_process import lookup_for
 
 
 def run(call: Invocation) -> int:
@@ -57,7 +57,7 @@ def _check_default_partitions(call: Invocation, catalog: JobCatalog) -> None:
         return
     try:
         refs = catalog.expand(catalog.default_partitions)
-        lookup = lookup_of(catalog, LocalExecutor(base_env=call.environ), call.cwd)
+        lookup = lookup_for(catalog, LocalExecutor(base_env=call.environ), call.cwd)
         asyncio.run(Ownership(catalog, lookup).find(refs))
     except InvalidRequestError as error:
         message = f"default_partitions of {catalog.graph_label}: {error}"

@@ -1,4 +1,4 @@
-"""Admission of builds: when a build that has been received may start to plan and run."""
+"""Admission of builds: decides when a build that has been received may start."""
 
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ class ImmediateAdmission:
     lease_owner: LeaseOwner | None = None
 
     def received(self) -> None:
-        """Does nothing."""
+        pass
 
     async def admit(self) -> str:
-        """Returns without waiting."""
         return ""

@@ -1,4 +1,4 @@
-"""The surroundings in which a process runs its builds, as opposed to the request of one build."""
+"""Context of builds: the parts of a process that its builds share, as opposed to the request of one build."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class BuildContext:
         clock: Returns the time in seconds since the epoch.
         telemetry: Receives traces and metrics; None for none.
         admission: Decides when the build may start.
-        on_event: Called with every event when it is handed to the event log, before it is durable.
-        planning: Is notified of the progress of planning.
+        on_event: Called with every event when it is passed to the event log, before it is durable.
+        planning: Notified of the progress of planning.
     """
 
     catalog: JobCatalog

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from databuild.event_log.reads import BuildReads
 
+# Any process may write the request into the event log, and not every event log can notify, so the log is polled.
 _POLL_SECONDS: Final = 0.5
 
 
@@ -31,7 +32,7 @@ class Cancellation:
 
     @contextlib.asynccontextmanager
     async def on_request(self) -> AsyncIterator[None]:
-        """Cancels the current task inside the context once the event log has a cancel request for the build."""
+        """While the context is active, cancels the current task when the event log gets a cancel request."""
         inside = asyncio.current_task()
         assert inside is not None
 
@@ -61,7 +62,7 @@ class Cancellation:
 
 
 async def run_to_end(work: Coroutine[Any, Any, None], *, name: str) -> None:
-    """Awaits work that a cancellation of the current task neither stops nor interrupts."""
+    """Awaits a coroutine to its end, even if the current task is cancelled meanwhile. The cancellation is dropped."""
     task = asyncio.create_task(work, name=name)
     while not task.done():
         try:

@@ -1,4 +1,4 @@
-"""From partitions to the plan of a build: planning, with the processes that it asks."""
+"""Planning with processes: analysis whose `config` and lookup calls run through an executor."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from databuild.graph.ports import PartitionRecords, PlanningObserver
 from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
 from databuild.orchestration.build.settings import Settings
-from databuild.orchestration.jobs.configuring import ProcessConfigure
-from databuild.orchestration.jobs.looking_up import lookup_of
-from databuild.orchestration.jobs.past_configs import BuildEvents, EventConfigs
+from databuild.orchestration.jobs.config_process import ConfigProcess
+from databuild.orchestration.jobs.lookup_process import lookup_for
+from databuild.orchestration.jobs.past_configs import BuildEvents, LoggedConfigs
 
 
 async def make_plan(
@@ -28,35 +28,35 @@ async def make_plan(
     observer: PlanningObserver | None = None,
     past: BuildEvents | None = None,
 ) -> Plan:
-    """Finds what a build of these partitions would do; writes no event.
+    """Plans a build. Writes no event.
 
     Args:
-        requested: What is asked for, ranges expanded.
+        requested: The requested partitions, ranges expanded.
         catalog: The jobs.
-        reader: What is known of partitions.
-        executor: Runs the jobs' `config`.
-        settings: Where they run.
+        reader: Reads the records of partitions.
+        executor: Runs `config` of jobs and the lookup.
+        settings: The working directory and the limit of concurrent calls.
         options: The options of the plan.
-        build_request_id: The build that the plan is for; empty where it is for none.
-        observer: Is told how it goes.
-        past: Reads the events of past builds, to tell what has changed in configurations.
+        build_request_id: The build that the plan is for; empty for a plan without a build.
+        observer: Notified of progress and warnings.
+        past: Reads the events of past builds, which explain changed configurations.
 
     Raises:
-        InvalidRequestError: The request makes no sense.
+        InvalidRequestError: The request is invalid.
         JobConfigurationError: A job's `config` failed.
         LookupFaultError: The graph's lookup failed.
-        EventLogError: What is known of partitions could not be read.
+        EventLogError: The records of partitions could not be read.
     """
     env = {"DATABUILD_BUILD_REQUEST_ID": build_request_id} if build_request_id else {}
-    configure = ProcessConfigure(executor, working_directory=settings.working_directory, env=env)
+    configure = ConfigProcess(executor, working_directory=settings.working_directory, env=env)
     return await analyze(
         requested,
         catalog,
         configure,
         reader,
-        lookup=lookup_of(catalog, executor, settings.working_directory),
+        lookup=lookup_for(catalog, executor, settings.working_directory),
         options=options,
         concurrency=settings.config_calls,
         observer=observer,
-        past_configs=EventConfigs(past) if past is not None else None,
+        past_configs=LoggedConfigs(past) if past is not None else None,
     )

@@ -1,7 +1,7 @@
 """Recording of an execution: claims the outputs of attempts, and writes the events of the build.
 
-Fits the `ExecutionObserver` of `graph.execution`. The verdict on a claim is decided in `claiming`; the recorder writes
-the events that follow from it.
+Implements `graph.ports.ExecutionObserver`. Module `claim_batch` decides about claims; the recorder writes the events
+that follow from its verdicts.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from databuild.event_log.coordination import Claim, ClaimRequest, Need
-from databuild.graph.ports import Attempt, Ended, Preparing, Verdict
+from databuild.graph.ports import Attempt, Ended, PendingVerdicts, Verdict
 from databuild.model.job_graph import Task
 from databuild.model.job_run_id import format_job_run_id
-from databuild.orchestration.coordination.claiming import Claiming, Judged, verdict_on
+from databuild.orchestration.coordination.claim_batch import BatchVerdicts, ClaimBatch, claim_verdict
 from databuild.orchestration.coordination.versions import Versions
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import (
@@ -25,7 +25,7 @@ from databuild.orchestration.events.payloads import (
     partition_scheduled,
 )
 from databuild.orchestration.jobs.job_runner import JobRunOutcome
-from databuild.orchestration.jobs.reports import distrusted
+from databuild.orchestration.jobs.reports import tainted_by
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
 from databuild.v1 import partition_pb2 as pt
@@ -47,51 +47,48 @@ class BuildRecorder:
         self,
         orchestrator: BuildOrchestrator,
         versions: Versions,
-        released: Callable[[Sequence[str]], Awaitable[None]],
+        wait_for_release: Callable[[Sequence[str]], Awaitable[None]],
         needs: Mapping[str, tuple[Need, ...]],
     ) -> None:
         """Records nothing yet.
 
         Args:
             orchestrator: Writes the events.
-            versions: The versions that are there and that the build makes.
-            released: Waits until no other live build claims one of these refs; without any, for a moment.
+            versions: The versions of partitions during the execution.
+            wait_for_release: Waits until no other live build claims any of these refs; without refs, for a moment.
             needs: The resources shared by builds that one run of a job needs, by job label.
         """
         self.completed = 0
         self.tokens: dict[str, int] = {}
-        self._released = released
+        self._wait_for_release = wait_for_release
         self._needs = needs
         self._orchestrator = orchestrator
         self._versions = versions
-        self._distrusted: dict[str, set[str]] = {}
-        self._lacking: set[int] = set()
+        self._tainted: dict[str, set[str]] = {}
+        self._short_of_resources: set[int] = set()
         self._stopped = False
 
-    def prepare(self, attempts: Sequence[Attempt]) -> Preparing:
-        """Claims the outputs of attempts, and schedules those that may start."""
+    def claim(self, attempts: Sequence[Attempt]) -> PendingVerdicts:
         build = self._orchestrator.build_request_id
         requests = [
             ClaimRequest(
                 build,
-                self._job_run_id(one.task, one.number),
-                one.task.config.outputs,
-                self._needs.get(one.task.job_label, ()),
+                self._job_run_id(attempt.task, attempt.number),
+                attempt.task.config.outputs,
+                self._needs.get(attempt.task.job_label, ()),
             )
-            for one in attempts
+            for attempt in attempts
         ]
-        return Claiming(self._orchestrator.claim(requests), lambda claims: self._follow(attempts, claims))
+        return ClaimBatch(self._orchestrator.claim(requests), lambda claims: self._follow(attempts, claims))
 
-    def changed(self, task: Task) -> Awaitable[None]:
-        """Waits until nobody else claims the outputs of a task any more, or for a moment where it lacks resources."""
-        return self._released(() if task.task_id in self._lacking else task.config.outputs)
+    def wait_for_change(self, task: Task) -> Awaitable[None]:
+        return self._wait_for_release(() if task.task_id in self._short_of_resources else task.config.outputs)
 
     def stop(self) -> None:
-        """Schedules nothing more, whatever claims may still be granted."""
+        """Schedules nothing more, even if pending claims are granted later."""
         self._stopped = True
 
-    def moved_on(self, ended: Ended | None = None, started: Attempt | None = None) -> Awaitable[None]:
-        """Writes the end of one job run and the start of another in one append."""
+    def record(self, ended: Ended | None = None, started: Attempt | None = None) -> Awaitable[None]:
         payloads: list[Payload] = []
         if ended is not None:
             self._end(ended, payloads)
@@ -99,28 +96,27 @@ class BuildRecorder:
             self._start(started, payloads)
         return self._orchestrator.emit(*payloads)
 
-    def reported(self, task: Task, job_run_id: str, report: job_pb2.JobReport) -> None:
-        """Writes what a running job reports and what matters to others: finished partitions and checks."""
+    def record_report(self, task: Task, job_run_id: str, report: job_pb2.JobReport) -> None:
+        """Writes a report of a running job that matters to other builds: a finished partition or a check."""
         kind = report.WhichOneof("report")
         if kind == "partition":
             ref = report.partition.ref
-            trusted = ref not in self._distrusted.get(job_run_id, ())
+            trusted = ref not in self._tainted.get(job_run_id, ())
             if trusted and self._orchestrator.state.partitions[ref] == _BUILDING:
                 version = report.partition.content_digest or job_run_id
                 self._versions.now[ref] = version
                 metadata = report.partition.metadata
                 self._orchestrator.emit(partition_available(ref, task.task_id, job_run_id, version, metadata))
         elif kind == "check":
-            tainted = distrusted(report.check, task.config.outputs)
+            tainted = tainted_by(report.check, task.config.outputs)
             if tainted:
-                self._distrusted.setdefault(job_run_id, set()).update(tainted)
+                self._tainted.setdefault(job_run_id, set()).update(tainted)
             refs = [pt.PartitionRef(str=ref) for ref in sorted(tainted)]
             self._orchestrator.emit(("check", ev.CheckEvent(job_run_id=job_run_id, result=report.check, tainted=refs)))
         elif kind not in _NOT_RECORDED:
             raise AssertionError(kind)
 
-    def reused(self, task: Task) -> None:
-        """Writes that a task need not run: its outputs are left to the builds that produced them."""
+    def record_reused(self, task: Task) -> None:
         self._reuse(Attempt(task, 0), "not needed: its inputs were rebuilt to the same content")
 
     def _reuse(self, attempt: Attempt, message: str) -> None:
@@ -131,22 +127,22 @@ class BuildRecorder:
             self._versions.now[ref] = records[ref].version
             if self._orchestrator.state.partitions[ref] != pt.PARTITION_STATUS_DELEGATED:
                 by_build.setdefault(records[ref].produced_by_build_request_id, []).append(ref)
-        why = pt.Failure(category=pt.FAILURE_CATEGORY_CANCELLED, message=message)
-        self._orchestrator.emit(self._unrun(attempt, ev.JOB_STATUS_SKIPPED, why))
+        failure = pt.Failure(category=pt.FAILURE_CATEGORY_CANCELLED, message=message)
+        self._orchestrator.emit(self._job_without_run(attempt, ev.JOB_STATUS_SKIPPED, failure))
         for build, refs in sorted(by_build.items()):
             self._orchestrator.emit_delegation(build, task.job_label, refs)
 
-    def _follow(self, attempts: Sequence[Attempt], claims: Sequence[Claim]) -> Judged:
+    def _follow(self, attempts: Sequence[Attempt], claims: Sequence[Claim]) -> BatchVerdicts:
         """Writes the events that follow from answered claims, and returns the verdicts."""
         if self._stopped:
-            return Judged([Verdict.LATER] * len(attempts))
+            return BatchVerdicts([Verdict.CLAIMED_ELSEWHERE] * len(attempts))
         payloads: list[Payload] = []
         verdicts = []
         overwrites = False
         for attempt, claim in zip(attempts, claims, strict=True):
             task = attempt.task
-            self._lacking.discard(task.task_id)
-            verdict = verdict_on(claim, task, self._versions, self._orchestrator.state.partitions)
+            self._short_of_resources.discard(task.task_id)
+            verdict = claim_verdict(claim, task, self._versions, self._orchestrator.state.partitions)
             verdicts.append(verdict)
             if verdict is Verdict.START:
                 self._schedule(attempt, payloads)
@@ -154,15 +150,15 @@ class BuildRecorder:
                 overwrites = overwrites or bool(claim.versions)
             elif verdict is Verdict.REUSED:
                 self._reuse(attempt, "not needed: another build has produced its outputs meanwhile")
-            elif verdict is Verdict.NOT_YET:
-                self._lacking.add(task.task_id)
+            elif verdict is Verdict.RESOURCES_TAKEN:
+                self._short_of_resources.add(task.task_id)
             else:
                 # Events of attempts before this one may be about the same partitions, so they are written first.
                 self._orchestrator.emit(*payloads)
                 payloads.clear()
-                self._wait_for(task, claim.held_by)
+                self._delegate(task, claim.held_by)
         written = asyncio.ensure_future(self._orchestrator.emit(*payloads))
-        return Judged(verdicts, written if overwrites else None)
+        return BatchVerdicts(verdicts, written if overwrites else None)
 
     def _schedule(self, attempt: Attempt, payloads: list[Payload]) -> None:
         statuses = self._orchestrator.state.partitions
@@ -170,12 +166,12 @@ class BuildRecorder:
         payloads += [
             partition_scheduled(ref, task.task_id, pt.REASON_FAILED_BEFORE)
             for ref in task.config.outputs
-            if statuses[ref] == pt.PARTITION_STATUS_DELEGATED  # and the build that it was left to has not made it
+            if statuses[ref] == pt.PARTITION_STATUS_DELEGATED  # to a build that has not produced it
         ]
         payloads.append(("job", self._job_event(attempt, ev.JOB_STATUS_SCHEDULED)))
 
-    def _wait_for(self, task: Task, held_by: Mapping[str, str]) -> None:
-        """Writes that outputs are left to other builds, which are producing them."""
+    def _delegate(self, task: Task, held_by: Mapping[str, str]) -> None:
+        """Writes that outputs are left to the builds that are producing them."""
         by_build: dict[str, list[str]] = {}
         for ref, build in held_by.items():
             if self._orchestrator.state.partitions[ref] == pt.PARTITION_STATUS_SCHEDULED:
@@ -183,16 +179,15 @@ class BuildRecorder:
         for build, refs in sorted(by_build.items()):
             self._orchestrator.emit_delegation(build, task.job_label, refs, running=True)
 
-    def never_ran(self, attempts: Sequence[Attempt], because: Task) -> None:
-        """Writes that tasks will not run, since a failure stopped the build."""
-        why = pt.Failure(
+    def record_never_ran(self, attempts: Sequence[Attempt], because: Task) -> None:
+        failure = pt.Failure(
             category=pt.FAILURE_CATEGORY_CANCELLED,
             message=f"not run: the build stopped after {because.job_label} failed, and was not asked to keep going",
         )
         payloads: list[Payload] = []
         for attempt in attempts:
-            payloads.append(self._unrun(attempt, ev.JOB_STATUS_CANCELLED, why))
-            self._fail_open(attempt.task, why, "", payloads)
+            payloads.append(self._job_without_run(attempt, ev.JOB_STATUS_CANCELLED, failure))
+            self._fail_open(attempt.task, failure, "", payloads)
         if payloads:
             self._orchestrator.emit(*payloads)
 
@@ -211,6 +206,7 @@ class BuildRecorder:
         manifest.job_label = task.job_label
         manifest.code_digest = self._versions.code_digest(task)
         manifest.configuration_digest = task.configuration_digest
+        # The versions at the start of the run: an input that is rebuilt meanwhile makes the outputs stale.
         versions = self._versions
         for ref in task.config.materialize:
             manifest.inputs.add(ref=ref, version=versions.now.get(ref, ""))
@@ -235,17 +231,18 @@ class BuildRecorder:
             event.peak_memory_bytes = process.peak_memory_bytes
             event.metrics.extend(outcome.metrics)
             if outcome.complete:
+                # These outputs are complete although the run has failed, so they precede its end, which fails the rest.
                 self._orchestrator.emit(*self._available(task, job_run_id, outcome.complete))
         payloads.append(("job", event))
         if outcome.status == ev.JOB_STATUS_COMPLETED:
             self.completed += 1
             payloads += self._available(task, job_run_id)
             return
-        why = event.failure
-        why.category = outcome.category
-        why.message = outcome.message
+        failure = event.failure
+        failure.category = outcome.category
+        failure.message = outcome.message
         if ended.retry_in_seconds is not None:
-            why.message += f"; next attempt in {ended.retry_in_seconds:g} seconds"
+            failure.message += f"; next attempt in {ended.retry_in_seconds:g} seconds"
             statuses = self._orchestrator.state.partitions
             payloads += [
                 partition_scheduled(ref, task.task_id, pt.REASON_FAILED_BEFORE, job_run_id)
@@ -253,31 +250,31 @@ class BuildRecorder:
                 if statuses[ref] == _BUILDING
             ]
             return
-        self._fail_open(task, why, job_run_id, payloads)
-        missing = pt.Failure(
+        self._fail_open(task, failure, job_run_id, payloads)
+        missing_input = pt.Failure(
             category=pt.FAILURE_CATEGORY_MISSING_DATA,
             message=f"not run: {task.job_label}, which is upstream, did not produce {task.config.outputs[0]!r}",
         )
         for given_up in ended.given_up:
-            payloads.append(self._unrun(Attempt(given_up, 0), ev.JOB_STATUS_SKIPPED, missing))
-            self._fail_open(given_up, missing, "", payloads)
+            payloads.append(self._job_without_run(Attempt(given_up, 0), ev.JOB_STATUS_SKIPPED, missing_input))
+            self._fail_open(given_up, missing_input, "", payloads)
 
     def _available(self, task: Task, job_run_id: str, refs: frozenset[str] | None = None) -> list[Payload]:
-        """Returns the events that outputs of a task, or those among `refs`, are complete which were not before."""
+        """Returns the events that complete the outputs of a task (or `refs` of them) that are not complete yet."""
         statuses = self._orchestrator.state.partitions
         outputs = task.config.outputs if refs is None else [ref for ref in task.config.outputs if ref in refs]
-        made = [ref for ref in outputs if statuses[ref] == _BUILDING]
-        self._versions.now.update(dict.fromkeys(made, job_run_id))
-        return [partition_available(ref, task.task_id, job_run_id) for ref in made]
+        completed = [ref for ref in outputs if statuses[ref] == _BUILDING]
+        self._versions.now.update(dict.fromkeys(completed, job_run_id))
+        return [partition_available(ref, task.task_id, job_run_id) for ref in completed]
 
-    def _unrun(self, attempt: Attempt, status: ev.JobStatus, why: pt.Failure) -> Payload:
-        return ("job", self._job_event(attempt, status, why))
+    def _job_without_run(self, attempt: Attempt, status: ev.JobStatus, failure: pt.Failure) -> Payload:
+        return ("job", self._job_event(attempt, status, failure))
 
-    def _fail_open(self, task: Task, why: pt.Failure, job_run_id: str, payloads: list[Payload]) -> None:
-        """Fails the outputs of a task that have no end yet."""
+    def _fail_open(self, task: Task, failure: pt.Failure, job_run_id: str, payloads: list[Payload]) -> None:
+        """Adds the failures of the outputs of a task that are not complete."""
         statuses = self._orchestrator.state.partitions
         payloads += [
-            partition_failed(ref, why, task.task_id, job_run_id)
+            partition_failed(ref, failure, task.task_id, job_run_id)
             for ref in task.config.outputs
             if statuses[ref] in {_BUILDING, pt.PARTITION_STATUS_SCHEDULED}
         ]

@@ -1,4 +1,4 @@
-"""What a retry of a build asks for."""
+"""Retry of a build: the partitions that it requests."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from databuild.event_log.reads import BuildReads, OpenBuildReads
 from databuild.model import statuses
 from databuild.model.paging import read_rows
 from databuild.model.records import BuildRecord
-from databuild.orchestration.coordination.dead_builds import find_dead
+from databuild.orchestration.coordination.dead_builds import find_dead_builds
 
 
 def check_may_be_retried(reader: OpenBuildReads, build: BuildRecord) -> None:
-    """Checks that nobody is at a build any more.
+    """Checks that a build has ended or is dead.
 
     Raises:
-        BuildStateError: Its orchestrator lives.
+        BuildStateError: The build is running or waiting.
     """
-    # What is dead without an end gets one from the build that begins now.
-    if build.status not in statuses.BUILD.ended and build.build_request_id not in find_dead(reader):
+    # The retry is a new build, which ends dead builds when it starts.
+    if build.status not in statuses.BUILD.ended and build.build_request_id not in find_dead_builds(reader):
         fault = f"has not ended: {build.status}; cancel it first"
         raise BuildStateError(build.build_request_id, build.status, fault)
 
@@ -25,18 +25,17 @@ def check_may_be_retried(reader: OpenBuildReads, build: BuildRecord) -> None:
 def partitions_to_retry(
     reader: BuildReads, build_request_id: str, *, failed_jobs_only: bool = False
 ) -> tuple[str, ...]:
-    """Returns what to request so that a build is tried again; what it finished is not built again.
+    """Returns the partitions that a retry requests. Partitions that the build has completed are not built again.
 
     Args:
         reader: Reads the event log.
         build_request_id: The build to retry.
-        failed_jobs_only: Whether to ask only for the outputs of jobs that ran and failed, and not for what depended on
-            them.
+        failed_jobs_only: True to request only the outputs of jobs that ran and failed, without their downstream.
 
     Raises:
         BuildNotFoundError: There is no such build.
-        InvalidRequestError: It completed, or no job of it failed.
-        BuildPrunedError: Which jobs failed is asked for, and was pruned.
+        InvalidRequestError: The build completed, or none of its jobs failed.
+        BuildPrunedError: `failed_jobs_only` needs events that were pruned.
     """
     build = reader.build(build_request_id)
     if build is None:

@@ -1,4 +1,4 @@
-"""`run_build`: the one function that takes every build from request to result, for all callers."""
+"""`run_build`, the one function that runs a build from request to result, for all callers."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class _Build:
         self._versions = Versions(self._reader)
         self._resources = Resources(context.catalog, request.options.jobs)
         self._recorder = BuildRecorder(
-            self._orchestrator, self._versions, self._coordination.released, self._resources.shared
+            self._orchestrator, self._versions, self._coordination.wait_for_release, self._resources.shared
         )
 
     async def run(self) -> BuildResult:
@@ -102,8 +102,8 @@ class _Build:
                     self._orchestrator.refused_events,
                     self._context.clock(),
                 )
-                # What follows an event that could not be written is refused, and may be noticed first; this raises what
-                # was at the bottom of it.
+                # After an event that could not be written, later events are refused as out of order, and that error may
+                # arrive first. `emit` raises the error of the first event, which is the cause.
                 if self._orchestrator.refused_events:
                     self._orchestrator.emit()
                 raise
@@ -112,7 +112,7 @@ class _Build:
         result: BuildResult
         try:
             await self._start()
-            async with self._coordination.staying_alive():
+            async with self._coordination.renewing_lease():
                 await self._wait_for_admission()
                 async with self._cancellation.on_request():
                     result = await self._work()
@@ -123,7 +123,7 @@ class _Build:
             await self._end(Failed(category=pt.FAILURE_CATEGORY_INFRASTRUCTURE, message=str(error)))
             raise
         except OrchestrationError:
-            raise
+            raise  # the event log or the coordination failed, so this build writes no end
         except DataBuildError as error:
             await self._end(_failure_of(error))
             raise
@@ -132,19 +132,21 @@ class _Build:
             await self._end(Failed(category=pt.FAILURE_CATEGORY_INFRASTRUCTURE, message=message))
             raise
         finally:
+            # Claims may still be granted while the build ends. Their attempts must not be scheduled any more.
             self._recorder.stop()
             self._reader.close()
         await self._end(result)
         return result
 
     async def _wait_for_admission(self) -> None:
+        # The first events are durable now, so a service may answer the submission.
         self._context.admission.received()
         if author := await self._context.admission.admit():
             self._cancellation.cancel(author)
 
     async def _work(self) -> BuildResult:
         _make_folder(self._folder)
-        await self._coordination.end_the_dead()
+        await self._coordination.end_dead_builds()
         with self._orchestrator.with_tracing_span("databuild.planning"):
             plan = await self._plan()
         with (
@@ -156,15 +158,19 @@ class _Build:
         return result
 
     def _warn_of_absent_inputs(self, plan: Plan) -> None:
-        """Warns of QUERY inputs that were not there, and that nothing has produced meanwhile either."""
+        """Adds a warning about QUERY inputs that were absent when planned and still are after the execution."""
         if plan.absent_inputs:
-            now = self._reader.partition_records([one.ref for one in plan.absent_inputs])
-            absent = [one for one in plan.absent_inputs if one.ref not in now or not now[one.ref].available]
-            self._warnings += absent_inputs_warning(absent)
+            records = self._reader.partition_records([absent.ref for absent in plan.absent_inputs])
+            still_absent = [
+                absent
+                for absent in plan.absent_inputs
+                if absent.ref not in records or not records[absent.ref].available
+            ]
+            self._warnings += absent_inputs_warning(still_absent)
 
     async def _start(self) -> None:
         request = self._request
-        renewed = self._coordination.renew()  # written together with what follows
+        renewed = self._coordination.renew()  # in one transaction with the first events
         if self._taken_over:
             await renewed
             return
@@ -175,12 +181,12 @@ class _Build:
         )
 
     async def _end(self, result: BuildResult) -> None:
-        """Writes the end of the build; once this has begun, it is too late to cancel the build."""
+        """Writes the end of the build. A cancellation that arrives meanwhile is too late."""
 
         async def write() -> None:
             await self._orchestrator.complete_build(result, warnings=self._warnings)
 
-        await run_to_end(write(), name="the-end")
+        await run_to_end(write(), name="end-of-build")
 
     async def _plan(self) -> Plan:
         request = self._request
@@ -212,7 +218,7 @@ class _Build:
             self._context.catalog.jobs,
             folder=self._folder,
             working_directory=self._context.settings.working_directory,
-            on_report=recorder.reported,
+            on_report=recorder.record_report,
             token=recorder.tokens.pop,
             orchestrator=self._orchestrator,
         )
@@ -248,7 +254,7 @@ class _Build:
 
 
 def _received(request: BuildRequest) -> BuildState:
-    """Returns where a build stands of which nothing but the request is recorded."""
+    """Returns the state of a build after its first append: RECEIVED, and each requested partition REQUESTED."""
     requested = dict.fromkeys(request.requested, pt.PARTITION_STATUS_REQUESTED)
     return BuildState(
         request.build_request_id,
@@ -262,7 +268,7 @@ def _make_folder(path: str) -> None:
     try:
         os.makedirs(path, exist_ok=True)  # noqa: PTH103
     except OSError as error:
-        message = f"the folder for job logs, {path}, cannot be made: {error.strerror}"
+        message = f"the folder for job logs, {path}, cannot be created: {error.strerror}"
         raise InvalidRequestError(message).with_remedy("OTHER_STATE_DIRECTORY") from error
 
 

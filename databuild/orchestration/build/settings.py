@@ -1,4 +1,4 @@
-"""What a build request says, and what the place where it is served decides."""
+"""The request of a build, and the settings of the process that runs it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from databuild.model.job_graph import Plan
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildRequest:
-    """What is asked of one build.
+    """The request of one build.
 
     Attributes:
         build_request_id: The id of the build.
-        requested: What is asked for, ranges expanded.
+        requested: The requested partitions, ranges expanded.
         options: The options; `jobs` is at least 1.
-        plan: The plan to run exactly; None to plan anew.
-        retry_of: The build that this one retries.
+        plan: The plan that must still be up to date; None to accept any plan.
+        retry_of: The id of the build that this one retries; empty for none.
     """
 
     build_request_id: str
@@ -29,13 +29,13 @@ class BuildRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Where job processes run and what they leave behind.
+    """Settings that all builds of a process share.
 
     Attributes:
         working_directory: The working directory of jobs.
-        log_directory: The folder that holds one folder of job logs for each build.
-        config_calls: How many `config` processes may run at once.
-        lease_seconds: How long the build counts as alive for others without being heard of.
+        log_directory: The folder with one folder of job logs for each build.
+        config_calls: The maximum number of `config` processes at once.
+        lease_seconds: The duration of a lease. A build that does not renew its lease in time counts as dead.
     """
 
     working_directory: str

@@ -1,4 +1,4 @@
-"""Which build a person means: an id, the beginning of one, `latest`, or nothing at all."""
+"""Build ids as entered by users: a complete id, a unique prefix of one, or `latest`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LATEST = "latest"
 
 
 def find_build(reader: BuildReads, text: str = LATEST) -> BuildRecord:
-    """Returns the build that a text means.
+    """Finds the build with an id or a prefix of an id.
 
     Raises:
-        BuildNotFoundError: It means none, or may mean several.
+        BuildNotFoundError: No build matches, or the prefix is not unique; the error has the candidates.
     """
     if text == LATEST:
         newest = reader.builds(limit=1)
@@ -35,10 +35,10 @@ def find_build(reader: BuildReads, text: str = LATEST) -> BuildRecord:
 
 
 def dead_build_message(reader: OpenBuildReads, build_request_id: str) -> str:
-    """Returns a sentence about a build whose orchestrator has died; nothing where it may go on."""
-    from databuild.orchestration.coordination.dead_builds import find_dead
+    """Returns the message that a build is dead; empty if its orchestrator may be alive, or the build has ended."""
+    from databuild.orchestration.coordination.dead_builds import find_dead_builds
 
-    dead = find_dead(reader).get(build_request_id)
+    dead = find_dead_builds(reader).get(build_request_id)
     if dead is None:
         return ""
-    return f"nothing more will come of build {build_request_id}: {dead.fault}; the next build ends it"
+    return f"build {build_request_id} is dead: {dead.fault}; the next build ends it"

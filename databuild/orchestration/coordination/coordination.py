@@ -1,8 +1,8 @@
-"""Coordination of builds that share an event log: leases, the end of dead builds, and waiting for live ones.
+"""Coordination of builds that share an event log: leases, the end of dead builds, and waits for live builds.
 
-A build is alive while its lease runs or, where that can be told, its process does. Whoever notices that one has died
-ends it; its claims end with it. A build that waits holds nothing that another could wait for, so that builds never wait
-for each other in a circle.
+A build is alive while its lease is valid and, if it runs on this machine, its process lives. Any build that detects a
+dead build ends it, which also releases its claims. A build that waits for another holds no claims that a third could
+wait for, so there are no deadlocks.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from databuild.model import statuses
 from databuild.model.lifecycle import BuildState
 from databuild.model.paging import read_rows
 from databuild.model.results import BuildResult, Cancelled, Failed
-from databuild.orchestration.coordination.dead_builds import find_dead
+from databuild.orchestration.coordination.dead_builds import Death, find_dead_builds
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import partition_pb2 as pt
 
-_RENEWALS: Final = 3
+_RENEWALS_PER_LEASE: Final = 3
 _POLL_SECONDS: Final = 0.1
-_POLLS_PER_LOOK_FOR_THE_DEAD: Final = 10
-_PAGE: Final = 10_000
+_POLLS_PER_DEAD_BUILD_CHECK: Final = 10
+_PAGE_SIZE: Final = 10_000
 
 
 class Coordination:
@@ -46,14 +46,14 @@ class Coordination:
         lease_seconds: float,
         lease_owner: LeaseOwner | None = None,
     ) -> None:
-        """Takes no lease yet.
+        """Does nothing yet; `renew` takes the lease.
 
         Args:
-            event_log: The event log that it shares.
+            event_log: The shared event log.
             reader: Reads that log.
-            executor: Ends processes that the dead left behind.
+            executor: Ends processes of dead builds.
             build_request_id: The build.
-            clock: Returns the time in seconds since the epoch, for the events that end the dead.
+            clock: Returns the time in seconds since the epoch, for the events that end dead builds.
             lease_seconds: Duration of the lease. A build whose lease has expired counts as dead.
             lease_owner: The owner of the build's lease, if another process may take it over.
         """
@@ -70,38 +70,39 @@ class Coordination:
         self._polls = 0
 
     def renew(self) -> asyncio.Future[None]:
-        """Takes or renews the lease of the build; need not be awaited."""
+        """Renews the lease of the build, or takes it at first. Need not be awaited."""
         renewed = asyncio.ensure_future(
             self._event_log.renew_lease(self._build_request_id, self._holder, self._lease_seconds, self._lease_owner)
         )
-        # Where nobody awaits it, the event that is written with it tells of the same error.
+        # Retrieves the error, for callers that do not await: the append of the next event raises the same error.
         renewed.add_done_callback(lambda done: done.cancelled() or done.exception())
         return renewed
 
     @contextlib.asynccontextmanager
-    async def staying_alive(self) -> AsyncIterator[None]:
-        """Renews the lease while the inside runs.
+    async def renewing_lease(self) -> AsyncIterator[None]:
+        """Renews the lease while the context is active.
 
         Raises:
-            CoordinationError: Others have taken the build for dead; the inside was cancelled.
-            EventLogError: The lease could not be renewed; the inside was cancelled.
+            CoordinationError: Another build has declared this one dead; the body was cancelled.
+            EventLogError: The lease could not be renewed; the body was cancelled.
         """
         inside = asyncio.current_task()
         assert inside is not None
         failure: BaseException | None = None
 
-        async def beat() -> None:
+        async def renew_periodically() -> None:
             nonlocal failure
             while True:
-                await asyncio.sleep(self._lease_seconds / _RENEWALS)
+                await asyncio.sleep(self._lease_seconds / _RENEWALS_PER_LEASE)
                 try:
                     await self.renew()
                 except Exception as error:
+                    # The build must not continue without a lease: another build may end it and claim its partitions.
                     failure = error
                     inside.cancel()
                     return
 
-        beating = asyncio.create_task(beat(), name="lease")
+        renewing = asyncio.create_task(renew_periodically(), name="lease")
         try:
             yield
         except asyncio.CancelledError:
@@ -110,22 +111,23 @@ class Coordination:
                 raise failure from None
             raise
         finally:
-            beating.cancel()
+            renewing.cancel()
             if self._watcher is not None:
                 self._watcher.cancel()
 
-    async def end_the_dead(self) -> list[str]:
-        """Ends every build whose orchestrator has died, and returns them."""
-        dead = find_dead(self._reader)
-        dead.pop(self._build_request_id, None)
-        for build, why in sorted(dead.items()):
-            await self._end(build, why.fault, here=why.here)
-        return sorted(dead)
+    async def end_dead_builds(self) -> list[str]:
+        """Ends every build whose orchestrator has died, and returns their ids."""
+        dead_builds = find_dead_builds(self._reader)
+        dead_builds.pop(self._build_request_id, None)
+        for build, death in sorted(dead_builds.items()):
+            await self._end(build, death)
+        return sorted(dead_builds)
 
-    async def released(self, refs: Sequence[str]) -> None:
-        """Waits until no other live build claims one of these refs; without any, until the next look."""
+    async def wait_for_release(self, refs: Sequence[str]) -> None:
+        """Waits until no other live build claims any of these refs; without refs, until the next poll."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[done] = refs
+        # One task polls for all waits of the build, with one query.
         if self._watcher is None or self._watcher.done():
             self._watcher = asyncio.create_task(self._watch(), name="claims-of-others")
         try:
@@ -138,12 +140,13 @@ class Coordination:
             while self._waiting:
                 await asyncio.sleep(_POLL_SECONDS)
                 self._polls += 1
-                if self._polls % _POLLS_PER_LOOK_FOR_THE_DEAD == 0:
-                    await self.end_the_dead()
-                wanted = {ref for refs in self._waiting.values() for ref in refs}
-                held = {ref for ref, build in self._reader.claimed(wanted).items() if build != self._build_request_id}
+                if self._polls % _POLLS_PER_DEAD_BUILD_CHECK == 0:
+                    await self.end_dead_builds()
+                awaited = {ref for refs in self._waiting.values() for ref in refs}
+                claims = self._reader.claimed(awaited)
+                claimed_elsewhere = {ref for ref, build in claims.items() if build != self._build_request_id}
                 for done, refs in tuple(self._waiting.items()):
-                    if held.isdisjoint(refs) and not done.done():
+                    if claimed_elsewhere.isdisjoint(refs) and not done.done():
                         done.set_result(None)
                         del self._waiting[done]
         except Exception as error:
@@ -151,9 +154,9 @@ class Coordination:
                 if not done.done():
                     done.set_exception(error)
 
-    async def _end(self, build: str, fault: str, *, here: bool) -> None:
-        """Ends one build that has died, unless somebody else does."""
-        if here:
+    async def _end(self, build: str, death: Death) -> None:
+        """Ends one dead build, unless another build does so first."""
+        if death.on_this_machine:
             await self._executor.kill_orphans(build)
         record = self._reader.build(build)
         if record is None or record.status not in statuses.BUILD.open:
@@ -167,9 +170,10 @@ class Coordination:
             jobs_completed=record.jobs_completed,
             jobs_failed=record.jobs_failed,
             category=pt.FAILURE_CATEGORY_INFRASTRUCTURE,
-            message=f"{fault}; build again to go on from where it was",
+            message=f"{death.fault}; build again to continue",
         )
-        if record.status == "RECEIVED" and record.cancel_requested_by:  # so that it was not left to the next service
+        # A build that was cancelled before its admission is not taken over by another process, and never runs.
+        if record.status == "RECEIVED" and record.cancel_requested_by:
             result = Cancelled(author=record.cancel_requested_by)
         with contextlib.suppress(InvalidStateTransitionError, CoordinationError):
             await orchestrator.complete_build(result, in_doubt)
@@ -181,13 +185,13 @@ class Coordination:
             lambda after, limit: self._reader.job_runs(build, after=after, limit=limit),
             key=lambda run: run.number,
             start=0,
-            size=_PAGE,
+            size=_PAGE_SIZE,
         )
         partitions = read_rows(
             lambda after, limit: self._reader.build_partitions(build, after=after, limit=limit),
             key=lambda partition: partition.ref,
             start="",
-            size=_PAGE,
+            size=_PAGE_SIZE,
         )
         return BuildState.from_records(
             build,

@@ -1,4 +1,4 @@
-"""Builds whose orchestrators have died without writing an end.
+"""Dead builds: builds whose orchestrators have died without writing an end.
 
 Imports little, so that commands that only read start fast.
 """
@@ -19,27 +19,28 @@ if TYPE_CHECKING:
     from databuild.model.records import BuildRecord
 
 
-class Dead(NamedTuple):
-    """Why a build counts as dead.
+class Death(NamedTuple):
+    """Reason to declare a build dead.
 
     Attributes:
         fault: The reason, in words.
-        here: Whether it may have left processes on this machine.
+        on_this_machine: True if processes of the build may still run on this machine.
     """
 
     fault: str
-    here: bool
+    on_this_machine: bool
 
 
-def find_dead(reader: OpenBuildReads) -> dict[str, Dead]:
-    """Returns the builds that have not ended and whose orchestrators have died, by id; without those that are left."""
+def find_dead_builds(reader: OpenBuildReads) -> dict[str, Death]:
+    """Returns the open builds whose orchestrators have died, by id, except those that can be taken over."""
     return _find(reader)[0]
 
 
-def find_left(reader: OpenBuildReads) -> dict[str, Lease]:
-    """Returns the leases of builds that have an owner, whose holder has died before they were admitted, by id.
+def find_orphaned_leases(reader: OpenBuildReads) -> dict[str, Lease]:
+    """Returns the leases of builds that another process can take over, by build id.
 
-    Nothing of them has run, and nobody has asked to cancel them: another process can take them over.
+    Their leases have an owner, and their processes died before the builds were admitted. Nothing of them has run, and
+    no cancellation was requested.
     """
     return _find(reader)[1]
 
@@ -52,33 +53,34 @@ def _builds(reader: OpenBuildReads, status: str) -> Iterator[BuildRecord]:
     )
 
 
-def _find(reader: OpenBuildReads) -> tuple[dict[str, Dead], dict[str, Lease]]:
-    # Read before the leases: a build begins together with its lease, so that none that begins meanwhile lacks one.
-    opened = {build.build_request_id: build for status in statuses.BUILD.open for build in _builds(reader, status)}
+def _find(reader: OpenBuildReads) -> tuple[dict[str, Death], dict[str, Lease]]:
+    # Builds are read before leases. The first event of a build is written together with its lease, so each of the
+    # builds that are read has a lease, unless it ends in between.
+    open_builds = {build.build_request_id: build for status in statuses.BUILD.open for build in _builds(reader, status)}
     leases = reader.leases()
-    known = {lease.build_request_id for lease, _ in leases}
+    leased = {lease.build_request_id for lease, _ in leases}
     dead = {
-        build: Dead("it has no lease", here=True)
-        for build in opened
-        if build not in known and _is_open(reader, build)  # or it has ended meanwhile, and its lease with it
+        build: Death("it has no lease", on_this_machine=True)
+        for build in open_builds
+        if build not in leased and _is_open(reader, build)
     }
-    left: dict[str, Lease] = {}
-    # One process may hold very many.
+    orphaned: dict[str, Lease] = {}
+    # A service may hold thousands of leases, so its liveness is checked once.
     holders = {
         holder: (liveness.is_here(holder), liveness.is_gone(holder)) for holder in {lease.holder for lease, _ in leases}
     }
     for lease, expired in leases:
-        here, gone = holders[lease.holder]
-        record = opened.get(lease.build_request_id)
+        on_this_machine, gone = holders[lease.holder]
+        record = open_builds.get(lease.build_request_id)
         if not (gone or expired):
             continue
         if lease.owner and record is not None and record.status == "RECEIVED" and not record.cancel_requested_by:
-            left[lease.build_request_id] = lease
+            orphaned[lease.build_request_id] = lease
         elif gone:
-            dead[lease.build_request_id] = Dead("its orchestrator has died", here)
+            dead[lease.build_request_id] = Death("its orchestrator has died", on_this_machine)
         else:
-            dead[lease.build_request_id] = Dead("its orchestrator was not heard of for longer than its lease", here)
-    return dead, left
+            dead[lease.build_request_id] = Death("its orchestrator has not renewed its lease in time", on_this_machine)
+    return dead, orphaned
 
 
 def _is_open(reader: BuildReads, build_request_id: str) -> bool:

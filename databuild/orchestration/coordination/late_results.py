@@ -1,6 +1,6 @@
-"""Results that came too late: the build had been taken for dead, and others have ended it.
+"""Late results: results of a build that another build has declared dead and ended.
 
-They are recorded, so that somebody who wonders what wrote some data finds out, and nothing follows from them.
+They are recorded to explain data that appeared after the end of the build. They change no partition.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _RESULTS = frozenset({ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED})
 async def raise_if_overtaken(
     event_log: EventLog, build_request_id: str, refused: Sequence[ev.BuildEvent], now: float
 ) -> None:
-    """Records the results among events that were refused, if they were so since others have ended their build.
+    """Checks whether events were refused since another process has ended the build; if so, records their results.
 
     Args:
         event_log: The event log.
         build_request_id: The build.
-        refused: Events of the build that could not be written.
-        now: Seconds since the epoch.
+        refused: The events of the build that were refused.
+        now: The time in seconds since the epoch.
 
     Raises:
-        CoordinationError: Others have ended the build.
-        EventLogError: That could not be found out.
+        CoordinationError: Another process has ended the build.
+        EventLogError: The event log could not be read or written.
     """
     with contextlib.closing(event_log.reader()) as reader:
         record = reader.build(build_request_id)
@@ -53,11 +53,11 @@ async def raise_if_overtaken(
 
 def _late_result(build_request_id: str, refused: Sequence[ev.BuildEvent]) -> ev.LateResultEvent | None:
     runs = [event.job for event in refused if event.job.status in _RESULTS]
-    made = {event.partition.ref for event in refused if event.partition.status == pt.PARTITION_STATUS_AVAILABLE}
-    if not runs and not made:
+    completed = {event.partition.ref for event in refused if event.partition.status == pt.PARTITION_STATUS_AVAILABLE}
+    if not runs and not completed:
         return None
     return ev.LateResultEvent(
         target_build_request_id=build_request_id,
         job_runs=runs,
-        partitions=[pt.PartitionRef(str=ref) for ref in sorted(made)],
+        partitions=[pt.PartitionRef(str=ref) for ref in sorted(completed)],
     )

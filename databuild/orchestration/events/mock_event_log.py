@@ -1,4 +1,4 @@
-"""An event log for tests that remembers what was appended and stores nothing."""
+"""Event log for tests that keeps events in a list."""
 
 from __future__ import annotations
 
@@ -11,40 +11,35 @@ from databuild.v1 import events_pb2 as ev
 
 
 class MockEventLog:
-    """Remembers what was appended, in `events`."""
+    """Keeps appended events in `events`, and grants every claim. It cannot be read."""
 
     def __init__(self) -> None:
         self.events: list[ev.BuildEvent] = []
         self._observers: list[Observer] = []
 
     async def append(self, events: Sequence[ev.BuildEvent]) -> None:
-        """Remembers the events."""
         self.events.extend(events)
         for observer in self._observers:
             observer.notify(events)
 
     async def claim(self, requests: Sequence[ClaimRequest]) -> Sequence[Claim]:
-        """Grants everything."""
         return [Claim(number) for number, _ in enumerate(requests, 1)]
 
     async def renew_lease(
         self, build_request_id: str, holder: str, seconds: float, owner: LeaseOwner | None = None
     ) -> None:
-        """Does nothing."""
+        pass
 
     def observe(self, observer: Observer) -> None:
-        """Notifies an observer of what is appended."""
         self._observers.append(observer)
 
     def reader(self) -> Any:
-        """Raises TypeError: what is stored nowhere cannot be read."""
         message = "a mock event log cannot be read; use `memory:`"
         raise TypeError(message)
 
     def pruner(self) -> Any:
-        """Raises TypeError: what is stored nowhere cannot be pruned."""
         message = "a mock event log cannot be pruned; use `memory:`"
         raise TypeError(message)
 
     async def close(self) -> None:
-        """Does nothing."""
+        pass

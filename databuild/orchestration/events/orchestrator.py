@@ -1,7 +1,7 @@
-"""Drives one build and writes its events: the only writer they have.
+"""The orchestrator of one build: the only writer of the build's events.
 
-Check, append, advance: a move that the lifecycle does not allow raises and writes nothing. It does not plan, run or
-read.
+Check, append, advance: a transition that the lifecycle does not allow raises and writes nothing. The orchestrator does
+not plan, run processes or read the event log.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from databuild.orchestration.events.payloads import (
     Payload,
     build_received,
     build_status,
-    category_of_unfinished,
     job_event,
+    job_graph_events,
     partition_available,
     partition_building,
     partition_failed,
     partition_requested,
     partition_scheduled,
     partitions_delegated,
-    parts_of_job_graph,
     terminal_event,
-    why_unfinished,
+    unfinished_category,
+    unfinished_message,
 )
 from databuild.orchestration.telemetry.telemetry import NoTelemetry, Telemetry
 from databuild.v1 import events_pb2 as ev
@@ -45,10 +45,11 @@ _NOTHING: Final[Mapping[str, str]] = {}
 
 
 class BuildOrchestrator:
-    """One build, from received to its one terminal event.
+    """One build, from RECEIVED to its terminal event.
 
-    Every `emit_...` and every step takes note at once and returns what to await for durability. Once an event could not
-    be written, nothing more is: every later call raises that error.
+    The methods that emit events advance the state of the build immediately, and return an awaitable that is done when
+    the events are durable. After a failed write, every later call raises the same error, so that no event of the build
+    is missing before another.
     """
 
     def __init__(
@@ -69,8 +70,8 @@ class BuildOrchestrator:
             build_request_id: The id of the build.
             requested_partitions: The requested partitions, ranges expanded.
             clock: Returns the time in seconds since the epoch.
-            on_event: Told of every event as it is handed to the event log.
-            telemetry: Takes measurements; None for none.
+            on_event: Called with every event when it is passed to the event log, before it is durable.
+            telemetry: Receives traces and metrics; None for none.
             state: The state of a build that another orchestrator has begun; None for a new build.
         """
         self.build_request_id = build_request_id
@@ -89,7 +90,7 @@ class BuildOrchestrator:
     def with_mock_event_log(
         cls, build_request_id: str, requested_partitions: Sequence[str] = (), **settings: Any
     ) -> BuildOrchestrator:
-        """Returns an orchestrator whose events go nowhere but into `emitted_events`, for tests."""
+        """Returns an orchestrator for tests, whose events are kept in `emitted_events`."""
         return cls(MockEventLog(), build_request_id, requested_partitions, **settings)
 
     @property
@@ -97,10 +98,10 @@ class BuildOrchestrator:
         """The events emitted so far; only of an orchestrator made by `with_mock_event_log`.
 
         Raises:
-            TypeError: The orchestrator has a real event log; read that.
+            TypeError: The orchestrator has a real event log.
         """
         if not isinstance(self._event_log, MockEventLog):
-            message = "emitted_events is kept by with_mock_event_log only; read the event log"
+            message = "only with_mock_event_log keeps emitted_events; read the event log instead"
             raise TypeError(message)
         return self._event_log.events
 
@@ -111,20 +112,20 @@ class BuildOrchestrator:
 
     @property
     def refused_events(self) -> Sequence[ev.BuildEvent]:
-        """The events that were emitted and could not be written."""
+        """The emitted events that could not be written."""
         return self._refused
 
     async def settled(self) -> None:
-        """Waits until everything that was emitted is written or refused."""
-        if self._last is not None:  # they are so in order
+        """Waits until every emitted event is written or refused."""
+        if self._last is not None:  # appends end in the order in which they were made
             await asyncio.wait((self._last,))
 
     def with_tracing_span(self, name: str, **attributes: str | int) -> AbstractContextManager[object]:
-        """Returns a context that is a span of this build's trace, where the process traces."""
+        """Returns a context manager for a span of the build's trace; it does nothing without telemetry."""
         return self._telemetry.span(name, {"databuild.build_request_id": self.build_request_id, **attributes})
 
     def traceparent(self) -> str:
-        """Returns the current span as a `traceparent` (W3C Trace Context); empty where the process does not trace."""
+        """Returns the current span as a `traceparent` (W3C Trace Context); empty without telemetry."""
         return self._telemetry.traceparent()
 
     def start_build(
@@ -134,115 +135,116 @@ class BuildOrchestrator:
         options: ev.BuildOptions | None = None,
         retry_of: str = "",
     ) -> Awaitable[None]:
-        """The request is known: RECEIVED, and each requested partition REQUESTED."""
+        """Emits RECEIVED, and REQUESTED for each requested partition."""
         received = build_received(
             self.requested_partitions, graph_label=graph_label, options=options, retry_of=retry_of
         )
         return self.emit(received, *map(partition_requested, dict.fromkeys(self.requested_partitions)))
 
     def start_planning(self) -> Awaitable[None]:
-        """The job graph is being found: PLANNING."""
+        """Emits PLANNING."""
         return self.emit(build_status(ev.BUILD_STATUS_PLANNING))
 
     def complete_planning(self, warnings: Sequence[str] = ()) -> Awaitable[None]:
-        """The job graph is known and recorded: ANALYSIS_COMPLETED."""
+        """Emits ANALYSIS_COMPLETED; the job graph must have been emitted before."""
         return self.emit(build_status(ev.BUILD_STATUS_ANALYSIS_COMPLETED, warnings))
 
     def start_execution(self) -> Awaitable[None]:
-        """Tasks are being run: EXECUTING."""
+        """Emits EXECUTING."""
         return self.emit(build_status(ev.BUILD_STATUS_EXECUTING))
 
     def complete_build(
         self, result: BuildResult, in_doubt: Mapping[str, str] = _NOTHING, *, warnings: Sequence[str] = ()
     ) -> Awaitable[None]:
-        """The build ends as its result says; what has no end yet gets one that says why.
+        """Emits the terminal event of the build, after the ends of all open job runs and partitions.
 
         Args:
             result: The result of the build.
-            in_doubt: The job run that may have changed a partition although no event says so, by ref.
+            in_doubt: Partitions that a job run may have changed although no event says so: its id, by ref.
             warnings: Warnings about the request or its plan, one sentence each.
 
         Raises:
-            InvalidStateTransitionError: The result is a success although a job run or partition has no good end.
+            InvalidStateTransitionError: The result is a success, but a job run or a partition is open or has failed.
         """
         terminal = terminal_event(result)
         terminal.warnings.extend(warnings)
         closing: list[Payload] = []
         if not isinstance(result, Success):
-            why = pt.Failure(category=category_of_unfinished(result), message=why_unfinished(result))
-            closing += [self._closed_job(job_run_id, why) for job_run_id in self._state.open_jobs()]
+            failure = pt.Failure(category=unfinished_category(result), message=unfinished_message(result))
+            closing += [self._cancelled_job(job_run_id, failure) for job_run_id in self._state.open_jobs()]
             closing += [
-                partition_failed(ref, why, job_run_id=in_doubt.get(ref, "")) for ref in self._state.open_partitions()
+                partition_failed(ref, failure, job_run_id=in_doubt.get(ref, ""))
+                for ref in self._state.open_partitions()
             ]
         return self.emit(*closing, ("build_request", terminal))
 
     def emit_job_graph(
         self, tasks: Sequence[plan_pb2.Task], code_digests: Mapping[str, str] | None = None
     ) -> Awaitable[None]:
-        """The job graph is known."""
-        return self.emit(*(("job_graph", part) for part in parts_of_job_graph(tasks, code_digests or {})))
+        """Emits the job graph, in as many events as its size requires."""
+        return self.emit(*(("job_graph", part) for part in job_graph_events(tasks, code_digests or {})))
 
     def emit_partition_scheduled(self, ref: str, task_id: int, reason: pt.Reason, cause: str = "") -> Awaitable[None]:
-        """A task of the job graph will produce a partition."""
+        """Emits that a task of the job graph will produce a partition."""
         return self.emit(partition_scheduled(ref, task_id, reason, cause))
 
     def emit_partition_building(self, ref: str, task_id: int, job_run_id: str) -> Awaitable[None]:
-        """The job run that produces a partition is running."""
+        """Emits that the job run that produces a partition has started."""
         return self.emit(partition_building(ref, task_id, job_run_id))
 
     def emit_partition_available(
         self, ref: str, task_id: int, job_run_id: str, version: str = "", metadata: Mapping[str, Any] | None = None
     ) -> Awaitable[None]:
-        """A partition is complete; without a version of its own, its version is the job run."""
+        """Emits that a partition is complete. Without a version, its version is the id of the job run."""
         return self.emit(partition_available(ref, task_id, job_run_id, version, metadata))
 
     def emit_partition_failed(
         self, ref: str, failure: pt.Failure, task_id: int = 0, job_run_id: str = ""
     ) -> Awaitable[None]:
-        """A partition was not produced."""
+        """Emits that a partition was not produced."""
         return self.emit(partition_failed(ref, failure, task_id, job_run_id))
 
     def emit_delegation(
         self, delegated_to: str, job_label: str, refs: Sequence[str], *, running: bool = False
     ) -> Awaitable[None]:
-        """Partitions are left to another build; those that this build had open are DELEGATED."""
-        own = self._state.partitions
-        return self.emit(*partitions_delegated(delegated_to, job_label, refs, own, running=running))
+        """Emits that partitions are left to another build. Those that are open in this build become DELEGATED."""
+        own_partitions = self._state.partitions
+        return self.emit(*partitions_delegated(delegated_to, job_label, refs, own_partitions, running=running))
 
     def emit_job_scheduled(self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1) -> Awaitable[None]:
-        """A job run will start as soon as there is room."""
+        """Emits that a job run will start when a slot is free."""
         return self.emit(("job", job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_SCHEDULED, attempt)))
 
     def emit_job_running(self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1) -> Awaitable[None]:
-        """The process of a job run is being run."""
+        """Emits that a job run has started."""
         return self.emit(("job", job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_RUNNING, attempt)))
 
     def emit_job_completed(self, job_run_id: str, task_id: int, job_label: str, attempt: int = 1) -> Awaitable[None]:
-        """A job run ended well."""
+        """Emits that a job run has completed."""
         return self.emit(("job", job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_COMPLETED, attempt)))
 
     def emit_job_failed(
         self, job_run_id: str, task_id: int, job_label: str, failure: pt.Failure, attempt: int = 1
     ) -> Awaitable[None]:
-        """A job run ended badly."""
+        """Emits that a job run has failed."""
         return self.emit(("job", job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_FAILED, attempt, failure)))
 
     def claim(self, requests: Sequence[ClaimRequest]) -> Awaitable[Sequence[Claim]]:
-        """Claims refs and resources for job runs of this build, as `EventLog.claim` says."""
         return self._event_log.claim(requests)
 
     def emit(self, *payloads: Payload) -> Awaitable[None]:
-        """Writes several events together: all of them, or none.
+        """Appends several events in one transaction.
 
         Raises:
-            InvalidStateTransitionError: One of them may not come next; none was written.
-            EventLogError: An earlier event could not be written, so that nothing more may be.
+            InvalidStateTransitionError: The lifecycle does not allow one of them; none is written.
+            EventLogError: An earlier event could not be written.
         """
         if self._failure is not None:
             raise self._failure
         sequence = self._state.last_sequence
         now = self._clock()
         seconds = int(now)
+        # One message for all events, since this method runs several times for each task.
         stamp = Timestamp(seconds=seconds, nanos=int((now - seconds) * 1e9))
         build = self.build_request_id
         events = []
@@ -257,6 +259,7 @@ class BuildOrchestrator:
                     **{kind: message},
                 )
             )
+        # Raises and changes nothing if the lifecycle does not allow one of the events, so none of them is appended.
         self._state.advance(events)
         self._last = appended = asyncio.ensure_future(self._event_log.append(events))
         appended.add_done_callback(lambda done: self._written(done, events))
@@ -271,6 +274,6 @@ class BuildOrchestrator:
             self._refused += events
 
     @staticmethod
-    def _closed_job(job_run_id: str, why: pt.Failure) -> Payload:
+    def _cancelled_job(job_run_id: str, failure: pt.Failure) -> Payload:
         _, task_id, attempt = parse_job_run_id(job_run_id)
-        return ("job", job_event(job_run_id, task_id, "", ev.JOB_STATUS_CANCELLED, attempt, why))
+        return ("job", job_event(job_run_id, task_id, "", ev.JOB_STATUS_CANCELLED, attempt, failure))

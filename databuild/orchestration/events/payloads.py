@@ -1,4 +1,4 @@
-"""The contents of events, before they have a number and a time."""
+"""Payloads of events: the messages inside, before the orchestrator adds sequence number and time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Payload = tuple[str, Any]
 def build_received(
     requested: Sequence[str], *, graph_label: str, options: ev.BuildOptions | None, retry_of: str
 ) -> Payload:
-    """Returns the first event of a build: its request."""
+    """Returns the first event of a build, RECEIVED."""
     received = ev.BuildRequestEvent(
         status=ev.BUILD_STATUS_RECEIVED,
         requested=[pt.PartitionRef(str=ref) for ref in requested],
@@ -38,17 +38,15 @@ def build_received(
 
 
 def build_status(status: ev.BuildStatus, warnings: Sequence[str] = ()) -> Payload:
-    """Returns the event that a build has reached a status that is not its end."""
+    """Returns the event that a build has reached a status that is not terminal."""
     return ("build_request", ev.BuildRequestEvent(status=status, warnings=warnings))
 
 
 def partition_requested(ref: str) -> Payload:
-    """Returns the event that the request of the build names a partition."""
     return ("partition", ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_REQUESTED))
 
 
 def partition_scheduled(ref: str, task_id: int, reason: pt.Reason, cause: str = "") -> Payload:
-    """Returns the event that a task will produce a partition."""
     return (
         "partition",
         ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_SCHEDULED, task_id=task_id, reason=reason, cause=cause),
@@ -56,7 +54,6 @@ def partition_scheduled(ref: str, task_id: int, reason: pt.Reason, cause: str = 
 
 
 def partition_building(ref: str, task_id: int, job_run_id: str) -> Payload:
-    """Returns the event that the job run that produces a partition has started."""
     return (
         "partition",
         ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_BUILDING, task_id=task_id, job_run_id=job_run_id),
@@ -70,7 +67,7 @@ def partition_available(
     version: str = "",
     metadata: Mapping[str, Any] | struct_pb2.Struct | None = None,
 ) -> Payload:
-    """Returns the event that a partition is complete; its version is the job run if it has no version of its own."""
+    """Returns the event that a partition is complete. Without a version, its version is the id of the job run."""
     event = ev.PartitionEvent(
         ref=ref,
         status=pt.PARTITION_STATUS_AVAILABLE,
@@ -86,7 +83,6 @@ def partition_available(
 
 
 def partition_failed(ref: str, failure: pt.Failure, task_id: int = 0, job_run_id: str = "") -> Payload:
-    """Returns the event that a partition was not produced."""
     event = ev.PartitionEvent(
         ref=ref, status=pt.PARTITION_STATUS_FAILED, task_id=task_id, job_run_id=job_run_id, failure=failure
     )
@@ -94,7 +90,7 @@ def partition_failed(ref: str, failure: pt.Failure, task_id: int = 0, job_run_id
 
 
 def partitions_delegated(
-    delegated_to: str, job_label: str, refs: Sequence[str], own: Container[str], *, running: bool
+    delegated_to: str, job_label: str, refs: Sequence[str], own_partitions: Container[str], *, running: bool
 ) -> list[Payload]:
     """Returns the events that partitions are left to another build.
 
@@ -102,7 +98,7 @@ def partitions_delegated(
         delegated_to: The other build.
         job_label: The job that produces the partitions.
         refs: The partitions.
-        own: The partitions of this build; each of `refs` among them is DELEGATED.
+        own_partitions: The partitions of this build. Those of `refs` that are among them become DELEGATED.
         running: True if the other build is still running.
     """
     ordered = sorted(refs)
@@ -118,7 +114,7 @@ def partitions_delegated(
         *(
             ("partition", ev.PartitionEvent(ref=ref, status=status, cause=delegated_to))
             for ref in ordered
-            if ref in own
+            if ref in own_partitions
         ),
     ]
 
@@ -131,13 +127,13 @@ def job_event(
     attempt: int = 1,
     failure: pt.Failure | None = None,
 ) -> ev.JobEvent:
-    """Returns the message of a job run that has reached a status; goes into the field `job`."""
+    """Returns the message for the field `job` of a BuildEvent."""
     return ev.JobEvent(
         job_run_id=job_run_id, task_id=task_id, job_label=job_label, status=status, attempt=attempt, failure=failure
     )
 
 
-def parts_of_job_graph(tasks: Sequence[plan_pb2.Task], code_digests: Mapping[str, str]) -> Iterator[ev.JobGraphEvent]:
+def job_graph_events(tasks: Sequence[plan_pb2.Task], code_digests: Mapping[str, str]) -> Iterator[ev.JobGraphEvent]:
     """Yields the events of a job graph, at least one."""
     part: list[plan_pb2.Task] = []
     refs = 0
@@ -152,20 +148,20 @@ def parts_of_job_graph(tasks: Sequence[plan_pb2.Task], code_digests: Mapping[str
 
 
 def _part(tasks: Sequence[plan_pb2.Task], total: int, code_digests: Mapping[str, str]) -> ev.JobGraphEvent:
+    # Only the digests of the jobs in this part: a graph may have more jobs than a part has tasks.
     labels = dict.fromkeys(task.job_label for task in tasks)
     digests = {label: code_digests[label] for label in labels if label in code_digests}
     return ev.JobGraphEvent(tasks=tasks, total_tasks=total, code_digests=digests)
 
 
 def terminal_event(result: BuildResult) -> ev.BuildRequestEvent:
-    """Returns the event that ends a build as its result says."""
     if isinstance(result, Success):
         return ev.BuildRequestEvent(status=ev.BUILD_STATUS_COMPLETED, jobs_completed=result.jobs_completed)
     if isinstance(result, Cancelled):
         return ev.BuildRequestEvent(
             status=ev.BUILD_STATUS_CANCELLED,
             jobs_completed=result.jobs_completed,
-            failure=pt.Failure(category=pt.FAILURE_CATEGORY_CANCELLED, message=why_unfinished(result)),
+            failure=pt.Failure(category=pt.FAILURE_CATEGORY_CANCELLED, message=unfinished_message(result)),
             cancelled_by=result.author,
         )
     event = ev.BuildRequestEvent(
@@ -185,13 +181,13 @@ def terminal_event(result: BuildResult) -> ev.BuildRequestEvent:
     return event
 
 
-def category_of_unfinished(result: BuildResult) -> pt.FailureCategory:
-    """Returns whose fault it is that something of a build has no end of its own."""
+def unfinished_category(result: BuildResult) -> pt.FailureCategory:
+    """Returns the failure category of job runs and partitions that are open when the build ends."""
     return result.category if isinstance(result, Failed) else pt.FAILURE_CATEGORY_CANCELLED
 
 
-def why_unfinished(result: BuildResult) -> str:
-    """Returns why something of a build has no end of its own, in one sentence."""
+def unfinished_message(result: BuildResult) -> str:
+    """Returns the failure message of job runs and partitions that are open when the build ends."""
     if isinstance(result, Cancelled):
         return f"the build was cancelled by {result.author}" if result.author else "the build was cancelled"
     if isinstance(result, FailFast):

@@ -1,7 +1,7 @@
-"""The folders of job logs, one for each build: how much they hold, and which of them are pruned.
+"""Folders of job logs, one for each build: their sizes, and pruning.
 
-A folder goes after its build was pruned, or when the build ended long enough ago. Which of them are still there decides
-what is left to do, so that a pruning that was interrupted is gone on with by the next, on whatever machine they lie.
+A folder is removed after its build was pruned, or a given time after its build has ended. The folders that exist
+determine what remains to be done, so the next pruning continues an interrupted one. Each machine prunes its own.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from databuild.event_log.reads import BuildReads
     from databuild.model.records import BuildRecord
 
-_MARK = ".pruned_before"
-"""The file that tells when builds have ended whose logs were pruned for their age; no build has a dot in its id."""
+_MARKER = ".pruned_before"
+"""The file with the time limit of the last pruning by age. No build has this id, since ids have no dots."""
 
 
 def logs_pruned_before(log_directory: str) -> float:
-    """Returns when builds have ended at the latest whose logs were pruned for their age; 0 where none were."""
+    """Returns the time before which ended builds have lost their logs, in seconds since the epoch; 0 for none."""
     try:
-        with open(os.path.join(log_directory, _MARK), encoding="ascii") as file:  # noqa: PTH118, PTH123
+        with open(os.path.join(log_directory, _MARKER), encoding="ascii") as file:  # noqa: PTH118, PTH123
             return float(file.read())
     except (OSError, ValueError):
         return 0.0
@@ -33,15 +33,15 @@ def logs_pruned_before(log_directory: str) -> float:
 def prunable_logs(
     reader: BuildReads, log_directory: str, *, before: float = 0.0, also: Callable[[str], bool] = lambda _: False
 ) -> Iterator[tuple[str, int]]:
-    """Yields the builds whose logs are to go, each with how many bytes they take.
+    """Yields the builds whose logs would be pruned, each with the size of its logs in bytes.
 
-    A folder that is named after no known build is left alone.
+    Folders that are not named after a build of the event log are ignored.
 
     Args:
-        reader: Knows the builds.
-        log_directory: The folder that holds them.
-        before: Those of builds that have ended before then are to go; 0 for none but those of pruned builds.
-        also: Whether the logs of a build are to go although it is not pruned yet.
+        reader: Reads the builds.
+        log_directory: The folder of all job logs.
+        before: Selects builds that ended before this time, in seconds since the epoch; 0 to select pruned builds only.
+        also: Returns True for further builds to select.
     """
     for build in _folders(log_directory):
         record = reader.build(build)
@@ -50,7 +50,7 @@ def prunable_logs(
 
 
 def prune_logs(reader: BuildReads, log_directory: str, *, before: float = 0.0) -> Iterator[tuple[str, int]]:
-    """Removes the logs that `prunable_logs` yields, and yields them as they are gone.
+    """Removes the logs that `prunable_logs` yields, and yields each after its removal.
 
     Raises:
         OSError: A folder cannot be removed.
@@ -58,8 +58,9 @@ def prune_logs(reader: BuildReads, log_directory: str, *, before: float = 0.0) -
     import shutil
 
     if before > logs_pruned_before(log_directory) and os.path.isdir(log_directory):  # noqa: PTH112
-        # Said before it is done: what is missing then never goes without a word.
-        path = os.path.join(log_directory, _MARK)  # noqa: PTH118
+        # The marker is written first, so that a missing log can always be explained. It replaces the old one in one
+        # step, so that a reader never sees half of it.
+        path = os.path.join(log_directory, _MARKER)  # noqa: PTH118
         with open(f"{path}.new", "w", encoding="ascii") as file:  # noqa: PTH123
             file.write(f"{before!r}\n")
         os.replace(f"{path}.new", path)  # noqa: PTH105
@@ -69,7 +70,7 @@ def prune_logs(reader: BuildReads, log_directory: str, *, before: float = 0.0) -
 
 
 def bytes_under(folder: str) -> int:
-    """Returns how many bytes the files below a folder hold; 0 where there is none."""
+    """Returns the total size of the files below a folder; 0 if the folder does not exist."""
     total = 0
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
@@ -89,5 +90,5 @@ def _folders(log_directory: str) -> list[str]:
         return []
 
 
-def _ended_before(record: BuildRecord, moment: float) -> bool:
-    return record.status in statuses.BUILD.ended and record.updated_time < moment
+def _ended_before(record: BuildRecord, limit: float) -> bool:
+    return record.status in statuses.BUILD.ended and record.updated_time < limit

@@ -1,4 +1,4 @@
-"""Runs one task once: its command line, its environment, its files, and what its end means."""
+"""Runs of tasks as processes: command line, environment, files, and the outcome from the end of the process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from databuild.graph.ports import RunOutcome
 from databuild.model.job_graph import Task
 from databuild.model.job_run_id import format_job_run_id
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
-from databuild.orchestration.jobs.process_faults import ProcessFault, fault_of
-from databuild.orchestration.jobs.reports import ReportFaultError, distrusted, parse_report
+from databuild.orchestration.jobs.process_faults import ProcessFault, process_fault
+from databuild.orchestration.jobs.reports import ReportFaultError, parse_report, tainted_by
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
 from databuild.v1 import partition_pb2 as pt
@@ -25,12 +25,12 @@ _NO_RESULT = ProcessResult(exit_code=0)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobRunOutcome(RunOutcome):
-    """How a job run ended, with what its process used and what it measured.
+    """Outcome of a job run, with its process and its metrics.
 
     Attributes:
-        process: What is known of its process.
-        metrics: What it measured.
-        complete: The outputs that are complete and may be trusted although the job run failed.
+        process: The result of its process.
+        metrics: The metrics that it reported.
+        complete: The outputs that are complete and trusted although the job run has failed.
     """
 
     process: ProcessResult = _NO_RESULT
@@ -39,7 +39,7 @@ class JobRunOutcome(RunOutcome):
 
 
 @dataclass(slots=True)
-class _Reported:
+class _Reports:
     outputs: frozenset[str]
     inputs: frozenset[str]
     failed_checks: list[pt.CheckResult] = field(default_factory=list)
@@ -61,15 +61,15 @@ class JobRunner:
         on_report: Callable[[Task, str, job_pb2.JobReport], None],
         token: Callable[[str], int],
     ) -> None:
-        """Takes what all runs of the build share.
+        """Runs nothing yet.
 
         Args:
             executor: Runs the processes.
             jobs: The jobs, by label.
-            orchestrator: Of the build; traces its job runs.
+            orchestrator: The orchestrator of the build, which traces job runs.
             folder: An existing folder for logs and reports.
             working_directory: The working directory of the jobs.
-            on_report: Told the task, the job run and each thing that it reports, while it runs.
+            on_report: Called with the task, the id of the job run and each of its reports while it runs.
             token: Returns the fencing token of a job run that is about to start.
         """
         self._executor = executor
@@ -83,7 +83,6 @@ class JobRunner:
         self._trace = f"00-{_digest(build_request_id, 16)}-"
 
     async def run(self, task: Task, attempt: int) -> JobRunOutcome:
-        """Runs a task to its end, as `Runner.run` says."""
         with self._orchestrator.with_tracing_span("databuild.job_run", job=task.job_label, attempt=attempt):
             return await self._run(task, attempt)
 
@@ -111,7 +110,7 @@ class JobRunner:
             timeout_seconds=job.timeout_seconds,
         )
         config = task.config
-        reported = _Reported(frozenset(config.outputs), frozenset((*config.materialize, *config.query)))
+        reported = _Reports(frozenset(config.outputs), frozenset((*config.materialize, *config.query)))
 
         def on_line(line: bytes) -> None:
             self._reported(task, job_run_id, line, reported)
@@ -120,10 +119,10 @@ class JobRunner:
         return _outcome(job, result, reported)
 
     def _derived_traceparent(self, job_run_id: str) -> str:
-        """Returns what ties the traces of a build's jobs together where the process itself does not trace."""
+        """Returns a `traceparent` whose trace id is the same for all job runs of the build."""
         return f"{self._trace}{_digest(job_run_id, 8)}-01"
 
-    def _reported(self, task: Task, job_run_id: str, line: bytes, reported: _Reported) -> None:
+    def _reported(self, task: Task, job_run_id: str, line: bytes, reported: _Reports) -> None:
         try:
             report = parse_report(line, reported.outputs, reported.inputs)
         except ReportFaultError as fault:
@@ -133,9 +132,10 @@ class JobRunner:
             return
         if report.HasField("metric"):
             reported.metrics.append(report.metric)
-        if report.HasField("check") and distrusted(report.check, reported.outputs):
+        if report.HasField("check") and tainted_by(report.check, reported.outputs):
             reported.failed_checks.append(report.check)
-        # Where the event log has failed, the next event of the build raises that; this is no place from which to.
+        # This is a callback of the executor, to which an error of the event log must not propagate. The next event of
+        # the build raises the same error.
         with contextlib.suppress(OrchestrationError):
             self._on_report(task, job_run_id, report)
 
@@ -144,23 +144,24 @@ def _digest(text: str, size: int) -> str:
     return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
 
 
-def _outcome(job: Job, result: ProcessResult, reported: _Reported) -> JobRunOutcome:
-    fault = fault_of(result, job.timeout_seconds)
+def _outcome(job: Job, result: ProcessResult, reported: _Reports) -> JobRunOutcome:
+    # A failure of the process explains more than an invalid report or a failed check, so it comes first.
+    fault = process_fault(result, job.timeout_seconds)
     if fault is None and reported.fault:
         fault = ProcessFault(pt.FAILURE_CATEGORY_USER, reported.fault)
-    category, message, final = fault or (pt.FAILURE_CATEGORY_UNSPECIFIED, "", False)
+    category, message, permanent = fault or (pt.FAILURE_CATEGORY_UNSPECIFIED, "", False)
     complete: frozenset[str] = frozenset()
     if not category and reported.failed_checks:
         category, message = pt.FAILURE_CATEGORY_USER, _check_text(reported.failed_checks)
-        checked = [distrusted(check, reported.outputs) for check in reported.failed_checks]
-        # What was made from an input that must not be trusted must not be either.
+        checked = [tainted_by(check, reported.outputs) for check in reported.failed_checks]
+        # If an input did not pass its check, no output is trusted. Else the outputs without a failed check are.
         if all(refs <= reported.outputs for refs in checked):
             complete = reported.outputs.difference(*checked)
     return JobRunOutcome(
         status=ev.JOB_STATUS_FAILED if category else ev.JOB_STATUS_COMPLETED,
         category=category,
         message=message,
-        final=final,
+        permanent=permanent,
         process=result,
         metrics=tuple(reported.metrics),
         complete=complete,
@@ -170,6 +171,6 @@ def _outcome(job: Job, result: ProcessResult, reported: _Reported) -> JobRunOutc
 def _check_text(failed: Sequence[pt.CheckResult]) -> str:
     check = failed[0]
     of = f" of {check.ref!r}" if check.ref else ""
-    said = f": {check.message}" if check.message else ""
+    detail = f": {check.message}" if check.message else ""
     more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-    return f"the check {check.name!r}{of} did not pass{said}{more}"
+    return f"the check {check.name!r}{of} did not pass{detail}{more}"

@@ -1,4 +1,4 @@
-"""The files that job runs' output is kept in. Imports next to nothing, since `logs` must answer at once."""
+"""Log files of job runs. Imports little, so that the command `logs` starts fast."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ STREAMS = ("stdout", "stderr")
 
 
 def log_path(log_directory: str, job_run: JobRunRecord, stream: str) -> str:
-    """Returns the file that a job run's standard output or standard error is kept in."""
     return f"{log_directory}/{job_run.build_request_id}/{job_run.job_run_id}.{stream}"
 
 
 def log_size(path: str) -> int:
-    """Returns how many bytes a file has; 0 where there is none."""
+    """Returns the size of a file in bytes; 0 if it does not exist, since job runs without output have no file."""
     try:
         return os.stat(path).st_size  # noqa: PTH116 (pathlib costs 8 ms)
     except FileNotFoundError:
@@ -25,7 +24,7 @@ def log_size(path: str) -> int:
 
 
 def read_log(path: str, offset: int, limit: int = -1) -> bytes:
-    """Returns what stands in a file after an offset, at most so many bytes; nothing where there is no file."""
+    """Reads a file from an offset, up to `limit` bytes (-1 for all); returns nothing if it does not exist."""
     try:
         if log_size(path) <= offset:
             return b""

@@ -1,6 +1,6 @@
-"""The configurations of past job runs, as the events of their builds have them.
+"""Configurations of past job runs, from the events of their builds.
 
-It reads events one by one, since a job graph may stand behind a million others.
+Finds the event with a task by exponential and binary search over sequence numbers: a build may have a million events.
 """
 
 from __future__ import annotations
@@ -16,72 +16,72 @@ from databuild.v1.events_pb2 import BuildEvent
 
 
 class BuildEvents(Protocol):
-    """Reads builds and their events (the reader of the event log fits)."""
+    """Reads builds and their events. `event_log.reads.Reader` fits."""
 
-    def build(self, build_request_id: str) -> BuildRecord | None:
-        """Returns one build."""
-        ...
+    def build(self, build_request_id: str) -> BuildRecord | None: ...
 
-    def events(self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
-        """Returns events of one build, in order."""
-        ...
+    def events(self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000) -> Sequence[BuildEvent]: ...
 
 
-class EventConfigs:
-    """Fits `PastConfigs`."""
+class LoggedConfigs:
+    """Reads configurations from events; implements `graph.ports.PastConfigs`."""
 
     def __init__(self, events: BuildEvents) -> None:
-        """Takes what reads events."""
         self._events = events
-        self._graphs: dict[str, tuple[int, int]] = {}
+        self._ranges: dict[str, tuple[int, int]] = {}
 
     def __call__(self, job_run_id: str) -> JobConfig | None:
-        """Returns the configuration of a job run; None where the log does not have it any more."""
         build, task_id = _task_of(job_run_id)
-        if build not in self._graphs:
-            self._graphs[build] = self._graph(build)
-        start, end = self._graphs[build]
+        if build not in self._ranges:
+            self._ranges[build] = self._job_graph_range(build)
+        start, end = self._ranges[build]
 
-        def reaches(sequence: int) -> bool:
+        # The events of a job graph are consecutive, and their tasks are in the order of task ids.
+        def is_at_or_after_task(sequence: int) -> bool:
             event = self._event(build, sequence)
             tasks = event.job_graph.tasks if event is not None else ()
             return not tasks or tasks[-1].task_id >= task_id
 
-        part = self._event(build, _first(reaches, start, end))
+        part = self._event(build, _first(is_at_or_after_task, start, end))
         for task in part.job_graph.tasks if part is not None else ():
             if task.task_id == task_id:
                 return tasks_from_messages([task])[0].config
         return None
 
-    def _graph(self, build: str) -> tuple[int, int]:
-        """Returns the sequence number from which on there is a job graph, and that of the last event."""
+    def _job_graph_range(self, build: str) -> tuple[int, int]:
+        """Returns the sequence numbers of the first event of the job graph and of the last event of the build."""
         record = self._events.build(build)
         if record is None or record.pruned_time:
             return 0, 0
 
-        def planned(sequence: int) -> bool:
+        def is_after_planning(sequence: int) -> bool:
             event = self._event(build, sequence)
             if event is None or event.partition.status != pt.PARTITION_STATUS_SCHEDULED:
                 return True
-            return event.partition.cause.startswith(f"{build}.")  # before another attempt, and not by planning
+            # A retry schedules its partitions again, with the failed job run as the cause.
+            return event.partition.cause.startswith(f"{build}.")
 
-        # RECEIVED, what was requested, PLANNING; then what planning has SCHEDULED, which the job graph follows.
+        # A build begins with RECEIVED, a REQUESTED for each partition, and PLANNING. The next events are the SCHEDULED
+        # of its plan, and then the job graph.
         start = len(set(record.requested)) + 3
-        return _first(planned, start, record.last_sequence), record.last_sequence
+        return _first(is_after_planning, start, record.last_sequence), record.last_sequence
 
     def _event(self, build: str, sequence: int) -> BuildEvent | None:
-        found = self._events.events(build, after_sequence=sequence - 1, limit=1) if sequence > 0 else ()
-        return found[0] if found else None
+        events = self._events.events(build, after_sequence=sequence - 1, limit=1) if sequence > 0 else ()
+        return events[0] if events else None
 
 
 def _task_of(job_run_id: str) -> tuple[str, int]:
-    """Returns the build and the task of a job run, which is named after both."""
+    """Returns the build and the task id in the id of a job run; empty values if it has another form."""
     build, _, rest = job_run_id.rpartition(".")[0].rpartition(".")
     return (build, int(rest)) if rest.isdecimal() else ("", 0)
 
 
 def _first(holds: Callable[[int], bool], start: int, end: int) -> int:
-    """Returns the first number that something holds for, looking at few; it holds for all that follow."""
+    """Returns the first number for which a condition holds; it must hold for all that follow.
+
+    Calls `holds` O(log n) times, where n is the distance of the result from the start.
+    """
     step = 1
     before = start - 1
     following = start

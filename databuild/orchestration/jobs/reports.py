@@ -1,45 +1,47 @@
-"""Reads what a job appends to its report file: JSON lines, each a JobReport."""
+"""Reports of running jobs: the lines of a report file, each a JobReport (job.proto) as protobuf JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Final
 
 from databuild.graph.refs import nfc
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
 from databuild.v1 import partition_pb2 as pt
 
+_MAX_SHOWN_BYTES: Final = 200
+
 
 class ReportFaultError(ValueError):
-    """A report line cannot be used; the message says why."""
+    """A report line is invalid."""
 
 
 def parse_report(line: bytes, outputs: Collection[str], inputs: Collection[str] = ()) -> job_pb2.JobReport | None:
-    """Returns what one line reports; None for an empty line.
+    """Parses and checks one line; returns None for an empty line.
 
     Args:
         line: The line.
-        outputs: The outputs of the job run, the only partitions that it may report.
-        inputs: The inputs of the job run, which it may check as well.
+        outputs: The outputs of the job run. It may report no other partition.
+        inputs: The inputs of the job run. It may check inputs and outputs.
 
     Raises:
-        ReportFaultError: The line is no JobReport, or reports a partition that is not an output of the run, or what
-            cannot be kept, or checks what is neither an output nor an input.
+        ReportFaultError: The line is not a JobReport, names a partition that the job run may not report or check, or
+            has metadata that an event cannot hold.
     """
     if not line.strip():
         return None
     from google.protobuf import json_format
 
-    shown = line[:200].decode(errors="replace")
+    shown = line[:_MAX_SHOWN_BYTES].decode(errors="replace")
     try:
         report: Any = json_format.Parse(line, job_pb2.JobReport())
     except (json_format.ParseError, UnicodeDecodeError) as error:
-        message = f"the report line {shown!r} cannot be read: {str(error).splitlines()[0]}"
+        message = f"the report line {shown!r} is not a JobReport in JSON: {str(error).splitlines()[0]}"
         raise ReportFaultError(message) from error
     kind = report.WhichOneof("report")
     if kind is None:
-        message = f"the report line {shown!r} reports nothing: it needs one of partition, metric, check or progress"
+        message = f"the report line {shown!r} is empty; it needs one of partition, metric, check or progress"
         raise ReportFaultError(message)
     if kind == "partition" and report.partition.ref not in outputs:
         message = f"the report names {_shown(report.partition.ref)}, which is not an output of this job run"
@@ -54,12 +56,12 @@ def parse_report(line: bytes, outputs: Collection[str], inputs: Collection[str] 
     return report  # type: ignore[no-any-return]
 
 
-def distrusted(check: pt.CheckResult, outputs: Collection[str]) -> frozenset[str]:
-    """Returns the partitions that a check says must not be trusted.
+def tainted_by(check: pt.CheckResult, outputs: Collection[str]) -> frozenset[str]:
+    """Returns the partitions that a check taints: none unless it failed with severity ERROR.
 
     Args:
-        check: What came of the check.
-        outputs: The outputs of its job run, all of which a check of no one partition is about.
+        check: The result of the check.
+        outputs: The outputs of its job run; a check without a partition is about all of them.
     """
     if check.passed or check.severity != pt.CheckResult.SEVERITY_ERROR:
         return frozenset()
@@ -67,18 +69,19 @@ def distrusted(check: pt.CheckResult, outputs: Collection[str]) -> frozenset[str
 
 
 def _shown(ref: str) -> str:
-    """Returns a ref with the form that all refs have, where it is in another."""
+    """Quotes a ref, with its normalized form if it is not normalized: the two may look the same."""
     normal = nfc(ref)
     return repr(ref) if normal == ref else f"{ref!r} (in Unicode normalization form C it is {normal!r}, {normal!a})"
 
 
 def _check_metadata(metadata: Any, shown: str) -> None:
-    """Checks that metadata can be kept: it may be too deep for an event, or have a number that JSON has not."""
+    """Checks that an event can hold metadata: its nesting may be too deep, or a number may not exist in JSON."""
     from google.protobuf import json_format, message
 
+    # The limits of protobuf and of its JSON apply to the whole event, so an event is encoded and decoded.
     try:
         event = ev.BuildEvent(partition=ev.PartitionEvent(metadata=metadata))
         json_format.MessageToJson(ev.BuildEvent.FromString(event.SerializeToString()))
     except (json_format.Error, message.DecodeError) as error:
-        fault = f"the metadata of the report line {shown!r} cannot be kept: {error}"
+        fault = f"the metadata of the report line {shown!r} cannot be stored: {error}"
         raise ReportFaultError(fault) from error

@@ -1,4 +1,4 @@
-"""What a build waits for. Imports next to nothing, since `status` must answer at once."""
+"""Waits of a build for shared resources. Imports little, so that the command `status` starts fast."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ if TYPE_CHECKING:
     from databuild.event_log.reads import CoordinationReads
 
 
-def waits_of(reader: CoordinationReads, build_request_id: str) -> list[str]:
-    """Returns what resources a build waits for, and who has them."""
-    use = reader.resource_use()
+def resource_waits(reader: CoordinationReads, build_request_id: str) -> list[str]:
+    """Describes each resource that a build waits for, with the builds that hold it."""
+    uses = reader.resource_use()
     waits = []
-    for one in use:
-        if one.waiting and one.build_request_id == build_request_id:
+    for wait in uses:
+        if wait.waiting and wait.build_request_id == build_request_id:
             holders = [
-                f"{other.build_request_id} has {other.amount}"
-                for other in use
-                if other.resource == one.resource and other.amount
+                f"{use.build_request_id} has {use.amount}"
+                for use in uses
+                if use.resource == wait.resource and use.amount
             ]
-            waits.append(f"for {one.resource}: {', '.join(holders) or 'it is the turn of another build'}")
+            waits.append(f"for {wait.resource}: {', '.join(holders) or 'it is the turn of another build'}")
     return waits

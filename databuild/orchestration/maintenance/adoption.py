@@ -1,4 +1,4 @@
-"""Makes data known that was not built here: events of no build."""
+"""Adoption: records that data exists that no build of this event log has produced. Its events belong to no build."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from databuild.model.paging import read_pages
 from databuild.model.record_messages import adoption_to_message, manifest_to_message
 from databuild.model.records import PartitionRecord
 from databuild.orchestration.coordination.coordination import Coordination
-from databuild.orchestration.jobs.looking_up import lookup_of
+from databuild.orchestration.jobs.lookup_process import lookup_for
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 _MAX_ADOPTED: Final = 1000
-"""How many partitions one event takes over at most."""
+"""Maximum number of partitions adopted by one event."""
 
 
 async def adopt(
@@ -36,57 +36,57 @@ async def adopt(
     working_directory: str,
     clock: Callable[[], float] = time.time,
 ) -> ev.BuildEvent:
-    """Makes partitions available as they are, all of them or none, and returns the event that says so.
+    """Makes partitions available without building them, all or none, and returns the event.
 
-    Builds that have died are ended first, so that nothing of theirs stands in the way, or fails the partitions later.
+    Ends dead builds first: their claims would refuse the adoption, and their end could fail the partitions later.
 
     Args:
         refs: The partitions, ranges expanded.
-        operation_id: What the event is filed under; no build has this id.
-        author: Who does it.
-        reason: Why, and where the data comes from.
-        force: Whether to adopt also what is available already, or claimed by a build.
-        catalog: The jobs, one of which produces each of the partitions.
-        event_log: Where the event goes.
-        executor: Ends what dead builds left behind, and runs the graph's lookup, where it has one.
+        operation_id: The id of the operation, which the event has instead of the id of a build.
+        author: The user.
+        reason: The reason, and the source of the data.
+        force: True to adopt partitions that are available already or claimed by a build.
+        catalog: The jobs.
+        event_log: Stores the event.
+        executor: Ends processes of dead builds, and runs the graph's lookup if there is one.
         working_directory: The working directory of the lookup.
         clock: Returns the time in seconds since the epoch.
 
     Raises:
-        UnknownPartitionError: No job produces one of them.
-        AdoptionRefusedError: One of them is available, or claimed by a build.
+        UnknownPartitionError: No job produces a partition.
+        AdoptionRefusedError: A partition is available, or claimed by a build.
         LookupFaultError: The graph's lookup failed.
         EventLogError: The event could not be written.
     """
-    await Ownership(catalog, lookup_of(catalog, executor, working_directory)).find(refs)
-    await _end_the_dead(event_log, executor, operation_id, clock)
+    await Ownership(catalog, lookup_for(catalog, executor, working_directory)).find(refs)
+    await _end_dead_builds(event_log, executor, operation_id, clock)
     event = _adoption(refs, operation_id=operation_id, author=author, reason=reason, force=force, clock=clock)
     await event_log.append([event])
     return event
 
 
-class TakenOver(NamedTuple):
-    """What became of the records of another event log.
+class AdoptionCounts(NamedTuple):
+    """Result of an adoption from another event log.
 
     Attributes:
-        operations: What the events are filed under.
-        adopted: How many partitions were made available.
-        there_already: How many were left as they are, since they are available here or about to be.
-        not_available: How many have no complete data there that could be trusted.
-        not_produced: How many are produced by no job of the graph.
+        operations: The ids of the operations that adopted partitions.
+        adopted: The number of adopted partitions.
+        already_available: The number of partitions skipped since they are available here, or claimed by a build.
+        not_available: The number of partitions skipped since they are tainted or not available in the other log.
+        not_produced: The number of partitions skipped since no job of the graph produces them.
     """
 
     operations: tuple[str, ...] = ()
     adopted: int = 0
-    there_already: int = 0
+    already_available: int = 0
     not_available: int = 0
     not_produced: int = 0
 
 
-async def take_over(
+async def adopt_from(
     source: PartitionReads,
     *,
-    wanted: Callable[[str], bool],
+    selected: Callable[[str], bool],
     new_operation_id: Callable[[], str],
     author: str,
     reason: str,
@@ -96,72 +96,73 @@ async def take_over(
     executor: Executor,
     working_directory: str,
     clock: Callable[[], float] = time.time,
-) -> TakenOver:
-    """Adopts what another event log knows, with versions, metadata and manifests, so that nothing becomes stale by it.
+) -> AdoptionCounts:
+    """Adopts partitions of another event log with their versions, metadata and manifests, so that they stay fresh.
 
-    Written page by page: after an interruption, what is left is taken over by doing it again.
+    Each page of partitions is written separately. After an interruption, another call adopts the rest.
 
     Args:
-        source: Reads the other log.
-        wanted: Whether a ref is to be taken over.
-        new_operation_id: Returns an id that nothing is filed under.
-        author: Who does it.
-        reason: Why, and where the data comes from.
-        force: Whether to take over also what is available here already, or claimed by a build.
+        source: Reads the other event log.
+        selected: Returns True for refs to adopt.
+        new_operation_id: Returns the id of a new operation.
+        author: The user.
+        reason: The reason, and the source of the data.
+        force: True to adopt partitions that are available here already or claimed by a build.
         catalog: The jobs.
-        event_log: Where the events go.
-        executor: Ends what dead builds left behind, and runs the graph's lookup, where it has one.
+        event_log: Stores the events.
+        executor: Ends processes of dead builds, and runs the graph's lookup if there is one.
         working_directory: The working directory of the lookup.
         clock: Returns the time in seconds since the epoch.
 
     Raises:
-        AdoptionRefusedError: A build here has made one of them, or claimed it, meanwhile.
+        AdoptionRefusedError: A build here has produced or claimed a partition meanwhile.
         LookupFaultError: The graph's lookup failed.
         EventLogError: A log could not be read or written.
     """
-    ownership = Ownership(catalog, lookup_of(catalog, executor, working_directory))
-    await _end_the_dead(event_log, executor, new_operation_id(), clock)
-    result = TakenOver()
+    ownership = Ownership(catalog, lookup_for(catalog, executor, working_directory))
+    await _end_dead_builds(event_log, executor, new_operation_id(), clock)
+    result = AdoptionCounts()
     reader = event_log.reader()
     try:
-        for page in pages_of(source, wanted):
-            good = [record for record in page if record.available and not record.tainted]
-            await ownership.try_find(record.ref for record in good)
-            owned = [record for record in good if record.ref in ownership.labels]
-            here = reader.partition_records([record.ref for record in owned])
+        for page in record_pages(source, selected):
+            usable = [record for record in page if record.available and not record.tainted]
+            await ownership.try_find(record.ref for record in usable)
+            owned = [record for record in usable if record.ref in ownership.labels]
+            own_records = reader.partition_records([record.ref for record in owned])
             claimed = reader.claimed([record.ref for record in owned])
-            free = [
+            adoptable = [
                 record
                 for record in owned
-                if force or (record.ref not in claimed and not (record.ref in here and here[record.ref].available))
+                if force
+                or (record.ref not in claimed and not (record.ref in own_records and own_records[record.ref].available))
             ]
             operations = result.operations
-            if free:
+            if adoptable:
                 operations += (new_operation_id(),)
                 event = _adoption(
-                    [record.ref for record in free],
+                    [record.ref for record in adoptable],
                     operation_id=operations[-1],
                     author=author,
                     reason=reason,
                     force=force,
                     clock=clock,
                 )
-                event.adoption.records.extend(map(_record, free))
+                event.adoption.records.extend(map(_record, adoptable))
                 await event_log.append([event])
-            result = TakenOver(
+            result = AdoptionCounts(
                 operations,
-                result.adopted + len(free),
-                result.there_already + len(owned) - len(free),
-                result.not_available + len(page) - len(good),
-                result.not_produced + len(good) - len(owned),
+                result.adopted + len(adoptable),
+                result.already_available + len(owned) - len(adoptable),
+                result.not_available + len(page) - len(usable),
+                result.not_produced + len(usable) - len(owned),
             )
     finally:
         reader.close()
     return result
 
 
-def pages_of(source: PartitionReads, wanted: Callable[[str], bool]) -> Iterator[list[PartitionRecord]]:
-    """Yields what a log knows of the partitions that are wanted, by ref, in pages that may be empty."""
+def record_pages(source: PartitionReads, selected: Callable[[str], bool]) -> Iterator[list[PartitionRecord]]:
+    """Yields the records of selected partitions in the order of refs, in pages that may be empty."""
     pages = read_pages(
         lambda after, limit: source.partitions(after=after, limit=limit),
         key=lambda record: record.ref,
@@ -169,13 +170,15 @@ def pages_of(source: PartitionReads, wanted: Callable[[str], bool]) -> Iterator[
         size=_MAX_ADOPTED,
     )
     for page in pages:
-        yield [record for record in page if wanted(record.ref)]
+        yield [record for record in page if selected(record.ref)]
 
 
-async def _end_the_dead(event_log: EventLog, executor: Executor, operation_id: str, clock: Callable[[], float]) -> None:
+async def _end_dead_builds(
+    event_log: EventLog, executor: Executor, operation_id: str, clock: Callable[[], float]
+) -> None:
     reader = event_log.reader()
     try:
-        await Coordination(event_log, reader, executor, operation_id, clock=clock, lease_seconds=0).end_the_dead()
+        await Coordination(event_log, reader, executor, operation_id, clock=clock, lease_seconds=0).end_dead_builds()
     finally:
         reader.close()
 

@@ -1,4 +1,4 @@
-"""Prunes builds and job logs by age and number, part by part, so that it may be stopped after any part."""
+"""Pruning of builds and job logs by age and number, in parts, so that it can be interrupted after any part."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from databuild.orchestration.maintenance.retention import Batch, batches, builds
 
 
 def prunable(reader: Reader, log_directory: str, options: PruneOptions, now: float) -> Pruned:
-    """Returns what `prune` would prune; changes nothing.
+    """Returns the builds, events and logs that `prune` would remove; changes nothing.
 
     Args:
         reader: Reads the event log.
@@ -31,7 +31,7 @@ def prunable(reader: Reader, log_directory: str, options: PruneOptions, now: flo
 
 
 def prune(reader: Reader, pruner: Pruner, log_directory: str, options: PruneOptions, now: float) -> Iterator[Pruned]:
-    """Prunes, and yields each part when it is done. The next pruning continues after an interruption.
+    """Prunes in parts, and yields each part when it is done. After an interruption, the next pruning continues.
 
     Args:
         reader: Reads the event log.

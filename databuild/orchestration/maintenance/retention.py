@@ -1,4 +1,4 @@
-"""Which builds are pruned, and how: batch by batch, so that it may be stopped anywhere and gone on with."""
+"""Retention of builds: their selection for pruning, and pruning in batches, which can be interrupted and continued."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from databuild.model.paging import read_rows
 from databuild.model.records import BuildRecord
 
 _BATCH: Final = 100
-"""How many builds are pruned together: few transactions, and none of them long."""
+"""Number of builds pruned in one transaction, which blocks writers: few transactions, and none of them long."""
 
 
 class Batch(NamedTuple):
-    """Builds that were pruned, or would be; their events, and how many bytes those took."""
+    """Builds that were or would be pruned together, with the number and the size in bytes of their events."""
 
     builds: tuple[BuildRecord, ...]
     events: int
@@ -25,12 +25,12 @@ class Batch(NamedTuple):
 
 
 def builds_to_prune(reader: BuildReads, *, before: float | None = None, keep: int = 0) -> Iterator[BuildRecord]:
-    """Yields the builds that are to be pruned, newest first.
+    """Yields the builds to prune, newest first.
 
     Args:
-        reader: Knows the builds.
-        before: Only builds that have ended before then, in seconds since the epoch; None for all that have ended.
-        keep: How many of the newest builds that have ended stay, whenever that was.
+        reader: Reads the builds.
+        before: Selects builds that ended before this time, in seconds since the epoch; None for all ended builds.
+        keep: The number of the newest ended builds that are kept, whatever their age.
     """
     builds = read_rows(
         lambda newer, limit: reader.builds(before=newer or None, limit=limit),
@@ -47,24 +47,24 @@ def builds_to_prune(reader: BuildReads, *, before: float | None = None, keep: in
 
 
 def batches(reader: LogSize, builds: Iterable[BuildRecord]) -> Iterator[Batch]:
-    """Yields builds in batches, each with how much there is to remove."""
-    rest = iter(builds)
-    while batch := tuple(islice(rest, _BATCH)):
+    """Groups builds into batches, and measures their events."""
+    remaining = iter(builds)
+    while batch := tuple(islice(remaining, _BATCH)):
         size = reader.bytes_of_events([build.build_request_id for build in batch])
         yield Batch(batch, sum(build.last_sequence for build in batch), size)
 
 
 def prune_builds(pruner: Pruner, reader: LogSize, builds: Iterable[BuildRecord], now: float) -> Iterator[Batch]:
-    """Prunes builds, and yields each batch when it is done; then what earlier ones left and nobody needs any more.
+    """Prunes builds in batches, and yields each batch when it is done. Then removes the remains of earlier prunings.
 
     Args:
-        pruner: Prunes them.
-        reader: Measures what is removed.
+        pruner: Prunes the event log.
+        reader: Measures the events.
         builds: The builds.
         now: The time, in seconds since the epoch.
 
     Raises:
-        EventLogError: The event log failed; what was done until then stays done.
+        EventLogError: The event log failed; batches that are done remain pruned.
     """
     for batch in batches(reader, builds):
         pruner.prune([build.build_request_id for build in batch.builds], now)

@@ -1,8 +1,8 @@
 """Tracing and metrics of builds.
 
-Spans are made where work is done; metrics are counted from the events of a build, so that they can say nothing that the
-event log does not. Labels are jobs and statuses, never partitions or builds, of which there are too many. Where the
-measurements go, `telemetry_setup.py` decides; without it nothing is imported and nothing measured.
+Spans are opened where work is done. Metrics are counted from the events of a build, so they agree with the event log.
+Metric attributes are jobs and statuses, never partitions or builds, whose number is unbounded. `telemetry_setup.py`
+configures the exporters; without it nothing is imported or measured.
 """
 
 from __future__ import annotations
@@ -25,57 +25,51 @@ Attributes = Mapping[str, str | int]
 
 
 class Telemetry(Protocol):
-    """Takes measurements."""
+    """Receives spans and metrics of builds."""
 
     def span(self, name: str, attributes: Attributes) -> AbstractContextManager[object]:
-        """Returns a context whose duration is a span; an error that leaves it makes the span one of an error."""
+        """Returns a context manager for a span. An exception that leaves the context marks the span as failed."""
         ...
 
     def traceparent(self) -> str:
-        """Returns the current span as a `traceparent` (W3C Trace Context, level 1); empty where there is none."""
+        """Returns the current span as a `traceparent` (W3C Trace Context, level 1); empty without a span."""
         ...
 
     def observe(self, event: ev.BuildEvent) -> None:
-        """Takes an event of a build into the metrics."""
+        """Counts an event of a build in the metrics."""
         ...
 
 
 class EndCounters(Protocol):
-    """Counts builds, job runs and partitions that ended, each under the name of its status."""
+    """Counts builds, job runs and partitions that ended, by the name of their status."""
 
-    def build_ended(self, status: str) -> None:
-        """Counts a build."""
-        ...
+    def build_ended(self, status: str) -> None: ...
 
     def job_run_ended(self, job: str, status: str, seconds: float) -> None:
-        """Counts a job run; its duration is 0 where it never ran."""
+        """Counts a job run; `seconds` is 0 if it never ran."""
         ...
 
-    def partition_ended(self, status: str) -> None:
-        """Counts a partition."""
-        ...
+    def partition_ended(self, status: str) -> None: ...
 
 
 class NoTelemetry:
     """Measures nothing."""
 
     def span(self, _name: str, _attributes: Attributes, /) -> AbstractContextManager[object]:
-        """Returns a context that does nothing."""
         return nullcontext()
 
     def traceparent(self) -> str:
-        """Returns nothing."""
         return ""
 
     def observe(self, _event: ev.BuildEvent, /) -> None:
-        """Does nothing."""
+        pass
 
 
 class OpenTelemetry:
-    """Measures through the providers that the process has set up (`opentelemetry.trace`, `opentelemetry.metrics`).
+    """Measures through the global providers of `opentelemetry.trace` and `opentelemetry.metrics`.
 
     Metrics: `databuild.builds` {status}, `databuild.job_runs` {job, status}, `databuild.job_run.duration` {job} in
-    seconds, `databuild.partitions` {status} of those that reached an end.
+    seconds, `databuild.partitions` {status}. They count ends only.
     """
 
     def __init__(self) -> None:
@@ -94,36 +88,30 @@ class OpenTelemetry:
         )
 
     def span(self, name: str, attributes: Attributes) -> AbstractContextManager[object]:
-        """Returns a context whose duration is a span."""
         return self._tracer.start_as_current_span(name, attributes=attributes)
 
     def traceparent(self) -> str:
-        """Returns the current span as a `traceparent`."""
         carrier: dict[str, str] = {}
         self._propagator.inject(carrier)
         return carrier.get("traceparent", "")
 
     def observe(self, event: ev.BuildEvent) -> None:
-        """Takes an event of a build into the metrics."""
         count_ends(event, self)
 
     def build_ended(self, status: str) -> None:
-        """Counts a build."""
         self._builds.add(1, {"status": status})
 
     def job_run_ended(self, job: str, status: str, seconds: float) -> None:
-        """Counts a job run, and records its duration."""
         self._job_runs.add(1, {"job": job, "status": status})
         if seconds:
             self._durations.record(seconds, {"job": job})
 
     def partition_ended(self, status: str) -> None:
-        """Counts a partition."""
         self._partitions.add(1, {"status": status})
 
 
 def count_ends(event: ev.BuildEvent, counters: EndCounters) -> None:
-    """Counts what an event ends; most events end nothing."""
+    """Counts the build, job run or partition that an event ends, if any."""
     kind = event.WhichOneof("event")
     if kind == "job" and event.job.status in JOB_ENDS:
         job = event.job

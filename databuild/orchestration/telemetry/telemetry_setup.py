@@ -1,8 +1,8 @@
-"""Sets up the OpenTelemetry SDK from its standard `OTEL_*` variables.
+"""Set-up of the OpenTelemetry SDK from its standard `OTEL_*` variables.
 
-The SDK and its exporters are not packages of DataBuild: they are used where they can be imported. Without a variable
-that asks for them, nothing is imported. The SDK itself reads the variables of samplers, resources, batches and
-endpoints.
+DataBuild does not depend on the SDK and its exporters; they are used if they are installed. Without a variable that
+enables telemetry, nothing is imported. The SDK itself reads the variables of samplers, resources, batches and
+endpoints. Variables: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _OTLP: Final = {
     "grpc": ("otlp_proto_grpc",),
     "http/protobuf": ("otlp_proto_http",),
 }
-"""Entry points of the OTLP exporters by protocol; without a protocol, the one that is installed."""
+"""Entry points of the OTLP exporters, by protocol. Without a protocol, the first that is installed."""
 
 
 def telemetry_from_environment(environ: Mapping[str, str], warn: Callable[[str], None]) -> Telemetry | None:
-    """Returns the telemetry that the environment asks for; None where it asks for none, or it cannot be set up.
+    """Sets the global providers of the process; returns None if telemetry is disabled or cannot be set up.
 
-    The providers of the process are set, and export what is left when the process exits.
+    The providers export the remaining data when the process exits.
 
     Args:
         environ: The environment of the process.
-        warn: Takes a line that says why telemetry is off although it is asked for.
+        warn: Called with one line if telemetry is enabled but cannot be set up.
     """
     names = {signal: list(_exporter_names(environ, signal)) for signal in ("traces", "metrics")}
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or not any(names.values()):
@@ -40,11 +40,11 @@ def telemetry_from_environment(environ: Mapping[str, str], warn: Callable[[str],
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
-        warn(f"telemetry is off: an OTEL_* variable asks for it, and the OpenTelemetry SDK is not installed ({error})")
+        warn(f"telemetry is off: an OTEL_* variable enables it, but the OpenTelemetry SDK is not installed ({error})")
         return None
     try:
         exporters = {signal: [_exporter(environ, signal, name) for name in names[signal]] for signal in names}
-    except Exception as error:  # whatever an exporter raises for its own variables
+    except Exception as error:  # an exporter may raise anything for an invalid variable
         warn(f"telemetry is off: {error}")
         return None
     resource = Resource.create()
@@ -57,15 +57,15 @@ def telemetry_from_environment(environ: Mapping[str, str], warn: Callable[[str],
         trace.set_tracer_provider(tracing)
     if exporters["metrics"]:
         readers = [
-            found if isinstance(found, MetricReader) else PeriodicExportingMetricReader(found)
-            for found in exporters["metrics"]
+            exporter if isinstance(exporter, MetricReader) else PeriodicExportingMetricReader(exporter)
+            for exporter in exporters["metrics"]
         ]
         metrics.set_meter_provider(MeterProvider(readers, resource=resource))
     return OpenTelemetry()
 
 
 def _exporter_names(environ: Mapping[str, str], signal: str) -> Iterator[str]:
-    """Yields the exporters of a signal: those that its variable names, or OTLP where there is an endpoint."""
+    """Yields the exporters named by the variable of a signal; without that variable, OTLP if it has an endpoint."""
     kind = signal.upper()
     endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{kind}_ENDPOINT")
     default = "otlp" if any(environ.get(name) for name in endpoints) else "none"
@@ -82,9 +82,9 @@ def _exporter(environ: Mapping[str, str], signal: str, name: str) -> Any:
         general = environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "")
         protocol = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL", general)
         if protocol not in _OTLP:
-            raise ValueError(f"the protocol {protocol!r} of OTLP is none of grpc and http/protobuf")
+            raise ValueError(f"the OTLP protocol {protocol!r} is not supported; it must be grpc or http/protobuf")
         choices = _OTLP[protocol]
     for choice in choices:
         for entry_point in entry_points(group=f"opentelemetry_{signal}_exporter", name=choice):
             return entry_point.load()()
-    raise LookupError(f"no package with the exporter {name!r} for {signal} is installed")
+    raise LookupError(f"no installed package has the exporter {name!r} for {signal}")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from databuild.event_log.reads import OpenBuildReads
 from databuild.orchestration.build.settings import BuildRequest
-from databuild.orchestration.coordination.dead_builds import find_left
+from databuild.orchestration.coordination.dead_builds import find_orphaned_leases
 from databuild.service.builds.requests import recorded_request
 
 
@@ -27,7 +27,9 @@ class AbandonedBuild(NamedTuple):
 
 def find_abandoned_builds(reader: OpenBuildReads, graph_label: str) -> Sequence[AbandonedBuild]:
     """Returns the abandoned builds of a graph, in the order in which they were received."""
-    candidates = [(record, lease) for build, lease in find_left(reader).items() if (record := reader.build(build))]
+    candidates = [
+        (record, lease) for build, lease in find_orphaned_leases(reader).items() if (record := reader.build(build))
+    ]
     candidates.sort(key=lambda candidate: (candidate[0].received_time, candidate[0].build_request_id))
     # A service resumes builds of its own graph only. Several graphs may share an event log.
     return [

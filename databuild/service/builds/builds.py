@@ -26,8 +26,8 @@ from databuild.model.views import BuildView
 from databuild.orchestration.build.retry import check_may_be_retried, partitions_to_retry
 from databuild.orchestration.build.settings import BuildRequest
 from databuild.orchestration.coordination.build_ids import LATEST, find_build
-from databuild.orchestration.coordination.dead_builds import find_dead
-from databuild.orchestration.jobs.waits import waits_of
+from databuild.orchestration.coordination.dead_builds import find_dead_builds
+from databuild.orchestration.jobs.waits import resource_waits
 from databuild.orchestration.maintenance.operations import cancel_request
 from databuild.service.builds.event_feeds import EventFeeds
 from databuild.service.builds.requests import (
@@ -148,7 +148,7 @@ class BuildService:
             build = find_build(reader, selector)
             if build.status in statuses.BUILD.ended:
                 return BuildView(build, warnings=_warnings(reader, build))
-            waits = waits_of(reader, build.build_request_id)
+            waits = resource_waits(reader, build.build_request_id)
             return BuildView(build, waiting_for=tuple(waits), dead=self._deaths(reader, [build])[0])
 
         recorded = self._with_positions([await self._readers.read(view)])[0]
@@ -321,7 +321,7 @@ class BuildService:
     def _deaths(self, reader: OpenBuildReads, builds: Sequence[BuildRecord]) -> list[str]:
         """Returns for each build the reason why it is dead; empty for builds that are not."""
         others = [build for build in builds if build.status not in statuses.BUILD.ended and not self._is_running(build)]
-        dead = find_dead(reader) if others else {}
+        dead = find_dead_builds(reader) if others else {}
         faults = {build: death.fault for build, death in dead.items()}
         return [faults.get(build.build_request_id, "") for build in builds]
 

@@ -15,7 +15,7 @@ from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.settings import Settings
 from databuild.orchestration.coordination.coordination import Coordination
-from databuild.orchestration.coordination.dead_builds import find_dead
+from databuild.orchestration.coordination.dead_builds import find_dead_builds
 from databuild.orchestration.telemetry.telemetry import Telemetry
 from databuild.service.builds.abandoned_builds import find_abandoned_builds
 from databuild.service.builds.builds import BuildService
@@ -181,7 +181,7 @@ class GraphService:
         abandoned = await self._readers.read(lambda reader: find_abandoned_builds(reader, self.catalog.graph_label))
         if resumed := sum(self.running.resume(*build) for build in abandoned):
             _log.warning("queued builds of a dead service that were resumed: %d", resumed)
-        if not await self._readers.read(find_dead):
+        if not await self._readers.read(find_dead_builds):
             return ()
         # Coordination reads and appends in turns, so it has a reader of its own instead of one query of the pool.
         reader = self._event_log.reader()
@@ -194,6 +194,6 @@ class GraphService:
                 clock=self._clock,
                 lease_seconds=self._settings.lease_seconds,
             )
-            return await coordination.end_the_dead()
+            return await coordination.end_dead_builds()
         finally:
             reader.close()

@@ -7,7 +7,7 @@ import pytest
 from databuild.errors import EventLogError
 from databuild.event_log.coordination import Claim
 from databuild.graph.ports import Verdict
-from databuild.orchestration.coordination.claiming import Claiming, Judged
+from databuild.orchestration.coordination.claim_batch import BatchVerdicts, ClaimBatch
 
 START = [Verdict.START]
 
@@ -18,7 +18,7 @@ def future():
 
 async def test_verdicts_are_there_as_soon_as_the_claims_are_answered():
     claims = future()
-    claiming = Claiming(claims, lambda _: Judged(START))
+    claiming = ClaimBatch(claims, lambda _: BatchVerdicts(START))
     before = claiming.done()
     claims.set_result([Claim(1)])
 
@@ -28,7 +28,7 @@ async def test_verdicts_are_there_as_soon_as_the_claims_are_answered():
 
 async def test_verdicts_wait_for_what_must_be_written_first():
     claims, written = future(), future()
-    claiming = Claiming(claims, lambda _: Judged(START, written))
+    claiming = ClaimBatch(claims, lambda _: BatchVerdicts(START, written))
     claims.set_result([Claim(1)])
     before = claiming.done()
     waiting = asyncio.ensure_future(claiming)
@@ -42,7 +42,7 @@ async def test_verdicts_wait_for_what_must_be_written_first():
 
 async def test_what_cannot_be_written_is_told_to_who_waits():
     claims, written = future(), future()
-    claiming = Claiming(claims, lambda _: Judged(START, written))
+    claiming = ClaimBatch(claims, lambda _: BatchVerdicts(START, written))
     claims.set_result([Claim(1)])
     written.set_exception(EventLogError("it is full"))
 
@@ -52,7 +52,7 @@ async def test_what_cannot_be_written_is_told_to_who_waits():
 
 async def test_claims_are_judged_once_and_without_being_asked():
     claims, judged = future(), []
-    claiming = Claiming(claims, lambda answers: judged.append(answers) or Judged(START))
+    claiming = ClaimBatch(claims, lambda answers: judged.append(answers) or BatchVerdicts(START))
     claims.set_result([Claim(1)])
     await asyncio.sleep(0)
     already = list(judged)

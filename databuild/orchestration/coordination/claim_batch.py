@@ -1,6 +1,6 @@
-"""Claims of outputs: the verdict on an answered claim, and claims that are under way.
+"""Claims of the outputs of attempts: the verdict on an answered claim, and batches of pending claims.
 
-Claims are made by the event log, and the events that follow from a verdict are written by `recording`.
+The event log makes the claims; `recording` writes the events that follow from a verdict.
 """
 
 from __future__ import annotations
@@ -18,52 +18,53 @@ from databuild.orchestration.coordination.versions import Versions
 from databuild.v1 import partition_pb2 as pt
 
 
-def verdict_on(claim: Claim, task: Task, versions: Versions, statuses: Mapping[str, int]) -> Verdict:
-    """Decides about an attempt whose claim was answered.
+def claim_verdict(claim: Claim, task: Task, versions: Versions, statuses: Mapping[str, int]) -> Verdict:
+    """Decides about an attempt from the answer to its claim.
 
     Args:
         claim: The answer.
         task: The task of the attempt.
-        versions: The versions of partitions that the build has planned, made or found.
+        versions: The versions of partitions that the build has planned, produced or found.
         statuses: The statuses of the build's own partitions, by ref.
     """
     if claim.short_of:
-        return Verdict.NOT_YET
+        return Verdict.RESOURCES_TAKEN
     if not claim.token:
-        return Verdict.LATER
-    made_by_this_build = any(statuses[ref] == pt.PARTITION_STATUS_AVAILABLE for ref in task.config.outputs)
-    if not made_by_this_build and versions.made_by_another(task, claim.versions):
+        return Verdict.CLAIMED_ELSEWHERE
+    # A failed attempt may have completed some outputs. Then the others are still missing, so the task runs again.
+    partly_built = any(statuses[ref] == pt.PARTITION_STATUS_AVAILABLE for ref in task.config.outputs)
+    if not partly_built and versions.built_elsewhere(task, claim.versions):
         return Verdict.REUSED
     return Verdict.START
 
 
-class Judged(NamedTuple):
-    """The verdicts on claims.
+class BatchVerdicts(NamedTuple):
+    """The verdicts on a batch of claims.
 
     Attributes:
         verdicts: One verdict for each attempt.
-        written: Must be done before any attempt starts; None if none overwrites data. A run that overwrites data is
-            logged before it starts, so that the build that ends a dead one can tell which data it may have changed.
+        written: Must be done before any attempt starts; None if no attempt overwrites data. A run that overwrites data
+            is logged before it starts, so that the build that ends a dead build can tell which data may have changed.
     """
 
     verdicts: Sequence[Verdict]
     written: asyncio.Future[None] | None = None
 
 
-class Claiming:
-    """Fits `Preparing`."""
+class ClaimBatch:
+    """A batch of pending claims; implements `PendingVerdicts`."""
 
-    def __init__(self, claims: Awaitable[Sequence[Claim]], judge: Callable[[Sequence[Claim]], Judged]) -> None:
-        """Calls `judge` with the answers to the claims as soon as they are there."""
+    def __init__(self, claims: Awaitable[Sequence[Claim]], judge: Callable[[Sequence[Claim]], BatchVerdicts]) -> None:
+        """Calls `judge` once, with the answers to the claims, as soon as they are there."""
         self._claims = asyncio.ensure_future(claims)
         self._judge = judge
-        self._judged: Judged | None = None
+        self._judged: BatchVerdicts | None = None
         self._claims.add_done_callback(self._answered)
 
     def done(self) -> bool:
-        """Returns whether the verdicts are there and may be followed."""
         if not self._claims.done():
             return False
+        # The callback of the future may not have run yet.
         self._answered(self._claims)
         written = self._judged.written if self._judged is not None else None
         return written is None or written.done()
@@ -72,27 +73,26 @@ class Claiming:
         """Returns the verdicts.
 
         Raises:
-            CoordinationError: The build may not go on.
+            CoordinationError: The build may not continue.
             EventLogError: The claims could not be written.
         """
         return self._result().verdicts
 
     def __await__(self) -> Generator[Any, Any, Sequence[Verdict]]:
-        """Waits until the verdicts are there, and may be followed."""
         yield from self._claims.__await__()
         verdicts, written = self._result()
         if written is not None:
             yield from written.__await__()
         return verdicts
 
-    def _result(self) -> Judged:
+    def _result(self) -> BatchVerdicts:
         if self._judged is None:
             self._judged = self._judge(self._claims.result())
         return self._judged
 
     def _answered(self, claims: asyncio.Future[Sequence[Claim]]) -> None:
-        # Judged at once, so that the events of what may start are written while others run. An error is raised to whom
-        # asks for the result.
+        # Judges without waiting for a caller, so that the events of claimed attempts are written while other tasks run.
+        # An error is raised by `result` or `await`.
         if not claims.cancelled() and claims.exception() is None:
             with contextlib.suppress(OrchestrationError):
                 self._result()

@@ -1,4 +1,4 @@
-"""Records of the partitions of one analysis, each looked up once."""
+"""Cache of partition records: each partition of an analysis is read at most once, so the plan is consistent."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from databuild.graph.ports import PartitionRecords
 from databuild.model.pacing import Pace, slices
 from databuild.model.records import PartitionRecord
 
-_AT_ONCE: Final = 5000
-"""How many partitions are looked up together, so that no query keeps the event loop for long."""
+_PAGE_SIZE: Final = 5000
+"""Number of partitions read by one query, which blocks the event loop."""
 
 
-class KnownRecords:
-    """Remembers records.
+class RecordCache:
+    """Partition records, read on demand.
 
     Attributes:
-        by_ref: The records of partitions that were looked up, where there are any.
+        by_ref: The record of each partition that was looked up and has one.
     """
 
     def __init__(self, reader: PartitionRecords, pace: Pace) -> None:
@@ -28,10 +28,10 @@ class KnownRecords:
         self._looked_up: set[str] = set()
 
     async def look_up(self, refs: Iterable[str]) -> None:
-        """Looks up partitions, those that were not before."""
+        """Reads the records of partitions that have not been looked up before."""
         await self._pace.rest()
-        wanted = [ref for ref in refs if ref not in self._looked_up]
-        self._looked_up.update(wanted)
-        for some in slices(wanted, _AT_ONCE):
+        unread = [ref for ref in refs if ref not in self._looked_up]
+        self._looked_up.update(unread)
+        for page in slices(unread, _PAGE_SIZE):
             await self._pace.rest()
-            self.by_ref.update(self._reader.partition_records(some))
+            self.by_ref.update(self._reader.partition_records(page))

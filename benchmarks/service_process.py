@@ -15,46 +15,44 @@ from typing import Any
 from benchmarks.processes import BrokenRunError
 
 FLAGS = ("--port=0", "--grpc_port=0", "--output=json", "--drain_seconds=600")
-"""What the command `serve` is to be given."""
+"""The flags of the command `serve`."""
 
 
 class Service:
-    """A service in a process of its own, which listens where it likes.
+    """A service in a process of its own, on ports that the system chooses.
 
     Attributes:
-        grpc: Where it answers gRPC.
+        grpc: The address of its gRPC server.
     """
 
     def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Starts it.
+        """Starts the service and waits until it listens.
 
         Args:
             argv: The command `serve` with FLAGS.
-            environment: All of its variables.
+            environment: The environment variables.
 
         Raises:
-            BrokenRunError: It did not start.
+            BrokenRunError: The service did not start.
         """
         self._process = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             raise BrokenRunError("the service did not start")
-        listens = json.loads(line)
-        self._address = listens["http"].removeprefix("http://")
-        self.grpc: str = listens["grpc"]
+        addresses = json.loads(line)
+        self._address = addresses["http"].removeprefix("http://")
+        self.grpc: str = addresses["grpc"]
 
     def connect(self) -> contextlib.closing[http.client.HTTPConnection]:
-        """Returns a connection, to be closed."""
         return contextlib.closing(http.client.HTTPConnection(self._address, timeout=600))
 
     def peak_memory_bytes(self) -> int:
-        """Returns the most memory that it has held."""
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
     def end(self) -> int:
-        """Ends it when its builds have ended, and returns the most memory that it held, in bytes."""
+        """Stops the service after its builds have ended, and returns its peak memory in bytes."""
         peak = self.peak_memory_bytes()
         self._process.send_signal(signal.SIGTERM)
         self._process.communicate()
@@ -63,13 +61,13 @@ class Service:
         return peak
 
 
-def submit(connection: http.client.HTTPConnection, at_once: int, *partitions: str) -> str:
+def submit(connection: http.client.HTTPConnection, parallelism: int, *partitions: str) -> str:
     """Submits a build, and returns its id.
 
     Raises:
-        BrokenRunError: It was refused.
+        BrokenRunError: The service refused the submission.
     """
-    body = {"partitions": partitions, "options": {"jobs": at_once}}
+    body = {"partitions": partitions, "options": {"jobs": parallelism}}
     connection.request("POST", "/api/v1/builds", json.dumps(body), {"Content-Type": "application/json"})
     answer = connection.getresponse()
     text = answer.read()
@@ -79,11 +77,11 @@ def submit(connection: http.client.HTTPConnection, at_once: int, *partitions: st
 
 
 def watch(connection: http.client.HTTPConnection, build: str, after: int = 0) -> Iterator[tuple[float, dict[str, Any]]]:
-    """Yields the events of a build after a sequence number, each with when it came; ends with the build."""
+    """Yields the events of a build after a sequence number, each with the time of its arrival, until the build ends."""
     connection.request("GET", f"/api/v1/builds/{build}/watch?after_sequence={after}")
     for line in connection.getresponse():
         if line.startswith(b"data: {"):
-            came = time.time()
+            arrival = time.time()
             event = json.loads(line[6:])
             if event:
-                yield came, event
+                yield arrival, event

@@ -7,9 +7,9 @@ import pytest
 from databuild.errors import LookupFaultError
 from databuild.executors.executor import ProcessResult
 from databuild.executors.start_faults import StartFault
-from databuild.graph.batches import BATCH_REFS
+from databuild.graph.batches import MAX_BATCH_REFS
 from databuild.graph.catalog import Job, JobCatalog
-from databuild.orchestration.jobs.looking_up import lookup_of
+from databuild.orchestration.jobs.lookup_process import lookup_for
 
 
 class FakeExecutor:
@@ -27,7 +27,7 @@ class FakeExecutor:
 
 def lookup(executor):
     jobs = {label: Job(label=label, executable="") for label in ("//a:one", "//b:b", "@acme_data//jobs:hello")}
-    return lookup_of(JobCatalog(graph_label="//:g", jobs=jobs, lookup="/bin/lookup"), executor, "/")
+    return lookup_for(JobCatalog(graph_label="//:g", jobs=jobs, lookup="/bin/lookup"), executor, "/")
 
 
 async def test_labels_are_understood_in_each_form_and_what_is_left_out_is_nobodys():
@@ -43,7 +43,7 @@ async def test_it_runs_with_the_environment_of_its_target():
     executor = FakeExecutor(b"{}")
     catalog = JobCatalog(graph_label="//:g", jobs={}, lookup="/bin/lookup", lookup_environment={"A": "1"})
 
-    await lookup_of(catalog, executor, "/")(["p"])
+    await lookup_for(catalog, executor, "/")(["p"])
 
     assert executor.env == {"A": "1"}
 
@@ -51,19 +51,19 @@ async def test_it_runs_with_the_environment_of_its_target():
 async def test_many_refs_are_asked_in_batches():
     executor = FakeExecutor(b"{}")
 
-    await lookup(executor)([f"p/{number}" for number in range(BATCH_REFS + 1)])
+    await lookup(executor)([f"p/{number}" for number in range(MAX_BATCH_REFS + 1)])
 
-    assert sorted(len(argv) for argv in executor.ran) == [2, BATCH_REFS + 1]
+    assert sorted(len(argv) for argv in executor.ran) == [2, MAX_BATCH_REFS + 1]
 
 
 @pytest.mark.parametrize(
     ("result", "said"),
     [
-        ({"printed": b"oops"}, "'oops', which is no JSON"),
-        ({"printed": b"[1]"}, "a JSON list, where an object"),
+        ({"printed": b"oops"}, "'oops', which is not JSON"),
+        ({"printed": b"[1]"}, "a JSON list; an object"),
         (
             {"printed": b'{"p": "//c:c"}'},
-            "'//c:c' for 'p', which is no job of this graph; its jobs are //a:one, //b:b, @acme_data//jobs:hello",
+            "'//c:c' for 'p', which is not a job of this graph; the jobs are //a:one, //b:b, @acme_data//jobs:hello",
         ),
         ({"printed": b'{"p": 7}'}, "7 for 'p'"),
         ({"exit_code": 3, "stderr": b"no table"}, "exit code 3\nno table"),

@@ -1,4 +1,4 @@
-"""Asks jobs for their configurations by running `JOB config REF...`."""
+"""Configurations of jobs, by running `JOB config REF...`."""
 
 from __future__ import annotations
 
@@ -12,29 +12,28 @@ from databuild.executors.executor import Executor, ProcessSpec
 from databuild.graph.catalog import Job
 from databuild.graph.job_protocol import parse_configure_response
 from databuild.model.job_graph import JobConfig
-from databuild.orchestration.jobs.process_faults import end_of_output, fault_of
+from databuild.orchestration.jobs.process_faults import end_of_output, process_fault
 
-_READ_AT_ONCE: Final = 4 * 1024 * 1024
-"""Up to how many bytes an answer is read on the event loop; longer ones are read in a thread."""
+_MAX_EVENT_LOOP_BYTES: Final = 4 * 1024 * 1024
+"""Maximum size of an answer that is parsed on the event loop. Larger answers are parsed in a thread."""
 
 
-class ProcessConfigure:
-    """Runs one process per call."""
+class ConfigProcess:
+    """Runs one process per call; implements `graph.ports.Configure`."""
 
     def __init__(self, executor: Executor, *, working_directory: str, env: Mapping[str, str]) -> None:
-        """Takes where to run.
+        """Runs nothing yet.
 
         Args:
             executor: Runs the processes.
-            working_directory: Their working directory.
-            env: Variables that each gets.
+            working_directory: The working directory of the processes.
+            env: Environment variables of all processes, besides those of their jobs.
         """
         self._executor = executor
         self._working_directory = working_directory
         self._env = dict(env)
 
     async def __call__(self, job: Job, refs: Sequence[str]) -> Sequence[JobConfig]:
-        """Runs `JOB config REF...` once and returns the parsed answer, as `Configure` says."""
         spec = ProcessSpec(
             argv=(job.executable, "config", *refs),
             env={**job.environment, **self._env, "DATABUILD_JOB_LABEL": job.label},
@@ -42,24 +41,24 @@ class ProcessConfigure:
             timeout_seconds=job.timeout_seconds,
         )
         result = await self._executor.run(spec)
-        fault = fault_of(result, job.timeout_seconds)
+        fault = process_fault(result, job.timeout_seconds)
         if fault is not None:
             raise JobConfigurationError(job.label, fault.message, refs=refs, output=end_of_output(result))
-        if len(result.stdout) <= _READ_AT_ONCE:
+        if len(result.stdout) <= _MAX_EVENT_LOOP_BYTES:
             configs: Sequence[JobConfig] = parse_configure_response(result.stdout, job_label=job.label, refs=refs)
         else:
-            configs = await _parse_apart(result.stdout, job, refs)
+            configs = await _parse_in_thread(result.stdout, job, refs)
         for config in configs:
-            # Each attempt at such a task would fail; now its author is told which output it is for.
+            # A command that is too large fails at each attempt. This error comes earlier, and names the output.
             environment = {**job.environment, **dict(config.env)}
             if too_large := self._executor.command_fault((job.executable, "exec", *config.args), environment):
-                fault_text = f"{config.outputs[0]!r} cannot be run: {too_large}"
-                raise JobConfigurationError(job.label, fault_text, refs=refs)
+                message = f"{config.outputs[0]!r} cannot be built: {too_large}"
+                raise JobConfigurationError(job.label, message, refs=refs)
         return configs
 
 
-async def _parse_apart(printed: bytes, job: Job, refs: Sequence[str]) -> Sequence[JobConfig]:
-    """Reads a long answer in a thread, which a cancellation ends soon."""
+async def _parse_in_thread(printed: bytes, job: Job, refs: Sequence[str]) -> Sequence[JobConfig]:
+    """Parses an answer in a thread. If the caller is cancelled, the thread stops soon."""
     cancelled = threading.Event()
 
     def parse() -> Sequence[JobConfig]:

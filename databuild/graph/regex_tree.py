@@ -1,7 +1,7 @@
-"""Regular expressions as trees, for those that are regular in the strict sense: a finite automaton can decide them.
+"""Syntax trees of regular expressions that are regular in the strict sense: a finite automaton can decide them.
 
-Python's own parser reads them, so that a tree means what `re` with `re.ASCII` means by the text. That parser is private
-to Python: what it returns and is not known here is refused, never guessed at. This does not know what they are for.
+Python's own parser parses them, so that a tree means the same as `re` with `re.ASCII`. That parser is private to
+Python; a construct that is not known here is refused, so a change of the parser cannot change a meaning.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any, Final, NamedTuple
 
 from databuild.errors import InvalidPatternError
 
-_MANY: Final = 1024
-"""More repetitions than a ref can have bytes are as good as any number of them."""
+_MAX_REPEATS: Final = 1024
+"""Larger bounds of a repetition count as unbounded: a ref has no more bytes than this."""
 
 _MAX_SIZE: Final = 1100
-"""How large the regular expression of a field may be, in characters when all repetitions are written out.
+"""Maximum size of a field's regular expression, in characters with all repetitions written out.
 
-A little more than a ref can have bytes; it keeps the time bounded that a comparison of two patterns takes.
+Slightly more than the length of the longest ref. Bounds the time to compare two patterns.
 """
 
 
@@ -43,16 +43,16 @@ _FLAGS: Final = "inline flags"
 _GLOBAL_FLAGS: Final = re.compile(r"\(\?[aiLmsux]+\)")
 
 
-# Named tuples, since four dataclasses would take longer to make than all the rest that this does when a program starts.
+# Named tuples, since creating four dataclasses would double the import time of this module.
 
 
 class Characters(NamedTuple):
     """One character of a set.
 
     Attributes:
-        ranges: The first and last code point of each range in it.
-        classes: The classes in it, such as `DIGIT` or `NOT_DIGIT`.
-        negated: Whether it is every character that is in none of these.
+        ranges: The first and last code point of each range in the set.
+        classes: The classes in the set, such as `DIGIT` or `NOT_DIGIT`.
+        negated: True for the complement of the ranges and classes.
     """
 
     ranges: tuple[tuple[int, int], ...] = ()
@@ -60,116 +60,112 @@ class Characters(NamedTuple):
     negated: bool = False
 
     def has(self, character: str) -> bool:
-        """Whether a character is in the set."""
         code = ord(character)
-        found = any(first <= code <= last for first, last in self.ranges) or any(
+        listed = any(first <= code <= last for first, last in self.ranges) or any(
             (character in _CLASSES[name.removeprefix("NOT_")]) != name.startswith("NOT_") for name in self.classes
         )
-        return found != self.negated
+        return listed != self.negated
 
-    def may_have(self, character: str) -> bool:
-        """Whether a text that is matched may have a character."""
+    def may_match(self, character: str) -> bool:
         return self.has(character)
 
     def size(self) -> int:
-        """How many characters there are when all repetitions are written out."""
         return 1
 
 
 class Sequence(NamedTuple):
-    """One after another."""
+    """A concatenation."""
 
     parts: tuple[Node, ...]
 
-    def may_have(self, character: str) -> bool:
-        """Whether a text that is matched may have a character."""
-        return any(part.may_have(character) for part in self.parts)
+    def may_match(self, character: str) -> bool:
+        return any(part.may_match(character) for part in self.parts)
 
     def size(self) -> int:
-        """How many characters there are when all repetitions are written out."""
         return 1 + sum(part.size() for part in self.parts)
 
 
 class Choice(NamedTuple):
-    """One of several."""
+    """An alternation."""
 
     options: tuple[Node, ...]
 
-    def may_have(self, character: str) -> bool:
-        """Whether a text that is matched may have a character."""
-        return any(option.may_have(character) for option in self.options)
+    def may_match(self, character: str) -> bool:
+        return any(option.may_match(character) for option in self.options)
 
     def size(self) -> int:
-        """How many characters there are when all repetitions are written out."""
         return 1 + sum(option.size() for option in self.options)
 
 
 class Repeat(NamedTuple):
-    """Again and again; `most` is None for any number of times."""
+    """A repetition; `maximum` is None if it is unbounded."""
 
     body: Node
-    least: int
-    most: int | None
+    minimum: int
+    maximum: int | None
 
-    def may_have(self, character: str) -> bool:
-        """Whether a text that is matched may have a character."""
-        return self.body.may_have(character)
+    def may_match(self, character: str) -> bool:
+        return self.body.may_match(character)
 
     def size(self) -> int:
-        """How many characters there are when all repetitions are written out."""
-        return 1 + self.body.size() * (self.least + 1 if self.most is None else self.most)
+        return 1 + self.body.size() * (self.minimum + 1 if self.maximum is None else self.maximum)
 
 
 Node = Characters | Sequence | Choice | Repeat
+"""A node of a syntax tree.
+
+`may_match` returns True if a matched text can contain a character; `size` is the number of characters with all
+repetitions written out.
+"""
 
 
-def read_field(pattern: str, regex: str) -> Node:
-    """Returns the tree of the regular expression of a field, once it is clear that a field can have it.
+def parse_field_regex(pattern: str, regex: str) -> Node:
+    """Parses and checks the regular expression of a field.
 
     Raises:
-        InvalidPatternError: It cannot be read, is not regular, or is too large; the error is about the whole pattern.
+        InvalidPatternError: It is invalid, not regular, or too large; the error names the whole pattern.
     """
     if _GLOBAL_FLAGS.match(regex):
         raise _refusal(pattern, regex, _FLAGS)
     try:
         parsed = _parser.parse(regex, re.ASCII)
     except (re.error, ValueError, OverflowError, RecursionError) as error:
-        fault = f"the regular expression /{regex}/ cannot be read: {error}"
+        fault = f"the regular expression /{regex}/ is invalid: {error}"
         raise InvalidPatternError(pattern, fault) from error
     for name in parsed.state.groupdict:
-        raise _refusal(pattern, regex, f"a group with a name, {name!r} (only fields have names; write (...) instead)")
+        raise _refusal(pattern, regex, f"a named group, {name!r} (only fields have names; write (...) instead)")
     try:
         tree = _sequence(parsed)
     except _NotRegularError as error:
         raise _refusal(pattern, regex, str(error)) from None
     if (size := tree.size()) > _MAX_SIZE:
-        fault = f"the regular expression /{regex}/ is too large: {size} characters, and {_MAX_SIZE} are allowed"
+        fault = f"the regular expression /{regex}/ is too large: {size} characters, at most {_MAX_SIZE} are allowed"
         raise InvalidPatternError(pattern, fault)
     return tree
 
 
-def read(regex: str) -> Node:
-    """Returns the tree of a regular expression that is known to be regular."""
+def parse_regex(regex: str) -> Node:
+    """Parses a regular expression that has been checked before."""
     return _sequence(_parser.parse(regex, re.ASCII))
 
 
-def literally(tree: Node, marks: Mapping[str, str]) -> str:
-    """Returns a regular expression like a tree in which only literal characters match characters for private use.
+def literal_regex(tree: Node, marks: Mapping[str, str]) -> str:
+    """Returns a regular expression in which only literal characters match marks, which are private-use characters.
 
     Args:
-        tree: The tree.
-        marks: What stands for a literal character, where not itself.
+        tree: The tree of the original regular expression.
+        marks: The regular expression that replaces a literal character, by character; others are kept.
     """
     match tree:
         case Characters():
             return _characters_text(tree, marks)
         case Sequence():
-            return f"(?:{''.join(literally(part, marks) for part in tree.parts)})"
+            return f"(?:{''.join(literal_regex(part, marks) for part in tree.parts)})"
         case Choice():
-            return f"(?:{'|'.join(literally(option, marks) for option in tree.options)})"
+            return f"(?:{'|'.join(literal_regex(option, marks) for option in tree.options)})"
         case Repeat():
-            most = "" if tree.most is None else tree.most
-            return f"(?:{literally(tree.body, marks)}){{{tree.least},{most}}}"
+            maximum = "" if tree.maximum is None else tree.maximum
+            return f"(?:{literal_regex(tree.body, marks)}){{{tree.minimum},{maximum}}}"
 
 
 def _characters_text(characters: Characters, marks: Mapping[str, str]) -> str:
@@ -184,7 +180,7 @@ def _characters_text(characters: Characters, marks: Mapping[str, str]) -> str:
 
 
 class _NotRegularError(Exception):
-    """The regular expression has something that the message names."""
+    """The regular expression has the construct that the message names."""
 
 
 def _refusal(pattern: str, regex: str, construct: str) -> InvalidPatternError:
@@ -203,11 +199,13 @@ def _node(code: str, value: Any) -> Node:
         case "BRANCH":
             return Choice(tuple(_sequence(option) for option in value[1]))
         case "MAX_REPEAT" | "MIN_REPEAT":
-            least, most, body = value
-            return Repeat(_sequence(body), min(least, _MANY + 1), int(most) if most <= _MANY else None)
+            minimum, maximum, body = value
+            return Repeat(
+                _sequence(body), min(minimum, _MAX_REPEATS + 1), int(maximum) if maximum <= _MAX_REPEATS else None
+            )
         case "SUBPATTERN":
-            _, switched_on, switched_off, body = value
-            if not (switched_on or switched_off):
+            _, added_flags, removed_flags, body = value
+            if not (added_flags or removed_flags):
                 return _sequence(body)
             raise _NotRegularError(_FLAGS)
         case _:

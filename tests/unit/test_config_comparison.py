@@ -2,7 +2,7 @@
 
 import pytest
 
-from databuild.graph.config_changes import config_changes, input_changes
+from databuild.graph.config_comparison import config_changes, input_changes
 from databuild.model.job_graph import JobConfig
 from databuild.model.records import InputVersion, Manifest
 from tests.unit.counting import CountedText
@@ -48,9 +48,9 @@ def test_of_long_values_the_part_that_has_changed_is_shown_with_how_long_they_ar
 def test_where_only_the_inputs_are_still_known_these_are_told_and_that_the_rest_is_not():
     manifest = Manifest("//:j", "c", "d", (InputVersion("a", "1"), InputVersion("b", "1"), InputVersion("q", "", True)))
 
-    assert input_changes(manifest, BASE) == "an argument or a variable; the event log has no more of those that it had"
+    assert input_changes(manifest, BASE) == "an argument or a variable; the earlier ones are no longer in the event log"
     assert input_changes(manifest, BASE._replace(materialize=("a",))).startswith(
-        "the MATERIALIZE input b was removed; the event log has no more"
+        "the MATERIALIZE input b was removed; its earlier arguments"
     )
 
 
