@@ -207,7 +207,7 @@ class BuildService:
         if build.status in statuses.BUILD.ended and after >= build.last_sequence:
             return
         if build.pruned_time:
-            raise BuildPrunedError(build.build_request_id, "its events have been pruned")
+            raise BuildPrunedError(build.build_request_id, "its events are not kept any more")
         # `after` may be larger than any sequence number that the build will reach. Start at the newest event at the
         # latest, so that the stream sees the end of the build.
         stream = self._event_feeds.watch(build.build_request_id, min(after, build.last_sequence))
