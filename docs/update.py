@@ -1,4 +1,4 @@
-"""Writes the generated pages anew: what `bazel run //docs:update` does with pairs of a page and what it should be."""
+"""Copies generated pages to docs/: update.py [PAGE GENERATED]... Used by `bazel run //docs:update`."""
 
 import os
 import shutil

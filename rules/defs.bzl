@@ -1,4 +1,4 @@
-"""The rules of DataBuild: what a BUILD file loads."""
+"""The public rules and providers of DataBuild."""
 
 load("//rules/private:databuild_graph.bzl", _databuild_graph = "databuild_graph")
 load("//rules/private:databuild_graph_test.bzl", _databuild_graph_test = "databuild_graph_test")

@@ -60,13 +60,13 @@ class Reads:
             before: Only builds older than the one of this id; empty for the newest.
             limit: How many at most.
         """
-        request = sv.ListBuildsRequest(status=_value(ev.BuildStatus, "BUILD_STATUS", status), before=before)
+        request = sv.ListBuildsRequest(status=_value(ev.BuildStatus, "BUILD_STATUS", status), page_token=before)
 
         async def page(size: int) -> tuple[Sequence[BuildView], Any]:
-            request.limit = size
+            request.page_size = size
             answer = await self._connection.ask("ListBuilds", request)
-            request.before = answer.next_before
-            return [build_from_message(build) for build in answer.builds], answer.next_before
+            request.page_token = answer.next_page_token
+            return [build_from_message(build) for build in answer.builds], answer.next_page_token
 
         return await _paged(page, limit)
 
@@ -81,7 +81,7 @@ class Reads:
         request = sv.ListBuildEventsRequest(build_request_id=build, after_sequence=after)
 
         async def page(size: int) -> tuple[Sequence[ev.BuildEvent], Any]:
-            request.limit = size
+            request.page_size = size
             events = (await self._connection.ask("ListBuildEvents", request)).events
             if not events:
                 return events, False
@@ -103,16 +103,18 @@ class Reads:
             limit: How many at most.
         """
         request = sv.ListJobRunsRequest(
-            build_request_id=build, status=_value(ev.JobStatus, "JOB_STATUS", status), after=after
+            build_request_id=build,
+            status=_value(ev.JobStatus, "JOB_STATUS", status),
+            page_token=str(after) if after else "",
         )
 
         async def page(size: int) -> tuple[Sequence[JobRunRecord], Any]:
-            request.limit = size
+            request.page_size = size
             answer = await self._connection.ask("ListJobRuns", request)
             if answer.job_runs:
                 request.build_request_id = answer.job_runs[-1].build_request_id
-            request.after = answer.next_after
-            return [job_run_from_message(run) for run in answer.job_runs], answer.next_after
+            request.page_token = answer.next_page_token
+            return [job_run_from_message(run) for run in answer.job_runs], answer.next_page_token
 
         return await _paged(page, limit)
 
@@ -122,7 +124,7 @@ class Reads:
 
     async def runs_of_job(self, job_label: str, *, limit: int = 20) -> list[JobRunRecord]:
         """Returns the job runs of a job that were started, newest first."""
-        request = sv.GetJobRequest(job_label=job_label, limit=limit)
+        request = sv.GetJobRequest(job_label=job_label, max_job_runs=limit)
         return [job_run_from_message(run) for run in (await self._connection.ask("GetJob", request)).job_runs]
 
     async def build_partitions(
@@ -139,14 +141,14 @@ class Reads:
         if build == "latest" and limit > _PAGE:
             build = (await self.get(build)).build.build_request_id
         request = sv.ListBuildPartitionsRequest(
-            build_request_id=build, status=_value(pt.PartitionStatus, "PARTITION_STATUS", status), after=after
+            build_request_id=build, status=_value(pt.PartitionStatus, "PARTITION_STATUS", status), page_token=after
         )
 
         async def page(size: int) -> tuple[Sequence[BuildPartitionRecord], Any]:
-            request.limit = size
+            request.page_size = size
             answer = await self._connection.ask("ListBuildPartitions", request)
-            request.after = answer.next_after
-            return [build_partition_from_message(row) for row in answer.partitions], answer.next_after
+            request.page_token = answer.next_page_token
+            return [build_partition_from_message(row) for row in answer.partitions], answer.next_page_token
 
         return await _paged(page, limit)
 
@@ -177,20 +179,20 @@ class Reads:
             pattern=pattern,
             status=_value(pt.PartitionStatus, "PARTITION_STATUS", "" if tainted else status),
             tainted=tainted,
-            after=after,
+            page_token=after,
         )
 
         async def page(size: int) -> tuple[Sequence[PartitionRecord], Any]:
-            request.limit = size
+            request.page_size = size
             answer = await self._connection.ask("ListPartitions", request)
-            request.after = answer.next_after
-            return [partition_from_message(record) for record in answer.partitions], answer.next_after
+            request.page_token = answer.next_page_token
+            return [partition_from_message(record) for record in answer.partitions], answer.next_page_token
 
         return await _paged(page, limit)
 
     async def partition_counts(self) -> dict[str, int]:
         """Returns how many partitions there are of each newest status (`TAINTED` apart)."""
-        answer = await self._connection.ask("ListPartitions", sv.ListPartitionsRequest(limit=1))
+        answer = await self._connection.ask("ListPartitions", sv.ListPartitionsRequest(page_size=1))
         return dict(sorted(answer.counts.items()))
 
     async def partition(self, ref: str) -> PartitionView:
@@ -199,7 +201,8 @@ class Reads:
 
     async def explain(self, ref: str) -> Explanation:
         """Returns what is known of a partition, and what a build would do with it and why."""
-        return explanation_from_message(await self._connection.ask("ExplainPartition", sv.GetPartitionRequest(ref=ref)))
+        request = sv.ExplainPartitionRequest(ref=ref)
+        return explanation_from_message(await self._connection.ask("ExplainPartition", request))
 
     async def plan(self, partitions: Sequence[str] = (), **options: Unpack[PlanKeywords]) -> Plan:
         """Returns what a build would do; starts none.
@@ -220,13 +223,13 @@ class Reads:
             offset: Where to begin, in bytes.
             limit: How many bytes at most; 0 for as many as one answer may have.
         """
-        request = sv.ReadLogRequest(job_run_id=job_run_id, stream=stream, offset=offset, limit=limit)
+        request = sv.ReadLogRequest(job_run_id=job_run_id, stream=stream, offset=offset, max_bytes=limit)
         return log_chunk_from_message(await self._connection.ask("ReadLog", request))
 
     async def storage(self, *, count: bool = False) -> StorageUsage:
         """Returns how much room the event log takes; with `count`, also what it holds, and the room of the job logs."""
         return storage_from_message(
-            await self._connection.ask("GetStorage", sv.GetStorageRequest(count=count)), counted=count
+            await self._connection.ask("GetStorage", sv.GetStorageRequest(include_counts=count)), counted=count
         )
 
 

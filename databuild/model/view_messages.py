@@ -59,7 +59,7 @@ def build_to_message(view: BuildView) -> sv.BuildSummary:
         pruned_time=time_to_message(build.pruned_time),
         queue_position=view.queue_position,
         waiting_for=view.waiting_for,
-        dead=view.dead,
+        dead_reason=view.dead_reason,
         planning=sv.PlanningProgress(**view.planning._asdict()) if view.planning is not None else None,
         warnings=view.warnings,
     )
@@ -86,12 +86,14 @@ def build_from_message(message: sv.BuildSummary) -> BuildView:
         pruned_time=time_from_message(message.pruned_time),
     )
     progress = message.planning
-    planning = PlanningProgress(progress.levels, progress.partitions, progress.config_calls, tuple(progress.asking))
+    planning = PlanningProgress(
+        progress.levels, progress.partitions, progress.config_calls, tuple(progress.configuring_jobs)
+    )
     return BuildView(
         build,
         queue_position=message.queue_position,
         waiting_for=tuple(message.waiting_for),
-        dead=message.dead,
+        dead_reason=message.dead_reason,
         planning=planning if message.HasField("planning") else None,
         warnings=tuple(message.warnings),
     )
@@ -236,10 +238,10 @@ def verification_to_message(verification_id: str, result: Verification | None) -
         events=result.events,
         builds=result.builds,
         faults=result.faults,
-        reported=reported,
+        reported_faults=reported,
     )
 
 
 def verification_from_message(message: sv.VerifyEventsResponse) -> Verification:
-    reported = tuple(LogFault(fault.build_request_id, fault.message) for fault in message.reported)
+    reported = tuple(LogFault(fault.build_request_id, fault.message) for fault in message.reported_faults)
     return Verification(message.events, message.builds, message.faults, reported)

@@ -17,7 +17,7 @@ class BuildView(NamedTuple):
         build: The record of the build.
         queue_position: The position in the queue of the service, from 1; 0 if the build is not queued.
         waiting_for: The resources for which it waits, in words.
-        dead: The reason why the build is dead although it has not ended, in words; empty if it is not.
+        dead_reason: The reason why the build is dead although it has not ended, in words; empty if it is not.
         planning: The progress of planning; None unless this service is planning the build.
         warnings: Suspicious parts of the request or of configurations, one sentence each.
     """
@@ -25,7 +25,7 @@ class BuildView(NamedTuple):
     build: BuildRecord
     queue_position: int = 0
     waiting_for: tuple[str, ...] = ()
-    dead: str = ""
+    dead_reason: str = ""
     planning: PlanningProgress | None = None
     warnings: tuple[str, ...] = ()
 

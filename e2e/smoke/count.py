@@ -1,4 +1,4 @@
-"""A job in Python: makes the partition count/WORD, a file with the number of letters of the word."""
+"""A job in Python. It produces count/WORD, a file with the number of letters of the word."""
 
 import json
 import sys

@@ -10,29 +10,29 @@ fail() {
   exit 1
 }
 
-# Where the user stands, and the workspace, as `bazel run` would say.
+# Set by `bazel run`: working directory of the user, and workspace.
 export BUILD_WORKING_DIRECTORY=$TEST_TMPDIR BUILD_WORKSPACE_DIRECTORY=$TEST_TMPDIR
 cd "$TEST_TMPDIR"
 
-# What a consumer installs: DataBuild's own packages, and none of those that its development needs.
+# A consumer installs only the packages that DataBuild needs at run time.
 packages=$(find -L "$TEST_SRCDIR" -path '*/site-packages/*.dist-info' -prune -printf '%f\n' | sort -u)
 count=$(wc -l <<<"$packages")
-((10 < count && count <= 24)) || fail "the graph carries $count packages: $packages"
+((10 < count && count <= 24)) || fail "the graph has $count packages: $packages"
 if grep -E '^(pytest|ruff|mypy|matplotlib|duckdb|hypothesis|playwright)-' <<<"$packages"; then
-  fail 'a package that only the development of DataBuild needs is among the runfiles'
+  fail 'a development dependency of DataBuild is among the runfiles'
 fi
 
 "$plan" count/hello
-[[ ! -e count ]] || fail 'plan has built something'
+[[ ! -e count ]] || fail 'plan built a partition'
 
 "$graph"
-[[ $(<count/hello) == 5 ]] || fail 'the default partition is not what it should be'
+[[ $(<count/hello) == 5 ]] || fail 'the default partition has the wrong content'
 built=$(stat -c %Y.%i count/hello)
 
 "$graph" build count/hello count/goodbye
-[[ $(<count/goodbye) == 7 ]] || fail 'count/goodbye is not what it should be'
-[[ $(stat -c %Y.%i count/hello) == "$built" ]] || fail 'count/hello, which was available, has been built again'
+[[ $(<count/goodbye) == 7 ]] || fail 'count/goodbye has the wrong content'
+[[ $(stat -c %Y.%i count/hello) == "$built" ]] || fail 'count/hello was available but was built again'
 
 if "$graph" build nothing/makes/this; then
-  fail 'a ref that no job produces must be refused'
+  fail 'a ref that no job produces was accepted'
 fi

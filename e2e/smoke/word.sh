@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A job in bash: makes the partition word/WORD, a file with the word.
+# A job in bash. It produces word/WORD, a file with the word.
 set -euo pipefail
 
 case $1 in

@@ -1,4 +1,4 @@
-"""A job in Python: makes the partition sum/NAME_NAME..., a file with the sum of the numbers of these names."""
+"""A job in Python. It produces sum/NAME_NAME..., a file with the sum of the numbers of these names."""
 
 import json
 import os
@@ -9,14 +9,14 @@ _DATA = Path(os.environ.get("BASIC_GRAPH_DATA", ".databuild/data/basic_graph"))
 
 
 def config(refs: list[str]) -> dict[str, object]:
-    """Returns one configuration for each ref. A sum is made from its names' numbers, which the graph builds first."""
+    """Returns one configuration per ref. Its inputs are the numbers of the names, which the graph builds first."""
     return {"configs": [_config_of(ref) for ref in refs]}
 
 
 def _config_of(ref: str) -> dict[str, object]:
     names = ref.removeprefix("sum/").split("_")
     if not all(names):
-        raise SystemExit(f"{ref}: a name is empty; write it as in sum/pippin_salem_sadie")
+        raise SystemExit(f"{ref}: a name is empty; write names as in sum/pippin_salem_sadie")
     return {
         "outputs": [{"str": ref}],
         "inputs": [
@@ -29,11 +29,10 @@ def _config_of(ref: str) -> dict[str, object]:
 
 
 def execute(names: list[str]) -> None:
-    """Writes the sum of the numbers of names."""
     numbers = [int((_DATA / "generated_number" / name).read_text()) for name in names]
     output = _DATA / "sum" / "_".join(names)
     output.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside its place and then moved, so that the partition is complete or absent.
+    # Write a temporary file and rename it, so that the partition is complete or absent.
     unfinished = output.with_suffix(".part")
     unfinished.write_text(f"{sum(numbers)}\n")
     unfinished.replace(output)

@@ -1,1 +1,1 @@
-"""Jobs of the flights example: what left New York City in 2013, and what the weather did to it."""
+"""Jobs of the flights example: flights from New York City in 2013, and the weather."""

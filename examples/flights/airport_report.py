@@ -1,4 +1,4 @@
-"""How late flights left each airport in a month, in rain and without."""
+"""Delays by airport in a month, with and without rain."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,14 +7,13 @@ from examples.flights.paths import days, value
 
 
 def config(refs: Sequence[str]) -> Iterator[Config]:
-    """One run for each month, from the delays of its days."""
+    """Returns one configuration per month. Its inputs are the delays of all days."""
     for ref in refs:
         month = value(ref)
         yield Config(outputs=[ref], materialize=[f"daily_delays/date={day}" for day in days(month)], args=[month])
 
 
 def run(run: Run) -> None:
-    """Counts and averages by airport of departure."""
     from examples.flights.archive import archive_file
     from examples.flights.tables import connect, read_partitions, write_partition
 

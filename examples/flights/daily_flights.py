@@ -1,7 +1,7 @@
-"""The flights of each day, as the archive has them.
+"""Flights of each day, unchanged from the archive.
 
-To find one day the whole archive has to be unpacked, so a run takes a whole month: 31 partitions, which are reported as
-they become complete.
+Each run must unpack the whole archive, so one run produces all days of a month. It reports each partition when it is
+complete.
 """
 
 import tempfile
@@ -12,13 +12,15 @@ from examples.flights.paths import by_month, days
 
 
 def config(refs: Sequence[str]) -> Iterator[Config]:
-    """One run for each month, whichever of its days are wanted: what is asked never changes how a day is made."""
+    """Returns one configuration per month, with all of its days.
+
+    The configuration must not depend on the requested days, or a day would be rebuilt whenever the request differs.
+    """
     for month in by_month(refs):
         yield Config(outputs=[f"daily_flights/date={day}" for day in days(month)], args=[month])
 
 
 def run(run: Run) -> None:
-    """Writes every day of a month."""
     from examples.flights.archive import flights_csv
     from examples.flights.tables import connect, write_partition
 
@@ -39,7 +41,7 @@ def run(run: Run) -> None:
         rows = write_partition(run, connection, ref, query)
         run.progress(number / len(days(month)), day)
         if not run.check("has_flights", rows > 0, ref=ref, message=f"{rows} flights left on {day}"):
-            raise SystemExit(f"no flight left on {day}: the archive is not whole")
+            raise SystemExit(f"no flight left on {day}: the archive is incomplete")
         total += rows
     run.metric("rows_written", total)
     print(f"{total} flights in {month}")

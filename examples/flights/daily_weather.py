@@ -1,4 +1,4 @@
-"""The weather of each day, hour by hour, at the three airports."""
+"""Hourly weather of each day at the three airports."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,13 +7,12 @@ from examples.flights.paths import by_month, days
 
 
 def config(refs: Sequence[str]) -> Iterator[Config]:
-    """One run for each month, whichever of its days are wanted."""
+    """Returns one configuration per month, with all of its days, as in daily_flights."""
     for month in by_month(refs):
         yield Config(outputs=[f"daily_weather/date={day}" for day in days(month)], args=[month])
 
 
 def run(run: Run) -> None:
-    """Writes every day of a month."""
     from examples.flights.archive import archive_file
     from examples.flights.tables import connect, write_partition
 
@@ -30,9 +29,9 @@ def run(run: Run) -> None:
         ref = f"daily_weather/date={day}"
         query = f"SELECT * FROM weather WHERE date = '{day}' ORDER BY time_hour, origin"
         rows = write_partition(run, connection, ref, query)
-        # The archive has holes, 2013-12-31 among them: flights of that time have no weather, and that is all.
+        # The archive has gaps, such as 2013-12-31. Flights of that time have no weather, which is only a warning.
         message = f"{rows} of 72 hours and airports on {day}"
-        run.check("weather_is_whole", rows >= 66, severity="warning", ref=ref, message=message)
+        run.check("weather_is_complete", rows >= 66, severity="warning", ref=ref, message=message)
         total += rows
     run.metric("rows_written", total)
     print(f"{total} hours of weather in {month}")

@@ -1,7 +1,7 @@
-"""Refs of the flights example, and where the data of a partition lies.
+"""Refs and data files of the flights example.
 
-Everything is under `data/` of the workspace (or of the working directory, outside `bazel run`), or under the folder
-that `FLIGHTS_DATA` names. Every job imports this to be configured, so it imports nothing itself but `os`.
+Data is in the directory `FLIGHTS_DATA`; by default in `data/` of the workspace, or of the working directory outside
+`bazel run`. `config` of every job imports this module, so it imports only `os`, to start fast.
 """
 
 import os
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 YEAR = 2013
-"""The year that the archive holds."""
+"""The year of the archive."""
 
 
 def data_file(ref: str, suffix: str = ".parquet") -> str:
-    """Returns the path of a partition's file: the ref, with an ending."""
+    """Returns the path of the file of a partition."""
     root = os.environ.get("FLIGHTS_DATA")
     if not root:
         root = os.path.join(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), "data")  # noqa: PTH118
@@ -25,29 +25,29 @@ def data_file(ref: str, suffix: str = ".parquet") -> str:
 
 
 def value(ref: str) -> str:
-    """Returns the value of a ref's field: `2013-01` of `carrier_report/month=2013-01`.
+    """Returns the value of the field of a ref: `2013-01` for `carrier_report/month=2013-01`.
 
     Raises:
-        ConfigError: The archive holds nothing of that time.
+        ConfigError: The archive does not have that year.
     """
     text = ref.rpartition("=")[2]
     if text[:4] != str(YEAR):
-        raise ConfigError(f"{ref!r}: the archive holds the flights of {YEAR} only")
+        raise ConfigError(f"{ref!r}: the archive has only flights of {YEAR}")
     return text
 
 
 def days(month: str) -> list[str]:
-    """Returns the days of a month: `2013-02-01` to `2013-02-28` of `2013-02`."""
+    """Returns the days of a month: `2013-02-01` to `2013-02-28` for `2013-02`."""
     number = int(month[5:])
     length = 28 if number == 2 else 30 if number in {4, 6, 9, 11} else 31
     return [f"{month}-{day:02}" for day in range(1, length + 1)]
 
 
 def months() -> list[str]:
-    """Returns the months of the year that the archive holds."""
+    """Returns the months of the archive, such as `2013-01`."""
     return [f"{YEAR}-{month:02}" for month in range(1, 13)]
 
 
 def by_month(refs: "Sequence[str]") -> list[str]:
-    """Returns the months that the days of refs are in, each once, in order."""
+    """Returns the distinct months of refs, sorted."""
     return sorted({value(ref)[:7] for ref in refs})

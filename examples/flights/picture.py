@@ -1,4 +1,4 @@
-"""The picture of a year's flights."""
+"""The chart of the flights of a year."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAMED_DAYS = 5
 
 
 def draw(connection: duckdb.DuckDBPyConnection, path: str) -> None:
-    """Draws the tables `days`, `carriers` and `airports` into a PNG file."""
+    """Draws the tables `days`, `carriers` and `airports` as a PNG file."""
     mpl.rcParams.update({"font.family": "DejaVu Sans", "font.size": 10, "text.color": _INK, "axes.labelcolor": _INK})
     figure = Figure(figsize=(12, 8.4), facecolor="white")
     above = figure.add_gridspec(1, 1, left=0.065, right=0.975, top=0.83, bottom=0.55)
@@ -53,18 +53,18 @@ def _draw_days(axes: Axes, connection: duckdb.DuckDBPyConnection) -> None:
     dates, shares = zip(*rows, strict=True)
     top = max(shares)
     axes.bar(list(range(len(dates))), shares, width=1.05, color=[_CALM_TO_BAD(share / top) for share in shares])
-    for place in _worst(shares):
+    for index in _worst(shares):
         axes.annotate(
-            f"{dates[place]:%-d %b}\n{shares[place]:.0%}",
-            (place, shares[place]),
+            f"{dates[index]:%-d %b}\n{shares[index]:.0%}",
+            (index, shares[index]),
             xytext=(0, 4),
             textcoords="offset points",
             ha="center",
             va="bottom",
             fontsize=8.5,
         )
-    firsts = [place for place, date in enumerate(dates) if date.day == 1]
-    axes.set_xticks([place + 15 for place in firsts], [f"{dates[place]:%B}" for place in firsts])
+    firsts = [index for index, date in enumerate(dates) if date.day == 1]
+    axes.set_xticks([index + 15 for index in firsts], [f"{dates[index]:%B}" for index in firsts])
     axes.set_xlim(-1, len(dates))
     axes.set_ylim(0, top * 1.22)
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
@@ -74,9 +74,9 @@ def _draw_days(axes: Axes, connection: duckdb.DuckDBPyConnection) -> None:
 def _draw_carriers(axes: Axes, connection: duckdb.DuckDBPyConnection) -> None:
     rows = connection.execute("SELECT name, departed, late_share FROM carriers ORDER BY late_share").fetchall()
     top = max(share for _, _, share in rows)
-    for place, (_, departed, share) in enumerate(rows):
-        axes.barh(place, share, height=0.72, color=_CALM_TO_BAD(share / top * 0.8))
-        axes.text(share + 0.006, place, f"{share:.0%} of {departed:,.0f}", va="center", fontsize=8.5, color=_INK)
+    for index, (_, departed, share) in enumerate(rows):
+        axes.barh(index, share, height=0.72, color=_CALM_TO_BAD(share / top * 0.8))
+        axes.text(share + 0.006, index, f"{share:.0%} of {departed:,.0f}", va="center", fontsize=8.5, color=_INK)
     axes.set_yticks(range(len(rows)), [_short(name) for name, _, _ in rows])
     axes.set_xlim(0, top * 1.42)
     axes.set_xticks([])
@@ -85,11 +85,11 @@ def _draw_carriers(axes: Axes, connection: duckdb.DuckDBPyConnection) -> None:
 
 def _draw_airports(axes: Axes, connection: duckdb.DuckDBPyConnection) -> None:
     rows = connection.execute("SELECT name, dry, wet FROM airports ORDER BY name DESC").fetchall()
-    for place, (_, dry, wet) in enumerate(rows):
-        axes.plot([dry, wet], [place, place], color=_GRID, linewidth=7, solid_capstyle="round", zorder=1)
+    for index, (_, dry, wet) in enumerate(rows):
+        axes.plot([dry, wet], [index, index], color=_GRID, linewidth=7, solid_capstyle="round", zorder=1)
         for minutes, color, word in ((dry, _DRY, "dry"), (wet, _WET, "wet")):
-            axes.scatter([minutes], [place], s=130, color=color, zorder=2)
-            axes.text(minutes, place + 0.2, f"{word}\n{minutes:.0f} min", ha="center", va="bottom", fontsize=9)
+            axes.scatter([minutes], [index], s=130, color=color, zorder=2)
+            axes.text(minutes, index + 0.2, f"{word}\n{minutes:.0f} min", ha="center", va="bottom", fontsize=9)
     axes.set_yticks(range(len(rows)), [_short(name) for name, _, _ in rows])
     axes.set_ylim(-0.5, len(rows) - 0.25)
     axes.set_xlim(0, max(wet for _, _, wet in rows) * 1.15)
@@ -98,11 +98,11 @@ def _draw_airports(axes: Axes, connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _worst(shares: Sequence[float]) -> list[int]:
-    """Returns the places of the worst days, no two within a fortnight, so that their names do not collide."""
+    """Returns the indexes of the worst days, at least 15 days apart, so that their labels do not overlap."""
     chosen: list[int] = []
-    for place in sorted(range(len(shares)), key=shares.__getitem__, reverse=True):
-        if len(chosen) < _NAMED_DAYS and all(abs(place - other) > 14 for other in chosen):
-            chosen.append(place)
+    for index in sorted(range(len(shares)), key=shares.__getitem__, reverse=True):
+        if len(chosen) < _NAMED_DAYS and all(abs(index - other) > 14 for other in chosen):
+            chosen.append(index)
     return chosen
 
 

@@ -1,4 +1,4 @@
-"""Tables in DuckDB, and partitions in Parquet."""
+"""DuckDB tables from and to partitions in Parquet files."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from examples.flights.paths import data_file
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """Returns an empty database with one thread: DataBuild runs as many jobs at once as there are processors."""
+    """Returns an empty in-memory database with one thread: DataBuild already runs one job per processor."""
     return duckdb.connect(config={"threads": 1})
 
 
 def write_partition(run: Run, connection: duckdb.DuckDBPyConnection, ref: str, query: str) -> int:
-    """Writes the rows of a query as the partition of a ref, reports it finished, and returns its count of rows."""
+    """Writes the rows of a query to a partition and reports it finished. Returns the number of rows."""
     path = data_file(ref)
     with writing(path) as temporary:
         copied = connection.execute(f"COPY ({query}) TO '{temporary}' (FORMAT parquet, COMPRESSION zstd)").fetchone()
@@ -26,5 +26,5 @@ def write_partition(run: Run, connection: duckdb.DuckDBPyConnection, ref: str, q
 
 
 def read_partitions(refs: Sequence[str]) -> str:
-    """Returns the SQL that reads partitions as one table."""
+    """Returns a SQL expression that reads partitions as one table."""
     return "read_parquet([" + ", ".join(f"'{data_file(ref)}'" for ref in refs) + "])"

@@ -1,4 +1,4 @@
-"""The jobs of the flights example, without a graph."""
+"""Tests of the jobs of the flights example, without a graph."""
 
 import pytest
 
@@ -11,7 +11,7 @@ WEATHER = JobUnderTest(daily_weather.config, daily_weather.run)
 DELAYS = JobUnderTest(daily_delays.config, daily_delays.run)
 
 
-def test_a_day_is_made_the_same_way_whatever_else_is_asked():
+def test_the_configuration_does_not_depend_on_the_requested_days():
     (alone,) = FLIGHTS.configure("daily_flights/date=2013-01-02")
     (among_others,) = FLIGHTS.configure("daily_flights/date=2013-01-02", "daily_flights/date=2013-01-03")
 
@@ -20,7 +20,7 @@ def test_a_day_is_made_the_same_way_whatever_else_is_asked():
 
 
 def test_another_year_is_refused():
-    with pytest.raises(ConfigError, match="2013 only"):
+    with pytest.raises(ConfigError, match="only flights of 2013"):
         FLIGHTS.configure("daily_flights/date=2014-01-01")
 
 

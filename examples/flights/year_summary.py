@@ -1,4 +1,4 @@
-"""A year in one table, a row for each day, and in one picture."""
+"""A year as a table with one row per day, and as a chart."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,7 @@ from examples.flights.paths import data_file, days, months, value
 
 
 def config(refs: Sequence[str]) -> Iterator[Config]:
-    """One run, from every day's delays and every month's reports."""
+    """Returns one configuration. Its inputs are the delays of all days and the reports of all months."""
     for ref in refs:
         inputs = [f"daily_delays/date={day}" for month in months() for day in days(month)]
         inputs += [f"{report}/month={month}" for report in ("carrier_report", "airport_report") for month in months()]
@@ -15,7 +15,6 @@ def config(refs: Sequence[str]) -> Iterator[Config]:
 
 
 def run(run: Run) -> None:
-    """Writes table and picture."""
     from examples.flights.picture import draw
     from examples.flights.tables import connect, read_partitions, write_partition
 
@@ -41,7 +40,7 @@ def run(run: Run) -> None:
     )
     draw(connection, data_file(ref, ".png"))
     write_partition(run, connection, ref, "SELECT * FROM days ORDER BY date")
-    print(f"the picture of {year} is {data_file(ref, '.png')}")
+    print(f"wrote the chart of {year} to {data_file(ref, '.png')}")
 
 
 if __name__ == "__main__":

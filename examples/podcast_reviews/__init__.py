@@ -1,1 +1,1 @@
-"""Jobs of the podcast example: reviews, sorted into categories, and what people say in each."""
+"""Jobs of the podcast example: reviews by category, and the phrases that they use."""

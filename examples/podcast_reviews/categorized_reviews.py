@@ -1,4 +1,4 @@
-"""The reviews of a day that are of podcasts of one category."""
+"""Reviews of one day by category."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,14 +14,14 @@ _WORDS = {
 
 
 def config(refs: Sequence[str]) -> Iterator[Config]:
-    """One run for each day, which sorts its reviews into every category at once."""
+    """Returns one configuration per day, which produces all categories."""
     for date in sorted({fields(ref)["date"] for ref in refs}):
         outputs = [f"categorized_reviews/category={category}/date={date}" for category in CATEGORIES]
         yield Config(outputs=outputs, materialize=[f"reviews/date={date}"], args=[date])
 
 
 def run(run: Run) -> None:
-    """Sorts the reviews of a day by the names of their podcasts."""
+    """Assigns reviews to categories by words in the name of the podcast."""
     (date,) = run.args
     rows = read(f"reviews/date={date}")
     sorted_rows = 0

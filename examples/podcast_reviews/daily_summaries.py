@@ -1,4 +1,4 @@
-"""What was said of a category on a day: how many reviews, how many stars, the best and the worst phrase."""
+"""Summary of a category and day: number of reviews, mean stars, best and worst phrase."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,7 @@ from examples.podcast_reviews.store import fields, read, write
 
 
 def config(refs: Sequence[str]) -> Iterator[Config]:
-    """One run for each category and day, from its reviews and phrase statistics."""
+    """Returns one configuration per category and day. Its inputs are the reviews and the phrase statistics."""
     for ref in refs:
         of = fields(ref)
         stats, reviews = (
@@ -17,7 +17,6 @@ def config(refs: Sequence[str]) -> Iterator[Config]:
 
 
 def run(run: Run) -> None:
-    """Summarizes in one row."""
     ref, stats, reviews = run.args
     stars = [int(str(row["stars"])) for row in read(reviews)]
     if not run.check("has_reviews", bool(stars), ref=ref, message=f"{len(stars)} reviews"):

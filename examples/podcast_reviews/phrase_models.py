@@ -1,4 +1,4 @@
-"""Which words belong together, learned from the reviews of a category and day."""
+"""Phrases of a category and day: pairs of words that occur together more often than by chance."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,7 @@ from examples.podcast_reviews.store import fields, read, write
 
 
 def config(refs: Sequence[str]) -> Iterator[Config]:
-    """One run for each model, from the reviews of its day."""
+    """Returns one configuration per category and day. Its input are the reviews."""
     for ref in refs:
         of = fields(ref)
         reviews = f"categorized_reviews/category={of['category']}/date={of['date']}"
@@ -15,7 +15,7 @@ def config(refs: Sequence[str]) -> Iterator[Config]:
 
 
 def run(run: Run) -> None:
-    """Counts neighbouring words; those that meet more often than chance would have it are a phrase."""
+    """Scores each pair of adjacent words by the ratio of its frequency to the one expected by chance."""
     from collections import Counter
     from itertools import pairwise
 

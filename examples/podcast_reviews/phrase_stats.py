@@ -1,4 +1,4 @@
-"""How often each phrase is used in the reviews of a category and day, and with how many stars."""
+"""Number of reviews and mean stars of each phrase in a category and day."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,7 @@ from examples.podcast_reviews.store import fields, read, write
 
 
 def config(refs: Sequence[str]) -> Iterator[Config]:
-    """One run for each category and day, from the phrase model and the reviews."""
+    """Returns one configuration per category and day. Its inputs are the phrase model and the reviews."""
     for ref in refs:
         of = fields(ref)
         model, reviews = (
@@ -17,7 +17,6 @@ def config(refs: Sequence[str]) -> Iterator[Config]:
 
 
 def run(run: Run) -> None:
-    """Counts phrases and averages stars."""
     ref, model, reviews = run.args
     rows: list[dict[str, object]] = []
     texts = [(str(row["text"]).lower(), int(str(row["stars"]))) for row in read(reviews)]

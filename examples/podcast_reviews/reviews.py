@@ -1,4 +1,4 @@
-"""The reviews of a day, made up: the same ones whenever the day is asked for."""
+"""Generated reviews of a day. The generator is seeded with the date, so that the output is reproducible."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,13 +15,12 @@ _BLAME = ("too many ads", "the audio is too quiet", "the hosts talk over each ot
 
 
 def config(refs: Sequence[str]) -> Iterator[Config]:
-    """One run for each day, from nothing."""
+    """Returns one configuration per day, without inputs."""
     for ref in refs:
         yield Config(outputs=[ref], args=[ref])
 
 
 def run(run: Run) -> None:
-    """Makes up the reviews of a day."""
     import random
 
     (ref,) = run.args

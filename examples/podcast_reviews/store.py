@@ -1,7 +1,7 @@
-"""Refs of the podcast example, and JSON lines files that partitions are kept in.
+"""Refs of the podcast example, and its partitions as files of JSON lines.
 
-Everything is under `data/podcast_reviews/` of the workspace (or of the working directory, outside `bazel run`), or
-under the folder that `PODCAST_DATA` names.
+Data is in the directory `PODCAST_DATA`; by default in `data/podcast_reviews/` of the workspace, or of the working
+directory outside `bazel run`.
 """
 
 import os
@@ -9,23 +9,23 @@ import os
 from databuild.job import ConfigError, Run, content_digest, writing
 
 CATEGORIES = ("comedy", "history", "news", "science")
-"""What a podcast can be about."""
+"""All categories of podcasts."""
 
 
 def fields(ref: str) -> "dict[str, str]":
-    """Returns the fields of a ref: category and date of `phrase_stats/category=news/date=2020-01-01`.
+    """Returns the fields of a ref such as `phrase_stats/category=news/date=2020-01-01`: category and date.
 
     Raises:
-        ConfigError: There is no such category.
+        ConfigError: The category is unknown.
     """
-    found = dict(part.split("=", 1) for part in ref.split("/")[1:])
-    if found.get("category", CATEGORIES[0]) not in CATEGORIES:
-        raise ConfigError(f"{ref!r}: the categories are {', '.join(CATEGORIES)}")
-    return found
+    values = dict(part.split("=", 1) for part in ref.split("/")[1:])
+    if values.get("category", CATEGORIES[0]) not in CATEGORIES:
+        raise ConfigError(f"{ref!r}: unknown category; the categories are {', '.join(CATEGORIES)}")
+    return values
 
 
 def data_file(ref: str) -> str:
-    """Returns the path of a partition's file."""
+    """Returns the path of the file of a partition."""
     root = os.environ.get("PODCAST_DATA")
     if not root:
         root = os.path.join(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), "data", "podcast_reviews")  # noqa: PTH118

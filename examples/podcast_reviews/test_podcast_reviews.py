@@ -1,4 +1,4 @@
-"""The jobs of the podcast example, without a graph."""
+"""Tests of the jobs of the podcast example, without a graph."""
 
 import json
 

@@ -1,4 +1,7 @@
-"""The job catalog: all that crosses from Starlark to Python. proto/databuild/v1/catalog.proto says what its fields mean."""
+"""Writes the job catalog, the only data that crosses from Starlark to Python.
+
+proto/databuild/v1/catalog.proto documents its fields.
+"""
 
 load(":labels.bzl", "rlocation_path")
 
@@ -27,14 +30,14 @@ def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resourc
     """Writes the job catalog of a graph.
 
     Args:
-        ctx: The context of the rule.
-        graph_label: The graph's label, as text.
-        jobs: The DataBuildJobInfo of each job.
-        lookup: The program that says which job produces a ref, as program_info returns it, or None.
-        default_partitions: What is built when nothing is asked for.
-        resources: How much of each named resource the graph may use at once.
-        max_running_jobs: How many job runs of the graph may run at once; 0 for any number.
-        max_partitions: How many partitions one plan may consider; 0 for the default.
+        ctx: Context of the rule.
+        graph_label: Label of the graph, as text.
+        jobs: DataBuildJobInfo of each job.
+        lookup: Lookup program, as program_info returns it, or None.
+        default_partitions: Partitions to build when a request names none.
+        resources: Capacity of each named resource.
+        max_running_jobs: Maximum number of job runs at the same time; 0 for no limit.
+        max_partitions: Maximum number of partitions that one plan considers; 0 for the default.
 
     Returns:
         The file.

@@ -1,4 +1,4 @@
-"""The action that hashes a job's code."""
+"""The action that computes the code digest of a job."""
 
 load(":labels.bzl", "label_text")
 
@@ -20,12 +20,12 @@ def _empty_file_arguments(path):
     return [path, "", "empty"]
 
 def write_code_digest(ctx, tool, program):
-    """Hashes a program, its environment and its runfiles into a file beside the target.
+    """Declares the file of a code digest and the action that writes it.
 
     Args:
-        ctx: The context of the rule.
-        tool: The executable that hashes: code_digest.py.
-        program: The job's program, as program_info returns it.
+        ctx: Context of the rule.
+        tool: Executable of code_digest.py.
+        program: Program of the job, as program_info returns it.
 
     Returns:
         The file with the digest.
@@ -43,7 +43,7 @@ def write_code_digest(ctx, tool, program):
     args.set_param_file_format("multiline")
     args.use_param_file("%s", use_always = True)
 
-    # Three lines for each: the path in the runfiles, relative to the workspace, where the file is now, and where it is from.
+    # Three lines per file: its path in the runfiles, relative to the workspace, its path in the action, and its origin.
     runfiles = program.runfiles
     args.add_all(runfiles.files, map_each = _file_arguments)
     args.add_all(runfiles.symlinks, map_each = _symlink_arguments)

@@ -1,12 +1,12 @@
-"""Hashes a job's code: code_digest.py OUTPUT PROGRAM FILES.
+"""Computes the code digest of a job: code_digest.py OUTPUT PROGRAM FILES.
 
-PROGRAM is a JSON object with the fields of `Program`. FILES is a file with three lines for each file: its path as the
-job will see it, relative to the workspace, the path where it is now, which is empty for an empty file, and its origin,
-`source`, `generated` or `empty`.
+PROGRAM is a JSON object with the fields of `Program`. FILES is a file with three lines per file: its path in the
+runfiles, relative to the workspace; its path in the action, empty for an empty file; and its origin: `source`,
+`generated` or `empty`.
 
-The digest covers what the job sees and where, and nothing else: neither order, nor times, nor bytecode, whose bytes
-depend on the machine, nor the canonical names of repositories, which depend on the version of Bazel, nor the package
-that the program is in. docs/adr/0015-the-code-digest-is-relative-to-the-program.md tells what follows from the last.
+The digest covers the paths and contents of the runfiles. It does not depend on their order, on times, on bytecode
+(which differs between machines), on canonical repository names (which differ between versions of Bazel), or on the
+package of the program; see docs/adr/0015-the-code-digest-is-relative-to-the-program.md.
 """
 
 import hashlib
@@ -20,28 +20,34 @@ from pathlib import Path
 from typing import NamedTuple
 
 _MAX_REWRITTEN_BYTES = 1 << 20
-"""How large a generated file may be in which the program's package is looked for: a launcher is small."""
+"""Maximum size of a generated file in which the name of the package is replaced: launchers are small."""
 
 
 class File(NamedTuple):
-    """A file of a program: its path as the job sees it, where it is now (empty for an empty file), and its origin."""
+    """A file of a program.
 
-    seen: str
-    present: str
+    Attributes:
+        runfile: Path in the runfiles, relative to the workspace.
+        path: Path in the action; empty for an empty file.
+        origin: `source`, `generated` or `empty`.
+    """
+
+    runfile: str
+    path: str
     origin: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What is hashed besides the files.
+    """A program whose code is hashed.
 
     Attributes:
-        label: The label of the job.
-        executable: The path where the executable is now.
-        environment: The variables that the program's target sets.
-        repository: The canonical name of the program's repository; empty for the main repository.
-        package: The program's package.
-        workspace: The name of the main repository among the runfiles.
+        label: Label of the job.
+        executable: Path of the executable in the action.
+        environment: Environment variables that the target of the program sets.
+        repository: Canonical name of the repository; empty for the main repository.
+        package: Package of the program.
+        workspace: Name of the main repository in the runfiles.
     """
 
     label: str
@@ -53,38 +59,38 @@ class Program:
 
     @property
     def home(self) -> str:
-        """The beginning of the paths of files in the package and below it, as the job sees them."""
+        """Prefix of the paths of the package in the runfiles, with a slash at the end."""
         return "".join(part + "/" for part in (self.repository and f"../{self.repository}", self.package) if part)
 
 
 def main(arguments: Sequence[str]) -> str:
-    """Writes the digest and returns what is wrong with the program; empty where nothing is."""
-    output, described, listed = arguments
-    program = Program(**json.loads(described))
-    files = _read_files(listed)
+    """Writes the digest. Returns an error message, or an empty string."""
+    output, program_json, files_path = arguments
+    program = Program(**json.loads(program_json))
+    files = _read_files(files_path)
     if not os.access(program.executable, os.X_OK):
         return f"{program.executable}, the binary of {program.label}, is not executable: run `chmod +x` on it"
     for file in files:
-        if file.origin == "source" and Path(file.present).is_dir():
+        if file.origin == "source" and Path(file.path).is_dir():
             return (
-                f"the source directory {file.seen} is among the runfiles of {program.label}: Bazel does not notice "
-                f'changes in it, and would take stale data for fresh. Use glob(["{Path(file.seen).name}/**"]) instead'
+                f"the source directory {file.runfile} is among the runfiles of {program.label}: Bazel does not notice "
+                f'changes in it, so stale data would count as fresh. Use glob(["{Path(file.runfile).name}/**"]) instead'
             )
     Path(output).write_text(code_digest(program, files) + "\n")
     return ""
 
 
 def code_digest(program: Program, files: Iterable[File]) -> str:
-    """Returns the digest of a program and its files, in hexadecimal."""
+    """Returns the code digest in hexadecimal."""
     executable = _content_digest(File("", program.executable, "generated"), program)
     lines = set()
     for file in _expanded(files):
-        if file.origin == "empty" and _is_above(file.seen, program.home):
+        if file.origin == "empty" and _is_above(file.runfile, program.home):
             continue
         content = _content_digest(file, program)
-        # The script of a shell program is there twice, and moves without its target.
-        if content != executable or file.present == program.executable:
-            lines.add((_path_in_digest(file.seen, program.home), content))
+        # The script of a shell program occurs twice: as itself, and as a copy named after its target.
+        if content != executable or file.path == program.executable:
+            lines.add((_path_in_digest(file.runfile, program.home), content))
     digest = hashlib.sha256()
     for path, content in sorted(lines):
         digest.update(f"{len(path.encode())} {path} {content}\n".encode())
@@ -95,40 +101,40 @@ def code_digest(program: Program, files: Iterable[File]) -> str:
 
 
 def _expanded(files: Iterable[File]) -> Iterator[File]:
-    """Yields the files, with folders replaced by what is in them."""
+    """Yields the files, with directories replaced by the files in them, without bytecode."""
     for file in files:
-        folder = Path(file.present)
-        if file.present and folder.is_dir():
+        folder = Path(file.path)
+        if file.path and folder.is_dir():
             for path in folder.rglob("*"):
                 if not path.is_dir() and not _is_bytecode(path.as_posix()):
-                    yield File(f"{file.seen}/{path.relative_to(folder).as_posix()}", str(path), file.origin)
-        elif not _is_bytecode(file.seen):
+                    yield File(f"{file.runfile}/{path.relative_to(folder).as_posix()}", str(path), file.origin)
+        elif not _is_bytecode(file.runfile):
             yield file
 
 
-def _is_above(seen: str, home: str) -> bool:
-    """Whether a file is in a folder that the program's package is in, where Bazel makes packages of Python."""
-    folder = seen[: seen.rfind("/") + 1]
+def _is_above(runfile: str, home: str) -> bool:
+    """Returns true for a file in a parent directory of the package, where Bazel creates `__init__.py` files."""
+    folder = runfile[: runfile.rfind("/") + 1]
     return folder != home and home.startswith(folder)
 
 
-def _path_in_digest(seen: str, home: str) -> str:
-    """Returns the path of a file: relative to the package of the program if it is in there, or else a stable one."""
-    if seen.startswith(home) and (home or not seen.startswith("../")):
-        return "./" + seen.removeprefix(home)
-    return _stable_path(seen)
+def _path_in_digest(runfile: str, home: str) -> str:
+    """Returns the path of a file relative to the package of the program, or `_stable_path` outside the package."""
+    if runfile.startswith(home) and (home or not runfile.startswith("../")):
+        return "./" + runfile.removeprefix(home)
+    return _stable_path(runfile)
 
 
-def _stable_path(seen: str) -> str:
-    """Returns the path of a file with the name of its repository, if it is another one, as in all versions of Bazel.
+def _stable_path(runfile: str) -> str:
+    """Returns a path with a repository name that is the same in all versions of Bazel.
 
-    A canonical name has two parts for a module, which are its name and version, and at least three for a repository
-    that an extension made, of which the last two are the extension and its name for the repository. Bazel separates
-    them by `~` up to version 7, and by `+` from 8 on.
+    The canonical name of a module has two parts: name and version. That of a repository of an extension has at least
+    three; the last two are the names of the extension and of the repository. The separator is `~` up to Bazel 7 and
+    `+` from Bazel 8.
     """
-    if not seen.startswith("../"):
-        return seen
-    repository, _, path = seen.removeprefix("../").partition("/")
+    if not runfile.startswith("../"):
+        return runfile
+    repository, _, path = runfile.removeprefix("../").partition("/")
     parts = repository.split("+" if "+" in repository else "~")
     if len(parts) == 2:
         repository = parts[0]
@@ -143,22 +149,22 @@ def _is_bytecode(path: str) -> bool:
 
 
 def _content_digest(file: File, program: Program) -> str:
-    """Returns the digest of a file's content; of a dangling link, that of where it points."""
-    if not file.present:
+    """Returns the digest of the content of a file; for a dangling link that of its target."""
+    if not file.path:
         return hashlib.sha256(b"").hexdigest()
-    path = Path(file.present)
+    path = Path(file.path)
     if path.is_symlink() and not path.exists():
         return "link " + hashlib.sha256(str(path.readlink()).encode()).hexdigest()
     if file.origin == "generated" and path.stat().st_size <= _MAX_REWRITTEN_BYTES:
         return hashlib.sha256(_without_package(path.read_bytes(), program)).hexdigest()
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _without_package(content: bytes, program: Program) -> bytes:
-    """Returns what Bazel generated with the name of the program's package replaced by a mark.
+    """Returns generated content with the name of the program's package replaced by a placeholder.
 
-    The launchers that rules generate name their files by their paths among the runfiles, and some name their target.
+    Launchers that rules generate contain paths in the runfiles, and some contain the label of their target.
     """
     names = (program.repository, program.repository or program.workspace, program.package)
     repository, folder, package = (re.escape(name.encode()) for name in names)
@@ -173,6 +179,4 @@ def _read_files(path: str) -> list[File]:
 
 
 if __name__ == "__main__":
-    fault = main(sys.argv[1:])
-    if fault:
-        sys.exit(fault)
+    sys.exit(main(sys.argv[1:]) or 0)

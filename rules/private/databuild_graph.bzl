@@ -1,21 +1,21 @@
-"""The bundle of targets that a graph is."""
+"""The macro `databuild_graph`."""
 
 load(":graph_command.bzl", "databuild_command")
 load(":graph_rule.bzl", _databuild_graph = "databuild_graph")
 
 visibility(["//rules/..."])
 
-# The command of each further target, by what follows its name's last dot.
+# Commands of the additional targets, by the suffix of the target name.
 _COMMANDS = {
     "plan": "plan",
     "service": "serve",
 }
 
 def databuild_graph(name, jobs, lookup = None, default_partitions = [], resources = {}, max_running_jobs = 0, max_partitions = 0, **kwargs):
-    """Declares a graph: jobs that build on each other's partitions, and the programs that build them.
+    """Declares a graph: jobs that use each other's partitions, and the targets that build them.
 
-    `bazel run //examples:build_graph -- PARTITION...` builds partitions, and `bazel run //examples:build_graph.plan -- PARTITION...` says what
-    would be built, and why. `bazel run //examples:build_graph.service` serves the graph over HTTP and gRPC.
+    `bazel run //examples:build_graph -- PARTITION...` builds partitions. `bazel run //examples:build_graph.plan -- PARTITION...` shows what would be
+    built and why. `bazel run //examples:build_graph.service` serves the graph over HTTP and gRPC.
 
     ```starlark
     databuild_graph(
@@ -30,18 +30,18 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
     ```
 
     Args:
-        name: The name of the target that builds. `name.plan` plans, `name.service` serves; they use the runfiles of `name`.
-        jobs: The jobs, each a `databuild_job`. No two of them may produce the same refs.
-        lookup: A program that says which job produces a ref, in place of the jobs' patterns: it is given refs, and prints
-            JSON, ref to job label. Like the `binary` of a job, it is an executable target or file.
-        default_partitions: What is built when nothing is asked for: refs, or ranges of refs.
-        resources: How much of each named resource all job runs together may use at once, in all builds that share an
-            event log: positive whole numbers. What a job takes has to be here.
-        max_running_jobs: How many job runs may run at once, in all builds that share an event log; 0 for any number.
-            `--jobs` says how many of one build do.
-        max_partitions: How many partitions one plan may consider before it fails, so that a job which always needs one
-            more partition has an end; 0 for 10,000,000.
-        **kwargs: What every rule takes, such as `visibility` and `tags`.
+        name: Name of the target that builds. `name.plan` plans and `name.service` serves; both use the runfiles of `name`.
+        jobs: Jobs, each a `databuild_job`. No two of them may produce the same refs.
+        lookup: Program that maps refs to jobs, instead of the partition patterns of the jobs. Its arguments are refs; it prints a
+            JSON object from ref to job label. An executable target or file, like the `binary` of a job.
+        default_partitions: Partitions to build when the command names none: refs or ranges of refs.
+        resources: Capacity of each named resource, shared by all job runs in all builds that share an event log. Values are
+            positive integers, as strings. Every resource that a job uses must be listed.
+        max_running_jobs: Maximum number of job runs at the same time, in all builds that share an event log; 0 for no limit.
+            The flag `--jobs` limits one build.
+        max_partitions: Maximum number of partitions that one plan considers before it fails. It stops a job whose partitions
+            depend on each other without end. 0 means 10,000,000.
+        **kwargs: Common attributes of rules, such as `visibility` and `tags`.
     """
     _databuild_graph(
         name = name,

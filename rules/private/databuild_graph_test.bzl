@@ -1,4 +1,4 @@
-"""The test of a graph."""
+"""The rule `databuild_graph_test`."""
 
 load(":launcher.bzl", "LAUNCHER_ATTRS", "launcher_info")
 load(":providers.bzl", "DataBuildGraphInfo")
@@ -6,10 +6,13 @@ load(":providers.bzl", "DataBuildGraphInfo")
 visibility(["//rules/..."])
 
 _DOC = """\
-Tests that a graph is sound, without building anything.
+Tests that a graph is valid, without building anything:
 
-No two patterns overlap; each of the graph's default partitions has a job that produces it; for each sample, everything that it is built from has a job that produces it; nothing is built from
-itself; and a job that is configured twice gives the same answer.
+- No two partition patterns overlap.
+- A job produces each default partition of the graph.
+- For each sample, a job produces each of its upstream partitions.
+- No partition depends on itself.
+- `config` of a job returns the same result when it is called twice.
 
 ```starlark
 databuild_graph_test(
@@ -23,12 +26,12 @@ databuild_graph_test(
 
 _ATTRS = {
     "graph": attr.label(
-        doc = "The graph.",
+        doc = "Graph to test.",
         mandatory = True,
         providers = [DataBuildGraphInfo],
     ),
     "samples": attr.string_list(
-        doc = "Refs to configure, with all that they are built from. Without any, only the patterns and the default partitions are tested.",
+        doc = "Refs to plan, with their upstream partitions. Without samples, only the partition patterns and the default partitions are tested.",
     ),
 } | LAUNCHER_ATTRS
 

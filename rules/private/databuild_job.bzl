@@ -1,11 +1,11 @@
-"""What a BUILD file declares a job with."""
+"""The macro `databuild_job`."""
 
 load(":job_rule.bzl", _databuild_job = "databuild_job")
 
 visibility(["//rules/..."])
 
 def _as_text(duration):
-    """A number of seconds as the text that it stands for; a text, or a select of texts, as it is."""
+    """Returns an integer as a string; strings and selects of strings unchanged."""
     return str(duration) if type(duration) == "int" else duration
 
 def databuild_job(
@@ -19,8 +19,8 @@ def databuild_job(
         **kwargs):
     """Declares a job: a program that turns input partitions into output partitions.
 
-    The program is one executable, in any language, with the sub-commands `config REF...` and `exec ARGS...`. The job's code digest
-    covers the program and all of its runfiles: when one of them changes, what the job produced is stale.
+    The program is one executable, in any language, with the subcommands `config REF...` and `exec ARGS...`. The code digest of the
+    job covers the program and all of its runfiles: when one of them changes, the partitions of the job are stale.
 
     ```starlark
     py_binary(
@@ -40,19 +40,19 @@ def databuild_job(
     ```
 
     Args:
-        name: The name of the target.
-        binary: The program: an executable target, or an executable file such as `daily_flights.sh`. Job runs get the variables
-            of the target's `env`. A target with `args` is refused, since Bazel passes these only with `bazel run`.
-        outputs: The partition patterns of the refs that the job produces: refs with named fields, such as `sum/{names}` or
-            `daily_flights/date={date:date}`. A field's type is `date`, `month`, `hour`, `int`, `str` (one path segment, the
-            default) or `/regex/`. May be left out only where the graph has a `lookup`.
-        timeout: How long one job run may take, such as `90s`, `10m` or `1h30m`; a number alone is in seconds. By default as long
-            as it likes. The values of a `select` are strings.
-        retries: How many more times to try after a failed job run.
-        retry_backoff: How long to wait before the first retry, written like `timeout`; the wait doubles with each further one.
-        resources: How much of each named resource one job run takes while it runs: positive whole numbers, as strings. The graph says
-            how much of it there is.
-        **kwargs: What every rule takes, such as `visibility` and `tags`. The tags are in the job catalog, too.
+        name: Name of the target.
+        binary: Program: an executable target, or an executable file such as `daily_flights.sh`. Job runs get the environment
+            variables of the target's `env`. A target with `args` is an error, because Bazel passes them only with `bazel run`.
+        outputs: Partition patterns of the refs that the job produces: refs with named fields, such as `sum/{names}` or
+            `daily_flights/date={date:date}`. The type of a field is `date`, `month`, `hour`, `int`, `str` (one path segment,
+            the default) or `/regex/`. Optional only if the graph has a `lookup`.
+        timeout: Maximum duration of one job run, such as `90s`, `10m` or `1h30m`; a plain number is in seconds. The default is no
+            limit. Values in a `select` must be strings.
+        retries: Maximum number of retries after a failed job run.
+        retry_backoff: Delay before the first retry, in the format of `timeout`. It doubles with each further retry.
+        resources: Amount of each named resource that one job run uses: positive integers, as strings. The graph declares the
+            capacity.
+        **kwargs: Common attributes of rules, such as `visibility` and `tags`. The tags are copied to the job catalog.
     """
     _databuild_job(
         name = name,

@@ -1,4 +1,4 @@
-"""Durations as people write them: `90s`, `10m`, `1h30m`."""
+"""Durations such as `90s`, `10m` and `1h30m`."""
 
 visibility(["//rules/..."])
 
@@ -10,15 +10,15 @@ _SECONDS_OF_UNIT = {
 }
 
 def duration_seconds(label, attribute, text):
-    """Reads a duration; fails, naming target and attribute, if it is none.
+    """Parses a duration. Fails if the text is not a duration.
 
     Args:
-        label: Whose attribute it is.
-        attribute: The attribute's name.
-        text: The text; a number of seconds without a unit is fine, and empty means 0.
+        label: Label of the target, for the message.
+        attribute: Name of the attribute, for the message.
+        text: Duration; a number without a unit is in seconds, and an empty text is 0.
 
     Returns:
-        The seconds.
+        The duration in seconds.
     """
     if text == "":
         return 0
@@ -36,5 +36,5 @@ def duration_seconds(label, attribute, text):
             digits = "?"
             break
     if digits:
-        fail("{} of {} is {}, which is no duration such as 90s, 10m or 1h30m".format(attribute, label, repr(text)))
+        fail("{} of {} is {}, which is not a duration; use a form such as 90s, 10m or 1h30m".format(attribute, label, repr(text)))
     return seconds

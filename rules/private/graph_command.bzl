@@ -1,7 +1,7 @@
-"""The rule of a graph's further targets: the same launcher, with a command put first.
+"""The rule of the additional targets of a graph, such as `build_graph.plan`: launchers that run one command.
 
-Their launchers use the runfiles of the graph's own target, since a tree of links to some thousand files for each would be three
-times as much of the same.
+Their launchers use the runfiles tree of the graph's own target. A separate tree for each target would triple the number of
+symbolic links, which is several thousand for the command line alone.
 """
 
 load(":launcher.bzl", "LAUNCHER_ATTRS", "write_launcher")
@@ -9,15 +9,15 @@ load(":providers.bzl", "DataBuildGraphInfo")
 
 visibility(["//rules/..."])
 
-_DOC = "Writes a launcher that runs one command of a graph."
+_DOC = "Launcher for one command of a graph."
 
 _ATTRS = {
     "command": attr.string(
-        doc = "The command.",
+        doc = "Command to run.",
         mandatory = True,
     ),
     "graph": attr.label(
-        doc = "The graph, in the same package.",
+        doc = "Graph, in the same package.",
         mandatory = True,
         providers = [DataBuildGraphInfo],
     ),
@@ -30,13 +30,13 @@ def _databuild_command_impl(ctx):
     files = depset([launcher, graph.catalog])
     manifest = program.runfiles_manifest
 
-    # With --nobuild_runfile_links, Bazel makes a tree of runfiles only for the target that it runs.
+    # With --nobuild_runfile_links, Bazel creates a runfiles tree only for the target that it runs.
     if not manifest or manifest.basename != "MANIFEST":
         return [DefaultInfo(executable = launcher, files = files, runfiles = graph.runfiles)]
     repo_mapping = getattr(program, "repo_mapping_manifest", None)
 
-    # With a cache, Bazel leaves there what only further actions read. What an action reads that runs on this machine is fetched,
-    # and an action that must not be cached runs.
+    # With a remote cache, Bazel does not download files that only other actions read. An action that runs locally has its inputs
+    # downloaded, and an action that must not be cached always runs.
     generated = [file for file in graph.runfiles.files.to_list() if not file.is_source]
     present = ctx.actions.declare_file(ctx.label.name + ".present")
     ctx.actions.run_shell(
@@ -52,14 +52,14 @@ def _databuild_command_impl(ctx):
         progress_message = "Fetching the runfiles of %{label}",
     )
     return [
-        # What has this target as data gets all runfiles. The target itself has none.
+        # Targets with this one in `data` get all runfiles. The target itself needs none.
         DefaultInfo(
             data_runfiles = ctx.runfiles(files = [launcher]).merge(graph.runfiles),
             default_runfiles = ctx.runfiles(),
             executable = launcher,
             files = files,
         ),
-        # Built with the target itself. The manifest lies in the graph's tree of runfiles; the action that writes it makes the tree.
+        # Bazel builds this output group with the target. The action that writes the manifest creates the runfiles tree of the graph.
         OutputGroupInfo(_hidden_top_level_INTERNAL_ = depset(
             [program.executable, manifest, present] + ([repo_mapping] if repo_mapping else []),
         )),

@@ -1,4 +1,4 @@
-"""The rule of a graph, which the macro databuild_graph makes a bundle of targets with."""
+"""The rule of a graph, which the macro `databuild_graph` instantiates."""
 
 load(":catalog.bzl", "write_catalog")
 load(":labels.bzl", "label_text")
@@ -10,34 +10,34 @@ load(":resources.bzl", "resource_counts")
 
 visibility(["//rules/..."])
 
-_DOC = "Writes the job catalog and the launcher of a graph."
+_DOC = "Job catalog and launcher of a graph."
 
 _ATTRS = {
     "cli": attr.label(
         cfg = "target",
         default = "//databuild/cli:main",
-        doc = "The command line that the launcher starts. Another one is for tests.",
+        doc = "Command line that the launcher starts. Only tests set it.",
         executable = True,
     ),
     "default_partitions": attr.string_list(
-        doc = "What is built when nothing is asked for: refs or ranges of refs.",
+        doc = "Partitions to build when the command names none: refs or ranges of refs.",
     ),
     "jobs": attr.label_list(
-        doc = "The jobs.",
+        doc = "Jobs of the graph.",
         mandatory = True,
         providers = [DataBuildJobInfo],
     ),
     "lookup": program_attr(
-        doc = "A program that says which job produces a ref, in place of the jobs' patterns.",
+        doc = "Program that maps refs to jobs, instead of the partition patterns of the jobs.",
     ),
     "max_partitions": attr.int(
-        doc = "How many partitions one plan may consider before it fails, so that a job which always needs one more partition has an end; 0 for 10,000,000.",
+        doc = "Maximum number of partitions that one plan considers before it fails; 0 for 10,000,000.",
     ),
     "max_running_jobs": attr.int(
-        doc = "How many job runs may run at once, in all builds that share an event log; 0 for any number.",
+        doc = "Maximum number of job runs at the same time, in all builds that share an event log; 0 for no limit.",
     ),
     "resources": attr.string_dict(
-        doc = "How much of each named resource all job runs together may use at once, in all builds that share an event log: positive whole numbers.",
+        doc = "Capacity of each named resource, in all builds that share an event log: positive integers.",
     ),
 } | LAUNCHER_ATTRS
 
@@ -49,14 +49,14 @@ def _check_labels(label, jobs):
         job = target[DataBuildJobInfo]
         other = target_of_label.setdefault(job.label, target)
         if other != target and other.label != target.label:
-            fail("{} has two jobs that would both be called {}: {} and {}; a graph takes jobs from only one of these repositories".format(
+            fail("{} has two jobs with the label {}: {} and {}; use jobs from only one of these repositories".format(
                 label,
                 job.label,
                 str(other.label),
                 str(target.label),
             ))
         elif other != target:
-            fail("{} has the job {} twice among its jobs".format(label, job.label))
+            fail("{} lists the job {} twice".format(label, job.label))
 
 def _check_patterns(label, jobs, lookup):
     if lookup:
@@ -64,7 +64,7 @@ def _check_patterns(label, jobs, lookup):
     job_of_shape = {}
     for job in jobs:
         if not job.outputs:
-            fail("the job {} of {} has no outputs, and the graph no lookup that could say what it produces".format(job.label, label))
+            fail("the job {} of {} has no outputs; add `outputs` to the job or a `lookup` to the graph".format(job.label, label))
         for pattern in job.outputs:
             shape = pattern_shape(job.label, pattern)
             other = job_of_shape.setdefault(shape, (job, pattern))
@@ -82,7 +82,7 @@ def _check_resources(label, jobs, resources):
         for name, count in job.resources.items():
             available = resources.get(name, 0)
             if count > available:
-                fail("the job {} takes {} of the resource {}, but {} has {}".format(job.label, count, repr(name), label, available or "none"))
+                fail("the job {} uses {} of the resource {}, but {} has {}".format(job.label, count, repr(name), label, available or "none"))
 
 def _databuild_graph_impl(ctx):
     label = label_text(ctx.label)
@@ -92,9 +92,9 @@ def _databuild_graph_impl(ctx):
     _check_patterns(label, jobs, ctx.attr.lookup)
     _check_resources(label, jobs, resources)
     if ctx.attr.max_partitions < 0:
-        fail("max_partitions of {} is {}, and cannot be negative".format(label, ctx.attr.max_partitions))
+        fail("max_partitions of {} is {}, but must not be negative".format(label, ctx.attr.max_partitions))
     if ctx.attr.max_running_jobs < 0:
-        fail("max_running_jobs of {} is {}, and cannot be negative".format(label, ctx.attr.max_running_jobs))
+        fail("max_running_jobs of {} is {}, but must not be negative".format(label, ctx.attr.max_running_jobs))
 
     lookup = program_info(ctx, "lookup") if ctx.attr.lookup else None
     catalog = write_catalog(

@@ -1,7 +1,7 @@
-"""The rule of one job, as the macro databuild_job calls it.
+"""The rule of a job, which the macro `databuild_job` instantiates.
 
-Its attribute is `run_timeout`, because Bazel takes `timeout` of any rule for that of a test. The rule has the name of the macro,
-so that `bazel query 'kind(databuild_job, //...)'` finds jobs.
+The attribute for the timeout is `run_timeout`, because Bazel reserves `timeout` for tests. The rule has the name of the macro, so
+that `bazel query 'kind(databuild_job, //...)'` finds jobs.
 """
 
 load(":code_digest.bzl", "write_code_digest")
@@ -14,30 +14,30 @@ load(":resources.bzl", "resource_counts")
 
 visibility(["//rules/..."])
 
-_DOC = "Describes a job, and hashes its code."
+_DOC = "A job with its code digest."
 
 _ATTRS = {
     "binary": program_attr(
-        doc = "The program.",
+        doc = "Program of the job.",
         mandatory = True,
     ),
     "outputs": attr.string_list(
-        doc = "The partition patterns of the refs that the job produces.",
+        doc = "Partition patterns of the refs that the job produces.",
     ),
     "resources": attr.string_dict(
-        doc = "How much of each named resource one job run takes.",
+        doc = "Amount of each named resource that one job run uses.",
     ),
     "retries": attr.int(
-        doc = "How many more times to try after a failed job run.",
+        doc = "Maximum number of retries after a failed job run.",
     ),
     "retry_backoff": attr.string(
-        doc = "How long to wait before the first retry.",
+        doc = "Delay before the first retry.",
     ),
     "run_timeout": attr.string(
-        doc = "How long one job run may take.",
+        doc = "Maximum duration of one job run.",
     ),
     "worker": attr.bool(
-        doc = "Not supported: True fails. It exists for that message, and the macro does not document it.",
+        doc = "Not supported. True fails with a message that says so.",
     ),
     "_code_digest": attr.label(
         cfg = "exec",
@@ -58,9 +58,9 @@ def _databuild_job_impl(ctx):
     label = label_text(ctx.label)
     _check_outputs(label, ctx.attr.outputs)
     if ctx.attr.retries < 0:
-        fail("retries of {} is {}, which is less than none".format(label, ctx.attr.retries))
+        fail("retries of {} is {}, but must not be negative".format(label, ctx.attr.retries))
     if ctx.attr.worker:
-        fail("worker of {} is True, which is not supported yet: each job run starts a process; leave the attribute out".format(label))
+        fail("worker of {} is True, which is not supported yet: every job run starts a process. Remove the attribute".format(label))
     program = program_info(ctx, "binary")
     code_digest = write_code_digest(ctx, ctx.executable._code_digest, program)
     return [

@@ -1,11 +1,11 @@
-"""The launcher: a shell script that is replaced by the command line at once."""
+"""The launcher of a graph: a shell script that execs the command line."""
 
 load("@bazel_skylib//lib:shell.bzl", "shell")
 load(":labels.bzl", "label_text", "rlocation_path")
 
 visibility(["//rules/..."])
 
-# For rules that write a launcher.
+# Attributes of rules that write a launcher.
 LAUNCHER_ATTRS = {
     "_launcher": attr.label(
         allow_single_file = True,
@@ -17,13 +17,13 @@ def write_launcher(ctx, graph, arguments = [], neighbour = ""):
     """Writes the launcher of a target.
 
     Args:
-        ctx: The context of the rule, which has LAUNCHER_ATTRS.
-        graph: The DataBuildGraphInfo of the graph to work on.
-        arguments: What to put before the user's own arguments.
-        neighbour: The name of the file beside the launcher whose runfiles it uses, unless it has what it needs itself.
+        ctx: Context of the rule, which has LAUNCHER_ATTRS.
+        graph: DataBuildGraphInfo of the graph.
+        arguments: Arguments to put before those of the user.
+        neighbour: Name of the executable in the same directory whose runfiles tree the launcher uses if it has none.
 
     Returns:
-        The file.
+        The launcher.
     """
     launcher = ctx.actions.declare_file(ctx.label.name)
     ctx.actions.expand_template(
@@ -42,12 +42,12 @@ def write_launcher(ctx, graph, arguments = [], neighbour = ""):
     return launcher
 
 def launcher_info(ctx, graph, arguments = []):
-    """Writes the launcher of a target that has all runfiles of the graph.
+    """Writes the launcher of a target with all runfiles of the graph.
 
     Args:
-        ctx: The context of the rule, which has LAUNCHER_ATTRS.
-        graph: The DataBuildGraphInfo of the graph to work on.
-        arguments: What to put before the user's own arguments.
+        ctx: Context of the rule, which has LAUNCHER_ATTRS.
+        graph: DataBuildGraphInfo of the graph.
+        arguments: Arguments to put before those of the user.
 
     Returns:
         The DefaultInfo of the target.

@@ -2,7 +2,7 @@
 # Runs the command line of DataBuild on %target%.
 set -eu
 
-# The runfiles are beside this program, or beside that of the graph, or those of the program that started this one.
+# Find the runfiles tree: beside this launcher, beside that of the graph, or that of the program that contains this one.
 case $0 in /*) self=$0 ;; *) self=$PWD/$0 ;; esac
 runfiles=
 while [ -z "$runfiles" ]; do
@@ -26,7 +26,7 @@ done
 
 unset RUNFILES_MANIFEST_FILE
 export RUNFILES_DIR="$runfiles"
-# Jobs get these as the user set them, and not as the Python rules set them for the command line.
+# The Python rules change these variables for the command line. Pass the values of the user, for jobs.
 exec "$runfiles/%cli%" "--catalog=$runfiles/%catalog%" "--runfiles=$runfiles" \
   ${LC_CTYPE+"--user_env=LC_CTYPE=$LC_CTYPE"} ${PYTHONEXECUTABLE+"--user_env=PYTHONEXECUTABLE=$PYTHONEXECUTABLE"} \
   ${PYTHONPATH+"--user_env=PYTHONPATH=$PYTHONPATH"} ${PYTHONSAFEPATH+"--user_env=PYTHONSAFEPATH=$PYTHONSAFEPATH"} \

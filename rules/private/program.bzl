@@ -1,18 +1,18 @@
-"""Programs that jobs and lookups name: executable targets, or files such as `x.sh`."""
+"""Programs of jobs and lookups: executable targets, or executable files such as `x.sh`."""
 
 load(":labels.bzl", "label_text")
 
 visibility(["//rules/..."])
 
 _AttributesInfo = provider(
-    doc = "Attributes of an executable target that Bazel itself reads, and that no other provider has.",
+    doc = "Attributes of an executable target that no standard provider has.",
     fields = {
-        "args": "list of strings: the attribute's value.",
-        "env": "dict of string to string: the attribute's value, expanded; empty where RunEnvironmentInfo has it.",
+        "args": "list of strings: value of the attribute.",
+        "env": "dict of string to string: value of the attribute, expanded; empty if the target has RunEnvironmentInfo.",
     },
 )
 
-# Rules of Bazel's own that may set `env` without RunEnvironmentInfo, which depends on Bazel's version.
+# Native rules with `env`. Whether they provide RunEnvironmentInfo depends on the version of Bazel.
 _RULES_WITH_ENV = ["cc_binary", "java_binary", "py_binary", "sh_binary"]
 
 def _attributes_aspect_impl(target, ctx):
@@ -29,18 +29,18 @@ _attributes_aspect = aspect(
 )
 
 _ARGS_FAULT = ("{attribute} of {target} is {program}, which has args = {args}. Bazel passes them only with `bazel run` and " +
-               "`bazel test`, so that no job run would get them. Write them into a program that starts {program}, have `config` " +
-               "answer them, or remove them")
+               "`bazel test`, so job runs would not get them. Return them from `config`, write a program that adds them, or remove " +
+               "them")
 
 def program_attr(doc, mandatory = False):
-    """An attribute that names a program.
+    """Returns an attribute for a program, to be read by program_info.
 
     Args:
-        doc: The attribute's documentation.
-        mandatory: Whether it must be set.
+        doc: Documentation of the attribute.
+        mandatory: True if it must be set.
 
     Returns:
-        The attribute, for program_info.
+        The attribute.
     """
     return attr.label(
         allow_files = True,
@@ -52,15 +52,15 @@ def program_attr(doc, mandatory = False):
     )
 
 def program_info(ctx, attribute):
-    """Reads the attribute of a program; fails, naming both targets, if the program has `args`.
+    """Reads the attribute of a program. Fails if the program has `args`.
 
     Args:
-        ctx: The context of the rule.
-        attribute: The attribute's name. It has a value, and was made with program_attr.
+        ctx: Context of the rule.
+        attribute: Name of an attribute from program_attr that is set.
 
     Returns:
-        A struct: `executable`, a File; `environment`, the variables that the program's `env` sets, by name;
-        `runfiles`, with the executable.
+        A struct with `executable` (a File), `environment` (the variables of `env`, by name), `label` and `runfiles`, which
+        include the executable.
     """
     target = getattr(ctx.attr, attribute)
     attributes = target[_AttributesInfo] if _AttributesInfo in target else _AttributesInfo(args = [], env = {})

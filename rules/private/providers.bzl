@@ -1,30 +1,30 @@
-"""What the rules tell each other."""
+"""Providers of jobs and graphs."""
 
 visibility(["//rules/..."])
 
 DataBuildJobInfo = provider(
-    doc = "One job, as its rule declared it.",
+    doc = "A job.",
     fields = {
-        "code_digest": "File: the hash over the binary and all of its runfiles, in hexadecimal.",
-        "environment": "dict of string to string: the variables that the program's own `env` sets.",
-        "executable": "File: the job's executable.",
-        "label": "string: the job's label, such as `//examples:daily_flights`.",
-        "outputs": "list of strings: the partition patterns of the refs that it produces.",
-        "resources": "dict of string to int: how much of each named resource one job run takes.",
-        "retries": "int: how many more times to try after a failed job run.",
-        "retry_backoff_seconds": "int: how long to wait before the first retry.",
-        "tags": "list of strings: free words for people and filters.",
-        "timeout_seconds": "int: how long one job run may take; 0 means as long as it likes.",
+        "code_digest": "File: the code digest, a hash of the binary and all of its runfiles, in hexadecimal.",
+        "environment": "dict of string to string: environment variables of the program's `env`.",
+        "executable": "File: executable of the job.",
+        "label": "string: label of the job, such as `//examples:daily_flights`.",
+        "outputs": "list of strings: partition patterns of the refs that the job produces.",
+        "resources": "dict of string to int: amount of each named resource that one job run uses.",
+        "retries": "int: maximum number of retries after a failed job run.",
+        "retry_backoff_seconds": "int: delay before the first retry in seconds.",
+        "tags": "list of strings: tags, for people and filters.",
+        "timeout_seconds": "int: maximum duration of one job run in seconds; 0 means no limit.",
     },
 )
 
 DataBuildGraphInfo = provider(
-    doc = "One graph: its job catalog, and the command line that works on it.",
+    doc = "A graph with its job catalog and its command line.",
     fields = {
-        "catalog": "File: the job catalog, a `databuild.v1.JobCatalog` as protobuf JSON.",
-        "cli": "File: the executable of the command line.",
-        "jobs": "list of strings: the labels of the jobs, sorted.",
-        "label": "string: the graph's label, such as `//examples:build_graph`.",
-        "runfiles": "runfiles: all that the command line and the jobs need.",
+        "catalog": "File: job catalog, a `databuild.v1.JobCatalog` as protobuf JSON.",
+        "cli": "File: executable of the command line.",
+        "jobs": "list of strings: labels of the jobs, sorted.",
+        "label": "string: label of the graph, such as `//examples:build_graph`.",
+        "runfiles": "runfiles: files that the command line and the jobs need.",
     },
 )

@@ -1,10 +1,10 @@
-"""Where Chromium is, which does not come with Bazel."""
+"""The path of Chromium, which is installed outside Bazel."""
 
 import os
 import shutil
 
 CHROMIUM = os.environ.get("DATABUILD_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-"""Its path; None where there is none."""
+"""Path of the executable; None if Chromium is not installed."""
 
 ARGUMENTS = ["--no-sandbox"]
-"""Its own sandbox needs rights that Bazel's takes away."""
+"""The sandbox of Chromium does not work inside the sandbox of Bazel."""

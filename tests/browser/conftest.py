@@ -1,4 +1,4 @@
-"""A service and a real browser, in which any error on a page fails the test."""
+"""Fixtures: a service and a real browser. Any error on a page fails the test."""
 
 import pytest
 from playwright.async_api import async_playwright, expect
@@ -10,19 +10,19 @@ HOSTILE = "raw/<script>window.hacked=1</script><img/src=x/onerror=window.hacked=
 LONG = "raw/" + "long_" * 200
 
 SECONDS = 30
-"""How long is waited for what is to be seen."""
+"""Maximum time to wait for an element."""
 
 
 def pytest_collection_modifyitems(items):
     if CHROMIUM is None:
-        why = "there is no Chromium: install Debian's `chromium`, or name one in DATABUILD_CHROMIUM"
+        reason = "Chromium is not installed: install Debian's `chromium`, or set DATABUILD_CHROMIUM to its path"
         for item in items:
-            item.add_marker(pytest.mark.skip(reason=why))
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture
 async def serve(tmp_path):
-    """Returns a function that serves, until the end of the test."""
+    """Returns a function that starts a service, which is closed after the test."""
     all_served = []
 
     async def serve(**options):
@@ -50,7 +50,7 @@ async def chromium():
 
 
 class Faults(list):
-    """What went wrong on pages; `expected` is part of a message that may be among it."""
+    """Errors on pages. Messages that contain `expected` are ignored."""
 
     def __init__(self):
         super().__init__()
@@ -70,7 +70,7 @@ async def faults():
 
 @pytest.fixture
 async def open_page(chromium, faults):
-    """Returns a function that opens a tab, in a context of its own; any error on its pages fails the test."""
+    """Returns a function that opens a tab in a new context. Any error on its pages fails the test."""
     contexts = []
 
     async def open_page(served, path="/", **options):
@@ -91,7 +91,7 @@ async def open_page(chromium, faults):
 
 @pytest.fixture
 async def busy(served):
-    """A service with something of everything: its pages, by name."""
+    """A service with builds, partitions and job runs in every state; `pages` has the paths by name."""
     served.executor.failing |= {HOSTILE, "day/2024-07-04"}
     first = await served.build("clean/1", "clean/2")
     failed = await served.build(HOSTILE, LONG, options={"keep_going": True})

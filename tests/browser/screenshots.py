@@ -1,6 +1,7 @@
-"""Takes the pictures of the dashboard in docs/images anew: `bazel run //tests/browser:screenshots [-- FOLDER]`.
+"""Updates the screenshots in docs/images: `bazel run //tests/browser:screenshots [-- FOLDER]`.
 
-Light and dark, as wide as a page and as a phone. The documents show some of them; the others are to be looked at.
+Takes every page in light, dark and phone width. The screenshots that the documentation does not use go to FOLDER, for
+review.
 """
 
 import asyncio
@@ -14,14 +15,14 @@ from playwright.async_api import async_playwright
 from tests.browser.chromium import ARGUMENTS, CHROMIUM
 from tests.service.served import Served
 
-KEPT = {"home-light", "build-light", "partitions-light"}
-"""What the documents show; the rest goes where it is asked for."""
+DOCUMENTED = {"home-light", "build-light", "partitions-light"}
+"""Screenshots that the documentation uses."""
 
 WIDE, PHONE = {"width": 1200, "height": 800}, {"width": 390, "height": 800}
 
 
 async def fill(served):
-    """Gives the pages something to show, and returns their addresses."""
+    """Runs builds, and returns the paths of the pages by name."""
     served.executor.failing |= {"day/2026-07-04", "raw/tides"}
     await served.build("day/2026-01-01..2026-11-20", "day/2025-03-01..2025-12-31", options={"keep_going": True})
     await served.post("/taints", {"partitions": ["day/2026-03-07..2026-03-09"], "reason": "the sensor was broken"})
@@ -45,8 +46,8 @@ async def fill(served):
     }
 
 
-async def take(folder, rest):
-    """Takes all pictures: those of the documents into one folder, the others into another."""
+async def take(folder, others):
+    """Saves all screenshots: those of the documentation into `folder`, the others into `others`."""
     with tempfile.TemporaryDirectory() as logs:
         served = await Served(Path(logs)).start(timeout=60)
         try:
@@ -58,7 +59,7 @@ async def take(folder, rest):
                     page = await context.new_page()
                     for name, path in pages.items():
                         await page.goto(path)
-                        target = folder if f"{name}-{end}" in KEPT else rest
+                        target = folder if f"{name}-{end}" in DOCUMENTED else others
                         await page.screenshot(path=target / f"{name}-{end}.png")
                 await browser.close()
         finally:
@@ -67,12 +68,12 @@ async def take(folder, rest):
 
 def main():
     if CHROMIUM is None:
-        sys.exit("screenshots: there is no Chromium: install Debian's `chromium`, or name one in DATABUILD_CHROMIUM")
+        sys.exit("screenshots: install Chromium (Debian's `chromium`), or set DATABUILD_CHROMIUM to its path")
     folder = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), "docs", "images")
-    rest = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp(prefix="screenshots-"))
+    others = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp(prefix="screenshots-"))
     folder.mkdir(parents=True, exist_ok=True)
-    asyncio.run(take(folder, rest))
-    print(f"docs/images, and {rest}")
+    asyncio.run(take(folder, others))
+    print(f"wrote docs/images and {others}")
 
 
 if __name__ == "__main__":

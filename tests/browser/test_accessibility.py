@@ -1,4 +1,4 @@
-"""Every page, judged by axe-core in light and in dark."""
+"""Accessibility of every page by axe-core, in light and dark."""
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
@@ -6,16 +6,16 @@ from playwright.async_api import expect
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_pages_have_nothing_that_keeps_people_out(busy, open_page, faults, scheme):
+async def test_pages_have_no_accessibility_violations(busy, open_page, faults, scheme):
     faults.expected = "404"
     page = await open_page(busy, color_scheme=scheme, reduced_motion="reduce", bypass_csp=True)
-    found = {}
+    violations = {}
 
     for name, path in busy.pages.items():
         await page.goto(path)
         await expect(page.get_by_role("heading", level=1)).to_have_count(1)
         for violation in (await Axe().run(page)).response["violations"]:
             nodes = [node["html"][:160] for node in violation["nodes"][:3]]
-            found[f"{name}: {violation['id']}"] = (violation["help"], nodes)
+            violations[f"{name}: {violation['id']}"] = (violation["help"], nodes)
 
-    assert found == {}
+    assert violations == {}

@@ -1,5 +1,7 @@
 """The dashboard, in a real browser."""
 
+import re
+
 import pytest
 from playwright.async_api import expect
 
@@ -10,7 +12,7 @@ WRITE = "w" * 32
 
 
 async def mark_document(page):
-    """Marks the document, so that it shows whether it is still the same."""
+    """Sets a variable that is lost when the page is reloaded."""
     await page.evaluate("window.sameDocument = true")
 
 
@@ -55,9 +57,9 @@ async def test_a_build_is_cancelled_and_retried(served, open_page):
     await expect(page).to_have_url(f"{served.http}/builds/one")
 
 
-async def test_the_home_page_tells_of_builds_by_itself(served, open_page):
+async def test_the_home_page_updates_itself(served, open_page):
     page = await open_page(served)
-    await expect(page.get_by_text("No build is going on.")).to_be_visible()
+    await expect(page.get_by_text("No build is running.")).to_be_visible()
     await mark_document(page)
 
     gate = served.executor.gate("raw/1")
@@ -69,16 +71,16 @@ async def test_the_home_page_tells_of_builds_by_itself(served, open_page):
     assert await is_same_document(page)
 
 
-async def test_partitions_are_searched_chosen_and_planned(busy, open_page):
+async def test_partitions_are_searched_selected_and_planned(busy, open_page):
     page = await open_page(busy, "/partitions")
 
     await page.get_by_label("Ref", exact=True).fill("clean/")
     await page.get_by_role("button", name="Search").click()
     rows = page.locator("tbody tr")
     await expect(rows).to_have_count(4)
-    await page.get_by_role("checkbox", name="Choose clean/2").check()
-    await page.get_by_label("build again even what is fresh").first.check()
-    await page.get_by_role("button", name="Plan a build of the chosen").click()
+    await page.get_by_role("checkbox", name="Select clean/2").check()
+    await page.get_by_label("rebuild partitions that are up to date").first.check()
+    await page.get_by_role("button", name="Plan a build of the selected partitions").click()
     await expect(page.get_by_text("would run for 1 requested partition")).to_be_visible()
 
     await page.goto("/partitions")
@@ -88,7 +90,7 @@ async def test_partitions_are_searched_chosen_and_planned(busy, open_page):
     await expect(page.locator("tbody")).not_to_contain_text("clean/1")
 
 
-async def test_a_day_of_the_calendar_leads_to_its_partition(busy, open_page):
+async def test_a_day_of_the_calendar_links_to_its_partition(busy, open_page):
     page = await open_page(busy, busy.pages["calendar"])
 
     await page.get_by_role("link", name="Thu 4 Jul 2024").click()
@@ -100,18 +102,18 @@ async def test_a_day_of_the_calendar_leads_to_its_partition(busy, open_page):
     await expect(page.get_by_role("link", name="Thu 1 Jun 2023")).to_be_visible()
 
 
-async def test_a_partition_is_tainted_and_trusted_again(busy, open_page):
+async def test_a_partition_is_tainted_and_untainted(busy, open_page):
     page = await open_page(busy, "/partition?ref=raw%2F1")
 
-    await page.get_by_label("Why", exact=True).fill("the sensor was broken")
-    await page.get_by_role("button", name="Taint").click()
-    await expect(page.get_by_text("Marked as not to be trusted: dashboard: the sensor was broken")).to_be_visible()
-    await page.get_by_role("link", name="Find out").click()
-    await expect(page.locator("#why")).to_contain_text("Build it: tainted")
-    await page.get_by_label("Why", exact=True).fill("mended")
-    await page.get_by_role("button", name="Take the mark away").click()
+    await page.get_by_label("Reason", exact=True).fill("the sensor was broken")
+    await page.get_by_role("button", name="Taint", exact=True).click()
+    await expect(page.get_by_text("Tainted: dashboard: the sensor was broken")).to_be_visible()
+    await page.get_by_role("link", name="Explain").click()
+    await expect(page.locator("#why")).to_contain_text("Build: tainted")
+    await page.get_by_label("Reason", exact=True).fill("repaired")
+    await page.get_by_role("button", name="Remove taint").click()
 
-    await expect(page.get_by_role("button", name="Taint")).to_be_visible()
+    await expect(page.get_by_role("button", name="Taint", exact=True)).to_be_visible()
 
 
 async def test_a_log_grows_as_it_is_written(busy, open_page, tmp_path):
@@ -126,7 +128,7 @@ async def test_a_log_grows_as_it_is_written(busy, open_page, tmp_path):
     assert await is_same_document(page)
 
 
-async def test_a_page_goes_on_when_the_service_is_back(serve, open_page, faults, tmp_path):
+async def test_a_page_reconnects_after_a_restart_of_the_service(serve, open_page, faults, tmp_path):
     faults.expected = "Failed to load resource"
     uri = f"sqlite:{tmp_path}/events.db"
     first = await serve(uri=uri)
@@ -137,14 +139,14 @@ async def test_a_page_goes_on_when_the_service_is_back(serve, open_page, faults,
     await mark_document(page)
 
     await first.close()
-    await expect(page.get_by_role("status").last).to_contain_text("trying again")
+    await expect(page.get_by_role("status").last).to_contain_text(re.compile("Reconnecting|Retrying"))
     await serve(uri=uri, port=int(first.http.rpartition(":")[2]))
 
     await expect(page.get_by_role("heading", level=1)).to_contain_text("completed")
     assert await is_same_document(page)
 
 
-async def test_a_page_that_did_not_come_is_fetched_again(served, open_page, faults):
+async def test_a_failed_refresh_is_retried(served, open_page, faults):
     faults.expected = "Failed to load resource"
     served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})
@@ -153,7 +155,7 @@ async def test_a_page_that_did_not_come_is_fetched_again(served, open_page, faul
 
     await page.route("**/builds/one", lambda route: route.abort("connectionrefused"))
     served.executor.gates["raw/1"].open()
-    await expect(page.get_by_role("status").last).to_contain_text("trying again")
+    await expect(page.get_by_role("status").last).to_contain_text(re.compile("Reconnecting|Retrying"))
     await expect(page.get_by_role("heading", level=1)).to_contain_text("executing")
     await page.unroute("**/builds/one")
 
@@ -161,7 +163,7 @@ async def test_a_page_that_did_not_come_is_fetched_again(served, open_page, faul
     await expect(page.get_by_role("status").last).to_have_text("")
 
 
-async def test_hostile_data_is_shown_on_every_page_and_does_nothing(busy, open_page, faults):
+async def test_hostile_data_is_escaped_on_every_page(busy, open_page, faults):
     faults.expected = "404"
     page = await open_page(busy)
     paths = [*busy.pages.values(), *[f"/partition?ref={await encoded(page, ref)}" for ref in (HOSTILE, LONG)]]
@@ -178,7 +180,7 @@ async def encoded(page, text):
     return await page.evaluate("text => encodeURIComponent(text)", text)
 
 
-async def test_what_has_the_focus_keeps_it_while_the_page_changes(busy, open_page):
+async def test_the_focus_stays_while_the_page_changes(busy, open_page):
     page = await open_page(busy, "/builds/slow")
     await page.get_by_role("button", name="Cancel").focus()
     before = await page.locator("#summary").inner_text()
@@ -194,7 +196,7 @@ async def test_what_has_the_focus_keeps_it_while_the_page_changes(busy, open_pag
 async def test_a_build_is_started_by_keyboard_alone(served, open_page):
     page = await open_page(served)
     await page.keyboard.press("Tab")
-    await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     await page.keyboard.press("Enter")
     for _ in range(20):
         await page.keyboard.press("Tab")
@@ -232,7 +234,7 @@ async def test_without_javascript_a_build_is_planned_started_and_cancelled(serve
     await gate.reached.wait()
     await page.get_by_role("button", name="Cancel").click()
 
-    await expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")  # it reloads itself until then
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")  # the page reloads itself
 
 
 async def test_a_browser_signs_in_and_out(serve, open_page, faults):
@@ -240,10 +242,10 @@ async def test_a_browser_signs_in_and_out(serve, open_page, faults):
     served = await serve(tokens=read_tokens(f"ada write {WRITE}", "tokens"))
     page = await open_page(served, "/builds?status=FAILED")
 
-    await page.get_by_label("Your token").fill("wrong" * 8)
+    await page.get_by_label("Access token").fill("wrong" * 8)
     await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_role("alert")).to_have_text("The token is not known.")
-    await page.get_by_label("Your token").fill(WRITE)
+    await expect(page.get_by_role("alert")).to_have_text("Unknown token.")
+    await page.get_by_label("Access token").fill(WRITE)
     await page.get_by_role("button", name="Sign in").click()
     await expect(page).to_have_url(f"{served.http}/builds?status=FAILED")
     await page.get_by_role("button", name="Sign out ada").click()
@@ -254,7 +256,7 @@ async def test_a_browser_signs_in_and_out(serve, open_page, faults):
 
 
 @pytest.mark.parametrize("times", [2])
-async def test_a_drawing_is_made_larger_and_stays_so_while_the_build_goes_on(busy, open_page, times):
+async def test_the_zoom_of_a_drawing_stays_while_the_page_changes(busy, open_page, times):
     page = await open_page(busy, "/builds/slow")
     svg = page.locator("#graph svg")
     width = (await svg.bounding_box())["width"]

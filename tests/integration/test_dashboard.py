@@ -1,4 +1,4 @@
-"""The dashboard over HTTP, as a browser without JavaScript has it."""
+"""The dashboard over HTTP, as a browser without JavaScript uses it."""
 
 import asyncio
 import html
@@ -17,7 +17,7 @@ READ, WRITE = "r" * 32, "w" * 32
 
 @pytest.fixture
 async def serve(tmp_path):
-    """Returns a function that serves, until the end of the test."""
+    """Returns a function that starts a service, which is closed after the test."""
     all_served = []
 
     async def serve(**options):
@@ -35,24 +35,23 @@ async def served(serve):
     return await serve()
 
 
-def mark(page):
-    """Returns what the forms of a page carry."""
-    return re.search(r'name="mark" value="([0-9a-f]{64})"', page.text)[1]
+def csrf_token(page):
+    return re.search(r'name="csrf_token" value="([0-9a-f]{64})"', page.text)[1]
 
 
 def fields(page, action):
-    """Returns the fields of the form of a page that posts to an address."""
+    """Returns the hidden fields of the form of a page with the given action."""
     form = re.search(rf'<form[^>]*action="{re.escape(action)}".*?</form>', page.text, re.DOTALL)[0]
-    found = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form)
-    return {html.unescape(name): html.unescape(value) for name, value in found}
+    hidden = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form)
+    return {html.unescape(name): html.unescape(value) for name, value in hidden}
 
 
 def shown(page):
-    """Returns what a page says, without its markup."""
+    """Returns the text of a page without markup."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page.text)).split())
 
 
-async def test_every_page_says_what_there_is(served):
+async def test_every_page_shows_its_records(served):
     build = await served.build("clean/1")
     served.executor.failing.add("raw/2")
     failed = await served.build("clean/2")
@@ -71,25 +70,25 @@ async def test_every_page_says_what_there_is(served):
     assert "✓ completed" in page
     assert "2 of 2" in page
     partition = shown(await served.client.get("/partition", params={"ref": "clean/1", "why": "1"}))
-    assert "Leave it as it is : up to date" in partition
-    assert "Made from raw/1" in partition
+    assert "Do not build : up to date" in partition
+    assert "Inputs raw/1" in partition
     source = shown(await served.client.get("/partition", params={"ref": "raw/1", "downstream": "1"}))
-    assert "Went into clean/1" in source
+    assert "Used by clean/1" in source
     job = await served.client.get("/job", params={"label": "//:raw"})
-    assert "Durations of the newest 2 runs" in job.text
+    assert "Durations of the last 2 runs" in job.text
     assert "made raw/1" in shown(await served.client.get(f"/job_runs/{build}.1.1/log", params={"stream": "stdout"}))
 
 
-async def test_what_was_delegated_leads_to_the_build_that_made_it(served):
+async def test_a_delegated_partition_links_to_the_other_build(served):
     first = await served.build("raw/1")
     second = await served.build("raw/1")
 
     page = await served.client.get(f"/builds/{second}")
 
-    assert f'left to build <a class="id" href="/builds/{first}">' in page.text
+    assert f'delegated to build <a class="id" href="/builds/{first}">' in page.text
 
 
-async def test_hostile_refs_and_messages_are_shown_and_not_obeyed(served):
+async def test_hostile_refs_and_messages_are_escaped(served):
     served.executor.failing.add(HOSTILE)
     build = await served.build(HOSTILE)
     address = f"/partition?ref={httpx.QueryParams({'r': HOSTILE})}".replace("=r=", "=")
@@ -109,7 +108,7 @@ async def test_hostile_refs_and_messages_are_shown_and_not_obeyed(served):
 
 async def test_a_build_is_planned_first_and_a_form_sent_twice_starts_one(served):
     home = await served.client.get("/")
-    plan = await served.client.post("/plan", data={"mark": mark(home), "partitions": "clean/1\nclean/2"})
+    plan = await served.client.post("/plan", data={"csrf_token": csrf_token(home), "partitions": "clean/1\nclean/2"})
     assert "4 tasks would run for 2 requested partitions" in shown(plan)
     assert served.executor.made == []
 
@@ -143,10 +142,10 @@ async def test_a_build_is_cancelled_and_retried(served):
     await served.events(f"{address}/watch")
     page = shown(await served.client.get(address))
     assert "✓ completed" in page
-    assert "Retries one" in page
+    assert "Retry of one" in page
 
 
-async def test_a_partition_is_tainted_and_trusted_again(served):
+async def test_a_partition_is_tainted_and_untainted(served):
     await served.build("raw/1")
     page = await served.client.get("/partition", params={"ref": "raw/1"})
     form = fields(page, "/partition/taint")
@@ -155,28 +154,30 @@ async def test_a_partition_is_tainted_and_trusted_again(served):
     page = await served.client.get(answer.headers["location"])
     assert "! tainted" in shown(page)
     assert "&lt;b&gt;sensor&lt;/b&gt;" in page.text
-    answer = await served.client.post("/partition/taint", data=fields(page, "/partition/taint") | {"reason": "mended"})
+    answer = await served.client.post(
+        "/partition/taint", data=fields(page, "/partition/taint") | {"reason": "repaired"}
+    )
 
-    assert "tainted" not in shown(await served.client.get(answer.headers["location"])).partition("Not to be")[0]
+    assert "tainted" not in shown(await served.client.get(answer.headers["location"])).partition("Taint Reason")[0]
 
 
 @pytest.mark.parametrize("path", ["/plan", "/builds", "/builds/one/cancel", "/builds/one/retry", "/partition/taint"])
-async def test_a_form_of_another_page_is_refused(served, path):
+async def test_a_form_without_the_csrf_token_of_the_session_is_refused(served, path):
     (await served.client.get("/")).raise_for_status()
     stranger = httpx.AsyncClient(base_url=served.http, trust_env=False)
-    of_another = mark(await stranger.get("/"))
+    foreign = csrf_token(await stranger.get("/"))
     await stranger.aclose()
 
-    for form in ({}, {"mark": ""}, {"mark": "ü"}, {"mark": of_another}):
+    for form in ({}, {"csrf_token": ""}, {"csrf_token": "ü"}, {"csrf_token": foreign}):
         answer = await served.client.post(path, data={"partitions": "raw/1", "ref": "raw/1", **form})
         assert answer.status_code == 403
         assert "reload the page" in shown(answer)
-    answer = await served.client.post(path, json={"mark": mark(await served.client.get("/"))})
+    answer = await served.client.post(path, json={"csrf_token": csrf_token(await served.client.get("/"))})
     assert answer.status_code == 415
     assert served.executor.made == []
 
 
-async def test_a_page_that_went_wrong_says_so(served):
+async def test_errors_are_pages_with_their_message(served):
     for path, status, text in (
         ("/builds/none", 404, "none"),
         ("/nothing/here", 404, "there is no page '/nothing/here'"),
@@ -184,8 +185,8 @@ async def test_a_page_that_went_wrong_says_so(served):
         ("/job?label=//:none", 404, "//:none"),
         ("/job_runs/a.1.1/log", 404, "a.1.1"),
         ("/job_runs/..%2f..%2fetc.1.1/log", 404, "..."),
-        ("/builds?status=odd", 400, "'ODD' is no status"),
-        ("/partitions?status=odd", 400, "'ODD' is no status"),
+        ("/builds?status=odd", 400, "'ODD' is not a status"),
+        ("/partitions?status=odd", 400, "'ODD' is not a status"),
     ):
         page = await served.client.get(path)
         assert page.status_code == status, path
@@ -195,7 +196,7 @@ async def test_a_page_that_went_wrong_says_so(served):
     assert (await served.client.get("/static/..%2Fapp.py")).status_code == 404
 
 
-async def test_a_browser_is_told_of_changes_and_of_the_end(served):
+async def test_the_stream_of_changes_ends_with_the_build(served):
     gate = served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})
     await gate.reached.wait()
@@ -214,10 +215,10 @@ async def test_a_browser_is_told_of_changes_and_of_the_end(served):
         assert [kind async for _, kind, _ in sent_events(answer)] == ["end"]
 
 
-async def test_how_far_planning_is_is_on_the_page_of_a_build_and_a_browser_is_told_of_it(served):
+async def test_planning_progress_is_on_the_page_of_a_build_and_in_its_stream_of_changes(served):
     served.executor.hangs = True
     await served.post("/builds", {"partitions": ["clean/1"], "build_request_id": "one"})
-    while not (told := (await served.get("/builds/one")).json()).get("planning", {}).get("asking"):
+    while not (told := (await served.get("/builds/one")).json()).get("planning", {}).get("configuring_jobs"):
         await asyncio.sleep(0.01)
     last = told["last_sequence"]
 
@@ -226,14 +227,14 @@ async def test_how_far_planning_is_is_on_the_page_of_a_build_and_a_browser_is_to
         assert (await anext(sent_events(answer)))[1:] == ("message", last)
     await served.post("/builds/one/cancel")
 
-    assert told["planning"] == {"levels": 1, "partitions": 1, "config_calls": 1, "asking": ["//:clean"]}
-    assert "Planning 1 level, 1 partition considered, 1 config call, asking //:clean" in page
+    assert told["planning"] == {"levels": 1, "partitions": 1, "config_calls": 1, "configuring_jobs": ["//:clean"]}
+    assert "Planning 1 level, 1 partition considered, 1 config call, configuring //:clean" in page
 
 
-async def test_warnings_and_inputs_that_do_not_exist_are_on_the_pages_of_plan_build_and_partition(served):
+async def test_warnings_and_absent_inputs_are_on_the_pages_of_plan_build_and_partition(served):
     served.executor.queried["raw/1..3"] = ["outside/<b>"]
     home = await served.client.get("/")
-    plan = await served.client.post("/plan", data={"partitions": "raw/1..3", "mark": mark(home)})
+    plan = await served.client.post("/plan", data={"partitions": "raw/1..3", "csrf_token": csrf_token(home)})
     why = await served.client.get("/partition", params={"ref": "raw/1..3", "why": "1"})
     build = await served.build("raw/1..3")
     page = await served.client.get(f"/builds/{build}")
@@ -243,18 +244,18 @@ async def test_warnings_and_inputs_that_do_not_exist_are_on_the_pages_of_plan_bu
         assert "Warning: 'raw/1..3' is one partition, not a range" in shown(answer)
         assert "<b>" not in answer.text.replace("<b>yes</b>", "").replace("<b>1</b>", "")
     for answer in (plan, why):
-        assert f"1 QUERY input does not exist: {absent} , which raw/1..3 reads (no job is known to" in shown(answer)
+        assert f"1 QUERY input does not exist: {absent} , read by raw/1..3 (no job of the graph" in shown(answer)
     assert f"a QUERY input does not exist: '{absent}', which 'raw/1..3' reads" in shown(page)
     told = (await served.get(f"/builds/{build}")).json()["warnings"]
     assert [warning.split(" ")[0] for warning in told] == ["'raw/1..3'", "a"]
 
 
-async def test_a_log_is_sent_as_it_grows(served):
+async def test_a_log_is_streamed_while_it_grows(served):
     gate = served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})
     await gate.reached.wait()
     while (page := await served.client.get("/job_runs/one.1.1/log?stream=stdout")).status_code == 404:
-        await asyncio.sleep(0.01)  # that it runs is still to be recorded
+        await asyncio.sleep(0.01)  # the job runs before its event is recorded
     (address,) = re.findall(r'data-log="([^"]*)"', page.text)
 
     async with served.client.stream(
@@ -266,7 +267,7 @@ async def test_a_log_is_sent_as_it_grows(served):
         assert [kind async for _, kind, _ in events][-1] == "end"
 
 
-async def test_with_tokens_a_browser_signs_in_and_has_its_role(serve):
+async def test_a_browser_signs_in_with_a_token_and_has_its_role(serve):
     served = await serve(tokens=read_tokens(f"eva read {READ}\nada write {WRITE}", "tokens"))
     client = served.client
 
@@ -276,26 +277,28 @@ async def test_with_tokens_a_browser_signs_in_and_has_its_role(serve):
     page = await client.get(answer.headers["location"])
     wrong = await client.post("/sign_in", data=fields(page, "/sign_in") | {"token": "x" * 32})
     assert wrong.status_code == 401
-    assert "The token is not known." in shown(wrong)
+    assert "Unknown token." in shown(wrong)
     right = await client.post("/sign_in", data=fields(page, "/sign_in") | {"token": READ})
     assert right.headers["location"] == "/builds?status=FAILED"
     assert re.search("httponly.*samesite=lax", right.headers["set-cookie"].lower())
     home = await client.get("/")
     assert "Sign out eva" in shown(home)
-    refused = await client.post("/builds", data={"mark": mark(home), "partitions": "raw/1"})
+    refused = await client.post("/builds", data={"csrf_token": csrf_token(home), "partitions": "raw/1"})
     assert refused.status_code == 403
     assert "eva has the role `read`" in shown(refused)
 
-    await client.post("/sign_out", data={"mark": mark(home)})
+    await client.post("/sign_out", data={"csrf_token": csrf_token(home)})
     assert (await client.get("/")).status_code == 303
     await client.post("/sign_in", data={"token": WRITE})
     home = await client.get("/")
-    answer = await client.post("/builds", data={"mark": mark(home), "partitions": "raw/1", "build_request_id": "one"})
+    answer = await client.post(
+        "/builds", data={"csrf_token": csrf_token(home), "partitions": "raw/1", "build_request_id": "one"}
+    )
     assert answer.headers["location"] == "/builds/one"
 
 
 @pytest.mark.parametrize("address", ["//a.example", "/\\a.example", "https://a.example", "javascript:1", "/\nx"])
-async def test_signing_in_leads_nowhere_else(serve, address):
+async def test_sign_in_redirects_only_to_this_site(serve, address):
     served = await serve(tokens=read_tokens(f"ada write {WRITE}", "tokens"))
 
     answer = await served.client.post("/sign_in", data={"token": WRITE, "next": address})
@@ -303,7 +306,7 @@ async def test_signing_in_leads_nowhere_else(serve, address):
     assert answer.headers["location"] == "/"
 
 
-async def test_what_pages_use_may_be_kept_since_its_address_changes_with_it(served):
+async def test_static_files_are_cached_and_their_addresses_contain_a_hash(served):
     home = await served.client.get("/")
 
     addresses = set(re.findall(r'(?:href|src)="(/static/[^"]*)"', home.text))
@@ -321,7 +324,7 @@ async def test_what_pages_use_may_be_kept_since_its_address_changes_with_it(serv
     assert not re.search(r'(?:href|src|action)="(?!/)[^#]', home.text)
 
 
-async def test_a_large_build_is_a_page_of_bounded_size(served):
+async def test_the_page_of_a_large_build_has_a_bounded_size(served):
     build = await served.build("day/2020-01-01..2022-12-31")
 
     page = await served.client.get(f"/builds/{build}")
@@ -329,3 +332,21 @@ async def test_a_large_build_is_a_page_of_bounded_size(served):
     assert page.status_code == 200
     assert len(page.content) < 400_000
     assert "100 of 1,096" in shown(page)
+
+
+@pytest.mark.parametrize("path", ["/builds/{build}", "/partitions?q=day/"])
+async def test_the_next_page_of_partitions_starts_after_the_last_row(served, path):
+    build = await served.build("day/2020-01-01..2020-05-31")
+    first = await served.client.get(path.format(build=build))
+
+    (address,) = re.findall(r'rel="next" href="([^"]*)"', first.text)
+    second = await served.client.get(html.unescape(address).partition("#")[0])
+
+    tables = [page.text.rpartition("<tbody>")[2] for page in (first, second)]
+    refs = [re.findall(r'title="(day/[0-9-]*)"', table) for table in tables]
+    assert (refs[0][0], refs[0][99], refs[1][0], refs[1][-1]) == (
+        "day/2020-01-01",
+        "day/2020-04-09",
+        "day/2020-04-10",
+        "day/2020-05-31",
+    )

@@ -114,7 +114,7 @@ async def test_the_room_that_things_take_is_told(served):
     await served.world.ended(build)
 
     known = await served.stub.GetStorage(sv.GetStorageRequest())
-    counted = await served.stub.GetStorage(sv.GetStorageRequest(count=True))
+    counted = await served.stub.GetStorage(sv.GetStorageRequest(include_counts=True))
 
     assert (known.events, known.job_log_bytes) == (0, 0)
     assert (counted.builds, counted.pruned_builds) == (1, 0)
@@ -127,14 +127,14 @@ async def test_partitions_are_searched_explained_and_marked(served):
     build = (await stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["clean/1", "clean/2"]))).build_request_id
     await served.world.ended(build)
 
-    found = await stub.ListPartitions(sv.ListPartitionsRequest(pattern="raw/{n:int}", limit=1))
-    rest = await stub.ListPartitions(sv.ListPartitionsRequest(contains="aw/", after=found.next_after))
+    found = await stub.ListPartitions(sv.ListPartitionsRequest(pattern="raw/{n:int}", page_size=1))
+    rest = await stub.ListPartitions(sv.ListPartitionsRequest(contains="aw/", page_token=found.next_page_token))
     lineage = await stub.GetLineage(sv.GetLineageRequest(ref="clean/1", depth=3))
     downstream = await stub.GetLineage(sv.GetLineageRequest(ref="raw/1", direction="DIRECTION_DOWNSTREAM"))
     marked = await stub.TaintPartitions(
         sv.TaintPartitionsRequest(partitions=["raw/1"], reason="wrong"), metadata=(("databuild-author", "ann"),)
     )
-    explained = await stub.ExplainPartition(sv.GetPartitionRequest(ref="raw/1"))
+    explained = await stub.ExplainPartition(sv.ExplainPartitionRequest(ref="raw/1"))
 
     assert [record.ref for record in found.partitions] == ["raw/1"]
     assert [record.ref for record in rest.partitions] == ["raw/2"]

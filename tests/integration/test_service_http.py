@@ -62,9 +62,9 @@ async def test_a_build_is_submitted_watched_and_looked_at(served):
 
     events = await served.events(f"/builds/{build}/watch")
     summary = (await served.get(f"/builds/{build}")).json()
-    page = (await served.get(f"/builds/{build}/events", after_sequence=3, limit=2)).json()
+    page = (await served.get(f"/builds/{build}/events", after_sequence=3, page_size=2)).json()
     runs = (await served.get(f"/builds/{build}/job_runs", status="COMPLETED")).json()["job_runs"]
-    partitions = (await served.get(f"/builds/{build}/partitions", limit=1)).json()
+    partitions = (await served.get(f"/builds/{build}/partitions", page_size=1)).json()
     graph = (await served.get(f"/builds/{build}/graph")).json()
 
     assert [name for name, _, _ in events] == [str(number) for number in range(1, len(events))] + [None]
@@ -75,8 +75,19 @@ async def test_a_build_is_submitted_watched_and_looked_at(served):
     assert [event["sequence"] for event in page["events"]] == ["4", "5"]
     assert [run["job_label"] for run in runs] == ["//:raw", "//:clean"]
     assert [row["ref"] for row in partitions["partitions"]] == ["clean/1"]
-    assert partitions["next_after"] == "clean/1"
+    assert partitions["next_page_token"] == "clean/1"
     assert [task["outputs"] for task in graph["tasks"]] == [["raw/1"], ["clean/1"]]
+
+
+async def test_job_runs_are_paged_by_token(served):
+    build = await served.build("clean/1")
+
+    first = (await served.get(f"/builds/{build}/job_runs", page_size=1)).json()
+    second = (await served.get(f"/builds/{build}/job_runs", page_size=1, page_token=first["next_page_token"])).json()
+    last = (await served.get(f"/builds/{build}/job_runs", page_size=1, page_token=second["next_page_token"])).json()
+
+    assert [run["job_label"] for page in (first, second) for run in page["job_runs"]] == ["//:raw", "//:clean"]
+    assert (last["job_runs"], last["next_page_token"]) == ([], "")
 
 
 async def test_the_job_graph_of_a_build_is_drawn_with_a_style_that_browsers_allow(served):
@@ -160,12 +171,12 @@ async def test_a_build_is_cancelled_and_retried(served):
 async def test_builds_are_listed_page_by_page(served):
     builds = [await served.build("raw/1") for _ in range(3)]
 
-    page = (await served.get("/builds", limit=2, status="COMPLETED")).json()
-    rest = (await served.get("/builds", limit=2, before=page["next_before"])).json()
+    page = (await served.get("/builds", page_size=2, status="COMPLETED")).json()
+    rest = (await served.get("/builds", page_size=2, page_token=page["next_page_token"])).json()
 
     listed = [build["build_request_id"] for build in page["builds"] + rest["builds"]]
     assert listed == builds[::-1]
-    assert rest["next_before"] == ""
+    assert rest["next_page_token"] == ""
 
 
 @pytest.mark.parametrize("ref", ["raw/..", "raw/a/../../b", "raw/a//b", "raw/", "raw/cafe\u0301"])
@@ -247,7 +258,7 @@ async def test_logs_are_read_downloaded_and_followed(served):
     build = await served.build("raw/1")
     run = (await served.get(f"/builds/{build}/job_runs")).json()["job_runs"][0]["job_run_id"]
 
-    piece = (await served.get(f"/job_runs/{run}/log", stream="stdout", offset=5, limit=3)).json()
+    piece = (await served.get(f"/job_runs/{run}/log", stream="stdout", offset=5, max_bytes=3)).json()
     whole = await served.get(f"/job_runs/{run}/log/download", stream="stdout")
     followed = await served.events(f"/job_runs/{run}/log/follow", stream="stdout")
     resumed = await served.events(f"/job_runs/{run}/log/follow", last=5, stream="stdout")
@@ -274,9 +285,11 @@ async def test_logs_are_read_downloaded_and_followed(served):
         ("GET", "/job?job_label=x", 404, "JOB_NOT_FOUND"),
         ("GET", "/partition?ref=nobody/1", 400, "UNKNOWN_PARTITION"),
         ("GET", "/partition?ref=raw/1&ref=raw/2", 400, "INVALID_REQUEST"),
-        ("GET", "/builds?limit=-1", 400, "INVALID_REQUEST"),
-        ("GET", "/builds?limit=99999999999", 400, "INVALID_REQUEST"),
-        ("GET", "/builds?limit=x", 400, "INVALID_REQUEST"),
+        ("GET", "/builds?page_size=-1", 400, "INVALID_REQUEST"),
+        ("GET", "/builds?page_size=99999999999", 400, "INVALID_REQUEST"),
+        ("GET", "/builds?page_size=x", 400, "INVALID_REQUEST"),
+        ("GET", "/builds/x/job_runs?page_token=x", 400, "INVALID_REQUEST"),
+        ("GET", "/builds/x/job_runs?page_token=4294967296", 400, "INVALID_REQUEST"),
         ("GET", "/builds/x/events?after_sequence=9223372036854775808", 400, "INVALID_REQUEST"),
         ("GET", f"/builds/x/watch?after_sequence={'9' * 5000}", 400, "INVALID_REQUEST"),
         ("GET", "/builds?status=GOOD", 400, "INVALID_REQUEST"),

@@ -164,7 +164,7 @@ async def test_a_burst_of_submissions_is_taken_and_every_build_has_its_place_and
     answers = await asyncio.gather(*(asking.ask("POST", "/builds", body) for body in bodies))
 
     assert {status for status, _ in answers} == {200}
-    waiting = service.get(f"/builds?status=RECEIVED&limit={SUBMISSIONS}")["builds"]
+    waiting = service.get(f"/builds?status=RECEIVED&page_size={SUBMISSIONS}")["builds"]
     assert sorted(build["build_request_id"] for build in waiting) == ids
     assert sorted(build["queue_position"] for build in waiting) == list(range(1, SUBMISSIONS + 1))
     assert "\ndatabuild_builds_waiting 1000.0\n" in await asking.metrics()

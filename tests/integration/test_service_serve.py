@@ -146,7 +146,7 @@ def left_and_restarted(graph, how, *flags):
         again.wait_for(build, "COMPLETED")
     started = {build: again.get(f"/builds/{build}/job_runs")["job_runs"][0]["started_time"] for build in waiting}
     assert sorted(waiting, key=started.get) == waiting, "in their old order"
-    assert again.get("/builds/x/events?limit=1")["events"][0]["build_request"]["options"]["jobs"] == 3
+    assert again.get("/builds/x/events?page_size=1")["events"][0]["build_request"]["options"]["jobs"] == 3
     assert again.get(f"/builds/{cancelled}")["status"] == "BUILD_STATUS_CANCELLED"
     (graph.folder / "go-wait-1").touch()
     _, answer = again.ask("POST", f"/api/v1/builds/{running}/retry")
@@ -165,7 +165,7 @@ def test_flags_may_stand_in_a_file(graph):
     second = service.build("number/two")
 
     assert service.get(f"/builds/{second}")["queue_position"] == 1
-    options = service.get(f"/builds/{first}/events?limit=1")["events"][0]["build_request"]["options"]
+    options = service.get(f"/builds/{first}/events?page_size=1")["events"][0]["build_request"]["options"]
     assert options["jobs"] == 2
     (graph.folder / "go-wait-1").touch()
     service.wait_for(second, "COMPLETED")

@@ -1,9 +1,10 @@
-"""Published messages stay readable: nothing of the golden descriptor may change, and everything has its sentence.
+"""Published messages stay compatible with the golden list, and every element has a comment.
 
 After an addition, `bazel build //databuild/v1:databuild_v1.binpb` and, in an environment with protobuf,
-`python3 tests/proto/test_published_messages.py bazel-bin/databuild/v1/databuild_v1.binpb` write the list anew.
+`python3 tests/proto/test_published_messages.py bazel-bin/databuild/v1/databuild_v1.binpb` update the list.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -12,20 +13,21 @@ from google.protobuf import descriptor_pb2
 HERE = Path(__file__).parent
 DESCRIPTORS = Path("databuild/v1/databuild_v1.binpb")
 GOLDEN = HERE / "published.txt"
+ERRORS = re.compile(r"^ Errors: (none|[A-Z_]+ \()", re.MULTILINE)
 
 
 def files(path):
     return descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file
 
 
-def messages(prefix, found):
-    for message in found:
+def messages(prefix, declared):
+    for message in declared:
         yield f"{prefix}.{message.name}", message
         yield from messages(f"{prefix}.{message.name}", message.nested_type)
 
 
 def lines(path):
-    """One line for each thing that a stored event or an old client relies on."""
+    """Returns one line for each element that a stored event or an old client relies on."""
     for file in files(path):
         for name, message in messages(file.package, file.message_type):
             yield f"message {name}"
@@ -42,34 +44,45 @@ def lines(path):
 
 
 def rpc(method):
-    sent = "stream " if method.client_streaming else ""
-    answered = "stream " if method.server_streaming else ""
-    return f"{method.name} {sent}{method.input_type} {answered}{method.output_type}"
+    requests = "stream " if method.client_streaming else ""
+    responses = "stream " if method.server_streaming else ""
+    return f"{method.name} {requests}{method.input_type} {responses}{method.output_type}"
 
 
-def test_nothing_published_has_changed_or_gone():
+def test_no_published_element_has_changed_or_gone():
     published = set(GOLDEN.read_text().splitlines())
     now = set(lines(DESCRIPTORS))
 
     assert published - now == set(), "a published message changed: add a new field instead"
-    assert now - published == set(), "something is new: add these lines to tests/proto/published.txt"
+    assert now - published == set(), "new elements: add these lines to tests/proto/published.txt"
 
 
-def test_every_message_field_value_and_rpc_has_its_sentence():
-    silent = []
+def test_every_message_field_value_and_rpc_has_a_comment():
+    undocumented = []
     for file in files(DESCRIPTORS):
         for location in file.source_code_info.location:
             path = list(location.path)
             documented = path and path[0] in {4, 5, 6} and len(path) % 2 == 0 and path[-2] in {2, 3, 4, 5, 6}
             text = location.leading_comments.strip()
             if documented and not is_generated(file, path) and not text.endswith((".", ":")):
-                silent.append(f"{file.name} line {location.span[0] + 1}")
+                undocumented.append(f"{file.name} line {location.span[0] + 1}")
 
-    assert silent == []
+    assert undocumented == []
+
+
+def test_every_rpc_lists_its_errors():
+    undocumented = []
+    for file in files(DESCRIPTORS):
+        for location in file.source_code_info.location:
+            path = list(location.path)
+            if len(path) == 4 and path[0] == 6 and path[2] == 2 and not ERRORS.search(location.leading_comments):
+                undocumented.append(file.service[path[1]].method[path[3]].name)
+
+    assert undocumented == []
 
 
 def is_generated(file, path):
-    """Whether a path is that of the type of a map's entries, or of an option."""
+    """Returns true for the path of the entry type of a map, or of an option."""
     if path[0] == 4 and len(path) >= 4 and path[2] == 3:
         return file.message_type[path[1]].nested_type[path[3]].options.map_entry
     return len(path) >= 4 and path[0] == 4 and path[2] not in {2, 3, 4, 8}

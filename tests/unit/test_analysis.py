@@ -506,10 +506,10 @@ async def test_planning_tells_levels_partitions_calls_and_who_is_asked():
     await plan(["report/1"], observer=told)
 
     assert told.progress[-1] == (3, 5, 3, ())
-    assert [one.asking for one in told.progress if one.asking] == [(REPORT,), (CLEAN,), (RAW,)]
+    assert [one.configuring_jobs for one in told.progress if one.configuring_jobs] == [(REPORT,), (CLEAN,), (RAW,)]
     assert told.progress == sorted(told.progress, key=lambda one: one[:3])
     assert told.progress[-1].text() == "3 levels, 5 partitions considered, 3 config calls"
-    assert PlanningProgress(1, 1, 1, (RAW, CLEAN)).text().endswith("1 config call, asking //:raw and 1 more")
+    assert PlanningProgress(1, 1, 1, (RAW, CLEAN)).text().endswith("1 config call, configuring //:raw and 1 more")
 
 
 async def test_query_inputs_that_are_not_there_are_in_the_plan_with_who_could_make_them():

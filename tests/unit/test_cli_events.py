@@ -305,8 +305,8 @@ async def test_plain_progress_tells_how_far_planning_is_and_each_warning_once():
     progress.stop()
 
     assert stream.getvalue().splitlines() == [
-        "databuild: planning: 5 levels, 5,000 partitions considered, 8 config calls, asking //:a and 1 more",
-        "databuild: planning: 10 levels, 10,000 partitions considered, 18 config calls, asking //:a and 1 more",
+        "databuild: planning: 5 levels, 5,000 partitions considered, 8 config calls, configuring //:a and 1 more",
+        "databuild: planning: 10 levels, 10,000 partitions considered, 18 config calls, configuring //:a and 1 more",
         "databuild: warning: //:a occurs in many levels",
         "databuild: warning: another",
     ]

@@ -375,11 +375,11 @@ async def test_a_build_whose_orchestrator_has_died_is_told_apart(make, tmp_path,
     await other.builds.submit(submission("raw/1", build_request_id="b"))
     await gate.reached.wait()
 
-    assert (await world.builds.get("b")).dead == ""
+    assert (await world.builds.get("b")).dead_reason == ""
     monkeypatch.setattr("databuild.event_log.liveness.is_gone", lambda _holder: True)
-    assert (await world.builds.get("b")).dead == "its orchestrator has died"
-    assert [view.dead for view in (await world.builds.list_builds()).builds] == ["its orchestrator has died"]
-    assert (await other.builds.get("b")).dead == "", "who runs it knows better"
+    assert (await world.builds.get("b")).dead_reason == "its orchestrator has died"
+    assert [view.dead_reason for view in (await world.builds.list_builds()).builds] == ["its orchestrator has died"]
+    assert (await other.builds.get("b")).dead_reason == "", "who runs it knows better"
 
 
 async def test_what_another_process_builds_is_watched_too(make, tmp_path):
@@ -634,7 +634,7 @@ async def test_who_watches_is_let_go_when_the_service_ends(make):
 async def test_how_far_planning_is_is_told_while_it_goes_on(world):
     world.executor.hangs = True
     await world.builds.submit(submission("clean/1", build_request_id="b"))
-    while (view := await world.builds.get("b")).planning is None or not view.planning.asking:
+    while (view := await world.builds.get("b")).planning is None or not view.planning.configuring_jobs:
         await asyncio.sleep(0.01)
 
     assert view.build.status == "PLANNING"

@@ -43,8 +43,8 @@ BUILD = BuildView(
     ),
     queue_position=6,
     waiting_for=("memory",),
-    dead="its process ended",
-    planning=PlanningProgress(levels=1, partitions=2, config_calls=3, asking=("//:job",)),
+    dead_reason="its process ended",
+    planning=PlanningProgress(levels=1, partitions=2, config_calls=3, configuring_jobs=("//:job",)),
     warnings=("odd",),
 )
 PARTITION = PartitionView(

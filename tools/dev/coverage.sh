@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Prints the branch coverage of what plans, runs and records builds, and fails below 95 %: coverage.sh [ARGUMENT OF PYTEST...]
+# Prints the branch coverage of graph, orchestration and event_log. Fails below 95 %: coverage.sh [PYTEST ARGUMENT...]
 #
-# Needs the .venv of tools/dev/venv.sh, or the interpreter that $PYTHON names.
+# Uses the .venv of tools/dev/venv.sh, or the interpreter in $PYTHON.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 

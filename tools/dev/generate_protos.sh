@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Generates databuild/v1 into the source tree, where git ignores it, for editors and for pytest without Bazel.
+# Generates databuild/v1 into the source tree, which git ignores, for editors and for pytest without Bazel.
 #
-# Uses the checkout's .venv (tools/dev/venv.sh), or any other Python with grpcio-tools: PYTHON=... tools/dev/generate_protos.sh
+# Uses the .venv of tools/dev/venv.sh, or another Python with grpcio-tools: PYTHON=... tools/dev/generate_protos.sh
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 

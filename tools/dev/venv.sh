@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv with the packages of both locks and generates databuild/v1, for editors and for tools without Bazel.
+# Creates .venv with the packages of both locks and generates databuild/v1, for editors and for tools without Bazel.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 

@@ -1,10 +1,10 @@
-"""The module extension that brings buildifier, the formatter of BUILD and .bzl files."""
+"""A module extension with buildifier, the formatter of BUILD and .bzl files."""
 
 _VERSION = "8.2.1"
 _INTEGRITY = "sha512-eZ/Aq+2r4PcJa6LbPCT6ffgIJfTU/gYilqIzoX2OLM4nNkbQC6tTMPZNn7aHHjhGPxbNLv41zm4Xqt1olCLgXw=="
 
 def _buildifier_impl(repository_ctx):
-    repository_ctx.getenv("PATH")  # so that another PATH means another look
+    repository_ctx.getenv("PATH")  # fetch again when PATH changes
     repository_ctx.file("BUILD.bazel", 'exports_files(["buildifier"])\n', executable = False)
     repository_ctx.watch("/usr/bin/npm")
     npm = repository_ctx.which("npm")
@@ -21,11 +21,11 @@ def _buildifier_impl(repository_ctx):
     elif repository_ctx.which("buildifier"):
         repository_ctx.symlink(repository_ctx.which("buildifier"), "buildifier")
     found = repository_ctx.path("buildifier").exists
-    repository_ctx.file("found.bzl", '"""Whether there is a buildifier."""\n\nFOUND = {}\n'.format(found), executable = False)
+    repository_ctx.file("found.bzl", '"""FOUND is True if buildifier is available."""\n\nFOUND = {}\n'.format(found), executable = False)
 
 _buildifier = repository_rule(
     implementation = _buildifier_impl,
-    doc = "Takes buildifier from npm, whose package carries the program, or else from the PATH; found.bzl says whether there is one.",
+    doc = "Provides buildifier from its npm package, or else from PATH. found.bzl tells if it is available.",
 )
 
 def _lint_tools_impl(module_ctx):

@@ -1,8 +1,8 @@
 """Runs one linter over the whole checkout: lint.py LINTER [ARGUMENT...].
 
-Bazel's copy of the sources holds only what a target names, and a linter has to see what nobody thought of. So this
-reads the checkout itself, which the test finds through its link to MODULE.bazel; the tests are tagged so that Bazel
-never takes an old result for a new one.
+The sandbox of Bazel has only declared files, but a linter must also see files that no target declares. So the linters
+read the checkout itself, which they find through the symbolic link to MODULE.bazel. The tests are tagged so that Bazel
+does not cache their results.
 """
 
 import importlib.util
@@ -14,15 +14,15 @@ import tempfile
 from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
-from tools.lint import library_deps, own_checks
+from tools.lint import library_deps, own_checks, prose
 from tools.python import child
 
-# Not ours to lint: what others made, and what is generated.
+# Directories of third-party and generated files.
 _SKIPPED = {"node_modules", "__pycache__", "venv", "build", "dist"}
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """Yields every file of the checkout, hidden and generated folders aside, as a path relative to it."""
+    """Yields the relative path of every file of the checkout, except in hidden and generated directories."""
     for folder, names, files in os.walk(root):
         names[:] = [n for n in names if n == ".ci" or not (n in _SKIPPED or n.startswith(("bazel-", ".")))]
         for name in files:
@@ -30,13 +30,14 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def _texts(root: Path, suffixes: Set[str]) -> Iterator[tuple[Path, str]]:
-    """Yields files with their texts, less the offline registry, which stands in for what others made."""
+    """Yields files with their texts, except those of tools/offline, which replace third-party code."""
     for path in sorted(_files(root)):
         if path.suffix in suffixes and path.parts[:2] != ("tools", "offline"):
             yield path, (root / path).read_text()
 
 
 def _complain(faults: Iterable[str]) -> int:
+    """Prints faults, and returns the exit code."""
     code = 0
     for fault in faults:
         print(fault)
@@ -61,16 +62,16 @@ def _run(root: Path, *command: str | os.PathLike[str]) -> int:
 
 
 def _program_of(package: str) -> Path:
-    """Returns a package's program: bin/ is beside site-packages with rules_python, and in it with `pip --target`."""
+    """Returns the program of a package. Its bin/ is beside site-packages (rules_python) or in it (`pip --target`)."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(package)
     site_packages = Path(spec.origin).parents[1]
     candidates = [folder / "bin" / package for folder in (site_packages, site_packages.parent)]
-    found = next((program for program in candidates if program.exists()), None)
-    if found is None:
+    program = next((program for program in candidates if program.exists()), None)
+    if program is None:
         raise FileNotFoundError(f"the package {package} has no program in any of {', '.join(map(str, candidates))}")
-    return found
+    return program
 
 
 def _module(root: Path, *arguments: str) -> int:
@@ -78,7 +79,7 @@ def _module(root: Path, *arguments: str) -> int:
 
 
 def _with_generated(root: Path, tree: Path) -> None:
-    """Lays out the packages with the types of generated modules, which only Bazel's copy has."""
+    """Copies the packages and the stubs of generated modules, which only the runfiles have, into one tree."""
     for package in "databuild", "benchmarks", "tools/python":
         shutil.copytree(root / package, tree / package, ignore=shutil.ignore_patterns("*_pb2*", "__pycache__"))
     for stub in Path("databuild/v1").glob("*_pb2.pyi"):
@@ -87,23 +88,23 @@ def _with_generated(root: Path, tree: Path) -> None:
 
 
 def ruff(root: Path) -> int:
-    """Checks the Python code and its format."""
+    """Checks Python code and its format."""
     program = _program_of("ruff")
     return _run(root, program, "check") | _run(root, program, "format", "--check")
 
 
 def mypy(root: Path) -> int:
-    """Checks the types of the packages."""
+    """Checks types."""
     with tempfile.TemporaryDirectory() as tree:
         _with_generated(root, Path(tree))
         return _module(Path(tree), "mypy", f"--cache-dir={root / '.mypy_cache'}")
 
 
 def imports(root: Path) -> int:
-    """Checks who imports whom."""
+    """Checks the import contracts."""
     with tempfile.TemporaryDirectory() as tree:
         _with_generated(root, Path(tree))
-        # It looks for the package where it stands before it looks among the runfiles.
+        # `-c` rather than `-m`, so that the package is found in the working directory first.
         program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
         return _run(Path(tree), *child.command("-c", program))
 
@@ -119,18 +120,23 @@ def limits(root: Path) -> int:
 
 
 def init_files(root: Path) -> int:
-    """Checks that no program asks for `__init__.py` files that nobody wrote."""
+    """Checks that no program relies on implicit `__init__.py` files."""
     return _complain(own_checks.implicit_init_files(_texts(root, {".bzl", ".bazel"})))
 
 
 def vulture(root: Path) -> int:
-    """Looks for code that nothing reaches but tests; pyproject.toml lists what it cannot see the use of."""
+    """Finds code that only tests use. pyproject.toml lists the names whose use vulture cannot see."""
     return _module(root, "vulture")
 
 
 def core_flags(root: Path) -> int:
-    """Checks that code below the edges names no flag of the command line."""
+    """Checks that messages of the core name no flags of the command line."""
     return _complain(own_checks.flags_in_core(_texts(root, {".py"})))
+
+
+def wording(root: Path) -> int:
+    """Checks the wording of docstrings and comments."""
+    return _complain(prose.odd_wording(_texts(root, {".bazel", ".bzl", ".py"})))
 
 
 def deps(root: Path) -> int:
@@ -146,7 +152,7 @@ def pages(root: Path) -> int:
 
 
 def shellcheck(root: Path) -> int:
-    """Checks the shell scripts."""
+    """Checks shell scripts."""
     program = shutil.which("shellcheck")
     if program is None:
         print("shellcheck is not installed (Debian: apt-get install shellcheck)", file=sys.stderr)
@@ -155,7 +161,7 @@ def shellcheck(root: Path) -> int:
 
 
 def buildifier(root: Path, program: str) -> int:
-    """Checks the BUILD and .bzl files and their format."""
+    """Checks BUILD and .bzl files and their format."""
     files = sorted(p for p in _files(root) if _is_starlark(p))
     return _run(root, Path(program).absolute(), "-mode=diff", "-lint=warn", *files)
 
@@ -172,6 +178,7 @@ if __name__ == "__main__":
         core_flags,
         deps,
         pages,
+        wording,
         shellcheck,
         buildifier,
     )

@@ -1,4 +1,4 @@
-"""A linter as a test."""
+"""The macro `lint_test`: a linter as a test."""
 
 load("@rules_python//python:py_test.bzl", "py_test")
 
@@ -8,11 +8,11 @@ def lint_test(name, linter, args = [], data = [], deps = [], **kwargs):
     """Runs a linter of lint.py over the whole checkout.
 
     Args:
-        name: The target's name.
-        linter: The linter's name in lint.py.
-        args: More arguments for it.
-        data: What it runs.
-        deps: Where it comes from.
+        name: Name of the target.
+        linter: Name of the linter in lint.py.
+        args: Additional arguments of the linter.
+        data: Programs that it runs.
+        deps: Packages that it imports.
         **kwargs: Passed on to `py_test`.
     """
     py_test(
@@ -22,7 +22,7 @@ def lint_test(name, linter, args = [], data = [], deps = [], **kwargs):
         main = "lint.py",
         args = [linter] + args,
         data = data + ["//:MODULE.bazel"],
-        # It reads files that Bazel does not know of: the result is never reused, and no sandbox hides them.
+        # The linter reads undeclared files of the checkout: do not cache the result, and do not sandbox it.
         tags = ["external", "lint", "local"],
         legacy_create_init = 0,
         deps = deps + [

@@ -1,4 +1,4 @@
-"""Checks that no linter of others makes: functions from the texts of files to faults."""
+"""Checks of this project that no other linter has: functions from texts of files to faults."""
 
 import ast
 import os
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 
 _HELPER = Path("tools/python/child.py")
-# An interpreter that is started without -I, which says that its program needs nothing but the standard library.
+# An interpreter started without -I. With -I, a program declares that it needs only the standard library.
 _BARE_CHILD = re.compile(r'sys\.executable(?!,\s*"-I"|} -I )')
 _PROGRAM = re.compile(r"^( *)py_(binary|test)\(\n.*?^\1\)", re.MULTILINE | re.DOTALL)
 _CREATE_INIT = re.compile(r"legacy_create_init = [01],")
@@ -34,31 +34,31 @@ _MAX_COLUMNS = 120
 
 
 def bare_children(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:
-    """Yields where Python starts another one that would have no import path under Bazel."""
+    """Yields starts of a Python interpreter that would have no import path under Bazel."""
     for path, text in sources:
-        for found in _BARE_CHILD.finditer(text) if path != _HELPER else ():
-            line = text.count("\n", 0, found.start()) + 1
-            yield f'{path}:{line}: start it by tools.python.child.command; or with "-I" if it needs no import path'
+        for match in _BARE_CHILD.finditer(text) if path != _HELPER else ():
+            line = text.count("\n", 0, match.start()) + 1
+            yield f'{path}:{line}: start it with tools.python.child.command, or with "-I" if it needs no import path'
 
 
 def odd_limits(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:
-    """Yields constants whose names do not begin with MAX_ or MIN_ although they are limits."""
+    """Yields limits whose names do not begin with MAX_ or MIN_."""
     for path, text in sources:
-        for found in _LIMIT.finditer(text) if path.parts[:2] != ("tools", "lint") else ():
-            line = text.count("\n", 0, found.start()) + 1
-            yield f"{path}:{line}: {found[0]} is a limit; begin its name with MAX_ or MIN_, and end it with the unit"
+        for match in _LIMIT.finditer(text) if path.parts[:2] != ("tools", "lint") else ():
+            line = text.count("\n", 0, match.start()) + 1
+            yield f"{path}:{line}: {match[0]} is a limit; begin its name with MAX_ or MIN_, and end it with the unit"
 
 
 def implicit_init_files(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:
-    """Yields programs that get `__init__.py` files that nobody wrote, which is deprecated, without having asked."""
+    """Yields programs without `legacy_create_init`. The default creates `__init__.py` files, which is deprecated."""
     for path, text in sources:
-        for found in _PROGRAM.finditer(_DOCSTRING.sub("", text)):
-            if _CREATE_INIT.search(found[0]) is None:
-                yield f"{path}: {found[0].splitlines()[1].strip()} lacks `legacy_create_init = 0`"
+        for match in _PROGRAM.finditer(_DOCSTRING.sub("", text)):
+            if _CREATE_INIT.search(match[0]) is None:
+                yield f"{path}: {match[0].splitlines()[1].strip()} lacks `legacy_create_init = 0`"
 
 
 def flags_in_core(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:
-    """Yields flags of the command line in string literals, docstrings aside, of code that every edge shares."""
+    """Yields flags of the command line in string literals of the core, except in docstrings."""
     for path, text in sources:
         if path.as_posix().startswith(_CORE):
             tree = ast.parse(text)

@@ -1,4 +1,4 @@
-"""Checks the linters that are written here."""
+"""Tests of the project's own checks."""
 
 from pathlib import Path
 
@@ -14,17 +14,17 @@ from tools.lint.own_checks import (
 NAME = "sys" + ".executable"
 
 
-def test_a_python_without_an_import_path_is_found():
+def test_an_interpreter_without_an_import_path_is_reported():
     good = f'run({NAME}, "-I", \'x\')\nrun(\n    {NAME},\n    "-I",\n)\n'
     bad = f"import sys\nrun({NAME}, \"-m\", 'x')\n"
 
     assert list(bare_children([(Path("good.py"), good)])) == []
 
     (fault,) = bare_children([(Path("bad.py"), bad)])
-    assert fault.startswith("bad.py:2: start it by tools.python.child.command")
+    assert fault.startswith("bad.py:2: start it with tools.python.child.command")
 
 
-def test_a_limit_with_an_odd_name_is_found():
+def test_a_limit_without_max_or_min_is_reported():
     good = "MAX_ROWS = 1\n_MIN_SECONDS = 2.0\nUTMOST_CARE = 3\n"
     bad = "x = 1\n_MOST_ROWS = 1\n"
 
@@ -34,7 +34,7 @@ def test_a_limit_with_an_odd_name_is_found():
     assert fault.startswith("bad.py:2: _MOST_ROWS is a limit; begin its name with MAX_ or MIN_")
 
 
-def test_a_program_that_wants_files_made_up_is_found():
+def test_a_program_with_implicit_init_files_is_reported():
     good = 'py_test(\n    name = "good",\n    legacy_create_init = 0,\n)\n'
     doc = '    """\n    py_binary(\n        name = "doc",\n    )\n    """\n'
     bad = f'def x():\n{doc}    py_binary(\n        name = "bad",\n    )\n'
@@ -43,7 +43,7 @@ def test_a_program_that_wants_files_made_up_is_found():
     assert list(implicit_init_files([(Path("x.bzl"), bad)])) == ['x.bzl: name = "bad", lacks `legacy_create_init = 0`']
 
 
-def test_a_flag_in_a_message_of_the_core_is_found():
+def test_a_flag_in_a_message_of_the_core_is_reported():
     good = '"""Docs may name --force."""\nx = "a--b"\n'
     bad = 'def x():\n    raise ValueError(f"no {1}; --force would")\n'
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tries bazelw, and the commands of Bazel that read the graph of modules or targets, with the offline registry:
+# Tests bazelw, and commands of Bazel that read the graph of modules or of targets, with the offline registry:
 # check.sh WORKSPACE GRAPH
 #
 # The last line is "N passed, N failed".
@@ -15,7 +15,7 @@ folder=$(mktemp -d)
 printed=$folder/printed
 trap 'rm -rf "$folder"' EXIT
 
-# Counts a check called $1 that ended with the exit code $2.
+# Counts the check $1, which ended with exit code $2.
 count() {
   if (($2 == 0)); then
     echo "ok: $1"
@@ -26,27 +26,27 @@ count() {
   fi
 }
 
-# Runs a command of Bazel, and expects success and a line that has the text $1 in what it prints; any text if $1 is empty.
+# Runs a command of Bazel. Expects success, and the text $1 in its output unless $1 is empty.
 expect() {
-  local wanted=$1 code=0
+  local text=$1 code=0
   shift
   "$bazel" "$@" >"$printed" 2>&1 || code=$?
-  if [[ $code == 0 && -n $wanted ]]; then grep -qF -- "$wanted" "$printed" || code=$?; fi
+  if [[ $code == 0 && -n $text ]]; then grep -qF -- "$text" "$printed" || code=$?; fi
   if ((code != 0)); then tail -n 20 "$printed"; fi
   count "bazel $*" "$code"
 }
 
-# Expects that bazelw refuses a checkout in a folder of the name $1, or takes it if $2 is 0.
+# Runs bazelw in a checkout in the directory $1. Expects exit code $2.
 expect_path() {
   local copy=$folder/$1 code=0
   mkdir -p "$copy"
   cp "$checkout"/{bazelw,MODULE.bazel,.bazelrc} "$copy"
   (cd "$copy" && ./bazelw --version) >"$printed" 2>&1 || code=$?
   if ((code != 0)); then grep -qF 'Move the checkout' "$printed" || code=1; fi
-  count "a checkout in the folder '$1'" "$((code != $2))"
+  count "a checkout in the directory '$1'" "$((code != $2))"
 }
 
-# Expects that bazelw brings the flags of a workspace up to date, once, and leaves the user's own alone.
+# Expects that bazelw replaces its old flags in user.bazelrc, does so only once, and keeps the flags of the user.
 expect_flags() {
   mkdir "$folder/consumer"
   cd "$folder/consumer"
@@ -74,17 +74,17 @@ expect 'rules_python@' mod path rules_python
 expect 'rules_shell' mod show_repo @rules_shell
 before=$(<MODULE.bazel)
 expect '' mod tidy
-count 'MODULE.bazel was tidy before' "$([[ $(<MODULE.bazel) == "$before" ]]; echo $?)"
+count 'mod tidy does not change MODULE.bazel' "$([[ $(<MODULE.bazel) == "$before" ]]; echo $?)"
 expect '@zlib' query "deps($graph)"
 expect "$graph" query "rdeps(//..., $graph)"
 expect "$graph" query "allrdeps($graph)" --universe_scope=//...
 expect "$graph" query "somepath(//..., $graph)"
 expect '@rules_python//python/runfiles:runfiles' query @rules_python//python/runfiles
 
-# A module that depends on DataBuild installs the packages of one lock, not those that only development needs.
+# A consumer of DataBuild installs the packages of one lock only, without development dependencies.
 if [[ $PWD != "$checkout" ]]; then
   mapfile -t hubs < <(cd "$("$bazel" info output_base 2>/dev/null)/external" && ls -d ./*databuild*_pypi)
-  count "the packages that are installed are those of consumers: ${hubs[*]}" "$([[ ${#hubs[@]} == 1 && ${hubs[0]} != *_dev_* ]]; echo $?)"
+  count "only packages for consumers are installed: ${hubs[*]}" "$([[ ${#hubs[@]} == 1 && ${hubs[0]} != *_dev_* ]]; echo $?)"
 fi
 
 echo "$passed passed, $failed failed"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs Debian packages, among them a Bazel that is newer than the machine's Debian: install.sh PACKAGE...
+# Installs Debian packages, including a Bazel from a newer Debian release if necessary: install.sh PACKAGE...
 #
-# Exits 2, saying what to install by hand, where that is impossible. Names no mirror: the machine's own configuration does.
+# Uses the mirror that apt is configured for. If it cannot install, it prints what to install manually and exits with code 2.
 set -euo pipefail
 
 readonly keyring=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -11,8 +11,8 @@ trap 'rm -f "$log"' EXIT
 give_up() {
   cat >&2 <<MESSAGE
 bazelw: $1
-Please install, by whatever means you have:
-  - bazelisk, or Bazel 7.4 or newer, as 'bazelisk' or 'bazel' on the PATH
+Please install:
+  - bazelisk, or Bazel 7.4 or newer, as 'bazelisk' or 'bazel' on PATH
   - Python 3.11 or newer, with venv
   - shellcheck, for the linters only
 On Debian, run ./bazelw as root, or with sudo, and it installs them.
@@ -31,19 +31,19 @@ apt() {
   quietly "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 "$@"
 }
 
-# Prints the lines "URI CODENAME" of the main Debian archives that the machine is configured for.
+# Prints a line "URI CODENAME" for each main Debian archive that apt is configured for.
 debian_archives() {
   # shellcheck disable=SC2016 # apt-get expands these
   apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(CODENAME)' 'Created-By: Packages' |
     awk '$2 == "Debian" && $3 !~ /-/ { print $1, $3 }' | sort -u
 }
 
-# Adds suites newer than the machine's, at a priority at which apt takes from them only what is asked for by name.
+# Adds newer suites with a low priority, so that apt uses them only for packages requested with -t.
 add_suites() {
   local uri=$1
   shift
   quietly "${as_root[@]}" tee /etc/apt/sources.list.d/databuild-bazel.sources <<SOURCES
-# Where DataBuild's bazelw takes Bazel from.
+# Source of Bazel for DataBuild's bazelw.
 Types: deb
 URIs: $uri
 Suites: $*
@@ -63,7 +63,7 @@ PREFERENCES
   apt update
 }
 
-# Prints Bazel's own dependencies that an older Debian has in a version too old for it, which apt would leave as they are.
+# Prints dependencies of Bazel that an older Debian has in too old a version, which apt would not upgrade.
 bazels_libraries() {
   apt-cache show bazel-bootstrap/forky | sed -n 's/^Depends: //p' | head -n 1 | tr ',' '\n' |
     sed -E 's/^ *([^ |:(]+).*/\1/' |
@@ -73,21 +73,21 @@ bazels_libraries() {
 as_root=()
 if [[ $(id -u) != 0 ]]; then
   if ! command -v sudo >/dev/null || ! { sudo -n true 2>/dev/null || [[ -t 0 ]]; }; then
-    give_up 'no Bazel was found, and only root could install one.'
+    give_up 'Bazel is not installed, and installing it needs root.'
   fi
   as_root=(sudo)
 fi
 if ! command -v apt-get >/dev/null || [[ ! -e $keyring ]]; then
-  give_up 'no Bazel was found, and this machine is not a Debian.'
+  give_up 'Bazel is not installed, and this machine does not run Debian.'
 fi
 
 echo "bazelw: installing from Debian: $* (once; a minute or so)" >&2
 archives=$(debian_archives)
-if [[ -z $archives ]]; then # minimal images come without package lists
+if [[ -z $archives ]]; then # minimal images have no package lists
   apt update
   archives=$(debian_archives)
 fi
-read -r uri codename <<<"$archives" || give_up "apt knows no archive of Debian's here."
+read -r uri codename <<<"$archives" || give_up "apt is not configured for a Debian archive."
 
 from_forky=()
 other=()
@@ -106,7 +106,7 @@ fi
 
 apt install -y --no-install-recommends "${other[@]}"
 if [[ $codename == bookworm ]]; then
-  # First: forky's openssl no longer knows that it replaces a file of bookworm's libssl3.
+  # Before the packages of forky: its openssl does not declare that it replaces a file of bookworm's libssl3.
   apt install -y --no-install-recommends -t trixie openssl libssl3t64 openssl-provider-legacy
 fi
 if [[ ${#newer[@]} != 0 ]]; then

@@ -1,13 +1,13 @@
-"""Python code of protocol buffers, generated without a C++ compile: protoc comes from PyPI's grpcio-tools."""
+"""The rule `proto_python`: Python code of protocol buffers. protoc comes from grpcio-tools, so no C++ is compiled."""
 
 visibility(["//databuild/v1"])
 
 _DOC = """\
 Generates modules, type stubs and a descriptor set from `.proto` files.
 
-The modules land in the package of this target, which has to be where the files' import path says: `databuild/v1/x.proto`
-becomes `databuild.v1.x_pb2` in the package `databuild/v1`. They are this target's files, to be used as `srcs` of a `py_library`.
-The modules of services, which need gRPC, are its output group `grpc`, and the type stubs its output group `pyi`.
+The package of the target must match the import path of the files: `databuild/v1/x.proto` becomes `databuild.v1.x_pb2` in the package
+`databuild/v1`. The modules are the default outputs, for `srcs` of a `py_library`. Modules of services, which need gRPC, are in the output
+group `grpc`; type stubs are in the output group `pyi`.
 
 ```starlark
 proto_python(
@@ -22,19 +22,19 @@ proto_python(
 
 _ATTRS = {
     "descriptor_set": attr.output(
-        doc = "Where to write the `FileDescriptorSet` of the sources, comments included.",
+        doc = "Output file with the `FileDescriptorSet` of the sources, including comments.",
         mandatory = True,
     ),
     "import_root": attr.string(
-        doc = "The folder of the workspace that imports in the sources are relative to.",
+        doc = "Directory of the workspace to which imports in the sources are relative.",
         mandatory = True,
     ),
     "services": attr.label_list(
-        doc = "Those of the sources that declare a service, and get a `_pb2_grpc` module.",
+        doc = "Sources with a service, for which a `_pb2_grpc` module is generated.",
         allow_files = [".proto"],
     ),
     "srcs": attr.label_list(
-        doc = "All sources. What they import has to be among them, or a well-known type.",
+        doc = "All sources. Their imports must be among them, or well-known types.",
         allow_files = [".proto"],
         mandatory = True,
     ),
@@ -46,11 +46,11 @@ _ATTRS = {
 }
 
 def _declare(ctx, src, suffix):
-    """The output beside this target for a source, which has to be imported from this package."""
+    """Declares the output for a source. Fails if its import path is not in the package of the target."""
     import_path = src.short_path.partition(ctx.attr.import_root + "/")[2]
     package, _, file_name = import_path.rpartition("/")
     if package != ctx.label.package:
-        fail("{} generates into its own package, but {} belongs to the package {}".format(ctx.label, src.short_path, package))
+        fail("{} can generate only into its own package, but {} belongs to the package {}".format(ctx.label, src.short_path, package))
     return ctx.actions.declare_file(file_name.removesuffix(".proto") + suffix)
 
 def _run_protoc(ctx, srcs, outputs, arguments, progress_message):

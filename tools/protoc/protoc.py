@@ -1,10 +1,8 @@
-"""protoc as `python -m grpc_tools.protoc` runs it, with two changes to what it generates.
+"""Runs `python -m grpc_tools.protoc`, and changes the generated files in two ways.
 
-Type stubs hold for a field named `str`: protoc gives such a field as `str: str`, and from then on every `str` in its
-message means the field.
-
-Modules do not refuse a protobuf that is older than protoc. They consist of serialized descriptors, which any protobuf
-reads, and the client supports a range of versions (docs/client.md), at both ends of which it is tested.
+- Type stubs support a field named `str`. protoc writes `str: str`, after which `str` in the class means the field.
+- Modules accept a protobuf that is older than protoc. They contain serialized descriptors, which every version of
+  protobuf reads, and the client supports a range of versions (docs/client.md) whose ends are tested.
 """
 
 import re
@@ -25,35 +23,35 @@ _VERSION_CHECK = re.compile(
 )
 
 
-def _without_check(module: Path) -> None:
+def _remove_version_check(module: Path) -> None:
     text, removed = _VERSION_CHECK.subn("", module.read_text())
     if removed != 2 or "_runtime_version" in text:
-        raise ValueError(f"{module} does not check protobuf's version in the way that is known; adapt tools/protoc")
+        raise ValueError(f"{module} has an unknown form of the version check; adapt tools/protoc")
     module.write_text(text)
 
 
-def _repair(stub: Path) -> None:
+def _fix_str(stub: Path) -> None:
     text = stub.read_text()
     if _HIDES_STR.search(text):
         stub.write_text("from builtins import str as _str\n" + _STR_AS_TYPE.sub("_str", text))
 
 
 def main(arguments: list[str]) -> int:
-    """Runs protoc with its well-known types on the import path, and returns its exit code."""
+    """Runs protoc with the well-known types on its import path. Returns its exit code."""
     code: int = protoc.main(["protoc", *arguments, f"-I{resources.files('grpc_tools') / '_proto'}"])
     if code == 0:
         for stub in _generated(arguments, "--pyi_out=", "_pb2.pyi"):
-            _repair(stub)
+            _fix_str(stub)
         for module in _generated(arguments, "--python_out=", "_pb2.py"):
-            _without_check(module)
+            _remove_version_check(module)
     return code
 
 
 def _generated(arguments: list[str], flag: str, suffix: str) -> set[Path]:
-    """Returns the files with a suffix that were generated into the folders that a flag names."""
+    """Returns the files with a suffix that were generated into the directories of a flag."""
     folders = [Path(argument.removeprefix(flag)) for argument in arguments if argument.startswith(flag)]
     sources = [Path(argument) for argument in arguments if argument.endswith(".proto")]
-    return {found for folder in folders for source in sources for found in folder.glob(f"**/{source.stem}{suffix}")}
+    return {path for folder in folders for source in sources for path in folder.glob(f"**/{source.stem}{suffix}")}
 
 
 if __name__ == "__main__":

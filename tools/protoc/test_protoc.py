@@ -1,4 +1,4 @@
-"""Checks protoc as this project runs it."""
+"""Tests of the changes to generated files."""
 
 import ast
 
@@ -16,7 +16,7 @@ message Refs { repeated string all = 1; map<string, string> by_name = 2; string 
 
 @pytest.fixture
 def generate(tmp_path):
-    """Returns a function that generates code of a source and returns the stub's text."""
+    """Returns a function that generates code for a source and returns the text of the stub."""
 
     def generate(source: str) -> str:
         (tmp_path / "a").mkdir()
@@ -47,7 +47,7 @@ def test_other_stubs_are_left_as_they_are(generate):
     assert "_str" not in generate(SOURCE.replace("string str", "string name"))
 
 
-def test_modules_leave_it_to_their_user_which_protobuf_there_is(generate, tmp_path):
+def test_modules_do_not_check_the_version_of_protobuf(generate, tmp_path):
     generate(SOURCE)
     module = (tmp_path / "a" / "ref_pb2.py").read_text()
 

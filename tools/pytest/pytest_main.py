@@ -1,6 +1,6 @@
-"""Runs pytest as Bazel wants a test to be run: its report, its filter, its shards, its temporary folder.
+"""Runs pytest with the report, filter, shards and temporary directory that Bazel sets for a test.
 
-https://bazel.build/reference/test-encyclopedia says what the environment variables mean.
+https://bazel.build/reference/test-encyclopedia documents the environment variables.
 """
 
 import importlib.util
@@ -12,37 +12,41 @@ from pathlib import Path
 
 import pytest
 
-# A test that hangs tells where, this long before Bazel kills it.
-_SECONDS_TO_TELL = 5
+# Time before Bazel's timeout at which a hanging test prints its stack traces.
+_DUMP_SECONDS = 5
 
 
 class Selection:
-    """Keeps the tests of one shard, and remembers whether there were any to choose from."""
+    """Selects the tests of one shard.
+
+    Attributes:
+        any_collected: True if pytest collected any test, in this shard or another.
+    """
 
     def __init__(self, shard: int, shards: int) -> None:
-        """Creates the selection of every `shards`-th test, from number `shard` on."""
+        """Selects every `shards`-th test, starting with number `shard`."""
         self._shard = shard
         self._shards = shards
-        self.found_any = False
+        self.any_collected = False
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Runs before pytest's own filter, and so sees every test."""
-        self.found_any = bool(items)
+        """Runs before the filter of pytest, so it sees every test."""
+        self.any_collected = bool(items)
         items[:] = items[self._shard :: self._shards]
 
 
 class LoopErrors(logging.Handler):
-    """Fails a test during which an event loop logged an error: a callback that raises fails nothing else."""
+    """Fails a test during which an event loop logged an error, such as an exception in a callback."""
 
     def __init__(self) -> None:
-        """Listens to all event loops."""
+        """Adds a handler to the logger of asyncio."""
         super().__init__(logging.ERROR)
         self._errors: list[str] = []
         logging.getLogger("asyncio").addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keeps an error for the end of the test."""
+        """Stores an error until the end of the test."""
         self._errors.append(logging.Formatter().format(record))
 
     @pytest.hookimpl(wrapper=True)
@@ -71,13 +75,13 @@ def arguments(environment: Mapping[str, str]) -> list[str]:
     if folder := environment.get("TEST_TMPDIR"):
         args.append(f"--basetemp={Path(folder, 'pytest')}")
     if timeout := environment.get("TEST_TIMEOUT"):
-        args += ["-o", f"faulthandler_timeout={max(1, int(timeout) - _SECONDS_TO_TELL)}"]
-    if wanted := environment.get("TESTBRIDGE_TEST_ONLY"):
-        args += ["-k", wanted]
+        args += ["-o", f"faulthandler_timeout={max(1, int(timeout) - _DUMP_SECONDS)}"]
+    if expression := environment.get("TESTBRIDGE_TEST_ONLY"):
+        args += ["-k", expression]
     if environment.get("TESTBRIDGE_TEST_RUNNER_FAIL_FAST") == "1":
         args.append("--exitfirst")
     if importlib.util.find_spec("hypothesis"):
-        # The same examples each time, as Bazel keeps results, and no deadline, as machines are busy.
+        # The same examples in each run, because Bazel caches results. No deadline, because machines are busy.
         args.append("--hypothesis-profile=ci")
     return args
 
@@ -91,8 +95,8 @@ def main(argv: list[str]) -> int:
         int(os.environ.get("TEST_SHARD_INDEX", "0")), int(os.environ.get("TEST_TOTAL_SHARDS") or "0") or 1
     )
     code = pytest.main([*arguments(os.environ), *argv], plugins=[selection, LoopErrors()])
-    if code == pytest.ExitCode.NO_TESTS_COLLECTED and selection.found_any:
-        # The filter or the shard left nothing: not this file's fault.
+    if code == pytest.ExitCode.NO_TESTS_COLLECTED and selection.any_collected:
+        # The filter or the shard excluded every test, which is not an error.
         return 0
     return int(code)
 

@@ -1,19 +1,18 @@
-"""Tests written for pytest, run by Bazel."""
+"""The macro `pytest_test`: pytest files as a test of Bazel."""
 
 load("@rules_python//python:py_test.bzl", "py_test")
 
 def pytest_test(name, srcs, args = [], data = [], deps = [], **kwargs):
     """Runs pytest on test files.
 
-    Bazel gets pytest's own report of each test. `--test_filter=EXPRESSION` is pytest's `-k`, and a file in which no test is found
-    fails.
+    Bazel gets the report of pytest with each test. `--test_filter=EXPRESSION` becomes `-k` of pytest. A file without tests fails.
 
     Args:
-        name: The target's name.
-        srcs: The test files. A conftest.py that they need belongs here, too.
-        args: More arguments for pytest.
-        data: What the tests read or run.
-        deps: What they import, pytest and pytest-asyncio aside.
+        name: Name of the target.
+        srcs: Test files, and the conftest.py files that they need.
+        args: Additional arguments of pytest.
+        data: Files that the tests read or run.
+        deps: Libraries that the tests import, except pytest and pytest-asyncio.
         **kwargs: Passed on to `py_test`.
     """
     test_files = [src for src in srcs if not src.endswith("conftest.py")]

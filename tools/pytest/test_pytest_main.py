@@ -1,4 +1,4 @@
-"""Checks that pytest under Bazel fails where it should and honours what Bazel asks."""
+"""Tests of pytest under Bazel: exit codes, filter, shards and report."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ MAIN = Path(__file__).with_name("pytest_main.py")
 
 @pytest.fixture
 def run(tmp_path: Path):
-    """Returns a function that runs a test file's text with more environment variables, and returns code and output."""
+    """Returns a function that runs the text of a test file, and returns the exit code and the output."""
     (tmp_path / "pyproject.toml").write_text("[tool.pytest]\n")
 
     def run(text: str, **environment: str) -> tuple[int, str]:

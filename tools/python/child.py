@@ -1,21 +1,20 @@
-"""Starts another Python that imports what this one does, in tests, linters and benchmarks.
+"""Starts a child Python with the import path of this process, for tests, linters and benchmarks.
 
-`sys.executable` alone does not: this process's import path comes from whatever started it, a launcher or pytest, and
-is not handed on. So the path is an argument here. It is no variable of the environment, because grandchildren inherit
-those.
+`sys.executable` alone is not enough: a launcher or pytest sets the import path of this process, and children do not
+inherit it. It is passed as an argument and not in the environment, because grandchildren would inherit the environment.
 
-A child that needs nothing but the standard library is started with `sys.executable, "-I"`.
+Start a child that needs only the standard library with `sys.executable, "-I"` instead.
 """
 
 import sys
 
 
 def command(*arguments: str, flags: tuple[str, ...] = ()) -> list[str]:
-    """Returns the command that does what `python ARGUMENTS` does, with the import path that this process has now.
+    """Returns the command for `python ARGUMENTS` with the current import path of this process.
 
     Args:
-        arguments: `-c CODE`, `-m MODULE` or a file, and what follows it.
-        flags: More flags of the interpreter.
+        arguments: `-c CODE`, `-m MODULE` or a file, then its own arguments.
+        flags: Additional flags of the interpreter.
     """
     return [sys.executable, "-P", *flags, __file__, ":".join(path for path in sys.path if path), *arguments]
 
@@ -23,7 +22,7 @@ def command(*arguments: str, flags: tuple[str, ...] = ()) -> list[str]:
 def _run(path: str, arguments: list[str]) -> None:
     sys.path[:] = path.split(":")
     if arguments[0] == "-m":
-        import runpy  # -c and a file need nothing that Python has not loaded itself
+        import runpy  # not at the top: -c and files need no further imports, which benchmarks rely on
 
         sys.argv[:] = arguments[1:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)

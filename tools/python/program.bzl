@@ -1,24 +1,24 @@
-"""A program of DataBuild's own, which consumers of the module build with theirs."""
+"""The macro `python_program`: a program of DataBuild that consumers of the module build as well."""
 
 load("@rules_python//python:py_binary.bzl", "py_binary")
 
 visibility("//...")
 
-# Has to be among the versions in MODULE.bazel.
+# One of the versions in MODULE.bazel.
 _PYTHON_VERSION = "3.11"
 
 def python_program(name, **kwargs):
-    """Declares a `py_binary` that runs on DataBuild's Python, whatever the consumer's default is.
+    """Declares a `py_binary` with the Python version of DataBuild.
 
-    The consumer's may be older than what DataBuild is written for, or newer than what its packages are locked for.
+    The default version of a consumer can be too old for DataBuild, or too new for its locked packages.
 
     Args:
-        name: The target's name.
+        name: Name of the target.
         **kwargs: Passed on to `py_binary`.
     """
     py_binary(
         name = name,
-        # Files that nobody wrote are deprecated, and rules_python warns of them.
+        # The default creates `__init__.py` files, which is deprecated.
         legacy_create_init = 0,
         python_version = _PYTHON_VERSION,
         **kwargs

@@ -1,4 +1,4 @@
-"""Checks the command of a Python that imports what this one does."""
+"""Tests of the command of a child Python."""
 
 import json
 import os
@@ -21,7 +21,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder on this process's import path, with a module."""
+    """A directory with a module, on the import path of this process."""
     (tmp_path / "only_here.py").write_text("VALUE = 'found'\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delenv("PYTHONPATH", raising=False)
@@ -36,7 +36,7 @@ def run(*arguments, flags=(), **environment):
 
 
 @pytest.mark.parametrize("way", ["code", "file", "module"])
-def test_a_child_imports_what_its_parent_does_and_its_children_inherit_nothing(folder, way):
+def test_a_child_has_the_import_path_of_its_parent_but_its_own_children_do_not(folder, way):
     (folder / "program.py").write_text(PROGRAM)
     arguments = {"code": ["-c", PROGRAM], "file": [str(folder / "program.py")], "module": ["-m", "program"]}[way]
 
@@ -46,7 +46,7 @@ def test_a_child_imports_what_its_parent_does_and_its_children_inherit_nothing(f
     assert (done.returncode, done.stderr) == (7, "")
 
 
-def test_without_it_a_child_does_not(folder):
+def test_an_isolated_child_does_not_have_the_import_path(folder):
     done = subprocess.run([sys.executable, "-I", "-c", "import only_here"], capture_output=True, text=True, check=False)
 
     assert "No module named 'only_here'" in done.stderr
@@ -72,7 +72,7 @@ def test_the_import_path_is_set_without_an_import(folder):
     assert not {"runpy", "typing", "re", "os"} & set(done.stdout.split())
 
 
-def test_a_pickled_object_of_main_finds_its_way_back(folder):
+def test_an_object_of_main_can_be_unpickled(folder):
     program = folder / "program.py"
     program.write_text(
         "import multiprocessing\n"

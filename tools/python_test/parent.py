@@ -1,4 +1,4 @@
-"""Starts a program that lies beside it among the runfiles, with the environment it was given itself."""
+"""Starts a program from the runfiles, with the unchanged environment."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Prints what a program started by Bazel sees of its world, one fact a line."""
+"""Prints properties of the environment of a py_binary, one per line."""
 
 import importlib.util
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts a program in all the ways a py_binary is started, and expects the same of each: program_test.sh PROGRAM PARENT
+# Starts a py_binary in every supported way, and expects the same output: program_test.sh PROGRAM PARENT
 set -euo pipefail
 
 program=$1
@@ -7,7 +7,7 @@ parent=$2
 here=$PWD
 user_path=None
 safe_path=1
-wanted() {
+expected() {
   cat <<END
 module module.py
 declared absl
@@ -22,14 +22,14 @@ child absl
 END
 }
 
-# Runs a command that starts the program, and compares what it prints and how it ends.
+# Runs a command that starts the program, and compares its output and exit code.
 check() {
   local how=$1 printed code=0
   shift
   printed=$("$@" one 'two words') || code=$?
-  if [[ $code != 7 || $printed != "$(wanted)" ]]; then
+  if [[ $code != 7 || $printed != "$(expected)" ]]; then
     echo "FAILED: $how (exit code $code)"
-    diff <(wanted) <(echo "$printed") || true
+    diff <(expected) <(echo "$printed") || true
     exit 1
   fi
   echo "ok: $how"
@@ -38,7 +38,7 @@ check() {
 alone=(env -u RUNFILES_DIR -u RUNFILES_MANIFEST_FILE -u JAVA_RUNFILES -u PYTHON_RUNFILES)
 
 check 'with the environment of a test' "$program"
-check 'with no word of runfiles' "${alone[@]}" "$program"
+check 'without variables for runfiles' "${alone[@]}" "$program"
 check 'by an absolute path' "${alone[@]}" "$here/$program"
 check 'from another program' "$parent"
 check 'with the runfiles of another program' env RUNFILES_DIR=/nowhere "$here/$program"
@@ -47,7 +47,7 @@ ln -s "$here/$program" "$TEST_TMPDIR/link"
 check 'through a symbolic link' "${alone[@]}" "$TEST_TMPDIR/link"
 
 cd /
-check 'from another folder' "${alone[@]}" "$here/$program"
+check 'from another directory' "${alone[@]}" "$here/$program"
 check "by its name on the PATH" "${alone[@]}" env PATH="$here/$(dirname "$program"):$PATH" program
 user_path=$TEST_TMPDIR
-check 'with an import path of the user, which stays as it is' env PYTHONPATH="$user_path" "$here/$program"
+check 'with an import path of the user, which does not change' env PYTHONPATH="$user_path" "$here/$program"

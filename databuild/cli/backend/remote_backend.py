@@ -52,7 +52,7 @@ class RemoteBackend:
         return self._client.get(text).build
 
     def deaths(self, builds: Iterable[str]) -> Mapping[str, str]:
-        faults = {build: self._client.get(build).dead for build in dict.fromkeys(builds)}
+        faults = {build: self._client.get(build).dead_reason for build in dict.fromkeys(builds)}
         return {build: fault for build, fault in faults.items() if fault}
 
     def dead_build_message(self, build_request_id: str) -> str:  # noqa: ARG002

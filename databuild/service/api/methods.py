@@ -131,9 +131,9 @@ class Api:
     async def list_builds(self, request: sv.ListBuildsRequest, _caller: Caller) -> sv.ListBuildsResponse:
         status = _status(statuses.BUILD, request.status)
         page = await self._builds.list_builds(
-            status=status, before=request.before, limit=request.limit or _DEFAULT_BUILDS
+            status=status, before=request.page_token, limit=request.page_size or _DEFAULT_BUILDS
         )
-        return sv.ListBuildsResponse(builds=map(build_to_message, page.builds), next_before=page.next_before)
+        return sv.ListBuildsResponse(builds=map(build_to_message, page.builds), next_page_token=page.next_before)
 
     async def cancel_build(self, request: sv.CancelBuildRequest, caller: Caller) -> sv.BuildSummary:
         return build_to_message(await self._builds.cancel(request.build_request_id, caller.name))
@@ -154,26 +154,29 @@ class Api:
     ) -> sv.ListBuildEventsResponse:
         check_number("after_sequence", request.after_sequence)
         events = await self._builds.events(
-            request.build_request_id, after=request.after_sequence, limit=request.limit or _DEFAULT_ROWS
+            request.build_request_id, after=request.after_sequence, limit=request.page_size or _DEFAULT_ROWS
         )
         return sv.ListBuildEventsResponse(events=events)
 
     async def list_build_partitions(
         self, request: sv.ListBuildPartitionsRequest, _caller: Caller
     ) -> sv.ListBuildPartitionsResponse:
-        limit = self._limit(request.limit)
+        limit = self._limit(request.page_size)
         status = _status(statuses.PARTITION, request.status)
-        rows = await self._builds.partitions(request.build_request_id, status=status, after=request.after, limit=limit)
+        rows = await self._builds.partitions(
+            request.build_request_id, status=status, after=request.page_token, limit=limit
+        )
         return sv.ListBuildPartitionsResponse(
-            partitions=map(build_partition_to_message, rows), next_after=rows[-1].ref if len(rows) == limit else ""
+            partitions=map(build_partition_to_message, rows), next_page_token=rows[-1].ref if len(rows) == limit else ""
         )
 
     async def list_job_runs(self, request: sv.ListJobRunsRequest, _caller: Caller) -> sv.ListJobRunsResponse:
-        limit = self._limit(request.limit)
+        limit = self._limit(request.page_size)
         status = _status(statuses.JOB, request.status)
-        rows = await self._builds.job_runs(request.build_request_id, status=status, after=request.after, limit=limit)
-        next_after = rows[-1].number if len(rows) == limit else 0
-        return sv.ListJobRunsResponse(job_runs=map(job_run_to_message, rows), next_after=next_after)
+        after = _job_run_number(request.page_token)
+        rows = await self._builds.job_runs(request.build_request_id, status=status, after=after, limit=limit)
+        next_page_token = str(rows[-1].number) if len(rows) == limit else ""
+        return sv.ListJobRunsResponse(job_runs=map(job_run_to_message, rows), next_page_token=next_page_token)
 
     async def get_job_run(self, request: sv.GetJobRunRequest, _caller: Caller) -> sv.JobRun:
         return job_run_to_message(await self._builds.job_run(request.job_run_id))
@@ -195,25 +198,25 @@ class Api:
             contains=request.contains,
             pattern=request.pattern,
             status=statuses.TAINTED if request.tainted else status,
-            after=request.after,
-            limit=request.limit or _DEFAULT_ROWS,
+            after=request.page_token,
+            limit=request.page_size or _DEFAULT_ROWS,
         )
         return sv.ListPartitionsResponse(
             partitions=map(partition_to_message, page.partitions),
-            next_after=page.next_after,
+            next_page_token=page.next_after,
             counts=await self._partitions.counts(),
         )
 
     async def get_partition(self, request: sv.GetPartitionRequest, _caller: Caller) -> sv.PartitionDetail:
         return partition_view_to_message(await self._partitions.get(request.ref))
 
-    async def explain_partition(self, request: sv.GetPartitionRequest, _caller: Caller) -> sv.PartitionExplanation:
+    async def explain_partition(self, request: sv.ExplainPartitionRequest, _caller: Caller) -> sv.PartitionExplanation:
         return explanation_to_message(await self._partitions.explain(request.ref))
 
     async def get_lineage(self, request: sv.GetLineageRequest, _caller: Caller) -> sv.Lineage:
         down = request.direction == sv.GetLineageRequest.DIRECTION_DOWNSTREAM
         query = self._partitions.downstream if down else self._partitions.upstream
-        lineage = await query(request.ref, depth=request.depth or 1, limit=request.limit or _DEFAULT_EDGES)
+        lineage = await query(request.ref, depth=request.depth or 1, limit=request.max_edges or _DEFAULT_EDGES)
         return lineage_to_message(lineage)
 
     async def taint_partitions(self, request: sv.TaintPartitionsRequest, caller: Caller) -> sv.TaintPartitionsResponse:
@@ -237,7 +240,7 @@ class Api:
         return sv.ListJobsResponse(jobs=map(job_to_message, await self._service.jobs.list_jobs()))
 
     async def get_job(self, request: sv.GetJobRequest, _caller: Caller) -> sv.JobDetail:
-        job, runs = await self._service.jobs.get(request.job_label, limit=request.limit or _DEFAULT_ROWS)
+        job, runs = await self._service.jobs.get(request.job_label, limit=request.max_job_runs or _DEFAULT_ROWS)
         return sv.JobDetail(job=job_to_message(job), job_runs=map(job_run_to_message, runs))
 
     async def read_log(self, request: sv.ReadLogRequest, _caller: Caller) -> sv.LogChunk:
@@ -246,7 +249,7 @@ class Api:
             request.job_run_id,
             request.stream or "stderr",
             offset=request.offset,
-            limit=request.limit or MAX_CHUNK_BYTES,
+            limit=request.max_bytes or MAX_CHUNK_BYTES,
         )
         return log_chunk_to_message(chunk)
 
@@ -259,7 +262,7 @@ class Api:
                 yield log_chunk_to_message(chunk._replace(path=""))
 
     async def get_storage(self, request: sv.GetStorageRequest, _caller: Caller) -> sv.Storage:
-        return storage_to_message(await self._service.logs.storage_usage(count=request.count))
+        return storage_to_message(await self._service.logs.storage_usage(count=request.include_counts))
 
     async def prune_builds(self, request: sv.PruneBuildsRequest, _caller: Caller) -> sv.PruneBuildsResponse:
         options = PruneOptions(
@@ -297,3 +300,17 @@ def _status(kind: StatusEnum[Any], value: int) -> str | None:
         raise InvalidRequestError(
             f"the status is {value}; it must be one of {', '.join(map(kind.message_name, kind.names))}"
         ) from None
+
+
+def _job_run_number(page_token: str) -> int:
+    """Returns the number of the job run in a page token; 0 for an empty token.
+
+    Raises:
+        InvalidRequestError: The token is not an unsigned 32-bit number.
+    """
+    if not page_token:
+        return 0
+    number = int(page_token) if len(page_token) <= 10 and page_token.isascii() and page_token.isdecimal() else -1
+    if not 0 <= number < 1 << 32:
+        raise InvalidRequestError(f"the page_token {page_token[:80]!r} is not the number of a job run")
+    return number

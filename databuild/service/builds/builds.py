@@ -149,7 +149,7 @@ class BuildService:
             if build.status in statuses.BUILD.ended:
                 return BuildView(build, warnings=_warnings(reader, build))
             waits = resource_waits(reader, build.build_request_id)
-            return BuildView(build, waiting_for=tuple(waits), dead=self._deaths(reader, [build])[0])
+            return BuildView(build, waiting_for=tuple(waits), dead_reason=self._deaths(reader, [build])[0])
 
         recorded = self._with_positions([await self._readers.read(view)])[0]
         running = self._running.get(recorded.build.build_request_id)
@@ -172,7 +172,7 @@ class BuildService:
         def views(reader: OpenBuildReads) -> list[BuildView]:
             builds = reader.builds(status=status, before=before or None, limit=limit)
             deaths = self._deaths(reader, builds)
-            return [BuildView(build, dead=death) for build, death in zip(builds, deaths, strict=True)]
+            return [BuildView(build, dead_reason=death) for build, death in zip(builds, deaths, strict=True)]
 
         page = self._with_positions(await self._readers.read(views))
         return BuildPage(page, page[-1].build.build_request_id if len(page) == limit else "")

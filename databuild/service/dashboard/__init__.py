@@ -1,1 +1,1 @@
-"""The dashboard: pages of the service for a browser, over the same API as gRPC and HTTP."""
+"""The dashboard: web pages over the same API as gRPC and HTTP."""

@@ -1,4 +1,4 @@
-"""The files that pages use."""
+"""Static files of the dashboard, with addresses that change with their content."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _MEDIA_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "im
 
 
 class Asset(NamedTuple):
-    """A file that pages use.
+    """A static file.
 
     Attributes:
-        content: What it holds.
-        media_type: Of what kind that is.
-        address: Where pages find it; changes with what it holds, so that browsers may keep it.
+        content: Content of the file.
+        media_type: Media type, such as `text/css`.
+        address: Path with a hash of the content, so that browsers can cache it without expiry.
     """
 
     content: bytes
@@ -29,7 +29,7 @@ class Asset(NamedTuple):
 
 @functools.cache
 def assets() -> dict[str, Asset]:
-    """Returns all of them, by name."""
+    """Returns all static files by name."""
     contents = {path.name: path.read_bytes() for path in _FOLDER.iterdir()}
     contents["drawings.css"] = STYLE.encode()
     return {

@@ -1,4 +1,4 @@
-"""The page of one build: how it stands, its graph, its job runs over time, its partitions; live while it runs."""
+"""The page of one build: summary, job graph, timeline, job runs and partitions. It updates while the build runs."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2 as sv
 
 _BEFORE_EXECUTION: Final = frozenset({ev.BUILD_STATUS_RECEIVED, ev.BUILD_STATUS_PLANNING})
-_PLANNING_SECONDS: Final = 2.0
-"""How often it is looked how far planning is, while somebody watches it."""
+_PLANNING_POLL_SECONDS: Final = 2.0
+"""Interval at which planning progress is polled while a browser watches: it is not in the event log."""
 
 _ROWS: Final = 100
-_DRAWN_RUNS: Final = 20_000
+_MAX_DRAWN_RUNS: Final = 20_000
 _PING_SECONDS: Final = 15
-_CHANGE_SECONDS: Final = 0.5
-"""How often a browser is told of changes at most."""
+_MIN_CHANGE_SECONDS: Final = 0.5
+"""Minimum interval between two notifications of a browser."""
 
 
 async def build(visit: Visit) -> Response:
-    """Shows a build."""
+    """Renders the page of a build."""
     build_request_id = visit.request.path_params["build_request_id"]
-    summary: sv.BuildSummary = await visit.ask("GetBuild", sv.GetBuildRequest(build_request_id=build_request_id))
-    ident = summary.build_request_id  # `latest` stands for one
+    summary: sv.BuildSummary = await visit.call("GetBuild", sv.GetBuildRequest(build_request_id=build_request_id))
+    ident = summary.build_request_id  # the request may have named `latest`
     runs: list[sv.JobRun] = []
     tasks: Sequence[sv.BuildGraphTask] = ()
     if not summary.HasField("pruned_time"):
-        tasks = (await visit.ask("GetBuildGraph", sv.GetBuildGraphRequest(build_request_id=ident))).tasks
+        tasks = (await visit.call("GetBuildGraph", sv.GetBuildGraphRequest(build_request_id=ident))).tasks
         request = sv.ListJobRunsRequest(build_request_id=ident)
-        runs, _ = await visit.rows("ListJobRuns", request, lambda answer: answer.job_runs, _DRAWN_RUNS)
+        runs, _ = await visit.rows("ListJobRuns", request, lambda answer: answer.job_runs, _MAX_DRAWN_RUNS)
     ended = summary.status in BUILD_ENDS
     now = summary.updated_time.ToNanoseconds() / 1e9 if ended else visit.site.clock()
     return visit.page(
@@ -51,7 +51,7 @@ async def build(visit: Visit) -> Response:
         seconds=max(0.0, now - summary.received_time.ToNanoseconds() / 1e9),
         graph=await asyncio.to_thread(drawings.job_graph, tasks),
         timeline=await asyncio.to_thread(drawings.timeline, tasks, runs, now),
-        runs=sorted(runs, key=_attention)[:_ROWS],
+        runs=sorted(runs, key=_priority)[:_ROWS],
         total_runs=len(runs),
         new_build_request_id=new_build_request_id(visit.site.clock()),
         **await _partitions(visit, ident),
@@ -59,93 +59,94 @@ async def build(visit: Visit) -> Response:
 
 
 async def changes(visit: Visit) -> Response:
-    """Tells a browser that there is something new; not what, since the page has it all."""
+    """Streams one event per change. It carries no data: the browser fetches the page again."""
     build_request_id = visit.request.path_params["build_request_id"]
     last = visit.request.headers.get("last-event-id", "")
     after = int(last) if last.isascii() and last.isdigit() and len(last) < 10 else visit.form.number("after")
-    await visit.ask("GetBuild", sv.GetBuildRequest(build_request_id=build_request_id))
+    await visit.call("GetBuild", sv.GetBuildRequest(build_request_id=build_request_id))
     return EventSourceResponse(_changes(visit, build_request_id, after), ping=_PING_SECONDS, send_timeout=60, sep="\n")
 
 
 async def _changes(visit: Visit, build_request_id: str, after: int) -> AsyncGenerator[ServerSentEvent]:
     request = sv.WatchBuildRequest(build_request_id=build_request_id, after_sequence=after)
-    newest = told = after
-    news = asyncio.Event()
+    newest = sent = after
+    changed = asyncio.Event()
     planning = _Planning(visit, build_request_id)
 
     async def listen() -> None:
         nonlocal newest
-        with contextlib.suppress(DataBuildError):  # the browser comes back, and is told then
+        with contextlib.suppress(DataBuildError):  # the browser reconnects and gets the error then
             async with contextlib.aclosing(visit.site.api.watch_build(request, visit.session.caller)) as answers:
                 async for answer in answers:
                     newest = answer.events[-1].sequence
-                    news.set()
+                    changed.set()
 
     listening = asyncio.create_task(listen(), name="changes")
-    listening.add_done_callback(lambda _task: news.set())
+    listening.add_done_callback(lambda _task: changed.set())
     try:
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_PLANNING_SECONDS if planning.under_way else None):
-                    await news.wait()
-            news.clear()
+                async with asyncio.timeout(_PLANNING_POLL_SECONDS if planning.active else None):
+                    await changed.wait()
+            changed.clear()
             ended = listening.done()
-            further = planning.under_way and await planning.further()
-            if newest > told or further:
-                told = newest
-                yield ServerSentEvent(json.dumps(told), id=str(told))
+            progressed = planning.active and await planning.progressed()
+            if newest > sent or progressed:
+                sent = newest
+                yield ServerSentEvent(json.dumps(sent), id=str(sent))
             if ended:
                 break
-            await asyncio.sleep(_CHANGE_SECONDS)
+            await asyncio.sleep(_MIN_CHANGE_SECONDS)
     finally:
         listening.cancel()
-    with contextlib.suppress(DataBuildError):  # a service that ends ends no build
-        summary = await visit.ask("GetBuild", sv.GetBuildRequest(build_request_id=build_request_id))
+    with contextlib.suppress(DataBuildError):  # the end of the service is not the end of the build
+        summary = await visit.call("GetBuild", sv.GetBuildRequest(build_request_id=build_request_id))
         if summary.status in BUILD_ENDS:
             yield ServerSentEvent("{}", event="end")
 
 
 class _Planning:
-    """Looks how far the planning of a build is, which no event tells.
+    """Polls the planning progress of a build, which is not in the event log.
 
     Attributes:
-        under_way: Whether it may come further.
+        active: True until planning has ended.
     """
 
     def __init__(self, visit: Visit, build_request_id: str) -> None:
-        self.under_way = True
+        self.active = True
         self._visit = visit
         self._request = sv.GetBuildRequest(build_request_id=build_request_id)
         self._latest = sv.PlanningProgress()
 
-    async def further(self) -> bool:
-        """Whether planning is not where it was when this last looked."""
+    async def progressed(self) -> bool:
+        """Returns true if the progress has changed since the previous call."""
         try:
-            summary = await self._visit.ask("GetBuild", self._request)
+            summary = await self._visit.call("GetBuild", self._request)
         except DataBuildError:
             return False
-        self.under_way = summary.status in _BEFORE_EXECUTION
+        self.active = summary.status in _BEFORE_EXECUTION
         before, self._latest = self._latest, summary.planning
         return bool(self._latest != before)
 
 
 async def _partitions(visit: Visit, build_request_id: str) -> dict[str, Any]:
-    """Returns a page of what the build has to do with partitions."""
+    """Returns template values for one page of the partitions of a build."""
     chosen = visit.form.text("status").upper()
     status = PARTITION.message_name(chosen) if chosen in PARTITION.names else None
-    after = visit.form.exact("after")
-    request = sv.ListBuildPartitionsRequest(build_request_id=build_request_id, status=status, after=after, limit=_ROWS)
-    page = await visit.ask("ListBuildPartitions", request)
+    page_token = visit.form.exact("page_token")
+    request = sv.ListBuildPartitionsRequest(
+        build_request_id=build_request_id, status=status, page_token=page_token, page_size=_ROWS
+    )
+    page = await visit.call("ListBuildPartitions", request)
     return {
         "partitions": page.partitions,
-        "partitions_after": page.next_after,
-        "first_page": not after,
+        "next_page_token": page.next_page_token,
         "chosen": chosen,
         "statuses": PARTITION.names,
     }
 
 
-def _attention(run: sv.JobRun) -> tuple[int, int]:
-    """Orders job runs by how much they matter to who looks: what failed, what runs, then the newest."""
+def _priority(run: sv.JobRun) -> tuple[int, int]:
+    """Returns the sort key of the table of job runs: failed, then running, then newest."""
     rank = {ev.JOB_STATUS_FAILED: 0, ev.JOB_STATUS_RUNNING: 1}.get(run.status, 2)
     return rank, -run.scheduled_time.ToNanoseconds()

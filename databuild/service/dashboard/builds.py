@@ -1,4 +1,4 @@
-"""The pages home and builds, and the forms that plan, start, cancel and retry builds."""
+"""The pages `home` and `builds`, and the forms that plan, start, cancel and retry builds."""
 
 from __future__ import annotations
 
@@ -16,98 +16,103 @@ from databuild.model.statuses import BUILD
 from databuild.service.dashboard.site import Form, Visit, redirect
 from databuild.v1 import service_pb2 as sv
 
-_AT_HOME: Final = 10
-_GOING_ON: Final = tuple(BUILD.message_name(name) for name in BUILD.names if name not in BUILD.ended)
+_HOME_ROWS: Final = 10
+_OPEN_STATUSES: Final = tuple(BUILD.message_name(name) for name in BUILD.names if name not in BUILD.ended)
 _PLANNED_ROWS: Final = 200
 
 
 async def home(visit: Visit) -> Response:
-    """Shows what goes on."""
-    page = await visit.ask("ListPartitions", sv.ListPartitionsRequest(limit=1))
-    going_on = []
-    for status in _GOING_ON:
-        going_on += (await visit.ask("ListBuilds", sv.ListBuildsRequest(status=status, limit=_AT_HOME))).builds
-    newest = (await visit.ask("ListBuilds", sv.ListBuildsRequest(limit=2 * _AT_HOME))).builds
+    """Renders the home page: counts of partitions, running builds and recent builds."""
+    page = await visit.call("ListPartitions", sv.ListPartitionsRequest(page_size=1))
+    running = []
+    for status in _OPEN_STATUSES:
+        running += (await visit.call("ListBuilds", sv.ListBuildsRequest(status=status, page_size=_HOME_ROWS))).builds
+    newest = (await visit.call("ListBuilds", sv.ListBuildsRequest(page_size=2 * _HOME_ROWS))).builds
     return visit.page(
         "home",
         counts=sorted((word.lower(), count) for word, count in page.counts.items() if count),
-        going_on=sorted(going_on, key=lambda build: -build.received_time.ToNanoseconds())[:_AT_HOME],
-        ended=[build for build in newest if build.status in BUILD_ENDS][:_AT_HOME],
+        running=sorted(running, key=lambda build: -build.received_time.ToNanoseconds())[:_HOME_ROWS],
+        ended=[build for build in newest if build.status in BUILD_ENDS][:_HOME_ROWS],
     )
 
 
 async def builds(visit: Visit) -> Response:
-    """Lists builds, newest first."""
+    """Renders the list of builds, newest first."""
     chosen = visit.form.text("status").upper()
     if chosen and chosen not in BUILD.names:
-        raise InvalidRequestError(f"{chosen[:80]!r} is no status of a build; there are {', '.join(BUILD.names)}")
-    before = visit.form.text("before")
+        raise InvalidRequestError(f"{chosen[:80]!r} is not a status of a build; use one of {', '.join(BUILD.names)}")
+    page_token = visit.form.text("page_token")
     status = BUILD.message_name(chosen) if chosen else None
-    page = await visit.ask("ListBuilds", sv.ListBuildsRequest(status=status, before=before, limit=50))
+    page = await visit.call("ListBuilds", sv.ListBuildsRequest(status=status, page_token=page_token, page_size=50))
     return visit.page(
-        "builds", builds=page.builds, next_before=page.next_before, before=before, chosen=chosen, statuses=BUILD.names
+        "builds",
+        builds=page.builds,
+        next_page_token=page.next_page_token,
+        page_token=page_token,
+        chosen=chosen,
+        statuses=BUILD.names,
     )
 
 
 async def plan(visit: Visit) -> Response:
-    """Shows what a build would do, and offers it."""
+    """Renders a plan with a form to build it."""
     form = visit.form
     partitions = form.lines("partitions")
     options = _plan_options(form)
-    made = await visit.ask("PlanBuild", sv.PlanBuildRequest(partitions=partitions, options=options.to_message()))
-    rows = sorted(made.partitions, key=lambda row: (not row.requested, row.task_id == 0))[:_PLANNED_ROWS]
+    planned = await visit.call("PlanBuild", sv.PlanBuildRequest(partitions=partitions, options=options.to_message()))
+    rows = sorted(planned.partitions, key=lambda row: (not row.requested, row.task_id == 0))[:_PLANNED_ROWS]
     return visit.page(
         "plan",
         partitions=partitions,
-        requested=len(made.requested),
+        requested=len(planned.requested),
         options=dataclasses.asdict(options),
-        tasks=len(made.job_graph.tasks),
-        by_job=sorted(Counter(task.job_label for task in made.job_graph.tasks).items()),
-        considered=len(made.partitions),
-        warnings=made.warnings,
-        absent_inputs=made.absent_inputs,
+        tasks=len(planned.job_graph.tasks),
+        by_job=sorted(Counter(task.job_label for task in planned.job_graph.tasks).items()),
+        considered=len(planned.partitions),
+        warnings=planned.warnings,
+        absent_inputs=planned.absent_inputs,
         rows=rows,
         build_request_id=new_build_request_id(visit.site.clock()),
     )
 
 
 async def submit(visit: Visit) -> Response:
-    """Starts a build; the same form sent twice starts one."""
+    """Starts a build. The form carries the build request id, so that sending it twice starts one build."""
     form = visit.form
     request = sv.SubmitBuildRequest(
         build_request_id=form.text("build_request_id"),
         partitions=form.lines("partitions"),
         options=_build_options(form).to_message(),
     )
-    answer = await visit.ask("SubmitBuild", request)
+    answer = await visit.call("SubmitBuild", request)
     return redirect(_address(answer.build_request_id))
 
 
 async def cancel(visit: Visit) -> Response:
-    """Asks for a build to be stopped."""
+    """Requests the cancellation of a build."""
     build = visit.request.path_params["build_request_id"]
-    await visit.ask("CancelBuild", sv.CancelBuildRequest(build_request_id=build))
+    await visit.call("CancelBuild", sv.CancelBuildRequest(build_request_id=build))
     return redirect(_address(build))
 
 
 async def retry(visit: Visit) -> Response:
-    """Starts a build of what another was asked for."""
+    """Starts a retry of a build."""
     request = sv.RetryBuildRequest(
         build_request_id=visit.request.path_params["build_request_id"],
         new_build_request_id=visit.form.text("build_request_id"),
-        failed_jobs_only=visit.form.ticked("failed_jobs_only"),
+        failed_jobs_only=visit.form.checked("failed_jobs_only"),
     )
-    answer = await visit.ask("RetryBuild", request)
+    answer = await visit.call("RetryBuild", request)
     return redirect(_address(answer.build_request_id))
 
 
 def _build_options(form: Form) -> BuildOptions:
-    options = BuildOptions(jobs=form.number("jobs"), keep_going=form.ticked("keep_going"))
+    options = BuildOptions(jobs=form.number("jobs"), keep_going=form.checked("keep_going"))
     return options.with_planning(_plan_options(form))
 
 
 def _plan_options(form: Form) -> PlanOptions:
-    return PlanOptions(force=form.ticked("force"), reuse_stale=form.ticked("reuse_stale"))
+    return PlanOptions(force=form.checked("force"), reuse_stale=form.checked("reuse_stale"))
 
 
 def _address(build_request_id: str) -> str:

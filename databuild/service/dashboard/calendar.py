@@ -1,4 +1,4 @@
-"""The calendar of partitions whose refs have a date."""
+"""The calendar of the partitions of a pattern with a date."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import Final, NamedTuple
 from databuild.drawing.calendar import Day, draw_calendar
 from databuild.graph.patterns import PartitionPattern
 from databuild.service.dashboard.drawings import partition_state
-from databuild.service.dashboard.formats import in_address
+from databuild.service.dashboard.formats import url_quoted
 from databuild.service.dashboard.site import Visit
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
 
-_YEARS: Final = 40
-"""How many years back are looked for."""
+_MAX_YEARS: Final = 40
+"""Number of years to search for partitions, back from next year."""
 
 _MAX_RECORDS: Final = 20_000
-"""How many partitions are looked through at most."""
+"""Maximum number of records read for one calendar."""
 
 _DATE_LENGTH: Final = len("2013-01-01")
 
 
 class Calendar(NamedTuple):
-    """A calendar, drawn.
+    """A calendar as SVG.
 
     Attributes:
-        drawing: The drawing.
-        year: The year that it is of; 0 where it is of all that was looked through.
-        years: The years that there are, newest first.
-        complete: Whether everything was looked through.
+        drawing: The SVG.
+        year: Year shown; 0 for all years.
+        years: Years with partitions, newest first.
+        complete: False if `_MAX_RECORDS` was reached.
     """
 
     drawing: str
@@ -42,17 +42,18 @@ class Calendar(NamedTuple):
 
 
 async def calendar(visit: Visit, text: str, year: int) -> Calendar | None:
-    """Draws the partitions of a pattern by day; None where it has no date, or there are none.
+    """Draws the partitions of a pattern by day; None if the pattern has no date or no partitions.
 
-    Where refs begin with their date, one year is drawn, which takes no longer the more years there are.
+    If the date is the first field of the pattern, only one year is read, by a prefix search: the cost does not grow
+    with the number of years.
 
     Args:
-        visit: Who asks.
-        text: The pattern.
-        year: The year; 0 for the newest.
+        visit: The request of the browser.
+        text: The partition pattern.
+        year: The year to draw; 0 for the newest with partitions.
 
     Raises:
-        InvalidPatternError: The pattern cannot be read.
+        InvalidPatternError: The pattern is invalid.
     """
     pattern = PartitionPattern(text)
     field = next((name for name, kind in pattern.fields.items() if kind in ("date", "hour")), "")
@@ -73,14 +74,14 @@ async def calendar(visit: Visit, text: str, year: int) -> Calendar | None:
 
 
 async def _years(visit: Visit, pattern: PartitionPattern) -> tuple[int, ...]:
-    """Returns the years of which there are partitions, newest first."""
+    """Returns the years with partitions, newest first."""
     newest = dt.datetime.fromtimestamp(visit.site.clock(), dt.UTC).year + 1
-    found = []
-    for year in range(newest, newest - _YEARS, -1):
-        request = sv.ListPartitionsRequest(prefix=f"{pattern.prefix}{year:04}-", limit=1)
-        if (await visit.ask("ListPartitions", request)).partitions:
-            found.append(year)
-    return tuple(found)
+    years = []
+    for year in range(newest, newest - _MAX_YEARS, -1):
+        request = sv.ListPartitionsRequest(prefix=f"{pattern.prefix}{year:04}-", page_size=1)
+        if (await visit.call("ListPartitions", request)).partitions:
+            years.append(year)
+    return tuple(years)
 
 
 def _days(pattern: PartitionPattern, field: str, records: Iterable[pt.PartitionRecord], *, anywhere: bool) -> list[Day]:
@@ -89,5 +90,5 @@ def _days(pattern: PartitionPattern, field: str, records: Iterable[pt.PartitionR
         values = pattern.match(record.ref)
         if values is not None:
             counts.setdefault(values[field][:_DATE_LENGTH], Counter())[partition_state(record)] += 1
-    search = f"anywhere=1&pattern={in_address(pattern.text)}&q=" if anywhere else f"q={in_address(pattern.prefix)}"
+    search = f"anywhere=1&pattern={url_quoted(pattern.text)}&q=" if anywhere else f"q={url_quoted(pattern.prefix)}"
     return [Day(dt.date.fromisoformat(day), counted, f"/partitions?{search}{day}") for day, counted in counts.items()]

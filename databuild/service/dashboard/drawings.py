@@ -1,4 +1,4 @@
-"""What the API answers, drawn."""
+"""Drawings (SVG) of the responses of the API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from databuild.drawing.job_graph import draw_job_graph
 from databuild.drawing.lineage import Step, draw_lineage
 from databuild.drawing.runs import DrawnRun
 from databuild.drawing.timeline import draw_timeline
-from databuild.service.dashboard.formats import in_address
+from databuild.service.dashboard.formats import url_quoted
 from databuild.service.partitions.pictures import drawn_state, drawn_tasks
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
@@ -23,21 +23,21 @@ _STATES: Final = {
 
 
 def job_graph(tasks: Collection[sv.BuildGraphTask]) -> str:
-    """Draws the job graph of a build; nothing where it has no tasks."""
+    """Draws the job graph of a build; empty without tasks."""
     if not tasks:
         return ""
     drawn = drawn_tasks(tasks, lambda task: log_address(task.job_run_id) if task.job_run_id else "")
-    jobs = {task.job_label: f"/job?label={in_address(task.job_label)}" for task in tasks}
+    jobs = {task.job_label: f"/job?label={url_quoted(task.job_label)}" for task in tasks}
     return draw_job_graph(drawn, job_links=jobs)
 
 
 def timeline(tasks: Collection[sv.BuildGraphTask], runs: Sequence[sv.JobRun], now: float) -> str:
-    """Draws the job runs of a build over time; nothing where none has started.
+    """Draws the timeline of a build; empty if no job run has started.
 
     Args:
-        tasks: The job graph.
-        runs: The job runs.
-        now: Until when those are drawn that have not ended, in seconds since the epoch.
+        tasks: Tasks of the job graph.
+        runs: Job runs of the build.
+        now: End of the bars of job runs that have not ended, in seconds since the epoch.
     """
     outputs = {task.task_id: task.outputs[0] if task.outputs else "" for task in tasks}
     drawn = [
@@ -58,26 +58,26 @@ def timeline(tasks: Collection[sv.BuildGraphTask], runs: Sequence[sv.JobRun], no
     return draw_timeline(drawn, {task.task_id: task.upstream_task_ids for task in tasks}, now=now) if drawn else ""
 
 
-def lineage(ref: str, *ways: sv.Lineage | None) -> str:
-    """Draws what a partition was made from and what was made from it, as far as asked; nothing where none is known."""
-    asked = [way for way in ways if way is not None]
-    steps = [Step(edge.input, edge.output, edge.query) for way in asked for edge in way.edges]
+def lineage(ref: str, *directions: sv.Lineage | None) -> str:
+    """Draws the given directions of the lineage of a partition; empty without edges."""
+    given = [direction for direction in directions if direction is not None]
+    steps = [Step(edge.input, edge.output, edge.query) for direction in given for edge in direction.edges]
     if not steps:
         return ""
-    complete = all(way.complete for way in asked)
+    complete = all(direction.complete for direction in given)
     return draw_lineage(ref, steps, link=partition_address, complete=complete)
 
 
 def partition_address(ref: str) -> str:
-    """Returns the address of the page of a partition."""
-    return f"/partition?ref={in_address(ref)}"
+    """Returns the path of the page of a partition."""
+    return f"/partition?ref={url_quoted(ref)}"
 
 
 def partition_state(record: pt.PartitionRecord) -> str:
-    """Returns the state in which a partition is drawn."""
+    """Returns the state of a partition that selects its colour."""
     return "tainted" if record.tainted else _STATES.get(record.status, "pending")
 
 
 def log_address(job_run_id: str) -> str:
-    """Returns the address of the page of a job run's log."""
-    return f"/job_runs/{in_address(job_run_id)}/log"
+    """Returns the path of the log page of a job run."""
+    return f"/job_runs/{url_quoted(job_run_id)}/log"

@@ -1,4 +1,4 @@
-"""How values read on a page."""
+"""Template filters: values as text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from databuild.model.planning import PlanningProgress
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
 
-_LONG: Final = 72
+_MAX_LENGTH: Final = 72
 _SIZES: Final = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _AGES: Final = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"))
 _GLYPHS: Final = {
@@ -34,49 +34,47 @@ _GLYPHS: Final = {
 
 
 def build_status(value: int) -> str:
-    """Returns the status of a build in lower case, such as `completed`."""
+    """Returns the name of a build status in lower case, such as `completed`."""
     return statuses.BUILD.name(value).lower() if value else ""
 
 
 def job_status(value: int) -> str:
-    """Returns the status of a job run in lower case."""
     return statuses.JOB.name(value).lower() if value else ""
 
 
 def partition_status(value: int) -> str:
-    """Returns the status of a partition in lower case."""
     return statuses.PARTITION.name(value).lower() if value else ""
 
 
 def reason(value: int) -> str:
-    """Returns why a partition is built or not, in lower case."""
+    """Returns the name of a reason in words, such as `input changed`."""
     return _word(pt.Reason.Name(value)).replace("_", " ")
 
 
 def category(value: int) -> str:
-    """Returns the kind of a failure in lower case."""
+    """Returns the name of a failure category in words, such as `missing data`."""
     return _word(pt.FailureCategory.Name(value)).replace("_", " ")
 
 
 def glyph(status: str) -> str:
-    """Returns a sign for a status, so that colour is never all that tells it."""
+    """Returns a character for a status, so that colour is never the only signal."""
     return _GLYPHS.get(status, "·")
 
 
 def clock_time(stamp: Timestamp) -> str:
-    """Returns a time of the clock, in UTC; empty where it is not set."""
+    """Returns a time as `2013-01-01 12:00:00` in UTC; empty if unset."""
     when = moment(stamp)
     return f"{when:%Y-%m-%d %H:%M:%S}" if when else ""
 
 
 def iso_time(stamp: Timestamp) -> str:
-    """Returns a time as programs read it."""
+    """Returns a time in ISO 8601 with milliseconds; empty if unset."""
     when = moment(stamp)
     return when.isoformat(timespec="milliseconds") if when else ""
 
 
 def moment(stamp: Timestamp) -> dt.datetime | None:
-    """Returns a time; None where it is not set."""
+    """Returns a time in UTC; None if unset."""
     if not stamp.seconds and not stamp.nanos:
         return None
     when: dt.datetime = stamp.ToDatetime(tzinfo=dt.UTC)
@@ -84,12 +82,12 @@ def moment(stamp: Timestamp) -> dt.datetime | None:
 
 
 def seconds_between(begin: Timestamp, end: Timestamp) -> float:
-    """Returns how many seconds lie between two times, never less than 0."""
+    """Returns the seconds between two times; 0 if `end` is before `begin`."""
     return max(0.0, end.seconds - begin.seconds + (end.nanos - begin.nanos) / 1e9)
 
 
 def duration(seconds: float) -> str:
-    """Returns a time span in its two largest units, such as `3 min 20 s`."""
+    """Returns a duration in its two largest units, such as `3 min 20 s`."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
@@ -101,7 +99,7 @@ def duration(seconds: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """Returns how long ago something was, in its largest unit."""
+    """Returns an age in its largest unit, such as `3 min ago`."""
     for size, unit in _AGES:
         if seconds >= size:
             return f"{int(seconds // size)} {unit} ago"
@@ -109,7 +107,7 @@ def age(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Returns a number of bytes."""
+    """Returns a number of bytes in its largest unit, such as `1.5 MiB`."""
     for unit in _SIZES:
         if count < 1024 or unit == _SIZES[-1]:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
@@ -118,17 +116,19 @@ def size(count: float) -> str:
 
 
 def number(value: float) -> str:
-    """Returns a number with its thousands apart."""
+    """Returns a number with thousands separators."""
     return f"{value:,.0f}"
 
 
 def planning_progress(progress: sv.PlanningProgress) -> str:
-    """Returns how far planning is, in a few words."""
-    return PlanningProgress(progress.levels, progress.partitions, progress.config_calls, tuple(progress.asking)).text()
+    """Returns the progress of planning in a few words."""
+    return PlanningProgress(
+        progress.levels, progress.partitions, progress.config_calls, tuple(progress.configuring_jobs)
+    ).text()
 
 
-def shortened(text: str, length: int = _LONG) -> str:
-    """Returns a text without its middle where it is long."""
+def shortened(text: str, length: int = _MAX_LENGTH) -> str:
+    """Returns a text of at most `length` characters, with its middle replaced by an ellipsis."""
     if len(text) <= length:
         return text
     half = (length - 1) // 2
@@ -136,7 +136,7 @@ def shortened(text: str, length: int = _LONG) -> str:
 
 
 def struct_value(value: Value) -> str:
-    """Returns a value that a job reported, as JSON; a text and a whole number as they are."""
+    """Returns a metadata value as JSON, but strings without quotes and integers with thousands separators."""
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         return value.string_value
@@ -145,18 +145,18 @@ def struct_value(value: Value) -> str:
     return json.dumps(json_format.MessageToDict(value))
 
 
-def visible(text: str) -> str:
-    """Returns a text in which every character that would not be seen is written out."""
+def printable(text: str) -> str:
+    """Returns a text with escape sequences for characters that are not printable."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def in_address(text: Any) -> str:
-    """Returns a text as part of an address, whatever its characters."""
+def url_quoted(text: Any) -> str:
+    """Returns a text percent-encoded for any part of a URL."""
     return quote(str(text), safe="")
 
 
 def _word(name: str) -> str:
-    """Returns the name of an enum's value without the enum's, in lower case; nothing where it is unspecified."""
+    """Returns the name of an enum value in lower case without the prefix of the enum; empty for UNSPECIFIED."""
     for prefix in ("REASON_", "FAILURE_CATEGORY_"):
         if name.startswith(prefix):
             word = name.removeprefix(prefix).lower()

@@ -1,4 +1,4 @@
-"""The page of a job run's log, which grows while the job runs."""
+"""The log page of a job run. It grows while the job runs."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from databuild.service.dashboard.site import Visit
 from databuild.v1 import service_pb2 as sv
 
 _STREAMS: Final = ("stderr", "stdout")
-_SHOWN_BYTES: Final = 256 * 1024
+_MAX_SHOWN_BYTES: Final = 256 * 1024
 _PING_SECONDS: Final = 15
 
 
 async def log(visit: Visit) -> Response:
-    """Shows the end of a log; what is written from then on follows.
+    """Renders the last 256 KiB of a log.
 
-    Where the visitor has not chosen, this is standard error or, while that is empty, standard output.
+    The default stream is stderr, or stdout while stderr is empty.
     """
     job_run = visit.request.path_params["job_run_id"]
     stream = _stream(visit)
-    request = sv.ReadLogRequest(job_run_id=job_run, stream=stream, limit=1)
-    size = (await visit.ask("ReadLog", request)).total_bytes
+    request = sv.ReadLogRequest(job_run_id=job_run, stream=stream, max_bytes=1)
+    size = (await visit.call("ReadLog", request)).total_bytes
     if not size and not visit.form.text("stream"):
         request.stream = _STREAMS[1]
-        size = (await visit.ask("ReadLog", request)).total_bytes
+        size = (await visit.call("ReadLog", request)).total_bytes
         stream = request.stream = _STREAMS[1] if size else stream
-    begin = max(0, size - _SHOWN_BYTES)
-    request.offset, request.limit = begin, _SHOWN_BYTES
-    chunk = await visit.ask("ReadLog", request)
+    begin = max(0, size - _MAX_SHOWN_BYTES)
+    request.offset, request.max_bytes = begin, _MAX_SHOWN_BYTES
+    chunk = await visit.call("ReadLog", request)
     return visit.page(
         "log",
         job_run_id=job_run,
@@ -50,20 +50,20 @@ async def log(visit: Visit) -> Response:
     )
 
 
-async def more(visit: Visit) -> Response:
-    """Sends what a job run writes as it comes."""
+async def follow(visit: Visit) -> Response:
+    """Streams the log from an offset, as the job run writes it."""
     job_run = visit.request.path_params["job_run_id"]
     stream = _stream(visit)
     last = visit.request.headers.get("last-event-id", "")
     offset = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else visit.form.number("offset")
-    await visit.ask("ReadLog", sv.ReadLogRequest(job_run_id=job_run, stream=stream, limit=1))
+    await visit.call("ReadLog", sv.ReadLogRequest(job_run_id=job_run, stream=stream, max_bytes=1))
     request = sv.FollowLogRequest(job_run_id=job_run, stream=stream, offset=offset)
-    return EventSourceResponse(_pieces(visit, request), ping=_PING_SECONDS, send_timeout=60, sep="\n")
+    return EventSourceResponse(_chunks(visit, request), ping=_PING_SECONDS, send_timeout=60, sep="\n")
 
 
-async def _pieces(visit: Visit, request: sv.FollowLogRequest) -> AsyncGenerator[ServerSentEvent]:
+async def _chunks(visit: Visit, request: sv.FollowLogRequest) -> AsyncGenerator[ServerSentEvent]:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    with contextlib.suppress(DataBuildError):  # the browser comes back, and is told then
+    with contextlib.suppress(DataBuildError):  # the browser reconnects and gets the error then
         async with contextlib.aclosing(visit.site.api.follow_log(request, visit.session.caller)) as chunks:
             async for chunk in chunks:
                 text = decoder.decode(chunk.data)
@@ -75,5 +75,5 @@ async def _pieces(visit: Visit, request: sv.FollowLogRequest) -> AsyncGenerator[
 def _stream(visit: Visit) -> str:
     stream = visit.form.text("stream") or _STREAMS[0]
     if stream not in _STREAMS:
-        raise InvalidRequestError(f"{stream[:80]!r} is no stream; there are stderr and stdout")
+        raise InvalidRequestError(f"{stream[:80]!r} is not a stream; use stderr or stdout")
     return stream

@@ -1,4 +1,4 @@
-"""The pages partitions, with a search and a calendar, and partition, with its history, its lineage and a plan."""
+"""The pages `partitions` (search and calendar) and `partition` (record, lineage, history, taint)."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ _LINEAGE_EDGES: Final = 200
 
 
 async def partitions(visit: Visit) -> Response:
-    """Lists partitions, by ref."""
+    """Renders the search for partitions."""
     form = visit.form
-    page = await visit.ask("ListPartitions", _request(form))
+    page = await visit.call("ListPartitions", _request(form))
     pattern = form.text("pattern")
-    jobs = (await visit.ask("ListJobs", sv.ListJobsRequest())).jobs
+    jobs = (await visit.call("ListJobs", sv.ListJobsRequest())).jobs
     return visit.page(
         "partitions",
         partitions=page.partitions,
-        next_after=page.next_after,
+        next_page_token=page.next_page_token,
         calendar=await calendar(visit, pattern, form.number("year")) if pattern else None,
         counts=sorted((word.lower(), count) for word, count in page.counts.items() if count),
         patterns=sorted({pattern for job in jobs for pattern in job.outputs}),
         statuses=(*PARTITION.names, TAINTED),
-        chosen={name: form.text(name) for name in ("q", "anywhere", "pattern", "status", "after")},
+        chosen={name: form.text(name) for name in ("q", "anywhere", "pattern", "status")},
     )
 
 
 async def partition(visit: Visit) -> Response:
-    """Shows one partition."""
+    """Renders the page of a partition."""
     ref = visit.form.exact("ref")
-    detail = await visit.ask("GetPartition", sv.GetPartitionRequest(ref=ref))
+    detail = await visit.call("GetPartition", sv.GetPartitionRequest(ref=ref))
     upstream = await _lineage(visit, ref, sv.GetLineageRequest.DIRECTION_UPSTREAM)
-    downstream = None  # finding it looks through all partitions
-    if visit.form.ticked("downstream"):
+    downstream = None  # only on request: it reads all records
+    if visit.form.checked("downstream"):
         downstream = await _lineage(visit, ref, sv.GetLineageRequest.DIRECTION_DOWNSTREAM)
     explanation = None
-    if visit.form.ticked("why"):
-        explanation = await visit.ask("ExplainPartition", sv.GetPartitionRequest(ref=ref))
+    if visit.form.checked("why"):
+        explanation = await visit.call("ExplainPartition", sv.ExplainPartitionRequest(ref=ref))
     return visit.page(
         "partition",
         partition=detail,
@@ -59,12 +59,12 @@ async def partition(visit: Visit) -> Response:
 
 
 async def taint(visit: Visit) -> Response:
-    """Marks a partition as not to be trusted, or takes the mark away."""
+    """Taints a partition, or removes its taint."""
     ref = visit.form.exact("ref")
     request = sv.TaintPartitionsRequest(
-        partitions=[ref], untaint=visit.form.ticked("untaint"), reason=visit.form.text("reason")
+        partitions=[ref], untaint=visit.form.checked("untaint"), reason=visit.form.text("reason")
     )
-    await visit.ask("TaintPartitions", request)
+    await visit.call("TaintPartitions", request)
     return redirect("/partition", {"ref": ref})
 
 
@@ -72,22 +72,22 @@ def _request(form: Form) -> sv.ListPartitionsRequest:
     status = form.text("status").upper()
     if status and status not in (*PARTITION.names, TAINTED):
         raise InvalidRequestError(
-            f"{status[:80]!r} is no status of a partition; there are {', '.join(PARTITION.names)}"
+            f"{status[:80]!r} is not a status of a partition; use one of {', '.join(PARTITION.names)}"
         )
     text = form.text("q")
-    anywhere = form.ticked("anywhere")
+    anywhere = form.checked("anywhere")
     return sv.ListPartitionsRequest(
         prefix="" if anywhere else text,
         contains=text if anywhere else "",
         pattern=form.text("pattern"),
         status=PARTITION.message_name(status) if status and status != TAINTED else None,
         tainted=status == TAINTED,
-        after=form.exact("after"),
-        limit=_ROWS,
+        page_token=form.exact("page_token"),
+        page_size=_ROWS,
     )
 
 
 async def _lineage(visit: Visit, ref: str, direction: Any) -> sv.Lineage:
-    request = sv.GetLineageRequest(ref=ref, direction=direction, depth=_LINEAGE_STEPS, limit=_LINEAGE_EDGES)
-    lineage: sv.Lineage = await visit.ask("GetLineage", request)
+    request = sv.GetLineageRequest(ref=ref, direction=direction, depth=_LINEAGE_STEPS, max_edges=_LINEAGE_EDGES)
+    lineage: sv.Lineage = await visit.call("GetLineage", request)
     return lineage

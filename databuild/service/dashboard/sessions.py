@@ -1,4 +1,4 @@
-"""Who uses a browser: a cookie that stands for a token, and a mark in each form that only our own pages have."""
+"""Sessions of browsers: a cookie that stands for an access token, and CSRF tokens for forms."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from databuild.service.access.auth import Caller, Tokens
 
 COOKIE: Final = "databuild_session"
 SESSION_SECONDS: Final = 12 * 3600
-MARK_FIELD: Final = "mark"
-"""The field of a form that has its mark."""
+CSRF_FIELD: Final = "csrf_token"
+"""Name of the hidden form field with the CSRF token."""
 
 _MAX_SESSIONS: Final = 10_000
 _MAX_COOKIE_CHARACTERS: Final = 200
 
 
 class Session(NamedTuple):
-    """A browser, as it is known.
+    """The session of a browser.
 
     Attributes:
-        key: What its cookie holds.
-        caller: Who uses it.
-        new: Whether the cookie has to be set.
+        key: Value of the session cookie.
+        caller: The authenticated caller.
+        new: True if the response must set the cookie.
     """
 
     key: str
@@ -36,14 +36,14 @@ class Session(NamedTuple):
 
 
 class Sessions:
-    """Browsers and who uses them. A restart of the service forgets them."""
+    """Sessions in memory. A restart of the service ends all of them."""
 
     def __init__(self, tokens: Tokens, *, clock: Callable[[], float] = time.time) -> None:
-        """Takes the tokens; without any, whoever comes may do everything.
+        """Creates a store without sessions.
 
         Args:
-            tokens: Who may ask.
-            clock: Returns the time in seconds since the epoch.
+            tokens: Access tokens and their roles. Without any, every browser may do everything.
+            clock: Returns the current time in seconds since the epoch.
         """
         self._tokens = tokens
         self._clock = clock
@@ -52,42 +52,42 @@ class Sessions:
 
     @property
     def needs_token(self) -> bool:
-        """Whether somebody has to sign in first."""
+        """True if browsers must sign in."""
         return bool(self._tokens)
 
     def of(self, cookie: str, authorization: str = "", certificate: str | None = None) -> Session:
         """Returns the session of a request.
 
         Args:
-            cookie: What its cookie holds; empty where it has none.
-            authorization: Its `Authorization` header; empty where it has none.
-            certificate: The name in the certificate that the browser showed; None where it showed none.
+            cookie: Value of the session cookie; empty if there is none.
+            authorization: `Authorization` header; empty if there is none.
+            certificate: Name in the client certificate; None if there is none.
 
         Raises:
-            UnauthenticatedError: Somebody has to sign in first.
+            UnauthenticatedError: The browser must sign in first.
         """
-        known = 0 < len(cookie) <= _MAX_COOKIE_CHARACTERS and cookie.isascii()
+        valid = 0 < len(cookie) <= _MAX_COOKIE_CHARACTERS and cookie.isascii()
         if not self._tokens:
             caller = self._tokens.authenticate("", "dashboard", certificate)
-            return Session(cookie if known else _new_key(), caller, new=not known)
-        if known:
+            return Session(cookie if valid else _new_key(), caller, new=not valid)
+        if valid:
             signed_in, end = self._callers.get(_digest(cookie), (None, 0.0))
             if signed_in is not None and self._clock() < end:
                 return Session(cookie, signed_in)
-        return Session(cookie if known else _new_key(), self._tokens.authenticate(authorization), new=not known)
+        return Session(cookie if valid else _new_key(), self._tokens.authenticate(authorization), new=not valid)
 
     def sign_in(self, token: str) -> Session:
-        """Returns a new session for who has a token.
+        """Returns a new session for an access token.
 
         Raises:
-            UnauthenticatedError: The token is not known.
+            UnauthenticatedError: The token is unknown.
         """
         if not token.strip():
             raise UnauthenticatedError("the token is empty")
         caller = self._tokens.authenticate(f"Bearer {token}")
         now = self._clock()
         while self._callers and (len(self._callers) >= _MAX_SESSIONS or next(iter(self._callers.values()))[1] <= now):
-            del self._callers[next(iter(self._callers))]  # they end in the order in which they began
+            del self._callers[next(iter(self._callers))]  # sessions expire in the order of their creation
         key = _new_key()
         self._callers[_digest(key)] = (caller, now + SESSION_SECONDS)
         return Session(key, caller, new=True)
@@ -96,18 +96,18 @@ class Sessions:
         """Ends a session."""
         self._callers.pop(_digest(cookie), None)
 
-    def mark(self, session: Session) -> str:
-        """Returns what the forms of a session's pages carry."""
+    def csrf_token(self, session: Session) -> str:
+        """Returns the CSRF token for the forms of a session: a keyed hash of the session key."""
         return hmac.new(self._secret, session.key.encode(), hashlib.sha256).hexdigest()
 
-    def check_mark(self, session: Session, mark: str) -> None:
+    def check_csrf_token(self, session: Session, csrf_token: str) -> None:
         """Checks that a form comes from a page of this session.
 
         Raises:
-            PermissionDeniedError: It does not, or the service was restarted since.
+            PermissionDeniedError: It does not, or the service has been restarted since.
         """
-        if not hmac.compare_digest(mark.encode(), self.mark(session).encode()):
-            message = "the form is not from a page of this session, or the service was restarted since: reload the page"
+        if not hmac.compare_digest(csrf_token.encode(), self.csrf_token(session).encode()):
+            message = "the form is not from a page of this session, or the service was restarted: reload the page"
             raise PermissionDeniedError(message)
 
 

@@ -1,4 +1,4 @@
-"""What all pages share: who visits, what they ask the API, and how an answer becomes a page."""
+"""Parts that all pages share: forms, sessions, calls of the API, and rendering of templates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from databuild.service.api.errors import meaning_of, report, worded_detail_of
 from databuild.service.api.methods import Api
 from databuild.service.dashboard import formats
 from databuild.service.dashboard.assets import assets
-from databuild.service.dashboard.sessions import COOKIE, MARK_FIELD, SESSION_SECONDS, Session, Sessions
+from databuild.service.dashboard.sessions import COOKIE, CSRF_FIELD, SESSION_SECONDS, Session, Sessions
 
 _Row = TypeVar("_Row")
 
@@ -37,24 +37,23 @@ _POLICY: Final = (
 
 _HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
-    # With no referrer at all, browsers do not say either from which site a form comes.
+    # Not `no-referrer`: browsers would then send `Origin: null` with forms, which the guard refuses.
     "Referrer-Policy": "same-origin",
 }
 
 
 class Form:
-    """What a form sent, or a query: fields with their values."""
+    """The fields of a form or of a query."""
 
     def __init__(self, fields: list[tuple[str, str]]) -> None:
-        """Takes the fields in their order; a name may be there more than once."""
         self._fields = fields
 
     def text(self, name: str) -> str:
-        """Returns the last value of a field without space around it; empty where it was not sent."""
+        """Returns the last value of a field, stripped; empty if it was not sent."""
         return self.exact(name).strip()
 
     def exact(self, name: str) -> str:
-        """Returns the last value of a field as it was sent; empty where it was not."""
+        """Returns the last value of a field, unchanged; empty if it was not sent."""
         return next((value for field, value in reversed(self._fields) if field == name), "")
 
     def all(self, name: str) -> list[str]:
@@ -62,24 +61,24 @@ class Form:
         return [value for field, value in self._fields if field == name]
 
     def lines(self, name: str) -> list[str]:
-        """Returns the lines of all values of a field that are not empty."""
+        """Returns the lines of all values of a field, stripped and without empty ones."""
         return [line.strip() for value in self.all(name) for line in value.splitlines() if line.strip()]
 
-    def ticked(self, name: str) -> bool:
-        """Whether a box was ticked."""
+    def checked(self, name: str) -> bool:
+        """Returns true if a checkbox was checked."""
         return bool(self.text(name))
 
     def number(self, name: str) -> int:
-        """Returns a whole number; 0 where it was not sent.
+        """Returns a non-negative integer; 0 if it was not sent.
 
         Raises:
-            InvalidRequestError: The value is none.
+            InvalidRequestError: The value is not an integer of at most 9 digits.
         """
         text = self.text(name)
         if not text:
             return 0
         if not (text.isascii() and text.isdigit() and len(text) < 10):
-            raise InvalidRequestError(f"{name} is {text[:80]!r}, and has to be a whole number")
+            raise InvalidRequestError(f"{name} is {text[:80]!r}, but must be an integer of at most 9 digits")
         return int(text)
 
 
@@ -87,10 +86,10 @@ class Visit(NamedTuple):
     """One request of a browser.
 
     Attributes:
-        site: The pages.
-        request: The request.
-        session: Who asks.
-        form: What a form sent; what the query holds where nothing was sent.
+        site: The site that serves it.
+        request: The HTTP request.
+        session: The session of the browser.
+        form: Fields of the form; for GET those of the query.
     """
 
     site: Site
@@ -98,8 +97,8 @@ class Visit(NamedTuple):
     session: Session
     form: Form
 
-    async def ask(self, rpc: str, message: Message) -> Any:
-        """Returns the answer of the API to a request that is no stream."""
+    async def call(self, rpc: str, message: Message) -> Any:
+        """Calls an RPC that is not a stream, and returns its response."""
         return await self.site.api.answer(rpc, message, self.session.caller)
 
     async def rows(
@@ -109,42 +108,42 @@ class Visit(NamedTuple):
 
         Args:
             rpc: The RPC, which lists rows by key.
-            request: Its request; `after` and `limit` are set here.
+            request: Its request; `page_token` and `page_size` are set here.
             rows_of: Returns the rows of an answer.
             limit: The maximum of rows, in whole pages.
         """
         rows: list[_Row] = []
-        request.limit = PAGE_ROWS
+        request.page_size = PAGE_ROWS
         for _ in range(limit // PAGE_ROWS):
-            answer = await self.ask(rpc, request)
+            answer = await self.call(rpc, request)
             rows += rows_of(answer)
-            if not answer.next_after:
+            if not answer.next_page_token:
                 return rows, True
-            request.after = answer.next_after
+            request.page_token = answer.next_page_token
         return rows, False
 
     def page(self, template: str, status: int = 200, **values: object) -> Response:
-        """Returns a page.
+        """Renders a page.
 
         Args:
-            template: The name of its template, without its ending.
-            status: The HTTP status.
-            values: What the template shows.
+            template: Name of the template without `.html`.
+            status: HTTP status.
+            values: Variables of the template.
         """
         return self.site.page(self.request, self.session, template, status, **values)
 
 
 class Site:
-    """The pages."""
+    """Serves pages: checks sessions and forms, renders templates and errors."""
 
     def __init__(self, api: Api, sessions: Sessions, *, graph_label: str, clock: Callable[[], float]) -> None:
-        """Takes what answers, and who may ask.
+        """Creates a site.
 
         Args:
-            api: What answers.
-            sessions: Who uses a browser.
-            graph_label: The label of the graph.
-            clock: Returns the time in seconds since the epoch.
+            api: The API that answers requests.
+            sessions: Sessions of browsers.
+            graph_label: Bazel label of the graph, shown on each page.
+            clock: Returns the current time in seconds since the epoch.
         """
         self.api = api
         self.sessions = sessions
@@ -158,28 +157,27 @@ class Site:
         endpoint: Callable[[Visit], Awaitable[Response]],
         method: str = "GET",
         *,
-        open_to_all: bool = False,
+        public: bool = False,
     ) -> Route:
         """Returns the route of a page.
 
         Args:
-            path: Its path.
-            endpoint: Makes the page.
-            method: GET; or POST, of a form with a mark.
-            open_to_all: Whether nobody has to sign in for it.
+            path: Path of the page.
+            endpoint: Returns the page.
+            method: GET, or POST for a form with a CSRF token.
+            public: True if the page needs no session and no CSRF token.
         """
-        return Route(path, functools.partial(self._serve, endpoint, open_to_all), methods=[method])
+        return Route(path, functools.partial(self._serve, endpoint, public), methods=[method])
 
     def page(self, request: Request, session: Session | None, template: str, status: int, **values: object) -> Response:
-        """Returns a page; see `Visit.page`."""
+        """Renders a page, see `Visit.page`."""
         text = self._environment.get_template(f"{template}.html").render(
             values,
             graph_label=self._graph_label,
             path=request.url.path,
-            here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
-            mark=self.sessions.mark(session) if session else "",
+            csrf_token=self.sessions.csrf_token(session) if session else "",
             caller=session.caller if session else None,
-            signs_in=self.sessions.needs_token,
+            needs_token=self.sessions.needs_token,
             now=self.clock(),
         )
         response = HTMLResponse(text, status, _HEADERS)
@@ -188,7 +186,7 @@ class Site:
         return response
 
     def set_cookie(self, response: Response, request: Request, session: Session) -> None:
-        """Has a browser remember its session."""
+        """Sets the session cookie."""
         response.set_cookie(
             COOKIE,
             session.key,
@@ -202,25 +200,25 @@ class Site:
         """Returns the session of a request.
 
         Raises:
-            UnauthenticatedError: Somebody has to sign in first.
+            UnauthenticatedError: The browser must sign in first.
         """
         certificate = request.scope.get("state", {}).get(CERTIFICATE_NAME_KEY)
         return self.sessions.of(request.cookies.get(COOKIE, ""), request.headers.get("authorization", ""), certificate)
 
     async def _serve(
-        self, endpoint: Callable[[Visit], Awaitable[Response]], open_to_all: bool, request: Request
+        self, endpoint: Callable[[Visit], Awaitable[Response]], public: bool, request: Request
     ) -> Response:
         session: Session | None = None
         try:
             try:
                 session = self.session(request)
             except UnauthenticatedError:
-                if not open_to_all:
+                if not public:
                     return _to_sign_in(request)
                 session = Session("", Caller(name="", role=READ))
             form = await _form(request)
-            if request.method == "POST" and not open_to_all:
-                self.sessions.check_mark(session, form.exact(MARK_FIELD))
+            if request.method == "POST" and not public:
+                self.sessions.check_csrf_token(session, form.exact(CSRF_FIELD))
             return await endpoint(Visit(self, request, session, form))
         except HTTPException:
             raise
@@ -231,7 +229,7 @@ class Site:
 
 
 def redirect(address: str, query: Mapping[str, str] | None = None) -> Response:
-    """Returns what sends a browser to another page of ours."""
+    """Returns a redirect (303) to a page of the dashboard."""
     return RedirectResponse(address + (f"?{urlencode(query)}" if query else ""), 303)
 
 
@@ -242,11 +240,11 @@ def _to_sign_in(request: Request) -> Response:
 
 
 async def _form(request: Request) -> Form:
-    """Reads the form of a request, or its query where it can have none."""
+    """Returns the form of a POST request, or the query of a GET request."""
     if request.method != "POST":
         return Form(request.query_params.multi_items())
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise HttpRequestError(415, f"the body has to be of the type {_FORM}")
+        raise HttpRequestError(415, f"the body must have the media type {_FORM}")
     body = await request.body()
     try:
         text = body.decode()
@@ -265,7 +263,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals.update(asset=lambda name: assets()[name].address, mark_field=MARK_FIELD)
+    environment.globals.update(asset=lambda name: assets()[name].address)
     for function in (
         formats.age,
         formats.build_status,
@@ -273,7 +271,7 @@ def _environment() -> jinja2.Environment:
         formats.clock_time,
         formats.duration,
         formats.glyph,
-        formats.in_address,
+        formats.url_quoted,
         formats.iso_time,
         formats.job_status,
         formats.number,
@@ -284,7 +282,7 @@ def _environment() -> jinja2.Environment:
         formats.shortened,
         formats.size,
         formats.struct_value,
-        formats.visible,
+        formats.printable,
     ):
         environment.filters[function.__name__] = function
     return environment

@@ -196,7 +196,7 @@ async def _read_message(route: Route, request: Request) -> Message:
 
 
 def _first_byte_of_log(message: Any) -> sv.ReadLogRequest:
-    return sv.ReadLogRequest(job_run_id=message.job_run_id, stream=message.stream, offset=message.offset, limit=1)
+    return sv.ReadLogRequest(job_run_id=message.job_run_id, stream=message.stream, offset=message.offset, max_bytes=1)
 
 
 @functools.cache

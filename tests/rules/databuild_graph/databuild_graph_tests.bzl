@@ -225,10 +225,10 @@ def databuild_graph_tests(name):
         jobs = [":daily_again", ":daily"],
         resources = {"memory_gb": "4"},
     )
-    _must_fail("no_outputs_without_lookup_test", [_HERE + "without_outputs", "no lookup"], jobs = [":without_outputs"])
+    _must_fail("no_outputs_without_lookup_test", [_HERE + "without_outputs", "has no outputs", "`lookup`"], jobs = [":without_outputs"])
     _must_fail("a_resource_that_is_no_number_test", ["\"memory_gb\"", "\"much\""], jobs = [":daily"], resources = {"memory_gb": "much"})
-    _must_fail("a_job_that_takes_too_much_test", [_HERE + "daily takes 4", "\"memory_gb\"", "has 3"], jobs = [":daily"], resources = {"memory_gb": "3"})
-    _must_fail("a_resource_that_the_graph_lacks_test", [_HERE + "daily takes 4", "\"memory_gb\"", "has none"], jobs = [":daily"])
+    _must_fail("a_job_that_takes_too_much_test", [_HERE + "daily uses 4", "\"memory_gb\"", "has 3"], jobs = [":daily"], resources = {"memory_gb": "3"})
+    _must_fail("a_resource_that_the_graph_lacks_test", [_HERE + "daily uses 4", "\"memory_gb\"", "has none"], jobs = [":daily"])
 
     _must_fail(
         "a_lookup_with_args_test",

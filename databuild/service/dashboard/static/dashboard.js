@@ -1,24 +1,24 @@
-// Keeps a page as the service would render it now: parts of the page are fetched anew when there is something new.
-// Without JavaScript all pages work; they are reloaded instead.
+// Keeps a page up to date: when something has changed, fetches the page again and replaces its parts ([data-part]).
+// Without JavaScript, all pages work and reload themselves instead.
 "use strict";
 
 const main = document.getElementById("content");
 const connection = document.querySelector("[data-connection]");
 
-/** Tells whether the page is up to date. */
-function tell(text) {
+/** Shows the state of the connection in the footer. */
+function showConnection(text) {
   if (connection.textContent !== text) connection.textContent = text;
 }
 
-/** Whether somebody is at work in an element, which must then not change under their hands. */
+/** Returns true if the user is editing a form field in an element; it must not be replaced then. */
 function inUse(element) {
   const active = document.activeElement;
   if (active && active !== document.body && element.contains(active) && active.matches("input, select, textarea")) return true;
   return [...element.querySelectorAll("input[type=checkbox]")].some((box) => box.checked !== box.defaultChecked);
 }
 
-/** How to find an element again in a newer version of its part. */
-function placeOf(element, part) {
+/** Returns the path of child indexes from a part to an element, to find it again in a newer version of the part. */
+function pathOf(element, part) {
   const path = [];
   for (let at = element; at && at !== part; at = at.parentElement) {
     path.unshift([...at.parentElement.children].indexOf(at));
@@ -26,11 +26,11 @@ function placeOf(element, part) {
   return path;
 }
 
-/** Puts a newer version of a part in place; what had the focus and where it was scrolled to stay. */
+/** Replaces a part by a newer version. Keeps the focus, scroll positions and zoom. */
 function replace(part, newer) {
   if (part.isEqualNode(newer) || inUse(part)) return;
   const active = document.activeElement;
-  const place = part.contains(active) && active !== part ? placeOf(active, part) : null;
+  const path = part.contains(active) && active !== part ? pathOf(active, part) : null;
   const boxes = [...part.querySelectorAll(".scroll, .canvas")].map((box) => [box.scrollLeft, box.scrollTop, box.dataset.scale]);
   part.replaceChildren(...newer.childNodes);
   part.querySelectorAll(".scroll, .canvas").forEach((box, index) => {
@@ -39,82 +39,80 @@ function replace(part, newer) {
     if (box.dataset.zoom !== undefined) addZoom(box);
     box.scrollTo(left || 0, top || 0);
   });
-  if (place) {
-    let found = part;
-    for (const index of place) found = found && found.children[index];
-    if (found && found.focus) found.focus({ preventScroll: true });
+  if (path) {
+    let target = part;
+    for (const index of path) target = target && target.children[index];
+    if (target && target.focus) target.focus({ preventScroll: true });
   }
 }
 
-/** Fetches this page and puts its parts in place; returns whether it is still a live one. */
+/** Fetches this page and replaces its parts. Parts that are new are inserted. */
 async function refresh() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "error", cache: "no-store" });
   if (!answer.ok) throw new Error(answer.statusText);
   const newer = new DOMParser().parseFromString(await answer.text(), "text/html");
-  let before = null;
+  let previous = null;
   for (const part of newer.querySelectorAll("[data-part]")) {
-    const here = document.getElementById(part.id);
-    if (here) {
-      replace(here, part);
-    } else if (before) {
-      before.after(part);
+    const current = document.getElementById(part.id);
+    if (current) {
+      replace(current, part);
+    } else if (previous) {
+      previous.after(part);
       part.querySelectorAll("[data-zoom]").forEach(addZoom);
     }
-    before = document.getElementById(part.id);
+    previous = document.getElementById(part.id);
   }
   document.title = newer.title;
-  const fresh = newer.getElementById("content");
-  return Boolean(fresh && (fresh.dataset.changes || fresh.dataset.refresh));
 }
 
-let underWay = false;
-let again = false;
+let refreshing = false;
+let pending = false;
 
-/** Refreshes once for any number of changes that come meanwhile, and never takes more than a tenth of the time. */
+/** Refreshes the page. Changes during a refresh are combined into one more refresh. Refreshing takes at most 10 % of the time. */
 async function refreshSoon() {
-  if (underWay) {
-    again = true;
+  if (refreshing) {
+    pending = true;
     return;
   }
-  underWay = true;
-  const begin = performance.now();
-  let rest = 0;
+  refreshing = true;
+  const start = performance.now();
+  let pause = 0;
   try {
     await refresh();
-    tell("");
+    showConnection("");
   } catch {
-    tell("The service does not answer; trying again.");
-    again = true;
-    rest = 2000;
+    showConnection("The service does not respond. Retrying.");
+    pending = true;
+    pause = 2000;
   }
-  rest = Math.max(rest, Math.min(9 * (performance.now() - begin), 10000));
-  await new Promise((done) => setTimeout(done, rest));
-  underWay = false;
-  if (again) {
-    again = false;
+  pause = Math.max(pause, Math.min(9 * (performance.now() - start), 10000));
+  await new Promise((done) => setTimeout(done, pause));
+  refreshing = false;
+  if (pending) {
+    pending = false;
     refreshSoon();
   }
 }
 
-/** Follows a stream of the service, which browsers take up again by themselves. */
+/** Follows an event stream of the service. The browser reconnects by itself. */
 function follow(address, onMessage, onEnd) {
   const source = new EventSource(address);
   source.onmessage = (event) => {
-    tell("");
+    showConnection("");
     onMessage(JSON.parse(event.data));
   };
   source.addEventListener("end", () => {
     source.close();
-    tell("");
+    showConnection("");
     onEnd();
   });
   source.onerror = () => {
-    tell("The connection broke off; trying again.");
+    showConnection("Connection lost. Reconnecting.");
     if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
   };
 }
 
-/** Lets a drawing be made larger and smaller. */
+/** Adds zoom buttons to a drawing. */
 function addZoom(drawing) {
   const svg = drawing.querySelector("svg");
   if (!svg || drawing.previousElementSibling?.classList.contains("zoom")) return;
@@ -127,13 +125,13 @@ function addZoom(drawing) {
     svg.setAttribute("width", String(width * scale));
     svg.setAttribute("height", String(height * scale));
   };
-  const whole = () => Math.min(1, drawing.clientWidth / width, 560 / height);
-  const now = () => Number(drawing.dataset.scale || 1);
+  const fit = () => Math.min(1, drawing.clientWidth / width, 560 / height);
+  const current = () => Number(drawing.dataset.scale || 1);
   for (const [text, name, next] of [
-    ["+", "Larger", () => Math.min(4, now() * 1.25)],
-    ["−", "Smaller", () => Math.max(0.05, now() / 1.25)],
+    ["+", "Larger", () => Math.min(4, current() * 1.25)],
+    ["−", "Smaller", () => Math.max(0.05, current() / 1.25)],
     ["1:1", "Actual size", () => 1],
-    ["Whole", "Show all of it", whole],
+    ["Fit", "Fit to view", fit],
   ]) {
     const button = document.createElement("button");
     button.type = "button";
@@ -170,7 +168,7 @@ if (log) {
   );
 }
 
-// A form that was sent is not sent again by a second click.
+// Ignore a second click while a form is being sent.
 document.addEventListener("submit", (event) => {
   if (event.target.dataset.sent) event.preventDefault();
   else if (event.target.method === "post") event.target.dataset.sent = "1";

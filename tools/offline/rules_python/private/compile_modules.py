@@ -1,6 +1,6 @@
-"""Compiles modules: compile_modules.py FILE, with lines in turn a source and where its bytecode goes.
+"""Compiles modules: compile_modules.py FILE. Lines of FILE alternate between a source and its bytecode.
 
-The bytecode holds neither a time nor a path, so that it is the same wherever it is made, and Python takes it unchecked.
+The bytecode contains no time and no path, so it is reproducible. Python does not check it against the source.
 """
 
 import py_compile
@@ -19,6 +19,6 @@ if __name__ == "__main__":
                 invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
             )
         except py_compile.PyCompileError:
-            # Some packages carry files that are no Python. With empty bytecode, Python turns to the source.
+            # Some packages have files that are not valid Python. Python ignores empty bytecode and reads the source.
             with open(bytecode, "wb"):
                 pass

@@ -1,8 +1,8 @@
-"""The toolchain: the machine's python3, behind an empty virtual environment.
+"""The toolchain: the system Python in an empty virtual environment.
 
-The environment hides what happens to be installed on the machine, so that a program which forgot to declare a
-dependency fails here as it fails with a hermetic Python. It is a symbolic link and a file, both among the runfiles:
-Bazel knows the interpreter's content, and no path of this machine gets into a launcher.
+The environment hides packages of the system, so that an undeclared dependency fails as with a hermetic Python. It
+consists of a symbolic link and a file in the runfiles: Bazel tracks the content of the interpreter, and launchers contain
+no paths of this machine.
 """
 
 _DESCRIBE = """\
@@ -51,19 +51,19 @@ include-system-site-packages = false
 """
 
 def _describe(repository_ctx):
-    """The interpreter's path, version, ABI and tag of bytecode, of the first Python on the PATH that will do."""
-    refused = []
+    """Returns path, version, ABI and bytecode tag of the first suitable Python on PATH."""
+    rejected = []
     for candidate in ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "/usr/bin/python3"]:
         program = candidate if candidate.startswith("/") else repository_ctx.which(candidate)
         if program and repository_ctx.path(program).exists:
             described = repository_ctx.execute([program, "-I", "-c", _DESCRIBE])
             if described.return_code == 0:
                 return described.stdout.strip().split("\n")
-            refused.append("{}: {}".format(program, described.stderr.strip().split("\n")[-1]))
-    fail("found no Python 3.11 or newer that has venv and ensurepip (Debian: apt-get install python3-venv).", *refused)
+            rejected.append("{}: {}".format(program, described.stderr.strip().split("\n")[-1]))
+    fail("no Python 3.11 or newer with venv and ensurepip (Debian: apt-get install python3-venv).", *rejected)
 
 def _host_python_impl(repository_ctx):
-    repository_ctx.getenv("PATH")  # so that another PATH means another look
+    repository_ctx.getenv("PATH")  # fetch again when PATH changes
     interpreter, version, abi, cache_tag = _describe(repository_ctx)
     repository_ctx.symlink(interpreter, "bin/python3")
     repository_ctx.file("pyvenv.cfg", _PYVENV_CFG.format(home = repository_ctx.path(interpreter).dirname), executable = False)
@@ -75,7 +75,7 @@ def _host_python_impl(repository_ctx):
 _host_python = repository_rule(
     implementation = _host_python_impl,
     attrs = {"_start": attr.label(default = "//private:start.py")},
-    doc = "Finds the machine's python3 on the PATH.",
+    doc = "Finds python3 on PATH.",
     configure = True,
 )
 

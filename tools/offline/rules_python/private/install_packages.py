@@ -1,8 +1,8 @@
 """Installs a lock file and writes BUILD files: install_packages.py LOCK [PIP_ARGUMENT...].
 
-Each distribution becomes a package of Bazel with a py_library that has exactly its own files, in a folder of their own
-to import from, and the distributions that it requires on this interpreter as deps. So a program's inputs, and what it
-can import, are what it declares and nothing else of the lock. Runs in a virtual environment, for the sake of its pip.
+Each distribution becomes a Bazel package with a py_library of its own files, in a separate import directory. Its deps
+are the distributions that it requires on this interpreter. So a program can import only what it declares, and only that
+is among its inputs. Runs in a virtual environment, because it uses its pip.
 """
 
 import importlib.metadata
@@ -20,7 +20,7 @@ from pip._vendor.packaging.utils import canonicalize_name
 
 STAGE = Path("stage")
 
-# What Bazel allows in a label, without the space and what would need quoting in a shell.
+# Characters that Bazel allows in labels, without the space and those that need quoting in a shell.
 LABEL = re.compile(r"[A-Za-z0-9!%@^_#&'()*\-+,;<=>?\[\]{|}~/.]+")
 
 BUILD = """\
@@ -48,16 +48,16 @@ REQUIREMENTS_BZL = '''\
 all_requirements = [str(Label(label)) for label in {all}]
 
 def requirement(name):
-    """The label of a package, such as `grpcio-tools`."""
+    """Returns the label of a package, such as `grpcio-tools`."""
     return str(Label("//{{}}:pkg".format(name.lower().replace("-", "_").replace(".", "_"))))
 '''
 
 
 def main(lock: str, pip_arguments: list[str]) -> None:
-    """Installs everything into one folder, then shares it out."""
+    """Installs all packages into one directory, then moves each to its own."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--no-compile"]
     if code := subprocess.run([*pip, "--target", STAGE, "-r", lock, *pip_arguments], check=False).returncode:
-        sys.exit(code)  # pip has said why
+        sys.exit(code)  # pip has printed the reason
     remove_scripts()
 
     distributions = {target_name(d.name): d for d in importlib.metadata.distributions(path=[os.fspath(STAGE)])}
@@ -71,7 +71,7 @@ def main(lock: str, pip_arguments: list[str]) -> None:
 
 
 def remove_scripts() -> None:
-    """Removes the scripts of entry points, which hold the path of an interpreter; `python -m` starts the same."""
+    """Removes scripts of entry points, which contain the path of an interpreter. Use `python -m` instead."""
     scripts = {path.name for path in (STAGE / "bin").glob("*") if path.read_bytes().startswith(b"#!")}
     for name in scripts:
         (STAGE / "bin" / name).unlink()
@@ -82,22 +82,22 @@ def remove_scripts() -> None:
 
 
 def target_name(name: str) -> str:
-    """The name of a distribution in Bazel: `grpcio_tools` of `grpcio-tools`."""
+    """Returns the target name of a distribution: `grpcio_tools` for `grpcio-tools`."""
     return canonicalize_name(name).replace("-", "_")
 
 
 def files_of(distribution: importlib.metadata.Distribution) -> Iterable[Path]:
-    """Yields every installed file of a distribution that Bazel can have, as a path in the folder to import from."""
+    """Yields the installed files of a distribution that can be labels, relative to the import directory."""
     for recorded in distribution.files or ():
-        # pip --target moves what belongs to an environment's bin/ to one inside the target.
+        # pip --target installs files of bin/ into the target directory.
         path = Path(str(recorded).removeprefix("../../"))
-        # A file called BUILD would make its folder a package of Bazel.
+        # A file named BUILD would make its directory a Bazel package.
         if (STAGE / path).is_file() and LABEL.fullmatch(os.fspath(path)) and path.name not in {"BUILD", "BUILD.bazel"}:
             yield path
 
 
 def write_package(name: str, files: Iterable[Path], deps: Iterable[str]) -> None:
-    """Makes the folder of one distribution; a file that another distribution has as well goes to both."""
+    """Writes the Bazel package of one distribution. A file of several distributions is copied to each."""
     package = Path(name)
     labels = [os.fspath("site-packages" / file) for file in files]
     for file, label in zip(files, labels, strict=True):
@@ -114,30 +114,30 @@ def write_package(name: str, files: Iterable[Path], deps: Iterable[str]) -> None
 
 
 def required(distributions: Mapping[str, importlib.metadata.Distribution]) -> dict[str, set[str]]:
-    """Returns what each distribution requires, with the extras that others ask of it, without cycles."""
+    """Returns the requirements of each distribution, including those of requested extras, without cycles."""
     extras: dict[str, set[str]] = {name: {""} for name in distributions}
     requires: dict[str, set[str]] = {name: set() for name in distributions}
-    unsettled = True
-    while unsettled:
-        unsettled = False
+    changed = True
+    while changed:
+        changed = False
         for name, distribution in distributions.items():
             for text in distribution.requires or ():
                 requirement = Requirement(text)
-                wanted = requirement.marker is None or any(
+                applies = requirement.marker is None or any(
                     requirement.marker.evaluate({"extra": extra}) for extra in extras[name]
                 )
                 other = target_name(requirement.name)
-                if not wanted or other not in distributions:
+                if not applies or other not in distributions:
                     continue
                 requires[name].add(other)
                 if not requirement.extras <= extras[other]:
                     extras[other] |= requirement.extras
-                    unsettled = True
+                    changed = True
     return without_cycles(requires)
 
 
 def without_cycles(requires: Mapping[str, set[str]]) -> dict[str, set[str]]:
-    """Returns the requirements less those that close a cycle, which Bazel refuses."""
+    """Returns the requirements without those that close a cycle, which Bazel does not accept."""
     kept: dict[str, set[str]] = {}
     open_names: list[str] = []
 

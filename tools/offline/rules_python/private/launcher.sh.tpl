@@ -1,8 +1,8 @@
 %shebang%
-# Starts %target% with a single start of the interpreter, where Bazel's own launcher, itself in Python, costs two.
+# Starts %target%. Bazel's own launcher is in Python and starts the interpreter twice; this one starts it once.
 set -eu
 
-# A file's path under the runfiles folder; Bazel writes that of another repository's as WORKSPACE/../REPOSITORY/FILE.
+# Paths relative to the runfiles root. Bazel writes a file of another repository as WORKSPACE/../REPOSITORY/FILE.
 main='%main%'
 main=${main#%workspace_name%/../}
 python='%python_binary%'
@@ -12,7 +12,7 @@ absolute() {
   case $1 in /*) absolute=$1 ;; *) absolute=$PWD/$1 ;; esac
 }
 
-# Sets $runfiles to the folder that belongs to the program $0.
+# Sets $runfiles to the runfiles directory of the program $0.
 find_runfiles() {
   absolute "$0"
   self=$absolute
@@ -23,7 +23,7 @@ find_runfiles() {
       ;;
     esac
     if ! [ -L "$self" ]; then
-      echo "$0: found no runfiles folder beside it" >&2
+      echo "$0: no runfiles directory beside the program" >&2
       exit 1
     fi
     target=$(readlink "$self")
@@ -32,7 +32,7 @@ find_runfiles() {
   runfiles=$self.runfiles
 }
 
-# Whoever started this may have said where the runfiles are; it means us only if our main file is there.
+# The parent process may have set RUNFILES_DIR for its own runfiles. Use them only if they have the main file.
 runfiles=${RUNFILES_DIR:-}
 if [ -z "$runfiles" ]; then
   case ${RUNFILES_MANIFEST_FILE:-} in
@@ -63,7 +63,7 @@ if [ '%import_all%' = True ]; then
   for repository in "$runfiles"/*/; do
     repository=${repository%/}
     case :$imports: in
-      *:"${repository##*/}"/*/site-packages:*) ;; # of installed packages, each of which is on the path
+      *:"${repository##*/}"/*/site-packages:*) ;; # installed packages, which are on the path already
       *) [ -e "$repository/pyvenv.cfg" ] || add_to_path "$repository" ;;
     esac
   done
@@ -72,10 +72,10 @@ else
 fi
 
 export RUNFILES_DIR="$runfiles"
-# start.py takes it out of the environment again.
+# start.py removes it from the environment.
 export STARTUP_IMPORT_PATH="$path"
 
-# The folder of the main file is no place to import from; it would hide the standard library's modules. As rules_python's launcher
-# does, this leaves an empty value alone, by which the user wants that folder.
+# Do not import from the directory of the main file, where modules could hide those of the standard library. As with rules_python,
+# an empty value set by the user enables it.
 export PYTHONSAFEPATH="${PYTHONSAFEPATH-1}"
 exec "$runfiles/$python" "$runfiles/${python%/bin/python3}/start.py" "$runfiles/$main" "$@"

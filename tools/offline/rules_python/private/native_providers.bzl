@@ -1,4 +1,4 @@
-"""Bazel's own providers under other names, because a file cannot export a name that it also reads."""
+"""Native providers under other names, because a file cannot export a name that it also uses."""
 
 NativePyInfo = PyInfo
 NativePyRuntimeInfo = PyRuntimeInfo

@@ -1,10 +1,10 @@
-"""A repository with all packages of a lock file, each a target of its own."""
+"""The repository rule `pip_repository`: the packages of a lock file, one target each."""
 
 def _pip_repository_impl(repository_ctx):
     if repository_ctx.attr.problem:
         fail(repository_ctx.attr.problem)
 
-    # Another interpreter of the same version and ABI can use what this one installed, so its path is looked up unwatched.
+    # The path of the interpreter is not watched: another interpreter of the same version and ABI can use the installed packages.
     repository_ctx.read(repository_ctx.attr._abi)
     interpreter = repository_ctx.path(repository_ctx.attr._abi).dirname.get_child("bin", "python3").realpath
     lock = repository_ctx.path(repository_ctx.attr.requirements_lock)
@@ -24,11 +24,11 @@ def _pip_repository_impl(repository_ctx):
 
 pip_repository = repository_rule(
     implementation = _pip_repository_impl,
-    doc = "Installs a lock file with the machine's Python, under pip's own configuration.",
+    doc = "Installs a lock file with the system Python and the configuration of pip.",
     attrs = {
-        "extra_pip_args": attr.string_list(doc = "More arguments for `pip install`."),
-        "problem": attr.string(doc = "Why there can be no packages. Using the repository fails with this; declaring it does not."),
-        "requirements_lock": attr.label(doc = "Every package with its version and hashes.", allow_single_file = True),
+        "extra_pip_args": attr.string_list(doc = "Additional arguments of `pip install`."),
+        "problem": attr.string(doc = "Error message if the packages cannot be installed. Using the repository fails with it; declaring it does not."),
+        "requirements_lock": attr.label(doc = "Lock file: every package with its version and hashes.", allow_single_file = True),
         "_abi": attr.label(default = "@host_python//:abi.txt"),
         "_install_packages": attr.label(default = "//private:install_packages.py"),
     },

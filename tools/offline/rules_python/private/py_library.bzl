@@ -1,6 +1,6 @@
-"""py_library with bytecode: what rules_python calls `precompile`.
+"""py_library with bytecode, like `precompile` of rules_python.
 
-Python would otherwise compile every module again in each sandbox, and wherever PYTHONDONTWRITEBYTECODE is set, at each start.
+Without it, Python compiles every module in each sandbox, and at each start if PYTHONDONTWRITEBYTECODE is set.
 """
 
 load("@host_python//:abi.bzl", "CACHE_TAG")
@@ -8,7 +8,7 @@ load("@host_python//:abi.bzl", "CACHE_TAG")
 visibility(["//python"])
 
 _DOC = """\
-Modules of Python, with their bytecode among the runfiles.
+Python modules, with their bytecode in the runfiles.
 
 ```starlark
 py_library(
@@ -20,22 +20,22 @@ py_library(
 
 _ATTRS = {
     "data": attr.label_list(
-        doc = "What the modules read or run.",
+        doc = "Files that the modules read or run.",
         allow_files = True,
     ),
     "deps": attr.label_list(
-        doc = "What the modules import.",
+        doc = "Libraries that the modules import.",
         providers = [PyInfo],
     ),
     "imports": attr.string_list(
-        doc = "Folders below this package to import from, beside the repository's root.",
+        doc = "Directories below this package to add to the import path, besides the root of the repository.",
     ),
     "pyi_srcs": attr.label_list(
-        doc = "Type stubs. Not among the runfiles.",
+        doc = "Type stubs. They are not in the runfiles.",
         allow_files = [".pyi"],
     ),
     "srcs": attr.label_list(
-        doc = "The modules.",
+        doc = "Modules.",
         allow_files = [".py"],
     ),
     "_compile": attr.label(
@@ -50,7 +50,7 @@ _ATTRS = {
 }
 
 def _compile(ctx):
-    """The bytecode of those sources that are in this package, where Python looks for it."""
+    """Declares and compiles the bytecode of the sources in this package."""
     here = "/".join([part for part in ["../" + ctx.label.workspace_name if ctx.label.workspace_name else "", ctx.label.package] if part])
     prefix = here + "/" if here else ""
     sources = [src for src in ctx.files.srcs if src.short_path.startswith(prefix) and src.owner.package == ctx.label.package]
@@ -80,7 +80,7 @@ def _compile(ctx):
     return outputs
 
 def _import_path(ctx, folder):
-    """The path among the runfiles of a folder below this package."""
+    """Returns the path in the runfiles of a directory below this package."""
     parts = [ctx.label.workspace_name or ctx.workspace_name]
     for part in (ctx.label.package + "/" + folder).split("/"):
         if part == "..":
@@ -88,7 +88,7 @@ def _import_path(ctx, folder):
         elif part not in ["", "."]:
             parts.append(part)
     if not parts:
-        fail("the import path {} of {} is outside of its repository".format(folder, ctx.label))
+        fail("the import path {} of {} is outside its repository".format(folder, ctx.label))
     return "/".join(parts)
 
 def _py_library_impl(ctx):

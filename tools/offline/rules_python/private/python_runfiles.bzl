@@ -1,4 +1,4 @@
-"""rules_python's library for runfiles, which PyPI has as bazel-runfiles: the same module under a shorter name."""
+"""The runfiles library of rules_python, from the package bazel-runfiles on PyPI, as the module `python.runfiles`."""
 
 _REQUIREMENT = "bazel-runfiles==2.4.6 --hash=sha256:b8c53e37a954f3e1c7be2d705dfb0dbba8ee00db5bfb63cb3c81b987ea8bf930\n"
 
@@ -17,7 +17,7 @@ py_library(
 """
 
 def _python_runfiles_impl(repository_ctx):
-    # Any interpreter can fetch it, so its path is looked up unwatched.
+    # The path of the interpreter is not watched: any interpreter can install the package.
     interpreter = repository_ctx.path(repository_ctx.attr._abi).dirname.get_child("bin", "python3").realpath
     repository_ctx.file("requirements.txt", _REQUIREMENT, executable = False)
     pip = ["venv/bin/python", "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--no-compile"]

@@ -1,8 +1,8 @@
-"""Runs a program's main file with the program's import path: start.py MAIN [ARGUMENT...].
+"""Runs the main file of a program with its import path: start.py MAIN [ARGUMENT...].
 
-The launcher puts the path into STARTUP_IMPORT_PATH, and this moves it to sys.path. As with rules_python 1.7 and newer,
-there is no PYTHONPATH: what the program starts does not inherit the path. The user's own PYTHONPATH and the standard
-library come before it.
+The launcher passes the import path in STARTUP_IMPORT_PATH, and this module moves it to sys.path. As with rules_python
+1.7 and newer, PYTHONPATH is not set, so child processes do not inherit the path. PYTHONPATH of the user and the
+standard library come first.
 """
 
 import os
@@ -12,7 +12,7 @@ import sys
 def _run() -> None:
     sys.path += os.environ.pop("STARTUP_IMPORT_PATH").split(":")
     main = sys.argv[1]
-    if not sys.flags.safe_path:  # the user says so, by an empty PYTHONSAFEPATH
+    if not sys.flags.safe_path:  # the user has set an empty PYTHONSAFEPATH
         sys.path[0] = os.path.dirname(main)
     del sys.argv[0]
     loader = type(__loader__)("__main__", main)
@@ -21,7 +21,7 @@ def _run() -> None:
     module.__file__ = main
     module.__loader__ = loader
     sys.modules["__main__"] = module
-    # Neither reads bytecode nor writes it, like Python with a file of its command line.
+    # Neither reads nor writes bytecode, as Python does for a file on its command line.
     exec(loader.source_to_code(loader.get_data(main), main), module.__dict__)
 
 

@@ -1,6 +1,6 @@
-"""The native rule, but without files that nobody wrote: no `__init__.py` is made up among the runfiles."""
+"""The native rule without implicit `__init__.py` files in the runfiles."""
 
 def py_test(name, legacy_create_init = 0, python_version = None, **kwargs):  # buildifier: disable=unused-variable
-    # There is one Python, the machine's, whichever version is asked for.
+    # `python_version` is ignored: the only Python is that of the system.
     # buildifier: disable=native-py
     native.py_test(name = name, legacy_create_init = legacy_create_init, **kwargs)

@@ -1,6 +1,6 @@
-"""The module extension that Bazel's built-in module expects of buildozer: the program that `bazel mod tidy` edits MODULE.bazel with.
+"""The module extension of buildozer, with which `bazel mod tidy` edits MODULE.bazel. Bazel's built-in module expects its name.
 
-It comes from npm, whose package carries the program, or else from the PATH.
+The program comes from its npm package, or else from PATH.
 """
 
 _VERSION = "8.2.1"
@@ -17,17 +17,17 @@ def _from_npm(repository_ctx, npm):
     return repository_ctx.path("package/buildozer-linux_" + arch)
 
 def _buildozer_repository_impl(repository_ctx):
-    repository_ctx.getenv("PATH")  # so that another PATH means another look
+    repository_ctx.getenv("PATH")  # fetch again when PATH changes
     npm = repository_ctx.which("npm")
     program = _from_npm(repository_ctx, npm) if npm else repository_ctx.which("buildozer")
     if not program:
-        fail("found neither npm nor buildozer on the PATH. `bazel mod tidy` needs one of them (Debian: apt-get install npm).")
+        fail("neither npm nor buildozer is on PATH. `bazel mod tidy` needs one of them (Debian: apt-get install npm).")
     repository_ctx.symlink(program, "buildozer.exe")
     repository_ctx.file("BUILD.bazel", 'exports_files(["buildozer.exe"])\n', executable = False)
 
 _buildozer_repository = repository_rule(
     implementation = _buildozer_repository_impl,
-    doc = "Takes buildozer from npm or from the PATH, when it is first used.",
+    doc = "Provides buildozer from its npm package or from PATH.",
 )
 
 def _buildozer_binary_impl(_module_ctx):

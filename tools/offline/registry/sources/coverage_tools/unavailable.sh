@@ -1,3 +1,3 @@
 #!/bin/sh
-echo "bazel coverage needs tools that Bazel downloads from its own site, and --config=offline has none. Use tools/dev/coverage.sh." >&2
+echo "bazel coverage needs tools that Bazel downloads, which --config=offline does not have. Use tools/dev/coverage.sh." >&2
 exit 1

@@ -1,7 +1,7 @@
-"""The module extension `python`: takes the usual tags, and gives everybody the machine's python3."""
+"""The module extension `python`: accepts the tags of rules_python, and always provides the system Python."""
 
 _toolchain = tag_class(
-    doc = "A Python that the module supports. The machine's is the one in use; its version picks among `pip.parse` tags.",
+    doc = "A Python version that the module supports. The system Python is always used; its version selects `pip.parse` tags.",
     attrs = {
         "configure_coverage_tool": attr.bool(),
         "ignore_root_user_error": attr.bool(),
@@ -11,7 +11,7 @@ _toolchain = tag_class(
 )
 
 _defaults = tag_class(
-    doc = "The Python that the module prefers.",
+    doc = "Default Python version of the module.",
     attrs = {
         "python_version": attr.string(),
         "python_version_env": attr.string(),
