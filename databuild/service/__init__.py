@@ -1,1 +1,1 @@
-"""The service: the same builds as the command line's, reached over gRPC and HTTP. An edge beside `databuild.cli`."""
+"""The service: builds over gRPC and HTTP. It runs them exactly as the command line does."""

@@ -253,7 +253,7 @@ def test_a_service_of_another_graph_is_refused(graph, served):
     code, out, err = graph.run("build", f"--server={served.addresses['grpc']}")
 
     assert (code, out) == (2, "")
-    assert "this service serves the graph //numbers:graph, and not //letters:graph" in err
+    assert "this service serves the graph //numbers:graph, not //letters:graph" in err
     assert served.get("/builds")["builds"] == []
 
 
@@ -264,7 +264,7 @@ def test_a_token_comes_from_the_environment(graph):
     assert graph.run("builds", **asked)[:2] == (0, "no builds\n")
     assert graph.run("builds", DATABUILD_SERVER=service.addresses["grpc"])[0] == 3
     code, _, err = graph.run("build", **asked)
-    assert (code, "bob may read only" in err) == (3, True)
+    assert (code, "bob has the role `read`" in err) == (3, True)
 
 
 def test_maintenance_and_adoption_need_a_token_that_may_write(graph):
@@ -275,7 +275,7 @@ def test_maintenance_and_adoption_need_a_token_that_may_write(graph):
 
     for command in (adopt, ("prune", "--keep=1"), ("events", "verify")):
         code, _, err = graph.run(*command, **reading)
-        assert (code, "bob may read only" in err) == (3, True)
+        assert (code, "bob has the role `read`" in err) == (3, True)
         assert graph.run(*command, **writing)[0] == 0
     adoption = json.loads(graph.run(*adopt, "--force", **writing)[1])
 

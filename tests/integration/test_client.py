@@ -97,7 +97,7 @@ async def test_records_come_as_they_are_kept(served, client):
 
 
 async def test_lists_are_put_together_from_pages(serve):
-    served = await serve(limits=Limits(page=3))
+    served = await serve(limits=Limits(max_page_rows=3))
     async with AsyncDatabuildClient(served.grpc) as client:
         for number in range(4):
             await client.execute_build(client.create_orchestrator([f"clean/{number}"]))
@@ -284,7 +284,7 @@ async def test_a_fault_of_the_service_tells_nothing_else(raising):
     api, client = raising
     api.error = ZeroDivisionError("secret")
 
-    with pytest.raises(Exception, match="a fault of DataBuild itself; the log of the service tells more") as raised:
+    with pytest.raises(Exception, match="internal error; see the log of the service") as raised:
         await client.get()
     assert "secret" not in str(raised.value)
 
@@ -294,7 +294,7 @@ async def test_a_service_of_another_graph_than_is_meant_refuses(served):
         async with AsyncDatabuildClient(served.grpc, graph=label) as right:
             assert await right.list_builds() == []
     async with AsyncDatabuildClient(served.grpc, graph="//:other") as wrong:
-        with pytest.raises(InvalidRequestError, match="serves the graph //:g, and not //:other"):
+        with pytest.raises(InvalidRequestError, match="serves the graph //:g, not //:other"):
             await wrong.list_builds()
 
 

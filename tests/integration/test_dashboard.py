@@ -293,7 +293,7 @@ async def test_a_browser_signs_in_with_a_token_and_has_its_role(serve):
     assert "Sign out eva" in shown(home)
     refused = await client.post("/builds", data={"csrf_token": csrf_token(home), "partitions": "raw/1"})
     assert refused.status_code == 403
-    assert "eva may read only" in shown(refused)
+    assert "eva has the role `read`" in shown(refused)
 
     await client.post("/sign_out", data={"csrf_token": csrf_token(home)})
     assert (await client.get("/")).status_code == 303

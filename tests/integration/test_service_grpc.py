@@ -255,7 +255,7 @@ async def test_a_long_message_of_an_error_arrives_cut(served):
 
 
 async def test_a_request_that_is_too_large_is_refused(serve):
-    served = await serve(request_bytes=1000)
+    served = await serve(max_request_bytes=1000)
 
     status, _ = await refused(served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["raw/1"] * 1000)))
 
@@ -263,7 +263,7 @@ async def test_a_request_that_is_too_large_is_refused(serve):
 
 
 async def test_an_answer_that_takes_too_long_is_given_up(serve):
-    served = await serve(answer_seconds=0.05)
+    served = await serve(answer_timeout_seconds=0.05)
     served.world.executor.hangs = True
 
     status, detail = await refused(served.stub.PlanBuild(sv.PlanBuildRequest(partitions=["raw/1"])))
@@ -364,7 +364,7 @@ async def test_nobody_looks_around_without_a_token(serve):
 
 
 async def test_who_reads_too_slowly_is_let_go(serve):
-    served = await serve(send_seconds=0.5)
+    served = await serve(send_timeout_seconds=0.5)
     refs = [f"raw/{'x' * 900}{number}" for number in range(1500)]  # more than is kept on the way
     await served.stub.SubmitBuild(
         sv.SubmitBuildRequest(partitions=refs, build_request_id="b", options=ev.BuildOptions(jobs=20))
@@ -379,7 +379,7 @@ async def _read_too_slowly(served, stub):
     watching = stub.WatchBuild(sv.WatchBuildRequest(build_request_id="b"))
     seen = [event.sequence for event in (await watching.read()).events]
 
-    await until(lambda: not served.world.service.watching.watchers)  # reads nothing meanwhile
+    await until(lambda: not served.world.service.event_feeds.watchers)  # reads nothing meanwhile
 
     async def read_on():
         while (answer := await watching.read()) is not grpc.aio.EOF:
@@ -399,5 +399,5 @@ async def test_who_stops_watching_is_forgotten(served):
 
     watching.cancel()
 
-    await until(lambda: not served.world.service.watching.watchers)
+    await until(lambda: not served.world.service.event_feeds.watchers)
     gate.open()

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from databuild.service.access.auth import READ, WRITE, read_tokens
 from databuild.service.api.methods import ROLES
-from databuild.service.api.routes import EVENTS, PREFIX, ROUTES
+from databuild.service.api.routes import EVENT_STREAM, PREFIX, ROUTES
 from databuild.service.resources.limits import Limits
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.service_pb2_grpc import DataBuildServiceStub
@@ -83,7 +83,7 @@ async def serve(tmp_path):
 @pytest.fixture(params=["memory", "postgresql"])
 async def served(serve, request):
     uri = "memory:" if request.param == "memory" else request.getfixturevalue("server").new_database()
-    return await serve(uri=uri, limits=Limits(partitions=1000))
+    return await serve(uri=uri, limits=Limits(max_partitions=1000))
 
 
 async def call(served, method, request=None, metadata=()):
@@ -150,7 +150,7 @@ async def test_whatever_stands_in_a_request_over_http_is_no_fault_of_ours(served
             if answer.status_code != 200:
                 assert set(answer.json()["error"]) >= {"code", "message", "status"}
                 assert len(answer.content) < 50_000
-            elif route.form == EVENTS:
+            elif route.media_type == EVENT_STREAM:
                 assert "event: end" in answer.text
     await still_serves(served)
 
@@ -240,7 +240,7 @@ async def test_too_many_partitions_are_refused_whatever_is_asked(served):
 
 
 async def test_too_many_requests_at_once_over_grpc_are_refused(serve):
-    served = await serve(limits=Limits(requests=2))
+    served = await serve(limits=Limits(max_requests=2))
     served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "b"})
     async with grpc.aio.insecure_channel(served.grpc) as channel:
@@ -306,5 +306,5 @@ async def test_bytes_that_are_no_message_are_refused_over_grpc(served):
             await submit(b"\xff" * 100, timeout=20)
 
     assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert raised.value.details() == "the request is no SubmitBuildRequest"
+    assert raised.value.details() == "the request is not a valid SubmitBuildRequest message"
     await still_serves(served)

@@ -12,7 +12,7 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from databuild.service.api.routes import PREFIX, ROUTES
-from databuild.service.http.openapi import document
+from databuild.service.http.openapi import openapi_document
 from tests.support.served import Served
 
 EXAMPLES = 25
@@ -28,7 +28,7 @@ def cases():
         for name, mode in MODES.items():
             has_fields = route.method == "POST" or len(route.request.fields) > len(route.path_fields)
             if has_fields or name == "allowed":
-                yield pytest.param(route, mode, id=f"{route.rpc}-{route.form[:4]}-{name}")
+                yield pytest.param(route, mode, id=f"{route.rpc}-{route.media_type[:4]}-{name}")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def service(tmp_path_factory):
 @pytest.mark.parametrize(("route", "mode"), list(cases()))
 def test_every_answer_is_one_that_the_document_has_and_none_is_our_fault(service, route, mode):
     address, known = service
-    operation = schemathesis.openapi.from_dict(document())[PREFIX + route.path][route.method]
+    operation = schemathesis.openapi.from_dict(openapi_document())[PREFIX + route.path][route.method]
 
     @settings(
         max_examples=EXAMPLES,

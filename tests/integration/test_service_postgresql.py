@@ -19,7 +19,7 @@ def server():
 @pytest.fixture
 async def worlds(server, tmp_path):
     uri = server.new_database()
-    worlds = [World(tmp_path / str(number), uri, builds=2) for number in (1, 2)]
+    worlds = [World(tmp_path / str(number), uri, max_builds=2) for number in (1, 2)]
     yield worlds
     for world in worlds:
         await world.close()
@@ -37,7 +37,7 @@ async def test_what_one_service_builds_the_other_shows_and_cancels(worlds):
         assert [event.sequence for event in events] == list(range(1, len(events) + 1))
     page = await other.builds.list_builds(limit=5, status="COMPLETED")
     assert [view.build.build_request_id for view in page.builds] == builds[:-6:-1]
-    assert {job.job.label: job.completed for job in await other.service.jobs.list_jobs()}["//:raw"] == 20
+    assert {job.job_label: job.completed for job in await other.service.jobs.list_jobs()}["//:raw"] == 20
     gate = one.executor.gate("raw/x")
     await one.builds.submit(Submission(build_request_id="x", partitions=("raw/x",)))
     await gate.reached.wait()

@@ -20,7 +20,7 @@ from tests.support.served import Served
 
 READER, WRITER = "r" * 32, "w" * 32
 TOKENS = read_tokens(f"ann write {WRITER}\nbob read {READER}", "tokens")
-BY_RPC = [pytest.param(route, id=f"{route.rpc}-{route.form[:4]}") for route in ROUTES]
+BY_RPC = [pytest.param(route, id=f"{route.rpc}-{route.media_type[:4]}") for route in ROUTES]
 
 
 @pytest.fixture
@@ -283,5 +283,5 @@ async def test_a_port_that_is_taken_is_told(serve, which):
     served = await serve()
     taken = int((served.http if which == "port" else served.grpc).rpartition(":")[2])
 
-    with pytest.raises(InvalidRequestError, match=f"--{which} chooses another"):
+    with pytest.raises(InvalidRequestError, match=f"choose another port with --{which}"):
         await serve(**{which: taken})

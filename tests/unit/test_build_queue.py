@@ -1,4 +1,4 @@
-"""Whose turn it is."""
+"""The order in which builds get slots."""
 
 import asyncio
 
@@ -23,12 +23,12 @@ class Line:
             await asyncio.sleep(0)
 
     async def _wait(self, build):
-        author = await self.queue.turn(build, build[0])
+        author = await self.queue.acquire(build, build[0])
         self.turns.append(f"{build} cancelled by {author}" if author else build)
 
     async def done(self, times=1):
         for _ in range(times):
-            self.queue.done()
+            self.queue.release()
             await asyncio.sleep(0)
 
 
@@ -96,7 +96,7 @@ async def test_who_gives_up_waiting_takes_no_turn():
 async def test_a_turn_that_comes_as_its_build_gives_up_goes_to_the_next():
     line = Line()
     await line.join("a1", "a2", "a3")
-    line.queue.done()
+    line.queue.release()
     line.tasks["a2"].cancel()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -119,9 +119,9 @@ async def test_when_it_is_stopped_nobody_has_a_turn_any_more():
 async def test_no_more_may_wait_than_there_is_room_for():
     line = Line(max_waiting=1)
     await line.join("a1")
-    line.queue.check_room()
+    line.queue.check_capacity()
     await line.join("a2")
 
-    with pytest.raises(OverloadedError, match="1 builds are waiting"):
-        line.queue.check_room()
+    with pytest.raises(OverloadedError, match="1 builds are in the queue"):
+        line.queue.check_capacity()
     await line.done()

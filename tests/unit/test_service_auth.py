@@ -4,9 +4,9 @@ import pytest
 
 from databuild.errors import InvalidRequestError, PermissionDeniedError, UnauthenticatedError
 from databuild.service.access.auth import READ, WRITE, Caller, Tokens, read_tokens
-from databuild.service.access.certificates import name_over_grpc, name_over_http
+from databuild.service.access.certificates import grpc_certificate_name, http_certificate_name
 from databuild.service.http.guard import is_loopback
-from databuild.service.process.options import ServerOptions, TlsFiles, tokens_of
+from databuild.service.process.options import ServerOptions, TlsFiles, load_tokens
 
 READER, WRITER = "r" * 32, "w" * 32
 TEXT = f"# who may what\n\nann write {WRITER}\nbob   read\t{READER}\n"
@@ -15,14 +15,14 @@ TEXT = f"# who may what\n\nann write {WRITER}\nbob   read\t{READER}\n"
 def test_each_token_has_a_name_and_a_role():
     tokens = read_tokens(TEXT, "file")
 
-    assert tokens.caller(f"Bearer {WRITER}") == Caller(name="ann", role=WRITE)
-    assert tokens.caller(f"bearer  {READER} ") == Caller(name="bob", role=READ)
+    assert tokens.authenticate(f"Bearer {WRITER}") == Caller(name="ann", role=WRITE)
+    assert tokens.authenticate(f"bearer  {READER} ") == Caller(name="bob", role=READ)
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer x", f"Basic {WRITER}", f"Bearer {WRITER[:-1]}", WRITER])
 def test_nothing_else_is_let_in(header):
     with pytest.raises(UnauthenticatedError):
-        read_tokens(TEXT, "file").caller(header, "ann")
+        read_tokens(TEXT, "file").authenticate(header, "ann")
 
 
 def test_all_tokens_are_compared_whichever_fits():
@@ -36,7 +36,7 @@ def test_all_tokens_are_compared_whichever_fits():
 
     for token in (READER, WRITER):
         compared.clear()
-        tokens.caller(f"Bearer {token}")
+        tokens.authenticate(f"Bearer {token}")
         assert len(compared) == 2
 
 
@@ -53,26 +53,26 @@ def test_who_may_read_may_not_write():
     ("author", "name"), [("ann", "ann"), ("", "anonymous"), ("a\nb", "anonymous"), ("x" * 101, "anonymous")]
 )
 def test_without_tokens_everybody_is_who_they_say(author, name):
-    assert Tokens({}).caller("", author) == Caller(name=name, role=WRITE)
+    assert Tokens({}).authenticate("", author) == Caller(name=name, role=WRITE)
 
 
 @pytest.mark.parametrize(("certificate", "name"), [("ann", "ann"), ("", "anonymous"), ("a\nb", "anonymous")])
 def test_where_a_certificate_was_shown_what_they_say_counts_for_nothing(certificate, name):
-    assert Tokens({}).caller("", "eve", certificate).name == name
-    assert read_tokens(TEXT, "file").caller(f"Bearer {READER}", "eve", certificate).name == "bob"
+    assert Tokens({}).authenticate("", "eve", certificate).name == name
+    assert read_tokens(TEXT, "file").authenticate(f"Bearer {READER}", "eve", certificate).name == "bob"
 
 
 def test_the_name_in_a_certificate_is_the_common_name_or_the_first_other():
     organisation, common = (("organizationName", "o"),), (("commonName", "ann"),)
     other = (("DNS", "ann.example"), ("URI", "spiffe://ann"))
 
-    assert name_over_http({"subject": (organisation, common), "subjectAltName": other}) == "ann"
-    assert name_over_http({"subject": (organisation,), "subjectAltName": other}) == "ann.example"
-    assert name_over_http({"subject": (organisation,)}) == ""
-    assert name_over_http(None) is name_over_http({}) is name_over_grpc({}) is None
+    assert http_certificate_name({"subject": (organisation, common), "subjectAltName": other}) == "ann"
+    assert http_certificate_name({"subject": (organisation,), "subjectAltName": other}) == "ann.example"
+    assert http_certificate_name({"subject": (organisation,)}) == ""
+    assert http_certificate_name(None) is http_certificate_name({}) is grpc_certificate_name({}) is None
     shown = {"x509_pem_cert": [b"..."], "x509_subject_alternative_name": [b"ann.example"]}
-    assert name_over_grpc(shown) == "ann.example"
-    assert name_over_grpc({**shown, "x509_common_name": [b"ann"]}) == "ann"
+    assert grpc_certificate_name(shown) == "ann.example"
+    assert grpc_certificate_name({**shown, "x509_common_name": [b"ann"]}) == "ann"
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_tokens_come_from_a_file_or_the_environment(tmp_path):
     path.write_text(TEXT)
     path.chmod(0o600)
 
-    assert tokens_of(str(path), "").caller(f"Bearer {WRITER}").name == "ann"
-    assert tokens_of("", TEXT).caller(f"Bearer {READER}").name == "bob"
-    assert not tokens_of("", "")
+    assert load_tokens(str(path), "").authenticate(f"Bearer {WRITER}").name == "ann"
+    assert load_tokens("", TEXT).authenticate(f"Bearer {READER}").name == "bob"
+    assert not load_tokens("", "")
 
 
 def test_a_file_of_tokens_that_others_can_read_is_refused(tmp_path):
@@ -102,7 +102,7 @@ def test_a_file_of_tokens_that_others_can_read_is_refused(tmp_path):
     path.chmod(0o640)
 
     with pytest.raises(InvalidRequestError, match="chmod 600"):
-        tokens_of(str(path), "")
+        load_tokens(str(path), "")
 
 
 @pytest.mark.parametrize("data", [None, b"\xff"])
@@ -113,7 +113,7 @@ def test_a_file_of_tokens_that_cannot_be_read_is_told(tmp_path, data):
         path.chmod(0o600)
 
     with pytest.raises(InvalidRequestError, match="tokens"):
-        tokens_of(str(path), "")
+        load_tokens(str(path), "")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])

@@ -54,9 +54,9 @@ def test_every_request_is_documented_with_its_rpc(route):
 def test_the_limits_are_documented():
     limits = Limits()
 
-    for number in (limits.partitions, limits.requests, limits.queued_builds, limits.answer_seconds):
+    for number in (limits.max_partitions, limits.max_requests, limits.max_queued_builds, limits.answer_timeout_seconds):
         assert f"{number:,.0f} " in DOCUMENT
-    assert f"{limits.request_bytes >> 20} MiB" in DOCUMENT
+    assert f"{limits.max_request_bytes >> 20} MiB" in DOCUMENT
 
 
 def test_the_unit_stops_later_than_the_service_and_starts_what_there_is(tmp_path):

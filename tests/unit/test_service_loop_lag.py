@@ -27,7 +27,7 @@ class LateLoop:
 async def measured(*lags):
     loop = LateLoop(*lags)
     lag = LoopLag(clock=loop.clock, sleep=loop.sleep)
-    async with lag.measured():
+    async with lag.measure():
         await turns()
     return lag.seconds
 

@@ -23,7 +23,7 @@ async def make(tmp_path):
 
 @pytest.fixture
 def world(make):
-    return make(partitions=10)
+    return make(max_partitions=10)
 
 
 async def build(world, *partitions):
@@ -62,8 +62,8 @@ async def test_the_pages_of_a_search_are_all_of_it(world, pattern):
     assert found == ["raw/1", "raw/2", "raw/3"] + ([] if pattern else ["raw/a"])
 
 
-async def test_a_search_for_little_among_much_stops_and_goes_on(make):
-    world = make(search_candidates=2)
+async def test_a_search_with_few_matches_stops_early_and_can_be_continued(make):
+    world = make(max_search_candidates=2)
     await build(world, "raw/a", "raw/b", "raw/c", "raw/9x")
 
     first = await world.service.partitions.search(pattern="raw/{n:/c/}", limit=1)
@@ -94,7 +94,7 @@ async def test_lineage_goes_as_far_as_asked_and_says_whether_that_is_all(world):
 
 
 async def test_downstream_says_when_not_everything_was_looked_through(make):
-    world = make(lineage_partitions=1)
+    world = make(max_lineage_partitions=1)
     await build(world, "clean/1", "clean/2")
 
     assert not (await world.service.partitions.downstream("raw/2")).complete

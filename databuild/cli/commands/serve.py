@@ -16,7 +16,7 @@ from databuild.cli.flags.full_parse import UsageError
 from databuild.executors.capacity import capacity_of
 from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.local import LocalExecutor
-from databuild.service.process.options import ServerOptions, TlsFiles, tokens_of
+from databuild.service.process.options import ServerOptions, TlsFiles, load_tokens
 from databuild.service.process.server import Addresses, serve
 from databuild.service.resources.limits import Limits
 
@@ -40,7 +40,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
 
     descriptor_limit = DescriptorLimit()
     # The limit counts for HTTP and for gRPC, so that connections take at most half of all descriptors.
-    connections = min(Limits().connections, descriptor_limit.highest // 4)
+    connections = min(Limits().max_connections, descriptor_limit.highest // 4)
     capacity = capacity_of(descriptor_limit, connections=2 * connections)
 
     def make_executor() -> LocalExecutor:
@@ -77,7 +77,11 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         event_log=call.open_event_log(),
         make_executor=make_executor,
         settings=settings(call),
-        limits=Limits(builds=call.flags["max_builds"], jobs=number_of_jobs(call, capacity), connections=connections),
+        limits=Limits(
+            max_builds=call.flags["max_builds"],
+            default_jobs=number_of_jobs(call, capacity),
+            max_connections=connections,
+        ),
         descriptor_limit=descriptor_limit,
         stop=stop,
         force_stop=force_stop,
@@ -101,12 +105,12 @@ def _options(call: Invocation) -> ServerOptions:
         host=flags["host"],
         port=flags["port"],
         grpc_port=flags["grpc_port"],
-        tokens=tokens_of(path, call.environ.get(TOKENS_VARIABLE, "")),
+        tokens=load_tokens(path, call.environ.get(TOKENS_VARIABLE, "")),
         tls=tls,
         insecure_listen=flags["insecure_listen"],
         allowed_hosts=tuple(flags["allowed_host"]),
         drain_seconds=flags["drain_seconds"],
-        leave=flags["on_shutdown"] == "leave",
+        leave_builds=flags["on_shutdown"] == "leave",
     )
 
 

@@ -1,4 +1,4 @@
-"""Who may ask for what: bearer tokens with a role each, compared in constant time."""
+"""Authentication and authorization of callers by bearer tokens, each with a name and a role."""
 
 from __future__ import annotations
 
@@ -16,116 +16,118 @@ ROLES: Final = (READ, WRITE)
 _BEARER: Final = "bearer "
 _MIN_TOKEN_CHARACTERS: Final = 16
 _MAX_NAME_CHARACTERS: Final = 100
-NOBODY: Final = "anonymous"
-"""Who somebody is who does not say so."""
+ANONYMOUS: Final = "anonymous"
+"""Name recorded for unidentified callers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
-    """Who asks.
+    """The sender of a request.
 
     Attributes:
-        name: What is recorded as the author of what they do, and whose turn it is where builds wait.
-        role: `read`, or `write`, which may do everything.
+        name: The author recorded for changes. Queued builds of different names take turns.
+        role: `read`, or `write`, which includes `read`.
     """
 
     name: str
     role: str = WRITE
 
     @classmethod
-    def named(cls, author: str) -> Caller:
-        """Returns who asks where there are no tokens: whoever they say they are."""
-        author = author.strip()
-        return cls(name=author if author and author.isprintable() and len(author) <= _MAX_NAME_CHARACTERS else NOBODY)
+    def unverified(cls, name: str) -> Caller:
+        """Returns a caller with the role `write`; `anonymous` if the name is empty, too long or not printable."""
+        name = name.strip()
+        return cls(name=name if name and name.isprintable() and len(name) <= _MAX_NAME_CHARACTERS else ANONYMOUS)
 
     def check(self, role: str) -> None:
-        """Checks that the caller may do what takes a role.
+        """Checks that the caller has a role.
 
         Raises:
-            PermissionDeniedError: They may not.
+            PermissionDeniedError: The caller does not have it.
         """
         if role == WRITE and self.role != WRITE:
-            message = f"{self.name} may read only; this takes a token with the role `write`"
+            message = f"{self.name} has the role `read`; this request needs a token with the role `write`"
             raise PermissionDeniedError(message)
 
 
 class Tokens:
-    """The tokens that are taken. Only their hashes are kept."""
+    """The accepted bearer tokens. Only their hashes are kept in memory.
+
+    Without tokens, every caller has the role `write`.
+
+    Args:
+        callers: The caller of each token.
+        equal: Compares two hashes in constant time.
+    """
 
     def __init__(
         self, callers: Mapping[str, Caller], *, equal: Callable[[bytes, bytes], bool] = hmac.compare_digest
     ) -> None:
-        """Without any token, everybody may do everything.
-
-        Args:
-            callers: The caller of each token.
-            equal: Compares two hashes in constant time.
-        """
         self._equal = equal
         self._callers = tuple((_digest(token), caller) for token, caller in callers.items())
 
     def __bool__(self) -> bool:
-        """Whether there are any."""
         return bool(self._callers)
 
-    def caller(self, authorization: str, author: str = "", certificate: str | None = None) -> Caller:
-        """Returns who sends an `Authorization` header.
+    def authenticate(self, authorization: str, author: str = "", certificate_name: str | None = None) -> Caller:
+        """Returns the caller of a request.
 
         Args:
-            authorization: The header; empty where there is none.
-            author: Who they say they are, which counts where there are neither tokens nor certificates.
-            certificate: The name in the certificate of the client, which counts where there are no tokens; None where
-                none was shown.
+            authorization: The `Authorization` header; empty if there is none.
+            author: The name that the caller claims. Used only if there are neither tokens nor a client certificate.
+            certificate_name: The name in the client certificate; None without one. Used only if there are no tokens.
 
         Raises:
-            UnauthenticatedError: The header has no token that is taken.
+            UnauthenticatedError: The header has no accepted token.
         """
         if not self._callers:
-            return Caller.named(author if certificate is None else certificate)
+            return Caller.unverified(author if certificate_name is None else certificate_name)
         if not authorization:
-            raise UnauthenticatedError("the request has no token")
+            raise UnauthenticatedError("the request has no token; send the header `Authorization: Bearer TOKEN`")
         if not authorization.lower().startswith(_BEARER):
-            raise UnauthenticatedError("the Authorization header is not of the kind `Bearer`")
-        sent = _digest(authorization[len(_BEARER) :].strip())
-        found = None
-        for digest, caller in self._callers:  # all of them, so that the time taken tells nothing
-            if self._equal(digest, sent):
-                found = caller
-        if found is None:
-            raise UnauthenticatedError("the token is not known")
-        return found
+            raise UnauthenticatedError("the Authorization header is not of the form `Bearer TOKEN`")
+        digest = _digest(authorization[len(_BEARER) :].strip())
+        authenticated = None
+        # Compare with every token, so that the response time does not depend on which one matches.
+        for accepted_digest, caller in self._callers:
+            if self._equal(accepted_digest, digest):
+                authenticated = caller
+        if authenticated is None:
+            raise UnauthenticatedError("the token is not valid")
+        return authenticated
 
 
 def read_tokens(text: str, source: str) -> Tokens:
-    """Reads tokens, one a line: `NAME ROLE TOKEN`; empty lines, and lines that begin with #, are passed over.
+    """Parses tokens, one per line: `NAME ROLE TOKEN`. Empty lines and lines that start with # are ignored.
 
     Args:
-        text: What stands there.
-        source: Where, for messages, which never show a token.
+        text: The lines.
+        source: The name of the file or variable, for error messages. They never contain a token.
 
     Raises:
-        InvalidRequestError: A line cannot be read, or a token could be guessed.
+        InvalidRequestError: A line has the wrong form, or a token is too short or repeated.
     """
     callers: dict[str, Caller] = {}
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
+        where = f"{source}, line {number}"
         if len(words) != 3:
-            raise InvalidRequestError(f"{source}, line {number}: it is not of the form NAME ROLE TOKEN")
+            raise InvalidRequestError(f"{where}: the line is not of the form NAME ROLE TOKEN")
         name, role, token = words
         if role not in ROLES:
-            raise InvalidRequestError(f"{source}, line {number}: {role!r} is no role; roles are read and write")
+            raise InvalidRequestError(f"{where}: the role is {role!r}; it must be read or write")
         if len(token) < _MIN_TOKEN_CHARACTERS:
-            fault = f"the token has fewer than {_MIN_TOKEN_CHARACTERS} characters; `openssl rand -hex 32` makes one"
-            raise InvalidRequestError(f"{source}, line {number}: {fault}")
+            message = f"the token has fewer than {_MIN_TOKEN_CHARACTERS} characters; `openssl rand -hex 32` makes one"
+            raise InvalidRequestError(f"{where}: {message}")
         if token in callers:
-            raise InvalidRequestError(f"{source}, line {number}: the token is there twice")
+            raise InvalidRequestError(f"{where}: an earlier line has the same token")
         callers[token] = Caller(name=name, role=role)
     if not callers:
-        raise InvalidRequestError(f"{source} has no token; each line is NAME ROLE TOKEN")
+        raise InvalidRequestError(f"{source} has no token; add a line NAME ROLE TOKEN")
     return Tokens(callers)
 
 
 def _digest(token: str) -> bytes:
+    # Tokens are long and random, unlike passwords, so a fast hash without a salt is safe.
     return hashlib.sha256(token.encode()).digest()

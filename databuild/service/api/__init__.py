@@ -1,1 +1,1 @@
-"""The requests of the service, one method each, whatever transport they come by."""
+"""The RPCs of the service, independent of the transport."""

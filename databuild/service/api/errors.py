@@ -1,4 +1,4 @@
-"""What an error means to whoever asked: one table of statuses over the one of codes, and one shape."""
+"""Errors as responses: the gRPC and HTTP status of each error code, and the one message for all of them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _log = logging.getLogger("databuild.service")
 
 
 class Meaning(NamedTuple):
-    """What an error means to whoever asked.
+    """An error code with its statuses.
 
     Attributes:
-        code: The kind of error, for programs; never renamed.
-        status: The status over gRPC.
-        http: The status over HTTP.
+        code: The kind of error. Clients compare it, so it is never renamed.
+        status: The gRPC status.
+        http: The HTTP status.
     """
 
     code: str
@@ -66,38 +66,38 @@ STATUSES: Final[Mapping[str, tuple[grpc.StatusCode, int]]] = {
     INTERNAL: (_Code.INTERNAL, 500),
 }
 
-_OF_HTTP: Final = {
+_HTTP_ONLY: Final = {
     404: Meaning("NOT_FOUND", _Code.UNIMPLEMENTED, 404),
     405: Meaning("METHOD_NOT_ALLOWED", _Code.UNIMPLEMENTED, 405),
     415: Meaning("UNSUPPORTED_MEDIA_TYPE", _Code.INVALID_ARGUMENT, 415),
 }
-"""What only HTTP can get wrong, by status."""
+"""Errors that only HTTP has, by status."""
 
 MEANINGS: Final = tuple(Meaning(code, *STATUSES[code]) for _, code in CODES)
-"""What each code means."""
+"""All codes except those that only HTTP has."""
 
-HTTP_STATUSES: Final = tuple(sorted({meaning.http for meaning in MEANINGS} | set(_OF_HTTP)))
-"""Every HTTP status of an answer that is none."""
+HTTP_STATUSES: Final = tuple(sorted({meaning.http for meaning in MEANINGS} | set(_HTTP_ONLY)))
+"""All HTTP statuses that error responses can have."""
 
-_FAULT_MESSAGE: Final = "a fault of DataBuild itself; the log of the service tells more"
+_INTERNAL_MESSAGE: Final = "internal error; see the log of the service"
 
 
 def meaning_of(error: BaseException) -> Meaning:
-    """Returns what an error means; anything unforeseen is our fault."""
+    """Returns the meaning of an error. Exceptions other than `DataBuildError` are INTERNAL."""
     if isinstance(error, errors.HttpRequestError):
-        return _OF_HTTP[error.status]
+        return _HTTP_ONLY[error.status]
     code = code_of(error)
     return Meaning(code, *STATUSES[code])
 
 
 def report(error: BaseException, request: str) -> None:
-    """Writes what was not raised on purpose to the log of the service."""
+    """Logs an error with its traceback, unless it is a `DataBuildError`, which is raised on purpose."""
     if not isinstance(error, errors.DataBuildError):
-        _log.error("%s: a fault of DataBuild itself", request, exc_info=error)
+        _log.error("%s: internal error", request, exc_info=error)
 
 
 def worded_detail_of(error: BaseException) -> sv.ErrorDetail:
-    """Returns `detail_of` an error for people, who cannot word its remedy themselves as programs do."""
+    """Returns the detail of an error for people: the message includes the remedy in words."""
     detail = detail_of(error)
     if isinstance(error, errors.DataBuildError):
         detail.message = with_remedy(detail.message, error.remedy, REQUEST_WORDS)
@@ -105,16 +105,18 @@ def worded_detail_of(error: BaseException) -> sv.ErrorDetail:
 
 
 def detail_of(error: BaseException, *, max_text: int = 1000, max_items: int = 50) -> sv.ErrorDetail:
-    """Returns what is told of an error. Of what was not raised on purpose, nothing is: it may hold anything.
+    """Returns the detail of an error for programs, which word its remedy themselves.
+
+    The text of an unexpected exception is not included: it could contain secrets.
 
     Args:
         error: The error.
-        max_text: How many characters of each of its facts are told.
-        max_items: How many items of each of its facts are told.
+        max_text: The maximum number of characters of a text in its facts.
+        max_items: The maximum number of items of a list in its facts.
     """
     meaning = meaning_of(error)
-    message = str(error) if isinstance(error, errors.DataBuildError) else _FAULT_MESSAGE
+    message = str(error) if isinstance(error, errors.DataBuildError) else _INTERNAL_MESSAGE
     detail = sv.ErrorDetail(code=meaning.code, message=message, status=meaning.status.name)
-    detail.facts.SetInParent()  # there, although it may be empty
+    detail.facts.SetInParent()  # set the field even if there are no facts
     detail.facts.update(facts_of(error, max_text=max_text, max_items=max_items))
     return detail

@@ -1,4 +1,4 @@
-"""The job graph of a build, with where each task stands."""
+"""The job graph of a build, with the status of each task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from databuild.v1 import service_pb2 as sv
 
 
 def build_graph(reader: BuildReads, build: BuildRecord) -> sv.BuildGraph:
-    """Returns the job graph of a build; without tasks where planning has not found it yet."""
+    """Returns the job graph of a build. It has no tasks until planning has completed."""
     build_request_id = build.build_request_id
     runs = _newest_runs(reader, build_request_id)
     graph = sv.BuildGraph(build_request_id=build_request_id)
@@ -39,7 +39,7 @@ def _newest_runs(reader: BuildReads, build_request_id: str) -> dict[int, JobRunR
 
 
 def _job_graph_events(reader: BuildReads, build: BuildRecord) -> list[ev.JobGraphEvent]:
-    """Returns the events that the job graph is recorded in: they follow each other, before anything has run."""
+    """Returns the events that record the job graph. A large job graph takes several, one after another."""
     events = read_rows(
         lambda after, limit: reader.events(build.build_request_id, after_sequence=after, limit=limit),
         key=lambda event: event.sequence,

@@ -1,4 +1,4 @@
-"""Messages as JSON, in the form that protobuf gives them, with the names of the .proto files."""
+"""Messages as JSON: the protobuf JSON format, with field names as in the .proto files."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message import Message
 
 from databuild.errors import InvalidRequestError
-from databuild.service.api.nul_check import check_texts
+from databuild.service.api.nul_check import check_no_nul
 
-MOST: Final = 2**63 - 1
-"""The largest number that a parameter may have."""
+MAX_INTEGER: Final = 2**63 - 1
+"""The largest integer that event logs and files can hold. Fields of protobuf can be larger."""
 
 _LARGE_BYTES: Final = 50_000
 _MAX_DIGITS: Final = 40
@@ -24,79 +24,90 @@ _UNSPECIFIED: Final = "UNSPECIFIED"
 
 
 def to_json(message: Message) -> str:
-    """Returns a message as JSON, on one line; what is not set is there with its default where it has one."""
+    """Returns a message as JSON on one line. Unset fields are included with their default, if they have one."""
     return json_format.MessageToJson(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, indent=None
     )
 
 
-async def to_json_aside(message: Message) -> str:
-    """Returns a message as JSON; a large one is converted in a thread."""
+async def to_json_async(message: Message) -> str:
+    """Returns a message as JSON. Converts a large one in a thread, since that would block the event loop."""
     if message.ByteSize() < _LARGE_BYTES:
         return to_json(message)
     return await asyncio.to_thread(to_json, message)
 
 
 def from_json(text: bytes, descriptor: Descriptor, fields: Mapping[str, str]) -> Message:
-    """Reads a request from its body, and the fields that stand in its path.
+    """Parses a request with a body.
+
+    Args:
+        text: The body; empty for an empty message.
+        descriptor: The type of the message.
+        fields: The fields in the path, by name. They replace fields of the body.
 
     Raises:
-        InvalidRequestError: It is no such message.
+        InvalidRequestError: The body is not valid JSON, or does not fit the type.
     """
     message = _new(descriptor)
     try:
+        # ParseDict expects an object. The check below gives other JSON values a clear message.
         body = json.loads(text or b"{}")
         if not isinstance(body, dict):
-            raise InvalidRequestError(f"the body is no {descriptor.name}, since it is no JSON object")
+            raise InvalidRequestError(f"the body is not a JSON object; it must be a {descriptor.name}")
         json_format.ParseDict(body, message)
     except (json_format.ParseError, ValueError, RecursionError) as error:
-        raise InvalidRequestError(f"the body is no {descriptor.name}: {error}") from None
+        raise InvalidRequestError(f"the body is not a valid {descriptor.name}: {error}") from None
     for name, value in fields.items():
         setattr(message, name, value)
-    check_texts(message)
+    check_no_nul(message)
     return message
 
 
 def from_query(query: Iterable[tuple[str, str]], descriptor: Descriptor, fields: Mapping[str, str]) -> Message:
-    """Reads a request from its query, and the fields that stand in its path.
+    """Parses a request without a body.
+
+    Args:
+        query: The parameters: names and values.
+        descriptor: The type of the message.
+        fields: The fields in the path, by name.
 
     Raises:
-        InvalidRequestError: A parameter is unknown, there twice, or not of its type.
+        InvalidRequestError: A parameter is unknown, repeated, or not of its type.
     """
     document: dict[str, Any] = dict(fields)
     for name, text in query:
         field = descriptor.fields_by_name.get(name)
         if field is None:
-            known = ", ".join(one.name for one in descriptor.fields if one.name not in fields) or "none"
-            raise InvalidRequestError(f"there is no parameter {name!r}; there is {known}")
+            allowed = ", ".join(field.name for field in descriptor.fields if field.name not in fields) or "none"
+            raise InvalidRequestError(f"there is no parameter {name!r}; the parameters are: {allowed}")
         if name in document:
-            raise InvalidRequestError(f"the parameter {name!r} is there twice")
+            raise InvalidRequestError(f"the parameter {name!r} is repeated")
         document[name] = _value(field, text)
     message = _new(descriptor)
     try:
         json_format.ParseDict(document, message)
     except json_format.ParseError as error:
-        raise InvalidRequestError(f"the query is no {descriptor.name}: {error}") from None
-    check_texts(message)
+        raise InvalidRequestError(f"the query is not a valid {descriptor.name}: {error}") from None
+    check_no_nul(message)
     return message
 
 
 def check_number(name: str, value: int) -> None:
-    """Checks that event logs and files can count so far.
+    """Rejects numbers above MAX_INTEGER.
 
     Args:
-        name: What the number is called.
+        name: The name of the field, for the error message.
         value: The number.
 
     Raises:
-        InvalidRequestError: They cannot.
+        InvalidRequestError: The number is too large.
     """
-    if value > MOST:
-        raise InvalidRequestError(f"{name!r} is {value}, and can be {MOST} at most")
+    if value > MAX_INTEGER:
+        raise InvalidRequestError(f"{name!r} is {value}; it must be at most {MAX_INTEGER}")
 
 
 def short_names(enum: EnumDescriptor) -> list[str]:
-    """Returns the names of an enum's values without their prefix, and without the one that stands for none."""
+    """Returns the names of the values of an enum without their common prefix, and without UNSPECIFIED."""
     prefix = enum.values[0].name.removesuffix(_UNSPECIFIED)
     return [value.name.removeprefix(prefix) for value in enum.values[1:]]
 
@@ -104,17 +115,18 @@ def short_names(enum: EnumDescriptor) -> list[str]:
 def _value(field: FieldDescriptor, text: str) -> Any:
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         if text not in _BOOLS:
-            raise InvalidRequestError(f"the parameter {field.name!r} is {text!r}, and can be true or false")
+            raise InvalidRequestError(f"the parameter {field.name!r} is {text!r}; it must be true or false")
         return _BOOLS[text]
     if field.enum_type is not None:
         names = short_names(field.enum_type)
         if text not in names:
-            raise InvalidRequestError(f"the parameter {field.name!r} is {text!r}, and can be {', '.join(names)}")
+            raise InvalidRequestError(f"the parameter {field.name!r} is {text!r}; it must be one of {', '.join(names)}")
         return field.enum_type.values[names.index(text) + 1].name
     if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
         return text
     if not (text.isascii() and text.isdigit()):
-        raise InvalidRequestError(f"the parameter {field.name!r} is {text[:80]!r}, and has to be a whole number")
+        raise InvalidRequestError(f"the parameter {field.name!r} is {text[:80]!r}; it must be a whole number")
+    # int() of very many digits raises another error. A number that is cut here is too large anyway.
     check_number(field.name, int(text[:_MAX_DIGITS]))
     return text
 

@@ -1,6 +1,6 @@
-"""The requests of the service, one method each: from the message of a request to that of its answer.
+"""The RPCs of the service: one method for each, from the request message to the response message.
 
-gRPC and HTTP are both thin over this. Nothing here knows which of them a request came by.
+gRPC, HTTP and the dashboard call these methods. Nothing here depends on the way a request has come.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from databuild.service.api.json_codec import check_number
 from databuild.service.api.routes import method_name
 from databuild.service.builds.requests import Submission
 from databuild.service.graph.graph_service import GraphService
-from databuild.service.job_runs.logs import CHUNK_BYTES
+from databuild.service.job_runs.logs import MAX_CHUNK_BYTES
 from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
 
@@ -67,41 +67,47 @@ ROLES: Final[Mapping[str, str]] = {
     "ReadLog": READ,
     "FollowLog": READ,
 }
-"""The role that each RPC takes. One that is not here cannot be served."""
+"""The role that each RPC requires. An RPC that is missing here cannot be served, so none is open by mistake."""
 
-_BUILDS: Final = 20
-_ROWS: Final = 100
-_EDGES: Final = 1000
+_DEFAULT_BUILDS: Final = 20
+_DEFAULT_ROWS: Final = 100
+_DEFAULT_EDGES: Final = 1000
 
 
 class Api:
-    """Answers requests; the methods are named after the RPCs."""
+    """Answers RPCs. `service.proto` describes each of them.
+
+    All methods except `answer` are named after their RPC, and assume that the role of the caller has been checked.
+    """
 
     def __init__(self, service: GraphService) -> None:
-        """Takes the service."""
         self._service = service
         self._builds = service.builds
         self._partitions = service.partitions
 
     async def answer(self, rpc: str, request: Message, caller: Caller) -> Message:
-        """Answers a request that is no stream, by the name of its RPC.
+        """Answers an RPC that is not a stream.
+
+        Args:
+            rpc: The name of the RPC.
+            request: Its request message.
+            caller: The sender of the request.
 
         Raises:
-            PermissionDeniedError: The caller may not ask for that.
+            PermissionDeniedError: The caller does not have the role that the RPC requires.
             DeadlineExceededError: The answer takes too long.
-            DataBuildError: Whatever else the answer is.
+            DataBuildError: The request fails.
         """
         caller.check(ROLES[rpc])
-        call: Callable[[Message, Caller], Awaitable[Message]] = getattr(self, method_name(rpc))
-        seconds = self._service.limits.answer_seconds
+        method: Callable[[Message, Caller], Awaitable[Message]] = getattr(self, method_name(rpc))
+        seconds = self._service.limits.answer_timeout_seconds
         try:
             async with asyncio.timeout(seconds):
-                return await call(request, caller)
+                return await method(request, caller)
         except TimeoutError:
             raise DeadlineExceededError(seconds) from None
 
     async def submit_build(self, request: sv.SubmitBuildRequest, caller: Caller) -> sv.SubmitBuildResponse:
-        """Starts a build, or returns the one that the same request started before."""
         submission = Submission(
             build_request_id=request.build_request_id,
             partitions=tuple(request.partitions),
@@ -112,32 +118,27 @@ class Api:
         return sv.SubmitBuildResponse(build_request_id=view.build.build_request_id, build=build_to_message(view))
 
     async def get_build(self, request: sv.GetBuildRequest, _caller: Caller) -> sv.BuildSummary:
-        """Tells how a build stands."""
         return build_to_message(await self._builds.get(request.build_request_id))
 
     async def watch_build(
         self, request: sv.WatchBuildRequest, _caller: Caller
     ) -> AsyncGenerator[sv.WatchBuildResponse]:
-        """Sends the events of a build, then new ones as they happen, some at once."""
         check_number("after_sequence", request.after_sequence)
-        async with contextlib.aclosing(self._builds.watch(request.build_request_id, request.after_sequence)) as pieces:
-            async for events in pieces:
+        async with contextlib.aclosing(self._builds.watch(request.build_request_id, request.after_sequence)) as batches:
+            async for events in batches:
                 yield sv.WatchBuildResponse(events=events)
 
     async def list_builds(self, request: sv.ListBuildsRequest, _caller: Caller) -> sv.ListBuildsResponse:
-        """Lists builds, newest first."""
         status = _status(statuses.BUILD, request.status)
         page = await self._builds.list_builds(
-            status=status, before=request.page_token, limit=request.page_size or _BUILDS
+            status=status, before=request.page_token, limit=request.page_size or _DEFAULT_BUILDS
         )
         return sv.ListBuildsResponse(builds=map(build_to_message, page.builds), next_page_token=page.next_before)
 
     async def cancel_build(self, request: sv.CancelBuildRequest, caller: Caller) -> sv.BuildSummary:
-        """Asks for a build to be stopped."""
         return build_to_message(await self._builds.cancel(request.build_request_id, caller.name))
 
     async def retry_build(self, request: sv.RetryBuildRequest, caller: Caller) -> sv.SubmitBuildResponse:
-        """Starts a build of what another was asked for."""
         view = await self._builds.retry(
             request.build_request_id,
             Submission(
@@ -151,17 +152,15 @@ class Api:
     async def list_build_events(
         self, request: sv.ListBuildEventsRequest, _caller: Caller
     ) -> sv.ListBuildEventsResponse:
-        """Lists events of a build."""
         check_number("after_sequence", request.after_sequence)
         events = await self._builds.events(
-            request.build_request_id, after=request.after_sequence, limit=request.page_size or _ROWS
+            request.build_request_id, after=request.after_sequence, limit=request.page_size or _DEFAULT_ROWS
         )
         return sv.ListBuildEventsResponse(events=events)
 
     async def list_build_partitions(
         self, request: sv.ListBuildPartitionsRequest, _caller: Caller
     ) -> sv.ListBuildPartitionsResponse:
-        """Lists the partitions of a build."""
         limit = self._limit(request.page_size)
         status = _status(statuses.PARTITION, request.status)
         rows = await self._builds.partitions(
@@ -172,24 +171,20 @@ class Api:
         )
 
     async def list_job_runs(self, request: sv.ListJobRunsRequest, _caller: Caller) -> sv.ListJobRunsResponse:
-        """Lists the job runs of a build."""
         limit = self._limit(request.page_size)
         status = _status(statuses.JOB, request.status)
         after = _job_run_number(request.page_token)
         rows = await self._builds.job_runs(request.build_request_id, status=status, after=after, limit=limit)
-        following = str(rows[-1].number) if len(rows) == limit else ""
-        return sv.ListJobRunsResponse(job_runs=map(job_run_to_message, rows), next_page_token=following)
+        next_page_token = str(rows[-1].number) if len(rows) == limit else ""
+        return sv.ListJobRunsResponse(job_runs=map(job_run_to_message, rows), next_page_token=next_page_token)
 
     async def get_job_run(self, request: sv.GetJobRunRequest, _caller: Caller) -> sv.JobRun:
-        """Tells how a job run stands."""
         return job_run_to_message(await self._builds.job_run(request.job_run_id))
 
     async def get_build_graph(self, request: sv.GetBuildGraphRequest, _caller: Caller) -> sv.BuildGraph:
-        """Tells the job graph of a build."""
-        return await self._builds.ask(request.build_request_id, build_graph)
+        return await self._builds.query(request.build_request_id, build_graph)
 
     async def plan_build(self, request: sv.PlanBuildRequest, _caller: Caller) -> plan_pb2.Plan:
-        """Tells what a build would do and why."""
         options = PlanOptions.from_message(request.options)
         plan = await self._partitions.plan(tuple(request.partitions), options)
         message = await asyncio.to_thread(plan_to_message, plan)
@@ -197,7 +192,6 @@ class Api:
         return message
 
     async def list_partitions(self, request: sv.ListPartitionsRequest, _caller: Caller) -> sv.ListPartitionsResponse:
-        """Lists what is known of partitions."""
         status = _status(statuses.PARTITION, request.status)
         page = await self._partitions.search(
             prefix=request.prefix,
@@ -205,7 +199,7 @@ class Api:
             pattern=request.pattern,
             status=statuses.TAINTED if request.tainted else status,
             after=request.page_token,
-            limit=request.page_size or _ROWS,
+            limit=request.page_size or _DEFAULT_ROWS,
         )
         return sv.ListPartitionsResponse(
             partitions=map(partition_to_message, page.partitions),
@@ -214,30 +208,25 @@ class Api:
         )
 
     async def get_partition(self, request: sv.GetPartitionRequest, _caller: Caller) -> sv.PartitionDetail:
-        """Tells what is known of one partition."""
         return partition_view_to_message(await self._partitions.get(request.ref))
 
     async def explain_partition(self, request: sv.ExplainPartitionRequest, _caller: Caller) -> sv.PartitionExplanation:
-        """Tells what a build would do with one partition, and why."""
         return explanation_to_message(await self._partitions.explain(request.ref))
 
     async def get_lineage(self, request: sv.GetLineageRequest, _caller: Caller) -> sv.Lineage:
-        """Tells what a partition was made from, or what was made from it."""
         down = request.direction == sv.GetLineageRequest.DIRECTION_DOWNSTREAM
-        follow = self._partitions.downstream if down else self._partitions.upstream
-        lineage = await follow(request.ref, depth=request.depth or 1, limit=request.max_edges or _EDGES)
+        query = self._partitions.downstream if down else self._partitions.upstream
+        lineage = await query(request.ref, depth=request.depth or 1, limit=request.max_edges or _DEFAULT_EDGES)
         return lineage_to_message(lineage)
 
     async def taint_partitions(self, request: sv.TaintPartitionsRequest, caller: Caller) -> sv.TaintPartitionsResponse:
-        """Marks partitions as not to be trusted, or takes the mark away."""
         refs = await self._partitions.taint(
             tuple(request.partitions), tainted=not request.untaint, author=caller.name, reason=request.reason
         )
         return sv.TaintPartitionsResponse(partitions=refs, author=caller.name)
 
     async def adopt_partitions(self, request: sv.AdoptPartitionsRequest, caller: Caller) -> sv.AdoptPartitionsResponse:
-        """Makes data known that was not built here."""
-        event = await self._service.adopting.adopt(
+        event = await self._service.adoptions.adopt(
             tuple(request.partitions), author=caller.name, reason=request.reason, force=request.force
         )
         return sv.AdoptPartitionsResponse(
@@ -248,39 +237,34 @@ class Api:
         )
 
     async def list_jobs(self, _request: sv.ListJobsRequest, _caller: Caller) -> sv.ListJobsResponse:
-        """Lists the jobs of the graph."""
         return sv.ListJobsResponse(jobs=map(job_to_message, await self._service.jobs.list_jobs()))
 
     async def get_job(self, request: sv.GetJobRequest, _caller: Caller) -> sv.JobDetail:
-        """Tells how the newest runs of one job went."""
-        job, runs = await self._service.jobs.get(request.job_label, limit=request.max_job_runs or _ROWS)
+        job, runs = await self._service.jobs.get(request.job_label, limit=request.max_job_runs or _DEFAULT_ROWS)
         return sv.JobDetail(job=job_to_message(job), job_runs=map(job_run_to_message, runs))
 
     async def read_log(self, request: sv.ReadLogRequest, _caller: Caller) -> sv.LogChunk:
-        """Returns a piece of what a job run wrote."""
         check_number("offset", request.offset)
         chunk = await self._service.logs.chunk(
             request.job_run_id,
             request.stream or "stderr",
             offset=request.offset,
-            limit=request.max_bytes or CHUNK_BYTES,
+            limit=request.max_bytes or MAX_CHUNK_BYTES,
         )
         return log_chunk_to_message(chunk)
 
     async def follow_log(self, request: sv.FollowLogRequest, _caller: Caller) -> AsyncGenerator[sv.LogChunk]:
-        """Sends what a job run wrote, then what it goes on to write."""
         check_number("offset", request.offset)
-        following = self._service.logs.follow(request.job_run_id, request.stream or "stderr", offset=request.offset)
-        async with contextlib.aclosing(following) as chunks:
+        stream = self._service.logs.follow(request.job_run_id, request.stream or "stderr", offset=request.offset)
+        async with contextlib.aclosing(stream) as chunks:
             async for chunk in chunks:
+                # The path would be the same in each of many messages.
                 yield log_chunk_to_message(chunk._replace(path=""))
 
     async def get_storage(self, request: sv.GetStorageRequest, _caller: Caller) -> sv.Storage:
-        """Tells how much room the event log and the logs of job runs take."""
-        return storage_to_message(await self._service.logs.room(count=request.include_counts))
+        return storage_to_message(await self._service.logs.storage_usage(count=request.include_counts))
 
     async def prune_builds(self, request: sv.PruneBuildsRequest, _caller: Caller) -> sv.PruneBuildsResponse:
-        """Removes the events and job logs of builds that have ended."""
         options = PruneOptions(
             older_than_seconds=request.older_than_seconds if request.HasField("older_than_seconds") else None,
             keep=request.keep if request.HasField("keep") else None,
@@ -289,34 +273,37 @@ class Api:
             ),
         )
         if options == PruneOptions():
-            raise InvalidRequestError("nothing is selected; set older_than_seconds, keep or logs_older_than_seconds")
+            raise InvalidRequestError(
+                "the request selects nothing; set older_than_seconds, keep or logs_older_than_seconds"
+            )
         return pruned_to_message(await self._service.maintenance.prune(options, dry_run=request.dry_run))
 
     async def verify_events(self, request: sv.VerifyEventsRequest, _caller: Caller) -> sv.VerifyEventsResponse:
-        """Checks the event log, or returns the result of a check."""
         verification = await self._service.maintenance.verify(request.verification_id, request.builds)
         return verification_to_message(*verification)
 
     def _limit(self, limit: int) -> int:
-        return min(limit or _ROWS, self._service.limits.page)
+        return min(limit or _DEFAULT_ROWS, self._service.limits.max_page_rows)
 
 
 def _status(kind: StatusEnum[Any], value: int) -> str | None:
-    """Returns the name of a status; None where it is not set.
+    """Returns the name of a status; None if it is unset.
 
     Raises:
-        InvalidRequestError: There is no such value.
+        InvalidRequestError: The value is unknown.
     """
     if not value:
         return None
     try:
         return str(kind.name(value))
     except ValueError:
-        raise InvalidRequestError(f"{value} is none of {', '.join(map(kind.message_name, kind.names))}") from None
+        raise InvalidRequestError(
+            f"the status is {value}; it must be one of {', '.join(map(kind.message_name, kind.names))}"
+        ) from None
 
 
 def _job_run_number(page_token: str) -> int:
-    """Returns the number of a job run that a page token holds; 0 for none.
+    """Returns the number of the job run in a page token; 0 for an empty token.
 
     Raises:
         InvalidRequestError: The token is not an unsigned 32-bit number.

@@ -1,4 +1,4 @@
-"""What no text of a request may hold: a NUL character, which event logs and processes cannot take."""
+"""Rejects NUL characters in requests. PostgreSQL texts, process arguments and file names cannot contain them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from google.protobuf.message import Message
 from databuild.errors import InvalidRequestError
 
 
-def check_texts(message: Message) -> None:
-    """Checks all texts of a request.
+def check_no_nul(message: Message) -> None:
+    """Checks all texts in a message and in the messages it contains.
 
     Raises:
-        InvalidRequestError: One has a NUL character.
+        InvalidRequestError: A text has a NUL character.
     """
     for field, value in message.ListFields():
-        for one in _values(field, value):
-            if isinstance(one, str):
-                if "\0" in one:
+        for item in _items(field, value):
+            if isinstance(item, str):
+                if "\0" in item:
                     raise InvalidRequestError(f"the field {field.name!r} has a NUL character")
-            elif isinstance(one, Message):
-                check_texts(one)
+            elif isinstance(item, Message):
+                check_no_nul(item)
 
 
-def _values(field: FieldDescriptor, value: Any) -> Iterable[Any]:
-    """Returns what a field holds; of a map, its keys and values."""
+def _items(field: FieldDescriptor, value: Any) -> Iterable[Any]:
+    """Returns the values of a field: one, several for a repeated field, the keys and values of a map."""
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         return (*value.keys(), *value.values())
     return value if field.is_repeated else (value,)

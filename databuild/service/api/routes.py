@@ -1,4 +1,4 @@
-"""Every request over HTTP, as data: the server, the OpenAPI document and the tests read this one table."""
+"""The table of HTTP routes, from which the server and the OpenAPI document are made."""
 
 from __future__ import annotations
 
@@ -12,58 +12,59 @@ from databuild.v1 import service_pb2
 
 PREFIX: Final = "/api/v1"
 JSON: Final = "application/json"
-EVENTS: Final = "text/event-stream"
-BYTES: Final = "application/octet-stream"
-PICTURE: Final = "image/svg+xml"
+EVENT_STREAM: Final = "text/event-stream"
+OCTET_STREAM: Final = "application/octet-stream"
+SVG: Final = "image/svg+xml"
 
 _METHODS: Final[Mapping[str, Any]] = service_pb2.DESCRIPTOR.services_by_name["DataBuildService"].methods_by_name
 
 
 def method_name(rpc: str) -> str:
-    """Returns the name of the method of the API, such as `submit_build`, that answers an RPC."""
+    """Returns the name of the method of `Api` that answers an RPC: `submit_build` for SubmitBuild."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", rpc).lower()
 
 
 class Route(NamedTuple):
-    """One request.
+    """An HTTP request and the RPC behind it.
 
     Attributes:
         method: GET or POST.
-        path: Below the prefix; what stands in braces is a field of the request.
-        rpc: The RPC that answers.
-        summary: One sentence.
-        form: The media type of the answer.
+        path: The path below the prefix, with the names of request fields in braces.
+        rpc: The name of the RPC.
+        summary: One sentence for the OpenAPI document.
+        media_type: The media type of the response.
     """
 
     method: str
     path: str
     rpc: str
     summary: str
-    form: str = JSON
+    media_type: str = JSON
 
     @property
     def method_name(self) -> str:
-        """The name of the method of the API that answers."""
+        """The name of the method of `Api`."""
         return method_name(self.rpc)
 
     @property
     def request(self) -> Descriptor:
-        """The message of the request: its path, its query or its body."""
+        """The request message, whose fields come from the path and the query or body."""
         descriptor: Descriptor = _METHODS[self.rpc].input_type
         return descriptor
 
     @property
-    def answer(self) -> Descriptor:
-        """The message of the answer, or of each event of a stream."""
-        found = _METHODS[self.rpc].output_type
-        if self.rpc == "WatchBuild":  # which sends some at once, of which each is an event of the stream
-            found = found.fields_by_name["events"].message_type
-        descriptor: Descriptor = found
+    def response(self) -> Descriptor:
+        """The response message; for an event stream, the data of one event."""
+        output: Any = _METHODS[self.rpc].output_type
+        if self.rpc == "WatchBuild":
+            # One message of the RPC holds a batch of build events, and each becomes one server-sent event.
+            output = output.fields_by_name["events"].message_type
+        descriptor: Descriptor = output
         return descriptor
 
     @property
     def path_fields(self) -> tuple[str, ...]:
-        """The fields of the request that stand in the path."""
+        """The names of the request fields in the path."""
         return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
 
 
@@ -71,43 +72,49 @@ _BUILD: Final = "/builds/{build_request_id}"
 _LOG: Final = "/job_runs/{job_run_id}/log"
 
 ROUTES: Final = (
-    Route("POST", "/builds", "SubmitBuild", "Starts a build; the same request with the same id starts nothing new."),
-    Route("GET", "/builds", "ListBuilds", "Lists builds, newest first."),
-    Route("GET", _BUILD, "GetBuild", "Tells how a build stands."),
-    Route("POST", f"{_BUILD}/cancel", "CancelBuild", "Asks for a build to be stopped."),
-    Route("POST", f"{_BUILD}/retry", "RetryBuild", "Starts a build of what another was asked for."),
-    Route("GET", f"{_BUILD}/events", "ListBuildEvents", "Lists events of a build, in order."),
+    Route(
+        "POST", "/builds", "SubmitBuild", "Start a build. Repeating the request with the same id starts nothing new."
+    ),
+    Route("GET", "/builds", "ListBuilds", "List builds, newest first."),
+    Route("GET", _BUILD, "GetBuild", "Show a build."),
+    Route("POST", f"{_BUILD}/cancel", "CancelBuild", "Request the cancellation of a build."),
+    Route(
+        "POST", f"{_BUILD}/retry", "RetryBuild", "Start a build of the partitions that another build did not finish."
+    ),
+    Route("GET", f"{_BUILD}/events", "ListBuildEvents", "List the events of a build, in order."),
     Route(
         "GET",
         f"{_BUILD}/watch",
         "WatchBuild",
-        "Sends the events of a build as they come; goes on after the sequence number in `Last-Event-ID`.",
-        EVENTS,
+        "Stream the events of a build. Resumes after the sequence number in `Last-Event-ID`.",
+        EVENT_STREAM,
     ),
-    Route("GET", f"{_BUILD}/partitions", "ListBuildPartitions", "Lists the partitions of a build, by ref."),
-    Route("GET", f"{_BUILD}/job_runs", "ListJobRuns", "Lists the job runs of a build."),
-    Route("GET", "/job_runs/{job_run_id}", "GetJobRun", "Tells how a job run stands."),
-    Route("GET", f"{_BUILD}/graph", "GetBuildGraph", "Tells the job graph of a build, with where each task stands."),
-    Route("GET", f"{_BUILD}/graph.svg", "GetBuildGraph", "Draws the job graph of a build.", PICTURE),
-    Route("POST", "/plans", "PlanBuild", "Tells what a build would do and why; starts none."),
-    Route("GET", "/partitions", "ListPartitions", "Lists what is known of partitions, by ref."),
-    Route("GET", "/partition", "GetPartition", "Tells what is known of one partition."),
-    Route("GET", "/partition/explanation", "ExplainPartition", "Tells what a build would do with one partition."),
-    Route("GET", "/partition/lineage", "GetLineage", "Tells what a partition was made from, or what from it."),
-    Route("POST", "/taints", "TaintPartitions", "Marks partitions as not to be trusted, or takes the mark away."),
-    Route("POST", "/adoptions", "AdoptPartitions", "Makes data known that was not built here, all of it or none."),
-    Route("GET", "/jobs", "ListJobs", "Lists the jobs of the graph, and how their newest runs went."),
-    Route("GET", "/job", "GetJob", "Tells how the newest runs of one job went."),
-    Route("GET", _LOG, "ReadLog", "Returns a piece of what a job run wrote."),
-    Route("GET", f"{_LOG}/download", "FollowLog", "Returns all of what a job run has written until now.", BYTES),
+    Route("GET", f"{_BUILD}/partitions", "ListBuildPartitions", "List the partitions of a build, by ref."),
+    Route("GET", f"{_BUILD}/job_runs", "ListJobRuns", "List the job runs of a build."),
+    Route("GET", "/job_runs/{job_run_id}", "GetJobRun", "Show a job run."),
+    Route("GET", f"{_BUILD}/graph", "GetBuildGraph", "Show the job graph of a build, with the status of each task."),
+    Route("GET", f"{_BUILD}/graph.svg", "GetBuildGraph", "Draw the job graph of a build.", SVG),
+    Route("POST", "/plans", "PlanBuild", "Show what a build would do, and why, without starting it."),
+    Route("GET", "/partitions", "ListPartitions", "List partitions, by ref."),
+    Route("GET", "/partition", "GetPartition", "Show a partition."),
+    Route("GET", "/partition/explanation", "ExplainPartition", "Show what a build would do with a partition, and why."),
+    Route("GET", "/partition/lineage", "GetLineage", "List the inputs of a partition, or the partitions that use it."),
+    Route("POST", "/taints", "TaintPartitions", "Taint partitions, or remove their taint."),
+    Route(
+        "POST", "/adoptions", "AdoptPartitions", "Record existing data as available partitions: all of them or none."
+    ),
+    Route("GET", "/jobs", "ListJobs", "List the jobs of the graph, with statistics of their newest runs."),
+    Route("GET", "/job", "GetJob", "Show a job and its newest runs."),
+    Route("GET", _LOG, "ReadLog", "Read a part of the output of a job run."),
+    Route("GET", f"{_LOG}/download", "FollowLog", "Download the output of a job run so far.", OCTET_STREAM),
     Route(
         "GET",
         f"{_LOG}/follow",
         "FollowLog",
-        "Sends what a job run writes as it comes; goes on at the offset in `Last-Event-ID`.",
-        EVENTS,
+        "Stream the output of a job run. Resumes at the offset in `Last-Event-ID`.",
+        EVENT_STREAM,
     ),
-    Route("GET", "/storage", "GetStorage", "Tells how much room the event log and the logs of job runs take."),
-    Route("POST", "/prunings", "PruneBuilds", "Removes the events and job logs of builds that have ended."),
-    Route("POST", "/verifications", "VerifyEvents", "Checks the event log, or returns the result of a check."),
+    Route("GET", "/storage", "GetStorage", "Show the size of the event log and of the job logs."),
+    Route("POST", "/prunings", "PruneBuilds", "Remove the events and job logs of builds that have ended."),
+    Route("POST", "/verifications", "VerifyEvents", "Verify the event log, or return the result of a verification."),
 )

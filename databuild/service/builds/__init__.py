@@ -1,1 +1,1 @@
-"""Builds that the service queues, runs and watches."""
+"""Builds: their requests, their queue, their execution and the streams of their events."""

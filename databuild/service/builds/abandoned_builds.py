@@ -1,4 +1,4 @@
-"""Builds that waited in the queue of a service that has died, for one that goes on with them."""
+"""Builds in the queue of a service that has died. Another service over the same event log resumes them."""
 
 from __future__ import annotations
 
@@ -13,27 +13,30 @@ from databuild.orchestration.coordination.dead_builds import find_orphaned_lease
 from databuild.service.builds.requests import recorded_request
 
 
-class LeftBuild(NamedTuple):
-    """A build that was received, and of which nothing has run.
+class AbandonedBuild(NamedTuple):
+    """A build that was received and has run nothing.
 
     Attributes:
-        request: What was asked for.
-        submitter: Who asked.
-        left_by: The process that has died, as the holder of a lease is named.
+        request: The request.
+        submitter: The name of the caller.
+        former_holder: The process that has died, as its lease names it.
     """
 
     request: BuildRequest
     submitter: str
-    left_by: str
+    former_holder: str
 
 
-def left_builds(reader: OpenBuildReads, graph_label: str, liveness: Liveness = processes) -> Sequence[LeftBuild]:
-    """Returns the builds of a graph that were left, in the order in which they were received."""
+def find_abandoned_builds(
+    reader: OpenBuildReads, graph_label: str, liveness: Liveness = processes
+) -> Sequence[AbandonedBuild]:
+    """Returns the abandoned builds of a graph, in the order in which they were received."""
     leases = find_orphaned_leases(reader, liveness)
-    found = [(record, lease) for build, lease in leases.items() if (record := reader.build(build))]
-    found.sort(key=lambda one: (one[0].received_time, one[0].build_request_id))
+    candidates = [(record, lease) for build, lease in leases.items() if (record := reader.build(build))]
+    candidates.sort(key=lambda candidate: (candidate[0].received_time, candidate[0].build_request_id))
+    # A service resumes builds of its own graph only. Several graphs may share an event log.
     return [
-        LeftBuild(request, lease.owner, lease.holder)
-        for record, lease in found
+        AbandonedBuild(request, lease.owner, lease.holder)
+        for record, lease in candidates
         if record.graph_label == graph_label and (request := recorded_request(reader, record.build_request_id))
     ]

@@ -1,6 +1,6 @@
-"""Which build goes next: so many run at once, and the submitters of the others take turns.
+"""The queue of builds: a limited number of slots, which submitters get in turns.
 
-It decides and lets wait; it does not know what a build is.
+This module knows nothing of builds except their ids.
 """
 
 from __future__ import annotations
@@ -11,90 +11,98 @@ from itertools import chain, zip_longest
 
 from databuild.errors import OverloadedError
 
-_Line = dict[str, "asyncio.Future[str]"]
-"""The builds of one submitter that wait, in the order in which they came."""
+_SubmitterQueue = dict[str, "asyncio.Future[str]"]
+"""The waiting builds of one submitter, in the order of their arrival."""
 
 
 class BuildQueue:
-    """Gives turns: to the submitters one after another, and to the builds of each in the order in which they came."""
+    """Gives slots to submitters in turns (round-robin), and to the builds of each submitter in the order of arrival.
 
-    def __init__(self, at_once: int, max_waiting: int) -> None:
-        """Takes how many builds may have their turn at once, and how many may wait for it."""
-        self._free = at_once
-        self._most_waiting = max_waiting
+    A submitter with many builds therefore does not delay the others.
+
+    Args:
+        slots: The number of builds that run at once.
+        max_waiting: The number of builds that may wait.
+    """
+
+    def __init__(self, slots: int, max_waiting: int) -> None:
+        self._free_slots = slots
+        self._max_waiting = max_waiting
         self._stopped = False
-        self._lines: dict[str, _Line] = {}
+        self._queues: dict[str, _SubmitterQueue] = {}
         self._submitter_of: dict[str, str] = {}
 
     def __len__(self) -> int:
-        """Returns how many builds wait."""
+        """Returns the number of waiting builds."""
         return len(self._submitter_of)
 
     @property
     def order(self) -> Sequence[str]:
-        """The builds that wait, in the order in which they would have their turns if no more came."""
-        rounds = zip_longest(*self._lines.values())
+        """The waiting builds, in the order in which they get slots if no further builds arrive."""
+        rounds = zip_longest(*self._queues.values())
         return [build for build in chain.from_iterable(rounds) if build is not None]
 
-    def check_room(self) -> None:
-        """Checks that one more build could wait.
+    def check_capacity(self) -> None:
+        """Checks that another build may wait.
 
         Raises:
-            OverloadedError: Too many do.
+            OverloadedError: The queue is full.
         """
-        if len(self) >= self._most_waiting:
-            raise OverloadedError(f"{len(self)} builds are waiting for their turn")
+        if len(self) >= self._max_waiting:
+            raise OverloadedError(f"{len(self)} builds are in the queue")
 
-    async def turn(self, build_request_id: str, submitter: str) -> str:
-        """Waits for the turn of a build, which lasts until `done`.
+    async def acquire(self, build_request_id: str, submitter: str) -> str:
+        """Waits for a slot. The caller has to `release` it.
 
         Returns:
-            Who cancelled the build instead, so that it has no turn; empty for nobody.
+            The author of a cancellation, if the build was cancelled and has no slot; else empty.
         """
-        turn: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._lines.setdefault(submitter, {})[build_request_id] = turn
+        slot: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._queues.setdefault(submitter, {})[build_request_id] = slot
         self._submitter_of[build_request_id] = submitter
-        self._give()
+        self._assign_slots()
         try:
-            return await turn
+            return await slot
         except asyncio.CancelledError:
-            if turn.cancelled():
-                self._take(build_request_id)
-            elif not turn.result():
-                self.done()
+            if slot.cancelled():
+                self._remove(build_request_id)
+            elif not slot.result():
+                # The slot was assigned in the same moment, and the caller does not know of it.
+                self.release()
             raise
 
-    def done(self) -> None:
-        """Takes back a turn."""
-        self._free += 1
-        self._give()
+    def release(self) -> None:
+        """Returns a slot."""
+        self._free_slots += 1
+        self._assign_slots()
 
     def cancel(self, build_request_id: str, author: str) -> None:
-        """Lets a build that waits go without a turn; one that does not wait is left alone."""
-        turn = self._take(build_request_id)
-        if turn is not None and not turn.done():
-            turn.set_result(author)
+        """Removes a build from the queue. Does nothing if it does not wait."""
+        slot = self._remove(build_request_id)
+        if slot is not None and not slot.done():
+            slot.set_result(author)
 
     def stop(self) -> None:
-        """Gives no more turns."""
+        """Assigns no more slots."""
         self._stopped = True
 
-    def _give(self) -> None:
-        while self._free and self._lines and not self._stopped:
-            submitter, line = next(iter(self._lines.items()))
-            turn = self._take(next(iter(line)))
-            if submitter in self._lines:  # goes to the end of the line
-                self._lines[submitter] = self._lines.pop(submitter)
-            if turn is not None and not turn.done():
-                self._free -= 1
-                turn.set_result("")
+    def _assign_slots(self) -> None:
+        while self._free_slots and self._queues and not self._stopped:
+            submitter, queue = next(iter(self._queues.items()))
+            slot = self._remove(next(iter(queue)))
+            if submitter in self._queues:
+                # The dict is ordered by insertion: the submitter moves behind all others.
+                self._queues[submitter] = self._queues.pop(submitter)
+            if slot is not None and not slot.done():
+                self._free_slots -= 1
+                slot.set_result("")
 
-    def _take(self, build_request_id: str) -> asyncio.Future[str] | None:
+    def _remove(self, build_request_id: str) -> asyncio.Future[str] | None:
         submitter = self._submitter_of.pop(build_request_id, None)
         if submitter is None:
             return None
-        line = self._lines[submitter]
-        turn = line.pop(build_request_id)
-        if not line:
-            del self._lines[submitter]
-        return turn
+        queue = self._queues[submitter]
+        slot = queue.pop(build_request_id)
+        if not queue:
+            del self._queues[submitter]
+        return slot

@@ -1,7 +1,4 @@
-"""Builds on behalf of others: each goes through the one `run_build`, in this process, over one event log.
-
-It knows nothing of gRPC or HTTP, which are thin over it.
-"""
+"""Operations on builds: submit, retry, show, list, cancel and watch. This module does not depend on gRPC or HTTP."""
 
 from __future__ import annotations
 
@@ -34,31 +31,43 @@ from databuild.orchestration.coordination.build_ids import LATEST, find_build
 from databuild.orchestration.coordination.dead_builds import find_dead_builds
 from databuild.orchestration.jobs.waits import resource_waits
 from databuild.orchestration.maintenance.operations import cancel_request
+from databuild.service.builds.event_feeds import EventFeeds
 from databuild.service.builds.requests import (
     Submission,
     build_request,
-    difference,
+    describe_difference,
     recorded_request,
     requested_partitions,
 )
 from databuild.service.builds.running_builds import RunningBuilds
-from databuild.service.builds.watching import Watching
 from databuild.service.resources.limits import Limits
-from databuild.service.resources.reader_pool import Readers
+from databuild.service.resources.reader_pool import ReaderPool
 from databuild.v1.events_pb2 import BuildEvent
 
 _T = TypeVar("_T")
 
 
 class BuildPage(NamedTuple):
-    """A page of builds, newest first; `next_before` is what to ask for the next page with, empty on the last."""
+    """A page of builds, newest first. `next_before` is the `before` of the next page; empty on the last page."""
 
     builds: tuple[BuildView, ...]
     next_before: str
 
 
 class BuildService:
-    """Starts, shows and stops builds. Used from one event loop."""
+    """Operations on builds. Used from one event loop.
+
+    A build is selected by its id, a unique prefix of it, or `latest`.
+
+    Args:
+        catalog: The jobs.
+        event_log: Records requests to cancel builds.
+        running: Runs builds.
+        limits: The limits on requests and pages.
+        readers: Read the event log.
+        event_feeds: Streams events.
+        clock: Returns the time in seconds since the epoch.
+    """
 
     def __init__(
         self,
@@ -67,44 +76,34 @@ class BuildService:
         event_log: EventLog,
         running: RunningBuilds,
         limits: Limits,
-        readers: Readers,
-        watching: Watching,
+        readers: ReaderPool,
+        event_feeds: EventFeeds,
         clock: Callable[[], float] = time.time,
         liveness: Liveness = processes,
     ) -> None:
-        """Takes what it works with.
-
-        Args:
-            catalog: The jobs.
-            event_log: Where requests to cancel go.
-            running: Runs builds.
-            limits: What is allowed.
-            readers: Read the event log.
-            watching: Serves those who watch.
-            clock: Returns the time in seconds since the epoch.
-            liveness: Tells which processes have died.
-        """
         self._catalog = catalog
         self._event_log = event_log
         self._running = running
         self._limits = limits
         self._readers = readers
-        self._watching = watching
+        self._event_feeds = event_feeds
         self._clock = clock
         self._liveness = liveness
 
     async def submit(self, submission: Submission, *, submitter: str = "") -> BuildView:
-        """Starts a build and returns when it is recorded; the same request with the same id starts nothing new.
+        """Starts a build, and returns when its request is recorded.
+
+        Repeating a request with the same id starts nothing, and returns the build as it is now.
 
         Args:
-            submission: What is asked for.
-            submitter: Who asks: submitters take turns where builds have to wait.
+            submission: The request.
+            submitter: The name of the caller. Submitters take turns in the queue.
 
         Raises:
-            InvalidRequestError: The request makes no sense, and there is no build.
-            BuildConflictError: The id is that of a build that was asked for something else.
-            OverloadedError: Too many builds wait already.
-            ShuttingDownError: No new builds are taken.
+            InvalidRequestError: The request is not valid. No build is recorded.
+            BuildConflictError: A build with this id and another request exists.
+            OverloadedError: The queue is full.
+            ShuttingDownError: The service is stopping.
         """
         plan = submission.plan
         if plan is None:
@@ -117,24 +116,24 @@ class BuildService:
         return await self._submit(submission, requested, submitter)
 
     async def retry(
-        self, text: str, submission: Submission, *, failed_jobs_only: bool = False, submitter: str = ""
+        self, selector: str, submission: Submission, *, failed_jobs_only: bool = False, submitter: str = ""
     ) -> BuildView:
-        """Starts a build of what another was asked for; what that one finished is not repeated.
+        """Starts a build of the partitions that another build was requested to build and did not finish.
 
         Args:
-            text: The build to retry.
-            submission: How to build, and the id of the new build; names no partitions.
-            failed_jobs_only: Whether to ask only for what failed jobs should have produced.
-            submitter: Who asks.
+            selector: The build to retry.
+            submission: The id and options of the new build. Its partitions are ignored.
+            failed_jobs_only: Request only the outputs of failed jobs.
+            submitter: The name of the caller.
 
         Raises:
-            BuildNotFoundError: There is no such build.
-            BuildStateError: It has not ended.
-            InvalidRequestError: It completed, or no job of it failed.
+            BuildNotFoundError: The build does not exist.
+            BuildStateError: The build has not ended.
+            InvalidRequestError: The build completed, or none of its jobs failed.
         """
 
         def partitions(reader: OpenBuildReads) -> tuple[str, tuple[str, ...]]:
-            build = find_build(reader, text)
+            build = find_build(reader, selector)
             check_may_be_retried(reader, build, self._liveness)
             old = build.build_request_id
             return old, partitions_to_retry(reader, old, failed_jobs_only=failed_jobs_only)
@@ -142,58 +141,56 @@ class BuildService:
         old, requested = await self._readers.read(partitions)
         return await self._submit(submission, requested, submitter, retry_of=old)
 
-    async def get(self, text: str = LATEST) -> BuildView:
-        """Returns how a build stands.
-
-        Args:
-            text: Its id, the beginning of one, or `latest`.
+    async def get(self, selector: str = LATEST) -> BuildView:
+        """Returns a build as it is now.
 
         Raises:
-            BuildNotFoundError: There is none, or there are several.
+            BuildNotFoundError: No build matches the selector, or several do.
         """
 
         def view(reader: OpenBuildReads) -> BuildView:
-            build = find_build(reader, text)
+            build = find_build(reader, selector)
             if build.status in statuses.BUILD.ended:
                 return BuildView(build, warnings=_warnings(reader, build))
             waits = resource_waits(reader, build.build_request_id)
             return BuildView(build, waiting_for=tuple(waits), dead_reason=self._deaths(reader, [build])[0])
 
-        found = self._placed([await self._readers.read(view)])[0]
-        running = self._running.get(found.build.build_request_id)
-        if running is None or found.build.status in statuses.BUILD.ended:
-            return found
-        planning = running.progress if found.build.status == "PLANNING" else None
-        return found._replace(planning=planning, warnings=tuple(running.warnings))
+        recorded = self._with_positions([await self._readers.read(view)])[0]
+        running = self._running.get(recorded.build.build_request_id)
+        if running is None or recorded.build.status in statuses.BUILD.ended:
+            return recorded
+        # Progress and warnings of planning are not recorded until it has completed.
+        planning = running.progress if recorded.build.status == "PLANNING" else None
+        return recorded._replace(planning=planning, warnings=tuple(running.warnings))
 
     async def list_builds(self, *, status: str | None = None, before: str = "", limit: int = 20) -> BuildPage:
-        """Returns builds, newest first.
+        """Returns a page of builds, newest first.
 
         Args:
-            status: Only builds of this status.
-            before: The id of the last build of the page before.
-            limit: How many at most.
+            status: The status of the builds; None for all.
+            before: `next_before` of the page before; empty for the first page.
+            limit: The maximum number of builds.
         """
-        limit = min(max(limit, 1), self._limits.page)
+        limit = min(max(limit, 1), self._limits.max_page_rows)
 
         def views(reader: OpenBuildReads) -> list[BuildView]:
             builds = reader.builds(status=status, before=before or None, limit=limit)
             deaths = self._deaths(reader, builds)
             return [BuildView(build, dead_reason=death) for build, death in zip(builds, deaths, strict=True)]
 
-        page = self._placed(await self._readers.read(views))
+        page = self._with_positions(await self._readers.read(views))
         return BuildPage(page, page[-1].build.build_request_id if len(page) == limit else "")
 
-    async def cancel(self, text: str, author: str) -> BuildView:
-        """Asks for a build to be stopped, whichever process runs it.
+    async def cancel(self, selector: str, author: str) -> BuildView:
+        """Records a request to cancel a build, which the process that runs the build polls for.
 
         Raises:
-            BuildNotFoundError: There is no such build.
-            BuildStateError: It has ended.
+            BuildNotFoundError: The build does not exist.
+            BuildStateError: The build has ended.
         """
 
         def request(reader: OpenBuildReads) -> tuple[str, BuildEvent]:
-            build = find_build(reader, text)
+            build = find_build(reader, selector)
             event = cancel_request(reader, build, author, clock=self._clock, liveness=self._liveness)
             return build.build_request_id, event
 
@@ -202,75 +199,76 @@ class BuildService:
         self._running.cancel_waiting(build_request_id, author)
         return await self.get(build_request_id)
 
-    async def watch(self, text: str, after: int = 0) -> AsyncGenerator[Sequence[BuildEvent]]:
-        """Returns the events of a build after a sequence number, then new ones as they come, some at once.
+    async def watch(self, selector: str, after: int = 0) -> AsyncGenerator[Sequence[BuildEvent]]:
+        """Yields batches of the events of a build after a sequence number, and of new events as they come.
 
-        It ends with the build.
+        Ends with the build, or when the service shuts down.
 
         Raises:
-            BuildNotFoundError: There is no such build.
-            BuildPrunedError: Its events are not kept any more.
+            BuildNotFoundError: The build does not exist.
+            BuildPrunedError: The events of the build have been pruned.
         """
-        build = (await self.get(text)).build
+        build = (await self.get(selector)).build
         if build.status in statuses.BUILD.ended and after >= build.last_sequence:
             return
         if build.pruned_time:
             raise BuildPrunedError(build.build_request_id, "its events are not kept any more")
-        # From where it stands now, so that the end is seen of a build that never gets so far.
-        watching = self._watching.watch(build.build_request_id, min(after, build.last_sequence))
-        async with contextlib.aclosing(watching) as pieces:
-            async for events in pieces:
+        # `after` may be larger than any sequence number that the build will reach. Start at the newest event at the
+        # latest, so that the stream sees the end of the build.
+        stream = self._event_feeds.watch(build.build_request_id, min(after, build.last_sequence))
+        async with contextlib.aclosing(stream) as batches:
+            async for events in batches:
                 if events[0].sequence > after:
                     yield events
-                elif wanted := [event for event in events if event.sequence > after]:
-                    yield wanted
+                elif later := [event for event in events if event.sequence > after]:
+                    yield later
 
-    async def ask(self, text: str, question: Callable[[BuildReads, BuildRecord], _T]) -> _T:
-        """Returns the answer to a question about a build, which is called in a thread.
+    async def query(self, selector: str, query: Callable[[BuildReads, BuildRecord], _T]) -> _T:
+        """Runs a query about a build in a thread, and returns its result.
 
         Raises:
-            BuildNotFoundError: There is no such build.
+            BuildNotFoundError: The build does not exist.
         """
-        return await self._readers.read(lambda reader: question(reader, find_build(reader, text)))
+        return await self._readers.read(lambda reader: query(reader, find_build(reader, selector)))
 
-    async def events(self, text: str, *, after: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
-        """Returns a page of the events of a build, in order."""
-        limit = min(max(limit, 1), self._limits.page)
+    async def events(self, selector: str, *, after: int = 0, limit: int = 1000) -> Sequence[BuildEvent]:
+        """Returns a page of the events of a build, in order of their sequence numbers."""
+        limit = min(max(limit, 1), self._limits.max_page_rows)
 
-        return await self.ask(
-            text,
+        return await self.query(
+            selector,
             lambda reader, build: reader.events(build.build_request_id, after_sequence=after, limit=limit),
         )
 
     async def partitions(
-        self, text: str, *, status: str | None = None, after: str = "", limit: int = 100
+        self, selector: str, *, status: str | None = None, after: str = "", limit: int = 100
     ) -> Sequence[BuildPartitionRecord]:
-        """Returns a page of the partitions of a build with their statuses in it, by ref."""
-        limit = min(max(limit, 1), self._limits.page)
+        """Returns a page of the partitions of a build with their status in this build, by ref."""
+        limit = min(max(limit, 1), self._limits.max_page_rows)
 
-        return await self.ask(
-            text,
+        return await self.query(
+            selector,
             lambda reader, build: reader.build_partitions(
                 build.build_request_id, status=status, after=after, limit=limit
             ),
         )
 
     async def job_runs(
-        self, text: str, *, status: str | None = None, after: int = 0, limit: int = 100
+        self, selector: str, *, status: str | None = None, after: int = 0, limit: int = 100
     ) -> Sequence[JobRunRecord]:
-        """Returns a page of the job runs of a build, in the order in which they were first heard of."""
-        limit = min(max(limit, 1), self._limits.page)
+        """Returns a page of the job runs of a build, in the order of their first events."""
+        limit = min(max(limit, 1), self._limits.max_page_rows)
 
-        return await self.ask(
-            text,
+        return await self.query(
+            selector,
             lambda reader, build: reader.job_runs(build.build_request_id, status=status, after=after, limit=limit),
         )
 
     async def job_run(self, job_run_id: str) -> JobRunRecord:
-        """Returns one job run.
+        """Returns a job run.
 
         Raises:
-            JobRunNotFoundError: There is none of that id.
+            JobRunNotFoundError: The job run does not exist.
         """
         job_run = await self._readers.read(lambda reader: reader.job_run(job_run_id))
         if job_run is None:
@@ -282,47 +280,51 @@ class BuildService:
     ) -> BuildView:
         request = build_request(submission, requested, self._limits, retry_of)
         build_request_id = request.build_request_id
+        # A client repeats a request whose response was lost. The build may be in the log, or not yet recorded.
         if submission.build_request_id and self._running.get(build_request_id) is None:
-            known = await self._readers.read(lambda reader: recorded_request(reader, build_request_id))
-            if known is not None:
-                return await self._known(known, request)
+            recorded = await self._readers.read(lambda reader: recorded_request(reader, build_request_id))
+            if recorded is not None:
+                return await self._get_existing(recorded, request)
         running = self._running.get(build_request_id)
         if running is not None:
+            # Shielded: a client that disconnects must not cancel a future that others wait for.
             await asyncio.shield(running.received)
-            return await self._known(running.request, request)
+            return await self._get_existing(running.request, request)
         running = self._running.start(request, submitter)
         try:
             await asyncio.shield(running.received)
-        except (CoordinationError, InvalidStateTransitionError):  # another process was given the same id just now
-            known = await self._readers.read(lambda reader: recorded_request(reader, build_request_id))
-            if known is None:
+        except (CoordinationError, InvalidStateTransitionError):
+            # Another process has recorded a build with the same id since we looked.
+            recorded = await self._readers.read(lambda reader: recorded_request(reader, build_request_id))
+            if recorded is None:
                 raise
-            return await self._known(known, request)
+            return await self._get_existing(recorded, request)
         return await self.get(build_request_id)
 
-    async def _known(self, known: BuildRequest, request: BuildRequest) -> BuildView:
-        if words := difference(known, request):
-            raise BuildConflictError(request.build_request_id, words)
+    async def _get_existing(self, existing: BuildRequest, request: BuildRequest) -> BuildView:
+        if difference := describe_difference(existing, request):
+            raise BuildConflictError(request.build_request_id, difference)
         return await self.get(request.build_request_id)
 
     def _check_plan(self, submission: Submission) -> None:
         plan = submission.plan
         assert plan is not None
         if submission.partitions:
-            raise InvalidRequestError("the plan says what to build; name no partition beside it")
-        if len(plan.requested) > self._limits.partitions:
-            raise TooManyPartitionsError(self._limits.partitions)
+            raise InvalidRequestError(
+                "the request has partitions and a plan; the plan names its partitions already, so leave them out"
+            )
+        if len(plan.requested) > self._limits.max_partitions:
+            raise TooManyPartitionsError(self._limits.max_partitions)
         if plan.graph_label != self._catalog.graph_label:
-            message = f"the plan is of the graph {plan.graph_label}, and this is {self._catalog.graph_label}"
+            message = f"the plan is for the graph {plan.graph_label}; this service serves {self._catalog.graph_label}"
             raise InvalidRequestError(message)
 
-    def _placed(self, views: Sequence[BuildView]) -> tuple[BuildView, ...]:
-        """Returns builds with their places among those that wait for their turn."""
-        places = self._running.waiting
-        return tuple(view._replace(queue_position=places.get(view.build.build_request_id, 0)) for view in views)
+    def _with_positions(self, views: Sequence[BuildView]) -> tuple[BuildView, ...]:
+        positions = self._running.waiting
+        return tuple(view._replace(queue_position=positions.get(view.build.build_request_id, 0)) for view in views)
 
     def _deaths(self, reader: OpenBuildReads, builds: Sequence[BuildRecord]) -> list[str]:
-        """Returns why nothing more comes of builds, in words; nothing for those of which more may."""
+        """Returns for each build the reason why it is dead; empty for builds that are not."""
         others = [build for build in builds if build.status not in statuses.BUILD.ended and not self._is_running(build)]
         dead = find_dead_builds(reader, self._liveness) if others else {}
         faults = {build: death.fault for build, death in dead.items()}
@@ -333,6 +335,6 @@ class BuildService:
 
 
 def _warnings(reader: BuildReads, build: BuildRecord) -> tuple[str, ...]:
-    """Returns what a build that has ended warned of, as its last event says; nothing where that was pruned."""
+    """Returns the warnings of a build that has ended from its last event; none if it was pruned."""
     last = reader.events(build.build_request_id, after_sequence=build.last_sequence - 1, limit=1)
     return tuple(last[0].build_request.warnings) if last else ()

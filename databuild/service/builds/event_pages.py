@@ -1,7 +1,7 @@
-"""Pages of the events of builds, as those read them who are not served from the newest ones.
+"""Pages of the events of builds, for watchers that need older events than the event feeds keep.
 
-All pages begin at the same sequence numbers for everybody, so that many who read the same part of a log at the same
-time cost one question to the event log, and keep one page in memory between them.
+All pages begin at multiples of the page size. Watchers that read the same part of a log at the same time therefore
+share one query and one page in memory.
 """
 
 from __future__ import annotations
@@ -10,50 +10,49 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from databuild.service.resources.reader_pool import Readers
-from databuild.service.resources.single_flight import Shared
+from databuild.service.resources.reader_pool import ReaderPool
+from databuild.service.resources.single_flight import SingleFlight
 from databuild.v1.events_pb2 import BuildEvent
 
-PAGE: Final = 100
-_KEPT: Final = 4
+PAGE_EVENTS: Final = 100
+_MAX_CACHED_PAGES: Final = 4
 
 
 class EventPage(NamedTuple):
-    """Events of a build, in order; `full` is whether there may be more."""
+    """Events of a build, in order. If the page is `full`, the log may have more."""
 
     events: Sequence[BuildEvent]
     full: bool
 
 
 class EventPages:
-    """Reads pages. The last few that can never change are kept."""
+    """Reads pages. Caches the pages used last, if they are full: these never change."""
 
-    def __init__(self, readers: Readers) -> None:
-        """Takes what reads the event log."""
+    def __init__(self, readers: ReaderPool) -> None:
         self._readers = readers
-        self._shared: Shared[tuple[str, int], Sequence[BuildEvent]] = Shared()
-        self._kept: OrderedDict[tuple[str, int], Sequence[BuildEvent]] = OrderedDict()
+        self._in_flight: SingleFlight[tuple[str, int], Sequence[BuildEvent]] = SingleFlight()
+        self._cache: OrderedDict[tuple[str, int], Sequence[BuildEvent]] = OrderedDict()
 
     async def after(self, build_request_id: str, sequence: int) -> EventPage:
-        """Returns the events after a sequence number that are on the same page.
+        """Returns the events after a sequence number, up to the end of the page.
 
         Raises:
             EventLogError: The event log cannot be read.
         """
-        key = (build_request_id, sequence // PAGE)
-        events = self._kept.get(key)
+        key = (build_request_id, sequence // PAGE_EVENTS)
+        events = self._cache.get(key)
         if events is None:
-            events = await self._shared.get(key, lambda: self._read(*key))
+            events = await self._in_flight.run(key, lambda: self._read(*key))
         else:
-            self._kept.move_to_end(key)
-        return EventPage([event for event in events if event.sequence > sequence], full=len(events) == PAGE)
+            self._cache.move_to_end(key)
+        return EventPage([event for event in events if event.sequence > sequence], full=len(events) == PAGE_EVENTS)
 
-    async def _read(self, build_request_id: str, number: int) -> Sequence[BuildEvent]:
+    async def _read(self, build_request_id: str, page: int) -> Sequence[BuildEvent]:
         events = await self._readers.read(
-            lambda reader: reader.events(build_request_id, after_sequence=number * PAGE, limit=PAGE)
+            lambda reader: reader.events(build_request_id, after_sequence=page * PAGE_EVENTS, limit=PAGE_EVENTS)
         )
-        if len(events) == PAGE:
-            self._kept[build_request_id, number] = events
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+        if len(events) == PAGE_EVENTS:
+            self._cache[build_request_id, page] = events
+            while len(self._cache) > _MAX_CACHED_PAGES:
+                self._cache.popitem(last=False)
         return events

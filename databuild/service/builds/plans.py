@@ -1,4 +1,4 @@
-"""Plans, made apart from the event loop of the service, which planning would block."""
+"""Planning on a separate event loop, since it would block the event loop of the service for long."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ from databuild.orchestration.build.settings import Settings
 
 
 class Planner:
-    """Makes plans on an event loop of its own, so many at once."""
+    """Makes plans on an event loop in a thread of its own.
+
+    Args:
+        catalog: The jobs.
+        open_reader: Opens a reader of the event log.
+        make_executor: Returns an executor for the `config` of jobs. Called on the event loop of the plans.
+        settings: The directories of job processes.
+        max_plans: The number of plans that are made at once. Further plans wait.
+    """
 
     def __init__(
         self,
@@ -26,23 +34,14 @@ class Planner:
         open_reader: Callable[[], Reader],
         make_executor: Callable[[], Executor],
         settings: Settings,
-        at_once: int,
+        max_plans: int,
     ) -> None:
-        """Takes what all plans share.
-
-        Args:
-            catalog: The jobs.
-            open_reader: Opens a reader of what is known of partitions.
-            make_executor: Makes what runs the jobs' `config`, on the event loop that it will be used from.
-            settings: Where it runs.
-            at_once: How many plans are made at once.
-        """
         self._catalog = catalog
         self._open_reader = open_reader
         self._make_executor = make_executor
         self._executor: Executor | None = None
         self._settings = settings
-        self._places = asyncio.Semaphore(at_once)
+        self._slots = asyncio.Semaphore(max_plans)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -53,19 +52,19 @@ class Planner:
         options: PlanOptions = PlanOptions(),
         records: PartitionRecords | None = None,
     ) -> Plan:
-        """Finds what a build of partitions would do, as `make_plan` does; cancelling this ends the job processes.
+        """Makes a plan as `make_plan` does, with its errors. Cancelling the call ends its job processes.
 
         Args:
-            requested: What is asked for, ranges expanded.
+            requested: The requested refs, with ranges expanded.
             options: The options of the plan.
-            records: What is known of partitions, instead of the event log.
+            records: The records of partitions; None to read them from the event log.
         """
-        async with self._places:
-            making = self._make(requested, options, records)
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(making, self._running_loop()))
+        async with self._slots:
+            coroutine = self._make(requested, options, records)
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._ensure_loop()))
 
     async def close(self) -> None:
-        """Ends the plans that are being made, with their job processes, and the event loop."""
+        """Cancels plans that are being made, ends their job processes, and stops the event loop."""
         if self._loop is not None and self._thread is not None:
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop))
             self._loop.call_soon_threadsafe(self._loop.stop)
@@ -73,14 +72,16 @@ class Planner:
             self._loop.close()
             self._loop = None
 
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
+    def _ensure_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
+            # A daemon, so that a plan that hangs cannot keep the process alive.
             self._thread = threading.Thread(target=self._loop.run_forever, name="planning", daemon=True)
             self._thread.start()
         return self._loop
 
     async def _make(self, requested: Sequence[str], options: PlanOptions, records: PartitionRecords | None) -> Plan:
+        # An executor belongs to the event loop on which it is made.
         if self._executor is None:
             self._executor = self._make_executor()
         with contextlib.ExitStack() as stack:
@@ -99,7 +100,7 @@ class Planner:
 
 
 async def _cancel_others() -> None:
-    """Cancels all other tasks of the event loop, and returns when they have ended."""
+    """Cancels all other tasks of the event loop, and waits for them."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()

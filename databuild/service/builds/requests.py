@@ -1,4 +1,4 @@
-"""What a caller asks for, and whether it is what an earlier request with the same id asked for."""
+"""Requests of builds: their validation, and their comparison with an earlier request with the same id."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from databuild.service.resources.limits import Limits
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Submission:
-    """A build as a caller asks for it.
+    """The request of a build as it arrives, before validation.
 
     Attributes:
-        build_request_id: The id that it is to have; empty lets the service choose.
-        partitions: Refs or ranges of refs; none stand for the graph's default partitions.
-        options: The options; without `jobs`, the service chooses the number.
-        plan: The plan to run exactly, which also says what is requested; None to plan anew.
+        build_request_id: The id of the build; empty if the service chooses one.
+        partitions: Refs or ranges of refs; empty for the default partitions of the graph.
+        options: The options. If `jobs` is 0, the service chooses the number.
+        plan: A plan to run exactly. It names the requested partitions, too. None to make a plan.
     """
 
     build_request_id: str = ""
@@ -33,65 +33,73 @@ class Submission:
 
 
 def requested_partitions(catalog: JobCatalog, partitions: tuple[str, ...], limits: Limits) -> tuple[str, ...]:
-    """Returns the refs that texts ask for, ranges expanded; without any, the graph's default partitions.
+    """Returns the requested refs, with ranges expanded.
+
+    Args:
+        catalog: The jobs.
+        partitions: Refs or ranges of refs; empty for the default partitions of the graph.
+        limits: The limit on the number of partitions.
 
     Raises:
-        InvalidRequestError: Nothing is asked for, or something that is not there.
+        InvalidRequestError: A partition is not valid, or there is none.
     """
     texts = partitions or catalog.default_partitions
     if not texts:
-        message = f"no partition is named, and {catalog.graph_label} has no default_partitions"
+        message = (
+            f"the request has no partitions, and {catalog.graph_label} has no default_partitions; name at least one"
+        )
         raise InvalidRequestError(message)
-    return catalog.expand(texts, limits.partitions)
+    return catalog.expand(texts, limits.max_partitions)
 
 
 def build_request(submission: Submission, requested: tuple[str, ...], limits: Limits, retry_of: str) -> BuildRequest:
-    """Returns the request of a build.
+    """Validates a submission.
 
     Args:
-        submission: What the caller asks for.
-        requested: The refs that this means.
-        limits: What is allowed.
-        retry_of: The build that it retries; empty for none.
+        submission: The request as it arrived.
+        requested: The requested refs.
+        limits: The limit on `jobs`, and its default.
+        retry_of: The build that this one retries; empty for none.
 
     Raises:
-        InvalidRequestError: It asks for what cannot be.
+        InvalidRequestError: The id or an option is not valid.
     """
-    told = submission.build_request_id
-    if told:
-        check_build_request_id(told)
-    if told == LATEST:
+    chosen_id = submission.build_request_id
+    if chosen_id:
+        check_build_request_id(chosen_id)
+    if chosen_id == LATEST:
         raise InvalidRequestError(f"{LATEST!r} is not a valid build id: it means the newest build")
     options = submission.options
     if not 0 <= options.jobs <= limits.max_jobs:
-        raise InvalidRequestError(f"jobs is {options.jobs}, and can be at most {limits.max_jobs}")
-    options = replace(options, jobs=options.jobs or limits.jobs)
+        raise InvalidRequestError(f"jobs is {options.jobs}; it must be from 0 to {limits.max_jobs}")
+    options = replace(options, jobs=options.jobs or limits.default_jobs)
     plan = submission.plan
     return BuildRequest(
-        build_request_id=told or new_build_request_id(),
+        build_request_id=chosen_id or new_build_request_id(),
         requested=requested,
+        # The plan was made with its own options, so those of the request do not apply.
         options=options.with_planning(plan.options) if plan else options,
         plan=plan,
         retry_of=retry_of,
     )
 
 
-def difference(one: BuildRequest, other: BuildRequest) -> str:
-    """Returns what two requests differ in, in words; empty where they ask for the same."""
-    partitions = ["other partitions"] if one.requested != other.requested else []
-    retried = ["a retry of another build"] if one.retry_of != other.retry_of else []
-    return ", ".join([*partitions, *retried, *one.options.differences(other.options)])
+def describe_difference(earlier: BuildRequest, later: BuildRequest) -> str:
+    """Returns the differences between two requests in words; empty if they are equal."""
+    partitions = ["other partitions"] if earlier.requested != later.requested else []
+    retried = ["a retry of another build"] if earlier.retry_of != later.retry_of else []
+    return ", ".join([*partitions, *retried, *earlier.options.differences(later.options)])
 
 
 def recorded_request(reader: BuildReads, build_request_id: str) -> BuildRequest | None:
-    """Returns what a build was asked for, as its first event says; None where there is no such build.
+    """Returns the request of a build from its first event; None if the build does not exist.
 
     Raises:
-        BuildConflictError: The build was pruned, so that nothing tells any more.
+        BuildConflictError: The events of the build have been pruned.
     """
     build = reader.build(build_request_id)
     if build is not None and build.pruned_time:
-        raise BuildConflictError(build_request_id, "it was pruned, so that nothing tells whether this is the same")
+        raise BuildConflictError(build_request_id, "its events have been pruned, so the requests cannot be compared")
     events = reader.events(build_request_id, limit=1)
     if not events or not events[0].HasField("build_request"):
         return None

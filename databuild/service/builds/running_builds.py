@@ -1,6 +1,6 @@
-"""The builds that this process runs or is about to run: each a task through the one `run_build`.
+"""The builds of this process, in the queue or running. Each is a task that calls `run_build`.
 
-It runs builds in turn and stops them; it does not check requests.
+Requests are validated before they come here.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from databuild.model.planning import PlanningProgress
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest
-from databuild.service.access.auth import NOBODY
+from databuild.service.access.auth import ANONYMOUS
 from databuild.service.builds.build_queue import BuildQueue
 from databuild.service.resources.limits import Limits
-from databuild.service.resources.reader_pool import Readers
+from databuild.service.resources.reader_pool import ReaderPool
 
-_AUTHOR = "the service, which was told to stop"
+_AUTHOR = "the service at shutdown"
 """Recorded author of the cancellation of builds that had not ended when the service stopped."""
 
-_LOOKS_AT = 1000
+_CANCEL_BATCH = 1000
+"""The number of queued builds that one query checks for requests to cancel them."""
 
 _log = logging.getLogger("databuild.service")
 
@@ -38,84 +39,79 @@ class RunningBuild:
     Attributes:
         request: The request.
         submitter: The name of the caller.
-        left_by: The process that received it and died, where this one goes on with it; else empty.
-        received: Done when the request is recorded; fails where it cannot be.
-        task: Runs it.
-        has_turn: True once the build has left the queue to run.
+        former_holder: The dead process that this one resumes the build from; empty for a new build.
+        received: Done when the request is recorded; fails if it cannot be recorded.
+        task: The task that runs the build.
+        has_slot: True from the moment the build leaves the queue to run.
         progress: The progress of planning; None before it starts.
         warnings: The warnings of planning so far.
     """
 
-    def __init__(self, request: BuildRequest, submitter: str, left_by: str = "") -> None:
+    def __init__(self, request: BuildRequest, submitter: str, former_holder: str = "") -> None:
         self.request = request
         self.submitter = submitter
-        self.left_by = left_by
+        self.former_holder = former_holder
         self.received: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
-        self.has_turn = False
+        self.has_slot = False
         self.progress: PlanningProgress | None = None
         self.warnings: list[str] = []
 
     def planning(self, progress: PlanningProgress) -> None:
-        """Stores the progress."""
         self.progress = progress
 
     def warned(self, warning: str) -> None:
-        """Stores a warning."""
         self.warnings.append(warning)
 
 
 class QueueAdmission:
-    """Admits one build when the queue gives it its turn (an `Admission` of `run_build`)."""
+    """Admits a build when it gets a slot of the queue. An `Admission` for `run_build`.
+
+    Args:
+        build: The build.
+        queue: The queue of this process.
+        watch_cancel_requests: Starts to poll the event log for requests to cancel builds in the queue.
+    """
 
     def __init__(self, build: RunningBuild, queue: BuildQueue, watch_cancel_requests: Callable[[], None]) -> None:
-        """Does not enter the queue yet.
-
-        Args:
-            build: The build.
-            queue: The queue of this process.
-            watch_cancel_requests: Starts to poll the event log for requests to cancel builds in the queue.
-        """
         self._build = build
         self._queue = queue
         self._watch_cancel_requests = watch_cancel_requests
 
     @property
     def lease_owner(self) -> LeaseOwner | None:
-        """The submitter; None for a build with a plan: the plan is not recorded, so no other process could run it."""
+        """The submitter; None for a build that no other process can resume."""
+        # A plan is not recorded, so another process could not run it.
         if self._build.request.plan is not None:
             return None
-        return LeaseOwner(self._build.submitter or NOBODY, self._build.left_by)
+        return LeaseOwner(self._build.submitter or ANONYMOUS, self._build.former_holder)
 
     def received(self) -> None:
-        """Answers the submitter."""
         if not self._build.received.done():
             self._build.received.set_result(None)
 
     async def admit(self) -> str:
-        """Waits in the queue."""
         self._watch_cancel_requests()
-        author = await self._queue.turn(self._build.request.build_request_id, self._build.submitter)
-        self._build.has_turn = not author
+        author = await self._queue.acquire(self._build.request.build_request_id, self._build.submitter)
+        self._build.has_slot = not author
         return author
 
 
 class RunningBuilds:
-    """Runs builds, so many at once. Used from one event loop."""
+    """Queues and runs builds. Used from one event loop.
 
-    def __init__(self, context: BuildContext, limits: Limits, readers: Readers) -> None:
-        """Starts nothing yet.
+    Args:
+        context: The context that all builds share.
+        limits: The limits on running and queued builds.
+        readers: Read the event log.
+    """
 
-        Args:
-            context: The context that all builds share.
-            limits: The limits on running and queued builds.
-            readers: Read the event log.
-        """
+    def __init__(self, context: BuildContext, limits: Limits, readers: ReaderPool) -> None:
         self._context = context
         self._readers = readers
-        self._queue = BuildQueue(limits.builds, limits.queued_builds)
+        self._queue = BuildQueue(limits.max_builds, limits.max_queued_builds)
         self._builds: dict[str, RunningBuild] = {}
-        self._looking: asyncio.Task[None] | None = None
+        self._cancel_watch: asyncio.Task[None] | None = None
         self._stopped = False
         self._leaving = False
 
@@ -126,70 +122,71 @@ class RunningBuilds:
 
     @property
     def running(self) -> Sequence[str]:
-        """The builds that have had their turn and not ended."""
-        return [build for build, running in self._builds.items() if running.has_turn]
+        """The ids of the builds that have a slot."""
+        return [build for build, running in self._builds.items() if running.has_slot]
 
     @property
     def waiting(self) -> Mapping[str, int]:
-        """The place of each build that waits for its turn, from 1."""
-        return {build: place for place, build in enumerate(self._queue.order, 1)}
+        """The positions of the builds in the queue, from 1."""
+        return {build: position for position, build in enumerate(self._queue.order, 1)}
 
     def get(self, build_request_id: str) -> RunningBuild | None:
-        """Returns a build, unless it has ended or is not of this process."""
+        """Returns a build; None if it has ended or belongs to another process."""
         return self._builds.get(build_request_id)
 
     def start(self, request: BuildRequest, submitter: str) -> RunningBuild:
-        """Starts a build, as soon as it is its turn.
+        """Adds a new build to the queue.
 
         Raises:
-            OverloadedError: Too many wait already.
-            ShuttingDownError: No new builds are taken.
+            OverloadedError: The queue is full.
+            ShuttingDownError: The service is stopping.
         """
         if self._stopped:
             raise ShuttingDownError
-        self._queue.check_room()
+        self._queue.check_capacity()
         return self._start(RunningBuild(request, submitter))
 
-    def go_on(self, request: BuildRequest, submitter: str, left_by: str) -> bool:
-        """Goes on with a build that another process received and left in its queue, as soon as it is its turn.
+    def resume(self, request: BuildRequest, submitter: str, former_holder: str) -> bool:
+        """Adds a build to the queue that a dead process has received and not started.
 
         Args:
             request: The request.
             submitter: The name of the caller.
-            left_by: The process, as the holder of a lease is named.
+            former_holder: The dead process, as its lease names it.
 
         Returns:
-            Whether it does so now: not where it does already, or no new builds are taken.
+            False if the build is here already, or the service is stopping.
         """
         if self._stopped or request.build_request_id in self._builds:
             return False
-        self._start(RunningBuild(request, submitter, left_by))
+        self._start(RunningBuild(request, submitter, former_holder))
         return True
 
     def cancel_waiting(self, build_request_id: str, author: str) -> None:
-        """Ends a build that waits; one that does not is left alone."""
+        """Removes a build from the queue, so that it ends. Does nothing if it does not wait."""
         self._queue.cancel(build_request_id, author)
 
     async def drain(self, seconds: float) -> bool:
-        """Takes no new builds, and gives those that run a time to end; returns whether all have."""
+        """Accepts no new builds, and waits a limited time for those that run. Returns True if no build is left."""
         self._stopped = True
+        # Queued builds stay in the queue: they would only start to be cancelled.
         self._queue.stop()
-        tasks = [build.task for build in self._builds.values() if build.has_turn and build.task is not None]
+        tasks = [build.task for build in self._builds.values() if build.has_slot and build.task is not None]
         if tasks and seconds > 0:
             await asyncio.wait(tasks, timeout=seconds)
         return not self._builds
 
-    async def end(self, *, leave: bool = False) -> None:
-        """Cancels all builds, and returns when they have ended.
+    async def end(self, *, leave_builds: bool = False) -> None:
+        """Cancels all builds, and waits for them.
 
         Args:
-            leave: True if the ends of builds are deliberately not written, so that the next service continues them.
+            leave_builds: True if the ends of builds cannot be recorded, on purpose: the event log is closed.
         """
         self._stopped = True
-        self._leaving = leave
+        self._leaving = leave_builds
         self._queue.stop()
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._cancel_watch is not None:
+            self._cancel_watch.cancel()
         tasks = [build.task for build in self._builds.values() if build.task is not None]
         for task in tasks:
             task.cancel(_AUTHOR)
@@ -210,35 +207,43 @@ class RunningBuilds:
             if not build.received.done():
                 build.received.set_exception(error)
             elif self._leaving:
-                _log.warning("build %s is left as it is", request.build_request_id)
+                _log.warning("build %s is left to the next service", request.build_request_id)
             elif isinstance(error, DataBuildError):
                 _log.warning("build %s: %s", request.build_request_id, error)
             else:
-                _log.exception("build %s: a fault of DataBuild itself", request.build_request_id)
+                _log.exception("build %s: internal error", request.build_request_id)
         finally:
             del self._builds[request.build_request_id]
-            if build.has_turn:
-                self._queue.done()
-            if not build.received.done():  # cancelled before it was recorded
+            if build.has_slot:
+                self._queue.release()
+            if not build.received.done():  # the task was cancelled before the request was recorded
                 build.received.set_exception(ShuttingDownError())
-            build.received.exception()  # whoever asked may have gone
+            # Mark the exception as retrieved: the caller may have disconnected.
+            build.received.exception()
 
     def _watch_cancel_requests(self) -> None:
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look_for_cancel_requests(), name="cancel-requests")
+        if self._cancel_watch is None or self._cancel_watch.done():
+            self._cancel_watch = asyncio.create_task(self._poll_cancel_requests(), name="cancel-requests")
 
-    async def _look_for_cancel_requests(self) -> None:
-        """Lets builds that wait know that another process has asked for them to be cancelled."""
+    async def _poll_cancel_requests(self) -> None:
+        """Cancels queued builds whose cancellation another process has requested.
+
+        A running build polls the event log itself.
+        """
         while waiting := self._queue.order:
-            for start in range(0, len(waiting), _LOOKS_AT):
+            for start in range(0, len(waiting), _CANCEL_BATCH):
                 await asyncio.sleep(self._context.settings.cancel_poll_seconds)
-                some = waiting[start : start + _LOOKS_AT]
-                with contextlib.suppress(EventLogError):  # asked again soon
-                    for build, author in (await self._readers.read(functools.partial(_cancelled, some))).items():
+                batch = waiting[start : start + _CANCEL_BATCH]
+                with contextlib.suppress(EventLogError):  # the next round tries again
+                    for build, author in (await self._readers.read(functools.partial(_cancel_authors, batch))).items():
                         self._queue.cancel(build, author)
 
 
-def _cancelled(builds: Sequence[str], reader: BuildReads) -> dict[str, str]:
-    """Returns who has asked for builds to be cancelled, by build."""
+def _cancel_authors(builds: Sequence[str], reader: BuildReads) -> dict[str, str]:
+    """Returns the author of the request to cancel each build that has one."""
     records = [reader.build(build) for build in builds]
-    return {one.build_request_id: one.cancel_requested_by for one in records if one and one.cancel_requested_by}
+    return {
+        record.build_request_id: record.cancel_requested_by
+        for record in records
+        if record and record.cancel_requested_by
+    }

@@ -68,13 +68,13 @@ class Sessions:
         """
         valid = 0 < len(cookie) <= _MAX_COOKIE_CHARACTERS and cookie.isascii()
         if not self._tokens:
-            caller = self._tokens.caller("", "dashboard", certificate)
+            caller = self._tokens.authenticate("", "dashboard", certificate)
             return Session(cookie if valid else _new_key(), caller, new=not valid)
         if valid:
             signed_in, end = self._callers.get(_digest(cookie), (None, 0.0))
             if signed_in is not None and self._clock() < end:
                 return Session(cookie, signed_in)
-        return Session(cookie if valid else _new_key(), self._tokens.caller(authorization), new=not valid)
+        return Session(cookie if valid else _new_key(), self._tokens.authenticate(authorization), new=not valid)
 
     def sign_in(self, token: str) -> Session:
         """Returns a new session for an access token.
@@ -84,7 +84,7 @@ class Sessions:
         """
         if not token.strip():
             raise UnauthenticatedError("the token is empty")
-        caller = self._tokens.caller(f"Bearer {token}")
+        caller = self._tokens.authenticate(f"Bearer {token}")
         now = self._clock()
         while self._callers and (len(self._callers) >= _MAX_SESSIONS or next(iter(self._callers.values()))[1] <= now):
             del self._callers[next(iter(self._callers))]  # sessions expire in the order of their creation

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from databuild.errors import HttpRequestError, InvalidRequestError, UnauthenticatedError
 from databuild.model.paging import PAGE_ROWS
 from databuild.service.access.auth import READ, Caller
-from databuild.service.access.certificates import NAME_IN_STATE
+from databuild.service.access.certificates import CERTIFICATE_NAME_KEY
 from databuild.service.api.errors import meaning_of, report, worded_detail_of
 from databuild.service.api.methods import Api
 from databuild.service.dashboard import formats
@@ -202,7 +202,7 @@ class Site:
         Raises:
             UnauthenticatedError: The browser must sign in first.
         """
-        certificate = request.scope.get("state", {}).get(NAME_IN_STATE)
+        certificate = request.scope.get("state", {}).get(CERTIFICATE_NAME_KEY)
         return self.sessions.of(request.cookies.get(COOKIE, ""), request.headers.get("authorization", ""), certificate)
 
     async def _serve(

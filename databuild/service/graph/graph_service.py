@@ -1,4 +1,4 @@
-"""The service as a whole: its parts, how they begin, and how they end. It knows nothing of gRPC or HTTP."""
+"""The parts of the service, their start and their end. This module does not depend on gRPC or HTTP."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from databuild.orchestration.build.settings import Settings
 from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.coordination.dead_builds import find_dead_builds
 from databuild.orchestration.telemetry.telemetry import Telemetry
-from databuild.service.builds.abandoned_builds import left_builds
+from databuild.service.builds.abandoned_builds import find_abandoned_builds
 from databuild.service.builds.builds import BuildService
+from databuild.service.builds.event_feeds import EventFeeds
 from databuild.service.builds.plans import Planner
 from databuild.service.builds.running_builds import RunningBuilds
-from databuild.service.builds.watching import Watching
 from databuild.service.graph.maintenance import Maintenance
 from databuild.service.job_runs.jobs import Jobs
 from databuild.service.job_runs.logs import Logs
-from databuild.service.partitions.adopting import Adopting
+from databuild.service.partitions.adoptions import Adoptions
 from databuild.service.partitions.partitions import Partitions
 from databuild.service.resources.limits import Limits
-from databuild.service.resources.reader_pool import Readers
+from databuild.service.resources.reader_pool import ReaderPool
 from databuild.v1.events_pb2 import BuildEvent
 
-_LOOK_FOR_THE_DEAD_SECONDS: Final = 10.0
+_HOUSEKEEPING_SECONDS: Final = 10.0
 
 _log = logging.getLogger("databuild.service")
 
 
 class GraphService:
-    """One graph, served.
+    """The service of one graph. Made and used on one event loop.
 
     Attributes:
         catalog: The jobs.
-        limits: What is allowed.
-        builds: Builds.
-        partitions: Partitions and plans.
-        adopting: Partitions that were not built here.
-        jobs: Jobs.
+        limits: The limits.
+        builds: Operations on builds.
+        partitions: Operations on partitions, and plans.
+        adoptions: Adoption of existing data.
+        jobs: Queries about jobs.
         logs: The logs of job runs.
         maintenance: Pruning and verification of the event log.
         running: The builds of this process.
-        watching: Who watches builds.
+        event_feeds: The streams of events.
     """
 
     def __init__(
@@ -67,15 +67,15 @@ class GraphService:
         clock: Callable[[], float] = time.time,
         liveness: Liveness = processes,
     ) -> None:
-        """Makes the parts; to be called, and they to be used, on one event loop.
+        """Connects the parts. `start` starts them.
 
         Args:
             catalog: The jobs.
-            event_log: The event log, which this closes in the end.
-            make_executor: Makes what runs processes, once for each event loop.
-            settings: Where processes run and what they leave behind.
-            limits: What is allowed; None for the usual.
-            on_event: Told of every event as it is handed to the event log.
+            event_log: The event log. `close` closes it.
+            make_executor: Returns a new executor. Called once for each event loop.
+            settings: The directories of job processes, and the timing of builds.
+            limits: The limits; None for the defaults.
+            on_event: Called with each event when it is passed to the event log.
             telemetry: Receives traces and metrics of builds; None for none.
             clock: Returns the time in seconds since the epoch.
             liveness: Tells which processes have died.
@@ -86,12 +86,15 @@ class GraphService:
         self._clock = clock
         self._liveness = liveness
         self._executor = make_executor()
-        self._readers = Readers(event_log.reader)
-        self._news = Readers(event_log.reader, 1)
-        self.watching = Watching(self._readers, self._news, lambda build: self.running.get(build) is not None)
+        self._readers = ReaderPool(event_log.reader)
+        # Only one reader: a reader reports what is new since its own last wait.
+        self._notification_reader = ReaderPool(event_log.reader, 1)
+        self.event_feeds = EventFeeds(
+            self._readers, self._notification_reader, lambda build: self.running.get(build) is not None
+        )
         self._event_log = event_log
-        event_log.observe(self.watching)
-        self._planner = Planner(catalog, event_log.reader, make_executor, settings, limits.plans)
+        event_log.observe(self.event_feeds)
+        self._planner = Planner(catalog, event_log.reader, make_executor, settings, limits.max_plans)
         context = BuildContext(
             catalog=catalog,
             event_log=self._event_log,
@@ -109,7 +112,7 @@ class GraphService:
             running=self.running,
             limits=limits,
             readers=self._readers,
-            watching=self.watching,
+            event_feeds=self.event_feeds,
             clock=clock,
             liveness=liveness,
         )
@@ -121,7 +124,7 @@ class GraphService:
             readers=self._readers,
             clock=clock,
         )
-        self.adopting = Adopting(
+        self.adoptions = Adoptions(
             catalog=catalog,
             event_log=self._event_log,
             executor=self._executor,
@@ -135,53 +138,61 @@ class GraphService:
         self._housekeeping: asyncio.Task[None] | None = None
 
     async def start(self) -> Sequence[str]:
-        """Ends the builds whose orchestrators have died, now and from time to time; returns those of now.
+        """Ends dead builds and resumes abandoned ones, now and periodically.
 
-        With those that only waited in the queue of a service it goes on instead.
+        A build is dead if its process has died, and abandoned if it was only queued there.
+
+        Returns:
+            The ids of the dead builds that were ended now.
         """
-        dead = await self._look_after_the_dead()
+        ended = await self._take_over()
         self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
-        return dead
+        return ended
 
     async def drain(self, seconds: float) -> bool:
-        """Takes no new builds, and gives those that run a time to end; returns whether all have."""
+        """Accepts no new builds, and waits a limited time for those that run. Returns True if no build is left."""
         return await self.running.drain(seconds)
 
-    async def close(self, *, leave: bool = False) -> None:
-        """Ends everything.
+    async def close(self, *, leave_builds: bool = False) -> None:
+        """Stops all parts, and closes the event log. Does nothing if it is already closed.
 
         Args:
-            leave: Whether builds that run get no end, so that whoever comes next ends them as dead; by default they are
-                cancelled.
+            leave_builds: Record no end of running builds, so that the next service ends them as dead and continues
+                queued ones. By default they are cancelled.
         """
         if self._housekeeping is not None:
             self._housekeeping.cancel()
             await asyncio.wait({self._housekeeping})
-        if leave:
+        if leave_builds:
+            # Cancelled builds try to record their end. In a closed log they cannot.
             await self._event_log.close()
-        await self.running.end(leave=leave)
+        await self.running.end(leave_builds=leave_builds)
+        # The streams end after the builds, so that watchers get the last events.
         self.logs.close()
         await self.maintenance.close()
-        self.watching.close()
+        self.event_feeds.close()
         await self._planner.close()
         await asyncio.to_thread(self._readers.close)
-        await asyncio.to_thread(self._news.close)
+        await asyncio.to_thread(self._notification_reader.close)
         await self._event_log.close()
 
     async def _keep_house(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_FOR_THE_DEAD_SECONDS)
+            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
             try:
-                await self._look_after_the_dead()
+                await self._take_over()
             except OrchestrationError as error:
-                _log.warning("looking for builds that have died: %s", error)
+                _log.warning("cannot look for dead builds: %s", error)
 
-    async def _look_after_the_dead(self) -> Sequence[str]:
-        left = await self._readers.read(lambda reader: left_builds(reader, self.catalog.graph_label, self._liveness))
-        if taken := sum(self.running.go_on(*build) for build in left):
-            _log.warning("builds that waited in a service that has died go on waiting: %d", taken)
+    async def _take_over(self) -> Sequence[str]:
+        abandoned = await self._readers.read(
+            lambda reader: find_abandoned_builds(reader, self.catalog.graph_label, self._liveness)
+        )
+        if resumed := sum(self.running.resume(*build) for build in abandoned):
+            _log.warning("queued builds of a dead service that were resumed: %d", resumed)
         if not await self._readers.read(lambda reader: find_dead_builds(reader, self._liveness)):
             return ()
+        # Coordination reads and appends in turns, so it has a reader of its own instead of one query of the pool.
         reader = self._event_log.reader()
         try:
             coordination = Coordination(

@@ -21,7 +21,7 @@ from databuild.model.pruning import Pruned, PruneOptions
 from databuild.model.views import Verification
 from databuild.orchestration.coordination.build_ids import find_build
 from databuild.orchestration.maintenance.pruning import prunable, prune
-from databuild.service.resources.reader_pool import Readers
+from databuild.service.resources.reader_pool import ReaderPool
 
 MAX_SECONDS: Final = 20.0
 """The time after which a request to prune stops, and a request to verify returns without a result."""
@@ -52,7 +52,7 @@ class Maintenance:
         self,
         event_log: EventLog,
         log_directory: str,
-        readers: Readers,
+        readers: ReaderPool,
         *,
         max_seconds: float = MAX_SECONDS,
         clock: Callable[[], float] = time.time,
@@ -118,8 +118,8 @@ class Maintenance:
     async def _start(self, builds: tuple[str, ...]) -> tuple[str, _Run]:
         if self._closed:
             raise ShuttingDownError
-        found = await self._readers.read(
-            lambda reader: tuple(find_build(reader, text).build_request_id for text in builds)
+        build_request_ids = await self._readers.read(
+            lambda reader: tuple(find_build(reader, build).build_request_id for build in builds)
         )
         for old in list(self._runs):
             if len(self._runs) >= MAX_VERIFICATIONS and self._runs[old].task.done():
@@ -127,8 +127,8 @@ class Maintenance:
         if len(self._runs) >= MAX_VERIFICATIONS:
             raise OverloadedError(f"{MAX_VERIFICATIONS} verifications run or wait already")
         verification_id = new_build_request_id()
-        task = asyncio.create_task(self._verify(found), name=f"verification {verification_id}")
-        run = self._runs[verification_id] = _Run(found, task)
+        task = asyncio.create_task(self._verify(build_request_ids), name=f"verification {verification_id}")
+        run = self._runs[verification_id] = _Run(build_request_ids, task)
         return verification_id, run
 
     async def _prune_alone(self, options: PruneOptions, now: float) -> Pruned:
@@ -156,26 +156,26 @@ class Maintenance:
             loop = asyncio.get_running_loop()
             result: asyncio.Future[Verification] = loop.create_future()
 
-            def settle(found: Verification | None, error: BaseException | None) -> None:
+            def settle(verification: Verification | None, error: BaseException | None) -> None:
                 if result.cancelled():
                     return
-                if found is not None:
-                    result.set_result(found)
+                if verification is not None:
+                    result.set_result(verification)
                 elif error is not None:
                     result.set_exception(error)
 
             def work() -> None:
-                found: Verification | None = None
-                fault: Exception | None = None
+                verification: Verification | None = None
+                failure: Exception | None = None
                 reader = self._event_log.reader()
                 try:
-                    found = verify(reader, builds)
+                    verification = verify(reader, builds)
                 except Exception as error:
-                    fault = error
+                    failure = error
                 finally:
                     reader.close()
                 with contextlib.suppress(RuntimeError):  # the event loop was closed meanwhile
-                    loop.call_soon_threadsafe(settle, found, fault)
+                    loop.call_soon_threadsafe(settle, verification, failure)
 
             # A daemon, since a verification cannot be interrupted and must not delay the end of the service.
             threading.Thread(target=work, name="verification", daemon=True).start()

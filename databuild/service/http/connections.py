@@ -1,4 +1,4 @@
-"""The connections of HTTP: how many there may be, and whose they are by their certificates."""
+"""HTTP connections: their limit, and the names in the certificates of their clients."""
 
 from __future__ import annotations
 
@@ -9,48 +9,52 @@ from typing import Any, cast
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from databuild.service.access.certificates import NAME_IN_STATE, name_over_http
+from databuild.service.access.certificates import CERTIFICATE_NAME_KEY, http_certificate_name
 
 
 class Connection(H11Protocol):
-    """HTTP over one connection, which knows the certificate of its client, and is closed where there are too many."""
+    """An HTTP connection that enforces a limit, and passes the name in the client certificate to its requests.
+
+    Args:
+        args: For uvicorn.
+        max_connections: The number of open connections.
+        overload_response: The complete HTTP response that a connection above the limit receives before it is closed.
+        on_descriptor: Called with the file descriptor of each connection.
+        settings: For uvicorn.
+    """
 
     def __init__(
-        self, *args: Any, connections: int, refusal: bytes, saw_descriptor: Callable[[int], None], **settings: Any
+        self,
+        *args: Any,
+        max_connections: int,
+        overload_response: bytes,
+        on_descriptor: Callable[[int], None],
+        **settings: Any,
     ) -> None:
-        """Serves nothing yet.
-
-        Args:
-            args: What uvicorn passes.
-            connections: How many connections may be open at once.
-            refusal: What one too many is answered, as HTTP.
-            saw_descriptor: Told the file descriptor of each connection.
-            settings: What uvicorn passes.
-        """
         super().__init__(*args, **settings)
-        self._most = connections
-        self._refusal = refusal
-        self._saw_descriptor = saw_descriptor
+        self._max_connections = max_connections
+        self._overload_response = overload_response
+        self._on_descriptor = on_descriptor
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Notes the name for all requests of the connection."""
         super().connection_made(transport)
-        self._saw_descriptor(transport.get_extra_info("socket").fileno())
-        if len(self.connections) > self._most:
-            transport.write(self._refusal)
+        self._on_descriptor(transport.get_extra_info("socket").fileno())
+        if len(self.connections) > self._max_connections:
+            transport.write(self._overload_response)
             transport.close()
             return
-        # A connection without a request takes a file descriptor as well.
+        # uvicorn starts this timer after the first response. Without it, a connection that never sends a request would
+        # hold its file descriptor forever.
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
-        name = name_over_http(transport.get_extra_info("peercert"))
+        name = http_certificate_name(transport.get_extra_info("peercert"))
         if name is not None:
-            self.app = cast("Any", _named(cast("ASGIApp", self.app), name))
+            self.app = cast("Any", _with_certificate_name(cast("ASGIApp", self.app), name))
 
 
-def _named(app: ASGIApp, name: str) -> ASGIApp:
-    async def named(scope: Scope, receive: Receive, send: Send) -> None:
+def _with_certificate_name(app: ASGIApp, name: str) -> ASGIApp:
+    async def app_with_name(scope: Scope, receive: Receive, send: Send) -> None:
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
-        state[NAME_IN_STATE] = name
+        state[CERTIFICATE_NAME_KEY] = name
         await app(scope, receive, send)
 
-    return named
+    return app_with_name

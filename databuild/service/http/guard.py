@@ -1,4 +1,4 @@
-"""What every request over HTTP goes through first: whether it may come here at all, and how much of it there may be."""
+"""Checks of every HTTP request before it is handled: its size, its host, its origin, and the requests in progress."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from databuild.service.resources.limits import Limits
 
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _log = logging.getLogger("databuild.service")
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_OTHER_SITES: Final = frozenset({"cross-site", "same-site"})
-_HEADERS: Final = (
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_CROSS_SITE: Final = frozenset({"cross-site", "same-site"})
+_SECURITY_HEADERS: Final = (
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
     ("Referrer-Policy", "no-referrer"),
@@ -29,7 +29,16 @@ _HEADERS: Final = (
 
 
 class Guard:
-    """Refuses what comes from elsewhere, is too large or too much, and sets headers that keep browsers safe."""
+    """ASGI middleware that refuses unsafe or excessive requests, and adds security headers to all responses.
+
+    Headers that the application has set are kept.
+
+    Args:
+        app: The application.
+        limits: The limits on requests.
+        hosts: The accepted values of the `Host` header, without ports; any value is accepted if empty.
+        error_response: Returns the response for an error.
+    """
 
     def __init__(
         self,
@@ -37,90 +46,83 @@ class Guard:
         *,
         limits: Limits,
         hosts: Collection[str],
-        refuse: Callable[[DataBuildError], ASGIApp],
+        error_response: Callable[[DataBuildError], ASGIApp],
     ) -> None:
-        """Takes the application behind it.
-
-        Args:
-            app: The application.
-            limits: What is allowed.
-            hosts: The names under which this may be reached, without ports; none for any.
-            refuse: Returns what answers with an error.
-        """
         self._app = app
         self._limits = limits
         self._hosts = frozenset(host.lower() for host in hosts)
-        self._refuse = refuse
+        self._error_response = error_response
         self._requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request."""
+        # The server is configured without WebSockets and lifespan events.
         if scope["type"] != "http":
             return
         self._requests += 1
-        answered = finished = False
+        started = finished = False
 
-        async def send_safely(message: Message) -> None:
-            nonlocal answered, finished
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started, finished
             if message["type"] == "http.response.start":
-                answered = True
+                started = True
                 headers = MutableHeaders(raw=message["headers"])
-                for name, value in _HEADERS:
+                for name, value in _SECURITY_HEADERS:
                     headers.setdefault(name, value)
                 message["headers"] = headers.raw
             elif message["type"] == "http.response.body":
                 finished = not message.get("more_body", False)
             await send(message)
 
-        body = _Body(receive, self._limits.request_bytes)
+        body = _LimitedBody(receive, self._limits.max_request_bytes)
         try:
             self._check(scope["method"], Headers(scope=scope), scope["scheme"])
-            await self._app(scope, body.receive, send_safely)
+            await self._app(scope, body.receive, send_with_headers)
         except DataBuildError as error:
-            if answered:
+            if started:
                 raise
-            await self._refuse(error)(scope, receive, send_safely)
+            await self._error_response(error)(scope, receive, send_with_headers)
         except Exception as error:
-            if not finished:  # only a connection that breaks off tells what was begun from a whole answer
-                _log.warning("the answer to %s %s breaks off: %r", scope["method"], scope["path"], error)
+            # Raising closes the connection, which is how a client tells a truncated response from a complete one.
+            if not finished:
+                _log.warning("the response to %s %s is truncated: %r", scope["method"], scope["path"], error)
                 raise
         finally:
             self._requests -= 1
 
     def _check(self, method: str, headers: Headers, scheme: str) -> None:
-        if self._requests > self._limits.requests:
-            raise OverloadedError(f"{self._limits.requests} requests are being answered")
+        if self._requests > self._limits.max_requests:
+            raise OverloadedError(f"{self._limits.max_requests} requests are in progress")
         host = headers.get("host", "")
-        if self._hosts and _name(host) not in self._hosts:
-            # A page of another site could have its own name resolve to this machine.
-            message = f"this service is not called {host[:100]!r}; --allowed_host adds a name"
+        # Against DNS rebinding: another site could resolve its own name to this machine, so that a browser would treat
+        # the service as a part of that site.
+        if self._hosts and _without_port(host) not in self._hosts:
+            message = f"the host {host[:100]!r} is not allowed; add it with --allowed_host"
             raise PermissionDeniedError(message)
-        if method not in _SAFE and _is_of_another_site(headers, host, scheme):
-            raise PermissionDeniedError("the request comes from a page of another site")
-        if headers.get("content-length", "0").isdigit() and int(headers.get("content-length", "0")) > (
-            self._limits.request_bytes
-        ):
-            raise RequestTooLargeError(self._limits.request_bytes)
+        if method not in _SAFE_METHODS and _is_cross_site(headers, host, scheme):
+            raise PermissionDeniedError(f"a page of another site may not send {method} requests to this service")
+        length = headers.get("content-length", "0")
+        if length.isdigit() and int(length) > self._limits.max_request_bytes:
+            raise RequestTooLargeError(self._limits.max_request_bytes)
 
 
-class _Body:
-    """The body of a request, which is refused when it has become too large."""
+class _LimitedBody:
+    """The body of a request. Counts bytes itself, since a chunked request has no Content-Length."""
 
-    def __init__(self, receive: Receive, limit: int) -> None:
+    def __init__(self, receive: Receive, max_bytes: int) -> None:
         self._receive = receive
-        self._limit = limit
-        self._received = 0
+        self._max_bytes = max_bytes
+        self._received_bytes = 0
 
     async def receive(self) -> Message:
         message = await self._receive()
-        self._received += len(message.get("body", b""))
-        if self._received > self._limit:
-            raise RequestTooLargeError(self._limit)
+        self._received_bytes += len(message.get("body", b""))
+        if self._received_bytes > self._max_bytes:
+            raise RequestTooLargeError(self._max_bytes)
         return message
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a host."""
+    """Returns True if only this machine can reach a host. Does not resolve names other than `localhost`."""
     if host == "localhost":
         return True
     try:
@@ -129,16 +131,16 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _name(host: str) -> str:
-    """Returns a host without its port."""
+def _without_port(host: str) -> str:
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
 
 
-def _is_of_another_site(headers: Headers, host: str, scheme: str) -> bool:
-    if headers.get("sec-fetch-site", "none") in _OTHER_SITES:
+def _is_cross_site(headers: Headers, host: str, scheme: str) -> bool:
+    if headers.get("sec-fetch-site", "none") in _CROSS_SITE:
         return True
+    # Browsers that do not send Sec-Fetch-Site send Origin with such requests. Programs send neither.
     origin = headers.get("origin")
     return origin is not None and origin.lower() != f"{scheme}://{host}".lower()

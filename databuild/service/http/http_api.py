@@ -1,9 +1,8 @@
-"""The service over HTTP and JSON: a few lines around each request of the API, in the order of the table of routes."""
+"""The service over HTTP and JSON: one endpoint for each row of the table of routes, and some that are no RPC."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import json
 import re
@@ -11,7 +10,7 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Any, Final
 
 from google.protobuf.message import Message
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import EventSourceResponse
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -22,26 +21,28 @@ from starlette.types import ASGIApp
 
 from databuild.errors import DataBuildError, HttpRequestError, InvalidRequestError
 from databuild.service.access.auth import READ, Caller, Tokens
-from databuild.service.access.certificates import NAME_IN_STATE
+from databuild.service.access.certificates import CERTIFICATE_NAME_KEY
 from databuild.service.api.errors import meaning_of, report, worded_detail_of
-from databuild.service.api.json_codec import from_json, from_query, to_json, to_json_aside
+from databuild.service.api.json_codec import from_json, from_query, to_json, to_json_async
 from databuild.service.api.methods import ROLES, Api
-from databuild.service.api.routes import BYTES, EVENTS, JSON, PICTURE, PREFIX, ROUTES, Route
+from databuild.service.api.routes import EVENT_STREAM, JSON, OCTET_STREAM, PREFIX, ROUTES, SVG, Route
 from databuild.service.graph.graph_service import GraphService
 from databuild.service.graph.metrics import CONTENT_TYPE, Metrics
-from databuild.service.http.event_texts import EventTexts
+from databuild.service.http.event_streams import EventTexts, event_stream
 from databuild.service.http.guard import Guard
-from databuild.service.http.openapi import document
+from databuild.service.http.openapi import openapi_document
 from databuild.service.partitions.pictures import STYLE_SOURCE, graph_picture
 from databuild.v1 import service_pb2 as sv
 
+# Proxies close connections that are idle for long.
 _PING_SECONDS: Final = 15
-_PICTURE_HEADERS: Final = {
+# A picture contains its style sheet, and may load nothing.
+_SVG_HEADERS: Final = {
     "Content-Security-Policy": f"default-src 'none'; style-src {STYLE_SOURCE}; frame-ancestors 'none'"
 }
-_EVENT_ID: Final = re.compile(r"\d{1,18}")
+_LAST_EVENT_ID: Final = re.compile(r"\d{1,18}")
 _RESUME_FIELDS: Final = {"WatchBuild": "after_sequence", "FollowLog": "offset"}
-"""By which field of the request a stream goes on."""
+"""The field of the request that `Last-Event-ID` sets, for each streaming RPC."""
 
 
 def http_app(
@@ -51,58 +52,57 @@ def http_app(
     metrics: Metrics,
     tokens: Tokens,
     hosts: Collection[str] = (),
-    more_routes: Sequence[BaseRoute] = (),
+    extra_routes: Sequence[BaseRoute] = (),
 ) -> ASGIApp:
-    """Returns the application.
+    """Returns the ASGI application.
 
     Args:
-        api: What answers.
-        service: What it answers for.
-        metrics: What is counted.
-        tokens: Who may ask.
-        hosts: The names under which it may be reached; none for any.
-        more_routes: What is served besides.
+        api: Answers the RPCs.
+        service: The service behind it.
+        metrics: The metrics of the service.
+        tokens: Authenticates callers.
+        hosts: The accepted values of the `Host` header; any value is accepted if empty.
+        extra_routes: Further routes, which authenticate callers themselves.
     """
-    http = _Http(api, service, metrics, tokens)
+    endpoints = _Endpoints(api, service, metrics, tokens)
     routes: list[BaseRoute] = [
-        HttpRoute(PREFIX + route.path, functools.partial(http.answer, route), methods=[route.method])
+        HttpRoute(PREFIX + route.path, functools.partial(endpoints.answer, route), methods=[route.method])
         for route in ROUTES
     ]
     routes += [
-        HttpRoute(f"{PREFIX}/openapi.json", http.openapi),
-        HttpRoute("/metrics", http.metrics),
-        HttpRoute("/healthz", http.health),
-        *more_routes,
+        HttpRoute(f"{PREFIX}/openapi.json", endpoints.openapi),
+        HttpRoute("/metrics", endpoints.metrics),
+        HttpRoute("/healthz", endpoints.health),
+        *extra_routes,
     ]
-    handlers: dict[Any, Any] = {HTTPException: _not_there, DataBuildError: refusal, Exception: refusal}
+    handlers: dict[Any, Any] = {HTTPException: _no_route, DataBuildError: _failed, Exception: _failed}
     app = Starlette(routes=routes, exception_handlers=handlers)
+    # A path with an additional slash is a mistake in a client, so it gets a 404 instead of a redirect.
     app.router.redirect_slashes = False
-    return Guard(app, limits=service.limits, hosts=hosts, refuse=error_response)
+    return Guard(app, limits=service.limits, hosts=hosts, error_response=_error_response)
 
 
-async def refusal(request: Request, error: Exception) -> Response:
-    """Returns the answer to a request that an error came of."""
+async def _failed(request: Request, error: Exception) -> Response:
     report(error, f"{request.method} {request.url.path}")
-    return error_response(error)
+    return _error_response(error)
 
 
-def error_response(error: Exception) -> Response:
-    """Returns an error in its one shape."""
+def _error_response(error: Exception) -> Response:
     text = to_json(sv.ErrorResponse(error=worded_detail_of(error)))
     status = meaning_of(error).http
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     return Response(text, status, media_type=JSON, headers=headers)
 
 
-async def _not_there(request: Request, error: Exception) -> Response:
+async def _no_route(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
-    what = f"{request.method} {request.url.path[:200]!r} is nothing that can be asked for; see {PREFIX}/openapi.json"
-    response = error_response(HttpRequestError(405 if status == 405 else 404, what))
+    message = f"there is no request {request.method} {request.url.path[:200]!r}; see {PREFIX}/openapi.json"
+    response = _error_response(HttpRequestError(405 if status == 405 else 404, message))
     response.headers.update(getattr(error, "headers", None) or {})
     return response
 
 
-class _Http:
+class _Endpoints:
     def __init__(self, api: Api, service: GraphService, metrics: Metrics, tokens: Tokens) -> None:
         self._api = api
         self._service = service
@@ -111,104 +111,94 @@ class _Http:
         self._texts = EventTexts()
 
     async def answer(self, route: Route, request: Request) -> Response:
-        """Answers one request of the table."""
-        caller = self._caller(request, ROLES[route.rpc])
-        message = await _message(route, request)
-        if route.form == EVENTS:
-            return await self._events(route, request, message, caller)
-        if route.form == BYTES:
+        # The role is checked before the body is read, so that a refused request costs little.
+        caller = self._authenticate(request, ROLES[route.rpc])
+        message = await _read_message(route, request)
+        if route.media_type == EVENT_STREAM:
+            return await self._stream(route, request, message, caller)
+        if route.media_type == OCTET_STREAM:
             return await self._download(message)
         answer: Any = await self._api.answer(route.rpc, message, caller)
-        if route.form == PICTURE:
+        if route.media_type == SVG:
             picture = await asyncio.to_thread(graph_picture, answer)
-            return Response(picture, media_type=PICTURE, headers=_PICTURE_HEADERS)
-        return Response(await to_json_aside(answer), media_type=JSON)
+            return Response(picture, media_type=SVG, headers=_SVG_HEADERS)
+        return Response(await to_json_async(answer), media_type=JSON)
 
     async def openapi(self, request: Request) -> Response:
-        """Returns the OpenAPI document."""
-        self._caller(request, READ)
+        self._authenticate(request, READ)
         return Response(_openapi_text(), media_type=JSON)
 
     async def metrics(self, request: Request) -> Response:
-        """Returns the metrics."""
-        self._caller(request, READ)
+        self._authenticate(request, READ)
         return Response(self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
     async def health(self, _request: Request) -> Response:
-        """Says whether builds are taken."""
+        """Needs no token, for load balancers and supervisors."""
         if self._service.running.stopped:
             return PlainTextResponse("shutting down\n", 503)
         return PlainTextResponse("serving\n")
 
-    def _caller(self, request: Request, role: str) -> Caller:
+    def _authenticate(self, request: Request, role: str) -> Caller:
         headers = request.headers
-        certificate = request.scope.get("state", {}).get(NAME_IN_STATE)
-        caller = self._tokens.caller(headers.get("authorization", ""), headers.get("databuild-author", ""), certificate)
+        certificate_name = request.scope.get("state", {}).get(CERTIFICATE_NAME_KEY)
+        caller = self._tokens.authenticate(
+            headers.get("authorization", ""), headers.get("databuild-author", ""), certificate_name
+        )
         caller.check(role)
         return caller
 
-    async def _events(self, route: Route, request: Request, message: Any, caller: Caller) -> Response:
-        resumed = _RESUME_FIELDS[route.rpc]
-        last = request.headers.get("last-event-id", "")
-        if last:
-            if _EVENT_ID.fullmatch(last) is None:
-                raise InvalidRequestError(f"the Last-Event-ID is {last[:80]!r}, and has to be a whole number")
-            setattr(message, resumed, int(last))
-        # What cannot be is found out before the stream begins, and has a status of its own.
+    async def _stream(self, route: Route, request: Request, message: Any, caller: Caller) -> Response:
+        last_event_id = request.headers.get("last-event-id", "")
+        if last_event_id:
+            if _LAST_EVENT_ID.fullmatch(last_event_id) is None:
+                raise InvalidRequestError(
+                    f"Last-Event-ID is {last_event_id[:80]!r}; it must be a number, as sent in `id`"
+                )
+            setattr(message, _RESUME_FIELDS[route.rpc], int(last_event_id))
+        # Validate before streaming starts, so that an invalid request gets a proper HTTP status.
         if route.rpc == "WatchBuild":
             await self._service.builds.get(message.build_request_id)
         else:
-            await self._api.read_log(_of_log(message), caller)
-        stream = self._stream(getattr(self._api, route.method_name)(message, caller))
-        seconds = self._service.limits.send_seconds
-        return EventSourceResponse(stream, ping=_PING_SECONDS, send_timeout=seconds, sep="\n")
-
-    async def _stream(self, answers: AsyncGenerator[Any]) -> AsyncGenerator[bytes | ServerSentEvent]:
-        """Returns answers as server-sent events; one called `end` says that nothing follows."""
-        try:
-            async with contextlib.aclosing(answers):
-                async for answer in answers:
-                    if isinstance(answer, sv.WatchBuildResponse):
-                        yield b"".join([await self._texts.of(event) for event in answer.events])
-                    else:
-                        yield ServerSentEvent(await to_json_aside(answer), id=str(answer.next_offset))
-        except DataBuildError as error:
-            yield ServerSentEvent(to_json(sv.ErrorResponse(error=worded_detail_of(error))), event="error")
-            return
-        if not self._service.watching.closed:  # otherwise it goes on when the service is back
-            yield ServerSentEvent("{}", event="end")
+            await self._api.read_log(_first_byte_of_log(message), caller)
+        answers = getattr(self._api, route.method_name)(message, caller)
+        events = event_stream(answers, self._texts, lambda: self._service.event_feeds.closed)
+        timeout = self._service.limits.send_timeout_seconds
+        return EventSourceResponse(events, ping=_PING_SECONDS, send_timeout=timeout, sep="\n")
 
     async def _download(self, message: Any) -> Response:
         logs = self._service.logs
         stream = message.stream or "stderr"
-        first = await logs.chunk(message.job_run_id, stream, offset=message.offset)
+        # Read before the response starts, so that an unknown job run gets a proper HTTP status.
+        first_chunk = await logs.chunk(message.job_run_id, stream, offset=message.offset)
 
-        async def pieces() -> AsyncGenerator[bytes]:
-            chunk = first
+        async def contents() -> AsyncGenerator[bytes]:
+            chunk = first_chunk
             while chunk.data:
                 yield chunk.data
                 chunk = await logs.chunk(message.job_run_id, stream, offset=chunk.next_offset)
 
         name = f"{message.job_run_id}.{stream}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return StreamingResponse(pieces(), media_type=BYTES, headers=headers)
+        return StreamingResponse(contents(), media_type=OCTET_STREAM, headers=headers)
 
 
-async def _message(route: Route, request: Request) -> Message:
-    """Reads the message of a request."""
+async def _read_message(route: Route, request: Request) -> Message:
     fields = {name: request.path_params[name] for name in route.path_fields}
     if route.method == "GET":
         return from_query(request.query_params.multi_items(), route.request, fields)
     body = await request.body()
-    if body and request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-        raise HttpRequestError(415, f"the body has to be of the type {JSON}")
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    # Against cross-site requests: browsers send forms and plain text to other sites unasked, but JSON only after a
+    # preflight request, which this service refuses.
+    if body and content_type != JSON:
+        raise HttpRequestError(415, f"the Content-Type of the body is {content_type[:80]!r}; it must be {JSON}")
     return await asyncio.to_thread(from_json, body, route.request, fields)
 
 
-def _of_log(message: Any) -> sv.ReadLogRequest:
+def _first_byte_of_log(message: Any) -> sv.ReadLogRequest:
     return sv.ReadLogRequest(job_run_id=message.job_run_id, stream=message.stream, offset=message.offset, max_bytes=1)
 
 
 @functools.cache
 def _openapi_text() -> str:
-    return json.dumps(document(), indent=2)
+    return json.dumps(openapi_document(), indent=2)

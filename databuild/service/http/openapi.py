@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the table of routes and the messages that they take and give."""
+"""The OpenAPI document, generated from the table of routes and the descriptors of their messages."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Final
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from databuild.service.api.errors import HTTP_STATUSES
-from databuild.service.api.json_codec import MOST, short_names
-from databuild.service.api.routes import BYTES, JSON, PICTURE, PREFIX, ROUTES, Route
+from databuild.service.api.json_codec import MAX_INTEGER, short_names
+from databuild.service.api.routes import JSON, OCTET_STREAM, PREFIX, ROUTES, SVG, Route
 from databuild.v1 import service_pb2 as sv
 
 _VERSION: Final = "1"
@@ -26,17 +26,17 @@ _SCALARS: Final[Mapping[int, Mapping[str, Any]]] = {
     FieldDescriptor.TYPE_INT64: {"type": "string", "pattern": "^-?[0-9]{1,18}$"},
     FieldDescriptor.TYPE_BYTES: {"type": "string", "contentEncoding": "base64"},
 }
-_OPERATIONS: Final = {BYTES: "DownloadLog", PICTURE: "DrawBuildGraph"}
-"""What is called otherwise than its RPC, which has another form besides."""
+_OPERATION_IDS: Final = {OCTET_STREAM: "DownloadLog", SVG: "DrawBuildGraph"}
+"""Operation ids by media type, for second routes to one RPC. All others have the name of their RPC."""
 
-_KNOWN: Final[Mapping[str, Mapping[str, Any]]] = {
+_WELL_KNOWN_TYPES: Final[Mapping[str, Mapping[str, Any]]] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
     "google.protobuf.Struct": {"type": "object"},
 }
 
 
-def document() -> dict[str, Any]:
-    """Returns the document, in OpenAPI 3.1.0."""
+def openapi_document() -> dict[str, Any]:
+    """Returns the document, in version 3.1.0 of OpenAPI."""
     schemas: dict[str, Any] = {}
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
@@ -44,7 +44,11 @@ def document() -> dict[str, Any]:
         operations[route.method.lower()] = _operation(route, schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "DataBuild", "version": _VERSION, "description": "Builds partitions and tells about builds."},
+        "info": {
+            "title": "DataBuild",
+            "version": _VERSION,
+            "description": "Builds partitions, and shows builds, partitions and jobs.",
+        },
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.items())),
@@ -56,19 +60,20 @@ def document() -> dict[str, Any]:
 
 def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     error = {JSON: {"schema": _message(sv.DESCRIPTOR.message_types_by_name["ErrorResponse"], schemas)}}
-    if route.form == JSON:
-        answer = _message(route.answer, schemas)
-    elif route.form in _OPERATIONS:
-        answer = {"type": "string", "contentMediaType": route.form}
+    if route.media_type == JSON:
+        response = _message(route.response, schemas)
+    elif route.media_type in _OPERATION_IDS:
+        response = {"type": "string", "contentMediaType": route.media_type}
     else:
-        _message(route.answer, schemas)
-        answer = _event(route.answer.name)
+        # OpenAPI 3.1 cannot refer from the data of an event to its schema. Add it anyway: the description names it.
+        _message(route.response, schemas)
+        response = _server_sent_event(route.response.name)
     operation: dict[str, Any] = {
-        "operationId": _OPERATIONS.get(route.form, route.rpc),
+        "operationId": _OPERATION_IDS.get(route.media_type, route.rpc),
         "summary": route.summary,
         "parameters": [_parameter(field, "path") for field in route.request.fields if field.name in route.path_fields],
         "responses": {
-            "200": {"description": "The answer.", "content": {route.form: {"schema": answer}}},
+            "200": {"description": "The response.", "content": {route.media_type: {"schema": response}}},
             **{str(status): {"description": "An error.", "content": error} for status in HTTP_STATUSES},
         },
     }
@@ -82,13 +87,15 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     return operation
 
 
-def _event(data: str) -> dict[str, Any]:
-    """Returns the schema of one event of a stream."""
+def _server_sent_event(data: str) -> dict[str, Any]:
     return {
         "type": "object",
-        "description": f"Events whose data is {data} as JSON; then one called `end`, or where it fails, `error`.",
+        "description": f"Events with {data} as JSON. The last event is `end`, or `error` if the stream fails.",
         "properties": {
-            "id": {"type": "string", "description": "What to send as `Last-Event-ID` to go on after this one."},
+            "id": {
+                "type": "string",
+                "description": "The value of `Last-Event-ID` that resumes the stream after this event.",
+            },
             "event": {"type": "string", "enum": ["message", "error", "end"]},
             "data": {"type": "string", "contentMediaType": JSON},
         },
@@ -96,19 +103,20 @@ def _event(data: str) -> dict[str, Any]:
     }
 
 
-def _parameter(field: FieldDescriptor, place: str) -> dict[str, Any]:
+def _parameter(field: FieldDescriptor, location: str) -> dict[str, Any]:
     schema: Mapping[str, Any] = _SCALARS.get(field.type, {})
     if field.enum_type is not None:
         schema = {"type": "string", "enum": short_names(field.enum_type)}
     elif field.type == FieldDescriptor.TYPE_UINT64:
-        schema = {"type": "integer", "minimum": 0, "maximum": MOST}
-    return {"name": field.name, "in": place, "required": place == "path", "schema": schema}
+        schema = {"type": "integer", "minimum": 0, "maximum": MAX_INTEGER}
+    return {"name": field.name, "in": location, "required": location == "path", "schema": schema}
 
 
 def _message(descriptor: Descriptor, schemas: dict[str, Any]) -> dict[str, Any]:
-    """Returns a reference to the schema of a message, which is added to the others with all that it holds."""
+    """Returns a reference to the schema of a message. Adds that schema and those of its fields to `schemas`."""
     if descriptor.name not in schemas:
-        schemas[descriptor.name] = {}  # so that what holds itself ends
+        # A placeholder ends the recursion for a message that contains itself.
+        schemas[descriptor.name] = {}
         schemas[descriptor.name] = {
             "type": "object",
             "properties": {field.name: _field(field, schemas) for field in descriptor.fields},
@@ -127,8 +135,8 @@ def _field(field: FieldDescriptor, schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _single(field: FieldDescriptor, schemas: dict[str, Any]) -> dict[str, Any]:
     if field.message_type is not None:
-        known = _KNOWN.get(field.message_type.full_name)
-        return dict(known) if known is not None else _message(field.message_type, schemas)
+        well_known = _WELL_KNOWN_TYPES.get(field.message_type.full_name)
+        return dict(well_known) if well_known is not None else _message(field.message_type, schemas)
     if field.enum_type is not None:
         return {"type": "string", "enum": [value.name for value in field.enum_type.values]}
     return dict(_SCALARS[field.type])

@@ -1,1 +1,1 @@
-"""Jobs, job runs and their logs, as the service answers them."""
+"""Queries about jobs and the logs of job runs."""

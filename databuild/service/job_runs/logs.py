@@ -1,4 +1,4 @@
-"""What job runs wrote: pieces of their log files, whole or as they grow."""
+"""The logs of job runs: parts of their files, and files that still grow."""
 
 from __future__ import annotations
 
@@ -13,40 +13,44 @@ from databuild.model.records import JobRunRecord
 from databuild.model.views import LogChunk, StorageUsage
 from databuild.orchestration.jobs.job_logs import bytes_under, logs_pruned_before
 from databuild.orchestration.jobs.log_files import STREAMS, log_path, log_size, read_log
-from databuild.service.resources.reader_pool import Readers
+from databuild.service.resources.reader_pool import ReaderPool
 
-CHUNK_BYTES: Final = 256 * 1024
-_LOOK_SECONDS: Final = 0.25
+MAX_CHUNK_BYTES: Final = 256 * 1024
+_POLL_SECONDS: Final = 0.25
 
 
 class Logs:
-    """Reads the logs of job runs, which lie on this machine."""
+    """Reads the logs of job runs on this machine.
 
-    def __init__(self, log_directory: str, readers: Readers) -> None:
-        """Takes the folder that holds one folder of logs for each build, and what reads the event log."""
+    Args:
+        log_directory: The directory with one subdirectory for each build.
+        readers: Read the event log.
+    """
+
+    def __init__(self, log_directory: str, readers: ReaderPool) -> None:
         self._log_directory = log_directory
         self._readers = readers
         self._closed = False
 
-    async def chunk(self, job_run_id: str, stream: str, *, offset: int = 0, limit: int = CHUNK_BYTES) -> LogChunk:
-        """Returns a piece of what a job run wrote.
+    async def chunk(self, job_run_id: str, stream: str, *, offset: int = 0, limit: int = MAX_CHUNK_BYTES) -> LogChunk:
+        """Returns a part of the output of a job run.
 
         Args:
             job_run_id: The job run.
             stream: `stdout` or `stderr`.
-            offset: Where to begin, in bytes.
-            limit: How many bytes at most.
+            offset: The first byte.
+            limit: The maximum number of bytes.
 
         Raises:
-            JobRunNotFoundError: There is no such job run.
-            InvalidRequestError: There is no such stream, or place in it.
+            JobRunNotFoundError: The job run does not exist.
+            InvalidRequestError: The stream does not exist, or the offset is negative.
         """
         if stream not in STREAMS:
-            raise InvalidRequestError(f"{stream!r} is no stream of a job run; there are {' and '.join(STREAMS)}")
+            raise InvalidRequestError(f"the stream is {stream!r}; it must be {' or '.join(STREAMS)}")
         if offset < 0:
-            raise InvalidRequestError("a log has nothing before its offset 0")
-        limit = min(max(limit, 1), CHUNK_BYTES)
-        # Looked up before the file is read: what a job run that has ended wrote is all there.
+            raise InvalidRequestError(f"the offset is {offset}; it must be 0 or more")
+        limit = min(max(limit, 1), MAX_CHUNK_BYTES)
+        # Read the status before the file. If the job run has ended by then, the file is complete.
         job_run = await self._job_run(job_run_id)
         path = log_path(self._log_directory, job_run, stream)
         data, total = await asyncio.to_thread(lambda: (read_log(path, offset, limit), log_size(path)))
@@ -54,9 +58,9 @@ class Logs:
         return LogChunk(data, offset, ended, path=path, total_bytes=max(total, offset + len(data)))
 
     async def follow(self, job_run_id: str, stream: str, *, offset: int = 0) -> AsyncGenerator[LogChunk]:
-        """Returns what a job run wrote after an offset, then what it goes on to write; ends with the job run.
+        """Yields the output of a job run from an offset on, and new output as it is written.
 
-        It ends early where the service does.
+        Ends when the job run has ended, or when this object is closed.
         """
         while not self._closed:
             chunk = await self.chunk(job_run_id, stream, offset=offset)
@@ -66,26 +70,26 @@ class Logs:
                 return
             offset = chunk.next_offset
             if not chunk.data:
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(_POLL_SECONDS)
 
-    async def room(self, *, count: bool) -> StorageUsage:
-        """Returns how much room the event log and the logs take.
+    async def storage_usage(self, *, count: bool) -> StorageUsage:
+        """Returns the size of the event log and of the job logs.
 
         Args:
-            count: Whether to look through all of both.
+            count: Also count builds and events and measure the job logs, which reads all of both.
         """
 
         def measure(reader: LogSize) -> StorageUsage:
-            before = logs_pruned_before(self._log_directory)
+            pruned_before = logs_pruned_before(self._log_directory)
             if not count:
-                return StorageUsage(reader.size(), 0, None, before)
+                return StorageUsage(reader.size(), 0, None, pruned_before)
             sizes = reader.sizes()
-            return StorageUsage(sizes.bytes, bytes_under(self._log_directory), sizes, before)
+            return StorageUsage(sizes.bytes, bytes_under(self._log_directory), sizes, pruned_before)
 
         return await self._readers.read(measure)
 
     def close(self) -> None:
-        """Ends all following."""
+        """Ends all streams."""
         self._closed = True
 
     async def _job_run(self, job_run_id: str) -> JobRunRecord:

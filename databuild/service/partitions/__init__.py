@@ -1,1 +1,1 @@
-"""Records, lineage and changes of partitions, as the service answers them."""
+"""Queries about partitions, and changes of their records."""

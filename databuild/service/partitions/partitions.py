@@ -1,4 +1,4 @@
-"""What is known of partitions: search, history, lineage, why one would be built, and marks of distrust."""
+"""Queries about partitions (search, history, lineage, plans), and taints."""
 
 from __future__ import annotations
 
@@ -23,22 +23,31 @@ from databuild.orchestration.maintenance.operations import taint
 from databuild.service.builds.plans import Planner
 from databuild.service.builds.requests import requested_partitions
 from databuild.service.resources.limits import Limits
-from databuild.service.resources.reader_pool import Readers
+from databuild.service.resources.reader_pool import ReaderPool
 from databuild.v1.events_pb2 import BuildEvent
 
-_HISTORY = 20
+_HISTORY_RUNS = 20
 _MAX_EDGES = 10_000
 
 
 class PartitionPage(NamedTuple):
-    """A page of partitions by ref; `next_after` is what to ask for the next page with, empty on the last."""
+    """A page of partitions, by ref. `next_after` is the `after` of the next page; empty on the last page."""
 
     partitions: tuple[PartitionRecord, ...]
     next_after: str
 
 
 class Partitions:
-    """Answers what is asked about partitions. Used from one event loop."""
+    """Queries about partitions, and taints. Used from one event loop.
+
+    Args:
+        catalog: The jobs.
+        event_log: Records taints.
+        planner: Makes plans.
+        limits: The limits on requests and pages.
+        readers: Read the event log.
+        clock: Returns the time in seconds since the epoch.
+    """
 
     def __init__(
         self,
@@ -47,19 +56,9 @@ class Partitions:
         event_log: EventLog,
         planner: Planner,
         limits: Limits,
-        readers: Readers,
+        readers: ReaderPool,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes what it works with.
-
-        Args:
-            catalog: The jobs.
-            event_log: Where marks go.
-            planner: Makes plans.
-            limits: What is allowed.
-            readers: Read the event log.
-            clock: Returns the time in seconds since the epoch.
-        """
         self._catalog = catalog
         self._event_log = event_log
         self._planner = planner
@@ -77,68 +76,75 @@ class Partitions:
         after: str = "",
         limit: int = 100,
     ) -> PartitionPage:
-        """Returns partitions by ref.
+        """Returns a page of the partitions that match all conditions, by ref.
 
-        A page may have fewer than `limit` rows and yet not be the last, where much was looked through for few.
+        A search by pattern reads a limited number of partitions for each page. A page with fewer than `limit` rows is
+        therefore not necessarily the last.
 
         Args:
-            prefix: What their refs begin with.
-            contains: What their refs contain.
-            pattern: The partition pattern that their refs are of.
-            status: Only partitions of this newest status, or `TAINTED`.
-            after: What the page before said.
-            limit: How many at most.
+            prefix: The beginning of the ref.
+            contains: A part of the ref.
+            pattern: A partition pattern that the ref matches.
+            status: The newest status, or `TAINTED`.
+            after: `next_after` of the page before; empty for the first page.
+            limit: The maximum number of rows.
 
         Raises:
-            InvalidPatternError: The pattern cannot be read.
+            InvalidPatternError: The pattern is not valid.
         """
-        limit = min(max(limit, 1), self._limits.page)
-        matches = PartitionPattern(pattern) if pattern else None
-        search = _Search(nfc(prefix), nfc(contains), matches, status, self._limits)
+        limit = min(max(limit, 1), self._limits.max_page_rows)
+        search = _Search(
+            nfc(prefix),
+            nfc(contains),
+            PartitionPattern(pattern) if pattern else None,
+            status,
+            self._limits.max_search_candidates,
+        )
         return await self._readers.read(lambda reader: search.page(reader, after, limit))
 
     async def counts(self) -> Mapping[str, int]:
-        """Returns how many partitions there are of each newest status (`TAINTED` apart)."""
+        """Returns the number of partitions of each newest status, with `TAINTED` as a status of its own."""
         return await self._readers.read(lambda reader: reader.partition_counts())
 
     async def get(self, ref: str) -> PartitionView:
-        """Returns what is known of a partition.
+        """Returns the record of a partition, and the job runs that were to produce it.
 
         Raises:
-            InvalidRequestError: The text is no ref.
+            InvalidRequestError: `ref` is not a valid ref.
             UnknownPartitionError: No job produces it.
         """
         self._catalog.check_ref(ref)
+        # Only planning runs the lookup: it is a process.
         label = "" if self._catalog.lookup else self._catalog.owner(ref)
 
         def view(reader: PartitionReads) -> PartitionView:
             record = reader.partition_records([ref]).get(ref)
-            return PartitionView(ref, label, record, tuple(reader.produced_by(ref, limit=_HISTORY)))
+            return PartitionView(ref, label, record, tuple(reader.produced_by(ref, limit=_HISTORY_RUNS)))
 
         return await self._readers.read(view)
 
     async def plan(self, partitions: tuple[str, ...], options: PlanOptions = PlanOptions()) -> Plan:
-        """Finds what a build would do; starts none.
+        """Plans a build without starting it.
 
         Args:
-            partitions: Refs or ranges of refs; none stand for the graph's default partitions.
+            partitions: Refs or ranges of refs; empty for the default partitions of the graph.
             options: The options of the plan.
 
         Raises:
-            InvalidRequestError: The request makes no sense.
-            JobConfigurationError: A job's `config` failed.
-            LookupFaultError: The graph's lookup failed.
+            InvalidRequestError: A partition is not valid, or no job produces it.
+            JobConfigurationError: The `config` of a job failed.
+            LookupFaultError: The lookup of the graph failed.
         """
         requested = await asyncio.to_thread(requested_partitions, self._catalog, partitions, self._limits)
         return await self._planner.plan(requested, options=options)
 
     async def explain(self, ref: str) -> Explanation:
-        """Returns what is known of a partition, and what a build would do with it and why.
+        """Returns a partition, and the decision of a new plan about it.
 
         Raises:
-            InvalidRequestError: The text is no ref, or nobody produces it.
-            JobConfigurationError: A job's `config` failed.
-            LookupFaultError: The graph's lookup failed.
+            InvalidRequestError: `ref` is not a valid ref, or no job produces it.
+            JobConfigurationError: The `config` of a job failed.
+            LookupFaultError: The lookup of the graph failed.
         """
         view = await self.get(ref)
         plan = await self._planner.plan((ref,))
@@ -148,57 +154,63 @@ class Partitions:
         )
 
     async def upstream(self, ref: str, *, depth: int = 1, limit: int = 1000) -> Lineage:
-        """Returns what a partition was made from, and that from.
+        """Returns the inputs of a partition, their inputs, and so on.
 
         Args:
             ref: The partition.
-            depth: How many steps to go.
-            limit: How many edges at most.
+            depth: The number of steps.
+            limit: The maximum number of edges.
 
         Raises:
-            InvalidRequestError: The text is no ref.
+            InvalidRequestError: `ref` is not a valid ref.
         """
         self._catalog.check_ref(ref)
         limit = min(limit, _MAX_EDGES)
         return await self._readers.read(lambda reader: _walk(ref, depth, limit, lambda refs: _inputs(reader, refs)))
 
     async def downstream(self, ref: str, *, depth: int = 1, limit: int = 1000) -> Lineage:
-        """Returns what was made from a partition, and what from that.
+        """Returns the partitions that use a partition, those that use them, and so on.
 
-        It looks through what is known of partitions, of which there may be more than are looked through.
+        The event log has no index of users, so this reads a limited number of partitions. If there are more, the result
+        is not `complete`.
 
         Args:
             ref: The partition.
-            depth: How many steps to go.
-            limit: How many edges at most.
+            depth: The number of steps.
+            limit: The maximum number of edges.
 
         Raises:
-            InvalidRequestError: The text is no ref.
+            InvalidRequestError: `ref` is not a valid ref.
         """
         self._catalog.check_ref(ref)
         limit = min(limit, _MAX_EDGES)
 
         def walk(reader: PartitionReads) -> Lineage:
-            readers, complete = _readers(reader, self._limits.lineage_partitions)
-            found = _walk(ref, depth, limit, lambda refs: [edge for one in refs for edge in readers.get(one, ())])
-            return found._replace(complete=found.complete and complete)
+            edges_by_input, complete = _edges_by_input(reader, self._limits.max_lineage_partitions)
+            lineage = _walk(
+                ref,
+                depth,
+                limit,
+                lambda refs: [edge for input_ref in refs for edge in edges_by_input.get(input_ref, ())],
+            )
+            return lineage._replace(complete=lineage.complete and complete)
 
         return await self._readers.read(walk)
 
     async def taint(self, partitions: tuple[str, ...], *, tainted: bool, author: str, reason: str) -> Sequence[str]:
-        """Marks partitions as not to be trusted, or takes the mark away; returns their refs.
+        """Taints partitions, or removes their taint. Returns their refs, with ranges expanded.
 
         Raises:
-            InvalidRequestError: Nothing is named, or something of which nothing is known.
+            InvalidRequestError: There is no partition, or a partition has no record.
         """
         if not partitions:
-            raise InvalidRequestError("no partition is named")
-        refs = await asyncio.to_thread(self._catalog.expand, partitions, self._limits.partitions)
+            raise InvalidRequestError("the request has no partitions; name at least one")
+        refs = await asyncio.to_thread(self._catalog.expand, partitions, self._limits.max_partitions)
 
-        def mark(reader: PartitionReads) -> BuildEvent:
+        def event(reader: PartitionReads) -> BuildEvent:
             return taint(reader, refs, tainted=tainted, author=author, reason=reason, clock=self._clock)
 
-        await self._event_log.append([await self._readers.read(mark)])
+        await self._event_log.append([await self._readers.read(event)])
         return refs
 
 
@@ -207,7 +219,7 @@ class _Search(NamedTuple):
     contains: str
     pattern: PartitionPattern | None
     status: str | None
-    limits: Limits
+    max_candidates: int
 
     def page(self, reader: PartitionReads, after: str, limit: int) -> PartitionPage:
         pattern = self.pattern
@@ -217,6 +229,7 @@ class _Search(NamedTuple):
             )
             return PartitionPage(tuple(rows), rows[-1].ref if len(rows) == limit else "")
         prefix = max(self.prefix, pattern.prefix, key=len)
+        # The longer prefix implies the other one, or no ref has both.
         if not (prefix.startswith(self.prefix) and prefix.startswith(pattern.prefix)):
             return PartitionPage((), "")
         candidates = read_rows(
@@ -227,7 +240,7 @@ class _Search(NamedTuple):
             start=after,
         )
         matches: list[PartitionRecord] = []
-        for record in islice(candidates, self.limits.search_candidates):
+        for record in islice(candidates, self.max_candidates):
             after = record.ref
             if pattern.match(record.ref) is not None:
                 matches.append(record)
@@ -239,37 +252,37 @@ class _Search(NamedTuple):
 
 def _inputs(reader: PartitionReads, refs: Sequence[str]) -> list[LineageEdge]:
     return [
-        LineageEdge(known.ref, record.ref, known.version, known.query)
+        LineageEdge(input_.ref, record.ref, input_.version, input_.query)
         for record in reader.partition_records(refs).values()
         if record.manifest is not None
-        for known in record.manifest.inputs
+        for input_ in record.manifest.inputs
     ]
 
 
-def _readers(reader: PartitionReads, max_partitions: int) -> tuple[dict[str, list[LineageEdge]], bool]:
-    """Returns what was made from each partition, and whether that is all there is to know."""
-    readers: dict[str, list[LineageEdge]] = {}
+def _edges_by_input(reader: PartitionReads, max_partitions: int) -> tuple[dict[str, list[LineageEdge]], bool]:
+    """Returns the edges by their input, and True if all partitions were read."""
+    edges: dict[str, list[LineageEdge]] = {}
     records = read_rows(
         lambda after, limit: reader.partitions(after=after, limit=limit), key=lambda record: record.ref, start=""
     )
     for record in islice(records, max_partitions):
-        for known in record.manifest.inputs if record.manifest is not None else ():
-            edge = LineageEdge(known.ref, record.ref, known.version, known.query)
-            readers.setdefault(known.ref, []).append(edge)
-    return readers, next(records, None) is None
+        for input_ in record.manifest.inputs if record.manifest is not None else ():
+            edge = LineageEdge(input_.ref, record.ref, input_.version, input_.query)
+            edges.setdefault(input_.ref, []).append(edge)
+    return edges, next(records, None) is None
 
 
-def _walk(ref: str, depth: int, limit: int, step: Callable[[Sequence[str]], list[LineageEdge]]) -> Lineage:
-    """Follows edges away from a partition, level by level, each partition once."""
+def _walk(ref: str, depth: int, limit: int, edges_of: Callable[[Sequence[str]], list[LineageEdge]]) -> Lineage:
+    """Follows edges from a partition, breadth first."""
     seen = {ref}
     level = [ref]
     edges: list[LineageEdge] = []
     for _ in range(depth):
-        found = step(level)
-        edges += found
+        new_edges = edges_of(level)
+        edges += new_edges
         if len(edges) > limit:
             return Lineage(tuple(edges[:limit]), complete=False)
-        level = list(dict.fromkeys(end for edge in found for end in (edge.input, edge.output) if end not in seen))
+        level = list(dict.fromkeys(end for edge in new_edges for end in (edge.input, edge.output) if end not in seen))
         seen.update(level)
         if not level:
             break

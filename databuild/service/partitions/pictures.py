@@ -1,4 +1,4 @@
-"""The picture of a build's job graph, as a file of its own."""
+"""The job graph of a build as an SVG file."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2 as sv
 
 STYLE_SOURCE: Final = f"'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
-"""What allows, in a content security policy, the style sheet that stands in a picture."""
+"""The source that a Content-Security-Policy needs to allow the style sheet inside a picture."""
 
 
 def graph_picture(graph: sv.BuildGraph) -> str:
-    """Draws the job graph of a build, with where each task stands."""
+    """Draws a job graph, with the status of each task."""
     return draw_job_graph(drawn_tasks(graph.tasks), title=f"Job graph of {graph.build_request_id}", style=True)
 
 
 def drawn_tasks(
     tasks: Iterable[sv.BuildGraphTask], link: Callable[[sv.BuildGraphTask], str] = lambda _task: ""
 ) -> list[DrawnTask]:
-    """Returns tasks as they are drawn.
+    """Converts tasks for drawing.
 
     Args:
         tasks: The tasks.
-        link: Returns where the node of a task leads to; empty for nowhere.
+        link: Returns the URL that the node of a task links to; empty for no link.
     """
     return [
         DrawnTask(
@@ -46,5 +46,5 @@ def drawn_tasks(
 
 
 def drawn_state(status: ev.JobStatus) -> str:
-    """Returns the state in which a job run, or a task of one, is drawn."""
+    """Returns the state in which a job run or its task is drawn; an unset status is drawn as not started."""
     return state_of(statuses.JOB.name(status) if status else "")

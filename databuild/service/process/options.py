@@ -1,4 +1,4 @@
-"""Where and how the service is reached, and the rules of that: loopback is free, everything else takes a reason."""
+"""Addresses, TLS and shutdown of the server. Listening beyond loopback requires authentication."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from databuild.service.http.guard import LOOPBACK_HOSTS, is_loopback
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TlsFiles:
-    """The files of TLS, in PEM.
+    """Paths of PEM files.
 
     Attributes:
-        certificate: The certificate of the service, with those that lead to its root.
-        key: Its key.
-        client_authority: The root that certificates of clients have to lead to; empty where they need none.
+        certificate: The certificate chain of the service.
+        key: The private key of the certificate.
+        client_authority: The root that signs client certificates; empty if clients need no certificate.
     """
 
     certificate: str
@@ -31,18 +31,18 @@ class TlsFiles:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerOptions:
-    """Where and how the service is reached, and how it ends.
+    """The options of a server.
 
     Attributes:
         host: The address to listen on.
-        port: The port of HTTP; 0 for any that is free.
-        grpc_port: The port of gRPC; 0 for any that is free.
-        tokens: Who may ask; none where everybody may.
-        tls: The files of TLS; None for none.
-        insecure_listen: Whether to listen beyond loopback although everybody there may do everything.
-        allowed_hosts: Further names under which it may be reached over HTTP.
-        drain_seconds: How long builds that run get to end when the service does.
-        leave: Whether builds that have not ended by then are left without an end; by default they are cancelled.
+        port: The HTTP port; 0 for any free port.
+        grpc_port: The gRPC port; 0 for any free port.
+        tokens: The accepted tokens; without tokens, every caller may do everything.
+        tls: The files for TLS; None to listen without TLS.
+        insecure_listen: Listen beyond loopback without authentication.
+        allowed_hosts: Further accepted values of the `Host` header.
+        drain_seconds: The time that running builds get to finish before the service stops.
+        leave_builds: Leave builds that have not finished by then to the next service. By default they are cancelled.
     """
 
     host: str = "127.0.0.1"
@@ -53,55 +53,57 @@ class ServerOptions:
     insecure_listen: bool = False
     allowed_hosts: tuple[str, ...] = ()
     drain_seconds: float = 0.0
-    leave: bool = False
+    leave_builds: bool = False
 
     def check(self) -> None:
-        """Checks that not everybody who can reach the service may do everything.
+        """Checks that callers are authenticated where other machines can reach the service.
 
         Raises:
-            InvalidRequestError: They may, and nobody said that this is meant.
+            InvalidRequestError: They are not, and `insecure_listen` is not set.
         """
         if is_loopback(self.host) or self.tokens or self.insecure_listen:
             return
         if self.tls is not None and self.tls.client_authority:
             return
         message = (
-            f"on {self.host}, everybody who reaches this machine could build, cancel and read everything: give tokens "
-            "(--token_file), or ask for certificates of clients (--tls_client_ca); --insecure_listen listens anyhow"
+            f"on {self.host}, everyone who reaches this machine could read, build and cancel everything; require "
+            "tokens (--token_file) or client certificates (--tls_client_ca), or accept the risk (--insecure_listen)"
         )
         raise InvalidRequestError(message)
 
     @property
     def hosts(self) -> Collection[str]:
-        """The names under which it may be reached over HTTP; none for any."""
+        """The accepted values of the `Host` header, without ports; any value is accepted if empty."""
         if is_loopback(self.host):
             return {*LOOPBACK_HOSTS, self.host, *self.allowed_hosts}
         return self.allowed_hosts
 
 
-def tokens_of(path: str, text: str) -> Tokens:
-    """Returns the tokens of a file or, where there is none, of a text.
+def load_tokens(path: str, variable: str) -> Tokens:
+    """Returns the tokens in a file or, without one, in an environment variable.
 
     Args:
-        path: The file; empty for none.
-        text: What the environment says; empty for nothing.
+        path: The file; empty if there is none.
+        variable: The value of DATABUILD_TOKENS; empty if it is not set.
 
     Raises:
-        InvalidRequestError: They cannot be read, or the file can be by others.
+        InvalidRequestError: The tokens cannot be read, or other users can read the file.
     """
     if path:
         file = Path(path)
         try:
             if file.stat().st_mode & 0o077:
-                raise InvalidRequestError(f"{path} can be read by others; `chmod 600 {path}` makes it yours alone")
+                raise InvalidRequestError(f"other users can read or change {path}; run `chmod 600 {path}`")
             return read_tokens(file.read_text(encoding="utf-8"), path)
         except (OSError, UnicodeDecodeError) as error:
-            raise InvalidRequestError(f"{path}: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
-    return read_tokens(text, "DATABUILD_TOKENS") if text else Tokens({})
+            raise InvalidRequestError(
+                f"{path}: {getattr(error, 'strerror', None) or 'the file is not UTF-8'}"
+            ) from None
+    return read_tokens(variable, "DATABUILD_TOKENS") if variable else Tokens({})
 
 
 def ssl_context(tls: TlsFiles) -> ssl.SSLContext:
-    """Returns what HTTP is encrypted with.
+    """Returns the TLS configuration of the HTTP port.
 
     Raises:
         InvalidRequestError: A file cannot be read.
@@ -113,14 +115,14 @@ def ssl_context(tls: TlsFiles) -> ssl.SSLContext:
         if tls.client_authority:
             context.load_verify_locations(tls.client_authority)
             context.verify_mode = ssl.CERT_REQUIRED
-    except OSError as error:  # ssl.SSLError is one, too
+    except OSError as error:  # includes ssl.SSLError
         files = " or ".join(filter(None, (tls.certificate, tls.key, tls.client_authority)))
-        raise InvalidRequestError(f"{files} cannot be used: {error.strerror or error}") from None
+        raise InvalidRequestError(f"TLS cannot use {files}: {error.strerror or error}") from None
     return context
 
 
 def grpc_credentials(tls: TlsFiles) -> grpc.ServerCredentials:
-    """Returns what gRPC is encrypted with.
+    """Returns the TLS configuration of the gRPC port.
 
     Raises:
         InvalidRequestError: A file cannot be read.

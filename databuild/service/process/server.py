@@ -1,4 +1,4 @@
-"""Serves one graph: opens the ports, says where they are, and ends as it was told when it is asked to."""
+"""The server process: opens the ports, serves one graph, and stops in order."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ from databuild.service.rpc.grpc_api import GrpcServer
 from databuild.v1 import service_pb2 as sv
 
 _STOP_SECONDS: Final = 2.0
-"""How long answers that are under way get once all builds have ended."""
+"""The time that requests in progress get to finish after all builds have ended."""
 
 _KEEP_ALIVE_SECONDS: Final = 30
 _HEADER_BYTES: Final = 64 * 1024
 _BACKLOG: Final = 2048
-_DESCRIPTOR_SECONDS: Final = 0.25
+_DESCRIPTOR_CHECK_SECONDS: Final = 0.25
 
 _log = logging.getLogger("databuild.service")
 
 
 class Addresses(NamedTuple):
-    """Where the service is reached."""
+    """The addresses that the service listens on: the URL of HTTP, and the host and port of gRPC."""
 
     http: str
     grpc: str
 
 
 class _Uvicorn(uvicorn.Server):
-    """A server that leaves signals to whoever started it."""
+    """An HTTP server that leaves signals to the caller of `serve`."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -77,23 +77,23 @@ async def serve(
     telemetry: Telemetry | None = None,
     started: Callable[[Addresses], None] = lambda _addresses: None,
 ) -> None:
-    """Serves until it is told to stop.
+    """Serves a graph until `stop` is set.
 
     Args:
-        options: Where and how it is reached, and how it ends.
+        options: Addresses, authentication, and the behaviour at shutdown.
         catalog: The jobs.
-        event_log: The event log, which this closes in the end.
-        make_executor: Makes what runs processes, once for each event loop.
-        settings: Where processes run and what they leave behind.
-        limits: What is allowed.
-        stop: Set when it is to end; builds get their time from then on.
-        force_stop: Set when builds must end immediately; None for never.
-        descriptor_limit: The limit of open files, which connections and processes share; None for one of its own.
-        telemetry: Takes measurements of builds; None for none.
-        started: Told where it is reached, once it is.
+        event_log: The event log. It is closed at the end.
+        make_executor: Returns a new executor. Called once for each event loop.
+        settings: The directories of job processes, and the timing of builds.
+        limits: The limits of the service.
+        stop: Set to stop. Running builds then get `options.drain_seconds` to finish.
+        force_stop: Set to end that time early; None for never.
+        descriptor_limit: The limit on open files, which connections and processes share; None for a new one.
+        telemetry: Receives traces and metrics of builds; None for none.
+        started: Called with the addresses once both ports are open.
 
     Raises:
-        InvalidRequestError: It must not or cannot listen there.
+        InvalidRequestError: The options are unsafe, or a port cannot be opened.
         EventLogError: The event log cannot be read.
     """
     options.check()
@@ -109,17 +109,17 @@ async def serve(
         on_event=metrics.observe,
         telemetry=telemetry,
     )
-    metrics.watch(service.running, service.watching, lag)
-    leave = False
+    metrics.watch(service.running, service.event_feeds, lag)
+    leave_builds = False
     try:
         for build in await service.start():
-            _log.warning("build %s had died, and has been ended", build)
+            _log.warning("build %s: its process has died; the build is recorded as failed", build)
         api = Api(service)
         pages = dashboard_routes(api, graph_label=catalog.graph_label, tokens=options.tokens)
-        app = http_app(api, service, metrics=metrics, tokens=options.tokens, hosts=options.hosts, more_routes=pages)
+        app = http_app(api, service, metrics=metrics, tokens=options.tokens, hosts=options.hosts, extra_routes=pages)
         async with (
-            lag.measured(),
-            _descriptors_seen(descriptor_limit),
+            lag.measure(),
+            _watch_descriptors(descriptor_limit),
             _grpc(api, options, limits, catalog.graph_label) as (grpc_server, grpc_port),
             _http(app, options, limits, descriptor_limit) as port,
         ):
@@ -127,45 +127,53 @@ async def serve(
             host = f"[{options.host}]" if ":" in options.host else options.host
             started(Addresses(f"{scheme}://{host}:{port}", f"{host}:{grpc_port}"))
             await stop.wait()
+            # Both ports stay open while builds finish, so that clients can watch them.
             await grpc_server.drain()
-            leave = options.leave
+            leave_builds = options.leave_builds
             await _drain(service, options.drain_seconds, force_stop or asyncio.Event())
-            await service.close(leave=leave)
+            await service.close(leave_builds=leave_builds)
     finally:
-        await service.close(leave=leave)
+        # After the ports are closed, this does nothing. It stops the builds if a port could not be opened.
+        await service.close(leave_builds=leave_builds)
 
 
 async def _drain(service: GraphService, seconds: float, force_stop: asyncio.Event) -> None:
     """Waits until running builds have ended, the time is up or `force_stop` is set."""
-    draining = asyncio.create_task(service.drain(seconds), name="drain")
-    forced = asyncio.create_task(force_stop.wait(), name="force_stop")
-    await asyncio.wait({draining, forced}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (draining, forced):
+    drain_task = asyncio.create_task(service.drain(seconds), name="drain")
+    force_stop_task = asyncio.create_task(force_stop.wait(), name="force-stop")
+    await asyncio.wait({drain_task, force_stop_task}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (drain_task, force_stop_task):
         task.cancel()
 
 
 @contextlib.asynccontextmanager
-async def _descriptors_seen(limit: DescriptorLimit) -> AsyncGenerator[None]:
-    """Has the limit of open files raised in time for connections over gRPC, which nobody tells of."""
+async def _watch_descriptors(limit: DescriptorLimit) -> AsyncGenerator[None]:
+    """Raises the limit on open files in time for gRPC connections.
 
-    async def look() -> None:
+    gRPC does not report its connections. A new descriptor has the lowest free number, so opening one from time to time
+    shows how many are in use.
+    """
+
+    async def watch() -> None:
         while True:
             with contextlib.suppress(OSError):
                 descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
                 limit.opened(descriptor)
                 os.close(descriptor)
-            await asyncio.sleep(_DESCRIPTOR_SECONDS)
+            await asyncio.sleep(_DESCRIPTOR_CHECK_SECONDS)
 
-    looking = asyncio.create_task(look(), name="descriptors")
+    task = asyncio.create_task(watch(), name="descriptors")
     try:
         yield
     finally:
-        looking.cancel()
+        task.cancel()
 
 
-def _refusal(connections: int) -> bytes:
-    """Returns the answer to one connection too many, which is sent before any request."""
-    body = to_json(sv.ErrorResponse(error=detail_of(OverloadedError(f"{connections} connections are open")))).encode()
+def _overload_response(max_connections: int) -> bytes:
+    """Returns a complete HTTP response. It is sent without reading a request, so the application cannot make it."""
+    body = to_json(
+        sv.ErrorResponse(error=detail_of(OverloadedError(f"{max_connections} connections are open")))
+    ).encode()
     head = f"HTTP/1.1 429 Too Many Requests\r\ncontent-type: {JSON}\r\ncontent-length: {len(body)}\r\nconnection: close"
     return head.encode() + b"\r\n\r\n" + body
 
@@ -194,30 +202,32 @@ async def _http(
     context: ssl.SSLContext | None = None if options.tls is None else ssl_context(options.tls)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
-        listening = socket.create_server((options.host, options.port), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((options.host, options.port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise _cannot_listen(options.host, options.port, "--port", error.strerror) from None
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an answer waits for no acknowledgement
-    # Who does not read is let go by the kernel, too, with what it keeps for them; later, so that it is we who notice.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(limits.send_seconds * 2000))
+    # Nagle's algorithm would hold back the last part of a response until the client acknowledges the one before.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # TCP_USER_TIMEOUT (milliseconds) makes the kernel drop peers that stop reading. Twice our own limit, so ours fires
+    # first.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(2 * limits.send_timeout_seconds * 1000))
     config = uvicorn.Config(
         app,
         http=cast(
             "Any",
             functools.partial(
                 Connection,
-                connections=limits.connections,
-                refusal=_refusal(limits.connections),
-                saw_descriptor=descriptor_limit.opened,
+                max_connections=limits.max_connections,
+                overload_response=_overload_response(limits.max_connections),
+                on_descriptor=descriptor_limit.opened,
             ),
         ),
         ws="none",
         lifespan="off",
         log_config=None,
-        log_level="critical",  # what is to be told, is told where it happens
+        log_level="critical",  # errors are logged by our own code; silence uvicorn
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=False,  # they would let a client choose its scheme, which the check of the origin uses
         backlog=_BACKLOG,
         h11_max_incomplete_event_size=_HEADER_BYTES,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
@@ -225,15 +235,15 @@ async def _http(
         ssl_context_factory=None if context is None else lambda _config, _default: context,
     )
     server = _Uvicorn(config)
-    serving = asyncio.create_task(server.serve(sockets=[listening]), name="http")
+    server_task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
     try:
-        yield listening.getsockname()[1]
+        yield listener.getsockname()[1]
     finally:
         server.should_exit = True
-        await serving
-        listening.close()
+        await server_task
+        listener.close()
 
 
-def _cannot_listen(host: str, port: int, flag: str, fault: str | None = None) -> InvalidRequestError:
-    why = f": {fault}" if fault else ""
-    return InvalidRequestError(f"nobody can listen on {host}, port {port}{why}; {flag} chooses another")
+def _cannot_listen(host: str, port: int, flag: str, reason: str | None = None) -> InvalidRequestError:
+    suffix = f": {reason}" if reason else ""
+    return InvalidRequestError(f"cannot listen on {host}, port {port}{suffix}; choose another port with {flag}")

@@ -1,1 +1,1 @@
-"""Resources that the requests to the service share, and their limits."""
+"""Resources that all requests to the service share, and their limits."""

@@ -1,4 +1,4 @@
-"""How much the service takes on, so that no caller can exhaust it."""
+"""Limits of the service, so that no caller can exhaust it."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What is allowed at once and in one request.
+    """The limits of one service, and the defaults of what a request may leave out.
 
     Attributes:
-        builds: How many builds run at once; further ones wait for their turn.
-        queued_builds: How many builds may wait; further ones are refused.
-        jobs: How many job runs of one build run at once, where its request does not say.
-        max_jobs: How many a request may ask for.
-        partitions: How many partitions one request may ask for, ranges expanded.
-        request_bytes: How large one request may be.
-        page: How many rows one page may have.
-        search_candidates: Maximum number of partitions that one page of a search by pattern reads.
-        lineage_partitions: How many partitions are looked through for those that were made from another.
-        plans: How many plans are made at once; further ones wait.
-        answer_seconds: How long an answer may take that is not a stream.
-        send_seconds: How long who reads a stream may take for one piece of it before they are let go.
-        connections: How many connections over HTTP may be open at once; further ones are told so and closed.
-        requests: How many requests are served at once, over each of HTTP and gRPC; further ones are refused.
+        max_builds: The number of builds that run at once. Further builds wait in the queue.
+        max_queued_builds: The number of builds in the queue. Further builds are refused.
+        default_jobs: The number of concurrent job runs of a build whose request does not set it.
+        max_jobs: The number of concurrent job runs that a request may set.
+        max_partitions: The number of partitions in one request, after ranges are expanded.
+        max_request_bytes: The size of a request.
+        max_page_rows: The number of rows in a page.
+        max_search_candidates: The number of partitions that are read for one page of a search by pattern.
+        max_lineage_partitions: The number of partitions that are read to find the users of others.
+        max_plans: The number of plans that are made at once. Further plans wait.
+        max_connections: The number of open HTTP connections. Further ones get an error response and are closed.
+        max_requests: The number of requests in progress, for HTTP and for gRPC each. Further requests are refused.
+        answer_timeout_seconds: The time for a response that is not a stream.
+        send_timeout_seconds: The time in which a client has to accept one message of a stream, or be disconnected.
     """
 
-    builds: int = 4
-    queued_builds: int = 10_000
-    jobs: int = 1
+    max_builds: int = 4
+    max_queued_builds: int = 10_000
+    default_jobs: int = 1
     max_jobs: int = 1000
-    partitions: int = 100_000
-    request_bytes: int = 16 * 1024 * 1024
-    page: int = 1000
-    search_candidates: int = 20_000
-    lineage_partitions: int = 50_000
-    plans: int = 2
-    connections: int = 4000
-    requests: int = 1000
-    answer_seconds: float = 300.0
-    send_seconds: float = 60.0
+    max_partitions: int = 100_000
+    max_request_bytes: int = 16 * 1024 * 1024
+    max_page_rows: int = 1000
+    max_search_candidates: int = 20_000
+    max_lineage_partitions: int = 50_000
+    max_plans: int = 2
+    max_connections: int = 4000
+    max_requests: int = 1000
+    answer_timeout_seconds: float = 300.0
+    send_timeout_seconds: float = 60.0

@@ -1,4 +1,4 @@
-"""How late an event loop is: what it does between two looks at the clock is what everybody else waits for."""
+"""The lag of an event loop: the time by which callbacks run late because another one blocks the loop."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Final
 
-_LOOK_SECONDS: Final = 0.05
+_INTERVAL_SECONDS: Final = 0.05
 _WINDOW_SECONDS: Final = 60.0
 
 
 class LoopLag:
-    """The most that the running event loop was late, of late."""
+    """The maximum lag of the running event loop over a sliding window of one to two minutes.
+
+    Args:
+        clock: Returns the time in seconds.
+        sleep: Waits for so many seconds, or longer if the event loop is late.
+    """
 
     def __init__(
         self,
@@ -21,36 +26,31 @@ class LoopLag:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        """Measures nothing yet.
-
-        Args:
-            clock: Returns the time in seconds.
-            sleep: Waits for so many seconds, or longer where the event loop is late.
-        """
         self._clock = clock
         self._sleep = sleep
+        # The maximum of the current minute and of the one before, so that a peak is seen for at least a minute.
         self._windows = [0.0, 0.0]
 
     @property
     def seconds(self) -> float:
-        """The most in the last minute or two."""
+        """The maximum lag."""
         return max(self._windows)
 
     @contextlib.asynccontextmanager
-    async def measured(self) -> AsyncGenerator[None]:
-        """Measures while the inside runs."""
-        measuring = asyncio.create_task(self._measure(), name="loop-lag")
+    async def measure(self) -> AsyncGenerator[None]:
+        """Measures for as long as the context is open."""
+        task = asyncio.create_task(self._measure(), name="loop-lag")
         try:
             yield
         finally:
-            measuring.cancel()
+            task.cancel()
 
     async def _measure(self) -> None:
-        begun = now = self._clock()
+        window_start = now = self._clock()
         while True:
-            await self._sleep(_LOOK_SECONDS)
+            await self._sleep(_INTERVAL_SECONDS)
             before, now = now, self._clock()
-            if now - begun > _WINDOW_SECONDS:
-                begun = now
+            if now - window_start > _WINDOW_SECONDS:
+                window_start = now
                 self._windows = [0.0, self._windows[0]]
-            self._windows[0] = max(self._windows[0], now - before - _LOOK_SECONDS)
+            self._windows[0] = max(self._windows[0], now - before - _INTERVAL_SECONDS)

@@ -1,4 +1,4 @@
-"""Readers of the event log for an event loop: each question is asked in a thread, with a reader to itself."""
+"""A pool of event log readers for an event loop. Each query runs in a thread, on a reader that no other query uses."""
 
 from __future__ import annotations
 
@@ -11,55 +11,55 @@ from typing import Final, TypeVar
 from databuild.errors import OrchestrationError, ShuttingDownError
 from databuild.event_log.reads import Reader
 
-READERS: Final = 8
+MAX_READERS: Final = 8
 
 _T = TypeVar("_T")
 
 
-class Readers:
-    """Asks the event log without blocking the event loop."""
+class ReaderPool:
+    """Queries the event log without blocking the event loop.
 
-    def __init__(self, open_reader: Callable[[], Reader], number: int = READERS) -> None:
-        """Opens readers when they are first needed.
+    Args:
+        open_reader: Opens a reader. ReaderPool are opened when they are first needed, and then reused.
+        max_readers: The number of queries that run at once. Further queries wait.
+    """
 
-        Args:
-            open_reader: Opens one.
-            number: How many questions are answered at once.
-        """
+    def __init__(self, open_reader: Callable[[], Reader], max_readers: int = MAX_READERS) -> None:
         self._open = open_reader
         self._idle: queue.SimpleQueue[Reader] = queue.SimpleQueue()
-        self._threads = ThreadPoolExecutor(number, "reader")
+        self._threads = ThreadPoolExecutor(max_readers, "reader")
         self._closed = False
 
-    async def read(self, question: Callable[[Reader], _T]) -> _T:
-        """Returns the answer to a question, which is called in a thread and must not keep the reader.
+    async def read(self, query: Callable[[Reader], _T]) -> _T:
+        """Runs a query and returns its result. The query must not keep the reader.
 
         Raises:
-            ShuttingDownError: The readers are closed.
+            ShuttingDownError: The pool is closed.
         """
         if self._closed:
             raise ShuttingDownError
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, question)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, query)
 
     def close(self) -> None:
-        """Waits for the questions that are being answered, and closes the readers."""
+        """Waits for the running queries, then closes all readers. Blocks."""
         self._closed = True
         self._threads.shutdown()
         while not self._idle.empty():
             self._idle.get().close()
 
-    def _ask(self, question: Callable[[Reader], _T]) -> _T:
+    def _run(self, query: Callable[[Reader], _T]) -> _T:
         try:
             reader = self._idle.get_nowait()
         except queue.Empty:
             reader = self._open()
         try:
-            answer = question(reader)
+            result = query(reader)
         except OrchestrationError:
-            reader.close()  # the next question gets a fresh one
+            # The connection may be broken, so it is not reused.
+            reader.close()
             raise
         except BaseException:
             self._idle.put(reader)
             raise
         self._idle.put(reader)
-        return answer
+        return result

@@ -1,4 +1,4 @@
-"""What several ask for at the same time, done once for all of them."""
+"""Deduplication of concurrent calls, also known as single-flight."""
 
 from __future__ import annotations
 
@@ -10,21 +10,25 @@ _K = TypeVar("_K", bound=Hashable)
 _T = TypeVar("_T")
 
 
-class Shared(Generic[_K, _T]):
-    """Answers by key. What has been answered is forgotten: who asks later has it done anew."""
+class SingleFlight(Generic[_K, _T]):
+    """Deduplicates concurrent calls by key. Results are not cached."""
 
     def __init__(self) -> None:
-        self._under_way: dict[_K, asyncio.Task[_T]] = {}
+        self._tasks: dict[_K, asyncio.Task[_T]] = {}
 
-    async def get(self, key: _K, make: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """Returns what `make` returns, or what it does for whoever asked first; nobody who goes away stops it."""
-        task = self._under_way.get(key)
+    async def run(self, key: _K, function: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        """Runs a function and returns its result, or joins the call with the same key that is in progress.
+
+        Cancelling a caller does not cancel the function, since other callers may wait for its result.
+        """
+        task = self._tasks.get(key)
         if task is None:
-            task = self._under_way[key] = asyncio.create_task(make(), name=f"shared {key}")
-            task.add_done_callback(lambda done: self._done(key, done))
+            task = self._tasks[key] = asyncio.create_task(function(), name=f"single flight {key}")
+            task.add_done_callback(lambda done: self._remove(key, done))
         return await asyncio.shield(task)
 
-    def _done(self, key: _K, task: asyncio.Task[_T]) -> None:
-        del self._under_way[key]
+    def _remove(self, key: _K, task: asyncio.Task[_T]) -> None:
+        del self._tasks[key]
         if not task.cancelled():
-            task.exception()  # whoever asked may have gone
+            # Mark the exception as retrieved: asyncio reports it otherwise, if all callers were cancelled.
+            task.exception()

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from databuild.service.api.routes import EVENTS, ROUTES
+from databuild.service.api.routes import EVENT_STREAM, ROUTES
 from databuild.service.resources.limits import Limits
 from tests.support.served import error_of
 
@@ -72,7 +72,7 @@ async def test_a_body_that_cannot_be_read_is_refused(served, body, kind, status)
 
 
 async def test_a_body_that_is_too_large_is_refused(serve):
-    served = await serve(Limits(request_bytes=1000))
+    served = await serve(Limits(max_request_bytes=1000))
 
     async def pieces():
         for _ in range(10):
@@ -85,7 +85,7 @@ async def test_a_body_that_is_too_large_is_refused(serve):
 
 
 async def test_too_many_partitions_are_refused(serve):
-    served = await serve(Limits(partitions=10))
+    served = await serve(Limits(max_partitions=10))
 
     answer = await served.post("/builds", {"partitions": ["day/0001-01-01..9999-12-31"]})
 
@@ -93,7 +93,7 @@ async def test_too_many_partitions_are_refused(serve):
 
 
 async def test_too_many_waiting_builds_are_refused(serve):
-    served = await serve(Limits(builds=1, queued_builds=1))
+    served = await serve(Limits(max_builds=1, max_queued_builds=1))
     served.executor.gate("raw/1")
     answers = [await served.post("/builds", {"partitions": [f"raw/{number}"]}) for number in (1, 2, 3)]
 
@@ -103,7 +103,7 @@ async def test_too_many_waiting_builds_are_refused(serve):
 
 
 async def test_too_many_requests_at_once_are_refused(serve):
-    served = await serve(Limits(requests=2))
+    served = await serve(Limits(max_requests=2))
     served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "b"})
     path = "/api/v1/builds/b/watch"
@@ -114,7 +114,7 @@ async def test_too_many_requests_at_once_are_refused(serve):
 
 
 async def test_connections_beyond_the_limit_are_told_so_and_closed(serve):
-    served = await serve(Limits(connections=1))
+    served = await serve(Limits(max_connections=1))
     await served.get("/builds")  # its connection stays open
     async with httpx.AsyncClient(base_url=served.http) as other:
         assert error_of(await other.get("/api/v1/builds")) == (429, "OVERLOADED")
@@ -123,7 +123,7 @@ async def test_connections_beyond_the_limit_are_told_so_and_closed(serve):
 
 
 async def test_an_answer_that_takes_too_long_is_given_up(serve):
-    served = await serve(Limits(answer_seconds=0.05))
+    served = await serve(Limits(answer_timeout_seconds=0.05))
     served.executor.hangs = True
 
     answer = await served.post("/plans")
@@ -131,7 +131,9 @@ async def test_an_answer_that_takes_too_long_is_given_up(serve):
     assert error_of(answer) == (504, "DEADLINE_EXCEEDED")
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if route.form != EVENTS], ids=lambda route: route.path)
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if route.media_type != EVENT_STREAM], ids=lambda route: route.path
+)
 async def test_no_answer_is_kept_or_taken_for_something_else(served, route):
     path = route.path.replace("{build_request_id}", "x").replace("{job_run_id}", "x")
 

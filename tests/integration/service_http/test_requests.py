@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from databuild.service.api.routes import PREFIX, ROUTES
-from databuild.service.http.openapi import document
+from databuild.service.http.openapi import openapi_document
 from tests.support.served import error_of
 
 
@@ -151,15 +151,15 @@ async def test_metrics_are_labelled_by_job_and_never_by_partition(served):
 async def test_the_openapi_document_has_every_route_and_is_served(served):
     served_document = (await served.get("/openapi.json")).json()
 
-    assert served_document == document()
-    operations = {(method.upper(), path) for path, item in document()["paths"].items() for method in item}
+    assert served_document == openapi_document()
+    operations = {(method.upper(), path) for path, item in openapi_document()["paths"].items() for method in item}
     assert operations == {(route.method, PREFIX + route.path) for route in ROUTES}
-    names = [operation["operationId"] for item in document()["paths"].values() for operation in item.values()]
+    names = [operation["operationId"] for item in openapi_document()["paths"].values() for operation in item.values()]
     assert len(names) == len(set(names))
 
 
 async def test_every_reference_of_the_openapi_document_leads_somewhere():
-    schemas = document()["components"]["schemas"]
+    schemas = openapi_document()["components"]["schemas"]
     found = set()
 
     def look(value):
@@ -171,7 +171,7 @@ async def test_every_reference_of_the_openapi_document_leads_somewhere():
             for item in value:
                 look(item)
 
-    look(document())
+    look(openapi_document())
     assert found <= {f"#/components/schemas/{name}" for name in schemas}
 
 

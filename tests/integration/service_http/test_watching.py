@@ -43,7 +43,7 @@ async def test_a_watcher_that_was_cut_off_goes_on_where_it_was(served):
 
 
 async def test_who_reads_too_slowly_holds_up_nobody_and_is_let_go(serve, caplog):
-    served = await serve(Limits(send_seconds=2.0))
+    served = await serve(Limits(send_timeout_seconds=2.0))
     refs = [f"raw/{'x' * 900}{number}" for number in range(1500)]  # more than the kernel keeps for a connection
     build = await served.build(*refs, options={"jobs": 20})
     slow = socket.socket()
@@ -61,7 +61,7 @@ async def test_who_reads_too_slowly_holds_up_nobody_and_is_let_go(serve, caplog)
         return "databuild_watchers 0.0" in (await served.client.get("/metrics")).text
 
     await until(nobody_watches)  # reads nothing meanwhile
-    await until(lambda: f"the answer to GET /api/v1/builds/{build}/watch breaks off" in caplog.text)
+    await until(lambda: f"the response to GET /api/v1/builds/{build}/watch is truncated" in caplog.text)
     writer.close()
 
 

@@ -13,7 +13,7 @@ from tests.support.world import submission
 
 
 async def test_builds_beyond_the_limit_wait_visibly(make):
-    world = make(builds=1)
+    world = make(max_builds=1)
     gate = world.executor.gate("raw/1")
     for number in (1, 2, 3):
         await world.builds.submit(submission(f"raw/{number}", build_request_id=f"b{number}"))
@@ -30,7 +30,7 @@ async def test_builds_beyond_the_limit_wait_visibly(make):
 
 
 async def test_submitters_take_turns(make):
-    world = make(builds=1)
+    world = make(max_builds=1)
     gate = world.executor.gate("raw/0")
     await world.builds.submit(submission("raw/0", build_request_id="b0"), submitter="many")
     for number in (1, 2, 3):
@@ -44,7 +44,7 @@ async def test_submitters_take_turns(make):
 
 
 async def test_a_build_is_refused_where_too_many_wait(make):
-    world = make(builds=1, queued_builds=1)
+    world = make(max_builds=1, max_queued_builds=1)
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1"))
     await world.builds.submit(submission("raw/2"))
@@ -56,7 +56,7 @@ async def test_a_build_is_refused_where_too_many_wait(make):
 
 
 async def test_a_build_that_waits_can_be_cancelled(make):
-    world = make(builds=1)
+    world = make(max_builds=1)
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1"))
     await world.builds.submit(submission("raw/2", build_request_id="b"))
@@ -72,7 +72,7 @@ async def test_a_build_that_waits_can_be_cancelled(make):
 
 async def test_a_build_that_waits_is_cancelled_by_another_process(make, tmp_path):
     uri = f"sqlite:{tmp_path}/events.db"
-    world, other = make(uri, builds=1, cancel_poll_seconds=0), make(uri)
+    world, other = make(uri, max_builds=1, cancel_poll_seconds=0), make(uri)
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1"))
     await world.builds.submit(submission("raw/2", build_request_id="b"))

@@ -12,7 +12,7 @@ from databuild.errors import (
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest
-from databuild.service.builds.abandoned_builds import left_builds
+from databuild.service.builds.abandoned_builds import find_abandoned_builds
 from databuild.service.builds.requests import Submission
 from databuild.v1 import events_pb2 as ev
 from tests.support.waiting import turns_until
@@ -20,7 +20,7 @@ from tests.support.world import submission
 
 
 async def test_draining_takes_no_new_builds_and_lets_the_others_end(make):
-    world = make(builds=1)
+    world = make(max_builds=1)
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b1"))
     await world.builds.submit(submission("raw/2", build_request_id="b2"))
@@ -38,7 +38,7 @@ async def test_draining_takes_no_new_builds_and_lets_the_others_end(make):
 
 
 async def test_closing_cancels_what_runs(make, tmp_path):
-    world = make(f"sqlite:{tmp_path}/events.db", builds=1)
+    world = make(f"sqlite:{tmp_path}/events.db", max_builds=1)
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b1"))
     await world.builds.submit(submission("raw/2", build_request_id="b2"))
@@ -49,18 +49,18 @@ async def test_closing_cancels_what_runs(make, tmp_path):
     after = make(f"sqlite:{tmp_path}/events.db")
     builds = [view.build for view in (await after.builds.list_builds()).builds]
     assert [build.status for build in builds] == ["CANCELLED", "CANCELLED"]
-    said = "the build was cancelled by the service, which was told to stop"
+    said = "the build was cancelled by the service at shutdown"
     assert [build.failure.message for build in builds] == [said, said]
 
 
 async def test_builds_that_are_left_have_no_end(make, tmp_path):
-    world = make(f"sqlite:{tmp_path}/events.db", builds=1)
+    world = make(f"sqlite:{tmp_path}/events.db", max_builds=1)
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b1"))
     await world.builds.submit(submission("raw/2", build_request_id="b2"))
     await gate.reached.wait()
 
-    await world.service.close(leave=True)
+    await world.service.close(leave_builds=True)
 
     after = make(f"sqlite:{tmp_path}/events.db")
     assert [view.build.status for view in (await after.builds.list_builds()).builds] == ["RECEIVED", "EXECUTING"]
@@ -71,7 +71,7 @@ async def test_a_service_that_starts_ends_the_dead(make, tmp_path):
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b"))
     await gate.reached.wait()
-    await world.service.close(leave=True)
+    await world.service.close(leave_builds=True)
     after = make(f"sqlite:{tmp_path}/events.db", gone=("before",))
 
     assert await after.service.start() == ["b"]
@@ -83,14 +83,14 @@ async def test_a_service_that_starts_ends_the_dead(make, tmp_path):
 
 async def left_in_a_queue(make, tmp_path, *submissions, **more):
     """Leaves builds in the queue of a service that dies, and returns what comes after it."""
-    world = make(f"sqlite:{tmp_path}/events.db", builds=1, process="before")
+    world = make(f"sqlite:{tmp_path}/events.db", max_builds=1, process="before")
     gate = world.executor.gate("raw/0")
     await world.builds.submit(submission("raw/0", build_request_id="running"), submitter="ann")
     await gate.reached.wait()
     for submitter, asked in submissions:
         await world.builds.submit(asked, submitter=submitter)
-    await world.service.close(leave=True)
-    return make(f"sqlite:{tmp_path}/events.db", builds=1, gone=("before",), **more)
+    await world.service.close(leave_builds=True)
+    return make(f"sqlite:{tmp_path}/events.db", max_builds=1, gone=("before",), **more)
 
 
 async def test_builds_that_waited_go_on_in_their_old_order_in_the_next_service(make, tmp_path):
@@ -177,10 +177,10 @@ async def test_no_other_build_and_no_service_of_another_graph_ends_what_is_left(
 async def test_of_two_services_one_goes_on(make, tmp_path):
     one = await left_in_a_queue(make, tmp_path, ("ann", submission("raw/1", build_request_id="b")))
     other = make(f"sqlite:{tmp_path}/events.db", process="other", gone=("before",))
-    left = [left_builds(world.log.reader(), "//:g", world.liveness) for world in (one, other)]
+    left = [find_abandoned_builds(world.log.reader(), "//:g", world.liveness) for world in (one, other)]
 
     for world, ((build,),) in zip((one, other), ((left[0],), (left[1],)), strict=True):
-        assert world.service.running.go_on(*build)
+        assert world.service.running.resume(*build)
 
     assert (await one.ended("b"))[-1].build_request.status == ev.BUILD_STATUS_COMPLETED
     await turns_until(lambda: not (one.service.running.get("b") or other.service.running.get("b")))
@@ -188,14 +188,14 @@ async def test_of_two_services_one_goes_on(make, tmp_path):
 
 
 async def test_a_service_that_was_taken_for_dead_lets_go_of_what_waited(make, tmp_path):
-    paused = make(f"sqlite:{tmp_path}/events.db", builds=1, process="paused")
+    paused = make(f"sqlite:{tmp_path}/events.db", max_builds=1, process="paused")
     gate = paused.executor.gate("raw/0")
     await paused.builds.submit(submission("raw/0"))
     await gate.reached.wait()
     await paused.builds.submit(submission("raw/1", build_request_id="b"), submitter="ann")
     other = make(f"sqlite:{tmp_path}/events.db", process="other", gone=("paused",))
-    (build,) = left_builds(other.log.reader(), "//:g", other.liveness)
-    other.service.running.go_on(*build)
+    (build,) = find_abandoned_builds(other.log.reader(), "//:g", other.liveness)
+    other.service.running.resume(*build)
     await other.ended("b")
 
     gate.open()

@@ -138,7 +138,7 @@ async def test_an_id_that_another_process_used_meanwhile_is_told_apart(make, tmp
     ],
 )
 async def test_a_request_that_makes_no_sense_starts_nothing(make, request_, error):
-    world = make(partitions=100)
+    world = make(max_partitions=100)
 
     with pytest.raises(error):
         await world.builds.submit(request_)

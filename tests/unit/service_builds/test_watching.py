@@ -50,7 +50,7 @@ async def test_many_watch_a_build_and_see_all_of_it(world):
     for events in await asyncio.gather(*watchers):
         assert [event.sequence for event in events] == list(range(1, len(events) + 1))
         assert events[-1].build_request.status == ev.BUILD_STATUS_COMPLETED
-    assert world.service.watching.watchers == 0
+    assert world.service.event_feeds.watchers == 0
 
 
 async def test_a_build_whose_orchestrator_has_died_is_told_apart(make, tmp_path):

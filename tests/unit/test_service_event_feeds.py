@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from databuild.errors import EventLogError
-from databuild.service.builds.event_pages import PAGE, EventPages
-from databuild.service.builds.watching import Watching
+from databuild.service.builds.event_feeds import EventFeeds
+from databuild.service.builds.event_pages import PAGE_EVENTS, EventPages
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -56,8 +56,8 @@ class Follower:
 async def watching():
     made = []
 
-    def make(log, follower=None, is_ours=lambda _build: False, **seconds):
-        made.append(Watching(log, follower or Follower(), is_ours, **seconds))
+    def make(log, follower=None, runs_here=lambda _build: False, **seconds):
+        made.append(EventFeeds(log, follower or Follower(), runs_here, **seconds))
         return made[-1]
 
     yield make
@@ -74,19 +74,19 @@ async def collect(watching, after=0):
 
 
 async def test_a_long_log_is_read_to_its_end_without_waiting_for_news(watching):
-    log = FakeLog(5 * PAGE + 7)
+    log = FakeLog(5 * PAGE_EVENTS + 7)
 
-    assert await sequences(watching(log)) == list(range(1, 5 * PAGE + 8))
-    assert log.read_after == [number * PAGE for number in range(6)]
+    assert await sequences(watching(log)) == list(range(1, 5 * PAGE_EVENTS + 8))
+    assert log.read_after == [number * PAGE_EVENTS for number in range(6)]
 
 
 async def test_all_who_read_a_log_at_the_same_time_read_each_page_once(watching):
-    log = FakeLog(3 * PAGE + 7)
+    log = FakeLog(3 * PAGE_EVENTS + 7)
     one = watching(log)
 
     seen = await asyncio.gather(*(sequences(one, after) for after in range(200)))
 
-    assert seen == [list(range(after + 1, 3 * PAGE + 8)) for after in range(200)]
+    assert seen == [list(range(after + 1, 3 * PAGE_EVENTS + 8)) for after in range(200)]
     assert len(log.read_after) <= 2 * 4
 
 
@@ -122,11 +122,11 @@ async def test_what_is_told_is_seen_without_a_look_at_the_log(watching):
     assert log.read_after == [0]
 
 
-async def test_nobody_looks_for_what_others_write_while_all_that_is_watched_is_ours(watching):
+async def test_events_of_other_processes_are_not_polled_while_all_watched_builds_are_ours(watching):
     ours = {"b"}
     checks = 0
 
-    def is_ours(build):
+    def runs_here(build):
         nonlocal checks
         checks += 1
         return build in ours
@@ -134,7 +134,7 @@ async def test_nobody_looks_for_what_others_write_while_all_that_is_watched_is_o
     follower = Follower()
     follower.news.put_nowait(True)
     log = FakeLog(1, ended=False)
-    one = watching(log, follower, is_ours, ours_seconds=0)
+    one = watching(log, follower, runs_here, ownership_seconds=0)
     watcher = asyncio.create_task(sequences(one))
     while checks < 3:
         await asyncio.sleep(0)
@@ -169,9 +169,9 @@ async def test_what_is_ours_is_not_looked_for_beside_a_build_of_others(watching)
     await ours.aclose()
 
 
-async def test_what_happens_within_a_moment_is_seen_at_one_go_and_the_end_at_once(watching):
+async def test_events_within_a_short_interval_arrive_together_and_the_end_immediately(watching):
     log = FakeLog(1, ended=False)
-    one = watching(log, tell_seconds=600.0)
+    one = watching(log, wake_seconds=600.0)
     watcher = asyncio.create_task(collect(one))
     while log.read_after != [0]:
         await asyncio.sleep(0)
@@ -211,10 +211,10 @@ async def test_very_much_that_another_process_wrote_is_read_page_by_page(watchin
     while not log.read_after:
         await asyncio.sleep(0)
 
-    log.log = FakeLog(3 * PAGE).log
+    log.log = FakeLog(3 * PAGE_EVENTS).log
     follower.news.put_nowait(True)
 
-    assert await watcher == list(range(1, 3 * PAGE + 1))
+    assert await watcher == list(range(1, 3 * PAGE_EVENTS + 1))
 
 
 async def test_large_events_are_not_kept_for_those_who_come_late(watching):
@@ -235,7 +235,7 @@ async def test_large_events_are_not_kept_for_those_who_come_late(watching):
 
 
 async def test_between_a_few_events_others_have_their_turn(watching):
-    log = FakeLog(PAGE)
+    log = FakeLog(PAGE_EVENTS)
     one = watching(log)
     seen = {"one": 0, "other": 0}
 
@@ -247,7 +247,7 @@ async def test_between_a_few_events_others_have_their_turn(watching):
 
     await asyncio.gather(watch("one"), watch("other"))
 
-    assert seen == {"one": PAGE, "other": PAGE}
+    assert seen == {"one": PAGE_EVENTS, "other": PAGE_EVENTS}
 
 
 async def test_who_goes_away_while_reading_takes_nothing_from_the_others(watching):
@@ -277,15 +277,17 @@ async def test_a_log_that_cannot_be_read_is_told_to_all_and_asked_again_later():
 
 
 async def test_pages_that_cannot_change_are_kept_a_few_of_them():
-    log = FakeLog(10 * PAGE)
+    log = FakeLog(10 * PAGE_EVENTS)
     pages = EventPages(log)
 
     for _ in range(2):
         for number in (0, 1):
-            page = await pages.after("b", number * PAGE + 3)
-            assert [found.sequence for found in page.events] == list(range(number * PAGE + 4, (number + 1) * PAGE + 1))
-    assert log.read_after == [0, PAGE]
+            page = await pages.after("b", number * PAGE_EVENTS + 3)
+            assert [found.sequence for found in page.events] == list(
+                range(number * PAGE_EVENTS + 4, (number + 1) * PAGE_EVENTS + 1)
+            )
+    assert log.read_after == [0, PAGE_EVENTS]
     for number in range(10):
-        await pages.after("b", number * PAGE)
+        await pages.after("b", number * PAGE_EVENTS)
     await pages.after("b", 0)
     assert log.read_after.count(0) == 2

@@ -5,7 +5,7 @@ import json
 
 from google.protobuf import json_format
 
-from databuild.service.http.event_texts import EventTexts
+from databuild.service.http.event_streams import EventTexts
 from databuild.v1 import events_pb2 as ev
 
 
@@ -16,7 +16,7 @@ def event(sequence, ref="raw/1"):
 
 
 async def test_a_text_is_an_event_of_a_stream():
-    text = await EventTexts().of(event(7, "raw/a\nb"))
+    text = await EventTexts().text(event(7, "raw/a\nb"))
 
     lines = text.decode().split("\n")
     assert (lines[0], lines[2:]) == ("id: 7", ["", ""])
@@ -28,18 +28,18 @@ async def test_each_is_made_once_for_all():
     texts = EventTexts()
     small, large = event(1), event(2, "x" * 100_000)
 
-    found = await asyncio.gather(*(texts.of(one) for one in (small, large) for _ in range(50)))
+    found = await asyncio.gather(*(texts.text(one) for one in (small, large) for _ in range(50)))
 
     assert len({id(text) for text in found}) == 2
-    assert await texts.of(small) is found[0]
+    assert await texts.text(small) is found[0]
 
 
 async def test_no_more_is_kept_than_a_number_of_bytes():
     texts = EventTexts(1000)
-    first = await texts.of(event(1))
+    first = await texts.text(event(1))
 
     for number in range(2, 100):
-        await texts.of(event(number))
+        await texts.text(event(number))
 
-    assert await texts.of(event(1, "another")) != first, "the first was not kept"
-    assert texts._bytes <= 1000
+    assert await texts.text(event(1, "another")) != first, "the first was not kept"
+    assert texts._cache_bytes <= 1000

@@ -1,4 +1,4 @@
-"""Data that was not built here, made known on somebody's behalf."""
+"""Adoption of data that DataBuild did not build."""
 
 from __future__ import annotations
 
@@ -17,8 +17,17 @@ from databuild.service.resources.limits import Limits
 from databuild.v1.events_pb2 import BuildEvent
 
 
-class Adopting:
-    """Adopts partitions, as `partitions adopt` does. Used from one event loop."""
+class Adoptions:
+    """Adopts partitions for callers. Used from one event loop.
+
+    Args:
+        catalog: The jobs.
+        event_log: Records adoptions.
+        executor: Ends processes of dead builds, and runs the lookup of the graph.
+        settings: The working directory of the lookup.
+        limits: The limit on the number of partitions.
+        clock: Returns the time in seconds since the epoch.
+    """
 
     def __init__(
         self,
@@ -30,16 +39,6 @@ class Adopting:
         limits: Limits,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes what it works with.
-
-        Args:
-            catalog: The jobs.
-            event_log: Where adoptions go.
-            executor: Ends what dead builds left behind, and runs the graph's lookup.
-            settings: Where that runs.
-            limits: What is allowed.
-            clock: Returns the time in seconds since the epoch.
-        """
         self._catalog = catalog
         self._event_log = event_log
         self._executor = executor
@@ -48,26 +47,27 @@ class Adopting:
         self._clock = clock
 
     async def adopt(self, partitions: tuple[str, ...], *, author: str, reason: str, force: bool = False) -> BuildEvent:
-        """Makes partitions available as they are, all of them or none, and returns the event that says so.
+        """Records existing data as available partitions: all of them or none. Returns the recorded event.
 
         Args:
             partitions: Refs or ranges of refs.
-            author: Who does it.
-            reason: Why, and where the data comes from.
-            force: Whether to adopt also what is available already, or claimed by a build.
+            author: The name of the caller.
+            reason: The origin of the data, and the reason to adopt it.
+            force: Also adopt partitions that are available already or claimed by a build.
 
         Raises:
-            InvalidRequestError: Nothing is named, no reason is given, or nobody produces one of them.
-            AdoptionRefusedError: One of them is available, or claimed by a build.
-            LookupFaultError: The graph's lookup failed.
+            InvalidRequestError: There is no partition or no reason, or no job produces a partition.
+            AdoptionRefusedError: A partition is available already, or claimed by a build.
+            LookupFaultError: The lookup of the graph failed.
         """
         if not partitions:
-            raise InvalidRequestError("no partition is named")
+            raise InvalidRequestError("the request has no partitions; name at least one")
         reason = reason.strip()
         if not reason:
-            raise InvalidRequestError("there is no reason: who uses the data later wants to know where it comes from")
+            raise InvalidRequestError("the request has no reason; say where the data comes from")
         return await adopt(
-            await asyncio.to_thread(self._catalog.expand, partitions, self._limits.partitions),
+            # In a thread, since a large range takes long to expand.
+            await asyncio.to_thread(self._catalog.expand, partitions, self._limits.max_partitions),
             operation_id=new_build_request_id(self._clock()),
             author=author,
             reason=reason,

@@ -1,0 +1,261 @@
+"""Streams of the events of builds, each from a sequence number on, without gaps or duplicates.
+
+All watchers of a build share one buffer with its newest events. A watcher that falls behind the buffer reads pages of
+the event log instead. There is no queue for each watcher, so slow watchers cost no memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import itertools
+import math
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from databuild.errors import EventLogError
+from databuild.event_log.reads import BuildReads, LogFeed
+from databuild.model.lifecycle import BUILD_ENDS
+from databuild.service.builds.event_pages import PAGE_EVENTS, EventPages
+from databuild.service.resources.reader_pool import ReaderPool
+from databuild.v1.events_pb2 import BuildEvent
+
+_MAX_BUFFER_EVENTS: Final = 500
+_MAX_BUFFER_BYTES: Final = 4 * 1024 * 1024
+_MAX_BATCH_EVENTS: Final = 20
+_MAX_BATCH_BYTES: Final = 256 * 1024
+_WAKE_SECONDS: Final = 0.01
+_OWNERSHIP_SECONDS: Final = 1.0
+_WAIT_SECONDS: Final = 0.2
+_WAITS_PER_POLL: Final = 5
+"""Poll unconditionally every N waits: a writer that crashed may not have sent its notification."""
+
+
+class _BuildFeed:
+    """The buffer of the newest events of one build, and the future that wakes its waiting watchers."""
+
+    def __init__(self, wake_seconds: float) -> None:
+        self._wake_seconds = wake_seconds
+        self.watchers = 0
+        self.newest = 0
+        self._buffer: deque[tuple[BuildEvent, int]] = deque()
+        self._bytes = 0
+        self._more: asyncio.Future[None] | None = None
+        self._woken_at = -math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    def after(self, sequence: int) -> Sequence[BuildEvent] | None:
+        """Returns the events after a sequence number; None if the buffer does not reach back so far."""
+        if not self._buffer or self._buffer[0][0].sequence > sequence + 1:
+            return None
+        missing = max(self.newest - sequence, 0)
+        return [event for event, _ in itertools.islice(self._buffer, len(self._buffer) - missing, None)]
+
+    def add(self, events: Sequence[BuildEvent]) -> None:
+        """Adds durable events to the buffer. Events that it has already are ignored."""
+        for event in events:
+            sequence = event.sequence
+            if sequence <= self.newest:
+                continue
+            if sequence != self.newest + 1:
+                # The buffer must not have gaps. Watchers read the missing events from the event log.
+                self.clear()
+            self.newest = sequence
+            size = event.ByteSize()
+            self._buffer.append((event, size))
+            self._bytes += size
+        # The newest event always stays, however large: watchers that are up to date need it.
+        while len(self._buffer) > 1 and (len(self._buffer) > _MAX_BUFFER_EVENTS or self._bytes > _MAX_BUFFER_BYTES):
+            self._bytes -= self._buffer.popleft()[1]
+
+    def clear(self) -> None:
+        """Empties the buffer, so that watchers read the event log."""
+        self.newest = 0
+        self._buffer.clear()
+        self._bytes = 0
+
+    def wake_soon(self) -> None:
+        """Wakes waiting watchers, at most once in each interval."""
+        if self._timer is not None:
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._woken_at < self._wake_seconds:
+            self._timer = loop.call_at(self._woken_at + self._wake_seconds, self.wake)
+        else:
+            self.wake()
+
+    def wake(self) -> None:
+        """Wakes waiting watchers now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._woken_at = asyncio.get_running_loop().time()
+        if self._more is not None:
+            self._more.set_result(None)
+            self._more = None
+
+    def more(self) -> asyncio.Future[None]:
+        """Returns a future that is done when there may be more events than now."""
+        if self._more is None:
+            self._more = asyncio.get_running_loop().create_future()
+        return self._more
+
+
+class EventFeeds:
+    """Streams the events of builds to all watchers. An `Observer` of the event log.
+
+    The event log notifies it of the events of this process. For builds of other processes it waits for notifications in
+    the database, and polls.
+
+    Args:
+        readers: Read events.
+        notifications: A pool with one reader. A reader reports only what is new since its own last wait.
+        runs_here: Returns True for a build of this process, whose events all arrive by `notify`.
+        wake_seconds: Minimum interval between wake-ups of waiting watchers. An event after a quiet period wakes them
+            immediately.
+        ownership_seconds: Interval between checks whether all watched builds still run in this process.
+    """
+
+    def __init__(
+        self,
+        readers: ReaderPool,
+        notifications: ReaderPool,
+        runs_here: Callable[[str], bool],
+        *,
+        wake_seconds: float = _WAKE_SECONDS,
+        ownership_seconds: float = _OWNERSHIP_SECONDS,
+    ) -> None:
+        self._wake_seconds = wake_seconds
+        self._ownership_seconds = ownership_seconds
+        self._readers = readers
+        self._runs_here = runs_here
+        self._pages = EventPages(readers)
+        self._notifications = notifications
+        self._feeds: dict[str, _BuildFeed] = {}
+        self._watched = asyncio.Event()
+        self._follower_task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """True if streams have ended early, since the service shuts down."""
+        return self._closed
+
+    @property
+    def watchers(self) -> int:
+        """The number of open streams."""
+        return sum(feed.watchers for feed in self._feeds.values())
+
+    def notify(self, events: Sequence[BuildEvent]) -> None:
+        feed = self._feeds.get(events[0].build_request_id)
+        if feed is None:
+            return
+        feed.add(events)
+        # Many watchers wait only for the end, so it is not delayed.
+        if events[-1].build_request.status in BUILD_ENDS:
+            feed.wake()
+        else:
+            feed.wake_soon()
+
+    async def watch(self, build_request_id: str, after: int = 0) -> AsyncGenerator[Sequence[BuildEvent]]:
+        """Yields batches of the events of a build after a sequence number, and of new events as they come.
+
+        Ends with the build, or when this object is closed.
+        """
+        feed = self._feeds.setdefault(build_request_id, _BuildFeed(self._wake_seconds))
+        feed.watchers += 1
+        self._watched.set()
+        if self._follower_task is None:
+            self._follower_task = asyncio.create_task(self._follow(), name="events of other processes")
+        try:
+            while not self._closed:
+                # Before the events are read, so that none can come unnoticed in between.
+                more_events = feed.more()
+                events = feed.after(after)
+                if events is None:
+                    events, full_page = await self._pages.after(build_request_id, after)
+                    # The buffer has to end with the newest event, so these do not fit if the log has more by now.
+                    if not full_page and not more_events.done():
+                        feed.add(events)
+                for batch in _batches(events):
+                    yield batch
+                    after = batch[-1].sequence
+                    if batch[-1].build_request.status in BUILD_ENDS:
+                        return
+                    # Sending may never wait, if the client is fast. Let other tasks run.
+                    await asyncio.sleep(0)
+                if not events:
+                    await asyncio.shield(more_events)
+        finally:
+            feed.watchers -= 1
+            if not feed.watchers:
+                self._feeds.pop(build_request_id, None)
+
+    def close(self) -> None:
+        """Ends all streams."""
+        self._closed = True
+        if self._follower_task is not None:
+            self._follower_task.cancel()
+        for feed in self._feeds.values():
+            feed.wake()
+
+    async def _follow(self) -> None:
+        """Follows the builds of other processes."""
+        waits = 0
+        while True:
+            if all(map(self._runs_here, self._feeds)):
+                self._watched.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._watched.wait(), self._ownership_seconds if self._feeds else None)
+                continue
+            waits += 1
+            try:
+                notified = await self._notifications.read(_wait)
+            except EventLogError:
+                # Not reported here: a watcher gets the error from its own read.
+                await asyncio.sleep(_WAIT_SECONDS)
+                continue
+            if notified or waits % _WAITS_PER_POLL == 0:
+                await self._poll()
+
+    async def _poll(self) -> None:
+        """Reads the new events of all watched builds of other processes in one query, and wakes their watchers."""
+        feeds = {build: feed for build, feed in self._feeds.items() if not self._runs_here(build)}
+        newest = {build: feed.newest for build, feed in feeds.items() if feed.newest}
+        try:
+            new_events = await self._readers.read(functools.partial(_after, newest))
+        except EventLogError:
+            return  # the next poll tries again
+        for build, feed in feeds.items():
+            events = new_events.get(build)
+            if events is None or len(events) == PAGE_EVENTS:
+                # Too far behind to catch up here. Watchers read pages.
+                feed.clear()
+            else:
+                feed.add(events)
+            feed.wake()
+
+
+def _batches(events: Sequence[BuildEvent]) -> Iterator[Sequence[BuildEvent]]:
+    """Splits events into batches of limited count and size."""
+    start = size = 0
+    for end, event in enumerate(events):
+        size += event.ByteSize()
+        if end > start and (end - start == _MAX_BATCH_EVENTS or size > _MAX_BATCH_BYTES):
+            yield events[start:end]
+            start, size = end, event.ByteSize()
+    if events:
+        yield events[start:]
+
+
+def _after(newest: Mapping[str, int], reader: BuildReads) -> dict[str, Sequence[BuildEvent]]:
+    """Returns the events of each build after a sequence number, at most one page of each."""
+    return {
+        build: reader.events(build, after_sequence=sequence, limit=PAGE_EVENTS) for build, sequence in newest.items()
+    }
+
+
+def _wait(reader: LogFeed) -> bool:
+    return reader.wait(_WAIT_SECONDS)
