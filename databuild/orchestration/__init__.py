@@ -1,1 +1,1 @@
-"""Orchestration: one orchestrator drives a build from request to result, whoever asked for it."""
+"""Orchestration: one orchestrator drives a build from request to result, for every front end."""

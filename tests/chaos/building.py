@@ -20,7 +20,7 @@ from databuild.orchestration.build.settings import BuildRequest, Settings
 
 LEASE_SECONDS = 0.5
 BUILT, FAILED, REFUSED, UNWRITTEN = 0, 2, 3, 4
-"""How a process ends: with what was asked for, without, taken for dead by others, or without a log to write to."""
+"""The end of a process: as requested, killed, declared dead by others, or without a log to write to."""
 
 KINDS = ("raw", "pair", "clean", "sum")
 _SUMS = 8
@@ -28,7 +28,7 @@ EVERYTHING = (
     *(f"{kind}/{number}" for kind in ("sum", "pair") for number in range(_SUMS)),
     *(f"{kind}/{number}" for kind in ("raw", "clean") for number in range(_SUMS + 1)),
 )
-"""What the builds of a round ask for some of."""
+"""The partitions of which each build of a round requests some."""
 
 _JOB = str(Path(__file__).with_name("job.sh").absolute())
 CATALOG = JobCatalog(

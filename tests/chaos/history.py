@@ -1,4 +1,4 @@
-"""What the log and the jobs' own notes say happened, and what must be true of it."""
+"""The history of a round, from the log and from the notes of its jobs, and the invariants that it must satisfy."""
 
 from collections import defaultdict
 from typing import NamedTuple
@@ -14,7 +14,7 @@ _ENDED_BY_OTHERS = "build again to continue"
 
 
 class Run(NamedTuple):
-    """What one job run has noted of itself.
+    """The notes of one job run about itself.
 
     Attributes:
         token: Its fencing token.

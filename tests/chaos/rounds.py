@@ -27,7 +27,7 @@ class Round:
     """
 
     def __init__(self, processes, seed, uri, folder, restart=None):
-        """Takes the round.
+        """Starts nothing yet.
 
         Args:
             processes: Starts processes.

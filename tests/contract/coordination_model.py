@@ -7,7 +7,7 @@ OPEN = ("SCHEDULED", "BUILDING")
 
 @dataclass
 class Record:
-    """What is known of a partition."""
+    """The model of the record of a partition."""
 
     status: str
     build: str

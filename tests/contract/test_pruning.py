@@ -291,7 +291,7 @@ def test_a_killed_pruning_leaves_a_consistent_log(store):
 
 
 async def history_goes_on(log, store):
-    """What comes after a pruning is rebuilt on top of it."""
+    """Events after a pruning are applied to its snapshots."""
     await build(log, "d1", "p0", "new")
     await taint(log, "t99", "p1", "new")
     before = read_models(store)

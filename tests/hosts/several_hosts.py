@@ -17,7 +17,7 @@ from tools.python import child
 
 MAX_SECONDS = 120
 PACE = 3
-"""How many seconds half of the job takes that goes on while its host is cut off: much longer than its lease."""
+"""Duration, in seconds, of half of the job that runs while its host is cut off: much longer than the lease."""
 
 PROGRAM = """
 import sys

@@ -1,4 +1,4 @@
-"""What the command line says of an event log on PostgreSQL that it cannot use: the next step, and never a password."""
+"""Errors of the command line about an event log on PostgreSQL: the next step, and never a password."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Whoever asks for a build, by whatever way and over whichever event log, gets the same: events, outputs and logs."""
+"""Parity: every front end, over every event log, leaves the same events, outputs and logs."""
 
 import contextlib
 
@@ -93,11 +93,11 @@ OUTCOMES = {
     delegation: ([0, 0], {"two", "wait-1", "wait-1_two"}),
     bad_requests: ([2, 1], set()),
 }
-"""How each build of a scenario ends, and what is made in all."""
+"""The end of each build of a scenario, and all partitions that it makes."""
 
 
 class Left:
-    """What a scenario left behind, without times, measurements and folders."""
+    """The events, outputs and logs of a scenario, without times, measurements and folders."""
 
     def __init__(self, way, codes):
         folder = way.graph.folder

@@ -20,7 +20,7 @@ from tests.support.waiting import until
 WATCHERS = 200
 SUBMISSIONS = 1000
 MEBIBYTES = 250
-"""What the process may hold at most: four times what it holds when nobody asks for anything."""
+"""Maximum memory of the process, relative to that of an idle process."""
 
 # All refs of a request are one task, so that many events cost one process. It waits where the first begins with `wait`.
 ALL_AT_ONCE = r"""#!/bin/bash
@@ -117,7 +117,7 @@ async def test_very_many_watch_a_build_and_each_gets_each_event_once(graph):
 
 
 async def test_who_reads_slowly_gets_everything_and_costs_no_memory(graph):
-    """What happens meanwhile is more than the kernel and gRPC keep on the way to them."""
+    """The events meanwhile exceed the buffers of the kernel and of gRPC."""
     service = graph.serve()
     asking = Asking(service)
     build = service.build("number/wait", *(f"number/{'x' * 900}{n}" for n in range(2000)))

@@ -33,7 +33,7 @@ def cases():
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    """Where a service is reached, and what there is in it, by the name of a field."""
+    """The address of a service, and values that exist in it, by the name of the field."""
     started = concurrent.futures.Future()
 
     async def serve():

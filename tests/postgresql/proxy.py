@@ -37,7 +37,7 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """Takes no more connections."""
+        """Closes the listening socket."""
         self._listener.shutdown(socket.SHUT_RDWR)  # wakes who accepts
         self._listener.close()
 

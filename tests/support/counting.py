@@ -8,7 +8,7 @@ import databuild
 
 
 class Lines:
-    """How many lines of our code ran, in all and at most between two turns of the event loop."""
+    """Numbers of executed lines of our code: in total, and the maximum between two turns of the event loop."""
 
     def __init__(self):
         self.total = 0

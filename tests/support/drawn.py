@@ -1,4 +1,4 @@
-"""What a drawing has to be: well-formed, without scripts and styles of its own, and to be read without seeing it."""
+"""Requirements on drawings: well-formed, without scripts and styles of their own, and accessible."""
 
 from xml.etree import ElementTree as ET
 

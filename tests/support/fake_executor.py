@@ -1,4 +1,4 @@
-"""What the executors of tests have in common: they start no process, and so have no limits and leave nothing behind."""
+"""The base of executors for tests. They start no process, so they have no limits and leave nothing behind."""
 
 import contextlib
 

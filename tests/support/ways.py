@@ -91,7 +91,7 @@ class _Service:
         self.graph.close()
 
     def _take(self, build, code):
-        """Takes note of the code of the error that a build was refused with; empty for none."""
+        """Records the code of the error that a build was refused with; empty for none."""
         if code:
             assert code in {"UNKNOWN_PARTITION", "BUILD_STATE"}, code
             self.refused[build] = 2
@@ -140,7 +140,7 @@ class Grpc(_Service):
 
 
 class Http(_Service):
-    """What curl would do."""
+    """The HTTP API, as curl would use it."""
 
     def submit(self, build, partitions, options):
         return self._code("/builds", {"build_request_id": build, "partitions": partitions, "options": options})

@@ -389,7 +389,7 @@ def test_nothing_that_comes_from_elsewhere_is_html():
 
 
 class Notebook:
-    """What a notebook has of IPython."""
+    """The part of IPython that a notebook uses."""
 
     def __init__(self, kernel):
         self.shell = types.SimpleNamespace(kernel=kernel)

@@ -1,4 +1,4 @@
-"""What has changed in a configuration is told by its name, with the old value and the new one."""
+"""Changes of a configuration are named, with the old and the new value."""
 
 import pytest
 

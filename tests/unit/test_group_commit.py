@@ -12,7 +12,7 @@ from databuild.v1 import events_pb2 as ev
 
 
 class Store:
-    """Takes everything, but for what it is told to refuse, and remembers the transactions."""
+    """Accepts everything that it was not told to refuse, and remembers the transactions."""
 
     def __init__(self):
         self.transactions = []

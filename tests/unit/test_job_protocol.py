@@ -1,4 +1,4 @@
-"""What `JOB config` prints, read fast and held against protobuf's own reader."""
+"""The fast reader of `JOB config` output, compared with the reader of protobuf."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What a job may append to its report file, and what it may not."""
+"""Valid and invalid lines of report files."""
 
 import json
 

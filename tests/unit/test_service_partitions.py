@@ -1,4 +1,4 @@
-"""What the service tells of partitions."""
+"""Partitions, as the service answers them."""
 
 import pytest
 

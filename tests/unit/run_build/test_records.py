@@ -1,4 +1,4 @@
-"""What a build records of its job runs and of their data."""
+"""The records that a build leaves of its job runs and their data."""
 
 import json
 
