@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from databuild.errors import HttpRequestError
 from databuild.service.access.auth import Tokens
 from databuild.service.api.methods import Api
-from databuild.service.dashboard import build, builds, jobs, logs, partitions, sign_in
+from databuild.service.dashboard import build_page, builds_page, jobs_page, logs_page, partitions_page, sign_in
 from databuild.service.dashboard.assets import assets
 from databuild.service.dashboard.sessions import Sessions
 from databuild.service.dashboard.site import Site, Visit
@@ -38,21 +38,21 @@ def dashboard_routes(
     site = Site(api, Sessions(tokens, clock=clock), graph_label=graph_label, clock=clock)
     route = site.route
     return (
-        route("/", builds.home),
-        route("/plan", builds.plan, "POST"),
-        route("/builds", builds.builds),
-        route("/builds", builds.submit, "POST"),
-        route(_BUILD, build.build),
-        route(f"{_BUILD}/changes", build.changes),
-        route(f"{_BUILD}/cancel", builds.cancel, "POST"),
-        route(f"{_BUILD}/retry", builds.retry, "POST"),
-        route(_LOG, logs.log),
-        route(f"{_LOG}/follow", logs.follow),
-        route("/partitions", partitions.partitions),
-        route("/partition", partitions.partition),
-        route("/partition/taint", partitions.taint, "POST"),
-        route("/jobs", jobs.jobs),
-        route("/job", jobs.job),
+        route("/", builds_page.home),
+        route("/plan", builds_page.plan, "POST"),
+        route("/builds", builds_page.builds),
+        route("/builds", builds_page.submit, "POST"),
+        route(_BUILD, build_page.build),
+        route(f"{_BUILD}/changes", build_page.changes),
+        route(f"{_BUILD}/cancel", builds_page.cancel, "POST"),
+        route(f"{_BUILD}/retry", builds_page.retry, "POST"),
+        route(_LOG, logs_page.log),
+        route(f"{_LOG}/follow", logs_page.follow),
+        route("/partitions", partitions_page.partitions),
+        route("/partition", partitions_page.partition),
+        route("/partition/taint", partitions_page.taint, "POST"),
+        route("/jobs", jobs_page.jobs),
+        route("/job", jobs_page.job),
         route("/sign_in", sign_in.form, public=True),
         route("/sign_in", sign_in.sign_in, "POST", public=True),
         route("/sign_out", sign_in.sign_out, "POST"),

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from databuild.errors import InvalidRequestError
 from databuild.model.statuses import PARTITION, TAINTED
 from databuild.service.dashboard import drawings
-from databuild.service.dashboard.calendar import calendar
+from databuild.service.dashboard.calendar_page import calendar
 from databuild.service.dashboard.site import Form, Visit, redirect
 from databuild.v1 import service_pb2 as sv
 
