@@ -1,6 +1,7 @@
 """Every event log keeps events in order, all or nothing, and tells of news."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -113,8 +114,9 @@ async def test_many_appends_at_once_are_all_durable_and_without_a_gap(log):
 
     await asyncio.gather(*(build.start_build() for build in builds), *(build.start_planning() for build in builds))
 
-    for build in builds:
-        assert [event.sequence for event in log.reader().events(build.build_request_id)] == [1, 2, 3]
+    with contextlib.closing(log.reader()) as reader:
+        sequences = [[event.sequence for event in reader.events(build.build_request_id)] for build in builds]
+    assert sequences == [[1, 2, 3]] * len(builds)
 
 
 async def test_a_closed_log_refuses_appends_and_an_empty_append_is_done(uri):

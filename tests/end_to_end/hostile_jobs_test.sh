@@ -36,7 +36,7 @@ config "is not a partition ref" '{"configs": [{"outputs": [{"str": "raw/a b"}]}]
 config "unknown field 'argz'" '{"configs": [{"outputs": [{"str": "raw/a"}], "argz": []}]}'
 config "args is not a list of strings" '{"configs": [{"outputs": [{"str": "raw/a"}], "args": [1]}]}'
 config "a process cannot have 'x\\x00'" '{"configs": [{"outputs": [{"str": "raw/a"}], "args": ["x\u0000"]}]}'
-config "'A=B' cannot be the name" '{"configs": [{"outputs": [{"str": "raw/a"}], "env": {"A=B": ""}}]}'
+config "'A=B' is not a valid name" '{"configs": [{"outputs": [{"str": "raw/a"}], "env": {"A=B": ""}}]}'
 config "neither QUERY nor MATERIALIZE" \
   '{"configs": [{"outputs": [{"str": "raw/a"}], "inputs": [{"dep_type_code": [], "partition_ref": {"str": "x"}}]}]}'
 misconfigured "was ended by signal 9" 'kill -KILL $$'

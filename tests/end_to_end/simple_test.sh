@@ -41,7 +41,7 @@ expectations() {
 
   run 2 buidl
   run 2 build "sum/a b"
-  says err "no partition ref"
+  says err "is not a partition ref"
   run 2 build nobody/makes_this
   says err "no job produces"
   run 2 status no_such_build

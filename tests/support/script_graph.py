@@ -86,7 +86,7 @@ class ScriptGraph:
 
     Attributes:
         folder: The workspace.
-        jobs: The jobs as the catalog has them; `write_catalog` writes them anew.
+        jobs: The jobs as the catalog has them; `write_catalog` writes them again.
         processes: All processes that were started.
     """
 

@@ -57,7 +57,7 @@ def test_a_failed_build_as_json(graph):
     assert result["built"] == ["number/ab"]
     assert result["not_built"] == ["number/c", "sum/ab_c"]
     assert result["failures"][0]["exit_code"] == 7
-    assert result["failures"][0]["stderr_tail"] == ["cannot make c"]
+    assert result["failures"][0]["stderr_tail"] == ["//numbers:number, attempt 1", "cannot make c"]
 
 
 @pytest.mark.parametrize("argument", ["nubmer/x", "stauts", "number/"])
