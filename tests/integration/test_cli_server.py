@@ -350,7 +350,11 @@ def test_events_and_logs_are_followed_while_they_come(graph, served):
     assert "RECEIVED" in first[0]
     assert "COMPLETED" in rest[0].splitlines()[-1]
     assert first[1] == f"==> {build}.1.1 //numbers:number (stdout) <==\n"
-    assert rest[1] == "making wait-1\n"
+    assert rest[1].splitlines() == [
+        "making wait-1",
+        f"==> {build}.1.1 //numbers:number (stderr) <==",
+        "//numbers:number, attempt 1",
+    ]
 
 
 @pytest.mark.parametrize("command", ["status", "builds", "partitions", "logs"])
