@@ -1,0 +1,446 @@
+"""Expressions over the fields of a partition pattern, such as `{date-1}`, `{month.dates}` or `{date-6..date}`.
+
+    template   = { text | "{{" | "}}" | "{" expression "}" }
+    expression = point [ ".." point ] [ ":" format ]
+    point      = field { "." step | ( "+" | "-" ) integer [ unit ] }
+    step       = unit name | "first_" unit name | "last_" unit name | unit name "s"
+    unit       = "h" | "d" | "w" | "mo" | "q" | "y"
+
+An expression yields one value, or every value of an inclusive range. Over the values of its field, both ends of the
+range are monotonic functions. So the values of the field that yield a given value are a range, too, and a binary search
+finds its ends: see `Expression.sources`.
+
+This does not know jobs, records or partitions other than as text.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from databuild.errors import InvalidExpressionError
+from databuild.graph.declared.periods import (
+    DAYS_PER_WEEK,
+    HOURS_PER_DAY,
+    MINUTES_PER_DAY,
+    SUFFIXES,
+    UNITS,
+    CalendarRangeError,
+    Unit,
+    can_move_by,
+    containing,
+    first_part,
+    has_parts,
+    last_part,
+    moved,
+)
+
+MAX_VALUES: Final = 1_000_000
+"""The largest number of values that a template may yield, all combinations counted."""
+
+_Move = Callable[[int], int]
+
+_POINT: Final = re.compile(r"([A-Za-z_]\w*)((?:\.\w+|[+-]\w+)*)", re.ASCII)
+_STEP: Final = re.compile(r"\.(?P<part>\w+)|(?P<sign>[+-])(?P<count>\d+)(?P<suffix>[A-Za-z]*)(?!\w)", re.ASCII)
+_BRACES: Final = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[{}]")
+
+_BELOW_DAYS: Final = ("minute", "hour")
+_OF_MONTHS: Final = ("month", "quarter", "year")
+_DAYS: Final = (*_BELOW_DAYS, "date")
+_DIRECTIVES: Final[Mapping[str, tuple[str, ...]]] = {
+    "Y": (*_DAYS, "month", "quarter", "year"),
+    "y": (*_DAYS, "month", "quarter", "year"),
+    "m": (*_DAYS, "month"),
+    "d": _DAYS,
+    "j": _DAYS,
+    "G": (*_DAYS, "week"),
+    "V": (*_DAYS, "week"),
+    "H": _BELOW_DAYS,
+    "M": ("minute",),
+    "%": tuple(UNITS),
+}
+"""The directives of strftime that formats may have, with the types that determine them."""
+
+
+class Expression(NamedTuple):
+    """One expression in braces.
+
+    Attributes:
+        text: The expression as it was written, with its braces.
+        field: The name of its field.
+        field_kind: The type of its field.
+        kind: The type of the values that it yields.
+        is_list: Whether it may yield other than one value.
+        low: Returns the first value for a value of the field, as numbers; None if values pass unchanged.
+        high: Returns the last value in the same way.
+        format: The format of the values; empty for their form in refs.
+        moves_by_months: Whether hours or minutes move by months, which does not always keep their order.
+    """
+
+    text: str
+    field: str
+    field_kind: str
+    kind: str
+    is_list: bool = False
+    low: _Move | None = None
+    high: _Move | None = None
+    format: str = ""
+    moves_by_months: bool = False
+
+    def values(self, text: str) -> Sequence[str]:
+        """Returns the values for the text of the field, in order.
+
+        Raises:
+            InvalidExpressionError: They leave the years 1 to 9999, or are more than MAX_VALUES.
+        """
+        if self.low is None or self.high is None:
+            return (text,)
+        number = number_of(self.field_kind, text)
+        try:
+            low = self.low(number)
+            high = low if self.high is self.low else self.high(number)
+        except CalendarRangeError as error:
+            fault = f"for {self.field} = {text} it yields {_a(self.kind)} {error}; the calendar has the years 1 to 9999"
+            raise InvalidExpressionError(self.text, fault) from None
+        if high - low >= MAX_VALUES:
+            fault = f"for {self.field} = {text} it yields {high - low + 1:,} values; at most {MAX_VALUES:,} are allowed"
+            raise InvalidExpressionError(self.text, fault)
+        form = functools.partial(_strftime, self.kind, self.format) if self.format else _FORMATS[self.kind]
+        return [form(value) for value in range(low, high + 1)]
+
+    def sources(self, value: int, first: int, last: int) -> tuple[range, ...]:
+        """Returns the values of the field, from `first` to `last`, that yield a value, in ascending order."""
+        if self.low is None or self.high is None:
+            return (range(max(first, value), min(last, value) + 1),)
+        if not self.moves_by_months:
+            return (self._sources_between(value, first, last),)
+        # Days move in order, and the times of one day do; times of different days may change places, where the month
+        # that they move to is shorter. At most four days move to one, so that all others lie between those.
+        per_day = MINUTES_PER_DAY if self.field_kind == "minute" else HOURS_PER_DAY
+        days = range(first // per_day, last // per_day + 1)
+        low, high = self.low, self.high
+        start = _search(days.start, days.stop, lambda day: _image(high, (day + 1) * per_day - 1) >= value)
+        stop = _search(start, days.stop, lambda day: _image(low, day * per_day) > value)
+        edges = {*range(start, min(start + 4, stop)), *range(max(start, stop - 4), stop)}
+        ranges = [
+            self._sources_between(value, max(first, day * per_day), min(last, (day + 1) * per_day - 1))
+            for day in sorted(edges)
+        ]
+        if stop - start > 2 * 4:
+            ranges.insert(4, range((start + 4) * per_day, (stop - 4) * per_day))
+        return tuple(ranges)
+
+    def _sources_between(self, value: int, first: int, last: int) -> range:
+        """Returns the same where both ends of the expression ascend from `first` to `last`."""
+        low, high = self.low or _unchanged, self.high or _unchanged
+        start = _search(
+            first, last + 1, lambda number: _image(high, number) >= value and _image(low, number) > -math.inf
+        )
+        stop = _search(start, last + 1, lambda number: _image(low, number) > value or _image(high, number) == math.inf)
+        return range(start, stop)
+
+
+def _search(start: int, stop: int, is_reached: Callable[[int], bool]) -> int:
+    """Returns the first number from `start` that a predicate holds for, and then for all later ones; `stop` if none."""
+    while start < stop:
+        middle = (start + stop) // 2
+        if is_reached(middle):
+            stop = middle
+        else:
+            start = middle + 1
+    return start
+
+
+def _image(move: _Move, number: int) -> float:
+    """Returns the image of a value; minus or plus infinity if it lies before or after the calendar."""
+    try:
+        return move(number)
+    except CalendarRangeError as error:
+        return -math.inf if error.early else math.inf
+
+
+class Template(NamedTuple):
+    """A text with expressions.
+
+    Attributes:
+        text: The template as it was written.
+        parts: Its literal texts and expressions, in order.
+    """
+
+    text: str
+    parts: tuple[str | Expression, ...]
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Expression))
+
+    def values(self, fields: Mapping[str, str]) -> list[str]:
+        """Returns the texts for the values of the fields: all combinations, those of the last expression varying first.
+
+        Raises:
+            InvalidExpressionError: Values leave the years 1 to 9999, or are more than MAX_VALUES.
+        """
+        columns = [(part,) if isinstance(part, str) else part.values(fields[part.field]) for part in self.parts]
+        if len(columns) == 1:
+            return list(columns[0])
+        if (count := math.prod(map(len, columns))) > MAX_VALUES:
+            fault = f"it yields {count:,} combinations of values; at most {MAX_VALUES:,} are allowed"
+            raise InvalidExpressionError(self.text, fault)
+        return ["".join(texts) for texts in itertools.product(*columns)]
+
+
+def parse_template(text: str, fields: Mapping[str, str], *, lists: bool = True, formats: bool = False) -> Template:
+    """Reads a template.
+
+    Args:
+        text: The template.
+        fields: The type of each field that its expressions may use, as in `PartitionPattern.fields`.
+        lists: Whether expressions may yield other than one value.
+        formats: Whether expressions may have formats.
+
+    Raises:
+        InvalidExpressionError: An expression cannot be read, or is not allowed for the type of its field.
+    """
+    parts: list[str | Expression] = []
+    literal = ""
+    position = 0
+    for match in _BRACES.finditer(text):
+        literal += text[position : match.start()]
+        position = match.end()
+        found = match[0]
+        if found in {"{{", "}}"}:
+            literal += found[0]
+            continue
+        if len(found) == 1:
+            fault = f"the brace {found!r} at character {match.start() + 1} has no partner; two braces stand for one"
+            raise InvalidExpressionError(text, fault)
+        if literal:
+            parts.append(literal)
+            literal = ""
+        parts.append(_expression(found, fields, lists=lists, formats=formats))
+    literal += text[position:]
+    if literal or not parts:
+        parts.append(literal)
+    return Template(text, tuple(parts))
+
+
+def _expression(text: str, fields: Mapping[str, str], *, lists: bool, formats: bool) -> Expression:
+    points, colon, form = text[1:-1].partition(":")
+    if colon and not formats:
+        raise InvalidExpressionError(text, "a format is allowed in `args` and `env` only; refs have one form")
+    low_text, dots, high_text = points.partition("..")
+    low = _Point(text, low_text, fields)
+    high = _Point(text, high_text, fields) if dots else low
+    if dots and (low.is_list or high.is_list):
+        fault = "an end of a range is one value; `first_` and `last_`, as in `first_date`, yield one"
+        raise InvalidExpressionError(text, fault)
+    if high.field != low.field:
+        fault = f"both ends of a range are over one field, and these are over {low.field!r} and {high.field!r}"
+        raise InvalidExpressionError(text, fault)
+    if high.kind != low.kind:
+        raise InvalidExpressionError(text, f"one end of the range is {_a(low.kind)}, the other {_a(high.kind)}")
+    if dots and low.kind not in _FORMATS:
+        raise InvalidExpressionError(
+            text, f"only {_COUNTED} have ranges, and the field {low.field!r} is {_a(low.kind)}"
+        )
+    is_list = bool(dots) or low.is_list
+    if is_list and not lists:
+        fault = "it yields many values where one is needed; `first_` and `last_`, as in `first_date`, yield one"
+        raise InvalidExpressionError(text, fault)
+    if colon:
+        _check_format(text, low.kind, form)
+    moves: tuple[_Move | None, _Move | None] = (low.low, high.high if high is not low else low.high)
+    if low.is_changed or high.is_changed or dots or colon:
+        by_months = low.moves_by_months or high.moves_by_months
+        return Expression(text, low.field, fields[low.field], low.kind, is_list, *moves, form, by_months)
+    return Expression(text, low.field, fields[low.field], low.kind)
+
+
+class _Point:
+    """One end of an expression while it is read.
+
+    Attributes:
+        field: Its field.
+        kind: The type of its values.
+        is_list: Whether it yields all parts of a period.
+        is_changed: Whether it has steps.
+        moves_by_months: Whether one of them moves hours or minutes by months.
+        low: Returns its first value for a value of the field, as numbers; `high` returns the last.
+    """
+
+    def __init__(self, expression: str, text: str, fields: Mapping[str, str]) -> None:
+        match = _POINT.fullmatch(text)
+        if match is None:
+            fault = "it is no expression; write a field, such as {date}, an offset, such as {date-1}, or a range"
+            raise InvalidExpressionError(expression, fault)
+        self.field = match[1]
+        if self.field not in fields:
+            names = ", ".join(fields) or "none"
+            raise InvalidExpressionError(
+                expression, f"{self.field!r} is no field of `outputs`; the fields are: {names}"
+            )
+        self.kind = self._field_kind = fields[self.field]
+        self._leaves_days = False
+        self.is_list = False
+        self.is_changed = bool(match[2])
+        self.moves_by_months = False
+        self.low: _Move = _unchanged
+        self.high: _Move = _unchanged
+        self._expression = expression
+        position = 0
+        while position < len(match[2]):
+            step = _STEP.match(match[2], position)
+            if step is None:
+                raise self._error(f"{match[2][position:]!r} is no step; steps are `.month`, `-1` or `+2w`")
+            if self.is_list:
+                raise self._error(f"nothing may follow a list, and {step[0]!r} does")
+            if step["part"]:
+                self._take_part(step["part"])
+            else:
+                self._move(int(step["sign"] + step["count"]), step["suffix"])
+            position = step.end()
+
+    def _error(self, fault: str) -> InvalidExpressionError:
+        return InvalidExpressionError(self._expression, fault)
+
+    def _then(self, move: _Move) -> None:
+        before = self.low
+        self.low = self.high = move if before is _unchanged else _chained(before, move)
+
+    def _move(self, count: int, suffix: str) -> None:
+        if self.kind == "int":
+            if suffix:
+                raise self._error("an int has no units")
+            self._then(functools.partial(int.__add__, count))
+            return
+        unit = UNITS.get(self.kind)
+        if unit is None:
+            raise self._error(f"the field {self.field!r} is {_a(self.kind)}, and only {_COUNTED} have offsets")
+        step = UNITS[SUFFIXES[suffix]] if suffix in SUFFIXES else None if suffix else unit
+        if step is None or not can_move_by(unit, step):
+            allowed = [f"`{name}`" for name, longer in SUFFIXES.items() if can_move_by(unit, UNITS[longer])]
+            raise self._error(
+                f"{_a(self.kind)} cannot move by {suffix!r}; its units are {', '.join(allowed) or 'none'}"
+            )
+        if self._field_kind in _BELOW_DAYS:
+            if step.name in _OF_MONTHS:
+                if self._leaves_days:
+                    raise self._error("offsets in months, quarters and years come before offsets in hours and minutes")
+                self.moves_by_months = True
+            self._leaves_days |= step.name in _BELOW_DAYS
+        self._then(functools.partial(_moved, unit, count, step))
+
+    def _take_part(self, part: str) -> None:
+        unit = UNITS.get(self.kind)
+        if unit is None:
+            raise self._error(f"the field {self.field!r} is {_a(self.kind)}, which has no part {part!r}")
+        name, choice = part, ""
+        if part.startswith(("first_", "last_")):
+            choice, _, name = part.partition("_")
+        elif part.endswith("s"):
+            choice, name = "all", part[:-1]
+        other = UNITS.get(name)
+        if other is not None and not choice and other.name in unit.within:
+            self._then(functools.partial(_containing, unit, other))
+        elif other is not None and choice and has_parts(unit, other):
+            first, last = functools.partial(_first_part, unit, other), functools.partial(_last_part, unit, other)
+            if choice == "all":
+                before = self.low
+                self.low, self.high = _chained(before, first), _chained(before, last)
+                self.is_list = True
+            else:
+                self._then(first if choice == "first" else last)
+        else:
+            raise self._error(f"{_a(self.kind)} has no {part!r}; it has {_parts_of(unit)}")
+        self.kind = name
+
+
+def _unchanged(number: int) -> int:
+    return number
+
+
+def _chained(first: _Move, then: _Move) -> _Move:
+    return then if first is _unchanged else lambda number: then(first(number))
+
+
+def _moved(unit: Unit, count: int, step: Unit, period: int) -> int:
+    return moved(unit, period, count, step)
+
+
+def _containing(unit: Unit, longer: Unit, period: int) -> int:
+    return containing(unit, period, longer)
+
+
+def _first_part(unit: Unit, shorter: Unit, period: int) -> int:
+    return first_part(unit, period, shorter)
+
+
+def _last_part(unit: Unit, shorter: Unit, period: int) -> int:
+    return last_part(unit, period, shorter)
+
+
+def _parts_of(unit: Unit) -> str:
+    """Returns the steps that a period of a unit allows, in words."""
+    shorter = [other.name for other in UNITS.values() if has_parts(unit, other)]
+    steps = [f"`.{name}`" for name in unit.within]
+    steps += [f"`.{form}`" for name in shorter for form in (f"{name}s", f"first_{name}", f"last_{name}")]
+    return ", ".join(steps) or "no parts"
+
+
+_FORMATS: Final[Mapping[str, Callable[[int], str]]] = {"int": str} | {name: unit.format for name, unit in UNITS.items()}
+_COUNTED: Final = f"fields of the types {', '.join(_FORMATS)}"
+
+
+def number_of(kind: str, text: str) -> int:
+    """Returns the number of a value of a type that can be counted.
+
+    Raises:
+        ValueError: The text is no value of the type.
+    """
+    return int(text) if kind == "int" else UNITS[kind].parse(text)
+
+
+def _a(kind: str) -> str:
+    """Returns a type with its article."""
+    name = "regular expression" if kind.startswith("/") else kind
+    return f"{'an' if name[0] in 'aeiou' or name == 'hour' else 'a'} {name}"
+
+
+def _check_format(text: str, kind: str, form: str) -> None:
+    unit = UNITS.get(kind)
+    if unit is None:
+        raise InvalidExpressionError(text, f"only dates and times have formats, and this is {_a(kind)}")
+    if not form:
+        raise InvalidExpressionError(
+            text, "the format after the colon is empty; leave the colon out for the form of refs"
+        )
+    allowed = [f"%{name}" for name, kinds in _DIRECTIVES.items() if kind in kinds]
+    for directive in re.findall(r"%(.?)", form, re.DOTALL):
+        if kind not in _DIRECTIVES.get(directive, ()):
+            fault = f"{_a(kind)} has no %{directive}; its directives are {', '.join(allowed)}"
+            raise InvalidExpressionError(text, fault)
+
+
+def _strftime(kind: str, form: str, number: int) -> str:
+    """Formats a period by a subset of strftime that is the same for all years and locales."""
+    unit = UNITS[kind]
+    iso = UNITS["minute"].format(unit.start(number))
+    day = unit.start(number) // MINUTES_PER_DAY
+    week = UNITS["week"].format(day // DAYS_PER_WEEK)
+    texts = {
+        "Y": iso[:4],
+        "y": iso[2:4],
+        "m": iso[5:7],
+        "d": iso[8:10],
+        "H": iso[11:13],
+        "M": iso[14:16],
+        "G": week[:4],
+        "V": week[6:],
+        "j": f"{day - UNITS['year'].start(int(iso[:4]) - 1) // MINUTES_PER_DAY + 1:03}",
+        "%": "%",
+    }
+    return re.sub("%(.)", lambda match: texts[match[1]], form)
