@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
+
+from databuild.graph.periods import UNITS
 
 
 class Counting:
@@ -40,7 +42,7 @@ class FieldType(NamedTuple):
     """One type.
 
     Attributes:
-        regex: Matches its values. Compiles fast, but that of `date` and `hour` also matches values that do not exist.
+        regex: Matches its values. Compiles fast, but may also match dates, times and weeks that do not exist.
         exact_regex: Matches exactly its values, by the Gregorian calendar; a regular expression in the strict sense.
         example: A value.
         shape: Its values with `}` for each digit; `{` where they have no shape in common.
@@ -79,45 +81,47 @@ _DAY: Final = (
     "|(?:0[13578]|1[02])-31)"  # the long ones
 )
 _DATE: Final = f"(?:{_YEAR}-{_DAY}|{_LEAP_YEAR}-02-29)"
-_EPOCH: Final = dt.datetime(1, 1, 1)  # noqa: DTZ001 - hours are counted, not placed in a zone
+_HOUR: Final = r"T(?:[01]\d|2[0-3])"
+
+
+def _long_years() -> Iterator[str]:
+    """Yields regular expressions of the years with 53 weeks, which repeat every 400 years."""
+    for century, centuries in enumerate(
+        ("[02468][048]|[13579][26]", "[02468][159]|[13579][37]", "[02468][26]|[13579][048]", "[02468][37]|[13579][159]")
+    ):
+        years = [year for year in range(100) if dt.date(2000 + 100 * century + year, 12, 28).isocalendar().week == 53]
+        yield f"(?:{centuries})(?:{'|'.join(f'{year:02}' for year in years)})"
+
+
+def _calendar_type(name: str, regex: str, exact_regex: str, example_length: int) -> FieldType:
+    """Returns a type whose values are periods of the calendar.
+
+    Args:
+        name: The name of the unit.
+        regex: Matches its values fast, and perhaps values that do not exist.
+        exact_regex: Matches exactly its values.
+        example_length: The number of periods between both ends of an example of a range.
+    """
+    unit = UNITS[name]
+    example = unit.format(unit.of_minute(UNITS["minute"].parse("2013-01-31T05:07")))
+    shape = "".join("}" if character.isdigit() else character for character in example)
+    ends = "".join(r"\d" if character.isdigit() else character for character in example)
+    return FieldType(regex, exact_regex, example, shape, Counting(ends, example_length, unit.parse, unit.format))
+
 
 FIELD_TYPES: Final = {
-    "date": FieldType(
-        regex=r"\d{4}-\d{2}-\d{2}",
-        exact_regex=_DATE,
-        example="2013-01-31",
-        shape="}}}}-}}-}}",
-        counting=Counting(
-            r"\d{4}-\d{2}-\d{2}",
-            30,
-            lambda text: dt.date.fromisoformat(text).toordinal(),
-            lambda number: dt.date.fromordinal(number).isoformat(),
-        ),
+    "year": _calendar_type("year", r"(?!0000)\d{4}", _YEAR, 3),
+    "quarter": _calendar_type("quarter", r"(?!0000)\d{4}-Q[1-4]", f"{_YEAR}-Q[1-4]", 3),
+    "month": _calendar_type("month", r"(?!0000)\d{4}-(?:0[1-9]|1[0-2])", f"{_YEAR}-(?:0[1-9]|1[0-2])", 11),
+    "week": _calendar_type(
+        "week",
+        r"\d{4}-W\d{2}",
+        f"(?:{_YEAR}-W(?:0[1-9]|[1-4]\\d|5[0-2])|(?:{'|'.join(_long_years())})-W53)",
+        51,
     ),
-    "month": FieldType(
-        regex=r"(?!0000)\d{4}-(?:0[1-9]|1[0-2])",
-        exact_regex=f"{_YEAR}-(?:0[1-9]|1[0-2])",
-        example="2013-01",
-        shape="}}}}-}}",
-        counting=Counting(
-            r"\d{4}-\d{2}",
-            11,
-            lambda text: (first := dt.date.fromisoformat(f"{text}-01")).year * 12 + first.month - 1,
-            lambda number: f"{number // 12:04}-{number % 12 + 1:02}",
-        ),
-    ),
-    "hour": FieldType(
-        regex=r"\d{4}-\d{2}-\d{2}T(?:[01]\d|2[0-3])",
-        exact_regex=rf"{_DATE}T(?:[01]\d|2[0-3])",
-        example="2013-01-31T05",
-        shape="}}}}-}}-}}T}}",
-        counting=Counting(
-            r"\d{4}-\d{2}-\d{2}T\d{2}",
-            23,
-            lambda text: int((dt.datetime.fromisoformat(text) - _EPOCH).total_seconds()) // 3600,
-            lambda number: (_EPOCH + dt.timedelta(hours=number)).isoformat(timespec="hours"),
-        ),
-    ),
+    "date": _calendar_type("date", r"\d{4}-\d{2}-\d{2}", _DATE, 30),
+    "hour": _calendar_type("hour", rf"\d{{4}}-\d{{2}}-\d{{2}}{_HOUR}", f"{_DATE}{_HOUR}", 23),
+    "minute": _calendar_type("minute", rf"\d{{4}}-\d{{2}}-\d{{2}}{_HOUR}:[0-5]\d", f"{_DATE}{_HOUR}:[0-5]\\d", 59),
     "int": FieldType(
         regex=r"-?(?:0|[1-9]\d*)",
         exact_regex=r"-?(?:0|[1-9]\d*)",

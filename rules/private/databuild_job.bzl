@@ -44,8 +44,8 @@ def databuild_job(
         binary: Program: an executable target, or an executable file such as `daily_flights.sh`. Job runs get the environment
             variables of the target's `env`. A target with `args` is an error, because Bazel passes them only with `bazel run`.
         outputs: Partition patterns of the refs that the job produces: refs with named fields, such as `sum/{names}` or
-            `daily_flights/date={date:date}`. The type of a field is `date`, `month`, `hour`, `int`, `str` (one path segment,
-            the default) or `/regex/`. Optional only if the graph has a `lookup`.
+            `daily_flights/date={date:date}`. The type of a field is `year`, `quarter`, `month`, `week`, `date`, `hour`,
+            `minute`, `int`, `str` (one path segment, the default) or `/regex/`. Optional only if the graph has a `lookup`.
         timeout: Maximum duration of one job run, such as `90s`, `10m` or `1h30m`; a plain number is in seconds. The default is no
             limit. Values in a `select` must be strings.
         retries: Maximum number of retries after a failed job run.

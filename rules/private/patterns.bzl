@@ -2,7 +2,7 @@
 
 visibility(["//rules/..."])
 
-_FIELD_TYPES = ["date", "hour", "int", "month", "str"]
+_FIELD_TYPES = ["date", "hour", "int", "minute", "month", "quarter", "str", "week", "year"]
 _LETTERS = "abcdefghijklmnopqrstuvwxyz_"
 
 def _fail(label, pattern, fault):

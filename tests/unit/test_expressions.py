@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from databuild.errors import InvalidExpressionError
 from databuild.graph.declared.expressions import Expression, number_of, parse_template
-from databuild.graph.declared.periods import SUFFIXES, UNITS, can_move_by, has_parts
+from databuild.graph.periods import SUFFIXES, UNITS, can_move_by, has_parts
 
 FIELDS = {name: name for name in UNITS} | {"n": "int", "name": "str", "code": "/[a-z]+/"}
 

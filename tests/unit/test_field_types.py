@@ -28,7 +28,18 @@ def test_counting_there_and_back_gives_the_same_value(name):
     assert list(counting.values(number, number + 1)) == [field_type.example, counting.format(number + 1)]
 
 
-@pytest.mark.parametrize(("name", "value"), [("date", "2013-02-30"), ("month", "2013-13"), ("hour", "2013-01-31T24")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("date", "2013-02-30"),
+        ("month", "2013-13"),
+        ("hour", "2013-01-31T24"),
+        ("minute", "2013-01-31T23:60"),
+        ("week", "2013-W53"),
+        ("quarter", "2013-Q5"),
+        ("year", "0000"),
+    ],
+)
 def test_what_the_calendar_does_not_have_has_no_number(name, value):
     assert FIELD_TYPES[name].counting.parse(value) is None
     assert not re.fullmatch(FIELD_TYPES[name].exact_regex, value)
@@ -36,3 +47,13 @@ def test_what_the_calendar_does_not_have_has_no_number(name, value):
 
 def test_the_length_of_a_huge_range_is_known_without_its_values():
     assert len(FIELD_TYPES["int"].counting.values(1, 10**12)) == 10**12
+
+
+def test_the_exact_regex_of_weeks_knows_the_long_years():
+    week = FIELD_TYPES["week"]
+    exact = re.compile(week.exact_regex)
+    for year in (*range(1, 10, 3), *range(1600, 2401), *range(9950, 10000)):
+        for number in (0, 1, 9, 10, 49, 50, 52, 53, 54):
+            text = f"{year:04}-W{number:02}"
+
+            assert (exact.fullmatch(text) is not None) == (week.counting.parse(text) is not None), text

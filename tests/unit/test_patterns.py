@@ -48,7 +48,7 @@ def test_a_pattern_matches_whole_refs_of_its_types(pattern, ref, fields):
         ("a/x}", "is not a field"),
         ("a/{1x}", "is not a field"),
         ("a/{x:date}/{x}", "twice"),
-        ("a/{x:day}", "date, month, hour, int, str"),
+        ("a/{x:day}", "year, quarter, month, week, date, hour, minute, int, str"),
         ("a/{x\u00e9}", "is not a field"),
         ("a/{x:/(/}", "the regular expression /./ is invalid"),
         ("a/{x}/{y:/(?P<x>b)/}", "a named group, 'x'"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from databuild.graph.declared.periods import (
+from databuild.graph.periods import (
     UNITS,
     CalendarRangeError,
     can_move_by,

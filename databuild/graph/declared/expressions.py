@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from databuild.errors import InvalidExpressionError
-from databuild.graph.declared.periods import (
+from databuild.graph.periods import (
     DAYS_PER_WEEK,
     HOURS_PER_DAY,
     MINUTES_PER_DAY,

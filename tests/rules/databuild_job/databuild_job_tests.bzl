@@ -179,7 +179,7 @@ def databuild_job_tests(name):
     _must_fail("a_field_without_name_test", ["not a valid name for a field", "\"a/{:date}\""], outputs = ["a/{:date}"])
     _must_fail("a_field_without_type_test", ["has a colon but no type", "\"a/{x:}\""], outputs = ["a/{x:}"])
     _must_fail("two_fields_of_one_name_test", ["two fields", "\"x\""], outputs = ["a/{x}/{x}"])
-    _must_fail("an_unknown_type_test", ["unknown type \"dat\"", "\"a/{x:dat}\"", "date, hour, int, month, str"], outputs = ["a/{x:dat}"])
+    _must_fail("an_unknown_type_test", ["unknown type \"dat\"", "\"a/{x:dat}\"", "date, hour, int, minute, month, quarter, str, week, year"], outputs = ["a/{x:dat}"])
     _must_fail("an_open_regex_test", ["'{' without a matching '}'", "\"a/{x:/y}\""], outputs = ["a/{x:/y}"])
     _must_fail("two_equal_outputs_test", ["\"a/{x}\"", "\"a/{y:str}\""], outputs = ["a/{x}", "a/{y:str}"])
 

@@ -227,12 +227,12 @@ def last_part(unit: Unit, period: int, shorter: Unit) -> int:
 
 
 def has_parts(unit: Unit, shorter: Unit) -> bool:
-    """Whether the periods of one unit divide into those of another without a remainder."""
+    """Returns True if the periods of one unit divide into those of another without a remainder."""
     return unit.name in shorter.within
 
 
 def can_move_by(unit: Unit, step: Unit) -> bool:
-    """Whether periods of a unit can be moved by another: by their own, or by a longer one that keeps their place in it.
+    """Returns True if periods of a unit can be moved by another: by their own, or by a longer one that they lie in.
 
     A week has no place in a month, so weeks move by weeks only.
     """
