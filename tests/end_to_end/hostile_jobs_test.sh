@@ -131,7 +131,7 @@ fresh
 when_asked raw "printf '{\"configs\": [{\"outputs\": [{\"str\": \"raw/a\"}], \"args\": [\"'; head -c 3000000 /dev/zero | tr '\\0' n
   printf '\"]}]}'; exit 0"
 run 1 build clean/a
-says err "config of $RAW (asked for 'raw/a'): 'raw/a' cannot be run: argument 2 has 3,000,001 bytes"
+says err "config of $RAW (asked for 'raw/a'): 'raw/a' cannot be built: argument 2 has 3,000,001 bytes"
 says err "Write long lists into a file, and pass its path"
 lawful
 ran
