@@ -137,20 +137,6 @@ class InvalidPatternError(InvalidRequestError):
         super().__init__(f"{pattern!r}: {fault}")
 
 
-class InvalidExpressionError(InvalidRequestError):
-    """An expression over the fields of a pattern cannot be read, or not be evaluated for a ref.
-
-    Args:
-        expression: The expression, with its braces.
-        fault: The fault, and what is allowed instead, in words.
-    """
-
-    def __init__(self, expression: str, fault: str) -> None:
-        self.expression = expression
-        self.fault = fault
-        super().__init__(f"{expression!r}: {fault}")
-
-
 class OverlappingPatternsError(InvalidRequestError):
     """Two patterns match the same refs.
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from databuild.errors import InvalidExpressionError
+from databuild.errors import InvalidPatternError
 from databuild.graph.declared.expressions import Expression, number_of, parse_template
 from databuild.graph.periods import SUFFIXES, UNITS, can_move_by, has_parts
 
@@ -123,31 +123,31 @@ def test_several_lists_yield_all_combinations_the_last_one_varying_first() -> No
     ],
 )
 def test_a_mistake_is_an_error_with_the_expression_and_what_is_allowed(template: str, fault: str) -> None:
-    with pytest.raises(InvalidExpressionError) as caught:
+    with pytest.raises(InvalidPatternError) as caught:
         parse_template(template, FIELDS, formats=True)
 
     assert fault in str(caught.value)
-    assert caught.value.expression.strip("x{}") in template
+    assert caught.value.pattern.strip("x{}") in template
 
 
 def test_lists_and_formats_are_refused_where_they_make_no_sense() -> None:
-    with pytest.raises(InvalidExpressionError, match="it yields many values where one is needed"):
+    with pytest.raises(InvalidPatternError, match="it yields many values where one is needed"):
         parse_template("{month.dates}", FIELDS, lists=False)
-    with pytest.raises(InvalidExpressionError, match="a format is allowed in `args` and `env` only"):
+    with pytest.raises(InvalidPatternError, match="a format is allowed in `args` and `env` only"):
         parse_template("{date:%Y}", FIELDS)
 
 
 def test_values_that_leave_the_calendar_are_an_error_that_names_the_field() -> None:
-    with pytest.raises(InvalidExpressionError, match="for date = 0001-01-01 it yields a date before the year 1"):
+    with pytest.raises(InvalidPatternError, match="for date = 0001-01-01 it yields a date before the year 1"):
         values("{date-1}", date="0001-01-01")
-    with pytest.raises(InvalidExpressionError, match="for week = 9999-W52 it yields a date after the year 9999"):
+    with pytest.raises(InvalidPatternError, match="for week = 9999-W52 it yields a date after the year 9999"):
         values("{week.dates}", week="9999-W52")
 
 
 def test_too_many_values_are_an_error_instead_of_a_full_memory() -> None:
-    with pytest.raises(InvalidExpressionError, match="it yields 5,256,000 values; at most 1,000,000 are allowed"):
+    with pytest.raises(InvalidPatternError, match="it yields 5,256,000 values; at most 1,000,000 are allowed"):
         values("{minute-5255999..minute}", minute="2013-01-01T00:00")
-    with pytest.raises(InvalidExpressionError, match="it yields 3,650,000 combinations of values"):
+    with pytest.raises(InvalidPatternError, match="it yields 3,650,000 combinations of values"):
         values("{year.dates}/{n..n+9999}", year="2013", n="1")
 
 

@@ -22,7 +22,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from databuild.errors import InvalidExpressionError
+from databuild.errors import InvalidPatternError
 from databuild.graph.periods import (
     DAYS_PER_WEEK,
     HOURS_PER_DAY,
@@ -95,7 +95,7 @@ class Expression(NamedTuple):
         """Returns the values for the text of the field, in order.
 
         Raises:
-            InvalidExpressionError: They leave the years 1 to 9999, or are more than MAX_VALUES.
+            InvalidPatternError: They leave the years 1 to 9999, or are more than MAX_VALUES.
         """
         if self.low is None or self.high is None:
             return (text,)
@@ -105,10 +105,10 @@ class Expression(NamedTuple):
             high = low if self.high is self.low else self.high(number)
         except CalendarRangeError as error:
             fault = f"for {self.field} = {text} it yields {_a(self.kind)} {error}; the calendar has the years 1 to 9999"
-            raise InvalidExpressionError(self.text, fault) from None
+            raise InvalidPatternError(self.text, fault) from None
         if high - low >= MAX_VALUES:
             fault = f"for {self.field} = {text} it yields {high - low + 1:,} values; at most {MAX_VALUES:,} are allowed"
-            raise InvalidExpressionError(self.text, fault)
+            raise InvalidPatternError(self.text, fault)
         form = functools.partial(_strftime, self.kind, self.format) if self.format else _FORMATS[self.kind]
         return [form(value) for value in range(low, high + 1)]
 
@@ -182,14 +182,14 @@ class Template(NamedTuple):
         """Returns the texts for the values of the fields: all combinations, those of the last expression varying first.
 
         Raises:
-            InvalidExpressionError: Values leave the years 1 to 9999, or are more than MAX_VALUES.
+            InvalidPatternError: Values leave the years 1 to 9999, or are more than MAX_VALUES.
         """
         columns = [(part,) if isinstance(part, str) else part.values(fields[part.field]) for part in self.parts]
         if len(columns) == 1:
             return list(columns[0])
         if (count := math.prod(map(len, columns))) > MAX_VALUES:
             fault = f"it yields {count:,} combinations of values; at most {MAX_VALUES:,} are allowed"
-            raise InvalidExpressionError(self.text, fault)
+            raise InvalidPatternError(self.text, fault)
         return ["".join(texts) for texts in itertools.product(*columns)]
 
 
@@ -203,7 +203,7 @@ def parse_template(text: str, fields: Mapping[str, str], *, lists: bool = True, 
         formats: Whether expressions may have formats.
 
     Raises:
-        InvalidExpressionError: An expression cannot be read, or is not allowed for the type of its field.
+        InvalidPatternError: An expression cannot be read, or is not allowed for the type of its field.
     """
     parts: list[str | Expression] = []
     literal = ""
@@ -217,7 +217,7 @@ def parse_template(text: str, fields: Mapping[str, str], *, lists: bool = True, 
             continue
         if len(found) == 1:
             fault = f"the brace {found!r} at character {match.start() + 1} has no partner; two braces stand for one"
-            raise InvalidExpressionError(text, fault)
+            raise InvalidPatternError(text, fault)
         if literal:
             parts.append(literal)
             literal = ""
@@ -231,26 +231,24 @@ def parse_template(text: str, fields: Mapping[str, str], *, lists: bool = True, 
 def _expression(text: str, fields: Mapping[str, str], *, lists: bool, formats: bool) -> Expression:
     points, colon, form = text[1:-1].partition(":")
     if colon and not formats:
-        raise InvalidExpressionError(text, "a format is allowed in `args` and `env` only; refs have one form")
+        raise InvalidPatternError(text, "a format is allowed in `args` and `env` only; refs have one form")
     low_text, dots, high_text = points.partition("..")
     low = _Point(text, low_text, fields)
     high = _Point(text, high_text, fields) if dots else low
     if dots and (low.is_list or high.is_list):
         fault = "an end of a range is one value; `first_` and `last_`, as in `first_date`, yield one"
-        raise InvalidExpressionError(text, fault)
+        raise InvalidPatternError(text, fault)
     if high.field != low.field:
         fault = f"both ends of a range are over one field, and these are over {low.field!r} and {high.field!r}"
-        raise InvalidExpressionError(text, fault)
+        raise InvalidPatternError(text, fault)
     if high.kind != low.kind:
-        raise InvalidExpressionError(text, f"one end of the range is {_a(low.kind)}, the other {_a(high.kind)}")
+        raise InvalidPatternError(text, f"one end of the range is {_a(low.kind)}, the other {_a(high.kind)}")
     if dots and low.kind not in _FORMATS:
-        raise InvalidExpressionError(
-            text, f"only {_COUNTED} have ranges, and the field {low.field!r} is {_a(low.kind)}"
-        )
+        raise InvalidPatternError(text, f"only {_COUNTED} have ranges, and the field {low.field!r} is {_a(low.kind)}")
     is_list = bool(dots) or low.is_list
     if is_list and not lists:
         fault = "it yields many values where one is needed; `first_` and `last_`, as in `first_date`, yield one"
-        raise InvalidExpressionError(text, fault)
+        raise InvalidPatternError(text, fault)
     if colon:
         _check_format(text, low.kind, form)
     moves: tuple[_Move | None, _Move | None] = (low.low, high.high if high is not low else low.high)
@@ -276,13 +274,11 @@ class _Point:
         match = _POINT.fullmatch(text)
         if match is None:
             fault = "it is no expression; write a field, such as {date}, an offset, such as {date-1}, or a range"
-            raise InvalidExpressionError(expression, fault)
+            raise InvalidPatternError(expression, fault)
         self.field = match[1]
         if self.field not in fields:
             names = ", ".join(fields) or "none"
-            raise InvalidExpressionError(
-                expression, f"{self.field!r} is no field of `outputs`; the fields are: {names}"
-            )
+            raise InvalidPatternError(expression, f"{self.field!r} is no field of `outputs`; the fields are: {names}")
         self.kind = self._field_kind = fields[self.field]
         self._leaves_days = False
         self.is_list = False
@@ -304,8 +300,8 @@ class _Point:
                 self._move(int(step["sign"] + step["count"]), step["suffix"])
             position = step.end()
 
-    def _error(self, fault: str) -> InvalidExpressionError:
-        return InvalidExpressionError(self._expression, fault)
+    def _error(self, fault: str) -> InvalidPatternError:
+        return InvalidPatternError(self._expression, fault)
 
     def _then(self, move: _Move) -> None:
         before = self.low
@@ -413,16 +409,14 @@ def _a(kind: str) -> str:
 def _check_format(text: str, kind: str, form: str) -> None:
     unit = UNITS.get(kind)
     if unit is None:
-        raise InvalidExpressionError(text, f"only dates and times have formats, and this is {_a(kind)}")
+        raise InvalidPatternError(text, f"only dates and times have formats, and this is {_a(kind)}")
     if not form:
-        raise InvalidExpressionError(
-            text, "the format after the colon is empty; leave the colon out for the form of refs"
-        )
+        raise InvalidPatternError(text, "the format after the colon is empty; leave the colon out for the form of refs")
     allowed = [f"%{name}" for name, kinds in _DIRECTIVES.items() if kind in kinds]
     for directive in re.findall(r"%(.?)", form, re.DOTALL):
         if kind not in _DIRECTIVES.get(directive, ()):
             fault = f"{_a(kind)} has no %{directive}; its directives are {', '.join(allowed)}"
-            raise InvalidExpressionError(text, fault)
+            raise InvalidPatternError(text, fault)
 
 
 def _strftime(kind: str, form: str, number: int) -> str:
