@@ -124,7 +124,7 @@ class TooManyPartitionsError(InvalidRequestError):
 
 
 class InvalidPatternError(InvalidRequestError):
-    """A partition pattern, or a range made with one, cannot be read.
+    """A partition pattern, a range or an expression over its fields is not valid.
 
     Args:
         pattern: The text.

@@ -29,7 +29,7 @@ class CalendarRangeError(ValueError):
     """A period lies outside the years 1 to 9999.
 
     Args:
-        early: Whether it lies before them.
+        early: True if it lies before them.
     """
 
     def __init__(self, *, early: bool) -> None:

@@ -74,11 +74,11 @@ class Expression(NamedTuple):
         field: The name of its field.
         field_kind: The type of its field.
         kind: The type of the values that it yields.
-        is_list: Whether it may yield other than one value.
+        is_list: True if it may yield any number of values.
         low: Returns the first value for a value of the field, as numbers; None if values pass unchanged.
         high: Returns the last value in the same way.
         format: The format of the values; empty for their form in refs.
-        moves_by_months: Whether hours or minutes move by months, which does not always keep their order.
+        moves_by_months: True if hours or minutes move by months, which does not always keep their order.
     """
 
     text: str
@@ -135,7 +135,7 @@ class Expression(NamedTuple):
         return tuple(ranges)
 
     def _sources_between(self, value: int, first: int, last: int) -> range:
-        """Returns the same where both ends of the expression ascend from `first` to `last`."""
+        """Returns the sources of a value; both ends of the expression must ascend from `first` to `last`."""
         low, high = self.low or _unchanged, self.high or _unchanged
         start = _search(
             first, last + 1, lambda number: _image(high, number) >= value and _image(low, number) > -math.inf
@@ -199,8 +199,8 @@ def parse_template(text: str, fields: Mapping[str, str], *, lists: bool = True, 
     Args:
         text: The template.
         fields: The type of each field that its expressions may use, as in `PartitionPattern.fields`.
-        lists: Whether expressions may yield other than one value.
-        formats: Whether expressions may have formats.
+        lists: True if expressions may yield other than one value.
+        formats: True if expressions may have formats.
 
     Raises:
         InvalidPatternError: An expression cannot be read, or is not allowed for the type of its field.
@@ -264,9 +264,9 @@ class _Point:
     Attributes:
         field: Its field.
         kind: The type of its values.
-        is_list: Whether it yields all parts of a period.
-        is_changed: Whether it has steps.
-        moves_by_months: Whether one of them moves hours or minutes by months.
+        is_list: True if it yields all parts of a period.
+        is_changed: True if it has steps.
+        moves_by_months: True if one of them moves hours or minutes by months.
         low: Returns its first value for a value of the field, as numbers; `high` returns the last.
     """
 
