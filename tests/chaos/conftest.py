@@ -1,11 +1,11 @@
 """The event logs that chaos is made over, and how much of it."""
 
-import multiprocessing
 import os
 
 import pytest
 
 from tests.postgresql.server import Server
+from tests.support.fork_server import start_fork_server
 from tests.support.stores import PostgresqlDatabases, SqliteFiles
 
 
@@ -58,7 +58,4 @@ def restart(request, store):
 
 @pytest.fixture(scope="session")
 def processes():
-    context = multiprocessing.get_context("forkserver")
-    logs = [f"databuild.event_log.{name}.log" for name in ("sqlite", "postgresql")]
-    context.set_forkserver_preload([*logs, "tests.chaos.building", "tests.chaos.racing"])
-    return context
+    return start_fork_server("tests.chaos.building", "tests.chaos.racing")

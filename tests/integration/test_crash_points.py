@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import multiprocessing
 
 import pytest
 
@@ -12,6 +11,7 @@ from databuild.event_log.verify import verify
 from databuild.model.results import Success
 from tests.integration import crashing
 from tests.postgresql.server import Server
+from tests.support.fork_server import start_fork_server
 from tests.support.stores import PostgresqlDatabases, SqliteFiles
 
 
@@ -43,10 +43,7 @@ def new_uri(request, tmp_path):
 
 @pytest.fixture(scope="module")
 def processes():
-    context = multiprocessing.get_context("forkserver")
-    logs = [f"databuild.event_log.{name}.log" for name in ("sqlite", "postgresql")]
-    context.set_forkserver_preload([*logs, "tests.integration.crashing"])
-    return context
+    return start_fork_server("tests.integration.crashing")
 
 
 def run_and_die(processes, *args):
