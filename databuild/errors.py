@@ -129,12 +129,17 @@ class InvalidPatternError(InvalidRequestError):
     Args:
         pattern: The text.
         fault: The fault, in words.
+        job_label: The job whose attribute has the text; empty if it is not known.
     """
 
-    def __init__(self, pattern: str, fault: str) -> None:
+    def __init__(self, pattern: str, fault: str, *, job_label: str = "") -> None:
         self.pattern = pattern
         self.fault = fault
-        super().__init__(f"{pattern!r}: {fault}")
+        super().__init__(f"{f'{job_label}: ' if job_label else ''}{pattern!r}: {fault}")
+
+    def in_job(self, job_label: str) -> InvalidPatternError:
+        """Returns the error with the job whose attribute has the text."""
+        return InvalidPatternError(self.pattern, self.fault, job_label=job_label)
 
 
 class OverlappingPatternsError(InvalidRequestError):

@@ -5,24 +5,24 @@ Planning asks jobs for their configurations through a Protocol; it does not know
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import Collection, Coroutine, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Final
 
-from databuild.errors import AmbiguousPartitionError, JobConfigurationError
 from databuild.graph.assembly import Assembly
-from databuild.graph.batches import batches
 from databuild.graph.catalog import JobCatalog
-from databuild.graph.config_comparison import configuration_digest
 from databuild.graph.freshness import is_reusable
+from databuild.graph.job_configs import JobConfigs
 from databuild.graph.ownership import Ownership
 from databuild.graph.planning_monitor import PlanningMonitor
 from databuild.graph.ports import Configure, Lookup, PartitionRecords, PastConfigs, PlanningObserver
 from databuild.graph.record_cache import RecordCache
 from databuild.model.build_options import PlanOptions
-from databuild.model.job_graph import JobConfig, Plan
-from databuild.model.pacing import Pace, slices, sort
+from databuild.model.job_graph import Plan
+from databuild.model.pacing import Pace, slices
+
+_MIN_AHEAD: Final = 64
+_MAX_AHEAD: Final = 5000
+"""The numbers of refs whose records are read ahead at once, at first and at most."""
 
 
 async def analyze(
@@ -99,19 +99,17 @@ class _Analysis:
     ) -> None:
         self._forced = forced
         self._catalog = catalog
-        self._configure = configure
         self._pace = pace
         self._options = options
-        self._concurrency = max(1, concurrency)
-        self._call_slots = asyncio.Semaphore(self._concurrency)
         self._ownership = ownership
         self._owners = ownership.labels
         self._past_configs = past_configs
         self._monitor = PlanningMonitor(catalog, self._owners, pace, observer)
         self._records = RecordCache(records, pace)
-        self._configs: dict[str, JobConfig] = {}
-        self._interned: dict[JobConfig, JobConfig] = {}
-        self._digests: dict[str, str] = {}
+        self._configs = JobConfigs(catalog, configure, ownership, self._monitor, pace, concurrency=concurrency)
+        self._declared = catalog.declared
+        self._ahead = _MIN_AHEAD
+        self._visited_configs: set[int] = set()
 
     async def explore(self, requested: Sequence[str]) -> None:
         """Configures the requested partitions and all partitions upstream of them that may have to be built."""
@@ -120,37 +118,45 @@ class _Analysis:
         monitor.needed_by.update(dict.fromkeys(requested, ""))
         monitor.check_size()
         await monitor.enter_level(requested)
-        await self._ask(await self._predict_from_lineage(requested))
-        pace, needed_by = self._pace, monitor.needed_by
+        if len(self._declared) < len(self._catalog.jobs):
+            predicted = await self._predict_from_lineage(requested)
+            await self._configs.ask([ref for ref in predicted if self._owners[ref] not in self._declared])
         level: Collection[str] = requested
-        visited_configs: set[int] = set()
         while level:
+            if self._declared:
+                await self._read_ahead(level)
             await self._records.look_up(level)
-            await self._ask([ref for ref in level if ref not in self._configs])
-            next_level: dict[str, str] = {}
-            for refs in slices(level):
-                await self._pace.rest()
-                for ref in refs:
-                    if self._is_reused(ref):
-                        continue
-                    config = self._configs[ref]
-                    if len(config.outputs) > 1:
-                        # All outputs of a config have the same inputs, so one of them is enough.
-                        if id(config) in visited_configs:
-                            continue
-                        visited_configs.add(id(config))
-                    for inputs in slices(config.materialize):
-                        if pace.due(len(inputs)):
-                            monitor.check_size()
-                            await pace.rest()
-                        for needed in inputs:
-                            if needed not in needed_by:
-                                needed_by[needed] = next_level[needed] = ref
+            await self._configs.find(level)
+            next_level = await self._new_inputs(level)
             monitor.check_size()
             await self._ownership.find(next_level, needed_by=next_level)
             level = next_level
             if level:
                 await monitor.enter_level(level)
+
+    async def _new_inputs(self, level: Collection[str]) -> dict[str, str]:
+        """Returns the inputs of refs that have not been met before, each with the ref that needs it."""
+        monitor, pace, needed_by = self._monitor, self._pace, self._monitor.needed_by
+        found: dict[str, str] = {}
+        for refs in slices(level):
+            await pace.rest()
+            for ref in refs:
+                if self._is_reused(ref):
+                    continue
+                config = self._configs.by_ref[ref]
+                if len(config.outputs) > 1:
+                    # All outputs of a config have the same inputs, so one of them is enough.
+                    if id(config) in self._visited_configs:
+                        continue
+                    self._visited_configs.add(id(config))
+                for inputs in slices(config.materialize):
+                    if pace.due(len(inputs)):
+                        monitor.check_size()
+                        await pace.rest()
+                    for needed in inputs:
+                        if needed not in needed_by:
+                            needed_by[needed] = found[needed] = ref
+        return found
 
     async def plan(self, requested: Sequence[str]) -> Plan:
         assembly = Assembly(
@@ -158,8 +164,8 @@ class _Analysis:
             self._ownership,
             self._records,
             self._pace,
-            configs=self._configs,
-            digests=self._digests,
+            configs=self._configs.by_ref,
+            digests=self._configs.digests,
             forced=self._forced,
             options=self._options,
             past_configs=self._past_configs,
@@ -204,118 +210,27 @@ class _Analysis:
             predicted.update(dict.fromkeys(level))
         return list(predicted)
 
-    async def _ask(self, refs: Sequence[str]) -> None:
-        by_job: dict[str, list[str]] = {}
-        for refs_slice in slices(refs):
-            await self._pace.rest()
-            for ref in refs_slice:
-                by_job.setdefault(self._owners[ref], []).append(ref)
-        await _gather([self._ask_job(label, job_refs) for label, job_refs in sorted(by_job.items())])
+    async def _read_ahead(self, level: Collection[str]) -> None:
+        """Reads the records of refs and, in the same queries, of those that are probably needed for them.
 
-    async def _ask_job(self, label: str, refs: Sequence[str]) -> None:
-        """Asks one job for the configurations of refs, in batches; skips refs that an earlier answer has configured."""
-        # Which refs a batch skips must not depend on the timing of calls, or a plan would not be reproducible.
-        # So an answer is accepted only when its slot is needed for a later batch, in the order of batches.
-        running: deque[tuple[Sequence[str], asyncio.Task[Sequence[JobConfig]]]] = deque()
-        try:
-            for batch in batches(await self._pace.drive(sort(refs))):
-                await self._pace.rest()
-                if len(running) == self._concurrency:
-                    await self._accept_answer(label, *running.popleft())
-                unconfigured = [ref for ref in batch if ref not in self._configs]
-                if unconfigured:
-                    running.append((unconfigured, asyncio.ensure_future(self._call(label, unconfigured))))
-            while running:
-                await self._accept_answer(label, *running.popleft())
-        except BaseException:
-            await _cancel([call for _, call in running])
-            raise
-
-    async def _accept_answer(self, label: str, asked: Sequence[str], call: asyncio.Task[Sequence[JobConfig]]) -> None:
-        try:
-            configs = await call
-        except BaseException:
-            await _cancel([call])
-            raise
-        # A job may answer with outputs that it was not asked for. Their owners are checked too.
-        unasked: list[str] = []
-        for config in configs:
-            for outputs in (config.outputs,) if len(config.outputs) == 1 else slices(config.outputs):
-                if self._pace.due(len(outputs)):
-                    await self._pace.rest()
-                unasked += [output for output in outputs if output not in self._owners]
-        await self._ownership.try_find(unasked)
-        await self._accept(label, asked, configs)
-
-    async def _call(self, label: str, refs: Sequence[str]) -> Sequence[JobConfig]:
-        async with self._call_slots:
-            self._monitor.call_started(label)
-            try:
-                return await self._configure(self._catalog.jobs[label], refs)
-            finally:
-                self._monitor.call_ended(label)
-
-    async def _accept(self, label: str, asked: Sequence[str], configs: Sequence[JobConfig]) -> None:
-        """Checks the configs that a job answered, and stores them by output."""
-        for answered in configs:
-            # Equal configs become one object, so that configs of outputs are compared by identity.
-            config = self._interned.setdefault(answered, answered) if len(answered.outputs) > 1 else answered
-            digest = ""
-            if answered.query:
-                await self._check_query_inputs(label, asked, answered.query)
-            for outputs in (config.outputs,) if len(config.outputs) == 1 else slices(config.outputs):
-                if self._pace.due(len(outputs)):
-                    await self._pace.rest()
-                for output in outputs:
-                    owner = self._owners.get(output)
-                    if owner != label:
-                        raise JobConfigurationError(label, self._foreign_output_fault(output, owner), refs=asked)
-                    stored = self._configs.setdefault(output, config)
-                    if stored is config:
-                        if output not in self._digests:
-                            digest = digest or await self._pace.drive(configuration_digest(config))
-                            self._digests[output] = digest
-                    elif stored != config:
-                        message = (
-                            f"{label}, once for {', '.join(stored.outputs[:3])} "
-                            f"and once for {', '.join(config.outputs[:3])}"
-                        )
-                        raise AmbiguousPartitionError(output, [message])
-        await self._pace.rest()
-        for ref in asked:
-            if ref not in self._configs:
-                fault = f"it was asked for {ref!r}, and no config that it answered has that output"
-                raise JobConfigurationError(label, fault, refs=asked)
-
-    async def _check_query_inputs(self, label: str, asked: Sequence[str], refs: Sequence[str]) -> None:
-        for refs_slice in slices(refs):
-            if self._pace.due(len(refs_slice)):
-                await self._pace.rest()
-            for ref in refs_slice:
-                if fault := self._catalog.segment_fault(ref):
-                    message = f"it answered with the input {ref!r}, which is not a partition ref: {fault}"
-                    raise JobConfigurationError(label, message, refs=asked)
-
-    def _foreign_output_fault(self, output: str, owner: str | None) -> str:
-        fault = self._catalog.segment_fault(output)
-        if fault:
-            return f"it answered with the output {output!r}, which is not a partition ref: {fault}"
-        producer = f"{owner} produces" if owner else "none of its patterns matches"
-        return f"it answered with the output {output!r}, which {producer}"
-
-
-async def _gather(coroutines: Sequence[Coroutine[None, None, None]]) -> None:
-    """Runs coroutines concurrently. If one raises, cancels the others and awaits their end before it raises."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    try:
-        await asyncio.gather(*tasks)
-    except BaseException:
-        await _cancel(tasks)
-        raise
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Cancels tasks and awaits their end."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        In a long chain of partitions, each level has few refs, and a query for each level would take most of the time.
+        The number of refs ahead doubles with each call, so at most half of those that are read are not needed.
+        """
+        if self._records.knows(level):
+            return
+        pace, configs = self._pace, self._configs.by_ref
+        ahead: dict[str, None] = dict.fromkeys(level)
+        frontier: Collection[str] = level
+        while frontier and len(ahead) < self._ahead:
+            await self._configs.find_declared([ref for ref in frontier if ref not in configs], ahead=True)
+            inputs: dict[str, None] = {}
+            for refs in slices(frontier):
+                await pace.rest()
+                for ref in refs:
+                    if (config := configs.get(ref)) is not None:
+                        inputs.update(dict.fromkeys(needed for needed in config.materialize if needed not in ahead))
+            await self._ownership.try_find(inputs)
+            frontier = [ref for ref in inputs if ref in self._owners]
+            ahead.update(dict.fromkeys(frontier))
+        self._ahead = min(2 * self._ahead, _MAX_AHEAD)
+        await self._records.look_up(ahead)

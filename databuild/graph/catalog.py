@@ -10,11 +10,12 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from databuild.errors import (
     AmbiguousPartitionError,
     InvalidCatalogError,
+    InvalidPatternError,
     InvalidRequestError,
     OverlappingPatternsError,
     TooManyPartitionsError,
@@ -23,6 +24,9 @@ from databuild.errors import (
 from databuild.graph.labels import stable_label, stable_repository
 from databuild.graph.patterns import MAX_REFS, PartitionPattern
 from databuild.graph.refs import check_ref, unsafe_segment, unsafe_segment_fault
+
+if TYPE_CHECKING:
+    from databuild.graph.declared.declaration import Declaration, DeclaredJob
 
 MAX_PARTITIONS: Final = 10_000_000
 """Default maximum number of partitions of one plan."""
@@ -49,7 +53,7 @@ class RetryPolicy:
         return min(self.backoff_seconds * self.multiplier ** (failed_attempts - 1), self.max_backoff_seconds)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One job of a graph.
 
@@ -63,6 +67,7 @@ class Job:
         retry: The retries after a failed job run.
         resources: The amount of each named resource that one job run needs.
         tags: Words of the author's choice, for people and filters.
+        declaration: The templates of its inputs and arguments; None for a job with `config`.
     """
 
     label: str
@@ -74,6 +79,17 @@ class Job:
     retry: RetryPolicy = RetryPolicy()
     resources: Mapping[str, int] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    declaration: Declaration | None = None
+
+    @functools.cached_property
+    def patterns(self) -> tuple[PartitionPattern, ...]:
+        """The partition patterns of `outputs`, with the bounds of the declaration."""
+        bounds = self.declaration.bounds if self.declaration is not None else {}
+        return tuple(PartitionPattern(text, bounds) for text in self.outputs)
+
+    def command(self, args: Sequence[str]) -> tuple[str, ...]:
+        """Returns the command line of a run. Only a program that has `config` knows the sub-command `exec`."""
+        return (self.executable, *args) if self.declaration is not None else (self.executable, "exec", *args)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +120,27 @@ class JobCatalog:
 
     @functools.cached_property
     def _patterns(self) -> tuple[tuple[PartitionPattern, str], ...]:
-        return tuple((PartitionPattern(text), job.label) for job in self.jobs.values() for text in job.outputs)
+        return tuple((pattern, job.label) for job in self.jobs.values() for pattern in job.patterns)
+
+    @functools.cached_property
+    def declared(self) -> Mapping[str, DeclaredJob]:
+        """The declared jobs, by label.
+
+        Raises:
+            InvalidPatternError: A template of a job is invalid.
+        """
+        declarations = {label: job.declaration for label, job in self.jobs.items() if job.declaration is not None}
+        if not declarations:
+            return {}
+        from databuild.graph.declared.declaration import DeclaredJob
+
+        declared = {}
+        for label, declaration in declarations.items():
+            try:
+                declared[label] = DeclaredJob(label, self.jobs[label].patterns, declaration)
+            except InvalidPatternError as error:
+                raise error.in_job(label) from None
+        return declared
 
     def find_job(self, label: str) -> str | None:
         """Returns a job's label in the form that `jobs` has; None if the graph has no such job.
@@ -225,11 +261,13 @@ class JobCatalog:
         return tuple(expanded)
 
     def check(self) -> None:
-        """Checks that no two patterns overlap.
+        """Checks that the templates of declared jobs are valid, and that no two patterns overlap.
 
         Raises:
+            InvalidPatternError: A template is invalid.
             OverlappingPatternsError: Two patterns match the same ref.
         """
+        _ = self.declared
         # Sorted by prefix, the patterns that can overlap with one stand directly after it: their prefixes begin with
         # its prefix. So most of the pairs need not be compared.
         ordered = sorted(self._patterns, key=lambda pattern: pattern[0].prefix)
@@ -313,6 +351,22 @@ def _job(job: Mapping[str, Any], runfiles: str) -> Job:
         ),
         resources={name: int(count) for name, count in _get(job, "resources", {}).items()},
         tags=tuple(_get(job, "tags", [])),
+        declaration=_declaration(job["declaration"]) if "declaration" in job else None,
+    )
+
+
+def _declaration(declared: Mapping[str, Any]) -> Declaration:
+    from databuild.graph.declared.declaration import Declaration
+
+    return Declaration(
+        inputs=tuple(_get(declared, "inputs", [])),
+        optional_inputs=tuple(_get(declared, "optional_inputs", [])),
+        query_inputs=tuple(_get(declared, "query_inputs", [])),
+        args=tuple(_get(declared, "args", [])),
+        env=tuple(sorted(_get(declared, "env", {}).items())),
+        bounds=dict(_get(declared, "bounds", {})),
+        batch_size=int(_get(declared, "batch_size", 0)),
+        batch_by=_get(declared, "batch_by", ""),
     )
 
 

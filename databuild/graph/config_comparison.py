@@ -28,7 +28,7 @@ def configuration_digest(config: JobConfig) -> Generator[None, None, str]:
     """
     args, env, materialize, query = config.args, config.env, config.materialize, config.query
     if len(args) + len(env) + len(materialize) + len(query) <= SLICE:
-        parts = (args, sorted(env), sorted(materialize), sorted(query))
+        parts = (args, sorted(env), sorted(materialize), sorted(query), *_if_any(config.query_prefixes))
         return hashlib.sha256(_encode(parts).encode()).hexdigest()[:32]
     # The same bytes as above, without one large string that would block the event loop.
     hashed = hashlib.sha256(b"[")
@@ -42,8 +42,15 @@ def configuration_digest(config: JobConfig) -> Generator[None, None, str]:
             hashed.update(separator + _encode(refs_slice)[1:-1].encode())
             separator = b","
         hashed.update(b"]" if ordered else b",[]")
+    for prefixes in _if_any(config.query_prefixes):
+        hashed.update(b"," + _encode(prefixes).encode())
     hashed.update(b"]")
     return hashed.hexdigest()[:32]
+
+
+def _if_any(prefixes: Sequence[str]) -> Sequence[Sequence[str]]:
+    """Returns the last part of a digest. Without prefixes there is none, as in digests of earlier releases."""
+    return (sorted(prefixes),) if prefixes else ()
 
 
 def config_changes(before: JobConfig, now: JobConfig) -> str:
@@ -117,6 +124,7 @@ def _kinds(config: JobConfig) -> dict[str, str]:
     kinds = dict.fromkeys(config.materialize, "MATERIALIZE")
     for ref in config.query:
         kinds[ref] = "MATERIALIZE and QUERY" if ref in kinds else "QUERY"
+    kinds.update((f"{prefix}{{*}}", "QUERY") for prefix in config.query_prefixes)
     return kinds
 
 

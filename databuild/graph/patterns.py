@@ -9,12 +9,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from databuild.errors import InvalidPatternError, InvalidRequestError, TooManyPartitionsError
 from databuild.graph.field_types import FIELD_TYPES, Counting, FieldType
 from databuild.graph.refs import nfc, unsafe_segment
+
+if TYPE_CHECKING:
+    from databuild.graph.declared.bounds import Bounds
 
 _DIGITS: Final = frozenset(pair for digit in "0123456789" for pair in (f"}}{digit}", f"{digit}}}"))
 """Pairs of an unknown digit, which is `}` in shapes, and a literal digit, in either order."""
@@ -40,13 +43,15 @@ class PartitionPattern:
         text: The pattern as written.
         fields: The type, or the regular expression between slashes, of each field by name.
         prefix: The literal with which all its refs begin; may be empty.
+        bounds: The bounds of fields, by name. A ref out of bounds does not match. What compares patterns (`regexes`,
+            `is_disjoint`) disregards them.
     """
 
-    def __init__(self, text: str) -> None:
-        """Parses a pattern.
+    def __init__(self, text: str, bounds: Mapping[str, str] = {}) -> None:
+        """Parses a pattern, and the bounds of its fields (see `declared.bounds`).
 
         Raises:
-            InvalidPatternError: The pattern is invalid.
+            InvalidPatternError: The pattern or a bound is invalid.
         """
         if (normal := nfc(text)) != text:
             raise InvalidPatternError(text, f"it is not in Unicode normalization form C; write it as {normal!a}")
@@ -68,6 +73,12 @@ class PartitionPattern:
         if not text:
             raise InvalidPatternError(text, "a pattern cannot be empty")
         self.prefix = "" if self._parts[0][1] else self._parts[0][0]
+        self.bounds = self._parse_bounds(bounds) if bounds else {}
+
+    def _parse_bounds(self, bounds: Mapping[str, str]) -> Mapping[str, Bounds]:
+        from databuild.graph.declared.bounds import parse_bounds
+
+        return {name: parse_bounds(name, text, self.fields) for name, text in bounds.items()}
 
     def _add_literal(self, literal: str) -> None:
         if "{" in literal or "}" in literal:
@@ -94,6 +105,21 @@ class PartitionPattern:
 
     def match(self, ref: str) -> dict[str, str] | None:
         """Returns the text of each field, by name; None if the pattern does not match the ref."""
+        fields = self._match_form(ref)
+        if fields is not None and self.bounds and self._out_of_bounds(fields):
+            return None
+        return fields
+
+    def _out_of_bounds(self, fields: Mapping[str, str]) -> str:
+        """Returns the name of a field whose value is out of bounds; empty if there is none."""
+        return next((name for name, bounds in self.bounds.items() if not bounds.contains(fields[name])), "")
+
+    def ref(self, fields: Mapping[str, str]) -> str:
+        """Returns the ref that has these texts of the fields."""
+        return "".join([fields[part] if kind else part for part, kind in self._parts])
+
+    def _match_form(self, ref: str) -> dict[str, str] | None:
+        """Returns the fields of a ref, in bounds or not."""
         match = self._fast_regex.fullmatch(ref)
         if match is None:
             return None
@@ -123,7 +149,12 @@ class PartitionPattern:
         return re.compile("".join(parts), re.ASCII)
 
     def explain_mismatch(self, ref: str) -> str:
-        """Describes the invalid date, month, hour or range for which a ref does not match; empty if there is none."""
+        """Describes the value or range for which a ref does not match; empty if there is none."""
+        if (fields := self._match_form(ref)) is not None:
+            if name := self._out_of_bounds(fields):
+                bounds = self.bounds[name]
+                return f"{name} = {fields[name]} is outside the bounds {bounds.text!r} of the pattern {self.text!r}"
+            return ""
         match = self._compile(_loose_regex_of).fullmatch(ref)
         for name, counting in self._calendar_fields:
             if match is not None and counting.parse(match[name]) is None:
@@ -198,6 +229,9 @@ class PartitionPattern:
             if match is None or counting is None:
                 continue
             first, last = match[f"first_{name}"], match[f"last_{name}"]
+            bounds = self.bounds.get(name)
+            if bounds is not None:
+                first, last = first or bounds.first_text, last or bounds.last_text
             if bool(first) != bool(last):
                 missing = "end" if first else "beginning"
                 text = f"{first or ''}{_RANGE}{last or ''}"
@@ -232,15 +266,17 @@ class PartitionPattern:
     def expand(self, text: str) -> list[str] | None:
         """Returns the refs of a range such as `date=2013-01-01..2013-01-31`; None if the text is not a range of it.
 
-        Both ends are part of the range.
+        Both ends are part of the range. An end that is left out is that of the field's bounds.
 
         Raises:
-            InvalidRequestError: The range ends before it begins.
+            InvalidRequestError: The range ends before it begins, or is out of bounds.
             TooManyPartitionsError: The range is too long for one request.
         """
         if _RANGE not in text or not text.startswith(self.prefix):
             return None
-        parts = (_range_regex(part, kind) if kind else re.escape(part) for part, kind in self._parts)
+        parts = (
+            _range_regex(part, kind, self.bounds.get(part)) if kind else re.escape(part) for part, kind in self._parts
+        )
         match = re.fullmatch("".join(parts), text, re.ASCII)
         if match is None:
             return None
@@ -251,6 +287,8 @@ class PartitionPattern:
                 refs = [ref + part for ref in refs]
                 continue
             single = match.group(f"single_{part}")
+            if single is not None:
+                self._check_bounds(text, part, single)
             values = [single] if single is not None else self._range_values(text, kind, match, part)
             count *= len(values)
             if count > MAX_REFS:
@@ -262,18 +300,29 @@ class PartitionPattern:
             refs = [ref + value for ref in refs for value in values]
         return refs if all(self.match(ref) is not None for ref in (refs[0], refs[-1])) else None
 
-    @staticmethod
-    def _range_values(text: str, kind: str, match: re.Match[str], name: str) -> Sequence[str]:
+    def _range_values(self, text: str, kind: str, match: re.Match[str], name: str) -> Sequence[str]:
         counting = _counting(kind)
         assert counting is not None
-        first, last = counting.parse(match[f"first_{name}"]), counting.parse(match[f"last_{name}"])
+        bounds = self.bounds.get(name)
+        first_text, last_text = match[f"first_{name}"], match[f"last_{name}"]
+        if bounds is not None:
+            first_text, last_text = first_text or bounds.first_text, last_text or bounds.last_text
+        first, last = counting.parse(first_text), counting.parse(last_text)
         if first is None or last is None:
             message = f"{text!r} has a {kind} that does not exist"
             raise InvalidRequestError(message)
         if first > last:
             message = f"the range {text!r} ends before it begins"
             raise InvalidRequestError(message)
+        for end in (first_text, last_text):
+            self._check_bounds(text, name, end)
         return counting.values(first, last)
+
+    def _check_bounds(self, text: str, name: str, value: str) -> None:
+        bounds = self.bounds.get(name)
+        if bounds is not None and not bounds.contains(value):
+            message = f"{name} = {value} in {text!r} is outside the bounds {bounds.text!r} of the pattern {self.text!r}"
+            raise InvalidRequestError(message)
 
 
 def _type_of(kind: str) -> FieldType:
@@ -310,12 +359,13 @@ def _regex(kind: str, regex_of: Callable[[FieldType], str]) -> str:
     return kind[1:-1] if kind.startswith("/") else regex_of(FIELD_TYPES[kind])
 
 
-def _range_regex(name: str, kind: str) -> str:
+def _range_regex(name: str, kind: str, bounds: Bounds | None) -> str:
     single = f"(?P<single_{name}>{_regex(kind, _fast_regex_of)})"
     counting = _counting(kind)
     if counting is None:
         return single
-    first, last = (f"(?P<{which}_{name}>{counting.end_regex})" for which in ("first", "last"))
+    first = f"(?P<first_{name}>{counting.end_regex}){'?' if bounds and bounds.first_text else ''}"
+    last = f"(?P<last_{name}>{counting.end_regex}){'?' if bounds and bounds.last_text else ''}"
     return f"(?:{first}{re.escape(_RANGE)}{last}|{single})"
 
 

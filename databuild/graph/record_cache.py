@@ -27,6 +27,10 @@ class RecordCache:
         self._pace = pace
         self._looked_up: set[str] = set()
 
+    def knows(self, refs: Iterable[str]) -> bool:
+        """Returns True if all these partitions have been looked up."""
+        return self._looked_up.issuperset(refs)
+
     async def look_up(self, refs: Iterable[str]) -> None:
         """Reads the records of partitions that have not been looked up before."""
         await self._pace.rest()

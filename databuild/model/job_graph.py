@@ -21,6 +21,8 @@ class JobConfig(NamedTuple):
         query: The refs that it reads as they are; the build does not produce them.
         args: The arguments of `exec`.
         env: The environment variables of `exec`, sorted by name.
+        query_prefixes: Beginnings of refs. The job reads the available partitions whose refs continue with one path
+            segment, or with the rest of one, when it starts.
     """
 
     outputs: tuple[str, ...]
@@ -28,6 +30,7 @@ class JobConfig(NamedTuple):
     query: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
+    query_prefixes: tuple[str, ...] = ()
 
 
 class Task(NamedTuple):

@@ -21,6 +21,7 @@ def task_to_message(task: Task) -> Generator[None, None, plan_pb2.Task]:
         config=job_pb2.JobConfig(args=config.args, env=dict(config.env)),
         upstream_task_ids=task.upstream,
         configuration_digest=task.configuration_digest,
+        query_prefixes=config.query_prefixes,
     )
     for refs in slices(config.outputs):
         message.config.outputs.extend([pt.PartitionRef(str=ref) for ref in refs])
@@ -47,6 +48,7 @@ def tasks_from_messages(messages: Sequence[plan_pb2.Task]) -> tuple[Task, ...]:
                 _refs(message.config, job_pb2.QUERY),
                 tuple(message.config.args),
                 tuple(sorted(message.config.env.items())),
+                tuple(message.query_prefixes),
             ),
             tuple(message.upstream_task_ids),
             message.configuration_digest,

@@ -7,6 +7,19 @@ load(":labels.bzl", "rlocation_path")
 
 visibility(["//rules/..."])
 
+def _catalog_declaration(declaration):
+    entry = {
+        "args": declaration.args,
+        "batchBy": declaration.batch_by,
+        "batchSize": declaration.batch_size,
+        "bounds": declaration.bounds,
+        "env": declaration.env,
+        "inputs": declaration.inputs,
+        "optionalInputs": declaration.optional_inputs,
+        "queryInputs": declaration.query_inputs,
+    }
+    return {name: value for name, value in entry.items() if value}
+
 def _catalog_job(ctx, job):
     entry = {
         "codeDigestFile": rlocation_path(ctx, job.code_digest),
@@ -16,6 +29,8 @@ def _catalog_job(ctx, job):
     }
     if job.environment:
         entry["environment"] = job.environment
+    if job.declaration:
+        entry["declaration"] = _catalog_declaration(job.declaration)
     if job.timeout_seconds:
         entry["timeoutSeconds"] = job.timeout_seconds
     if job.retries:

@@ -12,6 +12,14 @@ def databuild_job(
         name,
         binary,
         outputs = [],
+        inputs = None,
+        optional_inputs = [],
+        query_inputs = [],
+        args = [],
+        env = {},
+        bounds = {},
+        batch_size = 0,
+        batch_by = "",
         timeout = "",
         retries = 0,
         retry_backoff = "1s",
@@ -19,25 +27,26 @@ def databuild_job(
         **kwargs):
     """Declares a job: a program that turns input partitions into output partitions.
 
-    The program is one executable, in any language, with the subcommands `config REF...` and `exec ARGS...`. The code digest of the
-    job covers the program and all of its runfiles: when one of them changes, the partitions of the job are stale.
+    The program is one executable, in any language. The code digest of the job covers the program and all of its runfiles: when one of
+    them changes, the partitions of the job are stale.
 
     ```starlark
-    py_binary(
-        name = "daily_flights_binary",
-        srcs = ["daily_flights.py"],
-        main = "daily_flights.py",
-    )
-
     databuild_job(
-        name = "daily_flights",
+        name = "carrier_report",
         timeout = "10m",
-        binary = ":daily_flights_binary",
-        outputs = ["daily_flights/date={date:date}"],
+        args = ["--month={month}"],
+        binary = ":carrier_report_program",
+        inputs = ["daily_delays/date={month.dates}"],
+        outputs = ["carrier_report/month={month:month}"],
         resources = {"memory_gb": "2"},
         retries = 2,
     )
     ```
+
+    A job that sets `inputs` (also to `[]`) or any of the attributes from `optional_inputs` to `batch_by` is declared: its program is
+    started with `args` alone. Their values are templates, texts with expressions over the fields of `outputs`, such as `{date-1}` or
+    `{month.dates}`. docs/expressions.md describes them. Any other job has a program with the subcommands `config REF...`, which prints
+    inputs and arguments, and `exec ARGS...`.
 
     Args:
         name: Name of the target.
@@ -45,7 +54,20 @@ def databuild_job(
             variables of the target's `env`. A target with `args` is an error, because Bazel passes them only with `bazel run`.
         outputs: Partition patterns of the refs that the job produces: refs with named fields, such as `sum/{names}` or
             `daily_flights/date={date:date}`. The type of a field is `year`, `quarter`, `month`, `week`, `date`, `hour`,
-            `minute`, `int`, `str` (one path segment, the default) or `/regex/`. Optional only if the graph has a `lookup`.
+            `minute`, `int`, `str` (one path segment, the default) or `/regex/`. Optional only if the graph has a `lookup`. A run of a
+            declared job produces one ref of each pattern, so all have the same fields.
+        inputs: Templates of the partitions that the program reads. The graph builds them first, and an input that no job produces is an
+            error. `[]` declares a job without inputs.
+        optional_inputs: Templates of partitions that are inputs where a job of the graph produces them, and are left out elsewhere.
+        query_inputs: Templates of partitions that are read as they are, and recorded. `{*}` at the end of one stands for any path
+            segment or the rest of one: the partitions that are available when the program starts.
+        args: Templates of the arguments of the program.
+        env: Templates of environment variables of the program.
+        bounds: First and last value of fields, such as `{"date": "2013-01-01..2013-12-31"}`; either may be left out. The job does not
+            produce other values.
+        batch_size: Maximum number of outputs of one run. The default is 1, or no maximum if `batch_by` is set.
+        batch_by: Template. The outputs of one run have an equal value of it, as in `{date.month}`. `args` and `env` of a job with
+            `batch_size` or `batch_by` may use only what is equal for all outputs of a run.
         timeout: Maximum duration of one job run, such as `90s`, `10m` or `1h30m`; a plain number is in seconds. The default is no
             limit. Values in a `select` must be strings.
         retries: Maximum number of retries after a failed job run.
@@ -54,13 +76,23 @@ def databuild_job(
             capacity.
         **kwargs: Common attributes of rules, such as `visibility` and `tags`. The tags are copied to the job catalog.
     """
+    declared = inputs != None or any([optional_inputs, query_inputs, args, env, bounds, batch_size, batch_by])
     _databuild_job(
         name = name,
+        batch_by = batch_by,
+        batch_size = batch_size,
         binary = binary,
+        bounds = bounds,
+        declared = declared,
+        inputs = inputs or [],
+        optional_inputs = optional_inputs,
         outputs = outputs,
+        query_inputs = query_inputs,
         resources = resources,
         retries = retries,
         retry_backoff = _as_text(retry_backoff),
+        run_args = args,
+        run_env = env,
         run_timeout = _as_text(timeout),
         **kwargs
     )

@@ -60,6 +60,9 @@ def _check_labels(label, jobs):
 
 def _check_patterns(label, jobs, lookup):
     if lookup:
+        for job in jobs:
+            if job.declaration and job.declaration.optional_inputs:
+                fail("the job {} has optional_inputs, but {} has a lookup; whether an input exists is decided by patterns".format(job.label, label))
         return
     job_of_shape = {}
     for job in jobs:

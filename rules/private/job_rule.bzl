@@ -1,6 +1,7 @@
 """The rule of a job, which the macro `databuild_job` instantiates.
 
-The attribute for the timeout is `run_timeout`, because Bazel reserves `timeout` for tests. The rule has the name of the macro, so
+The attribute for the timeout is `run_timeout`, because Bazel reserves `timeout` for tests, and `args` is `run_args` for the same
+reason. The rule has the name of the macro, so
 that `bazel query 'kind(databuild_job, //...)'` finds jobs.
 """
 
@@ -11,18 +12,40 @@ load(":patterns.bzl", "pattern_shape")
 load(":program.bzl", "program_attr", "program_info")
 load(":providers.bzl", "DataBuildJobInfo")
 load(":resources.bzl", "resource_counts")
+load(":templates.bzl", "check_declaration")
 
 visibility(["//rules/..."])
 
 _DOC = "A job with its code digest."
 
 _ATTRS = {
+    "batch_by": attr.string(
+        doc = "Template. Outputs of one task have an equal value of it.",
+    ),
+    "batch_size": attr.int(
+        doc = "Maximum number of outputs of one task.",
+    ),
     "binary": program_attr(
         doc = "Program of the job.",
         mandatory = True,
     ),
+    "bounds": attr.string_dict(
+        doc = "First and last value of fields.",
+    ),
+    "declared": attr.bool(
+        doc = "True if the job has no `config`.",
+    ),
+    "inputs": attr.string_list(
+        doc = "Templates of inputs that the graph builds.",
+    ),
+    "optional_inputs": attr.string_list(
+        doc = "Templates of inputs that the graph builds where a job produces them.",
+    ),
     "outputs": attr.string_list(
         doc = "Partition patterns of the refs that the job produces.",
+    ),
+    "query_inputs": attr.string_list(
+        doc = "Templates of inputs that are read as they are.",
     ),
     "resources": attr.string_dict(
         doc = "Amount of each named resource that one job run uses.",
@@ -32,6 +55,12 @@ _ATTRS = {
     ),
     "retry_backoff": attr.string(
         doc = "Delay before the first retry.",
+    ),
+    "run_args": attr.string_list(
+        doc = "Templates of arguments.",
+    ),
+    "run_env": attr.string_dict(
+        doc = "Templates of environment variables.",
     ),
     "run_timeout": attr.string(
         doc = "Maximum duration of one job run.",
@@ -54,6 +83,23 @@ def _check_outputs(label, outputs):
             fail("outputs {} and {} of {} match the same refs".format(repr(pattern_of_shape[shape]), repr(pattern), label))
         pattern_of_shape[shape] = pattern
 
+def _declaration(ctx, label):
+    """Returns the declaration of a job without `config`; None for a job that has one."""
+    if not ctx.attr.declared:
+        return None
+    declaration = struct(
+        args = ctx.attr.run_args,
+        batch_by = ctx.attr.batch_by,
+        batch_size = ctx.attr.batch_size,
+        bounds = ctx.attr.bounds,
+        env = ctx.attr.run_env,
+        inputs = ctx.attr.inputs,
+        optional_inputs = ctx.attr.optional_inputs,
+        query_inputs = ctx.attr.query_inputs,
+    )
+    check_declaration(label, ctx.attr.outputs, declaration)
+    return declaration
+
 def _databuild_job_impl(ctx):
     label = label_text(ctx.label)
     _check_outputs(label, ctx.attr.outputs)
@@ -70,6 +116,7 @@ def _databuild_job_impl(ctx):
         ),
         DataBuildJobInfo(
             code_digest = code_digest,
+            declaration = _declaration(ctx, label),
             environment = program.environment,
             executable = program.executable,
             label = label,

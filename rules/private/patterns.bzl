@@ -76,3 +76,20 @@ def pattern_shape(label, pattern):
             _fail(label, pattern, "unknown type {}; use {} or /regex/".format(repr(field_type), ", ".join(_FIELD_TYPES)))
         shape += "{" + (field_type or "str") + "}"
     return shape
+
+def pattern_fields(label, pattern):
+    """Parses a partition pattern.
+
+    Args:
+        label: Label of the target, for the message.
+        pattern: Partition pattern that pattern_shape accepts.
+
+    Returns:
+        The type of each field, by name.
+    """
+    fields = {}
+    for part in _parts(label, pattern):
+        if type(part) != "string":
+            name, _, field_type = part[0].partition(":")
+            fields[name] = field_type or "str"
+    return fields

@@ -29,8 +29,8 @@ _attributes_aspect = aspect(
 )
 
 _ARGS_FAULT = ("{attribute} of {target} is {program}, which has args = {args}. Bazel passes them only with `bazel run` and " +
-               "`bazel test`, so job runs would not get them. Return them from `config`, write a program that adds them, or remove " +
-               "them")
+               "`bazel test`, so job runs would not get them. Declare them as `args` of the job, return them from " +
+               "`config`, or remove them")
 
 def program_attr(doc, mandatory = False):
     """Returns an attribute for a program, to be read by program_info.

@@ -6,6 +6,8 @@ DataBuildJobInfo = provider(
     doc = "A job.",
     fields = {
         "code_digest": "File: the code digest, a hash of the binary and all of its runfiles, in hexadecimal.",
+        "declaration": "struct with `inputs`, `optional_inputs`, `query_inputs` and `args` (lists of templates), `env` and `bounds` " +
+                       "(dicts of string to string), `batch_size` and `batch_by`; None for a job that has `config`.",
         "environment": "dict of string to string: environment variables of the program's `env`.",
         "executable": "File: executable of the job.",
         "label": "string: label of the job, such as `//examples:daily_flights`.",

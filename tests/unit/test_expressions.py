@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databuild.errors import InvalidPatternError
-from databuild.graph.declared.expressions import Expression, number_of, parse_template
+from databuild.graph.declared.expressions import Expression, number_of
+from databuild.graph.declared.templates import parse_template
 from databuild.graph.periods import SUFFIXES, UNITS, can_move_by, has_parts
 
 FIELDS = {name: name for name in UNITS} | {"n": "int", "name": "str", "code": "/[a-z]+/"}

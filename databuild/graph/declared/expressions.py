@@ -1,7 +1,6 @@
 """Expressions over the fields of a partition pattern, such as `{date-1}`, `{month.dates}` or `{date-6..date}`.
 
-    template   = { text | "{{" | "}}" | "{" expression "}" }
-    expression = point [ ".." point ] [ ":" format ]
+    expression = "{" point [ ".." point ] [ ":" format ] "}"
     point      = field { "." step | ( "+" | "-" ) integer [ unit ] }
     step       = unit name | "first_" unit name | "last_" unit name | unit name "s"
     unit       = "h" | "d" | "w" | "mo" | "q" | "y"
@@ -16,15 +15,15 @@ This does not know jobs, records or partitions other than as text.
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from databuild.errors import InvalidPatternError
+from databuild.graph.declared.formats import check_format, formatted
+from databuild.graph.declared.kinds import BELOW_DAYS, OF_MONTHS, a_kind
 from databuild.graph.periods import (
-    DAYS_PER_WEEK,
     HOURS_PER_DAY,
     MINUTES_PER_DAY,
     SUFFIXES,
@@ -46,24 +45,6 @@ _Move = Callable[[int], int]
 
 _POINT: Final = re.compile(r"([A-Za-z_]\w*)((?:\.\w+|[+-]\w+)*)", re.ASCII)
 _STEP: Final = re.compile(r"\.(?P<part>\w+)|(?P<sign>[+-])(?P<count>\d+)(?P<suffix>[A-Za-z]*)(?!\w)", re.ASCII)
-_BRACES: Final = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[{}]")
-
-_BELOW_DAYS: Final = ("minute", "hour")
-_OF_MONTHS: Final = ("month", "quarter", "year")
-_DAYS: Final = (*_BELOW_DAYS, "date")
-_DIRECTIVES: Final[Mapping[str, tuple[str, ...]]] = {
-    "Y": (*_DAYS, "month", "quarter", "year"),
-    "y": (*_DAYS, "month", "quarter", "year"),
-    "m": (*_DAYS, "month"),
-    "d": _DAYS,
-    "j": _DAYS,
-    "G": (*_DAYS, "week"),
-    "V": (*_DAYS, "week"),
-    "H": _BELOW_DAYS,
-    "M": ("minute",),
-    "%": tuple(UNITS),
-}
-"""The directives of strftime that formats may have, with the types that determine them."""
 
 
 class Expression(NamedTuple):
@@ -104,12 +85,14 @@ class Expression(NamedTuple):
             low = self.low(number)
             high = low if self.high is self.low else self.high(number)
         except CalendarRangeError as error:
-            fault = f"for {self.field} = {text} it yields {_a(self.kind)} {error}; the calendar has the years 1 to 9999"
+            fault = (
+                f"for {self.field} = {text} it yields {a_kind(self.kind)} {error}; the calendar has the years 1 to 9999"
+            )
             raise InvalidPatternError(self.text, fault) from None
         if high - low >= MAX_VALUES:
             fault = f"for {self.field} = {text} it yields {high - low + 1:,} values; at most {MAX_VALUES:,} are allowed"
             raise InvalidPatternError(self.text, fault)
-        form = functools.partial(_strftime, self.kind, self.format) if self.format else _FORMATS[self.kind]
+        form = functools.partial(formatted, self.kind, self.format) if self.format else _FORMATS[self.kind]
         return [form(value) for value in range(low, high + 1)]
 
     def sources(self, value: int, first: int, last: int) -> tuple[range, ...]:
@@ -163,72 +146,12 @@ def _image(move: _Move, number: int) -> float:
         return -math.inf if error.early else math.inf
 
 
-class Template(NamedTuple):
-    """A text with expressions.
-
-    Attributes:
-        text: The template as it was written.
-        parts: Its literal texts and expressions, in order.
-    """
-
-    text: str
-    parts: tuple[str | Expression, ...]
-
-    @property
-    def expressions(self) -> tuple[Expression, ...]:
-        return tuple(part for part in self.parts if isinstance(part, Expression))
-
-    def values(self, fields: Mapping[str, str]) -> list[str]:
-        """Returns the texts for the values of the fields: all combinations, those of the last expression varying first.
-
-        Raises:
-            InvalidPatternError: Values leave the years 1 to 9999, or are more than MAX_VALUES.
-        """
-        columns = [(part,) if isinstance(part, str) else part.values(fields[part.field]) for part in self.parts]
-        if len(columns) == 1:
-            return list(columns[0])
-        if (count := math.prod(map(len, columns))) > MAX_VALUES:
-            fault = f"it yields {count:,} combinations of values; at most {MAX_VALUES:,} are allowed"
-            raise InvalidPatternError(self.text, fault)
-        return ["".join(texts) for texts in itertools.product(*columns)]
-
-
-def parse_template(text: str, fields: Mapping[str, str], *, lists: bool = True, formats: bool = False) -> Template:
-    """Reads a template.
-
-    Args:
-        text: The template.
-        fields: The type of each field that its expressions may use, as in `PartitionPattern.fields`.
-        lists: True if expressions may yield other than one value.
-        formats: True if expressions may have formats.
+def parse_expression(text: str, fields: Mapping[str, str], *, lists: bool, formats: bool) -> Expression:
+    """Reads one expression in braces; see `templates.parse_template`.
 
     Raises:
-        InvalidPatternError: An expression cannot be read, or is not allowed for the type of its field.
+        InvalidPatternError: It cannot be read, or is not allowed for the type of its field.
     """
-    parts: list[str | Expression] = []
-    literal = ""
-    position = 0
-    for match in _BRACES.finditer(text):
-        literal += text[position : match.start()]
-        position = match.end()
-        found = match[0]
-        if found in {"{{", "}}"}:
-            literal += found[0]
-            continue
-        if len(found) == 1:
-            fault = f"the brace {found!r} at character {match.start() + 1} has no partner; two braces stand for one"
-            raise InvalidPatternError(text, fault)
-        if literal:
-            parts.append(literal)
-            literal = ""
-        parts.append(_expression(found, fields, lists=lists, formats=formats))
-    literal += text[position:]
-    if literal or not parts:
-        parts.append(literal)
-    return Template(text, tuple(parts))
-
-
-def _expression(text: str, fields: Mapping[str, str], *, lists: bool, formats: bool) -> Expression:
     points, colon, form = text[1:-1].partition(":")
     if colon and not formats:
         raise InvalidPatternError(text, "a format is allowed in `args` and `env` only; refs have one form")
@@ -242,15 +165,17 @@ def _expression(text: str, fields: Mapping[str, str], *, lists: bool, formats: b
         fault = f"both ends of a range are over one field, and these are over {low.field!r} and {high.field!r}"
         raise InvalidPatternError(text, fault)
     if high.kind != low.kind:
-        raise InvalidPatternError(text, f"one end of the range is {_a(low.kind)}, the other {_a(high.kind)}")
+        raise InvalidPatternError(text, f"one end of the range is {a_kind(low.kind)}, the other {a_kind(high.kind)}")
     if dots and low.kind not in _FORMATS:
-        raise InvalidPatternError(text, f"only {_COUNTED} have ranges, and the field {low.field!r} is {_a(low.kind)}")
+        raise InvalidPatternError(
+            text, f"only {_COUNTED} have ranges, and the field {low.field!r} is {a_kind(low.kind)}"
+        )
     is_list = bool(dots) or low.is_list
     if is_list and not lists:
         fault = "it yields many values where one is needed; `first_` and `last_`, as in `first_date`, yield one"
         raise InvalidPatternError(text, fault)
     if colon:
-        _check_format(text, low.kind, form)
+        check_format(text, low.kind, form)
     moves: tuple[_Move | None, _Move | None] = (low.low, high.high if high is not low else low.high)
     if low.is_changed or high.is_changed or dots or colon:
         by_months = low.moves_by_months or high.moves_by_months
@@ -315,25 +240,25 @@ class _Point:
             return
         unit = UNITS.get(self.kind)
         if unit is None:
-            raise self._error(f"the field {self.field!r} is {_a(self.kind)}, and only {_COUNTED} have offsets")
+            raise self._error(f"the field {self.field!r} is {a_kind(self.kind)}, and only {_COUNTED} have offsets")
         step = UNITS[SUFFIXES[suffix]] if suffix in SUFFIXES else None if suffix else unit
         if step is None or not can_move_by(unit, step):
             allowed = [f"`{name}`" for name, longer in SUFFIXES.items() if can_move_by(unit, UNITS[longer])]
             raise self._error(
-                f"{_a(self.kind)} cannot move by {suffix!r}; its units are {', '.join(allowed) or 'none'}"
+                f"{a_kind(self.kind)} cannot move by {suffix!r}; its units are {', '.join(allowed) or 'none'}"
             )
-        if self._field_kind in _BELOW_DAYS:
-            if step.name in _OF_MONTHS:
+        if self._field_kind in BELOW_DAYS:
+            if step.name in OF_MONTHS:
                 if self._leaves_days:
                     raise self._error("offsets in months, quarters and years come before offsets in hours and minutes")
                 self.moves_by_months = True
-            self._leaves_days |= step.name in _BELOW_DAYS
+            self._leaves_days |= step.name in BELOW_DAYS
         self._then(functools.partial(_moved, unit, count, step))
 
     def _take_part(self, part: str) -> None:
         unit = UNITS.get(self.kind)
         if unit is None:
-            raise self._error(f"the field {self.field!r} is {_a(self.kind)}, which has no part {part!r}")
+            raise self._error(f"the field {self.field!r} is {a_kind(self.kind)}, which has no part {part!r}")
         name, choice = part, ""
         if part.startswith(("first_", "last_")):
             choice, _, name = part.partition("_")
@@ -351,7 +276,7 @@ class _Point:
             else:
                 self._then(first if choice == "first" else last)
         else:
-            raise self._error(f"{_a(self.kind)} has no {part!r}; it has {_parts_of(unit)}")
+            raise self._error(f"{a_kind(self.kind)} has no {part!r}; it has {_parts_of(unit)}")
         self.kind = name
 
 
@@ -398,43 +323,3 @@ def number_of(kind: str, text: str) -> int:
         ValueError: The text is no value of the type.
     """
     return int(text) if kind == "int" else UNITS[kind].parse(text)
-
-
-def _a(kind: str) -> str:
-    """Returns a type with its article."""
-    name = "regular expression" if kind.startswith("/") else kind
-    return f"{'an' if name[0] in 'aeiou' or name == 'hour' else 'a'} {name}"
-
-
-def _check_format(text: str, kind: str, form: str) -> None:
-    unit = UNITS.get(kind)
-    if unit is None:
-        raise InvalidPatternError(text, f"only dates and times have formats, and this is {_a(kind)}")
-    if not form:
-        raise InvalidPatternError(text, "the format after the colon is empty; leave the colon out for the form of refs")
-    allowed = [f"%{name}" for name, kinds in _DIRECTIVES.items() if kind in kinds]
-    for directive in re.findall(r"%(.?)", form, re.DOTALL):
-        if kind not in _DIRECTIVES.get(directive, ()):
-            fault = f"{_a(kind)} has no %{directive}; its directives are {', '.join(allowed)}"
-            raise InvalidPatternError(text, fault)
-
-
-def _strftime(kind: str, form: str, number: int) -> str:
-    """Formats a period by a subset of strftime that is the same for all years and locales."""
-    unit = UNITS[kind]
-    iso = UNITS["minute"].format(unit.start(number))
-    day = unit.start(number) // MINUTES_PER_DAY
-    week = UNITS["week"].format(day // DAYS_PER_WEEK)
-    texts = {
-        "Y": iso[:4],
-        "y": iso[2:4],
-        "m": iso[5:7],
-        "d": iso[8:10],
-        "H": iso[11:13],
-        "M": iso[14:16],
-        "G": week[:4],
-        "V": week[6:],
-        "j": f"{day - UNITS['year'].start(int(iso[:4]) - 1) // MINUTES_PER_DAY + 1:03}",
-        "%": "%",
-    }
-    return re.sub("%(.)", lambda match: texts[match[1]], form)

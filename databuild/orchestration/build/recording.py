@@ -212,6 +212,8 @@ class BuildRecorder:
             manifest.inputs.add(ref=ref, version=versions.now.get(ref, ""))
         for ref in task.config.query:
             manifest.inputs.add(ref=ref, version=versions.now.get(ref, ""), query=True)
+        for ref, version in versions.available(task.config.query_prefixes).items():
+            manifest.inputs.add(ref=ref, version=version, query=True)
         payloads.append(("job", running))
         payloads += [
             partition_building(ref, task.task_id, running.job_run_id)

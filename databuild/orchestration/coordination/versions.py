@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from databuild.event_log.reads import PartitionReads
 from databuild.model.job_graph import Plan, Task
+from databuild.model.paging import read_rows
 from databuild.model.records import Manifest, PartitionRecord
 from databuild.v1 import partition_pb2 as pt
 
@@ -38,6 +39,20 @@ class Versions:
     def records(self, refs: Sequence[str]) -> Mapping[str, PartitionRecord]:
         """Reads the current records of partitions from the event log."""
         return self._reader.partition_records(refs)
+
+    def available(self, prefixes: Sequence[str]) -> Mapping[str, str]:
+        """Returns the versions of the available partitions that are read by prefix, by ref (see `JobConfig`)."""
+        found: dict[str, str] = {}
+        for prefix in prefixes:
+
+            def read(after: str, limit: int, prefix: str = prefix) -> Sequence[PartitionRecord]:
+                return self._reader.partitions(prefix=prefix, after=after, limit=limit)
+
+            for record in read_rows(read, key=lambda record: record.ref, start=""):
+                rest = record.ref[len(prefix) :]
+                if record.available and rest and "/" not in rest:
+                    found[record.ref] = record.version
+        return found
 
     def code_digest(self, task: Task) -> str:
         """Returns the code digest of a task's job; empty if it has none."""

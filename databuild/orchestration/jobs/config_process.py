@@ -51,7 +51,7 @@ class ConfigProcess:
         for config in configs:
             # A command that is too large fails at each attempt. This error comes earlier, and names the output.
             environment = {**job.environment, **dict(config.env)}
-            if too_large := self._executor.command_fault((job.executable, "exec", *config.args), environment):
+            if too_large := self._executor.command_fault(job.command(config.args), environment):
                 message = f"{config.outputs[0]!r} cannot be built: {too_large}"
                 raise JobConfigurationError(job.label, message, refs=refs)
         return configs

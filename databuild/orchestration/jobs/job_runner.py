@@ -91,7 +91,7 @@ class JobRunner:
         job_run_id = format_job_run_id(self._build_request_id, task.task_id, attempt)
         base = f"{self._folder}/{job_run_id}"
         spec = ProcessSpec(
-            argv=(job.executable, "exec", *task.config.args),
+            argv=job.command(task.config.args),
             env={
                 **job.environment,
                 **dict(task.config.env),
