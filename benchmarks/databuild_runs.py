@@ -15,12 +15,13 @@ from typing import Any, Final
 
 from benchmarks.noop_job import NoopJob
 from benchmarks.processes import BrokenRunError, Run, run_process
-from benchmarks.shapes import Shape, request_of
+from benchmarks.shapes import Declared, Shape, request_of
 from tools.python import child
 
 BUILD: Final = "DataBuild build"
 BUILD_AGAIN: Final = "DataBuild build again"
 PLAN: Final = "DataBuild plan"
+PLAN_DECLARED: Final = "DataBuild plan, declared"
 STATUS: Final = "DataBuild status"
 
 _STATE = "state"
@@ -47,14 +48,26 @@ def bare_python_argv() -> tuple[str, ...]:
 class Graph:
     """A graph of no-op jobs in a folder of its own."""
 
-    def __init__(self, folder: Path, shape: Shape, job: NoopJob) -> None:
-        """Creates the folder and writes the catalog."""
+    def __init__(self, folder: Path, shape: Shape, job: NoopJob, *, declared: bool = False) -> None:
+        """Creates the folder and writes the catalog.
+
+        Args:
+            folder: The folder.
+            shape: The shape of the graph.
+            job: The job.
+            declared: True to declare the inputs, False to let the job answer `config`.
+        """
         folder.mkdir(parents=True)
         self.folder = folder
         self.tasks = shape.tasks
         self.request = request_of(shape)
-        entry = {"label": f"//{shape.name}:job", "executable": job.path, "outputs": shape.patterns}
-        (folder / "catalog.json").write_text(json.dumps({"graphLabel": f"//{shape.name}:graph", "jobs": [entry]}))
+        self.declared = declared
+        jobs: list[dict[str, Any]] = [{"outputs": shape.patterns}]
+        if declared:
+            jobs = [{"outputs": [one.output], "declaration": _declaration(one)} for one in shape.declared]
+        for number, entry in enumerate(jobs):
+            entry |= {"label": f"//{shape.name}:job_{number}", "executable": job.path}
+        (folder / "catalog.json").write_text(json.dumps({"graphLabel": f"//{shape.name}:graph", "jobs": jobs}))
 
     def command(self, state: str, command: str, *arguments: str) -> tuple[str, ...]:
         """Returns a command line whose state directory is the subfolder `state`."""
@@ -76,6 +89,11 @@ class Graph:
         return tuple(child.command(main_file(), *flags, command, *arguments))
 
 
+def _declaration(job: Declared) -> dict[str, Any]:
+    """Returns the declaration of a job as in the job catalog. Its argument makes the no-op job do nothing."""
+    return {"inputs": job.inputs, "optionalInputs": job.optional_inputs, "bounds": job.bounds, "args": ["exec"]}
+
+
 class _Command:
     """Base of the contestants that run one command on a graph."""
 
@@ -90,7 +108,9 @@ class _Command:
 class Plan(_Command):
     """Plans a graph without records."""
 
-    name = PLAN
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(graph)
+        self.name = PLAN_DECLARED if graph.declared else PLAN
 
     def run(self, environment: Mapping[str, str]) -> Run:
         run = self._run(environment, _EMPTY_STATE, "plan", self._graph.request)

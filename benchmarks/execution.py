@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from benchmarks.databuild_runs import BUILD, BUILD_AGAIN, PLAN, STATUS, Build, Graph, Plan, Status
+from benchmarks.databuild_runs import BUILD, BUILD_AGAIN, PLAN, PLAN_DECLARED, STATUS, Build, Graph, Plan, Status
 from benchmarks.other_tools import TOOLS, ToolBuild
 from benchmarks.raw_limit import RAW_LIMIT, RawLimit
 from benchmarks.rows import Row
 from benchmarks.session import Contestant, Measurement, Session
 from benchmarks.shapes import Shape
 
-_RUNS_NO_JOB: Final = frozenset({BUILD_AGAIN, PLAN, STATUS})
+_RUNS_NO_JOB: Final = frozenset({BUILD_AGAIN, PLAN, PLAN_DECLARED, STATUS})
 # The start-up to subtract, if it has another name: a build of a fresh partition starts up, and does nothing else.
-_START_UP_OF: Final = {BUILD: BUILD_AGAIN}
+_START_UP_OF: Final = {BUILD: BUILD_AGAIN, PLAN_DECLARED: PLAN}
 
 
 def execute(session: Session, start_up: Mapping[str, Measurement], shapes: Sequence[Shape]) -> Iterator[Row]:
@@ -36,6 +36,7 @@ def _contestants(session: Session, shape: Shape) -> list[Contestant]:
     """Returns everything that executes a graph; the raw limit is first."""
     folder = session.folder / f"{shape.name}-{shape.size}"
     graph = Graph(folder / "databuild", shape, session.job)
+    declared = Graph(folder / "declared", shape, session.job, declared=True)
     return [
         RawLimit(shape, session.job, session.parallelism),
         *(
@@ -46,6 +47,7 @@ def _contestants(session: Session, shape: Shape) -> list[Contestant]:
         Build(graph, parallelism=session.parallelism),
         Build(graph, parallelism=session.parallelism, again=True),
         Plan(graph),
+        Plan(declared),
         Status(graph),
     ]
 

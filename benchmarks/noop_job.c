@@ -33,7 +33,8 @@ static void inputs_of(const char *ref) {
   } else if (sscanf(ref, "wide/%ld", &first) == 1) {
     for (long n = 0; n < first; n++) input("leaf/%ld", n, 0, 0);
   } else if (sscanf(ref, "layer/%ld/%ld/%ld", &first, &second, &third) == 3) {
-    for (long n = 0; second > 0 && n < 3; n++) input("layer/%ld/%ld/%ld", first, second - 1, (third + n) % first);
+    for (long n = third - 1; second > 0 && n <= third + 1; n++)
+      if (n >= 0 && n < first) input("layer/%ld/%ld/%ld", first, second - 1, n);
   } else if (sscanf(ref, "layers/%ld/%ld", &first, &second) == 2) {
     for (long n = 0; n < first; n++) input("layer/%ld/%ld/%ld", first, second - 1, n);
   }

@@ -34,9 +34,10 @@ inputs_of() {
       third=${rest##*/}
       second=${rest#*/}
       second=${second%/*}
-      while [ "$n" -lt 3 ]; do
-        input "layer/$first/$((second - 1))/$(((third + n) % first))"
-        n=$((n + 1))
+      for neighbour in "$((third - 1))" "$third" "$((third + 1))"; do
+        if [ "$neighbour" -ge 0 ] && [ "$neighbour" -lt "$first" ]; then
+          input "layer/$first/$((second - 1))/$neighbour"
+        fi
       done
       ;;
     layers/*)

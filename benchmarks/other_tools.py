@@ -13,6 +13,7 @@ from benchmarks.processes import Run, run_process
 from benchmarks.shapes import Shape, request_of
 
 NINJA: Final = "ninja"
+NINJA_PLAN: Final = "ninja -n"
 MAKE: Final = "make"
 
 
@@ -72,7 +73,7 @@ class ToolBuild:
         """
         self.name = tool.name
         self._folder = folder
-        self._argv = (program, "-C", str(folder), f"-j{parallelism}")
+        self._argv: tuple[str, ...] = (program, "-C", str(folder), f"-j{parallelism}")
         folder.mkdir(parents=True)
         (folder / tool.file_name).write_text(tool.text(shape, job))
 
@@ -80,3 +81,14 @@ class ToolBuild:
         for ninja_file in (".ninja_log", ".ninja_deps"):
             (self._folder / ninja_file).unlink(missing_ok=True)
         return run_process(self._argv, environment, self._folder / "output")
+
+
+class NinjaPlan(ToolBuild):
+    """Lets ninja plan a graph: it prints the commands that it would run."""
+
+    def __init__(self, program: str, folder: Path, shape: Shape, job: NoopJob) -> None:
+        """Writes the build file; the arguments are those of ToolBuild."""
+        ninja = next(tool for tool in TOOLS if tool.name == NINJA)
+        super().__init__(ninja, program, folder, shape, job, 1)
+        self.name = NINJA_PLAN
+        self._argv = (*self._argv, "-n")

@@ -5,9 +5,25 @@ noop_job.c has the same rules as `inputs`, for DataBuild; build files of other t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
+
+
+class Declared(NamedTuple):
+    """A declared job, as in the job catalog (proto/databuild/v1/catalog.proto).
+
+    Attributes:
+        output: The partition pattern of its refs.
+        inputs: The templates of their inputs.
+        optional_inputs: The templates of the inputs that exist within the bounds.
+        bounds: The bounds of the fields of `output`.
+    """
+
+    output: str
+    inputs: tuple[str, ...] = ()
+    optional_inputs: tuple[str, ...] = ()
+    bounds: Mapping[str, str] = {}
 
 
 class Shape(Protocol):
@@ -34,6 +50,11 @@ class Shape(Protocol):
         ...
 
     @property
+    def declared(self) -> tuple[Declared, ...]:
+        """The jobs that declare what `inputs` returns."""
+        ...
+
+    @property
     def patterns(self) -> tuple[str, ...]:
         """The partition patterns of the refs."""
         ...
@@ -53,6 +74,10 @@ class Chain:
     name: str = "chain"
     parallelism: int = 1
     patterns: tuple[str, ...] = ("chain/{n:int}",)
+
+    @property
+    def declared(self) -> tuple[Declared, ...]:
+        return (Declared("chain/{n:int}", optional_inputs=("chain/{n-1}",), bounds={"n": "0.."}),)
 
     @property
     def size(self) -> int:
@@ -80,6 +105,11 @@ class Wide:
     patterns: tuple[str, ...] = ("leaf/{n:int}", "wide/{width:int}")
 
     @property
+    def declared(self) -> tuple[Declared, ...]:
+        leaves = f"leaf/{{width-{self.width}..width-1}}"
+        return Declared("leaf/{n:int}"), Declared("wide/{width:int}", inputs=(leaves,))
+
+    @property
     def size(self) -> int:
         return self.width
 
@@ -102,12 +132,25 @@ class Wide:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layers:
-    """Layers of tasks with three inputs in the layer before, and a sink that depends on the last layer."""
+    """Layers of tasks, each with its neighbours in the layer before as inputs, and a sink after the last layer."""
 
     height: int
     width: int
     name: str = "layers"
     patterns: tuple[str, ...] = ("layer/{width:int}/{layer:int}/{n:int}", "layers/{width:int}/{height:int}")
+
+    @property
+    def declared(self) -> tuple[Declared, ...]:
+        bounds = {"layer": "0..", "n": f"0..{self.width - 1}"}
+        last_layer = f"layer/{{width}}/{{height-1}}/{{width-{self.width}..width-1}}"
+        return (
+            Declared(
+                "layer/{width:int}/{layer:int}/{n:int}",
+                optional_inputs=("layer/{width}/{layer-1}/{n-1..n+1}",),
+                bounds=bounds,
+            ),
+            Declared("layers/{width:int}/{height:int}", inputs=(last_layer,)),
+        )
 
     @property
     def size(self) -> int:
@@ -131,7 +174,8 @@ class Layers:
             yield from (f"layer/{self.width}/{self.height - 1}/{n}" for n in range(self.width))
         elif numbers[1] != "0":
             layer, n = int(numbers[1]), int(numbers[2])
-            yield from (f"layer/{self.width}/{layer - 1}/{(n + offset) % self.width}" for offset in range(3))
+            neighbours = range(max(n - 1, 0), min(n + 1, self.width - 1) + 1)
+            yield from (f"layer/{self.width}/{layer - 1}/{neighbour}" for neighbour in neighbours)
 
 
 def request_of(shape: Shape) -> str:
@@ -148,7 +192,7 @@ class Sizes:
         chain: The length of the chain.
         wide: The widths of the executed wide graphs, ascending; most targets are about the middle one.
         layers: The number of layers, and their width.
-        planned: The widths of the graphs that are only planned, ascending.
+        planned: The widths of the graphs that are only planned, ascending. The last is planned declared only.
         parallel_builds: The numbers of parallel builds that load an event log, ascending.
         tasks_per_build: The number of tasks of each of these builds.
         records: The numbers of partition records for commands that only read, ascending.
@@ -160,7 +204,7 @@ class Sizes:
     chain: int
     wide: tuple[int, int, int]
     layers: tuple[int, int]
-    planned: tuple[int, int]
+    planned: tuple[int, int, int]
     parallel_builds: tuple[int, ...]
     tasks_per_build: int
     records: tuple[int, int]
@@ -173,7 +217,7 @@ FULL: Final = Sizes(
     chain=200,
     wide=(200, 1_000, 5_000),
     layers=(10, 100),
-    planned=(10_000, 100_000),
+    planned=(10_000, 100_000, 1_000_000),
     parallel_builds=(1, 4, 8),
     tasks_per_build=1_000,
     records=(10_000, 1_000_000),
@@ -185,7 +229,7 @@ QUICK: Final = Sizes(
     chain=4,
     wide=(4, 8, 16),
     layers=(3, 4),
-    planned=(20, 200),
+    planned=(20, 200, 400),
     parallel_builds=(1, 2),
     tasks_per_build=10,
     records=(1_000, 2_000),

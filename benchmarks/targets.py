@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.databuild_runs import BUILD, BUILD_AGAIN, PLAN, STATUS
+from benchmarks.databuild_runs import BUILD, BUILD_AGAIN, PLAN, PLAN_DECLARED, STATUS
 from benchmarks.event_logs import BUILDS, JOBS, POSTGRESQL, SINGLE, SQLITE, UNCLAIMED
 from benchmarks.event_logs import SCENARIO as EVENT_LOG
-from benchmarks.other_tools import NINJA
+from benchmarks.other_tools import NINJA, NINJA_PLAN
 from benchmarks.pages import PAGES
 from benchmarks.planning import SCENARIO as PLANNING
 from benchmarks.records import COMMANDS
@@ -31,7 +31,8 @@ class _Results:
     def __init__(self, rows: Rows, sizes: Sizes) -> None:
         self._rows = rows
         self.small, self.middle, self.large = sizes.wide
-        self.few, self.many = sizes.planned
+        self.few, self.many, self.most = sizes.planned
+        self.chain = sizes.chain
         self.few_records, self.many_records = sizes.records
         self.most_builds = sizes.parallel_builds[-1]
         self.served = sizes.served_tasks
@@ -51,6 +52,27 @@ class _Results:
     def growth_of_plan(self) -> float | None:
         """The time of the larger plan relative to the smaller one."""
         return _time_ratio(self.plan(), self._rows.find(PLANNING, self.few, PLAN))
+
+    def declared_plan_over_ninja(self) -> float | None:
+        """The time of a declared plan, relative to `ninja -n` on the same graph."""
+        return _time_ratio(self._declared_plan(self.many), self._rows.find(PLANNING, self.many, NINJA_PLAN))
+
+    def growth_of_declared_plan(self) -> float | None:
+        """The time of the largest declared plan, relative to one of a tenth of its size."""
+        return _time_ratio(self._declared_plan(self.most), self._declared_plan(self.many))
+
+    def memory_of_declared_plan(self) -> float | None:
+        """The peak memory of the largest declared plan, in MiB."""
+        row = self._declared_plan(self.most)
+        return row.peak_memory_bytes / _MIB if row and row.peak_memory_bytes else None
+
+    def added_by_declared_chain(self) -> float | None:
+        """Milliseconds per partition that planning a declared chain takes beyond start-up."""
+        row = self._rows.find("chain", self.chain, PLAN_DECLARED)
+        return row.added_ms if row else None
+
+    def _declared_plan(self, size: int) -> Row | None:
+        return self._rows.find(PLANNING, size, PLAN_DECLARED)
 
     def time_of_most_builds(self, backend: str) -> float | None:
         """The time per event of many parallel builds, relative to one insert per transaction."""
@@ -151,6 +173,30 @@ TARGETS: Final = (
             row.peak_memory_bytes / _MIB if (row := results.plan()) and row.peak_memory_bytes else None
         ),
         limit=1024.0,
+    ),
+    Target(
+        text="planning {many:,} declared, over ninja -n",
+        unit="times",
+        measured=_Results.declared_plan_over_ninja,
+        limit=2.0,
+    ),
+    Target(
+        text="planning {most:,} declared, over {many:,}",
+        unit="times",
+        measured=_Results.growth_of_declared_plan,
+        limit=12.0,
+    ),
+    Target(
+        text="planning {most:,} declared: peak memory",
+        unit="MiB",
+        measured=_Results.memory_of_declared_plan,
+        limit=2048.0,
+    ),
+    Target(
+        text="planning a declared chain of {chain:,} beyond start-up, per partition",
+        unit="ms",
+        measured=_Results.added_by_declared_chain,
+        limit=0.1,
     ),
     *(
         Target(

@@ -79,7 +79,9 @@ class Assembly:
         )
         decisions = await pace.drive(freshness.decide(requested))
         await self._explain_config_changes(decisions)
-        tasks = await pace.drive(number_tasks(self._configs, self._ownership.labels, self._digests, decisions))
+        tasks = await pace.drive(
+            number_tasks(self._configs, self._ownership.labels, self._digests, decisions, catalog.declared)
+        )
         task_of: dict[str, int] = {}
         labels: set[str] = set()
         for task in tasks:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from json.encoder import encode_basestring_ascii
 from typing import Final
 
 from databuild.model.job_graph import JobConfig
-from databuild.model.pacing import SLICE, slices, sort
+from databuild.model.pacing import slices, sort
 from databuild.model.records import Manifest
 
 MAX_CHANGES: Final = 3
@@ -18,39 +18,43 @@ _MAX_SHOWN_CHARACTERS: Final = 60
 _CONTEXT_CHARACTERS: Final = 10
 """Characters shown before the first difference of two long values."""
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
-
-def configuration_digest(config: JobConfig) -> Generator[None, None, str]:
+def configuration_digest(config: JobConfig) -> str:
     """Computes a hash of the arguments (in order), the environment and the inputs (in any order), in hexadecimal.
 
-    Equal digests mean that a job runs in the same way. Yields at least once per slice of work (see `Pace`).
+    Equal digests mean that a job runs in the same way. Takes time in proportion to the inputs; see `digest_in_slices`.
     """
-    args, env, materialize, query = config.args, config.env, config.materialize, config.query
-    if len(args) + len(env) + len(materialize) + len(query) <= SLICE:
-        parts = (args, sorted(env), sorted(materialize), sorted(query), *_if_any(config.query_prefixes))
-        return hashlib.sha256(_encode(parts).encode()).hexdigest()[:32]
-    # The same bytes as above, without one large string that would block the event loop.
-    hashed = hashlib.sha256(b"[")
-    hashed.update(_encode([args, sorted(env)])[1:-1].encode())
-    for refs in (materialize, query):
+    parts = [_array(config.args), _pairs(config.env), _array(sorted(config.materialize)), _array(sorted(config.query))]
+    if config.query_prefixes:  # otherwise, digests are those of earlier releases
+        parts.append(_array(sorted(config.query_prefixes)))
+    return hashlib.sha256(f"[{','.join(parts)}]".encode()).hexdigest()[:32]
+
+
+def digest_in_slices(config: JobConfig) -> Generator[None, None, str]:
+    """Computes `configuration_digest`; yields at least once per slice of work (see `Pace`)."""
+    hashed = hashlib.sha256(f"[{_array(config.args)},{_pairs(config.env)}".encode())
+    for refs in (config.materialize, config.query):
         yield
         ordered = yield from sort(refs)
-        separator = b",["
+        separator = ",["
         for refs_slice in slices(ordered):
             yield
-            hashed.update(separator + _encode(refs_slice)[1:-1].encode())
-            separator = b","
+            hashed.update(f"{separator}{_array(refs_slice)[1:-1]}".encode())
+            separator = ","
         hashed.update(b"]" if ordered else b",[]")
-    for prefixes in _if_any(config.query_prefixes):
-        hashed.update(b"," + _encode(prefixes).encode())
+    if config.query_prefixes:
+        hashed.update(f",{_array(sorted(config.query_prefixes))}".encode())
     hashed.update(b"]")
     return hashed.hexdigest()[:32]
 
 
-def _if_any(prefixes: Sequence[str]) -> Sequence[Sequence[str]]:
-    """Returns the last part of a digest. Without prefixes there is none, as in digests of earlier releases."""
-    return (sorted(prefixes),) if prefixes else ()
+def _array(texts: Iterable[str]) -> str:
+    """Returns texts as an array in JSON, several times faster than `json` does."""
+    return f"[{','.join(map(encode_basestring_ascii, texts))}]"
+
+
+def _pairs(env: Iterable[tuple[str, str]]) -> str:
+    return f"[{','.join([_array(variable) for variable in sorted(env)])}]" if env else "[]"
 
 
 def config_changes(before: JobConfig, now: JobConfig) -> str:

@@ -79,6 +79,7 @@ class Freshness:
         self._decisions: dict[str, Decision] = {}
         self._visited_configs: set[int] = set()
         self._changed_inputs: dict[int, Decision | None] = {}
+        self._batch_versions: dict[int, dict[str, str]] = {}
 
     def decide(self, refs: Sequence[str]) -> Generator[None, None, dict[str, Decision]]:
         """Decides about refs and all partitions upstream of them; yields at least once per slice (see `Pace`).
@@ -165,20 +166,37 @@ class Freshness:
         manifest = record.manifest
         if manifest is None or manifest.code_digest != self._code_digests[self._owners[ref]]:
             return Decision(pt.REASON_CODE_CHANGED, "")
-        if manifest.configuration_digest != self._digests.get(ref):
+        if manifest.digest_of(ref) != self._digests.get(ref):
             return Decision(pt.REASON_CONFIGURATION_CHANGED, "")
+        if manifest.output_digests:
+            return self._changed_input_of(ref, manifest)
         # The configuration digests are equal, so the manifest has the inputs of the configuration: all are decided.
         # Outputs of one job run share its manifest, so its inputs are compared once.
         if id(manifest) not in self._changed_inputs:
             self._changed_inputs[id(manifest)] = self._changed_input(manifest)
         return self._changed_inputs[id(manifest)]
 
+    def _changed_input_of(self, ref: str, manifest: Manifest) -> Decision | None:
+        """Compares the inputs of one output of a batch, which has the inputs of other outputs as well."""
+        versions = self._batch_versions.get(id(manifest))
+        if versions is None:
+            versions = {used.ref: used.version for used in manifest.inputs if not used.query}
+            self._batch_versions[id(manifest)] = versions
+        for needed in self._configs[ref].materialize:
+            if self._is_changed(needed, versions.get(needed)):
+                return Decision(pt.REASON_INPUT_CHANGED, needed)
+        return None
+
     def _changed_input(self, manifest: Manifest) -> Decision | None:
         for used in manifest.inputs:
             if used.query:
                 continue  # QUERY inputs never make a partition stale
-            decision = self._decisions.get(used.ref)
-            record = self._records.get(used.ref)
-            if (decision is not None and decision.builds) or record is None or record.version != used.version:
+            if self._is_changed(used.ref, used.version):
                 return Decision(pt.REASON_INPUT_CHANGED, used.ref)
         return None
+
+    def _is_changed(self, ref: str, used_version: str | None) -> bool:
+        """Returns True if an input will be rebuilt, or has another version than the one that was used."""
+        decision = self._decisions.get(ref)
+        record = self._records.get(ref)
+        return (decision is not None and decision.builds) or record is None or record.version != used_version

@@ -10,12 +10,12 @@ from typing import Any
 from databuild.errors import AmbiguousPartitionError, JobConfigurationError
 from databuild.graph.batches import batches
 from databuild.graph.catalog import JobCatalog
-from databuild.graph.config_comparison import configuration_digest
+from databuild.graph.config_comparison import configuration_digest, digest_in_slices
 from databuild.graph.ownership import Ownership
 from databuild.graph.planning_monitor import PlanningMonitor
 from databuild.graph.ports import Configure
 from databuild.model.job_graph import JobConfig
-from databuild.model.pacing import SLICE, Pace, run_through, slices, sort
+from databuild.model.pacing import SLICE, Pace, slices, sort
 
 
 class JobConfigs:
@@ -95,8 +95,7 @@ class JobConfigs:
                     await self._pace.rest()
                 if config.query:
                     await self._check_query_inputs(job.label, (ref,), config.query)
-                digest = run_through(configuration_digest(config)) if edges < SLICE else ""
-                digest = digest or await self._pace.drive(configuration_digest(config))
+                digest = await self._digest(config) if edges > SLICE else configuration_digest(config)
                 if len(config.outputs) > 1:
                     config = self._interned.setdefault(config, config)
                 for output in config.outputs:
@@ -174,7 +173,7 @@ class JobConfigs:
                     stored = self.by_ref.setdefault(output, config)
                     if stored is config:
                         if output not in self.digests:
-                            digest = digest or await self._pace.drive(configuration_digest(config))
+                            digest = digest or await self._digest(config)
                             self.digests[output] = digest
                     elif stored != config:
                         message = (
@@ -187,6 +186,11 @@ class JobConfigs:
             if ref not in self.by_ref:
                 fault = f"it was asked for {ref!r}, and no config that it answered has that output"
                 raise JobConfigurationError(label, fault, refs=asked)
+
+    async def _digest(self, config: JobConfig) -> str:
+        if len(config.materialize) + len(config.query) <= SLICE:
+            return configuration_digest(config)
+        return await self._pace.drive(digest_in_slices(config))
 
     async def _check_query_inputs(self, label: str, asked: Sequence[str], refs: Sequence[str]) -> None:
         for refs_slice in slices(refs):

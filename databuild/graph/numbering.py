@@ -6,6 +6,9 @@ import heapq
 from collections.abc import Generator, Mapping
 
 from databuild.errors import DependencyCycleError
+from databuild.graph.config_comparison import digest_in_slices
+from databuild.graph.declared.batching import batch_configs
+from databuild.graph.declared.declaration import DeclaredJob
 from databuild.graph.freshness import Decision
 from databuild.model.job_graph import JobConfig, Task
 from databuild.model.pacing import SLICE, slices, sort
@@ -16,6 +19,7 @@ def number_tasks(
     owners: Mapping[str, str],
     digests: Mapping[str, str],
     decisions: Mapping[str, Decision],
+    declared: Mapping[str, DeclaredJob] = {},
 ) -> Generator[None, None, list[Task]]:
     """Returns the tasks that produce the partitions to be built, in the order of their numbers.
 
@@ -26,12 +30,16 @@ def number_tasks(
         owners: The label of the job that produces each ref.
         digests: The digest of that configuration, by ref.
         decisions: The decision about each ref.
+        declared: The declared jobs, by label, of which some put several outputs into one task.
 
     Raises:
         DependencyCycleError: Tasks depend on each other, although none of their partitions depends on itself.
     """
     refs = yield from sort(ref for ref, decision in decisions.items() if decision.builds)
-    nodes, node_of = yield from _nodes(refs, configs)
+    nodes = yield from _distinct(refs, configs)
+    if declared:
+        nodes = yield from batch_configs(nodes, [owners[node.outputs[0]] for node in nodes], declared)
+    node_of = yield from _positions(nodes)
     upstream: list[list[int]] = []
     edges = 0
     for config in nodes:
@@ -41,7 +49,24 @@ def number_tasks(
             yield
         needs = {node_of[ref] for ref in config.materialize if ref in node_of} if config.materialize else ()
         upstream.append(sorted(needs))
-    downstream: list[list[int]] = [[] for _ in nodes]
+    order, numbers = yield from _topological_order(upstream)
+    if len(order) < len(nodes):
+        raise DependencyCycleError(_cycle(nodes, upstream, numbers))
+    tasks: list[Task] = []
+    for node_slice in slices(order):
+        yield
+        for node in node_slice:
+            config = nodes[node]
+            first = config.outputs[0]
+            needed_tasks = tuple(sorted(numbers[needed] for needed in upstream[node]))
+            digest, output_digests = yield from _digests(config, configs[first], digests)
+            tasks.append(Task(numbers[node], owners[first], config, needed_tasks, digest, output_digests))
+    return tasks
+
+
+def _topological_order(upstream: list[list[int]]) -> Generator[None, None, tuple[list[int], list[int]]]:
+    """Returns the nodes in order, and the number of each from 1; 0 for those of cycles and behind them."""
+    downstream: list[list[int]] = [[] for _ in upstream]
     waiting = [len(needs) for needs in upstream]
     for node, needed_nodes in enumerate(upstream):
         if not node % SLICE:
@@ -49,7 +74,7 @@ def number_tasks(
         for needed in needed_nodes:
             downstream[needed].append(node)
     ready = [node for node, count in enumerate(waiting) if not count]
-    numbers = [0] * len(nodes)
+    numbers = [0] * len(upstream)
     order: list[int] = []
     while ready:
         node = heapq.heappop(ready)
@@ -61,33 +86,41 @@ def number_tasks(
             waiting[dependent] -= 1
             if not waiting[dependent]:
                 heapq.heappush(ready, dependent)
-    if len(order) < len(nodes):
-        raise DependencyCycleError(_cycle(nodes, upstream, numbers))
-    tasks: list[Task] = []
-    for node_slice in slices(order):
-        yield
-        for node in node_slice:
-            config = nodes[node]
-            first = config.outputs[0]
-            needed_tasks = tuple(sorted(numbers[needed] for needed in upstream[node]))
-            tasks.append(Task(numbers[node], owners[first], config, needed_tasks, digests[first]))
-    return tasks
+    return order, numbers
 
 
-def _nodes(
-    refs: list[str], configs: Mapping[str, JobConfig]
-) -> Generator[None, None, tuple[list[JobConfig], dict[str, int]]]:
-    """Returns the distinct configurations of refs, and the index of the configuration of each ref."""
-    nodes: list[JobConfig] = []
-    node_of: dict[str, int] = {}
+def _digests(
+    config: JobConfig, of_first_output: JobConfig, digests: Mapping[str, str]
+) -> Generator[None, None, tuple[str, tuple[str, ...]]]:
+    """Returns the digest of a task, and those of its outputs if it is a batch."""
+    if config.outputs == of_first_output.outputs:
+        return digests[config.outputs[0]], ()
+    digest = yield from digest_in_slices(config)
+    return digest, tuple([digests[ref] for ref in config.outputs])
+
+
+def _distinct(refs: list[str], configs: Mapping[str, JobConfig]) -> Generator[None, None, list[JobConfig]]:
+    """Returns the distinct configurations of refs, in the order of the refs."""
+    distinct: list[JobConfig] = []
+    covered: set[str] = set()
     for number, ref in enumerate(refs):
         if not number % SLICE:
             yield
-        if ref not in node_of:
+        if ref not in covered:
             config = configs[ref]
-            node_of.update(dict.fromkeys(config.outputs, len(nodes)))
-            nodes.append(config)
-    return nodes, node_of
+            covered.update(config.outputs)
+            distinct.append(config)
+    return distinct
+
+
+def _positions(nodes: list[JobConfig]) -> Generator[None, None, dict[str, int]]:
+    """Returns the index of the configuration that produces each ref."""
+    node_of: dict[str, int] = {}
+    for number, config in enumerate(nodes):
+        if not number % SLICE:
+            yield
+        node_of.update(dict.fromkeys(config.outputs, number))
+    return node_of
 
 
 def _cycle(nodes: list[JobConfig], upstream: list[list[int]], numbers: list[int]) -> list[str]:

@@ -42,6 +42,8 @@ class Task(NamedTuple):
         config: The configuration of the job.
         upstream: The ids of the tasks that must complete before it, ascending.
         configuration_digest: A hash over arguments, environment and inputs.
+        output_digests: The same hash for each output alone, in the order of the outputs, if the task is a batch of
+            configurations. Empty otherwise.
     """
 
     task_id: int
@@ -49,6 +51,12 @@ class Task(NamedTuple):
     config: JobConfig
     upstream: tuple[int, ...]
     configuration_digest: str
+    output_digests: tuple[str, ...] = ()
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The configuration digest of each output."""
+        return self.output_digests or (self.configuration_digest,) * len(self.config.outputs)
 
 
 class PlannedPartition(NamedTuple):

@@ -22,12 +22,26 @@ class InputVersion(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """The code, configuration and inputs from which a job run produced its outputs."""
+    """The code, configuration and inputs from which a job run produced its outputs.
+
+    Attributes:
+        job_label: The label of the job.
+        code_digest: The code digest of the job.
+        configuration_digest: The configuration digest of the task.
+        inputs: The inputs of the run.
+        output_digests: The configuration digest of each output by ref, if the task was a batch of configurations. Empty
+            otherwise.
+    """
 
     job_label: str
     code_digest: str
     configuration_digest: str
     inputs: tuple[InputVersion, ...] = ()
+    output_digests: Mapping[str, str] = {}
+
+    def digest_of(self, ref: str) -> str:
+        """Returns the configuration digest of an output."""
+        return self.output_digests.get(ref, self.configuration_digest)
 
 
 class FailureRecord(NamedTuple):

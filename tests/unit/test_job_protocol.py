@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from databuild.errors import JobConfigurationError
-from databuild.graph.config_comparison import configuration_digest
+from databuild.graph.config_comparison import configuration_digest, digest_in_slices
 from databuild.graph.job_protocol import parse_configure_response
 from databuild.model.job_graph import JobConfig
 from databuild.model.pacing import SLICE, run_through
@@ -19,10 +19,6 @@ from databuild.v1 import job_pb2
 def parse(value):
     printed = value if isinstance(value, bytes) else json.dumps(value).encode()
     return parse_configure_response(printed, job_label="//:j", refs=["p", "q"])
-
-
-def digest(config):
-    return run_through(configuration_digest(config))
 
 
 def with_dep(**dep):
@@ -164,19 +160,21 @@ def test_what_protobuf_writes_is_read_as_protobuf_reads_it(response, preserving)
 def test_the_digest_of_a_configuration_minds_what_changes_a_run_only():
     base = JobConfig(("p",), ("a", "b"), ("q",), ("1", "2"), (("A", "1"),))
 
-    assert digest(base) == digest(base._replace(materialize=("b", "a")))
+    assert configuration_digest(base) == configuration_digest(base._replace(materialize=("b", "a")))
     for change in ({"args": ("2", "1")}, {"env": (("A", "2"),)}, {"materialize": ("a",)}, {"query": ()}):
-        assert digest(base) != digest(base._replace(**change))
+        assert configuration_digest(base) != configuration_digest(base._replace(**change))
 
 
-def test_the_digest_of_a_large_configuration_is_that_of_its_json_like_that_of_a_small_one():
-    many = tuple(f"in/{number}" for number in range(3 * SLICE))
+@pytest.mark.parametrize("prefixes", [(), ("votes/", "räw/")])
+@pytest.mark.parametrize("count", [0, 1, 3 * SLICE])
+def test_the_digest_of_a_configuration_is_that_of_its_json(count, prefixes):
+    many = tuple(f"in/{number}" for number in range(count))
     for materialize, query in ((many, ()), ((), many), (many, many)):
-        config = JobConfig(("p",), materialize, query, ("1",), (("A", "1"),))
-        parts = (config.args, config.env, sorted(materialize), sorted(query))
-        text = json.dumps(parts, separators=(",", ":"))
+        config = JobConfig(("p",), materialize, query, ("1", 'ä"'), (("A", "1"),), prefixes)
+        parts = [config.args, config.env, sorted(materialize), sorted(query), *([sorted(prefixes)] if prefixes else [])]
+        expected = hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()[:32]
 
-        assert digest(config) == hashlib.sha256(text.encode()).hexdigest()[:32]
+        assert configuration_digest(config) == run_through(digest_in_slices(config)) == expected
 
 
 def test_reading_an_answer_that_nobody_wants_any_more_stops():

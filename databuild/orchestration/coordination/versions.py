@@ -73,7 +73,7 @@ class Versions:
             if record is None or record.manifest is None or not record.available:
                 return True
             manifests[id(record.manifest)] = record.manifest
-        return not all(map(self._has_current_inputs, manifests.values()))
+        return not all(self._has_current_inputs(task, manifest) for manifest in manifests.values())
 
     def built_elsewhere(self, task: Task, versions: Mapping[str, str]) -> bool:
         """Returns True if all outputs of a task exist as this build would produce them, or were adopted.
@@ -89,21 +89,25 @@ class Versions:
             return False
         records = self.records(outputs)
         manifests: dict[int, Manifest] = {}
-        for ref in outputs:
+        for ref, digest in zip(outputs, task.digests, strict=True):
             record = records.get(ref)
             if record is not None and record.adopted:
                 continue
             if record is None or record.manifest is None or record.tainted:
                 return False
+            if record.manifest.digest_of(ref) != digest:
+                return False
             manifests[id(record.manifest)] = record.manifest
-        return all(self._matches(task, manifest) for manifest in manifests.values())
-
-    def _matches(self, task: Task, manifest: Manifest) -> bool:
-        return (
-            manifest.code_digest == self.code_digest(task)
-            and manifest.configuration_digest == task.configuration_digest
-            and self._has_current_inputs(manifest)
+        return all(
+            manifest.code_digest == self.code_digest(task) and self._has_current_inputs(task, manifest)
+            for manifest in manifests.values()
         )
 
-    def _has_current_inputs(self, manifest: Manifest) -> bool:
-        return all(used.query or self.now.get(used.ref) == used.version for used in manifest.inputs)
+    def _has_current_inputs(self, task: Task, manifest: Manifest) -> bool:
+        """Returns True if the inputs of a run have their current versions. Of a batch, those of the task count."""
+        inputs = frozenset(task.config.materialize) if manifest.output_digests else None
+        return all(
+            used.query or self.now.get(used.ref) == used.version
+            for used in manifest.inputs
+            if inputs is None or used.ref in inputs
+        )
