@@ -133,7 +133,19 @@ def databuild_graph_tests(name):
         tags = ["nightly"],
         timeout = "10m",
     )
-    _job("report", ["report/month={month:month}"])
+    _job(
+        "report",
+        ["report/month={month:month}"],
+        args = ["--month={month:%m.%Y}"],
+        batch_by = "{month.year}",
+        batch_size = 6,
+        bounds = {"month": "2013-01.."},
+        env = {"YEAR": "{month.year}"},
+        inputs = ["daily/date={month.dates}"],
+        optional_inputs = ["report/month={month-1}"],
+        query_inputs = ["votes/{*}"],
+    )
+    _job("optional", ["optional/{name}"], optional_inputs = ["daily/date=2013-01-01"])
     _job("daily_again", ["daily/date={day:date}"])
     _job("without_outputs", [])
     native.alias(
@@ -233,8 +245,14 @@ def databuild_graph_tests(name):
     _must_fail(
         "a_lookup_with_args_test",
         ["lookup of", "//tests/rules:program_with_args", "args = [\"--verbose\"]"],
-        jobs = [":report"],
+        jobs = [":daily_again"],
         lookup = "//tests/rules:program_with_args",
+    )
+    _must_fail(
+        "optional_inputs_with_a_lookup_test",
+        [_HERE + "optional has optional_inputs", "has a lookup"],
+        jobs = [":optional"],
+        lookup = "//tests/rules:program.sh",
     )
     _must_fail("a_negative_limit_on_running_jobs_test", ["max_running_jobs", "-1"], jobs = [":report"], max_running_jobs = -1)
     _must_fail("a_negative_limit_on_partitions_test", ["max_partitions", "-1"], jobs = [":report"], max_partitions = -1)

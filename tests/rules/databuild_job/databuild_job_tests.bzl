@@ -29,9 +29,18 @@ def _has_defaults_impl(ctx):
     asserts.equals(env, 0, job.timeout_seconds)
     asserts.equals(env, 0, job.retries)
     asserts.equals(env, {}, job.resources)
+    asserts.equals(env, None, job.declaration)
     return analysistest.end(env)
 
 _has_defaults_test = analysistest.make(_has_defaults_impl)
+
+def _is_declared_with_any_of_the_attributes_impl(ctx):
+    env = analysistest.begin(ctx)
+
+    asserts.true(env, analysistest.target_under_test(env)[DataBuildJobInfo].declaration != None)
+    return analysistest.end(env)
+
+_is_declared_with_any_of_the_attributes_test = analysistest.make(_is_declared_with_any_of_the_attributes_impl)
 
 def _takes_a_file_impl(ctx):
     env = analysistest.begin(ctx)
@@ -88,6 +97,36 @@ def _must_fail(name, messages, outputs = ["a/{x}"], binary = "//tests/rules:prog
         outputs = outputs,
         **kwargs
     )
+
+# Each of these attributes declares a job, which then has no `config`.
+_DECLARING = {
+    "args": ["{x}"],
+    "batch_by": "{x}",
+    "batch_size": 2,
+    "bounds": {"x": "1.."},
+    "env": {"X": "{x}"},
+    "inputs": [],
+    "optional_inputs": ["b/{x-1}"],
+    "query_inputs": select({"//conditions:default": ["b/{*}"]}),
+}
+
+# Mistakes in attributes of declared jobs, and what the messages have to contain.
+_MISTAKES = {
+    "a_negative_batch_size": ({"batch_size": -1}, ["batch_size", "-1"]),
+    "a_variable_without_name": ({"env": {"": "x"}}, ["env", "not a valid name"]),
+    "an_open_brace": ({"inputs": ["b/{x"]}, ["inputs", "\"b/{x\"", "braces do not match"]),
+    "an_unknown_field_of_args": ({"args": ["{y}"]}, ["args", "\"{y}\"", "the fields are: x"]),
+    "an_unknown_field_of_batch_by": ({"batch_by": "{y.month}"}, ["batch_by", "\"{y.month}\"", "the fields are: x"]),
+    "an_unknown_field_of_bounds": ({"bounds": {"y": "1.."}}, ["bounds", "\"y\"", "the fields are: x"]),
+    "an_unknown_field_of_env": ({"env": {"Y": "{y}"}}, ["env", "\"{y}\"", "the fields are: x"]),
+    "an_unknown_field_of_inputs": ({"inputs": ["b/{y-1}"]}, ["inputs", "\"{y-1}\"", "the fields are: x"]),
+    "an_unknown_field_of_optional_inputs": ({"optional_inputs": ["b/{y}"]}, ["optional_inputs", "\"{y}\""]),
+    "an_unknown_field_of_query_inputs": ({"query_inputs": ["b/{y}/{*}"]}, ["query_inputs", "\"{y}\""]),
+    "any_value_that_is_not_last": ({"query_inputs": ["b/{*}/{x}"]}, ["query_inputs", "\"{*}\""]),
+    "bounds_without_dots": ({"bounds": {"x": "1"}}, ["bounds", "\"x\"", "\"1\"", "`..`"]),
+    "no_outputs": ({"inputs": [], "outputs": []}, ["has no outputs"]),
+    "outputs_with_other_fields": ({"inputs": [], "outputs": ["a/{x:int}", "b/{x}"]}, ["\"a/{x:int}\"", "\"b/{x}\"", "different fields"]),
+}
 
 def databuild_job_tests(name):
     """Declares the tests.
@@ -182,5 +221,20 @@ def databuild_job_tests(name):
     _must_fail("an_unknown_type_test", ["unknown type \"dat\"", "\"a/{x:dat}\"", "date, hour, int, minute, month, quarter, str, week, year"], outputs = ["a/{x:dat}"])
     _must_fail("an_open_regex_test", ["'{' without a matching '}'", "\"a/{x:/y}\""], outputs = ["a/{x:/y}"])
     _must_fail("two_equal_outputs_test", ["\"a/{x}\"", "\"a/{y:str}\""], outputs = ["a/{x}", "a/{y:str}"])
+
+    for attribute, value in _DECLARING.items():
+        databuild_job(
+            name = "with_" + attribute,
+            binary = "//tests/rules:program",
+            outputs = ["a/{x:int}"],
+            **{attribute: value}
+        )
+        _is_declared_with_any_of_the_attributes_test(
+            name = "is_declared_with_{}_test".format(attribute),
+            size = "small",
+            target_under_test = ":with_" + attribute,
+        )
+    for mistake, (attributes, messages) in _MISTAKES.items():
+        _must_fail(mistake + "_is_refused_test", messages, **({"outputs": ["a/{x:int}"]} | attributes))
 
     native.test_suite(name = name)
