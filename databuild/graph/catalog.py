@@ -123,6 +123,16 @@ class JobCatalog:
         return tuple((pattern, job.label) for job in self.jobs.values() for pattern in job.patterns)
 
     @functools.cached_property
+    def _by_first_segment(self) -> Mapping[str, Sequence[tuple[PartitionPattern, str]]]:
+        """The patterns that a ref may match, by its first segment; those that may match any are under ``."""
+        any_segment = [entry for entry in self._patterns if "/" not in entry[0].prefix]
+        segments = {pattern.prefix.partition("/")[0] for pattern, _ in self._patterns if "/" in pattern.prefix}
+        return {"": any_segment} | {
+            segment: [entry for entry in self._patterns if entry[0].prefix.startswith(f"{segment}/")] + any_segment
+            for segment in segments
+        }
+
+    @functools.cached_property
     def declared(self) -> Mapping[str, DeclaredJob]:
         """The declared jobs, by label.
 
@@ -180,23 +190,25 @@ class JobCatalog:
             UnknownPartitionError: No job produces it; the error has the nearest pattern.
             AmbiguousPartitionError: More than one job produces it.
         """
-        check_ref(ref)  # before matching: the regular expression of a field may accept invalid refs
-        owners = [
-            label
-            for pattern, label in self._patterns
-            if ref.startswith(pattern.prefix) and pattern.match(ref) is not None
-        ]
-        if unsafe_segment(ref) is not None:
-            self.check_ref(ref)
-        if len(owners) == 1:
-            return owners[0]
-        if owners:
-            raise AmbiguousPartitionError(ref, owners)
+        if (owner := self.find_owner(ref)) is not None:
+            return owner
         faults = (pattern.explain_mismatch(ref) for pattern, _ in self._patterns)
         raise UnknownPartitionError(ref, nearest=self._nearest(ref), fault=next(filter(None, faults), ""))
 
-    def produces(self, ref: str) -> bool:
-        return any(True for _ in self._matching(ref)) and not self.segment_fault(ref)
+    def find_owner(self, ref: str) -> str | None:
+        """Returns the label of the job that produces a ref; None if no job does.
+
+        Raises:
+            InvalidRequestError: The text is not a valid ref.
+            AmbiguousPartitionError: More than one job produces it.
+        """
+        check_ref(ref)  # before matching: the regular expression of a field may accept invalid refs
+        owners = [label for _, label in self._matching(ref)]
+        if unsafe_segment(ref) is not None:
+            self.check_ref(ref)
+        if len(owners) > 1:
+            raise AmbiguousPartitionError(ref, owners)
+        return owners[0] if owners else None
 
     def check_ref(self, ref: str) -> None:
         """Checks the form of a ref, but not whether a job produces it.
@@ -230,7 +242,8 @@ class JobCatalog:
         return None
 
     def _matching(self, ref: str) -> Iterator[tuple[PartitionPattern, str]]:
-        for pattern, label in self._patterns:
+        by_segment = self._by_first_segment
+        for pattern, label in by_segment.get(ref.partition("/")[0], by_segment[""]):
             if ref.startswith(pattern.prefix) and pattern.match(ref) is not None:
                 yield pattern, label
 

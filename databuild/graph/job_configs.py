@@ -77,7 +77,7 @@ class JobConfigs:
         Raises:
             JobConfigurationError: A template yields no valid value.
         """
-        produces = self._catalog.produces
+        produces = self._ownership.is_produced
         for refs_slice in slices(refs):
             await self._pace.rest()
             for ref in refs_slice:

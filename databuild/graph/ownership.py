@@ -26,6 +26,7 @@ class Ownership:
     def __init__(self, catalog: JobCatalog, lookup: Lookup | None, pace: Pace | None = None) -> None:
         self.labels: dict[str, str] = {}
         self.by_patterns = lookup is None
+        self._unowned: set[str] = set()
         self._catalog = catalog
         self._lookup = lookup
         self._pace = pace or Pace()
@@ -84,7 +85,30 @@ class Ownership:
             return
         for refs_slice in slices(new_refs):
             await self._pace.rest()
-            self.labels.update((ref, self._catalog.owner(ref)) for ref in refs_slice if self._catalog.produces(ref))
+            for ref in refs_slice:
+                self.is_produced(ref)
+
+    def is_produced(self, ref: str) -> bool:
+        """Returns True if a job produces a ref, by the patterns of the jobs; False for a text that is not a valid ref.
+
+        Raises:
+            AmbiguousPartitionError: More than one job produces it.
+        """
+        if ref in self.labels:
+            return True
+        if ref in self._unowned:
+            return False
+        try:
+            owner = self._catalog.find_owner(ref)
+        except AmbiguousPartitionError:
+            raise
+        except InvalidRequestError:
+            owner = None
+        if owner is None:
+            self._unowned.add(ref)
+            return False
+        self.labels[ref] = owner
+        return True
 
 
 def _with_need(error: InvalidRequestError, dependent: str | None) -> InvalidRequestError:

@@ -112,7 +112,10 @@ class PartitionPattern:
 
     def _out_of_bounds(self, fields: Mapping[str, str]) -> str:
         """Returns the name of a field whose value is out of bounds; empty if there is none."""
-        return next((name for name, bounds in self.bounds.items() if not bounds.contains(fields[name])), "")
+        for name, bounds in self.bounds.items():
+            if not bounds.contains(fields[name]):
+                return name
+        return ""
 
     def ref(self, fields: Mapping[str, str]) -> str:
         """Returns the ref that has these texts of the fields."""

@@ -126,8 +126,8 @@ def test_the_one_job_whose_pattern_matches_owns_a_ref():
     catalog = catalog_of(daily=["daily/{d:date}"], monthly=["monthly/{m:month}"])
 
     assert catalog.owner("daily/2013-01-31") == "//:daily"
-    assert catalog.produces("monthly/2013-01")
-    assert not catalog.produces("daily/2013-01")
+    assert catalog.find_owner("monthly/2013-01") == "//:monthly"
+    assert catalog.find_owner("daily/2013-01") is None
 
 
 def test_a_ref_that_nobody_produces_is_told_the_nearest_pattern():

@@ -148,7 +148,7 @@ def test_values_that_leave_the_calendar_are_an_error_that_names_the_field() -> N
 def test_too_many_values_are_an_error_instead_of_a_full_memory() -> None:
     with pytest.raises(InvalidPatternError, match="it yields 5,256,000 values; at most 1,000,000 are allowed"):
         values("{minute-5255999..minute}", minute="2013-01-01T00:00")
-    with pytest.raises(InvalidPatternError, match="it yields 3,650,000 combinations of values"):
+    with pytest.raises(InvalidPatternError, match="it yields at least 3,650,000 combinations of values"):
         values("{year.dates}/{n..n+9999}", year="2013", n="1")
 
 

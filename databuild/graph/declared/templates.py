@@ -5,8 +5,6 @@ template = { text | "{{" | "}}" | expression }
 
 from __future__ import annotations
 
-import itertools
-import math
 import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -46,13 +44,17 @@ class Template(NamedTuple):
         Raises:
             InvalidPatternError: Values leave the years 1 to 9999, or are more than MAX_VALUES.
         """
-        columns = [(part,) if isinstance(part, str) else part.values(fields[part.field]) for part in self.parts]
-        if len(columns) == 1:
-            return list(columns[0])
-        if (count := math.prod(map(len, columns))) > MAX_VALUES:
-            fault = f"it yields {count:,} combinations of values; at most {MAX_VALUES:,} are allowed"
-            raise InvalidPatternError(self.text, fault)
-        return ["".join(texts) for texts in itertools.product(*columns)]
+        texts = [""]
+        for part in self.parts:
+            if isinstance(part, str):
+                texts = [text + part for text in texts]
+                continue
+            values = part.values(fields[part.field])
+            if (count := len(texts) * len(values)) > MAX_VALUES:
+                fault = f"it yields at least {count:,} combinations of values; at most {MAX_VALUES:,} are allowed"
+                raise InvalidPatternError(self.text, fault)
+            texts = [text + value for text in texts for value in values]
+        return texts
 
 
 def parse_template(text: str, fields: Mapping[str, str], *, lists: bool = True, formats: bool = False) -> Template:
