@@ -28,7 +28,7 @@ DATABUILD = ["DataBuild build", "DataBuild build again", "DataBuild plan", "Data
 
 
 @pytest.fixture(params=["program", "script"])
-def job(request, tmp_path):
+def job(request: pytest.FixtureRequest, tmp_path: Path):
     """The no-op job, with a compiler if the machine has one, and without."""
     return make_noop_job(tmp_path, search_path=None if request.param == "program" else str(tmp_path))
 
@@ -45,7 +45,7 @@ def row(**values):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape.name}-{shape.size}")
-def test_the_job_tells_databuild_what_the_shape_tells_the_others(job, shape):
+def test_the_job_tells_databuild_what_the_shape_tells_the_others(job, shape) -> None:
     refs = list(shape.refs())
 
     answer = json.loads(run(job, "config", *refs).stdout)["configs"]
@@ -58,7 +58,7 @@ def test_the_job_tells_databuild_what_the_shape_tells_the_others(job, shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape.name}-{shape.size}")
-def test_the_last_ref_needs_all_others(shape):
+def test_the_last_ref_needs_all_others(shape) -> None:
     reached = set()
     ahead = [request_of(shape)]
     while ahead:
@@ -70,7 +70,7 @@ def test_the_last_ref_needs_all_others(shape):
     assert reached == set(shape.refs())
 
 
-def test_the_job_counts_itself_only_where_it_is_to(job, tmp_path):
+def test_the_job_counts_itself_only_where_it_is_to(job, tmp_path: Path) -> None:
     count = ProcessCount(tmp_path)
     environment = {"PATH": os.environ["PATH"]}
 
@@ -84,7 +84,7 @@ def test_the_job_counts_itself_only_where_it_is_to(job, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory):
+def report(tmp_path_factory: pytest.TempPathFactory):
     """The report of a quick run of all scenarios."""
     program = Path("benchmarks/benchmarks").absolute()  # which only Bazel makes
     command = [program] if program.exists() else child.command(str(Path(__file__).with_name("main.py")))
@@ -100,7 +100,7 @@ def report(tmp_path_factory):
     return json.loads(done.stdout)
 
 
-def test_each_row_is_there(report):
+def test_each_row_is_there(report) -> None:
     tools = list(installed_tools())
     names = {}
     for row in report["rows"]:
@@ -121,7 +121,7 @@ def test_each_row_is_there(report):
     assert names == expected
 
 
-def test_as_many_processes_start_as_there_are_tasks(report):
+def test_as_many_processes_start_as_there_are_tasks(report) -> None:
     tasks = {(shape.name, shape.size): shape.tasks for shape in SHAPES}
     running = {"raw limit", "DataBuild build", *installed_tools()}
 
@@ -138,7 +138,7 @@ def test_as_many_processes_start_as_there_are_tasks(report):
         assert measured["processes"] == started, measured
 
 
-def test_the_numbers_that_a_row_should_have_are_there(report):
+def test_the_numbers_that_a_row_should_have_are_there(report) -> None:
     for measured in report["rows"]:
         assert measured["seconds"] > 0
         assert measured["median_seconds"] >= measured["seconds"]
@@ -151,7 +151,7 @@ def test_the_numbers_that_a_row_should_have_are_there(report):
         assert (measured["added_ms"] is not None) == (not alone)
 
 
-def test_every_target_is_judged_with_numbers(report):
+def test_every_target_is_judged_with_numbers(report) -> None:
     assert len(report["targets"]) == len(TARGETS)
     assert all("{" not in verdict["target"] for verdict in report["targets"])
     # What is next to nothing can be below zero in a small graph: then growth means nothing, and is not there.
@@ -159,12 +159,12 @@ def test_every_target_is_judged_with_numbers(report):
     assert all(" over " in target for target in unmeasured)
 
 
-def test_the_machine_is_described(report):
+def test_the_machine_is_described(report) -> None:
     assert {"processors", "Python", "SQLite", "file system", "job"} <= report["setup"].keys()
     assert all(report["setup"].values())
 
 
-def test_a_target_is_met_or_not_or_not_measured():
+def test_a_target_is_met_or_not_or_not_measured() -> None:
     rows = Rows([row(name="DataBuild build", added_ms=1.0), row(name="ninja", added_ms=0.5)])
 
     met = {verdict.target: verdict.met for verdict in judge(rows, QUICK)}
@@ -174,7 +174,7 @@ def test_a_target_is_met_or_not_or_not_measured():
     assert met["planning 200"] is None
 
 
-def test_the_report_for_people_has_each_number_that_applies():
+def test_the_report_for_people_has_each_number_that_applies() -> None:
     rows = [
         row(name="DataBuild build", raw_ratio=2.0, added_ms=0.25, peak_memory_bytes=64 << 20),
         row(name="raw limit"),
@@ -189,7 +189,7 @@ def test_the_report_for_people_has_each_number_that_applies():
     assert any(line.split()[-2:] == ["ms", "yes"] for line in text.splitlines())
 
 
-def test_the_report_for_programs_has_everything():
+def test_the_report_for_programs_has_everything() -> None:
     rows = [row()]
 
     document = json.loads(as_json({"Python": "3.11"}, rows, judge(Rows(rows), QUICK)))

@@ -1,5 +1,7 @@
 """Fixtures: a service and a real browser. Any error on a page fails the test."""
 
+from pathlib import Path
+
 import pytest
 from playwright.async_api import async_playwright, expect
 
@@ -13,7 +15,7 @@ SECONDS = 30
 """Maximum time to wait for an element."""
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(items) -> None:
     if CHROMIUM is None:
         reason = "Chromium is not installed: install Debian's `chromium`, or set DATABUILD_CHROMIUM to its path"
         for item in items:
@@ -21,7 +23,7 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
-async def serve(tmp_path):
+async def serve(tmp_path: Path):
     """Returns a function that starts a service, which is closed after the test."""
     all_served = []
 
@@ -52,11 +54,11 @@ async def chromium():
 class Faults(list):
     """Errors on pages. Messages that contain `expected` are ignored."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.expected = None
 
-    def add(self, text):
+    def add(self, text) -> None:
         if self.expected is None or self.expected not in text:
             self.append(text)
 

@@ -50,7 +50,7 @@ async def fill(served):
     }
 
 
-async def take(folder, others):
+async def take(folder, others) -> None:
     """Saves all screenshots: those of the documentation into `folder`, the others into `others`."""
     with tempfile.TemporaryDirectory() as logs:
         served = await Served(Path(logs)).start(timeout=60)
@@ -70,7 +70,7 @@ async def take(folder, others):
             await served.close()
 
 
-def main():
+def main() -> None:
     if CHROMIUM is None:
         sys.exit("screenshots: install Chromium (Debian's `chromium`), or set DATABUILD_CHROMIUM to its path")
     folder = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), "docs", "images")

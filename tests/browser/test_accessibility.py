@@ -6,7 +6,7 @@ from playwright.async_api import expect
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_pages_have_no_accessibility_violations(busy, open_page, faults, scheme):
+async def test_pages_have_no_accessibility_violations(busy, open_page, faults, scheme: str) -> None:
     faults.expected = "404"
     page = await open_page(busy, color_scheme=scheme, reduced_motion="reduce", bypass_csp=True)
     violations = {}

@@ -1,6 +1,7 @@
 """The dashboard, in a real browser."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.async_api import expect
@@ -11,7 +12,7 @@ from tests.browser.conftest import HOSTILE, LONG
 WRITE = "w" * 32
 
 
-async def mark_document(page):
+async def mark_document(page) -> None:
     """Sets a variable that is lost when the page is reloaded."""
     await page.evaluate("window.sameDocument = true")
 
@@ -20,7 +21,7 @@ async def is_same_document(page):
     return await page.evaluate("window.sameDocument === true")
 
 
-async def test_a_build_is_planned_started_and_watched_to_its_end_without_reloading(served, open_page):
+async def test_a_build_is_planned_started_and_watched_to_its_end_without_reloading(served, open_page) -> None:
     gate = served.executor.gate("raw/7")
     page = await open_page(served)
     await page.get_by_label("Partitions: refs or ranges").fill("clean/7")
@@ -41,7 +42,7 @@ async def test_a_build_is_planned_started_and_watched_to_its_end_without_reloadi
     assert await is_same_document(page)
 
 
-async def test_a_build_is_cancelled_and_retried(served, open_page):
+async def test_a_build_is_cancelled_and_retried(served, open_page) -> None:
     gate = served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["clean/1"], "build_request_id": "one"})
     await gate.reached.wait()
@@ -57,7 +58,7 @@ async def test_a_build_is_cancelled_and_retried(served, open_page):
     await expect(page).to_have_url(f"{served.http}/builds/one")
 
 
-async def test_the_home_page_updates_itself(served, open_page):
+async def test_the_home_page_updates_itself(served, open_page) -> None:
     page = await open_page(served)
     await expect(page.get_by_text("No build is running.")).to_be_visible()
     await mark_document(page)
@@ -71,7 +72,7 @@ async def test_the_home_page_updates_itself(served, open_page):
     assert await is_same_document(page)
 
 
-async def test_partitions_are_searched_selected_and_planned(busy, open_page):
+async def test_partitions_are_searched_selected_and_planned(busy, open_page) -> None:
     page = await open_page(busy, "/partitions")
 
     await page.get_by_label("Ref", exact=True).fill("clean/")
@@ -90,7 +91,7 @@ async def test_partitions_are_searched_selected_and_planned(busy, open_page):
     await expect(page.locator("tbody")).not_to_contain_text("clean/1")
 
 
-async def test_a_day_of_the_calendar_links_to_its_partition(busy, open_page):
+async def test_a_day_of_the_calendar_links_to_its_partition(busy, open_page) -> None:
     page = await open_page(busy, busy.pages["calendar"])
 
     await page.get_by_role("link", name="Thu 4 Jul 2024").click()
@@ -102,7 +103,7 @@ async def test_a_day_of_the_calendar_links_to_its_partition(busy, open_page):
     await expect(page.get_by_role("link", name="Thu 1 Jun 2023")).to_be_visible()
 
 
-async def test_a_partition_is_tainted_and_untainted(busy, open_page):
+async def test_a_partition_is_tainted_and_untainted(busy, open_page) -> None:
     page = await open_page(busy, "/partition?ref=raw%2F1")
 
     await page.get_by_label("Reason", exact=True).fill("the sensor was broken")
@@ -116,7 +117,7 @@ async def test_a_partition_is_tainted_and_untainted(busy, open_page):
     await expect(page.get_by_role("button", name="Taint", exact=True)).to_be_visible()
 
 
-async def test_a_log_grows_as_it_is_written(busy, open_page, tmp_path):
+async def test_a_log_grows_as_it_is_written(busy, open_page, tmp_path: Path) -> None:
     page = await open_page(busy, "/job_runs/slow.1.1/log?stream=stdout")
     await expect(page.get_by_role("log")).to_have_text("made raw/slow\n")
     await mark_document(page)
@@ -128,7 +129,7 @@ async def test_a_log_grows_as_it_is_written(busy, open_page, tmp_path):
     assert await is_same_document(page)
 
 
-async def test_a_page_reconnects_after_a_restart_of_the_service(serve, open_page, faults, tmp_path):
+async def test_a_page_reconnects_after_a_restart_of_the_service(serve, open_page, faults, tmp_path: Path) -> None:
     faults.expected = "Failed to load resource"
     uri = f"sqlite:{tmp_path}/events.db"
     first = await serve(uri=uri)
@@ -146,7 +147,7 @@ async def test_a_page_reconnects_after_a_restart_of_the_service(serve, open_page
     assert await is_same_document(page)
 
 
-async def test_a_failed_refresh_is_retried(served, open_page, faults):
+async def test_a_failed_refresh_is_retried(served, open_page, faults) -> None:
     faults.expected = "Failed to load resource"
     served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})
@@ -163,7 +164,7 @@ async def test_a_failed_refresh_is_retried(served, open_page, faults):
     await expect(page.get_by_role("status").last).to_have_text("")
 
 
-async def test_hostile_data_is_escaped_on_every_page(busy, open_page, faults):
+async def test_hostile_data_is_escaped_on_every_page(busy, open_page, faults) -> None:
     faults.expected = "404"
     page = await open_page(busy)
     paths = [*busy.pages.values(), *[f"/partition?ref={await encoded(page, ref)}" for ref in (HOSTILE, LONG)]]
@@ -180,7 +181,7 @@ async def encoded(page, text):
     return await page.evaluate("text => encodeURIComponent(text)", text)
 
 
-async def test_the_focus_stays_while_the_page_changes(busy, open_page):
+async def test_the_focus_stays_while_the_page_changes(busy, open_page) -> None:
     page = await open_page(busy, "/builds/slow")
     await page.get_by_role("button", name="Cancel").focus()
     before = await page.locator("#summary").inner_text()
@@ -193,7 +194,7 @@ async def test_the_focus_stays_while_the_page_changes(busy, open_page):
     await expect(page.get_by_label("Status")).to_be_focused()
 
 
-async def test_a_build_is_started_by_keyboard_alone(served, open_page):
+async def test_a_build_is_started_by_keyboard_alone(served, open_page) -> None:
     page = await open_page(served)
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
@@ -213,7 +214,7 @@ async def test_a_build_is_started_by_keyboard_alone(served, open_page):
     await expect(page.get_by_role("heading", level=1)).to_contain_text("completed")
 
 
-async def test_pages_fit_a_phone(busy, open_page, faults):
+async def test_pages_fit_a_phone(busy, open_page, faults) -> None:
     faults.expected = "404"
     page = await open_page(busy, viewport={"width": 360, "height": 740})
     paths = [*busy.pages.values(), *[f"/partition?ref={await encoded(page, ref)}" for ref in (HOSTILE, LONG)]]
@@ -223,7 +224,7 @@ async def test_pages_fit_a_phone(busy, open_page, faults):
         assert await page.evaluate("document.documentElement.scrollWidth") <= 360, path
 
 
-async def test_without_javascript_a_build_is_planned_started_and_cancelled(served, open_page):
+async def test_without_javascript_a_build_is_planned_started_and_cancelled(served, open_page) -> None:
     gate = served.executor.gate("raw/1")
     page = await open_page(served, java_script_enabled=False)
 
@@ -237,7 +238,7 @@ async def test_without_javascript_a_build_is_planned_started_and_cancelled(serve
     await expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")  # the page reloads itself
 
 
-async def test_a_browser_signs_in_and_out(serve, open_page, faults):
+async def test_a_browser_signs_in_and_out(serve, open_page, faults) -> None:
     faults.expected = "401"
     served = await serve(tokens=read_tokens(f"ada write {WRITE}", "tokens"))
     page = await open_page(served, "/builds?status=FAILED")
@@ -256,7 +257,7 @@ async def test_a_browser_signs_in_and_out(serve, open_page, faults):
 
 
 @pytest.mark.parametrize("times", [2])
-async def test_the_zoom_of_a_drawing_stays_while_the_page_changes(busy, open_page, times):
+async def test_the_zoom_of_a_drawing_stays_while_the_page_changes(busy, open_page, times: int) -> None:
     page = await open_page(busy, "/builds/slow")
     svg = page.locator("#graph svg")
     width = (await svg.bounding_box())["width"]

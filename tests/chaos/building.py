@@ -46,7 +46,7 @@ CATALOG = JobCatalog(
 )
 
 
-def build(uri, name, folder, requested, pace, **options):
+def build(uri, name, folder, requested, pace, **options) -> None:
     """Builds, ends the process, and has it say how that went in its exit code."""
     said = os.open(f"{folder}/{name}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(said, 2)

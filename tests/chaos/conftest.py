@@ -1,6 +1,7 @@
 """The event logs that chaos is made over, and how much of it."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.support.fork_server import start_fork_server
 from tests.support.stores import PostgresqlDatabases, SqliteFiles
 
 
-def pytest_generate_tests(metafunc):
+def pytest_generate_tests(metafunc) -> None:
     """Has a test that takes a seed run once for each.
 
     CHAOS_ROUNDS says how many there are, and CHAOS_SEED which is the first.
@@ -33,7 +34,7 @@ def database(server):
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store(request, tmp_path):
+def store(request: pytest.FixtureRequest, tmp_path: Path):
     """Returns an empty log."""
     if request.param == "sqlite":
         return SqliteFiles(tmp_path)
@@ -43,13 +44,13 @@ def store(request, tmp_path):
 
 
 @pytest.fixture
-def restart(request, store):
+def restart(request: pytest.FixtureRequest, store):
     """Returns what restarts the server; None where there is none."""
     if isinstance(store, SqliteFiles):
         return None
     server = request.getfixturevalue("server")
 
-    def stop_and_start(how):
+    def stop_and_start(how) -> None:
         server.stop(how)
         server.start()
 

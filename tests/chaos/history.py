@@ -58,7 +58,7 @@ class History:
         late: The events that tell of results that came too late, by position.
     """
 
-    def __init__(self, reader):
+    def __init__(self, reader) -> None:
         self.reader = reader
         self.ended_by_others = {}
         self.scheduled = {}
@@ -68,7 +68,7 @@ class History:
         for position, event in reader.all_events(limit=_PAGE * 100):
             self._take(position, event)
 
-    def _take(self, position, event):
+    def _take(self, position, event) -> None:
         build = event.build_request_id
         self._sequences[build].append(event.sequence)
         kind = event.WhichOneof("event")
@@ -83,7 +83,7 @@ class History:
         elif kind == "late_result":
             self.late[position] = event.late_result
 
-    def check(self):
+    def check(self) -> None:
         """Checks what must be true of any log whose builds have all ended."""
         verified = verify(self.reader)
         assert verified.reported == ()
@@ -96,7 +96,7 @@ class History:
         for position, late in self.late.items():
             assert self.ended_by_others[late.target_build_request_id] < position
 
-    def check_runs(self, runs):
+    def check_runs(self, runs) -> None:
         """Checks that of two runs of one partition only one counted at any time, and none after it was made."""
         by_ref = defaultdict(list)
         for run in runs.values():
@@ -109,7 +109,7 @@ class History:
         for ref, (job_run_id,) in self.made.items():
             assert any(run.job_run_id == job_run_id for run in by_ref[ref]), f"nobody made {ref}"
 
-    def _check_two(self, ref, older, newer):
+    def _check_two(self, ref, older, newer) -> None:
         told = f"{ref}: {older}, and then {newer}"
         assert older.job_run_id not in self.made[ref], f"built again though it was finished: {told}"
         if older.lines[-1] > newer.lines[0]:

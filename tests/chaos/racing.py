@@ -28,7 +28,7 @@ CATALOG = JobCatalog(
 class Executor(NoProcesses):
     """Notes each run in a file, in the form of the job of the chaos tests."""
 
-    def __init__(self, notes, seconds):
+    def __init__(self, notes, seconds) -> None:
         self._notes = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._seconds = seconds
 
@@ -42,15 +42,15 @@ class Executor(NoProcesses):
         self._note("end", spec.env, refs)
         return ProcessResult(exit_code=0)
 
-    def _note(self, what, env, refs):
+    def _note(self, what, env, refs) -> None:
         line = f"{what} {env['DATABUILD_FENCING_TOKEN']} {env['DATABUILD_JOB_RUN_ID']} {' '.join(refs)}\n"
         os.write(self._notes, line.encode())
 
 
-def race(uri, name, folder, requested, seconds):
+def race(uri, name, folder, requested, seconds) -> None:
     """Builds as soon as the file `go` is there, each job run in so many seconds."""
 
-    async def main():
+    async def main() -> None:
         log = open_event_log(uri)
         Path(folder, f"{name}.ready").touch()
         await turns_until(Path(folder, "go").exists)  # at once, so that it is a race

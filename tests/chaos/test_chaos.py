@@ -1,5 +1,7 @@
 """Builds that are killed, paused and cut off from their server at any moment still agree on who builds what."""
 
+from pathlib import Path
+
 from databuild.event_log.open import open_reader
 from tests.chaos import building
 from tests.chaos.history import History, read_notes
@@ -8,7 +10,9 @@ from tests.chaos.rounds import Round
 ROUNDS = 25
 
 
-def test_whatever_happens_to_builds_each_partition_is_made_once_and_by_one(store, tmp_path, processes, seed, restart):
+def test_whatever_happens_to_builds_each_partition_is_made_once_and_by_one(
+    store, tmp_path: Path, processes, seed, restart
+) -> None:
     chaos = Round(processes, seed, store.uri, tmp_path, restart)
     try:
         chaos.run()

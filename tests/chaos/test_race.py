@@ -13,7 +13,7 @@ ROUNDS = 3
 PARTITIONS = 1000
 
 
-async def test_of_two_processes_that_race_one_makes_each_partition(store, tmp_path, processes, seed):
+async def test_of_two_processes_that_race_one_makes_each_partition(store, tmp_path: Path, processes, seed) -> None:
     await open_event_log(store.uri).close()  # makes the tables
     refs = tuple(f"raw/{number}" for number in range(PARTITIONS))
     # Short job runs are claimed many at a time, so that one build takes the lead; of others, each is raced for.

@@ -20,7 +20,7 @@ async def begin(log, build, *refs, clock=lambda: 100.0):
     return one
 
 
-async def produce(one, number, ref, version="", **metadata):
+async def produce(one, number, ref, version="", **metadata) -> None:
     """Has a task of a build run and produce a ref."""
     run = f"{one.build_request_id}.{number}.1"
     one.emit_job_scheduled(run, number, "//:j")
@@ -39,7 +39,7 @@ async def claim(log, build, number, *refs):
     return answer
 
 
-async def adopt(log, operation, *refs, force=False):
+async def adopt(log, operation, *refs, force=False) -> None:
     """Has refs adopted."""
     event = ev.BuildEvent(event_id=f"{operation}/1", build_request_id=operation, sequence=1)
     event.time.FromMilliseconds(100_500)
@@ -49,7 +49,7 @@ async def adopt(log, operation, *refs, force=False):
     await log.append([event])
 
 
-async def take_over(log, operation, *records):
+async def take_over(log, operation, *records) -> None:
     """Has records of another log taken over."""
     event = ev.BuildEvent(event_id=f"{operation}/1", build_request_id=operation, sequence=1)
     event.time.FromMilliseconds(100_500)
@@ -59,7 +59,7 @@ async def take_over(log, operation, *records):
     await log.append([event])
 
 
-async def taint(log, operation, *refs):
+async def taint(log, operation, *refs) -> None:
     """Has refs tainted."""
     event = ev.BuildEvent(event_id=f"{operation}/1", build_request_id=operation, sequence=1)
     event.taint.author, event.taint.reason, event.taint.tainted = "ann", "wrong", True

@@ -1,5 +1,7 @@
 """The event logs that the contract is tested with."""
 
+from pathlib import Path
+
 import pytest
 
 from databuild.event_log.open import open_event_log
@@ -15,7 +17,7 @@ def server():
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def uri(request, tmp_path):
+def uri(request: pytest.FixtureRequest, tmp_path: Path):
     """Returns the URI of an empty log."""
     if request.param == "memory":
         return "memory:"
@@ -25,7 +27,7 @@ def uri(request, tmp_path):
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store(request, tmp_path):
+def store(request: pytest.FixtureRequest, tmp_path: Path):
     """Returns where a log can be opened again, by this process and by others."""
     if request.param == "sqlite":
         return SqliteFiles(tmp_path)

@@ -36,7 +36,7 @@ class Build:
 class Model:
     """All builds over one event log."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.builds = {}
         self.records = {}
         self.claims = {}
@@ -55,7 +55,7 @@ class Model:
         held = {ref: self.claims[ref][0] for ref in refs if ref in self.claims}
         return {ref: name for ref, name in held.items() if name != build.name}
 
-    def claim(self, build, ref, token, slot):
+    def claim(self, build, ref, token, slot) -> None:
         assert token > self.token, "tokens grow"
         self.token = token
         self.claims[ref] = (build.name, build.run_of(ref))
@@ -63,44 +63,44 @@ class Model:
             self.slots[build.run_of(ref)] = build.name
         assert len(self.slots) <= 1, "there is one slot"
 
-    def schedule(self, build, ref):
+    def schedule(self, build, ref) -> None:
         self.told_of.add(build.run_of(ref))
 
-    def start(self, build, ref):
+    def start(self, build, ref) -> None:
         self.schedule(build, ref)
         build.statuses[ref] = "BUILDING"
         self._known(build, ref, "BUILDING").available = False
 
-    def finish(self, build, ref):
+    def finish(self, build, ref) -> None:
         build.statuses[ref] = "AVAILABLE"
         record = self._known(build, ref, "AVAILABLE")
         record.available, record.version, record.tainted = True, build.run_of(ref), False
         self._release(build, ref)
 
-    def try_again(self, build, ref):
+    def try_again(self, build, ref) -> None:
         self.slots.pop(build.run_of(ref), None)
         build.attempts[ref] += 1
         build.statuses[ref] = "SCHEDULED"
         self._known(build, ref, "SCHEDULED")
 
-    def fail(self, build, ref):
+    def fail(self, build, ref) -> None:
         never_ran = build.statuses[ref] == "SCHEDULED"
         build.statuses[ref] = "FAILED"
         self._known(build, ref, "FAILED").available &= never_ran
         self._release(build, ref)
 
-    def delegate(self, build, ref):
+    def delegate(self, build, ref) -> None:
         build.statuses[ref] = "DELEGATED"
         record = self.records[ref]
         if record.build == build.name and record.available:
             record.status = "AVAILABLE"
         self._release(build, ref)
 
-    def take_over(self, build, ref):
+    def take_over(self, build, ref) -> None:
         build.statuses[ref] = "SCHEDULED"
         self._known(build, ref, "SCHEDULED")
 
-    def close(self, build, end, in_doubt=()):
+    def close(self, build, end, in_doubt=()) -> None:
         """Ends a build; it is not known what its job runs have done to partitions that are in doubt."""
         for ref, status in build.statuses.items():
             if status in OPEN:
@@ -119,7 +119,7 @@ class Model:
         record.status, record.build = status, build.name
         return record
 
-    def _release(self, build, ref):
+    def _release(self, build, ref) -> None:
         if self.claims.get(ref, ("",))[0] == build.name:
             del self.claims[ref]
         self.slots.pop(build.run_of(ref), None)

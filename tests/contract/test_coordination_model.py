@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -41,7 +42,7 @@ def rule_for(candidates, **arguments):
     """Returns a rule that is given one of these; it is for when there are any."""
 
     def decorate(do):
-        def chosen(self, number, **values):
+        def chosen(self, number, **values) -> None:
             found = candidates(self)
             one = found[number % len(found)]
             do(self, *(one if isinstance(one, tuple) else (one,)), **values)
@@ -55,7 +56,7 @@ def rule_for(candidates, **arguments):
 class World(RuleBasedStateMachine):
     """Two processes, each with builds of its own, and the model of what they do."""
 
-    def __init__(self, uri):
+    def __init__(self, uri) -> None:
         super().__init__()
         self.loop = asyncio.Runner()
         self.now = 1000.0
@@ -123,7 +124,7 @@ class World(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.open_builds()) < MAX_BUILDS)
     @rule(process=either_process, refs=some_refs)
-    def begin(self, process, refs):
+    def begin(self, process, refs) -> None:
         name = next(self.names)
         log = self.logs[process]
 
@@ -144,7 +145,7 @@ class World(RuleBasedStateMachine):
         self.model.begin(name, refs, self.now + LEASE)
 
     @rule_for(scheduled, slot=st.booleans())
-    def claim(self, build, ref, slot):
+    def claim(self, build, ref, slot) -> None:
         self.answer(build, ref, self.run(lambda: self.ask(build, ref, slot)), slot)
 
     async def ask(self, build, ref, slot):
@@ -154,7 +155,7 @@ class World(RuleBasedStateMachine):
         )
         return answer
 
-    def answer(self, build, ref, answer, slot):
+    def answer(self, build, ref, answer, slot) -> None:
         """Compares the answer to a claim with the model, and tells the model."""
         holders = self.model.holders(build, [ref])
         if holders:
@@ -168,7 +169,7 @@ class World(RuleBasedStateMachine):
             assert answer.short_of == "slot"
 
     @rule_for(wanted_by_two)
-    def two_claim_at_once(self, *builds_and_ref):
+    def two_claim_at_once(self, *builds_and_ref) -> None:
         *builds, ref = builds_and_ref
 
         async def both():
@@ -181,17 +182,17 @@ class World(RuleBasedStateMachine):
             self.give_up(build)
 
     @rule_for(untold)
-    def schedule(self, build, ref):
+    def schedule(self, build, ref) -> None:
         one, run, task = self.orchestrators[build.name], build.run_of(ref), build.task_of(ref)
         self.run(lambda: one.emit_job_scheduled(run, task, JOB, build.attempts[ref]))
         self.model.schedule(build, ref)
 
     @rule_for(claimed)
-    def start(self, build, ref):
+    def start(self, build, ref) -> None:
         self.run(lambda: self.emit_start(build, ref))
         self.model.start(build, ref)
 
-    async def emit_start(self, build, ref):
+    async def emit_start(self, build, ref) -> None:
         one, run, task = self.orchestrators[build.name], build.run_of(ref), build.task_of(ref)
         if run not in self.model.told_of:
             one.emit_job_scheduled(run, task, JOB, build.attempts[ref])
@@ -199,14 +200,14 @@ class World(RuleBasedStateMachine):
         await one.emit_partition_building(ref, task, run)
 
     @rule_for(scheduled, slot=st.booleans())
-    def claim_and_start(self, build, ref, slot):
+    def claim_and_start(self, build, ref, slot) -> None:
         self.answer(build, ref, self.run(lambda: self.ask(build, ref, slot)), slot)
         if (build, ref) in self.claimed():
             self.run(lambda: self.emit_start(build, ref))
             self.model.start(build, ref)
 
     @rule_for(scheduled)
-    def make(self, build, ref):
+    def make(self, build, ref) -> None:
         self.answer(build, ref, self.run(lambda: self.ask(build, ref, slot=False)), slot=False)
         if (build, ref) in self.claimed():
             self.run(lambda: self.emit_start(build, ref))
@@ -215,18 +216,18 @@ class World(RuleBasedStateMachine):
             self.model.finish(build, ref)
 
     @rule_for(building)
-    def finish(self, build, ref):
+    def finish(self, build, ref) -> None:
         self.run(lambda: self.emit_finish(build, ref))
         self.model.finish(build, ref)
 
-    async def emit_finish(self, build, ref):
+    async def emit_finish(self, build, ref) -> None:
         one, run, task = self.orchestrators[build.name], build.run_of(ref), build.task_of(ref)
         one.emit_job_completed(run, task, JOB, build.attempts[ref])
         await one.emit_partition_available(ref, task, run, run)
 
     @rule_for(building, again=st.booleans())
-    def fail(self, build, ref, again):
-        async def fail():
+    def fail(self, build, ref, again) -> None:
+        async def fail() -> None:
             one, run, task = self.orchestrators[build.name], build.run_of(ref), build.task_of(ref)
             one.emit_job_failed(run, task, JOB, WHY, build.attempts[ref])
             if again:
@@ -238,8 +239,8 @@ class World(RuleBasedStateMachine):
         (self.model.try_again if again else self.model.fail)(build, ref)
 
     @rule_for(claimed)
-    def skip(self, build, ref):
-        async def skip():
+    def skip(self, build, ref) -> None:
+        async def skip() -> None:
             one, task = self.orchestrators[build.name], build.task_of(ref)
             one.emit(("job", job_event(build.run_of(ref), task, JOB, ev.JOB_STATUS_SKIPPED)))
             await one.emit_partition_failed(ref, WHY, task)
@@ -248,19 +249,19 @@ class World(RuleBasedStateMachine):
         self.model.fail(build, ref)
 
     @rule_for(held_by_others)
-    def delegate(self, build, ref):
+    def delegate(self, build, ref) -> None:
         other = self.model.holders(build, [ref])[ref]
         self.run(lambda: self.orchestrators[build.name].emit_delegation(other, JOB, [ref], running=True))
         self.model.delegate(build, ref)
 
     @rule_for(delegated)
-    def take_over(self, build, ref):
+    def take_over(self, build, ref) -> None:
         one, task = self.orchestrators[build.name], build.task_of(ref)
         self.run(lambda: one.emit_partition_scheduled(ref, task, pt.REASON_FAILED_BEFORE))
         self.model.take_over(build, ref)
 
     @rule_for(without_more_to_do)
-    def complete(self, build):
+    def complete(self, build) -> None:
         failed = "FAILED" in build.statuses.values()
         result, end = (Failed(message="no"), "FAILED") if failed else (Success(), "COMPLETED")
         self.run(lambda: self.orchestrators[build.name].complete_build(result))
@@ -268,27 +269,27 @@ class World(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.open_builds()) == MAX_BUILDS)
     @rule(number=any_of_them)
-    def cancel(self, number):
+    def cancel(self, number) -> None:
         self.give_up(self.open_builds()[number % len(self.open_builds())])
 
-    def give_up(self, build):
+    def give_up(self, build) -> None:
         self.run(lambda: self.orchestrators[build.name].complete_build(Cancelled()))
         self.model.close(build, "CANCELLED")
 
     @rule_for(open_builds)
-    def renew(self, build):
+    def renew(self, build) -> None:
         self.stay_alive(build)
 
-    def stay_alive(self, build):
+    def stay_alive(self, build) -> None:
         self.run(lambda: self.logs[self.home[build.name]].renew_lease(build.name, "elsewhere/1/1", LEASE))
         build.expires = self.now + LEASE
 
     @rule(seconds=st.sampled_from((1.0, 10.0, 20.0)))
-    def wait(self, seconds):
+    def wait(self, seconds) -> None:
         self.now += seconds
 
     @rule_for(claimed, process=either_process)
-    def die_before_a_start(self, build, ref, process):
+    def die_before_a_start(self, build, ref, process) -> None:
         self.now = build.expires + 1.0
         for other in self.open_builds():
             if other is not build:
@@ -297,7 +298,7 @@ class World(RuleBasedStateMachine):
 
     @precondition(expired)
     @rule(process=either_process)
-    def end_dead_builds(self, process):
+    def end_dead_builds(self, process) -> None:
         dead = self.expired()
         assert self.run(lambda: self.coordination(process).end_dead_builds()) == [build.name for build in dead]
         for build in dead:
@@ -305,8 +306,8 @@ class World(RuleBasedStateMachine):
 
     @precondition(expired)
     @rule()
-    def both_end_the_dead(self):
-        async def both():
+    def both_end_the_dead(self) -> None:
+        async def both() -> None:
             await asyncio.gather(*(self.coordination(process).end_dead_builds() for process in (0, 1)))
 
         dead = self.expired()
@@ -315,7 +316,7 @@ class World(RuleBasedStateMachine):
             self.model.close(build, "DEAD", self.model.in_doubt(build.name))
 
     @rule_for(building_too_long, process=either_process)
-    def finish_while_the_dead_are_ended(self, build, ref, process):
+    def finish_while_the_dead_are_ended(self, build, ref, process) -> None:
         dead = self.expired()
 
         async def both():
@@ -338,7 +339,7 @@ class World(RuleBasedStateMachine):
             self.end_dead_builds(process)
 
     @rule_for(dead_builds)
-    def come_back_from_the_dead(self, build):
+    def come_back_from_the_dead(self, build) -> None:
         ref = next(iter(build.statuses))
         one, log = self.orchestrators[build.name], self.logs[self.home[build.name]]
         before = len(self.reader.events(build.name))
@@ -354,7 +355,7 @@ class World(RuleBasedStateMachine):
         assert len(self.reader.events(build.name)) == before
 
     @rule(ref=some_ref, tainted=st.booleans(), process=either_process)
-    def taint(self, ref, tainted, process):
+    def taint(self, ref, tainted, process) -> None:
         name = f"t{next(self.names)}"
         event = ev.TaintEvent(tainted=tainted, author="ann", partitions=[pt.PartitionRef(str=ref)])
         operation = ev.BuildEvent(event_id=f"{name}/1", build_request_id=name, sequence=1, taint=event)
@@ -367,7 +368,7 @@ class World(RuleBasedStateMachine):
         return Coordination(log, self.reader, NoProcesses(), "nobody", clock=self.clock, lease_seconds=LEASE)
 
     @invariant()
-    def the_log_says_what_the_model_says(self):
+    def the_log_says_what_the_model_says(self) -> None:
         found = self.reader.partition_records(REFS)
         assert {
             ref: (one.status, one.build_request_id, one.available, one.version, one.tainted)
@@ -382,7 +383,7 @@ class World(RuleBasedStateMachine):
         slots = {one.build_request_id for one in self.reader.resource_use() if one.amount}
         assert slots == set(self.model.slots.values())
 
-    def teardown(self):
+    def teardown(self) -> None:
         try:
             assert verify(self.reader).reported == ()
         finally:
@@ -394,7 +395,7 @@ class World(RuleBasedStateMachine):
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def new_log(request, tmp_path):
+def new_log(request: pytest.FixtureRequest, tmp_path: Path):
     """Returns how many logs to try, and a function that makes the URI of an empty one."""
     if request.param == "memory":
         return 100, lambda: "memory:"
@@ -410,7 +411,7 @@ def new_log(request, tmp_path):
     return 10, empty
 
 
-def test_builds_that_share_a_log_agree_with_the_model(new_log):
+def test_builds_that_share_a_log_agree_with_the_model(new_log) -> None:
     examples, uri = new_log
     run_state_machine_as_test(
         lambda: World(uri()),

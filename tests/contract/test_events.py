@@ -18,7 +18,7 @@ from tests.contract.builds import begin, produce
 from tests.support.waiting import until
 
 
-async def test_events_come_back_in_order_and_unchanged(log):
+async def test_events_come_back_in_order_and_unchanged(log) -> None:
     heard = []
     one = BuildOrchestrator(log, "b", ["p"], on_event=heard.append)
     await one.start_build(graph_label="//:g")
@@ -31,7 +31,7 @@ async def test_events_come_back_in_order_and_unchanged(log):
     assert [event for _, event in log.reader().all_events(after_position=first)] == heard[1:]
 
 
-async def test_an_illegal_append_writes_nothing_and_does_not_harm_the_others(log):
+async def test_an_illegal_append_writes_nothing_and_does_not_harm_the_others(log) -> None:
     good = BuildOrchestrator(log, "good", ["p"])
     bad = ev.BuildEvent(event_id="bad/1", build_request_id="bad", sequence=1)
     bad.build_request.status = ev.BUILD_STATUS_EXECUTING
@@ -44,7 +44,7 @@ async def test_an_illegal_append_writes_nothing_and_does_not_harm_the_others(log
     assert log.reader().build("good").status == "RECEIVED"
 
 
-async def test_two_writers_of_one_build_are_refused(log):
+async def test_two_writers_of_one_build_are_refused(log) -> None:
     await BuildOrchestrator(log, "b", ["p"]).start_build()
 
     with pytest.raises(InvalidStateTransitionError):
@@ -52,7 +52,7 @@ async def test_two_writers_of_one_build_are_refused(log):
     assert len(log.reader().events("b")) == 2
 
 
-async def test_a_wait_ends_at_new_events_or_at_its_time_limit(log):
+async def test_a_wait_ends_at_new_events_or_at_its_time_limit(log) -> None:
     reader = log.reader()
     first = reader.wait(60)
     nothing = reader.wait(0.01)
@@ -66,7 +66,7 @@ async def test_a_wait_ends_at_new_events_or_at_its_time_limit(log):
     reader.close()
 
 
-async def test_an_append_that_is_awaited_is_written_with_those_before_it(log):
+async def test_an_append_that_is_awaited_is_written_with_those_before_it(log) -> None:
     one = BuildOrchestrator(log, "b", ["p"])
     earlier = one.start_build()
     await one.start_planning()
@@ -75,14 +75,14 @@ async def test_an_append_that_is_awaited_is_written_with_those_before_it(log):
     assert [event.sequence for event in log.reader().events("b")] == [1, 2, 3]
 
 
-async def test_an_append_that_is_not_awaited_is_written_soon(log):
+async def test_an_append_that_is_not_awaited_is_written_soon(log) -> None:
     durable = BuildOrchestrator(log, "b", ["p"]).start_build()
     await until(durable.done)
 
     assert log.reader().build("b").status == "RECEIVED"
 
 
-async def test_requests_and_delegations_do_not_change_the_record_of_a_partition(log):
+async def test_requests_and_delegations_do_not_change_the_record_of_a_partition(log) -> None:
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p")
     await produce(one, 2, "q")
@@ -99,7 +99,7 @@ async def test_requests_and_delegations_do_not_change_the_record_of_a_partition(
     assert log.reader().partition_counts() == {"AVAILABLE": 2}
 
 
-async def test_a_request_to_cancel_shows_at_the_build(log):
+async def test_a_request_to_cancel_shows_at_the_build(log) -> None:
     await begin(log, "b", "p")
     request = ev.BuildEvent(event_id="c/1", build_request_id="c", sequence=1)
     request.cancel_request.target_build_request_id = "b"
@@ -109,7 +109,7 @@ async def test_a_request_to_cancel_shows_at_the_build(log):
     assert log.reader().build("b").cancel_requested_by == "ann"
 
 
-async def test_many_appends_at_once_are_all_durable_and_without_a_gap(log):
+async def test_many_appends_at_once_are_all_durable_and_without_a_gap(log) -> None:
     builds = [BuildOrchestrator(log, f"b{number}", ["p"]) for number in range(50)]
 
     await asyncio.gather(*(build.start_build() for build in builds), *(build.start_planning() for build in builds))
@@ -119,7 +119,7 @@ async def test_many_appends_at_once_are_all_durable_and_without_a_gap(log):
     assert sequences == [[1, 2, 3]] * len(builds)
 
 
-async def test_a_closed_log_refuses_appends_and_an_empty_append_is_done(uri):
+async def test_a_closed_log_refuses_appends_and_an_empty_append_is_done(uri) -> None:
     log = open_event_log(uri)
     await log.append([])
     await log.close()

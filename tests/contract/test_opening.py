@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -28,11 +29,11 @@ from tools.python import child
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path):
     return str(tmp_path / "state" / "events.db")
 
 
-async def test_read_models_can_be_rebuilt_from_the_log(store):
+async def test_read_models_can_be_rebuilt_from_the_log(store) -> None:
     log = open_event_log(store.uri)
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p", rows=1)
@@ -54,7 +55,7 @@ async def test_read_models_can_be_rebuilt_from_the_log(store):
     assert before["partitions"]
 
 
-async def test_a_build_continues_after_its_log_was_reopened(store):
+async def test_a_build_continues_after_its_log_was_reopened(store) -> None:
     log = open_event_log(store.uri)
     one = await begin(log, "b", "p")
     await log.close()
@@ -70,8 +71,8 @@ async def test_a_build_continues_after_its_log_was_reopened(store):
     assert reader.build("b").jobs_completed == 1
 
 
-def build_many(uri, name):
-    async def main():
+def build_many(uri, name) -> None:
+    async def main() -> None:
         log = open_event_log(uri)
         for number in range(10):
             one = await begin(log, f"{name}-{number}", "p", "q")
@@ -83,7 +84,7 @@ def build_many(uri, name):
     asyncio.run(main())
 
 
-def test_eight_processes_build_into_one_new_log_at_once(store):
+def test_eight_processes_build_into_one_new_log_at_once(store) -> None:
     processes = [
         multiprocessing.get_context("spawn").Process(target=build_many, args=(store.uri, f"process{number}"))
         for number in range(8)
@@ -99,8 +100,8 @@ def test_eight_processes_build_into_one_new_log_at_once(store):
     reader.close()
 
 
-def append_for_ever(uri, told):
-    async def main():
+def append_for_ever(uri, told) -> None:
+    async def main() -> None:
         log = open_event_log(uri)
         number = 0
         while True:
@@ -113,7 +114,7 @@ def append_for_ever(uri, told):
     asyncio.run(main())
 
 
-def test_durable_events_survive_a_kill(store):
+def test_durable_events_survive_a_kill(store) -> None:
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=append_for_ever, args=(store.uri, theirs))
     process.start()
@@ -131,7 +132,7 @@ def test_durable_events_survive_a_kill(store):
     reader.close()
 
 
-async def test_a_newer_schema_is_refused(store):
+async def test_a_newer_schema_is_refused(store) -> None:
     await open_event_log(store.uri).close()
     store.make_newer()
 
@@ -140,14 +141,14 @@ async def test_a_newer_schema_is_refused(store):
             opening(store.uri)
 
 
-def test_a_database_of_another_program_is_refused(store):
+def test_a_database_of_another_program_is_refused(store) -> None:
     store.make_of_another_program()
 
     with pytest.raises(EventLogError, match="another program"):
         open_event_log(store.uri)
 
 
-def test_a_file_that_is_not_a_database_is_refused(tmp_path):
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     garbage = tmp_path / "garbage.db"
     garbage.write_bytes(b"garbage" * 1000)
 
@@ -157,7 +158,7 @@ def test_a_file_that_is_not_a_database_is_refused(tmp_path):
     assert raised.value.remedy == "MOVE_EVENT_LOG_AWAY"
 
 
-def test_a_directory_that_cannot_be_created_is_named(tmp_path):
+def test_a_directory_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(EventLogError, match="its directory cannot be created") as raised:
@@ -166,7 +167,7 @@ def test_a_directory_that_cannot_be_created_is_named(tmp_path):
     assert raised.value.remedy == "OTHER_STATE_DIRECTORY"
 
 
-async def test_a_full_disk_writes_nothing_and_says_so(path):
+async def test_a_full_disk_writes_nothing_and_says_so(path) -> None:
     log = open_event_log(f"sqlite:{path}")
     one = await begin(log, "b", "p")
     log._writer._connection.execute("PRAGMA max_page_count = 1")
@@ -178,7 +179,7 @@ async def test_a_full_disk_writes_nothing_and_says_so(path):
     assert open_reader(f"sqlite:{path}").build("b").last_sequence == one.state.last_sequence
 
 
-async def test_a_missing_log_reads_as_empty(store):
+async def test_a_missing_log_reads_as_empty(store) -> None:
     reader = open_reader(store.uri)
 
     assert reader.builds() == []
@@ -189,7 +190,7 @@ async def test_a_missing_log_reads_as_empty(store):
     reader.close()
 
 
-def test_reading_does_not_create_the_file(tmp_path):
+def test_reading_does_not_create_the_file(tmp_path: Path) -> None:
     open_reader(f"sqlite:{tmp_path}/none/events.db").close()
 
     assert not (tmp_path / "none").exists()
@@ -198,12 +199,12 @@ def test_reading_does_not_create_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("uri", "said"), [("sqlit:x", "sqlite:PATH"), ("events.db", "memory:"), ("sqlite:", "sqlite:PATH")]
 )
-def test_an_unknown_scheme_is_refused_with_the_known_ones(uri, said):
+def test_an_unknown_scheme_is_refused_with_the_known_ones(uri: str, said: str) -> None:
     with pytest.raises(InvalidRequestError, match=said):
         open_event_log(uri)
 
 
-def test_a_driver_is_imported_only_for_its_own_scheme(tmp_path):
+def test_a_driver_is_imported_only_for_its_own_scheme(tmp_path: Path) -> None:
     program = f"""
 import sys
 from databuild.event_log.open import open_event_log, open_reader
@@ -216,7 +217,7 @@ print("psycopg" in sys.modules)
     assert ended.stdout == "False\n"
 
 
-async def test_sinks_get_durable_events_and_a_failed_sink_is_dropped(tmp_path):
+async def test_sinks_get_durable_events_and_a_failed_sink_is_dropped(tmp_path: Path) -> None:
     warned = []
     log = open_event_log("memory:", [f"jsonl:{tmp_path}/events.jsonl", "jsonl:/dev/full"], warn=warned.append)
     one = BuildOrchestrator(log, "b", ["p"])
@@ -237,7 +238,7 @@ async def test_sinks_get_durable_events_and_a_failed_sink_is_dropped(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a b", "a%20b", "a?mode=ro", "a#b", "ü"])
-def test_any_path_can_be_a_log(tmp_path, name):
+def test_any_path_can_be_a_log(tmp_path: Path, name: str) -> None:
     path = tmp_path / name / "events.db"
     SqliteWriter(str(path)).close()
 
@@ -245,12 +246,12 @@ def test_any_path_can_be_a_log(tmp_path, name):
     assert open_reader(f"sqlite:{path}").builds() == []
 
 
-def test_concurrent_opens_of_a_new_file_create_its_tables_once(tmp_path):
+def test_concurrent_opens_of_a_new_file_create_its_tables_once(tmp_path: Path) -> None:
     for number in range(20):
         path = tmp_path / f"{number}.db"
         together = threading.Barrier(8)
 
-        def write(path=path, together=together):
+        def write(path=path, together=together) -> None:
             together.wait()
             SqliteWriter(str(path)).close()
 

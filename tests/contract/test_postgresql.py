@@ -50,7 +50,7 @@ def database(uri):
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
-async def test_a_build_survives_a_restart_of_the_server_without_lost_or_duplicate_events(own_server, how):
+async def test_a_build_survives_a_restart_of_the_server_without_lost_or_duplicate_events(own_server, how) -> None:
     uri = own_server.new_database()
     log = open_event_log(uri)
     reader = log.reader()
@@ -84,7 +84,7 @@ def door(server):
         proxy.close()
 
 
-async def test_events_whose_commit_was_not_answered_are_not_written_twice(door):
+async def test_events_whose_commit_was_not_answered_are_not_written_twice(door) -> None:
     log = open_event_log(door.uri)
     one = await begin(log, "b", "p", "q")
     door.cuts = 1
@@ -111,7 +111,7 @@ async def test_events_whose_commit_was_not_answered_are_not_written_twice(door):
     await log.close()
 
 
-async def test_events_that_were_not_committed_are_written_by_the_retry(door):
+async def test_events_that_were_not_committed_are_written_by_the_retry(door) -> None:
     log = open_event_log(door.uri)
     door.early_cuts = 1
     await BuildOrchestrator(log, "b", ["p"]).start_build()
@@ -121,8 +121,8 @@ async def test_events_that_were_not_committed_are_written_by_the_retry(door):
     assert [event.sequence for event in open_reader(door.uri).events("b")] == [1, 2]
 
 
-async def test_events_of_another_process_are_not_taken_for_those_in_doubt(door):
-    def write_the_same_build():
+async def test_events_of_another_process_are_not_taken_for_those_in_doubt(door) -> None:
+    def write_the_same_build() -> None:
         event = ev.BuildEvent(event_id="b/1", build_request_id="b", sequence=1)
         event.build_request.status = ev.BUILD_STATUS_RECEIVED
         event.build_request.graph_label = "//:other"
@@ -140,7 +140,7 @@ async def test_events_of_another_process_are_not_taken_for_those_in_doubt(door):
     await log.close()
 
 
-def test_a_lost_server_is_reported_and_used_again_when_it_is_back(own_server):
+def test_a_lost_server_is_reported_and_used_again_when_it_is_back(own_server) -> None:
     uri = own_server.new_database()
     writer, reader = PostgresqlWriter(uri, reconnect_seconds=0.2), PostgresqlReader(uri, reconnect_seconds=0.2)
     reader.connect()
@@ -160,7 +160,7 @@ def test_a_lost_server_is_reported_and_used_again_when_it_is_back(own_server):
     reader.close()
 
 
-async def test_a_snapshot_of_a_partition_waits_for_transactions_that_change_it(log, uri, execute):
+async def test_a_snapshot_of_a_partition_waits_for_transactions_that_change_it(log, uri, execute) -> None:
     await build(log, "b", "p")
     pruner = log.pruner()
     with psycopg.connect(uri, options=f"-c search_path={SCHEMA}") as other, ThreadPoolExecutor(1) as pool:
@@ -175,7 +175,7 @@ async def test_a_snapshot_of_a_partition_waits_for_transactions_that_change_it(l
     assert execute("SELECT version FROM partition_snapshots").fetchall() == [("later",)]
 
 
-async def test_a_session_that_the_server_ends_is_reopened(log, execute):
+async def test_a_session_that_the_server_ends_is_reopened(log, execute) -> None:
     one = await begin(log, "b", "p")
     execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = %s",
@@ -186,7 +186,7 @@ async def test_a_session_that_the_server_ends_is_reopened(log, execute):
     assert log.reader().partition_counts() == {"AVAILABLE": 1}
 
 
-async def test_a_snapshot_fails_when_its_session_ends(log, execute):
+async def test_a_snapshot_fails_when_its_session_ends(log, execute) -> None:
     await begin(log, "b", "p")
     reader = log.reader()
     with reader.snapshot():
@@ -203,14 +203,14 @@ async def test_a_snapshot_fails_when_its_session_ends(log, execute):
     reader.close()
 
 
-async def test_a_writer_that_is_suspended_in_a_transaction_loses_its_session(log):
+async def test_a_writer_that_is_suspended_in_a_transaction_loses_its_session(log) -> None:
     await begin(log, "b", "p")
 
     limit = log._writer._connection.execute("SHOW idle_in_transaction_session_timeout").fetchone()
     assert limit == ("10s",)
 
 
-async def test_two_processes_cannot_write_one_build(log, uri):
+async def test_two_processes_cannot_write_one_build(log, uri) -> None:
     one = await begin(log, "b", "p")
     elsewhere = open_event_log(uri)
     other = BuildOrchestrator(elsewhere, "b", ["p"], state=copy.deepcopy(one.state))
@@ -222,7 +222,7 @@ async def test_two_processes_cannot_write_one_build(log, uri):
     assert log.reader().job_run("b.1.1") is None
 
 
-async def test_a_follower_does_not_read_past_positions_of_open_transactions(log, execute, uri):
+async def test_a_follower_does_not_read_past_positions_of_open_transactions(log, execute, uri) -> None:
     await BuildOrchestrator(log, "b1", ["p"]).start_build()
     reader = log.reader()
     seen = [position for position, _ in reader.all_events()]
@@ -242,12 +242,12 @@ async def test_a_follower_does_not_read_past_positions_of_open_transactions(log,
     assert [event.build_request_id for _, event in late] == ["t", "b2", "b2"]
 
 
-async def test_followers_of_many_writers_see_every_event(uri):
+async def test_followers_of_many_writers_see_every_event(uri) -> None:
     logs = [open_event_log(uri) for _ in range(6)]
     reader = open_reader(uri)
     seen, running = [], True
 
-    def follow():
+    def follow() -> None:
         after = 0
         while True:
             ended = not running
@@ -260,7 +260,7 @@ async def test_followers_of_many_writers_see_every_event(uri):
     following = threading.Thread(target=follow)
     following.start()
 
-    async def write(number, log):
+    async def write(number, log) -> None:
         for count in range(20):
             await begin(log, f"b{number}-{count:02}", "p", f"q{number}")
         await log.close()
@@ -274,11 +274,11 @@ async def test_followers_of_many_writers_see_every_event(uri):
     assert seen == written
 
 
-async def test_builds_over_the_same_partitions_in_another_order_all_end(uri):
+async def test_builds_over_the_same_partitions_in_another_order_all_end(uri) -> None:
     logs = [open_event_log(uri) for _ in range(4)]
     refs = [f"p{number}" for number in range(30)]
 
-    async def build(number, log):
+    async def build(number, log) -> None:
         for count in range(5):
             name = f"b{number}-{count}"
             order = refs if number % 2 else refs[::-1]
@@ -295,7 +295,7 @@ async def test_builds_over_the_same_partitions_in_another_order_all_end(uri):
     reader.close()
 
 
-def test_a_wrong_password_is_not_shown(server, uri):
+def test_a_wrong_password_is_not_shown(server, uri) -> None:
     wrong = server.uri(database(uri), password="wr0ng&secret")
     with pytest.raises(EventLogError, match="check the user, and the password") as raised:
         open_event_log(wrong)
@@ -304,7 +304,7 @@ def test_a_wrong_password_is_not_shown(server, uri):
     assert raised.value.__cause__ is None
 
 
-def test_the_password_may_come_from_elsewhere(server, uri, tmp_path, monkeypatch):
+def test_the_password_may_come_from_elsewhere(server, uri, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without = uri.replace(uri.partition("//databuild")[2].partition("@")[0], "")
     secrets = tmp_path / "pgpass"
     escaped = PASSWORD.replace(":", "\\:")
@@ -323,7 +323,7 @@ def test_the_password_may_come_from_elsewhere(server, uri, tmp_path, monkeypatch
         ("postgres://ann:secret@nowhere.invalid/db", "check that the server is running"),
     ],
 )
-def test_a_server_that_cannot_be_reached_is_named(uri, said):
+def test_a_server_that_cannot_be_reached_is_named(uri: str, said: str) -> None:
     for opening in (open_event_log, open_reader):
         with pytest.raises(EventLogError, match=said) as raised:
             opening(uri)
@@ -344,7 +344,7 @@ def test_a_server_that_cannot_be_reached_is_named(uri, said):
         "postgresql:ann:secret@host/db",
     ],
 )
-def test_an_invalid_uri_is_refused_with_the_form_and_not_shown(uri):
+def test_an_invalid_uri_is_refused_with_the_form_and_not_shown(uri: str) -> None:
     with pytest.raises(InvalidRequestError, match="postgresql://USER@HOST") as raised:
         open_event_log(uri)
 
@@ -352,12 +352,12 @@ def test_an_invalid_uri_is_refused_with_the_form_and_not_shown(uri):
     assert raised.value.__cause__ is None
 
 
-def test_a_missing_database_is_named(server):
+def test_a_missing_database_is_named(server) -> None:
     with pytest.raises(EventLogError, match='"nothing" does not exist; create it with `createdb`'):
         open_event_log(server.uri("nothing"))
 
 
-def test_a_read_only_database_is_read_and_not_written(uri, execute):
+def test_a_read_only_database_is_read_and_not_written(uri, execute) -> None:
     execute(f"ALTER DATABASE {database(uri)} SET default_transaction_read_only = on")
 
     assert open_reader(uri).builds() == []
@@ -365,7 +365,7 @@ def test_a_read_only_database_is_read_and_not_written(uri, execute):
         open_event_log(uri)
 
 
-async def test_a_database_that_becomes_read_only_writes_nothing(log, uri, execute):
+async def test_a_database_that_becomes_read_only_writes_nothing(log, uri, execute) -> None:
     one = await begin(log, "b", "p")
     log._writer._connection.execute("SET default_transaction_read_only = on")
 
@@ -374,12 +374,12 @@ async def test_a_database_that_becomes_read_only_writes_nothing(log, uri, execut
     assert log.reader().job_run("b.1.1") is None
 
 
-def test_a_database_that_is_not_unicode_is_refused(server):
+def test_a_database_that_is_not_unicode_is_refused(server) -> None:
     with pytest.raises(EventLogError, match="ENCODING 'UTF8'"):
         open_event_log(server.new_database("ENCODING 'SQL_ASCII' TEMPLATE template0"))
 
 
-async def test_missing_rights_are_named_and_the_minimum_suffices(server, uri, execute):
+async def test_missing_rights_are_named_and_the_minimum_suffices(server, uri, execute) -> None:
     execute("CREATE ROLE weak LOGIN PASSWORD 'weak'")
     weak = server.uri(database(uri), user="weak", password="weak")
     with pytest.raises(EventLogError, match="CREATE SCHEMA databuild AUTHORIZATION"):
@@ -392,7 +392,7 @@ async def test_missing_rights_are_named_and_the_minimum_suffices(server, uri, ex
     execute("DROP ROLE weak")
 
 
-async def test_nul_in_text_is_replaced(log):
+async def test_nul_in_text_is_replaced(log) -> None:
     one = BuildOrchestrator(log, "b", ["p"])
     await one.start_build()
     await one.complete_build(Failed(message="a\0b\\u0000c"))
@@ -402,10 +402,10 @@ async def test_nul_in_text_is_replaced(log):
     assert reader.events("b")[-1].build_request.failure.message == "a\0b\\u0000c"
 
 
-async def test_a_rebuild_and_writers_wait_for_each_other(log, uri):
+async def test_a_rebuild_and_writers_wait_for_each_other(log, uri) -> None:
     stopped = False
 
-    async def write():
+    async def write() -> None:
         count = 0
         while not stopped:
             one = await begin(log, f"b{count:03}", "p", "q")
@@ -425,7 +425,7 @@ async def test_a_rebuild_and_writers_wait_for_each_other(log, uri):
     assert log.reader().partition_counts() == before == {"AVAILABLE": 1, "SCHEDULED": 1}
 
 
-async def test_concurrent_opens_of_a_new_database_create_its_tables_once(server):
+async def test_concurrent_opens_of_a_new_database_create_its_tables_once(server) -> None:
     uri = server.new_database()
     logs = await asyncio.gather(*(asyncio.to_thread(open_event_log, uri) for _ in range(8)))
     for log in logs:

@@ -31,7 +31,7 @@ def pruner(log):
     opened.close()
 
 
-async def test_a_pruned_build_keeps_its_row_and_the_rows_of_current_data(log, pruner):
+async def test_a_pruned_build_keeps_its_row_and_the_rows_of_current_data(log, pruner) -> None:
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p", rows=3)
     await produce(one, 2, "q")
@@ -51,7 +51,7 @@ async def test_a_pruned_build_keeps_its_row_and_the_rows_of_current_data(log, pr
     assert [record.build_request_id for record in reader.builds()] == ["b2", "b1"]
 
 
-async def test_rows_of_replaced_data_are_removed_by_the_next_pruning(log, pruner):
+async def test_rows_of_replaced_data_are_removed_by_the_next_pruning(log, pruner) -> None:
     await build(log, "b1", "p", "q")
     pruner.prune(["b1"], TIME)
     await build(log, "b2", "p")
@@ -67,7 +67,7 @@ async def test_rows_of_replaced_data_are_removed_by_the_next_pruning(log, pruner
     assert log.reader().build("b1").status == "COMPLETED"
 
 
-async def test_a_build_that_has_not_ended_is_not_pruned(log, pruner):
+async def test_a_build_that_has_not_ended_is_not_pruned(log, pruner) -> None:
     one = await begin(log, "b", "p")
     pruner.prune(["b", "nobody"], TIME)
     await produce(one, 1, "p")
@@ -77,7 +77,7 @@ async def test_a_build_that_has_not_ended_is_not_pruned(log, pruner):
     assert len(log.reader().events("b")) == log.reader().build("b").last_sequence
 
 
-async def test_operations_are_never_pruned(log, pruner):
+async def test_operations_are_never_pruned(log, pruner) -> None:
     await build(log, "b", "p")
     await taint(log, "t", "p")
     await adopt(log, "a", "q")
@@ -89,7 +89,7 @@ async def test_operations_are_never_pruned(log, pruner):
     assert records["p"].manifest.code_digest == "code"
 
 
-async def test_a_pruned_build_cannot_be_written_again(log, pruner):
+async def test_a_pruned_build_cannot_be_written_again(log, pruner) -> None:
     await build(log, "b", "p")
     pruner.prune(["b"], TIME)
 
@@ -97,7 +97,7 @@ async def test_a_pruned_build_cannot_be_written_again(log, pruner):
         await begin(log, "b", "p")
 
 
-async def test_positions_are_not_reused(log, pruner):
+async def test_positions_are_not_reused(log, pruner) -> None:
     await build(log, "b1", "p")
     *_, (last, _) = log.reader().all_events()
     pruner.prune(["b1"], TIME)
@@ -109,7 +109,7 @@ async def test_positions_are_not_reused(log, pruner):
     assert next(log.reader().all_events(after_position=last))[0] == positions[0]
 
 
-async def test_sizes_are_measured(log, pruner):
+async def test_sizes_are_measured(log, pruner) -> None:
     await build(log, "b1", "p")
     await build(log, "b2", "p")
     size = log.reader().bytes_of_events(["b1", "b2"])
@@ -124,7 +124,7 @@ async def test_sizes_are_measured(log, pruner):
     assert log.reader().bytes_of_events(["b1", "nobody"]) == 0
 
 
-def prune_all(log, enough, max_rows):
+def prune_all(log, enough, max_rows) -> None:
     pruner, reader = log.pruner(), log.reader()
     last = False
     while not last:
@@ -137,12 +137,12 @@ def prune_all(log, enough, max_rows):
 
 
 @pytest.mark.parametrize("max_rows", [3, pruning.MAX_ROWS])
-async def test_builds_go_on_while_others_are_pruned(store, max_rows):
+async def test_builds_go_on_while_others_are_pruned(store, max_rows) -> None:
     log = open_event_log(store.uri)
     refs = [f"p{number}" for number in range(4)]
     enough = threading.Event()
 
-    async def building(name):
+    async def building(name) -> None:
         for number in range(10):
             await build(log, f"{name}{number}", *refs)
             await taint(log, f"t-{name}{number}", *refs[:2])
@@ -170,7 +170,7 @@ class _StopError(Exception):
 class Interrupted:
     """The tables of a log, whose pruning dies before the so many-th change."""
 
-    def __init__(self, rows, changes):
+    def __init__(self, rows, changes) -> None:
         self._rows = rows
         self._left = changes
 
@@ -193,7 +193,7 @@ def rebuilt(store):
     return read_models(store)
 
 
-async def history(log, chance):
+async def history(log, chance) -> None:
     """Has things happen: builds that end well, badly or not, side by side; taints and adoptions."""
     refs = [f"p{number}" for number in range(6)]
     for number in range(12):
@@ -225,7 +225,7 @@ async def history(log, chance):
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_the_read_models_can_be_rebuilt_after_any_step_of_pruning(store, seed):
+async def test_the_read_models_can_be_rebuilt_after_any_step_of_pruning(store, seed: int) -> None:
     max_rows = 7
     chance = random.Random(seed)
     log = open_event_log(store.uri)
@@ -254,8 +254,8 @@ async def test_the_read_models_can_be_rebuilt_after_any_step_of_pruning(store, s
     await log.close()
 
 
-def prune_for_ever(uri, told):
-    async def main():
+def prune_for_ever(uri, told) -> None:
+    async def main() -> None:
         log = open_event_log(uri)
         pruner = log.pruner()
         number = 0
@@ -269,7 +269,7 @@ def prune_for_ever(uri, told):
     asyncio.run(main())
 
 
-def test_a_killed_pruning_leaves_a_consistent_log(store):
+def test_a_killed_pruning_leaves_a_consistent_log(store) -> None:
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=prune_for_ever, args=(store.uri, theirs))
     process.start()
@@ -290,7 +290,7 @@ def test_a_killed_pruning_leaves_a_consistent_log(store):
     reader.close()
 
 
-async def history_goes_on(log, store):
+async def history_goes_on(log, store) -> None:
     """Events after a pruning are applied to its snapshots."""
     await build(log, "d1", "p0", "new")
     await taint(log, "t99", "p1", "new")

@@ -19,7 +19,7 @@ from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import begin, claim, produce
 
 
-async def write_builds(log):
+async def write_builds(log) -> None:
     """Writes one build of each kind of end, one that is under way, a taint and a request to cancel."""
     one = await begin(log, "b1", "p", "q")
     await log.renew_lease("b1", "here", 60)
@@ -50,7 +50,7 @@ async def write_builds(log):
         await log.append([ev.BuildEvent(event_id=f"{name}/1", build_request_id=name, sequence=1, **operation)])
 
 
-async def test_a_correct_log_has_no_faults(uri):
+async def test_a_correct_log_has_no_faults(uri) -> None:
     log = open_event_log(uri)
     await write_builds(log)
     reader = log.reader()
@@ -64,11 +64,11 @@ async def test_a_correct_log_has_no_faults(uri):
     assert (of_one.events, of_one.builds, of_one.faults) == (19, 1, 0)
 
 
-async def test_a_log_has_no_faults_while_builds_run(uri):
+async def test_a_log_has_no_faults_while_builds_run(uri) -> None:
     log = open_event_log(uri)
     done = asyncio.Event()
 
-    async def build(name):
+    async def build(name) -> None:
         for number in range(10):
             one = await begin(log, f"{name}{number}", f"p{name}", f"q{name}")
             await log.renew_lease(f"{name}{number}", "here", 60)
@@ -95,7 +95,7 @@ async def test_a_log_has_no_faults_while_builds_run(uri):
     assert found[-1].builds > 0
 
 
-async def test_read_models_do_not_depend_on_the_batches_of_events(uri):
+async def test_read_models_do_not_depend_on_the_batches_of_events(uri) -> None:
     log = open_event_log(uri)
     first = await begin(log, "b1", "old", "new")
     await produce(first, 1, "old")
@@ -128,7 +128,7 @@ async def test_read_models_do_not_depend_on_the_batches_of_events(uri):
     assert (record.status, record.available, record.build_request_id) == ("AVAILABLE", True, "b2")
 
 
-async def test_an_empty_log_has_no_faults(store):
+async def test_an_empty_log_has_no_faults(store) -> None:
     reader = open_reader(store.uri)
     found = verify(reader)
     reader.close()
@@ -136,7 +136,7 @@ async def test_an_empty_log_has_no_faults(store):
     assert found == (0, 0, 0, ())
 
 
-async def test_a_snapshot_does_not_change(store):
+async def test_a_snapshot_does_not_change(store) -> None:
     log = open_event_log(store.uri)
     await begin(log, "b1", "p")
     reader = log.reader()
@@ -152,7 +152,7 @@ async def test_a_snapshot_does_not_change(store):
     assert (after[0].status, after[1:]) == ("EXECUTING", (12, {"SCHEDULED": 2}))
 
 
-async def test_rows_are_paged_by_key(log_of_builds):
+async def test_rows_are_paged_by_key(log_of_builds) -> None:
     reader = open_reader(log_of_builds.uri)
     for table in (*READ_MODELS, EVENTS, CLAIMS, LEASES, HOLDINGS, SHARERS):
         found = []
@@ -168,7 +168,7 @@ async def test_rows_are_paged_by_key(log_of_builds):
     reader.close()
 
 
-async def test_every_column_of_every_table_is_compared(log_of_builds):
+async def test_every_column_of_every_table_is_compared(log_of_builds) -> None:
     for table in (*READ_MODELS, EVENTS, CLAIMS, LEASES, HOLDINGS, SHARERS):
         assert set(table.columns) == log_of_builds.columns(table.name) - {"shard"}
 
@@ -190,7 +190,7 @@ def told(store, *builds):
     return [fault.message for fault in found.reported]
 
 
-def rebuild(store):
+def rebuild(store) -> None:
     writer = store.write()
     with contextlib.suppress(EventLogError):  # of events that add up to nothing
         writer.rebuild()
@@ -205,7 +205,7 @@ def broken(value):
 
 
 @pytest.mark.parametrize("table", READ_MODELS, ids=lambda table: table.name)
-async def test_a_column_that_contradicts_the_events_is_named(log_of_builds, table):
+async def test_a_column_that_contradicts_the_events_is_named(log_of_builds, table) -> None:
     store = log_of_builds
     reader = open_reader(store.uri)
     rows = reader.rows(table)
@@ -232,7 +232,7 @@ async def test_a_column_that_contradicts_the_events_is_named(log_of_builds, tabl
 
 
 @pytest.mark.parametrize("table", READ_MODELS, ids=lambda table: table.name)
-async def test_a_missing_or_surplus_row_is_named(log_of_builds, table):
+async def test_a_missing_or_surplus_row_is_named(log_of_builds, table) -> None:
     key = table.columns[table.key_length - 1]
     reader = open_reader(log_of_builds.uri)
     row = reader.rows(table)[0]
@@ -246,14 +246,14 @@ async def test_a_missing_or_surplus_row_is_named(log_of_builds, table):
     assert any(one.startswith(table.name) and "'zz' exists without an event" in one for one in sentences)
 
 
-async def test_only_faults_of_the_selected_builds_are_reported(log_of_builds):
+async def test_only_faults_of_the_selected_builds_are_reported(log_of_builds) -> None:
     log_of_builds.execute("UPDATE builds SET jobs_failed = 5 WHERE build_request_id = 'b1'")
 
     assert told(log_of_builds, "b2", "b3") == []
     assert told(log_of_builds, "b1", "b3") == ["builds 'b1' has 5 as jobs_failed, and the events say 0"]
 
 
-async def test_leases_claims_and_resources_of_ended_builds_are_named(log_of_builds):
+async def test_leases_claims_and_resources_of_ended_builds_are_named(log_of_builds) -> None:
     log_of_builds.execute("INSERT INTO leases VALUES ('b1', 1, 'here', '')")
     log_of_builds.execute("INSERT INTO claims VALUES ('p', 'b2', 'b2.1.1', 3)")
     log_of_builds.execute("INSERT INTO sharers VALUES ('b1', 1, '[]', 1)")
@@ -267,7 +267,7 @@ async def test_leases_claims_and_resources_of_ended_builds_are_named(log_of_buil
     ]
 
 
-async def test_an_event_that_cannot_be_parsed_or_has_wrong_columns_is_named(log_of_builds):
+async def test_an_event_that_cannot_be_parsed_or_has_wrong_columns_is_named(log_of_builds) -> None:
     store = log_of_builds
     junk = store.literal(b"\xff\xff")
     store.execute(f"UPDATE events SET payload = {junk} WHERE build_request_id = 't'")
@@ -349,7 +349,7 @@ def whole_build(name):
     }
 
 
-def insert(store, name, sequence, payload):
+def insert(store, name, sequence, payload) -> None:
     """Writes an event past everything that would refuse it."""
     event = ev.BuildEvent(event_id=f"{name}/{sequence}", build_request_id=name, sequence=sequence, **payload)
     event.time.seconds = 100
@@ -441,7 +441,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("what", BROKEN)
-async def test_a_broken_invariant_is_the_only_reported_fault(store, what):
+async def test_a_broken_invariant_is_the_only_reported_fault(store, what: str) -> None:
     change, sentences = BROKEN[what]
     await open_event_log(store.uri).close()
     for sequence, (_, payload) in enumerate(change(list(whole_build("b").items())), 1):
@@ -453,7 +453,7 @@ async def test_a_broken_invariant_is_the_only_reported_fault(store, what):
     assert [one for one in found if "cannot be replayed" not in one] == sentences
 
 
-async def test_a_gap_in_the_sequence_is_named(store):
+async def test_a_gap_in_the_sequence_is_named(store) -> None:
     await open_event_log(store.uri).close()
     for sequence, (name, payload) in enumerate(whole_build("b").items(), 1):
         if name != "graph":
@@ -463,7 +463,7 @@ async def test_a_gap_in_the_sequence_is_named(store):
     assert told(store) == ["event 6 of build b stands where number 5 should"]
 
 
-async def test_two_builds_that_produce_one_partition_at_once_are_named(store):
+async def test_two_builds_that_produce_one_partition_at_once_are_named(store) -> None:
     await open_event_log(store.uri).close()
     one, two = (list(enumerate(whole_build(name).values(), 1)) for name in ("b1", "b2"))
     for name, events in (("b1", one[:10]), ("b2", two[:10]), ("b1", one[10:]), ("b2", two[10:])):
@@ -474,7 +474,7 @@ async def test_two_builds_that_produce_one_partition_at_once_are_named(store):
     assert told(store) == ["job run b2.1.1 began to produce 'raw' while job run b1.1.1 was producing it"]
 
 
-async def test_events_after_the_end_of_a_build_are_named(store):
+async def test_events_after_the_end_of_a_build_are_named(store) -> None:
     await open_event_log(store.uri).close()
     events = whole_build("b")
     dead = [*list(events.values())[:10], job("b.1.1", "CANCELLED"), partition("raw", "FAILED")]
@@ -486,7 +486,7 @@ async def test_events_after_the_end_of_a_build_are_named(store):
     assert told(store) == ["event 15 of build b follows its end"]
 
 
-async def test_further_faults_over_the_maximum_are_only_counted(store):
+async def test_further_faults_over_the_maximum_are_only_counted(store) -> None:
     await open_event_log(store.uri).close()
     insert(store, "b", 1, received("p"))
     for number in range(MAX_FAULTS_PER_BUILD + 10):

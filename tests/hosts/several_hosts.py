@@ -33,14 +33,14 @@ _BOOT = 'echo up; read -r host; ip addr add "10.77.${host#host}.2/24" dev "$host
 _HOST = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--", "sh", "-c", _BOOT, "sh")
 
 
-def command(*words):
+def command(*words) -> None:
     subprocess.run(words, check=True)
 
 
 class Host:
     """A machine that runs one build."""
 
-    def __init__(self, number, uri, name, folder, pace, *requested):
+    def __init__(self, number, uri, name, folder, pace, *requested) -> None:
         """Starts the build; the host is connected to the address of the database that has its number."""
         self._number = number
         self.name = name
@@ -54,11 +54,11 @@ class Host:
         command("ip", "link", "set", f"host{number}", "netns", str(self.process.pid))
         print(f"host{number}", file=self.process.stdin, flush=True)
 
-    def cut_off(self):
+    def cut_off(self) -> None:
         """Pulls the cable."""
         command("ip", "link", "set", f"lab{self._number}", "down")
 
-    def connect(self):
+    def connect(self) -> None:
         """Plugs the cable in again."""
         command("ip", "link", "set", f"lab{self._number}", "up")
 
@@ -67,7 +67,7 @@ class Host:
         return self.process.wait(MAX_SECONDS)
 
 
-def connect_hosts():
+def connect_hosts() -> None:
     """Lays a cable to each host."""
     command("ip", "link", "set", "lo", "up")
     for number, address in enumerate(ADDRESSES, 1):
@@ -76,13 +76,13 @@ def connect_hosts():
         command("ip", "link", "set", f"lab{number}", "up")
 
 
-def wait_for_note(folder, note):
+def wait_for_note(folder, note) -> None:
     """Waits until a job has noted something."""
     notes = folder / "notes"
     wait_until(lambda: notes.exists() and any(line.startswith(note) for line in notes.read_text().splitlines()))
 
 
-def check(server, folder):
+def check(server, folder) -> None:
     """Has the cable pulled in the middle of a build, and plugged in again when another has taken over."""
     database = server.new_database()
     near, far = (database.replace(str(server.folder / "sockets"), address) for address in ADDRESSES)
@@ -109,7 +109,7 @@ def check(server, folder):
     reader.close()
 
 
-def main():
+def main() -> None:
     connect_hosts()
     server = Server(ADDRESSES)
     try:

@@ -43,7 +43,7 @@ CATALOG = JobCatalog(
 class Executor(NoProcesses):
     """Notes in a file what was made; the first attempt at `clean/1` fails, and that at `sum` does so half-way."""
 
-    def __init__(self, folder):
+    def __init__(self, folder) -> None:
         self.made = Path(folder) / "made"
 
     async def run(self, spec, on_report=None):
@@ -93,7 +93,7 @@ async def build(log, name, folder):
 class _DyingStore:
     """Gives each operation a transaction of its own, and dies before, in or after one of them."""
 
-    def __init__(self, writer, point, moment):
+    def __init__(self, writer, point, moment) -> None:
         self.count = 0
         self._writer = writer
         self._point = point
@@ -125,7 +125,7 @@ class _DyingStore:
 class _DyingConnection:
     """Dies once everything is written, and not committed."""
 
-    def __init__(self, connection):
+    def __init__(self, connection) -> None:
         self._connection = connection
 
     def __getattr__(self, name):
@@ -137,10 +137,10 @@ class _DyingConnection:
         return self._connection.execute(statement, *values, **options)
 
 
-def build_and_die(uri, name, folder, point, moment):
+def build_and_die(uri, name, folder, point, moment) -> None:
     """Builds everything in a process that dies; it ends with NOT_REACHED where the point is past the end."""
 
-    async def main():
+    async def main() -> None:
         log = open_event_log(uri)
         log._commit._store = _DyingStore(log._writer, point, moment)
         await build(log, name, folder)

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import threading
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -54,7 +55,7 @@ def store(server):
 
 
 @pytest.fixture
-def databuild(tmp_path):
+def databuild(tmp_path: Path):
     """Returns a function that runs a command with an event log, and returns its exit code and everything it said."""
     (tmp_path / "MODULE.bazel").touch()
     (tmp_path / "job").write_text(JOB)
@@ -82,7 +83,7 @@ def leaks(said):
 @pytest.mark.parametrize(
     "where", ["/db?host=/nowhere", "127.0.0.1:1/db", "127.0.0.1:1,127.0.0.1:2/db", "nowhere.invalid/db"]
 )
-def test_a_server_that_cannot_be_reached_is_our_failure(databuild, where, command):
+def test_a_server_that_cannot_be_reached_is_our_failure(databuild, where: str, command) -> None:
     code, said = databuild(f"postgresql://ann:{ENCODED}@{where}", *command)
 
     assert code == OUR_FAILURE
@@ -91,7 +92,7 @@ def test_a_server_that_cannot_be_reached_is_our_failure(databuild, where, comman
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_wrong_password_is_told_and_not_shown(databuild, server, store, command):
+def test_a_wrong_password_is_told_and_not_shown(databuild, server, store, command) -> None:
     wrong = store.uri.replace(store.uri.partition("//databuild:")[2].partition("@")[0], ENCODED)
     code, said = databuild(wrong, *command)
 
@@ -101,7 +102,7 @@ def test_a_wrong_password_is_told_and_not_shown(databuild, server, store, comman
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_database_that_is_not_there_is_told_with_what_makes_it(databuild, server, command):
+def test_a_database_that_is_not_there_is_told_with_what_makes_it(databuild, server, command) -> None:
     code, said = databuild(server.uri("nothing"), *command)
 
     assert code == OUR_FAILURE
@@ -112,7 +113,7 @@ def test_a_database_that_is_not_there_is_told_with_what_makes_it(databuild, serv
 class ClosedAfter(io.StringIO):
     """A pipe whose reader goes away once it has read a text so many times."""
 
-    def __init__(self, text, times):
+    def __init__(self, text, times) -> None:
         super().__init__()
         self.text, self.left = text, times
 
@@ -123,7 +124,7 @@ class ClosedAfter(io.StringIO):
         return super().write(line)
 
 
-def test_all_events_are_followed_over_builds_and_resumed_after_a_position(databuild, store):
+def test_all_events_are_followed_over_builds_and_resumed_after_a_position(databuild, store) -> None:
     assert databuild(store.uri, "build", "one")[0] == 0
     follow = ("events", "--all", "--follow", "--output=json")
     pipe = ClosedAfter("BUILD_STATUS_RECEIVED", 3)
@@ -146,7 +147,7 @@ def test_all_events_are_followed_over_builds_and_resumed_after_a_position(databu
     assert [json.loads(line) for line in said.splitlines()] == known[len(seen) :]
 
 
-def test_a_read_only_database_is_read_and_not_built_with(databuild, store):
+def test_a_read_only_database_is_read_and_not_built_with(databuild, store) -> None:
     assert databuild(store.uri, "build", "one")[0] == 0
     name = store.execute("SELECT current_database()")[0][0]
     store.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
@@ -161,7 +162,7 @@ def test_a_read_only_database_is_read_and_not_built_with(databuild, store):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_schema_of_another_program_is_left_alone(databuild, store, command):
+def test_a_schema_of_another_program_is_left_alone(databuild, store, command) -> None:
     store.make_of_another_program()
     code, said = databuild(store.uri, *command)
 
@@ -172,7 +173,7 @@ def test_a_schema_of_another_program_is_left_alone(databuild, store, command):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_log_of_a_newer_program_is_left_alone(databuild, store, command):
+def test_a_log_of_a_newer_program_is_left_alone(databuild, store, command) -> None:
     assert databuild(store.uri, "build", "one")[0] == 0
     store.make_newer()
     code, said = databuild(store.uri, *command)
@@ -184,7 +185,7 @@ def test_a_log_of_a_newer_program_is_left_alone(databuild, store, command):
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("scheme", ["postgressql", "psql", "postgresq1", "mysql"])
-def test_a_scheme_with_a_typo_is_told_the_known_ones(databuild, scheme, command):
+def test_a_scheme_with_a_typo_is_told_the_known_ones(databuild, scheme: str, command) -> None:
     code, said = databuild(f"{scheme}://ann:{ENCODED}@host/db", *command)
 
     assert code == BAD_REQUEST
@@ -204,7 +205,7 @@ def test_a_scheme_with_a_typo_is_told_the_known_ones(databuild, scheme, command)
         f"postgresql://ann:%{SECRET}@host/db",
     ],
 )
-def test_a_uri_with_a_typo_is_told_the_form(databuild, uri, command):
+def test_a_uri_with_a_typo_is_told_the_form(databuild, uri: str, command) -> None:
     code, said = databuild(uri, *command)
 
     assert code == BAD_REQUEST
@@ -212,7 +213,7 @@ def test_a_uri_with_a_typo_is_told_the_form(databuild, uri, command):
     assert not leaks(said)
 
 
-def test_no_password_is_left_behind_by_a_build(databuild, store, tmp_path):
+def test_no_password_is_left_behind_by_a_build(databuild, store, tmp_path: Path) -> None:
     code, said = databuild(store.uri, "build", "one", "--event_sink=jsonl:sink")
     left = [path for path in tmp_path.rglob("*") if path.is_file() and leaks(path.read_text(errors="replace"))]
     with psycopg.connect(store.uri) as connection:

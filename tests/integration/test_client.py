@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from pathlib import Path
 
 import grpc
 import pytest
@@ -35,7 +36,7 @@ READER, WRITER = "r" * 32, "w" * 32
 
 
 @pytest.fixture
-async def serve(tmp_path):
+async def serve(tmp_path: Path):
     """Returns a function that serves, until the end of the test."""
     all_served = []
 
@@ -59,7 +60,7 @@ async def client(served):
         yield client
 
 
-async def test_a_build_is_made_and_everything_of_it_is_told(served, client):
+async def test_a_build_is_made_and_everything_of_it_is_told(served, client) -> None:
     seen = []
     build = client.create_orchestrator(["clean/1", "clean/2"], jobs=2)
 
@@ -80,7 +81,7 @@ async def test_a_build_is_made_and_everything_of_it_is_told(served, client):
     assert await client.wait() == result
 
 
-async def test_records_come_as_they_are_kept(served, client):
+async def test_records_come_as_they_are_kept(served, client) -> None:
     served.executor.failing = {"raw/2"}
     await client.execute_build(client.create_orchestrator(["clean/1", "clean/2"], keep_going=True))
     reader = served.log.reader()
@@ -96,7 +97,7 @@ async def test_records_come_as_they_are_kept(served, client):
     reader.close()
 
 
-async def test_lists_are_put_together_from_pages(serve):
+async def test_lists_are_put_together_from_pages(serve) -> None:
     served = await serve(limits=Limits(max_page_rows=3))
     async with AsyncDatabuildClient(served.grpc) as client:
         for number in range(4):
@@ -112,7 +113,7 @@ async def test_lists_are_put_together_from_pages(serve):
         assert len(await client.build_partitions()) == 2
 
 
-async def test_a_plan_is_made_and_run(client):
+async def test_a_plan_is_made_and_run(client) -> None:
     plan = await client.plan(["clean/1"])
 
     build = client.create_orchestrator(plan=plan)
@@ -122,7 +123,7 @@ async def test_a_plan_is_made_and_run(client):
     assert (await client.plan(["clean/1"], force=True)).options.force
 
 
-async def test_partitions_are_explained_and_tainted(client):
+async def test_partitions_are_explained_and_tainted(client) -> None:
     await client.execute_build(client.create_orchestrator(["clean/1"]))
 
     marked = await client.taint(["raw/1"], reason="wrong")
@@ -135,7 +136,7 @@ async def test_partitions_are_explained_and_tainted(client):
     assert await client.partitions(status="TAINTED") == []
 
 
-async def test_a_build_is_cancelled_and_retried(served, client):
+async def test_a_build_is_cancelled_and_retried(served, client) -> None:
     gate = served.executor.gate("raw/1")
     build = client.create_orchestrator(["raw/1"])
     assert (await build.start_build()).build.status in {"RECEIVED", "PLANNING", "ANALYSIS_COMPLETED", "EXECUTING"}
@@ -154,7 +155,7 @@ async def test_a_build_is_cancelled_and_retried(served, client):
     assert await client.wait(again.build.build_request_id) == Success(jobs_completed=1)
 
 
-async def test_a_build_that_fails_raises_only_where_that_is_wanted(served, client):
+async def test_a_build_that_fails_raises_only_where_that_is_wanted(served, client) -> None:
     served.executor.failing = {"raw/1"}
     build = client.create_orchestrator(["raw/1"])
 
@@ -164,7 +165,7 @@ async def test_a_build_that_fails_raises_only_where_that_is_wanted(served, clien
     assert (raised.value.build_request_id, raised.value.status) == (build.build_request_id, "FAILED")
 
 
-async def test_an_error_that_ends_a_build_is_raised_as_what_it_was(served, client):
+async def test_an_error_that_ends_a_build_is_raised_as_what_it_was(served, client) -> None:
     served.executor.refused = {"raw/1"}
     build = client.create_orchestrator(["raw/1"])
 
@@ -177,7 +178,7 @@ async def test_an_error_that_ends_a_build_is_raised_as_what_it_was(served, clien
     assert (raised.value.job_label, raised.value.refs) == ("//:raw", ("raw/1",))
 
 
-async def test_logs_are_read_and_followed(served, client):
+async def test_logs_are_read_and_followed(served, client) -> None:
     gate = served.executor.gate("raw/1")
     build = client.create_orchestrator(["raw/1"])
     await build.start_build()
@@ -197,7 +198,7 @@ async def test_logs_are_read_and_followed(served, client):
     assert (await client.storage(count=True)).job_log_bytes == 27
 
 
-async def test_starting_twice_starts_once(served, client):
+async def test_starting_twice_starts_once(served, client) -> None:
     build = client.create_orchestrator(["raw/1"])
 
     await build.start_build()
@@ -213,7 +214,7 @@ async def test_starting_twice_starts_once(served, client):
 class LosingTransport(AsyncTransport):
     """Loses the first answer of each kind, after the service has given it."""
 
-    def __init__(self, *args):
+    def __init__(self, *args) -> None:
         super().__init__(*args)
         self.lost = set()
 
@@ -225,7 +226,7 @@ class LosingTransport(AsyncTransport):
         return answer
 
 
-async def test_what_is_asked_again_since_the_answer_got_lost_is_done_once(served):
+async def test_what_is_asked_again_since_the_answer_got_lost_is_done_once(served) -> None:
     served.executor.failing = {"raw/1"}
     transport = LosingTransport(Endpoint(target=served.grpc), Tls())
     calls = Calls(Connection(transport, endpoint=served.grpc, metadata=metadata_of("", "ann")))
@@ -246,7 +247,7 @@ async def test_what_is_asked_again_since_the_answer_got_lost_is_done_once(served
 class RaisingApi:
     """Raises what it was told, whatever it is asked."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.error = None
 
     def __getattr__(self, _name):
@@ -266,7 +267,7 @@ async def raising():
 
 
 @pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
-async def test_every_error_comes_back_as_what_was_raised(raising, error):
+async def test_every_error_comes_back_as_what_was_raised(raising, error) -> None:
     api, client = raising
     api.error = error
 
@@ -280,7 +281,7 @@ async def test_every_error_comes_back_as_what_was_raised(raising, error):
     assert bool(getattr(raised.value, "__notes__", ())) == bool(error.remedy)
 
 
-async def test_a_fault_of_the_service_tells_nothing_else(raising):
+async def test_a_fault_of_the_service_tells_nothing_else(raising) -> None:
     api, client = raising
     api.error = ZeroDivisionError("secret")
 
@@ -289,7 +290,7 @@ async def test_a_fault_of_the_service_tells_nothing_else(raising):
     assert "secret" not in str(raised.value)
 
 
-async def test_a_service_of_another_graph_than_is_meant_refuses(served):
+async def test_a_service_of_another_graph_than_is_meant_refuses(served) -> None:
     for label in ("//:g", "@//:g", "@@//:g"):
         async with AsyncDatabuildClient(served.grpc, graph=label) as right:
             assert await right.list_builds() == []
@@ -298,7 +299,7 @@ async def test_a_service_of_another_graph_than_is_meant_refuses(served):
             await wrong.list_builds()
 
 
-async def test_tokens_are_shown(serve, monkeypatch):
+async def test_tokens_are_shown(serve, monkeypatch: pytest.MonkeyPatch) -> None:
     served = await serve(tokens=read_tokens(f"ann write {WRITER}\nbob read {READER}", "tokens"))
 
     async with AsyncDatabuildClient(served.grpc) as nobody, AsyncDatabuildClient(served.grpc, token=READER) as reader:
@@ -313,7 +314,7 @@ async def test_tokens_are_shown(serve, monkeypatch):
         assert (await writer.taint(["raw/1"])).author == "ann"
 
 
-async def test_where_nobody_listens_that_is_said_at_once():
+async def test_where_nobody_listens_that_is_said_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
 
@@ -322,7 +323,7 @@ async def test_where_nobody_listens_that_is_said_at_once():
             await client.get()
 
 
-async def test_what_is_no_service_is_told_apart():
+async def test_what_is_no_service_is_told_apart() -> None:
     server = grpc.aio.server()
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -347,7 +348,7 @@ def use_blocking(endpoint):
         return raised.value.ref, started.build.requested, result, watched, cancelled.build_request_id, text
 
 
-async def test_who_waits_can_do_the_same(served):
+async def test_who_waits_can_do_the_same(served) -> None:
     ref, requested, result, watched, other, text = await asyncio.to_thread(use_blocking, served.grpc)
 
     assert (ref, requested, result) == ("nobody/makes", ("clean/1",), Success(jobs_completed=2))
@@ -356,7 +357,7 @@ async def test_who_waits_can_do_the_same(served):
     assert text == b"made raw/1\n"
 
 
-async def test_who_waits_may_do_so_where_an_event_loop_runs(graph):
+async def test_who_waits_may_do_so_where_an_event_loop_runs(graph) -> None:
     with DatabuildClient(graph.serve().addresses["grpc"]) as client:
         assert client.execute_build(client.create_orchestrator(["number/one"])) == Success(jobs_completed=1)
         watching = client.watch()
@@ -367,7 +368,7 @@ async def test_who_waits_may_do_so_where_an_event_loop_runs(graph):
 
 
 @pytest.fixture
-def graph(tmp_path):
+def graph(tmp_path: Path):
     graph = ScriptGraph(tmp_path)
     yield graph
     graph.close()
@@ -378,7 +379,7 @@ def free_port():
         return listening.getsockname()[1]
 
 
-def test_watching_survives_a_service_that_is_killed_while_another_builds(graph):
+def test_watching_survives_a_service_that_is_killed_while_another_builds(graph) -> None:
     port = free_port()
     builder = graph.serve()
     watched = graph.serve(f"--grpc_port={port}")
@@ -397,14 +398,14 @@ def test_watching_survives_a_service_that_is_killed_while_another_builds(graph):
         assert seen == direct.events(build)
 
 
-def test_a_build_whose_service_is_killed_has_its_end_when_another_starts(graph):
+def test_a_build_whose_service_is_killed_has_its_end_when_another_starts(graph) -> None:
     port = free_port()
     first = graph.serve(f"--grpc_port={port}")
     with DatabuildClient(f"127.0.0.1:{port}") as client:
         build = client.create_orchestrator(["number/wait-1"])
         seen = []
 
-        def kill_once(event):
+        def kill_once(event) -> None:
             seen.append(event.sequence)
             if event.job.status == ev.JOB_STATUS_RUNNING:
                 first.process.kill()
@@ -419,7 +420,7 @@ def test_a_build_whose_service_is_killed_has_its_end_when_another_starts(graph):
         assert client.wait(client.retry(build.build_request_id).build.build_request_id) == Success(jobs_completed=1)
 
 
-def test_watching_survives_a_service_that_ends_in_order(graph):
+def test_watching_survives_a_service_that_ends_in_order(graph) -> None:
     port = free_port()
     builder = graph.serve()
     watched = graph.serve(f"--grpc_port={port}")

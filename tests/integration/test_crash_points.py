@@ -1,5 +1,8 @@
 """A build that dies anywhere, before, in or after any of its transactions, is gone on from by the next."""
 
+from __future__ import annotations
+from pathlib import Path
+
 import asyncio
 import itertools
 
@@ -25,7 +28,7 @@ def database():
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def new_uri(request, tmp_path):
+def new_uri(request: pytest.FixtureRequest, tmp_path: Path):
     """Returns a function that makes a folder and the URI of an empty log."""
     numbers = itertools.count()
 
@@ -68,7 +71,7 @@ async def build(uri, name, folder):
     return result
 
 
-def go_on(uri, folder, *died):
+def go_on(uri, folder, *died) -> None:
     """Builds what the dead have left, and checks that it is all that is built."""
     reader = open_reader(uri)
     assert verify(reader).reported == ()
@@ -90,7 +93,7 @@ def go_on(uri, folder, *died):
 
 
 @pytest.mark.parametrize("moment", ["before", "in", "after"])
-def test_a_build_that_dies_at_any_point_is_gone_on_from(processes, new_uri, moment):
+def test_a_build_that_dies_at_any_point_is_gone_on_from(processes, new_uri, moment: str) -> None:
     for point in itertools.count(1):
         folder, uri = new_uri()
         if not run_and_die(processes, uri, "dead", folder, point, moment):
@@ -100,7 +103,7 @@ def test_a_build_that_dies_at_any_point_is_gone_on_from(processes, new_uri, mome
     assert point > 20
 
 
-def test_a_build_that_dies_at_any_point_while_it_goes_on_from_a_dead_one_is_gone_on_from(processes, new_uri):
+def test_a_build_that_dies_at_any_point_while_it_goes_on_from_a_dead_one_is_gone_on_from(processes, new_uri) -> None:
     for point in itertools.count(1):
         folder, uri = new_uri()
         run_and_die(processes, uri, "dead", folder, 15, "after")

@@ -2,6 +2,7 @@
 
 import html
 import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ READ, WRITE = "r" * 32, "w" * 32
 
 
 @pytest.fixture
-async def serve(tmp_path):
+async def serve(tmp_path: Path):
     """Returns a function that starts a service, which is closed after the test."""
     all_served = []
 
@@ -51,7 +52,7 @@ def shown(page):
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page.text)).split())
 
 
-async def test_every_page_shows_its_records(served):
+async def test_every_page_shows_its_records(served) -> None:
     build = await served.build("clean/1")
     served.executor.failing.add("raw/2")
     failed = await served.build("clean/2")
@@ -79,7 +80,7 @@ async def test_every_page_shows_its_records(served):
     assert "made raw/1" in shown(await served.client.get(f"/job_runs/{build}.1.1/log", params={"stream": "stdout"}))
 
 
-async def test_a_delegated_partition_links_to_the_other_build(served):
+async def test_a_delegated_partition_links_to_the_other_build(served) -> None:
     first = await served.build("raw/1")
     second = await served.build("raw/1")
 
@@ -88,7 +89,7 @@ async def test_a_delegated_partition_links_to_the_other_build(served):
     assert f'delegated to build <a class="id" href="/builds/{first}">' in page.text
 
 
-async def test_hostile_refs_and_messages_are_escaped(served):
+async def test_hostile_refs_and_messages_are_escaped(served) -> None:
     served.executor.failing.add(HOSTILE)
     build = await served.build(HOSTILE)
     address = f"/partition?ref={httpx.QueryParams({'r': HOSTILE})}".replace("=r=", "=")
@@ -106,7 +107,7 @@ async def test_hostile_refs_and_messages_are_escaped(served):
         assert "unsafe" not in policy
 
 
-async def test_a_build_is_planned_first_and_a_form_sent_twice_starts_one(served):
+async def test_a_build_is_planned_first_and_a_form_sent_twice_starts_one(served) -> None:
     home = await served.client.get("/")
     plan = await served.client.post("/plan", data={"csrf_token": csrf_token(home), "partitions": "clean/1\nclean/2"})
     assert "4 tasks would run for 2 requested partitions" in shown(plan)
@@ -122,7 +123,7 @@ async def test_a_build_is_planned_first_and_a_form_sent_twice_starts_one(served)
     assert sorted(served.executor.made) == ["clean/1", "clean/2", "raw/1", "raw/2"]
 
 
-async def test_a_build_is_cancelled_and_retried(served):
+async def test_a_build_is_cancelled_and_retried(served) -> None:
     gate = served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["clean/1"], "build_request_id": "one"})
     await gate.reached.wait()
@@ -145,7 +146,7 @@ async def test_a_build_is_cancelled_and_retried(served):
     assert "Retry of one" in page
 
 
-async def test_a_partition_is_tainted_and_untainted(served):
+async def test_a_partition_is_tainted_and_untainted(served) -> None:
     await served.build("raw/1")
     page = await served.client.get("/partition", params={"ref": "raw/1"})
     form = fields(page, "/partition/taint")
@@ -162,7 +163,7 @@ async def test_a_partition_is_tainted_and_untainted(served):
 
 
 @pytest.mark.parametrize("path", ["/plan", "/builds", "/builds/one/cancel", "/builds/one/retry", "/partition/taint"])
-async def test_a_form_without_the_csrf_token_of_the_session_is_refused(served, path):
+async def test_a_form_without_the_csrf_token_of_the_session_is_refused(served, path: str) -> None:
     (await served.client.get("/")).raise_for_status()
     stranger = httpx.AsyncClient(base_url=served.http, trust_env=False)
     foreign = csrf_token(await stranger.get("/"))
@@ -177,7 +178,7 @@ async def test_a_form_without_the_csrf_token_of_the_session_is_refused(served, p
     assert served.executor.made == []
 
 
-async def test_errors_are_pages_with_their_message(served):
+async def test_errors_are_pages_with_their_message(served) -> None:
     for path, status, text in (
         ("/builds/none", 404, "none"),
         ("/nothing/here", 404, "there is no page '/nothing/here'"),
@@ -196,7 +197,7 @@ async def test_errors_are_pages_with_their_message(served):
     assert (await served.client.get("/static/..%2Fapp.py")).status_code == 404
 
 
-async def test_the_stream_of_changes_ends_with_the_build(served):
+async def test_the_stream_of_changes_ends_with_the_build(served) -> None:
     gate = served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})
     await gate.reached.wait()
@@ -215,7 +216,7 @@ async def test_the_stream_of_changes_ends_with_the_build(served):
         assert [kind async for _, kind, _ in sent_events(answer)] == ["end"]
 
 
-async def test_planning_progress_is_on_the_page_of_a_build_and_in_its_stream_of_changes(served):
+async def test_planning_progress_is_on_the_page_of_a_build_and_in_its_stream_of_changes(served) -> None:
     served.executor.hangs = True
     await served.post("/builds", {"partitions": ["clean/1"], "build_request_id": "one"})
 
@@ -235,7 +236,7 @@ async def test_planning_progress_is_on_the_page_of_a_build_and_in_its_stream_of_
     assert "Planning 1 level, 1 partition considered, 1 config call, configuring //:clean" in page
 
 
-async def test_warnings_and_absent_inputs_are_on_the_pages_of_plan_build_and_partition(served):
+async def test_warnings_and_absent_inputs_are_on_the_pages_of_plan_build_and_partition(served) -> None:
     served.executor.queried["raw/1..3"] = ["outside/<b>"]
     home = await served.client.get("/")
     plan = await served.client.post("/plan", data={"partitions": "raw/1..3", "csrf_token": csrf_token(home)})
@@ -254,7 +255,7 @@ async def test_warnings_and_absent_inputs_are_on_the_pages_of_plan_build_and_par
     assert [warning.split(" ")[0] for warning in told] == ["'raw/1..3'", "a"]
 
 
-async def test_a_log_is_streamed_while_it_grows(served):
+async def test_a_log_is_streamed_while_it_grows(served) -> None:
     gate = served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})
     await gate.reached.wait()
@@ -275,7 +276,7 @@ async def test_a_log_is_streamed_while_it_grows(served):
         assert [kind async for _, kind, _ in events][-1] == "end"
 
 
-async def test_a_browser_signs_in_with_a_token_and_has_its_role(serve):
+async def test_a_browser_signs_in_with_a_token_and_has_its_role(serve) -> None:
     served = await serve(tokens=read_tokens(f"eva read {READ}\nada write {WRITE}", "tokens"))
     client = served.client
 
@@ -306,7 +307,7 @@ async def test_a_browser_signs_in_with_a_token_and_has_its_role(serve):
 
 
 @pytest.mark.parametrize("address", ["//a.example", "/\\a.example", "https://a.example", "javascript:1", "/\nx"])
-async def test_sign_in_redirects_only_to_this_site(serve, address):
+async def test_sign_in_redirects_only_to_this_site(serve, address: str) -> None:
     served = await serve(tokens=read_tokens(f"ada write {WRITE}", "tokens"))
 
     answer = await served.client.post("/sign_in", data={"token": WRITE, "next": address})
@@ -314,7 +315,7 @@ async def test_sign_in_redirects_only_to_this_site(serve, address):
     assert answer.headers["location"] == "/"
 
 
-async def test_static_files_are_cached_and_their_addresses_contain_a_hash(served):
+async def test_static_files_are_cached_and_their_addresses_contain_a_hash(served) -> None:
     home = await served.client.get("/")
 
     addresses = set(re.findall(r'(?:href|src)="(/static/[^"]*)"', home.text))
@@ -332,7 +333,7 @@ async def test_static_files_are_cached_and_their_addresses_contain_a_hash(served
     assert not re.search(r'(?:href|src|action)="(?!/)[^#]', home.text)
 
 
-async def test_the_page_of_a_large_build_has_a_bounded_size(served):
+async def test_the_page_of_a_large_build_has_a_bounded_size(served) -> None:
     build = await served.build("day/2020-01-01..2022-12-31")
 
     page = await served.client.get(f"/builds/{build}")
@@ -343,7 +344,7 @@ async def test_the_page_of_a_large_build_has_a_bounded_size(served):
 
 
 @pytest.mark.parametrize("path", ["/builds/{build}", "/partitions?q=day/"])
-async def test_the_next_page_of_partitions_starts_after_the_last_row(served, path):
+async def test_the_next_page_of_partitions_starts_after_the_last_row(served, path: str) -> None:
     build = await served.build("day/2020-01-01..2020-05-31")
     first = await served.client.get(path.format(build=build))
 

@@ -52,7 +52,9 @@ async def run_together(executor, folder, count, together, command=":"):
     return await runs
 
 
-async def test_the_limit_of_open_files_is_raised_when_needed_and_jobs_keep_the_old_one(files_left, tmp_path):
+async def test_the_limit_of_open_files_is_raised_when_needed_and_jobs_keep_the_old_one(
+    files_left, tmp_path: Path
+) -> None:
     executor = LocalExecutor(base_env={}, capacity=MANY)
     soft = files_left(40)
     executor = LocalExecutor(base_env={}, capacity=MANY)
@@ -64,7 +66,7 @@ async def test_the_limit_of_open_files_is_raised_when_needed_and_jobs_keep_the_o
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > soft
 
 
-async def test_a_start_waits_for_files_that_our_own_processes_have_open(files_left, tmp_path):
+async def test_a_start_waits_for_files_that_our_own_processes_have_open(files_left, tmp_path: Path) -> None:
     files_left(40)
     limit = DescriptorLimit(highest=0)
     executor = LocalExecutor(base_env={}, capacity=MANY, descriptor_limit=limit, start_seconds=0.0)
@@ -76,7 +78,7 @@ async def test_a_start_waits_for_files_that_our_own_processes_have_open(files_le
     assert limit.raised_from is None
 
 
-async def test_a_start_that_waited_in_vain_names_the_limit(files_left, tmp_path):
+async def test_a_start_that_waited_in_vain_names_the_limit(files_left, tmp_path: Path) -> None:
     executor = LocalExecutor(base_env={}, descriptor_limit=DescriptorLimit(highest=0), start_seconds=0.02)
     files_left(1)
 
@@ -86,7 +88,7 @@ async def test_a_start_that_waited_in_vain_names_the_limit(files_left, tmp_path)
     assert not result.start_fault.users_fault
 
 
-async def test_a_process_without_a_pidfd_is_killed(files_left, tmp_path):
+async def test_a_process_without_a_pidfd_is_killed(files_left, tmp_path: Path) -> None:
     executor = LocalExecutor(base_env={}, descriptor_limit=DescriptorLimit(highest=0), start_seconds=0.0)
     files_left(4)  # for its pipes, and none for its pidfd
 
@@ -96,7 +98,7 @@ async def test_a_process_without_a_pidfd_is_killed(files_left, tmp_path):
     await until(lambda: not groups_with_variable(f"DATABUILD_TEST={tmp_path}".encode()))
 
 
-async def test_no_more_processes_run_at_once_than_fit(tmp_path):
+async def test_no_more_processes_run_at_once_than_fit(tmp_path: Path) -> None:
     executor = LocalExecutor(base_env={}, capacity=Capacity(2, "a test"))
 
     results = await run_together(executor, tmp_path, 8, 2, "ls running | wc -l")
@@ -122,7 +124,9 @@ def program(path, text, mode=0o755):
         (b"", 0o755, "{} is empty", True),
     ],
 )
-async def test_a_failed_start_is_explained(tmp_path, files_left, raised, text, mode, said, users_fault):
+async def test_a_failed_start_is_explained(
+    tmp_path: Path, files_left, raised: bool, text: bytes | None, mode: int, said: str, users_fault: bool
+) -> None:
     limit = DescriptorLimit()
     if raised:
         files_left(100)
@@ -139,13 +143,13 @@ async def test_a_failed_start_is_explained(tmp_path, files_left, raised, text, m
     assert result.start_fault.users_fault == users_fault
 
 
-async def test_a_directory_is_not_a_program(tmp_path):
+async def test_a_directory_is_not_a_program(tmp_path: Path) -> None:
     result = await LocalExecutor(base_env={}).run(ProcessSpec(argv=(str(tmp_path),), env={}, cwd=str(tmp_path)))
 
     assert result.start_fault.message == f"{tmp_path} is a directory; name a program"
 
 
-async def test_a_missing_working_directory_is_not_the_fault_of_the_job(tmp_path):
+async def test_a_missing_working_directory_is_not_the_fault_of_the_job(tmp_path: Path) -> None:
     result = await LocalExecutor(base_env={}).run(shell("true", tmp_path / "gone"))
 
     assert result.start_fault.message == f"its working directory {tmp_path}/gone does not exist"
@@ -160,7 +164,7 @@ async def test_a_missing_working_directory_is_not_the_fault_of_the_job(tmp_path)
         (("x" * 100_000,) * 100, {}, "its arguments and environment have 10,00"),
     ],
 )
-async def test_a_command_that_is_too_large_is_refused_before_its_start(tmp_path, argv, env, said):
+async def test_a_command_that_is_too_large_is_refused_before_its_start(tmp_path: Path, argv, env, said: str) -> None:
     executor = LocalExecutor(base_env={"A": "1"})
     argv = ("/bin/true", *argv)
 
@@ -172,7 +176,7 @@ async def test_a_command_that_is_too_large_is_refused_before_its_start(tmp_path,
     assert (result.start_fault.message, result.start_fault.users_fault) == (known, True)
 
 
-async def test_the_largest_command_that_the_kernel_takes_is_not_refused(tmp_path):
+async def test_the_largest_command_that_the_kernel_takes_is_not_refused(tmp_path: Path) -> None:
     executor = LocalExecutor(base_env={})
     size = min(os.sysconf("SC_ARG_MAX"), 6 * 1024 * 1024)
     one = 100_000

@@ -99,7 +99,7 @@ OUTCOMES = {
 class Left:
     """The events, outputs and logs of a scenario, without times, measurements and folders."""
 
-    def __init__(self, way, codes):
+    def __init__(self, way, codes) -> None:
         folder = way.graph.folder
         logs = folder / ".databuild/numbers/graph/logs"
         self.codes = codes
@@ -132,7 +132,7 @@ def server():
 
 
 @pytest.fixture(scope="module")
-def play(server, tmp_path_factory):
+def play(server, tmp_path_factory: pytest.TempPathFactory):
     """Returns a function that plays a scenario in one way over one store."""
 
     def play(kind, store, scenario):
@@ -162,7 +162,7 @@ def expected(play):
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-def test_a_scenario_ends_as_it_should_and_leaves_what_it_should(expected, scenario):
+def test_a_scenario_ends_as_it_should_and_leaves_what_it_should(expected, scenario) -> None:
     left = expected(scenario)
 
     made = {name.partition("-")[2] for name in left.data}
@@ -174,7 +174,7 @@ def test_a_scenario_ends_as_it_should_and_leaves_what_it_should(expected, scenar
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-def test_every_way_over_every_store_leaves_the_same(play, expected, scenario, way, store):
+def test_every_way_over_every_store_leaves_the_same(play, expected, scenario, way, store: str) -> None:
     left, wanted = play(way, store, scenario), expected(scenario)
 
     assert left.codes == wanted.codes

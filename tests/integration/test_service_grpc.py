@@ -1,6 +1,7 @@
 """The service over gRPC, on a real port."""
 
 import asyncio
+from pathlib import Path
 
 import grpc
 import pytest
@@ -25,7 +26,7 @@ TOKENS = read_tokens(f"ann write {WRITER}\n# comment\n\nbob read {READER}", "tok
 class Served:
     """A world with a gRPC server and a client."""
 
-    def __init__(self, world, server, port):
+    def __init__(self, world, server, port) -> None:
         self.world = world
         self.server = server
         self.address = f"127.0.0.1:{port}"
@@ -34,7 +35,7 @@ class Served:
 
 
 @pytest.fixture
-async def serve(tmp_path):
+async def serve(tmp_path: Path):
     """Returns a function that serves worlds, which are closed in the end."""
     all_served = []
 
@@ -74,7 +75,7 @@ async def watched(stub, build, after=0):
             yield event
 
 
-async def test_a_build_is_submitted_watched_and_looked_at(served):
+async def test_a_build_is_submitted_watched_and_looked_at(served) -> None:
     stub = served.stub
     submitted = await stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["clean/1"]))
     build = submitted.build_request_id
@@ -99,7 +100,7 @@ async def test_a_build_is_submitted_watched_and_looked_at(served):
     assert {task.status for task in graph.tasks} == {ev.JOB_STATUS_COMPLETED}
 
 
-async def test_a_job_run_is_looked_at_by_its_id(served):
+async def test_a_job_run_is_looked_at_by_its_id(served) -> None:
     build = (await served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["clean/1"]))).build_request_id
     await served.world.ended(build)
     listed = (await served.stub.ListJobRuns(sv.ListJobRunsRequest(build_request_id=build))).job_runs
@@ -110,7 +111,7 @@ async def test_a_job_run_is_looked_at_by_its_id(served):
     assert sorted(run.number for run in found) == [run.number for run in found]
 
 
-async def test_the_room_that_things_take_is_told(served):
+async def test_the_room_that_things_take_is_told(served) -> None:
     build = (await served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["raw/1"]))).build_request_id
     await served.world.ended(build)
 
@@ -123,7 +124,7 @@ async def test_the_room_that_things_take_is_told(served):
     assert counted.job_log_bytes == len(b"made raw/1\nwarned of raw/1\n")
 
 
-async def test_partitions_are_searched_explained_and_marked(served):
+async def test_partitions_are_searched_explained_and_marked(served) -> None:
     stub = served.stub
     build = (await stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["clean/1", "clean/2"]))).build_request_id
     await served.world.ended(build)
@@ -150,7 +151,7 @@ async def test_partitions_are_searched_explained_and_marked(served):
     assert [record.ref for record in tainted.partitions] == ["raw/1"]
 
 
-async def test_jobs_tell_how_their_newest_runs_went(served):
+async def test_jobs_tell_how_their_newest_runs_went(served) -> None:
     served.world.executor.failing = {"raw/2"}
     for ref in ("raw/1", "raw/2"):
         build = (await served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=[ref]))).build_request_id
@@ -166,7 +167,7 @@ async def test_jobs_tell_how_their_newest_runs_went(served):
         assert await served.stub.GetJob(sv.GetJobRequest(job_label=label)) == detail
 
 
-async def test_a_plan_is_made_and_run_exactly(served):
+async def test_a_plan_is_made_and_run_exactly(served) -> None:
     plan = await served.stub.PlanBuild(sv.PlanBuildRequest(partitions=["clean/1"]))
     submitted = await served.stub.SubmitBuild(sv.SubmitBuildRequest(plan=plan))
     await served.world.ended(submitted.build_request_id)
@@ -180,7 +181,7 @@ async def test_a_plan_is_made_and_run_exactly(served):
     assert failed.failure.message.startswith("the plan is out of date")
 
 
-async def test_a_log_is_followed_to_its_end(served):
+async def test_a_log_is_followed_to_its_end(served) -> None:
     gate = served.world.executor.gate("raw/1")
     build = (await served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["raw/1"]))).build_request_id
     await gate.reached.wait()
@@ -216,7 +217,7 @@ async def test_a_log_is_followed_to_its_end(served):
         ("PlanBuild", sv.PlanBuildRequest(partitions=["raw/broken"]), "INTERNAL", "INTERNAL"),
     ],
 )
-async def test_each_error_has_its_status(served, rpc, request_, status, code):
+async def test_each_error_has_its_status(served, rpc: str, request_, status: str, code: str) -> None:
     served.world.executor.refused = {"raw/refused"}
     served.world.executor.broken = {"raw/broken"}
 
@@ -226,7 +227,7 @@ async def test_each_error_has_its_status(served, rpc, request_, status, code):
     assert "secret" not in detail.message
 
 
-async def test_who_watches_nothing_is_told(served):
+async def test_who_watches_nothing_is_told(served) -> None:
     watching = served.stub.WatchBuild(sv.WatchBuildRequest(build_request_id="x"))
 
     status, detail = await refused(watching.read())
@@ -234,7 +235,7 @@ async def test_who_watches_nothing_is_told(served):
     assert (status, detail.code) == (grpc.StatusCode.NOT_FOUND, "BUILD_NOT_FOUND")
 
 
-async def test_a_request_with_the_id_of_another_is_refused(served):
+async def test_a_request_with_the_id_of_another_is_refused(served) -> None:
     await served.stub.SubmitBuild(sv.SubmitBuildRequest(build_request_id="b", partitions=["raw/1"]))
 
     status, detail = await refused(
@@ -244,7 +245,7 @@ async def test_a_request_with_the_id_of_another_is_refused(served):
     assert (status, detail.code) == (grpc.StatusCode.ALREADY_EXISTS, "BUILD_CONFLICT")
 
 
-async def test_a_long_message_of_an_error_arrives_cut(served):
+async def test_a_long_message_of_an_error_arrives_cut(served) -> None:
     ref = "raw/" + "ü" * 400
 
     status, detail = await refused(served.stub.GetBuild(sv.GetBuildRequest(build_request_id=ref * 100)))
@@ -254,7 +255,7 @@ async def test_a_long_message_of_an_error_arrives_cut(served):
     assert 0 < len(detail.facts["build_request_id"]) < 400
 
 
-async def test_a_request_that_is_too_large_is_refused(serve):
+async def test_a_request_that_is_too_large_is_refused(serve) -> None:
     served = await serve(max_request_bytes=1000)
 
     status, _ = await refused(served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["raw/1"] * 1000)))
@@ -262,7 +263,7 @@ async def test_a_request_that_is_too_large_is_refused(serve):
     assert status == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-async def test_an_answer_that_takes_too_long_is_given_up(serve):
+async def test_an_answer_that_takes_too_long_is_given_up(serve) -> None:
     served = await serve(answer_timeout_seconds=0.05)
     served.world.executor.hangs = True
 
@@ -271,7 +272,7 @@ async def test_an_answer_that_takes_too_long_is_given_up(serve):
     assert (status, detail.code) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
 
 
-async def test_a_deadline_of_the_caller_ends_what_they_asked(served):
+async def test_a_deadline_of_the_caller_ends_what_they_asked(served) -> None:
     served.world.executor.hangs = True
     seconds = 0.05
 
@@ -282,7 +283,7 @@ async def test_a_deadline_of_the_caller_ends_what_they_asked(served):
 
 
 @pytest.mark.parametrize("metadata", [(), (("authorization", "Basic x"),), bearer("x" * 32), bearer("")])
-async def test_without_a_token_that_is_known_nothing_is_answered(serve, metadata):
+async def test_without_a_token_that_is_known_nothing_is_answered(serve, metadata) -> None:
     served = await serve(TOKENS)
 
     unary = await refused(served.stub.ListBuilds(sv.ListBuildsRequest(), metadata=metadata))
@@ -292,7 +293,7 @@ async def test_without_a_token_that_is_known_nothing_is_answered(serve, metadata
         assert (status, detail.code) == (grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED")
 
 
-async def test_who_may_read_may_not_write(serve):
+async def test_who_may_read_may_not_write(serve) -> None:
     served = await serve(TOKENS)
     submit = sv.SubmitBuildRequest(partitions=["raw/1"])
 
@@ -302,7 +303,7 @@ async def test_who_may_read_may_not_write(serve):
     assert (await served.stub.SubmitBuild(submit, metadata=bearer(WRITER))).build_request_id
 
 
-async def test_the_name_of_a_token_is_recorded_whatever_the_caller_says(serve):
+async def test_the_name_of_a_token_is_recorded_whatever_the_caller_says(serve) -> None:
     served = await serve(TOKENS)
     metadata = (*bearer(WRITER), ("databuild-author", "eve"))
     await served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["raw/1"], build_request_id="b"), metadata=metadata)
@@ -313,7 +314,7 @@ async def test_the_name_of_a_token_is_recorded_whatever_the_caller_says(serve):
     assert (await served.world.service.partitions.get("raw/1")).record.taint_reason == "ann: "
 
 
-async def test_the_health_is_for_everybody_and_says_when_it_drains(serve):
+async def test_the_health_is_for_everybody_and_says_when_it_drains(serve) -> None:
     served = await serve(TOKENS)
     stub = health_pb2_grpc.HealthStub(served.channel)
     names = ("", "databuild.v1.DataBuildService")
@@ -345,7 +346,7 @@ def build_by_reflection(address, metadata=()):
         return set(methods), answer, [event for some in events for event in json_format.MessageToDict(some)["events"]]
 
 
-async def test_a_client_that_knows_nothing_builds_through_reflection(served):
+async def test_a_client_that_knows_nothing_builds_through_reflection(served) -> None:
     methods, answer, events = await asyncio.to_thread(build_by_reflection, served.address)
 
     assert {"SubmitBuild", "WatchBuild", "FollowLog"} <= methods
@@ -354,7 +355,7 @@ async def test_a_client_that_knows_nothing_builds_through_reflection(served):
     assert events[-1]["buildRequest"]["status"] == "BUILD_STATUS_COMPLETED"
 
 
-async def test_nobody_looks_around_without_a_token(serve):
+async def test_nobody_looks_around_without_a_token(serve) -> None:
     served = await serve(TOKENS)
 
     with pytest.raises(grpc.RpcError) as raised:
@@ -363,7 +364,7 @@ async def test_nobody_looks_around_without_a_token(serve):
     assert raised.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
-async def test_who_reads_too_slowly_is_let_go(serve):
+async def test_who_reads_too_slowly_is_let_go(serve) -> None:
     served = await serve(send_timeout_seconds=0.5)
     refs = [f"raw/{'x' * 900}{number}" for number in range(1500)]  # more than is kept on the way
     await served.stub.SubmitBuild(
@@ -375,13 +376,13 @@ async def test_who_reads_too_slowly_is_let_go(serve):
         await _read_too_slowly(served, DataBuildServiceStub(channel))
 
 
-async def _read_too_slowly(served, stub):
+async def _read_too_slowly(served, stub) -> None:
     watching = stub.WatchBuild(sv.WatchBuildRequest(build_request_id="b"))
     seen = [event.sequence for event in (await watching.read()).events]
 
     await until(lambda: not served.world.service.event_feeds.watchers)  # reads nothing meanwhile
 
-    async def read_on():
+    async def read_on() -> None:
         while (answer := await watching.read()) is not grpc.aio.EOF:
             seen.extend(event.sequence for event in answer.events)
 
@@ -391,7 +392,7 @@ async def _read_too_slowly(served, stub):
     assert (await anext(watched(served.stub, "b", len(seen)))).sequence == len(seen) + 1
 
 
-async def test_who_stops_watching_is_forgotten(served):
+async def test_who_stops_watching_is_forgotten(served) -> None:
     gate = served.world.executor.gate("raw/1")
     await served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["raw/1"], build_request_id="b"))
     watching = served.stub.WatchBuild(sv.WatchBuildRequest(build_request_id="b"))

@@ -37,7 +37,7 @@ fi
 
 
 @pytest.fixture
-def graph(tmp_path):
+def graph(tmp_path: Path):
     graph = ScriptGraph(tmp_path)
     (tmp_path / "number").write_text(ALL_AT_ONCE)
     yield graph
@@ -47,7 +47,7 @@ def graph(tmp_path):
 class Asking:
     """Asks a service over HTTP, as many at once as there are, with next to no work for each."""
 
-    def __init__(self, service):
+    def __init__(self, service) -> None:
         self.service = service
         self.port = int(service.addresses["http"].rpartition(":")[2])
 
@@ -75,7 +75,7 @@ class Asking:
         assert status == 200, text
         return [int(number) for number in re.findall(rb"^id: (\d+)\r?$", text, re.MULTILINE)], b"event: end" in text
 
-    async def watchers(self, number):
+    async def watchers(self, number) -> None:
         """Waits until there are so many."""
 
         async def so_many():
@@ -88,7 +88,7 @@ class Asking:
         assert status == 200
         return text
 
-    async def judge_memory(self):
+    async def judge_memory(self) -> None:
         """Checks how much memory the service has held at most, and reports how late it was."""
         status = Path(f"/proc/{self.service.process.pid}/status").read_text(encoding="ascii")
         peak = int(re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[1]) >> 10
@@ -97,7 +97,7 @@ class Asking:
         assert peak < MEBIBYTES
 
 
-async def test_very_many_watch_a_build_and_each_gets_each_event_once(graph):
+async def test_very_many_watch_a_build_and_each_gets_each_event_once(graph) -> None:
     service = graph.serve()
     asking = Asking(service)
     build = service.build("number/wait", *(f"number/x{n}" for n in range(100)))
@@ -116,7 +116,7 @@ async def test_very_many_watch_a_build_and_each_gets_each_event_once(graph):
     await asking.judge_memory()
 
 
-async def test_who_reads_slowly_gets_everything_and_costs_no_memory(graph):
+async def test_who_reads_slowly_gets_everything_and_costs_no_memory(graph) -> None:
     """The events meanwhile exceed the buffers of the kernel and of gRPC."""
     service = graph.serve()
     asking = Asking(service)
@@ -152,7 +152,7 @@ async def test_who_reads_slowly_gets_everything_and_costs_no_memory(graph):
     await asking.judge_memory()
 
 
-async def test_a_burst_of_submissions_is_taken_and_every_build_has_its_place_and_its_end(graph):
+async def test_a_burst_of_submissions_is_taken_and_every_build_has_its_place_and_its_end(graph) -> None:
     service = graph.serve("--max_builds=1", "--drain_seconds=0")
     asking = Asking(service)
     service.build("number/wait")

@@ -32,11 +32,11 @@ def cases():
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory):
+def service(tmp_path_factory: pytest.TempPathFactory):
     """The address of a service, and values that exist in it, by the name of the field."""
     started = concurrent.futures.Future()
 
-    async def serve():
+    async def serve() -> None:
         stop = asyncio.Event()
         served = await Served(tmp_path_factory.mktemp("logs")).start()
         build = await served.build("clean/1")
@@ -57,7 +57,7 @@ def service(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("route", "mode"), list(cases()))
-def test_every_answer_is_one_that_the_document_has_and_none_is_our_fault(service, route, mode):
+def test_every_answer_is_one_that_the_document_has_and_none_is_our_fault(service, route, mode) -> None:
     address, known = service
     operation = schemathesis.openapi.from_dict(openapi_document())[PREFIX + route.path][route.method]
 
@@ -70,7 +70,7 @@ def test_every_answer_is_one_that_the_document_has_and_none_is_our_fault(service
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode), of_what_is_there=st.booleans())
-    def ask(case, of_what_is_there):
+    def ask(case, of_what_is_there) -> None:
         if of_what_is_there:
             for place in (case.path_parameters, case.query):
                 place.update({name: known[name] for name in place if name in known})

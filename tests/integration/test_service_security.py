@@ -24,7 +24,7 @@ BY_RPC = [pytest.param(route, id=f"{route.rpc}-{route.media_type[:4]}") for rout
 
 
 @pytest.fixture
-async def serve(tmp_path):
+async def serve(tmp_path: Path):
     """Returns a function that serves, until the end of the test."""
     all_served = []
 
@@ -39,10 +39,10 @@ async def serve(tmp_path):
 
 
 @pytest.fixture
-def authority(tmp_path):
+def authority(tmp_path: Path):
     """Returns a function that makes a key and a certificate, which a root of its own vouches for."""
 
-    def openssl(*args):
+    def openssl(*args) -> None:
         subprocess.run(["openssl", *args], cwd=tmp_path, check=True, capture_output=True)
 
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
@@ -69,7 +69,7 @@ def request_of(served, route, **headers):
 
 
 @pytest.mark.parametrize("route", BY_RPC)
-async def test_without_a_token_nothing_is_answered(serve, route):
+async def test_without_a_token_nothing_is_answered(serve, route) -> None:
     served = await serve(tokens=TOKENS)
 
     for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": f"Basic {WRITER}"}, {"Cookie": WRITER}):
@@ -79,7 +79,7 @@ async def test_without_a_token_nothing_is_answered(serve, route):
 
 
 @pytest.mark.parametrize("route", BY_RPC)
-async def test_who_may_read_may_not_write(serve, route):
+async def test_who_may_read_may_not_write(serve, route) -> None:
     served = await serve(tokens=TOKENS)
 
     answer = await request_of(served, route, Authorization=f"Bearer {READER}")
@@ -89,14 +89,14 @@ async def test_who_may_read_may_not_write(serve, route):
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/api/v1/openapi.json"])
-async def test_what_is_no_request_of_the_table_takes_a_token_too(serve, path):
+async def test_what_is_no_request_of_the_table_takes_a_token_too(serve, path: str) -> None:
     served = await serve(tokens=TOKENS)
 
     assert (await served.client.get(path)).status_code == 401
     assert (await served.client.get(path, headers={"Authorization": f"Bearer {READER}"})).status_code == 200
 
 
-async def test_the_health_is_for_everybody_and_tells_nothing_else(serve):
+async def test_the_health_is_for_everybody_and_tells_nothing_else(serve) -> None:
     served = await serve(tokens=TOKENS)
 
     answer = await served.client.get("/healthz")
@@ -104,13 +104,13 @@ async def test_the_health_is_for_everybody_and_tells_nothing_else(serve):
     assert (answer.status_code, answer.text) == (200, "serving\n")
 
 
-async def test_beyond_loopback_it_does_not_listen_without_a_reason(serve):
+async def test_beyond_loopback_it_does_not_listen_without_a_reason(serve) -> None:
     with pytest.raises(InvalidRequestError, match="--insecure_listen"):
         await serve(host="0.0.0.0")
 
 
 @pytest.mark.parametrize("reason", [{"tokens": TOKENS}, {"insecure_listen": True}])
-async def test_beyond_loopback_it_listens_for_a_reason(serve, reason):
+async def test_beyond_loopback_it_listens_for_a_reason(serve, reason) -> None:
     served = await serve(host="0.0.0.0", **reason)
 
     assert (await served.client.get("/healthz")).status_code == 200
@@ -119,7 +119,7 @@ async def test_beyond_loopback_it_listens_for_a_reason(serve, reason):
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil", "[", ""]
 )
-async def test_another_name_for_this_machine_is_refused(serve, host):
+async def test_another_name_for_this_machine_is_refused(serve, host: str) -> None:
     served = await serve()
 
     answer = await served.client.get("/api/v1/builds", headers={"Host": host})
@@ -128,7 +128,7 @@ async def test_another_name_for_this_machine_is_refused(serve, host):
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:7420", "build.example"])
-async def test_a_name_that_it_has_is_taken(serve, host):
+async def test_a_name_that_it_has_is_taken(serve, host: str) -> None:
     served = await serve(allowed_hosts=("build.example",))
 
     assert (await served.client.get("/api/v1/builds", headers={"Host": host})).status_code == 200
@@ -144,7 +144,7 @@ async def test_a_name_that_it_has_is_taken(serve, host):
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-async def test_a_page_of_another_site_can_start_nothing(serve, headers):
+async def test_a_page_of_another_site_can_start_nothing(serve, headers: dict[str, str]) -> None:
     served = await serve()
 
     answer = await served.post("/builds", headers=headers)
@@ -153,7 +153,7 @@ async def test_a_page_of_another_site_can_start_nothing(serve, headers):
     assert (await served.get("/builds")).json()["builds"] == []
 
 
-async def test_a_form_of_another_site_can_start_nothing(serve):
+async def test_a_form_of_another_site_can_start_nothing(serve) -> None:
     """A form can be sent without the browser asking first, but not as JSON."""
     served = await serve()
 
@@ -162,7 +162,7 @@ async def test_a_form_of_another_site_can_start_nothing(serve):
         assert answer.status_code == 415
 
 
-async def test_a_page_of_its_own_may(serve):
+async def test_a_page_of_its_own_may(serve) -> None:
     served = await serve()
 
     answer = await served.post("/builds", headers={"Origin": served.http, "Sec-Fetch-Site": "same-origin"})
@@ -170,7 +170,7 @@ async def test_a_page_of_its_own_may(serve):
     assert answer.status_code == 200
 
 
-async def test_no_other_site_is_let_in_by_a_browser(serve):
+async def test_no_other_site_is_let_in_by_a_browser(serve) -> None:
     served = await serve()
 
     asked = await served.client.options(
@@ -183,7 +183,7 @@ async def test_no_other_site_is_let_in_by_a_browser(serve):
     assert asked.status_code == 405
 
 
-async def test_over_tls_the_service_is_who_it_says(serve, authority):
+async def test_over_tls_the_service_is_who_it_says(serve, authority) -> None:
     files = authority("service")
     tls = TlsFiles(certificate=files["certificate"], key=files["key"])
     served = await serve(client={"verify": ssl.create_default_context(cafile=files["root"])}, tls=tls)
@@ -204,7 +204,7 @@ async def test_over_tls_the_service_is_who_it_says(serve, authority):
             await plain.get(served.http.replace("https:", "http:") + "/healthz")
 
 
-async def test_without_a_certificate_of_the_right_root_nobody_gets_in(serve, authority, tmp_path):
+async def test_without_a_certificate_of_the_right_root_nobody_gets_in(serve, authority, tmp_path: Path) -> None:
     service, friend, foe = authority("service"), authority("friend"), authority("foe")
     tls = TlsFiles(certificate=service["certificate"], key=service["key"], client_authority=friend["root"])
     context = ssl.create_default_context(cafile=service["root"])
@@ -233,7 +233,9 @@ async def test_without_a_certificate_of_the_right_root_nobody_gets_in(serve, aut
 
 @pytest.mark.parametrize(("subject", "author"), [("/CN=friend", "friend"), ("/O=none", "127.0.0.1"), ("/CN=ü", "ü")])
 @pytest.mark.parametrize("by", ["http", "grpc"])
-async def test_what_is_done_is_recorded_under_the_name_in_the_certificate(serve, authority, by, subject, author):
+async def test_what_is_done_is_recorded_under_the_name_in_the_certificate(
+    serve, authority, by: str, subject: str, author: str
+) -> None:
     service, friend = authority("service"), authority("friend", subject)
     tls = TlsFiles(certificate=service["certificate"], key=service["key"], client_authority=friend["root"])
     context = ssl.create_default_context(cafile=service["root"])
@@ -256,7 +258,7 @@ async def test_what_is_done_is_recorded_under_the_name_in_the_certificate(serve,
     assert record["taint_reason"] == f"{author}: wrong"
 
 
-async def test_a_token_names_who_does_something_whatever_their_certificate_says(serve, authority):
+async def test_a_token_names_who_does_something_whatever_their_certificate_says(serve, authority) -> None:
     service, friend = authority("service"), authority("friend")
     tls = TlsFiles(certificate=service["certificate"], key=service["key"], client_authority=friend["root"])
     context = ssl.create_default_context(cafile=service["root"])
@@ -271,7 +273,7 @@ async def test_a_token_names_who_does_something_whatever_their_certificate_says(
     assert record["taint_reason"] == "ann: wrong"
 
 
-async def test_files_of_tls_that_cannot_be_used_are_told(serve, tmp_path):
+async def test_files_of_tls_that_cannot_be_used_are_told(serve, tmp_path: Path) -> None:
     tls = TlsFiles(certificate=str(tmp_path / "none"), key=str(tmp_path / "none"))
 
     with pytest.raises(InvalidRequestError, match="none"):
@@ -279,7 +281,7 @@ async def test_files_of_tls_that_cannot_be_used_are_told(serve, tmp_path):
 
 
 @pytest.mark.parametrize("which", ["port", "grpc_port"])
-async def test_a_port_that_is_taken_is_told(serve, which):
+async def test_a_port_that_is_taken_is_told(serve, which: str) -> None:
     served = await serve()
     taken = int((served.http if which == "port" else served.grpc).rpartition(":")[2])
 

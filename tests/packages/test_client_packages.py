@@ -22,14 +22,14 @@ PROGRAMS = {
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory):
+def service(tmp_path_factory: pytest.TempPathFactory):
     graph = ScriptGraph(tmp_path_factory.mktemp("graph"))
     yield graph.serve()
     graph.close()
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_the_client_works_with_the_packages_of_its_program(program, service):
+def test_the_client_works_with_the_packages_of_its_program(program: str, service) -> None:
     command = [os.environ[program], service.addresses["grpc"]]
     done = subprocess.run(command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False)
 

@@ -49,7 +49,7 @@ def rpc(method):
     return f"{method.name} {requests}{method.input_type} {responses}{method.output_type}"
 
 
-def test_no_published_element_has_changed_or_gone():
+def test_no_published_element_has_changed_or_gone() -> None:
     published = set(GOLDEN.read_text().splitlines())
     now = set(lines(DESCRIPTORS))
 
@@ -57,7 +57,7 @@ def test_no_published_element_has_changed_or_gone():
     assert now - published == set(), "new elements: add these lines to tests/proto/published.txt"
 
 
-def test_every_message_field_value_and_rpc_has_a_comment():
+def test_every_message_field_value_and_rpc_has_a_comment() -> None:
     undocumented = []
     for file in files(DESCRIPTORS):
         for location in file.source_code_info.location:
@@ -70,7 +70,7 @@ def test_every_message_field_value_and_rpc_has_a_comment():
     assert undocumented == []
 
 
-def test_every_rpc_lists_its_errors():
+def test_every_rpc_lists_its_errors() -> None:
     undocumented = []
     for file in files(DESCRIPTORS):
         for location in file.source_code_info.location:

@@ -29,7 +29,7 @@ class FakeExecutor(NoProcesses):
     `configs` answers for a ref, `runs` for a job label: a function of the environment and the report function.
     """
 
-    def __init__(self, **runs):
+    def __init__(self, **runs) -> None:
         self.ran = []
         self.configs = {}
         self.answer = None
@@ -66,7 +66,7 @@ def jobs(**settings):
 class World:
     """One event log, one executor, one folder."""
 
-    def __init__(self, tmp_path):
+    def __init__(self, tmp_path) -> None:
         self.log = open_event_log("memory:")
         self.executor = FakeExecutor()
         self.catalog = jobs()

@@ -10,12 +10,12 @@ import databuild
 class Lines:
     """Numbers of executed lines of our code: in total, and the maximum between two turns of the event loop."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.total = 0
         self.longest = 0
         self.stretch = 0
 
-    def turn(self):
+    def turn(self) -> None:
         self.longest = max(self.longest, self.stretch)
         self.stretch = 0
 
@@ -47,7 +47,7 @@ def run_counted(coroutine):
     """Runs a coroutine to its end, and returns its result and the lines that ran."""
 
     async def main():
-        async def turns():
+        async def turns() -> None:
             while True:
                 lines.turn()
                 await asyncio.sleep(0)

@@ -16,5 +16,5 @@ class NoProcesses:
     def guarded(self, _build_request_id):
         return contextlib.nullcontext()
 
-    async def kill_orphans(self, _build_request_id):
+    async def kill_orphans(self, _build_request_id) -> None:
         pass

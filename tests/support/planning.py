@@ -26,7 +26,7 @@ def catalog(**digests):
 class Configure:
     """Answers as the jobs would, and remembers what it was asked."""
 
-    def __init__(self, **answers):
+    def __init__(self, **answers) -> None:
         self.calls = []
         self.answers = {
             RAW: lambda ref: JobConfig((ref,)),
@@ -74,14 +74,14 @@ def outputs(made):
 class Told:
     """Remembers what planning tells."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.progress = []
         self.warnings = []
 
-    def planning(self, progress):
+    def planning(self, progress) -> None:
         self.progress.append(progress)
 
-    def warned(self, warning):
+    def warned(self, warning) -> None:
         self.warnings.append(warning)
 
 

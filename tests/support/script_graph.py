@@ -90,7 +90,7 @@ class ScriptGraph:
         processes: All processes that were started.
     """
 
-    def __init__(self, folder, *, default_partitions=("number/one",), slow=False):
+    def __init__(self, folder, *, default_partitions=("number/one",), slow=False) -> None:
         """Writes the scripts and the catalog.
 
         Args:
@@ -113,7 +113,7 @@ class ScriptGraph:
             self.jobs.append({**job, "outputs": [pattern]})
         self.write_catalog()
 
-    def write_catalog(self, **more):
+    def write_catalog(self, **more) -> None:
         catalog = {"graph_label": GRAPH, "jobs": self.jobs, "default_partitions": self._default_partitions, **more}
         (self.folder / "catalog.json").write_text(json.dumps(catalog))
 
@@ -166,7 +166,7 @@ class ScriptGraph:
         path = self.folder / name
         return wait_until(lambda: path.exists() and path.read_text().strip())
 
-    def close(self):
+    def close(self) -> None:
         for process in self.processes:
             if process.poll() is None:
                 process.kill()
@@ -176,7 +176,7 @@ class ScriptGraph:
 class ServedGraph:
     """A service in a process of its own."""
 
-    def __init__(self, process):
+    def __init__(self, process) -> None:
         self.process = process
         line = process.stdout.readline()
         assert line, process.stderr.read()
@@ -206,7 +206,7 @@ class ServedGraph:
         assert status == 200, answer
         return answer["build_request_id"]
 
-    def wait_for(self, build, *statuses):
+    def wait_for(self, build, *statuses) -> None:
         wait_until(lambda: self.get(f"/builds/{build}")["status"].removeprefix("BUILD_STATUS_") in statuses)
 
     def end(self, number=signal.SIGTERM):

@@ -17,7 +17,7 @@ from tests.support.world import FakeExecutor, catalog
 class Served:
     """A service that was started, and a client of it."""
 
-    def __init__(self, folder, *, uri="memory:", tokens=None, limits=None, **options):
+    def __init__(self, folder, *, uri="memory:", tokens=None, limits=None, **options) -> None:
         self.executor = FakeExecutor()
         self.log = open_event_log(uri)
         self.stop = asyncio.Event()
@@ -45,7 +45,7 @@ class Served:
         self.client = httpx.AsyncClient(base_url=self.http, trust_env=False, **client)
         return self
 
-    async def close(self):
+    async def close(self) -> None:
         for gate in self.executor.gates.values():
             gate.open()
         self.stop.set()

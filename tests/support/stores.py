@@ -21,7 +21,7 @@ TABLES = {
 class SqliteFiles:
     """Logs in files."""
 
-    def __init__(self, folder):
+    def __init__(self, folder) -> None:
         self.uri = f"sqlite:{folder}/state/events.db"
 
     def write(self):
@@ -38,10 +38,10 @@ class SqliteFiles:
     def literal(payload):
         return f"X'{payload.hex()}'"
 
-    def make_newer(self):
+    def make_newer(self) -> None:
         self.execute(f"PRAGMA user_version = {sqlite.SCHEMA_VERSION + 1}")
 
-    def make_of_another_program(self):
+    def make_of_another_program(self) -> None:
         self.uri = self.uri.replace("state/", "")
         self.execute("CREATE TABLE t (x)")
 
@@ -49,7 +49,7 @@ class SqliteFiles:
 class PostgresqlDatabases:
     """Logs in databases of a real server."""
 
-    def __init__(self, server):
+    def __init__(self, server) -> None:
         self.uri = server.new_database()
 
     def write(self):
@@ -68,10 +68,10 @@ class PostgresqlDatabases:
     def literal(payload):
         return rf"'\x{payload.hex()}'::bytea"
 
-    def make_newer(self):
+    def make_newer(self) -> None:
         self.execute(f"UPDATE databuild_log SET schema_version = {postgresql.SCHEMA_VERSION + 1}")
 
-    def make_of_another_program(self):
+    def make_of_another_program(self) -> None:
         self.execute("CREATE SCHEMA databuild")
         self.execute("CREATE TABLE databuild.t (x int)")
 

@@ -23,20 +23,20 @@ def graph_in(folder):
 class CommandLine:
     """Each build is a process of its own."""
 
-    def __init__(self, folder, uri):
+    def __init__(self, folder, uri) -> None:
         self.graph = graph_in(folder)
         self.flags = (f"--event_log={uri}",)
         self.running = {}
 
-    def begin(self, build, *partitions, **options):
+    def begin(self, build, *partitions, **options) -> None:
         """Has a build begun, and returns when it is recorded, or has been refused."""
         self._start(build, "build", *partitions, **options)
 
-    def retry(self, build, old, **options):
+    def retry(self, build, old, **options) -> None:
         """Has a build begun of what another was asked for."""
         self._start(build, "retry", old, **options)
 
-    def cancel(self, build):
+    def cancel(self, build) -> None:
         """Asks for a build to be stopped."""
         code, _, err = self.graph.run("cancel", build, *self.flags)
         assert code == 0, err + self.graph.run("status", build, *self.flags)[1]
@@ -48,10 +48,10 @@ class CommandLine:
         assert process.returncode in {0, 1, 2, 130}, err
         return process.returncode
 
-    def close(self):
+    def close(self) -> None:
         self.graph.close()
 
-    def _start(self, build, *args, **options):
+    def _start(self, build, *args, **options) -> None:
         flags = [f"--{name}={value}" if value is not True else f"--{name}" for name, value in options.items()]
         self.running[build] = self.graph.start(*args, f"--build_request_id={build}", "--jobs=1", *flags, *self.flags)
 
@@ -59,7 +59,7 @@ class CommandLine:
 class Server(CommandLine):
     """Each build is a process of its own, which has a service do it."""
 
-    def __init__(self, folder, uri):
+    def __init__(self, folder, uri) -> None:
         super().__init__(folder, uri)
         self.service = self.graph.serve("--jobs=1", *self.flags)
         self.flags = (f"--server={self.service.addresses['grpc']}",)
@@ -68,15 +68,15 @@ class Server(CommandLine):
 class _Service:
     """Has one service do it; what was refused has an exit code as on the command line."""
 
-    def __init__(self, folder, uri):
+    def __init__(self, folder, uri) -> None:
         self.graph = graph_in(folder)
         self.service = self.graph.serve("--jobs=1", f"--event_log={uri}")
         self.refused = {}
 
-    def begin(self, build, *partitions, **options):
+    def begin(self, build, *partitions, **options) -> None:
         self._take(build, self.submit(build, partitions, options))
 
-    def retry(self, build, old, **options):
+    def retry(self, build, old, **options) -> None:
         self._take(build, self.submit_retry(build, old, options))
 
     def end(self, build):
@@ -87,10 +87,10 @@ class _Service:
             return 2 if code in {"UNKNOWN_PARTITION", "DEPENDENCY_CYCLE"} else 1
         return {"COMPLETED": 0, "FAILED": 1, "CANCELLED": 130}[status]
 
-    def close(self):
+    def close(self) -> None:
         self.graph.close()
 
-    def _take(self, build, code):
+    def _take(self, build, code) -> None:
         """Records the code of the error that a build was refused with; empty for none."""
         if code:
             assert code in {"UNKNOWN_PARTITION", "BUILD_STATE"}, code
@@ -100,7 +100,7 @@ class _Service:
 class Grpc(_Service):
     """The stub that protoc makes, and nothing of ours."""
 
-    def __init__(self, folder, uri):
+    def __init__(self, folder, uri) -> None:
         super().__init__(folder, uri)
         self.channel = grpc.insecure_channel(self.service.addresses["grpc"])
         self.stub = DataBuildServiceStub(self.channel)
@@ -114,7 +114,7 @@ class Grpc(_Service):
         request = {"build_request_id": old, "new_build_request_id": build, **_retry(options)}
         return self._code(self.stub.RetryBuild, ParseDict(request, sv.RetryBuildRequest()))
 
-    def cancel(self, build):
+    def cancel(self, build) -> None:
         self.stub.CancelBuild(sv.CancelBuildRequest(build_request_id=build), metadata=self.author)
 
     def wait(self, build):
@@ -126,7 +126,7 @@ class Grpc(_Service):
             last.build_request.error.code,
         )
 
-    def close(self):
+    def close(self) -> None:
         self.channel.close()
         super().close()
 
@@ -148,7 +148,7 @@ class Http(_Service):
     def submit_retry(self, build, old, options):
         return self._code(f"/builds/{old}/retry", {"new_build_request_id": build, **_retry(options)})
 
-    def cancel(self, build):
+    def cancel(self, build) -> None:
         assert self.service.ask("POST", f"/api/v1/builds/{build}/cancel")[0] == 200
 
     def wait(self, build):
@@ -165,7 +165,7 @@ class Http(_Service):
 class Client(_Service):
     """The Python client."""
 
-    def __init__(self, folder, uri):
+    def __init__(self, folder, uri) -> None:
         super().__init__(folder, uri)
         self.client = DatabuildClient(self.service.addresses["grpc"], author="ann")
 
@@ -176,7 +176,7 @@ class Client(_Service):
     def submit_retry(self, build, old, options):
         return self._code(lambda: self.client.retry(old, build_request_id=build, **options))
 
-    def cancel(self, build):
+    def cancel(self, build) -> None:
         self.client.cancel(build)
 
     def wait(self, build):
@@ -184,7 +184,7 @@ class Client(_Service):
         error = getattr(result, "error", None)
         return self.client.get(build).build.status, code_of(error) if error else ""
 
-    def close(self):
+    def close(self) -> None:
         self.client.close()
         super().close()
 

@@ -28,7 +28,7 @@ def catalog(**more):
 class Gate:
     """A job run that waits until it is told how to end."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.reached = asyncio.Event()
         self.end = asyncio.get_running_loop().create_future()
 
@@ -36,7 +36,7 @@ class Gate:
         self.reached.set()
         return await self.end
 
-    def open(self, exit_code=0):
+    def open(self, exit_code=0) -> None:
         if not self.end.done():
             self.end.set_result(ProcessResult(exit_code=exit_code))
 
@@ -44,7 +44,7 @@ class Gate:
 class FakeExecutor(NoProcesses):
     """Remembers which refs were made, in order; a ref may have a gate or fail."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.made = []
         self.gates = {}
         self.failing = set()
@@ -55,7 +55,7 @@ class FakeExecutor(NoProcesses):
         self.queried = {}
         self.configs_cancelled = 0
 
-    async def kill_orphans(self, build_request_id):
+    async def kill_orphans(self, build_request_id) -> None:
         self.ended.append(build_request_id)
 
     async def run(self, spec, on_report=None):
@@ -96,7 +96,7 @@ def config(ref, *queried):
 class FakeLiveness:
     """Processes by name; those in `gone` have died."""
 
-    def __init__(self, process, gone=()):
+    def __init__(self, process, gone=()) -> None:
         self.process = process
         self.gone = set(gone)
 
@@ -115,7 +115,7 @@ class World:
 
     def __init__(
         self, folder, uri="memory:", *, catalog=None, process="service", gone=(), cancel_poll_seconds=0.5, **limits
-    ):
+    ) -> None:
         self.liveness = FakeLiveness(process, gone)
         self.log = open_event_log(uri)
         self.executor = FakeExecutor()
@@ -138,7 +138,7 @@ class World:
         """Waits for the end of a build and returns its events."""
         return [event async for events in self.builds.watch(build) for event in events]
 
-    async def close(self):
+    async def close(self) -> None:
         for gate in self.executor.gates.values():
             gate.open()
         await self.service.close()

@@ -16,7 +16,7 @@ def future():
     return asyncio.get_running_loop().create_future()
 
 
-async def test_verdicts_are_there_as_soon_as_the_claims_are_answered():
+async def test_verdicts_are_there_as_soon_as_the_claims_are_answered() -> None:
     claims = future()
     claiming = ClaimBatch(claims, lambda _: BatchVerdicts(START))
     before = claiming.done()
@@ -26,7 +26,7 @@ async def test_verdicts_are_there_as_soon_as_the_claims_are_answered():
     assert await claiming == claiming.result() == START
 
 
-async def test_verdicts_wait_for_what_must_be_written_first():
+async def test_verdicts_wait_for_what_must_be_written_first() -> None:
     claims, written = future(), future()
     claiming = ClaimBatch(claims, lambda _: BatchVerdicts(START, written))
     claims.set_result([Claim(1)])
@@ -40,7 +40,7 @@ async def test_verdicts_wait_for_what_must_be_written_first():
     assert await waiting == START
 
 
-async def test_what_cannot_be_written_is_told_to_who_waits():
+async def test_what_cannot_be_written_is_told_to_who_waits() -> None:
     claims, written = future(), future()
     claiming = ClaimBatch(claims, lambda _: BatchVerdicts(START, written))
     claims.set_result([Claim(1)])
@@ -50,7 +50,7 @@ async def test_what_cannot_be_written_is_told_to_who_waits():
         await claiming
 
 
-async def test_claims_are_judged_once_and_without_being_asked():
+async def test_claims_are_judged_once_and_without_being_asked() -> None:
     claims, judged = future(), []
     claiming = ClaimBatch(claims, lambda answers: judged.append(answers) or BatchVerdicts(START))
     claims.set_result([Claim(1)])

@@ -36,7 +36,7 @@ def flag_rows(section):
     }
 
 
-def check_row(flag, row):
+def check_row(flag, row) -> None:
     value = "|".join(flag.values) if flag.kind == ENUM else flag.value_name or flag.kind.upper()
     spelling = f"`--{flag.name}`" if flag.kind == BOOL else f"`--{flag.name}={value}`".replace("|", r"\|")
     assert row[0] == (f"{spelling}, `-{flag.short}`" if flag.short else spelling)
@@ -45,7 +45,7 @@ def check_row(flag, row):
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_a_section_has_the_example_and_the_other_flags_of_its_command(command):
+def test_a_section_has_the_example_and_the_other_flags_of_its_command(command) -> None:
     own = {flag.name: flag for flag in flags_of(command.name) if flag not in COMMON}
     rows = flag_rows(f"`{command.name}`")
 
@@ -55,7 +55,7 @@ def test_a_section_has_the_example_and_the_other_flags_of_its_command(command):
         check_row(flag, rows[name])
 
 
-def test_common_flags_are_documented_with_the_commands_that_have_them():
+def test_common_flags_are_documented_with_the_commands_that_have_them() -> None:
     rows = flag_rows("Common flags")
 
     assert rows.keys() == {flag.name for flag in COMMON}
@@ -66,19 +66,19 @@ def test_common_flags_are_documented_with_the_commands_that_have_them():
         assert (every - named if rows[flag.name][2].startswith("all except") else named) == set(flag.commands)
 
 
-def test_no_flag_is_documented_that_does_not_exist():
+def test_no_flag_is_documented_that_does_not_exist() -> None:
     names = {flag.name for flag in FLAGS}
 
     assert set(re.findall(r"`--(?:no)?([a-z_]+)", DOCUMENT)) <= names | {"help"}
 
 
-def test_every_exit_code_is_documented():
+def test_every_exit_code_is_documented() -> None:
     for code, meaning in MEANINGS.items():
         assert f"| {code} | {meaning} |" in DOCUMENT
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_every_command_has_help_with_an_example(command):
+def test_every_command_has_help_with_an_example(command) -> None:
     text = command_help(command, "launcher")
 
     assert command.summary in text
@@ -86,14 +86,14 @@ def test_every_command_has_help_with_an_example(command):
     assert all(f"--{flag.name}" in text or f"--[no]{flag.name}" in text for flag in flags_of(command.name))
 
 
-def test_the_overview_names_the_commands_for_people():
+def test_the_overview_names_the_commands_for_people() -> None:
     text = overview("launcher")
 
     for command in COMMANDS:
         assert (f"  {command.name} " in text) is not command.hidden
 
 
-def test_help_works_without_a_catalog():
+def test_help_works_without_a_catalog() -> None:
     out = io.StringIO()
 
     code = run(["help", "build"], out=Output(out), err=Output(io.StringIO()), environ={})
@@ -115,12 +115,12 @@ def test_help_works_without_a_catalog():
         (ZeroDivisionError(), 3),
     ],
 )
-def test_each_error_has_its_exit_code(error, code):
+def test_each_error_has_its_exit_code(error, code: int) -> None:
     assert exit_code_of(error) == code
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_completion_knows_every_command_and_flag_for_people(shell, tmp_path):
+def test_completion_knows_every_command_and_flag_for_people(shell: str, tmp_path: Path) -> None:
     catalog = tmp_path / "catalog.json"
     catalog.write_text('{"graph_label": "//examples:build_graph"}')
     out = io.StringIO()

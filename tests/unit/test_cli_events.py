@@ -58,7 +58,7 @@ async def events_of(build, *, refs=("daily/1", "daily/2"), failing=False, time=1
 class FakeReader:
     """Knows the events it is given; `then` comes while it is waited for. Its builds are alive, unless it is `dead`."""
 
-    def __init__(self, builds, then=None, *, dead=False):
+    def __init__(self, builds, then=None, *, dead=False) -> None:
         self.lists = builds
         self.then = then or {}
         self.dead = dead
@@ -97,7 +97,7 @@ def call(*args, reader):
     return code, out.getvalue(), err.getvalue()
 
 
-async def test_events_are_one_line_each_in_order():
+async def test_events_are_one_line_each_in_order() -> None:
     events = await events_of(FIRST)
 
     code, out, _ = call("events", reader=FakeReader({FIRST: events}))
@@ -111,7 +111,7 @@ async def test_events_are_one_line_each_in_order():
     assert lines[-1].endswith("build_request  COMPLETED")
 
 
-async def test_events_as_json_are_one_object_a_line():
+async def test_events_as_json_are_one_object_a_line() -> None:
     events = await events_of(FIRST)
 
     _, out, _ = call("events", "--output=json", "--after=3", reader=FakeReader({FIRST: events}))
@@ -120,7 +120,7 @@ async def test_events_as_json_are_one_object_a_line():
     assert [document["sequence"] for document in documents] == [str(event.sequence) for event in events[3:]]
 
 
-async def test_events_are_followed_to_the_end_of_the_build():
+async def test_events_are_followed_to_the_end_of_the_build() -> None:
     events = await events_of(FIRST)
     reader = FakeReader({FIRST: events[:5]}, then={FIRST: events})
 
@@ -147,7 +147,7 @@ def everything(*lists):
     return Whole({})
 
 
-async def test_the_events_of_all_builds_are_printed_with_their_positions():
+async def test_the_events_of_all_builds_are_printed_with_their_positions() -> None:
     first, second = await events_of(FIRST), await events_of(SECOND)
 
     code, out, _ = call("events", "--all", reader=everything([*first, *second]))
@@ -158,7 +158,7 @@ async def test_the_events_of_all_builds_are_printed_with_their_positions():
     assert lines[-1].split()[:2] == [str(len(lines)), SECOND]
 
 
-async def test_following_all_events_goes_on_after_a_position_until_it_is_stopped():
+async def test_following_all_events_goes_on_after_a_position_until_it_is_stopped() -> None:
     first, second = await events_of(FIRST), await events_of(SECOND)
     reader = everything(first, second[:3], [], second[3:])
 
@@ -171,14 +171,14 @@ async def test_following_all_events_goes_on_after_a_position_until_it_is_stopped
 
 
 @pytest.mark.parametrize("more", [[FIRST], ["diff", FIRST, SECOND], ["verify"], ["--server=localhost:1"]])
-def test_all_events_are_of_no_one_build_and_of_no_service(more):
+def test_all_events_are_of_no_one_build_and_of_no_service(more) -> None:
     code, _, err = call("events", "--all", *more, reader=FakeReader({}))
 
     assert code == 2
     assert "--all" in err
 
 
-async def test_following_a_build_that_has_died_ends_and_says_so():
+async def test_following_a_build_that_has_died_ends_and_says_so() -> None:
     events = await events_of(FIRST)
 
     code, out, err = call("events", "--follow", reader=FakeReader({FIRST: events[:5]}, dead=True))
@@ -188,7 +188,7 @@ async def test_following_a_build_that_has_died_ends_and_says_so():
     assert f"build {FIRST} is dead: its orchestrator has not renewed its lease" in err
 
 
-async def test_what_a_build_wrote_right_before_it_died_is_printed():
+async def test_what_a_build_wrote_right_before_it_died_is_printed() -> None:
     events = await events_of(FIRST)
 
     class Dying(FakeReader):
@@ -202,7 +202,7 @@ async def test_what_a_build_wrote_right_before_it_died_is_printed():
     assert "is dead" in err
 
 
-async def test_builds_that_did_the_same_in_another_order_and_time_are_equal():
+async def test_builds_that_did_the_same_in_another_order_and_time_are_equal() -> None:
     first = await events_of(FIRST)
     second = await events_of(SECOND, refs=("daily/2", "daily/1"), time=1795000999.0)
 
@@ -212,7 +212,7 @@ async def test_builds_that_did_the_same_in_another_order_and_time_are_equal():
     assert "are equal" in out
 
 
-async def test_builds_that_ended_differently_differ():
+async def test_builds_that_ended_differently_differ() -> None:
     reader = FakeReader({FIRST: await events_of(FIRST), SECOND: await events_of(SECOND, failing=True)})
 
     code, out, _ = call("events", "diff", FIRST, SECOND, reader=reader)
@@ -223,7 +223,7 @@ async def test_builds_that_ended_differently_differ():
 
 
 @pytest.mark.parametrize("args", [["events", "diff", FIRST], ["events", FIRST, SECOND]])
-def test_a_wrong_number_of_builds_makes_no_sense(args):
+def test_a_wrong_number_of_builds_makes_no_sense(args) -> None:
     assert call(*args, reader=FakeReader({}))[0] == 2
 
 
@@ -250,12 +250,12 @@ def test_a_wrong_number_of_builds_makes_no_sense(args):
         (ev.BuildEvent(delegation=ev.DelegationEvent(delegated_to_build_request_id="b")), "to b"),
     ],
 )
-def test_every_kind_of_event_has_words(event, words):
+def test_every_kind_of_event_has_words(event, words: str) -> None:
     assert words in event_line(event)
 
 
 class FakeClock:
-    def __init__(self):
+    def __init__(self) -> None:
         self.now = 0.0
 
     def __call__(self):
@@ -263,7 +263,7 @@ class FakeClock:
         return self.now
 
 
-async def test_counts_follow_the_events():
+async def test_counts_follow_the_events() -> None:
     counts = BuildCounts()
     for event in await events_of(FIRST):
         counts.add(event)
@@ -272,7 +272,7 @@ async def test_counts_follow_the_events():
     assert counts.running == {}
 
 
-async def test_plain_progress_names_each_failure_and_now_and_then_how_it_stands():
+async def test_plain_progress_names_each_failure_and_now_and_then_how_it_stands() -> None:
     stream = io.StringIO()
     clock = FakeClock()
     progress = PlainProgress(BuildCounts(clock), Output(stream))
@@ -290,7 +290,7 @@ async def test_plain_progress_names_each_failure_and_now_and_then_how_it_stands(
     assert len(lines) == 3
 
 
-async def test_plain_progress_tells_how_far_planning_is_and_each_warning_once():
+async def test_plain_progress_tells_how_far_planning_is_and_each_warning_once() -> None:
     stream = io.StringIO()
     now = [0.0]
     progress = PlainProgress(BuildCounts(lambda: now[0]), Output(stream))
@@ -323,7 +323,7 @@ class FullStream(io.StringIO):
         return True
 
 
-async def test_a_terminal_that_has_gone_away_stops_no_progress():
+async def test_a_terminal_that_has_gone_away_stops_no_progress() -> None:
     err = Output(FullStream())
     progress = progress_for(err, {"TERM": "xterm"})
     progress.start()

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -38,7 +39,7 @@ def build_record(build_request_id, **facts):
 class FakeReader:
     """Knows what it is given."""
 
-    def __init__(self, builds=(), runs=(), partitions=()):
+    def __init__(self, builds=(), runs=(), partitions=()) -> None:
         self.all_builds = sorted(builds, key=lambda build: build.build_request_id, reverse=True)
         self.runs = list(runs)
         self.records = sorted(partitions)
@@ -92,14 +93,14 @@ class FakeReader:
 
 
 @pytest.fixture
-def catalog(tmp_path):
+def catalog(tmp_path: Path):
     path = tmp_path / "catalog.json"
     path.write_text(json.dumps({"graph_label": GRAPH, "jobs": []}, indent=2))
     return path
 
 
 @pytest.fixture
-def cli(catalog, tmp_path):
+def cli(catalog, tmp_path: Path):
     def call(*args, reader=None, sleep=None):
         out, err = io.StringIO(), io.StringIO()
         code = run(
@@ -128,20 +129,20 @@ FAILED_RUN = JobRunRecord(
 )
 
 
-def test_latest_and_no_id_mean_the_newest_build():
+def test_latest_and_no_id_mean_the_newest_build() -> None:
     reader = FakeReader([build_record(OLD), build_record(NEW)])
 
     assert find_build(reader).build_request_id == NEW
     assert find_build(reader, "latest").build_request_id == NEW
 
 
-def test_the_beginning_of_an_id_is_enough_where_it_is_of_one_build():
+def test_the_beginning_of_an_id_is_enough_where_it_is_of_one_build() -> None:
     reader = FakeReader([build_record(OLD), build_record(NEW)])
 
     assert find_build(reader, "20261123T09").build_request_id == OLD
 
 
-def test_the_beginning_of_several_ids_names_them():
+def test_the_beginning_of_several_ids_names_them() -> None:
     reader = FakeReader([build_record(OLD), build_record(NEW)])
 
     with pytest.raises(BuildNotFoundError) as caught:
@@ -151,12 +152,12 @@ def test_the_beginning_of_several_ids_names_them():
 
 
 @pytest.mark.parametrize("text", ["nothing", "latest", ""])
-def test_a_build_that_is_not_there_is_an_error(text):
+def test_a_build_that_is_not_there_is_an_error(text: str) -> None:
     with pytest.raises(BuildNotFoundError):
         find_build(FakeReader(), text)
 
 
-def test_status_tells_how_a_build_stands(cli):
+def test_status_tells_how_a_build_stands(cli) -> None:
     code, out, _ = cli("status", reader=FakeReader([build_record(NEW)]))
 
     assert code == 0
@@ -165,7 +166,7 @@ def test_status_tells_how_a_build_stands(cli):
     assert "duration 3.50 s" in out
 
 
-def test_status_of_a_failed_build_names_the_next_steps(cli):
+def test_status_of_a_failed_build_names_the_next_steps(cli) -> None:
     failed = build_record(NEW, status="FAILED", jobs_failed=1, failure=FailureRecord("USER", "1 task failed"))
 
     code, out, _ = cli("status", reader=FakeReader([failed], [FAILED_RUN]))
@@ -176,7 +177,7 @@ def test_status_of_a_failed_build_names_the_next_steps(cli):
     assert f"bazel run {GRAPH} -- retry {NEW}" in out
 
 
-def test_status_as_json_is_one_object(cli):
+def test_status_as_json_is_one_object(cli) -> None:
     _, out, _ = cli("status", NEW, "--output=json", reader=FakeReader([build_record(NEW)], [FAILED_RUN]))
 
     document = json.loads(out)
@@ -185,7 +186,7 @@ def test_status_as_json_is_one_object(cli):
     assert document["failed_job_runs"][0]["failure"]["category"] == "USER"
 
 
-def test_status_tells_the_size_of_the_log_and_what_it_holds_when_asked(cli, tmp_path):
+def test_status_tells_the_size_of_the_log_and_what_it_holds_when_asked(cli, tmp_path: Path) -> None:
     folder = tmp_path / ".databuild" / "examples" / "build_graph" / "logs" / NEW
     folder.mkdir(parents=True)
     (folder / f"{NEW}.1.1.stdout").write_bytes(b"x" * 2048)
@@ -204,7 +205,7 @@ def test_status_tells_the_size_of_the_log_and_what_it_holds_when_asked(cli, tmp_
     }
 
 
-def test_what_was_pruned_says_so(cli, tmp_path):
+def test_what_was_pruned_says_so(cli, tmp_path: Path) -> None:
     reader = FakeReader([build_record(NEW, pruned_time=1796000000.0)], [FAILED_RUN])
 
     assert "pruned     2026-11-30" in cli("status", reader=reader)[1]
@@ -217,7 +218,7 @@ def test_what_was_pruned_says_so(cli, tmp_path):
         assert f"build {NEW} was pruned: its events are not kept any more; `status {NEW}`" in err
 
 
-def test_logs_that_were_pruned_for_their_age_say_so(cli, tmp_path):
+def test_logs_that_were_pruned_for_their_age_say_so(cli, tmp_path: Path) -> None:
     folder = tmp_path / ".databuild" / "examples" / "build_graph" / "logs"
     folder.mkdir(parents=True)
     (folder / ".pruned_before").write_text("1795000004.0\n")
@@ -230,14 +231,14 @@ def test_logs_that_were_pruned_for_their_age_say_so(cli, tmp_path):
     assert "no job run of latest has written anything" in cli("logs", reader=FakeReader([old, new]))[2]
 
 
-def test_status_of_no_build_makes_no_sense(cli):
+def test_status_of_no_build_makes_no_sense(cli) -> None:
     code, out, err = cli("status", "nothing", reader=FakeReader())
 
     assert (code, out) == (2, "")
     assert err == "databuild: there is no build 'nothing'; `builds` lists the builds\n"
 
 
-def test_builds_are_paged_newest_first(cli):
+def test_builds_are_paged_newest_first(cli) -> None:
     reader = FakeReader([build_record(OLD), build_record(NEW)])
 
     _, first, more = cli("builds", "--limit=1", reader=reader)
@@ -249,7 +250,7 @@ def test_builds_are_paged_newest_first(cli):
     assert OLD in second
 
 
-def test_builds_may_be_of_one_status(cli):
+def test_builds_may_be_of_one_status(cli) -> None:
     reader = FakeReader([build_record(OLD), build_record(NEW, status="FAILED")])
 
     _, out, _ = cli("builds", "--status=FAILED", "--output=json", reader=reader)
@@ -257,7 +258,7 @@ def test_builds_may_be_of_one_status(cli):
     assert [build["build_request_id"] for build in json.loads(out)["builds"]] == [NEW]
 
 
-def test_no_builds_is_an_answer(cli):
+def test_no_builds_is_an_answer(cli) -> None:
     assert cli("builds", reader=FakeReader())[:2] == (0, "no builds\n")
 
 
@@ -265,7 +266,7 @@ def partition(ref, status="AVAILABLE"):
     return PartitionRecord(ref=ref, status=status, build_request_id=NEW, time=1795000000.0, available=True)
 
 
-def test_partitions_are_listed_by_prefix_and_paged(cli):
+def test_partitions_are_listed_by_prefix_and_paged(cli) -> None:
     reader = FakeReader(partitions=[partition("daily/1"), partition("daily/2"), partition("sum/1")])
 
     _, out, err = cli("partitions", "daily/", "--limit=2", reader=reader)
@@ -276,7 +277,7 @@ def test_partitions_are_listed_by_prefix_and_paged(cli):
     assert "3 AVAILABLE" in err
 
 
-def test_partitions_as_json_carry_counts(cli):
+def test_partitions_as_json_carry_counts(cli) -> None:
     reader = FakeReader(partitions=[partition("daily/1"), partition("daily/2", "FAILED")])
 
     _, out, _ = cli("partitions", "--status=FAILED", "--output=json", reader=reader)
@@ -292,7 +293,7 @@ def logs_folder(tmp_path):
     return folder
 
 
-def test_logs_of_a_build_are_those_of_its_job_runs(cli, tmp_path):
+def test_logs_of_a_build_are_those_of_its_job_runs(cli, tmp_path: Path) -> None:
     folder = logs_folder(tmp_path)
     (folder / f"{NEW}.2.1.stdout").write_text("hello\n")
     (folder / f"{NEW}.2.1.stderr").write_text("oh no")
@@ -305,7 +306,7 @@ def test_logs_of_a_build_are_those_of_its_job_runs(cli, tmp_path):
     )
 
 
-def test_logs_of_a_job_run_as_json(cli, tmp_path):
+def test_logs_of_a_job_run_as_json(cli, tmp_path: Path) -> None:
     (logs_folder(tmp_path) / f"{NEW}.2.1.stderr").write_text("oh no")
 
     _, out, _ = cli("logs", f"{NEW}.2.1", "--output=json", reader=FakeReader([build_record(NEW)], [FAILED_RUN]))
@@ -321,14 +322,14 @@ def test_logs_of_a_job_run_as_json(cli, tmp_path):
     ]
 
 
-def test_logs_are_followed_until_the_build_ends(cli, tmp_path):
+def test_logs_are_followed_until_the_build_ends(cli, tmp_path: Path) -> None:
     path = logs_folder(tmp_path) / f"{NEW}.2.1.stdout"
     path.write_text("one\n")
     reader = FakeReader([build_record(NEW, status="EXECUTING")], [FAILED_RUN])
     reader.later = []
     slept = []
 
-    def sleep(seconds):
+    def sleep(seconds) -> None:
         slept.append(seconds)
         with path.open("a") as file:
             file.write("two\n")
@@ -341,7 +342,7 @@ def test_logs_are_followed_until_the_build_ends(cli, tmp_path):
     assert out.endswith("<==\none\ntwo\n")
 
 
-def test_following_the_logs_of_a_build_that_has_died_ends_and_says_so(cli, tmp_path):
+def test_following_the_logs_of_a_build_that_has_died_ends_and_says_so(cli, tmp_path: Path) -> None:
     (logs_folder(tmp_path) / f"{NEW}.2.1.stdout").write_text("one\n")
     reader = FakeReader([build_record(NEW, status="EXECUTING")], [FAILED_RUN])
     reader.dead = (NEW,)
@@ -352,7 +353,7 @@ def test_following_the_logs_of_a_build_that_has_died_ends_and_says_so(cli, tmp_p
     assert f"build {NEW} is dead" in err
 
 
-def test_a_build_that_has_died_is_shown_as_such(cli):
+def test_a_build_that_has_died_is_shown_as_such(cli) -> None:
     reader = FakeReader([build_record(NEW, status="EXECUTING", updated_time=1795000003.5)])
     reader.dead = (NEW,)
 
@@ -368,7 +369,7 @@ def test_a_build_that_has_died_is_shown_as_such(cli):
     assert "EXECUTING (dead)" in builds
 
 
-def test_how_long_a_build_that_is_alive_has_taken_is_told_by_the_clock(cli):
+def test_how_long_a_build_that_is_alive_has_taken_is_told_by_the_clock(cli) -> None:
     reader = FakeReader([build_record(NEW, status="EXECUTING", received_time=time.time() - 3600)])
 
     assert "running for 1 h 00 min" in cli("status", reader=reader)[1]
@@ -376,14 +377,14 @@ def test_how_long_a_build_that_is_alive_has_taken_is_told_by_the_clock(cli):
 
 
 @pytest.mark.parametrize("args", [["builds", "--limit=0"], ["partitions", "--limit", "0"]])
-def test_a_page_has_at_least_one_line(cli, args):
+def test_a_page_has_at_least_one_line(cli, args: list[str]) -> None:
     code, _, err = cli(*args, reader=FakeReader())
 
     assert code == 2
     assert "--limit takes a whole number, 1 or more, not '0'" in err
 
 
-def test_a_catalog_that_is_not_there_is_named():
+def test_a_catalog_that_is_not_there_is_named() -> None:
     err = io.StringIO()
 
     code = run(["--catalog=/nowhere/catalog", "status"], out=Output(io.StringIO()), err=Output(err), environ={})
@@ -392,7 +393,7 @@ def test_a_catalog_that_is_not_there_is_named():
     assert err.getvalue().startswith("databuild: job catalog /nowhere/catalog: ")
 
 
-def test_a_bug_is_reported_in_short_and_is_our_failure(cli):
+def test_a_bug_is_reported_in_short_and_is_our_failure(cli) -> None:
     class BrokenReader(FakeReader):
         def builds(self, **_):
             raise ZeroDivisionError("nought")
@@ -403,7 +404,7 @@ def test_a_bug_is_reported_in_short_and_is_our_failure(cli):
     assert err.startswith("databuild: internal error: ZeroDivisionError: nought")
 
 
-def test_an_interrupted_command_says_so(cli):
+def test_an_interrupted_command_says_so(cli) -> None:
     class SlowReader(FakeReader):
         def builds(self, **_):
             raise KeyboardInterrupt
@@ -414,14 +415,14 @@ def test_an_interrupted_command_says_so(cli):
 
 
 @pytest.mark.parametrize("args", [("status", "\udcff"), ("partitions", "--after=\udcff"), ("explain", "a/\udcff")])
-def test_an_argument_that_is_not_utf_8_makes_no_sense(cli, args):
+def test_an_argument_that_is_not_utf_8_makes_no_sense(cli, args: tuple[str, str]) -> None:
     code, _, err = cli(*args)
 
     assert code == 2
     assert "is not UTF-8" in err
 
 
-def test_output_into_a_closed_pipe_is_quiet():
+def test_output_into_a_closed_pipe_is_quiet() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as stream:
@@ -436,16 +437,16 @@ def test_output_into_a_closed_pipe_is_quiet():
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.416, "0.42 s"), (12.34, "12.3 s"), (125, "2 min 05 s"), (11220, "3 h 07 min")]
 )
-def test_durations_are_for_people(seconds, text):
+def test_durations_are_for_people(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text
 
 
-def test_times_are_utc():
+def test_times_are_utc() -> None:
     assert time_text(0.0) == "-"
     assert time_text(1.0) == "1970-01-01 00:00:01"
 
 
-def test_status_says_what_a_build_waits_for_and_who_has_it(cli):
+def test_status_says_what_a_build_waits_for_and_who_has_it(cli) -> None:
     reader = FakeReader([build_record(NEW, status="EXECUTING")])
     memory = "memory of //:g"
     reader.uses = [ResourceUse(memory, NEW, 0, True), ResourceUse(memory, OLD, 4, False)]
@@ -467,5 +468,5 @@ def test_status_says_what_a_build_waits_for_and_who_has_it(cli):
         (5 << 40, "5120.0 GiB"),
     ],
 )
-def test_bytes_are_told_in_the_unit_that_fits(number, text):
+def test_bytes_are_told_in_the_unit_that_fits(number, text: str) -> None:
     assert bytes_text(number) == text

@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,7 @@ GRAPH = "//examples:build_graph"
 class FakeReader:
     """Knows one build of many partitions and the runs it is given."""
 
-    def __init__(self, refs=(), runs=()):
+    def __init__(self, refs=(), runs=()) -> None:
         self.refs = sorted(refs)
         self.runs = runs
 
@@ -39,7 +40,7 @@ class FakeReader:
 
 
 @pytest.fixture
-def tell(tmp_path):
+def tell(tmp_path: Path):
     catalog = tmp_path / "catalog.json"
     catalog.write_text(json.dumps({"graphLabel": GRAPH}))
 
@@ -73,23 +74,23 @@ FAILED_RUN = JobRunRecord(
 )
 
 
-def test_a_success_says_what_was_built_and_how_long_it_took(tell):
+def test_a_success_says_what_was_built_and_how_long_it_took(tell) -> None:
     text = tell(Success(jobs_completed=1), FakeReader(["daily/1"]))
 
     assert text == f"built 1 partition in 1 job run: daily/1\nbuild {BUILD} COMPLETED in 2.00 s\n"
 
 
-def test_many_partitions_are_read_in_pages_and_told_as_a_number(tell):
+def test_many_partitions_are_read_in_pages_and_told_as_a_number(tell) -> None:
     text = tell(Success(jobs_completed=2500), FakeReader([f"daily/{number:04}" for number in range(2500)]))
 
     assert "built 2500 partitions in 2500 job runs: daily/0000, daily/0001, daily/0002 and 2497 more\n" in text
 
 
-def test_nothing_to_do_is_said(tell):
+def test_nothing_to_do_is_said(tell) -> None:
     assert "nothing to do" in tell(Success(), FakeReader())
 
 
-def test_what_was_taken_from_a_past_build_names_it(tell):
+def test_what_was_taken_from_a_past_build_names_it(tell) -> None:
     counts = BuildCounts()
     delegation = ev.DelegationEvent(delegated_to_build_request_id=PAST, partitions=[pt.PartitionRef(str="daily/1")])
     counts.add(ev.BuildEvent(delegation=delegation))
@@ -97,7 +98,7 @@ def test_what_was_taken_from_a_past_build_names_it(tell):
     assert f"took 1 partition from build {PAST}: daily/1\n" in tell(Success(), FakeReader(), counts)
 
 
-def test_what_was_left_to_a_build_that_did_not_make_it_was_not_taken_from_it(tell):
+def test_what_was_left_to_a_build_that_did_not_make_it_was_not_taken_from_it(tell) -> None:
     counts = BuildCounts()
     refs = [pt.PartitionRef(str=ref) for ref in ("daily/1", "daily/2", "daily/3")]
     counts.add(
@@ -111,7 +112,7 @@ def test_what_was_left_to_a_build_that_did_not_make_it_was_not_taken_from_it(tel
     assert f"took 1 partition from build {PAST}: daily/3\n" in text
 
 
-def test_a_failure_shows_the_end_of_its_stderr_and_the_next_steps(tell, tmp_path):
+def test_a_failure_shows_the_end_of_its_stderr_and_the_next_steps(tell, tmp_path: Path) -> None:
     folder = tmp_path / "logs" / BUILD
     folder.mkdir(parents=True)
     (folder / f"{BUILD}.1.1.stderr").write_text("".join(f"line {number}\n" for number in range(100)))
@@ -127,7 +128,9 @@ def test_a_failure_shows_the_end_of_its_stderr_and_the_next_steps(tell, tmp_path
 
 
 @pytest.mark.parametrize("stderr", [None, "", " \n\n"])
-def test_a_failure_shows_the_end_of_its_stdout_where_its_stderr_is_empty(tell, tmp_path, stderr):
+def test_a_failure_shows_the_end_of_its_stdout_where_its_stderr_is_empty(
+    tell, tmp_path: Path, stderr: str | None
+) -> None:
     folder = tmp_path / "logs" / BUILD
     folder.mkdir(parents=True)
     path = folder / f"{BUILD}.1.1.stdout"
@@ -140,7 +143,7 @@ def test_a_failure_shows_the_end_of_its_stdout_where_its_stderr_is_empty(tell, t
     assert f"  the end of its standard output, {path}:\n    the reason\nlogs: " in text
 
 
-def test_what_was_not_reached_is_counted(tell):
+def test_what_was_not_reached_is_counted(tell) -> None:
     counts = BuildCounts()
     for ref, run in (("daily/1", f"{BUILD}.1.1"), ("sum/1", "")):
         failed = ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_FAILED, job_run_id=run)
@@ -152,7 +155,7 @@ def test_what_was_not_reached_is_counted(tell):
     assert "\n  it wrote nothing\n" in text
 
 
-def test_json_is_one_object_with_everything(tell):
+def test_json_is_one_object_with_everything(tell) -> None:
     document = json.loads(
         tell(Failed(jobs_failed=1, message="1 task failed"), FakeReader(["a"], [FAILED_RUN]), None, "json")
     )
@@ -173,5 +176,5 @@ def test_json_is_one_object_with_everything(tell):
         (Cancelled(), 130),
     ],
 )
-def test_each_result_has_its_exit_code(result, code):
+def test_each_result_has_its_exit_code(result, code: int) -> None:
     assert exit_code_of_result(result) == code

@@ -46,7 +46,7 @@ HOSTILE = "<script>alert('x')</script>&\"'"
         ("::1", "[::1]:7421", False),
     ],
 )
-def test_an_address_is_read(text, target, secure):
+def test_an_address_is_read(text: str, target: str, secure: bool) -> None:
     endpoint = parse_endpoint(text)
 
     assert (endpoint.target, endpoint.secure) == (target, secure)
@@ -68,7 +68,7 @@ def test_an_address_is_read(text, target, secure):
         "host/path",
     ],
 )
-def test_what_is_no_address_is_refused(text):
+def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequestError):
         DatabuildClient(text)
 
@@ -80,18 +80,18 @@ def test_what_is_no_address_is_refused(text):
         (Tls(authority="/nothing"), "/nothing: No such file"),
     ],
 )
-def test_files_of_tls_that_cannot_be_used_are_refused_at_once(tls, said):
+def test_files_of_tls_that_cannot_be_used_are_refused_at_once(tls, said: str) -> None:
     with pytest.raises(InvalidRequestError, match=said):
         DatabuildClient("localhost", tls=tls)
 
 
-def test_the_token_goes_with_each_request_and_the_author_where_he_can_be_written():
+def test_the_token_goes_with_each_request_and_the_author_where_he_can_be_written() -> None:
     assert metadata_of("secret", "ann") == (("authorization", "Bearer secret"), ("databuild-author", "ann"))
     assert metadata_of("", "ännchen") == ()
 
 
 class Fault(grpc.RpcError):
-    def __init__(self, status=grpc.StatusCode.UNAVAILABLE, details="gone", trailing=()):
+    def __init__(self, status=grpc.StatusCode.UNAVAILABLE, details="gone", trailing=()) -> None:
         self.facts = (status, details, trailing)
 
     def code(self):
@@ -107,7 +107,7 @@ class Fault(grpc.RpcError):
 class FakeTransport:
     """Answers what it was told, or raises it; knows how long it was waited."""
 
-    def __init__(self, *answers):
+    def __init__(self, *answers) -> None:
         self.answers = list(answers)
         self.asked = []
         self.now = 0.0
@@ -126,10 +126,10 @@ class FakeTransport:
                 raise answer
             yield sv.WatchBuildResponse(events=[answer])
 
-    async def sleep(self, seconds):
+    async def sleep(self, seconds) -> None:
         self.now += seconds
 
-    async def close(self):
+    async def close(self) -> None:
         pass
 
 
@@ -152,7 +152,7 @@ def event(sequence, status="EXECUTING"):
     )
 
 
-def test_who_never_answered_is_not_waited_for():
+def test_who_never_answered_is_not_waited_for() -> None:
     calls, transport = calls_over(Fault(details="failed: last error: UNKNOWN: Connection refused"))
 
     with pytest.raises(ServiceUnreachableError, match="at here:1 cannot be reached: Connection refused"):
@@ -160,7 +160,7 @@ def test_who_never_answered_is_not_waited_for():
     assert transport.now == 0
 
 
-def test_who_answered_before_is_waited_for():
+def test_who_answered_before_is_waited_for() -> None:
     calls, transport = calls_over(summary(), Fault(), Fault(), Fault(), summary("COMPLETED"))
 
     assert run_sync(calls.get()).build.status == "EXECUTING"
@@ -168,7 +168,7 @@ def test_who_answered_before_is_waited_for():
     assert 0.15 <= transport.now <= 0.7
 
 
-def test_retries_end():
+def test_retries_end() -> None:
     calls, transport = calls_over(summary(), *[Fault()] * 100, retry_timeout=20.0)
     run_sync(calls.get())
 
@@ -177,7 +177,7 @@ def test_retries_end():
     assert 20.0 <= transport.now <= 23.0
 
 
-def test_what_the_service_refuses_is_not_asked_again():
+def test_what_the_service_refuses_is_not_asked_again() -> None:
     calls, transport = calls_over(summary(), Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "too large"))
     run_sync(calls.get())
 
@@ -186,7 +186,7 @@ def test_what_the_service_refuses_is_not_asked_again():
     assert transport.now == 0
 
 
-def test_the_error_of_the_service_is_raised():
+def test_the_error_of_the_service_is_raised() -> None:
     facts = Struct()
     facts.update({"build_request_id": "x", "candidates": []})
     detail = sv.ErrorDetail(code="BUILD_NOT_FOUND", message="there is none", status="NOT_FOUND", facts=facts)
@@ -197,7 +197,7 @@ def test_the_error_of_the_service_is_raised():
     assert raised.value.candidates == ()
 
 
-def test_watching_goes_on_where_it_was_cut_off():
+def test_watching_goes_on_where_it_was_cut_off() -> None:
     calls, transport = calls_over(
         summary(), [event(1), event(2), Fault()], Fault(), [event(3), Fault()], [event(4, "COMPLETED")]
     )
@@ -209,20 +209,20 @@ def test_watching_goes_on_where_it_was_cut_off():
     assert [after for method, after in transport.asked if method == "WatchBuild"] == [0, 2, 2, 3]
 
 
-def test_watching_goes_on_when_a_service_that_ended_is_back():
+def test_watching_goes_on_when_a_service_that_ended_is_back() -> None:
     calls, transport = calls_over([event(1)], summary(last_sequence=1), [event(2, "FAILED")])
 
     assert [one.sequence for one in iterate_sync(calls.watch_known("b"))] == [1, 2]
     assert transport.now > 0
 
 
-def test_watching_after_the_end_ends():
+def test_watching_after_the_end_ends() -> None:
     calls, _ = calls_over([], summary("COMPLETED", last_sequence=9))
 
     assert list(iterate_sync(calls.watch_known("b", after=9))) == []
 
 
-def test_a_request_that_is_repeated_has_the_same_id():
+def test_a_request_that_is_repeated_has_the_same_id() -> None:
     sent = []
 
     class Losing(FakeTransport):
@@ -240,7 +240,7 @@ def test_a_request_that_is_repeated_has_the_same_id():
     assert sent[0] != sent[1] == sent[2] != ""
 
 
-def test_a_cancellation_may_be_by_another():
+def test_a_cancellation_may_be_by_another() -> None:
     calls, transport = calls_over(summary(), summary())
 
     run_sync(calls.cancel("b"))
@@ -254,7 +254,7 @@ def failed(**more):
     return ev.BuildRequestEvent(status=ev.BUILD_STATUS_FAILED, failure=failure, **more)
 
 
-def test_what_came_of_a_build_is_in_its_last_event():
+def test_what_came_of_a_build_is_in_its_last_event() -> None:
     cancelled = ev.BuildRequestEvent(status=ev.BUILD_STATUS_CANCELLED, jobs_completed=1, cancelled_by="ann")
 
     assert result_of(ev.BuildRequestEvent(status=ev.BUILD_STATUS_COMPLETED, jobs_completed=3)) == Success(
@@ -267,7 +267,7 @@ def test_what_came_of_a_build_is_in_its_last_event():
     assert (type(error), str(error)) == (PlanChangedError, "new")
 
 
-def test_what_came_of_a_build_that_was_pruned_is_in_its_record():
+def test_what_came_of_a_build_that_was_pruned_is_in_its_record() -> None:
     def record(status, **facts):
         return BuildRecord("b", status, "//:g", (), 0.0, 0.0, 9, jobs_completed=2, **facts)
 
@@ -288,7 +288,7 @@ def test_what_came_of_a_build_that_was_pruned_is_in_its_record():
         (Failed(error=PlanChangedError(["x"])), PlanChangedError, "out of date"),
     ],
 )
-def test_a_check_raises_what_a_build_failed_for(result, error, said):
+def test_a_check_raises_what_a_build_failed_for(result, error, said: str) -> None:
     with pytest.raises(error, match=said):
         check_success("b", result)
     check_success("b", Success())
@@ -298,7 +298,7 @@ def public(kind):
     return {name for name in dir(kind) if not name.startswith("_")}
 
 
-def test_both_clients_can_do_the_same_with_the_same_arguments():
+def test_both_clients_can_do_the_same_with_the_same_arguments() -> None:
     inside = {"start", "watch_known"}  # what handles and the others are made of
 
     assert public(AsyncDatabuildClient) - inside == public(DatabuildClient)
@@ -309,12 +309,12 @@ def test_both_clients_can_do_the_same_with_the_same_arguments():
         assert list(one.values()) == list(other.values()), name
 
 
-def test_a_coroutine_that_waits_for_an_event_loop_is_refused():
+def test_a_coroutine_that_waits_for_an_event_loop_is_refused() -> None:
     with pytest.raises(RuntimeError, match="event loop"):
         run_sync(asyncio.sleep(0))
 
 
-def test_what_is_left_early_is_closed():
+def test_what_is_left_early_is_closed() -> None:
     closed = []
 
     async def items():
@@ -335,12 +335,12 @@ def remote(*partitions, build="b"):
     return RemoteBuild(build, partitions, lambda _build: None)
 
 
-def feed(build, *events):
+def feed(build, *events) -> None:
     for sequence, (kind, message) in enumerate(events, 1):
         build.add(ev.BuildEvent(sequence=sequence, **{kind: message}))
 
 
-def test_a_build_is_shown_with_its_progress():
+def test_a_build_is_shown_with_its_progress() -> None:
     build = remote("raw/1", "raw/2")
     feed(
         build,
@@ -358,7 +358,7 @@ def test_a_build_is_shown_with_its_progress():
         assert said in html
 
 
-def test_an_event_that_comes_twice_counts_once():
+def test_an_event_that_comes_twice_counts_once() -> None:
     build = remote()
     job = ev.BuildEvent(sequence=1, job=ev.JobEvent(job_run_id="b.1.1", status=ev.JOB_STATUS_COMPLETED))
 
@@ -368,7 +368,7 @@ def test_an_event_that_comes_twice_counts_once():
     assert build.counts.completed == 1
 
 
-def test_nothing_that_comes_from_elsewhere_is_html():
+def test_nothing_that_comes_from_elsewhere_is_html() -> None:
     build = remote(HOSTILE, build=HOSTILE)
     failure = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message=HOSTILE)
     run = {"job_run_id": HOSTILE, "job_label": HOSTILE}
@@ -391,7 +391,7 @@ def test_nothing_that_comes_from_elsewhere_is_html():
 class Notebook:
     """The part of IPython that a notebook uses."""
 
-    def __init__(self, kernel):
+    def __init__(self, kernel) -> None:
         self.shell = types.SimpleNamespace(kernel=kernel)
         self.shown = []
         self.display = types.SimpleNamespace(display=self._display)
@@ -405,7 +405,7 @@ class Notebook:
         return types.SimpleNamespace(update=lambda shown: self.shown.append(shown._repr_html_()))
 
 
-def test_a_notebook_shows_a_build_live_a_few_times_a_second(monkeypatch):
+def test_a_notebook_shows_a_build_live_a_few_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     notebook = Notebook(kernel=object())
     # IPython is found as an import: nothing but another module in its place simulates a notebook.
     monkeypatch.setitem(sys.modules, "IPython", notebook)
@@ -422,7 +422,7 @@ def test_a_notebook_shows_a_build_live_a_few_times_a_second(monkeypatch):
 
 
 @pytest.mark.parametrize("module", [None, Notebook(kernel=None)])
-def test_elsewhere_nothing_is_shown(monkeypatch, module):
+def test_elsewhere_nothing_is_shown(monkeypatch: pytest.MonkeyPatch, module) -> None:
     # None makes the import fail, as without IPython.
     monkeypatch.setitem(sys.modules, "IPython", module)
     shown = LiveDisplay(remote("raw/1"))

@@ -32,11 +32,11 @@ BASE = JobConfig(("p",), ("a", "b"), ("q",), ("--day", "1", "--fast"), (("HOME",
         ),
     ],
 )
-def test_each_part_that_has_changed_is_named(change, said):
+def test_each_part_that_has_changed_is_named(change, said: str) -> None:
     assert config_changes(BASE, BASE._replace(**change)) == said
 
 
-def test_of_long_values_the_part_that_has_changed_is_shown_with_how_long_they_are():
+def test_of_long_values_the_part_that_has_changed_is_shown_with_how_long_they_are() -> None:
     old, new = "x" * 5000 + "old" + "y" * 5000, "x" * 5000 + "new" + "y" * 5000
 
     said = config_changes(BASE._replace(args=(old,)), BASE._replace(args=(new,)))
@@ -45,7 +45,7 @@ def test_of_long_values_the_part_that_has_changed_is_shown_with_how_long_they_ar
     assert said == f"argument 1 was {shown.format('old')} and is {shown.format('new')}"
 
 
-def test_where_only_the_inputs_are_still_known_these_are_told_and_that_the_rest_is_not():
+def test_where_only_the_inputs_are_still_known_these_are_told_and_that_the_rest_is_not() -> None:
     manifest = Manifest("//:j", "c", "d", (InputVersion("a", "1"), InputVersion("b", "1"), InputVersion("q", "", True)))
 
     assert input_changes(manifest, BASE) == "an argument or a variable; the earlier ones are no longer in the event log"
@@ -54,7 +54,7 @@ def test_where_only_the_inputs_are_still_known_these_are_told_and_that_the_rest_
     )
 
 
-def test_comparing_many_arguments_compares_each_a_few_times():
+def test_comparing_many_arguments_compares_each_a_few_times() -> None:
     counts = []
     for size in (1000, 4000):
         before, now = ([CountedText(f"{number}") for number in range(size)] for _ in range(2))

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -36,7 +37,7 @@ CATALOG = JobCatalog(
 class Gate:
     """A job run that waits until it is told how to end."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.reached = asyncio.Event()
         self.end = asyncio.get_running_loop().create_future()
 
@@ -44,14 +45,14 @@ class Gate:
         self.reached.set()
         return await self.end
 
-    def open(self, exit_code=0):
+    def open(self, exit_code=0) -> None:
         self.end.set_result(ProcessResult(exit_code=exit_code))
 
 
 class FakeExecutor(NoProcesses):
     """Remembers which refs were made and by which build; a ref may have a gate."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.made = []
         self.gates = {}
         self.ended = []
@@ -85,7 +86,7 @@ class FakeExecutor(NoProcesses):
         self.turns = 100
         return lambda: self.most_running
 
-    async def kill_orphans(self, build_request_id):
+    async def kill_orphans(self, build_request_id) -> None:
         self.ended.append(build_request_id)
 
     @staticmethod
@@ -108,7 +109,7 @@ class FakeExecutor(NoProcesses):
 class PausableLog:
     """An event log whose user does not get to renewing leases while it is paused."""
 
-    def __init__(self, log):
+    def __init__(self, log) -> None:
         self._log = log
         self.going_on = asyncio.Event()
         self.going_on.set()
@@ -116,7 +117,7 @@ class PausableLog:
     def renew_lease(self, *lease):
         return asyncio.ensure_future(self._renew_lease(*lease))
 
-    async def _renew_lease(self, *lease):
+    async def _renew_lease(self, *lease) -> None:
         await self.going_on.wait()
         await self._log.renew_lease(*lease)
 
@@ -127,7 +128,7 @@ class PausableLog:
 class World:
     """One event log that several builds share."""
 
-    def __init__(self, tmp_path):
+    def __init__(self, tmp_path) -> None:
         self.now = 1000.0
         self.catalog = CATALOG
         self.log = open_event_log("memory:", clock=lambda: self.now)
@@ -168,14 +169,14 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path):
+async def world(tmp_path: Path):
     made = World(tmp_path)
     yield made
     made.reader.close()
     await made.log.close()
 
 
-async def test_what_another_build_is_producing_is_waited_for_and_used(world):
+async def test_what_another_build_is_producing_is_waited_for_and_used(world) -> None:
     gate = world.gate("raw/1")
     one = world.start("one", "raw/1")
     await gate.reached.wait()
@@ -193,7 +194,7 @@ async def test_what_another_build_is_producing_is_waited_for_and_used(world):
     assert world.reader.claimed(["raw/1", "clean/1"]) == {}
 
 
-async def test_what_another_build_fails_to_produce_is_taken_over(world):
+async def test_what_another_build_fails_to_produce_is_taken_over(world) -> None:
     gate = world.gate("raw/1")
     one = world.start("one", "raw/1")
     await gate.reached.wait()
@@ -207,7 +208,7 @@ async def test_what_another_build_fails_to_produce_is_taken_over(world):
     assert world.executor.tokens == sorted(set(world.executor.tokens))
 
 
-async def test_what_a_cancelled_build_was_producing_is_taken_over(world):
+async def test_what_a_cancelled_build_was_producing_is_taken_over(world) -> None:
     gate = world.gate("raw/1")
     one = world.start("one", "raw/1")
     await gate.reached.wait()
@@ -219,7 +220,7 @@ async def test_what_a_cancelled_build_was_producing_is_taken_over(world):
     assert await two == Success(jobs_completed=1)
 
 
-async def test_a_build_that_waits_works_on_what_is_free(world):
+async def test_a_build_that_waits_works_on_what_is_free(world) -> None:
     gate = world.gate("raw/1")
     one = world.start("one", "raw/1")
     await gate.reached.wait()
@@ -231,7 +232,7 @@ async def test_a_build_that_waits_works_on_what_is_free(world):
     assert [await one, await two] == [Success(jobs_completed=1), Success(jobs_completed=1)]
 
 
-async def test_a_task_of_which_another_build_produces_one_output_waits_for_it(world):
+async def test_a_task_of_which_another_build_produces_one_output_waits_for_it(world) -> None:
     gate = world.gate("pair/0")
     one = world.start("one", "pair/0")
     await gate.reached.wait()
@@ -243,12 +244,12 @@ async def test_a_task_of_which_another_build_produces_one_output_waits_for_it(wo
     assert world.executor.made == [("one", "pair/0")]
 
 
-async def test_a_task_whose_outputs_another_build_makes_while_this_one_is_planned_is_not_run_again(world):
+async def test_a_task_whose_outputs_another_build_makes_while_this_one_is_planned_is_not_run_again(world) -> None:
     gate = world.gate("pair/0")
     one = world.start("one", "pair/0")
     await gate.reached.wait()
 
-    async def between_the_looks_at_one_output_and_the_other():
+    async def between_the_looks_at_one_output_and_the_other() -> None:
         gate.open()
         await one
 
@@ -258,7 +259,7 @@ async def test_a_task_whose_outputs_another_build_makes_while_this_one_is_planne
     assert world.executor.made == [("one", "pair/0")]
 
 
-async def test_builds_that_want_each_others_partitions_in_opposite_order_do_not_wait_for_ever(world):
+async def test_builds_that_want_each_others_partitions_in_opposite_order_do_not_wait_for_ever(world) -> None:
     first, second = world.gate("raw/1"), world.gate("raw/2")
     one = world.start("one", "raw/1", "clean/2")
     await first.reached.wait()
@@ -275,7 +276,7 @@ async def test_builds_that_want_each_others_partitions_in_opposite_order_do_not_
     assert sorted(made) == sorted(set(made)) == ["clean/1", "clean/2", "raw/1", "raw/2"]
 
 
-async def test_many_builds_of_the_same_partitions_make_each_once(world):
+async def test_many_builds_of_the_same_partitions_make_each_once(world) -> None:
     refs = [f"clean/{number}" for number in range(20)]
 
     results = await asyncio.gather(*(world.build(f"b{number}", *refs, jobs=3) for number in range(5)))
@@ -292,7 +293,7 @@ def limited(**limits):
 
 
 @pytest.mark.parametrize("limits", [{"resources": {"memory": 3}}, {"max_running_jobs": 3}])
-async def test_limits_hold_across_builds(world, limits):
+async def test_limits_hold_across_builds(world, limits) -> None:
     world.catalog = limited(**limits)
     most = world.executor.count_running()
 
@@ -305,7 +306,7 @@ async def test_limits_hold_across_builds(world, limits):
     assert world.reader.resource_use() == []
 
 
-async def test_a_small_request_gets_its_turn_beside_a_large_one(world):
+async def test_a_small_request_gets_its_turn_beside_a_large_one(world) -> None:
     world.catalog = limited(max_running_jobs=1)
     gate = world.gate("raw/0")
     large = world.start("large", *(f"raw/{number}" for number in range(50)), jobs=4)
@@ -321,7 +322,7 @@ async def test_a_small_request_gets_its_turn_beside_a_large_one(world):
     assert await large == Success(jobs_completed=50)
 
 
-async def test_what_a_dead_build_held_of_a_resource_comes_back(world):
+async def test_what_a_dead_build_held_of_a_resource_comes_back(world) -> None:
     world.catalog = limited(resources={"memory": 1})
     dead = await dead_build(world, "elsewhere/1/1")
     await dead.claim([ClaimRequest("dead", "dead.3.1", ("raw/3",), (Need("memory of //:g", 1, 1),))])
@@ -349,11 +350,11 @@ async def dead_build(world, holder):
     return one
 
 
-async def test_a_build_that_ends_while_the_dead_are_looked_for_is_none_of_them(world):
+async def test_a_build_that_ends_while_the_dead_are_looked_for_is_none_of_them(world) -> None:
     class Late:
         """Reads the leases once the build that was open has ended."""
 
-        def __init__(self, reader):
+        def __init__(self, reader) -> None:
             self._reader = reader
             self._builds = reader.builds(status="COMPLETED")
 
@@ -368,7 +369,7 @@ async def test_a_build_that_ends_while_the_dead_are_looked_for_is_none_of_them(w
     assert find_dead_builds(Late(world.reader)) == {}
 
 
-async def test_a_build_whose_process_is_gone_is_ended_at_once_and_gone_on_from(world):
+async def test_a_build_whose_process_is_gone_is_ended_at_once_and_gone_on_from(world) -> None:
     from databuild.event_log import liveness
 
     here, pid, _ = liveness.this_process().split("/")
@@ -384,7 +385,7 @@ async def test_a_build_whose_process_is_gone_is_ended_at_once_and_gone_on_from(w
     assert world.executor.ended == ["dead"]
 
 
-async def test_what_the_dead_had_claimed_and_not_begun_to_change_stays_available(world):
+async def test_what_the_dead_had_claimed_and_not_begun_to_change_stays_available(world) -> None:
     await world.build("before", "raw/2", "raw/3")
     dead = await dead_build(world, "elsewhere/1/1")
     await dead.claim([ClaimRequest("dead", "dead.3.1", ("raw/3",))])
@@ -395,7 +396,7 @@ async def test_what_the_dead_had_claimed_and_not_begun_to_change_stays_available
     assert world.executor.made[2:] == [("next", "raw/3")]
 
 
-async def test_a_job_run_that_changes_what_is_there_starts_once_the_log_knows_it(world):
+async def test_a_job_run_that_changes_what_is_there_starts_once_the_log_knows_it(world) -> None:
     await world.build("before", "raw/1", "raw/2")
     known = []
     world.executor.on_start = lambda spec: known.append(world.reader.job_run(spec.env["DATABUILD_JOB_RUN_ID"]))
@@ -404,7 +405,7 @@ async def test_a_job_run_that_changes_what_is_there_starts_once_the_log_knows_it
     assert None not in known
 
 
-async def test_a_build_elsewhere_is_ended_once_its_lease_has_run_out(world):
+async def test_a_build_elsewhere_is_ended_once_its_lease_has_run_out(world) -> None:
     await dead_build(world, "elsewhere/1/1")
     two = world.start("two", "raw/1")
     await world.delegated("two")
@@ -415,7 +416,7 @@ async def test_a_build_elsewhere_is_ended_once_its_lease_has_run_out(world):
     assert world.executor.ended == []
 
 
-async def test_a_build_that_was_taken_for_dead_is_refused_when_it_comes_back(world):
+async def test_a_build_that_was_taken_for_dead_is_refused_when_it_comes_back(world) -> None:
     late = await dead_build(world, "elsewhere/1/1")
     world.now += 31
     await world.build("two", "raw/1")
@@ -426,7 +427,7 @@ async def test_a_build_that_was_taken_for_dead_is_refused_when_it_comes_back(wor
         await late.claim([ClaimRequest("dead", "dead.3.1", ("raw/3",))])
 
 
-async def test_a_result_that_comes_too_late_is_recorded_and_not_applied(world):
+async def test_a_result_that_comes_too_late_is_recorded_and_not_applied(world) -> None:
     gate = world.gate("raw/1")
     one = world.start("one", "raw/1")
     await gate.reached.wait()
@@ -447,7 +448,7 @@ async def test_a_result_that_comes_too_late_is_recorded_and_not_applied(world):
     assert [ref.str for ref in late.partitions] == ["raw/1"]
 
 
-async def test_an_orchestrator_that_was_taken_for_dead_stops_its_jobs_and_says_so(world):
+async def test_an_orchestrator_that_was_taken_for_dead_stops_its_jobs_and_says_so(world) -> None:
     world.settings = dataclasses.replace(world.settings, lease_seconds=1e-6)
     gate = world.gate("raw/1")
     log = PausableLog(world.log)

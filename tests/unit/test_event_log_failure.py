@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,7 @@ class FakeExecutor(NoProcesses):
 class FullLog:
     """A log in memory whose disk is full for one append, after so many."""
 
-    def __init__(self, takes):
+    def __init__(self, takes) -> None:
         self.log = open_event_log("memory:")
         self.takes = takes
         self.taken = 0
@@ -51,12 +52,12 @@ class FullLog:
     def reader(self):
         return self.log.reader()
 
-    async def close(self):
+    async def close(self) -> None:
         await self.log.close()
 
 
 @pytest.mark.parametrize("takes", range(1, 9))
-async def test_the_first_error_of_the_event_log_is_the_one_that_is_raised(takes, tmp_path):
+async def test_the_first_error_of_the_event_log_is_the_one_that_is_raised(takes: int, tmp_path: Path) -> None:
     job = Job(label=LABEL, executable="a", outputs=("a/{name}",))
     log = FullLog(takes)
 
@@ -74,7 +75,7 @@ async def test_the_first_error_of_the_event_log_is_the_one_that_is_raised(takes,
     await log.close()
 
 
-def test_an_input_output_error_on_a_full_file_system_is_a_full_disk(tmp_path):
+def test_an_input_output_error_on_a_full_file_system_is_a_full_disk(tmp_path: Path) -> None:
     error = sqlite3.OperationalError("disk I/O error")
 
     full = str(event_log_error(error, "/proc/events.db"))  # where there never is room

@@ -25,7 +25,7 @@ def task(number, *upstream, job=None):
 class FakeRunner:
     """Remembers what ran; tasks fail as often as they are told to."""
 
-    def __init__(self, failures=None, hang=()):
+    def __init__(self, failures=None, hang=()) -> None:
         self.ran = []
         self.running = 0
         self.most_running = 0
@@ -53,7 +53,7 @@ class FakeRunner:
 class FakeObserver:
     """Remembers what it was told, one line each."""
 
-    def __init__(self, **verdicts):
+    def __init__(self, **verdicts) -> None:
         self.told = []
         self.prepared = []
         self.verdicts = {int(name[4:]): list(given) for name, given in verdicts.items()}
@@ -71,10 +71,10 @@ class FakeObserver:
     def verdict(self, task):
         return self.verdicts[task.task_id].pop(0) if self.verdicts.get(task.task_id) else Verdict.START
 
-    async def wait_for_change(self, task):
+    async def wait_for_change(self, task) -> None:
         self.told.append(("changed", task.task_id))
 
-    def record(self, ended=None, started=None):
+    def record(self, ended=None, started=None) -> None:
         self.waiting -= started is not None
         if ended is not None:
             word = {
@@ -87,10 +87,10 @@ class FakeObserver:
         if started is not None:
             self.told.append(("started", started.task.task_id))
 
-    def record_reused(self, task):
+    def record_reused(self, task) -> None:
         self.told.append(("reused", task.task_id))
 
-    def record_never_ran(self, attempts, because):
+    def record_never_ran(self, attempts, because) -> None:
         self.told += [("never ran", one.task.task_id) for one in attempts]
         self.never_started = [(one.task.task_id, one.number) for one in attempts]
 
@@ -99,13 +99,13 @@ async def run(tasks, runner, observer=None, needed=lambda _: True, **options):
     return await execute(tasks, runner, observer or FakeObserver(), ExecutionOptions(**options), needed=needed)
 
 
-async def test_an_empty_job_graph_is_done_at_once():
+async def test_an_empty_job_graph_is_done_at_once() -> None:
     result = await run([], FakeRunner())
 
     assert result.completed == 0
 
 
-async def test_upstream_completes_before_downstream_starts():
+async def test_upstream_completes_before_downstream_starts() -> None:
     observer = FakeObserver()
 
     result = await run([task(1), task(2, 1), task(3, 2)], FakeRunner(), observer, jobs=4)
@@ -121,7 +121,7 @@ async def test_upstream_completes_before_downstream_starts():
     ]
 
 
-async def test_no_more_run_at_once_than_there_are_places():
+async def test_no_more_run_at_once_than_there_are_places() -> None:
     runner = FakeRunner()
 
     await run([task(n) for n in range(1, 21)], runner, jobs=3)
@@ -129,7 +129,7 @@ async def test_no_more_run_at_once_than_there_are_places():
     assert runner.most_running == 3
 
 
-async def test_fail_fast_lets_what_runs_finish_and_starts_nothing_more():
+async def test_fail_fast_lets_what_runs_finish_and_starts_nothing_more() -> None:
     observer = FakeObserver()
 
     result = await run([task(1), task(2), task(3, 1), task(4)], FakeRunner({1: 9}), observer, jobs=2)
@@ -141,7 +141,7 @@ async def test_fail_fast_lets_what_runs_finish_and_starts_nothing_more():
     assert observer.told[-1] == ("never ran", 4)
 
 
-async def test_a_task_starts_once_its_verdict_is_there():
+async def test_a_task_starts_once_its_verdict_is_there() -> None:
     class Slow(FakeObserver):
         def claim(self, attempts):
             super().claim(attempts)
@@ -161,7 +161,7 @@ async def test_a_task_starts_once_its_verdict_is_there():
     assert observer.prepared == runner.ran == [(1, 1)]
 
 
-async def test_what_somebody_else_produces_is_asked_about_again_and_others_run_meanwhile():
+async def test_what_somebody_else_produces_is_asked_about_again_and_others_run_meanwhile() -> None:
     observer = FakeObserver(task1=[Verdict.CLAIMED_ELSEWHERE, Verdict.CLAIMED_ELSEWHERE, Verdict.START])
     runner = FakeRunner()
 
@@ -172,7 +172,7 @@ async def test_what_somebody_else_produces_is_asked_about_again_and_others_run_m
     assert observer.told.count(("changed", 1)) == 2
 
 
-async def test_what_somebody_else_has_produced_does_not_run_and_what_needs_it_does():
+async def test_what_somebody_else_has_produced_does_not_run_and_what_needs_it_does() -> None:
     observer = FakeObserver(task1=[Verdict.CLAIMED_ELSEWHERE, Verdict.REUSED])
     runner = FakeRunner()
 
@@ -182,7 +182,7 @@ async def test_what_somebody_else_has_produced_does_not_run_and_what_needs_it_do
     assert result.completed == 1
 
 
-async def test_resources_are_free_while_a_task_waits_for_somebody_else():
+async def test_resources_are_free_while_a_task_waits_for_somebody_else() -> None:
     observer = FakeObserver(task1=[Verdict.CLAIMED_ELSEWHERE, Verdict.START])
 
     result = await run(
@@ -192,9 +192,9 @@ async def test_resources_are_free_while_a_task_waits_for_somebody_else():
     assert result.completed == 2
 
 
-async def test_a_failure_ends_what_waits_for_somebody_else():
+async def test_a_failure_ends_what_waits_for_somebody_else() -> None:
     class Never(FakeObserver):
-        async def wait_for_change(self, task):
+        async def wait_for_change(self, task) -> None:
             await asyncio.Event().wait()
 
     observer = Never(task1=[Verdict.CLAIMED_ELSEWHERE])
@@ -205,9 +205,9 @@ async def test_a_failure_ends_what_waits_for_somebody_else():
     assert observer.never_started == [(1, 0)]
 
 
-async def test_an_error_while_waiting_comes_out_as_itself():
+async def test_an_error_while_waiting_comes_out_as_itself() -> None:
     class Broken(FakeObserver):
-        async def wait_for_change(self, task):
+        async def wait_for_change(self, task) -> None:
             message = "broken"
             raise OSError(message)
 
@@ -216,7 +216,7 @@ async def test_an_error_while_waiting_comes_out_as_itself():
 
 
 @pytest.mark.parametrize(("short_seconds", "most"), [(60, 2 * CLAIMS_PER_SLOT + 1), (0, 1)])
-async def test_only_short_tasks_are_scheduled_while_others_run(short_seconds, most):
+async def test_only_short_tasks_are_scheduled_while_others_run(short_seconds: int, most) -> None:
     observer = FakeObserver()
 
     result = await run([task(n) for n in range(1, 60)], FakeRunner(), observer, jobs=2, short_seconds=short_seconds)
@@ -225,7 +225,7 @@ async def test_only_short_tasks_are_scheduled_while_others_run(short_seconds, mo
     assert observer.max_waiting == most
 
 
-async def test_what_was_scheduled_ahead_of_a_failure_is_told_of_with_its_attempt():
+async def test_what_was_scheduled_ahead_of_a_failure_is_told_of_with_its_attempt() -> None:
     observer = FakeObserver()
 
     result = await run([task(n) for n in range(1, 60)], FakeRunner({20: 9}), observer)
@@ -236,7 +236,7 @@ async def test_what_was_scheduled_ahead_of_a_failure_is_told_of_with_its_attempt
     assert [one for one, _ in observer.never_started] == sorted(set(range(1, 60)) - started)
 
 
-async def test_keep_going_runs_what_does_not_depend_on_the_failure():
+async def test_keep_going_runs_what_does_not_depend_on_the_failure() -> None:
     observer = FakeObserver()
 
     result = await run(
@@ -250,7 +250,7 @@ async def test_keep_going_runs_what_does_not_depend_on_the_failure():
     assert ("completed", 4) in observer.told
 
 
-async def test_a_failed_attempt_is_tried_again_as_often_as_the_policy_says():
+async def test_a_failed_attempt_is_tried_again_as_often_as_the_policy_says() -> None:
     runner = FakeRunner({1: 2})
 
     result = await run([task(1), task(2, 1)], runner, retries={"//:job1": RetryPolicy(retries=2)})
@@ -259,7 +259,7 @@ async def test_a_failed_attempt_is_tried_again_as_often_as_the_policy_says():
     assert result.completed == 2
 
 
-async def test_retries_come_to_an_end():
+async def test_retries_come_to_an_end() -> None:
     runner = FakeRunner({1: 9})
 
     result = await run([task(1)], runner, jobs=2, retries={"//:job1": RetryPolicy(retries=1)})
@@ -268,13 +268,13 @@ async def test_retries_come_to_an_end():
     assert [one.task_id for one in result.failed] == [1]
 
 
-def test_the_wait_before_a_retry_grows_up_to_its_limit():
+def test_the_wait_before_a_retry_grows_up_to_its_limit() -> None:
     policy = RetryPolicy(retries=5, backoff_seconds=2, multiplier=3, max_backoff_seconds=10)
 
     assert [policy.delay(n) for n in (1, 2, 3)] == [2, 6, 10]
 
 
-async def test_a_task_that_is_not_needed_any_more_does_not_run():
+async def test_a_task_that_is_not_needed_any_more_does_not_run() -> None:
     runner = FakeRunner()
     observer = FakeObserver()
 
@@ -284,7 +284,7 @@ async def test_a_task_that_is_not_needed_any_more_does_not_run():
     assert ("reused", 2) in observer.told
 
 
-async def test_cancelling_tells_of_every_task_that_ran():
+async def test_cancelling_tells_of_every_task_that_ran() -> None:
     runner = FakeRunner(hang={2})
     observer = FakeObserver()
     execution = asyncio.create_task(run([task(1), task(2), task(3, 2)], runner, observer, jobs=2))
@@ -298,9 +298,9 @@ async def test_cancelling_tells_of_every_task_that_ran():
     assert ("started", 3) not in observer.told
 
 
-async def test_an_error_of_the_runner_comes_out_as_itself():
+async def test_an_error_of_the_runner_comes_out_as_itself() -> None:
     class Broken(FakeRunner):
-        async def run(self, task, attempt):
+        async def run(self, task, attempt) -> None:
             message = "broken"
             raise OSError(message)
 
@@ -317,7 +317,7 @@ def job_graphs(draw):
 
 
 @given(job_graphs(), st.sets(st.integers(1, 12)), st.integers(1, 4), st.booleans())
-def test_every_task_ends_exactly_once_whatever_fails(tasks, failing, jobs, keep_going):
+def test_every_task_ends_exactly_once_whatever_fails(tasks, failing, jobs, keep_going) -> None:
     observer = FakeObserver()
     runner = FakeRunner(dict.fromkeys(failing, 1))
 

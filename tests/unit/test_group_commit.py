@@ -14,7 +14,7 @@ from databuild.v1 import events_pb2 as ev
 class Store:
     """Accepts everything that it was not told to refuse, and remembers the transactions."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.transactions = []
         self.refused = []
         self.error = None
@@ -32,14 +32,14 @@ class Store:
 class Observer:
     """Remembers what it was notified of."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.events = []
         self.closed = False
 
-    def notify(self, events):
+    def notify(self, events) -> None:
         self.events += events
 
-    def close(self):
+    def close(self) -> None:
         self.closed = True
 
 
@@ -75,14 +75,14 @@ def sequences(observer):
     return [event.sequence for event in observer.events]
 
 
-async def test_operations_that_are_not_awaited_share_a_transaction_with_one_that_is(commit, store):
+async def test_operations_that_are_not_awaited_share_a_transaction_with_one_that_is(commit, store) -> None:
     commit.submit(append(1))
     await commit.submit(append(2))
 
     assert store.transactions == [[append(1), append(2)]]
 
 
-async def test_observers_are_notified_in_order_before_the_append_returns(commit, observer):
+async def test_observers_are_notified_in_order_before_the_append_returns(commit, observer) -> None:
     commit.submit(append(1, 2))
     assert sequences(observer) == []
 
@@ -91,7 +91,7 @@ async def test_observers_are_notified_in_order_before_the_append_returns(commit,
     assert sequences(observer) == [1, 2, 3]
 
 
-async def test_observers_are_notified_of_appends_whose_caller_was_cancelled(commit, observer):
+async def test_observers_are_notified_of_appends_whose_caller_was_cancelled(commit, observer) -> None:
     durable = commit.submit(append(1))
     durable.cancel()
     await commit.submit(append(2))
@@ -99,7 +99,7 @@ async def test_observers_are_notified_of_appends_whose_caller_was_cancelled(comm
     assert sequences(observer) == [1, 2]
 
 
-async def test_observers_are_not_notified_of_refused_failed_or_empty_operations(commit, store, observer):
+async def test_observers_are_not_notified_of_refused_failed_or_empty_operations(commit, store, observer) -> None:
     store.refused = [append(1)]
     with pytest.raises(InvalidStateTransitionError):
         await commit.submit(append(1))
@@ -112,7 +112,9 @@ async def test_observers_are_not_notified_of_refused_failed_or_empty_operations(
     assert sequences(observer) == []
 
 
-async def test_an_observer_that_fails_stops_neither_the_append_nor_other_observers(commit, caplog):
+async def test_an_observer_that_fails_stops_neither_the_append_nor_other_observers(
+    commit, caplog: pytest.LogCaptureFixture
+) -> None:
     failing, other = FailingObserver(), Observer()
     commit.observe(failing)
     commit.observe(other)
@@ -124,7 +126,7 @@ async def test_an_observer_that_fails_stops_neither_the_append_nor_other_observe
     assert "failed on events of build b" in caplog.text
 
 
-async def test_closing_writes_and_notifies_first_and_then_closes_observers(store):
+async def test_closing_writes_and_notifies_first_and_then_closes_observers(store) -> None:
     commit = GroupCommit(store)
     observer = Observer()
     commit.observe(observer)
@@ -138,7 +140,7 @@ async def test_closing_writes_and_notifies_first_and_then_closes_observers(store
         await commit.submit(append(2))
 
 
-async def test_closing_twice_closes_once(store):
+async def test_closing_twice_closes_once(store) -> None:
     commit = GroupCommit(store)
     observer = Observer()
     commit.observe(observer)

@@ -26,11 +26,11 @@ def read(path):
     raise FileNotFoundError(f"no file {path}")
 
 
-def run_that_reads(run):
+def run_that_reads(run) -> None:
     read(run.args[0])
 
 
-def test_the_frames_are_the_authors_and_the_message_is_last(capsys):
+def test_the_frames_are_the_authors_and_the_message_is_last(capsys: pytest.CaptureFixture[str]) -> None:
     lines = failed("exec", "a.parquet", run=run_that_reads, capsys=capsys)
 
     assert lines[:2] == ["job.py: exec failed", "Traceback (most recent call last):"]
@@ -38,7 +38,7 @@ def test_the_frames_are_the_authors_and_the_message_is_last(capsys):
     assert lines[-1] == "FileNotFoundError: no file a.parquet"
 
 
-def test_what_to_do_about_missing_arguments_comes_before_the_message(capsys):
+def test_what_to_do_about_missing_arguments_comes_before_the_message(capsys: pytest.CaptureFixture[str]) -> None:
     lines = failed("exec", run=run_that_reads, capsys=capsys)
 
     assert lines[0] == "job.py: exec failed; exec has no arguments, and config prints those that it needs"
@@ -51,7 +51,7 @@ def config_that_reads(refs):
         yield Config(outputs=[ref])
 
 
-def test_a_config_function_fails_alike(capsys):
+def test_a_config_function_fails_alike(capsys: pytest.CaptureFixture[str]) -> None:
     lines = failed("config", "a/x", "a/y", config=config_that_reads, capsys=capsys)
 
     assert lines[0] == "job.py: config failed for 'a/x' and 1 more"
@@ -59,8 +59,8 @@ def test_a_config_function_fails_alike(capsys):
     assert lines[-1] == "FileNotFoundError: no file a/x"
 
 
-def test_what_is_raised_by_databuild_shows_where_it_was_called(capsys):
-    def run_that_checks(run):
+def test_what_is_raised_by_databuild_shows_where_it_was_called(capsys: pytest.CaptureFixture[str]) -> None:
+    def run_that_checks(run) -> None:
         run.check("rows", True, severity="bad")
 
     lines = failed("exec", "x", run=run_that_checks, capsys=capsys)
@@ -69,8 +69,10 @@ def test_what_is_raised_by_databuild_shows_where_it_was_called(capsys):
     assert lines[-1].startswith("ValueError: severity is 'bad'")
 
 
-def test_where_databuild_calls_what_calls_databuild_its_frames_are_hidden(tmp_path, capsys):
-    def run_that_writes(run):
+def test_where_databuild_calls_what_calls_databuild_its_frames_are_hidden(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_that_writes(run) -> None:
         with writing(tmp_path / "file") as temporary:
             (tmp_path / "file" / "full").mkdir(parents=True)
             Path(temporary).touch()
@@ -81,7 +83,7 @@ def test_where_databuild_calls_what_calls_databuild_its_frames_are_hidden(tmp_pa
     assert lines[-1].startswith("IsADirectoryError: ")
 
 
-def test_without_a_frame_of_the_author_there_is_the_message(capsys):
+def test_without_a_frame_of_the_author_there_is_the_message(capsys: pytest.CaptureFixture[str]) -> None:
     def config_without_refs():
         return []
 
@@ -91,14 +93,14 @@ def test_without_a_frame_of_the_author_there_is_the_message(capsys):
     assert lines[1].startswith("TypeError: ")
 
 
-def test_causes_and_contexts_are_shown_with_the_authors_frames(capsys):
-    def run_with_a_cause(run):
+def test_causes_and_contexts_are_shown_with_the_authors_frames(capsys: pytest.CaptureFixture[str]) -> None:
+    def run_with_a_cause(run) -> None:
         try:
             run.check("rows", True, severity="bad")
         except ValueError as error:
             raise RuntimeError("cannot check") from error
 
-    def run_with_a_context(run):
+    def run_with_a_context(run) -> None:
         try:
             run_with_a_cause(run)
         except RuntimeError:
@@ -113,14 +115,14 @@ def test_causes_and_contexts_are_shown_with_the_authors_frames(capsys):
     assert lines[-1] == "LookupError: cannot tell"
 
 
-def test_groups_of_exceptions_are_shown_with_the_authors_frames(capsys):
+def test_groups_of_exceptions_are_shown_with_the_authors_frames(capsys: pytest.CaptureFixture[str]) -> None:
     def caught(call, *arguments, **more):
         try:
             call(*arguments, **more)
         except Exception as error:
             return error
 
-    def run_with_a_group(run):
+    def run_with_a_group(run) -> None:
         checked = caught(run.check, "rows", True, severity="bad")
         raise ExceptionGroup("two parts", [checked, caught(read, "b")])
 
@@ -131,21 +133,23 @@ def test_groups_of_exceptions_are_shown_with_the_authors_frames(capsys):
     assert any("FileNotFoundError: no file b" in line for line in lines)
 
 
-def test_a_message_of_many_lines_is_whole(capsys):
+def test_a_message_of_many_lines_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
     def run_that_explains(run):
         raise ValueError("first\nlast")
 
     assert failed("exec", "x", run=run_that_explains, capsys=capsys)[-2:] == ["ValueError: first", "last"]
 
 
-def test_the_full_traceback_is_there_for_who_asks(capsys, monkeypatch):
+def test_the_full_traceback_is_there_for_who_asks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DATABUILD_FULL_TRACEBACK", "1")
     lines = failed("exec", "a.parquet", run=run_that_reads, capsys=capsys)
 
     assert functions(lines) == ["execute", "run_that_reads", "read"]
 
 
-def test_a_run_that_exits_with_a_message_says_just_that(capsys):
+def test_a_run_that_exits_with_a_message_says_just_that(capsys: pytest.CaptureFixture[str]) -> None:
     def run_that_exits(run):
         raise SystemExit("no flights in 2014")
 

@@ -29,7 +29,7 @@ def with_dep(**dep):
     return {"configs": [{"outputs": [{"str": "p"}], "inputs": [{"partition_ref": {"str": "i"}, **dep}]}]}
 
 
-def test_a_job_of_the_older_databuild_is_understood():
+def test_a_job_of_the_older_databuild_is_understood() -> None:
     answer = {
         "configs": [
             {
@@ -47,13 +47,13 @@ def test_a_job_of_the_older_databuild_is_understood():
     assert parse(answer) == [JobConfig(("p",), ("m",), ("q",), ("a",), (("A", "1"), ("B", "2")))]
 
 
-def test_what_is_named_twice_is_there_once():
+def test_what_is_named_twice_is_there_once() -> None:
     (config,) = parse({"configs": [{"outputs": [{"str": "p"}, {"str": "q"}, {"str": "p"}]}]})
 
     assert config.outputs == ("p", "q")
 
 
-def test_any_character_that_a_process_can_be_given_may_be_escaped():
+def test_any_character_that_a_process_can_be_given_may_be_escaped() -> None:
     (config,) = parse(
         rb'{"configs": [{"outputs": [{"str": "p"}], "args": ["\u00e9 \ud83d\ude00\n"], "env": {"A": "\u0001"}}]}'
     )
@@ -73,7 +73,7 @@ def test_any_character_that_a_process_can_be_given_may_be_escaped():
         ({"depTypeName": "query"}, False),
     ],
 )
-def test_a_dep_type_is_a_code_a_number_a_name_or_the_default(dep, materialize):
+def test_a_dep_type_is_a_code_a_number_a_name_or_the_default(dep, materialize: bool) -> None:
     (config,) = parse(with_dep(**dep))
 
     assert (config.materialize == ("i",)) == materialize
@@ -114,7 +114,7 @@ def test_a_dep_type_is_a_code_a_number_a_name_or_the_default(dep, materialize):
         (b'{"configs": [{"outputs": [{"str": "\xed\xa0\x80"}]}]}', "not a JobConfigureResponse"),
     ],
 )
-def test_what_cannot_be_read_names_the_job_and_the_fault(answer, said):
+def test_what_cannot_be_read_names_the_job_and_the_fault(answer, said: str | None) -> None:
     if said is None:
         assert parse(answer) == []
         return
@@ -147,7 +147,7 @@ def responses(draw):
 
 
 @given(responses(), st.booleans())
-def test_what_protobuf_writes_is_read_as_protobuf_reads_it(response, preserving):
+def test_what_protobuf_writes_is_read_as_protobuf_reads_it(response, preserving) -> None:
     printed = json_format.MessageToJson(response, preserving_proto_field_name=preserving)
 
     parsed = parse(printed.encode())
@@ -161,7 +161,7 @@ def test_what_protobuf_writes_is_read_as_protobuf_reads_it(response, preserving)
         assert dict(config.env) == dict(message.env)
 
 
-def test_the_digest_of_a_configuration_minds_what_changes_a_run_only():
+def test_the_digest_of_a_configuration_minds_what_changes_a_run_only() -> None:
     base = JobConfig(("p",), ("a", "b"), ("q",), ("1", "2"), (("A", "1"),))
 
     assert digest(base) == digest(base._replace(materialize=("b", "a")))
@@ -169,7 +169,7 @@ def test_the_digest_of_a_configuration_minds_what_changes_a_run_only():
         assert digest(base) != digest(base._replace(**change))
 
 
-def test_the_digest_of_a_large_configuration_is_that_of_its_json_like_that_of_a_small_one():
+def test_the_digest_of_a_large_configuration_is_that_of_its_json_like_that_of_a_small_one() -> None:
     many = tuple(f"in/{number}" for number in range(3 * SLICE))
     for materialize, query in ((many, ()), ((), many), (many, many)):
         config = JobConfig(("p",), materialize, query, ("1",), (("A", "1"),))
@@ -179,7 +179,7 @@ def test_the_digest_of_a_large_configuration_is_that_of_its_json_like_that_of_a_
         assert digest(config) == hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def test_reading_an_answer_that_nobody_wants_any_more_stops():
+def test_reading_an_answer_that_nobody_wants_any_more_stops() -> None:
     with pytest.raises(JobConfigurationError, match="was cancelled"):
         parse_configure_response(b'{"configs": [{}]}', job_label="//:j", cancelled=lambda: True)
 
@@ -193,6 +193,6 @@ NFD = {"str": "e\u0301"}
     "config",
     [{"outputs": [NFD]}, {"outputs": [{"str": "p"}], "inputs": [{"partition_ref": NFD, "dep_type_code": "QUERY"}]}],
 )
-def test_a_ref_in_another_unicode_form_is_refused_in_outputs_and_inputs(config):
+def test_a_ref_in_another_unicode_form_is_refused_in_outputs_and_inputs(config) -> None:
     with pytest.raises(JobConfigurationError, match=r"normalization form C.*\\xe9"):
         parse({"configs": [config]})

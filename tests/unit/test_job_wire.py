@@ -46,7 +46,7 @@ def configs(draw):
 
 
 @given(INT64, st.lists(configs(), max_size=3))
-def test_a_configure_response_has_the_bytes_of_protobuf(request_id, answer):
+def test_a_configure_response_has_the_bytes_of_protobuf(request_id, answer) -> None:
     expected = job_pb2.JobResponse(request_id=request_id)
     expected.configure.SetInParent()
     expected.configure.configs.extend(map(config_message, answer))
@@ -59,7 +59,7 @@ def test_a_configure_response_has_the_bytes_of_protobuf(request_id, answer):
 
 
 @given(INT64, st.integers(-(2**31), 2**31 - 1))
-def test_an_execute_response_has_the_bytes_of_protobuf(request_id, exit_code):
+def test_an_execute_response_has_the_bytes_of_protobuf(request_id, exit_code) -> None:
     expected = job_pb2.JobResponse(request_id=request_id)
     expected.execute.SetInParent()
     expected.execute.exit_code = exit_code
@@ -68,7 +68,7 @@ def test_an_execute_response_has_the_bytes_of_protobuf(request_id, exit_code):
 
 
 @given(INT64, TEXTS)
-def test_a_failure_has_the_bytes_of_protobuf(request_id, message):
+def test_a_failure_has_the_bytes_of_protobuf(request_id, message) -> None:
     expected = job_pb2.JobResponse(request_id=request_id)
     expected.failure.category = partition_pb2.FAILURE_CATEGORY_USER
     expected.failure.message = message
@@ -76,7 +76,7 @@ def test_a_failure_has_the_bytes_of_protobuf(request_id, message):
     assert failed(request_id, message) == expected.SerializeToString()
 
 
-def test_a_failure_of_which_the_message_is_not_unicode_is_told():
+def test_a_failure_of_which_the_message_is_not_unicode_is_told() -> None:
     assert job_pb2.JobResponse.FromString(failed(1, "no file \udcff")).failure.message == "no file \\udcff"
 
 
@@ -92,7 +92,7 @@ def as_request(message):
 
 
 @given(INT64, st.lists(TEXTS))
-def test_a_configure_request_is_read(request_id, refs):
+def test_a_configure_request_is_read(request_id, refs) -> None:
     message = job_pb2.JobRequest(request_id=request_id)
     message.configure.SetInParent()
     message.configure.outputs.extend(partition_pb2.PartitionRef(str=ref) for ref in refs)
@@ -101,7 +101,7 @@ def test_a_configure_request_is_read(request_id, refs):
 
 
 @given(INT64, st.lists(TEXTS), MAPS)
-def test_an_execute_request_is_read(request_id, args, env):
+def test_an_execute_request_is_read(request_id, args, env) -> None:
     message = job_pb2.JobRequest(request_id=request_id)
     message.execute.SetInParent()
     message.execute.args.extend(args)
@@ -123,7 +123,7 @@ UNKNOWN = (
 
 
 @pytest.mark.parametrize("unknown", UNKNOWN)
-def test_what_a_newer_sender_adds_is_passed_over(unknown):
+def test_what_a_newer_sender_adds_is_passed_over(unknown: bytes) -> None:
     execute = unknown + b"\x0a\x01x" + unknown + b"\x12\x06\x0a\x01A\x12\x011"
     data = unknown + b"\x08\x07" + unknown + b"\x1a" + bytes([len(execute)]) + execute + unknown
 
@@ -146,7 +146,7 @@ PIECES = st.sampled_from((*WHOLE, *MAPPED, *BROKEN, *LONG))
 @example(CONFIGURE_A + EXECUTE_X)
 @example(EXECUTE_X + CONFIGURE_A + CONFIGURE_B)
 @example(CONFIGURE_A + EXECUTE_X + CONFIGURE_B)
-def test_bytes_are_what_they_are_for_protobuf(data):
+def test_bytes_are_what_they_are_for_protobuf(data) -> None:
     try:
         expected = as_request(job_pb2.JobRequest.FromString(data))
     except DecodeError:
@@ -157,7 +157,7 @@ def test_bytes_are_what_they_are_for_protobuf(data):
 
 
 @given(st.lists(st.binary(max_size=300), max_size=4))
-def test_messages_keep_their_length(messages):
+def test_messages_keep_their_length(messages) -> None:
     stream = io.BytesIO()
     for message in messages:
         write_framed(stream, message)
@@ -168,11 +168,11 @@ def test_messages_keep_their_length(messages):
 
 
 @pytest.mark.parametrize("cut", [b"\x05abc", b"\x85", b"\x01"])
-def test_a_stream_that_ends_within_a_message_is_told_of(cut):
+def test_a_stream_that_ends_within_a_message_is_told_of(cut: bytes) -> None:
     with pytest.raises(EOFError, match="ends within"):
         read_framed(io.BytesIO(cut))
 
 
-def test_a_stream_of_something_else_is_told_of():
+def test_a_stream_of_something_else_is_told_of() -> None:
     with pytest.raises(WireError, match="an invalid length"):
         read_framed(io.BytesIO(b"\xff" * 20))

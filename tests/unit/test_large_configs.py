@@ -39,7 +39,7 @@ class Nothing:
 class Built:
     """Knows every partition, each job's made by one job run."""
 
-    def __init__(self, plan):
+    def __init__(self, plan) -> None:
         self.known = {}
         for task in plan.tasks:
             inputs = tuple(InputVersion(ref, f"run.{ref}") for ref in task.config.materialize)
@@ -85,7 +85,7 @@ def planned(configure, requested=("fan/1",), records=None, **options):
 
 
 @pytest.mark.parametrize("answers", [one_config, many_configs])
-def test_a_config_four_times_as_large_takes_about_four_times_the_work(answers):
+def test_a_config_four_times_as_large_takes_about_four_times_the_work(answers) -> None:
     work, comparisons = [], []
     for count in (SMALL, LARGE):
         CountedText.comparisons = 0
@@ -97,7 +97,7 @@ def test_a_config_four_times_as_large_takes_about_four_times_the_work(answers):
     assert comparisons[1] <= 5 * comparisons[0]
 
 
-def test_looking_whether_a_large_config_is_fresh_takes_work_in_proportion():
+def test_looking_whether_a_large_config_is_fresh_takes_work_in_proportion() -> None:
     work = []
     for count in (SMALL, LARGE):
         everything = [f"fan/{number}" for number in range(count)]
@@ -111,14 +111,14 @@ def test_looking_whether_a_large_config_is_fresh_takes_work_in_proportion():
 
 
 @pytest.mark.parametrize("answers", [one_config, many_configs])
-def test_no_stretch_of_planning_grows_with_the_size_of_the_plan(answers):
+def test_no_stretch_of_planning_grows_with_the_size_of_the_plan(answers) -> None:
     stretches = [planned(answers(count))[1].longest for count in (SMALL, LARGE)]
 
     assert stretches[1] < 1.5 * stretches[0]
     assert stretches[1] < 60 * SLICE
 
 
-def test_refs_that_an_earlier_answer_had_are_not_asked_for():
+def test_refs_that_an_earlier_answer_had_are_not_asked_for() -> None:
     calls = []
 
     asyncio.run(analyze(["fan/1"], CATALOG, one_config(20_000, calls), Nothing(), concurrency=2))
@@ -126,7 +126,7 @@ def test_refs_that_an_earlier_answer_had_are_not_asked_for():
     assert calls == [FAN, LEAF, LEAF]  # two are on their way before the first answer is there
 
 
-def test_outputs_that_are_reused_do_not_keep_others_of_their_config_from_being_looked_at():
+def test_outputs_that_are_reused_do_not_keep_others_of_their_config_from_being_looked_at() -> None:
     async def configure(job, refs):
         if job.label == FAN:
             return [JobConfig(("fan/1", "fan/2"), ("leaf/1",))]
@@ -144,7 +144,7 @@ def test_outputs_that_are_reused_do_not_keep_others_of_their_config_from_being_l
     assert [task.config.outputs[0] for task in plan.tasks] == ["leaf/1", "fan/1"]
 
 
-def test_a_plan_that_is_cancelled_ends_where_it_rests():
+def test_a_plan_that_is_cancelled_ends_where_it_rests() -> None:
     async def main():
         planning = asyncio.ensure_future(
             analyze(["fan/1"], CATALOG, many_configs(LARGE), Nothing(), pace=Pace(budget_seconds=0))
@@ -159,7 +159,7 @@ def test_a_plan_that_is_cancelled_ends_where_it_rests():
     assert asyncio.run(main())
 
 
-def test_tasks_that_wait_for_a_resource_are_not_all_looked_at_whenever_it_is_free():
+def test_tasks_that_wait_for_a_resource_are_not_all_looked_at_whenever_it_is_free() -> None:
     work = []
     for count in (SMALL, LARGE):
         tasks = [Task(number, LEAF, JobConfig((f"leaf/{number}",)), (), "") for number in range(1, count + 1)]
@@ -179,7 +179,7 @@ def test_tasks_that_wait_for_a_resource_are_not_all_looked_at_whenever_it_is_fre
     assert work[1] < 5 * work[0]
 
 
-def test_recording_a_task_compares_its_outputs_no_more_than_a_few_times_each():
+def test_recording_a_task_compares_its_outputs_no_more_than_a_few_times_each() -> None:
     comparisons = []
     for count in (SMALL, LARGE):
         CountedText.comparisons = 0
@@ -189,7 +189,7 @@ def test_recording_a_task_compares_its_outputs_no_more_than_a_few_times_each():
     assert comparisons[1] <= 5 * comparisons[0]
 
 
-async def recorded(task):
+async def recorded(task) -> None:
     orchestrator = BuildOrchestrator.with_mock_event_log("b", ["leaf/0"])
     orchestrator.start_build()
     orchestrator.start_planning()
@@ -205,7 +205,7 @@ async def recorded(task):
     assert not orchestrator.state.open_partitions()
 
 
-def test_no_event_of_a_job_graph_holds_more_refs_than_is_said_unless_one_task_does():
+def test_no_event_of_a_job_graph_holds_more_refs_than_is_said_unless_one_task_does() -> None:
     small = [Task(number, LEAF, JobConfig((f"leaf/{number}",)), (), "") for number in range(1, 2502)]
     large = [Task(number, FAN, JobConfig((f"fan/{number}",), leaves(4000)), (), "") for number in range(2502, 2508)]
     huge = [Task(2508, FAN, JobConfig(("fan/0",), leaves(REFS_PER_EVENT)), (), "")]
@@ -220,12 +220,12 @@ def test_no_event_of_a_job_graph_holds_more_refs_than_is_said_unless_one_task_do
     assert [part.total_tasks for part in job_graph_events([], {})] == [0]
 
 
-def test_a_pace_rests_only_where_its_budget_is_used_up():
+def test_a_pace_rests_only_where_its_budget_is_used_up() -> None:
     async def main():
         now, turns = [0.0], []
         pace = Pace(clock=lambda: now[0], budget_seconds=1.0)
 
-        async def other():
+        async def other() -> None:
             while True:
                 turns.append(now[0])
                 await asyncio.sleep(0)
@@ -240,7 +240,7 @@ def test_a_pace_rests_only_where_its_budget_is_used_up():
 
 
 @pytest.mark.parametrize("count", [0, 1, SLICE, SLICE + 1, 250_001])
-def test_sorting_in_parts_sorts(count):
+def test_sorting_in_parts_sorts(count) -> None:
     items = [f"{number * 7919 % 1_000_003}" for number in range(count)]
 
     assert run_through(sort(items)) == sorted(items)

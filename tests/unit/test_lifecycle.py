@@ -60,7 +60,7 @@ def snapshot(state):
     )
 
 
-def test_a_successful_build_is_legal():
+def test_a_successful_build_is_legal() -> None:
     state = BuildState("b")
 
     state.advance(numbered(SUCCESS))
@@ -70,14 +70,14 @@ def test_a_successful_build_is_legal():
 
 
 @pytest.mark.parametrize("left_out", [i for i in range(len(SUCCESS) - 1) if i not in {1, 4, 10}])
-def test_a_build_with_a_step_left_out_is_illegal(left_out):
+def test_a_build_with_a_step_left_out_is_illegal(left_out) -> None:
     payloads = SUCCESS[:left_out] + SUCCESS[left_out + 1 :]
 
     with pytest.raises(InvalidStateTransitionError):
         BuildState("b").advance(numbered(payloads))
 
 
-def test_a_step_out_of_order_writes_nothing():
+def test_a_step_out_of_order_writes_nothing() -> None:
     state = BuildState("b")
     state.advance(numbered(SUCCESS[:6]))
     before = snapshot(state)
@@ -95,7 +95,7 @@ def test_a_step_out_of_order_writes_nothing():
     assert snapshot(state) == before
 
 
-def test_nothing_follows_the_terminal_event():
+def test_nothing_follows_the_terminal_event() -> None:
     state = BuildState("b")
     state.advance(numbered(SUCCESS))
 
@@ -104,7 +104,7 @@ def test_nothing_follows_the_terminal_event():
             state.advance([event(len(SUCCESS) + 1, **payload)])
 
 
-def test_a_gap_or_a_repeat_in_the_sequence_is_refused():
+def test_a_gap_or_a_repeat_in_the_sequence_is_refused() -> None:
     for sequence in (0, 1, 3):
         state = BuildState("b")
         state.advance(numbered(SUCCESS[:1]))
@@ -112,12 +112,12 @@ def test_a_gap_or_a_repeat_in_the_sequence_is_refused():
             state.advance([event(sequence, **SUCCESS[2])])
 
 
-def test_an_event_of_another_build_is_refused():
+def test_an_event_of_another_build_is_refused() -> None:
     with pytest.raises(InvalidStateTransitionError):
         BuildState("b").advance([event(1, build="c", **SUCCESS[0])])
 
 
-def test_a_build_cannot_complete_with_a_failed_partition():
+def test_a_build_cannot_complete_with_a_failed_partition() -> None:
     payloads = [
         *SUCCESS[:7],
         partition(pt.PARTITION_STATUS_FAILED),
@@ -128,13 +128,13 @@ def test_a_build_cannot_complete_with_a_failed_partition():
         BuildState("b").advance(numbered(payloads))
 
 
-def test_a_build_cannot_end_with_something_open():
+def test_a_build_cannot_end_with_something_open() -> None:
     for payloads in (SUCCESS[:4], SUCCESS[:10]):
         with pytest.raises(InvalidStateTransitionError, match="has not ended"):
             BuildState("b").advance(numbered([*payloads, status(ev.BUILD_STATUS_FAILED)]))
 
 
-def test_an_operation_is_the_only_event_of_its_id():
+def test_an_operation_is_the_only_event_of_its_id() -> None:
     state = BuildState("t")
     state.advance([event(1, build="t", taint=ev.TaintEvent(tainted=True))])
 
@@ -143,7 +143,7 @@ def test_an_operation_is_the_only_event_of_its_id():
     assert state.ended
 
 
-def test_a_state_from_records_continues_where_it_was():
+def test_a_state_from_records_continues_where_it_was() -> None:
     state = BuildState("b")
     state.advance(numbered(SUCCESS[:10]))
     again = BuildState(
@@ -159,7 +159,7 @@ def test_a_state_from_records_continues_where_it_was():
     assert again.ended
 
 
-def test_every_status_has_a_row_in_its_table():
+def test_every_status_has_a_row_in_its_table() -> None:
     assert set(lifecycle.BUILD_TRANSITIONS) == set(ev.BuildStatus.values())
     assert set(lifecycle.JOB_TRANSITIONS) == set(ev.JobStatus.values())
     assert set(lifecycle.PARTITION_TRANSITIONS) == set(pt.PartitionStatus.values())
@@ -182,7 +182,7 @@ ANY_PAYLOAD = st.one_of(
 
 @settings(max_examples=300)
 @given(st.lists(ANY_PAYLOAD, max_size=40))
-def test_no_sequence_of_events_can_leave_an_illegal_log(payloads):
+def test_no_sequence_of_events_can_leave_an_illegal_log(payloads) -> None:
     state = BuildState("b")
     log = []
     for payload in payloads:

@@ -31,7 +31,7 @@ def display(clock=lambda: 0.0, earlier_runs=None, stream=None):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_everything_is_shown_at_any_width(width):
+def test_everything_is_shown_at_any_width(width: int) -> None:
     now = [0.0]
     progress = display(lambda: now[0])
     for event in events():
@@ -49,7 +49,7 @@ def test_everything_is_shown_at_any_width(width):
     assert text.count("daily_flights" if width > 40 else ".1") >= 3
 
 
-def test_a_wide_terminal_shows_a_line_for_each_concept():
+def test_a_wide_terminal_shows_a_line_for_each_concept() -> None:
     progress = display()
     for event in events(running=2):
         progress.on_event(event)
@@ -62,7 +62,7 @@ def test_a_wide_terminal_shows_a_line_for_each_concept():
     ]
 
 
-def test_a_narrow_terminal_keeps_the_ends_of_labels():
+def test_a_narrow_terminal_keeps_the_ends_of_labels() -> None:
     progress = display()
     for event in events(running=1):
         progress.on_event(event)
@@ -71,7 +71,7 @@ def test_a_narrow_terminal_keeps_the_ends_of_labels():
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_planning_fits_any_width(width):
+def test_planning_fits_any_width(width: int) -> None:
     progress = display()
     progress.counts.phase = "planning"
     progress.planning(PlanningProgress(3, 5_000_000, 2, ("//" + "x" * 400, "//:b")))
@@ -82,7 +82,7 @@ def test_planning_fits_any_width(width):
     assert "3 levels" in " ".join(lines)
 
 
-def test_many_job_runs_are_cut_to_the_oldest():
+def test_many_job_runs_are_cut_to_the_oldest() -> None:
     progress = display()
     for event in events(running=12):
         progress.on_event(event)
@@ -90,7 +90,7 @@ def test_many_job_runs_are_cut_to_the_oldest():
     assert drawn(progress, 80)[-1] == "  and 4 more"
 
 
-def test_the_bar_is_plain_where_the_stream_takes_no_more():
+def test_the_bar_is_plain_where_the_stream_takes_no_more() -> None:
     progress = display(stream=io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
     for event in events():
         progress.on_event(event)
@@ -99,7 +99,7 @@ def test_the_bar_is_plain_where_the_stream_takes_no_more():
     assert set(bar) == set("#=.")
 
 
-def test_earlier_runs_are_read_once_the_whole_job_graph_is_there():
+def test_earlier_runs_are_read_once_the_whole_job_graph_is_there() -> None:
     asked = []
     read = threading.Event()
 
@@ -118,7 +118,7 @@ def test_earlier_runs_are_read_once_the_whole_job_graph_is_there():
     assert "about 20 min left" in drawn(progress, 120)[0]
 
 
-def test_an_event_log_that_cannot_be_read_leaves_the_estimate_out():
+def test_an_event_log_that_cannot_be_read_leaves_the_estimate_out() -> None:
     def earlier_runs(_labels):
         raise EventLogError("it is gone")
 
@@ -130,7 +130,7 @@ def test_an_event_log_that_cannot_be_read_leaves_the_estimate_out():
     assert "left" not in drawn(progress, 120)[0]
 
 
-def test_runs_that_take_longer_than_earlier_ones_are_named():
+def test_runs_that_take_longer_than_earlier_ones_are_named() -> None:
     now = [0.0]
     progress = display(lambda: now[0])
     for event in events(tasks=11, completed=10, failed=0, running=1):

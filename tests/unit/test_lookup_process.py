@@ -15,7 +15,7 @@ from databuild.orchestration.jobs.lookup_process import lookup_for
 class FakeExecutor:
     """Answers every process with one result, and remembers their command lines."""
 
-    def __init__(self, printed=b"", **result):
+    def __init__(self, printed=b"", **result) -> None:
         self.ran = []
         self._result = ProcessResult(**{"exit_code": 0, "stdout": printed, **result})
 
@@ -30,7 +30,7 @@ def lookup(executor):
     return lookup_for(JobCatalog(graph_label="//:g", jobs=jobs, lookup="/bin/lookup"), executor, "/")
 
 
-async def test_labels_are_understood_in_each_form_and_what_is_left_out_is_nobodys():
+async def test_labels_are_understood_in_each_form_and_what_is_left_out_is_nobodys() -> None:
     executor = FakeExecutor(
         json.dumps({"p": "@//a:one", "q": "@@//b", "s": "@@acme_data~//jobs:hello", "unasked": "//c:c"}).encode()
     )
@@ -39,7 +39,7 @@ async def test_labels_are_understood_in_each_form_and_what_is_left_out_is_nobody
     assert executor.ran == [("/bin/lookup", "p", "q", "r", "s")]
 
 
-async def test_it_runs_with_the_environment_of_its_target():
+async def test_it_runs_with_the_environment_of_its_target() -> None:
     executor = FakeExecutor(b"{}")
     catalog = JobCatalog(graph_label="//:g", jobs={}, lookup="/bin/lookup", lookup_environment={"A": "1"})
 
@@ -48,7 +48,7 @@ async def test_it_runs_with_the_environment_of_its_target():
     assert executor.env == {"A": "1"}
 
 
-async def test_many_refs_are_asked_in_batches():
+async def test_many_refs_are_asked_in_batches() -> None:
     executor = FakeExecutor(b"{}")
 
     await lookup(executor)([f"p/{number}" for number in range(MAX_BATCH_REFS + 1)])
@@ -71,7 +71,7 @@ async def test_many_refs_are_asked_in_batches():
         ({"exit_code": -15, "timed_out": True}, "ran longer than its timeout of 300 seconds"),
     ],
 )
-async def test_what_cannot_be_used_names_the_lookup_and_what_it_was_asked(result, said):
+async def test_what_cannot_be_used_names_the_lookup_and_what_it_was_asked(result, said: str) -> None:
     with pytest.raises(LookupFaultError) as raised:
         await lookup(FakeExecutor(**result))(["p"])
 
@@ -79,7 +79,7 @@ async def test_what_cannot_be_used_names_the_lookup_and_what_it_was_asked(result
     assert said in str(raised.value)
 
 
-async def test_an_answer_about_a_ref_in_another_unicode_form_is_refused_with_the_form_that_was_asked():
+async def test_an_answer_about_a_ref_in_another_unicode_form_is_refused_with_the_form_that_was_asked() -> None:
     executor = FakeExecutor(json.dumps({"caf" + "e\u0301": "//b:b"}).encode())
 
     with pytest.raises(LookupFaultError, match=r"caf\\xe9.* normalization form C"):

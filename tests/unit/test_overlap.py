@@ -91,11 +91,11 @@ def checked_overlap(first, second):
         ("a", "a{x:/b{5000}/}", None),
     ],
 )
-def test_patterns_overlap_where_they_have_a_ref_in_common(first, second, witness):
+def test_patterns_overlap_where_they_have_a_ref_in_common(first: str, second: str, witness: str | None) -> None:
     assert checked_overlap(first, second) == witness
 
 
-def test_long_ambiguous_repetitions_are_compared_in_good_time():
+def test_long_ambiguous_repetitions_are_compared_in_good_time() -> None:
     assert checked_overlap("{x:/(a|aa){1,200}/}", "{y:/(a|aa){1,200}b/}") is None
     assert checked_overlap("{x:/(a|b)*a(a|b){100}/}", "{y:/(a|b)*b(a|b){100}/}") is None
 
@@ -135,7 +135,7 @@ def patterns(draw):
 
 @settings(max_examples=300, deadline=None)
 @given(patterns(), patterns())
-def test_an_overlap_is_what_trying_all_short_refs_finds(first, second):
+def test_an_overlap_is_what_trying_all_short_refs_finds(first, second) -> None:
     one, two = PartitionPattern(first), PartitionPattern(second)
     sizes = [len(ref.encode()) for ref in REFS if one.match(ref) is not None and two.match(ref) is not None]
 
@@ -157,7 +157,7 @@ DATED = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(DATED, DATED, st.text("0123456789-T/", max_size=6))
-def test_an_example_of_one_pattern_that_the_other_matches_is_an_overlap(first, second, tail):
+def test_an_example_of_one_pattern_that_the_other_matches_is_an_overlap(first, second, tail) -> None:
     one, two = PartitionPattern(first), PartitionPattern(second)
     witness = checked_overlap(first, second)
 

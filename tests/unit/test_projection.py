@@ -20,14 +20,14 @@ def event_of(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_event_is_handled(kind):
+def test_every_kind_of_event_is_handled(kind) -> None:
     changes = Changes([event_of(kind)])
 
     assert changes.build["last_sequence"] == 7
     assert list(refs_of(event_of(kind))) == ([""] if kind == "partition" else [])
 
 
-def test_an_event_of_an_unknown_kind_raises():
+def test_an_event_of_an_unknown_kind_raises() -> None:
     # Field 500 is of no kind that there is: an event of a newer version reads like this.
     newer = ev.BuildEvent.FromString(
         ev.BuildEvent(build_request_id="b", sequence=7).SerializeToString() + b"\xa2\x1f\x00"
@@ -40,7 +40,7 @@ def test_an_event_of_an_unknown_kind_raises():
 
 
 @pytest.mark.parametrize("status", [0, 99])
-def test_a_job_run_of_an_unknown_status_raises(status):
+def test_a_job_run_of_an_unknown_status_raises(status: int) -> None:
     event = event_of("job")
     event.job.status = status
 

@@ -1,5 +1,7 @@
 """Which builds and job logs are pruned, and in which order."""
 
+from pathlib import Path
+
 import pytest
 
 from databuild.errors import EventLogError
@@ -15,7 +17,7 @@ def record(name, ended=100.0, status="COMPLETED", pruned=0.0):
 class FakeLog:
     """Knows builds, and remembers what was pruned."""
 
-    def __init__(self, *records):
+    def __init__(self, *records) -> None:
         self.records = {one.build_request_id: one for one in records}
         self.did = []
 
@@ -29,12 +31,12 @@ class FakeLog:
     def bytes_of_events(self, build_request_ids):
         return 7 * len(build_request_ids)
 
-    def prune(self, build_request_ids, time):
+    def prune(self, build_request_ids, time) -> None:
         if "broken" in build_request_ids:
             raise EventLogError("no")
         self.did.append((tuple(build_request_ids), time))
 
-    def resume(self):
+    def resume(self) -> None:
         self.did.append("go on")
 
 
@@ -42,13 +44,13 @@ def names(builds):
     return [build.build_request_id for build in builds]
 
 
-def test_builds_that_ended_before_a_time_are_pruned():
+def test_builds_that_ended_before_a_time_are_pruned() -> None:
     log = FakeLog(record("a", 10), record("b", 20), record("c", 30))
 
     assert names(builds_to_prune(log, before=20.5)) == ["b", "a"]
 
 
-def test_the_newest_that_have_ended_are_kept():
+def test_the_newest_that_have_ended_are_kept() -> None:
     running = record("d", status="EXECUTING")
     log = FakeLog(record("a", 10), record("b", 20, "FAILED"), record("c", 30, "CANCELLED"), running)
 
@@ -57,14 +59,14 @@ def test_the_newest_that_have_ended_are_kept():
     assert names(builds_to_prune(log, keep=2, before=25)) == ["a"]
 
 
-def test_a_build_that_was_pruned_counts_as_kept_and_is_not_pruned_again():
+def test_a_build_that_was_pruned_counts_as_kept_and_is_not_pruned_again() -> None:
     log = FakeLog(record("a"), record("b", pruned=50.0), record("c"))
 
     assert names(builds_to_prune(log, keep=2)) == ["a"]
     assert names(builds_to_prune(log, keep=1)) == ["a"]
 
 
-def test_more_builds_than_a_page_are_pruned_in_batches():
+def test_more_builds_than_a_page_are_pruned_in_batches() -> None:
     log = FakeLog(*(record(f"b{number:05}") for number in range(2050)))
 
     done = list(prune_builds(log, log, builds_to_prune(log), 500.0))
@@ -76,7 +78,7 @@ def test_more_builds_than_a_page_are_pruned_in_batches():
     assert log.did[-1] == "go on"
 
 
-def test_what_was_pruned_before_a_fault_is_told():
+def test_what_was_pruned_before_a_fault_is_told() -> None:
     log = FakeLog(*(record(f"c{number:05}") for number in range(100)), record("broken"))
     done = []
 
@@ -86,7 +88,7 @@ def test_what_was_pruned_before_a_fault_is_told():
 
 
 @pytest.fixture
-def logs(tmp_path):
+def logs(tmp_path: Path):
     folder = tmp_path / "logs"
     for build in ("a", "b", "c", "other"):
         (folder / build / "deep").mkdir(parents=True)
@@ -96,7 +98,7 @@ def logs(tmp_path):
     return folder
 
 
-def test_logs_of_pruned_builds_go_and_others_stay(logs):
+def test_logs_of_pruned_builds_go_and_others_stay(logs) -> None:
     log = FakeLog(record("a", pruned=1.0), record("b"), record("c", pruned=1.0))
 
     assert list(prunable_logs(log, str(logs))) == [("a", 8), ("c", 8)]
@@ -107,7 +109,7 @@ def test_logs_of_pruned_builds_go_and_others_stay(logs):
     assert logs_pruned_before(str(logs)) == 0.0
 
 
-def test_logs_go_for_their_age_once_their_build_has_ended(logs):
+def test_logs_go_for_their_age_once_their_build_has_ended(logs) -> None:
     log = FakeLog(record("a", 10), record("b", 20), record("c", 5, "EXECUTING"))
 
     assert list(prune_logs(log, str(logs), before=15.0)) == [("a", 8)]
@@ -117,7 +119,7 @@ def test_logs_go_for_their_age_once_their_build_has_ended(logs):
     assert sorted(path.name for path in logs.iterdir()) == [".pruned_before", "b", "c", "file", "other"]
 
 
-def test_a_removal_of_logs_that_was_interrupted_is_gone_on_with(logs):
+def test_a_removal_of_logs_that_was_interrupted_is_gone_on_with(logs) -> None:
     log = FakeLog(record("a", 10), record("b", 20), record("c", 30))
     next(prune_logs(log, str(logs), before=50.0))
     (logs / "b" / "b.1.1.stdout").unlink()
@@ -126,7 +128,7 @@ def test_a_removal_of_logs_that_was_interrupted_is_gone_on_with(logs):
     assert list(prune_logs(log, str(logs), before=50.0)) == [("b", 3), ("c", 8)]
 
 
-def test_links_are_not_followed(tmp_path):
+def test_links_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "data").write_text("x" * 1000)
     (tmp_path / "logs").mkdir()
@@ -136,6 +138,6 @@ def test_links_are_not_followed(tmp_path):
     assert list(prune_logs(FakeLog(record("a", pruned=1.0)), str(tmp_path / "logs"))) == []
 
 
-def test_where_there_are_no_logs_there_are_none(tmp_path):
+def test_where_there_are_no_logs_there_are_none(tmp_path: Path) -> None:
     assert list(prune_logs(FakeLog(), f"{tmp_path}/none", before=50.0)) == []
     assert bytes_under(f"{tmp_path}/none") == 0

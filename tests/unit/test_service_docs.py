@@ -27,16 +27,16 @@ def block(kind, beginning):
 
 
 @pytest.mark.parametrize("meaning", MEANINGS, ids=lambda meaning: meaning.code)
-def test_every_error_is_documented_with_its_codes(meaning):
+def test_every_error_is_documented_with_its_codes(meaning) -> None:
     assert ROWS[meaning.code] == (meaning.status.name, str(meaning.http))
 
 
 @pytest.mark.parametrize("status", [404, 405, 415])
-def test_what_only_http_can_get_wrong_is_documented(status):
+def test_what_only_http_can_get_wrong_is_documented(status: int) -> None:
     assert ROWS[meaning_of(HttpRequestError(status, "x")).code] == ("", str(status))
 
 
-def test_no_error_is_documented_that_does_not_exist():
+def test_no_error_is_documented_that_does_not_exist() -> None:
     known = {meaning.code for meaning in MEANINGS} | {
         meaning_of(HttpRequestError(status, "x")).code for status in (404, 405, 415)
     }
@@ -45,13 +45,13 @@ def test_no_error_is_documented_that_does_not_exist():
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
-def test_every_request_is_documented_with_its_rpc(route):
+def test_every_request_is_documented_with_its_rpc(route) -> None:
     path = re.sub(r"\{\w+\}", "ID", route.path)
 
     assert any(f"{route.method} `{path}`" in line and route.rpc in line for line in DOCUMENT.splitlines())
 
 
-def test_the_limits_are_documented():
+def test_the_limits_are_documented() -> None:
     limits = Limits()
 
     for number in (limits.max_partitions, limits.max_requests, limits.max_queued_builds, limits.answer_timeout_seconds):
@@ -59,7 +59,7 @@ def test_the_limits_are_documented():
     assert f"{limits.max_request_bytes >> 20} MiB" in DOCUMENT
 
 
-def test_the_unit_stops_later_than_the_service_and_starts_what_there_is(tmp_path):
+def test_the_unit_stops_later_than_the_service_and_starts_what_there_is(tmp_path: Path) -> None:
     unit = configparser.ConfigParser(interpolation=None, strict=False)
     unit.optionxform = str
     unit.read_string(block("ini", "[Unit]"))
@@ -74,7 +74,7 @@ def test_the_unit_stops_later_than_the_service_and_starts_what_there_is(tmp_path
     assert service["ExecStart"].endswith("build_graph.service --flagfile=/etc/databuild/serve.flags")
 
 
-def test_the_container_starts_with_flags_that_there_are():
+def test_the_container_starts_with_flags_that_there_are() -> None:
     entry = re.search(r"^ENTRYPOINT \[(.*)\]$", block("dockerfile", "FROM"), re.MULTILINE)[1]
     ports = re.search(r"^EXPOSE (.*)$", block("dockerfile", "FROM"), re.MULTILINE)[1].split()
 

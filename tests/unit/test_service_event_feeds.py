@@ -23,7 +23,7 @@ def event(sequence, *, last=False, size=0):
 class FakeLog:
     """Remembers from where it was read; fits what answers questions to an event log, and the reader they are asked."""
 
-    def __init__(self, count=0, *, ended=True):
+    def __init__(self, count=0, *, ended=True) -> None:
         self.log = [event(number, last=ended and number == count) for number in range(1, count + 1)]
         self.read_after = []
         self.looks = 0
@@ -43,7 +43,7 @@ class FakeLog:
 class Follower:
     """Hears of what other processes write when the test says so."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.news = asyncio.Queue()
         self.asked = 0
 
@@ -73,14 +73,14 @@ async def collect(watching, after=0):
     return [[found.sequence for found in some] async for some in watching.watch("b", after)]
 
 
-async def test_a_long_log_is_read_to_its_end_without_waiting_for_news(watching):
+async def test_a_long_log_is_read_to_its_end_without_waiting_for_news(watching) -> None:
     log = FakeLog(5 * PAGE_EVENTS + 7)
 
     assert await sequences(watching(log)) == list(range(1, 5 * PAGE_EVENTS + 8))
     assert log.read_after == [number * PAGE_EVENTS for number in range(6)]
 
 
-async def test_all_who_read_a_log_at_the_same_time_read_each_page_once(watching):
+async def test_all_who_read_a_log_at_the_same_time_read_each_page_once(watching) -> None:
     log = FakeLog(3 * PAGE_EVENTS + 7)
     one = watching(log)
 
@@ -90,7 +90,7 @@ async def test_all_who_read_a_log_at_the_same_time_read_each_page_once(watching)
     assert len(log.read_after) <= 2 * 4
 
 
-async def test_those_who_wait_at_the_end_of_a_log_look_together(watching):
+async def test_those_who_wait_at_the_end_of_a_log_look_together(watching) -> None:
     follower = Follower()
     log = FakeLog(7, ended=False)
     one = watching(log, follower)
@@ -106,7 +106,7 @@ async def test_those_who_wait_at_the_end_of_a_log_look_together(watching):
     assert log.read_after == [0, 0]
 
 
-async def test_what_is_told_is_seen_without_a_look_at_the_log(watching):
+async def test_what_is_told_is_seen_without_a_look_at_the_log(watching) -> None:
     log = FakeLog(1, ended=False)
     one = watching(log)
     watchers = [asyncio.create_task(sequences(one)) for _ in range(200)]
@@ -122,7 +122,7 @@ async def test_what_is_told_is_seen_without_a_look_at_the_log(watching):
     assert log.read_after == [0]
 
 
-async def test_events_of_other_processes_are_not_polled_while_all_watched_builds_are_ours(watching):
+async def test_events_of_other_processes_are_not_polled_while_all_watched_builds_are_ours(watching) -> None:
     ours = {"b"}
     checks = 0
 
@@ -149,7 +149,7 @@ async def test_events_of_other_processes_are_not_polled_while_all_watched_builds
     assert await watcher == [1, 2, 3, 4]
 
 
-async def test_what_is_ours_is_not_looked_for_beside_a_build_of_others(watching):
+async def test_what_is_ours_is_not_looked_for_beside_a_build_of_others(watching) -> None:
     follower = Follower()
     log = FakeLog(7, ended=False)
     one = watching(log, follower, {"b"}.__contains__)
@@ -169,7 +169,7 @@ async def test_what_is_ours_is_not_looked_for_beside_a_build_of_others(watching)
     await ours.aclose()
 
 
-async def test_events_within_a_short_interval_arrive_together_and_the_end_immediately(watching):
+async def test_events_within_a_short_interval_arrive_together_and_the_end_immediately(watching) -> None:
     log = FakeLog(1, ended=False)
     one = watching(log, wake_seconds=600.0)
     watcher = asyncio.create_task(collect(one))
@@ -185,14 +185,14 @@ async def test_events_within_a_short_interval_arrive_together_and_the_end_immedi
     assert await watcher == [[1], [2], [3, 4, 5, 6, 7, 8, 9, 10]]
 
 
-async def test_large_events_are_served_one_by_one(watching):
+async def test_large_events_are_served_one_by_one(watching) -> None:
     log = FakeLog()
     log.log = [event(1, size=200_000), *(event(number, size=100_000) for number in range(2, 6)), event(6, last=True)]
 
     assert await collect(watching(log)) == [[1], [2, 3], [4, 5, 6]]
 
 
-async def test_a_gap_in_what_is_told_is_filled_from_the_log(watching):
+async def test_a_gap_in_what_is_told_is_filled_from_the_log(watching) -> None:
     log = FakeLog(60)
     one = watching(log)
     watcher = asyncio.create_task(sequences(one, 10))
@@ -203,7 +203,7 @@ async def test_a_gap_in_what_is_told_is_filled_from_the_log(watching):
     assert await watcher == list(range(11, 61))
 
 
-async def test_very_much_that_another_process_wrote_is_read_page_by_page(watching):
+async def test_very_much_that_another_process_wrote_is_read_page_by_page(watching) -> None:
     follower = Follower()
     log = FakeLog(7, ended=False)
     one = watching(log, follower)
@@ -217,7 +217,7 @@ async def test_very_much_that_another_process_wrote_is_read_page_by_page(watchin
     assert await watcher == list(range(1, 3 * PAGE_EVENTS + 1))
 
 
-async def test_large_events_are_not_kept_for_those_who_come_late(watching):
+async def test_large_events_are_not_kept_for_those_who_come_late(watching) -> None:
     log = FakeLog()
     one = watching(log)
     first = one.watch("b")
@@ -234,12 +234,12 @@ async def test_large_events_are_not_kept_for_those_who_come_late(watching):
     await first.aclose()
 
 
-async def test_between_a_few_events_others_have_their_turn(watching):
+async def test_between_a_few_events_others_have_their_turn(watching) -> None:
     log = FakeLog(PAGE_EVENTS)
     one = watching(log)
     seen = {"one": 0, "other": 0}
 
-    async def watch(name):
+    async def watch(name) -> None:
         async for events in one.watch("b"):
             assert len(events) <= 20
             seen[name] = events[-1].sequence
@@ -250,7 +250,7 @@ async def test_between_a_few_events_others_have_their_turn(watching):
     assert seen == {"one": PAGE_EVENTS, "other": PAGE_EVENTS}
 
 
-async def test_who_goes_away_while_reading_takes_nothing_from_the_others(watching):
+async def test_who_goes_away_while_reading_takes_nothing_from_the_others(watching) -> None:
     log = FakeLog(50)
     one = watching(log)
     first = asyncio.create_task(sequences(one))
@@ -264,7 +264,7 @@ async def test_who_goes_away_while_reading_takes_nothing_from_the_others(watchin
     assert log.read_after == [0]
 
 
-async def test_a_log_that_cannot_be_read_is_told_to_all_and_asked_again_later():
+async def test_a_log_that_cannot_be_read_is_told_to_all_and_asked_again_later() -> None:
     log = FakeLog(50)
     pages = EventPages(log)
     log.broken = True
@@ -276,7 +276,7 @@ async def test_a_log_that_cannot_be_read_is_told_to_all_and_asked_again_later():
     assert len((await pages.after("b", 0)).events) == 50
 
 
-async def test_pages_that_cannot_change_are_kept_a_few_of_them():
+async def test_pages_that_cannot_change_are_kept_a_few_of_them() -> None:
     log = FakeLog(10 * PAGE_EVENTS)
     pages = EventPages(log)
 

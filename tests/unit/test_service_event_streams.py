@@ -15,7 +15,7 @@ def event(sequence, ref="raw/1"):
     return found
 
 
-async def test_a_text_is_an_event_of_a_stream():
+async def test_a_text_is_an_event_of_a_stream() -> None:
     text = await EventTexts().text(event(7, "raw/a\nb"))
 
     lines = text.decode().split("\n")
@@ -24,7 +24,7 @@ async def test_a_text_is_an_event_of_a_stream():
     assert read == event(7, "raw/a\nb")
 
 
-async def test_each_is_made_once_for_all():
+async def test_each_is_made_once_for_all() -> None:
     texts = EventTexts()
     small, large = event(1), event(2, "x" * 100_000)
 
@@ -34,7 +34,7 @@ async def test_each_is_made_once_for_all():
     assert await texts.text(small) is found[0]
 
 
-async def test_no_more_is_kept_than_a_number_of_bytes():
+async def test_no_more_is_kept_than_a_number_of_bytes() -> None:
     texts = EventTexts(1000)
     first = await texts.text(event(1))
 

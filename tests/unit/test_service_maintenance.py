@@ -1,6 +1,7 @@
 """A request to prune covers a bounded amount of work, and a verification outlives the request that started it."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.support.world import World
 
 
 @pytest.fixture
-async def world(tmp_path):
+async def world(tmp_path: Path):
     world = World(tmp_path)
     for number in range(3):
         await world.builds.submit(Submission(build_request_id=f"b{number}", partitions=(f"raw/{number}",)))
@@ -22,12 +23,12 @@ async def world(tmp_path):
 
 
 @pytest.fixture
-def impatient(world, tmp_path):
+def impatient(world, tmp_path: Path):
     """Maintenance that waits for nothing."""
     return Maintenance(world.log, str(tmp_path), world.service.builds._readers, max_seconds=0.0)
 
 
-async def test_a_dry_run_lists_everything_and_changes_nothing(world):
+async def test_a_dry_run_lists_everything_and_changes_nothing(world) -> None:
     pruned = await world.service.maintenance.prune(PruneOptions(keep=1), dry_run=True)
 
     assert [build.build_request_id for build in pruned.builds] == ["b1", "b0"]
@@ -35,7 +36,7 @@ async def test_a_dry_run_lists_everything_and_changes_nothing(world):
     assert len(await world.builds.events("b0")) > 0
 
 
-async def test_a_request_stops_in_time_and_the_next_continues(world, impatient):
+async def test_a_request_stops_in_time_and_the_next_continues(world, impatient) -> None:
     options = PruneOptions(keep=1)
 
     first = await impatient.prune(options, dry_run=False)
@@ -48,7 +49,7 @@ async def test_a_request_stops_in_time_and_the_next_continues(world, impatient):
     assert await world.builds.events("b0") == []
 
 
-async def test_a_verification_is_asked_for_until_it_has_a_result(world, impatient):
+async def test_a_verification_is_asked_for_until_it_has_a_result(world, impatient) -> None:
     verification, result = await impatient.verify("", ["b1"])
     while result is None:
         verification, result = await impatient.verify(verification, [])
@@ -57,14 +58,14 @@ async def test_a_verification_is_asked_for_until_it_has_a_result(world, impatien
     assert (await world.service.maintenance.verify("", []))[1].builds == 3
 
 
-async def test_unknown_builds_and_verifications_are_refused(world):
+async def test_unknown_builds_and_verifications_are_refused(world) -> None:
     with pytest.raises(BuildNotFoundError):
         await world.service.maintenance.verify("", ["nothing"])
     with pytest.raises(InvalidRequestError, match="there is no verification 'nothing'"):
         await world.service.maintenance.verify("nothing", [])
 
 
-async def test_verifications_are_bounded_and_those_that_ended_make_room(world, impatient):
+async def test_verifications_are_bounded_and_those_that_ended_make_room(world, impatient) -> None:
     async with impatient._verifying:  # they run one after another, and none can end meanwhile
         ids = [(await impatient.verify("", []))[0] for _ in range(MAX_VERIFICATIONS)]
 
@@ -80,7 +81,7 @@ async def test_verifications_are_bounded_and_those_that_ended_make_room(world, i
         await impatient.verify(ids[0], [])
 
 
-async def test_nothing_begins_once_the_service_ends(world, impatient):
+async def test_nothing_begins_once_the_service_ends(world, impatient) -> None:
     await impatient.close()
 
     with pytest.raises(ShuttingDownError):

@@ -1,5 +1,7 @@
 """Partitions, as the service answers them."""
 
+from pathlib import Path
+
 import pytest
 
 from databuild.errors import InvalidPatternError, InvalidRequestError, TooManyPartitionsError
@@ -8,7 +10,7 @@ from tests.support.world import World
 
 
 @pytest.fixture
-async def make(tmp_path):
+async def make(tmp_path: Path):
     """Returns a function that makes worlds with limits, which are closed in the end."""
     worlds = []
 
@@ -26,7 +28,7 @@ def world(make):
     return make(max_partitions=10)
 
 
-async def build(world, *partitions):
+async def build(world, *partitions) -> None:
     view = await world.builds.submit(Submission(partitions=partitions))
     await world.ended(view.build.build_request_id)
 
@@ -35,7 +37,7 @@ def refs(page):
     return [record.ref for record in page.partitions]
 
 
-async def test_a_search_narrows_by_all_that_is_said(world):
+async def test_a_search_narrows_by_all_that_is_said(world) -> None:
     await build(world, "raw/1", "raw/10", "raw/x1", "clean/2")
     search = world.service.partitions.search
 
@@ -49,7 +51,7 @@ async def test_a_search_narrows_by_all_that_is_said(world):
 
 
 @pytest.mark.parametrize("pattern", ["", "raw/{n:int}"])
-async def test_the_pages_of_a_search_are_all_of_it(world, pattern):
+async def test_the_pages_of_a_search_are_all_of_it(world, pattern: str) -> None:
     await build(world, "raw/1", "raw/2", "raw/3", "raw/a", "clean/1")
     found, after = [], ""
     while True:
@@ -62,7 +64,7 @@ async def test_the_pages_of_a_search_are_all_of_it(world, pattern):
     assert found == ["raw/1", "raw/2", "raw/3"] + ([] if pattern else ["raw/a"])
 
 
-async def test_a_search_with_few_matches_stops_early_and_can_be_continued(make):
+async def test_a_search_with_few_matches_stops_early_and_can_be_continued(make) -> None:
     world = make(max_search_candidates=2)
     await build(world, "raw/a", "raw/b", "raw/c", "raw/9x")
 
@@ -73,12 +75,12 @@ async def test_a_search_with_few_matches_stops_early_and_can_be_continued(make):
     assert refs(second) == ["raw/c"]
 
 
-async def test_a_pattern_that_cannot_be_read_is_refused(world):
+async def test_a_pattern_that_cannot_be_read_is_refused(world) -> None:
     with pytest.raises(InvalidPatternError):
         await world.service.partitions.search(pattern="{")
 
 
-async def test_lineage_goes_as_far_as_asked_and_says_whether_that_is_all(world):
+async def test_lineage_goes_as_far_as_asked_and_says_whether_that_is_all(world) -> None:
     await build(world, "clean/1", "clean/2")
     partitions = world.service.partitions
 
@@ -93,14 +95,14 @@ async def test_lineage_goes_as_far_as_asked_and_says_whether_that_is_all(world):
     assert (await partitions.upstream("raw/1")).edges == ()
 
 
-async def test_downstream_says_when_not_everything_was_looked_through(make):
+async def test_downstream_says_when_not_everything_was_looked_through(make) -> None:
     world = make(max_lineage_partitions=1)
     await build(world, "clean/1", "clean/2")
 
     assert not (await world.service.partitions.downstream("raw/2")).complete
 
 
-async def test_an_explanation_has_the_reason_and_the_history(world):
+async def test_an_explanation_has_the_reason_and_the_history(world) -> None:
     world.executor.failing = {"clean/1"}
     await build(world, "clean/1")
 
@@ -111,7 +113,7 @@ async def test_an_explanation_has_the_reason_and_the_history(world):
     assert explanation.view.record.failure.category == "USER"
 
 
-async def test_only_what_is_known_can_be_tainted_and_only_so_much_at_once(world):
+async def test_only_what_is_known_can_be_tainted_and_only_so_much_at_once(world) -> None:
     await build(world, "day/2020-01-01..2020-01-03")
     taint = world.service.partitions.taint
 

@@ -40,7 +40,7 @@ def earlier(*seconds, job="//:a", status="COMPLETED"):
     ]
 
 
-def test_tasks_are_counted_by_state():
+def test_tasks_are_counted_by_state() -> None:
     states = planned([("//:a", ())] * 7)
     for task, status in enumerate(["COMPLETED", "FAILED", "RUNNING", "SCHEDULED", "SKIPPED", "CANCELLED"], 1):
         states.add(job_event(task, status))
@@ -50,7 +50,7 @@ def test_tasks_are_counted_by_state():
     assert states.counts().total == 7
 
 
-def test_a_task_that_is_tried_again_is_not_counted_as_failed():
+def test_a_task_that_is_tried_again_is_not_counted_as_failed() -> None:
     states = planned([("//:a", ())])
     for attempt, status in ((1, "RUNNING"), (1, "FAILED"), (2, "SCHEDULED"), (2, "RUNNING")):
         states.add(job_event(1, status, attempt=attempt))
@@ -58,7 +58,7 @@ def test_a_task_that_is_tried_again_is_not_counted_as_failed():
     assert states.counts() == StateCounts(completed=0, failed=0, running=1, waiting=0, skipped=0, cancelled=0)
 
 
-def test_a_job_graph_is_planned_once_all_of_its_parts_are_there():
+def test_a_job_graph_is_planned_once_all_of_its_parts_are_there() -> None:
     states = TaskStates()
     assert not states.planned
     states.add(ev.BuildEvent(job_graph=ev.JobGraphEvent(tasks=[Task(task_id=1, job_label="//:a")], total_tasks=2)))
@@ -69,7 +69,7 @@ def test_a_job_graph_is_planned_once_all_of_its_parts_are_there():
     assert states.jobs == ["//:a", "//:b"]
 
 
-def test_nothing_is_estimated_without_a_duration():
+def test_nothing_is_estimated_without_a_duration() -> None:
     states = planned([("//:a", ())])
     states.add_earlier_runs("//:a", earlier(5.0, status="FAILED"))
 
@@ -85,14 +85,14 @@ def test_nothing_is_estimated_without_a_duration():
         ([("//:a", ()), ("//:unknown", ())], 1, 20.0),  # the mean of the jobs that are known
     ],
 )
-def test_the_estimate_is_the_larger_of_work_over_slots_and_the_longest_chain(tasks, slots, seconds):
+def test_the_estimate_is_the_larger_of_work_over_slots_and_the_longest_chain(tasks, slots: int, seconds: float) -> None:
     states = planned(tasks, slots=slots)
     states.add_earlier_runs("//:a", earlier(10.0, 9.0, 90.0))
 
     assert states.remaining_seconds() == pytest.approx(seconds)
 
 
-def test_what_has_ended_takes_no_more_time_and_what_runs_takes_the_rest_of_its_time():
+def test_what_has_ended_takes_no_more_time_and_what_runs_takes_the_rest_of_its_time() -> None:
     now = [0.0]
     states = planned([("//:a", ()), ("//:a", [1]), ("//:a", [2])], clock=lambda: now[0])
     states.add_earlier_runs("//:a", earlier(10.0))
@@ -106,7 +106,7 @@ def test_what_has_ended_takes_no_more_time_and_what_runs_takes_the_rest_of_its_t
     assert states.remaining_seconds() == pytest.approx(10.0)
 
 
-def test_runs_of_this_build_count_more_than_earlier_ones_as_they_come():
+def test_runs_of_this_build_count_more_than_earlier_ones_as_they_come() -> None:
     states = planned([("//:a", ())] * 50, slots=1)
     states.add_earlier_runs("//:a", earlier(*[100.0] * 20))
     for task in range(1, 31):
@@ -115,7 +115,7 @@ def test_runs_of_this_build_count_more_than_earlier_ones_as_they_come():
     assert states.remaining_seconds() == pytest.approx(20.0)
 
 
-def test_without_a_number_of_slots_the_runs_seen_at_once_count():
+def test_without_a_number_of_slots_the_runs_seen_at_once_count() -> None:
     states = planned([("//:a", ())] * 4, slots=0)
     states.add_earlier_runs("//:a", earlier(10.0))
     states.add(job_event(1, "RUNNING"))

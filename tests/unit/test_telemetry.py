@@ -1,5 +1,7 @@
 """Tracing and metrics of a build, as an OpenTelemetry SDK receives them."""
 
+from pathlib import Path
+
 import pytest
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
@@ -24,7 +26,7 @@ ANSWER = b'{"configs": [{"outputs": [{"str": "p/1"}]}]}'
 class FakeExecutor(NoProcesses):
     """Answers `config`, completes `exec`, and remembers environments."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.envs = []
 
     async def run(self, spec, _on_report=None):
@@ -62,7 +64,7 @@ async def build(tmp_path, executor, telemetry):
         await log.close()
 
 
-async def test_a_build_is_one_trace_with_its_phases_and_job_runs_and_is_counted(tmp_path, exported):
+async def test_a_build_is_one_trace_with_its_phases_and_job_runs_and_is_counted(tmp_path: Path, exported) -> None:
     spans, measured = exported
     executor = FakeExecutor()
 
@@ -87,7 +89,7 @@ async def test_a_build_is_one_trace_with_its_phases_and_job_runs_and_is_counted(
     assert [point.sum for point in found["databuild.job_run.duration"]] == [2.0]
 
 
-async def test_without_telemetry_jobs_of_a_build_share_a_trace_all_the_same(tmp_path):
+async def test_without_telemetry_jobs_of_a_build_share_a_trace_all_the_same(tmp_path: Path) -> None:
     executor = FakeExecutor()
 
     await build(tmp_path, executor, None)

@@ -37,7 +37,7 @@ def warnings_of(**variables):
     return warnings
 
 
-def test_traces_and_metrics_are_exported_when_the_process_exits():
+def test_traces_and_metrics_are_exported_when_the_process_exits() -> None:
     output = said(OTEL_TRACES_EXPORTER="console", OTEL_METRICS_EXPORTER="console")
 
     assert '"name": "databuild.build"' in output
@@ -46,7 +46,7 @@ def test_traces_and_metrics_are_exported_when_the_process_exits():
     assert "warned" not in output
 
 
-def test_the_service_name_of_the_environment_counts():
+def test_the_service_name_of_the_environment_counts() -> None:
     output = said(OTEL_TRACES_EXPORTER="console", OTEL_SERVICE_NAME="nightly")
 
     assert '"service.name": "nightly"' in output
@@ -62,11 +62,11 @@ def test_the_service_name_of_the_environment_counts():
         {"OTEL_SERVICE_NAME": "nightly"},
     ],
 )
-def test_nothing_is_imported_where_nothing_asks_for_it(variables):
+def test_nothing_is_imported_where_nothing_asks_for_it(variables) -> None:
     assert said(**variables) == "telemetry: False\nimported: False\n"
 
 
-def test_a_missing_sdk_is_named_in_one_line():
+def test_a_missing_sdk_is_named_in_one_line() -> None:
     output = said("sys.modules['opentelemetry.sdk.trace'] = None", OTEL_EXPORTER_OTLP_ENDPOINT="http://localhost:1")
 
     warning, outcome, _ = output.splitlines()
@@ -74,13 +74,13 @@ def test_a_missing_sdk_is_named_in_one_line():
     assert outcome == "telemetry: False"
 
 
-def test_an_exporter_that_is_not_installed_is_named():
+def test_an_exporter_that_is_not_installed_is_named() -> None:
     assert warnings_of(OTEL_TRACES_EXPORTER="nothing") == [
         "telemetry is off: no installed package has the exporter 'nothing' for traces"
     ]
 
 
-def test_a_protocol_that_otlp_does_not_have_is_named():
+def test_a_protocol_that_otlp_does_not_have_is_named() -> None:
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "smtp"}
 
     assert warnings_of(**variables) == [

@@ -19,7 +19,7 @@ def wanted(name):
     return set(re.findall(r"^([a-z0-9-]+)", (HERE / name).read_text(), re.MULTILINE))
 
 
-def test_a_package_of_both_locks_has_one_version():
+def test_a_package_of_both_locks_has_one_version() -> None:
     runtime, development = locked("requirements_lock.txt"), locked("requirements_dev_lock.txt")
 
     shared = runtime.keys() & development.keys()
@@ -29,12 +29,12 @@ def test_a_package_of_both_locks_has_one_version():
     assert versions[0] == versions[1]
 
 
-def test_each_lock_has_what_is_asked_for():
+def test_each_lock_has_what_is_asked_for() -> None:
     assert wanted("requirements.in") <= locked("requirements_lock.txt").keys()
     assert wanted("requirements_dev.in") <= locked("requirements_dev_lock.txt").keys()
 
 
-def test_consumers_get_few_packages_and_no_tools_of_development():
+def test_consumers_get_few_packages_and_no_tools_of_development() -> None:
     runtime = locked("requirements_lock.txt").keys()
 
     assert len(runtime) <= MAX_CONSUMER_PACKAGES

@@ -5,7 +5,7 @@ import pytest
 from tests.support.script_graph import ENVIRONMENT, GRAPH, NUMBER
 
 
-def test_a_build_without_arguments_builds_the_default_partitions(graph):
+def test_a_build_without_arguments_builds_the_default_partitions(graph) -> None:
     code, out, err = graph()
 
     assert code == 0, err
@@ -15,7 +15,7 @@ def test_a_build_without_arguments_builds_the_default_partitions(graph):
     assert out.splitlines()[-1].startswith(f"build {build} COMPLETED in ")
 
 
-def test_a_repeat_runs_nothing_and_names_the_past_build(graph):
+def test_a_repeat_runs_nothing_and_names_the_past_build(graph) -> None:
     _, first = graph.json("build")
     code, second = graph.json("build")
 
@@ -26,7 +26,7 @@ def test_a_repeat_runs_nothing_and_names_the_past_build(graph):
     assert "took 1 partition from build" in graph("build")[1]
 
 
-def test_a_changed_job_is_run_again_with_what_depends_on_it(graph):
+def test_a_changed_job_is_run_again_with_what_depends_on_it(graph) -> None:
     graph("build")
     (graph.folder / "sum.digest").write_text("sum-2\n")
 
@@ -35,7 +35,7 @@ def test_a_changed_job_is_run_again_with_what_depends_on_it(graph):
     assert result["built"] == ["sum/ab_c"]
 
 
-def test_a_failed_job_is_told_with_its_stderr_and_the_next_steps(graph):
+def test_a_failed_job_is_told_with_its_stderr_and_the_next_steps(graph) -> None:
     (graph.folder / "fail-c").touch()
 
     code, out, _ = graph("build", "--keep_going")
@@ -47,7 +47,7 @@ def test_a_failed_job_is_told_with_its_stderr_and_the_next_steps(graph):
     assert f"`bazel run {GRAPH} -- retry " in out
 
 
-def test_a_failed_build_as_json(graph):
+def test_a_failed_build_as_json(graph) -> None:
     (graph.folder / "fail-c").touch()
 
     code, result = graph.json("build", "-k")
@@ -61,7 +61,7 @@ def test_a_failed_build_as_json(graph):
 
 
 @pytest.mark.parametrize("argument", ["nubmer/x", "stauts", "number/"])
-def test_what_nothing_produces_makes_no_sense(graph, argument):
+def test_what_nothing_produces_makes_no_sense(graph, argument: str) -> None:
     code, out, err = graph(argument)
 
     assert (code, out) == (2, "")
@@ -71,7 +71,7 @@ def test_what_nothing_produces_makes_no_sense(graph, argument):
     assert graph("builds")[1] == "no builds\n"
 
 
-def test_a_job_has_the_environment_of_its_program_unless_its_config_says_otherwise(graph):
+def test_a_job_has_the_environment_of_its_program_unless_its_config_says_otherwise(graph) -> None:
     script = NUMBER.replace(ENVIRONMENT, r"\"B\": \"config\", \"CONFIG_SAW\": \"$A$B\"")
     (graph.folder / "number").write_text(script.replace('echo "making $name"', 'echo "$CONFIG_SAW $A$B"'))
     graph.jobs[0]["environment"] = {"A": "a", "B": "b"}
@@ -84,7 +84,7 @@ def test_a_job_has_the_environment_of_its_program_unless_its_config_says_otherwi
     assert "ab aconfig" in logs
 
 
-def test_a_config_that_fails_is_a_failed_job(graph):
+def test_a_config_that_fails_is_a_failed_job(graph) -> None:
     (graph.folder / "number").write_text("#!/bin/bash\necho broken >&2\nexit 3\n")
 
     code, _, err = graph("build")
@@ -94,14 +94,14 @@ def test_a_config_that_fails_is_a_failed_job(graph):
     assert "broken" in err
 
 
-def test_a_build_in_memory_leaves_no_event_log(graph):
+def test_a_build_in_memory_leaves_no_event_log(graph) -> None:
     code, _, _ = graph("build", "--event_log=memory:")
 
     assert code == 0
     assert not (graph.folder / ".databuild" / "numbers" / "graph" / "events.db").exists()
 
 
-def test_a_graph_of_another_repository_has_a_state_directory_of_its_own(graph):
+def test_a_graph_of_another_repository_has_a_state_directory_of_its_own(graph) -> None:
     for label in ("@acme//numbers:graph", "@acme//:graph", "//:graph"):
         graph.write_catalog(graph_label=label)
         assert graph("build", "number/x")[0] == 0
@@ -110,7 +110,7 @@ def test_a_graph_of_another_repository_has_a_state_directory_of_its_own(graph):
         assert (graph.folder / ".databuild" / folder / "events.db").exists()
 
 
-def test_a_build_has_the_id_that_was_chosen_once(graph):
+def test_a_build_has_the_id_that_was_chosen_once(graph) -> None:
     assert graph("build", "--build_request_id=nightly-1")[0] == 0
     code, _, err = graph("build", "--force", "--build_request_id=nightly-1")
 
@@ -121,7 +121,7 @@ def test_a_build_has_the_id_that_was_chosen_once(graph):
 
 
 @pytest.mark.parametrize("chosen", ["../../../elsewhere", "a/b", "a.b", "latest"])
-def test_an_id_that_cannot_be_one_builds_nothing(graph, chosen):
+def test_an_id_that_cannot_be_one_builds_nothing(graph, chosen: str) -> None:
     code, _, err = graph("build", f"--build_request_id={chosen}")
 
     assert code == 2
@@ -130,7 +130,7 @@ def test_an_id_that_cannot_be_one_builds_nothing(graph, chosen):
     assert not (graph.folder / ".databuild").exists()
 
 
-def test_a_state_directory_that_cannot_be_made_is_named(graph):
+def test_a_state_directory_that_cannot_be_made_is_named(graph) -> None:
     (graph.folder / "file").touch()
 
     code, _, err = graph("build", "--state_dir=file/state")
@@ -140,7 +140,7 @@ def test_a_state_directory_that_cannot_be_made_is_named(graph):
     assert "Traceback" not in err
 
 
-def test_a_log_that_cannot_be_opened_is_told_of_without_a_build(graph):
+def test_a_log_that_cannot_be_opened_is_told_of_without_a_build(graph) -> None:
     code, _, err = graph("build", "--event_log=sqlite:/dev/null/events.db")
 
     assert code == 3

@@ -1,7 +1,7 @@
 """The command `taint`."""
 
 
-def test_a_tainted_partition_is_built_again_and_the_mark_can_be_taken_away(graph):
+def test_a_tainted_partition_is_built_again_and_the_mark_can_be_taken_away(graph) -> None:
     graph("build")
     assert graph("taint", "number/c", "--reason=wrong")[0] == 0
     assert "tainted" in graph("plan", "number/c")[1]
@@ -14,5 +14,5 @@ def test_a_tainted_partition_is_built_again_and_the_mark_can_be_taken_away(graph
     assert result["built"] == ["number/c"]
 
 
-def test_what_is_not_known_cannot_be_tainted(graph):
+def test_what_is_not_known_cannot_be_tainted(graph) -> None:
     assert graph("taint", "number/x")[0] == 2

@@ -1,12 +1,14 @@
 """Services on real ports."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.served import Served
 
 
 @pytest.fixture
-async def serve(tmp_path):
+async def serve(tmp_path: Path):
     """Returns a function that serves, until the end of the test."""
     all_served = []
 

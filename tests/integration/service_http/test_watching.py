@@ -12,7 +12,7 @@ from tests.support.waiting import until
 
 
 @pytest.mark.parametrize("by", ["header", "query"])
-async def test_watching_resumes_without_gap_or_double(served, by):
+async def test_watching_resumes_without_gap_or_double(served, by: str) -> None:
     build = await served.build("clean/1")
     everything = await served.events(f"/builds/{build}/watch")
 
@@ -24,7 +24,7 @@ async def test_watching_resumes_without_gap_or_double(served, by):
         assert rest == (everything[after:] or everything[-1:])
 
 
-async def test_a_watcher_that_was_cut_off_goes_on_where_it_was(served):
+async def test_a_watcher_that_was_cut_off_goes_on_where_it_was(served) -> None:
     gate = served.executor.gate("raw/1")
     answer = await served.post("/builds", {"partitions": ["clean/1"]})
     build = answer.json()["build_request_id"]
@@ -42,7 +42,7 @@ async def test_a_watcher_that_was_cut_off_goes_on_where_it_was(served):
     assert seen[-1][1] == "end"
 
 
-async def test_who_reads_too_slowly_holds_up_nobody_and_is_let_go(serve, caplog):
+async def test_who_reads_too_slowly_holds_up_nobody_and_is_let_go(serve, caplog: pytest.LogCaptureFixture) -> None:
     served = await serve(Limits(send_timeout_seconds=2.0))
     refs = [f"raw/{'x' * 900}{number}" for number in range(1500)]  # more than the kernel keeps for a connection
     build = await served.build(*refs, options={"jobs": 20})
@@ -65,7 +65,7 @@ async def test_who_reads_too_slowly_holds_up_nobody_and_is_let_go(serve, caplog)
     writer.close()
 
 
-async def test_watchers_of_one_build_all_see_all_of_it(served):
+async def test_watchers_of_one_build_all_see_all_of_it(served) -> None:
     gate = served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["clean/1"], "build_request_id": "b"})
     limits = httpx.Limits(max_connections=None)

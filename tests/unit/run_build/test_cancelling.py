@@ -12,10 +12,10 @@ from databuild.v1 import events_pb2 as ev
 from tests.support.build_world import RAW, config
 
 
-async def test_cancelling_ends_what_ran_and_what_did_not(world):
+async def test_cancelling_ends_what_ran_and_what_did_not(world) -> None:
     started = asyncio.Event()
 
-    async def hang(_env, _report):
+    async def hang(_env, _report) -> None:
         started.set()
         await asyncio.Event().wait()
 
@@ -33,7 +33,7 @@ async def test_cancelling_ends_what_ran_and_what_did_not(world):
 class SlowLog:
     """An event log that keeps a status to itself until it is let go on."""
 
-    def __init__(self, log, status):
+    def __init__(self, log, status) -> None:
         self._log = log
         self._status = status
         self.reached = asyncio.Event()
@@ -44,7 +44,7 @@ class SlowLog:
             return asyncio.ensure_future(self._later(events))
         return self._log.append(events)
 
-    async def _later(self, events):
+    async def _later(self, events) -> None:
         self.reached.set()
         await self.going_on.wait()
         await self._log.append(events)
@@ -53,7 +53,7 @@ class SlowLog:
         return getattr(self._log, name)
 
 
-async def test_cancelling_while_the_end_is_written_leaves_the_end_as_it_is(world):
+async def test_cancelling_while_the_end_is_written_leaves_the_end_as_it_is(world) -> None:
     log, world.log = world.log, SlowLog(world.log, ev.BUILD_STATUS_COMPLETED)
     building = asyncio.create_task(world.build("b", "raw/1"))
     await world.log.reached.wait()
@@ -67,7 +67,7 @@ async def test_cancelling_while_the_end_is_written_leaves_the_end_as_it_is(world
     assert log.reader().build("b").status == "COMPLETED"
 
 
-async def test_cancelling_while_the_request_is_written_cancels_the_build(world):
+async def test_cancelling_while_the_request_is_written_cancels_the_build(world) -> None:
     writing = asyncio.Event()
     log, world.log = world.log, SlowLog(world.log, None)
     append = log.append
@@ -83,8 +83,8 @@ async def test_cancelling_while_the_request_is_written_cancels_the_build(world):
     ]
 
 
-async def test_a_request_to_cancel_is_found_in_the_event_log(world):
-    async def hang(_env, _report):
+async def test_a_request_to_cancel_is_found_in_the_event_log(world) -> None:
+    async def hang(_env, _report) -> None:
         request = ev.BuildEvent(event_id="c/1", build_request_id="c", sequence=1)
         request.cancel_request.target_build_request_id = "b"
         request.cancel_request.author = "ann"
@@ -99,9 +99,9 @@ async def test_a_request_to_cancel_is_found_in_the_event_log(world):
     assert world.log.reader().events("b")[-1].build_request.cancelled_by == "ann"
 
 
-async def test_a_build_waits_for_its_turn_once_its_request_is_recorded(world):
+async def test_a_build_waits_for_its_turn_once_its_request_is_recorded(world) -> None:
     class Admission(ImmediateAdmission):
-        def received(self):
+        def received(self) -> None:
             waiting = world.log.reader().build("b")
             calls.append((waiting.status, waiting.requested))
 
@@ -124,7 +124,7 @@ async def test_a_build_waits_for_its_turn_once_its_request_is_recorded(world):
     assert calls == [("RECEIVED", ("raw/1",)), []]
 
 
-async def test_a_build_that_is_cancelled_while_it_waits_for_its_turn_says_by_whom(world):
+async def test_a_build_that_is_cancelled_while_it_waits_for_its_turn_says_by_whom(world) -> None:
     class Admission(ImmediateAdmission):
         async def admit(self):
             return "ann"
@@ -145,12 +145,12 @@ async def test_a_build_that_is_cancelled_while_it_waits_for_its_turn_says_by_who
     assert world.log.reader().build("b").failure.message == "the build was cancelled by ann"
 
 
-async def test_a_build_that_is_cancelled_while_it_plans_much_ends_as_cancelled(world):
+async def test_a_build_that_is_cancelled_while_it_plans_much_ends_as_cancelled(world) -> None:
     world.executor.configs["clean/1"] = config("clean/1", *(f"raw/{number}" for number in range(20_000)))
     planned = []
 
     class Observer:
-        def planning(self, progress):
+        def planning(self, progress) -> None:
             planned.append(progress.partitions)
             if progress.partitions > 10_000:
                 building.cancel("ann")

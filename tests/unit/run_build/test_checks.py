@@ -20,7 +20,7 @@ def checking(*reports):
     return run
 
 
-async def test_a_failed_check_fails_the_job_run_and_taints_what_it_checked_only(world):
+async def test_a_failed_check_fails_the_job_run_and_taints_what_it_checked_only(world) -> None:
     world.executor.configs["raw/1"] = world.executor.configs["raw/2"] = config(["raw/1", "raw/2"])
     world.executor.runs[RAW] = checking(failed_check("raw/2"))
 
@@ -35,7 +35,7 @@ async def test_a_failed_check_fails_the_job_run_and_taints_what_it_checked_only(
     assert (records["raw/2"].available, records["raw/2"].tainted) == (False, True)
 
 
-async def test_a_check_that_failed_before_its_partition_was_reported_finished_counts(world):
+async def test_a_check_that_failed_before_its_partition_was_reported_finished_counts(world) -> None:
     world.executor.runs[RAW] = checking(failed_check("raw/1"), {"partition": {"ref": "raw/1"}})
 
     await world.build("b", "raw/1")
@@ -43,7 +43,7 @@ async def test_a_check_that_failed_before_its_partition_was_reported_finished_co
     assert world.statuses("b") == {"raw/1": "FAILED"}
 
 
-async def test_a_check_that_failed_after_its_partition_was_reported_finished_taints_it(world):
+async def test_a_check_that_failed_after_its_partition_was_reported_finished_taints_it(world) -> None:
     world.executor.runs[RAW] = checking({"partition": {"ref": "raw/1"}}, failed_check("raw/1"))
 
     await world.build("b", "raw/1")
@@ -55,7 +55,7 @@ async def test_a_check_that_failed_after_its_partition_was_reported_finished_tai
     assert [partition.reason for partition in plan.partitions] == [pt.REASON_TAINTED]
 
 
-async def test_a_check_of_the_whole_run_is_about_all_outputs_and_one_of_an_input_too(world):
+async def test_a_check_of_the_whole_run_is_about_all_outputs_and_one_of_an_input_too(world) -> None:
     world.executor.runs[RAW] = checking(failed_check())
     await world.build("b", "raw/1")
     assert world.statuses("b") == {"raw/1": "FAILED"}
@@ -69,7 +69,7 @@ async def test_a_check_of_the_whole_run_is_about_all_outputs_and_one_of_an_input
     assert (record.available, record.tainted) == (True, True)
 
 
-async def test_data_that_passes_the_next_time_is_no_longer_tainted(world):
+async def test_data_that_passes_the_next_time_is_no_longer_tainted(world) -> None:
     world.catalog = jobs(retry=RetryPolicy(retries=1))
     world.executor.runs[RAW] = lambda env, report: checking(
         *([failed_check("raw/1")] if env["DATABUILD_ATTEMPT"] == "1" else [])
@@ -80,7 +80,7 @@ async def test_data_that_passes_the_next_time_is_no_longer_tainted(world):
     assert not world.records("raw/1")["raw/1"].tainted
 
 
-async def test_a_failed_check_of_a_lesser_severity_is_only_recorded(world):
+async def test_a_failed_check_of_a_lesser_severity_is_only_recorded(world) -> None:
     world.executor.runs[RAW] = checking(failed_check("raw/1", "SEVERITY_WARNING"))
 
     assert await world.build("b", "raw/1") == Success(jobs_completed=1)
@@ -88,7 +88,7 @@ async def test_a_failed_check_of_a_lesser_severity_is_only_recorded(world):
     assert not world.records("raw/1")["raw/1"].tainted
 
 
-async def test_a_check_of_what_the_run_has_nothing_to_do_with_fails_it(world):
+async def test_a_check_of_what_the_run_has_nothing_to_do_with_fails_it(world) -> None:
     world.executor.runs[RAW] = checking(failed_check("raw/9"))
 
     await world.build("b", "raw/1")
@@ -97,7 +97,7 @@ async def test_a_check_of_what_the_run_has_nothing_to_do_with_fails_it(world):
     assert message == "the report checks 'raw/9', which is neither an output nor an input of this job run"
 
 
-async def test_what_a_failed_run_reported_finished_is_kept(world):
+async def test_what_a_failed_run_reported_finished_is_kept(world) -> None:
     world.executor.configs["raw/1"] = config(["raw/1", "raw/2"])
 
     def half(_env, report):

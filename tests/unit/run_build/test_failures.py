@@ -1,5 +1,7 @@
 """Jobs, configurations and logs that fail, and attempts after a failure."""
 
+from pathlib import Path
+
 import pytest
 
 from databuild.errors import BuildNotFoundError, InvalidRequestError, JobConfigurationError
@@ -12,7 +14,7 @@ from databuild.orchestration.build.settings import Settings
 from tests.support.build_world import DONE, RAW, jobs
 
 
-async def test_a_failed_attempt_is_a_job_run_of_its_own(world):
+async def test_a_failed_attempt_is_a_job_run_of_its_own(world) -> None:
     world.catalog = jobs(retry=RetryPolicy(retries=1))
     world.executor.runs[RAW] = lambda env, _: ProcessResult(exit_code=2 - int(env["DATABUILD_ATTEMPT"]))
 
@@ -22,7 +24,7 @@ async def test_a_failed_attempt_is_a_job_run_of_its_own(world):
     assert "next attempt in 0 seconds" in world.log.reader().job_run("b.1.1").failure.message
 
 
-async def test_an_attempt_that_reported_everything_and_failed_is_tried_again(world):
+async def test_an_attempt_that_reported_everything_and_failed_is_tried_again(world) -> None:
     world.catalog = jobs(retry=RetryPolicy(retries=1))
 
     def raw(env, report):
@@ -35,7 +37,7 @@ async def test_an_attempt_that_reported_everything_and_failed_is_tried_again(wor
     assert world.runs("b") == [("b.1.1", "FAILED"), ("b.1.2", "COMPLETED")]
 
 
-async def test_fail_fast_ends_everything_with_its_reason(world):
+async def test_fail_fast_ends_everything_with_its_reason(world) -> None:
     world.executor.runs[RAW] = lambda env, _: ProcessResult(exit_code=int(env["DATABUILD_JOB_RUN_ID"] == "b.1.1"))
 
     result = await world.build("b", "clean/1", "raw/2", "raw/3")
@@ -53,7 +55,7 @@ async def test_fail_fast_ends_everything_with_its_reason(world):
     assert "was not asked to keep going" in failures["raw/2"].message
 
 
-async def test_keep_going_builds_what_can_be_built(world):
+async def test_keep_going_builds_what_can_be_built(world) -> None:
     world.executor.runs[RAW] = lambda env, _: ProcessResult(exit_code=int(env["DATABUILD_JOB_RUN_ID"] == "b.1.1"))
 
     result = await world.build("b", "clean/1", "clean/2", keep_going=True)
@@ -80,7 +82,7 @@ async def test_keep_going_builds_what_can_be_built(world):
         ),
     ],
 )
-async def test_whose_fault_a_failure_is(world, result, category, said):
+async def test_whose_fault_a_failure_is(world, result, category: str, said: str) -> None:
     world.catalog = jobs(timeout_seconds=5.0)
     world.executor.runs[RAW] = lambda _env, _report: result
 
@@ -90,7 +92,7 @@ async def test_whose_fault_a_failure_is(world, result, category, said):
     assert (failure.category, failure.message) == (category, said)
 
 
-async def test_a_report_that_cannot_be_read_fails_the_run(world):
+async def test_a_report_that_cannot_be_read_fails_the_run(world) -> None:
     def raw(_env, report):
         report({"partition": {"ref": "raw/9"}})
         report({"nonsense": 1})
@@ -111,7 +113,7 @@ async def test_a_report_that_cannot_be_read_fails_the_run(world):
         (ProcessResult(exit_code=0, stdout=b"oops"), "'oops', which is not a JobConfigureResponse"),
     ],
 )
-async def test_a_config_that_fails_fails_the_build_and_names_the_job(world, answer, said):
+async def test_a_config_that_fails_fails_the_build_and_names_the_job(world, answer, said: str) -> None:
     world.catalog = jobs(timeout_seconds=5.0)
     world.executor.answer = answer
 
@@ -122,8 +124,8 @@ async def test_a_config_that_fails_fails_the_build_and_names_the_job(world, answ
     assert world.log.reader().build("b").status == "FAILED"
 
 
-async def test_a_fault_of_our_own_ends_the_build_and_comes_out(world):
-    def broken(_env, _report):
+async def test_a_fault_of_our_own_ends_the_build_and_comes_out(world) -> None:
+    def broken(_env, _report) -> None:
         message = "surprise"
         raise RuntimeError(message)
 
@@ -137,7 +139,7 @@ async def test_a_fault_of_our_own_ends_the_build_and_comes_out(world):
     assert "RuntimeError: surprise" in build.failure.message
 
 
-async def test_a_folder_for_logs_that_cannot_be_made_is_named(world, tmp_path):
+async def test_a_folder_for_logs_that_cannot_be_made_is_named(world, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     world.settings = Settings(working_directory="/", log_directory=str(tmp_path / "file"))
 
@@ -148,7 +150,7 @@ async def test_a_folder_for_logs_that_cannot_be_made_is_named(world, tmp_path):
     assert world.log.reader().build("b").status == "FAILED"
 
 
-async def test_only_what_failed_can_be_retried(world):
+async def test_only_what_failed_can_be_retried(world) -> None:
     await world.build("good", "raw/1")
     world.executor.answer = ProcessResult(exit_code=3)
     with pytest.raises(JobConfigurationError):

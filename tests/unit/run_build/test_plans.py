@@ -11,7 +11,7 @@ from databuild.v1 import partition_pb2 as pt
 from tests.support.build_world import CLEAN, DONE, RAW, config, jobs
 
 
-async def test_a_plan_is_run_exactly_or_not_at_all(world):
+async def test_a_plan_is_run_exactly_or_not_at_all(world) -> None:
     plan = await world.plan("clean/1")
     await world.build("b1", "raw/1")
 
@@ -26,14 +26,14 @@ async def test_a_plan_is_run_exactly_or_not_at_all(world):
     assert await world.build("b3", "clean/1", plan=await world.plan("clean/1")) == Success(jobs_completed=1)
 
 
-async def test_a_forced_build_builds_what_was_asked_for_only(world):
+async def test_a_forced_build_builds_what_was_asked_for_only(world) -> None:
     await world.build("b1", "clean/1")
 
     assert await world.build("b2", "clean/1", force=True) == Success(jobs_completed=1)
     assert world.executor.ran[-1] == (CLEAN, "1")
 
 
-async def test_stale_data_is_used_when_asked_to(world):
+async def test_stale_data_is_used_when_asked_to(world) -> None:
     await world.build("b1", "clean/1")
     world.catalog.jobs[CLEAN] = Job(label=CLEAN, executable=CLEAN, outputs=("clean/{n:int}",), code_digest="new")
 
@@ -44,7 +44,9 @@ def causes(plan):
     return {one.ref: (pt.Reason.Name(one.reason).removeprefix("REASON_"), one.cause) for one in plan.partitions}
 
 
-async def test_a_changed_configuration_is_told_with_its_old_and_new_values_from_the_events_of_the_past_build(world):
+async def test_a_changed_configuration_is_told_with_its_old_and_new_values_from_the_events_of_the_past_build(
+    world,
+) -> None:
     failures = iter([1, 0, 1, 0])
 
     def raw(env, _report):
@@ -73,7 +75,7 @@ async def test_a_changed_configuration_is_told_with_its_old_and_new_values_from_
     assert {one.ref: one.cause for one in scheduled} == {ref: causes(made)[ref][1] for ref in changed}
 
 
-async def test_what_differs_between_a_plan_and_now_is_told_with_the_part_of_the_configuration(world):
+async def test_what_differs_between_a_plan_and_now_is_told_with_the_part_of_the_configuration(world) -> None:
     world.executor.configs["raw/1"] = config("raw/1", args=["old"])
     plan = await world.plan("raw/1")
     world.executor.configs["raw/1"] = config("raw/1", args=["new"])

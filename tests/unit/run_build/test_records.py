@@ -1,6 +1,7 @@
 """The records that a build leaves of its job runs and their data."""
 
 import json
+from pathlib import Path
 
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
@@ -9,7 +10,7 @@ from databuild.v1 import events_pb2 as ev
 from tests.support.build_world import CLEAN, DONE, RAW, config, warnings_of
 
 
-async def test_what_a_job_measured_and_used_is_kept(world):
+async def test_what_a_job_measured_and_used_is_kept(world) -> None:
     def raw(_env, report):
         report({"partition": {"ref": "raw/1", "contentDigest": "d1", "metadata": {"rows": 3}}})
         report({"metric": {"name": "rows", "value": 3}})
@@ -31,7 +32,7 @@ async def test_what_a_job_measured_and_used_is_kept(world):
     assert [metric.name for metric in ended.metrics] == ["rows"]
 
 
-async def test_inputs_rebuilt_to_the_same_content_leave_downstream_alone(world):
+async def test_inputs_rebuilt_to_the_same_content_leave_downstream_alone(world) -> None:
     def raw(_env, report):
         report({"partition": {"ref": "raw/1", "content_digest": "same"}})
         return DONE
@@ -47,14 +48,14 @@ async def test_inputs_rebuilt_to_the_same_content_leave_downstream_alone(world):
     assert world.records("clean/1")["clean/1"].produced_by_build_request_id == "b1"
 
 
-async def test_inputs_rebuilt_to_something_else_do_not(world):
+async def test_inputs_rebuilt_to_something_else_do_not(world) -> None:
     await world.build("b1", "clean/1")
     world.catalog.jobs[RAW] = Job(label=RAW, executable=RAW, outputs=("raw/{n:int}",), code_digest="new")
 
     assert await world.build("b2", "clean/1") == Success(jobs_completed=2)
 
 
-async def test_a_lookup_is_run_for_a_graph_that_has_one(world, tmp_path):
+async def test_a_lookup_is_run_for_a_graph_that_has_one(world, tmp_path: Path) -> None:
     world.catalog = JobCatalog(
         graph_label="//:g", jobs={RAW: Job(label=RAW, executable=RAW, code_digest="r")}, lookup="/bin/lookup"
     )
@@ -70,7 +71,7 @@ async def test_a_lookup_is_run_for_a_graph_that_has_one(world, tmp_path):
     assert await world.build("b", "anything") == Success(jobs_completed=1)
 
 
-async def test_query_inputs_that_nothing_has_produced_are_warned_of_at_the_end(world):
+async def test_query_inputs_that_nothing_has_produced_are_warned_of_at_the_end(world) -> None:
     reading = config("clean/1")
     reading["inputs"] = [{"partition_ref": {"str": ref}} for ref in ("outside", "raw/7")]
     world.executor.configs["clean/1"] = reading
@@ -84,7 +85,7 @@ async def test_query_inputs_that_nothing_has_produced_are_warned_of_at_the_end(w
     assert "'raw/7', which 'clean/1' reads (//:raw produces it)" in last[0]
 
 
-async def test_query_inputs_that_came_to_be_while_the_build_ran_are_not_warned_of(world):
+async def test_query_inputs_that_came_to_be_while_the_build_ran_are_not_warned_of(world) -> None:
     async def clean(_env, _report):
         await world.build("other", "raw/7")
         return DONE

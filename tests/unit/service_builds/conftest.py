@@ -1,12 +1,14 @@
 """Services over event logs of their own."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.world import World
 
 
 @pytest.fixture
-async def make(tmp_path):
+async def make(tmp_path: Path):
     """Returns a function that makes worlds, which are closed in the end."""
     worlds = []
 

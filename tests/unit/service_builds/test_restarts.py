@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ from tests.support.waiting import turns_until
 from tests.support.world import submission
 
 
-async def test_draining_takes_no_new_builds_and_lets_the_others_end(make):
+async def test_draining_takes_no_new_builds_and_lets_the_others_end(make) -> None:
     world = make(max_builds=1)
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b1"))
@@ -37,7 +38,7 @@ async def test_draining_takes_no_new_builds_and_lets_the_others_end(make):
     assert (await world.builds.get("b2")).build.status == "RECEIVED"
 
 
-async def test_closing_cancels_what_runs(make, tmp_path):
+async def test_closing_cancels_what_runs(make, tmp_path: Path) -> None:
     world = make(f"sqlite:{tmp_path}/events.db", max_builds=1)
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b1"))
@@ -53,7 +54,7 @@ async def test_closing_cancels_what_runs(make, tmp_path):
     assert [build.failure.message for build in builds] == [said, said]
 
 
-async def test_builds_that_are_left_have_no_end(make, tmp_path):
+async def test_builds_that_are_left_have_no_end(make, tmp_path: Path) -> None:
     world = make(f"sqlite:{tmp_path}/events.db", max_builds=1)
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b1"))
@@ -66,7 +67,7 @@ async def test_builds_that_are_left_have_no_end(make, tmp_path):
     assert [view.build.status for view in (await after.builds.list_builds()).builds] == ["RECEIVED", "EXECUTING"]
 
 
-async def test_a_service_that_starts_ends_the_dead(make, tmp_path):
+async def test_a_service_that_starts_ends_the_dead(make, tmp_path: Path) -> None:
     world = make(f"sqlite:{tmp_path}/events.db", process="before")
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b"))
@@ -93,7 +94,7 @@ async def left_in_a_queue(make, tmp_path, *submissions, **more):
     return make(f"sqlite:{tmp_path}/events.db", max_builds=1, gone=("before",), **more)
 
 
-async def test_builds_that_waited_go_on_in_their_old_order_in_the_next_service(make, tmp_path):
+async def test_builds_that_waited_go_on_in_their_old_order_in_the_next_service(make, tmp_path: Path) -> None:
     after = await left_in_a_queue(
         make,
         tmp_path,
@@ -118,7 +119,7 @@ async def test_builds_that_waited_go_on_in_their_old_order_in_the_next_service(m
     assert (await after.builds.submit(again)).build.status == "COMPLETED", "the same request with the same id"
 
 
-async def test_a_build_that_went_on_has_the_events_of_any_other(make, tmp_path):
+async def test_a_build_that_went_on_has_the_events_of_any_other(make, tmp_path: Path) -> None:
     after = await left_in_a_queue(make, tmp_path, ("ann", submission("clean/1", build_request_id="b")))
     await after.service.start()
     await after.ended("b")
@@ -129,7 +130,7 @@ async def test_a_build_that_went_on_has_the_events_of_any_other(make, tmp_path):
     assert kinds[0] == kinds[1]
 
 
-async def test_a_plan_is_not_recorded_so_that_its_build_cannot_go_on(make, tmp_path):
+async def test_a_plan_is_not_recorded_so_that_its_build_cannot_go_on(make, tmp_path: Path) -> None:
     plan = await make().service.partitions.plan(("raw/1",))
     after = await left_in_a_queue(make, tmp_path, ("ann", Submission(plan=plan, build_request_id="b")))
 
@@ -138,7 +139,7 @@ async def test_a_plan_is_not_recorded_so_that_its_build_cannot_go_on(make, tmp_p
     assert (await after.builds.get("b")).build.status == "FAILED"
 
 
-async def test_a_build_that_is_left_can_be_cancelled_and_not_retried(make, tmp_path):
+async def test_a_build_that_is_left_can_be_cancelled_and_not_retried(make, tmp_path: Path) -> None:
     after = await left_in_a_queue(make, tmp_path, ("ann", submission("raw/1", build_request_id="b")))
     with pytest.raises(BuildStateError):
         await after.builds.retry("b", Submission())
@@ -151,7 +152,7 @@ async def test_a_build_that_is_left_can_be_cancelled_and_not_retried(make, tmp_p
     assert after.executor.made == []
 
 
-async def test_no_other_build_and_no_service_of_another_graph_ends_what_is_left(make, tmp_path):
+async def test_no_other_build_and_no_service_of_another_graph_ends_what_is_left(make, tmp_path: Path) -> None:
     after = await left_in_a_queue(make, tmp_path, ("ann", submission("raw/1", build_request_id="b")))
     await run_build(
         BuildRequest(build_request_id="c", requested=("raw/2",)),
@@ -174,7 +175,7 @@ async def test_no_other_build_and_no_service_of_another_graph_ends_what_is_left(
     assert (await after.builds.get("b")).build.status == "RECEIVED"
 
 
-async def test_of_two_services_one_goes_on(make, tmp_path):
+async def test_of_two_services_one_goes_on(make, tmp_path: Path) -> None:
     one = await left_in_a_queue(make, tmp_path, ("ann", submission("raw/1", build_request_id="b")))
     other = make(f"sqlite:{tmp_path}/events.db", process="other", gone=("before",))
     left = [find_abandoned_builds(world.log.reader(), "//:g", world.liveness) for world in (one, other)]
@@ -187,7 +188,7 @@ async def test_of_two_services_one_goes_on(make, tmp_path):
     assert one.executor.made + other.executor.made == ["raw/1"]
 
 
-async def test_a_service_that_was_taken_for_dead_lets_go_of_what_waited(make, tmp_path):
+async def test_a_service_that_was_taken_for_dead_lets_go_of_what_waited(make, tmp_path: Path) -> None:
     paused = make(f"sqlite:{tmp_path}/events.db", max_builds=1, process="paused")
     gate = paused.executor.gate("raw/0")
     await paused.builds.submit(submission("raw/0"))

@@ -1,6 +1,7 @@
 """Builds are submitted once, whatever the caller does."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests.support.waiting import turns
 from tests.support.world import submission
 
 
-async def test_a_submitted_build_is_recorded_when_the_answer_comes(world):
+async def test_a_submitted_build_is_recorded_when_the_answer_comes(world) -> None:
     gate = world.executor.gate("raw/1")
 
     view = await world.builds.submit(submission("raw/1", build_request_id="b"))
@@ -33,7 +34,7 @@ async def test_a_submitted_build_is_recorded_when_the_answer_comes(world):
     assert (await world.ended("b"))[-1].build_request.status == ev.BUILD_STATUS_COMPLETED
 
 
-async def test_a_build_writes_the_events_that_run_build_writes(world):
+async def test_a_build_writes_the_events_that_run_build_writes(world) -> None:
     await world.builds.submit(submission("clean/1", build_request_id="b"))
     events = await world.ended("b")
     result = await run_build(
@@ -48,20 +49,20 @@ async def test_a_build_writes_the_events_that_run_build_writes(world):
     assert kinds == [event.WhichOneof("event") for event in world.log.reader().events("c")]
 
 
-async def test_without_partitions_the_default_ones_are_built(world):
+async def test_without_partitions_the_default_ones_are_built(world) -> None:
     view = await world.builds.submit(Submission())
 
     assert view.build.requested == ("raw/1",)
 
 
-async def test_ranges_are_expanded(world):
+async def test_ranges_are_expanded(world) -> None:
     view = await world.builds.submit(submission("day/d=2020-01-01..2020-01-03".replace("d=", "")))
 
     assert view.build.requested == ("day/2020-01-01", "day/2020-01-02", "day/2020-01-03")
 
 
 @pytest.mark.parametrize("at", ["running", "ended"])
-async def test_the_same_request_with_the_same_id_starts_nothing_new(world, at):
+async def test_the_same_request_with_the_same_id_starts_nothing_new(world, at: str) -> None:
     gate = world.executor.gate("raw/1")
     request = submission("raw/1", build_request_id="b", keep_going=True)
     await world.builds.submit(request)
@@ -88,7 +89,7 @@ async def test_the_same_request_with_the_same_id_starts_nothing_new(world, at):
         ("raw/1", {"reuse_stale": True, "keep_going": True}, "reuse_stale, keep_going"),
     ],
 )
-async def test_another_request_with_the_same_id_is_an_error(world, at, ref, options, difference):
+async def test_another_request_with_the_same_id_is_an_error(world, at: str, ref: str, options, difference: str) -> None:
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b"))
     if at == "ended":
@@ -101,7 +102,7 @@ async def test_another_request_with_the_same_id_is_an_error(world, at, ref, opti
     assert raised.value.difference == difference
 
 
-async def test_a_request_that_is_made_twice_at_once_starts_one_build(world):
+async def test_a_request_that_is_made_twice_at_once_starts_one_build(world) -> None:
     request = submission("raw/1", build_request_id="b")
 
     views = await asyncio.gather(*(world.builds.submit(request) for _ in range(5)))
@@ -111,7 +112,7 @@ async def test_a_request_that_is_made_twice_at_once_starts_one_build(world):
     assert world.executor.made == ["raw/1"]
 
 
-async def test_an_id_that_another_process_used_meanwhile_is_told_apart(make, tmp_path):
+async def test_an_id_that_another_process_used_meanwhile_is_told_apart(make, tmp_path: Path) -> None:
     uri = f"sqlite:{tmp_path}/events.db"
     one, other = make(uri), make(uri)
 
@@ -137,7 +138,7 @@ async def test_an_id_that_another_process_used_meanwhile_is_told_apart(make, tmp
         (submission("raw/1", jobs=-1), InvalidRequestError),
     ],
 )
-async def test_a_request_that_makes_no_sense_starts_nothing(make, request_, error):
+async def test_a_request_that_makes_no_sense_starts_nothing(make, request_, error) -> None:
     world = make(max_partitions=100)
 
     with pytest.raises(error):
@@ -146,7 +147,7 @@ async def test_a_request_that_makes_no_sense_starts_nothing(make, request_, erro
     assert (await world.builds.list_builds()).builds == ()
 
 
-async def test_a_caller_that_goes_away_does_not_take_the_build_with_it(world):
+async def test_a_caller_that_goes_away_does_not_take_the_build_with_it(world) -> None:
     gate = world.executor.gate("raw/1")
     asking = asyncio.create_task(world.builds.submit(submission("raw/1", build_request_id="b")))
     while world.service.running.get("b") is None:
@@ -159,7 +160,7 @@ async def test_a_caller_that_goes_away_does_not_take_the_build_with_it(world):
     assert (await world.ended("b"))[-1].build_request.status == ev.BUILD_STATUS_COMPLETED
 
 
-async def test_builds_are_listed_by_key_and_status(world):
+async def test_builds_are_listed_by_key_and_status(world) -> None:
     for number in range(5):
         await world.builds.submit(submission("raw/1", build_request_id=f"b{number}"))
         await world.ended(f"b{number}")
@@ -173,7 +174,7 @@ async def test_builds_are_listed_by_key_and_status(world):
     assert (await world.builds.list_builds(status="FAILED")).builds == ()
 
 
-async def test_how_far_planning_is_is_told_while_it_goes_on(world):
+async def test_how_far_planning_is_is_told_while_it_goes_on(world) -> None:
     world.executor.hangs = True
     await world.builds.submit(submission("clean/1", build_request_id="b"))
     while (view := await world.builds.get("b")).planning is None or not view.planning.configuring_jobs:
@@ -187,7 +188,7 @@ async def test_how_far_planning_is_is_told_while_it_goes_on(world):
     assert (await world.builds.get("b")).planning is None
 
 
-async def test_warnings_are_told_while_a_build_runs_and_after_its_end(world):
+async def test_warnings_are_told_while_a_build_runs_and_after_its_end(world) -> None:
     gate = world.executor.gate("raw/1..3")
     await world.builds.submit(submission("raw/1..3", build_request_id="b"))
     await gate.reached.wait()
