@@ -1,6 +1,10 @@
 """The event logs under test, and access to their tables."""
 
+from __future__ import annotations
+
 import sqlite3
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import psycopg
 
@@ -8,6 +12,7 @@ from databuild.event_log.postgresql import connection as postgresql
 from databuild.event_log.postgresql.writer import PostgresqlWriter
 from databuild.event_log.sqlite import connection as sqlite
 from databuild.event_log.sqlite.writer import SqliteWriter
+from tests.postgresql.server import Server
 
 TABLES = {
     "builds": "*",
@@ -21,21 +26,21 @@ TABLES = {
 class SqliteFiles:
     """Logs in files."""
 
-    def __init__(self, folder) -> None:
+    def __init__(self, folder: Path) -> None:
         self.uri = f"sqlite:{folder}/state/events.db"
 
-    def write(self):
+    def write(self) -> SqliteWriter:
         return SqliteWriter(self.uri.removeprefix("sqlite:"))
 
-    def execute(self, statement):
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
         with sqlite3.connect(self.uri.removeprefix("sqlite:")) as connection:
             return connection.execute(statement).fetchall()
 
-    def columns(self, table):
+    def columns(self, table: str) -> set[str]:
         return {name for (name,) in self.execute(f"SELECT name FROM pragma_table_info('{table}')")}
 
     @staticmethod
-    def literal(payload):
+    def literal(payload: bytes) -> str:
         return f"X'{payload.hex()}'"
 
     def make_newer(self) -> None:
@@ -49,23 +54,23 @@ class SqliteFiles:
 class PostgresqlDatabases:
     """Logs in databases of a real server."""
 
-    def __init__(self, server) -> None:
+    def __init__(self, server: Server) -> None:
         self.uri = server.new_database()
 
-    def write(self):
+    def write(self) -> PostgresqlWriter:
         return PostgresqlWriter(self.uri)
 
-    def execute(self, statement):
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.uri, autocommit=True, options="-c search_path=databuild") as connection:
             found = connection.execute(statement)
             return found.fetchall() if found.description else []
 
-    def columns(self, table):
+    def columns(self, table: str) -> set[str]:
         found = self.execute(f"SELECT attname FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attnum > 0")
         return {name for (name,) in found}
 
     @staticmethod
-    def literal(payload):
+    def literal(payload: bytes) -> str:
         return rf"'\x{payload.hex()}'::bytea"
 
     def make_newer(self) -> None:
@@ -76,7 +81,10 @@ class PostgresqlDatabases:
         self.execute("CREATE TABLE databuild.t (x int)")
 
 
-def read_models(store):
+Store: TypeAlias = SqliteFiles | PostgresqlDatabases
+
+
+def read_models(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     """Returns every row of the read models, by table."""
     found = {}
     for table, columns in TABLES.items():
