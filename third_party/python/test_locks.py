@@ -1,5 +1,7 @@
 """Checks that the two locks fit together, and that consumers of the module get few packages."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 
@@ -9,12 +11,12 @@ HERE = Path(__file__).parent
 MAX_CONSUMER_PACKAGES = 26
 
 
-def locked(name):
+def locked(name: str) -> dict[str, str]:
     """Returns the version of each package in a lock, with the condition under which it is wanted."""
     return dict(re.findall(r"^([a-z0-9-]+)==(.*?) *\\$", (HERE / name).read_text(), re.MULTILINE))
 
 
-def wanted(name):
+def wanted(name: str) -> set[str]:
     """Returns the packages of an input of a lock."""
     return set(re.findall(r"^([a-z0-9-]+)", (HERE / name).read_text(), re.MULTILINE))
 
