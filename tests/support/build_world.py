@@ -6,8 +6,10 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
 
+from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult, ProcessSpec
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
@@ -19,8 +21,10 @@ from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.make_plan import make_plan
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
-from databuild.orchestration.jobs.past_configs import BuildEvents
 from tests.support.fake_executor import NoProcesses
+
+if TYPE_CHECKING:
+    from databuild.orchestration.jobs.past_configs import BuildEvents
 
 DONE = ProcessResult(exit_code=0, duration_seconds=1.0, cpu_seconds=0.5, peak_memory_bytes=1000)
 RAW, CLEAN = "//:raw", "//:clean"
@@ -76,7 +80,12 @@ class FakeExecutor(NoProcesses):
         return config(ref, ref.replace("clean", "raw")) if ref.startswith("clean") else config(ref)
 
 
-def jobs(*, retry: RetryPolicy = NO_RETRIES, timeout_seconds: float | None = None) -> JobCatalog:
+def jobs(
+    *,
+    retry: RetryPolicy = NO_RETRIES,
+    timeout_seconds: float | None = None,
+    code_digests: Mapping[str, str] = MappingProxyType({}),
+) -> JobCatalog:
     return JobCatalog(
         graph_label="//:g",
         jobs={
@@ -84,7 +93,7 @@ def jobs(*, retry: RetryPolicy = NO_RETRIES, timeout_seconds: float | None = Non
                 label=label,
                 executable=label,
                 outputs=(pattern,),
-                code_digest=digest,
+                code_digest=code_digests.get(label, digest),
                 retry=retry,
                 timeout_seconds=timeout_seconds,
             )
@@ -97,7 +106,7 @@ class World:
     """One event log, one executor, one folder."""
 
     def __init__(self, tmp_path: Path) -> None:
-        self.log = open_event_log("memory:")
+        self.log: EventLog = open_event_log("memory:")
         self.executor = FakeExecutor()
         self.catalog = jobs()
         self.settings = Settings(working_directory="/", log_directory=str(tmp_path))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
+from tests.support.present import present
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -27,11 +29,11 @@ def of_class(root: ET.Element, name: str) -> list[ET.Element]:
     return [element for element in root.iter() if name in element.get("class", "").split()]
 
 
-def titles(elements: Iterable[ET.Element]) -> list[str | None]:
+def titles(elements: Iterable[ET.Element]) -> list[str]:
     """Returns what elements say."""
-    return [element.findtext(f"{SVG}title") for element in elements]
+    return [present(element.findtext(f"{SVG}title")) for element in elements]
 
 
-def texts(root: ET.Element) -> list[str | None]:
+def texts(root: ET.Element) -> list[str]:
     """Returns all texts that are seen."""
-    return [element.text for element in root.iter(f"{SVG}text")]
+    return [present(element.text) for element in root.iter(f"{SVG}text")]

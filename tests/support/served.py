@@ -23,18 +23,17 @@ SentEvent: TypeAlias = tuple[str | None, str, Any]
 
 
 class ServedOptions(TypedDict, total=False):
-    """The keyword arguments of `Served`."""
+    """The keyword arguments of `Served` besides its limits."""
 
     uri: str
     tokens: Tokens | None
-    limits: Limits | None
     port: int
 
 
 class Serve(Protocol):
     """A fixture that starts services and closes them after the test."""
 
-    def __call__(self, **options: Unpack[ServedOptions]) -> Awaitable[Served]: ...
+    def __call__(self, limits: Limits | None = None, **options: Unpack[ServedOptions]) -> Awaitable[Served]: ...
 
 
 class Served:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
 
@@ -12,7 +12,9 @@ from databuild.event_log.postgresql import connection as postgresql
 from databuild.event_log.postgresql.writer import PostgresqlWriter
 from databuild.event_log.sqlite import connection as sqlite
 from databuild.event_log.sqlite.writer import SqliteWriter
-from tests.postgresql.server import Server
+
+if TYPE_CHECKING:
+    from tests.postgresql.server import Server
 
 TABLES = {
     "builds": "*",

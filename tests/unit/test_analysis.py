@@ -1,5 +1,9 @@
 """Planning finds the job graph, and the reason for each task."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import pytest
 
 from databuild.errors import (
@@ -28,10 +32,11 @@ from tests.support.planning import (
     plan,
     reasons,
 )
+from tests.support.present import present
 
 
 @pytest.fixture
-async def built():
+async def built() -> Records:
     return Records().build(await plan(["report/1"]))
 
 
@@ -56,7 +61,7 @@ async def test_a_job_is_asked_once_for_all_of_a_level() -> None:
     ]
 
 
-async def test_what_is_fresh_is_not_built_and_its_build_is_named(built) -> None:
+async def test_what_is_fresh_is_not_built_and_its_build_is_named(built: Records) -> None:
     made = await plan(["report/1"], built)
 
     assert made.tasks == ()
@@ -65,7 +70,7 @@ async def test_what_is_fresh_is_not_built_and_its_build_is_named(built) -> None:
 
 
 async def test_a_repeat_asks_each_job_once_however_deep_the_graph_is() -> None:
-    def link(ref):
+    def link(ref: str) -> JobConfig:
         number = int(ref.removeprefix("raw/"))
         return JobConfig((ref,), (f"raw/{number - 1}",) if number else ())
 
@@ -86,20 +91,20 @@ async def test_a_repeat_asks_each_job_once_however_deep_the_graph_is() -> None:
     ],
 )
 async def test_changed_code_makes_what_depends_on_it_stale_and_nothing_else(
-    built, changed: str, expected: dict[str, str]
+    built: Records, changed: str, expected: dict[str, str]
 ) -> None:
     made = await plan(["report/1"], built, graph=catalog(**{changed: "2"}))
 
     assert {ref: reason for ref, reason in reasons(made).items() if ref in expected} == expected
 
 
-async def test_a_changed_configuration_is_seen_although_the_code_is_the_same(built) -> None:
+async def test_a_changed_configuration_is_seen_although_the_code_is_the_same(built: Records) -> None:
     configure = Configure(raw=lambda ref: JobConfig((ref,), args=("new",)))
 
     assert reasons(await plan(["raw/1"], built, configure)) == {"raw/1": "CONFIGURATION_CHANGED"}
 
 
-async def test_an_input_built_since_is_named_as_the_cause(built) -> None:
+async def test_an_input_built_since_is_named_as_the_cause(built: Records) -> None:
     built["raw/2"] = built["raw/2"]._replace(version="other")
 
     made = await plan(["report/1"], built)
@@ -108,7 +113,7 @@ async def test_an_input_built_since_is_named_as_the_cause(built) -> None:
     assert causes == {"clean/2": "raw/2", "report/1": "clean/2"}
 
 
-async def test_taint_failure_and_force_each_have_their_reason(built) -> None:
+async def test_taint_failure_and_force_each_have_their_reason(built: Records) -> None:
     built["clean/1"] = built["clean/1"]._replace(tainted=True, taint_reason="ann: wrong")
     built["clean/2"] = built["clean/2"]._replace(available=False, failure=FailureRecord("USER", "no"))
 
@@ -117,7 +122,7 @@ async def test_taint_failure_and_force_each_have_their_reason(built) -> None:
     assert reasons(await plan(["raw/1"], built, options=PlanOptions(force=True))) == {"raw/1": "FORCED"}
 
 
-def adopted(ref):
+def adopted(ref: str) -> PartitionRecord:
     who = AdoptionRecord("a", "ann", "moved here", 100.0)
     return PartitionRecord(ref, "AVAILABLE", "a", 0, True, "a/1", "", "a", adoption=who)
 
@@ -144,11 +149,11 @@ async def test_what_was_adopted_is_built_when_it_is_forced_or_tainted() -> None:
     assert reasons(await plan(["clean/1"], records)) == {"clean/1": "TAINTED", "raw/1": "UP_TO_DATE"}
 
 
-async def test_a_build_of_what_was_adopted_makes_its_downstream_stale(built) -> None:
+async def test_a_build_of_what_was_adopted_makes_its_downstream_stale(built: Records) -> None:
     before = adopted("raw/1")
     records = Records(built | {"raw/1": before})
     clean = records["clean/1"]
-    manifest = clean.manifest._replace(inputs=(InputVersion("raw/1", before.version),))
+    manifest = present(clean.manifest)._replace(inputs=(InputVersion("raw/1", before.version),))
     records["clean/1"] = clean._replace(manifest=manifest)
     assert reasons(await plan(["clean/1"], records)) == {"clean/1": "UP_TO_DATE", "raw/1": "UP_TO_DATE"}
     records["raw/1"] = built["raw/1"]
@@ -156,7 +161,7 @@ async def test_a_build_of_what_was_adopted_makes_its_downstream_stale(built) -> 
     assert reasons(await plan(["clean/1"], records)) == {"clean/1": "INPUT_CHANGED", "raw/1": "UP_TO_DATE"}
 
 
-async def test_stale_partitions_can_be_reused_and_are_not_looked_behind(built) -> None:
+async def test_stale_partitions_can_be_reused_and_are_not_looked_behind(built: Records) -> None:
     configure = Configure()
 
     made = await plan(["report/1"], built, configure, catalog(report="2", raw="2"), PlanOptions(reuse_stale=True))
@@ -176,7 +181,7 @@ async def test_a_task_with_several_outputs_runs_whole() -> None:
     assert len(made.tasks) == 1
 
 
-async def test_the_versions_of_what_is_read_and_not_built_are_known(built) -> None:
+async def test_the_versions_of_what_is_read_and_not_built_are_known(built: Records) -> None:
     built["outside"] = PartitionRecord("outside", "AVAILABLE", "x", 0, True, "v9")
     del built["report/1"]
 
@@ -199,7 +204,7 @@ async def test_a_plan_survives_its_file() -> None:
     assert plan_from_message(plan_to_message(made)) == made
 
 
-async def test_what_changed_since_a_plan_was_made_is_listed(built) -> None:
+async def test_what_changed_since_a_plan_was_made_is_listed(built: Records) -> None:
     stale = await plan(["report/1"], built, graph=catalog(clean="2"))
 
     assert changes_since(stale, stale) == []
@@ -227,7 +232,7 @@ async def test_the_job_graph_is_drawn_by_task_and_a_large_one_by_job() -> None:
 async def test_a_lookup_decides_in_place_of_patterns_and_is_asked_once_a_level() -> None:
     asked = []
 
-    async def lookup(refs):
+    async def lookup(refs: Sequence[str]) -> dict[str, str]:
         asked.append(tuple(sorted(refs)))
         return {ref: REPORT if ref == "all" else CLEAN if ref.startswith("clean") else RAW for ref in refs}
 
@@ -252,7 +257,7 @@ async def test_lineage_that_nobody_produces_any_more_is_left_out_of_the_first_qu
 
 
 async def test_a_lookup_is_not_asked_about_what_is_no_ref() -> None:
-    async def lookup(refs):
+    async def lookup(refs: Sequence[str]) -> dict[str, str]:
         raise AssertionError(refs)
 
     with pytest.raises(InvalidRequestError, match="not a partition ref"):
@@ -264,7 +269,7 @@ async def test_planning_tells_levels_partitions_calls_and_who_is_asked() -> None
 
     await plan(["report/1"], observer=told)
 
-    assert told.progress[-1] == (3, 5, 3, ())
+    assert told.progress[-1] == PlanningProgress(3, 5, 3)
     assert [one.configuring_jobs for one in told.progress if one.configuring_jobs] == [(REPORT,), (CLEAN,), (RAW,)]
     assert told.progress == sorted(told.progress, key=lambda one: one[:3])
     assert told.progress[-1].text() == "3 levels, 5 partitions considered, 3 config calls"
@@ -272,7 +277,7 @@ async def test_planning_tells_levels_partitions_calls_and_who_is_asked() -> None
 
 
 async def test_query_inputs_that_are_not_there_are_in_the_plan_with_who_could_make_them() -> None:
-    def report(ref):
+    def report(ref: str) -> JobConfig:
         return JobConfig((ref,), ("clean/1",), ("outside", "raw/9", "raw/1"))
 
     made = await plan(["report/1"], configure=Configure(report=report))

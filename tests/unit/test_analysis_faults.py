@@ -1,6 +1,10 @@
 """Planning refuses what has no end, no producer or no sense, and warns of the rest."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import pytest
 
@@ -15,6 +19,7 @@ from databuild.errors import (
 from databuild.graph.analysis import analyze
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.graph.planning_monitor import WARNING_LEVELS
+from databuild.graph.ports import Configure as AnyConfigure
 from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import JobConfig
 from databuild.model.plan_messages import plan_from_message, plan_to_message
@@ -68,7 +73,7 @@ async def test_an_input_on_a_date_that_does_not_exist_names_it() -> None:
         (lambda ref: JobConfig((ref, "clean/1")), "which //:clean produces"),
     ],
 )
-async def test_an_answer_that_does_not_fit_names_the_job(answer, said: str) -> None:
+async def test_an_answer_that_does_not_fit_names_the_job(answer: Callable[[str], JobConfig], said: str) -> None:
     with pytest.raises(JobConfigurationError, match=said):
         await plan(["raw/1"], configure=Configure(raw=answer))
 
@@ -81,7 +86,7 @@ async def test_one_ref_from_two_tasks_is_refused() -> None:
 
 
 async def test_an_error_of_one_job_ends_planning() -> None:
-    def broken(_):
+    def broken(_: str) -> NoReturn:
         raise JobConfigurationError(RAW, "broken")
 
     with pytest.raises(JobConfigurationError, match="broken"):
@@ -89,7 +94,7 @@ async def test_an_error_of_one_job_ends_planning() -> None:
 
 
 async def test_a_ref_that_the_lookup_leaves_out_is_produced_by_nobody() -> None:
-    async def lookup(refs):
+    async def lookup(refs: Sequence[str]) -> dict[str, str]:
         return {ref: REPORT for ref in refs if ref == "all"}
 
     with pytest.raises(UnknownPartitionError, match="'clean/1', which 'all' needs"):
@@ -117,8 +122,8 @@ async def test_tasks_that_need_each_other_through_different_outputs_are_a_cycle(
         JobConfig(("any/a",), (), ("outside//b",)),
     ],
 )
-async def test_a_config_may_name_no_segment_that_leads_elsewhere(config) -> None:
-    async def configure(_job, _refs):
+async def test_a_config_may_name_no_segment_that_leads_elsewhere(config: JobConfig) -> None:
+    async def configure(job: Job, refs: Sequence[str]) -> list[JobConfig]:
         return [config]
 
     with pytest.raises(DataBuildError, match=r"is not a partition ref: it has .* segment") as refused:
@@ -127,7 +132,7 @@ async def test_a_config_may_name_no_segment_that_leads_elsewhere(config) -> None
 
 
 async def test_refs_that_look_like_ranges_and_are_none_are_warned_of_once_wherever_they_come_from() -> None:
-    async def configure(_job, refs):
+    async def configure(job: Job, refs: Sequence[str]) -> list[JobConfig]:
         return [JobConfig((ref,), ("any/2013-01-01..2013-01-03",) if ref == "any/a" else ()) for ref in refs]
 
     told = Told()
@@ -140,10 +145,10 @@ async def test_refs_that_look_like_ranges_and_are_none_are_warned_of_once_wherev
     assert plan_from_message(plan_to_message(made)) == made
 
 
-def endless(label):
+def endless(label: str) -> tuple[dict[str, Job], AnyConfigure]:
     """A job whose partition always needs the next one."""
 
-    async def configure(_job, refs):
+    async def configure(job: Job, refs: Sequence[str]) -> list[JobConfig]:
         return [JobConfig((ref,), (f"raw/{int(ref[4:]) + 1}",)) for ref in refs]
 
     jobs = {label: Job(label=label, executable="raw", outputs=("raw/{n:int}",))}
@@ -166,7 +171,7 @@ async def test_a_plan_without_an_end_is_warned_of_and_ends_at_the_most_partition
 
 
 async def test_two_jobs_that_need_each_other_without_an_end_are_named_with_refs_of_the_same_job() -> None:
-    async def configure(job, refs):
+    async def configure(job: Job, refs: Sequence[str]) -> list[JobConfig]:
         other = "clean" if job.label == RAW else "raw"
         return [JobConfig((ref,), (f"{other}/{int(ref.split('/')[1]) + 1}",)) for ref in refs]
 

@@ -1,5 +1,7 @@
 """The order in which builds get slots."""
 
+from __future__ import annotations
+
 import asyncio
 
 import pytest
@@ -11,22 +13,22 @@ from databuild.service.builds.build_queue import BuildQueue
 class Line:
     """A queue, and who has had a turn so far."""
 
-    def __init__(self, at_once=1, max_waiting=100) -> None:
+    def __init__(self, at_once: int = 1, max_waiting: int = 100) -> None:
         self.queue = BuildQueue(at_once, max_waiting)
-        self.turns = []
-        self.tasks = {}
+        self.turns: list[str] = []
+        self.tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def join(self, *builds) -> None:
+    async def join(self, *builds: str) -> None:
         """Has builds wait, each named after its submitter and a number."""
         for build in builds:
             self.tasks[build] = asyncio.create_task(self._wait(build))
             await asyncio.sleep(0)
 
-    async def _wait(self, build) -> None:
+    async def _wait(self, build: str) -> None:
         author = await self.queue.acquire(build, build[0])
         self.turns.append(f"{build} cancelled by {author}" if author else build)
 
-    async def done(self, times=1) -> None:
+    async def done(self, times: int = 1) -> None:
         for _ in range(times):
             self.queue.release()
             await asyncio.sleep(0)

@@ -1,5 +1,7 @@
 """Ids of builds."""
 
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ def test_an_id_begins_with_the_time_in_utc() -> None:
 
 
 @given(st.floats(0, 4e9), st.floats(0.002, 1e6))
-def test_a_later_build_has_a_greater_id(now, later) -> None:
+def test_a_later_build_has_a_greater_id(now: float, later: float) -> None:
     assert new_build_request_id(now) < new_build_request_id(now + later)
 
 

@@ -1,7 +1,10 @@
 """Reading the job catalog, and finding who produces a ref."""
 
+from __future__ import annotations
+
 import itertools
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,7 @@ from databuild.graph.patterns import PartitionPattern
 DAILY = {"label": "//a:daily", "executable": "a/daily", "outputs": ["daily/date={d:date}"]}
 
 
-def catalog_of(**outputs):
+def catalog_of(**outputs: Sequence[str]) -> JobCatalog:
     labels = {f"//:{name}": patterns for name, patterns in outputs.items()}
     return JobCatalog(
         graph_label="//:g",
@@ -28,8 +31,8 @@ def catalog_of(**outputs):
 
 
 @pytest.fixture
-def load(tmp_path: Path):
-    def write_and_load(document):
+def load(tmp_path: Path) -> Callable[[object], JobCatalog]:
+    def write_and_load(document: object) -> JobCatalog:
         path = tmp_path / "catalog.json"
         path.write_text(document if isinstance(document, str) else json.dumps(document))
         return load_catalog(str(path), str(tmp_path / "runfiles"))
@@ -38,7 +41,9 @@ def load(tmp_path: Path):
 
 
 @pytest.mark.parametrize("snake", [False, True])
-def test_a_catalog_is_read_in_both_spellings_of_protobuf_json(load, tmp_path: Path, snake: bool) -> None:
+def test_a_catalog_is_read_in_both_spellings_of_protobuf_json(
+    load: Callable[[object], JobCatalog], tmp_path: Path, snake: bool
+) -> None:
     (tmp_path / "runfiles").mkdir()
     (tmp_path / "runfiles" / "digest").write_text("abc\n")
     retry = {"retries": 2, "backoffSeconds": 1.5, "backoffMultiplier": 3, "maxBackoffSeconds": 9}
@@ -81,7 +86,7 @@ def test_a_catalog_is_read_in_both_spellings_of_protobuf_json(load, tmp_path: Pa
         ({"jobs": [{**DAILY, "codeDigestFile": "gone"}]}, "No such file"),
     ],
 )
-def test_what_is_no_catalog_says_what_to_do(load, document, said: str) -> None:
+def test_what_is_no_catalog_says_what_to_do(load: Callable[[object], JobCatalog], document: object, said: str) -> None:
     with pytest.raises(InvalidCatalogError, match=said):
         load(document)
 
@@ -91,7 +96,7 @@ def test_a_catalog_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
         load_catalog(str(tmp_path / "none"), "")
 
 
-def test_overlapping_patterns_are_refused_when_the_catalog_is_read(load) -> None:
+def test_overlapping_patterns_are_refused_when_the_catalog_is_read(load: Callable[[object], JobCatalog]) -> None:
     other = {**DAILY, "label": "//a:other", "outputs": ["daily/{rest}"]}
 
     with pytest.raises(OverlappingPatternsError) as raised:
@@ -102,7 +107,7 @@ def test_overlapping_patterns_are_refused_when_the_catalog_is_read(load) -> None
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["a/{x}", "{y}/c", "b/{x}", "a{x}d"])))
-def test_an_overlap_is_found_wherever_its_patterns_stand(order) -> None:
+def test_an_overlap_is_found_wherever_its_patterns_stand(order: Sequence[str]) -> None:
     catalog = catalog_of(**{f"job_{number}": [pattern] for number, pattern in enumerate(order)})
 
     with pytest.raises(OverlappingPatternsError) as raised:
@@ -174,7 +179,7 @@ def test_what_is_no_ref_and_no_range_is_refused(text: str) -> None:
 
 
 @pytest.fixture
-def runfiles(tmp_path: Path):
+def runfiles(tmp_path: Path) -> str:
     (tmp_path / "_repo_mapping").write_text(
         ",acme_data,acme_data~\n,data,acme_data~\n,ours,_main\n,pip,rules_python~~pip~pip_311\n"
         "acme_data~,databuild,databuild~\nacme_data~,root,_main\n"
@@ -211,7 +216,7 @@ JOBS = ("//jobs:hello", "@acme_data//jobs:hello", "@acme_data//jobs:own", "@pip_
     ],
 )
 def test_a_job_is_found_by_each_name_that_a_label_may_have(
-    runfiles, graph_label: str, label: str, found: str | None
+    runfiles: str, graph_label: str, label: str, found: str | None
 ) -> None:
     jobs = {job: Job(label=job, executable="") for job in JOBS}
 

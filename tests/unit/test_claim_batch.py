@@ -1,6 +1,9 @@
 """Verdicts on claims, and when they may be followed."""
 
+from __future__ import annotations
+
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -12,7 +15,7 @@ from databuild.orchestration.coordination.claim_batch import BatchVerdicts, Clai
 START = [Verdict.START]
 
 
-def future():
+def future() -> asyncio.Future[Sequence[Claim]]:
     return asyncio.get_running_loop().create_future()
 
 
@@ -27,7 +30,7 @@ async def test_verdicts_are_there_as_soon_as_the_claims_are_answered() -> None:
 
 
 async def test_verdicts_wait_for_what_must_be_written_first() -> None:
-    claims, written = future(), future()
+    claims, written = future(), asyncio.get_running_loop().create_future()
     claiming = ClaimBatch(claims, lambda _: BatchVerdicts(START, written))
     claims.set_result([Claim(1)])
     before = claiming.done()
@@ -41,7 +44,7 @@ async def test_verdicts_wait_for_what_must_be_written_first() -> None:
 
 
 async def test_what_cannot_be_written_is_told_to_who_waits() -> None:
-    claims, written = future(), future()
+    claims, written = future(), asyncio.get_running_loop().create_future()
     claiming = ClaimBatch(claims, lambda _: BatchVerdicts(START, written))
     claims.set_result([Claim(1)])
     written.set_exception(EventLogError("it is full"))
@@ -51,8 +54,14 @@ async def test_what_cannot_be_written_is_told_to_who_waits() -> None:
 
 
 async def test_claims_are_judged_once_and_without_being_asked() -> None:
-    claims, judged = future(), []
-    claiming = ClaimBatch(claims, lambda answers: judged.append(answers) or BatchVerdicts(START))
+    claims = future()
+    judged: list[Sequence[Claim]] = []
+
+    def judge(answers: Sequence[Claim]) -> BatchVerdicts:
+        judged.append(answers)
+        return BatchVerdicts(START)
+
+    claiming = ClaimBatch(claims, judge)
     claims.set_result([Claim(1)])
     await asyncio.sleep(0)
     already = list(judged)

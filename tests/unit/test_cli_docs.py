@@ -1,15 +1,18 @@
 """Checks that the help and docs/command_line.md describe every command, flag and exit code."""
 
+from __future__ import annotations
+
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from databuild.cli.display.output import Output
-from databuild.cli.flags.command_table import COMMANDS
+from databuild.cli.flags.command_table import COMMANDS, Command
 from databuild.cli.flags.exit_codes import MEANINGS, exit_code_of
-from databuild.cli.flags.flag_table import BOOL, ENUM, FLAGS, flags_of
+from databuild.cli.flags.flag_table import BOOL, ENUM, FLAGS, Flag, flags_of
 from databuild.cli.flags.help_text import command_help, overview
 from databuild.cli.main import run
 from databuild.errors import (
@@ -19,6 +22,7 @@ from databuild.errors import (
     JobConfigurationError,
     PlanChangedError,
 )
+from tests.support.present import present
 
 DOCUMENT = Path("docs/command_line.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^###? (`[a-z]+`|Common flags)\n(.*?)(?=^##|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL))
@@ -27,16 +31,16 @@ MIN_COMMANDS_OF_COMMON_FLAG = 6
 COMMON = [flag for flag in FLAGS if len(flag.commands) >= MIN_COMMANDS_OF_COMMON_FLAG]
 
 
-def flag_rows(section):
+def flag_rows(section: str) -> dict[str, list[str]]:
     """Returns the rows of the table of flags in a section, by the name of the flag."""
     return {
-        re.match(r"`--(\w+)", row[0])[1]: row
+        present(re.match(r"`--(\w+)", row[0]))[1]: row
         for row in (re.split(r"(?<!\\) \| ", line[2:-2]) for line in SECTIONS[section].splitlines())
         if row[0].startswith("`--")
     }
 
 
-def check_row(flag, row) -> None:
+def check_row(flag: Flag, row: Sequence[str]) -> None:
     value = "|".join(flag.values) if flag.kind == ENUM else flag.value_name or flag.kind.upper()
     spelling = f"`--{flag.name}`" if flag.kind == BOOL else f"`--{flag.name}={value}`".replace("|", r"\|")
     assert row[0] == (f"{spelling}, `-{flag.short}`" if flag.short else spelling)
@@ -45,7 +49,7 @@ def check_row(flag, row) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_a_section_has_the_example_and_the_other_flags_of_its_command(command) -> None:
+def test_a_section_has_the_example_and_the_other_flags_of_its_command(command: Command) -> None:
     own = {flag.name: flag for flag in flags_of(command.name) if flag not in COMMON}
     rows = flag_rows(f"`{command.name}`")
 
@@ -78,7 +82,7 @@ def test_every_exit_code_is_documented() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_every_command_has_help_with_an_example(command) -> None:
+def test_every_command_has_help_with_an_example(command: Command) -> None:
     text = command_help(command, "launcher")
 
     assert command.summary in text
@@ -115,7 +119,7 @@ def test_help_works_without_a_catalog() -> None:
         (ZeroDivisionError(), 3),
     ],
 )
-def test_each_error_has_its_exit_code(error, code: int) -> None:
+def test_each_error_has_its_exit_code(error: BaseException, code: int) -> None:
     assert exit_code_of(error) == code
 
 

@@ -1,5 +1,7 @@
 """Command lines are read as people mean them, and both parsers agree."""
 
+from __future__ import annotations
+
 import pytest
 
 from databuild.cli.backend.requested_partitions import nearest_command
@@ -89,7 +91,7 @@ def test_what_cannot_be_read_is_said(args: list[str], said: str) -> None:
     ("args", "asked"),
     [(["--help"], []), (["-h"], []), (["plan", "--help"], ["plan"]), (["--help", "plan"], ["plan"]), (["help"], [])],
 )
-def test_help_may_be_asked_for_in_any_form(args: list[str], asked) -> None:
+def test_help_may_be_asked_for_in_any_form(args: list[str], asked: list[str]) -> None:
     command, _, positionals = parse(args)
 
     assert (command, positionals) == ("help", asked)
@@ -128,7 +130,7 @@ def test_the_quick_parser_reads_what_the_full_one_reads(args: list[str]) -> None
         ["status", "--jobs=1"],
     ],
 )
-def test_the_quick_parser_leaves_everything_else_to_the_full_one(args) -> None:
+def test_the_quick_parser_leaves_everything_else_to_the_full_one(args: list[str]) -> None:
     assert parse_quickly(args) is None
 
 
@@ -145,7 +147,7 @@ def test_no_command_has_a_flag_twice() -> None:
 
 
 def test_a_flag_takes_a_value_for_all_its_commands_or_for_none() -> None:
-    kinds = {}
+    kinds: dict[str, set[bool]] = {}
     for flag in FLAGS:
         kinds.setdefault(flag.name, set()).add(flag.kind == BOOL)
 

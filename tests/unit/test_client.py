@@ -1,12 +1,17 @@
 """The client without a service: addresses, retries, results of builds, and displays in notebooks."""
 
+from __future__ import annotations
+
 import asyncio
 import inspect
 import sys
 import types
+from collections.abc import AsyncGenerator
+from typing import Any, TypeAlias
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
 from databuild.client import AsyncDatabuildClient, Cancelled, DatabuildClient, Failed, FailFast, Success
@@ -17,6 +22,7 @@ from databuild.client.notebook import LiveDisplay
 from databuild.client.remote_build import RemoteBuild
 from databuild.client.results import check_success, result_of, result_of_pruned
 from databuild.client.sync_bridge import iterate_sync, run_sync
+from databuild.client.transport import Metadata
 from databuild.errors import (
     BuildFailedError,
     BuildNotFoundError,
@@ -26,6 +32,8 @@ from databuild.errors import (
     ServiceUnreachableError,
 )
 from databuild.model.records import BuildRecord, FailureRecord
+from databuild.model.results import BuildResult
+from databuild.model.statuses import BuildStatus
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
@@ -80,7 +88,7 @@ def test_what_is_no_address_is_refused(text: str) -> None:
         (Tls(authority="/nothing"), "/nothing: No such file"),
     ],
 )
-def test_files_of_tls_that_cannot_be_used_are_refused_at_once(tls, said: str) -> None:
+def test_files_of_tls_that_cannot_be_used_are_refused_at_once(tls: Tls, said: str) -> None:
     with pytest.raises(InvalidRequestError, match=said):
         DatabuildClient("localhost", tls=tls)
 
@@ -90,50 +98,55 @@ def test_the_token_goes_with_each_request_and_the_author_where_he_can_be_written
     assert metadata_of("", "ännchen") == ()
 
 
-class Fault(grpc.RpcError):
-    def __init__(self, status=grpc.StatusCode.UNAVAILABLE, details="gone", trailing=()) -> None:
+Trailing: TypeAlias = tuple[tuple[str, bytes], ...]
+
+
+class Fault(grpc.RpcError):  # type: ignore[misc]  # grpc has no types
+    def __init__(
+        self, status: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE, details: str = "gone", trailing: Trailing = ()
+    ) -> None:
         self.facts = (status, details, trailing)
 
-    def code(self):
+    def code(self) -> grpc.StatusCode:
         return self.facts[0]
 
-    def details(self):
+    def details(self) -> str:
         return self.facts[1]
 
-    def trailing_metadata(self):
+    def trailing_metadata(self) -> Trailing:
         return self.facts[2]
 
 
 class FakeTransport:
     """Answers what it was told, or raises it; knows how long it was waited."""
 
-    def __init__(self, *answers) -> None:
+    def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
-        self.asked = []
+        self.asked: list[tuple[str, Any]] = []
         self.now = 0.0
 
-    async def ask(self, method, request, metadata, seconds):
+    async def ask(self, method: str, request: Message, metadata: Metadata, seconds: float) -> Any:
         self.asked.append((method, dict(metadata)))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    async def stream(self, method, request, metadata):
+    async def stream(self, method: str, request: Any, metadata: Metadata) -> AsyncGenerator[sv.WatchBuildResponse]:
         self.asked.append((method, request.after_sequence))
         for answer in self.answers.pop(0):
             if isinstance(answer, Exception):
                 raise answer
             yield sv.WatchBuildResponse(events=[answer])
 
-    async def sleep(self, seconds) -> None:
+    async def sleep(self, seconds: float) -> None:
         self.now += seconds
 
     async def close(self) -> None:
         pass
 
 
-def calls_over(*answers, retry_timeout=60.0):
+def calls_over(*answers: Any, retry_timeout: float = 60.0) -> tuple[Calls, FakeTransport]:
     transport = FakeTransport(*answers)
     clock = lambda: transport.now  # noqa: E731
     connection = Connection(
@@ -142,11 +155,11 @@ def calls_over(*answers, retry_timeout=60.0):
     return Calls(connection), transport
 
 
-def summary(status="EXECUTING", **facts):
+def summary(status: str = "EXECUTING", **facts: Any) -> sv.BuildSummary:
     return sv.BuildSummary(build_request_id="b", status=f"BUILD_STATUS_{status}", **facts)
 
 
-def event(sequence, status="EXECUTING"):
+def event(sequence: int, status: str = "EXECUTING") -> ev.BuildEvent:
     return ev.BuildEvent(
         build_request_id="b", sequence=sequence, build_request=ev.BuildRequestEvent(status=f"BUILD_STATUS_{status}")
     )
@@ -226,7 +239,7 @@ def test_a_request_that_is_repeated_has_the_same_id() -> None:
     sent = []
 
     class Losing(FakeTransport):
-        async def ask(self, method, request, metadata, seconds):
+        async def ask(self, method: str, request: Any, metadata: Metadata, seconds: float) -> Any:
             sent.append(request.build_request_id or request.new_build_request_id)
             return await super().ask(method, request, metadata, seconds)
 
@@ -249,7 +262,7 @@ def test_a_cancellation_may_be_by_another() -> None:
     assert [metadata["databuild-author"] for _, metadata in transport.asked] == ["ann", "the signal SIGTERM"]
 
 
-def failed(**more):
+def failed(**more: Any) -> ev.BuildRequestEvent:
     failure = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="1 task failed")
     return ev.BuildRequestEvent(status=ev.BUILD_STATUS_FAILED, failure=failure, **more)
 
@@ -263,12 +276,13 @@ def test_what_came_of_a_build_is_in_its_last_event() -> None:
     assert result_of(cancelled) == Cancelled(jobs_completed=1, author="ann")
     assert result_of(failed(jobs_failed=1)) == Failed(jobs_failed=1, message="1 task failed")
     assert result_of(failed(jobs_failed=1, trigger_job="//:raw")) == FailFast(trigger_job="//:raw")
-    error = result_of(failed(error=ev.BuildError(code="PLAN_CHANGED", message="new"))).error
-    assert (type(error), str(error)) == (PlanChangedError, "new")
+    result = result_of(failed(error=ev.BuildError(code="PLAN_CHANGED", message="new")))
+    assert isinstance(result, Failed)
+    assert (type(result.error), str(result.error)) == (PlanChangedError, "new")
 
 
 def test_what_came_of_a_build_that_was_pruned_is_in_its_record() -> None:
-    def record(status, **facts):
+    def record(status: BuildStatus, **facts: Any) -> BuildRecord:
         return BuildRecord("b", status, "//:g", (), 0.0, 0.0, 9, jobs_completed=2, **facts)
 
     assert result_of_pruned(record("COMPLETED")) == Success(jobs_completed=2)
@@ -288,13 +302,13 @@ def test_what_came_of_a_build_that_was_pruned_is_in_its_record() -> None:
         (Failed(error=PlanChangedError(["x"])), PlanChangedError, "out of date"),
     ],
 )
-def test_a_check_raises_what_a_build_failed_for(result, error, said: str) -> None:
+def test_a_check_raises_what_a_build_failed_for(result: BuildResult, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         check_success("b", result)
     check_success("b", Success())
 
 
-def public(kind):
+def public(kind: type[object]) -> set[str]:
     return {name for name in dir(kind) if not name.startswith("_")}
 
 
@@ -317,7 +331,7 @@ def test_a_coroutine_that_waits_for_an_event_loop_is_refused() -> None:
 def test_what_is_left_early_is_closed() -> None:
     closed = []
 
-    async def items():
+    async def items() -> AsyncGenerator[int]:
         try:
             yield 1
             yield 2
@@ -331,13 +345,14 @@ def test_what_is_left_early_is_closed() -> None:
     assert closed == [True]
 
 
-def remote(*partitions, build="b"):
+def remote(*partitions: str, build: str = "b") -> RemoteBuild[None]:
     return RemoteBuild(build, partitions, lambda _build: None)
 
 
-def feed(build, *events) -> None:
+def feed(build: RemoteBuild[None], *events: tuple[str, Message]) -> None:
     for sequence, (kind, message) in enumerate(events, 1):
-        build.add(ev.BuildEvent(sequence=sequence, **{kind: message}))
+        payload: dict[str, Any] = {kind: message}
+        build.add(ev.BuildEvent(sequence=sequence, **payload))
 
 
 def test_a_build_is_shown_with_its_progress() -> None:
@@ -371,10 +386,9 @@ def test_an_event_that_comes_twice_counts_once() -> None:
 def test_nothing_that_comes_from_elsewhere_is_html() -> None:
     build = remote(HOSTILE, build=HOSTILE)
     failure = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message=HOSTILE)
-    run = {"job_run_id": HOSTILE, "job_label": HOSTILE}
     feed(
         build,
-        ("job", ev.JobEvent(status=ev.JOB_STATUS_RUNNING, **run)),
+        ("job", ev.JobEvent(status=ev.JOB_STATUS_RUNNING, job_run_id=HOSTILE, job_label=HOSTILE)),
         (
             "partition",
             ev.PartitionEvent(ref=HOSTILE, job_run_id="x", status=pt.PARTITION_STATUS_FAILED, failure=failure),
@@ -391,15 +405,15 @@ def test_nothing_that_comes_from_elsewhere_is_html() -> None:
 class Notebook:
     """The part of IPython that a notebook uses."""
 
-    def __init__(self, kernel) -> None:
+    def __init__(self, kernel: object) -> None:
         self.shell = types.SimpleNamespace(kernel=kernel)
-        self.shown = []
+        self.shown: list[str] = []
         self.display = types.SimpleNamespace(display=self._display)
 
-    def get_ipython(self):
+    def get_ipython(self) -> types.SimpleNamespace:
         return self.shell
 
-    def _display(self, shown, *, display_id):
+    def _display(self, shown: Any, *, display_id: bool) -> types.SimpleNamespace:
         assert display_id is True
         self.shown.append(shown._repr_html_())
         return types.SimpleNamespace(update=lambda shown: self.shown.append(shown._repr_html_()))
@@ -422,7 +436,7 @@ def test_a_notebook_shows_a_build_live_a_few_times_a_second(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("module", [None, Notebook(kernel=None)])
-def test_elsewhere_nothing_is_shown(monkeypatch: pytest.MonkeyPatch, module) -> None:
+def test_elsewhere_nothing_is_shown(monkeypatch: pytest.MonkeyPatch, module: Notebook | None) -> None:
     # None makes the import fail, as without IPython.
     monkeypatch.setitem(sys.modules, "IPython", module)
     shown = LiveDisplay(remote("raw/1"))

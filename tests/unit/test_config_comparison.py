@@ -1,5 +1,9 @@
 """Changes of a configuration are named, with the old and the new value."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from databuild.graph.config_comparison import config_changes, input_changes
@@ -32,7 +36,7 @@ BASE = JobConfig(("p",), ("a", "b"), ("q",), ("--day", "1", "--fast"), (("HOME",
         ),
     ],
 )
-def test_each_part_that_has_changed_is_named(change, said: str) -> None:
+def test_each_part_that_has_changed_is_named(change: dict[str, Any], said: str) -> None:
     assert config_changes(BASE, BASE._replace(**change)) == said
 
 
@@ -58,7 +62,7 @@ def test_comparing_many_arguments_compares_each_a_few_times() -> None:
     counts = []
     for size in (1000, 4000):
         before, now = ([CountedText(f"{number}") for number in range(size)] for _ in range(2))
-        now.insert(size // 2, "new")
+        now.insert(size // 2, CountedText("new"))
         CountedText.comparisons = 0
         said = config_changes(BASE._replace(args=tuple(before)), BASE._replace(args=tuple(now)))
         counts.append(CountedText.comparisons)

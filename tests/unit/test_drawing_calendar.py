@@ -1,25 +1,29 @@
 """Calendars of partitions: a cell for each day or hour of which something is known."""
 
+from __future__ import annotations
+
 import datetime as dt
+from xml.etree.ElementTree import Element
 
 from databuild.drawing.calendar import MAX_YEARS, Day, draw_calendar
 from tests.support.drawn import SVG, of_class, parse, texts, titles
+from tests.support.present import present
 
 FIRST = dt.date(2024, 2, 28)
 
 
-def days(count, first=FIRST, **counts):
+def days(count: int, first: dt.date = FIRST, **counts: int) -> list[Day]:
     return [Day(first + dt.timedelta(days=number), counts or {"available": 1}) for number in range(count)]
 
 
-def cells(root):
+def cells(root: Element) -> list[Element]:
     """Returns the cells but for those of the legend."""
-    return [cell for cell in of_class(root, "cell") if ":" in cell.findtext(f"{SVG}title")]
+    return [cell for cell in of_class(root, "cell") if ":" in present(cell.findtext(f"{SVG}title"))]
 
 
-def corner(cell):
-    box = cell.find(f"{SVG}rect")
-    return float(box.get("x")), float(box.get("y"))
+def corner(cell: Element) -> tuple[float, float]:
+    box = present(cell.find(f"{SVG}rect"))
+    return float(present(box.get("x"))), float(present(box.get("y")))
 
 
 def test_each_day_is_a_cell_with_its_counts() -> None:
@@ -62,7 +66,7 @@ def test_days_of_which_nothing_is_known_are_hollow() -> None:
     root = parse(draw_calendar(days(1)))
 
     (hollow,) = of_class(root, "rule")
-    assert hollow.get("d").count("M") == 365  # of a leap year
+    assert present(hollow.get("d")).count("M") == 365  # of a leap year
 
 
 def test_what_is_not_available_has_a_sign() -> None:

@@ -1,20 +1,27 @@
 """Layouts of graphs: nothing overlaps, and everything leads from left to right."""
 
+from __future__ import annotations
+
 from itertools import combinations, pairwise
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databuild.drawing.layers import assign_layers, without_cycles
-from databuild.drawing.layout import MAX_NODES, lay_out
+from databuild.drawing.layout import MAX_NODES, Frame, lay_out
 from databuild.drawing.ordering import crossings, order_layers
 
 SIZE = (200.0, 44.0)
 
 
+Graph: TypeAlias = tuple[list[tuple[float, float]], list[tuple[int, int]]]
+"""The sizes of nodes, and edges between their indices."""
+
+
 @st.composite
-def graphs(draw, *, acyclic):
+def graphs(draw: st.DrawFn, *, acyclic: bool) -> Graph:
     sizes = draw(st.lists(st.tuples(st.floats(10, 300), st.floats(10, 90)), min_size=1, max_size=12))
     nodes = st.integers(0, len(sizes) - 1)
     edges = draw(st.lists(st.tuples(nodes, nodes), max_size=30))
@@ -23,7 +30,7 @@ def graphs(draw, *, acyclic):
     return sizes, edges
 
 
-def apart(one, other):
+def apart(one: Frame, other: Frame) -> bool:
     return (
         one.right <= other.x or other.right <= one.x or one.y + one.height <= other.y or other.y + other.height <= one.y
     )
@@ -31,7 +38,7 @@ def apart(one, other):
 
 @given(graphs(acyclic=False))
 @settings(deadline=None)
-def test_no_two_nodes_overlap(graph) -> None:
+def test_no_two_nodes_overlap(graph: Graph) -> None:
     layout = lay_out(*graph)
 
     assert all(apart(one, other) for one, other in combinations(layout.frames, 2))
@@ -39,7 +46,7 @@ def test_no_two_nodes_overlap(graph) -> None:
 
 @given(graphs(acyclic=False))
 @settings(deadline=None)
-def test_nothing_is_outside_the_canvas(graph) -> None:
+def test_nothing_is_outside_the_canvas(graph: Graph) -> None:
     layout = lay_out(*graph)
 
     for frame in layout.frames:
@@ -55,7 +62,7 @@ def test_nothing_is_outside_the_canvas(graph) -> None:
 
 @given(graphs(acyclic=True))
 @settings(deadline=None)
-def test_every_edge_leads_from_left_to_right(graph) -> None:
+def test_every_edge_leads_from_left_to_right(graph: Graph) -> None:
     sizes, edges = graph
     layout = lay_out(sizes, edges)
 
@@ -68,7 +75,7 @@ def test_every_edge_leads_from_left_to_right(graph) -> None:
 
 @given(graphs(acyclic=False))
 @settings(deadline=None)
-def test_every_edge_is_drawn_from_node_to_node(graph) -> None:
+def test_every_edge_is_drawn_from_node_to_node(graph: Graph) -> None:
     sizes, edges = graph
     layout = lay_out(sizes, edges)
 
@@ -85,7 +92,7 @@ def test_every_edge_is_drawn_from_node_to_node(graph) -> None:
 
 @given(graphs(acyclic=False))
 @settings(deadline=None)
-def test_no_edge_runs_through_a_node(graph) -> None:
+def test_no_edge_runs_through_a_node(graph: Graph) -> None:
     layout = lay_out(*graph)
 
     for segment in layout.segments:
@@ -98,7 +105,7 @@ def test_no_edge_runs_through_a_node(graph) -> None:
 
 @given(graphs(acyclic=False))
 @settings(deadline=None)
-def test_the_order_of_edges_changes_nothing(graph) -> None:
+def test_the_order_of_edges_changes_nothing(graph: Graph) -> None:
     sizes, edges = graph
 
     assert lay_out(sizes, edges) == lay_out(sizes, edges[::-1])
@@ -106,7 +113,7 @@ def test_the_order_of_edges_changes_nothing(graph) -> None:
 
 @given(graphs(acyclic=False))
 @settings(deadline=None)
-def test_what_is_turned_around_leaves_no_cycle(graph) -> None:
+def test_what_is_turned_around_leaves_no_cycle(graph: Graph) -> None:
     sizes, edges = graph
     edges = sorted({edge for edge in edges if edge[0] != edge[1]})
 

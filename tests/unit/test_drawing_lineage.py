@@ -1,14 +1,19 @@
 """Pictures of lineage: upstream at the left, downstream at the right."""
 
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element
+
 from databuild.drawing.lineage import MAX_PARTITIONS, Step, draw_lineage
 from tests.support.drawn import SVG, of_class, parse, texts, titles
+from tests.support.present import present
 
 STEPS = [Step("raw/1", "clean/1"), Step("airports", "clean/1", query=True), Step("clean/1", "report/1")]
 
 
-def left(root, title):
+def left(root: Element, title: str) -> float:
     node = next(node for node in of_class(root, "node") if node.findtext(f"{SVG}title") == title)
-    return float(node.find(f"{SVG}rect").get("x"))
+    return float(present(present(node.find(f"{SVG}rect")).get("x")))
 
 
 def test_what_it_was_made_from_is_left_and_what_was_made_from_it_right() -> None:

@@ -1,5 +1,7 @@
 """Text that is drawn: nothing gets out of it, and it gets no longer than there is room."""
 
+from __future__ import annotations
+
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -15,7 +17,7 @@ HOSTILE = "</text><script>alert('1')</script>&\"\x00\x08\x1b\x7f\x9f\u202e\ud800
 
 
 @given(st.text())
-def test_any_text_is_safe_in_elements_and_attributes(text) -> None:
+def test_any_text_is_safe_in_elements_and_attributes(text: str) -> None:
     element = ET.fromstring(f'<g a="{escape(text)}">{escape(text)}</g>')
 
     assert not list(element)
@@ -49,7 +51,7 @@ def test_long_text_is_shortened_in_the_middle(text: str, columns: int, shown: st
 
 
 @given(st.text(max_size=50), st.integers(1, 60))
-def test_shortened_text_keeps_to_its_columns(text, columns) -> None:
+def test_shortened_text_keeps_to_its_columns(text: str, columns: int) -> None:
     shown = shorten(text, columns)
 
     assert len(shown) <= max(columns, 1)

@@ -1,7 +1,10 @@
 """Pictures of job runs over time, with what determined when the build ended."""
 
+from __future__ import annotations
+
 import re
 from itertools import pairwise
+from xml.etree.ElementTree import Element
 
 import pytest
 from hypothesis import given
@@ -11,20 +14,30 @@ from databuild.drawing.critical_path import critical_path
 from databuild.drawing.runs import DrawnRun, Scale, Span, lane_bars
 from databuild.drawing.timeline import MAX_BARS, draw_timeline, duration_text, ticks
 from tests.support.drawn import SVG, of_class, parse, texts, titles
+from tests.support.present import present
 
 
-def run(task_id, start, end, *, attempt=1, state="completed", job="job", link=""):
+def run(
+    task_id: int,
+    start: float,
+    end: float | None,
+    *,
+    attempt: int = 1,
+    state: str = "completed",
+    job: str = "job",
+    link: str = "",
+) -> DrawnRun:
     name = f"{job}/{task_id}"
     return DrawnRun(f"r{task_id}.{attempt}", task_id, f"//x:{job}", name, state, start, end, attempt, link)
 
 
-def bars(root):
+def bars(root: Element) -> dict[str, tuple[float, float]]:
     """Returns left and right of each bar, by its title."""
     found = {}
     for group in of_class(root, "run"):
-        box = group.find(f"{SVG}rect")
-        x = float(box.get("x"))
-        found[group.findtext(f"{SVG}title")] = (x, x + float(box.get("width")))
+        box = present(group.find(f"{SVG}rect"))
+        x = float(present(box.get("x")))
+        found[present(group.findtext(f"{SVG}title"))] = (x, x + float(present(box.get("width"))))
     return found
 
 
@@ -63,7 +76,7 @@ def test_attempts_at_a_task_share_its_row() -> None:
     runs = [run(1, 0.0, 10.0, state="failed"), run(1, 11.0, 20.0, attempt=2), run(2, 0.0, 1.0)]
     root = parse(draw_timeline(runs, {}, now=0.0))
 
-    rows = [group.find(f"{SVG}rect").get("y") for group in of_class(root, "run")]
+    rows = [present(group.find(f"{SVG}rect")).get("y") for group in of_class(root, "run")]
     assert len(set(rows)) == 2
     assert texts(root).count("job/1") == 1
     assert "(done after 9 s, attempt 2), on the critical path" in " ".join(bars(root))
@@ -97,10 +110,12 @@ def test_many_tasks_share_rows_and_no_bars_overlap() -> None:
     runs = [run(number, number * 1.0, number + 3.5) for number in range(1, 100)]
     root = parse(draw_timeline(runs, {}, now=0.0))
 
-    rows = {}
+    rows: dict[str, list[tuple[float, float]]] = {}
     for group in of_class(root, "run"):
-        box = group.find(f"{SVG}rect")
-        rows.setdefault(box.get("y"), []).append((float(box.get("x")), float(box.get("width"))))
+        box = present(group.find(f"{SVG}rect"))
+        rows.setdefault(present(box.get("y")), []).append(
+            (float(present(box.get("x"))), float(present(box.get("width"))))
+        )
     assert len(rows) < 8
     for row in rows.values():
         row.sort()
@@ -108,10 +123,10 @@ def test_many_tasks_share_rows_and_no_bars_overlap() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 50)), min_size=1, max_size=40))
-def test_runs_in_one_lane_never_overlap(times) -> None:
+def test_runs_in_one_lane_never_overlap(times: list[tuple[float, float]]) -> None:
     spans = [Span(run(number, start, None), start + seconds) for number, (start, seconds) in enumerate(times)]
 
-    lanes = {}
+    lanes: dict[int, float] = {}
     for bar in lane_bars(spans, Scale(0.0, 150.0, 20.0, 1000.0)):
         assert bar.x >= lanes.get(bar.row, 20.0)
         lanes[bar.row] = bar.x + bar.width
@@ -127,12 +142,12 @@ def test_of_very_many_runs_the_critical_path_failures_and_the_longest_are_drawn_
 
     assert len(of_class(root, "run")) == MAX_BARS
     assert len(of_class(root, "critical")) == 3
-    assert len([run for run in of_class(root, "run") if "state-failed" in run.get("class")]) == 1
+    assert len([run for run in of_class(root, "run") if "state-failed" in present(run.get("class"))]) == 1
     assert any("done after 1 h 6 m" in title for title in titles(of_class(root, "run")))
     rest = [text for text in texts(root) if " more, " in text]
     assert len(rest) == 21
     assert rest[-1].startswith("10 other jobs: ")
-    told = sum(int(re.search(r"([\d,]+) more", text)[1].replace(",", "")) for text in rest)
+    told = sum(int(present(re.search(r"([\d,]+) more", text))[1].replace(",", "")) for text in rest)
     assert told == 5000 - MAX_BARS
     assert f"critical path: 3 job runs, 4.5 s; the {MAX_BARS} that matter most are drawn one by one" in texts(root)
 
@@ -199,7 +214,7 @@ def test_a_duration_is_told_in_its_two_largest_units(seconds: float, text: str) 
 
 
 @given(st.floats(1e-6, 1e10))
-def test_an_axis_has_a_few_marks_within_its_length(seconds) -> None:
+def test_an_axis_has_a_few_marks_within_its_length(seconds: float) -> None:
     marks = ticks(seconds, 10)
 
     assert 1 <= len(marks) <= 11

@@ -1,8 +1,11 @@
 """Errors pass between processes without loss."""
 
+from __future__ import annotations
+
 import inspect
 import json
-from typing import get_args
+from collections.abc import Mapping
+from typing import Any, get_args
 
 import pytest
 from google.protobuf.json_format import MessageToDict
@@ -22,7 +25,7 @@ OF_ONE_PROCESS = {errors.BuildFailedError, errors.HttpRequestError, errors.Servi
 ALL = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.DataBuildError)}
 
 
-def sent(facts):
+def sent(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Returns facts as they are on the other side."""
     message = Struct()
     message.update(facts)
@@ -30,7 +33,7 @@ def sent(facts):
 
 
 @pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
-def test_an_error_comes_back_with_its_class_its_message_and_its_facts(error) -> None:
+def test_an_error_comes_back_with_its_class_its_message_and_its_facts(error: errors.DataBuildError) -> None:
     back = restore_error(code_of(error), str(error), sent(facts_of(error)))
 
     assert type(back) is type(error)
@@ -40,7 +43,7 @@ def test_an_error_comes_back_with_its_class_its_message_and_its_facts(error) -> 
     }
 
 
-def _plain(value):
+def _plain(value: object) -> Any:
     return json.loads(json.dumps(value))
 
 
@@ -71,8 +74,10 @@ def test_an_unknown_code_gives_a_service_error() -> None:
 
 
 def test_an_unexpected_error_has_no_facts() -> None:
-    fault = ZeroDivisionError("secret")
-    fault.secret = "secret"
+    class SecretError(Exception):
+        secret = "secret"
+
+    fault = SecretError("secret")
 
     assert (code_of(fault), facts_of(fault)) == ("INTERNAL", {})
 
@@ -114,7 +119,7 @@ def test_a_service_words_a_remedy_by_fields_for_people_and_sends_the_fact_to_pro
 
 def test_the_client_notes_the_wording_of_a_remedy_for_tracebacks() -> None:
     class Fault:
-        def trailing_metadata(self):
+        def trailing_metadata(self) -> tuple[tuple[str, bytes], ...]:
             error = errors.InvalidRequestError("no job of build b failed").with_remedy("RETRY_EVERYTHING")
             return ((ERROR_METADATA, detail_of(error).SerializeToString()),)
 

@@ -1,6 +1,10 @@
 """Executing job graphs with a runner and an observer that remember."""
 
+from __future__ import annotations
+
 import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,32 +12,33 @@ from hypothesis import strategies as st
 
 from databuild.graph.catalog import RetryPolicy
 from databuild.graph.claim_ahead import CLAIMS_PER_SLOT
-from databuild.graph.execution import ExecutionOptions, execute
-from databuild.graph.ports import RunOutcome, Verdict
+from databuild.graph.execution import ExecutionOptions, ExecutionResult, execute
+from databuild.graph.ports import Attempt, Ended, ExecutionObserver, Runner, RunOutcome, Verdict
 from databuild.model.job_graph import JobConfig, Task
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
+from tests.support.present import present
 
 COMPLETED = RunOutcome(status=ev.JOB_STATUS_COMPLETED)
 FAILED = RunOutcome(status=ev.JOB_STATUS_FAILED, category=pt.FAILURE_CATEGORY_USER, message="no")
 
 
-def task(number, *upstream, job=None):
+def task(number: int, *upstream: int, job: str | None = None) -> Task:
     return Task(number, job or f"//:job{number}", JobConfig((f"p{number}",)), upstream, "")
 
 
 class FakeRunner:
     """Remembers what ran; tasks fail as often as they are told to."""
 
-    def __init__(self, failures=None, hang=()) -> None:
-        self.ran = []
+    def __init__(self, failures: Mapping[int, int] | None = None, hang: Iterable[int] = ()) -> None:
+        self.ran: list[tuple[int, int]] = []
         self.running = 0
         self.most_running = 0
         self._failures = dict(failures or {})
         self._hang = set(hang)
         self.hanging = asyncio.Event()
 
-    async def run(self, task, attempt):
+    async def run(self, task: Task, attempt: int) -> RunOutcome:
         self.ran.append((task.task_id, attempt))
         self.running += 1
         self.most_running = max(self.most_running, self.running)
@@ -53,28 +58,28 @@ class FakeRunner:
 class FakeObserver:
     """Remembers what it was told, one line each."""
 
-    def __init__(self, **verdicts) -> None:
-        self.told = []
-        self.prepared = []
+    def __init__(self, **verdicts: Sequence[Verdict]) -> None:
+        self.told: list[tuple[str, int]] = []
+        self.prepared: list[tuple[int, int]] = []
         self.verdicts = {int(name[4:]): list(given) for name, given in verdicts.items()}
         self.waiting = 0
         self.max_waiting = 0
 
-    def claim(self, attempts):
+    def claim(self, attempts: Sequence[Attempt]) -> asyncio.Future[Sequence[Verdict]]:
         self.prepared += [(attempt.task.task_id, attempt.number) for attempt in attempts]
         self.waiting += len(attempts)
         self.max_waiting = max(self.max_waiting, self.waiting)
-        preparing = asyncio.get_running_loop().create_future()
+        preparing: asyncio.Future[Sequence[Verdict]] = asyncio.get_running_loop().create_future()
         preparing.set_result([self.verdict(attempt.task) for attempt in attempts])
         return preparing
 
-    def verdict(self, task):
+    def verdict(self, task: Task) -> Verdict:
         return self.verdicts[task.task_id].pop(0) if self.verdicts.get(task.task_id) else Verdict.START
 
-    async def wait_for_change(self, task) -> None:
+    async def wait_for_change(self, task: Task) -> None:
         self.told.append(("changed", task.task_id))
 
-    def record(self, ended=None, started=None) -> None:
+    def record(self, ended: Ended | None = None, started: Attempt | None = None) -> asyncio.Future[None]:
         self.waiting -= started is not None
         if ended is not None:
             word = {
@@ -86,16 +91,25 @@ class FakeObserver:
             self.told += [("skipped", given_up.task_id) for given_up in ended.given_up]
         if started is not None:
             self.told.append(("started", started.task.task_id))
+        recorded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        recorded.set_result(None)
+        return recorded
 
-    def record_reused(self, task) -> None:
+    def record_reused(self, task: Task) -> None:
         self.told.append(("reused", task.task_id))
 
-    def record_never_ran(self, attempts, because) -> None:
+    def record_never_ran(self, attempts: Sequence[Attempt], because: Task) -> None:
         self.told += [("never ran", one.task.task_id) for one in attempts]
         self.never_started = [(one.task.task_id, one.number) for one in attempts]
 
 
-async def run(tasks, runner, observer=None, needed=lambda _: True, **options):
+async def run(
+    tasks: Sequence[Task],
+    runner: Runner,
+    observer: ExecutionObserver | None = None,
+    needed: Callable[[Task], bool] = lambda _: True,
+    **options: Any,
+) -> ExecutionResult:
     return await execute(tasks, runner, observer or FakeObserver(), ExecutionOptions(**options), needed=needed)
 
 
@@ -134,7 +148,7 @@ async def test_fail_fast_lets_what_runs_finish_and_starts_nothing_more() -> None
 
     result = await run([task(1), task(2), task(3, 1), task(4)], FakeRunner({1: 9}), observer, jobs=2)
 
-    assert result.stopped_by.task_id == 1
+    assert present(result.stopped_by).task_id == 1
     assert result.completed == 1
     assert ("completed", 2) in observer.told
     assert ("skipped", 3) in observer.told
@@ -143,9 +157,9 @@ async def test_fail_fast_lets_what_runs_finish_and_starts_nothing_more() -> None
 
 async def test_a_task_starts_once_its_verdict_is_there() -> None:
     class Slow(FakeObserver):
-        def claim(self, attempts):
+        def claim(self, attempts: Sequence[Attempt]) -> asyncio.Future[Sequence[Verdict]]:
             super().claim(attempts)
-            self.preparing = asyncio.get_running_loop().create_future()
+            self.preparing: asyncio.Future[Sequence[Verdict]] = asyncio.get_running_loop().create_future()
             return self.preparing
 
     observer = Slow()
@@ -194,20 +208,20 @@ async def test_resources_are_free_while_a_task_waits_for_somebody_else() -> None
 
 async def test_a_failure_ends_what_waits_for_somebody_else() -> None:
     class Never(FakeObserver):
-        async def wait_for_change(self, task) -> None:
+        async def wait_for_change(self, task: Task) -> None:
             await asyncio.Event().wait()
 
     observer = Never(task1=[Verdict.CLAIMED_ELSEWHERE])
 
     result = await run([task(1), task(2)], FakeRunner({2: 9}), observer)
 
-    assert result.stopped_by.task_id == 2
+    assert present(result.stopped_by).task_id == 2
     assert observer.never_started == [(1, 0)]
 
 
 async def test_an_error_while_waiting_comes_out_as_itself() -> None:
     class Broken(FakeObserver):
-        async def wait_for_change(self, task) -> None:
+        async def wait_for_change(self, task: Task) -> None:
             message = "broken"
             raise OSError(message)
 
@@ -216,7 +230,7 @@ async def test_an_error_while_waiting_comes_out_as_itself() -> None:
 
 
 @pytest.mark.parametrize(("short_seconds", "most"), [(60, 2 * CLAIMS_PER_SLOT + 1), (0, 1)])
-async def test_only_short_tasks_are_scheduled_while_others_run(short_seconds: int, most) -> None:
+async def test_only_short_tasks_are_scheduled_while_others_run(short_seconds: int, most: int) -> None:
     observer = FakeObserver()
 
     result = await run([task(n) for n in range(1, 60)], FakeRunner(), observer, jobs=2, short_seconds=short_seconds)
@@ -231,7 +245,7 @@ async def test_what_was_scheduled_ahead_of_a_failure_is_told_of_with_its_attempt
     result = await run([task(n) for n in range(1, 60)], FakeRunner({20: 9}), observer)
 
     started = {one for word, one in observer.told if word == "started"}
-    assert result.stopped_by.task_id == 20
+    assert present(result.stopped_by).task_id == 20
     assert [one for one in observer.never_started if one[1]] == [one for one in observer.prepared if one[0] > 20]
     assert [one for one, _ in observer.never_started] == sorted(set(range(1, 60)) - started)
 
@@ -300,7 +314,7 @@ async def test_cancelling_tells_of_every_task_that_ran() -> None:
 
 async def test_an_error_of_the_runner_comes_out_as_itself() -> None:
     class Broken(FakeRunner):
-        async def run(self, task, attempt) -> None:
+        async def run(self, task: Task, attempt: int) -> RunOutcome:
             message = "broken"
             raise OSError(message)
 
@@ -309,7 +323,7 @@ async def test_an_error_of_the_runner_comes_out_as_itself() -> None:
 
 
 @st.composite
-def job_graphs(draw):
+def job_graphs(draw: st.DrawFn) -> list[Task]:
     count = draw(st.integers(1, 12))
     return [
         task(n, *sorted(draw(st.sets(st.integers(1, n - 1), max_size=3))) if n > 1 else ()) for n in range(1, count + 1)
@@ -317,7 +331,9 @@ def job_graphs(draw):
 
 
 @given(job_graphs(), st.sets(st.integers(1, 12)), st.integers(1, 4), st.booleans())
-def test_every_task_ends_exactly_once_whatever_fails(tasks, failing, jobs, keep_going) -> None:
+def test_every_task_ends_exactly_once_whatever_fails(
+    tasks: list[Task], failing: set[int], jobs: int, keep_going: bool
+) -> None:
     observer = FakeObserver()
     runner = FakeRunner(dict.fromkeys(failing, 1))
 
@@ -325,7 +341,7 @@ def test_every_task_ends_exactly_once_whatever_fails(tasks, failing, jobs, keep_
 
     ends = [number for word, number in observer.told if word != "started"]
     assert sorted(ends) == [one.task_id for one in tasks]
-    done = set()
+    done: set[int] = set()
     for word, number in observer.told:
         if word == "started":
             assert set(tasks[number - 1].upstream) <= done

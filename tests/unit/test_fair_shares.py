@@ -1,10 +1,12 @@
 """Fair sharing of resources between builds."""
 
+from __future__ import annotations
+
 from databuild.event_log.coordination import ClaimRequest, Need
 from databuild.event_log.fair_shares import FairShares, Holding, Sharer
 
 
-def request(build, amount=1, *, of="r", limit=2, task=1):
+def request(build: str, amount: int = 1, *, of: str = "r", limit: int = 2, task: int = 1) -> ClaimRequest:
     return ClaimRequest(build, f"{build}.{task}.1", (), (Need(of, amount, limit),))
 
 

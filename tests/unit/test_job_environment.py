@@ -1,5 +1,8 @@
 """Jobs get the user's environment, whatever the command line was started with."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -7,7 +10,7 @@ import pytest
 from databuild.cli.backend.job_environment import SET_FOR_US, job_environment
 
 
-def environment(environ, tmp_path, **user_env):
+def environment(environ: Mapping[str, str], tmp_path: Path, **user_env: str) -> dict[str, str]:
     here = str(tmp_path)
     return job_environment(environ, user_env, runfiles="/g.runfiles", workspace="/w", cwd=here)
 
@@ -19,7 +22,7 @@ def test_what_the_user_has_set_is_there_unchanged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SET_FOR_US)
-def test_what_is_set_for_the_command_line_is_as_the_user_had_it(name, tmp_path: Path) -> None:
+def test_what_is_set_for_the_command_line_is_as_the_user_had_it(name: str, tmp_path: Path) -> None:
     assert name not in environment({name: "ours"}, tmp_path)
     assert environment({name: "ours:theirs"}, tmp_path, **{name: "theirs"})[name] == "theirs"
     assert environment({name: "ours"}, tmp_path, **{name: ""})[name] == ""

@@ -1,13 +1,17 @@
 """A job that fails shows its author's frames, and the message last."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
-from databuild.job import Config, main, writing
+from databuild.job import Config, Run, main, writing
 
 
-def failed(*words, capsys, config=None, run=None):
+def failed(*words: str, capsys: pytest.CaptureFixture[str], config: Any = None, run: Any = None) -> list[str]:
     """Runs a job that fails, and returns the lines of its standard error."""
     with pytest.raises(SystemExit) as stop:
         main(config, run, ["job.py", *words])
@@ -17,16 +21,20 @@ def failed(*words, capsys, config=None, run=None):
     return lines
 
 
-def functions(lines):
+def functions(lines: Iterable[str]) -> list[str]:
     """Returns the functions that frames name, outermost first."""
     return [line.rpartition(" in ")[2] for line in lines if line.lstrip(" |").startswith('File "')]
 
 
-def read(path):
+BAD: Any = "bad"
+"""A severity that there is not."""
+
+
+def read(path: str) -> object:
     raise FileNotFoundError(f"no file {path}")
 
 
-def run_that_reads(run) -> None:
+def run_that_reads(run: Run) -> None:
     read(run.args[0])
 
 
@@ -45,7 +53,7 @@ def test_what_to_do_about_missing_arguments_comes_before_the_message(capsys: pyt
     assert lines[-1] == "IndexError: tuple index out of range"
 
 
-def config_that_reads(refs):
+def config_that_reads(refs: Sequence[str]) -> Iterator[Config]:
     for ref in refs:
         read(ref)
         yield Config(outputs=[ref])
@@ -60,8 +68,8 @@ def test_a_config_function_fails_alike(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_what_is_raised_by_databuild_shows_where_it_was_called(capsys: pytest.CaptureFixture[str]) -> None:
-    def run_that_checks(run) -> None:
-        run.check("rows", True, severity="bad")
+    def run_that_checks(run: Run) -> None:
+        run.check("rows", True, severity=BAD)
 
     lines = failed("exec", "x", run=run_that_checks, capsys=capsys)
 
@@ -72,7 +80,7 @@ def test_what_is_raised_by_databuild_shows_where_it_was_called(capsys: pytest.Ca
 def test_where_databuild_calls_what_calls_databuild_its_frames_are_hidden(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def run_that_writes(run) -> None:
+    def run_that_writes(run: Run) -> None:
         with writing(tmp_path / "file") as temporary:
             (tmp_path / "file" / "full").mkdir(parents=True)
             Path(temporary).touch()
@@ -84,7 +92,7 @@ def test_where_databuild_calls_what_calls_databuild_its_frames_are_hidden(
 
 
 def test_without_a_frame_of_the_author_there_is_the_message(capsys: pytest.CaptureFixture[str]) -> None:
-    def config_without_refs():
+    def config_without_refs() -> list[Config]:
         return []
 
     lines = failed("config", "a/x", config=config_without_refs, capsys=capsys)
@@ -94,13 +102,13 @@ def test_without_a_frame_of_the_author_there_is_the_message(capsys: pytest.Captu
 
 
 def test_causes_and_contexts_are_shown_with_the_authors_frames(capsys: pytest.CaptureFixture[str]) -> None:
-    def run_with_a_cause(run) -> None:
+    def run_with_a_cause(run: Run) -> None:
         try:
-            run.check("rows", True, severity="bad")
+            run.check("rows", True, severity=BAD)
         except ValueError as error:
             raise RuntimeError("cannot check") from error
 
-    def run_with_a_context(run) -> None:
+    def run_with_a_context(run: Run) -> None:
         try:
             run_with_a_cause(run)
         except RuntimeError:
@@ -116,14 +124,15 @@ def test_causes_and_contexts_are_shown_with_the_authors_frames(capsys: pytest.Ca
 
 
 def test_groups_of_exceptions_are_shown_with_the_authors_frames(capsys: pytest.CaptureFixture[str]) -> None:
-    def caught(call, *arguments, **more):
+    def caught(call: Callable[..., object], *arguments: object, **more: object) -> Exception:
         try:
             call(*arguments, **more)
         except Exception as error:
             return error
+        raise AssertionError(call)
 
-    def run_with_a_group(run) -> None:
-        checked = caught(run.check, "rows", True, severity="bad")
+    def run_with_a_group(run: Run) -> None:
+        checked = caught(run.check, "rows", True, severity=BAD)
         raise ExceptionGroup("two parts", [checked, caught(read, "b")])
 
     lines = failed("exec", "x", run=run_with_a_group, capsys=capsys)
@@ -134,7 +143,7 @@ def test_groups_of_exceptions_are_shown_with_the_authors_frames(capsys: pytest.C
 
 
 def test_a_message_of_many_lines_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    def run_that_explains(run):
+    def run_that_explains(run: Run) -> NoReturn:
         raise ValueError("first\nlast")
 
     assert failed("exec", "x", run=run_that_explains, capsys=capsys)[-2:] == ["ValueError: first", "last"]
@@ -150,11 +159,11 @@ def test_the_full_traceback_is_there_for_who_asks(
 
 
 def test_a_run_that_exits_with_a_message_says_just_that(capsys: pytest.CaptureFixture[str]) -> None:
-    def run_that_exits(run):
+    def run_that_exits(run: Run) -> NoReturn:
         raise SystemExit("no flights in 2014")
 
     with pytest.raises(SystemExit) as stop:
-        main(None, run_that_exits, ["job.py", "exec"])
+        main(config_that_reads, run_that_exits, ["job.py", "exec"])
 
     assert stop.value.code == "no flights in 2014"
     assert capsys.readouterr().err == ""

@@ -1,8 +1,12 @@
 """databuild.job: the command line, the checks of answers, reports and files."""
 
+from __future__ import annotations
+
 import io
 import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.protobuf import json_format
@@ -12,19 +16,23 @@ from databuild.job.answers import ask, to_json
 from databuild.job.wire import parse_request, read_framed, write_framed
 from databuild.job.worker import respond
 from databuild.v1 import job_pb2, partition_pb2
+from tests.support.present import present
+
+if TYPE_CHECKING:
+    from databuild.job.program import ConfigFunction, RunFunction
 from tools.python import child
 
 
-def config(refs):
+def config(refs: Sequence[str]) -> list[Config]:
     print("not part of the answer")
     return [Config(outputs=[ref], materialize=["raw/ä\n"], query=["seen"], args=[ref], env={"A": "1"}) for ref in refs]
 
 
-def run(run) -> None:
+def run(run: Run) -> None:
     run.finished(run.args[0], rows=842, content_digest="sha256:1")
 
 
-def call(*words, config=config, run=run):
+def call(*words: str, config: ConfigFunction = config, run: RunFunction = run) -> Any:
     with pytest.raises(SystemExit) as stop:
         main(config, run, ["job", *words])
     return stop.value.code
@@ -57,7 +65,9 @@ def test_config_without_refs_is_misuse(capsys: pytest.CaptureFixture[str]) -> No
         (lambda refs: 1 / 0, "ZeroDivisionError"),
     ],
 )
-def test_a_broken_config_function_is_explained(broken, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_config_function_is_explained(
+    broken: Callable[[Sequence[str]], Any], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert call("config", "a/x", config=broken) == 1
     printed = capsys.readouterr()
     assert message in printed.err
@@ -136,7 +146,13 @@ def test_configuring_imports_nothing_slow() -> None:
     assert not slow & set(done.stdout.split())
 
 
-def answer_of(request, config=config, run=run):
+def config_that_fails(_refs: Sequence[str]) -> list[Config]:
+    raise ZeroDivisionError("division by zero")
+
+
+def answer_of(
+    request: job_pb2.JobRequest, config: ConfigFunction = config, run: RunFunction = run
+) -> job_pb2.JobResponse:
     """Returns what a worker answers to a JobRequest."""
     return job_pb2.JobResponse.FromString(respond(parse_request(request.SerializeToString()), config, run))
 
@@ -167,9 +183,7 @@ def test_a_worker_survives_what_fails(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "a/x" in (tmp_path / "report").read_text()
     assert answer_of(unknown).failure.message
     assert answer_of(empty).execute.exit_code == 1
-    assert answer_of(configure, config=lambda refs: 1 / 0).failure.message.startswith(
-        "config failed: ZeroDivisionError"
-    )
+    assert answer_of(configure, config=config_that_fails).failure.message.startswith("config failed: ZeroDivisionError")
     assert capsys.readouterr().err.splitlines()[-1] == "ZeroDivisionError: division by zero"
     not_unicode = answer_of(configure, config=lambda refs: [Config(outputs=refs, args=["\udcff"])])
     assert not_unicode.failure.message.startswith("config failed: UnicodeEncodeError")
@@ -186,7 +200,7 @@ def test_a_worker_serves_until_its_input_ends() -> None:
     command = child.command("-c", program, "worker")
     done = subprocess.run(command, input=frames.getvalue(), capture_output=True, check=True)
     answers = io.BytesIO(done.stdout)
-    ids = [job_pb2.JobResponse.FromString(read_framed(answers)).request_id for _ in (1, 2)]
+    ids = [job_pb2.JobResponse.FromString(present(read_framed(answers))).request_id for _ in (1, 2)]
 
     assert ids == [1, 2]
     assert read_framed(answers) is None

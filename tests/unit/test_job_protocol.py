@@ -1,5 +1,7 @@
 """The fast reader of `JOB config` output, compared with the reader of protobuf."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 
@@ -16,16 +18,16 @@ from databuild.model.pacing import SLICE, run_through
 from databuild.v1 import job_pb2
 
 
-def parse(value):
+def parse(value: object) -> list[JobConfig]:
     printed = value if isinstance(value, bytes) else json.dumps(value).encode()
     return parse_configure_response(printed, job_label="//:j", refs=["p", "q"])
 
 
-def digest(config):
+def digest(config: JobConfig) -> str:
     return run_through(configuration_digest(config))
 
 
-def with_dep(**dep):
+def with_dep(**dep: object) -> dict[str, object]:
     return {"configs": [{"outputs": [{"str": "p"}], "inputs": [{"partition_ref": {"str": "i"}, **dep}]}]}
 
 
@@ -73,7 +75,7 @@ def test_any_character_that_a_process_can_be_given_may_be_escaped() -> None:
         ({"depTypeName": "query"}, False),
     ],
 )
-def test_a_dep_type_is_a_code_a_number_a_name_or_the_default(dep, materialize: bool) -> None:
+def test_a_dep_type_is_a_code_a_number_a_name_or_the_default(dep: dict[str, object], materialize: bool) -> None:
     (config,) = parse(with_dep(**dep))
 
     assert (config.materialize == ("i",)) == materialize
@@ -114,7 +116,7 @@ def test_a_dep_type_is_a_code_a_number_a_name_or_the_default(dep, materialize: b
         (b'{"configs": [{"outputs": [{"str": "\xed\xa0\x80"}]}]}', "not a JobConfigureResponse"),
     ],
 )
-def test_what_cannot_be_read_names_the_job_and_the_fault(answer, said: str | None) -> None:
+def test_what_cannot_be_read_names_the_job_and_the_fault(answer: object, said: str | None) -> None:
     if said is None:
         assert parse(answer) == []
         return
@@ -130,12 +132,15 @@ TEXTS = st.text('aé"\\ \n', max_size=4)
 
 
 @st.composite
-def responses(draw):
+def responses(draw: st.DrawFn) -> job_pb2.JobConfigureResponse:
     configs = [
         job_pb2.JobConfig(
             outputs=[{"str": ref} for ref in draw(st.lists(REFS, min_size=1, max_size=3, unique=True))],
             inputs=[
-                job_pb2.DataDep(dep_type_code=draw(st.sampled_from([0, 1])), partition_ref={"str": ref})
+                job_pb2.DataDep(
+                    dep_type_code=draw(st.sampled_from([job_pb2.QUERY, job_pb2.MATERIALIZE])),
+                    partition_ref={"str": ref},
+                )
                 for ref in draw(st.lists(REFS, max_size=3, unique=True))
             ],
             args=draw(st.lists(TEXTS, max_size=3)),
@@ -147,7 +152,9 @@ def responses(draw):
 
 
 @given(responses(), st.booleans())
-def test_what_protobuf_writes_is_read_as_protobuf_reads_it(response, preserving) -> None:
+def test_what_protobuf_writes_is_read_as_protobuf_reads_it(
+    response: job_pb2.JobConfigureResponse, preserving: bool
+) -> None:
     printed = json_format.MessageToJson(response, preserving_proto_field_name=preserving)
 
     parsed = parse(printed.encode())
@@ -193,6 +200,6 @@ NFD = {"str": "e\u0301"}
     "config",
     [{"outputs": [NFD]}, {"outputs": [{"str": "p"}], "inputs": [{"partition_ref": NFD, "dep_type_code": "QUERY"}]}],
 )
-def test_a_ref_in_another_unicode_form_is_refused_in_outputs_and_inputs(config) -> None:
+def test_a_ref_in_another_unicode_form_is_refused_in_outputs_and_inputs(config: dict[str, object]) -> None:
     with pytest.raises(JobConfigurationError, match=r"normalization form C.*\\xe9"):
         parse({"configs": [config]})

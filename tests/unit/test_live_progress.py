@@ -1,24 +1,29 @@
 """The display on a terminal shows a bar, counts, times and job runs, and fits any width."""
 
+from __future__ import annotations
+
 import io
 import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import NoReturn, TextIO
 
 import pytest
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, RenderableType
 
-from databuild.cli.display.live_progress import LiveProgress
+from databuild.cli.display.live_progress import EarlierRuns, LiveProgress
 from databuild.cli.display.output import Output
 from databuild.errors import EventLogError
 from databuild.model.build_counts import BuildCounts
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import JobRunRecord
 from tests.support.half_done import BUILD, JOB, events
+from tests.support.present import present
 
 WIDTHS = (20, 21, 33, 40, 60, 80, 120, 200, 300)
 
 
-def drawn(progress, width):
+def drawn(progress: RenderableType, width: int) -> list[str]:
     """Returns the lines that are drawn for a width."""
     console = Console(width=width, file=io.StringIO(), color_system=None)
     with console.capture() as capture:
@@ -26,7 +31,9 @@ def drawn(progress, width):
     return capture.get().splitlines()
 
 
-def display(clock=lambda: 0.0, earlier_runs=None, stream=None):
+def display(
+    clock: Callable[[], float] = lambda: 0.0, earlier_runs: EarlierRuns | None = None, stream: TextIO | None = None
+) -> LiveProgress:
     return LiveProgress(BuildCounts(clock), Output(stream or io.StringIO()), earlier_runs)
 
 
@@ -103,7 +110,7 @@ def test_earlier_runs_are_read_once_the_whole_job_graph_is_there() -> None:
     asked = []
     read = threading.Event()
 
-    def earlier_runs(labels):
+    def earlier_runs(labels: Iterable[str]) -> Iterator[tuple[str, list[JobRunRecord]]]:
         asked.append((threading.current_thread(), list(labels)))
         yield JOB, [JobRunRecord(f"{BUILD}.1.1", BUILD, 1, 1, JOB, 1, "COMPLETED", duration_seconds=120.0)]
         read.set()
@@ -119,13 +126,13 @@ def test_earlier_runs_are_read_once_the_whole_job_graph_is_there() -> None:
 
 
 def test_an_event_log_that_cannot_be_read_leaves_the_estimate_out() -> None:
-    def earlier_runs(_labels):
+    def earlier_runs(_labels: Iterable[str]) -> NoReturn:
         raise EventLogError("it is gone")
 
     progress = display(earlier_runs=earlier_runs)
     for event in events(completed=0, failed=0):
         progress.on_event(event)
-    progress._reader_thread.join(30)
+    present(progress._reader_thread).join(30)
 
     assert "left" not in drawn(progress, 120)[0]
 

@@ -1,33 +1,41 @@
 """Asking a lookup: what it is given, and what it may answer."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
 from databuild.errors import LookupFaultError
-from databuild.executors.executor import ProcessResult
+from databuild.executors.executor import ProcessResult, ProcessSpec
 from databuild.executors.start_faults import StartFault
 from databuild.graph.batches import MAX_BATCH_REFS
 from databuild.graph.catalog import Job, JobCatalog
+from databuild.graph.ports import Lookup
 from databuild.orchestration.jobs.lookup_process import lookup_for
+from tests.support.fake_executor import NoProcesses
+from tests.support.present import present
 
 
-class FakeExecutor:
+class FakeExecutor(NoProcesses):
     """Answers every process with one result, and remembers their command lines."""
 
-    def __init__(self, printed=b"", **result) -> None:
-        self.ran = []
+    def __init__(self, printed: bytes = b"", **result: Any) -> None:
+        self.ran: list[Sequence[str]] = []
         self._result = ProcessResult(**{"exit_code": 0, "stdout": printed, **result})
 
-    async def run(self, spec, _on_report=None):
+    async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         self.ran.append(spec.argv)
         self.env = spec.env
         return self._result
 
 
-def lookup(executor):
+def lookup(executor: FakeExecutor) -> Lookup:
     jobs = {label: Job(label=label, executable="") for label in ("//a:one", "//b:b", "@acme_data//jobs:hello")}
-    return lookup_for(JobCatalog(graph_label="//:g", jobs=jobs, lookup="/bin/lookup"), executor, "/")
+    catalog = JobCatalog(graph_label="//:g", jobs=jobs, lookup="/bin/lookup")
+    return present(lookup_for(catalog, executor, "/"))
 
 
 async def test_labels_are_understood_in_each_form_and_what_is_left_out_is_nobodys() -> None:
@@ -43,7 +51,7 @@ async def test_it_runs_with_the_environment_of_its_target() -> None:
     executor = FakeExecutor(b"{}")
     catalog = JobCatalog(graph_label="//:g", jobs={}, lookup="/bin/lookup", lookup_environment={"A": "1"})
 
-    await lookup_for(catalog, executor, "/")(["p"])
+    await present(lookup_for(catalog, executor, "/"))(["p"])
 
     assert executor.env == {"A": "1"}
 
@@ -71,7 +79,7 @@ async def test_many_refs_are_asked_in_batches() -> None:
         ({"exit_code": -15, "timed_out": True}, "ran longer than its timeout of 300 seconds"),
     ],
 )
-async def test_what_cannot_be_used_names_the_lookup_and_what_it_was_asked(result, said: str) -> None:
+async def test_what_cannot_be_used_names_the_lookup_and_what_it_was_asked(result: dict[str, Any], said: str) -> None:
     with pytest.raises(LookupFaultError) as raised:
         await lookup(FakeExecutor(**result))(["p"])
 

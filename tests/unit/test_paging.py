@@ -1,5 +1,7 @@
 """Keyset paging."""
 
+from __future__ import annotations
+
 import pytest
 
 from databuild.model.paging import read_pages, read_rows
@@ -8,16 +10,16 @@ from databuild.model.paging import read_pages, read_rows
 class Numbers:
     """Numbers in order; remembers what was asked."""
 
-    def __init__(self, count) -> None:
+    def __init__(self, count: int) -> None:
         self.numbers = list(range(1, count + 1))
-        self.asked = []
+        self.asked: list[int] = []
 
-    def read(self, after, limit):
+    def read(self, after: int, limit: int) -> list[int]:
         self.asked.append(after)
         return [number for number in self.numbers if number > after][:limit]
 
 
-def keep(number):
+def keep(number: int) -> int:
     return number
 
 
@@ -30,7 +32,7 @@ def keep(number):
         (4, [[1, 2, 3], [4]], [0, 3]),
     ],
 )
-def test_a_short_page_is_the_last(count: int, pages, asked: list[int]) -> None:
+def test_a_short_page_is_the_last(count: int, pages: list[list[int]], asked: list[int]) -> None:
     numbers = Numbers(count)
 
     assert list(read_pages(numbers.read, key=keep, start=0, size=3)) == pages

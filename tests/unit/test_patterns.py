@@ -1,5 +1,7 @@
 """Partition patterns: matching, ranges, and telling them apart."""
 
+from __future__ import annotations
+
 import datetime as dt
 import re
 import unicodedata
@@ -36,7 +38,7 @@ from databuild.graph.refs import check_ref, nfc, unsafe_segment
         ("all", "allx", None),
     ],
 )
-def test_a_pattern_matches_whole_refs_of_its_types(pattern: str, ref: str, fields) -> None:
+def test_a_pattern_matches_whole_refs_of_its_types(pattern: str, ref: str, fields: dict[str, str] | None) -> None:
     assert PartitionPattern(pattern).match(ref) == fields
 
 
@@ -112,11 +114,12 @@ def test_a_range_of_months_has_an_end_that_exists() -> None:
 
 
 @given(st.dates(dt.date(1900, 1, 1), dt.date(2100, 1, 1)), st.integers(0, 40))
-def test_a_range_has_every_day_once_and_each_matches(first, days) -> None:
+def test_a_range_has_every_day_once_and_each_matches(first: dt.date, days: int) -> None:
     pattern = PartitionPattern("d/date={date:date}")
     last = first + dt.timedelta(days=days)
 
     refs = pattern.expand(f"d/date={first}..{last}")
+    assert refs is not None
 
     assert len(refs) == len(set(refs)) == days + 1
     assert all(pattern.match(ref) for ref in refs)
@@ -164,7 +167,7 @@ def test_a_date_that_does_not_exist_is_read_in_another_way_where_there_is_one() 
 
 @pytest.mark.parametrize("kind", ["date", "hour"])
 @given(data=st.data())
-def test_the_regular_expression_of_a_pattern_knows_the_calendar(kind: str, data) -> None:
+def test_the_regular_expression_of_a_pattern_knows_the_calendar(kind: str, data: st.DataObject) -> None:
     year = data.draw(st.integers(0, 9999) | st.sampled_from([0, 4, 100, 400, 1900, 1904, 2000, 2100]))
     month, day = data.draw(st.integers(0, 13)), data.draw(st.integers(0, 32))
     ref = f"{year:04}-{month:02}-{day:02}" + ("T05" if kind == "hour" else "")
@@ -225,7 +228,7 @@ NFD = "caf" + "e\u0301"
 
 
 @pytest.mark.parametrize("ref", [NFD, f"a/{NFD}/b", "\u212b", "\u1100\u1161"])
-def test_a_ref_in_another_unicode_form_is_refused_with_the_form_that_it_must_have(ref) -> None:
+def test_a_ref_in_another_unicode_form_is_refused_with_the_form_that_it_must_have(ref: str) -> None:
     with pytest.raises(InvalidRequestError, match="not a partition ref") as refused:
         check_ref(ref)
 
@@ -250,7 +253,7 @@ def test_a_pattern_in_another_unicode_form_is_refused() -> None:
         *((ref, None) for ref in ("a", "a/b", "a.b/.c", "a/...", "a..b/c", "..a/b..", "1..3")),
     ],
 )
-def test_segments_that_a_path_would_not_keep_are_found(ref, segment) -> None:
+def test_segments_that_a_path_would_not_keep_are_found(ref: str, segment: str | None) -> None:
     assert unsafe_segment(ref) == segment
 
 
@@ -293,7 +296,7 @@ WILD = ["{a}/{b}", "x/{a:/.*/}", "{a:/[^a]+/}", "{a:/[.\\/x]+/}"]
 
 
 @given(pattern=st.sampled_from(WILD), ref=st.text("./x", min_size=1))
-def test_wildcards_and_classes_never_allow_a_segment_that_leads_elsewhere(pattern, ref) -> None:
+def test_wildcards_and_classes_never_allow_a_segment_that_leads_elsewhere(pattern: str, ref: str) -> None:
     read = PartitionPattern(pattern)
 
     if read.match(ref) is not None and read.allows_unsafe_segments(ref):

@@ -6,5 +6,5 @@ from databuild.event_log.postgresql import connection
 
 
 def test_the_client_library_comes_with_the_driver() -> None:
-    assert connection.pq is pq
+    assert vars(connection)["pq"] is pq
     assert pq.__impl__ == "binary"

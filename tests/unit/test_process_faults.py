@@ -1,11 +1,14 @@
 """The end of a process becomes a category, a message that says what to do, and whether to try again."""
 
+from __future__ import annotations
+
 import pytest
 
 from databuild.executors.executor import ProcessResult
 from databuild.executors.start_faults import StartFault
 from databuild.orchestration.jobs.process_faults import end_of_output, process_fault
 from databuild.v1 import partition_pb2 as pt
+from tests.support.present import present
 
 USER, INFRASTRUCTURE = pt.FAILURE_CATEGORY_USER, pt.FAILURE_CATEGORY_INFRASTRUCTURE
 MAYBE = "; the machine or container may have run out of memory"
@@ -29,7 +32,7 @@ def test_exit_code_0_is_no_fault() -> None:
         (-40, INFRASTRUCTURE, "was ended by signal 40"),
     ],
 )
-def test_a_signal_is_named_whoever_reports_it(exit_code: int, category, message: str) -> None:
+def test_a_signal_is_named_whoever_reports_it(exit_code: int, category: pt.FailureCategory, message: str) -> None:
     fault = process_fault(ProcessResult(exit_code=exit_code), None)
 
     assert fault == (category, message, False)
@@ -37,7 +40,7 @@ def test_a_signal_is_named_whoever_reports_it(exit_code: int, category, message:
 
 @pytest.mark.parametrize("exit_code", [-9, 137])
 def test_memory_that_ran_out_is_said_for_sure_where_the_kernel_counted_it(exit_code: int) -> None:
-    message = process_fault(ProcessResult(exit_code=exit_code, oom_kills=1), None).message
+    message = present(process_fault(ProcessResult(exit_code=exit_code, oom_kills=1), None)).message
 
     assert "out of memory: the kernel killed a process meanwhile" in message
     assert "may have" not in message
@@ -55,6 +58,7 @@ def test_a_fault_of_the_job_is_final_and_one_of_the_machine_is_not() -> None:
 
 def test_a_timeout_names_the_processes_that_could_not_be_ended() -> None:
     fault = process_fault(ProcessResult(exit_code=-9, timed_out=True, unended=(7, 8)), 5.0)
+    assert fault is not None
 
     assert fault.category == pt.FAILURE_CATEGORY_TIMEOUT
     assert fault.message == (

@@ -1,5 +1,9 @@
 """The projection handles every kind of event and every status, and raises for unknown ones."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from databuild.errors import EventLogError
@@ -9,7 +13,7 @@ from databuild.v1 import events_pb2 as ev
 KINDS = [field.name for field in ev.BuildEvent.DESCRIPTOR.oneofs_by_name["event"].fields]
 
 
-def event_of(kind):
+def event_of(kind: str) -> ev.BuildEvent:
     """Returns an event of a kind, with the first status that there is."""
     event = ev.BuildEvent(build_request_id="b", sequence=7, event_id="b/7")
     payload = getattr(event, kind)
@@ -20,7 +24,7 @@ def event_of(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_event_is_handled(kind) -> None:
+def test_every_kind_of_event_is_handled(kind: str) -> None:
     changes = Changes([event_of(kind)])
 
     assert changes.build["last_sequence"] == 7
@@ -40,7 +44,7 @@ def test_an_event_of_an_unknown_kind_raises() -> None:
 
 
 @pytest.mark.parametrize("status", [0, 99])
-def test_a_job_run_of_an_unknown_status_raises(status: int) -> None:
+def test_a_job_run_of_an_unknown_status_raises(status: Any) -> None:
     event = event_of("job")
     event.job.status = status
 

@@ -1,5 +1,7 @@
 """SQL statements by name."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ SOURCES = "\n".join(
 )
 
 
-def names(folder):
+def names(folder: Path) -> list[str]:
     return [
         line.removeprefix("-- name: ")
         for line in (folder / "queries.sql").read_text("utf-8").splitlines()
@@ -23,7 +25,7 @@ def names(folder):
     ]
 
 
-def database(tmp_path, text):
+def database(tmp_path: Path, text: str) -> Queries:
     (tmp_path / "queries.sql").write_text(text)
     return Queries(str(tmp_path))
 
@@ -52,7 +54,7 @@ def test_parameters_are_translated_and_casts_are_not() -> None:
 
 
 @pytest.mark.parametrize("folder", [FOLDER, FOLDER / "sqlite", FOLDER / "postgresql"], ids=lambda folder: folder.name)
-def test_every_section_has_a_name_of_its_own_and_is_used(folder) -> None:
+def test_every_section_has_a_name_of_its_own_and_is_used(folder: Path) -> None:
     found = names(folder)
 
     assert sorted(set(found)) == sorted(found)
@@ -64,6 +66,6 @@ def test_every_section_has_a_name_of_its_own_and_is_used(folder) -> None:
 
 
 @pytest.mark.parametrize(("folder", "found"), [("sqlite", SQLITE), ("postgresql", POSTGRESQL)])
-def test_every_statement_of_a_database_can_be_assembled(folder: str, found) -> None:
+def test_every_statement_of_a_database_can_be_assembled(folder: str, found: Queries) -> None:
     for name in {*names(FOLDER), *names(FOLDER / folder)}:
         assert "{" not in found[name]

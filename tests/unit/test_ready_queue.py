@@ -1,5 +1,7 @@
 """Which task may run next."""
 
+from __future__ import annotations
+
 import pytest
 
 from databuild.errors import InvalidRequestError
@@ -7,11 +9,11 @@ from databuild.graph.ready_queue import ReadyQueue
 from databuild.model.job_graph import JobConfig, Task
 
 
-def task(number, *upstream, job="//:job"):
+def task(number: int, *upstream: int, job: str = "//:job") -> Task:
     return Task(number, job, JobConfig((f"p{number}",)), upstream, "")
 
 
-def drain(queue):
+def drain(queue: ReadyQueue) -> list[int]:
     taken = []
     while (one := queue.pop()) is not None:
         taken.append(one.task_id)
@@ -77,7 +79,7 @@ def test_a_task_that_is_put_off_with_its_resources_keeps_them() -> None:
 
 
 @pytest.mark.parametrize("limits", [{}, {"gpu": 1}])
-def test_a_job_that_needs_more_than_there_is_is_refused_by_name(limits) -> None:
+def test_a_job_that_needs_more_than_there_is_is_refused_by_name(limits: dict[str, int]) -> None:
     with pytest.raises(InvalidRequestError, match=r"//:gpu needs .*gpu"):
         ReadyQueue([task(1, job="//:gpu")], limits=limits, needs={"//:gpu": {"gpu": 2}})
 

@@ -1,5 +1,9 @@
 """Records and their messages."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from databuild.model import record_messages
@@ -68,7 +72,7 @@ BUILD_PARTITION = BuildPartitionRecord(
         ("adoption", ADOPTION),
     ],
 )
-def test_records_survive_their_message(kind: str, record) -> None:
+def test_records_survive_their_message(kind: str, record: Any) -> None:
     message = getattr(record_messages, f"{kind}_to_message")(record)
 
     assert getattr(record_messages, f"{kind}_from_message")(message) == record
@@ -84,7 +88,7 @@ def test_records_survive_their_message(kind: str, record) -> None:
         ("adoption", ADOPTION),
     ],
 )
-def test_every_field_of_a_message_is_set(kind: str, record) -> None:
+def test_every_field_of_a_message_is_set(kind: str, record: Any) -> None:
     message = getattr(record_messages, f"{kind}_to_message")(record)
 
     assert {field.name for field, _ in message.ListFields()} == set(message.DESCRIPTOR.fields_by_name)

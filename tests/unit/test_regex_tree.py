@@ -5,7 +5,7 @@ import re
 import pytest
 
 from databuild.errors import InvalidPatternError
-from databuild.graph.regex_tree import parse_field_regex
+from databuild.graph.regex_tree import Characters, parse_field_regex
 
 
 @pytest.mark.parametrize(
@@ -87,5 +87,6 @@ def test_it_is_known_whether_a_match_may_have_a_slash(regex: str, has: bool) -> 
 def test_a_set_has_the_characters_that_python_says(text: str) -> None:
     characters = parse_field_regex("{x}", text)
 
+    assert isinstance(characters, Characters)
     for character in map(chr, range(0x3100)):
         assert characters.has(character) == (re.fullmatch(text, character, re.ASCII) is not None)

@@ -1,18 +1,22 @@
 """Valid and invalid lines of report files."""
 
+from __future__ import annotations
+
 import json
 
 import pytest
+from google.protobuf.struct_pb2 import Struct
 
 from databuild.orchestration.jobs.reports import ReportFaultError, parse_report
+from tests.support.present import present
 
 
-def with_metadata(value):
+def with_metadata(value: object) -> bytes:
     return json.dumps({"partition": {"ref": "a", "metadata": {"value": value}}}).encode()
 
 
-def nested(depth):
-    value = 1
+def nested(depth: int) -> object:
+    value: object = 1
     for _ in range(depth):
         value = {"in": value}
     return value
@@ -20,9 +24,12 @@ def nested(depth):
 
 def test_a_finished_partition_brings_its_metadata() -> None:
     report = parse_report(with_metadata({"rows": 842, "days": [1, None, True]}), {"a"})
+    assert report is not None
 
     assert report.partition.ref == "a"
-    assert report.partition.metadata["value"]["rows"] == 842
+    value = report.partition.metadata["value"]
+    assert isinstance(value, Struct)
+    assert value["rows"] == 842
 
 
 def test_an_empty_line_reports_nothing() -> None:
@@ -45,14 +52,14 @@ def test_an_empty_line_reports_nothing() -> None:
         (with_metadata(nested(33)), "cannot be stored"),
     ],
 )
-def test_a_line_that_cannot_be_used_says_why(line, said: str) -> None:
+def test_a_line_that_cannot_be_used_says_why(line: bytes, said: str) -> None:
     with pytest.raises(ReportFaultError, match=said) as error:
         parse_report(line, {"a"})
     assert "\n" not in str(error.value)
 
 
 def test_metadata_may_be_as_deep_as_an_event_can_be() -> None:
-    assert parse_report(with_metadata(nested(30)), {"a"}).HasField("partition")
+    assert present(parse_report(with_metadata(nested(30)), {"a"})).HasField("partition")
 
 
 @pytest.mark.parametrize("line", [{"partition": {"ref": "e\u0301"}}, {"check": {"name": "n", "ref": "e\u0301"}}])

@@ -1,5 +1,7 @@
 """Tokens, roles, and where the service may listen."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ def test_each_token_has_a_name_and_a_role() -> None:
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer x", f"Basic {WRITER}", f"Bearer {WRITER[:-1]}", WRITER])
-def test_nothing_else_is_let_in(header) -> None:
+def test_nothing_else_is_let_in(header: str) -> None:
     with pytest.raises(UnauthenticatedError):
         read_tokens(TEXT, "file").authenticate(header, "ann")
 
@@ -30,7 +32,7 @@ def test_nothing_else_is_let_in(header) -> None:
 def test_all_tokens_are_compared_whichever_fits() -> None:
     compared = []
 
-    def equal(one, other):
+    def equal(one: bytes, other: bytes) -> bool:
         compared.append(one)
         return one == other
 

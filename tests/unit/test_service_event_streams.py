@@ -1,5 +1,7 @@
 """Events as server-sent events: made once for all who watch, and a bounded number of bytes kept."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 
@@ -9,7 +11,7 @@ from databuild.service.http.event_streams import EventTexts
 from databuild.v1 import events_pb2 as ev
 
 
-def event(sequence, ref="raw/1"):
+def event(sequence: int, ref: str = "raw/1") -> ev.BuildEvent:
     found = ev.BuildEvent(event_id=f"b/{sequence}", build_request_id="b", sequence=sequence)
     found.partition.ref = ref
     return found

@@ -1,5 +1,7 @@
 """The service notices how late its event loop is."""
 
+from __future__ import annotations
+
 import asyncio
 
 import pytest
@@ -11,20 +13,20 @@ from tests.support.waiting import turns
 class LateLoop:
     """The clock and the sleep of an event loop that is late by so many seconds, one number for each sleep."""
 
-    def __init__(self, *lags) -> None:
+    def __init__(self, *lags: float) -> None:
         self.now = 1000.0
         self._lags = list(lags)
 
-    def clock(self):
+    def clock(self) -> float:
         return self.now
 
-    async def sleep(self, seconds) -> None:
+    async def sleep(self, seconds: float) -> None:
         if not self._lags:
             await asyncio.Event().wait()
         self.now += seconds + self._lags.pop(0)
 
 
-async def measured(*lags):
+async def measured(*lags: float) -> float:
     loop = LateLoop(*lags)
     lag = LoopLag(clock=loop.clock, sleep=loop.sleep)
     async with lag.measure():

@@ -1,6 +1,9 @@
 """The names of statuses, and the ids of job runs, agree with the messages and the lifecycle."""
 
-from typing import get_args
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, get_args
 
 import pytest
 
@@ -17,7 +20,9 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("kind", "names", "message", "ends"), KINDS, ids=lambda value: getattr(value, "prefix", ""))
-def test_names_and_numbers_are_those_of_the_messages(kind, names, message, ends) -> None:
+def test_names_and_numbers_are_those_of_the_messages(
+    kind: statuses.StatusEnum[str], names: object, message: Any, ends: Collection[int]
+) -> None:
     values = {message.Name(number): number for number in message.values() if number}
 
     assert {kind.message_name(name): kind.number(name) for name in kind.names} == values

@@ -1,24 +1,32 @@
 """Tasks are counted by state, and the time that is left follows from the durations of runs."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
 import pytest
 
 from databuild.cli.display.task_states import StateCounts, TaskStates
 from databuild.model.records import JobRunRecord
+from databuild.model.statuses import JobStatus
 from databuild.v1 import events_pb2 as ev
 from databuild.v1.plan_pb2 import Task
 
 BUILD = "20261123T095142Z-7k3f9q"
 
 
-def job_event(task, status, *, job="//:a", attempt=1, seconds=0.0):
+def job_event(task: int, status: str, *, job: str = "//:a", attempt: int = 1, seconds: float = 0.0) -> ev.BuildEvent:
     """Returns the event of a job run."""
-    number = ev.JobStatus.Value(f"JOB_STATUS_{status}")
     run = f"{BUILD}.{task}.{attempt}"
-    job_event = ev.JobEvent(job_run_id=run, task_id=task, job_label=job, status=number, duration_seconds=seconds)
+    job_event = ev.JobEvent(
+        job_run_id=run, task_id=task, job_label=job, status=f"JOB_STATUS_{status}", duration_seconds=seconds
+    )
     return ev.BuildEvent(job=job_event)
 
 
-def planned(tasks, *, slots=2, clock=None):
+def planned(
+    tasks: Sequence[tuple[str, Sequence[int]]], *, slots: int = 2, clock: Callable[[], float] | None = None
+) -> TaskStates:
     """Returns the states of planned tasks: (job, upstream tasks) each."""
     states = TaskStates(clock or (lambda: 0.0))
     received = ev.BuildRequestEvent(status=ev.BUILD_STATUS_RECEIVED, options=ev.BuildOptions(jobs=slots))
@@ -33,7 +41,7 @@ def planned(tasks, *, slots=2, clock=None):
     return states
 
 
-def earlier(*seconds, job="//:a", status="COMPLETED"):
+def earlier(*seconds: float, job: str = "//:a", status: JobStatus = "COMPLETED") -> list[JobRunRecord]:
     """Returns earlier runs of a job, newest first."""
     return [
         JobRunRecord(f"{BUILD}.1.1", BUILD, 1, 1, job, 1, status, duration_seconds=duration) for duration in seconds
@@ -60,12 +68,13 @@ def test_a_task_that_is_tried_again_is_not_counted_as_failed() -> None:
 
 def test_a_job_graph_is_planned_once_all_of_its_parts_are_there() -> None:
     states = TaskStates()
-    assert not states.planned
-    states.add(ev.BuildEvent(job_graph=ev.JobGraphEvent(tasks=[Task(task_id=1, job_label="//:a")], total_tasks=2)))
-    assert not states.planned
-    states.add(ev.BuildEvent(job_graph=ev.JobGraphEvent(tasks=[Task(task_id=2, job_label="//:b")], total_tasks=2)))
+    seen = [states.planned]
+    for number, job in enumerate(["//:a", "//:b"], 1):
+        task = Task(task_id=number, job_label=job)
+        states.add(ev.BuildEvent(job_graph=ev.JobGraphEvent(tasks=[task], total_tasks=2)))
+        seen.append(states.planned)
 
-    assert states.planned
+    assert seen == [False, False, True]
     assert states.jobs == ["//:a", "//:b"]
 
 
@@ -85,7 +94,9 @@ def test_nothing_is_estimated_without_a_duration() -> None:
         ([("//:a", ()), ("//:unknown", ())], 1, 20.0),  # the mean of the jobs that are known
     ],
 )
-def test_the_estimate_is_the_larger_of_work_over_slots_and_the_longest_chain(tasks, slots: int, seconds: float) -> None:
+def test_the_estimate_is_the_larger_of_work_over_slots_and_the_longest_chain(
+    tasks: list[tuple[str, Sequence[int]]], slots: int, seconds: float
+) -> None:
     states = planned(tasks, slots=slots)
     states.add_earlier_runs("//:a", earlier(10.0, 9.0, 90.0))
 

@@ -1,5 +1,7 @@
 """The standard variables of OpenTelemetry turn telemetry on, in a process of its own: providers are set once."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 
@@ -22,7 +24,7 @@ print("imported:", any(name.startswith("opentelemetry") for name in sys.modules)
 """
 
 
-def said(before="", **variables):
+def said(before: str = "", **variables: str) -> str:
     """Returns what a process says that is set up from these variables."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     command = child.command("-c", PROGRAM.format(before=before))
@@ -30,9 +32,9 @@ def said(before="", **variables):
     return result.stdout.decode()
 
 
-def warnings_of(**variables):
+def warnings_of(**variables: str) -> list[str]:
     """Returns what is warned of in this process, which ends up without telemetry."""
-    warnings = []
+    warnings: list[str] = []
     assert telemetry_from_environment(variables, warnings.append) is None
     return warnings
 
@@ -62,7 +64,7 @@ def test_the_service_name_of_the_environment_counts() -> None:
         {"OTEL_SERVICE_NAME": "nightly"},
     ],
 )
-def test_nothing_is_imported_where_nothing_asks_for_it(variables) -> None:
+def test_nothing_is_imported_where_nothing_asks_for_it(variables: dict[str, str]) -> None:
     assert said(**variables) == "telemetry: False\nimported: False\n"
 
 

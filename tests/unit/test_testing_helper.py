@@ -1,19 +1,23 @@
 """databuild.testing: a job without a graph."""
 
+from __future__ import annotations
+
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from databuild.job import Config, ConfigError
+from databuild.job import Config, ConfigError, Run
 from databuild.testing import JobUnderTest
 
 
-def config(refs):
+def config(refs: Sequence[str]) -> list[Config]:
     return [Config(outputs=[ref], args=[ref], env={"WORD": "hello"}) for ref in refs]
 
 
-def run(run) -> None:
+def run(run: Run) -> None:
     Path("out").write_text(run.env["WORD"])
     run.metric("words", 1)
     run.finished(run.args[0], rows=1)
@@ -38,7 +42,7 @@ def test_two_answers_are_one_too_many() -> None:
 
 
 def test_a_run_that_raises_is_a_result(tmp_path: Path) -> None:
-    def stop(run):
+    def stop(run: Run) -> NoReturn:
         raise SystemExit("no data")
 
     result = JobUnderTest(config, stop).execute(folder=tmp_path)

@@ -1,5 +1,9 @@
 """Answers of the service and their messages."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from databuild.model import view_messages
@@ -71,7 +75,7 @@ PRUNED = Pruned((PrunedBuild("b", "COMPLETED", 1700000000.5, 9),), 9, 900, 1, 10
         ("pruned", Pruned()),
     ],
 )
-def test_answers_survive_their_message(kind: str, view) -> None:
+def test_answers_survive_their_message(kind: str, view: Any) -> None:
     message = getattr(view_messages, f"{kind}_to_message")(view)
 
     assert getattr(view_messages, f"{kind}_from_message")(message) == view
@@ -90,14 +94,14 @@ def test_answers_survive_their_message(kind: str, view) -> None:
         ("pruned", PRUNED),
     ],
 )
-def test_every_field_of_a_message_is_set(kind: str, view) -> None:
+def test_every_field_of_a_message_is_set(kind: str, view: Any) -> None:
     message = getattr(view_messages, f"{kind}_to_message")(view)
 
     assert {field.name for field, _ in message.ListFields()} == set(message.DESCRIPTOR.fields_by_name)
 
 
 @pytest.mark.parametrize("sizes", [None, LogSizes(builds=3, pruned_builds=1, events=40, bytes=1000)])
-def test_storage_survives_its_message(sizes) -> None:
+def test_storage_survives_its_message(sizes: LogSizes | None) -> None:
     room = StorageUsage(event_log_bytes=1000, job_log_bytes=5, sizes=sizes, logs_pruned_before=1700000000.5)
     message = view_messages.storage_to_message(room)
 
