@@ -29,7 +29,7 @@ async def serve(tmp_path: Path):
 
     async def serve(**options):
         served = Served(tmp_path, **options)
-        all_served.append(await served.start(timeout=30))
+        all_served.append(await served.start(timeout_seconds=30))
         return served
 
     yield serve

@@ -53,7 +53,7 @@ async def fill(served):
 async def take(folder, others) -> None:
     """Saves all screenshots: those of the documentation into `folder`, the others into `others`."""
     with tempfile.TemporaryDirectory() as logs:
-        served = await Served(Path(logs)).start(timeout=60)
+        served = await Served(Path(logs)).start(timeout_seconds=60)
         try:
             pages = await fill(served)
             async with async_playwright() as playwright:

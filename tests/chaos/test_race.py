@@ -1,5 +1,7 @@
 """Two processes that want the same partitions at the same moment make each of them once."""
 
+from __future__ import annotations
+
 from collections import Counter
 from pathlib import Path
 
@@ -7,13 +9,16 @@ from databuild.event_log.open import open_event_log, open_reader
 from databuild.graph.claim_ahead import SHORT_SECONDS
 from tests.chaos import racing
 from tests.chaos.history import History, read_notes
+from tests.support.stores import Store
 from tests.support.waiting import until
 
 ROUNDS = 3
 PARTITIONS = 1000
 
 
-async def test_of_two_processes_that_race_one_makes_each_partition(store, tmp_path: Path, processes, seed) -> None:
+async def test_of_two_processes_that_race_one_makes_each_partition(
+    store: Store, tmp_path: Path, processes, seed
+) -> None:
     await open_event_log(store.uri).close()  # makes the tables
     refs = tuple(f"raw/{number}" for number in range(PARTITIONS))
     # Short job runs are claimed many at a time, so that one build takes the lead; of others, each is raced for.

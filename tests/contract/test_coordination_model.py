@@ -1,8 +1,11 @@
 """Several orchestrators over one event log agree with a simple model in any order of steps."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -395,7 +398,7 @@ class World(RuleBasedStateMachine):
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def new_log(request: pytest.FixtureRequest, tmp_path: Path):
+def new_log(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[int, Callable[[], str]]:
     """Returns how many logs to try, and a function that makes the URI of an empty one."""
     if request.param == "memory":
         return 100, lambda: "memory:"
@@ -404,14 +407,14 @@ def new_log(request: pytest.FixtureRequest, tmp_path: Path):
         return 30, lambda: SqliteFiles(tmp_path / str(next(numbers))).uri
     database = PostgresqlDatabases(request.getfixturevalue("server"))
 
-    def empty():
+    def empty() -> str:
         database.execute("DROP SCHEMA IF EXISTS databuild CASCADE")
         return database.uri
 
     return 10, empty
 
 
-def test_builds_that_share_a_log_agree_with_the_model(new_log) -> None:
+def test_builds_that_share_a_log_agree_with_the_model(new_log: tuple[int, Callable[[], str]]) -> None:
     examples, uri = new_log
     run_state_machine_as_test(
         lambda: World(uri()),

@@ -1,5 +1,7 @@
 """Every event log keeps events in order, all or nothing, and tells of news."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 
@@ -9,6 +11,7 @@ from databuild.errors import (
     EventLogError,
     InvalidStateTransitionError,
 )
+from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
 from databuild.model.results import Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
@@ -18,7 +21,7 @@ from tests.contract.builds import begin, produce
 from tests.support.waiting import until
 
 
-async def test_events_come_back_in_order_and_unchanged(log) -> None:
+async def test_events_come_back_in_order_and_unchanged(log: EventLog) -> None:
     heard = []
     one = BuildOrchestrator(log, "b", ["p"], on_event=heard.append)
     await one.start_build(graph_label="//:g")
@@ -31,7 +34,7 @@ async def test_events_come_back_in_order_and_unchanged(log) -> None:
     assert [event for _, event in log.reader().all_events(after_position=first)] == heard[1:]
 
 
-async def test_an_illegal_append_writes_nothing_and_does_not_harm_the_others(log) -> None:
+async def test_an_illegal_append_writes_nothing_and_does_not_harm_the_others(log: EventLog) -> None:
     good = BuildOrchestrator(log, "good", ["p"])
     bad = ev.BuildEvent(event_id="bad/1", build_request_id="bad", sequence=1)
     bad.build_request.status = ev.BUILD_STATUS_EXECUTING
@@ -44,7 +47,7 @@ async def test_an_illegal_append_writes_nothing_and_does_not_harm_the_others(log
     assert log.reader().build("good").status == "RECEIVED"
 
 
-async def test_two_writers_of_one_build_are_refused(log) -> None:
+async def test_two_writers_of_one_build_are_refused(log: EventLog) -> None:
     await BuildOrchestrator(log, "b", ["p"]).start_build()
 
     with pytest.raises(InvalidStateTransitionError):
@@ -52,7 +55,7 @@ async def test_two_writers_of_one_build_are_refused(log) -> None:
     assert len(log.reader().events("b")) == 2
 
 
-async def test_a_wait_ends_at_new_events_or_at_its_time_limit(log) -> None:
+async def test_a_wait_ends_at_new_events_or_at_its_time_limit(log: EventLog) -> None:
     reader = log.reader()
     first = reader.wait(60)
     nothing = reader.wait(0.01)
@@ -66,7 +69,7 @@ async def test_a_wait_ends_at_new_events_or_at_its_time_limit(log) -> None:
     reader.close()
 
 
-async def test_an_append_that_is_awaited_is_written_with_those_before_it(log) -> None:
+async def test_an_append_that_is_awaited_is_written_with_those_before_it(log: EventLog) -> None:
     one = BuildOrchestrator(log, "b", ["p"])
     earlier = one.start_build()
     await one.start_planning()
@@ -75,14 +78,14 @@ async def test_an_append_that_is_awaited_is_written_with_those_before_it(log) ->
     assert [event.sequence for event in log.reader().events("b")] == [1, 2, 3]
 
 
-async def test_an_append_that_is_not_awaited_is_written_soon(log) -> None:
+async def test_an_append_that_is_not_awaited_is_written_soon(log: EventLog) -> None:
     durable = BuildOrchestrator(log, "b", ["p"]).start_build()
     await until(durable.done)
 
     assert log.reader().build("b").status == "RECEIVED"
 
 
-async def test_requests_and_delegations_do_not_change_the_record_of_a_partition(log) -> None:
+async def test_requests_and_delegations_do_not_change_the_record_of_a_partition(log: EventLog) -> None:
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p")
     await produce(one, 2, "q")
@@ -99,7 +102,7 @@ async def test_requests_and_delegations_do_not_change_the_record_of_a_partition(
     assert log.reader().partition_counts() == {"AVAILABLE": 2}
 
 
-async def test_a_request_to_cancel_shows_at_the_build(log) -> None:
+async def test_a_request_to_cancel_shows_at_the_build(log: EventLog) -> None:
     await begin(log, "b", "p")
     request = ev.BuildEvent(event_id="c/1", build_request_id="c", sequence=1)
     request.cancel_request.target_build_request_id = "b"
@@ -109,7 +112,7 @@ async def test_a_request_to_cancel_shows_at_the_build(log) -> None:
     assert log.reader().build("b").cancel_requested_by == "ann"
 
 
-async def test_many_appends_at_once_are_all_durable_and_without_a_gap(log) -> None:
+async def test_many_appends_at_once_are_all_durable_and_without_a_gap(log: EventLog) -> None:
     builds = [BuildOrchestrator(log, f"b{number}", ["p"]) for number in range(50)]
 
     await asyncio.gather(*(build.start_build() for build in builds), *(build.start_planning() for build in builds))
@@ -119,7 +122,7 @@ async def test_many_appends_at_once_are_all_durable_and_without_a_gap(log) -> No
     assert sequences == [[1, 2, 3]] * len(builds)
 
 
-async def test_a_closed_log_refuses_appends_and_an_empty_append_is_done(uri) -> None:
+async def test_a_closed_log_refuses_appends_and_an_empty_append_is_done(uri: str) -> None:
     log = open_event_log(uri)
     await log.append([])
     await log.close()

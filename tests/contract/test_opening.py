@@ -1,5 +1,7 @@
 """Every event log can be opened again, by this process and by others, or says why not."""
 
+from __future__ import annotations
+
 import asyncio
 import multiprocessing
 import os
@@ -24,16 +26,16 @@ from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import begin, produce
-from tests.support.stores import read_models
+from tests.support.stores import Store, read_models
 from tools.python import child
 
 
 @pytest.fixture
-def path(tmp_path: Path):
+def path(tmp_path: Path) -> str:
     return str(tmp_path / "state" / "events.db")
 
 
-async def test_read_models_can_be_rebuilt_from_the_log(store) -> None:
+async def test_read_models_can_be_rebuilt_from_the_log(store: Store) -> None:
     log = open_event_log(store.uri)
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p", rows=1)
@@ -55,7 +57,7 @@ async def test_read_models_can_be_rebuilt_from_the_log(store) -> None:
     assert before["partitions"]
 
 
-async def test_a_build_continues_after_its_log_was_reopened(store) -> None:
+async def test_a_build_continues_after_its_log_was_reopened(store: Store) -> None:
     log = open_event_log(store.uri)
     one = await begin(log, "b", "p")
     await log.close()
@@ -84,7 +86,7 @@ def build_many(uri, name) -> None:
     asyncio.run(main())
 
 
-def test_eight_processes_build_into_one_new_log_at_once(store) -> None:
+def test_eight_processes_build_into_one_new_log_at_once(store: Store) -> None:
     processes = [
         multiprocessing.get_context("spawn").Process(target=build_many, args=(store.uri, f"process{number}"))
         for number in range(8)
@@ -114,7 +116,7 @@ def append_for_ever(uri, told) -> None:
     asyncio.run(main())
 
 
-def test_durable_events_survive_a_kill(store) -> None:
+def test_durable_events_survive_a_kill(store: Store) -> None:
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=append_for_ever, args=(store.uri, theirs))
     process.start()
@@ -132,7 +134,7 @@ def test_durable_events_survive_a_kill(store) -> None:
     reader.close()
 
 
-async def test_a_newer_schema_is_refused(store) -> None:
+async def test_a_newer_schema_is_refused(store: Store) -> None:
     await open_event_log(store.uri).close()
     store.make_newer()
 
@@ -141,7 +143,7 @@ async def test_a_newer_schema_is_refused(store) -> None:
             opening(store.uri)
 
 
-def test_a_database_of_another_program_is_refused(store) -> None:
+def test_a_database_of_another_program_is_refused(store: Store) -> None:
     store.make_of_another_program()
 
     with pytest.raises(EventLogError, match="another program"):
@@ -167,7 +169,7 @@ def test_a_directory_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     assert raised.value.remedy == "OTHER_STATE_DIRECTORY"
 
 
-async def test_a_full_disk_writes_nothing_and_says_so(path) -> None:
+async def test_a_full_disk_writes_nothing_and_says_so(path: str) -> None:
     log = open_event_log(f"sqlite:{path}")
     one = await begin(log, "b", "p")
     log._writer._connection.execute("PRAGMA max_page_count = 1")
@@ -179,7 +181,7 @@ async def test_a_full_disk_writes_nothing_and_says_so(path) -> None:
     assert open_reader(f"sqlite:{path}").build("b").last_sequence == one.state.last_sequence
 
 
-async def test_a_missing_log_reads_as_empty(store) -> None:
+async def test_a_missing_log_reads_as_empty(store: Store) -> None:
     reader = open_reader(store.uri)
 
     assert reader.builds() == []

@@ -1,18 +1,23 @@
 """An event log in PostgreSQL: lost connections, rights, foreign databases and notifications."""
 
+from __future__ import annotations
+
 import asyncio
 import copy
 import signal
 import tempfile
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
 
 from databuild.errors import EventLogError, InvalidRequestError, InvalidStateTransitionError
 from databuild.event_log.group_commit import Append
+from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.postgresql.connection import SCHEMA
 from databuild.event_log.postgresql.positions import LOCK_POSITIONS
@@ -27,18 +32,18 @@ from tests.postgresql.server import PASSWORD, Server
 
 
 @pytest.fixture
-def uri(server):
+def uri(server: Server) -> str:
     return server.new_database()
 
 
 @pytest.fixture
-def execute(uri):
+def execute(uri: str) -> Iterator[Callable[..., psycopg.Cursor[Any]]]:
     with psycopg.connect(uri, autocommit=True, options=f"-c search_path={SCHEMA}") as connection:
         yield connection.execute
 
 
 @pytest.fixture
-def own_server():
+def own_server() -> Iterator[Server]:
     """A server that may be stopped without the other tests noticing."""
     running = Server()
     yield running
@@ -50,7 +55,9 @@ def database(uri):
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
-async def test_a_build_survives_a_restart_of_the_server_without_lost_or_duplicate_events(own_server, how) -> None:
+async def test_a_build_survives_a_restart_of_the_server_without_lost_or_duplicate_events(
+    own_server: Server, how
+) -> None:
     uri = own_server.new_database()
     log = open_event_log(uri)
     reader = log.reader()
@@ -75,34 +82,40 @@ async def test_a_build_survives_a_restart_of_the_server_without_lost_or_duplicat
     assert [event.partition.ref for event in events if event.partition.version] == refs
 
 
+class Door(NamedTuple):
+    """A proxy in front of the server, and the URI of a database behind it."""
+
+    proxy: Proxy
+    uri: str
+
+
 @pytest.fixture
-def door(server):
+def door(server: Server) -> Iterator[Door]:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         proxy = Proxy(Path(folder), server.folder / "sockets")
-        proxy.uri = server.new_database().replace(f"{server.folder}/sockets", folder)
-        yield proxy
+        yield Door(proxy, server.new_database().replace(f"{server.folder}/sockets", folder))
         proxy.close()
 
 
-async def test_events_whose_commit_was_not_answered_are_not_written_twice(door) -> None:
+async def test_events_whose_commit_was_not_answered_are_not_written_twice(door: Door) -> None:
     log = open_event_log(door.uri)
     one = await begin(log, "b", "p", "q")
-    door.cuts = 1
+    door.proxy.cuts = 1
     await produce(one, 1, "p")
     first = BuildOrchestrator(log, "new", ["p"])
-    door.cuts = 2
+    door.proxy.cuts = 2
     await first.start_build()
     taint = ev.BuildEvent(event_id="t/1", build_request_id="t", sequence=1, taint=ev.TaintEvent(author="ann"))
-    door.cuts = 1
+    door.proxy.cuts = 1
     await log.append([taint])
     await log.renew_lease("b", "here", 60)
-    door.cuts = 1
+    door.proxy.cuts = 1
     answer = await claim(log, "b", 2, "q")
     await produce(one, 2, "q")
     await one.complete_build(Success(jobs_completed=2))
 
     reader = log.reader()
-    assert door.cuts == 0
+    assert door.proxy.cuts == 0
     assert answer.token > 0
     assert [event.sequence for event in reader.events("b")] == list(range(1, one.state.last_sequence + 1))
     assert len(list(reader.all_events(limit=1000))) == one.state.last_sequence + 2 + 1
@@ -111,17 +124,17 @@ async def test_events_whose_commit_was_not_answered_are_not_written_twice(door) 
     await log.close()
 
 
-async def test_events_that_were_not_committed_are_written_by_the_retry(door) -> None:
+async def test_events_that_were_not_committed_are_written_by_the_retry(door: Door) -> None:
     log = open_event_log(door.uri)
-    door.early_cuts = 1
+    door.proxy.early_cuts = 1
     await BuildOrchestrator(log, "b", ["p"]).start_build()
     await log.close()
 
-    assert door.early_cuts == 0
+    assert door.proxy.early_cuts == 0
     assert [event.sequence for event in open_reader(door.uri).events("b")] == [1, 2]
 
 
-async def test_events_of_another_process_are_not_taken_for_those_in_doubt(door) -> None:
+async def test_events_of_another_process_are_not_taken_for_those_in_doubt(door: Door) -> None:
     def write_the_same_build() -> None:
         event = ev.BuildEvent(event_id="b/1", build_request_id="b", sequence=1)
         event.build_request.status = ev.BUILD_STATUS_RECEIVED
@@ -131,8 +144,8 @@ async def test_events_of_another_process_are_not_taken_for_those_in_doubt(door) 
         writer.close()
 
     log = open_event_log(door.uri)
-    door.early_cuts = 1
-    door.meanwhile = write_the_same_build
+    door.proxy.early_cuts = 1
+    door.proxy.meanwhile = write_the_same_build
 
     with pytest.raises(InvalidStateTransitionError):
         await BuildOrchestrator(log, "b", ["p"]).start_build(graph_label="//:g")
@@ -140,7 +153,7 @@ async def test_events_of_another_process_are_not_taken_for_those_in_doubt(door) 
     await log.close()
 
 
-def test_a_lost_server_is_reported_and_used_again_when_it_is_back(own_server) -> None:
+def test_a_lost_server_is_reported_and_used_again_when_it_is_back(own_server: Server) -> None:
     uri = own_server.new_database()
     writer, reader = PostgresqlWriter(uri, reconnect_seconds=0.2), PostgresqlReader(uri, reconnect_seconds=0.2)
     reader.connect()
@@ -160,7 +173,9 @@ def test_a_lost_server_is_reported_and_used_again_when_it_is_back(own_server) ->
     reader.close()
 
 
-async def test_a_snapshot_of_a_partition_waits_for_transactions_that_change_it(log, uri, execute) -> None:
+async def test_a_snapshot_of_a_partition_waits_for_transactions_that_change_it(
+    log: EventLog, uri: str, execute: Callable[..., psycopg.Cursor[Any]]
+) -> None:
     await build(log, "b", "p")
     pruner = log.pruner()
     with psycopg.connect(uri, options=f"-c search_path={SCHEMA}") as other, ThreadPoolExecutor(1) as pool:
@@ -175,7 +190,9 @@ async def test_a_snapshot_of_a_partition_waits_for_transactions_that_change_it(l
     assert execute("SELECT version FROM partition_snapshots").fetchall() == [("later",)]
 
 
-async def test_a_session_that_the_server_ends_is_reopened(log, execute) -> None:
+async def test_a_session_that_the_server_ends_is_reopened(
+    log: EventLog, execute: Callable[..., psycopg.Cursor[Any]]
+) -> None:
     one = await begin(log, "b", "p")
     execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = %s",
@@ -186,7 +203,9 @@ async def test_a_session_that_the_server_ends_is_reopened(log, execute) -> None:
     assert log.reader().partition_counts() == {"AVAILABLE": 1}
 
 
-async def test_a_snapshot_fails_when_its_session_ends(log, execute) -> None:
+async def test_a_snapshot_fails_when_its_session_ends(
+    log: EventLog, execute: Callable[..., psycopg.Cursor[Any]]
+) -> None:
     await begin(log, "b", "p")
     reader = log.reader()
     with reader.snapshot():
@@ -203,14 +222,14 @@ async def test_a_snapshot_fails_when_its_session_ends(log, execute) -> None:
     reader.close()
 
 
-async def test_a_writer_that_is_suspended_in_a_transaction_loses_its_session(log) -> None:
+async def test_a_writer_that_is_suspended_in_a_transaction_loses_its_session(log: EventLog) -> None:
     await begin(log, "b", "p")
 
     limit = log._writer._connection.execute("SHOW idle_in_transaction_session_timeout").fetchone()
     assert limit == ("10s",)
 
 
-async def test_two_processes_cannot_write_one_build(log, uri) -> None:
+async def test_two_processes_cannot_write_one_build(log: EventLog, uri: str) -> None:
     one = await begin(log, "b", "p")
     elsewhere = open_event_log(uri)
     other = BuildOrchestrator(elsewhere, "b", ["p"], state=copy.deepcopy(one.state))
@@ -222,7 +241,9 @@ async def test_two_processes_cannot_write_one_build(log, uri) -> None:
     assert log.reader().job_run("b.1.1") is None
 
 
-async def test_a_follower_does_not_read_past_positions_of_open_transactions(log, execute, uri) -> None:
+async def test_a_follower_does_not_read_past_positions_of_open_transactions(
+    log: EventLog, execute: Callable[..., psycopg.Cursor[Any]], uri: str
+) -> None:
     await BuildOrchestrator(log, "b1", ["p"]).start_build()
     reader = log.reader()
     seen = [position for position, _ in reader.all_events()]
@@ -242,7 +263,7 @@ async def test_a_follower_does_not_read_past_positions_of_open_transactions(log,
     assert [event.build_request_id for _, event in late] == ["t", "b2", "b2"]
 
 
-async def test_followers_of_many_writers_see_every_event(uri) -> None:
+async def test_followers_of_many_writers_see_every_event(uri: str) -> None:
     logs = [open_event_log(uri) for _ in range(6)]
     reader = open_reader(uri)
     seen, running = [], True
@@ -274,7 +295,7 @@ async def test_followers_of_many_writers_see_every_event(uri) -> None:
     assert seen == written
 
 
-async def test_builds_over_the_same_partitions_in_another_order_all_end(uri) -> None:
+async def test_builds_over_the_same_partitions_in_another_order_all_end(uri: str) -> None:
     logs = [open_event_log(uri) for _ in range(4)]
     refs = [f"p{number}" for number in range(30)]
 
@@ -295,7 +316,7 @@ async def test_builds_over_the_same_partitions_in_another_order_all_end(uri) -> 
     reader.close()
 
 
-def test_a_wrong_password_is_not_shown(server, uri) -> None:
+def test_a_wrong_password_is_not_shown(server: Server, uri: str) -> None:
     wrong = server.uri(database(uri), password="wr0ng&secret")
     with pytest.raises(EventLogError, match="check the user, and the password") as raised:
         open_event_log(wrong)
@@ -304,7 +325,9 @@ def test_a_wrong_password_is_not_shown(server, uri) -> None:
     assert raised.value.__cause__ is None
 
 
-def test_the_password_may_come_from_elsewhere(server, uri, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_password_may_come_from_elsewhere(
+    server: Server, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     without = uri.replace(uri.partition("//databuild")[2].partition("@")[0], "")
     secrets = tmp_path / "pgpass"
     escaped = PASSWORD.replace(":", "\\:")
@@ -352,12 +375,12 @@ def test_an_invalid_uri_is_refused_with_the_form_and_not_shown(uri: str) -> None
     assert raised.value.__cause__ is None
 
 
-def test_a_missing_database_is_named(server) -> None:
+def test_a_missing_database_is_named(server: Server) -> None:
     with pytest.raises(EventLogError, match='"nothing" does not exist; create it with `createdb`'):
         open_event_log(server.uri("nothing"))
 
 
-def test_a_read_only_database_is_read_and_not_written(uri, execute) -> None:
+def test_a_read_only_database_is_read_and_not_written(uri: str, execute: Callable[..., psycopg.Cursor[Any]]) -> None:
     execute(f"ALTER DATABASE {database(uri)} SET default_transaction_read_only = on")
 
     assert open_reader(uri).builds() == []
@@ -365,7 +388,9 @@ def test_a_read_only_database_is_read_and_not_written(uri, execute) -> None:
         open_event_log(uri)
 
 
-async def test_a_database_that_becomes_read_only_writes_nothing(log, uri, execute) -> None:
+async def test_a_database_that_becomes_read_only_writes_nothing(
+    log: EventLog, uri: str, execute: Callable[..., psycopg.Cursor[Any]]
+) -> None:
     one = await begin(log, "b", "p")
     log._writer._connection.execute("SET default_transaction_read_only = on")
 
@@ -374,12 +399,14 @@ async def test_a_database_that_becomes_read_only_writes_nothing(log, uri, execut
     assert log.reader().job_run("b.1.1") is None
 
 
-def test_a_database_that_is_not_unicode_is_refused(server) -> None:
+def test_a_database_that_is_not_unicode_is_refused(server: Server) -> None:
     with pytest.raises(EventLogError, match="ENCODING 'UTF8'"):
         open_event_log(server.new_database("ENCODING 'SQL_ASCII' TEMPLATE template0"))
 
 
-async def test_missing_rights_are_named_and_the_minimum_suffices(server, uri, execute) -> None:
+async def test_missing_rights_are_named_and_the_minimum_suffices(
+    server: Server, uri: str, execute: Callable[..., psycopg.Cursor[Any]]
+) -> None:
     execute("CREATE ROLE weak LOGIN PASSWORD 'weak'")
     weak = server.uri(database(uri), user="weak", password="weak")
     with pytest.raises(EventLogError, match="CREATE SCHEMA databuild AUTHORIZATION"):
@@ -392,7 +419,7 @@ async def test_missing_rights_are_named_and_the_minimum_suffices(server, uri, ex
     execute("DROP ROLE weak")
 
 
-async def test_nul_in_text_is_replaced(log) -> None:
+async def test_nul_in_text_is_replaced(log: EventLog) -> None:
     one = BuildOrchestrator(log, "b", ["p"])
     await one.start_build()
     await one.complete_build(Failed(message="a\0b\\u0000c"))
@@ -402,7 +429,7 @@ async def test_nul_in_text_is_replaced(log) -> None:
     assert reader.events("b")[-1].build_request.failure.message == "a\0b\\u0000c"
 
 
-async def test_a_rebuild_and_writers_wait_for_each_other(log, uri) -> None:
+async def test_a_rebuild_and_writers_wait_for_each_other(log: EventLog, uri: str) -> None:
     stopped = False
 
     async def write() -> None:
@@ -425,7 +452,7 @@ async def test_a_rebuild_and_writers_wait_for_each_other(log, uri) -> None:
     assert log.reader().partition_counts() == before == {"AVAILABLE": 1, "SCHEDULED": 1}
 
 
-async def test_concurrent_opens_of_a_new_database_create_its_tables_once(server) -> None:
+async def test_concurrent_opens_of_a_new_database_create_its_tables_once(server: Server) -> None:
     uri = server.new_database()
     logs = await asyncio.gather(*(asyncio.to_thread(open_event_log, uri) for _ in range(8)))
     for log in logs:

@@ -1,5 +1,7 @@
 """The contract of every event log for pruned builds."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import multiprocessing
@@ -7,31 +9,33 @@ import os
 import random
 import signal
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from databuild.errors import InvalidStateTransitionError
 from databuild.event_log import pruning
+from databuild.event_log.log import EventLog, Pruner
 from databuild.event_log.open import open_event_log, open_pruner, open_reader
 from databuild.event_log.verify import verify
 from databuild.model.results import Cancelled, Failed, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import adopt, begin, build, claim, produce, taint
-from tests.support.stores import read_models
+from tests.support.stores import Store, read_models
 
 TIME = 1000.0
 
 
 @pytest.fixture
-def pruner(log):
+def pruner(log: EventLog) -> Iterator[Pruner]:
     opened = log.pruner()
     yield opened
     opened.close()
 
 
-async def test_a_pruned_build_keeps_its_row_and_the_rows_of_current_data(log, pruner) -> None:
+async def test_a_pruned_build_keeps_its_row_and_the_rows_of_current_data(log: EventLog, pruner: Pruner) -> None:
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p", rows=3)
     await produce(one, 2, "q")
@@ -51,7 +55,7 @@ async def test_a_pruned_build_keeps_its_row_and_the_rows_of_current_data(log, pr
     assert [record.build_request_id for record in reader.builds()] == ["b2", "b1"]
 
 
-async def test_rows_of_replaced_data_are_removed_by_the_next_pruning(log, pruner) -> None:
+async def test_rows_of_replaced_data_are_removed_by_the_next_pruning(log: EventLog, pruner: Pruner) -> None:
     await build(log, "b1", "p", "q")
     pruner.prune(["b1"], TIME)
     await build(log, "b2", "p")
@@ -67,7 +71,7 @@ async def test_rows_of_replaced_data_are_removed_by_the_next_pruning(log, pruner
     assert log.reader().build("b1").status == "COMPLETED"
 
 
-async def test_a_build_that_has_not_ended_is_not_pruned(log, pruner) -> None:
+async def test_a_build_that_has_not_ended_is_not_pruned(log: EventLog, pruner: Pruner) -> None:
     one = await begin(log, "b", "p")
     pruner.prune(["b", "nobody"], TIME)
     await produce(one, 1, "p")
@@ -77,7 +81,7 @@ async def test_a_build_that_has_not_ended_is_not_pruned(log, pruner) -> None:
     assert len(log.reader().events("b")) == log.reader().build("b").last_sequence
 
 
-async def test_operations_are_never_pruned(log, pruner) -> None:
+async def test_operations_are_never_pruned(log: EventLog, pruner: Pruner) -> None:
     await build(log, "b", "p")
     await taint(log, "t", "p")
     await adopt(log, "a", "q")
@@ -89,7 +93,7 @@ async def test_operations_are_never_pruned(log, pruner) -> None:
     assert records["p"].manifest.code_digest == "code"
 
 
-async def test_a_pruned_build_cannot_be_written_again(log, pruner) -> None:
+async def test_a_pruned_build_cannot_be_written_again(log: EventLog, pruner: Pruner) -> None:
     await build(log, "b", "p")
     pruner.prune(["b"], TIME)
 
@@ -97,7 +101,7 @@ async def test_a_pruned_build_cannot_be_written_again(log, pruner) -> None:
         await begin(log, "b", "p")
 
 
-async def test_positions_are_not_reused(log, pruner) -> None:
+async def test_positions_are_not_reused(log: EventLog, pruner: Pruner) -> None:
     await build(log, "b1", "p")
     *_, (last, _) = log.reader().all_events()
     pruner.prune(["b1"], TIME)
@@ -109,7 +113,7 @@ async def test_positions_are_not_reused(log, pruner) -> None:
     assert next(log.reader().all_events(after_position=last))[0] == positions[0]
 
 
-async def test_sizes_are_measured(log, pruner) -> None:
+async def test_sizes_are_measured(log: EventLog, pruner: Pruner) -> None:
     await build(log, "b1", "p")
     await build(log, "b2", "p")
     size = log.reader().bytes_of_events(["b1", "b2"])
@@ -137,7 +141,7 @@ def prune_all(log, enough, max_rows) -> None:
 
 
 @pytest.mark.parametrize("max_rows", [3, pruning.MAX_ROWS])
-async def test_builds_go_on_while_others_are_pruned(store, max_rows) -> None:
+async def test_builds_go_on_while_others_are_pruned(store: Store, max_rows) -> None:
     log = open_event_log(store.uri)
     refs = [f"p{number}" for number in range(4)]
     enough = threading.Event()
@@ -225,7 +229,7 @@ async def history(log, chance) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_the_read_models_can_be_rebuilt_after_any_step_of_pruning(store, seed: int) -> None:
+async def test_the_read_models_can_be_rebuilt_after_any_step_of_pruning(store: Store, seed: int) -> None:
     max_rows = 7
     chance = random.Random(seed)
     log = open_event_log(store.uri)
@@ -269,7 +273,7 @@ def prune_for_ever(uri, told) -> None:
     asyncio.run(main())
 
 
-def test_a_killed_pruning_leaves_a_consistent_log(store) -> None:
+def test_a_killed_pruning_leaves_a_consistent_log(store: Store) -> None:
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=prune_for_ever, args=(store.uri, theirs))
     process.start()

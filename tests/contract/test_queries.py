@@ -1,5 +1,7 @@
 """Every event log answers the same questions about builds, partitions and job runs."""
 
+from __future__ import annotations
+
 import json
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from databuild.errors import (
     InvalidStateTransitionError,
 )
+from databuild.event_log.log import EventLog
 from databuild.model.results import Cancelled, Failed, Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import job_event
@@ -15,7 +18,7 @@ from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import begin, produce
 
 
-async def test_the_record_of_a_partition_has_its_data_and_lineage(log) -> None:
+async def test_the_record_of_a_partition_has_its_data_and_lineage(log: EventLog) -> None:
     one = await begin(log, "b", "p")
     await produce(one, 1, "p", rows=3, share=0.5, days=[1, 2])
     await one.complete_build(Success(jobs_completed=1))
@@ -29,7 +32,7 @@ async def test_the_record_of_a_partition_has_its_data_and_lineage(log) -> None:
     assert set(log.reader().partition_records(["p", "unknown"])) == {"p"}
 
 
-async def test_the_inputs_of_a_job_run_are_read_once_for_all_its_outputs(log) -> None:
+async def test_the_inputs_of_a_job_run_are_read_once_for_all_its_outputs(log: EventLog) -> None:
     one = await begin(log, "b", "p", "q", "r")
     one.emit_job_scheduled("b.1.1", 1, "//:j")
     manifest = pt.Manifest(job_label="//:j", inputs=[pt.InputVersion(ref="in", version="7")])
@@ -56,7 +59,7 @@ async def test_the_inputs_of_a_job_run_are_read_once_for_all_its_outputs(log) ->
     assert listed["r"].manifest == first["r"].manifest != first["p"].manifest
 
 
-async def test_only_a_rebuild_that_ran_changes_the_record_of_a_partition(log) -> None:
+async def test_only_a_rebuild_that_ran_changes_the_record_of_a_partition(log: EventLog) -> None:
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p")
     await produce(one, 2, "q")
@@ -75,7 +78,7 @@ async def test_only_a_rebuild_that_ran_changes_the_record_of_a_partition(log) ->
     assert "ann" in records["q"].failure.message
 
 
-async def test_builds_are_listed_newest_first_by_page(log) -> None:
+async def test_builds_are_listed_newest_first_by_page(log: EventLog) -> None:
     for number in range(5):
         one = BuildOrchestrator(log, f"b{number}", ["p"])
         one.start_build(graph_label="//:g", retry_of="old")
@@ -93,7 +96,7 @@ async def test_builds_are_listed_newest_first_by_page(log) -> None:
     assert build.partitions_failed == 1
 
 
-async def test_partitions_are_found_by_prefix_part_and_status_and_counted(log) -> None:
+async def test_partitions_are_found_by_prefix_part_and_status_and_counted(log: EventLog) -> None:
     refs = [f"day/date=2013-01-{day:02}" for day in range(1, 8)]
     one = await begin(log, "b", *refs)
     for number, ref in enumerate(refs[:4], 1):
@@ -115,7 +118,7 @@ async def test_partitions_are_found_by_prefix_part_and_status_and_counted(log) -
     assert [run.job_run_id for run in reader.produced_by(refs[0])] == ["b.1.1"]
 
 
-async def test_the_runs_of_a_job_that_were_started_come_newest_first_from_all_builds(log) -> None:
+async def test_the_runs_of_a_job_that_were_started_come_newest_first_from_all_builds(log: EventLog) -> None:
     for build, refs in (("b1", ("p", "q")), ("b2", ("r", "s"))):
         one = await begin(log, build, *refs)
         await produce(one, 1, refs[0])
@@ -129,7 +132,7 @@ async def test_the_runs_of_a_job_that_were_started_come_newest_first_from_all_bu
     assert reader.runs_of_job("//:nobody") == []
 
 
-async def test_a_taint_marks_data_until_it_is_built_again(log) -> None:
+async def test_a_taint_marks_data_until_it_is_built_again(log: EventLog) -> None:
     one = await begin(log, "b", "p")
     await produce(one, 1, "p")
     taint = ev.BuildEvent(event_id="t/1", build_request_id="t", sequence=1)
@@ -152,7 +155,7 @@ async def test_a_taint_marks_data_until_it_is_built_again(log) -> None:
         await log.append([taint])
 
 
-async def test_a_check_taints_the_partitions_that_it_names_until_they_are_available_again(log) -> None:
+async def test_a_check_taints_the_partitions_that_it_names_until_they_are_available_again(log: EventLog) -> None:
     async def produce_checked(build, *, check_last):
         one = await begin(log, build, "p")
         one.emit_job_scheduled(f"{build}.1.1", 1, "//:j")

@@ -17,6 +17,7 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2, plan_pb2
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import begin, claim, produce
+from tests.support.stores import Store
 
 
 async def write_builds(log) -> None:
@@ -50,7 +51,7 @@ async def write_builds(log) -> None:
         await log.append([ev.BuildEvent(event_id=f"{name}/1", build_request_id=name, sequence=1, **operation)])
 
 
-async def test_a_correct_log_has_no_faults(uri) -> None:
+async def test_a_correct_log_has_no_faults(uri: str) -> None:
     log = open_event_log(uri)
     await write_builds(log)
     reader = log.reader()
@@ -64,7 +65,7 @@ async def test_a_correct_log_has_no_faults(uri) -> None:
     assert (of_one.events, of_one.builds, of_one.faults) == (19, 1, 0)
 
 
-async def test_a_log_has_no_faults_while_builds_run(uri) -> None:
+async def test_a_log_has_no_faults_while_builds_run(uri: str) -> None:
     log = open_event_log(uri)
     done = asyncio.Event()
 
@@ -95,7 +96,7 @@ async def test_a_log_has_no_faults_while_builds_run(uri) -> None:
     assert found[-1].builds > 0
 
 
-async def test_read_models_do_not_depend_on_the_batches_of_events(uri) -> None:
+async def test_read_models_do_not_depend_on_the_batches_of_events(uri: str) -> None:
     log = open_event_log(uri)
     first = await begin(log, "b1", "old", "new")
     await produce(first, 1, "old")
@@ -128,7 +129,7 @@ async def test_read_models_do_not_depend_on_the_batches_of_events(uri) -> None:
     assert (record.status, record.available, record.build_request_id) == ("AVAILABLE", True, "b2")
 
 
-async def test_an_empty_log_has_no_faults(store) -> None:
+async def test_an_empty_log_has_no_faults(store: Store) -> None:
     reader = open_reader(store.uri)
     found = verify(reader)
     reader.close()
@@ -136,7 +137,7 @@ async def test_an_empty_log_has_no_faults(store) -> None:
     assert found == (0, 0, 0, ())
 
 
-async def test_a_snapshot_does_not_change(store) -> None:
+async def test_a_snapshot_does_not_change(store: Store) -> None:
     log = open_event_log(store.uri)
     await begin(log, "b1", "p")
     reader = log.reader()
@@ -152,7 +153,7 @@ async def test_a_snapshot_does_not_change(store) -> None:
     assert (after[0].status, after[1:]) == ("EXECUTING", (12, {"SCHEDULED": 2}))
 
 
-async def test_rows_are_paged_by_key(log_of_builds) -> None:
+async def test_rows_are_paged_by_key(log_of_builds: Store) -> None:
     reader = open_reader(log_of_builds.uri)
     for table in (*READ_MODELS, EVENTS, CLAIMS, LEASES, HOLDINGS, SHARERS):
         found = []
@@ -168,13 +169,13 @@ async def test_rows_are_paged_by_key(log_of_builds) -> None:
     reader.close()
 
 
-async def test_every_column_of_every_table_is_compared(log_of_builds) -> None:
+async def test_every_column_of_every_table_is_compared(log_of_builds: Store) -> None:
     for table in (*READ_MODELS, EVENTS, CLAIMS, LEASES, HOLDINGS, SHARERS):
         assert set(table.columns) == log_of_builds.columns(table.name) - {"shard"}
 
 
 @pytest.fixture
-async def log_of_builds(store):
+async def log_of_builds(store: Store) -> Store:
     log = open_event_log(store.uri)
     await write_builds(log)
     await log.close()
@@ -205,7 +206,7 @@ def broken(value):
 
 
 @pytest.mark.parametrize("table", READ_MODELS, ids=lambda table: table.name)
-async def test_a_column_that_contradicts_the_events_is_named(log_of_builds, table) -> None:
+async def test_a_column_that_contradicts_the_events_is_named(log_of_builds: Store, table) -> None:
     store = log_of_builds
     reader = open_reader(store.uri)
     rows = reader.rows(table)
@@ -232,7 +233,7 @@ async def test_a_column_that_contradicts_the_events_is_named(log_of_builds, tabl
 
 
 @pytest.mark.parametrize("table", READ_MODELS, ids=lambda table: table.name)
-async def test_a_missing_or_surplus_row_is_named(log_of_builds, table) -> None:
+async def test_a_missing_or_surplus_row_is_named(log_of_builds: Store, table) -> None:
     key = table.columns[table.key_length - 1]
     reader = open_reader(log_of_builds.uri)
     row = reader.rows(table)[0]
@@ -246,14 +247,14 @@ async def test_a_missing_or_surplus_row_is_named(log_of_builds, table) -> None:
     assert any(one.startswith(table.name) and "'zz' exists without an event" in one for one in sentences)
 
 
-async def test_only_faults_of_the_selected_builds_are_reported(log_of_builds) -> None:
+async def test_only_faults_of_the_selected_builds_are_reported(log_of_builds: Store) -> None:
     log_of_builds.execute("UPDATE builds SET jobs_failed = 5 WHERE build_request_id = 'b1'")
 
     assert told(log_of_builds, "b2", "b3") == []
     assert told(log_of_builds, "b1", "b3") == ["builds 'b1' has 5 as jobs_failed, and the events say 0"]
 
 
-async def test_leases_claims_and_resources_of_ended_builds_are_named(log_of_builds) -> None:
+async def test_leases_claims_and_resources_of_ended_builds_are_named(log_of_builds: Store) -> None:
     log_of_builds.execute("INSERT INTO leases VALUES ('b1', 1, 'here', '')")
     log_of_builds.execute("INSERT INTO claims VALUES ('p', 'b2', 'b2.1.1', 3)")
     log_of_builds.execute("INSERT INTO sharers VALUES ('b1', 1, '[]', 1)")
@@ -267,7 +268,7 @@ async def test_leases_claims_and_resources_of_ended_builds_are_named(log_of_buil
     ]
 
 
-async def test_an_event_that_cannot_be_parsed_or_has_wrong_columns_is_named(log_of_builds) -> None:
+async def test_an_event_that_cannot_be_parsed_or_has_wrong_columns_is_named(log_of_builds: Store) -> None:
     store = log_of_builds
     junk = store.literal(b"\xff\xff")
     store.execute(f"UPDATE events SET payload = {junk} WHERE build_request_id = 't'")
@@ -441,7 +442,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("what", BROKEN)
-async def test_a_broken_invariant_is_the_only_reported_fault(store, what: str) -> None:
+async def test_a_broken_invariant_is_the_only_reported_fault(store: Store, what: str) -> None:
     change, sentences = BROKEN[what]
     await open_event_log(store.uri).close()
     for sequence, (_, payload) in enumerate(change(list(whole_build("b").items())), 1):
@@ -453,7 +454,7 @@ async def test_a_broken_invariant_is_the_only_reported_fault(store, what: str) -
     assert [one for one in found if "cannot be replayed" not in one] == sentences
 
 
-async def test_a_gap_in_the_sequence_is_named(store) -> None:
+async def test_a_gap_in_the_sequence_is_named(store: Store) -> None:
     await open_event_log(store.uri).close()
     for sequence, (name, payload) in enumerate(whole_build("b").items(), 1):
         if name != "graph":
@@ -463,7 +464,7 @@ async def test_a_gap_in_the_sequence_is_named(store) -> None:
     assert told(store) == ["event 6 of build b stands where number 5 should"]
 
 
-async def test_two_builds_that_produce_one_partition_at_once_are_named(store) -> None:
+async def test_two_builds_that_produce_one_partition_at_once_are_named(store: Store) -> None:
     await open_event_log(store.uri).close()
     one, two = (list(enumerate(whole_build(name).values(), 1)) for name in ("b1", "b2"))
     for name, events in (("b1", one[:10]), ("b2", two[:10]), ("b1", one[10:]), ("b2", two[10:])):
@@ -474,7 +475,7 @@ async def test_two_builds_that_produce_one_partition_at_once_are_named(store) ->
     assert told(store) == ["job run b2.1.1 began to produce 'raw' while job run b1.1.1 was producing it"]
 
 
-async def test_events_after_the_end_of_a_build_are_named(store) -> None:
+async def test_events_after_the_end_of_a_build_are_named(store: Store) -> None:
     await open_event_log(store.uri).close()
     events = whole_build("b")
     dead = [*list(events.values())[:10], job("b.1.1", "CANCELLED"), partition("raw", "FAILED")]
@@ -486,7 +487,7 @@ async def test_events_after_the_end_of_a_build_are_named(store) -> None:
     assert told(store) == ["event 15 of build b follows its end"]
 
 
-async def test_further_faults_over_the_maximum_are_only_counted(store) -> None:
+async def test_further_faults_over_the_maximum_are_only_counted(store: Store) -> None:
     await open_event_log(store.uri).close()
     insert(store, "b", 1, received("p"))
     for number in range(MAX_FAULTS_PER_BUILD + 10):

@@ -1,24 +1,27 @@
 """The command line with --server: the same output and exit codes as without, by way of a real service."""
 
+from __future__ import annotations
+
 import json
 import re
 import signal
 import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.script_graph import ScriptGraph, is_running, wait_until
+from tests.support.script_graph import ScriptGraph, ServedGraph, is_running, wait_until
 
 READER, WRITER = "r" * 32, "w" * 32
 
 
 @pytest.fixture
-def make(tmp_path: Path):
+def make(tmp_path: Path) -> Iterator[Callable[[], ScriptGraph]]:
     """Returns a function that makes graphs, each in a workspace of its own."""
-    graphs = []
+    graphs: list[ScriptGraph] = []
 
-    def make():
+    def make() -> ScriptGraph:
         folder = tmp_path / str(len(graphs))
         folder.mkdir()
         graphs.append(ScriptGraph(folder))
@@ -30,12 +33,12 @@ def make(tmp_path: Path):
 
 
 @pytest.fixture
-def graph(make):
+def graph(make: Callable[[], ScriptGraph]) -> ScriptGraph:
     return make()
 
 
 @pytest.fixture
-def served(graph):
+def served(graph: ScriptGraph) -> ServedGraph:
     return graph.serve("--jobs=2")
 
 
@@ -167,7 +170,7 @@ class Asked:
         return re.sub(r" +", " ", text)
 
 
-def test_every_command_says_the_same_with_and_without_a_service(make) -> None:
+def test_every_command_says_the_same_with_and_without_a_service(make: Callable[[], ScriptGraph]) -> None:
     here, there = make(), make()
     service = there.serve()
     local, remote = Asked(here), Asked(there, f"--server={service.addresses['grpc']}")
@@ -176,7 +179,9 @@ def test_every_command_says_the_same_with_and_without_a_service(make) -> None:
         assert remote(command) == local(command), command
 
 
-def test_what_has_changed_in_a_configuration_is_told_the_same_with_and_without_a_service(make) -> None:
+def test_what_has_changed_in_a_configuration_is_told_the_same_with_and_without_a_service(
+    make: Callable[[], ScriptGraph],
+) -> None:
     here, there = make(), make()
     service = there.serve()
     local, remote = Asked(here), Asked(there, f"--server={service.addresses['grpc']}")
@@ -195,7 +200,7 @@ def test_what_has_changed_in_a_configuration_is_told_the_same_with_and_without_a
     assert f'"cause": "{said.partition(": ")[2]}"' in answers[2][1]
 
 
-def test_what_the_service_has_been_asked_is_not_known_here(graph, served) -> None:
+def test_what_the_service_has_been_asked_is_not_known_here(graph: ScriptGraph, served: ServedGraph) -> None:
     assert graph.run("build", "number/one", f"--server={served.addresses['grpc']}", "--output=json")[0] == 0
 
     code, out, _ = graph.run("builds", "--state_dir=elsewhere")
@@ -203,7 +208,9 @@ def test_what_the_service_has_been_asked_is_not_known_here(graph, served) -> Non
     assert (code, out) == (0, "no builds\n")
 
 
-def test_the_environment_may_name_the_service_and_a_flag_another_or_none(graph, served) -> None:
+def test_the_environment_may_name_the_service_and_a_flag_another_or_none(
+    graph: ScriptGraph, served: ServedGraph
+) -> None:
     address = served.addresses["grpc"]
     build = served.build("number/one")
     served.wait_for(build, "COMPLETED")
@@ -217,7 +224,7 @@ def test_the_environment_may_name_the_service_and_a_flag_another_or_none(graph, 
     assert (wrong[0], wrong[2].startswith("databuild: the service at localhost:1 cannot be reached: ")) == (3, True)
 
 
-def test_the_next_step_is_asked_of_the_same_service(graph, served) -> None:
+def test_the_next_step_is_asked_of_the_same_service(graph: ScriptGraph, served: ServedGraph) -> None:
     flag = f"--server={served.addresses['grpc']}"
 
     by_flag = graph.run("build", "number/fail-1", flag)[1]
@@ -241,13 +248,13 @@ def test_the_next_step_is_asked_of_the_same_service(graph, served) -> None:
         ("graph --server=x", "--server is a flag of"),
     ],
 )
-def test_what_makes_no_sense_beside_a_service_is_refused(graph, command: str, said: str) -> None:
+def test_what_makes_no_sense_beside_a_service_is_refused(graph: ScriptGraph, command: str, said: str) -> None:
     code, out, err = graph.run(*command.split(), DATABUILD_SERVER="localhost:1")
 
     assert (code, out, said in err) == (2, "", True), err
 
 
-def test_a_service_of_another_graph_is_refused(graph, served) -> None:
+def test_a_service_of_another_graph_is_refused(graph: ScriptGraph, served: ServedGraph) -> None:
     catalog = graph.folder / "catalog.json"
     catalog.write_text(catalog.read_text().replace("//numbers:graph", "//letters:graph"))
 
@@ -258,7 +265,7 @@ def test_a_service_of_another_graph_is_refused(graph, served) -> None:
     assert served.get("/builds")["builds"] == []
 
 
-def test_a_token_comes_from_the_environment(graph) -> None:
+def test_a_token_comes_from_the_environment(graph: ScriptGraph) -> None:
     service = graph.serve(DATABUILD_TOKENS=f"bob read {READER}")
     asked = {"DATABUILD_SERVER": service.addresses["grpc"], "DATABUILD_TOKEN": READER}
 
@@ -268,7 +275,7 @@ def test_a_token_comes_from_the_environment(graph) -> None:
     assert (code, "bob has the role `read`" in err) == (3, True)
 
 
-def test_maintenance_and_adoption_need_a_token_that_may_write(graph) -> None:
+def test_maintenance_and_adoption_need_a_token_that_may_write(graph: ScriptGraph) -> None:
     service = graph.serve(DATABUILD_TOKENS=f"bob read {READER}\neve write {WRITER}")
     reading = {"DATABUILD_SERVER": service.addresses["grpc"], "DATABUILD_TOKEN": READER}
     writing = {**reading, "DATABUILD_TOKEN": WRITER}
@@ -286,7 +293,9 @@ def test_maintenance_and_adoption_need_a_token_that_may_write(graph) -> None:
 @pytest.mark.parametrize(
     ("number", "by"), [(signal.SIGINT, "ann"), (signal.SIGTERM, "the signal SIGTERM")], ids=["SIGINT", "SIGTERM"]
 )
-def test_a_signal_cancels_the_build_and_waits_for_its_end(graph, served, number, by: str) -> None:
+def test_a_signal_cancels_the_build_and_waits_for_its_end(
+    graph: ScriptGraph, served: ServedGraph, number, by: str
+) -> None:
     process = graph.start("build", "number/hang-1", f"--server={served.addresses['grpc']}")
     pid = graph.wait_for("pid-hang-1")
 
@@ -300,7 +309,7 @@ def test_a_signal_cancels_the_build_and_waits_for_its_end(graph, served, number,
     assert not is_running(pid)
 
 
-def test_a_second_signal_does_not_wait(graph, served) -> None:
+def test_a_second_signal_does_not_wait(graph: ScriptGraph, served: ServedGraph) -> None:
     (graph.folder / "number").write_text(
         (graph.folder / "number").read_text().replace("#!/bin/bash\n", "#!/bin/bash\ntrap '' TERM\n")
     )
@@ -320,7 +329,7 @@ def test_a_second_signal_does_not_wait(graph, served) -> None:
     served.wait_for(build, "CANCELLED", "COMPLETED")
 
 
-def test_a_build_is_watched_on_when_the_service_is_back(graph) -> None:
+def test_a_build_is_watched_on_when_the_service_is_back(graph: ScriptGraph) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     first = graph.serve(f"--grpc_port={port}")
@@ -337,7 +346,7 @@ def test_a_build_is_watched_on_when_the_service_is_back(graph) -> None:
     assert graph.run("retry", f"--server=127.0.0.1:{port}")[0] == 0
 
 
-def test_events_and_logs_are_followed_while_they_come(graph, served) -> None:
+def test_events_and_logs_are_followed_while_they_come(graph: ScriptGraph, served: ServedGraph) -> None:
     flag = f"--server={served.addresses['grpc']}"
     build = served.build("number/wait-1")
     graph.wait_for("pid-wait-1")
@@ -359,7 +368,7 @@ def test_events_and_logs_are_followed_while_they_come(graph, served) -> None:
 
 
 @pytest.mark.parametrize("command", ["status", "builds", "partitions", "logs"])
-def test_what_only_reads_imports_no_more_than_it_needs(graph, command: str) -> None:
+def test_what_only_reads_imports_no_more_than_it_needs(graph: ScriptGraph, command: str) -> None:
     graph.run("build")
     program = (
         "import sys, os; from databuild.cli import main; os._exit = lambda code: None\n"

@@ -1,8 +1,12 @@
 """The client and a real service: what it asks, what it is told, and what it survives."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Unpack
 
 import grpc
 import pytest
@@ -29,19 +33,19 @@ from databuild.service.rpc.grpc_api import GrpcServer
 from databuild.v1 import events_pb2 as ev
 from tests.support.samples import SAMPLES
 from tests.support.script_graph import ScriptGraph
-from tests.support.served import Served
+from tests.support.served import Serve, Served, ServedOptions
 from tests.support.waiting import until
 
 READER, WRITER = "r" * 32, "w" * 32
 
 
 @pytest.fixture
-async def serve(tmp_path: Path):
+async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     """Returns a function that serves, until the end of the test."""
-    all_served = []
+    all_served: list[Served] = []
 
-    async def serve(**options):
-        all_served.append(await Served(tmp_path, **options).start())
+    async def serve(limits: Limits | None = None, **options: Unpack[ServedOptions]) -> Served:
+        all_served.append(await Served(tmp_path, limits=limits, **options).start())
         return all_served[-1]
 
     yield serve
@@ -50,17 +54,17 @@ async def serve(tmp_path: Path):
 
 
 @pytest.fixture
-async def served(serve):
+async def served(serve: Serve) -> Served:
     return await serve()
 
 
 @pytest.fixture
-async def client(served):
+async def client(served: Served) -> AsyncIterator[AsyncDatabuildClient]:
     async with AsyncDatabuildClient(served.grpc, author="ann") as client:
         yield client
 
 
-async def test_a_build_is_made_and_everything_of_it_is_told(served, client) -> None:
+async def test_a_build_is_made_and_everything_of_it_is_told(served: Served, client: AsyncDatabuildClient) -> None:
     seen = []
     build = client.create_orchestrator(["clean/1", "clean/2"], jobs=2)
 
@@ -81,7 +85,7 @@ async def test_a_build_is_made_and_everything_of_it_is_told(served, client) -> N
     assert await client.wait() == result
 
 
-async def test_records_come_as_they_are_kept(served, client) -> None:
+async def test_records_come_as_they_are_kept(served: Served, client: AsyncDatabuildClient) -> None:
     served.executor.failing = {"raw/2"}
     await client.execute_build(client.create_orchestrator(["clean/1", "clean/2"], keep_going=True))
     reader = served.log.reader()
@@ -97,7 +101,7 @@ async def test_records_come_as_they_are_kept(served, client) -> None:
     reader.close()
 
 
-async def test_lists_are_put_together_from_pages(serve) -> None:
+async def test_lists_are_put_together_from_pages(serve: Serve) -> None:
     served = await serve(limits=Limits(max_page_rows=3))
     async with AsyncDatabuildClient(served.grpc) as client:
         for number in range(4):
@@ -113,7 +117,7 @@ async def test_lists_are_put_together_from_pages(serve) -> None:
         assert len(await client.build_partitions()) == 2
 
 
-async def test_a_plan_is_made_and_run(client) -> None:
+async def test_a_plan_is_made_and_run(client: AsyncDatabuildClient) -> None:
     plan = await client.plan(["clean/1"])
 
     build = client.create_orchestrator(plan=plan)
@@ -123,7 +127,7 @@ async def test_a_plan_is_made_and_run(client) -> None:
     assert (await client.plan(["clean/1"], force=True)).options.force
 
 
-async def test_partitions_are_explained_and_tainted(client) -> None:
+async def test_partitions_are_explained_and_tainted(client: AsyncDatabuildClient) -> None:
     await client.execute_build(client.create_orchestrator(["clean/1"]))
 
     marked = await client.taint(["raw/1"], reason="wrong")
@@ -136,7 +140,7 @@ async def test_partitions_are_explained_and_tainted(client) -> None:
     assert await client.partitions(status="TAINTED") == []
 
 
-async def test_a_build_is_cancelled_and_retried(served, client) -> None:
+async def test_a_build_is_cancelled_and_retried(served: Served, client: AsyncDatabuildClient) -> None:
     gate = served.executor.gate("raw/1")
     build = client.create_orchestrator(["raw/1"])
     assert (await build.start_build()).build.status in {"RECEIVED", "PLANNING", "ANALYSIS_COMPLETED", "EXECUTING"}
@@ -155,7 +159,9 @@ async def test_a_build_is_cancelled_and_retried(served, client) -> None:
     assert await client.wait(again.build.build_request_id) == Success(jobs_completed=1)
 
 
-async def test_a_build_that_fails_raises_only_where_that_is_wanted(served, client) -> None:
+async def test_a_build_that_fails_raises_only_where_that_is_wanted(
+    served: Served, client: AsyncDatabuildClient
+) -> None:
     served.executor.failing = {"raw/1"}
     build = client.create_orchestrator(["raw/1"])
 
@@ -165,7 +171,9 @@ async def test_a_build_that_fails_raises_only_where_that_is_wanted(served, clien
     assert (raised.value.build_request_id, raised.value.status) == (build.build_request_id, "FAILED")
 
 
-async def test_an_error_that_ends_a_build_is_raised_as_what_it_was(served, client) -> None:
+async def test_an_error_that_ends_a_build_is_raised_as_what_it_was(
+    served: Served, client: AsyncDatabuildClient
+) -> None:
     served.executor.refused = {"raw/1"}
     build = client.create_orchestrator(["raw/1"])
 
@@ -178,7 +186,7 @@ async def test_an_error_that_ends_a_build_is_raised_as_what_it_was(served, clien
     assert (raised.value.job_label, raised.value.refs) == ("//:raw", ("raw/1",))
 
 
-async def test_logs_are_read_and_followed(served, client) -> None:
+async def test_logs_are_read_and_followed(served: Served, client: AsyncDatabuildClient) -> None:
     gate = served.executor.gate("raw/1")
     build = client.create_orchestrator(["raw/1"])
     await build.start_build()
@@ -198,7 +206,7 @@ async def test_logs_are_read_and_followed(served, client) -> None:
     assert (await client.storage(count=True)).job_log_bytes == 27
 
 
-async def test_starting_twice_starts_once(served, client) -> None:
+async def test_starting_twice_starts_once(served: Served, client: AsyncDatabuildClient) -> None:
     build = client.create_orchestrator(["raw/1"])
 
     await build.start_build()
@@ -226,7 +234,7 @@ class LosingTransport(AsyncTransport):
         return answer
 
 
-async def test_what_is_asked_again_since_the_answer_got_lost_is_done_once(served) -> None:
+async def test_what_is_asked_again_since_the_answer_got_lost_is_done_once(served: Served) -> None:
     served.executor.failing = {"raw/1"}
     transport = LosingTransport(Endpoint(target=served.grpc), Tls())
     calls = Calls(Connection(transport, endpoint=served.grpc, metadata=metadata_of("", "ann")))
@@ -258,7 +266,7 @@ class RaisingApi:
 
 
 @pytest.fixture
-async def raising():
+async def raising() -> AsyncIterator[tuple[RaisingApi, AsyncDatabuildClient]]:
     api = RaisingApi()
     server = GrpcServer(api, limits=Limits(), tokens=Tokens({}))
     async with AsyncDatabuildClient(f"127.0.0.1:{await server.start('127.0.0.1:0')}") as client:
@@ -267,7 +275,9 @@ async def raising():
 
 
 @pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
-async def test_every_error_comes_back_as_what_was_raised(raising, error) -> None:
+async def test_every_error_comes_back_as_what_was_raised(
+    raising: tuple[RaisingApi, AsyncDatabuildClient], error
+) -> None:
     api, client = raising
     api.error = error
 
@@ -281,7 +291,7 @@ async def test_every_error_comes_back_as_what_was_raised(raising, error) -> None
     assert bool(getattr(raised.value, "__notes__", ())) == bool(error.remedy)
 
 
-async def test_a_fault_of_the_service_tells_nothing_else(raising) -> None:
+async def test_a_fault_of_the_service_tells_nothing_else(raising: tuple[RaisingApi, AsyncDatabuildClient]) -> None:
     api, client = raising
     api.error = ZeroDivisionError("secret")
 
@@ -290,7 +300,7 @@ async def test_a_fault_of_the_service_tells_nothing_else(raising) -> None:
     assert "secret" not in str(raised.value)
 
 
-async def test_a_service_of_another_graph_than_is_meant_refuses(served) -> None:
+async def test_a_service_of_another_graph_than_is_meant_refuses(served: Served) -> None:
     for label in ("//:g", "@//:g", "@@//:g"):
         async with AsyncDatabuildClient(served.grpc, graph=label) as right:
             assert await right.list_builds() == []
@@ -299,7 +309,7 @@ async def test_a_service_of_another_graph_than_is_meant_refuses(served) -> None:
             await wrong.list_builds()
 
 
-async def test_tokens_are_shown(serve, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_tokens_are_shown(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     served = await serve(tokens=read_tokens(f"ann write {WRITER}\nbob read {READER}", "tokens"))
 
     async with AsyncDatabuildClient(served.grpc) as nobody, AsyncDatabuildClient(served.grpc, token=READER) as reader:
@@ -348,7 +358,7 @@ def use_blocking(endpoint):
         return raised.value.ref, started.build.requested, result, watched, cancelled.build_request_id, text
 
 
-async def test_who_waits_can_do_the_same(served) -> None:
+async def test_who_waits_can_do_the_same(served: Served) -> None:
     ref, requested, result, watched, other, text = await asyncio.to_thread(use_blocking, served.grpc)
 
     assert (ref, requested, result) == ("nobody/makes", ("clean/1",), Success(jobs_completed=2))
@@ -357,7 +367,7 @@ async def test_who_waits_can_do_the_same(served) -> None:
     assert text == b"made raw/1\n"
 
 
-async def test_who_waits_may_do_so_where_an_event_loop_runs(graph) -> None:
+async def test_who_waits_may_do_so_where_an_event_loop_runs(graph: ScriptGraph) -> None:
     with DatabuildClient(graph.serve().addresses["grpc"]) as client:
         assert client.execute_build(client.create_orchestrator(["number/one"])) == Success(jobs_completed=1)
         watching = client.watch()
@@ -368,7 +378,7 @@ async def test_who_waits_may_do_so_where_an_event_loop_runs(graph) -> None:
 
 
 @pytest.fixture
-def graph(tmp_path: Path):
+def graph(tmp_path: Path) -> Iterator[ScriptGraph]:
     graph = ScriptGraph(tmp_path)
     yield graph
     graph.close()
@@ -379,7 +389,7 @@ def free_port():
         return listening.getsockname()[1]
 
 
-def test_watching_survives_a_service_that_is_killed_while_another_builds(graph) -> None:
+def test_watching_survives_a_service_that_is_killed_while_another_builds(graph: ScriptGraph) -> None:
     port = free_port()
     builder = graph.serve()
     watched = graph.serve(f"--grpc_port={port}")
@@ -398,7 +408,7 @@ def test_watching_survives_a_service_that_is_killed_while_another_builds(graph) 
         assert seen == direct.events(build)
 
 
-def test_a_build_whose_service_is_killed_has_its_end_when_another_starts(graph) -> None:
+def test_a_build_whose_service_is_killed_has_its_end_when_another_starts(graph: ScriptGraph) -> None:
     port = free_port()
     first = graph.serve(f"--grpc_port={port}")
     with DatabuildClient(f"127.0.0.1:{port}") as client:
@@ -420,7 +430,7 @@ def test_a_build_whose_service_is_killed_has_its_end_when_another_starts(graph) 
         assert client.wait(client.retry(build.build_request_id).build.build_request_id) == Success(jobs_completed=1)
 
 
-def test_watching_survives_a_service_that_ends_in_order(graph) -> None:
+def test_watching_survives_a_service_that_ends_in_order(graph: ScriptGraph) -> None:
     port = free_port()
     builder = graph.serve()
     watched = graph.serve(f"--grpc_port={port}")

@@ -1,10 +1,11 @@
 """A build that dies anywhere, before, in or after any of its transactions, is gone on from by the next."""
 
 from __future__ import annotations
-from pathlib import Path
 
 import asyncio
 import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ from tests.support.stores import PostgresqlDatabases, SqliteFiles
 
 
 @pytest.fixture(scope="module")
-def database():
+def database() -> Iterator[PostgresqlDatabases]:
     server = Server()
     made = PostgresqlDatabases(server)
     made.execute("ALTER ROLE CURRENT_USER SET synchronous_commit = off")  # it is not the server that dies
@@ -28,16 +29,16 @@ def database():
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def new_uri(request: pytest.FixtureRequest, tmp_path: Path):
+def new_uri(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], tuple[Path, str]]:
     """Returns a function that makes a folder and the URI of an empty log."""
     numbers = itertools.count()
 
-    def make():
+    def make() -> tuple[Path, str]:
         folder = tmp_path / str(next(numbers))
         folder.mkdir()
         if request.param == "sqlite":
             return folder, SqliteFiles(folder).uri
-        database = request.getfixturevalue("database")
+        database: PostgresqlDatabases = request.getfixturevalue("database")
         database.execute("DROP SCHEMA IF EXISTS databuild CASCADE")
         return folder, database.uri
 
@@ -93,7 +94,9 @@ def go_on(uri, folder, *died) -> None:
 
 
 @pytest.mark.parametrize("moment", ["before", "in", "after"])
-def test_a_build_that_dies_at_any_point_is_gone_on_from(processes, new_uri, moment: str) -> None:
+def test_a_build_that_dies_at_any_point_is_gone_on_from(
+    processes, new_uri: Callable[[], tuple[Path, str]], moment: str
+) -> None:
     for point in itertools.count(1):
         folder, uri = new_uri()
         if not run_and_die(processes, uri, "dead", folder, point, moment):
@@ -103,7 +106,9 @@ def test_a_build_that_dies_at_any_point_is_gone_on_from(processes, new_uri, mome
     assert point > 20
 
 
-def test_a_build_that_dies_at_any_point_while_it_goes_on_from_a_dead_one_is_gone_on_from(processes, new_uri) -> None:
+def test_a_build_that_dies_at_any_point_while_it_goes_on_from_a_dead_one_is_gone_on_from(
+    processes, new_uri: Callable[[], tuple[Path, str]]
+) -> None:
     for point in itertools.count(1):
         folder, uri = new_uri()
         run_and_die(processes, uri, "dead", folder, 15, "after")

@@ -1,5 +1,7 @@
 """Real processes on this machine: their ends, their groups, their files."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import os
@@ -16,7 +18,7 @@ from tools.python import child
 
 
 @pytest.fixture
-def executor():
+def executor() -> LocalExecutor:
     return LocalExecutor(base_env={"PATH": os.environ["PATH"], "BASE": "base"}, grace_seconds=5)
 
 
@@ -49,7 +51,7 @@ def is_gone(pid):
         return True
 
 
-async def test_output_environment_and_exit_code_arrive(executor, tmp_path: Path) -> None:
+async def test_output_environment_and_exit_code_arrive(executor: LocalExecutor, tmp_path: Path) -> None:
     result = await executor.run(shell(tmp_path, "echo $BASE $OWN; echo oops >&2; exit 7", env={"OWN": "own"}))
 
     assert result.exit_code == 7
@@ -59,18 +61,18 @@ async def test_output_environment_and_exit_code_arrive(executor, tmp_path: Path)
     assert result.peak_memory_bytes > 0
 
 
-async def test_a_signal_is_reported_as_its_negative_number(executor, tmp_path: Path) -> None:
+async def test_a_signal_is_reported_as_its_negative_number(executor: LocalExecutor, tmp_path: Path) -> None:
     assert (await executor.run(shell(tmp_path, "kill -9 $$"))).exit_code == -9
 
 
-async def test_a_process_may_run_in_another_directory(executor, tmp_path: Path) -> None:
+async def test_a_process_may_run_in_another_directory(executor: LocalExecutor, tmp_path: Path) -> None:
     await executor.run(shell(tmp_path, "pwd", cwd=str(tmp_path)))
 
     assert (tmp_path / "out").read_text().strip() == str(tmp_path)
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-async def test_a_missing_program_is_an_outcome(executor, tmp_path: Path, elsewhere: bool) -> None:
+async def test_a_missing_program_is_an_outcome(executor: LocalExecutor, tmp_path: Path, elsewhere: bool) -> None:
     settings = {"cwd": str(tmp_path)} if elsewhere else {}
 
     result = await executor.run(spec(tmp_path, "/no/such/program", **settings))
@@ -78,7 +80,7 @@ async def test_a_missing_program_is_an_outcome(executor, tmp_path: Path, elsewhe
     assert result.start_fault.message == "/no/such/program does not exist; build the graph again with Bazel"
 
 
-async def test_a_timeout_ends_the_whole_group(executor, tmp_path: Path) -> None:
+async def test_a_timeout_ends_the_whole_group(executor: LocalExecutor, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = f"sleep 1000 & echo $$ $! >{pids}; wait"
 
@@ -89,7 +91,7 @@ async def test_a_timeout_ends_the_whole_group(executor, tmp_path: Path) -> None:
     assert all(is_gone(pid) for pid in pids.read_text().split())
 
 
-async def test_cancelling_gives_time_to_end_and_leaves_nothing_behind(executor, tmp_path: Path) -> None:
+async def test_cancelling_gives_time_to_end_and_leaves_nothing_behind(executor: LocalExecutor, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     ready = tmp_path / "ready"
     child = f"trap 'sleep 0.1; echo cleaned >{tmp_path}/cleaned; exit 0' TERM; echo trapped >{ready}; sleep 1000 & wait"
@@ -107,7 +109,7 @@ async def test_cancelling_gives_time_to_end_and_leaves_nothing_behind(executor, 
     assert (tmp_path / "cleaned").read_text() == "cleaned\n"
 
 
-async def test_a_process_that_ignores_term_is_killed(executor, tmp_path: Path) -> None:
+async def test_a_process_that_ignores_term_is_killed(executor: LocalExecutor, tmp_path: Path) -> None:
     executor.grace_seconds = 0.2
     pids = tmp_path / "pids"
     script = f"trap '' TERM; echo $$ >{pids}; while :; do sleep 0.05; done"
@@ -121,7 +123,7 @@ async def test_a_process_that_ignores_term_is_killed(executor, tmp_path: Path) -
     assert is_gone(pid)
 
 
-async def test_children_of_a_process_are_killed_when_it_ends(executor, tmp_path: Path) -> None:
+async def test_children_of_a_process_are_killed_when_it_ends(executor: LocalExecutor, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
 
     result = await executor.run(shell(tmp_path, f"sleep 1000 & echo $! >{pids}"))
@@ -132,7 +134,7 @@ async def test_children_of_a_process_are_killed_when_it_ends(executor, tmp_path:
 
 
 async def test_report_lines_arrive_while_the_process_runs_and_the_last_without_a_newline(
-    executor, tmp_path: Path
+    executor: LocalExecutor, tmp_path: Path
 ) -> None:
     lines = []
     heard = asyncio.Event()
@@ -174,20 +176,20 @@ async def test_output_without_a_file_is_in_the_result_cut_to_its_end(tmp_path: P
     assert result.stderr == b"x" * 997 + b"end"
 
 
-async def test_a_silent_process_leaves_no_file(executor, tmp_path: Path) -> None:
+async def test_a_silent_process_leaves_no_file(executor: LocalExecutor, tmp_path: Path) -> None:
     await executor.run(shell(tmp_path, "true"))
 
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_log_that_cannot_be_written_does_not_stop_the_process(executor, tmp_path: Path) -> None:
+async def test_a_log_that_cannot_be_written_does_not_stop_the_process(executor: LocalExecutor, tmp_path: Path) -> None:
     result = await executor.run(shell(tmp_path, "echo heard; echo done >&2", stdout="/no/such/folder/out"))
 
     assert result.exit_code == 0
     assert (tmp_path / "err").read_text() == "done\n"
 
 
-async def test_output_can_be_read_while_the_process_runs(executor, tmp_path: Path) -> None:
+async def test_output_can_be_read_while_the_process_runs(executor: LocalExecutor, tmp_path: Path) -> None:
     wait = f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done"
     running = asyncio.create_task(executor.run(shell(tmp_path, f"echo early; {wait}; echo late")))
     early = await words_of(tmp_path / "out")
@@ -199,7 +201,7 @@ async def test_output_can_be_read_while_the_process_runs(executor, tmp_path: Pat
 
 
 async def test_a_child_that_escapes_the_group_and_keeps_writing_does_not_delay_the_result(
-    executor, tmp_path: Path
+    executor: LocalExecutor, tmp_path: Path
 ) -> None:
     escaped = f"import os,time; os.setsid(); open('{tmp_path}/pid','w').write(str(os.getpid())+chr(10))"
     code = f"{escaped}\nwhile True: print('x' * 1000, flush=True)"
@@ -212,7 +214,7 @@ async def test_a_child_that_escapes_the_group_and_keeps_writing_does_not_delay_t
     await until(lambda: is_gone(pid))  # its pipe is closed
 
 
-async def test_a_process_gets_no_input_and_default_signals(executor, tmp_path: Path) -> None:
+async def test_a_process_gets_no_input_and_default_signals(executor: LocalExecutor, tmp_path: Path) -> None:
     code = "import signal,sys; print(repr(sys.stdin.read()), signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)"
 
     await executor.run(spec(tmp_path, sys.executable, "-I", "-c", code))
@@ -251,7 +253,7 @@ async def test_a_watchdog_kills_only_the_orphans_of_a_killed_process(tmp_path: P
                 os.kill(pid, signal.SIGKILL)
 
 
-async def test_orphans_of_a_dead_build_are_killed(executor, tmp_path: Path) -> None:
+async def test_orphans_of_a_dead_build_are_killed(executor: LocalExecutor, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     env = {**os.environ, "DATABUILD_BUILD_REQUEST_ID": f"dead-{tmp_path.name}-{os.getpid()}"}
     left = await asyncio.create_subprocess_exec(
@@ -266,7 +268,7 @@ async def test_orphans_of_a_dead_build_are_killed(executor, tmp_path: Path) -> N
 
 
 async def test_many_short_processes_at_once_end_without_an_event_of_one_reaching_another(
-    executor, tmp_path: Path
+    executor: LocalExecutor, tmp_path: Path
 ) -> None:
     faults = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
@@ -281,7 +283,7 @@ async def test_many_short_processes_at_once_end_without_an_event_of_one_reaching
     assert faults == []
 
 
-async def test_a_report_path_that_is_a_fifo_does_not_block(executor, tmp_path: Path) -> None:
+async def test_a_report_path_that_is_a_fifo_does_not_block(executor: LocalExecutor, tmp_path: Path) -> None:
     for made in ("mkfifo", "mkdir"):
         result = await executor.run(
             shell(tmp_path, f"rm -rf {tmp_path}/report; {made} {tmp_path}/report"), lambda _: None

@@ -1,8 +1,11 @@
 """Starts wait while descriptors, processes or memory are exhausted, and failed starts are explained."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +20,12 @@ MANY = Capacity(1000, "nothing")
 
 
 @pytest.fixture
-def files_left():
+def files_left() -> Iterator[Callable[[int], int]]:
     """Returns a function that limits how many more files this process may open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    fillers = []
+    fillers: list[int] = []
 
-    def limit(left):
+    def limit(left: int) -> int:
         highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
         while (descriptor := os.open(os.devnull, os.O_RDONLY)) <= highest:
             fillers.append(descriptor)
@@ -53,7 +56,7 @@ async def run_together(executor, folder, count, together, command=":"):
 
 
 async def test_the_limit_of_open_files_is_raised_when_needed_and_jobs_keep_the_old_one(
-    files_left, tmp_path: Path
+    files_left: Callable[[int], int], tmp_path: Path
 ) -> None:
     executor = LocalExecutor(base_env={}, capacity=MANY)
     soft = files_left(40)
@@ -66,7 +69,9 @@ async def test_the_limit_of_open_files_is_raised_when_needed_and_jobs_keep_the_o
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > soft
 
 
-async def test_a_start_waits_for_files_that_our_own_processes_have_open(files_left, tmp_path: Path) -> None:
+async def test_a_start_waits_for_files_that_our_own_processes_have_open(
+    files_left: Callable[[int], int], tmp_path: Path
+) -> None:
     files_left(40)
     limit = DescriptorLimit(highest=0)
     executor = LocalExecutor(base_env={}, capacity=MANY, descriptor_limit=limit, start_seconds=0.0)
@@ -78,7 +83,7 @@ async def test_a_start_waits_for_files_that_our_own_processes_have_open(files_le
     assert limit.raised_from is None
 
 
-async def test_a_start_that_waited_in_vain_names_the_limit(files_left, tmp_path: Path) -> None:
+async def test_a_start_that_waited_in_vain_names_the_limit(files_left: Callable[[int], int], tmp_path: Path) -> None:
     executor = LocalExecutor(base_env={}, descriptor_limit=DescriptorLimit(highest=0), start_seconds=0.02)
     files_left(1)
 
@@ -88,7 +93,7 @@ async def test_a_start_that_waited_in_vain_names_the_limit(files_left, tmp_path:
     assert not result.start_fault.users_fault
 
 
-async def test_a_process_without_a_pidfd_is_killed(files_left, tmp_path: Path) -> None:
+async def test_a_process_without_a_pidfd_is_killed(files_left: Callable[[int], int], tmp_path: Path) -> None:
     executor = LocalExecutor(base_env={}, descriptor_limit=DescriptorLimit(highest=0), start_seconds=0.0)
     files_left(4)  # for its pipes, and none for its pidfd
 
@@ -125,7 +130,13 @@ def program(path, text, mode=0o755):
     ],
 )
 async def test_a_failed_start_is_explained(
-    tmp_path: Path, files_left, raised: bool, text: bytes | None, mode: int, said: str, users_fault: bool
+    tmp_path: Path,
+    files_left: Callable[[int], int],
+    raised: bool,
+    text: bytes | None,
+    mode: int,
+    said: str,
+    users_fault: bool,
 ) -> None:
     limit = DescriptorLimit()
     if raised:

@@ -1,6 +1,9 @@
 """Parity: every front end, over every event log, leaves the same events, outputs and logs."""
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Iterator
 
 import pytest
 
@@ -125,14 +128,14 @@ def _texts(folder):
 
 
 @pytest.fixture(scope="module")
-def server():
+def server() -> Iterator[postgresql.Server]:
     running = postgresql.Server()
     yield running
     running.close()
 
 
 @pytest.fixture(scope="module")
-def play(server, tmp_path_factory: pytest.TempPathFactory):
+def play(server: postgresql.Server, tmp_path_factory: pytest.TempPathFactory):
     """Returns a function that plays a scenario in one way over one store."""
 
     def play(kind, store, scenario):

@@ -1,9 +1,12 @@
 """Process groups are terminated, zombies do not count, and every wait is bounded."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,7 @@ from databuild.executors.process_group import GroupTermination, kill_groups_with
 
 
 @pytest.fixture
-def child():
+def child() -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(["sleep", "1000"], process_group=0)
     yield process
     process.kill()
@@ -24,7 +27,7 @@ def until_zombie(pid) -> None:
         os.sched_yield()
 
 
-def test_a_zombie_is_no_living_member(child) -> None:
+def test_a_zombie_is_no_living_member(child: subprocess.Popen[bytes]) -> None:
     alive = living_members(child.pid)
     child.kill()
     until_zombie(child.pid)
@@ -40,13 +43,13 @@ def test_a_group_without_members_has_none() -> None:
     assert list(living_members(process.pid)) == []
 
 
-async def test_members_that_cannot_be_killed_are_returned(child) -> None:
+async def test_members_that_cannot_be_killed_are_returned(child: subprocess.Popen[bytes]) -> None:
     group = GroupTermination(child.pid, grace_seconds=lambda: 0.0, kill_seconds=0.0, living=lambda _group: [4711])
 
     assert list(await group.end_members()) == [4711]
 
 
-async def test_a_leader_that_cannot_be_ended_is_given_up(child) -> None:
+async def test_a_leader_that_cannot_be_ended_is_given_up(child: subprocess.Popen[bytes]) -> None:
     never = asyncio.get_running_loop().create_future()
     group = GroupTermination(child.pid, grace_seconds=lambda: 0.0, kill_seconds=0.0)
 
@@ -64,7 +67,7 @@ async def test_processes_with_a_variable_in_their_environment_are_killed(tmp_pat
     assert process.wait() == -signal.SIGKILL
 
 
-async def test_groups_that_cannot_be_killed_are_returned(child) -> None:
+async def test_groups_that_cannot_be_killed_are_returned(child: subprocess.Popen[bytes]) -> None:
     left = await kill_groups_with(b"A=1", kill_seconds=0.0, find=lambda _variable: [child.pid])
 
     assert list(left) == [child.pid]

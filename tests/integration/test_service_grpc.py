@@ -1,7 +1,11 @@
 """The service over gRPC, on a real port."""
 
+from __future__ import annotations
+
 import asyncio
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
+from typing import Protocol
 
 import grpc
 import pytest
@@ -34,12 +38,18 @@ class Served:
         self.stub = DataBuildServiceStub(self.channel)
 
 
-@pytest.fixture
-async def serve(tmp_path: Path):
-    """Returns a function that serves worlds, which are closed in the end."""
-    all_served = []
+class ServeGrpc(Protocol):
+    """A fixture that serves worlds and closes them after the test."""
 
-    async def serve(tokens=None, **limits):
+    def __call__(self, tokens: Tokens | None = None, **limits: int) -> Awaitable[Served]: ...
+
+
+@pytest.fixture
+async def serve(tmp_path: Path) -> AsyncIterator[ServeGrpc]:
+    """Returns a function that serves worlds, which are closed in the end."""
+    all_served: list[Served] = []
+
+    async def serve(tokens: Tokens | None = None, **limits: int) -> Served:
         world = World(tmp_path, **limits)
         server = GrpcServer(Api(world.service), limits=world.service.limits, tokens=tokens or Tokens({}))
         all_served.append(Served(world, server, await server.start("127.0.0.1:0")))
@@ -53,7 +63,7 @@ async def serve(tmp_path: Path):
 
 
 @pytest.fixture
-async def served(serve):
+async def served(serve: ServeGrpc) -> Served:
     return await serve()
 
 
@@ -75,7 +85,7 @@ async def watched(stub, build, after=0):
             yield event
 
 
-async def test_a_build_is_submitted_watched_and_looked_at(served) -> None:
+async def test_a_build_is_submitted_watched_and_looked_at(served: Served) -> None:
     stub = served.stub
     submitted = await stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["clean/1"]))
     build = submitted.build_request_id
@@ -100,7 +110,7 @@ async def test_a_build_is_submitted_watched_and_looked_at(served) -> None:
     assert {task.status for task in graph.tasks} == {ev.JOB_STATUS_COMPLETED}
 
 
-async def test_a_job_run_is_looked_at_by_its_id(served) -> None:
+async def test_a_job_run_is_looked_at_by_its_id(served: Served) -> None:
     build = (await served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["clean/1"]))).build_request_id
     await served.world.ended(build)
     listed = (await served.stub.ListJobRuns(sv.ListJobRunsRequest(build_request_id=build))).job_runs
@@ -111,7 +121,7 @@ async def test_a_job_run_is_looked_at_by_its_id(served) -> None:
     assert sorted(run.number for run in found) == [run.number for run in found]
 
 
-async def test_the_room_that_things_take_is_told(served) -> None:
+async def test_the_room_that_things_take_is_told(served: Served) -> None:
     build = (await served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["raw/1"]))).build_request_id
     await served.world.ended(build)
 
@@ -124,7 +134,7 @@ async def test_the_room_that_things_take_is_told(served) -> None:
     assert counted.job_log_bytes == len(b"made raw/1\nwarned of raw/1\n")
 
 
-async def test_partitions_are_searched_explained_and_marked(served) -> None:
+async def test_partitions_are_searched_explained_and_marked(served: Served) -> None:
     stub = served.stub
     build = (await stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["clean/1", "clean/2"]))).build_request_id
     await served.world.ended(build)
@@ -151,7 +161,7 @@ async def test_partitions_are_searched_explained_and_marked(served) -> None:
     assert [record.ref for record in tainted.partitions] == ["raw/1"]
 
 
-async def test_jobs_tell_how_their_newest_runs_went(served) -> None:
+async def test_jobs_tell_how_their_newest_runs_went(served: Served) -> None:
     served.world.executor.failing = {"raw/2"}
     for ref in ("raw/1", "raw/2"):
         build = (await served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=[ref]))).build_request_id
@@ -167,7 +177,7 @@ async def test_jobs_tell_how_their_newest_runs_went(served) -> None:
         assert await served.stub.GetJob(sv.GetJobRequest(job_label=label)) == detail
 
 
-async def test_a_plan_is_made_and_run_exactly(served) -> None:
+async def test_a_plan_is_made_and_run_exactly(served: Served) -> None:
     plan = await served.stub.PlanBuild(sv.PlanBuildRequest(partitions=["clean/1"]))
     submitted = await served.stub.SubmitBuild(sv.SubmitBuildRequest(plan=plan))
     await served.world.ended(submitted.build_request_id)
@@ -181,7 +191,7 @@ async def test_a_plan_is_made_and_run_exactly(served) -> None:
     assert failed.failure.message.startswith("the plan is out of date")
 
 
-async def test_a_log_is_followed_to_its_end(served) -> None:
+async def test_a_log_is_followed_to_its_end(served: Served) -> None:
     gate = served.world.executor.gate("raw/1")
     build = (await served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["raw/1"]))).build_request_id
     await gate.reached.wait()
@@ -217,7 +227,7 @@ async def test_a_log_is_followed_to_its_end(served) -> None:
         ("PlanBuild", sv.PlanBuildRequest(partitions=["raw/broken"]), "INTERNAL", "INTERNAL"),
     ],
 )
-async def test_each_error_has_its_status(served, rpc: str, request_, status: str, code: str) -> None:
+async def test_each_error_has_its_status(served: Served, rpc: str, request_, status: str, code: str) -> None:
     served.world.executor.refused = {"raw/refused"}
     served.world.executor.broken = {"raw/broken"}
 
@@ -227,7 +237,7 @@ async def test_each_error_has_its_status(served, rpc: str, request_, status: str
     assert "secret" not in detail.message
 
 
-async def test_who_watches_nothing_is_told(served) -> None:
+async def test_who_watches_nothing_is_told(served: Served) -> None:
     watching = served.stub.WatchBuild(sv.WatchBuildRequest(build_request_id="x"))
 
     status, detail = await refused(watching.read())
@@ -235,7 +245,7 @@ async def test_who_watches_nothing_is_told(served) -> None:
     assert (status, detail.code) == (grpc.StatusCode.NOT_FOUND, "BUILD_NOT_FOUND")
 
 
-async def test_a_request_with_the_id_of_another_is_refused(served) -> None:
+async def test_a_request_with_the_id_of_another_is_refused(served: Served) -> None:
     await served.stub.SubmitBuild(sv.SubmitBuildRequest(build_request_id="b", partitions=["raw/1"]))
 
     status, detail = await refused(
@@ -245,7 +255,7 @@ async def test_a_request_with_the_id_of_another_is_refused(served) -> None:
     assert (status, detail.code) == (grpc.StatusCode.ALREADY_EXISTS, "BUILD_CONFLICT")
 
 
-async def test_a_long_message_of_an_error_arrives_cut(served) -> None:
+async def test_a_long_message_of_an_error_arrives_cut(served: Served) -> None:
     ref = "raw/" + "ü" * 400
 
     status, detail = await refused(served.stub.GetBuild(sv.GetBuildRequest(build_request_id=ref * 100)))
@@ -255,7 +265,7 @@ async def test_a_long_message_of_an_error_arrives_cut(served) -> None:
     assert 0 < len(detail.facts["build_request_id"]) < 400
 
 
-async def test_a_request_that_is_too_large_is_refused(serve) -> None:
+async def test_a_request_that_is_too_large_is_refused(serve: ServeGrpc) -> None:
     served = await serve(max_request_bytes=1000)
 
     status, _ = await refused(served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["raw/1"] * 1000)))
@@ -263,7 +273,7 @@ async def test_a_request_that_is_too_large_is_refused(serve) -> None:
     assert status == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-async def test_an_answer_that_takes_too_long_is_given_up(serve) -> None:
+async def test_an_answer_that_takes_too_long_is_given_up(serve: ServeGrpc) -> None:
     served = await serve(answer_timeout_seconds=0.05)
     served.world.executor.hangs = True
 
@@ -272,7 +282,7 @@ async def test_an_answer_that_takes_too_long_is_given_up(serve) -> None:
     assert (status, detail.code) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
 
 
-async def test_a_deadline_of_the_caller_ends_what_they_asked(served) -> None:
+async def test_a_deadline_of_the_caller_ends_what_they_asked(served: Served) -> None:
     served.world.executor.hangs = True
     seconds = 0.05
 
@@ -283,7 +293,7 @@ async def test_a_deadline_of_the_caller_ends_what_they_asked(served) -> None:
 
 
 @pytest.mark.parametrize("metadata", [(), (("authorization", "Basic x"),), bearer("x" * 32), bearer("")])
-async def test_without_a_token_that_is_known_nothing_is_answered(serve, metadata) -> None:
+async def test_without_a_token_that_is_known_nothing_is_answered(serve: ServeGrpc, metadata) -> None:
     served = await serve(TOKENS)
 
     unary = await refused(served.stub.ListBuilds(sv.ListBuildsRequest(), metadata=metadata))
@@ -293,7 +303,7 @@ async def test_without_a_token_that_is_known_nothing_is_answered(serve, metadata
         assert (status, detail.code) == (grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED")
 
 
-async def test_who_may_read_may_not_write(serve) -> None:
+async def test_who_may_read_may_not_write(serve: ServeGrpc) -> None:
     served = await serve(TOKENS)
     submit = sv.SubmitBuildRequest(partitions=["raw/1"])
 
@@ -303,7 +313,7 @@ async def test_who_may_read_may_not_write(serve) -> None:
     assert (await served.stub.SubmitBuild(submit, metadata=bearer(WRITER))).build_request_id
 
 
-async def test_the_name_of_a_token_is_recorded_whatever_the_caller_says(serve) -> None:
+async def test_the_name_of_a_token_is_recorded_whatever_the_caller_says(serve: ServeGrpc) -> None:
     served = await serve(TOKENS)
     metadata = (*bearer(WRITER), ("databuild-author", "eve"))
     await served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["raw/1"], build_request_id="b"), metadata=metadata)
@@ -314,7 +324,7 @@ async def test_the_name_of_a_token_is_recorded_whatever_the_caller_says(serve) -
     assert (await served.world.service.partitions.get("raw/1")).record.taint_reason == "ann: "
 
 
-async def test_the_health_is_for_everybody_and_says_when_it_drains(serve) -> None:
+async def test_the_health_is_for_everybody_and_says_when_it_drains(serve: ServeGrpc) -> None:
     served = await serve(TOKENS)
     stub = health_pb2_grpc.HealthStub(served.channel)
     names = ("", "databuild.v1.DataBuildService")
@@ -346,7 +356,7 @@ def build_by_reflection(address, metadata=()):
         return set(methods), answer, [event for some in events for event in json_format.MessageToDict(some)["events"]]
 
 
-async def test_a_client_that_knows_nothing_builds_through_reflection(served) -> None:
+async def test_a_client_that_knows_nothing_builds_through_reflection(served: Served) -> None:
     methods, answer, events = await asyncio.to_thread(build_by_reflection, served.address)
 
     assert {"SubmitBuild", "WatchBuild", "FollowLog"} <= methods
@@ -355,7 +365,7 @@ async def test_a_client_that_knows_nothing_builds_through_reflection(served) -> 
     assert events[-1]["buildRequest"]["status"] == "BUILD_STATUS_COMPLETED"
 
 
-async def test_nobody_looks_around_without_a_token(serve) -> None:
+async def test_nobody_looks_around_without_a_token(serve: ServeGrpc) -> None:
     served = await serve(TOKENS)
 
     with pytest.raises(grpc.RpcError) as raised:
@@ -364,7 +374,7 @@ async def test_nobody_looks_around_without_a_token(serve) -> None:
     assert raised.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
-async def test_who_reads_too_slowly_is_let_go(serve) -> None:
+async def test_who_reads_too_slowly_is_let_go(serve: ServeGrpc) -> None:
     served = await serve(send_timeout_seconds=0.5)
     refs = [f"raw/{'x' * 900}{number}" for number in range(1500)]  # more than is kept on the way
     await served.stub.SubmitBuild(
@@ -392,7 +402,7 @@ async def _read_too_slowly(served, stub) -> None:
     assert (await anext(watched(served.stub, "b", len(seen)))).sequence == len(seen) + 1
 
 
-async def test_who_stops_watching_is_forgotten(served) -> None:
+async def test_who_stops_watching_is_forgotten(served: Served) -> None:
     gate = served.world.executor.gate("raw/1")
     await served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["raw/1"], build_request_id="b"))
     watching = served.stub.WatchBuild(sv.WatchBuildRequest(build_request_id="b"))

@@ -3,10 +3,13 @@
 How long the event loop was held up at most is printed (`pytest -s`), and not judged: machines differ.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
 import re
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -37,7 +40,7 @@ fi
 
 
 @pytest.fixture
-def graph(tmp_path: Path):
+def graph(tmp_path: Path) -> Iterator[ScriptGraph]:
     graph = ScriptGraph(tmp_path)
     (tmp_path / "number").write_text(ALL_AT_ONCE)
     yield graph
@@ -97,7 +100,7 @@ class Asking:
         assert peak < MEBIBYTES
 
 
-async def test_very_many_watch_a_build_and_each_gets_each_event_once(graph) -> None:
+async def test_very_many_watch_a_build_and_each_gets_each_event_once(graph: ScriptGraph) -> None:
     service = graph.serve()
     asking = Asking(service)
     build = service.build("number/wait", *(f"number/x{n}" for n in range(100)))
@@ -116,7 +119,7 @@ async def test_very_many_watch_a_build_and_each_gets_each_event_once(graph) -> N
     await asking.judge_memory()
 
 
-async def test_who_reads_slowly_gets_everything_and_costs_no_memory(graph) -> None:
+async def test_who_reads_slowly_gets_everything_and_costs_no_memory(graph: ScriptGraph) -> None:
     """The events meanwhile exceed the buffers of the kernel and of gRPC."""
     service = graph.serve()
     asking = Asking(service)
@@ -152,7 +155,7 @@ async def test_who_reads_slowly_gets_everything_and_costs_no_memory(graph) -> No
     await asking.judge_memory()
 
 
-async def test_a_burst_of_submissions_is_taken_and_every_build_has_its_place_and_its_end(graph) -> None:
+async def test_a_burst_of_submissions_is_taken_and_every_build_has_its_place_and_its_end(graph: ScriptGraph) -> None:
     service = graph.serve("--max_builds=1", "--drain_seconds=0")
     asking = Asking(service)
     service.build("number/wait")

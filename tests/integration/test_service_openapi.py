@@ -1,8 +1,11 @@
 """Requests that the OpenAPI document allows, and such that it does not, as schemathesis thinks of them."""
 
+from __future__ import annotations
+
 import asyncio
 import concurrent.futures
 import threading
+from collections.abc import Iterator
 
 import pytest
 import schemathesis
@@ -32,7 +35,7 @@ def cases():
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory):
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
     """The address of a service, and values that exist in it, by the name of the field."""
     started = concurrent.futures.Future()
 
@@ -57,7 +60,9 @@ def service(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.mark.parametrize(("route", "mode"), list(cases()))
-def test_every_answer_is_one_that_the_document_has_and_none_is_our_fault(service, route, mode) -> None:
+def test_every_answer_is_one_that_the_document_has_and_none_is_our_fault(
+    service: tuple[str, dict[str, str]], route, mode
+) -> None:
     address, known = service
     operation = schemathesis.openapi.from_dict(openapi_document())[PREFIX + route.path][route.method]
 

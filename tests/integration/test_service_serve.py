@@ -1,7 +1,10 @@
 """The command that serves: what it shares with the others, how it ends, and what a restart finds."""
 
+from __future__ import annotations
+
 import json
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,20 +14,20 @@ from tests.support.script_graph import ScriptGraph, is_running, wait_until
 
 
 @pytest.fixture
-def graph(tmp_path: Path):
+def graph(tmp_path: Path) -> Iterator[ScriptGraph]:
     graph = ScriptGraph(tmp_path)
     yield graph
     graph.close()
 
 
 @pytest.fixture(scope="module")
-def server():
+def server() -> Iterator[Server]:
     running = Server()
     yield running
     running.close()
 
 
-def test_what_the_service_builds_the_command_line_shows_and_the_other_way_round(graph) -> None:
+def test_what_the_service_builds_the_command_line_shows_and_the_other_way_round(graph: ScriptGraph) -> None:
     service = graph.serve()
     by_service = service.build("number/one")
     service.wait_for(by_service, "COMPLETED")
@@ -40,7 +43,7 @@ def test_what_the_service_builds_the_command_line_shows_and_the_other_way_round(
     assert service.end()[0] == 0
 
 
-def test_the_events_of_service_and_command_line_are_equal(graph) -> None:
+def test_the_events_of_service_and_command_line_are_equal(graph: ScriptGraph) -> None:
     service = graph.serve("--jobs=3", "--state_dir=one")
     code, _, err = graph.run("build", "number/fail-1", "number/b", "--jobs=3", "--keep_going", "--state_dir=two")
     build = service.build("number/fail-1", "number/b", options={"keep_going": True})
@@ -61,7 +64,7 @@ def _masked(event):
     return json.dumps([kind, kept, body.get("failure", {}).get("category")])
 
 
-def test_the_command_line_cancels_what_the_service_runs(graph) -> None:
+def test_the_command_line_cancels_what_the_service_runs(graph: ScriptGraph) -> None:
     service = graph.serve()
     build = service.build("number/hang-1")
     pid = graph.wait_for("pid-hang-1")
@@ -74,7 +77,7 @@ def test_the_command_line_cancels_what_the_service_runs(graph) -> None:
     assert service.get(f"/builds/{build}")["failure"]["message"] == "the build was cancelled by ann"
 
 
-def test_on_a_signal_it_takes_no_new_builds_and_lets_the_others_end(graph) -> None:
+def test_on_a_signal_it_takes_no_new_builds_and_lets_the_others_end(graph: ScriptGraph) -> None:
     service = graph.serve("--drain_seconds=60")
     build = service.build("number/wait-1")
     graph.wait_for("pid-wait-1")
@@ -93,7 +96,7 @@ def test_on_a_signal_it_takes_no_new_builds_and_lets_the_others_end(graph) -> No
 
 
 @pytest.mark.parametrize(("how", "status"), [("cancel", "CANCELLED"), ("leave", "EXECUTING")])
-def test_what_has_not_ended_by_then_is_cancelled_or_left(graph, how: str, status: str) -> None:
+def test_what_has_not_ended_by_then_is_cancelled_or_left(graph: ScriptGraph, how: str, status: str) -> None:
     service = graph.serve("--drain_seconds=0", f"--on_shutdown={how}")
     build = service.build("number/hang-1")
     pid = graph.wait_for("pid-hang-1")
@@ -105,7 +108,7 @@ def test_what_has_not_ended_by_then_is_cancelled_or_left(graph, how: str, status
     assert json.loads(graph.run("status", build, "--output=json")[1])["status"] == status
 
 
-def test_a_second_signal_waits_no_longer(graph) -> None:
+def test_a_second_signal_waits_no_longer(graph: ScriptGraph) -> None:
     service = graph.serve("--drain_seconds=600")
     build = service.build("number/hang-1")
     graph.wait_for("pid-hang-1")
@@ -119,12 +122,12 @@ def test_a_second_signal_waits_no_longer(graph) -> None:
 
 
 @pytest.mark.parametrize("how", ["kill", "leave"])
-def test_a_restart_ends_what_ran_and_goes_on_with_what_waited(graph, how: str) -> None:
+def test_a_restart_ends_what_ran_and_goes_on_with_what_waited(graph: ScriptGraph, how: str) -> None:
     left_and_restarted(graph, how)
 
 
 @pytest.mark.parametrize("how", ["kill", "leave"])
-def test_a_restart_over_postgresql_does_the_same(graph, how: str, server) -> None:
+def test_a_restart_over_postgresql_does_the_same(graph: ScriptGraph, how: str, server: Server) -> None:
     left_and_restarted(graph, how, f"--event_log={server.new_database()}")
 
 
@@ -157,7 +160,7 @@ def left_and_restarted(graph, how, *flags) -> None:
     assert code == 0, out + err
 
 
-def test_flags_may_stand_in_a_file(graph) -> None:
+def test_flags_may_stand_in_a_file(graph: ScriptGraph) -> None:
     (graph.folder / "serve.flags").write_text("# How this machine serves.\n--max_builds=1\n--jobs=2\n")
     service = graph.serve("--flagfile=serve.flags")
     first = service.build("number/wait-1")
@@ -172,7 +175,7 @@ def test_flags_may_stand_in_a_file(graph) -> None:
     service.wait_for(second, "COMPLETED")
 
 
-def test_tokens_may_stand_in_the_environment_which_jobs_do_not_see(graph) -> None:
+def test_tokens_may_stand_in_the_environment_which_jobs_do_not_see(graph: ScriptGraph) -> None:
     token = "t" * 32
     (graph.folder / "number").write_text((graph.folder / "number").read_text() + 'env >"environment"\n')
     service = graph.serve(DATABUILD_TOKENS=f"ann write {token}")
@@ -202,7 +205,9 @@ def test_tokens_may_stand_in_the_environment_which_jobs_do_not_see(graph) -> Non
         (("x",), "serve takes only flags, not 'x'"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_opened(graph, flags: tuple[str], said: str) -> None:
+def test_what_makes_no_sense_is_refused_before_anything_is_opened(
+    graph: ScriptGraph, flags: tuple[str], said: str
+) -> None:
     code, out, err = graph.run("serve", *flags)
 
     assert (code, out) == (2, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeAlias, TypedDict, Unpack
@@ -13,7 +14,7 @@ import httpx
 from databuild.event_log.open import open_event_log
 from databuild.orchestration.build.settings import Settings
 from databuild.service.access.auth import Tokens
-from databuild.service.process.options import ServerOptions
+from databuild.service.process.options import ServerOptions, TlsFiles
 from databuild.service.process.server import Addresses, serve
 from databuild.service.resources.limits import Limits
 from tests.support.world import FakeExecutor, catalog
@@ -22,12 +23,22 @@ SentEvent: TypeAlias = tuple[str | None, str, Any]
 """The id, the kind and the parsed data of a server-sent event."""
 
 
-class ServedOptions(TypedDict, total=False):
+class ListenOptions(TypedDict, total=False):
+    """The options of a server that say where and to whom it listens."""
+
+    host: str
+    port: int
+    grpc_port: int
+    tls: TlsFiles | None
+    insecure_listen: bool
+    allowed_hosts: tuple[str, ...]
+
+
+class ServedOptions(ListenOptions, total=False):
     """The keyword arguments of `Served` besides its limits."""
 
     uri: str
     tokens: Tokens | None
-    port: int
 
 
 class Serve(Protocol):
@@ -50,7 +61,7 @@ class Served:
         uri: str = "memory:",
         tokens: Tokens | None = None,
         limits: Limits | None = None,
-        port: int = 0,
+        **listen: Unpack[ListenOptions],
     ) -> None:
         self.pages: dict[str, str] = {}
         self.executor = FakeExecutor()
@@ -60,7 +71,7 @@ class Served:
         self._started: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
         self.task = asyncio.create_task(
             serve(
-                ServerOptions(tokens=tokens or Tokens({}), port=port),
+                ServerOptions(tokens=tokens or Tokens({}), **listen),
                 catalog=catalog(default_partitions=("raw/1",)),
                 event_log=self.log,
                 make_executor=lambda: self.executor,
@@ -72,14 +83,28 @@ class Served:
             )
         )
 
-    async def start(self, timeout_seconds: float = 5.0) -> Self:
-        """Waits until the service is ready. `timeout_seconds` limits each request of its client."""
+    async def start(
+        self,
+        *,
+        timeout_seconds: float = 5.0,
+        verify: ssl.SSLContext | bool = True,
+        headers: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Waits until the service is ready, and makes its client.
+
+        Args:
+            timeout_seconds: The limit of each request of the client.
+            verify: How the client checks the certificate of the service.
+            headers: Headers of each request of the client.
+        """
         pending: set[asyncio.Future[Any]] = {self._started, self.task}
         await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         if self.task.done():
             self.task.result()
         self.http, self.grpc = self._started.result()
-        self.client = httpx.AsyncClient(base_url=self.http, trust_env=False, timeout=timeout_seconds)
+        self.client = httpx.AsyncClient(
+            base_url=self.http, trust_env=False, timeout=timeout_seconds, verify=verify, headers=headers
+        )
         return self
 
     async def close(self) -> None:

@@ -1,5 +1,8 @@
 """The graph that the commands of these tests are about."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ from tests.support.script_graph import ScriptGraph
 
 
 @pytest.fixture
-def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptGraph]:
     monkeypatch.chdir(tmp_path)
     graph = ScriptGraph(tmp_path, default_partitions=("sum/ab_c",))
     yield graph

@@ -1,12 +1,16 @@
 """Commands that read: `status`, `logs`, `events`, `partitions`, `explain`, `graph`."""
 
+from __future__ import annotations
+
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from tests.support.script_graph import ScriptGraph
 
-def test_a_log_is_verified_and_what_is_broken_is_told(graph) -> None:
+
+def test_a_log_is_verified_and_what_is_broken_is_told(graph: ScriptGraph) -> None:
     build = graph.json("build")[1]["build_request_id"]
     graph("build")
     whole = graph("events", "verify")
@@ -29,7 +33,7 @@ def test_a_log_is_verified_and_what_is_broken_is_told(graph) -> None:
     assert as_json[1]["reported"][0] == {"build_request_id": build, "message": fault}
 
 
-def test_status_logs_events_and_partitions_tell_of_the_build(graph) -> None:
+def test_status_logs_events_and_partitions_tell_of_the_build(graph: ScriptGraph) -> None:
     graph("build")
 
     assert "COMPLETED" in graph("status")[1]
@@ -39,7 +43,7 @@ def test_status_logs_events_and_partitions_tell_of_the_build(graph) -> None:
     assert [row["ref"] for row in graph.json("partitions", "number/")[1]["partitions"]] == ["number/ab", "number/c"]
 
 
-def test_builds_of_equal_worlds_have_equal_events(graph, tmp_path: Path) -> None:
+def test_builds_of_equal_worlds_have_equal_events(graph: ScriptGraph, tmp_path: Path) -> None:
     graph("build", "--jobs=2")
     graph("build", "--force", "number/ab")
     graph("build", "--force", "number/ab", "--jobs=1")
@@ -52,7 +56,7 @@ def test_builds_of_equal_worlds_have_equal_events(graph, tmp_path: Path) -> None
     assert out.startswith("---")
 
 
-def test_explain_tells_lineage_and_reason(graph) -> None:
+def test_explain_tells_lineage_and_reason(graph: ScriptGraph) -> None:
     assert "never built here" in graph("explain", "sum/ab_c")[1]
     graph("build")
     (graph.folder / "number.digest").write_text("number-2\n")
@@ -65,7 +69,7 @@ def test_explain_tells_lineage_and_reason(graph) -> None:
 
 
 @pytest.mark.parametrize(("form", "beginning"), [("mermaid", ("flowchart", "graph")), ("dot", ("digraph",))])
-def test_the_job_graph_is_drawn_whole(graph, form: str, beginning: tuple[str, ...]) -> None:
+def test_the_job_graph_is_drawn_whole(graph: ScriptGraph, form: str, beginning: tuple[str, ...]) -> None:
     graph("build")
 
     code, out, _ = graph("graph", f"--format={form}")
@@ -76,7 +80,7 @@ def test_the_job_graph_is_drawn_whole(graph, form: str, beginning: tuple[str, ..
     assert "number/c" in out
 
 
-def test_a_closed_pipe_is_quiet(graph) -> None:
+def test_a_closed_pipe_is_quiet(graph: ScriptGraph) -> None:
     graph("build")
     process = graph.start("events")
     process.stdout.close()
