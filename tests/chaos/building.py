@@ -3,10 +3,13 @@
 Imports no pytest, so that processes start fast.
 """
 
+from __future__ import annotations
+
 import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from databuild.errors import CoordinationError, EventLogError, InvalidStateTransitionError, JobConfigurationError
 from databuild.event_log.open import open_event_log
@@ -46,7 +49,7 @@ CATALOG = JobCatalog(
 )
 
 
-def build(uri, name, folder, requested, pace, **options) -> None:
+def build(uri: str, name: str, folder: str, requested: tuple[str, ...], pace: float, **options: Any) -> None:
     """Builds, ends the process, and has it say how that went in its exit code."""
     said = os.open(f"{folder}/{name}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(said, 2)
@@ -54,7 +57,7 @@ def build(uri, name, folder, requested, pace, **options) -> None:
     sys.exit(asyncio.run(_build(uri, folder, pace, request)))
 
 
-async def _build(uri, folder, pace, request):
+async def _build(uri: str, folder: str, pace: float, request: BuildRequest) -> int:
     env = {"PATH": "/usr/bin:/bin", "CHAOS_FOLDER": str(folder), "CHAOS_PACE": str(pace)}
     try:
         log = open_event_log(uri)

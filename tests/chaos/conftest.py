@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tests.support.fork_server import start_fork_server
 from tests.support.stores import PostgresqlDatabases, SqliteFiles, Store
 
 
-def pytest_generate_tests(metafunc) -> None:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Has a test that takes a seed run once for each.
 
     CHAOS_ROUNDS says how many there are, and CHAOS_SEED which is the first.
@@ -62,5 +63,5 @@ def restart(request: pytest.FixtureRequest, store: Store) -> Callable[[signal.Si
 
 
 @pytest.fixture(scope="session")
-def processes():
+def processes() -> ForkServerContext:
     return start_fork_server("tests.chaos.building", "tests.chaos.racing")

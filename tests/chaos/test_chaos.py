@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from databuild.event_log.open import open_reader
@@ -16,7 +17,11 @@ ROUNDS = 25
 
 
 def test_whatever_happens_to_builds_each_partition_is_made_once_and_by_one(
-    store: Store, tmp_path: Path, processes, seed, restart: Callable[[signal.Signals], None] | None
+    store: Store,
+    tmp_path: Path,
+    processes: ForkServerContext,
+    seed: int,
+    restart: Callable[[signal.Signals], None] | None,
 ) -> None:
     chaos = Round(processes, seed, store.uri, tmp_path, restart)
     try:

@@ -118,7 +118,7 @@ async def test_a_lease_expires_by_the_clock_of_the_store(uri: str) -> None:
 
 
 async def test_resources_are_held_until_their_job_run_ends_and_builds_take_turns(log: EventLog) -> None:
-    async def ask(build, task):
+    async def ask(build: str, task: int) -> str:
         run = f"{build}.{task}.1"
         (answer,) = await log.claim([ClaimRequest(build, run, (f"{build}{task}",), (Need("r", 1, 1),))])
         return answer.short_of

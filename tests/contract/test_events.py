@@ -18,11 +18,12 @@ from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import begin, produce
+from tests.support.present import present
 from tests.support.waiting import until
 
 
 async def test_events_come_back_in_order_and_unchanged(log: EventLog) -> None:
-    heard = []
+    heard: list[ev.BuildEvent] = []
     one = BuildOrchestrator(log, "b", ["p"], on_event=heard.append)
     await one.start_build(graph_label="//:g")
     await one.start_planning()
@@ -44,7 +45,7 @@ async def test_an_illegal_append_writes_nothing_and_does_not_harm_the_others(log
     assert results[0] is None
     assert isinstance(results[1], InvalidStateTransitionError)
     assert not log.reader().events("bad")
-    assert log.reader().build("good").status == "RECEIVED"
+    assert present(log.reader().build("good")).status == "RECEIVED"
 
 
 async def test_two_writers_of_one_build_are_refused(log: EventLog) -> None:
@@ -74,15 +75,17 @@ async def test_an_append_that_is_awaited_is_written_with_those_before_it(log: Ev
     earlier = one.start_build()
     await one.start_planning()
 
+    assert isinstance(earlier, asyncio.Future)
     assert earlier.done()
     assert [event.sequence for event in log.reader().events("b")] == [1, 2, 3]
 
 
 async def test_an_append_that_is_not_awaited_is_written_soon(log: EventLog) -> None:
     durable = BuildOrchestrator(log, "b", ["p"]).start_build()
+    assert isinstance(durable, asyncio.Future)
     await until(durable.done)
 
-    assert log.reader().build("b").status == "RECEIVED"
+    assert present(log.reader().build("b")).status == "RECEIVED"
 
 
 async def test_requests_and_delegations_do_not_change_the_record_of_a_partition(log: EventLog) -> None:
@@ -109,7 +112,7 @@ async def test_a_request_to_cancel_shows_at_the_build(log: EventLog) -> None:
     request.cancel_request.author = "ann"
     await log.append([request])
 
-    assert log.reader().build("b").cancel_requested_by == "ann"
+    assert present(log.reader().build("b")).cancel_requested_by == "ann"
 
 
 async def test_many_appends_at_once_are_all_durable_and_without_a_gap(log: EventLog) -> None:

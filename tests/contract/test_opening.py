@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,14 @@ from databuild.errors import (
     SchemaTooNewError,
 )
 from databuild.event_log.open import open_event_log, open_reader
+from databuild.event_log.sqlite.log import SqliteEventLog
 from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.model.results import Failed, Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import begin, produce
+from tests.support.present import present
 from tests.support.stores import Store, read_models
 from tools.python import child
 
@@ -69,11 +72,11 @@ async def test_a_build_continues_after_its_log_was_reopened(store: Store) -> Non
     await again.close()
 
     reader = open_reader(store.uri)
-    assert reader.build("b").status == "COMPLETED"
-    assert reader.build("b").jobs_completed == 1
+    assert present(reader.build("b")).status == "COMPLETED"
+    assert present(reader.build("b")).jobs_completed == 1
 
 
-def build_many(uri, name) -> None:
+def build_many(uri: str, name: str) -> None:
     async def main() -> None:
         log = open_event_log(uri)
         for number in range(10):
@@ -102,7 +105,7 @@ def test_eight_processes_build_into_one_new_log_at_once(store: Store) -> None:
     reader.close()
 
 
-def append_for_ever(uri, told) -> None:
+def append_for_ever(uri: str, told: Connection) -> None:
     async def main() -> None:
         log = open_event_log(uri)
         number = 0
@@ -122,7 +125,7 @@ def test_durable_events_survive_a_kill(store: Store) -> None:
     process.start()
     while ours.recv() < 20:
         pass
-    os.kill(process.pid, signal.SIGKILL)
+    os.kill(present(process.pid), signal.SIGKILL)
     process.join()
     last = 20
     while ours.poll():
@@ -130,7 +133,7 @@ def test_durable_events_survive_a_kill(store: Store) -> None:
 
     reader = open_reader(store.uri)
     for number in range(last + 1):
-        assert reader.build(f"b{number:06}").status == "COMPLETED"
+        assert present(reader.build(f"b{number:06}")).status == "COMPLETED"
     reader.close()
 
 
@@ -172,13 +175,14 @@ def test_a_directory_that_cannot_be_created_is_named(tmp_path: Path) -> None:
 async def test_a_full_disk_writes_nothing_and_says_so(path: str) -> None:
     log = open_event_log(f"sqlite:{path}")
     one = await begin(log, "b", "p")
+    assert isinstance(log, SqliteEventLog)
     log._writer._connection.execute("PRAGMA max_page_count = 1")
     large = ev.BuildEvent(build_request_id="t", sequence=1, taint=ev.TaintEvent(reason="x" * 4_000_000))
     with pytest.raises(EventLogError, match="free space"):
         await log.append([large])
     await log.close()
 
-    assert open_reader(f"sqlite:{path}").build("b").last_sequence == one.state.last_sequence
+    assert present(open_reader(f"sqlite:{path}").build("b")).last_sequence == one.state.last_sequence
 
 
 async def test_a_missing_log_reads_as_empty(store: Store) -> None:
@@ -220,7 +224,7 @@ print("psycopg" in sys.modules)
 
 
 async def test_sinks_get_durable_events_and_a_failed_sink_is_dropped(tmp_path: Path) -> None:
-    warned = []
+    warned: list[str] = []
     log = open_event_log("memory:", [f"jsonl:{tmp_path}/events.jsonl", "jsonl:/dev/full"], warn=warned.append)
     one = BuildOrchestrator(log, "b", ["p"])
     await one.start_build()
@@ -253,7 +257,7 @@ def test_concurrent_opens_of_a_new_file_create_its_tables_once(tmp_path: Path) -
         path = tmp_path / f"{number}.db"
         together = threading.Barrier(8)
 
-        def write(path=path, together=together) -> None:
+        def write(path: Path = path, together: threading.Barrier = together) -> None:
             together.wait()
             SqliteWriter(str(path)).close()
 

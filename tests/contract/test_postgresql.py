@@ -20,15 +20,18 @@ from databuild.event_log.group_commit import Append
 from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.postgresql.connection import SCHEMA
+from databuild.event_log.postgresql.log import PostgresqlEventLog
 from databuild.event_log.postgresql.positions import LOCK_POSITIONS
 from databuild.event_log.postgresql.reader import PostgresqlReader
 from databuild.event_log.postgresql.writer import PostgresqlWriter
+from databuild.event_log.sql_pruner import SqlPruner
 from databuild.model.results import Failed, Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from tests.contract.builds import begin, build, claim, produce
 from tests.postgresql.proxy import Proxy
 from tests.postgresql.server import PASSWORD, Server
+from tests.support.present import present
 
 
 @pytest.fixture
@@ -50,13 +53,13 @@ def own_server() -> Iterator[Server]:
     running.close()
 
 
-def database(uri):
+def database(uri: str) -> str:
     return uri.partition("@/")[2].partition("?")[0]
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
 async def test_a_build_survives_a_restart_of_the_server_without_lost_or_duplicate_events(
-    own_server: Server, how
+    own_server: Server, how: signal.Signals
 ) -> None:
     uri = own_server.new_database()
     log = open_event_log(uri)
@@ -64,15 +67,20 @@ async def test_a_build_survives_a_restart_of_the_server_without_lost_or_duplicat
     refs = [f"p{number}" for number in range(40)]
     one = await begin(log, "b", *refs)
     restarting = None
+
+    def restart() -> None:
+        own_server.stop(how)
+        own_server.start()
+
     for number, ref in enumerate(refs, 1):
         if number in {5, 20}:
             if restarting is not None:
                 restarting.join()
-            restarting = threading.Thread(target=lambda: (own_server.stop(how), own_server.start()))
+            restarting = threading.Thread(target=restart)
             restarting.start()
         await produce(one, number, ref)
         assert reader.partition_records([ref])[ref].available
-    restarting.join()
+    present(restarting).join()
     await one.complete_build(Success(jobs_completed=40))
     await log.close()
 
@@ -119,7 +127,7 @@ async def test_events_whose_commit_was_not_answered_are_not_written_twice(door: 
     assert answer.token > 0
     assert [event.sequence for event in reader.events("b")] == list(range(1, one.state.last_sequence + 1))
     assert len(list(reader.all_events(limit=1000))) == one.state.last_sequence + 2 + 1
-    assert reader.build("b").jobs_completed == 2
+    assert present(reader.build("b")).jobs_completed == 2
     assert reader.partition_counts() == {"AVAILABLE": 2}
     await log.close()
 
@@ -149,7 +157,7 @@ async def test_events_of_another_process_are_not_taken_for_those_in_doubt(door: 
 
     with pytest.raises(InvalidStateTransitionError):
         await BuildOrchestrator(log, "b", ["p"]).start_build(graph_label="//:g")
-    assert log.reader().build("b").graph_label == "//:other"
+    assert present(log.reader().build("b")).graph_label == "//:other"
     await log.close()
 
 
@@ -178,6 +186,7 @@ async def test_a_snapshot_of_a_partition_waits_for_transactions_that_change_it(
 ) -> None:
     await build(log, "b", "p")
     pruner = log.pruner()
+    assert isinstance(pruner, SqlPruner)
     with psycopg.connect(uri, options=f"-c search_path={SCHEMA}") as other, ThreadPoolExecutor(1) as pool:
         other.execute("UPDATE partitions SET version = 'later'")
         keeping = pool.submit(pruner.save_snapshots, ["p"])
@@ -196,7 +205,7 @@ async def test_a_session_that_the_server_ends_is_reopened(
     one = await begin(log, "b", "p")
     execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = %s",
-        (execute("SELECT current_database()").fetchone()[0],),
+        (present(execute("SELECT current_database()").fetchone())[0],),
     )
     await produce(one, 1, "p")
 
@@ -212,7 +221,7 @@ async def test_a_snapshot_fails_when_its_session_ends(
         before = reader.partition_counts()
         execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = %s",
-            (execute("SELECT current_database()").fetchone()[0],),
+            (present(execute("SELECT current_database()").fetchone())[0],),
         )
         with pytest.raises(EventLogError):
             reader.partition_counts()
@@ -225,6 +234,7 @@ async def test_a_snapshot_fails_when_its_session_ends(
 async def test_a_writer_that_is_suspended_in_a_transaction_loses_its_session(log: EventLog) -> None:
     await begin(log, "b", "p")
 
+    assert isinstance(log, PostgresqlEventLog)
     limit = log._writer._connection.execute("SHOW idle_in_transaction_session_timeout").fetchone()
     assert limit == ("10s",)
 
@@ -281,7 +291,7 @@ async def test_followers_of_many_writers_see_every_event(uri: str) -> None:
     following = threading.Thread(target=follow)
     following.start()
 
-    async def write(number, log) -> None:
+    async def write(number: int, log: EventLog) -> None:
         for count in range(20):
             await begin(log, f"b{number}-{count:02}", "p", f"q{number}")
         await log.close()
@@ -299,7 +309,7 @@ async def test_builds_over_the_same_partitions_in_another_order_all_end(uri: str
     logs = [open_event_log(uri) for _ in range(4)]
     refs = [f"p{number}" for number in range(30)]
 
-    async def build(number, log) -> None:
+    async def build(number: int, log: EventLog) -> None:
         for count in range(5):
             name = f"b{number}-{count}"
             order = refs if number % 2 else refs[::-1]
@@ -392,6 +402,7 @@ async def test_a_database_that_becomes_read_only_writes_nothing(
     log: EventLog, uri: str, execute: Callable[..., psycopg.Cursor[Any]]
 ) -> None:
     one = await begin(log, "b", "p")
+    assert isinstance(log, PostgresqlEventLog)
     log._writer._connection.execute("SET default_transaction_read_only = on")
 
     with pytest.raises(EventLogError, match="name the primary in the URI, or make the server writable"):
@@ -425,7 +436,7 @@ async def test_nul_in_text_is_replaced(log: EventLog) -> None:
     await one.complete_build(Failed(message="a\0b\\u0000c"))
 
     reader = log.reader()
-    assert reader.build("b").failure.message == "a\ufffdb\\u0000c"
+    assert present(present(reader.build("b")).failure).message == "a\ufffdb\\u0000c"
     assert reader.events("b")[-1].build_request.failure.message == "a\0b\\u0000c"
 
 

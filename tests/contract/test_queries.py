@@ -10,12 +10,14 @@ from databuild.errors import (
     InvalidStateTransitionError,
 )
 from databuild.event_log.log import EventLog
+from databuild.model.records import PartitionRecord
 from databuild.model.results import Cancelled, Failed, Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import begin, produce
+from tests.support.present import present
 
 
 async def test_the_record_of_a_partition_has_its_data_and_lineage(log: EventLog) -> None:
@@ -26,8 +28,8 @@ async def test_the_record_of_a_partition_has_its_data_and_lineage(log: EventLog)
     record = log.reader().partition_records(["p", "unknown"])["p"]
     assert (record.status, record.available, record.version) == ("AVAILABLE", True, "b.1.1")
     assert (record.job_run_id, record.produced_by_build_request_id) == ("b.1.1", "b")
-    assert record.manifest.code_digest == "code"
-    assert record.manifest.inputs == (("in", "7", False),)
+    assert present(record.manifest).code_digest == "code"
+    assert present(record.manifest).inputs == (("in", "7", False),)
     assert json.dumps(record.metadata, sort_keys=True) == '{"days": [1, 2], "rows": 3, "share": 0.5}'
     assert set(log.reader().partition_records(["p", "unknown"])) == {"p"}
 
@@ -52,7 +54,7 @@ async def test_the_inputs_of_a_job_run_are_read_once_for_all_its_outputs(log: Ev
     following = reader.partition_records(["q"])
     listed = {record.ref: record for record in reader.partitions()}
 
-    assert first["p"].manifest.inputs == (("in", "7", False),)
+    assert present(first["p"].manifest).inputs == (("in", "7", False),)
     assert following["q"].manifest is first["p"].manifest
     assert listed["p"].manifest is listed["q"].manifest
     assert listed["p"].manifest == first["p"].manifest
@@ -74,8 +76,8 @@ async def test_only_a_rebuild_that_ran_changes_the_record_of_a_partition(log: Ev
     assert records["p"].available
     assert records["p"].version == "b1.1.1"
     assert not records["q"].available
-    assert records["q"].failure.category == "CANCELLED"
-    assert "ann" in records["q"].failure.message
+    assert present(records["q"].failure).category == "CANCELLED"
+    assert "ann" in present(records["q"].failure).message
 
 
 async def test_builds_are_listed_newest_first_by_page(log: EventLog) -> None:
@@ -91,7 +93,8 @@ async def test_builds_are_listed_newest_first_by_page(log: EventLog) -> None:
     assert list(reader.builds_beginning("b")) == ["b4", "b3", "b2", "b1", "b0"]
     assert list(reader.builds_beginning("c")) == []
     build = reader.build("b0")
-    assert (build.status, build.requested, build.failure.message) == ("FAILED", ("p",), "no")
+    assert build is not None
+    assert (build.status, build.requested, present(build.failure).message) == ("FAILED", ("p",), "no")
     assert build.retry_of_build_request_id == "old"
     assert build.partitions_failed == 1
 
@@ -113,7 +116,7 @@ async def test_partitions_are_found_by_prefix_part_and_status_and_counted(log: E
     assert reader.build_partitions("b")[0].reason == "MISSING"
     first = reader.job_runs("b", limit=1)[0]
     assert [run.job_run_id for run in reader.job_runs("b", after=first.number, limit=2)] == ["b.2.1", "b.3.1"]
-    assert reader.job_run("b.1.1").status == "COMPLETED"
+    assert present(reader.job_run("b.1.1")).status == "COMPLETED"
     assert reader.job_run("nobody") is None
     assert [run.job_run_id for run in reader.produced_by(refs[0])] == ["b.1.1"]
 
@@ -156,7 +159,7 @@ async def test_a_taint_marks_data_until_it_is_built_again(log: EventLog) -> None
 
 
 async def test_a_check_taints_the_partitions_that_it_names_until_they_are_available_again(log: EventLog) -> None:
-    async def produce_checked(build, *, check_last):
+    async def produce_checked(build: str, *, check_last: bool) -> PartitionRecord:
         one = await begin(log, build, "p")
         one.emit_job_scheduled(f"{build}.1.1", 1, "//:j")
         one.emit_job_running(f"{build}.1.1", 1, "//:j")

@@ -2,25 +2,30 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import pytest
 
 from databuild.errors import EventLogError
 from databuild.event_log.coordination import ClaimRequest, Need
 from databuild.event_log.invariants import MAX_FAULTS_PER_BUILD
+from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log, open_reader
-from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS
+from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS, Table
 from databuild.event_log.verify import MAX_REPORTED_FAULTS, verify
 from databuild.model.results import Cancelled, Failed, Success
+from databuild.model.views import Verification
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
-from databuild.v1 import job_pb2, plan_pb2
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import begin, claim, produce
+from tests.contract.payloads import Payload, job, partition, received, status, whole_build
+from tests.support.present import present
 from tests.support.stores import Store
 
 
-async def write_builds(log) -> None:
+async def write_builds(log: EventLog) -> None:
     """Writes one build of each kind of end, one that is under way, a taint and a request to cancel."""
     one = await begin(log, "b1", "p", "q")
     await log.renew_lease("b1", "here", 60)
@@ -69,7 +74,7 @@ async def test_a_log_has_no_faults_while_builds_run(uri: str) -> None:
     log = open_event_log(uri)
     done = asyncio.Event()
 
-    async def build(name) -> None:
+    async def build(name: str) -> None:
         for number in range(10):
             one = await begin(log, f"{name}{number}", f"p{name}", f"q{name}")
             await log.renew_lease(f"{name}{number}", "here", 60)
@@ -78,9 +83,9 @@ async def test_a_log_has_no_faults_while_builds_run(uri: str) -> None:
             await produce(one, 2, f"q{name}")
             await one.complete_build(Success(jobs_completed=2))
 
-    async def look():
+    async def look() -> list[Verification]:
         reader = log.reader()
-        found = []
+        found: list[Verification] = []
         while not done.is_set() or len(found) < 2:
             found.append(await asyncio.to_thread(verify, reader))
         reader.close()
@@ -150,14 +155,14 @@ async def test_a_snapshot_does_not_change(store: Store) -> None:
     await log.close()
 
     assert first == again == (None, 6, {"SCHEDULED": 1})
-    assert (after[0].status, after[1:]) == ("EXECUTING", (12, {"SCHEDULED": 2}))
+    assert (present(after[0]).status, after[1:]) == ("EXECUTING", (12, {"SCHEDULED": 2}))
 
 
 async def test_rows_are_paged_by_key(log_of_builds: Store) -> None:
     reader = open_reader(log_of_builds.uri)
     for table in (*READ_MODELS, EVENTS, CLAIMS, LEASES, HOLDINGS, SHARERS):
-        found = []
-        after = ()
+        found: list[tuple[Any, ...]] = []
+        after: tuple[Any, ...] = ()
         while page := reader.rows(table, after=after, limit=2):
             assert len(page) <= 2
             found += page
@@ -182,7 +187,7 @@ async def log_of_builds(store: Store) -> Store:
     return store
 
 
-def told(store, *builds):
+def told(store: Store, *builds: str) -> list[str]:
     """Returns what is wrong with a log, sentence by sentence."""
     reader = open_reader(store.uri)
     found = verify(reader, builds)
@@ -191,14 +196,14 @@ def told(store, *builds):
     return [fault.message for fault in found.reported]
 
 
-def rebuild(store) -> None:
+def rebuild(store: Store) -> None:
     writer = store.write()
     with contextlib.suppress(EventLogError):  # of events that add up to nothing
         writer.rebuild()
     writer.close()
 
 
-def broken(value):
+def broken(value: object) -> str:
     """Returns SQL for another value."""
     if value is None or isinstance(value, str):
         return "'wrong'"
@@ -206,7 +211,7 @@ def broken(value):
 
 
 @pytest.mark.parametrize("table", READ_MODELS, ids=lambda table: table.name)
-async def test_a_column_that_contradicts_the_events_is_named(log_of_builds: Store, table) -> None:
+async def test_a_column_that_contradicts_the_events_is_named(log_of_builds: Store, table: Table) -> None:
     store = log_of_builds
     reader = open_reader(store.uri)
     rows = reader.rows(table)
@@ -233,7 +238,7 @@ async def test_a_column_that_contradicts_the_events_is_named(log_of_builds: Stor
 
 
 @pytest.mark.parametrize("table", READ_MODELS, ids=lambda table: table.name)
-async def test_a_missing_or_surplus_row_is_named(log_of_builds: Store, table) -> None:
+async def test_a_missing_or_surplus_row_is_named(log_of_builds: Store, table: Table) -> None:
     key = table.columns[table.key_length - 1]
     reader = open_reader(log_of_builds.uri)
     row = reader.rows(table)[0]
@@ -283,74 +288,7 @@ async def test_an_event_that_cannot_be_parsed_or_has_wrong_columns_is_named(log_
     assert "partitions 'q' has " in sentences[2]
 
 
-def received(*refs):
-    return {
-        "build_request": ev.BuildRequestEvent(
-            status=ev.BUILD_STATUS_RECEIVED, requested=[pt.PartitionRef(str=ref) for ref in refs]
-        )
-    }
-
-
-def status(name):
-    return {"build_request": ev.BuildRequestEvent(status=ev.BuildStatus.Value(f"BUILD_STATUS_{name}"))}
-
-
-def partition(ref, name, run=""):
-    return {
-        "partition": ev.PartitionEvent(
-            ref=ref, status=pt.PartitionStatus.Value(f"PARTITION_STATUS_{name}"), job_run_id=run
-        )
-    }
-
-
-def job(run, name):
-    _, task, attempt = run.rsplit(".", 2)
-    return {
-        "job": ev.JobEvent(
-            job_run_id=run,
-            task_id=int(task),
-            attempt=int(attempt),
-            job_label="//:j",
-            status=ev.JobStatus.Value(f"JOB_STATUS_{name}"),
-        )
-    }
-
-
-def job_graph():
-    """Returns two tasks: one makes `raw`, the other makes `sum` of it."""
-    first = job_pb2.JobConfig(outputs=[pt.PartitionRef(str="raw")])
-    second = job_pb2.JobConfig(outputs=[pt.PartitionRef(str="sum")])
-    second.inputs.add(dep_type_code=job_pb2.MATERIALIZE, partition_ref=pt.PartitionRef(str="raw"))
-    second.inputs.add(dep_type_code=job_pb2.QUERY, partition_ref=pt.PartitionRef(str="sum"))
-    tasks = [plan_pb2.Task(task_id=1, config=first), plan_pb2.Task(task_id=2, config=second)]
-    return {"job_graph": ev.JobGraphEvent(tasks=tasks, total_tasks=2)}
-
-
-def whole_build(name):
-    """Returns the events of a build, by short names."""
-    return {
-        "received": received("sum"),
-        "planning": status("PLANNING"),
-        "raw scheduled": partition("raw", "SCHEDULED"),
-        "sum scheduled": partition("sum", "SCHEDULED"),
-        "graph": job_graph(),
-        "planned": status("ANALYSIS_COMPLETED"),
-        "executing": status("EXECUTING"),
-        "1 scheduled": job(f"{name}.1.1", "SCHEDULED"),
-        "1 running": job(f"{name}.1.1", "RUNNING"),
-        "raw building": partition("raw", "BUILDING", f"{name}.1.1"),
-        "1 completed": job(f"{name}.1.1", "COMPLETED"),
-        "raw available": partition("raw", "AVAILABLE", f"{name}.1.1"),
-        "2 scheduled": job(f"{name}.2.1", "SCHEDULED"),
-        "2 running": job(f"{name}.2.1", "RUNNING"),
-        "sum building": partition("sum", "BUILDING", f"{name}.2.1"),
-        "2 completed": job(f"{name}.2.1", "COMPLETED"),
-        "sum available": partition("sum", "AVAILABLE", f"{name}.2.1"),
-        "completed": status("COMPLETED"),
-    }
-
-
-def insert(store, name, sequence, payload) -> None:
+def insert(store: Store, name: str, sequence: int, payload: Payload) -> None:
     """Writes an event past everything that would refuse it."""
     event = ev.BuildEvent(event_id=f"{name}/{sequence}", build_request_id=name, sequence=sequence, **payload)
     event.time.seconds = 100
@@ -358,26 +296,30 @@ def insert(store, name, sequence, payload) -> None:
     store.execute(f"INSERT INTO events (build_request_id, sequence, payload) VALUES ('{name}', {sequence}, {literal})")
 
 
-def without(*names):
+NamedPayload: TypeAlias = tuple[str, Payload]
+Change: TypeAlias = Callable[[list[NamedPayload]], list[NamedPayload]]
+
+
+def without(*names: str) -> Change:
     return lambda events: [(name, event) for name, event in events if name not in names]
 
 
-def before(place, *inserted):
-    def change(events):
+def before(place: str, *inserted: Payload) -> Change:
+    def change(events: list[NamedPayload]) -> list[NamedPayload]:
         index = [name for name, _ in events].index(place)
         return [*events[:index], *((place, event) for event in inserted), *events[index:]]
 
     return change
 
 
-def moved(name, place):
-    def change(events):
+def moved(name: str, place: str) -> Change:
+    def change(events: list[NamedPayload]) -> list[NamedPayload]:
         return before(place, dict(events)[name])(without(name)(events))
 
     return change
 
 
-BROKEN = {
+BROKEN: dict[str, tuple[Change, list[str]]] = {
     "nothing": (without(), []),
     "its first event": (
         without("received"),

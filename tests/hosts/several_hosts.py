@@ -35,7 +35,7 @@ _BOOT = 'echo up; read -r host; ip addr add "10.77.${host#host}.2/24" dev "$host
 _HOST = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--", "sh", "-c", _BOOT, "sh")
 
 
-def command(*words: str | Path) -> None:
+def command(*words: str) -> None:
     subprocess.run(words, check=True)
 
 
@@ -47,7 +47,7 @@ class Host:
         self._number = number
         self.name = name
         self.process = subprocess.Popen(
-            [*_HOST, *child.command("-c", PROGRAM, uri, name, folder, str(pace), *requested)],
+            [*_HOST, *child.command("-c", PROGRAM, uri, name, str(folder), str(pace), *requested)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
