@@ -84,7 +84,7 @@ def databuild(tmp_path: Path) -> RunCommand:
     return databuild
 
 
-def leaks(said):
+def leaks(said: str) -> bool:
     """Returns whether something tells a password, as it is or as it stands in a URI."""
     return any(secret in said for secret in (SECRET, ENCODED, "hunter2", PASSWORD, "s3cret"))
 
@@ -93,7 +93,9 @@ def leaks(said):
 @pytest.mark.parametrize(
     "where", ["/db?host=/nowhere", "127.0.0.1:1/db", "127.0.0.1:1,127.0.0.1:2/db", "nowhere.invalid/db"]
 )
-def test_a_server_that_cannot_be_reached_is_our_failure(databuild: RunCommand, where: str, command) -> None:
+def test_a_server_that_cannot_be_reached_is_our_failure(
+    databuild: RunCommand, where: str, command: tuple[str, ...]
+) -> None:
     code, said = databuild(f"postgresql://ann:{ENCODED}@{where}", *command)
 
     assert code == OUR_FAILURE
@@ -103,7 +105,7 @@ def test_a_server_that_cannot_be_reached_is_our_failure(databuild: RunCommand, w
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_wrong_password_is_told_and_not_shown(
-    databuild: RunCommand, server: Server, store: PostgresqlDatabases, command
+    databuild: RunCommand, server: Server, store: PostgresqlDatabases, command: tuple[str, ...]
 ) -> None:
     wrong = store.uri.replace(store.uri.partition("//databuild:")[2].partition("@")[0], ENCODED)
     code, said = databuild(wrong, *command)
@@ -115,7 +117,7 @@ def test_a_wrong_password_is_told_and_not_shown(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_database_that_is_not_there_is_told_with_what_makes_it(
-    databuild: RunCommand, server: Server, command
+    databuild: RunCommand, server: Server, command: tuple[str, ...]
 ) -> None:
     code, said = databuild(server.uri("nothing"), *command)
 
@@ -127,11 +129,11 @@ def test_a_database_that_is_not_there_is_told_with_what_makes_it(
 class ClosedAfter(io.StringIO):
     """A pipe whose reader goes away once it has read a text so many times."""
 
-    def __init__(self, text, times) -> None:
+    def __init__(self, text: str, times: int) -> None:
         super().__init__()
         self.text, self.left = text, times
 
-    def write(self, line):
+    def write(self, line: str) -> int:
         if not self.left:
             raise BrokenPipeError
         self.left -= self.text in line
@@ -178,7 +180,9 @@ def test_a_read_only_database_is_read_and_not_built_with(databuild: RunCommand, 
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_schema_of_another_program_is_left_alone(databuild: RunCommand, store: PostgresqlDatabases, command) -> None:
+def test_a_schema_of_another_program_is_left_alone(
+    databuild: RunCommand, store: PostgresqlDatabases, command: tuple[str, ...]
+) -> None:
     store.make_of_another_program()
     code, said = databuild(store.uri, *command)
 
@@ -189,7 +193,9 @@ def test_a_schema_of_another_program_is_left_alone(databuild: RunCommand, store:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_log_of_a_newer_program_is_left_alone(databuild: RunCommand, store: PostgresqlDatabases, command) -> None:
+def test_a_log_of_a_newer_program_is_left_alone(
+    databuild: RunCommand, store: PostgresqlDatabases, command: tuple[str, ...]
+) -> None:
     assert databuild(store.uri, "build", "one")[0] == 0
     store.make_newer()
     code, said = databuild(store.uri, *command)
@@ -201,7 +207,9 @@ def test_a_log_of_a_newer_program_is_left_alone(databuild: RunCommand, store: Po
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("scheme", ["postgressql", "psql", "postgresq1", "mysql"])
-def test_a_scheme_with_a_typo_is_told_the_known_ones(databuild: RunCommand, scheme: str, command) -> None:
+def test_a_scheme_with_a_typo_is_told_the_known_ones(
+    databuild: RunCommand, scheme: str, command: tuple[str, ...]
+) -> None:
     code, said = databuild(f"{scheme}://ann:{ENCODED}@host/db", *command)
 
     assert code == BAD_REQUEST
@@ -221,7 +229,7 @@ def test_a_scheme_with_a_typo_is_told_the_known_ones(databuild: RunCommand, sche
         f"postgresql://ann:%{SECRET}@host/db",
     ],
 )
-def test_a_uri_with_a_typo_is_told_the_form(databuild: RunCommand, uri: str, command) -> None:
+def test_a_uri_with_a_typo_is_told_the_form(databuild: RunCommand, uri: str, command: tuple[str, ...]) -> None:
     code, said = databuild(uri, *command)
 
     assert code == BAD_REQUEST

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.script_graph import ScriptGraph, ServedGraph, is_running, wait_until
+from tests.support.present import present
+from tests.support.script_graph import ScriptGraph, ServedGraph, is_running
+from tests.support.waiting import wait_until
 
 READER, WRITER = "r" * 32, "w" * 32
 
@@ -150,15 +152,15 @@ SCENARIO = (
 class Asked:
     """Runs commands and masks what differs from run to run: ids, times, sizes, folders, and where they are asked."""
 
-    def __init__(self, graph, *flags) -> None:
+    def __init__(self, graph: ScriptGraph, *flags: str) -> None:
         self.graph = graph
         self.flags = flags
 
-    def __call__(self, command):
+    def __call__(self, command: str) -> tuple[int, str, str]:
         code, out, err = self.graph.run(*command.split(), *self.flags)
         return code, self.masked(out), self.masked(err)
 
-    def masked(self, text):
+    def masked(self, text: str) -> str:
         for flag in self.flags:
             text = text.replace(f" {flag}", "")
         text = text.replace(str(self.graph.folder), "FOLDER")
@@ -294,7 +296,7 @@ def test_maintenance_and_adoption_need_a_token_that_may_write(graph: ScriptGraph
     ("number", "by"), [(signal.SIGINT, "ann"), (signal.SIGTERM, "the signal SIGTERM")], ids=["SIGINT", "SIGTERM"]
 )
 def test_a_signal_cancels_the_build_and_waits_for_its_end(
-    graph: ScriptGraph, served: ServedGraph, number, by: str
+    graph: ScriptGraph, served: ServedGraph, number: signal.Signals, by: str
 ) -> None:
     process = graph.start("build", "number/hang-1", f"--server={served.addresses['grpc']}")
     pid = graph.wait_for("pid-hang-1")
@@ -352,10 +354,10 @@ def test_events_and_logs_are_followed_while_they_come(graph: ScriptGraph, served
     graph.wait_for("pid-wait-1")
     wait_until(lambda: served.get(f"/builds/{build}/job_runs")["job_runs"])
     following = [graph.start(command, build, "--follow", flag) for command in ("events", "logs")]
-    first = [process.stdout.readline() for process in following]
+    first = [present(process.stdout).readline() for process in following]
 
     (graph.folder / "go-wait-1").touch()
-    rest = [process.stdout.read() for process in following]
+    rest = [present(process.stdout).read() for process in following]
 
     assert "RECEIVED" in first[0]
     assert "COMPLETED" in rest[0].splitlines()[-1]

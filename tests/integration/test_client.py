@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Unpack
+from typing import Any, NoReturn, Unpack, cast
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 
 from databuild.client import AsyncDatabuildClient, Cancelled, DatabuildClient, FailFast, Success
 from databuild.client.calls import Calls
 from databuild.client.connection import Connection, metadata_of
 from databuild.client.endpoint import Endpoint, Tls
-from databuild.client.transport import AsyncTransport
+from databuild.client.transport import AsyncTransport, Metadata
 from databuild.errors import (
     BuildConflictError,
     BuildFailedError,
+    DataBuildError,
     InvalidRequestError,
     JobConfigurationError,
     PermissionDeniedError,
@@ -27,10 +29,14 @@ from databuild.errors import (
     UnauthenticatedError,
     UnknownPartitionError,
 )
+from databuild.model.results import BuildResult, Failed
 from databuild.service.access.auth import Tokens, read_tokens
+from databuild.service.api.methods import Api
 from databuild.service.resources.limits import Limits
 from databuild.service.rpc.grpc_api import GrpcServer
 from databuild.v1 import events_pb2 as ev
+from databuild.v1.events_pb2 import BuildEvent
+from tests.support.present import present
 from tests.support.samples import SAMPLES
 from tests.support.script_graph import ScriptGraph
 from tests.support.served import Serve, Served, ServedOptions
@@ -65,7 +71,7 @@ async def client(served: Served) -> AsyncIterator[AsyncDatabuildClient]:
 
 
 async def test_a_build_is_made_and_everything_of_it_is_told(served: Served, client: AsyncDatabuildClient) -> None:
-    seen = []
+    seen: list[ev.BuildEvent] = []
     build = client.create_orchestrator(["clean/1", "clean/2"], jobs=2)
 
     result = await client.execute_build(build, on_event=seen.append)
@@ -134,7 +140,7 @@ async def test_partitions_are_explained_and_tainted(client: AsyncDatabuildClient
     explained = await client.explain("raw/1")
 
     assert marked == (("raw/1",), "ann")
-    assert (explained.view.record.taint_reason, explained.tasks) == ("ann: wrong", 1)
+    assert (present(explained.view.record).taint_reason, explained.tasks) == ("ann: wrong", 1)
     assert [record.ref for record in await client.partitions(status="TAINTED")] == ["raw/1"]
     assert (await client.taint(["raw/1"], untaint=True)).partitions == ("raw/1",)
     assert await client.partitions(status="TAINTED") == []
@@ -179,6 +185,7 @@ async def test_an_error_that_ends_a_build_is_raised_as_what_it_was(
 
     result = await client.execute_build(build)
 
+    assert isinstance(result, Failed)
     assert isinstance(result.error, JobConfigurationError)
     assert "no such thing" in str(result.error)
     with pytest.raises(JobConfigurationError) as raised:
@@ -222,11 +229,11 @@ async def test_starting_twice_starts_once(served: Served, client: AsyncDatabuild
 class LosingTransport(AsyncTransport):
     """Loses the first answer of each kind, after the service has given it."""
 
-    def __init__(self, *args) -> None:
+    def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.lost = set()
+        self.lost: set[str] = set()
 
-    async def ask(self, method, request, metadata, seconds):
+    async def ask(self, method: str, request: Message, metadata: Metadata, seconds: float) -> Any:
         answer = await super().ask(method, request, metadata, seconds)
         if method not in self.lost and method in {"SubmitBuild", "RetryBuild", "CancelBuild"}:
             self.lost.add(method)
@@ -256,10 +263,10 @@ class RaisingApi:
     """Raises what it was told, whatever it is asked."""
 
     def __init__(self) -> None:
-        self.error = None
+        self.error: Exception = AssertionError()
 
-    def __getattr__(self, _name):
-        async def answer(_request, _caller):
+    def __getattr__(self, _name: str) -> Callable[[object, object], Awaitable[NoReturn]]:
+        async def answer(_request: object, _caller: object) -> NoReturn:
             raise self.error
 
         return answer
@@ -268,7 +275,7 @@ class RaisingApi:
 @pytest.fixture
 async def raising() -> AsyncIterator[tuple[RaisingApi, AsyncDatabuildClient]]:
     api = RaisingApi()
-    server = GrpcServer(api, limits=Limits(), tokens=Tokens({}))
+    server = GrpcServer(cast("Api", api), limits=Limits(), tokens=Tokens({}))
     async with AsyncDatabuildClient(f"127.0.0.1:{await server.start('127.0.0.1:0')}") as client:
         yield api, client
     await server.stop(0)
@@ -276,7 +283,7 @@ async def raising() -> AsyncIterator[tuple[RaisingApi, AsyncDatabuildClient]]:
 
 @pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
 async def test_every_error_comes_back_as_what_was_raised(
-    raising: tuple[RaisingApi, AsyncDatabuildClient], error
+    raising: tuple[RaisingApi, AsyncDatabuildClient], error: DataBuildError
 ) -> None:
     api, client = raising
     api.error = error
@@ -344,7 +351,7 @@ async def test_what_is_no_service_is_told_apart() -> None:
     await server.stop(0)
 
 
-def use_blocking(endpoint):
+def use_blocking(endpoint: str) -> tuple[str, tuple[str, ...], BuildResult, list[int], str, bytes]:
     with DatabuildClient(endpoint, author="ann") as client:
         with pytest.raises(UnknownPartitionError) as raised:
             client.submit(["nobody/makes"])
@@ -384,9 +391,9 @@ def graph(tmp_path: Path) -> Iterator[ScriptGraph]:
     graph.close()
 
 
-def free_port():
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
+        return int(listening.getsockname()[1])
 
 
 def test_watching_survives_a_service_that_is_killed_while_another_builds(graph: ScriptGraph) -> None:
@@ -415,7 +422,7 @@ def test_a_build_whose_service_is_killed_has_its_end_when_another_starts(graph: 
         build = client.create_orchestrator(["number/wait-1"])
         seen = []
 
-        def kill_once(event) -> None:
+        def kill_once(event: BuildEvent) -> None:
             seen.append(event.sequence)
             if event.job.status == ev.JOB_STATUS_RUNNING:
                 first.process.kill()
@@ -424,6 +431,7 @@ def test_a_build_whose_service_is_killed_has_its_end_when_another_starts(graph: 
 
         result = client.execute_build(build, on_event=kill_once)
 
+        assert isinstance(result, Failed)
         assert result.category == 3, "infrastructure"
         assert seen == list(range(1, len(seen) + 1))
         (graph.folder / "go-wait-1").touch()

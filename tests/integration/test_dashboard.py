@@ -6,13 +6,14 @@ import html
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import httpx
 import pytest
 
 from databuild.service.access.auth import read_tokens
 from databuild.service.resources.limits import Limits
+from tests.support.present import present
 from tests.support.served import Serve, Served, ServedOptions, sent_events
 from tests.support.waiting import until
 
@@ -41,18 +42,18 @@ async def served(serve: Serve) -> Served:
     return await serve()
 
 
-def csrf_token(page):
-    return re.search(r'name="csrf_token" value="([0-9a-f]{64})"', page.text)[1]
+def csrf_token(page: httpx.Response) -> str:
+    return present(re.search(r'name="csrf_token" value="([0-9a-f]{64})"', page.text))[1]
 
 
-def fields(page, action):
+def fields(page: httpx.Response, action: str) -> dict[str, str]:
     """Returns the hidden fields of the form of a page with the given action."""
-    form = re.search(rf'<form[^>]*action="{re.escape(action)}".*?</form>', page.text, re.DOTALL)[0]
+    form = present(re.search(rf'<form[^>]*action="{re.escape(action)}".*?</form>', page.text, re.DOTALL))[0]
     hidden = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form)
     return {html.unescape(name): html.unescape(value) for name, value in hidden}
 
 
-def shown(page):
+def shown(page: httpx.Response) -> str:
     """Returns the text of a page without markup."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page.text)).split())
 
@@ -146,9 +147,9 @@ async def test_a_build_is_cancelled_and_retried(served: Served) -> None:
 
     address = answer.headers["location"]
     await served.events(f"{address}/watch")
-    page = shown(await served.client.get(address))
-    assert "✓ completed" in page
-    assert "Retry of one" in page
+    text = shown(await served.client.get(address))
+    assert "✓ completed" in text
+    assert "Retry of one" in text
 
 
 async def test_a_partition_is_tainted_and_untainted(served: Served) -> None:
@@ -225,7 +226,7 @@ async def test_planning_progress_is_on_the_page_of_a_build_and_in_its_stream_of_
     served.executor.hangs = True
     await served.post("/builds", {"partitions": ["clean/1"], "build_request_id": "one"})
 
-    async def planning():
+    async def planning() -> Any:
         told = (await served.get("/builds/one")).json()
         return told if told.get("planning", {}).get("configuring_jobs") else None
 
@@ -265,12 +266,12 @@ async def test_a_log_is_streamed_while_it_grows(served: Served) -> None:
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})
     await gate.reached.wait()
 
-    async def recorded():
+    async def recorded() -> httpx.Response | None:
         page = await served.client.get("/job_runs/one.1.1/log?stream=stdout")
         return page if page.status_code != 404 else None
 
     page = await until(recorded)
-    (address,) = re.findall(r'data-log="([^"]*)"', page.text)
+    (address,) = re.findall(r'data-log="([^"]*)"', present(page).text)
 
     async with served.client.stream(
         "GET", html.unescape(address).replace("offset=11", "offset=5"), timeout=20

@@ -8,11 +8,13 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from databuild.executors.executor import ProcessSpec
 from databuild.executors.local import LocalExecutor
+from tests.support.present import present
 from tests.support.waiting import until
 from tools.python import child
 
@@ -22,7 +24,7 @@ def executor() -> LocalExecutor:
     return LocalExecutor(base_env={"PATH": os.environ["PATH"], "BASE": "base"}, grace_seconds=5)
 
 
-def spec(tmp_path, *argv, **settings):
+def spec(tmp_path: Path, *argv: str, **settings: Any) -> ProcessSpec:
     values = {
         "argv": argv,
         "env": {},
@@ -34,17 +36,17 @@ def spec(tmp_path, *argv, **settings):
     return ProcessSpec(**{**values, **settings})
 
 
-def shell(tmp_path, script, **settings):
+def shell(tmp_path: Path, script: str, **settings: Any) -> ProcessSpec:
     return spec(tmp_path, "/bin/sh", "-c", script, **settings)
 
 
-async def words_of(path):
+async def words_of(path: Path) -> list[str]:
     """Waits until a process has written a line, and returns its words."""
     await until(lambda: path.exists() and path.read_text().endswith("\n"))
     return path.read_text().split()
 
 
-def is_gone(pid):
+def is_gone(pid: int | str) -> bool:
     try:
         return Path(f"/proc/{int(pid)}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -77,7 +79,7 @@ async def test_a_missing_program_is_an_outcome(executor: LocalExecutor, tmp_path
 
     result = await executor.run(spec(tmp_path, "/no/such/program", **settings))
 
-    assert result.start_fault.message == "/no/such/program does not exist; build the graph again with Bazel"
+    assert present(result.start_fault).message == "/no/such/program does not exist; build the graph again with Bazel"
 
 
 async def test_a_timeout_ends_the_whole_group(executor: LocalExecutor, tmp_path: Path) -> None:
@@ -139,7 +141,7 @@ async def test_report_lines_arrive_while_the_process_runs_and_the_last_without_a
     lines = []
     heard = asyncio.Event()
 
-    def on_report(line) -> None:
+    def on_report(line: bytes) -> None:
         lines.append(line)
         heard.set()
 
@@ -236,7 +238,7 @@ async def test_a_watchdog_kills_only_the_orphans_of_a_killed_process(tmp_path: P
         f"    time.sleep({1000 if killed else 0})\n"
     )
     process = await asyncio.create_subprocess_exec(*child.command("-c", script), stdout=asyncio.subprocess.PIPE)
-    pids = (await process.stdout.readline()).split()
+    pids = (await present(process.stdout).readline()).split()
     ended, other = (int(pid) for pid in pids)
     try:
         if killed:
@@ -274,7 +276,7 @@ async def test_many_short_processes_at_once_end_without_an_event_of_one_reaching
     asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
     numbers = iter(range(600))
 
-    async def place():
+    async def place() -> list[int]:
         return [(await executor.run(spec(tmp_path, "/bin/true"))).exit_code for _ in numbers]
 
     ended = await asyncio.gather(place(), place(), place())

@@ -7,13 +7,15 @@ import os
 import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from databuild.executors.descriptor_limit import DescriptorLimit
-from databuild.executors.executor import Capacity, ProcessSpec
+from databuild.executors.executor import Capacity, ProcessResult, ProcessSpec
 from databuild.executors.local import LocalExecutor
 from databuild.executors.process_group import groups_with_variable
+from tests.support.present import present
 from tests.support.waiting import until
 
 MANY = Capacity(1000, "nothing")
@@ -39,12 +41,14 @@ def files_left() -> Iterator[Callable[[int], int]]:
         os.close(descriptor)
 
 
-def shell(script, tmp_path, **settings):
+def shell(script: str, tmp_path: Path, **settings: Any) -> ProcessSpec:
     values = {"argv": ("/bin/sh", "-c", script), "env": {}, "cwd": str(tmp_path), **settings}
     return ProcessSpec(**values)
 
 
-async def run_together(executor, folder, count, together, command=":"):
+async def run_together(
+    executor: LocalExecutor, folder: Path, count: int, together: int, command: str = ":"
+) -> list[ProcessResult]:
     """Runs a command so many times, none of which ends before so many run together."""
     (folder / "running").mkdir()
     script = f"touch running/$$; while [ ! -e go ]; do sleep 0.02; done; {command}; rm running/$$"
@@ -89,8 +93,10 @@ async def test_a_start_that_waited_in_vain_names_the_limit(files_left: Callable[
 
     result = await executor.run(shell("true", tmp_path))
 
-    assert result.start_fault.message.startswith("Too many open files: /bin/sh; this process is at its limit of")
-    assert not result.start_fault.users_fault
+    assert present(result.start_fault).message.startswith(
+        "Too many open files: /bin/sh; this process is at its limit of"
+    )
+    assert not present(result.start_fault).users_fault
 
 
 async def test_a_process_without_a_pidfd_is_killed(files_left: Callable[[int], int], tmp_path: Path) -> None:
@@ -99,7 +105,7 @@ async def test_a_process_without_a_pidfd_is_killed(files_left: Callable[[int], i
 
     result = await executor.run(shell("sleep 1000", tmp_path, env={"DATABUILD_TEST": str(tmp_path)}))
 
-    assert "Too many open files" in result.start_fault.message
+    assert "Too many open files" in present(result.start_fault).message
     await until(lambda: not groups_with_variable(f"DATABUILD_TEST={tmp_path}".encode()))
 
 
@@ -112,7 +118,7 @@ async def test_no_more_processes_run_at_once_than_fit(tmp_path: Path) -> None:
     assert max(int(result.stdout) for result in results) == 2
 
 
-def program(path, text, mode=0o755):
+def program(path: Path, text: bytes, mode: int = 0o755) -> str:
     path.write_bytes(text)
     path.chmod(mode)
     return str(path)
@@ -150,21 +156,21 @@ async def test_a_failed_start_is_explained(
 
     result = await executor.run(ProcessSpec(argv=(str(path),), env={}, cwd=str(tmp_path)))
 
-    assert result.start_fault.message.startswith(said.format(path))
-    assert result.start_fault.users_fault == users_fault
+    assert present(result.start_fault).message.startswith(said.format(path))
+    assert present(result.start_fault).users_fault == users_fault
 
 
 async def test_a_directory_is_not_a_program(tmp_path: Path) -> None:
     result = await LocalExecutor(base_env={}).run(ProcessSpec(argv=(str(tmp_path),), env={}, cwd=str(tmp_path)))
 
-    assert result.start_fault.message == f"{tmp_path} is a directory; name a program"
+    assert present(result.start_fault).message == f"{tmp_path} is a directory; name a program"
 
 
 async def test_a_missing_working_directory_is_not_the_fault_of_the_job(tmp_path: Path) -> None:
     result = await LocalExecutor(base_env={}).run(shell("true", tmp_path / "gone"))
 
-    assert result.start_fault.message == f"its working directory {tmp_path}/gone does not exist"
-    assert not result.start_fault.users_fault
+    assert present(result.start_fault).message == f"its working directory {tmp_path}/gone does not exist"
+    assert not present(result.start_fault).users_fault
 
 
 @pytest.mark.parametrize(
@@ -175,7 +181,9 @@ async def test_a_missing_working_directory_is_not_the_fault_of_the_job(tmp_path:
         (("x" * 100_000,) * 100, {}, "its arguments and environment have 10,00"),
     ],
 )
-async def test_a_command_that_is_too_large_is_refused_before_its_start(tmp_path: Path, argv, env, said: str) -> None:
+async def test_a_command_that_is_too_large_is_refused_before_its_start(
+    tmp_path: Path, argv: tuple[str, ...], env: dict[str, str], said: str
+) -> None:
     executor = LocalExecutor(base_env={"A": "1"})
     argv = ("/bin/true", *argv)
 
@@ -184,7 +192,7 @@ async def test_a_command_that_is_too_large_is_refused_before_its_start(tmp_path:
 
     assert known.startswith(said)
     assert known.endswith("Write long lists into a file, and pass its path")
-    assert (result.start_fault.message, result.start_fault.users_fault) == (known, True)
+    assert (present(result.start_fault).message, present(result.start_fault).users_fault) == (known, True)
 
 
 async def test_the_largest_command_that_the_kernel_takes_is_not_refused(tmp_path: Path) -> None:

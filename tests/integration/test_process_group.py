@@ -22,7 +22,7 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def until_zombie(pid) -> None:
+def until_zombie(pid: int) -> None:
     while Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
         os.sched_yield()
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 from urllib.parse import quote
 
 import grpc
 import pytest
 from google.protobuf import message_factory
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
 
 from databuild.service.access.auth import READ, WRITE, read_tokens
 from databuild.service.api.methods import ROLES
@@ -91,7 +92,9 @@ async def served(serve: Serve, request: pytest.FixtureRequest) -> Served:
     return await serve(uri=uri, limits=Limits(max_partitions=1000))
 
 
-async def call(served, method, request=None, metadata=()):
+async def call(
+    served: Served, method: MethodDescriptor, request: Message | None = None, metadata: tuple[tuple[str, str], ...] = ()
+) -> str:
     """Calls an RPC, and returns its status."""
     request = request if request is not None else message_factory.GetMessageClass(method.input_type)()
     async with grpc.aio.insecure_channel(served.grpc) as channel:
@@ -99,16 +102,16 @@ async def call(served, method, request=None, metadata=()):
         try:
             await (asked.read() if method.server_streaming else asked)
         except grpc.aio.AioRpcError as error:
-            return error.code().name
+            return str(error.code().name)
         return "OK"
 
 
-async def still_serves(served) -> None:
+async def still_serves(served: Served) -> None:
     build = await served.build("raw/after")
     assert (await served.get(f"/builds/{build}")).json()["status"] == "BUILD_STATUS_COMPLETED"
 
 
-def texts_of(descriptor):
+def texts_of(descriptor: Descriptor) -> list[FieldDescriptor]:
     """Returns the fields of a message that hold text."""
     return [field for field in descriptor.fields if field.type == FieldDescriptor.TYPE_STRING]
 
@@ -125,7 +128,7 @@ def test_somebody_has_decided_which_role_each_rpc_takes() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_each_rpc_takes_a_token_of_its_role(serve: Serve, method) -> None:
+async def test_each_rpc_takes_a_token_of_its_role(serve: Serve, method: MethodDescriptor) -> None:
     served = await serve(tokens=TOKENS)
 
     for sent in ("", "Bearer x", f"Basic {WRITER}", f"Bearer {WRITER}x", WRITER):
@@ -138,18 +141,18 @@ async def test_each_rpc_takes_a_token_of_its_role(serve: Serve, method) -> None:
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-async def test_whatever_stands_in_a_request_over_http_is_no_fault_of_ours(served: Served, text) -> None:
+async def test_whatever_stands_in_a_request_over_http_is_no_fault_of_ours(served: Served, text: str) -> None:
     build = await served.build("clean/1")
     known = {"build_request_id": build, "job_run_id": f"{build}.1.1"}
     for route in ROUTES:
         for field in texts_of(route.request):
-            fields = {name: known[name] for name in route.path_fields}
+            fields: dict[str, Any] = {name: known[name] for name in route.path_fields}
             fields[field.name] = [text] if field.is_repeated else text
             path = route.path
             for name in route.path_fields:
                 path = path.replace(f"{{{name}}}", quote(fields.pop(name), safe=""))
-            sent = {"params": fields} if route.method == "GET" else {"json": fields}
-            answer = await served.client.request(route.method, PREFIX + path, timeout=20, **sent)
+            params, body = (fields, None) if route.method == "GET" else (None, fields)
+            answer = await served.client.request(route.method, PREFIX + path, params=params, json=body, timeout=20)
 
             assert answer.status_code < 500, (route.rpc, field.name, answer.text)
             if answer.status_code != 200:
@@ -161,7 +164,7 @@ async def test_whatever_stands_in_a_request_over_http_is_no_fault_of_ours(served
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-async def test_whatever_stands_in_a_request_over_grpc_is_no_fault_of_ours(served: Served, text) -> None:
+async def test_whatever_stands_in_a_request_over_grpc_is_no_fault_of_ours(served: Served, text: str) -> None:
     for method in SERVICE.methods:
         for field in texts_of(method.input_type):
             request = message_factory.GetMessageClass(method.input_type)()
@@ -259,7 +262,7 @@ async def test_too_many_requests_at_once_over_grpc_are_refused(serve: Serve) -> 
             one.cancel()
 
 
-async def raw(served, data):
+async def raw(served: Served, data: bytes) -> bytes:
     """Sends bytes over HTTP, and returns what comes back until the service hangs up."""
     host, port = served.http.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))

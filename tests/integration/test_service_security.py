@@ -92,7 +92,7 @@ def request_of(served: Served, route: Route, **headers: str) -> Awaitable[httpx.
 
 
 @pytest.mark.parametrize("route", BY_RPC)
-async def test_without_a_token_nothing_is_answered(serve: ServeTls, route) -> None:
+async def test_without_a_token_nothing_is_answered(serve: ServeTls, route: Route) -> None:
     served = await serve(tokens=TOKENS)
 
     for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": f"Basic {WRITER}"}, {"Cookie": WRITER}):
@@ -102,7 +102,7 @@ async def test_without_a_token_nothing_is_answered(serve: ServeTls, route) -> No
 
 
 @pytest.mark.parametrize("route", BY_RPC)
-async def test_who_may_read_may_not_write(serve: ServeTls, route) -> None:
+async def test_who_may_read_may_not_write(serve: ServeTls, route: Route) -> None:
     served = await serve(tokens=TOKENS)
 
     answer = await request_of(served, route, Authorization=f"Bearer {READER}")
@@ -132,9 +132,11 @@ async def test_beyond_loopback_it_does_not_listen_without_a_reason(serve: ServeT
         await serve(host="0.0.0.0")
 
 
-@pytest.mark.parametrize("reason", [{"tokens": TOKENS}, {"insecure_listen": True}])
-async def test_beyond_loopback_it_listens_for_a_reason(serve: ServeTls, reason) -> None:
-    served = await serve(host="0.0.0.0", **reason)
+@pytest.mark.parametrize(
+    "options", [{"host": "0.0.0.0", "tokens": TOKENS}, {"host": "0.0.0.0", "insecure_listen": True}]
+)
+async def test_beyond_loopback_it_listens_for_a_reason(serve: ServeTls, options: ServedOptions) -> None:
+    served = await serve(**options)
 
     assert (await served.client.get("/healthz")).status_code == 200
 
@@ -313,4 +315,4 @@ async def test_a_port_that_is_taken_is_told(serve: ServeTls, which: str) -> None
     taken = int((served.http if which == "port" else served.grpc).rpartition(":")[2])
 
     with pytest.raises(InvalidRequestError, match=f"choose another port with --{which}"):
-        await serve(**{which: taken})
+        await (serve(port=taken) if which == "port" else serve(grpc_port=taken))

@@ -6,11 +6,13 @@ import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.postgresql.server import Server
-from tests.support.script_graph import ScriptGraph, is_running, wait_until
+from tests.support.script_graph import ScriptGraph, is_running
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def test_the_events_of_service_and_command_line_are_equal(graph: ScriptGraph) ->
     assert kinds[0] == kinds[1]
 
 
-def _masked(event):
+def _masked(event: Any) -> str:
     """Returns what an event says besides ids, times and measurements."""
     kind = next(kind for kind in ("build_request", "partition", "job", "job_graph") if kind in event)
     body = event[kind]
@@ -131,7 +133,7 @@ def test_a_restart_over_postgresql_does_the_same(graph: ScriptGraph, how: str, s
     left_and_restarted(graph, how, f"--event_log={server.new_database()}")
 
 
-def left_and_restarted(graph, how, *flags) -> None:
+def left_and_restarted(graph: ScriptGraph, how: str, *flags: str) -> None:
     service = graph.serve("--max_builds=1", "--drain_seconds=0", "--on_shutdown=leave", *flags)
     running = service.build("number/wait-1")
     waiting = [service.build(f"number/{name}", build_request_id=name, options={"jobs": 3}) for name in "zyx"]
@@ -149,7 +151,7 @@ def left_and_restarted(graph, how, *flags) -> None:
     for build in waiting:
         again.wait_for(build, "COMPLETED")
     started = {build: again.get(f"/builds/{build}/job_runs")["job_runs"][0]["started_time"] for build in waiting}
-    assert sorted(waiting, key=started.get) == waiting, "in their old order"
+    assert sorted(waiting, key=lambda build: started[build]) == waiting, "in their old order"
     assert again.get("/builds/x/events?page_size=1")["events"][0]["build_request"]["options"]["jobs"] == 3
     assert again.get(f"/builds/{cancelled}")["status"] == "BUILD_STATUS_CANCELLED"
     (graph.folder / "go-wait-1").touch()

@@ -1,5 +1,7 @@
 """The display of progress on a real pseudo-terminal."""
 
+from __future__ import annotations
+
 import os
 import pty
 import struct
@@ -19,16 +21,16 @@ from tests.support.waiting import wait_until
 class Screen:
     """A pseudo-terminal, and what is written to it."""
 
-    def __init__(self, columns) -> None:
+    def __init__(self, columns: int) -> None:
         self.master, self.slave = pty.openpty()
         self.resize(columns)
         self.written = bytearray()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def resize(self, columns) -> None:
+    def resize(self, columns: int) -> None:
         ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
 
-    def size(self):
+    def size(self) -> os.terminal_size:
         return os.get_terminal_size(self.slave)
 
     def _read(self) -> None:
@@ -38,7 +40,7 @@ class Screen:
             except OSError:
                 return
 
-    def wait_for(self, text, after=0) -> None:
+    def wait_for(self, text: str, after: int = 0) -> None:
         """Waits until a text has been written."""
         wait_until(lambda: text.encode() in self.written[after:])
 

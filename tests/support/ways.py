@@ -39,6 +39,7 @@ class CommandLine:
     """Each build is a process of its own."""
 
     def __init__(self, folder: Path, uri: str) -> None:
+        self.uri = uri
         self.graph = graph_in(folder)
         self.flags = (f"--event_log={uri}",)
         self.running: dict[str, subprocess.Popen[str]] = {}
@@ -84,6 +85,7 @@ class _Service(ABC):
     """Has one service do it; what was refused has an exit code as on the command line."""
 
     def __init__(self, folder: Path, uri: str) -> None:
+        self.uri = uri
         self.graph = graph_in(folder)
         self.service = self.graph.serve("--jobs=1", f"--event_log={uri}")
         self.refused: dict[str, int] = {}

@@ -22,18 +22,26 @@ from tests.support.fake_executor import NoProcesses
 RAW, CLEAN = "//:raw", "//:clean"
 
 
-class WorldOptions(TypedDict, total=False):
-    """The keyword arguments of `World` that tests use."""
+class LimitOptions(TypedDict, total=False):
+    """The limits of a service that tests set."""
+
+    max_builds: int
+    max_queued_builds: int
+    max_partitions: int
+    max_request_bytes: int
+    max_search_candidates: int
+    max_lineage_partitions: int
+    answer_timeout_seconds: float
+    send_timeout_seconds: float
+
+
+class WorldOptions(LimitOptions, total=False):
+    """The keyword arguments of `World`."""
 
     catalog: JobCatalog | None
     process: str
     gone: Iterable[str]
     cancel_poll_seconds: float
-    max_builds: int
-    max_queued_builds: int
-    max_partitions: int
-    max_search_candidates: int
-    max_lineage_partitions: int
 
 
 class MakeWorld(Protocol):
@@ -147,7 +155,7 @@ class World:
         process: str = "service",
         gone: Iterable[str] = (),
         cancel_poll_seconds: float = 0.5,
-        **limits: int,
+        **limits: Unpack[LimitOptions],
     ) -> None:
         self.liveness = FakeLiveness(process, gone)
         self.log = open_event_log(uri)

@@ -69,7 +69,7 @@ def test_a_retry_of_what_was_pruned_knows_what_was_asked_for_and_not_what_failed
         (["--keep=1", "--event_log=memory:"], "nothing to read"),
     ],
 )
-def test_what_cannot_be_pruned_says_why(graph: ScriptGraph, args, said: str) -> None:
+def test_what_cannot_be_pruned_says_why(graph: ScriptGraph, args: list[str], said: str) -> None:
     code, out, err = graph("prune", *args)
 
     assert (code, out) == (2, "")

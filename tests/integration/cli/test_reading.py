@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.present import present
 from tests.support.script_graph import ScriptGraph
 
 
@@ -83,9 +84,9 @@ def test_the_job_graph_is_drawn_whole(graph: ScriptGraph, form: str, beginning: 
 def test_a_closed_pipe_is_quiet(graph: ScriptGraph) -> None:
     graph("build")
     process = graph.start("events")
-    process.stdout.close()
-    error = process.stderr.read()
-    process.stderr.close()
+    present(process.stdout).close()
+    error = present(process.stderr).read()
+    present(process.stderr).close()
 
     assert process.wait(timeout=20) == 0
     assert error == ""

@@ -14,7 +14,7 @@ from tests.support.script_graph import ScriptGraph
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_build_ends_in_order_and_leaves_no_process(graph: ScriptGraph, number) -> None:
+def test_an_interrupted_build_ends_in_order_and_leaves_no_process(graph: ScriptGraph, number: signal.Signals) -> None:
     (graph.folder / "hang-c").touch()
     process = graph.start("build", "--jobs=1")
     pid = int(graph.wait_for("pid-c"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 
-from databuild.service.api.routes import EVENT_STREAM, ROUTES
+from databuild.service.api.routes import EVENT_STREAM, ROUTES, Route
 from databuild.service.resources.limits import Limits
 from tests.support.served import Serve, Served, error_of
 
@@ -78,7 +80,7 @@ async def test_a_body_that_cannot_be_read_is_refused(served: Served, body: bytes
 async def test_a_body_that_is_too_large_is_refused(serve: Serve) -> None:
     served = await serve(Limits(max_request_bytes=1000))
 
-    async def pieces():
+    async def pieces() -> AsyncIterator[bytes]:
         for _ in range(10):
             yield b" " * 500
 
@@ -138,7 +140,7 @@ async def test_an_answer_that_takes_too_long_is_given_up(serve: Serve) -> None:
 @pytest.mark.parametrize(
     "route", [route for route in ROUTES if route.media_type != EVENT_STREAM], ids=lambda route: route.path
 )
-async def test_no_answer_is_kept_or_taken_for_something_else(served: Served, route) -> None:
+async def test_no_answer_is_kept_or_taken_for_something_else(served: Served, route: Route) -> None:
     path = route.path.replace("{build_request_id}", "x").replace("{job_run_id}", "x")
 
     answer = await served.client.request(route.method, f"/api/v1{path}")

@@ -61,7 +61,7 @@ async def test_who_reads_too_slowly_holds_up_nobody_and_is_let_go(
 
     assert (await served.events(f"/builds/{build}/watch"))[-1][1] == "end"
 
-    async def nobody_watches():
+    async def nobody_watches() -> bool:
         return "databuild_watchers 0.0" in (await served.client.get("/metrics")).text
 
     await until(nobody_watches)  # reads nothing meanwhile
@@ -75,7 +75,7 @@ async def test_watchers_of_one_build_all_see_all_of_it(served: Served) -> None:
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=served.http, trust_env=False, limits=limits, timeout=30) as client:
 
-        async def watch():
+        async def watch() -> list[str | None]:
             async with client.stream("GET", "/api/v1/builds/b/watch") as answer:
                 return [name async for name, _, _ in sent_events(answer)]
 
