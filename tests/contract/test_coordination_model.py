@@ -182,8 +182,8 @@ class World(RuleBasedStateMachine):
             assert answer.short_of == "slot"
 
     @rule_for(wanted_by_two)
-    def two_claim_at_once(self, *builds_and_ref: Any) -> None:
-        *builds, ref = builds_and_ref
+    def two_claim_at_once(self, first: Build, second: Build, ref: str) -> None:
+        builds = (first, second)
 
         async def both() -> list[Claim]:
             return await asyncio.gather(*(self.ask(build, ref, slot=False) for build in builds))

@@ -7,10 +7,10 @@ import copy
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import psycopg
 import pytest
@@ -34,13 +34,19 @@ from tests.postgresql.server import PASSWORD, Server
 from tests.support.present import present
 
 
+class Execute(Protocol):
+    """Executes a statement in the database of a log."""
+
+    def __call__(self, query: str, params: Sequence[object] = (), /) -> psycopg.Cursor[tuple[Any, ...]]: ...
+
+
 @pytest.fixture
 def uri(server: Server) -> str:
     return server.new_database()
 
 
 @pytest.fixture
-def execute(uri: str) -> Iterator[Callable[..., psycopg.Cursor[Any]]]:
+def execute(uri: str) -> Iterator[Execute]:
     with psycopg.connect(uri, autocommit=True, options=f"-c search_path={SCHEMA}") as connection:
         yield connection.execute
 
@@ -182,7 +188,7 @@ def test_a_lost_server_is_reported_and_used_again_when_it_is_back(own_server: Se
 
 
 async def test_a_snapshot_of_a_partition_waits_for_transactions_that_change_it(
-    log: EventLog, uri: str, execute: Callable[..., psycopg.Cursor[Any]]
+    log: EventLog, uri: str, execute: Execute
 ) -> None:
     await build(log, "b", "p")
     pruner = log.pruner()
@@ -199,9 +205,7 @@ async def test_a_snapshot_of_a_partition_waits_for_transactions_that_change_it(
     assert execute("SELECT version FROM partition_snapshots").fetchall() == [("later",)]
 
 
-async def test_a_session_that_the_server_ends_is_reopened(
-    log: EventLog, execute: Callable[..., psycopg.Cursor[Any]]
-) -> None:
+async def test_a_session_that_the_server_ends_is_reopened(log: EventLog, execute: Execute) -> None:
     one = await begin(log, "b", "p")
     execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = %s",
@@ -212,9 +216,7 @@ async def test_a_session_that_the_server_ends_is_reopened(
     assert log.reader().partition_counts() == {"AVAILABLE": 1}
 
 
-async def test_a_snapshot_fails_when_its_session_ends(
-    log: EventLog, execute: Callable[..., psycopg.Cursor[Any]]
-) -> None:
+async def test_a_snapshot_fails_when_its_session_ends(log: EventLog, execute: Execute) -> None:
     await begin(log, "b", "p")
     reader = log.reader()
     with reader.snapshot():
@@ -252,7 +254,7 @@ async def test_two_processes_cannot_write_one_build(log: EventLog, uri: str) -> 
 
 
 async def test_a_follower_does_not_read_past_positions_of_open_transactions(
-    log: EventLog, execute: Callable[..., psycopg.Cursor[Any]], uri: str
+    log: EventLog, execute: Execute, uri: str
 ) -> None:
     await BuildOrchestrator(log, "b1", ["p"]).start_build()
     reader = log.reader()
@@ -390,7 +392,7 @@ def test_a_missing_database_is_named(server: Server) -> None:
         open_event_log(server.uri("nothing"))
 
 
-def test_a_read_only_database_is_read_and_not_written(uri: str, execute: Callable[..., psycopg.Cursor[Any]]) -> None:
+def test_a_read_only_database_is_read_and_not_written(uri: str, execute: Execute) -> None:
     execute(f"ALTER DATABASE {database(uri)} SET default_transaction_read_only = on")
 
     assert open_reader(uri).builds() == []
@@ -398,9 +400,7 @@ def test_a_read_only_database_is_read_and_not_written(uri: str, execute: Callabl
         open_event_log(uri)
 
 
-async def test_a_database_that_becomes_read_only_writes_nothing(
-    log: EventLog, uri: str, execute: Callable[..., psycopg.Cursor[Any]]
-) -> None:
+async def test_a_database_that_becomes_read_only_writes_nothing(log: EventLog, uri: str, execute: Execute) -> None:
     one = await begin(log, "b", "p")
     assert isinstance(log, PostgresqlEventLog)
     log._writer._connection.execute("SET default_transaction_read_only = on")
@@ -415,9 +415,7 @@ def test_a_database_that_is_not_unicode_is_refused(server: Server) -> None:
         open_event_log(server.new_database("ENCODING 'SQL_ASCII' TEMPLATE template0"))
 
 
-async def test_missing_rights_are_named_and_the_minimum_suffices(
-    server: Server, uri: str, execute: Callable[..., psycopg.Cursor[Any]]
-) -> None:
+async def test_missing_rights_are_named_and_the_minimum_suffices(server: Server, uri: str, execute: Execute) -> None:
     execute("CREATE ROLE weak LOGIN PASSWORD 'weak'")
     weak = server.uri(database(uri), user="weak", password="weak")
     with pytest.raises(EventLogError, match="CREATE SCHEMA databuild AUTHORIZATION"):

@@ -33,7 +33,6 @@ from databuild.errors import (
 )
 from databuild.model.records import BuildRecord, FailureRecord
 from databuild.model.results import BuildResult
-from databuild.model.statuses import BuildStatus
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
@@ -155,8 +154,8 @@ def calls_over(*answers: Any, retry_timeout: float = 60.0) -> tuple[Calls, FakeT
     return Calls(connection), transport
 
 
-def summary(status: str = "EXECUTING", **facts: Any) -> sv.BuildSummary:
-    return sv.BuildSummary(build_request_id="b", status=f"BUILD_STATUS_{status}", **facts)
+def summary(status: str = "EXECUTING", last_sequence: int = 0) -> sv.BuildSummary:
+    return sv.BuildSummary(build_request_id="b", status=f"BUILD_STATUS_{status}", last_sequence=last_sequence)
 
 
 def event(sequence: int, status: str = "EXECUTING") -> ev.BuildEvent:
@@ -262,9 +261,11 @@ def test_a_cancellation_may_be_by_another() -> None:
     assert [metadata["databuild-author"] for _, metadata in transport.asked] == ["ann", "the signal SIGTERM"]
 
 
-def failed(**more: Any) -> ev.BuildRequestEvent:
+def failed(*, jobs_failed: int = 0, trigger_job: str = "", error: ev.BuildError | None = None) -> ev.BuildRequestEvent:
     failure = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="1 task failed")
-    return ev.BuildRequestEvent(status=ev.BUILD_STATUS_FAILED, failure=failure, **more)
+    return ev.BuildRequestEvent(
+        status=ev.BUILD_STATUS_FAILED, failure=failure, jobs_failed=jobs_failed, trigger_job=trigger_job, error=error
+    )
 
 
 def test_what_came_of_a_build_is_in_its_last_event() -> None:
@@ -282,12 +283,13 @@ def test_what_came_of_a_build_is_in_its_last_event() -> None:
 
 
 def test_what_came_of_a_build_that_was_pruned_is_in_its_record() -> None:
-    def record(status: BuildStatus, **facts: Any) -> BuildRecord:
-        return BuildRecord("b", status, "//:g", (), 0.0, 0.0, 9, jobs_completed=2, **facts)
+    completed = BuildRecord("b", "COMPLETED", "//:g", (), 0.0, 0.0, 9, jobs_completed=2)
+    cancelled = completed._replace(status="CANCELLED", cancel_requested_by="ann")
+    failed = completed._replace(status="FAILED", jobs_failed=1, failure=FailureRecord("TIMEOUT", "slow"))
 
-    assert result_of_pruned(record("COMPLETED")) == Success(jobs_completed=2)
-    assert result_of_pruned(record("CANCELLED", cancel_requested_by="ann")) == Cancelled(jobs_completed=2, author="ann")
-    assert result_of_pruned(record("FAILED", jobs_failed=1, failure=FailureRecord("TIMEOUT", "slow"))) == Failed(
+    assert result_of_pruned(completed) == Success(jobs_completed=2)
+    assert result_of_pruned(cancelled) == Cancelled(jobs_completed=2, author="ann")
+    assert result_of_pruned(failed) == Failed(
         jobs_completed=2, jobs_failed=1, category=pt.FAILURE_CATEGORY_TIMEOUT, message="slow"
     )
 

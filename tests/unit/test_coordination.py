@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypedDict, Unpack, cast
 
 import pytest
 
@@ -302,14 +302,21 @@ async def test_many_builds_of_the_same_partitions_make_each_once(world: World) -
     assert len(made) == len(set(made)) == 40
 
 
-def limited(**limits: Any) -> JobCatalog:
+class CatalogLimits(TypedDict, total=False):
+    """The limits of a graph."""
+
+    resources: Mapping[str, int]
+    max_running_jobs: int
+
+
+def limited(**limits: Unpack[CatalogLimits]) -> JobCatalog:
     """Returns the graph with limits, of which each run of raw takes one."""
     raw = dataclasses.replace(CATALOG.jobs[RAW], resources=dict.fromkeys(limits.get("resources", ()), 1))
     return dataclasses.replace(CATALOG, jobs={**CATALOG.jobs, RAW: raw}, **limits)
 
 
 @pytest.mark.parametrize("limits", [{"resources": {"memory": 3}}, {"max_running_jobs": 3}])
-async def test_limits_hold_across_builds(world: World, limits: dict[str, Any]) -> None:
+async def test_limits_hold_across_builds(world: World, limits: CatalogLimits) -> None:
     world.catalog = limited(**limits)
     most = world.executor.count_running()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TypedDict, Unpack
 
 import pytest
 from hypothesis import given
@@ -103,12 +103,23 @@ class FakeObserver:
         self.never_started = [(one.task.task_id, one.number) for one in attempts]
 
 
+class Options(TypedDict, total=False):
+    """The fields of `ExecutionOptions`."""
+
+    jobs: int
+    keep_going: bool
+    retries: Mapping[str, RetryPolicy]
+    limits: Mapping[str, int]
+    needs: Mapping[str, Mapping[str, int]]
+    short_seconds: float
+
+
 async def run(
     tasks: Sequence[Task],
     runner: Runner,
     observer: ExecutionObserver | None = None,
     needed: Callable[[Task], bool] = lambda _: True,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> ExecutionResult:
     return await execute(tasks, runner, observer or FakeObserver(), ExecutionOptions(**options), needed=needed)
 

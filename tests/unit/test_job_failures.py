@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
 
 from databuild.job import Config, Run, main, writing
 
+if TYPE_CHECKING:
+    from databuild.job.program import ConfigFunction, RunFunction
 
-def failed(*words: str, capsys: pytest.CaptureFixture[str], config: Any = None, run: Any = None) -> list[str]:
+
+def no_config(_refs: Sequence[str]) -> NoReturn:
+    raise AssertionError
+
+
+def no_run(_run: Run) -> NoReturn:
+    raise AssertionError
+
+
+def failed(
+    *words: str,
+    capsys: pytest.CaptureFixture[str],
+    config: ConfigFunction = no_config,
+    run: RunFunction = no_run,
+) -> list[str]:
     """Runs a job that fails, and returns the lines of its standard error."""
     with pytest.raises(SystemExit) as stop:
         main(config, run, ["job.py", *words])
@@ -95,7 +111,7 @@ def test_without_a_frame_of_the_author_there_is_the_message(capsys: pytest.Captu
     def config_without_refs() -> list[Config]:
         return []
 
-    lines = failed("config", "a/x", config=config_without_refs, capsys=capsys)
+    lines = failed("config", "a/x", config=cast("ConfigFunction", config_without_refs), capsys=capsys)
 
     assert len(lines) == 2
     assert lines[1].startswith("TypeError: ")
@@ -163,7 +179,7 @@ def test_a_run_that_exits_with_a_message_says_just_that(capsys: pytest.CaptureFi
         raise SystemExit("no flights in 2014")
 
     with pytest.raises(SystemExit) as stop:
-        main(config_that_reads, run_that_exits, ["job.py", "exec"])
+        main(no_config, run_that_exits, ["job.py", "exec"])
 
     assert stop.value.code == "no flights in 2014"
     assert capsys.readouterr().err == ""

@@ -32,7 +32,7 @@ def run(run: Run) -> None:
     run.finished(run.args[0], rows=842, content_digest="sha256:1")
 
 
-def call(*words: str, config: ConfigFunction = config, run: RunFunction = run) -> Any:
+def call(*words: str, config: ConfigFunction = config, run: RunFunction = run) -> int | str | None:
     with pytest.raises(SystemExit) as stop:
         main(config, run, ["job", *words])
     return stop.value.code

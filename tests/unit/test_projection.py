@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 import pytest
 
@@ -44,9 +44,9 @@ def test_an_event_of_an_unknown_kind_raises() -> None:
 
 
 @pytest.mark.parametrize("status", [0, 99])
-def test_a_job_run_of_an_unknown_status_raises(status: Any) -> None:
+def test_a_job_run_of_an_unknown_status_raises(status: int) -> None:
     event = event_of("job")
-    event.job.status = status
+    event.job.status = cast("ev.JobStatus", status)
 
     with pytest.raises(EventLogError, match=f"job status {status}"):
         Changes([event])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from databuild.model import view_messages
@@ -75,7 +73,7 @@ PRUNED = Pruned((PrunedBuild("b", "COMPLETED", 1700000000.5, 9),), 9, 900, 1, 10
         ("pruned", Pruned()),
     ],
 )
-def test_answers_survive_their_message(kind: str, view: Any) -> None:
+def test_answers_survive_their_message(kind: str, view: object) -> None:
     message = getattr(view_messages, f"{kind}_to_message")(view)
 
     assert getattr(view_messages, f"{kind}_from_message")(message) == view
@@ -94,7 +92,7 @@ def test_answers_survive_their_message(kind: str, view: Any) -> None:
         ("pruned", PRUNED),
     ],
 )
-def test_every_field_of_a_message_is_set(kind: str, view: Any) -> None:
+def test_every_field_of_a_message_is_set(kind: str, view: object) -> None:
     message = getattr(view_messages, f"{kind}_to_message")(view)
 
     assert {field.name for field, _ in message.ListFields()} == set(message.DESCRIPTOR.fields_by_name)
