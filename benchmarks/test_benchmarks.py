@@ -1,13 +1,17 @@
 """The benchmark measures what it claims to. No test depends on a duration."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks.noop_job import ProcessCount, make_noop_job
+from benchmarks.noop_job import NoopJob, ProcessCount, make_noop_job
 from benchmarks.other_tools import installed_tools
 from benchmarks.pages import PAGES
 from benchmarks.records import COMMANDS
@@ -15,11 +19,11 @@ from benchmarks.report import as_json, as_text
 from benchmarks.rows import Row, Rows
 from benchmarks.served_builds import WAYS_TO_BUILD
 from benchmarks.services import FIRST_EVENT, SUBMISSIONS, TO_WATCHER
-from benchmarks.shapes import QUICK, Chain, Layers, Wide, request_of
+from benchmarks.shapes import QUICK, Chain, Layers, Shape, Wide, request_of
 from benchmarks.targets import TARGETS, judge
 from tools.python import child
 
-SHAPES = (
+SHAPES: tuple[Shape, ...] = (
     Chain(length=QUICK.chain),
     *(Wide(width=width) for width in QUICK.wide),
     Layers(height=QUICK.layers[0], width=QUICK.layers[1]),
@@ -29,24 +33,32 @@ DATABUILD = ["DataBuild build", "DataBuild build again", *PLANS, "DataBuild stat
 
 
 @pytest.fixture(params=["program", "script"])
-def job(request, tmp_path):
+def job(request: pytest.FixtureRequest, tmp_path: Path) -> NoopJob:
     """The no-op job, with a compiler if the machine has one, and without."""
     return make_noop_job(tmp_path, search_path=None if request.param == "program" else str(tmp_path))
 
 
-def run(job, *arguments, environment=None):
+def run(
+    job: NoopJob, *arguments: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([job.path, *arguments], env=environment, capture_output=True, check=False)
 
 
-def row(**values):
-    return Row(
-        **{"scenario": "wide", "size": 8, "name": "x", "tasks": 9, "processes": 9, "seconds": 1, "median_seconds": 1}
-        | values
-    )
+def row(**values: Any) -> Row:
+    usual: dict[str, Any] = {
+        "scenario": "wide",
+        "size": 8,
+        "name": "x",
+        "tasks": 9,
+        "processes": 9,
+        "seconds": 1,
+        "median_seconds": 1,
+    }
+    return Row(**usual | values)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape.name}-{shape.size}")
-def test_the_job_tells_databuild_what_the_shape_tells_the_others(job, shape):
+def test_the_job_tells_databuild_what_the_shape_tells_the_others(job: NoopJob, shape: Shape) -> None:
     refs = list(shape.refs())
 
     answer = json.loads(run(job, "config", *refs).stdout)["configs"]
@@ -59,7 +71,7 @@ def test_the_job_tells_databuild_what_the_shape_tells_the_others(job, shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape.name}-{shape.size}")
-def test_the_last_ref_needs_all_others(shape):
+def test_the_last_ref_needs_all_others(shape: Shape) -> None:
     reached = set()
     ahead = [request_of(shape)]
     while ahead:
@@ -71,7 +83,7 @@ def test_the_last_ref_needs_all_others(shape):
     assert reached == set(shape.refs())
 
 
-def test_the_job_counts_itself_only_where_it_is_to(job, tmp_path):
+def test_the_job_counts_itself_only_where_it_is_to(job: NoopJob, tmp_path: Path) -> None:
     count = ProcessCount(tmp_path)
     environment = {"PATH": os.environ["PATH"]}
 
@@ -85,7 +97,7 @@ def test_the_job_counts_itself_only_where_it_is_to(job, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory):
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The report of a quick run of all scenarios."""
     program = Path("benchmarks/benchmarks").absolute()  # which only Bazel makes
     command = [program] if program.exists() else child.command(str(Path(__file__).with_name("main.py")))
@@ -98,12 +110,13 @@ def report(tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr
     assert not list(folder.iterdir())
-    return json.loads(done.stdout)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
 
 
-def test_each_row_is_there(report):
+def test_each_row_is_there(report: dict[str, Any]) -> None:
     tools = list(installed_tools())
-    names = {}
+    names: dict[tuple[str, int], list[str]] = {}
     for row in report["rows"]:
         names.setdefault((row["scenario"], row["size"]), []).append(row["name"])
 
@@ -124,7 +137,7 @@ def test_each_row_is_there(report):
     assert names == expected
 
 
-def test_as_many_processes_start_as_there_are_tasks(report):
+def test_as_many_processes_start_as_there_are_tasks(report: dict[str, Any]) -> None:
     tasks = {(shape.name, shape.size): shape.tasks for shape in SHAPES}
     running = {"raw limit", "DataBuild build", *installed_tools()}
 
@@ -141,7 +154,7 @@ def test_as_many_processes_start_as_there_are_tasks(report):
         assert measured["processes"] == started, measured
 
 
-def test_the_numbers_that_a_row_should_have_are_there(report):
+def test_the_numbers_that_a_row_should_have_are_there(report: dict[str, Any]) -> None:
     for measured in report["rows"]:
         assert measured["seconds"] > 0
         assert measured["median_seconds"] >= measured["seconds"]
@@ -154,7 +167,7 @@ def test_the_numbers_that_a_row_should_have_are_there(report):
         assert (measured["added_ms"] is not None) == (not alone)
 
 
-def test_every_target_is_judged_with_numbers(report):
+def test_every_target_is_judged_with_numbers(report: dict[str, Any]) -> None:
     assert len(report["targets"]) == len(TARGETS)
     assert all("{" not in verdict["target"] for verdict in report["targets"])
     # What is next to nothing can be below zero in a small graph: then growth means nothing, and is not there.
@@ -162,12 +175,12 @@ def test_every_target_is_judged_with_numbers(report):
     assert all(" over " in target for target in unmeasured)
 
 
-def test_the_machine_is_described(report):
+def test_the_machine_is_described(report: dict[str, Any]) -> None:
     assert {"processors", "Python", "SQLite", "file system", "job"} <= report["setup"].keys()
     assert all(report["setup"].values())
 
 
-def test_a_target_is_met_or_not_or_not_measured():
+def test_a_target_is_met_or_not_or_not_measured() -> None:
     rows = Rows([row(name="DataBuild build", added_ms=1.0), row(name="ninja", added_ms=0.5)])
 
     met = {verdict.target: verdict.met for verdict in judge(rows, QUICK)}
@@ -177,7 +190,7 @@ def test_a_target_is_met_or_not_or_not_measured():
     assert met["planning 200"] is None
 
 
-def test_the_report_for_people_has_each_number_that_applies():
+def test_the_report_for_people_has_each_number_that_applies() -> None:
     rows = [
         row(name="DataBuild build", raw_ratio=2.0, added_ms=0.25, peak_memory_bytes=64 << 20),
         row(name="raw limit"),
@@ -192,7 +205,7 @@ def test_the_report_for_people_has_each_number_that_applies():
     assert any(line.split()[-2:] == ["ms", "yes"] for line in text.splitlines())
 
 
-def test_the_report_for_programs_has_everything():
+def test_the_report_for_programs_has_everything() -> None:
     rows = [row()]
 
     document = json.loads(as_json({"Python": "3.11"}, rows, judge(Rows(rows), QUICK)))

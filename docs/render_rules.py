@@ -7,7 +7,7 @@ MODULE_INFO is what Bazel's starlark_doc_extract writes as text: a `stardoc_outp
 import ast
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def _text(message: Message, field: str) -> str:
     return inspect.cleandoc(message.get(field, [""])[0])
 
 
-def _section(name: str, doc: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _section(name: str, doc: str, heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     table = [heads, tuple("---" for _ in heads), *rows]
     return "\n".join([f"## {name}", "", doc, "", *(f"| {' | '.join(row)} |" for row in table), ""])
 

@@ -9,10 +9,14 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterable, Mapping
-from re import _parser  # type: ignore[attr-defined]
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from databuild.errors import InvalidPatternError
+
+if TYPE_CHECKING:
+    import sre_parse as _parser  # its types are known by this name alone
+else:
+    from re import _parser
 
 _MAX_REPEATS: Final = 1024
 """Larger bounds of a repetition count as unbounded: a ref has no more bytes than this."""
@@ -135,7 +139,7 @@ def parse_field_regex(pattern: str, regex: str) -> Node:
     for name in parsed.state.groupdict:
         raise _refusal(pattern, regex, f"a named group, {name!r} (only fields have names; write (...) instead)")
     try:
-        tree = _sequence(parsed)
+        tree = _sequence(parsed.data)
     except _NotRegularError as error:
         raise _refusal(pattern, regex, str(error)) from None
     if (size := tree.size()) > _MAX_SIZE:
@@ -146,7 +150,7 @@ def parse_field_regex(pattern: str, regex: str) -> Node:
 
 def parse_regex(regex: str) -> Node:
     """Parses a regular expression that has been checked before."""
-    return _sequence(_parser.parse(regex, re.ASCII))
+    return _sequence(_parser.parse(regex, re.ASCII).data)
 
 
 def literal_regex(tree: Node, marks: Mapping[str, str]) -> str:

@@ -1,6 +1,7 @@
 """Tests of the jobs of the podcast example, without a graph."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ JOBS = {
 }
 
 
-def test_a_day_is_summarized(tmp_path):
+def test_a_day_is_summarized(tmp_path: Path) -> None:
     env = {"PODCAST_DATA": str(tmp_path / "data")}
     for name, job in JOBS.items():
         ref = f"{name}/date=2020-01-01" if name == "reviews" else f"{name}/category=news/date=2020-01-01"
@@ -28,7 +29,7 @@ def test_a_day_is_summarized(tmp_path):
     assert summary["best_phrase"] != summary["worst_phrase"]
 
 
-def test_every_review_gets_a_category(tmp_path):
+def test_every_review_gets_a_category(tmp_path: Path) -> None:
     env = {"PODCAST_DATA": str(tmp_path / "data")}
     JOBS["reviews"].execute_for("reviews/date=2020-01-02", folder=tmp_path, env=env)
     result = JOBS["categorized_reviews"].execute(["2020-01-02"], folder=tmp_path, env=env)
@@ -36,6 +37,6 @@ def test_every_review_gets_a_category(tmp_path):
     assert [check["passed"] for check in result.of("check")] == [True]
 
 
-def test_an_unknown_category_is_refused():
+def test_an_unknown_category_is_refused() -> None:
     with pytest.raises(ConfigError, match="the categories are"):
         JOBS["phrase_stats"].configure("phrase_stats/category=opera/date=2020-01-01")

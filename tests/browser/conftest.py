@@ -1,10 +1,18 @@
 """Fixtures: a service and a real browser. Any error on a page fails the test."""
 
-import pytest
-from playwright.async_api import async_playwright, expect
+from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Unpack
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
+
+from databuild.service.resources.limits import Limits
 from tests.browser.chromium import ARGUMENTS, CHROMIUM
-from tests.support.served import Served
+from tests.browser.pages import ContextOptions, Faults, OpenPage
+from tests.support.served import Serve, Served, ServedOptions
 
 HOSTILE = "raw/<script>window.hacked=1</script><img/src=x/onerror=window.hacked=1>'\"&{{7*7}}${7*7}"
 LONG = "raw/" + "long_" * 200
@@ -13,7 +21,7 @@ SECONDS = 30
 """Maximum time to wait for an element."""
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if CHROMIUM is None:
         reason = "Chromium is not installed: install Debian's `chromium`, or set DATABUILD_CHROMIUM to its path"
         for item in items:
@@ -21,13 +29,13 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
-async def serve(tmp_path):
+async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     """Returns a function that starts a service, which is closed after the test."""
-    all_served = []
+    all_served: list[Served] = []
 
-    async def serve(**options):
-        served = Served(tmp_path, **options)
-        all_served.append(await served.start(timeout=30))
+    async def serve(limits: Limits | None = None, **options: Unpack[ServedOptions]) -> Served:
+        served = Served(tmp_path, limits=limits, **options)
+        all_served.append(await served.start(timeout_seconds=30))
         return served
 
     yield serve
@@ -36,12 +44,12 @@ async def serve(tmp_path):
 
 
 @pytest.fixture
-async def served(serve):
+async def served(serve: Serve) -> Served:
     return await serve()
 
 
 @pytest.fixture
-async def chromium():
+async def chromium() -> AsyncIterator[Browser]:
     expect.set_options(timeout=1000 * SECONDS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -49,36 +57,28 @@ async def chromium():
         await browser.close()
 
 
-class Faults(list):
-    """Errors on pages. Messages that contain `expected` are ignored."""
-
-    def __init__(self):
-        super().__init__()
-        self.expected = None
-
-    def add(self, text):
-        if self.expected is None or self.expected not in text:
-            self.append(text)
-
-
 @pytest.fixture
-async def faults():
+async def faults() -> AsyncIterator[Faults]:
     faults = Faults()
     yield faults
     assert faults == []
 
 
 @pytest.fixture
-async def open_page(chromium, faults):
+async def open_page(chromium: Browser, faults: Faults) -> AsyncIterator[OpenPage]:
     """Returns a function that opens a tab in a new context. Any error on its pages fails the test."""
-    contexts = []
+    contexts: list[BrowserContext] = []
 
-    async def open_page(served, path="/", **options):
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            faults.add(message.text)
+
+    async def open_page(served: Served, path: str = "/", **options: Unpack[ContextOptions]) -> Page:
         context = await chromium.new_context(base_url=served.http, **options)
         context.set_default_timeout(1000 * SECONDS)
         contexts.append(context)
         page = await context.new_page()
-        page.on("console", lambda message: message.type in {"error", "warning"} and faults.add(message.text))
+        page.on("console", hear)
         page.on("pageerror", lambda error: faults.add(str(error)))
         page.on("dialog", lambda dialog: faults.add(dialog.message))
         await page.goto(path)
@@ -90,7 +90,7 @@ async def open_page(chromium, faults):
 
 
 @pytest.fixture
-async def busy(served):
+async def busy(served: Served) -> Served:
     """A service with builds, partitions and job runs in every state; `pages` has the paths by name."""
     served.executor.failing |= {HOSTILE, "day/2024-07-04"}
     first = await served.build("clean/1", "clean/2")

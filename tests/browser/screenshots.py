@@ -4,13 +4,16 @@ Takes every page in light, dark and phone width. The screenshots that the docume
 review.
 """
 
+from __future__ import annotations
+
 import asyncio
 import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal
 
-from playwright.async_api import async_playwright
+from playwright.async_api import ViewportSize, async_playwright
 
 from tests.browser.chromium import ARGUMENTS, CHROMIUM
 from tests.support.served import Served
@@ -19,10 +22,16 @@ from tests.support.waiting import until
 DOCUMENTED = {"home-light", "build-light", "partitions-light"}
 """Screenshots that the documentation uses."""
 
-WIDE, PHONE = {"width": 1200, "height": 800}, {"width": 390, "height": 800}
+WIDE: ViewportSize = {"width": 1200, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 800}
+KINDS: tuple[tuple[Literal["dark", "light"], ViewportSize, str], ...] = (
+    ("light", WIDE, "light"),
+    ("dark", WIDE, "dark"),
+    ("light", PHONE, "phone"),
+)
 
 
-async def fill(served):
+async def fill(served: Served) -> dict[str, str]:
     """Runs builds, and returns the paths of the pages by name."""
     served.executor.failing |= {"day/2026-07-04", "raw/tides"}
     await served.build("day/2026-01-01..2026-11-20", "day/2025-03-01..2025-12-31", options={"keep_going": True})
@@ -34,8 +43,8 @@ async def fill(served):
     await served.post("/builds", {"partitions": refs, "build_request_id": "weather", "options": {"jobs": 3}})
     await gate.reached.wait()
 
-    async def all_but_fog():
-        return (await served.get("/builds/weather")).json()["jobs_completed"] >= 6
+    async def all_but_fog() -> bool:
+        return bool((await served.get("/builds/weather")).json()["jobs_completed"] >= 6)
 
     await until(all_but_fog)
     return {
@@ -50,15 +59,15 @@ async def fill(served):
     }
 
 
-async def take(folder, others):
+async def take(folder: Path, others: Path) -> None:
     """Saves all screenshots: those of the documentation into `folder`, the others into `others`."""
     with tempfile.TemporaryDirectory() as logs:
-        served = await Served(Path(logs)).start(timeout=60)
+        served = await Served(Path(logs)).start(timeout_seconds=60)
         try:
             pages = await fill(served)
             async with async_playwright() as playwright:
                 browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-                for scheme, size, end in (("light", WIDE, "light"), ("dark", WIDE, "dark"), ("light", PHONE, "phone")):
+                for scheme, size, end in KINDS:
                     context = await browser.new_context(base_url=served.http, viewport=size, color_scheme=scheme)
                     page = await context.new_page()
                     for name, path in pages.items():
@@ -70,7 +79,7 @@ async def take(folder, others):
             await served.close()
 
 
-def main():
+def main() -> None:
     if CHROMIUM is None:
         sys.exit("screenshots: install Chromium (Debian's `chromium`), or set DATABUILD_CHROMIUM to its path")
     folder = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), "docs", "images")

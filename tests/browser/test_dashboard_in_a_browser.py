@@ -1,26 +1,34 @@
 """The dashboard, in a real browser."""
 
+from __future__ import annotations
+
 import re
+from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from databuild.service.access.auth import read_tokens
 from tests.browser.conftest import HOSTILE, LONG
+from tests.browser.pages import Faults, OpenPage
+from tests.support.present import present
+from tests.support.served import Serve, Served
 
 WRITE = "w" * 32
 
 
-async def mark_document(page):
+async def mark_document(page: Page) -> None:
     """Sets a variable that is lost when the page is reloaded."""
     await page.evaluate("window.sameDocument = true")
 
 
-async def is_same_document(page):
+async def is_same_document(page: Page) -> object:
     return await page.evaluate("window.sameDocument === true")
 
 
-async def test_a_build_is_planned_started_and_watched_to_its_end_without_reloading(served, open_page):
+async def test_a_build_is_planned_started_and_watched_to_its_end_without_reloading(
+    served: Served, open_page: OpenPage
+) -> None:
     gate = served.executor.gate("raw/7")
     page = await open_page(served)
     await page.get_by_label("Partitions: refs or ranges").fill("clean/7")
@@ -41,7 +49,7 @@ async def test_a_build_is_planned_started_and_watched_to_its_end_without_reloadi
     assert await is_same_document(page)
 
 
-async def test_a_build_is_cancelled_and_retried(served, open_page):
+async def test_a_build_is_cancelled_and_retried(served: Served, open_page: OpenPage) -> None:
     gate = served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["clean/1"], "build_request_id": "one"})
     await gate.reached.wait()
@@ -57,7 +65,7 @@ async def test_a_build_is_cancelled_and_retried(served, open_page):
     await expect(page).to_have_url(f"{served.http}/builds/one")
 
 
-async def test_the_home_page_updates_itself(served, open_page):
+async def test_the_home_page_updates_itself(served: Served, open_page: OpenPage) -> None:
     page = await open_page(served)
     await expect(page.get_by_text("No build is running.")).to_be_visible()
     await mark_document(page)
@@ -71,7 +79,7 @@ async def test_the_home_page_updates_itself(served, open_page):
     assert await is_same_document(page)
 
 
-async def test_partitions_are_searched_selected_and_planned(busy, open_page):
+async def test_partitions_are_searched_selected_and_planned(busy: Served, open_page: OpenPage) -> None:
     page = await open_page(busy, "/partitions")
 
     await page.get_by_label("Ref", exact=True).fill("clean/")
@@ -90,7 +98,7 @@ async def test_partitions_are_searched_selected_and_planned(busy, open_page):
     await expect(page.locator("tbody")).not_to_contain_text("clean/1")
 
 
-async def test_a_day_of_the_calendar_links_to_its_partition(busy, open_page):
+async def test_a_day_of_the_calendar_links_to_its_partition(busy: Served, open_page: OpenPage) -> None:
     page = await open_page(busy, busy.pages["calendar"])
 
     await page.get_by_role("link", name="Thu 4 Jul 2024").click()
@@ -102,7 +110,7 @@ async def test_a_day_of_the_calendar_links_to_its_partition(busy, open_page):
     await expect(page.get_by_role("link", name="Thu 1 Jun 2023")).to_be_visible()
 
 
-async def test_a_partition_is_tainted_and_untainted(busy, open_page):
+async def test_a_partition_is_tainted_and_untainted(busy: Served, open_page: OpenPage) -> None:
     page = await open_page(busy, "/partition?ref=raw%2F1")
 
     await page.get_by_label("Reason", exact=True).fill("the sensor was broken")
@@ -116,7 +124,7 @@ async def test_a_partition_is_tainted_and_untainted(busy, open_page):
     await expect(page.get_by_role("button", name="Taint", exact=True)).to_be_visible()
 
 
-async def test_a_log_grows_as_it_is_written(busy, open_page, tmp_path):
+async def test_a_log_grows_as_it_is_written(busy: Served, open_page: OpenPage, tmp_path: Path) -> None:
     page = await open_page(busy, "/job_runs/slow.1.1/log?stream=stdout")
     await expect(page.get_by_role("log")).to_have_text("made raw/slow\n")
     await mark_document(page)
@@ -128,7 +136,9 @@ async def test_a_log_grows_as_it_is_written(busy, open_page, tmp_path):
     assert await is_same_document(page)
 
 
-async def test_a_page_reconnects_after_a_restart_of_the_service(serve, open_page, faults, tmp_path):
+async def test_a_page_reconnects_after_a_restart_of_the_service(
+    serve: Serve, open_page: OpenPage, faults: Faults, tmp_path: Path
+) -> None:
     faults.expected = "Failed to load resource"
     uri = f"sqlite:{tmp_path}/events.db"
     first = await serve(uri=uri)
@@ -146,7 +156,7 @@ async def test_a_page_reconnects_after_a_restart_of_the_service(serve, open_page
     assert await is_same_document(page)
 
 
-async def test_a_failed_refresh_is_retried(served, open_page, faults):
+async def test_a_failed_refresh_is_retried(served: Served, open_page: OpenPage, faults: Faults) -> None:
     faults.expected = "Failed to load resource"
     served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})
@@ -163,7 +173,7 @@ async def test_a_failed_refresh_is_retried(served, open_page, faults):
     await expect(page.get_by_role("status").last).to_have_text("")
 
 
-async def test_hostile_data_is_escaped_on_every_page(busy, open_page, faults):
+async def test_hostile_data_is_escaped_on_every_page(busy: Served, open_page: OpenPage, faults: Faults) -> None:
     faults.expected = "404"
     page = await open_page(busy)
     paths = [*busy.pages.values(), *[f"/partition?ref={await encoded(page, ref)}" for ref in (HOSTILE, LONG)]]
@@ -176,11 +186,11 @@ async def test_hostile_data_is_escaped_on_every_page(busy, open_page, faults):
     await expect(page.get_by_role("heading", level=1)).to_contain_text("long_long_")
 
 
-async def encoded(page, text):
+async def encoded(page: Page, text: str) -> object:
     return await page.evaluate("text => encodeURIComponent(text)", text)
 
 
-async def test_the_focus_stays_while_the_page_changes(busy, open_page):
+async def test_the_focus_stays_while_the_page_changes(busy: Served, open_page: OpenPage) -> None:
     page = await open_page(busy, "/builds/slow")
     await page.get_by_role("button", name="Cancel").focus()
     before = await page.locator("#summary").inner_text()
@@ -193,7 +203,7 @@ async def test_the_focus_stays_while_the_page_changes(busy, open_page):
     await expect(page.get_by_label("Status")).to_be_focused()
 
 
-async def test_a_build_is_started_by_keyboard_alone(served, open_page):
+async def test_a_build_is_started_by_keyboard_alone(served: Served, open_page: OpenPage) -> None:
     page = await open_page(served)
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
@@ -213,7 +223,7 @@ async def test_a_build_is_started_by_keyboard_alone(served, open_page):
     await expect(page.get_by_role("heading", level=1)).to_contain_text("completed")
 
 
-async def test_pages_fit_a_phone(busy, open_page, faults):
+async def test_pages_fit_a_phone(busy: Served, open_page: OpenPage, faults: Faults) -> None:
     faults.expected = "404"
     page = await open_page(busy, viewport={"width": 360, "height": 740})
     paths = [*busy.pages.values(), *[f"/partition?ref={await encoded(page, ref)}" for ref in (HOSTILE, LONG)]]
@@ -223,7 +233,7 @@ async def test_pages_fit_a_phone(busy, open_page, faults):
         assert await page.evaluate("document.documentElement.scrollWidth") <= 360, path
 
 
-async def test_without_javascript_a_build_is_planned_started_and_cancelled(served, open_page):
+async def test_without_javascript_a_build_is_planned_started_and_cancelled(served: Served, open_page: OpenPage) -> None:
     gate = served.executor.gate("raw/1")
     page = await open_page(served, java_script_enabled=False)
 
@@ -237,7 +247,7 @@ async def test_without_javascript_a_build_is_planned_started_and_cancelled(serve
     await expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")  # the page reloads itself
 
 
-async def test_a_browser_signs_in_and_out(serve, open_page, faults):
+async def test_a_browser_signs_in_and_out(serve: Serve, open_page: OpenPage, faults: Faults) -> None:
     faults.expected = "401"
     served = await serve(tokens=read_tokens(f"ada write {WRITE}", "tokens"))
     page = await open_page(served, "/builds?status=FAILED")
@@ -256,14 +266,16 @@ async def test_a_browser_signs_in_and_out(serve, open_page, faults):
 
 
 @pytest.mark.parametrize("times", [2])
-async def test_the_zoom_of_a_drawing_stays_while_the_page_changes(busy, open_page, times):
+async def test_the_zoom_of_a_drawing_stays_while_the_page_changes(
+    busy: Served, open_page: OpenPage, times: int
+) -> None:
     page = await open_page(busy, "/builds/slow")
     svg = page.locator("#graph svg")
-    width = (await svg.bounding_box())["width"]
+    width = (present(await svg.bounding_box()))["width"]
 
     for _ in range(times):
         await page.get_by_role("button", name="Larger").click()
     busy.executor.gates.pop("raw/slow").open()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("completed")
 
-    assert (await svg.bounding_box())["width"] == pytest.approx(width * 1.25**times, rel=0.01)
+    assert (present(await svg.bounding_box()))["width"] == pytest.approx(width * 1.25**times, rel=0.01)

@@ -3,16 +3,19 @@
 Imports no pytest, so that processes start fast.
 """
 
+from __future__ import annotations
+
 import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Unpack
 
 from databuild.errors import CoordinationError, EventLogError, InvalidStateTransitionError, JobConfigurationError
 from databuild.event_log.open import open_event_log
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
-from databuild.model.build_options import BuildOptions
+from databuild.model.build_options import BuildKeywords, BuildOptions
 from databuild.model.results import Success
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
@@ -46,7 +49,9 @@ CATALOG = JobCatalog(
 )
 
 
-def build(uri, name, folder, requested, pace, **options):
+def build(
+    uri: str, name: str, folder: str, requested: tuple[str, ...], pace: float, **options: Unpack[BuildKeywords]
+) -> None:
     """Builds, ends the process, and has it say how that went in its exit code."""
     said = os.open(f"{folder}/{name}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(said, 2)
@@ -54,7 +59,7 @@ def build(uri, name, folder, requested, pace, **options):
     sys.exit(asyncio.run(_build(uri, folder, pace, request)))
 
 
-async def _build(uri, folder, pace, request):
+async def _build(uri: str, folder: str, pace: float, request: BuildRequest) -> int:
     env = {"PATH": "/usr/bin:/bin", "CHAOS_FOLDER": str(folder), "CHAOS_PACE": str(pace)}
     try:
         log = open_event_log(uri)

@@ -1,15 +1,21 @@
 """The event logs that chaos is made over, and how much of it."""
 
+from __future__ import annotations
+
 import os
+import signal
+from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
 
 import pytest
 
 from tests.postgresql.server import Server
 from tests.support.fork_server import start_fork_server
-from tests.support.stores import PostgresqlDatabases, SqliteFiles
+from tests.support.stores import PostgresqlDatabases, SqliteFiles, Store
 
 
-def pytest_generate_tests(metafunc):
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Has a test that takes a seed run once for each.
 
     CHAOS_ROUNDS says how many there are, and CHAOS_SEED which is the first.
@@ -21,35 +27,35 @@ def pytest_generate_tests(metafunc):
 
 
 @pytest.fixture(scope="session")
-def server():
+def server() -> Iterator[Server]:
     running = Server()
     yield running
     running.close()
 
 
 @pytest.fixture(scope="session")
-def database(server):
+def database(server: Server) -> PostgresqlDatabases:
     return PostgresqlDatabases(server)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store(request, tmp_path):
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """Returns an empty log."""
     if request.param == "sqlite":
         return SqliteFiles(tmp_path)
-    database = request.getfixturevalue("database")
+    database: PostgresqlDatabases = request.getfixturevalue("database")
     database.execute("DROP SCHEMA IF EXISTS databuild CASCADE")
     return database
 
 
 @pytest.fixture
-def restart(request, store):
+def restart(request: pytest.FixtureRequest, store: Store) -> Callable[[signal.Signals], None] | None:
     """Returns what restarts the server; None where there is none."""
     if isinstance(store, SqliteFiles):
         return None
-    server = request.getfixturevalue("server")
+    server: Server = request.getfixturevalue("server")
 
-    def stop_and_start(how):
+    def stop_and_start(how: signal.Signals) -> None:
         server.stop(how)
         server.start()
 
@@ -57,5 +63,5 @@ def restart(request, store):
 
 
 @pytest.fixture(scope="session")
-def processes():
+def processes() -> ForkServerContext:
     return start_fork_server("tests.chaos.building", "tests.chaos.racing")

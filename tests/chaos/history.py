@@ -1,8 +1,13 @@
 """The history of a round, from the log and from the notes of its jobs, and the invariants that it must satisfy."""
 
+from __future__ import annotations
+
 from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
+from databuild.event_log.reads import Reader
 from databuild.event_log.tables import CLAIMS, LEASES
 from databuild.event_log.verify import verify
 from databuild.model import statuses
@@ -29,16 +34,16 @@ class Run(NamedTuple):
     lines: list[int]
 
     @property
-    def build(self):
+    def build(self) -> str:
         return self.job_run_id.split(".")[0]
 
 
-def read_notes(path):
+def read_notes(path: Path) -> dict[int, Run]:
     """Returns the job runs that a file tells of, by fencing token.
 
     Each line has a word, the token, the job run and its refs.
     """
-    runs = {}
+    runs: dict[int, Run] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
         what, token, job_run_id, *refs = line.split()
         assert what != "missing", f"a job run was started before its inputs were made: {line}"
@@ -58,17 +63,17 @@ class History:
         late: The events that tell of results that came too late, by position.
     """
 
-    def __init__(self, reader):
+    def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self.ended_by_others = {}
-        self.scheduled = {}
-        self.made = defaultdict(list)
-        self.late = {}
-        self._sequences = defaultdict(list)
+        self.ended_by_others: dict[str, int] = {}
+        self.scheduled: dict[str, int] = {}
+        self.made: defaultdict[str, list[str]] = defaultdict(list)
+        self.late: dict[int, ev.LateResultEvent] = {}
+        self._sequences: defaultdict[str, list[int]] = defaultdict(list)
         for position, event in reader.all_events(limit=_PAGE * 100):
             self._take(position, event)
 
-    def _take(self, position, event):
+    def _take(self, position: int, event: ev.BuildEvent) -> None:
         build = event.build_request_id
         self._sequences[build].append(event.sequence)
         kind = event.WhichOneof("event")
@@ -83,7 +88,7 @@ class History:
         elif kind == "late_result":
             self.late[position] = event.late_result
 
-    def check(self):
+    def check(self) -> None:
         """Checks what must be true of any log whose builds have all ended."""
         verified = verify(self.reader)
         assert verified.reported == ()
@@ -96,9 +101,9 @@ class History:
         for position, late in self.late.items():
             assert self.ended_by_others[late.target_build_request_id] < position
 
-    def check_runs(self, runs):
+    def check_runs(self, runs: Mapping[int, Run]) -> None:
         """Checks that of two runs of one partition only one counted at any time, and none after it was made."""
-        by_ref = defaultdict(list)
+        by_ref: defaultdict[str, list[Run]] = defaultdict(list)
         for run in runs.values():
             for ref in run.refs:
                 by_ref[ref].append(run)
@@ -109,7 +114,7 @@ class History:
         for ref, (job_run_id,) in self.made.items():
             assert any(run.job_run_id == job_run_id for run in by_ref[ref]), f"nobody made {ref}"
 
-    def _check_two(self, ref, older, newer):
+    def _check_two(self, ref: str, older: Run, newer: Run) -> None:
         told = f"{ref}: {older}, and then {newer}"
         assert older.job_run_id not in self.made[ref], f"built again though it was finished: {told}"
         if older.lines[-1] > newer.lines[0]:

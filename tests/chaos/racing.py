@@ -3,13 +3,16 @@
 Imports no pytest, so that processes start fast.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
 import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from databuild.event_log.open import open_event_log
-from databuild.executors.executor import ProcessResult
+from databuild.executors.executor import ProcessResult, ProcessSpec
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.model.build_options import BuildOptions
 from databuild.orchestration.build.build_context import BuildContext
@@ -28,11 +31,11 @@ CATALOG = JobCatalog(
 class Executor(NoProcesses):
     """Notes each run in a file, in the form of the job of the chaos tests."""
 
-    def __init__(self, notes, seconds):
+    def __init__(self, notes: Path, seconds: float) -> None:
         self._notes = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._seconds = seconds
 
-    async def run(self, spec, on_report=None):
+    async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         _, command, *refs = spec.argv
         if command == "config":
             configs = [{"outputs": [{"str": ref}], "inputs": [], "args": [ref]} for ref in refs]
@@ -42,15 +45,15 @@ class Executor(NoProcesses):
         self._note("end", spec.env, refs)
         return ProcessResult(exit_code=0)
 
-    def _note(self, what, env, refs):
+    def _note(self, what: str, env: Mapping[str, str], refs: Sequence[str]) -> None:
         line = f"{what} {env['DATABUILD_FENCING_TOKEN']} {env['DATABUILD_JOB_RUN_ID']} {' '.join(refs)}\n"
         os.write(self._notes, line.encode())
 
 
-def race(uri, name, folder, requested, seconds):
+def race(uri: str, name: str, folder: str, requested: tuple[str, ...], seconds: float) -> None:
     """Builds as soon as the file `go` is there, each job run in so many seconds."""
 
-    async def main():
+    async def main() -> None:
         log = open_event_log(uri)
         Path(folder, f"{name}.ready").touch()
         await turns_until(Path(folder, "go").exists)  # at once, so that it is a race

@@ -1,13 +1,18 @@
 """Rounds of chaos: builds at once, and what may happen to them and to the server, chosen by a seed."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import random
 import signal
 import time
+from collections.abc import Callable, Sequence
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 from tests.chaos import building
+from tests.support.present import present
 from tests.support.waiting import wait_until
 
 AT_ONCE = 8
@@ -26,7 +31,14 @@ class Round:
         happened: What was done to them, for who reads of a failure.
     """
 
-    def __init__(self, processes, seed, uri, folder, restart=None):
+    def __init__(
+        self,
+        processes: ForkServerContext,
+        seed: int,
+        uri: str,
+        folder: Path,
+        restart: Callable[[signal.Signals], None] | None = None,
+    ) -> None:
         """Starts nothing yet.
 
         Args:
@@ -36,17 +48,17 @@ class Round:
             folder: An empty folder.
             restart: Restarts the server; None where there is none.
         """
-        self.builds = {}
-        self.happened = []
+        self.builds: dict[str, ForkServerProcess] = {}
+        self.happened: list[str] = []
         self._processes = processes
         self._random = random.Random(seed)
         self._uri = uri
         self._folder = folder
         self._restart = restart
-        self._paused = {}
+        self._paused: dict[int, float] = {}
         self._prefix = f"c{os.getpid()}x{seed}-{folder.name}"
 
-    def run(self):
+    def run(self) -> None:
         """Has everything happen, and waits until every build has ended and one more has gone on from there."""
         try:
             for _ in range(AT_ONCE):
@@ -64,7 +76,7 @@ class Round:
         finally:
             self._end_all()
 
-    def _start(self, requested=None, pace=None):
+    def _start(self, requested: tuple[str, ...] | None = None, pace: float | None = None) -> None:
         name = f"{self._prefix}-{len(self.builds)}"
         options = {"jobs": self._random.randint(1, 3), "keep_going": self._random.random() < 0.5}
         refs = self._random.sample(building.EVERYTHING, self._random.randint(1, 6))
@@ -75,7 +87,7 @@ class Round:
         self.builds[name] = process
         process.start()
 
-    def _let_something_happen(self):
+    def _let_something_happen(self) -> None:
         living = [process for process in self.builds.values() if process.is_alive()]
         if len(living) < AT_ONCE and len(self.builds) < MAX_BUILDS:
             self._start()
@@ -84,68 +96,68 @@ class Round:
         )[0]
         what(living)
 
-    def _kill(self, living):
+    def _kill(self, living: Sequence[ForkServerProcess]) -> None:
         if living:
             process = self._random.choice(living)
             self._note("kill", process.name)
             process.kill()
 
-    def _pause(self, living):
+    def _pause(self, living: Sequence[ForkServerProcess]) -> None:
         if living:
             process = self._random.choice(living)
-            self._signal(process.pid, signal.SIGSTOP)
+            self._signal(present(process.pid), signal.SIGSTOP)
             self._note("pause", process.name)
 
-    def _kill_a_job(self, _living):
+    def _kill_a_job(self, _living: Sequence[ForkServerProcess]) -> None:
         if jobs := self._job_processes():
             pid = self._random.choice(jobs)
             self._note("kill job", pid)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def _pause_a_job(self, _living):
+    def _pause_a_job(self, _living: Sequence[ForkServerProcess]) -> None:
         if jobs := self._job_processes():
             pid = self._random.choice(jobs)
             self._note("pause job", pid)
             self._signal(pid, signal.SIGSTOP)
 
-    def _restart_server(self, _living):
+    def _restart_server(self, _living: Sequence[ForkServerProcess]) -> None:
         if self._restart is not None and len(self.builds) > AT_ONCE:
             how = self._random.choice([signal.SIGINT, signal.SIGQUIT])
             self._note("restart", how.name)
             self._restart(how)
 
-    def _signal(self, pid, number):
+    def _signal(self, pid: int, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
             if number == signal.SIGSTOP:
                 self._paused[pid] = time.monotonic() + self._random.uniform(*PAUSE_SECONDS)
 
-    def _go_on(self, now):
+    def _go_on(self, now: float) -> None:
         """Has what was paused until now go on; that which pause they are in does not matter."""
         for pid, until in tuple(self._paused.items()):
             if until <= now:
                 del self._paused[pid]
                 self._signal(pid, signal.SIGCONT)
 
-    def _join(self):
+    def _join(self) -> None:
         """Waits for the end of every build."""
         until = time.monotonic() + MAX_SECONDS
         for name, process in self.builds.items():
             process.join(max(0.0, until - time.monotonic()))
             assert process.exitcode is not None, f"{name} does not end"
 
-    def _wait_until_nobody_is_left(self):
+    def _wait_until_nobody_is_left(self) -> None:
         wait_until(
             lambda: not (self._processes_with("environ") | self._processes_with("cmdline"))
         )  # the watchdogs, too
 
-    def _job_processes(self):
+    def _job_processes(self) -> list[int]:
         return sorted(self._processes_with("environ"))
 
-    def _processes_with(self, place):
+    def _processes_with(self, place: str) -> dict[int, str]:
         """Returns the processes that have a build of this round in their environment or arguments, with that build."""
-        found = {}
+        found: dict[int, str] = {}
         for path in Path("/proc").glob(f"[0-9]*/{place}"):
             with contextlib.suppress(OSError):
                 builds = [one for one in path.read_bytes().split(b"\0") if one.startswith(_MARK)]
@@ -154,7 +166,7 @@ class Round:
                     found[int(path.parent.name)] = build
         return found
 
-    def _end_all(self):
+    def _end_all(self) -> None:
         """Leaves nothing behind, whatever has failed."""
         for process in self.builds.values():
             if process.is_alive():
@@ -164,5 +176,5 @@ class Round:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def _note(self, what, whom):
+    def _note(self, what: str, whom: object) -> None:
         self.happened.append(f"{what} {whom}")

@@ -1,14 +1,28 @@
 """Builds that are killed, paused and cut off from their server at any moment still agree on who builds what."""
 
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
 from databuild.event_log.open import open_reader
 from tests.chaos import building
 from tests.chaos.history import History, read_notes
 from tests.chaos.rounds import Round
+from tests.support.stores import Store
 
 ROUNDS = 25
 
 
-def test_whatever_happens_to_builds_each_partition_is_made_once_and_by_one(store, tmp_path, processes, seed, restart):
+def test_whatever_happens_to_builds_each_partition_is_made_once_and_by_one(
+    store: Store,
+    tmp_path: Path,
+    processes: ForkServerContext,
+    seed: int,
+    restart: Callable[[signal.Signals], None] | None,
+) -> None:
     chaos = Round(processes, seed, store.uri, tmp_path, restart)
     try:
         chaos.run()

@@ -1,6 +1,11 @@
 """Helpers that write the events of builds step by step."""
 
-from databuild.event_log.coordination import ClaimRequest
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from databuild.event_log.coordination import Claim, ClaimRequest
+from databuild.event_log.log import EventLog
 from databuild.model.results import Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import job_event
@@ -8,7 +13,7 @@ from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 
-async def begin(log, build, *refs, clock=lambda: 100.0):
+async def begin(log: EventLog, build: str, *refs: str, clock: Callable[[], float] = lambda: 100.0) -> BuildOrchestrator:
     """Has a build planned, with a task for each ref, and under way."""
     one = BuildOrchestrator(log, build, refs, clock=clock)
     one.start_build(graph_label="//:g")
@@ -20,7 +25,7 @@ async def begin(log, build, *refs, clock=lambda: 100.0):
     return one
 
 
-async def produce(one, number, ref, version="", **metadata):
+async def produce(one: BuildOrchestrator, number: int, ref: str, version: str = "", **metadata: object) -> None:
     """Has a task of a build run and produce a ref."""
     run = f"{one.build_request_id}.{number}.1"
     one.emit_job_scheduled(run, number, "//:j")
@@ -33,13 +38,13 @@ async def produce(one, number, ref, version="", **metadata):
     await one.emit_partition_available(ref, number, run, version, metadata)
 
 
-async def claim(log, build, number, *refs):
+async def claim(log: EventLog, build: str, number: int, *refs: str) -> Claim:
     """Claims refs for a task of a build."""
     (answer,) = await log.claim([ClaimRequest(build, f"{build}.{number}.1", refs)])
     return answer
 
 
-async def adopt(log, operation, *refs, force=False):
+async def adopt(log: EventLog, operation: str, *refs: str, force: bool = False) -> None:
     """Has refs adopted."""
     event = ev.BuildEvent(event_id=f"{operation}/1", build_request_id=operation, sequence=1)
     event.time.FromMilliseconds(100_500)
@@ -49,7 +54,7 @@ async def adopt(log, operation, *refs, force=False):
     await log.append([event])
 
 
-async def take_over(log, operation, *records):
+async def take_over(log: EventLog, operation: str, *records: ev.AdoptedRecord) -> None:
     """Has records of another log taken over."""
     event = ev.BuildEvent(event_id=f"{operation}/1", build_request_id=operation, sequence=1)
     event.time.FromMilliseconds(100_500)
@@ -59,7 +64,7 @@ async def take_over(log, operation, *records):
     await log.append([event])
 
 
-async def taint(log, operation, *refs):
+async def taint(log: EventLog, operation: str, *refs: str) -> None:
     """Has refs tainted."""
     event = ev.BuildEvent(event_id=f"{operation}/1", build_request_id=operation, sequence=1)
     event.taint.author, event.taint.reason, event.taint.tainted = "ann", "wrong", True
@@ -68,7 +73,7 @@ async def taint(log, operation, *refs):
     await log.append([event])
 
 
-async def build(log, name, *refs):
+async def build(log: EventLog, name: str, *refs: str) -> BuildOrchestrator:
     """Has a build produce refs, and complete."""
     one = await begin(log, name, *refs)
     for number, ref in enumerate(refs, 1):

@@ -1,21 +1,27 @@
 """The event logs that the contract is tested with."""
 
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
 import pytest
 
+from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
 from tests.postgresql.server import Server
-from tests.support.stores import PostgresqlDatabases, SqliteFiles
+from tests.support.stores import PostgresqlDatabases, SqliteFiles, Store
 
 
 @pytest.fixture(scope="session")
-def server():
+def server() -> Iterator[Server]:
     running = Server()
     yield running
     running.close()
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def uri(request, tmp_path):
+def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Returns the URI of an empty log."""
     if request.param == "memory":
         return "memory:"
@@ -25,7 +31,7 @@ def uri(request, tmp_path):
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store(request, tmp_path):
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """Returns where a log can be opened again, by this process and by others."""
     if request.param == "sqlite":
         return SqliteFiles(tmp_path)
@@ -33,7 +39,7 @@ def store(request, tmp_path):
 
 
 @pytest.fixture
-async def log(uri):
+async def log(uri: str) -> AsyncIterator[EventLog]:
     opened = open_event_log(uri)
     yield opened
     await opened.close()

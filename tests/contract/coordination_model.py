@@ -1,5 +1,8 @@
 """A model of builds that share an event log, in a few dictionaries."""
 
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 OPEN = ("SCHEDULED", "BUILDING")
@@ -22,40 +25,40 @@ class Build:
 
     name: str
     expires: float
-    statuses: dict = field(default_factory=dict)
-    attempts: dict = field(default_factory=dict)
+    statuses: dict[str, str] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
     end: str = ""
 
-    def task_of(self, ref):
+    def task_of(self, ref: str) -> int:
         return list(self.statuses).index(ref) + 1
 
-    def run_of(self, ref):
+    def run_of(self, ref: str) -> str:
         return f"{self.name}.{self.task_of(ref)}.{self.attempts[ref]}"
 
 
 class Model:
     """All builds over one event log."""
 
-    def __init__(self):
-        self.builds = {}
-        self.records = {}
-        self.claims = {}
-        self.slots = {}
-        self.told_of = set()
+    def __init__(self) -> None:
+        self.builds: dict[str, Build] = {}
+        self.records: dict[str, Record] = {}
+        self.claims: dict[str, tuple[str, str]] = {}
+        self.slots: dict[str, str] = {}
+        self.told_of: set[str] = set()
         self.token = 0
 
-    def begin(self, name, refs, expires):
+    def begin(self, name: str, refs: Sequence[str], expires: float) -> Build:
         build = self.builds[name] = Build(name, expires, dict.fromkeys(refs, "SCHEDULED"), dict.fromkeys(refs, 1))
         for ref in refs:
             self._known(build, ref, "SCHEDULED")
         return build
 
-    def holders(self, build, refs):
+    def holders(self, build: Build, refs: Sequence[str]) -> dict[str, str]:
         """Returns who else holds any of these refs."""
         held = {ref: self.claims[ref][0] for ref in refs if ref in self.claims}
         return {ref: name for ref, name in held.items() if name != build.name}
 
-    def claim(self, build, ref, token, slot):
+    def claim(self, build: Build, ref: str, token: int, slot: bool) -> None:
         assert token > self.token, "tokens grow"
         self.token = token
         self.claims[ref] = (build.name, build.run_of(ref))
@@ -63,44 +66,44 @@ class Model:
             self.slots[build.run_of(ref)] = build.name
         assert len(self.slots) <= 1, "there is one slot"
 
-    def schedule(self, build, ref):
+    def schedule(self, build: Build, ref: str) -> None:
         self.told_of.add(build.run_of(ref))
 
-    def start(self, build, ref):
+    def start(self, build: Build, ref: str) -> None:
         self.schedule(build, ref)
         build.statuses[ref] = "BUILDING"
         self._known(build, ref, "BUILDING").available = False
 
-    def finish(self, build, ref):
+    def finish(self, build: Build, ref: str) -> None:
         build.statuses[ref] = "AVAILABLE"
         record = self._known(build, ref, "AVAILABLE")
         record.available, record.version, record.tainted = True, build.run_of(ref), False
         self._release(build, ref)
 
-    def try_again(self, build, ref):
+    def try_again(self, build: Build, ref: str) -> None:
         self.slots.pop(build.run_of(ref), None)
         build.attempts[ref] += 1
         build.statuses[ref] = "SCHEDULED"
         self._known(build, ref, "SCHEDULED")
 
-    def fail(self, build, ref):
+    def fail(self, build: Build, ref: str) -> None:
         never_ran = build.statuses[ref] == "SCHEDULED"
         build.statuses[ref] = "FAILED"
         self._known(build, ref, "FAILED").available &= never_ran
         self._release(build, ref)
 
-    def delegate(self, build, ref):
+    def delegate(self, build: Build, ref: str) -> None:
         build.statuses[ref] = "DELEGATED"
         record = self.records[ref]
         if record.build == build.name and record.available:
             record.status = "AVAILABLE"
         self._release(build, ref)
 
-    def take_over(self, build, ref):
+    def take_over(self, build: Build, ref: str) -> None:
         build.statuses[ref] = "SCHEDULED"
         self._known(build, ref, "SCHEDULED")
 
-    def close(self, build, end, in_doubt=()):
+    def close(self, build: Build, end: str, in_doubt: Collection[str] = ()) -> None:
         """Ends a build; it is not known what its job runs have done to partitions that are in doubt."""
         for ref, status in build.statuses.items():
             if status in OPEN:
@@ -110,16 +113,16 @@ class Model:
         self.claims = {ref: claim for ref, claim in self.claims.items() if claim[0] != build.name}
         self.slots = {run: name for run, name in self.slots.items() if name != build.name}
 
-    def in_doubt(self, name):
+    def in_doubt(self, name: str) -> list[str]:
         """Returns what a build has claimed for job runs that it has told of."""
         return [ref for ref, (holder, run) in self.claims.items() if holder == name and run in self.told_of]
 
-    def _known(self, build, ref, status):
+    def _known(self, build: Build, ref: str, status: str) -> Record:
         record = self.records.setdefault(ref, Record(status, build.name))
         record.status, record.build = status, build.name
         return record
 
-    def _release(self, build, ref):
+    def _release(self, build: Build, ref: str) -> None:
         if self.claims.get(ref, ("",))[0] == build.name:
             del self.claims[ref]
         self.slots.pop(build.run_of(ref), None)

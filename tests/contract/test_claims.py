@@ -1,5 +1,7 @@
 """Every event log grants claims, leases and resources to one build at a time."""
 
+from __future__ import annotations
+
 import asyncio
 
 import pytest
@@ -8,6 +10,7 @@ from databuild.errors import (
     CoordinationError,
 )
 from databuild.event_log.coordination import ClaimRequest, LeaseOwner, Need, ResourceUse
+from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
 from databuild.model.results import Cancelled, Failed, Success
 from databuild.orchestration.events.payloads import job_event
@@ -15,7 +18,7 @@ from databuild.v1 import events_pb2 as ev
 from tests.contract.builds import begin, claim, produce
 
 
-async def test_a_claim_is_granted_completely_to_one_build_until_its_partitions_have_ended(log):
+async def test_a_claim_is_granted_completely_to_one_build_until_its_partitions_have_ended(log: EventLog) -> None:
     one = await begin(log, "b1", "p", "q")
     await log.renew_lease("b1", "here", 60)
     await begin(log, "b2", "p", "q")
@@ -35,7 +38,7 @@ async def test_a_claim_is_granted_completely_to_one_build_until_its_partitions_h
     assert log.reader().claims_of("b2") == {"p": "b2.1.1", "q": "b2.1.1"}
 
 
-async def test_a_claimed_partition_is_not_available_until_the_claim_ends_without_a_run(log):
+async def test_a_claimed_partition_is_not_available_until_the_claim_ends_without_a_run(log: EventLog) -> None:
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p")
     await produce(one, 2, "q")
@@ -55,7 +58,7 @@ async def test_a_claimed_partition_is_not_available_until_the_claim_ends_without
     assert log.reader().claimed(["p", "q"]) == {}
 
 
-async def test_a_run_that_is_skipped_or_cancelled_releases_its_claims(log):
+async def test_a_run_that_is_skipped_or_cancelled_releases_its_claims(log: EventLog) -> None:
     one = await begin(log, "b", "p", "q")
     await log.renew_lease("b", "here", 60)
     await claim(log, "b", 1, "p")
@@ -66,7 +69,7 @@ async def test_a_run_that_is_skipped_or_cancelled_releases_its_claims(log):
     assert log.reader().claimed(["p", "q"]) == {"q": "b"}
 
 
-async def test_a_build_that_has_ended_can_neither_claim_nor_stay_alive(log):
+async def test_a_build_that_has_ended_can_neither_claim_nor_stay_alive(log: EventLog) -> None:
     one = await begin(log, "b", "p")
     await log.renew_lease("b", "here", 60)
     await one.complete_build(Cancelled())
@@ -78,7 +81,7 @@ async def test_a_build_that_has_ended_can_neither_claim_nor_stay_alive(log):
     assert log.reader().leases() == []
 
 
-async def test_an_owned_lease_is_taken_over_only_from_the_named_holder(log):
+async def test_an_owned_lease_is_taken_over_only_from_the_named_holder(log: EventLog) -> None:
     mine = LeaseOwner("ann")
     await log.renew_lease("b", "here", 60, mine)
     await begin(log, "b", "p")
@@ -100,7 +103,7 @@ async def test_an_owned_lease_is_taken_over_only_from_the_named_holder(log):
     assert (lease.holder, lease.owner) == ("there", "bob")
 
 
-async def test_a_lease_expires_by_the_clock_of_the_store(uri):
+async def test_a_lease_expires_by_the_clock_of_the_store(uri: str) -> None:
     now = [100.0]
     log = open_event_log(uri, clock=lambda: now[0])
     await begin(log, "b", "p")
@@ -114,8 +117,8 @@ async def test_a_lease_expires_by_the_clock_of_the_store(uri):
     assert (early, late) == (False, True)
 
 
-async def test_resources_are_held_until_their_job_run_ends_and_builds_take_turns(log):
-    async def ask(build, task):
+async def test_resources_are_held_until_their_job_run_ends_and_builds_take_turns(log: EventLog) -> None:
+    async def ask(build: str, task: int) -> str:
         run = f"{build}.{task}.1"
         (answer,) = await log.claim([ClaimRequest(build, run, (f"{build}{task}",), (Need("r", 1, 1),))])
         return answer.short_of

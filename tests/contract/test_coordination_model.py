@@ -1,8 +1,13 @@
 """Several orchestrators over one event log agree with a simple model in any order of steps."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import itertools
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -10,17 +15,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from databuild.errors import CoordinationError, InvalidStateTransitionError
-from databuild.event_log.coordination import ClaimRequest, Need
+from databuild.event_log.coordination import Claim, ClaimRequest, Need
 from databuild.event_log.open import open_event_log
 from databuild.event_log.verify import verify
+from databuild.executors.executor import Executor
 from databuild.model.results import Cancelled, Failed, Success
 from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.contract.coordination_model import OPEN, Model
+from tests.contract.coordination_model import OPEN, Build, Model
 from tests.support.fake_executor import NoProcesses
+from tests.support.present import present
 from tests.support.stores import PostgresqlDatabases, SqliteFiles
 
 REFS = ("p", "q", "r", "s")
@@ -37,97 +44,104 @@ some_refs = st.lists(some_ref, min_size=1, unique=True)
 either_process = st.integers(0, 1)
 
 
-def rule_for(candidates, **arguments):
+def rule_for(
+    candidates: Callable[[Any], Sequence[Any]], **arguments: st.SearchStrategy[Any]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Returns a rule that is given one of these; it is for when there are any."""
 
-    def decorate(do):
-        def chosen(self, number, **values):
+    def decorate(do: Callable[..., None]) -> Callable[..., None]:
+        def chosen(self: World, number: int, **values: Any) -> None:
             found = candidates(self)
             one = found[number % len(found)]
             do(self, *(one if isinstance(one, tuple) else (one,)), **values)
 
         chosen.__name__ = do.__name__
-        return precondition(candidates)(rule(number=any_of_them, **arguments)(chosen))
+        made = cast("Callable[..., Any]", rule)(number=any_of_them, **arguments)(chosen)
+        guarded: Callable[..., None] = precondition(lambda self: bool(candidates(self)))(made)
+        return guarded
 
     return decorate
+
+
+_T = TypeVar("_T")
 
 
 class World(RuleBasedStateMachine):
     """Two processes, each with builds of its own, and the model of what they do."""
 
-    def __init__(self, uri):
+    def __init__(self, uri: str) -> None:
         super().__init__()
         self.loop = asyncio.Runner()
         self.now = 1000.0
         self.names = (f"b{number:03}" for number in itertools.count())
         self.model = Model()
-        self.orchestrators = {}
-        self.home = {}
+        self.orchestrators: dict[str, BuildOrchestrator] = {}
+        self.home: dict[str, int] = {}
         first = open_event_log(uri, clock=self.clock)
         # A log in memory is of one process.
         self.logs = [first, first if uri == "memory:" else open_event_log(uri, clock=self.clock)]
         self.reader = first.reader()
 
-    def clock(self):
+    def clock(self) -> float:
         return self.now
 
-    def run(self, awaitable):
-        async def main():
-            return await awaitable() if callable(awaitable) else await awaitable
+    def run(self, awaitable: Callable[[], Awaitable[_T]]) -> _T:
+        async def main() -> _T:
+            return await awaitable()
 
         return self.loop.run(main())
 
-    def open_builds(self):
+    def open_builds(self) -> list[Build]:
         return [build for build in self.model.builds.values() if not build.end]
 
-    def dead_builds(self):
+    def dead_builds(self) -> list[Build]:
         """Returns the builds that others have ended."""
         return [build for build in self.model.builds.values() if build.end == "DEAD"]
 
-    def expired(self):
+    def expired(self) -> list[Build]:
         return [build for build in self.open_builds() if build.expires < self.now]
 
-    def standing(self, *statuses, builds=None):
+    def standing(self, *statuses: str, builds: Iterable[Build] | None = None) -> list[tuple[Build, str]]:
         """Returns builds that have not ended with refs that have one of these statuses in them."""
         builds = self.open_builds() if builds is None else builds
         return [(build, ref) for build in builds for ref, status in build.statuses.items() if status in statuses]
 
-    def scheduled(self):
+    def scheduled(self) -> list[tuple[Build, str]]:
         return self.standing("SCHEDULED")
 
-    def claimed(self):
+    def claimed(self) -> list[tuple[Build, str]]:
         claims = self.model.claims
         return [(build, ref) for build, ref in self.scheduled() if claims.get(ref) == (build.name, build.run_of(ref))]
 
-    def untold(self):
+    def untold(self) -> list[tuple[Build, str]]:
         return [(build, ref) for build, ref in self.claimed() if build.run_of(ref) not in self.model.told_of]
 
-    def building(self):
+    def building(self) -> list[tuple[Build, str]]:
         return self.standing("BUILDING")
 
-    def building_too_long(self):
+    def building_too_long(self) -> list[tuple[Build, str]]:
         return self.standing("BUILDING", builds=self.expired())
 
-    def held_by_others(self):
+    def held_by_others(self) -> list[tuple[Build, str]]:
         return [(build, ref) for build, ref in self.scheduled() if self.model.holders(build, [ref])]
 
-    def delegated(self):
+    def delegated(self) -> list[tuple[Build, str]]:
         return self.standing("DELEGATED")
 
-    def wanted_by_two(self):
+    def wanted_by_two(self) -> list[tuple[Build, Build, str]]:
         free = [(build, ref) for build, ref in self.scheduled() if ref not in self.model.claims]
         return [(one, two, ref) for (one, ref), (two, same) in itertools.permutations(free, 2) if ref == same]
 
-    def without_more_to_do(self):
+    def without_more_to_do(self) -> list[Build]:
         return [build for build in self.open_builds() if not {*OPEN, "DELEGATED"} & {*build.statuses.values()}]
 
     @precondition(lambda self: len(self.open_builds()) < MAX_BUILDS)
     @rule(process=either_process, refs=some_refs)
-    def begin(self, process, refs):
+    def begin(self, process: int, refs: list[str]) -> None:
         name = next(self.names)
         log = self.logs[process]
 
-        async def begin():
+        async def begin() -> BuildOrchestrator:
             log.renew_lease(name, "elsewhere/1/1", LEASE)
             one = BuildOrchestrator(log, name, refs, clock=self.clock)
             one.start_build(graph_label="//:g")
@@ -144,17 +158,17 @@ class World(RuleBasedStateMachine):
         self.model.begin(name, refs, self.now + LEASE)
 
     @rule_for(scheduled, slot=st.booleans())
-    def claim(self, build, ref, slot):
+    def claim(self, build: Build, ref: str, slot: bool) -> None:
         self.answer(build, ref, self.run(lambda: self.ask(build, ref, slot)), slot)
 
-    async def ask(self, build, ref, slot):
+    async def ask(self, build: Build, ref: str, slot: bool) -> Claim:
         needs = SLOT if slot else ()
         (answer,) = await self.orchestrators[build.name].claim(
             [ClaimRequest(build.name, build.run_of(ref), (ref,), needs)]
         )
         return answer
 
-    def answer(self, build, ref, answer, slot):
+    def answer(self, build: Build, ref: str, answer: Claim, slot: bool) -> None:
         """Compares the answer to a claim with the model, and tells the model."""
         holders = self.model.holders(build, [ref])
         if holders:
@@ -168,10 +182,10 @@ class World(RuleBasedStateMachine):
             assert answer.short_of == "slot"
 
     @rule_for(wanted_by_two)
-    def two_claim_at_once(self, *builds_and_ref):
-        *builds, ref = builds_and_ref
+    def two_claim_at_once(self, first: Build, second: Build, ref: str) -> None:
+        builds = (first, second)
 
-        async def both():
+        async def both() -> list[Claim]:
             return await asyncio.gather(*(self.ask(build, ref, slot=False) for build in builds))
 
         answers = self.run(both)
@@ -181,17 +195,17 @@ class World(RuleBasedStateMachine):
             self.give_up(build)
 
     @rule_for(untold)
-    def schedule(self, build, ref):
+    def schedule(self, build: Build, ref: str) -> None:
         one, run, task = self.orchestrators[build.name], build.run_of(ref), build.task_of(ref)
         self.run(lambda: one.emit_job_scheduled(run, task, JOB, build.attempts[ref]))
         self.model.schedule(build, ref)
 
     @rule_for(claimed)
-    def start(self, build, ref):
+    def start(self, build: Build, ref: str) -> None:
         self.run(lambda: self.emit_start(build, ref))
         self.model.start(build, ref)
 
-    async def emit_start(self, build, ref):
+    async def emit_start(self, build: Build, ref: str) -> None:
         one, run, task = self.orchestrators[build.name], build.run_of(ref), build.task_of(ref)
         if run not in self.model.told_of:
             one.emit_job_scheduled(run, task, JOB, build.attempts[ref])
@@ -199,14 +213,14 @@ class World(RuleBasedStateMachine):
         await one.emit_partition_building(ref, task, run)
 
     @rule_for(scheduled, slot=st.booleans())
-    def claim_and_start(self, build, ref, slot):
+    def claim_and_start(self, build: Build, ref: str, slot: bool) -> None:
         self.answer(build, ref, self.run(lambda: self.ask(build, ref, slot)), slot)
         if (build, ref) in self.claimed():
             self.run(lambda: self.emit_start(build, ref))
             self.model.start(build, ref)
 
     @rule_for(scheduled)
-    def make(self, build, ref):
+    def make(self, build: Build, ref: str) -> None:
         self.answer(build, ref, self.run(lambda: self.ask(build, ref, slot=False)), slot=False)
         if (build, ref) in self.claimed():
             self.run(lambda: self.emit_start(build, ref))
@@ -215,18 +229,18 @@ class World(RuleBasedStateMachine):
             self.model.finish(build, ref)
 
     @rule_for(building)
-    def finish(self, build, ref):
+    def finish(self, build: Build, ref: str) -> None:
         self.run(lambda: self.emit_finish(build, ref))
         self.model.finish(build, ref)
 
-    async def emit_finish(self, build, ref):
+    async def emit_finish(self, build: Build, ref: str) -> None:
         one, run, task = self.orchestrators[build.name], build.run_of(ref), build.task_of(ref)
         one.emit_job_completed(run, task, JOB, build.attempts[ref])
         await one.emit_partition_available(ref, task, run, run)
 
     @rule_for(building, again=st.booleans())
-    def fail(self, build, ref, again):
-        async def fail():
+    def fail(self, build: Build, ref: str, again: bool) -> None:
+        async def fail() -> None:
             one, run, task = self.orchestrators[build.name], build.run_of(ref), build.task_of(ref)
             one.emit_job_failed(run, task, JOB, WHY, build.attempts[ref])
             if again:
@@ -238,8 +252,8 @@ class World(RuleBasedStateMachine):
         (self.model.try_again if again else self.model.fail)(build, ref)
 
     @rule_for(claimed)
-    def skip(self, build, ref):
-        async def skip():
+    def skip(self, build: Build, ref: str) -> None:
+        async def skip() -> None:
             one, task = self.orchestrators[build.name], build.task_of(ref)
             one.emit(("job", job_event(build.run_of(ref), task, JOB, ev.JOB_STATUS_SKIPPED)))
             await one.emit_partition_failed(ref, WHY, task)
@@ -248,19 +262,19 @@ class World(RuleBasedStateMachine):
         self.model.fail(build, ref)
 
     @rule_for(held_by_others)
-    def delegate(self, build, ref):
+    def delegate(self, build: Build, ref: str) -> None:
         other = self.model.holders(build, [ref])[ref]
         self.run(lambda: self.orchestrators[build.name].emit_delegation(other, JOB, [ref], running=True))
         self.model.delegate(build, ref)
 
     @rule_for(delegated)
-    def take_over(self, build, ref):
+    def take_over(self, build: Build, ref: str) -> None:
         one, task = self.orchestrators[build.name], build.task_of(ref)
         self.run(lambda: one.emit_partition_scheduled(ref, task, pt.REASON_FAILED_BEFORE))
         self.model.take_over(build, ref)
 
     @rule_for(without_more_to_do)
-    def complete(self, build):
+    def complete(self, build: Build) -> None:
         failed = "FAILED" in build.statuses.values()
         result, end = (Failed(message="no"), "FAILED") if failed else (Success(), "COMPLETED")
         self.run(lambda: self.orchestrators[build.name].complete_build(result))
@@ -268,45 +282,45 @@ class World(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.open_builds()) == MAX_BUILDS)
     @rule(number=any_of_them)
-    def cancel(self, number):
+    def cancel(self, number: int) -> None:
         self.give_up(self.open_builds()[number % len(self.open_builds())])
 
-    def give_up(self, build):
+    def give_up(self, build: Build) -> None:
         self.run(lambda: self.orchestrators[build.name].complete_build(Cancelled()))
         self.model.close(build, "CANCELLED")
 
     @rule_for(open_builds)
-    def renew(self, build):
+    def renew(self, build: Build) -> None:
         self.stay_alive(build)
 
-    def stay_alive(self, build):
+    def stay_alive(self, build: Build) -> None:
         self.run(lambda: self.logs[self.home[build.name]].renew_lease(build.name, "elsewhere/1/1", LEASE))
         build.expires = self.now + LEASE
 
     @rule(seconds=st.sampled_from((1.0, 10.0, 20.0)))
-    def wait(self, seconds):
+    def wait(self, seconds: float) -> None:
         self.now += seconds
 
     @rule_for(claimed, process=either_process)
-    def die_before_a_start(self, build, ref, process):
+    def die_before_a_start(self, build: Build, ref: str, process: int) -> None:
         self.now = build.expires + 1.0
         for other in self.open_builds():
             if other is not build:
                 self.stay_alive(other)
         self.end_dead_builds(process)
 
-    @precondition(expired)
+    @precondition(lambda self: bool(self.expired()))
     @rule(process=either_process)
-    def end_dead_builds(self, process):
+    def end_dead_builds(self, process: int) -> None:
         dead = self.expired()
         assert self.run(lambda: self.coordination(process).end_dead_builds()) == [build.name for build in dead]
         for build in dead:
             self.model.close(build, "DEAD", self.model.in_doubt(build.name))
 
-    @precondition(expired)
+    @precondition(lambda self: bool(self.expired()))
     @rule()
-    def both_end_the_dead(self):
-        async def both():
+    def both_end_the_dead(self) -> None:
+        async def both() -> None:
             await asyncio.gather(*(self.coordination(process).end_dead_builds() for process in (0, 1)))
 
         dead = self.expired()
@@ -315,10 +329,10 @@ class World(RuleBasedStateMachine):
             self.model.close(build, "DEAD", self.model.in_doubt(build.name))
 
     @rule_for(building_too_long, process=either_process)
-    def finish_while_the_dead_are_ended(self, build, ref, process):
+    def finish_while_the_dead_are_ended(self, build: Build, ref: str, process: int) -> None:
         dead = self.expired()
 
-        async def both():
+        async def both() -> object:
             finished, _ = await asyncio.gather(
                 self.emit_finish(build, ref), self.coordination(process).end_dead_builds(), return_exceptions=True
             )
@@ -329,7 +343,7 @@ class World(RuleBasedStateMachine):
         if finished is None:
             self.model.finish(build, ref)
         for one in dead:
-            if self.reader.build(one.name).status == "FAILED":
+            if present(self.reader.build(one.name)).status == "FAILED":
                 self.model.close(one, "DEAD", self.model.in_doubt(one.name))
             else:
                 assert one is build
@@ -338,7 +352,7 @@ class World(RuleBasedStateMachine):
             self.end_dead_builds(process)
 
     @rule_for(dead_builds)
-    def come_back_from_the_dead(self, build):
+    def come_back_from_the_dead(self, build: Build) -> None:
         ref = next(iter(build.statuses))
         one, log = self.orchestrators[build.name], self.logs[self.home[build.name]]
         before = len(self.reader.events(build.name))
@@ -354,7 +368,7 @@ class World(RuleBasedStateMachine):
         assert len(self.reader.events(build.name)) == before
 
     @rule(ref=some_ref, tainted=st.booleans(), process=either_process)
-    def taint(self, ref, tainted, process):
+    def taint(self, ref: str, tainted: bool, process: int) -> None:
         name = f"t{next(self.names)}"
         event = ev.TaintEvent(tainted=tainted, author="ann", partitions=[pt.PartitionRef(str=ref)])
         operation = ev.BuildEvent(event_id=f"{name}/1", build_request_id=name, sequence=1, taint=event)
@@ -362,12 +376,14 @@ class World(RuleBasedStateMachine):
         if ref in self.model.records:
             self.model.records[ref].tainted = tainted
 
-    def coordination(self, process):
+    def coordination(self, process: int) -> Coordination:
         log = self.logs[process]
-        return Coordination(log, self.reader, NoProcesses(), "nobody", clock=self.clock, lease_seconds=LEASE)
+        return Coordination(
+            log, self.reader, cast("Executor", NoProcesses()), "nobody", clock=self.clock, lease_seconds=LEASE
+        )
 
     @invariant()
-    def the_log_says_what_the_model_says(self):
+    def the_log_says_what_the_model_says(self) -> None:
         found = self.reader.partition_records(REFS)
         assert {
             ref: (one.status, one.build_request_id, one.available, one.version, one.tainted)
@@ -382,7 +398,7 @@ class World(RuleBasedStateMachine):
         slots = {one.build_request_id for one in self.reader.resource_use() if one.amount}
         assert slots == set(self.model.slots.values())
 
-    def teardown(self):
+    def teardown(self) -> None:
         try:
             assert verify(self.reader).reported == ()
         finally:
@@ -394,7 +410,7 @@ class World(RuleBasedStateMachine):
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def new_log(request, tmp_path):
+def new_log(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[int, Callable[[], str]]:
     """Returns how many logs to try, and a function that makes the URI of an empty one."""
     if request.param == "memory":
         return 100, lambda: "memory:"
@@ -403,17 +419,22 @@ def new_log(request, tmp_path):
         return 30, lambda: SqliteFiles(tmp_path / str(next(numbers))).uri
     database = PostgresqlDatabases(request.getfixturevalue("server"))
 
-    def empty():
+    def empty() -> str:
         database.execute("DROP SCHEMA IF EXISTS databuild CASCADE")
         return database.uri
 
     return 10, empty
 
 
-def test_builds_that_share_a_log_agree_with_the_model(new_log):
+def test_builds_that_share_a_log_agree_with_the_model(new_log: tuple[int, Callable[[], str]]) -> None:
     examples, uri = new_log
+
+    class WorldOverNewLog(World):
+        def __init__(self) -> None:
+            super().__init__(uri())
+
     run_state_machine_as_test(
-        lambda: World(uri()),
+        WorldOverNewLog,
         settings=settings(
             max_examples=examples,
             stateful_step_count=50,

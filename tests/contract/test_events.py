@@ -1,5 +1,7 @@
 """Every event log keeps events in order, all or nothing, and tells of news."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 
@@ -9,17 +11,19 @@ from databuild.errors import (
     EventLogError,
     InvalidStateTransitionError,
 )
+from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
 from databuild.model.results import Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import begin, produce
+from tests.support.present import present
 from tests.support.waiting import until
 
 
-async def test_events_come_back_in_order_and_unchanged(log):
-    heard = []
+async def test_events_come_back_in_order_and_unchanged(log: EventLog) -> None:
+    heard: list[ev.BuildEvent] = []
     one = BuildOrchestrator(log, "b", ["p"], on_event=heard.append)
     await one.start_build(graph_label="//:g")
     await one.start_planning()
@@ -31,7 +35,7 @@ async def test_events_come_back_in_order_and_unchanged(log):
     assert [event for _, event in log.reader().all_events(after_position=first)] == heard[1:]
 
 
-async def test_an_illegal_append_writes_nothing_and_does_not_harm_the_others(log):
+async def test_an_illegal_append_writes_nothing_and_does_not_harm_the_others(log: EventLog) -> None:
     good = BuildOrchestrator(log, "good", ["p"])
     bad = ev.BuildEvent(event_id="bad/1", build_request_id="bad", sequence=1)
     bad.build_request.status = ev.BUILD_STATUS_EXECUTING
@@ -41,10 +45,10 @@ async def test_an_illegal_append_writes_nothing_and_does_not_harm_the_others(log
     assert results[0] is None
     assert isinstance(results[1], InvalidStateTransitionError)
     assert not log.reader().events("bad")
-    assert log.reader().build("good").status == "RECEIVED"
+    assert present(log.reader().build("good")).status == "RECEIVED"
 
 
-async def test_two_writers_of_one_build_are_refused(log):
+async def test_two_writers_of_one_build_are_refused(log: EventLog) -> None:
     await BuildOrchestrator(log, "b", ["p"]).start_build()
 
     with pytest.raises(InvalidStateTransitionError):
@@ -52,7 +56,7 @@ async def test_two_writers_of_one_build_are_refused(log):
     assert len(log.reader().events("b")) == 2
 
 
-async def test_a_wait_ends_at_new_events_or_at_its_time_limit(log):
+async def test_a_wait_ends_at_new_events_or_at_its_time_limit(log: EventLog) -> None:
     reader = log.reader()
     first = reader.wait(60)
     nothing = reader.wait(0.01)
@@ -66,23 +70,25 @@ async def test_a_wait_ends_at_new_events_or_at_its_time_limit(log):
     reader.close()
 
 
-async def test_an_append_that_is_awaited_is_written_with_those_before_it(log):
+async def test_an_append_that_is_awaited_is_written_with_those_before_it(log: EventLog) -> None:
     one = BuildOrchestrator(log, "b", ["p"])
     earlier = one.start_build()
     await one.start_planning()
 
+    assert isinstance(earlier, asyncio.Future)
     assert earlier.done()
     assert [event.sequence for event in log.reader().events("b")] == [1, 2, 3]
 
 
-async def test_an_append_that_is_not_awaited_is_written_soon(log):
+async def test_an_append_that_is_not_awaited_is_written_soon(log: EventLog) -> None:
     durable = BuildOrchestrator(log, "b", ["p"]).start_build()
+    assert isinstance(durable, asyncio.Future)
     await until(durable.done)
 
-    assert log.reader().build("b").status == "RECEIVED"
+    assert present(log.reader().build("b")).status == "RECEIVED"
 
 
-async def test_requests_and_delegations_do_not_change_the_record_of_a_partition(log):
+async def test_requests_and_delegations_do_not_change_the_record_of_a_partition(log: EventLog) -> None:
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p")
     await produce(one, 2, "q")
@@ -99,17 +105,17 @@ async def test_requests_and_delegations_do_not_change_the_record_of_a_partition(
     assert log.reader().partition_counts() == {"AVAILABLE": 2}
 
 
-async def test_a_request_to_cancel_shows_at_the_build(log):
+async def test_a_request_to_cancel_shows_at_the_build(log: EventLog) -> None:
     await begin(log, "b", "p")
     request = ev.BuildEvent(event_id="c/1", build_request_id="c", sequence=1)
     request.cancel_request.target_build_request_id = "b"
     request.cancel_request.author = "ann"
     await log.append([request])
 
-    assert log.reader().build("b").cancel_requested_by == "ann"
+    assert present(log.reader().build("b")).cancel_requested_by == "ann"
 
 
-async def test_many_appends_at_once_are_all_durable_and_without_a_gap(log):
+async def test_many_appends_at_once_are_all_durable_and_without_a_gap(log: EventLog) -> None:
     builds = [BuildOrchestrator(log, f"b{number}", ["p"]) for number in range(50)]
 
     await asyncio.gather(*(build.start_build() for build in builds), *(build.start_planning() for build in builds))
@@ -119,7 +125,7 @@ async def test_many_appends_at_once_are_all_durable_and_without_a_gap(log):
     assert sequences == [[1, 2, 3]] * len(builds)
 
 
-async def test_a_closed_log_refuses_appends_and_an_empty_append_is_done(uri):
+async def test_a_closed_log_refuses_appends_and_an_empty_append_is_done(uri: str) -> None:
     log = open_event_log(uri)
     await log.append([])
     await log.close()

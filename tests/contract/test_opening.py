@@ -1,5 +1,7 @@
 """Every event log can be opened again, by this process and by others, or says why not."""
 
+from __future__ import annotations
+
 import asyncio
 import multiprocessing
 import os
@@ -7,6 +9,8 @@ import signal
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
 
 import pytest
 
@@ -17,22 +21,24 @@ from databuild.errors import (
     SchemaTooNewError,
 )
 from databuild.event_log.open import open_event_log, open_reader
+from databuild.event_log.sqlite.log import SqliteEventLog
 from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.model.results import Failed, Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import begin, produce
-from tests.support.stores import read_models
+from tests.support.present import present
+from tests.support.stores import Store, read_models
 from tools.python import child
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> str:
     return str(tmp_path / "state" / "events.db")
 
 
-async def test_read_models_can_be_rebuilt_from_the_log(store):
+async def test_read_models_can_be_rebuilt_from_the_log(store: Store) -> None:
     log = open_event_log(store.uri)
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p", rows=1)
@@ -54,7 +60,7 @@ async def test_read_models_can_be_rebuilt_from_the_log(store):
     assert before["partitions"]
 
 
-async def test_a_build_continues_after_its_log_was_reopened(store):
+async def test_a_build_continues_after_its_log_was_reopened(store: Store) -> None:
     log = open_event_log(store.uri)
     one = await begin(log, "b", "p")
     await log.close()
@@ -66,12 +72,12 @@ async def test_a_build_continues_after_its_log_was_reopened(store):
     await again.close()
 
     reader = open_reader(store.uri)
-    assert reader.build("b").status == "COMPLETED"
-    assert reader.build("b").jobs_completed == 1
+    assert present(reader.build("b")).status == "COMPLETED"
+    assert present(reader.build("b")).jobs_completed == 1
 
 
-def build_many(uri, name):
-    async def main():
+def build_many(uri: str, name: str) -> None:
+    async def main() -> None:
         log = open_event_log(uri)
         for number in range(10):
             one = await begin(log, f"{name}-{number}", "p", "q")
@@ -83,7 +89,7 @@ def build_many(uri, name):
     asyncio.run(main())
 
 
-def test_eight_processes_build_into_one_new_log_at_once(store):
+def test_eight_processes_build_into_one_new_log_at_once(store: Store) -> None:
     processes = [
         multiprocessing.get_context("spawn").Process(target=build_many, args=(store.uri, f"process{number}"))
         for number in range(8)
@@ -99,8 +105,8 @@ def test_eight_processes_build_into_one_new_log_at_once(store):
     reader.close()
 
 
-def append_for_ever(uri, told):
-    async def main():
+def append_for_ever(uri: str, told: Connection) -> None:
+    async def main() -> None:
         log = open_event_log(uri)
         number = 0
         while True:
@@ -113,13 +119,13 @@ def append_for_ever(uri, told):
     asyncio.run(main())
 
 
-def test_durable_events_survive_a_kill(store):
+def test_durable_events_survive_a_kill(store: Store) -> None:
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=append_for_ever, args=(store.uri, theirs))
     process.start()
     while ours.recv() < 20:
         pass
-    os.kill(process.pid, signal.SIGKILL)
+    os.kill(present(process.pid), signal.SIGKILL)
     process.join()
     last = 20
     while ours.poll():
@@ -127,11 +133,11 @@ def test_durable_events_survive_a_kill(store):
 
     reader = open_reader(store.uri)
     for number in range(last + 1):
-        assert reader.build(f"b{number:06}").status == "COMPLETED"
+        assert present(reader.build(f"b{number:06}")).status == "COMPLETED"
     reader.close()
 
 
-async def test_a_newer_schema_is_refused(store):
+async def test_a_newer_schema_is_refused(store: Store) -> None:
     await open_event_log(store.uri).close()
     store.make_newer()
 
@@ -140,14 +146,14 @@ async def test_a_newer_schema_is_refused(store):
             opening(store.uri)
 
 
-def test_a_database_of_another_program_is_refused(store):
+def test_a_database_of_another_program_is_refused(store: Store) -> None:
     store.make_of_another_program()
 
     with pytest.raises(EventLogError, match="another program"):
         open_event_log(store.uri)
 
 
-def test_a_file_that_is_not_a_database_is_refused(tmp_path):
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     garbage = tmp_path / "garbage.db"
     garbage.write_bytes(b"garbage" * 1000)
 
@@ -157,7 +163,7 @@ def test_a_file_that_is_not_a_database_is_refused(tmp_path):
     assert raised.value.remedy == "MOVE_EVENT_LOG_AWAY"
 
 
-def test_a_directory_that_cannot_be_created_is_named(tmp_path):
+def test_a_directory_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(EventLogError, match="its directory cannot be created") as raised:
@@ -166,19 +172,20 @@ def test_a_directory_that_cannot_be_created_is_named(tmp_path):
     assert raised.value.remedy == "OTHER_STATE_DIRECTORY"
 
 
-async def test_a_full_disk_writes_nothing_and_says_so(path):
+async def test_a_full_disk_writes_nothing_and_says_so(path: str) -> None:
     log = open_event_log(f"sqlite:{path}")
     one = await begin(log, "b", "p")
+    assert isinstance(log, SqliteEventLog)
     log._writer._connection.execute("PRAGMA max_page_count = 1")
     large = ev.BuildEvent(build_request_id="t", sequence=1, taint=ev.TaintEvent(reason="x" * 4_000_000))
     with pytest.raises(EventLogError, match="free space"):
         await log.append([large])
     await log.close()
 
-    assert open_reader(f"sqlite:{path}").build("b").last_sequence == one.state.last_sequence
+    assert present(open_reader(f"sqlite:{path}").build("b")).last_sequence == one.state.last_sequence
 
 
-async def test_a_missing_log_reads_as_empty(store):
+async def test_a_missing_log_reads_as_empty(store: Store) -> None:
     reader = open_reader(store.uri)
 
     assert reader.builds() == []
@@ -189,7 +196,7 @@ async def test_a_missing_log_reads_as_empty(store):
     reader.close()
 
 
-def test_reading_does_not_create_the_file(tmp_path):
+def test_reading_does_not_create_the_file(tmp_path: Path) -> None:
     open_reader(f"sqlite:{tmp_path}/none/events.db").close()
 
     assert not (tmp_path / "none").exists()
@@ -198,12 +205,12 @@ def test_reading_does_not_create_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("uri", "said"), [("sqlit:x", "sqlite:PATH"), ("events.db", "memory:"), ("sqlite:", "sqlite:PATH")]
 )
-def test_an_unknown_scheme_is_refused_with_the_known_ones(uri, said):
+def test_an_unknown_scheme_is_refused_with_the_known_ones(uri: str, said: str) -> None:
     with pytest.raises(InvalidRequestError, match=said):
         open_event_log(uri)
 
 
-def test_a_driver_is_imported_only_for_its_own_scheme(tmp_path):
+def test_a_driver_is_imported_only_for_its_own_scheme(tmp_path: Path) -> None:
     program = f"""
 import sys
 from databuild.event_log.open import open_event_log, open_reader
@@ -216,8 +223,8 @@ print("psycopg" in sys.modules)
     assert ended.stdout == "False\n"
 
 
-async def test_sinks_get_durable_events_and_a_failed_sink_is_dropped(tmp_path):
-    warned = []
+async def test_sinks_get_durable_events_and_a_failed_sink_is_dropped(tmp_path: Path) -> None:
+    warned: list[str] = []
     log = open_event_log("memory:", [f"jsonl:{tmp_path}/events.jsonl", "jsonl:/dev/full"], warn=warned.append)
     one = BuildOrchestrator(log, "b", ["p"])
     await one.start_build()
@@ -237,7 +244,7 @@ async def test_sinks_get_durable_events_and_a_failed_sink_is_dropped(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a b", "a%20b", "a?mode=ro", "a#b", "ü"])
-def test_any_path_can_be_a_log(tmp_path, name):
+def test_any_path_can_be_a_log(tmp_path: Path, name: str) -> None:
     path = tmp_path / name / "events.db"
     SqliteWriter(str(path)).close()
 
@@ -245,12 +252,12 @@ def test_any_path_can_be_a_log(tmp_path, name):
     assert open_reader(f"sqlite:{path}").builds() == []
 
 
-def test_concurrent_opens_of_a_new_file_create_its_tables_once(tmp_path):
+def test_concurrent_opens_of_a_new_file_create_its_tables_once(tmp_path: Path) -> None:
     for number in range(20):
         path = tmp_path / f"{number}.db"
         together = threading.Barrier(8)
 
-        def write(path=path, together=together):
+        def write(path: Path = path, together: threading.Barrier = together) -> None:
             together.wait()
             SqliteWriter(str(path)).close()
 

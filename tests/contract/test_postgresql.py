@@ -1,71 +1,92 @@
 """An event log in PostgreSQL: lost connections, rights, foreign databases and notifications."""
 
+from __future__ import annotations
+
 import asyncio
 import copy
 import signal
 import tempfile
 import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import psycopg
 import pytest
 
 from databuild.errors import EventLogError, InvalidRequestError, InvalidStateTransitionError
 from databuild.event_log.group_commit import Append
+from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log, open_reader
 from databuild.event_log.postgresql.connection import SCHEMA
+from databuild.event_log.postgresql.log import PostgresqlEventLog
 from databuild.event_log.postgresql.positions import LOCK_POSITIONS
 from databuild.event_log.postgresql.reader import PostgresqlReader
 from databuild.event_log.postgresql.writer import PostgresqlWriter
+from databuild.event_log.sql_pruner import SqlPruner
 from databuild.model.results import Failed, Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from tests.contract.builds import begin, build, claim, produce
 from tests.postgresql.proxy import Proxy
 from tests.postgresql.server import PASSWORD, Server
+from tests.support.present import present
+
+
+class Execute(Protocol):
+    """Executes a statement in the database of a log."""
+
+    def __call__(self, query: str, params: Sequence[object] = (), /) -> psycopg.Cursor[tuple[Any, ...]]: ...
 
 
 @pytest.fixture
-def uri(server):
+def uri(server: Server) -> str:
     return server.new_database()
 
 
 @pytest.fixture
-def execute(uri):
+def execute(uri: str) -> Iterator[Execute]:
     with psycopg.connect(uri, autocommit=True, options=f"-c search_path={SCHEMA}") as connection:
         yield connection.execute
 
 
 @pytest.fixture
-def own_server():
+def own_server() -> Iterator[Server]:
     """A server that may be stopped without the other tests noticing."""
     running = Server()
     yield running
     running.close()
 
 
-def database(uri):
+def database(uri: str) -> str:
     return uri.partition("@/")[2].partition("?")[0]
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
-async def test_a_build_survives_a_restart_of_the_server_without_lost_or_duplicate_events(own_server, how):
+async def test_a_build_survives_a_restart_of_the_server_without_lost_or_duplicate_events(
+    own_server: Server, how: signal.Signals
+) -> None:
     uri = own_server.new_database()
     log = open_event_log(uri)
     reader = log.reader()
     refs = [f"p{number}" for number in range(40)]
     one = await begin(log, "b", *refs)
     restarting = None
+
+    def restart() -> None:
+        own_server.stop(how)
+        own_server.start()
+
     for number, ref in enumerate(refs, 1):
         if number in {5, 20}:
             if restarting is not None:
                 restarting.join()
-            restarting = threading.Thread(target=lambda: (own_server.stop(how), own_server.start()))
+            restarting = threading.Thread(target=restart)
             restarting.start()
         await produce(one, number, ref)
         assert reader.partition_records([ref])[ref].available
-    restarting.join()
+    present(restarting).join()
     await one.complete_build(Success(jobs_completed=40))
     await log.close()
 
@@ -75,54 +96,60 @@ async def test_a_build_survives_a_restart_of_the_server_without_lost_or_duplicat
     assert [event.partition.ref for event in events if event.partition.version] == refs
 
 
+class Door(NamedTuple):
+    """A proxy in front of the server, and the URI of a database behind it."""
+
+    proxy: Proxy
+    uri: str
+
+
 @pytest.fixture
-def door(server):
+def door(server: Server) -> Iterator[Door]:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         proxy = Proxy(Path(folder), server.folder / "sockets")
-        proxy.uri = server.new_database().replace(f"{server.folder}/sockets", folder)
-        yield proxy
+        yield Door(proxy, server.new_database().replace(f"{server.folder}/sockets", folder))
         proxy.close()
 
 
-async def test_events_whose_commit_was_not_answered_are_not_written_twice(door):
+async def test_events_whose_commit_was_not_answered_are_not_written_twice(door: Door) -> None:
     log = open_event_log(door.uri)
     one = await begin(log, "b", "p", "q")
-    door.cuts = 1
+    door.proxy.cuts = 1
     await produce(one, 1, "p")
     first = BuildOrchestrator(log, "new", ["p"])
-    door.cuts = 2
+    door.proxy.cuts = 2
     await first.start_build()
     taint = ev.BuildEvent(event_id="t/1", build_request_id="t", sequence=1, taint=ev.TaintEvent(author="ann"))
-    door.cuts = 1
+    door.proxy.cuts = 1
     await log.append([taint])
     await log.renew_lease("b", "here", 60)
-    door.cuts = 1
+    door.proxy.cuts = 1
     answer = await claim(log, "b", 2, "q")
     await produce(one, 2, "q")
     await one.complete_build(Success(jobs_completed=2))
 
     reader = log.reader()
-    assert door.cuts == 0
+    assert door.proxy.cuts == 0
     assert answer.token > 0
     assert [event.sequence for event in reader.events("b")] == list(range(1, one.state.last_sequence + 1))
     assert len(list(reader.all_events(limit=1000))) == one.state.last_sequence + 2 + 1
-    assert reader.build("b").jobs_completed == 2
+    assert present(reader.build("b")).jobs_completed == 2
     assert reader.partition_counts() == {"AVAILABLE": 2}
     await log.close()
 
 
-async def test_events_that_were_not_committed_are_written_by_the_retry(door):
+async def test_events_that_were_not_committed_are_written_by_the_retry(door: Door) -> None:
     log = open_event_log(door.uri)
-    door.early_cuts = 1
+    door.proxy.early_cuts = 1
     await BuildOrchestrator(log, "b", ["p"]).start_build()
     await log.close()
 
-    assert door.early_cuts == 0
+    assert door.proxy.early_cuts == 0
     assert [event.sequence for event in open_reader(door.uri).events("b")] == [1, 2]
 
 
-async def test_events_of_another_process_are_not_taken_for_those_in_doubt(door):
-    def write_the_same_build():
+async def test_events_of_another_process_are_not_taken_for_those_in_doubt(door: Door) -> None:
+    def write_the_same_build() -> None:
         event = ev.BuildEvent(event_id="b/1", build_request_id="b", sequence=1)
         event.build_request.status = ev.BUILD_STATUS_RECEIVED
         event.build_request.graph_label = "//:other"
@@ -131,16 +158,16 @@ async def test_events_of_another_process_are_not_taken_for_those_in_doubt(door):
         writer.close()
 
     log = open_event_log(door.uri)
-    door.early_cuts = 1
-    door.meanwhile = write_the_same_build
+    door.proxy.early_cuts = 1
+    door.proxy.meanwhile = write_the_same_build
 
     with pytest.raises(InvalidStateTransitionError):
         await BuildOrchestrator(log, "b", ["p"]).start_build(graph_label="//:g")
-    assert log.reader().build("b").graph_label == "//:other"
+    assert present(log.reader().build("b")).graph_label == "//:other"
     await log.close()
 
 
-def test_a_lost_server_is_reported_and_used_again_when_it_is_back(own_server):
+def test_a_lost_server_is_reported_and_used_again_when_it_is_back(own_server: Server) -> None:
     uri = own_server.new_database()
     writer, reader = PostgresqlWriter(uri, reconnect_seconds=0.2), PostgresqlReader(uri, reconnect_seconds=0.2)
     reader.connect()
@@ -160,9 +187,12 @@ def test_a_lost_server_is_reported_and_used_again_when_it_is_back(own_server):
     reader.close()
 
 
-async def test_a_snapshot_of_a_partition_waits_for_transactions_that_change_it(log, uri, execute):
+async def test_a_snapshot_of_a_partition_waits_for_transactions_that_change_it(
+    log: EventLog, uri: str, execute: Execute
+) -> None:
     await build(log, "b", "p")
     pruner = log.pruner()
+    assert isinstance(pruner, SqlPruner)
     with psycopg.connect(uri, options=f"-c search_path={SCHEMA}") as other, ThreadPoolExecutor(1) as pool:
         other.execute("UPDATE partitions SET version = 'later'")
         keeping = pool.submit(pruner.save_snapshots, ["p"])
@@ -175,25 +205,25 @@ async def test_a_snapshot_of_a_partition_waits_for_transactions_that_change_it(l
     assert execute("SELECT version FROM partition_snapshots").fetchall() == [("later",)]
 
 
-async def test_a_session_that_the_server_ends_is_reopened(log, execute):
+async def test_a_session_that_the_server_ends_is_reopened(log: EventLog, execute: Execute) -> None:
     one = await begin(log, "b", "p")
     execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = %s",
-        (execute("SELECT current_database()").fetchone()[0],),
+        (present(execute("SELECT current_database()").fetchone())[0],),
     )
     await produce(one, 1, "p")
 
     assert log.reader().partition_counts() == {"AVAILABLE": 1}
 
 
-async def test_a_snapshot_fails_when_its_session_ends(log, execute):
+async def test_a_snapshot_fails_when_its_session_ends(log: EventLog, execute: Execute) -> None:
     await begin(log, "b", "p")
     reader = log.reader()
     with reader.snapshot():
         before = reader.partition_counts()
         execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = %s",
-            (execute("SELECT current_database()").fetchone()[0],),
+            (present(execute("SELECT current_database()").fetchone())[0],),
         )
         with pytest.raises(EventLogError):
             reader.partition_counts()
@@ -203,14 +233,15 @@ async def test_a_snapshot_fails_when_its_session_ends(log, execute):
     reader.close()
 
 
-async def test_a_writer_that_is_suspended_in_a_transaction_loses_its_session(log):
+async def test_a_writer_that_is_suspended_in_a_transaction_loses_its_session(log: EventLog) -> None:
     await begin(log, "b", "p")
 
+    assert isinstance(log, PostgresqlEventLog)
     limit = log._writer._connection.execute("SHOW idle_in_transaction_session_timeout").fetchone()
     assert limit == ("10s",)
 
 
-async def test_two_processes_cannot_write_one_build(log, uri):
+async def test_two_processes_cannot_write_one_build(log: EventLog, uri: str) -> None:
     one = await begin(log, "b", "p")
     elsewhere = open_event_log(uri)
     other = BuildOrchestrator(elsewhere, "b", ["p"], state=copy.deepcopy(one.state))
@@ -222,7 +253,9 @@ async def test_two_processes_cannot_write_one_build(log, uri):
     assert log.reader().job_run("b.1.1") is None
 
 
-async def test_a_follower_does_not_read_past_positions_of_open_transactions(log, execute, uri):
+async def test_a_follower_does_not_read_past_positions_of_open_transactions(
+    log: EventLog, execute: Execute, uri: str
+) -> None:
     await BuildOrchestrator(log, "b1", ["p"]).start_build()
     reader = log.reader()
     seen = [position for position, _ in reader.all_events()]
@@ -242,12 +275,12 @@ async def test_a_follower_does_not_read_past_positions_of_open_transactions(log,
     assert [event.build_request_id for _, event in late] == ["t", "b2", "b2"]
 
 
-async def test_followers_of_many_writers_see_every_event(uri):
+async def test_followers_of_many_writers_see_every_event(uri: str) -> None:
     logs = [open_event_log(uri) for _ in range(6)]
     reader = open_reader(uri)
     seen, running = [], True
 
-    def follow():
+    def follow() -> None:
         after = 0
         while True:
             ended = not running
@@ -260,7 +293,7 @@ async def test_followers_of_many_writers_see_every_event(uri):
     following = threading.Thread(target=follow)
     following.start()
 
-    async def write(number, log):
+    async def write(number: int, log: EventLog) -> None:
         for count in range(20):
             await begin(log, f"b{number}-{count:02}", "p", f"q{number}")
         await log.close()
@@ -274,11 +307,11 @@ async def test_followers_of_many_writers_see_every_event(uri):
     assert seen == written
 
 
-async def test_builds_over_the_same_partitions_in_another_order_all_end(uri):
+async def test_builds_over_the_same_partitions_in_another_order_all_end(uri: str) -> None:
     logs = [open_event_log(uri) for _ in range(4)]
     refs = [f"p{number}" for number in range(30)]
 
-    async def build(number, log):
+    async def build(number: int, log: EventLog) -> None:
         for count in range(5):
             name = f"b{number}-{count}"
             order = refs if number % 2 else refs[::-1]
@@ -295,7 +328,7 @@ async def test_builds_over_the_same_partitions_in_another_order_all_end(uri):
     reader.close()
 
 
-def test_a_wrong_password_is_not_shown(server, uri):
+def test_a_wrong_password_is_not_shown(server: Server, uri: str) -> None:
     wrong = server.uri(database(uri), password="wr0ng&secret")
     with pytest.raises(EventLogError, match="check the user, and the password") as raised:
         open_event_log(wrong)
@@ -304,7 +337,9 @@ def test_a_wrong_password_is_not_shown(server, uri):
     assert raised.value.__cause__ is None
 
 
-def test_the_password_may_come_from_elsewhere(server, uri, tmp_path, monkeypatch):
+def test_the_password_may_come_from_elsewhere(
+    server: Server, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     without = uri.replace(uri.partition("//databuild")[2].partition("@")[0], "")
     secrets = tmp_path / "pgpass"
     escaped = PASSWORD.replace(":", "\\:")
@@ -323,7 +358,7 @@ def test_the_password_may_come_from_elsewhere(server, uri, tmp_path, monkeypatch
         ("postgres://ann:secret@nowhere.invalid/db", "check that the server is running"),
     ],
 )
-def test_a_server_that_cannot_be_reached_is_named(uri, said):
+def test_a_server_that_cannot_be_reached_is_named(uri: str, said: str) -> None:
     for opening in (open_event_log, open_reader):
         with pytest.raises(EventLogError, match=said) as raised:
             opening(uri)
@@ -344,7 +379,7 @@ def test_a_server_that_cannot_be_reached_is_named(uri, said):
         "postgresql:ann:secret@host/db",
     ],
 )
-def test_an_invalid_uri_is_refused_with_the_form_and_not_shown(uri):
+def test_an_invalid_uri_is_refused_with_the_form_and_not_shown(uri: str) -> None:
     with pytest.raises(InvalidRequestError, match="postgresql://USER@HOST") as raised:
         open_event_log(uri)
 
@@ -352,12 +387,12 @@ def test_an_invalid_uri_is_refused_with_the_form_and_not_shown(uri):
     assert raised.value.__cause__ is None
 
 
-def test_a_missing_database_is_named(server):
+def test_a_missing_database_is_named(server: Server) -> None:
     with pytest.raises(EventLogError, match='"nothing" does not exist; create it with `createdb`'):
         open_event_log(server.uri("nothing"))
 
 
-def test_a_read_only_database_is_read_and_not_written(uri, execute):
+def test_a_read_only_database_is_read_and_not_written(uri: str, execute: Execute) -> None:
     execute(f"ALTER DATABASE {database(uri)} SET default_transaction_read_only = on")
 
     assert open_reader(uri).builds() == []
@@ -365,8 +400,9 @@ def test_a_read_only_database_is_read_and_not_written(uri, execute):
         open_event_log(uri)
 
 
-async def test_a_database_that_becomes_read_only_writes_nothing(log, uri, execute):
+async def test_a_database_that_becomes_read_only_writes_nothing(log: EventLog, uri: str, execute: Execute) -> None:
     one = await begin(log, "b", "p")
+    assert isinstance(log, PostgresqlEventLog)
     log._writer._connection.execute("SET default_transaction_read_only = on")
 
     with pytest.raises(EventLogError, match="name the primary in the URI, or make the server writable"):
@@ -374,12 +410,12 @@ async def test_a_database_that_becomes_read_only_writes_nothing(log, uri, execut
     assert log.reader().job_run("b.1.1") is None
 
 
-def test_a_database_that_is_not_unicode_is_refused(server):
+def test_a_database_that_is_not_unicode_is_refused(server: Server) -> None:
     with pytest.raises(EventLogError, match="ENCODING 'UTF8'"):
         open_event_log(server.new_database("ENCODING 'SQL_ASCII' TEMPLATE template0"))
 
 
-async def test_missing_rights_are_named_and_the_minimum_suffices(server, uri, execute):
+async def test_missing_rights_are_named_and_the_minimum_suffices(server: Server, uri: str, execute: Execute) -> None:
     execute("CREATE ROLE weak LOGIN PASSWORD 'weak'")
     weak = server.uri(database(uri), user="weak", password="weak")
     with pytest.raises(EventLogError, match="CREATE SCHEMA databuild AUTHORIZATION"):
@@ -392,20 +428,20 @@ async def test_missing_rights_are_named_and_the_minimum_suffices(server, uri, ex
     execute("DROP ROLE weak")
 
 
-async def test_nul_in_text_is_replaced(log):
+async def test_nul_in_text_is_replaced(log: EventLog) -> None:
     one = BuildOrchestrator(log, "b", ["p"])
     await one.start_build()
     await one.complete_build(Failed(message="a\0b\\u0000c"))
 
     reader = log.reader()
-    assert reader.build("b").failure.message == "a\ufffdb\\u0000c"
+    assert present(present(reader.build("b")).failure).message == "a\ufffdb\\u0000c"
     assert reader.events("b")[-1].build_request.failure.message == "a\0b\\u0000c"
 
 
-async def test_a_rebuild_and_writers_wait_for_each_other(log, uri):
+async def test_a_rebuild_and_writers_wait_for_each_other(log: EventLog, uri: str) -> None:
     stopped = False
 
-    async def write():
+    async def write() -> None:
         count = 0
         while not stopped:
             one = await begin(log, f"b{count:03}", "p", "q")
@@ -425,7 +461,7 @@ async def test_a_rebuild_and_writers_wait_for_each_other(log, uri):
     assert log.reader().partition_counts() == before == {"AVAILABLE": 1, "SCHEDULED": 1}
 
 
-async def test_concurrent_opens_of_a_new_database_create_its_tables_once(server):
+async def test_concurrent_opens_of_a_new_database_create_its_tables_once(server: Server) -> None:
     uri = server.new_database()
     logs = await asyncio.gather(*(asyncio.to_thread(open_event_log, uri) for _ in range(8)))
     for log in logs:

@@ -1,5 +1,7 @@
 """The contract of every event log for pruned builds."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import multiprocessing
@@ -7,31 +9,47 @@ import os
 import random
 import signal
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from typing import Any, TypeAlias, cast
 
 import pytest
 
 from databuild.errors import InvalidStateTransitionError
 from databuild.event_log import pruning
+from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log, open_pruner, open_reader
+from databuild.event_log.postgresql.pruning import PostgresqlPruner
+from databuild.event_log.sqlite.pruning import SqlitePruner
 from databuild.event_log.verify import verify
 from databuild.model.results import Cancelled, Failed, Success
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import adopt, begin, build, claim, produce, taint
-from tests.support.stores import read_models
+from tests.support.present import present
+from tests.support.stores import Store, read_models
+
+AnyPruner: TypeAlias = SqlitePruner | PostgresqlPruner
 
 TIME = 1000.0
 
 
+def pruner_of(log: EventLog) -> AnyPruner:
+    """Returns the pruner of a log with its single steps."""
+    pruner = log.pruner()
+    assert isinstance(pruner, SqlitePruner | PostgresqlPruner)
+    return pruner
+
+
 @pytest.fixture
-def pruner(log):
-    opened = log.pruner()
+def pruner(log: EventLog) -> Iterator[AnyPruner]:
+    opened = pruner_of(log)
     yield opened
     opened.close()
 
 
-async def test_a_pruned_build_keeps_its_row_and_the_rows_of_current_data(log, pruner):
+async def test_a_pruned_build_keeps_its_row_and_the_rows_of_current_data(log: EventLog, pruner: AnyPruner) -> None:
     one = await begin(log, "b1", "p", "q")
     await produce(one, 1, "p", rows=3)
     await produce(one, 2, "q")
@@ -42,16 +60,16 @@ async def test_a_pruned_build_keeps_its_row_and_the_rows_of_current_data(log, pr
 
     reader = log.reader()
     assert not reader.events("b1")
-    assert reader.build("b1") == before._replace(pruned_time=TIME)
+    assert reader.build("b1") == present(before)._replace(pruned_time=TIME)
     assert reader.partition_records(["p", "q"]) == known
     assert [run.job_run_id for run in reader.job_runs("b1")] == ["b1.1.1"]
     assert [partition.ref for partition in reader.build_partitions("b1")] == ["p"]
     assert [run.job_run_id for run in reader.produced_by("p")] == ["b1.1.1"]
-    assert len(reader.events("b2")) == reader.build("b2").last_sequence
+    assert len(reader.events("b2")) == present(reader.build("b2")).last_sequence
     assert [record.build_request_id for record in reader.builds()] == ["b2", "b1"]
 
 
-async def test_rows_of_replaced_data_are_removed_by_the_next_pruning(log, pruner):
+async def test_rows_of_replaced_data_are_removed_by_the_next_pruning(log: EventLog, pruner: AnyPruner) -> None:
     await build(log, "b1", "p", "q")
     pruner.prune(["b1"], TIME)
     await build(log, "b2", "p")
@@ -64,20 +82,20 @@ async def test_rows_of_replaced_data_are_removed_by_the_next_pruning(log, pruner
     assert log.reader().job_runs("b1") == []
     assert log.reader().build_partitions("b1") == []
     assert pruner.unfinished("", 10) == []
-    assert log.reader().build("b1").status == "COMPLETED"
+    assert present(log.reader().build("b1")).status == "COMPLETED"
 
 
-async def test_a_build_that_has_not_ended_is_not_pruned(log, pruner):
+async def test_a_build_that_has_not_ended_is_not_pruned(log: EventLog, pruner: AnyPruner) -> None:
     one = await begin(log, "b", "p")
     pruner.prune(["b", "nobody"], TIME)
     await produce(one, 1, "p")
     await one.complete_build(Success(jobs_completed=1))
 
-    assert log.reader().build("b").pruned_time == 0
-    assert len(log.reader().events("b")) == log.reader().build("b").last_sequence
+    assert present(log.reader().build("b")).pruned_time == 0
+    assert len(log.reader().events("b")) == present(log.reader().build("b")).last_sequence
 
 
-async def test_operations_are_never_pruned(log, pruner):
+async def test_operations_are_never_pruned(log: EventLog, pruner: AnyPruner) -> None:
     await build(log, "b", "p")
     await taint(log, "t", "p")
     await adopt(log, "a", "q")
@@ -86,10 +104,10 @@ async def test_operations_are_never_pruned(log, pruner):
     assert [len(log.reader().events(operation)) for operation in ("t", "a")] == [1, 1]
     records = log.reader().partition_records(["p", "q"])
     assert (records["p"].tainted, records["p"].taint_reason, records["q"].adopted) == (True, "ann: wrong", True)
-    assert records["p"].manifest.code_digest == "code"
+    assert present(records["p"].manifest).code_digest == "code"
 
 
-async def test_a_pruned_build_cannot_be_written_again(log, pruner):
+async def test_a_pruned_build_cannot_be_written_again(log: EventLog, pruner: AnyPruner) -> None:
     await build(log, "b", "p")
     pruner.prune(["b"], TIME)
 
@@ -97,7 +115,7 @@ async def test_a_pruned_build_cannot_be_written_again(log, pruner):
         await begin(log, "b", "p")
 
 
-async def test_positions_are_not_reused(log, pruner):
+async def test_positions_are_not_reused(log: EventLog, pruner: AnyPruner) -> None:
     await build(log, "b1", "p")
     *_, (last, _) = log.reader().all_events()
     pruner.prune(["b1"], TIME)
@@ -109,12 +127,12 @@ async def test_positions_are_not_reused(log, pruner):
     assert next(log.reader().all_events(after_position=last))[0] == positions[0]
 
 
-async def test_sizes_are_measured(log, pruner):
+async def test_sizes_are_measured(log: EventLog, pruner: AnyPruner) -> None:
     await build(log, "b1", "p")
     await build(log, "b2", "p")
     size = log.reader().bytes_of_events(["b1", "b2"])
     events = sum(event.ByteSize() for build in ("b1", "b2") for event in log.reader().events(build))
-    count = log.reader().build("b2").last_sequence
+    count = present(log.reader().build("b2")).last_sequence
     pruner.prune(["b1"], TIME)
 
     assert size == events
@@ -124,8 +142,8 @@ async def test_sizes_are_measured(log, pruner):
     assert log.reader().bytes_of_events(["b1", "nobody"]) == 0
 
 
-def prune_all(log, enough, max_rows):
-    pruner, reader = log.pruner(), log.reader()
+def prune_all(log: EventLog, enough: threading.Event, max_rows: int) -> None:
+    pruner, reader = pruner_of(log), log.reader()
     last = False
     while not last:
         last = enough.is_set()
@@ -137,12 +155,12 @@ def prune_all(log, enough, max_rows):
 
 
 @pytest.mark.parametrize("max_rows", [3, pruning.MAX_ROWS])
-async def test_builds_go_on_while_others_are_pruned(store, max_rows):
+async def test_builds_go_on_while_others_are_pruned(store: Store, max_rows: int) -> None:
     log = open_event_log(store.uri)
     refs = [f"p{number}" for number in range(4)]
     enough = threading.Event()
 
-    async def building(name):
+    async def building(name: str) -> None:
         for number in range(10):
             await build(log, f"{name}{number}", *refs)
             await taint(log, f"t-{name}{number}", *refs[:2])
@@ -170,11 +188,11 @@ class _StopError(Exception):
 class Interrupted:
     """The tables of a log, whose pruning dies before the so many-th change."""
 
-    def __init__(self, rows, changes):
+    def __init__(self, rows: pruning.PrunableTables, changes: int) -> None:
         self._rows = rows
         self._left = changes
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name in {"save_snapshots", "mark", "remove_events", "remove_partitions", "remove_runs", "update_rows_left"}:
             if not self._left:
                 raise _StopError
@@ -182,7 +200,7 @@ class Interrupted:
         return getattr(self._rows, name)
 
 
-def rebuilt(store):
+def rebuilt(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     reader = open_reader(store.uri)
     verified = verify(reader)
     reader.close()
@@ -193,7 +211,7 @@ def rebuilt(store):
     return read_models(store)
 
 
-async def history(log, chance):
+async def history(log: EventLog, chance: random.Random) -> None:
     """Has things happen: builds that end well, badly or not, side by side; taints and adoptions."""
     refs = [f"p{number}" for number in range(6)]
     for number in range(12):
@@ -225,18 +243,23 @@ async def history(log, chance):
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_the_read_models_can_be_rebuilt_after_any_step_of_pruning(store, seed):
+async def test_the_read_models_can_be_rebuilt_after_any_step_of_pruning(store: Store, seed: int) -> None:
     max_rows = 7
     chance = random.Random(seed)
     log = open_event_log(store.uri)
-    pruner = log.pruner()
+    pruner = pruner_of(log)
     await history(log, chance)
     reader = log.reader()
     known = [record for record in reader.partitions() if not record.claimed_by_build_request_id]
     builds = [record.build_request_id for record in reader.builds(limit=100)]
     for changes in (0, 1, 2, 3, 5, 8, 13, 21):
         with contextlib.suppress(_StopError):
-            pruning.prune(Interrupted(pruner, changes), chance.sample(builds, 6), TIME, max_rows=max_rows)
+            pruning.prune(
+                cast("pruning.PrunableTables", Interrupted(pruner, changes)),
+                chance.sample(builds, 6),
+                TIME,
+                max_rows=max_rows,
+            )
         assert [record for record in reader.partitions() if not record.claimed_by_build_request_id] == known
         before = read_models(store)
         assert rebuilt(store) == before
@@ -254,8 +277,8 @@ async def test_the_read_models_can_be_rebuilt_after_any_step_of_pruning(store, s
     await log.close()
 
 
-def prune_for_ever(uri, told):
-    async def main():
+def prune_for_ever(uri: str, told: Connection) -> None:
+    async def main() -> None:
         log = open_event_log(uri)
         pruner = log.pruner()
         number = 0
@@ -269,13 +292,13 @@ def prune_for_ever(uri, told):
     asyncio.run(main())
 
 
-def test_a_killed_pruning_leaves_a_consistent_log(store):
+def test_a_killed_pruning_leaves_a_consistent_log(store: Store) -> None:
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=prune_for_ever, args=(store.uri, theirs))
     process.start()
     while ours.recv() < 20:
         pass
-    os.kill(process.pid, signal.SIGKILL)
+    os.kill(present(process.pid), signal.SIGKILL)
     process.join()
 
     before = read_models(store)
@@ -290,7 +313,7 @@ def test_a_killed_pruning_leaves_a_consistent_log(store):
     reader.close()
 
 
-async def history_goes_on(log, store):
+async def history_goes_on(log: EventLog, store: Store) -> None:
     """Events after a pruning are applied to its snapshots."""
     await build(log, "d1", "p0", "new")
     await taint(log, "t99", "p1", "new")

@@ -2,24 +2,30 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import pytest
 
 from databuild.errors import EventLogError
 from databuild.event_log.coordination import ClaimRequest, Need
 from databuild.event_log.invariants import MAX_FAULTS_PER_BUILD
+from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log, open_reader
-from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS
+from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS, Table
 from databuild.event_log.verify import MAX_REPORTED_FAULTS, verify
 from databuild.model.results import Cancelled, Failed, Success
+from databuild.model.views import Verification
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
-from databuild.v1 import job_pb2, plan_pb2
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import begin, claim, produce
+from tests.contract.payloads import Payload, job, partition, received, status, whole_build
+from tests.support.present import present
+from tests.support.stores import Store
 
 
-async def write_builds(log):
+async def write_builds(log: EventLog) -> None:
     """Writes one build of each kind of end, one that is under way, a taint and a request to cancel."""
     one = await begin(log, "b1", "p", "q")
     await log.renew_lease("b1", "here", 60)
@@ -50,7 +56,7 @@ async def write_builds(log):
         await log.append([ev.BuildEvent(event_id=f"{name}/1", build_request_id=name, sequence=1, **operation)])
 
 
-async def test_a_correct_log_has_no_faults(uri):
+async def test_a_correct_log_has_no_faults(uri: str) -> None:
     log = open_event_log(uri)
     await write_builds(log)
     reader = log.reader()
@@ -64,11 +70,11 @@ async def test_a_correct_log_has_no_faults(uri):
     assert (of_one.events, of_one.builds, of_one.faults) == (19, 1, 0)
 
 
-async def test_a_log_has_no_faults_while_builds_run(uri):
+async def test_a_log_has_no_faults_while_builds_run(uri: str) -> None:
     log = open_event_log(uri)
     done = asyncio.Event()
 
-    async def build(name):
+    async def build(name: str) -> None:
         for number in range(10):
             one = await begin(log, f"{name}{number}", f"p{name}", f"q{name}")
             await log.renew_lease(f"{name}{number}", "here", 60)
@@ -77,9 +83,9 @@ async def test_a_log_has_no_faults_while_builds_run(uri):
             await produce(one, 2, f"q{name}")
             await one.complete_build(Success(jobs_completed=2))
 
-    async def look():
+    async def look() -> list[Verification]:
         reader = log.reader()
-        found = []
+        found: list[Verification] = []
         while not done.is_set() or len(found) < 2:
             found.append(await asyncio.to_thread(verify, reader))
         reader.close()
@@ -95,7 +101,7 @@ async def test_a_log_has_no_faults_while_builds_run(uri):
     assert found[-1].builds > 0
 
 
-async def test_read_models_do_not_depend_on_the_batches_of_events(uri):
+async def test_read_models_do_not_depend_on_the_batches_of_events(uri: str) -> None:
     log = open_event_log(uri)
     first = await begin(log, "b1", "old", "new")
     await produce(first, 1, "old")
@@ -128,7 +134,7 @@ async def test_read_models_do_not_depend_on_the_batches_of_events(uri):
     assert (record.status, record.available, record.build_request_id) == ("AVAILABLE", True, "b2")
 
 
-async def test_an_empty_log_has_no_faults(store):
+async def test_an_empty_log_has_no_faults(store: Store) -> None:
     reader = open_reader(store.uri)
     found = verify(reader)
     reader.close()
@@ -136,7 +142,7 @@ async def test_an_empty_log_has_no_faults(store):
     assert found == (0, 0, 0, ())
 
 
-async def test_a_snapshot_does_not_change(store):
+async def test_a_snapshot_does_not_change(store: Store) -> None:
     log = open_event_log(store.uri)
     await begin(log, "b1", "p")
     reader = log.reader()
@@ -149,14 +155,14 @@ async def test_a_snapshot_does_not_change(store):
     await log.close()
 
     assert first == again == (None, 6, {"SCHEDULED": 1})
-    assert (after[0].status, after[1:]) == ("EXECUTING", (12, {"SCHEDULED": 2}))
+    assert (present(after[0]).status, after[1:]) == ("EXECUTING", (12, {"SCHEDULED": 2}))
 
 
-async def test_rows_are_paged_by_key(log_of_builds):
+async def test_rows_are_paged_by_key(log_of_builds: Store) -> None:
     reader = open_reader(log_of_builds.uri)
     for table in (*READ_MODELS, EVENTS, CLAIMS, LEASES, HOLDINGS, SHARERS):
-        found = []
-        after = ()
+        found: list[tuple[Any, ...]] = []
+        after: tuple[Any, ...] = ()
         while page := reader.rows(table, after=after, limit=2):
             assert len(page) <= 2
             found += page
@@ -168,20 +174,20 @@ async def test_rows_are_paged_by_key(log_of_builds):
     reader.close()
 
 
-async def test_every_column_of_every_table_is_compared(log_of_builds):
+async def test_every_column_of_every_table_is_compared(log_of_builds: Store) -> None:
     for table in (*READ_MODELS, EVENTS, CLAIMS, LEASES, HOLDINGS, SHARERS):
         assert set(table.columns) == log_of_builds.columns(table.name) - {"shard"}
 
 
 @pytest.fixture
-async def log_of_builds(store):
+async def log_of_builds(store: Store) -> Store:
     log = open_event_log(store.uri)
     await write_builds(log)
     await log.close()
     return store
 
 
-def told(store, *builds):
+def told(store: Store, *builds: str) -> list[str]:
     """Returns what is wrong with a log, sentence by sentence."""
     reader = open_reader(store.uri)
     found = verify(reader, builds)
@@ -190,14 +196,14 @@ def told(store, *builds):
     return [fault.message for fault in found.reported]
 
 
-def rebuild(store):
+def rebuild(store: Store) -> None:
     writer = store.write()
     with contextlib.suppress(EventLogError):  # of events that add up to nothing
         writer.rebuild()
     writer.close()
 
 
-def broken(value):
+def broken(value: object) -> str:
     """Returns SQL for another value."""
     if value is None or isinstance(value, str):
         return "'wrong'"
@@ -205,7 +211,7 @@ def broken(value):
 
 
 @pytest.mark.parametrize("table", READ_MODELS, ids=lambda table: table.name)
-async def test_a_column_that_contradicts_the_events_is_named(log_of_builds, table):
+async def test_a_column_that_contradicts_the_events_is_named(log_of_builds: Store, table: Table) -> None:
     store = log_of_builds
     reader = open_reader(store.uri)
     rows = reader.rows(table)
@@ -232,7 +238,7 @@ async def test_a_column_that_contradicts_the_events_is_named(log_of_builds, tabl
 
 
 @pytest.mark.parametrize("table", READ_MODELS, ids=lambda table: table.name)
-async def test_a_missing_or_surplus_row_is_named(log_of_builds, table):
+async def test_a_missing_or_surplus_row_is_named(log_of_builds: Store, table: Table) -> None:
     key = table.columns[table.key_length - 1]
     reader = open_reader(log_of_builds.uri)
     row = reader.rows(table)[0]
@@ -246,14 +252,14 @@ async def test_a_missing_or_surplus_row_is_named(log_of_builds, table):
     assert any(one.startswith(table.name) and "'zz' exists without an event" in one for one in sentences)
 
 
-async def test_only_faults_of_the_selected_builds_are_reported(log_of_builds):
+async def test_only_faults_of_the_selected_builds_are_reported(log_of_builds: Store) -> None:
     log_of_builds.execute("UPDATE builds SET jobs_failed = 5 WHERE build_request_id = 'b1'")
 
     assert told(log_of_builds, "b2", "b3") == []
     assert told(log_of_builds, "b1", "b3") == ["builds 'b1' has 5 as jobs_failed, and the events say 0"]
 
 
-async def test_leases_claims_and_resources_of_ended_builds_are_named(log_of_builds):
+async def test_leases_claims_and_resources_of_ended_builds_are_named(log_of_builds: Store) -> None:
     log_of_builds.execute("INSERT INTO leases VALUES ('b1', 1, 'here', '')")
     log_of_builds.execute("INSERT INTO claims VALUES ('p', 'b2', 'b2.1.1', 3)")
     log_of_builds.execute("INSERT INTO sharers VALUES ('b1', 1, '[]', 1)")
@@ -267,7 +273,7 @@ async def test_leases_claims_and_resources_of_ended_builds_are_named(log_of_buil
     ]
 
 
-async def test_an_event_that_cannot_be_parsed_or_has_wrong_columns_is_named(log_of_builds):
+async def test_an_event_that_cannot_be_parsed_or_has_wrong_columns_is_named(log_of_builds: Store) -> None:
     store = log_of_builds
     junk = store.literal(b"\xff\xff")
     store.execute(f"UPDATE events SET payload = {junk} WHERE build_request_id = 't'")
@@ -282,74 +288,7 @@ async def test_an_event_that_cannot_be_parsed_or_has_wrong_columns_is_named(log_
     assert "partitions 'q' has " in sentences[2]
 
 
-def received(*refs):
-    return {
-        "build_request": ev.BuildRequestEvent(
-            status=ev.BUILD_STATUS_RECEIVED, requested=[pt.PartitionRef(str=ref) for ref in refs]
-        )
-    }
-
-
-def status(name):
-    return {"build_request": ev.BuildRequestEvent(status=ev.BuildStatus.Value(f"BUILD_STATUS_{name}"))}
-
-
-def partition(ref, name, run=""):
-    return {
-        "partition": ev.PartitionEvent(
-            ref=ref, status=pt.PartitionStatus.Value(f"PARTITION_STATUS_{name}"), job_run_id=run
-        )
-    }
-
-
-def job(run, name):
-    _, task, attempt = run.rsplit(".", 2)
-    return {
-        "job": ev.JobEvent(
-            job_run_id=run,
-            task_id=int(task),
-            attempt=int(attempt),
-            job_label="//:j",
-            status=ev.JobStatus.Value(f"JOB_STATUS_{name}"),
-        )
-    }
-
-
-def job_graph():
-    """Returns two tasks: one makes `raw`, the other makes `sum` of it."""
-    first = job_pb2.JobConfig(outputs=[pt.PartitionRef(str="raw")])
-    second = job_pb2.JobConfig(outputs=[pt.PartitionRef(str="sum")])
-    second.inputs.add(dep_type_code=job_pb2.MATERIALIZE, partition_ref=pt.PartitionRef(str="raw"))
-    second.inputs.add(dep_type_code=job_pb2.QUERY, partition_ref=pt.PartitionRef(str="sum"))
-    tasks = [plan_pb2.Task(task_id=1, config=first), plan_pb2.Task(task_id=2, config=second)]
-    return {"job_graph": ev.JobGraphEvent(tasks=tasks, total_tasks=2)}
-
-
-def whole_build(name):
-    """Returns the events of a build, by short names."""
-    return {
-        "received": received("sum"),
-        "planning": status("PLANNING"),
-        "raw scheduled": partition("raw", "SCHEDULED"),
-        "sum scheduled": partition("sum", "SCHEDULED"),
-        "graph": job_graph(),
-        "planned": status("ANALYSIS_COMPLETED"),
-        "executing": status("EXECUTING"),
-        "1 scheduled": job(f"{name}.1.1", "SCHEDULED"),
-        "1 running": job(f"{name}.1.1", "RUNNING"),
-        "raw building": partition("raw", "BUILDING", f"{name}.1.1"),
-        "1 completed": job(f"{name}.1.1", "COMPLETED"),
-        "raw available": partition("raw", "AVAILABLE", f"{name}.1.1"),
-        "2 scheduled": job(f"{name}.2.1", "SCHEDULED"),
-        "2 running": job(f"{name}.2.1", "RUNNING"),
-        "sum building": partition("sum", "BUILDING", f"{name}.2.1"),
-        "2 completed": job(f"{name}.2.1", "COMPLETED"),
-        "sum available": partition("sum", "AVAILABLE", f"{name}.2.1"),
-        "completed": status("COMPLETED"),
-    }
-
-
-def insert(store, name, sequence, payload):
+def insert(store: Store, name: str, sequence: int, payload: Payload) -> None:
     """Writes an event past everything that would refuse it."""
     event = ev.BuildEvent(event_id=f"{name}/{sequence}", build_request_id=name, sequence=sequence, **payload)
     event.time.seconds = 100
@@ -357,26 +296,30 @@ def insert(store, name, sequence, payload):
     store.execute(f"INSERT INTO events (build_request_id, sequence, payload) VALUES ('{name}', {sequence}, {literal})")
 
 
-def without(*names):
+NamedPayload: TypeAlias = tuple[str, Payload]
+Change: TypeAlias = Callable[[list[NamedPayload]], list[NamedPayload]]
+
+
+def without(*names: str) -> Change:
     return lambda events: [(name, event) for name, event in events if name not in names]
 
 
-def before(place, *inserted):
-    def change(events):
+def before(place: str, *inserted: Payload) -> Change:
+    def change(events: list[NamedPayload]) -> list[NamedPayload]:
         index = [name for name, _ in events].index(place)
         return [*events[:index], *((place, event) for event in inserted), *events[index:]]
 
     return change
 
 
-def moved(name, place):
-    def change(events):
+def moved(name: str, place: str) -> Change:
+    def change(events: list[NamedPayload]) -> list[NamedPayload]:
         return before(place, dict(events)[name])(without(name)(events))
 
     return change
 
 
-BROKEN = {
+BROKEN: dict[str, tuple[Change, list[str]]] = {
     "nothing": (without(), []),
     "its first event": (
         without("received"),
@@ -441,7 +384,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("what", BROKEN)
-async def test_a_broken_invariant_is_the_only_reported_fault(store, what):
+async def test_a_broken_invariant_is_the_only_reported_fault(store: Store, what: str) -> None:
     change, sentences = BROKEN[what]
     await open_event_log(store.uri).close()
     for sequence, (_, payload) in enumerate(change(list(whole_build("b").items())), 1):
@@ -453,7 +396,7 @@ async def test_a_broken_invariant_is_the_only_reported_fault(store, what):
     assert [one for one in found if "cannot be replayed" not in one] == sentences
 
 
-async def test_a_gap_in_the_sequence_is_named(store):
+async def test_a_gap_in_the_sequence_is_named(store: Store) -> None:
     await open_event_log(store.uri).close()
     for sequence, (name, payload) in enumerate(whole_build("b").items(), 1):
         if name != "graph":
@@ -463,7 +406,7 @@ async def test_a_gap_in_the_sequence_is_named(store):
     assert told(store) == ["event 6 of build b stands where number 5 should"]
 
 
-async def test_two_builds_that_produce_one_partition_at_once_are_named(store):
+async def test_two_builds_that_produce_one_partition_at_once_are_named(store: Store) -> None:
     await open_event_log(store.uri).close()
     one, two = (list(enumerate(whole_build(name).values(), 1)) for name in ("b1", "b2"))
     for name, events in (("b1", one[:10]), ("b2", two[:10]), ("b1", one[10:]), ("b2", two[10:])):
@@ -474,7 +417,7 @@ async def test_two_builds_that_produce_one_partition_at_once_are_named(store):
     assert told(store) == ["job run b2.1.1 began to produce 'raw' while job run b1.1.1 was producing it"]
 
 
-async def test_events_after_the_end_of_a_build_are_named(store):
+async def test_events_after_the_end_of_a_build_are_named(store: Store) -> None:
     await open_event_log(store.uri).close()
     events = whole_build("b")
     dead = [*list(events.values())[:10], job("b.1.1", "CANCELLED"), partition("raw", "FAILED")]
@@ -486,7 +429,7 @@ async def test_events_after_the_end_of_a_build_are_named(store):
     assert told(store) == ["event 15 of build b follows its end"]
 
 
-async def test_further_faults_over_the_maximum_are_only_counted(store):
+async def test_further_faults_over_the_maximum_are_only_counted(store: Store) -> None:
     await open_event_log(store.uri).close()
     insert(store, "b", 1, received("p"))
     for number in range(MAX_FAULTS_PER_BUILD + 10):

@@ -6,6 +6,7 @@ every partition that was scheduled comes to exactly one end; and what failed, or
 
 import json
 import sys
+from typing import Any
 
 JOB_ENDS = {"JOB_STATUS_COMPLETED", "JOB_STATUS_FAILED", "JOB_STATUS_CANCELLED", "JOB_STATUS_SKIPPED"}
 DELEGATED = "PARTITION_STATUS_DELEGATED"
@@ -14,7 +15,7 @@ BUILD_ENDS = {"BUILD_STATUS_COMPLETED", "BUILD_STATUS_FAILED", "BUILD_STATUS_CAN
 GOOD_ENDS = {"JOB_STATUS_COMPLETED", "PARTITION_STATUS_AVAILABLE", DELEGATED}
 
 
-def faults(events: list[dict]) -> list[str]:
+def faults(events: list[dict[str, Any]]) -> list[str]:
     """Returns what is wrong, one sentence each."""
     found = []
     if [int(event["sequence"]) for event in events] != list(range(1, len(events) + 1)):
@@ -31,9 +32,9 @@ def faults(events: list[dict]) -> list[str]:
     return found
 
 
-def ends(statuses: list[tuple[str, dict]], possible: set[str]) -> list[str]:
+def ends(statuses: list[tuple[str, dict[str, Any]]], possible: set[str]) -> list[str]:
     """Returns what is wrong with the ends of job runs or partitions."""
-    by_name: dict[str, list[dict]] = {}
+    by_name: dict[str, list[dict[str, Any]]] = {}
     for name, message in statuses:
         by_name.setdefault(name, []).append(message)
     found = []

@@ -4,6 +4,8 @@ Runs in a network namespace of its own, which stands for the machine of the data
 orchestrators, with process ids of their own, so that nobody sees who lives elsewhere; hosts_test.sh sets the first up.
 """
 
+from __future__ import annotations
+
 import subprocess
 import tempfile
 from pathlib import Path
@@ -33,41 +35,42 @@ _BOOT = 'echo up; read -r host; ip addr add "10.77.${host#host}.2/24" dev "$host
 _HOST = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--", "sh", "-c", _BOOT, "sh")
 
 
-def command(*words):
+def command(*words: str) -> None:
     subprocess.run(words, check=True)
 
 
 class Host:
     """A machine that runs one build."""
 
-    def __init__(self, number, uri, name, folder, pace, *requested):
+    def __init__(self, number: int, uri: str, name: str, folder: Path, pace: float, *requested: str) -> None:
         """Starts the build; the host is connected to the address of the database that has its number."""
         self._number = number
         self.name = name
         self.process = subprocess.Popen(
-            [*_HOST, *child.command("-c", PROGRAM, uri, name, folder, str(pace), *requested)],
+            [*_HOST, *child.command("-c", PROGRAM, uri, name, str(folder), str(pace), *requested)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
+        assert self.process.stdout is not None
         assert self.process.stdout.readline() == "up\n"
         command("ip", "link", "set", f"host{number}", "netns", str(self.process.pid))
         print(f"host{number}", file=self.process.stdin, flush=True)
 
-    def cut_off(self):
+    def cut_off(self) -> None:
         """Pulls the cable."""
         command("ip", "link", "set", f"lab{self._number}", "down")
 
-    def connect(self):
+    def connect(self) -> None:
         """Plugs the cable in again."""
         command("ip", "link", "set", f"lab{self._number}", "up")
 
-    def ended(self):
+    def ended(self) -> int:
         """Waits for the end of the build, and returns its exit code."""
         return self.process.wait(MAX_SECONDS)
 
 
-def connect_hosts():
+def connect_hosts() -> None:
     """Lays a cable to each host."""
     command("ip", "link", "set", "lo", "up")
     for number, address in enumerate(ADDRESSES, 1):
@@ -76,13 +79,13 @@ def connect_hosts():
         command("ip", "link", "set", f"lab{number}", "up")
 
 
-def wait_for_note(folder, note):
+def wait_for_note(folder: Path, note: str) -> None:
     """Waits until a job has noted something."""
     notes = folder / "notes"
     wait_until(lambda: notes.exists() and any(line.startswith(note) for line in notes.read_text().splitlines()))
 
 
-def check(server, folder):
+def check(server: Server, folder: Path) -> None:
     """Has the cable pulled in the middle of a build, and plugged in again when another has taken over."""
     database = server.new_database()
     near, far = (database.replace(str(server.folder / "sockets"), address) for address in ADDRESSES)
@@ -102,14 +105,17 @@ def check(server, folder):
     history.check()
     history.check_runs(read_notes(folder / "notes"))
     assert history.made == {"raw/0": ["two.1.1"], "clean/0": ["two.2.1"]}
-    assert "has not renewed its lease" in reader.build("one").failure.message
+    record = reader.build("one")
+    assert record is not None
+    assert record.failure is not None
+    assert "has not renewed its lease" in record.failure.message
     (late,) = history.late.values()
     assert late.target_build_request_id == "one"
     assert [ref.str for ref in late.partitions] == ["raw/0"]
     reader.close()
 
 
-def main():
+def main() -> None:
     connect_hosts()
     server = Server(ADDRESSES)
     try:

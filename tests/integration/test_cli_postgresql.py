@@ -1,9 +1,14 @@
 """Errors of the command line about an event log on PostgreSQL: the next step, and never a password."""
 
+from __future__ import annotations
+
 import io
 import json
 import os
 import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
 
 import psycopg
 import pytest
@@ -42,19 +47,25 @@ COMMANDS = [*READING, *WRITING, ("retry", "latest"), ("cancel", "latest")]
 
 
 @pytest.fixture(scope="module")
-def server():
+def server() -> Iterator[Server]:
     running = Server()
     yield running
     running.close()
 
 
 @pytest.fixture
-def store(server):
+def store(server: Server) -> PostgresqlDatabases:
     return PostgresqlDatabases(server)
 
 
+class RunCommand(Protocol):
+    """Runs a command with an event log, and returns its exit code and everything it said."""
+
+    def __call__(self, uri: str, *command: str, said: io.StringIO | None = None) -> tuple[int, str]: ...
+
+
 @pytest.fixture
-def databuild(tmp_path):
+def databuild(tmp_path: Path) -> RunCommand:
     """Returns a function that runs a command with an event log, and returns its exit code and everything it said."""
     (tmp_path / "MODULE.bazel").touch()
     (tmp_path / "job").write_text(JOB)
@@ -65,7 +76,7 @@ def databuild(tmp_path):
     here = str(tmp_path)
     environ = {"PATH": os.environ["PATH"], "BUILD_WORKING_DIRECTORY": here, "BUILD_WORKSPACE_DIRECTORY": here}
 
-    def databuild(uri, *command, said=None):
+    def databuild(uri: str, *command: str, said: io.StringIO | None = None) -> tuple[int, str]:
         said = said or io.StringIO()
         args = [f"--catalog={here}/catalog.json", f"--runfiles={here}", *command, f"--event_log={uri}"]
         return run(args, out=Output(said), err=Output(said), environ=environ), said.getvalue()
@@ -73,7 +84,7 @@ def databuild(tmp_path):
     return databuild
 
 
-def leaks(said):
+def leaks(said: str) -> bool:
     """Returns whether something tells a password, as it is or as it stands in a URI."""
     return any(secret in said for secret in (SECRET, ENCODED, "hunter2", PASSWORD, "s3cret"))
 
@@ -82,7 +93,9 @@ def leaks(said):
 @pytest.mark.parametrize(
     "where", ["/db?host=/nowhere", "127.0.0.1:1/db", "127.0.0.1:1,127.0.0.1:2/db", "nowhere.invalid/db"]
 )
-def test_a_server_that_cannot_be_reached_is_our_failure(databuild, where, command):
+def test_a_server_that_cannot_be_reached_is_our_failure(
+    databuild: RunCommand, where: str, command: tuple[str, ...]
+) -> None:
     code, said = databuild(f"postgresql://ann:{ENCODED}@{where}", *command)
 
     assert code == OUR_FAILURE
@@ -91,7 +104,9 @@ def test_a_server_that_cannot_be_reached_is_our_failure(databuild, where, comman
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_wrong_password_is_told_and_not_shown(databuild, server, store, command):
+def test_a_wrong_password_is_told_and_not_shown(
+    databuild: RunCommand, server: Server, store: PostgresqlDatabases, command: tuple[str, ...]
+) -> None:
     wrong = store.uri.replace(store.uri.partition("//databuild:")[2].partition("@")[0], ENCODED)
     code, said = databuild(wrong, *command)
 
@@ -101,7 +116,9 @@ def test_a_wrong_password_is_told_and_not_shown(databuild, server, store, comman
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_database_that_is_not_there_is_told_with_what_makes_it(databuild, server, command):
+def test_a_database_that_is_not_there_is_told_with_what_makes_it(
+    databuild: RunCommand, server: Server, command: tuple[str, ...]
+) -> None:
     code, said = databuild(server.uri("nothing"), *command)
 
     assert code == OUR_FAILURE
@@ -112,18 +129,20 @@ def test_a_database_that_is_not_there_is_told_with_what_makes_it(databuild, serv
 class ClosedAfter(io.StringIO):
     """A pipe whose reader goes away once it has read a text so many times."""
 
-    def __init__(self, text, times):
+    def __init__(self, text: str, times: int) -> None:
         super().__init__()
         self.text, self.left = text, times
 
-    def write(self, line):
+    def write(self, line: str) -> int:
         if not self.left:
             raise BrokenPipeError
         self.left -= self.text in line
         return super().write(line)
 
 
-def test_all_events_are_followed_over_builds_and_resumed_after_a_position(databuild, store):
+def test_all_events_are_followed_over_builds_and_resumed_after_a_position(
+    databuild: RunCommand, store: PostgresqlDatabases
+) -> None:
     assert databuild(store.uri, "build", "one")[0] == 0
     follow = ("events", "--all", "--follow", "--output=json")
     pipe = ClosedAfter("BUILD_STATUS_RECEIVED", 3)
@@ -146,7 +165,7 @@ def test_all_events_are_followed_over_builds_and_resumed_after_a_position(databu
     assert [json.loads(line) for line in said.splitlines()] == known[len(seen) :]
 
 
-def test_a_read_only_database_is_read_and_not_built_with(databuild, store):
+def test_a_read_only_database_is_read_and_not_built_with(databuild: RunCommand, store: PostgresqlDatabases) -> None:
     assert databuild(store.uri, "build", "one")[0] == 0
     name = store.execute("SELECT current_database()")[0][0]
     store.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
@@ -161,7 +180,9 @@ def test_a_read_only_database_is_read_and_not_built_with(databuild, store):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_schema_of_another_program_is_left_alone(databuild, store, command):
+def test_a_schema_of_another_program_is_left_alone(
+    databuild: RunCommand, store: PostgresqlDatabases, command: tuple[str, ...]
+) -> None:
     store.make_of_another_program()
     code, said = databuild(store.uri, *command)
 
@@ -172,7 +193,9 @@ def test_a_schema_of_another_program_is_left_alone(databuild, store, command):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_log_of_a_newer_program_is_left_alone(databuild, store, command):
+def test_a_log_of_a_newer_program_is_left_alone(
+    databuild: RunCommand, store: PostgresqlDatabases, command: tuple[str, ...]
+) -> None:
     assert databuild(store.uri, "build", "one")[0] == 0
     store.make_newer()
     code, said = databuild(store.uri, *command)
@@ -184,7 +207,9 @@ def test_a_log_of_a_newer_program_is_left_alone(databuild, store, command):
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("scheme", ["postgressql", "psql", "postgresq1", "mysql"])
-def test_a_scheme_with_a_typo_is_told_the_known_ones(databuild, scheme, command):
+def test_a_scheme_with_a_typo_is_told_the_known_ones(
+    databuild: RunCommand, scheme: str, command: tuple[str, ...]
+) -> None:
     code, said = databuild(f"{scheme}://ann:{ENCODED}@host/db", *command)
 
     assert code == BAD_REQUEST
@@ -204,7 +229,7 @@ def test_a_scheme_with_a_typo_is_told_the_known_ones(databuild, scheme, command)
         f"postgresql://ann:%{SECRET}@host/db",
     ],
 )
-def test_a_uri_with_a_typo_is_told_the_form(databuild, uri, command):
+def test_a_uri_with_a_typo_is_told_the_form(databuild: RunCommand, uri: str, command: tuple[str, ...]) -> None:
     code, said = databuild(uri, *command)
 
     assert code == BAD_REQUEST
@@ -212,7 +237,9 @@ def test_a_uri_with_a_typo_is_told_the_form(databuild, uri, command):
     assert not leaks(said)
 
 
-def test_no_password_is_left_behind_by_a_build(databuild, store, tmp_path):
+def test_no_password_is_left_behind_by_a_build(
+    databuild: RunCommand, store: PostgresqlDatabases, tmp_path: Path
+) -> None:
     code, said = databuild(store.uri, "build", "one", "--event_sink=jsonl:sink")
     left = [path for path in tmp_path.rglob("*") if path.is_file() and leaks(path.read_text(errors="replace"))]
     with psycopg.connect(store.uri) as connection:

@@ -1,23 +1,29 @@
 """The command line with --server: the same output and exit codes as without, by way of a real service."""
 
+from __future__ import annotations
+
 import json
 import re
 import signal
 import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support.script_graph import ScriptGraph, is_running, wait_until
+from tests.support.present import present
+from tests.support.script_graph import ScriptGraph, ServedGraph, is_running
+from tests.support.waiting import wait_until
 
 READER, WRITER = "r" * 32, "w" * 32
 
 
 @pytest.fixture
-def make(tmp_path):
+def make(tmp_path: Path) -> Iterator[Callable[[], ScriptGraph]]:
     """Returns a function that makes graphs, each in a workspace of its own."""
-    graphs = []
+    graphs: list[ScriptGraph] = []
 
-    def make():
+    def make() -> ScriptGraph:
         folder = tmp_path / str(len(graphs))
         folder.mkdir()
         graphs.append(ScriptGraph(folder))
@@ -29,12 +35,12 @@ def make(tmp_path):
 
 
 @pytest.fixture
-def graph(make):
+def graph(make: Callable[[], ScriptGraph]) -> ScriptGraph:
     return make()
 
 
 @pytest.fixture
-def served(graph):
+def served(graph: ScriptGraph) -> ServedGraph:
     return graph.serve("--jobs=2")
 
 
@@ -146,15 +152,15 @@ SCENARIO = (
 class Asked:
     """Runs commands and masks what differs from run to run: ids, times, sizes, folders, and where they are asked."""
 
-    def __init__(self, graph, *flags):
+    def __init__(self, graph: ScriptGraph, *flags: str) -> None:
         self.graph = graph
         self.flags = flags
 
-    def __call__(self, command):
+    def __call__(self, command: str) -> tuple[int, str, str]:
         code, out, err = self.graph.run(*command.split(), *self.flags)
         return code, self.masked(out), self.masked(err)
 
-    def masked(self, text):
+    def masked(self, text: str) -> str:
         for flag in self.flags:
             text = text.replace(f" {flag}", "")
         text = text.replace(str(self.graph.folder), "FOLDER")
@@ -166,7 +172,7 @@ class Asked:
         return re.sub(r" +", " ", text)
 
 
-def test_every_command_says_the_same_with_and_without_a_service(make):
+def test_every_command_says_the_same_with_and_without_a_service(make: Callable[[], ScriptGraph]) -> None:
     here, there = make(), make()
     service = there.serve()
     local, remote = Asked(here), Asked(there, f"--server={service.addresses['grpc']}")
@@ -175,7 +181,9 @@ def test_every_command_says_the_same_with_and_without_a_service(make):
         assert remote(command) == local(command), command
 
 
-def test_what_has_changed_in_a_configuration_is_told_the_same_with_and_without_a_service(make):
+def test_what_has_changed_in_a_configuration_is_told_the_same_with_and_without_a_service(
+    make: Callable[[], ScriptGraph],
+) -> None:
     here, there = make(), make()
     service = there.serve()
     local, remote = Asked(here), Asked(there, f"--server={service.addresses['grpc']}")
@@ -194,7 +202,7 @@ def test_what_has_changed_in_a_configuration_is_told_the_same_with_and_without_a
     assert f'"cause": "{said.partition(": ")[2]}"' in answers[2][1]
 
 
-def test_what_the_service_has_been_asked_is_not_known_here(graph, served):
+def test_what_the_service_has_been_asked_is_not_known_here(graph: ScriptGraph, served: ServedGraph) -> None:
     assert graph.run("build", "number/one", f"--server={served.addresses['grpc']}", "--output=json")[0] == 0
 
     code, out, _ = graph.run("builds", "--state_dir=elsewhere")
@@ -202,7 +210,9 @@ def test_what_the_service_has_been_asked_is_not_known_here(graph, served):
     assert (code, out) == (0, "no builds\n")
 
 
-def test_the_environment_may_name_the_service_and_a_flag_another_or_none(graph, served):
+def test_the_environment_may_name_the_service_and_a_flag_another_or_none(
+    graph: ScriptGraph, served: ServedGraph
+) -> None:
     address = served.addresses["grpc"]
     build = served.build("number/one")
     served.wait_for(build, "COMPLETED")
@@ -216,7 +226,7 @@ def test_the_environment_may_name_the_service_and_a_flag_another_or_none(graph, 
     assert (wrong[0], wrong[2].startswith("databuild: the service at localhost:1 cannot be reached: ")) == (3, True)
 
 
-def test_the_next_step_is_asked_of_the_same_service(graph, served):
+def test_the_next_step_is_asked_of_the_same_service(graph: ScriptGraph, served: ServedGraph) -> None:
     flag = f"--server={served.addresses['grpc']}"
 
     by_flag = graph.run("build", "number/fail-1", flag)[1]
@@ -240,13 +250,13 @@ def test_the_next_step_is_asked_of_the_same_service(graph, served):
         ("graph --server=x", "--server is a flag of"),
     ],
 )
-def test_what_makes_no_sense_beside_a_service_is_refused(graph, command, said):
+def test_what_makes_no_sense_beside_a_service_is_refused(graph: ScriptGraph, command: str, said: str) -> None:
     code, out, err = graph.run(*command.split(), DATABUILD_SERVER="localhost:1")
 
     assert (code, out, said in err) == (2, "", True), err
 
 
-def test_a_service_of_another_graph_is_refused(graph, served):
+def test_a_service_of_another_graph_is_refused(graph: ScriptGraph, served: ServedGraph) -> None:
     catalog = graph.folder / "catalog.json"
     catalog.write_text(catalog.read_text().replace("//numbers:graph", "//letters:graph"))
 
@@ -257,7 +267,7 @@ def test_a_service_of_another_graph_is_refused(graph, served):
     assert served.get("/builds")["builds"] == []
 
 
-def test_a_token_comes_from_the_environment(graph):
+def test_a_token_comes_from_the_environment(graph: ScriptGraph) -> None:
     service = graph.serve(DATABUILD_TOKENS=f"bob read {READER}")
     asked = {"DATABUILD_SERVER": service.addresses["grpc"], "DATABUILD_TOKEN": READER}
 
@@ -267,7 +277,7 @@ def test_a_token_comes_from_the_environment(graph):
     assert (code, "bob has the role `read`" in err) == (3, True)
 
 
-def test_maintenance_and_adoption_need_a_token_that_may_write(graph):
+def test_maintenance_and_adoption_need_a_token_that_may_write(graph: ScriptGraph) -> None:
     service = graph.serve(DATABUILD_TOKENS=f"bob read {READER}\neve write {WRITER}")
     reading = {"DATABUILD_SERVER": service.addresses["grpc"], "DATABUILD_TOKEN": READER}
     writing = {**reading, "DATABUILD_TOKEN": WRITER}
@@ -285,7 +295,9 @@ def test_maintenance_and_adoption_need_a_token_that_may_write(graph):
 @pytest.mark.parametrize(
     ("number", "by"), [(signal.SIGINT, "ann"), (signal.SIGTERM, "the signal SIGTERM")], ids=["SIGINT", "SIGTERM"]
 )
-def test_a_signal_cancels_the_build_and_waits_for_its_end(graph, served, number, by):
+def test_a_signal_cancels_the_build_and_waits_for_its_end(
+    graph: ScriptGraph, served: ServedGraph, number: signal.Signals, by: str
+) -> None:
     process = graph.start("build", "number/hang-1", f"--server={served.addresses['grpc']}")
     pid = graph.wait_for("pid-hang-1")
 
@@ -299,7 +311,7 @@ def test_a_signal_cancels_the_build_and_waits_for_its_end(graph, served, number,
     assert not is_running(pid)
 
 
-def test_a_second_signal_does_not_wait(graph, served):
+def test_a_second_signal_does_not_wait(graph: ScriptGraph, served: ServedGraph) -> None:
     (graph.folder / "number").write_text(
         (graph.folder / "number").read_text().replace("#!/bin/bash\n", "#!/bin/bash\ntrap '' TERM\n")
     )
@@ -319,7 +331,7 @@ def test_a_second_signal_does_not_wait(graph, served):
     served.wait_for(build, "CANCELLED", "COMPLETED")
 
 
-def test_a_build_is_watched_on_when_the_service_is_back(graph):
+def test_a_build_is_watched_on_when_the_service_is_back(graph: ScriptGraph) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     first = graph.serve(f"--grpc_port={port}")
@@ -336,16 +348,16 @@ def test_a_build_is_watched_on_when_the_service_is_back(graph):
     assert graph.run("retry", f"--server=127.0.0.1:{port}")[0] == 0
 
 
-def test_events_and_logs_are_followed_while_they_come(graph, served):
+def test_events_and_logs_are_followed_while_they_come(graph: ScriptGraph, served: ServedGraph) -> None:
     flag = f"--server={served.addresses['grpc']}"
     build = served.build("number/wait-1")
     graph.wait_for("pid-wait-1")
     wait_until(lambda: served.get(f"/builds/{build}/job_runs")["job_runs"])
     following = [graph.start(command, build, "--follow", flag) for command in ("events", "logs")]
-    first = [process.stdout.readline() for process in following]
+    first = [present(process.stdout).readline() for process in following]
 
     (graph.folder / "go-wait-1").touch()
-    rest = [process.stdout.read() for process in following]
+    rest = [present(process.stdout).read() for process in following]
 
     assert "RECEIVED" in first[0]
     assert "COMPLETED" in rest[0].splitlines()[-1]
@@ -358,7 +370,7 @@ def test_events_and_logs_are_followed_while_they_come(graph, served):
 
 
 @pytest.mark.parametrize("command", ["status", "builds", "partitions", "logs"])
-def test_what_only_reads_imports_no_more_than_it_needs(graph, command):
+def test_what_only_reads_imports_no_more_than_it_needs(graph: ScriptGraph, command: str) -> None:
     graph.run("build")
     program = (
         "import sys, os; from databuild.cli import main; os._exit = lambda code: None\n"

@@ -1,19 +1,26 @@
 """The client and a real service: what it asks, what it is told, and what it survives."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn, Unpack, cast
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 
 from databuild.client import AsyncDatabuildClient, Cancelled, DatabuildClient, FailFast, Success
 from databuild.client.calls import Calls
 from databuild.client.connection import Connection, metadata_of
 from databuild.client.endpoint import Endpoint, Tls
-from databuild.client.transport import AsyncTransport
+from databuild.client.transport import AsyncTransport, Metadata
 from databuild.errors import (
     BuildConflictError,
     BuildFailedError,
+    DataBuildError,
     InvalidRequestError,
     JobConfigurationError,
     PermissionDeniedError,
@@ -22,25 +29,29 @@ from databuild.errors import (
     UnauthenticatedError,
     UnknownPartitionError,
 )
+from databuild.model.results import BuildResult, Failed
 from databuild.service.access.auth import Tokens, read_tokens
+from databuild.service.api.methods import Api
 from databuild.service.resources.limits import Limits
 from databuild.service.rpc.grpc_api import GrpcServer
 from databuild.v1 import events_pb2 as ev
+from databuild.v1.events_pb2 import BuildEvent
+from tests.support.present import present
 from tests.support.samples import SAMPLES
 from tests.support.script_graph import ScriptGraph
-from tests.support.served import Served
+from tests.support.served import Serve, Served, ServedOptions
 from tests.support.waiting import until
 
 READER, WRITER = "r" * 32, "w" * 32
 
 
 @pytest.fixture
-async def serve(tmp_path):
+async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     """Returns a function that serves, until the end of the test."""
-    all_served = []
+    all_served: list[Served] = []
 
-    async def serve(**options):
-        all_served.append(await Served(tmp_path, **options).start())
+    async def serve(limits: Limits | None = None, **options: Unpack[ServedOptions]) -> Served:
+        all_served.append(await Served(tmp_path, limits=limits, **options).start())
         return all_served[-1]
 
     yield serve
@@ -49,18 +60,18 @@ async def serve(tmp_path):
 
 
 @pytest.fixture
-async def served(serve):
+async def served(serve: Serve) -> Served:
     return await serve()
 
 
 @pytest.fixture
-async def client(served):
+async def client(served: Served) -> AsyncIterator[AsyncDatabuildClient]:
     async with AsyncDatabuildClient(served.grpc, author="ann") as client:
         yield client
 
 
-async def test_a_build_is_made_and_everything_of_it_is_told(served, client):
-    seen = []
+async def test_a_build_is_made_and_everything_of_it_is_told(served: Served, client: AsyncDatabuildClient) -> None:
+    seen: list[ev.BuildEvent] = []
     build = client.create_orchestrator(["clean/1", "clean/2"], jobs=2)
 
     result = await client.execute_build(build, on_event=seen.append)
@@ -80,7 +91,7 @@ async def test_a_build_is_made_and_everything_of_it_is_told(served, client):
     assert await client.wait() == result
 
 
-async def test_records_come_as_they_are_kept(served, client):
+async def test_records_come_as_they_are_kept(served: Served, client: AsyncDatabuildClient) -> None:
     served.executor.failing = {"raw/2"}
     await client.execute_build(client.create_orchestrator(["clean/1", "clean/2"], keep_going=True))
     reader = served.log.reader()
@@ -96,7 +107,7 @@ async def test_records_come_as_they_are_kept(served, client):
     reader.close()
 
 
-async def test_lists_are_put_together_from_pages(serve):
+async def test_lists_are_put_together_from_pages(serve: Serve) -> None:
     served = await serve(limits=Limits(max_page_rows=3))
     async with AsyncDatabuildClient(served.grpc) as client:
         for number in range(4):
@@ -112,7 +123,7 @@ async def test_lists_are_put_together_from_pages(serve):
         assert len(await client.build_partitions()) == 2
 
 
-async def test_a_plan_is_made_and_run(client):
+async def test_a_plan_is_made_and_run(client: AsyncDatabuildClient) -> None:
     plan = await client.plan(["clean/1"])
 
     build = client.create_orchestrator(plan=plan)
@@ -122,20 +133,20 @@ async def test_a_plan_is_made_and_run(client):
     assert (await client.plan(["clean/1"], force=True)).options.force
 
 
-async def test_partitions_are_explained_and_tainted(client):
+async def test_partitions_are_explained_and_tainted(client: AsyncDatabuildClient) -> None:
     await client.execute_build(client.create_orchestrator(["clean/1"]))
 
     marked = await client.taint(["raw/1"], reason="wrong")
     explained = await client.explain("raw/1")
 
     assert marked == (("raw/1",), "ann")
-    assert (explained.view.record.taint_reason, explained.tasks) == ("ann: wrong", 1)
+    assert (present(explained.view.record).taint_reason, explained.tasks) == ("ann: wrong", 1)
     assert [record.ref for record in await client.partitions(status="TAINTED")] == ["raw/1"]
     assert (await client.taint(["raw/1"], untaint=True)).partitions == ("raw/1",)
     assert await client.partitions(status="TAINTED") == []
 
 
-async def test_a_build_is_cancelled_and_retried(served, client):
+async def test_a_build_is_cancelled_and_retried(served: Served, client: AsyncDatabuildClient) -> None:
     gate = served.executor.gate("raw/1")
     build = client.create_orchestrator(["raw/1"])
     assert (await build.start_build()).build.status in {"RECEIVED", "PLANNING", "ANALYSIS_COMPLETED", "EXECUTING"}
@@ -154,7 +165,9 @@ async def test_a_build_is_cancelled_and_retried(served, client):
     assert await client.wait(again.build.build_request_id) == Success(jobs_completed=1)
 
 
-async def test_a_build_that_fails_raises_only_where_that_is_wanted(served, client):
+async def test_a_build_that_fails_raises_only_where_that_is_wanted(
+    served: Served, client: AsyncDatabuildClient
+) -> None:
     served.executor.failing = {"raw/1"}
     build = client.create_orchestrator(["raw/1"])
 
@@ -164,12 +177,15 @@ async def test_a_build_that_fails_raises_only_where_that_is_wanted(served, clien
     assert (raised.value.build_request_id, raised.value.status) == (build.build_request_id, "FAILED")
 
 
-async def test_an_error_that_ends_a_build_is_raised_as_what_it_was(served, client):
+async def test_an_error_that_ends_a_build_is_raised_as_what_it_was(
+    served: Served, client: AsyncDatabuildClient
+) -> None:
     served.executor.refused = {"raw/1"}
     build = client.create_orchestrator(["raw/1"])
 
     result = await client.execute_build(build)
 
+    assert isinstance(result, Failed)
     assert isinstance(result.error, JobConfigurationError)
     assert "no such thing" in str(result.error)
     with pytest.raises(JobConfigurationError) as raised:
@@ -177,7 +193,7 @@ async def test_an_error_that_ends_a_build_is_raised_as_what_it_was(served, clien
     assert (raised.value.job_label, raised.value.refs) == ("//:raw", ("raw/1",))
 
 
-async def test_logs_are_read_and_followed(served, client):
+async def test_logs_are_read_and_followed(served: Served, client: AsyncDatabuildClient) -> None:
     gate = served.executor.gate("raw/1")
     build = client.create_orchestrator(["raw/1"])
     await build.start_build()
@@ -197,7 +213,7 @@ async def test_logs_are_read_and_followed(served, client):
     assert (await client.storage(count=True)).job_log_bytes == 27
 
 
-async def test_starting_twice_starts_once(served, client):
+async def test_starting_twice_starts_once(served: Served, client: AsyncDatabuildClient) -> None:
     build = client.create_orchestrator(["raw/1"])
 
     await build.start_build()
@@ -213,11 +229,11 @@ async def test_starting_twice_starts_once(served, client):
 class LosingTransport(AsyncTransport):
     """Loses the first answer of each kind, after the service has given it."""
 
-    def __init__(self, *args):
+    def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.lost = set()
+        self.lost: set[str] = set()
 
-    async def ask(self, method, request, metadata, seconds):
+    async def ask(self, method: str, request: Message, metadata: Metadata, seconds: float) -> Any:
         answer = await super().ask(method, request, metadata, seconds)
         if method not in self.lost and method in {"SubmitBuild", "RetryBuild", "CancelBuild"}:
             self.lost.add(method)
@@ -225,7 +241,7 @@ class LosingTransport(AsyncTransport):
         return answer
 
 
-async def test_what_is_asked_again_since_the_answer_got_lost_is_done_once(served):
+async def test_what_is_asked_again_since_the_answer_got_lost_is_done_once(served: Served) -> None:
     served.executor.failing = {"raw/1"}
     transport = LosingTransport(Endpoint(target=served.grpc), Tls())
     calls = Calls(Connection(transport, endpoint=served.grpc, metadata=metadata_of("", "ann")))
@@ -246,27 +262,29 @@ async def test_what_is_asked_again_since_the_answer_got_lost_is_done_once(served
 class RaisingApi:
     """Raises what it was told, whatever it is asked."""
 
-    def __init__(self):
-        self.error = None
+    def __init__(self) -> None:
+        self.error: Exception = AssertionError()
 
-    def __getattr__(self, _name):
-        async def answer(_request, _caller):
+    def __getattr__(self, _name: str) -> Callable[[object, object], Awaitable[NoReturn]]:
+        async def answer(_request: object, _caller: object) -> NoReturn:
             raise self.error
 
         return answer
 
 
 @pytest.fixture
-async def raising():
+async def raising() -> AsyncIterator[tuple[RaisingApi, AsyncDatabuildClient]]:
     api = RaisingApi()
-    server = GrpcServer(api, limits=Limits(), tokens=Tokens({}))
+    server = GrpcServer(cast("Api", api), limits=Limits(), tokens=Tokens({}))
     async with AsyncDatabuildClient(f"127.0.0.1:{await server.start('127.0.0.1:0')}") as client:
         yield api, client
     await server.stop(0)
 
 
 @pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
-async def test_every_error_comes_back_as_what_was_raised(raising, error):
+async def test_every_error_comes_back_as_what_was_raised(
+    raising: tuple[RaisingApi, AsyncDatabuildClient], error: DataBuildError
+) -> None:
     api, client = raising
     api.error = error
 
@@ -280,7 +298,7 @@ async def test_every_error_comes_back_as_what_was_raised(raising, error):
     assert bool(getattr(raised.value, "__notes__", ())) == bool(error.remedy)
 
 
-async def test_a_fault_of_the_service_tells_nothing_else(raising):
+async def test_a_fault_of_the_service_tells_nothing_else(raising: tuple[RaisingApi, AsyncDatabuildClient]) -> None:
     api, client = raising
     api.error = ZeroDivisionError("secret")
 
@@ -289,7 +307,7 @@ async def test_a_fault_of_the_service_tells_nothing_else(raising):
     assert "secret" not in str(raised.value)
 
 
-async def test_a_service_of_another_graph_than_is_meant_refuses(served):
+async def test_a_service_of_another_graph_than_is_meant_refuses(served: Served) -> None:
     for label in ("//:g", "@//:g", "@@//:g"):
         async with AsyncDatabuildClient(served.grpc, graph=label) as right:
             assert await right.list_builds() == []
@@ -298,7 +316,7 @@ async def test_a_service_of_another_graph_than_is_meant_refuses(served):
             await wrong.list_builds()
 
 
-async def test_tokens_are_shown(serve, monkeypatch):
+async def test_tokens_are_shown(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     served = await serve(tokens=read_tokens(f"ann write {WRITER}\nbob read {READER}", "tokens"))
 
     async with AsyncDatabuildClient(served.grpc) as nobody, AsyncDatabuildClient(served.grpc, token=READER) as reader:
@@ -313,7 +331,7 @@ async def test_tokens_are_shown(serve, monkeypatch):
         assert (await writer.taint(["raw/1"])).author == "ann"
 
 
-async def test_where_nobody_listens_that_is_said_at_once():
+async def test_where_nobody_listens_that_is_said_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
 
@@ -322,7 +340,7 @@ async def test_where_nobody_listens_that_is_said_at_once():
             await client.get()
 
 
-async def test_what_is_no_service_is_told_apart():
+async def test_what_is_no_service_is_told_apart() -> None:
     server = grpc.aio.server()
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -333,7 +351,7 @@ async def test_what_is_no_service_is_told_apart():
     await server.stop(0)
 
 
-def use_blocking(endpoint):
+def use_blocking(endpoint: str) -> tuple[str, tuple[str, ...], BuildResult, list[int], str, bytes]:
     with DatabuildClient(endpoint, author="ann") as client:
         with pytest.raises(UnknownPartitionError) as raised:
             client.submit(["nobody/makes"])
@@ -347,7 +365,7 @@ def use_blocking(endpoint):
         return raised.value.ref, started.build.requested, result, watched, cancelled.build_request_id, text
 
 
-async def test_who_waits_can_do_the_same(served):
+async def test_who_waits_can_do_the_same(served: Served) -> None:
     ref, requested, result, watched, other, text = await asyncio.to_thread(use_blocking, served.grpc)
 
     assert (ref, requested, result) == ("nobody/makes", ("clean/1",), Success(jobs_completed=2))
@@ -356,7 +374,7 @@ async def test_who_waits_can_do_the_same(served):
     assert text == b"made raw/1\n"
 
 
-async def test_who_waits_may_do_so_where_an_event_loop_runs(graph):
+async def test_who_waits_may_do_so_where_an_event_loop_runs(graph: ScriptGraph) -> None:
     with DatabuildClient(graph.serve().addresses["grpc"]) as client:
         assert client.execute_build(client.create_orchestrator(["number/one"])) == Success(jobs_completed=1)
         watching = client.watch()
@@ -367,18 +385,18 @@ async def test_who_waits_may_do_so_where_an_event_loop_runs(graph):
 
 
 @pytest.fixture
-def graph(tmp_path):
+def graph(tmp_path: Path) -> Iterator[ScriptGraph]:
     graph = ScriptGraph(tmp_path)
     yield graph
     graph.close()
 
 
-def free_port():
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
+        return int(listening.getsockname()[1])
 
 
-def test_watching_survives_a_service_that_is_killed_while_another_builds(graph):
+def test_watching_survives_a_service_that_is_killed_while_another_builds(graph: ScriptGraph) -> None:
     port = free_port()
     builder = graph.serve()
     watched = graph.serve(f"--grpc_port={port}")
@@ -397,14 +415,14 @@ def test_watching_survives_a_service_that_is_killed_while_another_builds(graph):
         assert seen == direct.events(build)
 
 
-def test_a_build_whose_service_is_killed_has_its_end_when_another_starts(graph):
+def test_a_build_whose_service_is_killed_has_its_end_when_another_starts(graph: ScriptGraph) -> None:
     port = free_port()
     first = graph.serve(f"--grpc_port={port}")
     with DatabuildClient(f"127.0.0.1:{port}") as client:
         build = client.create_orchestrator(["number/wait-1"])
         seen = []
 
-        def kill_once(event):
+        def kill_once(event: BuildEvent) -> None:
             seen.append(event.sequence)
             if event.job.status == ev.JOB_STATUS_RUNNING:
                 first.process.kill()
@@ -413,13 +431,14 @@ def test_a_build_whose_service_is_killed_has_its_end_when_another_starts(graph):
 
         result = client.execute_build(build, on_event=kill_once)
 
+        assert isinstance(result, Failed)
         assert result.category == 3, "infrastructure"
         assert seen == list(range(1, len(seen) + 1))
         (graph.folder / "go-wait-1").touch()
         assert client.wait(client.retry(build.build_request_id).build.build_request_id) == Success(jobs_completed=1)
 
 
-def test_watching_survives_a_service_that_ends_in_order(graph):
+def test_watching_survives_a_service_that_ends_in_order(graph: ScriptGraph) -> None:
     port = free_port()
     builder = graph.serve()
     watched = graph.serve(f"--grpc_port={port}")

@@ -1,13 +1,20 @@
 """The dashboard over HTTP, as a browser without JavaScript uses it."""
 
+from __future__ import annotations
+
 import html
 import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Unpack
 
 import httpx
 import pytest
 
 from databuild.service.access.auth import read_tokens
-from tests.support.served import Served, sent_events
+from databuild.service.resources.limits import Limits
+from tests.support.present import present
+from tests.support.served import Serve, Served, ServedOptions, sent_events
 from tests.support.waiting import until
 
 HOSTILE = "raw/<script>alert(1)</script>'\"&{{7*7}}"
@@ -16,12 +23,12 @@ READ, WRITE = "r" * 32, "w" * 32
 
 
 @pytest.fixture
-async def serve(tmp_path):
+async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     """Returns a function that starts a service, which is closed after the test."""
-    all_served = []
+    all_served: list[Served] = []
 
-    async def serve(**options):
-        served = Served(tmp_path, **options)
+    async def serve(limits: Limits | None = None, **options: Unpack[ServedOptions]) -> Served:
+        served = Served(tmp_path, limits=limits, **options)
         all_served.append(await served.start())
         return served
 
@@ -31,27 +38,27 @@ async def serve(tmp_path):
 
 
 @pytest.fixture
-async def served(serve):
+async def served(serve: Serve) -> Served:
     return await serve()
 
 
-def csrf_token(page):
-    return re.search(r'name="csrf_token" value="([0-9a-f]{64})"', page.text)[1]
+def csrf_token(page: httpx.Response) -> str:
+    return present(re.search(r'name="csrf_token" value="([0-9a-f]{64})"', page.text))[1]
 
 
-def fields(page, action):
+def fields(page: httpx.Response, action: str) -> dict[str, str]:
     """Returns the hidden fields of the form of a page with the given action."""
-    form = re.search(rf'<form[^>]*action="{re.escape(action)}".*?</form>', page.text, re.DOTALL)[0]
+    form = present(re.search(rf'<form[^>]*action="{re.escape(action)}".*?</form>', page.text, re.DOTALL))[0]
     hidden = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form)
     return {html.unescape(name): html.unescape(value) for name, value in hidden}
 
 
-def shown(page):
+def shown(page: httpx.Response) -> str:
     """Returns the text of a page without markup."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page.text)).split())
 
 
-async def test_every_page_shows_its_records(served):
+async def test_every_page_shows_its_records(served: Served) -> None:
     build = await served.build("clean/1")
     served.executor.failing.add("raw/2")
     failed = await served.build("clean/2")
@@ -79,7 +86,7 @@ async def test_every_page_shows_its_records(served):
     assert "made raw/1" in shown(await served.client.get(f"/job_runs/{build}.1.1/log", params={"stream": "stdout"}))
 
 
-async def test_a_delegated_partition_links_to_the_other_build(served):
+async def test_a_delegated_partition_links_to_the_other_build(served: Served) -> None:
     first = await served.build("raw/1")
     second = await served.build("raw/1")
 
@@ -88,7 +95,7 @@ async def test_a_delegated_partition_links_to_the_other_build(served):
     assert f'delegated to build <a class="id" href="/builds/{first}">' in page.text
 
 
-async def test_hostile_refs_and_messages_are_escaped(served):
+async def test_hostile_refs_and_messages_are_escaped(served: Served) -> None:
     served.executor.failing.add(HOSTILE)
     build = await served.build(HOSTILE)
     address = f"/partition?ref={httpx.QueryParams({'r': HOSTILE})}".replace("=r=", "=")
@@ -106,7 +113,7 @@ async def test_hostile_refs_and_messages_are_escaped(served):
         assert "unsafe" not in policy
 
 
-async def test_a_build_is_planned_first_and_a_form_sent_twice_starts_one(served):
+async def test_a_build_is_planned_first_and_a_form_sent_twice_starts_one(served: Served) -> None:
     home = await served.client.get("/")
     plan = await served.client.post("/plan", data={"csrf_token": csrf_token(home), "partitions": "clean/1\nclean/2"})
     assert "4 tasks would run for 2 requested partitions" in shown(plan)
@@ -122,7 +129,7 @@ async def test_a_build_is_planned_first_and_a_form_sent_twice_starts_one(served)
     assert sorted(served.executor.made) == ["clean/1", "clean/2", "raw/1", "raw/2"]
 
 
-async def test_a_build_is_cancelled_and_retried(served):
+async def test_a_build_is_cancelled_and_retried(served: Served) -> None:
     gate = served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["clean/1"], "build_request_id": "one"})
     await gate.reached.wait()
@@ -140,12 +147,12 @@ async def test_a_build_is_cancelled_and_retried(served):
 
     address = answer.headers["location"]
     await served.events(f"{address}/watch")
-    page = shown(await served.client.get(address))
-    assert "✓ completed" in page
-    assert "Retry of one" in page
+    text = shown(await served.client.get(address))
+    assert "✓ completed" in text
+    assert "Retry of one" in text
 
 
-async def test_a_partition_is_tainted_and_untainted(served):
+async def test_a_partition_is_tainted_and_untainted(served: Served) -> None:
     await served.build("raw/1")
     page = await served.client.get("/partition", params={"ref": "raw/1"})
     form = fields(page, "/partition/taint")
@@ -162,7 +169,7 @@ async def test_a_partition_is_tainted_and_untainted(served):
 
 
 @pytest.mark.parametrize("path", ["/plan", "/builds", "/builds/one/cancel", "/builds/one/retry", "/partition/taint"])
-async def test_a_form_without_the_csrf_token_of_the_session_is_refused(served, path):
+async def test_a_form_without_the_csrf_token_of_the_session_is_refused(served: Served, path: str) -> None:
     (await served.client.get("/")).raise_for_status()
     stranger = httpx.AsyncClient(base_url=served.http, trust_env=False)
     foreign = csrf_token(await stranger.get("/"))
@@ -177,7 +184,7 @@ async def test_a_form_without_the_csrf_token_of_the_session_is_refused(served, p
     assert served.executor.made == []
 
 
-async def test_errors_are_pages_with_their_message(served):
+async def test_errors_are_pages_with_their_message(served: Served) -> None:
     for path, status, text in (
         ("/builds/none", 404, "none"),
         ("/nothing/here", 404, "there is no page '/nothing/here'"),
@@ -196,7 +203,7 @@ async def test_errors_are_pages_with_their_message(served):
     assert (await served.client.get("/static/..%2Fapp.py")).status_code == 404
 
 
-async def test_the_stream_of_changes_ends_with_the_build(served):
+async def test_the_stream_of_changes_ends_with_the_build(served: Served) -> None:
     gate = served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})
     await gate.reached.wait()
@@ -215,11 +222,11 @@ async def test_the_stream_of_changes_ends_with_the_build(served):
         assert [kind async for _, kind, _ in sent_events(answer)] == ["end"]
 
 
-async def test_planning_progress_is_on_the_page_of_a_build_and_in_its_stream_of_changes(served):
+async def test_planning_progress_is_on_the_page_of_a_build_and_in_its_stream_of_changes(served: Served) -> None:
     served.executor.hangs = True
     await served.post("/builds", {"partitions": ["clean/1"], "build_request_id": "one"})
 
-    async def planning():
+    async def planning() -> Any:
         told = (await served.get("/builds/one")).json()
         return told if told.get("planning", {}).get("configuring_jobs") else None
 
@@ -235,7 +242,7 @@ async def test_planning_progress_is_on_the_page_of_a_build_and_in_its_stream_of_
     assert "Planning 1 level, 1 partition considered, 1 config call, configuring //:clean" in page
 
 
-async def test_warnings_and_absent_inputs_are_on_the_pages_of_plan_build_and_partition(served):
+async def test_warnings_and_absent_inputs_are_on_the_pages_of_plan_build_and_partition(served: Served) -> None:
     served.executor.queried["raw/1..3"] = ["outside/<b>"]
     home = await served.client.get("/")
     plan = await served.client.post("/plan", data={"partitions": "raw/1..3", "csrf_token": csrf_token(home)})
@@ -254,17 +261,17 @@ async def test_warnings_and_absent_inputs_are_on_the_pages_of_plan_build_and_par
     assert [warning.split(" ")[0] for warning in told] == ["'raw/1..3'", "a"]
 
 
-async def test_a_log_is_streamed_while_it_grows(served):
+async def test_a_log_is_streamed_while_it_grows(served: Served) -> None:
     gate = served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})
     await gate.reached.wait()
 
-    async def recorded():
+    async def recorded() -> httpx.Response | None:
         page = await served.client.get("/job_runs/one.1.1/log?stream=stdout")
         return page if page.status_code != 404 else None
 
     page = await until(recorded)
-    (address,) = re.findall(r'data-log="([^"]*)"', page.text)
+    (address,) = re.findall(r'data-log="([^"]*)"', present(page).text)
 
     async with served.client.stream(
         "GET", html.unescape(address).replace("offset=11", "offset=5"), timeout=20
@@ -275,7 +282,7 @@ async def test_a_log_is_streamed_while_it_grows(served):
         assert [kind async for _, kind, _ in events][-1] == "end"
 
 
-async def test_a_browser_signs_in_with_a_token_and_has_its_role(serve):
+async def test_a_browser_signs_in_with_a_token_and_has_its_role(serve: Serve) -> None:
     served = await serve(tokens=read_tokens(f"eva read {READ}\nada write {WRITE}", "tokens"))
     client = served.client
 
@@ -306,7 +313,7 @@ async def test_a_browser_signs_in_with_a_token_and_has_its_role(serve):
 
 
 @pytest.mark.parametrize("address", ["//a.example", "/\\a.example", "https://a.example", "javascript:1", "/\nx"])
-async def test_sign_in_redirects_only_to_this_site(serve, address):
+async def test_sign_in_redirects_only_to_this_site(serve: Serve, address: str) -> None:
     served = await serve(tokens=read_tokens(f"ada write {WRITE}", "tokens"))
 
     answer = await served.client.post("/sign_in", data={"token": WRITE, "next": address})
@@ -314,7 +321,7 @@ async def test_sign_in_redirects_only_to_this_site(serve, address):
     assert answer.headers["location"] == "/"
 
 
-async def test_static_files_are_cached_and_their_addresses_contain_a_hash(served):
+async def test_static_files_are_cached_and_their_addresses_contain_a_hash(served: Served) -> None:
     home = await served.client.get("/")
 
     addresses = set(re.findall(r'(?:href|src)="(/static/[^"]*)"', home.text))
@@ -332,7 +339,7 @@ async def test_static_files_are_cached_and_their_addresses_contain_a_hash(served
     assert not re.search(r'(?:href|src|action)="(?!/)[^#]', home.text)
 
 
-async def test_the_page_of_a_large_build_has_a_bounded_size(served):
+async def test_the_page_of_a_large_build_has_a_bounded_size(served: Served) -> None:
     build = await served.build("day/2020-01-01..2022-12-31")
 
     page = await served.client.get(f"/builds/{build}")
@@ -343,7 +350,7 @@ async def test_the_page_of_a_large_build_has_a_bounded_size(served):
 
 
 @pytest.mark.parametrize("path", ["/builds/{build}", "/partitions?q=day/"])
-async def test_the_next_page_of_partitions_starts_after_the_last_row(served, path):
+async def test_the_next_page_of_partitions_starts_after_the_last_row(served: Served, path: str) -> None:
     build = await served.build("day/2020-01-01..2020-05-31")
     first = await served.client.get(path.format(build=build))
 

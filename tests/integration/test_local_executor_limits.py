@@ -1,28 +1,33 @@
 """Starts wait while descriptors, processes or memory are exhausted, and failed starts are explained."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from databuild.executors.descriptor_limit import DescriptorLimit
-from databuild.executors.executor import Capacity, ProcessSpec
+from databuild.executors.executor import Capacity, ProcessResult, ProcessSpec
 from databuild.executors.local import LocalExecutor
 from databuild.executors.process_group import groups_with_variable
+from tests.support.present import present
 from tests.support.waiting import until
 
 MANY = Capacity(1000, "nothing")
 
 
 @pytest.fixture
-def files_left():
+def files_left() -> Iterator[Callable[[int], int]]:
     """Returns a function that limits how many more files this process may open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    fillers = []
+    fillers: list[int] = []
 
-    def limit(left):
+    def limit(left: int) -> int:
         highest = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
         while (descriptor := os.open(os.devnull, os.O_RDONLY)) <= highest:
             fillers.append(descriptor)
@@ -36,12 +41,14 @@ def files_left():
         os.close(descriptor)
 
 
-def shell(script, tmp_path, **settings):
+def shell(script: str, tmp_path: Path, **settings: Any) -> ProcessSpec:
     values = {"argv": ("/bin/sh", "-c", script), "env": {}, "cwd": str(tmp_path), **settings}
     return ProcessSpec(**values)
 
 
-async def run_together(executor, folder, count, together, command=":"):
+async def run_together(
+    executor: LocalExecutor, folder: Path, count: int, together: int, command: str = ":"
+) -> list[ProcessResult]:
     """Runs a command so many times, none of which ends before so many run together."""
     (folder / "running").mkdir()
     script = f"touch running/$$; while [ ! -e go ]; do sleep 0.02; done; {command}; rm running/$$"
@@ -52,7 +59,9 @@ async def run_together(executor, folder, count, together, command=":"):
     return await runs
 
 
-async def test_the_limit_of_open_files_is_raised_when_needed_and_jobs_keep_the_old_one(files_left, tmp_path):
+async def test_the_limit_of_open_files_is_raised_when_needed_and_jobs_keep_the_old_one(
+    files_left: Callable[[int], int], tmp_path: Path
+) -> None:
     executor = LocalExecutor(base_env={}, capacity=MANY)
     soft = files_left(40)
     executor = LocalExecutor(base_env={}, capacity=MANY)
@@ -64,7 +73,9 @@ async def test_the_limit_of_open_files_is_raised_when_needed_and_jobs_keep_the_o
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > soft
 
 
-async def test_a_start_waits_for_files_that_our_own_processes_have_open(files_left, tmp_path):
+async def test_a_start_waits_for_files_that_our_own_processes_have_open(
+    files_left: Callable[[int], int], tmp_path: Path
+) -> None:
     files_left(40)
     limit = DescriptorLimit(highest=0)
     executor = LocalExecutor(base_env={}, capacity=MANY, descriptor_limit=limit, start_seconds=0.0)
@@ -76,27 +87,29 @@ async def test_a_start_waits_for_files_that_our_own_processes_have_open(files_le
     assert limit.raised_from is None
 
 
-async def test_a_start_that_waited_in_vain_names_the_limit(files_left, tmp_path):
+async def test_a_start_that_waited_in_vain_names_the_limit(files_left: Callable[[int], int], tmp_path: Path) -> None:
     executor = LocalExecutor(base_env={}, descriptor_limit=DescriptorLimit(highest=0), start_seconds=0.02)
     files_left(1)
 
     result = await executor.run(shell("true", tmp_path))
 
-    assert result.start_fault.message.startswith("Too many open files: /bin/sh; this process is at its limit of")
-    assert not result.start_fault.users_fault
+    assert present(result.start_fault).message.startswith(
+        "Too many open files: /bin/sh; this process is at its limit of"
+    )
+    assert not present(result.start_fault).users_fault
 
 
-async def test_a_process_without_a_pidfd_is_killed(files_left, tmp_path):
+async def test_a_process_without_a_pidfd_is_killed(files_left: Callable[[int], int], tmp_path: Path) -> None:
     executor = LocalExecutor(base_env={}, descriptor_limit=DescriptorLimit(highest=0), start_seconds=0.0)
     files_left(4)  # for its pipes, and none for its pidfd
 
     result = await executor.run(shell("sleep 1000", tmp_path, env={"DATABUILD_TEST": str(tmp_path)}))
 
-    assert "Too many open files" in result.start_fault.message
+    assert "Too many open files" in present(result.start_fault).message
     await until(lambda: not groups_with_variable(f"DATABUILD_TEST={tmp_path}".encode()))
 
 
-async def test_no_more_processes_run_at_once_than_fit(tmp_path):
+async def test_no_more_processes_run_at_once_than_fit(tmp_path: Path) -> None:
     executor = LocalExecutor(base_env={}, capacity=Capacity(2, "a test"))
 
     results = await run_together(executor, tmp_path, 8, 2, "ls running | wc -l")
@@ -105,7 +118,7 @@ async def test_no_more_processes_run_at_once_than_fit(tmp_path):
     assert max(int(result.stdout) for result in results) == 2
 
 
-def program(path, text, mode=0o755):
+def program(path: Path, text: bytes, mode: int = 0o755) -> str:
     path.write_bytes(text)
     path.chmod(mode)
     return str(path)
@@ -122,7 +135,15 @@ def program(path, text, mode=0o755):
         (b"", 0o755, "{} is empty", True),
     ],
 )
-async def test_a_failed_start_is_explained(tmp_path, files_left, raised, text, mode, said, users_fault):
+async def test_a_failed_start_is_explained(
+    tmp_path: Path,
+    files_left: Callable[[int], int],
+    raised: bool,
+    text: bytes | None,
+    mode: int,
+    said: str,
+    users_fault: bool,
+) -> None:
     limit = DescriptorLimit()
     if raised:
         files_left(100)
@@ -135,21 +156,21 @@ async def test_a_failed_start_is_explained(tmp_path, files_left, raised, text, m
 
     result = await executor.run(ProcessSpec(argv=(str(path),), env={}, cwd=str(tmp_path)))
 
-    assert result.start_fault.message.startswith(said.format(path))
-    assert result.start_fault.users_fault == users_fault
+    assert present(result.start_fault).message.startswith(said.format(path))
+    assert present(result.start_fault).users_fault == users_fault
 
 
-async def test_a_directory_is_not_a_program(tmp_path):
+async def test_a_directory_is_not_a_program(tmp_path: Path) -> None:
     result = await LocalExecutor(base_env={}).run(ProcessSpec(argv=(str(tmp_path),), env={}, cwd=str(tmp_path)))
 
-    assert result.start_fault.message == f"{tmp_path} is a directory; name a program"
+    assert present(result.start_fault).message == f"{tmp_path} is a directory; name a program"
 
 
-async def test_a_missing_working_directory_is_not_the_fault_of_the_job(tmp_path):
+async def test_a_missing_working_directory_is_not_the_fault_of_the_job(tmp_path: Path) -> None:
     result = await LocalExecutor(base_env={}).run(shell("true", tmp_path / "gone"))
 
-    assert result.start_fault.message == f"its working directory {tmp_path}/gone does not exist"
-    assert not result.start_fault.users_fault
+    assert present(result.start_fault).message == f"its working directory {tmp_path}/gone does not exist"
+    assert not present(result.start_fault).users_fault
 
 
 @pytest.mark.parametrize(
@@ -160,7 +181,9 @@ async def test_a_missing_working_directory_is_not_the_fault_of_the_job(tmp_path)
         (("x" * 100_000,) * 100, {}, "its arguments and environment have 10,00"),
     ],
 )
-async def test_a_command_that_is_too_large_is_refused_before_its_start(tmp_path, argv, env, said):
+async def test_a_command_that_is_too_large_is_refused_before_its_start(
+    tmp_path: Path, argv: tuple[str, ...], env: dict[str, str], said: str
+) -> None:
     executor = LocalExecutor(base_env={"A": "1"})
     argv = ("/bin/true", *argv)
 
@@ -169,10 +192,10 @@ async def test_a_command_that_is_too_large_is_refused_before_its_start(tmp_path,
 
     assert known.startswith(said)
     assert known.endswith("Write long lists into a file, and pass its path")
-    assert (result.start_fault.message, result.start_fault.users_fault) == (known, True)
+    assert (present(result.start_fault).message, present(result.start_fault).users_fault) == (known, True)
 
 
-async def test_the_largest_command_that_the_kernel_takes_is_not_refused(tmp_path):
+async def test_the_largest_command_that_the_kernel_takes_is_not_refused(tmp_path: Path) -> None:
     executor = LocalExecutor(base_env={})
     size = min(os.sysconf("SC_ARG_MAX"), 6 * 1024 * 1024)
     one = 100_000

@@ -1,6 +1,11 @@
 """Parity: every front end, over every event log, leaves the same events, outputs and logs."""
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
 
 import pytest
 
@@ -9,40 +14,43 @@ from databuild.cli.display.output import as_json
 from databuild.event_log.open import open_reader
 from databuild.event_log.verify import verify
 from tests.postgresql import server as postgresql
-from tests.support.script_graph import wait_until
-from tests.support.ways import WAYS, CommandLine
+from tests.support.waiting import wait_until
+from tests.support.ways import WAYS, CommandLine, Way
 
 STORES = ("sqlite", "postgresql")
 
 
-def success(way):
+Scenario: TypeAlias = Callable[[Way], Iterator[int]]
+
+
+def success(way: Way) -> Iterator[int]:
     way.begin("success", "sum/one_three", "number/two")
     yield way.end("success")
 
 
-def default_partitions(way):
+def default_partitions(way: Way) -> Iterator[int]:
     way.begin("default")
     yield way.end("default")
 
 
-def repeat(way):
+def repeat(way: Way) -> Iterator[int]:
     way.begin("first", "sum/one_two")
     yield way.end("first")
     way.begin("repeat", "sum/one_two", "sum/two_three")
     yield way.end("repeat")
 
 
-def fail_fast(way):
+def fail_fast(way: Way) -> Iterator[int]:
     way.begin("fail_fast", "sum/a_fail-1", "number/two", "sum/one_two")
     yield way.end("fail_fast")
 
 
-def keep_going(way):
+def keep_going(way: Way) -> Iterator[int]:
     way.begin("keep_going", "sum/fail-1_one", "number/two", "sum/one_two", keep_going=True)
     yield way.end("keep_going")
 
 
-def retry(way):
+def retry(way: Way) -> Iterator[int]:
     way.begin("failed", "sum/fail-1_one", "sum/fail-2_one", keep_going=True)
     yield way.end("failed")
     (way.graph.folder / "go-fail-1").touch()
@@ -53,7 +61,7 @@ def retry(way):
     yield way.end("only")
 
 
-def cancel(way):
+def cancel(way: Way) -> Iterator[int]:
     way.begin("cancelled", "number/hang-1", "number/two", "sum/hang-1_one")
     way.graph.wait_for("pid-hang-1")
     way.cancel("cancelled")
@@ -63,7 +71,7 @@ def cancel(way):
     yield way.end("resumed")
 
 
-def delegation(way):
+def delegation(way: Way) -> Iterator[int]:
     way.begin("maker", "number/wait-1", "number/two")
     way.graph.wait_for("pid-wait-1")
     way.begin("waiter", "sum/wait-1_two")
@@ -74,7 +82,7 @@ def delegation(way):
     yield way.end("waiter")
 
 
-def bad_requests(way):
+def bad_requests(way: Way) -> Iterator[int]:
     way.begin("unknown", "nobody/makes_this")
     yield way.end("unknown")
     way.begin("refused", "sum/one_odd-2", "number/three")
@@ -82,7 +90,7 @@ def bad_requests(way):
 
 
 SCENARIOS = (success, default_partitions, repeat, fail_fast, keep_going, retry, cancel, delegation, bad_requests)
-OUTCOMES = {
+OUTCOMES: dict[Scenario, tuple[list[int], set[str]]] = {
     success: ([0], {"one", "two", "three", "one_three"}),
     default_partitions: ([0], {"one", "two", "one_two"}),
     repeat: ([0, 0], {"one", "two", "three", "one_two", "two_three"}),
@@ -99,14 +107,14 @@ OUTCOMES = {
 class Left:
     """The events, outputs and logs of a scenario, without times, measurements and folders."""
 
-    def __init__(self, way, codes):
+    def __init__(self, way: Way, codes: list[int]) -> None:
         folder = way.graph.folder
         logs = folder / ".databuild/numbers/graph/logs"
         self.codes = codes
         self.data = _texts(folder / "data")
         self.logs = _texts(logs)
-        self.events = {}
-        self.records = {}
+        self.events: dict[str, list[str]] = {}
+        self.records: dict[str, list[dict[str, Any]]] = {}
         with contextlib.closing(open_reader(way.uri)) as reader:
             self.faults = verify(reader).reported
             for build in reader.builds(limit=100):
@@ -119,27 +127,32 @@ class Left:
                 ]
 
 
-def _texts(folder):
+def _texts(folder: Path) -> dict[str, str]:
     """Returns the files below a folder, and what is in them."""
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
-def server():
+def server() -> Iterator[postgresql.Server]:
     running = postgresql.Server()
     yield running
     running.close()
 
 
+class Play(Protocol):
+    """Plays a scenario in one way over one store."""
+
+    def __call__(self, kind: type[Way], store: str, scenario: Scenario) -> Left: ...
+
+
 @pytest.fixture(scope="module")
-def play(server, tmp_path_factory):
+def play(server: postgresql.Server, tmp_path_factory: pytest.TempPathFactory) -> Play:
     """Returns a function that plays a scenario in one way over one store."""
 
-    def play(kind, store, scenario):
+    def play(kind: type[Way], store: str, scenario: Scenario) -> Left:
         folder = tmp_path_factory.mktemp("workspace")
         uri = server.new_database() if store == "postgresql" else f"sqlite:{folder}/events.db"
         way = kind(folder, uri)
-        way.uri = uri
         try:
             return Left(way, list(scenario(way)))
         finally:
@@ -149,11 +162,11 @@ def play(server, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def expected(play):
+def expected(play: Play) -> Callable[[Scenario], Left]:
     """Returns a function that plays a scenario on the command line, over SQLite, once."""
-    played = {}
+    played: dict[Scenario, Left] = {}
 
-    def expected(scenario):
+    def expected(scenario: Scenario) -> Left:
         if scenario not in played:
             played[scenario] = play(CommandLine, "sqlite", scenario)
         return played[scenario]
@@ -162,7 +175,9 @@ def expected(play):
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-def test_a_scenario_ends_as_it_should_and_leaves_what_it_should(expected, scenario):
+def test_a_scenario_ends_as_it_should_and_leaves_what_it_should(
+    expected: Callable[[Scenario], Left], scenario: Scenario
+) -> None:
     left = expected(scenario)
 
     made = {name.partition("-")[2] for name in left.data}
@@ -174,7 +189,9 @@ def test_a_scenario_ends_as_it_should_and_leaves_what_it_should(expected, scenar
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-def test_every_way_over_every_store_leaves_the_same(play, expected, scenario, way, store):
+def test_every_way_over_every_store_leaves_the_same(
+    play: Play, expected: Callable[[Scenario], Left], scenario: Scenario, way: type[Way], store: str
+) -> None:
     left, wanted = play(way, store, scenario), expected(scenario)
 
     assert left.codes == wanted.codes

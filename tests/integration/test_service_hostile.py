@@ -1,12 +1,18 @@
 """Requests that are meant to do harm, through every RPC and every route: each is refused, and the service goes on."""
 
+from __future__ import annotations
+
 import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, Unpack
 from urllib.parse import quote
 
 import grpc
 import pytest
 from google.protobuf import message_factory
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
 
 from databuild.service.access.auth import READ, WRITE, read_tokens
 from databuild.service.api.methods import ROLES
@@ -15,7 +21,7 @@ from databuild.service.resources.limits import Limits
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.service_pb2_grpc import DataBuildServiceStub
 from tests.postgresql.server import Server
-from tests.support.served import Served
+from tests.support.served import Serve, Served, ServedOptions
 
 READER, WRITER = "r" * 32, "w" * 32
 TOKENS = read_tokens(f"ann write {WRITER}\nbob read {READER}", "tokens")
@@ -58,20 +64,20 @@ LOG_IDS = [
 
 
 @pytest.fixture(scope="module")
-def server():
+def server() -> Iterator[Server]:
     running = Server()
     yield running
     running.close()
 
 
 @pytest.fixture
-async def serve(tmp_path):
+async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     """Returns a function that serves, until the end of the test."""
-    all_served = []
+    all_served: list[Served] = []
 
-    async def serve(**options):
+    async def serve(limits: Limits | None = None, **options: Unpack[ServedOptions]) -> Served:
         (tmp_path / "logs").mkdir(exist_ok=True)
-        served = Served(tmp_path / "logs", **options)
+        served = Served(tmp_path / "logs", limits=limits, **options)
         all_served.append(await served.start())
         return served
 
@@ -81,12 +87,14 @@ async def serve(tmp_path):
 
 
 @pytest.fixture(params=["memory", "postgresql"])
-async def served(serve, request):
+async def served(serve: Serve, request: pytest.FixtureRequest) -> Served:
     uri = "memory:" if request.param == "memory" else request.getfixturevalue("server").new_database()
     return await serve(uri=uri, limits=Limits(max_partitions=1000))
 
 
-async def call(served, method, request=None, metadata=()):
+async def call(
+    served: Served, method: MethodDescriptor, request: Message | None = None, metadata: tuple[tuple[str, str], ...] = ()
+) -> str:
     """Calls an RPC, and returns its status."""
     request = request if request is not None else message_factory.GetMessageClass(method.input_type)()
     async with grpc.aio.insecure_channel(served.grpc) as channel:
@@ -94,21 +102,21 @@ async def call(served, method, request=None, metadata=()):
         try:
             await (asked.read() if method.server_streaming else asked)
         except grpc.aio.AioRpcError as error:
-            return error.code().name
+            return str(error.code().name)
         return "OK"
 
 
-async def still_serves(served):
+async def still_serves(served: Served) -> None:
     build = await served.build("raw/after")
     assert (await served.get(f"/builds/{build}")).json()["status"] == "BUILD_STATUS_COMPLETED"
 
 
-def texts_of(descriptor):
+def texts_of(descriptor: Descriptor) -> list[FieldDescriptor]:
     """Returns the fields of a message that hold text."""
     return [field for field in descriptor.fields if field.type == FieldDescriptor.TYPE_STRING]
 
 
-def test_somebody_has_decided_which_role_each_rpc_takes():
+def test_somebody_has_decided_which_role_each_rpc_takes() -> None:
     names = {method.name for method in SERVICE.methods}
 
     assert set(ROLES) == names
@@ -120,7 +128,7 @@ def test_somebody_has_decided_which_role_each_rpc_takes():
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_each_rpc_takes_a_token_of_its_role(serve, method):
+async def test_each_rpc_takes_a_token_of_its_role(serve: Serve, method: MethodDescriptor) -> None:
     served = await serve(tokens=TOKENS)
 
     for sent in ("", "Bearer x", f"Basic {WRITER}", f"Bearer {WRITER}x", WRITER):
@@ -133,18 +141,18 @@ async def test_each_rpc_takes_a_token_of_its_role(serve, method):
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-async def test_whatever_stands_in_a_request_over_http_is_no_fault_of_ours(served, text):
+async def test_whatever_stands_in_a_request_over_http_is_no_fault_of_ours(served: Served, text: str) -> None:
     build = await served.build("clean/1")
     known = {"build_request_id": build, "job_run_id": f"{build}.1.1"}
     for route in ROUTES:
         for field in texts_of(route.request):
-            fields = {name: known[name] for name in route.path_fields}
+            fields: dict[str, Any] = {name: known[name] for name in route.path_fields}
             fields[field.name] = [text] if field.is_repeated else text
             path = route.path
             for name in route.path_fields:
                 path = path.replace(f"{{{name}}}", quote(fields.pop(name), safe=""))
-            sent = {"params": fields} if route.method == "GET" else {"json": fields}
-            answer = await served.client.request(route.method, PREFIX + path, timeout=20, **sent)
+            params, body = (fields, None) if route.method == "GET" else (None, fields)
+            answer = await served.client.request(route.method, PREFIX + path, params=params, json=body, timeout=20)
 
             assert answer.status_code < 500, (route.rpc, field.name, answer.text)
             if answer.status_code != 200:
@@ -156,7 +164,7 @@ async def test_whatever_stands_in_a_request_over_http_is_no_fault_of_ours(served
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-async def test_whatever_stands_in_a_request_over_grpc_is_no_fault_of_ours(served, text):
+async def test_whatever_stands_in_a_request_over_grpc_is_no_fault_of_ours(served: Served, text: str) -> None:
     for method in SERVICE.methods:
         for field in texts_of(method.input_type):
             request = message_factory.GetMessageClass(method.input_type)()
@@ -170,7 +178,7 @@ async def test_whatever_stands_in_a_request_over_grpc_is_no_fault_of_ours(served
 
 
 @pytest.mark.parametrize("text", [r'"raw/\ud800"', r'"\udfff\ud800"', '"raw/\x01"', '"raw/\\u0000"', "1e999", "NaN"])
-async def test_json_that_is_no_text_of_ours_is_refused(served, text):
+async def test_json_that_is_no_text_of_ours_is_refused(served: Served, text: str) -> None:
     for path in ("/builds", "/plans", "/taints", "/adoptions"):
         body = f'{{"partitions": [{text}], "reason": {text}}}' if path == "/taints" else f'{{"partitions": [{text}]}}'
         answer = await served.client.post(
@@ -179,7 +187,7 @@ async def test_json_that_is_no_text_of_ours_is_refused(served, text):
         assert answer.status_code == 400, answer.text
 
 
-async def test_a_reason_or_a_plan_with_a_nul_harms_no_other_build(served):
+async def test_a_reason_or_a_plan_with_a_nul_harms_no_other_build(served: Served) -> None:
     await served.build("raw/1")
     plan = (await served.post("/plans", {"partitions": ["raw/2"]})).json()
     plan["job_graph"]["tasks"][0]["config"]["args"] = ["a\0b"]
@@ -197,7 +205,7 @@ async def test_a_reason_or_a_plan_with_a_nul_harms_no_other_build(served):
 
 
 @pytest.mark.parametrize("job_run", LOG_IDS)
-async def test_no_file_but_a_log_is_read(served, tmp_path, job_run):
+async def test_no_file_but_a_log_is_read(served: Served, tmp_path: Path, job_run: str) -> None:
     for name in ("secret", "secret.stderr", "secret.stdout"):
         (tmp_path / name).write_text("SECRET")
     (tmp_path / "logs" / "b").mkdir()
@@ -216,7 +224,7 @@ async def test_no_file_but_a_log_is_read(served, tmp_path, job_run):
 
 
 @pytest.mark.parametrize("build", ["../x", "a/b", ".", "a.b", "-x", "a\0", "x" * 65, "ü", "latest"])
-async def test_no_build_has_an_id_that_is_no_name_of_a_folder(served, tmp_path, build):
+async def test_no_build_has_an_id_that_is_no_name_of_a_folder(served: Served, tmp_path: Path, build: str) -> None:
     await served.build("raw/1", build_request_id="first")
 
     for path, field in (("/builds", "build_request_id"), ("/builds/first/retry", "new_build_request_id")):
@@ -227,7 +235,7 @@ async def test_no_build_has_an_id_that_is_no_name_of_a_folder(served, tmp_path, 
     assert {path.name for path in tmp_path.rglob("*") if path.is_dir()} == {"logs", "first"}
 
 
-async def test_too_many_partitions_are_refused_whatever_is_asked(served):
+async def test_too_many_partitions_are_refused_whatever_is_asked(served: Served) -> None:
     many = ["day/2000-01-01..2020-01-01"]
 
     for path in ("/builds", "/plans", "/taints", "/adoptions"):
@@ -239,7 +247,7 @@ async def test_too_many_partitions_are_refused_whatever_is_asked(served):
     assert (await served.get("/builds")).json()["builds"] == []
 
 
-async def test_too_many_requests_at_once_over_grpc_are_refused(serve):
+async def test_too_many_requests_at_once_over_grpc_are_refused(serve: Serve) -> None:
     served = await serve(limits=Limits(max_requests=2))
     served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "b"})
@@ -254,7 +262,7 @@ async def test_too_many_requests_at_once_over_grpc_are_refused(serve):
             one.cancel()
 
 
-async def raw(served, data):
+async def raw(served: Served, data: bytes) -> bytes:
     """Sends bytes over HTTP, and returns what comes back until the service hangs up."""
     host, port = served.http.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -284,7 +292,7 @@ async def raw(served, data):
     ],
     ids=["header", "headers", "path", "tls", "hosts", "length", "lengths", "chunk", "no-host", "nonsense"],
 )
-async def test_what_is_no_request_is_refused_and_others_are_served(served, data):
+async def test_what_is_no_request_is_refused_and_others_are_served(served: Served, data: bytes) -> None:
     answer = await raw(served, data)
 
     assert answer == b"" or answer.split(b" ", 2)[1] in {b"400", b"403", b"431"}
@@ -292,14 +300,14 @@ async def test_what_is_no_request_is_refused_and_others_are_served(served, data)
     await still_serves(served)
 
 
-async def test_metadata_that_is_too_large_is_refused_over_grpc(served):
+async def test_metadata_that_is_too_large_is_refused_over_grpc(served: Served) -> None:
     status = await call(served, SERVICE.methods_by_name["ListBuilds"], metadata=(("x", "y" * 100_000),))
 
     assert status == "RESOURCE_EXHAUSTED"
     await still_serves(served)
 
 
-async def test_bytes_that_are_no_message_are_refused_over_grpc(served):
+async def test_bytes_that_are_no_message_are_refused_over_grpc(served: Served) -> None:
     async with grpc.aio.insecure_channel(served.grpc) as channel:
         submit = channel.unary_unary(f"/{SERVICE.full_name}/SubmitBuild")
         with pytest.raises(grpc.aio.AioRpcError) as raised:

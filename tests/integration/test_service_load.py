@@ -3,10 +3,13 @@
 How long the event loop was held up at most is printed (`pytest -s`), and not judged: machines differ.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
 import re
 import socket
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import grpc
@@ -14,7 +17,8 @@ import pytest
 
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.service_pb2_grpc import DataBuildServiceStub
-from tests.support.script_graph import ScriptGraph
+from tests.support.present import present
+from tests.support.script_graph import ScriptGraph, ServedGraph
 from tests.support.waiting import until
 
 WATCHERS = 200
@@ -37,7 +41,7 @@ fi
 
 
 @pytest.fixture
-def graph(tmp_path):
+def graph(tmp_path: Path) -> Iterator[ScriptGraph]:
     graph = ScriptGraph(tmp_path)
     (tmp_path / "number").write_text(ALL_AT_ONCE)
     yield graph
@@ -47,11 +51,17 @@ def graph(tmp_path):
 class Asking:
     """Asks a service over HTTP, as many at once as there are, with next to no work for each."""
 
-    def __init__(self, service):
+    def __init__(self, service: ServedGraph) -> None:
         self.service = service
         self.port = int(service.addresses["http"].rpartition(":")[2])
 
-    async def ask(self, method, path, body=None, read=lambda reader: reader.read()):
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        read: Callable[[asyncio.StreamReader], Awaitable[bytes]] = lambda reader: reader.read(),
+    ) -> tuple[int, bytes]:
         """Returns the status and what stands in the answer."""
         connection = socket.socket()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
@@ -66,38 +76,40 @@ class Asking:
         writer.write(head.encode() + data)
         answer = await read(reader)
         writer.close()
-        head, _, text = answer.partition(b"\r\n\r\n")
-        return int(head.split()[1]), text
+        first, _, text = answer.partition(b"\r\n\r\n")
+        return int(first.split()[1]), text
 
-    async def watch(self, build, read=lambda reader: reader.read()):
+    async def watch(
+        self, build: str, read: Callable[[asyncio.StreamReader], Awaitable[bytes]] = lambda reader: reader.read()
+    ) -> tuple[list[int], bool]:
         """Returns the sequence numbers of the events that came, and whether the end was told."""
         status, text = await self.ask("GET", f"/builds/{build}/watch", read=read)
         assert status == 200, text
         return [int(number) for number in re.findall(rb"^id: (\d+)\r?$", text, re.MULTILINE)], b"event: end" in text
 
-    async def watchers(self, number):
+    async def watchers(self, number: int) -> None:
         """Waits until there are so many."""
 
-        async def so_many():
+        async def so_many() -> bool:
             return f"\ndatabuild_watchers {number}.0\n" in await self.metrics()
 
         await until(so_many)
 
-    async def metrics(self):
+    async def metrics(self) -> str:
         status, text = await asyncio.to_thread(self.service.ask, "GET", "/metrics")
         assert status == 200
-        return text
+        return str(text)
 
-    async def judge_memory(self):
+    async def judge_memory(self) -> None:
         """Checks how much memory the service has held at most, and reports how late it was."""
         status = Path(f"/proc/{self.service.process.pid}/status").read_text(encoding="ascii")
-        peak = int(re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[1]) >> 10
-        lag = re.search(r"^databuild_event_loop_lag_seconds (\S+)$", await self.metrics(), re.MULTILINE)[1]
+        peak = int(present(re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE))[1]) >> 10
+        lag = present(re.search(r"^databuild_event_loop_lag_seconds (\S+)$", await self.metrics(), re.MULTILINE))[1]
         print(f"the event loop was held up for {float(lag):.3f} s at most, and the process held {peak} MiB")
         assert peak < MEBIBYTES
 
 
-async def test_very_many_watch_a_build_and_each_gets_each_event_once(graph):
+async def test_very_many_watch_a_build_and_each_gets_each_event_once(graph: ScriptGraph) -> None:
     service = graph.serve()
     asking = Asking(service)
     build = service.build("number/wait", *(f"number/x{n}" for n in range(100)))
@@ -116,7 +128,7 @@ async def test_very_many_watch_a_build_and_each_gets_each_event_once(graph):
     await asking.judge_memory()
 
 
-async def test_who_reads_slowly_gets_everything_and_costs_no_memory(graph):
+async def test_who_reads_slowly_gets_everything_and_costs_no_memory(graph: ScriptGraph) -> None:
     """The events meanwhile exceed the buffers of the kernel and of gRPC."""
     service = graph.serve()
     asking = Asking(service)
@@ -124,15 +136,15 @@ async def test_who_reads_slowly_gets_everything_and_costs_no_memory(graph):
     await until((graph.folder / "waiting").exists)
     read_on = asyncio.Event()
 
-    async def slowly(reader):
+    async def slowly(reader: asyncio.StreamReader) -> bytes:
         beginning = await reader.readuntil(b"id: 1\n")
         await read_on.wait()
         return beginning + await reader.read()
 
-    async def slowly_over_grpc():
+    async def slowly_over_grpc() -> tuple[list[int], bool]:
         async with grpc.aio.insecure_channel(service.addresses["grpc"]) as channel:
             watching = DataBuildServiceStub(channel).WatchBuild(sv.WatchBuildRequest(build_request_id=build))
-            numbers = []
+            numbers: list[int] = []
             while (answer := await watching.read()) is not grpc.aio.EOF:
                 numbers.extend(event.sequence for event in answer.events)
                 await read_on.wait()
@@ -152,7 +164,7 @@ async def test_who_reads_slowly_gets_everything_and_costs_no_memory(graph):
     await asking.judge_memory()
 
 
-async def test_a_burst_of_submissions_is_taken_and_every_build_has_its_place_and_its_end(graph):
+async def test_a_burst_of_submissions_is_taken_and_every_build_has_its_place_and_its_end(graph: ScriptGraph) -> None:
     service = graph.serve("--max_builds=1", "--drain_seconds=0")
     asking = Asking(service)
     service.build("number/wait")

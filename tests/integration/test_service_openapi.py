@@ -1,17 +1,22 @@
 """Requests that the OpenAPI document allows, and such that it does not, as schemathesis thinks of them."""
 
+from __future__ import annotations
+
 import asyncio
 import concurrent.futures
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
+from schemathesis.checks import CheckFunction
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from databuild.service.api.routes import PREFIX, ROUTES
+from databuild.service.api.routes import PREFIX, ROUTES, Route
 from databuild.service.http.openapi import openapi_document
 from tests.support.served import Served
 
@@ -20,10 +25,10 @@ MODES = {"allowed": GenerationMode.POSITIVE, "not-allowed": GenerationMode.NEGAT
 
 # No schema says which partitions there are, and protobuf reads JSON that the schema does not allow, such as null for
 # what is not set, and text for numbers.
-NOT_CHECKED = [positive_data_acceptance, negative_data_rejection]
+NOT_CHECKED: list[CheckFunction] = [positive_data_acceptance, negative_data_rejection]
 
 
-def cases():
+def cases() -> Iterator[object]:
     for route in ROUTES:
         for name, mode in MODES.items():
             has_fields = route.method == "POST" or len(route.request.fields) > len(route.path_fields)
@@ -32,11 +37,12 @@ def cases():
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory):
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
     """The address of a service, and values that exist in it, by the name of the field."""
+    started: concurrent.futures.Future[tuple[str, str, asyncio.AbstractEventLoop, asyncio.Event]]
     started = concurrent.futures.Future()
 
-    async def serve():
+    async def serve() -> None:
         stop = asyncio.Event()
         served = await Served(tmp_path_factory.mktemp("logs")).start()
         build = await served.build("clean/1")
@@ -57,7 +63,9 @@ def service(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("route", "mode"), list(cases()))
-def test_every_answer_is_one_that_the_document_has_and_none_is_our_fault(service, route, mode):
+def test_every_answer_is_one_that_the_document_has_and_none_is_our_fault(
+    service: tuple[str, dict[str, str]], route: Route, mode: GenerationMode
+) -> None:
     address, known = service
     operation = schemathesis.openapi.from_dict(openapi_document())[PREFIX + route.path][route.method]
 
@@ -70,7 +78,7 @@ def test_every_answer_is_one_that_the_document_has_and_none_is_our_fault(service
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode), of_what_is_there=st.booleans())
-    def ask(case, of_what_is_there):
+    def ask(case: schemathesis.Case[Any], of_what_is_there: bool) -> None:
         if of_what_is_there:
             for place in (case.path_parameters, case.query):
                 place.update({name: known[name] for name in place if name in known})

@@ -1,6 +1,10 @@
 """Two services over one event log on PostgreSQL, as on two machines."""
 
+from __future__ import annotations
+
 import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,14 +14,14 @@ from tests.support.world import World
 
 
 @pytest.fixture(scope="module")
-def server():
+def server() -> Iterator[Server]:
     running = Server()
     yield running
     running.close()
 
 
 @pytest.fixture
-async def worlds(server, tmp_path):
+async def worlds(server: Server, tmp_path: Path) -> AsyncIterator[list[World]]:
     uri = server.new_database()
     worlds = [World(tmp_path / str(number), uri, max_builds=2) for number in (1, 2)]
     yield worlds
@@ -25,7 +29,7 @@ async def worlds(server, tmp_path):
         await world.close()
 
 
-async def test_what_one_service_builds_the_other_shows_and_cancels(worlds):
+async def test_what_one_service_builds_the_other_shows_and_cancels(worlds: list[World]) -> None:
     one, other = worlds
     builds = [f"b{number:02}" for number in range(20)]
     submissions = [Submission(build_request_id=build, partitions=(f"clean/{build}",)) for build in builds]
@@ -45,7 +49,7 @@ async def test_what_one_service_builds_the_other_shows_and_cancels(worlds):
     assert (await other.ended("x"))[-1].build_request.failure.message == "the build was cancelled by ann"
 
 
-async def test_the_same_id_given_to_both_is_one_build(worlds):
+async def test_the_same_id_given_to_both_is_one_build(worlds: list[World]) -> None:
     submission = Submission(build_request_id="b", partitions=("raw/1",))
 
     views = await asyncio.gather(*(world.builds.submit(submission) for world in worlds))

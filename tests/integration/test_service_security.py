@@ -1,8 +1,12 @@
 """Each rule of who may reach the service, and somebody who tries to break it."""
 
+from __future__ import annotations
+
 import ssl
 import subprocess
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from pathlib import Path
+from typing import Protocol, TypedDict, Unpack
 
 import grpc
 import httpx
@@ -12,23 +16,42 @@ from databuild.client import AsyncDatabuildClient, Tls
 from databuild.errors import InvalidRequestError, ServiceUnreachableError
 from databuild.service.access.auth import read_tokens
 from databuild.service.api.methods import ROLES
-from databuild.service.api.routes import ROUTES
+from databuild.service.api.routes import ROUTES, Route
 from databuild.service.process.options import TlsFiles
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.service_pb2_grpc import DataBuildServiceStub
-from tests.support.served import Served
+from tests.support.served import Served, ServedOptions
 
 READER, WRITER = "r" * 32, "w" * 32
 TOKENS = read_tokens(f"ann write {WRITER}\nbob read {READER}", "tokens")
 BY_RPC = [pytest.param(route, id=f"{route.rpc}-{route.media_type[:4]}") for route in ROUTES]
 
 
-@pytest.fixture
-async def serve(tmp_path):
-    """Returns a function that serves, until the end of the test."""
-    all_served = []
+class ClientOptions(TypedDict, total=False):
+    """The options of the client of a service."""
 
-    async def serve(client=None, **options):
+    verify: ssl.SSLContext
+    headers: Mapping[str, str]
+
+
+class ServeTls(Protocol):
+    """A fixture that starts services and closes them after the test."""
+
+    def __call__(self, client: ClientOptions | None = None, **options: Unpack[ServedOptions]) -> Awaitable[Served]: ...
+
+
+class Authority(Protocol):
+    """Makes a key and a certificate, and returns the paths of `certificate`, `key` and `root`."""
+
+    def __call__(self, name: str, subject: str = "") -> dict[str, str]: ...
+
+
+@pytest.fixture
+async def serve(tmp_path: Path) -> AsyncIterator[ServeTls]:
+    """Returns a function that serves, until the end of the test."""
+    all_served: list[Served] = []
+
+    async def serve(client: ClientOptions | None = None, **options: Unpack[ServedOptions]) -> Served:
         served = Served(tmp_path, **options)
         all_served.append(await served.start(**(client or {})))
         return served
@@ -39,15 +62,15 @@ async def serve(tmp_path):
 
 
 @pytest.fixture
-def authority(tmp_path):
+def authority(tmp_path: Path) -> Authority:
     """Returns a function that makes a key and a certificate, which a root of its own vouches for."""
 
-    def openssl(*args):
+    def openssl(*args: str) -> None:
         subprocess.run(["openssl", *args], cwd=tmp_path, check=True, capture_output=True)
 
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
-    def make(name, subject=""):
+    def make(name: str, subject: str = "") -> dict[str, str]:
         openssl("req", "-x509", *key, "-keyout", f"{name}-ca.key", "-out", f"{name}-ca.pem", "-subj", f"/CN={name}-ca")
         openssl(
             "req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-utf8", "-subj", subject or f"/CN={name}"
@@ -63,13 +86,13 @@ def authority(tmp_path):
     return make
 
 
-def request_of(served, route, **headers):
+def request_of(served: Served, route: Route, **headers: str) -> Awaitable[httpx.Response]:
     path = route.path.replace("{build_request_id}", "b").replace("{job_run_id}", "b.1.1")
     return served.client.request(route.method, f"/api/v1{path}", headers=headers)
 
 
 @pytest.mark.parametrize("route", BY_RPC)
-async def test_without_a_token_nothing_is_answered(serve, route):
+async def test_without_a_token_nothing_is_answered(serve: ServeTls, route: Route) -> None:
     served = await serve(tokens=TOKENS)
 
     for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": f"Basic {WRITER}"}, {"Cookie": WRITER}):
@@ -79,7 +102,7 @@ async def test_without_a_token_nothing_is_answered(serve, route):
 
 
 @pytest.mark.parametrize("route", BY_RPC)
-async def test_who_may_read_may_not_write(serve, route):
+async def test_who_may_read_may_not_write(serve: ServeTls, route: Route) -> None:
     served = await serve(tokens=TOKENS)
 
     answer = await request_of(served, route, Authorization=f"Bearer {READER}")
@@ -89,14 +112,14 @@ async def test_who_may_read_may_not_write(serve, route):
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/api/v1/openapi.json"])
-async def test_what_is_no_request_of_the_table_takes_a_token_too(serve, path):
+async def test_what_is_no_request_of_the_table_takes_a_token_too(serve: ServeTls, path: str) -> None:
     served = await serve(tokens=TOKENS)
 
     assert (await served.client.get(path)).status_code == 401
     assert (await served.client.get(path, headers={"Authorization": f"Bearer {READER}"})).status_code == 200
 
 
-async def test_the_health_is_for_everybody_and_tells_nothing_else(serve):
+async def test_the_health_is_for_everybody_and_tells_nothing_else(serve: ServeTls) -> None:
     served = await serve(tokens=TOKENS)
 
     answer = await served.client.get("/healthz")
@@ -104,14 +127,16 @@ async def test_the_health_is_for_everybody_and_tells_nothing_else(serve):
     assert (answer.status_code, answer.text) == (200, "serving\n")
 
 
-async def test_beyond_loopback_it_does_not_listen_without_a_reason(serve):
+async def test_beyond_loopback_it_does_not_listen_without_a_reason(serve: ServeTls) -> None:
     with pytest.raises(InvalidRequestError, match="--insecure_listen"):
         await serve(host="0.0.0.0")
 
 
-@pytest.mark.parametrize("reason", [{"tokens": TOKENS}, {"insecure_listen": True}])
-async def test_beyond_loopback_it_listens_for_a_reason(serve, reason):
-    served = await serve(host="0.0.0.0", **reason)
+@pytest.mark.parametrize(
+    "options", [{"host": "0.0.0.0", "tokens": TOKENS}, {"host": "0.0.0.0", "insecure_listen": True}]
+)
+async def test_beyond_loopback_it_listens_for_a_reason(serve: ServeTls, options: ServedOptions) -> None:
+    served = await serve(**options)
 
     assert (await served.client.get("/healthz")).status_code == 200
 
@@ -119,7 +144,7 @@ async def test_beyond_loopback_it_listens_for_a_reason(serve, reason):
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil", "[", ""]
 )
-async def test_another_name_for_this_machine_is_refused(serve, host):
+async def test_another_name_for_this_machine_is_refused(serve: ServeTls, host: str) -> None:
     served = await serve()
 
     answer = await served.client.get("/api/v1/builds", headers={"Host": host})
@@ -128,7 +153,7 @@ async def test_another_name_for_this_machine_is_refused(serve, host):
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:7420", "build.example"])
-async def test_a_name_that_it_has_is_taken(serve, host):
+async def test_a_name_that_it_has_is_taken(serve: ServeTls, host: str) -> None:
     served = await serve(allowed_hosts=("build.example",))
 
     assert (await served.client.get("/api/v1/builds", headers={"Host": host})).status_code == 200
@@ -144,7 +169,7 @@ async def test_a_name_that_it_has_is_taken(serve, host):
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-async def test_a_page_of_another_site_can_start_nothing(serve, headers):
+async def test_a_page_of_another_site_can_start_nothing(serve: ServeTls, headers: dict[str, str]) -> None:
     served = await serve()
 
     answer = await served.post("/builds", headers=headers)
@@ -153,7 +178,7 @@ async def test_a_page_of_another_site_can_start_nothing(serve, headers):
     assert (await served.get("/builds")).json()["builds"] == []
 
 
-async def test_a_form_of_another_site_can_start_nothing(serve):
+async def test_a_form_of_another_site_can_start_nothing(serve: ServeTls) -> None:
     """A form can be sent without the browser asking first, but not as JSON."""
     served = await serve()
 
@@ -162,7 +187,7 @@ async def test_a_form_of_another_site_can_start_nothing(serve):
         assert answer.status_code == 415
 
 
-async def test_a_page_of_its_own_may(serve):
+async def test_a_page_of_its_own_may(serve: ServeTls) -> None:
     served = await serve()
 
     answer = await served.post("/builds", headers={"Origin": served.http, "Sec-Fetch-Site": "same-origin"})
@@ -170,7 +195,7 @@ async def test_a_page_of_its_own_may(serve):
     assert answer.status_code == 200
 
 
-async def test_no_other_site_is_let_in_by_a_browser(serve):
+async def test_no_other_site_is_let_in_by_a_browser(serve: ServeTls) -> None:
     served = await serve()
 
     asked = await served.client.options(
@@ -183,7 +208,7 @@ async def test_no_other_site_is_let_in_by_a_browser(serve):
     assert asked.status_code == 405
 
 
-async def test_over_tls_the_service_is_who_it_says(serve, authority):
+async def test_over_tls_the_service_is_who_it_says(serve: ServeTls, authority: Authority) -> None:
     files = authority("service")
     tls = TlsFiles(certificate=files["certificate"], key=files["key"])
     served = await serve(client={"verify": ssl.create_default_context(cafile=files["root"])}, tls=tls)
@@ -204,7 +229,9 @@ async def test_over_tls_the_service_is_who_it_says(serve, authority):
             await plain.get(served.http.replace("https:", "http:") + "/healthz")
 
 
-async def test_without_a_certificate_of_the_right_root_nobody_gets_in(serve, authority, tmp_path):
+async def test_without_a_certificate_of_the_right_root_nobody_gets_in(
+    serve: ServeTls, authority: Authority, tmp_path: Path
+) -> None:
     service, friend, foe = authority("service"), authority("friend"), authority("foe")
     tls = TlsFiles(certificate=service["certificate"], key=service["key"], client_authority=friend["root"])
     context = ssl.create_default_context(cafile=service["root"])
@@ -233,7 +260,9 @@ async def test_without_a_certificate_of_the_right_root_nobody_gets_in(serve, aut
 
 @pytest.mark.parametrize(("subject", "author"), [("/CN=friend", "friend"), ("/O=none", "127.0.0.1"), ("/CN=ü", "ü")])
 @pytest.mark.parametrize("by", ["http", "grpc"])
-async def test_what_is_done_is_recorded_under_the_name_in_the_certificate(serve, authority, by, subject, author):
+async def test_what_is_done_is_recorded_under_the_name_in_the_certificate(
+    serve: ServeTls, authority: Authority, by: str, subject: str, author: str
+) -> None:
     service, friend = authority("service"), authority("friend", subject)
     tls = TlsFiles(certificate=service["certificate"], key=service["key"], client_authority=friend["root"])
     context = ssl.create_default_context(cafile=service["root"])
@@ -256,7 +285,9 @@ async def test_what_is_done_is_recorded_under_the_name_in_the_certificate(serve,
     assert record["taint_reason"] == f"{author}: wrong"
 
 
-async def test_a_token_names_who_does_something_whatever_their_certificate_says(serve, authority):
+async def test_a_token_names_who_does_something_whatever_their_certificate_says(
+    serve: ServeTls, authority: Authority
+) -> None:
     service, friend = authority("service"), authority("friend")
     tls = TlsFiles(certificate=service["certificate"], key=service["key"], client_authority=friend["root"])
     context = ssl.create_default_context(cafile=service["root"])
@@ -271,7 +302,7 @@ async def test_a_token_names_who_does_something_whatever_their_certificate_says(
     assert record["taint_reason"] == "ann: wrong"
 
 
-async def test_files_of_tls_that_cannot_be_used_are_told(serve, tmp_path):
+async def test_files_of_tls_that_cannot_be_used_are_told(serve: ServeTls, tmp_path: Path) -> None:
     tls = TlsFiles(certificate=str(tmp_path / "none"), key=str(tmp_path / "none"))
 
     with pytest.raises(InvalidRequestError, match="none"):
@@ -279,9 +310,9 @@ async def test_files_of_tls_that_cannot_be_used_are_told(serve, tmp_path):
 
 
 @pytest.mark.parametrize("which", ["port", "grpc_port"])
-async def test_a_port_that_is_taken_is_told(serve, which):
+async def test_a_port_that_is_taken_is_told(serve: ServeTls, which: str) -> None:
     served = await serve()
     taken = int((served.http if which == "port" else served.grpc).rpartition(":")[2])
 
     with pytest.raises(InvalidRequestError, match=f"choose another port with --{which}"):
-        await serve(**{which: taken})
+        await (serve(port=taken) if which == "port" else serve(grpc_port=taken))

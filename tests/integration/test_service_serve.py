@@ -1,29 +1,35 @@
 """The command that serves: what it shares with the others, how it ends, and what a restart finds."""
 
+from __future__ import annotations
+
 import json
 import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.postgresql.server import Server
-from tests.support.script_graph import ScriptGraph, is_running, wait_until
+from tests.support.script_graph import ScriptGraph, is_running
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
-def graph(tmp_path):
+def graph(tmp_path: Path) -> Iterator[ScriptGraph]:
     graph = ScriptGraph(tmp_path)
     yield graph
     graph.close()
 
 
 @pytest.fixture(scope="module")
-def server():
+def server() -> Iterator[Server]:
     running = Server()
     yield running
     running.close()
 
 
-def test_what_the_service_builds_the_command_line_shows_and_the_other_way_round(graph):
+def test_what_the_service_builds_the_command_line_shows_and_the_other_way_round(graph: ScriptGraph) -> None:
     service = graph.serve()
     by_service = service.build("number/one")
     service.wait_for(by_service, "COMPLETED")
@@ -39,7 +45,7 @@ def test_what_the_service_builds_the_command_line_shows_and_the_other_way_round(
     assert service.end()[0] == 0
 
 
-def test_the_events_of_service_and_command_line_are_equal(graph):
+def test_the_events_of_service_and_command_line_are_equal(graph: ScriptGraph) -> None:
     service = graph.serve("--jobs=3", "--state_dir=one")
     code, _, err = graph.run("build", "number/fail-1", "number/b", "--jobs=3", "--keep_going", "--state_dir=two")
     build = service.build("number/fail-1", "number/b", options={"keep_going": True})
@@ -52,7 +58,7 @@ def test_the_events_of_service_and_command_line_are_equal(graph):
     assert kinds[0] == kinds[1]
 
 
-def _masked(event):
+def _masked(event: Any) -> str:
     """Returns what an event says besides ids, times and measurements."""
     kind = next(kind for kind in ("build_request", "partition", "job", "job_graph") if kind in event)
     body = event[kind]
@@ -60,7 +66,7 @@ def _masked(event):
     return json.dumps([kind, kept, body.get("failure", {}).get("category")])
 
 
-def test_the_command_line_cancels_what_the_service_runs(graph):
+def test_the_command_line_cancels_what_the_service_runs(graph: ScriptGraph) -> None:
     service = graph.serve()
     build = service.build("number/hang-1")
     pid = graph.wait_for("pid-hang-1")
@@ -73,7 +79,7 @@ def test_the_command_line_cancels_what_the_service_runs(graph):
     assert service.get(f"/builds/{build}")["failure"]["message"] == "the build was cancelled by ann"
 
 
-def test_on_a_signal_it_takes_no_new_builds_and_lets_the_others_end(graph):
+def test_on_a_signal_it_takes_no_new_builds_and_lets_the_others_end(graph: ScriptGraph) -> None:
     service = graph.serve("--drain_seconds=60")
     build = service.build("number/wait-1")
     graph.wait_for("pid-wait-1")
@@ -92,7 +98,7 @@ def test_on_a_signal_it_takes_no_new_builds_and_lets_the_others_end(graph):
 
 
 @pytest.mark.parametrize(("how", "status"), [("cancel", "CANCELLED"), ("leave", "EXECUTING")])
-def test_what_has_not_ended_by_then_is_cancelled_or_left(graph, how, status):
+def test_what_has_not_ended_by_then_is_cancelled_or_left(graph: ScriptGraph, how: str, status: str) -> None:
     service = graph.serve("--drain_seconds=0", f"--on_shutdown={how}")
     build = service.build("number/hang-1")
     pid = graph.wait_for("pid-hang-1")
@@ -104,7 +110,7 @@ def test_what_has_not_ended_by_then_is_cancelled_or_left(graph, how, status):
     assert json.loads(graph.run("status", build, "--output=json")[1])["status"] == status
 
 
-def test_a_second_signal_waits_no_longer(graph):
+def test_a_second_signal_waits_no_longer(graph: ScriptGraph) -> None:
     service = graph.serve("--drain_seconds=600")
     build = service.build("number/hang-1")
     graph.wait_for("pid-hang-1")
@@ -118,16 +124,16 @@ def test_a_second_signal_waits_no_longer(graph):
 
 
 @pytest.mark.parametrize("how", ["kill", "leave"])
-def test_a_restart_ends_what_ran_and_goes_on_with_what_waited(graph, how):
+def test_a_restart_ends_what_ran_and_goes_on_with_what_waited(graph: ScriptGraph, how: str) -> None:
     left_and_restarted(graph, how)
 
 
 @pytest.mark.parametrize("how", ["kill", "leave"])
-def test_a_restart_over_postgresql_does_the_same(graph, how, server):
+def test_a_restart_over_postgresql_does_the_same(graph: ScriptGraph, how: str, server: Server) -> None:
     left_and_restarted(graph, how, f"--event_log={server.new_database()}")
 
 
-def left_and_restarted(graph, how, *flags):
+def left_and_restarted(graph: ScriptGraph, how: str, *flags: str) -> None:
     service = graph.serve("--max_builds=1", "--drain_seconds=0", "--on_shutdown=leave", *flags)
     running = service.build("number/wait-1")
     waiting = [service.build(f"number/{name}", build_request_id=name, options={"jobs": 3}) for name in "zyx"]
@@ -145,7 +151,7 @@ def left_and_restarted(graph, how, *flags):
     for build in waiting:
         again.wait_for(build, "COMPLETED")
     started = {build: again.get(f"/builds/{build}/job_runs")["job_runs"][0]["started_time"] for build in waiting}
-    assert sorted(waiting, key=started.get) == waiting, "in their old order"
+    assert sorted(waiting, key=lambda build: started[build]) == waiting, "in their old order"
     assert again.get("/builds/x/events?page_size=1")["events"][0]["build_request"]["options"]["jobs"] == 3
     assert again.get(f"/builds/{cancelled}")["status"] == "BUILD_STATUS_CANCELLED"
     (graph.folder / "go-wait-1").touch()
@@ -156,7 +162,7 @@ def left_and_restarted(graph, how, *flags):
     assert code == 0, out + err
 
 
-def test_flags_may_stand_in_a_file(graph):
+def test_flags_may_stand_in_a_file(graph: ScriptGraph) -> None:
     (graph.folder / "serve.flags").write_text("# How this machine serves.\n--max_builds=1\n--jobs=2\n")
     service = graph.serve("--flagfile=serve.flags")
     first = service.build("number/wait-1")
@@ -171,7 +177,7 @@ def test_flags_may_stand_in_a_file(graph):
     service.wait_for(second, "COMPLETED")
 
 
-def test_tokens_may_stand_in_the_environment_which_jobs_do_not_see(graph):
+def test_tokens_may_stand_in_the_environment_which_jobs_do_not_see(graph: ScriptGraph) -> None:
     token = "t" * 32
     (graph.folder / "number").write_text((graph.folder / "number").read_text() + 'env >"environment"\n')
     service = graph.serve(DATABUILD_TOKENS=f"ann write {token}")
@@ -201,7 +207,9 @@ def test_tokens_may_stand_in_the_environment_which_jobs_do_not_see(graph):
         (("x",), "serve takes only flags, not 'x'"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_opened(graph, flags, said):
+def test_what_makes_no_sense_is_refused_before_anything_is_opened(
+    graph: ScriptGraph, flags: tuple[str], said: str
+) -> None:
     code, out, err = graph.run("serve", *flags)
 
     assert (code, out) == (2, "")

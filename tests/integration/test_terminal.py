@@ -1,11 +1,15 @@
 """The display of progress on a real pseudo-terminal."""
 
+from __future__ import annotations
+
 import os
 import pty
 import struct
 import termios
 import threading
 from fcntl import ioctl
+
+import pytest
 
 from databuild.cli.display.live_progress import LiveProgress
 from databuild.cli.display.output import Output
@@ -17,31 +21,31 @@ from tests.support.waiting import wait_until
 class Screen:
     """A pseudo-terminal, and what is written to it."""
 
-    def __init__(self, columns):
+    def __init__(self, columns: int) -> None:
         self.master, self.slave = pty.openpty()
         self.resize(columns)
         self.written = bytearray()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def resize(self, columns):
+    def resize(self, columns: int) -> None:
         ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
 
-    def size(self):
+    def size(self) -> os.terminal_size:
         return os.get_terminal_size(self.slave)
 
-    def _read(self):
+    def _read(self) -> None:
         while True:
             try:
                 self.written += os.read(self.master, 65536)
             except OSError:
                 return
 
-    def wait_for(self, text, after=0):
+    def wait_for(self, text: str, after: int = 0) -> None:
         """Waits until a text has been written."""
         wait_until(lambda: text.encode() in self.written[after:])
 
 
-def test_a_terminal_that_is_resized_is_drawn_for_its_new_width(monkeypatch):
+def test_a_terminal_that_is_resized_is_drawn_for_its_new_width(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen(100)
     for variable in ("COLUMNS", "LINES", "NO_COLOR"):
         monkeypatch.delenv(variable, raising=False)

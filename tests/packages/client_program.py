@@ -3,9 +3,12 @@
 Prints, as JSON, which packages these are and what came of everything that it asked.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
 import sys
+from collections.abc import Iterator
 
 import google.protobuf
 import grpc
@@ -17,14 +20,14 @@ from databuild.errors import UnknownPartitionError
 def main(endpoint: str) -> None:
     """Asks a service of the graph of tests/support/script_graph.py for about everything."""
     with DatabuildClient(endpoint, author="ann") as client:
-        told = dict(_asked(client))
+        told: dict[str, object] = dict(_asked(client))
     told["async"] = asyncio.run(_over_asyncio(endpoint))
     told["protobuf"] = google.protobuf.__version__
     told["grpcio"] = grpc.__version__
     json.dump(told, sys.stdout)
 
 
-def _asked(client):
+def _asked(client: DatabuildClient) -> Iterator[tuple[str, object]]:
     build = client.create_orchestrator(["number/one"], force=True)
     yield "result", type(client.execute_build(build)).__name__
     yield "failed", type(client.execute_build(client.create_orchestrator(["number/fail-1"]))).__name__
@@ -41,7 +44,7 @@ def _asked(client):
         yield "error", error.ref
 
 
-async def _over_asyncio(endpoint):
+async def _over_asyncio(endpoint: str) -> list[str]:
     async with AsyncDatabuildClient(endpoint, author="ann") as client:
         result = await client.execute_build(client.create_orchestrator(["number/three"]))
         return [type(result).__name__, (await client.get("latest")).build.status]

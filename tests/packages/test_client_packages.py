@@ -1,13 +1,16 @@
 """The client works with the oldest and the newest packages that it supports, and deps decide which they are."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from importlib import metadata
 
 import pytest
 
-from tests.support.script_graph import ScriptGraph
+from tests.support.script_graph import ScriptGraph, ServedGraph
 
 OLDEST = {"protobuf": "4.25.0", "grpcio": "1.60.0"}
 NEWEST = {name: metadata.version(name) for name in ("protobuf", "grpcio")}
@@ -22,14 +25,14 @@ PROGRAMS = {
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory):
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedGraph]:
     graph = ScriptGraph(tmp_path_factory.mktemp("graph"))
     yield graph.serve()
     graph.close()
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_the_client_works_with_the_packages_of_its_program(program, service):
+def test_the_client_works_with_the_packages_of_its_program(program: str, service: ServedGraph) -> None:
     command = [os.environ[program], service.addresses["grpc"]]
     done = subprocess.run(command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False)
 

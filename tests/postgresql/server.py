@@ -14,8 +14,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypedDict
 from urllib.parse import quote
 
 import psycopg
@@ -30,6 +31,14 @@ _START_SECONDS = 60.0
 _DEBIAN = Path("/usr/lib/postgresql")
 # Reads a pipe that closes when the test process is gone, however that came: then nobody else clears up.
 _CLEAR_UP = 'read -r _; kill -QUIT "$(head -n 1 "$1/home/data/postmaster.pid")"; rm -rf "$1"'
+
+
+class _Ids(TypedDict, total=False):
+    """The user and the groups of a process, as subprocess takes them."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
 
 
 class Server:
@@ -47,7 +56,7 @@ class Server:
         self._user = _NOBODY if os.geteuid() == 0 and not self._renumbered else None
         self._count = 0
         self._process: subprocess.Popen[bytes] | None = None
-        clear_up = ["sh", "-c", _CLEAR_UP, "sh", self.folder]
+        clear_up = ["sh", "-c", _CLEAR_UP, "sh", str(self.folder)]
         self._watchdog = subprocess.Popen(clear_up, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
         try:
             self.folder.chmod(0o755)
@@ -78,17 +87,20 @@ class Server:
     def start(self) -> None:
         """Starts the server, and waits until it takes connections."""
         log = (self.folder / "server.log").open("ab")
-        command = [self._programs / "bin/postgres", "-D", self.folder / "home/data", "-k", self.folder / "sockets"]
-        command += ["-h", ",".join(self._addresses)]
+        folders = ("-D", str(self.folder / "home/data"), "-k", str(self.folder / "sockets"))
+        command = self._command("postgres", *folders, "-h", ",".join(self._addresses))
         with log:
-            self._process = self._run(subprocess.Popen, command, stdout=log, stderr=log)
+            process = subprocess.Popen(
+                command, env=self._environment(), cwd=self.folder, stdout=log, stderr=log, **self._ids()
+            )
+        self._process = process
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
                 psycopg.connect(self.uri("postgres"), connect_timeout=5).close()
                 return
             except psycopg.OperationalError as error:
-                if time.monotonic() > deadline or self._process.poll() is not None:
+                if time.monotonic() > deadline or process.poll() is not None:
                     said = (self.folder / "server.log").read_text(errors="replace")
                     raise RuntimeError(f"PostgreSQL does not start: {error}\n{said}") from error
                 time.sleep(0.02)
@@ -111,30 +123,31 @@ class Server:
         passwords = self.folder / "home/password"
         passwords.write_text(PASSWORD)
         passwords.chmod(0o644)
-        self._run(
-            subprocess.run,
-            [
-                self._programs / "bin/initdb",
-                f"--pgdata={self.folder}/home/data",
-                f"--username={USER}",
-                "--auth=scram-sha-256",
-                f"--pwfile={passwords}",
-                "--encoding=UTF8",
-                "--locale=C",
-            ],
-            check=True,
-            stdout=subprocess.DEVNULL,
+        command = self._command(
+            "initdb",
+            f"--pgdata={self.folder}/home/data",
+            f"--username={USER}",
+            "--auth=scram-sha-256",
+            f"--pwfile={passwords}",
+            "--encoding=UTF8",
+            "--locale=C",
+        )
+        subprocess.run(
+            command, check=True, env=self._environment(), cwd=self.folder, stdout=subprocess.DEVNULL, **self._ids()
         )
         if self._addresses:
             with (self.folder / "home/data/pg_hba.conf").open("a") as file:
                 file.write("host all all all scram-sha-256\n")
 
-    def _run(self, run: Callable[..., subprocess.Popen[bytes]], command: list[object], **kwargs: object) -> object:
-        user = {} if self._user is None else {"user": self._user, "group": self._user, "extra_groups": []}
-        env = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder / "home"), "LC_ALL": "C", "TZ": "UTC"}
-        if self._renumbered:
-            command = [*_RENUMBERED, *command]
-        return run(command, env=env, cwd=self.folder, **user, **kwargs)
+    def _command(self, program: str, *arguments: str) -> list[str]:
+        renumbered = _RENUMBERED if self._renumbered else ()
+        return [*renumbered, str(self._programs / "bin" / program), *arguments]
+
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": "/usr/bin:/bin", "HOME": str(self.folder / "home"), "LC_ALL": "C", "TZ": "UTC"}
+
+    def _ids(self) -> _Ids:
+        return {} if self._user is None else {"user": self._user, "group": self._user, "extra_groups": []}
 
 
 def _can_renumber() -> bool:

@@ -4,11 +4,15 @@ After an addition, `bazel build //databuild/v1:databuild_v1.binpb` and, in an en
 `python3 tests/proto/test_published_messages.py bazel-bin/databuild/v1/databuild_v1.binpb` update the list.
 """
 
+from __future__ import annotations
+
 import re
 import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, MethodDescriptorProto
 
 HERE = Path(__file__).parent
 DESCRIPTORS = Path("databuild/v1/databuild_v1.binpb")
@@ -16,17 +20,17 @@ GOLDEN = HERE / "published.txt"
 ERRORS = re.compile(r"^ Errors: (none|[A-Z_]+ \()", re.MULTILINE)
 
 
-def files(path):
+def files(path: Path) -> Sequence[FileDescriptorProto]:
     return descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file
 
 
-def messages(prefix, declared):
+def messages(prefix: str, declared: Iterable[DescriptorProto]) -> Iterator[tuple[str, DescriptorProto]]:
     for message in declared:
         yield f"{prefix}.{message.name}", message
         yield from messages(f"{prefix}.{message.name}", message.nested_type)
 
 
-def lines(path):
+def lines(path: Path) -> Iterator[str]:
     """Returns one line for each element that a stored event or an old client relies on."""
     for file in files(path):
         for name, message in messages(file.package, file.message_type):
@@ -43,13 +47,13 @@ def lines(path):
             yield from (f"rpc {file.package}.{service.name}.{rpc(method)}" for method in service.method)
 
 
-def rpc(method):
+def rpc(method: MethodDescriptorProto) -> str:
     requests = "stream " if method.client_streaming else ""
     responses = "stream " if method.server_streaming else ""
     return f"{method.name} {requests}{method.input_type} {responses}{method.output_type}"
 
 
-def test_no_published_element_has_changed_or_gone():
+def test_no_published_element_has_changed_or_gone() -> None:
     published = set(GOLDEN.read_text().splitlines())
     now = set(lines(DESCRIPTORS))
 
@@ -57,7 +61,7 @@ def test_no_published_element_has_changed_or_gone():
     assert now - published == set(), "new elements: add these lines to tests/proto/published.txt"
 
 
-def test_every_message_field_value_and_rpc_has_a_comment():
+def test_every_message_field_value_and_rpc_has_a_comment() -> None:
     undocumented = []
     for file in files(DESCRIPTORS):
         for location in file.source_code_info.location:
@@ -70,7 +74,7 @@ def test_every_message_field_value_and_rpc_has_a_comment():
     assert undocumented == []
 
 
-def test_every_rpc_lists_its_errors():
+def test_every_rpc_lists_its_errors() -> None:
     undocumented = []
     for file in files(DESCRIPTORS):
         for location in file.source_code_info.location:
@@ -81,7 +85,7 @@ def test_every_rpc_lists_its_errors():
     assert undocumented == []
 
 
-def is_generated(file, path):
+def is_generated(file: FileDescriptorProto, path: Sequence[int]) -> bool:
     """Returns true for the path of the entry type of a map, or of an option."""
     if path[0] == 4 and len(path) >= 4 and path[2] == 3:
         return file.message_type[path[1]].nested_type[path[3]].options.map_entry

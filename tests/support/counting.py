@@ -1,32 +1,42 @@
 """Counts the work that code of ours does, so that tests can compare sizes instead of times."""
 
+from __future__ import annotations
+
 import asyncio
 import sys
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, TypeVar
 
 import databuild
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
+
+_T = TypeVar("_T")
 
 
 class Lines:
     """Numbers of executed lines of our code: in total, and the maximum between two turns of the event loop."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.total = 0
         self.longest = 0
         self.stretch = 0
 
-    def turn(self):
+    def turn(self) -> None:
         self.longest = max(self.longest, self.stretch)
         self.stretch = 0
 
 
 @contextmanager
-def lines_of_ours():
+def lines_of_ours() -> Iterator[Lines]:
     """Counts lines while the inside runs."""
     lines = Lines()
     folder = databuild.__path__[0]
 
-    def trace(frame, event, _):
+    def trace(frame: FrameType, event: str, _: object) -> TraceFunction | None:
         if event == "call":
             return trace if frame.f_code.co_filename.startswith(folder) else None
         if event == "line":
@@ -43,11 +53,11 @@ def lines_of_ours():
         lines.turn()
 
 
-def run_counted(coroutine):
+def run_counted(coroutine: Coroutine[object, object, _T]) -> tuple[_T, Lines]:
     """Runs a coroutine to its end, and returns its result and the lines that ran."""
 
-    async def main():
-        async def turns():
+    async def main() -> _T:
+        async def turns() -> None:
             while True:
                 lines.turn()
                 await asyncio.sleep(0)
@@ -68,7 +78,7 @@ class CountedText(str):
     __slots__ = ()
     comparisons = 0
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         CountedText.comparisons += 1
         return str.__eq__(self, other)
 

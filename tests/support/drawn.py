@@ -1,11 +1,16 @@
 """Requirements on drawings: well-formed, without scripts and styles of their own, and accessible."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from xml.etree import ElementTree as ET
+
+from tests.support.present import present
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def parse(text):
+def parse(text: str) -> ET.Element:
     """Returns the root of a drawing that keeps to all that is promised of every drawing."""
     root = ET.fromstring(text)
     assert root.tag == f"{SVG}svg"
@@ -19,16 +24,16 @@ def parse(text):
     return root
 
 
-def of_class(root, name):
+def of_class(root: ET.Element, name: str) -> list[ET.Element]:
     """Returns the elements that have a class."""
     return [element for element in root.iter() if name in element.get("class", "").split()]
 
 
-def titles(elements):
+def titles(elements: Iterable[ET.Element]) -> list[str]:
     """Returns what elements say."""
-    return [element.findtext(f"{SVG}title") for element in elements]
+    return [present(element.findtext(f"{SVG}title")) for element in elements]
 
 
-def texts(root):
+def texts(root: ET.Element) -> list[str]:
     """Returns all texts that are seen."""
-    return [element.text for element in root.iter(f"{SVG}text")]
+    return [present(element.text) for element in root.iter(f"{SVG}text")]

@@ -1,6 +1,10 @@
 """The base of executors for tests. They start no process, so they have no limits and leave nothing behind."""
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from databuild.executors.executor import Capacity
 
@@ -10,11 +14,11 @@ class NoProcesses:
 
     capacity = Capacity(1000, "nothing")
 
-    def command_fault(self, _argv, _env):
+    def command_fault(self, _argv: Sequence[str], _env: Mapping[str, str]) -> str:
         return ""
 
-    def guarded(self, _build_request_id):
+    def guarded(self, _build_request_id: str) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
 
-    async def kill_orphans(self, _build_request_id):
+    async def kill_orphans(self, _build_request_id: str) -> None:
         pass

@@ -1,5 +1,9 @@
 """A build that is half done, for displays of progress."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
 from databuild.v1 import events_pb2 as ev
 from databuild.v1.plan_pb2 import Task
 
@@ -7,7 +11,7 @@ BUILD = "20261123T095142Z-7k3f9q"
 JOB = "//examples/flights/with/a/long/path:daily_flights"
 
 
-def events(*, tasks=40, completed=10, running=3, failed=1):
+def events(*, tasks: int = 40, completed: int = 10, running: int = 3, failed: int = 1) -> Iterator[ev.BuildEvent]:
     """Returns the events of a build that is half done."""
     received = ev.BuildRequestEvent(status=ev.BUILD_STATUS_RECEIVED, options=ev.BuildOptions(jobs=4))
     yield ev.BuildEvent(build_request=received)

@@ -1,5 +1,7 @@
 """A graph of two jobs in bash in a workspace of its own, and the command line on it, in this process or in others."""
 
+from __future__ import annotations
+
 import io
 import json
 import os
@@ -7,6 +9,10 @@ import signal
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
+from http.client import HTTPResponse
+from pathlib import Path
+from typing import Any
 
 from databuild.cli.display.output import Output
 from databuild.cli.main import run
@@ -90,7 +96,9 @@ class ScriptGraph:
         processes: All processes that were started.
     """
 
-    def __init__(self, folder, *, default_partitions=("number/one",), slow=False):
+    def __init__(
+        self, folder: Path, *, default_partitions: Sequence[str] = ("number/one",), slow: bool = False
+    ) -> None:
         """Writes the scripts and the catalog.
 
         Args:
@@ -99,8 +107,8 @@ class ScriptGraph:
             slow: True if each job run takes so long that none is claimed ahead, which would depend on time.
         """
         self.folder = folder
-        self.processes = []
-        self.jobs = []
+        self.processes: list[subprocess.Popen[str]] = []
+        self.jobs: list[dict[str, object]] = []
         self._default_partitions = default_partitions
         (folder / "MODULE.bazel").touch()
         if slow:
@@ -113,35 +121,35 @@ class ScriptGraph:
             self.jobs.append({**job, "outputs": [pattern]})
         self.write_catalog()
 
-    def write_catalog(self, **more):
+    def write_catalog(self, **more: object) -> None:
         catalog = {"graph_label": GRAPH, "jobs": self.jobs, "default_partitions": self._default_partitions, **more}
         (self.folder / "catalog.json").write_text(json.dumps(catalog))
 
-    def arguments(self, *args):
+    def arguments(self, *args: str) -> list[str]:
         return [f"--catalog={self.folder}/catalog.json", f"--runfiles={self.folder}", *args]
 
-    def command(self, *args, program=PROGRAM):
+    def command(self, *args: str, program: str = PROGRAM) -> list[str]:
         """Returns the command line that runs a command in a process of its own."""
         return child.command("-c", program, *self.arguments(*args))
 
     @property
-    def environ(self):
+    def environ(self) -> dict[str, str]:
         here = str(self.folder)
         folders = {"BUILD_WORKING_DIRECTORY": here, "BUILD_WORKSPACE_DIRECTORY": here}
         return {"PATH": os.environ["PATH"], "USER": "ann", **folders}
 
-    def __call__(self, *args):
+    def __call__(self, *args: str) -> tuple[int, str, str]:
         """Runs a command in this process, and returns its exit code, output and error output."""
         out, err = io.StringIO(), io.StringIO()
         code = run(self.arguments(*args), out=Output(out), err=Output(err), environ=self.environ)
         return code, out.getvalue(), err.getvalue()
 
-    def json(self, *args):
+    def json(self, *args: str) -> tuple[int, Any]:
         """Runs a command in this process, and returns its exit code and result."""
         code, out, _ = self(*args, "--output=json")
         return code, json.loads(out)
 
-    def start(self, *args, program=PROGRAM, **environ):
+    def start(self, *args: str, program: str = PROGRAM, **environ: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             self.command(*args, program=program),
             env={**self.environ, **environ},
@@ -152,21 +160,21 @@ class ScriptGraph:
         self.processes.append(process)
         return process
 
-    def run(self, *args, **environ):
+    def run(self, *args: str, **environ: str) -> tuple[int, str, str]:
         """Runs a command to its end and returns its exit code, output and error output."""
         process = self.start(*args, **environ)
         out, err = process.communicate(timeout=30)
         return process.returncode, out, err
 
-    def serve(self, *flags, **environ):
+    def serve(self, *flags: str, **environ: str) -> ServedGraph:
         return ServedGraph(self.start("serve", "--port=0", "--grpc_port=0", "--output=json", *flags, **environ))
 
-    def wait_for(self, name):
+    def wait_for(self, name: str) -> str:
         """Waits for a file of a job, and returns what is in it."""
         path = self.folder / name
-        return wait_until(lambda: path.exists() and path.read_text().strip())
+        return wait_until(lambda: path.read_text().strip() if path.exists() else "")
 
-    def close(self):
+    def close(self) -> None:
         for process in self.processes:
             if process.poll() is None:
                 process.kill()
@@ -176,13 +184,15 @@ class ScriptGraph:
 class ServedGraph:
     """A service in a process of its own."""
 
-    def __init__(self, process):
+    def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
+        assert process.stdout is not None
+        assert process.stderr is not None
         line = process.stdout.readline()
         assert line, process.stderr.read()
-        self.addresses = json.loads(line)
+        self.addresses: dict[str, str] = json.loads(line)
 
-    def ask(self, method, path, body=None, **headers):
+    def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
         """Returns the status and the answer of a request."""
         data = None if body is None and method == "GET" else json.dumps(body or {}).encode()
         request = urllib.request.Request(
@@ -198,28 +208,29 @@ class ServedGraph:
             with error:
                 return error.code, _read(error)
 
-    def get(self, path):
+    def get(self, path: str) -> Any:
         return self.ask("GET", f"/api/v1{path}")[1]
 
-    def build(self, *partitions, **more):
+    def build(self, *partitions: str, **more: object) -> str:
         status, answer = self.ask("POST", "/api/v1/builds", {"partitions": partitions, **more})
         assert status == 200, answer
-        return answer["build_request_id"]
+        build: str = answer["build_request_id"]
+        return build
 
-    def wait_for(self, build, *statuses):
+    def wait_for(self, build: str, *statuses: str) -> None:
         wait_until(lambda: self.get(f"/builds/{build}")["status"].removeprefix("BUILD_STATUS_") in statuses)
 
-    def end(self, number=signal.SIGTERM):
+    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
         """Ends the service by a signal, and returns its exit code and error output."""
         self.process.send_signal(number)
         _, err = self.process.communicate(timeout=30)
         return self.process.returncode, err
 
 
-def is_running(pid):
+def is_running(pid: int | str) -> bool:
     return bool(liveness.start_time(int(pid)))
 
 
-def _read(answer):
+def _read(answer: HTTPResponse | urllib.error.HTTPError) -> Any:
     text = answer.read()
     return json.loads(text) if answer.headers["Content-Type"] == "application/json" else text.decode()

@@ -3,19 +3,34 @@
 Every way has a workspace of its own with the same graph of two jobs in bash, over an event log that the test chooses.
 """
 
+from __future__ import annotations
+
 import json
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias, Unpack
 
 import grpc
 from google.protobuf.json_format import ParseDict
+from google.protobuf.message import Message
 
 from databuild.client import DatabuildClient
 from databuild.error_codes import code_of
+from databuild.model.build_options import BuildKeywords
 from databuild.v1 import service_pb2 as sv
 from databuild.v1.service_pb2_grpc import DataBuildServiceStub
 from tests.support.script_graph import ScriptGraph
 
 
-def graph_in(folder):
+class RetryKeywords(BuildKeywords, total=False):
+    """The options of a retry."""
+
+    failed_jobs_only: bool
+
+
+def graph_in(folder: Path) -> ScriptGraph:
     """Returns the graph, in which every build schedules its tasks in the same order."""
     return ScriptGraph(folder, default_partitions=("sum/one_two",), slow=True)
 
@@ -23,35 +38,36 @@ def graph_in(folder):
 class CommandLine:
     """Each build is a process of its own."""
 
-    def __init__(self, folder, uri):
+    def __init__(self, folder: Path, uri: str) -> None:
+        self.uri = uri
         self.graph = graph_in(folder)
         self.flags = (f"--event_log={uri}",)
-        self.running = {}
+        self.running: dict[str, subprocess.Popen[str]] = {}
 
-    def begin(self, build, *partitions, **options):
+    def begin(self, build: str, *partitions: str, **options: Unpack[BuildKeywords]) -> None:
         """Has a build begun, and returns when it is recorded, or has been refused."""
         self._start(build, "build", *partitions, **options)
 
-    def retry(self, build, old, **options):
+    def retry(self, build: str, old: str, **options: Unpack[RetryKeywords]) -> None:
         """Has a build begun of what another was asked for."""
         self._start(build, "retry", old, **options)
 
-    def cancel(self, build):
+    def cancel(self, build: str) -> None:
         """Asks for a build to be stopped."""
         code, _, err = self.graph.run("cancel", build, *self.flags)
         assert code == 0, err + self.graph.run("status", build, *self.flags)[1]
 
-    def end(self, build):
+    def end(self, build: str) -> int:
         """Waits for the end of a build, and returns its exit code."""
         process = self.running.pop(build)
         _, err = process.communicate(timeout=60)
         assert process.returncode in {0, 1, 2, 130}, err
         return process.returncode
 
-    def close(self):
+    def close(self) -> None:
         self.graph.close()
 
-    def _start(self, build, *args, **options):
+    def _start(self, build: str, *args: str, **options: object) -> None:
         flags = [f"--{name}={value}" if value is not True else f"--{name}" for name, value in options.items()]
         self.running[build] = self.graph.start(*args, f"--build_request_id={build}", "--jobs=1", *flags, *self.flags)
 
@@ -59,27 +75,28 @@ class CommandLine:
 class Server(CommandLine):
     """Each build is a process of its own, which has a service do it."""
 
-    def __init__(self, folder, uri):
+    def __init__(self, folder: Path, uri: str) -> None:
         super().__init__(folder, uri)
         self.service = self.graph.serve("--jobs=1", *self.flags)
         self.flags = (f"--server={self.service.addresses['grpc']}",)
 
 
-class _Service:
+class _Service(ABC):
     """Has one service do it; what was refused has an exit code as on the command line."""
 
-    def __init__(self, folder, uri):
+    def __init__(self, folder: Path, uri: str) -> None:
+        self.uri = uri
         self.graph = graph_in(folder)
         self.service = self.graph.serve("--jobs=1", f"--event_log={uri}")
-        self.refused = {}
+        self.refused: dict[str, int] = {}
 
-    def begin(self, build, *partitions, **options):
+    def begin(self, build: str, *partitions: str, **options: Unpack[BuildKeywords]) -> None:
         self._take(build, self.submit(build, partitions, options))
 
-    def retry(self, build, old, **options):
+    def retry(self, build: str, old: str, **options: Unpack[RetryKeywords]) -> None:
         self._take(build, self.submit_retry(build, old, options))
 
-    def end(self, build):
+    def end(self, build: str) -> int:
         if build in self.refused:
             return self.refused.pop(build)
         status, code = self.wait(build)
@@ -87,10 +104,24 @@ class _Service:
             return 2 if code in {"UNKNOWN_PARTITION", "DEPENDENCY_CYCLE"} else 1
         return {"COMPLETED": 0, "FAILED": 1, "CANCELLED": 130}[status]
 
-    def close(self):
+    @abstractmethod
+    def cancel(self, build: str) -> None: ...
+
+    def close(self) -> None:
         self.graph.close()
 
-    def _take(self, build, code):
+    @abstractmethod
+    def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords) -> str:
+        """Asks for a build, and returns the code of the error that it was refused with; empty for none."""
+
+    @abstractmethod
+    def submit_retry(self, build: str, old: str, options: RetryKeywords) -> str: ...
+
+    @abstractmethod
+    def wait(self, build: str) -> tuple[str, str]:
+        """Waits for the end of a build, and returns its status and the code of its error; empty for none."""
+
+    def _take(self, build: str, code: str) -> None:
         """Records the code of the error that a build was refused with; empty for none."""
         if code:
             assert code in {"UNKNOWN_PARTITION", "BUILD_STATE"}, code
@@ -100,24 +131,24 @@ class _Service:
 class Grpc(_Service):
     """The stub that protoc makes, and nothing of ours."""
 
-    def __init__(self, folder, uri):
+    def __init__(self, folder: Path, uri: str) -> None:
         super().__init__(folder, uri)
         self.channel = grpc.insecure_channel(self.service.addresses["grpc"])
         self.stub = DataBuildServiceStub(self.channel)
         self.author = (("databuild-author", "ann"),)
 
-    def submit(self, build, partitions, options):
+    def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords) -> str:
         request = {"build_request_id": build, "partitions": partitions, "options": options}
         return self._code(self.stub.SubmitBuild, ParseDict(request, sv.SubmitBuildRequest()))
 
-    def submit_retry(self, build, old, options):
+    def submit_retry(self, build: str, old: str, options: RetryKeywords) -> str:
         request = {"build_request_id": old, "new_build_request_id": build, **_retry(options)}
         return self._code(self.stub.RetryBuild, ParseDict(request, sv.RetryBuildRequest()))
 
-    def cancel(self, build):
+    def cancel(self, build: str) -> None:
         self.stub.CancelBuild(sv.CancelBuildRequest(build_request_id=build), metadata=self.author)
 
-    def wait(self, build):
+    def wait(self, build: str) -> tuple[str, str]:
         *_, answer = self.stub.WatchBuild(sv.WatchBuildRequest(build_request_id=build))
         last = answer.events[-1]
         status = last.build_request.DESCRIPTOR.fields_by_name["status"].enum_type.values_by_number
@@ -126,11 +157,11 @@ class Grpc(_Service):
             last.build_request.error.code,
         )
 
-    def close(self):
+    def close(self) -> None:
         self.channel.close()
         super().close()
 
-    def _code(self, call, request):
+    def _code(self, call: Callable[..., object], request: Message) -> str:
         try:
             call(request, metadata=self.author)
         except grpc.RpcError as error:
@@ -142,22 +173,22 @@ class Grpc(_Service):
 class Http(_Service):
     """The HTTP API, as curl would use it."""
 
-    def submit(self, build, partitions, options):
+    def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords) -> str:
         return self._code("/builds", {"build_request_id": build, "partitions": partitions, "options": options})
 
-    def submit_retry(self, build, old, options):
+    def submit_retry(self, build: str, old: str, options: RetryKeywords) -> str:
         return self._code(f"/builds/{old}/retry", {"new_build_request_id": build, **_retry(options)})
 
-    def cancel(self, build):
+    def cancel(self, build: str) -> None:
         assert self.service.ask("POST", f"/api/v1/builds/{build}/cancel")[0] == 200
 
-    def wait(self, build):
+    def wait(self, build: str) -> tuple[str, str]:
         text = self.service.get(f"/builds/{build}/watch")
         *_, last = (line for line in text.splitlines() if line.startswith('data: {"'))  # after it, `data: {}`
         end = json.loads(last.removeprefix("data: "))["build_request"]
         return end["status"].removeprefix("BUILD_STATUS_"), (end.get("error") or {}).get("code", "")
 
-    def _code(self, path, body):
+    def _code(self, path: str, body: object) -> str:
         status, answer = self.service.ask("POST", f"/api/v1{path}", body)
         return "" if status == 200 else answer["error"]["code"]
 
@@ -165,31 +196,31 @@ class Http(_Service):
 class Client(_Service):
     """The Python client."""
 
-    def __init__(self, folder, uri):
+    def __init__(self, folder: Path, uri: str) -> None:
         super().__init__(folder, uri)
         self.client = DatabuildClient(self.service.addresses["grpc"], author="ann")
 
-    def submit(self, build, partitions, options):
+    def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords) -> str:
         orchestrator = self.client.create_orchestrator(partitions, build_request_id=build, **options)
         return self._code(orchestrator.start_build)
 
-    def submit_retry(self, build, old, options):
+    def submit_retry(self, build: str, old: str, options: RetryKeywords) -> str:
         return self._code(lambda: self.client.retry(old, build_request_id=build, **options))
 
-    def cancel(self, build):
+    def cancel(self, build: str) -> None:
         self.client.cancel(build)
 
-    def wait(self, build):
+    def wait(self, build: str) -> tuple[str, str]:
         result = self.client.wait(build)
         error = getattr(result, "error", None)
         return self.client.get(build).build.status, code_of(error) if error else ""
 
-    def close(self):
+    def close(self) -> None:
         self.client.close()
         super().close()
 
     @staticmethod
-    def _code(call):
+    def _code(call: Callable[[], object]) -> str:
         try:
             call()
         except Exception as error:
@@ -197,10 +228,12 @@ class Client(_Service):
         return ""
 
 
-def _retry(options):
+def _retry(options: RetryKeywords) -> dict[str, object]:
     """Returns the options of a retry as its message has them."""
     how = {name: value for name, value in options.items() if name != "failed_jobs_only"}
     return {"options": how, "failed_jobs_only": options.get("failed_jobs_only", False)}
 
 
-WAYS = (CommandLine, Server, Grpc, Http, Client)
+Way: TypeAlias = CommandLine | Server | Grpc | Http | Client
+
+WAYS: tuple[type[Way], ...] = (CommandLine, Server, Grpc, Http, Client)

@@ -1,42 +1,75 @@
 """A service over an event log of its own, whose jobs are functions that may wait at a gate."""
 
+from __future__ import annotations
+
 import asyncio
 import json
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Protocol, TypedDict, Unpack
 
 from databuild.event_log.open import open_event_log
-from databuild.executors.executor import ProcessResult
+from databuild.executors.executor import ProcessResult, ProcessSpec
 from databuild.graph.catalog import Job, JobCatalog
-from databuild.model.build_options import BuildOptions
+from databuild.model.build_options import BuildKeywords, BuildOptions
 from databuild.orchestration.build.settings import Settings
 from databuild.service.builds.requests import Submission
 from databuild.service.graph.graph_service import GraphService
 from databuild.service.resources.limits import Limits
+from databuild.v1.events_pb2 import BuildEvent
 from tests.support.fake_executor import NoProcesses
 
 RAW, CLEAN = "//:raw", "//:clean"
 
 
-def catalog(**more):
+class LimitOptions(TypedDict, total=False):
+    """The limits of a service that tests set."""
+
+    max_builds: int
+    max_queued_builds: int
+    max_partitions: int
+    max_request_bytes: int
+    max_search_candidates: int
+    max_lineage_partitions: int
+    answer_timeout_seconds: float
+    send_timeout_seconds: float
+
+
+class WorldOptions(LimitOptions, total=False):
+    """The keyword arguments of `World`."""
+
+    catalog: JobCatalog | None
+    process: str
+    gone: Iterable[str]
+    cancel_poll_seconds: float
+
+
+class MakeWorld(Protocol):
+    """A fixture that makes worlds and closes them after the test."""
+
+    def __call__(self, uri: str = "memory:", **options: Unpack[WorldOptions]) -> World: ...
+
+
+def catalog(default_partitions: tuple[str, ...] = ()) -> JobCatalog:
     jobs = {
         label: Job(label=label, executable=label, outputs=(pattern,), code_digest="1")
         for label, pattern in ((RAW, "raw/{n:/.+/}"), (CLEAN, "clean/{n:/.+/}"), ("//:day", "day/{d:date}"))
     }
-    return JobCatalog(graph_label="//:g", jobs=jobs, **more)
+    return JobCatalog(graph_label="//:g", jobs=jobs, default_partitions=default_partitions)
 
 
 class Gate:
     """A job run that waits until it is told how to end."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.reached = asyncio.Event()
-        self.end = asyncio.get_running_loop().create_future()
+        self.end: asyncio.Future[ProcessResult] = asyncio.get_running_loop().create_future()
 
-    async def pass_through(self):
+    async def pass_through(self) -> ProcessResult:
         self.reached.set()
         return await self.end
 
-    def open(self, exit_code=0):
+    def open(self, exit_code: int = 0) -> None:
         if not self.end.done():
             self.end.set_result(ProcessResult(exit_code=exit_code))
 
@@ -44,21 +77,21 @@ class Gate:
 class FakeExecutor(NoProcesses):
     """Remembers which refs were made, in order; a ref may have a gate or fail."""
 
-    def __init__(self):
-        self.made = []
-        self.gates = {}
-        self.failing = set()
-        self.ended = []
-        self.refused = set()
-        self.broken = set()
+    def __init__(self) -> None:
+        self.made: list[str] = []
+        self.gates: dict[str, Gate] = {}
+        self.failing: set[str] = set()
+        self.ended: list[str] = []
+        self.refused: set[str] = set()
+        self.broken: set[str] = set()
         self.hangs = False
-        self.queried = {}
+        self.queried: dict[str, Sequence[str]] = {}
         self.configs_cancelled = 0
 
-    async def kill_orphans(self, build_request_id):
+    async def kill_orphans(self, build_request_id: str) -> None:
         self.ended.append(build_request_id)
 
-    async def run(self, spec, on_report=None):
+    async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         await asyncio.sleep(0)
         refs = spec.argv[2:]
         if spec.argv[1] == "config":
@@ -81,12 +114,12 @@ class FakeExecutor(NoProcesses):
                 return await self.gates[ref].pass_through()
         return ProcessResult(exit_code=7 if self.failing.intersection(refs) else 0)
 
-    def gate(self, ref):
+    def gate(self, ref: str) -> Gate:
         self.gates[ref] = Gate()
         return self.gates[ref]
 
 
-def config(ref, *queried):
+def config(ref: str, *queried: str) -> dict[str, object]:
     inputs = [{"dep_type_code": "QUERY", "partition_ref": {"str": one}} for one in queried]
     if ref.startswith("clean/"):
         inputs += [{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": ref.replace("clean/", "raw/", 1)}}]
@@ -96,17 +129,17 @@ def config(ref, *queried):
 class FakeLiveness:
     """Processes by name; those in `gone` have died."""
 
-    def __init__(self, process, gone=()):
+    def __init__(self, process: str, gone: Iterable[str] = ()) -> None:
         self.process = process
         self.gone = set(gone)
 
-    def this_process(self):
+    def this_process(self) -> str:
         return self.process
 
-    def is_gone(self, holder):
+    def is_gone(self, holder: str) -> bool:
         return holder in self.gone
 
-    def is_here(self, holder):
+    def is_here(self, holder: str) -> bool:
         return bool(holder)
 
 
@@ -114,15 +147,23 @@ class World:
     """A service, and what stands behind it."""
 
     def __init__(
-        self, folder, uri="memory:", *, catalog=None, process="service", gone=(), cancel_poll_seconds=0.5, **limits
-    ):
+        self,
+        folder: Path,
+        uri: str = "memory:",
+        *,
+        catalog: JobCatalog | None = None,
+        process: str = "service",
+        gone: Iterable[str] = (),
+        cancel_poll_seconds: float = 0.5,
+        **limits: Unpack[LimitOptions],
+    ) -> None:
         self.liveness = FakeLiveness(process, gone)
         self.log = open_event_log(uri)
         self.executor = FakeExecutor()
         self.settings = Settings(
             working_directory="/", log_directory=str(folder), cancel_poll_seconds=cancel_poll_seconds
         )
-        self.seen = []
+        self.seen: list[BuildEvent] = []
         self.service = GraphService(
             catalog=catalog or globals()["catalog"](default_partitions=("raw/1",)),
             event_log=self.log,
@@ -134,15 +175,15 @@ class World:
         )
         self.builds = self.service.builds
 
-    async def ended(self, build):
+    async def ended(self, build: str) -> list[BuildEvent]:
         """Waits for the end of a build and returns its events."""
         return [event async for events in self.builds.watch(build) for event in events]
 
-    async def close(self):
+    async def close(self) -> None:
         for gate in self.executor.gates.values():
             gate.open()
         await self.service.close()
 
 
-def submission(*partitions, build_request_id="", **options):
+def submission(*partitions: str, build_request_id: str = "", **options: Unpack[BuildKeywords]) -> Submission:
     return Submission(partitions=partitions, build_request_id=build_request_id, options=BuildOptions(**options))

@@ -1,5 +1,9 @@
 """Planning finds the job graph, and the reason for each task."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import pytest
 
 from databuild.errors import (
@@ -28,14 +32,15 @@ from tests.support.planning import (
     plan,
     reasons,
 )
+from tests.support.present import present
 
 
 @pytest.fixture
-async def built():
+async def built() -> Records:
     return Records().build(await plan(["report/1"]))
 
 
-async def test_everything_missing_is_planned_upstream_first():
+async def test_everything_missing_is_planned_upstream_first() -> None:
     made = await plan(["report/1"])
 
     assert sorted(outputs(made)) == ["clean/1", "clean/2", "raw/1", "raw/2", "report/1"]
@@ -44,7 +49,7 @@ async def test_everything_missing_is_planned_upstream_first():
     assert [p.ref for p in made.partitions if p.requested] == ["report/1"]
 
 
-async def test_a_job_is_asked_once_for_all_of_a_level():
+async def test_a_job_is_asked_once_for_all_of_a_level() -> None:
     configure = Configure()
 
     await plan(["report/1", "report/2"], configure=configure)
@@ -56,7 +61,7 @@ async def test_a_job_is_asked_once_for_all_of_a_level():
     ]
 
 
-async def test_what_is_fresh_is_not_built_and_its_build_is_named(built):
+async def test_what_is_fresh_is_not_built_and_its_build_is_named(built: Records) -> None:
     made = await plan(["report/1"], built)
 
     assert made.tasks == ()
@@ -64,8 +69,8 @@ async def test_what_is_fresh_is_not_built_and_its_build_is_named(built):
     assert {partition.delegated_to for partition in made.partitions} == {"b"}
 
 
-async def test_a_repeat_asks_each_job_once_however_deep_the_graph_is():
-    def link(ref):
+async def test_a_repeat_asks_each_job_once_however_deep_the_graph_is() -> None:
+    def link(ref: str) -> JobConfig:
         number = int(ref.removeprefix("raw/"))
         return JobConfig((ref,), (f"raw/{number - 1}",) if number else ())
 
@@ -85,19 +90,21 @@ async def test_a_repeat_asks_each_job_once_however_deep_the_graph_is():
         ("report", {"raw/1": "UP_TO_DATE", "clean/1": "UP_TO_DATE", "report/1": "CODE_CHANGED"}),
     ],
 )
-async def test_changed_code_makes_what_depends_on_it_stale_and_nothing_else(built, changed, expected):
+async def test_changed_code_makes_what_depends_on_it_stale_and_nothing_else(
+    built: Records, changed: str, expected: dict[str, str]
+) -> None:
     made = await plan(["report/1"], built, graph=catalog(**{changed: "2"}))
 
     assert {ref: reason for ref, reason in reasons(made).items() if ref in expected} == expected
 
 
-async def test_a_changed_configuration_is_seen_although_the_code_is_the_same(built):
+async def test_a_changed_configuration_is_seen_although_the_code_is_the_same(built: Records) -> None:
     configure = Configure(raw=lambda ref: JobConfig((ref,), args=("new",)))
 
     assert reasons(await plan(["raw/1"], built, configure)) == {"raw/1": "CONFIGURATION_CHANGED"}
 
 
-async def test_an_input_built_since_is_named_as_the_cause(built):
+async def test_an_input_built_since_is_named_as_the_cause(built: Records) -> None:
     built["raw/2"] = built["raw/2"]._replace(version="other")
 
     made = await plan(["report/1"], built)
@@ -106,7 +113,7 @@ async def test_an_input_built_since_is_named_as_the_cause(built):
     assert causes == {"clean/2": "raw/2", "report/1": "clean/2"}
 
 
-async def test_taint_failure_and_force_each_have_their_reason(built):
+async def test_taint_failure_and_force_each_have_their_reason(built: Records) -> None:
     built["clean/1"] = built["clean/1"]._replace(tainted=True, taint_reason="ann: wrong")
     built["clean/2"] = built["clean/2"]._replace(available=False, failure=FailureRecord("USER", "no"))
 
@@ -115,12 +122,12 @@ async def test_taint_failure_and_force_each_have_their_reason(built):
     assert reasons(await plan(["raw/1"], built, options=PlanOptions(force=True))) == {"raw/1": "FORCED"}
 
 
-def adopted(ref):
+def adopted(ref: str) -> PartitionRecord:
     who = AdoptionRecord("a", "ann", "moved here", 100.0)
     return PartitionRecord(ref, "AVAILABLE", "a", 0, True, "a/1", "", "a", adoption=who)
 
 
-async def test_what_was_adopted_is_up_to_date_and_not_looked_behind():
+async def test_what_was_adopted_is_up_to_date_and_not_looked_behind() -> None:
     records = Records({ref: adopted(ref) for ref in ("clean/1", "clean/2")})
 
     made = await plan(["report/1"], records, graph=catalog(clean="other"))
@@ -131,7 +138,7 @@ async def test_what_was_adopted_is_up_to_date_and_not_looked_behind():
     assert {partition.delegated_to for partition in made.partitions if not partition.task_id} == {"a"}
 
 
-async def test_what_was_adopted_is_built_when_it_is_forced_or_tainted():
+async def test_what_was_adopted_is_built_when_it_is_forced_or_tainted() -> None:
     records = Records({"clean/1": adopted("clean/1"), "raw/1": adopted("raw/1")})
     assert reasons(await plan(["clean/1"], records, options=PlanOptions(force=True))) == {
         "clean/1": "FORCED",
@@ -142,11 +149,11 @@ async def test_what_was_adopted_is_built_when_it_is_forced_or_tainted():
     assert reasons(await plan(["clean/1"], records)) == {"clean/1": "TAINTED", "raw/1": "UP_TO_DATE"}
 
 
-async def test_a_build_of_what_was_adopted_makes_its_downstream_stale(built):
+async def test_a_build_of_what_was_adopted_makes_its_downstream_stale(built: Records) -> None:
     before = adopted("raw/1")
     records = Records(built | {"raw/1": before})
     clean = records["clean/1"]
-    manifest = clean.manifest._replace(inputs=(InputVersion("raw/1", before.version),))
+    manifest = present(clean.manifest)._replace(inputs=(InputVersion("raw/1", before.version),))
     records["clean/1"] = clean._replace(manifest=manifest)
     assert reasons(await plan(["clean/1"], records)) == {"clean/1": "UP_TO_DATE", "raw/1": "UP_TO_DATE"}
     records["raw/1"] = built["raw/1"]
@@ -154,7 +161,7 @@ async def test_a_build_of_what_was_adopted_makes_its_downstream_stale(built):
     assert reasons(await plan(["clean/1"], records)) == {"clean/1": "INPUT_CHANGED", "raw/1": "UP_TO_DATE"}
 
 
-async def test_stale_partitions_can_be_reused_and_are_not_looked_behind(built):
+async def test_stale_partitions_can_be_reused_and_are_not_looked_behind(built: Records) -> None:
     configure = Configure()
 
     made = await plan(["report/1"], built, configure, catalog(report="2", raw="2"), PlanOptions(reuse_stale=True))
@@ -163,7 +170,7 @@ async def test_stale_partitions_can_be_reused_and_are_not_looked_behind(built):
     assert made.tasks == ()
 
 
-async def test_a_task_with_several_outputs_runs_whole():
+async def test_a_task_with_several_outputs_runs_whole() -> None:
     pair = JobConfig(("raw/1", "raw/2"))
     records = Records().build(await plan(["raw/1"], configure=Configure(raw=lambda _: pair)))
     del records["raw/1"]
@@ -174,7 +181,7 @@ async def test_a_task_with_several_outputs_runs_whole():
     assert len(made.tasks) == 1
 
 
-async def test_the_versions_of_what_is_read_and_not_built_are_known(built):
+async def test_the_versions_of_what_is_read_and_not_built_are_known(built: Records) -> None:
     built["outside"] = PartitionRecord("outside", "AVAILABLE", "x", 0, True, "v9")
     del built["report/1"]
 
@@ -183,7 +190,7 @@ async def test_the_versions_of_what_is_read_and_not_built_are_known(built):
     assert made.versions == {"clean/1": "run1.clean/1", "clean/2": "run1.clean/2", "outside": "v9"}
 
 
-async def test_large_requests_are_asked_in_batches():
+async def test_large_requests_are_asked_in_batches() -> None:
     configure = Configure()
 
     await plan([f"raw/{number}" for number in range(10_000)], configure=configure)
@@ -191,13 +198,13 @@ async def test_large_requests_are_asked_in_batches():
     assert [len(refs) for _, refs in configure.calls] == [4096, 4096, 1808]
 
 
-async def test_a_plan_survives_its_file():
+async def test_a_plan_survives_its_file() -> None:
     made = await plan(["report/1"])
 
     assert plan_from_message(plan_to_message(made)) == made
 
 
-async def test_what_changed_since_a_plan_was_made_is_listed(built):
+async def test_what_changed_since_a_plan_was_made_is_listed(built: Records) -> None:
     stale = await plan(["report/1"], built, graph=catalog(clean="2"))
 
     assert changes_since(stale, stale) == []
@@ -210,7 +217,7 @@ async def test_what_changed_since_a_plan_was_made_is_listed(built):
     assert any("is new in the plan" in line for line in changes_since(stale, other))
 
 
-async def test_the_job_graph_is_drawn_by_task_and_a_large_one_by_job():
+async def test_the_job_graph_is_drawn_by_task_and_a_large_one_by_job() -> None:
     small = await plan(["report/1"])
     large = await plan([f"clean/{number}" for number in range(300)])
 
@@ -222,10 +229,10 @@ async def test_the_job_graph_is_drawn_by_task_and_a_large_one_by_job():
     assert "//:raw: 300 tasks" in render_svg(large)
 
 
-async def test_a_lookup_decides_in_place_of_patterns_and_is_asked_once_a_level():
+async def test_a_lookup_decides_in_place_of_patterns_and_is_asked_once_a_level() -> None:
     asked = []
 
-    async def lookup(refs):
+    async def lookup(refs: Sequence[str]) -> dict[str, str]:
         asked.append(tuple(sorted(refs)))
         return {ref: REPORT if ref == "all" else CLEAN if ref.startswith("clean") else RAW for ref in refs}
 
@@ -235,7 +242,7 @@ async def test_a_lookup_decides_in_place_of_patterns_and_is_asked_once_a_level()
     assert sorted(task.job_label for task in plan.tasks) == sorted([RAW, RAW, CLEAN, CLEAN, REPORT])
 
 
-async def test_lineage_that_nobody_produces_any_more_is_left_out_of_the_first_question():
+async def test_lineage_that_nobody_produces_any_more_is_left_out_of_the_first_question() -> None:
     configure = Configure(report=lambda ref: JobConfig((ref,), ("clean/1",)))
     records = Records()
     old = InputVersion("gone/1", "1")
@@ -249,28 +256,28 @@ async def test_lineage_that_nobody_produces_any_more_is_left_out_of_the_first_qu
     assert len(plan.tasks) == 3
 
 
-async def test_a_lookup_is_not_asked_about_what_is_no_ref():
-    async def lookup(refs):
+async def test_a_lookup_is_not_asked_about_what_is_no_ref() -> None:
+    async def lookup(refs: Sequence[str]) -> dict[str, str]:
         raise AssertionError(refs)
 
     with pytest.raises(InvalidRequestError, match="not a partition ref"):
         await plan(["any/../b"], graph=any_catalog(), lookup=lookup)
 
 
-async def test_planning_tells_levels_partitions_calls_and_who_is_asked():
+async def test_planning_tells_levels_partitions_calls_and_who_is_asked() -> None:
     told = Told()
 
     await plan(["report/1"], observer=told)
 
-    assert told.progress[-1] == (3, 5, 3, ())
+    assert told.progress[-1] == PlanningProgress(3, 5, 3)
     assert [one.configuring_jobs for one in told.progress if one.configuring_jobs] == [(REPORT,), (CLEAN,), (RAW,)]
     assert told.progress == sorted(told.progress, key=lambda one: one[:3])
     assert told.progress[-1].text() == "3 levels, 5 partitions considered, 3 config calls"
     assert PlanningProgress(1, 1, 1, (RAW, CLEAN)).text().endswith("1 config call, configuring //:raw and 1 more")
 
 
-async def test_query_inputs_that_are_not_there_are_in_the_plan_with_who_could_make_them():
-    def report(ref):
+async def test_query_inputs_that_are_not_there_are_in_the_plan_with_who_could_make_them() -> None:
+    def report(ref: str) -> JobConfig:
         return JobConfig((ref,), ("clean/1",), ("outside", "raw/9", "raw/1"))
 
     made = await plan(["report/1"], configure=Configure(report=report))

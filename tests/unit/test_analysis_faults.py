@@ -1,6 +1,10 @@
 """Planning refuses what has no end, no producer or no sense, and warns of the rest."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import pytest
 
@@ -15,6 +19,7 @@ from databuild.errors import (
 from databuild.graph.analysis import analyze
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.graph.planning_monitor import WARNING_LEVELS
+from databuild.graph.ports import Configure as AnyConfigure
 from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import JobConfig
 from databuild.model.plan_messages import plan_from_message, plan_to_message
@@ -22,7 +27,7 @@ from databuild.model.records import Manifest, PartitionRecord
 from tests.support.planning import CLEAN, RAW, REPORT, Configure, Records, Told, any_catalog, catalog, plan
 
 
-async def test_a_cycle_is_named():
+async def test_a_cycle_is_named() -> None:
     answers = Configure(
         raw=lambda ref: JobConfig((ref,), (ref.replace("raw", "clean"),)),
     )
@@ -32,7 +37,7 @@ async def test_a_cycle_is_named():
     assert set(error.value.refs) == {"raw/1", "clean/1"}
 
 
-async def test_a_cycle_between_tasks_through_different_outputs_is_named():
+async def test_a_cycle_between_tasks_through_different_outputs_is_named() -> None:
     answers = Configure(
         raw=lambda _: JobConfig(("raw/1", "raw/2"), ("clean/1",)),
         clean=lambda ref: JobConfig((ref,), ("raw/2",) if ref == "clean/1" else ()),
@@ -42,14 +47,14 @@ async def test_a_cycle_between_tasks_through_different_outputs_is_named():
         await plan(["raw/1"], configure=answers)
 
 
-async def test_an_input_that_nobody_produces_names_who_needs_it():
+async def test_an_input_that_nobody_produces_names_who_needs_it() -> None:
     answers = Configure(clean=lambda ref: JobConfig((ref,), ("rav/1",)))
 
     with pytest.raises(UnknownPartitionError, match=r"rav/1.*'clean/1' needs.*raw/\{d:int\}"):
         await plan(["clean/1"], configure=answers)
 
 
-async def test_an_input_on_a_date_that_does_not_exist_names_it():
+async def test_an_input_on_a_date_that_does_not_exist_names_it() -> None:
     jobs = {
         RAW: Job(label=RAW, executable="raw", outputs=("raw/{d:date}",)),
         CLEAN: Job(label=CLEAN, executable="clean", outputs=("clean/{d:int}",)),
@@ -68,35 +73,35 @@ async def test_an_input_on_a_date_that_does_not_exist_names_it():
         (lambda ref: JobConfig((ref, "clean/1")), "which //:clean produces"),
     ],
 )
-async def test_an_answer_that_does_not_fit_names_the_job(answer, said):
+async def test_an_answer_that_does_not_fit_names_the_job(answer: Callable[[str], JobConfig], said: str) -> None:
     with pytest.raises(JobConfigurationError, match=said):
         await plan(["raw/1"], configure=Configure(raw=answer))
 
 
-async def test_one_ref_from_two_tasks_is_refused():
+async def test_one_ref_from_two_tasks_is_refused() -> None:
     answers = Configure(raw=lambda ref: JobConfig((ref, "raw/9"), args=(ref,)))
 
     with pytest.raises(AmbiguousPartitionError, match="raw/9"):
         await plan(["raw/1", "raw/2"], configure=answers)
 
 
-async def test_an_error_of_one_job_ends_planning():
-    def broken(_):
+async def test_an_error_of_one_job_ends_planning() -> None:
+    def broken(_: str) -> NoReturn:
         raise JobConfigurationError(RAW, "broken")
 
     with pytest.raises(JobConfigurationError, match="broken"):
         await plan(["raw/1", "clean/2"], configure=Configure(raw=broken))
 
 
-async def test_a_ref_that_the_lookup_leaves_out_is_produced_by_nobody():
-    async def lookup(refs):
+async def test_a_ref_that_the_lookup_leaves_out_is_produced_by_nobody() -> None:
+    async def lookup(refs: Sequence[str]) -> dict[str, str]:
         return {ref: REPORT for ref in refs if ref == "all"}
 
     with pytest.raises(UnknownPartitionError, match="'clean/1', which 'all' needs"):
         await analyze(["all"], catalog(), Configure(), Records(), lookup=lookup)
 
 
-async def test_tasks_that_need_each_other_through_different_outputs_are_a_cycle():
+async def test_tasks_that_need_each_other_through_different_outputs_are_a_cycle() -> None:
     configure = Configure(
         raw=lambda _: JobConfig(("raw/1", "raw/2"), ("clean/1",)), clean=lambda ref: JobConfig((ref,), ("raw/2",))
     )
@@ -117,8 +122,8 @@ async def test_tasks_that_need_each_other_through_different_outputs_are_a_cycle(
         JobConfig(("any/a",), (), ("outside//b",)),
     ],
 )
-async def test_a_config_may_name_no_segment_that_leads_elsewhere(config):
-    async def configure(_job, _refs):
+async def test_a_config_may_name_no_segment_that_leads_elsewhere(config: JobConfig) -> None:
+    async def configure(job: Job, refs: Sequence[str]) -> list[JobConfig]:
         return [config]
 
     with pytest.raises(DataBuildError, match=r"is not a partition ref: it has .* segment") as refused:
@@ -126,8 +131,8 @@ async def test_a_config_may_name_no_segment_that_leads_elsewhere(config):
     assert "//:any" in str(refused.value) or "'any/a' needs it" in str(refused.value)
 
 
-async def test_refs_that_look_like_ranges_and_are_none_are_warned_of_once_wherever_they_come_from():
-    async def configure(_job, refs):
+async def test_refs_that_look_like_ranges_and_are_none_are_warned_of_once_wherever_they_come_from() -> None:
+    async def configure(job: Job, refs: Sequence[str]) -> list[JobConfig]:
         return [JobConfig((ref,), ("any/2013-01-01..2013-01-03",) if ref == "any/a" else ()) for ref in refs]
 
     told = Told()
@@ -140,17 +145,17 @@ async def test_refs_that_look_like_ranges_and_are_none_are_warned_of_once_wherev
     assert plan_from_message(plan_to_message(made)) == made
 
 
-def endless(label):
+def endless(label: str) -> tuple[dict[str, Job], AnyConfigure]:
     """A job whose partition always needs the next one."""
 
-    async def configure(_job, refs):
+    async def configure(job: Job, refs: Sequence[str]) -> list[JobConfig]:
         return [JobConfig((ref,), (f"raw/{int(ref[4:]) + 1}",)) for ref in refs]
 
     jobs = {label: Job(label=label, executable="raw", outputs=("raw/{n:int}",))}
     return jobs, configure
 
 
-async def test_a_plan_without_an_end_is_warned_of_and_ends_at_the_most_partitions_of_its_graph():
+async def test_a_plan_without_an_end_is_warned_of_and_ends_at_the_most_partitions_of_its_graph() -> None:
     jobs, configure = endless(RAW)
     told = Told()
 
@@ -165,8 +170,8 @@ async def test_a_plan_without_an_end_is_warned_of_and_ends_at_the_most_partition
     assert f"'raw/{WARNING_LEVELS - 1}' needs 'raw/{WARNING_LEVELS}'" in warning
 
 
-async def test_two_jobs_that_need_each_other_without_an_end_are_named_with_refs_of_the_same_job():
-    async def configure(job, refs):
+async def test_two_jobs_that_need_each_other_without_an_end_are_named_with_refs_of_the_same_job() -> None:
+    async def configure(job: Job, refs: Sequence[str]) -> list[JobConfig]:
         other = "clean" if job.label == RAW else "raw"
         return [JobConfig((ref,), (f"{other}/{int(ref.split('/')[1]) + 1}",)) for ref in refs]
 
@@ -179,7 +184,7 @@ async def test_two_jobs_that_need_each_other_without_an_end_are_named_with_refs_
     assert f"'raw/{2 * WARNING_LEVELS - 3}' needs 'raw/{2 * WARNING_LEVELS - 1}'" in told.warnings[0]
 
 
-async def test_as_many_partitions_as_the_graph_allows_are_planned():
+async def test_as_many_partitions_as_the_graph_allows_are_planned() -> None:
     graph = dataclasses.replace(catalog(), max_partitions=5)
 
     assert len((await plan(["report/1"], graph=graph)).partitions) == 5

@@ -19,7 +19,7 @@ FIELDS = {"date": "date", "week": "week", "n": "int", "name": "str", "code": "/[
         ("n", "-3..3", ["-3", "0", "3"], ["-4", "4"]),
     ],
 )
-def test_both_ends_are_inside(field, text, inside, outside):
+def test_both_ends_are_inside(field: str, text: str, inside: list[str], outside: list[str]) -> None:
     bounds = parse_bounds(field, text, FIELDS)
 
     assert [bounds.contains(value) for value in inside] == [True] * len(inside)
@@ -40,7 +40,7 @@ def test_both_ends_are_inside(field, text, inside, outside):
         ("n", "3..2", "the bounds of 'n' end before they begin"),
     ],
 )
-def test_invalid_bounds_name_the_fault(field, text, fault):
+def test_invalid_bounds_name_the_fault(field: str, text: str, fault: str) -> None:
     with pytest.raises(InvalidPatternError) as caught:
         parse_bounds(field, text, FIELDS)
 
@@ -51,7 +51,7 @@ def test_invalid_bounds_name_the_fault(field, text, fault):
 DAILY = PartitionPattern("day/{name}/date={date:date}", {"date": "2013-01-01..2013-01-31"})
 
 
-def test_a_ref_out_of_bounds_does_not_match_and_is_explained():
+def test_a_ref_out_of_bounds_does_not_match_and_is_explained() -> None:
     assert DAILY.match("day/x/date=2013-01-31") == {"name": "x", "date": "2013-01-31"}
     assert DAILY.match("day/x/date=2013-02-01") is None
     assert DAILY.explain_mismatch("day/x/date=2013-02-01") == (
@@ -69,7 +69,7 @@ def test_a_ref_out_of_bounds_does_not_match_and_is_explained():
         ("day/x/date=2013-01-05..2013-01-06", "day/x/date=2013-01-05", "day/x/date=2013-01-06", 2),
     ],
 )
-def test_bounds_close_an_open_end_of_a_range(text, first, last, count):
+def test_bounds_close_an_open_end_of_a_range(text: str, first: str, last: str, count: int) -> None:
     refs = DAILY.expand(text)
 
     assert refs is not None
@@ -77,21 +77,21 @@ def test_bounds_close_an_open_end_of_a_range(text, first, last, count):
 
 
 @pytest.mark.parametrize("text", ["day/x/date=2012-12-31..2013-01-02", "day/x/date=2013-01-30..2013-02-02"])
-def test_a_range_that_leaves_the_bounds_is_refused_with_the_bounds(text):
+def test_a_range_that_leaves_the_bounds_is_refused_with_the_bounds(text: str) -> None:
     with pytest.raises(InvalidRequestError, match=r"is outside the bounds '2013-01-01\.\.2013-01-31'"):
         DAILY.expand(text)
 
 
-def test_an_end_that_no_bound_closes_is_still_missing():
+def test_an_end_that_no_bound_closes_is_still_missing() -> None:
     pattern = PartitionPattern("daily/date={date:date}", {"date": "2013-01-01.."})
 
     assert pattern.expand("daily/date=2013-01-05..") is None
     assert "has no end" in pattern.explain_mismatch("daily/date=2013-01-05..")
     assert "has no end" in pattern.explain_mismatch("daily/date=..")
-    assert len(pattern.expand("daily/date=..2013-01-05")) == 5
+    assert len(pattern.expand("daily/date=..2013-01-05") or ()) == 5
 
 
-def test_a_single_value_out_of_bounds_beside_a_range_is_refused():
+def test_a_single_value_out_of_bounds_beside_a_range_is_refused() -> None:
     pattern = PartitionPattern("p/{n:int}/{m:int}", {"n": "0.."})
 
     with pytest.raises(InvalidRequestError, match=r"n = -1 in 'p/-1/1\.\.2' is outside the bounds '0\.\.'"):

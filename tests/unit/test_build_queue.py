@@ -1,5 +1,7 @@
 """The order in which builds get slots."""
 
+from __future__ import annotations
+
 import asyncio
 
 import pytest
@@ -11,28 +13,28 @@ from databuild.service.builds.build_queue import BuildQueue
 class Line:
     """A queue, and who has had a turn so far."""
 
-    def __init__(self, at_once=1, max_waiting=100):
+    def __init__(self, at_once: int = 1, max_waiting: int = 100) -> None:
         self.queue = BuildQueue(at_once, max_waiting)
-        self.turns = []
-        self.tasks = {}
+        self.turns: list[str] = []
+        self.tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def join(self, *builds):
+    async def join(self, *builds: str) -> None:
         """Has builds wait, each named after its submitter and a number."""
         for build in builds:
             self.tasks[build] = asyncio.create_task(self._wait(build))
             await asyncio.sleep(0)
 
-    async def _wait(self, build):
+    async def _wait(self, build: str) -> None:
         author = await self.queue.acquire(build, build[0])
         self.turns.append(f"{build} cancelled by {author}" if author else build)
 
-    async def done(self, times=1):
+    async def done(self, times: int = 1) -> None:
         for _ in range(times):
             self.queue.release()
             await asyncio.sleep(0)
 
 
-async def test_so_many_have_their_turn_at_once():
+async def test_so_many_have_their_turn_at_once() -> None:
     line = Line(at_once=2)
     await line.join("a1", "a2", "a3")
 
@@ -42,7 +44,7 @@ async def test_so_many_have_their_turn_at_once():
     assert len(line.queue) == 0
 
 
-async def test_the_builds_of_one_submitter_keep_their_order():
+async def test_the_builds_of_one_submitter_keep_their_order() -> None:
     line = Line()
     await line.join("a1", "a2", "a3", "a4")
     await line.done(3)
@@ -50,7 +52,7 @@ async def test_the_builds_of_one_submitter_keep_their_order():
     assert line.turns == ["a1", "a2", "a3", "a4"]
 
 
-async def test_submitters_take_turns_however_many_builds_they_have():
+async def test_submitters_take_turns_however_many_builds_they_have() -> None:
     line = Line()
     await line.join("a1", "a2", "a3", "a4", "b1", "c1", "b2")
     expected = line.queue.order
@@ -61,7 +63,7 @@ async def test_submitters_take_turns_however_many_builds_they_have():
     assert line.turns[1:] == expected
 
 
-async def test_a_submitter_who_comes_later_waits_for_one_build_of_the_others_at_most():
+async def test_a_submitter_who_comes_later_waits_for_one_build_of_the_others_at_most() -> None:
     line = Line()
     await line.join("a1", "a2", "a3", "a4")
     await line.done()
@@ -71,7 +73,7 @@ async def test_a_submitter_who_comes_later_waits_for_one_build_of_the_others_at_
     assert line.turns == ["a1", "a2", "a3", "b1"]
 
 
-async def test_who_is_cancelled_goes_without_a_turn():
+async def test_who_is_cancelled_goes_without_a_turn() -> None:
     line = Line()
     await line.join("a1", "a2", "a3")
     line.queue.cancel("a2", "ann")
@@ -82,7 +84,7 @@ async def test_who_is_cancelled_goes_without_a_turn():
     assert line.turns == ["a1", "a2 cancelled by ann", "a3"]
 
 
-async def test_who_gives_up_waiting_takes_no_turn():
+async def test_who_gives_up_waiting_takes_no_turn() -> None:
     line = Line()
     await line.join("a1", "a2", "a3")
     line.tasks["a2"].cancel()
@@ -93,7 +95,7 @@ async def test_who_gives_up_waiting_takes_no_turn():
     assert line.queue.order == []
 
 
-async def test_a_turn_that_comes_as_its_build_gives_up_goes_to_the_next():
+async def test_a_turn_that_comes_as_its_build_gives_up_goes_to_the_next() -> None:
     line = Line()
     await line.join("a1", "a2", "a3")
     line.queue.release()
@@ -104,7 +106,7 @@ async def test_a_turn_that_comes_as_its_build_gives_up_goes_to_the_next():
     assert line.turns == ["a1", "a3"]
 
 
-async def test_when_it_is_stopped_nobody_has_a_turn_any_more():
+async def test_when_it_is_stopped_nobody_has_a_turn_any_more() -> None:
     line = Line()
     await line.join("a1", "a2")
     line.queue.stop()
@@ -116,7 +118,7 @@ async def test_when_it_is_stopped_nobody_has_a_turn_any_more():
     assert line.turns == ["a1", "a2 cancelled by ann"]
 
 
-async def test_no_more_may_wait_than_there_is_room_for():
+async def test_no_more_may_wait_than_there_is_room_for() -> None:
     line = Line(max_waiting=1)
     await line.join("a1")
     line.queue.check_capacity()

@@ -1,7 +1,11 @@
 """Reading the job catalog, and finding who produces a ref."""
 
+from __future__ import annotations
+
 import itertools
 import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +22,7 @@ from databuild.graph.patterns import PartitionPattern
 DAILY = {"label": "//a:daily", "executable": "a/daily", "outputs": ["daily/date={d:date}"]}
 
 
-def catalog_of(**outputs):
+def catalog_of(**outputs: Sequence[str]) -> JobCatalog:
     labels = {f"//:{name}": patterns for name, patterns in outputs.items()}
     return JobCatalog(
         graph_label="//:g",
@@ -27,8 +31,8 @@ def catalog_of(**outputs):
 
 
 @pytest.fixture
-def load(tmp_path):
-    def write_and_load(document):
+def load(tmp_path: Path) -> Callable[[object], JobCatalog]:
+    def write_and_load(document: object) -> JobCatalog:
         path = tmp_path / "catalog.json"
         path.write_text(document if isinstance(document, str) else json.dumps(document))
         return load_catalog(str(path), str(tmp_path / "runfiles"))
@@ -37,7 +41,9 @@ def load(tmp_path):
 
 
 @pytest.mark.parametrize("snake", [False, True])
-def test_a_catalog_is_read_in_both_spellings_of_protobuf_json(load, tmp_path, snake):
+def test_a_catalog_is_read_in_both_spellings_of_protobuf_json(
+    load: Callable[[object], JobCatalog], tmp_path: Path, snake: bool
+) -> None:
     (tmp_path / "runfiles").mkdir()
     (tmp_path / "runfiles" / "digest").write_text("abc\n")
     retry = {"retries": 2, "backoffSeconds": 1.5, "backoffMultiplier": 3, "maxBackoffSeconds": 9}
@@ -80,17 +86,17 @@ def test_a_catalog_is_read_in_both_spellings_of_protobuf_json(load, tmp_path, sn
         ({"jobs": [{**DAILY, "codeDigestFile": "gone"}]}, "No such file"),
     ],
 )
-def test_what_is_no_catalog_says_what_to_do(load, document, said):
+def test_what_is_no_catalog_says_what_to_do(load: Callable[[object], JobCatalog], document: object, said: str) -> None:
     with pytest.raises(InvalidCatalogError, match=said):
         load(document)
 
 
-def test_a_catalog_that_is_not_there_says_what_to_do(tmp_path):
+def test_a_catalog_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InvalidCatalogError, match="build the graph again with Bazel"):
         load_catalog(str(tmp_path / "none"), "")
 
 
-def test_overlapping_patterns_are_refused_when_the_catalog_is_read(load):
+def test_overlapping_patterns_are_refused_when_the_catalog_is_read(load: Callable[[object], JobCatalog]) -> None:
     other = {**DAILY, "label": "//a:other", "outputs": ["daily/{rest}"]}
 
     with pytest.raises(OverlappingPatternsError) as raised:
@@ -101,7 +107,7 @@ def test_overlapping_patterns_are_refused_when_the_catalog_is_read(load):
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["a/{x}", "{y}/c", "b/{x}", "a{x}d"])))
-def test_an_overlap_is_found_wherever_its_patterns_stand(order):
+def test_an_overlap_is_found_wherever_its_patterns_stand(order: Sequence[str]) -> None:
     catalog = catalog_of(**{f"job_{number}": [pattern] for number, pattern in enumerate(order)})
 
     with pytest.raises(OverlappingPatternsError) as raised:
@@ -110,7 +116,7 @@ def test_an_overlap_is_found_wherever_its_patterns_stand(order):
     assert raised.value.example in {"a/c", "b/c"}
 
 
-def test_usual_patterns_are_distinguished_without_the_automata():
+def test_usual_patterns_are_distinguished_without_the_automata() -> None:
     patterns = [
         *("daily/date={d:date}", "daily/index"),
         *("daily/month={m:month}", "{region}/monthly/{m:month}"),
@@ -122,7 +128,7 @@ def test_usual_patterns_are_distinguished_without_the_automata():
         assert first.is_disjoint(second), (first.text, second.text)
 
 
-def test_the_one_job_whose_pattern_matches_owns_a_ref():
+def test_the_one_job_whose_pattern_matches_owns_a_ref() -> None:
     catalog = catalog_of(daily=["daily/{d:date}"], monthly=["monthly/{m:month}"])
 
     assert catalog.owner("daily/2013-01-31") == "//:daily"
@@ -130,33 +136,33 @@ def test_the_one_job_whose_pattern_matches_owns_a_ref():
     assert catalog.find_owner("daily/2013-01") is None
 
 
-def test_a_ref_that_nobody_produces_is_told_the_nearest_pattern():
+def test_a_ref_that_nobody_produces_is_told_the_nearest_pattern() -> None:
     with pytest.raises(UnknownPartitionError, match="no job produces") as raised:
         catalog_of(daily=["daily/{d:date}"]).owner("dayly/2013-01-31")
 
     assert "did you mean the pattern 'daily/{d:date}'" in str(raised.value)
 
 
-def test_a_ref_that_several_produce_names_them():
+def test_a_ref_that_several_produce_names_them() -> None:
     with pytest.raises(AmbiguousPartitionError, match="//:one, //:two"):
         catalog_of(one=["a/{x}"], two=["a/{y:int}"]).owner("a/1")
 
 
-def test_a_date_that_does_not_exist_is_named_instead_of_a_pattern():
+def test_a_date_that_does_not_exist_is_named_instead_of_a_pattern() -> None:
     catalog = catalog_of(other=["o/{x}"], daily=["daily/{d:date}"])
 
     with pytest.raises(UnknownPartitionError, match=r"'daily/2013-02-30'; the date 2013-02-30 does not exist$"):
         catalog.owner("daily/2013-02-30")
 
 
-def test_ranges_that_together_ask_for_too_much_are_refused():
+def test_ranges_that_together_ask_for_too_much_are_refused() -> None:
     with pytest.raises(InvalidRequestError, match="more than 1,000,000 partitions; split it into several"):
         JobCatalog(graph_label="//:g", jobs={"//:j": Job(label="//:j", executable="j", outputs=("n/{n:int}",))}).expand(
             ["n/1..600000", "n/700000..1200000"]
         )
 
 
-def test_ranges_become_refs_and_each_ref_is_there_once():
+def test_ranges_become_refs_and_each_ref_is_there_once() -> None:
     catalog = catalog_of(daily=["daily/{d:date}"])
 
     assert catalog.expand(["daily/2013-01-30..2013-02-01", "daily/2013-01-31"]) == (
@@ -167,13 +173,13 @@ def test_ranges_become_refs_and_each_ref_is_there_once():
 
 
 @pytest.mark.parametrize("text", ["daily/2013-02-01..2013-01-01", "daily/2013-01-01..", "a b", ""])
-def test_what_is_no_ref_and_no_range_is_refused(text):
+def test_what_is_no_ref_and_no_range_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequestError):
         catalog_of(daily=["daily/{d:date}"]).expand([text])
 
 
 @pytest.fixture
-def runfiles(tmp_path):
+def runfiles(tmp_path: Path) -> str:
     (tmp_path / "_repo_mapping").write_text(
         ",acme_data,acme_data~\n,data,acme_data~\n,ours,_main\n,pip,rules_python~~pip~pip_311\n"
         "acme_data~,databuild,databuild~\nacme_data~,root,_main\n"
@@ -209,13 +215,15 @@ JOBS = ("//jobs:hello", "@acme_data//jobs:hello", "@acme_data//jobs:own", "@pip_
         ("@acme_data//:g", "@data//jobs:hello", None),
     ],
 )
-def test_a_job_is_found_by_each_name_that_a_label_may_have(runfiles, graph_label, label, found):
+def test_a_job_is_found_by_each_name_that_a_label_may_have(
+    runfiles: str, graph_label: str, label: str, found: str | None
+) -> None:
     jobs = {job: Job(label=job, executable="") for job in JOBS}
 
     assert JobCatalog(graph_label=graph_label, jobs=jobs, runfiles=runfiles).find_job(label) == found
 
 
-def test_without_the_names_of_repositories_a_job_is_found_by_its_own(tmp_path):
+def test_without_the_names_of_repositories_a_job_is_found_by_its_own(tmp_path: Path) -> None:
     jobs = {job: Job(label=job, executable="") for job in JOBS}
     catalog = JobCatalog(graph_label="//:g", jobs=jobs, runfiles=str(tmp_path))
 
@@ -223,7 +231,7 @@ def test_without_the_names_of_repositories_a_job_is_found_by_its_own(tmp_path):
     assert catalog.find_job("@data//jobs:hello") is None
 
 
-def test_with_a_lookup_any_ref_may_be_asked_for():
+def test_with_a_lookup_any_ref_may_be_asked_for() -> None:
     catalog = JobCatalog(graph_label="//:g", jobs={}, lookup="/bin/lookup")
 
     assert catalog.expand(["anything"]) == ("anything",)

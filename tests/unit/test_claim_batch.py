@@ -1,6 +1,9 @@
 """Verdicts on claims, and when they may be followed."""
 
+from __future__ import annotations
+
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -12,11 +15,11 @@ from databuild.orchestration.coordination.claim_batch import BatchVerdicts, Clai
 START = [Verdict.START]
 
 
-def future():
+def future() -> asyncio.Future[Sequence[Claim]]:
     return asyncio.get_running_loop().create_future()
 
 
-async def test_verdicts_are_there_as_soon_as_the_claims_are_answered():
+async def test_verdicts_are_there_as_soon_as_the_claims_are_answered() -> None:
     claims = future()
     claiming = ClaimBatch(claims, lambda _: BatchVerdicts(START))
     before = claiming.done()
@@ -26,8 +29,8 @@ async def test_verdicts_are_there_as_soon_as_the_claims_are_answered():
     assert await claiming == claiming.result() == START
 
 
-async def test_verdicts_wait_for_what_must_be_written_first():
-    claims, written = future(), future()
+async def test_verdicts_wait_for_what_must_be_written_first() -> None:
+    claims, written = future(), asyncio.get_running_loop().create_future()
     claiming = ClaimBatch(claims, lambda _: BatchVerdicts(START, written))
     claims.set_result([Claim(1)])
     before = claiming.done()
@@ -40,8 +43,8 @@ async def test_verdicts_wait_for_what_must_be_written_first():
     assert await waiting == START
 
 
-async def test_what_cannot_be_written_is_told_to_who_waits():
-    claims, written = future(), future()
+async def test_what_cannot_be_written_is_told_to_who_waits() -> None:
+    claims, written = future(), asyncio.get_running_loop().create_future()
     claiming = ClaimBatch(claims, lambda _: BatchVerdicts(START, written))
     claims.set_result([Claim(1)])
     written.set_exception(EventLogError("it is full"))
@@ -50,9 +53,15 @@ async def test_what_cannot_be_written_is_told_to_who_waits():
         await claiming
 
 
-async def test_claims_are_judged_once_and_without_being_asked():
-    claims, judged = future(), []
-    claiming = ClaimBatch(claims, lambda answers: judged.append(answers) or BatchVerdicts(START))
+async def test_claims_are_judged_once_and_without_being_asked() -> None:
+    claims = future()
+    judged: list[Sequence[Claim]] = []
+
+    def judge(answers: Sequence[Claim]) -> BatchVerdicts:
+        judged.append(answers)
+        return BatchVerdicts(START)
+
+    claiming = ClaimBatch(claims, judge)
     claims.set_result([Claim(1)])
     await asyncio.sleep(0)
     already = list(judged)

@@ -1,15 +1,18 @@
 """Checks that the help and docs/command_line.md describe every command, flag and exit code."""
 
+from __future__ import annotations
+
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from databuild.cli.display.output import Output
-from databuild.cli.flags.command_table import COMMANDS
+from databuild.cli.flags.command_table import COMMANDS, Command
 from databuild.cli.flags.exit_codes import MEANINGS, exit_code_of
-from databuild.cli.flags.flag_table import BOOL, ENUM, FLAGS, flags_of
+from databuild.cli.flags.flag_table import BOOL, ENUM, FLAGS, Flag, flags_of
 from databuild.cli.flags.help_text import command_help, overview
 from databuild.cli.main import run
 from databuild.errors import (
@@ -19,6 +22,7 @@ from databuild.errors import (
     JobConfigurationError,
     PlanChangedError,
 )
+from tests.support.present import present
 
 DOCUMENT = Path("docs/command_line.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^###? (`[a-z]+`|Common flags)\n(.*?)(?=^##|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL))
@@ -27,16 +31,16 @@ MIN_COMMANDS_OF_COMMON_FLAG = 6
 COMMON = [flag for flag in FLAGS if len(flag.commands) >= MIN_COMMANDS_OF_COMMON_FLAG]
 
 
-def flag_rows(section):
+def flag_rows(section: str) -> dict[str, list[str]]:
     """Returns the rows of the table of flags in a section, by the name of the flag."""
     return {
-        re.match(r"`--(\w+)", row[0])[1]: row
+        present(re.match(r"`--(\w+)", row[0]))[1]: row
         for row in (re.split(r"(?<!\\) \| ", line[2:-2]) for line in SECTIONS[section].splitlines())
         if row[0].startswith("`--")
     }
 
 
-def check_row(flag, row):
+def check_row(flag: Flag, row: Sequence[str]) -> None:
     value = "|".join(flag.values) if flag.kind == ENUM else flag.value_name or flag.kind.upper()
     spelling = f"`--{flag.name}`" if flag.kind == BOOL else f"`--{flag.name}={value}`".replace("|", r"\|")
     assert row[0] == (f"{spelling}, `-{flag.short}`" if flag.short else spelling)
@@ -45,7 +49,7 @@ def check_row(flag, row):
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_a_section_has_the_example_and_the_other_flags_of_its_command(command):
+def test_a_section_has_the_example_and_the_other_flags_of_its_command(command: Command) -> None:
     own = {flag.name: flag for flag in flags_of(command.name) if flag not in COMMON}
     rows = flag_rows(f"`{command.name}`")
 
@@ -55,7 +59,7 @@ def test_a_section_has_the_example_and_the_other_flags_of_its_command(command):
         check_row(flag, rows[name])
 
 
-def test_common_flags_are_documented_with_the_commands_that_have_them():
+def test_common_flags_are_documented_with_the_commands_that_have_them() -> None:
     rows = flag_rows("Common flags")
 
     assert rows.keys() == {flag.name for flag in COMMON}
@@ -66,19 +70,19 @@ def test_common_flags_are_documented_with_the_commands_that_have_them():
         assert (every - named if rows[flag.name][2].startswith("all except") else named) == set(flag.commands)
 
 
-def test_no_flag_is_documented_that_does_not_exist():
+def test_no_flag_is_documented_that_does_not_exist() -> None:
     names = {flag.name for flag in FLAGS}
 
     assert set(re.findall(r"`--(?:no)?([a-z_]+)", DOCUMENT)) <= names | {"help"}
 
 
-def test_every_exit_code_is_documented():
+def test_every_exit_code_is_documented() -> None:
     for code, meaning in MEANINGS.items():
         assert f"| {code} | {meaning} |" in DOCUMENT
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_every_command_has_help_with_an_example(command):
+def test_every_command_has_help_with_an_example(command: Command) -> None:
     text = command_help(command, "launcher")
 
     assert command.summary in text
@@ -86,14 +90,14 @@ def test_every_command_has_help_with_an_example(command):
     assert all(f"--{flag.name}" in text or f"--[no]{flag.name}" in text for flag in flags_of(command.name))
 
 
-def test_the_overview_names_the_commands_for_people():
+def test_the_overview_names_the_commands_for_people() -> None:
     text = overview("launcher")
 
     for command in COMMANDS:
         assert (f"  {command.name} " in text) is not command.hidden
 
 
-def test_help_works_without_a_catalog():
+def test_help_works_without_a_catalog() -> None:
     out = io.StringIO()
 
     code = run(["help", "build"], out=Output(out), err=Output(io.StringIO()), environ={})
@@ -115,12 +119,12 @@ def test_help_works_without_a_catalog():
         (ZeroDivisionError(), 3),
     ],
 )
-def test_each_error_has_its_exit_code(error, code):
+def test_each_error_has_its_exit_code(error: BaseException, code: int) -> None:
     assert exit_code_of(error) == code
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_completion_knows_every_command_and_flag_for_people(shell, tmp_path):
+def test_completion_knows_every_command_and_flag_for_people(shell: str, tmp_path: Path) -> None:
     catalog = tmp_path / "catalog.json"
     catalog.write_text('{"graph_label": "//examples:build_graph"}')
     out = io.StringIO()

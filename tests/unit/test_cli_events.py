@@ -1,8 +1,12 @@
 """Events are told in words, and two builds that did the same have equal canonical lists."""
 
+from __future__ import annotations
+
 import errno
 import io
 import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
 import pytest
 
@@ -14,6 +18,7 @@ from databuild.cli.display.output import Output
 from databuild.cli.display.progress import PlainProgress, progress_for
 from databuild.cli.main import run
 from databuild.event_log.coordination import Lease
+from databuild.event_log.reads import Reader
 from databuild.model.build_counts import BuildCounts
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import BuildRecord
@@ -27,7 +32,9 @@ SECOND = "20261123T101500Z-0a1b2c"
 JOB = "//examples:daily"
 
 
-async def events_of(build, *, refs=("daily/1", "daily/2"), failing=False, time=1795000000.25):
+async def events_of(
+    build: str, *, refs: Sequence[str] = ("daily/1", "daily/2"), failing: bool = False, time: float = 1795000000.25
+) -> list[ev.BuildEvent]:
     """Returns the events of a build of two independent tasks, in the order of the refs."""
     orchestrator = BuildOrchestrator.with_mock_event_log(build, sorted(refs), clock=lambda: time)
     await orchestrator.start_build(graph_label="//examples:build_graph")
@@ -58,46 +65,52 @@ async def events_of(build, *, refs=("daily/1", "daily/2"), failing=False, time=1
 class FakeReader:
     """Knows the events it is given; `then` comes while it is waited for. Its builds are alive, unless it is `dead`."""
 
-    def __init__(self, builds, then=None, *, dead=False):
+    def __init__(
+        self,
+        builds: Mapping[str, Sequence[ev.BuildEvent]],
+        then: Mapping[str, Sequence[ev.BuildEvent]] | None = None,
+        *,
+        dead: bool = False,
+    ) -> None:
         self.lists = builds
         self.then = then or {}
         self.dead = dead
 
-    def leases(self):
+    def leases(self) -> list[tuple[Lease, bool]]:
         return [(Lease(build, 0.0, "elsewhere/1/1"), self.dead) for build in self.lists]
 
-    def build(self, build_request_id):
+    def build(self, build_request_id: str) -> BuildRecord | None:
         if build_request_id not in self.lists:
             return None
         return BuildRecord(build_request_id, "COMPLETED", "//examples:build_graph", (), 1.0, 2.0, 9)
 
-    def builds(self, **_):
+    def builds(self, **_: object) -> list[BuildRecord | None]:
         return [self.build(max(self.lists))]
 
-    def builds_beginning(self, prefix, limit=10):
+    def builds_beginning(self, prefix: str, limit: int = 10) -> list[str]:
         return [build for build in self.lists if build.startswith(prefix)]
 
-    def wait(self, seconds):
+    def wait(self, seconds: float) -> bool:
         self.lists = self.then
         return True
 
-    def events(self, build_request_id, *, after_sequence=0, limit=1000):
+    def events(self, build_request_id: str, *, after_sequence: int = 0, limit: int = 1000) -> Sequence[ev.BuildEvent]:
         return [event for event in self.lists[build_request_id] if event.sequence > after_sequence][:limit]
 
 
-def call(*args, reader):
+def call(*args: str, reader: FakeReader) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
     code = run(
         list(args),
         out=Output(out),
         err=Output(err),
         environ={},
-        open_backend=lambda invocation: LocalBackend(invocation, reader),
+        open_backend=lambda invocation: LocalBackend(invocation, cast("Reader", reader)),
     )
     return code, out.getvalue(), err.getvalue()
 
 
-async def test_events_are_one_line_each_in_order():
+async def test_events_are_one_line_each_in_order() -> None:
     events = await events_of(FIRST)
 
     code, out, _ = call("events", reader=FakeReader({FIRST: events}))
@@ -111,7 +124,7 @@ async def test_events_are_one_line_each_in_order():
     assert lines[-1].endswith("build_request  COMPLETED")
 
 
-async def test_events_as_json_are_one_object_a_line():
+async def test_events_as_json_are_one_object_a_line() -> None:
     events = await events_of(FIRST)
 
     _, out, _ = call("events", "--output=json", "--after=3", reader=FakeReader({FIRST: events}))
@@ -120,7 +133,7 @@ async def test_events_as_json_are_one_object_a_line():
     assert [document["sequence"] for document in documents] == [str(event.sequence) for event in events[3:]]
 
 
-async def test_events_are_followed_to_the_end_of_the_build():
+async def test_events_are_followed_to_the_end_of_the_build() -> None:
     events = await events_of(FIRST)
     reader = FakeReader({FIRST: events[:5]}, then={FIRST: events})
 
@@ -129,16 +142,16 @@ async def test_events_are_followed_to_the_end_of_the_build():
     assert len(out.splitlines()) == len(events)
 
 
-def everything(*lists):
+def everything(*lists: Sequence[ev.BuildEvent]) -> FakeReader:
     """Returns a reader of the events of all builds: at each wait, it has those of one more list."""
     log = list(enumerate(lists[0], 1))
     coming = list(lists[1:])
 
     class Whole(FakeReader):
-        def all_events(self, *, after_position=0, limit=1000):
+        def all_events(self, *, after_position: int = 0, limit: int = 1000) -> Iterator[tuple[int, ev.BuildEvent]]:
             return iter([(position, event) for position, event in log if position > after_position][:limit])
 
-        def wait(self, seconds):
+        def wait(self, seconds: float) -> bool:
             if not coming:
                 raise KeyboardInterrupt
             log.extend(enumerate(coming.pop(0), len(log) + 1))
@@ -147,7 +160,7 @@ def everything(*lists):
     return Whole({})
 
 
-async def test_the_events_of_all_builds_are_printed_with_their_positions():
+async def test_the_events_of_all_builds_are_printed_with_their_positions() -> None:
     first, second = await events_of(FIRST), await events_of(SECOND)
 
     code, out, _ = call("events", "--all", reader=everything([*first, *second]))
@@ -158,7 +171,7 @@ async def test_the_events_of_all_builds_are_printed_with_their_positions():
     assert lines[-1].split()[:2] == [str(len(lines)), SECOND]
 
 
-async def test_following_all_events_goes_on_after_a_position_until_it_is_stopped():
+async def test_following_all_events_goes_on_after_a_position_until_it_is_stopped() -> None:
     first, second = await events_of(FIRST), await events_of(SECOND)
     reader = everything(first, second[:3], [], second[3:])
 
@@ -171,14 +184,14 @@ async def test_following_all_events_goes_on_after_a_position_until_it_is_stopped
 
 
 @pytest.mark.parametrize("more", [[FIRST], ["diff", FIRST, SECOND], ["verify"], ["--server=localhost:1"]])
-def test_all_events_are_of_no_one_build_and_of_no_service(more):
+def test_all_events_are_of_no_one_build_and_of_no_service(more: list[str]) -> None:
     code, _, err = call("events", "--all", *more, reader=FakeReader({}))
 
     assert code == 2
     assert "--all" in err
 
 
-async def test_following_a_build_that_has_died_ends_and_says_so():
+async def test_following_a_build_that_has_died_ends_and_says_so() -> None:
     events = await events_of(FIRST)
 
     code, out, err = call("events", "--follow", reader=FakeReader({FIRST: events[:5]}, dead=True))
@@ -188,12 +201,12 @@ async def test_following_a_build_that_has_died_ends_and_says_so():
     assert f"build {FIRST} is dead: its orchestrator has not renewed its lease" in err
 
 
-async def test_what_a_build_wrote_right_before_it_died_is_printed():
+async def test_what_a_build_wrote_right_before_it_died_is_printed() -> None:
     events = await events_of(FIRST)
 
     class Dying(FakeReader):
-        def leases(self):
-            self.lists[FIRST] = events[:7]
+        def leases(self) -> list[tuple[Lease, bool]]:
+            self.lists = {FIRST: events[:7]}
             return super().leases()
 
     code, out, err = call("events", "--follow", reader=Dying({FIRST: events[:5]}, dead=True))
@@ -202,7 +215,7 @@ async def test_what_a_build_wrote_right_before_it_died_is_printed():
     assert "is dead" in err
 
 
-async def test_builds_that_did_the_same_in_another_order_and_time_are_equal():
+async def test_builds_that_did_the_same_in_another_order_and_time_are_equal() -> None:
     first = await events_of(FIRST)
     second = await events_of(SECOND, refs=("daily/2", "daily/1"), time=1795000999.0)
 
@@ -212,7 +225,7 @@ async def test_builds_that_did_the_same_in_another_order_and_time_are_equal():
     assert "are equal" in out
 
 
-async def test_builds_that_ended_differently_differ():
+async def test_builds_that_ended_differently_differ() -> None:
     reader = FakeReader({FIRST: await events_of(FIRST), SECOND: await events_of(SECOND, failing=True)})
 
     code, out, _ = call("events", "diff", FIRST, SECOND, reader=reader)
@@ -223,7 +236,7 @@ async def test_builds_that_ended_differently_differ():
 
 
 @pytest.mark.parametrize("args", [["events", "diff", FIRST], ["events", FIRST, SECOND]])
-def test_a_wrong_number_of_builds_makes_no_sense(args):
+def test_a_wrong_number_of_builds_makes_no_sense(args: list[str]) -> None:
     assert call(*args, reader=FakeReader({}))[0] == 2
 
 
@@ -250,20 +263,20 @@ def test_a_wrong_number_of_builds_makes_no_sense(args):
         (ev.BuildEvent(delegation=ev.DelegationEvent(delegated_to_build_request_id="b")), "to b"),
     ],
 )
-def test_every_kind_of_event_has_words(event, words):
+def test_every_kind_of_event_has_words(event: ev.BuildEvent, words: str) -> None:
     assert words in event_line(event)
 
 
 class FakeClock:
-    def __init__(self):
+    def __init__(self) -> None:
         self.now = 0.0
 
-    def __call__(self):
+    def __call__(self) -> float:
         self.now += 1.0
         return self.now
 
 
-async def test_counts_follow_the_events():
+async def test_counts_follow_the_events() -> None:
     counts = BuildCounts()
     for event in await events_of(FIRST):
         counts.add(event)
@@ -272,7 +285,7 @@ async def test_counts_follow_the_events():
     assert counts.running == {}
 
 
-async def test_plain_progress_names_each_failure_and_now_and_then_how_it_stands():
+async def test_plain_progress_names_each_failure_and_now_and_then_how_it_stands() -> None:
     stream = io.StringIO()
     clock = FakeClock()
     progress = PlainProgress(BuildCounts(clock), Output(stream))
@@ -290,7 +303,7 @@ async def test_plain_progress_names_each_failure_and_now_and_then_how_it_stands(
     assert len(lines) == 3
 
 
-async def test_plain_progress_tells_how_far_planning_is_and_each_warning_once():
+async def test_plain_progress_tells_how_far_planning_is_and_each_warning_once() -> None:
     stream = io.StringIO()
     now = [0.0]
     progress = PlainProgress(BuildCounts(lambda: now[0]), Output(stream))
@@ -316,14 +329,14 @@ async def test_plain_progress_tells_how_far_planning_is_and_each_warning_once():
 class FullStream(io.StringIO):
     """A terminal that has gone away."""
 
-    def write(self, _text):
+    def write(self, _text: str) -> int:
         raise OSError(errno.EIO, "Input/output error")
 
-    def isatty(self):
+    def isatty(self) -> bool:
         return True
 
 
-async def test_a_terminal_that_has_gone_away_stops_no_progress():
+async def test_a_terminal_that_has_gone_away_stops_no_progress() -> None:
     err = Output(FullStream())
     progress = progress_for(err, {"TERM": "xterm"})
     progress.start()

@@ -1,5 +1,7 @@
 """Command lines are read as people mean them, and both parsers agree."""
 
+from __future__ import annotations
+
 import pytest
 
 from databuild.cli.backend.requested_partitions import nearest_command
@@ -9,7 +11,7 @@ from databuild.cli.flags.full_parse import UsageError, parse
 from databuild.cli.flags.quick_parse import parse_quickly
 
 
-def test_build_is_the_default_command():
+def test_build_is_the_default_command() -> None:
     command, flags, positionals = parse(["daily/1", "--jobs=3", "daily/2"])
 
     assert command == "build"
@@ -17,23 +19,23 @@ def test_build_is_the_default_command():
     assert positionals == ["daily/1", "daily/2"]
 
 
-def test_nothing_at_all_builds():
+def test_nothing_at_all_builds() -> None:
     assert parse([])[0] == "build"
 
 
 @pytest.mark.parametrize("spelling", ["--keep_going", "--keep-going", "-k", "--keep-going=true"])
-def test_dashes_and_underscores_are_alike(spelling):
+def test_dashes_and_underscores_are_alike(spelling: str) -> None:
     assert parse(["build", spelling])[1]["keep_going"] is True
 
 
-def test_a_value_may_stand_apart_from_its_flag():
+def test_a_value_may_stand_apart_from_its_flag() -> None:
     command, flags, positionals = parse(["-j", "4", "retry", "--grace_period", "2", "latest"])
 
     assert (command, positionals) == ("retry", ["latest"])
     assert (flags["jobs"], flags["grace_period"]) == (4, 2.0)
 
 
-def test_a_flag_may_stand_before_the_command():
+def test_a_flag_may_stand_before_the_command() -> None:
     command, flags, positionals = parse(["--state_dir", "/s", "status", "latest"])
 
     assert command == "status"
@@ -41,25 +43,25 @@ def test_a_flag_may_stand_before_the_command():
     assert positionals == ["latest"]
 
 
-def test_after_two_dashes_everything_is_a_partition():
+def test_after_two_dashes_everything_is_a_partition() -> None:
     assert parse(["build", "--", "--odd"])[2] == ["--odd"]
 
 
-def test_dashes_in_values_are_kept():
+def test_dashes_in_values_are_kept() -> None:
     assert parse(["build", "--build-request-id=a-b"])[1]["build_request_id"] == "a-b"
 
 
-def test_a_sink_may_be_repeated():
+def test_a_sink_may_be_repeated() -> None:
     _, flags, _ = parse(["build", "--event_sink=stdout:", "--event_sink=jsonl:x"])
 
     assert flags["event_sink"] == ["stdout:", "jsonl:x"]
 
 
-def test_validate_is_plan():
+def test_validate_is_plan() -> None:
     assert parse(["validate"])[0] == "plan"
 
 
-def test_the_output_of_plan_may_be_a_file():
+def test_the_output_of_plan_may_be_a_file() -> None:
     assert parse(["plan", "--output=week.plan"])[1]["output"] == "week.plan"
 
 
@@ -78,7 +80,7 @@ def test_the_output_of_plan_may_be_a_file():
         (["status", "--output=xml"], "json"),
     ],
 )
-def test_what_cannot_be_read_is_said(args, said):
+def test_what_cannot_be_read_is_said(args: list[str], said: str) -> None:
     with pytest.raises(UsageError, match="see `help") as caught:
         parse(args)
 
@@ -89,7 +91,7 @@ def test_what_cannot_be_read_is_said(args, said):
     ("args", "asked"),
     [(["--help"], []), (["-h"], []), (["plan", "--help"], ["plan"]), (["--help", "plan"], ["plan"]), (["help"], [])],
 )
-def test_help_may_be_asked_for_in_any_form(args, asked):
+def test_help_may_be_asked_for_in_any_form(args: list[str], asked: list[str]) -> None:
     command, _, positionals = parse(args)
 
     assert (command, positionals) == ("help", asked)
@@ -105,7 +107,7 @@ def test_help_may_be_asked_for_in_any_form(args, asked):
         ["logs", "--follow"],
     ],
 )
-def test_the_quick_parser_reads_what_the_full_one_reads(args):
+def test_the_quick_parser_reads_what_the_full_one_reads(args: list[str]) -> None:
     assert parse_quickly(args) == parse(args)
 
 
@@ -128,24 +130,24 @@ def test_the_quick_parser_reads_what_the_full_one_reads(args):
         ["status", "--jobs=1"],
     ],
 )
-def test_the_quick_parser_leaves_everything_else_to_the_full_one(args):
+def test_the_quick_parser_leaves_everything_else_to_the_full_one(args: list[str]) -> None:
     assert parse_quickly(args) is None
 
 
-def test_every_flag_belongs_to_commands_that_exist():
+def test_every_flag_belongs_to_commands_that_exist() -> None:
     names = {command.name for command in COMMANDS}
 
     assert {command for flag in FLAGS for command in flag.commands} <= names
 
 
-def test_no_command_has_a_flag_twice():
+def test_no_command_has_a_flag_twice() -> None:
     for command in COMMANDS:
         names = [flag.name for flag in flags_of(command.name)]
         assert len(names) == len(set(names))
 
 
-def test_a_flag_takes_a_value_for_all_its_commands_or_for_none():
-    kinds = {}
+def test_a_flag_takes_a_value_for_all_its_commands_or_for_none() -> None:
+    kinds: dict[str, set[bool]] = {}
     for flag in FLAGS:
         kinds.setdefault(flag.name, set()).add(flag.kind == BOOL)
 
@@ -163,5 +165,5 @@ def test_a_flag_takes_a_value_for_all_its_commands_or_for_none():
         ("PLAN", "plan"),
     ],
 )
-def test_a_word_that_is_no_command_has_a_nearest_one(text, command):
+def test_a_word_that_is_no_command_has_a_nearest_one(text: str, command: str | None) -> None:
     assert nearest_command(text) == command

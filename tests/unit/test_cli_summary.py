@@ -1,7 +1,12 @@
 """The result of a build tells what was built, what was taken from elsewhere, what failed and what to do next."""
 
+from __future__ import annotations
+
 import io
 import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol, cast
 
 import pytest
 
@@ -10,9 +15,11 @@ from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.local_backend import LocalBackend
 from databuild.cli.backend.summary import exit_code_of_result, print_summary
 from databuild.cli.display.output import Output
+from databuild.event_log.reads import Reader
 from databuild.model.build_counts import BuildCounts
 from databuild.model.records import BuildPartitionRecord, BuildRecord, FailureRecord, JobRunRecord
-from databuild.model.results import Cancelled, Failed, FailFast, Success
+from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Success
+from databuild.model.statuses import PartitionStatus
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -24,26 +31,38 @@ GRAPH = "//examples:build_graph"
 class FakeReader:
     """Knows one build of many partitions and the runs it is given."""
 
-    def __init__(self, refs=(), runs=()):
+    def __init__(self, refs: Iterable[str] = (), runs: Sequence[JobRunRecord] = ()) -> None:
         self.refs = sorted(refs)
         self.runs = runs
 
-    def build(self, build_request_id):
+    def build(self, build_request_id: str) -> BuildRecord:
         return BuildRecord(build_request_id, "COMPLETED", GRAPH, ("daily/1",), 1795000000.0, 1795000002.0, 9)
 
-    def build_partitions(self, build_request_id, *, status=None, after="", limit=1000):
+    def build_partitions(
+        self, build_request_id: str, *, status: PartitionStatus, after: str = "", limit: int = 1000
+    ) -> list[BuildPartitionRecord]:
         return [BuildPartitionRecord(ref, status, 1) for ref in self.refs if ref > after][:limit]
 
-    def job_runs(self, build_request_id, *, status=None, after=0, limit=1000):
+    def job_runs(
+        self, build_request_id: str, *, status: str | None = None, after: int = 0, limit: int = 1000
+    ) -> Sequence[JobRunRecord]:
         return self.runs
 
 
+class Tell(Protocol):
+    """Returns the summary of a build."""
+
+    def __call__(
+        self, result: BuildResult, reader: FakeReader, counts: BuildCounts | None = None, output: str = "text"
+    ) -> str: ...
+
+
 @pytest.fixture
-def tell(tmp_path):
+def tell(tmp_path: Path) -> Tell:
     catalog = tmp_path / "catalog.json"
     catalog.write_text(json.dumps({"graphLabel": GRAPH}))
 
-    def call(result, reader, counts=None, output="text"):
+    def call(result: BuildResult, reader: FakeReader, counts: BuildCounts | None = None, output: str = "text") -> str:
         out = io.StringIO()
         invocation = Invocation(
             "build",
@@ -54,7 +73,7 @@ def tell(tmp_path):
             out=Output(out),
             err=Output(io.StringIO()),
         )
-        print_summary(invocation, summarize(reader, BUILD, result), counts or BuildCounts())
+        print_summary(invocation, summarize(cast("Reader", reader), BUILD, result), counts or BuildCounts())
         return out.getvalue()
 
     return call
@@ -73,23 +92,23 @@ FAILED_RUN = JobRunRecord(
 )
 
 
-def test_a_success_says_what_was_built_and_how_long_it_took(tell):
+def test_a_success_says_what_was_built_and_how_long_it_took(tell: Tell) -> None:
     text = tell(Success(jobs_completed=1), FakeReader(["daily/1"]))
 
     assert text == f"built 1 partition in 1 job run: daily/1\nbuild {BUILD} COMPLETED in 2.00 s\n"
 
 
-def test_many_partitions_are_read_in_pages_and_told_as_a_number(tell):
+def test_many_partitions_are_read_in_pages_and_told_as_a_number(tell: Tell) -> None:
     text = tell(Success(jobs_completed=2500), FakeReader([f"daily/{number:04}" for number in range(2500)]))
 
     assert "built 2500 partitions in 2500 job runs: daily/0000, daily/0001, daily/0002 and 2497 more\n" in text
 
 
-def test_nothing_to_do_is_said(tell):
+def test_nothing_to_do_is_said(tell: Tell) -> None:
     assert "nothing to do" in tell(Success(), FakeReader())
 
 
-def test_what_was_taken_from_a_past_build_names_it(tell):
+def test_what_was_taken_from_a_past_build_names_it(tell: Tell) -> None:
     counts = BuildCounts()
     delegation = ev.DelegationEvent(delegated_to_build_request_id=PAST, partitions=[pt.PartitionRef(str="daily/1")])
     counts.add(ev.BuildEvent(delegation=delegation))
@@ -97,7 +116,7 @@ def test_what_was_taken_from_a_past_build_names_it(tell):
     assert f"took 1 partition from build {PAST}: daily/1\n" in tell(Success(), FakeReader(), counts)
 
 
-def test_what_was_left_to_a_build_that_did_not_make_it_was_not_taken_from_it(tell):
+def test_what_was_left_to_a_build_that_did_not_make_it_was_not_taken_from_it(tell: Tell) -> None:
     counts = BuildCounts()
     refs = [pt.PartitionRef(str=ref) for ref in ("daily/1", "daily/2", "daily/3")]
     counts.add(
@@ -111,7 +130,7 @@ def test_what_was_left_to_a_build_that_did_not_make_it_was_not_taken_from_it(tel
     assert f"took 1 partition from build {PAST}: daily/3\n" in text
 
 
-def test_a_failure_shows_the_end_of_its_stderr_and_the_next_steps(tell, tmp_path):
+def test_a_failure_shows_the_end_of_its_stderr_and_the_next_steps(tell: Tell, tmp_path: Path) -> None:
     folder = tmp_path / "logs" / BUILD
     folder.mkdir(parents=True)
     (folder / f"{BUILD}.1.1.stderr").write_text("".join(f"line {number}\n" for number in range(100)))
@@ -127,7 +146,9 @@ def test_a_failure_shows_the_end_of_its_stderr_and_the_next_steps(tell, tmp_path
 
 
 @pytest.mark.parametrize("stderr", [None, "", " \n\n"])
-def test_a_failure_shows_the_end_of_its_stdout_where_its_stderr_is_empty(tell, tmp_path, stderr):
+def test_a_failure_shows_the_end_of_its_stdout_where_its_stderr_is_empty(
+    tell: Tell, tmp_path: Path, stderr: str | None
+) -> None:
     folder = tmp_path / "logs" / BUILD
     folder.mkdir(parents=True)
     path = folder / f"{BUILD}.1.1.stdout"
@@ -140,7 +161,7 @@ def test_a_failure_shows_the_end_of_its_stdout_where_its_stderr_is_empty(tell, t
     assert f"  the end of its standard output, {path}:\n    the reason\nlogs: " in text
 
 
-def test_what_was_not_reached_is_counted(tell):
+def test_what_was_not_reached_is_counted(tell: Tell) -> None:
     counts = BuildCounts()
     for ref, run in (("daily/1", f"{BUILD}.1.1"), ("sum/1", "")):
         failed = ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_FAILED, job_run_id=run)
@@ -152,7 +173,7 @@ def test_what_was_not_reached_is_counted(tell):
     assert "\n  it wrote nothing\n" in text
 
 
-def test_json_is_one_object_with_everything(tell):
+def test_json_is_one_object_with_everything(tell: Tell) -> None:
     document = json.loads(
         tell(Failed(jobs_failed=1, message="1 task failed"), FakeReader(["a"], [FAILED_RUN]), None, "json")
     )
@@ -173,5 +194,5 @@ def test_json_is_one_object_with_everything(tell):
         (Cancelled(), 130),
     ],
 )
-def test_each_result_has_its_exit_code(result, code):
+def test_each_result_has_its_exit_code(result: BuildResult, code: int) -> None:
     assert exit_code_of_result(result) == code

@@ -1,12 +1,17 @@
 """The client without a service: addresses, retries, results of builds, and displays in notebooks."""
 
+from __future__ import annotations
+
 import asyncio
 import inspect
 import sys
 import types
+from collections.abc import AsyncGenerator
+from typing import Any, TypeAlias
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
 from databuild.client import AsyncDatabuildClient, Cancelled, DatabuildClient, Failed, FailFast, Success
@@ -17,6 +22,7 @@ from databuild.client.notebook import LiveDisplay
 from databuild.client.remote_build import RemoteBuild
 from databuild.client.results import check_success, result_of, result_of_pruned
 from databuild.client.sync_bridge import iterate_sync, run_sync
+from databuild.client.transport import Metadata
 from databuild.errors import (
     BuildFailedError,
     BuildNotFoundError,
@@ -26,6 +32,7 @@ from databuild.errors import (
     ServiceUnreachableError,
 )
 from databuild.model.records import BuildRecord, FailureRecord
+from databuild.model.results import BuildResult
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
@@ -46,7 +53,7 @@ HOSTILE = "<script>alert('x')</script>&\"'"
         ("::1", "[::1]:7421", False),
     ],
 )
-def test_an_address_is_read(text, target, secure):
+def test_an_address_is_read(text: str, target: str, secure: bool) -> None:
     endpoint = parse_endpoint(text)
 
     assert (endpoint.target, endpoint.secure) == (target, secure)
@@ -68,7 +75,7 @@ def test_an_address_is_read(text, target, secure):
         "host/path",
     ],
 )
-def test_what_is_no_address_is_refused(text):
+def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequestError):
         DatabuildClient(text)
 
@@ -80,60 +87,65 @@ def test_what_is_no_address_is_refused(text):
         (Tls(authority="/nothing"), "/nothing: No such file"),
     ],
 )
-def test_files_of_tls_that_cannot_be_used_are_refused_at_once(tls, said):
+def test_files_of_tls_that_cannot_be_used_are_refused_at_once(tls: Tls, said: str) -> None:
     with pytest.raises(InvalidRequestError, match=said):
         DatabuildClient("localhost", tls=tls)
 
 
-def test_the_token_goes_with_each_request_and_the_author_where_he_can_be_written():
+def test_the_token_goes_with_each_request_and_the_author_where_he_can_be_written() -> None:
     assert metadata_of("secret", "ann") == (("authorization", "Bearer secret"), ("databuild-author", "ann"))
     assert metadata_of("", "ännchen") == ()
 
 
-class Fault(grpc.RpcError):
-    def __init__(self, status=grpc.StatusCode.UNAVAILABLE, details="gone", trailing=()):
+Trailing: TypeAlias = tuple[tuple[str, bytes], ...]
+
+
+class Fault(grpc.RpcError):  # type: ignore[misc]  # grpc has no types
+    def __init__(
+        self, status: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE, details: str = "gone", trailing: Trailing = ()
+    ) -> None:
         self.facts = (status, details, trailing)
 
-    def code(self):
+    def code(self) -> grpc.StatusCode:
         return self.facts[0]
 
-    def details(self):
+    def details(self) -> str:
         return self.facts[1]
 
-    def trailing_metadata(self):
+    def trailing_metadata(self) -> Trailing:
         return self.facts[2]
 
 
 class FakeTransport:
     """Answers what it was told, or raises it; knows how long it was waited."""
 
-    def __init__(self, *answers):
+    def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
-        self.asked = []
+        self.asked: list[tuple[str, Any]] = []
         self.now = 0.0
 
-    async def ask(self, method, request, metadata, seconds):
+    async def ask(self, method: str, request: Message, metadata: Metadata, seconds: float) -> Any:
         self.asked.append((method, dict(metadata)))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    async def stream(self, method, request, metadata):
+    async def stream(self, method: str, request: Any, metadata: Metadata) -> AsyncGenerator[sv.WatchBuildResponse]:
         self.asked.append((method, request.after_sequence))
         for answer in self.answers.pop(0):
             if isinstance(answer, Exception):
                 raise answer
             yield sv.WatchBuildResponse(events=[answer])
 
-    async def sleep(self, seconds):
+    async def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    async def close(self):
+    async def close(self) -> None:
         pass
 
 
-def calls_over(*answers, retry_timeout=60.0):
+def calls_over(*answers: Any, retry_timeout: float = 60.0) -> tuple[Calls, FakeTransport]:
     transport = FakeTransport(*answers)
     clock = lambda: transport.now  # noqa: E731
     connection = Connection(
@@ -142,17 +154,17 @@ def calls_over(*answers, retry_timeout=60.0):
     return Calls(connection), transport
 
 
-def summary(status="EXECUTING", **facts):
-    return sv.BuildSummary(build_request_id="b", status=f"BUILD_STATUS_{status}", **facts)
+def summary(status: str = "EXECUTING", last_sequence: int = 0) -> sv.BuildSummary:
+    return sv.BuildSummary(build_request_id="b", status=f"BUILD_STATUS_{status}", last_sequence=last_sequence)
 
 
-def event(sequence, status="EXECUTING"):
+def event(sequence: int, status: str = "EXECUTING") -> ev.BuildEvent:
     return ev.BuildEvent(
         build_request_id="b", sequence=sequence, build_request=ev.BuildRequestEvent(status=f"BUILD_STATUS_{status}")
     )
 
 
-def test_who_never_answered_is_not_waited_for():
+def test_who_never_answered_is_not_waited_for() -> None:
     calls, transport = calls_over(Fault(details="failed: last error: UNKNOWN: Connection refused"))
 
     with pytest.raises(ServiceUnreachableError, match="at here:1 cannot be reached: Connection refused"):
@@ -160,7 +172,7 @@ def test_who_never_answered_is_not_waited_for():
     assert transport.now == 0
 
 
-def test_who_answered_before_is_waited_for():
+def test_who_answered_before_is_waited_for() -> None:
     calls, transport = calls_over(summary(), Fault(), Fault(), Fault(), summary("COMPLETED"))
 
     assert run_sync(calls.get()).build.status == "EXECUTING"
@@ -168,7 +180,7 @@ def test_who_answered_before_is_waited_for():
     assert 0.15 <= transport.now <= 0.7
 
 
-def test_retries_end():
+def test_retries_end() -> None:
     calls, transport = calls_over(summary(), *[Fault()] * 100, retry_timeout=20.0)
     run_sync(calls.get())
 
@@ -177,7 +189,7 @@ def test_retries_end():
     assert 20.0 <= transport.now <= 23.0
 
 
-def test_what_the_service_refuses_is_not_asked_again():
+def test_what_the_service_refuses_is_not_asked_again() -> None:
     calls, transport = calls_over(summary(), Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "too large"))
     run_sync(calls.get())
 
@@ -186,7 +198,7 @@ def test_what_the_service_refuses_is_not_asked_again():
     assert transport.now == 0
 
 
-def test_the_error_of_the_service_is_raised():
+def test_the_error_of_the_service_is_raised() -> None:
     facts = Struct()
     facts.update({"build_request_id": "x", "candidates": []})
     detail = sv.ErrorDetail(code="BUILD_NOT_FOUND", message="there is none", status="NOT_FOUND", facts=facts)
@@ -197,7 +209,7 @@ def test_the_error_of_the_service_is_raised():
     assert raised.value.candidates == ()
 
 
-def test_watching_goes_on_where_it_was_cut_off():
+def test_watching_goes_on_where_it_was_cut_off() -> None:
     calls, transport = calls_over(
         summary(), [event(1), event(2), Fault()], Fault(), [event(3), Fault()], [event(4, "COMPLETED")]
     )
@@ -209,24 +221,24 @@ def test_watching_goes_on_where_it_was_cut_off():
     assert [after for method, after in transport.asked if method == "WatchBuild"] == [0, 2, 2, 3]
 
 
-def test_watching_goes_on_when_a_service_that_ended_is_back():
+def test_watching_goes_on_when_a_service_that_ended_is_back() -> None:
     calls, transport = calls_over([event(1)], summary(last_sequence=1), [event(2, "FAILED")])
 
     assert [one.sequence for one in iterate_sync(calls.watch_known("b"))] == [1, 2]
     assert transport.now > 0
 
 
-def test_watching_after_the_end_ends():
+def test_watching_after_the_end_ends() -> None:
     calls, _ = calls_over([], summary("COMPLETED", last_sequence=9))
 
     assert list(iterate_sync(calls.watch_known("b", after=9))) == []
 
 
-def test_a_request_that_is_repeated_has_the_same_id():
+def test_a_request_that_is_repeated_has_the_same_id() -> None:
     sent = []
 
     class Losing(FakeTransport):
-        async def ask(self, method, request, metadata, seconds):
+        async def ask(self, method: str, request: Any, metadata: Metadata, seconds: float) -> Any:
             sent.append(request.build_request_id or request.new_build_request_id)
             return await super().ask(method, request, metadata, seconds)
 
@@ -240,7 +252,7 @@ def test_a_request_that_is_repeated_has_the_same_id():
     assert sent[0] != sent[1] == sent[2] != ""
 
 
-def test_a_cancellation_may_be_by_another():
+def test_a_cancellation_may_be_by_another() -> None:
     calls, transport = calls_over(summary(), summary())
 
     run_sync(calls.cancel("b"))
@@ -249,12 +261,14 @@ def test_a_cancellation_may_be_by_another():
     assert [metadata["databuild-author"] for _, metadata in transport.asked] == ["ann", "the signal SIGTERM"]
 
 
-def failed(**more):
+def failed(*, jobs_failed: int = 0, trigger_job: str = "", error: ev.BuildError | None = None) -> ev.BuildRequestEvent:
     failure = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="1 task failed")
-    return ev.BuildRequestEvent(status=ev.BUILD_STATUS_FAILED, failure=failure, **more)
+    return ev.BuildRequestEvent(
+        status=ev.BUILD_STATUS_FAILED, failure=failure, jobs_failed=jobs_failed, trigger_job=trigger_job, error=error
+    )
 
 
-def test_what_came_of_a_build_is_in_its_last_event():
+def test_what_came_of_a_build_is_in_its_last_event() -> None:
     cancelled = ev.BuildRequestEvent(status=ev.BUILD_STATUS_CANCELLED, jobs_completed=1, cancelled_by="ann")
 
     assert result_of(ev.BuildRequestEvent(status=ev.BUILD_STATUS_COMPLETED, jobs_completed=3)) == Success(
@@ -263,17 +277,19 @@ def test_what_came_of_a_build_is_in_its_last_event():
     assert result_of(cancelled) == Cancelled(jobs_completed=1, author="ann")
     assert result_of(failed(jobs_failed=1)) == Failed(jobs_failed=1, message="1 task failed")
     assert result_of(failed(jobs_failed=1, trigger_job="//:raw")) == FailFast(trigger_job="//:raw")
-    error = result_of(failed(error=ev.BuildError(code="PLAN_CHANGED", message="new"))).error
-    assert (type(error), str(error)) == (PlanChangedError, "new")
+    result = result_of(failed(error=ev.BuildError(code="PLAN_CHANGED", message="new")))
+    assert isinstance(result, Failed)
+    assert (type(result.error), str(result.error)) == (PlanChangedError, "new")
 
 
-def test_what_came_of_a_build_that_was_pruned_is_in_its_record():
-    def record(status, **facts):
-        return BuildRecord("b", status, "//:g", (), 0.0, 0.0, 9, jobs_completed=2, **facts)
+def test_what_came_of_a_build_that_was_pruned_is_in_its_record() -> None:
+    completed = BuildRecord("b", "COMPLETED", "//:g", (), 0.0, 0.0, 9, jobs_completed=2)
+    cancelled = completed._replace(status="CANCELLED", cancel_requested_by="ann")
+    failed = completed._replace(status="FAILED", jobs_failed=1, failure=FailureRecord("TIMEOUT", "slow"))
 
-    assert result_of_pruned(record("COMPLETED")) == Success(jobs_completed=2)
-    assert result_of_pruned(record("CANCELLED", cancel_requested_by="ann")) == Cancelled(jobs_completed=2, author="ann")
-    assert result_of_pruned(record("FAILED", jobs_failed=1, failure=FailureRecord("TIMEOUT", "slow"))) == Failed(
+    assert result_of_pruned(completed) == Success(jobs_completed=2)
+    assert result_of_pruned(cancelled) == Cancelled(jobs_completed=2, author="ann")
+    assert result_of_pruned(failed) == Failed(
         jobs_completed=2, jobs_failed=1, category=pt.FAILURE_CATEGORY_TIMEOUT, message="slow"
     )
 
@@ -288,17 +304,17 @@ def test_what_came_of_a_build_that_was_pruned_is_in_its_record():
         (Failed(error=PlanChangedError(["x"])), PlanChangedError, "out of date"),
     ],
 )
-def test_a_check_raises_what_a_build_failed_for(result, error, said):
+def test_a_check_raises_what_a_build_failed_for(result: BuildResult, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         check_success("b", result)
     check_success("b", Success())
 
 
-def public(kind):
+def public(kind: type[object]) -> set[str]:
     return {name for name in dir(kind) if not name.startswith("_")}
 
 
-def test_both_clients_can_do_the_same_with_the_same_arguments():
+def test_both_clients_can_do_the_same_with_the_same_arguments() -> None:
     inside = {"start", "watch_known"}  # what handles and the others are made of
 
     assert public(AsyncDatabuildClient) - inside == public(DatabuildClient)
@@ -309,15 +325,15 @@ def test_both_clients_can_do_the_same_with_the_same_arguments():
         assert list(one.values()) == list(other.values()), name
 
 
-def test_a_coroutine_that_waits_for_an_event_loop_is_refused():
+def test_a_coroutine_that_waits_for_an_event_loop_is_refused() -> None:
     with pytest.raises(RuntimeError, match="event loop"):
         run_sync(asyncio.sleep(0))
 
 
-def test_what_is_left_early_is_closed():
+def test_what_is_left_early_is_closed() -> None:
     closed = []
 
-    async def items():
+    async def items() -> AsyncGenerator[int]:
         try:
             yield 1
             yield 2
@@ -331,16 +347,17 @@ def test_what_is_left_early_is_closed():
     assert closed == [True]
 
 
-def remote(*partitions, build="b"):
+def remote(*partitions: str, build: str = "b") -> RemoteBuild[None]:
     return RemoteBuild(build, partitions, lambda _build: None)
 
 
-def feed(build, *events):
+def feed(build: RemoteBuild[None], *events: tuple[str, Message]) -> None:
     for sequence, (kind, message) in enumerate(events, 1):
-        build.add(ev.BuildEvent(sequence=sequence, **{kind: message}))
+        payload: dict[str, Any] = {kind: message}
+        build.add(ev.BuildEvent(sequence=sequence, **payload))
 
 
-def test_a_build_is_shown_with_its_progress():
+def test_a_build_is_shown_with_its_progress() -> None:
     build = remote("raw/1", "raw/2")
     feed(
         build,
@@ -358,7 +375,7 @@ def test_a_build_is_shown_with_its_progress():
         assert said in html
 
 
-def test_an_event_that_comes_twice_counts_once():
+def test_an_event_that_comes_twice_counts_once() -> None:
     build = remote()
     job = ev.BuildEvent(sequence=1, job=ev.JobEvent(job_run_id="b.1.1", status=ev.JOB_STATUS_COMPLETED))
 
@@ -368,13 +385,12 @@ def test_an_event_that_comes_twice_counts_once():
     assert build.counts.completed == 1
 
 
-def test_nothing_that_comes_from_elsewhere_is_html():
+def test_nothing_that_comes_from_elsewhere_is_html() -> None:
     build = remote(HOSTILE, build=HOSTILE)
     failure = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message=HOSTILE)
-    run = {"job_run_id": HOSTILE, "job_label": HOSTILE}
     feed(
         build,
-        ("job", ev.JobEvent(status=ev.JOB_STATUS_RUNNING, **run)),
+        ("job", ev.JobEvent(status=ev.JOB_STATUS_RUNNING, job_run_id=HOSTILE, job_label=HOSTILE)),
         (
             "partition",
             ev.PartitionEvent(ref=HOSTILE, job_run_id="x", status=pt.PARTITION_STATUS_FAILED, failure=failure),
@@ -391,21 +407,21 @@ def test_nothing_that_comes_from_elsewhere_is_html():
 class Notebook:
     """The part of IPython that a notebook uses."""
 
-    def __init__(self, kernel):
+    def __init__(self, kernel: object) -> None:
         self.shell = types.SimpleNamespace(kernel=kernel)
-        self.shown = []
+        self.shown: list[str] = []
         self.display = types.SimpleNamespace(display=self._display)
 
-    def get_ipython(self):
+    def get_ipython(self) -> types.SimpleNamespace:
         return self.shell
 
-    def _display(self, shown, *, display_id):
+    def _display(self, shown: Any, *, display_id: bool) -> types.SimpleNamespace:
         assert display_id is True
         self.shown.append(shown._repr_html_())
         return types.SimpleNamespace(update=lambda shown: self.shown.append(shown._repr_html_()))
 
 
-def test_a_notebook_shows_a_build_live_a_few_times_a_second(monkeypatch):
+def test_a_notebook_shows_a_build_live_a_few_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     notebook = Notebook(kernel=object())
     # IPython is found as an import: nothing but another module in its place simulates a notebook.
     monkeypatch.setitem(sys.modules, "IPython", notebook)
@@ -422,7 +438,7 @@ def test_a_notebook_shows_a_build_live_a_few_times_a_second(monkeypatch):
 
 
 @pytest.mark.parametrize("module", [None, Notebook(kernel=None)])
-def test_elsewhere_nothing_is_shown(monkeypatch, module):
+def test_elsewhere_nothing_is_shown(monkeypatch: pytest.MonkeyPatch, module: Notebook | None) -> None:
     # None makes the import fail, as without IPython.
     monkeypatch.setitem(sys.modules, "IPython", module)
     shown = LiveDisplay(remote("raw/1"))

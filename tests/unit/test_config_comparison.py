@@ -1,5 +1,7 @@
 """Changes of a configuration are named, with the old and the new value."""
 
+from __future__ import annotations
+
 import pytest
 
 from databuild.graph.config_comparison import config_changes, input_changes
@@ -11,32 +13,35 @@ BASE = JobConfig(("p",), ("a", "b"), ("q",), ("--day", "1", "--fast"), (("HOME",
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("now", "said"),
     [
-        ({}, ""),
-        ({"materialize": ("b", "a")}, ""),
-        ({"args": ("--day", "2", "--fast")}, "argument 2 was '1' and is '2'"),
-        ({"args": ("--day", "1", "--slow", "--fast")}, "argument 3, '--slow', was added"),
-        ({"args": ("--day", "1")}, "argument 3, '--fast', was removed"),
-        ({"args": ("1", "--day", "--fast")}, "argument 1 was '--day' and is '1'; argument 2 was '1' and is '--day'"),
-        ({"env": (("HOME", "/x"), ("MODE", ""))}, "the variable MODE was 'dev' and is ''"),
-        ({"env": (("HOME", "/x"),)}, "the variable MODE, 'dev', was removed"),
-        ({"env": (("A", "1"), *BASE.env)}, "the variable A, '1', was added"),
-        ({"materialize": ("a", "b", "c")}, "the MATERIALIZE input c was added"),
-        ({"materialize": ("b",)}, "the MATERIALIZE input a was removed"),
-        ({"query": ()}, "the QUERY input q was removed"),
-        ({"materialize": ("a", "b", "q"), "query": ()}, "the input q was QUERY and is MATERIALIZE"),
+        (BASE, ""),
+        (BASE._replace(materialize=("b", "a")), ""),
+        (BASE._replace(args=("--day", "2", "--fast")), "argument 2 was '1' and is '2'"),
+        (BASE._replace(args=("--day", "1", "--slow", "--fast")), "argument 3, '--slow', was added"),
+        (BASE._replace(args=("--day", "1")), "argument 3, '--fast', was removed"),
         (
-            {"env": tuple((name, "2") for name in "ABC")},
+            BASE._replace(args=("1", "--day", "--fast")),
+            "argument 1 was '--day' and is '1'; argument 2 was '1' and is '--day'",
+        ),
+        (BASE._replace(env=(("HOME", "/x"), ("MODE", ""))), "the variable MODE was 'dev' and is ''"),
+        (BASE._replace(env=(("HOME", "/x"),)), "the variable MODE, 'dev', was removed"),
+        (BASE._replace(env=(("A", "1"), *BASE.env)), "the variable A, '1', was added"),
+        (BASE._replace(materialize=("a", "b", "c")), "the MATERIALIZE input c was added"),
+        (BASE._replace(materialize=("b",)), "the MATERIALIZE input a was removed"),
+        (BASE._replace(query=()), "the QUERY input q was removed"),
+        (BASE._replace(materialize=("a", "b", "q"), query=()), "the input q was QUERY and is MATERIALIZE"),
+        (
+            BASE._replace(env=tuple((name, "2") for name in "ABC")),
             "".join(f"the variable {name}, '2', was added; " for name in "ABC") + "and 2 more changes",
         ),
     ],
 )
-def test_each_part_that_has_changed_is_named(change, said):
-    assert config_changes(BASE, BASE._replace(**change)) == said
+def test_each_part_that_has_changed_is_named(now: JobConfig, said: str) -> None:
+    assert config_changes(BASE, now) == said
 
 
-def test_of_long_values_the_part_that_has_changed_is_shown_with_how_long_they_are():
+def test_of_long_values_the_part_that_has_changed_is_shown_with_how_long_they_are() -> None:
     old, new = "x" * 5000 + "old" + "y" * 5000, "x" * 5000 + "new" + "y" * 5000
 
     said = config_changes(BASE._replace(args=(old,)), BASE._replace(args=(new,)))
@@ -45,7 +50,7 @@ def test_of_long_values_the_part_that_has_changed_is_shown_with_how_long_they_ar
     assert said == f"argument 1 was {shown.format('old')} and is {shown.format('new')}"
 
 
-def test_where_only_the_inputs_are_still_known_these_are_told_and_that_the_rest_is_not():
+def test_where_only_the_inputs_are_still_known_these_are_told_and_that_the_rest_is_not() -> None:
     manifest = Manifest("//:j", "c", "d", (InputVersion("a", "1"), InputVersion("b", "1"), InputVersion("q", "", True)))
 
     assert input_changes(manifest, BASE) == "an argument or a variable; the earlier ones are no longer in the event log"
@@ -54,11 +59,11 @@ def test_where_only_the_inputs_are_still_known_these_are_told_and_that_the_rest_
     )
 
 
-def test_comparing_many_arguments_compares_each_a_few_times():
+def test_comparing_many_arguments_compares_each_a_few_times() -> None:
     counts = []
     for size in (1000, 4000):
         before, now = ([CountedText(f"{number}") for number in range(size)] for _ in range(2))
-        now.insert(size // 2, "new")
+        now.insert(size // 2, CountedText("new"))
         CountedText.comparisons = 0
         said = config_changes(BASE._replace(args=tuple(before)), BASE._replace(args=tuple(now)))
         counts.append(CountedText.comparisons)

@@ -1,18 +1,26 @@
 """Several builds over one event log: what one leaves to another, and what becomes of the dead."""
 
+from __future__ import annotations
+
 import asyncio
 import dataclasses
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict, Unpack, cast
 
 import pytest
 
 from databuild.errors import CoordinationError
-from databuild.event_log.coordination import ClaimRequest, Need
+from databuild.event_log.coordination import ClaimRequest, LeaseOwner, Need
+from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
-from databuild.executors.executor import ProcessResult
+from databuild.event_log.reads import Reader
+from databuild.executors.executor import ProcessResult, ProcessSpec
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.model.build_options import BuildOptions
-from databuild.model.results import Cancelled, FailFast, Success
+from databuild.model.records import BuildRecord
+from databuild.model.results import BuildResult, Cancelled, FailFast, Success
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
@@ -21,6 +29,8 @@ from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.support.fake_executor import NoProcesses
+from tests.support.forwarding_log import ForwardingLog
+from tests.support.present import present
 from tests.support.waiting import turns, turns_until
 
 RAW, CLEAN, PAIR = "//:raw", "//:clean", "//:pair"
@@ -36,32 +46,32 @@ CATALOG = JobCatalog(
 class Gate:
     """A job run that waits until it is told how to end."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.reached = asyncio.Event()
-        self.end = asyncio.get_running_loop().create_future()
+        self.end: asyncio.Future[ProcessResult] = asyncio.get_running_loop().create_future()
 
-    async def pass_through(self):
+    async def pass_through(self) -> ProcessResult:
         self.reached.set()
         return await self.end
 
-    def open(self, exit_code=0):
+    def open(self, exit_code: int = 0) -> None:
         self.end.set_result(ProcessResult(exit_code=exit_code))
 
 
 class FakeExecutor(NoProcesses):
     """Remembers which refs were made and by which build; a ref may have a gate."""
 
-    def __init__(self):
-        self.made = []
-        self.gates = {}
-        self.ended = []
-        self.tokens = []
-        self.before_config = None
-        self.on_start = lambda _spec: None
+    def __init__(self) -> None:
+        self.made: list[tuple[str, str]] = []
+        self.gates: dict[str, Gate] = {}
+        self.ended: list[str] = []
+        self.tokens: list[int] = []
+        self.before_config: Callable[[], Awaitable[None]] | None = None
+        self.on_start: Callable[[ProcessSpec], object] = lambda _spec: None
         self.running = self.most_running = 0
         self.turns = 1
 
-    async def run(self, spec, on_report=None):
+    async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         await asyncio.sleep(0)
         _, command, *refs = spec.argv
         if command == "config":
@@ -80,16 +90,16 @@ class FakeExecutor(NoProcesses):
         finally:
             self.running -= 1
 
-    def count_running(self):
+    def count_running(self) -> Callable[[], int]:
         """Has runs take many turns of the event loop, and returns the maximum number of them at once as a function."""
         self.turns = 100
         return lambda: self.most_running
 
-    async def kill_orphans(self, build_request_id):
+    async def kill_orphans(self, build_request_id: str) -> None:
         self.ended.append(build_request_id)
 
     @staticmethod
-    def configs(refs):
+    def configs(refs: Sequence[str]) -> list[dict[str, object]]:
         made = []
         for ref in refs:
             kind, number = ref.split("/")
@@ -105,29 +115,30 @@ class FakeExecutor(NoProcesses):
         return [json.loads(text) for text in dict.fromkeys(map(json.dumps, made))]
 
 
-class PausableLog:
+class PausableLog(ForwardingLog):
     """An event log whose user does not get to renewing leases while it is paused."""
 
-    def __init__(self, log):
-        self._log = log
+    def __init__(self, log: EventLog) -> None:
+        super().__init__(log)
         self.going_on = asyncio.Event()
         self.going_on.set()
 
-    def renew_lease(self, *lease):
-        return asyncio.ensure_future(self._renew_lease(*lease))
+    def renew_lease(
+        self, build_request_id: str, holder: str, seconds: float, owner: LeaseOwner | None = None
+    ) -> Awaitable[None]:
+        return asyncio.ensure_future(self._renew_lease(build_request_id, holder, seconds, owner))
 
-    async def _renew_lease(self, *lease):
+    async def _renew_lease(
+        self, build_request_id: str, holder: str, seconds: float, owner: LeaseOwner | None = None
+    ) -> None:
         await self.going_on.wait()
-        await self._log.renew_lease(*lease)
-
-    def __getattr__(self, name):
-        return getattr(self._log, name)
+        await self.log.renew_lease(build_request_id, holder, seconds, owner)
 
 
 class World:
     """One event log that several builds share."""
 
-    def __init__(self, tmp_path):
+    def __init__(self, tmp_path: Path) -> None:
         self.now = 1000.0
         self.catalog = CATALOG
         self.log = open_event_log("memory:", clock=lambda: self.now)
@@ -135,14 +146,18 @@ class World:
         self.settings = Settings(working_directory="/", log_directory=str(tmp_path), claim_poll_seconds=0)
         self.reader = self.log.reader()
 
-    def gate(self, ref):
+    def gate(self, ref: str) -> Gate:
         self.executor.gates[ref] = gate = Gate()
         return gate
 
-    def start(self, build, *refs, **request):
-        return asyncio.create_task(self.build(build, *refs, **request))
+    def start(
+        self, build: str, *refs: str, log: EventLog | None = None, jobs: int = 1, **options: bool
+    ) -> asyncio.Task[BuildResult]:
+        return asyncio.create_task(self.build(build, *refs, log=log, jobs=jobs, **options))
 
-    async def build(self, build, *refs, log=None, jobs=1, **options):
+    async def build(
+        self, build: str, *refs: str, log: EventLog | None = None, jobs: int = 1, **options: bool
+    ) -> BuildResult:
         return await run_build(
             BuildRequest(build_request_id=build, requested=refs, options=BuildOptions(jobs=jobs, **options)),
             BuildContext(
@@ -150,10 +165,10 @@ class World:
             ),
         )
 
-    async def delegated(self, build):
+    async def delegated(self, build: str) -> list[tuple[str, list[str]]]:
         """Waits until a build has left something to another that is running, and returns those."""
 
-        def found():
+        def found() -> list[tuple[str, list[str]]]:
             delegations = [event.delegation for event in self.reader.events(build) if event.HasField("delegation")]
             return [
                 (delegation.delegated_to_build_request_id, [ref.str for ref in delegation.partitions])
@@ -163,19 +178,19 @@ class World:
 
         return await turns_until(found)
 
-    def statuses(self, build):
+    def statuses(self, build: str) -> dict[str, str]:
         return {one.ref: one.status for one in self.reader.build_partitions(build)}
 
 
 @pytest.fixture
-async def world(tmp_path):
+async def world(tmp_path: Path) -> AsyncIterator[World]:
     made = World(tmp_path)
     yield made
     made.reader.close()
     await made.log.close()
 
 
-async def test_what_another_build_is_producing_is_waited_for_and_used(world):
+async def test_what_another_build_is_producing_is_waited_for_and_used(world: World) -> None:
     gate = world.gate("raw/1")
     one = world.start("one", "raw/1")
     await gate.reached.wait()
@@ -193,7 +208,7 @@ async def test_what_another_build_is_producing_is_waited_for_and_used(world):
     assert world.reader.claimed(["raw/1", "clean/1"]) == {}
 
 
-async def test_what_another_build_fails_to_produce_is_taken_over(world):
+async def test_what_another_build_fails_to_produce_is_taken_over(world: World) -> None:
     gate = world.gate("raw/1")
     one = world.start("one", "raw/1")
     await gate.reached.wait()
@@ -207,7 +222,7 @@ async def test_what_another_build_fails_to_produce_is_taken_over(world):
     assert world.executor.tokens == sorted(set(world.executor.tokens))
 
 
-async def test_what_a_cancelled_build_was_producing_is_taken_over(world):
+async def test_what_a_cancelled_build_was_producing_is_taken_over(world: World) -> None:
     gate = world.gate("raw/1")
     one = world.start("one", "raw/1")
     await gate.reached.wait()
@@ -219,7 +234,7 @@ async def test_what_a_cancelled_build_was_producing_is_taken_over(world):
     assert await two == Success(jobs_completed=1)
 
 
-async def test_a_build_that_waits_works_on_what_is_free(world):
+async def test_a_build_that_waits_works_on_what_is_free(world: World) -> None:
     gate = world.gate("raw/1")
     one = world.start("one", "raw/1")
     await gate.reached.wait()
@@ -231,7 +246,7 @@ async def test_a_build_that_waits_works_on_what_is_free(world):
     assert [await one, await two] == [Success(jobs_completed=1), Success(jobs_completed=1)]
 
 
-async def test_a_task_of_which_another_build_produces_one_output_waits_for_it(world):
+async def test_a_task_of_which_another_build_produces_one_output_waits_for_it(world: World) -> None:
     gate = world.gate("pair/0")
     one = world.start("one", "pair/0")
     await gate.reached.wait()
@@ -243,12 +258,14 @@ async def test_a_task_of_which_another_build_produces_one_output_waits_for_it(wo
     assert world.executor.made == [("one", "pair/0")]
 
 
-async def test_a_task_whose_outputs_another_build_makes_while_this_one_is_planned_is_not_run_again(world):
+async def test_a_task_whose_outputs_another_build_makes_while_this_one_is_planned_is_not_run_again(
+    world: World,
+) -> None:
     gate = world.gate("pair/0")
     one = world.start("one", "pair/0")
     await gate.reached.wait()
 
-    async def between_the_looks_at_one_output_and_the_other():
+    async def between_the_looks_at_one_output_and_the_other() -> None:
         gate.open()
         await one
 
@@ -258,7 +275,7 @@ async def test_a_task_whose_outputs_another_build_makes_while_this_one_is_planne
     assert world.executor.made == [("one", "pair/0")]
 
 
-async def test_builds_that_want_each_others_partitions_in_opposite_order_do_not_wait_for_ever(world):
+async def test_builds_that_want_each_others_partitions_in_opposite_order_do_not_wait_for_ever(world: World) -> None:
     first, second = world.gate("raw/1"), world.gate("raw/2")
     one = world.start("one", "raw/1", "clean/2")
     await first.reached.wait()
@@ -275,7 +292,7 @@ async def test_builds_that_want_each_others_partitions_in_opposite_order_do_not_
     assert sorted(made) == sorted(set(made)) == ["clean/1", "clean/2", "raw/1", "raw/2"]
 
 
-async def test_many_builds_of_the_same_partitions_make_each_once(world):
+async def test_many_builds_of_the_same_partitions_make_each_once(world: World) -> None:
     refs = [f"clean/{number}" for number in range(20)]
 
     results = await asyncio.gather(*(world.build(f"b{number}", *refs, jobs=3) for number in range(5)))
@@ -285,14 +302,21 @@ async def test_many_builds_of_the_same_partitions_make_each_once(world):
     assert len(made) == len(set(made)) == 40
 
 
-def limited(**limits):
+class CatalogLimits(TypedDict, total=False):
+    """The limits of a graph."""
+
+    resources: Mapping[str, int]
+    max_running_jobs: int
+
+
+def limited(**limits: Unpack[CatalogLimits]) -> JobCatalog:
     """Returns the graph with limits, of which each run of raw takes one."""
     raw = dataclasses.replace(CATALOG.jobs[RAW], resources=dict.fromkeys(limits.get("resources", ()), 1))
     return dataclasses.replace(CATALOG, jobs={**CATALOG.jobs, RAW: raw}, **limits)
 
 
 @pytest.mark.parametrize("limits", [{"resources": {"memory": 3}}, {"max_running_jobs": 3}])
-async def test_limits_hold_across_builds(world, limits):
+async def test_limits_hold_across_builds(world: World, limits: CatalogLimits) -> None:
     world.catalog = limited(**limits)
     most = world.executor.count_running()
 
@@ -305,7 +329,7 @@ async def test_limits_hold_across_builds(world, limits):
     assert world.reader.resource_use() == []
 
 
-async def test_a_small_request_gets_its_turn_beside_a_large_one(world):
+async def test_a_small_request_gets_its_turn_beside_a_large_one(world: World) -> None:
     world.catalog = limited(max_running_jobs=1)
     gate = world.gate("raw/0")
     large = world.start("large", *(f"raw/{number}" for number in range(50)), jobs=4)
@@ -321,7 +345,7 @@ async def test_a_small_request_gets_its_turn_beside_a_large_one(world):
     assert await large == Success(jobs_completed=50)
 
 
-async def test_what_a_dead_build_held_of_a_resource_comes_back(world):
+async def test_what_a_dead_build_held_of_a_resource_comes_back(world: World) -> None:
     world.catalog = limited(resources={"memory": 1})
     dead = await dead_build(world, "elsewhere/1/1")
     await dead.claim([ClaimRequest("dead", "dead.3.1", ("raw/3",), (Need("memory of //:g", 1, 1),))])
@@ -332,7 +356,7 @@ async def test_what_a_dead_build_held_of_a_resource_comes_back(world):
     assert await two == Success(jobs_completed=1)
 
 
-async def dead_build(world, holder):
+async def dead_build(world: World, holder: str) -> BuildOrchestrator:
     """Leaves a build that was producing raw/1 and had claimed raw/2."""
     one = BuildOrchestrator(world.log, "dead", ["raw/1", "raw/2", "raw/3"])
     world.log.renew_lease("dead", holder, 30)
@@ -349,26 +373,26 @@ async def dead_build(world, holder):
     return one
 
 
-async def test_a_build_that_ends_while_the_dead_are_looked_for_is_none_of_them(world):
+async def test_a_build_that_ends_while_the_dead_are_looked_for_is_none_of_them(world: World) -> None:
     class Late:
         """Reads the leases once the build that was open has ended."""
 
-        def __init__(self, reader):
+        def __init__(self, reader: Reader) -> None:
             self._reader = reader
             self._builds = reader.builds(status="COMPLETED")
 
-        def builds(self, *, status, before, limit):
+        def builds(self, *, status: str | None, before: str | None, limit: int) -> Sequence[BuildRecord]:
             return self._builds if status == "EXECUTING" else []
 
-        def __getattr__(self, name):
+        def __getattr__(self, name: str) -> Any:
             return getattr(self._reader, name)
 
     await world.build("one", "raw/1")
 
-    assert find_dead_builds(Late(world.reader)) == {}
+    assert find_dead_builds(cast("Reader", Late(world.reader))) == {}
 
 
-async def test_a_build_whose_process_is_gone_is_ended_at_once_and_gone_on_from(world):
+async def test_a_build_whose_process_is_gone_is_ended_at_once_and_gone_on_from(world: World) -> None:
     from databuild.event_log import liveness
 
     here, pid, _ = liveness.this_process().split("/")
@@ -377,14 +401,15 @@ async def test_a_build_whose_process_is_gone_is_ended_at_once_and_gone_on_from(w
     assert await world.build("next", "raw/1", "raw/2") == Success(jobs_completed=2)
 
     dead = world.reader.build("dead")
-    assert (dead.status, dead.failure.category) == ("FAILED", "INFRASTRUCTURE")
-    assert "its orchestrator has died" in dead.failure.message
+    assert dead is not None
+    assert (dead.status, present(dead.failure).category) == ("FAILED", "INFRASTRUCTURE")
+    assert "its orchestrator has died" in present(dead.failure).message
     assert world.statuses("dead") == dict.fromkeys(["raw/1", "raw/2", "raw/3"], "FAILED")
     assert [run.status for run in world.reader.job_runs("dead")] == ["CANCELLED"]
     assert world.executor.ended == ["dead"]
 
 
-async def test_what_the_dead_had_claimed_and_not_begun_to_change_stays_available(world):
+async def test_what_the_dead_had_claimed_and_not_begun_to_change_stays_available(world: World) -> None:
     await world.build("before", "raw/2", "raw/3")
     dead = await dead_build(world, "elsewhere/1/1")
     await dead.claim([ClaimRequest("dead", "dead.3.1", ("raw/3",))])
@@ -395,7 +420,7 @@ async def test_what_the_dead_had_claimed_and_not_begun_to_change_stays_available
     assert world.executor.made[2:] == [("next", "raw/3")]
 
 
-async def test_a_job_run_that_changes_what_is_there_starts_once_the_log_knows_it(world):
+async def test_a_job_run_that_changes_what_is_there_starts_once_the_log_knows_it(world: World) -> None:
     await world.build("before", "raw/1", "raw/2")
     known = []
     world.executor.on_start = lambda spec: known.append(world.reader.job_run(spec.env["DATABUILD_JOB_RUN_ID"]))
@@ -404,18 +429,18 @@ async def test_a_job_run_that_changes_what_is_there_starts_once_the_log_knows_it
     assert None not in known
 
 
-async def test_a_build_elsewhere_is_ended_once_its_lease_has_run_out(world):
+async def test_a_build_elsewhere_is_ended_once_its_lease_has_run_out(world: World) -> None:
     await dead_build(world, "elsewhere/1/1")
     two = world.start("two", "raw/1")
     await world.delegated("two")
     world.now += 31
 
     assert await two == Success(jobs_completed=1)
-    assert "has not renewed its lease" in world.reader.build("dead").failure.message
+    assert "has not renewed its lease" in present(present(world.reader.build("dead")).failure).message
     assert world.executor.ended == []
 
 
-async def test_a_build_that_was_taken_for_dead_is_refused_when_it_comes_back(world):
+async def test_a_build_that_was_taken_for_dead_is_refused_when_it_comes_back(world: World) -> None:
     late = await dead_build(world, "elsewhere/1/1")
     world.now += 31
     await world.build("two", "raw/1")
@@ -426,7 +451,7 @@ async def test_a_build_that_was_taken_for_dead_is_refused_when_it_comes_back(wor
         await late.claim([ClaimRequest("dead", "dead.3.1", ("raw/3",))])
 
 
-async def test_a_result_that_comes_too_late_is_recorded_and_not_applied(world):
+async def test_a_result_that_comes_too_late_is_recorded_and_not_applied(world: World) -> None:
     gate = world.gate("raw/1")
     one = world.start("one", "raw/1")
     await gate.reached.wait()
@@ -439,7 +464,7 @@ async def test_a_result_that_comes_too_late_is_recorded_and_not_applied(world):
     with pytest.raises(CoordinationError, match="build one cannot continue: it is FAILED"):
         await one
 
-    assert world.reader.build("one").status == "FAILED"
+    assert present(world.reader.build("one")).status == "FAILED"
     assert world.reader.partition_records(["raw/1"])["raw/1"].version == version == "two.1.1"
     (late,) = [event.late_result for _, event in world.reader.all_events() if event.HasField("late_result")]
     assert late.target_build_request_id == "one"
@@ -447,7 +472,7 @@ async def test_a_result_that_comes_too_late_is_recorded_and_not_applied(world):
     assert [ref.str for ref in late.partitions] == ["raw/1"]
 
 
-async def test_an_orchestrator_that_was_taken_for_dead_stops_its_jobs_and_says_so(world):
+async def test_an_orchestrator_that_was_taken_for_dead_stops_its_jobs_and_says_so(world: World) -> None:
     world.settings = dataclasses.replace(world.settings, lease_seconds=1e-6)
     gate = world.gate("raw/1")
     log = PausableLog(world.log)
@@ -461,4 +486,4 @@ async def test_an_orchestrator_that_was_taken_for_dead_stops_its_jobs_and_says_s
 
     with pytest.raises(CoordinationError, match="build one cannot continue"):
         await one
-    assert world.reader.build("one").status == "FAILED"
+    assert present(world.reader.build("one")).status == "FAILED"

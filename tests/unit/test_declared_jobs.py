@@ -1,5 +1,7 @@
 """Declared jobs: the configurations that their templates yield, and the templates that are refused."""
 
+from typing import Any
+
 import pytest
 
 from databuild.errors import InvalidPatternError, JobConfigurationError
@@ -11,16 +13,16 @@ from databuild.model.job_graph import JobConfig
 BALANCE = "balance/date={date:date}"
 
 
-def declared(*outputs, **declaration):
+def declared(*outputs: str, **declaration: Any) -> DeclaredJob:
     patterns = [PartitionPattern(text) for text in outputs]
     return DeclaredJob("//:job", patterns, Declaration(**declaration))
 
 
-def produces_all(_):
+def produces_all(_: str) -> bool:
     return True
 
 
-def test_templates_yield_inputs_arguments_and_environment():
+def test_templates_yield_inputs_arguments_and_environment() -> None:
     job = declared(
         "report/{region}/month={month:month}",
         inputs=("daily/{region}/date={month.first_date..month.first_date+1}", "prices/month={month-1}"),
@@ -40,7 +42,7 @@ def test_templates_yield_inputs_arguments_and_environment():
     )
 
 
-def test_an_input_that_two_templates_yield_is_one_input():
+def test_an_input_that_two_templates_yield_is_one_input() -> None:
     job = declared(BALANCE, inputs=("raw/date={date-1..date}", "raw/date={date}"))
 
     config = job.config("balance/date=2013-01-02", produces_all)
@@ -48,7 +50,7 @@ def test_an_input_that_two_templates_yield_is_one_input():
     assert config.materialize == ("raw/date=2013-01-01", "raw/date=2013-01-02")
 
 
-def test_optional_inputs_that_nothing_produces_are_left_out():
+def test_optional_inputs_that_nothing_produces_are_left_out() -> None:
     job = declared(BALANCE, optional_inputs=("balance/date={date-2..date-1}",))
 
     config = job.config("balance/date=2013-01-02", lambda ref: ref >= "balance/date=2013-01-01")
@@ -56,7 +58,7 @@ def test_optional_inputs_that_nothing_produces_are_left_out():
     assert config.materialize == ("balance/date=2013-01-01",)
 
 
-def test_any_value_becomes_a_prefix():
+def test_any_value_becomes_a_prefix() -> None:
     job = declared(BALANCE, query_inputs=("votes/{date.month}/{*}", "raw/date={*}"))
 
     config = job.config("balance/date=2013-01-02", produces_all)
@@ -65,7 +67,7 @@ def test_any_value_becomes_a_prefix():
     assert config.query_prefixes == ("votes/2013-01/", "raw/date=")
 
 
-def test_one_run_produces_a_ref_of_each_pattern():
+def test_one_run_produces_a_ref_of_each_pattern() -> None:
     job = declared("good/date={date:date}", "bad/date={date:date}", args=("{date}",))
 
     config = job.config("bad/date=2013-01-02", produces_all)
@@ -74,7 +76,7 @@ def test_one_run_produces_a_ref_of_each_pattern():
     assert config.outputs == ("good/date=2013-01-02", "bad/date=2013-01-02")
 
 
-def test_a_value_outside_the_calendar_names_job_ref_and_expression():
+def test_a_value_outside_the_calendar_names_job_ref_and_expression() -> None:
     job = declared(BALANCE, inputs=("balance/date={date-1}",))
 
     with pytest.raises(JobConfigurationError) as caught:
@@ -98,14 +100,14 @@ def test_a_value_outside_the_calendar_names_job_ref_and_expression():
         ({"inputs": ("raw/{date",)}, "has no partner"),
     ],
 )
-def test_invalid_templates_are_refused(declaration, fault):
+def test_invalid_templates_are_refused(declaration: dict[str, Any], fault: str) -> None:
     with pytest.raises(InvalidPatternError) as caught:
         declared(BALANCE, **declaration)
 
     assert fault in str(caught.value)
 
 
-def test_outputs_with_different_fields_are_refused():
+def test_outputs_with_different_fields_are_refused() -> None:
     with pytest.raises(InvalidPatternError, match="its fields differ from those of"):
         declared("a/{n:int}", "b/{n}")
 
@@ -119,7 +121,7 @@ def test_outputs_with_different_fields_are_refused():
         ({"batch_size": 1}, ("{date}",)),
     ],
 )
-def test_a_batch_may_use_what_is_equal_for_all_of_its_outputs(batch, texts):
+def test_a_batch_may_use_what_is_equal_for_all_of_its_outputs(batch: dict[str, Any], texts: tuple[str, ...]) -> None:
     declared("p/{name}/{date:date}", args=texts, env=(("TEXT", texts[0]),), **batch)
 
 
@@ -132,7 +134,7 @@ def test_a_batch_may_use_what_is_equal_for_all_of_its_outputs(batch, texts):
         ({"batch_size": 31}, "{date.month}", "no field"),
     ],
 )
-def test_a_batch_may_not_use_what_differs_between_its_outputs(batch, text, allowed):
+def test_a_batch_may_not_use_what_differs_between_its_outputs(batch: dict[str, Any], text: str, allowed: str) -> None:
     for attribute in ({"args": (text,)}, {"env": (("TEXT", text),)}):
         with pytest.raises(InvalidPatternError) as caught:
             declared("p/{name}/{date:date}", **attribute, **batch)
@@ -140,13 +142,13 @@ def test_a_batch_may_not_use_what_differs_between_its_outputs(batch, text, allow
         assert f"may use what begins with {allowed}" in str(caught.value)
 
 
-def test_the_catalog_names_the_job_of_an_invalid_template():
+def test_the_catalog_names_the_job_of_an_invalid_template() -> None:
     job = Job(label="//:job", executable="x", outputs=(BALANCE,), declaration=Declaration(inputs=("raw/{day}",)))
 
     with pytest.raises(InvalidPatternError, match=r"^//:job: '{day}'"):
         JobCatalog(graph_label="//:g", jobs={"//:job": job}).check()
 
 
-def test_the_program_of_a_declared_job_is_started_with_its_arguments_alone():
+def test_the_program_of_a_declared_job_is_started_with_its_arguments_alone() -> None:
     assert Job(label="//:job", executable="x", declaration=Declaration()).command(["a"]) == ("x", "a")
     assert Job(label="//:job", executable="x").command(["a"]) == ("x", "exec", "a")

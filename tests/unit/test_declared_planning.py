@@ -1,6 +1,8 @@
 """Planning of declared jobs: no process is started, and records are read in bulk."""
 
 import datetime as dt
+from collections.abc import Collection
+from typing import Any
 
 import pytest
 
@@ -15,17 +17,17 @@ from tests.support.planning import Configure, Records, outputs, plan, reasons
 FIRST_DAY = dt.date(2013, 1, 1)
 
 
-def job(name, output, **declaration):
+def job(name: str, output: str, **declaration: Any) -> Job:
     label = f"//:{name}"
     declared = Declaration(**declaration) if declaration != {"config": True} else None
     return Job(label=label, executable="x", code_digest="1", outputs=(output,), declaration=declared)
 
 
-def graph(*jobs):
+def graph(*jobs: Job) -> JobCatalog:
     return JobCatalog(graph_label="//:g", jobs={job.label: job for job in jobs})
 
 
-def balances():
+def balances() -> JobCatalog:
     return graph(
         job("transactions", "transactions/date={date:date}"),
         job(
@@ -38,25 +40,25 @@ def balances():
     )
 
 
-def balance(days):
+def balance(days: int) -> str:
     return f"balance/date={FIRST_DAY + dt.timedelta(days=days)}"
 
 
 class CountedRecords(Records):
     """Counts its queries and the refs that they ask for."""
 
-    def __init__(self, *args):
-        super().__init__(*args)
+    def __init__(self) -> None:
+        super().__init__()
         self.queries = 0
         self.asked = 0
 
-    def partition_records(self, refs):
+    def partition_records(self, refs: Collection[str]) -> dict[str, PartitionRecord]:
         self.queries += 1
         self.asked += len(refs)
         return super().partition_records(refs)
 
 
-async def test_no_job_is_asked():
+async def test_no_job_is_asked() -> None:
     configure = Configure()
 
     made = await plan([balance(2)], configure=configure, graph=balances())
@@ -67,7 +69,7 @@ async def test_no_job_is_asked():
     assert first.config.materialize == ("transactions/date=2013-01-01",)
 
 
-async def test_a_long_running_balance_is_planned_and_found_fresh():
+async def test_a_long_running_balance_is_planned_and_found_fresh() -> None:
     made = await plan([balance(2_999)], records := Records(), graph=balances())
     again = await plan([balance(2_999)], records.build(made), graph=balances())
 
@@ -76,7 +78,7 @@ async def test_a_long_running_balance_is_planned_and_found_fresh():
     assert set(reasons(again).values()) == {"UP_TO_DATE"}
 
 
-async def test_records_of_a_chain_are_read_in_bulk_and_without_recursion():
+async def test_records_of_a_chain_are_read_in_bulk_and_without_recursion() -> None:
     records = CountedRecords()
 
     made = await plan([balance(29_999)], records, graph=balances())
@@ -85,7 +87,7 @@ async def test_records_of_a_chain_are_read_in_bulk_and_without_recursion():
     assert records.queries < 100
 
 
-async def test_records_far_upstream_of_a_reused_partition_are_not_read():
+async def test_records_far_upstream_of_a_reused_partition_are_not_read() -> None:
     records = CountedRecords()
     made = await plan([balance(5_000)], records, graph=balances())
     records.build(made)
@@ -96,14 +98,14 @@ async def test_records_far_upstream_of_a_reused_partition_are_not_read():
     assert records.asked < 500
 
 
-async def test_an_input_that_nothing_produces_names_both_refs():
+async def test_an_input_that_nothing_produces_names_both_refs() -> None:
     catalog = graph(job("report", "report/{n:int}", inputs=("raw/{n}",)))
 
     with pytest.raises(UnknownPartitionError, match="'raw/3', which 'report/3' needs"):
         await plan(["report/3"], graph=catalog)
 
 
-async def test_an_input_out_of_bounds_names_both_refs_and_the_bounds():
+async def test_an_input_out_of_bounds_names_both_refs_and_the_bounds() -> None:
     catalog = graph(
         job("raw", "raw/{n:int}", bounds={"n": "1.."}), job("report", "report/{n:int}", inputs=("raw/{n-3}",))
     )
@@ -114,7 +116,7 @@ async def test_an_input_out_of_bounds_names_both_refs_and_the_bounds():
     assert "'raw/0', which 'report/3' needs; n = 0 is outside the bounds '1..'" in str(caught.value)
 
 
-async def test_an_invalid_value_is_an_error_only_where_it_is_needed():
+async def test_an_invalid_value_is_an_error_only_where_it_is_needed() -> None:
     catalog = graph(job("chain", "chain/date={date:date}", inputs=("chain/date={date-1}",)))
 
     with pytest.raises(JobConfigurationError, match="before the year 1"):
@@ -132,14 +134,14 @@ async def test_an_invalid_value_is_an_error_only_where_it_is_needed():
     assert outputs(made) == ["chain/date=0001-01-20"]
 
 
-async def test_a_cycle_is_found():
+async def test_a_cycle_is_found() -> None:
     catalog = graph(job("a", "a/{n:int}", inputs=("b/{n}",)), job("b", "b/{n:int}", inputs=("a/{n}",)))
 
     with pytest.raises(DependencyCycleError):
         await plan(["a/1"], graph=catalog)
 
 
-async def test_declared_and_configured_jobs_share_a_graph():
+async def test_declared_and_configured_jobs_share_a_graph() -> None:
     catalog = graph(
         job("raw", "raw/{n:int}", config=True),
         job("clean", "clean/{n:int}", inputs=("raw/{n}",)),
@@ -153,7 +155,7 @@ async def test_declared_and_configured_jobs_share_a_graph():
     assert configure.calls == [("//:report", ("report/1",)), ("//:raw", ("raw/1", "raw/2"))]
 
 
-async def test_equal_configurations_have_equal_digests_however_they_are_found():
+async def test_equal_configurations_have_equal_digests_however_they_are_found() -> None:
     answer = JobConfig(("report/1",), ("raw/0", "raw/1"), ("votes/1",), ("--n=1",), (("N", "1"),))
     declared = graph(
         job("raw", "raw/{n:int}"),
@@ -174,8 +176,8 @@ async def test_equal_configurations_have_equal_digests_however_they_are_found():
     assert by_declaration == by_config
 
 
-async def test_a_changed_template_with_the_same_values_changes_nothing():
-    def report(argument):
+async def test_a_changed_template_with_the_same_values_changes_nothing() -> None:
+    def report(argument: str) -> JobCatalog:
         return graph(job("report", "report/{date:date}", args=(argument,)))
 
     made = await plan(["report/2013-01-31"], graph=report("{date}"))

@@ -1,20 +1,27 @@
 """Layouts of graphs: nothing overlaps, and everything leads from left to right."""
 
+from __future__ import annotations
+
 from itertools import combinations, pairwise
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from databuild.drawing.layers import assign_layers, without_cycles
-from databuild.drawing.layout import MAX_NODES, lay_out
+from databuild.drawing.layout import MAX_NODES, Frame, lay_out
 from databuild.drawing.ordering import crossings, order_layers
 
 SIZE = (200.0, 44.0)
 
 
+Graph: TypeAlias = tuple[list[tuple[float, float]], list[tuple[int, int]]]
+"""The sizes of nodes, and edges between their indices."""
+
+
 @st.composite
-def graphs(draw, *, acyclic):
+def graphs(draw: st.DrawFn, *, acyclic: bool) -> Graph:
     sizes = draw(st.lists(st.tuples(st.floats(10, 300), st.floats(10, 90)), min_size=1, max_size=12))
     nodes = st.integers(0, len(sizes) - 1)
     edges = draw(st.lists(st.tuples(nodes, nodes), max_size=30))
@@ -23,7 +30,7 @@ def graphs(draw, *, acyclic):
     return sizes, edges
 
 
-def apart(one, other):
+def apart(one: Frame, other: Frame) -> bool:
     return (
         one.right <= other.x or other.right <= one.x or one.y + one.height <= other.y or other.y + other.height <= one.y
     )
@@ -31,7 +38,7 @@ def apart(one, other):
 
 @given(graphs(acyclic=False))
 @settings(deadline=None)
-def test_no_two_nodes_overlap(graph):
+def test_no_two_nodes_overlap(graph: Graph) -> None:
     layout = lay_out(*graph)
 
     assert all(apart(one, other) for one, other in combinations(layout.frames, 2))
@@ -39,7 +46,7 @@ def test_no_two_nodes_overlap(graph):
 
 @given(graphs(acyclic=False))
 @settings(deadline=None)
-def test_nothing_is_outside_the_canvas(graph):
+def test_nothing_is_outside_the_canvas(graph: Graph) -> None:
     layout = lay_out(*graph)
 
     for frame in layout.frames:
@@ -55,7 +62,7 @@ def test_nothing_is_outside_the_canvas(graph):
 
 @given(graphs(acyclic=True))
 @settings(deadline=None)
-def test_every_edge_leads_from_left_to_right(graph):
+def test_every_edge_leads_from_left_to_right(graph: Graph) -> None:
     sizes, edges = graph
     layout = lay_out(sizes, edges)
 
@@ -68,7 +75,7 @@ def test_every_edge_leads_from_left_to_right(graph):
 
 @given(graphs(acyclic=False))
 @settings(deadline=None)
-def test_every_edge_is_drawn_from_node_to_node(graph):
+def test_every_edge_is_drawn_from_node_to_node(graph: Graph) -> None:
     sizes, edges = graph
     layout = lay_out(sizes, edges)
 
@@ -85,7 +92,7 @@ def test_every_edge_is_drawn_from_node_to_node(graph):
 
 @given(graphs(acyclic=False))
 @settings(deadline=None)
-def test_no_edge_runs_through_a_node(graph):
+def test_no_edge_runs_through_a_node(graph: Graph) -> None:
     layout = lay_out(*graph)
 
     for segment in layout.segments:
@@ -98,7 +105,7 @@ def test_no_edge_runs_through_a_node(graph):
 
 @given(graphs(acyclic=False))
 @settings(deadline=None)
-def test_the_order_of_edges_changes_nothing(graph):
+def test_the_order_of_edges_changes_nothing(graph: Graph) -> None:
     sizes, edges = graph
 
     assert lay_out(sizes, edges) == lay_out(sizes, edges[::-1])
@@ -106,7 +113,7 @@ def test_the_order_of_edges_changes_nothing(graph):
 
 @given(graphs(acyclic=False))
 @settings(deadline=None)
-def test_what_is_turned_around_leaves_no_cycle(graph):
+def test_what_is_turned_around_leaves_no_cycle(graph: Graph) -> None:
     sizes, edges = graph
     edges = sorted({edge for edge in edges if edge[0] != edge[1]})
 
@@ -117,24 +124,24 @@ def test_what_is_turned_around_leaves_no_cycle(graph):
     assert {*forward} == {edge for edge in edges if edge not in back} | {(b, a) for a, b in back}
 
 
-def test_without_cycles_nothing_is_turned_around():
+def test_without_cycles_nothing_is_turned_around() -> None:
     edges = [(0, 1), (0, 2), (1, 2), (2, 3)]
 
     assert without_cycles(4, edges) == (edges, set())
 
 
-def test_a_chain_is_one_straight_line():
+def test_a_chain_is_one_straight_line() -> None:
     layout = lay_out([SIZE] * 5, pairwise(range(5)))
 
     assert len({frame.middle for frame in layout.frames}) == 1
     assert all(segment.start[1] == segment.end[1] for segment in layout.segments)
 
 
-def test_what_only_one_late_node_needs_stands_next_to_it():
+def test_what_only_one_late_node_needs_stands_next_to_it() -> None:
     assert assign_layers(4, [(0, 1), (1, 2), (3, 2)]) == [0, 1, 2, 1]
 
 
-def test_many_nodes_without_edges_are_spread_over_columns_row_by_row():
+def test_many_nodes_without_edges_are_spread_over_columns_row_by_row() -> None:
     layout = lay_out([SIZE] * 300, [])
 
     assert len({frame.x for frame in layout.frames}) == 8
@@ -142,7 +149,7 @@ def test_many_nodes_without_edges_are_spread_over_columns_row_by_row():
     assert list(layout.frames) == sorted(layout.frames, key=lambda frame: (frame.y, frame.x))
 
 
-def test_crossings_that_can_be_avoided_are():
+def test_crossings_that_can_be_avoided_are() -> None:
     layers = [[0, 1, 2], [3, 4, 5]]
     after = [[5], [4], [3], [], [], []]
     before = [[], [], [], [2], [1], [0]]
@@ -153,7 +160,7 @@ def test_crossings_that_can_be_avoided_are():
     assert crossings(layers, after) == 0
 
 
-def test_edges_from_one_node_share_their_way():
+def test_edges_from_one_node_share_their_way() -> None:
     layout = lay_out([SIZE] * 6, [(0, 1), (1, 2), (2, 3), (3, 4), (0, 4), (0, 3), (2, 5), (0, 5)])
 
     level = [segment for segment in layout.segments if segment.start[1] == segment.end[1] and segment.target < 0]
@@ -161,7 +168,7 @@ def test_edges_from_one_node_share_their_way():
     assert [(segment.source, segment.start[0]) for segment in level] == [(0, layout.frames[n].x) for n in (1, 2, 3)]
 
 
-def test_faint_edges_go_ways_of_their_own():
+def test_faint_edges_go_ways_of_their_own() -> None:
     edges = [(0, 1), (1, 2), (0, 2)]
     together = lay_out([SIZE] * 4, [*edges, (1, 3), (0, 3)])
     apart = lay_out([SIZE] * 4, [*edges, (1, 3), (0, 3)], faint={(0, 3)})
@@ -171,16 +178,16 @@ def test_faint_edges_go_ways_of_their_own():
     assert len(apart.segments) == len(together.segments) + 2
 
 
-def test_a_graph_with_every_edge_there_can_be_is_laid_out():
+def test_a_graph_with_every_edge_there_can_be_is_laid_out() -> None:
     layout = lay_out([SIZE] * MAX_NODES, combinations(range(MAX_NODES), 2))
 
     assert len({frame.x for frame in layout.frames}) == MAX_NODES
 
 
-def test_an_empty_graph_has_an_empty_canvas():
+def test_an_empty_graph_has_an_empty_canvas() -> None:
     assert lay_out([], []) == (0.0, 0.0, (), ())
 
 
-def test_too_many_nodes_are_refused():
+def test_too_many_nodes_are_refused() -> None:
     with pytest.raises(ValueError, match=f"at most {MAX_NODES}"):
         lay_out([SIZE] * (MAX_NODES + 1), [])

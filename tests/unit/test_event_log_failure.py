@@ -1,19 +1,26 @@
 """The end of a build whose event log fails."""
 
+from __future__ import annotations
+
 import json
 import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from databuild.errors import EventLogError
 from databuild.event_log.open import open_event_log
 from databuild.event_log.sqlite.connection import event_log_error
-from databuild.executors.executor import ProcessResult
+from databuild.executors.executor import ProcessResult, ProcessSpec
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
+from databuild.v1.events_pb2 import BuildEvent
 from tests.support.fake_executor import NoProcesses
+from tests.support.forwarding_log import ForwardingLog
 
 LABEL = "//:a"
 
@@ -21,42 +28,30 @@ LABEL = "//:a"
 class FakeExecutor(NoProcesses):
     """Configures and runs everything at once."""
 
-    async def run(self, spec, on_report=None):
+    async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         _, command, *refs = spec.argv
         configs = [{"outputs": [{"str": ref}], "args": [ref]} for ref in refs] if command == "config" else []
         return ProcessResult(exit_code=0, stdout=json.dumps({"configs": configs}).encode())
 
 
-class FullLog:
+class FullLog(ForwardingLog):
     """A log in memory whose disk is full for one append, after so many."""
 
-    def __init__(self, takes):
-        self.log = open_event_log("memory:")
+    def __init__(self, takes: int) -> None:
+        super().__init__(open_event_log("memory:"))
         self.takes = takes
         self.taken = 0
 
-    def append(self, events):
+    def append(self, events: Sequence[BuildEvent]) -> Awaitable[None]:
         self.taken += 1
         return self.fail() if self.taken == self.takes + 1 else self.log.append(events)
 
-    async def fail(self):
+    async def fail(self) -> NoReturn:
         raise EventLogError("the disk is full")
-
-    def claim(self, requests):
-        return self.log.claim(requests)
-
-    def renew_lease(self, *lease):
-        return self.log.renew_lease(*lease)
-
-    def reader(self):
-        return self.log.reader()
-
-    async def close(self):
-        await self.log.close()
 
 
 @pytest.mark.parametrize("takes", range(1, 9))
-async def test_the_first_error_of_the_event_log_is_the_one_that_is_raised(takes, tmp_path):
+async def test_the_first_error_of_the_event_log_is_the_one_that_is_raised(takes: int, tmp_path: Path) -> None:
     job = Job(label=LABEL, executable="a", outputs=("a/{name}",))
     log = FullLog(takes)
 
@@ -74,7 +69,7 @@ async def test_the_first_error_of_the_event_log_is_the_one_that_is_raised(takes,
     await log.close()
 
 
-def test_an_input_output_error_on_a_full_file_system_is_a_full_disk(tmp_path):
+def test_an_input_output_error_on_a_full_file_system_is_a_full_disk(tmp_path: Path) -> None:
     error = sqlite3.OperationalError("disk I/O error")
 
     full = str(event_log_error(error, "/proc/events.db"))  # where there never is room

@@ -1,6 +1,10 @@
 """Executing job graphs with a runner and an observer that remember."""
 
+from __future__ import annotations
+
 import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypedDict, Unpack
 
 import pytest
 from hypothesis import given
@@ -8,32 +12,33 @@ from hypothesis import strategies as st
 
 from databuild.graph.catalog import RetryPolicy
 from databuild.graph.claim_ahead import CLAIMS_PER_SLOT
-from databuild.graph.execution import ExecutionOptions, execute
-from databuild.graph.ports import RunOutcome, Verdict
+from databuild.graph.execution import ExecutionOptions, ExecutionResult, execute
+from databuild.graph.ports import Attempt, Ended, ExecutionObserver, Runner, RunOutcome, Verdict
 from databuild.model.job_graph import JobConfig, Task
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
+from tests.support.present import present
 
 COMPLETED = RunOutcome(status=ev.JOB_STATUS_COMPLETED)
 FAILED = RunOutcome(status=ev.JOB_STATUS_FAILED, category=pt.FAILURE_CATEGORY_USER, message="no")
 
 
-def task(number, *upstream, job=None):
+def task(number: int, *upstream: int, job: str | None = None) -> Task:
     return Task(number, job or f"//:job{number}", JobConfig((f"p{number}",)), upstream, "")
 
 
 class FakeRunner:
     """Remembers what ran; tasks fail as often as they are told to."""
 
-    def __init__(self, failures=None, hang=()):
-        self.ran = []
+    def __init__(self, failures: Mapping[int, int] | None = None, hang: Iterable[int] = ()) -> None:
+        self.ran: list[tuple[int, int]] = []
         self.running = 0
         self.most_running = 0
         self._failures = dict(failures or {})
         self._hang = set(hang)
         self.hanging = asyncio.Event()
 
-    async def run(self, task, attempt):
+    async def run(self, task: Task, attempt: int) -> RunOutcome:
         self.ran.append((task.task_id, attempt))
         self.running += 1
         self.most_running = max(self.most_running, self.running)
@@ -53,28 +58,28 @@ class FakeRunner:
 class FakeObserver:
     """Remembers what it was told, one line each."""
 
-    def __init__(self, **verdicts):
-        self.told = []
-        self.prepared = []
+    def __init__(self, **verdicts: Sequence[Verdict]) -> None:
+        self.told: list[tuple[str, int]] = []
+        self.prepared: list[tuple[int, int]] = []
         self.verdicts = {int(name[4:]): list(given) for name, given in verdicts.items()}
         self.waiting = 0
         self.max_waiting = 0
 
-    def claim(self, attempts):
+    def claim(self, attempts: Sequence[Attempt]) -> asyncio.Future[Sequence[Verdict]]:
         self.prepared += [(attempt.task.task_id, attempt.number) for attempt in attempts]
         self.waiting += len(attempts)
         self.max_waiting = max(self.max_waiting, self.waiting)
-        preparing = asyncio.get_running_loop().create_future()
+        preparing: asyncio.Future[Sequence[Verdict]] = asyncio.get_running_loop().create_future()
         preparing.set_result([self.verdict(attempt.task) for attempt in attempts])
         return preparing
 
-    def verdict(self, task):
+    def verdict(self, task: Task) -> Verdict:
         return self.verdicts[task.task_id].pop(0) if self.verdicts.get(task.task_id) else Verdict.START
 
-    async def wait_for_change(self, task):
+    async def wait_for_change(self, task: Task) -> None:
         self.told.append(("changed", task.task_id))
 
-    def record(self, ended=None, started=None):
+    def record(self, ended: Ended | None = None, started: Attempt | None = None) -> asyncio.Future[None]:
         self.waiting -= started is not None
         if ended is not None:
             word = {
@@ -86,26 +91,46 @@ class FakeObserver:
             self.told += [("skipped", given_up.task_id) for given_up in ended.given_up]
         if started is not None:
             self.told.append(("started", started.task.task_id))
+        recorded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        recorded.set_result(None)
+        return recorded
 
-    def record_reused(self, task):
+    def record_reused(self, task: Task) -> None:
         self.told.append(("reused", task.task_id))
 
-    def record_never_ran(self, attempts, because):
+    def record_never_ran(self, attempts: Sequence[Attempt], because: Task) -> None:
         self.told += [("never ran", one.task.task_id) for one in attempts]
         self.never_started = [(one.task.task_id, one.number) for one in attempts]
 
 
-async def run(tasks, runner, observer=None, needed=lambda _: True, **options):
+class Options(TypedDict, total=False):
+    """The fields of `ExecutionOptions`."""
+
+    jobs: int
+    keep_going: bool
+    retries: Mapping[str, RetryPolicy]
+    limits: Mapping[str, int]
+    needs: Mapping[str, Mapping[str, int]]
+    short_seconds: float
+
+
+async def run(
+    tasks: Sequence[Task],
+    runner: Runner,
+    observer: ExecutionObserver | None = None,
+    needed: Callable[[Task], bool] = lambda _: True,
+    **options: Unpack[Options],
+) -> ExecutionResult:
     return await execute(tasks, runner, observer or FakeObserver(), ExecutionOptions(**options), needed=needed)
 
 
-async def test_an_empty_job_graph_is_done_at_once():
+async def test_an_empty_job_graph_is_done_at_once() -> None:
     result = await run([], FakeRunner())
 
     assert result.completed == 0
 
 
-async def test_upstream_completes_before_downstream_starts():
+async def test_upstream_completes_before_downstream_starts() -> None:
     observer = FakeObserver()
 
     result = await run([task(1), task(2, 1), task(3, 2)], FakeRunner(), observer, jobs=4)
@@ -121,7 +146,7 @@ async def test_upstream_completes_before_downstream_starts():
     ]
 
 
-async def test_no_more_run_at_once_than_there_are_places():
+async def test_no_more_run_at_once_than_there_are_places() -> None:
     runner = FakeRunner()
 
     await run([task(n) for n in range(1, 21)], runner, jobs=3)
@@ -129,23 +154,23 @@ async def test_no_more_run_at_once_than_there_are_places():
     assert runner.most_running == 3
 
 
-async def test_fail_fast_lets_what_runs_finish_and_starts_nothing_more():
+async def test_fail_fast_lets_what_runs_finish_and_starts_nothing_more() -> None:
     observer = FakeObserver()
 
     result = await run([task(1), task(2), task(3, 1), task(4)], FakeRunner({1: 9}), observer, jobs=2)
 
-    assert result.stopped_by.task_id == 1
+    assert present(result.stopped_by).task_id == 1
     assert result.completed == 1
     assert ("completed", 2) in observer.told
     assert ("skipped", 3) in observer.told
     assert observer.told[-1] == ("never ran", 4)
 
 
-async def test_a_task_starts_once_its_verdict_is_there():
+async def test_a_task_starts_once_its_verdict_is_there() -> None:
     class Slow(FakeObserver):
-        def claim(self, attempts):
+        def claim(self, attempts: Sequence[Attempt]) -> asyncio.Future[Sequence[Verdict]]:
             super().claim(attempts)
-            self.preparing = asyncio.get_running_loop().create_future()
+            self.preparing: asyncio.Future[Sequence[Verdict]] = asyncio.get_running_loop().create_future()
             return self.preparing
 
     observer = Slow()
@@ -161,7 +186,7 @@ async def test_a_task_starts_once_its_verdict_is_there():
     assert observer.prepared == runner.ran == [(1, 1)]
 
 
-async def test_what_somebody_else_produces_is_asked_about_again_and_others_run_meanwhile():
+async def test_what_somebody_else_produces_is_asked_about_again_and_others_run_meanwhile() -> None:
     observer = FakeObserver(task1=[Verdict.CLAIMED_ELSEWHERE, Verdict.CLAIMED_ELSEWHERE, Verdict.START])
     runner = FakeRunner()
 
@@ -172,7 +197,7 @@ async def test_what_somebody_else_produces_is_asked_about_again_and_others_run_m
     assert observer.told.count(("changed", 1)) == 2
 
 
-async def test_what_somebody_else_has_produced_does_not_run_and_what_needs_it_does():
+async def test_what_somebody_else_has_produced_does_not_run_and_what_needs_it_does() -> None:
     observer = FakeObserver(task1=[Verdict.CLAIMED_ELSEWHERE, Verdict.REUSED])
     runner = FakeRunner()
 
@@ -182,7 +207,7 @@ async def test_what_somebody_else_has_produced_does_not_run_and_what_needs_it_do
     assert result.completed == 1
 
 
-async def test_resources_are_free_while_a_task_waits_for_somebody_else():
+async def test_resources_are_free_while_a_task_waits_for_somebody_else() -> None:
     observer = FakeObserver(task1=[Verdict.CLAIMED_ELSEWHERE, Verdict.START])
 
     result = await run(
@@ -192,22 +217,22 @@ async def test_resources_are_free_while_a_task_waits_for_somebody_else():
     assert result.completed == 2
 
 
-async def test_a_failure_ends_what_waits_for_somebody_else():
+async def test_a_failure_ends_what_waits_for_somebody_else() -> None:
     class Never(FakeObserver):
-        async def wait_for_change(self, task):
+        async def wait_for_change(self, task: Task) -> None:
             await asyncio.Event().wait()
 
     observer = Never(task1=[Verdict.CLAIMED_ELSEWHERE])
 
     result = await run([task(1), task(2)], FakeRunner({2: 9}), observer)
 
-    assert result.stopped_by.task_id == 2
+    assert present(result.stopped_by).task_id == 2
     assert observer.never_started == [(1, 0)]
 
 
-async def test_an_error_while_waiting_comes_out_as_itself():
+async def test_an_error_while_waiting_comes_out_as_itself() -> None:
     class Broken(FakeObserver):
-        async def wait_for_change(self, task):
+        async def wait_for_change(self, task: Task) -> None:
             message = "broken"
             raise OSError(message)
 
@@ -216,7 +241,7 @@ async def test_an_error_while_waiting_comes_out_as_itself():
 
 
 @pytest.mark.parametrize(("short_seconds", "most"), [(60, 2 * CLAIMS_PER_SLOT + 1), (0, 1)])
-async def test_only_short_tasks_are_scheduled_while_others_run(short_seconds, most):
+async def test_only_short_tasks_are_scheduled_while_others_run(short_seconds: int, most: int) -> None:
     observer = FakeObserver()
 
     result = await run([task(n) for n in range(1, 60)], FakeRunner(), observer, jobs=2, short_seconds=short_seconds)
@@ -225,18 +250,18 @@ async def test_only_short_tasks_are_scheduled_while_others_run(short_seconds, mo
     assert observer.max_waiting == most
 
 
-async def test_what_was_scheduled_ahead_of_a_failure_is_told_of_with_its_attempt():
+async def test_what_was_scheduled_ahead_of_a_failure_is_told_of_with_its_attempt() -> None:
     observer = FakeObserver()
 
     result = await run([task(n) for n in range(1, 60)], FakeRunner({20: 9}), observer)
 
     started = {one for word, one in observer.told if word == "started"}
-    assert result.stopped_by.task_id == 20
+    assert present(result.stopped_by).task_id == 20
     assert [one for one in observer.never_started if one[1]] == [one for one in observer.prepared if one[0] > 20]
     assert [one for one, _ in observer.never_started] == sorted(set(range(1, 60)) - started)
 
 
-async def test_keep_going_runs_what_does_not_depend_on_the_failure():
+async def test_keep_going_runs_what_does_not_depend_on_the_failure() -> None:
     observer = FakeObserver()
 
     result = await run(
@@ -250,7 +275,7 @@ async def test_keep_going_runs_what_does_not_depend_on_the_failure():
     assert ("completed", 4) in observer.told
 
 
-async def test_a_failed_attempt_is_tried_again_as_often_as_the_policy_says():
+async def test_a_failed_attempt_is_tried_again_as_often_as_the_policy_says() -> None:
     runner = FakeRunner({1: 2})
 
     result = await run([task(1), task(2, 1)], runner, retries={"//:job1": RetryPolicy(retries=2)})
@@ -259,7 +284,7 @@ async def test_a_failed_attempt_is_tried_again_as_often_as_the_policy_says():
     assert result.completed == 2
 
 
-async def test_retries_come_to_an_end():
+async def test_retries_come_to_an_end() -> None:
     runner = FakeRunner({1: 9})
 
     result = await run([task(1)], runner, jobs=2, retries={"//:job1": RetryPolicy(retries=1)})
@@ -268,13 +293,13 @@ async def test_retries_come_to_an_end():
     assert [one.task_id for one in result.failed] == [1]
 
 
-def test_the_wait_before_a_retry_grows_up_to_its_limit():
+def test_the_wait_before_a_retry_grows_up_to_its_limit() -> None:
     policy = RetryPolicy(retries=5, backoff_seconds=2, multiplier=3, max_backoff_seconds=10)
 
     assert [policy.delay(n) for n in (1, 2, 3)] == [2, 6, 10]
 
 
-async def test_a_task_that_is_not_needed_any_more_does_not_run():
+async def test_a_task_that_is_not_needed_any_more_does_not_run() -> None:
     runner = FakeRunner()
     observer = FakeObserver()
 
@@ -284,7 +309,7 @@ async def test_a_task_that_is_not_needed_any_more_does_not_run():
     assert ("reused", 2) in observer.told
 
 
-async def test_cancelling_tells_of_every_task_that_ran():
+async def test_cancelling_tells_of_every_task_that_ran() -> None:
     runner = FakeRunner(hang={2})
     observer = FakeObserver()
     execution = asyncio.create_task(run([task(1), task(2), task(3, 2)], runner, observer, jobs=2))
@@ -298,9 +323,9 @@ async def test_cancelling_tells_of_every_task_that_ran():
     assert ("started", 3) not in observer.told
 
 
-async def test_an_error_of_the_runner_comes_out_as_itself():
+async def test_an_error_of_the_runner_comes_out_as_itself() -> None:
     class Broken(FakeRunner):
-        async def run(self, task, attempt):
+        async def run(self, task: Task, attempt: int) -> RunOutcome:
             message = "broken"
             raise OSError(message)
 
@@ -309,7 +334,7 @@ async def test_an_error_of_the_runner_comes_out_as_itself():
 
 
 @st.composite
-def job_graphs(draw):
+def job_graphs(draw: st.DrawFn) -> list[Task]:
     count = draw(st.integers(1, 12))
     return [
         task(n, *sorted(draw(st.sets(st.integers(1, n - 1), max_size=3))) if n > 1 else ()) for n in range(1, count + 1)
@@ -317,7 +342,9 @@ def job_graphs(draw):
 
 
 @given(job_graphs(), st.sets(st.integers(1, 12)), st.integers(1, 4), st.booleans())
-def test_every_task_ends_exactly_once_whatever_fails(tasks, failing, jobs, keep_going):
+def test_every_task_ends_exactly_once_whatever_fails(
+    tasks: list[Task], failing: set[int], jobs: int, keep_going: bool
+) -> None:
     observer = FakeObserver()
     runner = FakeRunner(dict.fromkeys(failing, 1))
 
@@ -325,7 +352,7 @@ def test_every_task_ends_exactly_once_whatever_fails(tasks, failing, jobs, keep_
 
     ends = [number for word, number in observer.told if word != "started"]
     assert sorted(ends) == [one.task_id for one in tasks]
-    done = set()
+    done: set[int] = set()
     for word, number in observer.told:
         if word == "started":
             assert set(tasks[number - 1].upstream) <= done

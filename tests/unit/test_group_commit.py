@@ -1,25 +1,29 @@
 """Operations share transactions, and observers are notified of durable events, in order."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Sequence
+from typing import NoReturn
 
 import pytest
 
 from databuild.errors import EventLogError, InvalidStateTransitionError
 from databuild.event_log.coordination import ClaimRequest
-from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit
+from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit, Operation
 from databuild.v1 import events_pb2 as ev
 
 
 class Store:
     """Accepts everything that it was not told to refuse, and remembers the transactions."""
 
-    def __init__(self):
-        self.transactions = []
-        self.refused = []
-        self.error = None
+    def __init__(self) -> None:
+        self.transactions: list[list[Operation]] = []
+        self.refused: list[Operation] = []
+        self.error: Exception | None = None
 
-    def write(self, operations):
+    def write(self, operations: Sequence[Operation]) -> list[Exception | None]:
         self.transactions.append(list(operations))
         if self.error:
             raise self.error
@@ -32,57 +36,61 @@ class Store:
 class Observer:
     """Remembers what it was notified of."""
 
-    def __init__(self):
-        self.events = []
+    def __init__(self) -> None:
+        self.events: list[ev.BuildEvent] = []
         self.closed = False
 
-    def notify(self, events):
+    def notify(self, events: Sequence[ev.BuildEvent]) -> None:
         self.events += events
 
-    def close(self):
+    def close(self) -> None:
         self.closed = True
 
 
 class FailingObserver(Observer):
-    def notify(self, events):
+    def notify(self, events: Sequence[ev.BuildEvent]) -> NoReturn:
         raise RuntimeError("out of order")
 
 
-def append(*sequences):
+def append(*sequences: int) -> Append:
     return Append([ev.BuildEvent(build_request_id="b", sequence=sequence) for sequence in sequences])
 
 
 @pytest.fixture
-def store():
+def store() -> Store:
     return Store()
 
 
 @pytest.fixture
-async def commit(store):
+async def commit(store: Store) -> AsyncIterator[GroupCommit]:
     commit = GroupCommit(store)
     yield commit
     await commit.close()
 
 
 @pytest.fixture
-def observer(commit):
+def observer(commit: GroupCommit) -> Observer:
     observer = Observer()
     commit.observe(observer)
     return observer
 
 
-def sequences(observer):
+def sequences(observer: Observer) -> list[int]:
     return [event.sequence for event in observer.events]
 
 
-async def test_operations_that_are_not_awaited_share_a_transaction_with_one_that_is(commit, store):
+async def test_operations_that_are_not_awaited_share_a_transaction_with_one_that_is(
+    commit: GroupCommit, store: Store
+) -> None:
     commit.submit(append(1))
     await commit.submit(append(2))
 
     assert store.transactions == [[append(1), append(2)]]
 
 
-async def test_observers_are_notified_in_order_before_the_append_returns(commit, observer):
+async def test_observers_are_notified_in_order_before_the_append_returns(
+    commit: GroupCommit, observer: Observer
+) -> None:
     commit.submit(append(1, 2))
     assert sequences(observer) == []
 
@@ -91,7 +99,9 @@ async def test_observers_are_notified_in_order_before_the_append_returns(commit,
     assert sequences(observer) == [1, 2, 3]
 
 
-async def test_observers_are_notified_of_appends_whose_caller_was_cancelled(commit, observer):
+async def test_observers_are_notified_of_appends_whose_caller_was_cancelled(
+    commit: GroupCommit, observer: Observer
+) -> None:
     durable = commit.submit(append(1))
     durable.cancel()
     await commit.submit(append(2))
@@ -99,7 +109,9 @@ async def test_observers_are_notified_of_appends_whose_caller_was_cancelled(comm
     assert sequences(observer) == [1, 2]
 
 
-async def test_observers_are_not_notified_of_refused_failed_or_empty_operations(commit, store, observer):
+async def test_observers_are_not_notified_of_refused_failed_or_empty_operations(
+    commit: GroupCommit, store: Store, observer: Observer
+) -> None:
     store.refused = [append(1)]
     with pytest.raises(InvalidStateTransitionError):
         await commit.submit(append(1))
@@ -112,7 +124,9 @@ async def test_observers_are_not_notified_of_refused_failed_or_empty_operations(
     assert sequences(observer) == []
 
 
-async def test_an_observer_that_fails_stops_neither_the_append_nor_other_observers(commit, caplog):
+async def test_an_observer_that_fails_stops_neither_the_append_nor_other_observers(
+    commit: GroupCommit, caplog: pytest.LogCaptureFixture
+) -> None:
     failing, other = FailingObserver(), Observer()
     commit.observe(failing)
     commit.observe(other)
@@ -124,7 +138,7 @@ async def test_an_observer_that_fails_stops_neither_the_append_nor_other_observe
     assert "failed on events of build b" in caplog.text
 
 
-async def test_closing_writes_and_notifies_first_and_then_closes_observers(store):
+async def test_closing_writes_and_notifies_first_and_then_closes_observers(store: Store) -> None:
     commit = GroupCommit(store)
     observer = Observer()
     commit.observe(observer)
@@ -138,7 +152,7 @@ async def test_closing_writes_and_notifies_first_and_then_closes_observers(store
         await commit.submit(append(2))
 
 
-async def test_closing_twice_closes_once(store):
+async def test_closing_twice_closes_once(store: Store) -> None:
     commit = GroupCommit(store)
     observer = Observer()
     commit.observe(observer)

@@ -1,13 +1,33 @@
 """A job that fails shows its author's frames, and the message last."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
 
-from databuild.job import Config, main, writing
+from databuild.job import Config, Run, main, writing
+
+if TYPE_CHECKING:
+    from databuild.job.program import ConfigFunction, RunFunction
 
 
-def failed(*words, capsys, config=None, run=None):
+def no_config(_refs: Sequence[str]) -> NoReturn:
+    raise AssertionError
+
+
+def no_run(_run: Run) -> NoReturn:
+    raise AssertionError
+
+
+def failed(
+    *words: str,
+    capsys: pytest.CaptureFixture[str],
+    config: ConfigFunction = no_config,
+    run: RunFunction = no_run,
+) -> list[str]:
     """Runs a job that fails, and returns the lines of its standard error."""
     with pytest.raises(SystemExit) as stop:
         main(config, run, ["job.py", *words])
@@ -17,20 +37,24 @@ def failed(*words, capsys, config=None, run=None):
     return lines
 
 
-def functions(lines):
+def functions(lines: Iterable[str]) -> list[str]:
     """Returns the functions that frames name, outermost first."""
     return [line.rpartition(" in ")[2] for line in lines if line.lstrip(" |").startswith('File "')]
 
 
-def read(path):
+BAD: Any = "bad"
+"""A severity that there is not."""
+
+
+def read(path: str) -> object:
     raise FileNotFoundError(f"no file {path}")
 
 
-def run_that_reads(run):
+def run_that_reads(run: Run) -> None:
     read(run.args[0])
 
 
-def test_the_frames_are_the_authors_and_the_message_is_last(capsys):
+def test_the_frames_are_the_authors_and_the_message_is_last(capsys: pytest.CaptureFixture[str]) -> None:
     lines = failed("exec", "a.parquet", run=run_that_reads, capsys=capsys)
 
     assert lines[:2] == ["job.py: exec failed", "Traceback (most recent call last):"]
@@ -38,20 +62,20 @@ def test_the_frames_are_the_authors_and_the_message_is_last(capsys):
     assert lines[-1] == "FileNotFoundError: no file a.parquet"
 
 
-def test_what_to_do_about_missing_arguments_comes_before_the_message(capsys):
+def test_what_to_do_about_missing_arguments_comes_before_the_message(capsys: pytest.CaptureFixture[str]) -> None:
     lines = failed("exec", run=run_that_reads, capsys=capsys)
 
     assert lines[0] == "job.py: exec failed; exec has no arguments, and config prints those that it needs"
     assert lines[-1] == "IndexError: tuple index out of range"
 
 
-def config_that_reads(refs):
+def config_that_reads(refs: Sequence[str]) -> Iterator[Config]:
     for ref in refs:
         read(ref)
         yield Config(outputs=[ref])
 
 
-def test_a_config_function_fails_alike(capsys):
+def test_a_config_function_fails_alike(capsys: pytest.CaptureFixture[str]) -> None:
     lines = failed("config", "a/x", "a/y", config=config_that_reads, capsys=capsys)
 
     assert lines[0] == "job.py: config failed for 'a/x' and 1 more"
@@ -59,9 +83,9 @@ def test_a_config_function_fails_alike(capsys):
     assert lines[-1] == "FileNotFoundError: no file a/x"
 
 
-def test_what_is_raised_by_databuild_shows_where_it_was_called(capsys):
-    def run_that_checks(run):
-        run.check("rows", True, severity="bad")
+def test_what_is_raised_by_databuild_shows_where_it_was_called(capsys: pytest.CaptureFixture[str]) -> None:
+    def run_that_checks(run: Run) -> None:
+        run.check("rows", True, severity=BAD)
 
     lines = failed("exec", "x", run=run_that_checks, capsys=capsys)
 
@@ -69,8 +93,10 @@ def test_what_is_raised_by_databuild_shows_where_it_was_called(capsys):
     assert lines[-1].startswith("ValueError: severity is 'bad'")
 
 
-def test_where_databuild_calls_what_calls_databuild_its_frames_are_hidden(tmp_path, capsys):
-    def run_that_writes(run):
+def test_where_databuild_calls_what_calls_databuild_its_frames_are_hidden(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_that_writes(run: Run) -> None:
         with writing(tmp_path / "file") as temporary:
             (tmp_path / "file" / "full").mkdir(parents=True)
             Path(temporary).touch()
@@ -81,24 +107,24 @@ def test_where_databuild_calls_what_calls_databuild_its_frames_are_hidden(tmp_pa
     assert lines[-1].startswith("IsADirectoryError: ")
 
 
-def test_without_a_frame_of_the_author_there_is_the_message(capsys):
-    def config_without_refs():
+def test_without_a_frame_of_the_author_there_is_the_message(capsys: pytest.CaptureFixture[str]) -> None:
+    def config_without_refs() -> list[Config]:
         return []
 
-    lines = failed("config", "a/x", config=config_without_refs, capsys=capsys)
+    lines = failed("config", "a/x", config=cast("ConfigFunction", config_without_refs), capsys=capsys)
 
     assert len(lines) == 2
     assert lines[1].startswith("TypeError: ")
 
 
-def test_causes_and_contexts_are_shown_with_the_authors_frames(capsys):
-    def run_with_a_cause(run):
+def test_causes_and_contexts_are_shown_with_the_authors_frames(capsys: pytest.CaptureFixture[str]) -> None:
+    def run_with_a_cause(run: Run) -> None:
         try:
-            run.check("rows", True, severity="bad")
+            run.check("rows", True, severity=BAD)
         except ValueError as error:
             raise RuntimeError("cannot check") from error
 
-    def run_with_a_context(run):
+    def run_with_a_context(run: Run) -> None:
         try:
             run_with_a_cause(run)
         except RuntimeError:
@@ -113,15 +139,16 @@ def test_causes_and_contexts_are_shown_with_the_authors_frames(capsys):
     assert lines[-1] == "LookupError: cannot tell"
 
 
-def test_groups_of_exceptions_are_shown_with_the_authors_frames(capsys):
-    def caught(call, *arguments, **more):
+def test_groups_of_exceptions_are_shown_with_the_authors_frames(capsys: pytest.CaptureFixture[str]) -> None:
+    def caught(call: Callable[..., object], *arguments: object, **more: object) -> Exception:
         try:
             call(*arguments, **more)
         except Exception as error:
             return error
+        raise AssertionError(call)
 
-    def run_with_a_group(run):
-        checked = caught(run.check, "rows", True, severity="bad")
+    def run_with_a_group(run: Run) -> None:
+        checked = caught(run.check, "rows", True, severity=BAD)
         raise ExceptionGroup("two parts", [checked, caught(read, "b")])
 
     lines = failed("exec", "x", run=run_with_a_group, capsys=capsys)
@@ -131,26 +158,28 @@ def test_groups_of_exceptions_are_shown_with_the_authors_frames(capsys):
     assert any("FileNotFoundError: no file b" in line for line in lines)
 
 
-def test_a_message_of_many_lines_is_whole(capsys):
-    def run_that_explains(run):
+def test_a_message_of_many_lines_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    def run_that_explains(run: Run) -> NoReturn:
         raise ValueError("first\nlast")
 
     assert failed("exec", "x", run=run_that_explains, capsys=capsys)[-2:] == ["ValueError: first", "last"]
 
 
-def test_the_full_traceback_is_there_for_who_asks(capsys, monkeypatch):
+def test_the_full_traceback_is_there_for_who_asks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DATABUILD_FULL_TRACEBACK", "1")
     lines = failed("exec", "a.parquet", run=run_that_reads, capsys=capsys)
 
     assert functions(lines) == ["execute", "run_that_reads", "read"]
 
 
-def test_a_run_that_exits_with_a_message_says_just_that(capsys):
-    def run_that_exits(run):
+def test_a_run_that_exits_with_a_message_says_just_that(capsys: pytest.CaptureFixture[str]) -> None:
+    def run_that_exits(run: Run) -> NoReturn:
         raise SystemExit("no flights in 2014")
 
     with pytest.raises(SystemExit) as stop:
-        main(None, run_that_exits, ["job.py", "exec"])
+        main(no_config, run_that_exits, ["job.py", "exec"])
 
     assert stop.value.code == "no flights in 2014"
     assert capsys.readouterr().err == ""

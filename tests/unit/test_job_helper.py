@@ -1,7 +1,12 @@
 """databuild.job: the command line, the checks of answers, reports and files."""
 
+from __future__ import annotations
+
 import io
 import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.protobuf import json_format
@@ -11,25 +16,29 @@ from databuild.job.answers import ask, to_json
 from databuild.job.wire import parse_request, read_framed, write_framed
 from databuild.job.worker import respond
 from databuild.v1 import job_pb2, partition_pb2
+from tests.support.present import present
+
+if TYPE_CHECKING:
+    from databuild.job.program import ConfigFunction, RunFunction
 from tools.python import child
 
 
-def config(refs):
+def config(refs: Sequence[str]) -> list[Config]:
     print("not part of the answer")
     return [Config(outputs=[ref], materialize=["raw/ä\n"], query=["seen"], args=[ref], env={"A": "1"}) for ref in refs]
 
 
-def run(run):
+def run(run: Run) -> None:
     run.finished(run.args[0], rows=842, content_digest="sha256:1")
 
 
-def call(*words, config=config, run=run):
+def call(*words: str, config: ConfigFunction = config, run: RunFunction = run) -> int | str | None:
     with pytest.raises(SystemExit) as stop:
         main(config, run, ["job", *words])
     return stop.value.code
 
 
-def test_config_prints_a_configure_response(capsys):
+def test_config_prints_a_configure_response(capsys: pytest.CaptureFixture[str]) -> None:
     code = call("config", "a/x", "a/y")
     message = json_format.Parse(capsys.readouterr().out, job_pb2.JobConfigureResponse())
 
@@ -40,7 +49,7 @@ def test_config_prints_a_configure_response(capsys):
     assert (list(first.args), dict(first.env)) == (["a/x"], {"A": "1"})
 
 
-def test_config_without_refs_is_misuse(capsys):
+def test_config_without_refs_is_misuse(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("config") == 2
     assert "needs the refs" in capsys.readouterr().err
 
@@ -56,39 +65,41 @@ def test_config_without_refs_is_misuse(capsys):
         (lambda refs: 1 / 0, "ZeroDivisionError"),
     ],
 )
-def test_a_broken_config_function_is_explained(broken, message, capsys):
+def test_a_broken_config_function_is_explained(
+    broken: Callable[[Sequence[str]], Any], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert call("config", "a/x", config=broken) == 1
     printed = capsys.readouterr()
     assert message in printed.err
     assert printed.out == ""
 
 
-def test_a_config_needs_an_output():
+def test_a_config_needs_an_output() -> None:
     with pytest.raises(ConfigError, match="has no outputs"):
         Config(outputs=[])
 
 
-def test_the_program_without_arguments_teaches(capsys):
+def test_the_program_without_arguments_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     assert call() == 2
     assert "config REF..." in capsys.readouterr().err
 
 
-def test_help_is_no_misuse(capsys):
+def test_help_is_no_misuse(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("--help") == 0
     assert "exec ARGS..." in capsys.readouterr().out
 
 
-def test_an_unknown_command_is_named(capsys):
+def test_an_unknown_command_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("bake") == 2
     assert "'bake'" in capsys.readouterr().err
 
 
-def test_exec_that_raises_says_so(capsys):
+def test_exec_that_raises_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("exec") == 1
     assert "no arguments" in capsys.readouterr().err
 
 
-def test_reports_are_job_reports(tmp_path):
+def test_reports_are_job_reports(tmp_path: Path) -> None:
     report = tmp_path / "report"
     one = Run(["x"], {"DATABUILD_REPORT": str(report)})
     one.finished("a/x", rows=842, content_digest="sha256:1")
@@ -105,14 +116,14 @@ def test_reports_are_job_reports(tmp_path):
     assert messages[3].progress.fraction == 0.5
 
 
-def test_without_a_report_file_nothing_is_reported():
+def test_without_a_report_file_nothing_is_reported() -> None:
     Run([], {}).finished("a/x")
 
 
-def test_a_file_is_complete_or_absent(tmp_path):
+def test_a_file_is_complete_or_absent(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "file.txt"
 
-    def write_half():
+    def write_half() -> None:
         with writing(path) as temporary:
             (path.parent / temporary).write_text("half")
             raise ValueError("half")
@@ -127,7 +138,7 @@ def test_a_file_is_complete_or_absent(tmp_path):
     assert content_digest(path).startswith("sha256:")
 
 
-def test_configuring_imports_nothing_slow():
+def test_configuring_imports_nothing_slow() -> None:
     program = "import sys, databuild.job; print(*sys.modules)"
     done = subprocess.run(child.command("-c", program, flags=("-S",)), capture_output=True, text=True, check=True)
 
@@ -135,12 +146,18 @@ def test_configuring_imports_nothing_slow():
     assert not slow & set(done.stdout.split())
 
 
-def answer_of(request, config=config, run=run):
+def config_that_fails(_refs: Sequence[str]) -> list[Config]:
+    raise ZeroDivisionError("division by zero")
+
+
+def answer_of(
+    request: job_pb2.JobRequest, config: ConfigFunction = config, run: RunFunction = run
+) -> job_pb2.JobResponse:
     """Returns what a worker answers to a JobRequest."""
     return job_pb2.JobResponse.FromString(respond(parse_request(request.SerializeToString()), config, run))
 
 
-def test_a_worker_answers_as_config_does():
+def test_a_worker_answers_as_config_does() -> None:
     request = job_pb2.JobRequest(request_id=7)
     request.configure.outputs.add(str="a/x")
     response = answer_of(request)
@@ -152,7 +169,7 @@ def test_a_worker_answers_as_config_does():
     assert response.configure == expected
 
 
-def test_a_worker_survives_what_fails(tmp_path, capsys):
+def test_a_worker_survives_what_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     request = job_pb2.JobRequest(request_id=8)
     request.execute.args.append("a/x")
     request.execute.env["DATABUILD_REPORT"] = str(tmp_path / "report")
@@ -166,15 +183,13 @@ def test_a_worker_survives_what_fails(tmp_path, capsys):
     assert "a/x" in (tmp_path / "report").read_text()
     assert answer_of(unknown).failure.message
     assert answer_of(empty).execute.exit_code == 1
-    assert answer_of(configure, config=lambda refs: 1 / 0).failure.message.startswith(
-        "config failed: ZeroDivisionError"
-    )
+    assert answer_of(configure, config=config_that_fails).failure.message.startswith("config failed: ZeroDivisionError")
     assert capsys.readouterr().err.splitlines()[-1] == "ZeroDivisionError: division by zero"
     not_unicode = answer_of(configure, config=lambda refs: [Config(outputs=refs, args=["\udcff"])])
     assert not_unicode.failure.message.startswith("config failed: UnicodeEncodeError")
 
 
-def test_a_worker_serves_until_its_input_ends():
+def test_a_worker_serves_until_its_input_ends() -> None:
     frames = io.BytesIO()
     for number in (1, 2):
         request = job_pb2.JobRequest(request_id=number)
@@ -185,7 +200,7 @@ def test_a_worker_serves_until_its_input_ends():
     command = child.command("-c", program, "worker")
     done = subprocess.run(command, input=frames.getvalue(), capture_output=True, check=True)
     answers = io.BytesIO(done.stdout)
-    ids = [job_pb2.JobResponse.FromString(read_framed(answers)).request_id for _ in (1, 2)]
+    ids = [job_pb2.JobResponse.FromString(present(read_framed(answers))).request_id for _ in (1, 2)]
 
     assert ids == [1, 2]
     assert read_framed(answers) is None
@@ -195,7 +210,7 @@ def test_a_worker_serves_until_its_input_ends():
     assert cut.stderr.splitlines()[-1] == b"worker: the stream of requests ends within a request"
 
 
-def test_a_worker_imports_no_protobuf():
+def test_a_worker_imports_no_protobuf() -> None:
     program = "import sys; import databuild.job.worker; print(*sys.modules)"
     done = subprocess.run(child.command("-c", program, flags=("-S",)), capture_output=True, text=True, check=True)
 

@@ -1,5 +1,7 @@
 """The fast reader of `JOB config` output, compared with the reader of protobuf."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 
@@ -16,16 +18,16 @@ from databuild.model.pacing import SLICE, run_through
 from databuild.v1 import job_pb2
 
 
-def parse(value):
+def parse(value: object) -> list[JobConfig]:
     printed = value if isinstance(value, bytes) else json.dumps(value).encode()
     return parse_configure_response(printed, job_label="//:j", refs=["p", "q"])
 
 
-def with_dep(**dep):
+def with_dep(**dep: object) -> dict[str, object]:
     return {"configs": [{"outputs": [{"str": "p"}], "inputs": [{"partition_ref": {"str": "i"}, **dep}]}]}
 
 
-def test_a_job_of_the_older_databuild_is_understood():
+def test_a_job_of_the_older_databuild_is_understood() -> None:
     answer = {
         "configs": [
             {
@@ -43,13 +45,13 @@ def test_a_job_of_the_older_databuild_is_understood():
     assert parse(answer) == [JobConfig(("p",), ("m",), ("q",), ("a",), (("A", "1"), ("B", "2")))]
 
 
-def test_what_is_named_twice_is_there_once():
+def test_what_is_named_twice_is_there_once() -> None:
     (config,) = parse({"configs": [{"outputs": [{"str": "p"}, {"str": "q"}, {"str": "p"}]}]})
 
     assert config.outputs == ("p", "q")
 
 
-def test_any_character_that_a_process_can_be_given_may_be_escaped():
+def test_any_character_that_a_process_can_be_given_may_be_escaped() -> None:
     (config,) = parse(
         rb'{"configs": [{"outputs": [{"str": "p"}], "args": ["\u00e9 \ud83d\ude00\n"], "env": {"A": "\u0001"}}]}'
     )
@@ -69,7 +71,7 @@ def test_any_character_that_a_process_can_be_given_may_be_escaped():
         ({"depTypeName": "query"}, False),
     ],
 )
-def test_a_dep_type_is_a_code_a_number_a_name_or_the_default(dep, materialize):
+def test_a_dep_type_is_a_code_a_number_a_name_or_the_default(dep: dict[str, object], materialize: bool) -> None:
     (config,) = parse(with_dep(**dep))
 
     assert (config.materialize == ("i",)) == materialize
@@ -110,7 +112,7 @@ def test_a_dep_type_is_a_code_a_number_a_name_or_the_default(dep, materialize):
         (b'{"configs": [{"outputs": [{"str": "\xed\xa0\x80"}]}]}', "not a JobConfigureResponse"),
     ],
 )
-def test_what_cannot_be_read_names_the_job_and_the_fault(answer, said):
+def test_what_cannot_be_read_names_the_job_and_the_fault(answer: object, said: str | None) -> None:
     if said is None:
         assert parse(answer) == []
         return
@@ -126,12 +128,15 @@ TEXTS = st.text('aé"\\ \n', max_size=4)
 
 
 @st.composite
-def responses(draw):
+def responses(draw: st.DrawFn) -> job_pb2.JobConfigureResponse:
     configs = [
         job_pb2.JobConfig(
             outputs=[{"str": ref} for ref in draw(st.lists(REFS, min_size=1, max_size=3, unique=True))],
             inputs=[
-                job_pb2.DataDep(dep_type_code=draw(st.sampled_from([0, 1])), partition_ref={"str": ref})
+                job_pb2.DataDep(
+                    dep_type_code=draw(st.sampled_from([job_pb2.QUERY, job_pb2.MATERIALIZE])),
+                    partition_ref={"str": ref},
+                )
                 for ref in draw(st.lists(REFS, max_size=3, unique=True))
             ],
             args=draw(st.lists(TEXTS, max_size=3)),
@@ -143,7 +148,9 @@ def responses(draw):
 
 
 @given(responses(), st.booleans())
-def test_what_protobuf_writes_is_read_as_protobuf_reads_it(response, preserving):
+def test_what_protobuf_writes_is_read_as_protobuf_reads_it(
+    response: job_pb2.JobConfigureResponse, preserving: bool
+) -> None:
     printed = json_format.MessageToJson(response, preserving_proto_field_name=preserving)
 
     parsed = parse(printed.encode())
@@ -157,7 +164,7 @@ def test_what_protobuf_writes_is_read_as_protobuf_reads_it(response, preserving)
         assert dict(config.env) == dict(message.env)
 
 
-def test_the_digest_of_a_configuration_minds_what_changes_a_run_only():
+def test_the_digest_of_a_configuration_minds_what_changes_a_run_only() -> None:
     base = JobConfig(("p",), ("a", "b"), ("q",), ("1", "2"), (("A", "1"),))
 
     assert configuration_digest(base) == configuration_digest(base._replace(materialize=("b", "a")))
@@ -167,7 +174,7 @@ def test_the_digest_of_a_configuration_minds_what_changes_a_run_only():
 
 @pytest.mark.parametrize("prefixes", [(), ("votes/", "räw/")])
 @pytest.mark.parametrize("count", [0, 1, 3 * SLICE])
-def test_the_digest_of_a_configuration_is_that_of_its_json(count, prefixes):
+def test_the_digest_of_a_configuration_is_that_of_its_json(count: int, prefixes: tuple[str, ...]) -> None:
     many = tuple(f"in/{number}" for number in range(count))
     for materialize, query in ((many, ()), ((), many), (many, many)):
         config = JobConfig(("p",), materialize, query, ("1", 'ä"'), (("A", "1"),), prefixes)
@@ -177,7 +184,7 @@ def test_the_digest_of_a_configuration_is_that_of_its_json(count, prefixes):
         assert configuration_digest(config) == run_through(digest_in_slices(config)) == expected
 
 
-def test_reading_an_answer_that_nobody_wants_any_more_stops():
+def test_reading_an_answer_that_nobody_wants_any_more_stops() -> None:
     with pytest.raises(JobConfigurationError, match="was cancelled"):
         parse_configure_response(b'{"configs": [{}]}', job_label="//:j", cancelled=lambda: True)
 
@@ -191,6 +198,6 @@ NFD = {"str": "e\u0301"}
     "config",
     [{"outputs": [NFD]}, {"outputs": [{"str": "p"}], "inputs": [{"partition_ref": NFD, "dep_type_code": "QUERY"}]}],
 )
-def test_a_ref_in_another_unicode_form_is_refused_in_outputs_and_inputs(config):
+def test_a_ref_in_another_unicode_form_is_refused_in_outputs_and_inputs(config: dict[str, object]) -> None:
     with pytest.raises(JobConfigurationError, match=r"normalization form C.*\\xe9"):
         parse({"configs": [config]})

@@ -1,5 +1,7 @@
 """The wire format of the worker, held against the generated messages, which a job does not have."""
 
+from __future__ import annotations
+
 import io
 
 import pytest
@@ -25,7 +27,7 @@ MAPS = st.dictionaries(TEXTS, TEXTS, max_size=4)
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
 
-def config_message(config):
+def config_message(config: Config) -> job_pb2.JobConfig:
     inputs = [(job_pb2.MATERIALIZE, ref) for ref in config.materialize] + [(job_pb2.QUERY, ref) for ref in config.query]
     return job_pb2.JobConfig(
         outputs=[partition_pb2.PartitionRef(str=ref) for ref in config.outputs],
@@ -39,14 +41,14 @@ def config_message(config):
 
 
 @st.composite
-def configs(draw):
+def configs(draw: st.DrawFn) -> Config:
     some = st.lists(TEXTS, max_size=3)
     outputs = draw(st.lists(TEXTS, min_size=1, max_size=3))
     return Config(outputs=outputs, materialize=draw(some), query=draw(some), args=draw(some), env=draw(MAPS))
 
 
 @given(INT64, st.lists(configs(), max_size=3))
-def test_a_configure_response_has_the_bytes_of_protobuf(request_id, answer):
+def test_a_configure_response_has_the_bytes_of_protobuf(request_id: int, answer: list[Config]) -> None:
     expected = job_pb2.JobResponse(request_id=request_id)
     expected.configure.SetInParent()
     expected.configure.configs.extend(map(config_message, answer))
@@ -59,7 +61,7 @@ def test_a_configure_response_has_the_bytes_of_protobuf(request_id, answer):
 
 
 @given(INT64, st.integers(-(2**31), 2**31 - 1))
-def test_an_execute_response_has_the_bytes_of_protobuf(request_id, exit_code):
+def test_an_execute_response_has_the_bytes_of_protobuf(request_id: int, exit_code: int) -> None:
     expected = job_pb2.JobResponse(request_id=request_id)
     expected.execute.SetInParent()
     expected.execute.exit_code = exit_code
@@ -68,7 +70,7 @@ def test_an_execute_response_has_the_bytes_of_protobuf(request_id, exit_code):
 
 
 @given(INT64, TEXTS)
-def test_a_failure_has_the_bytes_of_protobuf(request_id, message):
+def test_a_failure_has_the_bytes_of_protobuf(request_id: int, message: str) -> None:
     expected = job_pb2.JobResponse(request_id=request_id)
     expected.failure.category = partition_pb2.FAILURE_CATEGORY_USER
     expected.failure.message = message
@@ -76,11 +78,11 @@ def test_a_failure_has_the_bytes_of_protobuf(request_id, message):
     assert failed(request_id, message) == expected.SerializeToString()
 
 
-def test_a_failure_of_which_the_message_is_not_unicode_is_told():
+def test_a_failure_of_which_the_message_is_not_unicode_is_told() -> None:
     assert job_pb2.JobResponse.FromString(failed(1, "no file \udcff")).failure.message == "no file \\udcff"
 
 
-def as_request(message):
+def as_request(message: job_pb2.JobRequest) -> Request:
     """Returns a message as the Request that it stands for."""
     return Request(
         request_id=message.request_id,
@@ -92,7 +94,7 @@ def as_request(message):
 
 
 @given(INT64, st.lists(TEXTS))
-def test_a_configure_request_is_read(request_id, refs):
+def test_a_configure_request_is_read(request_id: int, refs: list[str]) -> None:
     message = job_pb2.JobRequest(request_id=request_id)
     message.configure.SetInParent()
     message.configure.outputs.extend(partition_pb2.PartitionRef(str=ref) for ref in refs)
@@ -101,7 +103,7 @@ def test_a_configure_request_is_read(request_id, refs):
 
 
 @given(INT64, st.lists(TEXTS), MAPS)
-def test_an_execute_request_is_read(request_id, args, env):
+def test_an_execute_request_is_read(request_id: int, args: list[str], env: dict[str, str]) -> None:
     message = job_pb2.JobRequest(request_id=request_id)
     message.execute.SetInParent()
     message.execute.args.extend(args)
@@ -123,7 +125,7 @@ UNKNOWN = (
 
 
 @pytest.mark.parametrize("unknown", UNKNOWN)
-def test_what_a_newer_sender_adds_is_passed_over(unknown):
+def test_what_a_newer_sender_adds_is_passed_over(unknown: bytes) -> None:
     execute = unknown + b"\x0a\x01x" + unknown + b"\x12\x06\x0a\x01A\x12\x011"
     data = unknown + b"\x08\x07" + unknown + b"\x1a" + bytes([len(execute)]) + execute + unknown
 
@@ -146,7 +148,7 @@ PIECES = st.sampled_from((*WHOLE, *MAPPED, *BROKEN, *LONG))
 @example(CONFIGURE_A + EXECUTE_X)
 @example(EXECUTE_X + CONFIGURE_A + CONFIGURE_B)
 @example(CONFIGURE_A + EXECUTE_X + CONFIGURE_B)
-def test_bytes_are_what_they_are_for_protobuf(data):
+def test_bytes_are_what_they_are_for_protobuf(data: bytes) -> None:
     try:
         expected = as_request(job_pb2.JobRequest.FromString(data))
     except DecodeError:
@@ -157,7 +159,7 @@ def test_bytes_are_what_they_are_for_protobuf(data):
 
 
 @given(st.lists(st.binary(max_size=300), max_size=4))
-def test_messages_keep_their_length(messages):
+def test_messages_keep_their_length(messages: list[bytes]) -> None:
     stream = io.BytesIO()
     for message in messages:
         write_framed(stream, message)
@@ -168,11 +170,11 @@ def test_messages_keep_their_length(messages):
 
 
 @pytest.mark.parametrize("cut", [b"\x05abc", b"\x85", b"\x01"])
-def test_a_stream_that_ends_within_a_message_is_told_of(cut):
+def test_a_stream_that_ends_within_a_message_is_told_of(cut: bytes) -> None:
     with pytest.raises(EOFError, match="ends within"):
         read_framed(io.BytesIO(cut))
 
 
-def test_a_stream_of_something_else_is_told_of():
+def test_a_stream_of_something_else_is_told_of() -> None:
     with pytest.raises(WireError, match="an invalid length"):
         read_framed(io.BytesIO(b"\xff" * 20))

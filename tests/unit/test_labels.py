@@ -26,11 +26,11 @@ from databuild.graph.labels import stable_label
         ("@@bazel_tools//a:b", "@bazel_tools//a:b"),
     ],
 )
-def test_a_label_has_one_form_in_all_versions_of_bazel(label, stable):
+def test_a_label_has_one_form_in_all_versions_of_bazel(label: str, stable: str) -> None:
     assert stable_label(label) == stable
     assert stable_label(stable) == stable
 
 
 @pytest.mark.parametrize("text", ["", "a", ":a", "a:b", "acme//a:b"])
-def test_what_is_no_absolute_label_stays_as_it_is(text):
+def test_what_is_no_absolute_label_stays_as_it_is(text: str) -> None:
     assert stable_label(text) == text

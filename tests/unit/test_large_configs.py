@@ -1,14 +1,19 @@
 """The work on large configs grows with their size, and planning keeps the event loop no longer; in lines, not time."""
 
+from __future__ import annotations
+
 import asyncio
+from collections.abc import Callable, Collection, Sequence
+from typing import cast
 
 import pytest
 
+from databuild.event_log.reads import PartitionReads
 from databuild.graph.analysis import analyze
 from databuild.graph.catalog import Job, JobCatalog
-from databuild.graph.ports import Attempt, Ended, RunOutcome
+from databuild.graph.ports import Attempt, Configure, Ended, PartitionRecords, RunOutcome
 from databuild.graph.ready_queue import ReadyQueue
-from databuild.model.job_graph import JobConfig, Task
+from databuild.model.job_graph import JobConfig, Plan, Task
 from databuild.model.pacing import SLICE, Pace, run_through, slices, sort
 from databuild.model.plan_messages import tasks_to_messages
 from databuild.model.records import AdoptionRecord, InputVersion, Manifest, PartitionRecord
@@ -18,7 +23,8 @@ from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import REFS_PER_EVENT, job_graph_events, partition_scheduled
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.support.counting import CountedText, lines_of_ours, run_counted
+from tests.support.counting import CountedText, Lines, lines_of_ours, run_counted
+from tests.support.present import present
 
 SMALL, LARGE = 1250, 5000
 LEAF, FAN = "//:leaf", "//:fan"
@@ -32,33 +38,33 @@ CATALOG = JobCatalog(
 
 
 class Nothing:
-    def partition_records(self, _refs):
+    def partition_records(self, _refs: Collection[str]) -> dict[str, PartitionRecord]:
         return {}
 
 
 class Built:
     """Knows every partition, each job's made by one job run."""
 
-    def __init__(self, plan):
-        self.known = {}
+    def __init__(self, plan: Plan) -> None:
+        self.known: dict[str, PartitionRecord] = {}
         for task in plan.tasks:
             inputs = tuple(InputVersion(ref, f"run.{ref}") for ref in task.config.materialize)
             manifest = Manifest(task.job_label, "", task.configuration_digest, inputs)
             for ref in task.config.outputs:
                 self.known[ref] = PartitionRecord(ref, "AVAILABLE", "b", 0, True, f"run.{ref}", "run", "b", manifest)
 
-    def partition_records(self, refs):
+    def partition_records(self, refs: Collection[str]) -> dict[str, PartitionRecord]:
         return {ref: self.known[ref] for ref in refs if ref in self.known}
 
 
-def leaves(count):
+def leaves(count: int) -> tuple[CountedText, ...]:
     return tuple(CountedText(f"leaf/{number}") for number in range(count))
 
 
-def one_config(count, calls=None):
+def one_config(count: int, calls: list[str] | None = None) -> Configure:
     """One config with many outputs, answered to every batch, and one with as many inputs and outputs."""
 
-    async def configure(job, refs):
+    async def configure(job: Job, refs: Sequence[str]) -> list[JobConfig]:
         (calls if calls is not None else []).append(job.label)
         await asyncio.sleep(0)
         if job.label == LEAF:
@@ -68,24 +74,26 @@ def one_config(count, calls=None):
     return configure
 
 
-def many_configs(count):
+def many_configs(count: int) -> Configure:
     """As many configs with one output."""
 
-    async def configure(job, refs):
+    async def configure(job: Job, refs: Sequence[str]) -> list[JobConfig]:
         await asyncio.sleep(0)
         return [JobConfig((ref,), leaves(count) if job.label == FAN else ()) for ref in refs]
 
     return configure
 
 
-def planned(configure, requested=("fan/1",), records=None, **options):
-    return run_counted(
-        analyze(requested, CATALOG, configure, records or Nothing(), pace=Pace(budget_seconds=0), **options)
-    )
+def planned(
+    configure: Configure,
+    requested: Sequence[str] = ("fan/1",),
+    records: PartitionRecords | None = None,
+) -> tuple[Plan, Lines]:
+    return run_counted(analyze(requested, CATALOG, configure, records or Nothing(), pace=Pace(budget_seconds=0)))
 
 
 @pytest.mark.parametrize("answers", [one_config, many_configs])
-def test_a_config_four_times_as_large_takes_about_four_times_the_work(answers):
+def test_a_config_four_times_as_large_takes_about_four_times_the_work(answers: Callable[[int], Configure]) -> None:
     work, comparisons = [], []
     for count in (SMALL, LARGE):
         CountedText.comparisons = 0
@@ -97,7 +105,7 @@ def test_a_config_four_times_as_large_takes_about_four_times_the_work(answers):
     assert comparisons[1] <= 5 * comparisons[0]
 
 
-def test_looking_whether_a_large_config_is_fresh_takes_work_in_proportion():
+def test_looking_whether_a_large_config_is_fresh_takes_work_in_proportion() -> None:
     work = []
     for count in (SMALL, LARGE):
         everything = [f"fan/{number}" for number in range(count)]
@@ -111,29 +119,29 @@ def test_looking_whether_a_large_config_is_fresh_takes_work_in_proportion():
 
 
 @pytest.mark.parametrize("answers", [one_config, many_configs])
-def test_no_stretch_of_planning_grows_with_the_size_of_the_plan(answers):
+def test_no_stretch_of_planning_grows_with_the_size_of_the_plan(answers: Callable[[int], Configure]) -> None:
     stretches = [planned(answers(count))[1].longest for count in (SMALL, LARGE)]
 
     assert stretches[1] < 1.5 * stretches[0]
     assert stretches[1] < 60 * SLICE
 
 
-def test_refs_that_an_earlier_answer_had_are_not_asked_for():
-    calls = []
+def test_refs_that_an_earlier_answer_had_are_not_asked_for() -> None:
+    calls: list[str] = []
 
     asyncio.run(analyze(["fan/1"], CATALOG, one_config(20_000, calls), Nothing(), concurrency=2))
 
     assert calls == [FAN, LEAF, LEAF]  # two are on their way before the first answer is there
 
 
-def test_outputs_that_are_reused_do_not_keep_others_of_their_config_from_being_looked_at():
-    async def configure(job, refs):
+def test_outputs_that_are_reused_do_not_keep_others_of_their_config_from_being_looked_at() -> None:
+    async def configure(job: Job, refs: Sequence[str]) -> list[JobConfig]:
         if job.label == FAN:
             return [JobConfig(("fan/1", "fan/2"), ("leaf/1",))]
         return [JobConfig((ref,)) for ref in refs]
 
     class Adopted:
-        def partition_records(self, refs):
+        def partition_records(self, refs: Collection[str]) -> dict[str, PartitionRecord]:
             record = PartitionRecord(
                 "fan/1", "AVAILABLE", "op", 0, True, "v", adoption=AdoptionRecord("op", "a", "r", 0)
             )
@@ -144,8 +152,8 @@ def test_outputs_that_are_reused_do_not_keep_others_of_their_config_from_being_l
     assert [task.config.outputs[0] for task in plan.tasks] == ["leaf/1", "fan/1"]
 
 
-def test_a_plan_that_is_cancelled_ends_where_it_rests():
-    async def main():
+def test_a_plan_that_is_cancelled_ends_where_it_rests() -> None:
+    async def main() -> bool:
         planning = asyncio.ensure_future(
             analyze(["fan/1"], CATALOG, many_configs(LARGE), Nothing(), pace=Pace(budget_seconds=0))
         )
@@ -159,7 +167,7 @@ def test_a_plan_that_is_cancelled_ends_where_it_rests():
     assert asyncio.run(main())
 
 
-def test_tasks_that_wait_for_a_resource_are_not_all_looked_at_whenever_it_is_free():
+def test_tasks_that_wait_for_a_resource_are_not_all_looked_at_whenever_it_is_free() -> None:
     work = []
     for count in (SMALL, LARGE):
         tasks = [Task(number, LEAF, JobConfig((f"leaf/{number}",)), (), "") for number in range(1, count + 1)]
@@ -169,8 +177,8 @@ def test_tasks_that_wait_for_a_resource_are_not_all_looked_at_whenever_it_is_fre
             running = [queue.pop(), queue.pop()]
             while running:
                 assert queue.pop() is None
-                order.append(running[0].task_id)
-                queue.done(running.pop(0))
+                order.append(present(running[0]).task_id)
+                queue.done(present(running.pop(0)))
                 if (following := queue.pop()) is not None:
                     running.append(following)
         work.append(lines.total)
@@ -179,7 +187,7 @@ def test_tasks_that_wait_for_a_resource_are_not_all_looked_at_whenever_it_is_fre
     assert work[1] < 5 * work[0]
 
 
-def test_recording_a_task_compares_its_outputs_no_more_than_a_few_times_each():
+def test_recording_a_task_compares_its_outputs_no_more_than_a_few_times_each() -> None:
     comparisons = []
     for count in (SMALL, LARGE):
         CountedText.comparisons = 0
@@ -189,7 +197,7 @@ def test_recording_a_task_compares_its_outputs_no_more_than_a_few_times_each():
     assert comparisons[1] <= 5 * comparisons[0]
 
 
-async def recorded(task):
+async def recorded(task: Task) -> None:
     orchestrator = BuildOrchestrator.with_mock_event_log("b", ["leaf/0"])
     orchestrator.start_build()
     orchestrator.start_planning()
@@ -197,7 +205,11 @@ async def recorded(task):
     orchestrator.emit(*(partition_scheduled(ref, task.task_id, pt.REASON_MISSING) for ref in refs))
     orchestrator.complete_planning()
     orchestrator.start_execution()
-    recorder = BuildRecorder(orchestrator, Versions(Nothing()), None, {})
+
+    async def released(_refs: Sequence[str]) -> None:
+        raise AssertionError
+
+    recorder = BuildRecorder(orchestrator, Versions(cast("PartitionReads", Nothing())), released, {})
     orchestrator.emit_job_scheduled("b.1.1", 1, LEAF)
     attempt = Attempt(task, 1)
     recorder.record(started=attempt)
@@ -205,7 +217,7 @@ async def recorded(task):
     assert not orchestrator.state.open_partitions()
 
 
-def test_no_event_of_a_job_graph_holds_more_refs_than_is_said_unless_one_task_does():
+def test_no_event_of_a_job_graph_holds_more_refs_than_is_said_unless_one_task_does() -> None:
     small = [Task(number, LEAF, JobConfig((f"leaf/{number}",)), (), "") for number in range(1, 2502)]
     large = [Task(number, FAN, JobConfig((f"fan/{number}",), leaves(4000)), (), "") for number in range(2502, 2508)]
     huge = [Task(2508, FAN, JobConfig(("fan/0",), leaves(REFS_PER_EVENT)), (), "")]
@@ -220,12 +232,12 @@ def test_no_event_of_a_job_graph_holds_more_refs_than_is_said_unless_one_task_do
     assert [part.total_tasks for part in job_graph_events([], {})] == [0]
 
 
-def test_a_pace_rests_only_where_its_budget_is_used_up():
-    async def main():
+def test_a_pace_rests_only_where_its_budget_is_used_up() -> None:
+    async def main() -> list[float]:
         now, turns = [0.0], []
         pace = Pace(clock=lambda: now[0], budget_seconds=1.0)
 
-        async def other():
+        async def other() -> None:
             while True:
                 turns.append(now[0])
                 await asyncio.sleep(0)
@@ -240,7 +252,7 @@ def test_a_pace_rests_only_where_its_budget_is_used_up():
 
 
 @pytest.mark.parametrize("count", [0, 1, SLICE, SLICE + 1, 250_001])
-def test_sorting_in_parts_sorts(count):
+def test_sorting_in_parts_sorts(count: int) -> None:
     items = [f"{number * 7919 % 1_000_003}" for number in range(count)]
 
     assert run_through(sort(items)) == sorted(items)

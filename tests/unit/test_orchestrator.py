@@ -1,6 +1,10 @@
 """The orchestrator, driven step by step over an event log that remembers."""
 
+from __future__ import annotations
+
 import asyncio
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import pytest
 from hypothesis import settings
@@ -8,20 +12,22 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from databuild.errors import EventLogError, InvalidStateTransitionError
+from databuild.event_log.log import EventLog
 from databuild.model import lifecycle
 from databuild.model.lifecycle import BUILD_ENDS, BuildState
-from databuild.model.results import Cancelled, Failed, FailFast, Success
-from databuild.orchestration.events.orchestrator import BuildOrchestrator, MockEventLog
+from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Success
+from databuild.orchestration.events.mock_event_log import MockEventLog
+from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import plan_pb2
 
 
-def orchestrator(*refs):
+def orchestrator(*refs: str) -> BuildOrchestrator:
     return BuildOrchestrator.with_mock_event_log("b", refs, clock=lambda: 12.5)
 
 
-def told(one):
+def told(one: BuildOrchestrator) -> list[str]:
     """One word per event."""
     words = []
     for event in one.emitted_events:
@@ -37,7 +43,7 @@ def told(one):
     return words
 
 
-async def up_to_running(one):
+async def up_to_running(one: BuildOrchestrator) -> None:
     await one.start_build()
     await one.start_planning()
     await one.emit_partition_scheduled("p", 1, pt.REASON_MISSING)
@@ -49,7 +55,7 @@ async def up_to_running(one):
     await one.emit_partition_building("p", 1, "b.1.1")
 
 
-async def test_a_successful_build_leaves_the_events_that_the_contract_lists():
+async def test_a_successful_build_leaves_the_events_that_the_contract_lists() -> None:
     one = orchestrator("p")
 
     await up_to_running(one)
@@ -86,7 +92,9 @@ async def test_a_successful_build_leaves_the_events_that_the_contract_lists():
         (Failed(message="the reason", category=pt.FAILURE_CATEGORY_USER), ev.BUILD_STATUS_FAILED, "the reason"),
     ],
 )
-async def test_a_build_that_ends_badly_ends_what_is_open_and_says_why(result, status, said):
+async def test_a_build_that_ends_badly_ends_what_is_open_and_says_why(
+    result: BuildResult, status: int, said: str
+) -> None:
     one = orchestrator("p", "q")
     await up_to_running(one)
 
@@ -105,7 +113,7 @@ async def test_a_build_that_ends_badly_ends_what_is_open_and_says_why(result, st
     assert [e.job.status for e in one.emitted_events if e.HasField("job")][-1] == ev.JOB_STATUS_CANCELLED
 
 
-async def test_a_step_out_of_order_writes_nothing():
+async def test_a_step_out_of_order_writes_nothing() -> None:
     one = orchestrator("p")
     await one.start_build()
     before = list(one.emitted_events)
@@ -120,7 +128,7 @@ async def test_a_step_out_of_order_writes_nothing():
     await one.start_planning()
 
 
-async def test_success_is_refused_while_something_is_open():
+async def test_success_is_refused_while_something_is_open() -> None:
     one = orchestrator("p")
     await up_to_running(one)
 
@@ -128,7 +136,7 @@ async def test_success_is_refused_while_something_is_open():
         await one.complete_build(Success())
 
 
-async def test_delegation_ends_what_this_build_had_open():
+async def test_delegation_ends_what_this_build_had_open() -> None:
     one = orchestrator("p")
     await one.start_build()
     await one.start_planning()
@@ -139,7 +147,7 @@ async def test_delegation_ends_what_this_build_had_open():
     assert [ref.str for ref in one.emitted_events[-2].delegation.partitions] == ["p", "q"]
 
 
-async def test_a_large_job_graph_is_written_in_parts():
+async def test_a_large_job_graph_is_written_in_parts() -> None:
     one = orchestrator()
     await one.start_build()
     await one.start_planning()
@@ -151,9 +159,9 @@ async def test_a_large_job_graph_is_written_in_parts():
     assert all(part.total_tasks == 2501 and part.code_digests == {"//:j": "d"} for part in parts)
 
 
-async def test_after_a_write_has_failed_nothing_more_is_written():
+async def test_after_a_write_has_failed_nothing_more_is_written() -> None:
     class Full(MockEventLog):
-        async def append(self, events):
+        async def append(self, events: Sequence[ev.BuildEvent]) -> None:
             if self.events:
                 raise EventLogError("the disk is full")
             await super().append(events)
@@ -169,12 +177,12 @@ async def test_after_a_write_has_failed_nothing_more_is_written():
     assert len(log.events) == 2
 
 
-async def test_what_was_emitted_is_written_or_refused_once_it_has_settled():
-    answer = asyncio.get_running_loop().create_future()
+async def test_what_was_emitted_is_written_or_refused_once_it_has_settled() -> None:
+    answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     class Slow(MockEventLog):
-        def append(self, events):
-            return answer
+        async def append(self, events: Sequence[ev.BuildEvent]) -> None:
+            await answer
 
     one = BuildOrchestrator(Slow(), "b", ["p"])
     await one.settled()
@@ -189,18 +197,18 @@ async def test_what_was_emitted_is_written_or_refused_once_it_has_settled():
     assert [event.sequence for event in one.refused_events] == [1, 2]
 
 
-def test_emitted_events_are_kept_by_the_mock_only():
+def test_emitted_events_are_kept_by_the_mock_only() -> None:
     class Other(MockEventLog):
         pass
 
     assert orchestrator().emitted_events == []
-    one = BuildOrchestrator(object(), "b", [])
+    one = BuildOrchestrator(cast("EventLog", object()), "b", [])
     with pytest.raises(TypeError, match="with_mock_event_log"):
         _ = one.emitted_events
 
 
-async def test_an_observer_is_told_of_every_event():
-    heard = []
+async def test_an_observer_is_told_of_every_event() -> None:
+    heard: list[ev.BuildEvent] = []
     one = BuildOrchestrator.with_mock_event_log("b", ["p"], on_event=heard.append)
 
     await up_to_running(one)
@@ -214,22 +222,22 @@ class AnyCalls(RuleBasedStateMachine):
     refs = st.sampled_from(["p", "q", "r"])
     runs = st.sampled_from(["b.1.1", "b.2.1", "b.1.2"])
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.log = []
+        self.log: list[ev.BuildEvent] = []
         self.loop = asyncio.new_event_loop()
-        self.one = BuildOrchestrator(self, "b", ["p"])
+        self.one = BuildOrchestrator(cast("EventLog", self), "b", ["p"])
 
-    def append(self, events):
+    def append(self, events: Sequence[ev.BuildEvent]) -> asyncio.Future[None]:
         self.log.extend(events)
         durable = self.loop.create_future()
         durable.set_result(None)
         return durable
 
-    def teardown(self):
+    def teardown(self) -> None:
         self.loop.close()
 
-    def call(self, step, *args):
+    def call(self, step: Callable[..., object], *args: object) -> None:
         before = len(self.log)
         try:
             step(*args)
@@ -237,39 +245,39 @@ class AnyCalls(RuleBasedStateMachine):
             assert len(self.log) == before
 
     @rule(name=st.sampled_from(["start_build", "start_planning", "complete_planning", "start_execution"]))
-    def step(self, name):
+    def step(self, name: str) -> None:
         self.call(getattr(self.one, name))
 
     @rule(ref=refs, task=st.integers(1, 2))
-    def schedule(self, ref, task):
+    def schedule(self, ref: str, task: int) -> None:
         self.call(self.one.emit_partition_scheduled, ref, task, pt.REASON_MISSING)
 
     @rule(ref=refs, run=runs, name=st.sampled_from(["emit_partition_building", "emit_partition_available"]))
-    def partition(self, ref, run, name):
+    def partition(self, ref: str, run: str, name: str) -> None:
         self.call(getattr(self.one, name), ref, 1, run)
 
     @rule(ref=refs)
-    def fail(self, ref):
+    def fail(self, ref: str) -> None:
         self.call(self.one.emit_partition_failed, ref, pt.Failure(message="x"))
 
     @rule(ref=refs)
-    def delegate(self, ref):
+    def delegate(self, ref: str) -> None:
         self.call(self.one.emit_delegation, "past", "//:j", [ref])
 
     @rule(run=runs, name=st.sampled_from(["emit_job_scheduled", "emit_job_running", "emit_job_completed"]))
-    def job(self, run, name):
+    def job(self, run: str, name: str) -> None:
         self.call(getattr(self.one, name), run, 1, "//:j")
 
     @rule(run=runs)
-    def job_fails(self, run):
+    def job_fails(self, run: str) -> None:
         self.call(self.one.emit_job_failed, run, 1, "//:j", pt.Failure(message="x"))
 
     @rule(result=st.sampled_from([Success(), Failed(), FailFast(trigger_job="//:j"), Cancelled()]))
-    def complete(self, result):
+    def complete(self, result: BuildResult) -> None:
         self.call(self.one.complete_build, result)
 
     @invariant()
-    def the_log_is_legal(self):
+    def the_log_is_legal(self) -> None:
         state = BuildState("b")
         state.advance(self.log)
         assert [event.sequence for event in self.log] == list(range(1, len(self.log) + 1))

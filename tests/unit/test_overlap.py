@@ -1,5 +1,7 @@
 """Overlaps of patterns: found exactly, each with a ref that both match."""
 
+from __future__ import annotations
+
 import itertools
 
 import pytest
@@ -10,9 +12,10 @@ from databuild.errors import InvalidRequestError
 from databuild.graph.overlap import shortest_common_ref
 from databuild.graph.patterns import PartitionPattern
 from databuild.graph.refs import check_ref
+from tests.support.present import present
 
 
-def checked_overlap(first, second):
+def checked_overlap(first: str, second: str) -> str | None:
     """Returns the witness, which is the same from both sides up to its characters and truly of both patterns."""
     one, two = PartitionPattern(first), PartitionPattern(second)
     witness, mirrored = shortest_common_ref(one, two), shortest_common_ref(two, one)
@@ -24,7 +27,7 @@ def checked_overlap(first, second):
             assert two.match(ref) is not None
             assert not one.is_disjoint(two)
             assert not two.is_disjoint(one)
-            assert len(ref.encode()) == len(witness.encode())
+            assert len(ref.encode()) == len(present(witness).encode())
     return witness
 
 
@@ -91,11 +94,11 @@ def checked_overlap(first, second):
         ("a", "a{x:/b{5000}/}", None),
     ],
 )
-def test_patterns_overlap_where_they_have_a_ref_in_common(first, second, witness):
+def test_patterns_overlap_where_they_have_a_ref_in_common(first: str, second: str, witness: str | None) -> None:
     assert checked_overlap(first, second) == witness
 
 
-def test_long_ambiguous_repetitions_are_compared_in_good_time():
+def test_long_ambiguous_repetitions_are_compared_in_good_time() -> None:
     assert checked_overlap("{x:/(a|aa){1,200}/}", "{y:/(a|aa){1,200}b/}") is None
     assert checked_overlap("{x:/(a|b)*a(a|b){100}/}", "{y:/(a|b)*b(a|b){100}/}") is None
 
@@ -126,7 +129,7 @@ KINDS = st.one_of(st.sampled_from(["", ":int", ":str"]), REGEXES.map(lambda rege
 
 
 @st.composite
-def patterns(draw):
+def patterns(draw: st.DrawFn) -> str:
     parts = draw(
         st.lists(st.one_of(st.sampled_from(ALPHABET), KINDS.map(lambda kind: (kind,))), min_size=1, max_size=4)
     )
@@ -135,7 +138,7 @@ def patterns(draw):
 
 @settings(max_examples=300, deadline=None)
 @given(patterns(), patterns())
-def test_an_overlap_is_what_trying_all_short_refs_finds(first, second):
+def test_an_overlap_is_what_trying_all_short_refs_finds(first: str, second: str) -> None:
     one, two = PartitionPattern(first), PartitionPattern(second)
     sizes = [len(ref.encode()) for ref in REFS if one.match(ref) is not None and two.match(ref) is not None]
 
@@ -157,7 +160,7 @@ DATED = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(DATED, DATED, st.text("0123456789-T/", max_size=6))
-def test_an_example_of_one_pattern_that_the_other_matches_is_an_overlap(first, second, tail):
+def test_an_example_of_one_pattern_that_the_other_matches_is_an_overlap(first: str, second: str, tail: str) -> None:
     one, two = PartitionPattern(first), PartitionPattern(second)
     witness = checked_overlap(first, second)
 

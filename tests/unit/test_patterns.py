@@ -1,5 +1,7 @@
 """Partition patterns: matching, ranges, and telling them apart."""
 
+from __future__ import annotations
+
 import datetime as dt
 import re
 import unicodedata
@@ -36,7 +38,7 @@ from databuild.graph.refs import check_ref, nfc, unsafe_segment
         ("all", "allx", None),
     ],
 )
-def test_a_pattern_matches_whole_refs_of_its_types(pattern, ref, fields):
+def test_a_pattern_matches_whole_refs_of_its_types(pattern: str, ref: str, fields: dict[str, str] | None) -> None:
     assert PartitionPattern(pattern).match(ref) == fields
 
 
@@ -54,7 +56,7 @@ def test_a_pattern_matches_whole_refs_of_its_types(pattern, ref, fields):
         ("a/{x}/{y:/(?P<x>b)/}", "a named group, 'x'"),
     ],
 )
-def test_a_pattern_that_cannot_be_read_says_why(pattern, said):
+def test_a_pattern_that_cannot_be_read_says_why(pattern: str, said: str) -> None:
     with pytest.raises(InvalidPatternError, match=said):
         PartitionPattern(pattern)
 
@@ -71,14 +73,14 @@ def test_a_pattern_that_cannot_be_read_says_why(pattern, said):
         ("d/{d:date}", "d/2012-02-28", None),
     ],
 )
-def test_ranges_of_typed_fields_are_expanded(pattern, text, refs):
+def test_ranges_of_typed_fields_are_expanded(pattern: str, text: str, refs: list[str] | None) -> None:
     assert PartitionPattern(pattern).expand(text) == refs
 
 
 @pytest.mark.parametrize(
     ("text", "said"), [("d/2013-01-02..2013-01-01", "before it begins"), ("d/2013-02-30..2013-03-01", "does not exist")]
 )
-def test_a_range_that_makes_no_sense_is_refused(text, said):
+def test_a_range_that_makes_no_sense_is_refused(text: str, said: str) -> None:
     with pytest.raises(InvalidRequestError, match=said):
         PartitionPattern("d/{d:date}").expand(text)
 
@@ -95,28 +97,29 @@ def test_a_range_that_makes_no_sense_is_refused(text, said):
         ("{x}", "2013-02-30", ""),
     ],
 )
-def test_a_moment_that_does_not_exist_is_named(pattern, ref, fault):
+def test_a_moment_that_does_not_exist_is_named(pattern: str, ref: str, fault: str) -> None:
     assert PartitionPattern(pattern).explain_mismatch(ref) == fault
 
 
-def test_a_range_that_is_too_long_is_refused_before_it_is_made():
+def test_a_range_that_is_too_long_is_refused_before_it_is_made() -> None:
     with pytest.raises(InvalidRequestError, match=r"has at least 1,000,000,001 partitions, .* at most 1,000,000"):
         PartitionPattern("n/{n:int}").expand("n/0..1000000000")
     with pytest.raises(InvalidRequestError, match="has at least 1,002,001 partitions"):
         PartitionPattern("n/{n:int}/{m:int}").expand("n/0..1000/0..1000")
 
 
-def test_a_range_of_months_has_an_end_that_exists():
+def test_a_range_of_months_has_an_end_that_exists() -> None:
     with pytest.raises(InvalidRequestError, match="a month that does not exist"):
         PartitionPattern("{m:month}").expand("2013-13..2014-02")
 
 
 @given(st.dates(dt.date(1900, 1, 1), dt.date(2100, 1, 1)), st.integers(0, 40))
-def test_a_range_has_every_day_once_and_each_matches(first, days):
+def test_a_range_has_every_day_once_and_each_matches(first: dt.date, days: int) -> None:
     pattern = PartitionPattern("d/date={date:date}")
     last = first + dt.timedelta(days=days)
 
     refs = pattern.expand(f"d/date={first}..{last}")
+    assert refs is not None
 
     assert len(refs) == len(set(refs)) == days + 1
     assert all(pattern.match(ref) for ref in refs)
@@ -149,13 +152,13 @@ def test_a_range_has_every_day_once_and_each_matches(first, days):
         ("a/b", "a/b/{x:/.*/}", False),
     ],
 )
-def test_a_glance_at_the_literals_tells_most_patterns_apart(first, second, apart):
+def test_a_glance_at_the_literals_tells_most_patterns_apart(first: str, second: str, apart: bool) -> None:
     one, two = PartitionPattern(first), PartitionPattern(second)
 
     assert one.is_disjoint(two) == two.is_disjoint(one) == apart
 
 
-def test_a_date_that_does_not_exist_is_read_in_another_way_where_there_is_one():
+def test_a_date_that_does_not_exist_is_read_in_another_way_where_there_is_one() -> None:
     pattern = PartitionPattern("{before}{d:date}{after}")
 
     assert pattern.match("x2013-02-30y") is None
@@ -164,7 +167,7 @@ def test_a_date_that_does_not_exist_is_read_in_another_way_where_there_is_one():
 
 @pytest.mark.parametrize("kind", ["date", "hour"])
 @given(data=st.data())
-def test_the_regular_expression_of_a_pattern_knows_the_calendar(kind, data):
+def test_the_regular_expression_of_a_pattern_knows_the_calendar(kind: str, data: st.DataObject) -> None:
     year = data.draw(st.integers(0, 9999) | st.sampled_from([0, 4, 100, 400, 1900, 1904, 2000, 2100]))
     month, day = data.draw(st.integers(0, 13)), data.draw(st.integers(0, 32))
     ref = f"{year:04}-{month:02}-{day:02}" + ("T05" if kind == "hour" else "")
@@ -178,18 +181,18 @@ def test_the_regular_expression_of_a_pattern_knows_the_calendar(kind, data):
     assert (re.fullmatch("".join(pattern.regexes), ref) is not None) == exists
 
 
-def test_only_ascii_digits_are_digits_of_a_type():
+def test_only_ascii_digits_are_digits_of_a_type() -> None:
     assert PartitionPattern("{n:int}").match("1\u0663") is None
     assert PartitionPattern("{m:month}").match("201\u0663-01") is None
 
 
-def test_groups_in_the_regular_expression_of_a_field_are_no_fields():
+def test_groups_in_the_regular_expression_of_a_field_are_no_fields() -> None:
     pattern = PartitionPattern("{x:/(a|b)+(c)?/}/{y:/(d)|e/}")
 
     assert pattern.match("abc/e") == {"x": "abc", "y": "e"}
 
 
-def test_ranges_know_fields_apart_that_are_named_after_one_another():
+def test_ranges_know_fields_apart_that_are_named_after_one_another() -> None:
     pattern = PartitionPattern("{n:int}/{n_first}/{first_n:int}/{single_n}")
 
     assert pattern.expand("1..2/a/3/b") == ["1/a/3/b", "2/a/3/b"]
@@ -198,18 +201,18 @@ def test_ranges_know_fields_apart_that_are_named_after_one_another():
 @pytest.mark.parametrize(
     "ref", ["", "a b", "a\nb", "a\x00", "a\x7f", "a\u200b", "a\xa0b", "a\udcff", "-x", "x" * 1025, "é" * 513]
 )
-def test_a_text_that_cannot_be_a_ref_is_refused(ref):
+def test_a_text_that_cannot_be_a_ref_is_refused(ref: str) -> None:
     with pytest.raises(InvalidRequestError, match="not a partition ref"):
         check_ref(ref)
 
 
 @pytest.mark.parametrize("ref", ["a", "a-b", "a/b=c", "x" * 1024, "é" * 512])
-def test_any_other_text_can_be_a_ref(ref):
+def test_any_other_text_can_be_a_ref(ref: str) -> None:
     check_ref(ref)
 
 
 @pytest.mark.parametrize("ref", ["a/\u200b", "a/\udcff", "a/" + "x" * 1023])
-def test_a_text_that_cannot_be_a_ref_is_none_although_a_pattern_matches_it(ref):
+def test_a_text_that_cannot_be_a_ref_is_none_although_a_pattern_matches_it(ref: str) -> None:
     job = Job(label="//:a", executable="a", outputs=("a/{name}", "a/{name}/{day:date}"))
     catalog = JobCatalog(graph_label="//:g", jobs={job.label: job})
 
@@ -225,7 +228,7 @@ NFD = "caf" + "e\u0301"
 
 
 @pytest.mark.parametrize("ref", [NFD, f"a/{NFD}/b", "\u212b", "\u1100\u1161"])
-def test_a_ref_in_another_unicode_form_is_refused_with_the_form_that_it_must_have(ref):
+def test_a_ref_in_another_unicode_form_is_refused_with_the_form_that_it_must_have(ref: str) -> None:
     with pytest.raises(InvalidRequestError, match="not a partition ref") as refused:
         check_ref(ref)
 
@@ -236,7 +239,7 @@ def test_a_ref_in_another_unicode_form_is_refused_with_the_form_that_it_must_hav
     assert nfc(ref) == normal
 
 
-def test_a_pattern_in_another_unicode_form_is_refused():
+def test_a_pattern_in_another_unicode_form_is_refused() -> None:
     with pytest.raises(InvalidPatternError, match="normalization form C"):
         PartitionPattern(f"{NFD}/{{d:date}}")
 
@@ -250,7 +253,7 @@ def test_a_pattern_in_another_unicode_form_is_refused():
         *((ref, None) for ref in ("a", "a/b", "a.b/.c", "a/...", "a..b/c", "..a/b..", "1..3")),
     ],
 )
-def test_segments_that_a_path_would_not_keep_are_found(ref, segment):
+def test_segments_that_a_path_would_not_keep_are_found(ref: str, segment: str | None) -> None:
     assert unsafe_segment(ref) == segment
 
 
@@ -275,15 +278,15 @@ def test_segments_that_a_path_would_not_keep_are_found(ref, segment):
         ("up/../{x}", "up/../..", False),
     ],
 )
-def test_only_a_segment_that_a_pattern_writes_out_is_allowed(pattern, ref, allowed):
+def test_only_a_segment_that_a_pattern_writes_out_is_allowed(pattern: str, ref: str, allowed: bool) -> None:
     read = PartitionPattern(pattern)
     catalog = JobCatalog(graph_label="//:g", jobs={"//:j": Job(label="//:j", executable="j", outputs=(pattern,))})
 
     assert read.match(ref) is not None
     assert read.allows_unsafe_segments(ref) is allowed
-    assert catalog.produces(ref) is allowed
     if allowed:
         assert catalog.expand([ref]) == (ref,)
+        assert catalog.find_owner(ref) == "//:j"
     else:
         with pytest.raises(InvalidRequestError, match="segment"):
             catalog.expand([ref])
@@ -293,7 +296,7 @@ WILD = ["{a}/{b}", "x/{a:/.*/}", "{a:/[^a]+/}", "{a:/[.\\/x]+/}"]
 
 
 @given(pattern=st.sampled_from(WILD), ref=st.text("./x", min_size=1))
-def test_wildcards_and_classes_never_allow_a_segment_that_leads_elsewhere(pattern, ref):
+def test_wildcards_and_classes_never_allow_a_segment_that_leads_elsewhere(pattern: str, ref: str) -> None:
     read = PartitionPattern(pattern)
 
     if read.match(ref) is not None and read.allows_unsafe_segments(ref):
@@ -313,7 +316,7 @@ def test_wildcards_and_classes_never_allow_a_segment_that_leads_elsewhere(patter
         ("d/{d:date}", "d/2024-13-01..", "'2024-13-01..' has no end; write both, such as 2013-01-31"),
     ],
 )
-def test_a_range_without_an_end_is_named_with_how_to_write_one(pattern, ref, said):
+def test_a_range_without_an_end_is_named_with_how_to_write_one(pattern: str, ref: str, said: str) -> None:
     assert said in PartitionPattern(pattern).explain_mismatch(ref)
     catalog = JobCatalog(graph_label="//:g", jobs={"//:j": Job(label="//:j", executable="j", outputs=(pattern,))})
     with pytest.raises(UnknownPartitionError) as unknown:
@@ -321,7 +324,7 @@ def test_a_range_without_an_end_is_named_with_how_to_write_one(pattern, ref, sai
     assert said in str(unknown.value)
 
 
-def test_a_range_that_a_config_names_is_told_to_be_for_requests():
+def test_a_range_that_a_config_names_is_told_to_be_for_requests() -> None:
     assert "requests only" in PartitionPattern("d/{d:date}").explain_mismatch("d/2024-01-01..2024-01-02")
 
 
@@ -339,5 +342,7 @@ def test_a_range_that_a_config_names_is_told_to_be_for_requests():
         ("k/{a:int}..{b:int}", "k/1..3", None),
     ],
 )
-def test_what_is_written_like_a_range_in_a_field_that_has_none_is_found_with_its_type(pattern, ref, found):
+def test_what_is_written_like_a_range_in_a_field_that_has_none_is_found_with_its_type(
+    pattern: str, ref: str, found: tuple[str, str, str] | None
+) -> None:
     assert PartitionPattern(pattern).range_lookalike(ref) == found

@@ -1,17 +1,20 @@
 """The end of a process becomes a category, a message that says what to do, and whether to try again."""
 
+from __future__ import annotations
+
 import pytest
 
 from databuild.executors.executor import ProcessResult
 from databuild.executors.start_faults import StartFault
 from databuild.orchestration.jobs.process_faults import end_of_output, process_fault
 from databuild.v1 import partition_pb2 as pt
+from tests.support.present import present
 
 USER, INFRASTRUCTURE = pt.FAILURE_CATEGORY_USER, pt.FAILURE_CATEGORY_INFRASTRUCTURE
 MAYBE = "; the machine or container may have run out of memory"
 
 
-def test_exit_code_0_is_no_fault():
+def test_exit_code_0_is_no_fault() -> None:
     assert process_fault(ProcessResult(exit_code=0), 5.0) is None
 
 
@@ -29,21 +32,21 @@ def test_exit_code_0_is_no_fault():
         (-40, INFRASTRUCTURE, "was ended by signal 40"),
     ],
 )
-def test_a_signal_is_named_whoever_reports_it(exit_code, category, message):
+def test_a_signal_is_named_whoever_reports_it(exit_code: int, category: pt.FailureCategory, message: str) -> None:
     fault = process_fault(ProcessResult(exit_code=exit_code), None)
 
     assert fault == (category, message, False)
 
 
 @pytest.mark.parametrize("exit_code", [-9, 137])
-def test_memory_that_ran_out_is_said_for_sure_where_the_kernel_counted_it(exit_code):
-    message = process_fault(ProcessResult(exit_code=exit_code, oom_kills=1), None).message
+def test_memory_that_ran_out_is_said_for_sure_where_the_kernel_counted_it(exit_code: int) -> None:
+    message = present(process_fault(ProcessResult(exit_code=exit_code, oom_kills=1), None)).message
 
     assert "out of memory: the kernel killed a process meanwhile" in message
     assert "may have" not in message
 
 
-def test_a_fault_of_the_job_is_final_and_one_of_the_machine_is_not():
+def test_a_fault_of_the_job_is_final_and_one_of_the_machine_is_not() -> None:
     of_job = process_fault(
         ProcessResult(exit_code=-1, start_fault=StartFault(message="no #! line", users_fault=True)), None
     )
@@ -53,8 +56,9 @@ def test_a_fault_of_the_job_is_final_and_one_of_the_machine_is_not():
     assert of_machine == (INFRASTRUCTURE, "could not be started: no memory", False)
 
 
-def test_a_timeout_names_the_processes_that_could_not_be_ended():
+def test_a_timeout_names_the_processes_that_could_not_be_ended() -> None:
     fault = process_fault(ProcessResult(exit_code=-9, timed_out=True, unended=(7, 8)), 5.0)
+    assert fault is not None
 
     assert fault.category == pt.FAILURE_CATEGORY_TIMEOUT
     assert fault.message == (
@@ -67,5 +71,5 @@ def test_a_timeout_names_the_processes_that_could_not_be_ended():
     ("stdout", "stderr", "shown"),
     [(b"out", b"err", "err"), (b"out\n", b"", "out"), (b"out", b" \n", "out"), (b"", b"", "")],
 )
-def test_the_output_shown_is_that_which_has_something(stdout, stderr, shown):
+def test_the_output_shown_is_that_which_has_something(stdout: bytes, stderr: bytes, shown: str) -> None:
     assert end_of_output(ProcessResult(exit_code=1, stdout=stdout, stderr=stderr)) == shown

@@ -1,5 +1,7 @@
 """Which task may run next."""
 
+from __future__ import annotations
+
 import pytest
 
 from databuild.errors import InvalidRequestError
@@ -7,18 +9,18 @@ from databuild.graph.ready_queue import ReadyQueue
 from databuild.model.job_graph import JobConfig, Task
 
 
-def task(number, *upstream, job="//:job"):
+def task(number: int, *upstream: int, job: str = "//:job") -> Task:
     return Task(number, job, JobConfig((f"p{number}",)), upstream, "")
 
 
-def drain(queue):
+def drain(queue: ReadyQueue) -> list[int]:
     taken = []
     while (one := queue.pop()) is not None:
         taken.append(one.task_id)
     return taken
 
 
-def test_tasks_become_ready_when_all_that_is_upstream_is_done():
+def test_tasks_become_ready_when_all_that_is_upstream_is_done() -> None:
     first, second, third = task(1), task(2), task(3, 1, 2)
     queue = ReadyQueue([first, second, third])
 
@@ -32,7 +34,7 @@ def test_tasks_become_ready_when_all_that_is_upstream_is_done():
     assert queue.finished
 
 
-def test_a_failure_gives_up_everything_downstream_once():
+def test_a_failure_gives_up_everything_downstream_once() -> None:
     tasks = [task(1), task(2), task(3, 1), task(4, 1), task(5, 3, 4), task(6, 2)]
     queue = ReadyQueue(tasks)
     drain(queue)
@@ -42,7 +44,7 @@ def test_a_failure_gives_up_everything_downstream_once():
     assert drain(queue) == [6]
 
 
-def test_a_task_waits_for_its_resources_and_others_pass_it():
+def test_a_task_waits_for_its_resources_and_others_pass_it() -> None:
     tasks = [task(1, job="//:gpu"), task(2, job="//:gpu"), task(3)]
     queue = ReadyQueue(tasks, limits={"gpu": 1}, needs={"//:gpu": {"gpu": 1}})
 
@@ -51,7 +53,7 @@ def test_a_task_waits_for_its_resources_and_others_pass_it():
     assert drain(queue) == [2]
 
 
-def test_a_task_that_is_tried_again_gives_its_resources_back_meanwhile():
+def test_a_task_that_is_tried_again_gives_its_resources_back_meanwhile() -> None:
     tasks = [task(1, job="//:gpu"), task(2, job="//:gpu")]
     queue = ReadyQueue(tasks, limits={"gpu": 1}, needs={"//:gpu": {"gpu": 1}})
     drain(queue)
@@ -64,7 +66,7 @@ def test_a_task_that_is_tried_again_gives_its_resources_back_meanwhile():
     assert drain(queue) == [1]
 
 
-def test_a_task_that_is_put_off_with_its_resources_keeps_them():
+def test_a_task_that_is_put_off_with_its_resources_keeps_them() -> None:
     tasks = [task(1, job="//:gpu"), task(2, job="//:gpu"), task(3)]
     queue = ReadyQueue(tasks, limits={"gpu": 1}, needs={"//:gpu": {"gpu": 1}})
     assert drain(queue) == [1, 3]
@@ -77,12 +79,12 @@ def test_a_task_that_is_put_off_with_its_resources_keeps_them():
 
 
 @pytest.mark.parametrize("limits", [{}, {"gpu": 1}])
-def test_a_job_that_needs_more_than_there_is_is_refused_by_name(limits):
+def test_a_job_that_needs_more_than_there_is_is_refused_by_name(limits: dict[str, int]) -> None:
     with pytest.raises(InvalidRequestError, match=r"//:gpu needs .*gpu"):
         ReadyQueue([task(1, job="//:gpu")], limits=limits, needs={"//:gpu": {"gpu": 2}})
 
 
-def test_giving_up_returns_what_has_not_been_settled():
+def test_giving_up_returns_what_has_not_been_settled() -> None:
     tasks = [task(1), task(2), task(3, 1)]
     queue = ReadyQueue(tasks)
     drain(queue)

@@ -1,5 +1,7 @@
 """Records and their messages."""
 
+from __future__ import annotations
+
 import pytest
 
 from databuild.model import record_messages
@@ -68,7 +70,7 @@ BUILD_PARTITION = BuildPartitionRecord(
         ("adoption", ADOPTION),
     ],
 )
-def test_records_survive_their_message(kind, record):
+def test_records_survive_their_message(kind: str, record: object) -> None:
     message = getattr(record_messages, f"{kind}_to_message")(record)
 
     assert getattr(record_messages, f"{kind}_from_message")(message) == record
@@ -84,7 +86,7 @@ def test_records_survive_their_message(kind, record):
         ("adoption", ADOPTION),
     ],
 )
-def test_every_field_of_a_message_is_set(kind, record):
+def test_every_field_of_a_message_is_set(kind: str, record: object) -> None:
     message = getattr(record_messages, f"{kind}_to_message")(record)
 
     assert {field.name for field, _ in message.ListFields()} == set(message.DESCRIPTOR.fields_by_name)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from databuild.errors import InvalidPatternError
-from databuild.graph.regex_tree import parse_field_regex
+from databuild.graph.regex_tree import Characters, parse_field_regex
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ from databuild.graph.regex_tree import parse_field_regex
         ("((((a{1000}){1000}){1000}){1000}){1000}", "too large"),
     ],
 )
-def test_what_is_not_regular_is_refused_by_its_name(regex, said):
+def test_what_is_not_regular_is_refused_by_its_name(regex: str, said: str) -> None:
     with pytest.raises(InvalidPatternError, match=said) as raised:
         parse_field_regex("the/{x:/pattern/}", regex)
 
@@ -69,7 +69,7 @@ def test_what_is_not_regular_is_refused_by_its_name(regex, said):
         "(?#why)a",
     ],
 )
-def test_what_is_regular_is_read(regex):
+def test_what_is_regular_is_read(regex: str) -> None:
     parse_field_regex("{x}", regex)
 
 
@@ -77,15 +77,16 @@ def test_what_is_regular_is_read(regex):
     ("regex", "has"),
     [("a+", False), ("a|b/c", True), (".", True), ("[^/]*", False), ("(x[!-9])?", True), (r"\W", True)],
 )
-def test_it_is_known_whether_a_match_may_have_a_slash(regex, has):
+def test_it_is_known_whether_a_match_may_have_a_slash(regex: str, has: bool) -> None:
     assert parse_field_regex("{x}", regex).may_match("/") == has
 
 
 @pytest.mark.parametrize(
     "text", [r"\d", r"\D", r"\w", r"\W", r"\s", r"\S", ".", "[^a]", "[a-cé]", r"[^\d\sx-z]", "(?:a|[b-d])"]
 )
-def test_a_set_has_the_characters_that_python_says(text):
+def test_a_set_has_the_characters_that_python_says(text: str) -> None:
     characters = parse_field_regex("{x}", text)
 
+    assert isinstance(characters, Characters)
     for character in map(chr, range(0x3100)):
         assert characters.has(character) == (re.fullmatch(text, character, re.ASCII) is not None)

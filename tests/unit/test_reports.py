@@ -1,31 +1,38 @@
 """Valid and invalid lines of report files."""
 
+from __future__ import annotations
+
 import json
 
 import pytest
+from google.protobuf.struct_pb2 import Struct
 
 from databuild.orchestration.jobs.reports import ReportFaultError, parse_report
+from tests.support.present import present
 
 
-def with_metadata(value):
+def with_metadata(value: object) -> bytes:
     return json.dumps({"partition": {"ref": "a", "metadata": {"value": value}}}).encode()
 
 
-def nested(depth):
-    value = 1
+def nested(depth: int) -> object:
+    value: object = 1
     for _ in range(depth):
         value = {"in": value}
     return value
 
 
-def test_a_finished_partition_brings_its_metadata():
+def test_a_finished_partition_brings_its_metadata() -> None:
     report = parse_report(with_metadata({"rows": 842, "days": [1, None, True]}), {"a"})
+    assert report is not None
 
     assert report.partition.ref == "a"
-    assert report.partition.metadata["value"]["rows"] == 842
+    value = report.partition.metadata["value"]
+    assert isinstance(value, Struct)
+    assert value["rows"] == 842
 
 
-def test_an_empty_line_reports_nothing():
+def test_an_empty_line_reports_nothing() -> None:
     assert parse_report(b" \n", {"a"}) is None
 
 
@@ -45,17 +52,17 @@ def test_an_empty_line_reports_nothing():
         (with_metadata(nested(33)), "cannot be stored"),
     ],
 )
-def test_a_line_that_cannot_be_used_says_why(line, said):
+def test_a_line_that_cannot_be_used_says_why(line: bytes, said: str) -> None:
     with pytest.raises(ReportFaultError, match=said) as error:
         parse_report(line, {"a"})
     assert "\n" not in str(error.value)
 
 
-def test_metadata_may_be_as_deep_as_an_event_can_be():
-    assert parse_report(with_metadata(nested(30)), {"a"}).HasField("partition")
+def test_metadata_may_be_as_deep_as_an_event_can_be() -> None:
+    assert present(parse_report(with_metadata(nested(30)), {"a"})).HasField("partition")
 
 
 @pytest.mark.parametrize("line", [{"partition": {"ref": "e\u0301"}}, {"check": {"name": "n", "ref": "e\u0301"}}])
-def test_a_ref_in_another_unicode_form_is_told_with_the_form_of_all_refs(line):
+def test_a_ref_in_another_unicode_form_is_told_with_the_form_of_all_refs(line: dict[str, dict[str, str]]) -> None:
     with pytest.raises(ReportFaultError, match=r"normalization form C.*\\xe9"):
         parse_report(json.dumps(line).encode(), {"\u00e9"})

@@ -1,73 +1,86 @@
 """Which builds and job logs are pruned, and in which order."""
 
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import cast
+
 import pytest
 
 from databuild.errors import EventLogError
+from databuild.event_log.log import Pruner
+from databuild.event_log.reads import BuildReads, LogSize
 from databuild.model.records import BuildRecord
+from databuild.model.statuses import BuildStatus
 from databuild.orchestration.jobs.job_logs import bytes_under, logs_pruned_before, prunable_logs, prune_logs
 from databuild.orchestration.maintenance.retention import builds_to_prune, prune_builds
 
 
-def record(name, ended=100.0, status="COMPLETED", pruned=0.0):
+def record(name: str, ended: float = 100.0, status: BuildStatus = "COMPLETED", pruned: float = 0.0) -> BuildRecord:
     return BuildRecord(name, status, "//:g", ("p",), ended - 5, ended, 10, pruned_time=pruned)
 
 
 class FakeLog:
     """Knows builds, and remembers what was pruned."""
 
-    def __init__(self, *records):
+    def __init__(self, *records: BuildRecord) -> None:
         self.records = {one.build_request_id: one for one in records}
-        self.did = []
+        self.did: list[tuple[tuple[str, ...], float] | str] = []
 
-    def build(self, build_request_id):
+    def build(self, build_request_id: str) -> BuildRecord | None:
         return self.records.get(build_request_id)
 
-    def builds(self, *, before=None, limit=20):
+    def builds(self, *, before: str | None = None, limit: int = 20) -> list[BuildRecord]:
         found = sorted(self.records.values(), reverse=True)
         return [one for one in found if before is None or one.build_request_id < before][:limit]
 
-    def bytes_of_events(self, build_request_ids):
+    def bytes_of_events(self, build_request_ids: Collection[str]) -> int:
         return 7 * len(build_request_ids)
 
-    def prune(self, build_request_ids, time):
+    def prune(self, build_request_ids: Collection[str], time: float) -> None:
         if "broken" in build_request_ids:
             raise EventLogError("no")
         self.did.append((tuple(build_request_ids), time))
 
-    def resume(self):
+    def resume(self) -> None:
         self.did.append("go on")
 
 
-def names(builds):
+def reads(log: FakeLog) -> BuildReads:
+    return cast("BuildReads", log)
+
+
+def names(builds: Iterable[BuildRecord]) -> list[str]:
     return [build.build_request_id for build in builds]
 
 
-def test_builds_that_ended_before_a_time_are_pruned():
+def test_builds_that_ended_before_a_time_are_pruned() -> None:
     log = FakeLog(record("a", 10), record("b", 20), record("c", 30))
 
-    assert names(builds_to_prune(log, before=20.5)) == ["b", "a"]
+    assert names(builds_to_prune(reads(log), before=20.5)) == ["b", "a"]
 
 
-def test_the_newest_that_have_ended_are_kept():
+def test_the_newest_that_have_ended_are_kept() -> None:
     running = record("d", status="EXECUTING")
     log = FakeLog(record("a", 10), record("b", 20, "FAILED"), record("c", 30, "CANCELLED"), running)
 
-    assert names(builds_to_prune(log, keep=1)) == ["b", "a"]
-    assert names(builds_to_prune(log, keep=0)) == ["c", "b", "a"]
-    assert names(builds_to_prune(log, keep=2, before=25)) == ["a"]
+    assert names(builds_to_prune(reads(log), keep=1)) == ["b", "a"]
+    assert names(builds_to_prune(reads(log), keep=0)) == ["c", "b", "a"]
+    assert names(builds_to_prune(reads(log), keep=2, before=25)) == ["a"]
 
 
-def test_a_build_that_was_pruned_counts_as_kept_and_is_not_pruned_again():
+def test_a_build_that_was_pruned_counts_as_kept_and_is_not_pruned_again() -> None:
     log = FakeLog(record("a"), record("b", pruned=50.0), record("c"))
 
-    assert names(builds_to_prune(log, keep=2)) == ["a"]
-    assert names(builds_to_prune(log, keep=1)) == ["a"]
+    assert names(builds_to_prune(reads(log), keep=2)) == ["a"]
+    assert names(builds_to_prune(reads(log), keep=1)) == ["a"]
 
 
-def test_more_builds_than_a_page_are_pruned_in_batches():
+def test_more_builds_than_a_page_are_pruned_in_batches() -> None:
     log = FakeLog(*(record(f"b{number:05}") for number in range(2050)))
 
-    done = list(prune_builds(log, log, builds_to_prune(log), 500.0))
+    done = list(prune_builds(cast("Pruner", log), cast("LogSize", log), builds_to_prune(reads(log)), 500.0))
 
     assert [len(batch.builds) for batch in done] == [100] * 20 + [50]
     assert [(batch.events, batch.bytes) for batch in done[-2:]] == [(1000, 700), (500, 350)]
@@ -76,17 +89,20 @@ def test_more_builds_than_a_page_are_pruned_in_batches():
     assert log.did[-1] == "go on"
 
 
-def test_what_was_pruned_before_a_fault_is_told():
+def test_what_was_pruned_before_a_fault_is_told() -> None:
     log = FakeLog(*(record(f"c{number:05}") for number in range(100)), record("broken"))
-    done = []
+    done: list[int] = []
 
     with pytest.raises(EventLogError):
-        done.extend(batch.events for batch in prune_builds(log, log, builds_to_prune(log), 500.0))
+        done.extend(
+            batch.events
+            for batch in prune_builds(cast("Pruner", log), cast("LogSize", log), builds_to_prune(reads(log)), 500.0)
+        )
     assert len(log.did) == 1
 
 
 @pytest.fixture
-def logs(tmp_path):
+def logs(tmp_path: Path) -> Path:
     folder = tmp_path / "logs"
     for build in ("a", "b", "c", "other"):
         (folder / build / "deep").mkdir(parents=True)
@@ -96,46 +112,46 @@ def logs(tmp_path):
     return folder
 
 
-def test_logs_of_pruned_builds_go_and_others_stay(logs):
+def test_logs_of_pruned_builds_go_and_others_stay(logs: Path) -> None:
     log = FakeLog(record("a", pruned=1.0), record("b"), record("c", pruned=1.0))
 
-    assert list(prunable_logs(log, str(logs))) == [("a", 8), ("c", 8)]
-    assert list(prunable_logs(log, str(logs), also={"b"}.__contains__)) == [("a", 8), ("b", 8), ("c", 8)]
-    assert list(prune_logs(log, str(logs))) == [("a", 8), ("c", 8)]
+    assert list(prunable_logs(reads(log), str(logs))) == [("a", 8), ("c", 8)]
+    assert list(prunable_logs(reads(log), str(logs), also={"b"}.__contains__)) == [("a", 8), ("b", 8), ("c", 8)]
+    assert list(prune_logs(reads(log), str(logs))) == [("a", 8), ("c", 8)]
     assert sorted(path.name for path in logs.iterdir()) == ["b", "file", "other"]
-    assert list(prune_logs(log, str(logs))) == []
+    assert list(prune_logs(reads(log), str(logs))) == []
     assert logs_pruned_before(str(logs)) == 0.0
 
 
-def test_logs_go_for_their_age_once_their_build_has_ended(logs):
+def test_logs_go_for_their_age_once_their_build_has_ended(logs: Path) -> None:
     log = FakeLog(record("a", 10), record("b", 20), record("c", 5, "EXECUTING"))
 
-    assert list(prune_logs(log, str(logs), before=15.0)) == [("a", 8)]
+    assert list(prune_logs(reads(log), str(logs), before=15.0)) == [("a", 8)]
     assert logs_pruned_before(str(logs)) == 15.0
-    assert list(prune_logs(log, str(logs), before=12.0)) == []
+    assert list(prune_logs(reads(log), str(logs), before=12.0)) == []
     assert logs_pruned_before(str(logs)) == 15.0
     assert sorted(path.name for path in logs.iterdir()) == [".pruned_before", "b", "c", "file", "other"]
 
 
-def test_a_removal_of_logs_that_was_interrupted_is_gone_on_with(logs):
+def test_a_removal_of_logs_that_was_interrupted_is_gone_on_with(logs: Path) -> None:
     log = FakeLog(record("a", 10), record("b", 20), record("c", 30))
-    next(prune_logs(log, str(logs), before=50.0))
+    next(prune_logs(reads(log), str(logs), before=50.0))
     (logs / "b" / "b.1.1.stdout").unlink()
 
     assert logs_pruned_before(str(logs)) == 50.0
-    assert list(prune_logs(log, str(logs), before=50.0)) == [("b", 3), ("c", 8)]
+    assert list(prune_logs(reads(log), str(logs), before=50.0)) == [("b", 3), ("c", 8)]
 
 
-def test_links_are_not_followed(tmp_path):
+def test_links_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "data").write_text("x" * 1000)
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "a").symlink_to(tmp_path / "elsewhere")
 
     assert bytes_under(str(tmp_path / "logs")) < 1000
-    assert list(prune_logs(FakeLog(record("a", pruned=1.0)), str(tmp_path / "logs"))) == []
+    assert list(prune_logs(reads(FakeLog(record("a", pruned=1.0))), str(tmp_path / "logs"))) == []
 
 
-def test_where_there_are_no_logs_there_are_none(tmp_path):
-    assert list(prune_logs(FakeLog(), f"{tmp_path}/none", before=50.0)) == []
+def test_where_there_are_no_logs_there_are_none(tmp_path: Path) -> None:
+    assert list(prune_logs(reads(FakeLog()), f"{tmp_path}/none", before=50.0)) == []
     assert bytes_under(f"{tmp_path}/none") == 0

@@ -1,5 +1,9 @@
 """Tokens, roles, and where the service may listen."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
 import pytest
 
 from databuild.errors import InvalidRequestError, PermissionDeniedError, UnauthenticatedError
@@ -12,7 +16,7 @@ READER, WRITER = "r" * 32, "w" * 32
 TEXT = f"# who may what\n\nann write {WRITER}\nbob   read\t{READER}\n"
 
 
-def test_each_token_has_a_name_and_a_role():
+def test_each_token_has_a_name_and_a_role() -> None:
     tokens = read_tokens(TEXT, "file")
 
     assert tokens.authenticate(f"Bearer {WRITER}") == Caller(name="ann", role=WRITE)
@@ -20,15 +24,15 @@ def test_each_token_has_a_name_and_a_role():
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer x", f"Basic {WRITER}", f"Bearer {WRITER[:-1]}", WRITER])
-def test_nothing_else_is_let_in(header):
+def test_nothing_else_is_let_in(header: str) -> None:
     with pytest.raises(UnauthenticatedError):
         read_tokens(TEXT, "file").authenticate(header, "ann")
 
 
-def test_all_tokens_are_compared_whichever_fits():
+def test_all_tokens_are_compared_whichever_fits() -> None:
     compared = []
 
-    def equal(one, other):
+    def equal(one: bytes, other: bytes) -> bool:
         compared.append(one)
         return one == other
 
@@ -40,7 +44,7 @@ def test_all_tokens_are_compared_whichever_fits():
         assert len(compared) == 2
 
 
-def test_who_may_read_may_not_write():
+def test_who_may_read_may_not_write() -> None:
     Caller(name="bob", role=READ).check(READ)
     Caller(name="ann", role=WRITE).check(WRITE)
     Caller(name="ann", role=WRITE).check(READ)
@@ -52,17 +56,17 @@ def test_who_may_read_may_not_write():
 @pytest.mark.parametrize(
     ("author", "name"), [("ann", "ann"), ("", "anonymous"), ("a\nb", "anonymous"), ("x" * 101, "anonymous")]
 )
-def test_without_tokens_everybody_is_who_they_say(author, name):
+def test_without_tokens_everybody_is_who_they_say(author: str, name: str) -> None:
     assert Tokens({}).authenticate("", author) == Caller(name=name, role=WRITE)
 
 
 @pytest.mark.parametrize(("certificate", "name"), [("ann", "ann"), ("", "anonymous"), ("a\nb", "anonymous")])
-def test_where_a_certificate_was_shown_what_they_say_counts_for_nothing(certificate, name):
+def test_where_a_certificate_was_shown_what_they_say_counts_for_nothing(certificate: str, name: str) -> None:
     assert Tokens({}).authenticate("", "eve", certificate).name == name
     assert read_tokens(TEXT, "file").authenticate(f"Bearer {READER}", "eve", certificate).name == "bob"
 
 
-def test_the_name_in_a_certificate_is_the_common_name_or_the_first_other():
+def test_the_name_in_a_certificate_is_the_common_name_or_the_first_other() -> None:
     organisation, common = (("organizationName", "o"),), (("commonName", "ann"),)
     other = (("DNS", "ann.example"), ("URI", "spiffe://ann"))
 
@@ -79,14 +83,14 @@ def test_the_name_in_a_certificate_is_the_common_name_or_the_first_other():
     "text",
     ["", "# nothing\n", "ann write", f"ann all {WRITER}", "ann write short", f"ann write {WRITER}\nbob read {WRITER}"],
 )
-def test_a_file_of_tokens_that_cannot_be_meant_is_refused_without_showing_any(text):
+def test_a_file_of_tokens_that_cannot_be_meant_is_refused_without_showing_any(text: str) -> None:
     with pytest.raises(InvalidRequestError) as raised:
         read_tokens(text, "file")
 
     assert WRITER not in str(raised.value)
 
 
-def test_tokens_come_from_a_file_or_the_environment(tmp_path):
+def test_tokens_come_from_a_file_or_the_environment(tmp_path: Path) -> None:
     path = tmp_path / "tokens"
     path.write_text(TEXT)
     path.chmod(0o600)
@@ -96,7 +100,7 @@ def test_tokens_come_from_a_file_or_the_environment(tmp_path):
     assert not load_tokens("", "")
 
 
-def test_a_file_of_tokens_that_others_can_read_is_refused(tmp_path):
+def test_a_file_of_tokens_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tokens"
     path.write_text(TEXT)
     path.chmod(0o640)
@@ -106,7 +110,7 @@ def test_a_file_of_tokens_that_others_can_read_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("data", [None, b"\xff"])
-def test_a_file_of_tokens_that_cannot_be_read_is_told(tmp_path, data):
+def test_a_file_of_tokens_that_cannot_be_read_is_told(tmp_path: Path, data: bytes | None) -> None:
     path = tmp_path / "tokens"
     if data is not None:
         path.write_bytes(data)
@@ -117,14 +121,14 @@ def test_a_file_of_tokens_that_cannot_be_read_is_told(tmp_path, data):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
-def test_on_loopback_everybody_may(host):
+def test_on_loopback_everybody_may(host: str) -> None:
     ServerOptions(host=host, tokens=Tokens({})).check()
 
     assert is_loopback(host)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.1", "example.org", "", "127.0.0.1.example.org"])
-def test_elsewhere_somebody_has_to_say_who_may(host):
+def test_elsewhere_somebody_has_to_say_who_may(host: str) -> None:
     with pytest.raises(InvalidRequestError, match="--token_file"):
         ServerOptions(host=host, tokens=Tokens({})).check()
     with pytest.raises(InvalidRequestError, match="--tls_client_ca"):

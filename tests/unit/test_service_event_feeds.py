@@ -1,17 +1,22 @@
 """Many watch one build: all see all of it, and cost the event log and each other little."""
 
+from __future__ import annotations
+
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol, TypeVar, cast
 
 import pytest
 
 from databuild.errors import EventLogError
 from databuild.service.builds.event_feeds import EventFeeds
 from databuild.service.builds.event_pages import PAGE_EVENTS, EventPages
+from databuild.service.resources.reader_pool import ReaderPool
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
 
-def event(sequence, *, last=False, size=0):
+def event(sequence: int, *, last: bool = False, size: int = 0) -> ev.BuildEvent:
     found = ev.BuildEvent(event_id=f"b/{sequence}", build_request_id="b", sequence=sequence)
     if last:
         found.build_request.status = ev.BUILD_STATUS_COMPLETED
@@ -20,20 +25,23 @@ def event(sequence, *, last=False, size=0):
     return found
 
 
+_T = TypeVar("_T")
+
+
 class FakeLog:
     """Remembers from where it was read; fits what answers questions to an event log, and the reader they are asked."""
 
-    def __init__(self, count=0, *, ended=True):
+    def __init__(self, count: int = 0, *, ended: bool = True) -> None:
         self.log = [event(number, last=ended and number == count) for number in range(1, count + 1)]
-        self.read_after = []
+        self.read_after: list[int] = []
         self.looks = 0
         self.broken = False
 
-    async def read(self, question):
+    async def read(self, question: Callable[[FakeLog], _T]) -> _T:
         await asyncio.sleep(0)
         return question(self)
 
-    def events(self, _build, *, after_sequence, limit):
+    def events(self, _build: str, *, after_sequence: int, limit: int) -> list[ev.BuildEvent]:
         self.read_after.append(after_sequence)
         if self.broken:
             raise EventLogError("it is gone")
@@ -43,21 +51,39 @@ class FakeLog:
 class Follower:
     """Hears of what other processes write when the test says so."""
 
-    def __init__(self):
-        self.news = asyncio.Queue()
+    def __init__(self) -> None:
+        self.news: asyncio.Queue[bool] = asyncio.Queue()
         self.asked = 0
 
-    async def read(self, _question):
+    async def read(self, _question: object) -> bool:
         self.asked += 1
         return await self.news.get()
 
 
-@pytest.fixture
-async def watching():
-    made = []
+class Watching(Protocol):
+    """Makes feeds over a log, which are closed after the test."""
 
-    def make(log, follower=None, runs_here=lambda _build: False, **seconds):
-        made.append(EventFeeds(log, follower or Follower(), runs_here, **seconds))
+    def __call__(
+        self,
+        log: FakeLog,
+        follower: Follower | None = None,
+        runs_here: Callable[[str], bool] = ...,
+        **seconds: float,
+    ) -> EventFeeds: ...
+
+
+@pytest.fixture
+async def watching() -> AsyncIterator[Watching]:
+    made: list[EventFeeds] = []
+
+    def make(
+        log: FakeLog,
+        follower: Follower | None = None,
+        runs_here: Callable[[str], bool] = lambda _build: False,
+        **seconds: float,
+    ) -> EventFeeds:
+        readers, notifications = cast("ReaderPool", log), cast("ReaderPool", follower or Follower())
+        made.append(EventFeeds(readers, notifications, runs_here, **seconds))
         return made[-1]
 
     yield make
@@ -65,22 +91,22 @@ async def watching():
         one.close()
 
 
-async def sequences(watching, after=0):
+async def sequences(watching: EventFeeds, after: int = 0) -> list[int]:
     return [sequence for some in await collect(watching, after) for sequence in some]
 
 
-async def collect(watching, after=0):
+async def collect(watching: EventFeeds, after: int = 0) -> list[list[int]]:
     return [[found.sequence for found in some] async for some in watching.watch("b", after)]
 
 
-async def test_a_long_log_is_read_to_its_end_without_waiting_for_news(watching):
+async def test_a_long_log_is_read_to_its_end_without_waiting_for_news(watching: Watching) -> None:
     log = FakeLog(5 * PAGE_EVENTS + 7)
 
     assert await sequences(watching(log)) == list(range(1, 5 * PAGE_EVENTS + 8))
     assert log.read_after == [number * PAGE_EVENTS for number in range(6)]
 
 
-async def test_all_who_read_a_log_at_the_same_time_read_each_page_once(watching):
+async def test_all_who_read_a_log_at_the_same_time_read_each_page_once(watching: Watching) -> None:
     log = FakeLog(3 * PAGE_EVENTS + 7)
     one = watching(log)
 
@@ -90,7 +116,7 @@ async def test_all_who_read_a_log_at_the_same_time_read_each_page_once(watching)
     assert len(log.read_after) <= 2 * 4
 
 
-async def test_those_who_wait_at_the_end_of_a_log_look_together(watching):
+async def test_those_who_wait_at_the_end_of_a_log_look_together(watching: Watching) -> None:
     follower = Follower()
     log = FakeLog(7, ended=False)
     one = watching(log, follower)
@@ -106,7 +132,7 @@ async def test_those_who_wait_at_the_end_of_a_log_look_together(watching):
     assert log.read_after == [0, 0]
 
 
-async def test_what_is_told_is_seen_without_a_look_at_the_log(watching):
+async def test_what_is_told_is_seen_without_a_look_at_the_log(watching: Watching) -> None:
     log = FakeLog(1, ended=False)
     one = watching(log)
     watchers = [asyncio.create_task(sequences(one)) for _ in range(200)]
@@ -122,11 +148,11 @@ async def test_what_is_told_is_seen_without_a_look_at_the_log(watching):
     assert log.read_after == [0]
 
 
-async def test_events_of_other_processes_are_not_polled_while_all_watched_builds_are_ours(watching):
+async def test_events_of_other_processes_are_not_polled_while_all_watched_builds_are_ours(watching: Watching) -> None:
     ours = {"b"}
     checks = 0
 
-    def runs_here(build):
+    def runs_here(build: str) -> bool:
         nonlocal checks
         checks += 1
         return build in ours
@@ -149,7 +175,7 @@ async def test_events_of_other_processes_are_not_polled_while_all_watched_builds
     assert await watcher == [1, 2, 3, 4]
 
 
-async def test_what_is_ours_is_not_looked_for_beside_a_build_of_others(watching):
+async def test_what_is_ours_is_not_looked_for_beside_a_build_of_others(watching: Watching) -> None:
     follower = Follower()
     log = FakeLog(7, ended=False)
     one = watching(log, follower, {"b"}.__contains__)
@@ -169,7 +195,7 @@ async def test_what_is_ours_is_not_looked_for_beside_a_build_of_others(watching)
     await ours.aclose()
 
 
-async def test_events_within_a_short_interval_arrive_together_and_the_end_immediately(watching):
+async def test_events_within_a_short_interval_arrive_together_and_the_end_immediately(watching: Watching) -> None:
     log = FakeLog(1, ended=False)
     one = watching(log, wake_seconds=600.0)
     watcher = asyncio.create_task(collect(one))
@@ -185,14 +211,14 @@ async def test_events_within_a_short_interval_arrive_together_and_the_end_immedi
     assert await watcher == [[1], [2], [3, 4, 5, 6, 7, 8, 9, 10]]
 
 
-async def test_large_events_are_served_one_by_one(watching):
+async def test_large_events_are_served_one_by_one(watching: Watching) -> None:
     log = FakeLog()
     log.log = [event(1, size=200_000), *(event(number, size=100_000) for number in range(2, 6)), event(6, last=True)]
 
     assert await collect(watching(log)) == [[1], [2, 3], [4, 5, 6]]
 
 
-async def test_a_gap_in_what_is_told_is_filled_from_the_log(watching):
+async def test_a_gap_in_what_is_told_is_filled_from_the_log(watching: Watching) -> None:
     log = FakeLog(60)
     one = watching(log)
     watcher = asyncio.create_task(sequences(one, 10))
@@ -203,7 +229,7 @@ async def test_a_gap_in_what_is_told_is_filled_from_the_log(watching):
     assert await watcher == list(range(11, 61))
 
 
-async def test_very_much_that_another_process_wrote_is_read_page_by_page(watching):
+async def test_very_much_that_another_process_wrote_is_read_page_by_page(watching: Watching) -> None:
     follower = Follower()
     log = FakeLog(7, ended=False)
     one = watching(log, follower)
@@ -217,7 +243,7 @@ async def test_very_much_that_another_process_wrote_is_read_page_by_page(watchin
     assert await watcher == list(range(1, 3 * PAGE_EVENTS + 1))
 
 
-async def test_large_events_are_not_kept_for_those_who_come_late(watching):
+async def test_large_events_are_not_kept_for_those_who_come_late(watching: Watching) -> None:
     log = FakeLog()
     one = watching(log)
     first = one.watch("b")
@@ -234,12 +260,12 @@ async def test_large_events_are_not_kept_for_those_who_come_late(watching):
     await first.aclose()
 
 
-async def test_between_a_few_events_others_have_their_turn(watching):
+async def test_between_a_few_events_others_have_their_turn(watching: Watching) -> None:
     log = FakeLog(PAGE_EVENTS)
     one = watching(log)
     seen = {"one": 0, "other": 0}
 
-    async def watch(name):
+    async def watch(name: str) -> None:
         async for events in one.watch("b"):
             assert len(events) <= 20
             seen[name] = events[-1].sequence
@@ -250,7 +276,7 @@ async def test_between_a_few_events_others_have_their_turn(watching):
     assert seen == {"one": PAGE_EVENTS, "other": PAGE_EVENTS}
 
 
-async def test_who_goes_away_while_reading_takes_nothing_from_the_others(watching):
+async def test_who_goes_away_while_reading_takes_nothing_from_the_others(watching: Watching) -> None:
     log = FakeLog(50)
     one = watching(log)
     first = asyncio.create_task(sequences(one))
@@ -264,9 +290,9 @@ async def test_who_goes_away_while_reading_takes_nothing_from_the_others(watchin
     assert log.read_after == [0]
 
 
-async def test_a_log_that_cannot_be_read_is_told_to_all_and_asked_again_later():
+async def test_a_log_that_cannot_be_read_is_told_to_all_and_asked_again_later() -> None:
     log = FakeLog(50)
-    pages = EventPages(log)
+    pages = EventPages(cast("ReaderPool", log))
     log.broken = True
 
     results = await asyncio.gather(*(pages.after("b", 0) for _ in range(3)), return_exceptions=True)
@@ -276,9 +302,9 @@ async def test_a_log_that_cannot_be_read_is_told_to_all_and_asked_again_later():
     assert len((await pages.after("b", 0)).events) == 50
 
 
-async def test_pages_that_cannot_change_are_kept_a_few_of_them():
+async def test_pages_that_cannot_change_are_kept_a_few_of_them() -> None:
     log = FakeLog(10 * PAGE_EVENTS)
-    pages = EventPages(log)
+    pages = EventPages(cast("ReaderPool", log))
 
     for _ in range(2):
         for number in (0, 1):

@@ -1,5 +1,7 @@
 """Events as server-sent events: made once for all who watch, and a bounded number of bytes kept."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 
@@ -9,13 +11,13 @@ from databuild.service.http.event_streams import EventTexts
 from databuild.v1 import events_pb2 as ev
 
 
-def event(sequence, ref="raw/1"):
+def event(sequence: int, ref: str = "raw/1") -> ev.BuildEvent:
     found = ev.BuildEvent(event_id=f"b/{sequence}", build_request_id="b", sequence=sequence)
     found.partition.ref = ref
     return found
 
 
-async def test_a_text_is_an_event_of_a_stream():
+async def test_a_text_is_an_event_of_a_stream() -> None:
     text = await EventTexts().text(event(7, "raw/a\nb"))
 
     lines = text.decode().split("\n")
@@ -24,7 +26,7 @@ async def test_a_text_is_an_event_of_a_stream():
     assert read == event(7, "raw/a\nb")
 
 
-async def test_each_is_made_once_for_all():
+async def test_each_is_made_once_for_all() -> None:
     texts = EventTexts()
     small, large = event(1), event(2, "x" * 100_000)
 
@@ -34,7 +36,7 @@ async def test_each_is_made_once_for_all():
     assert await texts.text(small) is found[0]
 
 
-async def test_no_more_is_kept_than_a_number_of_bytes():
+async def test_no_more_is_kept_than_a_number_of_bytes() -> None:
     texts = EventTexts(1000)
     first = await texts.text(event(1))
 

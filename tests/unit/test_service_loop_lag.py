@@ -1,5 +1,7 @@
 """The service notices how late its event loop is."""
 
+from __future__ import annotations
+
 import asyncio
 
 import pytest
@@ -11,20 +13,20 @@ from tests.support.waiting import turns
 class LateLoop:
     """The clock and the sleep of an event loop that is late by so many seconds, one number for each sleep."""
 
-    def __init__(self, *lags):
+    def __init__(self, *lags: float) -> None:
         self.now = 1000.0
         self._lags = list(lags)
 
-    def clock(self):
+    def clock(self) -> float:
         return self.now
 
-    async def sleep(self, seconds):
+    async def sleep(self, seconds: float) -> None:
         if not self._lags:
             await asyncio.Event().wait()
         self.now += seconds + self._lags.pop(0)
 
 
-async def measured(*lags):
+async def measured(*lags: float) -> float:
     loop = LateLoop(*lags)
     lag = LoopLag(clock=loop.clock, sleep=loop.sleep)
     async with lag.measure():
@@ -32,10 +34,10 @@ async def measured(*lags):
     return lag.seconds
 
 
-async def test_the_longest_delay_of_the_event_loop_is_remembered():
+async def test_the_longest_delay_of_the_event_loop_is_remembered() -> None:
     assert await measured(0.0, 0.25, 0.125) == pytest.approx(0.25)
 
 
-async def test_a_delay_is_forgotten_after_two_minutes():
+async def test_a_delay_is_forgotten_after_two_minutes() -> None:
     assert await measured(0.5, 60.0, 60.0, 0.0, 0.125) == pytest.approx(60.0)
     assert await measured(0.5, *[0.01] * 5) == pytest.approx(0.5)

@@ -1,6 +1,10 @@
 """A request to prune covers a bounded amount of work, and a verification outlives the request that started it."""
 
+from __future__ import annotations
+
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -8,11 +12,12 @@ from databuild.errors import BuildNotFoundError, InvalidRequestError, Overloaded
 from databuild.model.pruning import PruneOptions
 from databuild.service.builds.requests import Submission
 from databuild.service.graph.maintenance import MAX_VERIFICATIONS, Maintenance
+from tests.support.present import present
 from tests.support.world import World
 
 
 @pytest.fixture
-async def world(tmp_path):
+async def world(tmp_path: Path) -> AsyncIterator[World]:
     world = World(tmp_path)
     for number in range(3):
         await world.builds.submit(Submission(build_request_id=f"b{number}", partitions=(f"raw/{number}",)))
@@ -22,12 +27,12 @@ async def world(tmp_path):
 
 
 @pytest.fixture
-def impatient(world, tmp_path):
+def impatient(world: World, tmp_path: Path) -> Maintenance:
     """Maintenance that waits for nothing."""
     return Maintenance(world.log, str(tmp_path), world.service.builds._readers, max_seconds=0.0)
 
 
-async def test_a_dry_run_lists_everything_and_changes_nothing(world):
+async def test_a_dry_run_lists_everything_and_changes_nothing(world: World) -> None:
     pruned = await world.service.maintenance.prune(PruneOptions(keep=1), dry_run=True)
 
     assert [build.build_request_id for build in pruned.builds] == ["b1", "b0"]
@@ -35,7 +40,7 @@ async def test_a_dry_run_lists_everything_and_changes_nothing(world):
     assert len(await world.builds.events("b0")) > 0
 
 
-async def test_a_request_stops_in_time_and_the_next_continues(world, impatient):
+async def test_a_request_stops_in_time_and_the_next_continues(world: World, impatient: Maintenance) -> None:
     options = PruneOptions(keep=1)
 
     first = await impatient.prune(options, dry_run=False)
@@ -48,23 +53,23 @@ async def test_a_request_stops_in_time_and_the_next_continues(world, impatient):
     assert await world.builds.events("b0") == []
 
 
-async def test_a_verification_is_asked_for_until_it_has_a_result(world, impatient):
+async def test_a_verification_is_asked_for_until_it_has_a_result(world: World, impatient: Maintenance) -> None:
     verification, result = await impatient.verify("", ["b1"])
     while result is None:
         verification, result = await impatient.verify(verification, [])
 
     assert (result.builds, result.faults, result.reported) == (1, 0, ())
-    assert (await world.service.maintenance.verify("", []))[1].builds == 3
+    assert present((await world.service.maintenance.verify("", []))[1]).builds == 3
 
 
-async def test_unknown_builds_and_verifications_are_refused(world):
+async def test_unknown_builds_and_verifications_are_refused(world: World) -> None:
     with pytest.raises(BuildNotFoundError):
         await world.service.maintenance.verify("", ["nothing"])
     with pytest.raises(InvalidRequestError, match="there is no verification 'nothing'"):
         await world.service.maintenance.verify("nothing", [])
 
 
-async def test_verifications_are_bounded_and_those_that_ended_make_room(world, impatient):
+async def test_verifications_are_bounded_and_those_that_ended_make_room(world: World, impatient: Maintenance) -> None:
     async with impatient._verifying:  # they run one after another, and none can end meanwhile
         ids = [(await impatient.verify("", []))[0] for _ in range(MAX_VERIFICATIONS)]
 
@@ -75,12 +80,12 @@ async def test_verifications_are_bounded_and_those_that_ended_make_room(world, i
         await asyncio.wait({impatient._runs[verification].task})
     newest, _ = await impatient.verify("", [])
     await asyncio.wait({impatient._runs[newest].task})
-    assert (await impatient.verify(ids[-1], []))[1].faults == 0
+    assert present((await impatient.verify(ids[-1], []))[1]).faults == 0
     with pytest.raises(InvalidRequestError):
         await impatient.verify(ids[0], [])
 
 
-async def test_nothing_begins_once_the_service_ends(world, impatient):
+async def test_nothing_begins_once_the_service_ends(world: World, impatient: Maintenance) -> None:
     await impatient.close()
 
     with pytest.raises(ShuttingDownError):

@@ -1,19 +1,27 @@
 """Partitions, as the service answers them."""
 
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Unpack
+
 import pytest
 
 from databuild.errors import InvalidPatternError, InvalidRequestError, TooManyPartitionsError
 from databuild.service.builds.requests import Submission
-from tests.support.world import World
+from databuild.service.partitions.partitions import PartitionPage
+from tests.support.present import present
+from tests.support.world import MakeWorld, World, WorldOptions
 
 
 @pytest.fixture
-async def make(tmp_path):
+async def make(tmp_path: Path) -> AsyncIterator[MakeWorld]:
     """Returns a function that makes worlds with limits, which are closed in the end."""
-    worlds = []
+    worlds: list[World] = []
 
-    def make(**limits):
-        worlds.append(World(tmp_path, **limits))
+    def make(uri: str = "memory:", **options: Unpack[WorldOptions]) -> World:
+        worlds.append(World(tmp_path, uri, **options))
         return worlds[-1]
 
     yield make
@@ -22,20 +30,20 @@ async def make(tmp_path):
 
 
 @pytest.fixture
-def world(make):
+def world(make: MakeWorld) -> World:
     return make(max_partitions=10)
 
 
-async def build(world, *partitions):
+async def build(world: World, *partitions: str) -> None:
     view = await world.builds.submit(Submission(partitions=partitions))
     await world.ended(view.build.build_request_id)
 
 
-def refs(page):
+def refs(page: PartitionPage) -> list[str]:
     return [record.ref for record in page.partitions]
 
 
-async def test_a_search_narrows_by_all_that_is_said(world):
+async def test_a_search_narrows_by_all_that_is_said(world: World) -> None:
     await build(world, "raw/1", "raw/10", "raw/x1", "clean/2")
     search = world.service.partitions.search
 
@@ -49,7 +57,7 @@ async def test_a_search_narrows_by_all_that_is_said(world):
 
 
 @pytest.mark.parametrize("pattern", ["", "raw/{n:int}"])
-async def test_the_pages_of_a_search_are_all_of_it(world, pattern):
+async def test_the_pages_of_a_search_are_all_of_it(world: World, pattern: str) -> None:
     await build(world, "raw/1", "raw/2", "raw/3", "raw/a", "clean/1")
     found, after = [], ""
     while True:
@@ -62,7 +70,7 @@ async def test_the_pages_of_a_search_are_all_of_it(world, pattern):
     assert found == ["raw/1", "raw/2", "raw/3"] + ([] if pattern else ["raw/a"])
 
 
-async def test_a_search_with_few_matches_stops_early_and_can_be_continued(make):
+async def test_a_search_with_few_matches_stops_early_and_can_be_continued(make: MakeWorld) -> None:
     world = make(max_search_candidates=2)
     await build(world, "raw/a", "raw/b", "raw/c", "raw/9x")
 
@@ -73,12 +81,12 @@ async def test_a_search_with_few_matches_stops_early_and_can_be_continued(make):
     assert refs(second) == ["raw/c"]
 
 
-async def test_a_pattern_that_cannot_be_read_is_refused(world):
+async def test_a_pattern_that_cannot_be_read_is_refused(world: World) -> None:
     with pytest.raises(InvalidPatternError):
         await world.service.partitions.search(pattern="{")
 
 
-async def test_lineage_goes_as_far_as_asked_and_says_whether_that_is_all(world):
+async def test_lineage_goes_as_far_as_asked_and_says_whether_that_is_all(world: World) -> None:
     await build(world, "clean/1", "clean/2")
     partitions = world.service.partitions
 
@@ -93,14 +101,14 @@ async def test_lineage_goes_as_far_as_asked_and_says_whether_that_is_all(world):
     assert (await partitions.upstream("raw/1")).edges == ()
 
 
-async def test_downstream_says_when_not_everything_was_looked_through(make):
+async def test_downstream_says_when_not_everything_was_looked_through(make: MakeWorld) -> None:
     world = make(max_lineage_partitions=1)
     await build(world, "clean/1", "clean/2")
 
     assert not (await world.service.partitions.downstream("raw/2")).complete
 
 
-async def test_an_explanation_has_the_reason_and_the_history(world):
+async def test_an_explanation_has_the_reason_and_the_history(world: World) -> None:
     world.executor.failing = {"clean/1"}
     await build(world, "clean/1")
 
@@ -108,10 +116,10 @@ async def test_an_explanation_has_the_reason_and_the_history(world):
 
     assert (explanation.planned.reason, explanation.tasks) == (2, 1)  # failed before; raw/1 is there
     assert [run.status for run in explanation.view.history] == ["FAILED"]
-    assert explanation.view.record.failure.category == "USER"
+    assert present(present(explanation.view.record).failure).category == "USER"
 
 
-async def test_only_what_is_known_can_be_tainted_and_only_so_much_at_once(world):
+async def test_only_what_is_known_can_be_tainted_and_only_so_much_at_once(world: World) -> None:
     await build(world, "day/2020-01-01..2020-01-03")
     taint = world.service.partitions.taint
 

@@ -1,5 +1,7 @@
 """The picture of a build's job graph."""
 
+from __future__ import annotations
+
 import pytest
 
 from databuild.service.partitions.pictures import graph_picture
@@ -20,7 +22,7 @@ from tests.support.drawn import of_class, parse, titles
         (ev.JOB_STATUS_SKIPPED, "skipped"),
     ],
 )
-def test_the_job_graph_of_a_build_tells_where_its_tasks_stand(status, word):
+def test_the_job_graph_of_a_build_tells_where_its_tasks_stand(status: ev.JobStatus, word: str) -> None:
     task = sv.BuildGraphTask(task_id=1, job_label="//:raw", outputs=["raw/1"], status=status)
 
     root = parse(graph_picture(sv.BuildGraph(build_request_id="b", tasks=[task])))

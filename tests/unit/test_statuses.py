@@ -1,6 +1,9 @@
 """The names of statuses, and the ids of job runs, agree with the messages and the lifecycle."""
 
-from typing import get_args
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, get_args
 
 import pytest
 
@@ -17,7 +20,9 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("kind", "names", "message", "ends"), KINDS, ids=lambda value: getattr(value, "prefix", ""))
-def test_names_and_numbers_are_those_of_the_messages(kind, names, message, ends):
+def test_names_and_numbers_are_those_of_the_messages(
+    kind: statuses.StatusEnum[str], names: object, message: Any, ends: Collection[int]
+) -> None:
     values = {message.Name(number): number for number in message.values() if number}
 
     assert {kind.message_name(name): kind.number(name) for name in kind.names} == values
@@ -29,14 +34,14 @@ def test_names_and_numbers_are_those_of_the_messages(kind, names, message, ends)
 
 
 @pytest.mark.parametrize("number", [-1, 0, 8])
-def test_an_unknown_status_raises(number):
+def test_an_unknown_status_raises(number: int) -> None:
     with pytest.raises(ValueError, match="BUILD_STATUS_"):
         statuses.BUILD.name(number)
     with pytest.raises(ValueError, match="DONE"):
         statuses.JOB.number("DONE")
 
 
-def test_the_parts_of_an_id_come_back():
+def test_the_parts_of_an_id_come_back() -> None:
     job_run_id = format_job_run_id("20261123T095142Z-7k3f9q", 12, 3)
 
     assert job_run_id == "20261123T095142Z-7k3f9q.12.3"
@@ -44,6 +49,6 @@ def test_the_parts_of_an_id_come_back():
 
 
 @pytest.mark.parametrize("text", ["", "b", "b.1", "b.x.1", "b.1."])
-def test_an_invalid_id_raises(text):
+def test_an_invalid_id_raises(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_job_run_id(text)

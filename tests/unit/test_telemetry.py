@@ -1,22 +1,28 @@
 """Tracing and metrics of a build, as an OpenTelemetry SDK receives them."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
 import pytest
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from databuild.event_log.open import open_event_log
-from databuild.executors.executor import ProcessResult
+from databuild.executors.executor import ProcessResult, ProcessSpec
 from databuild.graph.catalog import Job, JobCatalog
-from databuild.model.results import Success
+from databuild.model.results import BuildResult, Success
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
-from databuild.orchestration.telemetry.telemetry import OpenTelemetry
+from databuild.orchestration.telemetry.telemetry import OpenTelemetry, Telemetry
 from tests.support.fake_executor import NoProcesses
+from tests.support.present import present
 
 ANSWER = b'{"configs": [{"outputs": [{"str": "p/1"}]}]}'
 
@@ -24,10 +30,10 @@ ANSWER = b'{"configs": [{"outputs": [{"str": "p/1"}]}]}'
 class FakeExecutor(NoProcesses):
     """Answers `config`, completes `exec`, and remembers environments."""
 
-    def __init__(self):
-        self.envs = []
+    def __init__(self) -> None:
+        self.envs: list[Mapping[str, str]] = []
 
-    async def run(self, spec, _on_report=None):
+    async def run(self, spec: ProcessSpec, _on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         if spec.argv[1] == "config":
             return ProcessResult(exit_code=0, stdout=ANSWER)
         self.envs.append(spec.env)
@@ -35,7 +41,7 @@ class FakeExecutor(NoProcesses):
 
 
 @pytest.fixture(scope="module")
-def exported():
+def exported() -> tuple[InMemorySpanExporter, InMemoryMetricReader]:
     spans, measured = InMemorySpanExporter(), InMemoryMetricReader()
     tracing = TracerProvider()
     tracing.add_span_processor(SimpleSpanProcessor(spans))
@@ -44,7 +50,7 @@ def exported():
     return spans, measured
 
 
-async def build(tmp_path, executor, telemetry):
+async def build(tmp_path: Path, executor: FakeExecutor, telemetry: Telemetry | None) -> BuildResult:
     log = open_event_log("memory:")
     job = Job(label="//:j", executable="/j", outputs=("p/{n:int}",))
     try:
@@ -62,7 +68,9 @@ async def build(tmp_path, executor, telemetry):
         await log.close()
 
 
-async def test_a_build_is_one_trace_with_its_phases_and_job_runs_and_is_counted(tmp_path, exported):
+async def test_a_build_is_one_trace_with_its_phases_and_job_runs_and_is_counted(
+    tmp_path: Path, exported: tuple[InMemorySpanExporter, InMemoryMetricReader]
+) -> None:
     spans, measured = exported
     executor = FakeExecutor()
 
@@ -71,23 +79,27 @@ async def test_a_build_is_one_trace_with_its_phases_and_job_runs_and_is_counted(
     by_name = {span.name: span for span in spans.get_finished_spans()}
     assert set(by_name) == {"databuild.build", "databuild.planning", "databuild.execution", "databuild.job_run"}
     run = by_name["databuild.job_run"]
-    assert run.parent.span_id == by_name["databuild.execution"].context.span_id
+    assert present(run.parent).span_id == by_name["databuild.execution"].context.span_id
     assert run.attributes == {"databuild.build_request_id": "b", "job": "//:j", "attempt": 1}
     assert executor.envs[0]["TRACEPARENT"].startswith(f"00-{run.context.trace_id:032x}-{run.context.span_id:016x}-")
 
     found = {
         metric.name: metric.data.data_points
-        for resource in measured.get_metrics_data().resource_metrics
+        for resource in present(measured.get_metrics_data()).resource_metrics
         for scope in resource.scope_metrics
         for metric in scope.metrics
     }
-    assert [dict(point.attributes) for point in found["databuild.job_runs"]] == [{"job": "//:j", "status": "COMPLETED"}]
-    assert [dict(point.attributes) for point in found["databuild.builds"]] == [{"status": "COMPLETED"}]
-    assert [dict(point.attributes) for point in found["databuild.partitions"]] == [{"status": "AVAILABLE"}]
-    assert [point.sum for point in found["databuild.job_run.duration"]] == [2.0]
+    assert [dict(present(point.attributes)) for point in found["databuild.job_runs"]] == [
+        {"job": "//:j", "status": "COMPLETED"}
+    ]
+    assert [dict(present(point.attributes)) for point in found["databuild.builds"]] == [{"status": "COMPLETED"}]
+    assert [dict(present(point.attributes)) for point in found["databuild.partitions"]] == [{"status": "AVAILABLE"}]
+    assert [point.sum for point in found["databuild.job_run.duration"] if isinstance(point, HistogramDataPoint)] == [
+        2.0
+    ]
 
 
-async def test_without_telemetry_jobs_of_a_build_share_a_trace_all_the_same(tmp_path):
+async def test_without_telemetry_jobs_of_a_build_share_a_trace_all_the_same(tmp_path: Path) -> None:
     executor = FakeExecutor()
 
     await build(tmp_path, executor, None)

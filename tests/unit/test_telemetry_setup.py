@@ -1,5 +1,7 @@
 """The standard variables of OpenTelemetry turn telemetry on, in a process of its own: providers are set once."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 
@@ -22,7 +24,7 @@ print("imported:", any(name.startswith("opentelemetry") for name in sys.modules)
 """
 
 
-def said(before="", **variables):
+def said(before: str = "", **variables: str) -> str:
     """Returns what a process says that is set up from these variables."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     command = child.command("-c", PROGRAM.format(before=before))
@@ -30,14 +32,14 @@ def said(before="", **variables):
     return result.stdout.decode()
 
 
-def warnings_of(**variables):
+def warnings_of(**variables: str) -> list[str]:
     """Returns what is warned of in this process, which ends up without telemetry."""
-    warnings = []
+    warnings: list[str] = []
     assert telemetry_from_environment(variables, warnings.append) is None
     return warnings
 
 
-def test_traces_and_metrics_are_exported_when_the_process_exits():
+def test_traces_and_metrics_are_exported_when_the_process_exits() -> None:
     output = said(OTEL_TRACES_EXPORTER="console", OTEL_METRICS_EXPORTER="console")
 
     assert '"name": "databuild.build"' in output
@@ -46,7 +48,7 @@ def test_traces_and_metrics_are_exported_when_the_process_exits():
     assert "warned" not in output
 
 
-def test_the_service_name_of_the_environment_counts():
+def test_the_service_name_of_the_environment_counts() -> None:
     output = said(OTEL_TRACES_EXPORTER="console", OTEL_SERVICE_NAME="nightly")
 
     assert '"service.name": "nightly"' in output
@@ -62,11 +64,11 @@ def test_the_service_name_of_the_environment_counts():
         {"OTEL_SERVICE_NAME": "nightly"},
     ],
 )
-def test_nothing_is_imported_where_nothing_asks_for_it(variables):
+def test_nothing_is_imported_where_nothing_asks_for_it(variables: dict[str, str]) -> None:
     assert said(**variables) == "telemetry: False\nimported: False\n"
 
 
-def test_a_missing_sdk_is_named_in_one_line():
+def test_a_missing_sdk_is_named_in_one_line() -> None:
     output = said("sys.modules['opentelemetry.sdk.trace'] = None", OTEL_EXPORTER_OTLP_ENDPOINT="http://localhost:1")
 
     warning, outcome, _ = output.splitlines()
@@ -74,13 +76,13 @@ def test_a_missing_sdk_is_named_in_one_line():
     assert outcome == "telemetry: False"
 
 
-def test_an_exporter_that_is_not_installed_is_named():
+def test_an_exporter_that_is_not_installed_is_named() -> None:
     assert warnings_of(OTEL_TRACES_EXPORTER="nothing") == [
         "telemetry is off: no installed package has the exporter 'nothing' for traces"
     ]
 
 
-def test_a_protocol_that_otlp_does_not_have_is_named():
+def test_a_protocol_that_otlp_does_not_have_is_named() -> None:
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "smtp"}
 
     assert warnings_of(**variables) == [

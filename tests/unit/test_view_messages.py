@@ -1,5 +1,7 @@
 """Answers of the service and their messages."""
 
+from __future__ import annotations
+
 import pytest
 
 from databuild.model import view_messages
@@ -71,7 +73,7 @@ PRUNED = Pruned((PrunedBuild("b", "COMPLETED", 1700000000.5, 9),), 9, 900, 1, 10
         ("pruned", Pruned()),
     ],
 )
-def test_answers_survive_their_message(kind, view):
+def test_answers_survive_their_message(kind: str, view: object) -> None:
     message = getattr(view_messages, f"{kind}_to_message")(view)
 
     assert getattr(view_messages, f"{kind}_from_message")(message) == view
@@ -90,21 +92,21 @@ def test_answers_survive_their_message(kind, view):
         ("pruned", PRUNED),
     ],
 )
-def test_every_field_of_a_message_is_set(kind, view):
+def test_every_field_of_a_message_is_set(kind: str, view: object) -> None:
     message = getattr(view_messages, f"{kind}_to_message")(view)
 
     assert {field.name for field, _ in message.ListFields()} == set(message.DESCRIPTOR.fields_by_name)
 
 
 @pytest.mark.parametrize("sizes", [None, LogSizes(builds=3, pruned_builds=1, events=40, bytes=1000)])
-def test_storage_survives_its_message(sizes):
+def test_storage_survives_its_message(sizes: LogSizes | None) -> None:
     room = StorageUsage(event_log_bytes=1000, job_log_bytes=5, sizes=sizes, logs_pruned_before=1700000000.5)
     message = view_messages.storage_to_message(room)
 
     assert view_messages.storage_from_message(message, counted=sizes is not None) == room
 
 
-def test_a_verification_survives_its_message():
+def test_a_verification_survives_its_message() -> None:
     result = Verification(events=9, builds=2, faults=1, reported=(LogFault("b", "no end"),))
     message = view_messages.verification_to_message("v1", result)
 

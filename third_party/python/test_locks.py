@@ -1,5 +1,7 @@
 """Checks that the two locks fit together, and that consumers of the module get few packages."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 
@@ -9,17 +11,17 @@ HERE = Path(__file__).parent
 MAX_CONSUMER_PACKAGES = 26
 
 
-def locked(name):
+def locked(name: str) -> dict[str, str]:
     """Returns the version of each package in a lock, with the condition under which it is wanted."""
     return dict(re.findall(r"^([a-z0-9-]+)==(.*?) *\\$", (HERE / name).read_text(), re.MULTILINE))
 
 
-def wanted(name):
+def wanted(name: str) -> set[str]:
     """Returns the packages of an input of a lock."""
     return set(re.findall(r"^([a-z0-9-]+)", (HERE / name).read_text(), re.MULTILINE))
 
 
-def test_a_package_of_both_locks_has_one_version():
+def test_a_package_of_both_locks_has_one_version() -> None:
     runtime, development = locked("requirements_lock.txt"), locked("requirements_dev_lock.txt")
 
     shared = runtime.keys() & development.keys()
@@ -29,12 +31,12 @@ def test_a_package_of_both_locks_has_one_version():
     assert versions[0] == versions[1]
 
 
-def test_each_lock_has_what_is_asked_for():
+def test_each_lock_has_what_is_asked_for() -> None:
     assert wanted("requirements.in") <= locked("requirements_lock.txt").keys()
     assert wanted("requirements_dev.in") <= locked("requirements_dev_lock.txt").keys()
 
 
-def test_consumers_get_few_packages_and_no_tools_of_development():
+def test_consumers_get_few_packages_and_no_tools_of_development() -> None:
     runtime = locked("requirements_lock.txt").keys()
 
     assert len(runtime) <= MAX_CONSUMER_PACKAGES

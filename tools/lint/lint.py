@@ -17,6 +17,9 @@ from pathlib import Path
 from tools.lint import library_deps, own_checks, prose
 from tools.python import child
 
+# Directories with Python code. The workspaces of e2e are separate.
+_CHECKED = ("benchmarks", "databuild", "docs", "examples", "rules", "tests", "third_party", "tools")
+
 # Directories of third-party and generated files.
 _SKIPPED = {"node_modules", "__pycache__", "venv", "build", "dist"}
 
@@ -80,7 +83,7 @@ def _module(root: Path, *arguments: str) -> int:
 
 def _with_generated(root: Path, tree: Path) -> None:
     """Copies the packages and the stubs of generated modules, which only the runfiles have, into one tree."""
-    for package in "databuild", "benchmarks", "tools/python":
+    for package in _CHECKED:
         shutil.copytree(root / package, tree / package, ignore=shutil.ignore_patterns("*_pb2*", "__pycache__"))
     for stub in Path("databuild/v1").glob("*_pb2.pyi"):
         shutil.copy(stub, tree / stub)

@@ -14,7 +14,7 @@ from tools.lint.own_checks import (
 NAME = "sys" + ".executable"
 
 
-def test_an_interpreter_without_an_import_path_is_reported():
+def test_an_interpreter_without_an_import_path_is_reported() -> None:
     good = f'run({NAME}, "-I", \'x\')\nrun(\n    {NAME},\n    "-I",\n)\n'
     bad = f"import sys\nrun({NAME}, \"-m\", 'x')\n"
 
@@ -24,7 +24,7 @@ def test_an_interpreter_without_an_import_path_is_reported():
     assert fault.startswith("bad.py:2: start it with tools.python.child.command")
 
 
-def test_a_limit_without_max_or_min_is_reported():
+def test_a_limit_without_max_or_min_is_reported() -> None:
     good = "MAX_ROWS = 1\n_MIN_SECONDS = 2.0\nUTMOST_CARE = 3\n"
     bad = "x = 1\n_MOST_ROWS = 1\n"
 
@@ -34,7 +34,7 @@ def test_a_limit_without_max_or_min_is_reported():
     assert fault.startswith("bad.py:2: _MOST_ROWS is a limit; begin its name with MAX_ or MIN_")
 
 
-def test_a_program_with_implicit_init_files_is_reported():
+def test_a_program_with_implicit_init_files_is_reported() -> None:
     good = 'py_test(\n    name = "good",\n    legacy_create_init = 0,\n)\n'
     doc = '    """\n    py_binary(\n        name = "doc",\n    )\n    """\n'
     bad = f'def x():\n{doc}    py_binary(\n        name = "bad",\n    )\n'
@@ -43,7 +43,7 @@ def test_a_program_with_implicit_init_files_is_reported():
     assert list(implicit_init_files([(Path("x.bzl"), bad)])) == ['x.bzl: name = "bad", lacks `legacy_create_init = 0`']
 
 
-def test_a_flag_in_a_message_of_the_core_is_reported():
+def test_a_flag_in_a_message_of_the_core_is_reported() -> None:
     good = '"""Docs may name --force."""\nx = "a--b"\n'
     bad = 'def x():\n    raise ValueError(f"no {1}; --force would")\n'
 
@@ -53,7 +53,7 @@ def test_a_flag_in_a_message_of_the_core_is_reported():
     assert fault.startswith("databuild/graph/bad.py:2: --force is a flag")
 
 
-def test_a_link_to_a_missing_file_or_heading_is_found():
+def test_a_link_to_a_missing_file_or_heading_is_found() -> None:
     page = Path("docs/a.md")
     other = Path("docs/b.md")
     files = {page, other, Path("docs/images/x.svg")}
@@ -72,7 +72,7 @@ def test_a_link_to_a_missing_file_or_heading_is_found():
     ]
 
 
-def test_a_long_line_of_a_page_is_found():
+def test_a_long_line_of_a_page_is_found() -> None:
     long = "x" * 121
     good = f"# A\n| {long} |\n```\n{long}\n```\n"
     generated = f"<!-- Generated from x -->\n{long}\n"

@@ -1,9 +1,12 @@
 """Tests of pytest under Bazel: exit codes, filter, shards and report."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import subprocess
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -12,8 +15,14 @@ from tools.python import child
 MAIN = Path(__file__).with_name("pytest_main.py")
 
 
+class Run(Protocol):
+    """Runs the text of a test file, and returns the exit code and the output."""
+
+    def __call__(self, text: str, **environment: str) -> tuple[int, str]: ...
+
+
 @pytest.fixture
-def run(tmp_path: Path):
+def run(tmp_path: Path) -> Run:
     """Returns a function that runs the text of a test file, and returns the exit code and the output."""
     (tmp_path / "pyproject.toml").write_text("[tool.pytest]\n")
 
@@ -37,14 +46,14 @@ def run(tmp_path: Path):
 TWO_TESTS = "def test_one(): pass\n\ndef test_two(): pass\n"
 
 
-def test_a_failing_test_fails(run):
+def test_a_failing_test_fails(run: Run) -> None:
     code, output = run("def test_it(): assert 1 == 2\n")
 
     assert code == 1
     assert "assert 1 == 2" in output
 
 
-def test_a_callback_that_raises_fails_the_test(run):
+def test_a_callback_that_raises_fails_the_test(run: Run) -> None:
     code, output = run(
         "import asyncio\n\nasync def main():\n    asyncio.get_running_loop().call_soon(lambda: 1 / 0)\n"
         "    await asyncio.sleep(0)\n\ndef test_it(): asyncio.run(main())\n\ndef test_other(): pass\n"
@@ -55,18 +64,18 @@ def test_a_callback_that_raises_fails_the_test(run):
     assert "1 failed, 1 passed" in output
 
 
-def test_a_file_without_tests_fails(run):
+def test_a_file_without_tests_fails(run: Run) -> None:
     code, _ = run("")
 
     assert code == 5
 
 
-def test_a_filter_selects_and_may_leave_nothing(run):
+def test_a_filter_selects_and_may_leave_nothing(run: Run) -> None:
     assert "1 passed, 1 deselected" in run(TWO_TESTS, TESTBRIDGE_TEST_ONLY="one")[1]
     assert run(TWO_TESTS, TESTBRIDGE_TEST_ONLY="three")[0] == 0
 
 
-def test_shards_share_the_tests(run, tmp_path):
+def test_shards_share_the_tests(run: Run, tmp_path: Path) -> None:
     for shard in "0", "1":
         status_file = tmp_path / f"status{shard}"
         code, output = run(
@@ -78,7 +87,7 @@ def test_shards_share_the_tests(run, tmp_path):
         assert status_file.exists()
 
 
-def test_the_report_is_written_where_bazel_looks(run, tmp_path):
+def test_the_report_is_written_where_bazel_looks(run: Run, tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
 
     run(TWO_TESTS, XML_OUTPUT_FILE=str(report))
@@ -86,5 +95,5 @@ def test_the_report_is_written_where_bazel_looks(run, tmp_path):
     assert 'tests="2"' in report.read_text()
 
 
-async def test_coroutines_run_without_a_mark():
+async def test_coroutines_run_without_a_mark() -> None:
     await asyncio.sleep(0)

@@ -1,9 +1,12 @@
 """Tests of the command of a child Python."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +23,7 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory with a module, on the import path of this process."""
     (tmp_path / "only_here.py").write_text("VALUE = 'found'\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -28,7 +31,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(*arguments, flags=(), **environment):
+def run(*arguments: str, flags: tuple[str, ...] = (), **environment: str) -> subprocess.CompletedProcess[str]:
     command = child.command(*arguments, flags=flags)
     return subprocess.run(
         command, env={**os.environ, **environment}, cwd="/", capture_output=True, text=True, check=False
@@ -36,7 +39,7 @@ def run(*arguments, flags=(), **environment):
 
 
 @pytest.mark.parametrize("way", ["code", "file", "module"])
-def test_a_child_has_the_import_path_of_its_parent_but_its_own_children_do_not(folder, way):
+def test_a_child_has_the_import_path_of_its_parent_but_its_own_children_do_not(folder: Path, way: str) -> None:
     (folder / "program.py").write_text(PROGRAM)
     arguments = {"code": ["-c", PROGRAM], "file": [str(folder / "program.py")], "module": ["-m", "program"]}[way]
 
@@ -46,19 +49,19 @@ def test_a_child_has_the_import_path_of_its_parent_but_its_own_children_do_not(f
     assert (done.returncode, done.stderr) == (7, "")
 
 
-def test_an_isolated_child_does_not_have_the_import_path(folder):
+def test_an_isolated_child_does_not_have_the_import_path(folder: Path) -> None:
     done = subprocess.run([sys.executable, "-I", "-c", "import only_here"], capture_output=True, text=True, check=False)
 
     assert "No module named 'only_here'" in done.stderr
 
 
-def test_the_environment_is_left_alone(folder):
+def test_the_environment_is_left_alone(folder: Path) -> None:
     done = run("-c", "import os; print(os.environ['PYTHONPATH'])", PYTHONPATH="/theirs")
 
     assert done.stdout == "/theirs\n"
 
 
-def test_the_folder_of_a_file_is_not_on_the_path(folder):
+def test_the_folder_of_a_file_is_not_on_the_path(folder: Path) -> None:
     (folder / "sub").mkdir()
     (folder / "sub" / "json.py").write_text("raise SystemExit('not this one')\n")
     (folder / "sub" / "main.py").write_text("import json\n")
@@ -66,13 +69,13 @@ def test_the_folder_of_a_file_is_not_on_the_path(folder):
     assert run(str(folder / "sub" / "main.py")).returncode == 0
 
 
-def test_the_import_path_is_set_without_an_import(folder):
+def test_the_import_path_is_set_without_an_import(folder: Path) -> None:
     done = run("-c", "import sys; print(*sys.modules)", flags=("-S",))
 
     assert not {"runpy", "typing", "re", "os"} & set(done.stdout.split())
 
 
-def test_an_object_of_main_can_be_unpickled(folder):
+def test_an_object_of_main_can_be_unpickled(folder: Path) -> None:
     program = folder / "program.py"
     program.write_text(
         "import multiprocessing\n"

@@ -1,9 +1,13 @@
 """The command `partitions adopt`, from files and from another state directory."""
 
+from __future__ import annotations
+
 import pytest
 
+from tests.support.script_graph import ScriptGraph
 
-def test_what_is_adopted_is_used_as_it_is_and_explained(graph):
+
+def test_what_is_adopted_is_used_as_it_is_and_explained(graph: ScriptGraph) -> None:
     (graph.folder / "data").mkdir()
     (graph.folder / "data" / "number-ab").write_text("2\n")
 
@@ -34,7 +38,7 @@ def test_what_is_adopted_is_used_as_it_is_and_explained(graph):
         (["number/c", "number/x", "--reason=r", "--force"], 0, ""),
     ],
 )
-def test_an_adoption_that_cannot_be_says_why(graph, args, code, said):
+def test_an_adoption_that_cannot_be_says_why(graph: ScriptGraph, args: list[str], code: int, said: str) -> None:
     graph("build", "number/c")
 
     ended, _, err = graph("partitions", "adopt", *args)
@@ -45,7 +49,7 @@ def test_an_adoption_that_cannot_be_says_why(graph, args, code, said):
 
 
 @pytest.fixture
-def renamed(graph):
+def renamed(graph: ScriptGraph) -> ScriptGraph:
     """The graph after it was built, and then renamed."""
     graph("build", "sum/ab_c", "number/old")
     graph("partitions", "adopt", "number/hand", "--reason=made by hand", "--author=bob")
@@ -58,7 +62,7 @@ OLD_STATE = ".databuild/numbers/graph"
 
 
 @pytest.mark.parametrize("command", ["plan", "build"])
-def test_a_new_state_directory_names_others_that_know_the_partitions(renamed, command):
+def test_a_new_state_directory_names_others_that_know_the_partitions(renamed: ScriptGraph, command: str) -> None:
     old = renamed.folder / OLD_STATE
     code, _, err = renamed(command)
 
@@ -68,7 +72,7 @@ def test_a_new_state_directory_names_others_that_know_the_partitions(renamed, co
     assert f"--state_dir={old} uses it; `bazel run //numbers:renamed -- partitions adopt --from={old}`" in err
 
 
-def test_others_are_named_while_the_state_directory_is_new_and_nobody_chose_one(renamed):
+def test_others_are_named_while_the_state_directory_is_new_and_nobody_chose_one(renamed: ScriptGraph) -> None:
     chosen = renamed("plan", "--state_dir=elsewhere")[2]
     renamed("build")
     again = renamed("build")[2]
@@ -76,7 +80,7 @@ def test_others_are_named_while_the_state_directory_is_new_and_nobody_chose_one(
     assert "is new" not in chosen + again
 
 
-def test_others_that_know_nothing_of_the_graph_or_cannot_be_read_are_not_named(renamed):
+def test_others_that_know_nothing_of_the_graph_or_cannot_be_read_are_not_named(renamed: ScriptGraph) -> None:
     (renamed.folder / ".databuild" / "broken").mkdir()
     (renamed.folder / ".databuild" / "broken" / "events.db").write_text("no database, and long enough to be none\n" * 9)
     only = renamed("plan")[2]
@@ -89,7 +93,7 @@ def test_others_that_know_nothing_of_the_graph_or_cannot_be_read_are_not_named(r
     assert "is new" not in none
 
 
-def test_what_another_state_directory_knows_is_taken_over_and_nothing_is_built_again(renamed):
+def test_what_another_state_directory_knows_is_taken_over_and_nothing_is_built_again(renamed: ScriptGraph) -> None:
     code, taken = renamed.json("partitions", "adopt", f"--from={OLD_STATE}", "--author=ann")
 
     assert code == 0
@@ -103,7 +107,7 @@ def test_what_another_state_directory_knows_is_taken_over_and_nothing_is_built_a
     assert renamed("events", "verify")[0] == 0
 
 
-def test_what_was_taken_over_becomes_stale_as_what_was_built_here(renamed):
+def test_what_was_taken_over_becomes_stale_as_what_was_built_here(renamed: ScriptGraph) -> None:
     renamed("partitions", "adopt", f"--from={OLD_STATE}")
     (renamed.folder / "sum.digest").write_text("sum-2\n")
 
@@ -116,7 +120,7 @@ def test_what_was_taken_over_becomes_stale_as_what_was_built_here(renamed):
     assert renamed.json("build", "sum/ab_c", "number/hand")[1]["jobs_completed"] == 3
 
 
-def test_what_is_there_already_stays_and_a_second_time_takes_over_what_is_left(renamed):
+def test_what_is_there_already_stays_and_a_second_time_takes_over_what_is_left(renamed: ScriptGraph) -> None:
     first = renamed.json("partitions", "adopt", f"--from={OLD_STATE}", "number/{name}", "sum/a_b")[1]
     second = renamed.json("partitions", "adopt", f"--from={OLD_STATE}")[1]
     code, out, _ = renamed("partitions", "adopt", f"--from={OLD_STATE}", "--force")
@@ -142,7 +146,9 @@ def test_what_is_there_already_stays_and_a_second_time_takes_over_what_is_left(r
         (["adopt", f"--from={OLD_STATE}", "--server=localhost:1"], "to an event log of this machine"),
     ],
 )
-def test_what_cannot_be_taken_over_says_why_and_leaves_nothing(renamed, args, said):
+def test_what_cannot_be_taken_over_says_why_and_leaves_nothing(
+    renamed: ScriptGraph, args: list[str], said: str
+) -> None:
     own = "--from=.databuild/numbers/renamed" in args
     if own:
         renamed("build", "number/c")
@@ -153,7 +159,7 @@ def test_what_cannot_be_taken_over_says_why_and_leaves_nothing(renamed, args, sa
     assert (renamed.folder / ".databuild" / "numbers" / "renamed").exists() is own
 
 
-def test_a_dead_build_does_not_keep_its_partitions_from_adoption(graph):
+def test_a_dead_build_does_not_keep_its_partitions_from_adoption(graph: ScriptGraph) -> None:
     (graph.folder / "hang-c").touch()
     running = graph.start("build", "number/c")
     graph.wait_for("pid-c")

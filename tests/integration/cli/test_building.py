@@ -1,11 +1,13 @@
 """The command `build`: what is built, what is not built again, and what it says."""
 
+from __future__ import annotations
+
 import pytest
 
-from tests.support.script_graph import ENVIRONMENT, GRAPH, NUMBER
+from tests.support.script_graph import ENVIRONMENT, GRAPH, NUMBER, ScriptGraph
 
 
-def test_a_build_without_arguments_builds_the_default_partitions(graph):
+def test_a_build_without_arguments_builds_the_default_partitions(graph: ScriptGraph) -> None:
     code, out, err = graph()
 
     assert code == 0, err
@@ -15,7 +17,7 @@ def test_a_build_without_arguments_builds_the_default_partitions(graph):
     assert out.splitlines()[-1].startswith(f"build {build} COMPLETED in ")
 
 
-def test_a_repeat_runs_nothing_and_names_the_past_build(graph):
+def test_a_repeat_runs_nothing_and_names_the_past_build(graph: ScriptGraph) -> None:
     _, first = graph.json("build")
     code, second = graph.json("build")
 
@@ -26,7 +28,7 @@ def test_a_repeat_runs_nothing_and_names_the_past_build(graph):
     assert "took 1 partition from build" in graph("build")[1]
 
 
-def test_a_changed_job_is_run_again_with_what_depends_on_it(graph):
+def test_a_changed_job_is_run_again_with_what_depends_on_it(graph: ScriptGraph) -> None:
     graph("build")
     (graph.folder / "sum.digest").write_text("sum-2\n")
 
@@ -35,7 +37,7 @@ def test_a_changed_job_is_run_again_with_what_depends_on_it(graph):
     assert result["built"] == ["sum/ab_c"]
 
 
-def test_a_failed_job_is_told_with_its_stderr_and_the_next_steps(graph):
+def test_a_failed_job_is_told_with_its_stderr_and_the_next_steps(graph: ScriptGraph) -> None:
     (graph.folder / "fail-c").touch()
 
     code, out, _ = graph("build", "--keep_going")
@@ -47,7 +49,7 @@ def test_a_failed_job_is_told_with_its_stderr_and_the_next_steps(graph):
     assert f"`bazel run {GRAPH} -- retry " in out
 
 
-def test_a_failed_build_as_json(graph):
+def test_a_failed_build_as_json(graph: ScriptGraph) -> None:
     (graph.folder / "fail-c").touch()
 
     code, result = graph.json("build", "-k")
@@ -61,7 +63,7 @@ def test_a_failed_build_as_json(graph):
 
 
 @pytest.mark.parametrize("argument", ["nubmer/x", "stauts", "number/"])
-def test_what_nothing_produces_makes_no_sense(graph, argument):
+def test_what_nothing_produces_makes_no_sense(graph: ScriptGraph, argument: str) -> None:
     code, out, err = graph(argument)
 
     assert (code, out) == (2, "")
@@ -71,7 +73,7 @@ def test_what_nothing_produces_makes_no_sense(graph, argument):
     assert graph("builds")[1] == "no builds\n"
 
 
-def test_a_job_has_the_environment_of_its_program_unless_its_config_says_otherwise(graph):
+def test_a_job_has_the_environment_of_its_program_unless_its_config_says_otherwise(graph: ScriptGraph) -> None:
     script = NUMBER.replace(ENVIRONMENT, r"\"B\": \"config\", \"CONFIG_SAW\": \"$A$B\"")
     (graph.folder / "number").write_text(script.replace('echo "making $name"', 'echo "$CONFIG_SAW $A$B"'))
     graph.jobs[0]["environment"] = {"A": "a", "B": "b"}
@@ -84,7 +86,7 @@ def test_a_job_has_the_environment_of_its_program_unless_its_config_says_otherwi
     assert "ab aconfig" in logs
 
 
-def test_a_config_that_fails_is_a_failed_job(graph):
+def test_a_config_that_fails_is_a_failed_job(graph: ScriptGraph) -> None:
     (graph.folder / "number").write_text("#!/bin/bash\necho broken >&2\nexit 3\n")
 
     code, _, err = graph("build")
@@ -94,14 +96,14 @@ def test_a_config_that_fails_is_a_failed_job(graph):
     assert "broken" in err
 
 
-def test_a_build_in_memory_leaves_no_event_log(graph):
+def test_a_build_in_memory_leaves_no_event_log(graph: ScriptGraph) -> None:
     code, _, _ = graph("build", "--event_log=memory:")
 
     assert code == 0
     assert not (graph.folder / ".databuild" / "numbers" / "graph" / "events.db").exists()
 
 
-def test_a_graph_of_another_repository_has_a_state_directory_of_its_own(graph):
+def test_a_graph_of_another_repository_has_a_state_directory_of_its_own(graph: ScriptGraph) -> None:
     for label in ("@acme//numbers:graph", "@acme//:graph", "//:graph"):
         graph.write_catalog(graph_label=label)
         assert graph("build", "number/x")[0] == 0
@@ -110,7 +112,7 @@ def test_a_graph_of_another_repository_has_a_state_directory_of_its_own(graph):
         assert (graph.folder / ".databuild" / folder / "events.db").exists()
 
 
-def test_a_build_has_the_id_that_was_chosen_once(graph):
+def test_a_build_has_the_id_that_was_chosen_once(graph: ScriptGraph) -> None:
     assert graph("build", "--build_request_id=nightly-1")[0] == 0
     code, _, err = graph("build", "--force", "--build_request_id=nightly-1")
 
@@ -121,7 +123,7 @@ def test_a_build_has_the_id_that_was_chosen_once(graph):
 
 
 @pytest.mark.parametrize("chosen", ["../../../elsewhere", "a/b", "a.b", "latest"])
-def test_an_id_that_cannot_be_one_builds_nothing(graph, chosen):
+def test_an_id_that_cannot_be_one_builds_nothing(graph: ScriptGraph, chosen: str) -> None:
     code, _, err = graph("build", f"--build_request_id={chosen}")
 
     assert code == 2
@@ -130,7 +132,7 @@ def test_an_id_that_cannot_be_one_builds_nothing(graph, chosen):
     assert not (graph.folder / ".databuild").exists()
 
 
-def test_a_state_directory_that_cannot_be_made_is_named(graph):
+def test_a_state_directory_that_cannot_be_made_is_named(graph: ScriptGraph) -> None:
     (graph.folder / "file").touch()
 
     code, _, err = graph("build", "--state_dir=file/state")
@@ -140,7 +142,7 @@ def test_a_state_directory_that_cannot_be_made_is_named(graph):
     assert "Traceback" not in err
 
 
-def test_a_log_that_cannot_be_opened_is_told_of_without_a_build(graph):
+def test_a_log_that_cannot_be_opened_is_told_of_without_a_build(graph: ScriptGraph) -> None:
     code, _, err = graph("build", "--event_log=sqlite:/dev/null/events.db")
 
     assert code == 3

@@ -1,9 +1,13 @@
 """The command `prune`."""
 
+from __future__ import annotations
+
 import pytest
 
+from tests.support.script_graph import ScriptGraph
 
-def test_what_is_pruned_is_told_before_and_after(graph):
+
+def test_what_is_pruned_is_told_before_and_after(graph: ScriptGraph) -> None:
     graph("build")
     (graph.folder / "fail-x").touch()
     graph("build", "number/x")
@@ -30,7 +34,7 @@ def test_what_is_pruned_is_told_before_and_after(graph):
     assert graph("prune", "--keep=9")[1] == "pruned 0 builds (0 events, 0 B) and the job logs of 0 builds (0 B)\n"
 
 
-def test_job_logs_are_pruned_by_their_age_alone(graph):
+def test_job_logs_are_pruned_by_their_age_alone(graph: ScriptGraph) -> None:
     graph("build")
     assert graph("prune", "--logs_older_than=1w")[1].endswith("the job logs of 0 builds (0 B)\n")
 
@@ -41,7 +45,7 @@ def test_job_logs_are_pruned_by_their_age_alone(graph):
     assert graph("events")[0] == 0
 
 
-def test_a_retry_of_what_was_pruned_knows_what_was_asked_for_and_not_what_failed(graph):
+def test_a_retry_of_what_was_pruned_knows_what_was_asked_for_and_not_what_failed(graph: ScriptGraph) -> None:
     (graph.folder / "fail-c").touch()
     graph("build", "number/c")
     graph("prune", "--keep=0")
@@ -65,7 +69,7 @@ def test_a_retry_of_what_was_pruned_knows_what_was_asked_for_and_not_what_failed
         (["--keep=1", "--event_log=memory:"], "nothing to read"),
     ],
 )
-def test_what_cannot_be_pruned_says_why(graph, args, said):
+def test_what_cannot_be_pruned_says_why(graph: ScriptGraph, args: list[str], said: str) -> None:
     code, out, err = graph("prune", *args)
 
     assert (code, out) == (2, "")

@@ -1,11 +1,17 @@
 """Commands that read: `status`, `logs`, `events`, `partitions`, `explain`, `graph`."""
 
+from __future__ import annotations
+
 import sqlite3
+from pathlib import Path
 
 import pytest
 
+from tests.support.present import present
+from tests.support.script_graph import ScriptGraph
 
-def test_a_log_is_verified_and_what_is_broken_is_told(graph):
+
+def test_a_log_is_verified_and_what_is_broken_is_told(graph: ScriptGraph) -> None:
     build = graph.json("build")[1]["build_request_id"]
     graph("build")
     whole = graph("events", "verify")
@@ -28,7 +34,7 @@ def test_a_log_is_verified_and_what_is_broken_is_told(graph):
     assert as_json[1]["reported"][0] == {"build_request_id": build, "message": fault}
 
 
-def test_status_logs_events_and_partitions_tell_of_the_build(graph):
+def test_status_logs_events_and_partitions_tell_of_the_build(graph: ScriptGraph) -> None:
     graph("build")
 
     assert "COMPLETED" in graph("status")[1]
@@ -38,7 +44,7 @@ def test_status_logs_events_and_partitions_tell_of_the_build(graph):
     assert [row["ref"] for row in graph.json("partitions", "number/")[1]["partitions"]] == ["number/ab", "number/c"]
 
 
-def test_builds_of_equal_worlds_have_equal_events(graph, tmp_path):
+def test_builds_of_equal_worlds_have_equal_events(graph: ScriptGraph, tmp_path: Path) -> None:
     graph("build", "--jobs=2")
     graph("build", "--force", "number/ab")
     graph("build", "--force", "number/ab", "--jobs=1")
@@ -51,7 +57,7 @@ def test_builds_of_equal_worlds_have_equal_events(graph, tmp_path):
     assert out.startswith("---")
 
 
-def test_explain_tells_lineage_and_reason(graph):
+def test_explain_tells_lineage_and_reason(graph: ScriptGraph) -> None:
     assert "never built here" in graph("explain", "sum/ab_c")[1]
     graph("build")
     (graph.folder / "number.digest").write_text("number-2\n")
@@ -64,7 +70,7 @@ def test_explain_tells_lineage_and_reason(graph):
 
 
 @pytest.mark.parametrize(("form", "beginning"), [("mermaid", ("flowchart", "graph")), ("dot", ("digraph",))])
-def test_the_job_graph_is_drawn_whole(graph, form, beginning):
+def test_the_job_graph_is_drawn_whole(graph: ScriptGraph, form: str, beginning: tuple[str, ...]) -> None:
     graph("build")
 
     code, out, _ = graph("graph", f"--format={form}")
@@ -75,12 +81,12 @@ def test_the_job_graph_is_drawn_whole(graph, form, beginning):
     assert "number/c" in out
 
 
-def test_a_closed_pipe_is_quiet(graph):
+def test_a_closed_pipe_is_quiet(graph: ScriptGraph) -> None:
     graph("build")
     process = graph.start("events")
-    process.stdout.close()
-    error = process.stderr.read()
-    process.stderr.close()
+    present(process.stdout).close()
+    error = present(process.stderr).read()
+    present(process.stderr).close()
 
     assert process.wait(timeout=20) == 0
     assert error == ""

@@ -1,5 +1,7 @@
 """Builds that are interrupted, cancelled or killed, and standard streams that fail."""
 
+from __future__ import annotations
+
 import json
 import signal
 import subprocess
@@ -8,10 +10,11 @@ import pytest
 
 from databuild.event_log import liveness
 from databuild.executors.process_group import living_members
+from tests.support.script_graph import ScriptGraph
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_build_ends_in_order_and_leaves_no_process(graph, number):
+def test_an_interrupted_build_ends_in_order_and_leaves_no_process(graph: ScriptGraph, number: signal.Signals) -> None:
     (graph.folder / "hang-c").touch()
     process = graph.start("build", "--jobs=1")
     pid = int(graph.wait_for("pid-c"))
@@ -29,7 +32,7 @@ def test_an_interrupted_build_ends_in_order_and_leaves_no_process(graph, number)
     assert graph("retry")[0] == 0
 
 
-def test_a_build_is_cancelled_from_elsewhere(graph):
+def test_a_build_is_cancelled_from_elsewhere(graph: ScriptGraph) -> None:
     (graph.folder / "hang-c").touch()
     process = graph.start("build", "--jobs=1")
     graph.wait_for("pid-c")
@@ -46,7 +49,7 @@ def test_a_build_is_cancelled_from_elsewhere(graph):
     assert graph("cancel", "latest")[0] == 2
 
 
-def test_a_build_that_is_interrupted_while_it_plans_says_by_whom(graph):
+def test_a_build_that_is_interrupted_while_it_plans_says_by_whom(graph: ScriptGraph) -> None:
     (graph.folder / "number").write_text("#!/bin/bash\necho $$ > pid-config\nsleep 60\n")
     process = graph.start("build", "--output=json")
     graph.wait_for("pid-config")
@@ -57,7 +60,7 @@ def test_a_build_that_is_interrupted_while_it_plans_says_by_whom(graph):
     assert json.loads(out)["message"] == "cancelled by ann"
 
 
-def test_a_dead_build_cannot_be_cancelled_and_can_be_retried(graph):
+def test_a_dead_build_cannot_be_cancelled_and_can_be_retried(graph: ScriptGraph) -> None:
     (graph.folder / "hang-c").touch()
     process = graph.start("build", "--jobs=1")
     pid = int(graph.wait_for("pid-c"))
@@ -91,7 +94,7 @@ def test_a_dead_build_cannot_be_cancelled_and_can_be_retried(graph):
 
 
 @pytest.mark.parametrize("redirected", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
-def test_a_stream_that_is_closed_or_full_stops_no_build(graph, redirected):
+def test_a_stream_that_is_closed_or_full_stops_no_build(graph: ScriptGraph, redirected: str) -> None:
     command = ["sh", "-c", f'exec "$@" {redirected}', "sh", *graph.command("build")]
 
     code = subprocess.run(command, env=graph.environ, capture_output=True, check=False, timeout=20).returncode
@@ -100,7 +103,7 @@ def test_a_stream_that_is_closed_or_full_stops_no_build(graph, redirected):
     assert graph.json("status")[1]["status"] == "COMPLETED"
 
 
-def test_a_result_that_cannot_be_written_is_our_failure_and_the_build_is_done(graph):
+def test_a_result_that_cannot_be_written_is_our_failure_and_the_build_is_done(graph: ScriptGraph) -> None:
     command = ["sh", "-c", 'exec "$@" >/dev/full', "sh", *graph.command("build")]
 
     done = subprocess.run(command, env=graph.environ, stderr=subprocess.PIPE, text=True, check=False, timeout=20)
@@ -110,7 +113,7 @@ def test_a_result_that_cannot_be_written_is_our_failure_and_the_build_is_done(gr
     assert graph.json("status")[1]["status"] == "COMPLETED"
 
 
-def test_a_hangup_that_is_ignored_goes_on_being_ignored(graph):
+def test_a_hangup_that_is_ignored_goes_on_being_ignored(graph: ScriptGraph) -> None:
     command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *graph.command("build")]
     (graph.folder / "wait-c").touch()
     process = subprocess.Popen(command, env=graph.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -1,7 +1,11 @@
 """The command `taint`."""
 
+from __future__ import annotations
 
-def test_a_tainted_partition_is_built_again_and_the_mark_can_be_taken_away(graph):
+from tests.support.script_graph import ScriptGraph
+
+
+def test_a_tainted_partition_is_built_again_and_the_mark_can_be_taken_away(graph: ScriptGraph) -> None:
     graph("build")
     assert graph("taint", "number/c", "--reason=wrong")[0] == 0
     assert "tainted" in graph("plan", "number/c")[1]
@@ -14,5 +18,5 @@ def test_a_tainted_partition_is_built_again_and_the_mark_can_be_taken_away(graph
     assert result["built"] == ["number/c"]
 
 
-def test_what_is_not_known_cannot_be_tainted(graph):
+def test_what_is_not_known_cannot_be_tainted(graph: ScriptGraph) -> None:
     assert graph("taint", "number/x")[0] == 2

@@ -1,16 +1,23 @@
 """Services on real ports."""
 
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Unpack
+
 import pytest
 
-from tests.support.served import Served
+from databuild.service.resources.limits import Limits
+from tests.support.served import Serve, Served, ServedOptions
 
 
 @pytest.fixture
-async def serve(tmp_path):
+async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     """Returns a function that serves, until the end of the test."""
-    all_served = []
+    all_served: list[Served] = []
 
-    async def serve(limits=None, **options):
+    async def serve(limits: Limits | None = None, **options: Unpack[ServedOptions]) -> Served:
         served = Served(tmp_path, limits=limits, **options)
         all_served.append(await served.start())
         return served
@@ -21,5 +28,5 @@ async def serve(tmp_path):
 
 
 @pytest.fixture
-async def served(serve):
+async def served(serve: Serve) -> Served:
     return await serve()

@@ -1,8 +1,10 @@
 """Refs survive every address, and texts that are no refs are refused."""
 
+from __future__ import annotations
+
 import pytest
 
-from tests.support.served import error_of
+from tests.support.served import Served, error_of
 
 STRANGE_REFS = [
     "raw/a/b",
@@ -18,7 +20,7 @@ STRANGE_REFS = [
 
 
 @pytest.mark.parametrize("ref", ["raw/..", "raw/a/../../b", "raw/a//b", "raw/", "raw/cafe\u0301"])
-async def test_a_ref_with_another_spelling_is_refused_wherever_one_is_named(served, ref):
+async def test_a_ref_with_another_spelling_is_refused_wherever_one_is_named(served: Served, ref: str) -> None:
     answers = [
         await served.get("/partition", ref=ref),
         await served.get("/partition/explanation", ref=ref),
@@ -35,7 +37,7 @@ async def test_a_ref_with_another_spelling_is_refused_wherever_one_is_named(serv
 
 
 @pytest.mark.parametrize("ref", STRANGE_REFS)
-async def test_a_ref_survives_every_address_whatever_is_in_it(served, ref):
+async def test_a_ref_survives_every_address_whatever_is_in_it(served: Served, ref: str) -> None:
     build = await served.build(ref)
     clean = ref.replace("raw/", "clean/")
     await served.build(clean)
@@ -57,7 +59,7 @@ async def test_a_ref_survives_every_address_whatever_is_in_it(served, ref):
 
 
 @pytest.mark.parametrize("ref", ["raw/a b", "raw/a\nb", "raw/\x00", "raw/\t", "", "-raw", "raw/" + "x" * 2000])
-async def test_what_is_no_ref_is_refused_in_the_one_shape(served, ref):
+async def test_what_is_no_ref_is_refused_in_the_one_shape(served: Served, ref: str) -> None:
     assert error_of(await served.get("/partition", ref=ref)) == (400, "INVALID_REQUEST")
     if ref:
         assert error_of(await served.post("/builds", {"partitions": [ref]})) == (400, "INVALID_REQUEST")

@@ -1,11 +1,15 @@
 """Errors and limits of the service over HTTP."""
 
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 
-from databuild.service.api.routes import EVENT_STREAM, ROUTES
+from databuild.service.api.routes import EVENT_STREAM, ROUTES, Route
 from databuild.service.resources.limits import Limits
-from tests.support.served import error_of
+from tests.support.served import Serve, Served, error_of
 
 
 @pytest.mark.parametrize(
@@ -41,7 +45,9 @@ from tests.support.served import error_of
         ("OPTIONS", "/builds", 405, "METHOD_NOT_ALLOWED"),
     ],
 )
-async def test_each_error_has_its_status_and_the_one_shape(served, method, path, status, code):
+async def test_each_error_has_its_status_and_the_one_shape(
+    served: Served, method: str, path: str, status: int, code: str
+) -> None:
     served.executor.refused = {"raw/refused"}
     served.executor.broken = {"raw/broken"}
 
@@ -64,17 +70,17 @@ async def test_each_error_has_its_status_and_the_one_shape(served, method, path,
         (b"a=b", "application/x-www-form-urlencoded", 415),
     ],
 )
-async def test_a_body_that_cannot_be_read_is_refused(served, body, kind, status):
+async def test_a_body_that_cannot_be_read_is_refused(served: Served, body: bytes, kind: str, status: int) -> None:
     answer = await served.client.post("/api/v1/builds", content=body, headers={"Content-Type": kind})
 
     assert error_of(answer)[0] == status
     assert (await served.get("/builds")).json()["builds"] == []
 
 
-async def test_a_body_that_is_too_large_is_refused(serve):
+async def test_a_body_that_is_too_large_is_refused(serve: Serve) -> None:
     served = await serve(Limits(max_request_bytes=1000))
 
-    async def pieces():
+    async def pieces() -> AsyncIterator[bytes]:
         for _ in range(10):
             yield b" " * 500
 
@@ -84,7 +90,7 @@ async def test_a_body_that_is_too_large_is_refused(serve):
     assert error_of(told) == error_of(untold) == (413, "REQUEST_TOO_LARGE")
 
 
-async def test_too_many_partitions_are_refused(serve):
+async def test_too_many_partitions_are_refused(serve: Serve) -> None:
     served = await serve(Limits(max_partitions=10))
 
     answer = await served.post("/builds", {"partitions": ["day/0001-01-01..9999-12-31"]})
@@ -92,7 +98,7 @@ async def test_too_many_partitions_are_refused(serve):
     assert error_of(answer) == (400, "TOO_MANY_PARTITIONS")
 
 
-async def test_too_many_waiting_builds_are_refused(serve):
+async def test_too_many_waiting_builds_are_refused(serve: Serve) -> None:
     served = await serve(Limits(max_builds=1, max_queued_builds=1))
     served.executor.gate("raw/1")
     answers = [await served.post("/builds", {"partitions": [f"raw/{number}"]}) for number in (1, 2, 3)]
@@ -102,7 +108,7 @@ async def test_too_many_waiting_builds_are_refused(serve):
     assert error_of(answers[2]) == (429, "OVERLOADED")
 
 
-async def test_too_many_requests_at_once_are_refused(serve):
+async def test_too_many_requests_at_once_are_refused(serve: Serve) -> None:
     served = await serve(Limits(max_requests=2))
     served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "b"})
@@ -113,7 +119,7 @@ async def test_too_many_requests_at_once_are_refused(serve):
         assert error_of(await served.get("/builds")) == (429, "OVERLOADED")
 
 
-async def test_connections_beyond_the_limit_are_told_so_and_closed(serve):
+async def test_connections_beyond_the_limit_are_told_so_and_closed(serve: Serve) -> None:
     served = await serve(Limits(max_connections=1))
     await served.get("/builds")  # its connection stays open
     async with httpx.AsyncClient(base_url=served.http) as other:
@@ -122,7 +128,7 @@ async def test_connections_beyond_the_limit_are_told_so_and_closed(serve):
     assert (await served.get("/builds")).status_code == 200
 
 
-async def test_an_answer_that_takes_too_long_is_given_up(serve):
+async def test_an_answer_that_takes_too_long_is_given_up(serve: Serve) -> None:
     served = await serve(Limits(answer_timeout_seconds=0.05))
     served.executor.hangs = True
 
@@ -134,7 +140,7 @@ async def test_an_answer_that_takes_too_long_is_given_up(serve):
 @pytest.mark.parametrize(
     "route", [route for route in ROUTES if route.media_type != EVENT_STREAM], ids=lambda route: route.path
 )
-async def test_no_answer_is_kept_or_taken_for_something_else(served, route):
+async def test_no_answer_is_kept_or_taken_for_something_else(served: Served, route: Route) -> None:
     path = route.path.replace("{build_request_id}", "x").replace("{job_run_id}", "x")
 
     answer = await served.client.request(route.method, f"/api/v1{path}")

@@ -1,5 +1,7 @@
 """The service over HTTP: builds, partitions, plans, logs and adoptions."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 from xml.etree import ElementTree as ET
@@ -8,10 +10,11 @@ import pytest
 
 from databuild.service.api.routes import PREFIX, ROUTES
 from databuild.service.http.openapi import openapi_document
-from tests.support.served import error_of
+from tests.support.present import present
+from tests.support.served import Served, error_of
 
 
-async def test_a_build_is_submitted_watched_and_looked_at(served):
+async def test_a_build_is_submitted_watched_and_looked_at(served: Served) -> None:
     build = await served.build("clean/1")
 
     events = await served.events(f"/builds/{build}/watch")
@@ -33,7 +36,7 @@ async def test_a_build_is_submitted_watched_and_looked_at(served):
     assert [task["outputs"] for task in graph["tasks"]] == [["raw/1"], ["clean/1"]]
 
 
-async def test_the_job_graph_of_a_build_is_drawn_with_a_style_that_browsers_allow(served):
+async def test_the_job_graph_of_a_build_is_drawn_with_a_style_that_browsers_allow(served: Served) -> None:
     build = await served.build("clean/1")
 
     answer = await served.get(f"/builds/{build}/graph.svg")
@@ -43,12 +46,12 @@ async def test_the_job_graph_of_a_build_is_drawn_with_a_style_that_browsers_allo
     svg = "{http://www.w3.org/2000/svg}"
     nodes = [node for node in picture.iter(f"{svg}g") if node.get("class") == "node state-completed"]
     assert [node.findtext(f"{svg}title") for node in nodes] == ["//:raw: raw/1 (done)", "//:clean: clean/1 (done)"]
-    digest = hashlib.sha256(picture.findtext(f"{svg}style").encode()).digest()
+    digest = hashlib.sha256(present(picture.findtext(f"{svg}style")).encode()).digest()
     source = f"'sha256-{base64.b64encode(digest).decode()}'"
     assert f"default-src 'none'; style-src {source};" in answer.headers["content-security-policy"]
 
 
-async def test_the_same_request_starts_nothing_new_and_another_is_a_conflict(served):
+async def test_the_same_request_starts_nothing_new_and_another_is_a_conflict(served: Served) -> None:
     body = {"build_request_id": "b", "partitions": ["raw/1"]}
     first = await served.post("/builds", body)
     again = await served.post("/builds", body)
@@ -59,7 +62,7 @@ async def test_the_same_request_starts_nothing_new_and_another_is_a_conflict(ser
     assert len((await served.get("/builds")).json()["builds"]) == 1
 
 
-async def test_a_build_is_cancelled_and_retried(served):
+async def test_a_build_is_cancelled_and_retried(served: Served) -> None:
     gate = served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "b"})
     await gate.reached.wait()
@@ -80,7 +83,7 @@ async def test_a_build_is_cancelled_and_retried(served):
     assert (await served.get("/builds/again")).json()["status"] == "BUILD_STATUS_COMPLETED"
 
 
-async def test_builds_are_listed_page_by_page(served):
+async def test_builds_are_listed_page_by_page(served: Served) -> None:
     builds = [await served.build("raw/1") for _ in range(3)]
 
     page = (await served.get("/builds", page_size=2, status="COMPLETED")).json()
@@ -91,7 +94,7 @@ async def test_builds_are_listed_page_by_page(served):
     assert rest["next_page_token"] == ""
 
 
-async def test_what_is_searched_for_is_compared_in_the_form_of_refs(served):
+async def test_what_is_searched_for_is_compared_in_the_form_of_refs(served: Served) -> None:
     await served.build("raw/caf\u00e9")
 
     for search in ({"prefix": "raw/cafe\u0301"}, {"contains": "fe\u0301"}):
@@ -99,7 +102,7 @@ async def test_what_is_searched_for_is_compared_in_the_form_of_refs(served):
         assert [record["ref"] for record in found] == ["raw/caf\u00e9"]
 
 
-async def test_partitions_are_found_by_pattern_and_status(served):
+async def test_partitions_are_found_by_pattern_and_status(served: Served) -> None:
     served.executor.failing = {"raw/2"}
     await served.build("raw/1", "raw/x", "day/2020-01-01..2020-01-03")
     await served.build("raw/2")
@@ -113,14 +116,14 @@ async def test_partitions_are_found_by_pattern_and_status(served):
     assert error_of(await served.get("/partitions", pattern="raw/{n")) == (400, "INVALID_PATTERN")
 
 
-async def test_a_plan_says_what_a_build_would_do(served):
+async def test_a_plan_says_what_a_build_would_do(served: Served) -> None:
     plan = (await served.post("/plans", {"partitions": ["clean/1"]})).json()
 
     assert [partition["reason"] for partition in plan["partitions"]] == ["REASON_MISSING", "REASON_MISSING"]
     assert served.executor.made == []
 
 
-async def test_logs_are_read_downloaded_and_followed(served):
+async def test_logs_are_read_downloaded_and_followed(served: Served) -> None:
     build = await served.build("raw/1")
     run = (await served.get(f"/builds/{build}/job_runs")).json()["job_runs"][0]["job_run_id"]
 
@@ -136,7 +139,7 @@ async def test_logs_are_read_downloaded_and_followed(served):
     assert base64.b64decode(resumed[0][2]["data"]) == b"raw/1\n"
 
 
-async def test_metrics_are_labelled_by_job_and_never_by_partition(served):
+async def test_metrics_are_labelled_by_job_and_never_by_partition(served: Served) -> None:
     await served.build("clean/1")
 
     answer = await served.client.get("/metrics")
@@ -148,7 +151,7 @@ async def test_metrics_are_labelled_by_job_and_never_by_partition(served):
     assert "raw/1" not in answer.text
 
 
-async def test_the_openapi_document_has_every_route_and_is_served(served):
+async def test_the_openapi_document_has_every_route_and_is_served(served: Served) -> None:
     served_document = (await served.get("/openapi.json")).json()
 
     assert served_document == openapi_document()
@@ -158,11 +161,11 @@ async def test_the_openapi_document_has_every_route_and_is_served(served):
     assert len(names) == len(set(names))
 
 
-async def test_every_reference_of_the_openapi_document_leads_somewhere():
+async def test_every_reference_of_the_openapi_document_leads_somewhere() -> None:
     schemas = openapi_document()["components"]["schemas"]
-    found = set()
+    found: set[str] = set()
 
-    def look(value):
+    def look(value: object) -> None:
         if isinstance(value, dict):
             found.update(target for key, target in value.items() if key == "$ref")
             for item in value.values():
@@ -175,7 +178,7 @@ async def test_every_reference_of_the_openapi_document_leads_somewhere():
     assert found <= {f"#/components/schemas/{name}" for name in schemas}
 
 
-async def test_what_was_not_built_here_is_adopted_and_used_as_it_is(served):
+async def test_what_was_not_built_here_is_adopted_and_used_as_it_is(served: Served) -> None:
     body = {"partitions": ["day/2020-01-01..2020-01-03", "raw/1"], "reason": "  from the old warehouse "}
     answer = await served.post("/adoptions", body, headers={"DataBuild-Author": "ann"})
     await served.build("clean/1")
@@ -200,14 +203,16 @@ async def test_what_was_not_built_here_is_adopted_and_used_as_it_is(served):
         ({"partitions": ["day/0001-01-01..9999-12-31"], "reason": "x"}, 400, "TOO_MANY_PARTITIONS"),
     ],
 )
-async def test_what_cannot_be_adopted_is_refused_and_nothing_is(served, body, status, code):
+async def test_what_cannot_be_adopted_is_refused_and_nothing_is(
+    served: Served, body: dict[str, object], status: int, code: str
+) -> None:
     await served.build("raw/there")
 
     assert error_of(await served.post("/adoptions", body)) == (status, code)
     assert (await served.get("/partitions")).json()["counts"] == {"AVAILABLE": 1}
 
 
-async def test_what_is_there_already_is_adopted_by_force(served):
+async def test_what_is_there_already_is_adopted_by_force(served: Served) -> None:
     await served.build("raw/1")
 
     answer = await served.post("/adoptions", {"partitions": ["raw/1"], "reason": "better", "force": True})
@@ -216,7 +221,7 @@ async def test_what_is_there_already_is_adopted_by_force(served):
     assert record["version"] == answer.json()["version"]
 
 
-async def test_job_runs_are_paged_by_token(served):
+async def test_job_runs_are_paged_by_token(served: Served) -> None:
     build = await served.build("clean/1")
 
     first = (await served.get(f"/builds/{build}/job_runs", page_size=1)).json()

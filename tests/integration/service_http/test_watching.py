@@ -1,5 +1,7 @@
 """Events over HTTP: without gap or double, at the speed of each reader."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
 
@@ -7,12 +9,12 @@ import httpx
 import pytest
 
 from databuild.service.resources.limits import Limits
-from tests.support.served import sent_events
+from tests.support.served import Serve, Served, sent_events
 from tests.support.waiting import until
 
 
 @pytest.mark.parametrize("by", ["header", "query"])
-async def test_watching_resumes_without_gap_or_double(served, by):
+async def test_watching_resumes_without_gap_or_double(served: Served, by: str) -> None:
     build = await served.build("clean/1")
     everything = await served.events(f"/builds/{build}/watch")
 
@@ -24,7 +26,7 @@ async def test_watching_resumes_without_gap_or_double(served, by):
         assert rest == (everything[after:] or everything[-1:])
 
 
-async def test_a_watcher_that_was_cut_off_goes_on_where_it_was(served):
+async def test_a_watcher_that_was_cut_off_goes_on_where_it_was(served: Served) -> None:
     gate = served.executor.gate("raw/1")
     answer = await served.post("/builds", {"partitions": ["clean/1"]})
     build = answer.json()["build_request_id"]
@@ -42,7 +44,9 @@ async def test_a_watcher_that_was_cut_off_goes_on_where_it_was(served):
     assert seen[-1][1] == "end"
 
 
-async def test_who_reads_too_slowly_holds_up_nobody_and_is_let_go(serve, caplog):
+async def test_who_reads_too_slowly_holds_up_nobody_and_is_let_go(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
     served = await serve(Limits(send_timeout_seconds=2.0))
     refs = [f"raw/{'x' * 900}{number}" for number in range(1500)]  # more than the kernel keeps for a connection
     build = await served.build(*refs, options={"jobs": 20})
@@ -57,7 +61,7 @@ async def test_who_reads_too_slowly_holds_up_nobody_and_is_let_go(serve, caplog)
 
     assert (await served.events(f"/builds/{build}/watch"))[-1][1] == "end"
 
-    async def nobody_watches():
+    async def nobody_watches() -> bool:
         return "databuild_watchers 0.0" in (await served.client.get("/metrics")).text
 
     await until(nobody_watches)  # reads nothing meanwhile
@@ -65,13 +69,13 @@ async def test_who_reads_too_slowly_holds_up_nobody_and_is_let_go(serve, caplog)
     writer.close()
 
 
-async def test_watchers_of_one_build_all_see_all_of_it(served):
+async def test_watchers_of_one_build_all_see_all_of_it(served: Served) -> None:
     gate = served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["clean/1"], "build_request_id": "b"})
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=served.http, trust_env=False, limits=limits, timeout=30) as client:
 
-        async def watch():
+        async def watch() -> list[str | None]:
             async with client.stream("GET", "/api/v1/builds/b/watch") as answer:
                 return [name async for name, _, _ in sent_events(answer)]
 

@@ -43,7 +43,7 @@ def digest(
 
 
 def test_order_and_repetition_do_not_matter(program: Path) -> None:
-    files = [("a", program), ("b", program), ("c", "")]
+    files: list[tuple[str, Path | str]] = [("a", program), ("b", program), ("c", "")]
 
     assert digest(*files) == digest(*reversed(files), files[0])
 
@@ -118,7 +118,12 @@ def test_a_dangling_link_counts_as_where_it_points(tmp_path: Path) -> None:
 
 
 def test_the_digest_of_known_content_never_changes(program: Path, data: Path) -> None:
-    files = [("jobs/a", program), ("lib/b", data), ("../module~/c", data), ("jobs/d", "")]
+    files: list[tuple[str, Path | str]] = [
+        ("jobs/a", program),
+        ("lib/b", data),
+        ("../module~/c", data),
+        ("jobs/d", ""),
+    ]
 
     known = "395e17a5b6c9a9cd4436d34f7d912d9f2b5ab4261028d6803daad2d86007fe5e"
 
@@ -126,7 +131,7 @@ def test_the_digest_of_known_content_never_changes(program: Path, data: Path) ->
 
 
 def test_the_environment_of_the_program_matters_and_its_order_does_not(program: Path) -> None:
-    environments = ({}, {"A": "1"}, {"A": "2"}, {"A": "1", "B": "2"})
+    environments: tuple[dict[str, str], ...] = ({}, {"A": "1"}, {"A": "2"}, {"A": "1", "B": "2"})
     digests = [digest(("a", program), environment=environment) for environment in environments]
 
     assert len(set(digests)) == len(digests)

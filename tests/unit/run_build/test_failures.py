@@ -1,5 +1,10 @@
 """Jobs, configurations and logs that fail, and attempts after a failure."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
 import pytest
 
 from databuild.errors import BuildNotFoundError, InvalidRequestError, JobConfigurationError
@@ -9,23 +14,24 @@ from databuild.graph.catalog import RetryPolicy
 from databuild.model.results import Failed, FailFast, Success
 from databuild.orchestration.build.retry import partitions_to_retry
 from databuild.orchestration.build.settings import Settings
-from tests.support.build_world import DONE, RAW, jobs
+from tests.support.build_world import DONE, RAW, Report, World, jobs
+from tests.support.present import present
 
 
-async def test_a_failed_attempt_is_a_job_run_of_its_own(world):
+async def test_a_failed_attempt_is_a_job_run_of_its_own(world: World) -> None:
     world.catalog = jobs(retry=RetryPolicy(retries=1))
     world.executor.runs[RAW] = lambda env, _: ProcessResult(exit_code=2 - int(env["DATABUILD_ATTEMPT"]))
 
     assert await world.build("b", "raw/1") == Success(jobs_completed=1)
 
     assert world.runs("b") == [("b.1.1", "FAILED"), ("b.1.2", "COMPLETED")]
-    assert "next attempt in 0 seconds" in world.log.reader().job_run("b.1.1").failure.message
+    assert "next attempt in 0 seconds" in present(present(world.log.reader().job_run("b.1.1")).failure).message
 
 
-async def test_an_attempt_that_reported_everything_and_failed_is_tried_again(world):
+async def test_an_attempt_that_reported_everything_and_failed_is_tried_again(world: World) -> None:
     world.catalog = jobs(retry=RetryPolicy(retries=1))
 
-    def raw(env, report):
+    def raw(env: Mapping[str, str], report: Report) -> ProcessResult:
         report({"partition": {"ref": "raw/1"}})
         return ProcessResult(exit_code=2 - int(env["DATABUILD_ATTEMPT"]))
 
@@ -35,7 +41,7 @@ async def test_an_attempt_that_reported_everything_and_failed_is_tried_again(wor
     assert world.runs("b") == [("b.1.1", "FAILED"), ("b.1.2", "COMPLETED")]
 
 
-async def test_fail_fast_ends_everything_with_its_reason(world):
+async def test_fail_fast_ends_everything_with_its_reason(world: World) -> None:
     world.executor.runs[RAW] = lambda env, _: ProcessResult(exit_code=int(env["DATABUILD_JOB_RUN_ID"] == "b.1.1"))
 
     result = await world.build("b", "clean/1", "raw/2", "raw/3")
@@ -49,11 +55,11 @@ async def test_fail_fast_ends_everything_with_its_reason(world):
         "b.4.0": "CANCELLED",
     }
     failures = {one.ref: one.failure for one in world.log.reader().build_partitions("b")}
-    assert failures["clean/1"].category == "MISSING_DATA"
-    assert "was not asked to keep going" in failures["raw/2"].message
+    assert present(failures["clean/1"]).category == "MISSING_DATA"
+    assert "was not asked to keep going" in present(failures["raw/2"]).message
 
 
-async def test_keep_going_builds_what_can_be_built(world):
+async def test_keep_going_builds_what_can_be_built(world: World) -> None:
     world.executor.runs[RAW] = lambda env, _: ProcessResult(exit_code=int(env["DATABUILD_JOB_RUN_ID"] == "b.1.1"))
 
     result = await world.build("b", "clean/1", "clean/2", keep_going=True)
@@ -80,18 +86,19 @@ async def test_keep_going_builds_what_can_be_built(world):
         ),
     ],
 )
-async def test_whose_fault_a_failure_is(world, result, category, said):
+async def test_whose_fault_a_failure_is(world: World, result: ProcessResult, category: str, said: str) -> None:
     world.catalog = jobs(timeout_seconds=5.0)
     world.executor.runs[RAW] = lambda _env, _report: result
 
     await world.build("b", "raw/1")
 
-    failure = world.log.reader().job_run("b.1.1").failure
+    failure = present(world.log.reader().job_run("b.1.1")).failure
+    assert failure is not None
     assert (failure.category, failure.message) == (category, said)
 
 
-async def test_a_report_that_cannot_be_read_fails_the_run(world):
-    def raw(_env, report):
+async def test_a_report_that_cannot_be_read_fails_the_run(world: World) -> None:
+    def raw(_env: Mapping[str, str], report: Report) -> ProcessResult:
         report({"partition": {"ref": "raw/9"}})
         report({"nonsense": 1})
         return DONE
@@ -99,7 +106,7 @@ async def test_a_report_that_cannot_be_read_fails_the_run(world):
     world.executor.runs[RAW] = raw
 
     assert isinstance(await world.build("b", "raw/1"), FailFast)
-    assert "'raw/9', which is not an output" in world.log.reader().job_run("b.1.1").failure.message
+    assert "'raw/9', which is not an output" in present(present(world.log.reader().job_run("b.1.1")).failure).message
 
 
 @pytest.mark.parametrize(
@@ -111,7 +118,9 @@ async def test_a_report_that_cannot_be_read_fails_the_run(world):
         (ProcessResult(exit_code=0, stdout=b"oops"), "'oops', which is not a JobConfigureResponse"),
     ],
 )
-async def test_a_config_that_fails_fails_the_build_and_names_the_job(world, answer, said):
+async def test_a_config_that_fails_fails_the_build_and_names_the_job(
+    world: World, answer: ProcessResult, said: str
+) -> None:
     world.catalog = jobs(timeout_seconds=5.0)
     world.executor.answer = answer
 
@@ -119,11 +128,11 @@ async def test_a_config_that_fails_fails_the_build_and_names_the_job(world, answ
         await world.build("b", "raw/1")
 
     assert said in str(raised.value)
-    assert world.log.reader().build("b").status == "FAILED"
+    assert present(world.log.reader().build("b")).status == "FAILED"
 
 
-async def test_a_fault_of_our_own_ends_the_build_and_comes_out(world):
-    def broken(_env, _report):
+async def test_a_fault_of_our_own_ends_the_build_and_comes_out(world: World) -> None:
+    def broken(_env: Mapping[str, str], _report: Report) -> ProcessResult:
         message = "surprise"
         raise RuntimeError(message)
 
@@ -133,11 +142,12 @@ async def test_a_fault_of_our_own_ends_the_build_and_comes_out(world):
         await world.build("b", "raw/1")
 
     build = world.log.reader().build("b")
-    assert (build.status, build.failure.category) == ("FAILED", "INFRASTRUCTURE")
-    assert "RuntimeError: surprise" in build.failure.message
+    assert build is not None
+    assert (build.status, present(build.failure).category) == ("FAILED", "INFRASTRUCTURE")
+    assert "RuntimeError: surprise" in present(build.failure).message
 
 
-async def test_a_folder_for_logs_that_cannot_be_made_is_named(world, tmp_path):
+async def test_a_folder_for_logs_that_cannot_be_made_is_named(world: World, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     world.settings = Settings(working_directory="/", log_directory=str(tmp_path / "file"))
 
@@ -145,10 +155,10 @@ async def test_a_folder_for_logs_that_cannot_be_made_is_named(world, tmp_path):
         await world.build("b", "raw/1")
 
     assert raised.value.remedy == "OTHER_STATE_DIRECTORY"
-    assert world.log.reader().build("b").status == "FAILED"
+    assert present(world.log.reader().build("b")).status == "FAILED"
 
 
-async def test_only_what_failed_can_be_retried(world):
+async def test_only_what_failed_can_be_retried(world: World) -> None:
     await world.build("good", "raw/1")
     world.executor.answer = ProcessResult(exit_code=3)
     with pytest.raises(JobConfigurationError):

@@ -1,17 +1,24 @@
 """Plans that are run exactly, forced and reused, and the reasons in them."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 import pytest
+from google.protobuf.json_format import MessageToDict
 
 from databuild.errors import PlanChangedError
 from databuild.executors.executor import ProcessResult
-from databuild.graph.catalog import Job, RetryPolicy
+from databuild.graph.catalog import RetryPolicy
+from databuild.model.job_graph import Plan
 from databuild.model.results import Success
 from databuild.orchestration.events.payloads import TASKS_PER_EVENT
 from databuild.v1 import partition_pb2 as pt
-from tests.support.build_world import CLEAN, DONE, RAW, config, jobs
+from tests.support.build_world import CLEAN, DONE, RAW, Report, World, config, jobs
+from tests.support.present import present
 
 
-async def test_a_plan_is_run_exactly_or_not_at_all(world):
+async def test_a_plan_is_run_exactly_or_not_at_all(world: World) -> None:
     plan = await world.plan("clean/1")
     await world.build("b1", "raw/1")
 
@@ -19,35 +26,37 @@ async def test_a_plan_is_run_exactly_or_not_at_all(world):
         await world.build("b2", "clean/1", plan=plan)
 
     assert "raw/1 need not be built any more" in str(raised.value)
-    assert world.log.reader().build("b2").status == "FAILED"
+    assert present(world.log.reader().build("b2")).status == "FAILED"
     end = world.log.reader().events("b2")[-1].build_request
     assert (end.error.code, end.error.message) == ("PLAN_CHANGED", str(raised.value))
-    assert list(end.error.facts["differences"]) == list(raised.value.differences)
+    assert MessageToDict(end.error.facts)["differences"] == list(raised.value.differences)
     assert await world.build("b3", "clean/1", plan=await world.plan("clean/1")) == Success(jobs_completed=1)
 
 
-async def test_a_forced_build_builds_what_was_asked_for_only(world):
+async def test_a_forced_build_builds_what_was_asked_for_only(world: World) -> None:
     await world.build("b1", "clean/1")
 
     assert await world.build("b2", "clean/1", force=True) == Success(jobs_completed=1)
     assert world.executor.ran[-1] == (CLEAN, "1")
 
 
-async def test_stale_data_is_used_when_asked_to(world):
+async def test_stale_data_is_used_when_asked_to(world: World) -> None:
     await world.build("b1", "clean/1")
-    world.catalog.jobs[CLEAN] = Job(label=CLEAN, executable=CLEAN, outputs=("clean/{n:int}",), code_digest="new")
+    world.catalog = jobs(code_digests={CLEAN: "new"})
 
     assert await world.build("b2", "clean/1", reuse_stale=True) == Success(jobs_completed=0)
 
 
-def causes(plan):
+def causes(plan: Plan) -> dict[str, tuple[str, str]]:
     return {one.ref: (pt.Reason.Name(one.reason).removeprefix("REASON_"), one.cause) for one in plan.partitions}
 
 
-async def test_a_changed_configuration_is_told_with_its_old_and_new_values_from_the_events_of_the_past_build(world):
+async def test_a_changed_configuration_is_told_with_its_old_and_new_values_from_the_events_of_the_past_build(
+    world: World,
+) -> None:
     failures = iter([1, 0, 1, 0])
 
-    def raw(env, _report):
+    def raw(env: Mapping[str, str], _report: Report) -> ProcessResult:
         failing = env["DATABUILD_ATTEMPT"] == "1" and next(failures, 0)
         return ProcessResult(exit_code=1) if failing else DONE
 
@@ -73,7 +82,7 @@ async def test_a_changed_configuration_is_told_with_its_old_and_new_values_from_
     assert {one.ref: one.cause for one in scheduled} == {ref: causes(made)[ref][1] for ref in changed}
 
 
-async def test_what_differs_between_a_plan_and_now_is_told_with_the_part_of_the_configuration(world):
+async def test_what_differs_between_a_plan_and_now_is_told_with_the_part_of_the_configuration(world: World) -> None:
     world.executor.configs["raw/1"] = config("raw/1", args=["old"])
     plan = await world.plan("raw/1")
     world.executor.configs["raw/1"] = config("raw/1", args=["new"])

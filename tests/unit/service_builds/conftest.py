@@ -1,17 +1,23 @@
 """Services over event logs of their own."""
 
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Unpack
+
 import pytest
 
-from tests.support.world import World
+from tests.support.world import MakeWorld, World, WorldOptions
 
 
 @pytest.fixture
-async def make(tmp_path):
+async def make(tmp_path: Path) -> AsyncIterator[MakeWorld]:
     """Returns a function that makes worlds, which are closed in the end."""
-    worlds = []
+    worlds: list[World] = []
 
-    def make(*args, **limits):
-        worlds.append(World(tmp_path, *args, **limits))
+    def make(uri: str = "memory:", **options: Unpack[WorldOptions]) -> World:
+        worlds.append(World(tmp_path, uri, **options))
         return worlds[-1]
 
     yield make
@@ -20,5 +26,5 @@ async def make(tmp_path):
 
 
 @pytest.fixture
-def world(make):
+def world(make: MakeWorld) -> World:
     return make(cancel_poll_seconds=0)

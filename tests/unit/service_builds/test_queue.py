@@ -1,5 +1,9 @@
 """Builds wait for their turn, and are cancelled and retried."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
 import pytest
 
 from databuild.errors import (
@@ -9,10 +13,10 @@ from databuild.errors import (
 )
 from databuild.service.builds.requests import Submission
 from databuild.v1 import events_pb2 as ev
-from tests.support.world import submission
+from tests.support.world import MakeWorld, World, submission
 
 
-async def test_builds_beyond_the_limit_wait_visibly(make):
+async def test_builds_beyond_the_limit_wait_visibly(make: MakeWorld) -> None:
     world = make(max_builds=1)
     gate = world.executor.gate("raw/1")
     for number in (1, 2, 3):
@@ -29,7 +33,7 @@ async def test_builds_beyond_the_limit_wait_visibly(make):
     assert [view.queue_position for view in (await world.builds.list_builds()).builds] == [0, 0, 0]
 
 
-async def test_submitters_take_turns(make):
+async def test_submitters_take_turns(make: MakeWorld) -> None:
     world = make(max_builds=1)
     gate = world.executor.gate("raw/0")
     await world.builds.submit(submission("raw/0", build_request_id="b0"), submitter="many")
@@ -43,7 +47,7 @@ async def test_submitters_take_turns(make):
     assert world.executor.made.index("raw/one") <= 2
 
 
-async def test_a_build_is_refused_where_too_many_wait(make):
+async def test_a_build_is_refused_where_too_many_wait(make: MakeWorld) -> None:
     world = make(max_builds=1, max_queued_builds=1)
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1"))
@@ -55,7 +59,7 @@ async def test_a_build_is_refused_where_too_many_wait(make):
     gate.open()
 
 
-async def test_a_build_that_waits_can_be_cancelled(make):
+async def test_a_build_that_waits_can_be_cancelled(make: MakeWorld) -> None:
     world = make(max_builds=1)
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1"))
@@ -70,7 +74,7 @@ async def test_a_build_that_waits_can_be_cancelled(make):
     assert world.executor.made == ["raw/1"]
 
 
-async def test_a_build_that_waits_is_cancelled_by_another_process(make, tmp_path):
+async def test_a_build_that_waits_is_cancelled_by_another_process(make: MakeWorld, tmp_path: Path) -> None:
     uri = f"sqlite:{tmp_path}/events.db"
     world, other = make(uri, max_builds=1, cancel_poll_seconds=0), make(uri)
     gate = world.executor.gate("raw/1")
@@ -83,7 +87,7 @@ async def test_a_build_that_waits_is_cancelled_by_another_process(make, tmp_path
     gate.open()
 
 
-async def test_a_build_that_runs_can_be_cancelled(world):
+async def test_a_build_that_runs_can_be_cancelled(world: World) -> None:
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b"))
     await gate.reached.wait()
@@ -94,7 +98,7 @@ async def test_a_build_that_runs_can_be_cancelled(world):
     assert (await world.ended("b"))[-1].build_request.status == ev.BUILD_STATUS_CANCELLED
 
 
-async def test_a_build_that_has_ended_cannot_be_cancelled(world):
+async def test_a_build_that_has_ended_cannot_be_cancelled(world: World) -> None:
     await world.builds.submit(submission("raw/1", build_request_id="b"))
     await world.ended("b")
 
@@ -102,7 +106,7 @@ async def test_a_build_that_has_ended_cannot_be_cancelled(world):
         await world.builds.cancel("b", "ann")
 
 
-async def test_a_retry_asks_for_the_same_and_repeats_nothing(world):
+async def test_a_retry_asks_for_the_same_and_repeats_nothing(world: World) -> None:
     world.executor.failing = {"clean/1"}
     await world.builds.submit(submission("clean/1", build_request_id="b"))
     await world.ended("b")
@@ -116,7 +120,7 @@ async def test_a_retry_asks_for_the_same_and_repeats_nothing(world):
     assert world.executor.made == ["raw/1", "clean/1", "clean/1"]
 
 
-async def test_a_retry_of_failed_jobs_asks_for_what_they_should_have_made(world):
+async def test_a_retry_of_failed_jobs_asks_for_what_they_should_have_made(world: World) -> None:
     world.executor.failing = {"raw/1"}
     await world.builds.submit(submission("clean/1", build_request_id="b"))
     await world.ended("b")
@@ -126,7 +130,7 @@ async def test_a_retry_of_failed_jobs_asks_for_what_they_should_have_made(world)
     assert view.build.requested == ("raw/1",)
 
 
-async def test_a_retry_is_idempotent_and_knows_what_it_retries(world):
+async def test_a_retry_is_idempotent_and_knows_what_it_retries(world: World) -> None:
     world.executor.failing = {"raw/1"}
     await world.builds.submit(submission("raw/1", build_request_id="b"))
     await world.ended("b")
@@ -141,7 +145,7 @@ async def test_a_retry_is_idempotent_and_knows_what_it_retries(world):
         await world.builds.submit(submission("raw/1", build_request_id="again"))
 
 
-async def test_a_build_that_runs_cannot_be_retried(world):
+async def test_a_build_that_runs_cannot_be_retried(world: World) -> None:
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b"))
 

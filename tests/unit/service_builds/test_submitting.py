@@ -1,15 +1,20 @@
 """Builds are submitted once, whatever the caller does."""
 
+from __future__ import annotations
+
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from databuild.errors import (
     BuildConflictError,
+    DataBuildError,
     InvalidRequestError,
     TooManyPartitionsError,
     UnknownPartitionError,
 )
+from databuild.model.build_options import BuildKeywords
 from databuild.model.results import Success
 from databuild.model.view_messages import build_from_message, build_to_message
 from databuild.orchestration.build.build_context import BuildContext
@@ -18,10 +23,10 @@ from databuild.orchestration.build.settings import BuildRequest
 from databuild.service.builds.requests import Submission
 from databuild.v1 import events_pb2 as ev
 from tests.support.waiting import turns
-from tests.support.world import submission
+from tests.support.world import MakeWorld, World, submission
 
 
-async def test_a_submitted_build_is_recorded_when_the_answer_comes(world):
+async def test_a_submitted_build_is_recorded_when_the_answer_comes(world: World) -> None:
     gate = world.executor.gate("raw/1")
 
     view = await world.builds.submit(submission("raw/1", build_request_id="b"))
@@ -33,7 +38,7 @@ async def test_a_submitted_build_is_recorded_when_the_answer_comes(world):
     assert (await world.ended("b"))[-1].build_request.status == ev.BUILD_STATUS_COMPLETED
 
 
-async def test_a_build_writes_the_events_that_run_build_writes(world):
+async def test_a_build_writes_the_events_that_run_build_writes(world: World) -> None:
     await world.builds.submit(submission("clean/1", build_request_id="b"))
     events = await world.ended("b")
     result = await run_build(
@@ -48,20 +53,20 @@ async def test_a_build_writes_the_events_that_run_build_writes(world):
     assert kinds == [event.WhichOneof("event") for event in world.log.reader().events("c")]
 
 
-async def test_without_partitions_the_default_ones_are_built(world):
+async def test_without_partitions_the_default_ones_are_built(world: World) -> None:
     view = await world.builds.submit(Submission())
 
     assert view.build.requested == ("raw/1",)
 
 
-async def test_ranges_are_expanded(world):
+async def test_ranges_are_expanded(world: World) -> None:
     view = await world.builds.submit(submission("day/d=2020-01-01..2020-01-03".replace("d=", "")))
 
     assert view.build.requested == ("day/2020-01-01", "day/2020-01-02", "day/2020-01-03")
 
 
 @pytest.mark.parametrize("at", ["running", "ended"])
-async def test_the_same_request_with_the_same_id_starts_nothing_new(world, at):
+async def test_the_same_request_with_the_same_id_starts_nothing_new(world: World, at: str) -> None:
     gate = world.executor.gate("raw/1")
     request = submission("raw/1", build_request_id="b", keep_going=True)
     await world.builds.submit(request)
@@ -88,7 +93,9 @@ async def test_the_same_request_with_the_same_id_starts_nothing_new(world, at):
         ("raw/1", {"reuse_stale": True, "keep_going": True}, "reuse_stale, keep_going"),
     ],
 )
-async def test_another_request_with_the_same_id_is_an_error(world, at, ref, options, difference):
+async def test_another_request_with_the_same_id_is_an_error(
+    world: World, at: str, ref: str, options: BuildKeywords, difference: str
+) -> None:
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b"))
     if at == "ended":
@@ -101,7 +108,7 @@ async def test_another_request_with_the_same_id_is_an_error(world, at, ref, opti
     assert raised.value.difference == difference
 
 
-async def test_a_request_that_is_made_twice_at_once_starts_one_build(world):
+async def test_a_request_that_is_made_twice_at_once_starts_one_build(world: World) -> None:
     request = submission("raw/1", build_request_id="b")
 
     views = await asyncio.gather(*(world.builds.submit(request) for _ in range(5)))
@@ -111,7 +118,7 @@ async def test_a_request_that_is_made_twice_at_once_starts_one_build(world):
     assert world.executor.made == ["raw/1"]
 
 
-async def test_an_id_that_another_process_used_meanwhile_is_told_apart(make, tmp_path):
+async def test_an_id_that_another_process_used_meanwhile_is_told_apart(make: MakeWorld, tmp_path: Path) -> None:
     uri = f"sqlite:{tmp_path}/events.db"
     one, other = make(uri), make(uri)
 
@@ -137,7 +144,9 @@ async def test_an_id_that_another_process_used_meanwhile_is_told_apart(make, tmp
         (submission("raw/1", jobs=-1), InvalidRequestError),
     ],
 )
-async def test_a_request_that_makes_no_sense_starts_nothing(make, request_, error):
+async def test_a_request_that_makes_no_sense_starts_nothing(
+    make: MakeWorld, request_: Submission, error: type[DataBuildError]
+) -> None:
     world = make(max_partitions=100)
 
     with pytest.raises(error):
@@ -146,7 +155,7 @@ async def test_a_request_that_makes_no_sense_starts_nothing(make, request_, erro
     assert (await world.builds.list_builds()).builds == ()
 
 
-async def test_a_caller_that_goes_away_does_not_take_the_build_with_it(world):
+async def test_a_caller_that_goes_away_does_not_take_the_build_with_it(world: World) -> None:
     gate = world.executor.gate("raw/1")
     asking = asyncio.create_task(world.builds.submit(submission("raw/1", build_request_id="b")))
     while world.service.running.get("b") is None:
@@ -159,7 +168,7 @@ async def test_a_caller_that_goes_away_does_not_take_the_build_with_it(world):
     assert (await world.ended("b"))[-1].build_request.status == ev.BUILD_STATUS_COMPLETED
 
 
-async def test_builds_are_listed_by_key_and_status(world):
+async def test_builds_are_listed_by_key_and_status(world: World) -> None:
     for number in range(5):
         await world.builds.submit(submission("raw/1", build_request_id=f"b{number}"))
         await world.ended(f"b{number}")
@@ -173,7 +182,7 @@ async def test_builds_are_listed_by_key_and_status(world):
     assert (await world.builds.list_builds(status="FAILED")).builds == ()
 
 
-async def test_how_far_planning_is_is_told_while_it_goes_on(world):
+async def test_how_far_planning_is_is_told_while_it_goes_on(world: World) -> None:
     world.executor.hangs = True
     await world.builds.submit(submission("clean/1", build_request_id="b"))
     while (view := await world.builds.get("b")).planning is None or not view.planning.configuring_jobs:
@@ -187,7 +196,7 @@ async def test_how_far_planning_is_is_told_while_it_goes_on(world):
     assert (await world.builds.get("b")).planning is None
 
 
-async def test_warnings_are_told_while_a_build_runs_and_after_its_end(world):
+async def test_warnings_are_told_while_a_build_runs_and_after_its_end(world: World) -> None:
     gate = world.executor.gate("raw/1..3")
     await world.builds.submit(submission("raw/1..3", build_request_id="b"))
     await gate.reached.wait()

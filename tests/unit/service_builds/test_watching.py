@@ -1,6 +1,10 @@
 """Builds are watched without gap or double."""
 
+from __future__ import annotations
+
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -8,11 +12,12 @@ from databuild.errors import (
     BuildNotFoundError,
 )
 from databuild.v1 import events_pb2 as ev
+from databuild.v1.events_pb2 import BuildEvent
 from tests.support.waiting import turns_until
-from tests.support.world import submission
+from tests.support.world import MakeWorld, World, submission
 
 
-async def test_watching_resumes_after_a_sequence_number(world):
+async def test_watching_resumes_after_a_sequence_number(world: World) -> None:
     await world.builds.submit(submission("clean/1", build_request_id="b"))
     events = await world.ended("b")
 
@@ -21,7 +26,9 @@ async def test_watching_resumes_after_a_sequence_number(world):
         assert resumed == list(range(after + 1, len(events) + 1))
 
 
-async def test_who_watches_from_beyond_the_end_on_sees_nothing_but_that_it_ended(make, tmp_path):
+async def test_who_watches_from_beyond_the_end_on_sees_nothing_but_that_it_ended(
+    make: MakeWorld, tmp_path: Path
+) -> None:
     uri = f"sqlite:{tmp_path}/events.db"
     world, other = make(uri), make(uri)
     gate = world.executor.gate("raw/1")
@@ -34,11 +41,11 @@ async def test_who_watches_from_beyond_the_end_on_sees_nothing_but_that_it_ended
     assert await asyncio.gather(*watchers) == [[], []]
 
 
-async def collect(watching):
+async def collect(watching: AsyncIterator[Sequence[BuildEvent]]) -> list[BuildEvent]:
     return [event async for events in watching for event in events]
 
 
-async def test_many_watch_a_build_and_see_all_of_it(world):
+async def test_many_watch_a_build_and_see_all_of_it(world: World) -> None:
     gate = world.executor.gate("raw/1")
     await world.builds.submit(submission("clean/1", build_request_id="b"))
     watchers = [asyncio.create_task(world.ended("b")) for _ in range(50)]
@@ -53,7 +60,7 @@ async def test_many_watch_a_build_and_see_all_of_it(world):
     assert world.service.event_feeds.watchers == 0
 
 
-async def test_a_build_whose_orchestrator_has_died_is_told_apart(make, tmp_path):
+async def test_a_build_whose_orchestrator_has_died_is_told_apart(make: MakeWorld, tmp_path: Path) -> None:
     uri = f"sqlite:{tmp_path}/events.db"
     other, world = make(uri, process="other"), make(uri)
     gate = other.executor.gate("raw/1")
@@ -68,7 +75,7 @@ async def test_a_build_whose_orchestrator_has_died_is_told_apart(make, tmp_path)
     assert (await other.builds.get("b")).dead_reason == "", "who runs it knows better"
 
 
-async def test_what_another_process_builds_is_watched_too(make, tmp_path):
+async def test_what_another_process_builds_is_watched_too(make: MakeWorld, tmp_path: Path) -> None:
     uri = f"sqlite:{tmp_path}/events.db"
     world, other = make(uri), make(uri)
     gate = world.executor.gate("raw/1")
@@ -82,7 +89,7 @@ async def test_what_another_process_builds_is_watched_too(make, tmp_path):
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
 
 
-async def test_a_slow_watcher_is_served_from_the_log(world):
+async def test_a_slow_watcher_is_served_from_the_log(world: World) -> None:
     await world.builds.submit(submission(*(f"raw/{number}" for number in range(400)), build_request_id="b", jobs=50))
     watching = world.builds.watch("b")
     first = await anext(watching)
@@ -94,18 +101,18 @@ async def test_a_slow_watcher_is_served_from_the_log(world):
     assert [*(event.sequence for event in first), *rest] == list(range(1, len(first) + len(rest) + 1))
 
 
-async def test_who_watches_a_build_that_is_not_there_is_told(world):
+async def test_who_watches_a_build_that_is_not_there_is_told(world: World) -> None:
     with pytest.raises(BuildNotFoundError):
         await anext(world.builds.watch("nobody"))
 
 
-async def test_who_watches_is_let_go_when_the_service_ends(make):
+async def test_who_watches_is_let_go_when_the_service_ends(make: MakeWorld) -> None:
     world = make()
     world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b"))
-    seen = []
+    seen: list[int] = []
 
-    async def watch():
+    async def watch() -> None:
         async for events in world.builds.watch("b"):
             seen.extend(event.sequence for event in events)
 
