@@ -79,6 +79,14 @@ ORDER BY p.ref LIMIT :limit
 -- name: partitions_tainted
 {known_partitions} AND p.tainted {partition_page}
 
+-- name: uses_of_input
+SELECT input, job_run_id, output, version, query FROM partition_uses
+WHERE input = :input AND (job_run_id, output) > (:job_run_id, :output) ORDER BY job_run_id, output LIMIT :limit
+
+-- name: outputs_of_run
+SELECT job_run_id, ref FROM partitions
+WHERE job_run_id = :job_run_id AND job_run_id <> '' AND ref > :after ORDER BY ref LIMIT :limit
+
 -- name: partition_counts
 SELECT status, CAST(sum(count) AS bigint) AS count FROM partition_counts GROUP BY status HAVING sum(count) > 0
 ORDER BY status
@@ -132,6 +140,52 @@ SELECT build_request_id, turn, waiting_for, waiting_until > {now} FROM sharers
 SELECT wanted.value, coalesce(c.build_request_id, '') FROM {keys} AS wanted
 LEFT JOIN partitions p ON p.ref = wanted.value AND p.available LEFT JOIN claims c ON c.ref = wanted.value
 WHERE p.ref IS NOT NULL OR c.ref IS NOT NULL ORDER BY wanted.value
+
+-- name: new_uses_of_runs
+-- Runs before partitions change: a job run that has partitions already is in the index.
+{insert_uses} {use_of_run} FROM {runs_by_keys} CROSS JOIN {inputs_of_run}
+WHERE NOT EXISTS ({partitions_of_run}) {first_use_counts}
+
+-- name: remove_uses_of_runs
+-- Runs after partitions have changed: a job run without partitions is replaced.
+DELETE FROM partition_uses WHERE (input, job_run_id, output) IN (
+  SELECT input, job_run_id, output FROM (
+    {use_of_run} FROM {runs_by_keys} CROSS JOIN {inputs_of_run} WHERE NOT EXISTS ({partitions_of_run})
+  ) AS gone
+)
+
+-- name: fill_uses_of_runs
+{insert_uses} {use_of_run} FROM job_runs AS r CROSS JOIN {inputs_of_run}
+WHERE EXISTS ({partitions_of_run}) {first_use_counts}
+
+-- name: remove_uses_of_outputs
+DELETE FROM partition_uses WHERE output {among} AND output <> ''
+
+-- name: new_uses_of_outputs
+{insert_uses} {use_of_output} FROM {partitions_by_keys} CROSS JOIN {inputs_of_output} WHERE TRUE {first_use_counts}
+
+-- name: fill_uses_of_outputs
+{insert_uses} {use_of_output} FROM partitions AS p CROSS JOIN {inputs_of_output} WHERE TRUE {first_use_counts}
+
+-- name: clear_uses
+DELETE FROM partition_uses
+
+-- name: insert_uses
+INSERT INTO partition_uses (input, job_run_id, output, version, query)
+
+-- name: use_of_run
+SELECT {input_ref} AS input, r.job_run_id, '' AS output, {input_version} AS version, {input_query} AS query
+
+-- name: use_of_output
+SELECT {input_ref}, '', p.ref, {input_version}, {input_query}
+
+-- name: first_use_counts
+-- A manifest may have an input twice.
+ON CONFLICT DO NOTHING
+
+-- name: partitions_of_run
+-- The last condition is that of the partial index.
+SELECT 1 FROM partitions AS p WHERE p.job_run_id = r.job_run_id AND p.job_run_id <> ''
 
 -- name: prunable_partitions
 SELECT b.ref, coalesce(b.job_run_id <> '' AND p.job_run_id = b.job_run_id, FALSE)

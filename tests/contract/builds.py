@@ -49,11 +49,11 @@ async def adopt(log, operation, *refs, force=False):
     await log.append([event])
 
 
-async def take_over(log, operation, *records):
+async def take_over(log, operation, *records, force=False):
     """Has records of another log taken over."""
     event = ev.BuildEvent(event_id=f"{operation}/1", build_request_id=operation, sequence=1)
     event.time.FromMilliseconds(100_500)
-    event.adoption.author, event.adoption.reason = "ann", "renamed"
+    event.adoption.author, event.adoption.reason, event.adoption.force = "ann", "renamed", force
     event.adoption.partitions.extend(pt.PartitionRef(str=record.ref) for record in records)
     event.adoption.records.extend(records)
     await log.append([event])
