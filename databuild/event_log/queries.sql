@@ -65,6 +65,10 @@ WHERE p.status <> ''
 -- name: partitions_by_refs
 {known_partitions} AND p.ref {among}
 
+-- name: partition_states
+SELECT p.ref, p.status, p.available AND c.ref IS NULL, p.version, p.tainted
+FROM partitions p LEFT JOIN claims c ON c.ref = p.ref WHERE p.status <> '' AND p.ref {among}
+
 -- name: partition_page
 -- One lower bound only: of two, SQLite may use the lower one to start the scan.
 AND p.ref >= :min_ref AND p.ref <> :after AND p.ref < :end AND {position_in}(p.ref, :contains) > 0

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         JobRunRecord,
         LogSizes,
         PartitionRecord,
+        PartitionState,
         PartitionUse,
     )
     from databuild.v1.events_pb2 import BuildEvent
@@ -79,6 +80,10 @@ class PartitionReads(Protocol):
 
     def partition_records(self, refs: Collection[str]) -> Mapping[str, PartitionRecord]:
         """Returns the records of partitions, by ref; refs without a record are absent."""
+        ...
+
+    def partition_states(self, refs: Collection[str]) -> Mapping[str, PartitionState]:
+        """Returns the states of partitions, by ref; refs without a record are absent."""
         ...
 
     def partitions(

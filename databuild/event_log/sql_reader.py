@@ -24,6 +24,7 @@ from databuild.model.records import (
     JobRunRecord,
     LogSizes,
     PartitionRecord,
+    PartitionState,
     PartitionUse,
 )
 
@@ -112,6 +113,13 @@ class SqlReader:
         rows = self._named("partitions_by_refs", keys=self._as_json(list(refs)))
         return {record.ref: record for record in self._records.of(rows)}
 
+    def partition_states(self, refs: Collection[str]) -> Mapping[str, PartitionState]:
+        rows = self._rows("partition_states", keys=self._as_json(list(refs)))
+        return {
+            ref: PartitionState(ref, status, bool(available), version, bool(tainted))
+            for ref, status, available, version, tainted in rows
+        }
+
     def partitions(
         self,
         *,
@@ -155,7 +163,7 @@ class SqlReader:
             keys = [key for key in keys if key > after[0]]
         if keys and len(rows) < limit:
             rows += self._rows("uses_of_inputs", keys=self._as_json(keys), limit=limit - len(rows))
-        return [PartitionUse(*key, bool(query)) for *key, query in rows]
+        return [PartitionUse(ref, run, output, version, bool(query)) for ref, run, output, version, query in rows]
 
     def outputs_of_runs(
         self, job_run_ids: Collection[str], *, after: tuple[str, str] = ("", ""), limit: int = 1000

@@ -107,6 +107,16 @@ class PartitionRecord(NamedTuple):
         return self.adoption is not None and self.manifest is None and self.available and not self.tainted
 
 
+class PartitionState(NamedTuple):
+    """The part of a partition record that is read at the same cost for every partition, whatever its manifest."""
+
+    ref: str
+    status: PartitionStatus
+    available: bool
+    version: str = ""
+    tainted: bool = False
+
+
 class PartitionUse(NamedTuple):
     """A fact about current data: it was made from an input.
 
