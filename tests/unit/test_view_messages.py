@@ -9,10 +9,10 @@ from databuild.model.pruning import Pruned, PrunedBuild
 from databuild.model.records import BuildRecord, FailureRecord, JobRunRecord, LogSizes, PartitionRecord
 from databuild.model.views import (
     BuildView,
-    Explanation,
-    JobStatistics,
     DownstreamPage,
     DownstreamPartition,
+    Explanation,
+    JobStatistics,
     Lineage,
     LineageEdge,
     LogChunk,

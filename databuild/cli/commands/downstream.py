@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from databuild.cli.backend.invocation import Invocation
@@ -9,7 +10,7 @@ from databuild.cli.display.formats import counted, some_of, table
 from databuild.cli.flags.exit_codes import BUILT
 
 if TYPE_CHECKING:
-    from databuild.model.views import DownstreamPage, DownstreamPartition
+    from databuild.model.views import DownstreamPartition
 
 
 def run(call: Invocation) -> int:
@@ -22,18 +23,18 @@ def run(call: Invocation) -> int:
         call.positionals, transitive=not call.flags["direct"], limit=call.flags["limit"]
     )
     complete = not (recorded.next_page_token or recorded.truncated)
+    partitions = sorted(recorded.partitions, key=lambda partition: (partition.distance, partition.ref, partition.input))
     if call.json:
-        call.out.json({"recorded": {"partitions": recorded.partitions, "complete": complete}})
+        call.out.json({"recorded": {"partitions": partitions, "complete": complete}})
         return BUILT
-    _print_recorded(call, recorded)
+    _print_recorded(call, partitions)
     if not complete:
         step = "ask for fewer REFs, or with --direct" if recorded.truncated else "a larger --limit shows them"
         call.err.line(f"databuild: there are more partitions; {step}")
     return BUILT
 
 
-def _print_recorded(call: Invocation, recorded: DownstreamPage) -> None:
-    partitions = recorded.partitions
+def _print_recorded(call: Invocation, partitions: Sequence[DownstreamPartition]) -> None:
     if not partitions:
         call.out.line(f"no partition was made from {some_of(call.positionals)}")
         return
