@@ -150,14 +150,6 @@ WHERE p.ref IS NOT NULL OR c.ref IS NOT NULL ORDER BY wanted.value
 {insert_uses} {use_of_run} FROM {runs_by_keys} CROSS JOIN {inputs_of_run}
 WHERE NOT EXISTS ({partitions_of_run}) {first_use_counts}
 
--- name: remove_uses_of_runs
--- Runs after partitions have changed: a job run without partitions is replaced.
-DELETE FROM partition_uses WHERE (input, job_run_id, output) IN (
-  SELECT input, job_run_id, output FROM (
-    {use_of_run} FROM {runs_by_keys} CROSS JOIN {inputs_of_run} WHERE NOT EXISTS ({partitions_of_run})
-  ) AS gone
-)
-
 -- name: fill_uses_of_runs
 {insert_uses} {use_of_run} FROM job_runs AS r CROSS JOIN {inputs_of_run}
 WHERE EXISTS ({partitions_of_run}) {first_use_counts}

@@ -51,6 +51,13 @@ json_extract(i.value, '$[1]')
 -- name: input_query
 json_extract(i.value, '$[2]')
 
+-- name: remove_uses_of_runs
+-- Runs after partitions have changed: a job run without partitions is replaced.
+DELETE FROM partition_uses WHERE (input, job_run_id, output) IN (
+  SELECT {input_ref}, r.job_run_id, '' FROM {runs_by_keys} CROSS JOIN {inputs_of_run}
+  WHERE NOT EXISTS ({partitions_of_run})
+)
+
 -- name: replaced_runs
 SELECT DISTINCT p.job_run_id FROM json_each(:keys) k CROSS JOIN partitions p ON p.ref = k.value WHERE p.job_run_id <> ''
 
