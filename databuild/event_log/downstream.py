@@ -10,17 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby, islice
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from databuild.errors import InvalidRequestError
 from databuild.event_log.reads import PartitionReads
-from databuild.model.pacing import slices
 from databuild.model.paging import read_pages, read_rows
 from databuild.model.records import PartitionState, PartitionUse
 from databuild.model.views import DownstreamPage, DownstreamPartition
 
 _INPUTS: Final = 500
-"""The number of inputs whose uses are read together."""
+"""The number of partitions that are read about together."""
+
+_T = TypeVar("_T")
 
 UseKey = tuple[str, str, str]
 
@@ -94,7 +95,7 @@ def all_steps(reader: PartitionReads, refs: Collection[str]) -> Iterator[Step]:
     while level:
         distance += 1
         next_level: list[str] = []
-        for inputs in slices(level, _INPUTS):
+        for inputs in _chunks(level):
             for uses in _pages_of_uses(reader, inputs):
                 # The outputs of a run need one visit only, however many of its inputs are on the way.
                 new = {use.key[1:]: use for use in reversed(uses) if use.job_run_id not in visited_runs}
@@ -177,8 +178,13 @@ def _outputs(
         yield runs[run], ref
 
 
+def _chunks(items: Iterable[_T]) -> Iterator[list[_T]]:
+    remaining = iter(items)
+    return iter(lambda: list(islice(remaining, _INPUTS)), [])
+
+
 def _described(reader: PartitionReads, steps: Iterable[Step]) -> Iterator[DownstreamPartition]:
-    for some in slices(steps, _INPUTS):
+    for some in _chunks(steps):
         states = reader.partition_states({ref for step in some for ref in (step.ref, step.use.input)})
         for ref, distance, use in some:
             state = states.get(ref, _UNKNOWN)
