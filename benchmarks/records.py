@@ -15,6 +15,7 @@ from benchmarks.processes import Run, run_process
 from benchmarks.rows import Row
 from benchmarks.service_process import FLAGS
 from benchmarks.session import Contestant, Measurement, Session
+from databuild.event_log.sqlite.writer import SqliteWriter
 from tools.python import child
 
 SCENARIO: Final = "records"
@@ -23,6 +24,8 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "partitions, a prefix": ("partitions", "leaf/7/"),
     "partitions, a status": ("partitions", "--status=FAILED"),
     "explain": ("explain", "leaf/7/3"),
+    "downstream": ("downstream", "leaf/7/3"),
+    "downstream, one step": ("downstream", "leaf/7/3", "--direct"),
     "status": ("status",),
 }
 """The command line of each command, by the name of its row."""
@@ -111,8 +114,20 @@ def _create(session: Session, folder: Path, records: int) -> None:
         insert = f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})"
         for number in range(1, records // _RECORDS_PER_BUILD):
             connection.executemany(insert, [tuple(_renamed(value, number) for value in row) for row in rows])
+    connection.executemany("UPDATE job_runs SET inputs = ? WHERE job_run_id = ?", _manifests(connection))
     connection.execute("COMMIT")
     connection.close()
+    writer = SqliteWriter(str(state / "events.db"))
+    writer.fill_uses()
+    writer.close()
+
+
+def _manifests(connection: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    """Yields the inputs of each job run: of the partitions of a build, each was made from the one before it."""
+    for ref, run in connection.execute("SELECT ref, job_run_id FROM partitions").fetchall():
+        leaf, number, *build = ref.split("/")
+        if number != "0":
+            yield json.dumps([("/".join([leaf, str(int(number) - 1), *build]), "1", False)]), run
 
 
 def _renamed(value: object, number: int) -> object:

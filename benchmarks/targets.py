@@ -221,7 +221,7 @@ TARGETS: Final = (
             text=f"{command}: beside {{many_records:,}} records, over {{few_records:,}}",
             unit="times",
             measured=functools.partial(_Results.growth_of_reading, command=command),
-            limit=3.0,
+            limit=2.0 if command.startswith("downstream") else 3.0,
         )
         for command in COMMANDS
     ),

@@ -18,7 +18,15 @@ from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
 from databuild.model.results import BuildResult
-from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, StorageUsage, Verification
+from databuild.model.views import (
+    BuildView,
+    DownstreamPage,
+    Explanation,
+    LogChunk,
+    PartitionView,
+    StorageUsage,
+    Verification,
+)
 from databuild.v1 import events_pb2 as ev
 
 
@@ -195,6 +203,12 @@ class DatabuildClient:
     def partition(self, ref: str) -> PartitionView:
         """Returns the record of one partition, and its newest job runs."""
         return run_sync(self._calls.partition(ref))
+
+    def downstream(
+        self, partitions: Sequence[str], *, transitive: bool = False, page_token: str = "", limit: int = 1000
+    ) -> DownstreamPage:
+        """Returns the partitions whose current data was made from given ones, with their states."""
+        return run_sync(self._calls.downstream(partitions, transitive=transitive, page_token=page_token, limit=limit))
 
     def explain(self, ref: str) -> Explanation:
         """Returns the record of a partition, and what a build would do with it and why."""

@@ -22,12 +22,21 @@ from databuild.model.record_messages import (
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
 from databuild.model.view_messages import (
     build_from_message,
+    downstream_from_message,
     explanation_from_message,
     log_chunk_from_message,
     partition_view_from_message,
     storage_from_message,
 )
-from databuild.model.views import BuildView, Explanation, LogChunk, PartitionView, StorageUsage
+from databuild.model.views import (
+    BuildView,
+    DownstreamPage,
+    DownstreamPartition,
+    Explanation,
+    LogChunk,
+    PartitionView,
+    StorageUsage,
+)
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
@@ -203,6 +212,32 @@ class Reads:
     async def partition(self, ref: str) -> PartitionView:
         """Returns the record of one partition, and its newest job runs."""
         return partition_view_from_message(await self._connection.ask("GetPartition", sv.GetPartitionRequest(ref=ref)))
+
+    async def downstream(
+        self, partitions: Sequence[str], *, transitive: bool = False, page_token: str = "", limit: int = 1000
+    ) -> DownstreamPage:
+        """Returns the partitions whose current data was made from given ones, with their states.
+
+        Args:
+            partitions: Refs or ranges of refs. No job needs to produce them.
+            transitive: True to follow any number of steps, with each partition once, nearest first. False to follow one
+                step, with a partition once for each given partition that it was made from, by input.
+            page_token: The `next_page_token` of an earlier result, to get those that follow it.
+            limit: The maximum number of partitions.
+        """
+        request = sv.ListDownstreamRequest(partitions=partitions, transitive=transitive, page_token=page_token)
+        truncated = False
+
+        async def page(size: int) -> tuple[Sequence[DownstreamPartition], Any]:
+            nonlocal truncated
+            request.page_size = size
+            answer = downstream_from_message(await self._connection.ask("ListDownstream", request))
+            request.page_token = answer.next_page_token
+            truncated = answer.truncated
+            return answer.partitions, answer.next_page_token
+
+        rows = await _paged(page, limit)
+        return DownstreamPage(tuple(rows), request.page_token, truncated=truncated)
 
     async def explain(self, ref: str) -> Explanation:
         """Returns the record of a partition, and what a build would do with it and why."""

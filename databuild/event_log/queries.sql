@@ -65,6 +65,10 @@ WHERE p.status <> ''
 -- name: partitions_by_refs
 {known_partitions} AND p.ref {among}
 
+-- name: partition_states
+SELECT p.ref, p.status, p.available AND c.ref IS NULL, p.version, p.tainted
+FROM partitions p LEFT JOIN claims c ON c.ref = p.ref WHERE p.status <> '' AND p.ref {among}
+
 -- name: partition_page
 -- One lower bound only: of two, SQLite may use the lower one to start the scan.
 AND p.ref >= :min_ref AND p.ref <> :after AND p.ref < :end AND {position_in}(p.ref, :contains) > 0
@@ -78,6 +82,14 @@ ORDER BY p.ref LIMIT :limit
 
 -- name: partitions_tainted
 {known_partitions} AND p.tainted {partition_page}
+
+-- name: uses_of_input
+SELECT input, job_run_id, output, version, query FROM partition_uses
+WHERE input = :input AND (job_run_id, output) > (:job_run_id, :output) ORDER BY job_run_id, output LIMIT :limit
+
+-- name: outputs_of_run
+SELECT job_run_id, ref FROM partitions
+WHERE job_run_id = :job_run_id AND job_run_id <> '' AND ref > :after ORDER BY ref LIMIT :limit
 
 -- name: partition_counts
 SELECT status, CAST(sum(count) AS bigint) AS count FROM partition_counts GROUP BY status HAVING sum(count) > 0
@@ -132,6 +144,44 @@ SELECT build_request_id, turn, waiting_for, waiting_until > {now} FROM sharers
 SELECT wanted.value, coalesce(c.build_request_id, '') FROM {keys} AS wanted
 LEFT JOIN partitions p ON p.ref = wanted.value AND p.available LEFT JOIN claims c ON c.ref = wanted.value
 WHERE p.ref IS NOT NULL OR c.ref IS NOT NULL ORDER BY wanted.value
+
+-- name: new_uses_of_runs
+-- Runs before partitions change: a job run that has partitions already is in the index.
+{insert_uses} {use_of_run} FROM {runs_by_keys} CROSS JOIN {inputs_of_run}
+WHERE NOT EXISTS ({partitions_of_run}) {first_use_counts}
+
+-- name: fill_uses_of_runs
+{insert_uses} {use_of_run} FROM job_runs AS r CROSS JOIN {inputs_of_run}
+WHERE EXISTS ({partitions_of_run}) {first_use_counts}
+
+-- name: remove_uses_of_outputs
+DELETE FROM partition_uses WHERE output {among} AND output <> ''
+
+-- name: new_uses_of_outputs
+{insert_uses} {use_of_output} FROM {partitions_by_keys} CROSS JOIN {inputs_of_output} WHERE TRUE {first_use_counts}
+
+-- name: fill_uses_of_outputs
+{insert_uses} {use_of_output} FROM partitions AS p CROSS JOIN {inputs_of_output} WHERE TRUE {first_use_counts}
+
+-- name: clear_uses
+DELETE FROM partition_uses
+
+-- name: insert_uses
+INSERT INTO partition_uses (input, job_run_id, output, version, query)
+
+-- name: use_of_run
+SELECT {input_ref} AS input, r.job_run_id, '' AS output, {input_version} AS version, {input_query} AS query
+
+-- name: use_of_output
+SELECT {input_ref}, '', p.ref, {input_version}, {input_query}
+
+-- name: first_use_counts
+-- A manifest may have an input twice.
+ON CONFLICT DO NOTHING
+
+-- name: partitions_of_run
+-- The last condition is that of the partial index.
+SELECT 1 FROM partitions AS p WHERE p.job_run_id = r.job_run_id AND p.job_run_id <> ''
 
 -- name: prunable_partitions
 SELECT b.ref, coalesce(b.job_run_id <> '' AND p.job_run_id = b.job_run_id, FALSE)

@@ -18,7 +18,15 @@ from databuild.event_log.rows import (
     named_rows,
     resource_uses,
 )
-from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord, LogSizes, PartitionRecord
+from databuild.model.records import (
+    BuildPartitionRecord,
+    BuildRecord,
+    JobRunRecord,
+    LogSizes,
+    PartitionRecord,
+    PartitionState,
+    PartitionUse,
+)
 
 if TYPE_CHECKING:
     from databuild.event_log.coordination import Lease, ResourceUse
@@ -105,6 +113,13 @@ class SqlReader:
         rows = self._named("partitions_by_refs", keys=self._as_json(list(refs)))
         return {record.ref: record for record in self._records.of(rows)}
 
+    def partition_states(self, refs: Collection[str]) -> Mapping[str, PartitionState]:
+        rows = self._rows("partition_states", keys=self._as_json(list(refs)))
+        return {
+            ref: PartitionState(ref, status, bool(available), version, bool(tainted))
+            for ref, status, available, version, tainted in rows
+        }
+
     def partitions(
         self,
         *,
@@ -134,6 +149,34 @@ class SqlReader:
 
     def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
         return [job_run_record(row) for row in self._named("runs_of_partition", ref=ref, limit=limit)]
+
+    def uses(
+        self, refs: Collection[str], *, after: tuple[str, str, str] | None = None, limit: int = 1000
+    ) -> Sequence[PartitionUse]:
+        # The rest of the input of the last page, by its key, and all of the following inputs.
+        rows: list[Any] = []
+        keys = sorted(set(refs))
+        if after is not None:
+            if after[0] in keys:
+                values = dict(zip(("input", "job_run_id", "output"), after, strict=True))
+                rows = self._rows("uses_of_input", **values, limit=limit)
+            keys = [key for key in keys if key > after[0]]
+        if keys and len(rows) < limit:
+            rows += self._rows("uses_of_inputs", keys=self._as_json(keys), limit=limit - len(rows))
+        return [PartitionUse(ref, run, output, version, bool(query)) for ref, run, output, version, query in rows]
+
+    def outputs_of_runs(
+        self, job_run_ids: Collection[str], *, after: tuple[str, str] = ("", ""), limit: int = 1000
+    ) -> Sequence[tuple[str, str]]:
+        rows: list[Any] = []
+        keys = sorted(set(job_run_ids))
+        run, ref = after
+        if run in keys:
+            rows = self._rows("outputs_of_run", job_run_id=run, after=ref, limit=limit)
+        keys = [key for key in keys if key > run]
+        if keys and len(rows) < limit:
+            rows += self._rows("outputs_of_runs", keys=self._as_json(keys), limit=limit - len(rows))
+        return [(run, ref) for run, ref in rows]
 
     def claimed(self, refs: Collection[str]) -> Mapping[str, str]:
         return dict(self._rows("claimed", keys=self._as_json(list(refs))))

@@ -50,6 +50,7 @@ READ_MODELS: Final = (
     ),
     _table("partitions", "ref", _PARTITION_COLUMNS),
     _table("partition_counts", "status", "count"),
+    _table("partition_uses", "input job_run_id output", "version query"),
 )
 """The tables that can be rebuilt from the events."""
 

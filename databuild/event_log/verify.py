@@ -77,6 +77,7 @@ class _Verifier:
                 self._replay(batch)
                 batch.clear()
         self._replay(batch)
+        self._writer.fill_uses()
         self._check_released()
         for table in READ_MODELS:
             for fault in differences(table, self._replayed, self._reader):

@@ -247,8 +247,13 @@ class JobCatalog:
             if ref.startswith(pattern.prefix) and pattern.match(ref) is not None:
                 yield pattern, label
 
-    def expand(self, texts: Sequence[str], limit: int = MAX_REFS) -> tuple[str, ...]:
+    def expand(self, texts: Sequence[str], limit: int = MAX_REFS, *, produced: bool = True) -> tuple[str, ...]:
         """Replaces each range by its refs. Returns each ref once, in order.
+
+        Args:
+            texts: Refs and ranges of refs.
+            limit: The maximum number of refs.
+            produced: False to accept refs that no job produces, such as those of QUERY inputs.
 
         Raises:
             InvalidRequestError: A text is not a valid ref, or a range that ends before it begins.
@@ -263,7 +268,7 @@ class JobCatalog:
                 ranges = [refs for pattern, _ in self._patterns if (refs := pattern.expand(text)) is not None]
                 text_refs = ranges[0] if ranges else None
             if text_refs is None:
-                if self.lookup:
+                if self.lookup or not produced:
                     self.check_ref(text)
                 else:
                     self.owner(text)

@@ -107,6 +107,40 @@ class PartitionRecord(NamedTuple):
         return self.adoption is not None and self.manifest is None and self.available and not self.tainted
 
 
+class PartitionState(NamedTuple):
+    """The part of a partition record that is read at the same cost for every partition, whatever its manifest."""
+
+    ref: str
+    status: PartitionStatus
+    available: bool
+    version: str = ""
+    tainted: bool = False
+
+
+class PartitionUse(NamedTuple):
+    """A fact about current data: it was made from an input.
+
+    Attributes:
+        input: The ref of the input.
+        job_run_id: The job run that used it, for all partitions whose current data it produced; empty if the data was
+            adopted from another event log.
+        output: The adopted partition; empty if there is a job run.
+        version: The version of the input that was read; empty if it had no record.
+        query: True if the input was a QUERY input, which cannot make the outputs stale.
+    """
+
+    input: str
+    job_run_id: str
+    output: str
+    version: str
+    query: bool
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The key, by which uses are ordered."""
+        return self.input, self.job_run_id, self.output
+
+
 class BuildRecord(NamedTuple):
     """The state of a build. Of a pruned build (`pruned_time` is not 0), nothing else is kept."""
 

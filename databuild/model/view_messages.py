@@ -21,9 +21,11 @@ from databuild.model.record_messages import (
     time_to_message,
 )
 from databuild.model.records import BuildRecord, LogSizes
-from databuild.model.statuses import BUILD
+from databuild.model.statuses import BUILD, PARTITION
 from databuild.model.views import (
     BuildView,
+    DownstreamPage,
+    DownstreamPartition,
     Explanation,
     JobStatistics,
     Lineage,
@@ -143,6 +145,34 @@ def lineage_to_message(lineage: Lineage) -> sv.Lineage:
         for edge in lineage.edges
     ]
     return sv.Lineage(edges=edges, complete=lineage.complete)
+
+
+def downstream_to_message(page: DownstreamPage) -> sv.ListDownstreamResponse:
+    partitions = [
+        sv.DownstreamPartition(**{**partition._asdict(), "status": PARTITION.number(partition.status)})
+        for partition in page.partitions
+    ]
+    return sv.ListDownstreamResponse(
+        partitions=partitions, next_page_token=page.next_page_token, truncated=page.truncated
+    )
+
+
+def downstream_from_message(message: sv.ListDownstreamResponse) -> DownstreamPage:
+    partitions = tuple(
+        DownstreamPartition(
+            partition.ref,
+            partition.distance,
+            partition.input,
+            partition.version,
+            query=partition.query,
+            status=PARTITION.name(partition.status),
+            available=partition.available,
+            tainted=partition.tainted,
+            input_changed=partition.input_changed,
+        )
+        for partition in message.partitions
+    )
+    return DownstreamPage(partitions, message.next_page_token, truncated=message.truncated)
 
 
 def job_to_message(statistics: JobStatistics) -> sv.JobSummary:

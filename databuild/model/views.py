@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from databuild.model.job_graph import AbsentInput, PlannedPartition
     from databuild.model.planning import PlanningProgress
     from databuild.model.records import BuildRecord, JobRunRecord, LogSizes, PartitionRecord
+    from databuild.model.statuses import PartitionStatus
 
 
 class BuildView(NamedTuple):
@@ -85,6 +86,46 @@ class Lineage(NamedTuple):
 
     edges: tuple[LineageEdge, ...]
     complete: bool
+
+
+class DownstreamPartition(NamedTuple):
+    """A partition whose current data was made from another.
+
+    Attributes:
+        ref: The partition.
+        distance: The number of steps from the partitions that were asked about, from 1.
+        input: The partition that it was made from in the last of these steps. There may be others.
+        version: The version of that input that was read; empty if it had no record.
+        query: True if it was a QUERY input, which cannot make the partition stale.
+        status: The newest status of the partition.
+        available: True if complete data exists.
+        tainted: True if the data is marked not to be trusted.
+        input_changed: True if that input has another version now, so that a build may make the partition again.
+    """
+
+    ref: str
+    distance: int
+    input: str
+    version: str
+    query: bool
+    status: PartitionStatus
+    available: bool
+    tainted: bool
+    input_changed: bool
+
+
+class DownstreamPage(NamedTuple):
+    """A page of the partitions that were made from others.
+
+    Attributes:
+        partitions: The partitions.
+        next_page_token: The token of the next page; empty if there is none.
+        truncated: True if there are further partitions, and the service lists no more.
+    """
+
+    partitions: tuple[DownstreamPartition, ...]
+    next_page_token: str = ""
+    truncated: bool = False
 
 
 class JobStatistics(NamedTuple):

@@ -54,11 +54,11 @@ async def adopt(log: EventLog, operation: str, *refs: str, force: bool = False) 
     await log.append([event])
 
 
-async def take_over(log: EventLog, operation: str, *records: ev.AdoptedRecord) -> None:
+async def take_over(log: EventLog, operation: str, *records: ev.AdoptedRecord, force: bool = False) -> None:
     """Has records of another log taken over."""
     event = ev.BuildEvent(event_id=f"{operation}/1", build_request_id=operation, sequence=1)
     event.time.FromMilliseconds(100_500)
-    event.adoption.author, event.adoption.reason = "ann", "renamed"
+    event.adoption.author, event.adoption.reason, event.adoption.force = "ann", "renamed", force
     event.adoption.partitions.extend(pt.PartitionRef(str=record.ref) for record in records)
     event.adoption.records.extend(records)
     await log.append([event])

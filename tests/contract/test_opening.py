@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -20,14 +21,15 @@ from databuild.errors import (
     InvalidStateTransitionError,
     SchemaTooNewError,
 )
-from databuild.event_log.open import open_event_log, open_reader
+from databuild.event_log.open import migrate, open_event_log, open_reader
 from databuild.event_log.sqlite.log import SqliteEventLog
 from databuild.event_log.sqlite.writer import SqliteWriter
+from databuild.event_log.verify import verify
 from databuild.model.results import Failed, Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.contract.builds import begin, produce
+from tests.contract.builds import begin, produce, take_over
 from tests.support.present import present
 from tests.support.stores import Store, read_models
 from tools.python import child
@@ -146,6 +148,39 @@ async def test_a_newer_schema_is_refused(store: Store) -> None:
             opening(store.uri)
 
 
+@pytest.mark.parametrize("opening", [open_event_log, migrate])
+async def test_an_older_schema_is_migrated_with_its_records(store, opening):
+    log = open_event_log(store.uri)
+    one = await begin(log, "b1", "p", "q")
+    await produce(one, 1, "p")
+    await produce(one, 2, "q")
+    await one.complete_build(Success(jobs_completed=2))
+    two = await begin(log, "b2", "q")
+    await produce(two, 1, "q")
+    manifest = pt.Manifest(job_label="//:j", inputs=[pt.InputVersion(ref="in", version="8", query=True)])
+    await take_over(log, "o", ev.AdoptedRecord(ref="r", version="1", manifest=manifest))
+    await log.close()
+    before = read_models(store)
+    store.make_older()
+    with contextlib.closing(open_reader(store.uri)) as reader:  # without the new table
+        assert reader.build("b1").status == "COMPLETED"
+
+    opened = opening(store.uri)
+    if opened is not None:
+        await opened.close()
+
+    assert read_models(store) == before
+    assert len(before["partition_uses"]) == 3
+    with contextlib.closing(open_reader(store.uri)) as reader:
+        assert verify(reader).reported == ()
+
+
+def test_a_missing_log_is_not_created_by_a_migration(tmp_path):
+    migrate(f"sqlite:{tmp_path}/none/events.db")
+
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_database_of_another_program_is_refused(store: Store) -> None:
     store.make_of_another_program()
 
@@ -213,7 +248,7 @@ def test_an_unknown_scheme_is_refused_with_the_known_ones(uri: str, said: str) -
 def test_a_driver_is_imported_only_for_its_own_scheme(tmp_path: Path) -> None:
     program = f"""
 import sys
-from databuild.event_log.open import open_event_log, open_reader
+from databuild.event_log.open import migrate, open_event_log, open_reader
 open_event_log("memory:")
 open_reader("sqlite:{tmp_path}/events.db")
 print("psycopg" in sys.modules)

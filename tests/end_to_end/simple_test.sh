@@ -34,6 +34,10 @@ expectations() {
   run 0 partitions
   says out "$REF"
   run 0 builds --output=json
+  run 0 downstream generated_number/salem
+  says out "$REF"
+  run 0 downstream "$REF"
+  says out "no partition was made from $REF"
   run 0 graph "$REF" --format=dot
   says out digraph
   run 0 graph "$REF" --format=svg

@@ -133,6 +133,23 @@ async def test_a_plan_is_made_and_run(client: AsyncDatabuildClient) -> None:
     assert (await client.plan(["clean/1"], force=True)).options.force
 
 
+async def test_partitions_that_were_made_from_others_are_listed(serve):
+    served = await serve(limits=Limits(max_page_rows=2))
+    async with AsyncDatabuildClient(served.grpc) as client:
+        refs = [f"clean/{number}" for number in range(5)]
+        await client.execute_build(client.create_orchestrator(refs))
+        sources = [f"raw/{number}" for number in range(5)]
+
+        for transitive in (True, False):
+            whole = await client.downstream(sources, transitive=transitive)
+            some = await client.downstream(sources, transitive=transitive, limit=3)
+            rest = await client.downstream(sources, transitive=transitive, page_token=some.next_page_token)
+
+            assert sorted(partition.ref for partition in whole.partitions) == refs
+            assert (whole.next_page_token, whole.truncated) == ("", False)
+            assert (*some.partitions, *rest.partitions) == whole.partitions
+
+
 async def test_partitions_are_explained_and_tainted(client: AsyncDatabuildClient) -> None:
     await client.execute_build(client.create_orchestrator(["clean/1"]))
 

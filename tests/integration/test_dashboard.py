@@ -79,7 +79,7 @@ async def test_every_page_shows_its_records(served: Served) -> None:
     partition = shown(await served.client.get("/partition", params={"ref": "clean/1", "why": "1"}))
     assert "Do not build : up to date" in partition
     assert "Inputs raw/1" in partition
-    source = shown(await served.client.get("/partition", params={"ref": "raw/1", "downstream": "1"}))
+    source = shown(await served.client.get("/partition", params={"ref": "raw/1"}))
     assert "Used by clean/1" in source
     job = await served.client.get("/job", params={"label": "//:raw"})
     assert "Durations of the last 2 runs" in job.text

@@ -146,6 +146,7 @@ async def test_partitions_are_searched_explained_and_marked(served: Served) -> N
     rest = await stub.ListPartitions(sv.ListPartitionsRequest(contains="aw/", page_token=found.next_page_token))
     lineage = await stub.GetLineage(sv.GetLineageRequest(ref="clean/1", depth=3))
     downstream = await stub.GetLineage(sv.GetLineageRequest(ref="raw/1", direction="DIRECTION_DOWNSTREAM"))
+    users = await stub.ListDownstream(sv.ListDownstreamRequest(partitions=["raw/1", "raw/2"], page_size=1))
     marked = await stub.TaintPartitions(
         sv.TaintPartitionsRequest(partitions=["raw/1"], reason="wrong"), metadata=(("databuild-author", "ann"),)
     )
@@ -156,6 +157,8 @@ async def test_partitions_are_searched_explained_and_marked(served: Served) -> N
     assert dict(found.counts) == {"AVAILABLE": 4}
     assert [(edge.input, edge.output) for edge in lineage.edges] == [("raw/1", "clean/1")]
     assert (list(downstream.edges), downstream.complete) == (list(lineage.edges), True)
+    assert [(user.ref, user.input, user.distance) for user in users.partitions] == [("clean/1", "raw/1", 1)]
+    assert users.next_page_token
     assert marked.partitions == ["raw/1"]
     assert explained.planned.reason == 6, "tainted"
     assert explained.partition.record.taint_reason == "ann: wrong"

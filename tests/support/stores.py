@@ -22,7 +22,15 @@ TABLES = {
     "job_runs": "*",
     "partitions": "*",
     "partition_counts": "status, sum(count) AS count",
+    "partition_uses": "*",
 }
+
+
+_OLDER = (
+    "DROP INDEX partitions_by_run",
+    "DROP TABLE partition_uses",
+)
+"""Removes what version 2 of the schema has added to version 1."""
 
 
 class SqliteFiles:
@@ -47,6 +55,10 @@ class SqliteFiles:
 
     def make_newer(self) -> None:
         self.execute(f"PRAGMA user_version = {sqlite.SCHEMA_VERSION + 1}")
+
+    def make_older(self):
+        for statement in (*_OLDER, "PRAGMA user_version = 1"):
+            self.execute(statement)
 
     def make_of_another_program(self) -> None:
         self.uri = self.uri.replace("state/", "")
@@ -77,6 +89,10 @@ class PostgresqlDatabases:
 
     def make_newer(self) -> None:
         self.execute(f"UPDATE databuild_log SET schema_version = {postgresql.SCHEMA_VERSION + 1}")
+
+    def make_older(self):
+        for statement in (*_OLDER, "UPDATE databuild_log SET schema_version = 1"):
+            self.execute(statement)
 
     def make_of_another_program(self) -> None:
         self.execute("CREATE SCHEMA databuild")

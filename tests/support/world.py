@@ -30,7 +30,7 @@ class LimitOptions(TypedDict, total=False):
     max_partitions: int
     max_request_bytes: int
     max_search_candidates: int
-    max_lineage_partitions: int
+    max_downstream_partitions: int
     answer_timeout_seconds: float
     send_timeout_seconds: float
 

@@ -101,11 +101,38 @@ async def test_lineage_goes_as_far_as_asked_and_says_whether_that_is_all(world: 
     assert (await partitions.upstream("raw/1")).edges == ()
 
 
-async def test_downstream_says_when_not_everything_was_looked_through(make: MakeWorld) -> None:
-    world = make(max_lineage_partitions=1)
+async def test_downstream_partitions_are_listed_by_page_in_one_step_or_in_all(make):
+    world = make(max_downstream_partitions=3)
+    await build(world, "clean/1", "clean/2", "day/2020-01-01..2020-01-03")
+    service = world.service.partitions
+
+    direct = await service.list_downstream(("raw/1", "raw/2"), transitive=False, limit=1)
+    following = await service.list_downstream(
+        ("raw/1", "raw/2"), transitive=False, limit=1, page_token=direct.next_page_token
+    )
+    whole = await service.list_downstream(("raw/1", "raw/2"), transitive=True)
+
+    assert [(item.ref, item.input, item.distance) for item in direct.partitions] == [("clean/1", "raw/1", 1)]
+    assert [(item.ref, item.input, item.distance) for item in following.partitions] == [("clean/2", "raw/2", 1)]
+    assert following.next_page_token == ""
+    assert refs(whole) == ["clean/1", "clean/2"]
+    assert (whole.next_page_token, whole.truncated) == ("", False)
+    assert await service.list_downstream(("day/2020-01-01..2020-01-03", "no/job"), transitive=True) == ((), "", False)
+
+
+async def test_a_transitive_list_ends_at_its_limit_and_says_so(make):
+    world = make(max_downstream_partitions=1)
     await build(world, "clean/1", "clean/2")
 
-    assert not (await world.service.partitions.downstream("raw/2")).complete
+    page = await world.service.partitions.list_downstream(("raw/1", "raw/2"), transitive=True)
+
+    assert (refs(page), page.next_page_token, page.truncated) == (["clean/1"], "", True)
+
+
+async def test_a_list_of_downstream_partitions_needs_valid_partitions(world):
+    for partitions in ((), ("raw/..",), ("day/2020-01-01..2020-12-31",)):
+        with pytest.raises(InvalidRequestError):
+            await world.service.partitions.list_downstream(partitions, transitive=True)
 
 
 async def test_an_explanation_has_the_reason_and_the_history(world: World) -> None:

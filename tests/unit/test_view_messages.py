@@ -11,6 +11,8 @@ from databuild.model.pruning import Pruned, PrunedBuild
 from databuild.model.records import BuildRecord, FailureRecord, JobRunRecord, LogSizes, PartitionRecord
 from databuild.model.views import (
     BuildView,
+    DownstreamPage,
+    DownstreamPartition,
     Explanation,
     JobStatistics,
     Lineage,
@@ -60,6 +62,17 @@ EXPLANATION = Explanation(PARTITION, PLANNED, 3, (AbsentInput("raw/3", "//:job",
 PRUNED = Pruned((PrunedBuild("b", "COMPLETED", 1700000000.5, 9),), 9, 900, 1, 100, 800, more=True)
 
 
+DOWNSTREAM = DownstreamPage(
+    (
+        DownstreamPartition(
+            "clean/1", 2, "raw/1", "v", query=True, status="AVAILABLE", available=True, tainted=True, input_changed=True
+        ),
+    ),
+    "1",
+    truncated=True,
+)
+
+
 @pytest.mark.parametrize(
     ("kind", "view"),
     [
@@ -71,6 +84,8 @@ PRUNED = Pruned((PrunedBuild("b", "COMPLETED", 1700000000.5, 9),), 9, 900, 1, 10
         ("log_chunk", LogChunk(b"text", 3, ended=True, path="/logs/1", total_bytes=7)),
         ("pruned", PRUNED),
         ("pruned", Pruned()),
+        ("downstream", DOWNSTREAM),
+        ("downstream", DownstreamPage(())),
     ],
 )
 def test_answers_survive_their_message(kind: str, view: object) -> None:
@@ -90,6 +105,7 @@ def test_answers_survive_their_message(kind: str, view: object) -> None:
         ("log_chunk", LogChunk(b"text", 3, ended=True, path="/logs/1", total_bytes=7)),
         ("storage", StorageUsage(1, 2, LogSizes(3, 4, 5, 1), 1700000000.5)),
         ("pruned", PRUNED),
+        ("downstream", DOWNSTREAM),
     ],
 )
 def test_every_field_of_a_message_is_set(kind: str, view: object) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.records import BuildRecord, JobRunRecord
-    from databuild.model.views import Verification
+    from databuild.model.views import DownstreamPage, Verification
     from databuild.v1.events_pb2 import BuildEvent
 
 TAIL_BYTES = 8192
@@ -141,6 +141,17 @@ class Backend(Protocol):
         Args:
             partitions: Refs and ranges of refs; none for the default partitions of the graph.
             options: The options of the plan; None for the defaults.
+        """
+        ...
+
+    def downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DownstreamPage:
+        """Returns the first partitions whose current data was made from given ones, as recorded.
+
+        Args:
+            partitions: Refs and ranges of refs. No job needs to produce them.
+            transitive: True for any number of steps, with each partition once; False for one step, with a partition
+                once for each given partition that it was made from.
+            limit: The maximum number of partitions.
         """
         ...
 

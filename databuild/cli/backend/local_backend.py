@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from databuild.model.build_options import PlanOptions
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
-    from databuild.model.views import Verification
+    from databuild.model.views import DownstreamPage, Verification
     from databuild.v1.events_pb2 import BuildEvent
 
 _POLL_SECONDS = 1.0
@@ -155,6 +155,19 @@ class LocalBackend:
             options=options,
         )
 
+    def downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DownstreamPage:
+        from databuild.event_log.downstream import downstream
+        from databuild.graph.refs import check_ref, unsafe_segment
+
+        refs: Sequence[str] = partitions
+        if any(".." in text or unsafe_segment(text) is not None for text in partitions):
+            refs = self._call.catalog().expand(partitions, produced=False)
+        else:  # the patterns do not matter, and loading them would double the time of the command
+            for ref in refs:
+                check_ref(ref)
+        self._migrate()
+        return downstream(self.records, refs, transitive=transitive, limit=limit)
+
     def earlier_runs(self, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:
         from contextlib import closing
 
@@ -261,7 +274,14 @@ class LocalBackend:
     def verify(self, builds: Sequence[str]) -> Verification:
         from databuild.event_log.verify import verify
 
+        self._migrate()
         return verify(self.records, [self.find_build(text).build_request_id for text in builds])
+
+    def _migrate(self) -> None:
+        """Adds the tables to the event log that an earlier version of DataBuild did not have."""
+        from databuild.event_log.open import migrate
+
+        migrate(self._call.event_log_uri)
 
     def _chosen_id(self, order: BuildOrder) -> str:
         from databuild.cli.backend.build_session import chosen_id

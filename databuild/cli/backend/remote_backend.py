@@ -20,7 +20,7 @@ from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned, PruneOptions
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord, PartitionRecord
-from databuild.model.views import BuildView, Verification
+from databuild.model.views import BuildView, DownstreamPage, Verification
 from databuild.user import user_name
 from databuild.v1.events_pb2 import BuildEvent
 
@@ -107,6 +107,9 @@ class RemoteBackend:
             plan = self._client.plan(partitions, **asdict(options or PlanOptions()))
         print_warnings(self._call, plan.warnings)
         return plan
+
+    def downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DownstreamPage:
+        return self._client.downstream(partitions, transitive=transitive, limit=limit)
 
     def earlier_runs(self, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:
         # A client of its own, since another thread uses and closes it.

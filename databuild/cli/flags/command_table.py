@@ -93,6 +93,16 @@ COMMANDS = (
         "explain daily_flights/date=2013-01-01",
     ),
     Command(
+        "downstream",
+        "REF...",
+        "Lists the partitions whose current data was made from others, directly or in several steps.",
+        "A REF is a ref or a range of refs. No job needs to produce it. Each partition is listed once, nearest first, "
+        "with the input that it was made from in the last step. With `--direct`, a partition is listed once for each "
+        "REF that it was made from. The answer is what job runs recorded as their inputs; nothing is planned.",
+        "downstream daily_flights/date=2013-01-01",
+        quick=True,
+    ),
+    Command(
         "events",
         "[BUILD] | --all | diff BUILD BUILD | verify [BUILD...]",
         "Prints the events of a build, compares the events of two builds, or checks the event log.",

@@ -39,12 +39,23 @@ class Flag(NamedTuple):
 
 
 # The commands that share a flag.
-_READING = ("status", "builds", "partitions", "explain", "events", "logs", "graph", "prune", "check")
+_READING = ("status", "builds", "partitions", "explain", "downstream", "events", "logs", "graph", "prune", "check")
 _WRITING = ("build", "retry", "cancel", "taint", "serve")
 _WITH_SINKS = (*_WRITING, "partitions")
 _WITH_STATE = (*_READING, *_WRITING, "plan")
 _SERVE = ("serve",)
-_WITH_SERVER = (*_WRITING[:-1], "plan", "status", "builds", "partitions", "explain", "events", "logs", "prune")
+_WITH_SERVER = (
+    *_WRITING[:-1],
+    "plan",
+    "status",
+    "builds",
+    "partitions",
+    "explain",
+    "downstream",
+    "events",
+    "logs",
+    "prune",
+)
 _BUILDING = ("build", "retry")
 _PLANNING = ("build", "plan")
 
@@ -97,6 +108,8 @@ FLAGS = (
          values=(*statuses.PARTITION.names, statuses.TAINTED)),
     Flag("limit", INT, 20, "Maximum number of lines.", ("builds",)),
     Flag("limit", INT, 100, "Maximum number of lines.", ("partitions",)),
+    Flag("limit", INT, 1000, "Maximum number of partitions.", ("downstream",)),
+    Flag("direct", BOOL, False, "Only partitions that were made from a REF in one step.", ("downstream",)),
     Flag("limit", INT, 20, "Maximum number of partitions to list; counts include all.", ("plan", "build")),
     Flag("before", STRING, None, "Only builds before this one.", ("builds",), value_name="BUILD"),
     Flag("after", STRING, "", "Only refs after this one.", ("partitions",), value_name="REF"),

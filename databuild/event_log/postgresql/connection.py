@@ -22,7 +22,7 @@ from databuild.event_log.queries import Queries
 SCHEMA: Final = "databuild"
 """The PostgreSQL schema that holds our tables, in the database that the URI names."""
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """The newest version of the schema; `schema_N.sql` migrates a database from version N-1 to N."""
 
 RECONNECT_SECONDS: Final = 60.0
@@ -116,6 +116,20 @@ def connect_for_writing(uri: str) -> psycopg.Connection[Any]:
         connection.close()
         raise event_log_error(error, uri) from error
     return connection
+
+
+def migrate(uri: str) -> None:
+    """Migrates the schema of an existing log to the newest version.
+
+    Raises:
+        InvalidRequestError: The URI cannot be read.
+        EventLogError: The database cannot be reached or written.
+        SchemaTooNewError: A newer DataBuild wrote it.
+    """
+    connection, version = _connect(uri, _SESSION)
+    connection.close()
+    if 0 < version < SCHEMA_VERSION:
+        connect_for_writing(uri).close()
 
 
 def connect_again(uri: str, deadline: float, *, writing: bool = False) -> psycopg.Connection[Any]:

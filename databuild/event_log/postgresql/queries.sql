@@ -12,6 +12,54 @@ coalesce(CAST(:now AS float8), CAST(extract(epoch FROM clock_timestamp()) AS flo
 -- name: position_in
 strpos
 
+-- name: uses_of_inputs
+-- The inner limit keeps an input with very many uses from being read to its end for each page.
+SELECT u.input, u.job_run_id, u.output, u.version, u.query
+FROM {keys} WITH ORDINALITY AS k (value, number) CROSS JOIN LATERAL (
+  SELECT * FROM partition_uses WHERE input = k.value ORDER BY job_run_id, output LIMIT :limit
+) AS u ORDER BY k.number, u.job_run_id, u.output LIMIT :limit
+
+-- name: outputs_of_runs
+SELECT p.job_run_id, p.ref
+FROM {keys} WITH ORDINALITY AS k (value, number) CROSS JOIN LATERAL (
+  SELECT job_run_id, ref FROM partitions WHERE job_run_id = k.value AND job_run_id <> '' ORDER BY ref LIMIT :limit
+) AS p ORDER BY k.number, p.ref LIMIT :limit
+
+-- name: runs_by_keys
+{keys} AS k JOIN job_runs AS r ON r.job_run_id = k.value
+
+-- name: partitions_by_keys
+{keys} AS k JOIN partitions AS p ON p.ref = k.value
+
+-- name: inputs_of_run
+LATERAL json_array_elements(CAST(r.inputs AS json)) AS i
+
+-- name: inputs_of_output
+LATERAL json_array_elements(CAST(nullif(p.adoption, '') AS json) -> 4 -> 3) AS i
+
+-- name: input_ref
+(i.value ->> 0)
+
+-- name: input_version
+(i.value ->> 1)
+
+-- name: input_query
+CAST(i.value ->> 2 AS boolean)
+
+-- name: remove_uses_of_runs
+-- Runs after partitions have changed: a job run without partitions is replaced. OFFSET 0 has the rows looked up by key:
+-- without statistics of the table, the planner would scan it. Rows never move, since they are never updated.
+DELETE FROM partition_uses WHERE ctid = ANY (ARRAY(
+  SELECT u.row FROM {runs_by_keys} CROSS JOIN {inputs_of_run} CROSS JOIN LATERAL (
+    SELECT ctid AS row FROM partition_uses
+    WHERE input = {input_ref} AND job_run_id = r.job_run_id AND output = '' OFFSET 0
+  ) AS u WHERE NOT EXISTS ({partitions_of_run})
+))
+
+-- name: lock_runs
+-- Of two transactions that replace the last partitions of a run, the second one sees that none are left.
+SELECT FROM job_runs WHERE job_run_id {among} ORDER BY job_run_id FOR UPDATE
+
 -- name: size
 SELECT CAST(coalesce(sum(pg_total_relation_size(oid)), 0) AS bigint) FROM pg_class
 WHERE relnamespace = to_regnamespace(current_schema()) AND relkind = 'r'
@@ -98,7 +146,7 @@ INSERT INTO partitions (ref) SELECT value FROM {keys} AS new
 WHERE NOT EXISTS (SELECT FROM partitions WHERE ref = value) ORDER BY value COLLATE "C" ON CONFLICT DO NOTHING
 
 -- name: lock_partitions
-SELECT status, tainted FROM partitions WHERE ref {among} ORDER BY ref FOR UPDATE
+SELECT ref, status, tainted, job_run_id FROM partitions WHERE ref {among} ORDER BY ref FOR UPDATE
 
 -- name: count_partitions
 INSERT INTO partition_counts (shard, status, count)

@@ -153,7 +153,7 @@ def lock_builds(connection: psycopg.Connection[Any], builds: Iterable[str]) -> p
 
 
 class LockedPartitions:
-    """The partitions that a transaction changes or claims. They are locked before the changes and counted after."""
+    """The partitions that a transaction changes or claims: locked before the changes, and evaluated after them."""
 
     def __init__(
         self, connection: psycopg.Connection[Any], groups: Iterable[Iterable[Step]], claimed: Iterable[str] = ()
@@ -167,30 +167,51 @@ class LockedPartitions:
         """
         self._connection = connection
         created = set(claimed)
+        self._produced: set[str] = set()
+        self._new_runs: set[str] = set()
+        groups = list(groups)
+        self._several_groups = len(groups) > 1
         existing: set[str] = set()  # a delegation or taint has no effect on a partition without a row
         for changes in (step.changes for group in groups for step in group):
             created.update(changes.partitions)
+            for ref, change in changes.partitions.items():
+                if change.data is not None:
+                    self._produced.add(ref)
+                    self._new_runs.add(change.data[1])
             existing.update(changes.delegated, changes.taints)
         self._refs = as_json(sorted(created | existing))
-        self._before: psycopg.Cursor[tuple[str, bool]] | None = None
+        self._locked: psycopg.Cursor[tuple[str, str, bool, str]] | None = None
         if created:
             _execute(connection, "create_partitions", keys=as_json(sorted(created)))
         if created or existing:
-            self._before = _execute(connection, "lock_partitions", keys=self._refs)
+            self._locked = _execute(connection, "lock_partitions", keys=self._refs)
 
-    def update_counts(self, shard: int) -> None:
-        """Adds the changes of the number of partitions by status to a shard of the counts."""
-        if self._before is None:
+    def update_totals(self, shard: int, *, index_uses: bool = True) -> None:
+        """Updates what depends on the partitions before and after all changes: counts, and uses of replaced data.
+
+        Args:
+            shard: The shard of the counts to which the changes of the number of partitions by status are added.
+            index_uses: False to leave the index of uses as it is.
+        """
+        if self._locked is None:
             return
         before: Counter[str] = Counter()
-        for status, tainted in self._before:
+        # One of several groups may replace data of an earlier one.
+        replaced = self._new_runs - {""} if self._several_groups else set()
+        for ref, status, tainted, run in self._locked:
             before[status] += 1
             before["TAINTED"] += tainted
+            if run and ref in self._produced:
+                replaced.add(run)
+        if replaced and index_uses:
+            runs = as_json(sorted(replaced))
+            _execute(self._connection, "lock_runs", keys=runs)
+            _execute(self._connection, "remove_uses_of_runs", keys=runs)
         _execute(self._connection, "count_partitions", shard=shard, keys=self._refs, before=as_json(before))
 
 
-def write(connection: psycopg.Connection[Any], steps: Sequence[Step]) -> None:
-    """Writes the steps of one group."""
+def write(connection: psycopg.Connection[Any], steps: Sequence[Step], *, index_uses: bool = True) -> None:
+    """Writes the steps of one group; without `index_uses`, the index of uses stays as it is."""
     builds = [step for step in steps if not step.is_operation]
     new_builds = [{"build_request_id": step.build_request_id, **step.changes.build} for step in builds if step.is_new]
     if new_builds:
@@ -205,11 +226,25 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step]) -> None:
         connection,
         [(s.build_request_id, ref, *row) for s in builds for ref, row in s.changes.build_partitions.items()],
     )
+    data = _data_of(steps) if index_uses else {}
+    if runs := sorted({run for _, run, _, _ in data.values() if run}):
+        _execute(connection, "new_uses_of_runs", keys=as_json(runs))
     _PARTITION.execute(connection, [row for step in steps for row in _partition_rows(step)])
+    if data:
+        _execute(connection, "remove_uses_of_outputs", keys=as_json(sorted(data)))
+    if adopted := sorted(ref for ref, (_, _, _, adoption) in data.items() if adoption):
+        _execute(connection, "new_uses_of_outputs", keys=as_json(adopted))
     _DELEGATED.execute(connection, [(ref, s.build_request_id) for s in builds for ref in s.changes.delegated])
     taints = [item for step in steps for item in step.changes.taints.items()]
     _TAINTED.execute(connection, [(ref, reason is not None, reason or "") for ref, reason in taints])
     _CANCELLED.execute(connection, [item for step in steps for item in step.changes.cancelled.items()])
+
+
+def _data_of(steps: Sequence[Step]) -> dict[str, tuple[str, str, str, str]]:
+    """Returns the new data of partitions, by ref."""
+    return {
+        ref: change.data for step in steps for ref, change in step.changes.partitions.items() if change.data is not None
+    }
 
 
 def _partition_rows(step: Step) -> Iterator[tuple[Any, ...]]:

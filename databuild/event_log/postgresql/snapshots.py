@@ -23,14 +23,22 @@ _RESET_QUERIES: Final = (
     "clear_job_runs",
     "clear_partitions",
     "clear_counts",
+    "clear_uses",
     "restore_partitions",
     "restore_counts",
 )
+_FILL_QUERIES: Final = ("fill_uses_of_runs", "fill_uses_of_outputs")
 
 
 def reset_read_models(connection: psycopg.Connection[Any]) -> None:
     """Resets the read models to the state before the first event that has not been pruned."""
     for query in _RESET_QUERIES:
+        connection.execute(QUERIES[query].encode())
+
+
+def fill_uses(connection: psycopg.Connection[Any]) -> None:
+    """Fills the index of uses from the other read models; a replay does not change it."""
+    for query in _FILL_QUERIES:
         connection.execute(QUERIES[query].encode())
 
 

@@ -211,7 +211,7 @@ class PostgresqlWriter:
                 read_models.write(connection, steps)
                 claims.release(steps)
             if groups:
-                partitions.update_counts(self._shard)
+                partitions.update_totals(self._shard)
             claims.renew()
 
         if claims.accepted:
@@ -323,8 +323,9 @@ class PostgresqlWriter:
                 runs = ((event.build_request_id, [event]) for event in events)
                 for steps in group_steps(runs, covered):
                     partitions = LockedPartitions(connection, [steps])
-                    read_models.write(connection, steps)
-                    partitions.update_counts(self._shard)
+                    read_models.write(connection, steps, index_uses=False)
+                    partitions.update_totals(self._shard, index_uses=False)
+            snapshots.fill_uses(connection)
             self._committing = True
 
 

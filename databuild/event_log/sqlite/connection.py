@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 APPLICATION_ID: Final = 0x44617442
 """The `application_id` in the header of an event log of DataBuild ("DatB"); see sqlite.org/fileformat2.html."""
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """The newest version of the schema; `schema_N.sql` migrates a file from version N-1 to N."""
 
 BUSY_SECONDS: Final = 60.0
@@ -114,6 +114,20 @@ def connect_for_reading(path: str) -> sqlite3.Connection:
     empty = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     _migrate(empty)
     return empty
+
+
+def migrate(path: str) -> None:
+    """Migrates the schema of an existing file to the newest version.
+
+    Raises:
+        EventLogError: The file cannot be opened or written.
+        SchemaTooNewError: A newer DataBuild wrote it.
+    """
+    connection = connect_for_reading(path)
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.close()
+    if 0 < version < SCHEMA_VERSION:
+        connect_for_writing(path).close()
 
 
 def event_log_error(error: sqlite3.Error, path: str) -> EventLogError:

@@ -20,6 +20,47 @@ SELECT max(position) FROM events
 SELECT r.job_run_id, r.inputs FROM json_each(:keys) j CROSS JOIN job_runs r ON r.job_run_id = j.value
 WHERE r.inputs IS NOT NULL
 
+-- name: uses_of_inputs
+-- CROSS JOIN fixes the join order, so the rows are in the order of the keys and, for each, of the primary key.
+SELECT u.input, u.job_run_id, u.output, u.version, u.query
+FROM json_each(:keys) k CROSS JOIN partition_uses u ON u.input = k.value LIMIT :limit
+
+-- name: outputs_of_runs
+-- In the order of the keys, as above.
+SELECT p.job_run_id, p.ref FROM json_each(:keys) k CROSS JOIN partitions p
+ON p.job_run_id = k.value AND p.job_run_id <> '' LIMIT :limit
+
+-- name: runs_by_keys
+json_each(:keys) AS k CROSS JOIN job_runs AS r ON r.job_run_id = k.value
+
+-- name: partitions_by_keys
+json_each(:keys) AS k CROSS JOIN partitions AS p ON p.ref = k.value
+
+-- name: inputs_of_run
+json_each(r.inputs) AS i
+
+-- name: inputs_of_output
+json_each(nullif(p.adoption, ''), '$[4][3]') AS i
+
+-- name: input_ref
+json_extract(i.value, '$[0]')
+
+-- name: input_version
+json_extract(i.value, '$[1]')
+
+-- name: input_query
+json_extract(i.value, '$[2]')
+
+-- name: remove_uses_of_runs
+-- Runs after partitions have changed: a job run without partitions is replaced.
+DELETE FROM partition_uses WHERE (input, job_run_id, output) IN (
+  SELECT {input_ref}, r.job_run_id, '' FROM {runs_by_keys} CROSS JOIN {inputs_of_run}
+  WHERE NOT EXISTS ({partitions_of_run})
+)
+
+-- name: replaced_runs
+SELECT DISTINCT p.job_run_id FROM json_each(:keys) k CROSS JOIN partitions p ON p.ref = k.value WHERE p.job_run_id <> ''
+
 -- name: build_state
 SELECT status, last_sequence FROM builds WHERE build_request_id = :build_request_id
 

@@ -21,8 +21,10 @@ _RESET_QUERIES: Final = (
     "clear_job_runs",
     "clear_partitions",
     "clear_counts",
+    "clear_uses",
     "restore_partitions",
 )
+_FILL_QUERIES: Final = ("fill_uses_of_runs", "fill_uses_of_outputs")
 
 Covered = frozenset[tuple[str, str]]
 """Pairs of an event id and a ref for which a snapshot already includes the event, as `Changes` expects them."""
@@ -33,6 +35,12 @@ NOTHING_COVERED: Covered = frozenset()
 def reset_read_models(connection: sqlite3.Connection) -> None:
     """Resets the read models to the state before the first event that has not been pruned."""
     for query in _RESET_QUERIES:
+        connection.execute(QUERIES[query])
+
+
+def fill_uses(connection: sqlite3.Connection) -> None:
+    """Fills the index of uses from the other read models; a replay does not change it."""
+    for query in _FILL_QUERIES:
         connection.execute(QUERIES[query])
 
 

@@ -20,6 +20,7 @@ from databuild.event_log.projection import BuildPartition, Changes, EndedRun, Ne
 from databuild.event_log.sqlite import claims, snapshots
 from databuild.event_log.sqlite.connection import QUERIES, connect_for_writing, event_log_error
 from databuild.event_log.sqlite.statements import ManyRows
+from databuild.event_log.sqlite.uses import UseIndex
 from databuild.event_log.tables import Table
 from databuild.model import statuses
 from databuild.model.lifecycle import OPERATIONS, BuildState
@@ -164,7 +165,8 @@ class SqliteWriter:
             snapshots.reset_read_models(self._connection)
             for events, covered in snapshots.pages(self._connection):
                 for event in events:
-                    self._apply(event.build_request_id, [event], covered)
+                    self._apply(event.build_request_id, [event], covered, index_uses=False)
+            snapshots.fill_uses(self._connection)
             execute("COMMIT")
         except sqlite3.Error as error:
             if self._connection.in_transaction:
@@ -173,6 +175,8 @@ class SqliteWriter:
 
     def replay(self, events: Mapping[int, ev.BuildEvent]) -> None:
         """Applies events of any builds to the read models, without checks; the events themselves are not written.
+
+        `fill_uses` completes the read models after the last event.
 
         Args:
             events: The events, by their positions.
@@ -184,7 +188,7 @@ class SqliteWriter:
         try:
             covered = snapshots.covered(self._connection, events)
             for build, following in itertools.groupby(events.values(), key=lambda event: event.build_request_id):
-                self._apply(build, list(following), covered)
+                self._apply(build, list(following), covered, index_uses=False)
         except (sqlite3.Error, LookupError, ValueError) as error:
             self._connection.execute("ROLLBACK")
             raise (
@@ -204,6 +208,12 @@ class SqliteWriter:
         """Resets the read models to the state before the first event that has not been pruned."""
         self._connection.execute("BEGIN IMMEDIATE")
         snapshots.reset_read_models(self._connection)
+        self._connection.execute("COMMIT")
+
+    def fill_uses(self) -> None:
+        """Fills the index of uses after a replay."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        snapshots.fill_uses(self._connection)
         self._connection.execute("COMMIT")
 
     def close(self) -> None:
@@ -251,11 +261,16 @@ class SqliteWriter:
         )
 
     def _apply(
-        self, build: str, events: Sequence[ev.BuildEvent], covered: snapshots.Covered = snapshots.NOTHING_COVERED
+        self,
+        build: str,
+        events: Sequence[ev.BuildEvent],
+        covered: snapshots.Covered = snapshots.NOTHING_COVERED,
+        *,
+        index_uses: bool = True,
     ) -> None:
         changes = Changes(events, covered)
         if events[0].WhichOneof("event") in OPERATIONS:
-            self._apply_operation(build, changes)
+            self._apply_operation(build, changes, index_uses=index_uses)
             return
         connection = self._connection
         self._write_build(build, changes, new=events[0].sequence == 1)
@@ -264,7 +279,7 @@ class SqliteWriter:
         _ENDED_RUN.execute(connection, changes.ended_runs)
         rows = [(build, ref, *row) for ref, row in changes.build_partitions.items()]
         _BUILD_PARTITION.execute(connection, rows)
-        self._write_partitions(build, changes.partitions)
+        self._write_partitions(build, changes.partitions, index_uses=index_uses)
         self._write_taints(changes)
         if changes.delegated:
             connection.executemany(_PARTITION_DELEGATED, [(ref, build) for ref in changes.delegated])
@@ -286,7 +301,8 @@ class SqliteWriter:
             (*(values[name] for name in names), *changes.increments.values(), build),
         )
 
-    def _write_partitions(self, build: str, partitions: dict[str, PartitionChange]) -> None:
+    def _write_partitions(self, build: str, partitions: dict[str, PartitionChange], *, index_uses: bool) -> None:
+        index = UseIndex(self._connection, partitions) if index_uses else None
         rows: dict[ManyRows, list[tuple[Any, ...]]] = {}
         failures = []
         for ref, change in partitions.items():
@@ -300,9 +316,11 @@ class SqliteWriter:
         for statement, values in rows.items():
             statement.execute(self._connection, values)
         _PARTITION_FAILED.execute(self._connection, failures)
+        if index is not None:
+            index.update()
 
-    def _apply_operation(self, build: str, changes: Changes) -> None:
-        self._write_partitions(build, changes.partitions)
+    def _apply_operation(self, build: str, changes: Changes, *, index_uses: bool) -> None:
+        self._write_partitions(build, changes.partitions, index_uses=index_uses)
         self._write_taints(changes)
         self._connection.executemany(
             "UPDATE builds SET cancel_requested_by = ? WHERE build_request_id = ?",

@@ -72,7 +72,7 @@ def from_query(query: Iterable[tuple[str, str]], descriptor: Descriptor, fields:
         fields: The fields in the path, by name.
 
     Raises:
-        InvalidRequestError: A parameter is unknown, repeated, or not of its type.
+        InvalidRequestError: A parameter is unknown, not of its type, or repeated although its field is not.
     """
     document: dict[str, Any] = dict(fields)
     for name, text in query:
@@ -80,6 +80,9 @@ def from_query(query: Iterable[tuple[str, str]], descriptor: Descriptor, fields:
         if field is None:
             allowed = ", ".join(field.name for field in descriptor.fields if field.name not in fields) or "none"
             raise InvalidRequestError(f"there is no parameter {name!r}; the parameters are: {allowed}")
+        if field.is_repeated and name not in fields:
+            document.setdefault(name, []).append(_value(field, text))
+            continue
         if name in document:
             raise InvalidRequestError(f"the parameter {name!r} is repeated")
         document[name] = _value(field, text)

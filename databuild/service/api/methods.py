@@ -21,6 +21,7 @@ from databuild.model.record_messages import build_partition_to_message, job_run_
 from databuild.model.statuses import StatusEnum
 from databuild.model.view_messages import (
     build_to_message,
+    downstream_to_message,
     explanation_to_message,
     job_to_message,
     lineage_to_message,
@@ -56,6 +57,7 @@ ROLES: Final[Mapping[str, str]] = {
     "GetPartition": READ,
     "ExplainPartition": READ,
     "GetLineage": READ,
+    "ListDownstream": READ,
     "TaintPartitions": WRITE,
     "AdoptPartitions": WRITE,
     "ListJobs": READ,
@@ -218,6 +220,15 @@ class Api:
         query = self._partitions.downstream if down else self._partitions.upstream
         lineage = await query(request.ref, depth=request.depth or 1, limit=request.max_edges or _DEFAULT_EDGES)
         return lineage_to_message(lineage)
+
+    async def list_downstream(self, request: sv.ListDownstreamRequest, _caller: Caller) -> sv.ListDownstreamResponse:
+        page = await self._partitions.list_downstream(
+            tuple(request.partitions),
+            transitive=request.transitive,
+            page_token=request.page_token,
+            limit=self._limit(request.page_size),
+        )
+        return downstream_to_message(page)
 
     async def taint_partitions(self, request: sv.TaintPartitionsRequest, caller: Caller) -> sv.TaintPartitionsResponse:
         refs = await self._partitions.taint(

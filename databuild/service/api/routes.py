@@ -99,6 +99,12 @@ ROUTES: Final = (
     Route("GET", "/partition", "GetPartition", "Show a partition."),
     Route("GET", "/partition/explanation", "ExplainPartition", "Show what a build would do with a partition, and why."),
     Route("GET", "/partition/lineage", "GetLineage", "List the inputs of a partition, or the partitions that use it."),
+    Route(
+        "GET",
+        "/partition/downstream",
+        "ListDownstream",
+        "List the partitions that were made from partitions, in one step or, if `transitive`, in any number.",
+    ),
     Route("POST", "/taints", "TaintPartitions", "Taint partitions, or remove their taint."),
     Route(
         "POST", "/adoptions", "AdoptPartitions", "Record existing data as available partitions: all of them or none."

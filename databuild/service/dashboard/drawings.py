@@ -58,13 +58,12 @@ def timeline(tasks: Collection[sv.BuildGraphTask], runs: Sequence[sv.JobRun], no
     return draw_timeline(drawn, {task.task_id: task.upstream_task_ids for task in tasks}, now=now) if drawn else ""
 
 
-def lineage(ref: str, *directions: sv.Lineage | None) -> str:
-    """Draws the given directions of the lineage of a partition; empty without edges."""
-    given = [direction for direction in directions if direction is not None]
-    steps = [Step(edge.input, edge.output, edge.query) for direction in given for edge in direction.edges]
+def lineage(ref: str, *directions: sv.Lineage) -> str:
+    """Draws directions of the lineage of a partition; empty without edges."""
+    steps = [Step(edge.input, edge.output, edge.query) for direction in directions for edge in direction.edges]
     if not steps:
         return ""
-    complete = all(direction.complete for direction in given)
+    complete = all(direction.complete for direction in directions)
     return draw_lineage(ref, steps, link=partition_address, complete=complete)
 
 

@@ -41,9 +41,7 @@ async def partition(visit: Visit) -> Response:
     ref = visit.form.exact("ref")
     detail = await visit.call("GetPartition", sv.GetPartitionRequest(ref=ref))
     upstream = await _lineage(visit, ref, sv.GetLineageRequest.DIRECTION_UPSTREAM)
-    downstream = None  # only on request: it reads all records
-    if visit.form.checked("downstream"):
-        downstream = await _lineage(visit, ref, sv.GetLineageRequest.DIRECTION_DOWNSTREAM)
+    downstream = await _lineage(visit, ref, sv.GetLineageRequest.DIRECTION_DOWNSTREAM)
     explanation = None
     if visit.form.checked("why"):
         explanation = await visit.call("ExplainPartition", sv.ExplainPartitionRequest(ref=ref))

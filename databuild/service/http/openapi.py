@@ -109,6 +109,8 @@ def _parameter(field: FieldDescriptor, location: str) -> dict[str, Any]:
         schema = {"type": "string", "enum": short_names(field.enum_type)}
     elif field.type == FieldDescriptor.TYPE_UINT64:
         schema = {"type": "integer", "minimum": 0, "maximum": MAX_INTEGER}
+    if field.is_repeated:  # the parameter is repeated, which is the default style of a query in OpenAPI
+        schema = {"type": "array", "items": schema}
     return {"name": field.name, "in": location, "required": location == "path", "schema": schema}
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from databuild.errors import InvalidRequestError
+from databuild.event_log.downstream import direct_steps, downstream
 from databuild.event_log.log import EventLog
 from databuild.event_log.reads import PartitionReads
 from databuild.graph.catalog import JobCatalog
@@ -18,7 +19,7 @@ from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
 from databuild.model.paging import read_rows
 from databuild.model.records import PartitionRecord
-from databuild.model.views import Explanation, Lineage, LineageEdge, PartitionView
+from databuild.model.views import DownstreamPage, Explanation, Lineage, LineageEdge, PartitionView
 from databuild.orchestration.maintenance.operations import taint
 from databuild.service.builds.plans import Planner
 from databuild.service.builds.requests import requested_partitions
@@ -171,9 +172,6 @@ class Partitions:
     async def downstream(self, ref: str, *, depth: int = 1, limit: int = 1000) -> Lineage:
         """Returns the partitions that use a partition, those that use them, and so on.
 
-        The event log has no index of users, so this reads a limited number of partitions. If there are more, the result
-        is not `complete`.
-
         Args:
             ref: The partition.
             depth: The number of steps.
@@ -184,18 +182,31 @@ class Partitions:
         """
         self._catalog.check_ref(ref)
         limit = min(limit, _MAX_EDGES)
+        return await self._readers.read(lambda reader: _walk(ref, depth, limit, lambda refs: _users(reader, refs)))
 
-        def walk(reader: PartitionReads) -> Lineage:
-            edges_by_input, complete = _edges_by_input(reader, self._limits.max_lineage_partitions)
-            lineage = _walk(
-                ref,
-                depth,
-                limit,
-                lambda refs: [edge for input_ref in refs for edge in edges_by_input.get(input_ref, ())],
+    async def list_downstream(
+        self, partitions: tuple[str, ...], *, transitive: bool, page_token: str = "", limit: int = 100
+    ) -> DownstreamPage:
+        """Returns a page of the partitions whose current data was made from given ones.
+
+        Args:
+            partitions: Refs or ranges of refs. No job needs to produce them.
+            transitive: True for any number of steps; False for one.
+            page_token: `next_page_token` of the page before; empty for the first page.
+            limit: The maximum number of rows.
+
+        Raises:
+            InvalidRequestError: There is no partition, or a partition or the page token is not valid.
+        """
+        if not partitions:
+            raise InvalidRequestError("the request has no partitions; name at least one")
+        refs = await asyncio.to_thread(self._catalog.expand, partitions, self._limits.max_partitions, produced=False)
+        maximum = self._limits.max_downstream_partitions
+        return await self._readers.read(
+            lambda reader: downstream(
+                reader, refs, transitive=transitive, limit=limit, page_token=page_token, max_partitions=maximum
             )
-            return lineage._replace(complete=lineage.complete and complete)
-
-        return await self._readers.read(walk)
+        )
 
     async def taint(self, partitions: tuple[str, ...], *, tainted: bool, author: str, reason: str) -> Sequence[str]:
         """Taints partitions, or removes their taint. Returns their refs, with ranges expanded.
@@ -250,35 +261,24 @@ class _Search(NamedTuple):
         return PartitionPage(tuple(matches), "" if complete else after)
 
 
-def _inputs(reader: PartitionReads, refs: Sequence[str]) -> list[LineageEdge]:
-    return [
-        LineageEdge(input_.ref, record.ref, input_.version, input_.query)
-        for record in reader.partition_records(refs).values()
-        if record.manifest is not None
-        for input_ in record.manifest.inputs
-    ]
-
-
-def _edges_by_input(reader: PartitionReads, max_partitions: int) -> tuple[dict[str, list[LineageEdge]], bool]:
-    """Returns the edges by their input, and True if all partitions were read."""
-    edges: dict[str, list[LineageEdge]] = {}
-    records = read_rows(
-        lambda after, limit: reader.partitions(after=after, limit=limit), key=lambda record: record.ref, start=""
-    )
-    for record in islice(records, max_partitions):
+def _inputs(reader: PartitionReads, refs: Sequence[str]) -> Iterator[LineageEdge]:
+    for record in reader.partition_records(refs).values():
         for input_ in record.manifest.inputs if record.manifest is not None else ():
-            edge = LineageEdge(input_.ref, record.ref, input_.version, input_.query)
-            edges.setdefault(input_.ref, []).append(edge)
-    return edges, next(records, None) is None
+            yield LineageEdge(input_.ref, record.ref, input_.version, input_.query)
 
 
-def _walk(ref: str, depth: int, limit: int, edges_of: Callable[[Sequence[str]], list[LineageEdge]]) -> Lineage:
+def _users(reader: PartitionReads, refs: Sequence[str]) -> Iterator[LineageEdge]:
+    for (ref, _, use), _ in direct_steps(reader, refs):
+        yield LineageEdge(use.input, ref, use.version, use.query)
+
+
+def _walk(ref: str, depth: int, limit: int, edges_of: Callable[[Sequence[str]], Iterator[LineageEdge]]) -> Lineage:
     """Follows edges from a partition, breadth first."""
     seen = {ref}
     level = [ref]
     edges: list[LineageEdge] = []
     for _ in range(depth):
-        new_edges = edges_of(level)
+        new_edges = list(islice(edges_of(level), limit - len(edges) + 1))
         edges += new_edges
         if len(edges) > limit:
             return Lineage(tuple(edges[:limit]), complete=False)

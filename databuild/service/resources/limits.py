@@ -18,7 +18,7 @@ class Limits:
         max_request_bytes: The size of a request.
         max_page_rows: The number of rows in a page.
         max_search_candidates: The number of partitions that are read for one page of a search by pattern.
-        max_lineage_partitions: The number of partitions that are read to find the users of others.
+        max_downstream_partitions: The length of a transitive list of downstream partitions, over all of its pages.
         max_plans: The number of plans that are made at once. Further plans wait.
         max_connections: The number of open HTTP connections. Further ones get an error response and are closed.
         max_requests: The number of requests in progress, for HTTP and for gRPC each. Further requests are refused.
@@ -34,7 +34,7 @@ class Limits:
     max_request_bytes: int = 16 * 1024 * 1024
     max_page_rows: int = 1000
     max_search_candidates: int = 20_000
-    max_lineage_partitions: int = 50_000
+    max_downstream_partitions: int = 100_000
     max_plans: int = 2
     max_connections: int = 4000
     max_requests: int = 1000

@@ -69,6 +69,40 @@ def test_explain_tells_lineage_and_reason(graph: ScriptGraph) -> None:
     assert "would make it (input changed: number/" in out
 
 
+def test_downstream_lists_what_was_made_from_a_partition(graph):
+    graph("build", "sum/ab_c", "sum/c_d")
+
+    code, out, err = graph("downstream", "number/c")
+    _, direct = graph.json("downstream", "number/ab", "number/c", "--direct")
+
+    assert code == 0
+    rows = [line.split() for line in out.splitlines()]
+    assert rows[0] == ["PARTITION", "STEPS", "MADE", "FROM", "STATUS", "DATA"]
+    assert rows[1:] == [[ref, "1", "number/c", "AVAILABLE", "yes"] for ref in ("sum/ab_c", "sum/c_d")]
+    assert "2 partitions in 1 step" in err
+    assert [(item["input"], item["ref"]) for item in direct["recorded"]["partitions"]] == [
+        ("number/ab", "sum/ab_c"),
+        ("number/c", "sum/ab_c"),
+        ("number/c", "sum/c_d"),
+    ]
+    assert direct["recorded"]["complete"]
+
+
+def test_downstream_shows_whose_input_has_changed_and_what_is_tainted(graph):
+    graph("build", "sum/ab_c", "sum/c_d")
+    graph("build", "--force", "number/ab")
+    graph("taint", "sum/c_d", "--reason=wrong")
+
+    out = graph("downstream", "number/ab", "number/c", "--direct")[1]
+    cut = graph("downstream", "number/c", "--limit=1")
+
+    assert [line.split("  ")[-1] for line in out.splitlines()[1:]] == ["yes, input changed", "yes", "yes, tainted"]
+    assert len(cut[1].splitlines()) == 2
+    assert "a larger --limit shows them" in cut[2]
+    assert graph("downstream", "sum/c_d")[1] == "no partition was made from sum/c_d\n"
+    assert graph("downstream")[0] == 2
+
+
 @pytest.mark.parametrize(("form", "beginning"), [("mermaid", ("flowchart", "graph")), ("dot", ("digraph",))])
 def test_the_job_graph_is_drawn_whole(graph: ScriptGraph, form: str, beginning: tuple[str, ...]) -> None:
     graph("build")

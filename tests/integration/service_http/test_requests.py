@@ -178,6 +178,34 @@ async def test_every_reference_of_the_openapi_document_leads_somewhere() -> None
     assert found <= {f"#/components/schemas/{name}" for name in schemas}
 
 
+async def test_partitions_that_were_made_from_others_are_listed(served):
+    await served.build("clean/1", "clean/2")
+    path = "/partition/downstream"
+
+    both = (await served.get(path, partitions=["raw/1", "raw/2"], transitive="true")).json()
+    first = (await served.get(path, partitions=["raw/1", "raw/2"], page_size=1)).json()
+    second = (await served.get(path, partitions=["raw/1", "raw/2"], page_token=first["next_page_token"])).json()
+    none = await served.get(path)
+    malformed = await served.get(path, partitions="raw/1", page_token="x")
+
+    assert [partition["ref"] for partition in both["partitions"]] == ["clean/1", "clean/2"]
+    assert first["partitions"] == [
+        {
+            "ref": "clean/1",
+            "distance": 1,
+            "input": "raw/1",
+            "version": first["partitions"][0]["version"],
+            "status": "PARTITION_STATUS_AVAILABLE",
+            "available": True,
+            "query": False,
+            "tainted": False,
+            "input_changed": False,
+        }
+    ]
+    assert [partition["ref"] for partition in second["partitions"]] == ["clean/2"]
+    assert error_of(none) == error_of(malformed) == (400, "INVALID_REQUEST")
+
+
 async def test_what_was_not_built_here_is_adopted_and_used_as_it_is(served: Served) -> None:
     body = {"partitions": ["day/2020-01-01..2020-01-03", "raw/1"], "reason": "  from the old warehouse "}
     answer = await served.post("/adoptions", body, headers={"DataBuild-Author": "ann"})
