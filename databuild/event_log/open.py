@@ -80,25 +80,6 @@ def open_reader(uri: str) -> Reader:
     return sqlite
 
 
-def migrate(uri: str) -> None:
-    """Migrates the schema of an existing log. `open_event_log` and `open_pruner` do so by themselves, reading does not.
-
-    Raises:
-        InvalidRequestError: The URI has an unknown scheme.
-        EventLogError: The log cannot be written.
-        SchemaTooNewError: A newer DataBuild wrote the log.
-    """
-    scheme, path = _split(uri, LOG_SCHEMES)
-    if scheme == "postgresql":
-        from databuild.event_log.postgresql import connection as postgresql
-
-        postgresql.migrate(uri)
-    elif scheme == "sqlite":
-        from databuild.event_log.sqlite import connection as sqlite
-
-        sqlite.migrate(path)
-
-
 def open_pruner(uri: str) -> Pruner:
     """Opens a pruner of an event log.
 

@@ -49,13 +49,14 @@ class NewRun(NamedTuple):
 
 
 class StartedRun(NamedTuple):
-    """New values of a job run that has started, with its manifest; `inputs` is JSON."""
+    """New values of a job run that has started, with its manifest; `inputs` and `output_digests` are JSON."""
 
     status: str
     started_time: float
     code_digest: str
     configuration_digest: str
     inputs: str
+    output_digests: str | None
     job_run_id: str
 
 
@@ -197,6 +198,7 @@ class Changes:
                     manifest.code_digest,
                     manifest.configuration_digest,
                     json.dumps(inputs, separators=(",", ":")) if inputs else "[]",
+                    json.dumps(dict(manifest.output_digests)) if manifest.output_digests else None,
                     run,
                 )
             )
@@ -343,7 +345,8 @@ def _data_of(record: ev.AdoptedRecord, adoption: tuple[str, str, str, float]) ->
     if record.HasField("manifest"):
         manifest = record.manifest
         inputs = [(consumed.ref, consumed.version, consumed.query) for consumed in manifest.inputs]
-        values.append((manifest.job_label, manifest.code_digest, manifest.configuration_digest, inputs))
+        digests = {record.ref: manifest.output_digests[record.ref]} if record.ref in manifest.output_digests else {}
+        values.append((manifest.job_label, manifest.code_digest, manifest.configuration_digest, inputs, digests))
     metadata = metadata_json(record.metadata) if record.HasField("metadata") else ""
     return record.version, "", metadata, json.dumps(values)
 

@@ -53,7 +53,7 @@ WHERE b.ref = :ref AND b.task_id > 0 AND r.started_time > 0
 ORDER BY b.build_request_id DESC, r.number DESC LIMIT :limit
 
 -- name: inputs_of_runs
-SELECT job_run_id, inputs FROM job_runs WHERE job_run_id {among} AND inputs IS NOT NULL
+SELECT job_run_id, inputs, output_digests FROM job_runs WHERE job_run_id {among} AND inputs IS NOT NULL
 
 -- name: known_partitions
 SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND c.ref IS NULL AS available, p.version, p.job_run_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,9 +65,15 @@ def _failure(category: str | None, message: str | None) -> FailureRecord | None:
     return FailureRecord(category, message or "") if category else None
 
 
-def _manifest(job_label: str, code_digest: str, configuration_digest: str, inputs: Iterable[Any]) -> Manifest:
+def _manifest(
+    job_label: str,
+    code_digest: str,
+    configuration_digest: str,
+    inputs: Iterable[Any],
+    output_digests: Mapping[str, str] = {},
+) -> Manifest:
     versions = tuple(InputVersion(ref, version, bool(query)) for ref, version, query in inputs)
-    return Manifest(job_label, code_digest, configuration_digest, versions)
+    return Manifest(job_label, code_digest, configuration_digest, versions, output_digests)
 
 
 class PartitionRecords:
@@ -78,7 +84,7 @@ class PartitionRecords:
     """
 
     def __init__(self, inputs_of: Callable[[Sequence[str]], Iterable[Sequence[str]]]) -> None:
-        """Reads nothing yet; `inputs_of` returns pairs of a job run and its inputs (JSON) for a list of job runs."""
+        """Reads nothing yet; `inputs_of` returns job runs with their inputs and output digests (both JSON)."""
         self._inputs_of = inputs_of
         self._manifests: dict[str, Manifest] = {}
 
@@ -87,9 +93,15 @@ class PartitionRecords:
         runs = {row.job_run_id: row for row in rows if row.job_label is not None}
         manifests = {run: manifest for run in runs if (manifest := self._manifests.get(run)) is not None}
         missing = [run for run in runs if run not in manifests]
-        for run, inputs in self._inputs_of(missing) if missing else ():
+        for run, inputs, digests in self._inputs_of(missing) if missing else ():
             row = runs[run]
-            manifests[run] = _manifest(row.job_label, row.code_digest, row.configuration_digest, json.loads(inputs))
+            manifests[run] = _manifest(
+                row.job_label,
+                row.code_digest,
+                row.configuration_digest,
+                json.loads(inputs),
+                json.loads(digests) if digests else {},
+            )
         self._manifests = manifests
         return [_partition_record(row, manifests.get(row.job_run_id)) for row in rows]
 

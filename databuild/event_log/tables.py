@@ -46,7 +46,7 @@ READ_MODELS: Final = (
         "job_run_id",
         "build_request_id number task_id job_label attempt status scheduled_time started_time ended_time exit_code "
         "duration_seconds cpu_seconds peak_memory_bytes failure_category failure_message code_digest "
-        "configuration_digest inputs",
+        "configuration_digest inputs output_digests",
     ),
     _table("partitions", "ref", _PARTITION_COLUMNS),
     _table("partition_counts", "status", "count"),

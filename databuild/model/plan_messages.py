@@ -22,6 +22,7 @@ def task_to_message(task: Task) -> Generator[None, None, plan_pb2.Task]:
         upstream_task_ids=task.upstream,
         configuration_digest=task.configuration_digest,
         query_prefixes=config.query_prefixes,
+        output_digests=task.output_digests,
     )
     for refs in slices(config.outputs):
         message.config.outputs.extend([pt.PartitionRef(str=ref) for ref in refs])
@@ -52,6 +53,7 @@ def tasks_from_messages(messages: Sequence[plan_pb2.Task]) -> tuple[Task, ...]:
             ),
             tuple(message.upstream_task_ids),
             message.configuration_digest,
+            tuple(message.output_digests),
         )
         for message in messages
     )

@@ -56,6 +56,7 @@ def manifest_to_message(manifest: Manifest) -> pt.Manifest:
         code_digest=manifest.code_digest,
         configuration_digest=manifest.configuration_digest,
         inputs=[pt.InputVersion(ref=known.ref, version=known.version, query=known.query) for known in manifest.inputs],
+        output_digests=manifest.output_digests,
     )
 
 
@@ -65,6 +66,7 @@ def manifest_from_message(message: pt.Manifest) -> Manifest:
         code_digest=message.code_digest,
         configuration_digest=message.configuration_digest,
         inputs=tuple(InputVersion(known.ref, known.version, known.query) for known in message.inputs),
+        output_digests=dict(message.output_digests),
     )
 
 

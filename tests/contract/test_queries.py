@@ -37,7 +37,8 @@ async def test_the_record_of_a_partition_has_its_data_and_lineage(log: EventLog)
 async def test_the_inputs_of_a_job_run_are_read_once_for_all_its_outputs(log: EventLog) -> None:
     one = await begin(log, "b", "p", "q", "r")
     one.emit_job_scheduled("b.1.1", 1, "//:j")
-    manifest = pt.Manifest(job_label="//:j", inputs=[pt.InputVersion(ref="in", version="7")])
+    digests = {"p": "1", "q": "2"}
+    manifest = pt.Manifest(job_label="//:j", inputs=[pt.InputVersion(ref="in", version="7")], output_digests=digests)
     running = job_event("b.1.1", 1, "//:j", ev.JOB_STATUS_RUNNING)
     running.manifest.CopyFrom(manifest)
     one.emit(("job", running))
@@ -55,6 +56,7 @@ async def test_the_inputs_of_a_job_run_are_read_once_for_all_its_outputs(log: Ev
     listed = {record.ref: record for record in reader.partitions()}
 
     assert present(first["p"].manifest).inputs == (("in", "7", False),)
+    assert present(first["p"].manifest).output_digests == digests
     assert following["q"].manifest is first["p"].manifest
     assert listed["p"].manifest is listed["q"].manifest
     assert listed["p"].manifest == first["p"].manifest

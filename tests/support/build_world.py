@@ -65,7 +65,7 @@ class FakeExecutor(NoProcesses):
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         await asyncio.sleep(0)
         label = spec.env["DATABUILD_JOB_LABEL"]
-        if spec.argv[1] == "config":
+        if spec.argv[1:2] == ("config",):
             if self.answer is not None:
                 return self.answer
             configs = [self.configs.get(ref) or self.usual(ref) for ref in spec.argv[2:]]

@@ -27,6 +27,7 @@ TABLES = {
 
 
 _OLDER = (
+    "ALTER TABLE job_runs DROP COLUMN output_digests",
     "DROP INDEX partitions_by_run",
     "DROP TABLE partition_uses",
 )
@@ -56,7 +57,7 @@ class SqliteFiles:
     def make_newer(self) -> None:
         self.execute(f"PRAGMA user_version = {sqlite.SCHEMA_VERSION + 1}")
 
-    def make_older(self):
+    def make_older(self) -> None:
         for statement in (*_OLDER, "PRAGMA user_version = 1"):
             self.execute(statement)
 
@@ -90,7 +91,7 @@ class PostgresqlDatabases:
     def make_newer(self) -> None:
         self.execute(f"UPDATE databuild_log SET schema_version = {postgresql.SCHEMA_VERSION + 1}")
 
-    def make_older(self):
+    def make_older(self) -> None:
         for statement in (*_OLDER, "UPDATE databuild_log SET schema_version = 1"):
             self.execute(statement)
 

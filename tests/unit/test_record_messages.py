@@ -16,7 +16,7 @@ from databuild.model.records import (
 )
 
 FAILURE = FailureRecord("INFRASTRUCTURE", "no space")
-MANIFEST = Manifest("//:job", "code", "configuration", (InputVersion("raw/1", "v1", query=True),))
+MANIFEST = Manifest("//:job", "code", "both", (InputVersion("raw/1", "v1", query=True),), {"a": "one", "b": "other"})
 ADOPTION = AdoptionRecord("adopt-1", "ann", "moved", 1700000000.123456)
 JOB_RUN = JobRunRecord(
     job_run_id="b.1.1",

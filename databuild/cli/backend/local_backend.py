@@ -165,7 +165,6 @@ class LocalBackend:
         else:  # the patterns do not matter, and loading them would double the time of the command
             for ref in refs:
                 check_ref(ref)
-        self._migrate()
         return downstream(self.records, refs, transitive=transitive, limit=limit)
 
     def earlier_runs(self, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:
@@ -274,14 +273,7 @@ class LocalBackend:
     def verify(self, builds: Sequence[str]) -> Verification:
         from databuild.event_log.verify import verify
 
-        self._migrate()
         return verify(self.records, [self.find_build(text).build_request_id for text in builds])
-
-    def _migrate(self) -> None:
-        """Adds the tables to the event log that an earlier version of DataBuild did not have."""
-        from databuild.event_log.open import migrate
-
-        migrate(self._call.event_log_uri)
 
     def _chosen_id(self, order: BuildOrder) -> str:
         from databuild.cli.backend.build_session import chosen_id

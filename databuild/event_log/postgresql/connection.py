@@ -86,14 +86,20 @@ _SESSION_ENDED: Final = ("08", "57P", "25P03")
 
 
 def connect(uri: str) -> psycopg.Connection[Any]:
-    """Opens a connection for reading. It creates nothing; without tables, reads fail with UndefinedTable.
+    """Opens a connection for reading; migrates the tables of a log that an older DataBuild wrote.
+
+    It creates nothing else: without tables, reads fail with UndefinedTable.
 
     Raises:
         InvalidRequestError: The URI cannot be read.
-        EventLogError: The database cannot be reached.
+        EventLogError: The database cannot be reached, or has to be migrated and cannot be written.
         SchemaTooNewError: A newer DataBuild wrote it.
     """
-    connection, _ = _connect(uri, _SESSION)
+    connection, version = _connect(uri, _SESSION)
+    if 0 < version < SCHEMA_VERSION:
+        connection.close()
+        connect_for_writing(uri).close()
+        connection, _ = _connect(uri, _SESSION)
     # Readers live long and read rarely: planning each time costs less than a cached plan for tables that have changed.
     connection.prepare_threshold = None
     return connection
@@ -116,20 +122,6 @@ def connect_for_writing(uri: str) -> psycopg.Connection[Any]:
         connection.close()
         raise event_log_error(error, uri) from error
     return connection
-
-
-def migrate(uri: str) -> None:
-    """Migrates the schema of an existing log to the newest version.
-
-    Raises:
-        InvalidRequestError: The URI cannot be read.
-        EventLogError: The database cannot be reached or written.
-        SchemaTooNewError: A newer DataBuild wrote it.
-    """
-    connection, version = _connect(uri, _SESSION)
-    connection.close()
-    if 0 < version < SCHEMA_VERSION:
-        connect_for_writing(uri).close()
 
 
 def connect_again(uri: str, deadline: float, *, writing: bool = False) -> psycopg.Connection[Any]:

@@ -1,5 +1,9 @@
--- Version 2 of the schema: an index of the partitions that were made from an input.
---
+-- Version 2 of the schema: the configuration digest of each output of a batch, and an index of the partitions that were
+-- made from an input.
+
+-- JSON, like `inputs`: an object with the digests by ref. NULL if the run is no batch.
+ALTER TABLE job_runs ADD COLUMN output_digests TEXT;
+
 -- A row says that current data was made from an input: by a job run, which stands for all partitions whose current data
 -- it produced (`output` is ''), or in another event log, from which `output` was adopted (`job_run_id` is ''). A job run
 -- without current data has no rows. Only the transaction that holds the locks of the partitions changes rows of a run

@@ -103,31 +103,25 @@ def connect_for_writing(path: str) -> sqlite3.Connection:
 
 
 def connect_for_reading(path: str) -> sqlite3.Connection:
-    """Opens a connection for reading. A file that does not exist reads as an empty log, and is not created.
+    """Opens a connection for reading; migrates the schema of a file that an older DataBuild wrote.
+
+    A file that does not exist reads as an empty log, and is not created.
 
     Raises:
-        EventLogError: The file cannot be opened.
+        EventLogError: The file cannot be opened, or has to be migrated and cannot be written.
         SchemaTooNewError: A newer DataBuild wrote it.
     """
     if path.startswith("file:") or os.path.exists(path):  # noqa: PTH110
+        connection = connect(path, read_only=True)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if not 0 < version < SCHEMA_VERSION:
+            return connection
+        connection.close()
+        connect_for_writing(path).close()
         return connect(path, read_only=True)
     empty = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     _migrate(empty)
     return empty
-
-
-def migrate(path: str) -> None:
-    """Migrates the schema of an existing file to the newest version.
-
-    Raises:
-        EventLogError: The file cannot be opened or written.
-        SchemaTooNewError: A newer DataBuild wrote it.
-    """
-    connection = connect_for_reading(path)
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    connection.close()
-    if 0 < version < SCHEMA_VERSION:
-        connect_for_writing(path).close()
 
 
 def event_log_error(error: sqlite3.Error, path: str) -> EventLogError:

@@ -17,7 +17,7 @@ SELECT max(position) FROM events
 
 -- name: inputs_of_runs
 -- Looks up runs in the order of the keys; `{among}` would sort thousands of keys first.
-SELECT r.job_run_id, r.inputs FROM json_each(:keys) j CROSS JOIN job_runs r ON r.job_run_id = j.value
+SELECT r.job_run_id, r.inputs, r.output_digests FROM json_each(:keys) j CROSS JOIN job_runs r ON r.job_run_id = j.value
 WHERE r.inputs IS NOT NULL
 
 -- name: uses_of_inputs

@@ -206,6 +206,8 @@ class BuildRecorder:
         manifest.job_label = task.job_label
         manifest.code_digest = self._versions.code_digest(task)
         manifest.configuration_digest = task.configuration_digest
+        if task.output_digests:
+            manifest.output_digests.update(zip(task.config.outputs, task.output_digests, strict=True))
         # The versions at the start of the run: an input that is rebuilt meanwhile makes the outputs stale.
         versions = self._versions
         for ref in task.config.materialize:
