@@ -86,6 +86,10 @@ class PartitionReads(Protocol):
         """Returns the states of partitions, by ref; refs without a record are absent."""
         ...
 
+    def metadata_of(self, refs: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Returns the metadata of available partitions, by ref; refs that are not available are absent."""
+        ...
+
     def partitions(
         self,
         *,

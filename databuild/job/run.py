@@ -51,11 +51,11 @@ class Run:
         """The only output.
 
         Raises:
-            ValueError: The run has more than one.
+            ValueError: The run has another number of outputs.
         """
         outputs = self.outputs
         if len(outputs) != 1:
-            raise ValueError(f"the run has {len(outputs):,} outputs, the first is {outputs[0].ref!r}; use run.outputs")
+            raise ValueError(f"the run has {len(outputs):,} outputs, not one; use run.outputs")
         return outputs[0]
 
     @property

@@ -14,7 +14,6 @@ from databuild.event_log.reads import PartitionReads
 from databuild.graph.catalog import JobCatalog
 from databuild.model.job_graph import Task
 from databuild.model.pacing import Pace, slices
-from databuild.model.records import PartitionRecord
 from databuild.v1 import partition_pb2 as pt
 
 
@@ -32,7 +31,7 @@ class TaskDescriptions:
 
         Args:
             catalog: The jobs, whose patterns give partitions their fields.
-            reader: Reads the records of inputs.
+            reader: Reads the metadata of inputs.
             running: The task and the manifest of each job run that is running, by its id.
             settled: Waits until every event that the build has emitted can be read.
         """
@@ -64,8 +63,8 @@ class TaskDescriptions:
             await self._settled()
         separator = "\n"
         for inputs in slices(manifest.inputs):
-            records = self._reader.partition_records([used.ref for used in inputs])
-            yield _joined([self._input(used, records.get(used.ref)) for used in inputs], separator)
+            available = self._reader.metadata_of([used.ref for used in inputs])
+            yield _joined([self._input(used, available.get(used.ref)) for used in inputs], separator)
             separator = ",\n"
             await pace.rest()
         yield b"]}\n"
@@ -73,16 +72,16 @@ class TaskDescriptions:
     def _output(self, ref: str, job_label: str) -> dict[str, Any]:
         return {"ref": ref, **self._fields(ref, job_label)}
 
-    def _input(self, used: pt.InputVersion, record: PartitionRecord | None) -> dict[str, Any]:
+    def _input(self, used: pt.InputVersion, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
         described: dict[str, Any] = {
             "ref": used.ref,
             **self._fields(used.ref),
             "kind": "QUERY" if used.query else "MATERIALIZE",
             "version": used.version,
-            "available": record is not None and record.available,
+            "available": metadata is not None,
         }
-        if record is not None and record.available and record.metadata:
-            described["metadata"] = record.metadata
+        if metadata:
+            described["metadata"] = metadata
         return described
 
     def _fields(self, ref: str, job_label: str = "") -> dict[str, dict[str, str]]:
