@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
-from databuild.orchestration.jobs.task_server import TaskServer
+from databuild.orchestration.jobs.task_server import SHORT_FOLDER, TaskServer
 
 
 class TaskAccess:
@@ -15,21 +15,28 @@ class TaskAccess:
     Where no socket can be made, the path is that of a file with the description, which is written before the run.
     """
 
-    def __init__(self, describe: Callable[[str], AsyncGenerator[bytes] | None], folder: str) -> None:
+    def __init__(
+        self,
+        describe: Callable[[str], AsyncGenerator[bytes] | None],
+        folder: str,
+        short_folder: str = SHORT_FOLDER,
+    ) -> None:
         """Opens nothing yet.
 
         Args:
             describe: Returns the parts of the description of a job run; None if there is no such run.
             folder: An existing folder for the socket or the files.
+            short_folder: The folder for a socket whose path would be too long there, as for `TaskServer.open`.
         """
         self._describe = describe
         self._folder = folder
+        self._short_folder = short_folder
         self._server = TaskServer(describe)
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[TaskAccess]:
         """Returns a context in which descriptions can be read."""
-        self._server.open(self._folder)
+        self._server.open(self._folder, self._short_folder)
         try:
             yield self
         finally:

@@ -63,6 +63,7 @@ class TaskServer:
         self.path = ""
         self._describe = describe
         self._stall_seconds = stall_seconds
+        self._listening: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def open(self, folder: str, short_folder: str = SHORT_FOLDER) -> None:
@@ -75,15 +76,15 @@ class TaskServer:
         name = f"task-{secrets.token_hex(4)}"
         try:
             path = f"{folder}/{name}"
-            listening = _listen(path)
+            self._listening = _listen(path)
         except OSError:
             try:
                 path = f"{_own_folder(short_folder)}/{name}"
-                listening = _listen(path)
+                self._listening = _listen(path)
             except OSError:
                 return
         self.path = path
-        self._start(self._accept(listening))
+        self._start(self._accept(self._listening))
 
     async def close(self) -> None:
         """Closes all connections, and removes the socket."""
@@ -91,7 +92,8 @@ class TaskServer:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        if self.path:
+        if self._listening is not None:
+            self._listening.close()
             with contextlib.suppress(OSError):
                 os.unlink(self.path)  # noqa: PTH108
 
@@ -103,16 +105,15 @@ class TaskServer:
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         free = asyncio.Semaphore(MAX_CONNECTIONS)
-        with listening:
-            while True:
-                await free.acquire()
-                try:
-                    connection, _ = await loop.sock_accept(listening)
-                except OSError:  # this process lacks descriptors, or the client is gone
-                    free.release()
-                    await asyncio.sleep(_ACCEPT_BACKOFF_SECONDS)
-                    continue
-                self._start(self._serve(connection, free))
+        while True:
+            await free.acquire()
+            try:
+                connection, _ = await loop.sock_accept(listening)
+            except OSError:  # this process lacks descriptors, or the client is gone
+                free.release()
+                await asyncio.sleep(_ACCEPT_BACKOFF_SECONDS)
+                continue
+            self._start(self._serve(connection, free))
 
     async def _serve(self, connection: socket.socket, free: asyncio.Semaphore) -> None:
         try:
