@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import stat
+import tempfile
 import time
 from pathlib import Path
 
@@ -40,9 +41,16 @@ def describe(job_run_id):
 
 
 @pytest.fixture
-async def server(tmp_path):
+def folder():
+    # The path of a socket has at most 107 bytes, and that of `tmp_path` may be longer.
+    with tempfile.TemporaryDirectory(dir="/tmp") as made:
+        yield Path(made)
+
+
+@pytest.fixture
+async def server(folder):
     opened = TaskServer(describe)
-    opened.open(str(tmp_path), str(tmp_path / "short"))
+    opened.open(str(folder))
     yield opened
     await opened.close()
 
@@ -111,9 +119,9 @@ async def test_a_client_that_goes_away_or_reads_nothing_delays_nobody(server):
     writer.close()
 
 
-async def test_clients_that_stall_make_room_for_others(tmp_path):
+async def test_clients_that_stall_make_room_for_others(folder):
     server = TaskServer(describe, stall_seconds=0.05)
-    server.open(str(tmp_path))
+    server.open(str(folder))
     silent = [await asyncio.open_unix_connection(server.path) for _ in range(MAX_CONNECTIONS)]
 
     assert (await read(server)).outputs[0].ref == "a/x"
@@ -133,23 +141,24 @@ async def test_an_unknown_run_is_an_error_of_the_job(server):
         await read(server, "other")
 
 
-async def test_only_the_user_can_connect_and_nothing_is_left(tmp_path):
+async def test_only_the_user_can_connect_and_nothing_is_left(folder):
     server = TaskServer(describe)
-    server.open(str(tmp_path))
+    server.open(str(folder))
     path = Path(server.path)
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert path.parent == tmp_path
+    assert path.parent == folder
     await server.close()
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
     with pytest.raises(TaskDescriptionError, match="Its build has ended"):
         await read(server)
 
 
-async def test_a_long_path_gives_way_to_a_short_one_without_the_sockets_of_the_dead(tmp_path):
-    short = Path("/tmp") / f"databuild-test-{os.getpid()}"
-    short.mkdir(mode=0o700)
-    left, new = short / "task-left", short / "task-new"
+async def test_a_long_path_gives_way_to_a_short_one_without_the_sockets_of_the_dead(tmp_path, folder):
+    short = folder / "short-{user}"
+    made = folder / f"short-{os.geteuid()}"
+    made.mkdir(mode=0o700)
+    left, new = made / "task-left", made / "task-new"
     for path in (left, new):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
             dead.bind(str(path))
@@ -161,20 +170,19 @@ async def test_a_long_path_gives_way_to_a_short_one_without_the_sockets_of_the_d
     os.utime(first.path, (an_hour_ago, an_hour_ago))
     third = TaskServer(describe)
     third.open("/nowhere", str(short))
-    names = set(short.iterdir())
+    names = set(made.iterdir())
 
     # One that listens is alive, and one that is new may be about to.
     assert names == {new, *(Path(server.path) for server in (first, second, third))}
     assert (await read(first)).outputs[0].ref == "a/x"
     for server in (first, second, third):
         await server.close()
-    new.unlink()
-    short.rmdir()
+    assert list(made.iterdir()) == [new]
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o770])
-async def test_a_short_folder_that_others_may_enter_is_not_used(tmp_path, mode):
-    short = tmp_path / "short"
+async def test_a_short_folder_that_others_may_enter_is_not_used(folder, mode):
+    short = folder / "short"
     short.mkdir()
     short.chmod(mode)
     server = TaskServer(describe)

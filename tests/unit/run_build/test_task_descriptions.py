@@ -1,18 +1,29 @@
 """What job runs read about their outputs and inputs."""
 
 import asyncio
+import dataclasses
 import json
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
 from google.protobuf import json_format
 
-from databuild.graph.catalog import Job
+from databuild.graph.catalog import Job, RetryPolicy
 from databuild.job import TaskDescriptionError
 from databuild.job.task_description import read_task
 from databuild.v1 import job_pb2
-from tests.support.build_world import CLEAN, DONE, RAW, config
+from tests.support.build_world import CLEAN, DONE, RAW, World, config
+
+
+@pytest.fixture
+async def world():
+    # The path of a socket has at most 107 bytes, and that of `tmp_path` may be longer.
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        made = World(folder)
+        yield made
+        await made.log.close()
 
 
 class Reading:
@@ -168,6 +179,31 @@ async def test_the_socket_is_private_to_a_build_and_goes_with_it(world, reading)
     assert {path.parent.name for path in paths} == {"b1", "b2"}
     assert not any(path.exists() for path in paths)
     assert {task.outputs[0].ref for task in reading.tasks.values()} == {"clean/1", "clean/2"}
+
+
+async def test_a_deep_folder_of_logs_is_no_obstacle(world, reading, tmp_path):
+    folder = tmp_path / ("deep" * 30)
+    world.settings = dataclasses.replace(world.settings, log_directory=str(folder))
+    await world.build("b", "clean/1")
+
+    assert reading.tasks["b.2.1"].outputs[0].ref == "clean/1"
+    assert list((folder / "b").iterdir()) == []
+
+
+async def test_a_retry_reads_the_description_of_its_own_run(world, reading):
+    failed = []
+
+    async def fail_once(env, report):
+        await reading(env, report)
+        failed.append(env)
+        return dataclasses.replace(DONE, exit_code=int(len(failed) == 1))
+
+    world.executor.runs[CLEAN] = fail_once
+    retry = RetryPolicy(retries=1)
+    world.catalog.jobs[CLEAN] = dataclasses.replace(world.catalog.jobs[CLEAN], retry=retry)
+    await world.build("b", "clean/1")
+
+    assert set(reading.tasks) == {"b.2.1", "b.2.2"}
 
 
 async def test_the_socket_is_there_while_jobs_run_and_after_a_failure_it_is_gone(world):
