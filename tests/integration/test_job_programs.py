@@ -1,0 +1,215 @@
+"""Jobs as real processes: what they read about their partitions, and how many refs they are asked for."""
+
+import asyncio
+import dataclasses
+import json
+import os
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from databuild.event_log.open import open_event_log
+from databuild.executors.local import LocalExecutor
+from databuild.graph.catalog import Job, JobCatalog
+from databuild.model.build_options import BuildOptions
+from databuild.model.results import Success
+from databuild.orchestration.build.build_context import BuildContext
+from databuild.orchestration.build.run_build import run_build
+from databuild.orchestration.build.settings import BuildRequest, Settings
+from databuild.orchestration.jobs.config_process import ConfigProcess
+from tests.support.waiting import until
+
+DAYS = """
+def config(refs):
+    return [Config(outputs=refs)]
+
+
+def run(run):
+    for output in run.outputs:
+        run.finished(output.ref, path=f"/data/{output.fields.date:%d.%m.%Y}", rows=output.fields.date.day)
+
+
+main(config, run)
+"""
+
+MONTHS = """
+import json
+
+
+def config(refs):
+    for ref in refs:
+        days = [f"day/date=2013-01-{day:02}" for day in range(1, 32)]
+        yield Config(outputs=[ref], materialize=days, query=["votes/x"])
+
+
+def run(run):
+    days = run.inputs_of("day")
+    print(json.dumps({
+        "month": run.output.fields.month.isoformat(),
+        "paths": [day.metadata["path"] for day in days[:2]],
+        "rows": sum(day.metadata["rows"] for day in days),
+        "versions": sorted({day.version for day in days}),
+        "votes": [(votes.ref, votes.kind, votes.available) for votes in run.inputs_of("votes")],
+    }))
+
+
+main(config, run)
+"""
+
+SHELL = """#!/bin/sh
+if [ "$1" = config ]; then
+  input='{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": "month/2013-01"}}'
+  echo '{"configs": [{"outputs": [{"str": "shell/x"}], "inputs": ['"$input]}]}"
+  exit
+fi
+ask='import http.client, os, socket
+connection = http.client.HTTPConnection("task")
+connection.sock = socket.socket(socket.AF_UNIX)
+connection.sock.connect(os.environ["DATABUILD_TASK"])
+connection.request("GET", "/job_runs/" + os.environ["DATABUILD_JOB_RUN_ID"])
+print(connection.getresponse().read().decode())'
+PYTHON -c "$ask"
+"""
+
+
+class Graph:
+    """Jobs in a folder of their own, and builds of them."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.log = open_event_log("memory:")
+        self.jobs = {}
+
+    def add(self, name, pattern, text):
+        path = self.folder / name
+        if not text.startswith("#!"):
+            # A program in Bazel has its own import path, as this one has that of the test.
+            paths = [path for path in sys.path if path]
+            program = path.with_suffix(".py")
+            program.write_text(f"import sys\nsys.path[:0] = {paths!r}\nfrom databuild.job import Config, main\n{text}")
+            text = f'#!/bin/sh\nexec PYTHON -S {program} "$@"\n'
+        path.write_text(text.replace("PYTHON", shlex.quote(sys.executable)))
+        path.chmod(0o755)
+        self.jobs[f"//:{name}"] = Job(label=f"//:{name}", executable=str(path), outputs=(pattern,), code_digest="1")
+
+    async def build(self, build, *refs):
+        context = BuildContext(
+            catalog=JobCatalog(graph_label="//:g", jobs=self.jobs),
+            event_log=self.log,
+            executor=LocalExecutor(base_env={"PATH": os.environ["PATH"]}, grace_seconds=5),
+            settings=Settings(working_directory=str(self.folder), log_directory=str(self.folder / "logs")),
+        )
+        request = BuildRequest(build_request_id=build, requested=refs, options=BuildOptions(jobs=2))
+        return await run_build(request, context)
+
+    def output(self, build, task):
+        text = (self.folder / "logs" / build / f"{build}.{task}.1.stdout").read_text()
+        return json.loads(text)
+
+
+@pytest.fixture
+async def graph():
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        made = Graph(Path(folder))
+        made.add("days", "day/date={date:date}", DAYS)
+        made.add("months", "month/{month:month}", MONTHS)
+        made.add("shell", "shell/{name}", SHELL)
+        yield made
+        await made.log.close()
+
+
+async def test_a_python_job_reads_what_its_producers_reported(graph):
+    assert await graph.build("b1", "month/2013-01") == Success(jobs_completed=2)
+    assert await graph.build("b2", "month/2013-02") == Success(jobs_completed=1)
+
+    expected = {
+        "paths": ["/data/01.01.2013", "/data/02.01.2013"],
+        "rows": sum(range(1, 32)),
+        "versions": ["b1.1.1"],
+        "votes": [["votes/x", "QUERY", False]],
+    }
+    assert graph.output("b1", 2) == {"month": "2013-01-01", **expected}
+    assert graph.output("b2", 1) == {"month": "2013-02-01", **expected}
+
+
+async def test_a_shell_job_reads_json_by_http(graph):
+    assert await graph.build("b", "shell/x") == Success(jobs_completed=3)
+
+    description = graph.output("b", 3)
+    assert (description["job_label"], description["job_run_id"]) == ("//:shell", "b.3.1")
+    assert description["outputs"] == [{"ref": "shell/x", "fields": {"name": "x"}, "field_types": {"name": "str"}}]
+    assert description["inputs"] == [
+        {
+            "ref": "month/2013-01",
+            "fields": {"month": "2013-01"},
+            "field_types": {"month": "month"},
+            "kind": "MATERIALIZE",
+            "version": "b.2.1",
+            "available": True,
+        }
+    ]
+
+
+async def test_a_build_that_is_cancelled_takes_its_socket_along(graph):
+    graph.add(
+        "hanging",
+        "hanging/{name}",
+        """
+import time
+from pathlib import Path
+
+
+def run(run):
+    Path(run.output.fields.name).touch()
+    time.sleep(600)
+
+
+main(lambda refs: [Config(outputs=refs)], run)
+""",
+    )
+    build = asyncio.ensure_future(graph.build("b", "hanging/x"))
+    await until((graph.folder / "x").exists)
+    build.cancel()
+    result = await build
+
+    assert type(result).__name__ == "Cancelled"
+    assert [path for path in (graph.folder / "logs" / "b").iterdir() if path.name.startswith("task-")] == []
+
+
+async def test_refs_are_asked_in_calls_that_the_kernel_takes(graph):
+    graph.add(
+        "noting",
+        "noting/{name}",
+        """
+import os
+
+
+def config(refs):
+    with open("calls", "a") as calls:
+        print(len(refs), file=calls)
+    return [Config(outputs=refs)]
+
+
+main(config, print)
+""",
+    )
+    # The environment leaves room for about half of these refs.
+    refs = [f"noting/{number:0120}" for number in range(1000)]
+    filler = {}
+    left = min(max(os.sysconf("SC_ARG_MAX"), 128 * 1024), 6 * 1024 * 1024) - 70_000
+    while left > 0:
+        filler[f"FILLER_{len(filler)}"] = "x" * min(left, 100_000)
+        left -= 100_000
+    executor = LocalExecutor(base_env={"PATH": os.environ["PATH"], **filler})
+    configure = ConfigProcess(executor, working_directory=str(graph.folder), env={})
+    job = dataclasses.replace(graph.jobs["//:noting"], environment={})
+
+    configs = await configure(job, refs)
+
+    calls = [int(line) for line in (graph.folder / "calls").read_text().split()]
+    assert len(calls) > 1
+    assert sum(calls) == len(refs)
+    assert [ref for config in configs for ref in config.outputs] == refs
