@@ -15,12 +15,14 @@ class Partition:
         fields: The values of the fields of its pattern, by name.
         field_texts: The same as texts, as they stand in the ref.
         metadata: What the producer of an input reported about it; empty for an output.
+
+    Args:
+        described: A TaskOutput or TaskInput (job.proto) as parsed JSON.
     """
 
     __slots__ = ("field_texts", "fields", "metadata", "ref")
 
     def __init__(self, described: Mapping[str, Any]) -> None:
-        """Takes a TaskOutput or TaskInput (job.proto) as parsed JSON."""
         self.ref: str = described["ref"]
         self.field_texts: Mapping[str, str] = described.get("fields", {})
         self.fields = Fields(self.ref, self.field_texts, described.get("field_types", {}))
@@ -133,4 +135,4 @@ _VALUES: Mapping[str, Callable[[str], Any]] = {
     "week": lambda text: dt.date.fromisoformat(f"{text}-1"),
     "year": int,
 }
-"""How the text of a field becomes a value, by the type of the field."""
+"""The function that turns the text of a field into its value, by the type of the field."""

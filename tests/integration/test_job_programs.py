@@ -21,6 +21,7 @@ from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
 from databuild.orchestration.jobs.config_process import ConfigProcess
 from tests.support.waiting import until
+from tools.python import child
 
 DAYS = """
 def config(refs):
@@ -86,12 +87,10 @@ class Graph:
     def add(self, name, pattern, text):
         path = self.folder / name
         if not text.startswith("#!"):
-            # A program in Bazel has its own import path, as this one has that of the test.
-            paths = [path for path in sys.path if path]
             program = path.with_suffix(".py")
-            program.write_text(f"import sys\nsys.path[:0] = {paths!r}\nfrom databuild.job import Config, main\n{text}")
-            text = f'#!/bin/sh\nexec PYTHON -S {program} "$@"\n'
-        path.write_text(text.replace("PYTHON", shlex.quote(sys.executable)))
+            program.write_text(f"from databuild.job import Config, main\n{text}")
+            text = f'#!/bin/sh\nexec {shlex.join(child.command(str(program), flags=("-S",)))} "$@"\n'
+        path.write_text(text.replace("PYTHON", shlex.join([sys.executable, "-I"])))
         path.chmod(0o755)
         self.jobs[f"//:{name}"] = Job(label=f"//:{name}", executable=str(path), outputs=(pattern,), code_digest="1")
 

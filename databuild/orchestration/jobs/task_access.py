@@ -1,4 +1,4 @@
-"""How the job runs of one build get their task descriptions: by a socket, or else by a file for each run."""
+"""Access of the job runs of one build to their task descriptions: a socket, or else a file for each run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What job runs read about their outputs and inputs."""
+"""The outputs and inputs that job runs read about."""
 
 import asyncio
 import dataclasses
