@@ -74,7 +74,7 @@ async def test_without_a_socket_a_run_has_a_file_as_long_as_it_runs(tmp_path, ou
     folder.mkdir()
     descriptions = described(["day/1"], outputs)
     offered = TaskAccess(descriptions.describe, str(folder), str(tmp_path / "none" / "none"))
-    async with offered.serving() as access, access.address("b.1.1") as path:
+    async with offered.serving() as access, access.file("b.1.1") as path:
         task = read_task({"DATABUILD_TASK": path, "DATABUILD_JOB_RUN_ID": "b.1.1"})
         assert [one.name for one in folder.iterdir()] == ["b.1.1.task"]
 
@@ -85,5 +85,5 @@ async def test_without_a_socket_a_run_has_a_file_as_long_as_it_runs(tmp_path, ou
 
 async def test_a_file_that_cannot_be_written_fails_no_run_that_does_not_read_it(tmp_path):
     offered = TaskAccess(described().describe, str(tmp_path / "gone"), str(tmp_path / "none" / "none"))
-    async with offered.serving() as access, access.address("b.1.1") as path:
+    async with offered.serving() as access, access.file("b.1.1") as path:
         assert path == str(tmp_path / "gone" / "b.1.1.task")

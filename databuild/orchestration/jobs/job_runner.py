@@ -89,8 +89,10 @@ class JobRunner:
     async def run(self, task: Task, attempt: int) -> JobRunOutcome:
         with self._orchestrator.with_tracing_span("databuild.job_run", job=task.job_label, attempt=attempt):
             job_run_id = format_job_run_id(self._build_request_id, task.task_id, attempt)
-            async with self._tasks.address(job_run_id) as address:
-                return await self._run(task, attempt, job_run_id, address)
+            if self._tasks.socket:
+                return await self._run(task, attempt, job_run_id, self._tasks.socket)
+            async with self._tasks.file(job_run_id) as path:
+                return await self._run(task, attempt, job_run_id, path)
 
     async def _run(self, task: Task, attempt: int, job_run_id: str, address: str) -> JobRunOutcome:
         job = self._jobs[task.job_label]

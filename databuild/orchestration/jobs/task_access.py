@@ -42,12 +42,14 @@ class TaskAccess:
         finally:
             await self._server.close()
 
+    @property
+    def socket(self) -> str:
+        """The path of the socket; empty if none could be made."""
+        return self._server.path
+
     @contextlib.asynccontextmanager
-    async def address(self, job_run_id: str) -> AsyncIterator[str]:
-        """Returns a context in which a job run can read its description at a path."""
-        if self._server.path:
-            yield self._server.path
-            return
+    async def file(self, job_run_id: str) -> AsyncIterator[str]:
+        """Returns a context in which a job run can read its description from a file, for runs without a socket."""
         path = f"{self._folder}/{job_run_id}.task"
         try:
             await self._write(job_run_id, path)
