@@ -14,6 +14,7 @@ import pytest
 from databuild.event_log.open import open_event_log
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import Job, JobCatalog
+from databuild.graph.declared.declaration import Declaration
 from databuild.model.build_options import BuildOptions
 from databuild.model.results import Success
 from databuild.orchestration.build.build_context import BuildContext
@@ -60,6 +61,30 @@ def run(run):
 main(config, run)
 """
 
+VOTES = """
+def run(run):
+    run.finished(run.output.ref, count=len(run.output.fields.name))
+
+
+main(run)
+"""
+
+REPORTS = """
+import json
+
+
+def run(run):
+    print(json.dumps({
+        "ref": run.output.ref,
+        "args": run.args,
+        "days": [day.metadata["rows"] for day in run.inputs_of("day")],
+        "votes": [(votes.ref, votes.metadata) for votes in run.inputs_of("votes")],
+    }))
+
+
+main(run)
+"""
+
 SHELL = """#!/bin/sh
 if [ "$1" = config ]; then
   input='{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": "month/2013-01"}}'
@@ -84,7 +109,7 @@ class Graph:
         self.log = open_event_log("memory:")
         self.jobs = {}
 
-    def add(self, name, pattern, text):
+    def add(self, name, pattern, text, declaration=None):
         path = self.folder / name
         if not text.startswith("#!"):
             program = path.with_suffix(".py")
@@ -92,7 +117,10 @@ class Graph:
             text = f'#!/bin/sh\nexec {shlex.join(child.command(str(program), flags=("-S",)))} "$@"\n'
         path.write_text(text.replace("PYTHON", shlex.join([sys.executable, "-I"])))
         path.chmod(0o755)
-        self.jobs[f"//:{name}"] = Job(label=f"//:{name}", executable=str(path), outputs=(pattern,), code_digest="1")
+        label = f"//:{name}"
+        self.jobs[label] = Job(
+            label=label, executable=str(path), outputs=(pattern,), code_digest="1", declaration=declaration
+        )
 
     async def build(self, build, *refs):
         context = BuildContext(
@@ -150,6 +178,28 @@ async def test_a_shell_job_reads_json_by_http(graph):
             "available": True,
         }
     ]
+
+
+async def test_a_job_that_declares_its_inputs_is_one_function(graph):
+    graph.add("votes", "votes/{name}", VOTES, Declaration())
+    graph.add(
+        "reports",
+        "report/{month:month}",
+        REPORTS,
+        Declaration(
+            inputs=("day/date={month.dates}",), query_inputs=("votes/{*}",), args=("config", "{month.last_date:%d.%m.}")
+        ),
+    )
+    await graph.build("b1", "votes/a", "votes/b")
+    result = await graph.build("b2", "report/2013-02")
+
+    assert result == Success(jobs_completed=2)
+    assert graph.output("b2", 2) == {
+        "ref": "report/2013-02",
+        "args": ["config", "28.02."],
+        "days": list(range(1, 29)),
+        "votes": [["votes/a", {"count": 1}], ["votes/b", {"count": 1}]],
+    }
 
 
 async def test_a_build_that_is_cancelled_takes_its_socket_along(graph):
