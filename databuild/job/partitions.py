@@ -3,54 +3,73 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+
+TYPE_CHECKING = False  # `typing` takes longer to import than a short description to read
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any, Literal
 
 
 class Partition:
     """An output of a job run.
 
-    Attributes:
-        ref: The ref.
-        fields: The values of the fields of its pattern, by name.
-        field_texts: The same as texts, as they stand in the ref.
-        metadata: What the producer of an input reported about it; empty for an output.
-
     Args:
         described: A TaskOutput or TaskInput (job.proto) as parsed JSON.
+
+    Attributes:
+        ref: The ref.
     """
 
-    __slots__ = ("field_texts", "fields", "metadata", "ref")
+    __slots__ = ("_described", "ref")
 
     def __init__(self, described: Mapping[str, Any]) -> None:
         self.ref: str = described["ref"]
-        self.field_texts: Mapping[str, str] = described.get("fields", {})
-        self.fields = Fields(self.ref, self.field_texts, described.get("field_types", {}))
-        self.metadata = Metadata(self.ref, described.get("metadata", {}))
+        self._described = described
+
+    # Properties, since a run may have tens of thousands of partitions and look at few of their parts.
+    @property
+    def fields(self) -> Fields:
+        """The values of the fields of its pattern, by name."""
+        return Fields(self.ref, self.field_texts, self._described.get("field_types", {}))
+
+    @property
+    def field_texts(self) -> Mapping[str, str]:
+        """The fields as texts, as they stand in the ref, by name."""
+        texts: Mapping[str, str] = self._described.get("fields", {})
+        return texts
+
+    @property
+    def metadata(self) -> Metadata:
+        """The metadata that the producer of an input reported; empty for an output."""
+        return Metadata(self.ref, self._described.get("metadata", {}))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.ref!r})"
 
 
 class Input(Partition):
-    """An input of a job run.
+    """An input of a job run."""
 
-    Attributes:
-        kind: `MATERIALIZE` or `QUERY`.
-        version: The version that the build records for this run; empty if it knows none.
-        available: True if the partition is available. Only a QUERY input may be unavailable.
-    """
+    __slots__ = ()
 
-    __slots__ = ("available", "kind", "version")
+    @property
+    def kind(self) -> Literal["MATERIALIZE", "QUERY"]:
+        """`MATERIALIZE` if the build produces the input, `QUERY` if it is read as it is."""
+        return "MATERIALIZE" if self._described.get("kind") == "MATERIALIZE" else "QUERY"
 
-    def __init__(self, described: Mapping[str, Any]) -> None:
-        super().__init__(described)
-        self.kind: str = described.get("kind", "QUERY")
-        self.version: str = described.get("version", "")
-        self.available: bool = described.get("available", False)
+    @property
+    def version(self) -> str:
+        """The version that the build records for this run; empty if it knows none."""
+        return str(self._described.get("version", ""))
+
+    @property
+    def available(self) -> bool:
+        """True if the partition is available. Only a QUERY input may be unavailable."""
+        return bool(self._described.get("available", False))
 
 
-class Fields(Mapping[str, Any]):
+class Fields(Mapping[str, "Any"]):
     """The values of fields, by name, also as attributes: `fields.date` is `fields["date"]`.
 
     A `date` is a `datetime.date`, and a `week`, `month` or `quarter` is the `datetime.date` of its first day. An `hour`
@@ -94,7 +113,7 @@ class Fields(Mapping[str, Any]):
         )
 
 
-class Metadata(dict[str, Any]):
+class Metadata(dict[str, "Any"]):
     """The metadata of a partition. An entry that is absent is an error that names those that are there."""
 
     __slots__ = ("_ref",)

@@ -97,10 +97,17 @@ class TaskServer:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)  # noqa: PTH108
 
-    def _start(self, coroutine: Coroutine[None, None, None]) -> None:
+    def _start(self, coroutine: Coroutine[None, None, None], *at_end: Callable[[], None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            # Also called for a task that was cancelled before it began.
+            self._tasks.discard(task)
+            for action in at_end:
+                action()
+
+        task.add_done_callback(ended)
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -113,16 +120,13 @@ class TaskServer:
                 free.release()
                 await asyncio.sleep(_ACCEPT_BACKOFF_SECONDS)
                 continue
-            self._start(self._serve(connection, free))
+            self._start(self._serve(connection), connection.close, free.release)
 
-    async def _serve(self, connection: socket.socket, free: asyncio.Semaphore) -> None:
-        try:
-            # A client that is gone or stalls needs no answer. If the event log fails, the response lacks its end, and
-            # the build reports the error.
-            with connection, contextlib.suppress(OSError, DataBuildError):
-                await self._respond(_Stream(connection, self._stall_seconds))
-        finally:
-            free.release()
+    async def _serve(self, connection: socket.socket) -> None:
+        # A client that is gone or stalls needs no answer. If the event log fails, the response lacks its end, and the
+        # build reports the error.
+        with contextlib.suppress(OSError, DataBuildError):
+            await self._respond(_Stream(connection, self._stall_seconds))
 
     async def _respond(self, stream: _Stream) -> None:
         heading = await stream.read_heading()
