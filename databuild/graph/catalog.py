@@ -217,7 +217,8 @@ class JobCatalog:
             ref: The ref.
             job_label: The job that produces it; empty to use the patterns of all jobs.
         """
-        for pattern, label in self._patterns:
+        by_segment = self._by_first_segment
+        for pattern, label in by_segment.get(ref.partition("/")[0], by_segment[""]):
             if job_label in {"", label} and ref.startswith(pattern.prefix):
                 texts = pattern.match(ref)
                 if texts is not None:
