@@ -75,6 +75,14 @@ class BuildReads(Protocol):
         ...
 
 
+class MetadataReads(Protocol):
+    """What jobs have reported about partitions."""
+
+    def metadata_of(self, refs: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Returns the metadata of available partitions, by ref; refs that are not available are absent."""
+        ...
+
+
 class PartitionReads(Protocol):
     """Partitions across builds."""
 
@@ -84,10 +92,6 @@ class PartitionReads(Protocol):
 
     def partition_states(self, refs: Collection[str]) -> Mapping[str, PartitionState]:
         """Returns the states of partitions, by ref; refs without a record are absent."""
-        ...
-
-    def metadata_of(self, refs: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
-        """Returns the metadata of available partitions, by ref; refs that are not available are absent."""
         ...
 
     def partitions(
@@ -202,7 +206,7 @@ class TableReads(Protocol):
         ...
 
 
-class Reader(OpenBuildReads, PartitionReads, LogFeed, LogSize, TableReads, Protocol):
+class Reader(OpenBuildReads, PartitionReads, MetadataReads, LogFeed, LogSize, TableReads, Protocol):
     """Everything that can be read: what a backend implements, and what its opener passes on."""
 
     def close(self) -> None:

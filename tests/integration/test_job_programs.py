@@ -1,5 +1,7 @@
 """Jobs as real processes: what they read about their partitions, and how many refs they are asked for."""
 
+from __future__ import annotations
+
 import asyncio
 import dataclasses
 import json
@@ -7,7 +9,9 @@ import os
 import shlex
 import sys
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +20,7 @@ from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.graph.declared.declaration import Declaration
 from databuild.model.build_options import BuildOptions
-from databuild.model.results import Success
+from databuild.model.results import BuildResult, Success
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
@@ -104,12 +108,12 @@ PYTHON -c "$ask"
 class Graph:
     """Jobs in a folder of their own, and builds of them."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.log = open_event_log("memory:")
-        self.jobs = {}
+        self.jobs: dict[str, Job] = {}
 
-    def add(self, name, pattern, text, declaration=None):
+    def add(self, name: str, pattern: str, text: str, declaration: Declaration | None = None) -> None:
         path = self.folder / name
         if not text.startswith("#!"):
             program = path.with_suffix(".py")
@@ -122,7 +126,7 @@ class Graph:
             label=label, executable=str(path), outputs=(pattern,), code_digest="1", declaration=declaration
         )
 
-    async def build(self, build, *refs):
+    async def build(self, build: str, *refs: str) -> BuildResult:
         context = BuildContext(
             catalog=JobCatalog(graph_label="//:g", jobs=self.jobs),
             event_log=self.log,
@@ -132,13 +136,13 @@ class Graph:
         request = BuildRequest(build_request_id=build, requested=refs, options=BuildOptions(jobs=2))
         return await run_build(request, context)
 
-    def output(self, build, task):
+    def output(self, build: str, task: int) -> Any:
         text = (self.folder / "logs" / build / f"{build}.{task}.1.stdout").read_text()
         return json.loads(text)
 
 
 @pytest.fixture
-async def graph():
+async def graph() -> AsyncIterator[Graph]:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         made = Graph(Path(folder))
         made.add("days", "day/date={date:date}", DAYS)
@@ -148,7 +152,7 @@ async def graph():
         await made.log.close()
 
 
-async def test_a_python_job_reads_what_its_producers_reported(graph):
+async def test_a_python_job_reads_what_its_producers_reported(graph: Graph) -> None:
     assert await graph.build("b1", "month/2013-01") == Success(jobs_completed=2)
     assert await graph.build("b2", "month/2013-02") == Success(jobs_completed=1)
 
@@ -162,7 +166,7 @@ async def test_a_python_job_reads_what_its_producers_reported(graph):
     assert graph.output("b2", 1) == {"month": "2013-02-01", **expected}
 
 
-async def test_a_shell_job_reads_json_by_http(graph):
+async def test_a_shell_job_reads_json_by_http(graph: Graph) -> None:
     assert await graph.build("b", "shell/x") == Success(jobs_completed=3)
 
     description = graph.output("b", 3)
@@ -180,7 +184,7 @@ async def test_a_shell_job_reads_json_by_http(graph):
     ]
 
 
-async def test_a_job_that_declares_its_inputs_is_one_function(graph):
+async def test_a_job_that_declares_its_inputs_is_one_function(graph: Graph) -> None:
     graph.add("votes", "votes/{name}", VOTES, Declaration())
     graph.add(
         "reports",
@@ -202,7 +206,7 @@ async def test_a_job_that_declares_its_inputs_is_one_function(graph):
     }
 
 
-async def test_a_build_that_is_cancelled_takes_its_socket_along(graph):
+async def test_a_build_that_is_cancelled_takes_its_socket_along(graph: Graph) -> None:
     graph.add(
         "hanging",
         "hanging/{name}",
@@ -228,7 +232,7 @@ main(lambda refs: [Config(outputs=refs)], run)
     assert [path for path in (graph.folder / "logs" / "b").iterdir() if path.name.startswith("task-")] == []
 
 
-async def test_refs_are_asked_in_calls_that_the_kernel_takes(graph):
+async def test_refs_are_asked_in_calls_that_the_kernel_takes(graph: Graph) -> None:
     graph.add(
         "noting",
         "noting/{name}",
@@ -247,7 +251,7 @@ main(config, print)
     )
     # The environment leaves room for about half of these refs.
     refs = [f"noting/{number:0120}" for number in range(1000)]
-    filler = {}
+    filler: dict[str, str] = {}
     left = min(max(os.sysconf("SC_ARG_MAX"), 128 * 1024), 6 * 1024 * 1024) - 70_000
     while left > 0:
         filler[f"FILLER_{len(filler)}"] = "x" * min(left, 100_000)

@@ -1,14 +1,19 @@
 """The outputs and inputs that databuild.job gives a job, with typed fields."""
 
+from __future__ import annotations
+
 import datetime as dt
 import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from databuild.job import Input, Partition, Run, TaskDescriptionError, main
 from databuild.job.task_description import read_task
 
-TYPED = {
+TYPED: Mapping[str, tuple[str, object]] = {
     "date": ("2013-01-31", dt.date(2013, 1, 31)),
     "hour": ("2013-01-31T05", dt.datetime(2013, 1, 31, 5)),  # noqa: DTZ001
     "int": ("-7", -7),
@@ -21,19 +26,19 @@ TYPED = {
 }
 
 
-def partition(**fields):
+def partition(**fields: str) -> Partition:
     """Returns an output whose fields have their types as names."""
     return Partition({"ref": "a/x", "fields": fields, "field_types": {name: name for name in fields}})
 
 
-def run_with(tmp_path, **described):
+def run_with(tmp_path: Path, **described: object) -> Run:
     path = tmp_path / "task.json"
     path.write_text(json.dumps(described))
     return Run([], {"DATABUILD_TASK": str(path), "DATABUILD_JOB_RUN_ID": "b.1.1"})
 
 
 @pytest.mark.parametrize("kind", TYPED)
-def test_a_field_has_the_value_that_its_type_stands_for(kind):
+def test_a_field_has_the_value_that_its_type_stands_for(kind: str) -> None:
     text, value = TYPED[kind]
     made = partition(**{kind: text})
 
@@ -42,13 +47,13 @@ def test_a_field_has_the_value_that_its_type_stands_for(kind):
     assert made.field_texts == {kind: text}
 
 
-def test_every_type_of_the_graph_is_known():
+def test_every_type_of_the_graph_is_known() -> None:
     from databuild.graph.field_types import FIELD_TYPES
 
     assert set(TYPED) == set(FIELD_TYPES)
 
 
-def test_fields_are_a_mapping():
+def test_fields_are_a_mapping() -> None:
     fields = partition(date="2013-01-31", int="3").fields
 
     assert dict(fields) == {"date": dt.date(2013, 1, 31), "int": 3}
@@ -57,7 +62,7 @@ def test_fields_are_a_mapping():
     assert repr(fields) == "Fields({'date': datetime.date(2013, 1, 31), 'int': 3})"
 
 
-def test_an_unknown_field_is_an_error_that_names_the_fields():
+def test_an_unknown_field_is_an_error_that_names_the_fields() -> None:
     with pytest.raises(AttributeError, match="'a/x' has no field 'day'; its fields are date, int"):
         partition(date="2013-01-31", int="3").fields.day  # noqa: B018
     with pytest.raises(KeyError, match="'a/x' has no field 'day'; its fields are date, int"):
@@ -66,7 +71,7 @@ def test_an_unknown_field_is_an_error_that_names_the_fields():
         partition().fields.day  # noqa: B018
 
 
-def test_an_unknown_entry_of_metadata_is_an_error_that_names_the_entries():
+def test_an_unknown_entry_of_metadata_is_an_error_that_names_the_entries() -> None:
     given = Input({"ref": "a/x", "metadata": {"path": "/data", "rows": 1}})
 
     assert given.metadata["path"] == "/data"
@@ -77,7 +82,7 @@ def test_an_unknown_entry_of_metadata_is_an_error_that_names_the_entries():
         partition().metadata["size"]
 
 
-def test_a_run_has_its_partitions(tmp_path):
+def test_a_run_has_its_partitions(tmp_path: Path) -> None:
     refs = ["daily/date=1", "daily/date=2", "daily_old/date=1", "hourly"]
     run = run_with(tmp_path, outputs=[{"ref": "month/1"}], inputs=[{"ref": ref, "kind": "MATERIALIZE"} for ref in refs])
 
@@ -91,7 +96,7 @@ def test_a_run_has_its_partitions(tmp_path):
     assert list(run.inputs_of("weekly")) == []
 
 
-def test_a_run_with_several_outputs_has_not_one(tmp_path):
+def test_a_run_with_several_outputs_has_not_one(tmp_path: Path) -> None:
     run = run_with(tmp_path, outputs=[{"ref": "a/1"}, {"ref": "a/2"}])
 
     assert len(run.outputs) == 2
@@ -99,12 +104,12 @@ def test_a_run_with_several_outputs_has_not_one(tmp_path):
         run.output  # noqa: B018
 
 
-def test_a_run_by_hand_has_no_partitions():
+def test_a_run_by_hand_has_no_partitions() -> None:
     with pytest.raises(TaskDescriptionError, match=r"DATABUILD_TASK is not set\. Build a partition of this job, or"):
         Run([], {}).outputs  # noqa: B018
 
 
-def test_a_description_that_cannot_be_read_is_an_error(tmp_path):
+def test_a_description_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     cut = tmp_path / "cut"
     cut.write_text('{"outputs": [{"ref"')
 
@@ -114,21 +119,21 @@ def test_a_description_that_cannot_be_read_is_an_error(tmp_path):
         read_task({"DATABUILD_TASK": str(cut)})
 
 
-def call(*words, run):
+def call(*words: str, run: Callable[[Run], Any]) -> object:
     with pytest.raises(SystemExit) as stop:
         main(run, argv=["job", *words])
     return stop.value.code
 
 
-def test_one_function_is_a_program_without_commands():
-    seen = []
+def test_one_function_is_a_program_without_commands() -> None:
+    seen: list[object] = []
 
     assert call("config", "exec", "worker", run=lambda run: seen.append(run.args)) == 0
     assert call(run=lambda run: seen.append(run.args)) == 0
     assert seen == [("config", "exec", "worker"), ()]
 
 
-def test_one_function_that_raises_fails_the_run(capsys):
+def test_one_function_that_raises_fails_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("x", run=lambda run: run.output) == 1
     printed = capsys.readouterr().err
     assert printed.startswith("job: the run failed\n")
@@ -137,8 +142,10 @@ def test_one_function_that_raises_fails_the_run(capsys):
     )
 
 
-def test_one_function_has_help_outside_of_builds(monkeypatch, capsys):
-    seen = []
+def test_one_function_has_help_outside_of_builds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[object] = []
 
     assert call("--help", run=seen.append) == 0
     assert "declares its inputs" in capsys.readouterr().out
@@ -147,6 +154,6 @@ def test_one_function_has_help_outside_of_builds(monkeypatch, capsys):
     assert seen == [("--help",)]
 
 
-def test_a_program_needs_a_function():
+def test_a_program_needs_a_function() -> None:
     with pytest.raises(TypeError, match=r"main\(run\) or main\(config, run\)"):
         main()

@@ -1,16 +1,20 @@
 """The server of task descriptions: its answers, and clients that behave badly."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import socket
 import stat
 import tempfile
 import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from databuild.errors import EventLogError
+from databuild.job.partitions import Task
 from databuild.job.task_description import TaskDescriptionError, read_task
 from databuild.orchestration.jobs.task_server import MAX_CONNECTIONS, TaskServer
 
@@ -18,17 +22,17 @@ LARGE = 40_000_000
 """Bytes of a description that no socket buffers."""
 
 
-async def small():
+async def small() -> AsyncGenerator[bytes]:
     yield b'{"outputs": '
     yield b'[{"ref": "a/x"}]}'
 
 
-async def large():
+async def large() -> AsyncGenerator[bytes]:
     for _ in range(LARGE // 1_000_000):
         yield b" " * 1_000_000
 
 
-async def broken():
+async def broken() -> AsyncGenerator[bytes]:
     yield b'{"outputs": '
     raise EventLogError("the disk is full")
 
@@ -36,26 +40,26 @@ async def broken():
 RUNS = {"small": small, "large": large, "broken": broken}
 
 
-def describe(job_run_id):
+def describe(job_run_id: str) -> AsyncGenerator[bytes] | None:
     return RUNS[job_run_id]() if job_run_id in RUNS else None
 
 
 @pytest.fixture
-def folder():
+def folder() -> Iterator[Path]:
     # The path of a socket has at most 107 bytes, and that of `tmp_path` may be longer.
     with tempfile.TemporaryDirectory(dir="/tmp") as made:
         yield Path(made)
 
 
 @pytest.fixture
-async def server(folder):
+async def server(folder: Path) -> AsyncIterator[TaskServer]:
     opened = TaskServer(describe)
     opened.open(str(folder))
     yield opened
     await opened.close()
 
 
-async def ask(server, request):
+async def ask(server: TaskServer, request: bytes) -> bytes:
     """Sends bytes, and returns all that comes back."""
     reader, writer = await asyncio.open_unix_connection(server.path)
     writer.write(request)
@@ -65,12 +69,12 @@ async def ask(server, request):
     return answer
 
 
-async def read(server, job_run_id="small"):
+async def read(server: TaskServer, job_run_id: str = "small") -> Task:
     environ = {"DATABUILD_TASK": server.path, "DATABUILD_JOB_RUN_ID": job_run_id}
     return await asyncio.to_thread(read_task, environ)
 
 
-async def test_a_description_ends_with_its_connection_or_with_its_last_chunk(server):
+async def test_a_description_ends_with_its_connection_or_with_its_last_chunk(server: TaskServer) -> None:
     plain = await ask(server, b"GET /job_runs/small HTTP/1.0\r\n\r\n")
     chunked = await ask(server, b"GET /job_runs/small HTTP/1.1\r\nHost: task\r\n\r\n")
 
@@ -92,7 +96,9 @@ async def test_a_description_ends_with_its_connection_or_with_its_last_chunk(ser
         (b"GET /job_runs/small HTTP/1.0\r\n" + b"A: b\r\n" * 4000, b"431", b"not complete"),
     ],
 )
-async def test_a_request_that_makes_no_sense_is_explained_and_hurts_nobody(server, request_bytes, status, message):
+async def test_a_request_that_makes_no_sense_is_explained_and_hurts_nobody(
+    server: TaskServer, request_bytes: bytes, status: bytes, message: bytes
+) -> None:
     answer = await ask(server, request_bytes)
 
     assert answer.split()[1] == status
@@ -100,13 +106,13 @@ async def test_a_request_that_makes_no_sense_is_explained_and_hurts_nobody(serve
     assert [output.ref for output in (await read(server)).outputs] == ["a/x"]
 
 
-async def test_many_read_at_once(server):
+async def test_many_read_at_once(server: TaskServer) -> None:
     tasks = await asyncio.gather(*(read(server) for _ in range(3 * MAX_CONNECTIONS)))
 
     assert {task.outputs[0].ref for task in tasks} == {"a/x"}
 
 
-async def test_a_client_that_goes_away_or_reads_nothing_delays_nobody(server):
+async def test_a_client_that_goes_away_or_reads_nothing_delays_nobody(server: TaskServer) -> None:
     _, gone = await asyncio.open_unix_connection(server.path)
     gone.write(b"GET /job_runs/large HTTP/1.0\r\n\r\n")
     gone.transport.abort()
@@ -119,7 +125,7 @@ async def test_a_client_that_goes_away_or_reads_nothing_delays_nobody(server):
     writer.close()
 
 
-async def test_clients_that_stall_make_room_for_others(folder):
+async def test_clients_that_stall_make_room_for_others(folder: Path) -> None:
     server = TaskServer(describe, stall_seconds=0.05)
     server.open(str(folder))
     silent = [await asyncio.open_unix_connection(server.path) for _ in range(MAX_CONNECTIONS)]
@@ -130,18 +136,18 @@ async def test_clients_that_stall_make_room_for_others(folder):
     await server.close()
 
 
-async def test_a_description_that_cannot_be_read_to_its_end_is_no_description(server):
+async def test_a_description_that_cannot_be_read_to_its_end_is_no_description(server: TaskServer) -> None:
     with pytest.raises(TaskDescriptionError, match="is not complete"):
         await read(server, "broken")
     assert not (await ask(server, b"GET /job_runs/broken HTTP/1.1\r\n\r\n")).endswith(b"0\r\n\r\n")
 
 
-async def test_an_unknown_run_is_an_error_of_the_job(server):
+async def test_an_unknown_run_is_an_error_of_the_job(server: TaskServer) -> None:
     with pytest.raises(TaskDescriptionError, match="no job run 'other' of this build is running"):
         await read(server, "other")
 
 
-async def test_only_the_user_can_connect_and_nothing_is_left(folder):
+async def test_only_the_user_can_connect_and_nothing_is_left(folder: Path) -> None:
     server = TaskServer(describe)
     server.open(str(folder))
     path = Path(server.path)
@@ -154,7 +160,9 @@ async def test_only_the_user_can_connect_and_nothing_is_left(folder):
         await read(server)
 
 
-async def test_a_long_path_gives_way_to_a_short_one_without_the_sockets_of_the_dead(tmp_path, folder):
+async def test_a_long_path_gives_way_to_a_short_one_without_the_sockets_of_the_dead(
+    tmp_path: Path, folder: Path
+) -> None:
     short = folder / "short-{user}"
     made = folder / f"short-{os.geteuid()}"
     made.mkdir(mode=0o700)
@@ -181,7 +189,7 @@ async def test_a_long_path_gives_way_to_a_short_one_without_the_sockets_of_the_d
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o770])
-async def test_a_short_folder_that_others_may_enter_is_not_used(folder, mode):
+async def test_a_short_folder_that_others_may_enter_is_not_used(folder: Path, mode: int) -> None:
     short = folder / "short"
     short.mkdir()
     short.chmod(mode)

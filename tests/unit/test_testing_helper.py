@@ -61,15 +61,15 @@ def test_refs_of_two_configurations_are_not_one_run(tmp_path: Path) -> None:
 PATTERNS = ["month/{month:month}", "day/{date:date}", "{name}/x-{n:int}", "{kind:/[a-z]+/}"]
 
 
-def report(run):
+def report(run: Run) -> None:
     """A run function without a config, which writes what it knows about its partitions."""
     lines = [f"{run.output.ref} {run.output.fields.month}"]
     lines += [f"{one.fields.date:%d.%m.} {one.metadata.get('path')} {one.kind} {one.available}" for one in run.inputs]
     Path("report").write_text("\n".join(lines))
 
 
-def test_a_run_gets_the_outputs_and_inputs_of_the_test(tmp_path):
-    inputs = [
+def test_a_run_gets_the_outputs_and_inputs_of_the_test(tmp_path: Path) -> None:
+    inputs: list[str | GivenInput] = [
         GivenInput(ref="day/2013-01-01", metadata={"path": "/data/1"}),
         "day/2013-01-02",
         GivenInput(ref="day/2013-01-03", kind="QUERY", available=False),
@@ -86,8 +86,8 @@ def test_a_run_gets_the_outputs_and_inputs_of_the_test(tmp_path):
     ]
 
 
-def test_a_configured_run_gets_the_inputs_of_its_configuration(tmp_path):
-    def config(refs):
+def test_a_configured_run_gets_the_inputs_of_its_configuration(tmp_path: Path) -> None:
+    def config(refs: Sequence[str]) -> list[Config]:
         return [Config(outputs=refs, materialize=["day/2013-01-01"], query=["day/2013-01-02"])]
 
     job = JobUnderTest(config, report, patterns=PATTERNS)
@@ -103,7 +103,7 @@ def test_a_configured_run_gets_the_inputs_of_its_configuration(tmp_path):
         job.execute_for("month/2013-01", folder=tmp_path, inputs=[GivenInput(ref="day/2013-02-01")])
 
 
-def test_a_run_without_outputs_has_no_task_description(tmp_path, monkeypatch):
+def test_a_run_without_outputs_has_no_task_description(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABUILD_TASK", "/from/a/build")
     result = JobUnderTest(report).execute(folder=tmp_path)
 
@@ -120,8 +120,8 @@ def test_a_run_without_outputs_has_no_task_description(tmp_path, monkeypatch):
         ("1/2", {}),
     ],
 )
-def test_patterns_give_fields_to_refs(tmp_path, ref, fields):
-    seen = []
+def test_patterns_give_fields_to_refs(tmp_path: Path, ref: str, fields: dict[str, object]) -> None:
+    seen: list[object] = []
     JobUnderTest(lambda run: seen.append(dict(run.output.fields)), patterns=PATTERNS).execute(
         folder=tmp_path, outputs=[ref]
     )
@@ -129,16 +129,16 @@ def test_patterns_give_fields_to_refs(tmp_path, ref, fields):
     assert seen == [fields]
 
 
-def test_each_type_of_a_pattern_has_the_values_that_builds_give_it(tmp_path):
+def test_each_type_of_a_pattern_has_the_values_that_builds_give_it(tmp_path: Path) -> None:
     for kind, field_type in FIELD_TYPES.items():
-        seen = []
+        seen: list[object] = []
         job = JobUnderTest(lambda run, seen=seen: seen.append(run.output.field_texts), patterns=[f"a/{{x:{kind}}}"])
         job.execute(folder=tmp_path, outputs=[f"a/{field_type.example}"])
 
         assert seen == [{"x": field_type.example}]
 
 
-def test_mistakes_in_a_test_are_explained(tmp_path):
+def test_mistakes_in_a_test_are_explained(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has the type 'dat'; types are date, hour"):
         JobUnderTest(report, patterns=["a/{x:dat}"]).execute(folder=tmp_path, outputs=["a/1"])
     with pytest.raises(ConfigError, match="no config function"):

@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from databuild.event_log.reads import PartitionReads
+from databuild.event_log.reads import MetadataReads
 from databuild.graph.catalog import JobCatalog
 from databuild.model.job_graph import Task
 from databuild.model.pacing import Pace, slices
@@ -23,7 +23,7 @@ class TaskDescriptions:
     def __init__(
         self,
         catalog: JobCatalog,
-        reader: PartitionReads,
+        reader: MetadataReads,
         running: Mapping[str, tuple[Task, pt.Manifest]],
         settled: Callable[[], Awaitable[None]],
     ) -> None:

@@ -1,27 +1,33 @@
 """The outputs and inputs that job runs read about."""
 
+from __future__ import annotations
+
 import asyncio
 import dataclasses
 import json
 import stat
 import tempfile
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
 from google.protobuf import json_format
 
-from databuild.graph.catalog import Job, RetryPolicy
+from databuild.executors.executor import ProcessResult
+from databuild.graph.catalog import RetryPolicy
 from databuild.job import TaskDescriptionError
+from databuild.job.partitions import Task
 from databuild.job.task_description import read_task
 from databuild.v1 import job_pb2
-from tests.support.build_world import CLEAN, DONE, RAW, World, config
+from tests.support.build_world import CLEAN, DONE, RAW, Config, Report, Run, World, config, jobs
+from tests.support.present import present
 
 
 @pytest.fixture
-async def world():
+async def world() -> AsyncIterator[World]:
     # The path of a socket has at most 107 bytes, and that of `tmp_path` may be longer.
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        made = World(folder)
+        made = World(Path(folder))
         yield made
         await made.log.close()
 
@@ -29,26 +35,26 @@ async def world():
 class Reading:
     """A job whose runs read their descriptions, and that remembers them by job run."""
 
-    def __init__(self):
-        self.tasks = {}
-        self.environs = []
+    def __init__(self) -> None:
+        self.tasks: dict[str, Task] = {}
+        self.environs: list[Mapping[str, str]] = []
 
-    async def __call__(self, env, _report):
+    async def __call__(self, env: Mapping[str, str], _report: Report) -> ProcessResult:
         self.environs.append(env)
         self.tasks[env["DATABUILD_JOB_RUN_ID"]] = await asyncio.to_thread(read_task, env)
         return DONE
 
 
 @pytest.fixture
-def reading(world):
+def reading(world: World) -> Reading:
     world.executor.runs[CLEAN] = reading = Reading()
     return reading
 
 
-def report(**metadata):
+def report(**metadata: object) -> Run:
     """Returns a job that reports metadata for each of its runs."""
 
-    def run(env, report):
+    def run(env: Mapping[str, str], report: Report) -> ProcessResult:
         ref = f"raw/{env['N']}"
         report({"partition": {"ref": ref, "metadata": {**metadata, "path": f"/data/{ref}"}}})
         return DONE
@@ -56,11 +62,13 @@ def report(**metadata):
     return run
 
 
-def raw(number):
+def raw(number: int) -> Config:
     return {**config(f"raw/{number}"), "env": {"N": str(number)}}
 
 
-async def test_inputs_have_what_their_producer_has_reported_in_this_build_or_before(world, reading):
+async def test_inputs_have_what_their_producer_has_reported_in_this_build_or_before(
+    world: World, reading: Reading
+) -> None:
     world.executor.runs[RAW] = report(rows=842)
     world.executor.configs = {f"raw/{number}": raw(number) for number in (1, 2)}
     world.executor.configs["clean/1"] = config("clean/1", "raw/1", "raw/2")
@@ -80,7 +88,7 @@ async def test_inputs_have_what_their_producer_has_reported_in_this_build_or_bef
     assert [(one.ref, dict(one.fields)) for one in task.outputs] == [("clean/1", {"n": 1})]
 
 
-async def test_query_inputs_may_be_absent(world, reading):
+async def test_query_inputs_may_be_absent(world: World, reading: Reading) -> None:
     answer = config("clean/1")
     answer["inputs"] = [{"dep_type_name": "query", "partition_ref": {"str": ref}} for ref in ("raw/1", "outside/x")]
     world.executor.configs["clean/1"] = answer
@@ -93,34 +101,34 @@ async def test_query_inputs_may_be_absent(world, reading):
     assert (absent.ref, dict(absent.fields), absent.metadata) == ("outside/x", {}, {})
 
 
-async def test_an_input_that_was_rebuilt_to_the_same_content_has_its_version(world, reading):
-    def made(_env, report):
+async def test_an_input_that_was_rebuilt_to_the_same_content_has_its_version(world: World, reading: Reading) -> None:
+    def made(_env: Mapping[str, str], report: Report) -> ProcessResult:
         report({"partition": {"ref": "raw/1", "content_digest": "same"}})
         return DONE
 
     world.executor.runs[RAW] = made
     await world.build("b1", "clean/1")
-    world.catalog.jobs[RAW] = Job(label=RAW, executable=RAW, outputs=("raw/{n:int}",), code_digest="new")
+    world.catalog = jobs(code_digests={RAW: "new"})
     world.executor.configs["clean/1"] = config("clean/1", "raw/1", args=["changed"])
     await world.build("b2", "clean/1")
 
     assert reading.tasks["b2.2.1"].inputs[0].version == "same"
 
 
-async def test_versions_are_those_that_the_build_records(world, reading):
+async def test_versions_are_those_that_the_build_records(world: World, reading: Reading) -> None:
     world.executor.runs[RAW] = report()
     world.executor.configs["raw/1"] = raw(1)
     await world.build("b", "clean/1")
-    manifest = world.records("clean/1")["clean/1"].manifest
+    manifest = present(world.records("clean/1")["clean/1"].manifest)
 
     assert [(one.ref, one.version) for one in reading.tasks["b.2.1"].inputs] == [("raw/1", "b.1.1")]
     assert [(one.ref, one.version) for one in manifest.inputs] == [("raw/1", "b.1.1")]
 
 
-async def test_a_description_is_protobuf_json(world):
-    texts = []
+async def test_a_description_is_protobuf_json(world: World) -> None:
+    texts: list[bytes] = []
 
-    async def run(env, _report):
+    async def run(env: Mapping[str, str], _report: Report) -> ProcessResult:
         reader, writer = await asyncio.open_unix_connection(env["DATABUILD_TASK"])
         writer.write(b"GET /job_runs/b.2.1 HTTP/1.0\r\n\r\n")
         texts.append((await reader.read()).partition(b"\r\n\r\n")[2])
@@ -131,7 +139,9 @@ async def test_a_description_is_protobuf_json(world):
     world.executor.runs[RAW] = report(rows=1, share=0.5, days=["ä", None, {"a": True}])
     world.executor.configs["raw/1"] = raw(1)
     answer = config("clean/1", "raw/1")
-    answer["inputs"].append({"dep_type_name": "query", "partition_ref": {"str": "outside/x"}})
+    inputs = answer["inputs"]
+    assert isinstance(inputs, list)
+    inputs.append({"dep_type_name": "query", "partition_ref": {"str": "outside/x"}})
     world.executor.configs["clean/1"] = answer
     await world.build("b", "clean/1")
     message = json_format.Parse(texts[0], job_pb2.TaskDescription())
@@ -139,7 +149,7 @@ async def test_a_description_is_protobuf_json(world):
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
 
-    assert message.inputs[0].metadata["days"][2]["a"] is True
+    assert shown["inputs"][0]["metadata"]["days"] == ["ä", None, {"a": True}]
     written = json.loads(texts[0])
     assert written == shown | {
         "inputs": [
@@ -150,11 +160,11 @@ async def test_a_description_is_protobuf_json(world):
     assert set(written["inputs"][1]) == set(shown["inputs"][1])
 
 
-async def test_a_run_that_has_ended_is_no_longer_described(world):
-    environs = []
-    refused = []
+async def test_a_run_that_has_ended_is_no_longer_described(world: World) -> None:
+    environs: list[Mapping[str, str]] = []
+    refused: list[str] = []
 
-    async def run(env, _report):
+    async def run(env: Mapping[str, str], _report: Report) -> ProcessResult:
         for earlier in environs:
             try:
                 await asyncio.to_thread(read_task, earlier)
@@ -171,7 +181,7 @@ async def test_a_run_that_has_ended_is_no_longer_described(world):
     assert "no job run 'b.1.1' of this build is running" in refused[0]
 
 
-async def test_the_socket_is_private_to_a_build_and_goes_with_it(world, reading):
+async def test_the_socket_is_private_to_a_build_and_goes_with_it(world: World, reading: Reading) -> None:
     await asyncio.gather(world.build("b1", "clean/1"), world.build("b2", "clean/2"))
     paths = {Path(env["DATABUILD_TASK"]) for env in reading.environs}
 
@@ -181,7 +191,7 @@ async def test_the_socket_is_private_to_a_build_and_goes_with_it(world, reading)
     assert {task.outputs[0].ref for task in reading.tasks.values()} == {"clean/1", "clean/2"}
 
 
-async def test_a_deep_folder_of_logs_is_no_obstacle(world, reading, tmp_path):
+async def test_a_deep_folder_of_logs_is_no_obstacle(world: World, reading: Reading, tmp_path: Path) -> None:
     folder = tmp_path / ("deep" * 30)
     world.settings = dataclasses.replace(world.settings, log_directory=str(folder))
     await world.build("b", "clean/1")
@@ -190,26 +200,25 @@ async def test_a_deep_folder_of_logs_is_no_obstacle(world, reading, tmp_path):
     assert list((folder / "b").iterdir()) == []
 
 
-async def test_a_retry_reads_the_description_of_its_own_run(world, reading):
-    failed = []
+async def test_a_retry_reads_the_description_of_its_own_run(world: World, reading: Reading) -> None:
+    failed: list[Mapping[str, str]] = []
 
-    async def fail_once(env, report):
+    async def fail_once(env: Mapping[str, str], report: Report) -> ProcessResult:
         await reading(env, report)
         failed.append(env)
         return dataclasses.replace(DONE, exit_code=int(len(failed) == 1))
 
     world.executor.runs[CLEAN] = fail_once
-    retry = RetryPolicy(retries=1)
-    world.catalog.jobs[CLEAN] = dataclasses.replace(world.catalog.jobs[CLEAN], retry=retry)
+    world.catalog = jobs(retry=RetryPolicy(retries=1))
     await world.build("b", "clean/1")
 
     assert set(reading.tasks) == {"b.2.1", "b.2.2"}
 
 
-async def test_the_socket_is_there_while_jobs_run_and_after_a_failure_it_is_gone(world):
-    modes = []
+async def test_the_socket_is_there_while_jobs_run_and_after_a_failure_it_is_gone(world: World) -> None:
+    modes: list[int] = []
 
-    def run(env, _report):
+    def run(env: Mapping[str, str], _report: Report) -> ProcessResult:
         modes.append(Path(env["DATABUILD_TASK"]).stat().st_mode)
         raise ZeroDivisionError
 
