@@ -76,7 +76,7 @@ class BuildReads(Protocol):
 
 
 class MetadataReads(Protocol):
-    """What jobs have reported about partitions."""
+    """The reports of jobs about partitions."""
 
     def metadata_of(self, refs: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
         """Returns the metadata of available partitions, by ref; refs that are not available are absent."""
