@@ -69,6 +69,11 @@ WHERE p.status <> ''
 SELECT p.ref, p.status, p.available AND c.ref IS NULL, p.version, p.tainted
 FROM partitions p LEFT JOIN claims c ON c.ref = p.ref WHERE p.status <> '' AND p.ref {among}
 
+-- name: metadata_of
+-- Without `job_runs`: SQLite loads the whole row of a run to compare its key, which takes a while with many inputs.
+SELECT p.ref, p.metadata FROM partitions p LEFT JOIN claims c ON c.ref = p.ref
+WHERE p.available AND c.ref IS NULL AND p.ref {among}
+
 -- name: partition_page
 -- One lower bound only: of two, SQLite may use the lower one to start the scan.
 AND p.ref >= :min_ref AND p.ref <> :after AND p.ref < :end AND {position_in}(p.ref, :contains) > 0

@@ -75,6 +75,14 @@ class BuildReads(Protocol):
         ...
 
 
+class MetadataReads(Protocol):
+    """The reports of jobs about partitions."""
+
+    def metadata_of(self, refs: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Returns the metadata of available partitions, by ref; refs that are not available are absent."""
+        ...
+
+
 class PartitionReads(Protocol):
     """Partitions across builds."""
 
@@ -198,7 +206,7 @@ class TableReads(Protocol):
         ...
 
 
-class Reader(OpenBuildReads, PartitionReads, LogFeed, LogSize, TableReads, Protocol):
+class Reader(OpenBuildReads, PartitionReads, MetadataReads, LogFeed, LogSize, TableReads, Protocol):
     """Everything that can be read: what a backend implements, and what its opener passes on."""
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -130,6 +130,12 @@ def _partition_record(row: Any, manifest: Manifest | None) -> PartitionRecord:
         row.claimed_by or "",
         adoption,
     )
+
+
+def metadata_of(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yields refs with their metadata, from rows of `{metadata_of}`."""
+    for ref, metadata in rows:
+        yield ref, {} if metadata in _NO_METADATA else json.loads(metadata)
 
 
 def resource_uses(rows: Iterable[tuple[str, str, int, str]]) -> list[ResourceUse]:

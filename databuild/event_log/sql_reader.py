@@ -15,6 +15,7 @@ from databuild.event_log.rows import (
     build_partition_record,
     build_record,
     job_run_record,
+    metadata_of,
     named_rows,
     resource_uses,
 )
@@ -119,6 +120,9 @@ class SqlReader:
             ref: PartitionState(ref, status, bool(available), version, bool(tainted))
             for ref, status, available, version, tainted in rows
         }
+
+    def metadata_of(self, refs: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+        return dict(metadata_of(self._rows("metadata_of", keys=self._as_json(list(refs)))))
 
     def partitions(
         self,

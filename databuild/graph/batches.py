@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 MAX_BATCH_REFS: Final = 4096
@@ -21,3 +21,19 @@ def batches(refs: Sequence[str]) -> Iterator[Sequence[str]]:
             start, length = number, len(ref) + 1
     if start < len(refs):
         yield refs[start:]
+
+
+def batches_that_fit(refs: Sequence[str], fits: Callable[[Sequence[str]], bool]) -> Iterator[Sequence[str]]:
+    """Yields refs in their order, halved until each batch fits. A single ref is not divided, even if it does not fit.
+
+    Args:
+        refs: The refs; none yield nothing.
+        fits: Returns True if one command line can have these refs. The environment also counts, and the kernel's limit
+            may be far below MAX_BATCH_BYTES, so the executor decides.
+    """
+    if len(refs) > 1 and not fits(refs):
+        middle = len(refs) // 2
+        yield from batches_that_fit(refs[:middle], fits)
+        yield from batches_that_fit(refs[middle:], fits)
+    elif refs:
+        yield refs

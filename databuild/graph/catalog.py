@@ -210,6 +210,22 @@ class JobCatalog:
             raise AmbiguousPartitionError(ref, owners)
         return owners[0] if owners else None
 
+    def fields_of(self, ref: str, job_label: str = "") -> Mapping[str, tuple[str, str]]:
+        """Returns the type and the text of each field of a ref, by name; empty if no pattern matches it.
+
+        Args:
+            ref: The ref.
+            job_label: The job that produces it; empty to use the patterns of all jobs.
+        """
+        by_segment = self._by_first_segment
+        for pattern, label in by_segment.get(ref.partition("/")[0], by_segment[""]):
+            if job_label in {"", label} and ref.startswith(pattern.prefix):
+                texts = pattern.match(ref)
+                if texts is not None:
+                    kinds = pattern.fields.items()
+                    return {name: ("str" if kind.startswith("/") else kind, texts[name]) for name, kind in kinds}
+        return {}
+
     def check_ref(self, ref: str) -> None:
         """Checks the form of a ref, but not whether a job produces it.
 

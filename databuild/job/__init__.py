@@ -15,8 +15,8 @@
         main(config, run)
 
 `main` gives the program the sub-commands `config`, `exec` and `worker`. DataBuild runs the first two; no executor runs
-`worker` yet. A job starts once or twice per task, so these modules import very little; import heavy packages inside
-`run`.
+`worker` yet. A job that declares its inputs in its BUILD file has no `config`: `main(run)` is enough. A job starts once
+or twice per task, so these modules import very little; import heavy packages inside `run`.
 """
 
 from databuild.job.answers import Config, ConfigError
@@ -24,4 +24,34 @@ from databuild.job.files import content_digest, writing
 from databuild.job.program import main
 from databuild.job.run import Run
 
-__all__ = ["Config", "ConfigError", "Run", "content_digest", "main", "writing"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from databuild.job.partitions import Fields, Input, Metadata, Partition
+    from databuild.job.task_description import TaskDescriptionError
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Fields",
+    "Input",
+    "Metadata",
+    "Partition",
+    "Run",
+    "TaskDescriptionError",
+    "content_digest",
+    "main",
+    "writing",
+]
+
+
+def __getattr__(name: str) -> object:
+    # Few jobs name these classes, and their modules are slow to import.
+    if name == "TaskDescriptionError":
+        from databuild.job import task_description
+
+        return task_description.TaskDescriptionError
+    if name in {"Fields", "Input", "Metadata", "Partition"}:
+        from databuild.job import partitions
+
+        return getattr(partitions, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The command line of a job: `config`, `exec` and `worker`."""
+"""The command line of a job: `config`, `exec` and `worker`, or the arguments of a job that declares its inputs."""
 
 import os
 import sys
@@ -31,23 +31,59 @@ For example, to print the configuration of one partition, and then to produce it
   {name} exec ARGS...
 """
 
+_HELP_OF_DECLARED = """\
+{name}: a job of a DataBuild graph, which declares its inputs and arguments in its BUILD file. The graph runs it with
+these arguments; run by hand, it does not know its outputs and inputs:
 
-def main(config: "ConfigFunction", run: "RunFunction", argv: "Sequence[str] | None" = None) -> "NoReturn":
+  {name} ARGS...
+"""
+
+
+def main(
+    config: "ConfigFunction | RunFunction | None" = None,
+    run: "RunFunction | None" = None,
+    argv: "Sequence[str] | None" = None,
+) -> "NoReturn":
     """Runs the program of a job, and exits.
+
+    `main(run)` is the program of a job that declares its inputs in its BUILD file. It has no sub-commands: all words of
+    its command line are arguments of the run.
 
     Args:
         config: Returns or yields one or more Config for the given refs; each ref must be an output of exactly one.
         run: Does the work of one Config. It returns when every output is complete, and raises if it fails. To fail with
             a message and no traceback, `raise SystemExit("message")`.
         argv: The command line, beginning with the program's name; None for that of the process.
+
+    Raises:
+        TypeError: There is no function to run.
     """
+    if run is None:
+        config, run = None, config
+    if run is None:
+        raise TypeError("main needs a function that does the work: main(run) or main(config, run)")
     name, *words = sys.argv if argv is None else argv
     name = os.path.basename(name)  # noqa: PTH119 - pathlib is slow to import
+    if config is None:
+        _run_declared(run, words, name)
+    _run_command(config, run, words, name)  # type: ignore[arg-type]
+
+
+def _run_declared(run: "RunFunction", words: "Sequence[str]", name: str) -> "NoReturn":
+    # In a build, each word is an argument of the run, also one that asks a person's program for help.
+    if "DATABUILD_JOB_RUN_ID" not in os.environ and list(words) in (["--help"], ["-h"]):
+        sys.stdout.write(_HELP_OF_DECLARED.format(name=name))
+        sys.exit(0)
+    sys.exit(execute(run, Run(words, os.environ), f"{name}: the run failed"))
+
+
+def _run_command(config: "ConfigFunction", run: "RunFunction", words: "Sequence[str]", name: str) -> "NoReturn":
     command = words[0] if words else ""
     if command == "config":
         sys.exit(_configure(config, words[1:], name))
     if command == "exec":
-        sys.exit(execute(run, Run(words[1:], os.environ), name))
+        hint = "" if words[1:] else "; exec has no arguments, and config prints those that it needs"
+        sys.exit(execute(run, Run(words[1:], os.environ), f"{name}: exec failed{hint}"))
     if command == "worker" and len(words) == 1:
         from databuild.job.worker import serve
 
@@ -61,15 +97,14 @@ def main(config: "ConfigFunction", run: "RunFunction", argv: "Sequence[str] | No
     sys.exit(_MISUSED)
 
 
-def execute(run: "RunFunction", arguments: Run, name: str) -> int:
-    """Calls the run function and returns the exit code. An exception is printed to stderr."""
+def execute(run: "RunFunction", arguments: Run, heading: str) -> int:
+    """Calls the run function and returns the exit code. An exception is printed to stderr, below a heading."""
     try:
         run(arguments)
     except Exception as error:
         from databuild.job.failures import print_failure
 
-        hint = "" if arguments.args else "; exec has no arguments, and config prints those that it needs"
-        print_failure(f"{name}: exec failed{hint}", error)
+        print_failure(heading, error)
         return _FAILED
     return 0
 

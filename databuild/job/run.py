@@ -1,4 +1,4 @@
-"""One run of a job: its arguments and its reports.
+"""One run of a job: its arguments, its partitions and its reports.
 
 Reports are lines of JSON, each a JobReport of proto/databuild/v1/job.proto, appended to the file that
 `DATABUILD_REPORT` names. Without that variable, as when a job is run by hand, nothing is reported.
@@ -11,9 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Literal
 
+    from databuild.job.partitions import Input, Partition, Task
+
 
 class Run:
-    """The arguments of a run, and the methods that report from it.
+    """The arguments and partitions of a run, and the methods that report from it.
+
+    The partitions are those of the task description, which is read at their first use. If it cannot be read, such as in
+    a program that was started by hand, they raise TaskDescriptionError.
 
     Args:
         args: The arguments of the Config.
@@ -34,6 +39,45 @@ class Run:
         self.job_run_id = environ.get("DATABUILD_JOB_RUN_ID", "")
         self.attempt = int(environ.get("DATABUILD_ATTEMPT") or "1")
         self._report_path = environ.get("DATABUILD_REPORT", "")
+        self._task: Task | None = None
+
+    @property
+    def outputs(self) -> "Sequence[Partition]":
+        """The partitions that the run completes, in the order of its configuration."""
+        return self._description().outputs
+
+    @property
+    def output(self) -> "Partition":
+        """The only output.
+
+        Raises:
+            ValueError: The run has another number of outputs.
+        """
+        outputs = self.outputs
+        if len(outputs) != 1:
+            raise ValueError(f"the run has {len(outputs):,} outputs, not one; use run.outputs")
+        return outputs[0]
+
+    @property
+    def inputs(self) -> "Sequence[Input]":
+        """The partitions that the run reads, in the order of its configuration; QUERY inputs are last."""
+        return self._description().inputs
+
+    def inputs_of(self, dataset: str) -> "Sequence[Input]":
+        """Returns the inputs whose refs begin with one or more whole segments, such as `daily_delays`.
+
+        Args:
+            dataset: The segments. A run may have no such input.
+        """
+        beginning = dataset.rstrip("/") + "/"
+        return [used for used in self.inputs if used.ref == dataset or used.ref.startswith(beginning)]
+
+    def _description(self) -> "Task":
+        if self._task is None:
+            from databuild.job.task_description import read_task
+
+            self._task = read_task(self.env)
+        return self._task
 
     def finished(self, ref: str, *, content_digest: str = "", **metadata: object) -> None:
         """Reports that a partition is complete. It stays available even if the run fails later.

@@ -71,7 +71,7 @@ def _execute(request: Request, run: Callable[[Run], None]) -> int:
     before = dict(os.environ)
     os.environ.update(request.env)
     try:
-        return execute(run, Run(request.args, dict(os.environ)), _NAME)
+        return execute(run, Run(request.args, dict(os.environ)), f"{_NAME}: exec failed")
     except SystemExit as stop:
         # As the interpreter would: https://docs.python.org/3/library/exceptions.html#SystemExit
         if stop.code is None or isinstance(stop.code, int):

@@ -13,9 +13,18 @@
         assert result.exit_code == 0
         assert result.finished == ["daily_flights/date=2013-01-01"]
 
+A job that declares its inputs in its BUILD file has a run function alone. Its tests give it outputs and inputs:
+
+    job = JobUnderTest(run, patterns=["carrier_report/month={month:month}", "daily_delays/date={date:date}"])
+
+    def test_a_report_has_a_line_for_each_carrier(tmp_path):
+        delays = GivenInput(ref="daily_delays/date=2013-01-01", metadata={"path": "delays.csv"})
+        result = job.execute(folder=tmp_path, outputs=["carrier_report/month=2013-01"], inputs=[delays])
+
 The job runs in the process of the test, without Bazel. To test a graph, use the rule `databuild_graph_test`.
 """
 
+from databuild.testing.given_task import GivenInput
 from databuild.testing.jobs import JobUnderTest, RunResult
 
-__all__ = ["JobUnderTest", "RunResult"]
+__all__ = ["GivenInput", "JobUnderTest", "RunResult"]

@@ -7,9 +7,11 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from databuild.job.answers import Config, ConfigError, ask, to_json
 from databuild.job.run import Run
+from databuild.testing.given_task import GivenInput, task_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,23 +57,31 @@ class RunResult:
 
 
 class JobUnderTest:
-    """Calls the two functions of a job from tests.
+    """Calls the functions of a job from tests: `JobUnderTest(config, run)`, or `JobUnderTest(run)` without a config.
 
     Args:
-        config: The config function, as passed to `databuild.job.main`.
-        run: The run function, as passed to `databuild.job.main`.
+        functions: The functions, as passed to `databuild.job.main`.
+        patterns: The partition patterns of outputs and inputs, which give them their fields; as in the BUILD file.
+
+    Raises:
+        TypeError: There are neither one nor two functions.
     """
 
-    def __init__(self, config: Callable[[Sequence[str]], Iterable[Config]], run: Callable[[Run], None]) -> None:
-        self._config = config
-        self._run = run
+    def __init__(self, *functions: Callable[..., Any], patterns: Sequence[str] = ()) -> None:
+        if len(functions) not in {1, 2}:
+            raise TypeError("a job under test has two functions, config and run, or the run function alone")
+        self._config: Callable[[Sequence[str]], Iterable[Config]] | None = (None, *functions)[-2]
+        self._run: Callable[[Run], None] = functions[-1]
+        self._patterns = tuple(patterns)
 
     def configure(self, *refs: str) -> list[Config]:
         """Configures the job twice, and returns the answer.
 
         Raises:
-            ConfigError: The answer is invalid, or the two answers differ.
+            ConfigError: The job has no config function, its answer is invalid, or the two answers differ.
         """
+        if self._config is None:
+            raise ConfigError("the job has no config function; call execute with its outputs and inputs")
         answer = ask(self._config, refs)
         again = ask(self._config, refs)
         if to_json(answer) != to_json(again):
@@ -79,21 +89,39 @@ class JobUnderTest:
         return answer
 
     def execute(
-        self, args: Sequence[str] = (), *, folder: Path, env: Mapping[str, str] | None = None, attempt: int = 1
+        self,
+        args: Sequence[str] = (),
+        *,
+        folder: Path,
+        outputs: Sequence[str] = (),
+        inputs: Iterable[str | GivenInput] = (),
+        env: Mapping[str, str] | None = None,
+        attempt: int = 1,
     ) -> RunResult:
         """Runs the job in a folder. Working directory and environment of the process are restored afterwards.
 
         Args:
-            args: The arguments after `exec`.
-            folder: The working directory of the run. The reports are written to its file `report.jsonl`.
+            args: The arguments of the run, after `exec` if the job has a config.
+            folder: The working directory of the run. The reports are written to its file `report.jsonl`, and the task
+                description to its file `task.json`.
+            outputs: The refs of its outputs. Without any, the run has no task description.
+            inputs: Its inputs. A ref stands for an input that is available and has no metadata.
             env: Environment variables of the run.
             attempt: The number of the attempt.
         """
-        report = folder / "report.jsonl"
+        report, task = folder / "report.jsonl", folder / "task.json"
         report.unlink(missing_ok=True)
+        given = [GivenInput(ref=one) if isinstance(one, str) else one for one in inputs]
+        if outputs:
+            task.write_text(task_json(outputs, given, self._patterns))
         before, directory = dict(os.environ), Path.cwd()
         os.environ.update(
-            {"DATABUILD_ATTEMPT": str(attempt), "DATABUILD_JOB_RUN_ID": "test", "DATABUILD_REPORT": str(report)}
+            {
+                "DATABUILD_ATTEMPT": str(attempt),
+                "DATABUILD_JOB_RUN_ID": "test",
+                "DATABUILD_REPORT": str(report),
+                "DATABUILD_TASK": str(task) if outputs else "",
+            }
         )
         os.environ.update(env or {})
         os.chdir(folder)
@@ -109,13 +137,34 @@ class JobUnderTest:
         lines = report.read_text().splitlines() if report.exists() else []
         return RunResult(error=error, reports=[json.loads(line) for line in lines])
 
-    def execute_for(self, *refs: str, folder: Path, env: Mapping[str, str] | None = None) -> RunResult:
+    def execute_for(
+        self, *refs: str, folder: Path, inputs: Iterable[GivenInput] = (), env: Mapping[str, str] | None = None
+    ) -> RunResult:
         """Configures the job for refs, which must result in one configuration, and runs that in a folder.
 
+        Args:
+            refs: The refs.
+            folder: The working directory of the run.
+            inputs: Inputs of that configuration, with their metadata; the others have none.
+            env: Environment variables of the run.
+
         Raises:
-            ConfigError: The answer is invalid, or has more than one configuration.
+            ConfigError: The answer is invalid, has more than one configuration, or lacks one of the inputs.
         """
         configs = self.configure(*refs)
         if len(configs) != 1:
             raise ConfigError(f"{len(configs)} configurations produce {', '.join(refs)}; run each with execute")
-        return self.execute(configs[0].args, folder=folder, env={**configs[0].env, **(env or {})})
+        (config,) = configs
+        given = {ref: GivenInput(ref=ref) for ref in config.materialize}
+        given |= {ref: GivenInput(ref=ref, kind="QUERY") for ref in config.query}
+        for one in inputs:
+            if one.ref not in given:
+                raise ConfigError(f"{one.ref!r} is not an input of {config}")
+            given[one.ref] = one
+        return self.execute(
+            config.args,
+            folder=folder,
+            outputs=config.outputs,
+            inputs=given.values(),
+            env={**config.env, **(env or {})},
+        )

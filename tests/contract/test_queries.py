@@ -16,7 +16,7 @@ from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.contract.builds import begin, produce
+from tests.contract.builds import begin, claim, produce
 from tests.support.present import present
 
 
@@ -32,6 +32,23 @@ async def test_the_record_of_a_partition_has_its_data_and_lineage(log: EventLog)
     assert present(record.manifest).inputs == (("in", "7", False),)
     assert json.dumps(record.metadata, sort_keys=True) == '{"days": [1, 2], "rows": 3, "share": 0.5}'
     assert set(log.reader().partition_records(["p", "unknown"])) == {"p"}
+
+
+async def test_the_metadata_of_partitions_is_that_of_available_data(log: EventLog) -> None:
+    one = await begin(log, "b1", "p", "q", "claimed", "failed")
+    await produce(one, 1, "p", rows=3, days=[1, 2])
+    await produce(one, 2, "q")
+    await produce(one, 3, "claimed", rows=4)
+    await one.complete_build(Failed(jobs_failed=1))
+    await begin(log, "b2", "claimed")
+    await log.renew_lease("b2", "here", 60)
+    await claim(log, "b2", 1, "claimed")
+
+    assert log.reader().metadata_of(["p", "q", "claimed", "failed", "unknown"]) == {
+        "p": {"rows": 3, "days": [1, 2]},
+        "q": {},
+    }
+    assert log.reader().metadata_of([]) == {}
 
 
 async def test_the_inputs_of_a_job_run_are_read_once_for_all_its_outputs(log: EventLog) -> None:

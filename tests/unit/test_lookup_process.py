@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
@@ -25,9 +25,13 @@ def printed(text: bytes) -> ProcessResult:
 class FakeExecutor(NoProcesses):
     """Answers every process with one result, and remembers their command lines."""
 
-    def __init__(self, result: ProcessResult) -> None:
+    def __init__(self, result: ProcessResult, max_words: int = 10_000) -> None:
         self.ran: list[Sequence[str]] = []
+        self._max_words = max_words
         self._result = result
+
+    def command_fault(self, argv: Sequence[str], _env: Mapping[str, str]) -> str:
+        return "too long" if len(argv) > self._max_words else ""
 
     async def run(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None = None) -> ProcessResult:
         self.ran.append(spec.argv)
@@ -67,6 +71,14 @@ async def test_many_refs_are_asked_in_batches() -> None:
     await lookup(executor)([f"p/{number}" for number in range(MAX_BATCH_REFS + 1)])
 
     assert sorted(len(argv) for argv in executor.ran) == [2, MAX_BATCH_REFS + 1]
+
+
+async def test_a_command_line_that_is_too_long_is_divided() -> None:
+    executor = FakeExecutor(printed(b"{}"), max_words=3)
+
+    await lookup(executor)(["a", "b", "c", "d", "e"])
+
+    assert [argv[1:] for argv in executor.ran] == [("a", "b"), ("c",), ("d", "e")]
 
 
 @pytest.mark.parametrize(

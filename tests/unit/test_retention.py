@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import cast
@@ -140,6 +142,17 @@ def test_a_removal_of_logs_that_was_interrupted_is_gone_on_with(logs: Path) -> N
 
     assert logs_pruned_before(str(logs)) == 50.0
     assert list(prune_logs(reads(log), str(logs), before=50.0)) == [("b", 3), ("c", 8)]
+
+
+def test_the_socket_of_a_killed_process_goes_with_the_logs() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # the path of a socket has at most 107 bytes
+        build = Path(folder, "a")
+        build.mkdir()
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(build / "task-1"))
+
+        assert list(prune_logs(reads(FakeLog(record("a", pruned=1.0))), folder)) == [("a", 0)]
+        assert not build.exists()
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ class BuildRecorder:
     Attributes:
         completed: The number of tasks that have completed.
         tokens: The fencing tokens of job runs that are about to start, by job run.
+        running: The task and the manifest of each job run that is running, by job run.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class BuildRecorder:
         """
         self.completed = 0
         self.tokens: dict[str, int] = {}
+        self.running: dict[str, tuple[Task, pt.Manifest]] = {}
         self._wait_for_release = wait_for_release
         self._needs = needs
         self._orchestrator = orchestrator
@@ -216,6 +218,7 @@ class BuildRecorder:
             manifest.inputs.add(ref=ref, version=versions.now.get(ref, ""), query=True)
         for ref, version in versions.available(task.config.query_prefixes).items():
             manifest.inputs.add(ref=ref, version=version, query=True)
+        self.running[running.job_run_id] = (task, manifest)
         payloads.append(("job", running))
         payloads += [
             partition_building(ref, task.task_id, running.job_run_id)
@@ -227,6 +230,7 @@ class BuildRecorder:
         task, outcome = ended.attempt.task, ended.outcome
         event = self._job_event(ended.attempt, outcome.status)
         job_run_id = event.job_run_id
+        self.running.pop(job_run_id, None)
         if isinstance(outcome, JobRunOutcome):
             process = outcome.process
             event.exit_code = process.exit_code

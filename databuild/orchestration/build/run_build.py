@@ -34,6 +34,8 @@ from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.plan_events import emit_plan
 from databuild.orchestration.jobs.job_runner import JobRunner
 from databuild.orchestration.jobs.resources import Resources
+from databuild.orchestration.jobs.task_access import TaskAccess
+from databuild.orchestration.jobs.task_descriptions import TaskDescriptions
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -215,8 +217,17 @@ class _Build:
 
     async def _execute(self, plan: Plan) -> BuildResult:
         await self._orchestrator.start_execution()
-        recorder = self._recorder
         self._versions.start(plan)
+        if not plan.tasks:
+            return Success(jobs_completed=0)
+        descriptions = TaskDescriptions(
+            self._context.catalog, self._reader, self._recorder.running, self._orchestrator.settled
+        )
+        async with TaskAccess(descriptions.describe, self._folder).serving() as tasks:
+            return await self._execute_tasks(plan, tasks)
+
+    async def _execute_tasks(self, plan: Plan, tasks: TaskAccess) -> BuildResult:
+        recorder = self._recorder
         runner = JobRunner(
             self._context.executor,
             self._context.catalog.jobs,
@@ -224,6 +235,7 @@ class _Build:
             working_directory=self._context.settings.working_directory,
             on_report=recorder.record_report,
             token=recorder.tokens.pop,
+            tasks=tasks,
             orchestrator=self._orchestrator,
         )
         jobs = self._context.catalog.jobs

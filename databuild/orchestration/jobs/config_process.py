@@ -9,6 +9,7 @@ from typing import Final
 
 from databuild.errors import JobConfigurationError
 from databuild.executors.executor import Executor, ProcessSpec
+from databuild.graph.batches import batches_that_fit
 from databuild.graph.catalog import Job
 from databuild.graph.job_protocol import parse_configure_response
 from databuild.model.job_graph import JobConfig
@@ -19,7 +20,7 @@ _MAX_EVENT_LOOP_BYTES: Final = 4 * 1024 * 1024
 
 
 class ConfigProcess:
-    """Runs one process per call; implements `graph.ports.Configure`."""
+    """Implements `graph.ports.Configure`. A call runs more than one process if its refs do not fit."""
 
     def __init__(self, executor: Executor, *, working_directory: str, env: Mapping[str, str]) -> None:
         """Runs nothing yet.
@@ -34,9 +35,27 @@ class ConfigProcess:
         self._env = dict(env)
 
     async def __call__(self, job: Job, refs: Sequence[str]) -> Sequence[JobConfig]:
+        env = {**job.environment, **self._env, "DATABUILD_JOB_LABEL": job.label}
+
+        def fits(batch: Sequence[str]) -> bool:
+            return not self._executor.command_fault((job.executable, "config", *batch), env)
+
+        if fits(refs):
+            return await self._ask(job, refs, env)
+        configs: list[JobConfig] = []
+        answered: set[str] = set()
+        for batch in batches_that_fit(refs, fits):
+            unanswered = [ref for ref in batch if ref not in answered]
+            if unanswered:
+                answer = await self._ask(job, unanswered, env)
+                configs += answer
+                answered.update(output for config in answer for output in config.outputs)
+        return configs
+
+    async def _ask(self, job: Job, refs: Sequence[str], env: Mapping[str, str]) -> Sequence[JobConfig]:
         spec = ProcessSpec(
             argv=(job.executable, "config", *refs),
-            env={**job.environment, **self._env, "DATABUILD_JOB_LABEL": job.label},
+            env=env,
             cwd=self._working_directory,
             timeout_seconds=job.timeout_seconds,
         )

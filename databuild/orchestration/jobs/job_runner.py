@@ -16,6 +16,7 @@ from databuild.model.job_run_id import format_job_run_id
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.jobs.process_faults import ProcessFault, process_fault
 from databuild.orchestration.jobs.reports import ReportFaultError, parse_report, tainted_by
+from databuild.orchestration.jobs.task_access import TaskAccess
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
 from databuild.v1 import partition_pb2 as pt
@@ -60,6 +61,7 @@ class JobRunner:
         working_directory: str,
         on_report: Callable[[Task, str, job_pb2.JobReport], None],
         token: Callable[[str], int],
+        tasks: TaskAccess,
     ) -> None:
         """Runs nothing yet.
 
@@ -71,6 +73,7 @@ class JobRunner:
             working_directory: The working directory of the jobs.
             on_report: Called with the task, the id of the job run and each of its reports while it runs.
             token: Returns the fencing token of a job run that is about to start.
+            tasks: Lets job runs read their task descriptions.
         """
         self._executor = executor
         self._jobs = jobs
@@ -80,15 +83,19 @@ class JobRunner:
         self._working_directory = working_directory
         self._on_report = on_report
         self._token = token
+        self._tasks = tasks
         self._trace = f"00-{_digest(build_request_id, 16)}-"
 
     async def run(self, task: Task, attempt: int) -> JobRunOutcome:
         with self._orchestrator.with_tracing_span("databuild.job_run", job=task.job_label, attempt=attempt):
-            return await self._run(task, attempt)
+            job_run_id = format_job_run_id(self._build_request_id, task.task_id, attempt)
+            if self._tasks.socket:
+                return await self._run(task, attempt, job_run_id, self._tasks.socket)
+            async with self._tasks.file(job_run_id) as path:
+                return await self._run(task, attempt, job_run_id, path)
 
-    async def _run(self, task: Task, attempt: int) -> JobRunOutcome:
+    async def _run(self, task: Task, attempt: int, job_run_id: str, address: str) -> JobRunOutcome:
         job = self._jobs[task.job_label]
-        job_run_id = format_job_run_id(self._build_request_id, task.task_id, attempt)
         base = f"{self._folder}/{job_run_id}"
         spec = ProcessSpec(
             argv=job.command(task.config.args),
@@ -101,6 +108,7 @@ class JobRunner:
                 "DATABUILD_ATTEMPT": str(attempt),
                 "DATABUILD_FENCING_TOKEN": str(self._token(job_run_id)),
                 "DATABUILD_REPORT": base + ".report",
+                "DATABUILD_TASK": address,
                 "TRACEPARENT": self._orchestrator.traceparent() or self._derived_traceparent(job_run_id),
             },
             cwd=self._working_directory,

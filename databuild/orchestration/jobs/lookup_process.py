@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from databuild.errors import LookupFaultError
 from databuild.executors.executor import Executor, ProcessSpec
-from databuild.graph.batches import batches
+from databuild.graph.batches import batches, batches_that_fit
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.refs import nfc
 from databuild.orchestration.jobs.process_faults import end_of_output, process_fault
@@ -39,8 +39,12 @@ class LookupProcess:
         labels: dict[str, str] = {}
         # Sorted, so that the arguments of each call do not depend on the order in which planning finds refs.
         for batch in batches(sorted(refs)):
-            labels.update(self._parse(await self._ask(batch), batch))
+            for fitting in batches_that_fit(batch, self._fits):
+                labels.update(self._parse(await self._ask(fitting), fitting))
         return labels
+
+    def _fits(self, refs: Sequence[str]) -> bool:
+        return not self._executor.command_fault((self._path, *refs), self._catalog.lookup_environment)
 
     async def _ask(self, refs: Sequence[str]) -> bytes:
         spec = ProcessSpec(

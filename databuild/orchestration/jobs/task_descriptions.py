@@ -1,0 +1,96 @@
+"""Task descriptions of the running job runs of one build: TaskDescription messages (job.proto) as protobuf JSON.
+
+They are made when they are read, so that a run that does not read its description costs nothing. They are written by
+hand and in parts, since a message with tens of thousands of inputs would stop the event loop for seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from databuild.event_log.reads import MetadataReads
+from databuild.graph.catalog import JobCatalog
+from databuild.model.job_graph import Task
+from databuild.model.pacing import Pace, slices
+from databuild.v1 import partition_pb2 as pt
+
+
+class TaskDescriptions:
+    """The descriptions of the job runs that are running."""
+
+    def __init__(
+        self,
+        catalog: JobCatalog,
+        reader: MetadataReads,
+        running: Mapping[str, tuple[Task, pt.Manifest]],
+        settled: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Describes nothing yet.
+
+        Args:
+            catalog: The jobs, whose patterns give partitions their fields.
+            reader: Reads the metadata of inputs.
+            running: The task and the manifest of each job run that is running, by its id.
+            settled: Waits until every event that the build has emitted can be read.
+        """
+        self._catalog = catalog
+        self._reader = reader
+        self._running = running
+        self._settled = settled
+
+    def describe(self, job_run_id: str) -> AsyncGenerator[bytes] | None:
+        """Returns the parts of a description, in order; None if there is no such run or if it has ended.
+
+        Awaiting a part raises EventLogError if the event log cannot be read.
+        """
+        known = self._running.get(job_run_id)
+        return None if known is None else self._parts(job_run_id, *known)
+
+    async def _parts(self, job_run_id: str, task: Task, manifest: pt.Manifest) -> AsyncGenerator[bytes]:
+        pace = Pace()
+        heading = {"job_label": task.job_label, "job_run_id": job_run_id}
+        yield (json.dumps(heading)[:-1] + ', "outputs": [').encode()
+        separator = "\n"
+        for refs in slices(task.config.outputs):
+            yield _joined([self._output(ref, task.job_label) for ref in refs], separator)
+            separator = ",\n"
+            await pace.rest()
+        yield b'], "inputs": ['
+        if manifest.inputs:
+            # The reports of an input that this build has produced must be readable, too.
+            await self._settled()
+        separator = "\n"
+        for inputs in slices(manifest.inputs):
+            available = self._reader.metadata_of([used.ref for used in inputs])
+            yield _joined([self._input(used, available.get(used.ref)) for used in inputs], separator)
+            separator = ",\n"
+            await pace.rest()
+        yield b"]}\n"
+
+    def _output(self, ref: str, job_label: str) -> dict[str, Any]:
+        return {"ref": ref, **self._fields(ref, job_label)}
+
+    def _input(self, used: pt.InputVersion, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+        described: dict[str, Any] = {
+            "ref": used.ref,
+            **self._fields(used.ref),
+            "kind": "QUERY" if used.query else "MATERIALIZE",
+            "version": used.version,
+            "available": metadata is not None,
+        }
+        if metadata:
+            described["metadata"] = metadata
+        return described
+
+    def _fields(self, ref: str, job_label: str = "") -> dict[str, dict[str, str]]:
+        fields = self._catalog.fields_of(ref, job_label)
+        return {
+            "fields": {name: text for name, (_, text) in fields.items()},
+            "field_types": {name: kind for name, (kind, _) in fields.items()},
+        }
+
+
+def _joined(partitions: Sequence[Mapping[str, Any]], separator: str) -> bytes:
+    return (separator + ",\n".join(map(json.dumps, partitions))).encode()

@@ -1,0 +1,97 @@
+"""Task descriptions of large runs and of graphs with a lookup, and how runs get them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from databuild.graph.catalog import Job, JobCatalog
+from databuild.job.task_description import read_task
+from databuild.model.job_graph import JobConfig, Task
+from databuild.model.pacing import SLICE
+from databuild.orchestration.jobs.task_access import TaskAccess
+from databuild.orchestration.jobs.task_descriptions import TaskDescriptions
+from databuild.v1 import partition_pb2 as pt
+from tests.support.present import present
+
+INPUTS = 50_000
+
+
+def described(
+    inputs: Sequence[str] = (), outputs: Sequence[str] = ("month/2013-01",), **patterns: tuple[str, ...]
+) -> TaskDescriptions:
+    """Returns the descriptions of one job run, "b.1.1"."""
+    jobs = {label: Job(label=label, executable="", outputs=texts) for label, texts in patterns.items()}
+    manifest = pt.Manifest(inputs=[pt.InputVersion(ref=ref, version="1") for ref in inputs])
+    task = Task(1, "month", JobConfig(outputs=tuple(outputs), materialize=tuple(inputs)), (), "")
+    return TaskDescriptions(JobCatalog(graph_label="", jobs=jobs), Reads(), {"b.1.1": (task, manifest)}, settled)
+
+
+class Reads:
+    """An event log in which every partition is available."""
+
+    def metadata_of(self, refs: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+        return {ref: {"path": f"/data/{ref}"} for ref in refs}
+
+
+async def settled() -> None:
+    pass
+
+
+async def parts_of(descriptions: TaskDescriptions) -> list[bytes]:
+    return [part async for part in present(descriptions.describe("b.1.1"))]
+
+
+async def test_a_large_description_is_made_in_small_parts() -> None:
+    refs = [f"day/{number}" for number in range(INPUTS)]
+    parts = await parts_of(described(refs, refs, month=("month/{month:month}",), day=("day/{n:int}",)))
+    described_run = json.loads(b"".join(parts))
+
+    assert max(part.count(b'"ref"') for part in parts) <= SLICE
+    assert [one["ref"] for one in described_run["inputs"]] == refs
+    assert [one["ref"] for one in described_run["outputs"]] == refs
+    assert described_run["inputs"][-1]["fields"] == {"n": str(INPUTS - 1)}
+
+
+async def test_fields_have_types_and_outputs_those_of_their_own_job() -> None:
+    descriptions = described(
+        ["day/1"],
+        ["month/2013-01", "day/2"],
+        month=("month/{month:month}",),
+        day=("day/{n:/[0-9]/}",),
+    )
+    described_run = json.loads(b"".join(await parts_of(descriptions)))
+
+    month, foreign = described_run["outputs"]
+    assert (month["fields"], month["field_types"]) == ({"month": "2013-01"}, {"month": "month"})
+    assert foreign["fields"] == {}  # another job has this pattern, so a lookup gives the ref to this one
+    assert described_run["inputs"][0]["field_types"] == {"n": "str"}
+
+
+async def test_a_run_that_is_not_running_has_no_description() -> None:
+    assert described().describe("b.2.1") is None
+
+
+@pytest.mark.parametrize("outputs", [(), ("month/2013-01",)])
+async def test_without_a_socket_a_run_has_a_file_as_long_as_it_runs(tmp_path: Path, outputs: Sequence[str]) -> None:
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    descriptions = described(["day/1"], outputs)
+    offered = TaskAccess(descriptions.describe, str(folder), str(tmp_path / "none" / "none"))
+    async with offered.serving() as access, access.file("b.1.1") as path:
+        task = read_task({"DATABUILD_TASK": path, "DATABUILD_JOB_RUN_ID": "b.1.1"})
+        assert [one.name for one in folder.iterdir()] == ["b.1.1.task"]
+
+    assert [(one.ref, one.metadata["path"]) for one in task.inputs] == [("day/1", "/data/day/1")]
+    assert [one.ref for one in task.outputs] == list(outputs)
+    assert list(folder.iterdir()) == []
+
+
+async def test_a_file_that_cannot_be_written_fails_no_run_that_does_not_read_it(tmp_path: Path) -> None:
+    offered = TaskAccess(described().describe, str(tmp_path / "gone"), str(tmp_path / "none" / "none"))
+    async with offered.serving() as access, access.file("b.1.1") as path:
+        assert path == str(tmp_path / "gone" / "b.1.1.task")
