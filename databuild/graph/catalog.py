@@ -210,6 +210,10 @@ class JobCatalog:
             raise AmbiguousPartitionError(ref, owners)
         return owners[0] if owners else None
 
+    def owners(self, ref: str) -> tuple[str, ...]:
+        """Returns the labels of the jobs with a pattern that matches a text, which need not be a valid ref."""
+        return tuple(label for _, label in self._matching(ref))
+
     def check_ref(self, ref: str) -> None:
         """Checks the form of a ref, but not whether a job produces it.
 
