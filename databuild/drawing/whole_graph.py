@@ -79,7 +79,8 @@ def draw_graph(
     merged = _merged(inputs)
     job_nodes = {_Node(job.job_label, external=False): job for job in drawn_jobs}
     external = [source for source in dict.fromkeys(source for source, _ in merged) if source.external]
-    nodes = [*job_nodes, *external[: MAX_NODES - len(job_nodes)]]
+    # The layout follows edges from the first nodes on, so that an edge that closes a cycle leads back from later ones.
+    nodes = [*external[: MAX_NODES - len(job_nodes)], *job_nodes]
     indices = {node: index for index, node in enumerate(nodes)}
     loops = {target: labels for (source, target), labels in merged.items() if source == target}
     boxes = [

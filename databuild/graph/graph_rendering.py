@@ -91,7 +91,7 @@ def states_of(counts: Mapping[str, int]) -> Counter[str]:
 
 
 def _drawn_job(job: GraphJob, link: str) -> DrawnJob:
-    if job.counts is None or not job.outputs:
+    if job.counts is None:
         return DrawnJob(job.job_label, job.outputs, job.declared, link=link)
     counts = states_of(job.counts.by_status)
     return DrawnJob(job.job_label, job.outputs, job.declared, counts, job.counts.complete, link)
