@@ -29,6 +29,12 @@ _MIN_SECONDS: Final = 1.0
 _PAUSE_FACTOR: Final = 19
 """The time between two counts, as a multiple of the duration of one."""
 
+_PATIENCE_SECONDS: Final = 0.05
+"""The time for which a request waits for a new count while it has one that is not too old."""
+
+_MAX_AGE_SECONDS: Final = 10.0
+"""The time after which a count is too old, once it could have been renewed."""
+
 _SAMPLED_PARTITIONS: Final = 5
 _SAMPLED_INPUTS: Final = 200
 """The partitions of each pattern, and the inputs of each, that are read to find the producers of recorded inputs."""
@@ -79,9 +85,16 @@ class GraphRecords:
         """
         if not records:
             return self._declared or await self._flights.run(False, self._declare)
-        if self._recorded is not None and self._clock() < self._renewal_time:
+        if self._recorded is None:
+            return await self._flights.run(True, self._count)
+        if self._clock() < self._renewal_time:
             return self._recorded
-        return await self._flights.run(True, self._count)
+        is_recent = self._clock() < self._renewal_time + _MAX_AGE_SECONDS
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS if is_recent else None):
+                return await self._flights.run(True, self._count)
+        except TimeoutError:
+            return self._recorded  # the count continues, for the next request
 
     async def _declare(self) -> GraphView:
         self._declared = await asyncio.to_thread(graph_view, self._catalog)
