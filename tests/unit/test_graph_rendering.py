@@ -103,7 +103,7 @@ def test_quotes_and_markup_of_users_stay_text_in_every_format():
     mermaid, dot = graph_as_mermaid(view), graph_as_dot(view)
     svg = parse(graph_as_svg(view))
 
-    assert '#quot;]; #lt;b#gt;#35;x\\|end' in mermaid
+    assert "#quot;]; #lt;b#gt;#35;x\\|end" in mermaid
     assert all(line.count('"') == 2 for line in mermaid.splitlines()[1:])
     assert '\\"]; <b>#x\\\\|end' in dot
     assert [line[-2:] for line in dot.splitlines()[2:-1]] == ["];"] * 4

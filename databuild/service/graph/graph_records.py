@@ -29,9 +29,6 @@ _MIN_SECONDS: Final = 1.0
 _PAUSE_FACTOR: Final = 19
 """The time between two counts, as a multiple of the duration of one."""
 
-_PATIENCE_SECONDS: Final = 0.05
-"""The time for which a request waits for a new count while it has one that is not too old."""
-
 _MAX_AGE_SECONDS: Final = 10.0
 """The time after which a count is too old, once it could have been renewed."""
 
@@ -59,6 +56,7 @@ class GraphRecords:
         limits: The limits on searches.
         readers: Read the event log.
         clock: Returns a time in seconds that never goes back.
+        patience_seconds: The time for which a request waits for a new count while it has one that is not too old.
     """
 
     def __init__(
@@ -67,11 +65,13 @@ class GraphRecords:
         limits: Limits,
         readers: ReaderPool,
         clock: Callable[[], float] = time.monotonic,
+        patience_seconds: float = 0.05,
     ) -> None:
         self._catalog = catalog
         self._limits = limits
         self._readers = readers
         self._clock = clock
+        self._patience_seconds = patience_seconds
         self._declared: GraphView | None = None
         self._recorded: GraphView | None = None
         self._renewal_time = 0.0
@@ -91,7 +91,7 @@ class GraphRecords:
             return self._recorded
         is_recent = self._clock() < self._renewal_time + _MAX_AGE_SECONDS
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS if is_recent else None):
+            async with asyncio.timeout(self._patience_seconds if is_recent else None):
                 return await self._flights.run(True, self._count)
         except TimeoutError:
             return self._recorded  # the count continues, for the next request
