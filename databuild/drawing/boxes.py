@@ -17,6 +17,9 @@ BOX_WIDTH: Final = 240.0
 COLUMNS: Final = 30
 """Columns of text in a line of a box; a wide character takes two."""
 
+COUNT_COLUMNS: Final = 36
+"""Columns of text in a line of counts."""
+
 _LINE_HEIGHT: Final = 18.0
 
 
@@ -26,6 +29,7 @@ class Box(NamedTuple):
     Attributes:
         name: The first line.
         lines: The other lines.
+        counts: Further lines, of counts by state: digits and short words, of which more fit than of other texts.
         state: One of STATES.
         title: The complete text, shown as a tooltip.
         link: The URL of the node; empty for none.
@@ -41,6 +45,7 @@ class Box(NamedTuple):
     title: str
     link: str = ""
     loop: bool = False
+    counts: tuple[str, ...] = ()
     subject: bool = False
     external: bool = False
     bare: bool = False
@@ -50,7 +55,7 @@ class Box(NamedTuple):
         """The width and the height."""
         if self.bare:
             return COLUMN_WIDTH * min(text_columns(self.name), COLUMNS) + 12, _LINE_HEIGHT + 4
-        return BOX_WIDTH, 16 + _LINE_HEIGHT * (1 + len(self.lines))
+        return BOX_WIDTH, 16 + _LINE_HEIGHT * (1 + len(self.lines) + len(self.counts))
 
 
 class Picture(NamedTuple):
@@ -132,8 +137,8 @@ def _box(box: Box, frame: Frame) -> str:
         state_glyph,
         label("name", x + (30 if state_glyph else 12), y + 20, box.name, COLUMNS - 7),
         *(
-            label("quiet", x + 12, y + 20 + _LINE_HEIGHT * line, text, COLUMNS)
-            for line, text in enumerate(box.lines, 1)
+            label("quiet", x + 12, y + 20 + _LINE_HEIGHT * line, text, COLUMNS if line <= len(box.lines) else 0)
+            for line, text in enumerate((*box.lines, *box.counts), 1)
         ),
     ]
     if box.loop:

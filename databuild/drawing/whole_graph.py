@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from databuild.drawing.boxes import COLUMNS, Box, draw_boxes
+from databuild.drawing.boxes import COLUMNS, COUNT_COLUMNS, Box, draw_boxes
 from databuild.drawing.layers import Edge
 from databuild.drawing.layout import MAX_NODES
 from databuild.drawing.states import counts_text, most_severe
@@ -158,14 +158,24 @@ def _job_box(job: DrawnJob, loops: Sequence[DrawnInput] | None) -> Box:
         lines.append(_UNKNOWN_INPUTS)
         facts.append(_UNKNOWN_INPUTS)
     state = "planned"
+    counts: tuple[str, ...] = ()
     if job.counts is not None:
-        # A line for the counts even without partitions, so that boxes keep their sizes while a build runs.
-        limit = "" if job.complete else "at least "
-        lines.append(f"{limit}{counts_text(job.counts, COLUMNS - len(limit)) or 'no partitions'}")
-        facts.append(f"{limit}{counts_text(job.counts) or 'no partitions'}")
+        facts.append(f"{'' if job.complete else 'at least '}{counts_text(job.counts) or 'no partitions'}")
+        counts = _wrapped(facts[-1])
         state = most_severe(job.counts)
     title = f"{job.job_label}: {'; '.join(facts)}"
-    return Box(job_name(job.job_label), tuple(lines), state, title, job.link, loop=bool(loops))
+    return Box(job_name(job.job_label), tuple(lines), state, title, job.link, loop=bool(loops), counts=counts)
+
+
+def _wrapped(text: str) -> tuple[str, ...]:
+    """Divides counts into lines after commas."""
+    lines: list[str] = []
+    for word in text.split(", "):
+        if lines and len(lines[-1]) + len(word) + 3 <= COUNT_COLUMNS:
+            lines[-1] += f", {word}"
+        else:
+            lines = [*lines[:-1], *(f"{line}," for line in lines[-1:]), word]
+    return tuple(lines)
 
 
 def _external_box(name: str) -> Box:

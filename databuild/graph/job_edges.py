@@ -7,6 +7,8 @@ none is missing.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
@@ -89,22 +91,39 @@ class _Producers:
     """Finds the jobs whose patterns share a ref with another pattern."""
 
     def __init__(self, catalog: JobCatalog) -> None:
-        self._patterns = [(pattern, label) for label, job in catalog.jobs.items() for pattern in job.patterns]
+        self._by_prefix: dict[str, list[tuple[PartitionPattern, str]]] = {}
+        for label, job in catalog.jobs.items():
+            for pattern in job.patterns:
+                self._by_prefix.setdefault(pattern.prefix, []).append((pattern, label))
+        self._prefixes = sorted(self._by_prefix)
         self._cache: dict[str, tuple[str, ...]] = {}
 
     def of(self, wanted: PartitionPattern) -> tuple[str, ...]:
         """Returns the labels of the producers, sorted."""
         found = self._cache.get(wanted.text)
         if found is None:
-            labels = {label for pattern, label in self._patterns if _overlap(pattern, wanted)}
+            labels = {label for pattern, label in self._candidates(wanted.prefix) if _overlap(pattern, wanted)}
             found = self._cache[wanted.text] = tuple(sorted(labels))
         return found
 
+    def _candidates(self, prefix: str) -> Iterator[tuple[PartitionPattern, str]]:
+        """Yields the patterns whose prefix begins with another one, or is the beginning of it."""
+        for length in range(len(prefix)):
+            yield from self._by_prefix.get(prefix[:length], ())
+        for longer in itertools.islice(self._prefixes, bisect.bisect_left(self._prefixes, prefix), None):
+            if not longer.startswith(prefix):
+                return
+            yield from self._by_prefix[longer]
+
 
 def _overlap(first: PartitionPattern, second: PartitionPattern) -> bool:
-    if not (first.prefix.startswith(second.prefix) or second.prefix.startswith(first.prefix)):
+    if first.is_disjoint(second):
         return False
-    return not first.is_disjoint(second) and shortest_common_ref(first, second) is not None
+    # Mostly, both are literals around fields of the same types, so that they share an example.
+    example = second.example()
+    if first.match(example) is not None and second.match(example) is not None:
+        return True
+    return shortest_common_ref(first, second) is not None
 
 
 def template_pattern(template: Template, *, any_value: bool = False) -> PartitionPattern:

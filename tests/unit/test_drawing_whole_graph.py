@@ -94,7 +94,13 @@ def test_boxes_keep_their_places_while_counts_change():
         root = parse(draw_graph([job("a", counts=counts), job("b", counts={})], [edge("a", "b", "{n}")]))
         return [box_of(root, f"//x:{name}") for name in "ab"]
 
-    assert places() == places(building=3) == places(available=100_000, failed=7, tainted=2, pending=9)
+    assert places() == places(building=3) == places(available=100, failed=7, building=2)
+
+
+def test_many_counts_take_several_lines():
+    root = parse(draw_graph([job("a", counts={"available": 1_000_000, "failed": 7, "tainted": 2, "pending": 9})], []))
+
+    assert texts(root)[-2:] == ["7 failed, 2 tainted, 9 pending,", "1,000,000 available"]
 
 
 def test_of_too_many_jobs_those_with_failures_and_the_most_partitions_are_drawn():

@@ -67,6 +67,26 @@ def test_the_type_of_the_values_decides_which_job_produces_them():
     ]
 
 
+def test_producers_are_found_by_shorter_and_longer_beginnings():
+    producers = (
+        job("any", "{dataset:/[a-m]+/}/{n:int}"),
+        job("nested", "data/x={x:date}/{n:int}"),
+        job("flat", "data/{n:int}"),
+        job("other", "datum/{n:int}"),
+    )
+
+    def found(template):
+        fields = "out/{d:date}/{n:int}/{s}"
+        return [producer for producer, *_ in edges(*producers, job("out", fields, query_inputs=(template,)))]
+
+    assert found("data/{n}") == ["//:flat"]
+    assert found("day/{n}") == ["day/{n}"]
+    assert found("dali/{n}") == ["//:any"]
+    assert found("{s}/{n}") == ["//:any", "//:flat", "//:other"]
+    assert found("data/x={d}/{n}") == ["//:nested"]
+    assert found("data/{s}/{n}") == ["//:nested"]
+
+
 def test_a_template_may_have_several_producers_and_all_are_drawn():
     names = (job("a", "n/{x:/a+/}"), job("b", "n/{x:/b+/}"), job("c", "n/{x:/c+/}"))
 
