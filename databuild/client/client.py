@@ -14,6 +14,7 @@ from databuild.client.sync_bridge import iterate_sync, run_sync
 from databuild.client.transport import BlockingTransport
 from databuild.model.build_options import BuildKeywords, PlanKeywords
 from databuild.model.build_request_id import new_build_request_id
+from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
@@ -151,9 +152,13 @@ class DatabuildClient:
             )
         )
 
-    def plan(self, partitions: Sequence[str] = (), **options: Unpack[PlanKeywords]) -> Plan:
+    def graph(self, *, records: bool = False) -> GraphView:
+        """Returns the graph by job."""
+        return run_sync(self._calls.graph(records=records))
+
+    def plan(self, partitions: Sequence[str] = (), *, records: bool = True, **options: Unpack[PlanKeywords]) -> Plan:
         """Makes the plan of a build, and starts nothing."""
-        return run_sync(self._calls.plan(partitions, **options))
+        return run_sync(self._calls.plan(partitions, records=records, **options))
 
     def events(self, build: str = "latest", *, after: int = 0, limit: int = 1000) -> list[ev.BuildEvent]:
         """Returns events of a build, in order."""

@@ -11,6 +11,8 @@ from typing import Any, Final, TypeVar, Unpack
 from databuild.client.connection import Connection
 from databuild.errors import InvalidRequestError
 from databuild.model.build_options import PlanKeywords, PlanOptions
+from databuild.model.graph_messages import graph_from_message
+from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.plan_messages import plan_from_message
@@ -244,14 +246,27 @@ class Reads:
         request = sv.ExplainPartitionRequest(ref=ref)
         return explanation_from_message(await self._connection.ask("ExplainPartition", request))
 
-    async def plan(self, partitions: Sequence[str] = (), **options: Unpack[PlanKeywords]) -> Plan:
+    async def graph(self, *, records: bool = False) -> GraphView:
+        """Returns the graph by job.
+
+        Args:
+            records: Whether to count the partitions of each job, and to include inputs that builds have recorded.
+        """
+        return graph_from_message(await self._connection.ask("GetGraph", sv.GetGraphRequest(include_records=records)))
+
+    async def plan(
+        self, partitions: Sequence[str] = (), *, records: bool = True, **options: Unpack[PlanKeywords]
+    ) -> Plan:
         """Makes the plan of a build, and starts nothing.
 
         Args:
             partitions: Refs or ranges of refs; none for the default partitions of the graph.
+            records: False to plan as if no partition had ever been built.
             options: The fields of `PlanOptions`.
         """
-        request = sv.PlanBuildRequest(partitions=partitions, options=PlanOptions(**options).to_message())
+        request = sv.PlanBuildRequest(
+            partitions=partitions, options=PlanOptions(**options).to_message(), without_records=not records
+        )
         return plan_from_message(await self._connection.ask("PlanBuild", request))
 
     async def read_log(self, job_run_id: str, *, stream: str = "stderr", offset: int = 0, limit: int = 0) -> LogChunk:

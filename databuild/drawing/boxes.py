@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
@@ -9,11 +10,15 @@ from typing import Final, NamedTuple
 from databuild.drawing.layers import Edge
 from databuild.drawing.layout import Direction, Frame, Layout, Segment, lay_out
 from databuild.drawing.states import glyph
-from databuild.drawing.svg import MARGIN, group, label, number, rectangle
+from databuild.drawing.svg import COLUMN_WIDTH, MARGIN, group, label, number, rectangle
+from databuild.drawing.text import text_columns
 
 BOX_WIDTH: Final = 240.0
 COLUMNS: Final = 30
 """Columns of text in a line of a box; a wide character takes two."""
+
+COUNT_COLUMNS: Final = 36
+"""Columns of text in a line of counts."""
 
 _LINE_HEIGHT: Final = 18.0
 
@@ -24,11 +29,14 @@ class Box(NamedTuple):
     Attributes:
         name: The first line.
         lines: The other lines.
+        counts: Further lines, of counts by state: digits and short words, of which more fit than of other texts.
         state: One of STATES.
         title: The complete text, shown as a tooltip.
         link: The URL of the node; empty for none.
         loop: True if an edge leads from the node to itself.
         subject: True if the node is the subject of the drawing.
+        external: True if the node stands for data from outside.
+        bare: True for a text on an edge, which has no border, no state and no arrow.
     """
 
     name: str
@@ -37,7 +45,17 @@ class Box(NamedTuple):
     title: str
     link: str = ""
     loop: bool = False
+    counts: tuple[str, ...] = ()
     subject: bool = False
+    external: bool = False
+    bare: bool = False
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """The width and the height."""
+        if self.bare:
+            return COLUMN_WIDTH * min(text_columns(self.name), COLUMNS) + 12, _LINE_HEIGHT + 4
+        return BOX_WIDTH, 16 + _LINE_HEIGHT * (1 + len(self.lines) + len(self.counts))
 
 
 class Picture(NamedTuple):
@@ -52,11 +70,18 @@ def draw_boxes(
     boxes: Sequence[Box], edges: Iterable[Edge], *, top: float, faint: Collection[Edge] = frozenset()
 ) -> Picture:
     """Draws boxes and edges below the height `top`; edges are pairs of indices of boxes."""
-    layout = lay_out([(BOX_WIDTH, 16 + _LINE_HEIGHT * (1 + len(box.lines))) for box in boxes], edges, faint=faint)
+    layout = _layout(tuple(box.size for box in boxes), frozenset(edges), frozenset(faint))
     moved = _moved(layout, MARGIN, top)
+    bare = {index for index, box in enumerate(boxes) if box.bare}
     # SVG paints in document order: edges first, so that boxes cover their ends.
-    parts = [*_edges(moved), *(_box(box, frame) for box, frame in zip(boxes, moved.frames, strict=True))]
+    parts = [*_edges(moved, bare), *(_box(box, frame) for box, frame in zip(boxes, moved.frames, strict=True))]
     return Picture(tuple(parts), layout.width + 2 * MARGIN, layout.height + top + MARGIN)
+
+
+@functools.lru_cache(maxsize=8)
+def _layout(sizes: tuple[tuple[float, float], ...], edges: frozenset[Edge], faint: frozenset[Edge]) -> Layout:
+    """Returns a layout, which is kept: a page that follows a build draws the same boxes again and again."""
+    return lay_out(sizes, edges, faint=faint)
 
 
 def _moved(layout: Layout, x: float, y: float) -> Layout:
@@ -70,15 +95,18 @@ def _moved(layout: Layout, x: float, y: float) -> Layout:
     return layout._replace(frames=frames, segments=segments)
 
 
-def _edges(layout: Layout) -> Iterable[str]:
-    """Draws the edges from each node as one path, and all arrows as another, which keeps the file small."""
+def _edges(layout: Layout, bare: Collection[int]) -> Iterable[str]:
+    """Draws the edges from each node as one path, and all arrows as another, which keeps the file small.
+
+    An edge to a bare node continues after it, and has its arrow at its end.
+    """
     paths: dict[tuple[int, Direction], list[str]] = defaultdict(list)
     arrows: dict[tuple[float, float, bool], None] = {}
     for segment in layout.segments:
         paths[segment.source, segment.direction].append(_curve(segment))
-        if segment.direction.forward and segment.target >= 0:
+        if segment.direction.forward and segment.target >= 0 and segment.target not in bare:
             arrows[*segment.end, True] = None
-        if segment.direction.back:
+        if segment.direction.back and segment.source not in bare:
             frame = layout.frames[segment.source]
             arrows[frame.right, frame.middle, False] = None
     for (_, direction), curves in paths.items():
@@ -101,14 +129,16 @@ def _curve(segment: Segment) -> str:
 
 def _box(box: Box, frame: Frame) -> str:
     x, y = frame.x, frame.y
+    if box.bare:
+        return group("mapping", box.title, [label("small", x + 6, y + 15, box.name, COLUMNS)])
     state_glyph = glyph(box.state, x + 10, y + 10)
     parts = [
         rectangle("box", x, y, frame.width, frame.height, 7),
         state_glyph,
         label("name", x + (30 if state_glyph else 12), y + 20, box.name, COLUMNS - 7),
         *(
-            label("quiet", x + 12, y + 20 + _LINE_HEIGHT * line, text, COLUMNS)
-            for line, text in enumerate(box.lines, 1)
+            label("quiet", x + 12, y + 20 + _LINE_HEIGHT * line, text, COLUMNS if line <= len(box.lines) else 0)
+            for line, text in enumerate((*box.lines, *box.counts), 1)
         ),
     ]
     if box.loop:
@@ -116,4 +146,5 @@ def _box(box: Box, frame: Frame) -> str:
             f'<path class="edge" d="M{number(frame.right - 44)} {number(y)}c0 -13 24 -13 24 -3"/>'
             f'<path class="arrow" d="M{number(frame.right - 20)} {number(y)}l-4 -6h8Z"/>'
         )
-    return group(f"node state-{box.state}{' subject' if box.subject else ''}", box.title, parts, box.link)
+    more = f"{' subject' if box.subject else ''}{' external' if box.external else ''}"
+    return group(f"node state-{box.state}{more}", box.title, parts, box.link)

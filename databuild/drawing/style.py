@@ -46,6 +46,7 @@ STYLE: Final = (
     ".drawing text.middle{text-anchor:middle}"
     ".drawing .box{fill:var(--fill);stroke:var(--line);stroke-width:1.25}"
     ".drawing .state-pending .box,.drawing .state-skipped .box,.drawing .state-cancelled .box{stroke-dasharray:4 3}"
+    ".drawing .external .box{stroke-dasharray:2 3}"
     ".drawing .cell.state-available .box{fill:var(--full)}"
     ".drawing .glyph{fill:none;stroke:var(--line);stroke-width:1.75;stroke-linecap:round;stroke-linejoin:round}"
     ".drawing .edge{fill:none;stroke:var(--edge);stroke-width:1.25}"

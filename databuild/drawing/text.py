@@ -23,11 +23,11 @@ def escape(text: str) -> str:
 
 def shorten(text: str, columns: int) -> str:
     """Shortens a text to a number of columns by leaving out its middle. A wide character takes two columns."""
-    if len(text) * 2 <= columns or _columns(text) <= columns:
+    if len(text) * 2 <= columns or text_columns(text) <= columns:
         return text
     # Slices bound the work on a long text: no more characters than columns are ever shown.
     head = _beginning(text[: columns + 1], columns // 2)
-    tail = _beginning(text[-columns - 1 :][::-1], columns - 1 - _columns(head))[::-1]
+    tail = _beginning(text[-columns - 1 :][::-1], columns - 1 - text_columns(head))[::-1]
     return f"{head}{_ELLIPSIS}{tail}"
 
 
@@ -36,7 +36,8 @@ def job_name(job_label: str) -> str:
     return job_label.rpartition(":")[2] or job_label
 
 
-def _columns(text: str) -> int:
+def text_columns(text: str) -> int:
+    """Returns the number of columns that a text takes; a wide character takes two."""
     return sum(_width(character) for character in text)
 
 

@@ -100,6 +100,21 @@ WHERE job_run_id = :job_run_id AND job_run_id <> '' AND ref > :after ORDER BY re
 SELECT status, CAST(sum(count) AS bigint) AS count FROM partition_counts GROUP BY status HAVING sum(count) > 0
 ORDER BY status
 
+-- name: counts_under
+-- By status, then the tainted ones among them. The first reads an index only. SQLite has no index of tainted partitions,
+-- so the outer loop of the second yields no row if nothing is tainted; CROSS JOIN fixes the join order.
+SELECT status, FALSE, (
+  SELECT count(*) FROM partitions p WHERE p.status = statuses.status AND p.ref >= :prefix AND p.ref < :end
+) FROM (SELECT DISTINCT status FROM partition_counts WHERE status NOT IN ('', 'TAINTED')) AS statuses
+UNION ALL
+SELECT p.status, TRUE, count(*)
+FROM (SELECT sum(count) AS total FROM partition_counts WHERE status = 'TAINTED') AS tainted CROSS JOIN partitions p
+WHERE tainted.total > 0 AND p.tainted AND p.ref >= :prefix AND p.ref < :end GROUP BY p.status
+
+-- name: statuses_under
+SELECT ref, CASE WHEN tainted THEN 'TAINTED' ELSE status END FROM partitions
+WHERE status <> '' AND ref >= :min_ref AND ref <> :after AND ref < :end ORDER BY ref LIMIT :limit
+
 -- name: claimed
 SELECT ref, build_request_id FROM claims WHERE ref {among}
 

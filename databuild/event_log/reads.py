@@ -113,6 +113,17 @@ class PartitionReads(Protocol):
         """Returns the number of partitions by newest status; tainted ones also count as `TAINTED`."""
         ...
 
+    def counts_under(self, prefix: str) -> Mapping[str, int]:
+        """Returns the number of partitions whose refs begin with a prefix, by newest status.
+
+        Tainted partitions count as `TAINTED` only. Takes time in proportion to their number, about 0.1 s for a million.
+        """
+        ...
+
+    def statuses_under(self, prefix: str, *, after: str = "", limit: int = 1000) -> Sequence[tuple[str, str]]:
+        """Returns refs that begin with a prefix, each with its status as in `counts_under`, by ref."""
+        ...
+
     def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
         """Returns the job runs started to produce a partition, newest first: its history."""
         ...

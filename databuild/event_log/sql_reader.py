@@ -151,6 +151,18 @@ class SqlReader:
     def partition_counts(self) -> Mapping[str, int]:
         return dict(self._rows("partition_counts"))
 
+    def counts_under(self, prefix: str) -> Mapping[str, int]:
+        counts: dict[str, int] = {}
+        for status, is_tainted, count in self._rows("counts_under", prefix=prefix, end=prefix + _MAX_KEY):
+            counts[status] = counts.get(status, 0) + (-count if is_tainted else count)
+            if is_tainted:
+                counts["TAINTED"] = counts.get("TAINTED", 0) + count
+        return {status: count for status, count in sorted(counts.items()) if count}
+
+    def statuses_under(self, prefix: str, *, after: str = "", limit: int = 1000) -> Sequence[tuple[str, str]]:
+        page = {"min_ref": max(after, prefix), "after": after, "end": prefix + _MAX_KEY, "limit": limit}
+        return [(ref, status) for ref, status in self._rows("statuses_under", **page)]
+
     def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
         return [job_run_record(row) for row in self._named("runs_of_partition", ref=ref, limit=limit)]
 

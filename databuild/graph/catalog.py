@@ -226,6 +226,10 @@ class JobCatalog:
                     return {name: ("str" if kind.startswith("/") else kind, texts[name]) for name, kind in kinds}
         return {}
 
+    def owners(self, ref: str) -> tuple[str, ...]:
+        """Returns the labels of the jobs with a pattern that matches a text, which need not be a valid ref."""
+        return tuple(label for _, label in self._matching(ref))
+
     def check_ref(self, ref: str) -> None:
         """Checks the form of a ref, but not whether a job produces it.
 

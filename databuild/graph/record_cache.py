@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from databuild.graph.ports import PartitionRecords
@@ -11,6 +11,13 @@ from databuild.model.records import PartitionRecord
 
 _PAGE_SIZE: Final = 5000
 """Number of partitions read by one query, which blocks the event loop."""
+
+
+class NoRecords:
+    """A reader without records, so that a plan contains every task that its partitions can need."""
+
+    def partition_records(self, _refs: Collection[str], /) -> Mapping[str, PartitionRecord]:
+        return {}
 
 
 class RecordCache:

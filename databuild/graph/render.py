@@ -15,7 +15,7 @@ MAX_TEXT_TASKS: Final = 200
 def render_mermaid(plan: Plan) -> str:
     nodes, edges = _drawing(plan)
     lines = ["flowchart LR"]
-    lines += [f'  {name}["{_escape(label)}"]' for name, label in nodes]
+    lines += [f'  {name}["{mermaid_text(label)}"]' for name, label in nodes]
     lines += [f"  {upstream} --> {downstream}" for upstream, downstream in edges]
     return "\n".join(lines) + "\n"
 
@@ -23,10 +23,7 @@ def render_mermaid(plan: Plan) -> str:
 def render_dot(plan: Plan) -> str:
     nodes, edges = _drawing(plan)
     lines = ["digraph {", "  rankdir=LR; node [shape=box];"]
-    lines += [
-        '  {} [label="{}"];'.format(name, label.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n"))
-        for name, label in nodes
-    ]
+    lines += [f'  {name} [label="{dot_text(label)}"];' for name, label in nodes]
     lines += [f"  {upstream} -> {downstream};" for upstream, downstream in edges]
     return "\n".join([*lines, "}"]) + "\n"
 
@@ -56,7 +53,13 @@ def _outputs(outputs: tuple[str, ...]) -> str:
     return outputs[0] if len(outputs) == 1 else f"{outputs[0]} and {len(outputs) - 1} more"
 
 
-def _escape(label: str) -> str:
+def dot_text(label: str) -> str:
+    """Returns a text for a quoted string of DOT."""
+    return label.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def mermaid_text(label: str) -> str:
+    """Returns a text for a quoted string of Mermaid."""
     for character, entity in (("#", "#35;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;"), ("\n", "<br/>")):
         label = label.replace(character, entity)
     return label

@@ -114,6 +114,7 @@ async def busy(served: Served) -> Served:
         "tainted": "/partition?ref=raw%2F2",
         "jobs": "/jobs",
         "job": "/job?label=%2F%2F%3Araw",
+        "job with a calendar": "/job?label=%2F%2F%3Aday",
         "log": f"/job_runs/{first}.1.1/log",
         "nothing": "/no/such/page",
     }

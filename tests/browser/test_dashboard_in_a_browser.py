@@ -65,18 +65,25 @@ async def test_a_build_is_cancelled_and_retried(served: Served, open_page: OpenP
     await expect(page).to_have_url(f"{served.http}/builds/one")
 
 
-async def test_the_home_page_updates_itself(served: Served, open_page: OpenPage) -> None:
+async def test_the_page_of_the_graph_updates_itself_and_leads_to_jobs(served: Served, open_page: OpenPage) -> None:
     page = await open_page(served)
+    await expect(page.get_by_role("link", name="Graph", exact=True)).to_have_attribute("aria-current", "page")
     await expect(page.get_by_text("No build is running.")).to_be_visible()
+    await expect(page.locator("#graph svg .state-missing")).to_have_count(3)
     await mark_document(page)
 
     gate = served.executor.gate("raw/1")
     await served.post("/builds", {"partitions": ["raw/1"], "build_request_id": "one"})
     await expect(page.locator("#running")).to_contain_text("executing")
+    await expect(page.locator("#graph svg .state-building")).to_contain_text("1 building")
     gate.open()
     await expect(page.locator("#recent")).to_contain_text("completed")
-
+    await expect(page.locator("#graph svg .state-available")).to_contain_text("1 available")
     assert await is_same_document(page)
+
+    await page.locator("#graph svg a").filter(has_text="1 available").click()
+    await expect(page).to_have_url(f"{served.http}/job?label=%2F%2F%3Araw")
+    await expect(page.get_by_role("heading", name="Recent runs", exact=True)).to_be_visible()
 
 
 async def test_partitions_are_searched_selected_and_planned(busy: Served, open_page: OpenPage) -> None:

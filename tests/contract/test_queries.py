@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -10,14 +11,16 @@ from databuild.errors import (
     InvalidStateTransitionError,
 )
 from databuild.event_log.log import EventLog
+from databuild.event_log.open import open_reader
 from databuild.model.records import PartitionRecord
 from databuild.model.results import Cancelled, Failed, Success
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
-from tests.contract.builds import begin, claim, produce
+from tests.contract.builds import begin, claim, produce, taint
 from tests.support.present import present
+from tests.support.stores import Store
 
 
 async def test_the_record_of_a_partition_has_its_data_and_lineage(log: EventLog) -> None:
@@ -138,6 +141,30 @@ async def test_partitions_are_found_by_prefix_part_and_status_and_counted(log: E
     assert present(reader.job_run("b.1.1")).status == "COMPLETED"
     assert reader.job_run("nobody") is None
     assert [run.job_run_id for run in reader.produced_by(refs[0])] == ["b.1.1"]
+
+
+async def test_partitions_are_counted_by_prefix_and_tainted_ones_apart(log: EventLog) -> None:
+    refs = [f"day/{day}" for day in range(1, 6)]
+    one = await begin(log, "b", *refs, "day2/1", "da/1")
+    for number, ref in enumerate((*refs[:3], "day2/1"), 1):
+        await produce(one, number, ref)
+    reader = log.reader()
+    assert reader.counts_under("day/") == {"AVAILABLE": 3, "SCHEDULED": 2}
+    await taint(log, "t", refs[0], refs[4], "day2/1")
+
+    assert reader.counts_under("day/") == {"AVAILABLE": 2, "SCHEDULED": 1, "TAINTED": 2}
+    assert reader.counts_under("day2/1") == {"TAINTED": 1}
+    assert reader.counts_under("") == {"AVAILABLE": 2, "SCHEDULED": 2, "TAINTED": 3}
+    assert reader.counts_under("other") == {}
+    assert reader.statuses_under("day/", limit=2) == [("day/1", "TAINTED"), ("day/2", "AVAILABLE")]
+    assert reader.statuses_under("day/", after="day/3") == [("day/4", "SCHEDULED"), ("day/5", "TAINTED")]
+    assert [ref for ref, _ in reader.statuses_under("")] == ["da/1", *refs, "day2/1"]
+
+
+async def test_a_log_that_does_not_exist_has_no_partitions_to_count(store: Store) -> None:
+    with contextlib.closing(open_reader(store.uri)) as reader:
+        assert reader.counts_under("") == {}
+        assert reader.statuses_under("") == []
 
 
 async def test_the_runs_of_a_job_that_were_started_come_newest_first_from_all_builds(log: EventLog) -> None:

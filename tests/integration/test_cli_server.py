@@ -49,7 +49,13 @@ SCENARIO = (
     "builds",
     "partitions",
     "logs",
+    "graph",
+    "graph --format=svg",
     "build number/one number/two",
+    "graph --format=dot",
+    "graph sum/one_two number/three",
+    "graph sum/nobody number/odd-1",
+    "graph patitions",
     "number/one",
     "build number/one number/fail-1 --keep_going",
     "status",
@@ -256,7 +262,7 @@ def test_the_next_step_is_asked_of_the_same_service(graph: ScriptGraph, served: 
         ("prune --keep=1 --state_dir=x", "--state_dir works on this machine only"),
         ("status --server=http://localhost:7420", "is an HTTP address"),
         ("status --tls_cert=x", "both the certificate and its key"),
-        ("graph --server=x", "--server is a flag of"),
+        ("check --server=x", "--server is a flag of"),
     ],
 )
 def test_what_makes_no_sense_beside_a_service_is_refused(graph: ScriptGraph, command: str, said: str) -> None:

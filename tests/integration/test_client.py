@@ -29,6 +29,7 @@ from databuild.errors import (
     UnauthenticatedError,
     UnknownPartitionError,
 )
+from databuild.graph.job_edges import graph_view
 from databuild.model.results import BuildResult, Failed
 from databuild.service.access.auth import Tokens, read_tokens
 from databuild.service.api.methods import Api
@@ -41,6 +42,7 @@ from tests.support.samples import SAMPLES
 from tests.support.script_graph import ScriptGraph
 from tests.support.served import Serve, Served, ServedOptions
 from tests.support.waiting import until
+from tests.support.world import catalog
 
 READER, WRITER = "r" * 32, "w" * 32
 
@@ -68,6 +70,21 @@ async def served(serve: Serve) -> Served:
 async def client(served: Served) -> AsyncIterator[AsyncDatabuildClient]:
     async with AsyncDatabuildClient(served.grpc, author="ann") as client:
         yield client
+
+
+async def test_the_graph_and_a_plan_as_if_nothing_were_there_are_read(
+    served: Served, client: AsyncDatabuildClient
+) -> None:
+    await served.build("clean/1")
+
+    graph = await client.graph()
+    counted = await client.graph(records=True)
+    plan = await client.plan(["clean/1"])
+    whole = await client.plan(["clean/1"], records=False)
+
+    assert graph == graph_view(catalog())
+    assert [present(job.counts).by_status for job in counted.jobs] == [{"AVAILABLE": 1}, {}, {"AVAILABLE": 1}]
+    assert (len(plan.tasks), len(whole.tasks)) == (0, 2)
 
 
 async def test_a_build_is_made_and_everything_of_it_is_told(served: Served, client: AsyncDatabuildClient) -> None:

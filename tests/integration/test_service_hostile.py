@@ -30,7 +30,7 @@ METHODS = [pytest.param(method, id=method.name) for method in SERVICE.methods]
 MAY_READ = {
     "GetBuild", "WatchBuild", "ListBuilds", "ListBuildEvents", "ListBuildPartitions", "ListJobRuns", "GetBuildGraph",
     "PlanBuild", "ListPartitions", "GetPartition", "ExplainPartition", "GetLineage", "ListDownstream", "ListJobs",
-    "GetJob", "GetJobRun", "GetStorage", "ReadLog", "FollowLog",
+    "GetJob", "GetJobRun", "GetStorage", "ReadLog", "FollowLog", "GetGraph",
 }  # fmt: skip
 TEXTS = {
     "newline": "raw/a\nb",

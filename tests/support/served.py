@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self, TypeAlias, TypedDict, Unpack
 import httpx
 
 from databuild.event_log.open import open_event_log
+from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.build.settings import Settings
 from databuild.service.access.auth import Tokens
 from databuild.service.process.options import ServerOptions, TlsFiles
@@ -61,6 +62,7 @@ class Served:
         uri: str = "memory:",
         tokens: Tokens | None = None,
         limits: Limits | None = None,
+        jobs: JobCatalog | None = None,
         **listen: Unpack[ListenOptions],
     ) -> None:
         self.pages: dict[str, str] = {}
@@ -72,7 +74,7 @@ class Served:
         self.task = asyncio.create_task(
             serve(
                 ServerOptions(tokens=tokens or Tokens({}), **listen),
-                catalog=catalog(default_partitions=("raw/1",)),
+                catalog=jobs or catalog(default_partitions=("raw/1",)),
                 event_log=self.log,
                 make_executor=lambda: self.executor,
                 settings=Settings(working_directory="/", log_directory=str(folder)),

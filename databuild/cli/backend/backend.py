@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from databuild.cli.backend.records import Records
     from databuild.cli.display.build_display import BuildDisplay
     from databuild.model.build_options import BuildOptions, PlanOptions
+    from databuild.model.graph_view import GraphView
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.records import BuildRecord, JobRunRecord
@@ -153,6 +154,18 @@ class Backend(Protocol):
                 once for each given partition that it was made from.
             limit: The maximum number of partitions.
         """
+        ...
+
+    def plan_without_records(self, partitions: Sequence[str]) -> Plan:
+        """Makes the plan of a build that finds no partition available, and prints its warnings.
+
+        Args:
+            partitions: Refs and ranges of refs; none for the default partitions of the graph.
+        """
+        ...
+
+    def graph(self) -> GraphView:
+        """Returns the graph by job, without counts of partitions."""
         ...
 
     def earlier_runs(self, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from databuild.cli.display.build_display import BuildDisplay
     from databuild.event_log.reads import Reader
     from databuild.model.build_options import PlanOptions
+    from databuild.model.graph_view import GraphView
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.views import DownstreamPage, Verification
@@ -166,6 +167,18 @@ class LocalBackend:
             for ref in refs:
                 check_ref(ref)
         return downstream(self.records, refs, transitive=transitive, limit=limit)
+
+    def plan_without_records(self, partitions: Sequence[str]) -> Plan:
+        from databuild.cli.backend.local_plan import plan_for
+        from databuild.cli.backend.requested_partitions import requested_partitions
+        from databuild.graph.record_cache import NoRecords
+
+        return plan_for(self._call, requested_partitions(self._call, partitions), reader=NoRecords())
+
+    def graph(self) -> GraphView:
+        from databuild.graph.job_edges import graph_view
+
+        return graph_view(self._call.catalog())
 
     def earlier_runs(self, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:
         from contextlib import closing

@@ -22,13 +22,6 @@ if TYPE_CHECKING:
     from databuild.event_log.reads import Reader
 
 
-class NoRecords:
-    """A reader without records, so that a plan contains every task that its partitions can need."""
-
-    def partition_records(self, _refs: Collection[str], /) -> Mapping[str, PartitionRecord]:
-        return {}
-
-
 class RecordsWithoutDeadBuilds:
     """The records that a build would find. Before planning, a build ends all builds whose orchestrators have died."""
 

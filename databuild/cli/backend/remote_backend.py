@@ -17,6 +17,7 @@ from databuild.cli.display.task_states import RUNS_PER_JOB
 from databuild.client import AsyncDatabuildClient, DatabuildClient, Tls
 from databuild.errors import BuildNotFoundError, InvalidRequestError, JobRunNotFoundError
 from databuild.model.build_options import PlanOptions
+from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned, PruneOptions
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord, PartitionRecord
@@ -110,6 +111,15 @@ class RemoteBackend:
 
     def downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DownstreamPage:
         return self._client.downstream(partitions, transitive=transitive, limit=limit)
+
+    def plan_without_records(self, partitions: Sequence[str]) -> Plan:
+        with suggest_command():
+            plan = self._client.plan(partitions, records=False)
+        print_warnings(self._call, plan.warnings)
+        return plan
+
+    def graph(self) -> GraphView:
+        return self._client.graph()
 
     def earlier_runs(self, job_labels: Sequence[str]) -> Iterator[tuple[str, Sequence[JobRunRecord]]]:
         # A client of its own, since another thread uses and closes it.

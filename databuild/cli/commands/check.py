@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.backend.local_plan import NoRecords, plan_for
+from databuild.cli.backend.local_plan import plan_for
 from databuild.cli.backend.requested_partitions import expand
 from databuild.cli.display.formats import counted, some_of
 from databuild.cli.flags.exit_codes import BUILT, JOB_FAILED
@@ -19,6 +19,7 @@ from databuild.errors import InvalidRequestError, JobConfigurationError, LookupF
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.ownership import Ownership
+from databuild.graph.record_cache import NoRecords
 from databuild.model.job_graph import Plan
 from databuild.orchestration.jobs.lookup_process import lookup_for
 

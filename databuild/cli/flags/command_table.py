@@ -126,8 +126,10 @@ COMMANDS = (
     Command(
         "graph",
         "[PARTITION...]",
-        "Draws the job graph that produces partitions, as Mermaid or DOT text or as an SVG picture.",
-        "Without a PARTITION, it draws that of the default partitions of the graph.",
+        "Draws the whole graph, or the job graph that produces partitions, as Mermaid, DOT or SVG.",
+        "Without a PARTITION, it draws all jobs with their patterns, their declared inputs with the expressions that "
+        "map partitions to inputs, and the inputs that no job produces. With PARTITIONS, it draws the tasks of a build "
+        "that finds no partition available.",
         "graph daily_flights/date=2013-01-01 --format=dot",
     ),
     Command(

@@ -54,6 +54,7 @@ _WITH_SERVER = (
     "downstream",
     "events",
     "logs",
+    "graph",
     "prune",
 )
 _BUILDING = ("build", "retry")

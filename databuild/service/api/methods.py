@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from databuild.errors import DeadlineExceededError, InvalidRequestError
 from databuild.model import statuses
 from databuild.model.build_options import BuildOptions, PlanOptions
+from databuild.model.graph_messages import graph_to_message
 from databuild.model.plan_messages import plan_from_message, plan_to_message
 from databuild.model.pruning import PruneOptions
 from databuild.model.record_messages import build_partition_to_message, job_run_to_message, partition_to_message
@@ -37,6 +38,7 @@ from databuild.service.api.json_codec import check_number
 from databuild.service.api.routes import method_name
 from databuild.service.builds.requests import Submission
 from databuild.service.graph.graph_service import GraphService
+from databuild.service.job_runs.jobs import definition
 from databuild.service.job_runs.logs import MAX_CHUNK_BYTES
 from databuild.v1 import plan_pb2
 from databuild.v1 import service_pb2 as sv
@@ -51,6 +53,7 @@ ROLES: Final[Mapping[str, str]] = {
     "ListBuildEvents": READ,
     "ListBuildPartitions": READ,
     "ListJobRuns": READ,
+    "GetGraph": READ,
     "GetBuildGraph": READ,
     "PlanBuild": READ,
     "ListPartitions": READ,
@@ -183,12 +186,15 @@ class Api:
     async def get_job_run(self, request: sv.GetJobRunRequest, _caller: Caller) -> sv.JobRun:
         return job_run_to_message(await self._builds.job_run(request.job_run_id))
 
+    async def get_graph(self, request: sv.GetGraphRequest, _caller: Caller) -> sv.Graph:
+        return graph_to_message(await self._service.graph.view(records=request.include_records))
+
     async def get_build_graph(self, request: sv.GetBuildGraphRequest, _caller: Caller) -> sv.BuildGraph:
         return await self._builds.query(request.build_request_id, build_graph)
 
     async def plan_build(self, request: sv.PlanBuildRequest, _caller: Caller) -> plan_pb2.Plan:
         options = PlanOptions.from_message(request.options)
-        plan = await self._partitions.plan(tuple(request.partitions), options)
+        plan = await self._partitions.plan(tuple(request.partitions), options, records=not request.without_records)
         message = await asyncio.to_thread(plan_to_message, plan)
         message.time.GetCurrentTime()
         return message
@@ -252,7 +258,11 @@ class Api:
 
     async def get_job(self, request: sv.GetJobRequest, _caller: Caller) -> sv.JobDetail:
         job, runs = await self._service.jobs.get(request.job_label, limit=request.max_job_runs or _DEFAULT_ROWS)
-        return sv.JobDetail(job=job_to_message(job), job_runs=map(job_run_to_message, runs))
+        return sv.JobDetail(
+            job=job_to_message(job),
+            job_runs=map(job_run_to_message, runs),
+            definition=definition(self._service.catalog.jobs[job.job_label]),
+        )
 
     async def read_log(self, request: sv.ReadLogRequest, _caller: Caller) -> sv.LogChunk:
         check_number("offset", request.offset)

@@ -92,6 +92,8 @@ ROUTES: Final = (
     Route("GET", f"{_BUILD}/partitions", "ListBuildPartitions", "List the partitions of a build, by ref."),
     Route("GET", f"{_BUILD}/job_runs", "ListJobRuns", "List the job runs of a build."),
     Route("GET", "/job_runs/{job_run_id}", "GetJobRun", "Show a job run."),
+    Route("GET", "/graph", "GetGraph", "Show the jobs of the graph and their inputs."),
+    Route("GET", "/graph.svg", "GetGraph", "Draw the graph by job.", SVG),
     Route("GET", f"{_BUILD}/graph", "GetBuildGraph", "Show the job graph of a build, with the status of each task."),
     Route("GET", f"{_BUILD}/graph.svg", "GetBuildGraph", "Draw the job graph of a build.", SVG),
     Route("POST", "/plans", "PlanBuild", "Show what a build would do, and why, without starting it."),

@@ -14,7 +14,15 @@ from starlette.routing import BaseRoute, Route
 from databuild.errors import HttpRequestError
 from databuild.service.access.auth import Tokens
 from databuild.service.api.methods import Api
-from databuild.service.dashboard import build_page, builds_page, jobs_page, logs_page, partitions_page, sign_in
+from databuild.service.dashboard import (
+    build_page,
+    builds_page,
+    graph_page,
+    jobs_page,
+    logs_page,
+    partitions_page,
+    sign_in,
+)
 from databuild.service.dashboard.assets import assets
 from databuild.service.dashboard.sessions import Sessions
 from databuild.service.dashboard.site import Site, Visit
@@ -38,7 +46,7 @@ def dashboard_routes(
     site = Site(api, Sessions(tokens, clock=clock), graph_label=graph_label, clock=clock)
     route = site.route
     return (
-        route("/", builds_page.home),
+        route("/", graph_page.graph),
         route("/plan", builds_page.plan, "POST"),
         route("/builds", builds_page.builds),
         route("/builds", builds_page.submit, "POST"),

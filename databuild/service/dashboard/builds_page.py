@@ -1,4 +1,4 @@
-"""The pages `home` and `builds`, and the forms that plan, start, cancel and retry builds."""
+"""The page `builds`, and the forms that plan, start, cancel and retry builds."""
 
 from __future__ import annotations
 
@@ -11,29 +11,11 @@ from starlette.responses import Response
 from databuild.errors import InvalidRequestError
 from databuild.model.build_options import BuildOptions, PlanOptions
 from databuild.model.build_request_id import new_build_request_id
-from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.statuses import BUILD
 from databuild.service.dashboard.site import Form, Visit, redirect
 from databuild.v1 import service_pb2 as sv
 
-_HOME_ROWS: Final = 10
-_OPEN_STATUSES: Final = tuple(BUILD.message_name(name) for name in BUILD.names if name not in BUILD.ended)
 _PLANNED_ROWS: Final = 200
-
-
-async def home(visit: Visit) -> Response:
-    """Renders the home page: counts of partitions, running builds and recent builds."""
-    page = await visit.call("ListPartitions", sv.ListPartitionsRequest(page_size=1))
-    running = []
-    for status in _OPEN_STATUSES:
-        running += (await visit.call("ListBuilds", sv.ListBuildsRequest(status=status, page_size=_HOME_ROWS))).builds
-    newest = (await visit.call("ListBuilds", sv.ListBuildsRequest(page_size=2 * _HOME_ROWS))).builds
-    return visit.page(
-        "home",
-        counts=sorted((word.lower(), count) for word, count in page.counts.items() if count),
-        running=sorted(running, key=lambda build: -build.received_time.ToNanoseconds())[:_HOME_ROWS],
-        ended=[build for build in newest if build.status in BUILD_ENDS][:_HOME_ROWS],
-    )
 
 
 async def builds(visit: Visit) -> Response:

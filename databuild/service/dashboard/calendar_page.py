@@ -56,7 +56,7 @@ async def calendar(visit: Visit, text: str, year: int) -> Calendar | None:
         InvalidPatternError: The pattern is invalid.
     """
     pattern = PartitionPattern(text)
-    field = next((name for name, kind in pattern.fields.items() if kind in ("date", "hour")), "")
+    field = date_field(pattern)
     if not field:
         return None
     first = field == next(iter(pattern.fields)) and bool(pattern.prefix)
@@ -71,6 +71,11 @@ async def calendar(visit: Visit, text: str, year: int) -> Calendar | None:
         return None
     days = _days(pattern, field, records, anywhere=not first)
     return Calendar(await asyncio.to_thread(draw_calendar, days), year, years, complete)
+
+
+def date_field(pattern: PartitionPattern) -> str:
+    """Returns the first field whose values begin with a date; empty if there is none."""
+    return next((name for name, kind in pattern.fields.items() if kind in ("date", "hour", "minute")), "")
 
 
 async def _years(visit: Visit, pattern: PartitionPattern) -> tuple[int, ...]:

@@ -9,6 +9,8 @@ from databuild.drawing.job_graph import draw_job_graph
 from databuild.drawing.lineage import Step, draw_lineage
 from databuild.drawing.runs import DrawnRun
 from databuild.drawing.timeline import draw_timeline
+from databuild.graph.graph_rendering import graph_as_svg
+from databuild.model.graph_messages import graph_from_message
 from databuild.service.dashboard.formats import url_quoted
 from databuild.service.partitions.pictures import drawn_state, drawn_tasks
 from databuild.v1 import partition_pb2 as pt
@@ -27,8 +29,13 @@ def job_graph(tasks: Collection[sv.BuildGraphTask]) -> str:
     if not tasks:
         return ""
     drawn = drawn_tasks(tasks, lambda task: log_address(task.job_run_id) if task.job_run_id else "")
-    jobs = {task.job_label: f"/job?label={url_quoted(task.job_label)}" for task in tasks}
+    jobs = {task.job_label: job_address(task.job_label) for task in tasks}
     return draw_job_graph(drawn, job_links=jobs)
+
+
+def whole_graph(graph: sv.Graph) -> str:
+    """Draws a graph by job. Each job leads to its page."""
+    return graph_as_svg(graph_from_message(graph), link=job_address, style=False)
 
 
 def timeline(tasks: Collection[sv.BuildGraphTask], runs: Sequence[sv.JobRun], now: float) -> str:
@@ -65,6 +72,11 @@ def lineage(ref: str, *directions: sv.Lineage) -> str:
         return ""
     complete = all(direction.complete for direction in directions)
     return draw_lineage(ref, steps, link=partition_address, complete=complete)
+
+
+def job_address(label: str) -> str:
+    """Returns the path of the page of a job."""
+    return f"/job?label={url_quoted(label)}"
 
 
 def partition_address(ref: str) -> str:

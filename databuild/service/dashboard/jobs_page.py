@@ -6,6 +6,8 @@ from typing import Final, NamedTuple
 
 from starlette.responses import Response
 
+from databuild.graph.patterns import PartitionPattern
+from databuild.service.dashboard.calendar_page import calendar, date_field
 from databuild.service.dashboard.site import Visit
 from databuild.v1 import service_pb2 as sv
 
@@ -33,12 +35,23 @@ async def jobs(visit: Visit) -> Response:
 
 
 async def job(visit: Visit) -> Response:
-    """Renders the page of a job with its recent runs."""
+    """Renders the page of a job: its definition, the calendar of its partitions and its recent runs."""
     label = visit.form.exact("label")
+    year = visit.form.number("year")
     detail = await visit.call("GetJob", sv.GetJobRequest(job_label=label, max_job_runs=_MAX_RUNS))
     longest = max((run.duration_seconds for run in detail.job_runs), default=0.0)
     bars = [
         Bar(column, _HEIGHT * run.duration_seconds / longest if longest else 0.0, run)
         for column, run in enumerate(reversed(detail.job_runs))
     ]
-    return visit.page("job", job=detail.job, runs=detail.job_runs, bars=bars, longest=longest)
+    dated = next((text for text in detail.job.outputs if date_field(PartitionPattern(text))), "")
+    return visit.page(
+        "job",
+        job=detail.job,
+        definition=detail.definition,
+        declaration=detail.definition.declaration if detail.definition.HasField("declaration") else None,
+        calendar=await calendar(visit, dated, year) if dated else None,
+        runs=detail.job_runs,
+        bars=bars,
+        longest=longest,
+    )

@@ -24,6 +24,7 @@ from databuild.service.builds.builds import BuildService
 from databuild.service.builds.event_feeds import EventFeeds
 from databuild.service.builds.plans import Planner
 from databuild.service.builds.running_builds import RunningBuilds
+from databuild.service.graph.graph_records import GraphRecords
 from databuild.service.graph.maintenance import Maintenance
 from databuild.service.job_runs.jobs import Jobs
 from databuild.service.job_runs.logs import Logs
@@ -48,6 +49,7 @@ class GraphService:
         partitions: Operations on partitions, and plans.
         adoptions: Adoption of existing data.
         jobs: Queries about jobs.
+        graph: The graph by job.
         logs: The logs of job runs.
         maintenance: Pruning and verification of the event log.
         running: The builds of this process.
@@ -133,6 +135,7 @@ class GraphService:
             clock=clock,
         )
         self.jobs = Jobs(catalog, limits, self._readers)
+        self.graph = GraphRecords(catalog, limits, self._readers)
         self.logs = Logs(settings.log_directory, self._readers)
         self.maintenance = Maintenance(event_log, settings.log_directory, self._readers, clock=clock)
         self._housekeeping: asyncio.Task[None] | None = None

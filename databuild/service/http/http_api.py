@@ -31,7 +31,7 @@ from databuild.service.graph.metrics import CONTENT_TYPE, Metrics
 from databuild.service.http.event_streams import EventTexts, event_stream
 from databuild.service.http.guard import Guard
 from databuild.service.http.openapi import openapi_document
-from databuild.service.partitions.pictures import STYLE_SOURCE, graph_picture
+from databuild.service.partitions.pictures import PICTURES, STYLE_SOURCE
 from databuild.v1 import service_pb2 as sv
 
 # Proxies close connections that are idle for long.
@@ -120,7 +120,7 @@ class _Endpoints:
             return await self._download(message)
         answer: Any = await self._api.answer(route.rpc, message, caller)
         if route.media_type == SVG:
-            picture = await asyncio.to_thread(graph_picture, answer)
+            picture = await asyncio.to_thread(PICTURES[route.rpc], answer)
             return Response(picture, media_type=SVG, headers=_SVG_HEADERS)
         return Response(await to_json_async(answer), media_type=JSON)
 

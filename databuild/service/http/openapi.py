@@ -26,8 +26,12 @@ _SCALARS: Final[Mapping[int, Mapping[str, Any]]] = {
     FieldDescriptor.TYPE_INT64: {"type": "string", "pattern": "^-?[0-9]{1,18}$"},
     FieldDescriptor.TYPE_BYTES: {"type": "string", "contentEncoding": "base64"},
 }
-_OPERATION_IDS: Final = {OCTET_STREAM: "DownloadLog", SVG: "DrawBuildGraph"}
-"""Operation ids by media type, for second routes to one RPC. All others have the name of their RPC."""
+_OPERATION_IDS: Final = {
+    ("FollowLog", OCTET_STREAM): "DownloadLog",
+    ("GetBuildGraph", SVG): "DrawBuildGraph",
+    ("GetGraph", SVG): "DrawGraph",
+}
+"""Operation ids of second routes to one RPC, by RPC and media type. All others have the name of their RPC."""
 
 _WELL_KNOWN_TYPES: Final[Mapping[str, Mapping[str, Any]]] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
@@ -62,14 +66,14 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     error = {JSON: {"schema": _message(sv.DESCRIPTOR.message_types_by_name["ErrorResponse"], schemas)}}
     if route.media_type == JSON:
         response = _message(route.response, schemas)
-    elif route.media_type in _OPERATION_IDS:
+    elif route.media_type in (OCTET_STREAM, SVG):
         response = {"type": "string", "contentMediaType": route.media_type}
     else:
         # OpenAPI 3.1 cannot refer from the data of an event to its schema. Add it anyway: the description names it.
         _message(route.response, schemas)
         response = _server_sent_event(route.response.name)
     operation: dict[str, Any] = {
-        "operationId": _OPERATION_IDS.get(route.media_type, route.rpc),
+        "operationId": _OPERATION_IDS.get((route.rpc, route.media_type), route.rpc),
         "summary": route.summary,
         "parameters": [_parameter(field, "path") for field in route.request.fields if field.name in route.path_fields],
         "responses": {

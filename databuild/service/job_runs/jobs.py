@@ -8,11 +8,14 @@ from typing import Final
 from databuild.errors import JobNotFoundError
 from databuild.event_log.reads import BuildReads
 from databuild.graph.catalog import Job, JobCatalog
+from databuild.graph.declared.declaration import Declaration
 from databuild.model import statuses
 from databuild.model.records import JobRunRecord
 from databuild.model.views import JobStatistics
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
+from databuild.v1 import catalog_pb2
+from databuild.v1 import service_pb2 as sv
 
 RECENT_RUNS: Final = 100
 """The number of runs of a job that its statistics cover."""
@@ -66,6 +69,29 @@ def statistics(job: Job, runs: Sequence[JobRunRecord]) -> JobStatistics:
         median_seconds=_percentile(durations, 50),
         p95_seconds=_percentile(durations, 95),
         last_ended_time=max((run.ended_time for run in ended), default=0.0),
+    )
+
+
+def definition(job: Job) -> sv.JobDefinition:
+    """Returns a job without what concerns one machine, such as paths."""
+    return sv.JobDefinition(
+        declaration=_declaration(job.declaration) if job.declaration is not None else None,
+        timeout_seconds=job.timeout_seconds or 0.0,
+        retries=job.retry.retries,
+        resources=job.resources,
+    )
+
+
+def _declaration(declaration: Declaration) -> catalog_pb2.Declaration:
+    return catalog_pb2.Declaration(
+        inputs=declaration.inputs,
+        optional_inputs=declaration.optional_inputs,
+        query_inputs=declaration.query_inputs,
+        args=declaration.args,
+        env=dict(declaration.env),
+        bounds=declaration.bounds,
+        batch_size=declaration.batch_size,
+        batch_by=declaration.batch_by,
     )
 
 

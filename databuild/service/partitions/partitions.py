@@ -14,6 +14,7 @@ from databuild.event_log.log import EventLog
 from databuild.event_log.reads import PartitionReads
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.patterns import PartitionPattern
+from databuild.graph.record_cache import NoRecords
 from databuild.graph.refs import nfc
 from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
@@ -124,12 +125,15 @@ class Partitions:
 
         return await self._readers.read(view)
 
-    async def plan(self, partitions: tuple[str, ...], options: PlanOptions = PlanOptions()) -> Plan:
+    async def plan(
+        self, partitions: tuple[str, ...], options: PlanOptions = PlanOptions(), *, records: bool = True
+    ) -> Plan:
         """Plans a build without starting it.
 
         Args:
             partitions: Refs or ranges of refs; empty for the default partitions of the graph.
             options: The options of the plan.
+            records: False to plan as if no partition had ever been built.
 
         Raises:
             InvalidRequestError: A partition is not valid, or no job produces it.
@@ -137,7 +141,7 @@ class Partitions:
             LookupFaultError: The lookup of the graph failed.
         """
         requested = await asyncio.to_thread(requested_partitions, self._catalog, partitions, self._limits)
-        return await self._planner.plan(requested, options=options)
+        return await self._planner.plan(requested, options=options, records=None if records else NoRecords())
 
     async def explain(self, ref: str) -> Explanation:
         """Returns a partition, and the decision of a new plan about it.

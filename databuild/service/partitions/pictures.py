@@ -1,16 +1,18 @@
-"""The job graph of a build as an SVG file."""
+"""The job graph of a build, and the graph by job, as SVG files."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from databuild.drawing.job_graph import DrawnTask, draw_job_graph
 from databuild.drawing.states import state_of
 from databuild.drawing.style import STYLE
+from databuild.graph.graph_rendering import graph_as_svg
 from databuild.model import statuses
+from databuild.model.graph_messages import graph_from_message
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import service_pb2 as sv
 
@@ -21,6 +23,17 @@ STYLE_SOURCE: Final = f"'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode())
 def graph_picture(graph: sv.BuildGraph) -> str:
     """Draws a job graph, with the status of each task."""
     return draw_job_graph(drawn_tasks(graph.tasks), title=f"Job graph of {graph.build_request_id}", style=True)
+
+
+def _whole_graph_picture(graph: sv.Graph) -> str:
+    return graph_as_svg(graph_from_message(graph))
+
+
+PICTURES: Final[Mapping[str, Callable[[Any], str]]] = {
+    "GetBuildGraph": graph_picture,
+    "GetGraph": _whole_graph_picture,
+}
+"""The drawing of the answer of each RPC that has one."""
 
 
 def drawn_tasks(

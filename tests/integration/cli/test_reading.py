@@ -107,12 +107,25 @@ def test_downstream_shows_whose_input_has_changed_and_what_is_tainted(graph):
 def test_the_job_graph_is_drawn_whole(graph: ScriptGraph, form: str, beginning: tuple[str, ...]) -> None:
     graph("build")
 
-    code, out, _ = graph("graph", f"--format={form}")
+    code, out, _ = graph("graph", "sum/ab_c", f"--format={form}")
 
     assert code == 0
     assert out.startswith(beginning)
     assert "sum/ab_c" in out
     assert "number/c" in out
+
+
+@pytest.mark.parametrize(("form", "beginning"), [("mermaid", "flowchart"), ("dot", "digraph"), ("svg", "<svg")])
+def test_without_a_partition_the_whole_graph_is_drawn_by_job(graph: ScriptGraph, form: str, beginning: str) -> None:
+    code, out, err = graph("graph", f"--format={form}")
+
+    assert (code, err) == (0, "")
+    assert out.startswith(beginning)
+    assert "//numbers:sum" in out
+    assert "sum/{names}" in out
+    assert "inputs known when planned" in out
+    assert "ab_c" not in out
+    assert not (graph.folder / ".databuild").exists()
 
 
 def test_a_closed_pipe_is_quiet(graph: ScriptGraph) -> None:

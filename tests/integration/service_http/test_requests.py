@@ -51,6 +51,25 @@ async def test_the_job_graph_of_a_build_is_drawn_with_a_style_that_browsers_allo
     assert f"default-src 'none'; style-src {source};" in answer.headers["content-security-policy"]
 
 
+async def test_the_whole_graph_is_shown_and_drawn_with_the_counts_of_its_partitions(served: Served) -> None:
+    await served.build("clean/1", "clean/2")
+
+    plain = (await served.get("/graph")).json()
+    counted = (await served.get("/graph", include_records="true")).json()
+    picture = await served.get("/graph.svg", include_records="true")
+
+    assert [job["job_label"] for job in plain["jobs"]] == ["//:clean", "//:day", "//:raw"]
+    assert plain["jobs"][0]["outputs"] == ["clean/{n:/.+/}"]
+    assert "counts" not in plain["jobs"][0]
+    assert counted["jobs"][0]["counts"]["by_status"] == {"AVAILABLE": "2"}
+    assert [(edge["upstream_job_label"], edge["job_label"], edge["kind"]) for edge in counted["edges"]] == [
+        ("//:raw", "//:clean", "KIND_RECORDED")
+    ]
+    assert picture.headers["content-type"] == "image/svg+xml"
+    assert "2 available" in picture.text
+    assert "2 available" not in (await served.get("/graph.svg")).text
+
+
 async def test_the_same_request_starts_nothing_new_and_another_is_a_conflict(served: Served) -> None:
     body = {"build_request_id": "b", "partitions": ["raw/1"]}
     first = await served.post("/builds", body)

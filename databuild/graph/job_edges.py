@@ -1,0 +1,167 @@
+"""Edges between the jobs of a catalog: which jobs can produce what the templates of declared inputs yield.
+
+Two jobs have an edge if a ref exists that a template of one may yield and a pattern of the other matches. Bounds, and
+the equality of values that come from one field, are disregarded. So an edge may be drawn that no build ever takes, but
+none is missing.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from databuild.graph.catalog import JobCatalog
+from databuild.graph.declared.declaration import ANY_VALUE, DeclaredJob
+from databuild.graph.declared.expressions import Expression
+from databuild.graph.declared.templates import Template
+from databuild.graph.field_types import FIELD_TYPES
+from databuild.graph.overlap import shortest_common_ref
+from databuild.graph.patterns import PartitionPattern
+from databuild.graph.refs import nfc
+from databuild.model.graph_view import INPUT, OPTIONAL, QUERY, RECORDED, GraphEdge, GraphJob, GraphView
+
+_BRACE: Final = re.compile(r"[{}]")
+
+
+class _Input(NamedTuple):
+    """One template of a job's inputs; `any_value` is true if `{*}` follows it."""
+
+    template: Template
+    kind: str
+    any_value: bool = False
+
+    @property
+    def text(self) -> str:
+        return self.template.text + (ANY_VALUE if self.any_value else "")
+
+    @property
+    def mapping(self) -> str:
+        expressions = [expression.text for expression in self.template.expressions]
+        return ", ".join([*expressions, *([ANY_VALUE] if self.any_value else [])]) or self.text
+
+
+def graph_view(catalog: JobCatalog) -> GraphView:
+    """Returns the jobs of a catalog and their declared inputs. Reads no records and starts no process."""
+    jobs = sorted(catalog.jobs.items())
+    return GraphView(
+        catalog.graph_label,
+        tuple(GraphJob(label, job.outputs, job.declaration is not None) for label, job in jobs),
+        declared_edges(catalog),
+    )
+
+
+def declared_edges(catalog: JobCatalog) -> tuple[GraphEdge, ...]:
+    """Returns the edges of declared inputs, by job and in the order of its attributes."""
+    producers = _Producers(catalog)
+    return tuple(
+        edge
+        for label, job in sorted(catalog.declared.items())
+        for declared_input in _inputs(job)
+        for edge in _edges(label, declared_input, producers)
+    )
+
+
+def recorded_edges(catalog: JobCatalog, job_label: str, inputs: Iterable[str]) -> tuple[GraphEdge, ...]:
+    """Returns an edge for each job that produces one of the recorded inputs of a job. Ignores refs without producer."""
+    upstream = {label for ref in inputs for label in catalog.owners(ref)}
+    return tuple(GraphEdge(label, "", job_label, RECORDED) for label in sorted(upstream))
+
+
+def _inputs(job: DeclaredJob) -> Iterator[_Input]:
+    for templates, kind in ((job.inputs, INPUT), (job.optional_inputs, OPTIONAL), (job.query_inputs, QUERY)):
+        for template in templates:
+            yield _Input(template, kind)
+    for template in job.query_prefixes:
+        yield _Input(template, QUERY, any_value=True)
+
+
+def _edges(label: str, declared_input: _Input, producers: _Producers) -> Iterator[GraphEdge]:
+    upstream = producers.of(template_pattern(declared_input.template, any_value=declared_input.any_value))
+    text, mapping = declared_input.text, declared_input.mapping
+    for producer in upstream:
+        yield GraphEdge(producer, "", label, declared_input.kind, text, mapping)
+    if not upstream:
+        yield GraphEdge("", _external_name(declared_input), label, declared_input.kind, text, mapping)
+
+
+class _Producers:
+    """Finds the jobs whose patterns share a ref with another pattern."""
+
+    def __init__(self, catalog: JobCatalog) -> None:
+        self._by_prefix: dict[str, list[tuple[PartitionPattern, str]]] = {}
+        for label, job in catalog.jobs.items():
+            for pattern in job.patterns:
+                self._by_prefix.setdefault(pattern.prefix, []).append((pattern, label))
+        self._prefixes = sorted(self._by_prefix)
+        self._cache: dict[str, tuple[str, ...]] = {}
+
+    def of(self, wanted: PartitionPattern) -> tuple[str, ...]:
+        """Returns the labels of the producers, sorted."""
+        found = self._cache.get(wanted.text)
+        if found is None:
+            labels = {label for pattern, label in self._candidates(wanted.prefix) if _overlap(pattern, wanted)}
+            found = self._cache[wanted.text] = tuple(sorted(labels))
+        return found
+
+    def _candidates(self, prefix: str) -> Iterator[tuple[PartitionPattern, str]]:
+        """Yields the patterns whose prefix begins with another one, or is the beginning of it."""
+        for length in range(len(prefix)):
+            yield from self._by_prefix.get(prefix[:length], ())
+        for longer in itertools.islice(self._prefixes, bisect.bisect_left(self._prefixes, prefix), None):
+            if not longer.startswith(prefix):
+                return
+            yield from self._by_prefix[longer]
+
+
+def _overlap(first: PartitionPattern, second: PartitionPattern) -> bool:
+    if first.is_disjoint(second):
+        return False
+    # Mostly, both are literals around fields of the same types, so that they share an example.
+    example = second.example()
+    if first.match(example) is not None and second.match(example) is not None:
+        return True
+    return shortest_common_ref(first, second) is not None
+
+
+def template_pattern(template: Template, *, any_value: bool = False) -> PartitionPattern:
+    """Returns a pattern of the refs that a template may yield: a field of the right type for each expression.
+
+    Args:
+        template: The template.
+        any_value: True if the refs have one more segment, or the rest of one, after the template.
+    """
+    kinds: list[str] = []
+    texts: list[str] = []
+
+    def add_field(kind: str) -> None:
+        kinds.append(kind)
+        texts.append(f"{{field_{len(kinds)}:{kind}}}")
+
+    for part in template.parts:
+        if isinstance(part, Expression):
+            add_field(part.kind)
+            continue
+        position = 0
+        for brace in _BRACE.finditer(part):  # a pattern has no literal braces, but a regular expression has
+            texts.append(part[position : brace.start()])
+            add_field(f"/\\{brace[0]}/")
+            position = brace.end()
+        texts.append(part[position:])
+    if any_value:
+        add_field("str")
+    return PartitionPattern(nfc("".join(texts)))
+
+
+def _external_name(declared_input: _Input) -> str:
+    """Returns the refs of an input as a pattern: equal for inputs that differ in the values of typed fields only."""
+    parts: Sequence[str | Expression] = declared_input.template.parts
+    texts = [part if isinstance(part, str) else f"{{{_field_name(part)}}}" for part in parts]
+    return "".join(texts) + (ANY_VALUE if declared_input.any_value else "")
+
+
+def _field_name(expression: Expression) -> str:
+    counted = expression.kind in FIELD_TYPES and FIELD_TYPES[expression.kind].of_calendar
+    return expression.kind if counted else expression.field
