@@ -22,6 +22,11 @@ def limits(kind: str) -> tuple[int, int]:
     return (-INT_LIMIT, INT_LIMIT) if kind == "int" else (UNITS[kind].minimum, UNITS[kind].maximum)
 
 
+def is_unlimited(number: int) -> bool:
+    """Returns True for a limit of integers, perhaps with an offset, instead of a bound that a person has set."""
+    return bool(abs(number) > INT_LIMIT // 2)
+
+
 def is_counted(kind: str) -> bool:
     """Returns True if the values of a type are counted as numbers."""
     return kind == "int" or kind in UNITS
@@ -52,6 +57,7 @@ def values_between(kind: str, first: int, last: int, *, negative_zero: bool = Tr
     exact = FIELD_TYPES[kind].exact_regex
     lowest, highest = limits(kind)
     if kind == "int":
+        first, last = lowest if is_unlimited(first) else first, highest if is_unlimited(last) else last
         if first <= lowest and last >= highest and negative_zero:
             return automaton((exact,))
         return automaton((_integers(first, last, negative_zero=negative_zero),))
