@@ -52,10 +52,17 @@ class Domain(NamedTuple):
 
     def readable_fields(self) -> dict[str, str]:
         """Returns readable values of all fields."""
-        return {
-            name: text_of(kind, readable(kind, self.intervals[name])) if name in self.intervals else _example(kind)
-            for name, kind in self.job.fields.items()
-        }
+        return {name: next(self.values(name)) for name in self.job.fields}
+
+    def values(self, field: str) -> Iterator[str]:
+        """Yields some readable values of a field."""
+        kind = self.job.fields[field]
+        if field in self.intervals:
+            interval = self.intervals[field]
+            numbers = values_near(interval, [readable(kind, interval)])
+            yield from (text_of(kind, number) for number in numbers if not is_unlimited(number))
+        else:
+            yield _example(kind)
 
     def output(self, fields: Mapping[str, str]) -> str | None:
         """Returns the output with these fields; None if it is none of the job, or the job divides it otherwise."""

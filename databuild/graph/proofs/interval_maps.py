@@ -22,12 +22,14 @@ class IntervalMap(NamedTuple):
         last: Returns the last value; it may be less than the first one if there are none.
         per_day: The number of values of the field that are widened to one interval; 1 if the ends are exact.
         uses_months: True if the lengths of months may matter.
+        is_shift: True if the distance from a number to each of its values is the same for all numbers.
     """
 
     first: Move | None = None
     last: Move | None = None
     per_day: int = 1
     uses_months: bool = False
+    is_shift: bool = True
 
     @property
     def is_exact(self) -> bool:
@@ -53,7 +55,7 @@ class IntervalMap(NamedTuple):
     def valid(self, first: int, last: int) -> tuple[int, int]:
         """Returns the ends of the numbers from `first` to `last` all of whose values lie in the years 1 to 9999."""
         low, high = self.first, self.last
-        if low is None or high is None or (self.interval(first) and self.interval(last)):
+        if low is None or high is None or self.is_shift or (self.interval(first) and self.interval(last)):
             return first, last
         start = first_reached(first, last + 1, lambda n: image(low, n) > -math.inf and image(high, n) > -math.inf)
         stop = first_reached(start, last + 1, lambda n: image(low, n) == math.inf or image(high, n) == math.inf)
@@ -64,6 +66,9 @@ class IntervalMap(NamedTuple):
 
         Exact if the ends of this map are, and if the map yields at least one value for each number.
         """
+        if self.is_shift:
+            low, high = int(self.low(0)), int(self.high(0))
+            return max(first, values[0] - high), min(last, values[1] - low)
         start = first_reached(first, last + 1, lambda n: self.high(n) >= values[0] and self.low(n) > -math.inf)
         stop = first_reached(start, last + 1, lambda n: self.low(n) > values[1] or self.high(n) == math.inf)
         return start, stop - 1
@@ -80,4 +85,6 @@ def interval_map(expression: Expression) -> IntervalMap:
     if expression.moves_by_months:
         per_day = MINUTES_PER_DAY if expression.field_kind == "minute" else HOURS_PER_DAY
     assert is_counted(expression.kind)
-    return IntervalMap(expression.low, expression.high, per_day, expression.uses_months)
+    return IntervalMap(
+        expression.low, expression.high, per_day, expression.uses_months, is_shift=expression.kind == "int"
+    )
