@@ -79,11 +79,10 @@ def check_coverage(catalog: JobCatalog, links: Links) -> Coverage:
     count = 0
     for job in catalog.declared.values():
         domain = domain_of(job)
-        optional = set(job.optional_inputs)
-        for template in (*job.inputs, *job.optional_inputs):
+        for number, template in enumerate((*job.inputs, *job.optional_inputs)):
             count += 1
             finding: MissingInput | Undecided | None = _invalid_value(domain, template)
-            if finding is None and template not in optional and not catalog.lookup:
+            if finding is None and number < len(job.inputs) and not catalog.lookup:
                 finding = _TemplateCoverage(catalog, _valid(domain, template), template, links.of(template)).check()
             if isinstance(finding, MissingInput):
                 missing.append(finding)
