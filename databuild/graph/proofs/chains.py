@@ -25,7 +25,7 @@ from databuild.graph.proofs.value_sets import is_counted, is_unlimited, limits, 
 _MAX_WAYS: Final = 300
 _MAX_STEPS_OF_A_WAY: Final = 12
 _MAX_CANDIDATES: Final = 1000
-_MAX_SCANNED: Final = 100_000
+_MAX_SCANNED: Final = 30_000
 _SCANNED: Final = ("2000-01-01", "2030-01-01", "2400-01-01")
 """The parts of the calendar that are scanned where bounds do not exclude any: usual years, and then a whole period."""
 
@@ -68,8 +68,9 @@ def ways_around(edges: Sequence[JobEdge]) -> Iterator[_Way]:
 
 def find_chain(catalog: JobCatalog, edges: Sequence[JobEdge], domains: Mapping[str, Domain]) -> Chain | None:
     """Returns a chain of refs that comes back to its first one; None if none was found."""
+    scans = itertools.count()
     for way in itertools.islice(ways_around(edges), _MAX_WAYS):
-        if (chain := _Search(catalog, way, domains).chain()) is not None:
+        if (chain := _Search(catalog, way, domains, scans).chain()) is not None:
             return chain
     return None
 
@@ -84,10 +85,13 @@ def explore(catalog: JobCatalog, edges: Sequence[JobEdge], domains: Mapping[str,
         start = label, tuple(sorted(fields.items()))
         needed_by: dict[RefNode, tuple[RefNode, str]] = {}
         level = [start]
-        while level and len(needed_by) < _MAX_EXPLORED:
+        budget = itertools.count()
+        while level:
             next_level: list[RefNode] = []
             for node in level:
                 for ref, needed in itertools.islice(inputs_of(catalog, node, edges), _MAX_EXPLORED_INPUTS):
+                    if next(budget) >= _MAX_EXPLORED:
+                        break
                     if needed == start:
                         refs = [ref]
                         while node != start:
@@ -97,7 +101,7 @@ def explore(catalog: JobCatalog, edges: Sequence[JobEdge], domains: Mapping[str,
                     if needed not in needed_by:
                         needed_by[needed] = node, ref
                         next_level.append(needed)
-            level = next_level
+            level = next_level if next(budget) < _MAX_EXPLORED else []
     return None
 
 
@@ -119,8 +123,9 @@ def inputs_of(catalog: JobCatalog, node: RefNode, edges: Iterable[JobEdge]) -> I
 
 def find_endless_chain(catalog: JobCatalog, edges: Sequence[JobEdge], domains: Mapping[str, Domain]) -> Chain | None:
     """Returns the beginning of a chain without end, over an `int` without a bound; None if none was found."""
+    scans = itertools.count()
     for way in itertools.islice(ways_around(edges), _MAX_WAYS):
-        if (chain := _Search(catalog, way, domains).endless_chain()) is not None:
+        if (chain := _Search(catalog, way, domains, scans).endless_chain()) is not None:
             return chain
     return None
 
@@ -150,11 +155,13 @@ class _Trace(NamedTuple):
 class _Search:
     """The search along one way around."""
 
-    def __init__(self, catalog: JobCatalog, way: _Way, domains: Mapping[str, Domain]) -> None:
+    def __init__(self, catalog: JobCatalog, way: _Way, domains: Mapping[str, Domain], scans: Iterator[int]) -> None:
+        """Takes the number of values looked at so far from `scans`, which all ways share."""
         # Values that come back are found for counted fields, so the way begins at a job that has them.
         start = max(range(len(way)), key=lambda step: len(domains[way[step].source].intervals))
         way = way[start:] + way[:start]
         self._catalog = catalog
+        self._scans = scans
         self._way = way
         self._domains = domains
         self._labels = (*(edge.source for edge in way), way[-1].target)
@@ -298,8 +305,7 @@ class _Search:
             values.append(max(reached[0], first))
         return values
 
-    @staticmethod
-    def _candidates(trace: _Trace, kind: str, domain: Interval) -> Iterator[int]:
+    def _candidates(self, trace: _Trace, kind: str, domain: Interval) -> Iterator[int]:
         """Yields numbers whose interval after the way, without bounds, has the number itself."""
 
         def compare(number: int) -> tuple[float, float]:
@@ -316,14 +322,17 @@ class _Search:
                 if low <= number <= high:
                     yield number
         for first, last in _scanned(kind, domain, near[0]):
-            number = last
-            for _ in range(_MAX_SCANNED):
-                if number < first:
-                    break
+            # From the side from which numbers can be left out: those between a number and all of its values.
+            ascends = compare(first)[0] > first
+            number = first if ascends else last
+            while first <= number <= last and next(self._scans) < _MAX_SCANNED:
                 low, high = compare(number)
                 if low <= number <= high:
                     yield number
-                number = int(high) if high < number and high != -math.inf else number - 1
+                if ascends:
+                    number = int(low) if number < low < math.inf else number + 1
+                else:
+                    number = int(high) if -math.inf < high < number else number - 1
 
     def _free_values(self, field: str) -> Iterator[str]:
         yield from self._domains[self._labels[0]].values(field)

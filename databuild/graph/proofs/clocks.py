@@ -21,8 +21,8 @@ from databuild.graph.proofs.interval_maps import IntervalMap, interval_map
 from databuild.graph.proofs.job_edges import JobEdge, cyclic_components
 from databuild.graph.proofs.value_sets import is_counted, is_unlimited
 
-_MAX_STEPS: Final = 1_000_000
-"""Maximum number of evaluations of expressions for one clock."""
+_MAX_STEPS: Final = 150_000
+"""Maximum number of evaluations of expressions for one component, and for one expression."""
 
 _PERIOD_START: Final = "4000-01-03"
 """Far from both ends of the calendar; a Monday."""
@@ -107,19 +107,28 @@ class ClockProof:
     """Finds the edges of a component that no way around can use, since the clock never comes back."""
 
     def __init__(
-        self, edges: Sequence[JobEdge], domains: Mapping[str, Domain], clock: Clock, *, backwards: bool
+        self,
+        edges: Sequence[JobEdge],
+        domains: Mapping[str, Domain],
+        clock: Clock,
+        steps: Iterator[int],
+        *,
+        backwards: bool,
     ) -> None:
+        """Takes the number of evaluations so far from `steps`, which all proofs of a component share."""
         self._edges = edges
         self._domains = domains
         self._clock = clock
         # Forwards, all numbers are negated, so that there is one direction only.
         self._sign = 1 if backwards else -1
-        self._steps = 0
+        self._steps = steps
 
     def edges_without_return(self) -> set[int]:
         """Returns the positions of edges; every way around that uses one of them moves the clock strictly."""
-        if len(set(self._clock.kinds.values())) == 1 and all(map(self._always_moves, self._clock.maps)):
-            return set(self._clock.maps)
+        if len(set(self._clock.kinds.values())) == 1:
+            moves = {position: self._move(position) for position in self._clock.maps}
+            if all(move <= 0 for move in moves.values()):
+                return {position for position, move in moves.items() if move < 0}
         removed: set[int] = set()
         try:
             for label in sorted(self._clock.fields, key=self._coarseness):
@@ -135,13 +144,15 @@ class ClockProof:
             pass
         return removed | (set(self._clock.maps) - self._cyclic(removed) if removed else set())
 
-    def _always_moves(self, position: int) -> bool:
-        """Returns True if an edge between clocks of one type moves them strictly, for itself."""
+    def _move(self, position: int) -> int:
+        """Returns where an edge between clocks of one type moves them, as `_direction` does."""
         field = self._clock.fields[self._edges[position].source]
         expression = self._edges[position].expression(self._clock.fields[self._edges[position].target])
         assert expression is not None
+        if expression.low is None:
+            return 0
         points = ("*" + point[len(field) :] for point in expression.text[1:-1].split(".."))
-        return expression.low is not None and _always_moves(expression.field_kind, "..".join(points), self._sign)
+        return _direction(expression.field_kind, "..".join(points), self._sign)
 
     def ends(self, removed: Collection[int]) -> set[int]:
         """Returns the removed edges that no endless chain uses, since bounds or the calendar end it."""
@@ -224,8 +235,7 @@ class ClockProof:
         return math.inf
 
     def _image(self, position: int, target: str, value: float, *, within_bounds: bool) -> float:
-        self._steps += 1
-        if self._steps > _MAX_STEPS:
+        if next(self._steps) > _MAX_STEPS:
             raise _TooManyStepsError
         interval = self._clock.maps[position]
         image = interval.high(value) if self._sign > 0 else -interval.low(-value)
@@ -247,21 +257,23 @@ def _period(kind: str, *, uses_months: bool) -> Interval:
 
 
 @functools.cache
-def _always_moves(kind: str, points: str, sign: int) -> bool:
-    """Returns True if an expression yields only values before its field, or after it if the sign is negative.
+def _direction(kind: str, points: str, sign: int) -> int:
+    """Returns -1 if an expression yields only values before its field, 0 if not after it, and else 1.
 
     Args:
         kind: The type of the field.
         points: The expression without braces, and with `*` as its field.
-        sign: 1 or -1.
+        sign: -1 to exchange before and after.
     """
     interval = interval_map(parse_expression(f"{{{points.replace('*', 'x')}}}", {"x": kind}, lists=True, formats=False))
     lowest, number = sorted(sign * end for end in _period(kind, uses_months=interval.uses_months or kind in OF_MONTHS))
-    for _ in range(_MAX_STEPS // 4):
+    direction = -1
+    for _ in range(_MAX_STEPS):
         image = interval.high(number) if sign > 0 else -interval.low(-number)
-        if image >= number or image == -math.inf:
-            return False
-        number = int(image)
+        if image > number or image == -math.inf:
+            return 1
+        direction = max(direction, 0 if image == number else -1)
+        number = int(image) if image < number else number - 1
         if number < lowest:
-            return True
-    return False
+            return direction
+    return 1

@@ -74,18 +74,21 @@ def _unproven(
         must_end: True to keep edges that an endless chain may use.
     """
     pending = [list(edges)]
+    steps = itertools.count()
     while pending:
         component = pending.pop()
-        removed = next(filter(None, _removals(component, domains, must_end=must_end)), None)
+        removed = next(filter(None, _removals(component, domains, steps, must_end=must_end)), None)
         if removed is None:
             yield component
         else:
             pending += cyclic_components(edge for number, edge in enumerate(component) if number not in removed)
 
 
-def _removals(edges: Sequence[JobEdge], domains: Mapping[str, Domain], *, must_end: bool) -> Iterator[set[int]]:
+def _removals(
+    edges: Sequence[JobEdge], domains: Mapping[str, Domain], steps: Iterator[int], *, must_end: bool
+) -> Iterator[set[int]]:
     for clock, backwards in itertools.product(clocks(edges, domains), (True, False)):
-        proof = ClockProof(edges, domains, clock, backwards=backwards)
+        proof = ClockProof(edges, domains, clock, steps, backwards=backwards)
         removed = proof.edges_without_return()
         yield proof.ends(removed) if must_end else removed
 
@@ -94,7 +97,8 @@ def _refute(catalog: JobCatalog, edges: Sequence[JobEdge], domains: Mapping[str,
     """Looks for a counter-example among edges for which the proof fails; None if there is none."""
     labels = dict.fromkeys(edge.source for edge in edges)
     subject = _subject(edges)
-    circles = list(_unproven(edges, domains, must_end=False))
+    has_integers = any("int" in domains[label].job.fields.values() for label in labels)
+    circles = list(_unproven(edges, domains, must_end=False)) if has_integers else [edges]
     for circle in circles:
         chain = find_chain(catalog, circle, domains) or explore(catalog, circle, domains)
         if chain is not None:
