@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from databuild.errors import InvalidPatternError
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.declared.expressions import Expression
 from databuild.graph.periods import UNITS
@@ -26,17 +25,13 @@ _MAX_WAYS: Final = 300
 _MAX_STEPS_OF_A_WAY: Final = 12
 _MAX_CANDIDATES: Final = 1000
 _MAX_SCANNED: Final = 30_000
+"""Maximum number of values that are looked at for all ways of a component."""
+
 _SCANNED: Final = ("2000-01-01", "2030-01-01", "2400-01-01")
 """The parts of the calendar that are scanned where bounds do not exclude any: usual years, and then a whole period."""
 
 _ROUNDS: Final = 2
 """The number of rounds of an endless chain that are shown."""
-
-_MAX_EXPLORED: Final = 2000
-_MAX_EXPLORED_INPUTS: Final = 50
-
-RefNode = tuple[str, tuple[tuple[str, str], ...]]
-"""The label of a job, and the fields of one of its refs, sorted by name."""
 
 _Way = tuple[JobEdge, ...]
 _Fields = dict[str, str]
@@ -73,52 +68,6 @@ def find_chain(catalog: JobCatalog, edges: Sequence[JobEdge], domains: Mapping[s
         if (chain := _Search(catalog, way, domains, scans).chain()) is not None:
             return chain
     return None
-
-
-def explore(catalog: JobCatalog, edges: Sequence[JobEdge], domains: Mapping[str, Domain]) -> Chain | None:
-    """Looks at the refs near some readable ones, breadth first; returns a chain that comes back to one of those."""
-    for label in dict.fromkeys(edge.source for edge in edges):
-        domain = domains[label]
-        fields = domain.readable_fields()
-        if domain.output(fields) is None:
-            continue
-        start = label, tuple(sorted(fields.items()))
-        needed_by: dict[RefNode, tuple[RefNode, str]] = {}
-        level = [start]
-        budget = itertools.count()
-        while level:
-            next_level: list[RefNode] = []
-            for node in level:
-                for ref, needed in itertools.islice(inputs_of(catalog, node, edges), _MAX_EXPLORED_INPUTS):
-                    if next(budget) >= _MAX_EXPLORED:
-                        break
-                    if needed == start:
-                        refs = [ref]
-                        while node != start:
-                            node, through = needed_by[node]  # noqa: PLW2901
-                            refs.insert(0, through)
-                        return Chain((ref, *refs))
-                    if needed not in needed_by:
-                        needed_by[needed] = node, ref
-                        next_level.append(needed)
-            level = next_level if next(budget) < _MAX_EXPLORED else []
-    return None
-
-
-def inputs_of(catalog: JobCatalog, node: RefNode, edges: Iterable[JobEdge]) -> Iterator[tuple[str, RefNode]]:
-    """Yields what edges need for a ref, each with its ref."""
-    label, fields = node
-    for edge in edges:
-        if edge.source != label:
-            continue
-        try:
-            refs = edge.link.template.values(dict(fields))
-        except InvalidPatternError:
-            continue
-        for ref in refs:
-            matched = edge.link.pattern.match(ref)
-            if matched is not None and is_produced(catalog, ref):
-                yield ref, (edge.target, tuple(sorted(matched.items())))
 
 
 def find_endless_chain(catalog: JobCatalog, edges: Sequence[JobEdge], domains: Mapping[str, Domain]) -> Chain | None:

@@ -107,7 +107,7 @@ def _invalid_value(domain: Domain, template: Template) -> MissingInput | Undecid
             hint = f"; `bounds` of the field {expression.field!r} can exclude such outputs"
             if (invalid := _invalid_output(domain, template, expression.field, outside, hint)) is not None:
                 return invalid
-            return Undecided(_subject(domain, template), "not proven: it leaves the years 1 to 9999 for some values")
+            return Undecided(_subject(domain, template), "it leaves the years 1 to 9999 for some values")
         kind = domain.job.fields[expression.field]
         for number in (readable(kind, (first, valid_last)), valid_last):
             if (invalid := _invalid_output(domain, template, expression.field, number)) is not None:
@@ -162,7 +162,7 @@ class _TemplateCoverage:
         """Returns a counter-example if there is one; None if the proof succeeds."""
         for number, (pieces, cells) in enumerate(self._combinations()):
             if number >= _MAX_COMBINATIONS:
-                self._reason = "not proven: the bounds of producers divide its values into too many parts"
+                self._reason = "the bounds of producers divide its values into too many parts"
                 break
             if (missing := self._check_cells(pieces, cells)) is not None:
                 return missing
@@ -234,11 +234,10 @@ class _TemplateCoverage:
                         return missing
                 self._samples.append(word)
                 self._reason = self._reason or (
-                    "not proven: automata do not know which values it yields together, and found only inputs that no "
-                    "output needs"
+                    "automata do not know which values it yields together, and found only inputs that no output needs"
                 )
         except TooManyStatesError:
-            self._reason = "not proven: its patterns are too large to compare"
+            self._reason = "its patterns are too large to compare"
         return None
 
     def _usual_texts(self, field: str, piece: Interval) -> list[str]:

@@ -15,17 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from databuild.graph.catalog import JobCatalog
-from databuild.graph.proofs.chains import RefNode, explore, find_chain, find_endless_chain, inputs_of
+from databuild.graph.proofs.chains import find_chain, find_endless_chain
 from databuild.graph.proofs.clocks import ClockProof, clocks
 from databuild.graph.proofs.domains import Domain, domain_of
+from databuild.graph.proofs.exploration import TooManyRefsError, enumerate_refs, explore
 from databuild.graph.proofs.findings import Chain, Undecided
 from databuild.graph.proofs.job_edges import JobEdge, cyclic_components, job_edges
 from databuild.graph.proofs.links import Links
-
-_MAX_ENUMERATED: Final = 20_000
-"""Maximum number of refs of a circle that are looked at one by one where the proof fails."""
-
-_MAX_ENUMERATED_INPUTS: Final = 500_000
 
 _SHOWN: Final = 3
 
@@ -34,12 +30,12 @@ class Cycles(NamedTuple):
     """The results of the proof.
 
     Attributes:
-        circles: The number of groups of jobs that need each other.
+        job_cycles: The number of groups of jobs that need each other.
         chains: A counter-example for each group that has one.
         undecided: The groups that could not be decided.
     """
 
-    circles: int
+    job_cycles: int
     chains: tuple[Chain, ...]
     undecided: tuple[Undecided, ...]
 
@@ -54,7 +50,7 @@ def check_cycles(catalog: JobCatalog, links: Links) -> Cycles:
         for edges in _unproven(circle, domains, must_end=True):
             finding = _refute(catalog, edges, domains)
             if isinstance(finding, Chain) and catalog.lookup:
-                reason = "not proven: partitions need themselves unless the lookup names other producers"
+                reason = "partitions need themselves unless the lookup names other producers"
                 finding = Undecided(_subject(edges), reason, finding.refs[:1])
             if isinstance(finding, Chain):
                 chains.append(finding)
@@ -103,57 +99,17 @@ def _refute(catalog: JobCatalog, edges: Sequence[JobEdge], domains: Mapping[str,
         chain = find_chain(catalog, circle, domains) or explore(catalog, circle, domains)
         if chain is not None:
             return chain
-    if sum(domains[label].size for label in labels) <= _MAX_ENUMERATED:
-        try:
-            return _enumerated(catalog, edges, domains)
-        except _TooManyInputsError:
-            pass
+    try:
+        return enumerate_refs(catalog, edges, domains)
+    except TooManyRefsError:
+        pass
     if circles:
-        return Undecided(subject, "not proven: jobs need each other, and perhaps a partition needs itself")
+        return Undecided(subject, "jobs need each other, and perhaps a partition needs itself")
     if (chain := find_endless_chain(catalog, edges, domains)) is not None:
         return chain
-    return Undecided(subject, "not proven: jobs need each other, and perhaps a chain of inputs has no end")
+    return Undecided(subject, "jobs need each other, and perhaps a chain of inputs has no end")
 
 
 def _subject(edges: Sequence[JobEdge]) -> str:
     labels = list(dict.fromkeys(edge.source for edge in edges))
     return " and ".join(labels) if len(labels) <= _SHOWN else f"{', '.join(labels[:_SHOWN])} and others"
-
-
-class _TooManyInputsError(Exception):
-    """There are too many inputs to look at each."""
-
-
-def _enumerated(catalog: JobCatalog, edges: Sequence[JobEdge], domains: Mapping[str, Domain]) -> Chain | None:
-    """Searches all refs of jobs with finitely many ones, depth first, for one that needs itself."""
-    budget = itertools.count()
-    done: set[RefNode] = set()
-
-    def inputs(node: RefNode) -> Iterator[tuple[str, RefNode]]:
-        for found in inputs_of(catalog, node, edges):
-            if next(budget) > _MAX_ENUMERATED_INPUTS:
-                raise _TooManyInputsError
-            yield found
-
-    for label in dict.fromkeys(edge.source for edge in edges):
-        for fields in domains[label].all_fields():
-            root = label, tuple(sorted(fields.items()))
-            if root in done or domains[label].output(fields) is None:
-                continue
-            stack = [("", root, inputs(root))]
-            on_path = {root}
-            while stack:
-                _, node, rest = stack[-1]
-                ref, needed = next(rest, ("", root))
-                if not ref:
-                    stack.pop()
-                    on_path.discard(node)
-                    done.add(node)
-                elif needed in on_path:
-                    refs = [step[0] for step in stack]
-                    start = next(number for number, step in enumerate(stack) if step[1] == needed)
-                    return Chain((ref, *refs[start + 1 :], ref))
-                elif needed not in done:
-                    on_path.add(needed)
-                    stack.append((ref, needed, inputs(needed)))
-    return None
