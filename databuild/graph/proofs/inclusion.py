@@ -13,7 +13,10 @@ from typing import Final
 from databuild.graph.automaton import DASH, Automaton, CharacterSet, most_readable, samples_beyond_ascii
 from databuild.graph.refs import MAX_REF_BYTES
 
-_MAX_VISITS: Final = 200_000
+_MAX_VISITS: Final = 20_000
+
+_MAX_ANTICHAIN: Final = 100
+"""The number of sets of one state that a new set is compared with."""
 
 _Path = tuple[str, "_Path"] | None
 
@@ -31,22 +34,24 @@ def refs_outside(first: Automaton, others: Sequence[Automaton]) -> Iterator[str]
         TooManyStatesError: The search was given up.
     """
     union = _Union(others)
-    visited: dict[int, list[int]] = {}
+    visited: set[tuple[int, int]] = set()
+    antichains: dict[int, list[int]] = {}
     pending_by_size: dict[int, list[tuple[int, int, _Path]]] = {0: [(first.start, union.start, None)]}
-    visits = 0
     for size in range(MAX_REF_BYTES + 1):
         stack = pending_by_size.pop(size, [])[::-1]
         if size == 1:
-            visited.clear()  # a ref is not empty and has no dash at its start, so the first character is different
+            # A ref is not empty and has no dash at its start, so what was visited without a character counts anew.
+            visited.clear()
+            antichains.clear()
         while stack:
             state, others_states, path = stack.pop()
-            antichain = visited.setdefault(state, [])
-            if any(subset & others_states == subset for subset in antichain):
+            antichain = antichains.setdefault(state, [])
+            if (state, others_states) in visited or any(subset & others_states == subset for subset in antichain):
                 continue
-            antichain[:] = [states for states in antichain if states & others_states != others_states]
-            antichain.append(others_states)
-            visits += 1
-            if visits > _MAX_VISITS:
+            visited.add((state, others_states))
+            if len(antichain) < _MAX_ANTICHAIN:
+                antichain.append(others_states)
+            if len(visited) > _MAX_VISITS:
                 raise TooManyStatesError
             if first.epsilon[state]:
                 stack.extend((target, others_states, path) for target in reversed(first.epsilon[state]))
