@@ -42,6 +42,8 @@ class PartitionPattern:
     Attributes:
         text: The pattern as written.
         fields: The type, or the regular expression between slashes, of each field by name.
+        parts: Each literal with an empty text, and the name of each field with its type, in order.
+        has_segments: True if no value of a field has a slash.
         prefix: The literal with which all its refs begin; may be empty.
         bounds: The bounds of fields, by name. A ref out of bounds does not match. What compares patterns (`regexes`,
             `is_disjoint`) disregards them.
@@ -57,8 +59,8 @@ class PartitionPattern:
             raise InvalidPatternError(text, f"it is not in Unicode normalization form C; write it as {normal!a}")
         self.text = text
         self.fields: dict[str, str] = {}
-        self._parts: list[tuple[str, str]] = []
-        self._has_segments = True
+        self.parts: list[tuple[str, str]] = []
+        self.has_segments = True
         position = 0
         for field in _FIELD.finditer(text):
             self._add_literal(text[position : field.start()])
@@ -67,12 +69,12 @@ class PartitionPattern:
                 raise InvalidPatternError(text, f"it has the field {name!r} twice")
             self._check_kind(kind)
             self.fields[name] = kind
-            self._parts.append((name, kind))
+            self.parts.append((name, kind))
             position = field.end()
         self._add_literal(text[position:])
         if not text:
             raise InvalidPatternError(text, "a pattern cannot be empty")
-        self.prefix = "" if self._parts[0][1] else self._parts[0][0]
+        self.prefix = "" if self.parts[0][1] else self.parts[0][0]
         self.bounds = self._parse_bounds(bounds) if bounds else {}
 
     def _parse_bounds(self, bounds: Mapping[str, str]) -> Mapping[str, Bounds]:
@@ -85,14 +87,14 @@ class PartitionPattern:
             fault = f"{literal!r} is not a field; fields are written {{name}}, {{name:date}} or {{name:/regex/}}"
             raise InvalidPatternError(self.text, fault)
         if literal:
-            self._parts.append((literal, ""))
+            self.parts.append((literal, ""))
 
     def _check_kind(self, kind: str) -> None:
         if kind.startswith("/"):
             from databuild.graph.regex_tree import parse_field_regex
 
             if parse_field_regex(self.text, kind[1:-1]).may_match("/"):
-                self._has_segments = False
+                self.has_segments = False
         elif kind not in FIELD_TYPES:
             raise InvalidPatternError(
                 self.text, f"{kind!r} is not a type; types are {', '.join(FIELD_TYPES)} or /regex/"
@@ -101,7 +103,7 @@ class PartitionPattern:
     @functools.cached_property
     def regexes(self) -> tuple[str, ...]:
         """The regular expressions of its parts. Concatenated, they match exactly the refs of this pattern."""
-        return tuple(_regex(kind, _exact_regex_of) if kind else re.escape(part) for part, kind in self._parts)
+        return tuple(_regex(kind, _exact_regex_of) if kind else re.escape(part) for part, kind in self.parts)
 
     def match(self, ref: str) -> dict[str, str] | None:
         """Returns the text of each field, by name; None if the pattern does not match the ref."""
@@ -119,7 +121,7 @@ class PartitionPattern:
 
     def ref(self, fields: Mapping[str, str]) -> str:
         """Returns the ref that has these texts of the fields."""
-        return "".join([fields[part] if kind else part for part, kind in self._parts])
+        return "".join([fields[part] if kind else part for part, kind in self.parts])
 
     def _match_form(self, ref: str) -> dict[str, str] | None:
         """Returns the fields of a ref, in bounds or not."""
@@ -148,7 +150,7 @@ class PartitionPattern:
         return self._compile(_exact_regex_of)
 
     def _compile(self, regex_of: Callable[[FieldType], str]) -> re.Pattern[str]:
-        parts = (f"(?P<{part}>{_regex(kind, regex_of)})" if kind else re.escape(part) for part, kind in self._parts)
+        parts = (f"(?P<{part}>{_regex(kind, regex_of)})" if kind else re.escape(part) for part, kind in self.parts)
         return re.compile("".join(parts), re.ASCII)
 
     def explain_mismatch(self, ref: str) -> str:
@@ -198,7 +200,7 @@ class PartitionPattern:
         from databuild.graph.regex_tree import literal_regex, parse_regex
 
         parts = []
-        for part, kind in self._parts:
+        for part, kind in self.parts:
             if kind.startswith("/"):
                 parts.append(literal_regex(parse_regex(kind[1:-1]), _MARKS))
             elif kind:
@@ -225,7 +227,7 @@ class PartitionPattern:
 
     def _open_range_fault(self, ref: str) -> str:
         """Describes a range without an end or without a beginning; empty if there is none."""
-        parts = (_open_range_regex(part, kind) if kind else re.escape(part) for part, kind in self._parts)
+        parts = (_open_range_regex(part, kind) if kind else re.escape(part) for part, kind in self.parts)
         match = re.fullmatch("".join(parts), ref, re.ASCII)
         for name, kind in self.fields.items():
             counting = _counting(kind)
@@ -247,7 +249,7 @@ class PartitionPattern:
 
         Much cheaper than `overlap.shortest_common_ref`, which decides if this returns False.
         """
-        if self._has_segments and other._has_segments:
+        if self.has_segments and other.has_segments:
             return len(self._segments) != len(other._segments) or any(
                 map(_are_disjoint, self._segments, other._segments)
             )
@@ -260,11 +262,11 @@ class PartitionPattern:
     @functools.cached_property
     def _shape(self) -> str:
         """The pattern with `}` for each digit of a calendar field and `{` for other fields; literals have no braces."""
-        return "".join(_type_of(kind).shape if kind else part for part, kind in self._parts)
+        return "".join(_type_of(kind).shape if kind else part for part, kind in self.parts)
 
     def example(self) -> str:
         """Returns a ref that looks like those of this pattern; a regular expression may not match it."""
-        return "".join(_type_of(kind).example if kind else text for text, kind in self._parts)
+        return "".join(_type_of(kind).example if kind else text for text, kind in self.parts)
 
     def expand(self, text: str) -> list[str] | None:
         """Returns the refs of a range such as `date=2013-01-01..2013-01-31`; None if the text is not a range of it.
@@ -278,14 +280,14 @@ class PartitionPattern:
         if _RANGE not in text or not text.startswith(self.prefix):
             return None
         parts = (
-            _range_regex(part, kind, self.bounds.get(part)) if kind else re.escape(part) for part, kind in self._parts
+            _range_regex(part, kind, self.bounds.get(part)) if kind else re.escape(part) for part, kind in self.parts
         )
         match = re.fullmatch("".join(parts), text, re.ASCII)
         if match is None:
             return None
         refs = [""]
         count = 1
-        for part, kind in self._parts:
+        for part, kind in self.parts:
             if not kind:
                 refs = [ref + part for ref in refs]
                 continue

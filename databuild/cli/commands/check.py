@@ -2,8 +2,9 @@
 
 1. Loading the catalog fails if two patterns overlap.
 2. Each default partition needs a producer, by the patterns or the lookup.
-3. A plan for the given refs fails on an input without a producer, and on a cycle.
-4. A second plan has to be equal to the first one; otherwise the `config` of a job is not deterministic.
+3. For all partitions of declared jobs, a proof looks for an input without a producer and for a cycle.
+4. A plan for the given refs fails on an input without a producer, and on a cycle, of any job.
+5. A second plan has to be equal to the first one; otherwise the `config` of a job is not deterministic.
 """
 
 from __future__ import annotations
@@ -31,9 +32,13 @@ def run(call: Invocation) -> int:
         catalog = call.catalog()
         out.line(f"ok: {counted(len(catalog.jobs), 'job')} of {catalog.graph_label}, no two patterns overlap")
         _check_default_partitions(call, catalog)
+        if not _prove(call, catalog):
+            return JOB_FAILED
         refs = expand(call, call.positionals)
         if not refs:
-            out.line("inputs, cycles and config were not checked; name at least one REF to check them")
+            if unproven := len(catalog.jobs) - len(catalog.declared):
+                jobs = counted(unproven, "job with `config`", "jobs with `config`")
+                out.line(f"inputs, cycles and config of {jobs} were not checked; name at least one REF to check them")
             return BUILT
         first, second = (plan_for(call, refs, reader=NoRecords()) for _ in range(2))
     except (InvalidRequestError, JobConfigurationError, LookupFaultError) as error:
@@ -65,6 +70,37 @@ def _check_default_partitions(call: Invocation, catalog: JobCatalog) -> None:
         message = f"default_partitions of {catalog.graph_label}: {error}"
         raise InvalidRequestError(message) from error
     call.out.line(f"ok: {counted(len(refs), 'default partition')}, each with a producer")
+
+
+def _prove(call: Invocation, catalog: JobCatalog) -> bool:
+    """Proves that inputs of declared jobs have producers and that there is no cycle; returns False if there is a fault.
+
+    What cannot be decided is no fault: the line says so.
+    """
+    if not catalog.declared:
+        return True
+    from databuild.graph.proofs.coverage import check_coverage
+    from databuild.graph.proofs.cycles import check_cycles
+    from databuild.graph.proofs.links import Links
+
+    links = Links(catalog)
+    coverage = check_coverage(catalog, links)
+    cycles = check_cycles(catalog, links)
+    for fault in (*coverage.missing, *cycles.chains):
+        call.out.line(f"FAULT: {fault}")
+    for undecided in (*coverage.undecided, *cycles.undecided):
+        call.out.line(f"not proven: {undecided}")
+    jobs = f"all partitions of {counted(len(catalog.declared), 'declared job')}"
+    if catalog.lookup:
+        call.out.line("not proven: that inputs have producers, since the lookup decides which job produces a partition")
+    elif not coverage.missing and not coverage.undecided:
+        call.out.line(f"ok: {jobs}: every input has a producer ({counted(coverage.templates, 'template')})")
+    if not cycles.chains and not cycles.undecided:
+        job_cycles = counted(
+            cycles.job_cycles, "group of jobs that need each other", "groups of jobs that need each other"
+        )
+        call.out.line(f"ok: {jobs}: none needs itself ({job_cycles})")
+    return not coverage.missing and not cycles.chains
 
 
 def _size(plan: Plan) -> str:

@@ -41,7 +41,7 @@ from databuild.graph.periods import (
 MAX_VALUES: Final = 1_000_000
 """The largest number of values that a template may yield, all combinations counted."""
 
-_Move = Callable[[int], int]
+Move = Callable[[int], int]
 
 _POINT: Final = re.compile(r"([A-Za-z_]\w*)((?:\.\w+|[+-]\w+)*)", re.ASCII)
 _STEP: Final = re.compile(r"\.(?P<part>\w+)|(?P<sign>[+-])(?P<count>\d+)(?P<suffix>[A-Za-z]*)(?!\w)", re.ASCII)
@@ -60,6 +60,7 @@ class Expression(NamedTuple):
         high: Returns the last value in the same way.
         format: The format of the values; empty for their form in refs.
         moves_by_months: True if hours or minutes move by months, which does not always keep their order.
+        uses_months: True if the lengths of months may matter.
     """
 
     text: str
@@ -67,10 +68,11 @@ class Expression(NamedTuple):
     field_kind: str
     kind: str
     is_list: bool = False
-    low: _Move | None = None
-    high: _Move | None = None
+    low: Move | None = None
+    high: Move | None = None
     format: str = ""
     moves_by_months: bool = False
+    uses_months: bool = False
 
     def values(self, text: str) -> Sequence[str]:
         """Returns the values for the text of the field, in order.
@@ -106,8 +108,8 @@ class Expression(NamedTuple):
         per_day = MINUTES_PER_DAY if self.field_kind == "minute" else HOURS_PER_DAY
         days = range(first // per_day, last // per_day + 1)
         low, high = self.low, self.high
-        start = _search(days.start, days.stop, lambda day: _image(high, (day + 1) * per_day - 1) >= value)
-        stop = _search(start, days.stop, lambda day: _image(low, day * per_day) > value)
+        start = first_reached(days.start, days.stop, lambda day: image(high, (day + 1) * per_day - 1) >= value)
+        stop = first_reached(start, days.stop, lambda day: image(low, day * per_day) > value)
         edges = {*range(start, min(start + 4, stop)), *range(max(start, stop - 4), stop)}
         ranges = [
             self._sources_between(value, max(first, day * per_day), min(last, (day + 1) * per_day - 1))
@@ -120,14 +122,16 @@ class Expression(NamedTuple):
     def _sources_between(self, value: int, first: int, last: int) -> range:
         """Returns the sources of a value; both ends of the expression must ascend from `first` to `last`."""
         low, high = self.low or _unchanged, self.high or _unchanged
-        start = _search(
-            first, last + 1, lambda number: _image(high, number) >= value and _image(low, number) > -math.inf
+        start = first_reached(
+            first, last + 1, lambda number: image(high, number) >= value and image(low, number) > -math.inf
         )
-        stop = _search(start, last + 1, lambda number: _image(low, number) > value or _image(high, number) == math.inf)
+        stop = first_reached(
+            start, last + 1, lambda number: image(low, number) > value or image(high, number) == math.inf
+        )
         return range(start, stop)
 
 
-def _search(start: int, stop: int, is_reached: Callable[[int], bool]) -> int:
+def first_reached(start: int, stop: int, is_reached: Callable[[int], bool]) -> int:
     """Returns the first number from `start` that a predicate holds for, and then for all later ones; `stop` if none."""
     while start < stop:
         middle = (start + stop) // 2
@@ -138,7 +142,7 @@ def _search(start: int, stop: int, is_reached: Callable[[int], bool]) -> int:
     return start
 
 
-def _image(move: _Move, number: int) -> float:
+def image(move: Move, number: int) -> float:
     """Returns the image of a value; minus or plus infinity if it lies before or after the calendar."""
     try:
         return move(number)
@@ -176,10 +180,11 @@ def parse_expression(text: str, fields: Mapping[str, str], *, lists: bool, forma
         raise InvalidPatternError(text, fault)
     if colon:
         check_format(text, low.kind, form)
-    moves: tuple[_Move | None, _Move | None] = (low.low, high.high if high is not low else low.high)
+    moves: tuple[Move | None, Move | None] = (low.low, high.high if high is not low else low.high)
     if low.is_changed or high.is_changed or dots or colon:
         by_months = low.moves_by_months or high.moves_by_months
-        return Expression(text, low.field, fields[low.field], low.kind, is_list, *moves, form, by_months)
+        uses_months = low.uses_months or high.uses_months
+        return Expression(text, low.field, fields[low.field], low.kind, is_list, *moves, form, by_months, uses_months)
     return Expression(text, low.field, fields[low.field], low.kind)
 
 
@@ -192,6 +197,7 @@ class _Point:
         is_list: True if it yields all parts of a period.
         is_changed: True if it has steps.
         moves_by_months: True if one of them moves hours or minutes by months.
+        uses_months: True if one of them is about months, quarters or years.
         low: Returns its first value for a value of the field, as numbers; `high` returns the last.
     """
 
@@ -209,8 +215,9 @@ class _Point:
         self.is_list = False
         self.is_changed = bool(match[2])
         self.moves_by_months = False
-        self.low: _Move = _unchanged
-        self.high: _Move = _unchanged
+        self.uses_months = self.kind in OF_MONTHS
+        self.low: Move = _unchanged
+        self.high: Move = _unchanged
         self._expression = expression
         position = 0
         while position < len(match[2]):
@@ -228,7 +235,7 @@ class _Point:
     def _error(self, fault: str) -> InvalidPatternError:
         return InvalidPatternError(self._expression, fault)
 
-    def _then(self, move: _Move) -> None:
+    def _then(self, move: Move) -> None:
         before = self.low
         self.low = self.high = move if before is _unchanged else _chained(before, move)
 
@@ -247,6 +254,7 @@ class _Point:
             raise self._error(
                 f"{a_kind(self.kind)} cannot move by {suffix!r}; its units are {', '.join(allowed) or 'none'}"
             )
+        self.uses_months |= step.name in OF_MONTHS
         if self._field_kind in BELOW_DAYS:
             if step.name in OF_MONTHS:
                 if self._leaves_days:
@@ -278,13 +286,14 @@ class _Point:
         else:
             raise self._error(f"{a_kind(self.kind)} has no {part!r}; it has {_parts_of(unit)}")
         self.kind = name
+        self.uses_months |= name in OF_MONTHS
 
 
 def _unchanged(number: int) -> int:
     return number
 
 
-def _chained(first: _Move, then: _Move) -> _Move:
+def _chained(first: Move, then: Move) -> Move:
     return then if first is _unchanged else lambda number: then(first(number))
 
 
