@@ -169,6 +169,8 @@ class Assembly:
         """Returns the recorded version of every input that the tasks read and do not build, by ref."""
         input_refs: set[str] = set()
         for task in tasks:
+            if self._pace.due():
+                await self._pace.rest()
             for inputs in slices((*task.config.materialize, *task.config.query)):
                 if self._pace.due(len(inputs)):
                     await self._pace.rest()
