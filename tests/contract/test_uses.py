@@ -5,9 +5,11 @@ import contextlib
 
 import pytest
 
-from databuild.event_log.open import open_event_log, open_reader
+from databuild.event_log.open import open_event_log, open_pruner, open_reader
+from databuild.event_log.postgresql import connection as postgresql
 from databuild.event_log.verify import verify
 from databuild.model.paging import read_rows
+from databuild.model.results import Success
 from databuild.orchestration.events.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -158,9 +160,6 @@ async def test_pages_of_uses_and_outputs_follow_each_other_by_key(log, reader):
 
 
 async def test_uses_survive_the_pruning_of_their_builds_and_a_rebuild(store):
-    from databuild.event_log.open import open_pruner
-    from databuild.model.results import Success
-
     log = open_event_log(store.uri)
     manifest = pt.Manifest(job_label="//:j", inputs=[pt.InputVersion(ref="in", version="7")])
     await take_over(log, "o", ev.AdoptedRecord(ref="s", version="1", manifest=manifest))
@@ -203,6 +202,26 @@ async def test_builds_that_replace_the_last_partitions_of_a_run_at_once_leave_no
     with contextlib.closing(open_reader(store.uri)) as reader:
         assert reader.uses(["in"]) == []
         assert users(reader, "x") == {("p", "1", False), ("q", "1", False)}
+
+
+async def test_postgresql_looks_uses_up_by_key_also_without_statistics(server):
+    uri = server.new_database()
+    await open_event_log(uri).close()
+    with contextlib.closing(postgresql.connect_for_writing(uri)) as connection:
+        names = {"uses_of_inputs", "outputs_of_runs", "new_uses_of_runs", "remove_uses_of_runs"}
+        plans = {
+            name: connection.execute(
+                f"EXPLAIN {postgresql.QUERIES[name]}".encode(), {"keys": '["b.1.1"]', "limit": 10}
+            ).fetchall()
+            for name in names
+        }
+
+    for name, rows in plans.items():
+        plan = "\n".join(line for (line,) in rows)
+        keys = {"uses_of_inputs": ["input = k.value"], "outputs_of_runs": ["job_run_id = k.value"]}
+        for key in keys.get(name, ["job_run_id = (k.value)::text", "job_run_id = r.job_run_id"]):
+            assert f"Index Cond: ({key})" in plan or f"AND ({key})" in plan, f"{name}\n{plan}"
+        assert "Seq Scan" not in plan
 
 
 async def test_many_outputs_share_the_uses_of_their_run(log, reader):
