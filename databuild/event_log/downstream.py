@@ -1,6 +1,6 @@
 """The partitions whose current data was made from given ones, as the event log has recorded it.
 
-The log stores the uses of an input by job run (`PartitionReads.uses`), so a run with many inputs and many outputs is
+The log stores the uses of an input by job run (`LineageReads.uses`), so a run with many inputs and many outputs is
 read once, not once for each pair. All functions are iterative and read page by page. Only a walk over all steps needs
 memory for the partitions that it has listed, since it lists each once.
 """
@@ -13,7 +13,7 @@ from itertools import groupby, islice
 from typing import Final, NamedTuple, TypeVar
 
 from databuild.errors import InvalidRequestError
-from databuild.event_log.reads import PartitionReads
+from databuild.event_log.reads import LineageReads
 from databuild.model.paging import read_pages, read_rows
 from databuild.model.records import PartitionState, PartitionUse
 from databuild.model.views import DownstreamPage, DownstreamPartition
@@ -58,7 +58,7 @@ _START: Final = Position()
 
 
 def direct_steps(
-    reader: PartitionReads, refs: Collection[str], start: Position = _START
+    reader: LineageReads, refs: Collection[str], start: Position = _START
 ) -> Iterator[tuple[Step, Position]]:
     """Yields the partitions made from given ones in one step, by input, job run and ref, each with its position.
 
@@ -85,7 +85,7 @@ def direct_steps(
             start = _START
 
 
-def all_steps(reader: PartitionReads, refs: Collection[str]) -> Iterator[Step]:
+def all_steps(reader: LineageReads, refs: Collection[str]) -> Iterator[Step]:
     """Yields the partitions made from given ones in any number of steps: each once, nearest first."""
     listed: set[str] = set()
     visited_runs: set[str] = set()
@@ -111,7 +111,7 @@ def all_steps(reader: PartitionReads, refs: Collection[str]) -> Iterator[Step]:
 
 
 def downstream(
-    reader: PartitionReads,
+    reader: LineageReads,
     refs: Collection[str],
     *,
     transitive: bool,
@@ -149,7 +149,7 @@ def downstream(
     return DownstreamPage(tuple(_described(reader, steps[:allowed])), token, truncated=truncated)
 
 
-def _pages_of_uses(reader: PartitionReads, refs: Collection[str]) -> Iterator[list[PartitionUse]]:
+def _pages_of_uses(reader: LineageReads, refs: Collection[str]) -> Iterator[list[PartitionUse]]:
     start: UseKey | None = None
     pages = read_pages(
         lambda after, limit: reader.uses(refs, after=after, limit=limit), key=lambda use: use.key, start=start
@@ -158,7 +158,7 @@ def _pages_of_uses(reader: PartitionReads, refs: Collection[str]) -> Iterator[li
 
 
 def _outputs(
-    reader: PartitionReads, uses: Iterable[PartitionUse], start: Position = _START
+    reader: LineageReads, uses: Iterable[PartitionUse], start: Position = _START
 ) -> Iterator[tuple[PartitionUse, str]]:
     """Yields uses with each of their outputs after a position; `uses` are ordered by job run, with no run twice."""
     runs: dict[str, PartitionUse] = {}
@@ -183,7 +183,7 @@ def _chunks(items: Iterable[_T]) -> Iterator[list[_T]]:
     return iter(lambda: list(islice(remaining, _INPUTS)), [])
 
 
-def _described(reader: PartitionReads, steps: Iterable[Step]) -> Iterator[DownstreamPartition]:
+def _described(reader: LineageReads, steps: Iterable[Step]) -> Iterator[DownstreamPartition]:
     for some in _chunks(steps):
         states = reader.partition_states({ref for step in some for ref in (step.ref, step.use.input)})
         for ref, distance, use in some:

@@ -83,15 +83,39 @@ class MetadataReads(Protocol):
         ...
 
 
-class PartitionReads(Protocol):
-    """Partitions across builds."""
+class LineageReads(Protocol):
+    """Recorded lineage of current data, and the states of partitions."""
 
-    def partition_records(self, refs: Collection[str]) -> Mapping[str, PartitionRecord]:
-        """Returns the records of partitions, by ref; refs without a record are absent."""
+    def uses(
+        self, refs: Collection[str], *, after: tuple[str, str, str] | None = None, limit: int = 1000
+    ) -> Sequence[PartitionUse]:
+        """Returns the uses of inputs by current data, by input, job run and output.
+
+        Only data that is current counts: a job run whose outputs were all produced again since has no uses.
+
+        Args:
+            refs: The inputs.
+            after: The key of the last use of the previous page.
+            limit: The maximum number of uses.
+        """
+        ...
+
+    def outputs_of_runs(
+        self, job_run_ids: Collection[str], *, after: tuple[str, str] = ("", ""), limit: int = 1000
+    ) -> Sequence[tuple[str, str]]:
+        """Returns the partitions whose current data job runs produced: pairs of job run and ref, in their order."""
         ...
 
     def partition_states(self, refs: Collection[str]) -> Mapping[str, PartitionState]:
         """Returns the states of partitions, by ref; refs without a record are absent."""
+        ...
+
+
+class PartitionReads(LineageReads, Protocol):
+    """Partitions across builds."""
+
+    def partition_records(self, refs: Collection[str]) -> Mapping[str, PartitionRecord]:
+        """Returns the records of partitions, by ref; refs without a record are absent."""
         ...
 
     def partitions(
@@ -126,26 +150,6 @@ class PartitionReads(Protocol):
 
     def produced_by(self, ref: str, *, limit: int = 20) -> Sequence[JobRunRecord]:
         """Returns the job runs started to produce a partition, newest first: its history."""
-        ...
-
-    def uses(
-        self, refs: Collection[str], *, after: tuple[str, str, str] | None = None, limit: int = 1000
-    ) -> Sequence[PartitionUse]:
-        """Returns the uses of inputs by current data, by input, job run and output.
-
-        Only data that is current counts: a job run whose outputs were all produced again since has no uses.
-
-        Args:
-            refs: The inputs.
-            after: The key of the last use of the previous page.
-            limit: The maximum number of uses.
-        """
-        ...
-
-    def outputs_of_runs(
-        self, job_run_ids: Collection[str], *, after: tuple[str, str] = ("", ""), limit: int = 1000
-    ) -> Sequence[tuple[str, str]]:
-        """Returns the partitions whose current data job runs produced: pairs of job run and ref, in their order."""
         ...
 
 

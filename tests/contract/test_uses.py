@@ -1,20 +1,37 @@
 """Every event log has an index of the partitions that were made from an input."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
-from databuild.event_log.open import open_event_log, open_reader
+from databuild.event_log.log import EventLog
+from databuild.event_log.open import open_event_log, open_pruner, open_reader
+from databuild.event_log.postgresql import connection as postgresql
+from databuild.event_log.reads import Reader
 from databuild.event_log.verify import verify
 from databuild.model.paging import read_rows
+from databuild.model.results import Success
+from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 from tests.contract.builds import adopt, begin, take_over
+from tests.postgresql.server import Server
+from tests.support.stores import Store
 
 
-async def make(one, number, *refs, inputs=(), query=(), versions=None):
+async def make(
+    one: BuildOrchestrator,
+    number: int,
+    *refs: str,
+    inputs: Sequence[str] = (),
+    query: Sequence[str] = (),
+    versions: Mapping[str, str] | None = None,
+) -> None:
     """Has a task of a build produce partitions from inputs."""
     run = f"{one.build_request_id}.{number}.1"
     one.emit_job_scheduled(run, number, "//:j")
@@ -32,9 +49,12 @@ async def make(one, number, *refs, inputs=(), query=(), versions=None):
     await one.emit_partition_available(refs[-1], number, run)
 
 
-def users(reader, ref):
+def users(reader: Reader, ref: str) -> set[tuple[str, str, bool]]:
     """Returns the partitions that were made from an input, with the version and kind of the input."""
-    uses = read_rows(lambda after, limit: reader.uses([ref], after=after, limit=limit), key=lambda u: u.key, start=None)
+    start: tuple[str, str, str] | None = None
+    uses = read_rows(
+        lambda after, limit: reader.uses([ref], after=after, limit=limit), key=lambda use: use.key, start=start
+    )
     return {
         (output, use.version, use.query)
         for use in uses
@@ -43,13 +63,13 @@ def users(reader, ref):
 
 
 @pytest.fixture
-def reader(log):
+def reader(log: EventLog) -> Iterator[Reader]:
     opened = log.reader()
     yield opened
     opened.close()
 
 
-async def test_the_users_of_an_input_are_the_outputs_of_the_runs_that_read_it(log, reader):
+async def test_the_users_of_an_input_are_the_outputs_of_the_runs_that_read_it(log: EventLog, reader: Reader) -> None:
     one = await begin(log, "b", "p", "q", "r")
     await make(one, 1, "p", "q", inputs=["in", "other"], query=["seen"], versions={"in": "7"})
     await make(one, 3, "r", inputs=["p"])
@@ -61,7 +81,7 @@ async def test_the_users_of_an_input_are_the_outputs_of_the_runs_that_read_it(lo
     assert verify(reader).reported == ()
 
 
-async def test_data_that_was_replaced_is_no_user_any_more(log, reader):
+async def test_data_that_was_replaced_is_no_user_any_more(log: EventLog, reader: Reader) -> None:
     for number in range(5):
         one = await begin(log, f"b{number}", "p", "q")
         await make(one, 1, "p", "q", inputs=["in"] if number < 4 else ["new"])
@@ -77,7 +97,7 @@ async def test_data_that_was_replaced_is_no_user_any_more(log, reader):
     assert verify(reader).reported == ()
 
 
-async def test_outputs_that_a_run_finishes_one_by_one_are_all_users(log, reader):
+async def test_outputs_that_a_run_finishes_one_by_one_are_all_users(log: EventLog, reader: Reader) -> None:
     one = await begin(log, "b", "p", "q")
     one.emit_job_scheduled("b.1.1", 1, "//:j")
     running = job_event("b.1.1", 1, "//:j", ev.JOB_STATUS_RUNNING)
@@ -92,7 +112,7 @@ async def test_outputs_that_a_run_finishes_one_by_one_are_all_users(log, reader)
     assert users(reader, "in") == {("p", "1", False), ("q", "1", False)}
 
 
-async def test_a_run_that_failed_uses_nothing(log, reader):
+async def test_a_run_that_failed_uses_nothing(log: EventLog, reader: Reader) -> None:
     one = await begin(log, "b", "p")
     one.emit_job_scheduled("b.1.1", 1, "//:j")
     running = job_event("b.1.1", 1, "//:j", ev.JOB_STATUS_RUNNING)
@@ -106,7 +126,7 @@ async def test_a_run_that_failed_uses_nothing(log, reader):
     assert users(reader, "in") == set()
 
 
-async def test_an_input_that_a_manifest_has_twice_counts_once(log, reader):
+async def test_an_input_that_a_manifest_has_twice_counts_once(log: EventLog, reader: Reader) -> None:
     one = await begin(log, "b", "p")
     await make(one, 1, "p", inputs=["in"], query=["in"])
 
@@ -114,7 +134,7 @@ async def test_an_input_that_a_manifest_has_twice_counts_once(log, reader):
     assert verify(reader).reported == ()
 
 
-async def test_adopted_partitions_count_if_they_came_with_a_manifest(log, reader):
+async def test_adopted_partitions_count_if_they_came_with_a_manifest(log: EventLog, reader: Reader) -> None:
     manifest = pt.Manifest(job_label="//:j", inputs=[pt.InputVersion(ref="in", version="7")])
     records = [ev.AdoptedRecord(ref=ref, version="1", manifest=manifest) for ref in ("p", "q")]
     await take_over(log, "o", *records)
@@ -133,7 +153,7 @@ async def test_adopted_partitions_count_if_they_came_with_a_manifest(log, reader
     assert verify(reader).reported == ()
 
 
-async def test_pages_of_uses_and_outputs_follow_each_other_by_key(log, reader):
+async def test_pages_of_uses_and_outputs_follow_each_other_by_key(log: EventLog, reader: Reader) -> None:
     refs = [f"p{number}" for number in range(6)]
     one = await begin(log, "b", *refs)
     for number, ref in enumerate(refs[:4], 1):
@@ -141,7 +161,7 @@ async def test_pages_of_uses_and_outputs_follow_each_other_by_key(log, reader):
     await make(one, 5, *refs[4:], inputs=["c"])
 
     pages = []
-    after = None
+    after: tuple[str, str, str] | None = None
     while page := reader.uses(["c", "a", "b"], after=after, limit=2):
         pages.append([(use.input, use.job_run_id) for use in page])
         after = page[-1].key
@@ -157,10 +177,7 @@ async def test_pages_of_uses_and_outputs_follow_each_other_by_key(log, reader):
     assert reader.outputs_of_runs([""]) == []
 
 
-async def test_uses_survive_the_pruning_of_their_builds_and_a_rebuild(store):
-    from databuild.event_log.open import open_pruner
-    from databuild.model.results import Success
-
+async def test_uses_survive_the_pruning_of_their_builds_and_a_rebuild(store: Store) -> None:
     log = open_event_log(store.uri)
     manifest = pt.Manifest(job_label="//:j", inputs=[pt.InputVersion(ref="in", version="7")])
     await take_over(log, "o", ev.AdoptedRecord(ref="s", version="1", manifest=manifest))
@@ -190,7 +207,7 @@ async def test_uses_survive_the_pruning_of_their_builds_and_a_rebuild(store):
         assert verify(reader).reported == ()
 
 
-async def test_builds_that_replace_the_last_partitions_of_a_run_at_once_leave_none_of_its_uses(store):
+async def test_builds_that_replace_the_last_partitions_of_a_run_at_once_leave_none_of_its_uses(store: Store) -> None:
     log, other = open_event_log(store.uri), open_event_log(store.uri)
     for turn in range(10):
         one = await begin(log, f"a{turn}", "p", "q")
@@ -205,7 +222,27 @@ async def test_builds_that_replace_the_last_partitions_of_a_run_at_once_leave_no
         assert users(reader, "x") == {("p", "1", False), ("q", "1", False)}
 
 
-async def test_many_outputs_share_the_uses_of_their_run(log, reader):
+async def test_postgresql_looks_uses_up_by_key_also_without_statistics(server: Server) -> None:
+    uri = server.new_database()
+    await open_event_log(uri).close()
+    with contextlib.closing(postgresql.connect_for_writing(uri)) as connection:
+        names = {"uses_of_inputs", "outputs_of_runs", "new_uses_of_runs", "remove_uses_of_runs"}
+        plans = {
+            name: connection.execute(
+                f"EXPLAIN {postgresql.QUERIES[name]}".encode(), {"keys": '["b.1.1"]', "limit": 10}
+            ).fetchall()
+            for name in names
+        }
+
+    for name, rows in plans.items():
+        plan = "\n".join(line for (line,) in rows)
+        keys = {"uses_of_inputs": ["input = k.value"], "outputs_of_runs": ["job_run_id = k.value"]}
+        for key in keys.get(name, ["job_run_id = (k.value)::text", "job_run_id = r.job_run_id"]):
+            assert f"Index Cond: ({key})" in plan or f"AND ({key})" in plan, f"{name}\n{plan}"
+        assert "Seq Scan" not in plan
+
+
+async def test_many_outputs_share_the_uses_of_their_run(log: EventLog, reader: Reader) -> None:
     outputs = [f"out/{number:05}" for number in range(3000)]
     one = await begin(log, "b", *outputs)
     await make(one, 1, *outputs, inputs=[f"in/{number:05}" for number in range(3000)])

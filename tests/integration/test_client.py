@@ -150,7 +150,7 @@ async def test_a_plan_is_made_and_run(client: AsyncDatabuildClient) -> None:
     assert (await client.plan(["clean/1"], force=True)).options.force
 
 
-async def test_partitions_that_were_made_from_others_are_listed(serve):
+async def test_partitions_that_were_made_from_others_are_listed(serve: Serve) -> None:
     served = await serve(limits=Limits(max_page_rows=2))
     async with AsyncDatabuildClient(served.grpc) as client:
         refs = [f"clean/{number}" for number in range(5)]

@@ -117,7 +117,7 @@ class Served:
         await self.client.aclose()
         await self.task
 
-    async def get(self, path: str, **query: str | int) -> httpx.Response:
+    async def get(self, path: str, **query: str | int | list[str]) -> httpx.Response:
         return await self.client.get(f"/api/v1{path}", params=query)
 
     async def post(self, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> httpx.Response:
@@ -131,7 +131,7 @@ class Served:
         await self.events(f"/builds/{build}/watch")
         return build
 
-    async def events(self, path: str, last: int | str | None = None, **query: str | int) -> list[SentEvent]:
+    async def events(self, path: str, last: int | str | None = None, **query: str | int | list[str]) -> list[SentEvent]:
         """Reads a stream to its end: the id, the kind and the data of each event."""
         headers = {} if last is None else {"Last-Event-ID": str(last)}
         async with self.client.stream("GET", f"/api/v1{path}", params=query, headers=headers, timeout=20) as answer:

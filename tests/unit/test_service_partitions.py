@@ -9,6 +9,7 @@ from typing import Unpack
 import pytest
 
 from databuild.errors import InvalidPatternError, InvalidRequestError, TooManyPartitionsError
+from databuild.model.views import DownstreamPage
 from databuild.service.builds.requests import Submission
 from databuild.service.partitions.partitions import PartitionPage
 from tests.support.present import present
@@ -39,7 +40,7 @@ async def build(world: World, *partitions: str) -> None:
     await world.ended(view.build.build_request_id)
 
 
-def refs(page: PartitionPage) -> list[str]:
+def refs(page: PartitionPage | DownstreamPage) -> list[str]:
     return [record.ref for record in page.partitions]
 
 
@@ -101,7 +102,7 @@ async def test_lineage_goes_as_far_as_asked_and_says_whether_that_is_all(world: 
     assert (await partitions.upstream("raw/1")).edges == ()
 
 
-async def test_downstream_partitions_are_listed_by_page_in_one_step_or_in_all(make):
+async def test_downstream_partitions_are_listed_by_page_in_one_step_or_in_all(make: MakeWorld) -> None:
     world = make(max_downstream_partitions=3)
     await build(world, "clean/1", "clean/2", "day/2020-01-01..2020-01-03")
     service = world.service.partitions
@@ -120,7 +121,7 @@ async def test_downstream_partitions_are_listed_by_page_in_one_step_or_in_all(ma
     assert await service.list_downstream(("day/2020-01-01..2020-01-03", "no/job"), transitive=True) == ((), "", False)
 
 
-async def test_a_transitive_list_ends_at_its_limit_and_says_so(make):
+async def test_a_transitive_list_ends_at_its_limit_and_says_so(make: MakeWorld) -> None:
     world = make(max_downstream_partitions=1)
     await build(world, "clean/1", "clean/2")
 
@@ -129,7 +130,7 @@ async def test_a_transitive_list_ends_at_its_limit_and_says_so(make):
     assert (refs(page), page.next_page_token, page.truncated) == (["clean/1"], "", True)
 
 
-async def test_a_list_of_downstream_partitions_needs_valid_partitions(world):
+async def test_a_list_of_downstream_partitions_needs_valid_partitions(world: World) -> None:
     for partitions in ((), ("raw/..",), ("day/2020-01-01..2020-12-31",)):
         with pytest.raises(InvalidRequestError):
             await world.service.partitions.list_downstream(partitions, transitive=True)

@@ -106,7 +106,7 @@ def is_ref(text: str) -> bool:
 
 
 def is_produced(catalog: JobCatalog, ref: str) -> bool:
-    return is_ref(ref) and catalog.produces(ref)
+    return is_ref(ref) and catalog.find_owner(ref) is not None
 
 
 def values_near(interval: Interval, near: Sequence[int]) -> Iterator[int]:

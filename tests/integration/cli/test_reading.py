@@ -69,7 +69,7 @@ def test_explain_tells_lineage_and_reason(graph: ScriptGraph) -> None:
     assert "would make it (input changed: number/" in out
 
 
-def test_downstream_lists_what_was_made_from_a_partition(graph):
+def test_downstream_lists_what_was_made_from_a_partition(graph: ScriptGraph) -> None:
     graph("build", "sum/ab_c", "sum/c_d")
 
     code, out, err = graph("downstream", "number/c")
@@ -88,7 +88,7 @@ def test_downstream_lists_what_was_made_from_a_partition(graph):
     assert direct["recorded"]["complete"]
 
 
-def test_downstream_shows_whose_input_has_changed_and_what_is_tainted(graph):
+def test_downstream_shows_whose_input_has_changed_and_what_is_tainted(graph: ScriptGraph) -> None:
     graph("build", "sum/ab_c", "sum/c_d")
     graph("build", "--force", "number/ab")
     graph("taint", "sum/c_d", "--reason=wrong")

@@ -197,7 +197,7 @@ async def test_every_reference_of_the_openapi_document_leads_somewhere() -> None
     assert found <= {f"#/components/schemas/{name}" for name in schemas}
 
 
-async def test_partitions_that_were_made_from_others_are_listed(served):
+async def test_partitions_that_were_made_from_others_are_listed(served: Served) -> None:
     await served.build("clean/1", "clean/2")
     path = "/partition/downstream"
 
