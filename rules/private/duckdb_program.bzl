@@ -1,0 +1,134 @@
+"""The rule of the program of a SQL job: the shared runner with a checked query."""
+
+load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
+load(":labels.bzl", "label_text", "rlocation_path")
+
+visibility(["//rules/..."])
+
+DuckDbQueryInfo = provider(
+    doc = "The query of a SQL job.",
+    fields = {
+        "query": "File: the query, as databuild/sql/query.py reads it.",
+        "runfiles": "runfiles: source files of the query.",
+        "views": "list of strings: names of its views.",
+    },
+)
+
+_DOC = "The program of a SQL job."
+
+_ATTRS = {
+    "checks": attr.string_dict(
+        doc = "Checks of severity error: SELECTs by name.",
+    ),
+    "columns": attr.string(
+        default = "{}",
+        doc = "Types of columns, by view and name, as JSON.",
+    ),
+    "data_root": attr.string(
+        doc = "Directory of results.",
+    ),
+    "datasets": attr.string_dict(
+        doc = "First segments of the refs of each view, by its name.",
+    ),
+    "memory_limit": attr.string(
+        doc = "Maximum memory of DuckDB.",
+        mandatory = True,
+    ),
+    "output": attr.string(
+        doc = "Partition pattern of the job.",
+        mandatory = True,
+    ),
+    "sql": attr.label(
+        allow_single_file = True,
+        doc = "File of the query.",
+        mandatory = True,
+    ),
+    "srcs": attr.label_keyed_string_dict(
+        allow_files = True,
+        doc = "Files that are views, with the names of their views.",
+    ),
+    "threads": attr.int(
+        doc = "Number of threads of DuckDB.",
+        mandatory = True,
+    ),
+    "warning_checks": attr.string_dict(
+        doc = "Checks of severity warning: SELECTs by name.",
+    ),
+    "_check_query": attr.label(
+        cfg = "exec",
+        default = "//databuild/sql:check_query",
+        executable = True,
+    ),
+    "_data_root": attr.label(
+        default = "//rules:duckdb_data_root",
+        providers = [BuildSettingInfo],
+    ),
+    "_runner": attr.label(
+        cfg = "target",
+        default = "//databuild/sql:run_job",
+        executable = True,
+    ),
+}
+
+def _sources(ctx):
+    """Returns the source files of each view, by its name."""
+    sources = {}
+    for target, view in ctx.attr.srcs.items():
+        files = target[DefaultInfo].files.to_list()
+        if not files:
+            fail("srcs of {}: {} of the view {} has no files".format(label_text(ctx.label), label_text(target.label), repr(view)))
+        sources[view] = files
+    return sources
+
+def _duckdb_program_impl(ctx):
+    sources = _sources(ctx)
+    description = {
+        "checks": {"error": ctx.attr.checks, "warning": ctx.attr.warning_checks},
+        "columns": json.decode(ctx.attr.columns),
+        "data_root": ctx.attr.data_root,
+        "datasets": ctx.attr.datasets,
+        "default_data_root": ctx.attr._data_root[BuildSettingInfo].value,
+        "memory_limit": ctx.attr.memory_limit,
+        "output": ctx.attr.output,
+        "select": ctx.file.sql.short_path,
+        "sources": {view: [rlocation_path(ctx, file) for file in files] for view, files in sources.items()},
+        "threads": ctx.attr.threads,
+    }
+    query = ctx.actions.declare_file(ctx.label.name + ".query.json")
+    ctx.actions.run(
+        executable = ctx.executable._check_query,
+        arguments = [json.encode(description), ctx.file.sql.path, query.path],
+        inputs = [ctx.file.sql],
+        outputs = [query],
+        mnemonic = "DataBuildCheckQuery",
+        progress_message = "Checking the SQL of %{label}",
+    )
+    program = ctx.actions.declare_file(ctx.label.name)
+    ctx.actions.symlink(
+        output = program,
+        target_file = ctx.executable._runner,
+        is_executable = True,
+    )
+    source_files = ctx.runfiles(files = [file for files in sources.values() for file in files])
+    runner = ctx.attr._runner[DefaultInfo].default_runfiles
+    return [
+        DefaultInfo(
+            executable = program,
+            files = depset([program, query]),
+            runfiles = ctx.runfiles(files = [query]).merge_all([runner, source_files]),
+        ),
+        DuckDbQueryInfo(
+            query = query,
+            runfiles = source_files,
+            views = ctx.attr.datasets.keys() + sources.keys(),
+        ),
+        RunEnvironmentInfo(environment = {"DATABUILD_SQL_QUERY": rlocation_path(ctx, query)}),
+    ]
+
+duckdb_program = rule(
+    implementation = _duckdb_program_impl,
+    attrs = _ATTRS,
+    doc = _DOC,
+    executable = True,
+    provides = [DuckDbQueryInfo],
+)
