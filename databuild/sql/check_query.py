@@ -1,7 +1,7 @@
 """The build action of a SQL job: check_query.py DESCRIPTION SQL_FILE QUERY_FILE.
 
-It checks the SQL and writes the query that the job reads. DESCRIPTION is JSON from the rule: the fields of Query, with the
-path of the SQL file as `select`, and as `checks` texts by name, by severity.
+It checks the SQL and writes the query that the job reads. DESCRIPTION is JSON from the rule: the fields of Query, with
+the path of the SQL file as `select`, and as `checks` texts by name, by severity.
 """
 
 from __future__ import annotations

@@ -30,7 +30,9 @@ def connect(threads: int, memory_limit: str) -> duckdb.DuckDBPyConnection:
             }
         )
     except duckdb.Error as error:
-        raise SqlError(f"DuckDB does not accept threads = {threads} and memory_limit = {memory_limit!r}: {error}") from error
+        raise SqlError(
+            f"DuckDB does not accept threads = {threads} and memory_limit = {memory_limit!r}: {error}"
+        ) from error
 
 
 def quoted(name: str) -> str:

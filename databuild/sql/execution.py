@@ -42,12 +42,18 @@ class Execution:
         self._views: list[str] = []
         self._database = connect(query.threads, query.memory_limit)
         for name, value in fields.items():
-            self._database.execute(f"SET VARIABLE {quoted(name)} = CAST(? AS {sql_type(value)})", [value])
+            self._set_variable(name, value)
         for view in query.views:
             columns = query.columns.get(view, {})
             if files.get(view) or columns:
                 create_view(self._database, view, files.get(view, ()), columns)
                 self._views.append(view)
+
+    def _set_variable(self, name: str, value: Any) -> None:
+        try:
+            self._database.execute(f"SET VARIABLE {quoted(name)} = CAST(? AS {sql_type(value)})", [value])
+        except duckdb.Error as error:
+            raise SqlError(f"the field {name} has the value {value}, which DuckDB does not accept: {error}") from error
 
     def write_result(self, path: str) -> int:
         """Writes the result as Parquet and returns the number of rows. Afterwards, it is the view `result`.
@@ -55,7 +61,9 @@ class Execution:
         Raises:
             SqlError: The query fails.
         """
-        (rows,) = self._run("COPY (\n", self._query.select, f"\n) TO {literal(path)} (FORMAT PARQUET, COMPRESSION ZSTD)")
+        (rows,) = self._run(
+            "COPY (\n", self._query.select, f"\n) TO {literal(path)} (FORMAT PARQUET, COMPRESSION ZSTD)"
+        )
         create_view(self._database, RESULT, [DataFile(path, {})], {})
         return int(rows[0])
 
@@ -90,20 +98,17 @@ class Execution:
         return value
 
     def _run(self, before: str, statement: Statement, after: str) -> list[tuple[Any, ...]]:
-        unknown = sorted(tables(statement, self._database) & self._views_without_columns())
-        if unknown:
+        read = tables(statement, self._database)
+        empty = [view for view in self._query.views if view not in self._views and view.lower() in read]
+        if empty:
             raise SqlError(
-                f"{statement.origin}: the view {unknown[0]} has no inputs in this run, so its columns are unknown. "
-                f'Declare them: columns = {{"{unknown[0]}": {{"NAME": "TYPE"}}}} makes it an empty view with these columns'
+                f"{statement.origin}: the view {empty[0]} has no inputs in this run, so its columns are unknown. To make "
+                f'it an empty view, declare them: columns = {{"{empty[0]}": {{"NAME": "TYPE"}}}}'
             )
         try:
             return self._database.execute(before + statement.text + after).fetchall()
         except duckdb.Error as error:
-            message = located(statement.origin, error, before.count("\n"))
-            raise SqlError(f"{message.rstrip()}\n\n{self._surroundings()}") from error
-
-    def _views_without_columns(self) -> set[str]:
-        return {view.lower() for view in self._query.views} - {view.lower() for view in self._views}
+            raise SqlError(located(statement.origin, error, before.count("\n"), self._surroundings())) from error
 
     def _surroundings(self) -> str:
         variables = ", ".join(f"{name} {sql_type(value)}" for name, value in self._fields.items())

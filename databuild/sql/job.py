@@ -13,6 +13,8 @@ from databuild.sql.views import DataFile, reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal
+
     from databuild.job import Input
 
 DATA_ROOT_VARIABLE = "DATABUILD_DATA_ROOT"
@@ -98,8 +100,8 @@ def _data_file(used: Input) -> DataFile:
     if not isinstance(path, str) or not path:
         reported = f"; it has: {', '.join(used.metadata)}" if used.metadata else ""
         raise SqlError(
-            f"the input {used.ref!r} has no metadata `path`{reported}. The job that produces it must report the path of "
-            'its file: {"partition": {"ref": ..., "metadata": {"path": ...}}}, or run.finished(ref, path=...) in Python'
+            f"the input {used.ref!r} has no metadata `path`{reported}. The job that produces it must report the path "
+            'of its file: {"partition": {"ref": ..., "metadata": {"path": ...}}}, in Python run.finished(ref, path=...)'
         )
     try:
         reader(path)
@@ -117,7 +119,7 @@ def _check(execution: Execution, run: Run, ref: str) -> None:
     failed = []
     for check, passed in execution.check():
         message = "" if passed else f"false: {' '.join(check.statement.text.split())}"
-        severity = "warning" if check.severity == "warning" else "error"
+        severity: Literal["warning", "error"] = "warning" if check.severity == "warning" else "error"
         run.check(check.name, passed, severity=severity, ref=ref, message=message)
         if not passed and severity == "error":
             failed.append(check.name)

@@ -42,7 +42,8 @@ class Query(NamedTuple):
         datasets: The first segments of the refs of each view, by the name of the view.
         sources: The files of each view that is part of the code of the job, by the name of the view. The paths are
             relative to the runfiles.
-        columns: The types of the columns of views, by the name of the view. Other views have the columns of their files.
+        columns: The types of the columns of views, by the name of the view. Other views have the columns of their
+            files.
         data_root: The directory of results; empty for that of the environment.
         default_data_root: The directory of results if the environment has none.
         memory_limit: The limit of DuckDB, such as `2GB`.
@@ -76,9 +77,7 @@ def from_json(text: str) -> Query:
     """Parses the result of `to_json`."""
     fields: dict[str, Any] = json.loads(text)
     fields["select"] = Statement(**fields["select"])
-    fields["checks"] = [
-        Check(**{**check, "statement": Statement(**check["statement"])}) for check in fields["checks"]
-    ]
+    fields["checks"] = [Check(**{**check, "statement": Statement(**check["statement"])}) for check in fields["checks"]]
     return Query(**fields)
 
 

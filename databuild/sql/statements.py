@@ -121,14 +121,19 @@ def _at(statement: Statement, location: int) -> str:
     return f"{statement.origin}:{line}"
 
 
-def located(origin: str, error: duckdb.Error, lines_before: int = 0) -> str:
-    """Returns the message of DuckDB, beginning with the name of the SQL and the line.
+def located(origin: str, error: duckdb.Error, lines_before: int = 0, surroundings: str = "") -> str:
+    """Returns the message of DuckDB with the name of the SQL and the line.
+
+    The first line of the message is the last one of the text: of a long message, a build shows the end.
 
     Args:
         origin: The name of the SQL.
         error: The error.
         lines_before: The number of lines before the SQL in the statement that was run.
+        surroundings: What the SQL could have used.
     """
-    message = _LINE.sub(lambda line: f"LINE {int(line[1]) - lines_before}:", str(error))
+    message = _LINE.sub(lambda line: f"LINE {int(line[1]) - lines_before}:", str(error)).strip()
+    first, _, details = message.partition("\n")
     line = _LINE.search(message)
-    return f"{origin}{':' + line[1] if line else ''}: {message}"
+    summary = f"{origin}{':' + line[1] if line else ''}: {first}"
+    return "\n".join(filter(None, (details.strip("\n"), surroundings, summary)))

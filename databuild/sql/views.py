@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -73,7 +74,7 @@ def create_view(
             of their fields.
 
     Raises:
-        SqlError: A file cannot be read or lacks all rows of a column.
+        SqlError: A file cannot be read, or no file has a declared column.
     """
     try:
         rows = _rows(database, name, files, bool(columns)) if files else ""
@@ -141,10 +142,15 @@ def _columns(database: duckdb.DuckDBPyConnection, rows: str) -> list[str]:
 def _create_table_of_fields(
     database: duckdb.DuckDBPyConnection, table: str, fields: Sequence[str], files: Sequence[DataFile]
 ) -> None:
-    lists = [[file.path for file in files], *([file.fields.get(field) for file in files] for field in fields)]
+    lists: list[list[Any]] = [
+        [file.path for file in files],
+        *([file.fields.get(field) for file in files] for field in fields),
+    ]
     kinds = ["VARCHAR", *(_common_type(values) for values in lists[1:])]
     columns = [_PATH, *map(quoted, fields)]
-    selected = ", ".join(f"unnest(CAST(? AS {kind}[])) AS {column}" for kind, column in zip(kinds, columns, strict=True))
+    selected = ", ".join(
+        f"unnest(CAST(? AS {kind}[])) AS {column}" for kind, column in zip(kinds, columns, strict=True)
+    )
     texts = [
         [None if value is None else str(value) for value in values] if kind == "VARCHAR" else values
         for kind, values in zip(kinds, lists, strict=True)
@@ -155,17 +161,17 @@ def _create_table_of_fields(
 def _common_type(values: Iterable[Any]) -> str:
     """Returns the type of a column with the values of a field; VARCHAR if jobs have different types for it."""
     kinds = {sql_type(value) for value in values if value is not None}
+    if kinds == {"BIGINT", "HUGEINT"}:
+        return "HUGEINT"
     return kinds.pop() if len(kinds) == 1 else "VARCHAR"
 
 
 def sql_type(value: Any) -> str:
     """Returns the type in SQL of the value of a field."""
-    import datetime as dt
-
     if isinstance(value, dt.datetime):
         return "TIMESTAMP"
     if isinstance(value, dt.date):
         return "DATE"
     if isinstance(value, int):
-        return "BIGINT"
+        return "BIGINT" if -(2**63) <= value < 2**63 else "HUGEINT"
     return "VARCHAR"

@@ -42,11 +42,10 @@ def read_expected(database: duckdb.DuckDBPyConnection, path: str, result: Table)
         raise SqlError(f"{path} cannot be read: {error}") from error
     if columns != list(result.columns):
         raise SqlError(
-            f"{path} has the columns {', '.join(columns)}, but the result has {', '.join(result.columns)}, in this order"
+            f"{path} has the columns {', '.join(columns)}, but the result has, in this order, {', '.join(result.columns)}"
         )
     values = ", ".join(
-        f"CAST(CAST({quoted(column)} AS {kind}) AS VARCHAR)"
-        for column, kind in zip(columns, result.types, strict=True)
+        f"CAST(CAST({quoted(column)} AS {kind}) AS VARCHAR)" for column, kind in zip(columns, result.types, strict=True)
     )
     try:
         return Table(columns, result.types, database.execute(f"SELECT {values} {rows}").fetchall())
