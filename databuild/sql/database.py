@@ -18,7 +18,7 @@ def connect(threads: int, memory_limit: str) -> duckdb.DuckDBPyConnection:
     """
     spill_directory = os.path.join(tempfile.gettempdir(), f"databuild-duckdb-{os.getpid()}")  # noqa: PTH118 - a text
     try:
-        return duckdb.connect(
+        database = duckdb.connect(
             config={
                 "threads": threads,
                 "memory_limit": memory_limit,
@@ -26,13 +26,15 @@ def connect(threads: int, memory_limit: str) -> duckdb.DuckDBPyConnection:
                 "autoinstall_known_extensions": False,
                 # Otherwise, a query could read variables of this program as tables.
                 "python_enable_replacements": False,
-                "TimeZone": "UTC",
             }
         )
     except duckdb.Error as error:
         raise SqlError(
             f"DuckDB does not accept threads = {threads} and memory_limit = {memory_limit!r}: {error}"
         ) from error
+    # Not that of the machine, so that results are the same everywhere.
+    database.execute("SET TimeZone = 'UTC'")
+    return database
 
 
 def quoted(name: str) -> str:

@@ -58,12 +58,19 @@ class Execution:
     def write_result(self, path: str) -> int:
         """Writes the result as Parquet and returns the number of rows. Afterwards, it is the view `result`.
 
+        Columns of the types HUGEINT and UHUGEINT become BIGINT: sums of integers have these types, and DuckDB would
+        write them as floating-point numbers, since Parquet has no integers as large.
+
         Raises:
             SqlError: The query fails.
         """
-        (rows,) = self._run(
-            "COPY (\n", self._query.select, f"\n) TO {literal(path)} (FORMAT PARQUET, COMPRESSION ZSTD)"
-        )
+        select = self._query.select
+        described = self._run("DESCRIBE SELECT * FROM (\n", select, "\n)")
+        large = [quoted(column) for column, kind, *_ in described if kind in {"HUGEINT", "UHUGEINT"}]
+        replaced = ", ".join(f"CAST({column} AS BIGINT) AS {column}" for column in large)
+        columns = f"* REPLACE ({replaced})" if large else "*"
+        after = f"\n)) TO {literal(path)} (FORMAT PARQUET, COMPRESSION ZSTD)"
+        (rows,) = self._run(f"COPY (SELECT {columns} FROM (\n", select, after)
         create_view(self._database, RESULT, [DataFile(path, {})], {})
         return int(rows[0])
 
@@ -102,8 +109,8 @@ class Execution:
         empty = [view for view in self._query.views if view not in self._views and view.lower() in read]
         if empty:
             raise SqlError(
-                f"{statement.origin}: the view {empty[0]} has no inputs in this run, so its columns are unknown. To make "
-                f'it an empty view, declare them: columns = {{"{empty[0]}": {{"NAME": "TYPE"}}}}'
+                f"{statement.origin}: the view {empty[0]} has no inputs in this run, so its columns are unknown. To "
+                f'make it an empty view, declare them: columns = {{"{empty[0]}": {{"NAME": "TYPE"}}}}'
             )
         try:
             return self._database.execute(before + statement.text + after).fetchall()

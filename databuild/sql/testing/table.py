@@ -42,7 +42,8 @@ def read_expected(database: duckdb.DuckDBPyConnection, path: str, result: Table)
         raise SqlError(f"{path} cannot be read: {error}") from error
     if columns != list(result.columns):
         raise SqlError(
-            f"{path} has the columns {', '.join(columns)}, but the result has, in this order, {', '.join(result.columns)}"
+            f"{path} has the columns {', '.join(columns)}, but the result has {', '.join(result.columns)}. Their order "
+            "counts"
         )
     values = ", ".join(
         f"CAST(CAST({quoted(column)} AS {kind}) AS VARCHAR)" for column, kind in zip(columns, result.types, strict=True)
