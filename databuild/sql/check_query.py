@@ -1,7 +1,7 @@
 """The build action of a SQL job: check_query.py DESCRIPTION SQL_FILE QUERY_FILE.
 
 It checks the SQL and writes the query that the job reads. DESCRIPTION is JSON from the rule: the fields of Query, with
-the path of the SQL file as `select`, and as `checks` texts by name, by severity.
+the path of the SQL file as `select`, as `checks` texts by name, by severity, and as `columns` pairs of name and type.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import duckdb
 from databuild.sql.database import connect
 from databuild.sql.errors import SqlError
 from databuild.sql.execution import RESULT
-from databuild.sql.query import Check, Query, Statement, to_json
+from databuild.sql.query import Check, Query, to_json
 from databuild.sql.statements import check_tables, parse_select
 from databuild.sql.views import reader
 
@@ -43,21 +43,24 @@ def checked_query(description: Mapping[str, Any], sql: str) -> Query:
             statement = parse_select(text, f"the check {name}", database)
             check_tables(statement, [*views, RESULT], database)
             checks.append(Check(name, statement, severity))
-    for view, columns in description["columns"].items():
-        for column, kind in columns.items():
+    columns = {view: dict(pairs) for view, pairs in description["columns"].items()}
+    for view, types in columns.items():
+        for column, kind in types.items():
             _check_type(f"columns: {view}.{column}", kind, database)
     for paths in description["sources"].values():
         for path in paths:
             reader(path)
-    return Query(**{**description, "select": select, "checks": checks})
+    return Query(**{**description, "select": select, "checks": checks, "columns": columns})
 
 
 def _check_type(origin: str, kind: str, database: duckdb.DuckDBPyConnection) -> None:
     try:
-        statement: Statement = parse_select(f"SELECT CAST(NULL AS {kind})", origin, database)
-        database.execute(statement.text)
+        statement = parse_select(f"SELECT CAST(NULL AS {kind})", origin, database)
+        columns = database.execute(statement.text).description
     except (SqlError, duckdb.Error) as error:
         raise SqlError(f"{origin} has the type {kind!r}, which DuckDB does not accept: {error}") from error
+    if len(columns) != 1:
+        raise SqlError(f"{origin} has the type {kind!r}, which is more than a type")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -66,11 +66,11 @@ class Query(NamedTuple):
 
 
 def to_json(query: Query) -> str:
-    """Returns the JSON of a query, the same for equal queries."""
+    """Returns the JSON of a query."""
     fields = query._asdict()
     fields["select"] = query.select._asdict()
     fields["checks"] = [{**check._asdict(), "statement": check.statement._asdict()} for check in query.checks]
-    return json.dumps(fields, indent=1, sort_keys=True) + "\n"
+    return json.dumps(fields, indent=1) + "\n"
 
 
 def from_json(text: str) -> Query:

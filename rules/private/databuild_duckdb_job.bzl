@@ -170,7 +170,8 @@ def databuild_duckdb_job(
         name = name + ".program",
         srcs = view_of_label,
         checks = checks,
-        columns = json.encode(columns),
+        # Pairs: the encoder sorts dictionaries, and the order of columns is that of SELECT *.
+        columns = json.encode({view: types.items() for view, types in columns.items()}),
         data_root = data_root,
         datasets = datasets,
         memory_limit = memory_limit,

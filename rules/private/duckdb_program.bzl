@@ -22,7 +22,7 @@ _ATTRS = {
     ),
     "columns": attr.string(
         default = "{}",
-        doc = "Types of columns, by view and name, as JSON.",
+        doc = "Names and types of columns, by view, as JSON.",
     ),
     "data_root": attr.string(
         doc = "Directory of results.",

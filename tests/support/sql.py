@@ -22,7 +22,6 @@ def make_query(sql: str, **attributes: Any) -> Query:
     """Returns the query of a job with the view `daily` that produces reports of months."""
     description: dict[str, Any] = {
         "checks": {"error": attributes.pop("checks", {}), "warning": attributes.pop("warning_checks", {})},
-        "columns": {},
         "data_root": "",
         "datasets": {"daily": "daily"},
         "default_data_root": "data",
@@ -32,7 +31,8 @@ def make_query(sql: str, **attributes: Any) -> Query:
         "sources": {},
         "threads": 1,
     }
-    return checked_query({**description, **attributes}, sql)
+    columns = {view: list(types.items()) for view, types in attributes.pop("columns", {}).items()}
+    return checked_query({**description, "columns": columns, **attributes}, sql)
 
 
 def daily(day: int, path: Path | str | None, **metadata: object) -> dict[str, Any]:

@@ -59,14 +59,18 @@ def run_case(query: Query, case: Case) -> Outcome:
             execution.write_result(os.path.join(folder, "result.parquet"))  # noqa: PTH118 - a text
             result = Table(*execution.result())
             faults = [*_check_faults(execution.check(), case.failing_checks), *_type_faults(result, case.types)]
-            if os.path.exists(case.expected):  # noqa: PTH110 - a text
-                expected = read_expected(execution.database, case.expected, result)
-                faults += differences(expected, result, ordered=case.ordered)
-            else:
-                faults.append(f"{case.expected} does not exist")
+            faults += _result_faults(execution, case, result)
     finally:
         execution.close()
     return Outcome(result, faults)
+
+
+def _result_faults(execution: Execution, case: Case, result: Table) -> list[str]:
+    try:
+        expected = read_expected(execution.database, case.expected, result)
+    except SqlError as error:
+        return [str(error)]
+    return differences(expected, result, ordered=case.ordered)
 
 
 def _fields(query: Query, ref: str) -> Fields:
