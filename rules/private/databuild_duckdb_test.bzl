@@ -1,6 +1,7 @@
 """The macro `databuild_duckdb_test`."""
 
 load(":duckdb_test_rule.bzl", _databuild_duckdb_test = "databuild_duckdb_test")
+load(":duckdb_views.bzl", "labels_of_views")
 
 visibility(["//rules/..."])
 
@@ -42,16 +43,11 @@ def databuild_duckdb_test(
         failing_checks: Checks of the job that fail in this case. All others must pass.
         **kwargs: Common attributes of tests, such as `size` and `tags`.
     """
-    view_of_label = {}
-    for view, label in inputs.items():
-        if label in view_of_label:
-            fail("inputs of {}: the views {} and {} have the same file {}; copy it".format(name, repr(view_of_label[label]), repr(view), label))
-        view_of_label[label] = view
     _databuild_duckdb_test(
         name = name,
         expected = expected,
         failing_checks = failing_checks,
-        inputs = view_of_label,
+        inputs = labels_of_views(inputs),
         job = job,
         ordered = ordered,
         output = output,

@@ -1,6 +1,7 @@
 """The rule of the program of a SQL job: the shared runner with a checked query."""
 
 load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
+load(":duckdb_views.bzl", "UNSUPPORTED", "check_output", "check_views", "datasets_of", "files_of_views")
 load(":labels.bzl", "label_text", "rlocation_path")
 
 visibility(["//rules/..."])
@@ -27,16 +28,15 @@ _ATTRS = {
     "data_root": attr.string(
         doc = "Directory of results.",
     ),
-    "datasets": attr.string_dict(
-        doc = "First segments of the refs of each view, by its name.",
+    "inputs": attr.string_list(
+        doc = "Templates of all inputs.",
     ),
     "memory_limit": attr.string(
         doc = "Maximum memory of DuckDB.",
         mandatory = True,
     ),
-    "output": attr.string(
-        doc = "Partition pattern of the job.",
-        mandatory = True,
+    "outputs": attr.string_list(
+        doc = "Partition pattern of the job, a list of one.",
     ),
     "sql": attr.label(
         allow_single_file = True,
@@ -50,6 +50,12 @@ _ATTRS = {
     "threads": attr.int(
         doc = "Number of threads of DuckDB.",
         mandatory = True,
+    ),
+    "unsupported": attr.string_list(
+        doc = "Names of attributes that the job has, but SQL jobs do not.",
+    ),
+    "views": attr.string_dict(
+        doc = "First segments of refs by the name of a view.",
     ),
     "warning_checks": attr.string_dict(
         doc = "Checks of severity warning: SELECTs by name.",
@@ -70,26 +76,39 @@ _ATTRS = {
     ),
 }
 
-def _sources(ctx):
+def _check_attributes(ctx, label):
+    for attribute in ctx.attr.unsupported:
+        fail("{} has the attribute {}, but a SQL job has none: {}".format(label, attribute, UNSUPPORTED[attribute]))
+    if ctx.attr.threads < 1:
+        fail("threads of {} is {}, but must be positive".format(label, ctx.attr.threads))
+    for check in ctx.attr.checks:
+        if check in ctx.attr.warning_checks:
+            fail("{} has the check {} both in checks and in warning_checks".format(label, repr(check)))
+
+def _sources(ctx, label):
     """Returns the source files of each view, by its name."""
-    sources = {}
-    for target, view in ctx.attr.srcs.items():
-        files = target[DefaultInfo].files.to_list()
+    sources = files_of_views(ctx.attr.srcs)
+    for view, files in sources.items():
         if not files:
-            fail("srcs of {}: {} of the view {} has no files".format(label_text(ctx.label), label_text(target.label), repr(view)))
-        sources[view] = files
+            fail("srcs of {}: the target of the view {} has no files".format(label, repr(view)))
     return sources
 
 def _duckdb_program_impl(ctx):
-    sources = _sources(ctx)
+    label = label_text(ctx.label).removesuffix(".program")
+    _check_attributes(ctx, label)
+    output = check_output(label, ctx.attr.outputs)
+    datasets = datasets_of(label, ctx.attr.inputs, ctx.attr.views)
+    sources = _sources(ctx, label)
+    columns = json.decode(ctx.attr.columns)
+    check_views(label, datasets, sources, columns)
     description = {
         "checks": {"error": ctx.attr.checks, "warning": ctx.attr.warning_checks},
-        "columns": json.decode(ctx.attr.columns),
+        "columns": columns,
         "data_root": ctx.attr.data_root,
-        "datasets": ctx.attr.datasets,
+        "datasets": datasets,
         "default_data_root": ctx.attr._data_root[BuildSettingInfo].value,
         "memory_limit": ctx.attr.memory_limit,
-        "output": ctx.attr.output,
+        "output": output,
         "select": ctx.file.sql.short_path,
         "sources": {view: [rlocation_path(ctx, file) for file in files] for view, files in sources.items()},
         "threads": ctx.attr.threads,
@@ -120,7 +139,7 @@ def _duckdb_program_impl(ctx):
         DuckDbQueryInfo(
             query = query,
             runfiles = source_files,
-            views = ctx.attr.datasets.keys() + sources.keys(),
+            views = datasets.keys() + sources.keys(),
         ),
         RunEnvironmentInfo(environment = {"DATABUILD_SQL_QUERY": rlocation_path(ctx, query)}),
     ]

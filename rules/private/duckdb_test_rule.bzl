@@ -1,6 +1,7 @@
 """The rule of a test of a SQL job, which the macro `databuild_duckdb_test` instantiates."""
 
 load(":duckdb_program.bzl", "DuckDbQueryInfo")
+load(":duckdb_views.bzl", "files_of_views")
 load(":labels.bzl", "label_text", "rlocation_path")
 load(":providers.bzl", "DataBuildJobInfo")
 
@@ -61,17 +62,15 @@ _ATTRS = {
 
 def _inputs(ctx, query):
     """Returns the files of each view, by its name."""
-    label = label_text(ctx.label)
-    inputs = {}
-    for target, view in ctx.attr.inputs.items():
+    inputs = files_of_views(ctx.attr.inputs)
+    for view in inputs:
         if view not in query.views:
             fail("inputs of {}: {} is not a view of {}; its views are: {}".format(
-                label,
+                label_text(ctx.label),
                 repr(view),
                 label_text(ctx.attr.job.label),
                 ", ".join(query.views) or "none",
             ))
-        inputs[view] = inputs.get(view, []) + target[DefaultInfo].files.to_list()
     return inputs
 
 def _databuild_duckdb_test_impl(ctx):
