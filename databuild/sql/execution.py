@@ -101,7 +101,7 @@ class Execution:
         value = rows[0][0] if len(rows) == 1 and len(rows[0]) == 1 else rows
         if not isinstance(value, bool):
             found = f"{value!r}" if value is not rows else f"{len(rows)} rows of {len(rows[0]) if rows else 0} columns"
-            raise SqlError(f"{check.statement.origin} returns {found}; a check is a SELECT of one value, true or false")
+            raise SqlError(f"{check.statement.name} returns {found}; a check is a SELECT of one value, true or false")
         return value
 
     def _run(self, before: str, statement: Statement, after: str) -> list[tuple[Any, ...]]:
@@ -109,13 +109,13 @@ class Execution:
         empty = [view for view in self._query.views if view not in self._views and view.lower() in read]
         if empty:
             raise SqlError(
-                f"{statement.origin}: the view {empty[0]} has no inputs in this run, so its columns are unknown. To "
+                f"{statement.name}: the view {empty[0]} has no inputs in this run, so its columns are unknown. To "
                 f'make it an empty view, declare them: columns = {{"{empty[0]}": {{"NAME": "TYPE"}}}}'
             )
         try:
             return self._database.execute(before + statement.text + after).fetchall()
         except duckdb.Error as error:
-            raise SqlError(located(statement.origin, error, before.count("\n"), self._surroundings())) from error
+            raise SqlError(located(statement.name, error, before.count("\n"), self._surroundings())) from error
 
     def _surroundings(self) -> str:
         variables = ", ".join(f"{name} {sql_type(value)}" for name, value in self._fields.items())

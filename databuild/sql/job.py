@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Mapping
 
@@ -42,6 +43,7 @@ def produce(query: Query, run: Run) -> None:
     output = run.output
     path = output_path(query, output.ref, run.env)
     execution = Execution(query, output.fields, _files(query, run))
+    _remove_leftovers(path)
     try:
         with writing(path) as temporary:
             rows = execution.write_result(temporary)
@@ -53,6 +55,13 @@ def produce(query: Query, run: Run) -> None:
     finally:
         execution.close()
     run.finished(output.ref, path=path, rows=rows, bytes=size, content_digest=digest)
+
+
+def _remove_leftovers(path: str) -> None:
+    """Removes unfinished files of runs that were killed. No other run writes the partition at the same time."""
+    folder, name = os.path.split(path)
+    for leftover in glob.glob(os.path.join(glob.escape(folder), f".*.partial.{name}")):  # noqa: PTH118, PTH207
+        os.unlink(leftover)  # noqa: PTH108
 
 
 def output_path(query: Query, ref: str, environ: Mapping[str, str]) -> str:

@@ -9,17 +9,24 @@ from typing import Any, NamedTuple
 
 from databuild.sql.errors import SqlError
 
+_WORKSPACE = "_main/"
+
 
 class Statement(NamedTuple):
     """One SELECT.
 
     Attributes:
-        origin: Its name in messages, such as the path of its file.
+        origin: Its name, such as the path of its file among the runfiles.
         text: The SELECT without a semicolon.
     """
 
     origin: str
     text: str
+
+    @property
+    def name(self) -> str:
+        """Its name in messages: for a file of the workspace, the path there."""
+        return self.origin.removeprefix(_WORKSPACE)
 
 
 class Check(NamedTuple):

@@ -22,28 +22,29 @@ def parse_select(text: str, origin: str, database: duckdb.DuckDBPyConnection) ->
 
     Args:
         text: The SQL.
-        origin: The name of the text in messages.
+        origin: The name of the text.
         database: Any connection.
 
     Raises:
         SqlError: The text is anything else.
     """
+    name = Statement(origin, text).name
     try:
         found = database.extract_statements(text)
     except duckdb.Error as error:
-        raise SqlError(located(origin, error)) from error
+        raise SqlError(located(name, error)) from error
     if len(found) != 1:
         amount = f"has {len(found)} statements" if found else "has no statement"
-        raise SqlError(f"{origin} {amount}; write one SELECT, whose WITH clause may contain others")
+        raise SqlError(f"{name} {amount}; write one SELECT, whose WITH clause may contain others")
     (statement,) = found
     if statement.type == duckdb.StatementType.MULTI:  # type: ignore[attr-defined,unused-ignore]
-        raise SqlError(f"{origin} has a PIVOT without a list of values; write PIVOT ... ON column IN (...)")
+        raise SqlError(f"{name} has a PIVOT without a list of values; write PIVOT ... ON column IN (...)")
     if statement.type != duckdb.StatementType.SELECT:  # type: ignore[attr-defined,unused-ignore]
         kind = str(statement.type).rpartition(".")[2].replace("_", " ")
-        raise SqlError(f"{origin} has a statement of the kind {kind}; write one SELECT. DataBuild stores its result")
+        raise SqlError(f"{name} has a statement of the kind {kind}; write one SELECT. DataBuild stores its result")
     if statement.named_parameters:
         raise SqlError(
-            f"{origin} has the parameter {min(statement.named_parameters)!r}, which has no value. Fields of the output "
+            f"{name} has the parameter {min(statement.named_parameters)!r}, which has no value. Fields of the output "
             "are variables: write getvariable('field')"
         )
     return Statement(origin, _without_end(text))
@@ -116,18 +117,18 @@ def _is_internal(name: str, database: duckdb.DuckDBPyConnection) -> bool:
 
 def _at(statement: Statement, location: int) -> str:
     if location >= _NO_LOCATION:
-        return statement.origin
+        return statement.name
     line = statement.text.encode()[:location].count(b"\n") + 1
-    return f"{statement.origin}:{line}"
+    return f"{statement.name}:{line}"
 
 
-def located(origin: str, error: duckdb.Error, lines_before: int = 0, surroundings: str = "") -> str:
+def located(name: str, error: duckdb.Error, lines_before: int = 0, surroundings: str = "") -> str:
     """Returns the message of DuckDB with the name of the SQL and the line.
 
     The first line of the message is the last one of the text: of a long message, a build shows the end.
 
     Args:
-        origin: The name of the SQL.
+        name: The name of the SQL.
         error: The error.
         lines_before: The number of lines before the SQL in the statement that was run.
         surroundings: What the SQL could have used.
@@ -135,5 +136,5 @@ def located(origin: str, error: duckdb.Error, lines_before: int = 0, surrounding
     message = _LINE.sub(lambda line: f"LINE {int(line[1]) - lines_before}:", str(error)).strip()
     first, _, details = message.partition("\n")
     line = _LINE.search(message)
-    summary = f"{origin}{':' + line[1] if line else ''}: {first}"
+    summary = f"{name}{':' + line[1] if line else ''}: {first}"
     return "\n".join(filter(None, (details.strip("\n"), surroundings, summary)))

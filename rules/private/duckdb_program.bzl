@@ -109,7 +109,8 @@ def _duckdb_program_impl(ctx):
         "default_data_root": ctx.attr._data_root[BuildSettingInfo].value,
         "memory_limit": ctx.attr.memory_limit,
         "output": output,
-        "select": ctx.file.sql.short_path,
+        # Paths of this form do not make data stale if the package moves (docs/adr/0015-the-code-digest-is-relative-to-the-program.md).
+        "select": rlocation_path(ctx, ctx.file.sql),
         "sources": {view: [rlocation_path(ctx, file) for file in files] for view, files in sources.items()},
         "threads": ctx.attr.threads,
     }

@@ -27,7 +27,7 @@ def make_query(sql: str, **attributes: Any) -> Query:
         "default_data_root": "data",
         "memory_limit": "200MB",
         "output": "report/month={month:month}",
-        "select": "pkg/report.sql",
+        "select": "_main/pkg/report.sql",
         "sources": {},
         "threads": 1,
     }

@@ -19,7 +19,7 @@ DESCRIPTION = {
     "default_data_root": "data",
     "memory_limit": "200MB",
     "output": "report/month={month:month}",
-    "select": "pkg/report.sql",
+    "select": "_main/pkg/report.sql",
     "sources": {"airlines": ["_main/pkg/airlines.csv"]},
     "threads": 1,
 }
@@ -38,7 +38,8 @@ def test_the_query_has_what_the_rule_describes(tmp_path):
 
     query = from_json(written)
     assert code == 0
-    assert query.select == ("pkg/report.sql", "SELECT x\nFROM daily, airlines")
+    assert query.select == ("_main/pkg/report.sql", "SELECT x\nFROM daily, airlines")
+    assert query.select.name == "pkg/report.sql"
     assert query.views == ["daily", "airlines"]
     assert [(check.name, check.severity) for check in query.checks] == [("any", "error")]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from databuild.job import Run
 from databuild.sql.errors import SqlError
 from databuild.sql.job import output_path, run
 from tests.support.sql import OUTPUT, SqlRun, daily, make_query, read_rows, write_rows
+from tools.python import child
 
 
 @pytest.fixture
@@ -217,6 +219,23 @@ def test_a_failed_query_leaves_the_earlier_result_and_nothing_else(job, tmp_path
     assert job.rows() == [(1,)]
     assert [path.name for path in (tmp_path / "data" / OUTPUT).iterdir()] == ["data.parquet"]
     assert len(job.reports("partition")) == 1
+
+
+def test_the_unfinished_file_of_a_killed_run_is_removed(job, tmp_path):
+    path = tmp_path / "data" / OUTPUT / "data.parquet"
+    killed = f"""
+import os
+from databuild.job import writing
+with writing({str(path)!r}) as temporary:
+    open(temporary, "w").close()
+    os._exit(0)
+"""
+    subprocess.run(child.command("-c", killed), check=True)
+    assert len(list(path.parent.iterdir())) == 1
+
+    job.produce(make_query("SELECT 1 AS x"))
+
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_checks_read_the_result_and_the_inputs(job, tmp_path):

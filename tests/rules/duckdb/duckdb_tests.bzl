@@ -52,7 +52,7 @@ def _describes_the_query_impl(ctx):
     asserts.equals(env, {"daily": [["z", "BIGINT"], ["a", "DATE"]]}, description["columns"])
     asserts.equals(env, {"error": {"a": "SELECT true"}, "warning": {"b": "SELECT true"}}, description["checks"])
     asserts.equals(env, "data", description["default_data_root"])
-    asserts.equals(env, "tests/rules/duckdb/report.sql", description["select"])
+    asserts.equals(env, "_main/tests/rules/duckdb/report.sql", description["select"])
     return analysistest.end(env)
 
 _describes_the_query_test = analysistest.make(_describes_the_query_impl)
