@@ -24,6 +24,8 @@ def connect(threads: int, memory_limit: str) -> duckdb.DuckDBPyConnection:
                 "memory_limit": memory_limit,
                 "temp_directory": spill_directory,
                 "autoinstall_known_extensions": False,
+                # Files do not change during a run, and each use of a view reads the schemas of all of its files.
+                "parquet_metadata_cache": True,
                 # Otherwise, a query could read variables of this program as tables.
                 "python_enable_replacements": False,
             }

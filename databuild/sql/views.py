@@ -77,8 +77,7 @@ def create_view(
         SqlError: A file cannot be read, or no file has a declared column.
     """
     try:
-        rows = _rows(database, name, files, bool(columns)) if files else ""
-        present = _columns(database, rows) if files else list(columns)
+        rows, present = _rows(database, name, files, bool(columns)) if files else ("", list(columns))
     except duckdb.Error as error:
         raise SqlError(f"the files of the view {name} cannot be read, the first is {files[0].path}: {error}") from error
     if columns:
@@ -104,8 +103,10 @@ def describe(database: duckdb.DuckDBPyConnection, views: Iterable[str]) -> str:
     return ", ".join(texts) or "none"
 
 
-def _rows(database: duckdb.DuckDBPyConnection, name: str, files: Sequence[DataFile], typed: bool) -> str:
-    """Returns a SELECT of the rows of files, with columns for their fields."""
+def _rows(
+    database: duckdb.DuckDBPyConnection, name: str, files: Sequence[DataFile], typed: bool
+) -> tuple[str, list[str]]:
+    """Returns a SELECT of the rows of files, with columns for their fields, and the names of its columns."""
     paths: dict[str, list[str]] = {}
     for file in files:
         paths.setdefault(reader(file.path), []).append(file.path)
@@ -113,17 +114,20 @@ def _rows(database: duckdb.DuckDBPyConnection, name: str, files: Sequence[DataFi
         f"SELECT * FROM {function}({_path_list(some)}, {_OPTIONS}{_csv_options(typed) if function == _CSV else ''})"
         for function, some in paths.items()
     )
-    known = {column.lower() for column in _columns(database, rows)}
+    described = database.execute(f"DESCRIBE {rows}").fetchall()
+    columns = [column for column, *_ in described if column != _PATH]
+    known = {column.lower() for column in columns}
     fields = list(dict.fromkeys(field for file in files for field in file.fields if field.lower() not in known))
     if not fields:
-        return f"SELECT * EXCLUDE ({_PATH}) FROM ({rows})"
+        return f"SELECT * EXCLUDE ({_PATH}) FROM ({rows})", columns
     table = quoted(f"__databuild_fields_{name}")
     _create_table_of_fields(database, table, fields, files)
     added = ", ".join(f"fields.{quoted(field)}" for field in fields)
-    return (
+    joined = (
         f"SELECT data.* EXCLUDE ({_PATH}), {added} FROM ({rows}) AS data "
         f"JOIN {table} AS fields ON data.{_PATH} = fields.{_PATH}"
     )
+    return joined, columns + fields
 
 
 def _csv_options(typed: bool) -> str:
@@ -133,10 +137,6 @@ def _csv_options(typed: bool) -> str:
 
 def _path_list(paths: Sequence[str]) -> str:
     return "[" + ", ".join(literal(path.translate(_GLOB_CHARACTERS)) for path in paths) + "]"
-
-
-def _columns(database: duckdb.DuckDBPyConnection, rows: str) -> list[str]:
-    return [column for column, *_ in database.execute(f"DESCRIBE {rows}").fetchall() if column != _PATH]
 
 
 def _create_table_of_fields(
