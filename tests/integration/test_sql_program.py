@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 from databuild.sql.query import to_json
 from tests.support.sql import OUTPUT, SqlRun, make_query
@@ -24,7 +25,7 @@ def start(job: SqlRun, sql: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_run_stores_its_result(tmp_path):
+def test_a_run_stores_its_result(tmp_path: Path) -> None:
     job = SqlRun(tmp_path)
 
     with start(job, "SELECT getvariable('month')::VARCHAR AS month") as process:
@@ -33,7 +34,7 @@ def test_a_run_stores_its_result(tmp_path):
     assert job.rows() == [("2013-01-01",)]
 
 
-def test_a_fault_is_one_message_without_a_traceback(tmp_path):
+def test_a_fault_is_one_message_without_a_traceback(tmp_path: Path) -> None:
     with start(SqlRun(tmp_path), "SELECT\nerror('bad data')") as process:
         _, printed = process.communicate()
 
@@ -45,7 +46,7 @@ def test_a_fault_is_one_message_without_a_traceback(tmp_path):
     ]
 
 
-async def test_a_run_that_is_stopped_removes_its_temporary_files(tmp_path):
+async def test_a_run_that_is_stopped_removes_its_temporary_files(tmp_path: Path) -> None:
     job = SqlRun(tmp_path)
     folder = tmp_path / "data" / OUTPUT
     # More than fits into memory.

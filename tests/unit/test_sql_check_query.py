@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,15 +27,15 @@ DESCRIPTION = {
 }
 
 
-def run_action(tmp_path, sql, **attributes):
-    """Runs the action, and returns its exit code and what it writes."""
+def run_action(tmp_path: Path, sql: bytes, **attributes: object) -> tuple[int, str]:
+    """Runs the action, and returns its exit code and what it writes, empty if it writes nothing."""
     source, query = tmp_path / "report.sql", tmp_path / "query.json"
     source.write_bytes(sql)
     code = main([json.dumps({**DESCRIPTION, **attributes}), str(source), str(query)])
-    return code, query.read_text() if query.exists() else None
+    return code, query.read_text() if query.exists() else ""
 
 
-def test_the_query_has_what_the_rule_describes(tmp_path):
+def test_the_query_has_what_the_rule_describes(tmp_path: Path) -> None:
     code, written = run_action(tmp_path, b"\xef\xbb\xbfSELECT x\r\nFROM daily, airlines;\r\n")
 
     query = from_json(written)
@@ -44,13 +46,13 @@ def test_the_query_has_what_the_rule_describes(tmp_path):
     assert [(check.name, check.severity) for check in query.checks] == [("any", "error")]
 
 
-def test_columns_keep_their_order(tmp_path):
+def test_columns_keep_their_order(tmp_path: Path) -> None:
     _, written = run_action(tmp_path, b"SELECT 1", columns={"daily": [["z", "INTEGER"], ["a", "DECIMAL(18, 2)"]]})
 
     assert list(from_json(written).columns["daily"].items()) == [("z", "INTEGER"), ("a", "DECIMAL(18, 2)")]
 
 
-def test_a_query_is_the_same_after_writing_and_reading():
+def test_a_query_is_the_same_after_writing_and_reading() -> None:
     query = make_query(
         "SELECT 'ä' FROM daily",
         checks={"b": "SELECT true", "a": "SELECT false"},
@@ -74,10 +76,12 @@ def test_a_query_is_the_same_after_writing_and_reading():
         (b"SELECT '\xff'", "is not UTF-8"),
     ],
 )
-def test_a_wrong_query_fails_the_action(tmp_path, capsys, sql, fault):
+def test_a_wrong_query_fails_the_action(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], sql: bytes, fault: str
+) -> None:
     code, written = run_action(tmp_path, sql)
 
-    assert (code, written) == (1, None)
+    assert (code, written) == (1, "")
     assert fault in capsys.readouterr().err
 
 
@@ -104,14 +108,16 @@ def test_a_wrong_query_fails_the_action(tmp_path, capsys, sql, fault):
         ({"sources": {"airlines": ["_main/pkg/airlines.xlsx"]}}, "airlines.xlsx' has no known format"),
     ],
 )
-def test_a_wrong_attribute_fails_the_action(tmp_path, capsys, attributes, fault):
+def test_a_wrong_attribute_fails_the_action(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], attributes: dict[str, Any], fault: str
+) -> None:
     code, written = run_action(tmp_path, b"SELECT x FROM daily", **attributes)
 
-    assert (code, written) == (1, None)
+    assert (code, written) == (1, "")
     assert fault in capsys.readouterr().err
 
 
-def test_a_check_may_read_the_result_and_all_views():
+def test_a_check_may_read_the_result_and_all_views() -> None:
     make_query("SELECT x FROM daily", checks={"c": "SELECT count(*) > 0 FROM result, daily"})
 
     with pytest.raises(SqlError, match="no view 'other'"):

@@ -7,6 +7,7 @@ import hashlib
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +19,11 @@ from tools.python import child
 
 
 @pytest.fixture
-def job(tmp_path):
+def job(tmp_path: Path) -> SqlRun:
     return SqlRun(tmp_path)
 
 
-def days(folder, *values):
+def days(folder: Path, *values: int) -> list[dict[str, Any]]:
     """Returns inputs, one a day, each with one row."""
     return [
         daily(day, write_rows(folder / f"{day}.parquet", f"SELECT {value} AS x"))
@@ -30,7 +31,7 @@ def days(folder, *values):
     ]
 
 
-def test_the_result_is_stored_and_reported(job, tmp_path):
+def test_the_result_is_stored_and_reported(job: SqlRun, tmp_path: Path) -> None:
     query = make_query("SELECT getvariable('month') AS month, date, x FROM daily ORDER BY x DESC;")
 
     job.produce(query, days(tmp_path, 10, 20))
@@ -48,7 +49,7 @@ def test_the_result_is_stored_and_reported(job, tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_equal_results_have_equal_digests(job, tmp_path):
+def test_equal_results_have_equal_digests(job: SqlRun, tmp_path: Path) -> None:
     query = make_query("SELECT x % 7 AS x, count(*) AS n FROM daily, range(10000) AS r(y) GROUP BY ALL")
 
     for _ in range(2):
@@ -58,7 +59,7 @@ def test_equal_results_have_equal_digests(job, tmp_path):
     assert first == second
 
 
-def test_sums_of_integers_are_stored_as_integers(job, tmp_path):
+def test_sums_of_integers_are_stored_as_integers(job: SqlRun, tmp_path: Path) -> None:
     query = make_query("SELECT sum(x::BIGINT) AS total, typeof(total) AS type, 'a' AS name FROM daily ORDER BY 1")
 
     job.produce(query, days(tmp_path, 2**62, 5))
@@ -68,7 +69,7 @@ def test_sums_of_integers_are_stored_as_integers(job, tmp_path):
         job.produce(query, days(tmp_path, 2**62, 2**62))
 
 
-def test_the_order_of_the_query_is_that_of_the_file(job):
+def test_the_order_of_the_query_is_that_of_the_file(job: SqlRun) -> None:
     job.produce(make_query("SELECT range AS x, sum(range) AS y FROM range(1000) GROUP BY x ORDER BY hash(x)"))
 
     rows = [x for x, _ in job.rows()]
@@ -77,7 +78,7 @@ def test_the_order_of_the_query_is_that_of_the_file(job):
     assert [x for (x,) in job.rows()] == rows
 
 
-def test_an_empty_result_is_a_result(job, tmp_path):
+def test_an_empty_result_is_a_result(job: SqlRun, tmp_path: Path) -> None:
     job.produce(make_query("SELECT x FROM daily WHERE false"), days(tmp_path, 1))
 
     assert job.rows() == []
@@ -98,7 +99,9 @@ def test_an_empty_result_is_a_result(job, tmp_path):
         ("str", "it's", "it's", "VARCHAR"),
     ],
 )
-def test_a_field_of_the_output_is_a_typed_variable(job, kind, text, value, sql_type):
+def test_a_field_of_the_output_is_a_typed_variable(
+    job: SqlRun, kind: str, text: str, value: str, sql_type: str
+) -> None:
     query = make_query("SELECT getvariable('order')::VARCHAR, typeof(getvariable('order'))")
 
     job.produce(query, fields={"order": text}, field_types={"order": kind})
@@ -106,12 +109,12 @@ def test_a_field_of_the_output_is_a_typed_variable(job, kind, text, value, sql_t
     assert job.rows() == [(value, sql_type)]
 
 
-def test_a_field_that_is_too_large_for_duckdb_is_named(job):
+def test_a_field_that_is_too_large_for_duckdb_is_named(job: SqlRun) -> None:
     with pytest.raises(SqlError, match="the field n has the value 1000"):
         job.produce(make_query("SELECT 1"), fields={"n": "1" + "0" * 80}, field_types={"n": "int"})
 
 
-def test_files_of_the_job_are_views(job, tmp_path):
+def test_files_of_the_job_are_views(job: SqlRun, tmp_path: Path) -> None:
     (tmp_path / "airlines.csv").write_text("code,name\nAA,American\n")
     query = make_query("SELECT name FROM airlines", sources={"airlines": ["airlines.csv"]})
 
@@ -120,7 +123,7 @@ def test_files_of_the_job_are_views(job, tmp_path):
     assert job.rows() == [("American",)]
 
 
-def test_datasets_are_told_apart_by_whole_segments(job, tmp_path):
+def test_datasets_are_told_apart_by_whole_segments(job: SqlRun, tmp_path: Path) -> None:
     inputs = [
         {**used, "ref": ref}
         for used, ref in zip(
@@ -139,7 +142,7 @@ def test_datasets_are_told_apart_by_whole_segments(job, tmp_path):
     assert job.rows() == [([1], [3], [1, 2])]
 
 
-def test_an_input_that_is_not_available_has_no_rows(job, tmp_path):
+def test_an_input_that_is_not_available_has_no_rows(job: SqlRun, tmp_path: Path) -> None:
     first, second = days(tmp_path, 1, 2)
 
     job.produce(
@@ -149,14 +152,14 @@ def test_an_input_that_is_not_available_has_no_rows(job, tmp_path):
     assert job.rows() == [(1,)]
 
 
-def test_a_view_without_inputs_is_empty_if_its_columns_are_declared(job):
+def test_a_view_without_inputs_is_empty_if_its_columns_are_declared(job: SqlRun) -> None:
     job.produce(make_query("SELECT count(*) AS n, sum(x) AS x FROM daily", columns={"daily": {"x": "BIGINT"}}))
 
     assert job.rows() == [(0, None)]
 
 
 @pytest.mark.parametrize("sql", ["SELECT x FROM Daily", "WITH a AS (FROM daily) SELECT 1 FROM a"])
-def test_a_view_of_unknown_columns_is_an_error_only_if_it_is_read(job, sql):
+def test_a_view_of_unknown_columns_is_an_error_only_if_it_is_read(job: SqlRun, sql: str) -> None:
     job.produce(make_query("SELECT 1 AS x"))
 
     with pytest.raises(
@@ -165,28 +168,28 @@ def test_a_view_of_unknown_columns_is_an_error_only_if_it_is_read(job, sql):
         job.produce(make_query(sql))
 
 
-def test_an_input_without_a_path_is_named_with_what_its_job_reported(job, tmp_path):
+def test_an_input_without_a_path_is_named_with_what_its_job_reported(job: SqlRun, tmp_path: Path) -> None:
     with pytest.raises(
         SqlError, match=r"the input 'daily/date=2013-01-02' has no metadata `path`; it has: rows\. The job"
     ):
         job.produce(make_query("SELECT 1"), [*days(tmp_path, 1), daily(2, None, rows=5)])
 
 
-def test_an_input_of_an_unknown_format_is_named(job):
+def test_an_input_of_an_unknown_format_is_named(job: SqlRun) -> None:
     with pytest.raises(
         SqlError, match=r"the input 'daily/date=2013-01-01' cannot be read: '/x/a\.avro' has no known format"
     ):
         job.produce(make_query("SELECT 1"), [daily(1, "/x/a.avro")])
 
 
-def test_an_input_whose_file_was_deleted_is_named_with_the_remedy(job, tmp_path):
+def test_an_input_whose_file_was_deleted_is_named_with_the_remedy(job: SqlRun, tmp_path: Path) -> None:
     with pytest.raises(
         SqlError, match=r"'daily/date=2013-01-01' .*gone\.csv is not a file.* build --force daily/date=2013-01-01"
     ):
         job.produce(make_query("SELECT 1"), [daily(1, tmp_path / "gone.csv")])
 
 
-def test_two_inputs_with_one_file_are_refused(job, tmp_path):
+def test_two_inputs_with_one_file_are_refused(job: SqlRun, tmp_path: Path) -> None:
     (first,) = days(tmp_path, 1)
 
     with pytest.raises(SqlError, match=r"two inputs of the view daily have the path .*1\.parquet"):
@@ -201,7 +204,9 @@ def test_two_inputs_with_one_file_are_refused(job, tmp_path):
         ("SELECT error('bad data') FROM daily", r"pkg/report\.sql: Invalid Input Error: bad data"),
     ],
 )
-def test_an_error_of_duckdb_has_the_line_the_views_and_the_variables(job, tmp_path, sql, fault):
+def test_an_error_of_duckdb_has_the_line_the_views_and_the_variables(
+    job: SqlRun, tmp_path: Path, sql: str, fault: str
+) -> None:
     with pytest.raises(SqlError) as caught:
         job.produce(make_query(sql), days(tmp_path, 1))
 
@@ -210,7 +215,7 @@ def test_an_error_of_duckdb_has_the_line_the_views_and_the_variables(job, tmp_pa
     assert re.match(fault, lines[-1])
 
 
-def test_a_failed_query_leaves_the_earlier_result_and_nothing_else(job, tmp_path):
+def test_a_failed_query_leaves_the_earlier_result_and_nothing_else(job: SqlRun, tmp_path: Path) -> None:
     job.produce(make_query("SELECT x FROM daily"), days(tmp_path, 1))
 
     with pytest.raises(SqlError):
@@ -221,7 +226,7 @@ def test_a_failed_query_leaves_the_earlier_result_and_nothing_else(job, tmp_path
     assert len(job.reports("partition")) == 1
 
 
-def test_the_unfinished_file_of_a_killed_run_is_removed(job, tmp_path):
+def test_the_unfinished_file_of_a_killed_run_is_removed(job: SqlRun, tmp_path: Path) -> None:
     path = tmp_path / "data" / OUTPUT / "data.parquet"
     killed = f"""
 import os
@@ -238,7 +243,7 @@ with writing({str(path)!r}) as temporary:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_checks_read_the_result_and_the_inputs(job, tmp_path):
+def test_checks_read_the_result_and_the_inputs(job: SqlRun, tmp_path: Path) -> None:
     checks = {
         "has_rows": "SELECT count(*) > 0 FROM result;",
         "keeps_all": "SELECT (FROM result SELECT sum(x)) = sum(x) FROM daily",
@@ -253,7 +258,7 @@ def test_checks_read_the_result_and_the_inputs(job, tmp_path):
     ]
 
 
-def test_a_result_that_fails_a_check_is_not_stored(job, tmp_path):
+def test_a_result_that_fails_a_check_is_not_stored(job: SqlRun, tmp_path: Path) -> None:
     job.produce(make_query("SELECT x FROM daily"), days(tmp_path, 1))
     query = make_query("SELECT x FROM daily", checks={"small": "SELECT max(x) < 5\nFROM result", "any": "SELECT true"})
 
@@ -272,7 +277,7 @@ def test_a_result_that_fails_a_check_is_not_stored(job, tmp_path):
     assert other["passed"]
 
 
-def test_a_result_that_fails_a_check_of_severity_warning_is_stored(job, tmp_path):
+def test_a_result_that_fails_a_check_of_severity_warning_is_stored(job: SqlRun, tmp_path: Path) -> None:
     job.produce(
         make_query("SELECT x FROM daily", warning_checks={"small": "SELECT max(x) < 5 FROM result"}), days(tmp_path, 10)
     )
@@ -292,17 +297,19 @@ def test_a_result_that_fails_a_check_of_severity_warning_is_stored(job, tmp_path
         ("SELECT true FROM result WHERE false", "0 rows of 0 columns"),
     ],
 )
-def test_a_check_that_is_neither_true_nor_false_is_an_error(job, tmp_path, check, found):
+def test_a_check_that_is_neither_true_nor_false_is_an_error(
+    job: SqlRun, tmp_path: Path, check: str, found: str
+) -> None:
     with pytest.raises(SqlError, match=f"the check c returns {found}; a check is a SELECT of one value, true or false"):
         job.produce(make_query("SELECT x FROM daily", checks={"c": check}), days(tmp_path, 1, 2))
 
 
-def test_an_error_in_a_check_names_the_check(job, tmp_path):
+def test_an_error_in_a_check_names_the_check(job: SqlRun, tmp_path: Path) -> None:
     with pytest.raises(SqlError, match="the check c:1: Binder Error"):
         job.produce(make_query("SELECT x FROM daily", checks={"c": "SELECT y > 1 FROM result"}), days(tmp_path, 1))
 
 
-def test_the_data_root_is_of_the_job_then_of_the_environment_then_of_the_flag():
+def test_the_data_root_is_of_the_job_then_of_the_environment_then_of_the_flag() -> None:
     workspace = {"BUILD_WORKSPACE_DIRECTORY": "/ws"}
     everywhere = {**workspace, "DATABUILD_DATA_ROOT": "env"}
     plain, own = make_query("SELECT 1", default_data_root="flag"), make_query("SELECT 1", data_root="/own")
@@ -313,12 +320,12 @@ def test_the_data_root_is_of_the_job_then_of_the_environment_then_of_the_flag():
 
 
 @pytest.mark.parametrize("ref", ["a/../b", "/etc/x", "s3://bucket/x", "a/./b", "a/"])
-def test_a_ref_that_leaves_the_data_root_is_refused(ref):
+def test_a_ref_that_leaves_the_data_root_is_refused(ref: str) -> None:
     with pytest.raises(SqlError, match="cannot be a path below the data root"):
         output_path(make_query("SELECT 1"), ref, {})
 
 
-def test_a_data_root_that_is_a_file_is_an_error_with_its_path(job, tmp_path):
+def test_a_data_root_that_is_a_file_is_an_error_with_its_path(job: SqlRun, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
 
     with pytest.raises(SqlError, match=f"{OUTPUT} cannot be written to .*data.parquet: Not a directory"):
@@ -326,7 +333,7 @@ def test_a_data_root_that_is_a_file_is_an_error_with_its_path(job, tmp_path):
 
 
 @pytest.mark.parametrize("missing", ["DATABUILD_SQL_QUERY", "RUNFILES_DIR"])
-def test_a_program_that_is_started_by_hand_says_what_is_missing(missing):
+def test_a_program_that_is_started_by_hand_says_what_is_missing(missing: str) -> None:
     environment = {"DATABUILD_SQL_QUERY": "q.json", "RUNFILES_DIR": "/x"}
     del environment[missing]
 
@@ -334,7 +341,7 @@ def test_a_program_that_is_started_by_hand_says_what_is_missing(missing):
         run(Run([], environment))
 
 
-def test_many_inputs_are_one_view(job, tmp_path):
+def test_many_inputs_are_one_view(job: SqlRun, tmp_path: Path) -> None:
     paths = [Path(write_rows(tmp_path / "in" / f"{n}.parquet", f"SELECT {n} AS x")) for n in range(300)]
     inputs = [
         {**daily(1, path), "ref": f"daily/n={n}", "fields": {"n": str(n)}, "field_types": {"n": "int"}}

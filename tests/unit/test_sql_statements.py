@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import duckdb
 import pytest
 
@@ -10,7 +12,7 @@ from databuild.sql.statements import check_tables, parse_select, tables
 
 
 @pytest.fixture(scope="module")
-def database():
+def database() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         yield connection
 
@@ -27,7 +29,9 @@ def database():
         ("(SELECT 1) UNION ALL (SELECT 2)", "(SELECT 1) UNION ALL (SELECT 2)"),
     ],
 )
-def test_a_select_may_have_comments_semicolons_and_with_clauses(database, text, statement):
+def test_a_select_may_have_comments_semicolons_and_with_clauses(
+    database: duckdb.DuckDBPyConnection, text: str, statement: str
+) -> None:
     parsed = parse_select(text, "x.sql", database)
 
     assert parsed.text.rstrip() == statement
@@ -50,7 +54,7 @@ def test_a_select_may_have_comments_semicolons_and_with_clauses(database, text, 
         ("SELECT 1,\n  2 3 4", "x.sql:2: Parser Error"),
     ],
 )
-def test_anything_else_is_refused(database, text, fault):
+def test_anything_else_is_refused(database: duckdb.DuckDBPyConnection, text: str, fault: str) -> None:
     with pytest.raises(SqlError, match=fault):
         parse_select(text, "x.sql", database)
 
@@ -69,7 +73,9 @@ def test_anything_else_is_refused(database, text, fault):
         "FROM duckdb_tables",
     ],
 )
-def test_views_with_clauses_functions_files_and_tables_of_duckdb_are_known(database, text):
+def test_views_with_clauses_functions_files_and_tables_of_duckdb_are_known(
+    database: duckdb.DuckDBPyConnection, text: str
+) -> None:
     check_tables(parse_select(text, "x.sql", database), ["daily", "airlines"], database)
 
 
@@ -77,14 +83,16 @@ def test_views_with_clauses_functions_files_and_tables_of_duckdb_are_known(datab
     "text",
     ["SELECT 1,\n 2 FROM dailly", "WITH a AS (FROM daily)\nFROM a, dailly", "FROM daily\nWHERE x IN (FROM dailly)"],
 )
-def test_an_unknown_table_is_refused_with_its_line_and_the_nearest_view(database, text):
+def test_an_unknown_table_is_refused_with_its_line_and_the_nearest_view(
+    database: duckdb.DuckDBPyConnection, text: str
+) -> None:
     with pytest.raises(
         SqlError, match=r"x\.sql:2: there is no view 'dailly'\. Did you mean daily\? The views are: airlines, daily\."
     ):
         check_tables(parse_select(text, "x.sql", database), ["daily", "airlines"], database)
 
 
-def test_tables_are_those_that_no_with_clause_defines(database):
+def test_tables_are_those_that_no_with_clause_defines(database: duckdb.DuckDBPyConnection) -> None:
     statement = parse_select("WITH a AS (FROM Daily) FROM a JOIN airlines USING (x), 'x.csv'", "x.sql", database)
 
     assert tables(statement, database) == {"daily", "airlines"}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,11 +27,11 @@ DATABASE = connect(1, "200MB")
 DELAYS = "carrier,delay\nAA,10\nAA,20\nUA,5\n"
 
 
-def case_of(tmp_path, expected, delays=DELAYS, **attributes):
+def case_of(tmp_path: Path, expected: str, delays: str = DELAYS, **attributes: Any) -> Case:
     """Writes the files of a case."""
     (tmp_path / "delays.csv").write_text(delays)
     (tmp_path / "expected.csv").write_text(expected)
-    fields = {
+    fields: dict[str, Any] = {
         "output": "report/month=2013-01",
         "inputs": {"daily": [str(tmp_path / "delays.csv")]},
         "expected": str(tmp_path / "expected.csv"),
@@ -40,16 +42,18 @@ def case_of(tmp_path, expected, delays=DELAYS, **attributes):
     return Case(**{**fields, **attributes})
 
 
-def faults_of(tmp_path, expected, sql=SQL, *, checks=None, **attributes):
+def faults_of(
+    tmp_path: Path, expected: str, sql: str = SQL, *, checks: Mapping[str, str] | None = None, **attributes: Any
+) -> Sequence[str]:
     return run_case(make_query(sql, checks=checks or {}), case_of(tmp_path, expected, **attributes)).faults
 
 
 @pytest.mark.parametrize("number", ["15", "15.0", "1.5e1"])
-def test_equal_values_pass_in_any_spelling_and_order(tmp_path, number):
+def test_equal_values_pass_in_any_spelling_and_order(tmp_path: Path, number: str) -> None:
     assert faults_of(tmp_path, f"month,carrier,delay\n2013-01-01,AA,{number}\n2013-01-01,UA,5\n") == []
 
 
-def test_a_difference_shows_both_rows(tmp_path):
+def test_a_difference_shows_both_rows(tmp_path: Path) -> None:
     faults = faults_of(tmp_path, "month,carrier,delay\n2013-01-01,AA,16\n2013-01-01,UA,5\n")
 
     (fault,) = faults
@@ -61,13 +65,13 @@ def test_a_difference_shows_both_rows(tmp_path):
     ]
 
 
-def test_the_number_of_equal_rows_counts(tmp_path):
+def test_the_number_of_equal_rows_counts(tmp_path: Path) -> None:
     (fault,) = faults_of(tmp_path, "x\n1\n1\n2\n", "SELECT unnest([1, 2, 2]) AS x")
 
     assert fault.splitlines()[2:] == ["- 1", "+ 2"]
 
 
-def test_the_order_of_rows_counts_only_on_request(tmp_path):
+def test_the_order_of_rows_counts_only_on_request(tmp_path: Path) -> None:
     sql = "SELECT unnest([1, 2, 3]) AS x"
 
     assert faults_of(tmp_path, "x\n3\n2\n1\n", sql) == []
@@ -76,7 +80,7 @@ def test_the_order_of_rows_counts_only_on_request(tmp_path):
     assert faults_of(tmp_path, "x\n1\n2\n3\n", sql, ordered=True) == []
 
 
-def test_null_and_an_empty_text_differ(tmp_path):
+def test_null_and_an_empty_text_differ(tmp_path: Path) -> None:
     sql = "SELECT unnest([NULL, '', 'NULL']) AS x, 1 AS y"
 
     assert faults_of(tmp_path, 'x,y\n,1\n"",1\nNULL,1\n', sql) == []
@@ -84,7 +88,7 @@ def test_null_and_an_empty_text_differ(tmp_path):
     assert fault.splitlines()[2:] == ['- "",1', "+ ,1"]
 
 
-def test_a_long_difference_is_cut(tmp_path):
+def test_a_long_difference_is_cut(tmp_path: Path) -> None:
     (fault,) = faults_of(tmp_path, "x\n", "SELECT range AS x FROM range(100)")
 
     assert fault.splitlines()[-1] == "... and 50 more lines"
@@ -100,13 +104,13 @@ def test_a_long_difference_is_cut(tmp_path):
         ),
     ],
 )
-def test_an_expected_file_of_another_form_is_a_fault(tmp_path, expected, fault):
+def test_an_expected_file_of_another_form_is_a_fault(tmp_path: Path, expected: str, fault: str) -> None:
     (found,) = faults_of(tmp_path, expected)
 
     assert re.search(fault, found)
 
 
-def test_types_are_compared_on_request(tmp_path):
+def test_types_are_compared_on_request(tmp_path: Path) -> None:
     expected = "month,carrier,delay\n2013-01-01,AA,15\n2013-01-01,UA,5\n"
 
     assert faults_of(tmp_path, expected, types={"delay": "double", "month": "DATE"}) == []
@@ -116,7 +120,7 @@ def test_types_are_compared_on_request(tmp_path):
     ]
 
 
-def test_checks_must_pass_except_those_that_must_fail(tmp_path):
+def test_checks_must_pass_except_those_that_must_fail(tmp_path: Path) -> None:
     expected = "month,carrier,delay\n2013-01-01,AA,15\n2013-01-01,UA,5\n"
     checks = {"few": "SELECT count(*) < 2 FROM result", "some": "SELECT count(*) > 0 FROM result"}
 
@@ -128,12 +132,12 @@ def test_checks_must_pass_except_those_that_must_fail(tmp_path):
     ]
 
 
-def test_an_output_of_another_job_is_refused(tmp_path):
+def test_an_output_of_another_job_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SqlError, match=r"the output 'report/month=2013-13' is not one of the job"):
         faults_of(tmp_path, "x\n", output="report/month=2013-13")
 
 
-def test_files_of_the_job_can_be_replaced(tmp_path):
+def test_files_of_the_job_can_be_replaced(tmp_path: Path) -> None:
     (tmp_path / "airlines.csv").write_text("name\nAmerican\n")
     query = make_query("SELECT name FROM daily", datasets={}, sources={"daily": [str(tmp_path / "airlines.csv")]})
 
@@ -147,7 +151,9 @@ values = st.none() | st.text(st.characters(exclude_categories=["Cs", "Cc"], incl
 
 
 @given(st.lists(st.tuples(values, values), max_size=5), st.booleans())
-def test_a_table_is_the_same_after_writing_and_reading(tmp_path_factory, rows, ordered):
+def test_a_table_is_the_same_after_writing_and_reading(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str | None, str | None]], ordered: bool
+) -> None:
     path = tmp_path_factory.getbasetemp() / "table.csv"
     table = Table(["a", "b,c"], ["VARCHAR", "VARCHAR"], rows)
     path.write_text(to_csv(table, ordered=ordered), encoding="utf-8", newline="")
@@ -182,7 +188,9 @@ class Program:
         return main(arguments, {"RUNFILES_DIR": str(self.folder), "DATABUILD_SQL_TEST": "test.json", **environment})
 
 
-def test_a_failed_test_shows_the_difference_and_how_to_accept_it(tmp_path, capsys):
+def test_a_failed_test_shows_the_difference_and_how_to_accept_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert Program(tmp_path).run() == 1
 
     printed = capsys.readouterr().err.splitlines()
@@ -190,7 +198,9 @@ def test_a_failed_test_shows_the_difference_and_how_to_accept_it(tmp_path, capsy
     assert printed[-1].endswith("bazel run //pkg:report_test -- --update")
 
 
-def test_an_update_writes_the_result_and_the_test_passes_from_then_on(tmp_path, capsys):
+def test_an_update_writes_the_result_and_the_test_passes_from_then_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     program = Program(tmp_path)
 
     assert program.run("--update", BUILD_WORKSPACE_DIRECTORY=str(tmp_path)) == 0
@@ -199,7 +209,7 @@ def test_an_update_writes_the_result_and_the_test_passes_from_then_on(tmp_path, 
     assert f"updated {tmp_path / 'expected.csv'}" in capsys.readouterr().err
 
 
-def test_an_update_makes_an_expected_file_of_another_form_right(tmp_path):
+def test_an_update_makes_an_expected_file_of_another_form_right(tmp_path: Path) -> None:
     program = Program(tmp_path)
     (tmp_path / "expected.csv").write_text("")
 
@@ -215,7 +225,9 @@ def test_an_update_makes_an_expected_file_of_another_form_right(tmp_path):
         (["--help"], "unknown arguments '--help'; the only one is --update"),
     ],
 )
-def test_a_misuse_says_what_is_right(tmp_path, capsys, arguments, fault):
+def test_a_misuse_says_what_is_right(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], fault: str
+) -> None:
     assert Program(tmp_path).run(*arguments) == 2
     assert fault in capsys.readouterr().err
     assert (tmp_path / "expected.csv").read_text() == "month,carrier,delay\n"
