@@ -1,4 +1,4 @@
-"""Renders the documentation of the rules as Markdown: render_rules.py MODULE_INFO.
+"""Renders the documentation of the rules as Markdown: render_rules.py MODULE_INFO...
 
 MODULE_INFO is what Bazel's starlark_doc_extract writes as text: a `stardoc_output.ModuleInfo`
 (src/main/protobuf/stardoc_output.proto in Bazel's source).
@@ -17,13 +17,23 @@ _HEADER = """\
 <!-- Generated from the rules by `bazel run //docs:update`. -->
 
 This page lists every attribute of the rules, with examples to copy. [Writing graphs](writing_graphs.md) explains how to
-use them together, and [Writing jobs](writing_jobs.md) describes the programs of jobs.
+use them together, [Writing jobs](writing_jobs.md) describes the programs of jobs, and [SQL jobs](sql_jobs.md) those of
+one SELECT.
 
 ```starlark
 load("@databuild//rules:defs.bzl", "databuild_graph", "databuild_graph_test", "databuild_job")
+load("@databuild//rules:duckdb.bzl", "databuild_duckdb_job", "databuild_duckdb_test")
 ```
 """
-_ORDER = ("databuild_job", "databuild_graph", "databuild_graph_test", "DataBuildJobInfo", "DataBuildGraphInfo")
+_ORDER = (
+    "databuild_job",
+    "databuild_graph",
+    "databuild_graph_test",
+    "databuild_duckdb_job",
+    "databuild_duckdb_test",
+    "DataBuildJobInfo",
+    "DataBuildGraphInfo",
+)
 
 # A message: the values of each field, in order.
 Message = dict[str, list[Any]]
@@ -44,15 +54,16 @@ def parse(lines: Iterator[str]) -> Message:
     return message
 
 
-def render(module: Message) -> str:
-    """Returns the Markdown of a module."""
+def render(modules: Iterable[Message]) -> str:
+    """Returns the Markdown of modules."""
     sections = {}
-    for info in module.get("rule_info", []):
-        sections[_text(info, "rule_name")] = _rule(info)
-    for info in module.get("func_info", []):
-        sections[_text(info, "function_name")] = _function(info)
-    for info in module.get("provider_info", []):
-        sections[_text(info, "provider_name")] = _provider(info)
+    for module in modules:
+        for info in module.get("rule_info", []):
+            sections[_text(info, "rule_name")] = _rule(info)
+        for info in module.get("func_info", []):
+            sections[_text(info, "function_name")] = _function(info)
+        for info in module.get("provider_info", []):
+            sections[_text(info, "provider_name")] = _provider(info)
     known = [name for name in _ORDER if name in sections]
     return "\n".join([_HEADER, *(sections[name] for name in [*known, *sorted(set(sections) - set(known))])])
 
@@ -110,4 +121,4 @@ def _default(attribute: Message) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(render(parse(iter(Path(sys.argv[1]).read_text().splitlines()))))
+    sys.stdout.write(render(parse(iter(Path(path).read_text().splitlines())) for path in sys.argv[1:]))

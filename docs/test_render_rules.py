@@ -31,7 +31,7 @@ provider_info {
 
 
 def test_every_symbol_has_a_section_with_a_table() -> None:
-    text = render(parse(iter(_MODULE.splitlines())))
+    text = render([parse(iter(_MODULE.splitlines()))])
 
     assert '| `jobs` | What it\'s made of: "a\\|b" → c. | required |' in text
     assert "| `tags` |  | `[]` |" in text
@@ -39,6 +39,15 @@ def test_every_symbol_has_a_section_with_a_table() -> None:
 
 
 def test_sections_stand_in_the_order_of_their_use() -> None:
-    text = render(parse(iter(_MODULE.splitlines())))
+    text = render([parse(iter(_MODULE.splitlines()))])
 
     assert text.index("## databuild_job") < text.index("## databuild_graph") < text.index("## Info")
+
+
+def test_sections_of_several_modules_stand_together() -> None:
+    other = parse(iter(_MODULE.replace("databuild_job", "databuild_duckdb_job").splitlines()))
+
+    text = render([other, parse(iter(_MODULE.splitlines()))])
+
+    names = [line for line in text.splitlines() if line.startswith("## ")]
+    assert names == ["## databuild_job", "## databuild_graph", "## databuild_duckdb_job", "## Info"]

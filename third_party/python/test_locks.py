@@ -1,14 +1,17 @@
-"""Checks that the two locks fit together, and that consumers of the module get few packages."""
+"""Checks that the locks fit together, and that consumers of the module get few packages."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
 
 # One more is one more download for every consumer.
 MAX_CONSUMER_PACKAGES = 26
+MAX_PACKAGES_OF_SQL_JOBS = 1
 
 
 def locked(name: str) -> dict[str, str]:
@@ -21,18 +24,20 @@ def wanted(name: str) -> set[str]:
     return set(re.findall(r"^([a-z0-9-]+)", (HERE / name).read_text(), re.MULTILINE))
 
 
-def test_a_package_of_both_locks_has_one_version() -> None:
-    runtime, development = locked("requirements_lock.txt"), locked("requirements_dev_lock.txt")
+@pytest.mark.parametrize("name", ["requirements_lock.txt", "requirements_duckdb_lock.txt"])
+def test_a_package_of_several_locks_has_one_version(name: str) -> None:
+    consumers, development = locked(name), locked("requirements_dev_lock.txt")
 
-    shared = runtime.keys() & development.keys()
+    shared = consumers.keys() & development.keys()
     assert shared
     # What a package needs on one platform only may be a condition in one lock and none in the other.
-    versions = [{name: lock[name].split()[0] for name in shared} for lock in (runtime, development)]
+    versions = [{name: lock[name].split()[0] for name in shared} for lock in (consumers, development)]
     assert versions[0] == versions[1]
 
 
 def test_each_lock_has_what_is_asked_for() -> None:
     assert wanted("requirements.in") <= locked("requirements_lock.txt").keys()
+    assert wanted("requirements_duckdb.in") <= locked("requirements_duckdb_lock.txt").keys()
     assert wanted("requirements_dev.in") <= locked("requirements_dev_lock.txt").keys()
 
 
@@ -41,3 +46,9 @@ def test_consumers_get_few_packages_and_no_tools_of_development() -> None:
 
     assert len(runtime) <= MAX_CONSUMER_PACKAGES
     assert not runtime & wanted("requirements_dev.in")
+
+
+def test_sql_jobs_add_few_packages_to_those_of_the_core() -> None:
+    added = locked("requirements_duckdb_lock.txt").keys() - locked("requirements_lock.txt").keys()
+
+    assert len(added) <= MAX_PACKAGES_OF_SQL_JOBS

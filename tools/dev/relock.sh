@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Updates the locks in third_party/python from requirements.in and requirements_dev.in: tools/dev/relock.sh [UV ARGUMENT...]
+# Updates the locks in third_party/python from requirements.in, requirements_duckdb.in and requirements_dev.in:
+# tools/dev/relock.sh [UV ARGUMENT...]
 #
 # Keeps versions that still satisfy the requirements. `tools/dev/relock.sh --upgrade` updates all of them.
 set -euo pipefail
@@ -21,5 +22,7 @@ lock() {
 }
 
 lock requirements_lock.txt requirements.in "$@"
-# A test can import packages of both locks, so both have the same version of each package.
-lock requirements_dev_lock.txt requirements_dev.in --constraints third_party/python/requirements_lock.txt "$@"
+# A program can import packages of several locks, so these have the same version of each package.
+lock requirements_duckdb_lock.txt requirements_duckdb.in --constraints third_party/python/requirements_lock.txt "$@"
+lock requirements_dev_lock.txt requirements_dev.in --constraints third_party/python/requirements_lock.txt \
+  --constraints third_party/python/requirements_duckdb_lock.txt "$@"
