@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from databuild.errors import InvalidRequestError
 from databuild.event_log.downstream import all_steps, direct_steps, downstream
-from databuild.event_log.reads import PartitionReads
 from databuild.model.records import PartitionState, PartitionUse
 from databuild.model.views import DownstreamPage, DownstreamPartition
 
@@ -98,7 +97,7 @@ def test_a_walk_finds_everything_downstream_once_at_its_distance(drawn: tuple[Ru
     runs, adopted = drawn
     pairs = edges(runs, adopted)
 
-    steps = list(all_steps(reads(Records(runs, adopted)), start))
+    steps = list(all_steps(Records(runs, adopted), start))
 
     assert len(steps) == len({step.ref for step in steps})
     assert {step.ref: step.distance for step in steps} == distances(pairs, start)
@@ -115,14 +114,14 @@ def test_the_pages_of_a_list_are_all_of_it(
     found: list[DownstreamPartition] = []
     token = ""
     while True:
-        page = downstream(reads(reader), start, transitive=transitive, limit=limit, page_token=token)
+        page = downstream(reader, start, transitive=transitive, limit=limit, page_token=token)
         assert len(page.partitions) <= limit
         found += page.partitions
         token = page.next_page_token
         if not token:
             break
 
-    assert tuple(found) == downstream(reads(reader), start, transitive=transitive, limit=1000).partitions
+    assert tuple(found) == downstream(reader, start, transitive=transitive, limit=1000).partitions
     if not transitive:
         pairs = {(ref, output) for ref, output in edges(runs, adopted) if ref in start}
         assert sorted((item.input, item.ref) for item in found) == sorted(pairs)
@@ -133,7 +132,7 @@ def test_a_run_with_many_inputs_and_outputs_is_read_once() -> None:
     outputs = [f"out/{number:04}" for number in range(2000)]
     reader = Records({"b.1.1": (inputs, outputs)})
 
-    steps = list(all_steps(reads(reader), inputs))
+    steps = list(all_steps(reader, inputs))
 
     assert len(steps) == 2000
     assert reader.rows == 4000
@@ -142,7 +141,7 @@ def test_a_run_with_many_inputs_and_outputs_is_read_once() -> None:
 def test_a_long_chain_needs_no_recursion() -> None:
     runs = {f"b.{number}.1": ([f"day/{number:04}"], [f"day/{number + 1:04}"]) for number in range(3000)}
 
-    *_, last = all_steps(reads(Records(runs)), ["day/0000"])
+    *_, last = all_steps(Records(runs), ["day/0000"])
 
     assert (last.ref, last.distance) == ("day/3000", 3000)
 
@@ -151,8 +150,8 @@ def test_a_walk_that_is_left_early_reads_no_further() -> None:
     runs = {f"b.{number:05}.1": (["in"], [f"out/{number:05}"]) for number in range(20_000)}
     reader = Records(runs)
 
-    assert len(list(islice(all_steps(reads(reader), ["in"]), 10))) == 10
-    assert len(list(islice(direct_steps(reads(reader), ["in"]), 10))) == 10
+    assert len(list(islice(all_steps(reader, ["in"]), 10))) == 10
+    assert len(list(islice(direct_steps(reader, ["in"]), 10))) == 10
     assert reader.rows <= 4000
 
 
@@ -164,7 +163,7 @@ def test_partitions_are_listed_with_what_became_of_them_and_of_their_inputs() ->
     ]
     reader = Records({"b.1.1": (["in"], ["old", "bad"]), "b.2.1": (["bad"], ["last"])}, states=states)
 
-    page = downstream(reads(reader), ["in"], transitive=True, limit=10)
+    page = downstream(reader, ["in"], transitive=True, limit=10)
 
     assert [item[:3] for item in page.partitions] == [("bad", 1, "in"), ("old", 1, "in"), ("last", 2, "bad")]
     assert [item.available for item in page.partitions] == [True, False, True]
@@ -205,4 +204,4 @@ def test_a_transitive_list_has_a_maximum_over_all_pages() -> None:
 )
 def test_a_page_token_of_something_else_is_refused(transitive: bool, token: str) -> None:
     with pytest.raises(InvalidRequestError, match="page token"):
-        downstream(reads(Records()), ["in"], transitive=transitive, limit=2, page_token=token)
+        downstream(Records(), ["in"], transitive=transitive, limit=2, page_token=token)
