@@ -16,7 +16,7 @@ from tests.support.stores import Store
 ROUNDS = 25
 
 
-def test_whatever_happens_to_builds_each_partition_is_made_once_and_by_one(
+def test_each_partition_is_made_once_whatever_happens_to_builds(
     store: Store,
     tmp_path: Path,
     processes: ForkServerContext,

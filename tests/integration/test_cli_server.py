@@ -196,7 +196,7 @@ def test_every_command_says_the_same_with_and_without_a_service(make: Callable[[
         assert remote(command) == local(command), command
 
 
-def test_what_has_changed_in_a_configuration_is_told_the_same_with_and_without_a_service(
+def test_changes_of_a_configuration_read_the_same_with_and_without_a_service(
     make: Callable[[], ScriptGraph],
 ) -> None:
     here, there = make(), make()
@@ -217,7 +217,7 @@ def test_what_has_changed_in_a_configuration_is_told_the_same_with_and_without_a
     assert f'"cause": "{said.partition(": ")[2]}"' in answers[2][1]
 
 
-def test_what_the_service_has_been_asked_is_not_known_here(graph: ScriptGraph, served: ServedGraph) -> None:
+def test_builds_of_the_service_are_not_in_the_local_log(graph: ScriptGraph, served: ServedGraph) -> None:
     assert graph.run("build", "number/one", f"--server={served.addresses['grpc']}", "--output=json")[0] == 0
 
     code, out, _ = graph.run("builds", "--state_dir=elsewhere")
@@ -265,7 +265,7 @@ def test_the_next_step_is_asked_of_the_same_service(graph: ScriptGraph, served: 
         ("check --server=x", "--server is a flag of"),
     ],
 )
-def test_what_makes_no_sense_beside_a_service_is_refused(graph: ScriptGraph, command: str, said: str) -> None:
+def test_flags_that_contradict_a_service_are_refused(graph: ScriptGraph, command: str, said: str) -> None:
     code, out, err = graph.run(*command.split(), DATABUILD_SERVER="localhost:1")
 
     assert (code, out, said in err) == (2, "", True), err
@@ -385,7 +385,7 @@ def test_events_and_logs_are_followed_while_they_come(graph: ScriptGraph, served
 
 
 @pytest.mark.parametrize("command", ["status", "builds", "partitions", "logs"])
-def test_what_only_reads_imports_no_more_than_it_needs(graph: ScriptGraph, command: str) -> None:
+def test_commands_that_only_read_import_no_more_than_they_need(graph: ScriptGraph, command: str) -> None:
     graph.run("build")
     program = (
         "import sys, os; from databuild.cli import main; os._exit = lambda code: None\n"

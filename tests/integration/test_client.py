@@ -275,7 +275,7 @@ class LosingTransport(AsyncTransport):
         return answer
 
 
-async def test_what_is_asked_again_since_the_answer_got_lost_is_done_once(served: Served) -> None:
+async def test_a_request_repeated_after_a_lost_answer_is_done_once(served: Served) -> None:
     served.executor.failing = {"raw/1"}
     transport = LosingTransport(Endpoint(target=served.grpc), Tls())
     calls = Calls(Connection(transport, endpoint=served.grpc, metadata=metadata_of("", "ann")))
@@ -365,7 +365,7 @@ async def test_tokens_are_shown(serve: Serve, monkeypatch: pytest.MonkeyPatch) -
         assert (await writer.taint(["raw/1"])).author == "ann"
 
 
-async def test_where_nobody_listens_that_is_said_at_once() -> None:
+async def test_an_address_where_nobody_listens_is_reported_immediately() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
 
@@ -374,7 +374,7 @@ async def test_where_nobody_listens_that_is_said_at_once() -> None:
             await client.get()
 
 
-async def test_what_is_no_service_is_told_apart() -> None:
+async def test_a_server_that_is_no_service_is_told_apart() -> None:
     server = grpc.aio.server()
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -399,7 +399,7 @@ def use_blocking(endpoint: str) -> tuple[str, tuple[str, ...], BuildResult, list
         return raised.value.ref, started.build.requested, result, watched, cancelled.build_request_id, text
 
 
-async def test_who_waits_can_do_the_same(served: Served) -> None:
+async def test_the_blocking_client_can_do_the_same(served: Served) -> None:
     ref, requested, result, watched, other, text = await asyncio.to_thread(use_blocking, served.grpc)
 
     assert (ref, requested, result) == ("nobody/makes", ("clean/1",), Success(jobs_completed=2))
@@ -408,7 +408,7 @@ async def test_who_waits_can_do_the_same(served: Served) -> None:
     assert text == b"made raw/1\n"
 
 
-async def test_who_waits_may_do_so_where_an_event_loop_runs(graph: ScriptGraph) -> None:
+async def test_the_blocking_client_works_where_an_event_loop_runs(graph: ScriptGraph) -> None:
     with DatabuildClient(graph.serve().addresses["grpc"]) as client:
         assert client.execute_build(client.create_orchestrator(["number/one"])) == Success(jobs_completed=1)
         watching = client.watch()

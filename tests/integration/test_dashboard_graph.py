@@ -1,14 +1,22 @@
 """The page of the whole graph and those of its jobs, as a browser without JavaScript uses them."""
 
+from __future__ import annotations
+
 import html
 import re
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
 from xml.etree import ElementTree as ET
 
+import httpx
 import pytest
 
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
 from databuild.graph.declared.declaration import Declaration
+from tests.support.build_world import NO_RETRIES
 from tests.support.drawn import SVG, of_class, titles
+from tests.support.present import present
 from tests.support.served import Served
 
 REPORT = Declaration(
@@ -23,12 +31,28 @@ REPORT = Declaration(
 DAYS = "day/2013-01-01..2013-01-31"
 
 
-def job(label, *outputs, **more):
-    return Job(label=label, executable=label, outputs=outputs, code_digest="1", **more)
+def job(
+    label: str,
+    *outputs: str,
+    timeout_seconds: float | None = None,
+    retry: RetryPolicy = NO_RETRIES,
+    resources: Mapping[str, int] = MappingProxyType({}),
+    declaration: Declaration | None = None,
+) -> Job:
+    return Job(
+        label=label,
+        executable=label,
+        outputs=outputs,
+        code_digest="1",
+        timeout_seconds=timeout_seconds,
+        retry=retry,
+        resources=resources,
+        declaration=declaration,
+    )
 
 
 @pytest.fixture
-async def served(tmp_path):
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
     jobs = (
         job("//:day", "day/{date:date}", timeout_seconds=90.0, retry=RetryPolicy(retries=2), resources={"memory": 4}),
         job("//:report", "report/{month:month}", declaration=REPORT),
@@ -39,21 +63,25 @@ async def served(tmp_path):
     await served.close()
 
 
-def shown(page):
+def shown(page: httpx.Response) -> str:
     """Returns the text of a page without markup."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page.text)).split())
 
 
-def drawing(page):
+def drawing(page: httpx.Response) -> ET.Element:
     """Returns the picture of a page."""
-    return ET.fromstring(re.search(r'<svg xmlns[^>]*class="drawing whole-graph".*?</svg>', page.text, re.DOTALL)[0])
+    return ET.fromstring(
+        present(re.search(r'<svg xmlns[^>]*class="drawing whole-graph".*?</svg>', page.text, re.DOTALL))[0]
+    )
 
 
-async def test_the_dashboard_begins_with_the_graph_and_each_job_leads_to_its_page(served):
+async def test_the_dashboard_begins_with_the_graph_and_each_job_leads_to_its_page(served: Served) -> None:
     page = await served.client.get("/")
 
     root = drawing(page)
-    links = {link.findtext(f"{SVG}title").partition(": ")[0]: link.get("href") for link in root.iter(f"{SVG}a")}
+    links = {
+        present(link.findtext(f"{SVG}title")).partition(": ")[0]: link.get("href") for link in root.iter(f"{SVG}a")
+    }
     assert links == {"//:day": "/job?label=%2F%2F%3Aday", "//:report": "/job?label=%2F%2F%3Areport"}
     assert titles(of_class(root, "mapping")) == [
         "//:day to //:report: {month.dates}",
@@ -63,10 +91,10 @@ async def test_the_dashboard_begins_with_the_graph_and_each_job_leads_to_its_pag
     assert re.search(r'<nav aria-label="Pages">\s*<a href="/" aria-current="page">Graph</a>', page.text)
     assert "<h1>Graph</h1>" in page.text
     for label, address in links.items():
-        assert label in shown(await served.client.get(address))
+        assert label in shown(await served.client.get(present(address)))
 
 
-async def test_the_graph_has_the_states_of_the_partitions_of_each_job(served):
+async def test_the_graph_has_the_states_of_the_partitions_of_each_job(served: Served) -> None:
     served.executor.failing.add("day/2013-01-02")
     await served.build("day/2013-01-01..2013-01-04", options={"keep_going": True})
     await served.post("/taints", {"partitions": ["day/2013-01-03"], "reason": "wrong"})
@@ -81,7 +109,7 @@ async def test_the_graph_has_the_states_of_the_partitions_of_each_job(served):
     assert 'id="graph" data-part' in page.text
 
 
-async def test_the_page_of_a_job_has_its_declaration(served):
+async def test_the_page_of_a_job_has_its_declaration(served: Served) -> None:
     page = await served.client.get("/job", params={"label": "//:report"})
 
     text = shown(page)
@@ -100,7 +128,7 @@ async def test_the_page_of_a_job_has_its_declaration(served):
     assert "calendar" not in page.text
 
 
-async def test_the_page_of_a_job_has_its_limits_a_calendar_and_its_runs(served):
+async def test_the_page_of_a_job_has_its_limits_a_calendar_and_its_runs(served: Served) -> None:
     served.executor.failing.add("day/2013-01-31")
     await served.build(DAYS, "day/2012-12-31", options={"keep_going": True})
 
@@ -114,7 +142,7 @@ async def test_the_page_of_a_job_has_its_limits_a_calendar_and_its_runs(served):
     assert "Resources memory: 4" in text
     assert "31 days: 1 failed, 30 available" in text
     assert "1 day: 1 available" in shown(earlier)
-    years = re.search(r'<nav class="row years".*?</nav>', page.text, re.DOTALL)[0]
+    years = present(re.search(r'<nav class="row years".*?</nav>', page.text, re.DOTALL))[0]
     assert re.findall(r'href="([^"]*)"', years) == [
         "/job?label=%2F%2F%3Aday&amp;year=2013",
         "/job?label=%2F%2F%3Aday&amp;year=2012",

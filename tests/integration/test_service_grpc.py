@@ -244,7 +244,7 @@ async def test_each_error_has_its_status(served: Served, rpc: str, request_: Mes
     assert "secret" not in detail.message
 
 
-async def test_who_watches_nothing_is_told(served: Served) -> None:
+async def test_watching_an_unknown_build_is_an_error(served: Served) -> None:
     watching = served.stub.WatchBuild(sv.WatchBuildRequest(build_request_id="x"))
 
     status, detail = await refused(watching.read())
@@ -312,7 +312,7 @@ async def test_without_a_token_that_is_known_nothing_is_answered(
         assert (status, detail.code) == (grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED")
 
 
-async def test_who_may_read_may_not_write(serve: ServeGrpc) -> None:
+async def test_readers_may_not_write(serve: ServeGrpc) -> None:
     served = await serve(TOKENS)
     submit = sv.SubmitBuildRequest(partitions=["raw/1"])
 
@@ -383,7 +383,7 @@ async def test_nobody_looks_around_without_a_token(serve: ServeGrpc) -> None:
     assert raised.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
-async def test_who_reads_too_slowly_is_let_go(serve: ServeGrpc) -> None:
+async def test_a_watcher_that_reads_too_slowly_is_disconnected(serve: ServeGrpc) -> None:
     served = await serve(send_timeout_seconds=0.5)
     refs = [f"raw/{'x' * 900}{number}" for number in range(1500)]  # more than is kept on the way
     await served.stub.SubmitBuild(
@@ -411,7 +411,7 @@ async def _read_too_slowly(served: Served, stub: DataBuildServiceStub) -> None:
     assert (await anext(watched(served.stub, "b", len(seen)))).sequence == len(seen) + 1
 
 
-async def test_who_stops_watching_is_forgotten(served: Served) -> None:
+async def test_a_watcher_that_stops_is_forgotten(served: Served) -> None:
     gate = served.world.executor.gate("raw/1")
     await served.stub.SubmitBuild(sv.SubmitBuildRequest(partitions=["raw/1"], build_request_id="b"))
     watching = served.stub.WatchBuild(sv.WatchBuildRequest(build_request_id="b"))

@@ -141,7 +141,7 @@ async def test_each_rpc_takes_a_token_of_its_role(serve: Serve, method: MethodDe
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-async def test_whatever_stands_in_a_request_over_http_is_no_fault_of_ours(served: Served, text: str) -> None:
+async def test_no_text_in_a_request_over_http_causes_an_internal_error(served: Served, text: str) -> None:
     build = await served.build("clean/1")
     known = {"build_request_id": build, "job_run_id": f"{build}.1.1"}
     for route in ROUTES:
@@ -164,7 +164,7 @@ async def test_whatever_stands_in_a_request_over_http_is_no_fault_of_ours(served
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-async def test_whatever_stands_in_a_request_over_grpc_is_no_fault_of_ours(served: Served, text: str) -> None:
+async def test_no_text_in_a_request_over_grpc_causes_an_internal_error(served: Served, text: str) -> None:
     for method in SERVICE.methods:
         for field in texts_of(method.input_type):
             request = message_factory.GetMessageClass(method.input_type)()
@@ -292,7 +292,7 @@ async def raw(served: Served, data: bytes) -> bytes:
     ],
     ids=["header", "headers", "path", "tls", "hosts", "length", "lengths", "chunk", "no-host", "nonsense"],
 )
-async def test_what_is_no_request_is_refused_and_others_are_served(served: Served, data: bytes) -> None:
+async def test_malformed_requests_are_refused_and_others_are_served(served: Served, data: bytes) -> None:
     answer = await raw(served, data)
 
     assert answer == b"" or answer.split(b" ", 2)[1] in {b"400", b"403", b"431"}

@@ -128,7 +128,7 @@ async def test_very_many_watch_a_build_and_each_gets_each_event_once(graph: Scri
     await asking.judge_memory()
 
 
-async def test_who_reads_slowly_gets_everything_and_costs_no_memory(graph: ScriptGraph) -> None:
+async def test_a_slow_watcher_gets_everything_and_costs_no_memory(graph: ScriptGraph) -> None:
     """The events meanwhile exceed the buffers of the kernel and of gRPC."""
     service = graph.serve()
     asking = Asking(service)

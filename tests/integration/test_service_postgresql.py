@@ -29,7 +29,7 @@ async def worlds(server: Server, tmp_path: Path) -> AsyncIterator[list[World]]:
         await world.close()
 
 
-async def test_what_one_service_builds_the_other_shows_and_cancels(worlds: list[World]) -> None:
+async def test_one_service_shows_and_cancels_builds_of_the_other(worlds: list[World]) -> None:
     one, other = worlds
     builds = [f"b{number:02}" for number in range(20)]
     submissions = [Submission(build_request_id=build, partitions=(f"clean/{build}",)) for build in builds]

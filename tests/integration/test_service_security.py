@@ -102,7 +102,7 @@ async def test_without_a_token_nothing_is_answered(serve: ServeTls, route: Route
 
 
 @pytest.mark.parametrize("route", BY_RPC)
-async def test_who_may_read_may_not_write(serve: ServeTls, route: Route) -> None:
+async def test_readers_may_not_write(serve: ServeTls, route: Route) -> None:
     served = await serve(tokens=TOKENS)
 
     answer = await request_of(served, route, Authorization=f"Bearer {READER}")
@@ -112,7 +112,7 @@ async def test_who_may_read_may_not_write(serve: ServeTls, route: Route) -> None
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/api/v1/openapi.json"])
-async def test_what_is_no_request_of_the_table_takes_a_token_too(serve: ServeTls, path: str) -> None:
+async def test_requests_outside_the_table_need_a_token_too(serve: ServeTls, path: str) -> None:
     served = await serve(tokens=TOKENS)
 
     assert (await served.client.get(path)).status_code == 401
@@ -260,7 +260,7 @@ async def test_without_a_certificate_of_the_right_root_nobody_gets_in(
 
 @pytest.mark.parametrize(("subject", "author"), [("/CN=friend", "friend"), ("/O=none", "127.0.0.1"), ("/CN=ü", "ü")])
 @pytest.mark.parametrize("by", ["http", "grpc"])
-async def test_what_is_done_is_recorded_under_the_name_in_the_certificate(
+async def test_actions_are_recorded_under_the_name_in_the_certificate(
     serve: ServeTls, authority: Authority, by: str, subject: str, author: str
 ) -> None:
     service, friend = authority("service"), authority("friend", subject)

@@ -29,7 +29,7 @@ def server() -> Iterator[Server]:
     running.close()
 
 
-def test_what_the_service_builds_the_command_line_shows_and_the_other_way_round(graph: ScriptGraph) -> None:
+def test_the_service_and_the_command_line_show_builds_of_each_other(graph: ScriptGraph) -> None:
     service = graph.serve()
     by_service = service.build("number/one")
     service.wait_for(by_service, "COMPLETED")
@@ -98,7 +98,7 @@ def test_on_a_signal_it_takes_no_new_builds_and_lets_the_others_end(graph: Scrip
 
 
 @pytest.mark.parametrize(("how", "status"), [("cancel", "CANCELLED"), ("leave", "EXECUTING")])
-def test_what_has_not_ended_by_then_is_cancelled_or_left(graph: ScriptGraph, how: str, status: str) -> None:
+def test_builds_that_have_not_ended_by_then_are_cancelled_or_left(graph: ScriptGraph, how: str, status: str) -> None:
     service = graph.serve("--drain_seconds=0", f"--on_shutdown={how}")
     build = service.build("number/hang-1")
     pid = graph.wait_for("pid-hang-1")
@@ -207,9 +207,7 @@ def test_tokens_may_stand_in_the_environment_which_jobs_do_not_see(graph: Script
         (("x",), "serve takes only flags, not 'x'"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_opened(
-    graph: ScriptGraph, flags: tuple[str], said: str
-) -> None:
+def test_wrong_flags_are_refused_before_anything_is_opened(graph: ScriptGraph, flags: tuple[str], said: str) -> None:
     code, out, err = graph.run("serve", *flags)
 
     assert (code, out) == (2, "")

@@ -61,7 +61,7 @@ async def test_a_job_is_asked_once_for_all_of_a_level() -> None:
     ]
 
 
-async def test_what_is_fresh_is_not_built_and_its_build_is_named(built: Records) -> None:
+async def test_fresh_partitions_are_not_built_and_their_build_is_named(built: Records) -> None:
     made = await plan(["report/1"], built)
 
     assert made.tasks == ()
@@ -127,7 +127,7 @@ def adopted(ref: str) -> PartitionRecord:
     return PartitionRecord(ref, "AVAILABLE", "a", 0, True, "a/1", "", "a", adoption=who)
 
 
-async def test_what_was_adopted_is_up_to_date_and_not_looked_behind() -> None:
+async def test_adopted_partitions_are_up_to_date_and_their_inputs_are_not_read() -> None:
     records = Records({ref: adopted(ref) for ref in ("clean/1", "clean/2")})
 
     made = await plan(["report/1"], records, graph=catalog(clean="other"))
@@ -138,7 +138,7 @@ async def test_what_was_adopted_is_up_to_date_and_not_looked_behind() -> None:
     assert {partition.delegated_to for partition in made.partitions if not partition.task_id} == {"a"}
 
 
-async def test_what_was_adopted_is_built_when_it_is_forced_or_tainted() -> None:
+async def test_adopted_partitions_are_built_when_forced_or_tainted() -> None:
     records = Records({"clean/1": adopted("clean/1"), "raw/1": adopted("raw/1")})
     assert reasons(await plan(["clean/1"], records, options=PlanOptions(force=True))) == {
         "clean/1": "FORCED",
@@ -204,7 +204,7 @@ async def test_a_plan_survives_its_file() -> None:
     assert plan_from_message(plan_to_message(made)) == made
 
 
-async def test_what_changed_since_a_plan_was_made_is_listed(built: Records) -> None:
+async def test_changes_since_a_plan_was_made_are_listed(built: Records) -> None:
     stale = await plan(["report/1"], built, graph=catalog(clean="2"))
 
     assert changes_since(stale, stale) == []

@@ -73,7 +73,7 @@ async def test_a_submitter_who_comes_later_waits_for_one_build_of_the_others_at_
     assert line.turns == ["a1", "a2", "a3", "b1"]
 
 
-async def test_who_is_cancelled_goes_without_a_turn() -> None:
+async def test_a_cancelled_build_leaves_without_a_turn() -> None:
     line = Line()
     await line.join("a1", "a2", "a3")
     line.queue.cancel("a2", "ann")
@@ -84,7 +84,7 @@ async def test_who_is_cancelled_goes_without_a_turn() -> None:
     assert line.turns == ["a1", "a2 cancelled by ann", "a3"]
 
 
-async def test_who_gives_up_waiting_takes_no_turn() -> None:
+async def test_a_build_that_gives_up_waiting_takes_no_turn() -> None:
     line = Line()
     await line.join("a1", "a2", "a3")
     line.tasks["a2"].cancel()

@@ -86,7 +86,7 @@ def test_a_catalog_is_read_in_both_spellings_of_protobuf_json(
         ({"jobs": [{**DAILY, "codeDigestFile": "gone"}]}, "No such file"),
     ],
 )
-def test_what_is_no_catalog_says_what_to_do(load: Callable[[object], JobCatalog], document: object, said: str) -> None:
+def test_an_invalid_catalog_says_what_to_do(load: Callable[[object], JobCatalog], document: object, said: str) -> None:
     with pytest.raises(InvalidCatalogError, match=said):
         load(document)
 
@@ -173,7 +173,7 @@ def test_ranges_become_refs_and_each_ref_is_there_once() -> None:
 
 
 @pytest.mark.parametrize("text", ["daily/2013-02-01..2013-01-01", "daily/2013-01-01..", "a b", ""])
-def test_what_is_no_ref_and_no_range_is_refused(text: str) -> None:
+def test_text_that_is_neither_ref_nor_range_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequestError):
         catalog_of(daily=["daily/{d:date}"]).expand([text])
 

@@ -43,7 +43,7 @@ async def test_verdicts_wait_for_what_must_be_written_first() -> None:
     assert await waiting == START
 
 
-async def test_what_cannot_be_written_is_told_to_who_waits() -> None:
+async def test_a_failed_write_is_raised_in_the_waiter() -> None:
     claims, written = future(), asyncio.get_running_loop().create_future()
     claiming = ClaimBatch(claims, lambda _: BatchVerdicts(START, written))
     claims.set_result([Claim(1)])

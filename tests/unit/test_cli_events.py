@@ -201,7 +201,7 @@ async def test_following_a_build_that_has_died_ends_and_says_so() -> None:
     assert f"build {FIRST} is dead: its orchestrator has not renewed its lease" in err
 
 
-async def test_what_a_build_wrote_right_before_it_died_is_printed() -> None:
+async def test_events_written_right_before_the_death_of_a_build_are_printed() -> None:
     events = await events_of(FIRST)
 
     class Dying(FakeReader):

@@ -80,7 +80,7 @@ def test_the_output_of_plan_may_be_a_file() -> None:
         (["status", "--output=xml"], "json"),
     ],
 )
-def test_what_cannot_be_read_is_said(args: list[str], said: str) -> None:
+def test_arguments_that_cannot_be_parsed_are_named(args: list[str], said: str) -> None:
     with pytest.raises(UsageError, match="see `help") as caught:
         parse(args)
 

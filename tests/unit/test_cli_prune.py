@@ -15,6 +15,6 @@ def test_a_duration_is_read(text: str, seconds: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "30", "d", "30 d", "-1d", "1.5d", "1y", "30d!", "1_0d", "٣d", "9999999999d"])
-def test_what_is_no_duration_is_refused_with_the_forms_there_are(text: str) -> None:
+def test_text_that_is_no_duration_is_refused_with_the_allowed_forms(text: str) -> None:
     with pytest.raises(InvalidRequestError, match=r"^--older_than=.* is not a duration; .* such as 30d or 12h30m$"):
         parse_duration(text, "older_than")

@@ -230,7 +230,7 @@ def test_status_tells_the_size_of_the_log_and_what_it_holds_when_asked(cli: Comm
     }
 
 
-def test_what_was_pruned_says_so(cli: CommandLine, tmp_path: Path) -> None:
+def test_a_pruned_build_says_so(cli: CommandLine, tmp_path: Path) -> None:
     reader = FakeReader([build_record(NEW, pruned_time=1796000000.0)], [FAILED_RUN])
 
     assert "pruned     2026-11-30" in cli("status", reader=reader)[1]
@@ -394,7 +394,7 @@ def test_a_build_that_has_died_is_shown_as_such(cli: CommandLine) -> None:
     assert "EXECUTING (dead)" in builds
 
 
-def test_how_long_a_build_that_is_alive_has_taken_is_told_by_the_clock(cli: CommandLine) -> None:
+def test_the_duration_of_a_live_build_is_measured_by_the_clock(cli: CommandLine) -> None:
     reader = FakeReader([build_record(NEW, status="EXECUTING", received_time=time.time() - 3600)])
 
     assert "running for 1 h 00 min" in cli("status", reader=reader)[1]

@@ -108,7 +108,7 @@ def test_nothing_to_do_is_said(tell: Tell) -> None:
     assert "nothing to do" in tell(Success(), FakeReader())
 
 
-def test_what_was_taken_from_a_past_build_names_it(tell: Tell) -> None:
+def test_results_of_a_past_build_name_it(tell: Tell) -> None:
     counts = BuildCounts()
     delegation = ev.DelegationEvent(delegated_to_build_request_id=PAST, partitions=[pt.PartitionRef(str="daily/1")])
     counts.add(ev.BuildEvent(delegation=delegation))
@@ -116,7 +116,7 @@ def test_what_was_taken_from_a_past_build_names_it(tell: Tell) -> None:
     assert f"took 1 partition from build {PAST}: daily/1\n" in tell(Success(), FakeReader(), counts)
 
 
-def test_what_was_left_to_a_build_that_did_not_make_it_was_not_taken_from_it(tell: Tell) -> None:
+def test_a_delegation_that_failed_is_not_counted_as_taken_over(tell: Tell) -> None:
     counts = BuildCounts()
     refs = [pt.PartitionRef(str=ref) for ref in ("daily/1", "daily/2", "daily/3")]
     counts.add(
@@ -161,7 +161,7 @@ def test_a_failure_shows_the_end_of_its_stdout_where_its_stderr_is_empty(
     assert f"  the end of its standard output, {path}:\n    the reason\nlogs: " in text
 
 
-def test_what_was_not_reached_is_counted(tell: Tell) -> None:
+def test_tasks_that_were_not_reached_are_counted(tell: Tell) -> None:
     counts = BuildCounts()
     for ref, run in (("daily/1", f"{BUILD}.1.1"), ("sum/1", "")):
         failed = ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_FAILED, job_run_id=run)

@@ -75,7 +75,7 @@ def test_an_address_is_read(text: str, target: str, secure: bool) -> None:
         "host/path",
     ],
 )
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_an_invalid_address_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequestError):
         DatabuildClient(text)
 
@@ -164,7 +164,7 @@ def event(sequence: int, status: str = "EXECUTING") -> ev.BuildEvent:
     )
 
 
-def test_who_never_answered_is_not_waited_for() -> None:
+def test_a_service_that_never_answered_is_not_awaited() -> None:
     calls, transport = calls_over(Fault(details="failed: last error: UNKNOWN: Connection refused"))
 
     with pytest.raises(ServiceUnreachableError, match="at here:1 cannot be reached: Connection refused"):
@@ -172,7 +172,7 @@ def test_who_never_answered_is_not_waited_for() -> None:
     assert transport.now == 0
 
 
-def test_who_answered_before_is_waited_for() -> None:
+def test_a_service_that_answered_before_is_awaited() -> None:
     calls, transport = calls_over(summary(), Fault(), Fault(), Fault(), summary("COMPLETED"))
 
     assert run_sync(calls.get()).build.status == "EXECUTING"
@@ -189,7 +189,7 @@ def test_retries_end() -> None:
     assert 20.0 <= transport.now <= 23.0
 
 
-def test_what_the_service_refuses_is_not_asked_again() -> None:
+def test_a_refused_request_is_not_repeated() -> None:
     calls, transport = calls_over(summary(), Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "too large"))
     run_sync(calls.get())
 
@@ -268,7 +268,7 @@ def failed(*, jobs_failed: int = 0, trigger_job: str = "", error: ev.BuildError 
     )
 
 
-def test_what_came_of_a_build_is_in_its_last_event() -> None:
+def test_the_result_of_a_build_is_in_its_last_event() -> None:
     cancelled = ev.BuildRequestEvent(status=ev.BUILD_STATUS_CANCELLED, jobs_completed=1, cancelled_by="ann")
 
     assert result_of(ev.BuildRequestEvent(status=ev.BUILD_STATUS_COMPLETED, jobs_completed=3)) == Success(
@@ -282,7 +282,7 @@ def test_what_came_of_a_build_is_in_its_last_event() -> None:
     assert (type(result.error), str(result.error)) == (PlanChangedError, "new")
 
 
-def test_what_came_of_a_build_that_was_pruned_is_in_its_record() -> None:
+def test_the_result_of_a_pruned_build_is_in_its_record() -> None:
     completed = BuildRecord("b", "COMPLETED", "//:g", (), 0.0, 0.0, 9, jobs_completed=2)
     cancelled = completed._replace(status="CANCELLED", cancel_requested_by="ann")
     failed = completed._replace(status="FAILED", jobs_failed=1, failure=FailureRecord("TIMEOUT", "slow"))
@@ -330,7 +330,7 @@ def test_a_coroutine_that_waits_for_an_event_loop_is_refused() -> None:
         run_sync(asyncio.sleep(0))
 
 
-def test_what_is_left_early_is_closed() -> None:
+def test_a_stream_that_is_left_early_is_closed() -> None:
     closed = []
 
     async def items() -> AsyncGenerator[int]:

@@ -50,7 +50,7 @@ def test_of_long_values_the_part_that_has_changed_is_shown_with_how_long_they_ar
     assert said == f"argument 1 was {shown.format('old')} and is {shown.format('new')}"
 
 
-def test_where_only_the_inputs_are_still_known_these_are_told_and_that_the_rest_is_not() -> None:
+def test_changed_inputs_are_named_where_only_inputs_are_still_known() -> None:
     manifest = Manifest("//:j", "c", "d", (InputVersion("a", "1"), InputVersion("b", "1"), InputVersion("q", "", True)))
 
     assert input_changes(manifest, BASE) == "an argument or a variable; the earlier ones are no longer in the event log"

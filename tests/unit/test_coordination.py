@@ -190,7 +190,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     await made.log.close()
 
 
-async def test_what_another_build_is_producing_is_waited_for_and_used(world: World) -> None:
+async def test_partitions_in_production_elsewhere_are_awaited_and_used(world: World) -> None:
     gate = world.gate("raw/1")
     one = world.start("one", "raw/1")
     await gate.reached.wait()
@@ -208,7 +208,7 @@ async def test_what_another_build_is_producing_is_waited_for_and_used(world: Wor
     assert world.reader.claimed(["raw/1", "clean/1"]) == {}
 
 
-async def test_what_another_build_fails_to_produce_is_taken_over(world: World) -> None:
+async def test_partitions_that_another_build_fails_to_produce_are_taken_over(world: World) -> None:
     gate = world.gate("raw/1")
     one = world.start("one", "raw/1")
     await gate.reached.wait()
@@ -222,7 +222,7 @@ async def test_what_another_build_fails_to_produce_is_taken_over(world: World) -
     assert world.executor.tokens == sorted(set(world.executor.tokens))
 
 
-async def test_what_a_cancelled_build_was_producing_is_taken_over(world: World) -> None:
+async def test_partitions_of_a_cancelled_build_are_taken_over(world: World) -> None:
     gate = world.gate("raw/1")
     one = world.start("one", "raw/1")
     await gate.reached.wait()
@@ -345,7 +345,7 @@ async def test_a_small_request_gets_its_turn_beside_a_large_one(world: World) ->
     assert await large == Success(jobs_completed=50)
 
 
-async def test_what_a_dead_build_held_of_a_resource_comes_back(world: World) -> None:
+async def test_resources_of_a_dead_build_are_released(world: World) -> None:
     world.catalog = limited(resources={"memory": 1})
     dead = await dead_build(world, "elsewhere/1/1")
     await dead.claim([ClaimRequest("dead", "dead.3.1", ("raw/3",), (Need("memory of //:g", 1, 1),))])
@@ -409,7 +409,7 @@ async def test_a_build_whose_process_is_gone_is_ended_at_once_and_gone_on_from(w
     assert world.executor.ended == ["dead"]
 
 
-async def test_what_the_dead_had_claimed_and_not_begun_to_change_stays_available(world: World) -> None:
+async def test_unchanged_claims_of_a_dead_build_stay_available(world: World) -> None:
     await world.build("before", "raw/2", "raw/3")
     dead = await dead_build(world, "elsewhere/1/1")
     await dead.claim([ClaimRequest("dead", "dead.3.1", ("raw/3",))])

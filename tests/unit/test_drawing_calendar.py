@@ -69,7 +69,7 @@ def test_days_of_which_nothing_is_known_are_hollow() -> None:
     assert present(hollow.get("d")).count("M") == 365  # of a leap year
 
 
-def test_what_is_not_available_has_a_sign() -> None:
+def test_days_that_are_not_available_have_a_sign() -> None:
     states = ("stale", "tainted", "failed", "building", "missing", "available")
     root = parse(draw_calendar(Day(FIRST + dt.timedelta(days=n), {state: 1}) for n, state in enumerate(states)))
 

@@ -113,7 +113,7 @@ def test_the_order_of_edges_changes_nothing(graph: Graph) -> None:
 
 @given(graphs(acyclic=False))
 @settings(deadline=None)
-def test_what_is_turned_around_leaves_no_cycle(graph: Graph) -> None:
+def test_reversed_edges_leave_no_cycle(graph: Graph) -> None:
     sizes, edges = graph
     edges = sorted({edge for edge in edges if edge[0] != edge[1]})
 
@@ -137,7 +137,7 @@ def test_a_chain_is_one_straight_line() -> None:
     assert all(segment.start[1] == segment.end[1] for segment in layout.segments)
 
 
-def test_what_only_one_late_node_needs_stands_next_to_it() -> None:
+def test_a_node_that_one_late_node_alone_needs_stands_next_to_it() -> None:
     assert assign_layers(4, [(0, 1), (1, 2), (3, 2)]) == [0, 1, 2, 1]
 
 

@@ -16,14 +16,14 @@ def left(root: Element, title: str) -> float:
     return float(present(present(node.find(f"{SVG}rect")).get("x")))
 
 
-def test_what_it_was_made_from_is_left_and_what_was_made_from_it_right() -> None:
+def test_inputs_are_left_and_users_right() -> None:
     root = parse(draw_lineage("clean/1", STEPS))
 
     assert left(root, "raw/1") == left(root, "airports") < left(root, "clean/1") < left(root, "report/1")
     assert titles(of_class(root, "subject")) == ["clean/1"]
 
 
-def test_what_was_only_read_is_dotted_and_said() -> None:
+def test_edges_of_queries_are_dotted_and_labelled() -> None:
     root = parse(draw_lineage("clean/1", STEPS))
 
     assert len(of_class(root, "faint")) == 1

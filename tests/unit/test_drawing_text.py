@@ -24,7 +24,7 @@ def test_any_text_is_safe_in_elements_and_attributes(text: str) -> None:
     escape(text).encode()
 
 
-def test_what_xml_forbids_and_what_turns_text_around_is_replaced() -> None:
+def test_characters_that_xml_forbids_or_that_reverse_text_are_replaced() -> None:
     element = ET.fromstring(f"<g>{escape(HOSTILE)}</g>")
 
     assert element.text == "</text><script>alert('1')</script>&\"" + "\ufffd" * 8 + "]]>"
@@ -79,7 +79,7 @@ def test_a_link_that_would_run_something_leads_nowhere(link: str) -> None:
     assert (element.tag, element.get("href")) == ("g", None)
 
 
-def test_what_has_links_is_a_group_and_anything_else_an_image() -> None:
+def test_drawings_with_links_are_groups_and_others_are_images() -> None:
     with_link = document("k", "t", "d", [group("node", "n", (), "/x")], 1, 1, style=False)
     without = document("k", "t", "d", [group("node", "n", ())], 1, 1, style=False)
 

@@ -171,13 +171,13 @@ def test_a_task_that_was_retried_waited_for_its_former_attempt() -> None:
     assert critical_path(runs, {2: [1]}) == ("r1.1", "r2.1", "r2.2")
 
 
-def test_what_a_task_waited_for_is_the_newest_attempt_of_an_upstream_task() -> None:
+def test_a_task_waits_for_the_newest_attempt_of_an_upstream_task() -> None:
     runs = [run(1, 0, 7, state="failed"), run(1, 7, 8, attempt=2), run(2, 0, 7.5), run(3, 8, 9)]
 
     assert critical_path(runs, {3: [1, 2]}) == ("r1.1", "r1.2", "r3.1")
 
 
-def test_what_still_runs_ends_last() -> None:
+def test_runs_in_progress_end_last() -> None:
     runs = [run(1, 0, 5), run(2, 5, None), run(3, 0, 100)]
 
     assert critical_path(runs, {2: [1]}) == ("r1.1", "r2.1")

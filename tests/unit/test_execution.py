@@ -186,7 +186,7 @@ async def test_a_task_starts_once_its_verdict_is_there() -> None:
     assert observer.prepared == runner.ran == [(1, 1)]
 
 
-async def test_what_somebody_else_produces_is_asked_about_again_and_others_run_meanwhile() -> None:
+async def test_tasks_claimed_elsewhere_are_asked_about_again_while_others_run() -> None:
     observer = FakeObserver(task1=[Verdict.CLAIMED_ELSEWHERE, Verdict.CLAIMED_ELSEWHERE, Verdict.START])
     runner = FakeRunner()
 
@@ -197,7 +197,7 @@ async def test_what_somebody_else_produces_is_asked_about_again_and_others_run_m
     assert observer.told.count(("changed", 1)) == 2
 
 
-async def test_what_somebody_else_has_produced_does_not_run_and_what_needs_it_does() -> None:
+async def test_tasks_done_elsewhere_do_not_run_and_their_downstream_does() -> None:
     observer = FakeObserver(task1=[Verdict.CLAIMED_ELSEWHERE, Verdict.REUSED])
     runner = FakeRunner()
 
@@ -250,7 +250,7 @@ async def test_only_short_tasks_are_scheduled_while_others_run(short_seconds: in
     assert observer.max_waiting == most
 
 
-async def test_what_was_scheduled_ahead_of_a_failure_is_told_of_with_its_attempt() -> None:
+async def test_tasks_scheduled_ahead_of_a_failure_are_reported_with_their_attempt() -> None:
     observer = FakeObserver()
 
     result = await run([task(n) for n in range(1, 60)], FakeRunner({20: 9}), observer)

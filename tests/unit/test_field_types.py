@@ -45,7 +45,7 @@ def test_counting_there_and_back_gives_the_same_value(name: str) -> None:
         ("year", "0000"),
     ],
 )
-def test_what_the_calendar_does_not_have_has_no_number(name: str, value: str) -> None:
+def test_values_outside_the_calendar_have_no_number(name: str, value: str) -> None:
     assert present(FIELD_TYPES[name].counting).parse(value) is None
     assert not re.fullmatch(FIELD_TYPES[name].exact_regex, value)
 

@@ -1,5 +1,7 @@
 """Whole graphs as Mermaid, DOT and SVG."""
 
+from __future__ import annotations
+
 from databuild.graph.graph_rendering import graph_as_dot, graph_as_mermaid, graph_as_svg, states_of
 from databuild.model.graph_messages import graph_from_message, graph_to_message
 from databuild.model.graph_view import GraphEdge, GraphJob, GraphView, PartitionCounts
@@ -21,7 +23,7 @@ VIEW = GraphView(
 COUNTS = PartitionCounts({"AVAILABLE": 1200, "FAILED": 2, "SCHEDULED": 5, "TAINTED": 1})
 
 
-def with_text(text):
+def with_text(text: str) -> GraphView:
     """Returns a graph in which everything that users write has a text."""
     job = GraphJob(f"//:{text}", (f"{text}/x",), declared=False)
     return GraphView(
@@ -34,7 +36,7 @@ def with_text(text):
     )
 
 
-def test_mermaid_has_jobs_external_inputs_and_mappings():
+def test_mermaid_has_jobs_external_inputs_and_mappings() -> None:
     assert graph_as_mermaid(VIEW) == (
         "flowchart LR\n"
         '  j1["//:balance<br/>balance/{date:date}"]\n'
@@ -46,7 +48,7 @@ def test_mermaid_has_jobs_external_inputs_and_mappings():
     )
 
 
-def test_dot_has_jobs_external_inputs_and_mappings():
+def test_dot_has_jobs_external_inputs_and_mappings() -> None:
     assert graph_as_dot(VIEW) == (
         "digraph {\n"
         "  rankdir=LR; node [shape=box];\n"
@@ -60,7 +62,7 @@ def test_dot_has_jobs_external_inputs_and_mappings():
     )
 
 
-def test_svg_has_jobs_external_inputs_and_mappings():
+def test_svg_has_jobs_external_inputs_and_mappings() -> None:
     root = parse(graph_as_svg(VIEW))
 
     assert root[0].text == "Graph //:g"
@@ -78,7 +80,7 @@ def test_svg_has_jobs_external_inputs_and_mappings():
     assert not of_class(root, "glyph")
 
 
-def test_svg_has_counts_and_links_where_they_are_given():
+def test_svg_has_counts_and_links_where_they_are_given() -> None:
     jobs = tuple(job._replace(counts=COUNTS) for job in VIEW.jobs)
 
     root = parse(graph_as_svg(VIEW._replace(jobs=jobs), link=lambda label: f"/job?label={label}", style=False))
@@ -88,7 +90,7 @@ def test_svg_has_counts_and_links_where_they_are_given():
     assert not root.findall(f".//{SVG}style")
 
 
-def test_states_of_statuses_add_up():
+def test_states_of_statuses_add_up() -> None:
     assert states_of({"AVAILABLE": 1, "DELEGATED": 2, "REQUESTED": 3, "SCHEDULED": 4, "BUILDING": 5}) == {
         "available": 3,
         "pending": 7,
@@ -96,7 +98,7 @@ def test_states_of_statuses_add_up():
     }
 
 
-def test_quotes_and_markup_of_users_stay_text_in_every_format():
+def test_quotes_and_markup_of_users_stay_text_in_every_format() -> None:
     hostile = '"]; <b>#x\\|end'
     view = with_text(hostile)
 
@@ -110,7 +112,7 @@ def test_quotes_and_markup_of_users_stay_text_in_every_format():
     assert "<b>" in titles(of_class(svg, "mapping"))[0]
 
 
-def test_a_graph_without_jobs_is_drawn_in_every_format():
+def test_a_graph_without_jobs_is_drawn_in_every_format() -> None:
     empty = GraphView("//:g", (), ())
 
     assert graph_as_mermaid(empty) == "flowchart LR\n"
@@ -118,7 +120,7 @@ def test_a_graph_without_jobs_is_drawn_in_every_format():
     assert parse(graph_as_svg(empty))[1].text == "0 jobs"
 
 
-def test_a_message_has_the_whole_graph():
+def test_a_message_has_the_whole_graph() -> None:
     jobs = (VIEW.jobs[0]._replace(counts=COUNTS._replace(complete=False)), VIEW.jobs[1])
     recorded = GraphEdge("//:balance", "", "//:moves", "RECORDED")
     view = VIEW._replace(jobs=jobs, edges=(*VIEW.edges, recorded))

@@ -15,21 +15,21 @@ def environment(environ: Mapping[str, str], tmp_path: Path, **user_env: str) -> 
     return job_environment(environ, user_env, runfiles="/g.runfiles", workspace="/w", cwd=here)
 
 
-def test_what_the_user_has_set_is_there_unchanged(tmp_path: Path) -> None:
+def test_variables_of_the_user_are_unchanged(tmp_path: Path) -> None:
     environ = {"PATH": "/bin", "LANG": "C", "PYTHONHASHSEED": "1", "DATABUILD_TOKEN": "t", "EMPTY": ""}
 
     assert environment(environ, tmp_path).items() >= environ.items()
 
 
 @pytest.mark.parametrize("name", SET_FOR_US)
-def test_what_is_set_for_the_command_line_is_as_the_user_had_it(name: str, tmp_path: Path) -> None:
+def test_variables_set_for_the_command_line_are_as_the_user_had_them(name: str, tmp_path: Path) -> None:
     assert name not in environment({name: "ours"}, tmp_path)
     assert environment({name: "ours:theirs"}, tmp_path, **{name: "theirs"})[name] == "theirs"
     assert environment({name: "ours"}, tmp_path, **{name: ""})[name] == ""
 
 
 @pytest.mark.parametrize("name", ["BUILD_EXECROOT", "BUILD_ID", "BAZEL_PYTHONPATH", "DATABUILD_TOKENS"])
-def test_what_is_for_the_command_line_alone_is_not_there(name: str, tmp_path: Path) -> None:
+def test_variables_for_the_command_line_alone_are_removed(name: str, tmp_path: Path) -> None:
     assert name not in environment({name: "x"}, tmp_path)
 
 

@@ -62,7 +62,7 @@ def test_the_frames_are_the_authors_and_the_message_is_last(capsys: pytest.Captu
     assert lines[-1] == "FileNotFoundError: no file a.parquet"
 
 
-def test_what_to_do_about_missing_arguments_comes_before_the_message(capsys: pytest.CaptureFixture[str]) -> None:
+def test_advice_about_missing_arguments_comes_before_the_message(capsys: pytest.CaptureFixture[str]) -> None:
     lines = failed("exec", run=run_that_reads, capsys=capsys)
 
     assert lines[0] == "job.py: exec failed; exec has no arguments, and config prints those that it needs"
@@ -83,7 +83,7 @@ def test_a_config_function_fails_alike(capsys: pytest.CaptureFixture[str]) -> No
     assert lines[-1] == "FileNotFoundError: no file a/x"
 
 
-def test_what_is_raised_by_databuild_shows_where_it_was_called(capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_of_databuild_show_where_it_was_called(capsys: pytest.CaptureFixture[str]) -> None:
     def run_that_checks(run: Run) -> None:
         run.check("rows", True, severity=BAD)
 
@@ -93,7 +93,7 @@ def test_what_is_raised_by_databuild_shows_where_it_was_called(capsys: pytest.Ca
     assert lines[-1].startswith("ValueError: severity is 'bad'")
 
 
-def test_where_databuild_calls_what_calls_databuild_its_frames_are_hidden(
+def test_frames_of_databuild_between_those_of_the_author_are_hidden(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run_that_writes(run: Run) -> None:

@@ -45,7 +45,7 @@ def test_a_job_of_the_older_databuild_is_understood() -> None:
     assert parse(answer) == [JobConfig(("p",), ("m",), ("q",), ("a",), (("A", "1"), ("B", "2")))]
 
 
-def test_what_is_named_twice_is_there_once() -> None:
+def test_refs_that_are_named_twice_are_there_once() -> None:
     (config,) = parse({"configs": [{"outputs": [{"str": "p"}, {"str": "q"}, {"str": "p"}]}]})
 
     assert config.outputs == ("p", "q")
@@ -112,7 +112,7 @@ def test_a_dep_type_is_a_code_a_number_a_name_or_the_default(dep: dict[str, obje
         (b'{"configs": [{"outputs": [{"str": "\xed\xa0\x80"}]}]}', "not a JobConfigureResponse"),
     ],
 )
-def test_what_cannot_be_read_names_the_job_and_the_fault(answer: object, said: str | None) -> None:
+def test_an_unreadable_answer_names_the_job_and_the_fault(answer: object, said: str | None) -> None:
     if said is None:
         assert parse(answer) == []
         return
@@ -148,9 +148,7 @@ def responses(draw: st.DrawFn) -> job_pb2.JobConfigureResponse:
 
 
 @given(responses(), st.booleans())
-def test_what_protobuf_writes_is_read_as_protobuf_reads_it(
-    response: job_pb2.JobConfigureResponse, preserving: bool
-) -> None:
+def test_answers_are_read_as_protobuf_reads_them(response: job_pb2.JobConfigureResponse, preserving: bool) -> None:
     printed = json_format.MessageToJson(response, preserving_proto_field_name=preserving)
 
     parsed = parse(printed.encode())

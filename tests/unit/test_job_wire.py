@@ -125,7 +125,7 @@ UNKNOWN = (
 
 
 @pytest.mark.parametrize("unknown", UNKNOWN)
-def test_what_a_newer_sender_adds_is_passed_over(unknown: bytes) -> None:
+def test_fields_of_a_newer_sender_are_skipped(unknown: bytes) -> None:
     execute = unknown + b"\x0a\x01x" + unknown + b"\x12\x06\x0a\x01A\x12\x011"
     data = unknown + b"\x08\x07" + unknown + b"\x1a" + bytes([len(execute)]) + execute + unknown
 

@@ -32,5 +32,5 @@ def test_a_label_has_one_form_in_all_versions_of_bazel(label: str, stable: str) 
 
 
 @pytest.mark.parametrize("text", ["", "a", ":a", "a:b", "acme//a:b"])
-def test_what_is_no_absolute_label_stays_as_it_is(text: str) -> None:
+def test_a_label_that_is_not_absolute_stays_as_it_is(text: str) -> None:
     assert stable_label(text) == text

@@ -96,7 +96,7 @@ async def test_a_command_line_that_is_too_long_is_divided() -> None:
         (ProcessResult(exit_code=-15, timed_out=True), "ran longer than its timeout of 300 seconds"),
     ],
 )
-async def test_what_cannot_be_used_names_the_lookup_and_what_it_was_asked(result: ProcessResult, said: str) -> None:
+async def test_an_unusable_answer_names_the_lookup_and_the_refs(result: ProcessResult, said: str) -> None:
     with pytest.raises(LookupFaultError) as raised:
         await lookup(FakeExecutor(result))(["p"])
 

@@ -177,7 +177,7 @@ async def test_after_a_write_has_failed_nothing_more_is_written() -> None:
     assert len(log.events) == 2
 
 
-async def test_what_was_emitted_is_written_or_refused_once_it_has_settled() -> None:
+async def test_events_are_written_or_refused_once_they_have_settled() -> None:
     answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     class Slow(MockEventLog):

@@ -342,7 +342,7 @@ def test_a_range_that_a_config_names_is_told_to_be_for_requests() -> None:
         ("k/{a:int}..{b:int}", "k/1..3", None),
     ],
 )
-def test_what_is_written_like_a_range_in_a_field_that_has_none_is_found_with_its_type(
+def test_a_range_in_a_field_without_ranges_is_found_with_its_type(
     pattern: str, ref: str, found: tuple[str, str, str] | None
 ) -> None:
     assert PartitionPattern(pattern).range_lookalike(ref) == found

@@ -46,7 +46,7 @@ from databuild.graph.regex_tree import Characters, parse_field_regex
         ("((((a{1000}){1000}){1000}){1000}){1000}", "too large"),
     ],
 )
-def test_what_is_not_regular_is_refused_by_its_name(regex: str, said: str) -> None:
+def test_constructs_that_are_not_regular_are_refused_by_name(regex: str, said: str) -> None:
     with pytest.raises(InvalidPatternError, match=said) as raised:
         parse_field_regex("the/{x:/pattern/}", regex)
 
@@ -69,7 +69,7 @@ def test_what_is_not_regular_is_refused_by_its_name(regex: str, said: str) -> No
         "(?#why)a",
     ],
 )
-def test_what_is_regular_is_read(regex: str) -> None:
+def test_regular_constructs_are_parsed(regex: str) -> None:
     parse_field_regex("{x}", regex)
 
 

@@ -91,7 +91,7 @@ def test_more_builds_than_a_page_are_pruned_in_batches() -> None:
     assert log.did[-1] == "go on"
 
 
-def test_what_was_pruned_before_a_fault_is_told() -> None:
+def test_batches_pruned_before_a_fault_are_reported() -> None:
     log = FakeLog(*(record(f"c{number:05}") for number in range(100)), record("broken"))
     done: list[int] = []
 
@@ -165,6 +165,6 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     assert list(prune_logs(reads(FakeLog(record("a", pruned=1.0))), str(tmp_path / "logs"))) == []
 
 
-def test_where_there_are_no_logs_there_are_none(tmp_path: Path) -> None:
+def test_a_missing_folder_has_no_logs(tmp_path: Path) -> None:
     assert list(prune_logs(reads(FakeLog()), f"{tmp_path}/none", before=50.0)) == []
     assert bytes_under(f"{tmp_path}/none") == 0

@@ -44,7 +44,7 @@ def test_all_tokens_are_compared_whichever_fits() -> None:
         assert len(compared) == 2
 
 
-def test_who_may_read_may_not_write() -> None:
+def test_readers_may_not_write() -> None:
     Caller(name="bob", role=READ).check(READ)
     Caller(name="ann", role=WRITE).check(WRITE)
     Caller(name="ann", role=WRITE).check(READ)
@@ -61,7 +61,7 @@ def test_without_tokens_everybody_is_who_they_say(author: str, name: str) -> Non
 
 
 @pytest.mark.parametrize(("certificate", "name"), [("ann", "ann"), ("", "anonymous"), ("a\nb", "anonymous")])
-def test_where_a_certificate_was_shown_what_they_say_counts_for_nothing(certificate: str, name: str) -> None:
+def test_claimed_names_count_for_nothing_beside_a_certificate(certificate: str, name: str) -> None:
     assert Tokens({}).authenticate("", "eve", certificate).name == name
     assert read_tokens(TEXT, "file").authenticate(f"Bearer {READER}", "eve", certificate).name == "bob"
 

@@ -35,7 +35,7 @@ def test_every_error_is_documented_with_its_codes(meaning: Meaning) -> None:
 
 
 @pytest.mark.parametrize("status", [404, 405, 415])
-def test_what_only_http_can_get_wrong_is_documented(status: int) -> None:
+def test_errors_of_http_alone_are_documented(status: int) -> None:
     assert ROWS[meaning_of(HttpRequestError(status, "x")).code] == ("", str(status))
 
 

@@ -132,7 +132,7 @@ async def test_those_who_wait_at_the_end_of_a_log_look_together(watching: Watchi
     assert log.read_after == [0, 0]
 
 
-async def test_what_is_told_is_seen_without_a_look_at_the_log(watching: Watching) -> None:
+async def test_notified_events_are_served_without_a_read_of_the_log(watching: Watching) -> None:
     log = FakeLog(1, ended=False)
     one = watching(log)
     watchers = [asyncio.create_task(sequences(one)) for _ in range(200)]
@@ -175,7 +175,7 @@ async def test_events_of_other_processes_are_not_polled_while_all_watched_builds
     assert await watcher == [1, 2, 3, 4]
 
 
-async def test_what_is_ours_is_not_looked_for_beside_a_build_of_others(watching: Watching) -> None:
+async def test_a_build_of_this_process_is_not_read_again_beside_a_build_of_others(watching: Watching) -> None:
     follower = Follower()
     log = FakeLog(7, ended=False)
     one = watching(log, follower, {"b"}.__contains__)
@@ -276,7 +276,7 @@ async def test_between_a_few_events_others_have_their_turn(watching: Watching) -
     assert seen == {"one": PAGE_EVENTS, "other": PAGE_EVENTS}
 
 
-async def test_who_goes_away_while_reading_takes_nothing_from_the_others(watching: Watching) -> None:
+async def test_a_watcher_that_leaves_takes_nothing_from_the_others(watching: Watching) -> None:
     log = FakeLog(50)
     one = watching(log)
     first = asyncio.create_task(sequences(one))

@@ -103,7 +103,7 @@ def test_the_estimate_is_the_larger_of_work_over_slots_and_the_longest_chain(
     assert states.remaining_seconds() == pytest.approx(seconds)
 
 
-def test_what_has_ended_takes_no_more_time_and_what_runs_takes_the_rest_of_its_time() -> None:
+def test_ended_tasks_take_no_more_time_and_running_ones_take_the_rest() -> None:
     now = [0.0]
     states = planned([("//:a", ()), ("//:a", [1]), ("//:a", [2])], clock=lambda: now[0])
     states.add_earlier_runs("//:a", earlier(10.0))

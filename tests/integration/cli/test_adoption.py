@@ -7,7 +7,7 @@ import pytest
 from tests.support.script_graph import ScriptGraph
 
 
-def test_what_is_adopted_is_used_as_it_is_and_explained(graph: ScriptGraph) -> None:
+def test_adopted_data_is_used_as_it_is_and_explained(graph: ScriptGraph) -> None:
     (graph.folder / "data").mkdir()
     (graph.folder / "data" / "number-ab").write_text("2\n")
 
@@ -93,7 +93,7 @@ def test_others_that_know_nothing_of_the_graph_or_cannot_be_read_are_not_named(r
     assert "is new" not in none
 
 
-def test_what_another_state_directory_knows_is_taken_over_and_nothing_is_built_again(renamed: ScriptGraph) -> None:
+def test_records_of_another_state_directory_are_taken_over_and_nothing_is_built_again(renamed: ScriptGraph) -> None:
     code, taken = renamed.json("partitions", "adopt", f"--from={OLD_STATE}", "--author=ann")
 
     assert code == 0
@@ -107,7 +107,7 @@ def test_what_another_state_directory_knows_is_taken_over_and_nothing_is_built_a
     assert renamed("events", "verify")[0] == 0
 
 
-def test_what_was_taken_over_becomes_stale_as_what_was_built_here(renamed: ScriptGraph) -> None:
+def test_records_taken_over_become_stale_like_those_of_builds(renamed: ScriptGraph) -> None:
     renamed("partitions", "adopt", f"--from={OLD_STATE}")
     (renamed.folder / "sum.digest").write_text("sum-2\n")
 
@@ -120,7 +120,7 @@ def test_what_was_taken_over_becomes_stale_as_what_was_built_here(renamed: Scrip
     assert renamed.json("build", "sum/ab_c", "number/hand")[1]["jobs_completed"] == 3
 
 
-def test_what_is_there_already_stays_and_a_second_time_takes_over_what_is_left(renamed: ScriptGraph) -> None:
+def test_existing_records_stay_and_a_second_adoption_takes_over_the_rest(renamed: ScriptGraph) -> None:
     first = renamed.json("partitions", "adopt", f"--from={OLD_STATE}", "number/{name}", "sum/a_b")[1]
     second = renamed.json("partitions", "adopt", f"--from={OLD_STATE}")[1]
     code, out, _ = renamed("partitions", "adopt", f"--from={OLD_STATE}", "--force")
@@ -146,9 +146,7 @@ def test_what_is_there_already_stays_and_a_second_time_takes_over_what_is_left(r
         (["adopt", f"--from={OLD_STATE}", "--server=localhost:1"], "to an event log of this machine"),
     ],
 )
-def test_what_cannot_be_taken_over_says_why_and_leaves_nothing(
-    renamed: ScriptGraph, args: list[str], said: str
-) -> None:
+def test_a_refused_takeover_says_why_and_leaves_nothing(renamed: ScriptGraph, args: list[str], said: str) -> None:
     own = "--from=.databuild/numbers/renamed" in args
     if own:
         renamed("build", "number/c")

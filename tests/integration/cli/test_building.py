@@ -63,7 +63,7 @@ def test_a_failed_build_as_json(graph: ScriptGraph) -> None:
 
 
 @pytest.mark.parametrize("argument", ["nubmer/x", "stauts", "number/"])
-def test_what_nothing_produces_makes_no_sense(graph: ScriptGraph, argument: str) -> None:
+def test_a_partition_that_no_job_produces_is_refused(graph: ScriptGraph, argument: str) -> None:
     code, out, err = graph(argument)
 
     assert (code, out) == (2, "")

@@ -7,7 +7,7 @@ import pytest
 from tests.support.script_graph import ScriptGraph
 
 
-def test_what_is_pruned_is_told_before_and_after(graph: ScriptGraph) -> None:
+def test_pruned_builds_are_reported_before_and_after(graph: ScriptGraph) -> None:
     graph("build")
     (graph.folder / "fail-x").touch()
     graph("build", "number/x")
@@ -69,7 +69,7 @@ def test_a_retry_of_what_was_pruned_knows_what_was_asked_for_and_not_what_failed
         (["--keep=1", "--event_log=memory:"], "nothing to read"),
     ],
 )
-def test_what_cannot_be_pruned_says_why(graph: ScriptGraph, args: list[str], said: str) -> None:
+def test_a_prune_with_wrong_arguments_says_why(graph: ScriptGraph, args: list[str], said: str) -> None:
     code, out, err = graph("prune", *args)
 
     assert (code, out) == (2, "")

@@ -18,5 +18,5 @@ def test_a_tainted_partition_is_built_again_and_the_mark_can_be_taken_away(graph
     assert result["built"] == ["number/c"]
 
 
-def test_what_is_not_known_cannot_be_tainted(graph: ScriptGraph) -> None:
+def test_unknown_partitions_cannot_be_tainted(graph: ScriptGraph) -> None:
     assert graph("taint", "number/x")[0] == 2

@@ -59,7 +59,7 @@ async def test_a_ref_survives_every_address_whatever_is_in_it(served: Served, re
 
 
 @pytest.mark.parametrize("ref", ["raw/a b", "raw/a\nb", "raw/\x00", "raw/\t", "", "-raw", "raw/" + "x" * 2000])
-async def test_what_is_no_ref_is_refused_in_the_one_shape(served: Served, ref: str) -> None:
+async def test_invalid_refs_are_refused_in_the_one_shape_of_errors(served: Served, ref: str) -> None:
     assert error_of(await served.get("/partition", ref=ref)) == (400, "INVALID_REQUEST")
     if ref:
         assert error_of(await served.post("/builds", {"partitions": [ref]})) == (400, "INVALID_REQUEST")

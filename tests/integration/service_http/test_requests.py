@@ -113,7 +113,7 @@ async def test_builds_are_listed_page_by_page(served: Served) -> None:
     assert rest["next_page_token"] == ""
 
 
-async def test_what_is_searched_for_is_compared_in_the_form_of_refs(served: Served) -> None:
+async def test_searches_compare_text_in_the_form_of_refs(served: Served) -> None:
     await served.build("raw/caf\u00e9")
 
     for search in ({"prefix": "raw/cafe\u0301"}, {"contains": "fe\u0301"}):
@@ -225,7 +225,7 @@ async def test_partitions_that_were_made_from_others_are_listed(served: Served) 
     assert error_of(none) == error_of(malformed) == (400, "INVALID_REQUEST")
 
 
-async def test_what_was_not_built_here_is_adopted_and_used_as_it_is(served: Served) -> None:
+async def test_existing_data_is_adopted_and_used_as_it_is(served: Served) -> None:
     body = {"partitions": ["day/2020-01-01..2020-01-03", "raw/1"], "reason": "  from the old warehouse "}
     answer = await served.post("/adoptions", body, headers={"DataBuild-Author": "ann"})
     await served.build("clean/1")
@@ -250,7 +250,7 @@ async def test_what_was_not_built_here_is_adopted_and_used_as_it_is(served: Serv
         ({"partitions": ["day/0001-01-01..9999-12-31"], "reason": "x"}, 400, "TOO_MANY_PARTITIONS"),
     ],
 )
-async def test_what_cannot_be_adopted_is_refused_and_nothing_is(
+async def test_an_adoption_with_a_fault_adopts_nothing(
     served: Served, body: dict[str, object], status: int, code: str
 ) -> None:
     await served.build("raw/there")
@@ -259,7 +259,7 @@ async def test_what_cannot_be_adopted_is_refused_and_nothing_is(
     assert (await served.get("/partitions")).json()["counts"] == {"AVAILABLE": 1}
 
 
-async def test_what_is_there_already_is_adopted_by_force(served: Served) -> None:
+async def test_available_partitions_are_adopted_by_force(served: Served) -> None:
     await served.build("raw/1")
 
     answer = await served.post("/adoptions", {"partitions": ["raw/1"], "reason": "better", "force": True})

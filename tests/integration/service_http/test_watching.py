@@ -44,7 +44,7 @@ async def test_a_watcher_that_was_cut_off_goes_on_where_it_was(served: Served) -
     assert seen[-1][1] == "end"
 
 
-async def test_who_reads_too_slowly_holds_up_nobody_and_is_let_go(
+async def test_a_watcher_that_reads_too_slowly_holds_up_nobody_and_is_disconnected(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     served = await serve(Limits(send_timeout_seconds=2.0))

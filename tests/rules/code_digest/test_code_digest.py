@@ -48,7 +48,7 @@ def test_order_and_repetition_do_not_matter(program: Path) -> None:
     assert digest(*files) == digest(*reversed(files), files[0])
 
 
-def test_where_a_file_lies_now_does_not_matter(tmp_path: Path, program: Path) -> None:
+def test_the_current_place_of_a_file_does_not_matter(tmp_path: Path, program: Path) -> None:
     copy = tmp_path / "copy"
     copy.write_text("echo")
 
@@ -159,7 +159,7 @@ def test_the_package_does_not_matter_in_other_repositories_either(program: Path,
     assert at("acme~", "jobs") == at("acme~", "other") == at("acme+", "jobs") == at("", "jobs")
 
 
-def test_where_files_of_other_packages_are_matters(program: Path, data: Path) -> None:
+def test_the_place_of_files_of_other_packages_matters(program: Path, data: Path) -> None:
     files = [("jobs/program", program), ("lib/data", data)]
     moved = [files[0], ("lib2/data", data)]
     joined = [files[0], ("jobs/data", data)]
@@ -173,7 +173,7 @@ def test_the_name_of_a_file_in_the_package_matters(program: Path, data: Path) ->
     assert one != other
 
 
-def test_where_bazel_makes_packages_of_python_above_the_program_does_not_matter(program: Path) -> None:
+def test_generated_init_files_above_the_program_do_not_matter(program: Path) -> None:
     def at(package: str) -> list[tuple[str, Path | str]]:
         above = [package.rsplit("/", number)[0] for number in range(package.count("/") + 1)]
         return [(f"{package}/program", program), *((f"{folder}/__init__.py", "") for folder in above)]
@@ -215,7 +215,7 @@ def test_a_generated_launcher_that_names_something_else_counts_as_it_is(tmp_path
     assert len(digests) == 2
 
 
-def test_what_somebody_wrote_about_the_package_counts_as_it_is(program: Path) -> None:
+def test_a_package_name_in_the_source_of_a_program_counts_as_it_is(program: Path) -> None:
     digests = set()
     for package in ("jobs", "other"):
         program.write_text(f"cat $RUNFILES_DIR/_main/{package}/data")

@@ -103,7 +103,7 @@ async def test_a_check_of_what_the_run_has_nothing_to_do_with_fails_it(world: Wo
     assert message == "the report checks 'raw/9', which is neither an output nor an input of this job run"
 
 
-async def test_what_a_failed_run_reported_finished_is_kept(world: World) -> None:
+async def test_partitions_that_a_failed_run_reported_finished_are_kept(world: World) -> None:
     world.executor.configs["raw/1"] = config(["raw/1", "raw/2"])
 
     def half(_env: Mapping[str, str], report: Report) -> ProcessResult:

@@ -65,8 +65,8 @@ async def test_partitions_read_by_prefix_make_nothing_stale(world: World) -> Non
     assert await world.build("b3", "sum/1") == Success(jobs_completed=0)
 
 
-@pytest.mark.parametrize("options", [{}, {"keep_going": True}])
-async def test_a_declared_graph_leaves_the_events_of_a_configured_one(tmp_path: Path, options: dict[str, bool]) -> None:
+@pytest.mark.parametrize("keep_going", [False, True])
+async def test_a_declared_graph_leaves_the_events_of_a_configured_one(tmp_path: Path, keep_going: bool) -> None:
     left = []
     for name in ("declared", "configured"):
         world = World(tmp_path / name)
@@ -76,9 +76,9 @@ async def test_a_declared_graph_leaves_the_events_of_a_configured_one(tmp_path: 
             for n in range(6):
                 world.executor.configs[f"raw/{n}"] = config(f"raw/{n}", args=[str(n)])
                 world.executor.configs[f"sum/{n}"] = config(f"sum/{n}", f"raw/{n - 1}", f"raw/{n}", args=[f"--of={n}"])
-        await world.build("b1", "sum/2", "sum/5", **options)
-        await world.build("b2", "sum/2", "sum/3", **options)
-        await world.build("b3", "sum/3", force=True, **options)
+        await world.build("b1", "sum/2", "sum/5", keep_going=keep_going)
+        await world.build("b2", "sum/2", "sum/3", keep_going=keep_going)
+        await world.build("b3", "sum/3", force=True, keep_going=keep_going)
         reader = world.log.reader()
         left.append([text for build in ("b1", "b2", "b3") for text in canonical(reader.events(build))])
         await world.log.close()

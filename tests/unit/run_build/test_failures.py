@@ -86,7 +86,7 @@ async def test_keep_going_builds_what_can_be_built(world: World) -> None:
         ),
     ],
 )
-async def test_whose_fault_a_failure_is(world: World, result: ProcessResult, category: str, said: str) -> None:
+async def test_each_failure_has_its_category(world: World, result: ProcessResult, category: str, said: str) -> None:
     world.catalog = jobs(timeout_seconds=5.0)
     world.executor.runs[RAW] = lambda _env, _report: result
 

@@ -82,7 +82,7 @@ async def test_a_changed_configuration_is_told_with_its_old_and_new_values_from_
     assert {one.ref: one.cause for one in scheduled} == {ref: causes(made)[ref][1] for ref in changed}
 
 
-async def test_what_differs_between_a_plan_and_now_is_told_with_the_part_of_the_configuration(world: World) -> None:
+async def test_a_changed_plan_names_the_changed_part_of_the_configuration(world: World) -> None:
     world.executor.configs["raw/1"] = config("raw/1", args=["old"])
     plan = await world.plan("raw/1")
     world.executor.configs["raw/1"] = config("raw/1", args=["new"])

@@ -13,7 +13,7 @@ from databuild.v1 import events_pb2 as ev
 from tests.support.build_world import CLEAN, DONE, RAW, FakeExecutor, Report, World, config, jobs, warnings_of
 
 
-async def test_what_a_job_measured_and_used_is_kept(world: World) -> None:
+async def test_measurements_of_a_job_run_are_kept(world: World) -> None:
     def raw(_env: Mapping[str, str], report: Report) -> ProcessResult:
         report({"partition": {"ref": "raw/1", "contentDigest": "d1", "metadata": {"rows": 3}}})
         report({"metric": {"name": "rows", "value": 3}})

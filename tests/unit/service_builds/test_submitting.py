@@ -182,7 +182,7 @@ async def test_builds_are_listed_by_key_and_status(world: World) -> None:
     assert (await world.builds.list_builds(status="FAILED")).builds == ()
 
 
-async def test_how_far_planning_is_is_told_while_it_goes_on(world: World) -> None:
+async def test_the_progress_of_planning_is_shown_while_it_goes_on(world: World) -> None:
     world.executor.hangs = True
     await world.builds.submit(submission("clean/1", build_request_id="b"))
     while (view := await world.builds.get("b")).planning is None or not view.planning.configuring_jobs:

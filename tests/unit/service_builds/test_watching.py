@@ -26,9 +26,7 @@ async def test_watching_resumes_after_a_sequence_number(world: World) -> None:
         assert resumed == list(range(after + 1, len(events) + 1))
 
 
-async def test_who_watches_from_beyond_the_end_on_sees_nothing_but_that_it_ended(
-    make: MakeWorld, tmp_path: Path
-) -> None:
+async def test_a_watcher_from_beyond_the_end_sees_only_that_it_ended(make: MakeWorld, tmp_path: Path) -> None:
     uri = f"sqlite:{tmp_path}/events.db"
     world, other = make(uri), make(uri)
     gate = world.executor.gate("raw/1")
@@ -75,7 +73,7 @@ async def test_a_build_whose_orchestrator_has_died_is_told_apart(make: MakeWorld
     assert (await other.builds.get("b")).dead_reason == "", "who runs it knows better"
 
 
-async def test_what_another_process_builds_is_watched_too(make: MakeWorld, tmp_path: Path) -> None:
+async def test_builds_of_another_process_are_watched_too(make: MakeWorld, tmp_path: Path) -> None:
     uri = f"sqlite:{tmp_path}/events.db"
     world, other = make(uri), make(uri)
     gate = world.executor.gate("raw/1")
@@ -101,12 +99,12 @@ async def test_a_slow_watcher_is_served_from_the_log(world: World) -> None:
     assert [*(event.sequence for event in first), *rest] == list(range(1, len(first) + len(rest) + 1))
 
 
-async def test_who_watches_a_build_that_is_not_there_is_told(world: World) -> None:
+async def test_watching_a_build_that_does_not_exist_is_an_error(world: World) -> None:
     with pytest.raises(BuildNotFoundError):
         await anext(world.builds.watch("nobody"))
 
 
-async def test_who_watches_is_let_go_when_the_service_ends(make: MakeWorld) -> None:
+async def test_watchers_are_released_when_the_service_ends(make: MakeWorld) -> None:
     world = make()
     world.executor.gate("raw/1")
     await world.builds.submit(submission("raw/1", build_request_id="b"))
