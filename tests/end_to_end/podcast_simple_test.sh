@@ -22,6 +22,15 @@ expectations() {
   says err "the newsletters are morning, weekend"
   run 2 daily_summaries/category=opera/date=2020-01-01
   says err "no job produces"
+
+  # A file that somebody removed: the author's frames, and last what is wrong.
+  rm data/reviews/date=2020-01-01.jsonl
+  run 1 build categorized_reviews/category=news/date=2020-01-01 --force
+  says out "examples/podcast_reviews/categorized_reviews.py"
+  ! grep -q "databuild/job/" "$TEST_TMPDIR/out" || fail "the traceback shows frames of DataBuild"
+  run 0 logs latest
+  sed '1,/FileNotFoundError.*date=2020-01-01/d' "$TEST_TMPDIR/out" | grep -q "the run failed" && fail "the message is not last"
+  says out "FileNotFoundError"
 }
 
 both_ways expectations
