@@ -1,17 +1,20 @@
 """Tests of the Python jobs of the flights example, without a graph."""
 
-from databuild.testing import JobUnderTest
+from pathlib import Path
+from types import ModuleType
+
+from databuild.testing import JobUnderTest, RunResult
 from examples.flights import daily_flights, daily_weather
 
 
-def execute(module, folder, *outputs):
+def execute(module: ModuleType, folder: Path, *outputs: str) -> RunResult:
     job = JobUnderTest(module.run, patterns=["{dataset}/date={date:date}"])
     result = job.execute(folder=folder, outputs=outputs, env={"DATABUILD_DATA_ROOT": str(folder)})
     assert result.error is None
     return result
 
 
-def test_842_flights_left_on_the_first_of_january(tmp_path):
+def test_842_flights_left_on_the_first_of_january(tmp_path: Path) -> None:
     ref = "daily_flights/date=2013-01-01"
     result = execute(daily_flights, tmp_path, ref)
 
@@ -19,13 +22,13 @@ def test_842_flights_left_on_the_first_of_january(tmp_path):
     assert [check["passed"] for check in result.of("check")] == [True]
 
 
-def test_one_run_reports_each_of_its_days(tmp_path):
+def test_one_run_reports_each_of_its_days(tmp_path: Path) -> None:
     days = [f"daily_flights/date=2013-01-{day:02}" for day in (1, 2, 31)]
 
     assert execute(daily_flights, tmp_path, *days).finished == days
 
 
-def test_the_same_content_has_the_same_digest(tmp_path):
+def test_the_same_content_has_the_same_digest(tmp_path: Path) -> None:
     once = execute(daily_weather, tmp_path, "daily_weather/date=2013-02-03")
     again = execute(daily_weather, tmp_path, "daily_weather/date=2013-02-03")
 

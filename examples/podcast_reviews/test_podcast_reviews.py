@@ -1,12 +1,14 @@
 """Tests of the jobs of the podcast example, without a graph."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from databuild.job import ConfigError
-from databuild.testing import GivenInput, JobUnderTest
+from databuild.testing import GivenInput, JobUnderTest, RunResult
 from examples.podcast_reviews import (
     categorized_reviews,
     daily_summaries,
@@ -26,9 +28,11 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.metadata = {}
+        self.metadata: dict[str, Mapping[str, object]] = {}
 
-    def make(self, module, outputs, inputs=(), args=()):
+    def make(
+        self, module: ModuleType, outputs: Sequence[str], inputs: Sequence[str] = (), args: Sequence[str] = ()
+    ) -> RunResult:
         job = JobUnderTest(module.run, patterns=[OF_DAY, OF_CATEGORY])
         given = [GivenInput(ref=ref, metadata=self.metadata[ref]) for ref in inputs]
         env = {"PODCAST_DATA": str(self.folder / "data")}
@@ -38,13 +42,13 @@ class Store:
         self.metadata.update((ref, result.metadata(ref)) for ref in outputs)
         return result
 
-    def sort(self, date):
+    def sort(self, date: str) -> RunResult:
         self.make(reviews, [f"reviews/date={date}"])
         categorized = [f"categorized_reviews/category={category}/date={date}" for category in CATEGORIES]
         return self.make(categorized_reviews, categorized, [f"reviews/date={date}"], [date])
 
 
-def test_a_day_is_summarized(tmp_path):
+def test_a_day_is_summarized(tmp_path: Path) -> None:
     of = "category=news/date=2020-01-01"
     store = Store(tmp_path)
     store.sort("2020-01-01")
@@ -59,13 +63,13 @@ def test_a_day_is_summarized(tmp_path):
     assert summary["best_phrase"] != summary["worst_phrase"]
 
 
-def test_every_review_gets_a_category(tmp_path):
+def test_every_review_gets_a_category(tmp_path: Path) -> None:
     result = Store(tmp_path).sort("2020-01-02")
 
     assert [check["passed"] for check in result.of("check")] == [True]
 
 
-def test_a_newsletter_needs_the_summaries_of_its_categories():
+def test_a_newsletter_needs_the_summaries_of_its_categories() -> None:
     job = JobUnderTest(newsletters.config, newsletters.run)
     (config,) = job.configure("newsletters/name=weekend/date=2020-01-04")
 

@@ -3,6 +3,7 @@
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def tables(*heading: str) -> list[list[str]]:
     rows = [
         [cell.strip() for cell in line.strip("|").split(" | ")]
         for table in PAGE.split(title)[1:]
-        for line in table.splitlines()[1 : len(re.match(r"(?:\|.*\n?)*", table)[0].splitlines())]
+        for line in table.split("\n\n")[0].splitlines()[1:]
     ]
     assert rows, heading
     return rows
@@ -50,7 +51,7 @@ EXAMPLES = [*tables("Expression", "Field", "Values"), *tables("Template", "Field
 
 
 @pytest.mark.parametrize(("template", "fields", "values"), EXAMPLES, ids=[" for ".join(row[:2]) for row in EXAMPLES])
-def test_an_example_yields_its_values(template, fields, values):
+def test_an_example_yields_its_values(template: str, fields: str, values: str) -> None:
     given = dict(field.split("=", 1) for field in codes(fields))
     (text,) = codes(template)
 
@@ -62,12 +63,12 @@ def forms() -> list[str]:
 
 
 @pytest.mark.parametrize("form", forms())
-def test_a_form_is_valid(form):
+def test_a_form_is_valid(form: str) -> None:
     parse_template(form, TYPES, formats=True)
 
 
 @pytest.mark.parametrize(("template", "message"), tables("Template", "Message"))
-def test_a_mistake_has_its_message(template, message):
+def test_a_mistake_has_its_message(template: str, message: str) -> None:
     (text,) = codes(template)
     types = {"date": "date"} if text == "{dat}" else TYPES
     with pytest.raises(InvalidPatternError) as caught:
@@ -79,10 +80,13 @@ def test_a_mistake_has_its_message(template, message):
 def job_of(block: str) -> tuple[str, Job]:
     """Returns a job that the page declares, and its label."""
     (call,) = [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)]
-    attributes = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+    attributes: dict[str, Any] = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
     label, outputs = f"//:{attributes.pop('name')}", tuple(attributes.pop("outputs"))
     del attributes["binary"]
-    declaration = Declaration(**{key: tuple(v) if isinstance(v, list) else v for key, v in attributes.items()})
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in attributes.items()
+    }
+    declaration = Declaration(**values)
     return label, Job(label=label, executable="program", outputs=outputs, declaration=declaration)
 
 
@@ -92,7 +96,7 @@ def catalog() -> JobCatalog:
 
 
 @pytest.mark.parametrize("row", [*tables("Output", "Inputs"), *tables("Output", "Inputs", "Arguments")])
-def test_a_job_of_the_page_has_its_inputs_and_arguments(row):
+def test_a_job_of_the_page_has_its_inputs_and_arguments(row: list[str]) -> None:
     graph = catalog()
     graph.check()
     ((ref,), inputs, *args) = codes(row[0]), row[1], *row[2:]
@@ -105,15 +109,15 @@ def test_a_job_of_the_page_has_its_inputs_and_arguments(row):
         check_values(list(config.args), args[0])
 
 
-def test_the_first_job_has_the_inputs_and_arguments_of_the_text():
+def test_the_first_job_has_the_inputs_and_arguments_of_the_text() -> None:
     config = catalog().declared["//:carrier_report"].config("carrier_report/month=2013-02", lambda _: True)
 
     assert f"the job has {len(config.materialize)} inputs" in PAGE
     assert f"`{' '.join(config.args)}`" in PAGE
 
 
-def test_the_open_range_of_the_page_has_its_length():
-    bounds, request, count = re.search(r"`bounds = (\{.*?\})`.*?\n`(\S+?\.\.)` has (\d+) partitions", PAGE).groups()
+def test_the_open_range_of_the_page_has_its_length() -> None:
+    ((bounds, request, count),) = re.findall(r"`bounds = (\{.*?\})`.*?\n`(\S+?\.\.)` has (\d+) partitions", PAGE)
     label, job = job_of(f'databuild_job(name="b", binary="b", outputs=["balance/date={{date:date}}"], bounds={bounds})')
 
     assert len(JobCatalog(graph_label="//:g", jobs={label: job}).expand([request])) == int(count)

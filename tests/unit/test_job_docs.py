@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from databuild.testing import GivenInput, JobUnderTest
 
@@ -10,15 +11,15 @@ PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 PATTERNS = ("report/month={month:month}", "visitors/date={date:date}")
 
 
-def program(text: str, data: Path | str = "/data") -> dict[str, object]:
+def program(text: str, data: Path | str = "/data") -> dict[str, Any]:
     """Returns the names of the program of the page that has a text, with another folder for its data."""
     (source,) = [candidate for candidate in PROGRAMS if text in candidate]
-    names: dict[str, object] = {"__name__": "job"}
+    names: dict[str, Any] = {"__name__": "job"}
     exec(source.replace("/data", str(data)), names)
     return names
 
 
-def test_the_declared_job_of_the_page_writes_its_report(tmp_path):
+def test_the_declared_job_of_the_page_writes_its_report(tmp_path: Path) -> None:
     days = [f"visitors/date=2026-02-{day:02}" for day in range(1, 29)]
     for day in days:
         (tmp_path / Path(day).name).write_text("7\n")
@@ -33,7 +34,7 @@ def test_the_declared_job_of_the_page_writes_its_report(tmp_path):
     assert Path(path).read_text() == "28 days, 196 visitors\n"
 
 
-def test_the_job_with_config_of_the_page_answers_as_the_page_shows():
+def test_the_job_with_config_of_the_page_answers_as_the_page_shows() -> None:
     names = program("main(config, run)")
     (config,) = JobUnderTest(names["config"], names["run"]).configure("sum/pippin_salem")
 

@@ -5,24 +5,28 @@ import hashlib
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.support.script_graph import ScriptGraph
 
 README = Path("README.md").read_text(encoding="utf-8")
 SECTION = README[README.index("## A first graph of your own") : README.index("## Documentation")]
 FILES = dict(re.findall(r"`(hello/[\w.]+)`:\n\n```\w+\n(.*?)```", SECTION, re.DOTALL))
-SESSION = re.search(r"```console\n(.*?)```", SECTION, re.DOTALL)[1]
+(SESSION,) = re.findall(r"```console\n(.*?)```", SECTION, re.DOTALL)
 GRAPH = "./bazelw run //hello:graph -- "
 IDS = re.compile(r"\d{8}T\d{6}Z-\w{6}|[\d.]+ s$")
 
 
-def declared_jobs(folder):
+def declared_jobs(folder: Path) -> Iterator[dict[str, Any]]:
     """Returns the jobs of the BUILD file as the catalog has them."""
     calls = [node for node in ast.walk(ast.parse(FILES["hello/BUILD.bazel"])) if isinstance(node, ast.Call)]
     for call in calls:
-        attributes = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
-        if call.func.id == "databuild_job":
+        attributes = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+        if ast.unparse(call.func) == "databuild_job":
             name, program = attributes.pop("name"), f"hello/{attributes.pop('binary')}"
             digest = folder / f"{name}.digest"
             digest.write_text(hashlib.sha256((folder / program).read_bytes()).hexdigest())
@@ -30,7 +34,7 @@ def declared_jobs(folder):
             yield {**job, "outputs": attributes.pop("outputs"), "declaration": attributes}
 
 
-def ran(graph, command):
+def ran(graph: ScriptGraph, command: str) -> str:
     """Returns what a line of the session prints."""
     if not command.startswith(GRAPH):
         return subprocess.run(
@@ -39,12 +43,13 @@ def ran(graph, command):
     # Bazel builds the graph again before each command.
     graph.jobs = list(declared_jobs(graph.folder))
     graph.write_catalog()
+    out: str
     code, out, err = graph(*shlex.split(command.removeprefix(GRAPH)))
     assert code == 0, err
     return out
 
 
-def test_the_session_of_the_first_graph_is_true(tmp_path, monkeypatch):
+def test_the_session_of_the_first_graph_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     graph = ScriptGraph(tmp_path)
     (tmp_path / "hello").mkdir()
