@@ -69,12 +69,19 @@ def test_every_review_gets_a_category(tmp_path: Path) -> None:
     assert [check["passed"] for check in result.of("check")] == [True]
 
 
-def test_a_newsletter_needs_the_summaries_of_its_categories() -> None:
+def test_a_newsletter_has_the_best_phrases_of_its_categories(tmp_path: Path) -> None:
+    (tmp_path / "summary.jsonl").write_text('{"category": "comedy", "best_phrase": "sound quality"}\n')
+    summaries = [f"daily_summaries/category={category}/date=2020-01-04" for category in ("comedy", "science")]
+    given = [GivenInput(ref=ref, metadata={"path": str(tmp_path / "summary.jsonl")}) for ref in summaries]
     job = JobUnderTest(newsletters.config, newsletters.run)
-    (config,) = job.configure("newsletters/name=weekend/date=2020-01-04")
+    ref = "newsletters/name=weekend/date=2020-01-04"
+    result = job.execute_for(ref, folder=tmp_path, inputs=given, env={"PODCAST_DATA": str(tmp_path)})
 
-    assert config.materialize == tuple(
-        f"daily_summaries/category={category}/date=2020-01-04" for category in ("comedy", "science")
-    )
+    assert [list(config.materialize) for config in job.configure(ref)] == [summaries]
+    assert result.metadata(ref)["rows"] == 2
+    assert "sound quality" in (tmp_path / f"{ref}.jsonl").read_text()
+
+
+def test_an_unknown_newsletter_is_refused() -> None:
     with pytest.raises(ConfigError, match="the newsletters are morning, weekend"):
-        job.configure("newsletters/name=evening/date=2020-01-04")
+        JobUnderTest(newsletters.config, newsletters.run).configure("newsletters/name=evening/date=2020-01-04")
