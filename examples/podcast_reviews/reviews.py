@@ -1,9 +1,9 @@
 """Generated reviews of a day. The generator is seeded with the date, so that the output is reproducible."""
 
-from collections.abc import Iterator, Sequence
+import random
 
-from databuild.job import Config, Run, main
-from examples.podcast_reviews.store import fields, write
+from databuild.job import Run, main
+from examples.podcast_reviews.store import write
 
 _PODCASTS = {
     "Laugh Track": "comedy", "Two Jokes In": "comedy", "Old Empires": "history", "The Long Century": "history",
@@ -14,17 +14,8 @@ _PRAISE = ("great sound quality", "so well researched", "the hosts are a delight
 _BLAME = ("too many ads", "the audio is too quiet", "the hosts talk over each other", "it lost me half way")
 
 
-def config(refs: Sequence[str]) -> Iterator[Config]:
-    """Returns one configuration per day, without inputs."""
-    for ref in refs:
-        yield Config(outputs=[ref], args=[ref])
-
-
 def run(run: Run) -> None:
-    import random
-
-    (ref,) = run.args
-    chance = random.Random(fields(ref)["date"])
+    chance = random.Random(run.output.field_texts["date"])
     rows: list[dict[str, object]] = []
     for number in range(chance.randint(150, 250)):
         stars = chance.choices((1, 2, 3, 4, 5), weights=(1, 1, 2, 4, 6))[0]
@@ -32,8 +23,8 @@ def run(run: Run) -> None:
         text = f"{chance.choice(_OPENINGS)}: {phrases[0]}, and {phrases[1]}."
         rows.append({"id": number, "podcast": chance.choice(list(_PODCASTS)), "stars": stars, "text": text})
     run.metric("reviews", len(rows))
-    write(run, ref, rows)
+    write(run, run.output.ref, rows)
 
 
 if __name__ == "__main__":
-    main(config, run)
+    main(run)

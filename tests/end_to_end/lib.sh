@@ -9,7 +9,7 @@ set -euo pipefail
 GRAPH="$PWD/$1"
 HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 STATE="$TEST_TMPDIR/state"
-export BASIC_GRAPH_DATA="$TEST_TMPDIR/data" PODCAST_DATA="$TEST_TMPDIR/data" FLIGHTS_DATA="$TEST_TMPDIR/data"
+export BASIC_GRAPH_DATA="$TEST_TMPDIR/data" PODCAST_DATA="$TEST_TMPDIR/data" DATABUILD_DATA_ROOT="$TEST_TMPDIR/data"
 export MPLCONFIGDIR="$TEST_TMPDIR/matplotlib"
 cd "$TEST_TMPDIR"
 

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Declared jobs with windows over time: totals, a trailing week and a running balance, against sums over the raw data, on the
+# command line and by way of the service.
+
+# shellcheck source=tests/end_to_end/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+# sum_of FILE...: the sum of the numbers in files.
+sum_of() {
+  awk '{ sum += $1 } END { print sum }' "$@"
+}
+
+# has REF SUM: checks the number in the file of a partition.
+has() {
+  [[ "$(cat "data/rolling/$1")" == "$2" ]] || fail "$1 is '$(cat "data/rolling/$1")', not '$2'"
+}
+
+expectations() {
+  run 0 build trailing_week/date=2026-01-09 balance/date=2026-01-04
+  has daily_total/date=2026-01-09 "$(sum_of data/rolling/transactions/hour=2026-01-09T*)"
+  has trailing_week/date=2026-01-09 "$(sum_of data/rolling/transactions/hour=2026-01-0[3-9]T*)"
+  has balance/date=2026-01-04 "$(sum_of data/rolling/transactions/hour=2026-01-0[1-4]T*)"
+  run 0 build balance/date=2026-01-04
+  says out "nothing to do"
+
+  # One more day: its hours, its total and its balance, and the balances of the days between.
+  run 0 build balance/date=2026-01-10
+  says out "built 31 partitions"
+  run 0 plan balance/date=..2026-01-11
+  says out "would build 26 partitions"
+
+  # Bounds: what does not exist, and what closes a range.
+  run 2 build balance/date=2025-12-31
+  says err "date = 2025-12-31 is outside the bounds '2026-01-01..'"
+  run 2 build trailing_week/date=2026-01-06
+  says err "outside the bounds '2026-01-07..'"
+  run 2 build balance/date=2026-01-05..
+  says err "has no end"
+}
+
+both_ways expectations
+
+# 31 days and 28 days. The program gets both totals from the task description.
+STATE="$TEST_TMPDIR/months"
+unset SERVER
+run 0 build monthly_change/month=2026-02
+before="$(sum_of data/rolling/transactions/hour=2026-01-*)"
+now="$(sum_of data/rolling/transactions/hour=2026-02-*)"
+has monthly_change/month=2026-02 "$(awk -v now="$now" -v before="$before" 'BEGIN { printf "%+.1f%%", 100 * now / before - 100 }')"
+echo "rolling_test: passed"
