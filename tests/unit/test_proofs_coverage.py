@@ -175,6 +175,16 @@ def test_what_automata_cannot_compare_is_undecided_and_not_proven() -> None:
     assert "automata" in undecided.reason
 
 
+def test_hours_that_months_move_out_of_order() -> None:
+    # The first hours of 30 March move before those of 29 March, to 28 February.
+    job = declared("job", "a/{h:hour}", "b/{h-1mo}", bounds={"h": "2013-03-29T05.."})
+    example = missing(job, declared("b", "b/{h:hour}", bounds={"h": "2013-02-28T05.."}))
+
+    assert example is not None
+    assert example[0].startswith("a/2013-03-3")
+    assert missing(job, declared("b", "b/{h:hour}", bounds={"h": "2013-02-28T00.."})) is None
+
+
 def test_few_refs_are_looked_at_one_by_one_where_automata_do_not_decide() -> None:
     months = {"m": "2013-01..2014-12"}
     job = declared("job", "month/{m:month}", "raw/{m.first_date}", bounds=months)

@@ -162,6 +162,13 @@ def test_what_cannot_be_proven_is_undecided() -> None:
     assert [undecided.subject for undecided in found.undecided] == ["//:a"]
 
 
+def test_fields_that_may_be_divided_in_two_ways_prove_nothing() -> None:
+    # 'a/k-0' needs 'a/k--1', which is 1 of 'k-' and not -1 of 'k'.
+    found = cycles(graph(declared("a", "a/{x}-{n:int}", optional=["a/{x}-{n-1}"], bounds={"n": "0.."})))
+
+    assert found.chains or found.undecided
+
+
 def test_a_lookup_may_name_other_producers() -> None:
     found = cycles(graph(declared("a", "a/{d:date}", "a/{d}"), lookup="lookup"))
     proven = cycles(graph(declared("a", "a/{d:date}", "a/{d-1}"), lookup="lookup"))
