@@ -10,8 +10,10 @@ Tests that a graph is valid, without building anything:
 
 - No two partition patterns overlap.
 - A job produces each default partition of the graph.
-- For each sample, a job produces each of its upstream partitions.
-- No partition depends on itself.
+- For all partitions of declared jobs, a job produces each input, and no partition depends on itself. The test proves
+  this from patterns, expressions and bounds, and fails with a counter-example.
+- For each sample, a job produces each of its upstream partitions, and none depends on itself. Jobs with `config` need
+  samples.
 - `config` of a job returns the same result when it is called twice.
 
 ```starlark
@@ -31,7 +33,7 @@ _ATTRS = {
         providers = [DataBuildGraphInfo],
     ),
     "samples": attr.string_list(
-        doc = "Refs to plan, with their upstream partitions. Without samples, only the partition patterns and the default partitions are tested.",
+        doc = "Refs to plan, with their upstream partitions. They test jobs with `config`. Declared jobs need none.",
     ),
 } | LAUNCHER_ATTRS
 

@@ -41,7 +41,7 @@ Node = tuple[str, tuple[tuple[str, str], ...]]
 
 
 class Enumeration:
-    """What is true of a graph of declared jobs whose fields all have both bounds.
+    """All facts about a graph of declared jobs whose fields have both bounds.
 
     Attributes:
         missing: The label and the template of each input that nothing produces for some ref.

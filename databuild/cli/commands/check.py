@@ -96,9 +96,7 @@ def _prove(call: Invocation, catalog: JobCatalog) -> bool:
     elif not coverage.missing and not coverage.undecided:
         call.out.line(f"ok: {jobs}: every input has a producer ({counted(coverage.templates, 'template')})")
     if not cycles.chains and not cycles.undecided:
-        job_cycles = counted(
-            cycles.job_cycles, "group of jobs that need each other", "groups of jobs that need each other"
-        )
+        job_cycles = counted(cycles.job_cycles, "cycle between jobs", "cycles between jobs")
         call.out.line(f"ok: {jobs}: none needs itself ({job_cycles})")
     return not coverage.missing and not cycles.chains
 

@@ -160,8 +160,8 @@ COMMANDS = (
         "check",
         "[REF...]",
         "Checks the graph: patterns, producers, cycles, and that `config` gives the same answer twice.",
-        "`databuild_graph_test` runs it. Without a REF, only the patterns and the producers of the default partitions "
-        "are checked.",
+        "`databuild_graph_test` runs it. Without a REF, only the patterns, the producers of the default partitions and "
+        "declared jobs are checked.",
         "check daily_flights/date=2013-01-01",
         hidden=True,
     ),

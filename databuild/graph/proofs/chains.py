@@ -80,19 +80,17 @@ def find_endless_chain(catalog: JobCatalog, edges: Sequence[JobEdge], domains: M
 
 
 class _Trace(NamedTuple):
-    """Where the value of a field at the end of a way comes from.
+    """The origin of the value that a field has at the end of a way.
 
     Attributes:
         origin: The field of the first job; empty if it is a text.
         text: The text.
-        first_step: The number of steps after which the value is that of `fields[0]`.
-        fields: The field that has the value, from then on.
-        maps: How the value changes with each step from then on.
+        fields: The field that has the value: of each job of the way, or of each from the step on that has the text.
+        maps: How the value changes with each step between these.
     """
 
     origin: str
     text: str
-    first_step: int
     fields: tuple[str, ...]
     maps: tuple[IntervalMap, ...]
 
@@ -105,7 +103,14 @@ class _Search:
     """The search along one way around."""
 
     def __init__(self, catalog: JobCatalog, way: _Way, domains: Mapping[str, Domain], scans: Iterator[int]) -> None:
-        """Takes the number of values looked at so far from `scans`, which all ways share."""
+        """Prepares the search along a way.
+
+        Args:
+            catalog: The jobs.
+            way: The edges, from a job back to itself.
+            domains: The domains of the jobs.
+            scans: The number of values looked at so far, for all ways of a component.
+        """
         # Values that come back are found for counted fields, so the way begins at a job that has them.
         start = max(range(len(way)), key=lambda step: len(domains[way[step].source].intervals))
         way = way[start:] + way[:start]
@@ -215,11 +220,11 @@ class _Search:
             if slot is None:
                 return None
             if slot.expression is None:
-                return _Trace("", slot.text, step, tuple(fields), tuple(maps))
+                return _Trace("", slot.text, tuple(fields), tuple(maps))
             expression = edge.link.template.expressions[slot.expression]
             fields.insert(0, expression.field)
             maps.insert(0, interval_map(expression))
-        return _Trace(fields[0], "", 0, tuple(fields), tuple(maps))
+        return _Trace(fields[0], "", tuple(fields), tuple(maps))
 
     def _interval(self, step: int, field: str) -> Interval:
         domain = self._domains[self._labels[step]]

@@ -115,7 +115,15 @@ class ClockProof:
         *,
         backwards: bool,
     ) -> None:
-        """Takes the number of evaluations so far from `steps`, which all proofs of a component share."""
+        """Prepares the proof.
+
+        Args:
+            edges: The edges of a component.
+            domains: The domains of the jobs.
+            clock: The clock.
+            steps: The number of evaluations so far, for all proofs of a component.
+            backwards: True to prove that the clock goes back; False that it goes forward.
+        """
         self._edges = edges
         self._domains = domains
         self._clock = clock

@@ -1,4 +1,4 @@
-"""What proofs find: concrete counter-examples, and what could not be decided."""
+"""The findings of proofs: concrete counter-examples, and claims that could not be decided."""
 
 from __future__ import annotations
 

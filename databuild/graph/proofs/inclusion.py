@@ -40,7 +40,7 @@ def refs_outside(first: Automaton, others: Sequence[Automaton]) -> Iterator[str]
     for size in range(MAX_REF_BYTES + 1):
         stack = pending_by_size.pop(size, [])[::-1]
         if size == 1:
-            # A ref is not empty and has no dash at its start, so what was visited without a character counts anew.
+            # A ref is not empty and has no dash at its start, so all states are visited again after the first one.
             visited.clear()
             antichains.clear()
         while stack:

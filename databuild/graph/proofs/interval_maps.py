@@ -74,9 +74,6 @@ class IntervalMap(NamedTuple):
         return start, stop - 1
 
 
-IDENTITY = IntervalMap()
-
-
 def interval_map(expression: Expression) -> IntervalMap:
     """Returns the map of an expression, whose field may also be a text that is known to be a number."""
     if expression.low is None or expression.high is None:

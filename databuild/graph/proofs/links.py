@@ -30,7 +30,7 @@ _Parts = Sequence[tuple[str, str]]
 
 
 class Slot(NamedTuple):
-    """What a field of a producer's pattern gets.
+    """The value that a field of a producer's pattern gets.
 
     Attributes:
         expression: The position of the expression, among those of the template, whose value it is; None for a text.

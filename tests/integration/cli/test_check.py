@@ -81,3 +81,55 @@ def test_a_lookup_is_asked_who_produces_the_default_partitions(graph: ScriptGrap
 
     assert code == 1
     assert "no job produces the partition 'sum/c'" in out
+
+
+def declare(graph, **more):
+    """Makes the sums declared jobs, so that the numbers alone have `config`."""
+    declaration = {"inputs": ["number/{name}"], **more}
+    graph.jobs[1] |= {"outputs": ["sum/{name}"], "declaration": declaration}
+    graph.write_catalog()
+
+
+def test_declared_jobs_need_no_samples(graph):
+    declare(graph)
+
+    code, out, _ = graph("check")
+
+    assert code == 0
+    assert "ok: all partitions of 1 declared job: every input has a producer (1 template)" in out
+    assert "ok: all partitions of 1 declared job: none needs itself (0 cycles between jobs)" in out
+    assert "inputs, cycles and config of 1 job with `config` were not checked; name at least one REF" in out
+
+
+def test_samples_check_jobs_with_config_beside_declared_ones(graph):
+    declare(graph)
+
+    code, out, _ = graph("check", "sum/ab")
+
+    assert code == 0, out
+    assert "every input has a producer (1 template)" in out
+    assert "ok: sum/ab: every input has a producer, and there is no cycle (2 tasks, 2 partitions)" in out
+    assert "config is deterministic" in out
+
+
+def test_faults_of_declared_jobs_are_counter_examples(graph):
+    declare(graph, inputs=["numbers/{name}"], optional_inputs=["sum/{name}"])
+
+    code, out, _ = graph("check")
+
+    assert code == 1
+    assert "FAULT: //numbers:sum: 'sum/x' needs 'numbers/x', by 'numbers/{name}', and no job produces it" in out
+    assert "FAULT: 'sum/x' needs itself: 'sum/x' needs 'sum/x'" in out
+    assert "ok: all partitions" not in out
+
+
+def test_what_is_not_proven_is_said(graph):
+    declare(graph, inputs=["number/{name}-{name}"])
+    graph.jobs[0]["outputs"] = ["number/{x:/[^b]+|b-b/}"]
+    graph.write_catalog(default_partitions=["sum/ab"])
+
+    code, out, _ = graph("check")
+
+    assert code == 0
+    assert "not proven: //numbers:sum, 'number/{name}-{name}': automata" in out
+    assert "every input has a producer" not in out
