@@ -83,14 +83,14 @@ def test_a_lookup_is_asked_who_produces_the_default_partitions(graph: ScriptGrap
     assert "no job produces the partition 'sum/c'" in out
 
 
-def declare(graph, **more):
+def declare(graph: ScriptGraph, **more: object) -> None:
     """Makes the sums declared jobs, so that the numbers alone have `config`."""
     declaration = {"inputs": ["number/{name}"], **more}
     graph.jobs[1] |= {"outputs": ["sum/{name}"], "declaration": declaration}
     graph.write_catalog()
 
 
-def test_declared_jobs_need_no_samples(graph):
+def test_declared_jobs_need_no_samples(graph: ScriptGraph) -> None:
     declare(graph)
 
     code, out, _ = graph("check")
@@ -101,7 +101,7 @@ def test_declared_jobs_need_no_samples(graph):
     assert "inputs, cycles and config of 1 job with `config` were not checked; name at least one REF" in out
 
 
-def test_samples_check_jobs_with_config_beside_declared_ones(graph):
+def test_samples_check_jobs_with_config_beside_declared_ones(graph: ScriptGraph) -> None:
     declare(graph)
 
     code, out, _ = graph("check", "sum/ab")
@@ -112,7 +112,7 @@ def test_samples_check_jobs_with_config_beside_declared_ones(graph):
     assert "config is deterministic" in out
 
 
-def test_faults_of_declared_jobs_are_counter_examples(graph):
+def test_faults_of_declared_jobs_are_counter_examples(graph: ScriptGraph) -> None:
     declare(graph, inputs=["numbers/{name}"], optional_inputs=["sum/{name}"])
 
     code, out, _ = graph("check")
@@ -123,7 +123,7 @@ def test_faults_of_declared_jobs_are_counter_examples(graph):
     assert "ok: all partitions" not in out
 
 
-def test_what_is_not_proven_is_said(graph):
+def test_what_is_not_proven_is_said(graph: ScriptGraph) -> None:
     declare(graph, inputs=["number/{name}-{name}"])
     graph.jobs[0]["outputs"] = ["number/{x:/[^b]+|b-b/}"]
     graph.write_catalog(default_partitions=["sum/ab"])
