@@ -131,8 +131,9 @@ def _rows(
 
 
 def _csv_options(typed: bool) -> str:
-    # Values that become declared types must not become detected types before: `007` is a text.
-    return ", header = true" + (", all_varchar = true" if typed else "")
+    # Values that become declared types must not become detected types before: `007` is a text. No line is a comment,
+    # although DuckDB detects comments: a row may begin with `#`.
+    return ", header = true, comment = ''" + (", all_varchar = true" if typed else "")
 
 
 def _path_list(paths: Sequence[str]) -> str:

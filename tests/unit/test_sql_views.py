@@ -54,6 +54,12 @@ def test_tab_separated_values_are_read(database: duckdb.DuckDBPyConnection, tmp_
     assert rows_of(database, files_of(tmp_path / "a.tsv")) == [(1, "one")]
 
 
+def test_a_row_that_begins_like_a_comment_is_read(database: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n#1,one\n2,two\n")
+
+    assert rows_of(database, files_of(tmp_path / "a.csv")) == [("#1", "one"), ("2", "two")]
+
+
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(SqlError, match=r"'/x/a\.avro' has no known format; the extensions are \.csv"):
         reader("/x/a.avro")

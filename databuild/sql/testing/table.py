@@ -34,7 +34,7 @@ def read_expected(database: duckdb.DuckDBPyConnection, path: str, result: Table)
     """
     rows = (
         f"FROM read_csv({literal(path)}, header = true, all_varchar = true, allow_quoted_nulls = false, "
-        "delim = ',', quote = '\"', escape = '\"')"
+        "delim = ',', quote = '\"', escape = '\"', comment = '')"
     )
     try:
         columns = [column for column, *_ in database.execute(f"DESCRIBE {rows}").fetchall()]
