@@ -230,6 +230,11 @@ class JobCatalog:
         """Returns the labels of the jobs with a pattern that matches a text, which need not be a valid ref."""
         return tuple(label for _, label in self._matching(ref))
 
+    def is_bounded(self, job_label: str) -> bool:
+        """Returns True if a job declares bounds, so that its inputs cannot lead further and further for ever."""
+        declaration = self.jobs[job_label].declaration
+        return declaration is not None and bool(declaration.bounds)
+
     def check_ref(self, ref: str) -> None:
         """Checks the form of a ref, but not whether a job produces it.
 

@@ -77,8 +77,8 @@ class PlanningMonitor:
                     self._warn_of_range_lookalike(ref)
         for label in labels:
             self._levels_of[label] += 1
-            if self._levels_of[label] == WARNING_LEVELS:
-                self._warn(self._endless_warning(label, next(ref for ref in refs if self._owners[ref] == label)))
+            if self._levels_of[label] == WARNING_LEVELS and not self._catalog.is_bounded(label):
+                self._warn_of_recursion(label, next(ref for ref in refs if self._owners[ref] == label))
         self._notify()
 
     def call_started(self, label: str) -> None:
@@ -96,14 +96,15 @@ class PlanningMonitor:
             self._ranges.add(lookalike[0])
             self._warn(lookalike[1])
 
-    def _endless_warning(self, label: str, ref: str) -> str:
+    def _warn_of_recursion(self, label: str, ref: str) -> None:
         dependent = self.needed_by[ref]
         while dependent and self._owners[dependent] != label:
             dependent = self.needed_by[dependent]
-        return (
-            f"{label} occurs in {WARNING_LEVELS:,} levels of this plan: {dependent!r} needs {ref!r}, and so on; "
-            "if the recursion has no end, stop the build and correct the inputs of the job"
-        )
+        if dependent:  # otherwise, it is the recursion of another job
+            self._warn(
+                f"{label} occurs in {WARNING_LEVELS:,} levels of this plan: {dependent!r} needs {ref!r}, and so on; "
+                "if the recursion has no end, stop the build and correct the inputs of the job"
+            )
 
     def _warn(self, warning: str) -> None:
         if len(self.warnings) < MAX_WARNINGS and warning not in self.warnings:

@@ -47,7 +47,8 @@ async def run_build(request: BuildRequest, context: BuildContext) -> BuildResult
     author is the message of the cancellation.
 
     Raises:
-        InvalidRequestError: The request cannot be met; the build has FAILED, or does not exist if its id is invalid.
+        InvalidRequestError: The request cannot be met; the build has FAILED, or does not exist if its id or the number of
+            its jobs is invalid.
         JobConfigurationError: A job's `config` failed; the build has FAILED.
         LookupFaultError: The graph's lookup failed; the build has FAILED.
         PlanChangedError: The request's plan is out of date; the build has FAILED.
@@ -55,6 +56,8 @@ async def run_build(request: BuildRequest, context: BuildContext) -> BuildResult
         OrchestrationError: DataBuild itself failed; the event log may have no end of the build.
     """
     check_build_request_id(request.build_request_id)
+    if request.options.jobs < 1:
+        raise InvalidRequestError(f"jobs is {request.options.jobs}; at least one job run must be allowed at once")
     return await _Build(request, context).run()
 
 
@@ -236,6 +239,7 @@ class _Build:
             on_report=recorder.record_report,
             token=recorder.tokens.pop,
             tasks=tasks,
+            running=recorder.running,
             orchestrator=self._orchestrator,
         )
         jobs = self._context.catalog.jobs

@@ -62,6 +62,7 @@ class JobRunner:
         on_report: Callable[[Task, str, job_pb2.JobReport], None],
         token: Callable[[str], int],
         tasks: TaskAccess,
+        running: Mapping[str, tuple[Task, pt.Manifest]],
     ) -> None:
         """Runs nothing yet.
 
@@ -74,6 +75,7 @@ class JobRunner:
             on_report: Called with the task, the id of the job run and each of its reports while it runs.
             token: Returns the fencing token of a job run that is about to start.
             tasks: Lets job runs read their task descriptions.
+            running: The task and the manifest of each job run that is running, by its id.
         """
         self._executor = executor
         self._jobs = jobs
@@ -84,6 +86,7 @@ class JobRunner:
         self._on_report = on_report
         self._token = token
         self._tasks = tasks
+        self._running = running
         self._trace = f"00-{_digest(build_request_id, 16)}-"
 
     async def run(self, task: Task, attempt: int) -> JobRunOutcome:
@@ -118,13 +121,20 @@ class JobRunner:
             timeout_seconds=job.timeout_seconds,
         )
         config = task.config
-        reported = _Reports(frozenset(config.outputs), frozenset((*config.materialize, *config.query)))
+        reported = _Reports(frozenset(config.outputs), self._inputs(task, job_run_id))
 
         def on_line(line: bytes) -> None:
             self._reported(task, job_run_id, line, reported)
 
         result = await self._executor.run(spec, on_line)
         return _outcome(job, result, reported)
+
+    def _inputs(self, task: Task, job_run_id: str) -> frozenset[str]:
+        """Returns the refs that a run may report about as its inputs."""
+        if task.config.query_prefixes:  # found when the run was recorded
+            _, manifest = self._running[job_run_id]
+            return frozenset(used.ref for used in manifest.inputs)
+        return frozenset((*task.config.materialize, *task.config.query))
 
     def _derived_traceparent(self, job_run_id: str) -> str:
         """Returns a `traceparent` whose trace id is the same for all job runs of the build."""
