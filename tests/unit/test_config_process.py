@@ -55,7 +55,7 @@ async def test_refs_that_do_not_fit_are_asked_in_more() -> None:
     assert executor.asked == ["ab", "c", "de"]
 
 
-async def test_what_was_answered_is_not_asked_again() -> None:
+async def test_refs_that_were_answered_are_not_asked_again() -> None:
     executor = FakeExecutor(max_words=4, a="cde")
 
     assert await ask(executor, "abcdef") == ["acde", "b", "f"]

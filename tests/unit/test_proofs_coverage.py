@@ -164,7 +164,7 @@ def test_texts_are_compared_as_languages(
     assert missing(declared("job", output, template), *jobs) == example
 
 
-def test_what_automata_cannot_compare_is_undecided_and_not_proven() -> None:
+def test_templates_that_automata_cannot_compare_are_undecided_and_not_proven() -> None:
     twice = declared("job", "a/{name}", "b/{name}-{name}")
     found = coverage(graph(twice, configured("b", "b/{x:/[^b]+|b-b/}")))
 

@@ -155,7 +155,7 @@ def test_jobs_with_config_are_no_part_of_the_proof() -> None:
     assert chain(job, configured("b", "b/{x}")) == ()
 
 
-def test_what_cannot_be_proven_is_undecided() -> None:
+def test_cycles_that_cannot_be_proven_are_undecided() -> None:
     found = cycles(graph(declared("a", "a/{x}", optional=["a/{x}x"])))
 
     assert not found.chains

@@ -123,7 +123,7 @@ def test_faults_of_declared_jobs_are_counter_examples(graph: ScriptGraph) -> Non
     assert "ok: all partitions" not in out
 
 
-def test_what_is_not_proven_is_said(graph: ScriptGraph) -> None:
+def test_inputs_that_are_not_proven_are_named(graph: ScriptGraph) -> None:
     declare(graph, inputs=["number/{name}-{name}"])
     graph.jobs[0]["outputs"] = ["number/{x:/[^b]+|b-b/}"]
     graph.write_catalog(default_partitions=["sum/ab"])
