@@ -1,7 +1,8 @@
 """The build action of a SQL job: check_query.py DESCRIPTION SQL_FILE QUERY_FILE.
 
 It checks the SQL and writes the query that the job reads. DESCRIPTION is JSON from the rule: the fields of Query, with
-the path of the SQL file as `select`, as `checks` texts by name, by severity, and as `columns` pairs of name and type.
+the path of the SQL file as `select`, as `checks` texts by name, by severity, and as `columns` pairs of name and type;
+and the names of the `fields` of the output.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from databuild.sql.database import connect
 from databuild.sql.errors import SqlError
 from databuild.sql.execution import RESULT
 from databuild.sql.query import Check, Query, to_json
-from databuild.sql.statements import check_tables, parse_select
+from databuild.sql.statements import check_tables, check_variables, parse_select
 from databuild.sql.views import reader
 
 _FAILED = 1
@@ -37,11 +38,13 @@ def checked_query(description: Mapping[str, Any], sql: str) -> Query:
     views = [*description["datasets"], *description["sources"]]
     select = parse_select(sql, description["select"], database)
     check_tables(select, views, database)
+    check_variables(select, description["fields"], database)
     checks = []
     for severity in ("error", "warning"):
         for name, text in description["checks"][severity].items():
             statement = parse_select(text, f"the check {name}", database)
             check_tables(statement, [*views, RESULT], database)
+            check_variables(statement, description["fields"], database)
             checks.append(Check(name, statement, severity))
     columns = {view: dict(pairs) for view, pairs in description["columns"].items()}
     for view, types in columns.items():
@@ -50,7 +53,8 @@ def checked_query(description: Mapping[str, Any], sql: str) -> Query:
     for paths in description["sources"].values():
         for path in paths:
             reader(path)
-    return Query(**{**description, "select": select, "checks": checks, "columns": columns})
+    attributes = {name: value for name, value in description.items() if name != "fields"}
+    return Query(**{**attributes, "select": select, "checks": checks, "columns": columns})
 
 
 def _check_type(origin: str, kind: str, database: duckdb.DuckDBPyConnection) -> None:

@@ -78,6 +78,26 @@ def check_tables(statement: Statement, views: Iterable[str], database: duckdb.Du
             )
 
 
+def check_variables(statement: Statement, fields: Iterable[str], database: duckdb.DuckDBPyConnection) -> None:
+    """Checks that a SELECT reads only variables that it has. For DuckDB, an unknown one would be NULL.
+
+    Raises:
+        SqlError: It reads an unknown variable.
+    """
+    names = list(fields)
+    known = {name.lower() for name in names}
+    for node in _nodes(_tree(statement, database)):
+        if node.get("function_name") != "getvariable":
+            continue
+        for argument in node.get("arguments", ()):
+            variable = argument["expression"].get("literal", {}).get("text")
+            if variable is not None and variable.lower() not in known:
+                raise SqlError(
+                    f"{_at(statement, node['query_location'])}: there is no variable {variable!r}. The variables are "
+                    f"the fields of the output: {', '.join(names) or 'none'}"
+                )
+
+
 def tables(statement: Statement, database: duckdb.DuckDBPyConnection) -> set[str]:
     """Returns the names of tables that a SELECT reads, in lower case, without those of its WITH clauses."""
     return {name.lower() for name, _ in _tables(statement, database)}
@@ -85,9 +105,7 @@ def tables(statement: Statement, database: duckdb.DuckDBPyConnection) -> set[str
 
 def _tables(statement: Statement, database: duckdb.DuckDBPyConnection) -> list[tuple[str, int]]:
     """Returns name and location of each unqualified table that is not defined by a WITH clause or a path of a file."""
-    row = database.execute("SELECT json_serialize_sql(?)", [statement.text]).fetchone()
-    assert row is not None
-    nodes = list(_nodes(json.loads(row[0])))
+    nodes = list(_nodes(_tree(statement, database)))
     defined = {entry["key"].lower() for node in nodes for entry in node.get("cte_map", {}).get("map", ())}
     return [
         (node["table_name"], node.get("query_location", _NO_LOCATION))
@@ -97,6 +115,13 @@ def _tables(statement: Statement, database: duckdb.DuckDBPyConnection) -> list[t
         and node["table_name"].lower() not in defined
         and not set("./") & set(node["table_name"])
     ]
+
+
+def _tree(statement: Statement, database: duckdb.DuckDBPyConnection) -> Any:
+    """Returns the syntax tree of a SELECT as parsed JSON."""
+    row = database.execute("SELECT json_serialize_sql(?)", [statement.text]).fetchone()
+    assert row is not None
+    return json.loads(row[0])
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:

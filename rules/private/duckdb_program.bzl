@@ -3,6 +3,7 @@
 load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
 load(":duckdb_views.bzl", "UNSUPPORTED", "check_output", "check_views", "datasets_of", "files_of_views")
 load(":labels.bzl", "label_text", "rlocation_path")
+load(":patterns.bzl", "pattern_fields", "pattern_shape")
 
 visibility(["//rules/..."])
 
@@ -97,6 +98,7 @@ def _duckdb_program_impl(ctx):
     label = label_text(ctx.label).removesuffix(".program")
     _check_attributes(ctx, label)
     output = check_output(label, ctx.attr.outputs)
+    pattern_shape(label, output)
     datasets = datasets_of(label, ctx.attr.inputs, ctx.attr.views)
     sources = _sources(ctx, label)
     columns = json.decode(ctx.attr.columns)
@@ -107,6 +109,7 @@ def _duckdb_program_impl(ctx):
         "data_root": ctx.attr.data_root,
         "datasets": datasets,
         "default_data_root": ctx.attr._data_root[BuildSettingInfo].value,
+        "fields": pattern_fields(label, output).keys(),
         "memory_limit": ctx.attr.memory_limit,
         "output": output,
         # Paths of this form do not make data stale if the package moves (docs/adr/0015-the-code-digest-is-relative-to-the-program.md).

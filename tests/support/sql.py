@@ -25,6 +25,7 @@ def make_query(sql: str, **attributes: Any) -> Query:
         "data_root": "",
         "datasets": {"daily": "daily"},
         "default_data_root": "data",
+        "fields": ["month", "order"],
         "memory_limit": "200MB",
         "output": "report/month={month:month}",
         "select": "_main/pkg/report.sql",

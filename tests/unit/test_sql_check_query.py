@@ -19,6 +19,7 @@ DESCRIPTION = {
     "data_root": "",
     "datasets": {"daily": "daily"},
     "default_data_root": "data",
+    "fields": ["month"],
     "memory_limit": "200MB",
     "output": "report/month={month:month}",
     "select": "_main/pkg/report.sql",
@@ -72,6 +73,7 @@ def test_a_query_is_the_same_after_writing_and_reading() -> None:
     [
         (b"SELECT 1; DROP TABLE x", "pkg/report.sql has 2 statements"),
         (b"SELECT 1 FROM\ndaly", "pkg/report.sql:2: there is no view 'daly'. Did you mean daily?"),
+        (b"SELECT 1,\ngetvariable('moth')", "pkg/report.sql:2: there is no variable 'moth'. The variables are"),
         (b"SELECT 1 FROM result", "pkg/report.sql:1: there is no view 'result'"),
         (b"SELECT '\xff'", "is not UTF-8"),
     ],
@@ -95,6 +97,10 @@ def test_a_wrong_query_fails_the_action(
         (
             {"checks": {"error": {"c": "DELETE FROM result"}, "warning": {}}},
             "the check c has a statement of the kind DELETE",
+        ),
+        (
+            {"checks": {"error": {"c": "SELECT getvariable('x') > 1"}, "warning": {}}},
+            "the check c:1: there is no variable 'x'. The variables are the fields of the output: month",
         ),
         (
             {"columns": {"daily": [["x", "NUMBR"]]}},

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from databuild.sql.errors import SqlError
-from databuild.sql.statements import check_tables, parse_select, tables
+from databuild.sql.statements import check_tables, check_variables, parse_select, tables
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,20 @@ def test_an_unknown_table_is_refused_with_its_line_and_the_nearest_view(
         SqlError, match=r"x\.sql:2: there is no view 'dailly'\. Did you mean daily\? The views are: airlines, daily\."
     ):
         check_tables(parse_select(text, "x.sql", database), ["daily", "airlines"], database)
+
+
+def test_fields_of_the_output_are_known_variables(database: duckdb.DuckDBPyConnection) -> None:
+    text = "SELECT getvariable('month'), getvariable('Month'), getvariable(x), 'getvariable(''day'')' FROM daily"
+
+    check_variables(parse_select(text, "x.sql", database), ["month"], database)
+
+
+@pytest.mark.parametrize("text", ["SELECT 1,\n GetVariable('day')", "WITH a AS (SELECT\ngetvariable('day')) FROM a"])
+def test_an_unknown_variable_is_refused_with_its_line(database: duckdb.DuckDBPyConnection, text: str) -> None:
+    with pytest.raises(
+        SqlError, match=r"x\.sql:2: there is no variable 'day'\. .* the fields of the output: month, year$"
+    ):
+        check_variables(parse_select(text, "x.sql", database), ["month", "year"], database)
 
 
 def test_tables_are_those_that_no_with_clause_defines(database: duckdb.DuckDBPyConnection) -> None:

@@ -52,6 +52,7 @@ def _describes_the_query_impl(ctx):
     asserts.equals(env, {"daily": [["z", "BIGINT"], ["a", "DATE"]]}, description["columns"])
     asserts.equals(env, {"error": {"a": "SELECT true"}, "warning": {"b": "SELECT true"}}, description["checks"])
     asserts.equals(env, "data", description["default_data_root"])
+    asserts.equals(env, ["month"], description["fields"])
     asserts.equals(env, "_main/tests/rules/duckdb/report.sql", description["select"])
     return analysistest.end(env)
 
@@ -160,6 +161,7 @@ def duckdb_tests(name):
     _must_fail("an_output_with_a_scheme_test", ["\"s3://bucket/{x}\" has the segment \"s3:\"", "write a relative path"], outputs = ["s3://bucket/{x}"])
     _must_fail("an_absolute_output_test", ["\"/data/{x}\" has the segment \"\""], outputs = ["/data/{x}"])
     _must_fail("an_output_out_of_the_data_root_test", ["has the segment \"..\""], outputs = ["../{x}"])
+    _must_fail("an_invalid_output_test", ["unknown type \"moon\""], outputs = ["a/{x:moon}"])
     _must_fail("no_threads_test", ["threads of", "is 0, but must be positive"], threads = 0)
     _must_fail(
         "a_check_of_two_severities_test",
