@@ -5,6 +5,7 @@
 source "$(dirname "$0")/lib.sh"
 
 export BUILD_WORKSPACE_DIRECTORY="$TEST_TMPDIR/workspace" DELAYS="$TEST_TMPDIR/delays"
+unset DATABUILD_DATA_ROOT
 mkdir "$BUILD_WORKSPACE_DIRECTORY"
 DATA="$BUILD_WORKSPACE_DIRECTORY/data"
 
