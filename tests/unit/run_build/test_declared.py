@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from databuild.cli.display.event_text import canonical
+from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.graph.declared.declaration import Declaration
 from databuild.model.results import Success
-from tests.support.build_world import World, config
+from tests.support.build_world import DONE, Report, World, config
 
 RAW, SUM = "raw/{n:int}", "sum/{n:int}"
 
@@ -63,6 +65,28 @@ async def test_partitions_read_by_prefix_make_nothing_stale(world: World) -> Non
     await world.build("b2", "raw/1")
 
     assert await world.build("b3", "sum/1") == Success(jobs_completed=0)
+
+
+async def test_a_run_may_check_an_input_that_it_found_by_prefix(world: World) -> None:
+    world.catalog = graph(Declaration(), query_inputs=("raw/{*}",))
+    await world.build("b1", "raw/1")
+
+    def total(_env: Mapping[str, str], report: Report) -> ProcessResult:
+        report({"check": {"name": "complete", "passed": True, "ref": "raw/1"}})
+        return DONE
+
+    world.executor.runs["//:sum"] = total
+
+    assert await world.build("b2", "sum/1") == Success(jobs_completed=1)
+
+
+async def test_tens_of_thousands_of_refs_are_requested_made_and_read_at_once(world: World) -> None:
+    count = 20_000
+    world.catalog = graph(Declaration(batch_size=count), inputs=(f"raw/{{n-{count - 1}..n}}",))
+    raw = [f"raw/{n}" for n in range(count)]
+
+    assert await world.build("b1", *raw, f"sum/{count - 1}") == Success(jobs_completed=2)
+    assert await world.build("b2", *raw, f"sum/{count - 1}") == Success(jobs_completed=0)
 
 
 @pytest.mark.parametrize("keep_going", [False, True])

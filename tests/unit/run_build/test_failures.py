@@ -173,3 +173,10 @@ async def test_only_what_failed_can_be_retried(world: World) -> None:
     assert unplanned.value.remedy == "RETRY_EVERYTHING"
     with pytest.raises(BuildNotFoundError):
         partitions_to_retry(reader, "nobody")
+
+
+async def test_a_build_that_may_run_no_job_is_refused_without_a_trace(world: World) -> None:
+    with pytest.raises(InvalidRequestError, match="jobs is 0; at least one"):
+        await world.build("b", "raw/1", jobs=0)
+
+    assert world.log.reader().build("b") is None
