@@ -123,8 +123,8 @@ FIELD_TYPES: Final = {
     "hour": _calendar_type("hour", rf"\d{{4}}-\d{{2}}-\d{{2}}{_HOUR}", f"{_DATE}{_HOUR}", 23),
     "minute": _calendar_type("minute", rf"\d{{4}}-\d{{2}}-\d{{2}}{_HOUR}:[0-5]\d", f"{_DATE}{_HOUR}:[0-5]\\d", 59),
     "int": FieldType(
-        regex=r"-?(?:0|[1-9]\d*)",
-        exact_regex=r"-?(?:0|[1-9]\d*)",
+        regex=r"(?:0|-?[1-9]\d*)",
+        exact_regex=r"(?:0|-?[1-9]\d*)",
         example="7",
         counting=Counting(r"-?\d+", 9, int, str),
     ),

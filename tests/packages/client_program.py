@@ -10,8 +10,8 @@ import json
 import sys
 from collections.abc import Iterator
 
-import google.protobuf
 import grpc
+from google.protobuf import __version__ as protobuf_version
 
 from databuild.client import AsyncDatabuildClient, DatabuildClient
 from databuild.errors import UnknownPartitionError
@@ -22,7 +22,7 @@ def main(endpoint: str) -> None:
     with DatabuildClient(endpoint, author="ann") as client:
         told: dict[str, object] = dict(_asked(client))
     told["async"] = asyncio.run(_over_asyncio(endpoint))
-    told["protobuf"] = google.protobuf.__version__
+    told["protobuf"] = protobuf_version
     told["grpcio"] = grpc.__version__
     json.dump(told, sys.stdout)
 

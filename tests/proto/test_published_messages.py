@@ -21,7 +21,8 @@ ERRORS = re.compile(r"^ Errors: (none|[A-Z_]+ \()", re.MULTILINE)
 
 
 def files(path: Path) -> Sequence[FileDescriptorProto]:
-    return descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file
+    found: Sequence[FileDescriptorProto] = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file
+    return found
 
 
 def messages(prefix: str, declared: Iterable[DescriptorProto]) -> Iterator[tuple[str, DescriptorProto]]:
@@ -88,7 +89,8 @@ def test_every_rpc_lists_its_errors() -> None:
 def is_generated(file: FileDescriptorProto, path: Sequence[int]) -> bool:
     """Returns true for the path of the entry type of a map, or of an option."""
     if path[0] == 4 and len(path) >= 4 and path[2] == 3:
-        return file.message_type[path[1]].nested_type[path[3]].options.map_entry
+        is_entry: bool = file.message_type[path[1]].nested_type[path[3]].options.map_entry
+        return is_entry
     return len(path) >= 4 and path[0] == 4 and path[2] not in {2, 3, 4, 8}
 
 

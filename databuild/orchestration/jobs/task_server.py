@@ -90,12 +90,14 @@ class TaskServer:
         """Closes all connections, and removes the socket."""
         for task in tuple(self._tasks):
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        if self._listening is not None:
-            self._listening.close()
-            with contextlib.suppress(OSError):
-                os.unlink(self.path)  # noqa: PTH108
+        try:
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+        finally:  # also if the build is cancelled meanwhile
+            if self._listening is not None:
+                self._listening.close()
+                with contextlib.suppress(OSError):
+                    os.unlink(self.path)  # noqa: PTH108
 
     def _start(self, coroutine: Coroutine[None, None, None], *at_end: Callable[[], None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
