@@ -45,7 +45,7 @@ def checked_overlap(first: str, second: str) -> str | None:
         ("a/{h:hour}", "a/{d:date}T{n}", "a/1111-01-01T11"),
         ("{n:int}", "{x}", "0"),
         ("{n:int}", "1{x}", "11"),
-        ("n/{n:int}", "n/-{x}", "n/-0"),
+        ("n/{n:int}", "n/-{x}", "n/-1"),
         ("{n:int}", "{m:month}", None),
         ("{n:int}", "{x:/-.*/}", None),  # a ref does not begin with a dash
         ("a{x}b", "{y}", "aab"),

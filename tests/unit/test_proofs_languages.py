@@ -51,9 +51,9 @@ def test_integers_may_have_one_bound_or_none() -> None:
     assert accepts(positive, "1" + "0" * 50)
     assert not accepts(positive, "94")
     assert not accepts(positive, "095")
-    assert accepts(values_between("int", lowest, highest), "-0")
-    assert not accepts(values_between("int", lowest, highest, negative_zero=False), "-0")
-    assert accepts(values_between("int", -3, 3), "-0")
+    assert accepts(values_between("int", lowest, highest), "0")
+    assert not accepts(values_between("int", lowest, highest), "-0")
+    assert not accepts(values_between("int", -3, 3), "-0")
 
 
 def test_an_automaton_of_a_pattern_knows_its_bounds() -> None:

@@ -252,8 +252,7 @@ class _TemplateCoverage:
         for (name, kind), regex in zip(shape.pattern.parts, shape.pattern.regexes, strict=True):
             position = names.get(name, -1) if kind else -1
             if position in cells:
-                unchanged = self._expressions[position].low is None
-                parts.append(values_between(kind, *cells[position], negative_zero=unchanged))
+                parts.append(values_between(kind, *cells[position]))
             else:
                 parts.append(automaton((regex,)))
         return Automaton(*parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from databuild.errors import InvalidRequestError
 from databuild.graph.catalog import JobCatalog
@@ -17,9 +17,6 @@ from databuild.graph.proofs.value_sets import is_counted, is_unlimited, limits, 
 from databuild.graph.refs import check_ref
 
 Interval = tuple[int, int]
-
-_ZERO_WITH_SIGN: Final = "-0"
-
 
 class Domain(NamedTuple):
     """The refs of a declared job.
@@ -45,8 +42,7 @@ class Domain(NamedTuple):
         columns = []
         for name, (first, last) in self.intervals.items():
             kind = self.job.fields[name]
-            texts = [text_of(kind, number) for number in range(first, last + 1)]
-            columns.append(texts + [_ZERO_WITH_SIGN] * (kind == "int" and "0" in texts))
+            columns.append([text_of(kind, number) for number in range(first, last + 1)])
         for values in itertools.product(*columns):
             yield dict(zip(self.intervals, values, strict=True))
 

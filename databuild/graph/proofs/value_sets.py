@@ -45,22 +45,21 @@ def parsed(kind: str, text: str) -> int | None:
 
 
 @functools.cache
-def values_between(kind: str, first: int, last: int, *, negative_zero: bool = True) -> Automaton:
+def values_between(kind: str, first: int, last: int) -> Automaton:
     """Returns an automaton of the values from `first` to `last`.
 
     Args:
         kind: A type that can be counted.
         first: The number of the first value, or one that is not above `limits`.
         last: The number of the last value, or one that is not below `limits`.
-        negative_zero: False to leave out `-0`, which patterns match as a second form of 0.
     """
     exact = FIELD_TYPES[kind].exact_regex
     lowest, highest = limits(kind)
     if kind == "int":
         first, last = lowest if is_unlimited(first) else first, highest if is_unlimited(last) else last
-        if first <= lowest and last >= highest and negative_zero:
+        if first <= lowest and last >= highest:
             return automaton((exact,))
-        return automaton((_integers(first, last, negative_zero=negative_zero),))
+        return automaton((_integers(first, last),))
     first, last = max(first, lowest), min(last, highest)
     if (first, last) == (lowest, highest):
         return automaton((exact,))
@@ -86,14 +85,12 @@ def pattern_automaton(pattern: PartitionPattern) -> Automaton:
     return Automaton(*parts)
 
 
-def _integers(first: int, last: int, *, negative_zero: bool) -> str:
+def _integers(first: int, last: int) -> str:
     options = []
     if last >= 0:
         options.append(_naturals(max(first, 0), last))
     if first < 0:
         options.append(f"-{_naturals(max(-last, 1), -first)}")
-    if negative_zero and first <= 0 <= last:
-        options.append("-0")
     return f"(?:{'|'.join(options)})"
 
 

@@ -47,8 +47,8 @@ async def run_build(request: BuildRequest, context: BuildContext) -> BuildResult
     author is the message of the cancellation.
 
     Raises:
-        InvalidRequestError: The request cannot be met; the build has FAILED, or does not exist if its id or the number of
-            its jobs is invalid.
+        InvalidRequestError: The request cannot be met; the build has FAILED, or does not exist if its id or the
+            number of its jobs is invalid.
         JobConfigurationError: A job's `config` failed; the build has FAILED.
         LookupFaultError: The graph's lookup failed; the build has FAILED.
         PlanChangedError: The request's plan is out of date; the build has FAILED.
