@@ -119,16 +119,17 @@ class JobCatalog:
     max_partitions: int = MAX_PARTITIONS
 
     @functools.cached_property
-    def _patterns(self) -> tuple[tuple[PartitionPattern, str], ...]:
+    def patterns(self) -> tuple[tuple[PartitionPattern, str], ...]:
+        """The patterns of all jobs, each with the label of its job."""
         return tuple((pattern, job.label) for job in self.jobs.values() for pattern in job.patterns)
 
     @functools.cached_property
     def _by_first_segment(self) -> Mapping[str, Sequence[tuple[PartitionPattern, str]]]:
         """The patterns that a ref may match, by its first segment; those that may match any are under ``."""
-        any_segment = [entry for entry in self._patterns if "/" not in entry[0].prefix]
-        segments = {pattern.prefix.partition("/")[0] for pattern, _ in self._patterns if "/" in pattern.prefix}
+        any_segment = [entry for entry in self.patterns if "/" not in entry[0].prefix]
+        segments = {pattern.prefix.partition("/")[0] for pattern, _ in self.patterns if "/" in pattern.prefix}
         return {"": any_segment} | {
-            segment: [entry for entry in self._patterns if entry[0].prefix.startswith(f"{segment}/")] + any_segment
+            segment: [entry for entry in self.patterns if entry[0].prefix.startswith(f"{segment}/")] + any_segment
             for segment in segments
         }
 
@@ -192,7 +193,7 @@ class JobCatalog:
         """
         if (owner := self.find_owner(ref)) is not None:
             return owner
-        faults = (pattern.explain_mismatch(ref) for pattern, _ in self._patterns)
+        faults = (pattern.explain_mismatch(ref) for pattern, _ in self.patterns)
         raise UnknownPartitionError(ref, nearest=self._nearest(ref), fault=next(filter(None, faults), ""))
 
     def find_owner(self, ref: str) -> str | None:
@@ -290,7 +291,7 @@ class JobCatalog:
             text_refs: Sequence[str] | None = None
             if ".." in text:
                 self.check_ref(text)  # an invalid character in a range would be in each of its refs
-                ranges = [refs for pattern, _ in self._patterns if (refs := pattern.expand(text)) is not None]
+                ranges = [refs for pattern, _ in self.patterns if (refs := pattern.expand(text)) is not None]
                 text_refs = ranges[0] if ranges else None
             if text_refs is None:
                 if self.lookup or not produced:
@@ -313,7 +314,7 @@ class JobCatalog:
         _ = self.declared
         # Sorted by prefix, the patterns that can overlap with one stand directly after it: their prefixes begin with
         # its prefix. So most of the pairs need not be compared.
-        ordered = sorted(self._patterns, key=lambda pattern: pattern[0].prefix)
+        ordered = sorted(self.patterns, key=lambda pattern: pattern[0].prefix)
         for number, (first, first_label) in enumerate(ordered, start=1):
             for second, second_label in itertools.islice(ordered, number, None):
                 if not second.prefix.startswith(first.prefix):
@@ -327,7 +328,7 @@ class JobCatalog:
                     raise OverlappingPatternsError((first_label, first.text), (second_label, second.text), example)
 
     def _nearest(self, ref: str) -> str | None:
-        by_example = {pattern.example(): pattern.text for pattern, _ in self._patterns}
+        by_example = {pattern.example(): pattern.text for pattern, _ in self.patterns}
         nearest = difflib.get_close_matches(ref, by_example, n=1, cutoff=0.4)
         return by_example[nearest[0]] if nearest else None
 

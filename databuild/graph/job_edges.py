@@ -7,23 +7,18 @@ none is missing.
 
 from __future__ import annotations
 
-import bisect
-import itertools
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.declared.declaration import ANY_VALUE, DeclaredJob
 from databuild.graph.declared.expressions import Expression
+from databuild.graph.declared.template_patterns import PatternsByPrefix, template_pattern
 from databuild.graph.declared.templates import Template
 from databuild.graph.field_types import FIELD_TYPES
 from databuild.graph.overlap import shortest_common_ref
 from databuild.graph.patterns import PartitionPattern
-from databuild.graph.refs import nfc
 from databuild.model.graph_view import INPUT, OPTIONAL, QUERY, RECORDED, GraphEdge, GraphJob, GraphView
-
-_BRACE: Final = re.compile(r"[{}]")
 
 
 class _Input(NamedTuple):
@@ -79,7 +74,7 @@ def _inputs(job: DeclaredJob) -> Iterator[_Input]:
 
 
 def _edges(label: str, declared_input: _Input, producers: _Producers) -> Iterator[GraphEdge]:
-    upstream = producers.of(template_pattern(declared_input.template, any_value=declared_input.any_value))
+    upstream = producers.of(template_pattern(declared_input.template, any_value=declared_input.any_value).pattern)
     text, mapping = declared_input.text, declared_input.mapping
     for producer in upstream:
         yield GraphEdge(producer, "", label, declared_input.kind, text, mapping)
@@ -91,29 +86,16 @@ class _Producers:
     """Finds the jobs whose patterns share a ref with another pattern."""
 
     def __init__(self, catalog: JobCatalog) -> None:
-        self._by_prefix: dict[str, list[tuple[PartitionPattern, str]]] = {}
-        for label, job in catalog.jobs.items():
-            for pattern in job.patterns:
-                self._by_prefix.setdefault(pattern.prefix, []).append((pattern, label))
-        self._prefixes = sorted(self._by_prefix)
+        self._patterns = PatternsByPrefix(catalog.patterns)
         self._cache: dict[str, tuple[str, ...]] = {}
 
     def of(self, wanted: PartitionPattern) -> tuple[str, ...]:
         """Returns the labels of the producers, sorted."""
         found = self._cache.get(wanted.text)
         if found is None:
-            labels = {label for pattern, label in self._candidates(wanted.prefix) if _overlap(pattern, wanted)}
+            labels = {label for pattern, label in self._patterns.candidates(wanted.prefix) if _overlap(pattern, wanted)}
             found = self._cache[wanted.text] = tuple(sorted(labels))
         return found
-
-    def _candidates(self, prefix: str) -> Iterator[tuple[PartitionPattern, str]]:
-        """Yields the patterns whose prefix begins with another one, or is the beginning of it."""
-        for length in range(len(prefix)):
-            yield from self._by_prefix.get(prefix[:length], ())
-        for longer in itertools.islice(self._prefixes, bisect.bisect_left(self._prefixes, prefix), None):
-            if not longer.startswith(prefix):
-                return
-            yield from self._by_prefix[longer]
 
 
 def _overlap(first: PartitionPattern, second: PartitionPattern) -> bool:
@@ -124,35 +106,6 @@ def _overlap(first: PartitionPattern, second: PartitionPattern) -> bool:
     if first.match(example) is not None and second.match(example) is not None:
         return True
     return shortest_common_ref(first, second) is not None
-
-
-def template_pattern(template: Template, *, any_value: bool = False) -> PartitionPattern:
-    """Returns a pattern of the refs that a template may yield: a field of the right type for each expression.
-
-    Args:
-        template: The template.
-        any_value: True if the refs have one more segment, or the rest of one, after the template.
-    """
-    kinds: list[str] = []
-    texts: list[str] = []
-
-    def add_field(kind: str) -> None:
-        kinds.append(kind)
-        texts.append(f"{{field_{len(kinds)}:{kind}}}")
-
-    for part in template.parts:
-        if isinstance(part, Expression):
-            add_field(part.kind)
-            continue
-        position = 0
-        for brace in _BRACE.finditer(part):  # a pattern has no literal braces, but a regular expression has
-            texts.append(part[position : brace.start()])
-            add_field(f"/\\{brace[0]}/")
-            position = brace.end()
-        texts.append(part[position:])
-    if any_value:
-        add_field("str")
-    return PartitionPattern(nfc("".join(texts)))
 
 
 def _external_name(declared_input: _Input) -> str:

@@ -8,8 +8,9 @@ import pytest
 
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.graph.declared.declaration import Declaration
+from databuild.graph.declared.template_patterns import template_pattern
 from databuild.graph.declared.templates import parse_template
-from databuild.graph.job_edges import graph_view, recorded_edges, template_pattern
+from databuild.graph.job_edges import graph_view, recorded_edges
 
 REPORT = "report/month={month:month}"
 
@@ -149,13 +150,13 @@ def test_recorded_inputs_lead_from_their_producers_once() -> None:
     ],
 )
 def test_a_template_is_a_pattern_of_what_it_may_yield(text: str, refs: list[str], others: list[str]) -> None:
-    pattern = template_pattern(parse_template(text, {"d": "date", "n": "int", "s": "str", "r": r"/[xy\/]+/"}))
+    pattern = template_pattern(parse_template(text, {"d": "date", "n": "int", "s": "str", "r": r"/[xy\/]+/"})).pattern
 
     assert [ref for ref in refs + others if pattern.match(ref) is not None] == refs
 
 
 def test_an_input_that_ends_in_any_value_is_one_more_segment() -> None:
-    pattern = template_pattern(parse_template("votes/{d}/x=", {"d": "date"}), any_value=True)
+    pattern = template_pattern(parse_template("votes/{d}/x=", {"d": "date"}), any_value=True).pattern
 
     assert pattern.match("votes/2013-01-31/x=7") is not None
     assert pattern.match("votes/2013-01-31/x=7/y") is None

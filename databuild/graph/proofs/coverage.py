@@ -20,6 +20,7 @@ from databuild.errors import InvalidPatternError
 from databuild.graph.automaton import Automaton, automaton
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.declared.expressions import Expression, first_reached
+from databuild.graph.declared.template_patterns import template_pattern
 from databuild.graph.declared.templates import Template
 from databuild.graph.proofs.domains import (
     Domain,
@@ -32,7 +33,7 @@ from databuild.graph.proofs.domains import (
 from databuild.graph.proofs.findings import MissingInput, Undecided
 from databuild.graph.proofs.inclusion import TooManyStatesError, refs_outside
 from databuild.graph.proofs.interval_maps import IntervalMap, interval_map
-from databuild.graph.proofs.links import Link, Links, template_pattern
+from databuild.graph.proofs.links import Link, Links
 from databuild.graph.proofs.value_sets import (
     INT_LIMIT,
     is_unlimited,

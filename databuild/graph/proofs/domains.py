@@ -18,6 +18,7 @@ from databuild.graph.refs import check_ref
 
 Interval = tuple[int, int]
 
+
 class Domain(NamedTuple):
     """The refs of a declared job.
 

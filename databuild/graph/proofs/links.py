@@ -6,24 +6,18 @@ segment, and only where a segment can be divided in one way.
 
 from __future__ import annotations
 
-import bisect
-import itertools
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from databuild.graph.automaton import automaton
 from databuild.graph.catalog import JobCatalog
-from databuild.graph.declared.expressions import Expression
+from databuild.graph.declared.template_patterns import PatternsByPrefix, TemplatePattern, template_pattern
 from databuild.graph.declared.templates import Template
 from databuild.graph.field_types import FIELD_TYPES
 from databuild.graph.overlap import shortest_common_ref
 from databuild.graph.patterns import PartitionPattern
 from databuild.graph.proofs.inclusion import TooManyStatesError, refs_outside
 from databuild.graph.proofs.value_sets import is_counted
-from databuild.graph.refs import nfc
-
-_BRACES: Final = re.compile(r"([{}])")
 
 _Parts = Sequence[tuple[str, str]]
 """As in `PartitionPattern.parts`; the name of a template's field is the position of its expression."""
@@ -59,44 +53,11 @@ class Link(NamedTuple):
     is_exact: bool
 
 
-class TemplatePattern(NamedTuple):
-    """A template as a pattern, whose fields are the expressions.
-
-    Attributes:
-        pattern: The pattern.
-        names: The name of the field of each expression, in the order of the template.
-    """
-
-    pattern: PartitionPattern
-    names: tuple[str, ...]
-
-
-def template_pattern(template: Template) -> TemplatePattern:
-    """Returns a pattern of everything that a template might yield if its expressions were independent fields."""
-    texts: list[str] = []
-    names: list[str] = []
-    for part in template.parts:
-        if isinstance(part, Expression):
-            names.append(f"expression_{len(names)}")
-            texts.append(f"{{{names[-1]}:{part.kind}}}")
-        else:
-            # A pattern has no literal braces, but a regular expression can have them.
-            pieces = _BRACES.split(part)
-            braces = [f"{{brace_{len(texts)}_{number}:/\\{brace}/}}" for number, brace in enumerate(pieces[1::2])]
-            texts += [text for pair in itertools.zip_longest(pieces[::2], braces, fillvalue="") for text in pair]
-    return TemplatePattern(PartitionPattern(nfc("".join(texts))), tuple(names))
-
-
 class Links:
     """Finds the patterns of a catalog that match what templates yield."""
 
     def __init__(self, catalog: JobCatalog) -> None:
-        # By prefix, so that most templates need not be compared with most patterns.
-        self._by_prefix: dict[str, list[tuple[PartitionPattern, str]]] = {}
-        for label, job in catalog.jobs.items():
-            for pattern in job.patterns:
-                self._by_prefix.setdefault(pattern.prefix, []).append((pattern, label))
-        self._prefixes = sorted(self._by_prefix)
+        self._patterns = PatternsByPrefix(catalog.patterns)
         self._cache: dict[tuple[str, tuple[str, ...]], tuple[Link, ...]] = {}
 
     def of(self, template: Template) -> tuple[Link, ...]:
@@ -108,13 +69,9 @@ class Links:
 
     def _find(self, template: Template) -> Iterator[Link]:
         shape = template_pattern(template)
-        prefix = shape.pattern.prefix
-        after = bisect.bisect_right(self._prefixes, prefix)
-        longer = itertools.takewhile(lambda other: other.startswith(prefix), self._prefixes[after:])
-        for other in (*(prefix[:length] for length in range(len(prefix) + 1)), *longer):
-            for pattern, label in self._by_prefix.get(other, ()):
-                if (link := _link(template, shape, pattern, label)) is not None:
-                    yield link
+        for pattern, label in self._patterns.candidates(shape.pattern.prefix):
+            if (link := _link(template, shape, pattern, label)) is not None:
+                yield link
 
 
 def _link(template: Template, shape: TemplatePattern, pattern: PartitionPattern, producer: str) -> Link | None:
