@@ -21,7 +21,7 @@ from databuild.model.job_graph import Plan
 from databuild.model.pacing import Pace, slices
 
 _MIN_AHEAD: Final = 64
-_MAX_AHEAD: Final = 5000
+_MAX_AHEAD: Final = 1000
 """The numbers of refs whose records are read ahead at once, at first and at most."""
 
 

@@ -14,11 +14,12 @@ This does not know jobs, records or partitions other than as text.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from databuild.errors import InvalidPatternError
 from databuild.graph.declared.formats import check_format, formatted
@@ -38,6 +39,10 @@ from databuild.graph.periods import (
     moved,
 )
 
+_MAX_KNOWN_TEXTS: Final = 4096
+_MAX_KNOWN_VALUES: Final = 64
+"""The numbers of texts whose values an expression keeps, and of the values that are kept of each."""
+
 MAX_VALUES: Final = 1_000_000
 """The largest number of values that a template may yield, all combinations counted."""
 
@@ -47,7 +52,8 @@ _POINT: Final = re.compile(r"([A-Za-z_]\w*)((?:\.\w+|[+-]\w+)*)", re.ASCII)
 _STEP: Final = re.compile(r"\.(?P<part>\w+)|(?P<sign>[+-])(?P<count>\d+)(?P<suffix>[A-Za-z]*)(?!\w)", re.ASCII)
 
 
-class Expression(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Expression:
     """One expression in braces.
 
     Attributes:
@@ -73,6 +79,7 @@ class Expression(NamedTuple):
     format: str = ""
     moves_by_months: bool = False
     uses_months: bool = False
+    _known: dict[str, Sequence[str]] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def values(self, text: str) -> Sequence[str]:
         """Returns the values for the text of the field, in order.
@@ -80,8 +87,21 @@ class Expression(NamedTuple):
         Raises:
             InvalidPatternError: They leave the years 1 to 9999, or are more than MAX_VALUES.
         """
-        if self.low is None or self.high is None:
+        if self.low is None:
             return (text,)
+        # Different refs often have the same text of a field: the same day of many regions, or many days of one region.
+        values = self._known.get(text)
+        if values is None:
+            values = self._computed(text)
+            if len(values) <= _MAX_KNOWN_VALUES:
+                if len(self._known) >= _MAX_KNOWN_TEXTS:
+                    self._known.clear()
+                self._known[text] = values
+        return values
+
+    def _computed(self, text: str) -> Sequence[str]:
+        assert self.low is not None
+        assert self.high is not None
         number = number_of(self.field_kind, text)
         try:
             low = self.low(number)
