@@ -193,6 +193,7 @@ class Sizes:
         wide: The widths of the executed wide graphs, ascending; most targets are about the middle one.
         layers: The number of layers, and their width.
         planned: The widths of the graphs that are only planned, ascending. The last is planned declared only.
+        planned_layers: The number of layers, and their width, of another graph that is only planned.
         parallel_builds: The numbers of parallel builds that load an event log, ascending.
         tasks_per_build: The number of tasks of each of these builds.
         records: The numbers of partition records for commands that only read, ascending.
@@ -205,6 +206,7 @@ class Sizes:
     wide: tuple[int, int, int]
     layers: tuple[int, int]
     planned: tuple[int, int, int]
+    planned_layers: tuple[int, int]
     parallel_builds: tuple[int, ...]
     tasks_per_build: int
     records: tuple[int, int]
@@ -218,6 +220,7 @@ FULL: Final = Sizes(
     wide=(200, 1_000, 5_000),
     layers=(10, 100),
     planned=(10_000, 100_000, 1_000_000),
+    planned_layers=(100, 1_000),
     parallel_builds=(1, 4, 8),
     tasks_per_build=1_000,
     records=(10_000, 1_000_000),
@@ -230,6 +233,7 @@ QUICK: Final = Sizes(
     wide=(4, 8, 16),
     layers=(3, 4),
     planned=(20, 200, 400),
+    planned_layers=(3, 4),
     parallel_builds=(1, 2),
     tasks_per_build=10,
     records=(1_000, 2_000),
