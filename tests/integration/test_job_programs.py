@@ -249,10 +249,10 @@ def config(refs):
 main(config, print)
 """,
     )
-    # The environment leaves room for about half of these refs.
+    # The environment leaves room for about half of these refs, and for the import path that the program is started with.
     refs = [f"noting/{number:0120}" for number in range(1000)]
     filler: dict[str, str] = {}
-    left = min(max(os.sysconf("SC_ARG_MAX"), 128 * 1024), 6 * 1024 * 1024) - 70_000
+    left = min(max(os.sysconf("SC_ARG_MAX"), 128 * 1024), 6 * 1024 * 1024) - 110_000
     while left > 0:
         filler[f"FILLER_{len(filler)}"] = "x" * min(left, 100_000)
         left -= 100_000
