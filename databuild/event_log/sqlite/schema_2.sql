@@ -1,11 +1,12 @@
 -- Version 2 of the schema: the configuration digest of each output of a batch, an index of the partitions that were made
--- from an input, and tables for job runs and requests with very many refs.
+-- from an input, and tables for values with tens of thousands of refs.
+--
+-- To compare a key, SQLite loads the whole entry of a b-tree. In a table WITHOUT ROWID, that entry is the row, which may
+-- include megabytes of inputs. So tables with such columns have row ids: the b-tree of their keys is an index of its own.
+-- These columns are the last ones, so that SQLite reads the others without them.
 
--- A table with ids of rows (no WITHOUT ROWID), unlike in version 1: to compare a key, SQLite loads the whole entry of a
--- b-tree, which would include megabytes of inputs. Here the b-tree of keys is an index of its own.
--- `number` is the sequence number of the run's first event. The digests and inputs are null until the run starts. `inputs`
--- and `output_digests` are JSON; the latter is an object with the configuration digests by ref, and NULL if the run is no
--- batch. They are the last columns, so that the others are read without them.
+-- `number` is the sequence number of the run's first event. The digests and inputs are null until the run starts.
+-- `output_digests` is JSON, like `inputs`: an object with the digests by ref. NULL if the run is no batch.
 CREATE TABLE job_runs_2 (
   job_run_id TEXT NOT NULL PRIMARY KEY,
   build_request_id TEXT NOT NULL,
@@ -34,6 +35,72 @@ ALTER TABLE job_runs_2 RENAME TO job_runs;
 CREATE INDEX job_runs_by_build ON job_runs (build_request_id, number);
 CREATE INDEX job_runs_by_job ON job_runs (job_label, build_request_id, number);
 
+-- The requested refs of a build, as JSON: not in `builds`, whose rows change with every append.
+CREATE TABLE build_requests (
+  build_request_id TEXT NOT NULL PRIMARY KEY,
+  requested TEXT NOT NULL
+);
+INSERT INTO build_requests SELECT build_request_id, requested FROM builds ORDER BY build_request_id;
+ALTER TABLE builds DROP COLUMN requested;
+
+CREATE TABLE partitions_2 (
+  ref TEXT NOT NULL PRIMARY KEY,
+  status TEXT NOT NULL,
+  build_request_id TEXT NOT NULL,
+  time REAL NOT NULL,
+  available INTEGER NOT NULL,
+  version TEXT NOT NULL,
+  job_run_id TEXT NOT NULL,
+  tainted INTEGER NOT NULL DEFAULT 0,
+  taint_reason TEXT NOT NULL DEFAULT '',
+  failure_category TEXT,
+  failure_message TEXT,
+  metadata TEXT NOT NULL,
+  adoption TEXT NOT NULL
+);
+INSERT INTO partitions_2 SELECT ref, status, build_request_id, time, available, version, job_run_id, tainted,
+  taint_reason, failure_category, failure_message, metadata, adoption FROM partitions ORDER BY ref;
+DROP TABLE partitions;
+ALTER TABLE partitions_2 RENAME TO partitions;
+CREATE INDEX partitions_by_status ON partitions (status, ref);
+CREATE INDEX partitions_by_run ON partitions (job_run_id, ref) WHERE job_run_id <> '';
+CREATE TRIGGER partition_counted AFTER INSERT ON partitions BEGIN
+  INSERT INTO partition_counts VALUES (new.status, 1) ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER tainted_partition_counted AFTER INSERT ON partitions WHEN new.tainted BEGIN
+  INSERT INTO partition_counts VALUES ('TAINTED', 1) ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER partition_recounted AFTER UPDATE OF status ON partitions WHEN old.status <> new.status BEGIN
+  UPDATE partition_counts SET count = count - 1 WHERE status = old.status;
+  INSERT INTO partition_counts VALUES (new.status, 1) ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER partition_tainted AFTER UPDATE OF tainted ON partitions WHEN old.tainted <> new.tainted BEGIN
+  INSERT INTO partition_counts VALUES ('TAINTED', new.tainted - old.tainted)
+    ON CONFLICT DO UPDATE SET count = count + new.tainted - old.tainted;
+END;
+
+-- The records of partitions when events of theirs were pruned. They include all events up to the position.
+CREATE TABLE partition_snapshots_2 (
+  ref TEXT NOT NULL PRIMARY KEY,
+  status TEXT NOT NULL,
+  build_request_id TEXT NOT NULL,
+  time REAL NOT NULL,
+  available INTEGER NOT NULL,
+  version TEXT NOT NULL,
+  job_run_id TEXT NOT NULL,
+  tainted INTEGER NOT NULL,
+  taint_reason TEXT NOT NULL,
+  failure_category TEXT,
+  failure_message TEXT,
+  position INTEGER NOT NULL,
+  metadata TEXT NOT NULL,
+  adoption TEXT NOT NULL
+);
+INSERT INTO partition_snapshots_2 SELECT ref, status, build_request_id, time, available, version, job_run_id, tainted,
+  taint_reason, failure_category, failure_message, position, metadata, adoption FROM partition_snapshots ORDER BY ref;
+DROP TABLE partition_snapshots;
+ALTER TABLE partition_snapshots_2 RENAME TO partition_snapshots;
+
 -- A row says that current data was made from an input: by a job run, which stands for all partitions whose current data
 -- it produced (`output` is ''), or in another event log, from which `output` was adopted (`job_run_id` is ''). A job run
 -- without current data has no rows.
@@ -46,7 +113,6 @@ CREATE TABLE partition_uses (
   PRIMARY KEY (input, job_run_id, output)
 ) WITHOUT ROWID;
 CREATE INDEX partition_uses_by_output ON partition_uses (output) WHERE output <> '';
-CREATE INDEX partitions_by_run ON partitions (job_run_id, ref) WHERE job_run_id <> '';
 INSERT OR IGNORE INTO partition_uses (input, job_run_id, output, version, query)
 SELECT json_extract(i.value, '$[0]'), r.job_run_id, '', json_extract(i.value, '$[1]'), json_extract(i.value, '$[2]')
 FROM job_runs r CROSS JOIN json_each(r.inputs) i
