@@ -80,9 +80,8 @@ class SqliteFiles:
                     name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?, 'main')", (table,))
                 )
                 source = "builds_1" if table == "builds" else f"newer.{table}"
-                connection.execute(
-                    f"DELETE FROM main.{table}"
-                )  # the counts of the triggers, and the first row of tokens
+                # Empty already, except for the counts of the triggers and the first row of `tokens`.
+                connection.execute(f"DELETE FROM main.{table}")
                 connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM {source}")
             connection.commit()
             connection.execute(f"PRAGMA application_id = {sqlite.APPLICATION_ID}")

@@ -1,5 +1,5 @@
--- Version 2 of the schema: the configuration digest of each output of a batch, an index of the partitions that were made
--- from an input, and a table for requests of tens of thousands of refs.
+-- Version 2 of the schema: the configuration digest of each output of a batch, an index of the partitions that were
+-- made from an input, and a table for requests of tens of thousands of refs.
 
 -- JSON, like `inputs`: an object with the digests by ref. NULL if the run is no batch.
 ALTER TABLE job_runs ADD COLUMN output_digests TEXT;
