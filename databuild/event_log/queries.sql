@@ -11,6 +11,9 @@ build_request_id, status, graph_label, (
 partitions_available, partitions_delegated, partitions_failed, retry_of_build_request_id, cancel_requested_by,
 failure_category, failure_message, pruned_time
 
+-- name: cancel_requests
+SELECT build_request_id, cancel_requested_by FROM builds WHERE build_request_id {among} AND cancel_requested_by <> ''
+
 -- name: builds_beginning
 SELECT build_request_id FROM builds WHERE build_request_id >= :prefix AND build_request_id < :end
 ORDER BY build_request_id DESC LIMIT :limit
