@@ -153,6 +153,7 @@ ran
 fresh
 run 0 build "$REF"
 rm "$LAB/ran"
+version="$(python3 -c 'import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute("PRAGMA user_version").fetchone())' "$STATE/events.db")"
 python3 -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute("PRAGMA user_version = 99")' "$STATE/events.db"
 before="$(sha256sum <"$STATE/events.db")"
 for command in "build $REF" "build raw/c" retry cancel\ latest "taint raw/a" status builds partitions events logs "plan $REF" \
@@ -164,7 +165,7 @@ done
 ran
 [[ "$(sha256sum <"$STATE/events.db")" == "$before" ]] || fail "the newer database was written to"
 [[ ! -s "$STATE/events.db-wal" ]] || fail "something was written beside the newer database"
-python3 -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute("PRAGMA user_version = 1")' "$STATE/events.db"
+python3 -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute(f"PRAGMA user_version = {sys.argv[2]}")' "$STATE/events.db" "$version"
 goes_on
 
 # So are a database of another program, and a file that is none.
