@@ -32,7 +32,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 _TURNS_PER_REPEAT = 3
 _RECORDS_PER_BUILD: Final = 100
-_COPIED_TABLES: Final = ("builds", "build_partitions", "job_runs", "partitions")
+_COPIED_TABLES: Final = ("builds", "build_requests", "build_partitions", "job_runs", "partitions")
 _CONFIG: Final = """\
 #!/bin/sh
 shift

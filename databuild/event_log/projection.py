@@ -110,6 +110,7 @@ class Changes:
 
     Attributes:
         build: New values of columns of the build.
+        requested: The requested refs of a new build (JSON); None if the events do not include its first.
         increments: The amounts by which counters of the build grow.
         new_runs: Job runs with their first event.
         started_runs: Job runs that have started.
@@ -132,6 +133,7 @@ class Changes:
         """
         self._covered = covered
         self.build: dict[str, Any] = {}
+        self.requested: str | None = None
         self.increments: dict[str, int] = {}
         self.new_runs: list[NewRun] = []
         self.started_runs: list[StartedRun] = []
@@ -180,7 +182,7 @@ class Changes:
         values["status"] = build_status_name(message.status)
         if message.status == ev.BUILD_STATUS_RECEIVED:
             values["graph_label"] = message.graph_label
-            values["requested"] = json.dumps([ref.str for ref in message.requested])
+            self.requested = json.dumps([ref.str for ref in message.requested])
             values["received_time"] = time
             values["retry_of_build_request_id"] = message.retry_of_build_request_id
         if message.status in BUILD_ENDS and message.HasField("failure"):

@@ -1,4 +1,4 @@
-"""The steps of pruning. A pruned build keeps its own row, and the rows of partitions whose current data it produced.
+"""The steps of pruning. A pruned build keeps its record, and the rows of partitions whose current data it produced.
 
 Each step is a short transaction, and the log is consistent after each, so that the next pruning can finish one that was
 interrupted. First, the records of the build's partitions are saved as snapshots, from which the read models can be

@@ -5,9 +5,14 @@
 SELECT {build_columns} FROM builds WHERE build_request_id = :build_request_id
 
 -- name: build_columns
-build_request_id, status, graph_label, requested, received_time, updated_time, last_sequence, total_tasks,
-jobs_completed, jobs_failed, partitions_available, partitions_delegated, partitions_failed, retry_of_build_request_id,
-cancel_requested_by, failure_category, failure_message, pruned_time
+build_request_id, status, graph_label, (
+  SELECT requested FROM build_requests r WHERE r.build_request_id = builds.build_request_id
+) AS requested, received_time, updated_time, last_sequence, total_tasks, jobs_completed, jobs_failed,
+partitions_available, partitions_delegated, partitions_failed, retry_of_build_request_id, cancel_requested_by,
+failure_category, failure_message, pruned_time
+
+-- name: cancel_requests
+SELECT build_request_id, cancel_requested_by FROM builds WHERE build_request_id {among} AND cancel_requested_by <> ''
 
 -- name: builds_beginning
 SELECT build_request_id FROM builds WHERE build_request_id >= :prefix AND build_request_id < :end
@@ -70,7 +75,6 @@ SELECT p.ref, p.status, p.available AND c.ref IS NULL, p.version, p.tainted
 FROM partitions p LEFT JOIN claims c ON c.ref = p.ref WHERE p.status <> '' AND p.ref {among}
 
 -- name: metadata_of
--- Without `job_runs`: SQLite loads the whole row of a run to compare its key, which takes a while with many inputs.
 SELECT p.ref, p.metadata FROM partitions p LEFT JOIN claims c ON c.ref = p.ref
 WHERE p.available AND c.ref IS NULL AND p.ref {among}
 
@@ -238,6 +242,9 @@ failure_category, failure_message
 -- name: clear_builds
 -- Keep pruned builds: their events are gone, so their rows cannot be recomputed.
 DELETE FROM builds WHERE pruned_time = 0
+
+-- name: clear_build_requests
+DELETE FROM build_requests WHERE build_request_id NOT IN (SELECT build_request_id FROM builds)
 
 -- name: clear_build_partitions
 DELETE FROM build_partitions WHERE build_request_id NOT IN (SELECT build_request_id FROM builds)

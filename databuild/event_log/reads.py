@@ -35,6 +35,10 @@ class BuildReads(Protocol):
         """Returns one build."""
         ...
 
+    def cancel_requests(self, build_request_ids: Collection[str]) -> Mapping[str, str]:
+        """Returns the authors of requests to cancel builds, by build; builds without a request are left out."""
+        ...
+
     def builds_beginning(self, prefix: str, limit: int = 10) -> Sequence[str]:
         """Returns ids of builds that begin with a prefix, newest first."""
         ...

@@ -32,10 +32,11 @@ READ_MODELS: Final = (
     _table(
         "builds",
         "build_request_id",
-        "status graph_label requested received_time updated_time last_sequence total_tasks jobs_completed jobs_failed "
+        "status graph_label received_time updated_time last_sequence total_tasks jobs_completed jobs_failed "
         "partitions_available partitions_delegated partitions_failed retry_of_build_request_id cancel_requested_by "
         "failure_category failure_message pruned_time rows_left",
     ),
+    _table("build_requests", "build_request_id", "requested"),
     _table(
         "build_partitions",
         "build_request_id ref",

@@ -107,12 +107,14 @@ async def test_requests_and_delegations_do_not_change_the_record_of_a_partition(
 
 async def test_a_request_to_cancel_shows_at_the_build(log: EventLog) -> None:
     await begin(log, "b", "p")
+    await begin(log, "d", "q")
     request = ev.BuildEvent(event_id="c/1", build_request_id="c", sequence=1)
     request.cancel_request.target_build_request_id = "b"
     request.cancel_request.author = "ann"
     await log.append([request])
 
     assert present(log.reader().build("b")).cancel_requested_by == "ann"
+    assert log.reader().cancel_requests(["b", "c", "d"]) == {"b": "ann"}
 
 
 async def test_many_appends_at_once_are_all_durable_and_without_a_gap(log: EventLog) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 TABLES = {
     "builds": "*",
+    "build_requests": "*",
     "build_partitions": "*",
     "job_runs": "*",
     "partitions": "*",
@@ -25,13 +27,17 @@ TABLES = {
     "partition_uses": "*",
 }
 
-
-_OLDER = (
+_SQLITE_1 = Path(sqlite.__file__).with_name("schema_1.sql")
+_POSTGRESQL_1 = (
     "ALTER TABLE job_runs DROP COLUMN output_digests",
     "DROP INDEX partitions_by_run",
     "DROP TABLE partition_uses",
+    "ALTER TABLE builds ADD COLUMN requested TEXT",
+    "UPDATE builds b SET requested = r.requested FROM build_requests r WHERE r.build_request_id = b.build_request_id",
+    "DROP TABLE build_requests",
+    "UPDATE databuild_log SET schema_version = 1",
 )
-"""Removes what version 2 of the schema has added to version 1."""
+"""Undoes version 2 of the schema."""
 
 
 class SqliteFiles:
@@ -58,8 +64,28 @@ class SqliteFiles:
         self.execute(f"PRAGMA user_version = {sqlite.SCHEMA_VERSION + 1}")
 
     def make_older(self) -> None:
-        for statement in (*_OLDER, "PRAGMA user_version = 1"):
-            self.execute(statement)
+        """Copies the rows to a file with version 1 of the schema."""
+        path = Path(self.uri.removeprefix("sqlite:"))
+        newer = path.rename(path.with_name("newer.db"))
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.executescript(_SQLITE_1.read_text())
+            connection.execute("ATTACH ? AS newer", (str(newer),))
+            joined = "newer.builds JOIN newer.build_requests USING (build_request_id)"
+            connection.execute(f"CREATE TEMP VIEW builds_1 AS SELECT * FROM {joined}")
+            tables = connection.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table' ORDER BY rowid")
+            for (table,) in tables.fetchall():
+                if table == "sqlite_sequence":
+                    continue
+                columns = ", ".join(
+                    name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?, 'main')", (table,))
+                )
+                source = "builds_1" if table == "builds" else f"newer.{table}"
+                # Empty already, except for the counts of the triggers and the first row of `tokens`.
+                connection.execute(f"DELETE FROM main.{table}")
+                connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM {source}")
+            connection.commit()
+            connection.execute(f"PRAGMA application_id = {sqlite.APPLICATION_ID}")
+            connection.execute("PRAGMA user_version = 1")
 
     def make_of_another_program(self) -> None:
         self.uri = self.uri.replace("state/", "")
@@ -81,7 +107,9 @@ class PostgresqlDatabases:
             return found.fetchall() if found.description else []
 
     def columns(self, table: str) -> set[str]:
-        found = self.execute(f"SELECT attname FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attnum > 0")
+        found = self.execute(
+            f"SELECT attname FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attnum > 0 AND NOT attisdropped"
+        )
         return {name for (name,) in found}
 
     @staticmethod
@@ -92,7 +120,7 @@ class PostgresqlDatabases:
         self.execute(f"UPDATE databuild_log SET schema_version = {postgresql.SCHEMA_VERSION + 1}")
 
     def make_older(self) -> None:
-        for statement in (*_OLDER, "UPDATE databuild_log SET schema_version = 1"):
+        for statement in _POSTGRESQL_1:
             self.execute(statement)
 
     def make_of_another_program(self) -> None:

@@ -161,11 +161,11 @@ WHERE status <> '' GROUP BY status HAVING sum(change) <> 0 ORDER BY status
 ON CONFLICT (shard, status) DO UPDATE SET count = partition_counts.count + excluded.count
 
 -- name: new_builds
-INSERT INTO builds (build_request_id, status, graph_label, requested, received_time, updated_time, last_sequence,
+INSERT INTO builds (build_request_id, status, graph_label, received_time, updated_time, last_sequence,
   retry_of_build_request_id)
-SELECT build_request_id, status, graph_label, requested, received_time, updated_time, 0, retry_of_build_request_id
-FROM json_to_recordset(:builds) AS new (build_request_id text, status text, graph_label text, requested text,
-  received_time float8, updated_time float8, retry_of_build_request_id text)
+SELECT build_request_id, status, graph_label, received_time, updated_time, 0, retry_of_build_request_id
+FROM json_to_recordset(:builds) AS new (build_request_id text, status text, graph_label text, received_time float8,
+  updated_time float8, retry_of_build_request_id text)
 
 -- name: update_builds
 -- Values that are absent in the JSON are kept.

@@ -96,6 +96,10 @@ _TAINTED: Final = ManyRows(
     {"ref": "text", "tainted": "boolean", "reason": "text"},
     "UPDATE partitions AS old SET tainted = new.tainted, taint_reason = new.reason FROM {new} WHERE old.ref = new.ref",
 )
+_BUILD_REQUEST: Final = ManyRows(
+    {"build_request_id": "text", "requested": "text"},
+    "INSERT INTO build_requests (build_request_id, requested) SELECT * FROM {new}",
+)
 _CANCELLED: Final = ManyRows(
     {"build_request_id": "text", "author": "text"},
     """UPDATE builds AS old SET cancel_requested_by = new.author FROM {new}
@@ -216,6 +220,7 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step], *, index_u
     new_builds = [{"build_request_id": step.build_request_id, **step.changes.build} for step in builds if step.is_new]
     if new_builds:
         _execute(connection, "new_builds", builds=as_json(new_builds))
+        _BUILD_REQUEST.execute(connection, [(s.build_request_id, s.changes.requested) for s in builds if s.is_new])
     if builds:
         rows = [{"build_request_id": s.build_request_id, **s.changes.build, **s.changes.increments} for s in builds]
         _execute(connection, "update_builds", builds=as_json(rows))

@@ -1,8 +1,16 @@
--- Version 2 of the schema: the configuration digest of each output of a batch, and an index of the partitions that were
--- made from an input.
+-- Version 2 of the schema: the configuration digest of each output of a batch, an index of the partitions that were
+-- made from an input, and a table for requests of tens of thousands of refs.
 
 -- JSON, like `inputs`: an object with the digests by ref. NULL if the run is no batch.
 ALTER TABLE job_runs ADD COLUMN output_digests TEXT;
+
+-- The requested refs of a build, as JSON: not in `builds`, whose rows change with every append.
+CREATE TABLE build_requests (
+  build_request_id TEXT COLLATE "C" PRIMARY KEY,
+  requested TEXT NOT NULL
+);
+INSERT INTO build_requests SELECT build_request_id, requested FROM builds;
+ALTER TABLE builds DROP COLUMN requested;
 
 -- A row says that current data was made from an input: by a job run, which stands for all partitions whose current data
 -- it produced (`output` is ''), or in another event log, from which `output` was adopted (`job_run_id` is ''). A job run

@@ -19,6 +19,7 @@ from databuild.v1 import events_pb2 as ev
 _PAGE: Final = 10_000
 _RESET_QUERIES: Final = (
     "clear_builds",
+    "clear_build_requests",
     "clear_build_partitions",
     "clear_job_runs",
     "clear_partitions",

@@ -17,6 +17,7 @@ from databuild.v1 import events_pb2 as ev
 
 _RESET_QUERIES: Final = (
     "clear_builds",
+    "clear_build_requests",
     "clear_build_partitions",
     "clear_job_runs",
     "clear_partitions",

@@ -40,10 +40,11 @@ _NO_LOCK = nullcontext()
 
 _EVENT = ManyRows("INSERT INTO events (build_request_id, sequence, payload)", 3)
 _NEW_BUILD = """
-INSERT INTO builds VALUES (:id, :status, :graph_label, :requested, :received_time, :updated_time, :last_sequence,
+INSERT INTO builds VALUES (:id, :status, :graph_label, :received_time, :updated_time, :last_sequence,
   0, 0, 0, 0, 0, 0, :retry_of_build_request_id, '', NULL, NULL, 0, 1)
 """
-_COLUMNS_OF_NEW_BUILDS = frozenset({"graph_label", "requested", "received_time", "retry_of_build_request_id"})
+_BUILD_REQUEST = "INSERT INTO build_requests VALUES (?, ?)"
+_COLUMNS_OF_NEW_BUILDS = frozenset({"graph_label", "received_time", "retry_of_build_request_id"})
 _BUILD_PARTITION = ManyRows(
     f"INSERT INTO build_partitions (build_request_id, ref, {', '.join(BuildPartition._fields)})",
     9,
@@ -294,6 +295,7 @@ class SqliteWriter:
         values = changes.build
         if new:
             self._connection.execute(_NEW_BUILD, {"id": build, **values})
+            self._connection.execute(_BUILD_REQUEST, (build, changes.requested))
         names = [name for name in values if name not in _COLUMNS_OF_NEW_BUILDS]
         sets = [f"{name} = ?" for name in names] + [f"{name} = {name} + ?" for name in changes.increments]
         self._connection.execute(

@@ -37,9 +37,10 @@ class Cancellation:
         async def poll() -> None:
             while True:
                 await asyncio.sleep(self._poll_seconds)
-                record = self._reader.build(self._build_request_id)
-                if record is not None and record.cancel_requested_by:
-                    self._author = record.cancel_requested_by
+                # Not the record of the build, which may have tens of thousands of requested partitions.
+                requests = self._reader.cancel_requests([self._build_request_id])
+                if requests:
+                    self._author = requests[self._build_request_id]
                     inside.cancel()
                     return
 

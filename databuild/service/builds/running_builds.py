@@ -235,15 +235,9 @@ class RunningBuilds:
                 await asyncio.sleep(self._context.settings.cancel_poll_seconds)
                 batch = waiting[start : start + _CANCEL_BATCH]
                 with contextlib.suppress(EventLogError):  # the next round tries again
-                    for build, author in (await self._readers.read(functools.partial(_cancel_authors, batch))).items():
+                    for build, author in (await self._readers.read(functools.partial(_cancel_requests, batch))).items():
                         self._queue.cancel(build, author)
 
 
-def _cancel_authors(builds: Sequence[str], reader: BuildReads) -> dict[str, str]:
-    """Returns the author of the request to cancel each build that has one."""
-    records = [reader.build(build) for build in builds]
-    return {
-        record.build_request_id: record.cancel_requested_by
-        for record in records
-        if record and record.cancel_requested_by
-    }
+def _cancel_requests(builds: Sequence[str], reader: BuildReads) -> Mapping[str, str]:
+    return reader.cancel_requests(builds)
