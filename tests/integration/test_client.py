@@ -10,6 +10,7 @@ from typing import Any, NoReturn, Unpack, cast
 
 import grpc
 import pytest
+import pytest_asyncio
 from google.protobuf.message import Message
 
 from databuild.client import AsyncDatabuildClient, Cancelled, DatabuildClient, FailFast, Success
@@ -36,7 +37,6 @@ from databuild.service.api.methods import Api
 from databuild.service.resources.limits import Limits
 from databuild.service.rpc.grpc_api import GrpcServer
 from databuild.v1 import events_pb2 as ev
-from databuild.v1.events_pb2 import BuildEvent
 from tests.support.present import present
 from tests.support.samples import SAMPLES
 from tests.support.script_graph import ScriptGraph
@@ -47,7 +47,11 @@ from tests.support.world import catalog
 READER, WRITER = "r" * 32, "w" * 32
 
 
-@pytest.fixture
+# One event loop for all tests: the poller of grpc.aio may tell a loop of the end of a connection after it was closed.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     """Returns a function that serves, until the end of the test."""
     all_served: list[Served] = []
@@ -61,12 +65,12 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
         await served.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def served(serve: Serve) -> Served:
     return await serve()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def client(served: Served) -> AsyncIterator[AsyncDatabuildClient]:
     async with AsyncDatabuildClient(served.grpc, author="ann") as client:
         yield client
@@ -306,7 +310,7 @@ class RaisingApi:
         return answer
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def raising() -> AsyncIterator[tuple[RaisingApi, AsyncDatabuildClient]]:
     api = RaisingApi()
     server = GrpcServer(cast("Api", api), limits=Limits(), tokens=Tokens({}))
@@ -423,67 +427,3 @@ def graph(tmp_path: Path) -> Iterator[ScriptGraph]:
     graph = ScriptGraph(tmp_path)
     yield graph
     graph.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
-
-
-def test_watching_survives_a_service_that_is_killed_while_another_builds(graph: ScriptGraph) -> None:
-    port = free_port()
-    builder = graph.serve()
-    watched = graph.serve(f"--grpc_port={port}")
-    with DatabuildClient(builder.addresses["grpc"]) as direct, DatabuildClient(f"127.0.0.1:{port}") as client:
-        build = direct.submit(["number/wait-1", "number/two"], jobs=1).build.build_request_id
-        graph.wait_for("pid-wait-1")
-        watching = client.watch(build)
-        seen = [next(watching) for _ in range(4)]
-        watched.process.kill()
-        watched.process.wait()
-        graph.serve(f"--grpc_port={port}")
-        (graph.folder / "go-wait-1").touch()
-        seen += watching
-
-        assert seen[-1].build_request.status == ev.BUILD_STATUS_COMPLETED
-        assert seen == direct.events(build)
-
-
-def test_a_build_whose_service_is_killed_has_its_end_when_another_starts(graph: ScriptGraph) -> None:
-    port = free_port()
-    first = graph.serve(f"--grpc_port={port}")
-    with DatabuildClient(f"127.0.0.1:{port}") as client:
-        build = client.create_orchestrator(["number/wait-1"])
-        seen = []
-
-        def kill_once(event: BuildEvent) -> None:
-            seen.append(event.sequence)
-            if event.job.status == ev.JOB_STATUS_RUNNING:
-                first.process.kill()
-                first.process.wait()
-                graph.serve(f"--grpc_port={port}")
-
-        result = client.execute_build(build, on_event=kill_once)
-
-        assert isinstance(result, Failed)
-        assert result.category == 3, "infrastructure"
-        assert seen == list(range(1, len(seen) + 1))
-        (graph.folder / "go-wait-1").touch()
-        assert client.wait(client.retry(build.build_request_id).build.build_request_id) == Success(jobs_completed=1)
-
-
-def test_watching_survives_a_service_that_ends_in_order(graph: ScriptGraph) -> None:
-    port = free_port()
-    builder = graph.serve()
-    watched = graph.serve(f"--grpc_port={port}")
-    with DatabuildClient(builder.addresses["grpc"]) as direct, DatabuildClient(f"127.0.0.1:{port}") as client:
-        build = direct.submit(["number/wait-1"]).build.build_request_id
-        graph.wait_for("pid-wait-1")
-        watching = client.watch(build)
-        seen = [next(watching)]
-        assert watched.end()[0] == 0
-        graph.serve(f"--grpc_port={port}")
-        (graph.folder / "go-wait-1").touch()
-        seen += watching
-
-        assert seen == direct.events(build)

@@ -249,7 +249,7 @@ def config(refs):
 main(config, print)
 """,
     )
-    # The environment leaves room for about half of these refs, and for the import path that the program is started with.
+    # The environment leaves room for about half of these refs, and for the import path that the program gets.
     refs = [f"noting/{number:0120}" for number in range(1000)]
     filler: dict[str, str] = {}
     left = min(max(os.sysconf("SC_ARG_MAX"), 128 * 1024), 6 * 1024 * 1024) - 110_000

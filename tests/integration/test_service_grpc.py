@@ -9,6 +9,7 @@ from typing import Any, Protocol, Unpack, cast
 
 import grpc
 import pytest
+import pytest_asyncio
 from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
@@ -24,6 +25,10 @@ from databuild.v1.service_pb2_grpc import DataBuildServiceStub
 from tests.support.present import present
 from tests.support.waiting import until
 from tests.support.world import LimitOptions, World
+
+# One event loop for all tests: the poller of grpc.aio may tell a loop of the end of a connection after it was closed.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 UNKNOWN_STATUS = cast("ev.BuildStatus", 99)
 READER, WRITER = "r" * 32, "w" * 32
@@ -47,7 +52,7 @@ class ServeGrpc(Protocol):
     def __call__(self, tokens: Tokens | None = None, **limits: Unpack[LimitOptions]) -> Awaitable[Served]: ...
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def serve(tmp_path: Path) -> AsyncIterator[ServeGrpc]:
     """Returns a function that serves worlds, which are closed in the end."""
     all_served: list[Served] = []
@@ -65,7 +70,7 @@ async def serve(tmp_path: Path) -> AsyncIterator[ServeGrpc]:
         await served.server.stop(0)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def served(serve: ServeGrpc) -> Served:
     return await serve()
 
