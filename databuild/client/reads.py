@@ -255,17 +255,26 @@ class Reads:
         return graph_from_message(await self._connection.ask("GetGraph", sv.GetGraphRequest(include_records=records)))
 
     async def plan(
-        self, partitions: Sequence[str] = (), *, records: bool = True, **options: Unpack[PlanKeywords]
+        self,
+        partitions: Sequence[str] = (),
+        *,
+        records: bool = True,
+        downstream: bool = False,
+        **options: Unpack[PlanKeywords],
     ) -> Plan:
         """Makes the plan of a build, and starts nothing.
 
         Args:
             partitions: Refs or ranges of refs; none for the default partitions of the graph.
             records: False to plan as if no partition had ever been built.
+            downstream: Whether to plan, instead of the partitions, what was made from them in any number of steps.
             options: The fields of `PlanOptions`.
         """
         request = sv.PlanBuildRequest(
-            partitions=partitions, options=PlanOptions(**options).to_message(), without_records=not records
+            partitions=partitions,
+            options=PlanOptions(**options).to_message(),
+            without_records=not records,
+            downstream=downstream,
         )
         return plan_from_message(await self._connection.ask("PlanBuild", request))
 

@@ -103,9 +103,9 @@ class RemoteBackend:
     def logs_pruned_before(self) -> float:
         return self._client.storage().logs_pruned_before
 
-    def plan(self, partitions: Sequence[str], options: PlanOptions | None = None) -> Plan:
+    def plan(self, partitions: Sequence[str], options: PlanOptions | None = None, *, downstream: bool = False) -> Plan:
         with suggest_command():
-            plan = self._client.plan(partitions, **asdict(options or PlanOptions()))
+            plan = self._client.plan(partitions, downstream=downstream, **asdict(options or PlanOptions()))
         print_warnings(self._call, plan.warnings)
         return plan
 
@@ -139,6 +139,7 @@ class RemoteBackend:
                     () if order.plan else partitions,
                     build_request_id=build_request_id,
                     plan=order.plan,
+                    downstream=order.downstream,
                     **asdict(order.options),
                 )
 
@@ -161,9 +162,9 @@ class RemoteBackend:
         cancelled = self._client.cancel(build).build
         return Cancellation(cancelled.build_request_id, cancelled.cancel_requested_by)
 
-    def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str) -> Taint:
+    def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str, downstream: bool) -> Taint:
         with suggest_command():
-            taint = self._client.taint(partitions, reason=reason, untaint=not tainted)
+            taint = self._client.taint(partitions, reason=reason, untaint=not tainted, downstream=downstream)
         return Taint(taint.partitions, taint.author)
 
     def adopt(self, partitions: Sequence[str], *, author: str, reason: str, force: bool) -> Adoption:

@@ -87,6 +87,12 @@ FLAGS = (
     Flag("stale", ENUM, "rebuild", "How to handle stale partitions.", _PLANNING, values=("rebuild", "reuse")),
     Flag("force", BOOL, False, "Build the requested partitions even if they are fresh.", ("build",)),
     Flag("force", BOOL, False, "Plan the requested partitions even if they are fresh.", ("plan",)),
+    Flag("downstream", BOOL, False, "Instead of each PARTITION, build every available partition that was made from it, "
+         "in any number of steps, as recorded. No job needs to produce the PARTITION.", ("build",)),
+    Flag("downstream", BOOL, False, "Instead of each PARTITION, plan every available partition that was made from it, "
+         "in any number of steps, as recorded. No job needs to produce the PARTITION.", ("plan",)),
+    Flag("downstream", BOOL, False, "Also change every partition that was made from a REF, in any number of steps, as "
+         "recorded. No job needs to produce the REF.", ("taint",)),
     Flag("plan", STRING, None, "Run exactly the plan in this file, which `plan --output=FILE` wrote. If anything has "
          "changed since, stop and list the changes.", ("build",), value_name="FILE"),
     Flag("dry_run", BOOL, False, "Only show the plan, as `plan` does.", ("build",), short="n"),

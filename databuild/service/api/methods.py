@@ -118,6 +118,7 @@ class Api:
             partitions=tuple(request.partitions),
             options=BuildOptions.from_message(request.options),
             plan=plan_from_message(request.plan) if request.HasField("plan") else None,
+            downstream=request.downstream,
         )
         view = await self._builds.submit(submission, submitter=caller.name)
         return sv.SubmitBuildResponse(build_request_id=view.build.build_request_id, build=build_to_message(view))
@@ -194,7 +195,9 @@ class Api:
 
     async def plan_build(self, request: sv.PlanBuildRequest, _caller: Caller) -> plan_pb2.Plan:
         options = PlanOptions.from_message(request.options)
-        plan = await self._partitions.plan(tuple(request.partitions), options, records=not request.without_records)
+        plan = await self._partitions.plan(
+            tuple(request.partitions), options, records=not request.without_records, downstream=request.downstream
+        )
         message = await asyncio.to_thread(plan_to_message, plan)
         message.time.GetCurrentTime()
         return message
@@ -238,7 +241,11 @@ class Api:
 
     async def taint_partitions(self, request: sv.TaintPartitionsRequest, caller: Caller) -> sv.TaintPartitionsResponse:
         refs = await self._partitions.taint(
-            tuple(request.partitions), tainted=not request.untaint, author=caller.name, reason=request.reason
+            tuple(request.partitions),
+            tainted=not request.untaint,
+            author=caller.name,
+            reason=request.reason,
+            downstream=request.downstream,
         )
         return sv.TaintPartitionsResponse(partitions=refs, author=caller.name)
 
