@@ -21,6 +21,7 @@ from databuild.model.records import BuildPartitionRecord, JobRunRecord, Partitio
 from databuild.model.results import BuildResult
 from databuild.model.views import (
     BuildView,
+    DeclaredDependents,
     DownstreamPage,
     Explanation,
     LogChunk,
@@ -228,6 +229,12 @@ class DatabuildClient:
     ) -> DownstreamPage:
         """Returns the partitions whose current data was made from given ones, with their states."""
         return run_sync(self._calls.downstream(partitions, transitive=transitive, page_token=page_token, limit=limit))
+
+    def declared_downstream(
+        self, partitions: Sequence[str], *, transitive: bool = False, limit: int = 1000
+    ) -> DeclaredDependents:
+        """Returns the outputs of declared jobs that would be made from given partitions, whether they exist or not."""
+        return run_sync(self._calls.declared_downstream(partitions, transitive=transitive, limit=limit))
 
     def explain(self, ref: str) -> Explanation:
         """Returns the record of a partition, and what a build would do with it and why."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.records import BuildRecord, JobRunRecord
-    from databuild.model.views import DownstreamPage, Verification
+    from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
     from databuild.v1.events_pb2 import BuildEvent
 
 TAIL_BYTES = 8192
@@ -156,6 +156,16 @@ class Backend(Protocol):
             transitive: True for any number of steps, with each partition once; False for one step, with a partition
                 once for each given partition that it was made from.
             limit: The maximum number of partitions.
+        """
+        ...
+
+    def declared_downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DeclaredDependents:
+        """Returns the outputs of declared jobs that would be made from given partitions, whether they exist or not.
+
+        Args:
+            partitions: Refs and ranges of refs. No job needs to produce them.
+            transitive: True for any number of steps; False for one.
+            limit: The maximum number of results.
         """
         ...
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from databuild.model.graph_view import GraphView
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
-    from databuild.model.views import DownstreamPage, Verification
+    from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
     from databuild.orchestration.build.downstream_request import Requested
     from databuild.v1.events_pb2 import BuildEvent
 
@@ -161,15 +161,15 @@ class LocalBackend:
 
     def downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DownstreamPage:
         from databuild.event_log.downstream import downstream
-        from databuild.graph.refs import check_ref, unsafe_segment
 
-        refs: Sequence[str] = partitions
-        if any(".." in text or unsafe_segment(text) is not None for text in partitions):
-            refs = self._call.catalog().expand(partitions, produced=False)
-        else:  # the patterns do not matter, and loading them would double the time of the command
-            for ref in refs:
-                check_ref(ref)
+        refs = self._call.catalog().expand(partitions, produced=False)
         return downstream(self.records, refs, transitive=transitive, limit=limit)
+
+    def declared_downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DeclaredDependents:
+        from databuild.graph.dependents import Dependents
+
+        refs = self._call.catalog().expand(partitions, produced=False)
+        return Dependents(self._call.catalog()).of(refs, transitive=transitive, limit=limit)
 
     def plan_without_records(self, partitions: Sequence[str]) -> Plan:
         from databuild.cli.backend.local_plan import plan_for

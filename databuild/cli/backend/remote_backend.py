@@ -21,7 +21,7 @@ from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned, PruneOptions
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord, PartitionRecord
-from databuild.model.views import BuildView, DownstreamPage, Verification
+from databuild.model.views import BuildView, DeclaredDependents, DownstreamPage, Verification
 from databuild.user import user_name
 from databuild.v1.events_pb2 import BuildEvent
 
@@ -111,6 +111,9 @@ class RemoteBackend:
 
     def downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DownstreamPage:
         return self._client.downstream(partitions, transitive=transitive, limit=limit)
+
+    def declared_downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DeclaredDependents:
+        return self._client.declared_downstream(partitions, transitive=transitive, limit=limit)
 
     def plan_without_records(self, partitions: Sequence[str]) -> Plan:
         with suggest_command():

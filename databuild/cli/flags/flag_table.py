@@ -115,8 +115,9 @@ FLAGS = (
          values=(*statuses.PARTITION.names, statuses.TAINTED)),
     Flag("limit", INT, 20, "Maximum number of lines.", ("builds",)),
     Flag("limit", INT, 100, "Maximum number of lines.", ("partitions",)),
-    Flag("limit", INT, 1000, "Maximum number of partitions.", ("downstream",)),
-    Flag("direct", BOOL, False, "Only partitions that were made from a REF in one step.", ("downstream",)),
+    Flag("limit", INT, 1000, "Maximum number of partitions in each section; a service lists at most 1,000 declared "
+         "ones.", ("downstream",)),
+    Flag("direct", BOOL, False, "Only partitions of one step.", ("downstream",)),
     Flag("limit", INT, 20, "Maximum number of partitions to list; counts include all.", ("plan", "build")),
     Flag("before", STRING, None, "Only builds before this one.", ("builds",), value_name="BUILD"),
     Flag("after", STRING, "", "Only refs after this one.", ("partitions",), value_name="REF"),

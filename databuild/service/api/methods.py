@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from databuild.errors import DeadlineExceededError, InvalidRequestError
 from databuild.model import statuses
 from databuild.model.build_options import BuildOptions, PlanOptions
-from databuild.model.graph_messages import graph_to_message
+from databuild.model.graph_messages import dependents_to_message, graph_to_message
 from databuild.model.plan_messages import plan_from_message, plan_to_message
 from databuild.model.pruning import PruneOptions
 from databuild.model.record_messages import build_partition_to_message, job_run_to_message, partition_to_message
@@ -61,6 +61,7 @@ ROLES: Final[Mapping[str, str]] = {
     "ExplainPartition": READ,
     "GetLineage": READ,
     "ListDownstream": READ,
+    "GetDeclaredDownstream": READ,
     "TaintPartitions": WRITE,
     "AdoptPartitions": WRITE,
     "ListJobs": READ,
@@ -238,6 +239,14 @@ class Api:
             limit=self._limit(request.page_size),
         )
         return downstream_to_message(page)
+
+    async def get_declared_downstream(
+        self, request: sv.GetDeclaredDownstreamRequest, _caller: Caller
+    ) -> sv.DeclaredDownstream:
+        found = await self._partitions.declared_downstream(
+            tuple(request.partitions), transitive=request.transitive, limit=self._limit(request.max_dependents)
+        )
+        return dependents_to_message(found)
 
     async def taint_partitions(self, request: sv.TaintPartitionsRequest, caller: Caller) -> sv.TaintPartitionsResponse:
         refs = await self._partitions.taint(

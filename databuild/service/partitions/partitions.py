@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -13,6 +14,7 @@ from databuild.event_log.downstream import direct_steps, downstream
 from databuild.event_log.log import EventLog
 from databuild.event_log.reads import LineageReads, PartitionReads
 from databuild.graph.catalog import JobCatalog
+from databuild.graph.dependents import Dependents
 from databuild.graph.patterns import PartitionPattern
 from databuild.graph.record_cache import NoRecords
 from databuild.graph.refs import nfc
@@ -20,7 +22,7 @@ from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
 from databuild.model.paging import read_rows
 from databuild.model.records import PartitionRecord
-from databuild.model.views import DownstreamPage, Explanation, Lineage, LineageEdge, PartitionView
+from databuild.model.views import DeclaredDependents, DownstreamPage, Explanation, Lineage, LineageEdge, PartitionView
 from databuild.orchestration.build.downstream_request import Requested, partitions_to_build, partitions_to_taint
 from databuild.orchestration.maintenance.operations import taint
 from databuild.service.builds.plans import Planner
@@ -226,6 +228,26 @@ class Partitions:
                 reader, refs, transitive=transitive, limit=limit, page_token=page_token, max_partitions=maximum
             )
         )
+
+    async def declared_downstream(
+        self, partitions: tuple[str, ...], *, transitive: bool, limit: int = 100
+    ) -> DeclaredDependents:
+        """Returns the outputs of declared jobs that would be made from given partitions. Reads no records.
+
+        Args:
+            partitions: Refs or ranges of refs. No job needs to produce them.
+            transitive: True for any number of steps; False for one.
+            limit: The maximum number of results.
+
+        Raises:
+            InvalidRequestError: There is no partition, or a partition is not valid.
+        """
+        refs = await asyncio.to_thread(starting_points, self._catalog, partitions, self._limits)
+        return await asyncio.to_thread(lambda: self._dependents.of(refs, transitive=transitive, limit=limit))
+
+    @functools.cached_property
+    def _dependents(self) -> Dependents:
+        return Dependents(self._catalog)
 
     async def taint(
         self, partitions: tuple[str, ...], *, tainted: bool, author: str, reason: str, downstream: bool = False
