@@ -11,6 +11,7 @@ but none is missing.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ from databuild.graph.patterns import PartitionPattern
 from databuild.graph.proofs.domains import Domain, domain_of, is_ref
 from databuild.graph.proofs.links import Link, Links
 from databuild.graph.proofs.value_sets import is_counted, limits, parsed, text_of
-from databuild.graph.regions import Key, Region, Run, Values, insert, key_of, meet, missing_parts, normal, with_run
+from databuild.graph.regions import Key, Region, Run, Runs, Values, key_of, meet, normal, with_run
 from databuild.model.graph_view import OPTIONAL
 from databuild.model.views import DeclaredDependent, DeclaredDependents
 
@@ -74,13 +75,40 @@ class Dependents:
             limit: The maximum number of results, before adjacent ones are merged.
         """
         walk = _Walk(limit)
-        frontier = walk.add((found for ref in refs for found in self._of_ref(ref)), 1)
+        frontier = walk.add(self._first_step(refs, extend=transitive), 1)
         distance = 1
         while frontier and transitive and not walk.is_full:
             distance += 1
-            frontier = walk.add((found for region in frontier for found in self._of_region(region)), distance)
+            frontier = walk.add(
+                (found for region in frontier for found in self._of_region(region, extend=True)), distance
+            )
         configured = [label for label, job in self._catalog.jobs.items() if job.declaration is None]
         return DeclaredDependents(walk.result(), not walk.is_full, tuple(sorted(configured)))
+
+    def _first_step(self, refs: Iterable[str], *, extend: bool) -> Iterator[tuple[Region, _Read]]:
+        produced: dict[Key, tuple[Region, Runs]] = {}
+        for ref in refs:
+            region = self._region_of(ref)
+            if region is None:
+                yield from self._of_ref(ref)
+            else:
+                key, run = key_of(region)
+                produced.setdefault(key, (region, Runs()))[1].add(*run)
+        for key, (region, runs) in produced.items():
+            for run in runs:
+                yield from self._of_region(with_run(region, key[2], run), extend=extend)
+
+    def _region_of(self, ref: str) -> Region | None:
+        """Returns a ref as a region; None if no job produces it, or if a template divides it differently."""
+        for label in self._catalog.owners(ref):
+            for pattern in self._catalog.jobs[label].patterns:
+                if self._is_exact(label, pattern) and (fields := pattern.match(ref)) is not None:
+                    return Region(label, pattern, tuple(fields[name] for name in pattern.fields))
+        return None
+
+    def _is_exact(self, label: str, pattern: PartitionPattern) -> bool:
+        links = self._by_pattern.get((label, pattern.text), ())
+        return all(link.is_exact and len(link.slots) == len(pattern.fields) for _, link in links)
 
     def _of_ref(self, ref: str) -> Iterator[tuple[Region, _Read]]:
         is_produced = None
@@ -98,7 +126,8 @@ class Dependents:
                     for region in _regions(read, given):
                         yield region, read
 
-    def _of_region(self, region: Region) -> Iterator[tuple[Region, _Read]]:
+    def _of_region(self, region: Region, *, extend: bool) -> Iterator[tuple[Region, _Read]]:
+        """Yields the outputs of one step; with `extend`, also those of all further steps of a running balance."""
         fields = dict(zip(region.pattern.fields, region.values, strict=True))
         is_one = all(isinstance(values, str) for values in region.values)
         inexact = False
@@ -114,49 +143,64 @@ class Dependents:
                     break
             else:
                 for found in _regions(read, given):
-                    yield _extended(region, found, read, link), read
+                    yield _extended(region, found, read, link) if extend else found, read
         if inexact:
             yield from self._of_ref(region.text)
 
 
 class _Walk:
-    """The outputs found so far, each once, as disjoint runs of values."""
+    """The outputs found so far, each once, as runs of values."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._seen: dict[Key, list[tuple[int, int]]] = {}
+        self._seen: dict[Key, Runs] = {}
         self._found: list[_Found] = []
         self.is_full = False
 
     def add(self, found: Iterable[tuple[Region, _Read]], distance: int) -> list[Region]:
         """Adds what was found in one step, and returns the part of it that is new."""
-        new: dict[Key, list[_Found]] = {}
+        count = len(self._found)
+        new: dict[Key, tuple[_Found, Runs]] = {}
         for region, read in found:
             key, run = key_of(region)
-            seen = self._seen.setdefault(key, [])
-            for part in missing_parts(run, seen):
-                if len(self._found) + sum(map(len, new.values())) >= self._limit:
-                    self.is_full = True
-                    break
-                new.setdefault(key, []).append(_Found(with_run(region, key[2], part), distance, read))
-                insert(part, seen)
+            seen = self._seen.setdefault(key, Runs())
+            for part in list(seen.missing(*run)):
+                runs = new.setdefault(key, (_Found(region, distance, read), Runs()))[1]
+                if not runs.adjoins(*part):
+                    self.is_full = count == self._limit
+                    if self.is_full:
+                        break
+                    count += 1
+                runs.add(*part)
+                seen.add(*part)
             if self.is_full:
                 break
-        merged = [part for parts in new.values() for part in _merged(parts)]
-        self._found += merged
-        return [part.region for part in merged]
+        regions = []
+        for key, (first, runs) in new.items():
+            regions += [with_run(first.region, key[2], run) for run in runs]
+            self._found += [first._replace(region=region) for region in regions[len(regions) - len(runs) :]]
+        return regions
 
     def result(self) -> tuple[DeclaredDependent, ...]:
-        by_key: dict[Key, list[_Found]] = {}
+        """Returns the rows, with runs merged that adjoin each other; a row has the least of their distances."""
+        nearest: dict[Key, tuple[Runs, list[_Found]]] = {}
         for part in self._found:
-            by_key.setdefault(key_of(part.region)[0], []).append(part)
-        parts = [part for same in by_key.values() for part in _merged(same)]
-        rows = [
-            DeclaredDependent(
-                part.region.text, part.distance, part.region.label, part.read.input.kind, part.read.input.text
-            )
-            for part in parts
-        ]
+            key, run = key_of(part.region)
+            runs, parts = nearest.setdefault(key, (Runs(), []))
+            runs.add(*run)
+            parts.append(part)
+        rows = []
+        for key, (runs, parts) in nearest.items():
+            # The parts come in ascending order of distance, so the first one in a run is the nearest.
+            firsts = [run[0] for run in runs]
+            of_run: dict[int, _Found] = {}
+            for part in parts:
+                of_run.setdefault(bisect.bisect_right(firsts, key_of(part.region)[1][0]) - 1, part)
+            for position, run in enumerate(runs):
+                part = of_run[position]
+                text = with_run(part.region, key[2], run).text
+                declared = part.read.input
+                rows.append(DeclaredDependent(text, part.distance, part.region.label, declared.kind, declared.text))
         return tuple(sorted(rows, key=lambda row: (row.distance, row.partitions)))
 
 
@@ -291,20 +335,3 @@ def _is_offset(expression: Expression, field: str) -> bool:
     if "." in expression.text.replace("..", ""):
         return False
     return expression.field_kind in OF_MONTHS or not expression.uses_months
-
-
-def _merged(parts: Sequence[_Found]) -> Iterator[_Found]:
-    """Merges regions with adjacent runs; the nearest of those that are merged has its distance kept."""
-    runs = sorted(((key_of(part.region), part) for part in parts), key=lambda entry: entry[0][1])
-    nearest: _Found | None = None
-    first, last, position = 0, 0, -1
-    for (key, run), part in runs:
-        if nearest is not None and run[0] <= last + 1 and position >= 0:
-            last = max(last, run[1])
-            nearest = part if part.distance < nearest.distance else nearest
-            continue
-        if nearest is not None:
-            yield nearest._replace(region=with_run(nearest.region, position, (first, last)))
-        nearest, position, (first, last) = part, key[2], run
-    if nearest is not None:
-        yield nearest._replace(region=with_run(nearest.region, position, (first, last)))

@@ -5,7 +5,8 @@ Regions that differ in the numbers of one field have a key in common, so that th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import bisect
+from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 from databuild.graph.patterns import PartitionPattern
@@ -118,24 +119,39 @@ def with_run(region: Region, position: int, run: tuple[int, int]) -> Region:
     return region._replace(values=values)
 
 
-def missing_parts(run: tuple[int, int], seen: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yields the parts of a run that are in none of some disjoint runs in ascending order."""
-    start, last = run
-    for first, end in seen:
-        if first > last:
-            break
-        if end < start:
-            continue
-        if first > start:
-            yield start, first - 1
-        start = end + 1
-    if start <= last:
-        yield start, last
+class Runs:
+    """Disjoint runs of numbers in ascending order, of which none adjoins another."""
 
+    def __init__(self) -> None:
+        self._firsts: list[int] = []
+        self._lasts: list[int] = []
 
-def insert(run: tuple[int, int], seen: list[tuple[int, int]]) -> None:
-    """Adds a run to disjoint ones in ascending order, and merges it with those that it adjoins."""
-    first, last = run
-    touching = [other for other in seen if other[1] >= first - 1 and other[0] <= last + 1]
-    first, last = min([first, *(other[0] for other in touching)]), max([last, *(other[1] for other in touching)])
-    seen[:] = sorted([other for other in seen if other not in touching] + [(first, last)])
+    def __len__(self) -> int:
+        return len(self._firsts)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return zip(self._firsts, self._lasts, strict=True)
+
+    def missing(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Yields the parts of a run that are in none of these."""
+        for position in range(bisect.bisect_left(self._lasts, first), len(self)):
+            if self._firsts[position] > last:
+                break
+            if self._firsts[position] > first:
+                yield first, self._firsts[position] - 1
+            first = self._lasts[position] + 1
+        if first <= last:
+            yield first, last
+
+    def adjoins(self, first: int, last: int) -> bool:
+        """Returns True if a run has a number in common with one of these, or is next to it."""
+        position = bisect.bisect_left(self._lasts, first - 1)
+        return position < len(self) and self._firsts[position] <= last + 1
+
+    def add(self, first: int, last: int) -> None:
+        """Adds a run, and merges it with those that it adjoins."""
+        start, stop = bisect.bisect_left(self._lasts, first - 1), bisect.bisect_right(self._firsts, last + 1)
+        if start < stop:
+            first, last = min(first, self._firsts[start]), max(last, self._lasts[stop - 1])
+        self._firsts[start:stop] = [first]
+        self._lasts[start:stop] = [last]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +13,7 @@ from databuild.graph.catalog import Job, JobCatalog
 from databuild.graph.declared.declaration import Declaration
 from databuild.graph.dependents import Dependents
 from databuild.graph.field_types import FIELD_TYPES
+from databuild.graph.regions import Runs
 from databuild.model.views import DeclaredDependents
 from tests.support.declared_graphs import Enumeration, Node, configured, declared, graph
 from tests.support.drawn_graphs import job_graphs
@@ -155,9 +156,38 @@ def test_jobs_with_config_are_named_since_their_inputs_are_not_known() -> None:
 def test_thousands_of_given_partitions_are_one_run() -> None:
     numbers = declared("next", "next/{n:int}", "number/{n-1}")
 
-    found = dependents(graph(numbers), *(f"number/{n}" for n in range(5000)), limit=10_000)
+    found = dependents(graph(numbers), *(f"number/{n}" for n in range(5000)), limit=1)
 
-    assert names(found) == [("next/1..5000", 1)]
+    assert (names(found), found.complete) == ([("next/1..5000", 1)], True)
+
+
+def test_jobs_that_follow_each_other_from_day_to_day_are_one_range_each_up_to_the_limit() -> None:
+    evening = declared("evening", "evening/{date:date}", optional=["morning/{date}"])
+    morning = declared("morning", "morning/{date:date}", optional=["evening/{date-1}"])
+
+    found = dependents(graph(evening, morning), "morning/2013-01-01", limit=6)
+
+    assert not found.complete
+    assert names(found) == [("evening/2013-01-01..2013-01-03", 1), ("morning/2013-01-02..2013-01-04", 2)]
+
+
+NUMBERS = st.integers(-9, 9)
+
+
+@given(st.lists(st.tuples(NUMBERS, st.integers(0, 5))), NUMBERS, st.integers(0, 9))
+def test_runs_are_the_numbers_that_were_added(added: list[tuple[int, int]], first: int, length: int) -> None:
+    runs = Runs()
+    numbers: set[int] = set()
+    for start, size in added:
+        runs.add(start, start + size)
+        numbers.update(range(start, start + size + 1))
+    asked = set(range(first, first + length + 1))
+
+    assert [n for start, last in runs for n in range(start, last + 1)] == sorted(numbers)
+    assert all(first_[1] + 1 < second[0] for first_, second in itertools.pairwise(runs))
+    missing = [n for start, last in runs.missing(first, first + length) for n in range(start, last + 1)]
+    assert missing == sorted(asked - numbers)
+    assert runs.adjoins(first, first + length) == bool(numbers & {first - 1, first + length + 1, *asked})
 
 
 def expanded(catalog: JobCatalog, found: DeclaredDependents) -> set[Node]:
@@ -179,9 +209,9 @@ def _nodes(catalog: JobCatalog, label: str, partitions: str) -> Iterator[Node]:
         yield label, tuple(sorted(zip(job.fields, values, strict=True)))
 
 
-def true_dependents(inputs: Mapping[Node, list[Node]], start: Node, *, transitive: bool) -> set[Node]:
+def true_dependents(inputs: Mapping[Node, Sequence[Node]], starts: Collection[Node], *, transitive: bool) -> set[Node]:
     found: set[Node] = set()
-    level = {start}
+    level = set(starts)
     while level:
         level = {output for output, needed in inputs.items() if level.intersection(needed)} - found
         found |= level
@@ -196,15 +226,15 @@ def test_dependents_in_bounded_graphs_are_those_that_enumeration_finds(
     catalog: JobCatalog, data: st.DataObject, transitive: bool
 ) -> None:
     truth = Enumeration(catalog).inputs
-    label, fields = start = data.draw(st.sampled_from(list(truth)))
-    ref = catalog.declared[label].outputs[0].ref(dict(fields))
+    starts = data.draw(st.lists(st.sampled_from(list(truth)), min_size=1, max_size=4, unique=True))
+    refs = [catalog.declared[label].outputs[0].ref(dict(fields)) for label, fields in starts]
 
-    found = dependents(catalog, ref, transitive=transitive, limit=10_000)
+    found = dependents(catalog, *refs, transitive=transitive, limit=10_000)
 
     assert found.complete
-    wanted, named = true_dependents(truth, start, transitive=transitive), expanded(catalog, found)
+    wanted, named = true_dependents(truth, starts, transitive=transitive), expanded(catalog, found)
     assert wanted <= named
-    if not transitive or not _may_be_empty(catalog):
+    if (len(starts) == 1 and not transitive) or not _may_be_empty(catalog):
         assert named == wanted
 
 
