@@ -21,6 +21,7 @@ CODES: Final[tuple[tuple[type[errors.DataBuildError], str], ...]] = (
     (errors.DependencyCycleError, "DEPENDENCY_CYCLE"),
     (errors.InvalidCatalogError, "INVALID_CATALOG"),
     (errors.TooManyPartitionsError, "TOO_MANY_PARTITIONS"),
+    (errors.NothingDownstreamError, "NOTHING_DOWNSTREAM"),
     (errors.BuildNotFoundError, "BUILD_NOT_FOUND"),
     (errors.BuildPrunedError, "BUILD_PRUNED"),
     (errors.AdoptionRefusedError, "ADOPTION_REFUSED"),

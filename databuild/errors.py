@@ -9,6 +9,7 @@
     │   ├── DependencyCycleError          partitions need each other
     │   ├── InvalidCatalogError           the job catalog cannot be read
     │   ├── TooManyPartitionsError        a request is over the limit of partitions
+    │   ├── NothingDownstreamError        nothing that can be built was made from given partitions
     │   ├── BuildNotFoundError            no build has the given id
     │   ├── BuildPrunedError              the requested part of a build was pruned
     │   ├── AdoptionRefusedError          data cannot be adopted: it exists, or a build claims it
@@ -121,6 +122,23 @@ class TooManyPartitionsError(InvalidRequestError):
     def __init__(self, limit: int, message: str = "") -> None:
         self.limit = limit
         super().__init__(message or f"the request asks for more than {limit:,} partitions; split it into several")
+
+
+class NothingDownstreamError(InvalidRequestError):
+    """A request for what was made from partitions finds nothing to build.
+
+    Args:
+        refs: The partitions.
+        left_out: The partitions that were made from them, but which no job produces any more.
+    """
+
+    def __init__(self, refs: Sequence[str], left_out: Sequence[str] = ()) -> None:
+        self.refs = tuple(refs)
+        self.left_out = tuple(left_out)
+        fault = f"there is nothing to build: no available partition was made from {_first_of(refs)}"
+        if left_out:
+            fault += f", except {_first_of(left_out)}, which no job of the graph produces any more"
+        super().__init__(f"{fault}; `downstream` lists what was made from a partition")
 
 
 class InvalidPatternError(InvalidRequestError):
@@ -549,10 +567,13 @@ InvalidStateTransition = InvalidStateTransitionError
 
 
 def _call_of(refs: Sequence[str]) -> str:
-    if not refs:
-        return ""
+    return f" (asked for {_first_of(refs)})" if refs else ""
+
+
+def _first_of(refs: Sequence[str]) -> str:
+    """Returns the first ref, and the number of the others."""
     more = f" and {len(refs) - 1} more" if len(refs) > 1 else ""
-    return f" (asked for {refs[0]!r}{more})"
+    return f"{refs[0]!r}{more}"
 
 
 def _output_lines(output: str) -> str:

@@ -50,6 +50,7 @@ class AsyncDatabuildClient(Calls):
         *,
         build_request_id: str = "",
         plan: Plan | None = None,
+        downstream: bool = False,
         **options: Unpack[BuildKeywords],
     ) -> RemoteBuild[Coroutine[Any, Any, BuildView]]:
         """Returns a build that has an id, and is not submitted yet. The arguments are those of `submit`."""
@@ -58,5 +59,6 @@ class AsyncDatabuildClient(Calls):
             partitions,
             self.start,
             plan=plan,
+            downstream=downstream,
             **options,
         )

@@ -59,6 +59,7 @@ class Calls(Reads):
         *,
         build_request_id: str = "",
         plan: Plan | None = None,
+        downstream: bool = False,
         **options: Unpack[BuildKeywords],
     ) -> BuildView:
         """Submits a build, and returns its state once the service has recorded it.
@@ -68,6 +69,7 @@ class Calls(Reads):
             build_request_id: The id of the build; empty for a new one. A second request with the same id and content
                 starts no second build.
             plan: The plan to run exactly, with its partitions and its options; None to make a new plan.
+            downstream: Whether to build, instead of the partitions, what was made from them in any number of steps.
             options: The fields of `BuildOptions`; without `jobs`, the service chooses the number.
         """
         request = sv.SubmitBuildRequest(
@@ -75,6 +77,7 @@ class Calls(Reads):
             partitions=partitions,
             options=BuildOptions(**options).to_message(),
             plan=plan_to_message(plan) if plan else None,
+            downstream=downstream,
         )
         return build_from_message((await self._connection.ask("SubmitBuild", request)).build)
 
@@ -84,6 +87,7 @@ class Calls(Reads):
             build.partitions,
             build_request_id=build.build_request_id,
             plan=build.plan,
+            downstream=build.downstream,
             **build.options,
         )
 
@@ -209,15 +213,20 @@ class Calls(Reads):
         )
         return build_from_message((await self._connection.ask("RetryBuild", request)).build)
 
-    async def taint(self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False) -> Taint:
+    async def taint(
+        self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False, downstream: bool = False
+    ) -> Taint:
         """Taints partitions, so that the next build makes them again, or removes their taint.
 
         Args:
             partitions: Refs or ranges of refs.
             reason: The reason to record.
             untaint: Whether to remove the taint.
+            downstream: Whether to change also what was made from the partitions in any number of steps.
         """
-        request = sv.TaintPartitionsRequest(partitions=partitions, reason=reason, untaint=untaint)
+        request = sv.TaintPartitionsRequest(
+            partitions=partitions, reason=reason, untaint=untaint, downstream=downstream
+        )
         answer = await self._connection.ask("TaintPartitions", request)
         return Taint(tuple(answer.partitions), answer.author)
 

@@ -21,6 +21,7 @@ from databuild.model.records import BuildPartitionRecord, JobRunRecord, Partitio
 from databuild.model.results import BuildResult
 from databuild.model.views import (
     BuildView,
+    DeclaredDependents,
     DownstreamPage,
     Explanation,
     LogChunk,
@@ -86,6 +87,7 @@ class DatabuildClient:
         *,
         build_request_id: str = "",
         plan: Plan | None = None,
+        downstream: bool = False,
         **options: Unpack[BuildKeywords],
     ) -> RemoteBuild[BuildView]:
         """Returns a build that has an id, and is not submitted yet. The arguments are those of `submit`."""
@@ -94,6 +96,7 @@ class DatabuildClient:
             partitions,
             lambda build: run_sync(self._calls.start(build)),
             plan=plan,
+            downstream=downstream,
             **options,
         )
 
@@ -109,10 +112,15 @@ class DatabuildClient:
         *,
         build_request_id: str = "",
         plan: Plan | None = None,
+        downstream: bool = False,
         **options: Unpack[BuildKeywords],
     ) -> BuildView:
         """Submits a build, and returns its state once the service has recorded it."""
-        return run_sync(self._calls.submit(partitions, build_request_id=build_request_id, plan=plan, **options))
+        return run_sync(
+            self._calls.submit(
+                partitions, build_request_id=build_request_id, plan=plan, downstream=downstream, **options
+            )
+        )
 
     def get(self, build: str = "latest") -> BuildView:
         """Returns the state of a build."""
@@ -156,9 +164,16 @@ class DatabuildClient:
         """Returns the graph by job."""
         return run_sync(self._calls.graph(records=records))
 
-    def plan(self, partitions: Sequence[str] = (), *, records: bool = True, **options: Unpack[PlanKeywords]) -> Plan:
+    def plan(
+        self,
+        partitions: Sequence[str] = (),
+        *,
+        records: bool = True,
+        downstream: bool = False,
+        **options: Unpack[PlanKeywords],
+    ) -> Plan:
         """Makes the plan of a build, and starts nothing."""
-        return run_sync(self._calls.plan(partitions, records=records, **options))
+        return run_sync(self._calls.plan(partitions, records=records, downstream=downstream, **options))
 
     def events(self, build: str = "latest", *, after: int = 0, limit: int = 1000) -> list[ev.BuildEvent]:
         """Returns events of a build, in order."""
@@ -215,13 +230,21 @@ class DatabuildClient:
         """Returns the partitions whose current data was made from given ones, with their states."""
         return run_sync(self._calls.downstream(partitions, transitive=transitive, page_token=page_token, limit=limit))
 
+    def declared_downstream(
+        self, partitions: Sequence[str], *, transitive: bool = False, limit: int = 1000
+    ) -> DeclaredDependents:
+        """Returns the outputs of declared jobs that would be made from given partitions, whether they exist or not."""
+        return run_sync(self._calls.declared_downstream(partitions, transitive=transitive, limit=limit))
+
     def explain(self, ref: str) -> Explanation:
         """Returns the record of a partition, and what a build would do with it and why."""
         return run_sync(self._calls.explain(ref))
 
-    def taint(self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False) -> Taint:
+    def taint(
+        self, partitions: Sequence[str], *, reason: str = "", untaint: bool = False, downstream: bool = False
+    ) -> Taint:
         """Taints partitions, so that the next build makes them again, or removes their taint."""
-        return run_sync(self._calls.taint(partitions, reason=reason, untaint=untaint))
+        return run_sync(self._calls.taint(partitions, reason=reason, untaint=untaint, downstream=downstream))
 
     def adopt(self, partitions: Sequence[str], *, reason: str, force: bool = False, author: str = "") -> Adoption:
         """Makes partitions available whose data was not built by DataBuild: all of them, or none."""

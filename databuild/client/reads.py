@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, Unpack
 from databuild.client.connection import Connection
 from databuild.errors import InvalidRequestError
 from databuild.model.build_options import PlanKeywords, PlanOptions
-from databuild.model.graph_messages import graph_from_message
+from databuild.model.graph_messages import dependents_from_message, graph_from_message
 from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BUILD_ENDS
@@ -32,6 +32,7 @@ from databuild.model.view_messages import (
 )
 from databuild.model.views import (
     BuildView,
+    DeclaredDependents,
     DownstreamPage,
     DownstreamPartition,
     Explanation,
@@ -241,6 +242,21 @@ class Reads:
         rows = await _paged(page, limit)
         return DownstreamPage(tuple(rows), request.page_token, truncated=truncated)
 
+    async def declared_downstream(
+        self, partitions: Sequence[str], *, transitive: bool = False, limit: int = 1000
+    ) -> DeclaredDependents:
+        """Returns the outputs of declared jobs that would be made from given partitions, whether they exist or not.
+
+        Args:
+            partitions: Refs or ranges of refs. No job needs to produce them.
+            transitive: True to follow any number of steps, False to follow one.
+            limit: The maximum number of results, at most 1,000.
+        """
+        request = sv.GetDeclaredDownstreamRequest(
+            partitions=partitions, transitive=transitive, max_dependents=min(limit, _PAGE)
+        )
+        return dependents_from_message(await self._connection.ask("GetDeclaredDownstream", request))
+
     async def explain(self, ref: str) -> Explanation:
         """Returns the record of a partition, and what a build would do with it and why."""
         request = sv.ExplainPartitionRequest(ref=ref)
@@ -255,17 +271,26 @@ class Reads:
         return graph_from_message(await self._connection.ask("GetGraph", sv.GetGraphRequest(include_records=records)))
 
     async def plan(
-        self, partitions: Sequence[str] = (), *, records: bool = True, **options: Unpack[PlanKeywords]
+        self,
+        partitions: Sequence[str] = (),
+        *,
+        records: bool = True,
+        downstream: bool = False,
+        **options: Unpack[PlanKeywords],
     ) -> Plan:
         """Makes the plan of a build, and starts nothing.
 
         Args:
             partitions: Refs or ranges of refs; none for the default partitions of the graph.
             records: False to plan as if no partition had ever been built.
+            downstream: Whether to plan, instead of the partitions, what was made from them in any number of steps.
             options: The fields of `PlanOptions`.
         """
         request = sv.PlanBuildRequest(
-            partitions=partitions, options=PlanOptions(**options).to_message(), without_records=not records
+            partitions=partitions,
+            options=PlanOptions(**options).to_message(),
+            without_records=not records,
+            downstream=downstream,
         )
         return plan_from_message(await self._connection.ask("PlanBuild", request))
 

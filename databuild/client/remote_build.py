@@ -26,6 +26,7 @@ class RemoteBuild(Generic[_Started]):
         build_request_id: The id.
         partitions: The requested refs or ranges of refs; none for the default partitions of the graph.
         plan: The plan to run exactly; None to make a new plan.
+        downstream: True to build, instead of the partitions, what was made from them.
         options: The fields of `BuildOptions` that were given.
         counts: The sums over its events.
         result: The result; None until the event of its end has been added.
@@ -38,11 +39,13 @@ class RemoteBuild(Generic[_Started]):
         start: Callable[[RemoteBuild[_Started]], _Started],
         *,
         plan: Plan | None = None,
+        downstream: bool = False,
         **options: Unpack[BuildKeywords],
     ) -> None:
         self.build_request_id = build_request_id
         self.partitions = tuple(partitions)
         self.plan = plan
+        self.downstream = downstream
         self.options = options
         self.counts = BuildCounts()
         self.result: BuildResult | None = None

@@ -21,7 +21,7 @@ from databuild.graph.patterns import PartitionPattern
 from databuild.model.graph_view import INPUT, OPTIONAL, QUERY, RECORDED, GraphEdge, GraphJob, GraphView
 
 
-class _Input(NamedTuple):
+class DeclaredInput(NamedTuple):
     """One template of a job's inputs; `any_value` is true if `{*}` follows it."""
 
     template: Template
@@ -54,7 +54,7 @@ def declared_edges(catalog: JobCatalog) -> tuple[GraphEdge, ...]:
     return tuple(
         edge
         for label, job in sorted(catalog.declared.items())
-        for declared_input in _inputs(job)
+        for declared_input in declared_inputs(job)
         for edge in _edges(label, declared_input, producers)
     )
 
@@ -65,15 +65,15 @@ def recorded_edges(catalog: JobCatalog, job_label: str, inputs: Iterable[str]) -
     return tuple(GraphEdge(label, "", job_label, RECORDED) for label in sorted(upstream))
 
 
-def _inputs(job: DeclaredJob) -> Iterator[_Input]:
+def declared_inputs(job: DeclaredJob) -> Iterator[DeclaredInput]:
     for templates, kind in ((job.inputs, INPUT), (job.optional_inputs, OPTIONAL), (job.query_inputs, QUERY)):
         for template in templates:
-            yield _Input(template, kind)
+            yield DeclaredInput(template, kind)
     for template in job.query_prefixes:
-        yield _Input(template, QUERY, any_value=True)
+        yield DeclaredInput(template, QUERY, any_value=True)
 
 
-def _edges(label: str, declared_input: _Input, producers: _Producers) -> Iterator[GraphEdge]:
+def _edges(label: str, declared_input: DeclaredInput, producers: _Producers) -> Iterator[GraphEdge]:
     upstream = producers.of(template_pattern(declared_input.template, any_value=declared_input.any_value).pattern)
     text, mapping = declared_input.text, declared_input.mapping
     for producer in upstream:
@@ -108,7 +108,7 @@ def _overlap(first: PartitionPattern, second: PartitionPattern) -> bool:
     return shortest_common_ref(first, second) is not None
 
 
-def _external_name(declared_input: _Input) -> str:
+def _external_name(declared_input: DeclaredInput) -> str:
     """Returns the refs of an input as a pattern: equal for inputs that differ in the values of typed fields only."""
     parts: Sequence[str | Expression] = declared_input.template.parts
     texts = [part if isinstance(part, str) else f"{{{_field_name(part)}}}" for part in parts]

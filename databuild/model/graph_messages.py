@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from databuild.model.graph_view import EDGE_KINDS, GraphEdge, GraphJob, GraphView, PartitionCounts
+from databuild.model.views import DeclaredDependent, DeclaredDependents
 from databuild.v1 import service_pb2 as sv
 
 _KINDS: Final = {kind: sv.GraphEdge.Kind.Value(f"KIND_{kind}") for kind in EDGE_KINDS}
@@ -56,6 +57,27 @@ def graph_from_message(message: sv.Graph) -> GraphView:
             for edge in message.edges
         ),
     )
+
+
+def dependents_to_message(found: DeclaredDependents) -> sv.DeclaredDownstream:
+    return sv.DeclaredDownstream(
+        dependents=[sv.DeclaredDependent(**{**row._asdict(), "kind": _KINDS[row.kind]}) for row in found.dependents],
+        truncated=not found.complete,
+        undeclared_job_labels=found.undeclared_jobs,
+    )
+
+
+def dependents_from_message(message: sv.DeclaredDownstream) -> DeclaredDependents:
+    """Converts a message.
+
+    Raises:
+        KeyError: The message has a kind of input that this version does not know.
+    """
+    rows = (
+        DeclaredDependent(row.partitions, row.distance, row.job_label, _KIND_NAMES[row.kind], row.input)
+        for row in message.dependents
+    )
+    return DeclaredDependents(tuple(rows), not message.truncated, tuple(message.undeclared_job_labels))
 
 
 def _counts_to_message(counts: PartitionCounts) -> sv.PartitionCounts:

@@ -128,6 +128,38 @@ class DownstreamPage(NamedTuple):
     truncated: bool = False
 
 
+class DeclaredDependent(NamedTuple):
+    """Outputs of a declared job that would be made from others, whether they exist or not.
+
+    Attributes:
+        partitions: The ref of one output, or its pattern: with ranges, and with fields that may have any value.
+        distance: The smallest number of steps from the partitions that were asked about, from 1.
+        job_label: The job.
+        kind: The kind of the input in the last of these steps: INPUT, OPTIONAL or QUERY.
+        input: The template of that input, as it was written.
+    """
+
+    partitions: str
+    distance: int
+    job_label: str
+    kind: str
+    input: str
+
+
+class DeclaredDependents(NamedTuple):
+    """The outputs of declared jobs that would be made from others.
+
+    Attributes:
+        dependents: The outputs, nearest first.
+        complete: False if there are more than the limit allowed.
+        undeclared_jobs: The labels of the jobs that have `config`, whose inputs are not known before a build.
+    """
+
+    dependents: tuple[DeclaredDependent, ...]
+    complete: bool = True
+    undeclared_jobs: tuple[str, ...] = ()
+
+
 class JobStatistics(NamedTuple):
     """A job, and how its newest runs went: at most the newest hundred.
 

@@ -36,6 +36,22 @@ expectations() {
   says err "outside the bounds '2026-01-07..'"
   run 2 build balance/date=2026-01-05..
   says err "has no end"
+
+  # An hour that cannot be trusted: what was made from it, what a build would make from it, and a build of the former.
+  local hour=transactions/hour=2026-01-09T03
+  run 0 downstream "$hour"
+  says out "balance/date=2026-01-10"
+  says out "trailing_week/date=2026-01-09..2026-01-15"
+  says out "balance/date=2026-01-09.."
+  says out "monthly_change/month=2026-02"
+  run 0 taint "$hour" --reason="booked too late"
+  run 0 plan --downstream "$hour"
+  says out "would build 5 partitions"
+  # The hour has the same content again, so that nothing else needs to be built.
+  run 0 build --downstream "$hour"
+  says out "COMPLETED"
+  run 0 plan --downstream "$hour"
+  says out "nothing to do"
 }
 
 both_ways expectations

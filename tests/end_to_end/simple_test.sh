@@ -38,6 +38,15 @@ expectations() {
   says out "$REF"
   run 0 downstream "$REF"
   says out "no partition was made from $REF"
+  run 0 build --force generated_number/salem
+  run 0 plan --downstream generated_number/salem
+  says out "input changed"
+  run 0 build --downstream generated_number/salem
+  says out "$REF"
+  run 0 build --downstream generated_number/salem
+  says out "nothing to do"
+  run 2 build --downstream "$REF"
+  says err "there is nothing to build"
   run 0 graph "$REF" --format=dot
   says out digraph
   run 0 graph "$REF" --format=svg
@@ -51,7 +60,8 @@ expectations() {
   run 2 status no_such_build
   run 2 build --no_such_flag
 
-  run 0 taint "$REF" --reason="looks wrong"
+  run 0 taint --downstream generated_number/salem --reason="looks wrong"
+  says out "tainted 2 partitions"
   run 0 plan "$REF"
   says out tainted
   run 0 build "$REF"

@@ -89,7 +89,31 @@ def bad_requests(way: Way) -> Iterator[int]:
     yield way.end("refused")
 
 
-SCENARIOS = (success, default_partitions, repeat, fail_fast, keep_going, retry, cancel, delegation, bad_requests)
+def downstream(way: Way) -> Iterator[int]:
+    way.begin("first", "sum/one_two", "sum/two_three", "sum/one_three")
+    yield way.end("first")
+    way.begin("fresh", "number/two", downstream=True)
+    yield way.end("fresh")
+    way.begin("forced", "number/two", force=True)
+    yield way.end("forced")
+    way.begin("stale", "number/two", "number/three", downstream=True)
+    yield way.end("stale")
+    way.begin("nothing", "sum/one_two", downstream=True)
+    yield way.end("nothing")
+
+
+SCENARIOS = (
+    success,
+    default_partitions,
+    repeat,
+    fail_fast,
+    keep_going,
+    retry,
+    cancel,
+    delegation,
+    bad_requests,
+    downstream,
+)
 OUTCOMES: dict[Scenario, tuple[list[int], set[str]]] = {
     success: ([0], {"one", "two", "three", "one_three"}),
     default_partitions: ([0], {"one", "two", "one_two"}),
@@ -100,6 +124,7 @@ OUTCOMES: dict[Scenario, tuple[list[int], set[str]]] = {
     cancel: ([130, 0], {"two", "one", "hang-1", "hang-1_one"}),
     delegation: ([0, 0], {"two", "wait-1", "wait-1_two"}),
     bad_requests: ([2, 1], set()),
+    downstream: ([0, 0, 0, 0, 2], {"one", "two", "three", "one_two", "two_three", "one_three"}),
 }
 """The end of each build of a scenario, and all partitions that it makes."""
 

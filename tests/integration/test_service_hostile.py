@@ -29,8 +29,8 @@ SERVICE = sv.DESCRIPTOR.services_by_name["DataBuildService"]
 METHODS = [pytest.param(method, id=method.name) for method in SERVICE.methods]
 MAY_READ = {
     "GetBuild", "WatchBuild", "ListBuilds", "ListBuildEvents", "ListBuildPartitions", "ListJobRuns", "GetBuildGraph",
-    "PlanBuild", "ListPartitions", "GetPartition", "ExplainPartition", "GetLineage", "ListDownstream", "ListJobs",
-    "GetJob", "GetJobRun", "GetStorage", "ReadLog", "FollowLog", "GetGraph",
+    "PlanBuild", "ListPartitions", "GetPartition", "ExplainPartition", "GetLineage", "ListDownstream",
+    "GetDeclaredDownstream", "ListJobs", "GetJob", "GetJobRun", "GetStorage", "ReadLog", "FollowLog", "GetGraph",
 }  # fmt: skip
 TEXTS = {
     "newline": "raw/a\nb",

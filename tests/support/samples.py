@@ -8,6 +8,7 @@ SAMPLES = (
     errors.UnknownPartitionError("raw/x", nearest="raw/{n:int}", needed_by="clean/x"),
     errors.AmbiguousPartitionError("raw/1", ["//:one", "//:other"]),
     errors.TooManyPartitionsError(100_000),
+    errors.NothingDownstreamError(["raw/1", "raw/2"], ["old/1"]),
     errors.InvalidPatternError("raw/{n", "a brace is open"),
     errors.OverlappingPatternsError(("//:one", "raw/{n}"), ("//:other", "{x}/1"), "raw/1"),
     errors.DependencyCycleError(["raw/1", "clean/1"]),

@@ -44,9 +44,10 @@ class CommandLine:
         self.flags = (f"--event_log={uri}",)
         self.running: dict[str, subprocess.Popen[str]] = {}
 
-    def begin(self, build: str, *partitions: str, **options: Unpack[BuildKeywords]) -> None:
+    def begin(self, build: str, *partitions: str, downstream: bool = False, **options: Unpack[BuildKeywords]) -> None:
         """Has a build begun, and returns when it is recorded, or has been refused."""
-        self._start(build, "build", *partitions, **options)
+        more = ["--downstream"] if downstream else []
+        self._start(build, "build", *partitions, *more, **options)
 
     def retry(self, build: str, old: str, **options: Unpack[RetryKeywords]) -> None:
         """Has a build begun of what another was asked for."""
@@ -90,8 +91,8 @@ class _Service(ABC):
         self.service = self.graph.serve("--jobs=1", f"--event_log={uri}")
         self.refused: dict[str, int] = {}
 
-    def begin(self, build: str, *partitions: str, **options: Unpack[BuildKeywords]) -> None:
-        self._take(build, self.submit(build, partitions, options))
+    def begin(self, build: str, *partitions: str, downstream: bool = False, **options: Unpack[BuildKeywords]) -> None:
+        self._take(build, self.submit(build, partitions, options, downstream=downstream))
 
     def retry(self, build: str, old: str, **options: Unpack[RetryKeywords]) -> None:
         self._take(build, self.submit_retry(build, old, options))
@@ -111,7 +112,7 @@ class _Service(ABC):
         self.graph.close()
 
     @abstractmethod
-    def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords) -> str:
+    def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords, *, downstream: bool) -> str:
         """Asks for a build, and returns the code of the error that it was refused with; empty for none."""
 
     @abstractmethod
@@ -124,7 +125,7 @@ class _Service(ABC):
     def _take(self, build: str, code: str) -> None:
         """Records the code of the error that a build was refused with; empty for none."""
         if code:
-            assert code in {"UNKNOWN_PARTITION", "BUILD_STATE"}, code
+            assert code in {"UNKNOWN_PARTITION", "BUILD_STATE", "NOTHING_DOWNSTREAM"}, code
             self.refused[build] = 2
 
 
@@ -137,8 +138,13 @@ class Grpc(_Service):
         self.stub = DataBuildServiceStub(self.channel)
         self.author = (("databuild-author", "ann"),)
 
-    def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords) -> str:
-        request = {"build_request_id": build, "partitions": partitions, "options": options}
+    def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords, *, downstream: bool) -> str:
+        request = {
+            "build_request_id": build,
+            "partitions": partitions,
+            "options": _in_message(options),
+            "downstream": downstream,
+        }
         return self._code(self.stub.SubmitBuild, ParseDict(request, sv.SubmitBuildRequest()))
 
     def submit_retry(self, build: str, old: str, options: RetryKeywords) -> str:
@@ -173,8 +179,10 @@ class Grpc(_Service):
 class Http(_Service):
     """The HTTP API, as curl would use it."""
 
-    def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords) -> str:
-        return self._code("/builds", {"build_request_id": build, "partitions": partitions, "options": options})
+    def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords, *, downstream: bool) -> str:
+        options_ = _in_message(options)
+        body = {"build_request_id": build, "partitions": partitions, "options": options_, "downstream": downstream}
+        return self._code("/builds", body)
 
     def submit_retry(self, build: str, old: str, options: RetryKeywords) -> str:
         return self._code(f"/builds/{old}/retry", {"new_build_request_id": build, **_retry(options)})
@@ -200,8 +208,10 @@ class Client(_Service):
         super().__init__(folder, uri)
         self.client = DatabuildClient(self.service.addresses["grpc"], author="ann")
 
-    def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords) -> str:
-        orchestrator = self.client.create_orchestrator(partitions, build_request_id=build, **options)
+    def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords, *, downstream: bool) -> str:
+        orchestrator = self.client.create_orchestrator(
+            partitions, build_request_id=build, downstream=downstream, **options
+        )
         return self._code(orchestrator.start_build)
 
     def submit_retry(self, build: str, old: str, options: RetryKeywords) -> str:
@@ -228,10 +238,15 @@ class Client(_Service):
         return ""
 
 
+def _in_message(options: BuildKeywords) -> dict[str, object]:
+    """Returns the options of a build as their message has them, with those of its plan apart."""
+    own = {name: value for name, value in options.items() if name in {"keep_going", "jobs"}}
+    return {**own, "plan": {"force": True}} if options.get("force") else own
+
+
 def _retry(options: RetryKeywords) -> dict[str, object]:
     """Returns the options of a retry as its message has them."""
-    how = {name: value for name, value in options.items() if name != "failed_jobs_only"}
-    return {"options": how, "failed_jobs_only": options.get("failed_jobs_only", False)}
+    return {"options": _in_message(options), "failed_jobs_only": options.get("failed_jobs_only", False)}
 
 
 Way: TypeAlias = CommandLine | Server | Grpc | Http | Client

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection
 from itertools import islice
-from types import MappingProxyType
-from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
@@ -13,47 +11,9 @@ from hypothesis import strategies as st
 
 from databuild.errors import InvalidRequestError
 from databuild.event_log.downstream import all_steps, direct_steps, downstream
-from databuild.model.records import PartitionState, PartitionUse
+from databuild.model.records import PartitionState
 from databuild.model.views import DownstreamPage, DownstreamPartition
-
-_Row = TypeVar("_Row")
-Runs = Mapping[str, tuple[Collection[str], Collection[str]]]
-Adopted = Mapping[str, Collection[str]]
-
-NONE: Mapping[str, Any] = MappingProxyType({})
-
-
-class Records:
-    """Job runs with their inputs and outputs, and adopted partitions with their inputs; counts the rows it returns."""
-
-    def __init__(self, runs: Runs = NONE, adopted: Adopted = NONE, states: Iterable[PartitionState] = ()) -> None:
-        self.outputs = {run: sorted(outputs) for run, (_, outputs) in runs.items()}
-        self.all_uses = sorted(
-            [PartitionUse(ref, run, "", "1", False) for run, (inputs, _) in runs.items() for ref in set(inputs)]
-            + [PartitionUse(ref, "", output, "1", False) for output, inputs in adopted.items() for ref in inputs]
-        )
-        self.states = {state.ref: state for state in states}
-        self.rows = 0
-
-    def uses(
-        self, refs: Collection[str], *, after: tuple[str, str, str] | None = None, limit: int = 1000
-    ) -> Sequence[PartitionUse]:
-        found = (use for use in self.all_uses if use.input in refs and (after is None or use.key > after))
-        return self._page(found, limit)
-
-    def outputs_of_runs(
-        self, job_run_ids: Collection[str], *, after: tuple[str, str] = ("", ""), limit: int = 1000
-    ) -> Sequence[tuple[str, str]]:
-        rows = ((run, ref) for run in sorted(job_run_ids) for ref in self.outputs[run])
-        return self._page((row for row in rows if row > after), limit)
-
-    def partition_states(self, refs: Collection[str]) -> Mapping[str, PartitionState]:
-        return {ref: self.states.get(ref, PartitionState(ref, "AVAILABLE", True, "1")) for ref in refs}
-
-    def _page(self, rows: Iterable[_Row], limit: int) -> list[_Row]:
-        page = list(islice(rows, limit))
-        self.rows += len(page)
-        return page
+from tests.support.lineage_records import Adopted, LineageRecords, Runs
 
 
 def edges(runs: Runs, adopted: Adopted) -> set[tuple[str, str]]:
@@ -97,7 +57,7 @@ def test_a_walk_finds_everything_downstream_once_at_its_distance(drawn: tuple[Ru
     runs, adopted = drawn
     pairs = edges(runs, adopted)
 
-    steps = list(all_steps(Records(runs, adopted), start))
+    steps = list(all_steps(LineageRecords(runs, adopted), start))
 
     assert len(steps) == len({step.ref for step in steps})
     assert {step.ref: step.distance for step in steps} == distances(pairs, start)
@@ -110,7 +70,7 @@ def test_the_pages_of_a_list_are_all_of_it(
     drawn: tuple[Runs, Adopted], start: set[str], limit: int, transitive: bool
 ) -> None:
     runs, adopted = drawn
-    reader = Records(runs, adopted)
+    reader = LineageRecords(runs, adopted)
     found: list[DownstreamPartition] = []
     token = ""
     while True:
@@ -130,7 +90,7 @@ def test_the_pages_of_a_list_are_all_of_it(
 def test_a_run_with_many_inputs_and_outputs_is_read_once() -> None:
     inputs = [f"in/{number:04}" for number in range(2000)]
     outputs = [f"out/{number:04}" for number in range(2000)]
-    reader = Records({"b.1.1": (inputs, outputs)})
+    reader = LineageRecords({"b.1.1": (inputs, outputs)})
 
     steps = list(all_steps(reader, inputs))
 
@@ -141,14 +101,14 @@ def test_a_run_with_many_inputs_and_outputs_is_read_once() -> None:
 def test_a_long_chain_needs_no_recursion() -> None:
     runs = {f"b.{number}.1": ([f"day/{number:04}"], [f"day/{number + 1:04}"]) for number in range(3000)}
 
-    *_, last = all_steps(Records(runs), ["day/0000"])
+    *_, last = all_steps(LineageRecords(runs), ["day/0000"])
 
     assert (last.ref, last.distance) == ("day/3000", 3000)
 
 
 def test_a_walk_that_is_left_early_reads_no_further() -> None:
     runs = {f"b.{number:05}.1": (["in"], [f"out/{number:05}"]) for number in range(20_000)}
-    reader = Records(runs)
+    reader = LineageRecords(runs)
 
     assert len(list(islice(all_steps(reader, ["in"]), 10))) == 10
     assert len(list(islice(direct_steps(reader, ["in"]), 10))) == 10
@@ -161,7 +121,7 @@ def test_partitions_are_listed_with_what_became_of_them_and_of_their_inputs() ->
         PartitionState("old", "FAILED", False, "1"),
         PartitionState("bad", "AVAILABLE", True, "1", tainted=True),
     ]
-    reader = Records({"b.1.1": (["in"], ["old", "bad"]), "b.2.1": (["bad"], ["last"])}, states=states)
+    reader = LineageRecords({"b.1.1": (["in"], ["old", "bad"]), "b.2.1": (["bad"], ["last"])}, states=states)
 
     page = downstream(reader, ["in"], transitive=True, limit=10)
 
@@ -175,7 +135,7 @@ def test_a_transitive_list_has_a_maximum_over_all_pages() -> None:
     runs = {f"b.{number}.1": (["in"], [f"out/{number}"]) for number in range(5)}
 
     def page(token: str) -> DownstreamPage:
-        return downstream(Records(runs), ["in"], transitive=True, limit=2, page_token=token, max_partitions=3)
+        return downstream(LineageRecords(runs), ["in"], transitive=True, limit=2, page_token=token, max_partitions=3)
 
     first = page("")
     last = page(first.next_page_token)
@@ -204,4 +164,4 @@ def test_a_transitive_list_has_a_maximum_over_all_pages() -> None:
 )
 def test_a_page_token_of_something_else_is_refused(transitive: bool, token: str) -> None:
     with pytest.raises(InvalidRequestError, match="page token"):
-        downstream(Records(), ["in"], transitive=transitive, limit=2, page_token=token)
+        downstream(LineageRecords(), ["in"], transitive=transitive, limit=2, page_token=token)

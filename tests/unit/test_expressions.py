@@ -202,6 +202,33 @@ def test_the_sources_of_a_value_are_those_that_enumeration_finds(
 
 
 @settings(deadline=None)
+@given(POINTS, STARTS, st.data())
+def test_the_sources_of_several_values_are_those_of_each_of_them(
+    text: str, start: dt.date, data: st.DataObject
+) -> None:
+    expression = expression_of(text)
+    kind = expression.field_kind
+    first = -20 if kind == "int" else UNITS[kind].of_minute((start.toordinal() - 1) * 24 * 60)
+    last = first + data.draw(st.integers(0, 2000 if kind in {"hour", "minute"} else 60))
+    number = data.draw(st.integers(first, last))
+    field = str(number) if kind == "int" else UNITS[kind].format(number)
+    values = expression.values(field) or [field]
+    value = number_of(expression.kind, values[0])
+    until = value + data.draw(st.integers(0, 50))
+
+    sources = expression.sources(value, first, last, until=until)
+
+    of_each = [expression.sources(one, first, last) for one in range(value, until + 1)]
+    each = {source for some in of_each for numbers in some for source in numbers}
+    found = [source for numbers in sources for source in numbers]
+    assert found == sorted(set(found))
+    assert each <= set(found)
+    # A range that ends before it begins yields nothing, although its ends are on both sides of the values.
+    empty = {source for source in set(found) - each if expression.low(source) > expression.high(source)}  # type: ignore[misc]
+    assert set(found) - each == empty
+
+
+@settings(deadline=None)
 @given(st.datetimes(dt.datetime(2012, 1, 27), dt.datetime(2012, 4, 2)), st.sampled_from(["hour", "minute"]))  # noqa: DTZ001
 def test_hours_that_change_places_when_they_move_by_months_are_all_found(time: dt.datetime, kind: str) -> None:
     unit = UNITS[kind]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.records import BuildRecord, JobRunRecord
-    from databuild.model.views import DownstreamPage, Verification
+    from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
     from databuild.v1.events_pb2 import BuildEvent
 
 TAIL_BYTES = 8192
@@ -32,11 +32,13 @@ class BuildOrder(NamedTuple):
         build_request_id: The id of the new build; empty for a generated one.
         options: The options; without `jobs`, the backend chooses the number.
         plan: The plan to run exactly; None to make a new plan.
+        downstream: Whether to build, instead of the partitions, what was made from them.
     """
 
     build_request_id: str
     options: BuildOptions
     plan: Plan | None = None
+    downstream: bool = False
 
 
 class Cancellation(NamedTuple):
@@ -136,12 +138,13 @@ class Backend(Protocol):
         """Returns the time, since the epoch, before which builds ended whose logs were pruned for age; 0 for none."""
         ...
 
-    def plan(self, partitions: Sequence[str], options: PlanOptions | None = None) -> Plan:
+    def plan(self, partitions: Sequence[str], options: PlanOptions | None = None, *, downstream: bool = False) -> Plan:
         """Makes a plan and prints its warnings.
 
         Args:
             partitions: Refs and ranges of refs; none for the default partitions of the graph.
             options: The options of the plan; None for the defaults.
+            downstream: Whether to plan, instead of the partitions, what was made from them.
         """
         ...
 
@@ -153,6 +156,16 @@ class Backend(Protocol):
             transitive: True for any number of steps, with each partition once; False for one step, with a partition
                 once for each given partition that it was made from.
             limit: The maximum number of partitions.
+        """
+        ...
+
+    def declared_downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DeclaredDependents:
+        """Returns the outputs of declared jobs that would be made from given partitions, whether they exist or not.
+
+        Args:
+            partitions: Refs and ranges of refs. No job needs to produce them.
+            transitive: True for any number of steps; False for one.
+            limit: The maximum number of results.
         """
         ...
 
@@ -188,8 +201,8 @@ class Backend(Protocol):
         """Requests that a build be cancelled."""
         ...
 
-    def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str) -> Taint:
-        """Taints partitions, or removes their taint."""
+    def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str, downstream: bool) -> Taint:
+        """Taints partitions, or removes their taint; with `downstream`, also of what was made from them."""
         ...
 
     def adopt(self, partitions: Sequence[str], *, author: str, reason: str, force: bool) -> Adoption:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.flags.full_parse import UsageError
 from databuild.model.build_options import BuildOptions, PlanOptions
+
+
+def check_downstream(call: Invocation) -> None:
+    """Checks that `--downstream` has partitions to begin at: the default ones of the graph are ends, not beginnings.
+
+    Raises:
+        UsageError: There are none.
+    """
+    if call.flags["downstream"] and not call.positionals:
+        raise UsageError("--downstream takes at least one PARTITION, whose downstream is meant", call.command)
 
 
 def plan_options(flags: Mapping[str, Any]) -> PlanOptions:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from databuild.model.graph_view import GraphView
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
-    from databuild.model.views import DownstreamPage, Verification
+    from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
+    from databuild.orchestration.build.downstream_request import Requested
     from databuild.v1.events_pb2 import BuildEvent
 
 _POLL_SECONDS = 1.0
@@ -144,29 +145,31 @@ class LocalBackend:
 
         return logs_pruned_before(self._call.log_dir)
 
-    def plan(self, partitions: Sequence[str], options: PlanOptions | None = None) -> Plan:
-        from databuild.cli.backend.local_plan import RecordsWithoutDeadBuilds, plan_for
-        from databuild.cli.backend.requested_partitions import requested_partitions
+    def plan(self, partitions: Sequence[str], options: PlanOptions | None = None, *, downstream: bool = False) -> Plan:
+        from databuild.cli.backend.local_plan import RecordsWithoutDeadBuilds, plan_for, print_warnings
 
-        return plan_for(
+        requested = self._requested(partitions, downstream=downstream)
+        print_warnings(self._call, requested.warnings)
+        plan = plan_for(
             self._call,
-            requested_partitions(self._call, partitions),
+            requested.refs,
             reader=RecordsWithoutDeadBuilds(self.records),
             past=self.records,
             options=options,
         )
+        return plan._replace(warnings=(*requested.warnings, *plan.warnings))
 
     def downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DownstreamPage:
         from databuild.event_log.downstream import downstream
-        from databuild.graph.refs import check_ref, unsafe_segment
 
-        refs: Sequence[str] = partitions
-        if any(".." in text or unsafe_segment(text) is not None for text in partitions):
-            refs = self._call.catalog().expand(partitions, produced=False)
-        else:  # the patterns do not matter, and loading them would double the time of the command
-            for ref in refs:
-                check_ref(ref)
+        refs = self._call.catalog().expand(partitions, produced=False)
         return downstream(self.records, refs, transitive=transitive, limit=limit)
+
+    def declared_downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DeclaredDependents:
+        from databuild.graph.dependents import Dependents
+
+        refs = self._call.catalog().expand(partitions, produced=False)
+        return Dependents(self._call.catalog()).of(refs, transitive=transitive, limit=limit)
 
     def plan_without_records(self, partitions: Sequence[str]) -> Plan:
         from databuild.cli.backend.local_plan import plan_for
@@ -202,16 +205,20 @@ class LocalBackend:
         from dataclasses import replace
 
         from databuild.cli.backend import local_build
-        from databuild.cli.backend.requested_partitions import requested_partitions
+        from databuild.orchestration.build.downstream_request import Requested
         from databuild.orchestration.build.settings import BuildRequest
 
         plan = order.plan
         options = replace(order.options, jobs=local_build.number_of_jobs(self._call))
+        build_request_id = self._chosen_id(order)
+        requested = Requested(plan.requested) if plan else self._requested(partitions, downstream=order.downstream)
         request = BuildRequest(
-            build_request_id=self._chosen_id(order),
-            requested=plan.requested if plan else tuple(requested_partitions(self._call, partitions)),
+            build_request_id=build_request_id,
+            requested=requested.refs,
             options=options.with_planning(plan.options) if plan else options,
             plan=plan,
+            downstream_of=requested.downstream_of,
+            warnings=requested.warnings,
         )
         return local_build.run(self._call, request, display)
 
@@ -240,16 +247,19 @@ class LocalBackend:
 
         author = user_name(self._call.environ)
         event = cancel_request(self.records, self.find_build(build), author)
-        self._append(event)
+        self._append([event])
         return Cancellation(event.cancel_request.target_build_request_id, author)
 
-    def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str) -> Taint:
+    def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str, downstream: bool) -> Taint:
         from databuild.cli.backend.backend import Taint
         from databuild.cli.backend.requested_partitions import expand
+        from databuild.orchestration.build.downstream_request import partitions_to_taint
         from databuild.orchestration.maintenance.operations import taint
         from databuild.user import user_name
 
-        refs = expand(self._call, partitions)
+        refs: Sequence[str] = expand(self._call, partitions, produced=not downstream)
+        if downstream:
+            refs = partitions_to_taint(self.records, refs)
         author = user_name(self._call.environ)
         self._append(taint(self.records, refs, tainted=tainted, author=author, reason=reason))
         return Taint(refs, author)
@@ -299,14 +309,23 @@ class LocalBackend:
 
         return chosen_id(order.build_request_id, status_of)
 
-    def _append(self, event: BuildEvent) -> None:
-        """Appends one event, and returns when it is durable."""
+    def _requested(self, partitions: Sequence[str], *, downstream: bool) -> Requested:
+        from databuild.cli.backend.requested_partitions import expand, requested_partitions
+        from databuild.orchestration.build.downstream_request import Requested, partitions_to_build
+
+        if not downstream:
+            return Requested(tuple(requested_partitions(self._call, partitions)))
+        given = expand(self._call, partitions, produced=False)
+        return partitions_to_build(self.records, self._call.catalog(), given)
+
+    def _append(self, events: Sequence[BuildEvent]) -> None:
+        """Appends events together, and returns when they are durable."""
         import asyncio
 
         async def append() -> None:
             event_log = self._call.open_event_log()
             try:
-                await event_log.append([event])
+                await event_log.append(events)
             finally:
                 await event_log.close()
 

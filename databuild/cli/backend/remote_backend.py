@@ -21,7 +21,7 @@ from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned, PruneOptions
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord, PartitionRecord
-from databuild.model.views import BuildView, DownstreamPage, Verification
+from databuild.model.views import BuildView, DeclaredDependents, DownstreamPage, Verification
 from databuild.user import user_name
 from databuild.v1.events_pb2 import BuildEvent
 
@@ -103,14 +103,17 @@ class RemoteBackend:
     def logs_pruned_before(self) -> float:
         return self._client.storage().logs_pruned_before
 
-    def plan(self, partitions: Sequence[str], options: PlanOptions | None = None) -> Plan:
+    def plan(self, partitions: Sequence[str], options: PlanOptions | None = None, *, downstream: bool = False) -> Plan:
         with suggest_command():
-            plan = self._client.plan(partitions, **asdict(options or PlanOptions()))
+            plan = self._client.plan(partitions, downstream=downstream, **asdict(options or PlanOptions()))
         print_warnings(self._call, plan.warnings)
         return plan
 
     def downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DownstreamPage:
         return self._client.downstream(partitions, transitive=transitive, limit=limit)
+
+    def declared_downstream(self, partitions: Sequence[str], *, transitive: bool, limit: int) -> DeclaredDependents:
+        return self._client.declared_downstream(partitions, transitive=transitive, limit=limit)
 
     def plan_without_records(self, partitions: Sequence[str]) -> Plan:
         with suggest_command():
@@ -139,6 +142,7 @@ class RemoteBackend:
                     () if order.plan else partitions,
                     build_request_id=build_request_id,
                     plan=order.plan,
+                    downstream=order.downstream,
                     **asdict(order.options),
                 )
 
@@ -161,9 +165,9 @@ class RemoteBackend:
         cancelled = self._client.cancel(build).build
         return Cancellation(cancelled.build_request_id, cancelled.cancel_requested_by)
 
-    def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str) -> Taint:
+    def taint(self, partitions: Sequence[str], *, tainted: bool, reason: str, downstream: bool) -> Taint:
         with suggest_command():
-            taint = self._client.taint(partitions, reason=reason, untaint=not tainted)
+            taint = self._client.taint(partitions, reason=reason, untaint=not tainted, downstream=downstream)
         return Taint(taint.partitions, taint.author)
 
     def adopt(self, partitions: Sequence[str], *, author: str, reason: str, force: bool) -> Adoption:

@@ -14,14 +14,19 @@ from databuild.errors import InvalidRequestError, UnknownPartitionError
 _WORD = re.compile(r"[A-Za-z_-]+")
 
 
-def expand(call: Invocation, texts: Sequence[str]) -> list[str]:
+def expand(call: Invocation, texts: Sequence[str], *, produced: bool = True) -> list[str]:
     """Returns the refs that texts name, each once, with ranges expanded.
+
+    Args:
+        call: The invocation.
+        texts: Refs and ranges of refs.
+        produced: False to accept refs that no job produces.
 
     Raises:
         InvalidRequestError: A text matches no pattern of the graph, or its range is invalid.
     """
     with suggest_command():
-        return list(call.catalog().expand(texts))
+        return list(call.catalog().expand(texts, produced=produced))
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from databuild.cli.backend.backend import BuildOrder
-from databuild.cli.backend.build_flags import build_options, plan_options
+from databuild.cli.backend.build_flags import build_options, check_downstream, plan_options
 from databuild.cli.backend.build_session import show_build
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.plan_file import read_plan
@@ -25,12 +25,14 @@ def run(call: Invocation) -> int:
         return plan_command.run(call)
     plan = None
     if flags["plan"]:
-        if call.positionals:
-            raise InvalidRequestError("--plan already names the partitions to build; give no PARTITION beside it")
+        if call.positionals or flags["downstream"]:
+            message = "--plan already names the partitions to build; give no PARTITION and no --downstream beside it"
+            raise InvalidRequestError(message)
         if plan_options(flags) != PlanOptions():
             raise UsageError("--plan already has the values of --force and --stale; give neither of them", "build")
         plan = read_plan(Path(call.path(flags["plan"])))
         if plan.graph_label != call.graph_label:
             raise InvalidRequestError(f"the plan is of the graph {plan.graph_label}, not of {call.graph_label}")
-    order = BuildOrder(flags["build_request_id"], build_options(flags), plan)
+    check_downstream(call)
+    order = BuildOrder(flags["build_request_id"], build_options(flags), plan, flags["downstream"])
     return show_build(call, lambda display: call.backend().build(call.positionals, order, display))

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from databuild.cli.backend.build_flags import plan_options
+from databuild.cli.backend.build_flags import check_downstream, plan_options
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.formats import counted, some_of, table
 from databuild.cli.display.output import as_json
@@ -24,9 +24,10 @@ def run(call: Invocation) -> int:
     flags = call.flags
     if not flags["output"]:
         raise UsageError("--output takes `text`, `json` or the path of a file, not an empty value", call.command)
+    check_downstream(call)
     backend = call.backend()
     backend.print_hint()
-    plan = backend.plan(call.positionals, plan_options(flags))
+    plan = backend.plan(call.positionals, plan_options(flags), downstream=flags["downstream"])
     if flags["output"] not in _FORMATS:
         from databuild.cli.backend.plan_file import write_plan
 

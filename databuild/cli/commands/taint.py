@@ -12,7 +12,9 @@ def run(call: Invocation) -> int:
     if not call.positionals:
         raise UsageError("taint takes at least one REF", call.command)
     tainted, reason = not call.flags["untaint"], call.flags["reason"]
-    refs, author = call.backend().taint(call.positionals, tainted=tainted, reason=reason)
+    refs, author = call.backend().taint(
+        call.positionals, tainted=tainted, reason=reason, downstream=call.flags["downstream"]
+    )
     if call.json:
         call.out.json({"partitions": refs, "tainted": tainted, "reason": reason, "author": author})
     elif tainted:

@@ -95,10 +95,13 @@ COMMANDS = (
     Command(
         "downstream",
         "REF...",
-        "Lists the partitions whose current data was made from others, directly or in several steps.",
-        "A REF is a ref or a range of refs. No job needs to produce it. Each partition is listed once, nearest first, "
-        "with the input that it was made from in the last step. With `--direct`, a partition is listed once for each "
-        "REF that it was made from. The answer is what job runs recorded as their inputs; nothing is planned.",
+        "Lists the partitions that were made from others, and those that a build would make from them.",
+        "A REF is a ref or a range of refs. No job needs to produce it. Recorded are partitions whose current data was "
+        "made from a REF, directly or in several steps, each once, nearest first, with the input of the last step. "
+        "Declared are the outputs of declared jobs that read a REF or, in further steps, what is made from it, whether "
+        "they exist or not: as ranges, and with fields in braces that may have any value. With `--direct`, both are "
+        "those of one step, and a recorded partition is listed once for each REF that it was made from. Nothing is "
+        "planned, so jobs with `config` are only known as recorded.",
         "downstream daily_flights/date=2013-01-01",
         quick=True,
     ),

@@ -87,6 +87,12 @@ FLAGS = (
     Flag("stale", ENUM, "rebuild", "How to handle stale partitions.", _PLANNING, values=("rebuild", "reuse")),
     Flag("force", BOOL, False, "Build the requested partitions even if they are fresh.", ("build",)),
     Flag("force", BOOL, False, "Plan the requested partitions even if they are fresh.", ("plan",)),
+    Flag("downstream", BOOL, False, "Instead of each PARTITION, build every available partition that was made from it, "
+         "in any number of steps, as recorded. No job needs to produce the PARTITION.", ("build",)),
+    Flag("downstream", BOOL, False, "Instead of each PARTITION, plan every available partition that was made from it, "
+         "in any number of steps, as recorded. No job needs to produce the PARTITION.", ("plan",)),
+    Flag("downstream", BOOL, False, "Also change every partition that was made from a REF, in any number of steps, as "
+         "recorded. No job needs to produce the REF.", ("taint",)),
     Flag("plan", STRING, None, "Run exactly the plan in this file, which `plan --output=FILE` wrote. If anything has "
          "changed since, stop and list the changes.", ("build",), value_name="FILE"),
     Flag("dry_run", BOOL, False, "Only show the plan, as `plan` does.", ("build",), short="n"),
@@ -109,8 +115,9 @@ FLAGS = (
          values=(*statuses.PARTITION.names, statuses.TAINTED)),
     Flag("limit", INT, 20, "Maximum number of lines.", ("builds",)),
     Flag("limit", INT, 100, "Maximum number of lines.", ("partitions",)),
-    Flag("limit", INT, 1000, "Maximum number of partitions.", ("downstream",)),
-    Flag("direct", BOOL, False, "Only partitions that were made from a REF in one step.", ("downstream",)),
+    Flag("limit", INT, 1000, "Maximum number of partitions in each section; a service lists at most 1,000 declared "
+         "ones.", ("downstream",)),
+    Flag("direct", BOOL, False, "Only partitions of one step.", ("downstream",)),
     Flag("limit", INT, 20, "Maximum number of partitions to list; counts include all.", ("plan", "build")),
     Flag("before", STRING, None, "Only builds before this one.", ("builds",), value_name="BUILD"),
     Flag("after", STRING, "", "Only refs after this one.", ("partitions",), value_name="REF"),

@@ -117,36 +117,44 @@ class Expression:
         form = functools.partial(formatted, self.kind, self.format) if self.format else _FORMATS[self.kind]
         return [form(value) for value in range(low, high + 1)]
 
-    def sources(self, value: int, first: int, last: int) -> tuple[range, ...]:
-        """Returns the values of the field, from `first` to `last`, that yield a value, in ascending order."""
+    def sources(self, value: int, first: int, last: int, *, until: int | None = None) -> tuple[range, ...]:
+        """Returns the values of the field that yield a value, in ascending order.
+
+        Args:
+            value: The value.
+            first: The first value of the field.
+            last: The last value of the field.
+            until: The last of several values, each of which will do; None for only one.
+        """
+        until = value if until is None else until
         if self.low is None or self.high is None:
-            return (range(max(first, value), min(last, value) + 1),)
+            return (range(max(first, value), min(last, until) + 1),)
         if not self.moves_by_months:
-            return (self._sources_between(value, first, last),)
+            return (self._sources_between(value, until, first, last),)
         # Days move in order, and the times of one day do; times of different days may change places, where the month
         # that they move to is shorter. At most four days move to one, so that all others lie between those.
         per_day = MINUTES_PER_DAY if self.field_kind == "minute" else HOURS_PER_DAY
         days = range(first // per_day, last // per_day + 1)
         low, high = self.low, self.high
         start = first_reached(days.start, days.stop, lambda day: image(high, (day + 1) * per_day - 1) >= value)
-        stop = first_reached(start, days.stop, lambda day: image(low, day * per_day) > value)
+        stop = first_reached(start, days.stop, lambda day: image(low, day * per_day) > until)
         edges = {*range(start, min(start + 4, stop)), *range(max(start, stop - 4), stop)}
         ranges = [
-            self._sources_between(value, max(first, day * per_day), min(last, (day + 1) * per_day - 1))
+            self._sources_between(value, until, max(first, day * per_day), min(last, (day + 1) * per_day - 1))
             for day in sorted(edges)
         ]
         if stop - start > 2 * 4:
             ranges.insert(4, range((start + 4) * per_day, (stop - 4) * per_day))
         return tuple(ranges)
 
-    def _sources_between(self, value: int, first: int, last: int) -> range:
-        """Returns the sources of a value; both ends of the expression must ascend from `first` to `last`."""
+    def _sources_between(self, value: int, until: int, first: int, last: int) -> range:
+        """Returns the sources of the values up to `until`; both ends of the expression must ascend all the way."""
         low, high = self.low or _unchanged, self.high or _unchanged
         start = first_reached(
             first, last + 1, lambda number: image(high, number) >= value and image(low, number) > -math.inf
         )
         stop = first_reached(
-            start, last + 1, lambda number: image(low, number) > value or image(high, number) == math.inf
+            start, last + 1, lambda number: image(low, number) > until or image(high, number) == math.inf
         )
         return range(start, stop)
 

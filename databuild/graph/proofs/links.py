@@ -58,17 +58,17 @@ class Links:
 
     def __init__(self, catalog: JobCatalog) -> None:
         self._patterns = PatternsByPrefix(catalog.patterns)
-        self._cache: dict[tuple[str, tuple[str, ...]], tuple[Link, ...]] = {}
+        self._cache: dict[tuple[str, tuple[str, ...], bool], tuple[Link, ...]] = {}
 
-    def of(self, template: Template) -> tuple[Link, ...]:
-        kinds = tuple(expression.kind for expression in template.expressions)
-        links = self._cache.get((template.text, kinds))
+    def of(self, template: Template, *, any_value: bool = False) -> tuple[Link, ...]:
+        """Returns the links of a template; with `any_value`, of refs that have one more segment, or the rest of one."""
+        key = (template.text, tuple(expression.kind for expression in template.expressions), any_value)
+        links = self._cache.get(key)
         if links is None:
-            links = self._cache[template.text, kinds] = tuple(self._find(template))
+            links = self._cache[key] = tuple(self._find(template, template_pattern(template, any_value=any_value)))
         return links
 
-    def _find(self, template: Template) -> Iterator[Link]:
-        shape = template_pattern(template)
+    def _find(self, template: Template, shape: TemplatePattern) -> Iterator[Link]:
         for pattern, label in self._patterns.candidates(shape.pattern.prefix):
             if (link := _link(template, shape, pattern, label)) is not None:
                 yield link

@@ -67,7 +67,7 @@ class _Build:
         self._context = context
         owner = context.admission.lease_owner
         self._taken_over = owner is not None and bool(owner.previous_holder)
-        self._warnings: list[str] = []
+        self._warnings = list(request.warnings)
         self._reader = context.event_log.reader()
         self._folder = f"{context.settings.log_directory}/{request.build_request_id}"
         self._orchestrator = BuildOrchestrator(
@@ -187,6 +187,8 @@ class _Build:
             graph_label=self._context.catalog.graph_label,
             options=request.options.to_message(),
             retry_of=request.retry_of,
+            downstream_of=request.downstream_of,
+            warnings=request.warnings,
         )
 
     async def _end(self, result: BuildResult) -> None:

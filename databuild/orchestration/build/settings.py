@@ -18,6 +18,8 @@ class BuildRequest:
         options: The options; `jobs` is at least 1.
         plan: The plan that must still be up to date; None to accept any plan.
         retry_of: The id of the build that this one retries; empty for none.
+        downstream_of: The partitions that the requested ones were made from, if the request named those instead.
+        warnings: Warnings about the request, one sentence each.
     """
 
     build_request_id: str
@@ -25,6 +27,8 @@ class BuildRequest:
     options: BuildOptions = BuildOptions(jobs=1)
     plan: Plan | None = None
     retry_of: str = ""
+    downstream_of: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

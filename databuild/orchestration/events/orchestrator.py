@@ -134,10 +134,25 @@ class BuildOrchestrator:
         graph_label: str = "",
         options: ev.BuildOptions | None = None,
         retry_of: str = "",
+        downstream_of: Sequence[str] = (),
+        warnings: Sequence[str] = (),
     ) -> Awaitable[None]:
-        """Emits RECEIVED, and REQUESTED for each requested partition."""
+        """Emits RECEIVED, and REQUESTED for each requested partition.
+
+        Args:
+            graph_label: The label of the graph.
+            options: How it is to be built.
+            retry_of: The id of the build that this one retries; empty for none.
+            downstream_of: The partitions that the requested ones were made from, if the request named those instead.
+            warnings: Warnings about the request, one sentence each.
+        """
         received = build_received(
-            self.requested_partitions, graph_label=graph_label, options=options, retry_of=retry_of
+            self.requested_partitions,
+            graph_label=graph_label,
+            options=options,
+            retry_of=retry_of,
+            downstream_of=downstream_of,
+            warnings=warnings,
         )
         return self.emit(received, *map(partition_requested, dict.fromkeys(self.requested_partitions)))
 

@@ -24,7 +24,13 @@ Payload = tuple[str, Any]
 
 
 def build_received(
-    requested: Sequence[str], *, graph_label: str, options: ev.BuildOptions | None, retry_of: str
+    requested: Sequence[str],
+    *,
+    graph_label: str,
+    options: ev.BuildOptions | None,
+    retry_of: str,
+    downstream_of: Sequence[str],
+    warnings: Sequence[str],
 ) -> Payload:
     """Returns the first event of a build, RECEIVED."""
     received = ev.BuildRequestEvent(
@@ -33,6 +39,8 @@ def build_received(
         options=options,
         graph_label=graph_label,
         retry_of_build_request_id=retry_of,
+        warnings=warnings,
+        downstream_of=[pt.PartitionRef(str=ref) for ref in downstream_of],
     )
     return ("build_request", received)
 

@@ -12,11 +12,12 @@ from typing import Any
 from databuild.errors import BuildStateError, InvalidRequestError
 from databuild.event_log import liveness as processes
 from databuild.event_log.liveness import Liveness
-from databuild.event_log.reads import OpenBuildReads, PartitionReads
+from databuild.event_log.reads import LineageReads, OpenBuildReads
 from databuild.model import statuses
 from databuild.model.build_request_id import new_build_request_id
 from databuild.model.records import BuildRecord
 from databuild.orchestration.coordination.dead_builds import find_dead_builds
+from databuild.orchestration.events.payloads import REFS_PER_EVENT
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -46,27 +47,33 @@ def cancel_request(
 
 
 def taint(
-    reader: PartitionReads,
+    reader: LineageReads,
     refs: Sequence[str],
     *,
     tainted: bool,
     author: str,
     reason: str,
     clock: Callable[[], float] = time.time,
-) -> ev.BuildEvent:
-    """Makes the event that marks partitions as tainted, or removes the taint.
+) -> list[ev.BuildEvent]:
+    """Makes the events that mark partitions as tainted, or remove the taint. Append them together.
+
+    Each is an operation of its own, with a limited number of partitions.
 
     Raises:
         InvalidRequestError: The event log has no record of a partition.
     """
-    records = reader.partition_records(refs)
-    unknown = [ref for ref in refs if ref not in records]
-    if unknown:
-        raise InvalidRequestError(
-            f"the event log has no record of the partition {unknown[0]!r}; `partitions` lists partitions with a record"
-        )
-    partitions = [pt.PartitionRef(str=ref) for ref in refs]
-    return _operation(clock, taint=ev.TaintEvent(partitions=partitions, tainted=tainted, author=author, reason=reason))
+    events = []
+    for start in range(0, len(refs), REFS_PER_EVENT):
+        some = refs[start : start + REFS_PER_EVENT]
+        states = reader.partition_states(some)
+        if unknown := next((ref for ref in some if ref not in states), None):
+            raise InvalidRequestError(
+                f"the event log has no record of the partition {unknown!r}; `partitions` lists partitions with a record"
+            )
+        partitions = [pt.PartitionRef(str=ref) for ref in some]
+        event = ev.TaintEvent(partitions=partitions, tainted=tainted, author=author, reason=reason)
+        events.append(_operation(clock, taint=event))
+    return events
 
 
 def _operation(clock: Callable[[], float], **event: Any) -> ev.BuildEvent:

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from databuild.errors import DeadlineExceededError, InvalidRequestError
 from databuild.model import statuses
 from databuild.model.build_options import BuildOptions, PlanOptions
-from databuild.model.graph_messages import graph_to_message
+from databuild.model.graph_messages import dependents_to_message, graph_to_message
 from databuild.model.plan_messages import plan_from_message, plan_to_message
 from databuild.model.pruning import PruneOptions
 from databuild.model.record_messages import build_partition_to_message, job_run_to_message, partition_to_message
@@ -61,6 +61,7 @@ ROLES: Final[Mapping[str, str]] = {
     "ExplainPartition": READ,
     "GetLineage": READ,
     "ListDownstream": READ,
+    "GetDeclaredDownstream": READ,
     "TaintPartitions": WRITE,
     "AdoptPartitions": WRITE,
     "ListJobs": READ,
@@ -118,6 +119,7 @@ class Api:
             partitions=tuple(request.partitions),
             options=BuildOptions.from_message(request.options),
             plan=plan_from_message(request.plan) if request.HasField("plan") else None,
+            downstream=request.downstream,
         )
         view = await self._builds.submit(submission, submitter=caller.name)
         return sv.SubmitBuildResponse(build_request_id=view.build.build_request_id, build=build_to_message(view))
@@ -194,7 +196,9 @@ class Api:
 
     async def plan_build(self, request: sv.PlanBuildRequest, _caller: Caller) -> plan_pb2.Plan:
         options = PlanOptions.from_message(request.options)
-        plan = await self._partitions.plan(tuple(request.partitions), options, records=not request.without_records)
+        plan = await self._partitions.plan(
+            tuple(request.partitions), options, records=not request.without_records, downstream=request.downstream
+        )
         message = await asyncio.to_thread(plan_to_message, plan)
         message.time.GetCurrentTime()
         return message
@@ -236,9 +240,21 @@ class Api:
         )
         return downstream_to_message(page)
 
+    async def get_declared_downstream(
+        self, request: sv.GetDeclaredDownstreamRequest, _caller: Caller
+    ) -> sv.DeclaredDownstream:
+        found = await self._partitions.declared_downstream(
+            tuple(request.partitions), transitive=request.transitive, limit=self._limit(request.max_dependents)
+        )
+        return dependents_to_message(found)
+
     async def taint_partitions(self, request: sv.TaintPartitionsRequest, caller: Caller) -> sv.TaintPartitionsResponse:
         refs = await self._partitions.taint(
-            tuple(request.partitions), tainted=not request.untaint, author=caller.name, reason=request.reason
+            tuple(request.partitions),
+            tainted=not request.untaint,
+            author=caller.name,
+            reason=request.reason,
+            downstream=request.downstream,
         )
         return sv.TaintPartitionsResponse(partitions=refs, author=caller.name)
 

@@ -107,6 +107,12 @@ ROUTES: Final = (
         "ListDownstream",
         "List the partitions that were made from partitions, in one step or, if `transitive`, in any number.",
     ),
+    Route(
+        "GET",
+        "/partition/declared_downstream",
+        "GetDeclaredDownstream",
+        "List the outputs of declared jobs that would be made from partitions, whether they exist or not.",
+    ),
     Route("POST", "/taints", "TaintPartitions", "Taint partitions, or remove their taint."),
     Route(
         "POST", "/adoptions", "AdoptPartitions", "Record existing data as available partitions: all of them or none."

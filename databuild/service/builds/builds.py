@@ -25,6 +25,7 @@ from databuild.graph.catalog import JobCatalog
 from databuild.model import statuses
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord
 from databuild.model.views import BuildView
+from databuild.orchestration.build.downstream_request import Requested, partitions_to_build
 from databuild.orchestration.build.retry import check_may_be_retried, partitions_to_retry
 from databuild.orchestration.build.settings import BuildRequest
 from databuild.orchestration.coordination.build_ids import LATEST, find_build
@@ -38,6 +39,7 @@ from databuild.service.builds.requests import (
     describe_difference,
     recorded_request,
     requested_partitions,
+    starting_points,
 )
 from databuild.service.builds.running_builds import RunningBuilds
 from databuild.service.resources.limits import Limits
@@ -100,19 +102,20 @@ class BuildService:
             submitter: The name of the caller. Submitters take turns in the queue.
 
         Raises:
-            InvalidRequestError: The request is not valid. No build is recorded.
+            InvalidRequestError: The request is not valid, or nothing is downstream. No build is recorded.
             BuildConflictError: A build with this id and another request exists.
             OverloadedError: The queue is full.
             ShuttingDownError: The service is stopping.
         """
         plan = submission.plan
-        if plan is None:
-            requested = await asyncio.to_thread(
-                requested_partitions, self._catalog, submission.partitions, self._limits
-            )
-        else:
+        if plan is not None:
             self._check_plan(submission)
-            requested = plan.requested
+            requested = Requested(plan.requested)
+        elif submission.downstream:
+            requested = await self._downstream(submission)
+        else:
+            refs = await asyncio.to_thread(requested_partitions, self._catalog, submission.partitions, self._limits)
+            requested = Requested(refs)
         return await self._submit(submission, requested, submitter)
 
     async def retry(
@@ -139,7 +142,7 @@ class BuildService:
             return old, partitions_to_retry(reader, old, failed_jobs_only=failed_jobs_only)
 
         old, requested = await self._readers.read(partitions)
-        return await self._submit(submission, requested, submitter, retry_of=old)
+        return await self._submit(submission, Requested(requested), submitter, retry_of=old)
 
     async def get(self, selector: str = LATEST) -> BuildView:
         """Returns a build as it is now.
@@ -275,14 +278,28 @@ class BuildService:
             raise JobRunNotFoundError(job_run_id)
         return job_run
 
+    async def _downstream(self, submission: Submission) -> Requested:
+        given = await asyncio.to_thread(starting_points, self._catalog, submission.partitions, self._limits)
+        # What is downstream changes with time, so a repeated request means what it meant at first.
+        if build_request_id := submission.build_request_id:
+            running = self._running.get(build_request_id)
+            earlier = running.request if running else await self._recorded(build_request_id)
+            if earlier is not None and earlier.downstream_of == given:
+                return Requested(earlier.requested, given, earlier.warnings)
+        limit = self._limits.max_partitions
+        return await self._readers.read(lambda reader: partitions_to_build(reader, self._catalog, given, limit))
+
+    async def _recorded(self, build_request_id: str) -> BuildRequest | None:
+        return await self._readers.read(lambda reader: recorded_request(reader, build_request_id))
+
     async def _submit(
-        self, submission: Submission, requested: tuple[str, ...], submitter: str, *, retry_of: str = ""
+        self, submission: Submission, requested: Requested, submitter: str, *, retry_of: str = ""
     ) -> BuildView:
         request = build_request(submission, requested, self._limits, retry_of)
         build_request_id = request.build_request_id
         # A client repeats a request whose response was lost. The build may be in the log, or not yet recorded.
         if submission.build_request_id and self._running.get(build_request_id) is None:
-            recorded = await self._readers.read(lambda reader: recorded_request(reader, build_request_id))
+            recorded = await self._recorded(build_request_id)
             if recorded is not None:
                 return await self._get_existing(recorded, request)
         running = self._running.get(build_request_id)
@@ -295,7 +312,7 @@ class BuildService:
             await asyncio.shield(running.received)
         except (CoordinationError, InvalidStateTransitionError):
             # Another process has recorded a build with the same id since we looked.
-            recorded = await self._readers.read(lambda reader: recorded_request(reader, build_request_id))
+            recorded = await self._recorded(build_request_id)
             if recorded is None:
                 raise
             return await self._get_existing(recorded, request)
@@ -309,9 +326,9 @@ class BuildService:
     def _check_plan(self, submission: Submission) -> None:
         plan = submission.plan
         assert plan is not None
-        if submission.partitions:
+        if submission.partitions or submission.downstream:
             raise InvalidRequestError(
-                "the request has partitions and a plan; the plan names its partitions already, so leave them out"
+                "the plan names its partitions already; leave out the partitions of the request, and `downstream`"
             )
         if len(plan.requested) > self._limits.max_partitions:
             raise TooManyPartitionsError(self._limits.max_partitions)

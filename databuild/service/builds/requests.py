@@ -10,6 +10,7 @@ from databuild.graph.catalog import JobCatalog
 from databuild.model.build_options import BuildOptions
 from databuild.model.build_request_id import check_build_request_id, new_build_request_id
 from databuild.model.job_graph import Plan
+from databuild.orchestration.build.downstream_request import Requested
 from databuild.orchestration.build.settings import BuildRequest
 from databuild.orchestration.coordination.build_ids import LATEST
 from databuild.service.resources.limits import Limits
@@ -24,12 +25,14 @@ class Submission:
         partitions: Refs or ranges of refs; empty for the default partitions of the graph.
         options: The options. If `jobs` is 0, the service chooses the number.
         plan: A plan to run exactly. It names the requested partitions, too. None to make a plan.
+        downstream: True to build, instead of `partitions`, what was made from them.
     """
 
     build_request_id: str = ""
     partitions: tuple[str, ...] = ()
     options: BuildOptions = BuildOptions()
     plan: Plan | None = None
+    downstream: bool = False
 
 
 def requested_partitions(catalog: JobCatalog, partitions: tuple[str, ...], limits: Limits) -> tuple[str, ...]:
@@ -52,12 +55,23 @@ def requested_partitions(catalog: JobCatalog, partitions: tuple[str, ...], limit
     return catalog.expand(texts, limits.max_partitions)
 
 
-def build_request(submission: Submission, requested: tuple[str, ...], limits: Limits, retry_of: str) -> BuildRequest:
+def starting_points(catalog: JobCatalog, partitions: tuple[str, ...], limits: Limits) -> tuple[str, ...]:
+    """Returns the refs, with ranges expanded, of a request about everything downstream of partitions.
+
+    Raises:
+        InvalidRequestError: A partition is not valid, or there is none. No job needs to produce it.
+    """
+    if not partitions:
+        raise InvalidRequestError("the request has no partitions; name at least one")
+    return catalog.expand(partitions, limits.max_partitions, produced=False)
+
+
+def build_request(submission: Submission, requested: Requested, limits: Limits, retry_of: str) -> BuildRequest:
     """Validates a submission.
 
     Args:
         submission: The request as it arrived.
-        requested: The requested refs.
+        requested: The requested refs, and what they were made from.
         limits: The limit on `jobs`, and its default.
         retry_of: The build that this one retries; empty for none.
 
@@ -76,17 +90,20 @@ def build_request(submission: Submission, requested: tuple[str, ...], limits: Li
     plan = submission.plan
     return BuildRequest(
         build_request_id=chosen_id or new_build_request_id(),
-        requested=requested,
+        requested=requested.refs,
         # The plan was made with its own options, so those of the request do not apply.
         options=options.with_planning(plan.options) if plan else options,
         plan=plan,
         retry_of=retry_of,
+        downstream_of=requested.downstream_of,
+        warnings=requested.warnings,
     )
 
 
 def describe_difference(earlier: BuildRequest, later: BuildRequest) -> str:
     """Returns the differences between two requests in words; empty if they are equal."""
-    partitions = ["other partitions"] if earlier.requested != later.requested else []
+    same = earlier.requested == later.requested and earlier.downstream_of == later.downstream_of
+    partitions = [] if same else ["other partitions"]
     retried = ["a retry of another build"] if earlier.retry_of != later.retry_of else []
     return ", ".join([*partitions, *retried, *earlier.options.differences(later.options)])
 
@@ -109,4 +126,6 @@ def recorded_request(reader: BuildReads, build_request_id: str) -> BuildRequest 
         requested=tuple(ref.str for ref in received.requested),
         options=BuildOptions.from_message(received.options),
         retry_of=received.retry_of_build_request_id,
+        downstream_of=tuple(ref.str for ref in received.downstream_of),
+        warnings=tuple(received.warnings),
     )

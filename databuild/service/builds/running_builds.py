@@ -44,7 +44,7 @@ class RunningBuild:
         task: The task that runs the build.
         has_slot: True from the moment the build leaves the queue to run.
         progress: The progress of planning; None before it starts.
-        warnings: The warnings of planning so far.
+        warnings: The warnings about the request, and those of planning so far.
     """
 
     def __init__(self, request: BuildRequest, submitter: str, former_holder: str = "") -> None:
@@ -55,7 +55,7 @@ class RunningBuild:
         self.task: asyncio.Task[None] | None = None
         self.has_slot = False
         self.progress: PlanningProgress | None = None
-        self.warnings: list[str] = []
+        self.warnings = list(request.warnings)
 
     def planning(self, progress: PlanningProgress) -> None:
         self.progress = progress

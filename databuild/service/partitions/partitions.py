@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -11,8 +12,9 @@ from typing import NamedTuple
 from databuild.errors import InvalidRequestError
 from databuild.event_log.downstream import direct_steps, downstream
 from databuild.event_log.log import EventLog
-from databuild.event_log.reads import PartitionReads
+from databuild.event_log.reads import LineageReads, PartitionReads
 from databuild.graph.catalog import JobCatalog
+from databuild.graph.dependents import Dependents
 from databuild.graph.patterns import PartitionPattern
 from databuild.graph.record_cache import NoRecords
 from databuild.graph.refs import nfc
@@ -20,10 +22,11 @@ from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
 from databuild.model.paging import read_rows
 from databuild.model.records import PartitionRecord
-from databuild.model.views import DownstreamPage, Explanation, Lineage, LineageEdge, PartitionView
+from databuild.model.views import DeclaredDependents, DownstreamPage, Explanation, Lineage, LineageEdge, PartitionView
+from databuild.orchestration.build.downstream_request import Requested, partitions_to_build, partitions_to_taint
 from databuild.orchestration.maintenance.operations import taint
 from databuild.service.builds.plans import Planner
-from databuild.service.builds.requests import requested_partitions
+from databuild.service.builds.requests import requested_partitions, starting_points
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
 from databuild.v1.events_pb2 import BuildEvent
@@ -126,7 +129,12 @@ class Partitions:
         return await self._readers.read(view)
 
     async def plan(
-        self, partitions: tuple[str, ...], options: PlanOptions = PlanOptions(), *, records: bool = True
+        self,
+        partitions: tuple[str, ...],
+        options: PlanOptions = PlanOptions(),
+        *,
+        records: bool = True,
+        downstream: bool = False,
     ) -> Plan:
         """Plans a build without starting it.
 
@@ -134,14 +142,25 @@ class Partitions:
             partitions: Refs or ranges of refs; empty for the default partitions of the graph.
             options: The options of the plan.
             records: False to plan as if no partition had ever been built.
+            downstream: True to plan, instead of the partitions, what was made from them.
 
         Raises:
-            InvalidRequestError: A partition is not valid, or no job produces it.
+            InvalidRequestError: A partition is not valid, no job produces it, or nothing is downstream.
             JobConfigurationError: The `config` of a job failed.
             LookupFaultError: The lookup of the graph failed.
         """
-        requested = await asyncio.to_thread(requested_partitions, self._catalog, partitions, self._limits)
-        return await self._planner.plan(requested, options=options, records=None if records else NoRecords())
+        if downstream:
+            given = await asyncio.to_thread(starting_points, self._catalog, partitions, self._limits)
+            limit = self._limits.max_partitions
+            requested = await self._readers.read(
+                lambda reader: partitions_to_build(reader, self._catalog, given, limit)
+            )
+        else:
+            requested = Requested(
+                await asyncio.to_thread(requested_partitions, self._catalog, partitions, self._limits)
+            )
+        plan = await self._planner.plan(requested.refs, options=options, records=None if records else NoRecords())
+        return plan._replace(warnings=(*requested.warnings, *plan.warnings))
 
     async def explain(self, ref: str) -> Explanation:
         """Returns a partition, and the decision of a new plan about it.
@@ -202,9 +221,7 @@ class Partitions:
         Raises:
             InvalidRequestError: There is no partition, or a partition or the page token is not valid.
         """
-        if not partitions:
-            raise InvalidRequestError("the request has no partitions; name at least one")
-        refs = await asyncio.to_thread(self._catalog.expand, partitions, self._limits.max_partitions, produced=False)
+        refs = await asyncio.to_thread(starting_points, self._catalog, partitions, self._limits)
         maximum = self._limits.max_downstream_partitions
         return await self._readers.read(
             lambda reader: downstream(
@@ -212,20 +229,55 @@ class Partitions:
             )
         )
 
-    async def taint(self, partitions: tuple[str, ...], *, tainted: bool, author: str, reason: str) -> Sequence[str]:
-        """Taints partitions, or removes their taint. Returns their refs, with ranges expanded.
+    async def declared_downstream(
+        self, partitions: tuple[str, ...], *, transitive: bool, limit: int = 100
+    ) -> DeclaredDependents:
+        """Returns the outputs of declared jobs that would be made from given partitions. Reads no records.
+
+        Args:
+            partitions: Refs or ranges of refs. No job needs to produce them.
+            transitive: True for any number of steps; False for one.
+            limit: The maximum number of results.
 
         Raises:
-            InvalidRequestError: There is no partition, or a partition has no record.
+            InvalidRequestError: There is no partition, or a partition is not valid.
         """
-        if not partitions:
+        refs = await asyncio.to_thread(starting_points, self._catalog, partitions, self._limits)
+        return await asyncio.to_thread(lambda: self._dependents.of(refs, transitive=transitive, limit=limit))
+
+    @functools.cached_property
+    def _dependents(self) -> Dependents:
+        return Dependents(self._catalog)
+
+    async def taint(
+        self, partitions: tuple[str, ...], *, tainted: bool, author: str, reason: str, downstream: bool = False
+    ) -> Sequence[str]:
+        """Taints partitions, or removes their taint. Returns their refs, with ranges expanded.
+
+        Args:
+            partitions: Refs or ranges of refs.
+            tainted: False to remove the taint.
+            author: The name of the caller.
+            reason: The reason to record.
+            downstream: True to change also what was made from them. No job needs to produce them then.
+
+        Raises:
+            InvalidRequestError: There is no partition, a partition has no record, or there are too many.
+        """
+        limit = self._limits.max_partitions
+        if downstream:
+            given = await asyncio.to_thread(starting_points, self._catalog, partitions, self._limits)
+        elif partitions:
+            given = await asyncio.to_thread(self._catalog.expand, partitions, limit)
+        else:
             raise InvalidRequestError("the request has no partitions; name at least one")
-        refs = await asyncio.to_thread(self._catalog.expand, partitions, self._limits.max_partitions)
 
-        def event(reader: PartitionReads) -> BuildEvent:
-            return taint(reader, refs, tainted=tainted, author=author, reason=reason, clock=self._clock)
+        def events(reader: LineageReads) -> tuple[Sequence[str], Sequence[BuildEvent]]:
+            refs = partitions_to_taint(reader, given, limit) if downstream else given
+            return refs, taint(reader, refs, tainted=tainted, author=author, reason=reason, clock=self._clock)
 
-        await self._event_log.append([await self._readers.read(event)])
+        refs, taints = await self._readers.read(events)
+        await self._event_log.append(taints)
         return refs
 
 

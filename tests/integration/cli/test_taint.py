@@ -18,5 +18,15 @@ def test_a_tainted_partition_is_built_again_and_the_mark_can_be_taken_away(graph
     assert result["built"] == ["number/c"]
 
 
+def test_everything_downstream_is_tainted_too(graph: ScriptGraph) -> None:
+    graph("build", "sum/ab_c", "sum/c_d", "number/e")
+
+    code, result = graph.json("taint", "--downstream", "number/c", "--reason=wrong")
+
+    assert (code, result["partitions"], result["author"]) == (0, ["number/c", "sum/ab_c", "sum/c_d"], "ann")
+    assert graph.json("build", "sum/ab_c", "sum/c_d")[1]["built"] == ["number/c", "sum/ab_c", "sum/c_d"]
+    assert graph("taint", "--downstream", "--untaint", "number/c")[1] == "removed the taint of 3 partitions\n"
+
+
 def test_unknown_partitions_cannot_be_tainted(graph: ScriptGraph) -> None:
     assert graph("taint", "number/x")[0] == 2
