@@ -81,7 +81,7 @@ async def test_a_run_may_check_an_input_that_it_found_by_prefix(world: World) ->
 
 
 async def test_tens_of_thousands_of_refs_are_requested_made_and_read_at_once(world: World) -> None:
-    count = 20_000
+    count = 50_000
     world.catalog = graph(Declaration(batch_size=count), inputs=(f"raw/{{n-{count - 1}..n}}",))
     raw = [f"raw/{n}" for n in range(count)]
 
