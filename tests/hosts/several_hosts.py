@@ -25,7 +25,7 @@ PROGRAM = """
 import sys
 from tests.chaos.building import build
 uri, name, folder, pace, *requested = sys.argv[1:]
-build(uri, name, folder, tuple(requested), float(pace))
+build(uri, name, folder, tuple(requested), float(pace), jobs=1)
 """
 ADDRESSES = ("10.77.1.1", "10.77.2.1")
 """Those of the database, one for each of the other hosts."""
