@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from benchmarks.databuild_runs import PLAN, Graph, Plan
+from benchmarks.databuild_runs import Graph, Plan
 from benchmarks.other_tools import NINJA, NINJA_PLAN, NinjaPlan
 from benchmarks.rows import Row
 from benchmarks.session import Contestant, Measurement, Session
@@ -34,7 +34,7 @@ def plan(session: Session, start_up: Mapping[str, Measurement]) -> Iterator[Row]
         contestants.append((layers, NinjaPlan(session.tools[NINJA], folder / NINJA, layers, session.job)))
     measurements = session.measure(SCENARIO, [contestant for _, contestant in contestants])
     for (shape, _), measurement in zip(contestants, measurements, strict=True):
-        start = start_up[NINJA if measurement.name == NINJA_PLAN else PLAN].seconds
+        start = start_up[NINJA if measurement.name == NINJA_PLAN else measurement.name].seconds
         yield Row(
             scenario=LAYERS if shape is layers else SCENARIO,
             size=shape.size,

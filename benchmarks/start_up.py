@@ -35,12 +35,14 @@ def measure_start_up(session: Session) -> dict[str, Measurement]:
     A start-up of DataBuild is a command on one partition. The partition of a build is fresh, so that no job runs.
     """
     graph = Graph(session.folder / SCENARIO, Chain(length=1), session.job)
+    declared = Graph(session.folder / f"{SCENARIO}-declared", Chain(length=1), session.job, declared=True)
     Build(graph, parallelism=session.parallelism).run(session.environment)
     contestants: list[Contestant] = [
         _Program(BARE_PYTHON, session, bare_python_argv()),
         *(_Program(name, session, (path, "--version")) for name, path in session.tools.items()),
         Status(graph),
         Plan(graph),
+        Plan(declared),
         Build(graph, parallelism=session.parallelism, again=True),
     ]
     measurements = session.measure(SCENARIO, contestants, turns_per_repeat=_TURNS_PER_REPEAT)

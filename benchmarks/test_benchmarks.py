@@ -120,7 +120,7 @@ def test_each_row_is_there(report: dict[str, Any]) -> None:
     for row in report["rows"]:
         names.setdefault((row["scenario"], row["size"]), []).append(row["name"])
 
-    expected = {("start-up", 1): ["bare Python", *tools, *DATABUILD[-1:], "DataBuild plan", "DataBuild build again"]}
+    expected = {("start-up", 1): ["bare Python", *tools, *DATABUILD[-1:], *PLANS, "DataBuild build again"]}
     expected |= {(shape.name, shape.size): ["raw limit", *tools, *DATABUILD] for shape in SHAPES}
     expected |= {("planning", width): PLANS for width in QUICK.planned[:-1]}
     expected["planning", QUICK.planned[-1]] = PLANS[1:]

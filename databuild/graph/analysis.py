@@ -125,7 +125,8 @@ class _Analysis:
         while level:
             if self._declared:
                 await self._read_ahead(level)
-            await self._records.look_up(level)
+            else:
+                await self._records.look_up(level)
             await self._configs.find(level)
             next_level = await self._new_inputs(level)
             monitor.check_size()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING
 
 from databuild.errors import DependencyCycleError
 from databuild.graph.config_comparison import digest_in_slices
-from databuild.graph.declared.batching import batch_configs
-from databuild.graph.declared.declaration import DeclaredJob
 from databuild.graph.freshness import Decision
 from databuild.model.job_graph import JobConfig, Task
 from databuild.model.pacing import SLICE, slices, sort
+
+if TYPE_CHECKING:
+    from databuild.graph.declared.declaration import DeclaredJob
 
 
 def number_tasks(
@@ -38,6 +40,8 @@ def number_tasks(
     refs = yield from sort(ref for ref, decision in decisions.items() if decision.builds)
     nodes = yield from _distinct(refs, configs)
     if declared:
+        from databuild.graph.declared.batching import batch_configs
+
         nodes = yield from batch_configs(nodes, [owners[node.outputs[0]] for node in nodes], declared)
     node_of = yield from _positions(nodes)
     upstream: list[list[int]] = []

@@ -14,7 +14,6 @@ This does not know jobs, records or partitions other than as text.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 import re
@@ -52,7 +51,6 @@ _POINT: Final = re.compile(r"([A-Za-z_]\w*)((?:\.\w+|[+-]\w+)*)", re.ASCII)
 _STEP: Final = re.compile(r"\.(?P<part>\w+)|(?P<sign>[+-])(?P<count>\d+)(?P<suffix>[A-Za-z]*)(?!\w)", re.ASCII)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
 class Expression:
     """One expression in braces.
 
@@ -69,17 +67,45 @@ class Expression:
         uses_months: True if the lengths of months may matter.
     """
 
-    text: str
-    field: str
-    field_kind: str
-    kind: str
-    is_list: bool = False
-    low: Move | None = None
-    high: Move | None = None
-    format: str = ""
-    moves_by_months: bool = False
-    uses_months: bool = False
-    _known: dict[str, Sequence[str]] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    # No dataclass: making one takes longer than reading the expressions of a graph.
+    __slots__ = (
+        "_known",
+        "field",
+        "field_kind",
+        "format",
+        "high",
+        "is_list",
+        "kind",
+        "low",
+        "moves_by_months",
+        "text",
+        "uses_months",
+    )
+
+    def __init__(
+        self,
+        text: str,
+        field: str,
+        field_kind: str,
+        kind: str,
+        is_list: bool = False,
+        low: Move | None = None,
+        high: Move | None = None,
+        form: str = "",
+        moves_by_months: bool = False,
+        uses_months: bool = False,
+    ) -> None:
+        self.text = text
+        self.field = field
+        self.field_kind = field_kind
+        self.kind = kind
+        self.is_list = is_list
+        self.low = low
+        self.high = high
+        self.format = form
+        self.moves_by_months = moves_by_months
+        self.uses_months = uses_months
+        self._known: dict[str, Sequence[str]] = {}
 
     def values(self, text: str) -> Sequence[str]:
         """Returns the values for the text of the field, in order.
