@@ -99,7 +99,7 @@ class PartitionRecords:
                 row.job_label,
                 row.code_digest,
                 row.configuration_digest,
-                json.loads(inputs),
+                json.loads(inputs) if inputs != "[]" else (),  # most partitions of large builds have no inputs
                 json.loads(digests) if digests else {},
             )
         self._manifests = manifests
