@@ -280,7 +280,7 @@ class BuildService:
 
     async def _downstream(self, submission: Submission) -> Requested:
         given = await asyncio.to_thread(starting_points, self._catalog, submission.partitions, self._limits)
-        # What is downstream changes with time, so a repeated request means what it meant at first.
+        # The downstream partitions change with time. A repeated request keeps those of the first one.
         if build_request_id := submission.build_request_id:
             running = self._running.get(build_request_id)
             earlier = running.request if running else await self._recorded(build_request_id)
