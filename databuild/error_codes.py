@@ -33,6 +33,7 @@ CODES: Final[tuple[tuple[type[errors.DataBuildError], str], ...]] = (
     (errors.JobConfigurationError, "JOB_CONFIGURATION"),
     (errors.LookupFaultError, "LOOKUP_FAULT"),
     (errors.PlanChangedError, "PLAN_CHANGED"),
+    (errors.ExecutorError, "EXECUTOR"),
     (errors.OverloadedError, "OVERLOADED"),
     (errors.ShuttingDownError, "SHUTTING_DOWN"),
     (errors.UnauthenticatedError, "UNAUTHENTICATED"),

@@ -20,6 +20,7 @@
     ├── JobConfigurationError             a job's `config` failed or returned an invalid result
     ├── LookupFaultError                  the graph's lookup failed or returned an invalid result
     ├── PlanChangedError                  a plan is out of date
+    ├── ExecutorError                     an engine cannot be used
     ├── ServiceError                      a service refused or failed a request
     │   ├── OverloadedError               it is at a limit
     │   ├── ShuttingDownError             it accepts no new requests
@@ -357,6 +358,20 @@ class PlanChangedError(DataBuildError):
         super().__init__(
             "the plan is out of date; create a new plan:\n" + "\n".join(f"  {line}" for line in differences)
         )
+
+
+class ExecutorError(DataBuildError):
+    """An engine that runs jobs cannot be reached, or refuses this client, or is configured in an unsuitable way.
+
+    Args:
+        uri: The address of the engine.
+        fault: The fault, in words, with the next step.
+    """
+
+    def __init__(self, uri: str, fault: str) -> None:
+        self.uri = uri
+        self.fault = fault
+        super().__init__(f"the executor {uri} cannot be used: {fault}")
 
 
 class ServiceError(DataBuildError):

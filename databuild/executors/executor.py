@@ -1,13 +1,15 @@
-"""The interface of an executor, which runs processes of jobs on some machine.
+"""The interfaces of executors, which run processes of jobs on some machine.
 
-It knows processes, files and signals; it does not know partitions, plans or events.
+They know processes, files and signals; they do not know partitions, plans or events. `LocalExecutor` runs processes on
+this machine, a `RemoteExecutor` hands them to an engine that has machines of its own.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from databuild.executors.start_faults import StartFault
@@ -25,6 +27,53 @@ class Capacity(NamedTuple):
     reason: str
 
 
+class Capabilities(NamedTuple):
+    """What an executor does, as far as its users have to know.
+
+    Attributes:
+        ships_code: The program and its runfiles need not exist on the machine that runs them.
+        survives_client: Runs go on when the process that submitted them dies, and another can attach to them.
+        live_logs: Output and reports arrive while the process runs, not only at its end.
+        hard_cancel: A cancelled process has ended when the cancellation returns.
+        may_run_twice: The executor may run one process several times, even at once.
+    """
+
+    ships_code: bool
+    survives_client: bool
+    live_logs: bool
+    hard_cancel: bool
+    may_run_twice: bool
+
+
+class Placement(NamedTuple):
+    """News about where a process is.
+
+    Attributes:
+        handle: The text by which `RemoteExecutor.resume` finds the run again; empty if it is not new.
+        machine: The name of the machine that runs it; empty while it waits, or if the executor does not say.
+        queued_seconds: The time for which it waited before it started; 0.0 while it waits.
+    """
+
+    handle: str = ""
+    machine: str = ""
+    queued_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Code:
+    """The program of a job with its runfiles, for executors that ship it.
+
+    Attributes:
+        root: The runfiles root on this machine; the program is in it.
+        files: The file that lists the runfiles of the program (`code_files.py`).
+        digest: A hash of the program and its runfiles. Code with an equal digest need not be read or sent again.
+    """
+
+    root: str
+    files: str
+    digest: str
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProcessSpec:
     """One process to run.
@@ -38,6 +87,11 @@ class ProcessSpec:
         stderr: The same for standard error.
         report: The file to which the process may append report lines; empty for none.
         timeout_seconds: The maximum run time; None for no limit.
+        run_id: The name of the run, which no other run ever has. Local processes need none.
+        code: The program, for executors that ship code.
+        task: The file with the task description of the run, for executors without access to this machine.
+        properties: Requirements on the machine, in the words of the engine.
+        resources: The amount of each named resource that the run needs.
     """
 
     argv: Sequence[str]
@@ -47,6 +101,11 @@ class ProcessSpec:
     stderr: str = ""
     report: str = ""
     timeout_seconds: float | None = None
+    run_id: str = ""
+    code: Code | None = None
+    task: str = ""
+    properties: Mapping[str, str] = field(default_factory=dict)
+    resources: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +124,11 @@ class ProcessResult:
         unended: Processes of its group that could not be ended and may still write.
         stdout: The end of standard output, up to a limit, if the spec names no file for it.
         stderr: The same for standard error.
+        lost: The reason why nothing is known of the end of the process, which may have run, or may still run; empty if
+            it is known. Other attributes mean nothing then.
+        refused: The reason why the engine will never run the process; empty if it has run.
+        machine: The machine that ran it; empty for this one, or if the executor does not say.
+        queued_seconds: The time for which it waited for a machine.
     """
 
     exit_code: int
@@ -77,10 +141,23 @@ class ProcessResult:
     unended: Sequence[int] = ()
     stdout: bytes = b""
     stderr: bytes = b""
+    lost: str = ""
+    refused: str = ""
+    machine: str = ""
+    queued_seconds: float = 0.0
+
+
+class UnconfirmedCancellationError(asyncio.CancelledError):
+    """The awaiting task was cancelled, and the engine did not confirm in time that the process has ended."""
 
 
 class Executor(Protocol):
-    """Runs processes, each in a process group of its own."""
+    """Runs processes."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the executor does."""
+        ...
 
     @property
     def capacity(self) -> Capacity:
@@ -105,13 +182,17 @@ class Executor(Protocol):
 
         Args:
             spec: The process.
-            on_report: Called with each line of the report file, at most a fraction of a second after it was written.
-                It has been called with every line when this returns.
+            on_report: Called with each line of the report file, with `live_logs` at most a fraction of a second after
+                it was written. It has been called with every line when this returns.
 
         Raises:
             asyncio.CancelledError: The awaiting task was cancelled; the process group has ended.
         """
         ...
+
+
+class ProcessExecutor(Executor, Protocol):
+    """Runs processes on this machine, each in a process group of its own."""
 
     def guarded(self, build_request_id: str) -> AbstractContextManager[None]:
         """Returns a context in which no process of a build outlives this process, even if this process is killed."""
@@ -123,4 +204,74 @@ class Executor(Protocol):
         Raises:
             ProcessesLeftError: Some of them cannot be ended.
         """
+        ...
+
+
+class RemoteExecutor(Executor, Protocol):
+    """Hands processes to an engine that has machines of its own.
+
+    The engine may run a process more than once. Its environment has the variables of the spec alone, and those that
+    name the report and the task description, which the executor sets for the machine that runs it.
+    """
+
+    @property
+    def uri(self) -> str:
+        """The address of the engine, without secrets."""
+        ...
+
+    async def connect(self) -> None:
+        """Connects to the engine. Called before any run; later calls do nothing.
+
+        Raises:
+            ExecutorError: The engine cannot be reached, or refuses this client, or its configuration does not fit.
+        """
+        ...
+
+    async def run(
+        self,
+        spec: ProcessSpec,
+        on_report: Callable[[bytes], None] | None = None,
+        on_placement: Callable[[Placement], None] | None = None,
+    ) -> ProcessResult:
+        """Runs a process to its end, as each executor does.
+
+        Args:
+            spec: The process. Its `run_id` is the name of the run in the engine, as far as the engine has names.
+            on_report: As for each executor.
+            on_placement: Called when the engine has accepted the run, and when a machine has started it.
+
+        Raises:
+            asyncio.CancelledError: The awaiting task was cancelled; the process has ended.
+            UnconfirmedCancellationError: The awaiting task was cancelled; the engine did not confirm the end in time.
+        """
+        ...
+
+    async def resume(
+        self,
+        handle: str,
+        spec: ProcessSpec,
+        on_report: Callable[[bytes], None] | None = None,
+        on_placement: Callable[[Placement], None] | None = None,
+    ) -> ProcessResult:
+        """Attaches to a run that a process that has died submitted, and continues as `run` does.
+
+        Output and reports from before are delivered again, to files that are written anew.
+
+        Args:
+            handle: The handle of the run, from its placement.
+            spec: The same process.
+            on_report: As for `run`.
+            on_placement: As for `run`.
+
+        Returns:
+            The result; it is `lost` if the engine does not know the run any more.
+
+        Raises:
+            asyncio.CancelledError: As for `run`.
+            UnconfirmedCancellationError: As for `run`.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Disconnects. Runs that have not ended go on if the engine's capabilities say so."""
         ...

@@ -21,7 +21,7 @@ from databuild.errors import ProcessesLeftError
 from databuild.executors.capacity import capacity_of
 from databuild.executors.command_size import CommandSize
 from databuild.executors.descriptor_limit import DescriptorLimit
-from databuild.executors.executor import Capacity, ProcessResult, ProcessSpec
+from databuild.executors.executor import Capabilities, Capacity, ProcessResult, ProcessSpec
 from databuild.executors.fd_poller import FdPoller
 from databuild.executors.out_of_memory import OomKills
 from databuild.executors.output import LogFile, TailBuffer
@@ -66,6 +66,10 @@ _USAGE_OF_UNENDED: Final = _Usage(-signal.SIGKILL, 0.0, 0)
 
 class LocalExecutor:
     """Runs each process in a process group of its own, and leaves no member of the group running."""
+
+    capabilities = Capabilities(
+        ships_code=False, survives_client=False, live_logs=True, hard_cancel=True, may_run_twice=False
+    )
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ from databuild.errors import CoordinationError, InvalidStateTransitionError
 from databuild.event_log.coordination import Claim, ClaimRequest, Need
 from databuild.event_log.open import open_event_log
 from databuild.event_log.verify import verify
-from databuild.executors.executor import Executor
+from databuild.executors.executor import ProcessExecutor
 from databuild.model.results import Cancelled, Failed, Success
 from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
@@ -379,7 +379,7 @@ class World(RuleBasedStateMachine):
     def coordination(self, process: int) -> Coordination:
         log = self.logs[process]
         return Coordination(
-            log, self.reader, cast("Executor", NoProcesses()), "nobody", clock=self.clock, lease_seconds=LEASE
+            log, self.reader, cast("ProcessExecutor", NoProcesses()), "nobody", clock=self.clock, lease_seconds=LEASE
         )
 
     @invariant()

@@ -6,12 +6,15 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from databuild.executors.executor import Capacity
+from databuild.executors.executor import Capabilities, Capacity
 
 
 class NoProcesses:
     """Everything that an executor offers but `run`."""
 
+    capabilities = Capabilities(
+        ships_code=False, survives_client=False, live_logs=True, hard_cancel=True, may_run_twice=False
+    )
     capacity = Capacity(1000, "nothing")
 
     def command_fault(self, _argv: Sequence[str], _env: Mapping[str, str]) -> str:

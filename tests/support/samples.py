@@ -23,6 +23,7 @@ SAMPLES = (
     errors.JobConfigurationError("//:raw", "it ended with exit code 1", refs=["raw/ü"], output="no such thing\n"),
     errors.LookupFaultError("/lookup", "it printed no JSON", refs=["raw/1"], output="oh\nno"),
     errors.PlanChangedError(["the code of //:raw has changed", "raw/1 has been built since"]),
+    errors.ExecutorError("dask://scheduler:8786", "it does not answer"),
     errors.OverloadedError("10000 builds are in the queue"),
     errors.ShuttingDownError(),
     errors.UnauthenticatedError("the request has no token"),

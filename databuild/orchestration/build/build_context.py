@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from databuild.event_log import liveness as processes
 from databuild.event_log.liveness import Liveness
 from databuild.event_log.log import EventLog
-from databuild.executors.executor import Executor
+from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.ports import PlanningObserver
 from databuild.orchestration.build.admission import Admission, ImmediateAdmission
@@ -37,7 +37,7 @@ class BuildContext:
 
     catalog: JobCatalog
     event_log: EventLog
-    executor: Executor
+    executor: ProcessExecutor
     settings: Settings
     clock: Callable[[], float] = time.time
     liveness: Liveness = processes

@@ -18,7 +18,7 @@ from databuild.event_log.coordination import LeaseOwner
 from databuild.event_log.liveness import Liveness
 from databuild.event_log.log import EventLog
 from databuild.event_log.reads import OpenBuildReads
-from databuild.executors.executor import Executor
+from databuild.executors.executor import ProcessExecutor
 from databuild.model import statuses
 from databuild.model.lifecycle import BuildState
 from databuild.model.paging import read_rows
@@ -39,7 +39,7 @@ class Coordination:
         self,
         event_log: EventLog,
         reader: OpenBuildReads,
-        executor: Executor,
+        executor: ProcessExecutor,
         build_request_id: str,
         *,
         clock: Callable[[], float],

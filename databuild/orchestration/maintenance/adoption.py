@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from databuild.event_log.log import EventLog
 from databuild.event_log.reads import PartitionReads
-from databuild.executors.executor import Executor
+from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.ownership import Ownership
 from databuild.model.paging import read_pages
@@ -32,7 +32,7 @@ async def adopt(
     force: bool = False,
     catalog: JobCatalog,
     event_log: EventLog,
-    executor: Executor,
+    executor: ProcessExecutor,
     working_directory: str,
     clock: Callable[[], float] = time.time,
 ) -> ev.BuildEvent:
@@ -93,7 +93,7 @@ async def adopt_from(
     force: bool = False,
     catalog: JobCatalog,
     event_log: EventLog,
-    executor: Executor,
+    executor: ProcessExecutor,
     working_directory: str,
     clock: Callable[[], float] = time.time,
 ) -> AdoptionCounts:
@@ -174,7 +174,7 @@ def record_pages(source: PartitionReads, selected: Callable[[str], bool]) -> Ite
 
 
 async def _end_dead_builds(
-    event_log: EventLog, executor: Executor, operation_id: str, clock: Callable[[], float]
+    event_log: EventLog, executor: ProcessExecutor, operation_id: str, clock: Callable[[], float]
 ) -> None:
     reader = event_log.reader()
     try:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from databuild.event_log.reads import Reader
-from databuild.executors.executor import Executor
+from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.ports import PartitionRecords
 from databuild.model.build_options import PlanOptions
@@ -32,14 +32,14 @@ class Planner:
         self,
         catalog: JobCatalog,
         open_reader: Callable[[], Reader],
-        make_executor: Callable[[], Executor],
+        make_executor: Callable[[], ProcessExecutor],
         settings: Settings,
         max_plans: int,
     ) -> None:
         self._catalog = catalog
         self._open_reader = open_reader
         self._make_executor = make_executor
-        self._executor: Executor | None = None
+        self._executor: ProcessExecutor | None = None
         self._settings = settings
         self._slots = asyncio.Semaphore(max_plans)
         self._loop: asyncio.AbstractEventLoop | None = None

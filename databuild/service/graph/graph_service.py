@@ -12,7 +12,7 @@ from databuild.errors import OrchestrationError
 from databuild.event_log import liveness as processes
 from databuild.event_log.liveness import Liveness
 from databuild.event_log.log import EventLog
-from databuild.executors.executor import Executor
+from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.settings import Settings
@@ -61,7 +61,7 @@ class GraphService:
         *,
         catalog: JobCatalog,
         event_log: EventLog,
-        make_executor: Callable[[], Executor],
+        make_executor: Callable[[], ProcessExecutor],
         settings: Settings,
         limits: Limits | None = None,
         on_event: Callable[[BuildEvent], None] | None = None,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from databuild.errors import InvalidRequestError
 from databuild.event_log.log import EventLog
-from databuild.executors.executor import Executor
+from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.model.build_request_id import new_build_request_id
 from databuild.orchestration.build.settings import Settings
@@ -34,7 +34,7 @@ class Adoptions:
         *,
         catalog: JobCatalog,
         event_log: EventLog,
-        executor: Executor,
+        executor: ProcessExecutor,
         settings: Settings,
         limits: Limits,
         clock: Callable[[], float] = time.time,

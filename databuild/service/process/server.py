@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from databuild.errors import InvalidRequestError, OverloadedError
 from databuild.event_log.log import EventLog
 from databuild.executors.descriptor_limit import DescriptorLimit
-from databuild.executors.executor import Executor
+from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.build.settings import Settings
 from databuild.orchestration.telemetry.telemetry import Telemetry
@@ -68,7 +68,7 @@ async def serve(
     *,
     catalog: JobCatalog,
     event_log: EventLog,
-    make_executor: Callable[[], Executor],
+    make_executor: Callable[[], ProcessExecutor],
     settings: Settings,
     limits: Limits,
     stop: asyncio.Event,

@@ -1,0 +1,102 @@
+"""The executors of engines, by the scheme of their URIs.
+
+An engine is an extension of a graph: its package is among the runfiles of the graph only if the graph names it, and is
+imported only by a build that uses it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from databuild.errors import InvalidRequestError
+from databuild.executors.executor import RemoteExecutor
+
+LOCAL: Final = "local"
+"""The name of the executor that runs processes on this machine."""
+
+EXTENSIONS: Final[Mapping[str, str]] = {
+    "reapi": "reapi",
+    "reapis": "reapi",
+    "dask": "dask",
+    "dask+tls": "dask",
+}
+"""The extension that serves each scheme: a package below `databuild.executors` whose module `extension` has a function
+`open_executor(uri, options)`. rules/private/extensions.bzl lists the same schemes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClientTls:
+    """Files of a TLS client, in PEM. Empty paths mean none.
+
+    Attributes:
+        authority: The certificate that signed that of the engine; empty for the public roots.
+        certificate: The certificate of this client.
+        key: The key of that certificate.
+    """
+
+    authority: str = ""
+    certificate: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExecutorOptions:
+    """How to talk to an engine.
+
+    Attributes:
+        headers: Headers of all requests, by name.
+        credential_helper: The path of a program that prints headers for an address, by the protocol of Bazel's
+            `--credential_helper`; empty for none.
+        tls: The files for TLS.
+        properties: Requirements on machines for jobs that do not set them, in the words of the engine.
+        environ: The environment of the credential helper.
+        grace_seconds: The time between TERM and KILL for a process that has to stop, where the engine allows it.
+        log_limit_bytes: The maximum size of each stream of output.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    credential_helper: str = ""
+    tls: ClientTls = ClientTls()
+    properties: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    grace_seconds: float = 10.0
+    log_limit_bytes: int = 64 * 1024 * 1024
+
+
+def check_executor(uri: str) -> None:
+    """Checks that a text is `local` or has the scheme of an executor.
+
+    Raises:
+        InvalidRequestError: It has not.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if uri != LOCAL and not (separator and rest and scheme in EXTENSIONS):
+        known = ", ".join(f"{scheme}://" for scheme in EXTENSIONS)
+        raise InvalidRequestError(f"{uri!r} is not an executor; it must be `{LOCAL}` or begin with one of {known}")
+
+
+def open_executor(uri: str, options: ExecutorOptions, import_paths: Mapping[str, Sequence[str]]) -> RemoteExecutor:
+    """Returns an executor that is not connected yet.
+
+    Args:
+        uri: Its address.
+        options: How to talk to it.
+        import_paths: The directories of the packages of each extension that the graph names, by extension.
+
+    Raises:
+        InvalidRequestError: The URI is invalid, or the graph does not name its extension.
+    """
+    check_executor(uri)
+    extension = EXTENSIONS[uri.partition("://")[0]]
+    if extension not in import_paths:
+        raise InvalidRequestError(
+            f"the graph does not have the executor of {uri!r}; add executors = [{extension!r}] to its databuild_graph"
+        )
+    sys.path.extend(path for path in import_paths[extension] if path not in sys.path)
+    module = importlib.import_module(f"databuild.executors.{extension}.extension")
+    executor: RemoteExecutor = module.open_executor(uri, options)
+    return executor
