@@ -28,7 +28,7 @@ _DELEGATED = pt.PARTITION_STATUS_DELEGATED
 _NO_FAILURE: Final = (None, None)
 _KINDS_WITH_PARTITIONS: Final = frozenset({"taint", "adoption"})
 _KINDS_WITHOUT_PARTITIONS: Final = frozenset(
-    {"build_request", "job_graph", "job", "delegation", "cancel_request", "late_result"}
+    {"build_request", "job_graph", "job", "delegation", "cancel_request", "late_result", "placement"}
 )
 """Kinds of events that change no partition record."""
 _KINDS_WITHOUT_ROWS: Final = frozenset({"delegation", "late_result"})
@@ -74,6 +74,18 @@ class EndedRun(NamedTuple):
     job_run_id: str
 
 
+class PlacedRun(NamedTuple):
+    """New values of where a job run is in an engine; an empty text or zero keeps the earlier value."""
+
+    job_run_id: str
+    build_request_id: str
+    executor: str
+    handle: str
+    machine: str
+    placed_time: float
+    queued_seconds: float
+
+
 class BuildPartition(NamedTuple):
     """The row of a partition within its build; a task of 0 or an empty reason keeps the earlier value."""
 
@@ -115,6 +127,7 @@ class Changes:
         new_runs: Job runs with their first event.
         started_runs: Job runs that have started.
         ended_runs: Job runs that have ended.
+        placed_runs: Job runs that an engine has accepted or started, by id.
         build_partitions: Rows of partitions within the build, by ref.
         partitions: Changes of partition records, by ref.
         released: Refs that the build no longer claims.
@@ -138,6 +151,7 @@ class Changes:
         self.new_runs: list[NewRun] = []
         self.started_runs: list[StartedRun] = []
         self.ended_runs: list[EndedRun] = []
+        self.placed_runs: dict[str, PlacedRun] = {}
         self.build_partitions: dict[str, BuildPartition] = {}
         self.partitions: dict[str, PartitionChange] = {}
         self.released: list[str] = []
@@ -157,6 +171,8 @@ class Changes:
                 self._build(time, event.build_request)
             elif kind == "job_graph":
                 self.build["total_tasks"] = event.job_graph.total_tasks
+            elif kind == "placement":
+                self._place(time, event.build_request_id, event.placement)
             elif kind == "taint":
                 taint = event.taint
                 reason = f"{taint.author}: {taint.reason}" if taint.tainted else None
@@ -246,6 +262,15 @@ class Changes:
                 run,
             )
         )
+
+    def _place(self, time: float, build: str, message: ev.PlacementEvent) -> None:
+        run = message.job_run_id
+        placed = self.placed_runs.get(run) or PlacedRun(run, build, "", "", "", 0.0, 0.0)
+        if message.started:
+            placed = placed._replace(machine=message.machine, placed_time=time, queued_seconds=message.queued_seconds)
+        else:
+            placed = placed._replace(executor=message.executor, handle=message.handle)
+        self.placed_runs[run] = placed
 
     def _partition(self, time: float, event_id: str, message: ev.PartitionEvent) -> None:
         ref, status = message.ref, message.status

@@ -33,25 +33,30 @@ WHERE build_request_id = :build_request_id AND ref > :after AND :status IN ('', 
 -- name: job_run_columns
 r.job_run_id, r.build_request_id, r.number, r.task_id, r.job_label, r.attempt, r.status, r.scheduled_time,
 r.started_time, r.ended_time, r.exit_code, r.duration_seconds, r.cpu_seconds, r.peak_memory_bytes, r.failure_category,
-r.failure_message
+r.failure_message, coalesce(e.executor, '') AS executor, coalesce(e.machine, '') AS machine,
+coalesce(e.placed_time, 0.0) AS placed_time, coalesce(e.queued_seconds, 0.0) AS queued_seconds,
+coalesce(e.handle, '') AS handle
+
+-- name: with_placements
+LEFT JOIN placements e ON e.job_run_id = r.job_run_id
 
 -- name: job_run
-SELECT {job_run_columns} FROM job_runs r WHERE r.job_run_id = :job_run_id
+SELECT {job_run_columns} FROM job_runs r {with_placements} WHERE r.job_run_id = :job_run_id
 
 -- name: job_runs
 -- An empty status stands for all.
-SELECT {job_run_columns} FROM job_runs r
+SELECT {job_run_columns} FROM job_runs r {with_placements}
 WHERE r.build_request_id = :build_request_id AND r.number > :after AND :status IN ('', r.status)
 ORDER BY r.number LIMIT :limit
 
 -- name: runs_of_job
-SELECT {job_run_columns} FROM job_runs r WHERE r.job_label = :job_label AND r.started_time > 0
+SELECT {job_run_columns} FROM job_runs r {with_placements} WHERE r.job_label = :job_label AND r.started_time > 0
 ORDER BY r.build_request_id DESC, r.number DESC LIMIT :limit
 
 -- name: runs_of_partition
 -- The id of a job run is BUILD.TASK.ATTEMPT, so the runs of a task are a range of the primary key; '/' follows '.' in
 -- ASCII. In SQLite, CROSS JOIN fixes the join order.
-SELECT {job_run_columns} FROM build_partitions b CROSS JOIN job_runs r
+SELECT {job_run_columns} FROM build_partitions b CROSS JOIN job_runs r {with_placements}
 WHERE b.ref = :ref AND b.task_id > 0 AND r.started_time > 0
   AND r.job_run_id > b.build_request_id || '.' || b.task_id || '.'
   AND r.job_run_id < b.build_request_id || '.' || b.task_id || '/'
@@ -230,6 +235,9 @@ SELECT build_request_id FROM builds WHERE build_request_id {among} AND pruned_ti
 -- name: remove_runs
 DELETE FROM job_runs WHERE job_run_id {among}
 
+-- name: remove_placements
+DELETE FROM placements WHERE job_run_id {among}
+
 -- name: update_rows_left
 UPDATE builds SET rows_left = EXISTS (
   SELECT 1 FROM build_partitions b WHERE b.build_request_id = builds.build_request_id
@@ -251,6 +259,9 @@ DELETE FROM build_partitions WHERE build_request_id NOT IN (SELECT build_request
 
 -- name: clear_job_runs
 DELETE FROM job_runs WHERE build_request_id NOT IN (SELECT build_request_id FROM builds)
+
+-- name: clear_placements
+DELETE FROM placements WHERE build_request_id NOT IN (SELECT build_request_id FROM builds)
 
 -- name: clear_partitions
 DELETE FROM partitions

@@ -75,7 +75,9 @@ class SqlPruner:
         self._change("remove_partitions", keys=self._as_json(keys))
 
     def remove_runs(self, job_run_ids: Sequence[str]) -> None:
-        self._change("remove_runs", keys=self._as_json(job_run_ids))
+        keys = self._as_json(job_run_ids)
+        self._change("remove_runs", keys=keys)
+        self._change("remove_placements", keys=keys)
 
     def update_rows_left(self, build_request_ids: Sequence[str]) -> None:
         self._change("update_rows_left", builds=build_request_ids, keys=self._as_json(build_request_ids))

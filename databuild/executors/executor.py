@@ -258,7 +258,8 @@ class RemoteExecutor(Executor, Protocol):
         Output and reports from before are delivered again, to files that are written anew.
 
         Args:
-            handle: The handle of the run, from its placement.
+            handle: The handle of the run, from its placement; empty if the process that submitted it died before it
+                recorded one. Then an engine that names its runs is asked by `run_id`.
             spec: The same process.
             on_report: As for `run`.
             on_placement: As for `run`.
@@ -270,6 +271,10 @@ class RemoteExecutor(Executor, Protocol):
             asyncio.CancelledError: As for `run`.
             UnconfirmedCancellationError: As for `run`.
         """
+        ...
+
+    def leave(self) -> None:
+        """Lets runs go on when the tasks that await them are cancelled from now on, for another process to resume."""
         ...
 
     async def close(self) -> None:

@@ -1,7 +1,8 @@
 """The executors of engines, by the scheme of their URIs.
 
-An engine is an extension of a graph: its package is among the runfiles of the graph only if the graph names it, and is
-imported only by a build that uses it.
+An engine is an extension: a package below `databuild.executors` whose module `extension` has a function
+`open_executor(uri, options)`. It is among the runfiles of a graph only if the graph names it, and is imported only by a
+build that uses it.
 """
 
 from __future__ import annotations
@@ -10,22 +11,10 @@ import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from databuild.errors import InvalidRequestError
 from databuild.executors.executor import RemoteExecutor
-
-LOCAL: Final = "local"
-"""The name of the executor that runs processes on this machine."""
-
-EXTENSIONS: Final[Mapping[str, str]] = {
-    "reapi": "reapi",
-    "reapis": "reapi",
-    "dask": "dask",
-    "dask+tls": "dask",
-}
-"""The extension that serves each scheme: a package below `databuild.executors` whose module `extension` has a function
-`open_executor(uri, options)`. rules/private/extensions.bzl lists the same schemes."""
+from databuild.model.executor_uri import check_executor, extension_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,18 +56,6 @@ class ExecutorOptions:
     log_limit_bytes: int = 64 * 1024 * 1024
 
 
-def check_executor(uri: str) -> None:
-    """Checks that a text is `local` or has the scheme of an executor.
-
-    Raises:
-        InvalidRequestError: It has not.
-    """
-    scheme, separator, rest = uri.partition("://")
-    if uri != LOCAL and not (separator and rest and scheme in EXTENSIONS):
-        known = ", ".join(f"{scheme}://" for scheme in EXTENSIONS)
-        raise InvalidRequestError(f"{uri!r} is not an executor; it must be `{LOCAL}` or begin with one of {known}")
-
-
 def open_executor(uri: str, options: ExecutorOptions, import_paths: Mapping[str, Sequence[str]]) -> RemoteExecutor:
     """Returns an executor that is not connected yet.
 
@@ -91,7 +68,7 @@ def open_executor(uri: str, options: ExecutorOptions, import_paths: Mapping[str,
         InvalidRequestError: The URI is invalid, or the graph does not name its extension.
     """
     check_executor(uri)
-    extension = EXTENSIONS[uri.partition("://")[0]]
+    extension = extension_of(uri)
     if extension not in import_paths:
         raise InvalidRequestError(
             f"the graph does not have the executor of {uri!r}; add executors = [{extension!r}] to its databuild_graph"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from databuild.graph.catalog import RetryPolicy
 from databuild.graph.ports import Attempt, RunOutcome
 from databuild.model.job_graph import Task
+from databuild.v1 import partition_pb2 as pt
 
 _NO_RETRY = RetryPolicy()
 
@@ -19,6 +20,12 @@ class Attempts:
         self._retries = retries
         self._numbers: dict[int, int] = {}
         self._unstarted: dict[int, int] = {}
+        self._lost: dict[int, int] = {}
+
+    def restore(self, numbers: Mapping[int, int], lost: Mapping[int, int]) -> None:
+        """Continues after attempts of another process: their number and the number of lost ones, by task number."""
+        self._numbers.update(numbers)
+        self._lost.update(lost)
 
     def next(self, task: Task) -> Attempt:
         number = self._numbers.get(task.task_id, 0) + 1
@@ -38,8 +45,16 @@ class Attempts:
         return Attempt(task, self._unstarted.get(task.task_id, 0))
 
     def retry_delay(self, attempt: Attempt, outcome: RunOutcome) -> float | None:
-        """Returns the delay before the retry of a failed attempt, in seconds; None if it is not retried."""
+        """Returns the delay before the retry of a failed attempt, in seconds; None if it is not retried.
+
+        An attempt that an engine lost counts apart from the others.
+        """
         policy = self._retries.get(attempt.task.job_label, _NO_RETRY)
-        if outcome.permanent or attempt.number > policy.retries:
+        task = attempt.task.task_id
+        if outcome.category == pt.FAILURE_CATEGORY_LOST:
+            self._lost[task] = self._lost.get(task, 0) + 1
+            return 0.0 if self._lost[task] <= policy.infrastructure_retries else None
+        own = attempt.number - self._lost.get(task, 0)
+        if outcome.permanent or own > policy.retries:
             return None
-        return policy.delay(attempt.number)
+        return policy.delay(own)

@@ -24,12 +24,16 @@ from databuild.errors import (
 from databuild.graph.labels import stable_label, stable_repository
 from databuild.graph.patterns import MAX_REFS, PartitionPattern
 from databuild.graph.refs import check_ref, unsafe_segment, unsafe_segment_fault
+from databuild.model.executor_uri import LOCAL
 
 if TYPE_CHECKING:
     from databuild.graph.declared.declaration import Declaration, DeclaredJob
 
 MAX_PARTITIONS: Final = 10_000_000
 """Default maximum number of partitions of one plan."""
+
+DEFAULT_INFRASTRUCTURE_RETRIES: Final = 2
+"""Default maximum number of attempts after an engine lost a job run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,12 +45,14 @@ class RetryPolicy:
         backoff_seconds: The delay before the first retry.
         multiplier: The factor by which the delay grows with each further retry.
         max_backoff_seconds: The maximum delay.
+        infrastructure_retries: The maximum number of attempts after engines lost runs; these do not count as retries.
     """
 
     retries: int = 0
     backoff_seconds: float = 0.0
     multiplier: float = 2.0
     max_backoff_seconds: float = 300.0
+    infrastructure_retries: int = DEFAULT_INFRASTRUCTURE_RETRIES
 
     def delay(self, failed_attempts: int) -> float:
         """Returns the delay before the next attempt, in seconds."""
@@ -68,6 +74,9 @@ class Job:
         resources: The amount of each named resource that one job run needs.
         tags: Words of the author's choice, for people and filters.
         declaration: The templates of its inputs and arguments; None for a job with `config`.
+        always_local: True if it runs on the machine of the orchestrator even in builds on an engine.
+        exec_properties: Requirements on machines of engines, in their words.
+        code_files: The path of the list of its runfiles; empty if there is none.
     """
 
     label: str
@@ -80,6 +89,9 @@ class Job:
     resources: Mapping[str, int] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     declaration: Declaration | None = None
+    always_local: bool = False
+    exec_properties: Mapping[str, str] = field(default_factory=dict)
+    code_files: str = ""
 
     @functools.cached_property
     def patterns(self) -> tuple[PartitionPattern, ...]:
@@ -106,6 +118,9 @@ class JobCatalog:
         max_running_jobs: The maximum number of job runs at once in all those builds; 0 for no limit.
         runfiles: The runfiles root, which has Bazel's `_repo_mapping` file.
         max_partitions: The maximum number of partitions of one plan.
+        executor: The address of the engine that runs the jobs unless a build says otherwise, or `local`.
+        extensions: The directories of the packages of each extension of DataBuild among the runfiles, by its name.
+        exec_properties: Requirements on machines of engines for jobs that do not set them.
     """
 
     graph_label: str
@@ -117,6 +132,9 @@ class JobCatalog:
     max_running_jobs: int = 0
     runfiles: str = ""
     max_partitions: int = MAX_PARTITIONS
+    executor: str = LOCAL
+    extensions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    exec_properties: Mapping[str, str] = field(default_factory=dict)
 
     @functools.cached_property
     def patterns(self) -> tuple[tuple[PartitionPattern, str], ...]:
@@ -360,6 +378,12 @@ def load_catalog(path: str, runfiles: str) -> JobCatalog:
             runfiles=runfiles,
             max_running_jobs=int(_get(catalog, "max_running_jobs", 0)),
             max_partitions=int(_get(catalog, "max_partitions", 0)) or MAX_PARTITIONS,
+            executor=_get(catalog, "executor", "") or LOCAL,
+            extensions={
+                name: tuple(_resolved(path, runfiles) for path in _get(extension, "import_paths", []))
+                for name, extension in _get(catalog, "extensions", {}).items()
+            },
+            exec_properties=dict(_get(catalog, "exec_properties", {})),
         )
     except OSError as error:
         raise InvalidCatalogError(path, f"{error.strerror}; build the graph again with Bazel") from error
@@ -392,10 +416,14 @@ def _job(job: Mapping[str, Any], runfiles: str) -> Job:
             backoff_seconds=float(_get(retry, "backoff_seconds", 0)),
             multiplier=float(_get(retry, "backoff_multiplier", 0)) or 2.0,
             max_backoff_seconds=float(_get(retry, "max_backoff_seconds", 0)) or 300.0,
+            infrastructure_retries=int(_get(retry, "infrastructure_retries", DEFAULT_INFRASTRUCTURE_RETRIES)),
         ),
         resources={name: int(count) for name, count in _get(job, "resources", {}).items()},
         tags=tuple(_get(job, "tags", [])),
         declaration=_declaration(job["declaration"]) if "declaration" in job else None,
+        always_local=_get(job, "executor", "") == LOCAL,
+        exec_properties=dict(_get(job, "exec_properties", {})),
+        code_files=_resolved(_get(job, "code_files", ""), runfiles),
     )
 
 

@@ -15,7 +15,16 @@ from dataclasses import dataclass, field
 from databuild.graph.attempts import Attempts
 from databuild.graph.catalog import RetryPolicy
 from databuild.graph.claim_ahead import SHORT_SECONDS, ClaimAhead
-from databuild.graph.ports import Attempt, Ended, ExecutionObserver, Runner, RunOutcome, Verdict
+from databuild.graph.ports import (
+    Attempt,
+    Ended,
+    ExecutionObserver,
+    ExecutionProgress,
+    RunNotEndedError,
+    Runner,
+    RunOutcome,
+    Verdict,
+)
 from databuild.graph.postponed import PostponedTasks
 from databuild.graph.ready_queue import ReadyQueue
 from databuild.model.job_graph import Task
@@ -66,6 +75,7 @@ async def execute(
     options: ExecutionOptions,
     *,
     needed: Callable[[Task], bool] = lambda _: True,
+    progress: ExecutionProgress | None = None,
 ) -> ExecutionResult:
     """Runs a job graph to its end.
 
@@ -75,12 +85,16 @@ async def execute(
         observer: Makes the claims, and records starts and ends.
         options: Limits, retries and the reaction to failures.
         needed: Called right before a task is claimed; returns False if the task need not run any more.
+        progress: The state of an execution that another process began; None for a new one. The runner is asked to run
+            its running attempts, whose starts are recorded already.
 
     Raises:
         InvalidRequestError: A job needs more of a resource than there is.
         asyncio.CancelledError: The awaiting task was cancelled; the observer has the ends of all attempts.
     """
     execution = _Execution(tasks, runner, observer, options, needed)
+    if progress is not None:
+        execution.restore(progress)
     return await execution.run()
 
 
@@ -106,12 +120,24 @@ class _Execution:
             observer, self._take_ready, self._idle.wake, slots=self._slots, short_seconds=options.short_seconds
         )
         self._result = ExecutionResult()
+        self._resumed: Sequence[Attempt] = ()
+
+    def restore(self, progress: ExecutionProgress) -> None:
+        self._queue.restore(progress)
+        self._attempts.restore(progress.attempts, progress.lost)
+        self._resumed = progress.running
+        self._result = ExecutionResult(progress.completed, list(progress.failed))
+        if progress.failed and not self._keep_going:
+            self._result.stopped_by = progress.failed[0]
 
     async def run(self) -> ExecutionResult:
         if not self._queue.finished:
             try:
                 async with asyncio.TaskGroup() as group:
-                    for number in range(1, self._slots + 1):
+                    # Attempts of another process run on, even if they are more than the slots of this one.
+                    for number, resumed in enumerate(self._resumed, start=1):
+                        group.create_task(self._run_slot(resumed), name=f"slot-{number}")
+                    for number in range(len(self._resumed) + 1, self._slots + 1):
                         group.create_task(self._run_slot(), name=f"slot-{number}")
             except BaseExceptionGroup as errors:
                 raise _first(errors) from errors
@@ -121,11 +147,11 @@ class _Execution:
             await self._give_up_rest(self._result.stopped_by)
         return self._result
 
-    async def _run_slot(self) -> None:
+    async def _run_slot(self, resumed: Attempt | None = None) -> None:
         # Take a ready task, claim its outputs and start it, once no other build produces them.
         # Run it.
         # Record its end, in one append with the start of the next task.
-        ended: Ended | None = None
+        ended = self._settle(resumed, await self._run(resumed)) if resumed is not None else None
         while (attempt := await self._start_next(ended)) is not None:
             outcome = await self._run(attempt)
             ended = self._settle(attempt, outcome)
@@ -160,11 +186,12 @@ class _Execution:
         started = loop.time()
         try:
             return await self._runner.run(attempt.task, attempt.number)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
+            stopped = "stopped: the build was cancelled"
             outcome = RunOutcome(
                 status=ev.JOB_STATUS_CANCELLED,
                 category=pt.FAILURE_CATEGORY_CANCELLED,
-                message="stopped: the build was cancelled",
+                message=cancelled.message if isinstance(cancelled, RunNotEndedError) else stopped,
             )
             self._observer.record(Ended(attempt, outcome))
             raise

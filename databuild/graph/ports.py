@@ -6,6 +6,7 @@ processes.
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from collections.abc import Awaitable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,18 @@ class RunOutcome:
     permanent: bool = False
 
 
+class RunNotEndedError(asyncio.CancelledError):
+    """The awaiting task was cancelled, and nobody confirmed that its run has ended.
+
+    Args:
+        message: One sentence for a person.
+    """
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
+
+
 class Runner(Protocol):
     """Runs one task once."""
 
@@ -100,6 +113,27 @@ class Attempt:
 
     task: Task
     number: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExecutionProgress:
+    """The state of an execution that another process began.
+
+    Attributes:
+        completed: The number of tasks that were completed by job runs.
+        done: The tasks that need not run any more, by number.
+        failed: The tasks that failed for good.
+        attempts: The number of attempts at each task that has any, by number; it includes the running one.
+        lost: The number of attempts that an engine lost, by task number.
+        running: The attempts that have not ended.
+    """
+
+    completed: int
+    done: frozenset[int]
+    failed: Sequence[Task]
+    attempts: Mapping[int, int]
+    lost: Mapping[int, int]
+    running: Sequence[Attempt]
 
 
 @dataclass(frozen=True, slots=True)

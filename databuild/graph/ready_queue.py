@@ -9,6 +9,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 
 from databuild.errors import InvalidRequestError
+from databuild.graph.ports import ExecutionProgress
 from databuild.model.job_graph import Task
 
 
@@ -45,6 +46,23 @@ class ReadyQueue:
         self._holding: set[int] = set()
         self._unsettled = set(self._tasks)
         self._check_needs()
+
+    def restore(self, progress: ExecutionProgress) -> None:
+        """Continues an execution of another process. Call it once, before anything else."""
+        running = {attempt.task.task_id for attempt in progress.running}
+        for task_id in progress.done:
+            self._unsettled.discard(task_id)
+            for downstream in self._downstream.get(task_id, ()):
+                self._waiting_for[downstream] -= 1
+        for attempt in progress.running:
+            for name, count in self._needs.get(attempt.task.job_label, {}).items():
+                self._free[name] -= count
+        for task in progress.failed:
+            self._unsettled.discard(task.task_id)
+            self._give_up_downstream(task)
+        self._ready = sorted(
+            task_id for task_id in self._unsettled if not self._waiting_for[task_id] and task_id not in running
+        )
 
     @property
     def finished(self) -> bool:
@@ -83,6 +101,9 @@ class ReadyQueue:
         """Marks a task as failed and returns the tasks downstream that can no longer run, in order."""
         self._release(task)
         self._unsettled.discard(task.task_id)
+        return self._give_up_downstream(task)
+
+    def _give_up_downstream(self, task: Task) -> list[Task]:
         given_up = []
         reached = [task.task_id]
         while reached:

@@ -45,19 +45,25 @@ class BuildOptions(_Planning):
         force: Build requested partitions even if they are fresh.
         reuse_stale: Use stale partitions as they are.
         keep_going: Continue with tasks that do not depend on a failure.
-        jobs: The maximum of concurrent job runs. 0 in a request means the default of the machine that runs the build.
+        jobs: The maximum of concurrent job runs. 0 in a request means the default of the machine that runs the build;
+            0 in a build on an engine means as many as the engine runs at once.
+        executor: The address of the engine that runs the jobs, or `local`. Empty in a request means the default of the
+            graph.
     """
 
     keep_going: bool = False
     jobs: int = 0
+    executor: str = ""
 
     @classmethod
     def from_message(cls, message: ev.BuildOptions) -> BuildOptions:
-        options = cls(keep_going=message.keep_going, jobs=message.jobs)
+        options = cls(keep_going=message.keep_going, jobs=message.jobs, executor=message.executor)
         return options.with_planning(PlanOptions.from_message(message.plan))
 
     def to_message(self) -> ev.BuildOptions:
-        return ev.BuildOptions(keep_going=self.keep_going, jobs=self.jobs, plan=self.planning.to_message())
+        return ev.BuildOptions(
+            keep_going=self.keep_going, jobs=self.jobs, plan=self.planning.to_message(), executor=self.executor
+        )
 
     @property
     def planning(self) -> PlanOptions:
@@ -86,3 +92,4 @@ class BuildKeywords(PlanKeywords, total=False):
 
     keep_going: bool
     jobs: int
+    executor: str

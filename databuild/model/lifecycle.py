@@ -107,6 +107,8 @@ _REQUIRED_RUN_STATUSES: Final[dict[int, frozenset[int]]] = {
 }
 """The statuses of its job run that a partition needs to reach a status; others need no job run."""
 
+_ABOUT_RUNNING_JOBS: Final = frozenset({"check", "placement"})
+
 OPERATIONS: Final = frozenset({"taint", "cancel_request", "late_result", "adoption"})
 """Kinds of events that belong to no build: each is the only event of its own id."""
 
@@ -250,10 +252,11 @@ class BuildState:
             self._require(_PLANNING, "a job graph")
         elif kind == "delegation":
             self._require(_PLANNING_OR_EXECUTING, "a delegation")
-        elif kind == "check":
-            self._require(_EXECUTING, "a check")
-            if self.jobs.get(event.check.job_run_id, NOTHING) != ev.JOB_STATUS_RUNNING:
-                raise self._refusal(f"a check of job run {event.check.job_run_id!r}, which is not running")
+        elif kind in _ABOUT_RUNNING_JOBS:
+            self._require(_EXECUTING, f"a {kind}")
+            run = getattr(event, kind).job_run_id
+            if self.jobs.get(run, NOTHING) != ev.JOB_STATUS_RUNNING:
+                raise self._refusal(f"a {kind} of job run {run!r}, which is not running")
         else:
             raise self._refusal(f"an event of kind {kind}")
         self.last_sequence += 1

@@ -165,6 +165,10 @@ def job_run_to_message(record: JobRunRecord) -> sv.JobRun:
         cpu_seconds=record.cpu_seconds,
         peak_memory_bytes=record.peak_memory_bytes,
         failure=failure_to_message(record.failure),
+        executor=record.executor,
+        machine=record.machine,
+        placed_time=time_to_message(record.placed_time),
+        queued_seconds=record.queued_seconds,
     )
 
 
@@ -184,5 +188,9 @@ def job_run_from_message(message: sv.JobRun) -> JobRunRecord:
         duration_seconds=message.duration_seconds,
         cpu_seconds=message.cpu_seconds,
         peak_memory_bytes=int(message.peak_memory_bytes),
+        executor=message.executor,
+        machine=message.machine,
+        placed_time=time_from_message(message.placed_time),
+        queued_seconds=message.queued_seconds,
         failure=failure_from_message(message),
     )

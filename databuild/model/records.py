@@ -164,7 +164,11 @@ class BuildRecord(NamedTuple):
 
 
 class JobRunRecord(NamedTuple):
-    """The state of a job run; `number` is the sequence number of its first event in the build."""
+    """The state of a job run; `number` is the sequence number of its first event in the build.
+
+    The last fields but one are of runs on an engine: its address, the machine and the time at which it started the run,
+    the time for which the run waited, and the text by which its executor finds it again.
+    """
 
     job_run_id: str
     build_request_id: str
@@ -180,6 +184,11 @@ class JobRunRecord(NamedTuple):
     duration_seconds: float = 0.0
     cpu_seconds: float = 0.0
     peak_memory_bytes: int = 0
+    executor: str = ""
+    machine: str = ""
+    placed_time: float = 0.0
+    queued_seconds: float = 0.0
+    handle: str = ""
     failure: FailureRecord | None = None
 
 

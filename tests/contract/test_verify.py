@@ -37,6 +37,8 @@ async def write_builds(log: EventLog) -> None:
     two.emit_job_scheduled("b2.1.1", 1, "//:j")
     two.emit_job_running("b2.1.1", 1, "//:j")
     two.emit_partition_building("p", 1, "b2.1.1")
+    two.emit_placement("b2.1.1", executor="dask://engine:1", handle="h")
+    two.emit_start("b2.1.1", machine="m1", queued_seconds=1.5)
     no = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="no\0!")
     two.emit_job_failed("b2.1.1", 1, "//:j", no)
     two.emit_partition_failed("p", no, 1, "b2.1.1")

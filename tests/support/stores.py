@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TABLES = {
     "builds": "*",
     "build_requests": "*",
+    "placements": "*",
     "build_partitions": "*",
     "job_runs": "*",
     "partitions": "*",
@@ -29,6 +30,7 @@ TABLES = {
 
 _SQLITE_1 = Path(sqlite.__file__).with_name("schema_1.sql")
 _POSTGRESQL_1 = (
+    "DROP TABLE placements",
     "ALTER TABLE job_runs DROP COLUMN output_digests",
     "DROP INDEX partitions_by_run",
     "DROP TABLE partition_uses",
@@ -37,7 +39,7 @@ _POSTGRESQL_1 = (
     "DROP TABLE build_requests",
     "UPDATE databuild_log SET schema_version = 1",
 )
-"""Undoes version 2 of the schema."""
+"""Undoes versions 2 and 3 of the schema."""
 
 
 class SqliteFiles:

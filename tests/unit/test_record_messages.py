@@ -33,6 +33,10 @@ JOB_RUN = JobRunRecord(
     duration_seconds=1.1,
     cpu_seconds=0.9,
     peak_memory_bytes=2**40,
+    executor="dask://engine:1",
+    machine="m1",
+    placed_time=1700000001.6,
+    queued_seconds=0.5,
     failure=FAILURE,
 )
 PARTITION = PartitionRecord(

@@ -72,6 +72,13 @@ def _check_words(check: ev.CheckEvent) -> _Words:
     return "passed" if result.passed else "FAILED", severity, result.name, result.ref, result.message
 
 
+def _placement_words(placement: ev.PlacementEvent) -> _Words:
+    if not placement.started:
+        return "accepted", placement.job_run_id, f"by {placement.executor}"
+    machine = f"on {placement.machine}" if placement.machine else ""
+    return "started", placement.job_run_id, machine, f"after {placement.queued_seconds:.1f} s"
+
+
 def _cancel_words(request: ev.CancelRequestEvent) -> _Words:
     return request.target_build_request_id, f"by {request.author}" if request.author else ""
 
@@ -93,6 +100,7 @@ _WORDS: dict[str, Callable[[Any], _Words]] = {
     "check": _check_words,
     "cancel_request": _cancel_words,
     "late_result": _late_words,
+    "placement": _placement_words,
 }
 
 

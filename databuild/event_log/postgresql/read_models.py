@@ -14,7 +14,15 @@ import psycopg
 
 from databuild.event_log.postgresql.connection import QUERIES
 from databuild.event_log.postgresql.statements import ManyRows, as_json
-from databuild.event_log.projection import BuildPartition, Changes, EndedRun, NewRun, StartedRun, refs_of
+from databuild.event_log.projection import (
+    BuildPartition,
+    Changes,
+    EndedRun,
+    NewRun,
+    PlacedRun,
+    StartedRun,
+    refs_of,
+)
 from databuild.model.lifecycle import OPERATIONS
 from databuild.v1 import events_pb2 as ev
 
@@ -29,6 +37,8 @@ _TYPES: Final = {
     "ended_time": "float8",
     "duration_seconds": "float8",
     "cpu_seconds": "float8",
+    "placed_time": "float8",
+    "queued_seconds": "float8",
 }
 
 
@@ -50,6 +60,16 @@ _NEW_RUN: Final = ManyRows(
 )
 _STARTED_RUN: Final = _update_runs(StartedRun._fields)
 _ENDED_RUN: Final = _update_runs(EndedRun._fields)
+_PLACED_RUN: Final = ManyRows(
+    _columns(PlacedRun._fields),
+    f"""INSERT INTO placements AS old ({", ".join(PlacedRun._fields)})
+    SELECT * FROM {{new}} ON CONFLICT (job_run_id) DO UPDATE SET
+      executor = coalesce(nullif(excluded.executor, ''), old.executor),
+      handle = coalesce(nullif(excluded.handle, ''), old.handle),
+      machine = coalesce(nullif(excluded.machine, ''), old.machine),
+      placed_time = coalesce(nullif(excluded.placed_time, 0), old.placed_time),
+      queued_seconds = CASE WHEN excluded.placed_time > 0 THEN excluded.queued_seconds ELSE old.queued_seconds END""",
+)
 _BUILD_PARTITION: Final = ManyRows(
     _columns(("build_request_id", "ref", *BuildPartition._fields)),
     f"""INSERT INTO build_partitions AS old (build_request_id, ref, {", ".join(BuildPartition._fields)})
@@ -227,6 +247,7 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step], *, index_u
     _NEW_RUN.execute(connection, [run for step in builds for run in step.changes.new_runs])
     _STARTED_RUN.execute(connection, [run for step in builds for run in step.changes.started_runs])
     _ENDED_RUN.execute(connection, [run for step in builds for run in step.changes.ended_runs])
+    _PLACED_RUN.execute(connection, [run for step in builds for run in step.changes.placed_runs.values()])
     _BUILD_PARTITION.execute(
         connection,
         [(s.build_request_id, ref, *row) for s in builds for ref, row in s.changes.build_partitions.items()],

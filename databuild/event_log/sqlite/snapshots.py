@@ -20,6 +20,7 @@ _RESET_QUERIES: Final = (
     "clear_build_requests",
     "clear_build_partitions",
     "clear_job_runs",
+    "clear_placements",
     "clear_partitions",
     "clear_counts",
     "clear_uses",

@@ -16,7 +16,15 @@ from typing import Any
 from databuild.errors import CoordinationError, DataBuildError, EventLogError, InvalidStateTransitionError
 from databuild.event_log.coordination import Lease
 from databuild.event_log.group_commit import Append, ClaimAll, Operation, RenewLease
-from databuild.event_log.projection import BuildPartition, Changes, EndedRun, NewRun, PartitionChange, StartedRun
+from databuild.event_log.projection import (
+    BuildPartition,
+    Changes,
+    EndedRun,
+    NewRun,
+    PartitionChange,
+    PlacedRun,
+    StartedRun,
+)
 from databuild.event_log.sqlite import claims, snapshots
 from databuild.event_log.sqlite.connection import QUERIES, connect_for_writing, event_log_error
 from databuild.event_log.sqlite.statements import ManyRows
@@ -57,6 +65,15 @@ _BUILD_PARTITION = ManyRows(
 _NEW_RUN = ManyRows(f"INSERT OR IGNORE INTO job_runs ({', '.join(NewRun._fields)})", len(NewRun._fields))
 _STARTED_RUN = _update("job_runs", StartedRun._fields)
 _ENDED_RUN = _update("job_runs", EndedRun._fields)
+_PLACED_RUN = ManyRows(
+    f"INSERT INTO placements ({', '.join(PlacedRun._fields)})",
+    len(PlacedRun._fields),
+    """ON CONFLICT DO UPDATE SET executor = iif(excluded.executor <> '', excluded.executor, executor),
+      handle = iif(excluded.handle <> '', excluded.handle, handle),
+      machine = iif(excluded.machine <> '', excluded.machine, machine),
+      placed_time = iif(excluded.placed_time, excluded.placed_time, placed_time),
+      queued_seconds = iif(excluded.placed_time, excluded.queued_seconds, queued_seconds)""",
+)
 _STATUS = "status = excluded.status, build_request_id = excluded.build_request_id, time = excluded.time"
 _INTO_PARTITIONS = (
     "INSERT INTO partitions (ref, status, build_request_id, time, available, version, job_run_id, metadata, adoption)"
@@ -278,6 +295,7 @@ class SqliteWriter:
         _NEW_RUN.execute(connection, changes.new_runs)
         _STARTED_RUN.execute(connection, changes.started_runs)
         _ENDED_RUN.execute(connection, changes.ended_runs)
+        _PLACED_RUN.execute(connection, list(changes.placed_runs.values()))
         rows = [(build, ref, *row) for ref, row in changes.build_partitions.items()]
         _BUILD_PARTITION.execute(connection, rows)
         self._write_partitions(build, changes.partitions, index_uses=index_uses)

@@ -244,6 +244,23 @@ class BuildOrchestrator:
         """Emits that a job run has failed."""
         return self.emit(("job", job_event(job_run_id, task_id, job_label, ev.JOB_STATUS_FAILED, attempt, failure)))
 
+    def emit_placement(self, job_run_id: str, *, executor: str, handle: str) -> Awaitable[None]:
+        """Emits that an engine has accepted a job run.
+
+        Args:
+            job_run_id: The job run, which is RUNNING.
+            executor: The address of the engine, without secrets.
+            handle: The text by which the executor finds the run again.
+        """
+        return self.emit(("placement", ev.PlacementEvent(job_run_id=job_run_id, executor=executor, handle=handle)))
+
+    def emit_start(self, job_run_id: str, *, machine: str, queued_seconds: float) -> Awaitable[None]:
+        """Emits that a machine of an engine has started a job run, after a time in its queue."""
+        started = ev.PlacementEvent(
+            job_run_id=job_run_id, started=True, machine=machine, queued_seconds=queued_seconds
+        )
+        return self.emit(("placement", started))
+
     def claim(self, requests: Sequence[ClaimRequest]) -> Awaitable[Sequence[Claim]]:
         return self._event_log.claim(requests)
 

@@ -1,0 +1,36 @@
+"""Addresses of executors: `local`, or the URI of an engine that runs jobs on machines of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from databuild.errors import InvalidRequestError
+
+LOCAL: Final = "local"
+"""The executor that runs jobs on the machine of the orchestrator."""
+
+EXTENSIONS: Final[Mapping[str, str]] = {
+    "reapi": "reapi",
+    "reapis": "reapi",
+    "dask": "dask",
+    "dask+tls": "dask",
+}
+"""The extension of DataBuild that serves each scheme. rules/private/extensions.bzl lists the same schemes."""
+
+
+def check_executor(uri: str) -> None:
+    """Checks that a text is `local`, or a URI with the scheme of an engine.
+
+    Raises:
+        InvalidRequestError: It is neither.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if uri != LOCAL and not (separator and rest and scheme in EXTENSIONS):
+        known = ", ".join(f"{scheme}://" for scheme in EXTENSIONS)
+        raise InvalidRequestError(f"{uri!r} is not an executor; it must be `{LOCAL}` or begin with one of {known}")
+
+
+def extension_of(uri: str) -> str:
+    """Returns the name of the extension that serves a valid URI of an engine."""
+    return EXTENSIONS[uri.partition("://")[0]]
