@@ -20,8 +20,8 @@ from databuild.graph.ports import (
     Ended,
     ExecutionObserver,
     ExecutionProgress,
-    RunNotEndedError,
     Runner,
+    RunNotEndedError,
     RunOutcome,
     Verdict,
 )

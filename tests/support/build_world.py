@@ -7,13 +7,13 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
 from databuild.executors.executor import ProcessResult, ProcessSpec
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
-from databuild.model.build_options import BuildOptions
+from databuild.model.build_options import BuildKeywords, BuildOptions
 from databuild.model.job_graph import Plan
 from databuild.model.records import PartitionRecord
 from databuild.model.results import BuildResult
@@ -112,9 +112,10 @@ class World:
         self.settings = Settings(working_directory="/", log_directory=str(tmp_path))
 
     async def build(
-        self, build: str, *refs: str, plan: Plan | None = None, jobs: int = 1, **options: bool
+        self, build: str, *refs: str, plan: Plan | None = None, **options: Unpack[BuildKeywords]
     ) -> BuildResult:
-        build_options = BuildOptions(jobs=jobs, **options)
+        keywords: BuildKeywords = {"jobs": 1, **options}
+        build_options = BuildOptions(**keywords)
         return await run_build(
             BuildRequest(build_request_id=build, requested=refs, options=build_options, plan=plan),
             BuildContext(catalog=self.catalog, event_log=self.log, executor=self.executor, settings=self.settings),

@@ -18,7 +18,7 @@ from databuild.event_log.open import open_event_log
 from databuild.event_log.reads import Reader
 from databuild.executors.executor import ProcessResult, ProcessSpec
 from databuild.graph.catalog import Job, JobCatalog
-from databuild.model.build_options import BuildOptions
+from databuild.model.build_options import BuildKeywords, BuildOptions
 from databuild.model.records import BuildRecord
 from databuild.model.results import BuildResult, Cancelled, FailFast, Success
 from databuild.orchestration.build.build_context import BuildContext
@@ -151,15 +151,16 @@ class World:
         return gate
 
     def start(
-        self, build: str, *refs: str, log: EventLog | None = None, jobs: int = 1, **options: bool
+        self, build: str, *refs: str, log: EventLog | None = None, **options: Unpack[BuildKeywords]
     ) -> asyncio.Task[BuildResult]:
-        return asyncio.create_task(self.build(build, *refs, log=log, jobs=jobs, **options))
+        return asyncio.create_task(self.build(build, *refs, log=log, **options))
 
     async def build(
-        self, build: str, *refs: str, log: EventLog | None = None, jobs: int = 1, **options: bool
+        self, build: str, *refs: str, log: EventLog | None = None, **options: Unpack[BuildKeywords]
     ) -> BuildResult:
+        keywords: BuildKeywords = {"jobs": 1, **options}
         return await run_build(
-            BuildRequest(build_request_id=build, requested=refs, options=BuildOptions(jobs=jobs, **options)),
+            BuildRequest(build_request_id=build, requested=refs, options=BuildOptions(**keywords)),
             BuildContext(
                 catalog=self.catalog, event_log=log or self.log, executor=self.executor, settings=self.settings
             ),

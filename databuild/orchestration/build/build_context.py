@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from databuild.event_log import liveness as processes
 from databuild.event_log.liveness import Liveness
 from databuild.event_log.log import EventLog
+from databuild.executors.engines import Engines, no_engines
 from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.ports import PlanningObserver
@@ -25,12 +26,15 @@ class BuildContext:
     Attributes:
         catalog: The jobs.
         event_log: Stores the events.
-        executor: Runs the processes.
+        executor: Runs the processes on this machine: those of planning, and of builds without an engine.
         settings: The folders and intervals of job processes.
         clock: Returns the time in seconds since the epoch.
         liveness: Tells which processes have died.
         telemetry: Receives traces and metrics; None for none.
         admission: Decides when the build may start.
+        engines: The engines that builds may use.
+        continue_build: Continues a build on an engine whose orchestrator has died, as for `Coordination`; None to end
+            it.
         on_event: Called with every event when it is passed to the event log, before it is durable.
         planning: Notified of the progress of planning.
     """
@@ -43,5 +47,7 @@ class BuildContext:
     liveness: Liveness = processes
     telemetry: Telemetry | None = None
     admission: Admission = field(default_factory=ImmediateAdmission)
+    engines: Engines = field(default_factory=no_engines)
+    continue_build: Callable[[str, str], bool] | None = None
     on_event: Callable[[ev.BuildEvent], None] | None = None
     planning: PlanningObserver | None = None

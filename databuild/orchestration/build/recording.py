@@ -70,6 +70,16 @@ class BuildRecorder:
         self._short_of_resources: set[int] = set()
         self._stopped = False
 
+    def resume(self, completed: int, running: Mapping[str, tuple[Task, pt.Manifest]]) -> None:
+        """Continues a build of another process.
+
+        Args:
+            completed: The number of tasks that it has completed.
+            running: The task and the manifest of each job run that has not ended, by job run.
+        """
+        self.completed = completed
+        self.running.update(running)
+
     def claim(self, attempts: Sequence[Attempt]) -> PendingVerdicts:
         build = self._orchestrator.build_request_id
         requests = [
@@ -170,7 +180,9 @@ class BuildRecorder:
             for ref in task.config.outputs
             if statuses[ref] == pt.PARTITION_STATUS_DELEGATED  # to a build that has not produced it
         ]
-        payloads.append(("job", self._job_event(attempt, ev.JOB_STATUS_SCHEDULED)))
+        # Another process may have scheduled the attempt before it died.
+        if self._job_run_id(task, attempt.number) not in self._orchestrator.state.jobs:
+            payloads.append(("job", self._job_event(attempt, ev.JOB_STATUS_SCHEDULED)))
 
     def _delegate(self, task: Task, held_by: Mapping[str, str]) -> None:
         """Writes that outputs are left to the builds that are producing them."""

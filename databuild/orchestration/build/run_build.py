@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
+from typing import Final
 
 from databuild.errors import (
     CoordinationError,
     DataBuildError,
+    ExecutorError,
     InvalidRequestError,
     InvalidStateTransitionError,
     OrchestrationError,
     PlanChangedError,
     ProcessesLeftError,
 )
+from databuild.event_log.coordination import LeaseOwner
+from databuild.executors.executor import RemoteExecutor
 from databuild.graph.execution import ExecutionOptions, execute
 from databuild.graph.plan_changes import changes_since
 from databuild.graph.reasons import absent_inputs_warning
@@ -22,6 +27,7 @@ from databuild.model.build_request_id import check_build_request_id
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BuildState
 from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Success
+from databuild.orchestration.build.begun_build import BegunBuild
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.cancellation import Cancellation, run_to_end
 from databuild.orchestration.build.make_plan import make_plan
@@ -39,6 +45,9 @@ from databuild.orchestration.jobs.task_descriptions import TaskDescriptions
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
+_OWNER: Final = "orchestrator"
+"""The owner of the lease of a build on an engine that no service has admitted."""
+
 
 async def run_build(request: BuildRequest, context: BuildContext) -> BuildResult:
     """Builds the requested partitions and writes every fact of the build to the event log.
@@ -50,22 +59,49 @@ async def run_build(request: BuildRequest, context: BuildContext) -> BuildResult
         InvalidRequestError: The request cannot be met; the build has FAILED, or does not exist if its id or the
             number of its jobs is invalid.
         JobConfigurationError: A job's `config` failed; the build has FAILED.
+        ExecutorError: The engine cannot be used; the build has FAILED.
         LookupFaultError: The graph's lookup failed; the build has FAILED.
         PlanChangedError: The request's plan is out of date; the build has FAILED.
         ProcessesLeftError: Processes of a dead build cannot be ended; the build has FAILED.
         OrchestrationError: DataBuild itself failed; the event log may have no end of the build.
     """
     check_build_request_id(request.build_request_id)
-    if request.options.jobs < 1:
+    engine = context.engines.get(request.options.executor)
+    if request.options.jobs < (engine is None):
         raise InvalidRequestError(f"jobs is {request.options.jobs}; at least one job run must be allowed at once")
-    return await _Build(request, context).run()
+    return await _Build(request, context, engine).run()
+
+
+async def continue_build(begun: BegunBuild, context: BuildContext) -> BuildResult:
+    """Continues a build on an engine whose orchestrator has died: the same build, with the same events to its end.
+
+    Raises:
+        CoordinationError: Another process continues it already.
+        ExecutorError: The engine cannot be used; the build has FAILED.
+        OrchestrationError: DataBuild itself failed; the event log may have no end of the build.
+    """
+    engine = context.engines.get(begun.request.options.executor)
+    return await _Build(begun.request, context, engine, begun).run()
 
 
 class _Build:
-    def __init__(self, request: BuildRequest, context: BuildContext) -> None:
+    def __init__(
+        self,
+        request: BuildRequest,
+        context: BuildContext,
+        engine: RemoteExecutor | None,
+        begun: BegunBuild | None = None,
+    ) -> None:
         self._request = request
         self._context = context
+        self._engine = engine
+        self._begun = begun
         owner = context.admission.lease_owner
+        if engine is not None and owner is None and request.plan is None:
+            # Another process may continue the build; this one must notice if that happens while it lives.
+            owner = LeaseOwner(_OWNER)
+        if begun is not None:
+            owner = LeaseOwner(owner.name if owner is not None else _OWNER, begun.holder)
         self._taken_over = owner is not None and bool(owner.previous_holder)
         self._warnings = list(request.warnings)
         self._reader = context.event_log.reader()
@@ -77,7 +113,7 @@ class _Build:
             clock=context.clock,
             on_event=context.on_event,
             telemetry=context.telemetry,
-            state=_received(request) if self._taken_over else None,
+            state=begun.state if begun is not None else _received(request) if self._taken_over else None,
         )
         self._coordination = Coordination(
             context.event_log,
@@ -89,12 +125,13 @@ class _Build:
             poll_seconds=context.settings.claim_poll_seconds,
             lease_owner=owner,
             liveness=context.liveness,
+            continue_build=context.continue_build,
         )
         self._cancellation = Cancellation(
             self._reader, request.build_request_id, poll_seconds=context.settings.cancel_poll_seconds
         )
         self._versions = Versions(self._reader)
-        self._resources = Resources(context.catalog, request.options.jobs)
+        self._resources = Resources(context.catalog, on_engine=engine is not None)
         self._recorder = BuildRecorder(
             self._orchestrator, self._versions, self._coordination.wait_for_release, self._resources.shared
         )
@@ -155,14 +192,12 @@ class _Build:
 
     async def _work(self) -> BuildResult:
         _make_folder(self._folder)
+        if self._begun is not None:
+            return await self._execute(self._begun.plan)
         await self._coordination.end_dead_builds()
         with self._orchestrator.with_tracing_span("databuild.planning"):
             plan = await self._plan()
-        with (
-            self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)),
-            self._context.executor.guarded(self._request.build_request_id) if plan.tasks else contextlib.nullcontext(),
-        ):
-            result = await self._execute(plan)
+        result = await self._execute(plan)
         self._warn_of_absent_inputs(plan)
         return result
 
@@ -221,21 +256,34 @@ class _Build:
         return plan
 
     async def _execute(self, plan: Plan) -> BuildResult:
-        await self._orchestrator.start_execution()
-        self._versions.start(plan)
-        if not plan.tasks:
-            return Success(jobs_completed=0)
+        if self._begun is not None:
+            self._versions.resume(plan, self._begun.produced)
+            self._recorder.resume(self._begun.progress.completed, self._begun.running)
+        else:
+            await self._orchestrator.start_execution()
+            self._versions.start(plan)
+        with (
+            self._orchestrator.with_tracing_span("databuild.execution", tasks=len(plan.tasks)),
+            self._context.executor.guarded(self._request.build_request_id) if plan.tasks else contextlib.nullcontext(),
+        ):
+            return await self._execute_tasks(plan) if plan.tasks else Success(jobs_completed=0)
+
+    async def _execute_tasks(self, plan: Plan) -> BuildResult:
+        if self._engine is not None:
+            await self._engine.connect()
         descriptions = TaskDescriptions(
             self._context.catalog, self._reader, self._recorder.running, self._orchestrator.settled
         )
         async with TaskAccess(descriptions.describe, self._folder).serving() as tasks:
-            return await self._execute_tasks(plan, tasks)
+            return await self._run_tasks(plan, tasks)
 
-    async def _execute_tasks(self, plan: Plan, tasks: TaskAccess) -> BuildResult:
+    async def _run_tasks(self, plan: Plan, tasks: TaskAccess) -> BuildResult:
         recorder = self._recorder
         runner = JobRunner(
             self._context.executor,
-            self._context.catalog.jobs,
+            self._context.catalog,
+            engine=self._engine,
+            handles=self._begun.handles if self._begun is not None else {},
             folder=self._folder,
             working_directory=self._context.settings.working_directory,
             on_report=recorder.record_report,
@@ -244,19 +292,25 @@ class _Build:
             running=recorder.running,
             orchestrator=self._orchestrator,
         )
-        jobs = self._context.catalog.jobs
+        local_jobs = self._context.executor.capacity.processes
+        if self._engine is None:
+            jobs = min(self._request.options.jobs, local_jobs)
+        else:
+            local_jobs = min(local_jobs, len(os.sched_getaffinity(0)))
+            jobs = min(self._request.options.jobs or sys.maxsize, self._engine.capacity.processes)
         result = await execute(
             plan.tasks,
             runner,
             recorder,
             ExecutionOptions(
-                jobs=min(self._request.options.jobs, self._context.executor.capacity.processes),
+                jobs=jobs,
                 keep_going=self._request.options.keep_going,
-                retries={label: job.retry for label, job in jobs.items()},
-                limits=self._resources.limits,
+                retries={label: job.retry for label, job in self._context.catalog.jobs.items()},
+                limits=self._resources.limits(self._request.options.jobs or jobs, local_jobs),
                 needs=self._resources.needs,
             ),
             needed=self._versions.needed,
+            progress=self._begun.progress if self._begun is not None else None,
         )
         if result.stopped_by is not None:
             return FailFast(
@@ -295,4 +349,6 @@ def _make_folder(path: str) -> None:
 
 
 def _failure_of(error: DataBuildError) -> Failed:
-    return Failed(category=pt.FAILURE_CATEGORY_USER, message=str(error).splitlines()[0], error=error)
+    our_fault = isinstance(error, ExecutorError)
+    category = pt.FAILURE_CATEGORY_INFRASTRUCTURE if our_fault else pt.FAILURE_CATEGORY_USER
+    return Failed(category=category, message=str(error).splitlines()[0], error=error)

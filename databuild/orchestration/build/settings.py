@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from databuild.model.build_options import BuildOptions
 from databuild.model.job_graph import Plan
+from databuild.v1 import events_pb2 as ev
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,7 +16,7 @@ class BuildRequest:
     Attributes:
         build_request_id: The id of the build.
         requested: The requested partitions, ranges expanded.
-        options: The options; `jobs` is at least 1.
+        options: The options; `jobs` is at least 1, or 0 on an engine for as many as it runs at once.
         plan: The plan that must still be up to date; None to accept any plan.
         retry_of: The id of the build that this one retries; empty for none.
         downstream_of: The partitions that the requested ones were made from, if the request named those instead.
@@ -29,6 +30,18 @@ class BuildRequest:
     retry_of: str = ""
     downstream_of: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def from_event(cls, build_request_id: str, received: ev.BuildRequestEvent) -> BuildRequest:
+        """Returns the request of a build from its first event, which does not have the plan."""
+        return cls(
+            build_request_id=build_request_id,
+            requested=tuple(ref.str for ref in received.requested),
+            options=BuildOptions.from_message(received.options),
+            retry_of=received.retry_of_build_request_id,
+            downstream_of=tuple(ref.str for ref in received.downstream_of),
+            warnings=tuple(received.warnings),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -47,6 +47,7 @@ class Coordination:
         poll_seconds: float = 0.1,
         lease_owner: LeaseOwner | None = None,
         liveness: Liveness = processes,
+        continue_build: Callable[[str, str], bool] | None = None,
     ) -> None:
         """Does nothing yet; `renew` takes the lease.
 
@@ -60,6 +61,8 @@ class Coordination:
             poll_seconds: Interval at which `released` reads the event log.
             lease_owner: The owner of the build's lease, if another process may take it over.
             liveness: Tells which processes have died.
+            continue_build: Continues a build whose job runs go on although its orchestrator has died. Its arguments are
+                the build and the process that has died; it returns False if the build has to be ended. None to end all.
         """
         self._event_log = event_log
         self._reader = reader
@@ -70,6 +73,7 @@ class Coordination:
         self._poll_seconds = poll_seconds
         self._lease_owner = lease_owner
         self._liveness = liveness
+        self._continue_build = continue_build
         self._holder = liveness.this_process()
         self._waiting: dict[asyncio.Future[None], Sequence[str]] = {}
         self._watcher: asyncio.Task[None] | None = None
@@ -122,12 +126,16 @@ class Coordination:
                 self._watcher.cancel()
 
     async def end_dead_builds(self) -> list[str]:
-        """Ends every build whose orchestrator has died, and returns their ids."""
+        """Ends every build whose orchestrator has died, or continues it. Returns the ids of those that were ended."""
         dead_builds = find_dead_builds(self._reader, self._liveness)
         dead_builds.pop(self._build_request_id, None)
+        ended = []
         for build, death in sorted(dead_builds.items()):
+            if death.holder and self._continue_build is not None and self._continue_build(build, death.holder):
+                continue
             await self._end(build, death)
-        return sorted(dead_builds)
+            ended.append(build)
+        return ended
 
     async def wait_for_release(self, refs: Sequence[str]) -> None:
         """Waits until no other live build claims any of these refs; without refs, until the next poll."""

@@ -26,10 +26,12 @@ class Death(NamedTuple):
     Attributes:
         fault: The reason, in words.
         on_this_machine: True if processes of the build may still run on this machine.
+        holder: The process that has died, as the lease names it; empty if there is no lease.
     """
 
     fault: str
     on_this_machine: bool
+    holder: str = ""
 
 
 def find_dead_builds(reader: OpenBuildReads, liveness: Liveness = processes) -> dict[str, Death]:
@@ -78,9 +80,10 @@ def _find(reader: OpenBuildReads, liveness: Liveness) -> tuple[dict[str, Death],
         if lease.owner and record is not None and record.status == "RECEIVED" and not record.cancel_requested_by:
             orphaned[lease.build_request_id] = lease
         elif gone:
-            dead[lease.build_request_id] = Death("its orchestrator has died", on_this_machine)
+            dead[lease.build_request_id] = Death("its orchestrator has died", on_this_machine, lease.holder)
         else:
-            dead[lease.build_request_id] = Death("its orchestrator has not renewed its lease in time", on_this_machine)
+            fault = "its orchestrator has not renewed its lease in time"
+            dead[lease.build_request_id] = Death(fault, on_this_machine, lease.holder)
     return dead, orphaned
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from databuild.event_log.reads import PartitionReads
 from databuild.model.job_graph import Plan, Task
+from databuild.model.pacing import slices
 from databuild.model.paging import read_rows
 from databuild.model.records import Manifest, PartitionRecord
 from databuild.v1 import partition_pb2 as pt
@@ -35,6 +36,18 @@ class Versions:
         self._input_changed = {
             partition.ref for partition in plan.partitions if partition.reason == pt.REASON_INPUT_CHANGED
         }
+
+    def resume(self, plan: Plan, produced: Collection[str]) -> None:
+        """Initializes the versions for a build that another process has begun; `produced` are the refs it has built.
+
+        The log does not have the versions that planning found, so inputs have their current ones.
+        """
+        self.start(plan)
+        inputs = {ref for task in plan.tasks for refs in (task.config.materialize, task.config.query) for ref in refs}
+        outputs = {ref for task in plan.tasks for ref in task.config.outputs}
+        known = sorted((inputs - outputs) | set(produced))
+        for refs in slices(known):
+            self.now.update((ref, record.version) for ref, record in self.records(refs).items() if record.available)
 
     def records(self, refs: Sequence[str]) -> Mapping[str, PartitionRecord]:
         """Reads the current records of partitions from the event log."""

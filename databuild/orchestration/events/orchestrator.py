@@ -120,6 +120,16 @@ class BuildOrchestrator:
         if self._last is not None:  # appends end in the order in which they were made
             await asyncio.wait((self._last,))
 
+    async def written(self) -> None:
+        """Waits until every emitted event is written.
+
+        Raises:
+            EventLogError: One of them could not be written.
+        """
+        await self.settled()
+        if self._failure is not None:
+            raise self._failure
+
     def with_tracing_span(self, name: str, **attributes: str | int) -> AbstractContextManager[object]:
         """Returns a context manager for a span of the build's trace; it does nothing without telemetry."""
         return self._telemetry.span(name, {"databuild.build_request_id": self.build_request_id, **attributes})
@@ -256,9 +266,7 @@ class BuildOrchestrator:
 
     def emit_start(self, job_run_id: str, *, machine: str, queued_seconds: float) -> Awaitable[None]:
         """Emits that a machine of an engine has started a job run, after a time in its queue."""
-        started = ev.PlacementEvent(
-            job_run_id=job_run_id, started=True, machine=machine, queued_seconds=queued_seconds
-        )
+        started = ev.PlacementEvent(job_run_id=job_run_id, started=True, machine=machine, queued_seconds=queued_seconds)
         return self.emit(("placement", started))
 
     def claim(self, requests: Sequence[ClaimRequest]) -> Awaitable[Sequence[Claim]]:

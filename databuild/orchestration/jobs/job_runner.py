@@ -5,12 +5,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from databuild.errors import OrchestrationError
-from databuild.executors.executor import Executor, ProcessResult, ProcessSpec
-from databuild.graph.catalog import Job
-from databuild.graph.ports import RunOutcome
+from databuild.executors.executor import (
+    Code,
+    Executor,
+    Placement,
+    ProcessResult,
+    ProcessSpec,
+    RemoteExecutor,
+    UnconfirmedCancellationError,
+)
+from databuild.graph.catalog import Job, JobCatalog
+from databuild.graph.ports import RunNotEndedError, RunOutcome
 from databuild.model.job_graph import Task
 from databuild.model.job_run_id import format_job_run_id
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
@@ -49,13 +57,15 @@ class _Reports:
 
 
 class JobRunner:
-    """Runs tasks of one build through an executor."""
+    """Runs tasks of one build: on an engine, or else on this machine."""
 
     def __init__(
         self,
         executor: Executor,
-        jobs: Mapping[str, Job],
+        catalog: JobCatalog,
         *,
+        engine: RemoteExecutor | None,
+        handles: Mapping[str, str],
         orchestrator: BuildOrchestrator,
         folder: str,
         working_directory: str,
@@ -67,8 +77,10 @@ class JobRunner:
         """Runs nothing yet.
 
         Args:
-            executor: Runs the processes.
-            jobs: The jobs, by label.
+            executor: Runs the processes on this machine.
+            catalog: The jobs.
+            engine: Runs the jobs that are not always local; None to run all jobs on this machine.
+            handles: The handles of job runs that another process has handed to the engine, by id.
             orchestrator: The orchestrator of the build, which traces job runs.
             folder: An existing folder for logs and reports.
             working_directory: The working directory of the jobs.
@@ -78,7 +90,9 @@ class JobRunner:
             running: The task and the manifest of each job run that is running, by its id.
         """
         self._executor = executor
-        self._jobs = jobs
+        self._catalog = catalog
+        self._engine = engine
+        self._handles = handles
         self._orchestrator = orchestrator
         self._build_request_id = build_request_id = orchestrator.build_request_id
         self._folder = folder
@@ -92,15 +106,70 @@ class JobRunner:
     async def run(self, task: Task, attempt: int) -> JobRunOutcome:
         with self._orchestrator.with_tracing_span("databuild.job_run", job=task.job_label, attempt=attempt):
             job_run_id = format_job_run_id(self._build_request_id, task.task_id, attempt)
+            if self._engine is not None and not self._catalog.jobs[task.job_label].always_local:
+                return await self._run_on(self._engine, task, attempt, job_run_id)
             if self._tasks.socket:
                 return await self._run(task, attempt, job_run_id, self._tasks.socket)
             async with self._tasks.file(job_run_id) as path:
                 return await self._run(task, attempt, job_run_id, path)
 
     async def _run(self, task: Task, attempt: int, job_run_id: str, address: str) -> JobRunOutcome:
-        job = self._jobs[task.job_label]
+        spec = self._spec(task, attempt, job_run_id, address)
+        reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id))
+        result = await self._executor.run(spec, lambda line: self._reported(task, job_run_id, line, reported))
+        return _outcome(self._catalog.jobs[task.job_label], result, reported)
+
+    async def _run_on(self, engine: RemoteExecutor, task: Task, attempt: int, job_run_id: str) -> JobRunOutcome:
+        job = self._catalog.jobs[task.job_label]
+        orchestrator = self._orchestrator
+        reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id))
+        started = False
+
+        def on_report(line: bytes) -> None:
+            self._reported(task, job_run_id, line, reported)
+
+        def on_placement(placement: Placement) -> None:
+            nonlocal started
+            # As for reports: the next event of the build raises the error.
+            with contextlib.suppress(OrchestrationError):
+                if placement.handle:
+                    orchestrator.emit_placement(job_run_id, executor=engine.uri, handle=placement.handle)
+                if not placement.handle or placement.machine:
+                    started = True
+                    orchestrator.emit_start(
+                        job_run_id, machine=placement.machine, queued_seconds=placement.queued_seconds
+                    )
+
+        # The start of the attempt is durable before the engine knows of it, so that whoever continues the build after
+        # this process asks the engine for it, and does not start it again.
+        await orchestrator.written()
+        async with self._tasks.file(job_run_id) as path:
+            spec = replace(
+                self._spec(task, attempt, job_run_id, path),
+                run_id=job_run_id,
+                code=Code(root=self._catalog.runfiles, files=job.code_files, digest=job.code_digest),
+                task=path,
+                properties={**self._catalog.exec_properties, **job.exec_properties},
+                resources=job.resources,
+            )
+            try:
+                if job_run_id in self._handles:
+                    result = await engine.resume(self._handles[job_run_id], spec, on_report, on_placement)
+                else:
+                    result = await engine.run(spec, on_report, on_placement)
+            except UnconfirmedCancellationError:
+                message = f"cancelled, but {engine.uri} did not confirm that it has ended"
+                raise RunNotEndedError(message) from None
+        if result.machine and not started:
+            orchestrator.emit_start(job_run_id, machine=result.machine, queued_seconds=result.queued_seconds)
+        return _outcome(job, result, reported)
+
+    def _spec(self, task: Task, attempt: int, job_run_id: str, address: str) -> ProcessSpec:
+        job = self._catalog.jobs[task.job_label]
         base = f"{self._folder}/{job_run_id}"
-        spec = ProcessSpec(
+        # A resumed run has its token already.
+        token = self._token(job_run_id) if job_run_id not in self._handles else 0
+        return ProcessSpec(
             argv=job.command(task.config.args),
             env={
                 **job.environment,
@@ -109,7 +178,7 @@ class JobRunner:
                 "DATABUILD_JOB_RUN_ID": job_run_id,
                 "DATABUILD_JOB_LABEL": task.job_label,
                 "DATABUILD_ATTEMPT": str(attempt),
-                "DATABUILD_FENCING_TOKEN": str(self._token(job_run_id)),
+                "DATABUILD_FENCING_TOKEN": str(token),
                 "DATABUILD_REPORT": base + ".report",
                 "DATABUILD_TASK": address,
                 "TRACEPARENT": self._orchestrator.traceparent() or self._derived_traceparent(job_run_id),
@@ -120,14 +189,6 @@ class JobRunner:
             report=base + ".report",
             timeout_seconds=job.timeout_seconds,
         )
-        config = task.config
-        reported = _Reports(frozenset(config.outputs), self._inputs(task, job_run_id))
-
-        def on_line(line: bytes) -> None:
-            self._reported(task, job_run_id, line, reported)
-
-        result = await self._executor.run(spec, on_line)
-        return _outcome(job, result, reported)
 
     def _inputs(self, task: Task, job_run_id: str) -> frozenset[str]:
         """Returns the refs that a run may report about as its inputs."""

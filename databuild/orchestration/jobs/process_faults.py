@@ -50,6 +50,8 @@ def process_fault(result: ProcessResult, timeout_seconds: float | None) -> Proce
         result: The result of the process.
         timeout_seconds: Its timeout; None for no timeout.
     """
+    if result.lost or result.refused:
+        return _fault_of_engine(result)
     if result.start_fault is not None:
         fault = result.start_fault
         category = pt.FAILURE_CATEGORY_USER if fault.users_fault else pt.FAILURE_CATEGORY_INFRASTRUCTURE
@@ -76,6 +78,12 @@ def process_fault(result: ProcessResult, timeout_seconds: float | None) -> Proce
 def end_of_output(result: ProcessResult) -> str:
     """Returns the last part of a process's standard error or, if that is empty, of its standard output."""
     return (result.stderr.strip() or result.stdout.strip())[-_MAX_SHOWN_BYTES:].decode(errors="replace")
+
+
+def _fault_of_engine(result: ProcessResult) -> ProcessFault:
+    if result.lost:
+        return ProcessFault(pt.FAILURE_CATEGORY_LOST, f"was lost: {result.lost}")
+    return ProcessFault(pt.FAILURE_CATEGORY_USER, f"was refused: {result.refused}", permanent=True)
 
 
 def _signal_number(number: int) -> int | None:

@@ -12,26 +12,30 @@ RUNNING_JOBS: Final = "running jobs"
 """The resource of which each job run needs 1, if the graph has `max_running_jobs`."""
 
 _SLOTS: Final = ""
-"""The slots of one build as a resource; its name cannot be that of a resource of a graph."""
+_LOCAL_SLOTS: Final = " "
+"""The slots of one build as resources, all of them and those on this machine. No graph has resources of these names."""
 
 
 class Resources:
     """The resources of a graph for one build.
 
     Attributes:
-        limits: The amount of each resource within the build.
         needs: The amount of each resource within the build that one run of a job needs, by job label.
         shared: The resources shared by builds that one run of a job needs, by job label.
     """
 
-    def __init__(self, catalog: JobCatalog, jobs: int) -> None:
-        """Computes limits and needs; `jobs` is the number of tasks of the build that run at once."""
+    def __init__(self, catalog: JobCatalog, *, on_engine: bool = False) -> None:
+        """Computes the needs; `on_engine` is True if an engine runs all jobs but those that are always local."""
         total = dict(catalog.resources)
         if catalog.max_running_jobs:
             total[RUNNING_JOBS] = catalog.max_running_jobs
         every_run = {RUNNING_JOBS: 1} if catalog.max_running_jobs else {}
         needs = {label: {**job.resources, **every_run} for label, job in catalog.jobs.items()}
-        self.limits: Mapping[str, int] = {**total, _SLOTS: jobs}
+        self._total = total
+        if on_engine:
+            for label, job in catalog.jobs.items():
+                if job.always_local:
+                    needs[label][_LOCAL_SLOTS] = 1
         # A job that needs a shared resource also needs a slot. So no more of its tasks are claimed ahead than can run,
         # and no build holds shared resources that it cannot use yet.
         self.needs: Mapping[str, Mapping[str, int]] = {
@@ -46,3 +50,12 @@ class Resources:
             for label, need in needs.items()
             if need
         }
+
+    def limits(self, jobs: int, local_jobs: int) -> Mapping[str, int]:
+        """Returns the amount of each resource within the build.
+
+        Args:
+            jobs: The number of tasks that run at once.
+            local_jobs: The number of tasks among them that run on this machine at once.
+        """
+        return {**self._total, _SLOTS: jobs, _LOCAL_SLOTS: local_jobs}

@@ -120,12 +120,4 @@ def recorded_request(reader: BuildReads, build_request_id: str) -> BuildRequest 
     events = reader.events(build_request_id, limit=1)
     if not events or not events[0].HasField("build_request"):
         return None
-    received = events[0].build_request
-    return BuildRequest(
-        build_request_id=build_request_id,
-        requested=tuple(ref.str for ref in received.requested),
-        options=BuildOptions.from_message(received.options),
-        retry_of=received.retry_of_build_request_id,
-        downstream_of=tuple(ref.str for ref in received.downstream_of),
-        warnings=tuple(received.warnings),
-    )
+    return BuildRequest.from_event(build_request_id, events[0].build_request)
