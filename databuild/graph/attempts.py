@@ -53,7 +53,7 @@ class Attempts:
         task = attempt.task.task_id
         if outcome.category == pt.FAILURE_CATEGORY_LOST:
             self._lost[task] = self._lost.get(task, 0) + 1
-            return 0.0 if self._lost[task] <= policy.infrastructure_retries else None
+            return policy.delay(self._lost[task]) if self._lost[task] <= policy.infrastructure_retries else None
         own = attempt.number - self._lost.get(task, 0)
         if outcome.permanent or own > policy.retries:
             return None
