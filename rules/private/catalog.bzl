@@ -23,6 +23,7 @@ def _catalog_declaration(declaration):
 def _catalog_job(ctx, job):
     entry = {
         "codeDigestFile": rlocation_path(ctx, job.code_digest),
+        "codeFiles": rlocation_path(ctx, job.code_files),
         "executable": rlocation_path(ctx, job.executable),
         "label": job.label,
         "outputs": job.outputs,
@@ -33,15 +34,24 @@ def _catalog_job(ctx, job):
         entry["declaration"] = _catalog_declaration(job.declaration)
     if job.timeout_seconds:
         entry["timeoutSeconds"] = job.timeout_seconds
+    retry = {}
     if job.retries:
-        entry["retry"] = {"backoffSeconds": job.retry_backoff_seconds, "retries": job.retries}
+        retry = {"backoffSeconds": job.retry_backoff_seconds, "retries": job.retries}
+    if job.infrastructure_retries != 2:
+        retry["infrastructureRetries"] = job.infrastructure_retries
+    if retry:
+        entry["retry"] = retry
+    if job.executor:
+        entry["executor"] = job.executor
+    if job.exec_properties:
+        entry["execProperties"] = job.exec_properties
     if job.resources:
         entry["resources"] = job.resources
     if job.tags:
         entry["tags"] = job.tags
     return entry
 
-def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resources, max_running_jobs, max_partitions):
+def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resources, max_running_jobs, max_partitions, executor, extensions, exec_properties):
     """Writes the job catalog of a graph.
 
     Args:
@@ -53,6 +63,9 @@ def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resourc
         resources: Capacity of each named resource.
         max_running_jobs: Maximum number of job runs at the same time; 0 for no limit.
         max_partitions: Maximum number of partitions that one plan considers; 0 for the default.
+        executor: Address of the engine that runs the jobs; empty for none.
+        extensions: Import paths of each extension, by its name.
+        exec_properties: Requirements on machines for jobs that do not set them.
 
     Returns:
         The file.
@@ -73,6 +86,12 @@ def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resourc
         catalog["maxRunningJobs"] = max_running_jobs
     if max_partitions:
         catalog["maxPartitions"] = max_partitions
+    if executor:
+        catalog["executor"] = executor
+    if extensions:
+        catalog["extensions"] = {name: {"importPaths": paths} for name, paths in extensions.items()}
+    if exec_properties:
+        catalog["execProperties"] = exec_properties
 
     file = ctx.actions.declare_file(ctx.label.name + ".catalog.json")
     ctx.actions.write(file, json.encode_indent(catalog, indent = "  ") + "\n")

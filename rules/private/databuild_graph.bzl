@@ -1,5 +1,6 @@
 """The macro `databuild_graph`."""
 
+load(":extensions.bzl", "extension_targets")
 load(":graph_command.bzl", "databuild_command")
 load(":graph_rule.bzl", _databuild_graph = "databuild_graph")
 
@@ -11,7 +12,7 @@ _COMMANDS = {
     "service": "serve",
 }
 
-def databuild_graph(name, jobs, lookup = None, default_partitions = [], resources = {}, max_running_jobs = 0, max_partitions = 0, **kwargs):
+def databuild_graph(name, jobs, lookup = None, default_partitions = [], resources = {}, max_running_jobs = 0, max_partitions = 0, executor = "", executors = [], **kwargs):
     """Declares a graph: jobs that use each other's partitions, and the targets that build them.
 
     `bazel run //examples:build_graph -- PARTITION...` builds partitions. `bazel run //examples:build_graph.plan -- PARTITION...` shows what would be
@@ -41,11 +42,17 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
             The flag `--jobs` limits one build.
         max_partitions: Maximum number of partitions that one plan considers before it fails. It stops a job whose partitions
             depend on each other without end. 0 means 10,000,000.
-        **kwargs: Common attributes of rules, such as `visibility` and `tags`.
+        executor: Address of the engine that runs the jobs unless a build says otherwise, such as `dask://scheduler:8786` or
+            `reapi://host:8980/instance`. The default is the machine of the orchestrator. See docs/executors.md.
+        executors: Engines that builds may choose with `--executor`: `dask`, `reapi`. The one of `executor` need not be listed.
+        **kwargs: Common attributes of rules, such as `visibility` and `tags`. `exec_properties` are requirements on machines of engines for
+            jobs that do not set them.
     """
     _databuild_graph(
         name = name,
         default_partitions = default_partitions,
+        executor = executor,
+        extensions = extension_targets(name, executor, executors),
         jobs = jobs,
         lookup = lookup,
         max_running_jobs = max_running_jobs,

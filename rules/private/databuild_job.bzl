@@ -24,6 +24,8 @@ def databuild_job(
         retries = 0,
         retry_backoff = "1s",
         resources = {},
+        executor = "",
+        infrastructure_retries = 2,
         **kwargs):
     """Declares a job: a program that turns input partitions into output partitions.
 
@@ -74,7 +76,10 @@ def databuild_job(
         retry_backoff: Delay before the first retry, in the format of `timeout`. It doubles with each further retry.
         resources: Amount of each named resource that one job run uses: positive integers, as strings. The graph declares the
             capacity.
-        **kwargs: Common attributes of rules, such as `visibility` and `tags`. The tags are copied to the job catalog.
+        executor: `local` for a job that always runs on the machine of the orchestrator, even in builds on an engine.
+        infrastructure_retries: Maximum number of retries after an engine lost a job run; they do not count as `retries`.
+        **kwargs: Common attributes of rules, such as `visibility` and `tags`. The tags are copied to the job catalog, and
+            `exec_properties` are requirements on machines of engines.
     """
     declared = inputs != None or any([optional_inputs, query_inputs, args, env, bounds, batch_size, batch_by])
     _databuild_job(
@@ -84,6 +89,8 @@ def databuild_job(
         binary = binary,
         bounds = bounds,
         declared = declared,
+        executor = executor,
+        infrastructure_retries = infrastructure_retries,
         inputs = inputs or [],
         optional_inputs = optional_inputs,
         outputs = outputs,

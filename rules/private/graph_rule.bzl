@@ -1,6 +1,7 @@
 """The rule of a graph, which the macro `databuild_graph` instantiates."""
 
 load(":catalog.bzl", "write_catalog")
+load(":extensions.bzl", "extension_info")
 load(":labels.bzl", "label_text")
 load(":launcher.bzl", "LAUNCHER_ATTRS", "launcher_info")
 load(":patterns.bzl", "pattern_shape")
@@ -21,6 +22,12 @@ _ATTRS = {
     ),
     "default_partitions": attr.string_list(
         doc = "Partitions to build when the command names none: refs or ranges of refs.",
+    ),
+    "executor": attr.string(
+        doc = "Address of the engine that runs the jobs.",
+    ),
+    "extensions": attr.label_keyed_string_dict(
+        doc = "Extensions of DataBuild, with their names.",
     ),
     "jobs": attr.label_list(
         doc = "Jobs of the graph.",
@@ -99,6 +106,7 @@ def _databuild_graph_impl(ctx):
     if ctx.attr.max_running_jobs < 0:
         fail("max_running_jobs of {} is {}, but must not be negative".format(label, ctx.attr.max_running_jobs))
 
+    extensions = extension_info(ctx.attr.extensions)
     lookup = program_info(ctx, "lookup") if ctx.attr.lookup else None
     catalog = write_catalog(
         ctx,
@@ -109,9 +117,12 @@ def _databuild_graph_impl(ctx):
         resources = resources,
         max_running_jobs = ctx.attr.max_running_jobs,
         max_partitions = ctx.attr.max_partitions,
+        executor = ctx.attr.executor,
+        extensions = extensions.import_paths,
+        exec_properties = ctx.attr.exec_properties,
     )
     runfiles = ctx.runfiles(files = [catalog, ctx.executable.cli]).merge_all(
-        [target[DefaultInfo].default_runfiles for target in [ctx.attr.cli] + ctx.attr.jobs] + ([lookup.runfiles] if lookup else []),
+        [target[DefaultInfo].default_runfiles for target in [ctx.attr.cli] + ctx.attr.jobs] + ([lookup.runfiles] if lookup else []) + extensions.runfiles,
     )
     graph = DataBuildGraphInfo(
         catalog = catalog,

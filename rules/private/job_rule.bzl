@@ -6,6 +6,7 @@ that `bazel query 'kind(databuild_job, //...)'` finds jobs.
 """
 
 load(":code_digest.bzl", "write_code_digest")
+load(":code_files.bzl", "write_code_files")
 load(":durations.bzl", "duration_seconds")
 load(":labels.bzl", "label_text")
 load(":patterns.bzl", "pattern_shape")
@@ -34,6 +35,14 @@ _ATTRS = {
     ),
     "declared": attr.bool(
         doc = "True if the job has no `config`.",
+    ),
+    "executor": attr.string(
+        doc = "`local` for a job that always runs on the machine of the orchestrator.",
+        values = ["", "local"],
+    ),
+    "infrastructure_retries": attr.int(
+        default = 2,
+        doc = "Maximum number of retries after an engine lost a job run.",
     ),
     "inputs": attr.string_list(
         doc = "Templates of inputs that the graph builds.",
@@ -105,20 +114,27 @@ def _databuild_job_impl(ctx):
     _check_outputs(label, ctx.attr.outputs)
     if ctx.attr.retries < 0:
         fail("retries of {} is {}, but must not be negative".format(label, ctx.attr.retries))
+    if ctx.attr.infrastructure_retries < 0:
+        fail("infrastructure_retries of {} is {}, but must not be negative".format(label, ctx.attr.infrastructure_retries))
     if ctx.attr.worker:
         fail("worker of {} is True, which is not supported yet: every job run starts a process. Remove the attribute".format(label))
     program = program_info(ctx, "binary")
     code_digest = write_code_digest(ctx, ctx.executable._code_digest, program)
+    code_files = write_code_files(ctx, program)
     return [
         DefaultInfo(
             files = depset([code_digest]),
-            runfiles = program.runfiles.merge(ctx.runfiles(files = [code_digest])),
+            runfiles = program.runfiles.merge(ctx.runfiles(files = [code_digest, code_files])),
         ),
         DataBuildJobInfo(
             code_digest = code_digest,
+            code_files = code_files,
             declaration = _declaration(ctx, label),
             environment = program.environment,
+            exec_properties = ctx.attr.exec_properties,
             executable = program.executable,
+            executor = ctx.attr.executor,
+            infrastructure_retries = ctx.attr.infrastructure_retries,
             label = label,
             outputs = ctx.attr.outputs,
             resources = resource_counts(label, ctx.attr.resources),

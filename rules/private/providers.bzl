@@ -6,10 +6,14 @@ DataBuildJobInfo = provider(
     doc = "A job.",
     fields = {
         "code_digest": "File: the code digest, a hash of the binary and all of its runfiles, in hexadecimal.",
+        "code_files": "File: list of the runfiles of the program.",
         "declaration": "struct with `inputs`, `optional_inputs`, `query_inputs` and `args` (lists of templates), `env` and `bounds` " +
                        "(dicts of string to string), `batch_size` and `batch_by`; None for a job that has `config`.",
         "environment": "dict of string to string: environment variables of the program's `env`.",
+        "exec_properties": "dict of string to string: requirements on machines of engines, in their words.",
         "executable": "File: executable of the job.",
+        "executor": "string: `local` for a job that always runs on the machine of the orchestrator; else empty.",
+        "infrastructure_retries": "int: maximum number of retries after an engine lost a job run.",
         "label": "string: label of the job, such as `//examples:daily_flights`.",
         "outputs": "list of strings: partition patterns of the refs that the job produces.",
         "resources": "dict of string to int: amount of each named resource that one job run uses.",
