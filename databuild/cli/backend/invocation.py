@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
 
 SERVER_VARIABLE = "DATABUILD_SERVER"
-_LOCAL_FLAGS = {"state_dir": None, "event_log": None, "event_sink": (), "grace_period": 10.0}
+_LOCAL_FLAGS = {
+    "state_dir": None,
+    "event_log": None,
+    "event_sink": (),
+    "grace_period": 10.0,
+    "remote_header": (),
+    "credential_helper": None,
+    "tls_certificate": None,
+    "tls_client_certificate": None,
+    "tls_client_key": None,
+}
 """The flags that are refused together with a service, with their defaults."""
 
 

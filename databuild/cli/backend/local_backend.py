@@ -202,14 +202,12 @@ class LocalBackend:
         print_hint(self._call)
 
     def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildOutcome:
-        from dataclasses import replace
-
         from databuild.cli.backend import local_build
         from databuild.orchestration.build.downstream_request import Requested
         from databuild.orchestration.build.settings import BuildRequest
 
         plan = order.plan
-        options = replace(order.options, jobs=local_build.number_of_jobs(self._call))
+        options = local_build.completed_options(self._call, order.options)
         build_request_id = self._chosen_id(order)
         requested = Requested(plan.requested) if plan else self._requested(partitions, downstream=order.downstream)
         request = BuildRequest(
@@ -223,8 +221,6 @@ class LocalBackend:
         return local_build.run(self._call, request, display)
 
     def retry(self, build: str, order: BuildOrder, display: BuildDisplay, *, failed_jobs_only: bool) -> BuildOutcome:
-        from dataclasses import replace
-
         from databuild.cli.backend import local_build
         from databuild.orchestration.build.retry import check_may_be_retried, partitions_to_retry
         from databuild.orchestration.build.settings import BuildRequest
@@ -235,7 +231,7 @@ class LocalBackend:
         request = BuildRequest(
             build_request_id=self._chosen_id(order),
             requested=requested,
-            options=replace(order.options, jobs=local_build.number_of_jobs(self._call)),
+            options=local_build.completed_options(self._call, order.options),
             retry_of=old.build_request_id,
         )
         return local_build.run(self._call, request, display)

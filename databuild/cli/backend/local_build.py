@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from dataclasses import replace
 
 from databuild.cli.backend.build_outcome import BuildOutcome, Stopped, Summary, summarize
+from databuild.cli.backend.engines import chosen_executor, engines
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.local_plan import settings
 from databuild.cli.backend.state_directories import print_hint
@@ -18,7 +20,9 @@ from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.executor import Capacity
 from databuild.executors.local import LocalExecutor
 from databuild.graph.catalog import JobCatalog
+from databuild.model.build_options import BuildOptions
 from databuild.orchestration.build.build_context import BuildContext
+from databuild.orchestration.build.continued_builds import ContinuedBuilds
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest
 from databuild.orchestration.telemetry.telemetry import Telemetry
@@ -45,6 +49,14 @@ def number_of_jobs(call: Invocation, capacity: Capacity | None = None) -> int:
     return jobs
 
 
+def completed_options(call: Invocation, options: BuildOptions) -> BuildOptions:
+    """Returns the options of a build with the executor and the number of jobs that apply."""
+    executor = chosen_executor(call)
+    # An engine says how many jobs it runs at once when the build connects to it.
+    jobs = options.jobs if executor else number_of_jobs(call)
+    return replace(options, executor=executor, jobs=jobs)
+
+
 def telemetry(call: Invocation) -> Telemetry | None:
     """Returns the telemetry that the `OTEL_*` variables ask for; None for none."""
     return telemetry_from_environment(call.environ, lambda text: call.err.line(f"databuild: {text}"))
@@ -67,26 +79,35 @@ async def _build(
 ) -> Summary:
     progress = display.progress
     executor = LocalExecutor(base_env=call.job_environ, grace_seconds=call.flags["grace_period"])
+    used = engines(call)
+    context = BuildContext(
+        catalog=catalog,
+        event_log=event_log,
+        executor=executor,
+        settings=settings(call),
+        telemetry=telemetry(call),
+        engines=used,
+        on_event=progress.on_event,
+        planning=progress,
+    )
+
+    def announce(text: str) -> None:
+        call.err.line(f"databuild: {text}")
+        call.err.flush()
+
+    continued = ContinuedBuilds(context, announce=announce)
+    interrupted = asyncio.Event()
     try:
         work = asyncio.create_task(
-            run_build(
-                request,
-                BuildContext(
-                    catalog=catalog,
-                    event_log=event_log,
-                    executor=executor,
-                    settings=settings(call),
-                    telemetry=telemetry(call),
-                    on_event=progress.on_event,
-                    planning=progress,
-                ),
-            ),
-            name=request.build_request_id,
+            run_build(request, replace(context, continue_build=continued)), name=request.build_request_id
         )
         # Let the task start: a task that is cancelled before that records nothing.
         await asyncio.sleep(0)
 
         def stop(author: str) -> str:
+            interrupted.set()
+            if work.done():
+                return "leaving the builds that were continued to the next build"
             work.cancel(author)  # the message of the cancellation is recorded as its author
             return "stopping the build; a second signal ends its job processes at once"
 
@@ -100,7 +121,11 @@ async def _build(
             result = await work
         finally:
             ticking.cancel()
+        await continued.wait(interrupted)
         with contextlib.closing(event_log.reader()) as reader:
             return summarize(reader, request.build_request_id, result, progress.counts.delegations)
     finally:
         await event_log.close()
+        used.leave()
+        await continued.leave()
+        await used.close()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 
+from databuild.cli.backend.engines import chosen_executor, engines
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.job_environment import TOKENS_VARIABLE
 from databuild.cli.backend.local_build import FORCED_GRACE_SECONDS, number_of_jobs, telemetry
@@ -80,6 +81,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         limits=Limits(
             max_builds=call.flags["max_builds"],
             default_jobs=number_of_jobs(call, capacity),
+            default_executor=chosen_executor(call),
             max_connections=connections,
         ),
         descriptor_limit=descriptor_limit,
@@ -87,6 +89,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         force_stop=force_stop,
         started=lambda addresses: _print_addresses(call, addresses),
         telemetry=telemetry(call),
+        engines=engines(call),
     )
 
 

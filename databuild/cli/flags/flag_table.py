@@ -59,6 +59,7 @@ _WITH_SERVER = (
 )
 _BUILDING = ("build", "retry")
 _PLANNING = ("build", "plan")
+_EXECUTING = (*_BUILDING, *_SERVE)
 
 FLAGS = (
     Flag("state_dir", STRING, None, "The folder of the event log and of the job logs. Default: `.databuild/<graph>` in "
@@ -78,10 +79,10 @@ FLAGS = (
          tuple(name for name in _WITH_STATE if name not in {"plan", "graph"}), values=("text", "json")),
     Flag("output", STRING, "text", "`text` or `json` is the format of the result. Any other value is a file for the "
          "plan, as protobuf; write `./text` for a file of that name.", ("plan",), value_name="text|json|FILE"),
-    Flag("jobs", INT, None, "Maximum number of job runs at once. Default: the number of processors.", _BUILDING,
-         short="j"),
+    Flag("jobs", INT, None, "Maximum number of job runs at once. Default: the number of processors, or on an engine as "
+         "many as it runs at once.", _BUILDING, short="j"),
     Flag("jobs", INT, None, "Maximum number of job runs at once in one build, unless its request says otherwise. "
-         "Default: the number of processors.", _SERVE, short="j"),
+         "Default: the number of processors, or on an engine as many as it runs at once.", _SERVE, short="j"),
     Flag("keep_going", BOOL, False, "After a failure, continue with everything that does not depend on it.", _BUILDING,
          short="k"),
     Flag("stale", ENUM, "rebuild", "How to handle stale partitions.", _PLANNING, values=("rebuild", "reuse")),
@@ -105,6 +106,18 @@ FLAGS = (
          "log does not change.", ("prune",), value_name="DURATION"),
     Flag("sizes", BOOL, False, "Also count all builds and events and measure the job logs. This reads all of them.",
          ("status",)),
+    Flag("executor", STRING, None, "The executor of the jobs: `local`, or the address of an engine: "
+         "`reapi://HOST:PORT/INSTANCE`, `reapis://...`, `dask://HOST:PORT` or `dask+tls://...`. Default: that of the "
+         "graph.", _EXECUTING, value_name="URI"),
+    Flag("remote_header", STRINGS, (), "A header for all requests to the engine. May be repeated.", _EXECUTING,
+         value_name="NAME=VALUE"),
+    Flag("credential_helper", STRING, None, "A program that prints headers for requests to the engine, by the "
+         "protocol of Bazel's flag of that name.", _EXECUTING, value_name="FILE"),
+    Flag("tls_certificate", STRING, None, "The root certificate for the certificate of the engine, in PEM. Default: "
+         "the public roots.", _EXECUTING, value_name="FILE"),
+    Flag("tls_client_certificate", STRING, None, "The client certificate to present to the engine, in PEM.", _EXECUTING,
+         value_name="FILE"),
+    Flag("tls_client_key", STRING, None, "The key of that certificate, in PEM.", _EXECUTING, value_name="FILE"),
     Flag("build_request_id", STRING, None, "The id of the new build. Default: a new id.", _BUILDING, value_name="ID"),
     Flag("grace_period", FLOAT, 10.0, "The time between SIGTERM and SIGKILL for job processes that have to stop.",
          (*_BUILDING, *_SERVE), value_name="SECONDS"),

@@ -53,10 +53,18 @@ class ContinuedBuilds:
         self._tasks[build_request_id] = asyncio.create_task(run(), name=build_request_id)
         return True
 
-    async def wait(self) -> None:
-        """Waits until all of them have ended."""
-        while open_tasks := [task for task in self._tasks.values() if not task.done()]:
-            await asyncio.wait(open_tasks)
+    async def wait(self, interrupted: asyncio.Event | None = None) -> None:
+        """Waits until all of them have ended, or an event is set."""
+        interruption = asyncio.create_task(interrupted.wait()) if interrupted is not None else None
+        try:
+            while open_tasks := {task for task in self._tasks.values() if not task.done()}:
+                waiting = open_tasks | ({interruption} if interruption is not None else set())
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if interruption is not None and interruption.done():
+                    return
+        finally:
+            if interruption is not None:
+                interruption.cancel()
 
     async def leave(self) -> None:
         """Stops without an end of any of them, for another process to continue.

@@ -9,6 +9,7 @@ from databuild.event_log.reads import BuildReads
 from databuild.graph.catalog import JobCatalog
 from databuild.model.build_options import BuildOptions
 from databuild.model.build_request_id import check_build_request_id, new_build_request_id
+from databuild.model.executor_uri import LOCAL
 from databuild.model.job_graph import Plan
 from databuild.orchestration.build.downstream_request import Requested
 from databuild.orchestration.build.settings import BuildRequest
@@ -86,7 +87,15 @@ def build_request(submission: Submission, requested: Requested, limits: Limits, 
     options = submission.options
     if not 0 <= options.jobs <= limits.max_jobs:
         raise InvalidRequestError(f"jobs is {options.jobs}; it must be from 0 to {limits.max_jobs}")
-    options = replace(options, jobs=options.jobs or limits.default_jobs)
+    executor = options.executor or limits.default_executor
+    if executor == LOCAL:
+        executor = ""
+    if executor not in {"", limits.default_executor}:
+        known = " and ".join(filter(None, (LOCAL, limits.default_executor)))
+        raise InvalidRequestError(f"executor is {executor!r}; this service has {known}")
+    # An engine says how many jobs it runs at once when the build connects to it.
+    jobs = options.jobs or (0 if executor else limits.default_jobs)
+    options = replace(options, jobs=jobs, executor=executor)
     plan = submission.plan
     return BuildRequest(
         build_request_id=chosen_id or new_build_request_id(),

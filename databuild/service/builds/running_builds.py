@@ -16,8 +16,9 @@ from databuild.errors import DataBuildError, EventLogError, ShuttingDownError
 from databuild.event_log.coordination import LeaseOwner
 from databuild.event_log.reads import BuildReads
 from databuild.model.planning import PlanningProgress
+from databuild.orchestration.build.begun_build import BegunBuild, read_begun_build
 from databuild.orchestration.build.build_context import BuildContext
-from databuild.orchestration.build.run_build import run_build
+from databuild.orchestration.build.run_build import continue_build, run_build
 from databuild.orchestration.build.settings import BuildRequest
 from databuild.service.access.auth import ANONYMOUS
 from databuild.service.builds.build_queue import BuildQueue
@@ -40,6 +41,7 @@ class RunningBuild:
         request: The request.
         submitter: The name of the caller.
         former_holder: The dead process that this one resumes the build from; empty for a new build.
+        begun: What that process has done, if the build was running on an engine; else None.
         received: Done when the request is recorded; fails if it cannot be recorded.
         task: The task that runs the build.
         has_slot: True from the moment the build leaves the queue to run.
@@ -47,10 +49,13 @@ class RunningBuild:
         warnings: The warnings about the request, and those of planning so far.
     """
 
-    def __init__(self, request: BuildRequest, submitter: str, former_holder: str = "") -> None:
+    def __init__(
+        self, request: BuildRequest, submitter: str, former_holder: str = "", begun: BegunBuild | None = None
+    ) -> None:
         self.request = request
         self.submitter = submitter
         self.former_holder = former_holder
+        self.begun = begun
         self.received: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
         self.has_slot = False
@@ -162,6 +167,27 @@ class RunningBuilds:
         self._start(RunningBuild(request, submitter, former_holder))
         return True
 
+    def continue_build(self, build_request_id: str, holder: str) -> bool:
+        """Continues a build that was running on an engine when its process died.
+
+        Args:
+            build_request_id: The build.
+            holder: The dead process, as its lease names it.
+
+        Returns:
+            False if the build cannot be continued and has to be ended.
+        """
+        if self._stopped or build_request_id in self._builds:
+            return True
+        context = self._context
+        with contextlib.closing(context.event_log.reader()) as reader:
+            begun = read_begun_build(reader, build_request_id, holder, catalog=context.catalog, engines=context.engines)
+        if begun is None:
+            return False
+        _log.warning("build %s: its process has died; it is continued here", build_request_id)
+        self._start(RunningBuild(begun.request, "", holder, begun))
+        return True
+
     def cancel_waiting(self, build_request_id: str, author: str) -> None:
         """Removes a build from the queue, so that it ends. Does nothing if it does not wait."""
         self._queue.cancel(build_request_id, author)
@@ -202,7 +228,13 @@ class RunningBuilds:
         request = build.request
         try:
             admission = QueueAdmission(build, self._queue, self._watch_cancel_requests)
-            await run_build(request, dataclasses.replace(self._context, admission=admission, planning=build))
+            context = dataclasses.replace(
+                self._context, admission=admission, planning=build, continue_build=self.continue_build
+            )
+            if build.begun is not None:
+                await continue_build(build.begun, context)
+            else:
+                await run_build(request, context)
         except Exception as error:
             if not build.received.done():
                 build.received.set_exception(error)

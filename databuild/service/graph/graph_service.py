@@ -12,6 +12,7 @@ from databuild.errors import OrchestrationError
 from databuild.event_log import liveness as processes
 from databuild.event_log.liveness import Liveness
 from databuild.event_log.log import EventLog
+from databuild.executors.engines import Engines, no_engines
 from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.build.build_context import BuildContext
@@ -68,6 +69,7 @@ class GraphService:
         telemetry: Telemetry | None = None,
         clock: Callable[[], float] = time.time,
         liveness: Liveness = processes,
+        engines: Engines | None = None,
     ) -> None:
         """Connects the parts. `start` starts them.
 
@@ -81,6 +83,7 @@ class GraphService:
             telemetry: Receives traces and metrics of builds; None for none.
             clock: Returns the time in seconds since the epoch.
             liveness: Tells which processes have died.
+            engines: The engines that builds may use; None for none. `close` disconnects from them.
         """
         self.catalog = catalog
         self.limits = limits = limits or Limits()
@@ -88,6 +91,7 @@ class GraphService:
         self._clock = clock
         self._liveness = liveness
         self._executor = make_executor()
+        self._engines = engines or no_engines()
         self._readers = ReaderPool(event_log.reader)
         # Only one reader: a reader reports what is new since its own last wait.
         self._notification_reader = ReaderPool(event_log.reader, 1)
@@ -106,6 +110,7 @@ class GraphService:
             liveness=liveness,
             telemetry=telemetry,
             on_event=on_event,
+            engines=self._engines,
         )
         self.running = RunningBuilds(context, limits, self._readers)
         self.builds = BuildService(
@@ -141,9 +146,10 @@ class GraphService:
         self._housekeeping: asyncio.Task[None] | None = None
 
     async def start(self) -> Sequence[str]:
-        """Ends dead builds and resumes abandoned ones, now and periodically.
+        """Ends or continues dead builds and resumes abandoned ones, now and periodically.
 
-        A build is dead if its process has died, and abandoned if it was only queued there.
+        A build is dead if its process has died, and abandoned if it was only queued there. A dead build on an engine is
+        continued.
 
         Returns:
             The ids of the dead builds that were ended now.
@@ -169,7 +175,9 @@ class GraphService:
         if leave_builds:
             # Cancelled builds try to record their end. In a closed log they cannot.
             await self._event_log.close()
+            self._engines.leave()
         await self.running.end(leave_builds=leave_builds)
+        await self._engines.close()
         # The streams end after the builds, so that watchers get the last events.
         self.logs.close()
         await self.maintenance.close()
@@ -206,6 +214,7 @@ class GraphService:
                 clock=self._clock,
                 lease_seconds=self._settings.lease_seconds,
                 liveness=self._liveness,
+                continue_build=self.running.continue_build,
             )
             return await coordination.end_dead_builds()
         finally:

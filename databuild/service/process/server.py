@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from databuild.errors import InvalidRequestError, OverloadedError
 from databuild.event_log.log import EventLog
 from databuild.executors.descriptor_limit import DescriptorLimit
+from databuild.executors.engines import Engines
 from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.build.settings import Settings
@@ -75,6 +76,7 @@ async def serve(
     force_stop: asyncio.Event | None = None,
     descriptor_limit: DescriptorLimit | None = None,
     telemetry: Telemetry | None = None,
+    engines: Engines | None = None,
     started: Callable[[Addresses], None] = lambda _addresses: None,
 ) -> None:
     """Serves a graph until `stop` is set.
@@ -90,6 +92,7 @@ async def serve(
         force_stop: Set to end that time early; None for never.
         descriptor_limit: The limit on open files, which connections and processes share; None for a new one.
         telemetry: Receives traces and metrics of builds; None for none.
+        engines: The engines that builds may use; None for none. They are closed at the end.
         started: Called with the addresses once both ports are open.
 
     Raises:
@@ -108,6 +111,7 @@ async def serve(
         limits=limits,
         on_event=metrics.observe,
         telemetry=telemetry,
+        engines=engines,
     )
     metrics.watch(service.running, service.event_feeds, lag)
     leave_builds = False

@@ -13,6 +13,8 @@ class Limits:
         max_builds: The number of builds that run at once. Further builds wait in the queue.
         max_queued_builds: The number of builds in the queue. Further builds are refused.
         default_jobs: The number of concurrent job runs of a build whose request does not set it.
+        default_executor: The address of the engine that runs the jobs of a build whose request does not set it; empty
+            for this machine. A request may set this engine or `local`.
         max_jobs: The number of concurrent job runs that a request may set.
         max_partitions: The number of partitions in one request, after ranges are expanded.
         max_request_bytes: The size of a request.
@@ -29,6 +31,7 @@ class Limits:
     max_builds: int = 4
     max_queued_builds: int = 10_000
     default_jobs: int = 1
+    default_executor: str = ""
     max_jobs: int = 1000
     max_partitions: int = 100_000
     max_request_bytes: int = 16 * 1024 * 1024
