@@ -17,7 +17,7 @@ from databuild.graph.field_types import FIELD_TYPES, Counting, FieldType
 from databuild.graph.refs import nfc, unsafe_segment
 
 if TYPE_CHECKING:
-    from databuild.graph.declared.bounds import Bounds
+    from databuild.graph.bounds import Bounds
 
 _DIGITS: Final = frozenset(pair for digit in "0123456789" for pair in (f"}}{digit}", f"{digit}}}"))
 """Pairs of an unknown digit, which is `}` in shapes, and a literal digit, in either order."""
@@ -50,7 +50,7 @@ class PartitionPattern:
     """
 
     def __init__(self, text: str, bounds: Mapping[str, str] = {}) -> None:
-        """Parses a pattern, and the bounds of its fields (see `declared.bounds`).
+        """Parses a pattern, and the bounds of its fields (see `bounds`).
 
         Raises:
             InvalidPatternError: The pattern or a bound is invalid.
@@ -78,7 +78,7 @@ class PartitionPattern:
         self.bounds = self._parse_bounds(bounds) if bounds else {}
 
     def _parse_bounds(self, bounds: Mapping[str, str]) -> Mapping[str, Bounds]:
-        from databuild.graph.declared.bounds import parse_bounds
+        from databuild.graph.bounds import parse_bounds
 
         return {name: parse_bounds(name, text, self.fields) for name, text in bounds.items()}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from databuild.errors import InvalidPatternError, InvalidRequestError
-from databuild.graph.declared.bounds import parse_bounds
+from databuild.graph.bounds import parse_bounds
 from databuild.graph.patterns import PartitionPattern
 
 FIELDS = {"date": "date", "week": "week", "n": "int", "name": "str", "code": "/[a-z]+/"}

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from databuild.graph.declared.expressions import parse_expression
-from databuild.graph.declared.kinds import OF_MONTHS
+from databuild.graph.field_types import OF_MONTHS
 from databuild.graph.periods import DAYS_PER_WEEK, MINUTES_PER_DAY, UNITS
 from databuild.graph.proofs.domains import Domain, Interval
 from databuild.graph.proofs.interval_maps import IntervalMap, interval_map
