@@ -16,9 +16,9 @@ from typing import Final, NamedTuple
 from databuild.graph.declared.expressions import parse_expression
 from databuild.graph.field_types import OF_MONTHS
 from databuild.graph.periods import DAYS_PER_WEEK, MINUTES_PER_DAY, UNITS
+from databuild.graph.proofs.dependency_edges import JobEdge, cyclic_components
 from databuild.graph.proofs.domains import Domain, Interval
 from databuild.graph.proofs.interval_maps import IntervalMap, interval_map
-from databuild.graph.proofs.job_edges import JobEdge, cyclic_components
 from databuild.graph.proofs.value_sets import is_counted, is_unlimited
 
 _MAX_STEPS: Final = 150_000
