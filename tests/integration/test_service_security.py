@@ -128,8 +128,10 @@ async def test_the_health_is_for_everybody_and_tells_nothing_else(serve: ServeTl
 
 
 async def test_beyond_loopback_it_does_not_listen_without_a_reason(serve: ServeTls) -> None:
-    with pytest.raises(InvalidRequestError, match="--insecure_listen"):
+    with pytest.raises(InvalidRequestError, match="read, build and cancel everything") as refusal:
         await serve(host="0.0.0.0")
+
+    assert refusal.value.remedy == "AUTHENTICATE_CALLERS"
 
 
 @pytest.mark.parametrize(
@@ -309,10 +311,13 @@ async def test_files_of_tls_that_cannot_be_used_are_told(serve: ServeTls, tmp_pa
         await serve(tls=tls)
 
 
-@pytest.mark.parametrize("which", ["port", "grpc_port"])
-async def test_a_port_that_is_taken_is_told(serve: ServeTls, which: str) -> None:
+@pytest.mark.parametrize("remedy", ["OTHER_HTTP_PORT", "OTHER_GRPC_PORT"])
+async def test_a_port_that_is_taken_is_told(serve: ServeTls, remedy: str) -> None:
     served = await serve()
-    taken = int((served.http if which == "port" else served.grpc).rpartition(":")[2])
+    is_http = remedy == "OTHER_HTTP_PORT"
+    taken = int((served.http if is_http else served.grpc).rpartition(":")[2])
 
-    with pytest.raises(InvalidRequestError, match=f"choose another port with --{which}"):
-        await (serve(port=taken) if which == "port" else serve(grpc_port=taken))
+    with pytest.raises(InvalidRequestError, match=f"cannot listen on 127.0.0.1, port {taken}") as refusal:
+        await (serve(port=taken) if is_http else serve(grpc_port=taken))
+
+    assert refusal.value.remedy == remedy

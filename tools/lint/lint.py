@@ -133,7 +133,7 @@ def vulture(root: Path) -> int:
 
 
 def core_flags(root: Path) -> int:
-    """Checks that messages of the core name no flags of the command line."""
+    """Checks that only the command line names its flags in messages."""
     return _complain(own_checks.flags_in_core(_texts(root, {".py"})))
 
 
