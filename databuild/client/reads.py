@@ -266,7 +266,7 @@ class Reads:
         """Returns the graph by job.
 
         Args:
-            records: Whether to count the partitions of each job, and to include inputs that builds have recorded.
+            records: True to count the partitions of each job, and to include inputs that builds have recorded.
         """
         return graph_from_message(await self._connection.ask("GetGraph", sv.GetGraphRequest(include_records=records)))
 
@@ -283,7 +283,7 @@ class Reads:
         Args:
             partitions: Refs or ranges of refs; none for the default partitions of the graph.
             records: False to plan as if no partition had ever been built.
-            downstream: Whether to plan, instead of the partitions, what was made from them in any number of steps.
+            downstream: True to plan, instead of the partitions, what was made from them in any number of steps.
             options: The fields of `PlanOptions`.
         """
         request = sv.PlanBuildRequest(

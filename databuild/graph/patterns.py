@@ -45,8 +45,8 @@ class PartitionPattern:
         parts: Each literal with an empty text, and the name of each field with its type, in order.
         has_segments: True if no value of a field has a slash.
         prefix: The literal with which all its refs begin; may be empty.
-        bounds: The bounds of fields, by name. A ref out of bounds does not match. What compares patterns (`regexes`,
-            `is_disjoint`) disregards them.
+        bounds: The bounds of fields, by name. A ref out of bounds does not match. Comparisons of patterns (`regexes`,
+            `is_disjoint`) disregard them.
     """
 
     def __init__(self, text: str, bounds: Mapping[str, str] = {}) -> None:

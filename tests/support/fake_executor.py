@@ -1,4 +1,4 @@
-"""The base of executors for tests. They start no process, so they have no limits and leave nothing behind."""
+"""The base of executors for tests. They start no processes, so they have no limits and no orphans."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from databuild.executors.executor import Capacity
 
 
 class NoProcesses:
-    """Everything that an executor offers but `run`."""
+    """All methods of an executor except `run`."""
 
     capacity = Capacity(1000, "nothing")
 

@@ -1,4 +1,4 @@
-"""Bounds of fields: how they are written, and what they do to patterns and ranges."""
+"""Bounds of fields: their syntax, and their effect on patterns and ranges."""
 
 import pytest
 

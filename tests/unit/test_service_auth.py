@@ -1,4 +1,4 @@
-"""Tokens, roles, and where the service may listen."""
+"""Tokens, roles, and the addresses on which the service may listen."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def batch_configs(
     """Merges configurations that one task can run together. Yields at least once per slice (see `Pace`).
 
     Tasks never depend on each other because of a batch. A batch of a job that no other job leads back to may have any
-    of its outputs. Where jobs lead back to themselves, as a running balance does, the outputs of a batch have the same
+    of its outputs. If jobs lead back to themselves, as a running balance does, the outputs of a batch have the same
     distance from the beginning.
 
     Args:

@@ -217,7 +217,7 @@ class ClockProof:
                 return False
             if latest == -math.inf:
                 break
-            # Whatever lies between comes back no later, so it need not be looked at.
+            # The numbers between return no later, so they need no check.
             number = int(latest)
         return True
 
