@@ -138,8 +138,8 @@ def core_flags(root: Path) -> int:
 
 
 def wording(root: Path) -> int:
-    """Checks the wording of docstrings and comments."""
-    return _complain(prose.odd_wording(_texts(root, {".bazel", ".bzl", ".py"})))
+    """Checks the wording of docstrings, comments and pages."""
+    return _complain(prose.odd_wording(_texts(root, {".bazel", ".bzl", ".md", ".proto", ".py", ".sh", ".sql"})))
 
 
 def deps(root: Path) -> int:
