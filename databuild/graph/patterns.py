@@ -303,6 +303,7 @@ class PartitionPattern:
                 )
                 raise TooManyPartitionsError(MAX_REFS, message)
             refs = [ref + value for ref in refs for value in values]
+        # The values of ranges are valid, and single values are the same in all refs: two refs stand for all.
         return refs if all(self.match(ref) is not None for ref in (refs[0], refs[-1])) else None
 
     def _range_values(self, text: str, kind: str, match: re.Match[str], name: str) -> Sequence[str]:

@@ -34,6 +34,7 @@ def batch_configs(
         if not number % SLICE:
             yield
         if label in batched:
+            # No output of a group needs another one of the group: an output has a higher rank than those that it needs.
             groups[label, ranks[number], declared[label].batch_key(config.outputs[0])].append(config)
         else:
             merged.append(config)
@@ -110,6 +111,7 @@ def _ranks(
 
 def _longest_ways(upstream: Sequence[set[int]]) -> Generator[None, None, Sequence[int]]:
     """Returns the number of steps of the longest way to each node of a graph, and of what leads to its cycles."""
+    # As in Kahn's algorithm, nodes on a cycle never become ready. `number_tasks` reports the cycle.
     lengths = [0] * len(upstream)
     downstream: list[list[int]] = [[] for _ in upstream]
     for number, needed in enumerate(upstream):
