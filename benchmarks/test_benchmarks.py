@@ -171,7 +171,7 @@ def test_the_numbers_that_a_row_should_have_are_there(report: dict[str, Any]) ->
 def test_every_target_is_judged_with_numbers(report: dict[str, Any]) -> None:
     assert len(report["targets"]) == len(TARGETS)
     assert all("{" not in verdict["target"] for verdict in report["targets"])
-    # What is next to nothing can be below zero in a small graph: then growth means nothing, and is not there.
+    # In a small graph, a cost near zero can be measured as negative. Then its growth has no meaning and is left out.
     unmeasured = [verdict["target"] for verdict in report["targets"] if verdict["measured"] is None]
     assert all(" over " in target for target in unmeasured)
 

@@ -16,6 +16,10 @@ Remedy = Literal[
     "OTHER_STATE_DIRECTORY",
     "WRITABLE_STATE_DIRECTORY",
     "MOVE_EVENT_LOG_AWAY",
+    "OTHER_HTTP_PORT",
+    "OTHER_GRPC_PORT",
+    "AUTHENTICATE_CALLERS",
+    "ALLOW_HOST",
 ]
 
 REQUEST_WORDS: Final[Mapping[str, str]] = {
@@ -25,6 +29,10 @@ REQUEST_WORDS: Final[Mapping[str, str]] = {
     "OTHER_STATE_DIRECTORY": "the service needs another state directory",
     "WRITABLE_STATE_DIRECTORY": "the service needs a state directory that it may write",
     "MOVE_EVENT_LOG_AWAY": "the file has to be moved away, or the service needs another state directory",
+    "OTHER_HTTP_PORT": "the service needs another port for HTTP",
+    "OTHER_GRPC_PORT": "the service needs another port for gRPC",
+    "AUTHENTICATE_CALLERS": "the service needs tokens or client certificates",
+    "ALLOW_HOST": "the service has to be started with this host among the allowed ones",
 }
 """The wording of each remedy for callers of a service, by fields of their requests."""
 

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from databuild.cli.backend.invocation import Invocation, working_directory
-from databuild.cli.display.error_text import error_text
 from databuild.cli.display.output import Output
 from databuild.cli.flags.exit_codes import OUR_FAILURE, exit_code_of
 from databuild.cli.flags.quick_parse import parse_quickly
@@ -63,6 +62,8 @@ def run(
         err.line("databuild: interrupted")
         code = exit_code_of(interrupt)
     except DataBuildError as error:
+        from databuild.cli.display.error_text import error_text
+
         err.line(f"databuild: {error_text(error)}")
         code = exit_code_of(error)
     except OSError as error:

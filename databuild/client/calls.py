@@ -69,7 +69,7 @@ class Calls(Reads):
             build_request_id: The id of the build; empty for a new one. A second request with the same id and content
                 starts no second build.
             plan: The plan to run exactly, with its partitions and its options; None to make a new plan.
-            downstream: Whether to build, instead of the partitions, what was made from them in any number of steps.
+            downstream: True to build, instead of the partitions, what was made from them in any number of steps.
             options: The fields of `BuildOptions`; without `jobs`, the service chooses the number.
         """
         request = sv.SubmitBuildRequest(
@@ -102,7 +102,7 @@ class Calls(Reads):
 
         Args:
             build: A build that `create_orchestrator` returned.
-            check: Whether to raise if the build does not succeed.
+            check: True to raise if the build does not succeed.
             on_event: Called with every event of the build.
 
         Raises:
@@ -164,7 +164,7 @@ class Calls(Reads):
 
         Args:
             build: The id of the build, the beginning of an id, or `latest`.
-            check: Whether to raise if the build does not succeed, as `execute_build` does.
+            check: True to raise if the build does not succeed, as `execute_build` does.
         """
         record = (await self.get(build)).build
         build_request_id = record.build_request_id
@@ -202,7 +202,7 @@ class Calls(Reads):
         Args:
             build: The build to retry, which must have ended.
             build_request_id: The id of the new build; empty for a new one.
-            failed_jobs_only: Whether to request only the partitions that failed jobs should have produced.
+            failed_jobs_only: True to request only the partitions that failed jobs should have produced.
             options: The fields of `BuildOptions`; without `jobs`, the service chooses the number.
         """
         request = sv.RetryBuildRequest(
@@ -221,8 +221,8 @@ class Calls(Reads):
         Args:
             partitions: Refs or ranges of refs.
             reason: The reason to record.
-            untaint: Whether to remove the taint.
-            downstream: Whether to change also what was made from the partitions in any number of steps.
+            untaint: True to remove the taint.
+            downstream: True to change also what was made from the partitions in any number of steps.
         """
         request = sv.TaintPartitionsRequest(
             partitions=partitions, reason=reason, untaint=untaint, downstream=downstream
@@ -236,7 +236,7 @@ class Calls(Reads):
         Args:
             partitions: Refs or ranges of refs.
             reason: The origin of the data; recorded.
-            force: Whether to also adopt partitions that are available or claimed by a build.
+            force: True to also adopt partitions that are available or claimed by a build.
             author: The author to record; empty for the user of the client. A service with tokens records the name of
                 the token instead.
         """
@@ -259,7 +259,7 @@ class Calls(Reads):
             keep: The number of the newest ended builds that are not pruned; None for none.
             logs_older_than_seconds: The minimum time since the end of a build whose job logs are removed; None to
                 remove only those of pruned builds.
-            dry_run: Whether to change nothing, and return what would be pruned.
+            dry_run: True to change nothing, and return what would be pruned.
         """
         request = sv.PruneBuildsRequest(
             older_than_seconds=_bounded(older_than_seconds),
@@ -290,7 +290,7 @@ class Calls(Reads):
         Args:
             job_run_id: The id of the job run.
             stream: `stdout` or `stderr`.
-            follow: Whether to continue until the job run ends.
+            follow: True to continue until the job run ends.
         """
         request = sv.FollowLogRequest(job_run_id=job_run_id, stream=stream)
         backoff = self._connection.backoff()

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar, Unpack
 
 from databuild.client.connection import Connection
 from databuild.errors import InvalidRequestError
+from databuild.model import statuses
 from databuild.model.build_options import PlanKeywords, PlanOptions
 from databuild.model.graph_messages import dependents_from_message, graph_from_message
 from databuild.model.graph_view import GraphView
@@ -41,7 +42,6 @@ from databuild.model.views import (
     StorageUsage,
 )
 from databuild.v1 import events_pb2 as ev
-from databuild.v1 import partition_pb2 as pt
 from databuild.v1 import service_pb2 as sv
 
 _PAGE: Final = 1000
@@ -73,7 +73,7 @@ class Reads:
             before: Only builds that are older than the one with this id; empty for all.
             limit: The maximum number of builds.
         """
-        request = sv.ListBuildsRequest(status=_status_number(ev.BuildStatus, "BUILD_STATUS", status), page_token=before)
+        request = sv.ListBuildsRequest(status=_status_number(statuses.BUILD, status), page_token=before)
 
         async def page(size: int) -> tuple[Sequence[BuildView], Any]:
             request.page_size = size
@@ -117,7 +117,7 @@ class Reads:
         """
         request = sv.ListJobRunsRequest(
             build_request_id=build,
-            status=_status_number(ev.JobStatus, "JOB_STATUS", status),
+            status=_status_number(statuses.JOB, status),
             page_token=str(after) if after else "",
         )
 
@@ -156,7 +156,7 @@ class Reads:
             build = (await self.get(build)).build.build_request_id
         request = sv.ListBuildPartitionsRequest(
             build_request_id=build,
-            status=_status_number(pt.PartitionStatus, "PARTITION_STATUS", status),
+            status=_status_number(statuses.PARTITION, status),
             page_token=after,
         )
 
@@ -189,12 +189,12 @@ class Reads:
             after: Only refs after this one.
             limit: The maximum number of partitions.
         """
-        tainted = status == "TAINTED"  # listed beside the statuses, but not one of them
+        tainted = status == statuses.TAINTED  # listed beside the statuses, but not one of them
         request = sv.ListPartitionsRequest(
             prefix=prefix,
             contains=contains,
             pattern=pattern,
-            status=_status_number(pt.PartitionStatus, "PARTITION_STATUS", "" if tainted else status),
+            status=_status_number(statuses.PARTITION, "" if tainted else status),
             tainted=tainted,
             page_token=after,
         )
@@ -266,7 +266,7 @@ class Reads:
         """Returns the graph by job.
 
         Args:
-            records: Whether to count the partitions of each job, and to include inputs that builds have recorded.
+            records: True to count the partitions of each job, and to include inputs that builds have recorded.
         """
         return graph_from_message(await self._connection.ask("GetGraph", sv.GetGraphRequest(include_records=records)))
 
@@ -283,7 +283,7 @@ class Reads:
         Args:
             partitions: Refs or ranges of refs; none for the default partitions of the graph.
             records: False to plan as if no partition had ever been built.
-            downstream: Whether to plan, instead of the partitions, what was made from them in any number of steps.
+            downstream: True to plan, instead of the partitions, what was made from them in any number of steps.
             options: The fields of `PlanOptions`.
         """
         request = sv.PlanBuildRequest(
@@ -328,7 +328,7 @@ async def _paged(page: Callable[[int], Awaitable[tuple[Sequence[_Row], Any]]], l
     return rows
 
 
-def _status_number(enum: Any, prefix: str, name: str) -> Any:
+def _status_number(enum: statuses.StatusEnum[Any], name: str) -> Any:
     """Returns the number of a status; 0 if the name is empty.
 
     Raises:
@@ -337,7 +337,7 @@ def _status_number(enum: Any, prefix: str, name: str) -> Any:
     if not name:
         return 0
     try:
-        return enum.Value(f"{prefix}_{name}")
+        return enum.number(name)
     except ValueError:
-        names = ", ".join(key.removeprefix(f"{prefix}_") for key in enum.keys()[1:])
-        raise InvalidRequestError(f"{name!r} is not a status; the statuses are {names}") from None
+        message = f"{name!r} is not a status; the statuses are {', '.join(enum.names)}"
+        raise InvalidRequestError(message) from None

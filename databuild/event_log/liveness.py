@@ -29,6 +29,7 @@ def is_gone(holder: str) -> bool:
     """Returns True if a holder has certainly ended; False if it runs or cannot be checked."""
     machine, _, process = holder.partition("/")
     pid, _, started = process.partition("/")
+    # The start time tells whether another process has the same id by now.
     return machine == _machine() and pid.isdigit() and start_time(int(pid)) != started
 
 

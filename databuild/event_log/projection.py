@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from databuild.errors import EventLogError
+from databuild.model.enum_names import category_name, reason_name
 from databuild.model.lifecycle import BUILD_ENDS, JOB_ENDS, build_status_name, job_status_name, partition_status_name
 from databuild.model.metadata import metadata_json
 from databuild.v1 import events_pb2 as ev
@@ -17,11 +18,9 @@ from databuild.v1 import partition_pb2 as pt
 
 _JOB_NAMES = {value: job_status_name(value) for value in ev.JobStatus.values()}
 _PARTITION_NAMES = {value: partition_status_name(value) for value in pt.PartitionStatus.values()}
-_REASON_NAMES = {value: pt.Reason.Name(value).removeprefix("REASON_") for value in pt.Reason.values()}
+_REASON_NAMES = {value: reason_name(value) for value in pt.Reason.values()}
 _REASON_NAMES[0] = ""
-_CATEGORY_NAMES = {
-    value: pt.FailureCategory.Name(value).removeprefix("FAILURE_CATEGORY_") for value in pt.FailureCategory.values()
-}
+_CATEGORY_NAMES = {value: category_name(value) for value in pt.FailureCategory.values()}
 _REQUESTED, _BUILDING = pt.PARTITION_STATUS_REQUESTED, pt.PARTITION_STATUS_BUILDING
 _AVAILABLE, _FAILED = pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED
 _DELEGATED = pt.PARTITION_STATUS_DELEGATED

@@ -19,6 +19,7 @@ from databuild.event_log.rows import (
     named_rows,
     resource_uses,
 )
+from databuild.model import statuses
 from databuild.model.records import (
     BuildPartitionRecord,
     BuildRecord,
@@ -145,7 +146,7 @@ class SqlReader:
         }
         if status is None:
             rows = self._named("partitions", **page)
-        elif status == "TAINTED":
+        elif status == statuses.TAINTED:
             rows = self._named("partitions_tainted", **page)
         else:
             rows = self._named("partitions_by_status", status=status, **page)
@@ -159,7 +160,7 @@ class SqlReader:
         for status, is_tainted, count in self._rows("counts_under", prefix=prefix, end=prefix + _MAX_KEY):
             counts[status] = counts.get(status, 0) + (-count if is_tainted else count)
             if is_tainted:
-                counts["TAINTED"] = counts.get("TAINTED", 0) + count
+                counts[statuses.TAINTED] = counts.get(statuses.TAINTED, 0) + count
         return {status: count for status, count in sorted(counts.items()) if count}
 
     def statuses_under(self, prefix: str, *, after: str = "", limit: int = 1000) -> Sequence[tuple[str, str]]:

@@ -19,7 +19,8 @@ from databuild.event_log.reads import TableReads
 from databuild.event_log.sqlite.reader import SqliteReader
 from databuild.event_log.sqlite.writer import SqliteWriter
 from databuild.event_log.tables import CLAIMS, EVENTS, HOLDINGS, LEASES, READ_MODELS, SHARERS, SNAPSHOTS
-from databuild.model.lifecycle import JOB_ENDS, OPERATIONS, job_status_name
+from databuild.model import statuses
+from databuild.model.lifecycle import OPERATIONS
 from databuild.model.views import LogFault, Verification
 from databuild.v1.events_pb2 import BuildEvent
 
@@ -27,7 +28,6 @@ MAX_REPORTED_FAULTS: Final = 50
 """The maximum number of faults in a result; further ones are only counted."""
 
 _BATCH: Final = 1000
-_JOB_ENDS: Final = frozenset(job_status_name(status) for status in JOB_ENDS)
 
 
 def verify(reader: TableReads, builds: Collection[str] = ()) -> Verification:
@@ -157,5 +157,5 @@ class _Verifier:
         for run, resource, build, _ in pages(self._reader, HOLDINGS):
             # A run is unknown between its claim and its first event.
             record = self._replayed.job_run(run)
-            if build in ended or (record is not None and record.status in _JOB_ENDS):
+            if build in ended or (record is not None and record.status in statuses.JOB.ended):
                 self._report(build, f"job run {run} has ended and still holds the resource {resource!r}")

@@ -250,8 +250,11 @@ class LocalExecutor:
 
 
 def _wait_for(pid: int) -> _Usage:
+    # wait4 returns the usage of this process and of its waited-for children; getrusage(2) would add up all processes.
     _, status, usage = os.wait4(pid, 0)
-    return _Usage(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+    return _Usage(
+        os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+    )  # Linux: KiB
 
 
 async def _uncancellable(coroutine: Coroutine[Any, Any, _T]) -> _T:

@@ -69,6 +69,7 @@ class ClaimAhead:
     def pop(self) -> Claimed | None:
         """Removes and returns the next attempt, after claiming more if necessary; None if no task is ready."""
         batch_size = 0 if self._claimed else 1
+        # Refilled when half empty: one claim operation for many tasks, and slots still have claimed ones meanwhile.
         if self._short and len(self._claimed) <= self._max_claims // 2:
             batch_size = self._max_claims + 1 - len(self._claimed)
         batch: list[Attempt] = []
@@ -77,7 +78,7 @@ class ClaimAhead:
         if batch:
             verdicts = self._observer.claim(batch)
             self._claimed.extend(Claimed(attempt, verdicts, index) for index, attempt in enumerate(batch))
-            self._wake(len(batch) - 1)
+            self._wake(len(batch) - 1)  # the caller takes one
         return self._claimed.popleft() if self._claimed else None
 
     def drain(self) -> list[Claimed]:

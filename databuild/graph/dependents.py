@@ -20,9 +20,8 @@ from typing import NamedTuple
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.declared.declaration import DeclaredJob
 from databuild.graph.declared.expressions import Expression
-from databuild.graph.declared.kinds import OF_MONTHS
 from databuild.graph.declared.template_patterns import template_pattern
-from databuild.graph.field_types import FIELD_TYPES
+from databuild.graph.field_types import FIELD_TYPES, OF_MONTHS
 from databuild.graph.job_edges import DeclaredInput, declared_inputs
 from databuild.graph.patterns import PartitionPattern
 from databuild.graph.proofs.domains import Domain, domain_of, is_ref

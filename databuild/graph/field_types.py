@@ -131,3 +131,12 @@ FIELD_TYPES: Final = {
     "str": FieldType(regex=r"[^/\s\x00-\x1f]+", exact_regex=r"[^/\s\x00-\x1f]+", example="x"),
 }
 """Every type, by its name."""
+
+BELOW_DAYS: Final = ("minute", "hour")
+OF_MONTHS: Final = ("month", "quarter", "year")
+
+
+def a_kind(kind: str) -> str:
+    """Returns the name of a type with its article, for messages."""
+    name = "regular expression" if kind.startswith("/") else kind
+    return f"{'an' if name[0] in 'aeiou' or name == 'hour' else 'a'} {name}"

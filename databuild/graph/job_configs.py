@@ -114,7 +114,7 @@ class JobConfigs:
 
     async def _ask_job(self, label: str, refs: Sequence[str]) -> None:
         """Asks one job for the configurations of refs, in batches; skips refs that an earlier answer has configured."""
-        # Which refs a batch skips must not depend on the timing of calls, or a plan would not be reproducible.
+        # The refs that a batch skips must not depend on the timing of calls, or a plan would not be reproducible.
         # So an answer is accepted only when its slot is needed for a later batch, in the order of batches.
         running: deque[tuple[Sequence[str], asyncio.Task[Sequence[JobConfig]]]] = deque()
         try:

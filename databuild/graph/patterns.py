@@ -17,7 +17,7 @@ from databuild.graph.field_types import FIELD_TYPES, Counting, FieldType
 from databuild.graph.refs import nfc, unsafe_segment
 
 if TYPE_CHECKING:
-    from databuild.graph.declared.bounds import Bounds
+    from databuild.graph.bounds import Bounds
 
 _DIGITS: Final = frozenset(pair for digit in "0123456789" for pair in (f"}}{digit}", f"{digit}}}"))
 """Pairs of an unknown digit, which is `}` in shapes, and a literal digit, in either order."""
@@ -45,12 +45,12 @@ class PartitionPattern:
         parts: Each literal with an empty text, and the name of each field with its type, in order.
         has_segments: True if no value of a field has a slash.
         prefix: The literal with which all its refs begin; may be empty.
-        bounds: The bounds of fields, by name. A ref out of bounds does not match. What compares patterns (`regexes`,
-            `is_disjoint`) disregards them.
+        bounds: The bounds of fields, by name. A ref out of bounds does not match. Comparisons of patterns (`regexes`,
+            `is_disjoint`) disregard them.
     """
 
     def __init__(self, text: str, bounds: Mapping[str, str] = {}) -> None:
-        """Parses a pattern, and the bounds of its fields (see `declared.bounds`).
+        """Parses a pattern, and the bounds of its fields (see `bounds`).
 
         Raises:
             InvalidPatternError: The pattern or a bound is invalid.
@@ -78,7 +78,7 @@ class PartitionPattern:
         self.bounds = self._parse_bounds(bounds) if bounds else {}
 
     def _parse_bounds(self, bounds: Mapping[str, str]) -> Mapping[str, Bounds]:
-        from databuild.graph.declared.bounds import parse_bounds
+        from databuild.graph.bounds import parse_bounds
 
         return {name: parse_bounds(name, text, self.fields) for name, text in bounds.items()}
 
@@ -303,6 +303,7 @@ class PartitionPattern:
                 )
                 raise TooManyPartitionsError(MAX_REFS, message)
             refs = [ref + value for ref in refs for value in values]
+        # The values of ranges are valid, and single values are the same in all refs: two refs stand for all.
         return refs if all(self.match(ref) is not None for ref in (refs[0], refs[-1])) else None
 
     def _range_values(self, text: str, kind: str, match: re.Match[str], name: str) -> Sequence[str]:

@@ -242,7 +242,7 @@ def can_move_by(unit: Unit, step: Unit) -> bool:
 def moved(unit: Unit, period: int, count: int, step: Unit) -> int:
     """Returns the period that lies a number of steps after another, or before it where the number is negative.
 
-    Where the day does not exist in the month that it moves to, it is that month's last day, as in SQL.
+    If the day does not exist in the month that it moves to, it is that month's last day, as in SQL.
 
     Raises:
         CalendarRangeError: It lies outside the years 1 to 9999.

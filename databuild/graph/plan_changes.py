@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from databuild.graph.config_comparison import config_changes
+from databuild.model.enum_names import as_words, reason_name
 from databuild.model.job_graph import Plan
-from databuild.v1 import partition_pb2 as pt
 
 _MAX_CHANGES = 20
 
@@ -49,8 +49,7 @@ def _changes_of_partitions(plan: Plan, now: Plan) -> list[str]:
             changes.append(f"{ref} is no longer in the plan")
         elif bool(old.task_id) != bool(new.task_id):
             change = "has to be built now" if new.task_id else "need not be built any more"
-            reason = pt.Reason.Name(new.reason).removeprefix("REASON_").lower().replace("_", " ")
-            changes.append(f"{ref} {change} ({reason})")
+            changes.append(f"{ref} {change} ({as_words(reason_name(new.reason))})")
         elif old.version != new.version:
             changes.append(f"{ref} has been built since")
     return changes

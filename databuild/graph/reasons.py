@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from databuild.model.enum_names import as_words, reason_name
 from databuild.model.job_graph import AbsentInput, PlannedPartition
-from databuild.v1 import partition_pb2 as pt
 
 _MAX_NAMED: Final = 5
 
 
-def reason_name(reason: int) -> str:
-    """Returns the name of a reason without its prefix, such as `CODE_CHANGED`."""
-    return pt.Reason.Name(reason).removeprefix("REASON_")
-
-
 def reason_text(partition: PlannedPartition) -> str:
     """Returns the reason for the decision about a partition in a few words, such as `code changed`."""
-    words = reason_name(partition.reason).lower().replace("_", " ")
+    words = as_words(reason_name(partition.reason))
     return f"{words}: {partition.cause}" if partition.cause else words
 
 

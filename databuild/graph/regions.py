@@ -68,7 +68,7 @@ def meet(one: Values, other: Values) -> list[Values]:
         return [one] if one == other else []
     if isinstance(one, Run) and isinstance(other, Run):
         if one.kind != other.kind:
-            return [one]
+            return [one]  # values of two types are not compared; a region that is too large misses no output
         first, last = max(one.first, other.first), min(one.last, other.last)
         return [Run(one.kind, first, last)] if first <= last else []
     text, run = (one, other) if isinstance(one, str) else (other, one)

@@ -51,7 +51,7 @@ class Pruned(NamedTuple):
         log_builds: The number of builds whose job logs were removed.
         log_bytes: The size of these logs in bytes.
         freed_bytes: The bytes of the event log that were returned to the file system.
-        more: Whether there is more to prune.
+        more: True if there is more to prune.
     """
 
     builds: tuple[PrunedBuild, ...] = ()

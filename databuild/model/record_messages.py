@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from databuild.model.enum_names import category_name, reason_name
 from databuild.model.metadata import metadata_json
 from databuild.model.records import (
     AdoptionRecord,
@@ -46,8 +47,7 @@ def failure_from_message(message: Any) -> FailureRecord | None:
     """Returns the failure of a message that has the field `failure`; None if it is not set."""
     if not message.HasField("failure"):
         return None
-    category = pt.FailureCategory.Name(message.failure.category).removeprefix("FAILURE_CATEGORY_")
-    return FailureRecord(category, message.failure.message)
+    return FailureRecord(category_name(message.failure.category), message.failure.message)
 
 
 def manifest_to_message(manifest: Manifest) -> pt.Manifest:
@@ -141,7 +141,7 @@ def build_partition_from_message(message: sv.BuildPartition) -> BuildPartitionRe
         ref=message.ref,
         status=PARTITION.name(message.status),
         task_id=message.task_id,
-        reason=pt.Reason.Name(message.reason).removeprefix("REASON_") if message.reason else "",
+        reason=reason_name(message.reason) if message.reason else "",
         cause=message.cause,
         job_run_id=message.job_run_id,
         failure=failure_from_message(message),

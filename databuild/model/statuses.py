@@ -6,7 +6,7 @@ Strings and tuples: commands that only read must import neither protobuf nor `en
 
 from __future__ import annotations
 
-from typing import Final, Generic, Literal, NamedTuple, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 BuildStatus = Literal["RECEIVED", "PLANNING", "ANALYSIS_COMPLETED", "EXECUTING", "COMPLETED", "FAILED", "CANCELLED"]
 JobStatus = Literal["SCHEDULED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "SKIPPED"]
@@ -15,8 +15,8 @@ PartitionStatus = Literal["REQUESTED", "SCHEDULED", "BUILDING", "AVAILABLE", "FA
 _Name = TypeVar("_Name", bound=str)
 
 
-class StatusEnum(NamedTuple, Generic[_Name]):
-    """The statuses of builds, job runs or partitions.
+class StatusEnum(Generic[_Name]):
+    """The statuses of builds, job runs or partitions. A plain class, since a NamedTuple takes longer to define.
 
     Attributes:
         prefix: The prefix of the names in protobuf.
@@ -24,9 +24,12 @@ class StatusEnum(NamedTuple, Generic[_Name]):
         ended: The final statuses.
     """
 
-    prefix: str
-    names: tuple[_Name, ...]
-    ended: frozenset[_Name]
+    __slots__ = ("ended", "names", "prefix")
+
+    def __init__(self, prefix: str, names: tuple[_Name, ...], ended: frozenset[_Name]) -> None:
+        self.prefix = prefix
+        self.names = names
+        self.ended = ended
 
     @property
     def open(self) -> frozenset[_Name]:

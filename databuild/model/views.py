@@ -69,10 +69,10 @@ class LineageEdge(NamedTuple):
     """One partition that was made from another.
 
     Attributes:
-        input: What was read.
-        output: What was made from it.
-        version: The version of the input that was read; empty where nothing was known of it.
-        query: Whether the input was only read, and so cannot make the output stale.
+        input: The ref of the input.
+        output: The ref of the partition that was made from it.
+        version: The version of the input that was read; empty if it had no record.
+        query: True if the input was only read, and so cannot make the output stale.
     """
 
     input: str

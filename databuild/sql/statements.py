@@ -156,7 +156,7 @@ def located(name: str, error: duckdb.Error, lines_before: int = 0, surroundings:
         name: The name of the SQL.
         error: The error.
         lines_before: The number of lines before the SQL in the statement that was run.
-        surroundings: What the SQL could have used.
+        surroundings: The names that the SQL can use, for the message.
     """
     message = _LINE.sub(lambda line: f"LINE {int(line[1]) - lines_before}:", str(error)).strip()
     first, _, details = message.partition("\n")

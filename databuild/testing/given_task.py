@@ -30,7 +30,7 @@ class GivenInput:
 
     Attributes:
         ref: The ref.
-        metadata: What its producer reported.
+        metadata: The metadata that its producer reported.
         kind: How the job uses it.
         version: Its version.
         available: False for a QUERY input that does not exist.

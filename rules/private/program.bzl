@@ -12,7 +12,7 @@ _AttributesInfo = provider(
     },
 )
 
-# Native rules with `env`. Whether they provide RunEnvironmentInfo depends on the version of Bazel.
+# Native rules with `env`. Only some versions of Bazel give them RunEnvironmentInfo.
 _RULES_WITH_ENV = ["cc_binary", "java_binary", "py_binary", "sh_binary"]
 
 def _attributes_aspect_impl(target, ctx):

@@ -23,7 +23,7 @@ from databuild.orchestration.build.settings import BuildRequest, Settings
 
 LEASE_SECONDS = 0.5
 BUILT, FAILED, REFUSED, UNWRITTEN = 0, 2, 3, 4
-"""The end of a process: as requested, killed, declared dead by others, or without a log to write to."""
+"""Exit codes of a process: ended as requested, killed, declared dead by others, or without a log to write to."""
 
 KINDS = ("raw", "pair", "clean", "sum")
 _SUMS = 8
@@ -31,7 +31,7 @@ EVERYTHING = (
     *(f"{kind}/{number}" for kind in ("sum", "pair") for number in range(_SUMS)),
     *(f"{kind}/{number}" for kind in ("raw", "clean") for number in range(_SUMS + 1)),
 )
-"""The partitions of which each build of a round requests some."""
+"""All partitions; each build of a round requests some of them."""
 
 _JOB = str(Path(__file__).with_name("job.sh").absolute())
 CATALOG = JobCatalog(
@@ -52,7 +52,7 @@ CATALOG = JobCatalog(
 def build(
     uri: str, name: str, folder: str, requested: tuple[str, ...], pace: float, **options: Unpack[BuildKeywords]
 ) -> None:
-    """Builds, ends the process, and has it say how that went in its exit code."""
+    """Runs a build and exits; the exit code tells how the build ended."""
     said = os.open(f"{folder}/{name}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(said, 2)
     request = BuildRequest(build_request_id=name, requested=requested, options=BuildOptions(**options))
@@ -77,7 +77,7 @@ async def _build(uri: str, folder: str, pace: float, request: BuildRequest) -> i
             )
         finally:
             await log.close()
-    except JobConfigurationError as error:  # that was killed, too
+    except JobConfigurationError as error:  # the killed one included
         print(error, file=sys.stderr)
         return FAILED
     except (CoordinationError, InvalidStateTransitionError) as error:

@@ -1,4 +1,4 @@
-"""The event logs that chaos is made over, and how much of it."""
+"""The event logs of the chaos tests, and the number of rounds."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tests.support.stores import PostgresqlDatabases, SqliteFiles, Store
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Has a test that takes a seed run once for each.
+    """Runs a test that takes a seed once for each seed.
 
-    CHAOS_ROUNDS says how many there are, and CHAOS_SEED which is the first.
+    There are CHAOS_ROUNDS seeds from CHAOS_SEED on.
     """
     if "seed" in metafunc.fixturenames:
         rounds = int(os.environ.get("CHAOS_ROUNDS") or metafunc.module.ROUNDS)
@@ -50,7 +50,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 @pytest.fixture
 def restart(request: pytest.FixtureRequest, store: Store) -> Callable[[signal.Signals], None] | None:
-    """Returns what restarts the server; None where there is none."""
+    """Returns a function that restarts the server; None if the log has no server."""
     if isinstance(store, SqliteFiles):
         return None
     server: Server = request.getfixturevalue("server")

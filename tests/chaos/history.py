@@ -24,7 +24,7 @@ class Run(NamedTuple):
     Attributes:
         token: Its fencing token.
         job_run_id: Its id.
-        refs: What it makes.
+        refs: Its outputs.
         lines: The numbers of its lines in the file, in order.
     """
 
@@ -39,7 +39,7 @@ class Run(NamedTuple):
 
 
 def read_notes(path: Path) -> dict[int, Run]:
-    """Returns the job runs that a file tells of, by fencing token.
+    """Returns the job runs in a file of notes, by fencing token.
 
     Each line has a word, the token, the job run and its refs.
     """
@@ -60,7 +60,7 @@ class History:
         ended_by_others: The position at which others ended a build, by build.
         scheduled: The position at which a job run was scheduled, by job run.
         made: The job runs that made a ref available, in order, by ref.
-        late: The events that tell of results that came too late, by position.
+        late: The events of late results, by position.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -102,7 +102,7 @@ class History:
             assert self.ended_by_others[late.target_build_request_id] < position
 
     def check_runs(self, runs: Mapping[int, Run]) -> None:
-        """Checks that of two runs of one partition only one counted at any time, and none after it was made."""
+        """Checks that at most one run of a partition counted at any time, and none after it was available."""
         by_ref: defaultdict[str, list[Run]] = defaultdict(list)
         for run in runs.values():
             for ref in run.refs:

@@ -1,12 +1,12 @@
 #!/bin/sh
-# The job of the chaos tests' graph: raw/N, and raw pairs pair/N (two at a time), are made of nothing, clean/N of raw/N, and
-# sum/N of two of clean and a pair. It notes in a file what it does, a line at a time: `start`, `work`, `end` or `missing`, the
-# fencing token, the job run, and the refs.
+# The job of the chaos tests' graph. raw/N and pair/N (two in one run) have no inputs, clean/N needs raw/N, and sum/N needs
+# two of clean and a pair. It appends a line to a file for each step: `start`, `work`, `end` or `missing`, the fencing
+# token, the job run, and the refs.
 #
-# $CHAOS_FOLDER is where it notes that and leaves its data, $CHAOS_PACE how many seconds half of the work takes.
+# $CHAOS_FOLDER is the folder of its notes and its data, and $CHAOS_PACE the duration of half of the work in seconds.
 set -eu
 
-# Says of one partition what makes it; of a pair that was said already, nothing.
+# Prints the configuration of one partition; nothing for the second partition of a pair.
 config() {
   kind="${1%%/*}" number="${1#*/}"
   outputs="$1" inputs=''

@@ -1,4 +1,4 @@
-"""The processes of the race: builds of jobs that do nothing but note who ran, and take their time if they are to.
+"""The processes of the race: builds of jobs that only note their runs, and sleep if a test requests it.
 
 Imports no pytest, so that processes start fast.
 """
@@ -51,12 +51,12 @@ class Executor(NoProcesses):
 
 
 def race(uri: str, name: str, folder: str, requested: tuple[str, ...], seconds: float) -> None:
-    """Builds as soon as the file `go` is there, each job run in so many seconds."""
+    """Builds as soon as the file `go` exists; `seconds` is the duration of each job run."""
 
     async def main() -> None:
         log = open_event_log(uri)
         Path(folder, f"{name}.ready").touch()
-        await turns_until(Path(folder, "go").exists)  # at once, so that it is a race
+        await turns_until(Path(folder, "go").exists)  # all at once, for a race
         await run_build(
             BuildRequest(build_request_id=name, requested=requested, options=BuildOptions(jobs=8)),
             BuildContext(

@@ -1,4 +1,4 @@
-"""Rounds of chaos: builds at once, and what may happen to them and to the server, chosen by a seed."""
+"""Rounds of chaos: concurrent builds, and faults of the builds and the server, chosen by a seed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Round:
 
     Attributes:
         builds: The processes of builds, by id.
-        happened: What was done to them, for who reads of a failure.
+        happened: The faults so far, for the message of a failed test.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class Round:
 
         Args:
             processes: Starts processes.
-            seed: What happens.
+            seed: Chooses the faults.
             uri: An empty event log.
             folder: An empty folder.
-            restart: Restarts the server; None where there is none.
+            restart: Restarts the server; None if the log has no server.
         """
         self.builds: dict[str, ForkServerProcess] = {}
         self.happened: list[str] = []
@@ -59,7 +59,7 @@ class Round:
         self._prefix = f"c{os.getpid()}x{seed}-{folder.name}"
 
     def run(self) -> None:
-        """Has everything happen, and waits until every build has ended and one more has gone on from there."""
+        """Causes all faults, and waits until every build has ended and one more build has completed the rest."""
         try:
             for _ in range(AT_ONCE):
                 self._start()
@@ -134,7 +134,7 @@ class Round:
                 self._paused[pid] = time.monotonic() + self._random.uniform(*PAUSE_SECONDS)
 
     def _go_on(self, now: float) -> None:
-        """Has what was paused until now go on; that which pause they are in does not matter."""
+        """Resumes the processes that are due, in whichever pause they are."""
         for pid, until in tuple(self._paused.items()):
             if until <= now:
                 del self._paused[pid]
@@ -150,13 +150,13 @@ class Round:
     def _wait_until_nobody_is_left(self) -> None:
         wait_until(
             lambda: not (self._processes_with("environ") | self._processes_with("cmdline"))
-        )  # the watchdogs, too
+        )  # watchdogs included
 
     def _job_processes(self) -> list[int]:
         return sorted(self._processes_with("environ"))
 
     def _processes_with(self, place: str) -> dict[int, str]:
-        """Returns the processes that have a build of this round in their environment or arguments, with that build."""
+        """Returns the processes with a build of this round in their environment or arguments, each with the build."""
         found: dict[int, str] = {}
         for path in Path("/proc").glob(f"[0-9]*/{place}"):
             with contextlib.suppress(OSError):
@@ -167,7 +167,7 @@ class Round:
         return found
 
     def _end_all(self) -> None:
-        """Leaves nothing behind, whatever has failed."""
+        """Kills all processes that are left."""
         for process in self.builds.values():
             if process.is_alive():
                 process.kill()

@@ -1,4 +1,4 @@
-"""Builds that are killed, paused and cut off from their server at any moment still agree on who builds what."""
+"""Builds that are killed, paused or cut off at any moment never produce the same partition twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two processes that want the same partitions at the same moment make each of them once."""
+"""Two processes that request the same partitions at the same moment produce each of them once."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ PARTITIONS = 1000
 async def test_of_two_processes_that_race_one_makes_each_partition(
     store: Store, tmp_path: Path, processes: ForkServerContext, seed: int
 ) -> None:
-    await open_event_log(store.uri).close()  # makes the tables
+    await open_event_log(store.uri).close()  # creates the tables
     refs = tuple(f"raw/{number}" for number in range(PARTITIONS))
-    # Short job runs are claimed many at a time, so that one build takes the lead; of others, each is raced for.
+    # Short job runs are claimed in batches, so that one build takes the lead; for longer ones, each claim is a race.
     args = (str(tmp_path), refs, (seed % 2) * 1.2 * SHORT_SECONDS)
     racers = [processes.Process(target=racing.race, args=(store.uri, name, *args)) for name in ("one", "two")]
     for racer in racers:

@@ -14,7 +14,7 @@ from databuild.v1 import partition_pb2 as pt
 
 
 async def begin(log: EventLog, build: str, *refs: str, clock: Callable[[], float] = lambda: 100.0) -> BuildOrchestrator:
-    """Has a build planned, with a task for each ref, and under way."""
+    """Writes the events of a build up to its execution, with a task for each ref."""
     one = BuildOrchestrator(log, build, refs, clock=clock)
     one.start_build(graph_label="//:g")
     one.start_planning()
@@ -26,7 +26,7 @@ async def begin(log: EventLog, build: str, *refs: str, clock: Callable[[], float
 
 
 async def produce(one: BuildOrchestrator, number: int, ref: str, version: str = "", **metadata: object) -> None:
-    """Has a task of a build run and produce a ref."""
+    """Writes the events of a task that runs and produces a ref."""
     run = f"{one.build_request_id}.{number}.1"
     one.emit_job_scheduled(run, number, "//:j")
     running = job_event(run, number, "//:j", ev.JOB_STATUS_RUNNING)
@@ -45,7 +45,7 @@ async def claim(log: EventLog, build: str, number: int, *refs: str) -> Claim:
 
 
 async def adopt(log: EventLog, operation: str, *refs: str, force: bool = False) -> None:
-    """Has refs adopted."""
+    """Adopts refs."""
     event = ev.BuildEvent(event_id=f"{operation}/1", build_request_id=operation, sequence=1)
     event.time.FromMilliseconds(100_500)
     event.adoption.author, event.adoption.reason, event.adoption.force = "ann", "moved here", force
@@ -55,7 +55,7 @@ async def adopt(log: EventLog, operation: str, *refs: str, force: bool = False) 
 
 
 async def take_over(log: EventLog, operation: str, *records: ev.AdoptedRecord, force: bool = False) -> None:
-    """Has records of another log taken over."""
+    """Adopts records of another log."""
     event = ev.BuildEvent(event_id=f"{operation}/1", build_request_id=operation, sequence=1)
     event.time.FromMilliseconds(100_500)
     event.adoption.author, event.adoption.reason, event.adoption.force = "ann", "renamed", force
@@ -65,7 +65,7 @@ async def take_over(log: EventLog, operation: str, *records: ev.AdoptedRecord, f
 
 
 async def taint(log: EventLog, operation: str, *refs: str) -> None:
-    """Has refs tainted."""
+    """Taints refs."""
     event = ev.BuildEvent(event_id=f"{operation}/1", build_request_id=operation, sequence=1)
     event.taint.author, event.taint.reason, event.taint.tainted = "ann", "wrong", True
     for ref in refs:
@@ -74,7 +74,7 @@ async def taint(log: EventLog, operation: str, *refs: str) -> None:
 
 
 async def build(log: EventLog, name: str, *refs: str) -> BuildOrchestrator:
-    """Has a build produce refs, and complete."""
+    """Writes a complete build that produces refs."""
     one = await begin(log, name, *refs)
     for number, ref in enumerate(refs, 1):
         await produce(one, number, ref)

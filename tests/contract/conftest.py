@@ -1,4 +1,4 @@
-"""The event logs that the contract is tested with."""
+"""The event logs under the contract tests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """Returns where a log can be opened again, by this process and by others."""
+    """Returns the URI of a log that this process and others can open again."""
     if request.param == "sqlite":
         return SqliteFiles(tmp_path)
     return PostgresqlDatabases(request.getfixturevalue("server"))

@@ -21,7 +21,7 @@ class Record:
 
 @dataclass
 class Build:
-    """A build: when its lease ends, where its partitions stand, and which job run each of its tasks is at."""
+    """A build: the end of its lease, the statuses of its partitions, and the current job run of each task."""
 
     name: str
     expires: float
@@ -54,7 +54,7 @@ class Model:
         return build
 
     def holders(self, build: Build, refs: Sequence[str]) -> dict[str, str]:
-        """Returns who else holds any of these refs."""
+        """Returns the other builds that hold any of these refs."""
         held = {ref: self.claims[ref][0] for ref in refs if ref in self.claims}
         return {ref: name for ref, name in held.items() if name != build.name}
 
@@ -104,7 +104,7 @@ class Model:
         self._known(build, ref, "SCHEDULED")
 
     def close(self, build: Build, end: str, in_doubt: Collection[str] = ()) -> None:
-        """Ends a build; it is not known what its job runs have done to partitions that are in doubt."""
+        """Ends a build. Its job runs may have changed partitions that are in doubt."""
         for ref, status in build.statuses.items():
             if status in OPEN:
                 self.fail(build, ref)
@@ -114,7 +114,7 @@ class Model:
         self.slots = {run: name for run, name in self.slots.items() if name != build.name}
 
     def in_doubt(self, name: str) -> list[str]:
-        """Returns what a build has claimed for job runs that it has told of."""
+        """Returns the claims of a build for job runs that are in the log."""
         return [ref for ref, (holder, run) in self.claims.items() if holder == name and run in self.told_of]
 
     def _known(self, build: Build, ref: str, status: str) -> Record:

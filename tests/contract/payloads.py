@@ -1,4 +1,4 @@
-"""Payloads of events by the names of their fields, and those of a whole build."""
+"""Payloads of events by the names of their fields, and the payloads of a whole build."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ either_process = st.integers(0, 1)
 def rule_for(
     candidates: Callable[[Any], Sequence[Any]], **arguments: st.SearchStrategy[Any]
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Returns a rule that is given one of these; it is for when there are any."""
+    """Returns a rule that draws one of these; it applies while there are any."""
 
     def decorate(do: Callable[..., None]) -> Callable[..., None]:
         def chosen(self: World, number: int, **values: Any) -> None:
@@ -67,7 +67,7 @@ _T = TypeVar("_T")
 
 
 class World(RuleBasedStateMachine):
-    """Two processes, each with builds of its own, and the model of what they do."""
+    """Two processes, each with its own builds, beside the model of their log."""
 
     def __init__(self, uri: str) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class World(RuleBasedStateMachine):
         self.orchestrators: dict[str, BuildOrchestrator] = {}
         self.home: dict[str, int] = {}
         first = open_event_log(uri, clock=self.clock)
-        # A log in memory is of one process.
+        # A log in memory belongs to one process.
         self.logs = [first, first if uri == "memory:" else open_event_log(uri, clock=self.clock)]
         self.reader = first.reader()
 
@@ -95,7 +95,7 @@ class World(RuleBasedStateMachine):
         return [build for build in self.model.builds.values() if not build.end]
 
     def dead_builds(self) -> list[Build]:
-        """Returns the builds that others have ended."""
+        """Returns the builds that other processes have ended."""
         return [build for build in self.model.builds.values() if build.end == "DEAD"]
 
     def expired(self) -> list[Build]:
@@ -169,7 +169,7 @@ class World(RuleBasedStateMachine):
         return answer
 
     def answer(self, build: Build, ref: str, answer: Claim, slot: bool) -> None:
-        """Compares the answer to a claim with the model, and tells the model."""
+        """Compares the answer to a claim with the model, and updates the model."""
         holders = self.model.holders(build, [ref])
         if holders:
             assert (answer.token, answer.held_by) == (0, holders)
@@ -191,7 +191,7 @@ class World(RuleBasedStateMachine):
         answers = self.run(both)
         for build, answer in sorted(zip(builds, answers, strict=True), key=lambda pair: not pair[1].token):
             self.answer(build, ref, answer, slot=False)
-        for build in builds:  # so that what can follow does not depend on who was first
+        for build in builds:  # so that the next steps do not depend on the order of the processes
             self.give_up(build)
 
     @rule_for(untold)
@@ -348,7 +348,7 @@ class World(RuleBasedStateMachine):
             else:
                 assert one is build
                 assert finished is None
-        if self.expired():  # so that what can follow does not depend on who was first
+        if self.expired():  # so that the next steps do not depend on the order of the processes
             self.end_dead_builds(process)
 
     @rule_for(dead_builds)
@@ -441,7 +441,7 @@ def test_builds_that_share_a_log_agree_with_the_model(new_log: tuple[int, Callab
             deadline=None,
             derandomize=True,
             database=None,
-            phases=[Phase.generate],  # making a failure smaller takes longer than a test may
+            phases=[Phase.generate],  # shrinking a failure takes longer than the time limit of the test
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -1,4 +1,4 @@
-"""Every event log keeps events in order, all or nothing, and tells of news."""
+"""Every event log keeps events in order, all or none of an append, and notifies of new ones."""
 
 from __future__ import annotations
 

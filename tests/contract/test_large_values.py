@@ -1,4 +1,4 @@
-"""The tables keep values with tens of thousands of refs out of the way of all others."""
+"""The tables keep values with tens of thousands of refs apart from all other values."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_table_of_sqlite_with_large_values_has_row_ids() -> None:
 
 
 def test_large_values_of_sqlite_are_the_last_columns() -> None:
-    # SQLite reads the columns before them without them.
+    # SQLite can read the columns before these without reading these.
     for columns in _texts(all_columns=True).values():
         large = [column in _LARGE for column in columns]
 

@@ -1,4 +1,4 @@
-"""Every event log can be opened again, by this process and by others, or says why not."""
+"""Every event log can be opened again, by this process and by others, or the error explains why not."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def execute(uri: str) -> Iterator[Execute]:
 
 @pytest.fixture
 def own_server() -> Iterator[Server]:
-    """A server that may be stopped without the other tests noticing."""
+    """A server that only one test uses, so that it may be stopped."""
     running = Server()
     yield running
     running.close()

@@ -186,7 +186,7 @@ class _StopError(Exception):
 
 
 class Interrupted:
-    """The tables of a log, whose pruning dies before the so many-th change."""
+    """The tables of a log. Pruning dies before the change with the given number."""
 
     def __init__(self, rows: pruning.PrunableTables, changes: int) -> None:
         self._rows = rows
@@ -212,7 +212,7 @@ def rebuilt(store: Store) -> dict[str, list[tuple[Any, ...]]]:
 
 
 async def history(log: EventLog, chance: random.Random) -> None:
-    """Has things happen: builds that end well, badly or not, side by side; taints and adoptions."""
+    """Writes a history: concurrent builds that complete, fail or do not end; taints and adoptions."""
     refs = [f"p{number}" for number in range(6)]
     for number in range(12):
         some = chance.sample(refs, 3)

@@ -32,7 +32,7 @@ async def make(
     query: Sequence[str] = (),
     versions: Mapping[str, str] | None = None,
 ) -> None:
-    """Has a task of a build produce partitions from inputs."""
+    """Writes the events of a task that produces partitions from inputs."""
     run = f"{one.build_request_id}.{number}.1"
     one.emit_job_scheduled(run, number, "//:j")
     running = job_event(run, number, "//:j", ev.JOB_STATUS_RUNNING)

@@ -26,7 +26,7 @@ from tests.support.stores import Store
 
 
 async def write_builds(log: EventLog) -> None:
-    """Writes one build of each kind of end, one that is under way, a taint and a request to cancel."""
+    """Writes one build of each kind of end, a running one, a taint and a request to cancel."""
     one = await begin(log, "b1", "p", "q")
     await log.renew_lease("b1", "here", 60)
     await claim(log, "b1", 1, "p")
@@ -190,7 +190,7 @@ async def log_of_builds(store: Store) -> Store:
 
 
 def told(store: Store, *builds: str) -> list[str]:
-    """Returns what is wrong with a log, sentence by sentence."""
+    """Returns the faults of a log, one sentence each."""
     reader = open_reader(store.uri)
     found = verify(reader, builds)
     reader.close()
@@ -200,7 +200,7 @@ def told(store: Store, *builds: str) -> list[str]:
 
 def rebuild(store: Store) -> None:
     writer = store.write()
-    with contextlib.suppress(EventLogError):  # of events that add up to nothing
+    with contextlib.suppress(EventLogError):  # from events that have no effect
         writer.rebuild()
     writer.close()
 
@@ -220,7 +220,7 @@ async def test_a_column_that_contradicts_the_events_is_named(log_of_builds: Stor
     reader.close()
     for index, column in enumerate(table.columns[table.key_length :], table.key_length):
         if column in {"pruned_time", "rows_left"}:
-            continue  # no event tells of them: pruning does
+            continue  # written by pruning, not by events
         row = next((row for row in rows if row[index] not in {None, ""}), rows[0])
         where = " AND ".join(
             f"{name} = '{value}'" for name, value in zip(table.columns[: table.key_length], row, strict=False)
@@ -291,7 +291,7 @@ async def test_an_event_that_cannot_be_parsed_or_has_wrong_columns_is_named(log_
 
 
 def insert(store: Store, name: str, sequence: int, payload: Payload) -> None:
-    """Writes an event past everything that would refuse it."""
+    """Writes an event without the checks that would refuse it."""
     event = ev.BuildEvent(event_id=f"{name}/{sequence}", build_request_id=name, sequence=sequence, **payload)
     event.time.seconds = 100
     literal = store.literal(event.SerializeToString())
@@ -393,7 +393,7 @@ async def test_a_broken_invariant_is_the_only_reported_fault(store: Store, what:
         insert(store, "b", sequence, payload)
     rebuild(store)
 
-    # What such events add up to depends on how many are looked at together, and is nothing where there is no first.
+    # The effect of such events depends on how many are applied together, and without a first event there is none.
     found = [one for one in told(store) if one.split()[0] not in {table.name for table in READ_MODELS}]
     assert [one for one in found if "cannot be replayed" not in one] == sentences
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The environment of jobs: the user's, and nothing that is there for the command line.
+# The environment of jobs: the user's, without the variables of the command line.
 
 LOOKUP_GRAPH="$PWD/$2"
 
@@ -8,7 +8,8 @@ source "$(dirname "$0")/lib.sh"
 
 RUNFILES="${GRAPH%.runfiles/*}.runfiles"
 
-# What DataBuild gives each job run, what tells a job where it is, and what every shell sets.
+# Variables that DataBuild sets for each job run, variables of the working directory, and variables that every shell
+# sets.
 OURS='DATABUILD_(BUILD_REQUEST_ID|JOB_RUN_ID|JOB_LABEL|ATTEMPT|FENCING_TOKEN|REPORT|TASK)|TRACEPARENT|EXTRA'
 OURS+='|RUNFILES_DIR|BUILD_WORKSPACE_DIRECTORY|BUILD_WORKING_DIRECTORY|_|SHLVL|PWD|OLDPWD'
 OTHER_RUNFILES='JAVA_RUNFILES|PYTHON_RUNFILES|RUNFILES_MANIFEST_FILE|RUNFILES_MANIFEST_ONLY'
@@ -18,11 +19,11 @@ variables() {
   grep -zvE "^($OURS|$OTHER_RUNFILES)=" "$1" | sort -z | tr '\0' '\n'
 }
 
-# user_has [VARIABLE...]: begins anew as a user who has set just these of the variables that the Python rules set, too.
+# user_has [VARIABLE...]: starts over as a user who has set only these of the variables that the Python rules also set.
 user_has() {
   fresh
   unset PYTHONPATH PYTHONSAFEPATH PYTHONEXECUTABLE LC_CTYPE
-  unset -f is_absolute rlocation # exported by Bazel; a POSIX shell passes on no functions
+  unset -f is_absolute rlocation # exported by Bazel; a POSIX shell does not pass on functions
   # shellcheck disable=SC2163 # its arguments are assignments
   [[ $# == 0 ]] || export "$@"
   export DATABUILD_TOKEN=0123456789abcdef0123456789abcdef
@@ -33,7 +34,7 @@ user_has() {
   when_made raw/a 'env -0 >"$LAB/executed"; python3 -c "import sys; print(*sys.path, sep=chr(10))" >"$LAB/path"; pwd >"$LAB/cwd"'
 }
 
-# is_the_users WHAT...: checks that jobs had the user's environment, when they were configured or executed.
+# is_the_users WHAT...: checks that jobs had the user's environment when they were configured or executed.
 is_the_users() {
   local what
   for what in "$@"; do
@@ -48,7 +49,7 @@ is_the_users() {
   done
 }
 
-# Every front end, for a user who has set nothing of what the Python rules set, and for one who has set all of it.
+# Every front end, for a user without any of the variables that the Python rules set, and for a user with all of them.
 for user in without with; do
   if [[ $user == without ]]; then
     user_has
@@ -64,7 +65,7 @@ for user in without with; do
   run 0 explain raw/a
   is_the_users configured
 
-  # A job is not to read the tokens of the service.
+  # A job must not read the tokens of the service.
   DATABUILD_TOKENS='ann write 0123456789abcdef0123456789abcdef' serve
   run 0 build raw/a --force
   is_the_users configured executed
@@ -77,14 +78,14 @@ done
 DATABUILD_TOKENS='for a service' run 0 build raw/a --force
 is_the_users executed
 
-# A program of the user that has the name of a module of ours is theirs.
+# A program of the user may have the name of a module of ours.
 user_has
 # shellcheck disable=SC2016 # for the job to expand
 when_made raw/a 'python3 -c "import google.protobuf" 2>"$LAB/said" || exit 0; python3 -c "import google.protobuf as p; print(p.__file__)" >"$LAB/said"'
 run 0 build raw/a
 ! grep -F .runfiles "$LAB/said" || fail "a job imports DataBuild's protobuf"
 
-# A lookup is a program like a job.
+# A lookup gets the same environment as a job.
 user_has PYTHONPATH=/theirs
 GRAPH="$LOOKUP_GRAPH"
 export LOOKUP_ENVIRONMENT="$LAB/executed"

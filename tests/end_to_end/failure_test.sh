@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# A job that fails: what is told of it, what becomes of the rest, and how it is tried again.
+# A job that fails: the message, the other tasks, and retries.
 
 # shellcheck source=tests/end_to_end/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 LAB_PACKAGE=//tests/end_to_end/lab
 
-# A failure is told with its reason and the end of what it wrote, and its outputs are not there.
+# A failure is reported with its reason and the end of the job's output, and the outputs do not exist.
 fresh
 when_made raw/a 'echo "no such source" >&2; exit 7'
 run 1 build report/a_b --keep_going --jobs=1
@@ -33,14 +33,14 @@ assert (result["status"], result["exit_code"], result["jobs_failed"]) == ("FAILE
 assert (failure["category"], failure["exit_code"], failure["stderr_tail"]) == ("USER", 7, ["no such source"])
 END
 
-# What a signal ends is no fault of the job's author.
+# A job that a signal ends is not reported as a fault of its author.
 fresh
 when_made raw/a 'kill -KILL $$'
 run 1 build raw/a
 says out "INFRASTRUCTURE: was ended by signal 9"
 lawful
 
-# Fail fast: after the first failure nothing more starts, and what did not run says why.
+# Fail fast: after the first failure nothing starts, and tasks that did not run have a reason.
 fresh
 for name in {a..i}; do
   # shellcheck disable=SC2016 # for the job to expand
@@ -54,7 +54,7 @@ fact "^job  FAILED" 1
 fact "^job  CANCELLED .* CANCELLED: not run: the build stopped after $LAB_PACKAGE:raw failed" 4
 fact "^partition  FAILED .* CANCELLED: not run" 4
 
-# Fail fast: what runs at the time of the failure is let finish.
+# Fail fast: jobs that run at the time of the failure finish.
 fresh
 # shellcheck disable=SC2016 # for the job to expand
 when_made raw/a 'until [[ -e "$LAB/b_runs" ]]; do sleep 0.05; done; exit 7'
@@ -69,7 +69,7 @@ lawful
 fact "^partition  AVAILABLE  raw/b"
 fact "^job  CANCELLED .*//tests/end_to_end/lab:clean"
 
-# Keep going: what does not depend on the failure is built, and what does is left out.
+# Keep going: everything that does not depend on the failure is built, and the rest is skipped.
 fresh
 when_made raw/b 'exit 7'
 run 1 build report/a_b report/c_d --keep_going --jobs=1
@@ -80,7 +80,7 @@ fact "^partition  AVAILABLE" 7
 fact "^job  SKIPPED .* MISSING_DATA: not run: $LAB_PACKAGE:raw, which is upstream, did not produce 'raw/b'" 2
 fact "^partition  FAILED  (clean/b|report/a_b)  MISSING_DATA" 2
 
-# A retry of the build builds what is missing, and nothing else.
+# A retry of the build builds the missing partitions, and nothing else.
 FAILED="$(the_build)"
 when_made raw/b ''
 run 0 retry "$FAILED" --output=json
@@ -92,7 +92,7 @@ run 2 retry latest
 says err "there is nothing to retry"
 run 2 retry no_such_build
 
-# A retry of the failed jobs only stops there.
+# A retry of failed jobs only builds their outputs.
 fresh
 when_made raw/b 'exit 7'
 run 1 build report/a_b --keep_going
@@ -105,7 +105,7 @@ ran raw/b
 run 0 build report/a_b
 ran clean/b report/a_b
 
-# A job that may be tried again is, each time as a job run of its own, until it succeeds.
+# A job with retries runs again until it succeeds, each time as a new job run.
 fresh
 # shellcheck disable=SC2016 # for the job to expand
 when_made flaky/a 'echo "attempt $DATABUILD_ATTEMPT of $DATABUILD_JOB_RUN_ID"; [[ "$DATABUILD_ATTEMPT" == 3 ]] || exit 5'
@@ -125,7 +125,7 @@ done
 run 0 build flaky/a
 ran
 
-# And no more often than it may be.
+# It does not run more often than its retries allow.
 when_made flaky/b 'exit 6'
 run 1 build flaky/b
 ran flaky/b flaky/b flaky/b
@@ -133,7 +133,7 @@ lawful
 fact "^job  FAILED" 3
 fact "^partition  FAILED  flaky/b  USER: ended with exit code 6$"
 
-# What a job run reported finished stays so, although the run failed.
+# Partitions that a job run reported as finished stay available, although the run failed.
 fresh
 when_asked raw "printf '%s\n' '{\"configs\": [{\"outputs\": [{\"str\": \"raw/a\"}, {\"str\": \"raw/b\"}], \"args\": [\"raw/a\"]}]}'; exit 0"
 # shellcheck disable=SC2016 # for the job to expand

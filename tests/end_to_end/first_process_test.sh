@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The command line and the service as process 1, as in a container without an init: orphans and signals are theirs to handle.
+# The command line and the service as process 1, as in a container without an init: they must handle orphans and
+# signals.
 
 # shellcheck source=tests/end_to_end/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -17,7 +18,7 @@ start_first() {
   BUILD=$!
 }
 
-# first PID: the first child of a process: of `unshare`, what it has started as process 1.
+# first PID: the first child of a process; of `unshare`, the process that it has started as process 1.
 first() {
   cut -d" " -f1 "/proc/$1/task/$1/children"
 }
@@ -32,7 +33,7 @@ STUBBORN='trap "" TERM
   (while :; do sleep 0.1; done) &
   while :; do sleep 0.1; done'
 
-# A job that ignores TERM is ended when its time is up.
+# A job that ignores TERM is killed after its timeout.
 fresh
 when_made limited/a "$STUBBORN"
 start_first build limited/a --grace_period=0.2
@@ -59,7 +60,7 @@ daemonize() {
   when_made clean/a 'while read -r pid <"$LAB/daemon" && [[ -e /proc/$pid ]]; do sleep 0.02; done'
 }
 
-# A process that a job has made its own daemon is not waited for, and is no zombie when it ends.
+# The build does not wait for a daemon that a job has started, and the daemon leaves no zombie.
 fresh
 daemonize
 start_first build clean/a
@@ -67,7 +68,7 @@ ended 0
 ran raw/a clean/a
 lawful
 
-# When the build's process is killed, everything ends with it, and says so.
+# When the process of the build is killed, all its jobs end, and the next command reports it.
 fresh
 when_made raw/a 'while :; do sleep 0.1; done'
 start_first build raw/a
@@ -76,7 +77,7 @@ kill -KILL "$(first "$(first "$BUILD")")"
 ended 137
 nobody_left || fail "processes are left: $(left_behind)"
 
-# The service: a job's timeout, a build that is cancelled, and TERM to itself.
+# The service: the timeout of a job, a cancelled build, and TERM to the service itself.
 fresh
 when_made limited/a "$STUBBORN"
 when_made raw/a "$STUBBORN"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Jobs that misbehave: none of them may take the build with it, fill the disk or run for ever.
+# Jobs that misbehave: none may crash the build, fill the disk or run for ever.
 
 # shellcheck source=tests/end_to_end/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 RAW=//tests/end_to_end/lab:raw
 
-# A config that answers with anything but what is asked for fails the build, and names the job and the fault.
+# A config with an invalid answer fails the build; the message names the job and the fault.
 fresh
 misconfigured() {
   when_asked raw "$2"$'\nexit 0'
@@ -43,13 +43,13 @@ misconfigured "was ended by signal 9" 'kill -KILL $$'
 misconfigured "the end of the noise" 'echo "the end of the noise" >&2; exit 3'
 misconfigured "the end of the noise" "head -c 10000000 /dev/zero | tr '\\0' n >&2; echo 'the end of the noise' >&2; exit 3"
 
-# Noise on stderr is no fault.
+# Other output on stderr is no fault.
 when_asked raw "head -c 10000000 /dev/zero | tr '\\0' n >&2"
 run 0 build report/a_b
 ran raw/a raw/b clean/a clean/b report/a_b
 [[ "$(du -sk "$STATE" | cut -f1)" -lt 11000 ]] || fail "the noise of config was kept more than once"
 
-# A log is cut at its limit, says so, and can be read.
+# A log is cut at its limit, contains a line about it, and can be read.
 fresh
 when_made raw/a "head -c 100000000 /dev/zero | tr '\\0' n; echo; echo the end of it; echo 'all written' >&2"
 run 0 build raw/a
@@ -62,7 +62,7 @@ grep -aqx "the end of it" "$TEST_TMPDIR/log" || fail "the end of the log was cut
 grep -aqx "all written" "$TEST_TMPDIR/log" || fail "the log of stderr is not there"
 rm -rf "$TEST_TMPDIR/log" "$STATE"
 
-# A line of a report that cannot be used fails the job run, and is shown; what was reported before it stays.
+# An invalid line of a report fails the job run and is shown; reports before it stay valid.
 fresh
 misreported() {
   when_made raw/a "printf '%s\n' $2 >>\"\$DATABUILD_REPORT\""
@@ -87,7 +87,7 @@ fact "^partition  AVAILABLE  raw/a"
 when_made raw/a "printf '\n\n{\"metric\": {\"name\": \"rows\", \"value\": 3}}' >>\"\$DATABUILD_REPORT\""
 run 0 build raw/a --force
 
-# A job that never ends is ended when its time is up: asked first, and then not asked any more, with all that it started.
+# A job that never ends gets TERM after its timeout, then KILL, together with all processes that it started.
 fresh
 # shellcheck disable=SC2016 # for the job to expand
 when_made limited/a 'trap "echo asked >>$LAB/asked" TERM
@@ -101,21 +101,21 @@ lawful
 fact "^job  FAILED .* TIMEOUT:"
 fact "^partition  FAILED  limited/a  TIMEOUT:"
 
-# So is a config that never ends.
+# The same for a config that never ends.
 when_asked limited 'while :; do sleep 0.1; done'
 run 1 build limited/b --grace_period=0.5
 nobody_left || fail "processes are left: $(left_behind)"
 says err "config of //tests/end_to_end/lab:limited (asked for 'limited/b'): ran longer than its timeout of 3 seconds"
 lawful
 
-# What a job leaves running is ended with it, and does not keep the build from its end.
+# Processes that a job leaves running are killed, and do not delay the end of the build.
 fresh
 when_made raw/a '(trap "" TERM; exec sleep 1000) & disown'
 run 0 build raw/a
 soon "the end of what was left running" nobody_left
 lawful
 
-# A job that takes its log and its report away, or itself, harms only itself.
+# A job that deletes its log, its report or its own program harms only itself.
 fresh
 # shellcheck disable=SC2016 # for the job to expand
 when_made raw/a 'rm -rf "${DATABUILD_REPORT%/*}"; echo gone'
@@ -126,7 +126,7 @@ when_made raw/b 'exec <&- >&- 2>&-; true'
 run 0 build clean/b
 lawful
 
-# Arguments that are more than a process can be given are refused before anything runs.
+# Arguments that exceed the limit of a process are refused before anything runs.
 fresh
 when_asked raw "printf '{\"configs\": [{\"outputs\": [{\"str\": \"raw/a\"}], \"args\": [\"'; head -c 3000000 /dev/zero | tr '\\0' n
   printf '\"]}]}'; exit 0"
@@ -136,8 +136,7 @@ says err "Write long lists into a file, and pass its path"
 lawful
 ran
 
-# A signal that a shell tells of as an exit code is named; what a job says on its standard output is shown where it says nothing
-# on its standard error.
+# A signal that a shell reports as an exit code is named; standard output is shown if standard error is empty.
 fresh
 when_made raw/a 'echo "the reason stands here"; exit 137'
 run 1 build raw/a
@@ -145,7 +144,7 @@ says out "INFRASTRUCTURE: ended with exit code 137: a command in it was ended by
 says out "the end of its standard output"
 says out "    the reason stands here"
 
-# More job runs than this process may have open files for run all the same.
+# More concurrent job runs than the limit of open files allows still succeed.
 fresh
 # shellcheck disable=SC2016 # for the job to expand
 when_asked raw 'extra="$(ulimit -S -n)"'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds that are stopped: by Ctrl-C, by TERM, by `cancel` and by a kill that nothing can be done about.
+# Builds that are stopped by Ctrl-C, by TERM, by `cancel` and by SIGKILL.
 
 # shellcheck source=tests/end_to_end/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -22,7 +22,7 @@ begin() {
   [[ -n "$(left_behind)" ]] || fail "the processes of the job are not seen"
 }
 
-# Checks that the build was stopped in order: no process is left, and everything that had not ended says why not.
+# Checks that the build was stopped in order: no process is left, and everything unfinished has a reason.
 stopped() {
   ended 130
   nobody_left || fail "processes are left: $(left_behind)"
@@ -37,7 +37,7 @@ stopped() {
   ran raw/a clean/a raw/b
 }
 
-# Checks that a retry goes on from where the build was stopped.
+# Checks that a retry continues where the build was stopped.
 goes_on() {
   when_made raw/b ''
   run 0 retry
@@ -56,7 +56,7 @@ begin ''
 kill -TERM "$BUILD"
 stopped
 
-# Ctrl-C, and a job that does not heed it, nor does what it started.
+# Ctrl-C, with a job and its child process that both ignore it.
 begin 'trap "" TERM INT' --grace_period=0.5
 kill -INT -- "-$BUILD"
 stopped
@@ -69,7 +69,7 @@ soon "the first signal's word" grep -qs "a second signal ends its job processes"
 kill -INT -- "-$BUILD"
 stopped
 
-# A job that needs its time to end gets it.
+# A job that needs time to end gets the grace period.
 begin ''
 # shellcheck disable=SC2016 # for the job to expand
 when_made raw/c 'trap "sleep 0.5; touch \"$LAB/tidied\"; exit 0" TERM; touch "$LAB/c_runs"; while :; do sleep 0.1; done'
@@ -81,7 +81,7 @@ kill -INT -- "-$BUILD"
 ended 130
 [[ -e "$LAB/tidied" ]] || fail "the job had no time to tidy up"
 
-# Ctrl-C while a job is being asked.
+# Ctrl-C while the `config` of a job runs.
 fresh
 # shellcheck disable=SC2016 # for the job to expand
 when_asked raw 'touch "$LAB/asked"; while :; do sleep 0.1; done'
@@ -105,9 +105,9 @@ run 2 cancel "$ID"
 says err "has already ended: CANCELLED"
 goes_on
 
-# And by a kill: there are two ways to go on.
+# SIGKILL: there are two ways to continue.
 for again in "build report/a_b" "retry latest"; do
-  # No event is lost, no job outlives its build, and the build can be told from one that goes on.
+  # No event is lost, no job outlives its build, and the build is reported as dead.
   begin ''
   KILLED="$(the_build)"
   facts >"$TEST_TMPDIR/before"
@@ -124,7 +124,7 @@ for again in "build report/a_b" "retry latest"; do
   says err "\`retry $KILLED\` continues it"
   ran raw/a clean/a raw/b
 
-  # What was finished is not built again, and is named; the build is ended.
+  # Finished partitions are not built again and are named; the dead build is ended.
   when_made raw/b ''
   # shellcheck disable=SC2086 # a command with its argument
   run 0 $again
@@ -139,7 +139,7 @@ for again in "build report/a_b" "retry latest"; do
   ran
 done
 
-# The events of the killed build, too, are lawful in the end.
+# In the end, the events of the killed build keep the contract as well.
 "$GRAPH" events "$KILLED" --output=json --state_dir="$STATE" | python3 "$HERE/lawful.py" >"$TEST_TMPDIR/out" ||
   fail "the killed build has no lawful end"
 echo "interrupt_test: passed"

@@ -1,4 +1,4 @@
-"""Reads the events of one build as `events --output=json` prints them, and says what the contract forbids in them.
+"""Reads the events of one build as `events --output=json` prints them, and prints violations of the contract.
 
 The first event is RECEIVED and the last is the one terminal event; sequence numbers have no gap; every job run and
 every partition that was scheduled comes to exactly one end; and what failed, or never ran, says why.
@@ -16,7 +16,7 @@ GOOD_ENDS = {"JOB_STATUS_COMPLETED", "PARTITION_STATUS_AVAILABLE", DELEGATED}
 
 
 def faults(events: list[dict[str, Any]]) -> list[str]:
-    """Returns what is wrong, one sentence each."""
+    """Returns the violations, one sentence each."""
     found = []
     if [int(event["sequence"]) for event in events] != list(range(1, len(events) + 1)):
         found.append("the sequence numbers are not 1, 2, 3 and so on")
@@ -33,13 +33,13 @@ def faults(events: list[dict[str, Any]]) -> list[str]:
 
 
 def ends(statuses: list[tuple[str, dict[str, Any]]], possible: set[str]) -> list[str]:
-    """Returns what is wrong with the ends of job runs or partitions."""
+    """Returns the violations by ends of job runs or partitions."""
     by_name: dict[str, list[dict[str, Any]]] = {}
     for name, message in statuses:
         by_name.setdefault(name, []).append(message)
     found = []
     for name, messages in by_name.items():
-        # What was left to a build that did not make it is scheduled again.
+        # A partition that was left to a build which did not produce it is scheduled again.
         ended = [
             message
             for message, following in zip(messages, [*messages[1:], {}], strict=True)
@@ -54,7 +54,7 @@ def ends(statuses: list[tuple[str, dict[str, Any]]], possible: set[str]) -> list
 
 
 def main() -> None:
-    """Prints what is wrong, and fails where something is."""
+    """Prints the violations, and fails if there are any."""
     found = faults([json.loads(line) for line in sys.stdin])
     print("\n".join(found))
     sys.exit(1 if found else 0)

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# What the end-to-end tests share. Sourced, not run.
+# Functions that the end-to-end tests share. Sourced, not run.
 #
-# GRAPH is the launcher of the graph under test; its state and its data live in the test's own folder. SERVER is the address of
-# its service where commands are to ask that, instead of what is in the state directory STATE.
+# GRAPH is the launcher of the graph under test; its state and its data are in the folder of the test. If SERVER is set,
+# commands use the service at this address instead of the state directory STATE.
 
 set -euo pipefail
 
@@ -40,12 +40,12 @@ run() {
   [[ "$code" == "$expected" ]] || fail "'${asked:0:200}' ended with $code, not $expected"
 }
 
-# says FILE TEXT: checks that a file (out or err) has a text.
+# says FILE TEXT: checks that a file (out or err) contains a text.
 says() {
   grep -qF -- "$2" "$TEST_TMPDIR/$1" || fail "$1 does not say '$2'"
 }
 
-# events: the kinds and statuses of the newest build's events, one a line, without ids and times.
+# events: prints the kinds and statuses of the newest build's events, one per line, without ids and times.
 events() {
   graph events latest --output=json |
     python3 -c '
@@ -58,8 +58,8 @@ for line in sys.stdin:
 '
 }
 
-# both_ways EXPECTATIONS: runs a function on the command line, and again with the graph's service to ask, and checks that both
-# leave the same events, logs and data.
+# both_ways EXPECTATIONS: runs a function on the command line and again through the graph's service, and checks that
+# both leave the same events, logs and data.
 both_ways() {
   local way
   for way in here there; do
@@ -67,7 +67,7 @@ both_ways() {
     [[ "$way" == here ]] || serve
     "$1"
     left_behind_by_builds >"$STATE.left"
-    mv "$TEST_TMPDIR/data" "$STATE.data" # both ways write to the same place, which is told in events
+    mv "$TEST_TMPDIR/data" "$STATE.data" # both ways write to the same path, which is in events
   done
   kill -TERM "$SERVICE"
   wait "$SERVICE" || fail "the service ended with $?"
@@ -75,7 +75,7 @@ both_ways() {
   diff -r "$TEST_TMPDIR/here.data" "$TEST_TMPDIR/there.data" || fail "command line and service leave different data"
 }
 
-# serve: starts the graph's service over the state directory STATE, and has commands asked of it.
+# serve: starts the graph's service over the state directory STATE, and sends the following commands to it.
 serve() {
   : >"$TEST_TMPDIR/service"
   "$GRAPH.service" --port=0 --grpc_port=0 --output=json --state_dir="$STATE" >"$TEST_TMPDIR/service" &
@@ -84,7 +84,7 @@ serve() {
   SERVER="$(sed -E 's/.*"grpc": "([^"]*)".*/\1/' "$TEST_TMPDIR/service")"
 }
 
-# left_behind_by_builds: the events and logs of all builds, oldest first, without ids, times and measurements.
+# left_behind_by_builds: prints the events and logs of all builds, oldest first, without ids, times and measurements.
 left_behind_by_builds() {
   local build
   for build in $(graph builds | awk 'NR > 1 { print $1 }' | sort); do
@@ -94,9 +94,9 @@ left_behind_by_builds() {
   done
 }
 
-# The rest is for graphs of the lab, whose jobs do what a test tells them to: see lab/lab.sh.
+# The following functions are for graphs of the lab, whose jobs run code of the tests: see lab/lab.sh.
 
-# fresh: begins with nothing in the state directory and jobs that do nothing in particular.
+# fresh: starts over with an empty state directory and jobs without code of the test.
 fresh() {
   CASE=$((${CASE:-0} + 1))
   STATE="$TEST_TMPDIR/state.$CASE"
@@ -104,17 +104,17 @@ fresh() {
   mkdir "$LAB"
 }
 
-# when_made REF BASH: what the job is to do when it makes a partition.
+# when_made REF BASH: sets the code that the job runs before it produces a partition.
 when_made() {
   printf '%s\n' "$2" >"$LAB/exec.${1//\//.}"
 }
 
-# when_asked KIND BASH: what the job is to do when it is asked how to make partitions of a kind.
+# when_asked KIND BASH: sets the code that `config` of the job runs for partitions of a kind.
 when_asked() {
   printf '%s\n' "$2" >"$LAB/config.$1"
 }
 
-# ran REF...: checks that just these partitions, in any order, were worked on since this was checked last.
+# ran REF...: checks that jobs ran for exactly these partitions, in any order, since the last check.
 ran() {
   local expected actual
   expected="$(printf '%s\n' "$@" | sort)"
@@ -123,30 +123,30 @@ ran() {
   [[ "$actual" == "$expected" ]] || fail "jobs worked on '${actual//$'\n'/ }', not on '${expected//$'\n'/ }'"
 }
 
-# the_build: the id of the newest build.
+# the_build: prints the id of the newest build.
 the_build() {
   graph builds --limit=1 --output=json |
     python3 -c 'import json, sys; print(json.load(sys.stdin)["builds"][0]["build_request_id"])'
 }
 
-# facts: the events of the newest build as people read them, without numbers and times.
+# facts: prints the events of the newest build as text, without numbers and times.
 facts() {
   graph events latest | sed -E 's/^ *[0-9]+ [0-9:.]+ //'
 }
 
-# fact REGEX [COUNT]: checks that so many events (one) of the newest build match.
+# fact REGEX [COUNT]: checks that COUNT events (default: one) of the newest build match.
 fact() {
   local count
   count="$(facts | grep -cE -- "$1" || true)"
   [[ "$count" == "${2:-1}" ]] || fail "$count events, not ${2:-1}, match '$1':"$'\n'"$(facts)"
 }
 
-# made REF: whether the newest build has made a partition.
+# made REF: succeeds if the newest build has produced a partition.
 made() {
   facts 2>/dev/null | grep -q "^partition  AVAILABLE  $1"
 }
 
-# knows REF: checks that a partition is known to be available.
+# knows REF: checks that the record of a partition is available.
 knows() {
   run 0 partitions --status=AVAILABLE
   says out "$1"
@@ -158,9 +158,9 @@ lawful() {
   found="$(graph events latest --output=json | python3 "$HERE/lawful.py")" || fail "$found"
 }
 
-# start ARGS...: runs the graph in the background as BUILD, in a process group of its own, as a terminal would.
+# start ARGS...: runs the graph in the background as BUILD, in its own process group, as a terminal does.
 start() {
-  rm -f "$TEST_TMPDIR/out" "$TEST_TMPDIR/err" # what is there would be taken for what is to come
+  rm -f "$TEST_TMPDIR/out" "$TEST_TMPDIR/err" # an old file would be taken for the new one
   set -m
   "$GRAPH" "$@" --state_dir="$STATE" >"$TEST_TMPDIR/out" 2>"$TEST_TMPDIR/err" &
   BUILD=$!
@@ -177,7 +177,7 @@ soon() {
   done
 }
 
-# ended EXIT_CODE: waits for the end of what was started, and checks its exit code.
+# ended EXIT_CODE: waits for the end of BUILD, and checks its exit code.
 ended() {
   local code=0
   soon "the end" gone "$BUILD"
@@ -185,12 +185,12 @@ ended() {
   [[ "$code" == "$1" ]] || fail "it ended with $code, not $1"
 }
 
-# gone PID: whether a process has ended.
+# gone PID: succeeds if a process has ended.
 gone() {
   ! kill -0 "$1" 2>/dev/null || grep -q "^State:.*Z" "/proc/$1/status" 2>/dev/null
 }
 
-# left_behind: the job processes, and what they started, that have not ended.
+# left_behind: prints the job processes and their children that have not ended.
 left_behind() {
   local folder
   for folder in $(grep -lzE "^DATABUILD_BUILD_REQUEST_ID=" /proc/[0-9]*/environ 2>/dev/null || true); do

@@ -1,4 +1,4 @@
-"""Prints what `events` or `logs` of one build print with `--output=json`, without what differs between equal builds.
+"""Prints the output of `events` or `logs` with `--output=json`, without values that differ between equal builds.
 
 Ids, times and what is measured are left out, and the order is that of the text: that of what is concurrent is free.
 """
@@ -12,7 +12,7 @@ BUILD = re.compile(r"\b\d{8}T\d{6}Z-[a-z0-9]+")
 
 
 def masked(value: object) -> object:
-    """Returns a value without what differs."""
+    """Returns a value without the parts that differ."""
     if isinstance(value, dict):
         return {key: masked(item) for key, item in value.items() if key not in LEFT_OUT}
     if isinstance(value, list):

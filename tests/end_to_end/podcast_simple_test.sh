@@ -14,7 +14,7 @@ expectations() {
   says out "nothing to do"
   run 0 builds
 
-  # Of its two categories, one is summarized already. All categories of the day are sorted.
+  # One of its two categories is already summarized. All categories of the day are sorted.
   run 0 newsletters/name=weekend/date=2020-01-01
   says out "built 4 partitions"
   grep -q '"category": "science"' data/newsletters/name=weekend/date=2020-01-01.jsonl || fail "science is not in the newsletter"
@@ -23,7 +23,7 @@ expectations() {
   run 2 daily_summaries/category=opera/date=2020-01-01
   says err "no job produces"
 
-  # A file that somebody removed: the author's frames, and last what is wrong.
+  # A file that was deleted: the error shows the frames of the author's code and ends with the fault.
   rm data/reviews/date=2020-01-01.jsonl
   run 1 build categorized_reviews/category=news/date=2020-01-01 --force
   says out "examples/podcast_reviews/categorized_reviews.py"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is built once is not built again, until something that it depends on changes.
+# A partition is not built again until something that it depends on changes.
 
 CHANGED_GRAPH="$PWD/$2" ENVIRONMENT_GRAPH="$PWD/$3" MOVED_GRAPH="$PWD/$4"
 # shellcheck source=tests/end_to_end/lib.sh
@@ -7,7 +7,7 @@ source "$(dirname "$0")/lib.sh"
 
 REF=report/a_b
 
-# Everything is built, each partition after what it needs.
+# Everything is built, each partition after its inputs.
 fresh
 run 0 build "$REF"
 FIRST="$(the_build)"
@@ -22,7 +22,7 @@ for pair in raw/a:clean/a raw/b:clean/b "clean/a:$REF" "clean/b:$REF"; do
 done
 ran raw/a raw/b clean/a clean/b "$REF"
 
-# A repeat runs nothing, and names the build that it takes from: in what it says and in its events.
+# A repeat runs nothing, and names the earlier build in its output and in its events.
 run 0 build "$REF"
 says out "nothing to do"
 says out "took 1 partition from build $FIRST: $REF"
@@ -32,7 +32,7 @@ fact "^delegation  to $FIRST  //tests/end_to_end/lab:report  $REF$"
 fact "^partition  DELEGATED  $REF$"
 fact "^job " 0
 
-# What is new is built; what is not is named with the build and the job that it is from.
+# New partitions are built; the others are named with their build and job.
 run 0 build raw/z
 SECOND="$(the_build)"
 ran raw/z
@@ -51,7 +51,7 @@ fact "^delegation  to $FIRST  //tests/end_to_end/lab:clean  clean/a$"
 fact "^delegation  to $FIRST  //tests/end_to_end/lab:report  $REF$"
 fact "^delegation  to $SECOND  //tests/end_to_end/lab:raw  raw/z$"
 
-# After the code of one job has changed, it runs again, with what depends on it and with nothing else.
+# After a change of the code of one job, it and everything downstream run again, and nothing else.
 GRAPH="$CHANGED_GRAPH" run 0 plan "$REF"
 says out "code changed"
 says out "input changed: clean/a"
@@ -68,7 +68,7 @@ GRAPH="$CHANGED_GRAPH" run 0 build "$REF"
 says out "nothing to do"
 ran
 
-# A stale partition may be used as it is.
+# A stale partition can be used as it is.
 run 0 build clean/a "$REF" --stale=reuse
 says out "nothing to do"
 ran
@@ -86,7 +86,7 @@ GRAPH="$MOVED_GRAPH" run 0 build "$REF" clean/c
 ran raw/c clean/c
 fact "^job  COMPLETED .*//tests/end_to_end/lab/moved:clean"
 
-# After the environment of a job's program has changed, it runs again, and has the environment.
+# After a change of the environment of a job's program, it runs again with the new environment.
 # shellcheck disable=SC2016 # for the job to expand
 when_made clean/a 'echo "greeting: $LAB_GREETING"'
 GRAPH="$ENVIRONMENT_GRAPH" run 0 build clean/a
@@ -106,7 +106,7 @@ fact "^partition  SCHEDULED  clean/.  \(CONFIGURATION_CHANGED  the variable EXTR
 run 0 build "$REF"
 ran
 
-# What comes out of a changed job as it was makes nothing else run.
+# If a changed job produces the same content, nothing downstream runs.
 fresh
 for name in a b; do
   # shellcheck disable=SC2016 # for the job to expand

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Requests that make no sense: exit code 2, a hint at what would, and nothing done.
+# Invalid requests: exit code 2, a message with the next step, and no effect.
 
 AMBIGUOUS_GRAPH="$PWD/$2"
 LOOKUP_GRAPH="$PWD/$3"
@@ -19,7 +19,7 @@ refused() {
   [[ ! -e "$LAB/ran" ]] || fail "a job ran"
 }
 
-# Texts that are no refs, with and without a flag before them; those of a pattern, and those of none.
+# Texts that are no refs, with and without a flag before them, for patterns and without any.
 fresh
 LONG="$(printf 'x%.0s' {1..1025})"
 for kind in raw nothing; do
@@ -38,11 +38,11 @@ for command in build plan explain graph; do
   refused "is not a partition ref" "$command" 'raw/a b'
 done
 
-# Refs that nobody produces, alone and among good ones.
+# Refs that no job produces, alone and among valid ones.
 refused "did you mean the pattern 'raw/{name}'" build raww/a
 refused "no job produces the partition 'raw/a/b'" build raw/a raw/a/b
 
-# Segments that lead a path elsewhere, and another spelling of a name.
+# Segments such as `..`, and another Unicode spelling of a name.
 for command in build plan explain graph; do
   refused "has the segment '..', which would change the directory of a path" "$command" raw/..
 done
@@ -54,7 +54,7 @@ refused "has an empty segment, which a path would lose" build raw/
 refused "has an empty segment, which a path would lose" build raw//a
 refused "write it as 'raw/caf"$'\xc3\xa9'"'" build "raw/cafe"$'\xcc\x81'
 
-# Commands and flags that are not there.
+# Commands and flags that do not exist.
 refused "did you mean \`build\`" buidl
 refused "did you mean \`status\`" stauts
 refused "did you mean \`cancel\`" cancle latest
@@ -69,7 +69,7 @@ refused "<text|json>" build raw/a --output=xml
 refused "help cancel" cancel
 refused "none of memory:, sqlite:PATH" status --event_log=mysql:there
 
-# Builds that are not there, and ids that cannot be.
+# Builds that do not exist, and invalid ids.
 for command in status retry cancel events logs; do
   refused "there is no build 'no_such_build'" "$command" no_such_build
 done
@@ -78,11 +78,11 @@ for id in ../../x a/b 'a b' a.b -x latest "$LONG"; do
 done
 [[ ! -e "$TEST_TMPDIR/x" ]] || fail "an id led out of the state directory"
 
-# Two names for one partition: two jobs whose patterns both match a ref.
+# Ambiguous refs: two jobs whose patterns both match a ref.
 GRAPH="$AMBIGUOUS_GRAPH" refused "overlap: both match 'odd/m'" build odd/a
 GRAPH="$OVERLAPPING_GRAPH" refused "overlap: both match 'twin/0'" build twin/x
 
-# A graph whose lookup says who produces a ref: it builds, leaves a ref to nobody, and is told of a job that is not there.
+# A graph with a lookup: a ref that builds, a ref without a producer, and a job that does not exist.
 with_lookup() {
   GRAPH="$LOOKUP_GRAPH" run "$@"
 }
@@ -95,8 +95,8 @@ with_lookup 1 build odd/a
 says err "it answered '//nowhere:job' for 'odd/a', which is not a job of this graph; the jobs are //tests/end_to_end/lab:any_clean"
 fresh
 
-# Two tasks of one job that both produce a ref; an output of another job; none at all; and partitions that need each
-# other: found only when the job is asked, so that the build is there, and has failed.
+# Two tasks of one job that produce the same ref, an output of another job, no outputs, and a cycle of partitions. Only
+# `config` reveals these, so the build exists and has failed.
 answer() {
   when_asked raw "printf '%s\n' '{\"configs\": [$1]}'; exit 0"
 }

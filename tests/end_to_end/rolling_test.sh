@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Declared jobs with windows over time: totals, a trailing week and a running balance, against sums over the raw data, on the
-# command line and by way of the service.
+# Declared jobs with windows over time: totals, a trailing week and a running balance, compared with sums over the raw
+# data, on the command line and through the service.
 
 # shellcheck source=tests/end_to_end/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -29,7 +29,7 @@ expectations() {
   run 0 plan balance/date=..2026-01-11
   says out "would build 26 partitions"
 
-  # Bounds: what does not exist, and what closes a range.
+  # Bounds: values outside them, and ranges that they close.
   run 2 build balance/date=2025-12-31
   says err "date = 2025-12-31 is outside the bounds '2026-01-01..'"
   run 2 build trailing_week/date=2026-01-06
@@ -37,7 +37,8 @@ expectations() {
   run 2 build balance/date=2026-01-05..
   says err "has no end"
 
-  # An hour that cannot be trusted: what was made from it, what a build would make from it, and a build of the former.
+  # An hour that cannot be trusted: the partitions that were made from it, those that a build would make from it, and a
+  # build of the former.
   local hour=transactions/hour=2026-01-09T03
   run 0 downstream "$hour"
   says out "balance/date=2026-01-10"

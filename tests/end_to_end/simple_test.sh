@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The smallest graph, from nothing to its sum, and everything that can be asked of it: on the command line, and of its
+# The smallest graph, from an empty state to its sum, and all commands on it: on the command line and through its
 # service.
 
 # shellcheck source=tests/end_to_end/lib.sh

@@ -60,7 +60,7 @@ says out "build --force carrier_report/week=2013-W02"
 DATABUILD_DATA_ROOT="$TEST_TMPDIR/elsewhere" run 0 build --force carrier_report/week=2013-W02
 stored "$TEST_TMPDIR/elsewhere" carrier_report/week=2013-W02
 
-# An error of DuckDB has the line of the file, and what the query could have used.
+# An error of DuckDB shows the line of the file and the names that the query can use.
 printf 'carrier,delay\nAA,late\n' >"$DELAYS/2013-01-08.csv"
 run 1 build --force carrier_report/week=2013-W02
 says out "tests/end_to_end/sql/carrier_report.sql:3: "

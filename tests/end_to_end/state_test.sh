@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A state directory that cannot be used: full, read-only, of a newer DataBuild, of another program, or none at all. The
-# exit code is 3 or 2, one line says what to do, nothing that was known is lost, and afterwards builds go on.
+# A state directory that cannot be used: full, read-only, of a newer DataBuild, of another program, or missing. The exit
+# code is 3 or 2, one line names the next step, no record is lost, and builds continue afterwards.
 
-# File systems of our own need a mount namespace; where there can be none, limits on files have to do.
+# Separate file systems need a mount namespace; without one, limits on files replace them.
 if [[ -z "${OWN_MOUNTS:-}" ]]; then
   OWN_MOUNTS=no
   for namespaces in "--mount" "--user --map-root-user --mount"; do
@@ -18,7 +18,7 @@ source "$(dirname "$0")/lib.sh"
 
 REF=report/a_b
 
-# refused CODE TEXT ARGS...: checks that nothing is done, and that one line says why not.
+# refused CODE TEXT ARGS...: checks that a command is refused with one line, without any effect.
 refused() {
   local code="$1" said="$2"
   shift 2
@@ -28,7 +28,7 @@ refused() {
   [[ "$(grep -c . "$TEST_TMPDIR/err")" -lt 5 ]] || fail "it takes too many words"
 }
 
-# goes_on: checks that what was finished before the trouble is known and is not built again, and that the rest is built.
+# goes_on: checks that partitions that were finished before the fault are not built again, and that the rest is built.
 goes_on() {
   local ref
   run 0 partitions --status=AVAILABLE
@@ -78,7 +78,7 @@ if [[ "$OWN_MOUNTS" == yes ]]; then
   rm "$STATE/filler"
   goes_on
 
-  # A file system that is read-only: nothing can be built, and everything can be asked.
+  # A read-only file system: nothing can be built, and all reading commands work.
   fresh
   mkdir "$STATE"
   mount -t tmpfs -o size=4m tmpfs "$STATE"
@@ -100,7 +100,7 @@ else
   echo "state_test: without mounts of its own; full and read-only file systems are left out" >&2
 fi
 
-# A limit on the size of files, which is met when a build begins, or while it runs.
+# A limit on the size of files, which is reached when a build begins or while it runs.
 fresh
 run 0 build raw/a
 (ulimit -f 8 && refused 3 "events.db: disk I/O error" build "$REF")
@@ -118,7 +118,7 @@ says err "events.db: disk I/O error"
 nobody_left || fail "processes are left: $(left_behind)"
 goes_on
 
-# Permissions. Root has to do without its powers to be bound by them.
+# Permissions. They do not apply to root, which drops its capabilities here.
 bound() {
   if [[ "$(id -u)" == 0 ]]; then
     setpriv --bounding-set=-dac_override,-dac_read_search --inh-caps=-dac_override,-dac_read_search "$@"
@@ -149,7 +149,7 @@ for state in "$TEST_TMPDIR/file" "$TEST_TMPDIR/file/state" /dev/null/state; do
 done
 ran
 
-# A newer schema is refused by everything, and not touched.
+# Every command refuses a newer schema and leaves it unchanged.
 fresh
 run 0 build "$REF"
 rm "$LAB/ran"
@@ -169,7 +169,7 @@ ran
 version "= $ours"
 goes_on
 
-# So are a database of another program, and a file that is none.
+# The same for a database of another program, and for a file that is no database.
 fresh
 mkdir "$STATE"
 python3 -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute("CREATE TABLE mine (x)")' "$STATE/events.db"
@@ -184,7 +184,7 @@ ran
 rm "$STATE/events.db"
 goes_on
 
-# What the graph knew under another name is named while the state directory is new, and taken over.
+# While the state directory is new, commands name the state directory of the graph's former label, which can be adopted.
 fresh
 run 0 build "$REF"
 mkdir -p .databuild/old

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Builds that want the same partitions at the same time: one makes them, the others wait, use them, or take over.
+# Concurrent builds of the same partitions: one produces them, the others wait, use them, or take over.
 
 # shellcheck source=tests/end_to_end/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-# begin: starts a build (FIRST, of the process FIRST_PID) whose `raw/b` runs until the file `go` is there, and fails then
-# if the file `fails` is; and a second build of the same, which waits for it.
+# begin: starts a build (FIRST, of the process FIRST_PID) whose `raw/b` runs until the file `go` exists, and then fails
+# if the file `fails` exists. Also starts a second build of the same partitions, which waits for the first.
 begin() {
   fresh
   # shellcheck disable=SC2016 # for the job to expand
@@ -41,7 +41,7 @@ first_ended() {
   BUILD="$second"
 }
 
-# took_over: checks that the second build does what the first did not.
+# took_over: checks that the second build builds what the first did not.
 took_over() {
   ended 0
   says out "took 1 partition from build $FIRST: clean/a"
@@ -51,7 +51,7 @@ took_over() {
   nobody_left || fail "processes are left: $(left_behind)"
 }
 
-# What the first build makes, the second uses.
+# The second build uses the partitions that the first produces.
 begin
 touch "$LAB/go"
 ended 0
@@ -61,7 +61,7 @@ says out "from build $FIRST"
 ran clean/b report/a_b
 fact "^build_request  COMPLETED"
 
-# What the first build fails to make, is stopped at, or dies over, the second makes.
+# If the first build fails, is stopped or dies, the second one produces the partitions.
 begin
 touch "$LAB/fails" "$LAB/go"
 first_ended 1
@@ -90,7 +90,7 @@ run 0 build report/a_b
 says out "took 1 partition from build $FIRST"
 ran
 
-# Many builds at once make everything once.
+# Many concurrent builds produce each partition once.
 fresh
 PIDS=()
 for name in b c d e f g; do

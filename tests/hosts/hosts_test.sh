@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Runs the test of several hosts where it may make network namespaces, and says plainly where it may not.
+# Runs the test of several hosts, or prints SKIPPED if it may not create network namespaces.
 #
 #   bazel run //tests/hosts                                                   as .ci/run does
 #   tests/hosts/hosts_test.sh .venv/bin/python -m tests.hosts.several_hosts   without Bazel
 #
-# It is no test target, since Bazel's sandbox does not allow that. Everything that it makes is gone with its process.
+# It is no test target, since Bazel's sandbox does not allow that. Its namespaces end with its process.
 set -euo pipefail
 
 lab=(unshare --user --map-root-user --net --mount --pid --fork --kill-child --mount-proc --)

@@ -1,4 +1,4 @@
-"""One host is cut off in the middle of its build; another takes over, and what comes back is refused.
+"""One host is cut off in the middle of its build; another takes over, and the late results of the first are refused.
 
 Runs in a network namespace of its own, which stands for the machine of the database. Two more stand for the machines of
 orchestrators, with process ids of their own, so that nobody sees who lives elsewhere; hosts_test.sh sets the first up.
@@ -30,7 +30,7 @@ build(uri, name, folder, tuple(requested), float(pace), jobs=1)
 ADDRESSES = ("10.77.1.1", "10.77.2.1")
 """Those of the database, one for each of the other hosts."""
 
-# Says that the namespaces are there, waits for the cable, and becomes the program.
+# Reports that the namespaces exist, waits for the cable, and execs the program.
 _BOOT = 'echo up; read -r host; ip addr add "10.77.${host#host}.2/24" dev "$host"; ip link set "$host" up; exec "$@"'
 _HOST = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--", "sh", "-c", _BOOT, "sh")
 
@@ -86,7 +86,7 @@ def wait_for_note(folder: Path, note: str) -> None:
 
 
 def check(server: Server, folder: Path) -> None:
-    """Has the cable pulled in the middle of a build, and plugged in again when another has taken over."""
+    """Pulls the cable in the middle of a build, and plugs it in again after another build has taken over."""
     database = server.new_database()
     near, far = (database.replace(str(server.folder / "sockets"), address) for address in ADDRESSES)
 

@@ -31,7 +31,7 @@ DIED = 9
 NOT_REACHED = 0
 REQUESTED = ("sum/1", "sum/2")
 MADE_TOGETHER = (("raw/1",), ("raw/2",), ("clean/1",), ("clean/2",), ("sum/1", "sum/2"))
-"""The outputs of each task. `clean` is made of `raw`, and `sum` of everything that is clean."""
+"""The outputs of each task. `clean` needs `raw`, and `sum` needs all outputs of `clean`."""
 
 _PATTERNS = {"raw": "raw/{n:int}", "clean": "clean/{n:int}", "sum": "sum/{n:int}"}
 CATALOG = JobCatalog(
@@ -50,7 +50,7 @@ CATALOG = JobCatalog(
 
 
 class Executor(NoProcesses):
-    """Notes in a file what was made; the first attempt at `clean/1` fails, and that at `sum` does so half-way."""
+    """Notes each output in a file; the first attempt at `clean/1` fails, and the first at `sum` fails half-way."""
 
     def __init__(self, folder: Path) -> None:
         self.made = Path(folder) / "made"
@@ -71,7 +71,7 @@ class Executor(NoProcesses):
         return ProcessResult(exit_code=int(fails))
 
     def made_by(self, build: str) -> list[str]:
-        """Returns the first outputs of the tasks that a build has made."""
+        """Returns the first output of each completed task."""
         lines = self.made.read_text(encoding="utf-8").splitlines() if self.made.exists() else []
         return [ref for name, ref in map(str.split, lines) if name == build]
 
@@ -101,7 +101,7 @@ async def build(log: EventLog, name: str, folder: Path) -> BuildResult:
 
 
 class _DyingStore:
-    """Gives each operation a transaction of its own, and dies before, in or after one of them."""
+    """Writes each operation in its own transaction, and dies before, in or after one of them."""
 
     def __init__(self, writer: Any, point: int, moment: str) -> None:
         self.count = 0
@@ -133,7 +133,7 @@ class _DyingStore:
 
 
 class _DyingConnection:
-    """Dies once everything is written, and not committed."""
+    """Dies after all writes, before the commit."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -148,7 +148,7 @@ class _DyingConnection:
 
 
 def build_and_die(uri: str, name: str, folder: Path, point: int, moment: str) -> None:
-    """Builds everything in a process that dies; it ends with NOT_REACHED where the point is past the end."""
+    """Builds everything in a process that dies; it exits with NOT_REACHED if the build ends before the point."""
 
     async def main() -> None:
         log = open_event_log(uri)

@@ -59,14 +59,14 @@ def store(server: Server) -> PostgresqlDatabases:
 
 
 class RunCommand(Protocol):
-    """Runs a command with an event log, and returns its exit code and everything it said."""
+    """Runs a command with an event log, and returns its exit code and all of its output."""
 
     def __call__(self, uri: str, *command: str, said: io.StringIO | None = None) -> tuple[int, str]: ...
 
 
 @pytest.fixture
 def databuild(tmp_path: Path) -> RunCommand:
-    """Returns a function that runs a command with an event log, and returns its exit code and everything it said."""
+    """Returns a function that runs a command with an event log, and returns its exit code and all of its output."""
     (tmp_path / "MODULE.bazel").touch()
     (tmp_path / "job").write_text(JOB)
     (tmp_path / "job").chmod(0o755)
@@ -85,7 +85,7 @@ def databuild(tmp_path: Path) -> RunCommand:
 
 
 def leaks(said: str) -> bool:
-    """Returns whether something tells a password, as it is or as it stands in a URI."""
+    """Returns True if a text contains the password, plain or encoded as in a URI."""
     return any(secret in said for secret in (SECRET, ENCODED, "hunter2", PASSWORD, "s3cret"))
 
 
@@ -127,7 +127,7 @@ def test_a_database_that_is_not_there_is_told_with_what_makes_it(
 
 
 class ClosedAfter(io.StringIO):
-    """A pipe whose reader goes away once it has read a text so many times."""
+    """A pipe whose reader closes it after a number of occurrences of a text."""
 
     def __init__(self, text: str, times: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The command line with --server: the same output and exit codes as without, by way of a real service."""
+"""The command line with --server: the same output and exit codes as without, through a real service."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ READER, WRITER = "r" * 32, "w" * 32
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Callable[[], ScriptGraph]]:
-    """Returns a function that makes graphs, each in a workspace of its own."""
+    """Returns a function that makes graphs, each in its own workspace."""
     graphs: list[ScriptGraph] = []
 
     def make() -> ScriptGraph:
@@ -165,7 +165,7 @@ SCENARIO = (
 
 
 class Asked:
-    """Runs commands and masks what differs from run to run: ids, times, sizes, folders, and where they are asked."""
+    """Runs commands, and masks values that differ between runs: ids, times, sizes, folders and addresses."""
 
     def __init__(self, graph: ScriptGraph, *flags: str) -> None:
         self.graph = graph

@@ -1,4 +1,4 @@
-"""The client and a real service: what it asks, what it is told, and what it survives."""
+"""The client and a real service: requests, responses, errors and lost connections."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ from tests.support.world import catalog
 READER, WRITER = "r" * 32, "w" * 32
 
 
-# One event loop for all tests: the poller of grpc.aio may tell a loop of the end of a connection after it was closed.
+# One event loop for all tests: the poller of grpc.aio may use a loop for the end of a connection after it was closed.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
-    """Returns a function that serves, until the end of the test."""
+    """Returns a function that starts a service, which is closed after the test."""
     all_served: list[Served] = []
 
     async def serve(limits: Limits | None = None, **options: Unpack[ServedOptions]) -> Served:
@@ -265,7 +265,7 @@ async def test_starting_twice_starts_once(served: Served, client: AsyncDatabuild
 
 
 class LosingTransport(AsyncTransport):
-    """Loses the first answer of each kind, after the service has given it."""
+    """Loses the first response to each RPC, after the service has sent it."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -298,7 +298,7 @@ async def test_a_request_repeated_after_a_lost_answer_is_done_once(served: Serve
 
 
 class RaisingApi:
-    """Raises what it was told, whatever it is asked."""
+    """Raises the given error for every request."""
 
     def __init__(self) -> None:
         self.error: Exception = AssertionError()

@@ -1,4 +1,4 @@
-"""A build that dies anywhere, before, in or after any of its transactions, is gone on from by the next."""
+"""After a build that dies before, in or after any of its transactions, the next build completes the rest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.stores import PostgresqlDatabases, SqliteFiles
 def database() -> Iterator[PostgresqlDatabases]:
     server = Server()
     made = PostgresqlDatabases(server)
-    made.execute("ALTER ROLE CURRENT_USER SET synchronous_commit = off")  # it is not the server that dies
+    made.execute("ALTER ROLE CURRENT_USER SET synchronous_commit = off")  # the server itself does not die
     yield made
     server.close()
 
@@ -54,7 +54,7 @@ def processes() -> ForkServerContext:
 
 
 def run_and_die(processes: ForkServerContext, *args: object) -> bool:
-    """Runs a build in a process of its own, and returns whether it died where it was told to."""
+    """Runs a build in its own process, and returns True if it died at the given point."""
     process = processes.Process(target=crashing.build_and_die, args=args)
     process.start()
     process.join()
@@ -63,7 +63,7 @@ def run_and_die(processes: ForkServerContext, *args: object) -> bool:
 
 
 def complete_tasks(reader: Reader, build: str) -> set[str]:
-    """Returns the tasks of which a build has made everything, each by its first output."""
+    """Returns the tasks whose outputs are all available, each by its first output."""
     available = {one.ref for one in reader.build_partitions(build, status="AVAILABLE")}
     return {outputs[0] for outputs in crashing.MADE_TOGETHER if available.issuperset(outputs)}
 
@@ -76,7 +76,7 @@ async def build(uri: str, name: str, folder: Path) -> BuildResult:
 
 
 def go_on(uri: str, folder: Path, *died: str) -> None:
-    """Builds what the dead have left, and checks that it is all that is built."""
+    """Builds the rest after dead builds, and checks that nothing else is built."""
     reader = open_reader(uri)
     assert verify(reader).reported == ()
     complete = {ref for name in died for ref in complete_tasks(reader, name)}

@@ -1,4 +1,4 @@
-"""Dependents of partitions by declared inputs, as every front end answers them."""
+"""Dependents of partitions by declared inputs, through every front end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs as real processes: what they read about their partitions, and how many refs they are asked for."""
+"""Jobs as real processes: their task descriptions, and the number of refs in one call of `config`."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ PYTHON -c "$ask"
 
 
 class Graph:
-    """Jobs in a folder of their own, and builds of them."""
+    """Jobs in their own folder, and builds of them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -249,7 +249,7 @@ def config(refs):
 main(config, print)
 """,
     )
-    # The environment leaves room for about half of these refs, and for the import path that the program gets.
+    # The environment leaves space for about half of these refs, beside the import path of the program.
     refs = [f"noting/{number:0120}" for number in range(1000)]
     filler: dict[str, str] = {}
     left = min(max(os.sysconf("SC_ARG_MAX"), 128 * 1024), 6 * 1024 * 1024) - 110_000

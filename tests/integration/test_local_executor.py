@@ -1,4 +1,4 @@
-"""Real processes on this machine: their ends, their groups, their files."""
+"""Real processes on this machine: exit codes, process groups and files."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ MANY = Capacity(1000, "nothing")
 
 @pytest.fixture
 def files_left() -> Iterator[Callable[[int], int]]:
-    """Returns a function that limits how many more files this process may open."""
+    """Returns a function that limits the number of further files that this process can open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     fillers: list[int] = []
 
@@ -49,7 +49,7 @@ def shell(script: str, tmp_path: Path, **settings: Any) -> ProcessSpec:
 async def run_together(
     executor: LocalExecutor, folder: Path, count: int, together: int, command: str = ":"
 ) -> list[ProcessResult]:
-    """Runs a command so many times, none of which ends before so many run together."""
+    """Runs a command a number of times; no run ends before a number of them run concurrently."""
     (folder / "running").mkdir()
     script = f"touch running/$$; while [ ! -e go ]; do sleep 0.02; done; {command}; rm running/$$"
     spec = shell(script, folder, env={"PATH": os.environ["PATH"]})
@@ -80,7 +80,7 @@ async def test_a_start_waits_for_files_that_our_own_processes_have_open(
     limit = DescriptorLimit(highest=0)
     executor = LocalExecutor(base_env={}, capacity=MANY, descriptor_limit=limit, start_seconds=0.0)
 
-    # Each has three files open here, so that about twelve fit: the others wait.
+    # Each has three open files here, so about twelve fit, and the others wait.
     results = await run_together(executor, tmp_path, 30, 8)
 
     assert [result.exit_code for result in results] == [0] * 30
@@ -101,7 +101,7 @@ async def test_a_start_that_waited_in_vain_names_the_limit(files_left: Callable[
 
 async def test_a_process_without_a_pidfd_is_killed(files_left: Callable[[int], int], tmp_path: Path) -> None:
     executor = LocalExecutor(base_env={}, descriptor_limit=DescriptorLimit(highest=0), start_seconds=0.0)
-    files_left(4)  # for its pipes, and none for its pidfd
+    files_left(4)  # enough for its pipes, but not for its pidfd
 
     result = await executor.run(shell("sleep 1000", tmp_path, env={"DATABUILD_TEST": str(tmp_path)}))
 

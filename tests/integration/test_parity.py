@@ -126,7 +126,7 @@ OUTCOMES: dict[Scenario, tuple[list[int], set[str]]] = {
     bad_requests: ([2, 1], set()),
     downstream: ([0, 0, 0, 0, 2], {"one", "two", "three", "one_two", "two_three", "one_three"}),
 }
-"""The end of each build of a scenario, and all partitions that it makes."""
+"""The end of each build of a scenario, and all partitions that the scenario produces."""
 
 
 class Left:
@@ -144,7 +144,7 @@ class Left:
             self.faults = verify(reader).reported
             for build in reader.builds(limit=100):
                 name = build.build_request_id
-                # One by one, so that their order counts: nothing runs beside anything else here.
+                # One at a time, so that the order of events is fixed.
                 self.events[name] = [canonical([event])[0].replace(str(folder), "") for event in reader.events(name)]
                 self.records[name] = [
                     {key: value for key, value in as_json(record).items() if not key.endswith(("_time", "_seconds"))}
@@ -153,7 +153,7 @@ class Left:
 
 
 def _texts(folder: Path) -> dict[str, str]:
-    """Returns the files below a folder, and what is in them."""
+    """Returns the files below a folder, with their contents."""
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -165,14 +165,14 @@ def server() -> Iterator[postgresql.Server]:
 
 
 class Play(Protocol):
-    """Plays a scenario in one way over one store."""
+    """Runs a scenario through one front end over one store."""
 
     def __call__(self, kind: type[Way], store: str, scenario: Scenario) -> Left: ...
 
 
 @pytest.fixture(scope="module")
 def play(server: postgresql.Server, tmp_path_factory: pytest.TempPathFactory) -> Play:
-    """Returns a function that plays a scenario in one way over one store."""
+    """Returns a function that runs a scenario through one front end over one store."""
 
     def play(kind: type[Way], store: str, scenario: Scenario) -> Left:
         folder = tmp_path_factory.mktemp("workspace")
@@ -188,7 +188,7 @@ def play(server: postgresql.Server, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def expected(play: Play) -> Callable[[Scenario], Left]:
-    """Returns a function that plays a scenario on the command line, over SQLite, once."""
+    """Returns a function that runs a scenario on the command line over SQLite, once."""
     played: dict[Scenario, Left] = {}
 
     def expected(scenario: Scenario) -> Left:

@@ -26,7 +26,7 @@ from tests.support.present import present
 from tests.support.waiting import until
 from tests.support.world import LimitOptions, World
 
-# One event loop for all tests: the poller of grpc.aio may tell a loop of the end of a connection after it was closed.
+# One event loop for all tests: the poller of grpc.aio may use a loop for the end of a connection after it was closed.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -54,7 +54,7 @@ class ServeGrpc(Protocol):
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def serve(tmp_path: Path) -> AsyncIterator[ServeGrpc]:
-    """Returns a function that serves worlds, which are closed in the end."""
+    """Returns a function that serves worlds, which are closed after the test."""
     all_served: list[Served] = []
 
     async def serve(tokens: Tokens | None = None, **limits: Unpack[LimitOptions]) -> Served:
@@ -76,7 +76,7 @@ async def served(serve: ServeGrpc) -> Served:
 
 
 async def refused(call: Awaitable[object]) -> tuple[grpc.StatusCode, sv.ErrorDetail]:
-    """Returns the status and the detail that a call is refused with."""
+    """Returns the status and the error detail of a refused call."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await call
     trailing = dict(raised.value.trailing_metadata() or ())
@@ -301,7 +301,7 @@ async def test_a_deadline_of_the_caller_ends_what_they_asked(served: Served) -> 
     while not served.world.executor.configs_cancelled:
         status, _ = await refused(served.stub.PlanBuild(sv.PlanBuildRequest(partitions=["raw/1"]), timeout=seconds))
         assert status == grpc.StatusCode.DEADLINE_EXCEEDED
-        seconds *= 2  # it may have been over before planning began
+        seconds *= 2  # the stream may have ended before planning began
 
 
 @pytest.mark.parametrize("metadata", [(), (("authorization", "Basic x"),), bearer("x" * 32), bearer("")])
@@ -352,7 +352,7 @@ async def test_the_health_is_for_everybody_and_says_when_it_drains(serve: ServeG
 
 
 def build_by_reflection(address: str, metadata: Any = ()) -> tuple[set[str], Any, list[Any]]:
-    """Builds and watches through a client that knows nothing of our stubs; returns RPCs, answer and events."""
+    """Builds and watches through a client without our stubs; returns RPCs, response and events."""
     with grpc.insecure_channel(address) as channel:
         database = ProtoReflectionDescriptorDatabase(channel)
         pool = DescriptorPool(database)
@@ -390,12 +390,12 @@ async def test_nobody_looks_around_without_a_token(serve: ServeGrpc) -> None:
 
 async def test_a_watcher_that_reads_too_slowly_is_disconnected(serve: ServeGrpc) -> None:
     served = await serve(send_timeout_seconds=0.5)
-    refs = [f"raw/{'x' * 900}{number}" for number in range(1500)]  # more than is kept on the way
+    refs = [f"raw/{'x' * 900}{number}" for number in range(1500)]  # more than the buffers on the way hold
     await served.stub.SubmitBuild(
         sv.SubmitBuildRequest(partitions=refs, build_request_id="b", options=ev.BuildOptions(jobs=20))
     )
     await served.world.ended("b")
-    # Without the probe, the window of the client stays small: it may otherwise grow until everything fits.
+    # Without the probe, the flow-control window of the client stays small: it may otherwise grow until everything fits.
     async with grpc.aio.insecure_channel(served.address, options=(("grpc.http2.bdp_probe", 0),)) as channel:
         await _read_too_slowly(served, DataBuildServiceStub(channel))
 

@@ -1,4 +1,4 @@
-"""Requests that are meant to do harm, through every RPC and every route: each is refused, and the service goes on."""
+"""Hostile requests through every RPC and every route: each is refused, and the service keeps working."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
-    """Returns a function that serves, until the end of the test."""
+    """Returns a function that starts a service, which is closed after the test."""
     all_served: list[Served] = []
 
     async def serve(limits: Limits | None = None, **options: Unpack[ServedOptions]) -> Served:
@@ -263,7 +263,7 @@ async def test_too_many_requests_at_once_over_grpc_are_refused(serve: Serve) -> 
 
 
 async def raw(served: Served, data: bytes) -> bytes:
-    """Sends bytes over HTTP, and returns what comes back until the service hangs up."""
+    """Sends bytes over HTTP, and returns the response up to the end of the connection."""
     host, port = served.http.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
@@ -271,7 +271,7 @@ async def raw(served: Served, data: bytes) -> bytes:
         await writer.drain()
         return await asyncio.wait_for(reader.read(), 20)
     except ConnectionError:
-        return b""  # it hung up before all of it was sent
+        return b""  # the service closed the connection before everything was sent
     finally:
         writer.close()
 

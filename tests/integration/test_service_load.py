@@ -1,6 +1,6 @@
-"""Much at once: nothing is lost, and the service needs a bounded amount of memory for it.
+"""Many concurrent requests: nothing is lost, and the service needs a bounded amount of memory.
 
-How long the event loop was held up at most is printed (`pytest -s`), and not judged: machines differ.
+The maximum delay of the event loop is printed (`pytest -s`) but not asserted, since machines differ.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SUBMISSIONS = 1000
 MEBIBYTES = 250
 """Maximum memory of the process, relative to that of an idle process."""
 
-# All refs of a request are one task, so that many events cost one process. It waits where the first begins with `wait`.
+# All refs of a request are one task, so many events cost one process. It waits if the first ref begins with `wait`.
 ALL_AT_ONCE = r"""#!/bin/bash
 mode=$1
 shift
@@ -49,7 +49,7 @@ def graph(tmp_path: Path) -> Iterator[ScriptGraph]:
 
 
 class Asking:
-    """Asks a service over HTTP, as many at once as there are, with next to no work for each."""
+    """Sends all requests over HTTP concurrently, with little work for each."""
 
     def __init__(self, service: ServedGraph) -> None:
         self.service = service
@@ -62,7 +62,7 @@ class Asking:
         body: object = None,
         read: Callable[[asyncio.StreamReader], Awaitable[bytes]] = lambda reader: reader.read(),
     ) -> tuple[int, bytes]:
-        """Returns the status and what stands in the answer."""
+        """Returns the status and the content of the response."""
         connection = socket.socket()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         connection.setblocking(False)
@@ -82,13 +82,13 @@ class Asking:
     async def watch(
         self, build: str, read: Callable[[asyncio.StreamReader], Awaitable[bytes]] = lambda reader: reader.read()
     ) -> tuple[list[int], bool]:
-        """Returns the sequence numbers of the events that came, and whether the end was told."""
+        """Returns the sequence numbers of the received events, and True if the stream had its end event."""
         status, text = await self.ask("GET", f"/builds/{build}/watch", read=read)
         assert status == 200, text
         return [int(number) for number in re.findall(rb"^id: (\d+)\r?$", text, re.MULTILINE)], b"event: end" in text
 
     async def watchers(self, number: int) -> None:
-        """Waits until there are so many."""
+        """Waits until the count is reached."""
 
         async def so_many() -> bool:
             return f"\ndatabuild_watchers {number}.0\n" in await self.metrics()
@@ -101,7 +101,7 @@ class Asking:
         return str(text)
 
     async def judge_memory(self) -> None:
-        """Checks how much memory the service has held at most, and reports how late it was."""
+        """Checks the peak memory of the service, and prints the delay of its event loop."""
         status = Path(f"/proc/{self.service.process.pid}/status").read_text(encoding="ascii")
         peak = int(present(re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE))[1]) >> 10
         lag = present(re.search(r"^databuild_event_loop_lag_seconds (\S+)$", await self.metrics(), re.MULTILINE))[1]
@@ -129,7 +129,7 @@ async def test_very_many_watch_a_build_and_each_gets_each_event_once(graph: Scri
 
 
 async def test_a_slow_watcher_gets_everything_and_costs_no_memory(graph: ScriptGraph) -> None:
-    """The events meanwhile exceed the buffers of the kernel and of gRPC."""
+    """The events of this time exceed the buffers of the kernel and of gRPC."""
     service = graph.serve()
     asking = Asking(service)
     build = service.build("number/wait", *(f"number/{'x' * 900}{n}" for n in range(2000)))

@@ -1,4 +1,4 @@
-"""Each rule of who may reach the service, and somebody who tries to break it."""
+"""The access rules of the service, each with an attempt to break it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Authority(Protocol):
 
 @pytest.fixture
 async def serve(tmp_path: Path) -> AsyncIterator[ServeTls]:
-    """Returns a function that serves, until the end of the test."""
+    """Returns a function that starts a service, which is closed after the test."""
     all_served: list[Served] = []
 
     async def serve(client: ClientOptions | None = None, **options: Unpack[ServedOptions]) -> Served:
@@ -63,7 +63,7 @@ async def serve(tmp_path: Path) -> AsyncIterator[ServeTls]:
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    """Returns a function that makes a key and a certificate, which a root of its own vouches for."""
+    """Returns a function that makes a key and a certificate, signed by its own root."""
 
     def openssl(*args: str) -> None:
         subprocess.run(["openssl", *args], cwd=tmp_path, check=True, capture_output=True)
@@ -128,8 +128,10 @@ async def test_the_health_is_for_everybody_and_tells_nothing_else(serve: ServeTl
 
 
 async def test_beyond_loopback_it_does_not_listen_without_a_reason(serve: ServeTls) -> None:
-    with pytest.raises(InvalidRequestError, match="--insecure_listen"):
+    with pytest.raises(InvalidRequestError, match="read, build and cancel everything") as refusal:
         await serve(host="0.0.0.0")
+
+    assert refusal.value.remedy == "AUTHENTICATE_CALLERS"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +181,7 @@ async def test_a_page_of_another_site_can_start_nothing(serve: ServeTls, headers
 
 
 async def test_a_form_of_another_site_can_start_nothing(serve: ServeTls) -> None:
-    """A form can be sent without the browser asking first, but not as JSON."""
+    """A browser sends a form without a preflight request, but not JSON."""
     served = await serve()
 
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
@@ -220,7 +222,7 @@ async def test_over_tls_the_service_is_who_it_says(serve: ServeTls, authority: A
         assert not (await DataBuildServiceStub(channel).ListBuilds(sv.ListBuildsRequest())).builds
     async with AsyncDatabuildClient(served.grpc, tls=Tls(authority=files["root"])) as client:
         assert await client.list_builds() == []
-    for endpoint in (served.grpc, f"grpcs://{served.grpc}"):  # it speaks no TLS, or trusts others
+    for endpoint in (served.grpc, f"grpcs://{served.grpc}"):  # it uses no TLS, or trusts another root
         async with AsyncDatabuildClient(endpoint) as client:
             with pytest.raises(ServiceUnreachableError):
                 await client.list_builds()
@@ -309,10 +311,13 @@ async def test_files_of_tls_that_cannot_be_used_are_told(serve: ServeTls, tmp_pa
         await serve(tls=tls)
 
 
-@pytest.mark.parametrize("which", ["port", "grpc_port"])
-async def test_a_port_that_is_taken_is_told(serve: ServeTls, which: str) -> None:
+@pytest.mark.parametrize("remedy", ["OTHER_HTTP_PORT", "OTHER_GRPC_PORT"])
+async def test_a_port_that_is_taken_is_told(serve: ServeTls, remedy: str) -> None:
     served = await serve()
-    taken = int((served.http if which == "port" else served.grpc).rpartition(":")[2])
+    is_http = remedy == "OTHER_HTTP_PORT"
+    taken = int((served.http if is_http else served.grpc).rpartition(":")[2])
 
-    with pytest.raises(InvalidRequestError, match=f"choose another port with --{which}"):
-        await (serve(port=taken) if which == "port" else serve(grpc_port=taken))
+    with pytest.raises(InvalidRequestError, match=f"cannot listen on 127.0.0.1, port {taken}") as refusal:
+        await (serve(port=taken) if is_http else serve(grpc_port=taken))
+
+    assert refusal.value.remedy == remedy

@@ -1,4 +1,4 @@
-"""The command that serves: what it shares with the others, how it ends, and what a restart finds."""
+"""The command `serve`: what it shares with other commands, its shutdown, and its restart."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_events_of_service_and_command_line_are_equal(graph: ScriptGraph) ->
 
 
 def _masked(event: Any) -> str:
-    """Returns what an event says besides ids, times and measurements."""
+    """Returns the facts of an event, without ids, times and measurements."""
     kind = next(kind for kind in ("build_request", "partition", "job", "job_graph") if kind in event)
     body = event[kind]
     kept = {key: body[key] for key in ("status", "ref", "reason", "task_id", "options", "requested") if key in body}

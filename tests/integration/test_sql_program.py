@@ -49,7 +49,7 @@ def test_a_fault_is_one_message_without_a_traceback(tmp_path: Path) -> None:
 async def test_a_run_that_is_stopped_removes_its_temporary_files(tmp_path: Path) -> None:
     job = SqlRun(tmp_path)
     folder = tmp_path / "data" / OUTPUT
-    # More than fits into memory.
+    # Larger than the memory limit.
     endless = "SELECT range AS x, hash(range) AS y FROM range(1000000000) ORDER BY y"
 
     with start(job, endless) as process:

@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 
 
 class Screen:
-    """A pseudo-terminal, and what is written to it."""
+    """A pseudo-terminal, and the text that was written to it."""
 
     def __init__(self, columns: int) -> None:
         self.master, self.slave = pty.openpty()
@@ -50,7 +50,7 @@ def test_a_terminal_that_is_resized_is_drawn_for_its_new_width(monkeypatch: pyte
     for variable in ("COLUMNS", "LINES", "NO_COLOR"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    # The console asks the standard streams for the size, which belong to pytest here.
+    # The console takes the size from the standard streams, which belong to pytest here.
     standard = os.dup(0)
     os.dup2(screen.slave, 0)
     stream = open(screen.slave, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
@@ -66,7 +66,7 @@ def test_a_terminal_that_is_resized_is_drawn_for_its_new_width(monkeypatch: pyte
         progress.warned("//:a has no end")
         progress.stop()
         stream.flush()
-        screen.wait_for("\x1b[?25h")  # the cursor is back
+        screen.wait_for("\x1b[?25h")  # the cursor is visible again
     finally:
         os.dup2(standard, 0)
         os.close(standard)

@@ -1,6 +1,6 @@
-"""A program that uses the client as its user's programs do, with the packages that its target has: ENDPOINT.
+"""A program that uses the client as programs of users do, with the packages of its target: ENDPOINT.
 
-Prints, as JSON, which packages these are and what came of everything that it asked.
+Prints, as JSON, the versions of these packages and the results of its requests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from databuild.errors import UnknownPartitionError
 
 
 def main(endpoint: str) -> None:
-    """Asks a service of the graph of tests/support/script_graph.py for about everything."""
+    """Sends most kinds of requests to a service of the graph of tests/support/script_graph.py."""
     with DatabuildClient(endpoint, author="ann") as client:
         told: dict[str, object] = dict(_asked(client))
     told["async"] = asyncio.run(_over_asyncio(endpoint))

@@ -1,4 +1,4 @@
-"""The client works with the oldest and the newest packages that it supports, and deps decide which they are."""
+"""The client works with the oldest and the newest packages that it supports, and `deps` decides which it uses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.script_graph import ScriptGraph, ServedGraph
 OLDEST = {"protobuf": "4.25.0", "grpcio": "1.60.0"}
 NEWEST = {name: metadata.version(name) for name in ("protobuf", "grpcio")}
 
-# What the program of each target is to have, which BUILD.bazel names in the environment.
+# The expected packages of each program, which BUILD.bazel names in the environment.
 PROGRAMS = {
     "CLIENT": NEWEST,
     "CLIENT_WITHOUT_PACKAGES": OLDEST,

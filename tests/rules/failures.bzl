@@ -12,17 +12,17 @@ def _failure_test_impl(ctx):
 
 failure_test = analysistest.make(
     _failure_test_impl,
-    attrs = {"messages": attr.string_list(doc = "What the message has to contain, such as the names of both culprits.")},
+    attrs = {"messages": attr.string_list(doc = "Texts that the message must contain, such as both names.")},
     expect_failure = True,
 )
 
 def must_fail(name, rule, messages, **kwargs):
-    """Declares a target that does not build, and the test that it says why.
+    """Declares a target that does not build, and a test of the message.
 
     Args:
         name: The name of the test.
         rule: The rule or macro of the target.
-        messages: What the message has to contain.
+        messages: Texts that the message must contain.
         **kwargs: The target's attributes.
     """
     rule(

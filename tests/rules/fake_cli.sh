@@ -1,5 +1,5 @@
 #!/bin/sh
-# Stands in for the command line of DataBuild: prints the catalog's graph, and the arguments after it, one a line.
+# Replaces the command line of DataBuild: prints the graph of the catalog and the arguments after it, one per line.
 set -eu
 for argument in "$@"; do
   case $argument in

@@ -1,3 +1,3 @@
 #!/bin/sh
-# A job's program, for targets that are analysed and never run.
+# A program for targets that are analysed and never run.
 exit 1

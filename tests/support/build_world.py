@@ -51,7 +51,7 @@ def _complete(_env: Mapping[str, str], _report: Report) -> ProcessResult:
 
 
 class FakeExecutor(NoProcesses):
-    """Runs functions in place of processes, and remembers what it ran.
+    """Runs functions in place of processes, and remembers their job runs.
 
     `configs` answers for a ref, `runs` for a job label: a function of the environment and the report function.
     """

@@ -1,4 +1,4 @@
-"""Counts the work that code of ours does, so that tests can compare sizes instead of times."""
+"""Counts executed lines of our code, so that tests can compare amounts of work instead of times."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Lines:
 
 @contextmanager
 def lines_of_ours() -> Iterator[Lines]:
-    """Counts lines while the inside runs."""
+    """Counts lines while the body runs."""
     lines = Lines()
     folder = databuild.__path__[0]
 
@@ -73,7 +73,7 @@ def run_counted(coroutine: Coroutine[object, object, _T]) -> tuple[_T, Lines]:
 
 
 class CountedText(str):
-    """A text that counts how often any of them is compared."""
+    """A text that counts the comparisons of all such texts."""
 
     __slots__ = ()
     comparisons = 0

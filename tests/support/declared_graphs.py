@@ -1,4 +1,4 @@
-"""Graphs of declared jobs in memory, and what is true of small ones, found by looking at every ref."""
+"""Graphs of declared jobs in memory, and facts about small ones, found by enumerating every ref."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Enumeration:
 
     Attributes:
         missing: The label and the template of each input that nothing produces for some ref.
-        inputs: What each ref needs, by the fields of both.
+        inputs: The inputs of each ref, by the fields of both.
     """
 
     def __init__(self, catalog: JobCatalog) -> None:

@@ -11,7 +11,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def parse(text: str) -> ET.Element:
-    """Returns the root of a drawing that keeps to all that is promised of every drawing."""
+    """Returns the root of a drawing that meets all requirements."""
     root = ET.fromstring(text)
     assert root.tag == f"{SVG}svg"
     assert root.get("role") == ("group" if root.findall(f".//{SVG}a") else "img")
@@ -30,10 +30,10 @@ def of_class(root: ET.Element, name: str) -> list[ET.Element]:
 
 
 def titles(elements: Iterable[ET.Element]) -> list[str]:
-    """Returns what elements say."""
+    """Returns the texts of elements."""
     return [present(element.findtext(f"{SVG}title")) for element in elements]
 
 
 def texts(root: ET.Element) -> list[str]:
-    """Returns all texts that are seen."""
+    """Returns all visible texts."""
     return [present(element.text) for element in root.iter(f"{SVG}text")]

@@ -1,4 +1,4 @@
-"""Drawn graphs of declared jobs that need each other."""
+"""Hypothesis strategies for graphs of declared jobs that depend on each other."""
 
 from __future__ import annotations
 

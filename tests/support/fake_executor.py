@@ -1,4 +1,4 @@
-"""The base of executors for tests. They start no process, so they have no limits and leave nothing behind."""
+"""The base of executors for tests. They start no processes, so they have no limits and no orphans."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from databuild.executors.executor import Capabilities, Capacity
 
 
 class NoProcesses:
-    """Everything that an executor offers but `run`."""
+    """All methods of an executor except `run`."""
 
     capabilities = Capabilities(
         ships_code=False, survives_client=False, live_logs=True, hard_cancel=True, may_run_twice=False

@@ -1,4 +1,4 @@
-"""An event log in front of another one, for tests that change single operations."""
+"""An event log that wraps another one, for tests that change single operations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from databuild.v1.events_pb2 import BuildEvent
 
 
 class ForwardingLog:
-    """Passes every operation on to another event log."""
+    """Forwards every operation to another event log."""
 
     def __init__(self, log: EventLog) -> None:
         self.log = log

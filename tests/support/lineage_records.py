@@ -1,4 +1,4 @@
-"""The lineage that an event log has recorded, made up."""
+"""Made-up lineage, as an event log would record it."""
 
 from __future__ import annotations
 

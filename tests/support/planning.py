@@ -31,7 +31,7 @@ def catalog(**digests: str) -> JobCatalog:
 
 
 class Configure:
-    """Answers as the jobs would, and remembers what it was asked."""
+    """Answers for the jobs, and remembers the requests."""
 
     def __init__(self, **answers: Callable[[str], JobConfig]) -> None:
         self.calls: list[tuple[str, tuple[str, ...]]] = []
@@ -49,7 +49,7 @@ class Configure:
 
 
 class Records(dict[str, PartitionRecord]):
-    """Knows partitions; `build` makes everything a plan would have made."""
+    """Records of partitions; `build` adds everything that a plan builds."""
 
     def partition_records(self, refs: Collection[str]) -> dict[str, PartitionRecord]:
         return {ref: self[ref] for ref in refs if ref in self}
@@ -94,7 +94,7 @@ def outputs(made: Plan) -> list[str]:
 
 
 class Told:
-    """Remembers what planning tells."""
+    """Remembers the notifications of planning."""
 
     def __init__(self) -> None:
         self.progress: list[PlanningProgress] = []

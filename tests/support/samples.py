@@ -1,4 +1,4 @@
-"""One error of each kind that a service may raise."""
+"""One error of each class that a service may raise."""
 
 from databuild import errors
 

@@ -1,4 +1,4 @@
-"""A graph of two jobs in bash in a workspace of its own, and the command line on it, in this process or in others."""
+"""A graph of two jobs in bash in its own workspace, and the command line on it, in this process or in others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tools.python import child
 GRAPH = "//numbers:graph"
 
 ENVIRONMENT = r"\"MODE\": \"$(cat mode 2>/dev/null || true)\""
-"""The variables in the answer of `config`, as they stand in NUMBER: tests replace them."""
+"""The variables in the answer of `config`, as written in NUMBER; tests replace them."""
 
 NUMBER = r"""#!/bin/bash
 set -euo pipefail
@@ -103,8 +103,8 @@ class ScriptGraph:
 
         Args:
             folder: An empty folder.
-            default_partitions: What a build without arguments is asked for.
-            slow: True if each job run takes so long that none is claimed ahead, which would depend on time.
+            default_partitions: The partitions of a build without arguments.
+            slow: True to make each job run long enough that none is claimed ahead, which would depend on time.
         """
         self.folder = folder
         self.processes: list[subprocess.Popen[str]] = []

@@ -25,7 +25,7 @@ SentEvent: TypeAlias = tuple[str | None, str, Any]
 
 
 class ListenOptions(TypedDict, total=False):
-    """The options of a server that say where and to whom it listens."""
+    """The options of a server about its addresses and its callers."""
 
     host: str
     port: int
@@ -124,7 +124,7 @@ class Served:
         return await self.client.post(f"/api/v1{path}", json=body or {}, headers=headers)
 
     async def build(self, *partitions: str, **body: object) -> str:
-        """Builds partitions and returns the build's id when it has ended."""
+        """Builds partitions, and returns the id of the build after its end."""
         answer = await self.post("/builds", {"partitions": partitions, **body})
         assert answer.status_code == 200, answer.text
         build: str = answer.json()["build_request_id"]
@@ -153,7 +153,7 @@ async def sent_events(answer: httpx.Response) -> AsyncIterator[SentEvent]:
 
 
 def error_of(answer: httpx.Response) -> tuple[int, str]:
-    """Returns the status and the code of an answer that has the one shape of errors."""
+    """Returns the status and the code of an error response, whose form is checked."""
     assert answer.headers["content-type"] == "application/json", answer.text
     body = answer.json()
     assert set(body) == {"error"}

@@ -82,7 +82,7 @@ class SqliteFiles:
                     name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?, 'main')", (table,))
                 )
                 source = "builds_1" if table == "builds" else f"newer.{table}"
-                # Empty already, except for the counts of the triggers and the first row of `tokens`.
+                # Already empty, except for counts from triggers and the first row of `tokens`.
                 connection.execute(f"DELETE FROM main.{table}")
                 connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM {source}")
             connection.commit()

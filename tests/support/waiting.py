@@ -1,6 +1,6 @@
 """Waits for conditions, never for a time.
 
-Tests without other processes use `turns_until`, which knows no clock. The others poll, and fail after a deadline that
+Tests without other processes use `turns_until`, which uses no clock. The others poll, and fail after a deadline that
 no healthy machine reaches.
 """
 
@@ -17,7 +17,7 @@ _POLL_SECONDS: Final = 0.01
 
 
 async def turns(count: int = 10) -> None:
-    """Lets everything go on that is ready to, and what becomes ready thereby."""
+    """Runs everything that is ready, and everything that becomes ready by it."""
     for _ in range(count):
         await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""The ways by which a build can be asked for, all alike: a test says what, and each of them does it in its own words.
+"""The ways to request a build, behind one interface: a test states the request, and each way makes it.
 
 Every way has a workspace of its own with the same graph of two jobs in bash, over an event log that the test chooses.
 """
@@ -36,7 +36,7 @@ def graph_in(folder: Path) -> ScriptGraph:
 
 
 class CommandLine:
-    """Each build is a process of its own."""
+    """Each build is its own process."""
 
     def __init__(self, folder: Path, uri: str) -> None:
         self.uri = uri
@@ -45,16 +45,16 @@ class CommandLine:
         self.running: dict[str, subprocess.Popen[str]] = {}
 
     def begin(self, build: str, *partitions: str, downstream: bool = False, **options: Unpack[BuildKeywords]) -> None:
-        """Has a build begun, and returns when it is recorded, or has been refused."""
+        """Starts a build, and returns when it is recorded or refused."""
         more = ["--downstream"] if downstream else []
         self._start(build, "build", *partitions, *more, **options)
 
     def retry(self, build: str, old: str, **options: Unpack[RetryKeywords]) -> None:
-        """Has a build begun of what another was asked for."""
+        """Starts a build of the partitions of another build."""
         self._start(build, "retry", old, **options)
 
     def cancel(self, build: str) -> None:
-        """Asks for a build to be stopped."""
+        """Requests that a build be cancelled."""
         code, _, err = self.graph.run("cancel", build, *self.flags)
         assert code == 0, err + self.graph.run("status", build, *self.flags)[1]
 
@@ -74,7 +74,7 @@ class CommandLine:
 
 
 class Server(CommandLine):
-    """Each build is a process of its own, which has a service do it."""
+    """Each build is a client process of a service."""
 
     def __init__(self, folder: Path, uri: str) -> None:
         super().__init__(folder, uri)
@@ -83,7 +83,7 @@ class Server(CommandLine):
 
 
 class _Service(ABC):
-    """Has one service do it; what was refused has an exit code as on the command line."""
+    """Uses one service; a refused request has an exit code as on the command line."""
 
     def __init__(self, folder: Path, uri: str) -> None:
         self.uri = uri
@@ -113,7 +113,7 @@ class _Service(ABC):
 
     @abstractmethod
     def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords, *, downstream: bool) -> str:
-        """Asks for a build, and returns the code of the error that it was refused with; empty for none."""
+        """Requests a build, and returns the code of the error if it is refused; else empty."""
 
     @abstractmethod
     def submit_retry(self, build: str, old: str, options: RetryKeywords) -> str: ...
@@ -123,14 +123,14 @@ class _Service(ABC):
         """Waits for the end of a build, and returns its status and the code of its error; empty for none."""
 
     def _take(self, build: str, code: str) -> None:
-        """Records the code of the error that a build was refused with; empty for none."""
+        """Records the code of the error of a refused build; empty for none."""
         if code:
             assert code in {"UNKNOWN_PARTITION", "BUILD_STATE", "NOTHING_DOWNSTREAM"}, code
             self.refused[build] = 2
 
 
 class Grpc(_Service):
-    """The stub that protoc makes, and nothing of ours."""
+    """The stub that protoc generates, without code of ours."""
 
     def __init__(self, folder: Path, uri: str) -> None:
         super().__init__(folder, uri)
@@ -177,7 +177,7 @@ class Grpc(_Service):
 
 
 class Http(_Service):
-    """The HTTP API, as curl would use it."""
+    """The HTTP API, used as curl does."""
 
     def submit(self, build: str, partitions: Sequence[str], options: BuildKeywords, *, downstream: bool) -> str:
         options_ = _in_message(options)

@@ -1,4 +1,4 @@
-"""A service over an event log of its own, whose jobs are functions that may wait at a gate."""
+"""A service over its own event log, whose jobs are functions that may wait at a gate."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def catalog(default_partitions: tuple[str, ...] = ()) -> JobCatalog:
 
 
 class Gate:
-    """A job run that waits until it is told how to end."""
+    """A job run that waits until a test ends it."""
 
     def __init__(self) -> None:
         self.reached = asyncio.Event()
@@ -75,7 +75,7 @@ class Gate:
 
 
 class FakeExecutor(NoProcesses):
-    """Remembers which refs were made, in order; a ref may have a gate or fail."""
+    """Remembers the produced refs, in order; a ref may have a gate or fail."""
 
     def __init__(self) -> None:
         self.made: list[str] = []
@@ -144,7 +144,7 @@ class FakeLiveness:
 
 
 class World:
-    """A service, and what stands behind it."""
+    """A service and its parts."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Planning refuses what has no end, no producer or no sense, and warns of the rest."""
+"""Planning refuses requests without an end or a producer, and invalid configurations; it warns of suspicious ones."""
 
 from __future__ import annotations
 

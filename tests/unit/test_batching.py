@@ -1,4 +1,4 @@
-"""Batching of declared jobs: which outputs share a task, and what makes one of them stale."""
+"""Batching of declared jobs: the outputs that share a task, and the changes that make one of them stale."""
 
 from collections.abc import Mapping
 from typing import Any, Self

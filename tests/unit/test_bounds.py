@@ -1,9 +1,9 @@
-"""Bounds of fields: how they are written, and what they do to patterns and ranges."""
+"""Bounds of fields: their syntax, and their effect on patterns and ranges."""
 
 import pytest
 
 from databuild.errors import InvalidPatternError, InvalidRequestError
-from databuild.graph.declared.bounds import parse_bounds
+from databuild.graph.bounds import parse_bounds
 from databuild.graph.patterns import PartitionPattern
 
 FIELDS = {"date": "date", "week": "week", "n": "int", "name": "str", "code": "/[a-z]+/"}

@@ -11,7 +11,7 @@ from databuild.service.builds.build_queue import BuildQueue
 
 
 class Line:
-    """A queue, and who has had a turn so far."""
+    """A queue, and the builds that have had a slot so far."""
 
     def __init__(self, at_once: int = 1, max_waiting: int = 100) -> None:
         self.queue = BuildQueue(at_once, max_waiting)
@@ -19,7 +19,7 @@ class Line:
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
     async def join(self, *builds: str) -> None:
-        """Has builds wait, each named after its submitter and a number."""
+        """Queues builds, each named after its submitter and a number."""
         for build in builds:
             self.tasks[build] = asyncio.create_task(self._wait(build))
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Reading the job catalog, and finding who produces a ref."""
+"""Reading the job catalog, and finding the producer of a ref."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verdicts on claims, and when they may be followed."""
+"""Verdicts on claims, and the moment when they take effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events are told in words, and two builds that did the same have equal canonical lists."""
+"""Events as text; two builds with the same effects have equal canonical lists."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def events_of(
 
 
 class FakeReader:
-    """Knows the events it is given; `then` comes while it is waited for. Its builds are alive, unless it is `dead`."""
+    """Has the given events; those of `then` arrive during a wait. Its builds are alive, unless `dead` is set."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ async def test_events_are_followed_to_the_end_of_the_build() -> None:
 
 
 def everything(*lists: Sequence[ev.BuildEvent]) -> FakeReader:
-    """Returns a reader of the events of all builds: at each wait, it has those of one more list."""
+    """Returns a reader of the events of all builds; each wait adds the events of one more list."""
     log = list(enumerate(lists[0], 1))
     coming = list(lists[1:])
 
@@ -327,7 +327,7 @@ async def test_plain_progress_tells_how_far_planning_is_and_each_warning_once() 
 
 
 class FullStream(io.StringIO):
-    """A terminal that has gone away."""
+    """A terminal that was closed."""
 
     def write(self, _text: str) -> int:
         raise OSError(errno.EIO, "Input/output error")

@@ -1,4 +1,4 @@
-"""Command lines are read as people mean them, and both parsers agree."""
+"""Command lines are parsed as users expect, and both parsers agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that only read tell what the event log knows."""
+"""The commands that only read print the records of the event log."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def build_record(build_request_id: str, **facts: Any) -> BuildRecord:
 
 
 class FakeReader:
-    """Knows what it is given."""
+    """Has the given records."""
 
     def __init__(
         self,

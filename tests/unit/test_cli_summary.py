@@ -1,4 +1,4 @@
-"""The result of a build tells what was built, what was taken from elsewhere, what failed and what to do next."""
+"""The result of a build names built, reused and failed partitions and the next step."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GRAPH = "//examples:build_graph"
 
 
 class FakeReader:
-    """Knows one build of many partitions and the runs it is given."""
+    """Has one build of many partitions and the given runs."""
 
     def __init__(self, refs: Iterable[str] = (), runs: Sequence[JobRunRecord] = ()) -> None:
         self.refs = sorted(refs)

@@ -117,7 +117,7 @@ class Fault(grpc.RpcError):  # type: ignore[misc]  # grpc has no types
 
 
 class FakeTransport:
-    """Answers what it was told, or raises it; knows how long it was waited."""
+    """Returns or raises the given responses, and remembers the pauses."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
@@ -315,7 +315,7 @@ def public(kind: type[object]) -> set[str]:
 
 
 def test_both_clients_can_do_the_same_with_the_same_arguments() -> None:
-    inside = {"start", "watch_known"}  # what handles and the others are made of
+    inside = {"start", "watch_known"}  # the class of which handles and the others are instances
 
     assert public(AsyncDatabuildClient) - inside == public(DatabuildClient)
     for name in public(DatabuildClient):
@@ -405,7 +405,7 @@ def test_nothing_that_comes_from_elsewhere_is_html() -> None:
 
 
 class Notebook:
-    """The part of IPython that a notebook uses."""
+    """The part of IPython that the client uses in a notebook."""
 
     def __init__(self, kernel: object) -> None:
         self.shell = types.SimpleNamespace(kernel=kernel)

@@ -1,4 +1,4 @@
-"""Asking a job for configurations: command lines that fit, and answers that make a further call unnecessary."""
+"""Calls of `config`: command lines that fit, and answers that make a further call unnecessary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ JOB = Job(label="//:j", executable="/bin/job", environment={"A": "1"})
 
 
 class FakeExecutor(NoProcesses):
-    """Answers for each ref, and for those that come along with it. A command line has at most so many words."""
+    """Answers for each ref and its companions. A command line has a maximum number of words."""
 
     def __init__(self, max_words: int, **together: str) -> None:
         self.asked: list[str] = []

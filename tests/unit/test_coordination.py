@@ -1,4 +1,4 @@
-"""Several builds over one event log: what one leaves to another, and what becomes of the dead."""
+"""Several builds over one event log: delegation, and the end of dead builds."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CATALOG = JobCatalog(
 
 
 class Gate:
-    """A job run that waits until it is told how to end."""
+    """A job run that waits until a test ends it."""
 
     def __init__(self) -> None:
         self.reached = asyncio.Event()
@@ -59,7 +59,7 @@ class Gate:
 
 
 class FakeExecutor(NoProcesses):
-    """Remembers which refs were made and by which build; a ref may have a gate."""
+    """Remembers the produced refs and their builds; a ref may have a gate."""
 
     def __init__(self) -> None:
         self.made: list[tuple[str, str]] = []
@@ -91,7 +91,7 @@ class FakeExecutor(NoProcesses):
             self.running -= 1
 
     def count_running(self) -> Callable[[], int]:
-        """Has runs take many turns of the event loop, and returns the maximum number of them at once as a function."""
+        """Lets runs take many turns of the event loop, and returns a function for their maximum concurrency."""
         self.turns = 100
         return lambda: self.most_running
 
@@ -116,7 +116,7 @@ class FakeExecutor(NoProcesses):
 
 
 class PausableLog(ForwardingLog):
-    """An event log whose user does not get to renewing leases while it is paused."""
+    """An event log that holds back renewals of leases while it is paused."""
 
     def __init__(self, log: EventLog) -> None:
         super().__init__(log)
@@ -167,7 +167,7 @@ class World:
         )
 
     async def delegated(self, build: str) -> list[tuple[str, list[str]]]:
-        """Waits until a build has left something to another that is running, and returns those."""
+        """Waits until a build has left partitions to a running build, and returns them."""
 
         def found() -> list[tuple[str, list[str]]]:
             delegations = [event.delegation for event in self.reader.events(build) if event.HasField("delegation")]

@@ -191,7 +191,7 @@ def test_runs_are_the_numbers_that_were_added(added: list[tuple[int, int]], firs
 
 
 def expanded(catalog: JobCatalog, found: DeclaredDependents) -> set[Node]:
-    """Returns each single output that is meant, of jobs whose fields all have both bounds."""
+    """Returns each single output of the result; all fields of the jobs have both bounds."""
     return {node for row in found.dependents for node in _nodes(catalog, row.job_label, row.partitions)}
 
 

@@ -1,4 +1,4 @@
-"""Calendars of partitions: a cell for each day or hour of which something is known."""
+"""Calendars of partitions: a cell for each day or hour with a record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def days(count: int, first: dt.date = FIRST, **counts: int) -> list[Day]:
 
 
 def cells(root: Element) -> list[Element]:
-    """Returns the cells but for those of the legend."""
+    """Returns the cells without those of the legend."""
     return [cell for cell in of_class(root, "cell") if ":" in present(cell.findtext(f"{SVG}title"))]
 
 

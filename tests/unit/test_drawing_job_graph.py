@@ -1,4 +1,4 @@
-"""Pictures of job graphs: by task, or by job where tasks are too many."""
+"""Pictures of job graphs: by task, or by job if there are too many tasks."""
 
 from __future__ import annotations
 

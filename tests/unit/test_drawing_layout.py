@@ -1,4 +1,4 @@
-"""Layouts of graphs: nothing overlaps, and everything leads from left to right."""
+"""Layouts of graphs: nothing overlaps, and edges lead from left to right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text that is drawn: nothing gets out of it, and it gets no longer than there is room."""
+"""Text in drawings: it is escaped, and cut to the available width."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of job runs over time, with what determined when the build ended."""
+"""Pictures of job runs over time, with the critical path."""
 
 from __future__ import annotations
 

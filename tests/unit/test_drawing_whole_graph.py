@@ -120,7 +120,7 @@ def test_of_too_many_jobs_those_with_failures_and_the_most_partitions_are_drawn(
     assert "//x:j0" in drawn
     assert {"//x:j1", "//x:j2"}.isdisjoint(drawn)
     assert "302 jobs, 2 more jobs are not shown" in texts(root)
-    assert not of_class(root, "mapping")  # there is no room for texts
+    assert not of_class(root, "mapping")  # too small for texts
 
 
 def test_a_text_on_an_edge_has_no_border() -> None:

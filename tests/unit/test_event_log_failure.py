@@ -35,7 +35,7 @@ class FakeExecutor(NoProcesses):
 
 
 class FullLog(ForwardingLog):
-    """A log in memory whose disk is full for one append, after so many."""
+    """A log in memory whose disk is full for one append, after a number of others."""
 
     def __init__(self, takes: int) -> None:
         super().__init__(open_event_log("memory:"))
@@ -72,7 +72,7 @@ async def test_the_first_error_of_the_event_log_is_the_one_that_is_raised(takes:
 def test_an_input_output_error_on_a_full_file_system_is_a_full_disk(tmp_path: Path) -> None:
     error = sqlite3.OperationalError("disk I/O error")
 
-    full = str(event_log_error(error, "/proc/events.db"))  # where there never is room
+    full = str(event_log_error(error, "/proc/events.db"))  # of a disk that is always full
     other = str(event_log_error(error, f"{tmp_path}/events.db"))
 
     assert "the disk is full; free space on the disk and build again" in full

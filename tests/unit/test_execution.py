@@ -28,7 +28,7 @@ def task(number: int, *upstream: int, job: str | None = None) -> Task:
 
 
 class FakeRunner:
-    """Remembers what ran; tasks fail as often as they are told to."""
+    """Remembers the attempts; each task fails a given number of times."""
 
     def __init__(self, failures: Mapping[int, int] | None = None, hang: Iterable[int] = ()) -> None:
         self.ran: list[tuple[int, int]] = []
@@ -56,7 +56,7 @@ class FakeRunner:
 
 
 class FakeObserver:
-    """Remembers what it was told, one line each."""
+    """Remembers its calls, one line each."""
 
     def __init__(self, **verdicts: Sequence[Verdict]) -> None:
         self.told: list[tuple[str, int]] = []

@@ -44,7 +44,7 @@ def test_small_requests_do_not_starve_a_large_one() -> None:
 
     assert shares.take(request("large", 2), 10) == "r"
     assert shares.take(request("small"), 11) == ""  # granted longer ago
-    assert shares.take(request("small"), 12) == "r"  # the large one's turn, although there is one free
+    assert shares.take(request("small"), 12) == "r"  # the turn of the large request, although one is free
 
 
 def test_builds_that_want_two_resources_each_do_not_wait_for_each_other() -> None:

@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 
 class Reader:
-    """Partitions with statuses; remembers what was counted, and what was read."""
+    """Partitions with statuses; remembers the counts and the reads."""
 
     def __init__(self, statuses: Mapping[str, str]) -> None:
         self.statuses = dict(sorted(statuses.items()))
@@ -137,7 +137,7 @@ def graph_records(statuses: Mapping[str, str], patience_seconds: float = 0.05) -
 
 
 async def passes() -> None:
-    """Lets everything on the event loop go on that can."""
+    """Runs everything on the event loop that is ready."""
     for _ in range(20):
         await asyncio.sleep(0)
 

@@ -24,7 +24,7 @@ COUNTS = PartitionCounts({"AVAILABLE": 1200, "FAILED": 2, "SCHEDULED": 5, "TAINT
 
 
 def with_text(text: str) -> GraphView:
-    """Returns a graph in which everything that users write has a text."""
+    """Returns a graph with a text in every place that users can write to."""
     job = GraphJob(f"//:{text}", (f"{text}/x",), declared=False)
     return GraphView(
         f"//:{text}",

@@ -16,7 +16,7 @@ from databuild.v1 import events_pb2 as ev
 
 
 class Store:
-    """Accepts everything that it was not told to refuse, and remembers the transactions."""
+    """Accepts all operations except the given ones, and remembers the transactions."""
 
     def __init__(self) -> None:
         self.transactions: list[list[Operation]] = []
@@ -34,7 +34,7 @@ class Store:
 
 
 class Observer:
-    """Remembers what it was notified of."""
+    """Remembers its notifications."""
 
     def __init__(self) -> None:
         self.events: list[ev.BuildEvent] = []

@@ -12,7 +12,7 @@ PATTERNS = ("report/month={month:month}", "visitors/date={date:date}")
 
 
 def program(text: str, data: Path | str = "/data") -> dict[str, Any]:
-    """Returns the names of the program of the page that has a text, with another folder for its data."""
+    """Returns the names in the program of the page that contains a text, with another folder for its data."""
     (source,) = [candidate for candidate in PROGRAMS if text in candidate]
     names: dict[str, Any] = {"__name__": "job"}
     exec(source.replace("/data", str(data)), names)

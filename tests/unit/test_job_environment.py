@@ -1,4 +1,4 @@
-"""Jobs get the user's environment, whatever the command line was started with."""
+"""Jobs get the user's environment, however the command line was started."""
 
 from __future__ import annotations
 

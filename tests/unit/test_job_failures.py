@@ -38,12 +38,12 @@ def failed(
 
 
 def functions(lines: Iterable[str]) -> list[str]:
-    """Returns the functions that frames name, outermost first."""
+    """Returns the functions in frames, outermost first."""
     return [line.rpartition(" in ")[2] for line in lines if line.lstrip(" |").startswith('File "')]
 
 
 BAD: Any = "bad"
-"""A severity that there is not."""
+"""An invalid severity."""
 
 
 def read(path: str) -> object:

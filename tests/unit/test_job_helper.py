@@ -153,7 +153,7 @@ def config_that_fails(_refs: Sequence[str]) -> list[Config]:
 def answer_of(
     request: job_pb2.JobRequest, config: ConfigFunction = config, run: RunFunction = run
 ) -> job_pb2.JobResponse:
-    """Returns what a worker answers to a JobRequest."""
+    """Returns the response of a worker to a JobRequest."""
     return job_pb2.JobResponse.FromString(respond(parse_request(request.SerializeToString()), config, run))
 
 

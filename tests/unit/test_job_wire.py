@@ -1,4 +1,4 @@
-"""The wire format of the worker, held against the generated messages, which a job does not have."""
+"""The wire format of the worker, compared with the generated messages, which a job does not have."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_configure_response_has_the_bytes_of_protobuf(request_id: int, answer:
     written = configured(request_id, answer)
 
     assert job_pb2.JobResponse.FromString(written) == expected
-    if all(len(config.env) < 2 for config in answer):  # the order of a map is anybody's
+    if all(len(config.env) < 2 for config in answer):  # the order of a map is not fixed
         assert written == expected.SerializeToString()
 
 
@@ -83,7 +83,7 @@ def test_a_failure_of_which_the_message_is_not_unicode_is_told() -> None:
 
 
 def as_request(message: job_pb2.JobRequest) -> Request:
-    """Returns a message as the Request that it stands for."""
+    """Returns the Request that a message represents."""
     return Request(
         request_id=message.request_id,
         kind=message.WhichOneof("request") or "",
@@ -135,7 +135,7 @@ def test_fields_of_a_newer_sender_are_skipped(unknown: bytes) -> None:
 
 CONFIGURE_A, CONFIGURE_B, EXECUTE_X = b"\x12\x05\x0a\x03\x0a\x01a", b"\x12\x05\x0a\x03\x0a\x01b", b"\x1a\x03\x0a\x01x"
 
-# Pieces of messages, so that what is put together from them is often one.
+# Pieces of messages, so that their concatenation is often a valid message.
 WHOLE = (*UNKNOWN, CONFIGURE_A, CONFIGURE_B, EXECUTE_X, b"\x08\x01", b"\x12\x00", b"\x1a\x00", b"\x0a\x00")
 MAPPED = (b"\x12\x06\x0a\x01k\x12\x01v", b"\x1a\x04\x12\x02\x0a\x00")
 BROKEN = (b"\x08", b"\x1a\x02", b"\x12\x02", b"\x12\x04\x0a\x02\x0a\xff", b"\x7c", b"\x7b", b"\x00", b"\x0e", b"\x0f")

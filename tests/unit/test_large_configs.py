@@ -1,4 +1,4 @@
-"""The work on large configs grows with their size, and planning keeps the event loop no longer; in lines, not time."""
+"""The work on large configs is proportional to their size, and planning yields as often; in lines, not in time."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Nothing:
 
 
 class Built:
-    """Knows every partition, each job's made by one job run."""
+    """Has a record of every partition; each job has one job run."""
 
     def __init__(self, plan: Plan) -> None:
         self.known: dict[str, PartitionRecord] = {}
@@ -131,7 +131,7 @@ def test_refs_that_an_earlier_answer_had_are_not_asked_for() -> None:
 
     asyncio.run(analyze(["fan/1"], CATALOG, one_config(20_000, calls), Nothing(), concurrency=2))
 
-    assert calls == [FAN, LEAF, LEAF]  # two are on their way before the first answer is there
+    assert calls == [FAN, LEAF, LEAF]  # two calls run before the first answer arrives
 
 
 def test_outputs_that_are_reused_do_not_keep_others_of_their_config_from_being_looked_at() -> None:

@@ -24,7 +24,7 @@ WIDTHS = (20, 21, 33, 40, 60, 80, 120, 200, 300)
 
 
 def drawn(progress: RenderableType, width: int) -> list[str]:
-    """Returns the lines that are drawn for a width."""
+    """Returns the lines of the display for a width."""
     console = Console(width=width, file=io.StringIO(), color_system=None)
     with console.capture() as capture:
         console.print(progress)

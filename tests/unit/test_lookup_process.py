@@ -1,4 +1,4 @@
-"""Asking a lookup: what it is given, and what it may answer."""
+"""Calls of a lookup: its arguments, and its valid and invalid answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The orchestrator, driven step by step over an event log that remembers."""
+"""The orchestrator, called step by step over an event log in memory."""
 
 from __future__ import annotations
 

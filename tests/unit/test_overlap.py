@@ -16,7 +16,7 @@ from tests.support.present import present
 
 
 def checked_overlap(first: str, second: str) -> str | None:
-    """Returns the witness, which is the same from both sides up to its characters and truly of both patterns."""
+    """Returns the common ref. It matches both patterns, and its length does not depend on their order."""
     one, two = PartitionPattern(first), PartitionPattern(second)
     witness, mirrored = shortest_common_ref(one, two), shortest_common_ref(two, one)
     assert (witness is None) == (mirrored is None)
@@ -53,7 +53,7 @@ def checked_overlap(first: str, second: str) -> str | None:
         ("{x}{y}", "ab", "ab"),
         ("{x}{y}", "a", None),
         ("{x}{d:date}{y}", "{a:/.*/}2013-02-30{b:/.*/}", "a1111-01-2013-02-30"),
-        ("{x:/a*/}", "{y:/(b|)+/}", None),  # only the empty text is of both, and that is no ref
+        ("{x:/a*/}", "{y:/(b|)+/}", None),  # only the empty text matches both, and that is no ref
         ("x{x:/a*/}", "x{y:/b*/}", "x"),
         ("x{x://}", "{y}", "x"),
         ("{x:/(a|b)*c?/}", "{y:/b+/}", "b"),
@@ -82,10 +82,10 @@ def checked_overlap(first: str, second: str) -> str | None:
         (r"{x:/\W/}", "{y:/[\u0430-\u044f]/}", "\u0430"),
         (r"{x:/[\W\d]/}", "{y:/[^\x00-\u042f]/}", "\u0430"),
         ("{x:/[\U0001f600-\U0001f64f]/}", "{y}", "\U0001f600"),
-        (r"{x:/[^\x00-\x7f]/}", "{y}", "\u00a1"),  # what comes before cannot be printed
+        (r"{x:/[^\x00-\x7f]/}", "{y}", "\u00a1"),  # the characters before it are not printable
         ("{x:/\u200b|\x80/}", "{y}", None),
         (r"{x:/\s/}", "{y:/./}", None),
-        ("{x:/[ \\n]/}", "{y:/.|\\n/}", None),  # of both patterns, and no ref
+        ("{x:/[ \\n]/}", "{y:/.|\\n/}", None),  # matches both patterns, but is no ref
         ("a b", "{x:/.*/}", None),
         ("x{x:/.{1022}/}", "{y}", "x" + "a" * 1022),
         ("x{x:/.{1024}/}", "{y}", None),  # longer than a ref may be

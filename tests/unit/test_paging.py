@@ -8,7 +8,7 @@ from databuild.model.paging import read_pages, read_rows
 
 
 class Numbers:
-    """Numbers in order; remembers what was asked."""
+    """Numbers in order; remembers the requests."""
 
     def __init__(self, count: int) -> None:
         self.numbers = list(range(1, count + 1))

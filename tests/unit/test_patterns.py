@@ -1,4 +1,4 @@
-"""Partition patterns: matching, ranges, and telling them apart."""
+"""Partition patterns: matching, ranges and disjointness."""
 
 from __future__ import annotations
 

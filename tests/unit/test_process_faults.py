@@ -1,4 +1,4 @@
-"""The end of a process becomes a category, a message that says what to do, and whether to try again."""
+"""The end of a process is translated into a category, a message with the next step, and a decision about retries."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ KINDS = [field.name for field in ev.BuildEvent.DESCRIPTOR.oneofs_by_name["event"
 
 
 def event_of(kind: str) -> ev.BuildEvent:
-    """Returns an event of a kind, with the first status that there is."""
+    """Returns an event of a kind, with the first valid status."""
     event = ev.BuildEvent(build_request_id="b", sequence=7, event_id="b/7")
     payload = getattr(event, kind)
     payload.SetInParent()
@@ -32,7 +32,7 @@ def test_every_kind_of_event_is_handled(kind: str) -> None:
 
 
 def test_an_event_of_an_unknown_kind_raises() -> None:
-    # Field 500 is of no kind that there is: an event of a newer version reads like this.
+    # Field 500 does not exist: an event of a newer version looks like this.
     newer = ev.BuildEvent.FromString(
         ev.BuildEvent(build_request_id="b", sequence=7).SerializeToString() + b"\xa2\x1f\x00"
     )

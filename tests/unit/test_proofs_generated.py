@@ -1,4 +1,4 @@
-"""Checks the proofs about declared jobs on generated graphs against a look at every ref."""
+"""Checks the proofs about declared jobs on generated graphs against enumeration of every ref."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which task may run next."""
+"""The order in which tasks become ready."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Regular expressions of fields: which are refused, and why."""
+"""Regular expressions of fields: refusals and their messages."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Which builds and job logs are pruned, and in which order."""
+"""The builds and job logs that are pruned, and their order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def record(name: str, ended: float = 100.0, status: BuildStatus = "COMPLETED", p
 
 
 class FakeLog:
-    """Knows builds, and remembers what was pruned."""
+    """Has builds, and remembers those that were pruned."""
 
     def __init__(self, *records: BuildRecord) -> None:
         self.records = {one.build_request_id: one for one in records}

@@ -1,4 +1,4 @@
-"""Tokens, roles, and where the service may listen."""
+"""Tokens, roles, and the addresses on which the service may listen."""
 
 from __future__ import annotations
 
@@ -129,10 +129,13 @@ def test_on_loopback_everybody_may(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.1", "example.org", "", "127.0.0.1.example.org"])
 def test_elsewhere_somebody_has_to_say_who_may(host: str) -> None:
-    with pytest.raises(InvalidRequestError, match="--token_file"):
-        ServerOptions(host=host, tokens=Tokens({})).check()
-    with pytest.raises(InvalidRequestError, match="--tls_client_ca"):
-        ServerOptions(host=host, tokens=Tokens({}), tls=TlsFiles(certificate="c", key="k")).check()
+    for open_to_all in (
+        ServerOptions(host=host, tokens=Tokens({})),
+        ServerOptions(host=host, tokens=Tokens({}), tls=TlsFiles(certificate="c", key="k")),
+    ):
+        with pytest.raises(InvalidRequestError, match="could read, build and cancel everything") as refusal:
+            open_to_all.check()
+        assert refusal.value.remedy == "AUTHENTICATE_CALLERS"
 
     ServerOptions(host=host, tokens=read_tokens(TEXT, "file")).check()
     ServerOptions(host=host, tokens=Tokens({}), insecure_listen=True).check()

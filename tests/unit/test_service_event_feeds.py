@@ -1,4 +1,4 @@
-"""Many watch one build: all see all of it, and cost the event log and each other little."""
+"""Many watchers of one build: each gets all events, at little cost for the event log and the others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 
 
 class FakeLog:
-    """Remembers from where it was read; fits what answers questions to an event log, and the reader they are asked."""
+    """Remembers the positions of its reads. It serves as the pool of readers and as the reader."""
 
     def __init__(self, count: int = 0, *, ended: bool = True) -> None:
         self.log = [event(number, last=ended and number == count) for number in range(1, count + 1)]
@@ -49,7 +49,7 @@ class FakeLog:
 
 
 class Follower:
-    """Hears of what other processes write when the test says so."""
+    """Notifies of writes by other processes when the test requests it."""
 
     def __init__(self) -> None:
         self.news: asyncio.Queue[bool] = asyncio.Queue()
@@ -169,7 +169,7 @@ async def test_events_of_other_processes_are_not_polled_while_all_watched_builds
         await asyncio.sleep(0)
     assert follower.asked == 0
 
-    log.log = FakeLog(4).log  # as another process ends what this one could not
+    log.log = FakeLog(4).log  # as if another process ended the build
     ours.clear()
 
     assert await watcher == [1, 2, 3, 4]

@@ -1,4 +1,4 @@
-"""Events as server-sent events: made once for all who watch, and a bounded number of bytes kept."""
+"""Events as server-sent events: converted once for all watchers, with a bounded cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service notices how late its event loop is."""
+"""The service measures the delay of its event loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.waiting import turns
 
 
 class LateLoop:
-    """The clock and the sleep of an event loop that is late by so many seconds, one number for each sleep."""
+    """The clock and the sleep of an event loop whose sleeps are late by the given seconds."""
 
     def __init__(self, *lags: float) -> None:
         self.now = 1000.0

@@ -28,7 +28,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 @pytest.fixture
 def impatient(world: World, tmp_path: Path) -> Maintenance:
-    """Maintenance that waits for nothing."""
+    """Maintenance without pauses."""
     return Maintenance(world.log, str(tmp_path), world.service.builds._readers, max_seconds=0.0)
 
 

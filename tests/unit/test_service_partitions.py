@@ -1,4 +1,4 @@
-"""Partitions, as the service answers them."""
+"""Requests about partitions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.world import MakeWorld, World, WorldOptions
 
 @pytest.fixture
 async def make(tmp_path: Path) -> AsyncIterator[MakeWorld]:
-    """Returns a function that makes worlds with limits, which are closed in the end."""
+    """Returns a function that makes worlds with limits, which are closed after the test."""
     worlds: list[World] = []
 
     def make(uri: str = "memory:", **options: Unpack[WorldOptions]) -> World:

@@ -1,4 +1,4 @@
-"""The build action of a SQL job refuses what could not run, and writes the query that the job reads."""
+"""The build action of a SQL job refuses queries that cannot run, and writes the file that the job reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queries of docs/sql_jobs.md run, and give what the page says."""
+"""The queries of docs/sql_jobs.md run, with the results that the page shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of SQL jobs: what passes, what differs and how it reads, and the update of the expected file."""
+"""Tests of SQL jobs: passing cases, the text of differences, and the update of the expected file."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_a_table_is_the_same_after_writing_and_reading(
 
 
 class Program:
-    """The program of a test in a folder that is its runfiles and its workspace."""
+    """The program of a test, with one folder as its runfiles and its workspace."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""Task descriptions of large runs and of graphs with a lookup, and how runs get them."""
+"""Task descriptions of large runs and of graphs with a lookup, and the ways in which runs read them."""
 
 from __future__ import annotations
 

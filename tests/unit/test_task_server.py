@@ -60,7 +60,7 @@ async def server(folder: Path) -> AsyncIterator[TaskServer]:
 
 
 async def ask(server: TaskServer, request: bytes) -> bytes:
-    """Sends bytes, and returns all that comes back."""
+    """Sends bytes, and returns the whole response."""
     reader, writer = await asyncio.open_unix_connection(server.path)
     writer.write(request)
     writer.write_eof()
@@ -180,7 +180,7 @@ async def test_a_long_path_gives_way_to_a_short_one_without_the_sockets_of_the_d
     third.open("/nowhere", str(short))
     names = set(made.iterdir())
 
-    # One that listens is alive, and one that is new may be about to.
+    # A socket that listens is in use, and a new one may be about to listen.
     assert names == {new, *(Path(server.path) for server in (first, second, third))}
     assert (await read(first)).outputs[0].ref == "a/x"
     for server in (first, second, third):

@@ -1,4 +1,4 @@
-"""Tasks are counted by state, and the time that is left follows from the durations of runs."""
+"""Tasks are counted by state, and the remaining time is estimated from the durations of runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The standard variables of OpenTelemetry turn telemetry on, in a process of its own: providers are set once."""
+"""The standard variables of OpenTelemetry enable telemetry. Each test uses a new process: providers are set once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ print("imported:", any(name.startswith("opentelemetry") for name in sys.modules)
 
 
 def said(before: str = "", **variables: str) -> str:
-    """Returns what a process says that is set up from these variables."""
+    """Returns the output of a process that is set up from these variables."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     command = child.command("-c", PROGRAM.format(before=before))
     result = subprocess.run(command, env={**environ, **variables}, check=True, capture_output=True, timeout=60)
@@ -33,7 +33,7 @@ def said(before: str = "", **variables: str) -> str:
 
 
 def warnings_of(**variables: str) -> list[str]:
-    """Returns what is warned of in this process, which ends up without telemetry."""
+    """Returns the warnings of a set-up in this process, which does not enable telemetry."""
     warnings: list[str] = []
     assert telemetry_from_environment(variables, warnings.append) is None
     return warnings

@@ -62,7 +62,7 @@ PATTERNS = ["month/{month:month}", "day/{date:date}", "{name}/x-{n:int}", "{kind
 
 
 def report(run: Run) -> None:
-    """A run function without a config, which writes what it knows about its partitions."""
+    """A run function without a config, which writes the description of its partitions."""
     lines = [f"{run.output.ref} {run.output.fields.month}"]
     lines += [f"{one.fields.date:%d.%m.} {one.metadata.get('path')} {one.kind} {one.available}" for one in run.inputs]
     Path("report").write_text("\n".join(lines))

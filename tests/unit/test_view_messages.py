@@ -1,4 +1,4 @@
-"""Answers of the service and their messages."""
+"""Conversion of answers of the service to messages and back."""
 
 from __future__ import annotations
 

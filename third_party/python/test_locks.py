@@ -30,7 +30,7 @@ def test_a_package_of_several_locks_has_one_version(name: str) -> None:
 
     shared = consumers.keys() & development.keys()
     assert shared
-    # What a package needs on one platform only may be a condition in one lock and none in the other.
+    # Versions alone: a dependency of one platform may have a condition in only one of the locks.
     versions = [{name: lock[name].split()[0] for name in shared} for lock in (consumers, development)]
     assert versions[0] == versions[1]
 

@@ -9,9 +9,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-_DYNAMIC = {"//databuild/cli:main_lib": {"//databuild/cli/commands"}}
-"""Dependencies of libraries that import modules by a name which only their data tells."""
-
 
 class _Library(NamedTuple):
     label: str
@@ -45,32 +42,30 @@ def wrong_deps(texts: Mapping[PurePosixPath, str]) -> Iterator[str]:
         }  # reached through any other dependency
         for label in sorted(imported - library.deps - parents):
             yield f'{build_file}: {library.label} imports modules of {label}; add "{label}" to its deps'
-        for label in sorted(library.deps - imported - parents - _DYNAMIC.get(library.label, set())):
+        for label in sorted(library.deps - imported - parents):
             if label in owners.values():
                 yield f'{build_file}: {library.label} imports nothing of {label}; take "{label}" out of its deps'
 
 
 def _libraries(path: PurePosixPath, text: str, texts: Mapping[PurePosixPath, str]) -> Iterator[_Library]:
     package = path.parent
-    names = [other.name for other in texts if other.parent == package and other.suffix == ".py"]
     for node in ast.parse(text).body:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             call = node.value
             if isinstance(call.func, ast.Name) and call.func.id == "py_library":
                 attributes = {keyword.arg: keyword.value for keyword in call.keywords}
-                sources = [f"{package}/{name}" for name in _files(attributes["srcs"], names)]
+                sources = _sources(attributes["srcs"], package, texts)
                 deps = ast.literal_eval(attributes["deps"]) if "deps" in attributes else []
                 label = _label(package, f":{ast.literal_eval(attributes['name'])}")
-                yield _Library(label, tuple(sources), frozenset(_label(package, dep) for dep in deps))
+                yield _Library(label, sources, frozenset(_label(package, dep) for dep in deps))
 
 
-def _files(srcs: ast.expr, names: list[str]) -> list[str]:
-    if isinstance(srcs, ast.Call):  # glob(["*.py"], exclude = [...])
-        (patterns, *_), excluded = ast.literal_eval(srcs.args[0]), []
-        for keyword in srcs.keywords:
-            excluded = ast.literal_eval(keyword.value)
-        return [name for name in names if PurePosixPath(name).match(patterns) and name not in excluded]
-    return [name for name in ast.literal_eval(srcs) if name in names]
+def _sources(srcs: ast.expr, package: PurePosixPath, texts: Mapping[PurePosixPath, str]) -> tuple[str, ...]:
+    if isinstance(srcs, ast.Call):  # glob(["**/*.py"]): without packages below this one
+        files = {file for file in texts if file.suffix == ".py" and package in file.parents}
+        others = {file.parent for file in texts if file.name == "BUILD.bazel" and package in file.parent.parents}
+        return tuple(str(file) for file in sorted(files) if others.isdisjoint(file.parents))
+    return tuple(f"{package}/{name}" for name in ast.literal_eval(srcs) if package / name in texts)
 
 
 def _label(package: PurePosixPath, label: str) -> str:

@@ -133,13 +133,13 @@ def vulture(root: Path) -> int:
 
 
 def core_flags(root: Path) -> int:
-    """Checks that messages of the core name no flags of the command line."""
+    """Checks that only the command line names its flags in messages."""
     return _complain(own_checks.flags_in_core(_texts(root, {".py"})))
 
 
 def wording(root: Path) -> int:
-    """Checks the wording of docstrings and comments."""
-    return _complain(prose.odd_wording(_texts(root, {".bazel", ".bzl", ".py"})))
+    """Checks the wording of docstrings, comments and pages."""
+    return _complain(prose.odd_wording(_texts(root, {".bazel", ".bzl", ".md", ".proto", ".py", ".sh", ".sql"})))
 
 
 def deps(root: Path) -> int:

@@ -4,12 +4,11 @@ load("@rules_python//python:py_test.bzl", "py_test")
 
 visibility(["//tools/lint"])
 
-def lint_test(name, linter, args = [], data = [], deps = [], **kwargs):
+def lint_test(name, args = [], data = [], deps = [], **kwargs):
     """Runs a linter of lint.py over the whole checkout.
 
     Args:
-        name: Name of the target.
-        linter: Name of the linter in lint.py.
+        name: Name of the target, and of the linter in lint.py.
         args: Additional arguments of the linter.
         data: Programs that it runs.
         deps: Packages that it imports.
@@ -20,7 +19,7 @@ def lint_test(name, linter, args = [], data = [], deps = [], **kwargs):
         size = "small",
         srcs = ["lint.py"],
         main = "lint.py",
-        args = [linter] + args,
+        args = [name] + args,
         data = data + ["//:MODULE.bazel"],
         # The linter reads undeclared files of the checkout: do not cache the result, and do not sandbox it.
         tags = ["external", "lint", "local"],

@@ -12,7 +12,8 @@ _BARE_CHILD = re.compile(r'sys\.executable(?!,\s*"-I"|} -I )')
 _PROGRAM = re.compile(r"^( *)py_(binary|test)\(\n.*?^\1\)", re.MULTILINE | re.DOTALL)
 _CREATE_INIT = re.compile(r"legacy_create_init = [01],")
 _FLAG = re.compile(r"(?<![\w-])--[a-z_]+")
-_CORE = (
+_WITHOUT_FLAGS = (
+    "databuild/client/",
     "databuild/error_codes.py",
     "databuild/errors.py",
     "databuild/event_log/",
@@ -21,6 +22,7 @@ _CORE = (
     "databuild/model/",
     "databuild/orchestration/",
     "databuild/remedies.py",
+    "databuild/service/",
 )
 _LIMIT = re.compile(r"\b_?(?:MOST|LEAST|LONGEST|SHORTEST|LARGEST|SMALLEST)_[A-Z]\w*")
 _DOCSTRING = re.compile(r'""".*?"""', re.DOTALL)
@@ -58,9 +60,9 @@ def implicit_init_files(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:
 
 
 def flags_in_core(sources: Iterable[tuple[Path, str]]) -> Iterator[str]:
-    """Yields flags of the command line in string literals of the core, except in docstrings."""
+    """Yields flags of the command line in string literals of packages that know none, except in docstrings."""
     for path, text in sources:
-        if path.as_posix().startswith(_CORE):
+        if path.as_posix().startswith(_WITHOUT_FLAGS):
             tree = ast.parse(text)
             prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
             for node in ast.walk(tree):

@@ -32,7 +32,7 @@ class BuildOrder(NamedTuple):
         build_request_id: The id of the new build; empty for a generated one.
         options: The options; without `jobs`, the backend chooses the number.
         plan: The plan to run exactly; None to make a new plan.
-        downstream: Whether to build, instead of the partitions, what was made from them.
+        downstream: True to build, instead of the partitions, what was made from them.
     """
 
     build_request_id: str
@@ -111,7 +111,7 @@ class Backend(Protocol):
 
         Args:
             after: The position; 0 for all events.
-            follow: Whether to wait for new events, and never end.
+            follow: True to wait for new events, and never end.
 
         Raises:
             InvalidRequestError: The backend is a service, which has no request for this.
@@ -144,7 +144,7 @@ class Backend(Protocol):
         Args:
             partitions: Refs and ranges of refs; none for the default partitions of the graph.
             options: The options of the plan; None for the defaults.
-            downstream: Whether to plan, instead of the partitions, what was made from them.
+            downstream: True to plan, instead of the partitions, what was made from them.
         """
         ...
 
@@ -212,7 +212,7 @@ class Backend(Protocol):
             partitions: Refs and ranges of refs.
             author: The author to record; empty for the user.
             reason: The origin of the data.
-            force: Whether to also adopt partitions that are available or claimed by a build.
+            force: True to also adopt partitions that are available or claimed by a build.
         """
         ...
 

@@ -9,6 +9,7 @@ from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.formats import counted, duration_text, some_of
 from databuild.cli.flags.exit_codes import BUILT, INTERRUPTED, JOB_FAILED, OUR_FAILURE
 from databuild.model.build_counts import BuildCounts
+from databuild.model.enum_names import severity_name
 from databuild.model.records import JobRunRecord
 from databuild.model.results import BuildResult, Cancelled, Failed, Success
 from databuild.v1 import partition_pb2 as pt
@@ -84,11 +85,7 @@ def _check_text(check: pt.CheckResult) -> str:
     """Formats a check, such as `rows of a/1 did not pass (ERROR): the table is empty`."""
     ref = f" of {check.ref}" if check.ref else ""
     message = f": {check.message}" if check.message else ""
-    return f"{check.name}{ref} did not pass ({_severity(check)}){message}"
-
-
-def _severity(check: pt.CheckResult) -> str:
-    return pt.CheckResult.Severity.Name(check.severity).removeprefix("SEVERITY_")
+    return f"{check.name}{ref} did not pass ({severity_name(check.severity)}){message}"
 
 
 def _taken(summary: Summary, counts: BuildCounts) -> dict[str, list[str]]:
@@ -167,7 +164,7 @@ def _as_json(call: Invocation, summary: Summary, counts: BuildCounts) -> dict[st
         "delegated": _taken(summary, counts),
         "not_built": sorted({part.ref for part in counts.failed_partitions}),
         "failed_checks": [
-            {"name": check.name, "ref": check.ref, "severity": _severity(check), "message": check.message}
+            {"name": check.name, "ref": check.ref, "severity": severity_name(check.severity), "message": check.message}
             for check in counts.failed_checks
         ],
         "warnings": list(counts.warnings),

@@ -75,7 +75,7 @@ def _check_default_partitions(call: Invocation, catalog: JobCatalog) -> None:
 def _prove(call: Invocation, catalog: JobCatalog) -> bool:
     """Proves that inputs of declared jobs have producers and that there is no cycle; returns False if there is a fault.
 
-    What cannot be decided is no fault: the line says so.
+    An undecided proof is no fault: the output reports it.
     """
     if not catalog.declared:
         return True

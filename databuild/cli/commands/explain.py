@@ -9,8 +9,9 @@ from databuild.cli.display.formats import counted, time_text
 from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.full_parse import UsageError
-from databuild.graph.reasons import absent_input_text, reason_name, reason_text
+from databuild.graph.reasons import absent_input_text, reason_text
 from databuild.model import statuses
+from databuild.model.enum_names import reason_name
 from databuild.model.job_graph import Plan, PlannedPartition
 from databuild.model.records import JobRunRecord, PartitionRecord
 

@@ -15,6 +15,12 @@ FLAG_WORDS: Final[Mapping[str, str]] = {
     "OTHER_STATE_DIRECTORY": "choose another --state_dir",
     "WRITABLE_STATE_DIRECTORY": "make the state directory writable, or choose another --state_dir",
     "MOVE_EVENT_LOG_AWAY": "move the file away, or choose another --state_dir",
+    "OTHER_HTTP_PORT": "choose another port with --port",
+    "OTHER_GRPC_PORT": "choose another port with --grpc_port",
+    "AUTHENTICATE_CALLERS": (
+        "require tokens (--token_file) or client certificates (--tls_client_ca), or accept the risk (--insecure_listen)"
+    ),
+    "ALLOW_HOST": "`serve --allowed_host` adds it",
 }
 
 

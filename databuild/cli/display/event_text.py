@@ -10,6 +10,7 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 
 from databuild.cli.display.formats import counted, some_of
+from databuild.model.enum_names import category_name, reason_name, severity_name
 from databuild.model.lifecycle import build_status_name, job_status_name, partition_status_name
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -43,7 +44,7 @@ def _job_graph_words(graph: ev.JobGraphEvent) -> _Words:
 
 
 def _partition_words(partition: ev.PartitionEvent) -> _Words:
-    reason = pt.Reason.Name(partition.reason).removeprefix("REASON_") if partition.reason else ""
+    reason = reason_name(partition.reason) if partition.reason else ""
     reason_words = f"({_join(reason, partition.cause)})" if reason else ""
     return partition_status_name(partition.status), partition.ref, reason_words, _failure_text(partition.failure)
 
@@ -68,7 +69,7 @@ def _adoption_words(adoption: ev.AdoptionEvent) -> _Words:
 
 def _check_words(check: ev.CheckEvent) -> _Words:
     result = check.result
-    severity = result.Severity.Name(result.severity).removeprefix("SEVERITY_") if result.severity else ""
+    severity = severity_name(result.severity) if result.severity else ""
     return "passed" if result.passed else "FAILED", severity, result.name, result.ref, result.message
 
 
@@ -108,8 +109,7 @@ def _failure_text(failure: pt.Failure) -> str:
     """Formats a failure, such as `USER: exit code 1`; empty if the message is not set."""
     if not failure.category:
         return ""
-    category = pt.FailureCategory.Name(failure.category).removeprefix("FAILURE_CATEGORY_")
-    return f"{category}: {failure.message}"
+    return f"{category_name(failure.category)}: {failure.message}"
 
 
 def _join(*words: str) -> str:

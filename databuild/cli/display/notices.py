@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from databuild.cli.display.formats import counted, some_of
 from databuild.model.build_counts import BuildCounts
+from databuild.model.enum_names import category_name
 from databuild.v1 import events_pb2 as ev
-from databuild.v1 import partition_pb2 as pt
 
 
 def state_line(counts: BuildCounts) -> str:
@@ -32,5 +32,5 @@ def notice(event: ev.BuildEvent) -> str:
 
 
 def _failure_line(job: ev.JobEvent) -> str:
-    category = pt.FailureCategory.Name(job.failure.category).removeprefix("FAILURE_CATEGORY_")
+    category = category_name(job.failure.category)
     return f"FAILED {job.job_label} ({job.job_run_id}), {category}: {job.failure.message}"

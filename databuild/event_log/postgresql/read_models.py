@@ -23,6 +23,7 @@ from databuild.event_log.projection import (
     StartedRun,
     refs_of,
 )
+from databuild.model import statuses
 from databuild.model.lifecycle import OPERATIONS
 from databuild.v1 import events_pb2 as ev
 
@@ -224,7 +225,7 @@ class LockedPartitions:
         replaced = self._new_runs - {""} if self._several_groups else set()
         for ref, status, tainted, run in self._locked:
             before[status] += 1
-            before["TAINTED"] += tainted
+            before[statuses.TAINTED] += tainted
             if run and ref in self._produced:
                 replaced.add(run)
         if replaced and index_uses:

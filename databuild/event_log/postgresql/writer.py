@@ -42,6 +42,8 @@ _RETRYABLE: Final = frozenset({"23505", "40001", "40P01", "55P03"})
 event), serialization failure, deadlock and lock timeout."""
 
 _MAX_ATTEMPTS: Final = 10
+# The counts of partitions by status are sums over shards. With one row for each status, every transaction that changes
+# a partition would wait for the one before it.
 _SHARDS: Final = 64
 _OF_BUILDS: Final = ("first_events_of_builds", "states_of_builds", "runs_of_builds", "partitions_of_builds")
 """The queries that load the states of builds."""
@@ -76,7 +78,7 @@ class PostgresqlWriter:
         self._clock = clock
         self._reconnect_seconds = reconnect_seconds
         self._states: dict[str, BuildState] = {}
-        self._sharing: set[str] = set()
+        self._sharing: set[str] = set()  # builds that use resources; most do not
         self._committing = False
         self._given_up = False
         self._use(connect_for_writing(uri))
@@ -102,7 +104,7 @@ class PostgresqlWriter:
                     overtaken.update(error.builds)
 
         results = self._retry(transact)
-        for build in [build for build, state in self._states.items() if state.ended]:
+        for build in [build for build, state in self._states.items() if state.ended]:  # no events follow
             del self._states[build]
             self._sharing.discard(build)
         return results

@@ -18,6 +18,7 @@ from databuild.event_log.sqlite.connection import QUERIES
 from databuild.event_log.sqlite.statements import ManyRows
 from databuild.v1 import events_pb2 as ev
 
+# A claim replaces only an earlier one of the same build: `Grants` refuses refs that another build holds.
 _CLAIM: Final = ManyRows("INSERT OR REPLACE INTO claims (ref, build_request_id, job_run_id, token)", 4)
 _HOLD: Final = ManyRows("INSERT OR REPLACE INTO holdings (job_run_id, resource, build_request_id, amount)", 4)
 _SHARE: Final = ManyRows("INSERT OR REPLACE INTO sharers (build_request_id, turn, waiting_for, waiting_until)", 4)
@@ -44,6 +45,7 @@ def grant(connection: sqlite3.Connection, requests: Sequence[ClaimRequest], now:
         shares = shares_of(used, connection.execute(QUERIES["sharers"], {"now": now}).fetchall())
     refs = json.dumps([ref for request in requests for ref in request.refs])
     grants = Grants(connection.execute(QUERIES["claim_candidates"], {"keys": refs}).fetchall(), shares)
+    # One token for each request, granted or not: tokens must grow, but may have gaps.
     (last,) = connection.execute(QUERIES["take_tokens"], {"number": len(requests)}).fetchone()
     answers = grants.grant(requests, iter(range(last - len(requests) + 1, last + 1)))
     _CLAIM.execute(connection, list(grants.claims.values()))

@@ -31,6 +31,7 @@ class UseIndex:
         self._replaced: list[str] = []
         if not produced:
             return
+        # Found now: after the change, the rows of the partitions name the new runs.
         self._replaced = [run for (run,) in self._execute("replaced_runs", self._produced)]
         if runs := sorted({run for _, run, _, _ in produced.values() if run}):
             self._execute("new_uses_of_runs", runs)

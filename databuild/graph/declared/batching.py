@@ -16,7 +16,7 @@ def batch_configs(
     """Merges configurations that one task can run together. Yields at least once per slice (see `Pace`).
 
     Tasks never depend on each other because of a batch. A batch of a job that no other job leads back to may have any
-    of its outputs. Where jobs lead back to themselves, as a running balance does, the outputs of a batch have the same
+    of its outputs. If jobs lead back to themselves, as a running balance does, the outputs of a batch have the same
     distance from the beginning.
 
     Args:
@@ -34,6 +34,7 @@ def batch_configs(
         if not number % SLICE:
             yield
         if label in batched:
+            # No output of a group needs another one of the group: an output has a higher rank than those that it needs.
             groups[label, ranks[number], declared[label].batch_key(config.outputs[0])].append(config)
         else:
             merged.append(config)
@@ -110,6 +111,7 @@ def _ranks(
 
 def _longest_ways(upstream: Sequence[set[int]]) -> Generator[None, None, Sequence[int]]:
     """Returns the number of steps of the longest way to each node of a graph, and of what leads to its cycles."""
+    # As in Kahn's algorithm, nodes on a cycle never become ready. `number_tasks` reports the cycle.
     lengths = [0] * len(upstream)
     downstream: list[list[int]] = [[] for _ in upstream]
     for number, needed in enumerate(upstream):

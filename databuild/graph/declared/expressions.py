@@ -22,7 +22,7 @@ from typing import Final
 
 from databuild.errors import InvalidPatternError
 from databuild.graph.declared.formats import check_format, formatted
-from databuild.graph.declared.kinds import BELOW_DAYS, OF_MONTHS, a_kind
+from databuild.graph.field_types import BELOW_DAYS, OF_MONTHS, a_kind
 from databuild.graph.periods import (
     HOURS_PER_DAY,
     MINUTES_PER_DAY,

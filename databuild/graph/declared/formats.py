@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from databuild.errors import InvalidPatternError
-from databuild.graph.declared.kinds import BELOW_DAYS, a_kind
+from databuild.graph.field_types import BELOW_DAYS, a_kind
 from databuild.graph.periods import DAYS_PER_WEEK, MINUTES_PER_DAY, UNITS
 
 _DAYS: Final = (*BELOW_DAYS, "date")

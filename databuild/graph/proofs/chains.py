@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.declared.expressions import Expression
 from databuild.graph.periods import UNITS
+from databuild.graph.proofs.dependency_edges import JobEdge
 from databuild.graph.proofs.domains import Domain, Interval, is_produced, readable, values_near
 from databuild.graph.proofs.findings import Chain
 from databuild.graph.proofs.interval_maps import IntervalMap, interval_map
-from databuild.graph.proofs.job_edges import JobEdge
 from databuild.graph.proofs.value_sets import is_counted, is_unlimited, limits, parsed, text_of
 
 _MAX_WAYS: Final = 300

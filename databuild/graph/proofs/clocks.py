@@ -14,11 +14,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from databuild.graph.declared.expressions import parse_expression
-from databuild.graph.declared.kinds import OF_MONTHS
+from databuild.graph.field_types import OF_MONTHS
 from databuild.graph.periods import DAYS_PER_WEEK, MINUTES_PER_DAY, UNITS
+from databuild.graph.proofs.dependency_edges import JobEdge, cyclic_components
 from databuild.graph.proofs.domains import Domain, Interval
 from databuild.graph.proofs.interval_maps import IntervalMap, interval_map
-from databuild.graph.proofs.job_edges import JobEdge, cyclic_components
 from databuild.graph.proofs.value_sets import is_counted, is_unlimited
 
 _MAX_STEPS: Final = 150_000
@@ -217,7 +217,7 @@ class ClockProof:
                 return False
             if latest == -math.inf:
                 break
-            # Whatever lies between comes back no later, so it need not be looked at.
+            # The numbers between return no later, so they need no check.
             number = int(latest)
         return True
 

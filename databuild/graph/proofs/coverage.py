@@ -227,6 +227,8 @@ class _TemplateCoverage:
             fields: Mapping[str, str] = usual | dict(zip(pieces, texts, strict=True))
             if (missing := self._missing(fields, cells)) is not None:
                 return missing
+        # Candidates: texts that the automaton of the template yields and no pattern accepts. Only a check with fields
+        # tells whether the template yields one, since the automaton does not know that two of its parts are equal.
         words = refs_outside(self._language(cells), [pattern_automaton(link.pattern) for link in self._links])
         try:
             for word in itertools.islice(words, _MAX_TRIES):

@@ -17,10 +17,10 @@ from typing import Final, NamedTuple
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.proofs.chains import find_chain, find_endless_chain
 from databuild.graph.proofs.clocks import ClockProof, clocks
+from databuild.graph.proofs.dependency_edges import JobEdge, cyclic_components, job_edges
 from databuild.graph.proofs.domains import Domain, domain_of
 from databuild.graph.proofs.exploration import TooManyRefsError, enumerate_refs, explore
 from databuild.graph.proofs.findings import Chain, Undecided
-from databuild.graph.proofs.job_edges import JobEdge, cyclic_components, job_edges
 from databuild.graph.proofs.links import Links
 
 _SHOWN: Final = 3

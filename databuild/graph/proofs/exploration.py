@@ -8,9 +8,9 @@ from typing import Final
 
 from databuild.errors import InvalidPatternError
 from databuild.graph.catalog import JobCatalog
+from databuild.graph.proofs.dependency_edges import JobEdge
 from databuild.graph.proofs.domains import Domain, is_produced
 from databuild.graph.proofs.findings import Chain
-from databuild.graph.proofs.job_edges import JobEdge
 
 _MAX_ENUMERATED: Final = 20_000
 """Maximum number of refs that are looked at one by one."""

@@ -120,6 +120,7 @@ class _Union:
             states ^= lowest
             if (step := self._steps[lowest.bit_length() - 1]) is not None:
                 targets[step[0]] = targets.get(step[0], 0) | self._closures[step[1]]
+        # Divides the characters by the sets of states to which they lead: each set of `targets` splits every group.
         groups = [(characters.ascii & ~(DASH if at_start else 0), 0)]
         for other, reached in targets.items():
             split = ((bits & other.ascii, found | reached) for bits, found in groups)

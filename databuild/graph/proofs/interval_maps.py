@@ -1,7 +1,7 @@
 """Expressions over counted fields as functions from a number to an interval of numbers.
 
-Both ends are monotonic. Where an expression is not (hours or minutes that move by months), the interval is widened to
-that of the whole day, so that it is. An image outside the years 1 to 9999 is minus or plus infinity.
+Both ends are monotonic. For expressions that are not (hours or minutes that move by months), the interval is widened to
+that of the whole day. An image outside the years 1 to 9999 is minus or plus infinity.
 """
 
 from __future__ import annotations

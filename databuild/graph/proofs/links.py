@@ -42,7 +42,7 @@ class Link(NamedTuple):
         template: The template.
         pattern: The pattern.
         producer: The label of the pattern's job.
-        slots: What each field of the pattern gets; a field is absent where that is not known.
+        slots: The value that each field of the pattern gets; a field is absent if its value is not known.
         is_exact: True if the pattern, without its bounds, matches everything that the template yields.
     """
 

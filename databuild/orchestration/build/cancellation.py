@@ -67,13 +67,15 @@ async def run_to_end(work: Coroutine[Any, Any, None], *, name: str) -> None:
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
-            if task.cancelled():
+            if task.cancelled():  # the work itself was cancelled, and not only the wait for it
                 raise
             _uncancel()
     task.result()
 
 
 def _uncancel() -> None:
+    # `cancel` counts. With a count above zero, `asyncio.timeout` and `TaskGroup` would take their own cancellations for
+    # one from outside.
     task = asyncio.current_task()
     while task is not None and task.cancelling():
         task.uncancel()

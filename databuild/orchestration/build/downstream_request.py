@@ -10,7 +10,6 @@ from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from databuild.errors import InvalidRequestError, NothingDownstreamError, TooManyPartitionsError
-from databuild.event_log.downstream import all_steps
 from databuild.event_log.reads import LineageReads
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.patterns import MAX_REFS
@@ -53,6 +52,8 @@ def partitions_to_build(
         NothingDownstreamError: There is none.
         TooManyPartitionsError: There are more than `limit`.
     """
+    from databuild.event_log.downstream import all_steps  # every build imports this module, and few need the walk
+
     found: list[str] = []
     left_out: list[str] = []
     for state in _states(reader, (step.ref for step in all_steps(reader, refs))):
@@ -73,6 +74,8 @@ def partitions_to_taint(reader: LineageReads, refs: Sequence[str], limit: int = 
     Raises:
         TooManyPartitionsError: There are more than `limit`.
     """
+    from databuild.event_log.downstream import all_steps
+
     found: set[str] = set()
     for state in _states(reader, chain(refs, (step.ref for step in all_steps(reader, refs)))):
         found.add(state.ref)

@@ -169,6 +169,7 @@ class BuildRecorder:
                 self._orchestrator.emit(*payloads)
                 payloads.clear()
                 self._delegate(task, claim.held_by)
+        # Awaited only before a run that overwrites data: it must be in the log before it starts (`BatchVerdicts`).
         written = asyncio.ensure_future(self._orchestrator.emit(*payloads))
         return BatchVerdicts(verdicts, written if overwrites else None)
 

@@ -27,7 +27,7 @@ from databuild.orchestration.coordination.dead_builds import Death, find_dead_bu
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.v1 import partition_pb2 as pt
 
-_RENEWALS_PER_LEASE: Final = 3
+_RENEWALS_PER_LEASE: Final = 3  # so that one slow renewal does not cost the lease
 _POLLS_PER_DEAD_BUILD_CHECK: Final = 10
 _PAGE_SIZE: Final = 10_000
 
@@ -164,6 +164,7 @@ class Coordination:
                         done.set_result(None)
                         del self._waiting[done]
         except Exception as error:
+            # Nothing awaits this task, so each waiting caller gets the error.
             for done in self._waiting:
                 if not done.done():
                     done.set_exception(error)
@@ -189,6 +190,7 @@ class Coordination:
         # A build that was cancelled before its admission is not taken over by another process, and never runs.
         if record.status == "RECEIVED" and record.cancel_requested_by:
             result = Cancelled(author=record.cancel_requested_by)
+        # The event log refuses these events if another process has ended the build since `_state` was read.
         with contextlib.suppress(InvalidStateTransitionError, CoordinationError):
             await orchestrator.complete_build(result, in_doubt)
 

@@ -12,12 +12,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from databuild.errors import CoordinationError
 from databuild.event_log.log import EventLog
+from databuild.model import statuses
 from databuild.model.build_request_id import new_build_request_id
-from databuild.model.lifecycle import BUILD_ENDS, build_status_name
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
-_ENDED = frozenset(build_status_name(status) for status in BUILD_ENDS)
 _RESULTS = frozenset({ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED})
 
 
@@ -38,7 +37,7 @@ async def raise_if_overtaken(
     """
     with contextlib.closing(event_log.reader()) as reader:
         record = reader.build(build_request_id)
-    if record is None or record.status not in _ENDED:
+    if record is None or record.status not in statuses.BUILD.ended:
         return
     late = _late_result(build_request_id, refused)
     if late is not None:

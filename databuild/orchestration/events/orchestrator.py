@@ -310,6 +310,7 @@ class BuildOrchestrator:
 
     def _written(self, appended: asyncio.Future[None], events: Sequence[ev.BuildEvent]) -> None:
         if not appended.cancelled() and (error := appended.exception()) is not None:
+            # The first error is the cause: later appends fail only because these events are missing.
             self._failure = self._failure or error
             self._refused += events
 

@@ -12,7 +12,7 @@ from databuild.orchestration.jobs.task_server import SHORT_FOLDER, TaskServer
 class TaskAccess:
     """Gives each job run the path of a socket that serves its description.
 
-    Where no socket can be made, the path is that of a file with the description, which is written before the run.
+    If no socket can be made, the path is that of a file with the description, which is written before the run.
     """
 
     def __init__(

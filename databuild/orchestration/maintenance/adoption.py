@@ -129,6 +129,7 @@ async def adopt_from(
             await ownership.try_find(record.ref for record in usable)
             owned = [record for record in usable if record.ref in ownership.labels]
             own_records = reader.partition_records([record.ref for record in owned])
+            # The event log checks both again in the transaction of the event, and refuses the page after a change.
             claimed = reader.claimed([record.ref for record in owned])
             adoptable = [
                 record
@@ -178,6 +179,7 @@ async def _end_dead_builds(
 ) -> None:
     reader = event_log.reader()
     try:
+        # Without a lease: it only ends other builds, and the operation is no build.
         await Coordination(event_log, reader, executor, operation_id, clock=clock, lease_seconds=0).end_dead_builds()
     finally:
         reader.close()

@@ -187,6 +187,7 @@ class EventFeeds:
                     # Sending may never wait, if the client is fast. Let other tasks run.
                     await asyncio.sleep(0)
                 if not events:
+                    # All watchers share the future, so the cancellation of one must not cancel it.
                     await asyncio.shield(more_events)
         finally:
             feed.watchers -= 1

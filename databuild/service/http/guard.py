@@ -96,8 +96,8 @@ class Guard:
         # Against DNS rebinding: another site could resolve its own name to this machine, so that a browser would treat
         # the service as a part of that site.
         if self._hosts and _without_port(host) not in self._hosts:
-            message = f"the host {host[:100]!r} is not allowed; add it with --allowed_host"
-            raise PermissionDeniedError(message)
+            message = f"the host {host[:100]!r} is not allowed"
+            raise PermissionDeniedError(message).with_remedy("ALLOW_HOST")
         if method not in _SAFE_METHODS and _is_cross_site(headers, host, scheme):
             raise PermissionDeniedError(f"a page of another site may not send {method} requests to this service")
         length = headers.get("content-length", "0")

@@ -65,11 +65,8 @@ class ServerOptions:
             return
         if self.tls is not None and self.tls.client_authority:
             return
-        message = (
-            f"on {self.host}, everyone who reaches this machine could read, build and cancel everything; require "
-            "tokens (--token_file) or client certificates (--tls_client_ca), or accept the risk (--insecure_listen)"
-        )
-        raise InvalidRequestError(message)
+        message = f"on {self.host}, everyone who reaches this machine could read, build and cancel everything"
+        raise InvalidRequestError(message).with_remedy("AUTHENTICATE_CALLERS")
 
     @property
     def hosts(self) -> Collection[str]:

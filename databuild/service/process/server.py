@@ -23,6 +23,7 @@ from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.orchestration.build.settings import Settings
 from databuild.orchestration.telemetry.telemetry import Telemetry
+from databuild.remedies import Remedy
 from databuild.service.api.errors import detail_of
 from databuild.service.api.json_codec import to_json
 from databuild.service.api.methods import Api
@@ -192,7 +193,7 @@ async def _grpc(
     try:
         port = await server.start(f"{host}:{options.grpc_port}", credentials)
     except RuntimeError:
-        raise _cannot_listen(options.host, options.grpc_port, "--grpc_port") from None
+        raise _cannot_listen(options.host, options.grpc_port, "OTHER_GRPC_PORT") from None
     try:
         yield server, port
     finally:
@@ -208,7 +209,7 @@ async def _http(
     try:
         listener = socket.create_server((options.host, options.port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise _cannot_listen(options.host, options.port, "--port", error.strerror) from None
+        raise _cannot_listen(options.host, options.port, "OTHER_HTTP_PORT", error.strerror) from None
     # Nagle's algorithm would hold back the last part of a response until the client acknowledges the one before.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     # TCP_USER_TIMEOUT (milliseconds) makes the kernel drop peers that stop reading. Twice our own limit, so ours fires
@@ -248,6 +249,6 @@ async def _http(
         listener.close()
 
 
-def _cannot_listen(host: str, port: int, flag: str, reason: str | None = None) -> InvalidRequestError:
+def _cannot_listen(host: str, port: int, remedy: Remedy, reason: str | None = None) -> InvalidRequestError:
     suffix = f": {reason}" if reason else ""
-    return InvalidRequestError(f"cannot listen on {host}, port {port}{suffix}; choose another port with {flag}")
+    return InvalidRequestError(f"cannot listen on {host}, port {port}{suffix}").with_remedy(remedy)

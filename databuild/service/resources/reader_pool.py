@@ -20,7 +20,7 @@ class ReaderPool:
     """Queries the event log without blocking the event loop.
 
     Args:
-        open_reader: Opens a reader. ReaderPool are opened when they are first needed, and then reused.
+        open_reader: Opens a reader. Readers are opened on first use, and then reused.
         max_readers: The number of queries that run at once. Further queries wait.
     """
 
@@ -58,7 +58,7 @@ class ReaderPool:
             # The connection may be broken, so it is not reused.
             reader.close()
             raise
-        except BaseException:
+        except BaseException:  # the query is at fault, not the reader
             self._idle.put(reader)
             raise
         self._idle.put(reader)

@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
     """The result of a query in a test case, and its faults.
 
     Attributes:
-        faults: What is not as expected, one text each; empty if the test passes.
+        faults: The differences from the expectation, one text each; empty if the test passes.
     """
 
     result: Table

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A job that the tests steer, so that one graph serves every scenario. In the folder $LAB they may put bash to be sourced:
-# `config.KIND` before the job answers about refs of a kind, and `exec.KIND.NAME` before it has made a partition.
+# A job that the tests control, so that one graph serves every scenario. It sources bash code of the test in the folder $LAB:
+# `config.KIND` before it answers about refs of a kind, and `exec.KIND.NAME` before it produces a partition.
 #
 # `raw/NAME`, `flaky/NAME` and `limited/NAME` need nothing, `clean/NAME` needs `raw/NAME`, and `report/A_B` needs `clean/A`
-# and `clean/B`. What is run is written to `ran`, one ref a line.
+# and `clean/B`. The refs of each run are appended to `ran`, one per line.
 set -euo pipefail
 
 inputs_of() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Says which job of `lookup_graph` produces each ref; of refs of other kinds nothing.
+# Prints the job of `lookup_graph` that produces each ref; nothing for refs of other kinds.
 set -euo pipefail
 
 [[ -z "${LOOKUP_ENVIRONMENT:-}" ]] || env -0 >"$LOOKUP_ENVIRONMENT"

@@ -1,4 +1,4 @@
-"""The graph that the commands of these tests are about."""
+"""The graph of these tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `build`: what is built, what is not built again, and what it says."""
+"""The command `build`: the partitions that it builds, those that it keeps, and its output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies of events, and what stands in their way."""
+"""Copies of events in sinks, and the errors of sinks."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from tests.support.served import Serve, Served, ServedOptions
 
 @pytest.fixture
 async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
-    """Returns a function that serves, until the end of the test."""
+    """Returns a function that starts a service, which is closed after the test."""
     all_served: list[Served] = []
 
     async def serve(limits: Limits | None = None, **options: Unpack[ServedOptions]) -> Served:

@@ -1,4 +1,4 @@
-"""Refs survive every address, and texts that are no refs are refused."""
+"""Refs pass unchanged through every URL, and texts that are no refs are refused."""
 
 from __future__ import annotations
 

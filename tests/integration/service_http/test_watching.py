@@ -1,4 +1,4 @@
-"""Events over HTTP: without gap or double, at the speed of each reader."""
+"""Events over HTTP: without gaps or duplicates, at the speed of each reader."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_a_watcher_that_reads_too_slowly_holds_up_nobody_and_is_disconnect
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     served = await serve(Limits(send_timeout_seconds=2.0))
-    refs = [f"raw/{'x' * 900}{number}" for number in range(1500)]  # more than the kernel keeps for a connection
+    refs = [f"raw/{'x' * 900}{number}" for number in range(1500)]  # more than the buffers of a connection in the kernel
     build = await served.build(*refs, options={"jobs": 20})
     slow = socket.socket()
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

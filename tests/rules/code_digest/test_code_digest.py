@@ -1,4 +1,4 @@
-"""Tests of the code digest: what changes it, what does not, and what is refused."""
+"""Tests of the code digest: changes that it covers, changes that it ignores, and files that it refuses."""
 
 import json
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def digest(
     executable: Path | str = "",
     environment: Mapping[str, str] | None = None,
 ) -> str:
-    """Returns the digest of files, each its path as the job sees it and where it is; no path for an empty file."""
+    """Returns the digest of files, given by their paths in the runfiles and their locations; None for an empty file."""
     program = Program(
         label="//a:job",
         executable=str(executable),

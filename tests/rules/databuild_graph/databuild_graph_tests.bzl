@@ -41,14 +41,14 @@ def _shares_the_runfiles_of_the_graph_impl(ctx):
     built = [file.short_path for file in target[OutputGroupInfo]._hidden_top_level_INTERNAL_.to_list()]
     here = "tests/rules/databuild_graph/"
 
-    # Bazel makes no tree of runfiles for a target without any.
+    # Bazel creates no runfiles tree for a target without runfiles.
     asserts.equals(env, [], target[DefaultInfo].default_runfiles.files.to_list())
     for needed in ["tests/rules/program_data.txt", "tests/rules/fake_cli", here + "graph.catalog.json"]:
         asserts.true(env, needed in as_data, needed + " is missing for what has the target as data")
     for needed in ["graph.runfiles/MANIFEST", target.label.name + ".present"]:
         asserts.true(env, here + needed in built, needed + " is not built with the target")
 
-    # What actions make has to be on this machine, also with a cache.
+    # Outputs of actions must exist on this machine, also with a remote cache.
     actions = [action for action in analysistest.target_actions(env) if action.mnemonic == "DataBuildRunfiles"]
     fetched = [file.short_path for file in actions[0].inputs.to_list()]
     for needed in ["tests/rules/program", "tests/rules/fake_cli", here + "daily.code_digest", here + "graph.catalog.json"]:
@@ -71,7 +71,7 @@ def _writes_labels_the_same_in_all_versions_of_bazel_impl(ctx):
         "rules~1.2~extension~repo": "@repo",
         "rules~~extension~repo": "@repo",
     }.items():
-        # A Label of a repository that is not there cannot be made in all versions of Bazel.
+        # Some versions of Bazel cannot create a Label of a repository that does not exist.
         label = struct(name = "hello", package = "jobs", repo_name = canonical)
         asserts.equals(env, expected + "//jobs:hello", label_text(label))
     asserts.equals(env, "//tests/rules:program", label_text(Label("//tests/rules:program")))

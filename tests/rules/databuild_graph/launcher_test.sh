@@ -6,7 +6,7 @@ graph=$1
 plan=$2
 service=$3
 
-# Compares what the command $3... prints with the lines $2; $1 says what is tested.
+# Compares the output of the command $3... with the lines $2; $1 names the test.
 expect() {
   local printed
   printed=$("${@:3}")
@@ -37,7 +37,7 @@ if said=$("$TEST_TMPDIR/lost" 2>&1); then
 fi
 [[ $said == *'found no runfiles folder'*'use //tests/rules/databuild_graph:graph,'* ]]
 
-# As `bazel build` leaves them: only the graph has runfiles, and what an older build left behind is not used.
+# The state after `bazel build`: only the graph has runfiles, and files of older builds are not used.
 built=$TEST_TMPDIR/built
 mkdir -p "$built/graph.plan.runfiles"
 cp "$graph" "$plan" "$service" "$built"

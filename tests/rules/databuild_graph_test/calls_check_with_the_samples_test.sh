@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests what a databuild_graph_test runs: calls_check_with_the_samples_test.sh TEST
+# Tests the command of a databuild_graph_test: calls_check_with_the_samples_test.sh TEST
 set -euo pipefail
 
 printed=$("$1")

@@ -110,7 +110,7 @@ _DECLARING = {
     "query_inputs": select({"//conditions:default": ["b/{*}"]}),
 }
 
-# Mistakes in attributes of declared jobs, and what the messages have to contain.
+# Mistakes in attributes of declared jobs, with texts that the messages must contain.
 _MISTAKES = {
     "a_negative_batch_size": ({"batch_size": -1}, ["batch_size", "-1"]),
     "a_variable_without_name": ({"env": {"": "x"}}, ["env", "not a valid name"]),

@@ -1,4 +1,4 @@
-"""Builds that are cancelled, and builds that wait for their turn."""
+"""Builds that are cancelled, and builds that wait for admission."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_cancelling_ends_what_ran_and_what_did_not(world: World) -> None:
 
 
 class SlowLog(ForwardingLog):
-    """An event log that keeps a status to itself until it is let go on."""
+    """An event log that holds back the append of a status until a test releases it."""
 
     def __init__(self, log: EventLog, status: ev.BuildStatus) -> None:
         super().__init__(log)

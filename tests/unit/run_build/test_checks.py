@@ -1,4 +1,4 @@
-"""Checks that jobs report, and what their results taint."""
+"""Checks that jobs report, and the partitions that their results taint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outputs and inputs that job runs read about."""
+"""The task descriptions of job runs: outputs and inputs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def world() -> AsyncIterator[World]:
 
 
 class Reading:
-    """A job whose runs read their descriptions, and that remembers them by job run."""
+    """A job whose runs read their descriptions; it remembers them by job run."""
 
     def __init__(self) -> None:
         self.tasks: dict[str, Task] = {}

@@ -1,4 +1,4 @@
-"""Services over event logs of their own."""
+"""Services, each over its own event log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.world import MakeWorld, World, WorldOptions
 
 @pytest.fixture
 async def make(tmp_path: Path) -> AsyncIterator[MakeWorld]:
-    """Returns a function that makes worlds, which are closed in the end."""
+    """Returns a function that makes worlds, which are closed after the test."""
     worlds: list[World] = []
 
     def make(uri: str = "memory:", **options: Unpack[WorldOptions]) -> World:

@@ -1,4 +1,4 @@
-"""Builds, plans and taints of everything downstream of partitions, as the service answers them."""
+"""Builds, plans and taints of everything downstream of partitions, through the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds wait for their turn, and are cancelled and retried."""
+"""Builds wait in the queue, and are cancelled and retried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of a service, and what the next one does with the builds it left."""
+"""The end of a service, and the builds that it leaves to the next one."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ async def test_a_service_that_starts_ends_the_dead(make: MakeWorld, tmp_path: Pa
 
 
 async def left_in_a_queue(make: MakeWorld, tmp_path: Path, *submissions: tuple[str, Submission]) -> World:
-    """Leaves builds in the queue of a service that dies, and returns what comes after it."""
+    """Leaves builds in the queue of a service that dies, and returns the next service."""
     world = make(f"sqlite:{tmp_path}/events.db", max_builds=1, process="before")
     gate = world.executor.gate("raw/0")
     await world.builds.submit(submission("raw/0", build_request_id="running"), submitter="ann")

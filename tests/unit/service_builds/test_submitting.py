@@ -1,4 +1,4 @@
-"""Builds are submitted once, whatever the caller does."""
+"""A build is submitted once, even if the caller repeats the request or disconnects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds are watched without gap or double."""
+"""Builds are watched without gaps or duplicates."""
 
 from __future__ import annotations
 

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from databuild.errors import InvalidPatternError
-from databuild.graph.declared.kinds import a_kind
-from databuild.graph.field_types import FIELD_TYPES, Counting
+from databuild.graph.field_types import FIELD_TYPES, Counting, a_kind
 
 _DOTS = ".."
 
