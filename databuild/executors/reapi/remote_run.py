@@ -116,6 +116,8 @@ class RemoteRun:
             await uncancellable(self._cancel())
             raise TimedOutError(api.ExecuteResponse()) from None
         except asyncio.CancelledError:
+            if not _is_cancelled():
+                raise LostError("the executor was closed while the process ran") from None
             if self._submitted and not await ignoring_cancellation(self._cancel()):
                 raise UnconfirmedCancellationError from None
             raise
@@ -207,6 +209,8 @@ class RemoteRun:
         try:
             return await asyncio.shield(reading)
         except asyncio.CancelledError:
+            if not _is_cancelled():
+                raise
             await ignoring_cancellation(asyncio.wait((reading,), timeout=self._limits.cancel))
             if reading.done() and reading.exception() is None and reading.result() is not grpc.aio.EOF:
                 self._note(reading.result())
@@ -292,6 +296,12 @@ def operation_of(handle: str) -> str:
     except (ValueError, KeyError, TypeError):
         return ""
     return operation if isinstance(operation, str) else ""
+
+
+def _is_cancelled() -> bool:
+    """Returns True if the running task was cancelled; False if only a call of gRPC was, as when a channel closes."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _response(operation: api.Operation) -> api.ExecuteResponse:
