@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -135,6 +136,11 @@ class Runs:
         listed.write_text("\n".join(["_main", *files]))
         digest = hashlib.sha256(repr(files).encode()).hexdigest()
         return Code(root=str(root), files=str(listed), digest=digest)
+
+
+def long_sleep() -> str:
+    """Returns a number of seconds that is long, and that no other process has in its command line."""
+    return f"1000.{uuid.uuid4().int}"
 
 
 def sleeping(seconds: str) -> bool:

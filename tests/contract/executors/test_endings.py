@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 
 import pytest
 
 from databuild.executors.executor import UnconfirmedCancellationError
 from databuild.executors.registry import ExecutorOptions
-from tests.support.executors import SLOTS, ExecutorCase, Runs, sleeping
+from tests.support.executors import SLOTS, ExecutorCase, Runs, long_sleep, sleeping
 from tests.support.waiting import turns, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-def long_sleep() -> str:
-    """Returns a number of seconds that is long, and that no other process has in its command line."""
-    return f"1000.{uuid.uuid4().int}"
 
 
 async def test_a_process_over_its_timeout_is_ended(case: ExecutorCase, runs: Runs) -> None:

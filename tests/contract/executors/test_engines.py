@@ -14,8 +14,7 @@ from databuild.executors.executor import (
     UnconfirmedCancellationError,
 )
 from databuild.executors.registry import ExecutorOptions
-from tests.contract.executors.test_endings import long_sleep
-from tests.support.executors import SLOTS, RemoteCase, Runs, sleeping
+from tests.support.executors import SLOTS, RemoteCase, Runs, long_sleep, sleeping
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
