@@ -68,6 +68,7 @@ class FakeEngine:
         blobs: The content of its store, by hash.
         operations: What was submitted, by name.
         uploads: The number of blobs that were sent to it.
+        largest_batch: The size of the largest batch of blobs.
         metadata: The headers of the last request.
         run: Makes the result of an action.
         holds: True to leave actions in the queue until `start_all` is called.
@@ -87,6 +88,7 @@ class FakeEngine:
         self.blobs: dict[str, bytes] = {_EMPTY: b""}
         self.operations: dict[str, FakeOperation] = {}
         self.uploads = 0
+        self.largest_batch = 0
         self.metadata: dict[str, str] = {}
         self.run: Callable[[FakeOperation], api.ExecuteResponse] = ran
         self.holds = False
@@ -187,6 +189,7 @@ class FakeEngine:
         self, request: api.BatchUpdateBlobsRequest, context: Context
     ) -> api.BatchUpdateBlobsResponse:
         response = api.BatchUpdateBlobsResponse()
+        self.largest_batch = max(self.largest_batch, sum(len(blob.data) for blob in request.requests))
         for blob in request.requests:
             self._store(blob.digest.hash, blob.data)
             response.responses.add(digest=blob.digest)

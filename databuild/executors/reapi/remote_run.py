@@ -246,7 +246,7 @@ class RemoteRun:
         queued = queued_seconds(ran)
         if not queued and not self._attached:
             queued = max(time.monotonic() - self._accepted - worker_seconds(ran), 0.0)
-        if self._stage != api.ExecutionStage.EXECUTING and ran.HasField("worker_start_timestamp"):
+        if self._stage != api.ExecutionStage.EXECUTING and (response.status.code == _OK or ran.worker):
             self._started(ran.worker, queued)
         self.queued_seconds = self.queued_seconds or queued
         return response
