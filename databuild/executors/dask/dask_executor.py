@@ -1,0 +1,394 @@
+"""Runs processes on the workers of a cluster of Dask.
+
+A run is a task of Dask whose function hands the process to an agent on the worker (`agent.py`). What happens to it
+arrives in messages of the plugin on the scheduler (`run_registry.py`): accepted, started, news about its output, ended.
+There is no thread, task of asyncio or connection for each run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import time
+import zlib
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from databuild.errors import ExecutorError
+from databuild.executors.command_size import CommandSize
+from databuild.executors.dask.code_sender import CodeSender
+from databuild.executors.dask.connection import Address, Connection, ConnectionLostError
+from databuild.executors.dask.delivery import Delivery, remove_output
+from databuild.executors.dask.output_reader import OutputReader
+from databuild.executors.dask.runs import Run, dask_resources, parse_handle
+from databuild.executors.executor import (
+    Capabilities,
+    Capacity,
+    Placement,
+    ProcessResult,
+    ProcessSpec,
+    UnconfirmedCancellationError,
+)
+from databuild.executors.registry import ExecutorOptions
+
+CONFIRM_SECONDS: Final = 30.0
+"""The time for which a cancellation waits for the end of the process."""
+
+REATTACH_SECONDS: Final = 300.0
+"""The time for which runs wait for a scheduler that cannot be reached."""
+
+OVERDUE_SECONDS: Final = 60.0
+"""The time after timeout and grace period after which the client ends a run that its worker should have ended."""
+
+_MAX_BATCH_RUNS: Final = 1000
+_MAX_BATCH_BYTES: Final = 4 << 20
+_MIN_BACKOFF_SECONDS: Final = 0.2
+_MAX_BACKOFF_SECONDS: Final = 10.0
+_CANCEL_SECONDS: Final = 5.0
+_RELEASE_SECONDS: Final = 0.05
+
+
+class DaskExecutor:
+    """Runs each process once, on any worker."""
+
+    capabilities = Capabilities(
+        ships_code=True, survives_client=True, live_logs=True, hard_cancel=True, may_run_twice=False
+    )
+
+    def __init__(
+        self,
+        uri: str,
+        options: ExecutorOptions,
+        *,
+        confirm_seconds: float = CONFIRM_SECONDS,
+        reattach_seconds: float = REATTACH_SECONDS,
+        overdue_seconds: float = OVERDUE_SECONDS,
+    ) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            uri: The address of the scheduler.
+            options: How to talk to it.
+            confirm_seconds: The time for which a cancellation waits for the end of the process.
+            reattach_seconds: The time for which runs wait for a scheduler that cannot be reached.
+            overdue_seconds: The time after timeout and grace period after which the client ends a run.
+
+        Raises:
+            InvalidRequestError: The URI is invalid.
+        """
+        self._address = Address(uri)
+        self.uri = self._address.uri
+        self._options = options
+        self._confirm_seconds = confirm_seconds
+        self._reattach_seconds = reattach_seconds
+        self._overdue_seconds = overdue_seconds
+        self._command_size = CommandSize({})
+        self._threads = 0
+        self._runs: dict[str, Run] = {}
+        self._pending: list[Run] = []
+        self._unaccepted: dict[str, Any] = {}
+        self._released: list[str] = []
+        self._connection: Connection | None = None
+        self._is_connected = asyncio.Event()
+        self._has_pending = asyncio.Event()
+        self._has_released = asyncio.Event()
+        self._connecting = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._code = CodeSender()
+        self._reader = OutputReader(self._connected)
+
+    @property
+    def capacity(self) -> Capacity:
+        return Capacity(max(self._threads, 1), f"the {self._threads} threads of the workers of {self.uri}")
+
+    def command_fault(self, argv: Sequence[str], env: Mapping[str, str]) -> str:
+        return self._command_size.fault(argv, env)
+
+    async def connect(self) -> None:
+        async with self._connecting:
+            if self._tasks:
+                return
+            await self._open()
+            for loop in (self._keep_connected(), self._submit_pending(), self._release()):
+                self._start(loop)
+
+    async def run(
+        self,
+        spec: ProcessSpec,
+        on_report: Callable[[bytes], None] | None = None,
+        on_placement: Callable[[Placement], None] | None = None,
+    ) -> ProcessResult:
+        resources, fault = dask_resources({**self._options.properties, **spec.properties})
+        if fault:
+            return ProcessResult(exit_code=-1, refused=fault)
+        run = self._add(spec, resources, on_report, on_placement)
+        self._pending.append(run)
+        self._has_pending.set()
+        return await self._finish(run)
+
+    async def resume(
+        self,
+        handle: str,
+        spec: ProcessSpec,
+        on_report: Callable[[bytes], None] | None = None,
+        on_placement: Callable[[Placement], None] | None = None,
+    ) -> ProcessResult:
+        run_id, scheduler_id = parse_handle(handle)
+        connection = await self._connected()
+        if run_id != spec.run_id or scheduler_id != connection.scheduler_id:
+            return ProcessResult(exit_code=-1, lost="the scheduler of Dask was restarted since, and forgot the run")
+        remove_output(spec)
+        if spec.code is not None:
+            self._code.register(spec.code)
+        run = self._add(spec, {}, on_report, on_placement)
+        run.submitted = True
+        with contextlib.suppress(ConnectionLostError):  # then it is attached with all others
+            await self._attach(connection, [run])
+        return await self._finish(run)
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self._code.close()
+        if self._connection is not None:
+            await self._send_released(self._connection)
+            await self._connection.close()
+            self._connection = None
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._is_connected.clear()
+
+    # One run.
+
+    def _add(
+        self,
+        spec: ProcessSpec,
+        resources: Mapping[str, float],
+        on_report: Callable[[bytes], None] | None,
+        on_placement: Callable[[Placement], None] | None,
+    ) -> Run:
+        delivery = Delivery(spec, on_report, self._options.log_limit_bytes)
+        run = self._runs[spec.run_id] = Run(spec, resources, delivery, on_placement)
+        return run
+
+    async def _finish(self, run: Run) -> ProcessResult:
+        """Waits for the end of a run and its output; ends the run if the awaiting task is cancelled."""
+        try:
+            await asyncio.wait((run.ended,))
+            message = run.ended.result()
+            return run.result(message, await self._reader.finish(run, message))
+        except asyncio.CancelledError:
+            await self._cancel(run)
+            raise
+        finally:
+            self._forget(run)
+
+    async def _cancel(self, run: Run) -> None:
+        """Ends a run, and defers cancellations of the awaiting task until then.
+
+        Raises:
+            UnconfirmedCancellationError: The engine did not confirm the end in time.
+        """
+        if not run.submitted:
+            self._pending.remove(run)
+            return
+        ending = asyncio.create_task(self._end_run(run))
+        deadline = time.monotonic() + self._confirm_seconds
+        while not ending.done() and (left := deadline - time.monotonic()) > 0:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait((ending,), timeout=left)
+        ending.cancel()
+        if not run.ended.done() or "lost" in run.ended.result():
+            raise UnconfirmedCancellationError
+
+    async def _end_run(self, run: Run) -> None:
+        """Asks the engine to end a run until it has ended, and takes the output."""
+        while not run.ended.done():
+            connection = await self._connected()
+            with contextlib.suppress(ConnectionLostError):
+                await connection.call("cancel", runs=[run.spec.run_id])
+            await asyncio.wait((run.ended,), timeout=_CANCEL_SECONDS)
+        await self._reader.finish(run, run.ended.result())
+
+    def _forget(self, run: Run) -> None:
+        run_id = run.spec.run_id
+        self._runs.pop(run_id, None)
+        self._unaccepted.pop(run_id, None)
+        for scheduled in (run.deadline, run.pulling):
+            if scheduled is not None:
+                scheduled.cancel()
+        if run.submitted and run.ended.done():
+            self._released.append(run_id)
+            self._has_released.set()
+
+    # Messages.
+
+    def _receive(self, message: Mapping[str, Any]) -> None:
+        event = message["event"]
+        if event == "threads":
+            self._threads = message["threads"]
+            return
+        run = self._runs.get(message["run"])
+        if run is None:
+            return
+        if event == "accepted":
+            self._accept(run)
+        elif event == "started":
+            if run.start(message) and run.spec.timeout_seconds is not None:
+                limit = run.spec.timeout_seconds + self._options.grace_seconds + self._overdue_seconds
+                run.deadline = asyncio.get_running_loop().call_later(limit, self._end_overdue, run)
+        elif event == "news":
+            self._reader.news(run, message["sizes"])
+        elif event == "need_code":
+            if self._connection is not None:
+                self._code.send(self._connection, message["worker"], message["digest"])
+        else:
+            run.end(message)
+
+    def _accept(self, run: Run) -> None:
+        self._unaccepted.pop(run.spec.run_id, None)
+        if self._connection is not None:
+            run.accept(self._connection.scheduler_id)
+
+    def _end_overdue(self, run: Run) -> None:
+        run.overdue = True
+        self._start(self._end_run(run))
+
+    # Submission and release.
+
+    async def _submit_pending(self) -> None:
+        while True:
+            await self._has_pending.wait()
+            connection = await self._connected()
+            if connection is not self._connection:
+                continue
+            batch, self._pending = self._pending[:_MAX_BATCH_RUNS], self._pending[_MAX_BATCH_RUNS:]
+            if not self._pending:
+                self._has_pending.clear()
+            jobs: dict[str, Mapping[str, Any]] = {}
+            size = 0
+            for index, run in enumerate(batch):
+                try:
+                    jobs[run.spec.run_id] = job = await self._job(run.spec)
+                except OSError as error:
+                    run.end({"fault": f"a file of the run cannot be read: {error}"})
+                    continue
+                size += len(job["task"] or b"")
+                following = batch[index + 1].resources if index + 1 < len(batch) else None
+                if following != run.resources or size > _MAX_BATCH_BYTES:
+                    self._submit(connection, jobs, run.resources)
+                    jobs, size = {}, 0
+
+    def _submit(
+        self, connection: Connection, jobs: Mapping[str, Mapping[str, Any]], resources: Mapping[str, float]
+    ) -> None:
+        # Runs that were cancelled meanwhile are not there any more.
+        jobs = {run_id: job for run_id, job in jobs.items() if run_id in self._runs}
+        for run_id in jobs:
+            self._runs[run_id].submitted = True
+        if jobs:
+            futures = connection.submit(jobs, resources)
+            self._unaccepted.update(zip(jobs, futures, strict=True))
+
+    async def _job(self, spec: ProcessSpec) -> dict[str, Any]:
+        """Returns what the agent has to know about a run.
+
+        Raises:
+            OSError: The task description or the code cannot be read.
+        """
+        task = None
+        if spec.task:
+            task = await asyncio.to_thread(lambda: zlib.compress(Path(spec.task).read_bytes(), 1))
+        return {
+            "argv": list(spec.argv),
+            "env": dict(spec.env),
+            "code": await self._code.add(spec.code) if spec.code is not None else None,
+            "task": task,
+            "report": bool(spec.report),
+            "files": [bool(spec.stdout), bool(spec.stderr)],
+            "timeout": spec.timeout_seconds,
+            "grace": self._options.grace_seconds,
+            "limit": self._options.log_limit_bytes,
+        }
+
+    async def _release(self) -> None:
+        while True:
+            await self._has_released.wait()
+            await asyncio.sleep(_RELEASE_SECONDS)
+            await self._send_released(await self._connected())
+
+    async def _send_released(self, connection: Connection) -> None:
+        self._has_released.clear()
+        runs, self._released = self._released, []
+        with contextlib.suppress(ConnectionLostError):
+            await connection.call("release", runs=runs)
+
+    # The connection.
+
+    async def _connected(self) -> Connection:
+        while self._connection is None:
+            await self._is_connected.wait()
+        return self._connection
+
+    async def _open(self) -> None:
+        connection = await Connection.open(self._address, self._options.tls, self._receive)
+        self._threads = connection.threads
+        self._connection = connection
+        self._is_connected.set()
+
+    async def _keep_connected(self) -> None:
+        """Connects again whenever the connection is lost, and attaches to all runs."""
+        while True:
+            connection = await self._connected()
+            with contextlib.suppress(ConnectionLostError):
+                await self._attach(connection, [run for run in self._runs.values() if run.submitted])
+                await connection.lost(self._check_unaccepted)
+            self._connection = None
+            self._is_connected.clear()
+            await connection.close()
+            await self._reconnect()
+
+    async def _reconnect(self) -> None:
+        deadline = time.monotonic() + self._reattach_seconds
+        pause = _MIN_BACKOFF_SECONDS
+        while self._connection is None:
+            try:
+                await self._open()
+            except ExecutorError as error:
+                if time.monotonic() > deadline:
+                    for run in self._runs.values():
+                        run.end({"lost": f"the scheduler has not answered for {self._reattach_seconds:g} s: {error.fault}"})
+                    self._pending.clear()
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _MAX_BACKOFF_SECONDS)
+
+    async def _attach(self, connection: Connection, runs: Sequence[Run]) -> None:
+        """Asks for the messages about runs so far, and gets those that follow.
+
+        Raises:
+            ConnectionLostError: There is no connection.
+        """
+        for start in range(0, len(runs), _MAX_BATCH_RUNS):
+            part = runs[start : start + _MAX_BATCH_RUNS]
+            names = [run.spec.run_id for run in part]
+            messages = await connection.call("attach", client=connection.client_id, runs=names)
+            for run in part:
+                for message in messages.get(run.spec.run_id, ()):
+                    self._receive(message)
+                if run.spec.run_id not in messages:
+                    run.end({"lost": "the scheduler of Dask does not know the run; it was restarted, or the run released"})
+
+    def _check_unaccepted(self) -> None:
+        for run_id, future in list(self._unaccepted.items()):
+            if future.status == "error" and run_id in self._runs:
+                self._runs[run_id].end({"refused": "the scheduler of Dask cannot read the task"})
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(functools.partial(_done, self._tasks))
+
+
+def _done(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+    tasks.discard(task)
