@@ -29,12 +29,25 @@ ASK_SECONDS: Final = 5.0
 CODE_SECONDS: Final = 600.0
 """The time for which a run waits for its code while no part of it arrives."""
 
+STARTED_SECONDS: Final = 0.05
+"""The run time after which the start of a run is told at once."""
+
+PREFIX: Final = "databuild"
+"""As in `run_registry`."""
+
+_QUEUED: Final = ("ready", "constrained")
+"""The states of tasks on a worker that wait for a thread or a resource."""
+
 _START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from databuild.executors.dask import supervisor as s; s.main()"
 _LENGTH_BYTES: Final = 4
 
 
 class CodeMissingError(Exception):
     """The code of a run did not arrive, or cannot be unpacked."""
+
+
+class _CancelledError(Exception):
+    """A run was cancelled before it had its code."""
 
 
 class Agent(WorkerPlugin):
@@ -59,52 +72,76 @@ class Agent(WorkerPlugin):
         self._starting = asyncio.Lock()
         self._numbers = itertools.count()
         self._folders: dict[str, str] = {}
+        self._free: list[str] = []
         self._code: dict[str, asyncio.Task[str]] = {}
-        self._wanted: dict[str, set[str]] = {}
+        self._wanted: dict[str, dict[str, asyncio.Future[None]]] = {}
         self._transfers: dict[str, _Transfer] = {}
-        self._waiting: dict[str, asyncio.Task[tuple[_Supervisor, str]]] = {}
+        self._claims: dict[str, asyncio.Future[bool]] = {}
         worker.handlers.update({f"{self.name}_read": self.read, f"{self.name}_code": self.receive_code})
         worker.stream_handlers[f"{self.name}_cancel"] = self.cancel
+        worker.stream_handlers[f"{self.name}_answer"] = self.receive_answer
 
     async def teardown(self, worker: Worker) -> None:
         if self._supervisor is not None:
             await self._supervisor.close()
 
     async def run(self, run_id: str, job: Mapping[str, Any]) -> None:
-        """Runs a process to its end, unless it was claimed before."""
-        if not await self._scheduler_call("claim", run=run_id, worker=self._worker.address):
+        """Runs a process to its end, unless the claim is refused."""
+        granted = await self._claims.setdefault(run_id, asyncio.get_running_loop().create_future())
+        del self._claims[run_id]
+        if not granted:
             return
-        folder = str(self._folder / "runs" / str(next(self._numbers)))
+        # The message about the end of a short run tells its start, too.
+        started = self._worker.loop.asyncio_loop.call_later(STARTED_SECONDS, self._send_started, run_id)
+        # Creating and removing a directory can take longer than the rest of a short run.
+        folder = self._free.pop() if self._free else str(self._folder / "runs" / str(next(self._numbers)))
         self._folders[run_id] = folder
-        waiting = self._waiting[run_id] = asyncio.create_task(self._prepare(run_id, job["code"]))
         try:
-            supervisor, tree = await waiting
-            del self._waiting[run_id]
+            tree = await self._tree_of(run_id, job["code"]) if job["code"] else ""
+            supervisor = self._supervisor
+            if supervisor is None or supervisor.dead:
+                supervisor = await self._started_supervisor()
             result = await supervisor.run(run_id, {**job, "folder": folder, "tree": tree})
-        except asyncio.CancelledError:
-            if not waiting.cancelled():  # the worker is closing
-                raise
+        except _CancelledError:
             result = {"cancelled": True}
         except (CodeMissingError, OSError) as error:
             result = {"fault": f"{error}; see the local directory of the Dask worker, {self._worker.local_directory}"}
         finally:
-            self._waiting.pop(run_id, None)
+            started.cancel()
         if result.get("complete", True):
             del self._folders[run_id]
+        if result.pop("clean", False):
+            self._free.append(folder)
         self._send("ended", run=run_id, result=result)
 
     def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
-        """Removes the output of a run when nobody wants its task any more."""
-        if type(key) is tuple and len(key) == 2 and finish in {"released", "forgotten"} and start == "memory":
-            folder = self._folders.pop(key[1], None)
+        """Claims a run as soon as its task is here, so that it need not wait for the answer when it is its turn."""
+        if type(key) is not tuple or len(key) != 2 or key[0] != PREFIX:
+            return
+        run_id = key[1]
+        if start == "waiting" and finish in _QUEUED:
+            self._claims.setdefault(run_id, self._worker.loop.asyncio_loop.create_future())
+            self._send("claim", run=run_id)
+        elif start in _QUEUED and finish == "released":  # it goes to another worker
+            self._claims.pop(run_id, None)
+            self._send("unclaim", run=run_id)
+        elif start == "memory":
+            folder = self._folders.pop(run_id, None)
             if folder is not None and self._supervisor is not None:
                 self._supervisor.remove(folder)
 
+    def receive_answer(self, run: str, granted: bool, **_: Any) -> None:
+        """Takes the answer to a claim."""
+        claim = self._claims.get(run)
+        if claim is not None and not claim.done():
+            claim.set_result(granted)
+
     def cancel(self, run: str, **_: Any) -> None:
         """Ends the process of a run, or its wait for code."""
-        if run in self._waiting:
-            self._waiting[run].cancel()
-        elif self._supervisor is not None:
+        for wanted in self._wanted.values():
+            if run in wanted and not wanted[run].done():
+                wanted[run].set_result(None)
+        if self._supervisor is not None:
             self._supervisor.cancel(run)
 
     def forward(self, run_id: str, message: Mapping[str, Any]) -> None:
@@ -154,8 +191,8 @@ class Agent(WorkerPlugin):
 
     # Details.
 
-    async def _scheduler_call(self, name: str, **arguments: Any) -> Any:
-        return await getattr(self._worker.scheduler, f"{self.name}_{name}")(**arguments)
+    def _send_started(self, run_id: str) -> None:
+        self._send("started", run=run_id)
 
     def _send(self, name: str, **message: Any) -> None:
         self._worker.batched_send({"op": f"{self.name}_{name}", **message})
@@ -167,20 +204,23 @@ class Agent(WorkerPlugin):
                 await self._supervisor.start(self._folder, self._modules)
         return self._supervisor
 
-    async def _prepare(self, run_id: str, code: Mapping[str, Any] | None) -> tuple[_Supervisor, str]:
-        """Returns the supervisor, and the directory of the code of a run; empty if the program is at its own path."""
-        tree = ""
-        if code is not None:
-            task = self._code.get(code["digest"])
-            if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
-                task = self._code[code["digest"]] = asyncio.create_task(self._find_code(code))
-            wanted = self._wanted.setdefault(code["digest"], set())
-            wanted.add(run_id)
-            try:
-                tree = await asyncio.shield(task)
-            finally:
-                wanted.discard(run_id)
-        return await self._started_supervisor(), tree
+    async def _tree_of(self, run_id: str, code: Mapping[str, Any]) -> str:
+        """Returns the directory of the code of a run; empty if its program is at its own path on this machine, too."""
+        digest = code["digest"]
+        found = self._code.get(digest)
+        if found is None or (found.done() and (found.cancelled() or found.exception() is not None)):
+            found = self._code[digest] = asyncio.create_task(self._find_code(code))
+        if found.done():
+            return found.result()
+        wanted = self._wanted.setdefault(digest, {})
+        cancelled = wanted[run_id] = asyncio.get_running_loop().create_future()
+        try:
+            await asyncio.wait((found, cancelled), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            del wanted[run_id]
+        if cancelled.done():
+            raise _CancelledError
+        return found.result()
 
     async def _find_code(self, code: Mapping[str, Any]) -> str:
         supervisor = await self._started_supervisor()

@@ -229,26 +229,27 @@ class DaskExecutor:
         if event == "threads":
             self._threads = message["threads"]
             return
+        if event == "accepted":
+            for run_id in message["runs"]:
+                self._accept(run_id)
+            return
         run = self._runs.get(message["run"])
         if run is None:
             return
-        if event == "accepted":
-            self._accept(run)
-        elif event == "started":
-            if run.start(message) and run.spec.timeout_seconds is not None:
-                limit = run.spec.timeout_seconds + self._options.grace_seconds + self._overdue_seconds
-                run.deadline = asyncio.get_running_loop().call_later(limit, self._end_overdue, run)
-        elif event == "news":
+        if "machine" in message and run.start(message) and run.spec.timeout_seconds is not None:
+            limit = run.spec.timeout_seconds + self._options.grace_seconds + self._overdue_seconds
+            run.deadline = asyncio.get_running_loop().call_later(limit, self._end_overdue, run)
+        if event == "news":
             self._reader.news(run, message["sizes"])
-        elif event == "need_code":
-            if self._connection is not None:
-                self._code.send(self._connection, message["worker"], message["digest"])
-        else:
+        elif event == "need_code" and self._connection is not None:
+            self._code.send(self._connection, message["worker"], message["digest"])
+        elif event == "ended":
             run.end(message)
 
-    def _accept(self, run: Run) -> None:
-        self._unaccepted.pop(run.spec.run_id, None)
-        if self._connection is not None:
+    def _accept(self, run_id: str) -> None:
+        self._unaccepted.pop(run_id, None)
+        run = self._runs.get(run_id)
+        if run is not None and self._connection is not None:
             run.accept(self._connection.scheduler_id)
 
     def _end_overdue(self, run: Run) -> None:

@@ -38,20 +38,18 @@ class _Run:
         client: The client of Dask that is told about the run.
         submitted: The time of its submission.
         worker: The address of the worker that claimed it; empty before.
-        machine: The name of that worker for people.
-        started: The time of the claim.
+        started: The time at which that worker started it; 0.0 before.
         ended: The time of its end; 0.0 before.
         end: The message about its end; None before.
         retries: The number of workers that have died with the task before it had started.
     """
 
-    __slots__ = ("client", "end", "ended", "machine", "retries", "started", "submitted", "worker")
+    __slots__ = ("client", "end", "ended", "retries", "started", "submitted", "worker")
 
     def __init__(self, client: str) -> None:
         self.client = client
         self.submitted = time.time()
         self.worker = ""
-        self.machine = ""
         self.started = 0.0
         self.ended = 0.0
         self.end: dict[str, Any] | None = None
@@ -77,15 +75,20 @@ class RunRegistry(SchedulerPlugin):
         self._scheduler = scheduler
         handlers: Mapping[str, Callable[..., Any]] = {
             "describe": self.describe,
-            "claim": self.claim,
             "attach": self.attach,
             "cancel": self.cancel,
             "release": self.release,
             "call_worker": self.call_worker,
         }
         scheduler.handlers.update({f"{self.name}_{name}": handler for name, handler in handlers.items()})
-        scheduler.stream_handlers[f"{self.name}_ended"] = self.run_ended
-        scheduler.stream_handlers[f"{self.name}_forward"] = self.forward
+        streams: Mapping[str, Callable[..., Any]] = {
+            "claim": self.claim,
+            "unclaim": self.unclaim,
+            "started": self.run_started,
+            "ended": self.run_ended,
+            "forward": self.forward,
+        }
+        scheduler.stream_handlers.update({f"{self.name}_{name}": handler for name, handler in streams.items()})
 
     # What clients call.
 
@@ -117,9 +120,9 @@ class RunRegistry(SchedulerPlugin):
             run = self._runs.get(run_id)
             if run is not None:
                 run.client = client
-                messages[run_id] = [{"event": "accepted", "run": run_id}]
-                if run.worker:
-                    messages[run_id].append(self._started(run_id, run))
+                messages[run_id] = [{"event": "accepted", "runs": [run_id]}]
+                if run.started:
+                    messages[run_id].append({"event": "started", "run": run_id, **self._place(run)})
                 if run.end is not None:
                     messages[run_id].append(run.end)
         return messages
@@ -136,7 +139,7 @@ class RunRegistry(SchedulerPlugin):
             elif run.worker in self._scheduler.workers:
                 self._scheduler.worker_send(run.worker, {"op": f"{self.name}_cancel", "run": run_id})
             else:
-                self._end(run_id, {"lost": f"the worker {run.machine} has left the cluster"})
+                self._end(run_id, {"lost": f"the worker {self._machine(run)} has left the cluster"})
 
     def release(self, runs: Sequence[str]) -> None:
         """Forgets runs."""
@@ -156,23 +159,32 @@ class RunRegistry(SchedulerPlugin):
 
     # What workers call.
 
-    def claim(self, run: str, worker: str) -> bool:
-        """Returns True if a worker may start a run."""
+    def claim(self, run: str, worker: str = "") -> None:
+        """Tells a worker whether it may start a run."""
         record = self._runs.get(run)
-        state = self._scheduler.workers.get(worker)
-        if record is None or record.worker or record.end is not None or state is None:
-            return False
-        record.worker = worker
-        # Names are numbers where a cluster numbers its workers.
-        record.machine = state.name if isinstance(state.name, str) else worker
-        record.started = time.time()
-        self._send(record, self._started(run, record))
-        return True
+        granted = record is not None and not record.worker and record.end is None
+        if record is not None and granted:
+            record.worker = worker
+        self._scheduler.worker_send(worker, {"op": f"{self.name}_answer", "run": run, "granted": granted})
+
+    def unclaim(self, run: str, worker: str = "") -> None:
+        """Takes a claim back of a run that the worker has not started and will not start."""
+        record = self._runs.get(run)
+        if record is not None and record.worker == worker and not record.started and record.end is None:
+            record.worker = ""
+
+    def run_started(self, run: str, worker: str = "") -> None:
+        """Records the start of a run."""
+        record = self._runs.get(run)
+        if record is not None and record.worker == worker:
+            record.started = time.time()
+            self._send(record, {"event": "started", "run": run, **self._place(record)})
 
     def run_ended(self, run: str, result: dict[str, Any], worker: str = "") -> None:
         """Records the result of a run."""
         record = self._runs.get(run)
-        if record is not None and record.worker == worker:
+        if record is not None and record.worker == worker and record.end is None:
+            record.started = record.started or time.time()
             self._end(run, result)
 
     def forward(self, run: str, message: dict[str, Any], worker: str = "") -> None:
@@ -190,8 +202,9 @@ class RunRegistry(SchedulerPlugin):
         # A client of Dask that never leaves wants the results, so that the tasks outlive the real one.
         scheduler.client_desires_keys(ours, PREFIX)
         for _, run_id in ours:
-            run = self._runs[run_id] = _Run(client)
-            self._send(run, {"event": "accepted", "run": run_id})
+            self._runs[run_id] = _Run(client)
+        message = {"event": "accepted", "runs": [run_id for _, run_id in ours]}
+        scheduler.client_send(client, self._event(message))
 
     def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
         if not _is_ours(key) or finish not in {"erred", "memory", "forgotten"}:
@@ -203,7 +216,7 @@ class RunRegistry(SchedulerPlugin):
         if finish == "forgotten":
             self._end(run_id, {"lost": "the task was cancelled in Dask"})
         elif finish == "memory":
-            self._end(run_id, {"lost": f"Dask gave the run to another worker after {run.machine} had started it"})
+            self._end(run_id, {"lost": f"Dask gave the run to another worker after {self._machine(run)} had started it"})
         elif run.worker:
             self._end(run_id, {"lost": self._fault(key, run)})
         elif run.retries < MAX_RETRIES:  # it has never started
@@ -231,19 +244,25 @@ class RunRegistry(SchedulerPlugin):
     def _end(self, run_id: str, result: Mapping[str, Any]) -> None:
         run = self._runs[run_id]
         run.ended = time.time()
-        run.end = {"event": "ended", "run": run_id, "worker": run.worker, **result}
+        run.end = {"event": "ended", "run": run_id, **(self._place(run) if run.started else {}), **result}
         self._send(run, run.end)
 
-    def _started(self, run_id: str, run: _Run) -> dict[str, Any]:
+    def _place(self, run: _Run) -> dict[str, Any]:
         queued = max(run.started - run.submitted, 0.0)
-        return {"event": "started", "run": run_id, "worker": run.worker, "machine": run.machine, "queued": queued}
+        return {"worker": run.worker, "machine": self._machine(run), "queued": queued}
+
+    def _machine(self, run: _Run) -> str:
+        """Returns the name of the worker of a run for people."""
+        worker = self._scheduler.workers.get(run.worker)
+        # Names are numbers where a cluster numbers its workers.
+        return worker.name if worker is not None and isinstance(worker.name, str) else run.worker
 
     def _fault(self, key: Any, run: _Run) -> str:
         task = self._scheduler.tasks.get(key)
         text = str(getattr(task, "exception_text", "") or "")
         if run.worker not in self._scheduler.workers or "KilledWorker" in text:
-            return f"the worker {run.machine} died or was cut off"
-        return f"the worker {run.machine} failed: {text}"
+            return f"the worker {self._machine(run)} died or was cut off"
+        return f"the worker {self._machine(run)} failed: {text}"
 
     def _retry(self, key: Any) -> None:
         task = self._scheduler.tasks.get(key)

@@ -92,17 +92,15 @@ class Supervisor:
             result = {"fault": f"{error.strerror}: {error.filename or folder}", "complete": True}
         del self._runs[run_id]
         self._sizes.pop(run_id, None)
+        result["clean"] = _is_clean(folder)
         self._write("ended", run_id, result)
-        try:
-            (folder / "work").rmdir()
-            if result["complete"]:
-                folder.rmdir()
-        except OSError:  # it has files
-            await asyncio.to_thread(_clean, folder, everything=result["complete"])
+        if not result["clean"]:
+            await asyncio.to_thread(_remove, folder, everything=result["complete"])
 
     async def _run_in(self, run_id: str, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
-        work = folder / "work"
-        work.mkdir(parents=True)
+        work = f"{folder}/work"
+        if not os.path.isdir(work):  # noqa: PTH112
+            os.makedirs(work)  # noqa: PTH103
         env = dict(job["env"])
         argv = job["argv"]
         if job["task"] is not None:
@@ -118,7 +116,7 @@ class Supervisor:
         spec = ProcessSpec(
             argv=argv,
             env=env,
-            cwd=str(work),
+            cwd=work,
             stdout=str(folder / "stdout") if job["files"][0] else "",
             stderr=str(folder / "stderr") if job["files"][1] else "",
             timeout_seconds=job["timeout"],
@@ -219,7 +217,15 @@ def _read(path: Path) -> bytes:
     return path.read_bytes() if path.is_file() else b""
 
 
-def _clean(folder: Path, *, everything: bool) -> None:
+def _is_clean(folder: Path) -> bool:
+    """Returns True if the directory of a run can be used for another run."""
+    try:
+        return os.listdir(folder) == ["work"] and not os.listdir(folder / "work")  # noqa: PTH208
+    except OSError:
+        return False
+
+
+def _remove(folder: Path, *, everything: bool) -> None:
     shutil.rmtree(folder if everything else folder / "work", ignore_errors=True)
 
 
