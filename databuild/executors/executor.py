@@ -273,5 +273,5 @@ class RemoteExecutor(Executor, Protocol):
         ...
 
     async def close(self) -> None:
-        """Disconnects. Runs that have not ended go on if the engine's capabilities say so."""
+        """Disconnects. Runs that have not ended go on if the engine's capabilities say so; to callers they are lost."""
         ...

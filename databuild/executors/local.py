@@ -13,9 +13,9 @@ import functools
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from databuild.errors import ProcessesLeftError
 from databuild.executors.capacity import capacity_of
@@ -30,6 +30,7 @@ from databuild.executors.report_file import ReportFile
 from databuild.executors.running_process import RunningProcess
 from databuild.executors.spawning import Spawner
 from databuild.executors.start_faults import EXHAUSTED, start_fault
+from databuild.executors.uncancellable import uncancellable
 from databuild.executors.watchdog import watchdog
 
 BUILD_VARIABLE: Final = "DATABUILD_BUILD_REQUEST_ID"
@@ -48,8 +49,6 @@ _REPORT_POLL_SECONDS = 0.25
 _READ_DELAY_SECONDS = 0.01
 _MIN_START_BACKOFF_SECONDS = 0.01
 _MAX_START_BACKOFF_SECONDS = 1.0
-
-_T = TypeVar("_T")
 
 
 class _Usage(NamedTuple):
@@ -201,11 +200,11 @@ class LocalExecutor:
             else:
                 done, _ = await asyncio.wait((ended,), timeout=timeout_seconds)
                 if not done:
-                    return await _uncancellable(self._end_group(running.pid, ended)), True
+                    return await uncancellable(self._end_group(running.pid, ended)), True
         except asyncio.CancelledError:
             # The future was cancelled with the awaiting task. The pidfd stays readable after the end of the process, so
             # a new future cannot miss it.
-            await _uncancellable(self._end_group(running.pid, running.ended()))
+            await uncancellable(self._end_group(running.pid, running.ended()))
             raise
         with contextlib.suppress(ProcessLookupError, PermissionError):
             # Children that are left running could still write to outputs that are about to be recorded as complete. The
@@ -252,17 +251,3 @@ class LocalExecutor:
 def _wait_for(pid: int) -> _Usage:
     _, status, usage = os.wait4(pid, 0)
     return _Usage(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
-
-
-async def _uncancellable(coroutine: Coroutine[Any, Any, _T]) -> _T:
-    """Awaits a coroutine to its end, and defers cancellations of the awaiting task until then."""
-    task = asyncio.ensure_future(coroutine)
-    cancelled = False
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled:
-        raise asyncio.CancelledError
-    return task.result()

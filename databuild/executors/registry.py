@@ -56,6 +56,7 @@ class ExecutorOptions:
         environ: The environment of the credential helper.
         grace_seconds: The time between TERM and KILL for a process that has to stop, where the engine allows it.
         log_limit_bytes: The maximum size of each stream of output.
+        cache_directory: The directory for digests of code, which builds share; empty to keep none.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -65,6 +66,7 @@ class ExecutorOptions:
     environ: Mapping[str, str] = field(default_factory=dict)
     grace_seconds: float = 10.0
     log_limit_bytes: int = 64 * 1024 * 1024
+    cache_directory: str = ""
 
 
 def check_executor(uri: str) -> None:

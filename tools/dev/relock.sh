@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Updates the locks in third_party/python from requirements*.in, but for the oldest packages of the client:
-# tools/dev/relock.sh [UV ARGUMENT...]
+# Updates the locks in third_party/python from the files beside them: tools/dev/relock.sh [UV ARGUMENT...]
 #
 # Keeps versions that still satisfy the requirements. `tools/dev/relock.sh --upgrade` updates all of them.
 set -euo pipefail
@@ -25,6 +24,7 @@ lock requirements_lock.txt requirements.in "$@"
 # A program can import packages of several locks, so these have the same version of each package.
 lock requirements_duckdb_lock.txt requirements_duckdb.in --constraints third_party/python/requirements_lock.txt "$@"
 lock requirements_dask_lock.txt requirements_dask.in --constraints third_party/python/requirements_lock.txt "$@"
+lock requirements_buildbox_lock.txt requirements_buildbox.in --no-deps "$@"
 lock requirements_dev_lock.txt requirements_dev.in --constraints third_party/python/requirements_lock.txt \
   --constraints third_party/python/requirements_duckdb_lock.txt \
   --constraints third_party/python/requirements_dask_lock.txt "$@"

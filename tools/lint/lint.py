@@ -85,7 +85,7 @@ def _with_generated(root: Path, tree: Path) -> None:
     """Copies the packages and the stubs of generated modules, which only the runfiles have, into one tree."""
     for package in _CHECKED:
         shutil.copytree(root / package, tree / package, ignore=shutil.ignore_patterns("*_pb2*", "__pycache__"))
-    for stub in Path("databuild/v1").glob("*_pb2.pyi"):
+    for stub in Path("databuild").glob("**/*_pb2.pyi"):
         shutil.copy(stub, tree / stub)
     shutil.copy(root / "pyproject.toml", tree)
 

@@ -1,0 +1,51 @@
+"""The executors that the contract is tested with. A new one is an entry in `_remote` and in the lists of names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from databuild.executors.reapi import extension as reapi
+from tests.reapi.casd import Casd
+from tests.support.executors import ExecutorCase, LocalCase, OpenedByScheme, RemoteCase, Runs
+
+REMOTE = ["reapi"]
+
+
+@pytest.fixture(scope="session")
+def casd() -> Iterator[Casd]:
+    engine = Casd()
+    yield engine
+    engine.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module", params=["local", *REMOTE])
+async def case(request: pytest.FixtureRequest) -> AsyncIterator[ExecutorCase]:
+    """Returns each executor."""
+    if request.param == "local":
+        yield LocalCase()
+        return
+    remote = _remote(request)
+    yield remote
+    await remote.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module", params=REMOTE)
+async def remote_case(request: pytest.FixtureRequest) -> AsyncIterator[RemoteCase]:
+    """Returns each executor with an engine."""
+    remote = _remote(request)
+    yield remote
+    await remote.close()
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    return Runs(tmp_path)
+
+
+def _remote(request: pytest.FixtureRequest) -> OpenedByScheme:
+    engine: Casd = request.getfixturevalue("casd")
+    return OpenedByScheme(reapi.open_executor, engine.uri)

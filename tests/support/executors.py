@@ -1,0 +1,149 @@
+"""The executors that the contract is tested with, and what its tests run on them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from databuild.executors.executor import Capacity, Code, Executor, ProcessSpec, RemoteExecutor
+from databuild.executors.local import LocalExecutor
+from databuild.executors.registry import ExecutorOptions
+
+BASE_ENV = {"PATH": "/usr/bin:/bin", "BASE": "of local processes alone"}
+
+
+SLOTS = 2
+"""The number of processes that each executor under test runs at once."""
+
+
+class ExecutorCase(Protocol):
+    """An executor under test."""
+
+    async def open(self, options: ExecutorOptions) -> Executor:
+        """Returns an executor that is connected and closed after the test."""
+        ...
+
+
+class RemoteCase(Protocol):
+    """An executor with an engine under test."""
+
+    async def open(self, options: ExecutorOptions) -> RemoteExecutor:
+        """Returns an executor that is connected and closed after the test."""
+        ...
+
+    async def drop(self, executor: RemoteExecutor) -> None:
+        """Disconnects an executor, as the death of its process would, while its runs go on."""
+        ...
+
+
+class LocalCase:
+    """Processes on this machine."""
+
+    async def open(self, options: ExecutorOptions) -> Executor:
+        return LocalExecutor(
+            base_env=BASE_ENV,
+            grace_seconds=options.grace_seconds,
+            log_limit_bytes=options.log_limit_bytes,
+            capacity=Capacity(SLOTS, "the test"),
+        )
+
+
+class OpenedByScheme:
+    """An engine that `open_executor` of an extension connects to."""
+
+    def __init__(self, open_executor: Callable[[str, ExecutorOptions], RemoteExecutor], uri: str) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            open_executor: The function of the extension.
+            uri: The address of the engine.
+        """
+        self._open_executor = open_executor
+        self._uri = uri
+        self._opened: list[RemoteExecutor] = []
+
+    async def open(self, options: ExecutorOptions) -> RemoteExecutor:
+        executor = self._open_executor(self._uri, options)
+        self._opened.append(executor)
+        await executor.connect()
+        return executor
+
+    async def drop(self, executor: RemoteExecutor) -> None:
+        self._opened.remove(executor)
+        await executor.close()
+
+    async def close(self) -> None:
+        """Closes the executors that are open."""
+        while self._opened:
+            await self._opened.pop().close()
+
+
+class Runs:
+    """Specifications of processes, with files below one folder.
+
+    Attributes:
+        folder: The folder.
+        stdout: The file for standard output.
+        stderr: The file for standard error.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.stdout = folder / "stdout"
+        self.stderr = folder / "stderr"
+        self._count = 0
+
+    def spec(self, *argv: str, **settings: Any) -> ProcessSpec:
+        """Returns a process whose output goes to the files."""
+        self._count += 1
+        defaults = ProcessSpec(
+            argv=argv,
+            env={},
+            cwd=str(self.folder),
+            stdout=str(self.stdout),
+            stderr=str(self.stderr),
+            run_id=f"{self.folder.name}-{os.getpid()}-{self._count}",
+        )
+        return replace(defaults, **settings)
+
+    def shell(self, script: str, *arguments: str, **settings: Any) -> ProcessSpec:
+        """Returns a shell with a script."""
+        return self.spec("/bin/sh", "-c", script, "sh", *arguments, **settings)
+
+    def reporting(self, script: str, **settings: Any) -> ProcessSpec:
+        """Returns a shell whose script may append lines to the report."""
+        report = str(self.folder / "report")
+        return self.shell(script, report=report, env={"DATABUILD_REPORT": report}, **settings)
+
+    def code(self, files: dict[str, str]) -> Code:
+        """Returns a program with its runfiles.
+
+        Args:
+            files: The content of each file by its path. Files that begin with `#!` are executable.
+        """
+        root = self.folder / "program.runfiles"
+        for name, content in files.items():
+            path = root / "_main" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+            path.chmod(0o755 if content.startswith("#!") else 0o644)
+        listed = self.folder / "files"
+        listed.write_text("\n".join(["_main", *files]))
+        digest = hashlib.sha256(repr(files).encode()).hexdigest()
+        return Code(root=str(root), files=str(listed), digest=digest)
+
+
+def processes_with(token: str) -> Sequence[int]:
+    """Returns the processes on this machine whose command line has a token; also those in sandboxes."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and token.encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
+    return found
