@@ -46,10 +46,6 @@ class CodeMissingError(Exception):
     """The code of a run did not arrive, or cannot be unpacked."""
 
 
-class _CancelledError(Exception):
-    """A run was cancelled before it had its code."""
-
-
 class Agent(WorkerPlugin):
     """Runs job processes for the tasks of a worker."""
 
@@ -74,7 +70,8 @@ class Agent(WorkerPlugin):
         self._folders: dict[str, str] = {}
         self._free: list[str] = []
         self._code: dict[str, asyncio.Task[str]] = {}
-        self._wanted: dict[str, dict[str, asyncio.Future[None]]] = {}
+        self._wanted: dict[str, set[str]] = {}
+        self._preparing: dict[str, asyncio.Future[None]] = {}
         self._transfers: dict[str, _Transfer] = {}
         self._claims: dict[str, asyncio.Future[bool]] = {}
         worker.handlers.update({f"{self.name}_read": self.read, f"{self.name}_code": self.receive_code})
@@ -87,8 +84,8 @@ class Agent(WorkerPlugin):
 
     async def run(self, run_id: str, job: Mapping[str, Any]) -> None:
         """Runs a process to its end, unless the claim is refused."""
-        granted = await self._claims.setdefault(run_id, asyncio.get_running_loop().create_future())
-        del self._claims[run_id]
+        await self._claims[run_id]
+        granted = self._claims.pop(run_id).result()  # it may be another one, after a cancellation
         if not granted:
             return
         # The message about the end of a short run tells its start, too.
@@ -96,18 +93,22 @@ class Agent(WorkerPlugin):
         # Creating and removing a directory can take longer than the rest of a short run.
         folder = self._free.pop() if self._free else str(self._folder / "runs" / str(next(self._numbers)))
         self._folders[run_id] = folder
+        cancelled = self._preparing[run_id] = asyncio.get_running_loop().create_future()
         try:
-            tree = await self._tree_of(run_id, job["code"]) if job["code"] else ""
+            tree = await self._tree_of(run_id, job["code"], cancelled) if job["code"] else ""
             supervisor = self._supervisor
             if supervisor is None or supervisor.dead:
                 supervisor = await self._started_supervisor()
-            result = await supervisor.run(run_id, {**job, "folder": folder, "tree": tree})
-        except _CancelledError:
-            result = {"cancelled": True}
+            if cancelled.done():
+                result = {"cancelled": True}
+            else:
+                del self._preparing[run_id]
+                result = await supervisor.run(run_id, {**job, "folder": folder, "tree": tree})
         except (CodeMissingError, OSError) as error:
             result = {"fault": f"{error}; see the local directory of the Dask worker, {self._worker.local_directory}"}
         finally:
             started.cancel()
+            self._preparing.pop(run_id, None)
         if result.get("complete", True):
             del self._folders[run_id]
         if result.pop("clean", False):
@@ -137,11 +138,15 @@ class Agent(WorkerPlugin):
             claim.set_result(granted)
 
     def cancel(self, run: str, **_: Any) -> None:
-        """Ends the process of a run, or its wait for code."""
-        for wanted in self._wanted.values():
-            if run in wanted and not wanted[run].done():
-                wanted[run].set_result(None)
-        if self._supervisor is not None:
+        """Ends the process of a run, or prevents it."""
+        if run in self._claims:
+            self._claims[run] = self._worker.loop.asyncio_loop.create_future()
+            self._claims[run].set_result(False)
+            self._send("ended", run=run, result={"cancelled": True})
+        elif run in self._preparing:
+            if not self._preparing[run].done():
+                self._preparing[run].set_result(None)
+        elif self._supervisor is not None:
             self._supervisor.cancel(run)
 
     def forward(self, run_id: str, message: Mapping[str, Any]) -> None:
@@ -204,23 +209,18 @@ class Agent(WorkerPlugin):
                 await self._supervisor.start(self._folder, self._modules)
         return self._supervisor
 
-    async def _tree_of(self, run_id: str, code: Mapping[str, Any]) -> str:
+    async def _tree_of(self, run_id: str, code: Mapping[str, Any], cancelled: asyncio.Future[None]) -> str:
         """Returns the directory of the code of a run; empty if its program is at its own path on this machine, too."""
         digest = code["digest"]
         found = self._code.get(digest)
         if found is None or (found.done() and (found.cancelled() or found.exception() is not None)):
             found = self._code[digest] = asyncio.create_task(self._find_code(code))
-        if found.done():
-            return found.result()
-        wanted = self._wanted.setdefault(digest, {})
-        cancelled = wanted[run_id] = asyncio.get_running_loop().create_future()
-        try:
+        if not found.done():
+            wanted = self._wanted.setdefault(digest, set())
+            wanted.add(run_id)
             await asyncio.wait((found, cancelled), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            del wanted[run_id]
-        if cancelled.done():
-            raise _CancelledError
-        return found.result()
+            wanted.discard(run_id)
+        return found.result() if found.done() else ""
 
     async def _find_code(self, code: Mapping[str, Any]) -> str:
         supervisor = await self._started_supervisor()
@@ -239,7 +239,7 @@ class Agent(WorkerPlugin):
                 elif time.monotonic() > changed + CODE_SECONDS:
                     raise CodeMissingError("no client sent the code of the run")
                 else:
-                    for run_id in self._wanted[digest]:  # their clients may have gone
+                    for run_id in self._wanted.get(digest, ()):  # their clients may have gone
                         self.forward(run_id, {"event": "need_code", "digest": digest})
                 await asyncio.wait([transfer.complete], timeout=ASK_SECONDS)
             transfer.close()

@@ -22,7 +22,7 @@ from databuild.executors.dask.code_sender import CodeSender
 from databuild.executors.dask.connection import Address, Connection, ConnectionLostError
 from databuild.executors.dask.delivery import Delivery, remove_output
 from databuild.executors.dask.output_reader import OutputReader
-from databuild.executors.dask.runs import Run, dask_resources, parse_handle
+from databuild.executors.dask.runs import Run, dask_resources, new_key, parse_handle
 from databuild.executors.executor import (
     Capabilities,
     Capacity,
@@ -32,6 +32,7 @@ from databuild.executors.executor import (
     UnconfirmedCancellationError,
 )
 from databuild.executors.registry import ExecutorOptions
+from databuild.executors.uncancellable import ignoring_cancellation, uncancellable
 
 CONFIRM_SECONDS: Final = 30.0
 """The time for which a cancellation waits for the end of the process."""
@@ -47,6 +48,7 @@ _MAX_BATCH_BYTES: Final = 4 << 20
 _MIN_BACKOFF_SECONDS: Final = 0.2
 _MAX_BACKOFF_SECONDS: Final = 10.0
 _CANCEL_SECONDS: Final = 5.0
+_ACCEPT_SECONDS: Final = 0.02
 _RELEASE_SECONDS: Final = 0.05
 
 
@@ -123,7 +125,7 @@ class DaskExecutor:
         resources, fault = dask_resources({**self._options.properties, **spec.properties})
         if fault:
             return ProcessResult(exit_code=-1, refused=fault)
-        run = self._add(spec, resources, on_report, on_placement)
+        run = self._add(Run(spec, new_key(spec.run_id), resources, self._delivery(spec, on_report), on_placement))
         self._pending.append(run)
         self._has_pending.set()
         return await self._finish(run)
@@ -135,46 +137,50 @@ class DaskExecutor:
         on_report: Callable[[bytes], None] | None = None,
         on_placement: Callable[[Placement], None] | None = None,
     ) -> ProcessResult:
-        run_id, scheduler_id = parse_handle(handle)
-        connection = await self._connected()
-        if run_id != spec.run_id or scheduler_id != connection.scheduler_id:
-            return ProcessResult(exit_code=-1, lost="the scheduler of Dask was restarted since, and forgot the run")
+        key, scheduler_id = parse_handle(handle)
         remove_output(spec)
         if spec.code is not None:
             self._code.register(spec.code)
-        run = self._add(spec, {}, on_report, on_placement)
+        run = self._add(Run(spec, key, {}, self._delivery(spec, on_report), on_placement))
         run.submitted = True
-        with contextlib.suppress(ConnectionLostError):  # then it is attached with all others
-            await self._attach(connection, [run])
-        return await self._finish(run)
+        return await self._finish(run, scheduler_id)
 
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
-        self._code.close()
-        if self._connection is not None:
-            await self._send_released(self._connection)
-            await self._connection.close()
-            self._connection = None
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._code.close()
+        for run in tuple(self._runs.values()):
+            run.end({"lost": "the executor was closed"})
+        connection, self._connection = self._connection, None
         self._is_connected.clear()
+        if connection is not None:
+            await self._send_released(connection)
+            await connection.close()
 
     # One run.
 
-    def _add(
-        self,
-        spec: ProcessSpec,
-        resources: Mapping[str, float],
-        on_report: Callable[[bytes], None] | None,
-        on_placement: Callable[[Placement], None] | None,
-    ) -> Run:
-        delivery = Delivery(spec, on_report, self._options.log_limit_bytes)
-        run = self._runs[spec.run_id] = Run(spec, resources, delivery, on_placement)
+    def _delivery(self, spec: ProcessSpec, on_report: Callable[[bytes], None] | None) -> Delivery:
+        return Delivery(spec, on_report, self._options.log_limit_bytes)
+
+    def _add(self, run: Run) -> Run:
+        self._runs[run.key] = run
         return run
 
-    async def _finish(self, run: Run) -> ProcessResult:
-        """Waits for the end of a run and its output; ends the run if the awaiting task is cancelled."""
+    async def _finish(self, run: Run, scheduler_id: str = "") -> ProcessResult:
+        """Waits for the end of a run and its output; ends the run if the awaiting task is cancelled.
+
+        Args:
+            run: The run.
+            scheduler_id: The scheduler that the run was submitted to, for runs that were submitted before.
+        """
         try:
+            if run.submitted:
+                connection = await self._connected()
+                if scheduler_id == connection.scheduler_id:
+                    await uncancellable(self._attach(connection, [run]))
+                else:
+                    run.end({"lost": "the scheduler of Dask was restarted since, and has forgotten the run"})
             await asyncio.wait((run.ended,))
             message = run.ended.result()
             return run.result(message, await self._reader.finish(run, message))
@@ -191,35 +197,38 @@ class DaskExecutor:
             UnconfirmedCancellationError: The engine did not confirm the end in time.
         """
         if not run.submitted:
-            self._pending.remove(run)
+            if run in self._pending:  # otherwise it is missed when its batch is submitted
+                self._pending.remove(run)
             return
-        ending = asyncio.create_task(self._end_run(run))
-        deadline = time.monotonic() + self._confirm_seconds
-        while not ending.done() and (left := deadline - time.monotonic()) > 0:
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait((ending,), timeout=left)
-        ending.cancel()
-        if not run.ended.done() or "lost" in run.ended.result():
+        ended = await ignoring_cancellation(self._end_run(run))
+        if not ended:
             raise UnconfirmedCancellationError
 
-    async def _end_run(self, run: Run) -> None:
-        """Asks the engine to end a run until it has ended, and takes the output."""
-        while not run.ended.done():
-            connection = await self._connected()
-            with contextlib.suppress(ConnectionLostError):
-                await connection.call("cancel", runs=[run.spec.run_id])
-            await asyncio.wait((run.ended,), timeout=_CANCEL_SECONDS)
-        await self._reader.finish(run, run.ended.result())
+    async def _end_run(self, run: Run) -> bool:
+        """Asks the engine to end a run until it has ended, takes its output, and returns True if that was in time."""
+        try:
+            async with asyncio.timeout(self._confirm_seconds):
+                while not run.ended.done():
+                    connection = await self._connected()
+                    if not run.accepted:  # calls can overtake submissions
+                        await asyncio.wait((run.ended,), timeout=_ACCEPT_SECONDS)
+                        continue
+                    with contextlib.suppress(ConnectionLostError):
+                        await connection.call("cancel", runs=[run.key])
+                    await asyncio.wait((run.ended,), timeout=_CANCEL_SECONDS)
+                await self._reader.finish(run, run.ended.result())
+        except TimeoutError:
+            return False
+        return "lost" not in run.ended.result()
 
     def _forget(self, run: Run) -> None:
-        run_id = run.spec.run_id
-        self._runs.pop(run_id, None)
-        self._unaccepted.pop(run_id, None)
+        self._runs.pop(run.key, None)
+        self._unaccepted.pop(run.key, None)
         for scheduled in (run.deadline, run.pulling):
             if scheduled is not None:
                 scheduled.cancel()
-        if run.submitted and run.ended.done():
-            self._released.append(run_id)
+        if run.submitted and run.is_over:
+            self._released.append(run.key)
             self._has_released.set()
 
     # Messages.
@@ -254,7 +263,11 @@ class DaskExecutor:
 
     def _end_overdue(self, run: Run) -> None:
         run.overdue = True
-        self._start(self._end_run(run))
+        self._start(self._end_late(run))
+
+    async def _end_late(self, run: Run) -> None:
+        if not await self._end_run(run):
+            run.end({"lost": f"the worker {run.machine} did not end the run at its timeout"})
 
     # Submission and release.
 
@@ -271,7 +284,7 @@ class DaskExecutor:
             size = 0
             for index, run in enumerate(batch):
                 try:
-                    jobs[run.spec.run_id] = job = await self._job(run.spec)
+                    jobs[run.key] = job = await self._job(run.spec)
                 except OSError as error:
                     run.end({"fault": f"a file of the run cannot be read: {error}"})
                     continue
@@ -332,30 +345,30 @@ class DaskExecutor:
             await self._is_connected.wait()
         return self._connection
 
-    async def _open(self) -> None:
+    async def _open(self) -> Connection:
         connection = await Connection.open(self._address, self._options.tls, self._receive)
         self._threads = connection.threads
         self._connection = connection
         self._is_connected.set()
+        return connection
 
     async def _keep_connected(self) -> None:
         """Connects again whenever the connection is lost, and attaches to all runs."""
+        connection = await self._connected()
         while True:
-            connection = await self._connected()
-            with contextlib.suppress(ConnectionLostError):
-                await self._attach(connection, [run for run in self._runs.values() if run.submitted])
-                await connection.lost(self._check_unaccepted)
+            await connection.lost(self._check_unaccepted)
             self._connection = None
             self._is_connected.clear()
             await connection.close()
-            await self._reconnect()
+            connection = await self._reconnect()
 
-    async def _reconnect(self) -> None:
+    async def _reconnect(self) -> Connection:
         deadline = time.monotonic() + self._reattach_seconds
         pause = _MIN_BACKOFF_SECONDS
-        while self._connection is None:
+        while True:
             try:
-                await self._open()
+                runs = [run for run in self._runs.values() if run.submitted]
+                connection = await self._open()
             except ExecutorError as error:
                 if time.monotonic() > deadline:
                     for run in self._runs.values():
@@ -363,21 +376,28 @@ class DaskExecutor:
                     self._pending.clear()
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _MAX_BACKOFF_SECONDS)
+            else:
+                await self._attach(connection, runs)
+                return connection
 
     async def _attach(self, connection: Connection, runs: Sequence[Run]) -> None:
-        """Asks for the messages about runs so far, and gets those that follow.
+        """Asks for the messages about runs so far, and gets those that follow; does nothing if the connection is lost.
 
-        Raises:
-            ConnectionLostError: There is no connection.
+        Args:
+            connection: The connection, which has not submitted the runs: a call can overtake a submission.
+            runs: The runs.
         """
         for start in range(0, len(runs), _MAX_BATCH_RUNS):
             part = runs[start : start + _MAX_BATCH_RUNS]
-            names = [run.spec.run_id for run in part]
-            messages = await connection.call("attach", client=connection.client_id, runs=names)
+            keys = [run.key for run in part]
+            try:
+                messages = await connection.call("attach", client=connection.client_id, runs=keys)
+            except ConnectionLostError:
+                return  # they are attached by the next connection
             for run in part:
-                for message in messages.get(run.spec.run_id, ()):
+                for message in messages.get(run.key, ()):
                     self._receive(message)
-                if run.spec.run_id not in messages:
+                if run.key not in messages:
                     run.end({"lost": "the scheduler of Dask does not know the run; it was restarted, or the run released"})
 
     def _check_unaccepted(self) -> None:

@@ -67,7 +67,7 @@ class OutputReader:
                         data = await connection.call_worker(
                             run.worker,
                             "read",
-                            run=run.spec.run_id,
+                            run=run.key,
                             stream=name,
                             offset=run.delivery.positions[stream],
                             size=min(left, _PART_BYTES),

@@ -184,7 +184,8 @@ class RunRegistry(SchedulerPlugin):
         """Records the result of a run."""
         record = self._runs.get(run)
         if record is not None and record.worker == worker and record.end is None:
-            record.started = record.started or time.time()
+            if "cancelled" not in result:
+                record.started = record.started or time.time()
             self._end(run, result)
 
     def forward(self, run: str, message: dict[str, Any], worker: str = "") -> None:

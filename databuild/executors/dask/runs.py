@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -20,10 +21,12 @@ class Run:
 
     Attributes:
         spec: The process.
+        key: Its name in the cluster.
         resources: The resources of Dask that it needs.
         delivery: What it has written.
         ended: Done with the message about its end.
         submitted: True once it may be known to the scheduler.
+        accepted: True once the scheduler has said that it knows it.
         worker: The address of the worker that runs it; empty before it has started.
         machine: The name of that worker.
         sizes: The sizes of its streams on the worker, as far as they are known.
@@ -33,11 +36,12 @@ class Run:
     """
 
     __slots__ = (
-        "_accepted",
         "_on_placement",
+        "accepted",
         "deadline",
         "delivery",
         "ended",
+        "key",
         "machine",
         "overdue",
         "pulling",
@@ -52,15 +56,17 @@ class Run:
     def __init__(
         self,
         spec: ProcessSpec,
+        key: str,
         resources: Mapping[str, float],
         delivery: Delivery,
         on_placement: Callable[[Placement], None] | None,
     ) -> None:
         self.spec = spec
+        self.key = key
         self.resources = resources
         self.delivery = delivery
         self._on_placement = on_placement
-        self._accepted = False
+        self.accepted = False
         self.ended: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self.submitted = False
         self.worker = ""
@@ -73,9 +79,9 @@ class Run:
 
     def accept(self, scheduler_id: str) -> None:
         """Tells the handle of the run, once."""
-        if not self._accepted:
-            self._accepted = True
-            self._place(Placement(handle=handle_of(self.spec.run_id, scheduler_id)))
+        if not self.accepted:
+            self.accepted = True
+            self._place(Placement(handle=handle_of(self.key, scheduler_id)))
 
     def start(self, message: Mapping[str, Any]) -> bool:
         """Tells the machine of the run, and returns True, if it is new."""
@@ -84,6 +90,11 @@ class Run:
         self.worker, self.machine, self.queued_seconds = message["worker"], message["machine"], message["queued"]
         self._place(Placement(machine=self.machine, queued_seconds=self.queued_seconds))
         return True
+
+    @property
+    def is_over(self) -> bool:
+        """True if the engine has told the end of the run, so that it can forget it."""
+        return self.ended.done() and "event" in self.ended.result()
 
     def end(self, message: Mapping[str, Any]) -> None:
         """Records the end of the run; only the first counts."""
@@ -123,13 +134,18 @@ class Run:
             self._on_placement(placement)
 
 
-def handle_of(run_id: str, scheduler_id: str) -> str:
+def new_key(run_id: str) -> str:
+    """Returns a name for a run that the cluster has never seen."""
+    return f"{run_id}.{uuid.uuid4().hex[:8]}"
+
+
+def handle_of(key: str, scheduler_id: str) -> str:
     """Returns the handle of a run."""
-    return json.dumps({"run": run_id, "scheduler": scheduler_id})
+    return json.dumps({"run": key, "scheduler": scheduler_id})
 
 
 def parse_handle(handle: str) -> tuple[str, str]:
-    """Returns the id of the run and that of the scheduler; empty texts for a handle of another kind."""
+    """Returns the key of the run and the id of the scheduler; empty texts for a handle of another kind."""
     try:
         fields = json.loads(handle)
         return str(fields["run"]), str(fields["scheduler"])

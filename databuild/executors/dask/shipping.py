@@ -31,6 +31,7 @@ _EXECUTORS: Final = (
     "running_process",
     "spawning",
     "start_faults",
+    "uncancellable",
     "watchdog",
     "dask/__init__",
     "dask/code_tree",
