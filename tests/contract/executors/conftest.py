@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from databuild.executors.dask import extension as dask
 from databuild.executors.reapi import extension as reapi
+from tests.dask.cluster import Cluster
 from tests.reapi.casd import Casd
 from tests.support.executors import ExecutorCase, LocalCase, OpenedByScheme, RemoteCase, Runs
 
-REMOTE = ["reapi"]
+REMOTE = ["dask", "reapi"]
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +22,12 @@ def casd() -> Iterator[Casd]:
     engine = Casd()
     yield engine
     engine.close()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    with Cluster() as engine:
+        yield engine
 
 
 @pytest_asyncio.fixture(loop_scope="module", params=["local", *REMOTE])
@@ -47,5 +55,8 @@ def runs(tmp_path: Path) -> Runs:
 
 
 def _remote(request: pytest.FixtureRequest) -> OpenedByScheme:
+    if request.param == "dask":
+        cluster: Cluster = request.getfixturevalue("cluster")
+        return OpenedByScheme(dask.open_executor, cluster.uri)
     engine: Casd = request.getfixturevalue("casd")
     return OpenedByScheme(reapi.open_executor, engine.uri)

@@ -1,0 +1,1 @@
+"""The executor for clusters of Dask (distributed)."""

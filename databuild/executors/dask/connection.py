@@ -1,0 +1,209 @@
+"""The connection to a scheduler of Dask: its checks, its loss, and how runs are submitted and asked about."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import distributed
+from distributed import Client, Future, Security
+
+from databuild.errors import ExecutorError, InvalidRequestError
+from databuild.executors.dask.preflight import SECONDS, connection_fault, tls_context
+from databuild.executors.dask.shipping import Shipment
+from databuild.executors.registry import ClientTls
+
+DEFAULT_PORT: Final = 8786
+
+PREFIX: Final = "databuild"
+"""As in `run_registry`."""
+
+_CHECK_SECONDS: Final = 0.5
+
+
+class ConnectionLostError(Exception):
+    """The connection to the scheduler is lost."""
+
+
+class Address:
+    """The address of a scheduler.
+
+    Attributes:
+        uri: The URI without user and password.
+        host: The host.
+        port: The port.
+        tls: True for TLS.
+    """
+
+    def __init__(self, uri: str) -> None:
+        """Parses a URI.
+
+        Raises:
+            InvalidRequestError: It has no host, or more than host and port.
+        """
+        try:
+            parts = urlsplit(uri)
+            self.host, self.port = parts.hostname or "", parts.port or DEFAULT_PORT
+        except ValueError as error:
+            raise InvalidRequestError(f"{uri!r} is not the address of a scheduler of Dask: {error}") from error
+        if not self.host or parts.path.strip("/") or parts.query or parts.fragment:
+            raise InvalidRequestError(f"{uri!r} is not the address of a scheduler of Dask; write {parts.scheme}://HOST:PORT")
+        self.tls = parts.scheme == "dask+tls"
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        self.uri = f"{parts.scheme}://{shown}:{self.port}"
+        self.of_dask = f"{'tls' if self.tls else 'tcp'}://{shown}:{self.port}"
+
+
+class Connection:
+    """One connection, until it is lost."""
+
+    def __init__(self, client: Client, name: str, function: Callable[..., Any], facts: Mapping[str, Any]) -> None:
+        self._client = client
+        self._comm = client.scheduler_comm
+        self._name = name
+        self._function = function
+        self.scheduler_id: Final[str] = facts["scheduler"]
+        self.threads: Final[int] = facts["threads"]
+        self.client_id: Final[str] = client.id
+
+    @classmethod
+    async def open(
+        cls, address: Address, tls: ClientTls, on_message: Callable[[Mapping[str, Any]], None]
+    ) -> Connection:
+        """Connects to a scheduler and installs our plugins.
+
+        Args:
+            address: The address.
+            tls: The files for TLS.
+            on_message: Called with each message about our runs.
+
+        Raises:
+            ExecutorError: The scheduler cannot be used.
+        """
+        security = None
+        context = None
+        if address.tls:
+            context, fault = tls_context(tls)
+            if fault:
+                raise ExecutorError(address.uri, fault)
+            security = Security(
+                tls_ca_file=tls.authority,
+                tls_client_cert=tls.certificate,
+                tls_client_key=tls.key or None,
+                require_encryption=True,
+            )
+        fault = await connection_fault(address.host, address.port, context)
+        if fault:
+            raise ExecutorError(address.uri, fault)
+        # The executor reports what happens to the connection and to tasks; Dask would do so on standard error.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        client = Client(
+            address.of_dask, asynchronous=True, set_as_default=False, security=security, timeout=SECONDS, name=PREFIX
+        )
+        shipment = Shipment()
+        try:
+            # Versions are compared below.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                await client
+            client.subscribe_topic(shipment.name, lambda event: on_message(event[1]))
+            versions = await client.scheduler.versions()
+            _check_versions(address, "scheduler", versions["packages"]["distributed"])
+            await client.register_plugin(shipment.registry())
+            facts = await getattr(client.scheduler, f"{shipment.name}_describe")(client=client.id)
+            _check(address, facts)
+            await client.register_plugin(shipment.agent())
+        except BaseException as error:
+            await _close(client)
+            if isinstance(error, ExecutorError) or not isinstance(error, Exception):
+                raise
+            raise ExecutorError(address.uri, f"its client fails: {error}") from error
+        return cls(client, shipment.name, shipment.function(), facts)
+
+    async def lost(self, check: Callable[[], None]) -> None:
+        """Calls a function repeatedly, and returns when the connection is lost."""
+        # The client of Dask connects again by itself, but to a scheduler without our plugins and our runs.
+        while self._client.scheduler_comm is self._comm and not self._comm.comm.closed():
+            await asyncio.sleep(_CHECK_SECONDS)
+            check()
+
+    def submit(self, jobs: Mapping[str, Mapping[str, Any]], resources: Mapping[str, float]) -> Sequence[Future[None]]:
+        """Submits runs.
+
+        Args:
+            jobs: What the agent needs, by run.
+            resources: The resources of Dask that each of them needs.
+
+        Returns:
+            The futures of Dask. The runs go on without them once they are accepted.
+        """
+        with warnings.catch_warnings():  # about large graphs
+            warnings.simplefilter("ignore")
+            return self._client.map(
+                self._function,
+                [self._name] * len(jobs),
+                list(jobs),
+                list(jobs.values()),
+                key=[(PREFIX, run_id) for run_id in jobs],
+                pure=False,
+                retries=0,
+                resources=dict(resources) or None,
+            )
+
+    async def call(self, name: str, **arguments: Any) -> Any:
+        """Calls our plugin on the scheduler.
+
+        Raises:
+            ConnectionLostError: There is no connection.
+        """
+        try:
+            return await getattr(self._client.scheduler, f"{self._name}_{name}")(**arguments)
+        except (OSError, AttributeError) as error:
+            raise ConnectionLostError from error
+
+    async def call_worker(self, worker: str, name: str, **arguments: Any) -> Any:
+        """Calls the agent on a worker, by way of the scheduler.
+
+        Returns:
+            The answer; None if the worker has gone.
+
+        Raises:
+            ConnectionLostError: There is no connection.
+        """
+        message = {"op": f"{self._name}_{name}", **arguments}
+        return await self.call("call_worker", worker=worker, message=message)
+
+    async def close(self) -> None:
+        """Disconnects."""
+        await _close(self._client)
+
+
+async def _close(client: Client) -> None:
+    with contextlib.suppress(Exception):
+        await client.close(timeout=1)
+
+
+def _check(address: Address, facts: Mapping[str, Any]) -> None:
+    if facts["allowed_failures"] != 0:
+        raise ExecutorError(
+            address.uri,
+            f"Dask would start a job again up to {facts['allowed_failures']} times when its worker dies, and only "
+            "DataBuild knows which jobs may be tried again; start the scheduler with "
+            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=0 in its environment",
+        )
+    for worker, (version, _) in facts["workers"].items():
+        _check_versions(address, f"worker {worker}", version)
+
+
+def _check_versions(address: Address, machine: str, version: str) -> None:
+    if version != distributed.__version__:
+        raise ExecutorError(
+            address.uri,
+            f"its {machine} has version {version} of distributed, and this client {distributed.__version__}; install "
+            "the same version on all machines",
+        )

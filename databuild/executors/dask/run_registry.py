@@ -1,0 +1,302 @@
+"""The records of runs on the scheduler of Dask, which make one run of each.
+
+Dask may give a task to a second worker: a worker leaves, is retired, or is cut off. Each worker therefore claims a run
+here before it starts the process, and only the first claim is granted. Results are kept here until their client has
+them, so that the death of a worker does not repeat a run that has ended.
+
+This module is sent to the scheduler as source text. It imports the standard library and distributed alone.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import distributed
+from distributed import SchedulerPlugin
+
+if TYPE_CHECKING:
+    from distributed import Scheduler
+
+PREFIX: Final = "databuild"
+"""The first part of the keys of our tasks; the second is the id of the run. It also names the client of Dask that wants
+their results, so that tasks outlive the process that submitted them."""
+
+MAX_RETRIES: Final = 20
+"""The number of workers that may die with a task before it has started."""
+
+KEEP_SECONDS: Final = 7 * 24 * 3600.0
+"""The time for which results of runs whose client has gone are kept."""
+
+
+class _Run:
+    """One run.
+
+    Attributes:
+        client: The client of Dask that is told about the run.
+        submitted: The time of its submission.
+        worker: The address of the worker that claimed it; empty before.
+        started: The time at which that worker started it; 0.0 before.
+        ended: The time of its end; 0.0 before.
+        end: The message about its end; None before.
+        retries: The number of workers that have died with the task before it had started.
+    """
+
+    __slots__ = ("client", "end", "ended", "retries", "started", "submitted", "worker")
+
+    def __init__(self, client: str) -> None:
+        self.client = client
+        self.submitted = time.time()
+        self.worker = ""
+        self.started = 0.0
+        self.ended = 0.0
+        self.end: dict[str, Any] | None = None
+        self.retries = 0
+
+
+class RunRegistry(SchedulerPlugin):
+    """Grants claims of runs, keeps their results, and tells clients what happens to their runs."""
+
+    idempotent = True
+
+    def __init__(self, name: str) -> None:
+        """Starts nothing yet.
+
+        Args:
+            name: The name of the plugin, the topic of its messages, and the prefix of its handlers.
+        """
+        self.name = name
+        self._runs: dict[str, _Run] = {}
+        self._clients: set[str] = set()
+
+    async def start(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        handlers: Mapping[str, Callable[..., Any]] = {
+            "describe": self.describe,
+            "attach": self.attach,
+            "cancel": self.cancel,
+            "release": self.release,
+            "call_worker": self.call_worker,
+        }
+        scheduler.handlers.update({f"{self.name}_{name}": handler for name, handler in handlers.items()})
+        streams: Mapping[str, Callable[..., Any]] = {
+            "claim": self.claim,
+            "unclaim": self.unclaim,
+            "started": self.run_started,
+            "ended": self.run_ended,
+            "forward": self.forward,
+        }
+        scheduler.stream_handlers.update({f"{self.name}_{name}": handler for name, handler in streams.items()})
+
+    # What clients call.
+
+    def describe(self, client: str) -> dict[str, Any]:
+        """Returns the facts about the cluster that a client checks, and tells the client about changes from now on."""
+        self._clients.add(client)
+        self._remove_old()
+        versions = {address: worker.versions for address, worker in self._scheduler.workers.items()}
+        return {
+            "scheduler": self._scheduler.id,
+            "allowed_failures": self._scheduler.allowed_failures,
+            "distributed": distributed.__version__,
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "workers": {
+                address: [worker.get("packages", {}).get("distributed", ""), worker.get("host", {}).get("python", "")]
+                for address, worker in versions.items()
+            },
+            "threads": self._threads(),
+        }
+
+    def attach(self, client: str, runs: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """Sends messages about runs to another client from now on.
+
+        Returns:
+            The messages so far, by run; none for a run that is not known.
+        """
+        messages = {}
+        for run_id in runs:
+            run = self._runs.get(run_id)
+            if run is not None:
+                run.client = client
+                messages[run_id] = [{"event": "accepted", "runs": [run_id]}]
+                if run.started:
+                    messages[run_id].append({"event": "started", "run": run_id, **self._place(run)})
+                if run.end is not None:
+                    messages[run_id].append(run.end)
+        return messages
+
+    def cancel(self, runs: Sequence[str]) -> None:
+        """Cancels runs; those that have started end soon, all others at once."""
+        for run_id in runs:
+            run = self._runs.get(run_id)
+            if run is None or run.end is not None:
+                continue
+            if not run.worker:
+                self._end(run_id, {"cancelled": True})
+                self._release([run_id])
+            elif run.worker in self._scheduler.workers:
+                self._scheduler.worker_send(run.worker, {"op": f"{self.name}_cancel", "run": run_id})
+            else:
+                self._end(run_id, {"lost": f"the worker {self._machine(run)} has left the cluster"})
+
+    def release(self, runs: Sequence[str]) -> None:
+        """Forgets runs."""
+        known = [run_id for run_id in runs if self._runs.pop(run_id, None) is not None]
+        self._release(known)
+
+    async def call_worker(self, worker: str, message: dict[str, Any]) -> Any:
+        """Calls an agent, since clients may be unable to reach workers, and returns its answer.
+
+        Returns:
+            The answer; None if the worker has gone or fails.
+        """
+        if worker not in self._scheduler.workers:
+            return None
+        answers = await self._scheduler.broadcast(msg=message, workers=[worker], on_error="ignore")
+        return answers.get(worker)
+
+    # What workers call.
+
+    def claim(self, run: str, worker: str = "") -> None:
+        """Tells a worker whether it may start a run."""
+        record = self._runs.get(run)
+        granted = record is not None and not record.worker and record.end is None
+        if record is not None and granted:
+            record.worker = worker
+        self._scheduler.worker_send(worker, {"op": f"{self.name}_answer", "run": run, "granted": granted})
+
+    def unclaim(self, run: str, worker: str = "") -> None:
+        """Takes a claim back of a run that the worker has not started and will not start."""
+        record = self._runs.get(run)
+        if record is not None and record.worker == worker and not record.started and record.end is None:
+            record.worker = ""
+
+    def run_started(self, run: str, worker: str = "") -> None:
+        """Records the start of a run."""
+        record = self._runs.get(run)
+        if record is not None and record.worker == worker:
+            record.started = time.time()
+            self._send(record, {"event": "started", "run": run, **self._place(record)})
+
+    def run_ended(self, run: str, result: dict[str, Any], worker: str = "") -> None:
+        """Records the result of a run."""
+        record = self._runs.get(run)
+        if record is not None and record.worker == worker and record.end is None:
+            if "cancelled" not in result:
+                record.started = record.started or time.time()
+            self._end(run, result)
+
+    def forward(self, run: str, message: dict[str, Any], worker: str = "") -> None:
+        """Passes a message of a worker to the client of a run."""
+        record = self._runs.get(run)
+        if record is not None and record.worker == worker:
+            self._send(record, {**message, "run": run, "worker": worker})
+
+    # What the scheduler calls.
+
+    def update_graph(self, scheduler: Scheduler, *, client: str, keys: Collection[Any], **_: Any) -> None:
+        ours = [key for key in keys if _is_ours(key) and key[1] not in self._runs]
+        if not ours:
+            return
+        # A client of Dask that never leaves wants the results, so that the tasks outlive the real one.
+        scheduler.client_desires_keys(ours, PREFIX)
+        for _, run_id in ours:
+            self._runs[run_id] = _Run(client)
+        message = {"event": "accepted", "runs": [run_id for _, run_id in ours]}
+        scheduler.client_send(client, self._event(message))
+
+    def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
+        if not _is_ours(key) or finish not in {"erred", "memory", "forgotten"}:
+            return
+        run_id = key[1]
+        run = self._runs.get(run_id)
+        if run is None or run.end is not None:
+            return
+        if finish == "forgotten":
+            self._end(run_id, {"lost": "the task was cancelled in Dask"})
+        elif finish == "memory":
+            self._end(run_id, {"lost": f"Dask gave the run to another worker after {self._machine(run)} had started it"})
+        elif run.worker:
+            self._end(run_id, {"lost": self._fault(key, run)})
+        elif run.retries < MAX_RETRIES:  # it has never started
+            run.retries += 1
+            self._scheduler.loop.add_callback(self._retry, key)
+        else:
+            self._end(run_id, {"lost": f"{run.retries} workers died before they had started the run"})
+
+    def restart(self, scheduler: Scheduler) -> None:
+        for run_id, run in list(self._runs.items()):
+            if run.end is None:
+                self._end(run_id, {"lost": "the cluster was restarted"})
+
+    def add_worker(self, scheduler: Scheduler, worker: str) -> None:
+        self._send_threads()
+
+    def remove_worker(self, scheduler: Scheduler, worker: str, **_: Any) -> None:
+        self._send_threads()
+
+    def remove_client(self, scheduler: Scheduler, client: str) -> None:
+        self._clients.discard(client)
+
+    # Details.
+
+    def _end(self, run_id: str, result: Mapping[str, Any]) -> None:
+        run = self._runs[run_id]
+        run.ended = time.time()
+        run.end = {"event": "ended", "run": run_id, **(self._place(run) if run.started else {}), **result}
+        self._send(run, run.end)
+
+    def _place(self, run: _Run) -> dict[str, Any]:
+        queued = max(run.started - run.submitted, 0.0)
+        return {"worker": run.worker, "machine": self._machine(run), "queued": queued}
+
+    def _machine(self, run: _Run) -> str:
+        """Returns the name of the worker of a run for people."""
+        worker = self._scheduler.workers.get(run.worker)
+        # Names are numbers where a cluster numbers its workers.
+        return worker.name if worker is not None and isinstance(worker.name, str) else run.worker
+
+    def _fault(self, key: Any, run: _Run) -> str:
+        task = self._scheduler.tasks.get(key)
+        text = str(getattr(task, "exception_text", "") or "")
+        if run.worker not in self._scheduler.workers or "KilledWorker" in text:
+            return f"the worker {self._machine(run)} died or was cut off"
+        return f"the worker {self._machine(run)} failed: {text}"
+
+    def _retry(self, key: Any) -> None:
+        task = self._scheduler.tasks.get(key)
+        if task is not None and task.state == "erred":
+            self._scheduler.stimulus_retry([key])
+
+    def _release(self, runs: Sequence[str]) -> None:
+        if runs and PREFIX in self._scheduler.clients:
+            self._scheduler.client_releases_keys([(PREFIX, run_id) for run_id in runs], PREFIX)
+
+    def _remove_old(self) -> None:
+        now = time.time()
+        self.release([
+            run_id
+            for run_id, run in self._runs.items()
+            if run.ended and now - run.ended > KEEP_SECONDS and run.client not in self._scheduler.client_comms
+        ])
+
+    def _threads(self) -> int:
+        return sum(worker.nthreads for worker in self._scheduler.workers.values())
+
+    def _send(self, run: _Run, message: Mapping[str, Any]) -> None:
+        self._scheduler.client_send(run.client, self._event(message))
+
+    def _send_threads(self) -> None:
+        message = self._event({"event": "threads", "threads": self._threads()})
+        for client in self._clients:
+            self._scheduler.client_send(client, message)
+
+    def _event(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        # As the scheduler itself sends events, except that it would also keep the last 100,000 of them.
+        return {"op": "event", "topic": self.name, "event": (time.time(), dict(message))}
+
+
+def _is_ours(key: Any) -> bool:
+    return type(key) is tuple and len(key) == 2 and key[0] == PREFIX

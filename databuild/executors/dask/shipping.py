@@ -1,0 +1,134 @@
+"""Sends our plugins to the scheduler and the workers of Dask as source text.
+
+They need nothing of ours installed, and may have another version of Python than this process. Names contain a hash of
+the source text, so that clients of several versions can use one cluster.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from distributed import SchedulerPlugin, WorkerPlugin
+
+_EXECUTORS: Final = (
+    "__init__",
+    "capacity",
+    "cgroups",
+    "code_files",
+    "command_size",
+    "descriptor_limit",
+    "executor",
+    "fd_poller",
+    "interpreters",
+    "local",
+    "out_of_memory",
+    "output",
+    "process_group",
+    "report_file",
+    "running_process",
+    "spawning",
+    "start_faults",
+    "uncancellable",
+    "watchdog",
+    "dask/__init__",
+    "dask/code_tree",
+    "dask/supervisor",
+)
+_SUPERVISOR: Final = (
+    "__init__.py",
+    "errors.py",
+    "remedies.py",
+    *(f"executors/{name}.py" for name in _EXECUTORS),
+)
+"""The modules that the supervisor imports."""
+
+_EXPRESSION: Final = "(exec(install), create())[1]"
+_INSTALL: Final = """
+import sys, types
+for name, source in modules.items():
+    if name not in sys.modules:
+        module = sys.modules[name] = types.ModuleType(name)
+        exec(compile(source, name, "exec", dont_inherit=True), module.__dict__)
+def create():
+    return getattr(sys.modules[owner], class_name)(*arguments)
+"""
+
+
+class Shipment:
+    """Our plugins and the function of our tasks, as they are sent.
+
+    Attributes:
+        name: The name of the plugins, the topic of their messages and the prefix of their handlers.
+    """
+
+    def __init__(self) -> None:
+        package = importlib.resources.files("databuild")
+        modules = {f"databuild/{path}": package.joinpath(path).read_text(encoding="utf-8") for path in _SUPERVISOR}
+        registry, agent = (
+            package.joinpath(f"executors/dask/{name}.py").read_text(encoding="utf-8") for name in ("run_registry", "agent")
+        )
+        text = "\0".join((registry, agent, *modules.values()))
+        self.name: Final = f"databuild_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        self._registry = f"{self.name}_registry"
+        self._agent = f"{self.name}_agent"
+        self._sources = {self._registry: registry, self._agent: agent}
+        self._modules = modules
+
+    def registry(self) -> SchedulerPlugin:
+        """Returns the plugin for the scheduler, which also gets the module of the function, to forward it."""
+        return _ShippedRegistry(self.name, self._registry, "RunRegistry", self._sources, (self.name,))
+
+    def agent(self) -> WorkerPlugin:
+        """Returns the plugin for workers."""
+        sources = {self._agent: self._sources[self._agent]}
+        return _ShippedAgent(self.name, self._agent, "Agent", sources, (self.name, self._modules))
+
+    def function(self) -> Callable[..., Any]:
+        """Returns the function of tasks."""
+        return _ShippedFunction(self._agent, "run")
+
+
+class _Shipped:
+    """An object that becomes an instance of a class of the modules that it brings along, where it is unpickled."""
+
+    idempotent = True
+
+    def __init__(
+        self, name: str, owner: str, class_name: str, modules: Mapping[str, str], arguments: tuple[Any, ...]
+    ) -> None:
+        self.name = name
+        self._globals = {
+            "install": _INSTALL,
+            "owner": owner,
+            "class_name": class_name,
+            "modules": modules,
+            "arguments": arguments,
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return eval, (_EXPRESSION, self._globals)
+
+
+class _ShippedRegistry(_Shipped, SchedulerPlugin):
+    pass
+
+
+class _ShippedAgent(_Shipped, WorkerPlugin):
+    pass
+
+
+class _ShippedFunction:
+    """A function of a module that was brought along by a plugin. It cannot be called here."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._module = module
+        self._name = name
+
+    def __call__(self, *_: Any) -> Any:
+        raise NotImplementedError
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return eval, (f"__import__('sys').modules[{self._module!r}].{self._name}", {})
