@@ -26,6 +26,8 @@ class DrawnRun(NamedTuple):
         end: The end, in seconds since the epoch; None while it runs.
         attempt: The number of the attempt at its task, from 1.
         link: The URL of its bar; empty for none.
+        waited: The time from the start for which it waited for a machine of an engine, in seconds.
+        machine: The machine or the engine that it waited for; empty if it did not wait.
     """
 
     run_id: str
@@ -37,6 +39,8 @@ class DrawnRun(NamedTuple):
     end: float | None
     attempt: int = 1
     link: str = ""
+    waited: float = 0.0
+    machine: str = ""
 
 
 class Span(NamedTuple):

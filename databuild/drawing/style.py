@@ -45,6 +45,7 @@ STYLE: Final = (
     ".drawing text.end{text-anchor:end}"
     ".drawing text.middle{text-anchor:middle}"
     ".drawing .box{fill:var(--fill);stroke:var(--line);stroke-width:1.25}"
+    ".drawing .waiting{fill:var(--line);opacity:.35}"
     ".drawing .state-pending .box,.drawing .state-skipped .box,.drawing .state-cancelled .box{stroke-dasharray:4 3}"
     ".drawing .external .box{stroke-dasharray:2 3}"
     ".drawing .cell.state-available .box{fill:var(--full)}"

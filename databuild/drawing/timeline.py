@@ -160,6 +160,9 @@ def _bar(bar: Bar, free_width: float, *, critical: bool, named: bool) -> str:
     run = bar.span.run
     y = _TOP + _ROW_HEIGHT * bar.row
     parts = [rectangle("box", bar.x, y, bar.width, _BAR_HEIGHT, 3 if bar.width > 8 else 1)]
+    waited = bar.width * min(run.waited / bar.span.seconds, 1.0) if bar.span.seconds else 0.0
+    if waited >= 1:
+        parts.append(rectangle("waiting", bar.x, y, waited, _BAR_HEIGHT, 3 if bar.width > 8 else 1))
     text = duration_text(bar.span.seconds) if named else job_name(run.job_label)
     columns = int((bar.width - GLYPH_WIDTH - 8) / COLUMN_WIDTH)
     if bar.width >= GLYPH_WIDTH:
@@ -173,6 +176,8 @@ def _bar(bar: Bar, free_width: float, *, critical: bool, named: bool) -> str:
     title = f"{name} ({STATES[run.state].word} after {duration_text(bar.span.seconds)}{attempt})"
     if run.end is None:
         title = f"{name} (running for {duration_text(bar.span.seconds)}{attempt})"
+    if run.machine:
+        title += f", after {duration_text(run.waited)} in the queue of {run.machine}"
     return group(
         f"run state-{run.state}{' critical' if critical else ''}",
         title + (", on the critical path" if critical else ""),

@@ -79,7 +79,6 @@ class PlacedRun(NamedTuple):
     job_run_id: str
     build_request_id: str
     executor: str
-    handle: str
     machine: str
     placed_time: float
     queued_seconds: float
@@ -264,11 +263,11 @@ class Changes:
 
     def _place(self, time: float, build: str, message: ev.PlacementEvent) -> None:
         run = message.job_run_id
-        placed = self.placed_runs.get(run) or PlacedRun(run, build, "", "", "", 0.0, 0.0)
+        placed = self.placed_runs.get(run) or PlacedRun(run, build, "", "", 0.0, 0.0)
         if message.started:
             placed = placed._replace(machine=message.machine, placed_time=time, queued_seconds=message.queued_seconds)
         else:
-            placed = placed._replace(executor=message.executor, handle=message.handle)
+            placed = placed._replace(executor=message.executor)
         self.placed_runs[run] = placed
 
     def _partition(self, time: float, event_id: str, message: ev.PartitionEvent) -> None:

@@ -167,7 +167,7 @@ class JobRunRecord(NamedTuple):
     """The state of a job run; `number` is the sequence number of its first event in the build.
 
     The last fields but one are of runs on an engine: its address, the machine and the time at which it started the run,
-    the time for which the run waited, and the text by which its executor finds it again.
+    and the time for which the run waited.
     """
 
     job_run_id: str
@@ -188,7 +188,6 @@ class JobRunRecord(NamedTuple):
     machine: str = ""
     placed_time: float = 0.0
     queued_seconds: float = 0.0
-    handle: str = ""
     failure: FailureRecord | None = None
 
 

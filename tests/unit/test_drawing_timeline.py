@@ -53,6 +53,18 @@ def test_each_run_is_a_bar_from_its_start_to_its_end() -> None:
     ]
 
 
+def test_the_time_in_the_queue_of_an_engine_has_a_tone_of_its_own() -> None:
+    waiting = run(2, 100.0, None, state="running")._replace(waited=40.0, machine="dask://engine:1")
+    placed = run(1, 100.0, 140.0)._replace(waited=10.0, machine="m1")
+    root = parse(draw_timeline([placed, waiting], {}, now=140.0))
+
+    of_placed, of_waiting = (float(present(tone.get("width"))) for tone in of_class(root, "waiting"))
+    (left, right), _ = bars(root).values()
+    assert of_placed == pytest.approx((right - left) / 4, abs=0.2)
+    assert of_waiting == pytest.approx(right - left, abs=0.2)
+    assert any("after 10 s in the queue of m1" in title for title in bars(root))
+
+
 def test_it_says_when_how_long_and_how_the_runs_went() -> None:
     root = parse(draw_timeline([run(1, 0.0, 60.0), run(2, 0.0, 5.0, state="failed")], {}, now=0.0, title="Build x"))
 

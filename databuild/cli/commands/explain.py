@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.formats import counted, time_text
+from databuild.cli.display.formats import counted, place_text, time_text
 from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.full_parse import UsageError
@@ -44,7 +44,9 @@ def run(call: Invocation) -> int:
     _print_record(call, record, _death(record, dead))
     for job_run in history:
         dead_text = " (dead)" if _death(job_run, dead) else ""
-        call.out.line(f"run        {job_run.job_run_id} {job_run.status}{dead_text} {time_text(job_run.started_time)}")
+        place = place_text(job_run, call.clock())
+        facts = (job_run.job_run_id, f"{job_run.status}{dead_text}", time_text(job_run.started_time), place)
+        call.out.line(f"run        {' '.join(filter(None, facts))}")
     _print_planned(call, planned, len(plan.tasks), adopted=record is not None and record.adopted)
     for absent in plan.absent_inputs[:_MAX_INPUTS]:
         call.out.line(f"absent     {absent_input_text(absent)}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.formats import time_text
+from databuild.cli.display.formats import place_text, time_text
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.model import statuses
 from databuild.model.paging import read_rows
@@ -86,8 +86,10 @@ class _LogPrinter:
         self.current: tuple[JobRunRecord, str] | None = None
 
     def add(self, job_run: JobRunRecord) -> None:
+        place = place_text(job_run, self._call.clock())
+        where = f" {place}" if place else ""
         for stream in STREAMS:
-            heading = f"==> {job_run.job_run_id} {job_run.job_label} ({stream}) <=="
+            heading = f"==> {job_run.job_run_id} {job_run.job_label}{where} ({stream}) <=="
             self._logs[job_run, stream] = (heading, 0)
 
     def print_new(self) -> None:
@@ -117,7 +119,8 @@ def _job_runs(call: Invocation, build_request_id: str, after: int) -> list[JobRu
     return list(runs)
 
 
-def _as_json(call: Invocation, job_run: JobRunRecord) -> dict[str, str]:
+def _as_json(call: Invocation, job_run: JobRunRecord) -> dict[str, Any]:
     backend = call.backend()
     texts = {stream: backend.read_log(job_run, stream, 0).decode(errors="replace") for stream in STREAMS}
-    return {"job_run_id": job_run.job_run_id, "job_label": job_run.job_label, "status": job_run.status, **texts}
+    names = ("job_run_id", "job_label", "status", "executor", "machine", "placed_time", "queued_seconds")
+    return {**{name: getattr(job_run, name) for name in names}, **texts}

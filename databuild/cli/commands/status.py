@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.formats import build_duration_text, bytes_text, counted, some_of, time_text
+from databuild.cli.display.formats import build_duration_text, bytes_text, counted, place_text, some_of, time_text
 from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.model import statuses
@@ -47,7 +47,7 @@ def run(call: Invocation) -> int:
     # The job runs of a dead build are recorded as running until the next build ends it.
     for title, runs in (("running", () if dead else running), ("failed", failed)):
         for job_run in runs:
-            call.out.line(f"{title:<11}{_run_text(job_run)}")
+            call.out.line(f"{title:<11}{_run_text(job_run, call.clock())}")
     next_commands = [f"logs {failed[0].job_run_id}"] if failed else []
     if failed or dead:
         next_commands.append(f"retry {build.build_request_id}")
@@ -92,10 +92,12 @@ def _print_build(call: Invocation, build: BuildRecord, dead: str | None) -> None
         call.out.line(f"failure    {build.failure.category}: {build.failure.message}")
 
 
-def _run_text(job_run: JobRunRecord) -> str:
+def _run_text(job_run: JobRunRecord, now: float) -> str:
     text = f"{job_run.job_run_id}  {job_run.job_label}"
     if job_run.attempt > 1:
         text += f", attempt {job_run.attempt}"
+    if place := place_text(job_run, now):
+        text += f", {place}"
     if job_run.failure is not None:
         text += f"  {job_run.failure.category}: {job_run.failure.message}"
     return text

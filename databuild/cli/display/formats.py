@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from databuild.model.records import BuildRecord
+    from databuild.model.records import BuildRecord, JobRunRecord
 
 
 def time_text(seconds: float) -> str:
@@ -39,6 +39,22 @@ def build_duration_text(build: BuildRecord, *, alive: bool, now: float) -> str:
     """Formats the time from the start of a build to its last event or, if the build is alive, to now."""
     # The clock of another machine may be ahead of ours.
     return duration_text(max((now if alive else build.updated_time) - build.received_time, 0.0))
+
+
+def place_text(job_run: JobRunRecord, now: float) -> str:
+    """Tells where a job run is or was: `waits at ENGINE for 12.3 s`, or `on MACHINE of ENGINE, waited 0.50 s`.
+
+    Returns:
+        The text; empty for a job run on the machine of its orchestrator.
+    """
+    if not job_run.executor:
+        return ""
+    if job_run.placed_time:
+        machine = f"on {job_run.machine} of {job_run.executor}" if job_run.machine else f"on {job_run.executor}"
+        return f"{machine}, waited {duration_text(job_run.queued_seconds)}"
+    if job_run.status == "RUNNING":
+        return f"waits at {job_run.executor} for {duration_text(max(now - job_run.started_time, 0.0))}"
+    return f"on {job_run.executor}"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

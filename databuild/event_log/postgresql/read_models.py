@@ -66,7 +66,6 @@ _PLACED_RUN: Final = ManyRows(
     f"""INSERT INTO placements AS old ({", ".join(PlacedRun._fields)})
     SELECT * FROM {{new}} ON CONFLICT (job_run_id) DO UPDATE SET
       executor = coalesce(nullif(excluded.executor, ''), old.executor),
-      handle = coalesce(nullif(excluded.handle, ''), old.handle),
       machine = coalesce(nullif(excluded.machine, ''), old.machine),
       placed_time = coalesce(nullif(excluded.placed_time, 0), old.placed_time),
       queued_seconds = CASE WHEN excluded.placed_time > 0 THEN excluded.queued_seconds ELSE old.queued_seconds END""",

@@ -3,7 +3,6 @@ CREATE TABLE placements (
   job_run_id TEXT COLLATE "C" PRIMARY KEY,
   build_request_id TEXT COLLATE "C" NOT NULL,
   executor TEXT NOT NULL,
-  handle TEXT NOT NULL,
   machine TEXT NOT NULL,
   placed_time DOUBLE PRECISION NOT NULL,
   queued_seconds DOUBLE PRECISION NOT NULL

@@ -3,7 +3,6 @@ CREATE TABLE placements (
   job_run_id TEXT NOT NULL PRIMARY KEY,
   build_request_id TEXT NOT NULL,
   executor TEXT NOT NULL,
-  handle TEXT NOT NULL,
   machine TEXT NOT NULL,
   placed_time REAL NOT NULL,
   queued_seconds REAL NOT NULL

@@ -69,7 +69,6 @@ _PLACED_RUN = ManyRows(
     f"INSERT INTO placements ({', '.join(PlacedRun._fields)})",
     len(PlacedRun._fields),
     """ON CONFLICT DO UPDATE SET executor = iif(excluded.executor <> '', excluded.executor, executor),
-      handle = iif(excluded.handle <> '', excluded.handle, handle),
       machine = iif(excluded.machine <> '', excluded.machine, machine),
       placed_time = iif(excluded.placed_time, excluded.placed_time, placed_time),
       queued_seconds = iif(excluded.placed_time, excluded.queued_seconds, queued_seconds)""",

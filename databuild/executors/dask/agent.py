@@ -38,7 +38,9 @@ PREFIX: Final = "databuild"
 _QUEUED: Final = ("ready", "constrained")
 """The states of tasks on a worker that wait for a thread or a resource."""
 
-_START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from databuild.executors.dask import supervisor as s; s.main()"
+_START: Final = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from databuild.executors.dask import supervisor as s; s.main()"
+)
 _LENGTH_BYTES: Final = 4
 
 

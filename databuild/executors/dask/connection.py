@@ -52,7 +52,9 @@ class Address:
         except ValueError as error:
             raise InvalidRequestError(f"{uri!r} is not the address of a scheduler of Dask: {error}") from error
         if not self.host or parts.path.strip("/") or parts.query or parts.fragment:
-            raise InvalidRequestError(f"{uri!r} is not the address of a scheduler of Dask; write {parts.scheme}://HOST:PORT")
+            raise InvalidRequestError(
+                f"{uri!r} is not the address of a scheduler of Dask; write {parts.scheme}://HOST:PORT"
+            )
         self.tls = parts.scheme == "dask+tls"
         shown = f"[{self.host}]" if ":" in self.host else self.host
         self.uri = f"{parts.scheme}://{shown}:{self.port}"

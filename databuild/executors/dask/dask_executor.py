@@ -372,7 +372,9 @@ class DaskExecutor:
             except ExecutorError as error:
                 if time.monotonic() > deadline:
                     for run in self._runs.values():
-                        run.end({"lost": f"the scheduler has not answered for {self._reattach_seconds:g} s: {error.fault}"})
+                        run.end(
+                            {"lost": f"the scheduler has not answered for {self._reattach_seconds:g} s: {error.fault}"}
+                        )
                     self._pending.clear()
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _MAX_BACKOFF_SECONDS)
@@ -398,7 +400,9 @@ class DaskExecutor:
                 for message in messages.get(run.key, ()):
                     self._receive(message)
                 if run.key not in messages:
-                    run.end({"lost": "the scheduler of Dask does not know the run; it was restarted, or the run released"})
+                    run.end(
+                        {"lost": "the scheduler of Dask does not know the run; it was restarted, or the run released"}
+                    )
 
     def _check_unaccepted(self) -> None:
         for run_id, future in list(self._unaccepted.items()):

@@ -217,7 +217,9 @@ class RunRegistry(SchedulerPlugin):
         if finish == "forgotten":
             self._end(run_id, {"lost": "the task was cancelled in Dask"})
         elif finish == "memory":
-            self._end(run_id, {"lost": f"Dask gave the run to another worker after {self._machine(run)} had started it"})
+            self._end(
+                run_id, {"lost": f"Dask gave the run to another worker after {self._machine(run)} had started it"}
+            )
         elif run.worker:
             self._end(run_id, {"lost": self._fault(key, run)})
         elif run.retries < MAX_RETRIES:  # it has never started
@@ -276,11 +278,13 @@ class RunRegistry(SchedulerPlugin):
 
     def _remove_old(self) -> None:
         now = time.time()
-        self.release([
-            run_id
-            for run_id, run in self._runs.items()
-            if run.ended and now - run.ended > KEEP_SECONDS and run.client not in self._scheduler.client_comms
-        ])
+        self.release(
+            [
+                run_id
+                for run_id, run in self._runs.items()
+                if run.ended and now - run.ended > KEEP_SECONDS and run.client not in self._scheduler.client_comms
+            ]
+        )
 
     def _threads(self) -> int:
         return sum(worker.nthreads for worker in self._scheduler.workers.values())

@@ -58,11 +58,23 @@ def timeline(tasks: Collection[sv.BuildGraphTask], runs: Sequence[sv.JobRun], no
             run.ended_time.ToNanoseconds() / 1e9 if run.HasField("ended_time") else None,
             run.attempt,
             log_address(run.job_run_id),
+            _waited(run, now),
+            run.machine or run.executor,
         )
         for run in runs
         if run.HasField("started_time")
     ]
     return draw_timeline(drawn, {task.task_id: task.upstream_task_ids for task in tasks}, now=now) if drawn else ""
+
+
+def _waited(run: sv.JobRun, now: float) -> float:
+    """Returns the seconds for which a job run has waited for a machine of its engine; 0.0 without an engine."""
+    if not run.executor:
+        return 0.0
+    ended = run.ended_time if run.HasField("ended_time") else None
+    placed = run.placed_time if run.HasField("placed_time") else ended
+    until = placed.ToNanoseconds() / 1e9 if placed is not None else now
+    return max(until - run.started_time.ToNanoseconds() / 1e9, 0.0)
 
 
 def lineage(ref: str, *directions: sv.Lineage) -> str:
