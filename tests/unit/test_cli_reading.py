@@ -13,7 +13,7 @@ from typing import Any, NoReturn, Protocol, cast
 import pytest
 
 from databuild.cli.backend.local_backend import LocalBackend
-from databuild.cli.display.formats import bytes_text, duration_text, place_text, time_text
+from databuild.cli.display.formats import bytes_text, duration_text, time_text
 from databuild.cli.display.output import Output
 from databuild.cli.main import run
 from databuild.errors import BuildNotFoundError
@@ -473,22 +473,6 @@ def test_durations_are_for_people(seconds: float, text: str) -> None:
 def test_times_are_utc() -> None:
     assert time_text(0.0) == "-"
     assert time_text(1.0) == "1970-01-01 00:00:01"
-
-
-@pytest.mark.parametrize(
-    ("facts", "text"),
-    [
-        ({"executor": ""}, ""),
-        ({"status": "RUNNING", "started_time": 90.0}, "waits at dask://e:1 for 10.0 s"),
-        ({"placed_time": 95.0, "queued_seconds": 5.0, "machine": "m1"}, "on m1 of dask://e:1, waited 5.00 s"),
-        ({"placed_time": 95.0, "queued_seconds": 5.0}, "on dask://e:1, waited 5.00 s"),
-        ({"status": "FAILED"}, "on dask://e:1"),
-    ],
-)
-def test_a_job_run_tells_where_it_is(facts: dict[str, Any], text: str) -> None:
-    run = JobRunRecord("b.1.1", "b", 1, 1, "//:j", 1, "COMPLETED", executor="dask://e:1")
-
-    assert place_text(run._replace(**facts), now=100.0) == text
 
 
 def test_status_says_what_a_build_waits_for_and_who_has_it(cli: CommandLine) -> None:
