@@ -2,159 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol
 
 import pytest
 
-from databuild.cli.display.event_text import canonical
-from databuild.cli.display.output import as_json
-from databuild.event_log.open import open_reader
-from databuild.event_log.verify import verify
 from tests.postgresql import server as postgresql
-from tests.support.waiting import wait_until
+from tests.support.scenarios import OUTCOMES, SCENARIOS, Left, Scenario
 from tests.support.ways import WAYS, CommandLine, Way
 
 STORES = ("sqlite", "postgresql")
-
-
-Scenario: TypeAlias = Callable[[Way], Iterator[int]]
-
-
-def success(way: Way) -> Iterator[int]:
-    way.begin("success", "sum/one_three", "number/two")
-    yield way.end("success")
-
-
-def default_partitions(way: Way) -> Iterator[int]:
-    way.begin("default")
-    yield way.end("default")
-
-
-def repeat(way: Way) -> Iterator[int]:
-    way.begin("first", "sum/one_two")
-    yield way.end("first")
-    way.begin("repeat", "sum/one_two", "sum/two_three")
-    yield way.end("repeat")
-
-
-def fail_fast(way: Way) -> Iterator[int]:
-    way.begin("fail_fast", "sum/a_fail-1", "number/two", "sum/one_two")
-    yield way.end("fail_fast")
-
-
-def keep_going(way: Way) -> Iterator[int]:
-    way.begin("keep_going", "sum/fail-1_one", "number/two", "sum/one_two", keep_going=True)
-    yield way.end("keep_going")
-
-
-def retry(way: Way) -> Iterator[int]:
-    way.begin("failed", "sum/fail-1_one", "sum/fail-2_one", keep_going=True)
-    yield way.end("failed")
-    (way.graph.folder / "go-fail-1").touch()
-    way.retry("again", "failed", keep_going=True)
-    yield way.end("again")
-    (way.graph.folder / "go-fail-2").touch()
-    way.retry("only", "again", failed_jobs_only=True)
-    yield way.end("only")
-
-
-def cancel(way: Way) -> Iterator[int]:
-    way.begin("cancelled", "number/hang-1", "number/two", "sum/hang-1_one")
-    way.graph.wait_for("pid-hang-1")
-    way.cancel("cancelled")
-    yield way.end("cancelled")
-    (way.graph.folder / "go-hang-1").touch()
-    way.retry("resumed", "cancelled")
-    yield way.end("resumed")
-
-
-def delegation(way: Way) -> Iterator[int]:
-    way.begin("maker", "number/wait-1", "number/two")
-    way.graph.wait_for("pid-wait-1")
-    way.begin("waiter", "sum/wait-1_two")
-    with contextlib.closing(open_reader(way.uri)) as reader:
-        wait_until(lambda: any(event.delegation.running for event in reader.events("waiter")))
-    (way.graph.folder / "go-wait-1").touch()
-    yield way.end("maker")
-    yield way.end("waiter")
-
-
-def bad_requests(way: Way) -> Iterator[int]:
-    way.begin("unknown", "nobody/makes_this")
-    yield way.end("unknown")
-    way.begin("refused", "sum/one_odd-2", "number/three")
-    yield way.end("refused")
-
-
-def downstream(way: Way) -> Iterator[int]:
-    way.begin("first", "sum/one_two", "sum/two_three", "sum/one_three")
-    yield way.end("first")
-    way.begin("fresh", "number/two", downstream=True)
-    yield way.end("fresh")
-    way.begin("forced", "number/two", force=True)
-    yield way.end("forced")
-    way.begin("stale", "number/two", "number/three", downstream=True)
-    yield way.end("stale")
-    way.begin("nothing", "sum/one_two", downstream=True)
-    yield way.end("nothing")
-
-
-SCENARIOS = (
-    success,
-    default_partitions,
-    repeat,
-    fail_fast,
-    keep_going,
-    retry,
-    cancel,
-    delegation,
-    bad_requests,
-    downstream,
-)
-OUTCOMES: dict[Scenario, tuple[list[int], set[str]]] = {
-    success: ([0], {"one", "two", "three", "one_three"}),
-    default_partitions: ([0], {"one", "two", "one_two"}),
-    repeat: ([0, 0], {"one", "two", "three", "one_two", "two_three"}),
-    fail_fast: ([1], {"a"}),
-    keep_going: ([1], {"one", "two", "one_two"}),
-    retry: ([1, 1, 0], {"one", "fail-1", "fail-2", "fail-1_one"}),
-    cancel: ([130, 0], {"two", "one", "hang-1", "hang-1_one"}),
-    delegation: ([0, 0], {"two", "wait-1", "wait-1_two"}),
-    bad_requests: ([2, 1], set()),
-    downstream: ([0, 0, 0, 0, 2], {"one", "two", "three", "one_two", "two_three", "one_three"}),
-}
-"""The end of each build of a scenario, and all partitions that the scenario produces."""
-
-
-class Left:
-    """The events, outputs and logs of a scenario, without times, measurements and folders."""
-
-    def __init__(self, way: Way, codes: list[int]) -> None:
-        folder = way.graph.folder
-        logs = folder / ".databuild/numbers/graph/logs"
-        self.codes = codes
-        self.data = _texts(folder / "data")
-        self.logs = _texts(logs)
-        self.events: dict[str, list[str]] = {}
-        self.records: dict[str, list[dict[str, Any]]] = {}
-        with contextlib.closing(open_reader(way.uri)) as reader:
-            self.faults = verify(reader).reported
-            for build in reader.builds(limit=100):
-                name = build.build_request_id
-                # One at a time, so that the order of events is fixed.
-                self.events[name] = [canonical([event])[0].replace(str(folder), "") for event in reader.events(name)]
-                self.records[name] = [
-                    {key: value for key, value in as_json(record).items() if not key.endswith(("_time", "_seconds"))}
-                    for record in (build, *reader.build_partitions(name))
-                ]
-
-
-def _texts(folder: Path) -> dict[str, str]:
-    """Returns the files below a folder, with their contents."""
-    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")

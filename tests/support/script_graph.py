@@ -27,6 +27,7 @@ ENVIRONMENT = r"\"MODE\": \"$(cat mode 2>/dev/null || true)\""
 
 NUMBER = r"""#!/bin/bash
 set -euo pipefail
+cd "${NUMBERS_FOLDER:-.}"
 if [[ "$1" == config ]]; then
   shift
   variables="ENVIRONMENT"
@@ -61,6 +62,7 @@ echo "{\"partition\": {\"ref\": \"number/$name\", \"metadata\": {\"length\": ${#
 
 SUM = r"""#!/bin/bash
 set -euo pipefail
+cd "${NUMBERS_FOLDER:-.}"
 if [[ "$1" == config ]]; then
   shift
   configs='' separator=''
@@ -117,12 +119,18 @@ class ScriptGraph:
             (folder / name).write_text(script)
             (folder / name).chmod(0o755)
             (folder / f"{name}.digest").write_text(f"{name}-1\n")
+            (folder / f"{name}.code_files").write_text(f".\n{name}\n")
             job = {"label": f"//numbers:{name}", "executable": name, "code_digest_file": f"{name}.digest"}
-            self.jobs.append({**job, "outputs": [pattern]})
+            # On an engine, a job run starts in a directory of its own.
+            environment = {"NUMBERS_FOLDER": str(folder)}
+            self.jobs.append(
+                {**job, "outputs": [pattern], "code_files": f"{name}.code_files", "environment": environment}
+            )
         self.write_catalog()
 
     def write_catalog(self, **more: object) -> None:
-        catalog = {"graph_label": GRAPH, "jobs": self.jobs, "default_partitions": self._default_partitions, **more}
+        catalog = {"graph_label": GRAPH, "jobs": self.jobs, "default_partitions": self._default_partitions}
+        catalog |= {"extensions": {"dask": {}, "reapi": {}}, **more}
         (self.folder / "catalog.json").write_text(json.dumps(catalog))
 
     def arguments(self, *args: str) -> list[str]:

@@ -73,6 +73,17 @@ class CommandLine:
         self.running[build] = self.graph.start(*args, f"--build_request_id={build}", "--jobs=1", *flags, *self.flags)
 
 
+class OnEngine(CommandLine):
+    """Each build is a process of its own, whose jobs run on an engine."""
+
+    def __init__(self, folder: Path, uri: str, executor: str) -> None:
+        super().__init__(folder, uri)
+        self.executor = executor
+
+    def _start(self, build: str, *args: str, **options: object) -> None:
+        super()._start(build, *args, **options, executor=self.executor)
+
+
 class Server(CommandLine):
     """Each build is a client process of a service."""
 

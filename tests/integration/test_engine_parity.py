@@ -1,0 +1,71 @@
+"""Parity of executors: a build leaves the same events, outputs and logs on an engine as on this machine.
+
+Only the events that tell of the engine differ, and what a run on an engine without live logs has printed before it was
+cancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+
+from tests.dask.cluster import Cluster
+from tests.reapi.casd import Casd
+from tests.support.scenarios import OUTCOMES, SCENARIOS, Left, Scenario
+from tests.support.ways import CommandLine, OnEngine
+
+ENGINES = ("dask", "reapi")
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """Returns the addresses of real engines, by scheme."""
+    cluster = Cluster()
+    casd = Casd(mounts=[str(tmp_path_factory.getbasetemp())])
+    yield {"dask": cluster.uri, "reapi": casd.uri}
+    casd.close()
+    cluster.close()
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Scenario], Left]:
+    """Returns a function that runs a scenario on this machine, once."""
+    played: dict[Scenario, Left] = {}
+
+    def expected(scenario: Scenario) -> Left:
+        if scenario not in played:
+            folder = tmp_path_factory.mktemp("workspace")
+            way = CommandLine(folder, f"sqlite:{folder}/events.db")
+            played[scenario] = Left(way, list(scenario(way)))
+            way.close()
+        return played[scenario]
+
+    return expected
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_an_engine_leaves_the_same_as_this_machine(
+    engines: Mapping[str, str],
+    expected: Callable[[Scenario], Left],
+    tmp_path_factory: pytest.TempPathFactory,
+    scenario: Scenario,
+    engine: str,
+) -> None:
+    folder = tmp_path_factory.mktemp("workspace")
+    way = OnEngine(folder, f"sqlite:{folder}/events.db", engines[engine])
+    try:
+        left, wanted = Left(way, list(scenario(way))), expected(scenario)
+    finally:
+        way.close()
+
+    assert left.codes == OUTCOMES[scenario][0]
+    assert left.events == wanted.events
+    assert left.records == wanted.records
+    assert left.data == wanted.data
+    assert left.faults == ()
+    unfinished = {run for run in wanted.logs if engine == "reapi" and "hang" in wanted.logs[run]}
+    assert {run: text for run, text in left.logs.items() if run not in unfinished} == {
+        run: text for run, text in wanted.logs.items() if run not in unfinished
+    }
