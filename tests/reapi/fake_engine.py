@@ -15,6 +15,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from databuild.executors.reapi import remote_execution_pb2 as api
+from databuild.executors.reapi.limits import Limits
 from databuild.executors.reapi.methods import (
     BATCH_UPDATE_BLOBS,
     CANCEL_OPERATION,
@@ -29,6 +30,9 @@ from databuild.executors.reapi.methods import (
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Fault: TypeAlias = tuple[grpc.StatusCode, str]
+
+QUICK = Limits(reconnect=20.0, cancel=20.0, timeout_margin=0.0, first_pause=0.001, longest_pause=0.01)
+"""Limits for a client that is near its engine."""
 
 _PIECE_BYTES = 64 * 1024
 _STAGE = api.ExecutionStage

@@ -76,8 +76,8 @@ class Actions:
         await self._store.upload_small([*blobs, root_blob, command, action_blob])
         return action_blob.digest
 
-    def send_code_again(self, spec: ProcessSpec) -> None:
-        """Notes that the engine lacks inputs of a process, so that the next `send` checks all of them."""
+    def check_code_again(self, spec: ProcessSpec) -> None:
+        """Notes that the engine may lack inputs of a process, so that the next `send` checks all of them."""
         if spec.code is not None:
             self._code.check_again(spec.code)
 

@@ -142,9 +142,10 @@ class RemoteRun:
                 raise TimedOutError(response, fault)
             if outcome is Outcome.REFUSED:
                 raise RefusedError(f"the engine refuses the process: {fault}")
+            # Some engines do not say that inputs are missing: buildbox-casd reports an internal error.
+            self._actions.check_code_again(self._spec)
             if outcome is Outcome.LOST:
                 raise LostError(f"the engine does not know how the process ended: {fault}")
-            self._actions.send_code_again(self._spec)
             self._operation = ""
             self._attached = self._submitted = False
         raise LostError(f"the engine has lost inputs of the process {_MAX_SUBMISSIONS} times: {fault}")

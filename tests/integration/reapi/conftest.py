@@ -9,12 +9,9 @@ import pytest
 import pytest_asyncio
 
 from databuild.executors.reapi.extension import ReapiExecutor
-from databuild.executors.reapi.limits import Limits
 from databuild.executors.registry import ExecutorOptions
-from tests.reapi.fake_engine import FakeEngine
+from tests.reapi.fake_engine import QUICK, FakeEngine
 from tests.support.executors import Runs
-
-QUICK = Limits(reconnect=20.0, cancel=20.0, timeout_margin=0.0, first_pause=0.001, longest_pause=0.01)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
