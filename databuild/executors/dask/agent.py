@@ -38,8 +38,11 @@ PREFIX: Final = "databuild"
 _QUEUED: Final = ("ready", "constrained")
 """The states of tasks on a worker that wait for a thread or a resource."""
 
-_START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from databuild.executors.dask import supervisor as s; s.main()"
+_START: Final = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from databuild.executors.dask import supervisor as s; s.main()"
+)
 _LENGTH_BYTES: Final = 4
+_KILLED: Final = "the supervisor of the Dask worker was killed"
 
 
 class CodeMissingError(Exception):
@@ -105,10 +108,12 @@ class Agent(WorkerPlugin):
                 del self._preparing[run_id]
                 result = await supervisor.run(run_id, {**job, "folder": folder, "tree": tree})
         except (CodeMissingError, OSError) as error:
-            result = {"fault": f"{error}; see the local directory of the Dask worker, {self._worker.local_directory}"}
+            result = {"fault": str(error)}
         finally:
             started.cancel()
             self._preparing.pop(run_id, None)
+        if "fault" in result:
+            result["fault"] += f"; check the local directory of the Dask worker, {self._worker.local_directory}"
         if result.get("complete", True):
             del self._folders[run_id]
         if result.pop("clean", False):
@@ -184,11 +189,14 @@ class Agent(WorkerPlugin):
         transfer = self._transfers.get(digest)
         if transfer is None or transfer.size != offset:
             return False
+        try:
+            await asyncio.to_thread(transfer.write, data)
+        except OSError as error:
+            fault = str(error)
         if fault:
             transfer.complete.set_exception(CodeMissingError(fault))
             del self._transfers[digest]
             return False
-        await asyncio.to_thread(transfer.write, data)
         if sha256:
             transfer.complete.set_result(sha256)
             del self._transfers[digest]
@@ -231,7 +239,7 @@ class Agent(WorkerPlugin):
         digest = code["digest"]
         number = next(self._numbers)
         transfer = self._transfers[digest] = _Transfer(folder / f"{number}.tar")
-        size, changed = -1, time.monotonic()
+        size, changed = 0, time.monotonic()
         try:
             while not transfer.complete.done():
                 if transfer.size != size:
@@ -338,9 +346,11 @@ class _Supervisor:
                 self._receive(*pickle.loads(await reader.readexactly(length)))
         self.dead = True
         for ended in self._runs.values():
-            ended.set_result({"lost": "the supervisor of the Dask worker was killed"})
+            if not ended.done():
+                ended.set_result({"lost": _KILLED})
         for answer in self._calls.values():
-            answer.set_exception(CodeMissingError("the supervisor of the Dask worker was killed"))
+            if not answer.done():
+                answer.set_exception(CodeMissingError(_KILLED))
         await self._process.wait()
 
     def _receive(self, event: str, subject: Any, content: Any) -> None:

@@ -52,7 +52,9 @@ class Address:
         except ValueError as error:
             raise InvalidRequestError(f"{uri!r} is not the address of a scheduler of Dask: {error}") from error
         if not self.host or parts.path.strip("/") or parts.query or parts.fragment:
-            raise InvalidRequestError(f"{uri!r} is not the address of a scheduler of Dask; write {parts.scheme}://HOST:PORT")
+            raise InvalidRequestError(
+                f"{uri!r} is not the address of a scheduler of Dask; write {parts.scheme}://HOST:PORT"
+            )
         self.tls = parts.scheme == "dask+tls"
         shown = f"[{self.host}]" if ":" in self.host else self.host
         self.uri = f"{parts.scheme}://{shown}:{self.port}"
@@ -101,10 +103,13 @@ class Connection:
         if fault:
             raise ExecutorError(address.uri, fault)
         # The executor reports what happens to the connection and to tasks; Dask would do so on standard error.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for logger in ("distributed", "distributed.client"):
+            logging.getLogger(logger).setLevel(logging.CRITICAL)
         client = Client(
             address.of_dask, asynchronous=True, set_as_default=False, security=security, timeout=SECONDS, name=PREFIX
         )
+        # It would connect again by itself, to a scheduler without our plugins and our runs.
+        client._timeout = 0  # noqa: SLF001
         shipment = Shipment()
         try:
             # Versions are compared below.
@@ -125,10 +130,14 @@ class Connection:
             raise ExecutorError(address.uri, f"its client fails: {error}") from error
         return cls(client, shipment.name, shipment.function(), facts)
 
+    @property
+    def is_lost(self) -> bool:
+        """True if the connection is known to be lost."""
+        return self._client.scheduler_comm is not self._comm or self._comm.comm.closed()
+
     async def lost(self, check: Callable[[], None]) -> None:
         """Calls a function repeatedly, and returns when the connection is lost."""
-        # The client of Dask connects again by itself, but to a scheduler without our plugins and our runs.
-        while self._client.scheduler_comm is self._comm and not self._comm.comm.closed():
+        while not self.is_lost:
             await asyncio.sleep(_CHECK_SECONDS)
             check()
 

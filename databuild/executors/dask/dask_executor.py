@@ -275,7 +275,9 @@ class DaskExecutor:
         while True:
             await self._has_pending.wait()
             connection = await self._connected()
-            if connection is not self._connection:
+            if connection.is_lost:
+                self._is_connected.clear()
+                self._connection = None
                 continue
             batch, self._pending = self._pending[:_MAX_BATCH_RUNS], self._pending[_MAX_BATCH_RUNS:]
             if not self._pending:
@@ -372,7 +374,9 @@ class DaskExecutor:
             except ExecutorError as error:
                 if time.monotonic() > deadline:
                     for run in self._runs.values():
-                        run.end({"lost": f"the scheduler has not answered for {self._reattach_seconds:g} s: {error.fault}"})
+                        run.end(
+                            {"lost": f"the scheduler has not answered for {self._reattach_seconds:g} s: {error.fault}"}
+                        )
                     self._pending.clear()
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _MAX_BACKOFF_SECONDS)
@@ -398,7 +402,9 @@ class DaskExecutor:
                 for message in messages.get(run.key, ()):
                     self._receive(message)
                 if run.key not in messages:
-                    run.end({"lost": "the scheduler of Dask does not know the run; it was restarted, or the run released"})
+                    run.end(
+                        {"lost": "the scheduler of Dask does not know the run; it was restarted, or the run released"}
+                    )
 
     def _check_unaccepted(self) -> None:
         for run_id, future in list(self._unaccepted.items()):

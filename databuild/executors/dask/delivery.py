@@ -47,7 +47,8 @@ class Delivery:
         self._tails = tuple(None if path else TailBuffer(limit_bytes) for path in (spec.stdout, spec.stderr))
         self._lines = _Lines(on_report)
         stdout, stderr = (
-            tail or LogFile(path, sys.maxsize) for tail, path in zip(self._tails, (spec.stdout, spec.stderr), strict=True)
+            tail or LogFile(path, sys.maxsize)
+            for tail, path in zip(self._tails, (spec.stdout, spec.stderr), strict=True)
         )
         self._sinks = (stdout, stderr, self._lines)
         self.positions = [0, 0, 0]

@@ -38,18 +38,20 @@ class _Run:
         client: The client of Dask that is told about the run.
         submitted: The time of its submission.
         worker: The address of the worker that claimed it; empty before.
+        machine: The name of that worker for people.
         started: The time at which that worker started it; 0.0 before.
         ended: The time of its end; 0.0 before.
         end: The message about its end; None before.
         retries: The number of workers that have died with the task before it had started.
     """
 
-    __slots__ = ("client", "end", "ended", "retries", "started", "submitted", "worker")
+    __slots__ = ("client", "end", "ended", "machine", "retries", "started", "submitted", "worker")
 
     def __init__(self, client: str) -> None:
         self.client = client
         self.submitted = time.time()
         self.worker = ""
+        self.machine = ""
         self.started = 0.0
         self.ended = 0.0
         self.end: dict[str, Any] | None = None
@@ -139,7 +141,7 @@ class RunRegistry(SchedulerPlugin):
             elif run.worker in self._scheduler.workers:
                 self._scheduler.worker_send(run.worker, {"op": f"{self.name}_cancel", "run": run_id})
             else:
-                self._end(run_id, {"lost": f"the worker {self._machine(run)} has left the cluster"})
+                self._end(run_id, {"lost": f"the worker {run.machine} has left the cluster"})
 
     def release(self, runs: Sequence[str]) -> None:
         """Forgets runs."""
@@ -162,9 +164,12 @@ class RunRegistry(SchedulerPlugin):
     def claim(self, run: str, worker: str = "") -> None:
         """Tells a worker whether it may start a run."""
         record = self._runs.get(run)
-        granted = record is not None and not record.worker and record.end is None
+        known = worker in self._scheduler.workers
+        granted = known and record is not None and not record.worker and record.end is None
         if record is not None and granted:
+            name = self._scheduler.workers[worker].name
             record.worker = worker
+            record.machine = name if isinstance(name, str) else worker  # clusters may number their workers
         self._scheduler.worker_send(worker, {"op": f"{self.name}_answer", "run": run, "granted": granted})
 
     def unclaim(self, run: str, worker: str = "") -> None:
@@ -217,7 +222,9 @@ class RunRegistry(SchedulerPlugin):
         if finish == "forgotten":
             self._end(run_id, {"lost": "the task was cancelled in Dask"})
         elif finish == "memory":
-            self._end(run_id, {"lost": f"Dask gave the run to another worker after {self._machine(run)} had started it"})
+            if run.worker in self._scheduler.workers:
+                self._scheduler.worker_send(run.worker, {"op": f"{self.name}_cancel", "run": run_id})
+            self._end(run_id, {"lost": f"Dask gave the run to another worker after {run.machine} had started it"})
         elif run.worker:
             self._end(run_id, {"lost": self._fault(key, run)})
         elif run.retries < MAX_RETRIES:  # it has never started
@@ -250,20 +257,14 @@ class RunRegistry(SchedulerPlugin):
 
     def _place(self, run: _Run) -> dict[str, Any]:
         queued = max(run.started - run.submitted, 0.0)
-        return {"worker": run.worker, "machine": self._machine(run), "queued": queued}
-
-    def _machine(self, run: _Run) -> str:
-        """Returns the name of the worker of a run for people."""
-        worker = self._scheduler.workers.get(run.worker)
-        # Names are numbers where a cluster numbers its workers.
-        return worker.name if worker is not None and isinstance(worker.name, str) else run.worker
+        return {"worker": run.worker, "machine": run.machine, "queued": queued}
 
     def _fault(self, key: Any, run: _Run) -> str:
         task = self._scheduler.tasks.get(key)
         text = str(getattr(task, "exception_text", "") or "")
         if run.worker not in self._scheduler.workers or "KilledWorker" in text:
-            return f"the worker {self._machine(run)} died or was cut off"
-        return f"the worker {self._machine(run)} failed: {text}"
+            return f"the worker {run.machine} died or was cut off"
+        return f"the worker {run.machine} failed: {text}"
 
     def _retry(self, key: Any) -> None:
         task = self._scheduler.tasks.get(key)
@@ -276,11 +277,13 @@ class RunRegistry(SchedulerPlugin):
 
     def _remove_old(self) -> None:
         now = time.time()
-        self.release([
-            run_id
-            for run_id, run in self._runs.items()
-            if run.ended and now - run.ended > KEEP_SECONDS and run.client not in self._scheduler.client_comms
-        ])
+        self.release(
+            [
+                run_id
+                for run_id, run in self._runs.items()
+                if run.ended and now - run.ended > KEEP_SECONDS and run.client not in self._scheduler.client_comms
+            ]
+        )
 
     def _threads(self) -> int:
         return sum(worker.nthreads for worker in self._scheduler.workers.values())

@@ -158,7 +158,10 @@ def dask_resources(properties: Mapping[str, str]) -> tuple[dict[str, float], str
     resources = {}
     for name, value in properties.items():
         if not name.startswith(RESOURCE) or name == RESOURCE:
-            return {}, f"{name!r} is not a property of Dask; use {RESOURCE}NAME with the amount of a resource of workers"
+            return (
+                {},
+                f"{name!r} is not a property of Dask; use {RESOURCE}NAME with the amount of a resource of workers",
+            )
         try:
             amount = float(value)
         except ValueError:

@@ -68,7 +68,8 @@ class Shipment:
         package = importlib.resources.files("databuild")
         modules = {f"databuild/{path}": package.joinpath(path).read_text(encoding="utf-8") for path in _SUPERVISOR}
         registry, agent = (
-            package.joinpath(f"executors/dask/{name}.py").read_text(encoding="utf-8") for name in ("run_registry", "agent")
+            package.joinpath(f"executors/dask/{name}.py").read_text(encoding="utf-8")
+            for name in ("run_registry", "agent")
         )
         text = "\0".join((registry, agent, *modules.values()))
         self.name: Final = f"databuild_{hashlib.sha256(text.encode()).hexdigest()[:12]}"

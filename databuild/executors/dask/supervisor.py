@@ -124,7 +124,9 @@ class Supervisor:
         self._sizes[run_id] = str(folder), [0, 0, 0]
         self._watch()
         result = await self._executor(job["grace"], job["limit"]).run(spec)
-        tails = {name: getattr(result, name) for name, path in (("stdout", spec.stdout), ("stderr", spec.stderr)) if not path}
+        tails = {
+            name: getattr(result, name) for name, path in (("stdout", spec.stdout), ("stderr", spec.stderr)) if not path
+        }
         return {**_facts(result), **_output(folder, tails)}
 
     def _executor(self, grace_seconds: float, limit: int) -> LocalExecutor:
