@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import distributed
 from distributed import SchedulerPlugin
+from distributed._version import __version__
 
 if TYPE_CHECKING:
     from distributed import Scheduler
@@ -102,7 +102,7 @@ class RunRegistry(SchedulerPlugin):
         return {
             "scheduler": self._scheduler.id,
             "allowed_failures": self._scheduler.allowed_failures,
-            "distributed": distributed.__version__,
+            "distributed": __version__,
             "python": ".".join(map(str, sys.version_info[:3])),
             "workers": {
                 address: [worker.get("packages", {}).get("distributed", ""), worker.get("host", {}).get("python", "")]
@@ -173,7 +173,7 @@ class RunRegistry(SchedulerPlugin):
         self._scheduler.worker_send(worker, {"op": f"{self.name}_answer", "run": run, "granted": granted})
 
     def unclaim(self, run: str, worker: str = "") -> None:
-        """Takes a claim back of a run that the worker has not started and will not start."""
+        """Revokes the claim of a run that the worker has not started and will not start."""
         record = self._runs.get(run)
         if record is not None and record.worker == worker and not record.started and record.end is None:
             record.worker = ""
@@ -212,7 +212,7 @@ class RunRegistry(SchedulerPlugin):
         message = {"event": "accepted", "runs": [run_id for _, run_id in ours]}
         scheduler.client_send(client, self._event(message))
 
-    def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
+    def transition(self, key: Any, start: str, finish: str, *_args: Any, **_: Any) -> None:
         if not _is_ours(key) or finish not in {"erred", "memory", "forgotten"}:
             return
         run_id = key[1]

@@ -196,7 +196,7 @@ async def test_output_that_went_with_its_worker_is_told(own_cluster: Cluster, op
     abandoned = asyncio.create_task(first.run(spec, None, lambda placement: handles.append(placement.handle)))
     await until(lambda: handles)
     await first.close()
-    await until(lambda: (runs.folder / "ended").exists())
+    await until((runs.folder / "ended").exists)
     await abandoned
     second = await opened(own_cluster)
     await until_ended(second, handles[0])
