@@ -51,7 +51,7 @@ class Cluster:
             **(env or {}),
         }
         self._tls = tls
-        self._scheme = "tls" if tls else "tcp"
+        self.scheme: Final = "tls" if tls else "tcp"
         self._processes: list[subprocess.Popen[bytes]] = []
         self.workers: list[subprocess.Popen[bytes]] = []
         try:
@@ -64,6 +64,11 @@ class Cluster:
             raise
 
     @property
+    def address(self) -> str:
+        """The address of the scheduler, as Dask writes it."""
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    @property
     def uri(self) -> str:
         """The URI of the executor."""
         return f"dask{'+tls' if self._tls else ''}://127.0.0.1:{self.port}"
@@ -73,19 +78,29 @@ class Cluster:
         file = self.folder / "scheduler.json"
         file.unlink(missing_ok=True)
         self.scheduler = self._start(
-            "scheduler",
-            *("scheduler", "--host", f"{self._scheme}://127.0.0.1", "--port", str(self.port), "--no-dashboard"),
+            f"scheduler-{len(self._processes)}",
+            (),
+            *("scheduler", "--host", f"{self.scheme}://127.0.0.1", "--port", str(self.port), "--no-dashboard"),
             *("--no-jupyter", "--scheduler-file", str(file)),
         )
         wait_until(lambda: file.exists() and '"address"' in file.read_text())
         self.port = int(file.read_text().partition('"address": "')[2].partition('"')[0].rpartition(":")[2])
 
-    def start_worker(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Starts a worker without a nanny, and waits until it has registered."""
+    def start_worker(self, *arguments: str, disk: str = "") -> subprocess.Popen[bytes]:
+        """Starts a worker without a nanny, and waits until it has registered.
+
+        Args:
+            arguments: Further arguments.
+            disk: The size of a file system of its own for its local directory, such as `1m`; empty for none. It is in
+                memory, in a mount namespace of its own.
+        """
         name = f"worker-{len(self._processes)}"
+        (self.folder / name).mkdir()
+        script = f'mount -t tmpfs -o size={disk} tmpfs {self.folder / name} && exec "$@"'
         worker = self._start(
             name,
-            *("worker", f"{self._scheme}://127.0.0.1:{self.port}", "--nthreads", "1", "--no-nanny", "--no-dashboard"),
+            ("unshare", "--mount", "--", "sh", "-c", script, "sh") if disk else (),
+            *("worker", self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard"),
             *("--name", name, "--local-directory", str(self.folder / name), *arguments),
         )
         self.workers.append(worker)
@@ -94,16 +109,11 @@ class Cluster:
         assert worker.poll() is None, log.read_text()
         return worker
 
-    def signal_all(self, number: int) -> None:
-        """Sends a signal to all workers."""
-        for worker in self.workers:
-            worker.send_signal(number)
-
-    def stop_workers(self) -> None:
-        """Kills all workers."""
-        for worker in self.workers:
-            _kill(worker)
-        self.workers.clear()
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        """Kills the scheduler or a worker."""
+        _kill(process)
+        if process in self.workers:
+            self.workers.remove(process)
 
     def close(self) -> None:
         """Kills everything and removes its files."""
@@ -121,10 +131,10 @@ class Cluster:
     ) -> None:
         self.close()
 
-    def _start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def _start(self, name: str, prefix: Sequence[str], *arguments: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                child.command("-m", "distributed.cli.dask_" + arguments[0], *arguments[1:], *self._tls),
+                [*prefix, *child.command("-m", "distributed.cli.dask_" + arguments[0], *arguments[1:], *self._tls)],
                 env=self._env,
                 cwd=self.folder,
                 stdout=log,

@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 # One more is one more download for every consumer.
 MAX_CONSUMER_PACKAGES = 26
 MAX_PACKAGES_OF_SQL_JOBS = 1
+MAX_PACKAGES_OF_DASK = 19
 
 
 def locked(name: str) -> dict[str, str]:
@@ -24,7 +25,9 @@ def wanted(name: str) -> set[str]:
     return set(re.findall(r"^([a-z0-9-]+)", (HERE / name).read_text(), re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", ["requirements_lock.txt", "requirements_duckdb_lock.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements_lock.txt", "requirements_dask_lock.txt", "requirements_duckdb_lock.txt"]
+)
 def test_a_package_of_several_locks_has_one_version(name: str) -> None:
     consumers, development = locked(name), locked("requirements_dev_lock.txt")
 
@@ -38,6 +41,7 @@ def test_a_package_of_several_locks_has_one_version(name: str) -> None:
 def test_each_lock_has_what_is_asked_for() -> None:
     assert wanted("requirements.in") <= locked("requirements_lock.txt").keys()
     assert wanted("requirements_duckdb.in") <= locked("requirements_duckdb_lock.txt").keys()
+    assert wanted("requirements_dask.in") <= locked("requirements_dask_lock.txt").keys()
     assert wanted("requirements_dev.in") <= locked("requirements_dev_lock.txt").keys()
 
 
@@ -46,6 +50,12 @@ def test_consumers_get_few_packages_and_no_tools_of_development() -> None:
 
     assert len(runtime) <= MAX_CONSUMER_PACKAGES
     assert not runtime & wanted("requirements_dev.in")
+
+
+def test_the_executor_for_dask_adds_few_packages_to_those_of_the_core() -> None:
+    added = locked("requirements_dask_lock.txt").keys() - locked("requirements_lock.txt").keys()
+
+    assert len(added) <= MAX_PACKAGES_OF_DASK
 
 
 def test_sql_jobs_add_few_packages_to_those_of_the_core() -> None:

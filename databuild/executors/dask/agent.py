@@ -42,6 +42,7 @@ _START: Final = (
     "import sys; sys.path.insert(0, sys.argv[1]); from databuild.executors.dask import supervisor as s; s.main()"
 )
 _LENGTH_BYTES: Final = 4
+_KILLED: Final = "the supervisor of the Dask worker was killed"
 
 
 class CodeMissingError(Exception):
@@ -91,7 +92,7 @@ class Agent(WorkerPlugin):
         if not granted:
             return
         # The message about the end of a short run tells its start, too.
-        started = self._worker.loop.asyncio_loop.call_later(STARTED_SECONDS, self._send_started, run_id)
+        started = asyncio.get_running_loop().call_later(STARTED_SECONDS, self._send_started, run_id)
         # Creating and removing a directory can take longer than the rest of a short run.
         folder = self._free.pop() if self._free else str(self._folder / "runs" / str(next(self._numbers)))
         self._folders[run_id] = folder
@@ -102,15 +103,17 @@ class Agent(WorkerPlugin):
             if supervisor is None or supervisor.dead:
                 supervisor = await self._started_supervisor()
             if cancelled.done():
-                result = {"cancelled": True}
+                result: dict[str, Any] = {"cancelled": True}
             else:
                 del self._preparing[run_id]
                 result = await supervisor.run(run_id, {**job, "folder": folder, "tree": tree})
         except (CodeMissingError, OSError) as error:
-            result = {"fault": f"{error}; see the local directory of the Dask worker, {self._worker.local_directory}"}
+            result = {"fault": str(error)}
         finally:
             started.cancel()
             self._preparing.pop(run_id, None)
+        if "fault" in result:
+            result["fault"] += f"; check the local directory of the Dask worker, {self._worker.local_directory}"
         if result.get("complete", True):
             del self._folders[run_id]
         if result.pop("clean", False):
@@ -123,7 +126,7 @@ class Agent(WorkerPlugin):
             return
         run_id = key[1]
         if start == "waiting" and finish in _QUEUED:
-            self._claims.setdefault(run_id, self._worker.loop.asyncio_loop.create_future())
+            self._claims.setdefault(run_id, asyncio.get_running_loop().create_future())
             self._send("claim", run=run_id)
         elif start in _QUEUED and finish == "released":  # it goes to another worker
             self._claims.pop(run_id, None)
@@ -134,7 +137,7 @@ class Agent(WorkerPlugin):
                 self._supervisor.remove(folder)
 
     def receive_answer(self, run: str, granted: bool, **_: Any) -> None:
-        """Takes the answer to a claim."""
+        """Records the answer to a claim."""
         claim = self._claims.get(run)
         if claim is not None and not claim.done():
             claim.set_result(granted)
@@ -142,7 +145,7 @@ class Agent(WorkerPlugin):
     def cancel(self, run: str, **_: Any) -> None:
         """Ends the process of a run, or prevents it."""
         if run in self._claims:
-            self._claims[run] = self._worker.loop.asyncio_loop.create_future()
+            self._claims[run] = asyncio.get_running_loop().create_future()
             self._claims[run].set_result(False)
             self._send("ended", run=run, result={"cancelled": True})
         elif run in self._preparing:
@@ -186,11 +189,14 @@ class Agent(WorkerPlugin):
         transfer = self._transfers.get(digest)
         if transfer is None or transfer.size != offset:
             return False
+        try:
+            await asyncio.to_thread(transfer.write, data)
+        except OSError as error:
+            fault = str(error)
         if fault:
             transfer.complete.set_exception(CodeMissingError(fault))
             del self._transfers[digest]
             return False
-        await asyncio.to_thread(transfer.write, data)
         if sha256:
             transfer.complete.set_result(sha256)
             del self._transfers[digest]
@@ -233,7 +239,7 @@ class Agent(WorkerPlugin):
         digest = code["digest"]
         number = next(self._numbers)
         transfer = self._transfers[digest] = _Transfer(folder / f"{number}.tar")
-        size, changed = -1, time.monotonic()
+        size, changed = 0, time.monotonic()
         try:
             while not transfer.complete.done():
                 if transfer.size != size:
@@ -303,7 +309,8 @@ class _Supervisor:
         self._reading = asyncio.create_task(self._read())
 
     async def run(self, run_id: str, job: Mapping[str, Any]) -> dict[str, Any]:
-        ended = self._runs[run_id] = asyncio.get_running_loop().create_future()
+        ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._runs[run_id] = ended
         self._write(("run", run_id, job))
         return await ended
 
@@ -323,7 +330,8 @@ class _Supervisor:
         """Ends all processes and the supervisor."""
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
-            await self._process.wait()
+        if self._reading is not None:
+            await self._reading
 
     def _write(self, message: Any) -> None:
         if self._process is not None and self._process.stdin is not None and not self.dead:
@@ -337,12 +345,14 @@ class _Supervisor:
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
             while True:
                 length = int.from_bytes(await reader.readexactly(_LENGTH_BYTES), "big")
-                self._receive(*pickle.loads(await reader.readexactly(length)))
+                self._receive(*pickle.loads(await reader.readexactly(length)))  # noqa: S301 - from our own child
         self.dead = True
         for ended in self._runs.values():
-            ended.set_result({"lost": "the supervisor of the Dask worker was killed"})
+            if not ended.done():
+                ended.set_result({"lost": _KILLED})
         for answer in self._calls.values():
-            answer.set_exception(CodeMissingError("the supervisor of the Dask worker was killed"))
+            if not answer.done():
+                answer.set_exception(CodeMissingError(_KILLED))
         await self._process.wait()
 
     def _receive(self, event: str, subject: Any, content: Any) -> None:
@@ -356,4 +366,5 @@ class _Supervisor:
 
 async def run(name: str, run_id: str, job: Mapping[str, Any]) -> None:
     """The task of a run."""
-    await get_worker().plugins[name].run(run_id, job)
+    agent = get_worker().plugins[name]
+    await agent.run(run_id, job)  # type: ignore[attr-defined]

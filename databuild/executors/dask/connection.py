@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import distributed
 from distributed import Client, Future, Security
+from distributed._version import __version__
 
 from databuild.errors import ExecutorError, InvalidRequestError
 from databuild.executors.dask.preflight import SECONDS, connection_fault, tls_context
@@ -66,7 +66,7 @@ class Connection:
 
     def __init__(self, client: Client, name: str, function: Callable[..., Any], facts: Mapping[str, Any]) -> None:
         self._client = client
-        self._comm = client.scheduler_comm
+        self._comm: Any = client.scheduler_comm
         self._name = name
         self._function = function
         self.scheduler_id: Final[str] = facts["scheduler"]
@@ -103,10 +103,13 @@ class Connection:
         if fault:
             raise ExecutorError(address.uri, fault)
         # The executor reports what happens to the connection and to tasks; Dask would do so on standard error.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for logger in ("distributed", "distributed.client"):
+            logging.getLogger(logger).setLevel(logging.CRITICAL)
         client = Client(
             address.of_dask, asynchronous=True, set_as_default=False, security=security, timeout=SECONDS, name=PREFIX
         )
+        # It would connect again by itself, to a scheduler without our plugins and our runs.
+        client._timeout = 0  # noqa: SLF001
         shipment = Shipment()
         try:
             # Versions are compared below.
@@ -114,10 +117,11 @@ class Connection:
                 warnings.simplefilter("ignore")
                 await client
             client.subscribe_topic(shipment.name, lambda event: on_message(event[1]))
-            versions = await client.scheduler.versions()
+            scheduler: Any = client.scheduler
+            versions = await scheduler.versions()
             _check_versions(address, "scheduler", versions["packages"]["distributed"])
             await client.register_plugin(shipment.registry())
-            facts = await getattr(client.scheduler, f"{shipment.name}_describe")(client=client.id)
+            facts = await getattr(scheduler, f"{shipment.name}_describe")(client=client.id)
             _check(address, facts)
             await client.register_plugin(shipment.agent())
         except BaseException as error:
@@ -127,10 +131,15 @@ class Connection:
             raise ExecutorError(address.uri, f"its client fails: {error}") from error
         return cls(client, shipment.name, shipment.function(), facts)
 
+    @property
+    def is_lost(self) -> bool:
+        """True if the connection is known to be lost."""
+        comm: Any = self._client.scheduler_comm
+        return comm is not self._comm or comm.comm.closed()
+
     async def lost(self, check: Callable[[], None]) -> None:
         """Calls a function repeatedly, and returns when the connection is lost."""
-        # The client of Dask connects again by itself, but to a scheduler without our plugins and our runs.
-        while self._client.scheduler_comm is self._comm and not self._comm.comm.closed():
+        while not self.is_lost:
             await asyncio.sleep(_CHECK_SECONDS)
             check()
 
@@ -203,9 +212,9 @@ def _check(address: Address, facts: Mapping[str, Any]) -> None:
 
 
 def _check_versions(address: Address, machine: str, version: str) -> None:
-    if version != distributed.__version__:
+    if version != __version__:
         raise ExecutorError(
             address.uri,
-            f"its {machine} has version {version} of distributed, and this client {distributed.__version__}; install "
+            f"its {machine} has version {version} of distributed, and this client {__version__}; install "
             "the same version on all machines",
         )

@@ -275,7 +275,9 @@ class DaskExecutor:
         while True:
             await self._has_pending.wait()
             connection = await self._connected()
-            if connection is not self._connection:
+            if connection.is_lost:
+                self._is_connected.clear()
+                self._connection = None
                 continue
             batch, self._pending = self._pending[:_MAX_BATCH_RUNS], self._pending[_MAX_BATCH_RUNS:]
             if not self._pending:

@@ -1,4 +1,4 @@
-"""What a run has written, as far as it has arrived: to the log files, to memory, and line by line to the report."""
+"""Delivers what a run has written: to its log files, to memory, and line by line to the callback for reports."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Delivery:
 
 
 def remove_output(spec: ProcessSpec) -> None:
-    """Removes the log files of a run, to write them anew."""
+    """Removes the log files of a run, so that their output is written from its beginning."""
     for path in (spec.stdout, spec.stderr):
         if path:
             Path(path).unlink(missing_ok=True)

@@ -20,8 +20,8 @@ def tls_context(tls: ClientTls) -> tuple[ssl.SSLContext, str]:
     context = ssl.create_default_context()
     if not (tls.authority and tls.certificate):
         return context, (
-            "Dask uses certificates of its own for both sides; name the authority, the certificate of this client and its "
-            "key in the settings for TLS"
+            "Dask uses certificates of its own for both sides; name the authority, and the certificate and key of this "
+            "client, for TLS"
         )
     name = tls.authority
     try:
@@ -44,17 +44,8 @@ async def connection_fault(host: str, port: int, context: ssl.SSLContext | None)
     """
     try:
         spoke = await _speaks(host, port, context)
-    except ssl.SSLCertVerificationError as error:
-        return (
-            f"its certificate is not trusted: {error.verify_message}; name the authority that signed it in the settings "
-            "for TLS"
-        )
-    except ssl.SSLError as error:
-        return _explain(error)
-    except TimeoutError:
-        return f"it does not answer within {SECONDS:g} s; check the address, and that no firewall is in between"
     except OSError as error:
-        return f"it cannot be reached: {error.strerror or error}; check the address, and that the scheduler runs"
+        return _explain(error)
     if spoke:
         return ""
     if context is None and await _speaks_tls(host, port):
@@ -96,8 +87,17 @@ async def _close(writer: asyncio.StreamWriter) -> None:
         await writer.wait_closed()
 
 
-def _explain(error: ssl.SSLError) -> str:
-    reason = error.reason or str(error)
+def _explain(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}; name the authority that signed it for TLS"
+    if isinstance(error, ssl.SSLError):
+        return _explain_tls(error.reason or str(error))
+    if isinstance(error, TimeoutError):
+        return f"it does not answer within {SECONDS:g} s; check the address, and that no firewall is in between"
+    return f"it cannot be reached: {error.strerror or error}; check the address, and that the scheduler runs"
+
+
+def _explain_tls(reason: str) -> str:
     if "WRONG_VERSION" in reason or "RECORD_LAYER" in reason:
         return "it does not speak TLS; use dask://, or start the scheduler with --tls-cert, --tls-key and --tls-ca-file"
     if "UNKNOWN_CA" in reason or "CERTIFICATE" in reason:

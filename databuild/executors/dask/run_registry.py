@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import distributed
 from distributed import SchedulerPlugin
+from distributed._version import __version__
 
 if TYPE_CHECKING:
     from distributed import Scheduler
@@ -38,18 +38,20 @@ class _Run:
         client: The client of Dask that is told about the run.
         submitted: The time of its submission.
         worker: The address of the worker that claimed it; empty before.
+        machine: The name of that worker for people.
         started: The time at which that worker started it; 0.0 before.
         ended: The time of its end; 0.0 before.
         end: The message about its end; None before.
         retries: The number of workers that have died with the task before it had started.
     """
 
-    __slots__ = ("client", "end", "ended", "retries", "started", "submitted", "worker")
+    __slots__ = ("client", "end", "ended", "machine", "retries", "started", "submitted", "worker")
 
     def __init__(self, client: str) -> None:
         self.client = client
         self.submitted = time.time()
         self.worker = ""
+        self.machine = ""
         self.started = 0.0
         self.ended = 0.0
         self.end: dict[str, Any] | None = None
@@ -100,7 +102,7 @@ class RunRegistry(SchedulerPlugin):
         return {
             "scheduler": self._scheduler.id,
             "allowed_failures": self._scheduler.allowed_failures,
-            "distributed": distributed.__version__,
+            "distributed": __version__,
             "python": ".".join(map(str, sys.version_info[:3])),
             "workers": {
                 address: [worker.get("packages", {}).get("distributed", ""), worker.get("host", {}).get("python", "")]
@@ -139,7 +141,7 @@ class RunRegistry(SchedulerPlugin):
             elif run.worker in self._scheduler.workers:
                 self._scheduler.worker_send(run.worker, {"op": f"{self.name}_cancel", "run": run_id})
             else:
-                self._end(run_id, {"lost": f"the worker {self._machine(run)} has left the cluster"})
+                self._end(run_id, {"lost": f"the worker {run.machine} has left the cluster"})
 
     def release(self, runs: Sequence[str]) -> None:
         """Forgets runs."""
@@ -162,13 +164,16 @@ class RunRegistry(SchedulerPlugin):
     def claim(self, run: str, worker: str = "") -> None:
         """Tells a worker whether it may start a run."""
         record = self._runs.get(run)
-        granted = record is not None and not record.worker and record.end is None
+        known = worker in self._scheduler.workers
+        granted = known and record is not None and not record.worker and record.end is None
         if record is not None and granted:
+            name = self._scheduler.workers[worker].name
             record.worker = worker
+            record.machine = name if isinstance(name, str) else worker  # clusters may number their workers
         self._scheduler.worker_send(worker, {"op": f"{self.name}_answer", "run": run, "granted": granted})
 
     def unclaim(self, run: str, worker: str = "") -> None:
-        """Takes a claim back of a run that the worker has not started and will not start."""
+        """Revokes the claim of a run that the worker has not started and will not start."""
         record = self._runs.get(run)
         if record is not None and record.worker == worker and not record.started and record.end is None:
             record.worker = ""
@@ -207,7 +212,7 @@ class RunRegistry(SchedulerPlugin):
         message = {"event": "accepted", "runs": [run_id for _, run_id in ours]}
         scheduler.client_send(client, self._event(message))
 
-    def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
+    def transition(self, key: Any, start: str, finish: str, *_args: Any, **_: Any) -> None:
         if not _is_ours(key) or finish not in {"erred", "memory", "forgotten"}:
             return
         run_id = key[1]
@@ -217,9 +222,9 @@ class RunRegistry(SchedulerPlugin):
         if finish == "forgotten":
             self._end(run_id, {"lost": "the task was cancelled in Dask"})
         elif finish == "memory":
-            self._end(
-                run_id, {"lost": f"Dask gave the run to another worker after {self._machine(run)} had started it"}
-            )
+            if run.worker in self._scheduler.workers:
+                self._scheduler.worker_send(run.worker, {"op": f"{self.name}_cancel", "run": run_id})
+            self._end(run_id, {"lost": f"Dask gave the run to another worker after {run.machine} had started it"})
         elif run.worker:
             self._end(run_id, {"lost": self._fault(key, run)})
         elif run.retries < MAX_RETRIES:  # it has never started
@@ -252,20 +257,14 @@ class RunRegistry(SchedulerPlugin):
 
     def _place(self, run: _Run) -> dict[str, Any]:
         queued = max(run.started - run.submitted, 0.0)
-        return {"worker": run.worker, "machine": self._machine(run), "queued": queued}
-
-    def _machine(self, run: _Run) -> str:
-        """Returns the name of the worker of a run for people."""
-        worker = self._scheduler.workers.get(run.worker)
-        # Names are numbers where a cluster numbers its workers.
-        return worker.name if worker is not None and isinstance(worker.name, str) else run.worker
+        return {"worker": run.worker, "machine": run.machine, "queued": queued}
 
     def _fault(self, key: Any, run: _Run) -> str:
         task = self._scheduler.tasks.get(key)
         text = str(getattr(task, "exception_text", "") or "")
         if run.worker not in self._scheduler.workers or "KilledWorker" in text:
-            return f"the worker {self._machine(run)} died or was cut off"
-        return f"the worker {self._machine(run)} failed: {text}"
+            return f"the worker {run.machine} died or was cut off"
+        return f"the worker {run.machine} failed: {text}"
 
     def _retry(self, key: Any) -> None:
         task = self._scheduler.tasks.get(key)

@@ -73,7 +73,7 @@ class Run:
         self.machine = ""
         self.queued_seconds = 0.0
         self.sizes = [0, 0, 0]
-        self.pulling: asyncio.Task[None] | None = None
+        self.pulling: asyncio.Task[bool] | None = None
         self.deadline: asyncio.TimerHandle | None = None
         self.overdue = False
 

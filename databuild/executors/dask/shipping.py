@@ -7,41 +7,39 @@ the source text, so that clients of several versions can use one cluster.
 from __future__ import annotations
 
 import hashlib
-import importlib.resources
+import importlib.util
 from collections.abc import Callable, Mapping
+from importlib.abc import InspectLoader
 from typing import Any, Final
 
 from distributed import SchedulerPlugin, WorkerPlugin
 
-_EXECUTORS: Final = (
-    "__init__",
-    "capacity",
-    "cgroups",
-    "code_files",
-    "command_size",
-    "descriptor_limit",
-    "executor",
-    "fd_poller",
-    "interpreters",
-    "local",
-    "out_of_memory",
-    "output",
-    "process_group",
-    "report_file",
-    "running_process",
-    "spawning",
-    "start_faults",
-    "uncancellable",
-    "watchdog",
-    "dask/__init__",
-    "dask/code_tree",
-    "dask/supervisor",
-)
 _SUPERVISOR: Final = (
-    "__init__.py",
-    "errors.py",
-    "remedies.py",
-    *(f"executors/{name}.py" for name in _EXECUTORS),
+    "databuild",
+    "databuild.errors",
+    "databuild.remedies",
+    "databuild.executors",
+    "databuild.executors.capacity",
+    "databuild.executors.cgroups",
+    "databuild.executors.code_files",
+    "databuild.executors.command_size",
+    "databuild.executors.descriptor_limit",
+    "databuild.executors.executor",
+    "databuild.executors.fd_poller",
+    "databuild.executors.interpreters",
+    "databuild.executors.local",
+    "databuild.executors.out_of_memory",
+    "databuild.executors.output",
+    "databuild.executors.process_group",
+    "databuild.executors.report_file",
+    "databuild.executors.running_process",
+    "databuild.executors.spawning",
+    "databuild.executors.start_faults",
+    "databuild.executors.uncancellable",
+    "databuild.executors.watchdog",
+    "databuild.executors.dask",
+    "databuild.executors.dask.code_tree",
+    "databuild.executors.dask.supervisor",
 )
 """The modules that the supervisor imports."""
 
@@ -65,12 +63,8 @@ class Shipment:
     """
 
     def __init__(self) -> None:
-        package = importlib.resources.files("databuild")
-        modules = {f"databuild/{path}": package.joinpath(path).read_text(encoding="utf-8") for path in _SUPERVISOR}
-        registry, agent = (
-            package.joinpath(f"executors/dask/{name}.py").read_text(encoding="utf-8")
-            for name in ("run_registry", "agent")
-        )
+        modules = dict(map(_source, _SUPERVISOR))
+        (_, registry), (_, agent) = (_source(f"{__package__}.{name}") for name in ("run_registry", "agent"))
         text = "\0".join((registry, agent, *modules.values()))
         self.name: Final = f"databuild_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
         self._registry = f"{self.name}_registry"
@@ -90,6 +84,16 @@ class Shipment:
     def function(self) -> Callable[..., Any]:
         """Returns the function of tasks."""
         return _ShippedFunction(self._agent, "run")
+
+
+def _source(module: str) -> tuple[str, str]:
+    """Returns the path of a module in an import path, and its source text."""
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    path = module.replace(".", "/")
+    name = f"{path}.py" if spec.submodule_search_locations is None else f"{path}/__init__.py"
+    assert isinstance(spec.loader, InspectLoader)
+    return name, spec.loader.get_source(module) or ""
 
 
 class _Shipped:

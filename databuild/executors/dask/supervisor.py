@@ -1,4 +1,4 @@
-"""The supervisor process of a worker of Dask: runs job processes as `LocalExecutor` does, and ends them with the worker.
+"""The supervisor process of a worker of Dask: runs processes as `LocalExecutor` does, and ends them with the worker.
 
 It reads requests of the agent from standard input and writes to standard output: pickled triples, each after its
 length. At the end of the input, or when its parent has gone, it kills all job processes and ends. If it is killed
@@ -205,9 +205,9 @@ def _output(folder: Path, tails: Mapping[str, bytes]) -> dict[str, Any]:
         folder: The directory of the run.
         tails: Output that is not in files.
     """
-    for name, content in tails.items():
-        if content:
-            (folder / name).write_bytes(content)
+    for name, tail in tails.items():
+        if tail:
+            (folder / name).write_bytes(tail)
     sizes = _sizes(str(folder))
     content = None
     if sum(sizes) <= MAX_INLINE_BYTES:
