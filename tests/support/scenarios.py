@@ -139,14 +139,13 @@ class Left:
             self.faults = verify(reader).reported
             for build in reader.builds(limit=100):
                 name = build.build_request_id
-                # One at a time, so that the order of events is fixed.
                 events = [_apart_from_executor(event) for event in reader.events(name)]
-                self.events[name] = [
-                    canonical([event])[0].replace(str(folder), "") for event in events if event is not None
-                ]
+                # One at a time, so that the order of events is fixed.
+                self.events[name] = [canonical([event])[0].replace(str(folder), "") for event in events if event]
+                numbered = build._replace(last_sequence=len(self.events[name]))
                 self.records[name] = [
                     {key: value for key, value in as_json(record).items() if not key.endswith(("_time", "_seconds"))}
-                    for record in (build, *reader.build_partitions(name))
+                    for record in (numbered, *reader.build_partitions(name))
                 ]
 
 

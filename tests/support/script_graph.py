@@ -129,7 +129,11 @@ class ScriptGraph:
         self.write_catalog()
 
     def write_catalog(self, **more: object) -> None:
-        catalog = {"graph_label": GRAPH, "jobs": self.jobs, "default_partitions": self._default_partitions}
+        catalog: dict[str, object] = {
+            "graph_label": GRAPH,
+            "jobs": self.jobs,
+            "default_partitions": self._default_partitions,
+        }
         catalog |= {"extensions": {"dask": {}, "reapi": {}}, **more}
         (self.folder / "catalog.json").write_text(json.dumps(catalog))
 

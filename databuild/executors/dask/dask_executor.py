@@ -88,6 +88,7 @@ class DaskExecutor:
         self._overdue_seconds = overdue_seconds
         self._command_size = CommandSize({})
         self._threads = 0
+        self._left = False
         self._runs: dict[str, Run] = {}
         self._pending: list[Run] = []
         self._unaccepted: dict[str, Any] = {}
@@ -145,6 +146,9 @@ class DaskExecutor:
         run.submitted = True
         return await self._finish(run, scheduler_id)
 
+    def leave(self) -> None:
+        self._left = True
+
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -185,7 +189,8 @@ class DaskExecutor:
             message = run.ended.result()
             return run.result(message, await self._reader.finish(run, message))
         except asyncio.CancelledError:
-            await self._cancel(run)
+            if not self._left:
+                await self._cancel(run)
             raise
         finally:
             self._forget(run)

@@ -57,7 +57,13 @@ class _Streams:
 
 
 class Connection:
-    """Sends requests to an engine."""
+    """Sends requests to an engine.
+
+    Attributes:
+        address: The address of the engine.
+        limits: Limits on the time that it gets.
+        leaves_runs: True if runs go on when the tasks that await them are cancelled.
+    """
 
     def __init__(self, address: Address, headers: RequestHeaders, tls: ClientTls, limits: Limits) -> None:
         """Connects with the first request.
@@ -67,6 +73,7 @@ class Connection:
         """
         self.address = address
         self.limits = limits
+        self.leaves_runs = False
         self._headers = headers
         self._credentials = _credentials(tls) if address.tls else None
         self._channel: grpc.aio.Channel | None = None

@@ -114,6 +114,9 @@ class ReapiExecutor:
             return _lost(f"{handle!r} is not a handle of a run on {self.uri}")
         return await self._to_end(operation, spec, on_report, on_placement)
 
+    def leave(self) -> None:
+        self._connection.leaves_runs = True
+
     async def close(self) -> None:
         await self._code.close()
         await self._connection.close()

@@ -118,7 +118,7 @@ class RemoteRun:
         except asyncio.CancelledError:
             if not _is_cancelled():
                 raise LostError("the executor was closed while the process ran") from None
-            if self._submitted and not await ignoring_cancellation(self._cancel()):
+            if self._submitted and not self._connection.leaves_runs and not await ignoring_cancellation(self._cancel()):
                 raise UnconfirmedCancellationError from None
             raise
         except (OutageError, UploadError, CredentialHelperError) as error:
@@ -210,7 +210,7 @@ class RemoteRun:
         try:
             return await asyncio.shield(reading)
         except asyncio.CancelledError:
-            if not _is_cancelled():
+            if not _is_cancelled() or self._connection.leaves_runs:
                 raise
             await ignoring_cancellation(asyncio.wait((reading,), timeout=self._limits.cancel))
             if reading.done() and reading.exception() is None and reading.result() is not grpc.aio.EOF:
