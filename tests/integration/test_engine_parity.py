@@ -44,6 +44,13 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Scenario], L
     return expected
 
 
+def output(left: Left, engine: str) -> dict[str, str]:
+    """Returns what job runs have printed, apart from what the engine does not deliver."""
+    logs = {name: text for name, text in left.logs.items() if not name.endswith(".report")}
+    cancelled = {name for name in logs if name.startswith("cancelled/")} if engine == "reapi" else set()
+    return {name: text for name, text in logs.items() if name not in cancelled}
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_an_engine_leaves_the_same_as_this_machine(
@@ -65,7 +72,4 @@ def test_an_engine_leaves_the_same_as_this_machine(
     assert left.records == wanted.records
     assert left.data == wanted.data
     assert left.faults == ()
-    unfinished = {run for run in wanted.logs if engine == "reapi" and "hang" in wanted.logs[run]}
-    assert {run: text for run, text in left.logs.items() if run not in unfinished} == {
-        run: text for run, text in wanted.logs.items() if run not in unfinished
-    }
+    assert output(left, engine) == output(wanted, engine)
