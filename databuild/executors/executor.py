@@ -10,9 +10,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from databuild.executors.start_faults import StartFault
+
+
+ENGINE_VARIABLE: Final = "DATABUILD_EXECUTOR"
+"""The environment variable with the address of the engine, in processes that an engine runs. On a machine that has both
+an orchestrator and workers of its engine, they are not taken for processes of the orchestrator."""
 
 
 class Capacity(NamedTuple):

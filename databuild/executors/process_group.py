@@ -14,12 +14,15 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from typing import Final, NamedTuple
 
+from databuild.executors.executor import ENGINE_VARIABLE
+
 KILL_SECONDS: Final = 30.0
 """The time to wait after KILL. Only a process that waits in the kernel, mostly for a file system, takes longer."""
 
 _MIN_POLL_SECONDS: Final = 0.005
 _MAX_POLL_SECONDS: Final = 0.1
 _GRACE_CHECK_SECONDS: Final = 0.25
+_OF_ENGINES: Final = f"{ENGINE_VARIABLE}=".encode()
 _DEAD_STATES: Final = frozenset("ZXx")
 
 
@@ -150,12 +153,16 @@ def _processes() -> Iterator[_Process]:
 
 
 def groups_with_variable(variable: bytes) -> set[int]:
-    """Returns the process groups, other than our own, that have a living process with a variable in its environment."""
+    """Returns the process groups, other than our own, that have a living process with a variable in its environment.
+
+    Processes that an engine has started on this machine do not count.
+    """
     groups = set()
     for process in _processes():
         if process.state in _DEAD_STATES:
             continue
         with contextlib.suppress(OSError), open(f"/proc/{process.pid}/environ", "rb") as environ:  # noqa: PTH123
-            if variable in environ.read().split(b"\0"):
+            variables = environ.read().split(b"\0")
+            if variable in variables and not any(one.startswith(_OF_ENGINES) for one in variables):
                 groups.add(process.group)
     return groups - {os.getpgrp()}

@@ -11,9 +11,12 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
+from databuild.executors.executor import ENGINE_VARIABLE
+
 _SHELL: Final = "/bin/sh"
 
-# $1 is an environment variable that all processes of the build have (proc(5)) and no others. The loop ends after two
+# $1 is an environment variable that all processes of the build have (proc(5)) and no others; those that an engine has
+# started on this machine have $2 as well, and go on. The loop ends after two
 # rounds in a row that find no process: a process that was being forked in the first round is visible in the second. It
 # gives up after half a minute, since a process that waits in the kernel cannot be killed.
 _SCRIPT: Final = """
@@ -22,10 +25,11 @@ empty=0 rounds=0
 while [ "$empty" -lt 2 ] && [ "$rounds" -lt 600 ]; do
   empty=$((empty + 1)) rounds=$((rounds + 1))
   for environ in $(grep -lszxF -e "$1" /proc/[0-9]*/environ); do
+    if grep -qsz "^$2=" "$environ"; then continue; fi
     empty=0
     read -r stat <"${environ%environ}stat" || continue
-    set -- "$1" ${stat##*) }
-    kill -s KILL -- "-$4"
+    set -- "$1" "$2" ${stat##*) }
+    kill -s KILL -- "-$5"
   done
   sleep 0.05
 done
@@ -47,7 +51,7 @@ def watchdog(variable: str) -> Iterator[None]:
     try:
         pid = os.posix_spawn(
             _SHELL,
-            (_SHELL, "-c", _SCRIPT, "databuild-watchdog", variable),
+            (_SHELL, "-c", _SCRIPT, "databuild-watchdog", variable, ENGINE_VARIABLE),
             {"PATH": "/usr/bin:/bin"},  # without the variable, so that the watchdog does not find and kill itself
             file_actions=(
                 (os.POSIX_SPAWN_DUP2, reading, 0),

@@ -48,6 +48,12 @@ def find_orphaned_leases(reader: OpenBuildReads, liveness: Liveness = processes)
     return _find(reader, liveness)[1]
 
 
+def is_on_engine(reader: BuildReads, build_request_id: str) -> bool:
+    """Returns True if the jobs of a build run on an engine, so that another process may continue it."""
+    events = reader.events(build_request_id, limit=1)
+    return bool(events) and bool(events[0].build_request.options.executor)
+
+
 def _builds(reader: OpenBuildReads, status: str) -> Iterator[BuildRecord]:
     return read_rows(
         lambda newer, limit: reader.builds(status=status, before=newer or None, limit=limit),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from databuild.errors import OrchestrationError
 from databuild.executors.executor import (
+    ENGINE_VARIABLE,
     Code,
     Executor,
     Placement,
@@ -132,7 +133,7 @@ class JobRunner:
             nonlocal started
             # As for reports: the next event of the build raises the error.
             with contextlib.suppress(OrchestrationError):
-                if placement.handle:
+                if placement.handle and placement.handle != self._handles.get(job_run_id):
                     orchestrator.emit_placement(job_run_id, executor=engine.uri, handle=placement.handle)
                 if not placement.handle or placement.machine:
                     started = True
@@ -144,8 +145,10 @@ class JobRunner:
         # this process asks the engine for it, and does not start it again.
         await orchestrator.written()
         async with self._tasks.file(job_run_id) as path:
+            spec = self._spec(task, attempt, job_run_id, path)
             spec = replace(
-                self._spec(task, attempt, job_run_id, path),
+                spec,
+                env={**spec.env, ENGINE_VARIABLE: engine.uri},
                 run_id=job_run_id,
                 code=Code(root=self._catalog.runfiles, files=job.code_files, digest=job.code_digest),
                 task=path,
