@@ -17,32 +17,37 @@ _TARGETS = {
     "reapi": Label("//databuild/executors/reapi:extension"),
 }
 
-def extension_targets(label, executor, executors):
-    """Returns the extensions that a graph needs, as a dict from target to name. Fails if one does not exist.
+def extension_targets(executor, executors):
+    """Returns the extensions that a graph needs, as a dict from target to name. Ignores what check_executors refuses.
 
     Args:
-        label: Label of the graph, for messages.
         executor: Address of the engine, `local` or empty.
         executors: Names of extensions.
 
     Returns:
         The dict.
     """
-    names = {}
+    names = executors + [_EXTENSION_OF_SCHEME.get(executor.partition("://")[0], "")]
+    return {_TARGETS[name]: name for name in names if name in _TARGETS}
+
+def check_executors(label, executor, executors):
+    """Fails if an extension does not exist, or if an address is not that of an executor.
+
+    Args:
+        label: Label of the graph, for messages.
+        executor: Address of the engine, `local` or empty.
+        executors: Names of extensions.
+    """
     for name in executors:
         if name not in _TARGETS:
-            fail("executors of {} has {}, but there is {}".format(label, repr(name), ", ".join(_TARGETS)))
-        names[name] = None
-    if executor not in ["", "local"]:
-        scheme, separator, rest = executor.partition("://")
-        if scheme not in _EXTENSION_OF_SCHEME or not rest:
-            fail("executor of {} is {}; it must be `local` or begin with {}".format(
-                label,
-                repr(executor),
-                ", ".join([known + "://" for known in _EXTENSION_OF_SCHEME]),
-            ))
-        names[_EXTENSION_OF_SCHEME[scheme]] = None
-    return {_TARGETS[name]: name for name in names}
+            fail("executors of {} has {}; there is {}".format(label, repr(name), " and ".join(_TARGETS)))
+    scheme, _, rest = executor.partition("://")
+    if executor not in ["", "local"] and (scheme not in _EXTENSION_OF_SCHEME or not rest):
+        fail("executor of {} is {}; it must be `local` or begin with {}".format(
+            label,
+            repr(executor),
+            ", ".join([known + "://" for known in _EXTENSION_OF_SCHEME]),
+        ))
 
 def extension_info(targets):
     """Reads the extensions of a graph.

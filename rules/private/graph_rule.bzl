@@ -1,7 +1,7 @@
 """The rule of a graph, which the macro `databuild_graph` instantiates."""
 
 load(":catalog.bzl", "write_catalog")
-load(":extensions.bzl", "extension_info")
+load(":extensions.bzl", "check_executors", "extension_info")
 load(":labels.bzl", "label_text")
 load(":launcher.bzl", "LAUNCHER_ATTRS", "launcher_info")
 load(":patterns.bzl", "pattern_shape")
@@ -25,6 +25,9 @@ _ATTRS = {
     ),
     "executor": attr.string(
         doc = "Address of the engine that runs the jobs.",
+    ),
+    "executors": attr.string_list(
+        doc = "Names of engines that builds may choose.",
     ),
     "extensions": attr.label_keyed_string_dict(
         doc = "Extensions of DataBuild, with their names.",
@@ -106,6 +109,7 @@ def _databuild_graph_impl(ctx):
     if ctx.attr.max_running_jobs < 0:
         fail("max_running_jobs of {} is {}, but must not be negative".format(label, ctx.attr.max_running_jobs))
 
+    check_executors(label, ctx.attr.executor, ctx.attr.executors)
     extensions = extension_info(ctx.attr.extensions)
     lookup = program_info(ctx, "lookup") if ctx.attr.lookup else None
     catalog = write_catalog(

@@ -127,6 +127,9 @@ def databuild_graph_tests(name):
     _job(
         "daily",
         ["daily/date={date:date}"],
+        exec_properties = {"Pool": "large"},
+        executor = "local",
+        infrastructure_retries = 5,
         resources = {"memory_gb": "4"},
         retries = 2,
         retry_backoff = "5s",
@@ -157,6 +160,8 @@ def databuild_graph_tests(name):
         name = "graph",
         cli = "//tests/rules:fake_cli",
         default_partitions = ["report/month=2013-01"],
+        exec_properties = {"OSFamily": "linux"},
+        executor = "reapi://localhost:8980/main",
         jobs = [
             ":report",
             ":daily",
@@ -254,6 +259,9 @@ def databuild_graph_tests(name):
         jobs = [":optional"],
         lookup = "//tests/rules:program.sh",
     )
+    _must_fail("an_unknown_extension_test", ["executors", "\"slurm\"", "there is dask and reapi"], executors = ["slurm"], jobs = [":report"])
+    _must_fail("an_unknown_scheme_test", ["executor", "\"slurm://a\"", "`local`", "dask://"], executor = "slurm://a", jobs = [":report"])
+    _must_fail("an_executor_without_address_test", ["executor", "\"dask://\""], executor = "dask://", jobs = [":report"])
     _must_fail("a_negative_limit_on_running_jobs_test", ["max_running_jobs", "-1"], jobs = [":report"], max_running_jobs = -1)
     _must_fail("a_negative_limit_on_partitions_test", ["max_partitions", "-1"], jobs = [":report"], max_partitions = -1)
 

@@ -207,6 +207,7 @@ def databuild_job_tests(name):
     _must_fail("a_timeout_that_is_no_duration_test", ["timeout", "\"10 minutes\""], timeout = "10 minutes")
     _must_fail("a_timeout_that_ends_without_unit_test", ["timeout", "\"1h30\""], timeout = "1h30")
     _must_fail("a_backoff_that_is_no_duration_test", ["retry_backoff", "\"soon\""], retry_backoff = "soon")
+    _must_fail("negative_infrastructure_retries_test", ["infrastructure_retries", "-1"], infrastructure_retries = -1)
     _must_fail("negative_retries_test", ["retries", "-1"], retries = -1)
     _must_fail("a_worker_test", ["worker", "not supported yet"], worker = True)
     _must_fail("a_resource_that_is_no_number_test", ["\"memory_gb\"", "\"4GB\""], resources = {"memory_gb": "4GB"})
