@@ -135,9 +135,9 @@ def downstream(
         InvalidRequestError: The page token is not one of this list.
     """
     if not transitive:
-        found = list(islice(direct_steps(reader, refs, _position(page_token)), limit + 1))
-        token = _token(found[limit - 1][1]) if len(found) > limit else ""
-        return DownstreamPage(tuple(_described(reader, [step for step, _ in found[:limit]])), token)
+        page = list(islice(direct_steps(reader, refs, _position(page_token)), limit + 1))
+        token = _token(page[limit - 1][1]) if len(page) > limit else ""
+        return DownstreamPage(tuple(_described(reader, [step for step, _ in page[:limit]])), token)
     skipped = _count(page_token)
     if max_partitions is not None and skipped > max_partitions:
         raise _invalid(page_token)
@@ -184,12 +184,12 @@ def _chunks(items: Iterable[_T]) -> Iterator[list[_T]]:
 
 
 def _described(reader: LineageReads, steps: Iterable[Step]) -> Iterator[DownstreamPartition]:
-    for some in _chunks(steps):
-        states = reader.partition_states({ref for step in some for ref in (step.ref, step.use.input)})
-        for ref, distance, use in some:
+    for chunk in _chunks(steps):
+        states = reader.partition_states({ref for step in chunk for ref in (step.ref, step.use.input)})
+        for ref, distance, use in chunk:
             state = states.get(ref, _UNKNOWN)
-            known = states.get(use.input)
-            changed = known is not None and not use.query and known.version not in {"", use.version}
+            record = states.get(use.input)
+            changed = record is not None and not use.query and record.version not in {"", use.version}
             yield DownstreamPartition(
                 ref,
                 distance,

@@ -59,11 +59,13 @@ def graph_from_message(message: sv.Graph) -> GraphView:
     )
 
 
-def dependents_to_message(found: DeclaredDependents) -> sv.DeclaredDownstream:
+def dependents_to_message(dependents: DeclaredDependents) -> sv.DeclaredDownstream:
     return sv.DeclaredDownstream(
-        dependents=[sv.DeclaredDependent(**{**row._asdict(), "kind": _KINDS[row.kind]}) for row in found.dependents],
-        truncated=not found.complete,
-        undeclared_job_labels=found.undeclared_jobs,
+        dependents=[
+            sv.DeclaredDependent(**{**row._asdict(), "kind": _KINDS[row.kind]}) for row in dependents.dependents
+        ],
+        truncated=not dependents.complete,
+        undeclared_job_labels=dependents.undeclared_jobs,
     )
 
 

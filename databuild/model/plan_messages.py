@@ -79,7 +79,7 @@ def absent_inputs_to_messages(inputs: Iterable[AbsentInput]) -> list[plan_pb2.Ab
 
 def absent_inputs_from_messages(messages: Iterable[plan_pb2.AbsentInput]) -> tuple[AbsentInput, ...]:
     """Returns QUERY inputs that do not exist from messages."""
-    return tuple(AbsentInput(one.ref, one.job_label, one.read_by) for one in messages)
+    return tuple(AbsentInput(message.ref, message.job_label, message.read_by) for message in messages)
 
 
 def plan_from_message(message: plan_pb2.Plan) -> Plan:

@@ -55,7 +55,7 @@ def manifest_to_message(manifest: Manifest) -> pt.Manifest:
         job_label=manifest.job_label,
         code_digest=manifest.code_digest,
         configuration_digest=manifest.configuration_digest,
-        inputs=[pt.InputVersion(ref=known.ref, version=known.version, query=known.query) for known in manifest.inputs],
+        inputs=[pt.InputVersion(ref=used.ref, version=used.version, query=used.query) for used in manifest.inputs],
         output_digests=manifest.output_digests,
     )
 
@@ -65,7 +65,7 @@ def manifest_from_message(message: pt.Manifest) -> Manifest:
         job_label=message.job_label,
         code_digest=message.code_digest,
         configuration_digest=message.configuration_digest,
-        inputs=tuple(InputVersion(known.ref, known.version, known.query) for known in message.inputs),
+        inputs=tuple(InputVersion(used.ref, used.version, used.query) for used in message.inputs),
         output_digests=dict(message.output_digests),
     )
 

@@ -100,8 +100,8 @@ class Execution:
         rows = self._run("", check.statement, "")
         value = rows[0][0] if len(rows) == 1 and len(rows[0]) == 1 else rows
         if not isinstance(value, bool):
-            found = f"{value!r}" if value is not rows else f"{len(rows)} rows of {len(rows[0]) if rows else 0} columns"
-            raise SqlError(f"{check.statement.name} returns {found}; a check is a SELECT of one value, true or false")
+            result = f"{value!r}" if value is not rows else f"{len(rows)} rows of {len(rows[0]) if rows else 0} columns"
+            raise SqlError(f"{check.statement.name} returns {result}; a check is a SELECT of one value, true or false")
         return value
 
     def _run(self, before: str, statement: Statement, after: str) -> list[tuple[Any, ...]]:

@@ -30,13 +30,13 @@ def parse_select(text: str, origin: str, database: duckdb.DuckDBPyConnection) ->
     """
     name = Statement(origin, text).name
     try:
-        found = database.extract_statements(text)
+        statements = database.extract_statements(text)
     except duckdb.Error as error:
         raise SqlError(located(name, error)) from error
-    if len(found) != 1:
-        amount = f"has {len(found)} statements" if found else "has no statement"
+    if len(statements) != 1:
+        amount = f"has {len(statements)} statements" if statements else "has no statement"
         raise SqlError(f"{name} {amount}; write one SELECT, whose WITH clause may contain others")
-    (statement,) = found
+    (statement,) = statements
     if statement.type == duckdb.StatementType.MULTI:  # type: ignore[attr-defined,unused-ignore]
         raise SqlError(f"{name} has a PIVOT without a list of values; write PIVOT ... ON column IN (...)")
     if statement.type != duckdb.StatementType.SELECT:  # type: ignore[attr-defined,unused-ignore]
@@ -67,9 +67,9 @@ def check_tables(statement: Statement, views: Iterable[str], database: duckdb.Du
     Raises:
         SqlError: It reads an unknown table.
     """
-    known = {view.lower() for view in views}
+    lower_names = {view.lower() for view in views}
     for name, location in _tables(statement, database):
-        if name.lower() not in known and not _is_internal(name, database):
+        if name.lower() not in lower_names and not _is_internal(name, database):
             near = difflib.get_close_matches(name, list(views), n=1)
             hint = f"Did you mean {near[0]}? " if near else ""
             raise SqlError(
@@ -85,13 +85,13 @@ def check_variables(statement: Statement, fields: Iterable[str], database: duckd
         SqlError: It reads an unknown variable.
     """
     names = list(fields)
-    known = {name.lower() for name in names}
+    lower_names = {name.lower() for name in names}
     for node in _nodes(_tree(statement, database)):
         if node.get("function_name") != "getvariable":
             continue
         for argument in node.get("arguments", ()):
             variable = argument["expression"].get("literal", {}).get("text")
-            if variable is not None and variable.lower() not in known:
+            if variable is not None and variable.lower() not in lower_names:
                 raise SqlError(
                     f"{_at(statement, node['query_location'])}: there is no variable {variable!r}. The variables are "
                     f"the fields of the output: {', '.join(names) or 'none'}"

@@ -81,8 +81,8 @@ def create_view(
     except duckdb.Error as error:
         raise SqlError(f"the files of the view {name} cannot be read, the first is {files[0].path}: {error}") from error
     if columns:
-        known = {column.lower() for column in present}
-        missing = [column for column in columns if column.lower() not in known]
+        lower_names = {column.lower() for column in present}
+        missing = [column for column in columns if column.lower() not in lower_names]
         if missing:
             raise SqlError(
                 f"the view {name} has no column {missing[0]!r}, which `columns` of the job declares; its files have: "
@@ -116,8 +116,8 @@ def _rows(
     )
     described = database.execute(f"DESCRIBE {rows}").fetchall()
     columns = [column for column, *_ in described if column != _PATH]
-    known = {column.lower() for column in columns}
-    fields = list(dict.fromkeys(field for file in files for field in file.fields if field.lower() not in known))
+    lower_names = {column.lower() for column in columns}
+    fields = list(dict.fromkeys(field for file in files for field in file.fields if field.lower() not in lower_names))
     if not fields:
         return f"SELECT * EXCLUDE ({_PATH}) FROM ({rows})", columns
     table = quoted(f"__databuild_fields_{name}")

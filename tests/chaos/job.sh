@@ -19,7 +19,7 @@ config() {
     *"|$outputs|"*) return ;;
   esac
   said="$said|$outputs|"
-  # Assigned, so that nothing is said where one of these is killed.
+  # Assigned, so that the job ends and prints nothing if a subshell is killed.
   made=$(refs '{"str": "%s"}' "$outputs")
   needed=$(refs '{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": "%s"}}' "$inputs")
   args=$(refs '"%s"' "$outputs of $inputs")
@@ -66,7 +66,9 @@ shift
 outputs="${outputs# }"
 note start
 for input in "$@"; do
-  if [ ! -e "$(file_of "$input")" ]; then
+  # Assigned, so that the job ends if the subshell is killed. As an argument, it would be an empty path, which is missing.
+  file=$(file_of "$input")
+  if [ ! -e "$file" ]; then
     note missing
     exit 8
   fi

@@ -148,9 +148,8 @@ class Round:
             assert process.exitcode is not None, f"{name} does not end"
 
     def _wait_until_nobody_is_left(self) -> None:
-        wait_until(
-            lambda: not (self._processes_with("environ") | self._processes_with("cmdline"))
-        )  # watchdogs included
+        # Watchdogs have the build in their arguments.
+        wait_until(lambda: not (self._processes_with("environ") | self._processes_with("cmdline")))
 
     def _job_processes(self) -> list[int]:
         return sorted(self._processes_with("environ"))

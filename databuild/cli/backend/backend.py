@@ -1,4 +1,4 @@
-"""The Protocol of the operations that commands need.
+"""The Protocols of the operations that commands need, one for each purpose, and their union, `Backend`.
 
 `local_backend.py` implements it on the state directory of this machine, `remote_backend.py` on a service. Commands know
 neither. This module imports nothing at run time, since commands that only read must start fast.
@@ -71,11 +71,8 @@ class Adoption(NamedTuple):
     author: str
 
 
-class Backend(Protocol):
-    """The state directory of this machine, or a service.
-
-    A BUILD text is an id, the unique beginning of one, or `latest`. PARTITION texts are refs and ranges of refs.
-    """
+class EventLogQueries(Protocol):
+    """Builds and their events. A BUILD text is an id, the unique beginning of one, or `latest`."""
 
     @property
     def records(self) -> Records:
@@ -122,6 +119,10 @@ class Backend(Protocol):
         """Returns sizes in bytes; with `count`, also the numbers of builds and events, which reads the whole log."""
         ...
 
+
+class JobLogs(Protocol):
+    """The output of job runs."""
+
     def log_path(self, job_run: JobRunRecord, stream: str) -> str:
         """Returns the path of a log on the machine that has it."""
         ...
@@ -137,6 +138,10 @@ class Backend(Protocol):
     def logs_pruned_before(self) -> float:
         """Returns the time, since the epoch, before which builds ended whose logs were pruned for age; 0 for none."""
         ...
+
+
+class GraphQueries(Protocol):
+    """Plans, and questions about the graph and its partitions."""
 
     def plan(self, partitions: Sequence[str], options: PlanOptions | None = None, *, downstream: bool = False) -> Plan:
         """Makes a plan and prints its warnings.
@@ -189,6 +194,10 @@ class Backend(Protocol):
         """Prints other state directories with partitions of this graph, if its own one is new."""
         ...
 
+
+class Operations(Protocol):
+    """Requests that change something, and the verification of the event log."""
+
     def build(self, partitions: Sequence[str], order: BuildOrder, display: BuildDisplay) -> BuildOutcome:
         """Runs a build to its end. Without partitions, it builds the default partitions of the graph."""
         ...
@@ -223,3 +232,7 @@ class Backend(Protocol):
     def verify(self, builds: Sequence[str]) -> Verification:
         """Checks the whole event log. With builds, it reports only their faults."""
         ...
+
+
+class Backend(EventLogQueries, JobLogs, GraphQueries, Operations, Protocol):
+    """The state directory of this machine, or a service."""

@@ -18,7 +18,7 @@ from databuild.model.paging import read_rows
 from databuild.orchestration.coordination.build_ids import LATEST
 
 if TYPE_CHECKING:
-    from databuild.cli.backend.backend import Backend
+    from databuild.cli.backend.backend import EventLogQueries
     from databuild.model.records import BuildRecord
     from databuild.v1 import events_pb2 as ev
 
@@ -103,7 +103,7 @@ def _verify(call: Invocation) -> int:
     return JOB_FAILED if verification.faults else BUILT
 
 
-def _find_build(backend: Backend, text: str = LATEST) -> BuildRecord:
+def _find_build(backend: EventLogQueries, text: str = LATEST) -> BuildRecord:
     """Returns the build that a text names.
 
     Raises:
@@ -116,7 +116,7 @@ def _find_build(backend: Backend, text: str = LATEST) -> BuildRecord:
     return build
 
 
-def _events(backend: Backend, build_request_id: str, after: int) -> Iterator[ev.BuildEvent]:
+def _events(backend: EventLogQueries, build_request_id: str, after: int) -> Iterator[ev.BuildEvent]:
     return read_rows(
         lambda last, limit: backend.records.events(build_request_id, after_sequence=last, limit=limit),
         key=lambda event: event.sequence,

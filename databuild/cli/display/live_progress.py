@@ -21,6 +21,7 @@ from databuild.cli.display.output import Output
 from databuild.cli.display.task_states import StateCounts, TaskStates
 from databuild.errors import DataBuildError
 from databuild.model.build_counts import BuildCounts
+from databuild.model.job_run_id import parse_job_run_id
 from databuild.model.planning import PlanningProgress
 from databuild.model.records import JobRunRecord
 from databuild.v1 import events_pb2 as ev
@@ -121,7 +122,8 @@ class LiveProgress:
         # sorted() copies the items in one step, while the thread of the event loop may change the dictionary.
         running = sorted(counts.running.items(), key=lambda item: item[1][1])
         for job_run_id, (label, started) in running[:_MAX_RUNNING_LINES]:
-            yield _run_line(f"{label} {job_run_id.partition('.')[2]}", duration_text(now - started), width)
+            _, task_id, attempt = parse_job_run_id(job_run_id)
+            yield _run_line(f"{label} {task_id}.{attempt}", duration_text(now - started), width)
         if len(running) > _MAX_RUNNING_LINES:
             yield _truncated(Text(f"  and {len(running) - _MAX_RUNNING_LINES} more"), width)
 

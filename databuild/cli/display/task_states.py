@@ -13,15 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean, median
 from typing import Final, NamedTuple
 
+from databuild.model.lifecycle import JOB_ENDS
 from databuild.model.records import JobRunRecord
 from databuild.v1 import events_pb2 as ev
 
 RUNS_PER_JOB: Final = 20
 """The maximum number of runs of a job whose durations are used."""
-
-_ENDED: Final = frozenset(
-    {ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED, ev.JOB_STATUS_CANCELLED, ev.JOB_STATUS_SKIPPED}
-)
 
 
 class StateCounts(NamedTuple):
@@ -131,7 +128,7 @@ class TaskStates:
         work = longest_chain = 0.0
         for task, upstream in self._upstream.copy().items():  # the job graph lists upstream tasks first
             state = states.get(task)
-            if state in _ENDED:
+            if state in JOB_ENDS:
                 continue
             remaining = durations.get(self._jobs[task], mean)
             if state == ev.JOB_STATUS_RUNNING:

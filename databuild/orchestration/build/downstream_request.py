@@ -54,16 +54,16 @@ def partitions_to_build(
     """
     from databuild.event_log.downstream import all_steps  # every build imports this module, and few need the walk
 
-    found: list[str] = []
+    produced: list[str] = []
     left_out: list[str] = []
     for state in _states(reader, (step.ref for step in all_steps(reader, refs))):
         if state.available:
-            (found if catalog.lookup or _is_produced(catalog, state.ref) else left_out).append(state.ref)
-            if len(found) > limit:
+            (produced if catalog.lookup or _is_produced(catalog, state.ref) else left_out).append(state.ref)
+            if len(produced) > limit:
                 raise TooManyPartitionsError(limit)
-    if not found:
+    if not produced:
         raise NothingDownstreamError(refs, left_out)
-    return Requested(tuple(sorted(found)), tuple(refs), _warnings(left_out))
+    return Requested(tuple(sorted(produced)), tuple(refs), _warnings(left_out))
 
 
 def partitions_to_taint(reader: LineageReads, refs: Sequence[str], limit: int = MAX_REFS) -> tuple[str, ...]:
@@ -76,20 +76,20 @@ def partitions_to_taint(reader: LineageReads, refs: Sequence[str], limit: int = 
     """
     from databuild.event_log.downstream import all_steps
 
-    found: set[str] = set()
+    recorded: set[str] = set()
     for state in _states(reader, chain(refs, (step.ref for step in all_steps(reader, refs)))):
-        found.add(state.ref)
-        if len(found) > limit:
+        recorded.add(state.ref)
+        if len(recorded) > limit:
             raise TooManyPartitionsError(limit)
-    return tuple(sorted(found)) if found else tuple(refs)
+    return tuple(sorted(recorded)) if recorded else tuple(refs)
 
 
 def _states(reader: LineageReads, refs: Iterable[str]) -> Iterator[PartitionState]:
     """Yields the states of those partitions that have a record, in order."""
     remaining = iter(refs)
-    while some := list(islice(remaining, _READ_TOGETHER)):
-        states = reader.partition_states(some)
-        yield from (states[ref] for ref in some if ref in states)
+    while chunk := list(islice(remaining, _READ_TOGETHER)):
+        states = reader.partition_states(chunk)
+        yield from (states[ref] for ref in chunk if ref in states)
 
 
 def _is_produced(catalog: JobCatalog, ref: str) -> bool:

@@ -55,7 +55,7 @@ class Versions:
 
     def available(self, prefixes: Sequence[str]) -> Mapping[str, str]:
         """Returns the versions of the available partitions that are read by prefix, by ref (see `JobConfig`)."""
-        found: dict[str, str] = {}
+        versions: dict[str, str] = {}
         for prefix in prefixes:
 
             def read(after: str, limit: int, prefix: str = prefix) -> Sequence[PartitionRecord]:
@@ -64,8 +64,8 @@ class Versions:
             for record in read_rows(read, key=lambda record: record.ref, start=""):
                 rest = record.ref[len(prefix) :]
                 if record.available and rest and "/" not in rest:
-                    found[record.ref] = record.version
-        return found
+                    versions[record.ref] = record.version
+        return versions
 
     def code_digest(self, task: Task) -> str:
         """Returns the code digest of a task's job; empty if it has none."""

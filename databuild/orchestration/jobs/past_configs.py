@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from databuild.model.job_graph import JobConfig
+from databuild.model.job_run_id import parse_job_run_id
 from databuild.model.plan_messages import tasks_from_messages
 from databuild.model.records import BuildRecord
 from databuild.v1 import partition_pb2 as pt
@@ -31,7 +32,9 @@ class LoggedConfigs:
         self._ranges: dict[str, tuple[int, int]] = {}
 
     def __call__(self, job_run_id: str) -> JobConfig | None:
-        build, task_id = _task_of(job_run_id)
+        if not job_run_id:  # the data was adopted, so it has no job run here
+            return None
+        build, task_id, _ = parse_job_run_id(job_run_id)
         if build not in self._ranges:
             self._ranges[build] = self._job_graph_range(build)
         start, end = self._ranges[build]
@@ -69,12 +72,6 @@ class LoggedConfigs:
     def _event(self, build: str, sequence: int) -> BuildEvent | None:
         events = self._events.events(build, after_sequence=sequence - 1, limit=1) if sequence > 0 else ()
         return events[0] if events else None
-
-
-def _task_of(job_run_id: str) -> tuple[str, int]:
-    """Returns the build and the task id in the id of a job run; empty values if it has another form."""
-    build, _, rest = job_run_id.rpartition(".")[0].rpartition(".")
-    return (build, int(rest)) if rest.isdecimal() else ("", 0)
 
 
 def _first(holds: Callable[[int], bool], start: int, end: int) -> int:

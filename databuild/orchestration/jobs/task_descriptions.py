@@ -45,8 +45,8 @@ class TaskDescriptions:
 
         Awaiting a part raises EventLogError if the event log cannot be read.
         """
-        known = self._running.get(job_run_id)
-        return None if known is None else self._parts(job_run_id, *known)
+        run = self._running.get(job_run_id)
+        return None if run is None else self._parts(job_run_id, *run)
 
     async def _parts(self, job_run_id: str, task: Task, manifest: pt.Manifest) -> AsyncGenerator[bytes]:
         pace = Pace()

@@ -64,13 +64,13 @@ def taint(
     """
     events = []
     for start in range(0, len(refs), REFS_PER_EVENT):
-        some = refs[start : start + REFS_PER_EVENT]
-        states = reader.partition_states(some)
-        if unknown := next((ref for ref in some if ref not in states), None):
+        chunk = refs[start : start + REFS_PER_EVENT]
+        states = reader.partition_states(chunk)
+        if unknown := next((ref for ref in chunk if ref not in states), None):
             raise InvalidRequestError(
                 f"the event log has no record of the partition {unknown!r}; `partitions` lists partitions with a record"
             )
-        partitions = [pt.PartitionRef(str=ref) for ref in some]
+        partitions = [pt.PartitionRef(str=ref) for ref in chunk]
         event = ev.TaintEvent(partitions=partitions, tainted=tainted, author=author, reason=reason)
         events.append(_operation(clock, taint=event))
     return events

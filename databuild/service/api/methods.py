@@ -243,10 +243,10 @@ class Api:
     async def get_declared_downstream(
         self, request: sv.GetDeclaredDownstreamRequest, _caller: Caller
     ) -> sv.DeclaredDownstream:
-        found = await self._partitions.declared_downstream(
+        dependents = await self._partitions.declared_downstream(
             tuple(request.partitions), transitive=request.transitive, limit=self._limit(request.max_dependents)
         )
-        return dependents_to_message(found)
+        return dependents_to_message(dependents)
 
     async def taint_partitions(self, request: sv.TaintPartitionsRequest, caller: Caller) -> sv.TaintPartitionsResponse:
         refs = await self._partitions.taint(

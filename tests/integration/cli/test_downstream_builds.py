@@ -57,7 +57,7 @@ def test_a_build_with_nothing_downstream_is_refused(graph: ScriptGraph) -> None:
         assert "there is nothing to build: no available partition was made from 'sum/ab_c'" in err
 
 
-def test_what_downstream_begins_at_has_to_be_said(graph: ScriptGraph) -> None:
+def test_a_downstream_request_needs_a_partition(graph: ScriptGraph) -> None:
     for command in ("build", "plan"):
         assert "--downstream takes at least one PARTITION" in graph(command, "--downstream")[2]
     graph("plan", "number/c", "--output=c.plan")

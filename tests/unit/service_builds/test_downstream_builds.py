@@ -90,7 +90,7 @@ async def test_another_request_with_the_same_id_is_an_error(built: World, other:
         await built.builds.submit(other)
 
 
-async def test_what_no_job_produces_any_more_is_left_out_with_a_warning(make: MakeWorld, tmp_path: Path) -> None:
+async def test_partitions_without_a_producer_are_left_out_with_a_warning(make: MakeWorld, tmp_path: Path) -> None:
     uri = f"sqlite:{tmp_path}/events.db"
     await build(make(uri), "clean/1", "clean/2")
     jobs = catalog().jobs
