@@ -27,7 +27,7 @@ OperationCall: TypeAlias = "grpc.aio.UnaryStreamCall[Any, api.Operation]"
 
 _OK: Final = 0
 _MAX_SUBMISSIONS: Final = 5
-"""How often a process is submitted whose inputs the engine loses."""
+"""The maximum number of submissions of a process whose inputs the engine loses."""
 
 
 class LostError(Exception):
