@@ -233,7 +233,8 @@ class RemoteRun:
         running = self._stage == api.ExecutionStage.EXECUTING
         if running:
             ran = metadata.partial_execution_metadata
-            self._started(ran.worker, queued_seconds(ran) or time.monotonic() - self._accepted)
+            measured = 0.0 if self._attached else time.monotonic() - self._accepted
+            self._started(ran.worker, queued_seconds(ran) or measured)
         elif before == api.ExecutionStage.EXECUTING:
             self._tell(Placement())  # the engine has lost the machine, and begins again
         if self._deadline is not None and self._spec.timeout_seconds is not None:
