@@ -35,7 +35,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> FileDescriptorSet:
     well_known = resources.files("grpc_tools") / "_proto"
     code = protoc.main(["protoc", f"-I{root}", f"-I{well_known}", f"--descriptor_set_out={output}", *FILES])
     assert code == 0
-    return FileDescriptorSet.FromString(output.read_bytes())
+    descriptors = FileDescriptorSet()
+    descriptors.ParseFromString(output.read_bytes())
+    return descriptors
 
 
 def messages(declared: Iterable[DescriptorProto], prefix: str = "") -> Iterator[tuple[str, DescriptorProto]]:
