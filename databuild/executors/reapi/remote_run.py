@@ -27,7 +27,7 @@ OperationCall: TypeAlias = "grpc.aio.UnaryStreamCall[Any, api.Operation]"
 
 _OK: Final = 0
 _MAX_SUBMISSIONS: Final = 5
-"""How often a process is submitted whose inputs the engine loses."""
+"""The maximum number of submissions of a process whose inputs the engine loses."""
 
 
 class LostError(Exception):
@@ -233,7 +233,8 @@ class RemoteRun:
         running = self._stage == api.ExecutionStage.EXECUTING
         if running:
             ran = metadata.partial_execution_metadata
-            self._started(ran.worker, queued_seconds(ran) or time.monotonic() - self._accepted)
+            measured = 0.0 if self._attached else time.monotonic() - self._accepted
+            self._started(ran.worker, queued_seconds(ran) or measured)
         elif before == api.ExecutionStage.EXECUTING:
             self._tell(Placement())  # the engine has lost the machine, and begins again
         if self._deadline is not None and self._spec.timeout_seconds is not None:

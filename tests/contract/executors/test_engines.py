@@ -1,4 +1,4 @@
-"""What executors with an engine do beyond others: placements, and runs that survive their client."""
+"""The part of the contract that only executors with an engine have: placements, and runs that survive their client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent to the store of an engine, and read from it."""
+"""Blobs that are sent to the store of an engine, and read from it."""
 
 from __future__ import annotations
 
