@@ -7,7 +7,7 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from distributed import Client, Future, Security
@@ -28,6 +28,18 @@ _CHECK_SECONDS: Final = 0.5
 
 class ConnectionLostError(Exception):
     """The connection to the scheduler is lost."""
+
+
+class Job(NamedTuple):
+    """What a worker has to know about a run.
+
+    Attributes:
+        code: The program, for the agent; None if it is not shipped.
+        details: Everything else, for the supervisor: one value, since Dask looks into all others several times.
+    """
+
+    code: Mapping[str, str] | None
+    details: bytes
 
 
 class Address:
@@ -143,11 +155,11 @@ class Connection:
             await asyncio.sleep(_CHECK_SECONDS)
             check()
 
-    def submit(self, jobs: Mapping[str, Mapping[str, Any]], resources: Mapping[str, float]) -> Sequence[Future[None]]:
+    def submit(self, jobs: Mapping[str, Job], resources: Mapping[str, float]) -> Sequence[Future[None]]:
         """Submits runs.
 
         Args:
-            jobs: What the agent needs, by run.
+            jobs: What a worker has to know, by run.
             resources: The resources of Dask that each of them needs.
 
         Returns:
@@ -159,7 +171,8 @@ class Connection:
                 self._function,
                 [self._name] * len(jobs),
                 list(jobs),
-                list(jobs.values()),
+                [job.code for job in jobs.values()],
+                [job.details for job in jobs.values()],
                 key=[(PREFIX, run_id) for run_id in jobs],
                 pure=False,
                 retries=0,
