@@ -32,9 +32,6 @@ CODE_SECONDS: Final = 600.0
 STARTED_SECONDS: Final = 0.05
 """The run time after which the start of a run is told at once."""
 
-PREFIX: Final = "databuild"
-"""As in `run_registry`."""
-
 _QUEUED: Final = ("ready", "constrained")
 """The states of tasks on a worker that wait for a thread or a resource."""
 
@@ -128,7 +125,7 @@ class Agent(WorkerPlugin):
 
     def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
         """Claims a run as soon as its task is here, so that it need not wait for the answer when it is its turn."""
-        if type(key) is not tuple or len(key) != 2 or key[0] != PREFIX:
+        if type(key) is not tuple or len(key) != 2 or key[0] != self.name:
             return
         run_id = key[1]
         if start == "waiting" and finish in _QUEUED:
