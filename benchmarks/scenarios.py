@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from benchmarks import event_logs, planning, records, services
+from benchmarks import engines, event_logs, planning, records, services
 from benchmarks.execution import execute
 from benchmarks.rows import Row
 from benchmarks.session import Measurement, Session
@@ -36,5 +36,6 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "event_log": event_logs.load,
     records.SCENARIO: records.read,
     services.SCENARIO: services.serve,
+    engines.SCENARIO: engines.compare_clients,
 }
 """The scenarios, by their names in `--shape`."""

@@ -200,6 +200,7 @@ class Sizes:
         served_tasks: The width of the wide graph that a service builds.
         submissions: The number of builds that are submitted to a service in parallel.
         watched_builds: The number of small builds that are submitted and watched one after the other.
+        engine_tasks: The number of processes that run on an engine.
     """
 
     chain: int
@@ -213,6 +214,7 @@ class Sizes:
     served_tasks: int
     submissions: int
     watched_builds: int
+    engine_tasks: int
 
 
 FULL: Final = Sizes(
@@ -227,6 +229,7 @@ FULL: Final = Sizes(
     served_tasks=1_000,
     submissions=1_000,
     watched_builds=200,
+    engine_tasks=1_000,
 )
 QUICK: Final = Sizes(
     chain=4,
@@ -240,4 +243,5 @@ QUICK: Final = Sizes(
     served_tasks=8,
     submissions=9,
     watched_builds=5,
+    engine_tasks=20,
 )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.databuild_runs import BUILD, BUILD_AGAIN, PLAN, PLAN_DECLARED, STATUS
+from benchmarks.engines import EXECUTOR, PLAIN, REAPI
+from benchmarks.engines import SCENARIO as ENGINES
 from benchmarks.event_logs import BUILDS, JOBS, POSTGRESQL, SINGLE, SQLITE, UNCLAIMED
 from benchmarks.event_logs import SCENARIO as EVENT_LOG
 from benchmarks.other_tools import NINJA, NINJA_PLAN
@@ -38,6 +40,7 @@ class _Results:
         self.few_records, self.many_records = sizes.records
         self.most_builds = sizes.parallel_builds[-1]
         self.served = sizes.served_tasks
+        self.engine_tasks = sizes.engine_tasks
 
     def added_ms(self, size: int, name: str) -> float | None:
         """Milliseconds per task that a contestant adds to a wide graph."""
@@ -99,6 +102,11 @@ class _Results:
         """The time of a build by the service, relative to the command line, both without start-up."""
         service, command_line = (self._rows.find(SERVICE, self.served, name) for name in (BY_SERVICE, BY_COMMAND_LINE))
         return _time_ratio(service, command_line)
+
+    def time_of_executor(self, engine: str) -> float | None:
+        """The time of processes on an engine by the executor, relative to a plain client."""
+        rows = (self._rows.find(ENGINES, self.engine_tasks, f"{engine}: {name}") for name in (EXECUTOR, PLAIN))
+        return _time_ratio(*rows)
 
     def start_ups_of_status(self) -> float | None:
         """The time of `status`, relative to a bare interpreter."""
@@ -242,6 +250,15 @@ TARGETS: Final = (
         unit="times",
         measured=_Results.growth_by_service,
         limit=1.05,
+    ),
+    *(
+        Target(
+            text=f"{engine}: {{engine_tasks:,}} processes by the executor, over a plain client",
+            unit="times",
+            measured=functools.partial(_Results.time_of_executor, engine=engine),
+            limit=1.3,
+        )
+        for engine in (REAPI,)
     ),
     Target(
         text="status of a finished build, over starting bare Python",

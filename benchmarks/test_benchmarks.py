@@ -135,6 +135,7 @@ def test_each_row_is_there(report: dict[str, Any]) -> None:
     expected["service", QUICK.served_tasks] = [way.name for way in WAYS_TO_BUILD]
     expected["service", QUICK.submissions] = [SUBMISSIONS]
     expected["service", QUICK.watched_builds] = [FIRST_EVENT, TO_WATCHER]
+    expected["engines", QUICK.engine_tasks] = ["REAPI: plain client", "REAPI: executor"]
     assert names == expected
 
 
@@ -148,7 +149,7 @@ def test_as_many_processes_start_as_there_are_tasks(report: dict[str, Any]) -> N
         started = tasks[key] if runs else 0
         if measured["scenario"] == "event log" and measured["name"].endswith(("processes", "without claims")):
             started = measured["tasks"]
-        if measured["scenario"] == "service":
+        if measured["scenario"] in {"service", "engines"}:
             started = measured["tasks"]
         if measured["name"] == SUBMISSIONS:
             continue  # what waits when all are answered is cancelled
@@ -163,7 +164,7 @@ def test_the_numbers_that_a_row_should_have_are_there(report: dict[str, Any]) ->
         assert measured["name"] == "raw limit" or measured["peak_memory_bytes"] > 1 << 20
         of_log = measured["scenario"] == "event log"
         assert (measured["events_per_second"] is not None) == (of_log or measured["name"] == "DataBuild build")
-        alone = measured["scenario"] in {"start-up", "event log", "records", "service"}
+        alone = measured["scenario"] in {"start-up", "event log", "records", "service", "engines"}
         alone = alone or measured["name"] in {"raw limit", "DataBuild status"}
         assert (measured["added_ms"] is not None) == (not alone)
 

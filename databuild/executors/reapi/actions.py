@@ -6,6 +6,7 @@ their environment.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 from collections.abc import Mapping
@@ -21,6 +22,9 @@ from databuild.executors.reapi.digests import Blob, blob, file_digest, message_b
 
 REPORT: Final = "databuild.report"
 """The file for report lines, relative to the working directory."""
+
+_MAX_SENDING: Final = 100
+"""Processes whose actions are being sent. A burst of thousands would take memory that is not returned."""
 
 _TASK: Final = "databuild.task"
 _SHELL: Final = "/bin/sh"
@@ -42,6 +46,7 @@ class Actions:
         self._store = store
         self._code = code
         self._properties = properties
+        self._sending = asyncio.Semaphore(_MAX_SENDING)
 
     async def send(self, spec: ProcessSpec) -> api.Digest:
         """Returns the digest of the action for a process; the engine has the action and its inputs.
@@ -73,11 +78,12 @@ class Actions:
         if spec.timeout_seconds is not None:
             action.timeout.FromSeconds(math.ceil(spec.timeout_seconds))  # some engines ignore fractions of a second
         action_blob = message_blob(action)
-        await self._store.upload_small([*blobs, root_blob, command, action_blob])
+        async with self._sending:
+            await self._store.upload_small([*blobs, root_blob, command, action_blob])
         return action_blob.digest
 
-    def send_code_again(self, spec: ProcessSpec) -> None:
-        """Notes that the engine lacks inputs of a process, so that the next `send` checks all of them."""
+    def check_code_again(self, spec: ProcessSpec) -> None:
+        """Notes that the engine may lack inputs of a process, so that the next `send` checks all of them."""
         if spec.code is not None:
             self._code.check_again(spec.code)
 

@@ -14,7 +14,7 @@ _TLS_PORT: Final = 443
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Address:
-    """Where an engine is.
+    """The address of an engine.
 
     Attributes:
         uri: The URI, without secrets.

@@ -12,6 +12,7 @@ from typing import Final
 
 import grpc
 
+from databuild.executors.reapi import digests
 from databuild.executors.reapi import remote_execution_pb2 as api
 from databuild.executors.reapi.connection import Connection
 from databuild.executors.reapi.digests import Blob
@@ -50,12 +51,12 @@ class BlobStore:
         if limit_bytes:
             self._batch_bytes = min(limit_bytes, _MAX_BATCH_BYTES)
 
-    async def missing(self, digests: Sequence[api.Digest]) -> set[str]:
+    async def missing(self, wanted: Sequence[api.Digest]) -> set[str]:
         """Returns the hashes of those blobs that the engine lacks."""
         found: set[str] = set()
-        for start in range(0, len(digests), _MAX_DIGESTS):
+        for start in range(0, len(wanted), _MAX_DIGESTS):
             request = api.FindMissingBlobsRequest(
-                instance_name=self._connection.address.instance, blob_digests=digests[start : start + _MAX_DIGESTS]
+                instance_name=self._connection.address.instance, blob_digests=wanted[start : start + _MAX_DIGESTS]
             )
             response = await self._connection.call(FIND_MISSING_BLOBS, request)
             found.update(digest.hash for digest in response.missing_blob_digests)
@@ -136,7 +137,7 @@ class BlobStore:
         while blobs:
             request = api.BatchUpdateBlobsRequest(instance_name=self._connection.address.instance)
             for blob in blobs:
-                data = blob.data if blob.data is not None else await asyncio.to_thread(Path(blob.path).read_bytes)
+                data = blob.data if blob.data is not None else await asyncio.to_thread(_read, blob)
                 request.requests.add(digest=blob.digest, data=data)
             response = await self._connection.call(BATCH_UPDATE_BLOBS, request)
             refused = {answer.digest.hash: answer.status for answer in response.responses if answer.status.code != _OK}
@@ -176,6 +177,16 @@ class BlobStore:
             return (await self._connection.call(QUERY_WRITE_STATUS, request)).committed_size
         except grpc.aio.AioRpcError:
             return 0
+
+
+def _read(blob: Blob) -> bytes:
+    data = Path(blob.path).read_bytes()
+    if digests.blob(data).digest != blob.digest:
+        raise UploadError(
+            f"the file {blob.path} does not have the content that it had when it was hashed; build the graph again "
+            "with Bazel, and do not change it while a build runs"
+        )
+    return data
 
 
 async def _pieces(name: str, blob: Blob, start: int) -> AsyncIterator[api.WriteRequest]:

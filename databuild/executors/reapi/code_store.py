@@ -32,7 +32,7 @@ class CodeStore:
         return await asyncio.shield(task)
 
     def check_again(self, code: Code) -> None:
-        """Notes that the engine has lost blobs of a program."""
+        """Notes that the engine may have lost blobs of a program."""
         task = self._sent.get(code.digest)
         if task is not None and task.done():
             del self._sent[code.digest]

@@ -61,7 +61,7 @@ class CodeTrees:
                 self._keep(path, tree)
         directories = [blob(data) for data in tree.directories]
         files = [Blob(file.digest, None, f"{code.root}/{file.path}") for file in tree.files]
-        return HashedCode(directories[-1].digest, files + directories)
+        return HashedCode(tree.root, files + directories)
 
     def _path(self, code: Code) -> str:
         name = hashlib.sha256(code.digest.encode()).hexdigest()
@@ -88,7 +88,8 @@ def _read(path: str) -> CodeTree | None:
         os.utime(path)
     except (OSError, DecodeError):
         return None
-    return tree if tree.directories else None
+    whole = bool(tree.directories) and blob(tree.directories[-1]).digest == tree.root
+    return tree if whole else None
 
 
 def _hash_tree(code: Code) -> CodeTree:
@@ -99,6 +100,7 @@ def _hash_tree(code: Code) -> CodeTree:
         tree.files.add(path=file.path, digest=digest)
         root.add(file, digest)
     tree.directories.extend(root.serialized())
+    tree.root.CopyFrom(blob(tree.directories[-1]).digest)
     return tree
 
 

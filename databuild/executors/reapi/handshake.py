@@ -47,6 +47,8 @@ def connection_fault(error: grpc.aio.AioRpcError, address: Address) -> str:
             explained = "it cannot be reached; check the address, and that the engine runs"
             if not address.tls:
                 explained += ". If it uses TLS, write reapis:// instead of reapi://"
+            elif "Connection refused" not in details:
+                explained += ". If it wants a client certificate, pass one with its key"
     return f"{explained or 'it does not answer as an engine does; check the address'} ({explain(error)})"
 
 

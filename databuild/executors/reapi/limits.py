@@ -95,8 +95,10 @@ class Outage:
         now = time.monotonic()
         self._began = self._began or now
         self._faults += not unreachable
-        if self._faults >= _MAX_FAULTS or now - self._began > self._limits.reconnect:
-            raise OutageError(fault)
+        if self._faults >= _MAX_FAULTS:
+            raise OutageError(f"the engine has failed {self._faults} times: {fault}")
+        if now - self._began > self._limits.reconnect:
+            raise OutageError(f"the engine has not answered for {self._limits.reconnect:.0f} seconds: {fault}")
         await asyncio.sleep(self._pause)
         self._pause = min(2 * self._pause, self._limits.longest_pause)
 

@@ -19,7 +19,7 @@ _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class Outcome(Enum):
-    """What an error means."""
+    """The meaning of an error."""
 
     TIMED_OUT = auto()
     """The process was ended because it exceeded its timeout."""

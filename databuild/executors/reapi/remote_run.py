@@ -27,7 +27,7 @@ OperationCall: TypeAlias = "grpc.aio.UnaryStreamCall[Any, api.Operation]"
 
 _OK: Final = 0
 _MAX_SUBMISSIONS: Final = 5
-"""How often a process is submitted whose inputs the engine loses."""
+"""The maximum number of submissions of a process whose inputs the engine loses."""
 
 
 class LostError(Exception):
@@ -142,9 +142,10 @@ class RemoteRun:
                 raise TimedOutError(response, fault)
             if outcome is Outcome.REFUSED:
                 raise RefusedError(f"the engine refuses the process: {fault}")
+            # Some engines do not say that inputs are missing: buildbox-casd reports an internal error.
+            self._actions.check_code_again(self._spec)
             if outcome is Outcome.LOST:
                 raise LostError(f"the engine does not know how the process ended: {fault}")
-            self._actions.send_code_again(self._spec)
             self._operation = ""
             self._attached = self._submitted = False
         raise LostError(f"the engine has lost inputs of the process {_MAX_SUBMISSIONS} times: {fault}")
@@ -246,7 +247,7 @@ class RemoteRun:
         queued = queued_seconds(ran)
         if not queued and not self._attached:
             queued = max(time.monotonic() - self._accepted - worker_seconds(ran), 0.0)
-        if self._stage != api.ExecutionStage.EXECUTING and ran.HasField("worker_start_timestamp"):
+        if self._stage != api.ExecutionStage.EXECUTING and (response.status.code == _OK or ran.worker):
             self._started(ran.worker, queued)
         self.queued_seconds = self.queued_seconds or queued
         return response

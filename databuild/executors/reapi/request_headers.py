@@ -16,7 +16,7 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 _HELPER_SECONDS: Final = 10.0
 _CACHE_SECONDS: Final = 30 * 60.0
-"""How long headers are used that have no time of expiry, as in Bazel."""
+"""The time for which headers without a time of expiry are used, as in Bazel."""
 
 _MAX_OUTPUT_IN_ERROR: Final = 500
 

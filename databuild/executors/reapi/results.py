@@ -37,7 +37,7 @@ class Results:
         """Writes a stream of output, and returns it if there is no file for it.
 
         Args:
-            path: The file, which is written anew; empty to return the output.
+            path: The file, which is replaced if it exists; empty to return the output.
             raw: The output, if the engine has sent it along.
             digest: The digest of the output otherwise.
             note: A line of DataBuild's own at the end; empty for none.

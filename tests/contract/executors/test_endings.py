@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 
 import pytest
 
 from databuild.executors.executor import UnconfirmedCancellationError
 from databuild.executors.registry import ExecutorOptions
-from tests.support.executors import SLOTS, ExecutorCase, Runs, processes_with
+from tests.support.executors import SLOTS, ExecutorCase, Runs, long_sleep, sleeping
 from tests.support.waiting import turns, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-def long_sleep() -> str:
-    """Returns a number of seconds that is long, and that no other process has in its command line."""
-    return f"1000.{uuid.uuid4().int}"
 
 
 async def test_a_process_over_its_timeout_is_ended(case: ExecutorCase, runs: Runs) -> None:
@@ -28,7 +22,7 @@ async def test_a_process_over_its_timeout_is_ended(case: ExecutorCase, runs: Run
 
     assert result.timed_out
     assert result.exit_code < 0
-    await until(lambda: not processes_with(seconds))
+    await until(lambda: not sleeping(seconds))
 
 
 async def test_a_process_within_its_timeout_is_left_alone(case: ExecutorCase, runs: Runs) -> None:
@@ -43,7 +37,7 @@ async def test_a_cancelled_process_ends(case: ExecutorCase, runs: Runs) -> None:
     executor = await case.open(ExecutorOptions(grace_seconds=0.1))
     seconds = long_sleep()
     running = asyncio.create_task(executor.run(runs.shell(f"sleep {seconds}; true")))
-    await until(lambda: processes_with(seconds))
+    await until(lambda: sleeping(seconds))
 
     running.cancel()
     with pytest.raises(asyncio.CancelledError) as cancelled:
@@ -51,8 +45,8 @@ async def test_a_cancelled_process_ends(case: ExecutorCase, runs: Runs) -> None:
 
     assert not isinstance(cancelled.value, UnconfirmedCancellationError)
     if executor.capabilities.hard_cancel:
-        assert not processes_with(seconds)
-    await until(lambda: not processes_with(seconds))
+        assert not sleeping(seconds)
+    await until(lambda: not sleeping(seconds))
 
 
 async def test_a_process_that_was_cancelled_while_it_waited_never_runs(case: ExecutorCase, runs: Runs) -> None:
@@ -60,7 +54,7 @@ async def test_a_process_that_was_cancelled_while_it_waited_never_runs(case: Exe
     running = [long_sleep() for _ in range(SLOTS)]
     waiting = long_sleep()
     tasks = [asyncio.create_task(executor.run(runs.shell(f"sleep {seconds}; true"))) for seconds in running]
-    await until(lambda: all(map(processes_with, running)))
+    await until(lambda: all(map(sleeping, running)))
     tasks += [asyncio.create_task(executor.run(runs.shell(f"sleep {waiting}; true"))) for _ in range(8)]
     await turns()
 
@@ -71,8 +65,8 @@ async def test_a_process_that_was_cancelled_while_it_waited_never_runs(case: Exe
     assert all(isinstance(end, asyncio.CancelledError) for end in ends)
     assert not any(isinstance(end, UnconfirmedCancellationError) for end in ends)
     assert (await executor.run(runs.shell("exit 3"))).exit_code == 3  # a slot is free
-    assert not processes_with(waiting)
-    await until(lambda: not any(map(processes_with, running)))
+    assert not sleeping(waiting)
+    await until(lambda: not any(map(sleeping, running)))
 
 
 async def test_output_and_reports_arrive_live_if_the_executor_says_so(case: ExecutorCase, runs: Runs) -> None:

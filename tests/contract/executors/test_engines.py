@@ -1,4 +1,4 @@
-"""What executors with an engine do beyond others: placements, and runs that survive their client."""
+"""The part of the contract that only executors with an engine have: placements, and runs that survive their client."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from databuild.executors.executor import (
     UnconfirmedCancellationError,
 )
 from databuild.executors.registry import ExecutorOptions
-from tests.contract.executors.test_endings import long_sleep
-from tests.support.executors import SLOTS, RemoteCase, Runs, processes_with
+from tests.support.executors import SLOTS, RemoteCase, Runs, long_sleep, sleeping
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -62,7 +61,7 @@ async def test_a_run_is_resumed_after_its_client_is_gone(remote_case: RemoteCase
     seconds = long_sleep().replace("1000", "1", 1)
     spec = runs.reporting(f'echo out; echo line >> "$DATABUILD_REPORT"; sleep {seconds}; echo later; exit 9')
     handle, abandoned = await start(first, spec)
-    await until(lambda: processes_with(seconds))
+    await until(lambda: sleeping(seconds))
     await remote_case.drop(first)
     assert (await abandoned).lost
     second = await remote_case.open(ExecutorOptions())
@@ -83,7 +82,7 @@ async def test_a_resumed_run_can_be_cancelled(remote_case: RemoteCase, runs: Run
     seconds = long_sleep()
     spec = runs.shell(f"sleep {seconds}; true")
     handle, _ = await start(first, spec)
-    await until(lambda: processes_with(seconds))
+    await until(lambda: sleeping(seconds))
     await remote_case.drop(first)
     second = await remote_case.open(ExecutorOptions())
     resumed = asyncio.create_task(second.resume(handle, spec))
@@ -93,7 +92,7 @@ async def test_a_resumed_run_can_be_cancelled(remote_case: RemoteCase, runs: Run
     with pytest.raises(asyncio.CancelledError):
         await resumed
 
-    await until(lambda: not processes_with(seconds))
+    await until(lambda: not sleeping(seconds))
 
 
 async def test_an_accepted_process_that_is_cancelled_while_it_waits_never_runs(
@@ -103,7 +102,7 @@ async def test_an_accepted_process_that_is_cancelled_while_it_waits_never_runs(
     running = [long_sleep() for _ in range(SLOTS)]
     waiting = long_sleep()
     tasks = [(await start(executor, runs.shell(f"sleep {seconds}; true")))[1] for seconds in running]
-    await until(lambda: all(map(processes_with, running)))
+    await until(lambda: all(map(sleeping, running)))
     tasks += [(await start(executor, runs.shell(f"sleep {waiting}; true")))[1] for _ in range(8)]
 
     for task in reversed(tasks):
@@ -113,7 +112,7 @@ async def test_an_accepted_process_that_is_cancelled_while_it_waits_never_runs(
     assert all(isinstance(end, asyncio.CancelledError) for end in ends)
     assert not any(isinstance(end, UnconfirmedCancellationError) for end in ends)
     assert (await executor.run(runs.shell("exit 3"))).exit_code == 3
-    assert not processes_with(waiting)
+    assert not sleeping(waiting)
 
 
 @pytest.mark.parametrize("handle", ["", "no handle", "{}", '{"operation": 1}', '{"operation": "unknown"}'])

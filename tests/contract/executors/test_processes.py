@@ -1,4 +1,4 @@
-"""What a process gets and what is known of its end, on every executor."""
+"""The surroundings of a process and its result, on every executor."""
 
 from __future__ import annotations
 
