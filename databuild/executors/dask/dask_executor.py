@@ -47,6 +47,7 @@ OVERDUE_SECONDS: Final = 60.0
 _PICKLE_PROTOCOL: Final = 5
 _MAX_BATCH_RUNS: Final = 1000
 _MAX_BATCH_BYTES: Final = 4 << 20
+_SUBMIT_SECONDS: Final = 0.01
 _MIN_BACKOFF_SECONDS: Final = 0.2
 _MAX_BACKOFF_SECONDS: Final = 10.0
 _CANCEL_SECONDS: Final = 5.0
@@ -293,6 +294,8 @@ class DaskExecutor:
                 if following != run.resources or size > _MAX_BATCH_BYTES:
                     self._submit(connection, jobs, run.resources)
                     jobs, size = {}, 0
+            # Dask sends no more often either, and a graph of several tasks costs the scheduler little more than one.
+            await asyncio.sleep(_SUBMIT_SECONDS)
 
     def _submit(self, connection: Connection, jobs: Mapping[str, Job], resources: Mapping[str, float]) -> None:
         # Runs that were cancelled meanwhile are not there any more.
