@@ -19,12 +19,14 @@ from benchmarks.rows import Row
 from benchmarks.session import Measurement, Session
 from databuild.executors.executor import ProcessSpec, RemoteExecutor
 from databuild.executors.registry import ExecutorOptions
+from tests.dask.cluster import Cluster
 from tests.reapi.casd import Casd
 
 SCENARIO: Final = "engines"
 PLAIN: Final = "plain client"
 EXECUTOR: Final = "executor"
 REAPI: Final = "REAPI"
+DASK: Final = "Dask"
 
 _IN_FLIGHT: Final = 16
 _NO_OP: Final = "/bin/true"
@@ -38,15 +40,19 @@ RunOne = Callable[[str], Awaitable[int]]
 
 def compare_clients(session: Session, _: Mapping[str, Measurement]) -> Iterator[Row]:
     """Runs the no-op on each engine by a plain client and by the executor, in turns, and yields their rows."""
-    # Imported here, because gRPC would add to the peak memory of all processes that other scenarios start.
+    # Imported here, because gRPC and Dask would add to the peak memory of all processes that other scenarios start.
+    from benchmarks.plain_dask import plain_dask
     from benchmarks.plain_reapi import plain_reapi
-    from databuild.executors.reapi.extension import open_executor
+    from databuild.executors.dask import extension as dask
+    from databuild.executors.reapi import extension as reapi
 
     engine = Casd()
     try:
-        yield from asyncio.run(_measure(session, REAPI, engine.uri, plain_reapi, open_executor))
+        yield from asyncio.run(_measure(session, REAPI, engine.uri, plain_reapi, reapi.open_executor))
     finally:
         engine.close()
+    with Cluster() as cluster:
+        yield from asyncio.run(_measure(session, DASK, cluster.uri, plain_dask, dask.open_executor))
 
 
 async def _measure(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.databuild_runs import BUILD, BUILD_AGAIN, PLAN, PLAN_DECLARED, STATUS
-from benchmarks.engines import EXECUTOR, PLAIN, REAPI
+from benchmarks.engines import DASK, EXECUTOR, PLAIN, REAPI
 from benchmarks.engines import SCENARIO as ENGINES
 from benchmarks.event_logs import BUILDS, JOBS, POSTGRESQL, SINGLE, SQLITE, UNCLAIMED
 from benchmarks.event_logs import SCENARIO as EVENT_LOG
@@ -258,7 +258,7 @@ TARGETS: Final = (
             measured=functools.partial(_Results.time_of_executor, engine=engine),
             limit=1.3,
         )
-        for engine in (REAPI,)
+        for engine in (REAPI, DASK)
     ),
     Target(
         text="status of a finished build, over starting bare Python",

@@ -135,7 +135,12 @@ def test_each_row_is_there(report: dict[str, Any]) -> None:
     expected["service", QUICK.served_tasks] = [way.name for way in WAYS_TO_BUILD]
     expected["service", QUICK.submissions] = [SUBMISSIONS]
     expected["service", QUICK.watched_builds] = [FIRST_EVENT, TO_WATCHER]
-    expected["engines", QUICK.engine_tasks] = ["REAPI: plain client", "REAPI: executor"]
+    expected["engines", QUICK.engine_tasks] = [
+        "REAPI: plain client",
+        "REAPI: executor",
+        "Dask: plain client",
+        "Dask: executor",
+    ]
     assert names == expected
 
 

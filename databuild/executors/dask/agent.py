@@ -32,9 +32,6 @@ CODE_SECONDS: Final = 600.0
 STARTED_SECONDS: Final = 0.05
 """The run time after which the start of a run is told at once."""
 
-PREFIX: Final = "databuild"
-"""As in `run_registry`."""
-
 _QUEUED: Final = ("ready", "constrained")
 """The states of tasks on a worker that wait for a thread or a resource."""
 
@@ -85,8 +82,14 @@ class Agent(WorkerPlugin):
         if self._supervisor is not None:
             await self._supervisor.close()
 
-    async def run(self, run_id: str, job: Mapping[str, Any]) -> None:
-        """Runs a process to its end, unless the claim is refused."""
+    async def run(self, run_id: str, code: Mapping[str, Any] | None, job: bytes) -> None:
+        """Runs a process to its end, unless the claim is refused.
+
+        Args:
+            run_id: The key of the run.
+            code: The digest of its program, and where the program may be; None if the program is not shipped.
+            job: What the supervisor has to know.
+        """
         await self._claims[run_id]
         granted = self._claims.pop(run_id).result()  # it may be another one, after a cancellation
         if not granted:
@@ -98,7 +101,7 @@ class Agent(WorkerPlugin):
         self._folders[run_id] = folder
         cancelled = self._preparing[run_id] = asyncio.get_running_loop().create_future()
         try:
-            tree = await self._tree_of(run_id, job["code"], cancelled) if job["code"] else ""
+            tree = await self._tree_of(run_id, code, cancelled) if code else ""
             supervisor = self._supervisor
             if supervisor is None or supervisor.dead:
                 supervisor = await self._started_supervisor()
@@ -106,7 +109,7 @@ class Agent(WorkerPlugin):
                 result: dict[str, Any] = {"cancelled": True}
             else:
                 del self._preparing[run_id]
-                result = await supervisor.run(run_id, {**job, "folder": folder, "tree": tree})
+                result = await supervisor.run(run_id, folder, tree, job)
         except (CodeMissingError, OSError) as error:
             result = {"fault": str(error)}
         finally:
@@ -114,7 +117,7 @@ class Agent(WorkerPlugin):
             self._preparing.pop(run_id, None)
         if "fault" in result:
             result["fault"] += f"; check the local directory of the Dask worker, {self._worker.local_directory}"
-        if result.get("complete", True):
+        if result.pop("complete", True):
             del self._folders[run_id]
         if result.pop("clean", False):
             self._free.append(folder)
@@ -122,7 +125,7 @@ class Agent(WorkerPlugin):
 
     def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
         """Claims a run as soon as its task is here, so that it need not wait for the answer when it is its turn."""
-        if type(key) is not tuple or len(key) != 2 or key[0] != PREFIX:
+        if type(key) is not tuple or len(key) != 2 or key[0] != self.name:
             return
         run_id = key[1]
         if start == "waiting" and finish in _QUEUED:
@@ -308,10 +311,10 @@ class _Supervisor:
         )
         self._reading = asyncio.create_task(self._read())
 
-    async def run(self, run_id: str, job: Mapping[str, Any]) -> dict[str, Any]:
+    async def run(self, run_id: str, folder: str, tree: str, job: bytes) -> dict[str, Any]:
         ended: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._runs[run_id] = ended
-        self._write(("run", run_id, job))
+        self._write(("run", run_id, (folder, tree, job)))
         return await ended
 
     async def call(self, operation: str, argument: Any) -> Any:
@@ -364,7 +367,7 @@ class _Supervisor:
             self._agent.forward(subject, {"event": event, **content})
 
 
-async def run(name: str, run_id: str, job: Mapping[str, Any]) -> None:
+async def run(name: str, run_id: str, code: Mapping[str, Any] | None, job: bytes) -> None:
     """The task of a run."""
     agent = get_worker().plugins[name]
-    await agent.run(run_id, job)  # type: ignore[attr-defined]
+    await agent.run(run_id, code, job)  # type: ignore[attr-defined]

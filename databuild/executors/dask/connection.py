@@ -7,27 +7,36 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from distributed import Client, Future, Security
 from distributed._version import __version__
 
 from databuild.errors import ExecutorError, InvalidRequestError
-from databuild.executors.dask.preflight import SECONDS, connection_fault, tls_context
+from databuild.executors.dask.preflight import SECONDS, cluster_fault, connection_fault, tls_context, version_fault
 from databuild.executors.dask.shipping import Shipment
 from databuild.executors.registry import ClientTls
 
 DEFAULT_PORT: Final = 8786
-
-PREFIX: Final = "databuild"
-"""As in `run_registry`."""
 
 _CHECK_SECONDS: Final = 0.5
 
 
 class ConnectionLostError(Exception):
     """The connection to the scheduler is lost."""
+
+
+class Job(NamedTuple):
+    """What a worker has to know about a run.
+
+    Attributes:
+        code: The program, for the agent; None if it is not shipped.
+        details: Everything else, for the supervisor: one value, since Dask looks into all others several times.
+    """
+
+    code: Mapping[str, str] | None
+    details: bytes
 
 
 class Address:
@@ -91,22 +100,24 @@ class Connection:
         context = None
         if address.tls:
             context, fault = tls_context(tls)
-            if fault:
-                raise ExecutorError(address.uri, fault)
+            _check(address, fault)
             security = Security(
                 tls_ca_file=tls.authority,
                 tls_client_cert=tls.certificate,
                 tls_client_key=tls.key or None,
                 require_encryption=True,
             )
-        fault = await connection_fault(address.host, address.port, context)
-        if fault:
-            raise ExecutorError(address.uri, fault)
+        _check(address, await connection_fault(address.host, address.port, context))
         # The executor reports what happens to the connection and to tasks; Dask would do so on standard error.
         for logger in ("distributed", "distributed.client"):
             logging.getLogger(logger).setLevel(logging.CRITICAL)
         client = Client(
-            address.of_dask, asynchronous=True, set_as_default=False, security=security, timeout=SECONDS, name=PREFIX
+            address.of_dask,
+            asynchronous=True,
+            set_as_default=False,
+            security=security,
+            timeout=SECONDS,
+            name="databuild",
         )
         # It would connect again by itself, to a scheduler without our plugins and our runs.
         client._timeout = 0  # noqa: SLF001
@@ -119,10 +130,10 @@ class Connection:
             client.subscribe_topic(shipment.name, lambda event: on_message(event[1]))
             scheduler: Any = client.scheduler
             versions = await scheduler.versions()
-            _check_versions(address, "scheduler", versions["packages"]["distributed"])
+            _check(address, version_fault("scheduler", versions["packages"]["distributed"], __version__))
             await client.register_plugin(shipment.registry())
             facts = await getattr(scheduler, f"{shipment.name}_describe")(client=client.id)
-            _check(address, facts)
+            _check(address, cluster_fault(facts, __version__))
             await client.register_plugin(shipment.agent())
         except BaseException as error:
             await _close(client)
@@ -143,11 +154,11 @@ class Connection:
             await asyncio.sleep(_CHECK_SECONDS)
             check()
 
-    def submit(self, jobs: Mapping[str, Mapping[str, Any]], resources: Mapping[str, float]) -> Sequence[Future[None]]:
+    def submit(self, jobs: Mapping[str, Job], resources: Mapping[str, float]) -> Sequence[Future[None]]:
         """Submits runs.
 
         Args:
-            jobs: What the agent needs, by run.
+            jobs: What a worker has to know, by run.
             resources: The resources of Dask that each of them needs.
 
         Returns:
@@ -159,8 +170,9 @@ class Connection:
                 self._function,
                 [self._name] * len(jobs),
                 list(jobs),
-                list(jobs.values()),
-                key=[(PREFIX, run_id) for run_id in jobs],
+                [job.code for job in jobs.values()],
+                [job.details for job in jobs.values()],
+                key=[(self._name, run_id) for run_id in jobs],
                 pure=False,
                 retries=0,
                 resources=dict(resources) or None,
@@ -194,27 +206,11 @@ class Connection:
         await _close(self._client)
 
 
+def _check(address: Address, fault: str) -> None:
+    if fault:
+        raise ExecutorError(address.uri, fault)
+
+
 async def _close(client: Client) -> None:
     with contextlib.suppress(Exception):
         await client.close(timeout=1)
-
-
-def _check(address: Address, facts: Mapping[str, Any]) -> None:
-    if facts["allowed_failures"] != 0:
-        raise ExecutorError(
-            address.uri,
-            f"Dask would start a job again up to {facts['allowed_failures']} times when its worker dies, and only "
-            "DataBuild knows which jobs may be tried again; start the scheduler with "
-            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=0 in its environment",
-        )
-    for worker, (version, _) in facts["workers"].items():
-        _check_versions(address, f"worker {worker}", version)
-
-
-def _check_versions(address: Address, machine: str, version: str) -> None:
-    if version != __version__:
-        raise ExecutorError(
-            address.uri,
-            f"its {machine} has version {version} of distributed, and this client {__version__}; install "
-            "the same version on all machines",
-        )

@@ -8,8 +8,8 @@ There is no thread, task of asyncio or connection for each run.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
+import pickle
 import time
 import zlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -19,8 +19,9 @@ from typing import Any, Final
 from databuild.errors import ExecutorError
 from databuild.executors.command_size import CommandSize
 from databuild.executors.dask.code_sender import CodeSender
-from databuild.executors.dask.connection import Address, Connection, ConnectionLostError
+from databuild.executors.dask.connection import Address, Connection, ConnectionLostError, Job
 from databuild.executors.dask.delivery import Delivery, remove_output
+from databuild.executors.dask.key_batch import KeyBatch
 from databuild.executors.dask.output_reader import OutputReader
 from databuild.executors.dask.runs import Run, dask_resources, new_key, parse_handle
 from databuild.executors.executor import (
@@ -43,13 +44,14 @@ REATTACH_SECONDS: Final = 300.0
 OVERDUE_SECONDS: Final = 60.0
 """The time after timeout and grace period after which the client ends a run that its worker should have ended."""
 
+_PICKLE_PROTOCOL: Final = 5
 _MAX_BATCH_RUNS: Final = 1000
 _MAX_BATCH_BYTES: Final = 4 << 20
+_SUBMIT_SECONDS: Final = 0.01
 _MIN_BACKOFF_SECONDS: Final = 0.2
 _MAX_BACKOFF_SECONDS: Final = 10.0
 _CANCEL_SECONDS: Final = 5.0
 _ACCEPT_SECONDS: Final = 0.02
-_RELEASE_SECONDS: Final = 0.05
 
 
 class DaskExecutor:
@@ -92,11 +94,11 @@ class DaskExecutor:
         self._runs: dict[str, Run] = {}
         self._pending: list[Run] = []
         self._unaccepted: dict[str, Any] = {}
-        self._released: list[str] = []
+        self._cancels = KeyBatch("cancel", self._connected)
+        self._releases = KeyBatch("release", self._connected)
         self._connection: Connection | None = None
         self._is_connected = asyncio.Event()
         self._has_pending = asyncio.Event()
-        self._has_released = asyncio.Event()
         self._connecting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._code = CodeSender()
@@ -114,7 +116,7 @@ class DaskExecutor:
             if self._tasks:
                 return
             await self._open()
-            for loop in (self._keep_connected(), self._submit_pending(), self._release()):
+            for loop in (self._keep_connected(), self._submit_pending(), self._cancels.send(), self._releases.send()):
                 self._start(loop)
 
     async def run(
@@ -159,7 +161,7 @@ class DaskExecutor:
         connection, self._connection = self._connection, None
         self._is_connected.clear()
         if connection is not None:
-            await self._send_released(connection)
+            await self._releases.flush(connection)
             await connection.close()
 
     # One run.
@@ -214,12 +216,10 @@ class DaskExecutor:
         try:
             async with asyncio.timeout(self._confirm_seconds):
                 while not run.ended.done():
-                    connection = await self._connected()
                     if not run.accepted:  # calls can overtake submissions
                         await asyncio.wait((run.ended,), timeout=_ACCEPT_SECONDS)
                         continue
-                    with contextlib.suppress(ConnectionLostError):
-                        await connection.call("cancel", runs=[run.key])
+                    self._cancels.add(run.key)
                     await asyncio.wait((run.ended,), timeout=_CANCEL_SECONDS)
                 await self._reader.finish(run, run.ended.result())
         except TimeoutError:
@@ -233,8 +233,7 @@ class DaskExecutor:
             if scheduled is not None:
                 scheduled.cancel()
         if run.submitted and run.is_over:
-            self._released.append(run.key)
-            self._has_released.set()
+            self._releases.add(run.key)
 
     # Messages.
 
@@ -274,7 +273,7 @@ class DaskExecutor:
         if not await self._end_run(run):
             run.end({"lost": f"the worker {run.machine} did not end the run at its timeout"})
 
-    # Submission and release.
+    # Submission.
 
     async def _submit_pending(self) -> None:
         while True:
@@ -287,7 +286,7 @@ class DaskExecutor:
             batch, self._pending = self._pending[:_MAX_BATCH_RUNS], self._pending[_MAX_BATCH_RUNS:]
             if not self._pending:
                 self._has_pending.clear()
-            jobs: dict[str, Mapping[str, Any]] = {}
+            jobs: dict[str, Job] = {}
             size = 0
             for index, run in enumerate(batch):
                 try:
@@ -295,15 +294,15 @@ class DaskExecutor:
                 except OSError as error:
                     run.end({"fault": f"a file of the run cannot be read: {error}"})
                     continue
-                size += len(job["task"] or b"")
+                size += len(job.details)
                 following = batch[index + 1].resources if index + 1 < len(batch) else None
                 if following != run.resources or size > _MAX_BATCH_BYTES:
                     self._submit(connection, jobs, run.resources)
                     jobs, size = {}, 0
+            # Dask sends no more often either, and a graph of several tasks costs the scheduler little more than one.
+            await asyncio.sleep(_SUBMIT_SECONDS)
 
-    def _submit(
-        self, connection: Connection, jobs: Mapping[str, Mapping[str, Any]], resources: Mapping[str, float]
-    ) -> None:
+    def _submit(self, connection: Connection, jobs: Mapping[str, Job], resources: Mapping[str, float]) -> None:
         # Runs that were cancelled meanwhile are not there any more.
         jobs = {run_id: job for run_id, job in jobs.items() if run_id in self._runs}
         for run_id in jobs:
@@ -312,8 +311,8 @@ class DaskExecutor:
             futures = connection.submit(jobs, resources)
             self._unaccepted.update(zip(jobs, futures, strict=True))
 
-    async def _job(self, spec: ProcessSpec) -> dict[str, Any]:
-        """Returns what the agent has to know about a run.
+    async def _job(self, spec: ProcessSpec) -> Job:
+        """Returns what a worker has to know about a run.
 
         Raises:
             OSError: The task description or the code cannot be read.
@@ -321,10 +320,10 @@ class DaskExecutor:
         task = None
         if spec.task:
             task = await asyncio.to_thread(lambda: zlib.compress(Path(spec.task).read_bytes(), 1))
-        return {
-            "argv": list(spec.argv),
+        details = {
+            "argv": tuple(spec.argv),
             "env": dict(spec.env),
-            "code": await self._code.add(spec.code) if spec.code is not None else None,
+            "root": spec.code.root if spec.code is not None else "",
             "task": task,
             "report": bool(spec.report),
             "files": [bool(spec.stdout), bool(spec.stderr)],
@@ -332,18 +331,8 @@ class DaskExecutor:
             "grace": self._options.grace_seconds,
             "limit": self._options.log_limit_bytes,
         }
-
-    async def _release(self) -> None:
-        while True:
-            await self._has_released.wait()
-            await asyncio.sleep(_RELEASE_SECONDS)
-            await self._send_released(await self._connected())
-
-    async def _send_released(self, connection: Connection) -> None:
-        self._has_released.clear()
-        runs, self._released = self._released, []
-        with contextlib.suppress(ConnectionLostError):
-            await connection.call("release", runs=runs)
+        code = await self._code.add(spec.code) if spec.code is not None else None
+        return Job(code, pickle.dumps(details, protocol=_PICKLE_PROTOCOL))
 
     # The connection.
 

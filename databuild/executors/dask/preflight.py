@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from databuild.executors.registry import ClientTls
 
@@ -51,6 +52,33 @@ async def connection_fault(host: str, port: int, context: ssl.SSLContext | None)
     if context is None and await _speaks_tls(host, port):
         return f"it speaks TLS; use dask+tls://{host}:{port}"
     return "it is not a scheduler of Dask; check the port, which is not that of the dashboard"
+
+
+def cluster_fault(facts: Mapping[str, Any], version: str) -> str:
+    """Returns the reason why a cluster does not fit, with the next step; empty if it fits.
+
+    Args:
+        facts: The answer of the plugin on the scheduler (`RunRegistry.describe`).
+        version: The version of distributed here.
+    """
+    if facts["allowed_failures"] != 0:
+        return (
+            f"Dask would start a job again up to {facts['allowed_failures']} times when its worker dies, and only "
+            "DataBuild knows which jobs may be tried again; start the scheduler with "
+            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=0 in its environment"
+        )
+    faults = (version_fault(f"worker {worker}", found, version) for worker, found in facts["workers"].items())
+    return next(filter(None, faults), "")
+
+
+def version_fault(machine: str, found: str, expected: str) -> str:
+    """Returns the reason why a machine with a version of distributed does not fit to another; empty if it fits."""
+    if found == expected:
+        return ""
+    return (
+        f"its {machine} has version {found or 'unknown'} of distributed, and this client {expected}; install the same "
+        "version on all machines"
+    )
 
 
 async def _speaks(host: str, port: int, context: ssl.SSLContext | None) -> bool:

@@ -9,20 +9,14 @@ This module is sent to the scheduler as source text. It imports the standard lib
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from distributed import SchedulerPlugin
-from distributed._version import __version__
 
 if TYPE_CHECKING:
     from distributed import Scheduler
-
-PREFIX: Final = "databuild"
-"""The first part of the keys of our tasks; the second is the id of the run. It also names the client of Dask that wants
-their results, so that tasks outlive the process that submitted them."""
 
 MAX_RETRIES: Final = 20
 """The number of workers that may die with a task before it has started."""
@@ -67,7 +61,8 @@ class RunRegistry(SchedulerPlugin):
         """Starts nothing yet.
 
         Args:
-            name: The name of the plugin, the topic of its messages, and the prefix of its handlers.
+            name: The name of the plugin: also the topic of its messages, the prefix of its handlers, the first part of
+                the keys of our tasks (the second is the key of the run), and the client that wants their results.
         """
         self.name = name
         self._runs: dict[str, _Run] = {}
@@ -98,15 +93,12 @@ class RunRegistry(SchedulerPlugin):
         """Returns the facts about the cluster that a client checks, and tells the client about changes from now on."""
         self._clients.add(client)
         self._remove_old()
-        versions = {address: worker.versions for address, worker in self._scheduler.workers.items()}
         return {
             "scheduler": self._scheduler.id,
             "allowed_failures": self._scheduler.allowed_failures,
-            "distributed": __version__,
-            "python": ".".join(map(str, sys.version_info[:3])),
             "workers": {
-                address: [worker.get("packages", {}).get("distributed", ""), worker.get("host", {}).get("python", "")]
-                for address, worker in versions.items()
+                address: worker.versions.get("packages", {}).get("distributed", "")
+                for address, worker in self._scheduler.workers.items()
             },
             "threads": self._threads(),
         }
@@ -202,18 +194,18 @@ class RunRegistry(SchedulerPlugin):
     # What the scheduler calls.
 
     def update_graph(self, scheduler: Scheduler, *, client: str, keys: Collection[Any], **_: Any) -> None:
-        ours = [key for key in keys if _is_ours(key) and key[1] not in self._runs]
+        ours = [key for key in keys if self._is_ours(key) and key[1] not in self._runs]
         if not ours:
             return
         # A client of Dask that never leaves wants the results, so that the tasks outlive the real one.
-        scheduler.client_desires_keys(ours, PREFIX)
+        scheduler.client_desires_keys(ours, self.name)
         for _, run_id in ours:
             self._runs[run_id] = _Run(client)
         message = {"event": "accepted", "runs": [run_id for _, run_id in ours]}
         scheduler.client_send(client, self._event(message))
 
     def transition(self, key: Any, start: str, finish: str, *_args: Any, **_: Any) -> None:
-        if not _is_ours(key) or finish not in {"erred", "memory", "forgotten"}:
+        if not self._is_ours(key) or finish not in {"erred", "memory", "forgotten"}:
             return
         run_id = key[1]
         run = self._runs.get(run_id)
@@ -272,8 +264,8 @@ class RunRegistry(SchedulerPlugin):
             self._scheduler.stimulus_retry([key])
 
     def _release(self, runs: Sequence[str]) -> None:
-        if runs and PREFIX in self._scheduler.clients:
-            self._scheduler.client_releases_keys([(PREFIX, run_id) for run_id in runs], PREFIX)
+        if runs and self.name in self._scheduler.clients:
+            self._scheduler.client_releases_keys([(self.name, run_id) for run_id in runs], self.name)
 
     def _remove_old(self) -> None:
         now = time.time()
@@ -284,6 +276,9 @@ class RunRegistry(SchedulerPlugin):
                 if run.ended and now - run.ended > KEEP_SECONDS and run.client not in self._scheduler.client_comms
             ]
         )
+
+    def _is_ours(self, key: Any) -> bool:
+        return type(key) is tuple and len(key) == 2 and key[0] == self.name
 
     def _threads(self) -> int:
         return sum(worker.nthreads for worker in self._scheduler.workers.values())
@@ -299,7 +294,3 @@ class RunRegistry(SchedulerPlugin):
     def _event(self, message: Mapping[str, Any]) -> dict[str, Any]:
         # As the scheduler itself sends events, except that it would also keep the last 100,000 of them.
         return {"op": "event", "topic": self.name, "event": (time.time(), dict(message))}
-
-
-def _is_ours(key: Any) -> bool:
-    return type(key) is tuple and len(key) == 2 and key[0] == PREFIX

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -99,7 +100,8 @@ class Run:
     def end(self, message: Mapping[str, Any]) -> None:
         """Records the end of the run; only the first counts."""
         if not self.ended.done():
-            self.ended.set_result(message)
+            blob = message.get("blob")
+            self.ended.set_result({**message, **pickle.loads(blob)} if blob else message)  # noqa: S301 - of our supervisor
 
     def result(self, message: Mapping[str, Any], output: tuple[bytes, bytes]) -> ProcessResult:
         """Returns the result."""

@@ -65,8 +65,8 @@ class Shipment:
     def __init__(self) -> None:
         modules = dict(map(_source, _SUPERVISOR))
         (_, registry), (_, agent) = (_source(f"{__package__}.{name}") for name in ("run_registry", "agent"))
-        text = "\0".join((registry, agent, *modules.values()))
-        self.name: Final = f"databuild_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        hashed = hashlib.sha256("\0".join((registry, agent, *modules.values())).encode())
+        self.name: Final = f"databuild_{hashed.hexdigest()[:12]}"
         self._registry = f"{self.name}_registry"
         self._agent = f"{self.name}_agent"
         self._sources = {self._registry: registry, self._agent: agent}

@@ -60,7 +60,7 @@ class Supervisor:
     def receive(self, operation: str, subject: Any, argument: Any) -> None:
         """Handles a request."""
         if operation == "run":
-            self._runs[subject] = asyncio.create_task(self._run(subject, argument))
+            self._runs[subject] = asyncio.create_task(self._run(subject, *argument))
         elif operation == "cancel":
             if subject in self._runs:
                 # A task that is cancelled before its first step would never answer.
@@ -82,52 +82,56 @@ class Supervisor:
             answer = await asyncio.to_thread(_unpacked, *argument)
         self._write("answer", subject, answer)
 
-    async def _run(self, run_id: str, job: Mapping[str, Any]) -> None:
-        folder = Path(job["folder"])
+    async def _run(self, run_id: str, folder: str, tree: str, job: bytes) -> None:
         try:
-            result = await self._run_in(run_id, folder, job)
+            complete, result = await self._run_in(run_id, folder, tree, pickle.loads(job))  # noqa: S301 - of our client
+            answer: dict[str, Any] = {"complete": complete, "blob": pickle.dumps(result)}
         except asyncio.CancelledError:
-            result = {"cancelled": True, **_output(folder, {})}
+            complete, result = _output(folder, {})
+            answer = {"complete": complete, "cancelled": True, "blob": pickle.dumps(result)}
         except OSError as error:
-            result = {"fault": f"{error.strerror}: {error.filename or folder}", "complete": True}
+            answer = {"complete": True, "fault": f"{error.strerror}: {error.filename or folder}"}
         del self._runs[run_id]
         self._sizes.pop(run_id, None)
-        result["clean"] = _is_clean(folder)
-        self._write("ended", run_id, result)
-        if not result["clean"]:
-            await asyncio.to_thread(_remove, folder, everything=result["complete"])
+        answer["clean"] = _is_clean(folder)
+        self._write("ended", run_id, answer)
+        if not answer["clean"]:
+            await asyncio.to_thread(_remove, folder, everything=answer["complete"])
 
-    async def _run_in(self, run_id: str, folder: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+    async def _run_in(
+        self, run_id: str, folder: str, tree: str, job: Mapping[str, Any]
+    ) -> tuple[bool, Mapping[str, Any]]:
+        """Runs a process, and returns True if the result is all that there is of it, and the result."""
         work = f"{folder}/work"
         if not os.path.isdir(work):  # noqa: PTH112
             os.makedirs(work)  # noqa: PTH103
         env = dict(job["env"])
         argv = job["argv"]
         if job["task"] is not None:
-            (folder / "task").write_bytes(zlib.decompress(job["task"]))
-            env["DATABUILD_TASK"] = str(folder / "task")
+            Path(folder, "task").write_bytes(zlib.decompress(job["task"]))
+            env["DATABUILD_TASK"] = f"{folder}/task"
         if job["report"]:
-            env["DATABUILD_REPORT"] = str(folder / "report")
-        if job["tree"]:
-            code = job["code"]
-            program, *arguments = command_in_tree(Code(root=code["root"], files="", digest=""), argv)
-            argv = (f"{job['tree']}/{program}", *arguments)
-            env["RUNFILES_DIR"] = f"{job['tree']}/{TREE}"
+            env["DATABUILD_REPORT"] = f"{folder}/report"
+        if tree:
+            program, *arguments = command_in_tree(Code(root=job["root"], files="", digest=""), argv)
+            argv = (f"{tree}/{program}", *arguments)
+            env["RUNFILES_DIR"] = f"{tree}/{TREE}"
         spec = ProcessSpec(
             argv=argv,
             env=env,
             cwd=work,
-            stdout=str(folder / "stdout") if job["files"][0] else "",
-            stderr=str(folder / "stderr") if job["files"][1] else "",
+            stdout=f"{folder}/stdout" if job["files"][0] else "",
+            stderr=f"{folder}/stderr" if job["files"][1] else "",
             timeout_seconds=job["timeout"],
         )
-        self._sizes[run_id] = str(folder), [0, 0, 0]
+        self._sizes[run_id] = folder, [0, 0, 0]
         self._watch()
         result = await self._executor(job["grace"], job["limit"]).run(spec)
         tails = {
             name: getattr(result, name) for name, path in (("stdout", spec.stdout), ("stderr", spec.stderr)) if not path
         }
-        return {**_facts(result), **_output(folder, tails)}
+        complete, output = _output(folder, tails)
+        return complete, {**_facts(result), **output}
 
     def _executor(self, grace_seconds: float, limit: int) -> LocalExecutor:
         key = grace_seconds, limit
@@ -198,8 +202,8 @@ def _sizes(folder: str) -> list[int]:
     return sizes
 
 
-def _output(folder: Path, tails: Mapping[str, bytes]) -> dict[str, Any]:
-    """Returns the sizes of output and report, and their content if it is small.
+def _output(folder: str, tails: Mapping[str, bytes]) -> tuple[bool, Mapping[str, Any]]:
+    """Returns True if output and report are small, and their sizes and, if they are small, their content.
 
     Args:
         folder: The directory of the run.
@@ -207,28 +211,28 @@ def _output(folder: Path, tails: Mapping[str, bytes]) -> dict[str, Any]:
     """
     for name, tail in tails.items():
         if tail:
-            (folder / name).write_bytes(tail)
-    sizes = _sizes(str(folder))
-    content = None
-    if sum(sizes) <= MAX_INLINE_BYTES:
-        content = [_read(folder / name) if size else b"" for name, size in zip(STREAMS, sizes, strict=True)]
-    return {"sizes": sizes, "content": content, "complete": content is not None}
+            Path(folder, name).write_bytes(tail)
+    sizes = _sizes(folder)
+    if sum(sizes) > MAX_INLINE_BYTES:
+        return False, {"sizes": sizes}
+    content = [_read(Path(folder, name)) if size else b"" for name, size in zip(STREAMS, sizes, strict=True)]
+    return True, {"sizes": sizes, "content": content}
 
 
 def _read(path: Path) -> bytes:
     return path.read_bytes() if path.is_file() else b""
 
 
-def _is_clean(folder: Path) -> bool:
+def _is_clean(folder: str) -> bool:
     """Returns True if the directory of a run can be used for another run."""
     try:
-        return os.listdir(folder) == ["work"] and not os.listdir(folder / "work")  # noqa: PTH208
+        return os.listdir(folder) == ["work"] and not os.listdir(f"{folder}/work")  # noqa: PTH208
     except OSError:
         return False
 
 
-def _remove(folder: Path, *, everything: bool) -> None:
-    shutil.rmtree(folder if everything else folder / "work", ignore_errors=True)
+def _remove(folder: str, *, everything: bool) -> None:
+    shutil.rmtree(folder if everything else f"{folder}/work", ignore_errors=True)
 
 
 async def _serve(reader: asyncio.StreamReader, supervisor: Supervisor) -> None:

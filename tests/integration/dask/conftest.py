@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from distributed import Client
 
 from databuild.executors.dask.dask_executor import DaskExecutor
 from databuild.executors.registry import ExecutorOptions
@@ -44,6 +45,15 @@ async def opened() -> AsyncIterator[Open]:
     yield opened
     for executor in executors:
         await executor.close()
+
+
+async def tasks_of(cluster: Cluster, *states: str) -> int:
+    """Returns the number of tasks that the scheduler has; in some states, if any are given."""
+    async with Client(cluster.address, asynchronous=True, set_as_default=False) as client:
+        found: list[str] = await client.run_on_scheduler(
+            lambda dask_scheduler: [task.state for task in dask_scheduler.tasks.values()]
+        )
+    return sum(not states or state in states for state in found)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from databuild.executors.dask.extension import open_executor
 from databuild.executors.executor import Placement, UnconfirmedCancellationError
 from databuild.executors.registry import ExecutorOptions
 from tests.dask.cluster import Cluster
-from tests.integration.dask.conftest import Open
+from tests.integration.dask.conftest import Open, tasks_of
 from tests.support.executors import Runs
 from tests.support.waiting import until
 
@@ -127,16 +127,10 @@ async def test_ended_runs_leave_nothing_on_the_cluster(cluster: Cluster, opened:
     specs += [runs.shell("head -c 200000 /dev/zero", stdout="")]
     await asyncio.gather(*map(executor.run, specs))
 
-    async with Client(cluster.address, asynchronous=True, set_as_default=False) as client:
+    async def is_empty() -> bool:
+        return await tasks_of(cluster) == 0
 
-        async def tasks() -> int:
-            found: int = await client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
-            return found
-
-        async def is_empty() -> bool:
-            return await tasks() == 0
-
-        await until(is_empty)
+    await until(is_empty)
     folders = [
         path for path in cluster.folder.glob("*/dask-scratch-space/*/databuild_*/runs/*/*") if path.name != "work"
     ]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from distributed import Client
 from databuild.executors.dask.dask_executor import DaskExecutor
 from databuild.executors.executor import Placement, ProcessResult, ProcessSpec
 from tests.dask.cluster import Cluster
-from tests.integration.dask.conftest import Open
+from tests.integration.dask.conftest import Open, tasks_of
 from tests.support.executors import Runs
 from tests.support.waiting import until
 
@@ -73,6 +73,15 @@ def worker_of(cluster: Cluster, machine: str) -> Callable[[], None]:
     """Returns a function that kills a worker."""
     worker = next(worker for worker in cluster.workers if machine.encode() in cmdline(worker.pid))
     return lambda: cluster.kill(worker)
+
+
+def ended(cluster: Cluster, count: int) -> Callable[[], Awaitable[bool]]:
+    """Returns a condition: the scheduler knows the ends of a number of runs."""
+
+    async def condition() -> bool:
+        return await tasks_of(cluster, "memory") == count
+
+    return condition
 
 
 def cmdline(pid: int) -> bytes:
@@ -176,6 +185,7 @@ async def test_the_death_of_a_worker_does_not_repeat_a_run_that_has_ended(
     job.finish()
     await until(lambda: job.ends == 2)
     await asyncio.gather(job.running, abandoned)
+    await until(ended(own_cluster, 2))
 
     for worker in tuple(own_cluster.workers):
         own_cluster.kill(worker)
@@ -192,14 +202,13 @@ async def test_the_death_of_a_worker_does_not_repeat_a_run_that_has_ended(
 async def test_output_that_went_with_its_worker_is_told(own_cluster: Cluster, opened: Open, runs: Runs) -> None:
     first = await opened(own_cluster)
     handles: list[str] = []
-    spec = runs.shell(f"head -c 1000000 /dev/zero; touch {runs.folder}/ended")
+    spec = runs.shell("head -c 1000000 /dev/zero")
     abandoned = asyncio.create_task(first.run(spec, None, lambda placement: handles.append(placement.handle)))
     await until(lambda: handles)
     await first.close()
-    await until((runs.folder / "ended").exists)
     await abandoned
+    await until(ended(own_cluster, 1))
     second = await opened(own_cluster)
-    await until_ended(second, handles[0])
     for worker in tuple(own_cluster.workers):
         own_cluster.kill(worker)
     await until(lambda: second.capacity.reason.startswith("the 0"))
@@ -208,14 +217,6 @@ async def test_output_that_went_with_its_worker_is_told(own_cluster: Cluster, op
 
     assert result.exit_code == 0
     assert b"1000000 bytes are missing here: the worker that had them has gone" in runs.stdout.read_bytes()
-
-
-async def until_ended(executor: DaskExecutor, handle: str) -> None:
-    """Waits until another run of the same worker has ended, which is later than the end of an earlier one."""
-    results = [
-        await executor.run(ProcessSpec(argv=["/bin/true"], env={}, cwd="/", run_id=f"{handle}{i}")) for i in (1, 2)
-    ]
-    assert [result.exit_code for result in results] == [0, 0]
 
 
 async def test_a_killed_supervisor_leaves_no_process_and_the_next_run_has_another(
