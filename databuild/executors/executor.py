@@ -14,7 +14,6 @@ from typing import Final, NamedTuple, Protocol
 
 from databuild.executors.start_faults import StartFault
 
-
 ENGINE_VARIABLE: Final = "DATABUILD_EXECUTOR"
 """The environment variable with the address of the engine, in processes that an engine runs. On a machine that has both
 an orchestrator and workers of its engine, they are not taken for processes of the orchestrator."""

@@ -34,3 +34,21 @@ def check_executor(uri: str) -> None:
 def extension_of(uri: str) -> str:
     """Returns the name of the extension that serves a valid URI of an engine."""
     return EXTENSIONS[uri.partition("://")[0]]
+
+
+def properties_for(uri: str, properties: Mapping[str, str]) -> Mapping[str, str]:
+    """Returns the requirements on machines that are for an engine, in its words.
+
+    Platform properties of the Remote Execution API are written as they are, as in other rules of Bazel. Those of
+    another engine have its name before theirs, such as `dask.resources.GPU`.
+
+    Args:
+        uri: The address of the engine.
+        properties: The requirements of a job for all engines.
+    """
+    extension = extension_of(uri)
+    if extension == "reapi":
+        others = tuple(f"{name}." for name in EXTENSIONS.values() if name != extension)
+        return {name: value for name, value in properties.items() if not name.startswith(others)}
+    prefix = f"{extension}."
+    return {name.removeprefix(prefix): value for name, value in properties.items() if name.startswith(prefix)}

@@ -20,6 +20,7 @@ from databuild.executors.executor import (
 )
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.graph.ports import RunNotEndedError, RunOutcome
+from databuild.model.executor_uri import properties_for
 from databuild.model.job_graph import Task
 from databuild.model.job_run_id import format_job_run_id
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
@@ -152,7 +153,7 @@ class JobRunner:
                 run_id=job_run_id,
                 code=Code(root=self._catalog.runfiles, files=job.code_files, digest=job.code_digest),
                 task=path,
-                properties={**self._catalog.exec_properties, **job.exec_properties},
+                properties=properties_for(engine.uri, {**self._catalog.exec_properties, **job.exec_properties}),
                 resources=job.resources,
             )
             try:

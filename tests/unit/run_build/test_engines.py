@@ -189,9 +189,11 @@ async def test_the_start_of_an_attempt_is_durable_before_the_engine_knows_it(wor
 
 async def test_the_engine_gets_code_task_properties_and_resources(world: World) -> None:
     world.succeed(raw=1)
-    job = replace(world.catalog.jobs[RAW], exec_properties={"cpu": "2"}, code_files="/tree/raw.files")
+    job = replace(
+        world.catalog.jobs[RAW], exec_properties={"dask.cpu": "2", "Pool": "large"}, code_files="/tree/raw.files"
+    )
     world.catalog = replace(
-        world.catalog, jobs={RAW: job}, exec_properties={"cpu": "1", "os": "linux"}, runfiles="/tree"
+        world.catalog, jobs={RAW: job}, exec_properties={"dask.cpu": "1", "dask.os": "linux"}, runfiles="/tree"
     )
 
     await Process(world, "one").build("b", "raw/1")
