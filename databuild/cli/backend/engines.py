@@ -42,6 +42,7 @@ def _options(call: Invocation) -> ExecutorOptions:
             key=_path(call, "tls_client_key"),
         ),
         environ=call.environ,
+        cache_directory=f"{call.state_dir}/executors",
         grace_seconds=flags["grace_period"],
     )
 
