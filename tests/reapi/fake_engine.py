@@ -68,6 +68,8 @@ class FakeOperation:
 class FakeEngine:
     """An engine on a port of this machine. Actions run when it is told to, or at once.
 
+    A connection may have 100 streams at once, as behind many proxies.
+
     Attributes:
         blobs: The content of its store, by hash.
         operations: What was submitted, by name.
@@ -124,7 +126,7 @@ class FakeEngine:
 
     async def start(self, credentials: grpc.ServerCredentials | None = None) -> None:
         """Listens, on the same port as before if there was one."""
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_concurrent_streams", 100)])
         self._server.add_generic_rpc_handlers((_Handlers(self),))
         address = f"127.0.0.1:{self.port}"
         if credentials is None:

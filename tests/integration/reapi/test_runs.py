@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from dataclasses import replace
 
 import grpc
@@ -406,6 +407,24 @@ async def test_closing_loses_runs_and_leaves_them_running(engine: FakeEngine, ru
     (operation,) = engine.operations.values()
     assert "closed" in result.lost
     assert operation.response is None
+
+
+async def test_many_runs_in_flight_need_no_threads_and_can_be_cancelled(
+    engine: FakeEngine, executor: ReapiExecutor, runs: Runs
+) -> None:
+    engine.holds = True
+    tasks = [asyncio.create_task(executor.run(runs.shell("true", stdout=""))) for _ in range(350)]
+    await until(lambda: len(engine.operations) == 350)
+
+    assert threading.active_count() < 20
+    for task in tasks[:100]:
+        task.cancel()
+    cancelled = await asyncio.gather(*tasks[:100], return_exceptions=True)
+    engine.start_all()
+    results = await asyncio.gather(*tasks[100:])
+
+    assert {type(end) for end in cancelled} == {asyncio.CancelledError}
+    assert {(result.exit_code, result.stdout) for result in results} == {(0, b"ran\n")}
 
 
 async def test_text_that_is_not_unicode_is_a_fault_of_the_command(executor: ReapiExecutor) -> None:
