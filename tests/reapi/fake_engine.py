@@ -68,6 +68,8 @@ class FakeOperation:
 class FakeEngine:
     """An engine on a port of this machine. Actions run when it is told to, or at once.
 
+    A connection may have 100 streams at once, as behind many proxies.
+
     Attributes:
         blobs: The content of its store, by hash.
         operations: What was submitted, by name.
@@ -82,6 +84,7 @@ class FakeEngine:
         breaks: The number of streams of operations that break after their first message.
         closes: The number of streams of operations that end in good order after their first message.
         breaks_transfer_after: The number of bytes after which a transfer of a blob breaks; 0 for none.
+        output_of_cancelled: The output of actions that were cancelled.
         cancels: False to accept cancellations without ending anything.
         header: A header that each request must have; None for any.
         worker: The name of the machine.
@@ -103,6 +106,7 @@ class FakeEngine:
         self.closes = 0
         self.breaks_transfer_after = 0
         self.cancels = True
+        self.output_of_cancelled = b""
         self.header: tuple[str, str] | None = None
         self.worker = "machine-1"
         self.capabilities = api.ServerCapabilities(
@@ -124,7 +128,7 @@ class FakeEngine:
 
     async def start(self, credentials: grpc.ServerCredentials | None = None) -> None:
         """Listens, on the same port as before if there was one."""
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_concurrent_streams", 100)])
         self._server.add_generic_rpc_handlers((_Handlers(self),))
         address = f"127.0.0.1:{self.port}"
         if credentials is None:
@@ -244,7 +248,8 @@ class FakeEngine:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"there is no operation {request.name}")
         if self.cancels:
             cancelled = api.Status(code=grpc.StatusCode.CANCELLED.value[0], message="cancelled")
-            self._end(self.operations[request.name], api.ExecuteResponse(status=cancelled))
+            result = api.ActionResult(stdout_raw=self.output_of_cancelled)
+            self._end(self.operations[request.name], api.ExecuteResponse(status=cancelled, result=result))
         return Empty()
 
     async def read(self, request: api.ReadRequest, context: Context) -> AsyncIterator[api.ReadResponse]:
