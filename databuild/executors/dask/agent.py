@@ -29,6 +29,9 @@ ASK_SECONDS: Final = 5.0
 CODE_SECONDS: Final = 600.0
 """The time for which a run waits for its code while no part of it arrives."""
 
+GRANT_SECONDS: Final = 0.05
+"""The time after which a worker asks for a task that came without a grant."""
+
 STARTED_SECONDS: Final = 0.05
 """The run time after which the start of a run is told at once."""
 
@@ -90,7 +93,13 @@ class Agent(WorkerPlugin):
             code: The digest of its program, and where the program may be; None if the program is not shipped.
             job: What the supervisor has to know.
         """
-        await self._claims[run_id]
+        claim = self._claims.setdefault(run_id, asyncio.get_running_loop().create_future())
+        if not claim.done():
+            # The scheduler grants a task to the worker that it sends it to, but not when it moves it to another one.
+            await asyncio.wait((claim,), timeout=GRANT_SECONDS)
+            if not claim.done():
+                self._send("claim", run=run_id)
+                await claim
         granted = self._claims.pop(run_id).result()  # it may be another one, after a cancellation
         if not granted:
             return
@@ -124,14 +133,11 @@ class Agent(WorkerPlugin):
         self._send("ended", run=run_id, result=result)
 
     def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
-        """Claims a run as soon as its task is here, so that it need not wait for the answer when it is its turn."""
+        """Returns runs that another worker gets, and removes the output of those whose task nobody wants any more."""
         if type(key) is not tuple or len(key) != 2 or key[0] != self.name:
             return
         run_id = key[1]
-        if start == "waiting" and finish in _QUEUED:
-            self._claims.setdefault(run_id, asyncio.get_running_loop().create_future())
-            self._send("claim", run=run_id)
-        elif start in _QUEUED and finish == "released":  # it goes to another worker
+        if start in _QUEUED and finish == "released":
             self._claims.pop(run_id, None)
             self._send("unclaim", run=run_id)
         elif start == "memory":
@@ -140,9 +146,9 @@ class Agent(WorkerPlugin):
                 self._supervisor.remove(folder)
 
     def receive_answer(self, run: str, granted: bool, **_: Any) -> None:
-        """Records the answer to a claim."""
-        claim = self._claims.get(run)
-        if claim is not None and not claim.done():
+        """Records whether a run may start here."""
+        claim = self._claims.setdefault(run, asyncio.get_running_loop().create_future())
+        if not claim.done():
             claim.set_result(granted)
 
     def cancel(self, run: str, **_: Any) -> None:

@@ -8,6 +8,7 @@ There is no thread, task of asyncio or connection for each run.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import pickle
 import time
@@ -51,6 +52,7 @@ _SUBMIT_SECONDS: Final = 0.01
 _MIN_BACKOFF_SECONDS: Final = 0.2
 _MAX_BACKOFF_SECONDS: Final = 10.0
 _CANCEL_SECONDS: Final = 5.0
+_CLOSE_SECONDS: Final = 2.0
 _ACCEPT_SECONDS: Final = 0.02
 
 
@@ -152,16 +154,20 @@ class DaskExecutor:
         self._left = True
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:  # the client of Dask swallows cancellations at times
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(tuple(self._tasks), timeout=_CLOSE_SECONDS)
         self._code.close()
         for run in tuple(self._runs.values()):
             run.end({"lost": "the executor was closed"})
         connection, self._connection = self._connection, None
         self._is_connected.clear()
         if connection is not None:
-            await self._releases.flush(connection)
+            if not connection.is_lost:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_CLOSE_SECONDS):
+                        await self._releases.flush(connection)
             await connection.close()
 
     # One run.

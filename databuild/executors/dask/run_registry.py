@@ -159,10 +159,9 @@ class RunRegistry(SchedulerPlugin):
         known = worker in self._scheduler.workers
         granted = known and record is not None and not record.worker and record.end is None
         if record is not None and granted:
-            name = self._scheduler.workers[worker].name
-            record.worker = worker
-            record.machine = name if isinstance(name, str) else worker  # clusters may number their workers
-        self._scheduler.worker_send(worker, {"op": f"{self.name}_answer", "run": run, "granted": granted})
+            self._grant(run, record, worker)
+        else:
+            self._answer(run, worker, granted=False)
 
     def unclaim(self, run: str, worker: str = "") -> None:
         """Revokes the claim of a run that the worker has not started and will not start."""
@@ -205,13 +204,17 @@ class RunRegistry(SchedulerPlugin):
         scheduler.client_send(client, self._event(message))
 
     def transition(self, key: Any, start: str, finish: str, *_args: Any, **_: Any) -> None:
-        if not self._is_ours(key) or finish not in {"erred", "memory", "forgotten"}:
+        if not self._is_ours(key) or finish not in {"processing", "erred", "memory", "forgotten"}:
             return
         run_id = key[1]
         run = self._runs.get(run_id)
         if run is None or run.end is not None:
             return
-        if finish == "forgotten":
+        if finish == "processing":
+            worker = self._scheduler.tasks[key].processing_on
+            if worker is not None and not run.worker:  # a grant that comes with the task saves the wait for an answer
+                self._grant(run_id, run, worker.address)
+        elif finish == "forgotten":
             self._end(run_id, {"lost": "the task was cancelled in Dask"})
         elif finish == "memory":
             if run.worker in self._scheduler.workers:
@@ -246,6 +249,15 @@ class RunRegistry(SchedulerPlugin):
         run.ended = time.time()
         run.end = {"event": "ended", "run": run_id, **(self._place(run) if run.started else {}), **result}
         self._send(run, run.end)
+
+    def _grant(self, run_id: str, run: _Run, worker: str) -> None:
+        name = self._scheduler.workers[worker].name
+        run.worker = worker
+        run.machine = name if isinstance(name, str) else worker  # clusters may number their workers
+        self._answer(run_id, worker, granted=True)
+
+    def _answer(self, run_id: str, worker: str, *, granted: bool) -> None:
+        self._scheduler.worker_send(worker, {"op": f"{self.name}_answer", "run": run_id, "granted": granted})
 
     def _place(self, run: _Run) -> dict[str, Any]:
         queued = max(run.started - run.submitted, 0.0)
