@@ -1,4 +1,4 @@
-"""Builds on real engines whose orchestrators are killed: whoever comes next drives the same build to its end."""
+"""Builds on real engines whose orchestrators are killed: the next process drives the same build to its end."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class FakeEngine:
 
     Attributes:
         blobs: The content of its store, by hash.
-        operations: What was submitted, by name.
+        operations: The submitted actions, by name of their operation.
         uploads: The number of blobs that were sent to it.
         largest_batch: The size of the largest batch of blobs.
         metadata: The headers of the last request.
@@ -88,7 +88,7 @@ class FakeEngine:
         cancels: False to accept cancellations without ending anything.
         header: A header that each request must have; None for any.
         worker: The name of the machine.
-        capabilities: What the engine says about itself.
+        capabilities: The answer to a request for its capabilities.
     """
 
     def __init__(self) -> None:

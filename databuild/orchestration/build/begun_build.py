@@ -78,7 +78,9 @@ def read_begun_build(
         return None
     (first,) = reader.events(build_request_id, limit=1)
     request = BuildRequest.from_event(build_request_id, first.build_request)
-    if not engines.uses(request.options.executor):
+    uri = request.options.executor
+    engine = engines.get(uri) if engines.uses(uri) else None
+    if engine is None or not engine.capabilities.survives_client:
         return None
     facts = _Facts(build_request_id)
     for event in read_rows(
