@@ -32,7 +32,7 @@ class Capacity(NamedTuple):
 
 
 class Capabilities(NamedTuple):
-    """What an executor does, as far as its users have to know.
+    """The abilities of an executor that its users have to know.
 
     Attributes:
         ships_code: The program and its runfiles need not exist on the machine that runs them.
@@ -160,7 +160,7 @@ class Executor(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the executor does."""
+        """The abilities of the executor."""
         ...
 
     @property
@@ -259,7 +259,7 @@ class RemoteExecutor(Executor, Protocol):
     ) -> ProcessResult:
         """Attaches to a run that a process that has died submitted, and continues as `run` does.
 
-        Output and reports from before are delivered again, to files that are written anew.
+        Output and reports from before are delivered again, to files that are written again from the start.
 
         Args:
             handle: The handle of the run, from its placement; empty if the process that submitted it died before it

@@ -34,7 +34,7 @@ class ClientTls:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExecutorOptions:
-    """How to talk to an engine.
+    """Options of the connection to an engine.
 
     Attributes:
         headers: Headers of all requests, by name.

@@ -91,7 +91,7 @@ class Agent(WorkerPlugin):
         Args:
             run_id: The key of the run.
             code: The digest of its program, and where the program may be; None if the program is not shipped.
-            job: What the supervisor has to know.
+            job: The facts that the supervisor needs.
         """
         claim = self._claims.setdefault(run_id, asyncio.get_running_loop().create_future())
         if not claim.done():

@@ -28,7 +28,7 @@ class ConnectionLostError(Exception):
 
 
 class Job(NamedTuple):
-    """What a worker has to know about a run.
+    """The facts about a run that a worker needs.
 
     Attributes:
         code: The program, for the agent; None if it is not shipped.
@@ -158,7 +158,7 @@ class Connection:
         """Submits runs.
 
         Args:
-            jobs: What a worker has to know, by run.
+            jobs: The facts that a worker needs, by run.
             resources: The resources of Dask that each of them needs.
 
         Returns:

@@ -1,6 +1,6 @@
 """Runs processes on the workers of a cluster of Dask.
 
-A run is a task of Dask whose function hands the process to an agent on the worker (`agent.py`). What happens to it
+A run is a task of Dask whose function hands the process to an agent on the worker (`agent.py`). The news of it
 arrives in messages of the plugin on the scheduler (`run_registry.py`): accepted, started, news about its output, ended.
 There is no thread, task of asyncio or connection for each run.
 """

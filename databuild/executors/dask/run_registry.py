@@ -87,7 +87,7 @@ class RunRegistry(SchedulerPlugin):
         }
         scheduler.stream_handlers.update({f"{self.name}_{name}": handler for name, handler in streams.items()})
 
-    # What clients call.
+    # Called by clients.
 
     def describe(self, client: str) -> dict[str, Any]:
         """Returns the facts about the cluster that a client checks, and tells the client about changes from now on."""
@@ -151,7 +151,7 @@ class RunRegistry(SchedulerPlugin):
         answers = await self._scheduler.broadcast(msg=message, workers=[worker], on_error="ignore")
         return answers.get(worker)
 
-    # What workers call.
+    # Called by workers.
 
     def claim(self, run: str, worker: str = "") -> None:
         """Tells a worker whether it may start a run."""
@@ -190,7 +190,7 @@ class RunRegistry(SchedulerPlugin):
         if record is not None and record.worker == worker:
             self._send(record, {**message, "run": run, "worker": worker})
 
-    # What the scheduler calls.
+    # Called by the scheduler.
 
     def update_graph(self, scheduler: Scheduler, *, client: str, keys: Collection[Any], **_: Any) -> None:
         ours = [key for key in keys if self._is_ours(key) and key[1] not in self._runs]

@@ -24,7 +24,7 @@ class Run:
         spec: The process.
         key: Its name in the cluster.
         resources: The resources of Dask that it needs.
-        delivery: What it has written.
+        delivery: The delivery of its output and reports.
         ended: Done with the message about its end.
         submitted: True once it may be known to the scheduler.
         accepted: True once the scheduler has said that it knows it.

@@ -142,8 +142,8 @@ class JobRunner:
                         job_run_id, machine=placement.machine, queued_seconds=placement.queued_seconds
                     )
 
-        # The start of the attempt is durable before the engine knows of it, so that whoever continues the build after
-        # this process asks the engine for it, and does not start it again.
+        # The start of the attempt is durable before the engine knows of it, so that a process that continues the
+        # build after this one asks the engine for it, and does not start it again.
         await orchestrator.written()
         async with self._tasks.file(job_run_id) as path:
             spec = self._spec(task, attempt, job_run_id, path)

@@ -41,7 +41,7 @@ class RunningBuild:
         request: The request.
         submitter: The name of the caller.
         former_holder: The dead process that this one resumes the build from; empty for a new build.
-        begun: What that process has done, if the build was running on an engine; else None.
+        begun: The progress of that process, if the build was running on an engine; else None.
         received: Done when the request is recorded; fails if it cannot be recorded.
         task: The task that runs the build.
         has_slot: True from the moment the build leaves the queue to run.
