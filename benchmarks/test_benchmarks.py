@@ -138,8 +138,10 @@ def test_each_row_is_there(report: dict[str, Any]) -> None:
     expected["engines", QUICK.engine_tasks] = [
         "REAPI: plain client",
         "REAPI: executor",
+        "REAPI: build",
         "Dask: plain client",
         "Dask: executor",
+        "Dask: build",
     ]
     assert names == expected
 

@@ -151,7 +151,7 @@ class JobRunner:
                 spec,
                 env={**spec.env, ENGINE_VARIABLE: engine.uri},
                 run_id=job_run_id,
-                code=Code(root=self._catalog.runfiles, files=job.code_files, digest=job.code_digest),
+                code=self._code(job),
                 task=path,
                 properties=properties_for(engine.uri, {**self._catalog.exec_properties, **job.exec_properties}),
                 resources=job.resources,
@@ -193,6 +193,12 @@ class JobRunner:
             report=base + ".report",
             timeout_seconds=job.timeout_seconds,
         )
+
+    def _code(self, job: Job) -> Code | None:
+        """Returns the files of a job's program; None if Bazel has not listed them, so that machines must have it."""
+        if not job.code_files:
+            return None
+        return Code(root=self._catalog.runfiles, files=job.code_files, digest=job.code_digest)
 
     def _inputs(self, task: Task, job_run_id: str) -> frozenset[str]:
         """Returns the refs that a run may report about as its inputs."""
