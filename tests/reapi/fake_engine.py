@@ -81,9 +81,11 @@ class FakeEngine:
         runs_forever: True to leave actions running until they are cancelled.
         runs_twice: True to tell another end after the first.
         faults: Errors of the next requests, by the name of the method.
+        blob_faults: Errors of the next blobs in batches.
         breaks: The number of streams of operations that break after their first message.
         closes: The number of streams of operations that end in good order after their first message.
         breaks_transfer_after: The number of bytes after which a transfer of a blob breaks; 0 for none.
+        ends_transfer_after: The number of bytes after which a read ends in good order; 0 for all.
         output_of_cancelled: The output of actions that were cancelled.
         cancels: False to accept cancellations without ending anything.
         header: A header that each request must have; None for any.
@@ -102,9 +104,11 @@ class FakeEngine:
         self.runs_forever = False
         self.runs_twice = False
         self.faults: dict[str, list[Fault]] = {}
+        self.blob_faults: list[Fault] = []
         self.breaks = 0
         self.closes = 0
         self.breaks_transfer_after = 0
+        self.ends_transfer_after = 0
         self.cancels = True
         self.output_of_cancelled = b""
         self.header: tuple[str, str] | None = None
@@ -199,6 +203,10 @@ class FakeEngine:
         response = api.BatchUpdateBlobsResponse()
         self.largest_batch = max(self.largest_batch, sum(len(blob.data) for blob in request.requests))
         for blob in request.requests:
+            if self.blob_faults:
+                code, text = self.blob_faults.pop(0)
+                response.responses.add(digest=blob.digest, status=api.Status(code=code.value[0], message=text))
+                continue
             self._store(blob.digest.hash, blob.data)
             response.responses.add(digest=blob.digest)
         return response
@@ -257,10 +265,10 @@ class FakeEngine:
         if name not in self.blobs:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"there is no blob {name}")
         data = self.blobs[name][request.read_offset :]
-        end = self.breaks_transfer_after or len(data)
+        end = self.breaks_transfer_after or self.ends_transfer_after or len(data)
         for start in range(0, min(end, len(data)), _PIECE_BYTES):
             yield api.ReadResponse(data=data[start : min(start + _PIECE_BYTES, end)])
-        if end < len(data):
+        if self.breaks_transfer_after and end < len(data):
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the transfer broke")
 
     async def write(self, requests: AsyncIterator[api.WriteRequest], context: Context) -> api.WriteResponse:
