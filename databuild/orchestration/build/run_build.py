@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 from typing import Final
 
 from databuild.errors import (
@@ -297,7 +296,8 @@ class _Build:
             jobs = min(self._request.options.jobs, local_jobs)
         else:
             local_jobs = min(local_jobs, len(os.sched_getaffinity(0)))
-            jobs = min(self._request.options.jobs or sys.maxsize, self._engine.capacity.processes)
+            # More than the engine runs at once wait in its queue, so that no machine waits for the event log.
+            jobs = self._request.options.jobs or self._engine.capacity.processes
         result = await execute(
             plan.tasks,
             runner,
@@ -306,7 +306,7 @@ class _Build:
                 jobs=jobs,
                 keep_going=self._request.options.keep_going,
                 retries={label: job.retry for label, job in self._context.catalog.jobs.items()},
-                limits=self._resources.limits(self._request.options.jobs or jobs, local_jobs),
+                limits=self._resources.limits(jobs, local_jobs),
                 needs=self._resources.needs,
             ),
             needed=self._versions.needed,
