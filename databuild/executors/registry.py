@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from databuild.errors import InvalidRequestError
 from databuild.executors.executor import RemoteExecutor
-from databuild.model.executor_uri import check_executor, extension_of
+from databuild.model.executor_uri import LOCAL, check_executor, extension_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +58,23 @@ class ExecutorOptions:
     cache_directory: str = ""
 
 
+def check_extension(uri: str, extensions: Collection[str]) -> None:
+    """Checks the address of an executor, and that the graph has its extension.
+
+    Args:
+        uri: The address of an engine, or `local`.
+        extensions: The extensions that the graph names.
+
+    Raises:
+        InvalidRequestError: The URI is invalid, or the graph does not name its extension.
+    """
+    check_executor(uri)
+    if uri != LOCAL and (extension := extension_of(uri)) not in extensions:
+        raise InvalidRequestError(
+            f"the graph does not have the executor of {uri!r}; add executors = [{extension!r}] to its databuild_graph"
+        )
+
+
 def open_executor(uri: str, options: ExecutorOptions, import_paths: Mapping[str, Sequence[str]]) -> RemoteExecutor:
     """Returns an executor that is not connected yet.
 
@@ -69,12 +86,8 @@ def open_executor(uri: str, options: ExecutorOptions, import_paths: Mapping[str,
     Raises:
         InvalidRequestError: The URI is invalid, or the graph does not name its extension.
     """
-    check_executor(uri)
+    check_extension(uri, import_paths)
     extension = extension_of(uri)
-    if extension not in import_paths:
-        raise InvalidRequestError(
-            f"the graph does not have the executor of {uri!r}; add executors = [{extension!r}] to its databuild_graph"
-        )
     sys.path.extend(path for path in import_paths[extension] if path not in sys.path)
     module = importlib.import_module(f"databuild.executors.{extension}.extension")
     executor: RemoteExecutor = module.open_executor(uri, options)

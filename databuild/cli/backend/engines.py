@@ -8,23 +8,28 @@ from typing import Any
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.flags.full_parse import UsageError
 from databuild.executors.engines import Engines
-from databuild.executors.registry import ClientTls, ExecutorOptions, open_executor
-from databuild.model.executor_uri import LOCAL, check_executor
+from databuild.executors.registry import ClientTls, ExecutorOptions, check_extension, open_executor
+from databuild.model.executor_uri import LOCAL
 
 
 def chosen_executor(call: Invocation) -> str:
     """Returns the address of the engine that `--executor` or the graph names; empty for this machine.
 
     Raises:
-        InvalidRequestError: It is not the address of an executor.
+        InvalidRequestError: It is not the address of an executor, or the graph does not have its extension.
     """
     executor: str = call.flags["executor"] or call.catalog().executor
-    check_executor(executor)
+    check_extension(executor, call.catalog().extensions)
     return "" if executor == LOCAL else executor
 
 
 def engines(call: Invocation) -> Engines:
-    """Returns the engines that builds of this invocation may use: the one that it names, if any."""
+    """Returns the engines that builds of this invocation may use: the one that it names, if any.
+
+    Raises:
+        InvalidRequestError: As for `chosen_executor`.
+        UsageError: A flag about engines is invalid.
+    """
     executor = chosen_executor(call)
     catalog = call.catalog()
     options = _options(call)

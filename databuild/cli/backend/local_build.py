@@ -51,6 +51,7 @@ def number_of_jobs(call: Invocation, capacity: Capacity | None = None) -> int:
 
 def completed_options(call: Invocation, options: BuildOptions) -> BuildOptions:
     """Returns the options of a build with the executor and the number of jobs that apply."""
+    engines(call)  # checks the flags before the build is announced
     executor = chosen_executor(call)
     # An engine says how many jobs it runs at once when the build connects to it.
     jobs = options.jobs if executor else number_of_jobs(call)
