@@ -20,6 +20,7 @@ from pathlib import Path
 
 _START_SECONDS = 60.0
 _SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc")
+_UNMOUNT = 'umount --lazy "$1" 2>/dev/null || fusermount3 -uz "$1"'
 # Reads a pipe that closes when the test process is gone, however that came: then nobody else clears up.
 _CLEAR_UP = """
 read -r _
@@ -27,7 +28,9 @@ session=$(cat "$1/pid")
 for stat in /proc/[0-9]*/stat; do
   read -r pid _ _ _ _ sid _ <"$stat" && [ "$sid" = "$session" ] && kill -KILL "$pid"
 done
-while read -r _ mount _; do case $mount in "$1"/*) umount --lazy "$mount" ;; esac; done </proc/mounts
+while read -r _ mount _; do
+  case $mount in "$1"/*) umount --lazy "$mount" || fusermount3 -uz "$mount" ;; esac
+done </proc/mounts
 rm -rf "$1"
 """
 
@@ -109,7 +112,7 @@ class Casd:
         for line in Path("/proc/mounts").read_text().splitlines():
             mount = line.split()[1]
             if mount.startswith(f"{self.folder}/"):  # of its FUSE programs
-                subprocess.run(["umount", "--lazy", mount], check=True)
+                subprocess.run(["sh", "-c", _UNMOUNT, "sh", mount], check=True)
 
     def close(self) -> None:
         """Stops the engine and removes its files."""

@@ -68,6 +68,8 @@ class FakeOperation:
 class FakeEngine:
     """An engine on a port of this machine. Actions run when it is told to, or at once.
 
+    A connection may have 100 streams at once, as behind many proxies.
+
     Attributes:
         blobs: The content of its store, by hash.
         operations: What was submitted, by name.
@@ -79,9 +81,12 @@ class FakeEngine:
         runs_forever: True to leave actions running until they are cancelled.
         runs_twice: True to tell another end after the first.
         faults: Errors of the next requests, by the name of the method.
+        blob_faults: Errors of the next blobs in batches.
         breaks: The number of streams of operations that break after their first message.
         closes: The number of streams of operations that end in good order after their first message.
         breaks_transfer_after: The number of bytes after which a transfer of a blob breaks; 0 for none.
+        ends_transfer_after: The number of bytes after which a read ends in good order; 0 for all.
+        output_of_cancelled: The output of actions that were cancelled.
         cancels: False to accept cancellations without ending anything.
         header: A header that each request must have; None for any.
         worker: The name of the machine.
@@ -99,10 +104,13 @@ class FakeEngine:
         self.runs_forever = False
         self.runs_twice = False
         self.faults: dict[str, list[Fault]] = {}
+        self.blob_faults: list[Fault] = []
         self.breaks = 0
         self.closes = 0
         self.breaks_transfer_after = 0
+        self.ends_transfer_after = 0
         self.cancels = True
+        self.output_of_cancelled = b""
         self.header: tuple[str, str] | None = None
         self.worker = "machine-1"
         self.capabilities = api.ServerCapabilities(
@@ -124,7 +132,7 @@ class FakeEngine:
 
     async def start(self, credentials: grpc.ServerCredentials | None = None) -> None:
         """Listens, on the same port as before if there was one."""
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_concurrent_streams", 100)])
         self._server.add_generic_rpc_handlers((_Handlers(self),))
         address = f"127.0.0.1:{self.port}"
         if credentials is None:
@@ -195,6 +203,10 @@ class FakeEngine:
         response = api.BatchUpdateBlobsResponse()
         self.largest_batch = max(self.largest_batch, sum(len(blob.data) for blob in request.requests))
         for blob in request.requests:
+            if self.blob_faults:
+                code, text = self.blob_faults.pop(0)
+                response.responses.add(digest=blob.digest, status=api.Status(code=code.value[0], message=text))
+                continue
             self._store(blob.digest.hash, blob.data)
             response.responses.add(digest=blob.digest)
         return response
@@ -244,7 +256,8 @@ class FakeEngine:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"there is no operation {request.name}")
         if self.cancels:
             cancelled = api.Status(code=grpc.StatusCode.CANCELLED.value[0], message="cancelled")
-            self._end(self.operations[request.name], api.ExecuteResponse(status=cancelled))
+            result = api.ActionResult(stdout_raw=self.output_of_cancelled)
+            self._end(self.operations[request.name], api.ExecuteResponse(status=cancelled, result=result))
         return Empty()
 
     async def read(self, request: api.ReadRequest, context: Context) -> AsyncIterator[api.ReadResponse]:
@@ -252,10 +265,10 @@ class FakeEngine:
         if name not in self.blobs:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"there is no blob {name}")
         data = self.blobs[name][request.read_offset :]
-        end = self.breaks_transfer_after or len(data)
+        end = self.breaks_transfer_after or self.ends_transfer_after or len(data)
         for start in range(0, min(end, len(data)), _PIECE_BYTES):
             yield api.ReadResponse(data=data[start : min(start + _PIECE_BYTES, end)])
-        if end < len(data):
+        if self.breaks_transfer_after and end < len(data):
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the transfer broke")
 
     async def write(self, requests: AsyncIterator[api.WriteRequest], context: Context) -> api.WriteResponse:

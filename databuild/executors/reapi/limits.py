@@ -32,6 +32,7 @@ class Limits:
         connect: For the first answer.
         request: For the answer to a request that does not wait for a process.
         reconnect: For the return of an engine that cannot be reached.
+        steady: After which a stream that breaks counts as a connection, even if nothing was sent.
         cancel: For the confirmation of a cancellation.
         timeout_margin: For the engine to end a process that is over its timeout, before DataBuild does.
         first_pause: The first pause of the back-off, which doubles.
@@ -41,6 +42,7 @@ class Limits:
     connect: float = 20.0
     request: float = 60.0
     reconnect: float = 300.0
+    steady: float = 30.0
     cancel: float = 30.0
     timeout_margin: float = 60.0
     first_pause: float = 0.1

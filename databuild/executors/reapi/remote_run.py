@@ -113,12 +113,12 @@ class RemoteRun:
             async with asyncio.timeout(None) as self._deadline:
                 return await self._submit_and_follow()
         except TimeoutError:
-            await uncancellable(self._cancel())
-            raise TimedOutError(api.ExecuteResponse()) from None
+            response = await uncancellable(self._cancel())
+            raise TimedOutError(response or api.ExecuteResponse()) from None
         except asyncio.CancelledError:
             if not _is_cancelled():
                 raise LostError("the executor was closed while the process ran") from None
-            if self._submitted and not await ignoring_cancellation(self._cancel()):
+            if self._submitted and await ignoring_cancellation(self._cancel()) is None:
                 raise UnconfirmedCancellationError from None
             raise
         except (OutageError, UploadError, CredentialHelperError) as error:
@@ -160,9 +160,12 @@ class RemoteRun:
         """
         outage = Outage(self._limits)
         while True:
+            started = time.monotonic()
             try:
                 response = await self._read_stream(action, outage)
             except grpc.aio.AioRpcError as error:
+                if time.monotonic() - started >= self._limits.steady:
+                    outage.end()  # it was a connection, which some proxies cut if nothing is sent
                 renewable = self._connection.can_renew_headers and not outage.headers_refused
                 if error.code() is grpc.StatusCode.UNAUTHENTICATED and renewable:
                     outage.headers_refused = True
@@ -227,13 +230,14 @@ class RemoteRun:
         if operation.done:
             return
         metadata = api.ExecuteOperationMetadata.FromString(operation.metadata.value)
-        before, self._stage = self._stage, metadata.stage
-        if self._stage == before:
+        if metadata.stage in {self._stage, api.ExecutionStage.UNKNOWN}:
             return
+        before, self._stage = self._stage, metadata.stage
         running = self._stage == api.ExecutionStage.EXECUTING
         if running:
             ran = metadata.partial_execution_metadata
-            self._started(ran.worker, queued_seconds(ran) or time.monotonic() - self._accepted)
+            measured = 0.0 if self._attached else time.monotonic() - self._accepted
+            self._started(ran.worker, queued_seconds(ran) or measured)
         elif before == api.ExecutionStage.EXECUTING:
             self._tell(Placement())  # the engine has lost the machine, and begins again
         if self._deadline is not None and self._spec.timeout_seconds is not None:
@@ -260,22 +264,27 @@ class RemoteRun:
         if self._on_placement is not None:
             self._on_placement(placement)
 
-    async def _cancel(self) -> bool:
-        """Ends the process on the engine. Returns True if the engine has confirmed it in time."""
+    async def _cancel(self) -> api.ExecuteResponse | None:
+        """Ends the process on the engine. Returns the end of the operation; None if it is not confirmed in time."""
         self._deadline = None
+        self._on_placement = None
         if not self._operation:
-            return False
+            return None
         try:
             async with asyncio.timeout(self._limits.cancel):
                 accepted = await self._request_end()
                 try:
-                    await self._follow(api.Digest())
+                    return await self._follow(api.Digest())
                 except grpc.aio.AioRpcError as error:
                     # An engine may forget what it has cancelled.
-                    return accepted and error.code() is grpc.StatusCode.NOT_FOUND
+                    forgotten = accepted and error.code() is grpc.StatusCode.NOT_FOUND
+                    return api.ExecuteResponse() if forgotten else None
         except (TimeoutError, OutageError, CredentialHelperError):
-            return False
-        return True
+            return None
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            return None  # the executor was closed
 
     async def _request_end(self) -> bool:
         try:

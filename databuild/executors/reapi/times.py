@@ -25,4 +25,5 @@ def worker_seconds(ran: ExecutedActionMetadata) -> float:
 def _between(start: Timestamp, end: Timestamp) -> float:
     if not start.seconds or not end.seconds:
         return 0.0
-    return max(end.ToNanoseconds() - start.ToNanoseconds(), 0) / 1e9
+    nanoseconds: int = end.ToNanoseconds() - start.ToNanoseconds()
+    return max(nanoseconds, 0) / 1e9

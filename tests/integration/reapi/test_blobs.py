@@ -212,5 +212,48 @@ async def test_a_store_that_is_full_loses_the_run(engine: FakeEngine, executor: 
     assert "no space left" in result.lost
 
 
+async def test_blobs_that_the_engine_does_not_take_at_once_are_sent_again(
+    engine: FakeEngine, executor: ReapiExecutor, runs: Runs
+) -> None:
+    engine.blob_faults = [(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy")] * 2
+
+    result = await executor.run(runs.shell("true"))
+
+    assert (result.exit_code, result.lost, engine.uploads) == (0, "", OWN_BLOBS)
+
+
+async def test_a_blob_that_the_engine_refuses_loses_the_run(
+    engine: FakeEngine, executor: ReapiExecutor, runs: Runs
+) -> None:
+    task = runs.folder / "task"
+    task.write_bytes(bytes(4_000_000))
+    engine.blob_faults = [(grpc.StatusCode.INVALID_ARGUMENT, "no such size")]
+    small = await executor.run(runs.shell("true"))
+    engine.faults = {"Write": [(grpc.StatusCode.PERMISSION_DENIED, "read only")]}
+    large = await executor.run(runs.shell("true", task=str(task)))
+
+    assert "bytes: no such size" in small.lost
+    assert f"the engine does not store the file {task}: read only" in large.lost
+    assert not engine.operations
+
+
+async def test_a_transfer_that_ends_too_early_is_continued(
+    engine: FakeEngine, executor: ReapiExecutor, runs: Runs
+) -> None:
+    content = bytes(range(256)) * 1000
+    digest = api.Digest(hash=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+
+    def run(operation: FakeOperation) -> api.ExecuteResponse:
+        engine.blobs[digest.hash] = content
+        return api.ExecuteResponse(result=api.ActionResult(stdout_digest=digest))
+
+    engine.run = run
+    engine.ends_transfer_after = 100_000
+
+    await executor.run(runs.shell("true"))
+
+    assert runs.stdout.read_bytes() == content
+
+
 def directory(engine: FakeEngine, digest: api.Digest) -> api.Directory:
     return api.Directory.FromString(engine.blobs[digest.hash])

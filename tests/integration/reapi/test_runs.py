@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from dataclasses import replace
 
 import grpc
@@ -14,7 +15,7 @@ from databuild.executors.reapi import remote_execution_pb2 as api
 from databuild.executors.reapi.extension import ReapiExecutor
 from databuild.executors.reapi.limits import Limits
 from databuild.executors.registry import ExecutorOptions
-from tests.reapi.fake_engine import FakeEngine, FakeOperation, failed, missing_blobs
+from tests.reapi.fake_engine import QUICK, FakeEngine, FakeOperation, failed, missing_blobs
 from tests.support.executors import Runs
 from tests.support.waiting import until
 
@@ -110,6 +111,20 @@ async def test_a_stream_that_ends_early_is_replaced(
 
     assert (result.exit_code, result.lost, len(engine.operations)) == (0, "", 1)
     assert len([placement for placement in placements if placement.handle]) == 1
+
+
+@pytest.mark.parametrize(("steady", "lost"), [(0.0, False), (1000.0, True)])
+async def test_a_proxy_may_cut_streams_on_which_nothing_is_sent(
+    engine: FakeEngine, runs: Runs, steady: float, lost: bool
+) -> None:
+    executor = ReapiExecutor(engine.uri, ExecutorOptions(), replace(QUICK, steady=steady))
+    engine.breaks = 1
+    engine.faults = {"WaitExecution": [(grpc.StatusCode.INTERNAL, "RST_STREAM")] * 20}
+
+    result = await executor.run(runs.shell("true"))
+    await executor.close()
+
+    assert bool(result.lost) is lost
 
 
 async def test_an_engine_that_restarts_with_its_operations_goes_on(
@@ -251,6 +266,17 @@ async def test_a_process_that_the_engine_does_not_end_in_time_is_ended(
     (operation,) = engine.operations.values()
     assert result.timed_out
     assert operation.response is not None
+
+
+async def test_output_of_a_process_that_had_to_be_ended_is_delivered(
+    engine: FakeEngine, executor: ReapiExecutor, runs: Runs
+) -> None:
+    engine.runs_forever = True
+    engine.output_of_cancelled = b"so far\n"
+
+    result = await executor.run(runs.shell("true", timeout_seconds=0.01))
+
+    assert (result.timed_out, runs.stdout.read_bytes()) == (True, b"so far\n")
 
 
 async def test_the_time_in_the_queue_does_not_count(engine: FakeEngine, executor: ReapiExecutor, runs: Runs) -> None:
@@ -406,6 +432,24 @@ async def test_closing_loses_runs_and_leaves_them_running(engine: FakeEngine, ru
     (operation,) = engine.operations.values()
     assert "closed" in result.lost
     assert operation.response is None
+
+
+async def test_many_runs_in_flight_need_no_threads_and_can_be_cancelled(
+    engine: FakeEngine, executor: ReapiExecutor, runs: Runs
+) -> None:
+    engine.holds = True
+    tasks = [asyncio.create_task(executor.run(runs.shell("true", stdout=""))) for _ in range(350)]
+    await until(lambda: len(engine.operations) == 350)
+
+    assert threading.active_count() < 20
+    for task in tasks[:100]:
+        task.cancel()
+    cancelled = await asyncio.gather(*tasks[:100], return_exceptions=True)
+    engine.start_all()
+    results = await asyncio.gather(*tasks[100:])
+
+    assert {type(end) for end in cancelled} == {asyncio.CancelledError}
+    assert {(result.exit_code, result.stdout) for result in results} == {(0, b"ran\n")}
 
 
 async def test_text_that_is_not_unicode_is_a_fault_of_the_command(executor: ReapiExecutor) -> None:
