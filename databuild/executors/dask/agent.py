@@ -309,7 +309,8 @@ class _Supervisor:
             path.write_text(source, encoding="utf-8")
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-I", "-c", _START, str(library), str(os.getpid())),
+            "-I",
+            *("-c", _START, str(library), str(os.getpid())),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             cwd=str(folder),
@@ -357,8 +358,7 @@ class _Supervisor:
                 self._receive(*pickle.loads(await reader.readexactly(length)))  # noqa: S301 - from our own child
         self.dead = True
         for ended in self._runs.values():
-            if not ended.done():
-                ended.set_result({"lost": _KILLED})
+            _answer(ended, {"lost": _KILLED})
         for answer in self._calls.values():
             if not answer.done():
                 answer.set_exception(CodeMissingError(_KILLED))
@@ -366,11 +366,16 @@ class _Supervisor:
 
     def _receive(self, event: str, subject: Any, content: Any) -> None:
         if event == "ended":
-            self._runs.pop(subject).set_result(content)
+            _answer(self._runs.pop(subject), content)
         elif event == "answer":
-            self._calls.pop(subject).set_result(content)
+            _answer(self._calls.pop(subject), content)
         else:
             self._agent.forward(subject, {"event": event, **content})
+
+
+def _answer(future: asyncio.Future[Any], content: Any) -> None:
+    if not future.done():  # the awaiting task was cancelled if the worker is closing
+        future.set_result(content)
 
 
 async def run(name: str, run_id: str, code: Mapping[str, Any] | None, job: bytes) -> None:

@@ -28,7 +28,7 @@ class ConnectionLostError(Exception):
 
 
 class Job(NamedTuple):
-    """The facts about a run that a worker needs.
+    """The parts of a run that a worker needs.
 
     Attributes:
         code: The program, for the agent; None if it is not shipped.

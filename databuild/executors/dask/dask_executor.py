@@ -104,7 +104,7 @@ class DaskExecutor:
         self._connecting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._code = CodeSender()
-        self._reader = OutputReader(self._connected)
+        self._reader = OutputReader(self._connected, reattach_seconds)
 
     @property
     def capacity(self) -> Capacity:
@@ -401,6 +401,8 @@ class DaskExecutor:
             for run in part:
                 for message in messages.get(run.key, ()):
                     self._receive(message)
+                if run.worker and not run.ended.done():
+                    self._reader.catch_up(run)
                 if run.key not in messages:
                     run.end(
                         {"lost": "the scheduler of Dask does not know the run; it was restarted, or the run released"}

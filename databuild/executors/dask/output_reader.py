@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -22,13 +23,15 @@ _MISSING: Final = b"\n[databuild: %d bytes are missing here: the worker that had
 class OutputReader:
     """Reads what runs have written, in parts, each byte once."""
 
-    def __init__(self, connected: Callable[[], Awaitable[Connection]]) -> None:
+    def __init__(self, connected: Callable[[], Awaitable[Connection]], wait_seconds: float) -> None:
         """Reads nothing yet.
 
         Args:
             connected: Waits for a connection and returns it.
+            wait_seconds: The time after which what has not been read is given up while there is no connection.
         """
         self._connected = connected
+        self._wait_seconds = wait_seconds
         self._slots = asyncio.Semaphore(_MAX_READS)
 
     def news(self, run: Run, sizes: list[int]) -> None:
@@ -36,6 +39,10 @@ class OutputReader:
         run.sizes = sizes
         if run.pulling is None or run.pulling.done():
             run.pulling = asyncio.create_task(self._pull(run))
+
+    def catch_up(self, run: Run) -> None:
+        """Reads what there is of a run whose sizes were told to another client, or to none."""
+        self.news(run, [sys.maxsize] * len(STREAMS))
 
     async def finish(self, run: Run, message: Mapping[str, Any]) -> tuple[bytes, bytes]:
         """Reads the rest after the end of a run, and returns the output that no file is for."""
@@ -58,8 +65,12 @@ class OutputReader:
         return run.delivery.finish()
 
     async def _pull(self, run: Run) -> bool:
-        """Reads up to the known sizes, and returns True unless the connection was lost."""
-        connection = await self._connected()
+        """Reads up to the known sizes, and returns False if another connection may have the rest."""
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                connection = await self._connected()
+        except TimeoutError:
+            return True
         try:
             for stream, name in enumerate(STREAMS):
                 while (left := run.sizes[stream] - run.delivery.positions[stream]) > 0:

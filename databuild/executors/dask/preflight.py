@@ -127,7 +127,7 @@ def _explain(error: OSError) -> str:
 
 def _explain_tls(reason: str) -> str:
     if "WRONG_VERSION" in reason or "RECORD_LAYER" in reason:
-        return "it does not speak TLS; use dask://, or start the scheduler with --tls-cert, --tls-key and --tls-ca-file"
+        return "it does not speak TLS; use dask://, or start the cluster with certificates"
     if "UNKNOWN_CA" in reason or "CERTIFICATE" in reason:
         return f"it refuses the certificate of this client ({reason}); use one that its own authority has signed"
     return f"TLS fails: {reason}"

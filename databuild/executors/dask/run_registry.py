@@ -237,6 +237,10 @@ class RunRegistry(SchedulerPlugin):
         self._send_threads()
 
     def remove_worker(self, scheduler: Scheduler, worker: str, **_: Any) -> None:
+        for run_id, run in list(self._runs.items()):
+            if run.worker == worker and run.end is None:  # the worker left in order: its tasks go to other workers
+                self._end(run_id, {"lost": f"the worker {run.machine} left the cluster"})
+                self._release([run_id])
         self._send_threads()
 
     def remove_client(self, scheduler: Scheduler, client: str) -> None:

@@ -67,6 +67,31 @@ async def test_a_connection_that_breaks_is_made_again_and_the_run_goes_on(
     assert proxy.connections > 4
 
 
+async def test_a_resumed_run_tells_its_output_from_before_while_it_runs(
+    cluster: Cluster, opened: Open, runs: Runs
+) -> None:
+    first = await opened(cluster)
+    placements: list[Placement] = []
+    lines: list[bytes] = []
+    script = f'echo out; echo line >> "$DATABUILD_REPORT"; while [ ! -e {runs.folder}/go ]; do sleep 0.02; done; exit 3'
+    spec = runs.reporting(script)
+    abandoned = asyncio.create_task(first.run(spec, lines.append, placements.append))
+    await until(lambda: lines and runs.stdout.exists())
+    await first.close()
+    assert (await abandoned).lost
+    second = await opened(cluster)
+    again: list[bytes] = []
+
+    resumed = asyncio.create_task(second.resume(placements[0].handle, spec, again.append))
+    await until(lambda: again and runs.stdout.exists() and runs.stdout.read_text())
+    still_running = not resumed.done()
+    (runs.folder / "go").touch()
+    result = await resumed
+
+    assert still_running
+    assert (result.exit_code, again, runs.stdout.read_text()) == (3, [b"line"], "out\n")
+
+
 async def test_runs_are_lost_when_the_scheduler_stays_away(own_cluster: Cluster, opened: Open, runs: Runs) -> None:
     executor = await opened(own_cluster, reattach_seconds=0.5)
     placements: list[Placement] = []
