@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from json.encoder import encode_basestring_ascii
-from typing import Final
+from typing import Any, Final
 
 from databuild.model.job_graph import JobConfig
 from databuild.model.pacing import slices, sort
@@ -24,10 +25,25 @@ def configuration_digest(config: JobConfig) -> str:
 
     Equal digests mean that a job runs in the same way. Takes time in proportion to the inputs; see `digest_in_slices`.
     """
-    parts = [_array(config.args), _pairs(config.env), _array(sorted(config.materialize)), _array(sorted(config.query))]
-    if config.query_prefixes:  # otherwise, digests are those of earlier releases
-        parts.append(_array(sorted(config.query_prefixes)))
-    return hashlib.sha256(f"[{','.join(parts)}]".encode()).hexdigest()[:32]
+    return configuration_digests((config,))[0]
+
+
+def configuration_digests(configs: Sequence[JobConfig]) -> list[str]:
+    """Computes the digest of each of several configurations; see `configuration_digest`."""
+    inputs = "".join(itertools.chain.from_iterable([config.materialize for config in configs]))
+    array: Callable[[Sequence[str]], str] = _unescaped_array if _needs_no_escapes(inputs) else _array
+    heads: dict[Any, str] = {}
+    digests = []
+    for config in configs:
+        key = config.args, config.env
+        head = heads.get(key)
+        if head is None:
+            head = heads[key] = f"[{_array(config.args)},{_pairs(config.env)}"
+        text = f"{head},{array(sorted(config.materialize))},{_array(sorted(config.query))}"
+        if config.query_prefixes:  # otherwise, digests are those of earlier releases
+            text += f",{_array(sorted(config.query_prefixes))}"
+        digests.append(hashlib.sha256(f"{text}]".encode()).hexdigest()[:32])
+    return digests
 
 
 def digest_in_slices(config: JobConfig) -> Generator[None, None, str]:
@@ -51,6 +67,15 @@ def digest_in_slices(config: JobConfig) -> Generator[None, None, str]:
 def _array(texts: Iterable[str]) -> str:
     """Returns texts as an array in JSON, several times faster than `json` does."""
     return f"[{','.join(map(encode_basestring_ascii, texts))}]"
+
+
+def _unescaped_array(texts: Sequence[str]) -> str:
+    """Returns the same as `_array`, in a third of the time, for texts without characters to escape."""
+    return '["' + '","'.join(texts) + '"]' if texts else "[]"
+
+
+def _needs_no_escapes(text: str) -> bool:
+    return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
 
 
 def _pairs(env: Iterable[tuple[str, str]]) -> str:

@@ -5,11 +5,13 @@ Results are kept, so each ref is looked up at most once. A lookup is a Protocol 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from databuild.errors import AmbiguousPartitionError, InvalidRequestError, UnknownPartitionError
 from databuild.graph.catalog import JobCatalog
+from databuild.graph.patterns import PartitionPattern
 from databuild.graph.ports import Lookup
+from databuild.graph.refs import are_plain
 from databuild.model.pacing import Pace, slices
 
 _REQUESTED: Mapping[str, str] = {}
@@ -50,7 +52,7 @@ class Ownership:
             return
         for refs_slice in slices(new_refs):
             await self._pace.rest()
-            for ref in refs_slice:
+            for ref in self._not_found_at_once(refs_slice):
                 try:
                     self.labels[ref] = self._catalog.owner(ref)
                 except UnknownPartitionError as error:
@@ -85,8 +87,34 @@ class Ownership:
             return
         for refs_slice in slices(new_refs):
             await self._pace.rest()
-            for ref in refs_slice:
+            for ref in self._not_found_at_once(refs_slice):
                 self.is_produced(ref)
+
+    def produced(self, refs: Iterable[str]) -> Container[str]:
+        """Returns a container that has those of given refs that a job produces, by the patterns of the jobs.
+
+        Raises:
+            AmbiguousPartitionError: More than one job produces a ref.
+        """
+        new_refs = [ref for ref in dict.fromkeys(refs) if ref not in self.labels and ref not in self._unowned]
+        for ref in self._not_found_at_once(new_refs):
+            self.is_produced(ref)
+        return self.labels
+
+    def _not_found_at_once(self, refs: Sequence[str]) -> Sequence[str]:
+        """Finds the jobs of refs for which this can be done in bulk, and returns the other refs."""
+        if not are_plain(refs):
+            return refs
+        by_pattern: dict[tuple[PartitionPattern, str], list[str]] = {}
+        for ref in refs:
+            # Where patterns overlap, which `find_owner` reports, a ref is a candidate of several of them.
+            candidates = self._catalog.candidates(ref)
+            if len(candidates) == 1:
+                by_pattern.setdefault(candidates[0], []).append(ref)
+        for (pattern, label), members in by_pattern.items():
+            rows = pattern.match_many(members)
+            self.labels.update(dict.fromkeys(members if len(rows) == len(members) else [row[0] for row in rows], label))
+        return [ref for ref in refs if ref not in self.labels]
 
     def is_produced(self, ref: str) -> bool:
         """Returns True if a job produces a ref, by the patterns of the jobs; False for a text that is not a valid ref.

@@ -5,8 +5,9 @@ template = { text | "{{" | "}}" | expression }
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from databuild.errors import InvalidPatternError
@@ -26,35 +27,74 @@ class Template(NamedTuple):
     text: str
     parts: tuple[str | Expression, ...]
 
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Expression))
+
+    @property
+    def combines(self) -> bool:
+        """True if it has several expressions that yield lists, so that it may yield a text twice."""
+        return sum(expression.is_list for expression in self.expressions) > 1
+
     def value(self, fields: Mapping[str, str]) -> str:
         """Returns the text of a template that yields one value, as `lists=False` demands of `parse_template`.
 
         Raises:
             InvalidPatternError: A value leaves the years 1 to 9999.
         """
-        return "".join([part if isinstance(part, str) else part.values(fields[part.field])[0] for part in self.parts])
-
-    @property
-    def expressions(self) -> tuple[Expression, ...]:
-        return tuple(part for part in self.parts if isinstance(part, Expression))
+        return self.values(fields)[0]
 
     def values(self, fields: Mapping[str, str]) -> list[str]:
-        """Returns the texts for the values of the fields: all combinations, those of the last expression varying first.
+        """Returns the texts for the values of the fields; see `values_of`."""
+        return list(self.values_of({name: (text,) for name, text in fields.items()}, 1)[0])
+
+    def value_of(self, columns: Mapping[str, Sequence[str]], count: int) -> Iterable[str]:
+        """Returns the only text for each of several refs; see `value` and `values_of`."""
+        if isinstance(self.parts[0], str) and len(self.parts) == 1:
+            return itertools.repeat(self.parts[0], count)
+        return [text for (text,) in self.values_of(columns, count)]
+
+    def values_of(self, columns: Mapping[str, Sequence[str]], count: int) -> list[tuple[str, ...]]:
+        """Returns the texts for each of several refs: all combinations, those of the last expression varying first.
+
+        Args:
+            columns: The texts of each field, one for each ref.
+            count: The number of refs.
 
         Raises:
             InvalidPatternError: Values leave the years 1 to 9999, or are more than MAX_VALUES.
         """
-        texts = [""]
-        for part in self.parts:
-            if isinstance(part, str):
-                texts = [text + part for text in texts]
+        # Columns take far fewer calls of Python functions than refs, one by one, would.
+        texts: list[tuple[str, ...]] = []
+        for is_list, parts in itertools.groupby(self.parts, _is_list):
+            if is_list:
+                for part in parts:
+                    assert isinstance(part, Expression)
+                    texts = self._combined(texts or [("",)] * count, part.values_of(columns[part.field]))
                 continue
-            values = part.values(fields[part.field])
-            if (count := len(texts) * len(values)) > MAX_VALUES:
+            single = map("".join, zip(*[_column(part, columns, count) for part in parts], strict=True))
+            if texts:
+                texts = [tuple([text + end for text in row]) for row, end in zip(texts, single, strict=True)]
+            else:
+                texts = list(zip(single))  # noqa: B905 - makes tuples of one text
+        return texts
+
+    def _combined(self, texts: Iterable[Sequence[str]], values: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
+        combined: list[tuple[str, ...]] = []
+        for row, ends in zip(texts, values, strict=True):
+            if (count := len(row) * len(ends)) > MAX_VALUES:
                 fault = f"it yields at least {count:,} combinations of values; at most {MAX_VALUES:,} are allowed"
                 raise InvalidPatternError(self.text, fault)
-            texts = [text + value for text in texts for value in values]
-        return texts
+            combined.append(tuple([text + end for text in row for end in ends]))
+        return combined
+
+
+def _is_list(part: str | Expression) -> bool:
+    return isinstance(part, Expression) and part.is_list
+
+
+def _column(part: str | Expression, columns: Mapping[str, Sequence[str]], count: int) -> Iterable[str]:
+    return itertools.repeat(part, count) if isinstance(part, str) else part.value_of(columns[part.field])
 
 
 def parse_template(text: str, fields: Mapping[str, str], *, lists: bool = True, formats: bool = False) -> Template:
