@@ -268,7 +268,9 @@ class JobCatalog:
         """Returns the patterns that a text may match, judged by its beginning, each with the label of its job."""
         by_segment = self._by_first_segment
         candidates = by_segment.get(ref.partition("/")[0], by_segment[""])
-        return candidates if len(candidates) == 1 else [entry for entry in candidates if ref.startswith(entry[0].prefix)]
+        return (
+            candidates if len(candidates) == 1 else [entry for entry in candidates if ref.startswith(entry[0].prefix)]
+        )
 
     def _matching(self, ref: str) -> Iterator[tuple[PartitionPattern, str]]:
         for pattern, label in self.candidates(ref):

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from json.encoder import encode_basestring_ascii
-from typing import Any, Final
+from typing import Final
 
 from databuild.model.job_graph import JobConfig
 from databuild.model.pacing import slices, sort
@@ -32,16 +32,17 @@ def configuration_digests(configs: Sequence[JobConfig]) -> list[str]:
     """Computes the digest of each of several configurations; see `configuration_digest`."""
     inputs = "".join(itertools.chain.from_iterable([config.materialize for config in configs]))
     array: Callable[[Sequence[str]], str] = _unescaped_array if _needs_no_escapes(inputs) else _array
-    heads: dict[Any, str] = {}
     digests = []
-    for config in configs:
-        key = config.args, config.env
-        head = heads.get(key)
-        if head is None:
-            head = heads[key] = f"[{_array(config.args)},{_pairs(config.env)}"
-        text = f"{head},{array(sorted(config.materialize))},{_array(sorted(config.query))}"
-        if config.query_prefixes:  # otherwise, digests are those of earlier releases
-            text += f",{_array(sorted(config.query_prefixes))}"
+    last_args = last_env = None
+    head = ""
+    for _, materialize, query, args, env, prefixes in configs:
+        if args != last_args or env != last_env:  # most jobs have equal ones for all outputs
+            head = f"[{_array(args)},{_pairs(env)},"
+            last_args, last_env = args, env
+        text = head + (array(sorted(materialize)) if materialize else "[]")
+        text += f",{_array(sorted(query))}" if query else ",[]"
+        if prefixes:  # otherwise, digests are those of earlier releases
+            text += f",{_array(sorted(prefixes))}"
         digests.append(hashlib.sha256(f"{text}]".encode()).hexdigest()[:32])
     return digests
 
@@ -70,8 +71,8 @@ def _array(texts: Iterable[str]) -> str:
 
 
 def _unescaped_array(texts: Sequence[str]) -> str:
-    """Returns the same as `_array`, in a third of the time, for texts without characters to escape."""
-    return '["' + '","'.join(texts) + '"]' if texts else "[]"
+    """Returns the same as `_array`, in a third of the time, for some texts without characters to escape."""
+    return '["' + '","'.join(texts) + '"]'
 
 
 def _needs_no_escapes(text: str) -> bool:

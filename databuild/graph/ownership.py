@@ -5,7 +5,7 @@ Results are kept, so each ref is looked up at most once. A lookup is a Protocol 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 from databuild.errors import AmbiguousPartitionError, InvalidRequestError, UnknownPartitionError
 from databuild.graph.catalog import JobCatalog
@@ -14,7 +14,9 @@ from databuild.graph.ports import Lookup
 from databuild.graph.refs import are_plain
 from databuild.model.pacing import Pace, slices
 
-_REQUESTED: Mapping[str, str] = {}
+
+def _requested(_: str) -> None:
+    """The need of refs that were requested."""
 
 
 class Ownership:
@@ -33,12 +35,12 @@ class Ownership:
         self._lookup = lookup
         self._pace = pace or Pace()
 
-    async def find(self, refs: Iterable[str], *, needed_by: Mapping[str, str] = _REQUESTED) -> None:
+    async def find(self, refs: Iterable[str], *, needed_by: Callable[[str], str | None] = _requested) -> None:
         """Finds the jobs that produce refs.
 
         Args:
             refs: The refs.
-            needed_by: The ref that has a ref as its input; refs of the request are absent.
+            needed_by: Returns the ref that has a ref as its input; None for refs of the request.
 
         Raises:
             InvalidRequestError: A text is not a valid ref.
@@ -57,25 +59,25 @@ class Ownership:
                     self.labels[ref] = self._catalog.owner(ref)
                 except UnknownPartitionError as error:
                     raise UnknownPartitionError(
-                        ref, nearest=error.nearest, needed_by=needed_by.get(ref), fault=error.fault
+                        ref, nearest=error.nearest, needed_by=needed_by(ref), fault=error.fault
                     ) from None
                 except AmbiguousPartitionError:
                     raise
                 except InvalidRequestError as error:
-                    raise _with_need(error, needed_by.get(ref)) from None
+                    raise _with_need(error, needed_by(ref)) from None
 
-    async def _find_by_lookup(self, refs: Sequence[str], needed_by: Mapping[str, str]) -> None:
+    async def _find_by_lookup(self, refs: Sequence[str], needed_by: Callable[[str], str | None]) -> None:
         for refs_slice in slices(refs):
             await self._pace.rest()
             for ref in refs_slice:
                 try:
                     self._catalog.check_ref(ref)
                 except InvalidRequestError as error:
-                    raise _with_need(error, needed_by.get(ref)) from None
+                    raise _with_need(error, needed_by(ref)) from None
         await self.try_find(refs)
         for ref in refs:
             if ref not in self.labels:
-                raise UnknownPartitionError(ref, needed_by=needed_by.get(ref))
+                raise UnknownPartitionError(ref, needed_by=needed_by(ref))
 
     async def try_find(self, refs: Iterable[str]) -> None:
         """Finds the jobs that produce refs, as `find` does, but ignores refs that no job produces."""

@@ -188,9 +188,7 @@ class DeclaredJob:
 _new_config: Callable[[Iterable[object]], JobConfig] = functools.partial(tuple.__new__, JobConfig)
 
 
-def _refs(
-    templates: Sequence[Template], columns: Mapping[str, Sequence[str]], count: int
-) -> Iterable[tuple[str, ...]]:
+def _refs(templates: Sequence[Template], columns: Mapping[str, Sequence[str]], count: int) -> Iterable[tuple[str, ...]]:
     """Returns what templates yield for each of several refs."""
     if len(templates) == 1:
         return templates[0].values_of(columns, count)

@@ -76,7 +76,7 @@ class Template(NamedTuple):
             if texts:
                 texts = [tuple([text + end for text in row]) for row, end in zip(texts, single, strict=True)]
             else:
-                texts = list(zip(single))  # noqa: B905 - makes tuples of one text
+                texts = list(zip(single))
         return texts
 
     def _combined(self, texts: Iterable[Sequence[str]], values: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
