@@ -111,7 +111,7 @@ class _Analysis:
         self._configs = JobConfigs(catalog, configure, ownership, self._monitor, pace, concurrency=concurrency)
         self._declared = catalog.declared
         self._ahead = _MIN_AHEAD
-        self._inputs_of_configs: dict[int, Sequence[int]] = {}
+        self._inputs_of_configs: dict[int, list[int]] = {}
 
     async def explore(self, requested: Sequence[str]) -> None:
         """Configures the requested partitions and all partitions upstream of them that may have to be built."""
@@ -139,28 +139,38 @@ class _Analysis:
 
     async def _add_inputs(self, level: Sequence[str]) -> None:
         """Adds the inputs of a level of partitions to the graph."""
-        pace, graph = self._pace, self._graph
-        configs, reused, shared = self._configs.by_ref, self._records.reused, self._inputs_of_configs
-        for refs in slices(level):
-            await pace.rest()
-            for ref in refs:
-                config = configs[ref]
-                inputs = config.materialize
-                if ref in reused or not inputs:
-                    graph.upstream.append(())
-                elif len(config.outputs) > 1 and id(config) in shared:
-                    graph.upstream.append(shared[id(config)])
-                else:
-                    numbers: list[int] = []
-                    number = len(graph.upstream)
-                    for part in slices(inputs) if len(inputs) > SLICE else (inputs,):
-                        if pace.due(len(part)):
-                            self._monitor.check_size()
-                            await pace.rest()
-                        numbers += graph.add(part, needed_by=number)
-                    graph.upstream.append(numbers)
-                    if len(config.outputs) > 1:
-                        shared[id(config)] = numbers
+        configs, reused, graph = self._configs.by_ref, self._records.reused, self._graph
+        pending: list[tuple[str, ...]] = []
+        edges = 0
+        for ref in level:
+            config = configs[ref]
+            inputs = () if ref in reused else config.materialize
+            if len(config.outputs) > 1 or len(inputs) > SLICE:
+                graph.add_inputs(pending)
+                pending.clear()
+                graph.upstream.append(await self._shared_inputs(inputs))
+                continue
+            pending.append(inputs)
+            edges += 1 + len(inputs)
+            if edges >= SLICE:
+                graph.add_inputs(pending)
+                pending.clear()
+                edges = 0
+                self._monitor.check_size()
+                await self._pace.rest()
+        graph.add_inputs(pending)
+
+    async def _shared_inputs(self, inputs: tuple[str, ...]) -> Sequence[int]:
+        """Adds the inputs that all outputs of a configuration share, once, and returns their numbers."""
+        numbers = self._inputs_of_configs.get(id(inputs))
+        if numbers is None:
+            numbers = self._inputs_of_configs[id(inputs)] = []
+            for refs in slices(inputs):
+                self._monitor.check_size()
+                await self._pace.rest()
+                self._graph.add(refs)
+                numbers += [self._graph.numbers[ref] for ref in refs]
+        return numbers
 
     async def plan(self, requested: Sequence[str]) -> Plan:
         assembly = Assembly(

@@ -94,7 +94,9 @@ class Assembly:
             number_tasks(self._graph, to_build, self._configs, owners, self._digests, catalog.declared)
         )
         if unneeded := await self._unneeded_outputs(tasks):
-            self._graph.add(unneeded)
+            for refs in slices(unneeded):
+                await pace.rest()
+                self._graph.add(refs)
             decisions += [_NEEDED] * len(unneeded)
             task_ids += unneeded.values()
             await self._records.look_up(unneeded)

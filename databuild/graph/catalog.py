@@ -218,7 +218,7 @@ class JobCatalog:
             ref: The ref.
             job_label: The job that produces it; empty to use the patterns of all jobs.
         """
-        for pattern, label in self.candidates(ref):
+        for pattern, label in self._candidates(ref):
             if job_label in {"", label} and (texts := pattern.match(ref)) is not None:
                 kinds = pattern.fields.items()
                 return {name: ("str" if kind.startswith("/") else kind, texts[name]) for name, kind in kinds}
@@ -264,16 +264,17 @@ class JobCatalog:
                 return (pattern.text, name, text), f"{warning}as {{{name}:{kind}}} it would make {text!r} a range"
         return None
 
-    def candidates(self, ref: str) -> Sequence[tuple[PartitionPattern, str]]:
-        """Returns the patterns that a text may match, judged by its beginning, each with the label of its job."""
-        by_segment = self._by_first_segment
-        candidates = by_segment.get(ref.partition("/")[0], by_segment[""])
-        return (
-            candidates if len(candidates) == 1 else [entry for entry in candidates if ref.startswith(entry[0].prefix)]
-        )
+    def patterns_of_segment(self, segment: str) -> Sequence[tuple[PartitionPattern, str]]:
+        """Returns the patterns that a text with a first segment may match, each with the label of its job."""
+        return self._by_first_segment.get(segment) or self._by_first_segment[""]
+
+    def _candidates(self, ref: str) -> Iterator[tuple[PartitionPattern, str]]:
+        """Yields the patterns that a text may match, judged by its beginning."""
+        patterns = self.patterns_of_segment(ref.partition("/")[0])
+        return (entry for entry in patterns if ref.startswith(entry[0].prefix))
 
     def _matching(self, ref: str) -> Iterator[tuple[PartitionPattern, str]]:
-        for pattern, label in self.candidates(ref):
+        for pattern, label in self._candidates(ref):
             if pattern.match(ref) is not None:
                 yield pattern, label
 

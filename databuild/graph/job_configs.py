@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Collection, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -87,9 +87,9 @@ class JobConfigs:
         """
         for refs_slice in slices(refs):
             await self._pace.rest()
-            by_job: dict[str, list[str]] = {}
+            by_job: dict[str, list[str]] = defaultdict(list)
             for ref in refs_slice:
-                by_job.setdefault(self._owners[ref], []).append(ref)
+                by_job[self._owners[ref]].append(ref)
             for label, outputs in by_job.items():
                 if (job := self._declared.get(label)) is not None:
                     await self._find_outputs_of(job, outputs, ahead=ahead)
@@ -116,7 +116,7 @@ class JobConfigs:
 
     def _configs_at_once(self, job: DeclaredJob, refs: Sequence[str], *, ahead: bool) -> list[JobConfig]:
         try:
-            return job.configs(refs, self._ownership.produced)
+            return job.configs(refs, self._ownership.unproduced)
         except JobConfigurationError:
             if len(refs) == 1:
                 if ahead:

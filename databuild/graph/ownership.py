@@ -5,7 +5,8 @@ Results are kept, so each ref is looked up at most once. A lookup is a Protocol 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence, Set
 
 from databuild.errors import AmbiguousPartitionError, InvalidRequestError, UnknownPartitionError
 from databuild.graph.catalog import JobCatalog
@@ -92,27 +93,34 @@ class Ownership:
             for ref in self._not_found_at_once(refs_slice):
                 self.is_produced(ref)
 
-    def produced(self, refs: Iterable[str]) -> Container[str]:
-        """Returns a container that has those of given refs that a job produces, by the patterns of the jobs.
+    def unproduced(self, refs: Iterable[str]) -> Set[str]:
+        """Returns those of given refs that no job produces, by the patterns of the jobs.
 
         Raises:
             AmbiguousPartitionError: More than one job produces a ref.
         """
-        new_refs = [ref for ref in dict.fromkeys(refs) if ref not in self.labels and ref not in self._unowned]
-        for ref in self._not_found_at_once(new_refs):
-            self.is_produced(ref)
-        return self.labels
+        new_refs = [ref for ref in dict.fromkeys(refs) if ref not in self.labels]
+        unowned = self._unowned.intersection(new_refs)
+        others = self._not_found_at_once([ref for ref in new_refs if ref not in unowned])
+        return unowned.union([ref for ref in others if not self.is_produced(ref)])
 
     def _not_found_at_once(self, refs: Sequence[str]) -> Sequence[str]:
         """Finds the jobs of refs for which this can be done in bulk, and returns the other refs."""
-        if not are_plain(refs):
+        if not refs or not are_plain(refs):
             return refs
-        by_pattern: dict[tuple[PartitionPattern, str], list[str]] = {}
+        by_segment: dict[str, list[str]] = defaultdict(list)
         for ref in refs:
-            # Where patterns overlap, which `find_owner` reports, a ref is a candidate of several of them.
-            candidates = self._catalog.candidates(ref)
-            if len(candidates) == 1:
-                by_pattern.setdefault(candidates[0], []).append(ref)
+            by_segment[ref.partition("/")[0]].append(ref)
+        by_pattern: dict[tuple[PartitionPattern, str], list[str]] = defaultdict(list)
+        for segment, members in by_segment.items():
+            patterns = self._catalog.patterns_of_segment(segment)
+            if len(patterns) == 1:
+                by_pattern[patterns[0]] += members
+                continue
+            for ref in members:
+                candidates = [entry for entry in patterns if ref.startswith(entry[0].prefix)]
+                if len(candidates) == 1:  # of several, more than one may match, which `find_owner` reports
+                    by_pattern[candidates[0]].append(ref)
         for (pattern, label), members in by_pattern.items():
             rows = pattern.match_many(members)
             self.labels.update(dict.fromkeys(members if len(rows) == len(members) else [row[0] for row in rows], label))

@@ -6,10 +6,8 @@ dictionary.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
-from typing import Final
-
-_REQUESTED: Final = -1
 
 
 class PartitionGraph:
@@ -26,27 +24,23 @@ class PartitionGraph:
         self.refs: list[str] = []
         self.numbers: dict[str, int] = {}
         self.upstream: list[Sequence[int]] = []
-        self._needed_by: list[int] = []
 
-    def add(self, refs: Iterable[str], *, needed_by: int = _REQUESTED) -> list[int]:
-        """Adds the refs that have not been met before, and returns the numbers of all.
+    def add(self, refs: Iterable[str]) -> None:
+        """Adds the refs that have not been met before."""
+        new_refs = [ref for ref in dict.fromkeys(refs) if ref not in self.numbers]
+        self.numbers.update(zip(new_refs, itertools.count(len(self.refs)), strict=False))
+        self.refs += new_refs
 
-        Args:
-            refs: The refs.
-            needed_by: The number of the partition that needs them.
-        """
-        all_refs, numbers = self.refs, self.numbers
-        found = []
-        for ref in refs:
-            number = numbers.get(ref)
-            if number is None:
-                number = numbers[ref] = len(all_refs)
-                all_refs.append(ref)
-                self._needed_by.append(needed_by)
-            found.append(number)
-        return found
+    def add_inputs(self, inputs: Sequence[Sequence[str]]) -> None:
+        """Adds the inputs of the next partitions, one sequence for each of them, and the edges to them."""
+        self.add(itertools.chain.from_iterable(inputs))
+        numbers = self.numbers
+        self.upstream += [[numbers[ref] for ref in needed] if needed else () for needed in inputs]
 
     def needed_by(self, ref: str) -> str | None:
-        """Returns the partition for which another one was met first; None if that one was requested."""
-        dependent = self._needed_by[self.numbers[ref]]
-        return None if dependent == _REQUESTED else self.refs[dependent]
+        """Returns the partition for which another one was met first; None if that one was requested.
+
+        Takes time in proportion to the graph: it is for messages about single partitions.
+        """
+        number = self.numbers[ref]
+        return next((self.refs[other] for other, needed in enumerate(self.upstream) if number in needed), None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Final, NamedTuple, TypeVar
 
 from databuild.errors import InvalidPatternError, JobConfigurationError
@@ -139,14 +139,14 @@ class DeclaredJob:
         Raises:
             JobConfigurationError: A template yields no valid value.
         """
-        return self.configs((ref,), lambda refs: frozenset(filter(produces, refs)))[0]
+        return self.configs((ref,), lambda refs: {ref for ref in refs if not produces(ref)})[0]
 
-    def configs(self, refs: Sequence[str], produced: Callable[[Iterable[str]], Container[str]]) -> list[JobConfig]:
+    def configs(self, refs: Sequence[str], unproduced: Callable[[Iterable[str]], Set[str]]) -> list[JobConfig]:
         """Returns the configurations that produce outputs, before they are put into batches.
 
         Args:
             refs: The outputs; a pattern of the job must match each of them.
-            produced: Returns a container that has those of given refs that a job of the graph produces.
+            unproduced: Returns those of given refs that no job of the graph produces.
 
         Raises:
             JobConfigurationError: A template yields no valid value for at least one of the outputs.
@@ -157,9 +157,12 @@ class DeclaredJob:
             inputs = _refs(self.inputs, columns, count)
             if self.optional_inputs:
                 optional = _refs(self.optional_inputs, columns, count)
-                known = produced(itertools.chain.from_iterable(optional))
-                found = [tuple([ref for ref in row if ref in known]) for row in optional]
-                inputs = [row + more for row, more in zip(inputs, found, strict=True)] if self.inputs else found
+                if missing := unproduced(itertools.chain.from_iterable(optional)):
+                    optional = [
+                        row if missing.isdisjoint(row) else tuple([ref for ref in row if ref not in missing])
+                        for row in optional
+                    ]
+                inputs = [row + more for row, more in zip(inputs, optional, strict=True)] if self.inputs else optional
             if self._inputs_may_repeat:
                 inputs = _distinct(inputs)
             outputs = [pattern.refs(columns, count) for pattern in self.outputs] if len(self.outputs) > 1 else [refs]
@@ -188,19 +191,19 @@ class DeclaredJob:
 _new_config: Callable[[Iterable[object]], JobConfig] = functools.partial(tuple.__new__, JobConfig)
 
 
-def _refs(templates: Sequence[Template], columns: Mapping[str, Sequence[str]], count: int) -> Iterable[tuple[str, ...]]:
+def _refs(templates: Sequence[Template], columns: Mapping[str, Sequence[str]], count: int) -> list[tuple[str, ...]]:
     """Returns what templates yield for each of several refs."""
-    if len(templates) == 1:
-        return templates[0].values_of(columns, count)
-    yielded = [template.values_of(columns, count) for template in templates]
-    return (tuple(itertools.chain.from_iterable(row)) for row in _rows(yielded, count))
+    if not templates:
+        return [()] * count
+    first, *others = [template.values_of(columns, count) for template in templates]
+    return [tuple(itertools.chain(*row)) for row in zip(first, *others, strict=True)] if others else first
+
+
+def _distinct(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Returns the distinct texts of each row."""
+    return [tuple(dict.fromkeys(row)) if len(row) > 1 else row for row in rows]
 
 
 def _rows(columns: Sequence[Iterable[T]], count: int) -> Iterable[tuple[T, ...]]:
     """Returns the rows of columns of equal length; empty rows without columns."""
     return zip(*columns, strict=True) if columns else itertools.repeat((), count)
-
-
-def _distinct(rows: Iterable[tuple[str, ...]]) -> Iterable[tuple[str, ...]]:
-    """Returns the distinct texts of each row."""
-    return (tuple(dict.fromkeys(row)) if len(row) > 1 else row for row in rows)
