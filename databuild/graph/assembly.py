@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
+from databuild.errors import DependencyCycleError
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.config_comparison import config_changes, input_changes
 from databuild.graph.freshness import REASONS_TO_KEEP, Decision, Freshness
@@ -90,9 +91,13 @@ class Assembly:
         await self._explain_config_changes(decisions, freshness.changed_configurations)
         ordered = await self._ordered()
         to_build = [number for number in ordered if decisions[number].reason not in REASONS_TO_KEEP]
-        tasks, task_ids = await pace.drive(
-            number_tasks(self._graph, to_build, self._configs, owners, self._digests, catalog.declared)
-        )
+        try:
+            tasks, task_ids = await pace.drive(
+                number_tasks(self._graph, to_build, self._configs, owners, self._digests, catalog.declared)
+            )
+        except DependencyCycleError:
+            await pace.drive(freshness.search(requested))  # raises it for partitions, if not only tasks need each other
+            raise
         if unneeded := await self._unneeded_outputs(tasks):
             for refs in slices(unneeded):
                 await pace.rest()
@@ -178,7 +183,8 @@ class Assembly:
         requested: Collection[str],
     ) -> Iterable[PlannedPartition]:
         """Returns the partitions with refs; columns take far fewer calls of Python functions than one by one would."""
-        records = [self._records.by_ref.get(ref) for ref in refs]
+        by_ref = self._records.by_ref
+        available = {ref: by_ref[ref] for ref in refs if ref in by_ref and by_ref[ref].available}
         decided = [
             _NEEDED if task_id and decision.reason in REASONS_TO_KEEP else decision
             for task_id, decision in zip(task_ids, decisions, strict=True)
@@ -189,10 +195,10 @@ class Assembly:
             task_ids,
             [decision.reason for decision in decided],
             [decision.cause for decision in decided],
-            [record.version if record is not None and record.available else "" for record in records],
+            [available[ref].version if ref in available else "" for ref in refs],
             [
-                record.produced_by_build_request_id if record is not None and record.available and not task_id else ""
-                for record, task_id in zip(records, task_ids, strict=True)
+                available[ref].produced_by_build_request_id if ref in available and not task_id else ""
+                for ref, task_id in zip(refs, task_ids, strict=True)
             ],
             [ref in requested for ref in refs],
             strict=True,

@@ -32,7 +32,7 @@ def configuration_digests(configs: Sequence[JobConfig]) -> list[str]:
     """Computes the digest of each of several configurations; see `configuration_digest`."""
     inputs = "".join(itertools.chain.from_iterable([config.materialize for config in configs]))
     array: Callable[[Sequence[str]], str] = _unescaped_array if _needs_no_escapes(inputs) else _array
-    digests = []
+    texts = []
     last_args = last_env = None
     head = ""
     for _, materialize, query, args, env, prefixes in configs:
@@ -40,11 +40,14 @@ def configuration_digests(configs: Sequence[JobConfig]) -> list[str]:
             head = f"[{_array(args)},{_pairs(env)},"
             last_args, last_env = args, env
         text = head + (array(sorted(materialize)) if materialize else "[]")
-        text += f",{_array(sorted(query))}" if query else ",[]"
-        if prefixes:  # otherwise, digests are those of earlier releases
-            text += f",{_array(sorted(prefixes))}"
-        digests.append(hashlib.sha256(f"{text}]".encode()).hexdigest()[:32])
-    return digests
+        if query or prefixes:
+            text += f",{_array(sorted(query))}"
+            if prefixes:  # otherwise, digests are those of earlier releases
+                text += f",{_array(sorted(prefixes))}"
+            texts.append(text + "]")
+        else:
+            texts.append(text + ",[]]")
+    return [hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts]
 
 
 def digest_in_slices(config: JobConfig) -> Generator[None, None, str]:

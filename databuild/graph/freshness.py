@@ -104,8 +104,14 @@ class Freshness:
             The decision about each partition, by number.
 
         Raises:
-            DependencyCycleError: Partitions depend on each other.
+            DependencyCycleError: Partitions depend on each other. Without records, `search` finds that.
         """
+        if not self._records:
+            return [_MISSING] * len(self._graph.refs)
+        return (yield from self.search(refs))
+
+    def search(self, refs: Sequence[str]) -> Generator[None, None, list[Decision]]:
+        """Does what `decide` does, and always finds partitions that depend on each other."""
         decisions, all_refs, upstream = self._decisions, self._graph.refs, self._graph.upstream
         steps = 0
         for ref in refs:

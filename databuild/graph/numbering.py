@@ -68,7 +68,7 @@ def number_tasks(
     if not is_single:
         nodes = list({id(config): config for config in nodes}.values())
     unbatched = len(nodes)
-    if declared:
+    if any(job.declaration.is_batched for job in declared.values()):
         from databuild.graph.declared.batching import batch_configs
 
         nodes = yield from batch_configs(nodes, [owners[node.outputs[0]] for node in nodes], declared)

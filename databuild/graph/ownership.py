@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence, Set
+from typing import Final
 
 from databuild.errors import AmbiguousPartitionError, InvalidRequestError, UnknownPartitionError
 from databuild.graph.catalog import JobCatalog
@@ -14,6 +15,9 @@ from databuild.graph.patterns import PartitionPattern
 from databuild.graph.ports import Lookup
 from databuild.graph.refs import are_plain
 from databuild.model.pacing import Pace, slices
+
+_FEW: Final = 4
+"""Up to so many refs are found faster one by one."""
 
 
 def _requested(_: str) -> None:
@@ -100,13 +104,15 @@ class Ownership:
             AmbiguousPartitionError: More than one job produces a ref.
         """
         new_refs = [ref for ref in dict.fromkeys(refs) if ref not in self.labels]
+        if not new_refs:
+            return frozenset()
         unowned = self._unowned.intersection(new_refs)
         others = self._not_found_at_once([ref for ref in new_refs if ref not in unowned])
         return unowned.union([ref for ref in others if not self.is_produced(ref)])
 
     def _not_found_at_once(self, refs: Sequence[str]) -> Sequence[str]:
         """Finds the jobs of refs for which this can be done in bulk, and returns the other refs."""
-        if not refs or not are_plain(refs):
+        if len(refs) <= _FEW or not are_plain(refs):
             return refs
         by_segment: dict[str, list[str]] = defaultdict(list)
         for ref in refs:

@@ -19,6 +19,9 @@ from databuild.model.job_graph import JobConfig
 ANY_VALUE: Final = "{*}"
 """Ends a QUERY input that stands for every available partition whose ref has one more segment, or part of one, here."""
 
+_FEW: Final = 4
+"""Up to so many refs are matched faster one by one."""
+
 T = TypeVar("T")
 
 
@@ -124,8 +127,10 @@ class DeclaredJob:
 
     def _columns(self, refs: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Returns the texts of each field, by name, for outputs."""
-        if len(self.outputs) == 1 and len(rows := self.outputs[0].match_many(refs)) == len(refs):
-            return dict(zip(self.fields, list(zip(*rows, strict=True))[1:], strict=True))
+        if len(self.outputs) == 1 and len(refs) > _FEW:
+            rows = self.outputs[0].match_many(refs)
+            if len(rows) == len(refs):
+                return dict(zip(self.fields, list(zip(*rows, strict=True))[1:], strict=True))
         divided = [self.fields_of(ref) or {} for ref in refs]
         return {name: [fields[name] for fields in divided] for name in self.fields}
 
@@ -152,9 +157,10 @@ class DeclaredJob:
             JobConfigurationError: A template yields no valid value for at least one of the outputs.
         """
         count = len(refs)
+        no_refs: list[tuple[str, ...]] = [()] * count
         columns = self._columns(refs)
         try:
-            inputs = _refs(self.inputs, columns, count)
+            inputs = _refs(self.inputs, columns, count) if self.inputs else no_refs
             if self.optional_inputs:
                 optional = _refs(self.optional_inputs, columns, count)
                 if missing := unproduced(itertools.chain.from_iterable(optional)):
@@ -170,10 +176,10 @@ class DeclaredJob:
             values = zip(
                 zip(*outputs, strict=True),
                 inputs,
-                _distinct(_refs(self.query_inputs, columns, count)),
+                _distinct(_refs(self.query_inputs, columns, count)) if self.query_inputs else no_refs,
                 _rows([template.value_of(columns, count) for template in self._args], count),
                 _rows(env, count),
-                _distinct(_refs(self.query_prefixes, columns, count)),
+                _distinct(_refs(self.query_prefixes, columns, count)) if self.query_prefixes else no_refs,
                 strict=True,
             )
             return list(map(_new_config, values))
@@ -193,8 +199,6 @@ _new_config: Callable[[Iterable[object]], JobConfig] = functools.partial(tuple._
 
 def _refs(templates: Sequence[Template], columns: Mapping[str, Sequence[str]], count: int) -> list[tuple[str, ...]]:
     """Returns what templates yield for each of several refs."""
-    if not templates:
-        return [()] * count
     first, *others = [template.values_of(columns, count) for template in templates]
     return [tuple(itertools.chain(*row)) for row in zip(first, *others, strict=True)] if others else first
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from databuild.errors import InvalidPatternError
@@ -22,10 +22,12 @@ class Template(NamedTuple):
     Attributes:
         text: The template as it was written.
         parts: Its literal texts and expressions, in order.
+        groups: The parts, divided before and after each expression that yields a list.
     """
 
     text: str
     parts: tuple[str | Expression, ...]
+    groups: tuple[Expression | tuple[str | Expression, ...], ...]
 
     @property
     def expressions(self) -> tuple[Expression, ...]:
@@ -66,17 +68,22 @@ class Template(NamedTuple):
         """
         # Columns take far fewer calls of Python functions than refs, one by one, would.
         texts: list[tuple[str, ...]] = []
-        for is_list, parts in itertools.groupby(self.parts, _is_list):
-            if is_list:
-                for part in parts:
-                    assert isinstance(part, Expression)
-                    texts = self._combined(texts or [("",)] * count, part.values_of(columns[part.field]))
+        is_one = True
+        for group in self.groups:
+            if isinstance(group, tuple):
+                single = map("".join, zip(*[_column(part, columns, count) for part in group], strict=True))
+                if texts:
+                    texts = [tuple([text + end for text in row]) for row, end in zip(texts, single, strict=True)]
+                else:
+                    texts = list(zip(single))
                 continue
-            single = map("".join, zip(*[_column(part, columns, count) for part in parts], strict=True))
-            if texts:
-                texts = [tuple([text + end for text in row]) for row, end in zip(texts, single, strict=True)]
+            values = group.values_of(columns[group.field])
+            if is_one:  # each text so far is the only one, so there are not too many combinations
+                before = texts or [("",)] * count
+                texts = [tuple([text + end for end in ends]) for (text,), ends in zip(before, values, strict=True)]
+                is_one = False
             else:
-                texts = list(zip(single))
+                texts = self._combined(texts, values)
         return texts
 
     def _combined(self, texts: Iterable[Sequence[str]], values: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
@@ -89,8 +96,18 @@ class Template(NamedTuple):
         return combined
 
 
-def _is_list(part: str | Expression) -> bool:
-    return isinstance(part, Expression) and part.is_list
+def _groups(parts: Iterable[str | Expression]) -> Iterator[Expression | tuple[str | Expression, ...]]:
+    single: list[str | Expression] = []
+    for part in parts:
+        if isinstance(part, Expression) and part.is_list:
+            if single:
+                yield tuple(single)
+            yield part
+            single = []
+        else:
+            single.append(part)
+    if single:
+        yield tuple(single)
 
 
 def _column(part: str | Expression, columns: Mapping[str, Sequence[str]], count: int) -> Iterable[str]:
@@ -129,4 +146,4 @@ def parse_template(text: str, fields: Mapping[str, str], *, lists: bool = True, 
     literal += text[position:]
     if literal or not parts:
         parts.append(literal)
-    return Template(text, tuple(parts))
+    return Template(text, tuple(parts), tuple(_groups(parts)))
