@@ -242,6 +242,8 @@ class _Analysis:
                 await pace.rest()
                 for ref in refs:
                     if (config := configs.get(ref)) is not None:
+                        if pace.due(1 + len(config.materialize)):
+                            await pace.rest()
                         inputs.update(dict.fromkeys(needed for needed in config.materialize if needed not in ahead))
             await self._ownership.try_find(inputs)
             frontier = [ref for ref in inputs if ref in self._owners]

@@ -131,8 +131,9 @@ class Assembly:
         They become part of the plan, as the other outputs of these tasks do.
         """
         unneeded: dict[str, int] = {}
-        for task in tasks:
-            if len(task.config.outputs) > 1:
+        for some in slices(tasks):
+            await self._pace.rest()
+            for task in [task for task in some if len(task.config.outputs) > 1]:
                 for refs in slices(task.config.outputs):
                     if self._pace.due(len(refs)):
                         await self._pace.rest()
@@ -142,16 +143,16 @@ class Assembly:
     async def _query_inputs(self, tasks: Sequence[Task], task_ids: Sequence[int]) -> dict[str, str]:
         """Returns the QUERY inputs that no task produces, with the first output of the first task that reads each."""
         read_by: dict[str, str] = {}
-        for task in tasks:
-            if not task.config.query:
-                continue
-            for refs in slices(task.config.query):
-                if self._pace.due(len(refs)):
-                    await self._pace.rest()
-                for ref in refs:
-                    number = self._graph.numbers.get(ref)
-                    if number is None or not task_ids[number]:
-                        read_by.setdefault(ref, task.config.outputs[0])
+        for some in slices(tasks):
+            await self._pace.rest()
+            for task in [task for task in some if task.config.query]:
+                for refs in slices(task.config.query):
+                    if self._pace.due(len(refs)):
+                        await self._pace.rest()
+                    for ref in refs:
+                        number = self._graph.numbers.get(ref)
+                        if number is None or not task_ids[number]:
+                            read_by.setdefault(ref, task.config.outputs[0])
         await self._records.look_up(read_by)
         return read_by
 

@@ -43,6 +43,7 @@ _IN_PROGRESS = Decision(pt.REASON_UNSPECIFIED, "")
 _MISSING = Decision(pt.REASON_MISSING, "")
 _FAILED_BEFORE = Decision(pt.REASON_FAILED_BEFORE, "")
 _UP_TO_DATE = Decision(pt.REASON_UP_TO_DATE, "")
+_FEW_INPUTS = 8
 _PAUSE = -1
 """Stands between inputs where the event loop should run. No partition has this number."""
 
@@ -182,17 +183,20 @@ class Freshness:
         return _FAILED_BEFORE if record.failure is not None or record.status == "BUILDING" else _MISSING
 
     def _stale(self, ref: str, record: PartitionRecord) -> Decision | None:
-        if record.adopted:
+        if record.adoption is not None and record.adopted:
             return None  # no job run produced it, so there is no code, configuration or input to compare
         manifest = record.manifest
         if manifest is None or manifest.code_digest != self._code_digests[self._owners[ref]]:
             return Decision(pt.REASON_CODE_CHANGED, "")
-        if manifest.digest_of(ref) != self._digests.get(ref):
+        digest = manifest.digest_of(ref) if manifest.output_digests else manifest.configuration_digest
+        if digest != self._digests.get(ref):
             return Decision(pt.REASON_CONFIGURATION_CHANGED, "")
         if manifest.output_digests:
             return self._changed_input_of(ref, manifest)
         # The configuration digests are equal, so the manifest has the inputs of the configuration: all are decided.
-        # Outputs of one job run share its manifest, so its inputs are compared once.
+        # Outputs of one job run share its manifest, so many inputs are compared once.
+        if len(manifest.inputs) <= _FEW_INPUTS:
+            return self._changed_input(manifest)
         if id(manifest) not in self._changed_inputs:
             self._changed_inputs[id(manifest)] = self._changed_input(manifest)
         return self._changed_inputs[id(manifest)]

@@ -12,7 +12,7 @@ from databuild.errors import DependencyCycleError
 from databuild.graph.config_comparison import digest_in_slices
 from databuild.graph.partition_graph import PartitionGraph
 from databuild.model.job_graph import JobConfig, Task
-from databuild.model.pacing import SLICE, slices
+from databuild.model.pacing import SLICE, slices, slices_by_work
 
 if TYPE_CHECKING:
     from databuild.graph.declared.declaration import DeclaredJob
@@ -82,7 +82,7 @@ def number_tasks(
     if len(order) < len(nodes):
         raise DependencyCycleError(_cycle(nodes, upstream, task_ids))
     tasks: list[Task] = []
-    for node_slice in slices(order):
+    for node_slice in slices_by_work(order, [len(upstream[node]) for node in order]):
         yield
         sorted_nodes = [nodes[node] for node in node_slice]
         firsts = [config.outputs[0] for config in sorted_nodes]
@@ -148,8 +148,11 @@ def _topological_order(upstream: Sequence[Sequence[int]]) -> Generator[None, Non
     """Returns the nodes in order, and the number of each from 1; 0 for those of cycles and behind them."""
     downstream: list[list[int]] = [[] for _ in upstream]
     waiting = [len(needs) for needs in upstream]
+    work = 0
     for node, needed_nodes in enumerate(upstream):
-        if not node % SLICE:
+        work += 1 + waiting[node]
+        if work >= SLICE:
+            work = 0
             yield
         for needed in needed_nodes:
             downstream[needed].append(node)
@@ -160,10 +163,13 @@ def _topological_order(upstream: Sequence[Sequence[int]]) -> Generator[None, Non
     while ready:
         node = heappop(ready)
         order.append(node)
-        numbers[node] = number = len(order)
-        if not number % SLICE:
+        numbers[node] = len(order)
+        dependents = downstream[node]
+        work += 1 + len(dependents)
+        if work >= SLICE:
+            work = 0
             yield
-        for dependent in downstream[node]:
+        for dependent in dependents:
             waiting[dependent] = count = waiting[dependent] - 1
             if not count:
                 heappush(ready, dependent)

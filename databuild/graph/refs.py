@@ -43,7 +43,7 @@ def check_ref(ref: str) -> None:
 
 
 def are_plain(refs: Sequence[str]) -> bool:
-    """Returns True if refs are valid and ASCII, and have no segment that begins with a dot or is empty.
+    """Returns True if refs, at least one, are valid and ASCII, and have no segment that begins with a dot or is empty.
 
     Takes far less time than `check_ref` for each. False says nothing about a single ref.
     """
@@ -53,7 +53,7 @@ def are_plain(refs: Sequence[str]) -> bool:
         and text.isprintable()
         and text.count(" ") == len(refs) + 1
         and not any(map(text.__contains__, _MARKS_TO_CHECK))
-        and max(map(len, refs), default=0) <= MAX_REF_BYTES
+        and max(map(len, refs)) <= MAX_REF_BYTES
     )
 
 

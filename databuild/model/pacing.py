@@ -9,7 +9,7 @@ import asyncio
 import bisect
 import itertools
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 SLICE: Final = 512
@@ -67,6 +67,26 @@ def slices(items: Iterable[T], size: int = SLICE) -> Iterable[Sequence[T]]:
         return (items,) if items else ()
     remaining = iter(items)
     return iter(lambda: list(itertools.islice(remaining, size)), [])
+
+
+def slices_by_work(items: Iterable[T], work: Iterable[int]) -> Iterator[Sequence[T]]:
+    """Yields the items in order, in chunks of at most SLICE items and not much more work than four slices.
+
+    Args:
+        items: The items.
+        work: The work with each of them; a single item may be more than a chunk should be.
+    """
+    chunk: list[T] = []
+    total = 0
+    for item, amount in zip(items, work, strict=True):
+        chunk.append(item)
+        total += amount
+        if len(chunk) >= SLICE or total >= 4 * SLICE:
+            yield chunk
+            chunk = []
+            total = 0
+    if chunk:
+        yield chunk
 
 
 def sort(items: Iterable[str]) -> Generator[None, None, list[str]]:
