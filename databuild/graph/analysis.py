@@ -146,8 +146,11 @@ class _Analysis:
             config = configs[ref]
             inputs = () if ref in reused else config.materialize
             if len(config.outputs) > 1 or len(inputs) > SLICE:
-                graph.add_inputs(pending)
-                pending.clear()
+                if pending:
+                    graph.add_inputs(pending)
+                    pending.clear()
+                if self._pace.due():
+                    await self._pace.rest()
                 graph.upstream.append(await self._shared_inputs(inputs))
                 continue
             pending.append(inputs)
