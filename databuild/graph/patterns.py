@@ -138,7 +138,7 @@ class PartitionPattern:
     @functools.cached_property
     def _line_regex(self) -> tuple[re.Pattern[str], Callable[[Any], tuple[str, ...]] | None]:
         """A regular expression of whole lines, and what takes the line and the fields from the groups it has found."""
-        regex = re.compile(f"^({self._fast_regex.pattern})$", re.ASCII | re.MULTILINE)
+        regex = re.compile(f"^({self._regex_text(_fast_regex_of)})$", re.ASCII | re.MULTILINE)
         if regex.groups == 1:
             return regex, lambda line: (line,)
         if regex.groups == 1 + len(self.fields):
@@ -195,8 +195,12 @@ class PartitionPattern:
         return self._compile(_exact_regex_of)
 
     def _compile(self, regex_of: Callable[[FieldType], str]) -> re.Pattern[str]:
-        parts = (f"(?P<{part}>{_regex(kind, regex_of)})" if kind else re.escape(part) for part, kind in self.parts)
-        return re.compile("".join(parts), re.ASCII)
+        return re.compile(self._regex_text(regex_of), re.ASCII)
+
+    def _regex_text(self, regex_of: Callable[[FieldType], str]) -> str:
+        return "".join(
+            [f"(?P<{part}>{_regex(kind, regex_of)})" if kind else re.escape(part) for part, kind in self.parts]
+        )
 
     def explain_mismatch(self, ref: str) -> str:
         """Describes the value or range for which a ref does not match; empty if there is none."""

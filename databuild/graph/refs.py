@@ -15,7 +15,7 @@ MAX_REF_BYTES: Final = 1024
 """Maximum length of a ref in UTF-8."""
 
 _MARKS_TO_CHECK: Final = ("  ", " /", "/ ", "//", "/.", " .", " -")
-"""What a text of refs between spaces contains if one of them is empty, begins with a dash or may be unsafe."""
+"""Parts of a text of refs between spaces if one of them is empty, begins with a dash or may be unsafe."""
 
 _UNSAFE_SEGMENTS: Final = frozenset({"", ".", ".."})
 

@@ -1,4 +1,4 @@
-"""What planning does for many refs at once is what it does for each of them."""
+"""Planning does the same for many refs at once as for each of them."""
 
 from __future__ import annotations
 
