@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -50,7 +49,7 @@ class RecordsWithoutDeadBuilds:
 
 def settings(call: Invocation) -> Settings:
     """Returns the settings of every build and plan of an invocation."""
-    return Settings(working_directory=call.cwd, log_directory=call.log_dir)
+    return Settings(working_directory=call.cwd, log_directory=call.log_dir, gc_while_planning=False)
 
 
 class DelayedProgress:
@@ -137,8 +136,5 @@ def plan_for(
 
     # The coroutine does not return the plan: asyncio.run would format its result as a string that nobody reads, which
     # takes a second for 100,000 partitions.
-    # What planning makes lives until the process ends. Looking for garbage in it would take a tenth of the time.
-    gc.disable()
     asyncio.run(make())
-    gc.enable()
     return plans[0]
