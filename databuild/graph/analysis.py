@@ -10,15 +10,16 @@ from typing import Final
 
 from databuild.graph.assembly import Assembly
 from databuild.graph.catalog import JobCatalog
-from databuild.graph.freshness import is_reusable
 from databuild.graph.job_configs import JobConfigs
 from databuild.graph.ownership import Ownership
+from databuild.graph.partition_graph import PartitionGraph
 from databuild.graph.planning_monitor import PlanningMonitor
 from databuild.graph.ports import Configure, Lookup, PartitionRecords, PastConfigs, PlanningObserver
 from databuild.graph.record_cache import RecordCache
 from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import Plan
-from databuild.model.pacing import Pace, slices
+from databuild.model.pacing import SLICE, Pace, slices
+from databuild.model.records import PartitionRecord
 
 _MIN_AHEAD: Final = 64
 _MAX_AHEAD: Final = 1000
@@ -104,60 +105,75 @@ class _Analysis:
         self._ownership = ownership
         self._owners = ownership.labels
         self._past_configs = past_configs
-        self._monitor = PlanningMonitor(catalog, self._owners, pace, observer)
-        self._records = RecordCache(records, pace)
+        self._graph = PartitionGraph()
+        self._monitor = PlanningMonitor(catalog, self._graph, self._owners, pace, observer)
+        self._records = RecordCache(records, pace, self._is_reused)
         self._configs = JobConfigs(catalog, configure, ownership, self._monitor, pace, concurrency=concurrency)
         self._declared = catalog.declared
         self._ahead = _MIN_AHEAD
-        self._visited_configs: set[int] = set()
+        self._inputs_of_configs: dict[int, list[int]] = {}
 
     async def explore(self, requested: Sequence[str]) -> None:
         """Configures the requested partitions and all partitions upstream of them that may have to be built."""
         await self._ownership.find(requested)
         monitor = self._monitor
-        monitor.needed_by.update(dict.fromkeys(requested, ""))
+        self._graph.add(requested)
         monitor.check_size()
         await monitor.enter_level(requested)
         if len(self._declared) < len(self._catalog.jobs):
             predicted = await self._predict_from_lineage(requested)
             await self._configs.ask([ref for ref in predicted if self._owners[ref] not in self._declared])
-        level: Collection[str] = requested
+        level = requested
         while level:
             if self._declared:
                 await self._read_ahead(level)
             else:
                 await self._records.look_up(level)
             await self._configs.find(level)
-            next_level = await self._new_inputs(level)
+            await self._add_inputs(level)
             monitor.check_size()
-            await self._ownership.find(next_level, needed_by=next_level)
-            level = next_level
+            level = self._graph.refs[len(self._graph.upstream) :]
+            await self._ownership.find(level, needed_by=self._graph.needed_by)
             if level:
                 await monitor.enter_level(level)
 
-    async def _new_inputs(self, level: Collection[str]) -> dict[str, str]:
-        """Returns the inputs of refs that have not been met before, each with the ref that needs it."""
-        monitor, pace, needed_by = self._monitor, self._pace, self._monitor.needed_by
-        found: dict[str, str] = {}
-        for refs in slices(level):
-            await pace.rest()
-            for ref in refs:
-                if self._is_reused(ref):
-                    continue
-                config = self._configs.by_ref[ref]
-                if len(config.outputs) > 1:
-                    # All outputs of a config have the same inputs, so one of them is enough.
-                    if id(config) in self._visited_configs:
-                        continue
-                    self._visited_configs.add(id(config))
-                for inputs in slices(config.materialize):
-                    if pace.due(len(inputs)):
-                        monitor.check_size()
-                        await pace.rest()
-                    for needed in inputs:
-                        if needed not in needed_by:
-                            needed_by[needed] = found[needed] = ref
-        return found
+    async def _add_inputs(self, level: Sequence[str]) -> None:
+        """Adds the inputs of a level of partitions to the graph."""
+        configs, reused, graph = self._configs.by_ref, self._records.reused, self._graph
+        pending: list[tuple[str, ...]] = []
+        edges = 0
+        for ref in level:
+            config = configs[ref]
+            inputs = () if ref in reused else config.materialize
+            if len(config.outputs) > 1 or len(inputs) > SLICE:
+                if pending:
+                    graph.add_inputs(pending)
+                    pending.clear()
+                if self._pace.due():
+                    await self._pace.rest()
+                graph.upstream.append(await self._shared_inputs(inputs))
+                continue
+            pending.append(inputs)
+            edges += 1 + len(inputs)
+            if edges >= SLICE:
+                graph.add_inputs(pending)
+                pending.clear()
+                edges = 0
+                self._monitor.check_size()
+                await self._pace.rest()
+        graph.add_inputs(pending)
+
+    async def _shared_inputs(self, inputs: tuple[str, ...]) -> Sequence[int]:
+        """Adds the inputs that all outputs of a configuration share, once, and returns their numbers."""
+        numbers = self._inputs_of_configs.get(id(inputs))
+        if numbers is None:
+            numbers = self._inputs_of_configs[id(inputs)] = []
+            for refs in slices(inputs):
+                self._monitor.check_size()
+                await self._pace.rest()
+                self._graph.add(refs)
+                numbers += [self._graph.numbers[ref] for ref in refs]
+        return numbers
 
     async def plan(self, requested: Sequence[str]) -> Plan:
         assembly = Assembly(
@@ -165,6 +181,7 @@ class _Analysis:
             self._ownership,
             self._records,
             self._pace,
+            graph=self._graph,
             configs=self._configs.by_ref,
             digests=self._configs.digests,
             forced=self._forced,
@@ -173,19 +190,18 @@ class _Analysis:
         )
         return await assembly.plan(requested, tuple(self._monitor.warnings))
 
-    def _is_reused(self, ref: str) -> bool:
-        record = self._records.by_ref.get(ref)
-        return (
-            record is not None
-            and ref not in self._forced
-            and is_reusable(record, reuse_stale=self._options.reuse_stale)
-        )
+    def _is_reused(self, record: PartitionRecord) -> bool:
+        """Returns True if a partition is used as it is, so that neither its configuration nor its inputs matter."""
+        if record.ref in self._forced:
+            return False
+        return record.adopted or (self._options.reuse_stale and record.available and not record.tainted)
 
     async def _predict_from_lineage(self, requested: Sequence[str]) -> list[str]:
         """Predicts the partitions of the plan from recorded lineage, so that each job is asked once, not per level."""
         predicted: dict[str, None] = dict.fromkeys(requested)
         level: Sequence[str] = requested
         visited_manifests: set[int] = set()
+        reused = self._records.reused
         while level:
             await self._records.look_up(level)
             inputs: dict[str, None] = {}
@@ -193,7 +209,7 @@ class _Analysis:
                 await self._pace.rest()
                 for ref in refs:
                     record = self._records.by_ref.get(ref)
-                    if record is None or record.manifest is None or self._is_reused(ref):
+                    if record is None or record.manifest is None or ref in reused:
                         continue
                     # All outputs of one job run share its manifest, so one of them is enough.
                     if id(record.manifest) in visited_manifests:
@@ -229,6 +245,8 @@ class _Analysis:
                 await pace.rest()
                 for ref in refs:
                     if (config := configs.get(ref)) is not None:
+                        if pace.due(1 + len(config.materialize)):
+                            await pace.rest()
                         inputs.update(dict.fromkeys(needed for needed in config.materialize if needed not in ahead))
             await self._ownership.try_find(inputs)
             frontier = [ref for ref in inputs if ref in self._owners]

@@ -236,13 +236,10 @@ class JobCatalog:
             ref: The ref.
             job_label: The job that produces it; empty to use the patterns of all jobs.
         """
-        by_segment = self._by_first_segment
-        for pattern, label in by_segment.get(ref.partition("/")[0], by_segment[""]):
-            if job_label in {"", label} and ref.startswith(pattern.prefix):
-                texts = pattern.match(ref)
-                if texts is not None:
-                    kinds = pattern.fields.items()
-                    return {name: ("str" if kind.startswith("/") else kind, texts[name]) for name, kind in kinds}
+        for pattern, label in self._candidates(ref):
+            if job_label in {"", label} and (texts := pattern.match(ref)) is not None:
+                kinds = pattern.fields.items()
+                return {name: ("str" if kind.startswith("/") else kind, texts[name]) for name, kind in kinds}
         return {}
 
     def owners(self, ref: str) -> tuple[str, ...]:
@@ -285,10 +282,18 @@ class JobCatalog:
                 return (pattern.text, name, text), f"{warning}as {{{name}:{kind}}} it would make {text!r} a range"
         return None
 
+    def patterns_of_segment(self, segment: str) -> Sequence[tuple[PartitionPattern, str]]:
+        """Returns the patterns that a text with a first segment may match, each with the label of its job."""
+        return self._by_first_segment.get(segment) or self._by_first_segment[""]
+
+    def _candidates(self, ref: str) -> Iterator[tuple[PartitionPattern, str]]:
+        """Yields the patterns that a text may match, judged by its beginning."""
+        patterns = self.patterns_of_segment(ref.partition("/")[0])
+        return (entry for entry in patterns if ref.startswith(entry[0].prefix))
+
     def _matching(self, ref: str) -> Iterator[tuple[PartitionPattern, str]]:
-        by_segment = self._by_first_segment
-        for pattern, label in by_segment.get(ref.partition("/")[0], by_segment[""]):
-            if ref.startswith(pattern.prefix) and pattern.match(ref) is not None:
+        for pattern, label in self._candidates(ref):
+            if pattern.match(ref) is not None:
                 yield pattern, label
 
     def expand(self, texts: Sequence[str], limit: int = MAX_REFS, *, produced: bool = True) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import Final
 
@@ -24,10 +25,29 @@ def configuration_digest(config: JobConfig) -> str:
 
     Equal digests mean that a job runs in the same way. Takes time in proportion to the inputs; see `digest_in_slices`.
     """
-    parts = [_array(config.args), _pairs(config.env), _array(sorted(config.materialize)), _array(sorted(config.query))]
-    if config.query_prefixes:  # otherwise, digests are those of earlier releases
-        parts.append(_array(sorted(config.query_prefixes)))
-    return hashlib.sha256(f"[{','.join(parts)}]".encode()).hexdigest()[:32]
+    return configuration_digests((config,))[0]
+
+
+def configuration_digests(configs: Sequence[JobConfig]) -> list[str]:
+    """Computes the digest of each of several configurations; see `configuration_digest`."""
+    inputs = "".join(itertools.chain.from_iterable([config.materialize for config in configs]))
+    array: Callable[[Sequence[str]], str] = _unescaped_array if _needs_no_escapes(inputs) else _array
+    texts = []
+    last_args = last_env = None
+    head = ""
+    for _, materialize, query, args, env, prefixes in configs:
+        if args != last_args or env != last_env:  # most jobs have equal ones for all outputs
+            head = f"[{_array(args)},{_pairs(env)},"
+            last_args, last_env = args, env
+        text = head + (array(sorted(materialize)) if materialize else "[]")
+        if query or prefixes:
+            text += f",{_array(sorted(query))}"
+            if prefixes:  # otherwise, digests are those of earlier releases
+                text += f",{_array(sorted(prefixes))}"
+            texts.append(text + "]")
+        else:
+            texts.append(text + ",[]]")
+    return [hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts]
 
 
 def digest_in_slices(config: JobConfig) -> Generator[None, None, str]:
@@ -51,6 +71,15 @@ def digest_in_slices(config: JobConfig) -> Generator[None, None, str]:
 def _array(texts: Iterable[str]) -> str:
     """Returns texts as an array in JSON, several times faster than `json` does."""
     return f"[{','.join(map(encode_basestring_ascii, texts))}]"
+
+
+def _unescaped_array(texts: Sequence[str]) -> str:
+    """Returns the same as `_array`, in a third of the time, for some texts without characters to escape."""
+    return '["' + '","'.join(texts) + '"]'
+
+
+def _needs_no_escapes(text: str) -> bool:
+    return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
 
 
 def _pairs(env: Iterable[tuple[str, str]]) -> str:

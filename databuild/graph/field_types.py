@@ -33,6 +33,9 @@ class Counting:
         except ValueError:
             return None
 
+    def exists(self, text: str) -> bool:
+        return self.parse(text) is not None
+
     def values(self, first: int, last: int) -> Sequence[str]:
         """Returns the values of a range. Each is made on access, so the length of a huge range is known immediately."""
         return _Values(range(first, last + 1), self.format)

@@ -5,13 +5,15 @@ The decision depends on configurations and records only; nothing is read from ou
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+import itertools
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from databuild.errors import DependencyCycleError
+from databuild.graph.partition_graph import PartitionGraph
 from databuild.model.build_options import PlanOptions
 from databuild.model.job_graph import JobConfig
-from databuild.model.pacing import SLICE
+from databuild.model.pacing import SLICE, slices
 from databuild.model.records import Manifest, PartitionRecord
 from databuild.v1 import partition_pb2 as pt
 
@@ -30,25 +32,33 @@ class Decision(NamedTuple):
     @property
     def builds(self) -> bool:
         """True if the partition will be built."""
-        return self.reason not in _REASONS_TO_KEEP
+        return self.reason not in REASONS_TO_KEEP
 
 
-_REASONS_TO_KEEP = frozenset({pt.REASON_UP_TO_DATE, pt.REASON_STALE_REUSED})
+REASONS_TO_KEEP = frozenset({pt.REASON_UP_TO_DATE, pt.REASON_STALE_REUSED})
+"""The reasons of partitions that are not built."""
+
+_UNDECIDED = Decision(pt.REASON_UNSPECIFIED, "")
 _IN_PROGRESS = Decision(pt.REASON_UNSPECIFIED, "")
 _MISSING = Decision(pt.REASON_MISSING, "")
 _FAILED_BEFORE = Decision(pt.REASON_FAILED_BEFORE, "")
-
-
-def is_reusable(record: PartitionRecord, *, reuse_stale: bool) -> bool:
-    """Returns True if a partition is used as it is, so that neither its configuration nor its inputs matter."""
-    return record.adopted or (reuse_stale and record.available and not record.tainted)
+_UP_TO_DATE = Decision(pt.REASON_UP_TO_DATE, "")
+_FEW_INPUTS = 8
+_PAUSE = -1
+"""Stands between inputs where the event loop should run. No partition has this number."""
 
 
 class Freshness:
-    """Decides about partitions, upstream first."""
+    """Decides about partitions, upstream first.
+
+    Attributes:
+        changed_configurations: The numbers of the partitions whose configuration has changed, in the order of the
+            decisions.
+    """
 
     def __init__(
         self,
+        graph: PartitionGraph,
         configs: Mapping[str, JobConfig],
         digests: Mapping[str, str],
         records: Mapping[str, PartitionRecord],
@@ -61,6 +71,7 @@ class Freshness:
         """Decides nothing yet.
 
         Args:
+            graph: The partitions.
             configs: The configuration that produces each ref.
             digests: The digest of that configuration, by ref.
             records: The record of each ref that has one.
@@ -69,6 +80,8 @@ class Freshness:
             forced: The refs to build even if they are fresh.
             options: The options of the plan.
         """
+        self.changed_configurations: list[int] = []
+        self._graph = graph
         self._configs = configs
         self._digests = digests
         self._records = records
@@ -76,102 +89,114 @@ class Freshness:
         self._code_digests = code_digests
         self._forced = forced
         self._reuse_stale = options.reuse_stale
-        self._decisions: dict[str, Decision] = {}
-        self._visited_configs: set[int] = set()
+        # The last element is found for _PAUSE, so that the search below need not look for it at each edge.
+        self._decisions = [*[_UNDECIDED] * len(graph.refs), _IN_PROGRESS]
+        self._kept_versions: dict[str, str] = {}
         self._changed_inputs: dict[int, Decision | None] = {}
         self._batch_versions: dict[int, dict[str, str]] = {}
+        self._visited_inputs: set[int] = set()
 
-    def decide(self, refs: Sequence[str]) -> Generator[None, None, dict[str, Decision]]:
-        """Decides about refs and all partitions upstream of them; yields at least once per slice (see `Pace`).
+    def decide(self, refs: Sequence[str]) -> Generator[None, None, list[Decision]]:
+        """Decides about all partitions: refs and everything upstream of them.
+
+        Yields at least once per slice (see `Pace`).
+
+        Returns:
+            The decision about each partition, by number.
 
         Raises:
-            DependencyCycleError: Partitions depend on each other.
+            DependencyCycleError: Partitions depend on each other. Without records, `search` finds that.
         """
-        decisions = self._decisions
+        if not self._records:
+            return [_MISSING] * len(self._graph.refs)
+        return (yield from self.search(refs))
+
+    def search(self, refs: Sequence[str]) -> Generator[None, None, list[Decision]]:
+        """Does what `decide` does, and always finds partitions that depend on each other."""
+        decisions, all_refs, upstream = self._decisions, self._graph.refs, self._graph.upstream
         steps = 0
-        for start in refs:
-            if start in decisions:
+        for ref in refs:
+            start = self._graph.numbers[ref]
+            if decisions[start] is not _UNDECIDED:
                 continue
             # Depth-first search without recursion: a chain of partitions may exceed the interpreter's recursion limit.
             path = [start]
             decisions[start] = _IN_PROGRESS
-            inputs = [iter(self._upstream(start))]
+            inputs = [self._inputs(start)]
             while path:
                 if steps >= SLICE:
                     steps = 0
                     yield
                 for needed in inputs[-1]:
-                    steps += 1
-                    if not steps % SLICE:
-                        yield
-                    decision = decisions.get(needed)
-                    if decision is None:
+                    decision = decisions[needed]
+                    if decision is _UNDECIDED:
                         path.append(needed)
                         decisions[needed] = _IN_PROGRESS
-                        inputs.append(iter(self._upstream(needed)))
+                        inputs.append(self._inputs(needed))
                         break
                     if decision is _IN_PROGRESS:
-                        raise DependencyCycleError(path[path.index(needed) :])
+                        if needed != _PAUSE:
+                            raise DependencyCycleError([all_refs[member] for member in path[path.index(needed) :]])
+                        yield
                 else:
-                    ref = path.pop()
                     inputs.pop()
-                    config = self._configs.get(ref)
-                    if config is not None and len(config.outputs) > 1 and not self._is_reused(ref):
-                        self._visited_configs.add(id(config))
-                    record = self._records.get(ref)
+                    number = path.pop()
+                    if len(upstream[number]) > SLICE:
+                        self._visited_inputs.add(id(upstream[number]))
+                    steps += 1 + len(upstream[number])
+                    record = self._records.get(all_refs[number])
                     if record is not None and record.manifest is not None and len(record.manifest.inputs) > SLICE:
                         yield  # the decision reads each of these inputs
-                    decisions[ref] = self._decide(ref)
-                    steps += 1
+                    decisions[number] = _MISSING if record is None else self._decide(number, record)
+        decisions.pop()
         return decisions
 
-    def _upstream(self, ref: str) -> Sequence[str]:
-        config = self._configs.get(ref)
-        if config is None or not config.materialize or self._is_reused(ref):
-            return ()
-        if id(config) in self._visited_configs:
-            return ()  # its inputs were decided for another of its outputs
-        return config.materialize
+    def _inputs(self, number: int) -> Iterator[int]:
+        """Returns the inputs of a partition, or none if they were decided for another output of its configuration."""
+        inputs = self._graph.upstream[number]
+        if len(inputs) <= SLICE:
+            return iter(inputs)
+        if id(inputs) in self._visited_inputs:
+            return iter(())
+        return itertools.chain.from_iterable((*part, _PAUSE) for part in slices(inputs))
 
-    def _is_reused(self, ref: str) -> bool:
-        record = self._records.get(ref)
-        return record is not None and ref not in self._forced and is_reusable(record, reuse_stale=self._reuse_stale)
-
-    def _decide(self, ref: str) -> Decision:
-        record = self._records.get(ref)
-        if record is None or not record.available:
+    def _decide(self, number: int, record: PartitionRecord) -> Decision:
+        ref = record.ref
+        if not record.available:
             return self._unavailable(record)
         if record.tainted:
             return Decision(pt.REASON_TAINTED, record.taint_reason)
         if ref in self._forced:
             return Decision(pt.REASON_FORCED, "")
         stale = self._stale(ref, record)
-        if stale is None:
-            return Decision(pt.REASON_UP_TO_DATE, "")
-        if self._reuse_stale:
-            return Decision(pt.REASON_STALE_REUSED, stale.cause)
-        return stale
+        if stale is not None and not self._reuse_stale:
+            if stale.reason == pt.REASON_CONFIGURATION_CHANGED:
+                self.changed_configurations.append(number)
+            return stale
+        self._kept_versions[ref] = record.version
+        return _UP_TO_DATE if stale is None else Decision(pt.REASON_STALE_REUSED, stale.cause)
 
     @staticmethod
-    def _unavailable(record: PartitionRecord | None) -> Decision:
-        if record is None:
-            return _MISSING
+    def _unavailable(record: PartitionRecord) -> Decision:
         if record.claimed_by_build_request_id:
             return Decision(pt.REASON_BUILDING_ELSEWHERE, record.claimed_by_build_request_id)
         return _FAILED_BEFORE if record.failure is not None or record.status == "BUILDING" else _MISSING
 
     def _stale(self, ref: str, record: PartitionRecord) -> Decision | None:
-        if record.adopted:
+        if record.adoption is not None and record.adopted:
             return None  # no job run produced it, so there is no code, configuration or input to compare
         manifest = record.manifest
         if manifest is None or manifest.code_digest != self._code_digests[self._owners[ref]]:
             return Decision(pt.REASON_CODE_CHANGED, "")
-        if manifest.digest_of(ref) != self._digests.get(ref):
+        digest = manifest.digest_of(ref) if manifest.output_digests else manifest.configuration_digest
+        if digest != self._digests.get(ref):
             return Decision(pt.REASON_CONFIGURATION_CHANGED, "")
         if manifest.output_digests:
             return self._changed_input_of(ref, manifest)
         # The configuration digests are equal, so the manifest has the inputs of the configuration: all are decided.
-        # Outputs of one job run share its manifest, so its inputs are compared once.
+        # Outputs of one job run share its manifest, so many inputs are compared once.
+        if len(manifest.inputs) <= _FEW_INPUTS:
+            return self._changed_input(manifest)
         if id(manifest) not in self._changed_inputs:
             self._changed_inputs[id(manifest)] = self._changed_input(manifest)
         return self._changed_inputs[id(manifest)]
@@ -188,15 +213,16 @@ class Freshness:
         return None
 
     def _changed_input(self, manifest: Manifest) -> Decision | None:
-        for used in manifest.inputs:
-            if used.query:
-                continue  # QUERY inputs never make a partition stale
-            if self._is_changed(used.ref, used.version):
-                return Decision(pt.REASON_INPUT_CHANGED, used.ref)
+        kept = self._kept_versions
+        for needed, version, query in manifest.inputs:
+            # QUERY inputs never make a partition stale.
+            if kept.get(needed) != version and not query and self._is_changed(needed, version):
+                return Decision(pt.REASON_INPUT_CHANGED, needed)
         return None
 
     def _is_changed(self, ref: str, used_version: str | None) -> bool:
         """Returns True if an input will be rebuilt, or has another version than the one that was used."""
-        decision = self._decisions.get(ref)
+        number = self._graph.numbers.get(ref)
+        decision = _UNDECIDED if number is None else self._decisions[number]
         record = self._records.get(ref)
-        return (decision is not None and decision.builds) or record is None or record.version != used_version
+        return (decision is not _UNDECIDED and decision.builds) or record is None or record.version != used_version

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Collection, Coroutine, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from databuild.errors import AmbiguousPartitionError, JobConfigurationError
 from databuild.graph.batches import batches
 from databuild.graph.catalog import JobCatalog
-from databuild.graph.config_comparison import configuration_digest, digest_in_slices
+from databuild.graph.config_comparison import configuration_digest, configuration_digests, digest_in_slices
 from databuild.graph.ownership import Ownership
 from databuild.graph.planning_monitor import PlanningMonitor
 from databuild.graph.ports import Configure
 from databuild.model.job_graph import JobConfig
 from databuild.model.pacing import SLICE, Pace, slices, sort
+
+if TYPE_CHECKING:
+    from databuild.graph.declared.declaration import DeclaredJob
+
+_MAX_EDGES: Final = 4 * SLICE
+"""The maximum number of outputs and inputs of the declared configurations that are made at once."""
 
 
 class JobConfigs:
@@ -58,14 +64,16 @@ class JobConfigs:
         self._concurrency = max(1, concurrency)
         self._call_slots = asyncio.Semaphore(self._concurrency)
         self._interned: dict[JobConfig, JobConfig] = {}
+        self._batch_sizes: dict[str, int] = {}
 
     async def find(self, refs: Collection[str]) -> None:
         """Finds the configurations of refs that have none yet: from declarations, or by asking their jobs."""
         missing = [ref for ref in refs if ref not in self.by_ref]
-        if self._declared:
+        if self._declared and missing:
             await self.find_declared(missing)
             missing = [ref for ref in missing if ref not in self.by_ref]
-        await self.ask(missing)
+        if missing:
+            await self.ask(missing)
 
     async def find_declared(self, refs: Sequence[str], *, ahead: bool = False) -> None:
         """Finds the configurations of the outputs of declared jobs.
@@ -77,31 +85,56 @@ class JobConfigs:
         Raises:
             JobConfigurationError: A template yields no valid value.
         """
-        produces = self._ownership.is_produced
         for refs_slice in slices(refs):
             await self._pace.rest()
+            by_job: dict[str, list[str]] = defaultdict(list)
             for ref in refs_slice:
-                job = self._declared.get(self._owners[ref])
-                if job is None:
-                    continue
-                try:
-                    config = job.config(ref, produces)
-                except JobConfigurationError:
-                    if ahead:
-                        continue
-                    raise
-                edges = len(config.materialize) + len(config.query)
-                if self._pace.due(1 + edges):
-                    await self._pace.rest()
+                by_job[self._owners[ref]].append(ref)
+            for label, outputs in by_job.items():
+                if (job := self._declared.get(label)) is not None:
+                    await self._find_outputs_of(job, outputs, ahead=ahead)
+
+    async def _find_outputs_of(self, job: DeclaredJob, refs: Sequence[str], *, ahead: bool) -> None:
+        start = 0
+        while start < len(refs):
+            size = self._batch_sizes.get(job.label, 1)
+            configs = self._configs_at_once(job, refs[start : start + size], ahead=ahead)
+            start += size
+            edges = sum([len(config.materialize) + len(config.query) for config in configs])
+            # Other outputs probably have as many inputs as these.
+            self._batch_sizes[job.label] = min(2 * size, max(1, size * _MAX_EDGES // (size + edges)))
+            if self._pace.due(size + edges):
+                await self._pace.rest()
+            for config in configs:
                 if config.query:
-                    await self._check_query_inputs(job.label, (ref,), config.query)
-                digest = await self._digest(config) if edges > SLICE else configuration_digest(config)
-                if len(config.outputs) > 1:
-                    config = self._interned.setdefault(config, config)
-                for output in config.outputs:
-                    self._owners[output] = job.label
-                    self.by_ref[output] = config
-                    self.digests[output] = digest
+                    await self._check_query_inputs(job.label, config.outputs[:1], config.query)
+            if edges <= _MAX_EDGES:
+                digests = configuration_digests(configs)
+            else:
+                digests = [await self._digest(config) for config in configs]
+            self._store_declared(job, configs, digests)
+
+    def _configs_at_once(self, job: DeclaredJob, refs: Sequence[str], *, ahead: bool) -> list[JobConfig]:
+        try:
+            return job.configs(refs, self._ownership.unproduced)
+        except JobConfigurationError:
+            if len(refs) == 1:
+                if ahead:
+                    return []
+                raise
+        return [config for ref in refs for config in self._configs_at_once(job, (ref,), ahead=ahead)]
+
+    def _store_declared(self, job: DeclaredJob, configs: Sequence[JobConfig], digests: Sequence[str]) -> None:
+        if len(job.outputs) == 1:
+            outputs = [config.outputs[0] for config in configs]
+            self.by_ref.update(zip(outputs, configs, strict=True))
+            self.digests.update(zip(outputs, digests, strict=True))
+            return
+        for config, digest in zip(configs, digests, strict=True):
+            shared = self._interned.setdefault(config, config)
+            self._owners.update(dict.fromkeys(config.outputs, job.label))
+            self.by_ref.update(dict.fromkeys(config.outputs, shared))
+            self.digests.update(dict.fromkeys(config.outputs, digest))
 
     async def ask(self, refs: Sequence[str]) -> None:
         """Asks the jobs that produce refs for their configurations."""

@@ -5,14 +5,23 @@ Results are kept, so each ref is looked up at most once. A lookup is a Protocol 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence, Set
+from typing import Final
 
 from databuild.errors import AmbiguousPartitionError, InvalidRequestError, UnknownPartitionError
 from databuild.graph.catalog import JobCatalog
+from databuild.graph.patterns import PartitionPattern
 from databuild.graph.ports import Lookup
+from databuild.graph.refs import are_plain
 from databuild.model.pacing import Pace, slices
 
-_REQUESTED: Mapping[str, str] = {}
+_FEW: Final = 4
+"""Up to so many refs are found faster one by one."""
+
+
+def _requested(_: str) -> None:
+    """The need of refs that were requested."""
 
 
 class Ownership:
@@ -31,12 +40,12 @@ class Ownership:
         self._lookup = lookup
         self._pace = pace or Pace()
 
-    async def find(self, refs: Iterable[str], *, needed_by: Mapping[str, str] = _REQUESTED) -> None:
+    async def find(self, refs: Iterable[str], *, needed_by: Callable[[str], str | None] = _requested) -> None:
         """Finds the jobs that produce refs.
 
         Args:
             refs: The refs.
-            needed_by: The ref that has a ref as its input; refs of the request are absent.
+            needed_by: Returns the ref that has a ref as its input; None for refs of the request.
 
         Raises:
             InvalidRequestError: A text is not a valid ref.
@@ -50,30 +59,30 @@ class Ownership:
             return
         for refs_slice in slices(new_refs):
             await self._pace.rest()
-            for ref in refs_slice:
+            for ref in self._not_found_at_once(refs_slice):
                 try:
                     self.labels[ref] = self._catalog.owner(ref)
                 except UnknownPartitionError as error:
                     raise UnknownPartitionError(
-                        ref, nearest=error.nearest, needed_by=needed_by.get(ref), fault=error.fault
+                        ref, nearest=error.nearest, needed_by=needed_by(ref), fault=error.fault
                     ) from None
                 except AmbiguousPartitionError:
                     raise
                 except InvalidRequestError as error:
-                    raise _with_need(error, needed_by.get(ref)) from None
+                    raise _with_need(error, needed_by(ref)) from None
 
-    async def _find_by_lookup(self, refs: Sequence[str], needed_by: Mapping[str, str]) -> None:
+    async def _find_by_lookup(self, refs: Sequence[str], needed_by: Callable[[str], str | None]) -> None:
         for refs_slice in slices(refs):
             await self._pace.rest()
             for ref in refs_slice:
                 try:
                     self._catalog.check_ref(ref)
                 except InvalidRequestError as error:
-                    raise _with_need(error, needed_by.get(ref)) from None
+                    raise _with_need(error, needed_by(ref)) from None
         await self.try_find(refs)
         for ref in refs:
             if ref not in self.labels:
-                raise UnknownPartitionError(ref, needed_by=needed_by.get(ref))
+                raise UnknownPartitionError(ref, needed_by=needed_by(ref))
 
     async def try_find(self, refs: Iterable[str]) -> None:
         """Finds the jobs that produce refs, as `find` does, but ignores refs that no job produces."""
@@ -85,8 +94,43 @@ class Ownership:
             return
         for refs_slice in slices(new_refs):
             await self._pace.rest()
-            for ref in refs_slice:
+            for ref in self._not_found_at_once(refs_slice):
                 self.is_produced(ref)
+
+    def unproduced(self, refs: Iterable[str]) -> Set[str]:
+        """Returns those of given refs that no job produces, by the patterns of the jobs.
+
+        Raises:
+            AmbiguousPartitionError: More than one job produces a ref.
+        """
+        new_refs = [ref for ref in dict.fromkeys(refs) if ref not in self.labels]
+        if not new_refs:
+            return frozenset()
+        unowned = self._unowned.intersection(new_refs)
+        others = self._not_found_at_once([ref for ref in new_refs if ref not in unowned])
+        return unowned.union([ref for ref in others if not self.is_produced(ref)])
+
+    def _not_found_at_once(self, refs: Sequence[str]) -> Sequence[str]:
+        """Finds the jobs of refs for which this can be done in bulk, and returns the other refs."""
+        if len(refs) <= _FEW or not are_plain(refs):
+            return refs
+        by_segment: dict[str, list[str]] = defaultdict(list)
+        for ref in refs:
+            by_segment[ref.partition("/")[0]].append(ref)
+        by_pattern: dict[tuple[PartitionPattern, str], list[str]] = defaultdict(list)
+        for segment, members in by_segment.items():
+            patterns = self._catalog.patterns_of_segment(segment)
+            if len(patterns) == 1:
+                by_pattern[patterns[0]] += members
+                continue
+            for ref in members:
+                candidates = [entry for entry in patterns if ref.startswith(entry[0].prefix)]
+                if len(candidates) == 1:  # of several, more than one may match, which `find_owner` reports
+                    by_pattern[candidates[0]].append(ref)
+        for (pattern, label), members in by_pattern.items():
+            rows = pattern.match_many(members)
+            self.labels.update(dict.fromkeys(members if len(rows) == len(members) else [row[0] for row in rows], label))
+        return [ref for ref in refs if ref not in self.labels]
 
     def is_produced(self, ref: str) -> bool:
         """Returns True if a job produces a ref, by the patterns of the jobs; False for a text that is not a valid ref.

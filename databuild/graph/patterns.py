@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
+import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from databuild.errors import InvalidPatternError, InvalidRequestError, TooManyPartitionsError
 from databuild.graph.field_types import FIELD_TYPES, Counting, FieldType
+from databuild.graph.memo import Memo
 from databuild.graph.refs import nfc, unsafe_segment
 
 if TYPE_CHECKING:
@@ -112,6 +115,43 @@ class PartitionPattern:
             return None
         return fields
 
+    def match_many(self, refs: Sequence[str]) -> list[tuple[str, ...]]:
+        """Matches many refs at once, several times faster than `match` does.
+
+        Args:
+            refs: The refs; line breaks are not allowed.
+
+        Returns:
+            For each ref that matches, the ref and the texts of its fields in the order of `fields`. Refs that match
+            only by another division of their text into fields than the first one may be missing.
+        """
+        regex, take = self._line_regex
+        rows = regex.findall("\n".join(refs))
+        if take is not None:
+            rows = list(map(take, rows))
+        if len(rows) < len(refs):
+            rows = [row for row in rows if "\n" not in row[0]]  # a field took the text from one line to another
+        for position, exists in self._existing_values:
+            rows = [row for row in rows if exists[row[position]]]
+        return rows
+
+    @functools.cached_property
+    def _line_regex(self) -> tuple[re.Pattern[str], Callable[[Any], tuple[str, ...]] | None]:
+        """A regular expression of whole lines, and what takes the line and the fields from the groups it has found."""
+        regex = re.compile(f"^({self._regex_text(_fast_regex_of)})$", re.ASCII | re.MULTILINE)
+        if regex.groups == 1:
+            return regex, lambda line: (line,)
+        if regex.groups == 1 + len(self.fields):
+            return regex, None
+        return regex, operator.itemgetter(0, *(number - 1 for number in regex.groupindex.values()))
+
+    @functools.cached_property
+    def _existing_values(self) -> tuple[tuple[int, Mapping[str, bool]], ...]:
+        """For each field with values that do not exist, its place in the rows of `match_many`, and which values do."""
+        checks: dict[str, Callable[[str], bool]] = {name: counting.exists for name, counting in self._calendar_fields}
+        checks |= {name: bounds.contains for name, bounds in self.bounds.items()}
+        return tuple((place, Memo(checks[name])) for place, name in enumerate(self.fields, 1) if name in checks)
+
     def _out_of_bounds(self, fields: Mapping[str, str]) -> str:
         """Returns the name of a field whose value is out of bounds; empty if there is none."""
         for name, bounds in self.bounds.items():
@@ -122,6 +162,11 @@ class PartitionPattern:
     def ref(self, fields: Mapping[str, str]) -> str:
         """Returns the ref that has these texts of the fields."""
         return "".join([fields[part] if kind else part for part, kind in self.parts])
+
+    def refs(self, columns: Mapping[str, Sequence[str]], count: int) -> Iterable[str]:
+        """Returns a number of refs that have these texts of the fields; see `ref`."""
+        parts = [columns[part] if kind else itertools.repeat(part, count) for part, kind in self.parts]
+        return map("".join, zip(*parts, strict=True))
 
     def _match_form(self, ref: str) -> dict[str, str] | None:
         """Returns the fields of a ref, in bounds or not."""
@@ -150,8 +195,12 @@ class PartitionPattern:
         return self._compile(_exact_regex_of)
 
     def _compile(self, regex_of: Callable[[FieldType], str]) -> re.Pattern[str]:
-        parts = (f"(?P<{part}>{_regex(kind, regex_of)})" if kind else re.escape(part) for part, kind in self.parts)
-        return re.compile("".join(parts), re.ASCII)
+        return re.compile(self._regex_text(regex_of), re.ASCII)
+
+    def _regex_text(self, regex_of: Callable[[FieldType], str]) -> str:
+        return "".join(
+            [f"(?P<{part}>{_regex(kind, regex_of)})" if kind else re.escape(part) for part, kind in self.parts]
+        )
 
     def explain_mismatch(self, ref: str) -> str:
         """Describes the value or range for which a ref does not match; empty if there is none."""

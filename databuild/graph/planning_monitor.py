@@ -11,6 +11,7 @@ from typing import Final
 
 from databuild.errors import TooManyPartitionsError
 from databuild.graph.catalog import JobCatalog
+from databuild.graph.partition_graph import PartitionGraph
 from databuild.graph.ports import PlanningObserver
 from databuild.model.pacing import Pace, slices
 from databuild.model.planning import PlanningProgress
@@ -28,17 +29,20 @@ class PlanningMonitor:
     """Counts the partitions and levels of one analysis, and notifies its observer.
 
     Attributes:
-        needed_by: Each partition of the analysis with the partition that needs it, which is empty for requested ones.
-            The analysis adds partitions.
         warnings: The warnings, in order.
     """
 
     def __init__(
-        self, catalog: JobCatalog, owners: Mapping[str, str], pace: Pace, observer: PlanningObserver | None
+        self,
+        catalog: JobCatalog,
+        graph: PartitionGraph,
+        owners: Mapping[str, str],
+        pace: Pace,
+        observer: PlanningObserver | None,
     ) -> None:
-        self.needed_by: dict[str, str] = {}
         self.warnings: dict[str, None] = {}
         self._catalog = catalog
+        self._graph = graph
         self._owners = owners
         self._pace = pace
         self._observer = observer
@@ -54,12 +58,12 @@ class PlanningMonitor:
         Raises:
             TooManyPartitionsError: There are more than the graph allows.
         """
-        needed_by = self.needed_by
-        if len(needed_by) > self._catalog.max_partitions:
+        refs = self._graph.refs
+        if len(refs) > self._catalog.max_partitions:
             limit = self._catalog.max_partitions
             message = (
                 f"the plan has more than {limit:,} partitions, which is `max_partitions` of "
-                f"{self._catalog.graph_label}; the last one is {next(reversed(needed_by))!r}"
+                f"{self._catalog.graph_label}; the last one is {refs[-1]!r}"
             )
             if self._levels >= _DEEP_LEVELS:
                 message += f", {self._levels:,} levels upstream: a job may need one more partition without end"
@@ -97,9 +101,9 @@ class PlanningMonitor:
             self._warn(lookalike[1])
 
     def _warn_of_recursion(self, label: str, ref: str) -> None:
-        dependent = self.needed_by[ref]
+        dependent = self._graph.needed_by(ref)
         while dependent and self._owners[dependent] != label:
-            dependent = self.needed_by[dependent]
+            dependent = self._graph.needed_by(dependent)
         if dependent:  # otherwise, it is the recursion of another job
             self._warn(
                 f"{label} occurs in {WARNING_LEVELS:,} levels of this plan: {dependent!r} needs {ref!r}, and so on; "
@@ -115,4 +119,4 @@ class PlanningMonitor:
     def _notify(self) -> None:
         if self._observer is not None:
             running = tuple(sorted(+self._running_calls))
-            self._observer.planning(PlanningProgress(self._levels, len(self.needed_by), self._calls, running))
+            self._observer.planning(PlanningProgress(self._levels, len(self._graph.refs), self._calls, running))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
 from databuild.graph.ports import PartitionRecords
@@ -25,12 +25,22 @@ class RecordCache:
 
     Attributes:
         by_ref: The record of each partition that was looked up and has one.
+        reused: The refs of those that are used as they are, so that neither their configuration nor their inputs
+            matter.
     """
 
-    def __init__(self, reader: PartitionRecords, pace: Pace) -> None:
-        """Reads nothing yet; `pace` lets the event loop run between pages."""
+    def __init__(self, reader: PartitionRecords, pace: Pace, is_reused: Callable[[PartitionRecord], bool]) -> None:
+        """Reads nothing yet.
+
+        Args:
+            reader: Reads records.
+            pace: Lets the event loop run between pages.
+            is_reused: Returns True if a partition is used as it is.
+        """
         self.by_ref: dict[str, PartitionRecord] = {}
+        self.reused: set[str] = set()
         self._reader = reader
+        self._is_reused = is_reused
         self._pace = pace
         self._looked_up: set[str] = set()
 
@@ -45,4 +55,6 @@ class RecordCache:
         self._looked_up.update(unread)
         for page in slices(unread, _PAGE_SIZE):
             await self._pace.rest()
-            self.by_ref.update(self._reader.partition_records(page))
+            records = self._reader.partition_records(page)
+            self.by_ref.update(records)
+            self.reused.update(ref for ref, record in records.items() if self._is_reused(record))

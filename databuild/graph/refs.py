@@ -6,12 +6,16 @@ that produce refs are not known here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from databuild.errors import InvalidRequestError
 
 MAX_REF_BYTES: Final = 1024
 """Maximum length of a ref in UTF-8."""
+
+_MARKS_TO_CHECK: Final = ("  ", " /", "/ ", "//", "/.", " .", " -")
+"""Parts of a text of refs between spaces if one of them is empty, begins with a dash or may be unsafe."""
 
 _UNSAFE_SEGMENTS: Final = frozenset({"", ".", ".."})
 
@@ -36,6 +40,21 @@ def check_ref(ref: str) -> None:
     if fault:
         message = f"{ref[:80]!r} is not a partition ref: {fault}"
         raise InvalidRequestError(message)
+
+
+def are_plain(refs: Sequence[str]) -> bool:
+    """Returns True if refs, at least one, are valid and ASCII, and have no segment that begins with a dot or is empty.
+
+    Takes far less time than `check_ref` for each. False says nothing about a single ref.
+    """
+    text = f" {' '.join(refs)} "
+    return (
+        text.isascii()
+        and text.isprintable()
+        and text.count(" ") == len(refs) + 1
+        and not any(map(text.__contains__, _MARKS_TO_CHECK))
+        and max(map(len, refs)) <= MAX_REF_BYTES
+    )
 
 
 def nfc(text: str) -> str:

@@ -6,10 +6,10 @@ It measures time and does not know the computation.
 from __future__ import annotations
 
 import asyncio
-import heapq
+import bisect
 import itertools
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 SLICE: Final = 512
@@ -19,6 +19,8 @@ BUDGET_SECONDS: Final = 0.02
 """The maximum time without yielding to the event loop, plus the time of one slice."""
 
 _SORT_CHUNK: Final = 100_000
+_MERGE_STEP: Final = 4096
+"""Sorting does not yield to the event loop while it sorts a chunk, or merges so many items of each chunk."""
 
 T = TypeVar("T")
 
@@ -67,6 +69,26 @@ def slices(items: Iterable[T], size: int = SLICE) -> Iterable[Sequence[T]]:
     return iter(lambda: list(itertools.islice(remaining, size)), [])
 
 
+def slices_by_work(items: Iterable[T], work: Iterable[int]) -> Iterator[Sequence[T]]:
+    """Yields the items in order, in chunks of at most SLICE items and not much more work than four slices.
+
+    Args:
+        items: The items.
+        work: The work with each of them; a single item may be more than a chunk should be.
+    """
+    chunk: list[T] = []
+    total = 0
+    for item, amount in zip(items, work, strict=True):
+        chunk.append(item)
+        total += amount
+        if len(chunk) >= SLICE or total >= 4 * SLICE:
+            yield chunk
+            chunk = []
+            total = 0
+    if chunk:
+        yield chunk
+
+
 def sort(items: Iterable[str]) -> Generator[None, None, list[str]]:
     """Returns the items sorted; yields once per chunk, since `sorted` cannot be interrupted."""
     remaining = iter(items)
@@ -77,10 +99,16 @@ def sort(items: Iterable[str]) -> Generator[None, None, list[str]]:
     if len(chunks) < 2:
         return chunks[0] if chunks else []
     merged: list[str] = []
-    merging = heapq.merge(*chunks)
-    while piece := list(itertools.islice(merging, SLICE)):
+    positions = [0] * len(chunks)
+    limits = sorted(limit for chunk in chunks for limit in chunk[_MERGE_STEP::_MERGE_STEP])
+    for limit in (*limits, None):
         yield
-        merged += piece
+        piece: list[str] = []
+        for number, chunk in enumerate(chunks):
+            start = positions[number]
+            positions[number] = len(chunk) if limit is None else bisect.bisect_left(chunk, limit, start)
+            piece += chunk[start : positions[number]]
+        merged += sorted(piece)  # of ascending runs, which is a merge
     return merged
 
 

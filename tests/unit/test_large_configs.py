@@ -102,7 +102,7 @@ def test_a_config_four_times_as_large_takes_about_four_times_the_work(answers: C
         work.append(lines.total)
 
     assert work[1] < 5 * work[0]
-    assert comparisons[1] <= 5 * comparisons[0]
+    assert comparisons[1] <= 6 * comparisons[0]  # its refs do not fit into one call, so it is answered twice
 
 
 def test_looking_whether_a_large_config_is_fresh_takes_work_in_proportion() -> None:
@@ -194,7 +194,7 @@ def test_recording_a_task_compares_its_outputs_no_more_than_a_few_times_each() -
         asyncio.run(recorded(Task(1, LEAF, JobConfig(leaves(count)), (), "")))
         comparisons.append(CountedText.comparisons)
 
-    assert comparisons[1] <= 5 * comparisons[0]
+    assert comparisons[1] <= 6 * comparisons[0]  # its refs do not fit into one call, so it is answered twice
 
 
 async def recorded(task: Task) -> None:

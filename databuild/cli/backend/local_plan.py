@@ -28,8 +28,11 @@ class RecordsWithoutDeadBuilds:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._dead = find_dead_builds(reader)
+        self._is_empty = not reader.partition_counts()
 
     def partition_records(self, refs: Collection[str], /) -> Mapping[str, PartitionRecord]:
+        if self._is_empty:  # before the first build of a large graph, not to ask for each of its partitions
+            return {}
         records = self._reader.partition_records(refs)
         if not self._dead:
             return records
@@ -46,7 +49,7 @@ class RecordsWithoutDeadBuilds:
 
 def settings(call: Invocation) -> Settings:
     """Returns the settings of every build and plan of an invocation."""
-    return Settings(working_directory=call.cwd, log_directory=call.log_dir)
+    return Settings(working_directory=call.cwd, log_directory=call.log_dir, gc_while_planning=False)
 
 
 class DelayedProgress:

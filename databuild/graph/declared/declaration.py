@@ -5,9 +5,11 @@ No process is started: the templates yield what the `config` of another job woul
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from typing import Final, NamedTuple, TypeVar
 
 from databuild.errors import InvalidPatternError, JobConfigurationError
 from databuild.graph.declared.templates import Template, parse_template
@@ -16,6 +18,11 @@ from databuild.model.job_graph import JobConfig
 
 ANY_VALUE: Final = "{*}"
 """Ends a QUERY input that stands for every available partition whose ref has one more segment, or part of one, here."""
+
+_FEW: Final = 4
+"""Up to so many refs are matched faster one by one."""
+
+T = TypeVar("T")
 
 
 class Declaration(NamedTuple):
@@ -77,6 +84,8 @@ class DeclaredJob:
         self.optional_inputs = tuple(parse_template(text, fields) for text in declaration.optional_inputs)
         self.query_inputs = tuple(parse_template(text, fields) for text in names)
         self.query_prefixes = tuple(parse_template(text, fields) for text in prefixes)
+        templates = (*self.inputs, *self.optional_inputs)
+        self._inputs_may_repeat = len(templates) > 1 or any(template.combines for template in templates)
         self._args = tuple(parse_template(text, fields, lists=False, formats=True) for text in declaration.args)
         self._env = tuple(
             (name, parse_template(text, fields, lists=False, formats=True)) for name, text in declaration.env
@@ -116,32 +125,66 @@ class DeclaredJob:
                 return fields
         return None
 
+    def _columns(self, refs: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Returns the texts of each field, by name, for outputs."""
+        if len(self.outputs) == 1 and len(refs) > _FEW:
+            rows = self.outputs[0].match_many(refs)
+            if len(rows) == len(refs):
+                return dict(zip(self.fields, list(zip(*rows, strict=True))[1:], strict=True))
+        divided = [self.fields_of(ref) or {} for ref in refs]
+        return {name: [fields[name] for fields in divided] for name in self.fields}
+
     def config(self, ref: str, produces: Callable[[str], bool]) -> JobConfig:
-        """Returns the configuration that produces an output, before it is put into a batch.
+        """Returns the configuration that produces one output; see `configs`.
 
         Args:
-            ref: The output; a pattern of the job must match it.
+            ref: The output.
             produces: Returns True if a job of the graph produces a ref.
 
         Raises:
             JobConfigurationError: A template yields no valid value.
         """
-        fields = self.fields_of(ref)
-        assert fields is not None, ref
+        return self.configs((ref,), lambda refs: {ref for ref in refs if not produces(ref)})[0]
+
+    def configs(self, refs: Sequence[str], unproduced: Callable[[Iterable[str]], Set[str]]) -> list[JobConfig]:
+        """Returns the configurations that produce outputs, before they are put into batches.
+
+        Args:
+            refs: The outputs; a pattern of the job must match each of them.
+            unproduced: Returns those of given refs that no job of the graph produces.
+
+        Raises:
+            JobConfigurationError: A template yields no valid value for at least one of the outputs.
+        """
+        count = len(refs)
+        no_refs: list[tuple[str, ...]] = [()] * count
+        columns = self._columns(refs)
         try:
-            inputs = _refs(self.inputs, fields)
+            inputs = _refs(self.inputs, columns, count) if self.inputs else no_refs
             if self.optional_inputs:
-                inputs += [needed for needed in _refs(self.optional_inputs, fields) if produces(needed)]
-            return JobConfig(
-                (ref,) if len(self.outputs) == 1 else tuple(pattern.ref(fields) for pattern in self.outputs),
-                tuple(dict.fromkeys(inputs)) if len(inputs) > 1 else tuple(inputs),
-                tuple(dict.fromkeys(_refs(self.query_inputs, fields))) if self.query_inputs else (),
-                tuple([template.value(fields) for template in self._args]),
-                tuple([(name, template.value(fields)) for name, template in self._env]) if self._env else (),
-                tuple(dict.fromkeys(_refs(self.query_prefixes, fields))) if self.query_prefixes else (),
+                optional = _refs(self.optional_inputs, columns, count)
+                if missing := unproduced(itertools.chain.from_iterable(optional)):
+                    optional = [
+                        row if missing.isdisjoint(row) else tuple([ref for ref in row if ref not in missing])
+                        for row in optional
+                    ]
+                inputs = [row + more for row, more in zip(inputs, optional, strict=True)] if self.inputs else optional
+            if self._inputs_may_repeat:
+                inputs = _distinct(inputs)
+            outputs = [pattern.refs(columns, count) for pattern in self.outputs] if len(self.outputs) > 1 else [refs]
+            env = [zip(itertools.repeat(name), template.value_of(columns, count)) for name, template in self._env]
+            values = zip(
+                zip(*outputs, strict=True),
+                inputs,
+                _distinct(_refs(self.query_inputs, columns, count)) if self.query_inputs else no_refs,
+                _rows([template.value_of(columns, count) for template in self._args], count),
+                _rows(env, count),
+                _distinct(_refs(self.query_prefixes, columns, count)) if self.query_prefixes else no_refs,
+                strict=True,
             )
+            return list(map(_new_config, values))
         except InvalidPatternError as error:
-            raise JobConfigurationError(self.label, str(error), refs=(ref,)) from None
+            raise JobConfigurationError(self.label, str(error), refs=refs) from None
 
     def batch_key(self, ref: str) -> str:
         """Returns the value of `batch_by` for an output."""
@@ -150,5 +193,21 @@ class DeclaredJob:
         return self._batch_by.value(fields)
 
 
-def _refs(templates: Sequence[Template], fields: Mapping[str, str]) -> list[str]:
-    return [ref for template in templates for ref in template.values(fields)]
+# Like `JobConfig._make`, without a check of the length.
+_new_config: Callable[[Iterable[object]], JobConfig] = functools.partial(tuple.__new__, JobConfig)
+
+
+def _refs(templates: Sequence[Template], columns: Mapping[str, Sequence[str]], count: int) -> list[tuple[str, ...]]:
+    """Returns what templates yield for each of several refs."""
+    first, *others = [template.values_of(columns, count) for template in templates]
+    return [tuple(itertools.chain(*row)) for row in zip(first, *others, strict=True)] if others else first
+
+
+def _distinct(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Returns the distinct texts of each row."""
+    return [tuple(dict.fromkeys(row)) if len(row) > 1 else row for row in rows]
+
+
+def _rows(columns: Sequence[Iterable[T]], count: int) -> Iterable[tuple[T, ...]]:
+    """Returns the rows of columns of equal length; empty rows without columns."""
+    return zip(*columns, strict=True) if columns else itertools.repeat((), count)

@@ -17,12 +17,13 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from databuild.errors import InvalidPatternError
 from databuild.graph.declared.formats import check_format, formatted
 from databuild.graph.field_types import BELOW_DAYS, OF_MONTHS, a_kind
+from databuild.graph.memo import Memo
 from databuild.graph.periods import (
     HOURS_PER_DAY,
     MINUTES_PER_DAY,
@@ -38,9 +39,8 @@ from databuild.graph.periods import (
     moved,
 )
 
-_MAX_KNOWN_TEXTS: Final = 4096
-_MAX_KNOWN_VALUES: Final = 64
-"""The numbers of texts whose values an expression keeps, and of the values that are kept of each."""
+_MAX_KEPT_VALUES: Final = 64
+"""The maximum number of values of one text that are kept."""
 
 MAX_VALUES: Final = 1_000_000
 """The largest number of values that a template may yield, all combinations counted."""
@@ -105,7 +105,8 @@ class Expression:
         self.format = form
         self.moves_by_months = moves_by_months
         self.uses_months = uses_months
-        self._known: dict[str, Sequence[str]] = {}
+        # Different refs often have the same text of a field: the same day of many regions, or many days of one region.
+        self._known: Memo[Sequence[str]] = Memo(self._computed, keeps=lambda values: len(values) <= _MAX_KEPT_VALUES)
 
     def values(self, text: str) -> Sequence[str]:
         """Returns the values for the text of the field, in order.
@@ -113,17 +114,15 @@ class Expression:
         Raises:
             InvalidPatternError: They leave the years 1 to 9999, or are more than MAX_VALUES.
         """
-        if self.low is None:
-            return (text,)
-        # Different refs often have the same text of a field: the same day of many regions, or many days of one region.
-        values = self._known.get(text)
-        if values is None:
-            values = self._computed(text)
-            if len(values) <= _MAX_KNOWN_VALUES:
-                if len(self._known) >= _MAX_KNOWN_TEXTS:
-                    self._known.clear()
-                self._known[text] = values
-        return values
+        return (text,) if self.low is None else self._known[text]
+
+    def values_of(self, texts: Sequence[str]) -> Iterable[Sequence[str]]:
+        """Returns the values for each of several texts; see `values`."""
+        return zip(texts) if self.low is None else map(self._known.__getitem__, texts)  # zip makes tuples of one
+
+    def value_of(self, texts: Sequence[str]) -> Iterable[str]:
+        """Returns the only value for each of several texts, for an expression that is not a list; see `values`."""
+        return texts if self.low is None else [value for (value,) in map(self._known.__getitem__, texts)]
 
     def _computed(self, text: str) -> Sequence[str]:
         assert self.low is not None

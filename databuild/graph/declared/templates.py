@@ -5,8 +5,9 @@ template = { text | "{{" | "}}" | expression }
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from databuild.errors import InvalidPatternError
@@ -21,10 +22,21 @@ class Template(NamedTuple):
     Attributes:
         text: The template as it was written.
         parts: Its literal texts and expressions, in order.
+        groups: The parts, divided before and after each expression that yields a list.
     """
 
     text: str
     parts: tuple[str | Expression, ...]
+    groups: tuple[Expression | tuple[str | Expression, ...], ...]
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Expression))
+
+    @property
+    def combines(self) -> bool:
+        """True if it has several expressions that yield lists, so that it may yield a text twice."""
+        return sum(expression.is_list for expression in self.expressions) > 1
 
     def value(self, fields: Mapping[str, str]) -> str:
         """Returns the text of a template that yields one value, as `lists=False` demands of `parse_template`.
@@ -32,29 +44,74 @@ class Template(NamedTuple):
         Raises:
             InvalidPatternError: A value leaves the years 1 to 9999.
         """
-        return "".join([part if isinstance(part, str) else part.values(fields[part.field])[0] for part in self.parts])
-
-    @property
-    def expressions(self) -> tuple[Expression, ...]:
-        return tuple(part for part in self.parts if isinstance(part, Expression))
+        return self.values(fields)[0]
 
     def values(self, fields: Mapping[str, str]) -> list[str]:
-        """Returns the texts for the values of the fields: all combinations, those of the last expression varying first.
+        """Returns the texts for the values of the fields; see `values_of`."""
+        return list(self.values_of({name: (text,) for name, text in fields.items()}, 1)[0])
+
+    def value_of(self, columns: Mapping[str, Sequence[str]], count: int) -> Iterable[str]:
+        """Returns the only text for each of several refs; see `value` and `values_of`."""
+        if isinstance(self.parts[0], str) and len(self.parts) == 1:
+            return itertools.repeat(self.parts[0], count)
+        return [text for (text,) in self.values_of(columns, count)]
+
+    def values_of(self, columns: Mapping[str, Sequence[str]], count: int) -> list[tuple[str, ...]]:
+        """Returns the texts for each of several refs: all combinations, those of the last expression varying first.
+
+        Args:
+            columns: The texts of each field, one for each ref.
+            count: The number of refs.
 
         Raises:
             InvalidPatternError: Values leave the years 1 to 9999, or are more than MAX_VALUES.
         """
-        texts = [""]
-        for part in self.parts:
-            if isinstance(part, str):
-                texts = [text + part for text in texts]
+        # Columns take far fewer calls of Python functions than refs, one by one, would.
+        texts: list[tuple[str, ...]] = []
+        is_one = True
+        for group in self.groups:
+            if isinstance(group, tuple):
+                single = map("".join, zip(*[_column(part, columns, count) for part in group], strict=True))
+                if texts:
+                    texts = [tuple([text + end for text in row]) for row, end in zip(texts, single, strict=True)]
+                else:
+                    texts = list(zip(single))
                 continue
-            values = part.values(fields[part.field])
-            if (count := len(texts) * len(values)) > MAX_VALUES:
+            values = group.values_of(columns[group.field])
+            if is_one:  # each text so far is the only one, so there are not too many combinations
+                before = texts or [("",)] * count
+                texts = [tuple([text + end for end in ends]) for (text,), ends in zip(before, values, strict=True)]
+                is_one = False
+            else:
+                texts = self._combined(texts, values)
+        return texts
+
+    def _combined(self, texts: Iterable[Sequence[str]], values: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
+        combined: list[tuple[str, ...]] = []
+        for row, ends in zip(texts, values, strict=True):
+            if (count := len(row) * len(ends)) > MAX_VALUES:
                 fault = f"it yields at least {count:,} combinations of values; at most {MAX_VALUES:,} are allowed"
                 raise InvalidPatternError(self.text, fault)
-            texts = [text + value for text in texts for value in values]
-        return texts
+            combined.append(tuple([text + end for text in row for end in ends]))
+        return combined
+
+
+def _groups(parts: Iterable[str | Expression]) -> Iterator[Expression | tuple[str | Expression, ...]]:
+    single: list[str | Expression] = []
+    for part in parts:
+        if isinstance(part, Expression) and part.is_list:
+            if single:
+                yield tuple(single)
+            yield part
+            single = []
+        else:
+            single.append(part)
+    if single:
+        yield tuple(single)
+
+
+def _column(part: str | Expression, columns: Mapping[str, Sequence[str]], count: int) -> Iterable[str]:
+    return itertools.repeat(part, count) if isinstance(part, str) else part.value_of(columns[part.field])
 
 
 def parse_template(text: str, fields: Mapping[str, str], *, lists: bool = True, formats: bool = False) -> Template:
@@ -89,4 +146,4 @@ def parse_template(text: str, fields: Mapping[str, str], *, lists: bool = True, 
     literal += text[position:]
     if literal or not parts:
         parts.append(literal)
-    return Template(text, tuple(parts))
+    return Template(text, tuple(parts), tuple(_groups(parts)))

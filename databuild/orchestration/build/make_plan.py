@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import gc
+from collections.abc import Iterator, Sequence
 
 from databuild.executors.executor import Executor
 from databuild.graph.analysis import analyze
@@ -49,14 +51,24 @@ async def make_plan(
     """
     env = {"DATABUILD_BUILD_REQUEST_ID": build_request_id} if build_request_id else {}
     configure = ConfigProcess(executor, working_directory=settings.working_directory, env=env)
-    return await analyze(
-        requested,
-        catalog,
-        configure,
-        reader,
-        lookup=lookup_for(catalog, executor, settings.working_directory),
-        options=options,
-        concurrency=settings.config_calls,
-        observer=observer,
-        past_configs=LoggedConfigs(past) if past is not None else None,
-    )
+    with contextlib.nullcontext() if settings.gc_while_planning else _without_gc():
+        return await analyze(
+            requested,
+            catalog,
+            configure,
+            reader,
+            lookup=lookup_for(catalog, executor, settings.working_directory),
+            options=options,
+            concurrency=settings.config_calls,
+            observer=observer,
+            past_configs=LoggedConfigs(past) if past is not None else None,
+        )
+
+
+@contextlib.contextmanager
+def _without_gc() -> Iterator[None]:
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -52,6 +52,8 @@ class Settings:
         working_directory: The working directory of jobs.
         log_directory: The folder with one folder of job logs for each build.
         config_calls: The maximum number of `config` processes at once.
+        gc_while_planning: False for a process with one build or plan. Its parts live as long as the process, and a
+            search for garbage among them takes a tenth of the time of planning.
         lease_seconds: The duration of a lease. A build that does not renew its lease in time counts as dead.
         cancel_poll_seconds: Interval at which the event log is read for requests to cancel the build.
         claim_poll_seconds: Interval at which the event log is read for the end of claims of other builds.
@@ -60,6 +62,7 @@ class Settings:
     working_directory: str
     log_directory: str
     config_calls: int = 2
+    gc_while_planning: bool = True
     lease_seconds: float = 30.0
     cancel_poll_seconds: float = 0.5
     claim_poll_seconds: float = 0.1
