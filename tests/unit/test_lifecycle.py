@@ -46,6 +46,7 @@ SUCCESS: list[Payload] = [
     job(ev.JOB_STATUS_SCHEDULED),
     job(ev.JOB_STATUS_RUNNING),
     partition(pt.PARTITION_STATUS_BUILDING, run="b.1.1"),
+    {"placement": ev.PlacementEvent(job_run_id="b.1.1")},
     {"check": ev.CheckEvent(job_run_id="b.1.1")},
     job(ev.JOB_STATUS_COMPLETED),
     partition(pt.PARTITION_STATUS_AVAILABLE, run="b.1.1"),
@@ -77,7 +78,7 @@ def test_a_successful_build_is_legal() -> None:
     assert state.last_sequence == len(SUCCESS)
 
 
-@pytest.mark.parametrize("left_out", [i for i in range(len(SUCCESS) - 1) if i not in {1, 4, 10}])
+@pytest.mark.parametrize("left_out", [i for i in range(len(SUCCESS) - 1) if i not in {1, 4, 10, 11}])
 def test_a_build_with_a_step_left_out_is_illegal(left_out: int) -> None:
     payloads = SUCCESS[:left_out] + SUCCESS[left_out + 1 :]
 
@@ -118,6 +119,16 @@ def test_a_gap_or_a_repeat_in_the_sequence_is_refused() -> None:
         state.advance(numbered(SUCCESS[:1]))
         with pytest.raises(InvalidStateTransitionError):
             state.advance([event(sequence, **SUCCESS[2])])
+
+
+@pytest.mark.parametrize("kind", ["check", "placement"])
+def test_only_a_running_job_run_has_checks_and_placements(kind: str) -> None:
+    message = {"check": ev.CheckEvent, "placement": ev.PlacementEvent}[kind](job_run_id="b.1.1")
+    state = BuildState("b")
+    state.advance(numbered(SUCCESS[:8]))
+
+    with pytest.raises(InvalidStateTransitionError, match=f"a {kind} of job run 'b.1.1', which is not running"):
+        state.advance([event(9, **{kind: message})])
 
 
 def test_an_event_of_another_build_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from databuild.errors import InvalidRequestError
+from databuild.graph.ports import Attempt, ExecutionProgress
 from databuild.graph.ready_queue import ReadyQueue
 from databuild.model.job_graph import JobConfig, Task
 
@@ -93,3 +94,25 @@ def test_giving_up_returns_what_has_not_been_settled() -> None:
     assert [one.task_id for one in queue.give_up()] == [2, 3]
     assert queue.finished
     assert queue.pop() is None
+
+
+def test_an_execution_of_another_process_goes_on() -> None:
+    tasks = [task(1), task(2, job="//:gpu"), task(3), task(4, 1), task(5, 3), task(6, 4, job="//:gpu"), task(7, 5)]
+    queue = ReadyQueue(tasks, limits={"gpu": 1}, needs={"//:gpu": {"gpu": 1}})
+    progress = ExecutionProgress(
+        completed=2,
+        done=frozenset({1, 4}),
+        failed=[tasks[2]],
+        attempts={1: 1, 2: 1, 3: 2, 4: 1},
+        lost={},
+        running=[Attempt(tasks[1], 1)],
+    )
+
+    queue.restore(progress)
+
+    assert drain(queue) == []  # 5 and 7 were given up, and the one that runs holds the resource that 6 needs
+    assert not queue.finished
+    assert queue.done(tasks[1]) == 1
+    assert drain(queue) == [6]
+    queue.done(tasks[5])
+    assert queue.finished

@@ -14,13 +14,15 @@ from databuild.errors import (
     TooManyPartitionsError,
     UnknownPartitionError,
 )
-from databuild.model.build_options import BuildKeywords
+from databuild.model.build_options import BuildKeywords, BuildOptions
 from databuild.model.results import Success
 from databuild.model.view_messages import build_from_message, build_to_message
 from databuild.orchestration.build.build_context import BuildContext
+from databuild.orchestration.build.downstream_request import Requested
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest
-from databuild.service.builds.requests import Submission
+from databuild.service.builds.requests import Submission, build_request
+from databuild.service.resources.limits import Limits
 from databuild.v1 import events_pb2 as ev
 from tests.support.waiting import turns
 from tests.support.world import MakeWorld, World, submission
@@ -211,3 +213,23 @@ async def test_warnings_are_told_while_a_build_runs_and_after_its_end(world: Wor
     assert build_from_message(build_to_message(after)) == after
     told = [event.build_request for event in events if event.build_request.warnings]
     assert [one.status for one in told] == [ev.BUILD_STATUS_ANALYSIS_COMPLETED, ev.BUILD_STATUS_COMPLETED]
+
+
+@pytest.mark.parametrize(
+    ("requested", "recorded"), [("", "dask://engine:1"), ("local", ""), ("dask://engine:1", "dask://engine:1")]
+)
+def test_a_request_chooses_between_the_engine_of_the_service_and_its_machine(requested: str, recorded: str) -> None:
+    limits = Limits(default_executor="dask://engine:1", default_jobs=7)
+    wanted = Submission(options=BuildOptions(executor=requested))
+
+    options = build_request(wanted, Requested(("raw/1",)), limits, "").options
+
+    assert options.executor == recorded
+    assert options.jobs == (0 if recorded else 7)
+
+
+def test_an_engine_that_the_service_does_not_use_is_refused() -> None:
+    wanted = Submission(options=BuildOptions(executor="dask://other:1"))
+
+    with pytest.raises(InvalidRequestError, match=r"executor is 'dask://other:1'; this service has local$"):
+        build_request(wanted, Requested(("raw/1",)), Limits(), "")
