@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from databuild.model import statuses
 from databuild.model.planning import PlanningProgress
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
+
+_LONG_WAIT_SECONDS: Final = 60.0
 
 
 class BuildCounts:
@@ -20,6 +23,7 @@ class BuildCounts:
         completed: The number of tasks that have completed.
         failed: The number of job runs that have failed.
         running: The job label and start time, on the clock, of each running job run, by id.
+        queued: The engine and the time, on the clock, of each running job run that waits for a machine there, by id.
         delegations: The refs that were delegated to other builds, by build.
         failed_partitions: The FAILED events of partitions.
         failed_checks: The results of checks that did not pass.
@@ -34,6 +38,7 @@ class BuildCounts:
         self.completed = 0
         self.failed = 0
         self.running: dict[str, tuple[str, float]] = {}
+        self.queued: dict[str, tuple[str, float]] = {}
         self.delegations: dict[str, list[str]] = {}
         self.failed_partitions: list[ev.PartitionEvent] = []
         self.failed_checks: list[pt.CheckResult] = []
@@ -65,13 +70,32 @@ class BuildCounts:
         if kind == "build_request":
             self.phase = statuses.BUILD.name(event.build_request.status).lower()
             return event.build_request.status == ev.BUILD_STATUS_EXECUTING
-        if kind == "job_graph":
+        if kind == "placement":
+            self._place(event.placement)
+        elif kind == "job_graph":
             self.total = event.job_graph.total_tasks
         elif kind == "delegation":
             refs = self.delegations.setdefault(event.delegation.delegated_to_build_request_id, [])
             refs += [ref.str for ref in event.delegation.partitions]
             return event.delegation.running
         return False
+
+    def long_waits(self) -> list[str]:
+        """Returns a warning about each engine at which a job run has waited for a machine for a minute."""
+        if not self.queued:
+            return []
+        late = self.clock() - _LONG_WAIT_SECONDS
+        return [
+            f"job runs have waited for a machine of {engine} for a minute; if its machines are not busy, none of them "
+            "has the properties that the jobs require"
+            for engine in sorted({engine for engine, since in self.queued.values() if since <= late})
+        ]
+
+    def _place(self, placement: ev.PlacementEvent) -> None:
+        if placement.started:
+            self.queued.pop(placement.job_run_id, None)
+        else:
+            self.queued[placement.job_run_id] = (placement.executor, self.clock())
 
     def _add_job(self, job: ev.JobEvent) -> bool:
         status = job.status
@@ -81,6 +105,7 @@ class BuildCounts:
         if status == ev.JOB_STATUS_SCHEDULED:
             return False
         self.running.pop(job.job_run_id, None)  # absent if the run never started
+        self.queued.pop(job.job_run_id, None)
         if status == ev.JOB_STATUS_COMPLETED:
             self.completed += 1
         elif status == ev.JOB_STATUS_FAILED:

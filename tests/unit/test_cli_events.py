@@ -285,6 +285,24 @@ async def test_counts_follow_the_events() -> None:
     assert counts.running == {}
 
 
+def test_counts_tell_which_job_runs_wait_for_a_machine() -> None:
+    now = [0.0]
+    counts = BuildCounts(lambda: now[0])
+    counts.total = 2
+    for job_run in ("b.1.1", "b.2.1"):
+        counts.add(ev.BuildEvent(job=ev.JobEvent(job_run_id=job_run, status=ev.JOB_STATUS_RUNNING)))
+        counts.add(ev.BuildEvent(placement=ev.PlacementEvent(job_run_id=job_run, executor="dask://e:1", handle="h")))
+    counts.add(ev.BuildEvent(placement=ev.PlacementEvent(job_run_id="b.1.1", started=True)))
+
+    assert state_line(counts) == "starting: 0 of 2 tasks completed, 1 running, 1 waiting for a machine"
+    assert counts.long_waits() == []
+    now[0] = 60.0
+    (warning,) = counts.long_waits()
+    assert warning.startswith("job runs have waited for a machine of dask://e:1 for a minute")
+    counts.add(ev.BuildEvent(job=ev.JobEvent(job_run_id="b.2.1", status=ev.JOB_STATUS_CANCELLED)))
+    assert counts.long_waits() == []
+
+
 async def test_plain_progress_names_each_failure_and_now_and_then_how_it_stands() -> None:
     stream = io.StringIO()
     clock = FakeClock()

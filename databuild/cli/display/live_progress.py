@@ -91,7 +91,8 @@ class LiveProgress:
             self._console.print(Text(f"warning: {fresh}", style="yellow"))
 
     def tick(self) -> None:
-        """Does nothing: rich redraws the display in a thread of its own."""
+        for warning in self.counts.long_waits():
+            self.warned(warning)
 
     def start(self) -> None:
         self._live.start()
@@ -123,7 +124,8 @@ class LiveProgress:
         running = sorted(counts.running.items(), key=lambda item: item[1][1])
         for job_run_id, (label, started) in running[:_MAX_RUNNING_LINES]:
             _, task_id, attempt = parse_job_run_id(job_run_id)
-            yield _run_line(f"{label} {task_id}.{attempt}", duration_text(now - started), width)
+            state = " waits for a machine" if job_run_id in counts.queued else ""
+            yield _run_line(f"{label} {task_id}.{attempt}{state}", duration_text(now - started), width)
         if len(running) > _MAX_RUNNING_LINES:
             yield _truncated(Text(f"  and {len(running) - _MAX_RUNNING_LINES} more"), width)
 

@@ -18,7 +18,9 @@ def state_line(counts: BuildCounts) -> str:
     line = f"{phase}: {counts.completed} of {counted(counts.total, 'task')} completed"
     if counts.failed:
         line += f", {counts.failed} failed"
-    return f"{line}, {len(counts.running)} running" if counts.running else line
+    if running := len(counts.running) - len(counts.queued):
+        line += f", {running} running"
+    return f"{line}, {len(counts.queued)} waiting for a machine" if counts.queued else line
 
 
 def notice(event: ev.BuildEvent) -> str:

@@ -73,6 +73,8 @@ class PlainProgress:
             self._print(f"warning: {fresh}")
 
     def tick(self) -> None:
+        for warning in self.counts.long_waits():
+            self.warned(warning)
         now = self.counts.clock()
         if now >= self._line_due:
             self._line_due = now + _LINE_SECONDS
