@@ -27,6 +27,7 @@ from databuild.job.run import Run
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from databuild.job.partitions import Fields, Input, Metadata, Partition
+    from databuild.job.publishing import OvertakenError
     from databuild.job.task_description import TaskDescriptionError
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Fields",
     "Input",
     "Metadata",
+    "OvertakenError",
     "Partition",
     "Run",
     "TaskDescriptionError",
@@ -50,6 +52,10 @@ def __getattr__(name: str) -> object:
         from databuild.job import task_description
 
         return task_description.TaskDescriptionError
+    if name == "OvertakenError":
+        from databuild.job import publishing
+
+        return publishing.OvertakenError
     if name in {"Fields", "Input", "Metadata", "Partition"}:
         from databuild.job import partitions
 

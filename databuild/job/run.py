@@ -38,6 +38,7 @@ class Run:
         self.build_request_id = environ.get("DATABUILD_BUILD_REQUEST_ID", "")
         self.job_run_id = environ.get("DATABUILD_JOB_RUN_ID", "")
         self.attempt = int(environ.get("DATABUILD_ATTEMPT") or "1")
+        self._token = int(environ.get("DATABUILD_FENCING_TOKEN") or "0")
         self._report_path = environ.get("DATABUILD_REPORT", "")
         self._task: Task | None = None
 
@@ -94,6 +95,25 @@ class Run:
         if content_digest:
             report["content_digest"] = content_digest
         self._report("partition", report)
+
+    def publish(self, source: "str | os.PathLike[str]", path: "str | os.PathLike[str]") -> None:
+        """Moves a complete file to its place, unless a newer run has published it there.
+
+        An engine, or a build that was given up and comes back, may run a task again while a newer run of it is under
+        way. Then only the newest run replaces the file. Files that are not published this way, such as with `writing`,
+        are replaced by whichever run ends last.
+
+        Args:
+            source: The file, which is moved. Its name must not be one that another run uses, so it belongs into a
+                directory of this run, such as the working directory on an engine or one of `tempfile`.
+            path: Its place, on a file system that locks files with flock(2). Missing directories are created.
+
+        Raises:
+            OvertakenError: A newer run has published the file. Let the error end the run.
+        """
+        from databuild.job.publishing import publish
+
+        publish(os.fspath(source), os.fspath(path), self._token)
 
     def metric(self, name: str, value: float, unit: str = "") -> None:
         """Reports a measurement, such as `rows_read`, with a unit such as `bytes` or `s`."""

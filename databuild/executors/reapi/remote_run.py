@@ -148,8 +148,11 @@ class RemoteRun:
             self._actions.check_code_again(self._spec)
             if outcome is Outcome.LOST:
                 raise LostError(f"the engine does not know how the process ended: {fault}")
+            if self._attached:
+                # The environment of a resumed process lacks what only its first submission had, such as its token.
+                raise LostError(f"the engine has lost inputs of the process: {fault}")
             self._operation = ""
-            self._attached = self._submitted = False
+            self._submitted = False
         raise LostError(f"the engine has lost inputs of the process {_MAX_SUBMISSIONS} times: {fault}")
 
     async def _follow(self, action: api.Digest) -> api.ExecuteResponse:
