@@ -47,6 +47,8 @@ from databuild.v1 import partition_pb2 as pt
 _OWNER: Final = "orchestrator"
 """The owner of the lease of a build on an engine that no service has admitted."""
 
+_MAX_ENGINE_PAUSE_SECONDS: Final = 30.0
+
 
 async def run_build(request: BuildRequest, context: BuildContext) -> BuildResult:
     """Builds the requested partitions and writes every fact of the build to the event log.
@@ -269,12 +271,25 @@ class _Build:
 
     async def _execute_tasks(self, plan: Plan) -> BuildResult:
         if self._engine is not None:
-            await self._engine.connect()
+            await self._connect(self._engine)
         descriptions = TaskDescriptions(
             self._context.catalog, self._reader, self._recorder.running, self._orchestrator.settled
         )
         async with TaskAccess(descriptions.describe, self._folder).serving() as tasks:
             return await self._run_tasks(plan, tasks)
+
+    async def _connect(self, engine: RemoteExecutor) -> None:
+        """Connects to the engine; for a build that was begun, again for a while, since its job runs may be going on."""
+        settings = self._context.settings
+        waited, pause = 0.0, settings.engine_retry_seconds
+        while True:
+            try:
+                return await engine.connect()
+            except ExecutorError:
+                if self._begun is None or waited >= settings.engine_outage_seconds:
+                    raise
+            await asyncio.sleep(pause)
+            waited, pause = waited + pause, min(pause * 2, _MAX_ENGINE_PAUSE_SECONDS)
 
     async def _run_tasks(self, plan: Plan, tasks: TaskAccess) -> BuildResult:
         recorder = self._recorder

@@ -57,6 +57,8 @@ class Settings:
         lease_seconds: The duration of a lease. A build that does not renew its lease in time counts as dead.
         cancel_poll_seconds: Interval at which the event log is read for requests to cancel the build.
         claim_poll_seconds: Interval at which the event log is read for the end of claims of other builds.
+        engine_outage_seconds: The time for which a build that is continued waits for an engine that cannot be reached.
+        engine_retry_seconds: The time before the second attempt to reach it. It doubles with each further attempt.
     """
 
     working_directory: str
@@ -66,3 +68,5 @@ class Settings:
     lease_seconds: float = 30.0
     cancel_poll_seconds: float = 0.5
     claim_poll_seconds: float = 0.1
+    engine_outage_seconds: float = 300.0
+    engine_retry_seconds: float = 1.0

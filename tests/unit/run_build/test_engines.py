@@ -30,7 +30,7 @@ from tests.support.build_world import RAW, FakeExecutor, jobs
 from tests.support.fake_engine import URI, FakeEngine, FakeRemoteExecutor
 from tests.support.forwarding_log import ForwardingLog
 from tests.support.present import present
-from tests.support.waiting import turns_until
+from tests.support.waiting import turns, turns_until
 
 LOST = ProcessResult(exit_code=-1, lost="it restarted")
 DONE = ProcessResult(exit_code=0, machine="m2", queued_seconds=2.0)
@@ -451,3 +451,41 @@ async def test_only_one_process_continues_a_build(world: World) -> None:
     assert world.engine.submitted.count("b.1.1") == 1
     assert any("another process has taken it over" in text for text in two.announced + three.announced)
     assert world.verified()
+
+
+async def test_a_continued_build_waits_for_an_engine_that_is_away(world: World) -> None:
+    one = Process(world, "one")
+    running = one.start("b", "raw/1")
+    await world.engine.reached("b.1.1")
+    await one.die(running)
+    world.settings = replace(world.settings, engine_retry_seconds=0.0)
+    two = Process(world, "two")
+    world.engine.fault = "it does not answer"
+    world.engine.end("b.1.1")
+
+    other = two.start("c", "raw/7")
+    with pytest.raises(ExecutorError):  # a new build does not wait
+        await other
+    await turns(20)
+    assert world.story("b.1.1")[-1] != "COMPLETED"
+    world.engine.fault = ""
+    await two.continued.wait()
+
+    assert world.story("b.1.1")[-1] == "COMPLETED"
+    assert two.announced[-1] == "build b has ended: Success"
+
+
+async def test_a_continued_build_fails_if_the_engine_stays_away(world: World) -> None:
+    one = Process(world, "one")
+    running = one.start("b", "raw/1")
+    await world.engine.reached("b.1.1")
+    await one.die(running)
+    world.settings = replace(world.settings, engine_retry_seconds=0.0, engine_outage_seconds=0.0)
+    world.engine.fault = "it does not answer"
+
+    two = Process(world, "two")
+    with pytest.raises(ExecutorError):
+        await two.build("c", "raw/7")
+    await two.continued.wait()
+
+    assert world.events("b")[-1].build_request.error.code == "EXECUTOR"
