@@ -30,8 +30,8 @@ from databuild.model.results import Success
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
-from tests.dask.cluster import Cluster
-from tests.reapi.casd import Casd
+from tests.engines.casd import Casd
+from tests.engines.cluster import Cluster
 
 SCENARIO: Final = "engines"
 PLAIN: Final = "plain client"

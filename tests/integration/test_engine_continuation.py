@@ -12,8 +12,8 @@ import pytest
 from databuild.event_log.open import open_reader
 from databuild.event_log.verify import verify
 from databuild.v1 import events_pb2 as ev
-from tests.dask.cluster import Cluster
-from tests.reapi.casd import Casd
+from tests.engines.casd import Casd
+from tests.engines.cluster import Cluster
 from tests.support.script_graph import ScriptGraph
 from tests.support.waiting import wait_until
 

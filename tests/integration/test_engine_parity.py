@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from tests.dask.cluster import Cluster
-from tests.reapi.casd import Casd
+from tests.engines.casd import Casd
+from tests.engines.cluster import Cluster
 from tests.support.scenarios import OUTCOMES, SCENARIOS, Left, Scenario
 from tests.support.ways import CommandLine, OnEngine
 

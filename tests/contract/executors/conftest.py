@@ -10,8 +10,8 @@ import pytest_asyncio
 
 from databuild.executors.dask import extension as dask
 from databuild.executors.reapi import extension as reapi
-from tests.dask.cluster import Cluster
-from tests.reapi.casd import Casd
+from tests.engines.casd import Casd
+from tests.engines.cluster import Cluster
 from tests.support.executors import ExecutorCase, LocalCase, OpenedByScheme, RemoteCase, Runs
 
 REMOTE = ["dask", "reapi"]

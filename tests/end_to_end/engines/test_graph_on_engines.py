@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.dask.cluster import Cluster
-from tests.reapi.casd import Casd
+from tests.engines.casd import Casd
+from tests.engines.cluster import Cluster
 
 GRAPH = Path("tests/end_to_end/engines/graph")
 

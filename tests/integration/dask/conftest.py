@@ -12,7 +12,7 @@ from distributed import Client
 
 from databuild.executors.dask.dask_executor import DaskExecutor
 from databuild.executors.registry import ExecutorOptions
-from tests.dask.cluster import Cluster
+from tests.engines.cluster import Cluster
 from tests.support.executors import Runs
 
 Open = Callable[..., Awaitable[DaskExecutor]]

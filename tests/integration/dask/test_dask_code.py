@@ -13,7 +13,7 @@ import pytest
 from databuild.executors.code_files import code_files
 from databuild.executors.dask.code_tree import archive, fingerprint, unpack
 from databuild.executors.executor import Code, ProcessResult
-from tests.dask.cluster import Cluster
+from tests.engines.cluster import Cluster
 from tests.integration.dask.conftest import Open
 from tests.support.executors import Runs
 from tests.support.waiting import until

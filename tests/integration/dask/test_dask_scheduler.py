@@ -15,7 +15,7 @@ from databuild.executors.dask.dask_executor import DaskExecutor
 from databuild.executors.dask.extension import open_executor
 from databuild.executors.executor import Placement, UnconfirmedCancellationError
 from databuild.executors.registry import ExecutorOptions
-from tests.dask.cluster import Cluster
+from tests.engines.cluster import Cluster
 from tests.integration.dask.conftest import Open, tasks_of
 from tests.support.executors import Runs
 from tests.support.waiting import until

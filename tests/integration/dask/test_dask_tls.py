@@ -12,7 +12,7 @@ import pytest
 from databuild.errors import ExecutorError
 from databuild.executors.dask.dask_executor import DaskExecutor
 from databuild.executors.registry import ClientTls, ExecutorOptions
-from tests.dask.cluster import Cluster
+from tests.engines.cluster import Cluster
 from tests.integration.dask.conftest import Open
 from tests.support.executors import Runs
 

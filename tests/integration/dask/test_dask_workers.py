@@ -14,7 +14,7 @@ from distributed import Client
 
 from databuild.executors.dask.dask_executor import DaskExecutor
 from databuild.executors.executor import Placement, ProcessResult, ProcessSpec
-from tests.dask.cluster import Cluster
+from tests.engines.cluster import Cluster
 from tests.integration.dask.conftest import Open, tasks_of
 from tests.support.executors import Runs
 from tests.support.waiting import until

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from databuild.executors.reapi.extension import ReapiExecutor
 from databuild.executors.registry import ExecutorOptions
-from tests.reapi.fake_engine import QUICK, FakeEngine
+from tests.engines.fake_engine import QUICK, FakeEngine
 from tests.support.executors import Runs
 
 

@@ -14,7 +14,7 @@ from databuild.executors.executor import ProcessSpec
 from databuild.executors.reapi import remote_execution_pb2 as api
 from databuild.executors.reapi.extension import ReapiExecutor
 from databuild.executors.registry import ExecutorOptions
-from tests.reapi.fake_engine import QUICK, FakeEngine, FakeOperation
+from tests.engines.fake_engine import QUICK, FakeEngine, FakeOperation
 from tests.support.executors import Runs
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -17,8 +17,8 @@ import pytest
 from databuild.executors.executor import Placement
 from databuild.executors.reapi.extension import ReapiExecutor
 from databuild.executors.registry import ExecutorOptions
-from tests.reapi.casd import Casd
-from tests.reapi.fake_engine import QUICK
+from tests.engines.casd import Casd
+from tests.engines.fake_engine import QUICK
 from tests.support.executors import Runs, long_sleep, sleeping
 from tests.support.waiting import until
 from tools.python import child

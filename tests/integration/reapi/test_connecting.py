@@ -17,8 +17,8 @@ from databuild.executors.reapi import remote_execution_pb2 as api
 from databuild.executors.reapi.extension import ReapiExecutor
 from databuild.executors.reapi.limits import Limits
 from databuild.executors.registry import ClientTls, ExecutorOptions
-from tests.reapi.certificates import Certificate, make_certificate
-from tests.reapi.fake_engine import QUICK, FakeEngine
+from tests.engines.certificates import Certificate, make_certificate
+from tests.engines.fake_engine import QUICK, FakeEngine
 from tests.support.executors import Runs
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

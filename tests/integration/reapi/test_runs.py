@@ -15,7 +15,7 @@ from databuild.executors.reapi import remote_execution_pb2 as api
 from databuild.executors.reapi.extension import ReapiExecutor
 from databuild.executors.reapi.limits import Limits
 from databuild.executors.registry import ExecutorOptions
-from tests.reapi.fake_engine import QUICK, FakeEngine, FakeOperation, failed, missing_blobs
+from tests.engines.fake_engine import QUICK, FakeEngine, FakeOperation, failed, missing_blobs
 from tests.support.executors import Runs
 from tests.support.waiting import until
 
