@@ -74,7 +74,8 @@ def _waited(run: sv.JobRun, now: float) -> float:
     ended = run.ended_time if run.HasField("ended_time") else None
     placed = run.placed_time if run.HasField("placed_time") else ended
     until = placed.ToNanoseconds() / 1e9 if placed is not None else now
-    return max(until - run.started_time.ToNanoseconds() / 1e9, 0.0)
+    waited: float = until - run.started_time.ToNanoseconds() / 1e9
+    return max(waited, 0.0)
 
 
 def lineage(ref: str, *directions: sv.Lineage) -> str:
