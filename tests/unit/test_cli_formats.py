@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from databuild.cli.display.formats import place_text
+from databuild.cli.display.formats import bytes_text, duration_text, place_text, time_text
 from databuild.model.records import JobRunRecord
 
 
@@ -24,3 +24,30 @@ def test_a_job_run_tells_where_it_is(facts: dict[str, Any], text: str) -> None:
     run = JobRunRecord("b.1.1", "b", 1, 1, "//:j", 1, "COMPLETED", executor="dask://e:1")
 
     assert place_text(run._replace(**facts), now=100.0) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.416, "0.42 s"), (12.34, "12.3 s"), (125, "2 min 05 s"), (11220, "3 h 07 min")]
+)
+def test_durations_are_for_people(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
+
+
+def test_times_are_utc() -> None:
+    assert time_text(0.0) == "-"
+    assert time_text(1.0) == "1970-01-01 00:00:01"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (5 << 20, "5.0 MiB"),
+        (3 << 29, "1.5 GiB"),
+        (5 << 40, "5120.0 GiB"),
+    ],
+)
+def test_bytes_are_told_in_the_unit_that_fits(number: int, text: str) -> None:
+    assert bytes_text(number) == text

@@ -13,7 +13,6 @@ from typing import Any, NoReturn, Protocol, cast
 import pytest
 
 from databuild.cli.backend.local_backend import LocalBackend
-from databuild.cli.display.formats import bytes_text, duration_text, time_text
 from databuild.cli.display.output import Output
 from databuild.cli.main import run
 from databuild.errors import BuildNotFoundError
@@ -463,18 +462,6 @@ def test_output_into_a_closed_pipe_is_quiet() -> None:
         assert out.closed
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.416, "0.42 s"), (12.34, "12.3 s"), (125, "2 min 05 s"), (11220, "3 h 07 min")]
-)
-def test_durations_are_for_people(seconds: float, text: str) -> None:
-    assert duration_text(seconds) == text
-
-
-def test_times_are_utc() -> None:
-    assert time_text(0.0) == "-"
-    assert time_text(1.0) == "1970-01-01 00:00:01"
-
-
 def test_status_says_what_a_build_waits_for_and_who_has_it(cli: CommandLine) -> None:
     reader = FakeReader([build_record(NEW, status="EXECUTING")])
     memory = "memory of //:g"
@@ -484,18 +471,3 @@ def test_status_says_what_a_build_waits_for_and_who_has_it(cli: CommandLine) -> 
 
     assert code == 0
     assert f"waiting    for {memory}: {OLD} has 4\n" in out
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [
-        (0, "0 B"),
-        (1023, "1023 B"),
-        (1024, "1.0 KiB"),
-        (5 << 20, "5.0 MiB"),
-        (3 << 29, "1.5 GiB"),
-        (5 << 40, "5120.0 GiB"),
-    ],
-)
-def test_bytes_are_told_in_the_unit_that_fits(number: int, text: str) -> None:
-    assert bytes_text(number) == text
