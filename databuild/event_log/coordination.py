@@ -79,7 +79,7 @@ class LeaseOwner(NamedTuple):
     """The owner of a lease that another process may take over when its holder has died and nothing has run yet.
 
     Attributes:
-        name: The owner; never empty.
+        name: The owner; empty if no other process may take the lease over before the build is executing.
         previous_holder: The dead holder from which the lease is taken over; empty for a new lease.
     """
 

@@ -41,7 +41,6 @@ class ExecutorOptions:
         credential_helper: The path of a program that prints headers for an address, by the protocol of Bazel's
             `--credential_helper`; empty for none.
         tls: The files for TLS.
-        properties: Requirements on machines for jobs that do not set them, in the words of the engine.
         environ: The environment of the credential helper.
         grace_seconds: The time between TERM and KILL for a process that has to stop, where the engine allows it.
         log_limit_bytes: The maximum size of each stream of output.
@@ -51,7 +50,6 @@ class ExecutorOptions:
     headers: Mapping[str, str] = field(default_factory=dict)
     credential_helper: str = ""
     tls: ClientTls = ClientTls()
-    properties: Mapping[str, str] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
     grace_seconds: float = 10.0
     log_limit_bytes: int = 64 * 1024 * 1024

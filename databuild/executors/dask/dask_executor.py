@@ -127,7 +127,7 @@ class DaskExecutor:
         on_report: Callable[[bytes], None] | None = None,
         on_placement: Callable[[Placement], None] | None = None,
     ) -> ProcessResult:
-        resources, fault = dask_resources({**self._options.properties, **spec.properties})
+        resources, fault = dask_resources(spec.properties)
         if fault:
             return ProcessResult(exit_code=-1, refused=fault)
         run = self._add(Run(spec, new_key(spec.run_id), resources, self._delivery(spec, on_report), on_placement))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -35,17 +34,15 @@ _MAX_BYTES_IN_MEMORY: Final = 64 * 1024
 class Actions:
     """Makes actions and sends them with their inputs."""
 
-    def __init__(self, store: BlobStore, code: CodeStore, properties: Mapping[str, str]) -> None:
+    def __init__(self, store: BlobStore, code: CodeStore) -> None:
         """Sends nothing yet.
 
         Args:
             store: The store of the engine.
             code: The programs in that store.
-            properties: Requirements on machines for processes that do not set them.
         """
         self._store = store
         self._code = code
-        self._properties = properties
         self._sending = asyncio.Semaphore(_MAX_SENDING)
 
     async def send(self, spec: ProcessSpec) -> api.Digest:
@@ -66,7 +63,7 @@ class Actions:
             root.files.add(name=_TASK, digest=task.digest)
             blobs.append(task)
         root_blob = message_blob(root)
-        platform = self._platform(spec)
+        platform = _platform(spec)
         command = message_blob(_command(spec, platform))
         action = api.Action(
             command_digest=command.digest,
@@ -87,11 +84,10 @@ class Actions:
         if spec.code is not None:
             self._code.check_again(spec.code)
 
-    def _platform(self, spec: ProcessSpec) -> api.Platform:
-        properties = {**self._properties, **spec.properties}
-        return api.Platform(
-            properties=[api.Platform.Property(name=name, value=value) for name, value in sorted(properties.items())]
-        )
+
+def _platform(spec: ProcessSpec) -> api.Platform:
+    properties = sorted(spec.properties.items())
+    return api.Platform(properties=[api.Platform.Property(name=name, value=value) for name, value in properties])
 
 
 def _command(spec: ProcessSpec, platform: api.Platform) -> api.Command:

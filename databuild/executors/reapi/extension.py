@@ -59,7 +59,7 @@ class ReapiExecutor:
         self._connection = Connection(address, headers, options.tls, limits)
         self._store = BlobStore(self._connection)
         self._code = CodeStore(CodeTrees(options.cache_directory), self._store)
-        self._actions = Actions(self._store, self._code, options.properties)
+        self._actions = Actions(self._store, self._code)
         self._results = Results(self._store, options.log_limit_bytes)
         self._command_size = CommandSize({})
         self._connecting = asyncio.Lock()

@@ -107,7 +107,7 @@ def read_begun_build(
             code_digests=facts.digests,
             versions={},
             options=request.options.planning,
-            warnings=tuple(facts.warnings),
+            warnings=tuple(facts.warnings),  # about the request, and those of planning
         ),
         produced=facts.in_status(pt.PARTITION_STATUS_AVAILABLE),
         progress=progress,

@@ -25,6 +25,7 @@ class ContinuedBuilds:
         """
         self._context = replace(context, on_event=None, planning=None, continue_build=self)
         self._announce = announce
+        self._left = False
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def __call__(self, build_request_id: str, holder: str) -> bool:
@@ -46,7 +47,8 @@ class ContinuedBuilds:
             try:
                 result = await continue_build(begun, context)
             except DataBuildError as error:
-                self._announce(f"build {build_request_id}: {error}")
+                if not self._left:
+                    self._announce(f"build {build_request_id}: {error}")
             else:
                 self._announce(f"build {build_request_id} has ended: {type(result).__name__}")
 
@@ -71,6 +73,7 @@ class ContinuedBuilds:
 
         Call it when the event log is closed and the engines leave their runs alone.
         """
+        self._left = True
         for task in self._tasks.values():
             task.cancel()
         await self.wait()

@@ -44,9 +44,6 @@ from databuild.orchestration.jobs.task_descriptions import TaskDescriptions
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
-_OWNER: Final = "orchestrator"
-"""The owner of the lease of a build on an engine that no service has admitted."""
-
 _MAX_ENGINE_PAUSE_SECONDS: Final = 30.0
 
 
@@ -68,7 +65,8 @@ async def run_build(request: BuildRequest, context: BuildContext) -> BuildResult
     """
     check_build_request_id(request.build_request_id)
     engine = context.engines.get(request.options.executor)
-    if request.options.jobs < (engine is None):
+    # On an engine, 0 means as many as it runs at once.
+    if request.options.jobs < (1 if engine is None else 0):
         raise InvalidRequestError(f"jobs is {request.options.jobs}; at least one job run must be allowed at once")
     return await _Build(request, context, engine).run()
 
@@ -98,13 +96,16 @@ class _Build:
         self._engine = engine
         self._begun = begun
         owner = context.admission.lease_owner
-        if engine is not None and owner is None and request.plan is None:
+        if engine is not None and owner is None:
             # Another process may continue the build; this one must notice if that happens while it lives.
-            owner = LeaseOwner(_OWNER)
+            owner = LeaseOwner("")
         if begun is not None:
-            owner = LeaseOwner(owner.name if owner is not None else _OWNER, begun.holder)
+            owner = LeaseOwner(owner.name if owner is not None else "", begun.holder)
         self._taken_over = owner is not None and bool(owner.previous_holder)
-        self._warnings = list(request.warnings)
+        self._warnings = list(request.warnings if begun is None else begun.plan.warnings)
+        state = begun.state if begun is not None else None
+        if state is None and self._taken_over:
+            state = _received(request)
         self._reader = context.event_log.reader()
         self._folder = f"{context.settings.log_directory}/{request.build_request_id}"
         self._orchestrator = BuildOrchestrator(
@@ -114,7 +115,7 @@ class _Build:
             clock=context.clock,
             on_event=context.on_event,
             telemetry=context.telemetry,
-            state=begun.state if begun is not None else _received(request) if self._taken_over else None,
+            state=state,
         )
         self._coordination = Coordination(
             context.event_log,

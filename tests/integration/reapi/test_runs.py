@@ -38,10 +38,8 @@ async def test_an_action_has_all_that_the_engine_needs(engine: FakeEngine, execu
     assert [(v.name, v.value) for v in command.environment_variables][:2] == [("A", "1"), ("B", "2")]
 
 
-async def test_properties_of_a_process_override_those_of_the_executor(engine: FakeEngine, runs: Runs) -> None:
-    executor = ReapiExecutor(engine.uri, ExecutorOptions(properties={"pool": "small", "os": "linux"}), Limits())
-    await executor.run(runs.shell("true", properties={"pool": "large"}))
-    await executor.close()
+async def test_properties_are_sent_sorted_by_name(engine: FakeEngine, executor: ReapiExecutor, runs: Runs) -> None:
+    await executor.run(runs.shell("true", properties={"pool": "large", "os": "linux"}))
 
     (operation,) = engine.operations.values()
     assert [(p.name, p.value) for p in operation.action.platform.properties] == [("os", "linux"), ("pool", "large")]

@@ -4,147 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
 
 import pytest
 
-from databuild.errors import EventLogError, ExecutorError, InvalidRequestError
-from databuild.event_log.coordination import Claim, ClaimRequest, LeaseOwner
-from databuild.event_log.log import EventLog
-from databuild.event_log.open import open_event_log
-from databuild.event_log.verify import verify
-from databuild.executors.engines import Engines
+from databuild.errors import ExecutorError, InvalidRequestError
 from databuild.executors.executor import ProcessResult
 from databuild.graph.catalog import RetryPolicy
-from databuild.model.build_options import BuildKeywords, BuildOptions
-from databuild.model.results import BuildResult, Cancelled, FailFast, Success
-from databuild.orchestration.build.build_context import BuildContext
-from databuild.orchestration.build.continued_builds import ContinuedBuilds
-from databuild.orchestration.build.run_build import run_build
-from databuild.orchestration.build.settings import BuildRequest, Settings
+from databuild.model.results import Cancelled, FailFast, Success
 from databuild.v1 import events_pb2 as ev
-from tests.support.build_world import RAW, FakeExecutor, jobs
-from tests.support.fake_engine import URI, FakeEngine, FakeRemoteExecutor
-from tests.support.forwarding_log import ForwardingLog
+from tests.support.build_world import RAW, jobs
+from tests.support.engine_world import DONE, LOST, Process, World
+from tests.support.fake_engine import URI
 from tests.support.present import present
 from tests.support.waiting import turns, turns_until
-
-LOST = ProcessResult(exit_code=-1, lost="it restarted")
-DONE = ProcessResult(exit_code=0, machine="m2", queued_seconds=2.0)
-
-
-class MortalLog(ForwardingLog):
-    """The event log as one process sees it, which writes nothing any more once it is dead."""
-
-    dead = False
-
-    def append(self, events: Sequence[ev.BuildEvent]) -> Awaitable[None]:
-        self._check()
-        return super().append(events)
-
-    def claim(self, requests: Sequence[ClaimRequest]) -> Awaitable[Sequence[Claim]]:
-        self._check()
-        return super().claim(requests)
-
-    def renew_lease(
-        self, build_request_id: str, holder: str, seconds: float, owner: LeaseOwner | None = None
-    ) -> Awaitable[None]:
-        self._check()
-        return super().renew_lease(build_request_id, holder, seconds, owner)
-
-    def _check(self) -> None:
-        if self.dead:
-            raise EventLogError("the process is dead")
-
-
-class Process:
-    """A process that runs builds on the engine: the holder of their leases, which may die."""
-
-    def __init__(self, world: World, name: str) -> None:
-        self._name = name
-        self._dead = world.dead
-        self._log = MortalLog(world.log)
-        self.executor = FakeRemoteExecutor(world.engine)
-        self.local = FakeExecutor()
-        self.announced: list[str] = []
-        context = BuildContext(
-            catalog=world.catalog,
-            event_log=self._log,
-            executor=self.local,
-            settings=world.settings,
-            liveness=self,
-            engines=Engines([URI], lambda _uri: self.executor),
-        )
-        self.continued = ContinuedBuilds(context, announce=self.announced.append)
-        self.context = replace(context, continue_build=self.continued)
-
-    def this_process(self) -> str:
-        return self._name
-
-    def is_gone(self, holder: str) -> bool:
-        return holder in self._dead
-
-    def is_here(self, _holder: str) -> bool:
-        return True
-
-    async def build(self, build: str, *refs: str, **options: Unpack[BuildKeywords]) -> BuildResult:
-        keywords: BuildKeywords = {"executor": URI, **options}
-        request = BuildRequest(build_request_id=build, requested=refs, options=BuildOptions(**keywords))
-        result = await run_build(request, self.context)
-        await self.continued.wait()
-        return result
-
-    def start(self, build: str, *refs: str, **options: Unpack[BuildKeywords]) -> asyncio.Task[BuildResult]:
-        return asyncio.create_task(self.build(build, *refs, **options))
-
-    async def die(self, running: asyncio.Task[BuildResult]) -> None:
-        """Dies while a build runs: records nothing any more, and leaves the engine alone."""
-        self.executor.leave()
-        self._log.dead = True
-        running.cancel()
-        with pytest.raises(EventLogError):
-            await running
-        self._dead.add(self._name)
-
-
-class World:
-    """An event log, an engine, and the processes that use them."""
-
-    def __init__(self, tmp_path: Path) -> None:
-        self.dead: set[str] = set()
-        self.engine = FakeEngine()
-        self.catalog = jobs(retry=RetryPolicy(infrastructure_retries=1))
-        self.log: EventLog = open_event_log("memory:")
-        self.settings = Settings(working_directory="/", log_directory=str(tmp_path), claim_poll_seconds=0)
-
-    def succeed(self, **count: int) -> None:
-        """Has the next runs of jobs succeed at once."""
-        self.engine.results = {f"//:{name}": [DONE] * number for name, number in count.items()}
-
-    def events(self, build: str) -> Sequence[ev.BuildEvent]:
-        reader = self.log.reader()
-        events = reader.events(build)
-        reader.close()
-        return events
-
-    def story(self, job_run: str) -> list[str]:
-        """Returns what the events tell of a job run, in order."""
-        told = []
-        for event in self.events(job_run.split(".", maxsplit=1)[0]):
-            if event.job.job_run_id == job_run:
-                told.append(ev.JobStatus.Name(event.job.status).removeprefix("JOB_STATUS_"))
-            elif event.placement.job_run_id == job_run:
-                told.append("started" if event.placement.started else "accepted")
-        return told
-
-    def verified(self) -> bool:
-        reader = self.log.reader()
-        faults = verify(reader).reported
-        reader.close()
-        return faults == ()
 
 
 @pytest.fixture
@@ -489,3 +363,32 @@ async def test_a_continued_build_fails_if_the_engine_stays_away(world: World) ->
     await two.continued.wait()
 
     assert world.events("b")[-1].build_request.error.code == "EXECUTOR"
+
+
+class NeverAdmitted:
+    """An admission that does not come."""
+
+    lease_owner = None
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+
+    def received(self) -> None:
+        self.reached.set()
+
+    async def admit(self) -> str:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_a_build_that_dies_before_it_is_planned_is_ended_by_the_next(world: World) -> None:
+    one, admission = Process(world, "one"), NeverAdmitted()
+    one.context = replace(one.context, admission=admission)
+    running = one.start("b", "raw/1")
+    await admission.reached.wait()
+    await one.die(running)
+    world.succeed(raw=1)
+
+    await Process(world, "two").build("c", "raw/7")
+
+    assert world.events("b")[-1].build_request.status == ev.BUILD_STATUS_FAILED
