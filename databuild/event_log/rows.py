@@ -16,6 +16,7 @@ from databuild.model.records import (
     FailureRecord,
     InputVersion,
     JobRunRecord,
+    Location,
     Manifest,
     PartitionRecord,
 )
@@ -133,6 +134,7 @@ def _partition_record(row: Any, manifest: Manifest | None) -> PartitionRecord:
         _configuration_digest,
         claimed_by,
         adopted,
+        location,
     ) = row
     adoption = None
     if adopted:  # in the form of `PartitionChange.data`
@@ -155,7 +157,13 @@ def _partition_record(row: Any, manifest: Manifest | None) -> PartitionRecord:
         _failure(failure_category, failure_message) if failure_category else None,
         claimed_by or "",
         adoption,
+        location_of(location),
     )
+
+
+def location_of(text: str) -> Location | None:
+    """Returns the location of a partition, from the column `location`."""
+    return Location._make(json.loads(text)) if text else None
 
 
 def metadata_of(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -42,6 +42,7 @@ _UNDECIDED = Decision(pt.REASON_UNSPECIFIED, "")
 _IN_PROGRESS = Decision(pt.REASON_UNSPECIFIED, "")
 _MISSING = Decision(pt.REASON_MISSING, "")
 _FAILED_BEFORE = Decision(pt.REASON_FAILED_BEFORE, "")
+_LOST = Decision(pt.REASON_LOST, "")
 _UP_TO_DATE = Decision(pt.REASON_UP_TO_DATE, "")
 _FEW_INPUTS = 8
 _PAUSE = -1
@@ -180,6 +181,8 @@ class Freshness:
     def _unavailable(record: PartitionRecord) -> Decision:
         if record.claimed_by_build_request_id:
             return Decision(pt.REASON_BUILDING_ELSEWHERE, record.claimed_by_build_request_id)
+        if record.status == "MISSING":
+            return _LOST
         return _FAILED_BEFORE if record.failure is not None or record.status == "BUILDING" else _MISSING
 
     def _stale(self, ref: str, record: PartitionRecord) -> Decision | None:

@@ -6,6 +6,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import hashlib
     from types import TracebackType
 
 
@@ -48,17 +49,36 @@ class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
 
 
 def content_digest(*paths: "str | os.PathLike[str]") -> str:
-    """Returns `sha256:` and a hexadecimal digest of the contents of files, in the given order."""
+    """Returns `sha256:` and a hexadecimal digest of the contents of files, in the given order.
+
+    A folder counts with the relative paths and the contents of the files below it; names that begin with a dot are left
+    out. `partitions verify --content` computes the digest of the one file or folder where a partition is.
+    """
     import hashlib
 
     digest = hashlib.sha256()
     for path in paths:
-        with open(path, "rb") as file:
-            file_digest = hashlib.file_digest(file, "sha256")
+        if os.path.isdir(path):  # noqa: PTH112
+            file_digest = _folder_digest(path)
+        else:
+            with open(path, "rb") as file:
+                file_digest = hashlib.file_digest(file, "sha256")
         if len(paths) == 1:
             return "sha256:" + file_digest.hexdigest()
         digest.update(file_digest.digest())
     return "sha256:" + digest.hexdigest()
+
+
+def _folder_digest(folder: "str | os.PathLike[str]") -> "hashlib._Hash":
+    import hashlib
+
+    from databuild.job.locations import files_below
+
+    digest = hashlib.sha256()
+    for name, entry in files_below(folder):
+        with open(entry.path, "rb") as file:
+            digest.update(os.fsencode(name) + b"\0" + hashlib.file_digest(file, "sha256").digest())
+    return digest
 
 
 def _sync(path: str) -> None:

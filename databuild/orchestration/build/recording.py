@@ -117,8 +117,10 @@ class BuildRecorder:
             if trusted and self._orchestrator.state.partitions[ref] == _BUILDING:
                 version = report.partition.content_digest or job_run_id
                 self._versions.now[ref] = version
+                location = report.partition.location if report.partition.HasField("location") else None
                 metadata = report.partition.metadata
-                self._orchestrator.emit(partition_available(ref, task.task_id, job_run_id, version, metadata))
+                available = partition_available(ref, task.task_id, job_run_id, version, metadata, location)
+                self._orchestrator.emit(available)
         elif kind == "check":
             tainted = tainted_by(report.check, task.config.outputs)
             if tainted:

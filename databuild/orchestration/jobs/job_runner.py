@@ -25,7 +25,7 @@ from databuild.model.job_graph import Task
 from databuild.model.job_run_id import format_job_run_id
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.jobs.process_faults import ProcessFault, process_fault
-from databuild.orchestration.jobs.reports import ReportFaultError, parse_report, tainted_by
+from databuild.orchestration.jobs.reports import ReportFaultError, add_location, parse_report, tainted_by
 from databuild.orchestration.jobs.task_access import TaskAccess
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
@@ -53,6 +53,7 @@ class JobRunOutcome(RunOutcome):
 class _Reports:
     outputs: frozenset[str]
     inputs: frozenset[str]
+    is_local: bool
     failed_checks: list[pt.CheckResult] = field(default_factory=list)
     metrics: list[pt.Metric] = field(default_factory=list)
     fault: str = ""
@@ -117,14 +118,14 @@ class JobRunner:
 
     async def _run(self, task: Task, attempt: int, job_run_id: str, address: str) -> JobRunOutcome:
         spec = self._spec(task, attempt, job_run_id, address)
-        reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id))
+        reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id), is_local=True)
         result = await self._executor.run(spec, lambda line: self._reported(task, job_run_id, line, reported))
         return _outcome(self._catalog.jobs[task.job_label], result, reported)
 
     async def _run_on(self, engine: RemoteExecutor, task: Task, attempt: int, job_run_id: str) -> JobRunOutcome:
         job = self._catalog.jobs[task.job_label]
         orchestrator = self._orchestrator
-        reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id))
+        reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id), is_local=False)
         started = False
 
         def on_report(line: bytes) -> None:
@@ -219,6 +220,8 @@ class JobRunner:
             return
         if report is None:
             return
+        if report.HasField("partition") and reported.is_local:
+            add_location(report.partition, self._working_directory)
         if report.HasField("metric"):
             reported.metrics.append(report.metric)
         if report.HasField("check") and tainted_by(report.check, reported.outputs):
