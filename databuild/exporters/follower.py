@@ -1,7 +1,7 @@
 """A follower reads the event log behind a cursor, and sends the events with an exporter.
 
-It reads what is durable, in a thread of its own, so it never delays a build: the event log is the queue. What could not
-be sent is sent by the next process with the same exporter.
+It reads durable events, in a thread of its own, so it never delays a build: the event log is the queue. Events that
+could not be sent are sent by the next process with the same exporter.
 """
 
 from __future__ import annotations
