@@ -120,6 +120,8 @@ class JobCatalog:
         max_partitions: The maximum number of partitions of one plan.
         executor: The address of the engine that runs the jobs unless a build says otherwise, or `local`.
         log_store: The URI of the place of job logs unless a build says otherwise; empty for the state directory.
+        notify: The URLs that get notifications unless a build or service says otherwise.
+        notify_on: The occasions of notifications; empty for the default ones.
         extensions: The directories of the packages of each extension of DataBuild among the runfiles, by its name.
         exec_properties: Requirements on machines of engines for jobs that do not set them.
     """
@@ -135,6 +137,8 @@ class JobCatalog:
     max_partitions: int = MAX_PARTITIONS
     executor: str = LOCAL
     log_store: str = ""
+    notify: tuple[str, ...] = ()
+    notify_on: tuple[str, ...] = ()
     extensions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     exec_properties: Mapping[str, str] = field(default_factory=dict)
 
@@ -387,6 +391,8 @@ def load_catalog(path: str, runfiles: str) -> JobCatalog:
             max_partitions=int(_get(catalog, "max_partitions", 0)) or MAX_PARTITIONS,
             executor=_get(catalog, "executor", "") or LOCAL,
             log_store=_get(catalog, "log_store", ""),
+            notify=tuple(_get(catalog, "notify", ())),
+            notify_on=tuple(_get(catalog, "notify_on", ())),
             extensions={
                 name: tuple(_resolved(path, runfiles) for path in _get(extension, "import_paths", []))
                 for name, extension in _get(catalog, "extensions", {}).items()

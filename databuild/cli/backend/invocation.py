@@ -31,6 +31,11 @@ _LOCAL_FLAGS = {
     "tls_certificate": None,
     "tls_client_certificate": None,
     "tls_client_key": None,
+    "notify": (),
+    "notify_on": (),
+    "notify_template": None,
+    "exporter_seconds": 10.0,
+    "exporter_failure": "warn",
 }
 """The flags that are refused together with a service, with their defaults."""
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from databuild.cli.backend.build_outcome import BuildOutcome, Stopped, Summary, summarize
 from databuild.cli.backend.engines import chosen_executor, engines
+from databuild.cli.backend.exporting import start_exports
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.local_plan import settings
 from databuild.cli.backend.state_directories import print_hint
@@ -68,11 +69,17 @@ def run(call: Invocation, request: BuildRequest, display: BuildDisplay) -> Build
     catalog = call.catalog()
     print_hint(call)
     event_log = call.open_event_log()
+    exports = start_exports(call, event_log)
     display.announce(request.build_request_id, request.retry_of)
+    outcome: BuildOutcome
     try:
-        return asyncio.run(_build(call, catalog, request, event_log, display))
+        outcome = asyncio.run(_build(call, catalog, request, event_log, display))
     except DataBuildError as error:
-        return Stopped(request.build_request_id, error)
+        outcome = Stopped(request.build_request_id, error)
+    if exports is not None:
+        exported = exports.stop(call.flags["exporter_seconds"])
+        outcome = outcome._replace(exported=exported)
+    return outcome
 
 
 async def _build(

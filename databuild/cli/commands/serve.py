@@ -7,6 +7,7 @@ import logging
 import signal
 
 from databuild.cli.backend.engines import chosen_executor, engines
+from databuild.cli.backend.exporting import start_exports
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.job_environment import TOKENS_VARIABLE
 from databuild.cli.backend.local_build import FORCED_GRACE_SECONDS, number_of_jobs, telemetry
@@ -72,10 +73,12 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup starts programs with SIGHUP ignored
             loop.add_signal_handler(number, on_signal)
+    event_log = call.open_event_log()
+    exports = start_exports(call, event_log)
     await serve(
         options,
         catalog=call.catalog(),
-        event_log=call.open_event_log(),
+        event_log=event_log,
         make_executor=make_executor,
         settings=settings(call),
         limits=Limits(
@@ -91,6 +94,8 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         telemetry=telemetry(call),
         engines=engines(call),
     )
+    if exports is not None:
+        await asyncio.to_thread(exports.stop, call.flags["exporter_seconds"])
 
 
 def _options(call: Invocation) -> ServerOptions:

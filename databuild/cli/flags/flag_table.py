@@ -131,6 +131,17 @@ FLAGS = (
     Flag("tls_client_certificate", STRING, None, "The client certificate to present to the engine, in PEM.", _EXECUTING,
          value_name="FILE"),
     Flag("tls_client_key", STRING, None, "The key of that certificate, in PEM.", _EXECUTING, value_name="FILE"),
+    Flag("notify", STRINGS, (), "A URL that gets notifications of builds and failed checks as CloudEvents. May be "
+         "repeated. Default: those of the graph.", _EXECUTING, value_name="URL"),
+    Flag("notify_on", STRINGS, (), "An occasion of notifications: `end` of a build, `failure`, `first_failure` after a "
+         "success, or `check` that did not pass. May be repeated. Default: those of the graph, else `failure` and "
+         "`check`.", _EXECUTING, value_name="OCCASION"),
+    Flag("notify_template", STRING, None, "A JSON file that makes the bodies of notifications, with `${name}` for "
+         "facts.", _EXECUTING, value_name="FILE"),
+    Flag("exporter_seconds", FLOAT, 10.0, "The time after a build, or at the end of a service, to send what is left of "
+         "notifications. The next build or service sends the rest.", _EXECUTING, value_name="SECONDS"),
+    Flag("exporter_failure", ENUM, "warn", "How to handle notifications that could not be sent in time, or that were "
+         "refused: warn, or end with exit code 3.", _BUILDING, values=("warn", "fail")),
     Flag("build_request_id", STRING, None, "The id of the new build. Default: a new id.", _BUILDING, value_name="ID"),
     Flag("grace_period", FLOAT, 10.0, "The time between SIGTERM and SIGKILL for job processes that have to stop.",
          (*_BUILDING, *_SERVE), value_name="SECONDS"),
