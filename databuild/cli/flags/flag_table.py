@@ -118,6 +118,11 @@ FLAGS = (
     Flag("tls_client_certificate", STRING, None, "The client certificate to present to the engine, in PEM.", _EXECUTING,
          value_name="FILE"),
     Flag("tls_client_key", STRING, None, "The key of that certificate, in PEM.", _EXECUTING, value_name="FILE"),
+    Flag("log_store", STRING, None, "The place of the logs of jobs: a folder that machines share, or "
+         "`s3://BUCKET/PATH`, `gs://...` or `az://...`. Default: that of the graph, else the state directory.",
+         _EXECUTING, value_name="URI"),
+    Flag("log_store", STRING, None, "Also prune the logs in this place, where builds of this event log put them. "
+         "Default: that of the graph.", ("prune",), value_name="URI"),
     Flag("build_request_id", STRING, None, "The id of the new build. Default: a new id.", _BUILDING, value_name="ID"),
     Flag("grace_period", FLOAT, 10.0, "The time between SIGTERM and SIGKILL for job processes that have to stop.",
          (*_BUILDING, *_SERVE), value_name="SECONDS"),
