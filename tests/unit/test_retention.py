@@ -17,12 +17,14 @@ from databuild.model.records import BuildRecord
 from databuild.model.statuses import BuildStatus
 from databuild.orchestration.logs.log_folders import (
     LocalLogFolders,
+    StoredLogFolders,
     bytes_under,
     logs_pruned_before,
     prunable_logs,
     prune_logs,
 )
 from databuild.orchestration.maintenance.retention import builds_to_prune, prune_builds
+from tests.support.fake_storage import FakeStorages
 
 
 def record(name: str, ended: float = 100.0, status: BuildStatus = "COMPLETED", pruned: float = 0.0) -> BuildRecord:
@@ -163,6 +165,25 @@ def test_the_socket_of_a_killed_process_goes_with_the_logs() -> None:
 
         assert list(prune_logs(reads(FakeLog(record("a", pruned=1.0))), LocalLogFolders(folder))) == [("a", 0)]
         assert not build.exists()
+
+
+def test_logs_in_a_store_go_as_those_of_this_machine_and_foreign_ones_stay() -> None:
+    storages = FakeStorages()
+    for build in ("a", "b", "c", "other"):
+        storages.files[f"s3://bucket/logs/{build}/1.1/stdout.000000000000-000000000005"] = b"12345"
+    storages.files["s3://bucket/logs/file"] = storages.files["s3://bucket/logs-2/a/1.1/x"] = b"1"
+    log = FakeLog(record("a", pruned=1.0), record("b", 10), record("c", 20))
+    folders = StoredLogFolders(storages, "s3://bucket/logs")
+
+    assert list(prunable_logs(reads(log), folders, also={"c"}.__contains__)) == [("a", 5), ("c", 5)]
+    assert list(prune_logs(reads(log), folders)) == [("a", 5)]
+    assert list(prune_logs(reads(log), folders, before=15.0)) == [("b", 5)]
+    assert sorted(storages.files) == [
+        "s3://bucket/logs-2/a/1.1/x",
+        "s3://bucket/logs/c/1.1/stdout.000000000000-000000000005",
+        "s3://bucket/logs/file",
+        "s3://bucket/logs/other/1.1/stdout.000000000000-000000000005",
+    ]
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from databuild.storage.storage import StoredFile
 
 _NAME: Final = re.compile(r"(?P<stream>[a-z]+)\.(?P<start>\d{12})-(?P<end>\d{12})")
+_END: Final = 10**12
 
 
 class Piece(NamedTuple):
@@ -55,10 +56,15 @@ def pieces_among(files: Iterable[StoredFile], stream: str) -> Sequence[Piece]:
 def path_through(pieces: Sequence[Piece], start: int) -> Sequence[Piece]:
     """Returns the fewest pieces that have all bytes from a position on, up to the first that is missing, in order."""
     path: list[Piece] = []
-    position = start
-    while next_pieces := [piece for piece in pieces if piece.start <= position < piece.end]:
-        path.append(max(next_pieces, key=lambda piece: piece.end))
-        position = path[-1].end
+    position, best = start, Piece(0, 0, "")
+    for piece in (*sorted(pieces), Piece(_END, _END, "")):
+        # All pieces that begin at the position or before it have been seen: take the longest.
+        while piece.start > position and best.end > position:
+            path.append(best)
+            position = best.end
+        if piece.start > position:
+            break
+        best = max(best, piece, key=lambda one: one.end)
     return path
 
 
