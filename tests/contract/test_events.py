@@ -125,9 +125,9 @@ async def test_a_job_run_has_the_place_of_its_logs_and_after_its_end_their_sizes
     ended.stdout_bytes, ended.stderr_bytes = 5_000_000_000, 0
     await build.emit(("job", ended))
 
-    run = present(log.reader().job_run("b.1.1"))
-    assert (run.log_store, run.stdout_bytes, run.stderr_bytes) == ("s3://bucket/logs", 5_000_000_000, 0)
-    assert (run.executor, run.status) == ("dask://engine:1", "FAILED")
+    record = present(log.reader().job_run("b.1.1"))
+    assert (record.log_store, record.stdout_bytes, record.stderr_bytes) == ("s3://bucket/logs", 5_000_000_000, 0)
+    assert (record.executor, record.status) == ("dask://engine:1", "FAILED")
     assert verify(log.reader()).reported == ()
 
 

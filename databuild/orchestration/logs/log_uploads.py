@@ -36,8 +36,10 @@ _AGE_PER_SECOND: Final = 60.0
 FIRST_PAUSE_SECONDS: Final = 1.0
 MAX_PAUSE_SECONDS: Final = 60.0
 """The time before a store that was away is tried again. It doubles with each failure."""
-FINISH_SECONDS: Final = 10.0
+FINISH_SECONDS: Final = 60.0
 """The maximum time for which the end of a build waits for its logs to be stored."""
+STALL_SECONDS: Final = 10.0
+"""The maximum time for which it waits while none is stored."""
 _LAST_ATTEMPTS: Final = 2
 """The number of failures after which the end of a build does not wait any longer."""
 _CLOSE_SECONDS: Final = 5.0
@@ -183,7 +185,7 @@ class LogUploads:
             return ()
         with self._changed:
             left = self._outages.get(log_store)
-            reason = left.fault if left is not None else f"storing them takes more than {seconds:g} seconds"
+            reason = left.fault if left is not None else "it takes too long"
             runs = len({log.job_run_id for log in self._logs.values() if log.build == build_request_id})
         counted = f"{runs} job {'run' if runs == 1 else 'runs'}"
         warning = (
@@ -345,14 +347,17 @@ class LogUploads:
 
     def _wait(self, log_store: str, build_request_id: str, seconds: float) -> bool:
         """Waits until the logs of a build are stored; returns False after a time or some failures."""
-        end = time.monotonic() + seconds
+        now = time.monotonic()
+        end, stalled = now + seconds, now + STALL_SECONDS
         with self._changed:
-            before = self._failures(log_store)
-            while self._left[build_request_id]:
-                left = end - time.monotonic()
-                if left <= 0 or self._closed or self._failures(log_store) - before >= _LAST_ATTEMPTS:
+            failures = self._failures(log_store)
+            while before := self._left[build_request_id]:
+                left = min(end, stalled) - time.monotonic()
+                if left <= 0 or self._closed or self._failures(log_store) - failures >= _LAST_ATTEMPTS:
                     return False
                 self._changed.wait(left)
+                if self._left[build_request_id] < before:
+                    stalled = time.monotonic() + STALL_SECONDS
             return True
 
     def _any_ended(self) -> bool:
