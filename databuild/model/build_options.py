@@ -49,20 +49,32 @@ class BuildOptions(_Planning):
             0 in a build on an engine means as many as the engine runs at once.
         executor: The address of the engine that runs the jobs, or `local`. Empty in a request means the default of the
             graph.
+        log_store: The URI of the place of job logs. Empty in a request means the default of the graph; empty in a build
+            means the state directory.
     """
 
     keep_going: bool = False
     jobs: int = 0
     executor: str = ""
+    log_store: str = ""
 
     @classmethod
     def from_message(cls, message: ev.BuildOptions) -> BuildOptions:
-        options = cls(keep_going=message.keep_going, jobs=message.jobs, executor=message.executor)
+        options = cls(
+            keep_going=message.keep_going,
+            jobs=message.jobs,
+            executor=message.executor,
+            log_store=message.log_store,
+        )
         return options.with_planning(PlanOptions.from_message(message.plan))
 
     def to_message(self) -> ev.BuildOptions:
         return ev.BuildOptions(
-            keep_going=self.keep_going, jobs=self.jobs, plan=self.planning.to_message(), executor=self.executor
+            keep_going=self.keep_going,
+            jobs=self.jobs,
+            plan=self.planning.to_message(),
+            executor=self.executor,
+            log_store=self.log_store,
         )
 
     @property
@@ -93,3 +105,4 @@ class BuildKeywords(PlanKeywords, total=False):
     keep_going: bool
     jobs: int
     executor: str
+    log_store: str

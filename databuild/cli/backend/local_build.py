@@ -12,6 +12,7 @@ from databuild.cli.backend.engines import chosen_executor, engines
 from databuild.cli.backend.exporting import start_exports
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.local_plan import settings
+from databuild.cli.backend.log_stores import chosen_log_store, log_uploads
 from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.display.build_display import BuildDisplay
 from databuild.errors import DataBuildError
@@ -51,12 +52,12 @@ def number_of_jobs(call: Invocation, capacity: Capacity | None = None) -> int:
 
 
 def completed_options(call: Invocation, options: BuildOptions) -> BuildOptions:
-    """Returns the options of a build with the executor and the number of jobs that apply."""
+    """Returns the options of a build with the executor, the place of logs and the number of jobs that apply."""
     engines(call)  # checks the flags before the build is announced
     executor = chosen_executor(call)
     # An engine says how many jobs it runs at once when the build connects to it.
     jobs = options.jobs if executor else number_of_jobs(call)
-    return replace(options, executor=executor, jobs=jobs)
+    return replace(options, executor=executor, log_store=chosen_log_store(call), jobs=jobs)
 
 
 def telemetry(call: Invocation) -> Telemetry | None:
@@ -88,6 +89,7 @@ async def _build(
     progress = display.progress
     executor = LocalExecutor(base_env=call.job_environ, grace_seconds=call.flags["grace_period"])
     used = engines(call)
+    uploads = log_uploads(call)
     context = BuildContext(
         catalog=catalog,
         event_log=event_log,
@@ -95,6 +97,7 @@ async def _build(
         settings=settings(call),
         telemetry=telemetry(call),
         engines=used,
+        log_uploads=uploads,
         on_event=progress.on_event,
         planning=progress,
     )
@@ -137,3 +140,4 @@ async def _build(
         used.leave()
         await continued.leave()
         await used.close()
+        uploads.close()

@@ -12,6 +12,7 @@ from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.job_environment import TOKENS_VARIABLE
 from databuild.cli.backend.local_build import FORCED_GRACE_SECONDS, number_of_jobs, telemetry
 from databuild.cli.backend.local_plan import settings
+from databuild.cli.backend.log_stores import chosen_log_store, storages
 from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.full_parse import UsageError
@@ -85,6 +86,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
             max_builds=call.flags["max_builds"],
             default_jobs=number_of_jobs(call, capacity),
             default_executor=chosen_executor(call),
+            default_log_store=chosen_log_store(call),
             max_connections=connections,
         ),
         descriptor_limit=descriptor_limit,
@@ -93,6 +95,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         started=lambda addresses: _print_addresses(call, addresses),
         telemetry=telemetry(call),
         engines=engines(call),
+        storages=storages(call),
     )
     if exports is not None:
         await asyncio.to_thread(exports.stop, call.flags["exporter_seconds"])

@@ -142,6 +142,11 @@ FLAGS = (
          "notifications. The next build or service sends the rest.", _EXECUTING, value_name="SECONDS"),
     Flag("exporter_failure", ENUM, "warn", "How to handle notifications that could not be sent in time, or that were "
          "refused: warn, or end with exit code 3.", _BUILDING, values=("warn", "fail")),
+    Flag("log_store", STRING, None, "The place of the logs of jobs: a folder that machines share, or "
+         "`s3://BUCKET/PATH`, `gs://...` or `az://...`. Default: that of the graph, else the state directory.",
+         _EXECUTING, value_name="URI"),
+    Flag("log_store", STRING, None, "Also prune the logs in this place, where builds of this event log put them. "
+         "Default: that of the graph.", ("prune",), value_name="URI"),
     Flag("build_request_id", STRING, None, "The id of the new build. Default: a new id.", _BUILDING, value_name="ID"),
     Flag("grace_period", FLOAT, 10.0, "The time between SIGTERM and SIGKILL for job processes that have to stop.",
          (*_BUILDING, *_SERVE), value_name="SECONDS"),

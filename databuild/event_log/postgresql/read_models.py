@@ -41,6 +41,8 @@ _TYPES: Final = {
     "cpu_seconds": "float8",
     "placed_time": "float8",
     "queued_seconds": "float8",
+    "stdout_bytes": "bigint",
+    "stderr_bytes": "bigint",
 }
 
 
@@ -69,7 +71,10 @@ _PLACED_RUN: Final = ManyRows(
       executor = coalesce(nullif(excluded.executor, ''), old.executor),
       machine = coalesce(nullif(excluded.machine, ''), old.machine),
       placed_time = coalesce(nullif(excluded.placed_time, 0), old.placed_time),
-      queued_seconds = CASE WHEN excluded.placed_time > 0 THEN excluded.queued_seconds ELSE old.queued_seconds END""",
+      queued_seconds = CASE WHEN excluded.placed_time > 0 THEN excluded.queued_seconds ELSE old.queued_seconds END,
+      log_store = coalesce(nullif(excluded.log_store, ''), old.log_store),
+      stdout_bytes = coalesce(excluded.stdout_bytes, old.stdout_bytes),
+      stderr_bytes = coalesce(excluded.stderr_bytes, old.stderr_bytes)""",
 )
 _BUILD_PARTITION: Final = ManyRows(
     _columns(("build_request_id", "ref", *BuildPartition._fields)),

@@ -1,4 +1,4 @@
--- Version 4 of the schema: how far exporters have read the log,
+-- Version 4 of the schema: how far exporters have read the log.
 CREATE TABLE export_cursors (
   exporter TEXT COLLATE "C" PRIMARY KEY,
   position BIGINT NOT NULL,
@@ -6,6 +6,11 @@ CREATE TABLE export_cursors (
   expires DOUBLE PRECISION NOT NULL
 );
 
--- and the places of the data of partitions, each a JSON array of its URI, its size and its version.
+-- The places of the data of partitions, each a JSON array of its URI, its size and its version.
 ALTER TABLE partitions ADD COLUMN location TEXT NOT NULL DEFAULT '';
 ALTER TABLE partition_snapshots ADD COLUMN location TEXT NOT NULL DEFAULT '';
+
+-- Where the logs of job runs are, with their sizes.
+ALTER TABLE placements ADD COLUMN log_store TEXT NOT NULL DEFAULT '';
+ALTER TABLE placements ADD COLUMN stdout_bytes BIGINT;
+ALTER TABLE placements ADD COLUMN stderr_bytes BIGINT;

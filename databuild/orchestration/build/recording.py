@@ -50,6 +50,7 @@ class BuildRecorder:
         versions: Versions,
         wait_for_release: Callable[[Sequence[str]], Awaitable[None]],
         needs: Mapping[str, tuple[Need, ...]],
+        log_store: str = "",
     ) -> None:
         """Records nothing yet.
 
@@ -58,12 +59,14 @@ class BuildRecorder:
             versions: The versions of partitions during the execution.
             wait_for_release: Waits until no other live build claims any of these refs; without refs, for a moment.
             needs: The resources shared by builds that one run of a job needs, by job label.
+            log_store: The URI of the place of the logs; empty for the state directory.
         """
         self.completed = 0
         self.tokens: dict[str, int] = {}
         self.running: dict[str, tuple[Task, pt.Manifest]] = {}
         self._wait_for_release = wait_for_release
         self._needs = needs
+        self._log_store = log_store
         self._orchestrator = orchestrator
         self._versions = versions
         self._tainted: dict[str, set[str]] = {}
@@ -219,6 +222,7 @@ class BuildRecorder:
     def _start(self, started: Attempt, payloads: list[Payload]) -> None:
         task = started.task
         running = self._job_event(started, ev.JOB_STATUS_RUNNING)
+        running.log_store = self._log_store
         manifest = running.manifest
         manifest.job_label = task.job_label
         manifest.code_digest = self._versions.code_digest(task)
@@ -253,6 +257,8 @@ class BuildRecorder:
             event.cpu_seconds = process.cpu_seconds
             event.peak_memory_bytes = process.peak_memory_bytes
             event.metrics.extend(outcome.metrics)
+            if outcome.log_sizes is not None:
+                event.stdout_bytes, event.stderr_bytes = outcome.log_sizes
             if outcome.complete:
                 # These outputs are complete although the run has failed, so they precede its end, which fails the rest.
                 self._orchestrator.emit(*self._available(task, job_run_id, outcome.complete))

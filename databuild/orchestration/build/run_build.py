@@ -41,6 +41,7 @@ from databuild.orchestration.jobs.job_runner import JobRunner
 from databuild.orchestration.jobs.resources import Resources
 from databuild.orchestration.jobs.task_access import TaskAccess
 from databuild.orchestration.jobs.task_descriptions import TaskDescriptions
+from databuild.orchestration.logs.build_logs import BuildLogs, LogsInStateDirectory, LogsInStore
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -108,6 +109,7 @@ class _Build:
             state = _received(request)
         self._reader = context.event_log.reader()
         self._folder = f"{context.settings.log_directory}/{request.build_request_id}"
+        self._logs = _logs(request, context, self._folder)
         self._orchestrator = BuildOrchestrator(
             context.event_log,
             request.build_request_id,
@@ -135,7 +137,11 @@ class _Build:
         self._versions = Versions(self._reader)
         self._resources = Resources(context.catalog, on_engine=engine is not None)
         self._recorder = BuildRecorder(
-            self._orchestrator, self._versions, self._coordination.wait_for_release, self._resources.shared
+            self._orchestrator,
+            self._versions,
+            self._coordination.wait_for_release,
+            self._resources.shared,
+            self._logs.log_store,
         )
 
     async def run(self) -> BuildResult:
@@ -194,9 +200,12 @@ class _Build:
 
     async def _work(self) -> BuildResult:
         _make_folder(self._folder)
+        _make_folder(self._logs.folder)
         if self._begun is not None:
             return await self._execute(self._begun.plan)
         await self._coordination.end_dead_builds()
+        if self._context.log_uploads is not None:
+            self._context.log_uploads.take_over(self._reader)
         with self._orchestrator.with_tracing_span("databuild.planning"):
             plan = await self._plan()
         result = await self._execute(plan)
@@ -232,6 +241,7 @@ class _Build:
         """Writes the end of the build. A cancellation that arrives meanwhile is too late."""
 
         async def write() -> None:
+            self._warnings += await self._logs.finish()
             await self._orchestrator.complete_build(result, warnings=self._warnings)
 
         await run_to_end(write(), name="end-of-build")
@@ -300,6 +310,7 @@ class _Build:
             engine=self._engine,
             handles=self._begun.handles if self._begun is not None else {},
             folder=self._folder,
+            logs=self._logs,
             working_directory=self._context.settings.working_directory,
             on_report=recorder.record_report,
             token=recorder.tokens.pop,
@@ -354,6 +365,15 @@ def _received(request: BuildRequest) -> BuildState:
         last_sequence=1 + len(requested),
         partitions=requested.items(),
     )
+
+
+def _logs(request: BuildRequest, context: BuildContext, folder: str) -> BuildLogs:
+    log_store = request.options.log_store
+    if not log_store:
+        return LogsInStateDirectory(folder)
+    if context.log_uploads is None:
+        raise InvalidRequestError(f"log_store is {log_store!r}; builds of this process have none")
+    return LogsInStore(context.log_uploads, log_store, request.build_request_id)
 
 
 def _make_folder(path: str) -> None:
