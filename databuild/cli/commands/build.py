@@ -9,7 +9,7 @@ from databuild.cli.backend.build_flags import build_options, check_downstream, p
 from databuild.cli.backend.build_session import show_build
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.plan_file import read_plan
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
 from databuild.errors import InvalidRequestError
 from databuild.model.build_options import PlanOptions
 

@@ -13,7 +13,7 @@ from databuild.cli.backend.local_build import FORCED_GRACE_SECONDS, number_of_jo
 from databuild.cli.backend.local_plan import settings
 from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.flags.exit_codes import BUILT
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
 from databuild.executors.capacity import capacity_of
 from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.local import LocalExecutor
