@@ -130,7 +130,6 @@ COMMANDS = (
         "HTML file with the job graph and the timeline. `build` and `retry` write reports with `--report` and "
         "`--junit_xml`.",
         "report latest --format=html > report.html",
-        quick=True,
     ),
     Command(
         "graph",
