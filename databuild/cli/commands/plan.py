@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from databuild.cli.backend.build_flags import check_downstream, plan_options
@@ -32,6 +31,8 @@ def run(call: Invocation) -> int:
         call.positionals, plan_options(flags), downstream=flags["downstream"], digests=flags["output"] != "text"
     )
     if flags["output"] not in _FORMATS:
+        from pathlib import Path
+
         from databuild.cli.backend.plan_file import write_plan
 
         path = Path(call.path(flags["output"]))
