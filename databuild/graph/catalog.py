@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import itertools
 import json
@@ -357,6 +356,8 @@ class JobCatalog:
                     raise OverlappingPatternsError((first_label, first.text), (second_label, second.text), example)
 
     def _nearest(self, ref: str) -> str | None:
+        import difflib
+
         by_example = {pattern.example(): pattern.text for pattern, _ in self.patterns}
         nearest = difflib.get_close_matches(ref, by_example, n=1, cutoff=0.4)
         return by_example[nearest[0]] if nearest else None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
 from databuild.model.build_options import BuildOptions, PlanOptions
 
 

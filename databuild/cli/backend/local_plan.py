@@ -115,7 +115,6 @@ def plan_for(
         digests: True for tasks with configuration digests, which take time to compute.
     """
     catalog = call.catalog()
-    plans: list[Plan] = []
     progress = DelayedProgress(call)
 
     async def make() -> None:
@@ -136,8 +135,10 @@ def plan_for(
             showing.cancel()
             progress.end()
         plans.append(plan)
+        call.kept.append(plan)
 
     # The coroutine does not return the plan: asyncio.run would format its result as a string that nobody reads, which
     # takes a second for 100,000 partitions.
+    plans: list[Plan] = []
     asyncio.run(make())
     return plans[0]

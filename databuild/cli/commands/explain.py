@@ -8,7 +8,7 @@ from databuild.cli.backend.invocation import Invocation
 from databuild.cli.display.formats import bytes_text, counted, place_text, time_text
 from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
 from databuild.graph.reasons import absent_input_text, reason_text
 from databuild.model import statuses
 from databuild.model.enum_names import reason_name

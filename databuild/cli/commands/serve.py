@@ -15,7 +15,7 @@ from databuild.cli.backend.local_plan import settings
 from databuild.cli.backend.log_stores import chosen_log_store, storages
 from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.flags.exit_codes import BUILT
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
 from databuild.executors.capacity import capacity_of
 from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.local import LocalExecutor

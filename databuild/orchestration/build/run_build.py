@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from databuild.errors import (
     CoordinationError,
@@ -19,14 +19,12 @@ from databuild.errors import (
 )
 from databuild.event_log.coordination import LeaseOwner
 from databuild.executors.executor import RemoteExecutor
-from databuild.graph.execution import ExecutionOptions, execute
 from databuild.graph.plan_changes import changes_since
 from databuild.graph.reasons import absent_inputs_warning
 from databuild.model.build_request_id import check_build_request_id
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BuildState
 from databuild.model.results import BuildResult, Cancelled, Failed, FailFast, Success
-from databuild.orchestration.build.begun_build import BegunBuild
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.cancellation import Cancellation, run_to_end
 from databuild.orchestration.build.make_plan import make_plan
@@ -37,13 +35,14 @@ from databuild.orchestration.coordination.late_results import raise_if_overtaken
 from databuild.orchestration.coordination.versions import Versions
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.plan_events import emit_plan
-from databuild.orchestration.jobs.job_runner import JobRunner
 from databuild.orchestration.jobs.resources import Resources
-from databuild.orchestration.jobs.task_access import TaskAccess
-from databuild.orchestration.jobs.task_descriptions import TaskDescriptions
 from databuild.orchestration.logs.build_logs import BuildLogs, LogsInStateDirectory, LogsInStore
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
+
+if TYPE_CHECKING:
+    from databuild.orchestration.build.begun_build import BegunBuild
+    from databuild.orchestration.jobs.task_access import TaskAccess
 
 _MAX_ENGINE_PAUSE_SECONDS: Final = 30.0
 
@@ -281,6 +280,9 @@ class _Build:
             return await self._execute_tasks(plan) if plan.tasks else Success(jobs_completed=0)
 
     async def _execute_tasks(self, plan: Plan) -> BuildResult:
+        from databuild.orchestration.jobs.task_access import TaskAccess
+        from databuild.orchestration.jobs.task_descriptions import TaskDescriptions
+
         if self._engine is not None:
             await self._connect(self._engine)
         descriptions = TaskDescriptions(
@@ -303,6 +305,10 @@ class _Build:
             waited, pause = waited + pause, min(pause * 2, _MAX_ENGINE_PAUSE_SECONDS)
 
     async def _run_tasks(self, plan: Plan, tasks: TaskAccess) -> BuildResult:
+        # A build without tasks starts faster without the modules that only run them.
+        from databuild.graph.execution import ExecutionOptions, execute
+        from databuild.orchestration.jobs.job_runner import JobRunner
+
         recorder = self._recorder
         runner = JobRunner(
             self._context.executor,
