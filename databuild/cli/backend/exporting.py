@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.job_environment import SIGNING_VARIABLE
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
 
 if TYPE_CHECKING:
     from databuild.event_log.log import EventLog
