@@ -50,6 +50,8 @@ class BuildRecorder:
         versions: Versions,
         wait_for_release: Callable[[Sequence[str]], Awaitable[None]],
         needs: Mapping[str, tuple[Need, ...]],
+        *,
+        on_engine: bool,
     ) -> None:
         """Records nothing yet.
 
@@ -58,12 +60,14 @@ class BuildRecorder:
             versions: The versions of partitions during the execution.
             wait_for_release: Waits until no other live build claims any of these refs; without refs, for a moment.
             needs: The resources shared by builds that one run of a job needs, by job label.
+            on_engine: True if the jobs run on an engine.
         """
         self.completed = 0
         self.tokens: dict[str, int] = {}
         self.running: dict[str, tuple[Task, pt.Manifest]] = {}
         self._wait_for_release = wait_for_release
         self._needs = needs
+        self._on_engine = on_engine
         self._orchestrator = orchestrator
         self._versions = versions
         self._tainted: dict[str, set[str]] = {}
@@ -91,7 +95,9 @@ class BuildRecorder:
             )
             for attempt in attempts
         ]
-        return ClaimBatch(self._orchestrator.claim(requests), lambda claims: self._follow(attempts, claims))
+        claims = self._orchestrator.claim(requests)
+        # Other runs wait in the queue of an engine meanwhile, so that no machine waits for a claim.
+        return ClaimBatch(claims, lambda answers: self._follow(attempts, answers), urgent=not self._on_engine)
 
     def wait_for_change(self, task: Task) -> Awaitable[None]:
         return self._wait_for_release(() if task.task_id in self._short_of_resources else task.config.outputs)

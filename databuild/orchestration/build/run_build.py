@@ -135,7 +135,11 @@ class _Build:
         self._versions = Versions(self._reader)
         self._resources = Resources(context.catalog, on_engine=engine is not None)
         self._recorder = BuildRecorder(
-            self._orchestrator, self._versions, self._coordination.wait_for_release, self._resources.shared
+            self._orchestrator,
+            self._versions,
+            self._coordination.wait_for_release,
+            self._resources.shared,
+            on_engine=engine is not None,
         )
 
     async def run(self) -> BuildResult:
