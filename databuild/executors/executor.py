@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from databuild.executors.start_faults import StartFault
@@ -93,7 +94,8 @@ class ProcessSpec:
         timeout_seconds: The maximum run time; None for no limit.
         run_id: The name of the run, which no other run ever has. Local processes need none.
         code: The program, for executors that ship code.
-        task: The file with the task description of the run, for executors without access to this machine.
+        task: The task description of the run, or the file with it if it is large; for executors without access to this
+            machine.
         properties: Requirements on the machine, in the words of the engine.
         resources: The amount of each named resource that the run needs.
     """
@@ -107,7 +109,7 @@ class ProcessSpec:
     timeout_seconds: float | None = None
     run_id: str = ""
     code: Code | None = None
-    task: str = ""
+    task: bytes | Path = b""
     properties: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, int] = field(default_factory=dict)
 

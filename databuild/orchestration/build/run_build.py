@@ -140,7 +140,8 @@ class _Build:
             self._versions,
             self._coordination.wait_for_release,
             self._resources.shared,
-            self._logs.log_store,
+            log_store=self._logs.log_store,
+            on_engine=engine is not None,
         )
 
     async def run(self) -> BuildResult:

@@ -147,27 +147,23 @@ class JobRunner:
 
         def on_placement(placement: Placement) -> None:
             nonlocal started
-            # As for reports: the next event of the build raises the error.
-            with contextlib.suppress(OrchestrationError):
-                if placement.handle and placement.handle != self._handles.get(job_run_id):
-                    orchestrator.emit_placement(job_run_id, executor=engine.uri, handle=placement.handle)
-                if not placement.handle or placement.machine:
-                    started = True
-                    orchestrator.emit_start(
-                        job_run_id, machine=placement.machine, queued_seconds=placement.queued_seconds
-                    )
+            if placement.handle and placement.handle != self._handles.get(job_run_id):
+                orchestrator.emit_placement(job_run_id, executor=engine.uri, handle=placement.handle)
+            if not placement.handle or placement.machine:
+                started = True
+                orchestrator.emit_start(job_run_id, machine=placement.machine, queued_seconds=placement.queued_seconds)
 
         # The start of the attempt is durable before the engine knows of it, so that a process that continues the
         # build after this one asks the engine for it, and does not start it again.
         await orchestrator.written()
-        async with self._tasks.file(job_run_id) as path:
-            spec = self._spec(task, attempt, job_run_id, path)
+        async with self._tasks.content(job_run_id) as description:
+            spec = self._spec(task, attempt, job_run_id, "")
             spec = replace(
                 spec,
                 env={**spec.env, ENGINE_VARIABLE: engine.uri},
                 run_id=job_run_id,
                 code=self._code(job),
-                task=path,
+                task=description,
                 properties=properties_for(engine.uri, {**self._catalog.exec_properties, **job.exec_properties}),
                 resources=job.resources,
             )
