@@ -14,7 +14,7 @@ REBUILD: Final = "rebuild"
 ADOPT: Final = "adopt"
 
 POLICIES: Final = (REPORT, REBUILD, ADOPT)
-"""How to handle changed data: only report it, make it again with the next build, or use it from now on as it is."""
+"""The policies for changed data: only report it, make it again with the next build, or use it from now on as it is."""
 
 
 class StoreFinding(NamedTuple):

@@ -1,3 +1,11 @@
--- Version 4 of the schema: the places of the data of partitions, each a JSON array of its URI, its size and its version.
+-- Version 4 of the schema: how far exporters have read the log, and the places of data.
+CREATE TABLE export_cursors (
+  exporter TEXT COLLATE "C" PRIMARY KEY,
+  position BIGINT NOT NULL,
+  holder TEXT NOT NULL,
+  expires DOUBLE PRECISION NOT NULL
+);
+
+-- The places of the data of partitions, each a JSON array of its URI, its size and its version.
 ALTER TABLE partitions ADD COLUMN location TEXT NOT NULL DEFAULT '';
 ALTER TABLE partition_snapshots ADD COLUMN location TEXT NOT NULL DEFAULT '';
