@@ -27,5 +27,10 @@ def plan_options(flags: Mapping[str, Any]) -> PlanOptions:
 
 def build_options(flags: Mapping[str, Any]) -> BuildOptions:
     """Returns the options of a build, including those of its plan."""
-    options = BuildOptions(keep_going=flags["keep_going"], jobs=flags["jobs"] or 0, executor=flags["executor"] or "")
+    options = BuildOptions(
+        keep_going=flags["keep_going"],
+        jobs=flags["jobs"] or 0,
+        executor=flags["executor"] or "",
+        verify=flags["verify"],
+    )
     return options.with_planning(plan_options(flags))

@@ -107,6 +107,9 @@ FLAGS = (
          "in any number of steps, as recorded. No job needs to produce the PARTITION.", ("plan",)),
     Flag("downstream", BOOL, False, "Also change every partition that was made from a REF, in any number of steps, as "
          "recorded. No job needs to produce the REF.", ("taint",)),
+    Flag("verify", ENUM, "inputs", "The data to look for in its store before it is used; missing data is made again. "
+         "`inputs` is the data of other builds that tasks read, `requested` also the requested partitions.", _BUILDING,
+         values=("none", "inputs", "requested", "all")),
     Flag("plan", STRING, None, "Run exactly the plan in this file, which `plan --output=FILE` wrote. If anything has "
          "changed since, stop and list the changes.", ("build",), value_name="FILE"),
     Flag("dry_run", BOOL, False, "Only show the plan, as `plan` does.", ("build",), short="n"),
