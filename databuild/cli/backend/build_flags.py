@@ -32,5 +32,6 @@ def build_options(flags: Mapping[str, Any]) -> BuildOptions:
         jobs=flags["jobs"] or 0,
         executor=flags["executor"] or "",
         log_store=flags["log_store"] or "",
+        verify=flags["verify"],
     )
     return options.with_planning(plan_options(flags))

@@ -73,14 +73,17 @@ COMMANDS = (
     ),
     Command(
         "partitions",
-        "[PREFIX] | adopt REF... | adopt --from=STATE_DIR [PATTERN...]",
-        "Lists partitions by ref with the record of each, or adopts existing data.",
+        "[PREFIX] | adopt REF... | adopt --from=STATE_DIR [PATTERN...] | verify [PATTERN...]",
+        "Lists partitions by ref with the record of each, adopts existing data, or looks for the data in its stores.",
         "For the next page, pass the last ref of this page as `--after`. `partitions adopt` makes partitions available "
         "without building them, and records who did so and why. It adopts all of them, or none if one is available or "
         "claimed by a build. Builds use adopted partitions as they are, even if the code of their jobs changes, until "
         "they are tainted or a build is forced. `partitions adopt --from` copies the records of partitions from "
         "another state directory, for example after a graph was renamed; builds treat them as if they had been built "
-        "here. A PATTERN is a ref, a range or a partition pattern; without one, all partitions are copied.",
+        "here. A PATTERN is a ref, a range or a partition pattern; without one, all partitions are meant. "
+        "`partitions verify` looks whether data is at the place that its job reported, with the size and version that "
+        "are recorded. It records what is missing, so that the next build makes it again. It exits with 1 if something "
+        "is missing, changed or cannot be read. After an interruption, `--after` goes on.",
         "partitions daily_flights/ --status=AVAILABLE",
     ),
     Command(

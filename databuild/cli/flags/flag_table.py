@@ -107,6 +107,9 @@ FLAGS = (
          "in any number of steps, as recorded. No job needs to produce the PARTITION.", ("plan",)),
     Flag("downstream", BOOL, False, "Also change every partition that was made from a REF, in any number of steps, as "
          "recorded. No job needs to produce the REF.", ("taint",)),
+    Flag("verify", ENUM, "inputs", "The data to look for in its store before it is used; missing data is made again. "
+         "`inputs` is the data of other builds that tasks read, `requested` also the requested partitions.", _BUILDING,
+         values=("none", "inputs", "requested", "all")),
     Flag("plan", STRING, None, "Run exactly the plan in this file, which `plan --output=FILE` wrote. If anything has "
          "changed since, stop and list the changes.", ("build",), value_name="FILE"),
     Flag("dry_run", BOOL, False, "Only show the plan, as `plan` does.", ("build",), short="n"),
@@ -185,6 +188,11 @@ FLAGS = (
          "with tokens records the name of the token instead.", ("partitions",), value_name="NAME"),
     Flag("force", BOOL, False, "Also adopt partitions that are available or claimed by a build. Removes their taints.",
          ("partitions",)),
+    Flag("content", BOOL, False, "For `verify`: compare the content of data whose version is a digest that "
+         "`databuild.job` has computed.", ("partitions",)),
+    Flag("changed", ENUM, "report", "For `verify`: how to handle changed data. `rebuild` taints it, and `adopt` uses "
+         "it as it is now.", ("partitions",), values=("report", "rebuild", "adopt")),
+    Flag("dry_run", BOOL, False, "For `verify`: record nothing.", ("partitions",), short="n"),
     Flag("untaint", BOOL, False, "Remove the taint.", ("taint",)),
     Flag("host", STRING, "127.0.0.1", "The address to listen on.", _SERVE, value_name="ADDRESS"),
     Flag("port", INT, 7420, "The HTTP port; 0 for any free port.", _SERVE),

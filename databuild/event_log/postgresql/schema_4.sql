@@ -1,4 +1,4 @@
--- Version 4 of the schema: how far exporters have read the log.
+-- Version 4 of the schema: how far exporters have read the log, and the places of data and of logs.
 CREATE TABLE export_cursors (
   exporter TEXT COLLATE "C" PRIMARY KEY,
   position BIGINT NOT NULL,

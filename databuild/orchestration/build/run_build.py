@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from databuild.errors import (
@@ -20,7 +21,9 @@ from databuild.errors import (
 from databuild.event_log.coordination import LeaseOwner
 from databuild.executors.executor import RemoteExecutor
 from databuild.graph.plan_changes import changes_since
+from databuild.graph.ports import PartitionRecords
 from databuild.graph.reasons import absent_inputs_warning
+from databuild.model.build_options import PlanOptions
 from databuild.model.build_request_id import check_build_request_id
 from databuild.model.job_graph import Plan
 from databuild.model.lifecycle import BuildState
@@ -34,9 +37,11 @@ from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.coordination.late_results import raise_if_overtaken
 from databuild.orchestration.coordination.versions import Versions
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
+from databuild.orchestration.events.payloads import partition_missing
 from databuild.orchestration.events.plan_events import emit_plan
 from databuild.orchestration.jobs.resources import Resources
 from databuild.orchestration.logs.build_logs import BuildLogs, LogsInStateDirectory, LogsInStore
+from databuild.orchestration.stores.used_data import UsedData
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
 
@@ -249,23 +254,31 @@ class _Build:
     async def _plan(self) -> Plan:
         request = self._request
         await self._orchestrator.start_planning()
-        plan = await make_plan(
-            request.requested,
-            catalog=self._context.catalog,
-            reader=self._reader,
-            executor=self._context.executor,
-            settings=self._context.settings,
-            options=request.options.planning,
-            build_request_id=request.build_request_id,
-            observer=self._context.planning,
-            past=self._reader,
-        )
+        plan = await self._make_plan(request.requested, request.options.planning, self._reader)
+        used_data = UsedData(self._reader, request.options.verify)
+        while missing := await used_data.missing_of(plan):
+            lost = [partition_missing(ref, version) for ref, version in sorted(missing.items())]
+            await self._orchestrator.emit(*lost)
+            plan = await self._make_plan(request.requested, request.options.planning, self._reader)
         self._warnings += plan.warnings
         if request.plan is not None and (differences := changes_since(request.plan, plan)):
             raise PlanChangedError(differences)
         await emit_plan(self._orchestrator, plan)
         await self._orchestrator.complete_planning(plan.warnings)
         return plan
+
+    async def _make_plan(self, requested: Sequence[str], options: PlanOptions, records: PartitionRecords) -> Plan:
+        return await make_plan(
+            requested,
+            catalog=self._context.catalog,
+            reader=records,
+            executor=self._context.executor,
+            settings=self._context.settings,
+            options=options,
+            build_request_id=self._request.build_request_id,
+            observer=self._context.planning,
+            past=self._reader,
+        )
 
     async def _execute(self, plan: Plan) -> BuildResult:
         if self._begun is not None:

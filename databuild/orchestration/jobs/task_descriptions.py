@@ -107,11 +107,9 @@ class TaskDescriptions:
 
 def _location(location: Location) -> dict[str, Any]:
     """Returns a Location (partition.proto) as protobuf JSON, in which 64-bit numbers are texts."""
-    described: dict[str, Any] = {"uri": location.uri}
+    described = {"uri": location.uri, "version": location.version}
     if location.size is not None:
         described["size_bytes"] = str(location.size)
-    if location.version:
-        described["version"] = location.version
     return described
 
 
