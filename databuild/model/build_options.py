@@ -83,7 +83,7 @@ class BuildOptions(_Planning):
             plan=self.planning.to_message(),
             executor=self.executor,
             log_store=self.log_store,
-            verify=_policy_number(self.verify),
+            verify=_policy_message_name(self.verify),
         )
 
     @property
@@ -112,15 +112,15 @@ def _policy_name(number: int) -> str:
     return VERIFY_POLICIES[number - 1]
 
 
-def _policy_number(name: str) -> ev.VerifyPolicy:
-    """Returns the number of a policy in messages.
+def _policy_message_name(name: str) -> str:
+    """Returns the name of a policy in messages.
 
     Raises:
         InvalidRequestError: There is no such policy.
     """
     if name not in VERIFY_POLICIES:
         raise InvalidRequestError(f"verify is {name!r}; it must be one of {', '.join(VERIFY_POLICIES)}")
-    return ev.VerifyPolicy.Value(f"VERIFY_POLICY_{name.upper()}")
+    return f"VERIFY_POLICY_{name.upper()}"
 
 
 class PlanKeywords(TypedDict, total=False):
