@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The cluster of examples/cluster: started, used from two machines and through its service, and stopped without a trace.
-source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=tests/end_to_end/lib.sh
+source "$(dirname "$0")/lib.sh"
 
 CLUSTER="$GRAPH"
 PLACE="$TEST_TMPDIR/cluster"

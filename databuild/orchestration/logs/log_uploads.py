@@ -31,8 +31,9 @@ THREADS: Final = 8
 FIRST_SECONDS: Final = 2.0
 """The time after the start of a job run at which its first piece is stored, and the minimum between two."""
 MAX_SECONDS: Final = 10.0
-"""The maximum time between two pieces of a log that grows. It grows with the age of the job run."""
+"""The maximum time between two pieces of a log. It grows with the age of the job run and with the number of logs."""
 _AGE_PER_SECOND: Final = 60.0
+_LOGS_PER_SECOND: Final = 1000
 FIRST_PAUSE_SECONDS: Final = 1.0
 MAX_PAUSE_SECONDS: Final = 60.0
 """The time before a store that was away is tried again. It doubles with each failure."""
@@ -143,7 +144,7 @@ class LogUploads:
         with self._changed:
             for stream, path in self._paths(job_run_id):
                 log = _Log(log_store, job_run_id, stream, path, None if resumed else 0, now)
-                self._add(log, now + FIRST_SECONDS)
+                self._add(log, now + self._interval(log, now))
 
     def end(self, job_run_id: str) -> tuple[int, int]:
         """Copies the rest of the logs of a job run at once, and returns the sizes of its standard output and error."""
@@ -331,8 +332,11 @@ class LogUploads:
         elif log.ended:
             self._put(log, 0.0)
         else:
-            age = now - log.begun
-            self._put(log, now + min(max(age / _AGE_PER_SECOND, FIRST_SECONDS), MAX_SECONDS))
+            self._put(log, now + self._interval(log, now))
+
+    def _interval(self, log: _Log, now: float) -> float:
+        age = now - log.begun
+        return min(max(age / _AGE_PER_SECOND, len(self._logs) / _LOGS_PER_SECOND, FIRST_SECONDS), MAX_SECONDS)
 
     def _work(self) -> None:
         while True:
