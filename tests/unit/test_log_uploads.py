@@ -120,6 +120,23 @@ def test_pieces_of_an_old_job_run_come_less_often(world: World) -> None:
     assert len(world.pieces()) == 100 / log_uploads.MAX_SECONDS
 
 
+def test_a_log_of_many_pieces_is_stored_once_more_in_large_ones(world: World) -> None:
+    world.uploads.begin(STORE, "b.1.1")
+    for _ in range(log_uploads.MANY_PIECES + 1):
+        world.append("b.1.1", b"x")
+        world.now += log_uploads.FIRST_SECONDS
+        world.copy()
+    assert len(world.pieces()) == log_uploads.MANY_PIECES + 1
+
+    world.append("b.1.1", b"y")
+    world.uploads.end("b.1.1")
+    world.copy()
+
+    size = log_uploads.MANY_PIECES + 2
+    assert world.pieces()[f"1.1/stdout.000000000000-{size:012}"] == b"x" * (size - 1) + b"y"
+    assert len(world.pieces()) == log_uploads.MANY_PIECES + 2
+
+
 def test_a_large_log_is_split(world: World) -> None:
     world.uploads.begin(STORE, "b.1.1")
     world.append("b.1.1", b"x" * (MAX_PIECE_BYTES + 1))

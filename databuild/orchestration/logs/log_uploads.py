@@ -31,8 +31,11 @@ THREADS: Final = 8
 FIRST_SECONDS: Final = 2.0
 """The time after the start of a job run at which its first piece is stored, and the minimum between two."""
 MAX_SECONDS: Final = 10.0
-"""The maximum time between two pieces of a log that grows. It grows with the age of the job run."""
+"""The maximum time between two pieces of a log. It grows with the age of the job run and with the number of logs."""
 _AGE_PER_SECOND: Final = 60.0
+_LOGS_PER_SECOND: Final = 1000
+MANY_PIECES: Final = 32
+"""A log with more pieces than this is stored once more at its end, in pieces as large as possible."""
 FIRST_PAUSE_SECONDS: Final = 1.0
 MAX_PAUSE_SECONDS: Final = 60.0
 """The time before a store that was away is tried again. It doubles with each failure."""
@@ -53,6 +56,7 @@ class _Log:
     Attributes:
         path: Its file.
         stored: The number of bytes that are in the store; None if that has to be listed.
+        pieces: The number of pieces in the store.
         begun: The time at which its job run began.
         ended: True if nothing more is written.
         due: The time of the next copy.
@@ -65,6 +69,7 @@ class _Log:
     path: str
     stored: int | None
     begun: float
+    pieces: int = 0
     ended: bool = False
     due: float = 0.0
     busy: bool = False
@@ -143,7 +148,7 @@ class LogUploads:
         with self._changed:
             for stream, path in self._paths(job_run_id):
                 log = _Log(log_store, job_run_id, stream, path, None if resumed else 0, now)
-                self._add(log, now + FIRST_SECONDS)
+                self._add(log, now + self._interval(log, now))
 
     def end(self, job_run_id: str) -> tuple[int, int]:
         """Copies the rest of the logs of a job run at once, and returns the sizes of its standard output and error."""
@@ -224,7 +229,7 @@ class LogUploads:
         ended = log.ended  # read before the size of its file
         fault = ""
         try:
-            self._copy(log)
+            self._copy(log, ended=ended)
             if ended:
                 Path(log.path).unlink(missing_ok=True)
         except (DataBuildError, OSError) as error:
@@ -302,15 +307,19 @@ class LogUploads:
                 return log
             return None
 
-    def _copy(self, log: _Log) -> None:
+    def _copy(self, log: _Log, *, ended: bool) -> None:
         storage = self._storages.for_uri(log.log_store)
         if log.stored is None:
             pieces = pieces_among(storage.list(run_uri(log.log_store, log.job_run_id)), log.stream)
-            log.stored = stored_bytes(pieces)
+            log.stored, log.pieces = stored_bytes(pieces), len(pieces)
+        if ended and log.pieces > MANY_PIECES:
+            # A reader takes the longest pieces, so it does not need the many small ones.
+            log.stored = 0
         while data := read_log(log.path, log.stored, MAX_PIECE_BYTES):
             end = log.stored + len(data)
             storage.write(piece_of(log.log_store, log.job_run_id, log.stream, log.stored, end).uri, data)
             log.stored = end
+            log.pieces += 1
 
     def _copied(self, log: _Log, ended: bool, fault: str) -> None:
         log.busy = False
@@ -331,8 +340,11 @@ class LogUploads:
         elif log.ended:
             self._put(log, 0.0)
         else:
-            age = now - log.begun
-            self._put(log, now + min(max(age / _AGE_PER_SECOND, FIRST_SECONDS), MAX_SECONDS))
+            self._put(log, now + self._interval(log, now))
+
+    def _interval(self, log: _Log, now: float) -> float:
+        age = now - log.begun
+        return min(max(age / _AGE_PER_SECOND, len(self._logs) / _LOGS_PER_SECOND, FIRST_SECONDS), MAX_SECONDS)
 
     def _work(self) -> None:
         while True:

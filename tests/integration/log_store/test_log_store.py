@@ -87,7 +87,9 @@ def test_a_service_stores_and_reads_logs(graph: ScriptGraph, store: Store, elsew
         chunk = one.get(f"/job_runs/{build}.1.1/log?stream=stdout")
         assert (base64.b64decode(chunk["data"]), chunk["ended"], chunk["total_bytes"]) == (b"making a\n", True, "9")
         assert chunk["path"] == f"{store.uri}/{build}/1.1/stdout"
-    assert "making a\n" in text_of(graph, build, *elsewhere)
+    texts = [text_of(graph, build, *flags) for flags in (elsewhere, (f"--server={other.addresses['grpc']}",))]
+    assert texts[0] == texts[1] == text_of(graph, build)
+    assert "making a\n" in texts[0]
     assert service.ask("POST", "/api/v1/builds", {"options": {"log_store": "s3://other"}})[0] == 400
     assert service.end()[0] == other.end()[0] == 0
 
