@@ -74,7 +74,7 @@ class EndedRun(NamedTuple):
 
 
 class PlacedRun(NamedTuple):
-    """New values of where a job run is in an engine; an empty text or zero keeps the earlier value."""
+    """New values of where a job run is, in an engine or a worker; an empty text or zero keeps the earlier value."""
 
     job_run_id: str
     build_request_id: str
@@ -82,6 +82,8 @@ class PlacedRun(NamedTuple):
     machine: str
     placed_time: float
     queued_seconds: float
+    worker_id: str
+    worker_request: int
 
 
 class BuildPartition(NamedTuple):
@@ -125,7 +127,7 @@ class Changes:
         new_runs: Job runs with their first event.
         started_runs: Job runs that have started.
         ended_runs: Job runs that have ended.
-        placed_runs: Job runs that an engine has accepted or started, by id.
+        placed_runs: Job runs that an engine has accepted or started, or that a worker has served, by id.
         build_partitions: Rows of partitions within the build, by ref.
         partitions: Changes of partition records, by ref.
         released: Refs that the build no longer claims.
@@ -246,6 +248,9 @@ class Changes:
         ran = status in {ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED}
         if ran:
             self._count("jobs_completed" if status == ev.JOB_STATUS_COMPLETED else "jobs_failed")
+        if message.worker_id:
+            placed = self._placed(run, event.build_request_id)
+            self.placed_runs[run] = placed._replace(worker_id=message.worker_id, worker_request=message.worker_request)
         category, failure = _failure(message.failure) if message.HasField("failure") else _NO_FAILURE
         self.ended_runs.append(
             EndedRun(
@@ -261,9 +266,12 @@ class Changes:
             )
         )
 
+    def _placed(self, run: str, build: str) -> PlacedRun:
+        return self.placed_runs.get(run) or PlacedRun(run, build, "", "", 0.0, 0.0, "", 0)
+
     def _place(self, time: float, build: str, message: ev.PlacementEvent) -> None:
         run = message.job_run_id
-        placed = self.placed_runs.get(run) or PlacedRun(run, build, "", "", 0.0, 0.0)
+        placed = self._placed(run, build)
         if message.started:
             placed = placed._replace(machine=message.machine, placed_time=time, queued_seconds=message.queued_seconds)
         else:

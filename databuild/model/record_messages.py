@@ -169,6 +169,8 @@ def job_run_to_message(record: JobRunRecord) -> sv.JobRun:
         machine=record.machine,
         placed_time=time_to_message(record.placed_time),
         queued_seconds=record.queued_seconds,
+        worker_id=record.worker_id,
+        worker_request=record.worker_request,
     )
 
 
@@ -192,5 +194,7 @@ def job_run_from_message(message: sv.JobRun) -> JobRunRecord:
         machine=message.machine,
         placed_time=time_from_message(message.placed_time),
         queued_seconds=message.queued_seconds,
+        worker_id=message.worker_id,
+        worker_request=message.worker_request,
         failure=failure_from_message(message),
     )

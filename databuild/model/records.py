@@ -166,8 +166,9 @@ class BuildRecord(NamedTuple):
 class JobRunRecord(NamedTuple):
     """The state of a job run; `number` is the sequence number of its first event in the build.
 
-    The last fields but one are of runs on an engine: its address, the machine and the time at which it started the run,
-    and the time for which the run waited.
+    The fields from `executor` are of runs on an engine: its address, the machine and the time at which it started the
+    run, and the time for which the run waited. The next two are of runs that a worker has served: its id, and the
+    number of the request among those of the worker.
     """
 
     job_run_id: str
@@ -188,6 +189,8 @@ class JobRunRecord(NamedTuple):
     machine: str = ""
     placed_time: float = 0.0
     queued_seconds: float = 0.0
+    worker_id: str = ""
+    worker_request: int = 0
     failure: FailureRecord | None = None
 
 

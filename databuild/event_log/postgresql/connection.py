@@ -22,7 +22,7 @@ from databuild.event_log.queries import Queries
 SCHEMA: Final = "databuild"
 """The PostgreSQL schema that holds our tables, in the database that the URI names."""
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """The newest version of the schema; `schema_N.sql` migrates a database from version N-1 to N."""
 
 RECONNECT_SECONDS: Final = 60.0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 APPLICATION_ID: Final = 0x44617442
 """The `application_id` in the header of an event log of DataBuild ("DatB"); see sqlite.org/fileformat2.html."""
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """The newest version of the schema; `schema_N.sql` migrates a file from version N-1 to N."""
 
 BUSY_SECONDS: Final = 60.0

@@ -250,6 +250,8 @@ class BuildRecorder:
             event.duration_seconds = process.duration_seconds
             event.cpu_seconds = process.cpu_seconds
             event.peak_memory_bytes = process.peak_memory_bytes
+            event.worker_id = process.worker_id
+            event.worker_request = process.worker_request
             event.metrics.extend(outcome.metrics)
             if outcome.complete:
                 # These outputs are complete although the run has failed, so they precede its end, which fails the rest.
