@@ -118,12 +118,13 @@ def plan_for(
 
     async def make() -> None:
         showing = asyncio.create_task(progress.show(), name="progress")
+        executor = LocalExecutor(base_env=call.job_environ)
         try:
             plan = await make_plan(
                 requested,
                 catalog=catalog,
                 reader=reader,
-                executor=LocalExecutor(base_env=call.job_environ),
+                executor=executor,
                 settings=settings(call),
                 options=options or PlanOptions(),
                 observer=progress,
@@ -132,6 +133,7 @@ def plan_for(
         finally:
             showing.cancel()
             progress.end()
+            await executor.close()
         plans.append(plan)
 
     # The coroutine does not return the plan: asyncio.run would format its result as a string that nobody reads, which

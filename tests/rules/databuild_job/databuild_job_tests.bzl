@@ -151,6 +151,9 @@ def databuild_job_tests(name):
         retry_backoff = "90",
         tags = ["nightly"],
         timeout = "1h30m",
+        worker = True,
+        worker_max_memory = "1536MiB",
+        worker_max_requests = 100,
     )
     databuild_job(
         name = "minimal",
