@@ -84,7 +84,7 @@ class Channel:
         on_message: Callable[[bytes], None],
         on_fault: Callable[[str], None],
         on_close: Callable[[], None],
-        stall_seconds: float = MAX_STALL_SECONDS,
+        stall_seconds: float,
     ) -> None:
         """Opens the pipes.
 

@@ -13,9 +13,20 @@ _CHECK_SECONDS: Final = 5.0
 class PooledWorker(Protocol):
     """A worker as its pool needs it. `Worker` implements it."""
 
-    served: int
-    usable: bool
-    memory_bytes: int
+    @property
+    def served(self) -> int:
+        """The number of requests that it got."""
+        ...
+
+    @property
+    def usable(self) -> bool:
+        """True if it can get another request."""
+        ...
+
+    @property
+    def memory_bytes(self) -> int:
+        """Its resident memory after the last request."""
+        ...
 
     async def end(self) -> None:
         """Ends the worker, and returns when it has ended."""
@@ -73,10 +84,13 @@ class WorkerPool:
         return len(self._idle)
 
     def take(self, key: Hashable) -> PooledWorker | None:
-        """Removes and returns the worker with a key that was used last; None if there is none."""
-        for index in range(len(self._idle) - 1, -1, -1):
-            if self._idle[index].key == key:
-                return self._idle.pop(index).worker
+        """Removes and returns the usable worker with a key that was used last; None if there is none."""
+        for idle in reversed(tuple(self._idle)):
+            if idle.key == key:
+                self._idle.remove(idle)
+                if idle.worker.usable:
+                    return idle.worker
+                self._end(idle.worker)
         return None
 
     def make_room(self, running: int) -> None:

@@ -24,7 +24,7 @@ from databuild.executors.process_group import KILL_SECONDS, kill_groups_with
 from databuild.executors.running_process import RunningProcess
 from databuild.executors.starter import Starter
 from databuild.executors.uncancellable import uncancellable
-from databuild.executors.workers.channel import Channel
+from databuild.executors.workers.channel import MAX_STALL_SECONDS, Channel
 from databuild.executors.workers.leftovers import Leftovers
 from databuild.executors.workers.measurement import Measurement, Usage
 from databuild.v1 import job_pb2
@@ -95,7 +95,6 @@ class Worker:
     Attributes:
         id: The id, unique among all workers.
         served: The number of requests that it got.
-        usable: True if it can get another request.
         memory_bytes: Its resident memory after the last request.
     """
 
@@ -107,6 +106,7 @@ class Worker:
         on_unusable: Callable[[Worker], None] = lambda _: None,
         hello_seconds: float = MAX_HELLO_SECONDS,
         hang_up_seconds: float = HANG_UP_SECONDS,
+        stall_seconds: float = MAX_STALL_SECONDS,
     ) -> None:
         """Starts nothing yet.
 
@@ -116,16 +116,18 @@ class Worker:
             on_unusable: Called when an idle worker becomes unusable.
             hello_seconds: The time that the program may take to become ready.
             hang_up_seconds: The time that it may take to end when it is idle.
+            stall_seconds: The time for which a message may stay incomplete.
         """
         self.id: Final = worker_id
         self.served = 0
-        self.usable = True
+        self._usable = True
         self.memory_bytes = 0
         self._variable = f"{ID_VARIABLE}={worker_id}"
         self._grace_seconds = grace_seconds
         self._on_unusable = on_unusable
         self._hello_seconds = hello_seconds
         self._hang_up_seconds = hang_up_seconds
+        self._stall_seconds = stall_seconds
         self._outputs: tuple[SwitchedOutput, ...] = ()
         self._greeted = False
         self._hello_timer: asyncio.TimerHandle | None = None
@@ -167,6 +169,7 @@ class Worker:
                 on_message=self._on_message,
                 on_fault=self._fail,
                 on_close=self._on_close,
+                stall_seconds=self._stall_seconds,
             )
             spawn = functools.partial(
                 starter.spawner.spawn,
@@ -229,6 +232,12 @@ class Worker:
             for output in self._outputs:
                 output.switch(None)
 
+    @property
+    def usable(self) -> bool:
+        """True if the worker can get another request."""
+        # The event loop may not have noticed the end of the process yet.
+        return self._usable and os.waitid(os.P_PID, self._running.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
     async def end(self) -> None:
         """Ends an idle worker, and returns when it has ended."""
         self._channel.hang_up()
@@ -282,7 +291,7 @@ class Worker:
         return await uncancellable(_result(self._ending))
 
     async def _end_process(self) -> ProcessEnd:
-        self.usable = False
+        self._usable = False
         self._cancel_hello_timer()
         pid = self._running.pid
         if self._ended.done():
@@ -352,7 +361,7 @@ class Worker:
         self._become_unusable()
 
     def _become_unusable(self) -> None:
-        was_usable, self.usable = self.usable, False
+        was_usable, self._usable = self._usable, False
         self._wake()
         if was_usable and self._request is None:
             self._on_unusable(self)
