@@ -64,7 +64,7 @@ def serve(config: ConfigFunction | None, run: Callable[[Run], None]) -> int:
 
 
 def respond(request: Request, config: ConfigFunction | None, run: Callable[[Run], None]) -> bytes:
-    """Serves a request, and returns the response. What was printed is complete then."""
+    """Serves a request, and returns the response. All output of the request is written then."""
     with restored():
         os.environ.update(request.env)
         try:

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple, Protocol
 
-_CHECK_SECONDS: Final = 5.0
-"""The interval at which idle workers are checked while there are any."""
+_MIN_CHECK_SECONDS: Final = 0.1
+_MAX_CHECK_SECONDS: Final = 5.0
+"""Limits of the interval at which idle workers are checked while there are any."""
 
 
 class PooledWorker(Protocol):
@@ -117,7 +118,7 @@ class WorkerPool:
             return
         self._idle.append(_Idle(key, worker, now))
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_CHECK_SECONDS, self._tick)
+            self._wait()
 
     def discard(self, worker: PooledWorker) -> None:
         """Ends an idle worker that has become unusable."""
@@ -159,7 +160,12 @@ class WorkerPool:
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
+    def _wait(self) -> None:
+        seconds = _MAX_CHECK_SECONDS if self._idle_seconds is None else min(self._idle_seconds, _MAX_CHECK_SECONDS)
+        self._timer = asyncio.get_running_loop().call_later(max(seconds, _MIN_CHECK_SECONDS), self._tick)
+
     def _tick(self) -> None:
+        self._timer = None
         self.expire()
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(_CHECK_SECONDS, self._tick) if self._idle else None
+        if self._idle:
+            self._wait()
