@@ -34,6 +34,7 @@ CODES: Final[tuple[tuple[type[errors.DataBuildError], str], ...]] = (
     (errors.LookupFaultError, "LOOKUP_FAULT"),
     (errors.PlanChangedError, "PLAN_CHANGED"),
     (errors.ExecutorError, "EXECUTOR"),
+    (errors.StorageError, "STORAGE"),
     (errors.OverloadedError, "OVERLOADED"),
     (errors.ShuttingDownError, "SHUTTING_DOWN"),
     (errors.UnauthenticatedError, "UNAUTHENTICATED"),

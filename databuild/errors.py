@@ -21,6 +21,7 @@
     ├── LookupFaultError                  the graph's lookup failed or returned an invalid result
     ├── PlanChangedError                  a plan is out of date
     ├── ExecutorError                     an engine cannot be used
+    ├── StorageError                      a place for files cannot be used
     ├── ServiceError                      a service refused or failed a request
     │   ├── OverloadedError               it is at a limit
     │   ├── ShuttingDownError             it accepts no new requests
@@ -372,6 +373,20 @@ class ExecutorError(DataBuildError):
         self.uri = uri
         self.fault = fault
         super().__init__(f"the executor {uri} cannot be used: {fault}")
+
+
+class StorageError(DataBuildError):
+    """A place for files, such as a bucket, cannot be reached, or refuses this client, or is full.
+
+    Args:
+        uri: The URI of the file or directory, without credentials.
+        fault: The fault, in words.
+    """
+
+    def __init__(self, uri: str, fault: str) -> None:
+        self.uri = uri
+        self.fault = fault
+        super().__init__(f"{uri} cannot be used: {fault}")
 
 
 class ServiceError(DataBuildError):

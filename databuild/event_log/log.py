@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from databuild.event_log.coordination import Claim, ClaimRequest, LeaseOwner
+    from databuild.event_log.cursors import Cursors
     from databuild.event_log.reads import Reader
     from databuild.v1.events_pb2 import BuildEvent
 
@@ -85,6 +86,10 @@ class EventLog(Protocol):
 
     def pruner(self) -> Pruner:
         """Returns a pruner. It may be used by one thread at a time, concurrently with appends and reads."""
+        ...
+
+    def cursors(self) -> Cursors:
+        """Returns the cursors of exporters. They may be used by one thread, concurrently with appends and reads."""
         ...
 
     async def close(self) -> None:

@@ -280,3 +280,22 @@ SELECT position, payload FROM events AS e WHERE position > :after AND NOT EXISTS
 
 -- name: snapshot_positions
 SELECT ref, position FROM partition_snapshots WHERE ref {among}
+
+-- name: take_cursor
+-- Inserts the cursor at the end of the log if it is new, and updates it if nobody else holds it.
+INSERT INTO export_cursors (exporter, position, holder, expires)
+VALUES (:exporter, (SELECT coalesce(max(position), 0) FROM events), :holder, {now} + :seconds)
+ON CONFLICT (exporter) DO UPDATE SET holder = excluded.holder, expires = excluded.expires
+WHERE export_cursors.holder IN ('', excluded.holder) OR export_cursors.expires <= {now}
+RETURNING position
+
+-- name: advance_cursor
+UPDATE export_cursors SET position = :position, expires = {now} + :seconds
+WHERE exporter = :exporter AND holder = :holder RETURNING position
+
+-- name: release_cursor
+UPDATE export_cursors SET holder = '', expires = 0 WHERE exporter = :exporter AND holder = :holder RETURNING position
+
+-- name: export_cursors
+SELECT exporter, position, CASE WHEN expires > {now} THEN holder ELSE '' END AS holder FROM export_cursors
+ORDER BY exporter

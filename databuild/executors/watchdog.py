@@ -16,16 +16,24 @@ from databuild.executors.executor import ENGINE_VARIABLE
 _SHELL: Final = "/bin/sh"
 
 # $1 is an environment variable that all processes of the build have (proc(5)) and no others; those that an engine has
-# started on this machine have $2 as well, and go on. The loop ends after two
-# rounds in a row that find no process: a process that was being forked in the first round is visible in the second. It
-# gives up after half a minute, since a process that waits in the kernel cannot be killed.
+# started on this machine have $2 as well, and go on. Both are looked for in one reading of the environment, because a
+# process that is just starting or ending has none. The loop ends after two rounds in a row that find no process: a
+# process that was being forked in the first round is visible in the second. It gives up after half a minute, since a
+# process that waits in the kernel cannot be killed.
 _SCRIPT: Final = """
 read -r word && exit
+newline='
+'
 empty=0 rounds=0
 while [ "$empty" -lt 2 ] && [ "$rounds" -lt 600 ]; do
   empty=$((empty + 1)) rounds=$((rounds + 1))
   for environ in $(grep -lszxF -e "$1" /proc/[0-9]*/environ); do
-    if grep -qsz "^$2=" "$environ"; then continue; fi
+    variables="$newline$(tr '\\n\\0' '\\001\\n' <"$environ")$newline"
+    case "$variables" in
+      *"$newline$2="*) continue ;;
+      *"$newline$1$newline"*) ;;
+      *) continue ;;
+    esac
     empty=0
     read -r stat <"${environ%environ}stat" || continue
     set -- "$1" "$2" ${stat##*) }

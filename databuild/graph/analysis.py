@@ -5,6 +5,7 @@ Planning asks jobs for their configurations through a Protocol; it does not know
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -38,6 +39,7 @@ async def analyze(
     pace: Pace | None = None,
     observer: PlanningObserver | None = None,
     past_configs: PastConfigs | None = None,
+    digests: bool = True,
 ) -> Plan:
     """Plans the tasks that make the requested partitions available and fresh.
 
@@ -56,6 +58,7 @@ async def analyze(
         pace: Lets the event loop run.
         observer: Notified of progress and warnings.
         past_configs: Reads the configurations of past job runs, which explain a changed configuration.
+        digests: False for a plan whose tasks have no configuration digest, which is neither executed nor saved.
 
     Raises:
         UnknownPartitionError: No job produces a ref.
@@ -80,7 +83,7 @@ async def analyze(
         concurrency=concurrency,
     )
     await analysis.explore(refs)
-    return await analysis.plan(refs)
+    return await analysis.plan(refs, digests=digests)
 
 
 class _Analysis:
@@ -107,7 +110,7 @@ class _Analysis:
         self._past_configs = past_configs
         self._graph = PartitionGraph()
         self._monitor = PlanningMonitor(catalog, self._graph, self._owners, pace, observer)
-        self._records = RecordCache(records, pace, self._is_reused)
+        self._records = RecordCache(records, pace, functools.partial(_is_reused, forced, options))
         self._configs = JobConfigs(catalog, configure, ownership, self._monitor, pace, concurrency=concurrency)
         self._declared = catalog.declared
         self._ahead = _MIN_AHEAD
@@ -140,28 +143,20 @@ class _Analysis:
     async def _add_inputs(self, level: Sequence[str]) -> None:
         """Adds the inputs of a level of partitions to the graph."""
         configs, reused, graph = self._configs.by_ref, self._records.reused, self._graph
-        pending: list[tuple[str, ...]] = []
-        edges = 0
-        for ref in level:
-            config = configs[ref]
-            inputs = () if ref in reused else config.materialize
-            if len(config.outputs) > 1 or len(inputs) > SLICE:
-                if pending:
-                    graph.add_inputs(pending)
-                    pending.clear()
+        for refs in slices(level):
+            self._monitor.check_size()
+            await self._pace.rest()
+            found = [configs[ref] for ref in refs]
+            inputs = [config.materialize for config in found]
+            if not reused.isdisjoint(refs):
+                inputs = [() if ref in reused else needed for ref, needed in zip(refs, inputs, strict=True)]
+            if sum(map(len, inputs)) <= 4 * SLICE and {len(config.outputs) for config in found} == {1}:
+                graph.add_inputs(inputs)
+                continue
+            for needed in inputs:
                 if self._pace.due():
                     await self._pace.rest()
-                graph.upstream.append(await self._shared_inputs(inputs))
-                continue
-            pending.append(inputs)
-            edges += 1 + len(inputs)
-            if edges >= SLICE:
-                graph.add_inputs(pending)
-                pending.clear()
-                edges = 0
-                self._monitor.check_size()
-                await self._pace.rest()
-        graph.add_inputs(pending)
+                graph.upstream.append(await self._shared_inputs(needed))
 
     async def _shared_inputs(self, inputs: tuple[str, ...]) -> Sequence[int]:
         """Adds the inputs that all outputs of a configuration share, once, and returns their numbers."""
@@ -175,7 +170,7 @@ class _Analysis:
                 numbers += [self._graph.numbers[ref] for ref in refs]
         return numbers
 
-    async def plan(self, requested: Sequence[str]) -> Plan:
+    async def plan(self, requested: Sequence[str], *, digests: bool) -> Plan:
         assembly = Assembly(
             self._catalog,
             self._ownership,
@@ -183,18 +178,12 @@ class _Analysis:
             self._pace,
             graph=self._graph,
             configs=self._configs.by_ref,
-            digests=self._configs.digests,
             forced=self._forced,
             options=self._options,
             past_configs=self._past_configs,
+            digests=digests,
         )
         return await assembly.plan(requested, tuple(self._monitor.warnings))
-
-    def _is_reused(self, record: PartitionRecord) -> bool:
-        """Returns True if a partition is used as it is, so that neither its configuration nor its inputs matter."""
-        if record.ref in self._forced:
-            return False
-        return record.adopted or (self._options.reuse_stale and record.available and not record.tainted)
 
     async def _predict_from_lineage(self, requested: Sequence[str]) -> list[str]:
         """Predicts the partitions of the plan from recorded lineage, so that each job is asked once, not per level."""
@@ -253,3 +242,10 @@ class _Analysis:
             ahead.update(dict.fromkeys(frontier))
         self._ahead = min(2 * self._ahead, _MAX_AHEAD)
         await self._records.look_up(ahead)
+
+
+def _is_reused(forced: frozenset[str], options: PlanOptions, record: PartitionRecord) -> bool:
+    """Returns True if a partition is used as it is, so that neither its configuration nor its inputs matter."""
+    if record.ref in forced:
+        return False
+    return record.adopted or (options.reuse_stale and record.available and not record.tainted)

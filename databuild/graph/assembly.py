@@ -6,12 +6,13 @@ Runs no job: analysis has found the partitions and their configurations.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from databuild.errors import DependencyCycleError
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.config_comparison import config_changes, input_changes
+from databuild.graph.config_digests import ConfigDigests
 from databuild.graph.freshness import REASONS_TO_KEEP, Decision, Freshness
 from databuild.graph.numbering import number_tasks
 from databuild.graph.ownership import Ownership
@@ -44,10 +45,10 @@ class Assembly:
         *,
         graph: PartitionGraph,
         configs: Mapping[str, JobConfig],
-        digests: Mapping[str, str],
         forced: frozenset[str],
         options: PlanOptions,
         past_configs: PastConfigs | None,
+        digests: bool,
     ) -> None:
         """Stores the results of the analysis.
 
@@ -58,10 +59,10 @@ class Assembly:
             pace: Lets the event loop run.
             graph: The requested partitions and all upstream of them that may have to be built.
             configs: The configuration that produces each ref.
-            digests: The digest of that configuration, by ref.
             forced: The refs to build even if they are fresh.
             options: The options of the plan.
             past_configs: Reads the configurations of past job runs; None if they cannot be read.
+            digests: True to add their configuration digests to tasks.
         """
         self._catalog = catalog
         self._ownership = ownership
@@ -69,7 +70,8 @@ class Assembly:
         self._pace = pace
         self._graph = graph
         self._configs = configs
-        self._digests = digests
+        self._with_digests = digests
+        self._digests = ConfigDigests()
         self._forced = forced
         self._options = options
         self._past_configs = past_configs
@@ -77,10 +79,11 @@ class Assembly:
     async def plan(self, requested: Sequence[str], warnings: tuple[str, ...]) -> Plan:
         """Decides about every partition of the analysis, and numbers the tasks."""
         catalog, pace, owners = self._catalog, self._pace, self._ownership.labels
+        await pace.drive(self._digests.add(self._recorded_configs()))
         freshness = Freshness(
             self._graph,
             self._configs,
-            self._digests,
+            self._digests.by_id,
             self._records.by_ref,
             owners,
             {label: job.code_digest for label, job in catalog.jobs.items()},
@@ -90,10 +93,13 @@ class Assembly:
         decisions = await pace.drive(freshness.decide(requested))
         await self._explain_config_changes(decisions, freshness.changed_configurations)
         ordered = await self._ordered()
-        to_build = [number for number in ordered if decisions[number].reason not in REASONS_TO_KEEP]
+        to_build = ordered
+        if self._records.by_ref:
+            to_build = [number for number in ordered if decisions[number].reason not in REASONS_TO_KEEP]
+        digests = self._digests if self._with_digests else None
         try:
             tasks, task_ids = await pace.drive(
-                number_tasks(self._graph, to_build, self._configs, owners, self._digests, catalog.declared)
+                number_tasks(self._graph, to_build, self._configs, owners, digests, catalog.declared)
             )
         except DependencyCycleError:
             await pace.drive(freshness.search(requested))  # raises it for partitions, if not only tasks need each other
@@ -118,6 +124,15 @@ class Assembly:
             options=self._options,
             warnings=warnings,
             absent_inputs=await self._absent_inputs(query_inputs),
+        )
+
+    def _recorded_configs(self) -> Iterator[JobConfig]:
+        """Yields the configurations of the partitions that have been built before, to be compared."""
+        configs, records = self._configs, self._records.by_ref
+        return (
+            configs[ref]
+            for ref in (self._graph.refs if records else ())
+            if (record := records.get(ref)) is not None and record.manifest is not None
         )
 
     async def _ordered(self) -> list[int]:

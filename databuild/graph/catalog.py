@@ -134,6 +134,7 @@ class JobCatalog:
         runfiles: The runfiles root, which has Bazel's `_repo_mapping` file.
         max_partitions: The maximum number of partitions of one plan.
         executor: The address of the engine that runs the jobs unless a build says otherwise, or `local`.
+        log_store: The URI of the place of job logs unless a build says otherwise; empty for the state directory.
         extensions: The directories of the packages of each extension of DataBuild among the runfiles, by its name.
         exec_properties: Requirements on machines of engines for jobs that do not set them.
     """
@@ -148,6 +149,7 @@ class JobCatalog:
     runfiles: str = ""
     max_partitions: int = MAX_PARTITIONS
     executor: str = LOCAL
+    log_store: str = ""
     extensions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     exec_properties: Mapping[str, str] = field(default_factory=dict)
 
@@ -399,6 +401,7 @@ def load_catalog(path: str, runfiles: str) -> JobCatalog:
             max_running_jobs=int(_get(catalog, "max_running_jobs", 0)),
             max_partitions=int(_get(catalog, "max_partitions", 0)) or MAX_PARTITIONS,
             executor=_get(catalog, "executor", "") or LOCAL,
+            log_store=_get(catalog, "log_store", ""),
             extensions={
                 name: tuple(_resolved(path, runfiles) for path in _get(extension, "import_paths", []))
                 for name, extension in _get(catalog, "extensions", {}).items()

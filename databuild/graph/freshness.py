@@ -60,7 +60,7 @@ class Freshness:
         self,
         graph: PartitionGraph,
         configs: Mapping[str, JobConfig],
-        digests: Mapping[str, str],
+        digests: Mapping[int, str],
         records: Mapping[str, PartitionRecord],
         owners: Mapping[str, str],
         code_digests: Mapping[str, str],
@@ -73,7 +73,7 @@ class Freshness:
         Args:
             graph: The partitions.
             configs: The configuration that produces each ref.
-            digests: The digest of that configuration, by ref.
+            digests: The digest of that configuration, by its `id`, for each ref whose record has a manifest.
             records: The record of each ref that has one.
             owners: The label of the job that produces each ref.
             code_digests: The code digest of each job, by label.
@@ -189,7 +189,7 @@ class Freshness:
         if manifest is None or manifest.code_digest != self._code_digests[self._owners[ref]]:
             return Decision(pt.REASON_CODE_CHANGED, "")
         digest = manifest.digest_of(ref) if manifest.output_digests else manifest.configuration_digest
-        if digest != self._digests.get(ref):
+        if digest != self._digests[id(self._configs[ref])]:
             return Decision(pt.REASON_CONFIGURATION_CHANGED, "")
         if manifest.output_digests:
             return self._changed_input_of(ref, manifest)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from databuild.errors import AmbiguousPartitionError, JobConfigurationError
 from databuild.graph.batches import batches
 from databuild.graph.catalog import JobCatalog
-from databuild.graph.config_comparison import configuration_digest, configuration_digests, digest_in_slices
 from databuild.graph.ownership import Ownership
 from databuild.graph.planning_monitor import PlanningMonitor
 from databuild.graph.ports import Configure
@@ -29,7 +28,6 @@ class JobConfigs:
 
     Attributes:
         by_ref: The configuration that produces each ref.
-        digests: The digest of that configuration, by ref.
     """
 
     def __init__(
@@ -53,7 +51,6 @@ class JobConfigs:
             concurrency: The maximum number of calls at once.
         """
         self.by_ref: dict[str, JobConfig] = {}
-        self.digests: dict[str, str] = {}
         self._catalog = catalog
         self._declared = catalog.declared
         self._configure = configure
@@ -87,12 +84,19 @@ class JobConfigs:
         """
         for refs_slice in slices(refs):
             await self._pace.rest()
-            by_job: dict[str, list[str]] = defaultdict(list)
-            for ref in refs_slice:
-                by_job[self._owners[ref]].append(ref)
-            for label, outputs in by_job.items():
+            for label, outputs in self._by_job(refs_slice).items():
                 if (job := self._declared.get(label)) is not None:
                     await self._find_outputs_of(job, outputs, ahead=ahead)
+
+    def _by_job(self, refs: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Returns refs by the label of their job."""
+        labels = [self._owners[ref] for ref in refs]
+        if labels.count(labels[0]) == len(labels):
+            return {labels[0]: refs}
+        by_job: dict[str, list[str]] = defaultdict(list)
+        for label, ref in zip(labels, refs, strict=True):
+            by_job[label].append(ref)
+        return by_job
 
     async def _find_outputs_of(self, job: DeclaredJob, refs: Sequence[str], *, ahead: bool) -> None:
         start = 0
@@ -108,15 +112,11 @@ class JobConfigs:
             for config in configs:
                 if config.query:
                     await self._check_query_inputs(job.label, config.outputs[:1], config.query)
-            if edges <= _MAX_EDGES:
-                digests = configuration_digests(configs)
-            else:
-                digests = [await self._digest(config) for config in configs]
-            self._store_declared(job, configs, digests)
+            self._store_declared(job, configs)
 
     def _configs_at_once(self, job: DeclaredJob, refs: Sequence[str], *, ahead: bool) -> list[JobConfig]:
         try:
-            return job.configs(refs, self._ownership.unproduced)
+            return job.configs(refs, self._ownership.unproduced, self._ownership.take_rows(refs))
         except JobConfigurationError:
             if len(refs) == 1:
                 if ahead:
@@ -124,25 +124,22 @@ class JobConfigs:
                 raise
         return [config for ref in refs for config in self._configs_at_once(job, (ref,), ahead=ahead)]
 
-    def _store_declared(self, job: DeclaredJob, configs: Sequence[JobConfig], digests: Sequence[str]) -> None:
+    def _store_declared(self, job: DeclaredJob, configs: Sequence[JobConfig]) -> None:
         if len(job.outputs) == 1:
-            outputs = [config.outputs[0] for config in configs]
-            self.by_ref.update(zip(outputs, configs, strict=True))
-            self.digests.update(zip(outputs, digests, strict=True))
+            self.by_ref.update(zip([config.outputs[0] for config in configs], configs, strict=True))
             return
-        for config, digest in zip(configs, digests, strict=True):
+        for config in configs:
             shared = self._interned.setdefault(config, config)
             self._owners.update(dict.fromkeys(config.outputs, job.label))
             self.by_ref.update(dict.fromkeys(config.outputs, shared))
-            self.digests.update(dict.fromkeys(config.outputs, digest))
 
     async def ask(self, refs: Sequence[str]) -> None:
         """Asks the jobs that produce refs for their configurations."""
-        by_job: dict[str, list[str]] = {}
+        by_job: dict[str, list[str]] = defaultdict(list)
         for refs_slice in slices(refs):
             await self._pace.rest()
-            for ref in refs_slice:
-                by_job.setdefault(self._owners[ref], []).append(ref)
+            for label, outputs in self._by_job(refs_slice).items():
+                by_job[label] += outputs
         await _gather([self._ask_job(label, job_refs) for label, job_refs in sorted(by_job.items())])
 
     async def _ask_job(self, label: str, refs: Sequence[str]) -> None:
@@ -193,7 +190,6 @@ class JobConfigs:
         for answered in configs:
             # Equal configs become one object, so that configs of outputs are compared by identity.
             config = self._interned.setdefault(answered, answered) if len(answered.outputs) > 1 else answered
-            digest = ""
             if answered.query:
                 await self._check_query_inputs(label, asked, answered.query)
             for outputs in (config.outputs,) if len(config.outputs) == 1 else slices(config.outputs):
@@ -204,26 +200,17 @@ class JobConfigs:
                     if owner != label:
                         raise JobConfigurationError(label, self._foreign_output_fault(output, owner), refs=asked)
                     stored = self.by_ref.setdefault(output, config)
-                    if stored is config:
-                        if output not in self.digests:
-                            digest = digest or await self._digest(config)
-                            self.digests[output] = digest
-                    elif stored != config:
+                    if stored is not config and stored != config:
                         message = (
                             f"{label}, once for {', '.join(stored.outputs[:3])} "
                             f"and once for {', '.join(config.outputs[:3])}"
                         )
                         raise AmbiguousPartitionError(output, [message])
-        await self._pace.rest()
-        for ref in asked:
-            if ref not in self.by_ref:
+        for refs in slices(asked):
+            await self._pace.rest()
+            for ref in [ref for ref in refs if ref not in self.by_ref]:
                 fault = f"it was asked for {ref!r}, and no config that it answered has that output"
                 raise JobConfigurationError(label, fault, refs=asked)
-
-    async def _digest(self, config: JobConfig) -> str:
-        if len(config.materialize) + len(config.query) <= SLICE:
-            return configuration_digest(config)
-        return await self._pace.drive(digest_in_slices(config))
 
     async def _check_query_inputs(self, label: str, asked: Sequence[str], refs: Sequence[str]) -> None:
         for refs_slice in slices(refs):

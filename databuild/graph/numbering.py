@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from databuild.errors import DependencyCycleError
-from databuild.graph.config_comparison import digest_in_slices
+from databuild.graph.config_digests import ConfigDigests
 from databuild.graph.partition_graph import PartitionGraph
 from databuild.model.job_graph import JobConfig, Task
 from databuild.model.pacing import SLICE, slices, slices_by_work
@@ -40,7 +40,7 @@ def number_tasks(
     to_build: Sequence[int],
     configs: Mapping[str, JobConfig],
     owners: Mapping[str, str],
-    digests: Mapping[str, str],
+    digests: ConfigDigests | None,
     declared: Mapping[str, DeclaredJob] = {},
 ) -> Generator[None, None, NumberedTasks]:
     """Returns the tasks that produce the partitions to be built, in a topological order.
@@ -52,7 +52,7 @@ def number_tasks(
         to_build: The numbers of the partitions to be built, in the order of refs.
         configs: The configuration that produces each ref.
         owners: The label of the job that produces each ref.
-        digests: The digest of that configuration, by ref.
+        digests: Computes the digests of configurations; None for tasks without a digest.
         declared: The declared jobs, by label, of which some put several outputs into one task.
 
     Raises:
@@ -63,7 +63,7 @@ def number_tasks(
     for numbers in slices(to_build):
         yield
         found = [configs[graph.refs[number]] for number in numbers]
-        is_single = is_single and all(len(config.outputs) == 1 for config in found)
+        is_single = is_single and {len(config.outputs) for config in found} == {1}
         nodes += found
     if not is_single:
         nodes = list({id(config): config for config in nodes}.values())
@@ -73,53 +73,39 @@ def number_tasks(
 
         nodes = yield from batch_configs(nodes, [owners[node.outputs[0]] for node in nodes], declared)
     is_batched = len(nodes) < unbatched
-    node_of = [_NO_NODE] * len(graph.refs)
-    if is_single and not is_batched:
-        upstream = yield from _edges_of_partitions(graph, to_build, node_of)
-    else:
+    ids: Sequence[int] = to_build
+    upstream: Sequence[Sequence[int]] = graph.upstream
+    node_of: list[int] | None = None
+    if is_batched or not is_single:
+        node_of = [_NO_NODE] * len(graph.refs)
+        ids = range(len(nodes))
         upstream = yield from _edges_of_tasks(graph, nodes, node_of)
-    order, task_ids = yield from _topological_order(upstream)
+    order, task_ids = yield from _topological_order(ids, upstream)
     if len(order) < len(nodes):
-        raise DependencyCycleError(_cycle(nodes, upstream, task_ids))
+        raise DependencyCycleError(_cycle(nodes, ids, upstream, task_ids))
     tasks: list[Task] = []
-    for node_slice in slices_by_work(order, [len(upstream[node]) for node in order]):
+    for some in slices_by_work(order, [len(upstream[ids[node]]) for node in order]):
         yield
-        sorted_nodes = [nodes[node] for node in node_slice]
-        firsts = [config.outputs[0] for config in sorted_nodes]
+        sorted_nodes = [nodes[node] for node in some]
+        if digests is not None:
+            yield from digests.add(sorted_nodes)
+        needed = [map(task_ids.__getitem__, upstream[ids[node]]) for node in some]
         values = zip(
-            range(len(tasks) + 1, len(tasks) + 1 + len(firsts)),
-            [owners[first] for first in firsts],
+            range(len(tasks) + 1, len(tasks) + 1 + len(some)),
+            [owners[config.outputs[0]] for config in sorted_nodes],
             sorted_nodes,
-            [tuple(sorted(map(task_ids.__getitem__, upstream[node]))) for node in node_slice],
-            [digests[first] for first in firsts],
-            itertools.repeat((), len(firsts)),
-            strict=True,
+            [tuple(sorted(filter(None, numbers))) for numbers in needed],
+            [digests.by_id[id(config)] for config in sorted_nodes] if digests is not None else itertools.repeat(""),
+            itertools.repeat(()),
+            strict=False,
         )
         tasks += map(_new_task, values)
-    if is_batched:
+    if is_batched and digests is not None:
         yield from _add_digests_of_batches(tasks, configs, digests)
+    if node_of is None:
+        return NumberedTasks(tasks, task_ids)
     task_ids.append(0)  # found for _NO_NODE, the last index
     return NumberedTasks(tasks, list(map(task_ids.__getitem__, node_of)))
-
-
-def _edges_of_partitions(
-    graph: PartitionGraph, to_build: Sequence[int], node_of: list[int]
-) -> Generator[None, None, list[list[int]]]:
-    """Returns the nodes that each node needs, where each node is one partition. Fills `node_of`, by partition."""
-    for node, number in enumerate(to_build):
-        if not node % SLICE:
-            yield
-        node_of[number] = node
-    upstream: list[list[int]] = []
-    edges = 0
-    for number in to_build:
-        needed = graph.upstream[number]
-        edges += 1 + len(needed)
-        if edges >= SLICE:
-            edges = 0
-            yield
-        upstream.append([node for other in needed if (node := node_of[other]) != _NO_NODE])
-    return upstream
 
 
 def _edges_of_tasks(
@@ -144,25 +130,45 @@ def _edges_of_tasks(
     return upstream
 
 
-def _topological_order(upstream: Sequence[Sequence[int]]) -> Generator[None, None, tuple[list[int], list[int]]]:
-    """Returns the nodes in order, and the number of each from 1; 0 for those of cycles and behind them."""
+def _topological_order(
+    ids: Sequence[int], upstream: Sequence[Sequence[int]]
+) -> Generator[None, None, tuple[list[int], list[int]]]:
+    """Returns the nodes in order, and their numbers in this order.
+
+    Args:
+        ids: The index of each node in `upstream`, by its rank: ready nodes follow each other by rank.
+        upstream: The indexes of the nodes that each node needs; those that are not in `ids` are disregarded.
+
+    Returns:
+        The ranks of the nodes in order, without those of cycles and behind them, and the number of each from 1, by
+        index; 0 for all other indexes.
+    """
     downstream: list[list[int]] = [[] for _ in upstream]
-    waiting = [len(needs) for needs in upstream]
+    waiting: list[int] = []
+    is_node: list[bool] = []
+    if len(ids) < len(upstream):
+        is_node = [False] * len(upstream)
+        for node in ids:
+            is_node[node] = True
     work = 0
-    for node, needed_nodes in enumerate(upstream):
-        work += 1 + waiting[node]
+    for rank, node in enumerate(ids):
+        needed_nodes = upstream[node]
+        count = len(needed_nodes)
+        work += 1 + count
         if work >= SLICE:
-            work = 0
+            work = count
             yield
+        waiting.append(sum(map(is_node.__getitem__, needed_nodes)) if is_node else count)
         for needed in needed_nodes:
-            downstream[needed].append(node)
+            downstream[needed].append(rank)
     heappush, heappop = heapq.heappush, heapq.heappop
-    ready = [node for node, count in enumerate(waiting) if not count]
+    ready = [rank for rank, count in enumerate(waiting) if not count]
     numbers = [0] * len(upstream)
     order: list[int] = []
     while ready:
-        node = heappop(ready)
-        order.append(node)
+        rank = heappop(ready)
+        order.append(rank)
+        node = ids[rank]
         numbers[node] = len(order)
         dependents = downstream[node]
         work += 1 + len(dependents)
@@ -177,24 +183,27 @@ def _topological_order(upstream: Sequence[Sequence[int]]) -> Generator[None, Non
 
 
 def _add_digests_of_batches(
-    tasks: list[Task], configs: Mapping[str, JobConfig], digests: Mapping[str, str]
+    tasks: list[Task], configs: Mapping[str, JobConfig], digests: ConfigDigests
 ) -> Generator[None, None, None]:
-    """Replaces the digests of tasks that are batches of configurations."""
+    """Adds the digests of outputs to tasks that are batches of configurations."""
     for index, task in enumerate(tasks):
         if not index % SLICE:
             yield
         outputs = task.config.outputs
         if len(outputs) > 1 and outputs != configs[outputs[0]].outputs:
-            digest = yield from digest_in_slices(task.config)
-            output_digests = tuple([digests[ref] for ref in outputs])
-            tasks[index] = task._replace(configuration_digest=digest, output_digests=output_digests)
+            merged = [configs[ref] for ref in outputs]
+            yield from digests.add(merged)
+            tasks[index] = task._replace(output_digests=tuple([digests.by_id[id(config)] for config in merged]))
 
 
-def _cycle(nodes: Sequence[JobConfig], upstream: Sequence[Sequence[int]], numbers: Sequence[int]) -> list[str]:
+def _cycle(
+    nodes: Sequence[JobConfig], ids: Sequence[int], upstream: Sequence[Sequence[int]], numbers: Sequence[int]
+) -> list[str]:
     # Every node without a number has an upstream node without one. Following these leads into a cycle.
-    node = next(node for node, number in enumerate(numbers) if not number)
+    ranks = {node: rank for rank, node in enumerate(ids) if not numbers[node]}
+    rank = min(ranks.values())
     path: dict[int, int] = {}
-    while node not in path:
-        path[node] = len(path)
-        node = min(needed for needed in upstream[node] if not numbers[needed])
-    return [nodes[member].outputs[0] for member in list(path)[path[node] :]]
+    while rank not in path:
+        path[rank] = len(path)
+        rank = min(ranks[needed] for needed in upstream[ids[rank]] if needed in ranks)
+    return [nodes[member].outputs[0] for member in list(path)[path[rank] :]]

@@ -5,8 +5,9 @@ Results are kept, so each ref is looked up at most once. A lookup is a Protocol 
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Final
 
 from databuild.errors import AmbiguousPartitionError, InvalidRequestError, UnknownPartitionError
@@ -18,6 +19,9 @@ from databuild.model.pacing import Pace, slices
 
 _FEW: Final = 4
 """Up to so many refs are found faster one by one."""
+
+_MAX_ROWS: Final = 100_000
+"""The maximum number of matches that are kept for `take_rows`."""
 
 
 def _requested(_: str) -> None:
@@ -36,6 +40,7 @@ class Ownership:
         self.labels: dict[str, str] = {}
         self.by_patterns = lookup is None
         self._unowned: set[str] = set()
+        self._rows: dict[str, tuple[str, ...]] = {}
         self._catalog = catalog
         self._lookup = lookup
         self._pace = pace or Pace()
@@ -114,11 +119,8 @@ class Ownership:
         """Finds the jobs of refs for which this can be done in bulk, and returns the other refs."""
         if len(refs) <= _FEW or not are_plain(refs):
             return refs
-        by_segment: dict[str, list[str]] = defaultdict(list)
-        for ref in refs:
-            by_segment[ref.partition("/")[0]].append(ref)
         by_pattern: dict[tuple[PartitionPattern, str], list[str]] = defaultdict(list)
-        for segment, members in by_segment.items():
+        for segment, members in _by_first_segment(refs).items():
             patterns = self._catalog.patterns_of_segment(segment)
             if len(patterns) == 1:
                 by_pattern[patterns[0]] += members
@@ -129,8 +131,18 @@ class Ownership:
                     by_pattern[candidates[0]].append(ref)
         for (pattern, label), members in by_pattern.items():
             rows = pattern.match_many(members)
-            self.labels.update(dict.fromkeys(members if len(rows) == len(members) else [row[0] for row in rows], label))
+            matched = members if len(rows) == len(members) else [row[0] for row in rows]
+            self.labels.update(dict.fromkeys(matched, label))
+            if label in self._catalog.declared and len(self._rows) < _MAX_ROWS:
+                self._rows.update(zip(matched, rows, strict=True))
         return [ref for ref in refs if ref not in self.labels]
+
+    def take_rows(self, refs: Iterable[str]) -> list[tuple[str, ...]]:
+        """Returns the kept rows of `match_many` for refs of one declared job, and keeps them no longer.
+
+        A row is kept if the ref was found in bulk. It has the fields in the order of the pattern that matched.
+        """
+        return list(filter(None, map(self._rows.pop, refs, itertools.repeat(()))))
 
     def is_produced(self, ref: str) -> bool:
         """Returns True if a job produces a ref, by the patterns of the jobs; False for a text that is not a valid ref.
@@ -153,6 +165,18 @@ class Ownership:
             return False
         self.labels[ref] = owner
         return True
+
+
+def _by_first_segment(refs: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """Returns plain refs by their first segment."""
+    first = min(refs)
+    segment, slash, _ = first.partition("/")
+    if slash and max(refs).startswith(segment + slash):  # so do all refs between them
+        return {segment: refs}
+    by_segment: dict[str, list[str]] = defaultdict(list)
+    for ref in refs:
+        by_segment[ref.partition("/")[0]].append(ref)
+    return by_segment
 
 
 def _with_need(error: InvalidRequestError, dependent: str | None) -> InvalidRequestError:

@@ -75,10 +75,11 @@ class PlanningMonitor:
         labels: set[str] = set()
         for refs_slice in slices(refs):
             await self._pace.rest()
-            for ref in refs_slice:
-                labels.add(self._owners[ref])
-                if ".." in ref:
-                    self._warn_of_range_lookalike(ref)
+            labels.update(map(self._owners.__getitem__, refs_slice))
+            if ".." in "/".join(refs_slice):
+                for ref in refs_slice:
+                    if ".." in ref:
+                        self._warn_of_range_lookalike(ref)
         for label in labels:
             self._levels_of[label] += 1
             if self._levels_of[label] == WARNING_LEVELS and not self._catalog.is_bounded(label):

@@ -76,17 +76,18 @@ def slices_by_work(items: Iterable[T], work: Iterable[int]) -> Iterator[Sequence
         items: The items.
         work: The work with each of them; a single item may be more than a chunk should be.
     """
-    chunk: list[T] = []
-    total = 0
-    for item, amount in zip(items, work, strict=True):
-        chunk.append(item)
-        total += amount
-        if len(chunk) >= SLICE or total >= 4 * SLICE:
-            yield chunk
-            chunk = []
-            total = 0
-    if chunk:
-        yield chunk
+    amounts = iter(work)
+    for some in slices(items):
+        works = list(itertools.islice(amounts, len(some)))
+        if sum(works) < 4 * SLICE:
+            yield some
+            continue
+        start = total = 0
+        for end, amount in enumerate(works, start=1):
+            total += amount
+            if total >= 4 * SLICE or end == len(some):
+                yield some[start:end]
+                start, total = end, 0
 
 
 def sort(items: Iterable[str]) -> Generator[None, None, list[str]]:

@@ -54,7 +54,7 @@ def _catalog_job(ctx, job):
         entry["worker"] = {name: value for name, value in limits.items() if value}
     return entry
 
-def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resources, max_running_jobs, max_partitions, executor, extensions, exec_properties):
+def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resources, max_running_jobs, max_partitions, executor, log_store, extensions, exec_properties):
     """Writes the job catalog of a graph.
 
     Args:
@@ -67,6 +67,7 @@ def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resourc
         max_running_jobs: Maximum number of job runs at the same time; 0 for no limit.
         max_partitions: Maximum number of partitions that one plan considers; 0 for the default.
         executor: Address of the engine that runs the jobs; empty for none.
+        log_store: Place of job logs; empty for the state directory.
         extensions: Import paths of each extension, by its name.
         exec_properties: Requirements on machines for jobs that do not set them.
 
@@ -91,6 +92,8 @@ def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resourc
         catalog["maxPartitions"] = max_partitions
     if executor:
         catalog["executor"] = executor
+    if log_store:
+        catalog["logStore"] = log_store
     if extensions:
         catalog["extensions"] = {name: {"importPaths": paths} for name, paths in extensions.items()}
     if exec_properties:

@@ -12,7 +12,7 @@ _COMMANDS = {
     "service": "serve",
 }
 
-def databuild_graph(name, jobs, lookup = None, default_partitions = [], resources = {}, max_running_jobs = 0, max_partitions = 0, executor = "", executors = [], **kwargs):
+def databuild_graph(name, jobs, lookup = None, default_partitions = [], resources = {}, max_running_jobs = 0, max_partitions = 0, executor = "", executors = [], log_store = "", storage = [], **kwargs):
     """Declares a graph: jobs that use each other's partitions, and the targets that build them.
 
     `bazel run //examples:build_graph -- PARTITION...` builds partitions. `bazel run //examples:build_graph.plan -- PARTITION...` shows what would be
@@ -45,6 +45,10 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
         executor: Address of the engine that runs the jobs unless a build says otherwise, such as `dask://scheduler:8786` or
             `reapi://host:8980/instance`. The default is the machine of the orchestrator. See docs/executors.md.
         executors: Engines that builds may choose with `--executor`: `dask`, `reapi`. The one of `executor` need not be listed.
+        log_store: Place of the logs of jobs unless a build says otherwise, such as `s3://bucket/logs` or `/mnt/shared/logs`. The default is
+            the state directory. See docs/operating.md.
+        storage: Kinds of object stores that builds may use: `abfs` (Azure, also for `az://`), `gs`, `s3`. The one of `log_store` need not be
+            listed.
         **kwargs: Common attributes of rules, such as `visibility` and `tags`. `exec_properties` are requirements on machines of engines for
             jobs that do not set them.
     """
@@ -53,12 +57,14 @@ def databuild_graph(name, jobs, lookup = None, default_partitions = [], resource
         default_partitions = default_partitions,
         executor = executor,
         executors = executors,
-        extensions = extension_targets(executor, executors),
+        extensions = extension_targets(executor, executors, log_store, storage),
         jobs = jobs,
+        log_store = log_store,
         lookup = lookup,
         max_running_jobs = max_running_jobs,
         max_partitions = max_partitions,
         resources = resources,
+        storage = storage,
         **kwargs
     )
     for suffix, command in _COMMANDS.items():

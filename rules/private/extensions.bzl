@@ -4,49 +4,81 @@ load("@rules_python//python:py_info.bzl", "PyInfo")
 
 visibility(["//rules/..."])
 
-# The extension that serves each scheme; databuild/model/executor_uri.py has the same.
-_EXTENSION_OF_SCHEME = {
+# The extension that serves each scheme of an executor; databuild/model/executor_uri.py has the same.
+_EXECUTOR_OF_SCHEME = {
     "dask": "dask",
     "dask+tls": "dask",
     "reapi": "reapi",
     "reapis": "reapi",
 }
 
-_TARGETS = {
+# The extension that serves each scheme of files; databuild/storage/storage_uri.py has the same.
+_STORAGE_OF_SCHEME = {
+    "abfs": "abfs",
+    "az": "abfs",
+    "gs": "gs",
+    "s3": "s3",
+}
+
+_EXECUTORS = {
     "dask": Label("//databuild/executors/dask:extension"),
     "reapi": Label("//databuild/executors/reapi:extension"),
 }
 
-def extension_targets(executor, executors):
-    """Returns the extensions that a graph needs, as a dict from target to name. Ignores what check_executors refuses.
+_STORAGE = {
+    "abfs": Label("//databuild/storage:abfs"),
+    "gs": Label("//databuild/storage:gs"),
+    "s3": Label("//databuild/storage:s3"),
+}
+
+def extension_targets(executor, executors, log_store, storage):
+    """Returns the extensions that a graph needs, as a dict from target to name. Ignores what check_extensions refuses.
 
     Args:
         executor: Address of the engine, `local` or empty.
         executors: Names of extensions.
+        log_store: Place of job logs, or empty.
+        storage: Names of extensions.
 
     Returns:
         The dict.
     """
-    names = executors + [_EXTENSION_OF_SCHEME.get(executor.partition("://")[0], "")]
-    return {_TARGETS[name]: name for name in names if name in _TARGETS}
+    executors = executors + [_EXECUTOR_OF_SCHEME.get(executor.partition("://")[0], "")]
+    storage = storage + [_STORAGE_OF_SCHEME.get(log_store.partition("://")[0], "")]
+    targets = {_EXECUTORS[name]: name for name in executors if name in _EXECUTORS}
+    return targets | {_STORAGE[name]: name for name in storage if name in _STORAGE}
 
-def check_executors(label, executor, executors):
-    """Fails if an extension does not exist, or if an address is not that of an executor.
+def check_extensions(label, executor, executors, log_store, storage):
+    """Fails if an extension does not exist, or if an address has none.
 
     Args:
         label: Label of the graph, for messages.
         executor: Address of the engine, `local` or empty.
         executors: Names of extensions.
+        log_store: Place of job logs, or empty.
+        storage: Names of extensions.
     """
-    for name in executors:
-        if name not in _TARGETS:
-            fail("executors of {} has {}; there is {}".format(label, repr(name), " and ".join(_TARGETS)))
-    scheme, _, rest = executor.partition("://")
-    if executor not in ["", "local"] and (scheme not in _EXTENSION_OF_SCHEME or not rest):
-        fail("executor of {} is {}; it must be `local` or begin with {}".format(
+    _check_names(label, "executors", executors, _EXECUTORS)
+    _check_names(label, "storage", storage, _STORAGE)
+    if executor not in ["", "local"]:
+        _check_scheme(label, "executor", executor, "`local`", _EXECUTOR_OF_SCHEME)
+    if log_store and not log_store.startswith("/") and not log_store.startswith("file:///"):
+        _check_scheme(label, "log_store", log_store, "an absolute path", _STORAGE_OF_SCHEME)
+
+def _check_names(label, attribute, names, known):
+    for name in names:
+        if name not in known:
+            fail("{} of {} has {}; there is {}".format(attribute, label, repr(name), " and ".join(known)))
+
+def _check_scheme(label, attribute, uri, alternative, known):
+    scheme, _, rest = uri.partition("://")
+    if scheme not in known or not rest:
+        fail("{} of {} is {}; it must be {} or begin with {}".format(
+            attribute,
             label,
-            repr(executor),
-            ", ".join([known + "://" for known in _EXTENSION_OF_SCHEME]),
+            repr(uri),
+            alternative,
+            ", ".join([scheme + "://" for scheme in known]),
         ))
 
 def extension_info(targets):

@@ -1,7 +1,7 @@
 """The rule of a graph, which the macro `databuild_graph` instantiates."""
 
 load(":catalog.bzl", "write_catalog")
-load(":extensions.bzl", "check_executors", "extension_info")
+load(":extensions.bzl", "check_extensions", "extension_info")
 load(":labels.bzl", "label_text")
 load(":launcher.bzl", "LAUNCHER_ATTRS", "launcher_info")
 load(":patterns.bzl", "pattern_shape")
@@ -37,6 +37,9 @@ _ATTRS = {
         mandatory = True,
         providers = [DataBuildJobInfo],
     ),
+    "log_store": attr.string(
+        doc = "Place of job logs.",
+    ),
     "lookup": program_attr(
         doc = "Program that maps refs to jobs, instead of the partition patterns of the jobs.",
     ),
@@ -48,6 +51,9 @@ _ATTRS = {
     ),
     "resources": attr.string_dict(
         doc = "Capacity of each named resource, in all builds that share an event log: positive integers.",
+    ),
+    "storage": attr.string_list(
+        doc = "Names of kinds of object stores that builds may use.",
     ),
 } | LAUNCHER_ATTRS
 
@@ -109,7 +115,7 @@ def _databuild_graph_impl(ctx):
     if ctx.attr.max_running_jobs < 0:
         fail("max_running_jobs of {} is {}, but must not be negative".format(label, ctx.attr.max_running_jobs))
 
-    check_executors(label, ctx.attr.executor, ctx.attr.executors)
+    check_extensions(label, ctx.attr.executor, ctx.attr.executors, ctx.attr.log_store, ctx.attr.storage)
     extensions = extension_info(ctx.attr.extensions)
     lookup = program_info(ctx, "lookup") if ctx.attr.lookup else None
     catalog = write_catalog(
@@ -122,6 +128,7 @@ def _databuild_graph_impl(ctx):
         max_running_jobs = ctx.attr.max_running_jobs,
         max_partitions = ctx.attr.max_partitions,
         executor = ctx.attr.executor,
+        log_store = ctx.attr.log_store,
         extensions = extensions.import_paths,
         exec_properties = ctx.attr.exec_properties,
     )

@@ -1,13 +1,17 @@
-"""Accessibility of every page by axe-core, in light and dark."""
+"""Accessibility of every page, and of reports, by axe-core, in light and dark."""
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import Literal
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
+from databuild.reports.build_report import collect_report
+from databuild.reports.html import html_report
 from tests.browser.pages import Faults, OpenPage
 from tests.support.served import Served
 
@@ -18,13 +22,31 @@ async def test_pages_have_no_accessibility_violations(
 ) -> None:
     faults.expected = "404"
     page = await open_page(busy, color_scheme=scheme, reduced_motion="reduce", bypass_csp=True)
-    violations = {}
+    violations: dict[str, tuple[str, list[str]]] = {}
 
     for name, path in busy.pages.items():
         await page.goto(path)
         await expect(page.get_by_role("heading", level=1)).to_have_count(1)
-        for violation in (await Axe().run(page)).response["violations"]:
-            nodes = [node["html"][:160] for node in violation["nodes"][:3]]
-            violations[f"{name}: {violation['id']}"] = (violation["help"], nodes)
+        violations |= {f"{name}: {fault}": details for fault, details in (await violations_of(page)).items()}
 
     assert violations == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_reports_have_no_accessibility_violations(
+    busy: Served, open_page: OpenPage, tmp_path: Path, scheme: Literal["dark", "light"]
+) -> None:
+    page = await open_page(busy, color_scheme=scheme, bypass_csp=True)
+    with contextlib.closing(busy.log.reader()) as reader:
+        for build in reader.builds():
+            file = tmp_path / "report.html"
+            file.write_text(html_report(collect_report(reader, build, lambda _run, stream: stream.encode())))
+            await page.goto(file.as_uri())
+            await expect(page.get_by_role("heading", level=1)).to_have_count(1)
+            assert await violations_of(page) == {}, build.build_request_id
+
+
+async def violations_of(page: Page) -> dict[str, tuple[str, list[str]]]:
+    """Returns the help and the first elements of each rule that a page violates."""
+    violations = (await Axe().run(page)).response["violations"]
+    return {fault["id"]: (fault["help"], [node["html"][:160] for node in fault["nodes"][:3]]) for fault in violations}

@@ -53,6 +53,16 @@ def is_gone(pid: int | str) -> bool:
         return True
 
 
+def watchdog_of(mark: str) -> int:
+    """Returns the watchdog that kills the processes with an environment variable."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            arguments = path.read_text().split("\0")
+            if "databuild-watchdog" in arguments and mark in arguments:
+                return int(path.parent.name)
+    raise AssertionError(mark)
+
+
 async def test_output_environment_and_exit_code_arrive(executor: LocalExecutor, tmp_path: Path) -> None:
     result = await executor.run(shell(tmp_path, "echo $BASE $OWN; echo oops >&2; exit 7", env={"OWN": "own"}))
 
@@ -253,6 +263,36 @@ async def test_a_watchdog_kills_only_the_orphans_of_a_killed_process(tmp_path: P
         for pid in (ended, other):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+async def test_a_watchdog_spares_processes_of_an_engine_while_they_start_others(tmp_path: Path) -> None:
+    mark = f"DATABUILD_TEST={tmp_path}"
+    # A process that is just starting or ending has no environment, so that two looks at it may differ.
+    loop = "while :; do /bin/true; done"
+    script = (
+        "import subprocess, time\n"
+        "from databuild.executors.watchdog import watchdog\n"
+        f"env = {{'DATABUILD_TEST': {str(tmp_path)!r}, 'DATABUILD_EXECUTOR': 'dask://host'}}\n"
+        f"with watchdog({mark!r}):\n"
+        f"    options = {{'env': env, 'process_group': 0, 'stdout': subprocess.DEVNULL}}\n"
+        f"    start = lambda: subprocess.Popen(['sh', '-c', {loop!r}], **options)\n"
+        "    jobs = [start() for _ in range(8)]\n"
+        "    print(*(job.pid for job in jobs), flush=True)\n"
+        "    time.sleep(1000)\n"
+    )
+    process = await asyncio.create_subprocess_exec(*child.command("-c", script), stdout=asyncio.subprocess.PIPE)
+    jobs = [int(pid) for pid in (await present(process.stdout).readline()).split()]
+    watchdog = watchdog_of(mark)
+    try:
+        process.kill()
+        await until(lambda: is_gone(watchdog))
+
+        assert [job for job in jobs if is_gone(job)] == []
+    finally:
+        for job in jobs:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(job, signal.SIGKILL)
+        await process.wait()
 
 
 async def test_orphans_of_a_dead_build_are_killed(executor: LocalExecutor, tmp_path: Path) -> None:

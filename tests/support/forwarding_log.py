@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 
 from databuild.event_log.coordination import Claim, ClaimRequest, LeaseOwner
+from databuild.event_log.cursors import Cursors
 from databuild.event_log.log import EventLog, Observer, Pruner
 from databuild.event_log.reads import Reader
 from databuild.v1.events_pb2 import BuildEvent
@@ -35,6 +36,9 @@ class ForwardingLog:
 
     def pruner(self) -> Pruner:
         return self.log.pruner()
+
+    def cursors(self) -> Cursors:
+        return self.log.cursors()
 
     async def close(self) -> None:
         await self.log.close()

@@ -24,6 +24,7 @@ SAMPLES = (
     errors.LookupFaultError("/lookup", "it printed no JSON", refs=["raw/1"], output="oh\nno"),
     errors.PlanChangedError(["the code of //:raw has changed", "raw/1 has been built since"]),
     errors.ExecutorError("dask://scheduler:8786", "it does not answer"),
+    errors.StorageError("s3://bucket/logs", "it is full"),
     errors.OverloadedError("10000 builds are in the queue"),
     errors.ShuttingDownError(),
     errors.UnauthenticatedError("the request has no token"),

@@ -30,6 +30,7 @@ TABLES = {
 
 _SQLITE_1 = Path(sqlite.__file__).with_name("schema_1.sql")
 _POSTGRESQL_1 = (
+    "DROP TABLE export_cursors",
     "DROP TABLE placements",
     "ALTER TABLE job_runs DROP COLUMN output_digests",
     "DROP INDEX partitions_by_run",
@@ -39,7 +40,7 @@ _POSTGRESQL_1 = (
     "DROP TABLE build_requests",
     "UPDATE databuild_log SET schema_version = 1",
 )
-"""Undoes versions 2 and 3 of the schema."""
+"""Undoes versions 2 to 4 of the schema."""
 
 
 class SqliteFiles:

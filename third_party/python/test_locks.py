@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 MAX_CONSUMER_PACKAGES = 26
 MAX_PACKAGES_OF_SQL_JOBS = 1
 MAX_PACKAGES_OF_DASK = 19
+MAX_PACKAGES_OF_STORAGE = 50
 
 
 def locked(name: str) -> dict[str, str]:
@@ -26,7 +27,13 @@ def wanted(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements_lock.txt", "requirements_dask_lock.txt", "requirements_duckdb_lock.txt"]
+    "name",
+    [
+        "requirements_lock.txt",
+        "requirements_dask_lock.txt",
+        "requirements_duckdb_lock.txt",
+        "requirements_fsspec_lock.txt",
+    ],
 )
 def test_a_package_of_several_locks_has_one_version(name: str) -> None:
     consumers, development = locked(name), locked("requirements_dev_lock.txt")
@@ -43,6 +50,7 @@ def test_each_lock_has_what_is_asked_for() -> None:
     assert wanted("requirements_duckdb.in") <= locked("requirements_duckdb_lock.txt").keys()
     assert wanted("requirements_buildbox.in") == locked("requirements_buildbox_lock.txt").keys()
     assert wanted("requirements_dask.in") <= locked("requirements_dask_lock.txt").keys()
+    assert wanted("requirements_fsspec.in") <= locked("requirements_fsspec_lock.txt").keys()
     assert wanted("requirements_dev.in") <= locked("requirements_dev_lock.txt").keys()
 
 
@@ -57,6 +65,12 @@ def test_the_executor_for_dask_adds_few_packages_to_those_of_the_core() -> None:
     added = locked("requirements_dask_lock.txt").keys() - locked("requirements_lock.txt").keys()
 
     assert len(added) <= MAX_PACKAGES_OF_DASK
+
+
+def test_storage_adds_few_packages_to_those_of_the_core() -> None:
+    added = locked("requirements_fsspec_lock.txt").keys() - locked("requirements_lock.txt").keys()
+
+    assert len(added) <= MAX_PACKAGES_OF_STORAGE
 
 
 def test_sql_jobs_add_few_packages_to_those_of_the_core() -> None:

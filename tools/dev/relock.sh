@@ -24,7 +24,10 @@ lock requirements_lock.txt requirements.in "$@"
 # A program can import packages of several locks, so these have the same version of each package.
 lock requirements_duckdb_lock.txt requirements_duckdb.in --constraints third_party/python/requirements_lock.txt "$@"
 lock requirements_dask_lock.txt requirements_dask.in --constraints third_party/python/requirements_lock.txt "$@"
+lock requirements_fsspec_lock.txt requirements_fsspec.in --constraints third_party/python/requirements_lock.txt \
+  --constraints third_party/python/requirements_dask_lock.txt "$@"
 lock requirements_buildbox_lock.txt requirements_buildbox.in --no-deps "$@"
 lock requirements_dev_lock.txt requirements_dev.in --constraints third_party/python/requirements_lock.txt \
   --constraints third_party/python/requirements_duckdb_lock.txt \
-  --constraints third_party/python/requirements_dask_lock.txt "$@"
+  --constraints third_party/python/requirements_dask_lock.txt \
+  --constraints third_party/python/requirements_fsspec_lock.txt "$@"

@@ -143,13 +143,21 @@ class JobLogs(Protocol):
 class GraphQueries(Protocol):
     """Plans, and questions about the graph and its partitions."""
 
-    def plan(self, partitions: Sequence[str], options: PlanOptions | None = None, *, downstream: bool = False) -> Plan:
+    def plan(
+        self,
+        partitions: Sequence[str],
+        options: PlanOptions | None = None,
+        *,
+        downstream: bool = False,
+        digests: bool = False,
+    ) -> Plan:
         """Makes a plan and prints its warnings.
 
         Args:
             partitions: Refs and ranges of refs; none for the default partitions of the graph.
             options: The options of the plan; None for the defaults.
             downstream: True to plan, instead of the partitions, what was made from them.
+            digests: False if nobody reads the configuration digests of tasks, which may be missing then.
         """
         ...
 

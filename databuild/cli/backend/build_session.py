@@ -9,7 +9,7 @@ from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.summary import exit_code_of_result, print_summary
 from databuild.cli.display.build_display import BuildDisplay
 from databuild.cli.display.error_text import error_text
-from databuild.cli.flags.exit_codes import exit_code_of
+from databuild.cli.flags.exit_codes import BUILT, OUR_FAILURE, exit_code_of
 from databuild.errors import InvalidRequestError, OrchestrationError
 from databuild.model.build_request_id import check_build_request_id, new_build_request_id
 from databuild.orchestration.coordination.build_ids import LATEST
@@ -22,15 +22,31 @@ def show_build(call: Invocation, run: Callable[[BuildDisplay], BuildOutcome]) ->
         call: The invocation.
         run: Runs the build, with its progress on the display.
     """
+    write_reports = _report_writer(call)
     display = BuildDisplay(call.err, call.environ, call.backend().earlier_runs)
     try:
         outcome = run(display)
     finally:
         display.progress.stop()
+    written = write_reports(outcome.build_request_id)
     if isinstance(outcome, Stopped):
         return _report_error(call, outcome)
     print_summary(call, outcome, display.progress.counts)
-    return exit_code_of_result(outcome.result)
+    return exit_code_of_result(outcome.result) or (BUILT if written else OUR_FAILURE)
+
+
+def _report_writer(call: Invocation) -> Callable[[str], bool]:
+    """Returns a function that writes the reports about a build that flags ask for, and returns False if it cannot.
+
+    Raises:
+        UsageError: A report cannot be written to the file that a flag names.
+    """
+    if not call.flags["report"] and not call.flags["junit_xml"]:
+        return lambda _build_request_id: True
+    from databuild.cli.backend.build_reports import report_files, write_reports
+
+    files = report_files(call)
+    return lambda build_request_id: write_reports(call, build_request_id, files)
 
 
 def chosen_id(chosen: str, status_of: Callable[[str], str | None]) -> str:

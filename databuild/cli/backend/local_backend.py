@@ -145,7 +145,14 @@ class LocalBackend:
 
         return logs_pruned_before(self._call.log_dir)
 
-    def plan(self, partitions: Sequence[str], options: PlanOptions | None = None, *, downstream: bool = False) -> Plan:
+    def plan(
+        self,
+        partitions: Sequence[str],
+        options: PlanOptions | None = None,
+        *,
+        downstream: bool = False,
+        digests: bool = False,
+    ) -> Plan:
         from databuild.cli.backend.local_plan import RecordsWithoutDeadBuilds, plan_for, print_warnings
 
         requested = self._requested(partitions, downstream=downstream)
@@ -156,6 +163,7 @@ class LocalBackend:
             reader=RecordsWithoutDeadBuilds(self.records),
             past=self.records,
             options=options,
+            digests=digests,
         )
         return plan._replace(warnings=(*requested.warnings, *plan.warnings))
 

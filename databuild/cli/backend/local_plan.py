@@ -102,6 +102,7 @@ def plan_for(
     options: PlanOptions | None = None,
     reader: PartitionRecords,
     past: Reader | None = None,
+    digests: bool = False,
 ) -> Plan:
     """Makes the plan for partitions, and records nothing.
 
@@ -111,6 +112,7 @@ def plan_for(
         options: The options of the plan; None for the defaults.
         reader: Reads the records of partitions.
         past: Reads the configurations of past builds, so that reasons name what has changed; None to leave that out.
+        digests: True for tasks with configuration digests, which take time to compute.
     """
     catalog = call.catalog()
     plans: list[Plan] = []
@@ -129,6 +131,7 @@ def plan_for(
                 options=options or PlanOptions(),
                 observer=progress,
                 past=past,
+                digests=digests,
             )
         finally:
             showing.cancel()

@@ -103,7 +103,14 @@ class RemoteBackend:
     def logs_pruned_before(self) -> float:
         return self._client.storage().logs_pruned_before
 
-    def plan(self, partitions: Sequence[str], options: PlanOptions | None = None, *, downstream: bool = False) -> Plan:
+    def plan(
+        self,
+        partitions: Sequence[str],
+        options: PlanOptions | None = None,
+        *,
+        downstream: bool = False,
+        digests: bool = False,  # noqa: ARG002 - the answer of a service has them
+    ) -> Plan:
         with suggest_command():
             plan = self._client.plan(partitions, downstream=downstream, **asdict(options or PlanOptions()))
         print_warnings(self._call, plan.warnings)

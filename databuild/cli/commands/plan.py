@@ -28,7 +28,9 @@ def run(call: Invocation) -> int:
     check_downstream(call)
     backend = call.backend()
     backend.print_hint()
-    plan = backend.plan(call.positionals, plan_options(flags), downstream=flags["downstream"])
+    plan = backend.plan(
+        call.positionals, plan_options(flags), downstream=flags["downstream"], digests=flags["output"] != "text"
+    )
     if flags["output"] not in _FORMATS:
         from databuild.cli.backend.plan_file import write_plan
 

@@ -127,6 +127,16 @@ COMMANDS = (
         quick=True,
     ),
     Command(
+        "report",
+        "[BUILD]",
+        "Prints a report about a build: its tasks, failures with the ends of their logs, checks and times.",
+        f"{_BUILD} `--format=junit` prints JUnit's XML with tasks and checks as test cases, and `--format=html` one "
+        "HTML file with the job graph and the timeline. `build` and `retry` write reports with `--report` and "
+        "`--junit_xml`.",
+        "report latest --format=html > report.html",
+        quick=True,
+    ),
+    Command(
         "graph",
         "[PARTITION...]",
         "Draws the whole graph, or the job graph that produces partitions, as Mermaid, DOT or SVG.",

@@ -39,7 +39,19 @@ class Flag(NamedTuple):
 
 
 # The commands that share a flag.
-_READING = ("status", "builds", "partitions", "explain", "downstream", "events", "logs", "graph", "prune", "check")
+_READING = (
+    "status",
+    "builds",
+    "partitions",
+    "explain",
+    "downstream",
+    "events",
+    "logs",
+    "report",
+    "graph",
+    "prune",
+    "check",
+)
 _WRITING = ("build", "retry", "cancel", "taint", "serve")
 _WITH_SINKS = (*_WRITING, "partitions")
 _WITH_STATE = (*_READING, *_WRITING, "plan")
@@ -54,6 +66,7 @@ _WITH_SERVER = (
     "downstream",
     "events",
     "logs",
+    "report",
     "graph",
     "prune",
 )
@@ -76,7 +89,7 @@ FLAGS = (
     Flag("event_sink", STRINGS, (), "A copy of all events: `stdout:` or `jsonl:PATH`. May be repeated.",
          _WITH_SINKS, value_name="URI"),
     Flag("output", ENUM, "text", "The format of the result on standard output.",
-         tuple(name for name in _WITH_STATE if name not in {"plan", "graph"}), values=("text", "json")),
+         tuple(name for name in _WITH_STATE if name not in {"plan", "graph", "report"}), values=("text", "json")),
     Flag("output", STRING, "text", "`text` or `json` is the format of the result. Any other value is a file for the "
          "plan, as protobuf; write `./text` for a file of that name.", ("plan",), value_name="text|json|FILE"),
     Flag("jobs", INT, None, "Maximum number of job runs at once. Default: the number of processors, or on an engine as "
@@ -143,6 +156,12 @@ FLAGS = (
          ("events", "logs"), short="f"),
     Flag("format", ENUM, "mermaid", "The format: text for Mermaid or Graphviz, or an SVG picture.", ("graph",),
          values=("mermaid", "dot", "svg")),
+    Flag("format", ENUM, "markdown", "The format of the report.", ("report",),
+         values=("markdown", "junit", "html", "json")),
+    Flag("report", STRINGS, (), "Write a report to this file when the build has ended, however it ended: `.md`, "
+         "`.html`, `.json` or `.xml` for JUnit. May be repeated.", _BUILDING, value_name="FILE"),
+    Flag("junit_xml", STRING, None, "Write a report as JUnit's XML to this file when the build has ended.", _BUILDING,
+         value_name="FILE"),
     Flag("reason", STRING, "", "Why the taint is set or removed. Recorded.", ("taint",), value_name="TEXT"),
     Flag("reason", STRING, "", "Why the data is adopted, and where it comes from. Recorded, and required by "
          "`adopt REF...`.", ("partitions",), value_name="TEXT"),

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from databuild.event_log.coordination import Claim, ClaimRequest, LeaseOwner
 from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit, RenewLease
 from databuild.event_log.log import Observer
+from databuild.event_log.postgresql.cursors import PostgresqlCursors
 from databuild.event_log.postgresql.pruning import PostgresqlPruner
 from databuild.event_log.postgresql.reader import PostgresqlReader
 from databuild.event_log.postgresql.writer import PostgresqlWriter
@@ -52,6 +53,9 @@ class PostgresqlEventLog:
 
     def pruner(self) -> PostgresqlPruner:
         return PostgresqlPruner(self._uri)
+
+    def cursors(self) -> PostgresqlCursors:
+        return PostgresqlCursors(self._uri, clock=self._clock)
 
     async def close(self) -> None:
         await self._commit.close()

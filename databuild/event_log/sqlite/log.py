@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from databuild.event_log.coordination import Claim, ClaimRequest, LeaseOwner
 from databuild.event_log.group_commit import Append, ClaimAll, GroupCommit, RenewLease
 from databuild.event_log.log import Observer
+from databuild.event_log.sqlite.cursors import SqliteCursors
 from databuild.event_log.sqlite.pruning import SqlitePruner
 from databuild.event_log.sqlite.reader import SqliteReader
 from databuild.event_log.sqlite.writer import SqliteWriter
@@ -60,6 +61,9 @@ class SqliteEventLog:
 
     def pruner(self) -> SqlitePruner:
         return SqlitePruner(self._path, lock=self._lock)
+
+    def cursors(self) -> SqliteCursors:
+        return SqliteCursors(self._path, clock=self._clock, lock=self._lock)
 
     async def close(self) -> None:
         await self._commit.close()

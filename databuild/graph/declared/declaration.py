@@ -125,10 +125,11 @@ class DeclaredJob:
                 return fields
         return None
 
-    def _columns(self, refs: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    def _columns(self, refs: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Mapping[str, Sequence[str]]:
         """Returns the texts of each field, by name, for outputs."""
         if len(self.outputs) == 1 and len(refs) > _FEW:
-            rows = self.outputs[0].match_many(refs)
+            if len(rows) < len(refs):
+                rows = self.outputs[0].match_many(refs)
             if len(rows) == len(refs):
                 return dict(zip(self.fields, list(zip(*rows, strict=True))[1:], strict=True))
         divided = [self.fields_of(ref) or {} for ref in refs]
@@ -146,19 +147,25 @@ class DeclaredJob:
         """
         return self.configs((ref,), lambda refs: {ref for ref in refs if not produces(ref)})[0]
 
-    def configs(self, refs: Sequence[str], unproduced: Callable[[Iterable[str]], Set[str]]) -> list[JobConfig]:
+    def configs(
+        self,
+        refs: Sequence[str],
+        unproduced: Callable[[Iterable[str]], Set[str]],
+        rows: Sequence[tuple[str, ...]] = (),
+    ) -> list[JobConfig]:
         """Returns the configurations that produce outputs, before they are put into batches.
 
         Args:
             refs: The outputs; a pattern of the job must match each of them.
             unproduced: Returns those of given refs that no job of the graph produces.
+            rows: The rows of `PartitionPattern.match_many` for the refs, if they are known; fewer are disregarded.
 
         Raises:
             JobConfigurationError: A template yields no valid value for at least one of the outputs.
         """
         count = len(refs)
         no_refs: list[tuple[str, ...]] = [()] * count
-        columns = self._columns(refs)
+        columns = self._columns(refs, rows)
         try:
             inputs = _refs(self.inputs, columns, count) if self.inputs else no_refs
             if self.optional_inputs:

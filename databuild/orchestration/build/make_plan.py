@@ -29,6 +29,7 @@ async def make_plan(
     build_request_id: str = "",
     observer: PlanningObserver | None = None,
     past: BuildEvents | None = None,
+    digests: bool = True,
 ) -> Plan:
     """Plans a build. Writes no event.
 
@@ -42,6 +43,7 @@ async def make_plan(
         build_request_id: The build that the plan is for; empty for a plan without a build.
         observer: Notified of progress and warnings.
         past: Reads the events of past builds, which explain changed configurations.
+        digests: False for a plan that is neither executed nor saved, whose tasks have no configuration digest.
 
     Raises:
         InvalidRequestError: The request is invalid.
@@ -62,6 +64,7 @@ async def make_plan(
             concurrency=settings.config_calls,
             observer=observer,
             past_configs=LoggedConfigs(past) if past is not None else None,
+            digests=digests,
         )
 
 
@@ -71,4 +74,5 @@ def _without_gc() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # otherwise, the next collection would visit the whole plan, which lives as long as the process
         gc.enable()

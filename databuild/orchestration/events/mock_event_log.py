@@ -41,5 +41,9 @@ class MockEventLog:
         message = "a mock event log cannot be pruned; use `memory:`"
         raise TypeError(message)
 
+    def cursors(self) -> Any:
+        message = "a mock event log has no cursors; use `memory:`"
+        raise TypeError(message)
+
     async def close(self) -> None:
         pass

@@ -265,6 +265,9 @@ def databuild_graph_tests(name):
     _must_fail("an_unknown_extension_test", ["executors", "\"slurm\"", "there is dask and reapi"], executors = ["slurm"], jobs = [":report"])
     _must_fail("an_unknown_scheme_test", ["executor", "\"slurm://a\"", "`local`", "dask://"], executor = "slurm://a", jobs = [":report"])
     _must_fail("an_executor_without_address_test", ["executor", "\"dask://\""], executor = "dask://", jobs = [":report"])
+    _must_fail("an_unknown_storage_test", ["storage", "\"ftp\"", "there is abfs and gs and s3"], jobs = [":report"], storage = ["ftp"])
+    _must_fail("an_unknown_log_store_test", ["log_store", "\"ftp://a\"", "an absolute path", "s3://"], jobs = [":report"], log_store = "ftp://a")
+    _must_fail("a_log_store_without_bucket_test", ["log_store", "\"s3://\""], jobs = [":report"], log_store = "s3://")
     _must_fail("a_negative_limit_on_running_jobs_test", ["max_running_jobs", "-1"], jobs = [":report"], max_running_jobs = -1)
     _must_fail("a_negative_limit_on_partitions_test", ["max_partitions", "-1"], jobs = [":report"], max_partitions = -1)
 

@@ -1,0 +1,55 @@
+"""The exporters of one process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from databuild.exporters.exporter import Exporter
+from databuild.exporters.follower import FollowedLog, Follower
+
+
+class ExportSet:
+    """Sends the events of an event log with several exporters, each in a thread of its own."""
+
+    def __init__(self, log: FollowedLog, exporters: Sequence[Exporter], warn: Callable[[str], None]) -> None:
+        """Starts nothing yet.
+
+        Args:
+            log: The event log.
+            exporters: The exporters.
+            warn: Called with a sentence when a receiver fails or refuses events, from another thread.
+        """
+        self._warn = warn
+        self._followers = [Follower(log, exporter, warn=warn) for exporter in exporters]
+
+    def start(self) -> None:
+        """Begins to send.
+
+        Raises:
+            EventLogError: The event log failed.
+        """
+        for follower in self._followers:
+            follower.start()
+
+    def stop(self, seconds: float) -> bool:
+        """Sends what is left in the log, and ends. Warns about exporters that could not.
+
+        Args:
+            seconds: The maximum time to wait for all of them together.
+
+        Returns:
+            True if everything was sent and nothing was refused.
+        """
+        deadline = time.monotonic() + seconds
+        complete = True
+        for follower in self._followers:
+            if not follower.stop(max(deadline - time.monotonic(), 0.0)):
+                complete = False
+                reason = f": {follower.fault}" if follower.fault else ""
+                self._warn(
+                    f"not all events were sent to {follower.name} within {seconds:g} s{reason}; the next build or "
+                    "service with this exporter sends them"
+                )
+            complete = complete and not follower.refused
+        return complete

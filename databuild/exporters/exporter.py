@@ -1,0 +1,61 @@
+"""The interface of exporters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from databuild.event_log.reads import BuildReads
+    from databuild.v1.events_pb2 import BuildEvent
+
+
+class ReceiverError(Exception):
+    """The receiver of an exporter could not take an event, which is sent again later.
+
+    Args:
+        fault: The fault, as a clause.
+    """
+
+
+class Delivery(NamedTuple):
+    """The result of sending events.
+
+    Attributes:
+        handled: The number of events, from the first, that need not be sent again.
+        refusals: A clause for each of them that the receiver refused for good.
+    """
+
+    handled: int
+    refusals: Sequence[str] = ()
+
+
+class Exporter(Protocol):
+    """Sends events to another system. It is used by one thread, which may block.
+
+    Events are delivered at least once, in their order: after an error, and perhaps after a crash of the process, `send`
+    gets the same events again. Ids in what it sends therefore depend on the events alone.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name, by which the event log knows how far the exporter has come. It contains no secret."""
+        ...
+
+    def send(self, events: Sequence[BuildEvent], reads: BuildReads) -> Delivery:
+        """Sends events of any builds, in the order in which they were written.
+
+        It may return before the last event, to let the caller record how far it has come. It returns within 20 seconds.
+
+        Args:
+            events: The events, at least one.
+            reads: Reads earlier events, and the records of builds, which may be newer than the events.
+
+        Raises:
+            ReceiverError: The first event has to be sent again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Closes connections."""
+        ...

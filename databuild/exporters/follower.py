@@ -1,0 +1,186 @@
+"""A follower reads the event log behind a cursor, and sends the events with an exporter.
+
+It reads what is durable, in a thread of its own, so it never delays a build: the event log is the queue. What could not
+be sent is sent by the next process with the same exporter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+from databuild.errors import EventLogError
+from databuild.exporters.exporter import Exporter, ReceiverError
+
+if TYPE_CHECKING:
+    from databuild.event_log.cursors import Cursors
+    from databuild.event_log.reads import Reader
+
+MAX_EVENTS: Final = 500
+"""The maximum number of events that are read at once."""
+
+HOLD_SECONDS: Final = 40.0
+"""The time after which another process may send, if this one has died. It exceeds the time that `send` takes."""
+
+_POLL_SECONDS: Final = 0.2
+_MIN_PAUSE: Final = 0.5
+_MAX_PAUSE: Final = 30.0
+_MAX_LAST_PAUSE: Final = 1.0
+"""The maximum pause between two attempts while a process waits for the end."""
+
+
+class FollowedLog(Protocol):
+    """The part of an event log that a follower needs."""
+
+    def reader(self) -> Reader: ...
+
+    def cursors(self) -> Cursors: ...
+
+
+class Step(enum.Enum):
+    """The result of one step of a follower."""
+
+    SENT = enum.auto()
+    CAUGHT_UP = enum.auto()
+    """There are no more events."""
+    HELD = enum.auto()
+    """Another process sends for this exporter."""
+    FAILED = enum.auto()
+    """The receiver or the event log failed."""
+
+
+class Follower:
+    """Sends the events of a log with one exporter, until it is stopped.
+
+    Attributes:
+        name: The name of the exporter.
+        fault: The reason why the last attempt failed; empty if it did not.
+        refused: The number of events that the receiver refused for good.
+    """
+
+    def __init__(self, log: FollowedLog, exporter: Exporter, *, warn: Callable[[str], None]) -> None:
+        """Starts nothing yet.
+
+        Args:
+            log: The event log.
+            exporter: Sends the events.
+            warn: Called with a sentence when the receiver fails or refuses events, from another thread.
+        """
+        self.name = exporter.name
+        self.fault = ""
+        self.refused = 0
+        self.pause = _MIN_PAUSE
+        self._log = log
+        self._exporter = exporter
+        self._warn = warn
+        self._holder = uuid.uuid4().hex
+        self._cursors = log.cursors()
+        self._reader = log.reader()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begins to send, in a thread. The cursor of a new exporter begins at the end of the log.
+
+        Raises:
+            EventLogError: The event log failed.
+        """
+        self._cursors.take(self.name, self._holder, HOLD_SECONDS)
+        # A daemon, so that a receiver that never answers cannot keep the process.
+        self._thread = threading.Thread(target=self._run, name=f"exporter {self.name}", daemon=True)
+        self._thread.start()
+
+    def stop(self, seconds: float) -> bool:
+        """Sends what is left in the log, and ends.
+
+        Args:
+            seconds: The maximum time to wait.
+
+        Returns:
+            True if everything was sent, by this process or by another one with the same exporter.
+        """
+        if self._thread is None:
+            return True
+        self._stopping.set()
+        self._thread.join(seconds)
+        if not self._thread.is_alive():
+            return True
+        # The thread may be in the middle of a request. Let the next process take the cursor at once.
+        with contextlib.suppress(EventLogError), contextlib.closing(self._log.cursors()) as cursors:
+            cursors.release(self.name, self._holder)
+        return False
+
+    def step(self) -> Step:
+        """Sends the next events."""
+        try:
+            position = self._cursors.take(self.name, self._holder, HOLD_SECONDS)
+            if position is None:
+                return Step.HELD
+            found = list(self._reader.all_events(after_position=position, limit=MAX_EVENTS))
+            if not found:
+                self._recover()
+                return Step.CAUGHT_UP
+            delivery = self._exporter.send([event for _, event in found], self._reader)
+            for refusal in delivery.refusals:
+                self.refused += 1
+                self._warn(f"the receiver of {self.name} refused an event, which is left out: {refusal}")
+            reached, _ = found[delivery.handled - 1]
+            held = self._cursors.advance(self.name, self._holder, reached, HOLD_SECONDS)
+        except (ReceiverError, EventLogError) as error:
+            self._fail(str(error))
+            return Step.FAILED
+        self._recover()
+        return Step.SENT if held else Step.HELD
+
+    def _run(self) -> None:
+        try:
+            while True:
+                # Events that were written before the stop are found by the step after it.
+                stopping = self._stopping.is_set()
+                step = self.step()
+                if stopping and (step is Step.CAUGHT_UP or (step is Step.HELD and self._sent_by_another())):
+                    break
+                self._rest(step, stopping=stopping)
+        finally:
+            self._close()
+
+    def _rest(self, step: Step, *, stopping: bool) -> None:
+        """Waits until the next step is due."""
+        if step is Step.CAUGHT_UP:
+            with contextlib.suppress(EventLogError):  # the next step reports it
+                self._reader.wait(_POLL_SECONDS)
+        elif step is not Step.SENT:
+            pause = self.pause if step is Step.FAILED else _POLL_SECONDS
+            if stopping:
+                time.sleep(min(pause, _MAX_LAST_PAUSE))
+            else:
+                self._stopping.wait(pause)
+
+    def _sent_by_another(self) -> bool:
+        """Returns True if the process that holds the cursor has sent all events."""
+        try:
+            position = next((cursor.position for cursor in self._cursors.all() if cursor.exporter == self.name), 0)
+            return not list(self._reader.all_events(after_position=position, limit=1))
+        except EventLogError:
+            return False
+
+    def _fail(self, fault: str) -> None:
+        if fault != self.fault:
+            self._warn(f"events could not be sent to {self.name}: {fault}; they will be sent later")
+        self.pause = min(self.pause * 2, _MAX_PAUSE) if self.fault else _MIN_PAUSE
+        self.fault = fault
+
+    def _recover(self) -> None:
+        self.fault = ""
+
+    def _close(self) -> None:
+        with contextlib.suppress(EventLogError):
+            self._cursors.release(self.name, self._holder)
+        self._cursors.close()
+        self._reader.close()
+        self._exporter.close()

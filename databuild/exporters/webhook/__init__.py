@@ -1,0 +1,1 @@
+"""Notifications of ends of builds and of failed checks by HTTP requests."""

@@ -1,0 +1,171 @@
+"""Sends notifications as CloudEvents to a URL.
+
+Requests are those of the HTTP binding of CloudEvents 1.0.2 (https://github.com/cloudevents/spec), in structured mode,
+or in binary mode if a template makes the body. They are signed as Standard Webhooks 1.0.0 defines
+(https://github.com/standard-webhooks/standard-webhooks): `webhook-signature` is the HMAC-SHA256 of id, time and body.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from databuild.errors import InvalidRequestError
+from databuild.exporters.exporter import Delivery, ReceiverError
+from databuild.exporters.webhook.notifications import Notification, notification_of
+from databuild.exporters.webhook.template import Template
+
+if TYPE_CHECKING:
+    from databuild.event_log.reads import BuildReads
+    from databuild.v1.events_pb2 import BuildEvent
+
+_REQUEST_SECONDS: Final = 10.0
+_SEND_SECONDS: Final = 10.0
+"""The time after which `send` returns between two requests."""
+
+_TYPE_PREFIX: Final = "databuild."
+_MAX_REASON: Final = 200
+_TRY_AGAIN: Final = frozenset({408, 425, 429})
+"""Statuses below 500 with which a receiver asks for the same request later."""
+
+
+class WebhookExporter:
+    """An `Exporter` that sends one request for each notification."""
+
+    def __init__(
+        self,
+        url: str,
+        occasions: Collection[str],
+        *,
+        secret: bytes = b"",
+        template: Template | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Sends nothing yet.
+
+        Args:
+            url: The address, `http:` or `https:`. Redirections are refused.
+            occasions: The occasions, of `notifications.OCCASIONS`.
+            secret: The key of signatures; empty for none.
+            template: Makes the body of a request; None for a CloudEvent as JSON.
+            clock: Returns the time in seconds since the epoch.
+
+        Raises:
+            InvalidRequestError: The URL cannot be used.
+        """
+        self.name = webhook_name(url)
+        self._url = url
+        self._occasions = frozenset(occasions)
+        self._secret = secret
+        self._template = template
+        self._clock = clock
+        self._opener = _opener()
+
+    def send(self, events: Sequence[BuildEvent], reads: BuildReads) -> Delivery:
+        refusals: list[str] = []
+        deadline = time.monotonic() + _SEND_SECONDS
+        for number, event in enumerate(events):
+            if time.monotonic() > deadline:
+                return Delivery(number, refusals)
+            notification = notification_of(event, self._occasions, reads)
+            if notification is None:
+                continue
+            try:
+                if refusal := self._send(notification):
+                    refusals.append(refusal)
+            except ReceiverError:
+                if not number:
+                    raise
+                return Delivery(number, refusals)  # the next call begins with this event, and reports the fault
+        return Delivery(len(events), refusals)
+
+    def close(self) -> None:
+        pass
+
+    def _send(self, notification: Notification) -> str:
+        """Sends a request; returns the reason if the receiver refuses it for good.
+
+        Raises:
+            ReceiverError: The receiver could not be reached, or wants the request later.
+        """
+        attributes = _attributes(notification)
+        if self._template is None:
+            headers = {"content-type": "application/cloudevents+json; charset=utf-8"}
+            body = json.dumps({**attributes, "datacontenttype": "application/json", "data": notification.data}).encode()
+        else:
+            body = self._template.fill(notification).encode()
+            headers = {"content-type": "application/json; charset=utf-8"}
+            headers |= {f"ce-{name}": value for name, value in attributes.items()}
+        headers |= self._signature(notification.id, body)
+        request = urllib.request.Request(self._url, body, headers, method="POST")  # noqa: S310 (the scheme was checked)
+        try:
+            with self._opener.open(request, timeout=_REQUEST_SECONDS):
+                return ""
+        except urllib.error.HTTPError as error:
+            with error:
+                reason = f"status {error.code} {error.reason}"
+            if error.code < 500 and error.code not in _TRY_AGAIN:
+                return f"{reason}, for {notification.kind} of build {notification.build_request_id}"
+            raise ReceiverError(reason) from error
+        except (OSError, http.client.HTTPException) as error:
+            cause = error.reason if isinstance(error, urllib.error.URLError) else error
+            text = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
+            raise ReceiverError((text or type(cause).__name__)[:_MAX_REASON]) from error
+
+    def _signature(self, notification_id: str, body: bytes) -> Mapping[str, str]:
+        """Returns the headers of Standard Webhooks; only the id without a secret."""
+        seconds = str(int(self._clock()))
+        headers = {"webhook-id": notification_id, "webhook-timestamp": seconds}
+        if self._secret:
+            signed = b".".join((notification_id.encode(), seconds.encode(), body))
+            digest = hmac.new(self._secret, signed, hashlib.sha256).digest()
+            headers["webhook-signature"] = f"v1,{base64.b64encode(digest).decode()}"
+        return headers
+
+
+def webhook_name(url: str) -> str:
+    """Returns a name for a URL: its host, and a hash, since paths of webhooks are often secrets.
+
+    Raises:
+        InvalidRequestError: It is not an `http:` or `https:` URL of a host.
+    """
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise InvalidRequestError("the address of notifications must be http://HOST/PATH or https://HOST/PATH")
+    return f"{parts.scheme}://{parts.hostname}#{hashlib.sha256(url.encode()).hexdigest()[:8]}"
+
+
+def _attributes(notification: Notification) -> dict[str, str]:
+    """Returns the context attributes of the CloudEvent."""
+    return {
+        "specversion": "1.0",
+        "id": notification.id,
+        # A label begins with two slashes, which would make it an address of a host.
+        "source": f"databuild:{urllib.parse.quote(notification.graph_label, safe='/:@')}",
+        "type": _TYPE_PREFIX + notification.kind,
+        "subject": notification.build_request_id,
+        "time": notification.time,
+    }
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Returns an opener that follows no redirections: requests go only to the address that was configured."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener

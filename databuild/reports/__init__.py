@@ -1,0 +1,1 @@
+"""Reports about builds, for people and for systems of continuous integration."""

@@ -1,0 +1,114 @@
+"""Objects in S3, Google Cloud Storage and Azure, through fsspec.
+
+fsspec has one interface for the libraries of these stores (https://filesystem-spec.readthedocs.io). They take
+credentials and endpoints from the environment and from their own files.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import fsspec.core
+
+from databuild.errors import StorageError
+from databuild.storage.storage import StoredFile
+
+_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    # Time limits and attempts for one request. A caller that has time tries again itself.
+    "s3": {"config_kwargs": {"connect_timeout": 5, "read_timeout": 30, "retries": {"max_attempts": 2}}},
+    "gs": {"requests_timeout": 30},
+    "abfs": {"timeout": 30, "connection_timeout": 5, "read_timeout": 30},
+}
+_VERSIONS: Final = ("generation", "ETag", "etag")
+_MAX_FAULT: Final = 300
+
+# gcsfs prints the traceback of what it raises.
+logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
+
+
+class ObjectStorage:
+    """A `Storage` of the objects in the stores of one scheme and host."""
+
+    def __init__(self, uri: str, extension: str) -> None:
+        """Imports the library of a store.
+
+        Args:
+            uri: A URI in the store.
+            extension: The extension that serves its scheme.
+        """
+        options = _OPTIONS[extension]
+        with _translated(uri):
+            # Other processes write to the same prefixes, so listings are not cached.
+            self._files, _ = fsspec.core.url_to_fs(uri, use_listings_cache=False, skip_instance_cache=True, **options)
+
+    def stat(self, uri: str) -> StoredFile | None:
+        with _translated(uri):
+            try:
+                facts = self._files.info(self._path(uri))
+            except FileNotFoundError:
+                return None
+            return _stored_file(uri, facts) if facts["type"] == "file" else None
+
+    def list(self, uri: str) -> Sequence[StoredFile]:
+        prefix = self._path(uri).rstrip("/") + "/"
+        with _translated(uri):
+            try:
+                found = self._files.find(prefix, detail=True)
+            except FileNotFoundError:
+                return []
+            if not isinstance(found, Mapping):  # adlfs returns only the name of a single file
+                return []
+            names = sorted(name for name in found if name.startswith(prefix))
+            return [_stored_file(f"{uri.rstrip('/')}/{name[len(prefix) :]}", found[name]) for name in names]
+
+    def read(self, uri: str, offset: int = 0, limit: int | None = None) -> bytes | None:
+        end = None if limit is None else offset + limit
+        with _translated(uri):
+            try:
+                data = self._files.cat_file(self._path(uri), start=offset or None, end=end)
+            except FileNotFoundError:
+                return None
+            return bytes(data)
+
+    def write(self, uri: str, data: bytes) -> None:
+        with _translated(uri):
+            self._files.pipe_file(self._path(uri), data)
+
+    def remove_below(self, uri: str) -> None:
+        names = [self._path(file.uri) for file in self.list(uri)]
+        if not names:
+            return
+        with _translated(uri):
+            try:
+                self._files.rm(names)
+            except FileNotFoundError:  # another process has removed them
+                return
+
+    def _path(self, uri: str) -> str:
+        path: str = fsspec.core.strip_protocol(uri)
+        return path
+
+
+def _stored_file(uri: str, facts: Mapping[str, Any]) -> StoredFile:
+    version = next((str(facts[name]).strip('"') for name in _VERSIONS if facts.get(name)), "")
+    return StoredFile(uri=uri, size_bytes=int(facts["size"]), version=version)
+
+
+@contextmanager
+def _translated(uri: str) -> Iterator[None]:
+    """Raises the errors of all libraries, which have no common class, as StorageError."""
+    try:
+        yield
+    except Exception as fault:
+        raise StorageError(uri, _shown(fault)) from fault
+
+
+def _shown(fault: BaseException) -> str:
+    """Returns an error in one line, without the queries of URLs, which may be signed."""
+    lines = str(fault).strip().splitlines() or [""]
+    text = re.sub(r"\?\S+", "?...", lines[0])[:_MAX_FAULT]
+    return f"{type(fault).__name__}: {text}" if text else type(fault).__name__
