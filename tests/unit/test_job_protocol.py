@@ -210,7 +210,8 @@ def response_of(printed: str) -> job_pb2.JobConfigureResponse:
     [
         '{"configs": [{"outputs": [{"str": "a/1"}]}]}',
         (
-            '{"configs": [{"outputs": [{"str": "a/1"}, {"str": "a/1"}], "args": ["x", ""], "env": {"B": "2", "A": "1"}, '
+            '{"configs": [{"outputs": [{"str": "a/1"}, {"str": "a/1"}], "args": ["x", ""], '
+            '"env": {"B": "2", "A": "1"}, '
             '"inputs": [{"dep_type_code": "MATERIALIZE", "partition_ref": {"str": "r/1"}}, '
             '{"dep_type_name": "materialize", "partition_ref": {"str": "r/2"}}, {"partition_ref": {"str": "q/1"}}, '
             '{"dep_type_code": "QUERY", "dep_type_name": "query", "partition_ref": {"str": "q/2"}}]}]}'
