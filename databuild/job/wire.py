@@ -6,7 +6,7 @@ https://protobuf.dev/programming-guides/encoding/. Unknown fields are skipped, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -100,6 +100,20 @@ def parse_request(data: bytes) -> Request:
     return request
 
 
+def execute_request(request_id: int, args: Sequence[str], env: Mapping[str, str]) -> bytes:
+    """Returns a JobRequest to run a job."""
+    parts = [_bytes_field(1, arg.encode()) for arg in args] + [_variable(*variable) for variable in env.items()]
+    return _varint_field(1, request_id) + _bytes_field(3, b"".join(parts))
+
+
+def exit_code_of(response: bytes) -> int:
+    """Returns the exit code in a JobResponse to an execute request; 1 for a failure."""
+    for number, _, value in _fields(response):
+        if number == 3 and isinstance(value, bytes):
+            return next((_signed(code) for inner, _, code in _fields(value) if inner == 1), 0)
+    return 1
+
+
 def greeting() -> bytes:
     """Returns the first JobResponse of a worker."""
     return _bytes_field(40, _varint_field(1, _PROTOCOL_VERSION))
@@ -141,6 +155,10 @@ def _config(config: Config) -> bytes:
             ),
         )
     )
+
+
+def _variable(name: str, value: str) -> bytes:
+    return _bytes_field(2, _bytes_field(1, name.encode()) + _bytes_field(2, value.encode()))
 
 
 def _bytes_field(number: int, value: bytes) -> bytes:

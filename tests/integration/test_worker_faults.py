@@ -15,9 +15,8 @@ from databuild.executors.output import TailBuffer
 from databuild.executors.starter import Starter
 from databuild.executors.workers.worker import Answer, Worker
 from databuild.v1 import job_pb2
-from tests.integration.test_workers import processes_of
 from tests.support.waiting import until
-from tests.support.worker_programs import Served, python_worker
+from tests.support.worker_programs import Served, processes_of, python_worker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

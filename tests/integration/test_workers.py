@@ -15,7 +15,7 @@ import pytest_asyncio
 from databuild.executors.executor import ProcessResult
 from tests.support.executors import long_sleep, sleeping
 from tests.support.waiting import until
-from tests.support.worker_programs import Served
+from tests.support.worker_programs import Served, processes_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -25,19 +25,6 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     served = Served(tmp_path)
     yield served
     await served.executor.close()
-
-
-def processes_of(worker_id: str) -> list[int]:
-    """Returns the living processes of a worker."""
-    variable = f"DATABUILD_WORKER_ID={worker_id}".encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and variable in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
 
 
 async def test_one_worker_serves_many_requests(served: Served) -> None:

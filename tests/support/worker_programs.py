@@ -106,3 +106,16 @@ def request():
 """
     path.write_text(f"#!{sys.executable} -IS\n{program}")
     path.chmod(0o755)
+
+
+def processes_of(worker_id: str) -> list[int]:
+    """Returns the living processes of a worker."""
+    variable = f"DATABUILD_WORKER_ID={worker_id}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and variable in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
