@@ -84,7 +84,7 @@ class WorkerCheck:
                 raise TypeError(f"{function.__qualname__} cannot be imported; define it at the top level of a module")
         names = [(function.__module__, function.__qualname__) for function in functions]
         path = [str(Path(entry).absolute()) for entry in sys.path]
-        self._command = (sys.executable, "-c", _PROGRAM, json.dumps(path), json.dumps(names))
+        self._command = (sys.executable, "-I", "-c", _PROGRAM, json.dumps(path), json.dumps(names))
         self._args = (*(("exec",) if len(functions) == 2 else ()), *args)
         self._run_args = tuple(args)
         self._folder = folder

@@ -104,7 +104,7 @@ def request():
     return os.read(3, 65536) if length else sys.exit(0)
 {body}
 """
-    path.write_text(f"#!{sys.executable} -IS\n{program}")
+    path.write_text(f"#!{sys.executable} -I \n{program}")
     path.chmod(0o755)
 
 
