@@ -74,7 +74,7 @@ class EndedRun(NamedTuple):
 
 
 class PlacedRun(NamedTuple):
-    """New values of where a job run is in an engine, and where its logs are; empty, 0 and None keep earlier values."""
+    """New values of the place of a job run, of its logs and its worker; empty, 0 and None keep earlier values."""
 
     job_run_id: str
     build_request_id: str
@@ -85,6 +85,8 @@ class PlacedRun(NamedTuple):
     log_store: str = ""
     stdout_bytes: int | None = None
     stderr_bytes: int | None = None
+    worker_id: str = ""
+    worker_request: int = 0
 
 
 class BuildPartition(NamedTuple):
@@ -133,7 +135,7 @@ class Changes:
         new_runs: Job runs with their first event.
         started_runs: Job runs that have started.
         ended_runs: Job runs that have ended.
-        placed_runs: Job runs that an engine has accepted or started, by id.
+        placed_runs: Job runs that an engine has accepted or started, or that a worker has served, by id.
         build_partitions: Rows of partitions within the build, by ref.
         partitions: Changes of partition records, by ref.
         released: Refs that the build no longer claims.
@@ -267,6 +269,9 @@ class Changes:
                 self.placed_runs[run] = placed._replace(
                     stdout_bytes=message.stdout_bytes, stderr_bytes=message.stderr_bytes
                 )
+        if message.worker_id:
+            placed = self._placed(run, event.build_request_id)
+            self.placed_runs[run] = placed._replace(worker_id=message.worker_id, worker_request=message.worker_request)
         category, failure = _failure(message.failure) if message.HasField("failure") else _NO_FAILURE
         self.ended_runs.append(
             EndedRun(

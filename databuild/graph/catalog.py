@@ -58,6 +58,19 @@ class RetryPolicy:
         return min(self.backoff_seconds * self.multiplier ** (failed_attempts - 1), self.max_backoff_seconds)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerLimits:
+    """The limits of the workers of a job; 0 for none.
+
+    Attributes:
+        max_requests: The number of requests after which a worker is replaced.
+        max_memory_bytes: The resident memory above which a worker is replaced after a request.
+    """
+
+    max_requests: int = 0
+    max_memory_bytes: int = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One job of a graph.
@@ -76,6 +89,7 @@ class Job:
         always_local: True if it runs on the machine of the orchestrator even in builds on an engine.
         exec_properties: Requirements on machines of engines, in their words.
         code_files: The path of the list of its runfiles; empty if there is none.
+        worker: The limits of the workers that serve it; None if each of its runs is a process.
     """
 
     label: str
@@ -91,6 +105,7 @@ class Job:
     always_local: bool = False
     exec_properties: Mapping[str, str] = field(default_factory=dict)
     code_files: str = ""
+    worker: WorkerLimits | None = None
 
     @functools.cached_property
     def patterns(self) -> tuple[PartitionPattern, ...]:
@@ -439,6 +454,14 @@ def _job(job: Mapping[str, Any], runfiles: str) -> Job:
         always_local=_get(job, "executor", "") == LOCAL,
         exec_properties=dict(_get(job, "exec_properties", {})),
         code_files=_resolved(_get(job, "code_files", ""), runfiles),
+        worker=_worker(job["worker"]) if "worker" in job else None,
+    )
+
+
+def _worker(limits: Mapping[str, Any]) -> WorkerLimits:
+    return WorkerLimits(
+        max_requests=int(_get(limits, "max_requests", 0)),
+        max_memory_bytes=int(_get(limits, "max_memory_bytes", 0)),
     )
 
 

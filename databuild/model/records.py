@@ -199,6 +199,7 @@ class JobRunRecord(NamedTuple):
     Runs on an engine have its address, the machine and the time at which it started the run, and the time for which the
     run waited. Runs whose logs are not in a state directory have the URI of their place, and after their end the sizes
     of the logs.
+    Runs that a worker has served have its id and the number of the request among those of the worker.
     """
 
     job_run_id: str
@@ -222,6 +223,8 @@ class JobRunRecord(NamedTuple):
     log_store: str = ""
     stdout_bytes: int | None = None
     stderr_bytes: int | None = None
+    worker_id: str = ""
+    worker_request: int = 0
     failure: FailureRecord | None = None
 
 

@@ -49,6 +49,9 @@ def _catalog_job(ctx, job):
         entry["resources"] = job.resources
     if job.tags:
         entry["tags"] = job.tags
+    if job.worker:
+        limits = {"maxMemoryBytes": job.worker.max_memory_bytes, "maxRequests": job.worker.max_requests}
+        entry["worker"] = {name: value for name, value in limits.items() if value}
     return entry
 
 def write_catalog(ctx, *, graph_label, jobs, lookup, default_partitions, resources, max_running_jobs, max_partitions, executor, log_store, notify, notify_on, extensions, exec_properties):

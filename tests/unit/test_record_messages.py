@@ -42,6 +42,8 @@ JOB_RUN = JobRunRecord(
     machine="m1",
     placed_time=1700000001.6,
     queued_seconds=0.5,
+    worker_id="5f0c1a-2",
+    worker_request=3,
     failure=FAILURE,
 )
 PARTITION = PartitionRecord(

@@ -16,6 +16,7 @@ from databuild.cli.backend.log_stores import chosen_log_store, log_uploads
 from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.display.build_display import BuildDisplay
 from databuild.errors import DataBuildError
+from databuild.event_log import liveness
 from databuild.event_log.log import EventLog
 from databuild.executors.capacity import capacity_of
 from databuild.executors.descriptor_limit import DescriptorLimit
@@ -87,7 +88,12 @@ async def _build(
     call: Invocation, catalog: JobCatalog, request: BuildRequest, event_log: EventLog, display: BuildDisplay
 ) -> Summary:
     progress = display.progress
-    executor = LocalExecutor(base_env=call.job_environ, grace_seconds=call.flags["grace_period"])
+    executor = LocalExecutor(
+        base_env=call.job_environ,
+        grace_seconds=call.flags["grace_period"],
+        process=liveness.this_process(),
+        max_processes=request.options.jobs,
+    )
     used = engines(call)
     uploads = log_uploads(call)
     context = BuildContext(
@@ -139,5 +145,6 @@ async def _build(
         await event_log.close()
         used.leave()
         await continued.leave()
+        await executor.close()
         await used.close()
         uploads.close()

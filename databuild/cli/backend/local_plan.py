@@ -119,12 +119,13 @@ def plan_for(
 
     async def make() -> None:
         showing = asyncio.create_task(progress.show(), name="progress")
+        executor = LocalExecutor(base_env=call.job_environ)
         try:
             plan = await make_plan(
                 requested,
                 catalog=catalog,
                 reader=reader,
-                executor=LocalExecutor(base_env=call.job_environ),
+                executor=executor,
                 settings=settings(call),
                 options=options or PlanOptions(),
                 observer=progress,
@@ -134,6 +135,7 @@ def plan_for(
         finally:
             showing.cancel()
             progress.end()
+            await executor.close()
         plans.append(plan)
         call.kept.append(plan)
 

@@ -16,6 +16,7 @@ from databuild.cli.backend.log_stores import chosen_log_store, storages
 from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.flags.exit_codes import BUILT
 from databuild.cli.flags.usage_error import UsageError
+from databuild.event_log import liveness
 from databuild.executors.capacity import capacity_of
 from databuild.executors.descriptor_limit import DescriptorLimit
 from databuild.executors.local import LocalExecutor
@@ -45,6 +46,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
     # The limit counts for HTTP and for gRPC, so that connections take at most half of all descriptors.
     connections = min(Limits().max_connections, descriptor_limit.highest // 4)
     capacity = capacity_of(descriptor_limit, connections=2 * connections)
+    jobs = number_of_jobs(call, capacity)
 
     def make_executor() -> LocalExecutor:
         executors.append(
@@ -53,6 +55,9 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
                 grace_seconds=call.flags["grace_period"],
                 descriptor_limit=descriptor_limit,
                 capacity=capacity,
+                process=liveness.this_process(),
+                max_processes=jobs,
+                worker_idle_seconds=call.flags["worker_idle_seconds"],
             )
         )
         return executors[-1]
@@ -84,7 +89,7 @@ async def _serve(call: Invocation, options: ServerOptions) -> None:
         settings=settings(call),
         limits=Limits(
             max_builds=call.flags["max_builds"],
-            default_jobs=number_of_jobs(call, capacity),
+            default_jobs=jobs,
             default_executor=chosen_executor(call),
             default_log_store=chosen_log_store(call),
             max_connections=connections,

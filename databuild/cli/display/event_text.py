@@ -17,7 +17,17 @@ from databuild.v1 import partition_pb2 as pt
 
 # The fields that differ between two builds even if both did the same.
 _MASKED_FIELDS = frozenset(
-    {"event_id", "sequence", "time", "duration_seconds", "cpu_seconds", "peak_memory_bytes", "build_request_id"}
+    {
+        "event_id",
+        "sequence",
+        "time",
+        "duration_seconds",
+        "cpu_seconds",
+        "peak_memory_bytes",
+        "build_request_id",
+        "worker_id",
+        "worker_request",
+    }
 )
 _BUILD_REQUEST_ID = re.compile(r"\b\d{8}T\d{6}Z-[a-z0-9]+")
 

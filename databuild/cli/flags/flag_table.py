@@ -153,6 +153,8 @@ FLAGS = (
     Flag("build_request_id", STRING, None, "The id of the new build. Default: a new id.", _BUILDING, value_name="ID"),
     Flag("grace_period", FLOAT, 10.0, "The time between SIGTERM and SIGKILL for job processes that have to stop.",
          (*_BUILDING, *_SERVE), value_name="SECONDS"),
+    Flag("worker_idle_seconds", FLOAT, 60.0, "The time after which an idle worker process of a job ends.", _SERVE,
+         value_name="SECONDS"),
     Flag("failed_jobs_only", BOOL, False, "Request only the partitions that failed jobs should have produced.",
          ("retry",)),
     Flag("status", ENUM, None, "Only builds with this status.", ("builds",), values=statuses.BUILD.names),

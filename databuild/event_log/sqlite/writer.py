@@ -74,7 +74,9 @@ _PLACED_RUN = ManyRows(
       queued_seconds = iif(excluded.placed_time, excluded.queued_seconds, queued_seconds),
       log_store = iif(excluded.log_store <> '', excluded.log_store, log_store),
       stdout_bytes = coalesce(excluded.stdout_bytes, stdout_bytes),
-      stderr_bytes = coalesce(excluded.stderr_bytes, stderr_bytes)""",
+      stderr_bytes = coalesce(excluded.stderr_bytes, stderr_bytes),
+      worker_id = iif(excluded.worker_request, excluded.worker_id, worker_id),
+      worker_request = iif(excluded.worker_request, excluded.worker_request, worker_request)""",
 )
 _STATUS = "status = excluded.status, build_request_id = excluded.build_request_id, time = excluded.time"
 _INTO_PARTITIONS = (

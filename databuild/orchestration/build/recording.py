@@ -262,6 +262,8 @@ class BuildRecorder:
             event.duration_seconds = process.duration_seconds
             event.cpu_seconds = process.cpu_seconds
             event.peak_memory_bytes = process.peak_memory_bytes
+            event.worker_id = process.worker_id
+            event.worker_request = process.worker_request
             event.metrics.extend(outcome.metrics)
             if outcome.log_sizes is not None:
                 event.stdout_bytes, event.stderr_bytes = outcome.log_sizes

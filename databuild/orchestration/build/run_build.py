@@ -305,6 +305,11 @@ class _Build:
         async with TaskAccess(descriptions.describe, self._folder).serving() as tasks:
             return await self._run_tasks(plan, tasks)
 
+    def _jobs_with_workers(self) -> frozenset[str]:
+        if self._engine is not None:
+            return frozenset()
+        return frozenset(label for label, job in self._context.catalog.jobs.items() if job.worker is not None)
+
     async def _connect(self, engine: RemoteExecutor) -> None:
         """Connects to the engine; for a build that was begun, again for a while, since its job runs may be going on."""
         settings = self._context.settings
@@ -355,6 +360,8 @@ class _Build:
                 retries={label: job.retry for label, job in self._context.catalog.jobs.items()},
                 limits=self._resources.limits(jobs, local_jobs),
                 needs=self._resources.needs,
+                # A worker of another job gives way to each change of the job.
+                consecutive=self._jobs_with_workers(),
             ),
             needed=self._versions.needed,
             progress=self._begun.progress if self._begun is not None else None,

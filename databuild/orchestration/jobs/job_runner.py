@@ -27,6 +27,7 @@ from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.jobs.process_faults import ProcessFault, process_fault
 from databuild.orchestration.jobs.reports import ReportFaultError, add_location, parse_report, tainted_by
 from databuild.orchestration.jobs.task_access import TaskAccess
+from databuild.orchestration.jobs.worker_spec import worker_spec
 from databuild.orchestration.logs.build_logs import BuildLogs
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
@@ -204,6 +205,7 @@ class JobRunner:
             stderr=log + ".stderr",
             report=base + ".report",
             timeout_seconds=job.timeout_seconds,
+            worker=worker_spec(job, task.config.args),
         )
 
     def _code(self, job: Job) -> Code | None:

@@ -202,6 +202,7 @@ class GraphService:
         await self.maintenance.close()
         self.event_feeds.close()
         await self._planner.close()
+        await self._executor.close()
         await asyncio.to_thread(self._readers.close)
         await asyncio.to_thread(self._notification_reader.close)
         await self._event_log.close()
