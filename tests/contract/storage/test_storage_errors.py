@@ -45,7 +45,7 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     storage = Storages({}).for_uri(str(tmp_path))
 
-    with pytest.raises(StorageError, match="Not a directory|File exists"):
+    with pytest.raises(StorageError, match=r"Not a directory|File exists"):
         storage.write(f"{tmp_path}/file/a", b"x")
     assert storage.read(f"{tmp_path}/file/a") is None
     assert list(storage.list(f"{tmp_path}/file/a")) == []
