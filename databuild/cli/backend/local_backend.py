@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from databuild.model.graph_view import GraphView
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
+    from databuild.model.store_check import StoreCheck, StoreCheckOptions
     from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
     from databuild.orchestration.build.downstream_request import Requested
     from databuild.orchestration.logs.stored_logs import LogReader
@@ -297,6 +298,24 @@ class LocalBackend:
         refs = expand(self._call, partitions)
         event = adoption.adopt_here(self._call, refs, author=author, reason=reason, force=force)
         return Adoption(refs, event.event_id, event.build_request_id, author)
+
+    def verify_stores(
+        self, partitions: Sequence[str], options: StoreCheckOptions, *, author: str, after: str
+    ) -> Iterator[StoreCheck]:
+        from databuild.cli.backend.requested_partitions import expand
+        from databuild.orchestration.stores.verification import Selection, verify_part
+        from databuild.user import user_name
+
+        author = author or user_name(self._call.environ)
+        selection = Selection(partitions, lambda texts: expand(self._call, texts, produced=False))
+        while True:
+            part = verify_part(self.records, selection, options, after=after, author=author, clock=self._call.clock)
+            for event in part.events:
+                self._append([event])
+            yield part.check
+            after = part.check.next_after
+            if not after:
+                return
 
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
         from databuild.cli.backend.log_stores import chosen_log_store, storages

@@ -9,12 +9,14 @@ from dataclasses import replace
 
 from databuild.cli.backend.build_outcome import BuildOutcome, Stopped, Summary, summarize
 from databuild.cli.backend.engines import chosen_executor, engines
+from databuild.cli.backend.exporting import start_exports
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.local_plan import settings
 from databuild.cli.backend.log_stores import chosen_log_store, log_uploads
 from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.display.build_display import BuildDisplay
 from databuild.errors import DataBuildError
+from databuild.event_log import liveness
 from databuild.event_log.log import EventLog
 from databuild.executors.capacity import capacity_of
 from databuild.executors.descriptor_limit import DescriptorLimit
@@ -69,18 +71,29 @@ def run(call: Invocation, request: BuildRequest, display: BuildDisplay) -> Build
     catalog = call.catalog()
     print_hint(call)
     event_log = call.open_event_log()
+    exports = start_exports(call, event_log)
     display.announce(request.build_request_id, request.retry_of)
+    outcome: BuildOutcome
     try:
-        return asyncio.run(_build(call, catalog, request, event_log, display))
+        outcome = asyncio.run(_build(call, catalog, request, event_log, display))
     except DataBuildError as error:
-        return Stopped(request.build_request_id, error)
+        outcome = Stopped(request.build_request_id, error)
+    if exports is not None:
+        exported = exports.stop(call.flags["exporter_seconds"])
+        outcome = outcome._replace(exported=exported)
+    return outcome
 
 
 async def _build(
     call: Invocation, catalog: JobCatalog, request: BuildRequest, event_log: EventLog, display: BuildDisplay
 ) -> Summary:
     progress = display.progress
-    executor = LocalExecutor(base_env=call.job_environ, grace_seconds=call.flags["grace_period"])
+    executor = LocalExecutor(
+        base_env=call.job_environ,
+        grace_seconds=call.flags["grace_period"],
+        process=liveness.this_process(),
+        max_processes=request.options.jobs,
+    )
     used = engines(call)
     uploads = log_uploads(call)
     context = BuildContext(
@@ -132,5 +145,6 @@ async def _build(
         await event_log.close()
         used.leave()
         await continued.leave()
+        await executor.close()
         await used.close()
         uploads.close()

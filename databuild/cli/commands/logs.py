@@ -151,5 +151,8 @@ def _job_runs(call: Invocation, build_request_id: str, after: int) -> list[JobRu
 def _as_json(call: Invocation, job_run: JobRunRecord) -> dict[str, Any]:
     backend = call.backend()
     texts = {stream: backend.read_log(job_run, stream, 0).decode(errors="replace") for stream in STREAMS}
-    names = ("job_run_id", "job_label", "status", "executor", "machine", "placed_time", "queued_seconds")
+    names = (
+        *("job_run_id", "job_label", "status", "executor", "machine", "placed_time", "queued_seconds"),
+        *("worker_id", "worker_request"),
+    )
     return {**{name: getattr(job_run, name) for name in names}, **texts}

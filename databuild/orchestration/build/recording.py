@@ -50,7 +50,9 @@ class BuildRecorder:
         versions: Versions,
         wait_for_release: Callable[[Sequence[str]], Awaitable[None]],
         needs: Mapping[str, tuple[Need, ...]],
+        *,
         log_store: str = "",
+        on_engine: bool,
     ) -> None:
         """Records nothing yet.
 
@@ -60,6 +62,7 @@ class BuildRecorder:
             wait_for_release: Waits until no other live build claims any of these refs; without refs, for a moment.
             needs: The resources shared by builds that one run of a job needs, by job label.
             log_store: The URI of the place of the logs; empty for the state directory.
+            on_engine: True if the jobs run on an engine.
         """
         self.completed = 0
         self.tokens: dict[str, int] = {}
@@ -67,6 +70,7 @@ class BuildRecorder:
         self._wait_for_release = wait_for_release
         self._needs = needs
         self._log_store = log_store
+        self._on_engine = on_engine
         self._orchestrator = orchestrator
         self._versions = versions
         self._tainted: dict[str, set[str]] = {}
@@ -94,7 +98,9 @@ class BuildRecorder:
             )
             for attempt in attempts
         ]
-        return ClaimBatch(self._orchestrator.claim(requests), lambda claims: self._follow(attempts, claims))
+        claims = self._orchestrator.claim(requests)
+        # Other runs wait in the queue of an engine meanwhile, so that no machine waits for a claim.
+        return ClaimBatch(claims, lambda answers: self._follow(attempts, answers), urgent=not self._on_engine)
 
     def wait_for_change(self, task: Task) -> Awaitable[None]:
         return self._wait_for_release(() if task.task_id in self._short_of_resources else task.config.outputs)
@@ -120,8 +126,10 @@ class BuildRecorder:
             if trusted and self._orchestrator.state.partitions[ref] == _BUILDING:
                 version = report.partition.content_digest or job_run_id
                 self._versions.now[ref] = version
+                location = report.partition.location if report.partition.HasField("location") else None
                 metadata = report.partition.metadata
-                self._orchestrator.emit(partition_available(ref, task.task_id, job_run_id, version, metadata))
+                available = partition_available(ref, task.task_id, job_run_id, version, metadata, location)
+                self._orchestrator.emit(available)
         elif kind == "check":
             tainted = tainted_by(report.check, task.config.outputs)
             if tainted:
@@ -254,6 +262,8 @@ class BuildRecorder:
             event.duration_seconds = process.duration_seconds
             event.cpu_seconds = process.cpu_seconds
             event.peak_memory_bytes = process.peak_memory_bytes
+            event.worker_id = process.worker_id
+            event.worker_request = process.worker_request
             event.metrics.extend(outcome.metrics)
             if outcome.log_sizes is not None:
                 event.stdout_bytes, event.stderr_bytes = outcome.log_sizes

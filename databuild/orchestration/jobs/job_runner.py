@@ -25,8 +25,9 @@ from databuild.model.job_graph import Task
 from databuild.model.job_run_id import format_job_run_id
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.jobs.process_faults import ProcessFault, process_fault
-from databuild.orchestration.jobs.reports import ReportFaultError, parse_report, tainted_by
+from databuild.orchestration.jobs.reports import ReportFaultError, add_location, parse_report, tainted_by
 from databuild.orchestration.jobs.task_access import TaskAccess
+from databuild.orchestration.jobs.worker_spec import worker_spec
 from databuild.orchestration.logs.build_logs import BuildLogs
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
@@ -56,6 +57,7 @@ class JobRunOutcome(RunOutcome):
 class _Reports:
     outputs: frozenset[str]
     inputs: frozenset[str]
+    is_local: bool
     failed_checks: list[pt.CheckResult] = field(default_factory=list)
     metrics: list[pt.Metric] = field(default_factory=list)
     fault: str = ""
@@ -131,14 +133,14 @@ class JobRunner:
 
     async def _run(self, task: Task, attempt: int, job_run_id: str, address: str) -> JobRunOutcome:
         spec = self._spec(task, attempt, job_run_id, address)
-        reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id))
+        reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id), is_local=True)
         result = await self._executor.run(spec, lambda line: self._reported(task, job_run_id, line, reported))
         return _outcome(self._catalog.jobs[task.job_label], result, reported)
 
     async def _run_on(self, engine: RemoteExecutor, task: Task, attempt: int, job_run_id: str) -> JobRunOutcome:
         job = self._catalog.jobs[task.job_label]
         orchestrator = self._orchestrator
-        reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id))
+        reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id), is_local=False)
         started = False
 
         def on_report(line: bytes) -> None:
@@ -146,27 +148,23 @@ class JobRunner:
 
         def on_placement(placement: Placement) -> None:
             nonlocal started
-            # As for reports: the next event of the build raises the error.
-            with contextlib.suppress(OrchestrationError):
-                if placement.handle and placement.handle != self._handles.get(job_run_id):
-                    orchestrator.emit_placement(job_run_id, executor=engine.uri, handle=placement.handle)
-                if not placement.handle or placement.machine:
-                    started = True
-                    orchestrator.emit_start(
-                        job_run_id, machine=placement.machine, queued_seconds=placement.queued_seconds
-                    )
+            if placement.handle and placement.handle != self._handles.get(job_run_id):
+                orchestrator.emit_placement(job_run_id, executor=engine.uri, handle=placement.handle)
+            if not placement.handle or placement.machine:
+                started = True
+                orchestrator.emit_start(job_run_id, machine=placement.machine, queued_seconds=placement.queued_seconds)
 
         # The start of the attempt is durable before the engine knows of it, so that a process that continues the
         # build after this one asks the engine for it, and does not start it again.
         await orchestrator.written()
-        async with self._tasks.file(job_run_id) as path:
-            spec = self._spec(task, attempt, job_run_id, path)
+        async with self._tasks.content(job_run_id) as description:
+            spec = self._spec(task, attempt, job_run_id, "")
             spec = replace(
                 spec,
                 env={**spec.env, ENGINE_VARIABLE: engine.uri},
                 run_id=job_run_id,
                 code=self._code(job),
-                task=path,
+                task=description,
                 properties=properties_for(engine.uri, {**self._catalog.exec_properties, **job.exec_properties}),
                 resources=job.resources,
             )
@@ -207,6 +205,7 @@ class JobRunner:
             stderr=log + ".stderr",
             report=base + ".report",
             timeout_seconds=job.timeout_seconds,
+            worker=worker_spec(job, task.config.args),
         )
 
     def _code(self, job: Job) -> Code | None:
@@ -234,6 +233,8 @@ class JobRunner:
             return
         if report is None:
             return
+        if report.HasField("partition") and reported.is_local:
+            add_location(report.partition, self._working_directory)
         if report.HasField("metric"):
             reported.metrics.append(report.metric)
         if report.HasField("check") and tainted_by(report.check, reported.outputs):

@@ -16,7 +16,7 @@ from databuild.event_log.reads import LineageReads, OpenBuildReads
 from databuild.model import statuses
 from databuild.model.build_request_id import new_build_request_id
 from databuild.model.records import BuildRecord
-from databuild.orchestration.coordination.dead_builds import find_dead_builds, is_on_engine
+from databuild.orchestration.coordination.dead_builds import engine_of, find_dead_builds
 from databuild.orchestration.events.payloads import REFS_PER_EVENT
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -39,11 +39,11 @@ def cancel_request(
     if build.status in statuses.BUILD.ended:
         raise BuildStateError(build_request_id, build.status, f"has already ended: {build.status}")
     dead = find_dead_builds(reader, liveness).get(build_request_id)
-    if dead is not None and not is_on_engine(reader, build_request_id):
+    if dead is not None and not engine_of(reader, build_request_id):
         fault = f"cannot be cancelled: {dead.fault}; `retry {build_request_id}` continues it"
         raise BuildStateError(build_request_id, build.status, fault)
     event = ev.CancelRequestEvent(target_build_request_id=build_request_id, author=author)
-    return _operation(clock, cancel_request=event)
+    return operation(clock, cancel_request=event)
 
 
 def taint(
@@ -72,12 +72,17 @@ def taint(
             )
         partitions = [pt.PartitionRef(str=ref) for ref in chunk]
         event = ev.TaintEvent(partitions=partitions, tainted=tainted, author=author, reason=reason)
-        events.append(_operation(clock, taint=event))
+        events.append(operation(clock, taint=event))
     return events
 
 
-def _operation(clock: Callable[[], float], **event: Any) -> ev.BuildEvent:
-    """Returns the event of an operation. Its id takes the place of a build's id."""
+def operation(clock: Callable[[], float], **event: Any) -> ev.BuildEvent:
+    """Returns the event of an operation. Its id takes the place of a build's id.
+
+    Args:
+        clock: Returns the time in seconds since the epoch.
+        **event: The message of the event, under the name of its kind.
+    """
     now = clock()
     operation_id = new_build_request_id(now)
     message = ev.BuildEvent(event_id=f"{operation_id}/1", build_request_id=operation_id, sequence=1, **event)

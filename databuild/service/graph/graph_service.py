@@ -34,6 +34,7 @@ from databuild.service.job_runs.jobs import Jobs
 from databuild.service.job_runs.logs import Logs
 from databuild.service.partitions.adoptions import Adoptions
 from databuild.service.partitions.partitions import Partitions
+from databuild.service.partitions.store_verification import StoreVerification
 from databuild.service.resources.limits import Limits
 from databuild.service.resources.reader_pool import ReaderPool
 from databuild.storage.storages import Storages
@@ -53,6 +54,7 @@ class GraphService:
         builds: Operations on builds.
         partitions: Operations on partitions, and plans.
         adoptions: Adoption of existing data.
+        stores: Verification of the stores of data.
         jobs: Queries about jobs.
         graph: The graph by job.
         logs: The logs of job runs.
@@ -148,6 +150,7 @@ class GraphService:
             limits=limits,
             clock=clock,
         )
+        self.stores = StoreVerification(catalog=catalog, event_log=self._event_log, limits=limits, clock=clock)
         self.jobs = Jobs(catalog, limits, self._readers)
         self.graph = GraphRecords(catalog, limits, self._readers)
         self.logs = Logs(settings.log_directory, self._readers, LogReader(settings.log_directory, storages))
@@ -199,6 +202,7 @@ class GraphService:
         await self.maintenance.close()
         self.event_feeds.close()
         await self._planner.close()
+        await self._executor.close()
         await asyncio.to_thread(self._readers.close)
         await asyncio.to_thread(self._notification_reader.close)
         await self._event_log.close()
