@@ -246,7 +246,9 @@ class _Build:
         """Writes the end of the build. A cancellation that arrives meanwhile is too late."""
 
         async def write() -> None:
-            self._warnings += await self._logs.finish()
+            if self._logs.log_store:
+                async with self._coordination.renewing_lease():
+                    self._warnings += await self._logs.finish()
             await self._orchestrator.complete_build(result, warnings=self._warnings)
 
         await run_to_end(write(), name="end-of-build")
