@@ -98,6 +98,8 @@ class ProcessSpec:
             machine.
         properties: Requirements on the machine, in the words of the engine.
         resources: The amount of each named resource that the run needs.
+        goes_on: Called when the awaiting task is cancelled: True if the process goes on nevertheless, for another
+            process to resume. Only engines can do that.
     """
 
     argv: Sequence[str]
@@ -112,6 +114,7 @@ class ProcessSpec:
     task: bytes | Path = b""
     properties: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, int] = field(default_factory=dict)
+    goes_on: Callable[[], bool] = bool  # which returns False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
