@@ -19,6 +19,8 @@ from databuild.model.lifecycle import BUILD_ENDS
 from databuild.model.plan_messages import plan_to_message
 from databuild.model.pruning import Pruned
 from databuild.model.results import BuildResult
+from databuild.model.store_check import REPORT, StoreCheck, StoreCheckOptions
+from databuild.model.store_check_messages import check_from_message, store_check_to_message
 from databuild.model.view_messages import build_from_message, pruned_from_message, verification_from_message
 from databuild.model.views import BuildView, Verification
 from databuild.v1 import events_pb2 as ev
@@ -243,6 +245,45 @@ class Calls(Reads):
         request = sv.AdoptPartitionsRequest(partitions=partitions, reason=reason, force=force)
         answer = await self._connection.ask("AdoptPartitions", request, author=author)
         return Adoption(tuple(answer.partitions), answer.version, answer.author, answer.operation_id)
+
+    async def verify_partitions(
+        self,
+        partitions: Sequence[str] = (),
+        *,
+        content: bool = False,
+        changed: str = REPORT,
+        dry_run: bool = False,
+    ) -> StoreCheck:
+        """Looks whether the data of partitions is at the recorded places, and records what is missing.
+
+        Args:
+            partitions: Refs, ranges of refs and partition patterns; none for all partitions.
+            content: True to compare the content of data whose version is a digest that `databuild.job` has computed.
+            changed: How to handle changed data: `report`, `rebuild` or `adopt`.
+            dry_run: True to record nothing.
+        """
+        options = StoreCheckOptions(content, changed, dry_run)
+        total = await self.verify_part(partitions, options)
+        while total.next_after:
+            total = total.plus(await self.verify_part(partitions, options, after=total.next_after))
+        return total
+
+    async def verify_part(
+        self, partitions: Sequence[str], options: StoreCheckOptions, *, author: str = "", after: str = ""
+    ) -> StoreCheck:
+        """Looks for the data of a part of partitions, as `verify_partitions` does for all of them.
+
+        Args:
+            partitions: The partitions.
+            options: The options.
+            author: The author to record; empty for that of the client.
+            after: `next_after` of the part before; empty for the first part.
+
+        Raises:
+            InvalidRequestError: The policy for changed data is unknown.
+        """
+        request = store_check_to_message(partitions, options, after)
+        return check_from_message(await self._connection.ask("VerifyPartitions", request, author=author))
 
     async def prune(
         self,

@@ -19,6 +19,7 @@ from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned
 from databuild.model.records import BuildPartitionRecord, JobRunRecord, PartitionRecord
 from databuild.model.results import BuildResult
+from databuild.model.store_check import REPORT, StoreCheck, StoreCheckOptions
 from databuild.model.views import (
     BuildView,
     DeclaredDependents,
@@ -249,6 +250,23 @@ class DatabuildClient:
     def adopt(self, partitions: Sequence[str], *, reason: str, force: bool = False, author: str = "") -> Adoption:
         """Makes partitions available whose data was not built by DataBuild: all of them, or none."""
         return run_sync(self._calls.adopt(partitions, reason=reason, force=force, author=author))
+
+    def verify_partitions(
+        self,
+        partitions: Sequence[str] = (),
+        *,
+        content: bool = False,
+        changed: str = REPORT,
+        dry_run: bool = False,
+    ) -> StoreCheck:
+        """Looks whether the data of partitions is at the recorded places, and records what is missing."""
+        return run_sync(self._calls.verify_partitions(partitions, content=content, changed=changed, dry_run=dry_run))
+
+    def verify_part(
+        self, partitions: Sequence[str], options: StoreCheckOptions, *, author: str = "", after: str = ""
+    ) -> StoreCheck:
+        """Looks for the data of a part of partitions, as `verify_partitions` does for all of them."""
+        return run_sync(self._calls.verify_part(partitions, options, author=author, after=after))
 
     def prune(
         self,

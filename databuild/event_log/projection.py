@@ -23,7 +23,7 @@ _REASON_NAMES[0] = ""
 _CATEGORY_NAMES = {value: category_name(value) for value in pt.FailureCategory.values()}
 _REQUESTED, _BUILDING = pt.PARTITION_STATUS_REQUESTED, pt.PARTITION_STATUS_BUILDING
 _AVAILABLE, _FAILED = pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED
-_DELEGATED = pt.PARTITION_STATUS_DELEGATED
+_DELEGATED, _MISSING = pt.PARTITION_STATUS_DELEGATED, pt.PARTITION_STATUS_MISSING
 _NO_FAILURE: Final = (None, None)
 _KINDS_WITH_PARTITIONS: Final = frozenset({"taint", "adoption"})
 _KINDS_WITHOUT_PARTITIONS: Final = frozenset(
@@ -74,14 +74,19 @@ class EndedRun(NamedTuple):
 
 
 class PlacedRun(NamedTuple):
-    """New values of where a job run is in an engine; an empty text or zero keeps the earlier value."""
+    """New values of the place of a job run, of its logs and its worker; empty, 0 and None keep earlier values."""
 
     job_run_id: str
     build_request_id: str
-    executor: str
-    machine: str
-    placed_time: float
-    queued_seconds: float
+    executor: str = ""
+    machine: str = ""
+    placed_time: float = 0.0
+    queued_seconds: float = 0.0
+    log_store: str = ""
+    stdout_bytes: int | None = None
+    stderr_bytes: int | None = None
+    worker_id: str = ""
+    worker_request: int = 0
 
 
 class BuildPartition(NamedTuple):
@@ -96,22 +101,27 @@ class BuildPartition(NamedTuple):
     failure_message: str | None
 
 
+PartitionData = tuple[str, str, str, str, str]
+"""The columns of complete data; see `PartitionChange`."""
+
+
 class PartitionChange(NamedTuple):
     """New values of a partition record; None keeps the earlier value.
 
     Attributes:
         status: The newest status.
         time: The time of that status, in seconds since the epoch.
-        touched: True if a job run may have overwritten earlier data in part.
+        touched: True if a job run may have overwritten earlier data in part, or if the data was lost.
         data: The version, job run and metadata (JSON) of complete data, and the adoption (JSON) if it was adopted: the
-            values of an AdoptionRecord and, if it came with a manifest from another log, those of a Manifest.
+            values of an AdoptionRecord and, if it came with a manifest from another log, those of a Manifest. Last
+            is its location (JSON), the values of a Location. The data is available unless it was touched later.
         failure: The category and message of a failure.
     """
 
     status: str
     time: float
     touched: bool = False
-    data: tuple[str, str, str, str] | None = None
+    data: PartitionData | None = None
     failure: tuple[str, str] | None = None
 
 
@@ -125,12 +135,13 @@ class Changes:
         new_runs: Job runs with their first event.
         started_runs: Job runs that have started.
         ended_runs: Job runs that have ended.
-        placed_runs: Job runs that an engine has accepted or started, by id.
+        placed_runs: Job runs that an engine has accepted or started, or that a worker has served, by id.
         build_partitions: Rows of partitions within the build, by ref.
         partitions: Changes of partition records, by ref.
         released: Refs that the build no longer claims.
         released_runs: Job runs whose claims the build releases.
         delegated: Refs that the build leaves to another build; applied after `partitions`. A dict as an ordered set.
+        missing: The version and the time of data that was lost, by ref; applied before `partitions`.
         taints: The reason of the taint, or None to remove a taint, by ref.
         cancelled: The author of the request to cancel, by build.
     """
@@ -155,6 +166,7 @@ class Changes:
         self.released: list[str] = []
         self.released_runs: list[str] = []
         self.delegated: dict[str, None] = {}
+        self.missing: dict[str, tuple[str, float]] = {}
         self.taints: dict[str, str | None] = {}
         self.cancelled: dict[str, str] = {}
         # The most frequent kinds come first: this loop runs for every event that is written.
@@ -181,6 +193,9 @@ class Changes:
                 self.taints.update((ref, reason) for ref in self._uncovered(event))
             elif kind == "adoption":
                 self._adopt(time, event)
+            elif kind == "missing":
+                versions = {lost.ref: lost.version for lost in event.missing.partitions}
+                self.missing.update((ref, (versions[ref], time)) for ref in self._uncovered(event))
             elif kind == "cancel_request":
                 self.cancelled[event.cancel_request.target_build_request_id] = event.cancel_request.author
             elif kind not in _KINDS_WITHOUT_ROWS:
@@ -205,6 +220,9 @@ class Changes:
     def _job(self, time: float, event: ev.BuildEvent, message: ev.JobEvent) -> None:
         run, status = message.job_run_id, message.status
         if status == ev.JOB_STATUS_RUNNING:
+            if message.log_store:
+                placed = self._placed(run, event.build_request_id)
+                self.placed_runs[run] = placed._replace(log_store=message.log_store)
             manifest = message.manifest
             inputs = [(consumed.ref, consumed.version, consumed.query) for consumed in manifest.inputs]
             self.started_runs.append(
@@ -246,6 +264,14 @@ class Changes:
         ran = status in {ev.JOB_STATUS_COMPLETED, ev.JOB_STATUS_FAILED}
         if ran:
             self._count("jobs_completed" if status == ev.JOB_STATUS_COMPLETED else "jobs_failed")
+            if message.HasField("stdout_bytes"):
+                placed = self._placed(run, event.build_request_id)
+                self.placed_runs[run] = placed._replace(
+                    stdout_bytes=message.stdout_bytes, stderr_bytes=message.stderr_bytes
+                )
+        if message.worker_id:
+            placed = self._placed(run, event.build_request_id)
+            self.placed_runs[run] = placed._replace(worker_id=message.worker_id, worker_request=message.worker_request)
         category, failure = _failure(message.failure) if message.HasField("failure") else _NO_FAILURE
         self.ended_runs.append(
             EndedRun(
@@ -263,12 +289,15 @@ class Changes:
 
     def _place(self, time: float, build: str, message: ev.PlacementEvent) -> None:
         run = message.job_run_id
-        placed = self.placed_runs.get(run) or PlacedRun(run, build, "", "", 0.0, 0.0)
+        placed = self._placed(run, build)
         if message.started:
             placed = placed._replace(machine=message.machine, placed_time=time, queued_seconds=message.queued_seconds)
         else:
             placed = placed._replace(executor=message.executor)
         self.placed_runs[run] = placed
+
+    def _placed(self, job_run_id: str, build_request_id: str) -> PlacedRun:
+        return self.placed_runs.get(job_run_id) or PlacedRun(job_run_id, build_request_id)
 
     def _partition(self, time: float, event_id: str, message: ev.PartitionEvent) -> None:
         ref, status = message.ref, message.status
@@ -294,6 +323,7 @@ class Changes:
                 message.job_run_id,
                 metadata_json(message.metadata) if message.HasField("metadata") else "",
                 "",
+                _location(message.location) if message.HasField("location") else "",
             )
         elif failure is not None:
             self._count("partitions_failed")
@@ -302,9 +332,15 @@ class Changes:
         if covered:
             return
         earlier = self.partitions.get(ref)
+        if earlier is not None and earlier.data is not None and data is None:
+            data = earlier.data
+        elif status == _MISSING:
+            # Data of an earlier transaction. It is lost only if nobody has replaced it.
+            self.missing[ref] = (message.version, time)
+            return
         # From the start of a job run until the partition is available again, its data may be overwritten in part.
-        touched = (
-            status == _BUILDING
+        touched = status != _AVAILABLE and (
+            status in {_BUILDING, _MISSING}
             or (status == _FAILED and message.job_run_id != "")
             or (earlier is not None and earlier.touched)
         )
@@ -313,7 +349,7 @@ class Changes:
     def _adopt(self, time: float, event: ev.BuildEvent) -> None:
         message = event.adoption
         adoption = (event.build_request_id, message.author, message.reason, time)
-        change = PartitionChange("AVAILABLE", time, data=(event.event_id, "", "", json.dumps(adoption)))
+        change = PartitionChange("AVAILABLE", time, data=(event.event_id, "", "", json.dumps(adoption), ""))
         records = {record.ref: record for record in message.records}
         for ref in self._uncovered(event):
             record = records.get(ref)
@@ -348,6 +384,9 @@ def refs_of(event: ev.BuildEvent) -> Iterator[str]:
     elif kind in _KINDS_WITH_PARTITIONS:
         for ref in getattr(event, kind).partitions:
             yield ref.str
+    elif kind == "missing":
+        for lost in event.missing.partitions:
+            yield lost.ref
     elif kind == "check":
         for ref in event.check.tainted:
             yield ref.str
@@ -361,7 +400,12 @@ def _unknown(event: ev.BuildEvent) -> EventLogError:
     return EventLogError(f"the kind of event {event.sequence} of build {event.build_request_id} is {kind}")
 
 
-def _data_of(record: ev.AdoptedRecord, adoption: tuple[str, str, str, float]) -> tuple[str, str, str, str]:
+def _location(message: pt.Location) -> str:
+    size = message.size_bytes if message.HasField("size_bytes") else None
+    return json.dumps((message.uri, size, message.version), separators=(",", ":"))
+
+
+def _data_of(record: ev.AdoptedRecord, adoption: tuple[str, str, str, float]) -> PartitionData:
     """Returns `PartitionChange.data` of a record that is adopted from another log."""
     operation, author, reason, time = adoption
     if record.HasField("adoption"):  # the data was adopted in the other log, too: its author still vouches for it
@@ -373,7 +417,8 @@ def _data_of(record: ev.AdoptedRecord, adoption: tuple[str, str, str, float]) ->
         digests = {record.ref: manifest.output_digests[record.ref]} if record.ref in manifest.output_digests else {}
         values.append((manifest.job_label, manifest.code_digest, manifest.configuration_digest, inputs, digests))
     metadata = metadata_json(record.metadata) if record.HasField("metadata") else ""
-    return record.version, "", metadata, json.dumps(values)
+    location = _location(record.location) if record.HasField("location") else ""
+    return record.version, "", metadata, json.dumps(values), location
 
 
 def _failure(failure: pt.Failure) -> tuple[str, str]:

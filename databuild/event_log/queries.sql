@@ -34,7 +34,9 @@ WHERE build_request_id = :build_request_id AND ref > :after AND :status IN ('', 
 r.job_run_id, r.build_request_id, r.number, r.task_id, r.job_label, r.attempt, r.status, r.scheduled_time,
 r.started_time, r.ended_time, r.exit_code, r.duration_seconds, r.cpu_seconds, r.peak_memory_bytes, r.failure_category,
 r.failure_message, coalesce(e.executor, '') AS executor, coalesce(e.machine, '') AS machine,
-coalesce(e.placed_time, 0.0) AS placed_time, coalesce(e.queued_seconds, 0.0) AS queued_seconds
+coalesce(e.placed_time, 0.0) AS placed_time, coalesce(e.queued_seconds, 0.0) AS queued_seconds,
+coalesce(e.log_store, '') AS log_store, e.stdout_bytes, e.stderr_bytes,
+coalesce(e.worker_id, '') AS worker_id, coalesce(e.worker_request, 0) AS worker_request
 
 -- name: with_placements
 LEFT JOIN placements e ON e.job_run_id = r.job_run_id
@@ -67,7 +69,8 @@ SELECT job_run_id, inputs, output_digests FROM job_runs WHERE job_run_id {among}
 -- name: known_partitions
 SELECT p.ref, p.status, p.build_request_id, p.time, p.available AND c.ref IS NULL AS available, p.version, p.job_run_id,
   r.build_request_id AS produced_by, p.metadata, p.tainted, p.taint_reason, p.failure_category, p.failure_message,
-  r.job_label, r.code_digest, r.configuration_digest, c.build_request_id AS claimed_by, p.adoption
+  r.job_label, r.code_digest, r.configuration_digest, c.build_request_id AS claimed_by, p.adoption,
+  p.location
 FROM partitions p LEFT JOIN job_runs r ON r.job_run_id = p.job_run_id LEFT JOIN claims c ON c.ref = p.ref
 WHERE p.status <> ''
 
@@ -81,6 +84,16 @@ FROM partitions p LEFT JOIN claims c ON c.ref = p.ref WHERE p.status <> '' AND p
 -- name: metadata_of
 SELECT p.ref, p.metadata FROM partitions p LEFT JOIN claims c ON c.ref = p.ref
 WHERE p.available AND c.ref IS NULL AND p.ref {among}
+
+-- name: stored_data
+SELECT p.ref, p.version, p.location FROM partitions p LEFT JOIN claims c ON c.ref = p.ref
+WHERE p.available AND c.ref IS NULL
+
+-- name: stored_data_of
+{stored_data} AND p.ref {among}
+
+-- name: stored_data_under
+{stored_data} AND p.ref >= :min_ref AND p.ref <> :after AND p.ref < :end ORDER BY p.ref LIMIT :limit
 
 -- name: partition_page
 -- One lower bound only: of two, SQLite may use the lower one to start the scan.
@@ -243,6 +256,9 @@ UPDATE builds SET rows_left = EXISTS (
 ) WHERE build_request_id {among}
 
 -- name: stored_columns
+{columns_of_version_3}, location
+
+-- name: columns_of_version_3
 ref, status, build_request_id, time, available, version, job_run_id, metadata, adoption, tainted, taint_reason,
 failure_category, failure_message
 

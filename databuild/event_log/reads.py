@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         PartitionRecord,
         PartitionState,
         PartitionUse,
+        StoredData,
     )
     from databuild.v1.events_pb2 import BuildEvent
 
@@ -84,6 +85,18 @@ class MetadataReads(Protocol):
 
     def metadata_of(self, refs: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
         """Returns the metadata of available partitions, by ref; refs that are not available are absent."""
+        ...
+
+
+class StoredDataReads(Protocol):
+    """The places of data, for checks of stores. A partition that is not available, or that a build claims, has none."""
+
+    def stored_data_of(self, refs: Collection[str]) -> Sequence[StoredData]:
+        """Returns the data of partitions, in no particular order."""
+        ...
+
+    def stored_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[StoredData]:
+        """Returns the data of partitions whose refs begin with a prefix, by ref."""
         ...
 
 
@@ -225,7 +238,7 @@ class TableReads(Protocol):
         ...
 
 
-class Reader(OpenBuildReads, PartitionReads, MetadataReads, LogFeed, LogSize, TableReads, Protocol):
+class Reader(OpenBuildReads, PartitionReads, MetadataReads, StoredDataReads, LogFeed, LogSize, TableReads, Protocol):
     """Everything that can be read: what a backend implements, and what its opener passes on."""
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from databuild.event_log.rows import (
     build_partition_record,
     build_record,
     job_run_record,
+    location_of,
     metadata_of,
     named_rows,
     resource_uses,
@@ -28,6 +29,7 @@ from databuild.model.records import (
     PartitionRecord,
     PartitionState,
     PartitionUse,
+    StoredData,
 )
 
 if TYPE_CHECKING:
@@ -127,6 +129,15 @@ class SqlReader:
 
     def metadata_of(self, refs: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
         return dict(metadata_of(self._rows("metadata_of", keys=self._as_json(list(refs)))))
+
+    def stored_data_of(self, refs: Collection[str]) -> Sequence[StoredData]:
+        rows = self._rows("stored_data_of", keys=self._as_json(list(refs)))
+        return [StoredData(ref, version, location_of(location)) for ref, version, location in rows]
+
+    def stored_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[StoredData]:
+        page = {"min_ref": max(after, prefix), "after": after, "end": prefix + _MAX_KEY, "limit": limit}
+        rows = self._rows("stored_data_under", **page)
+        return [StoredData(ref, version, location_of(location)) for ref, version, location in rows]
 
     def partitions(
         self,

@@ -15,6 +15,7 @@ _STATES: Final = {
     "DELEGATED": "available",
     "FAILED": "failed",
     "BUILDING": "building",
+    "MISSING": "missing",
     "TAINTED": "tainted",
 }
 """The state of drawings for each status; `pending` for others."""

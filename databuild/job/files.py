@@ -6,7 +6,11 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import hashlib
     from types import TracebackType
+
+
+_unfinished: "set[str]" = set()
 
 
 class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
@@ -31,11 +35,13 @@ class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
 
     def __enter__(self) -> str:
         os.makedirs(os.path.dirname(self._path) or ".", exist_ok=True)
+        _unfinished.add(self._temporary)
         return self._temporary
 
     def __exit__(
         self, error_type: "type[BaseException] | None", error: "BaseException | None", trace: "TracebackType | None"
     ) -> None:
+        _unfinished.discard(self._temporary)
         if error_type is None:
             if self._sync:
                 _sync(self._temporary)
@@ -47,18 +53,45 @@ class writing:  # noqa: N801 - read as a verb: with writing(path) as temporary
             os.unlink(self._temporary)
 
 
+def remove_unfinished() -> None:
+    """Removes the temporary files of blocks that have not ended, such as those of a generator that was given up."""
+    while _unfinished:
+        path = _unfinished.pop()
+        if os.path.exists(path):
+            os.unlink(path)
+
+
 def content_digest(*paths: "str | os.PathLike[str]") -> str:
-    """Returns `sha256:` and a hexadecimal digest of the contents of files, in the given order."""
+    """Returns `sha256:` and a hexadecimal digest of the contents of files, in the given order.
+
+    A folder counts with the relative paths and the contents of the files below it; names that begin with a dot are left
+    out. `partitions verify --content` computes the digest of the one file or folder where a partition is.
+    """
     import hashlib
 
     digest = hashlib.sha256()
     for path in paths:
-        with open(path, "rb") as file:
-            file_digest = hashlib.file_digest(file, "sha256")
+        if os.path.isdir(path):  # noqa: PTH112
+            file_digest = _folder_digest(path)
+        else:
+            with open(path, "rb") as file:
+                file_digest = hashlib.file_digest(file, "sha256")
         if len(paths) == 1:
             return "sha256:" + file_digest.hexdigest()
         digest.update(file_digest.digest())
     return "sha256:" + digest.hexdigest()
+
+
+def _folder_digest(folder: "str | os.PathLike[str]") -> "hashlib._Hash":
+    import hashlib
+
+    from databuild.job.locations import files_below
+
+    digest = hashlib.sha256()
+    for name, entry in files_below(folder):
+        with open(entry.path, "rb") as file:
+            digest.update(os.fsencode(name) + b"\0" + hashlib.file_digest(file, "sha256").digest())
+    return digest
 
 
 def _sync(path: str) -> None:

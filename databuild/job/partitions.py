@@ -64,6 +64,11 @@ class Input(Partition):
         return str(self._described.get("version", ""))
 
     @property
+    def uri(self) -> str:
+        """The URI of its data, as its producer reported it; empty if it reported none."""
+        return str(self._described.get("location", {}).get("uri", ""))
+
+    @property
     def available(self) -> bool:
         """True if the partition is available. Only a QUERY input may be unavailable."""
         return bool(self._described.get("available", False))

@@ -80,21 +80,71 @@ class Run:
             self._task = read_task(self.env)
         return self._task
 
-    def finished(self, ref: str, *, content_digest: str = "", **metadata: object) -> None:
+    def finished(
+        self,
+        ref: str,
+        *,
+        uri: "str | os.PathLike[str]" = "",
+        size: int | None = None,
+        version: str = "",
+        content_digest: str = "",
+        **metadata: object,
+    ) -> None:
         """Reports that a partition is complete. It stays available even if the run fails later.
 
         Args:
             ref: The partition, one of the run's outputs.
+            uri: The place of its data: a URI such as `s3://bucket/day.parquet`, or the path of a file or folder. Builds
+                look there whether the data still exists. Default: the text `path` of the metadata, if there is one and
+                the run is not on an engine.
+            size: The size of the data in bytes. Default for a file or folder: its size.
+            version: The version that the store gave to the data, such as the ETag of an object. Default for a file or
+                folder: the version of `databuild.job.locations`.
             content_digest: A digest of the content. A partition that is rebuilt to the same digest makes no other
                 partition stale.
             **metadata: Facts about the data, such as `rows=842`, with values that JSON allows.
+
+        Raises:
+            FileNotFoundError: The file or folder `uri` does not exist.
         """
+        if not self._report_path:
+            return
         report: dict[str, object] = {"ref": ref}
         if metadata:
             report["metadata"] = metadata
+        if location := self._location(os.fspath(uri), size, version, metadata.get("path")):
+            report["location"] = location
         if content_digest:
             report["content_digest"] = content_digest
         self._report("partition", report)
+
+    def _location(self, uri: str, size: int | None, version: str, path: object) -> "dict[str, object] | None":
+        """Returns a Location as JSON, with size and version of a local file; None if no place is known."""
+        from databuild.job import locations
+
+        given = bool(uri)
+        if not given:
+            # On an engine, a path is one of its machine. A job that knows better says so with `uri`.
+            if not isinstance(path, str) or not path or self.env.get("DATABUILD_EXECUTOR"):
+                return None
+            uri = path
+        if not locations.is_uri(uri):
+            uri = locations.file_uri(uri)
+        if uri.startswith("file:") and (size is None or not version):
+            try:
+                found = locations.size_and_version(locations.file_path(uri))
+            except OSError:
+                if given:
+                    raise
+                return None  # `path` is metadata, and may be anything
+            size = found[0] if size is None else size
+            version = version or found[1]
+        location: dict[str, object] = {"uri": uri}
+        if size is not None:
+            location["size_bytes"] = size
+        if version:
+            location["version"] = version
+        return location
 
     def publish(self, source: "str | os.PathLike[str]", path: "str | os.PathLike[str]") -> None:
         """Moves a complete file to its place or into an object, unless a newer run has published it there.

@@ -6,10 +6,15 @@ Commands that only read do not import this module, since it needs `dataclasses` 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TypedDict
+from typing import Final, TypedDict
 
+from databuild.errors import InvalidRequestError
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import plan_pb2
+
+VERIFY_POLICIES: Final = ("none", "inputs", "requested", "all")
+"""The data that a build looks for in its store before it uses it: nothing; inputs of its tasks that it does not make
+itself; the requested partitions as well; all partitions of its plan."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,20 +54,36 @@ class BuildOptions(_Planning):
             0 in a build on an engine means as many as the engine runs at once.
         executor: The address of the engine that runs the jobs, or `local`. Empty in a request means the default of the
             graph.
+        log_store: The URI of the place of job logs. Empty in a request means the default of the graph; empty in a build
+            means the state directory.
+        verify: The data whose presence in its store is checked before it is used, one of `VERIFY_POLICIES`.
     """
 
     keep_going: bool = False
     jobs: int = 0
     executor: str = ""
+    log_store: str = ""
+    verify: str = "inputs"
 
     @classmethod
     def from_message(cls, message: ev.BuildOptions) -> BuildOptions:
-        options = cls(keep_going=message.keep_going, jobs=message.jobs, executor=message.executor)
+        options = cls(
+            keep_going=message.keep_going,
+            jobs=message.jobs,
+            executor=message.executor,
+            log_store=message.log_store,
+            verify=_policy_name(message.verify or ev.VERIFY_POLICY_INPUTS),
+        )
         return options.with_planning(PlanOptions.from_message(message.plan))
 
     def to_message(self) -> ev.BuildOptions:
         return ev.BuildOptions(
-            keep_going=self.keep_going, jobs=self.jobs, plan=self.planning.to_message(), executor=self.executor
+            keep_going=self.keep_going,
+            jobs=self.jobs,
+            plan=self.planning.to_message(),
+            executor=self.executor,
+            log_store=self.log_store,
+            verify=_policy_message_name(self.verify),
         )
 
     @property
@@ -80,6 +101,28 @@ class BuildOptions(_Planning):
         return [name for name in names if getattr(self, name) != getattr(other, name)]
 
 
+def _policy_name(number: int) -> str:
+    """Returns a policy by its number in messages.
+
+    Raises:
+        InvalidRequestError: There is no such policy.
+    """
+    if not 0 < number <= len(VERIFY_POLICIES):
+        raise InvalidRequestError(f"verify is {number}; it must be from 1 to {len(VERIFY_POLICIES)}")
+    return VERIFY_POLICIES[number - 1]
+
+
+def _policy_message_name(name: str) -> str:
+    """Returns the name of a policy in messages.
+
+    Raises:
+        InvalidRequestError: There is no such policy.
+    """
+    if name not in VERIFY_POLICIES:
+        raise InvalidRequestError(f"verify is {name!r}; it must be one of {', '.join(VERIFY_POLICIES)}")
+    return f"VERIFY_POLICY_{name.upper()}"
+
+
 class PlanKeywords(TypedDict, total=False):
     """The fields of `PlanOptions`, as the client takes them."""
 
@@ -93,3 +136,5 @@ class BuildKeywords(PlanKeywords, total=False):
     keep_going: bool
     jobs: int
     executor: str
+    log_store: str
+    verify: str

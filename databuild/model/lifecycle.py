@@ -36,9 +36,21 @@ BUILD_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
 }
 
 PARTITION_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
-    NOTHING: frozenset({pt.PARTITION_STATUS_REQUESTED, pt.PARTITION_STATUS_SCHEDULED, pt.PARTITION_STATUS_DELEGATED}),
+    NOTHING: frozenset(
+        {
+            pt.PARTITION_STATUS_REQUESTED,
+            pt.PARTITION_STATUS_SCHEDULED,
+            pt.PARTITION_STATUS_DELEGATED,
+            pt.PARTITION_STATUS_MISSING,
+        }
+    ),
     pt.PARTITION_STATUS_REQUESTED: frozenset(
-        {pt.PARTITION_STATUS_SCHEDULED, pt.PARTITION_STATUS_DELEGATED, pt.PARTITION_STATUS_FAILED}
+        {
+            pt.PARTITION_STATUS_SCHEDULED,
+            pt.PARTITION_STATUS_DELEGATED,
+            pt.PARTITION_STATUS_FAILED,
+            pt.PARTITION_STATUS_MISSING,
+        }
     ),
     # Another build may claim the partition first, so that it is delegated during execution.
     pt.PARTITION_STATUS_SCHEDULED: frozenset(
@@ -48,10 +60,15 @@ PARTITION_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
     pt.PARTITION_STATUS_BUILDING: frozenset(
         {pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED, pt.PARTITION_STATUS_SCHEDULED}
     ),
-    pt.PARTITION_STATUS_AVAILABLE: frozenset(),
+    # The data may be removed from its store while the build runs. A task that runs again for a lost output makes its
+    # other outputs again as well.
+    pt.PARTITION_STATUS_AVAILABLE: frozenset({pt.PARTITION_STATUS_MISSING}),
     pt.PARTITION_STATUS_FAILED: frozenset(),
     # The other build may fail, and then this build produces the partition itself.
-    pt.PARTITION_STATUS_DELEGATED: frozenset({pt.PARTITION_STATUS_SCHEDULED}),
+    pt.PARTITION_STATUS_DELEGATED: frozenset({pt.PARTITION_STATUS_SCHEDULED, pt.PARTITION_STATUS_MISSING}),
+    pt.PARTITION_STATUS_MISSING: frozenset(
+        {pt.PARTITION_STATUS_SCHEDULED, pt.PARTITION_STATUS_DELEGATED, pt.PARTITION_STATUS_FAILED}
+    ),
 }
 
 JOB_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
@@ -71,6 +88,7 @@ JOB_TRANSITIONS: Final[dict[int, frozenset[int]]] = {
 BUILD_ENDS: Final = frozenset(status for status, following in BUILD_TRANSITIONS.items() if not following)
 JOB_ENDS: Final = frozenset(status for status, following in JOB_TRANSITIONS.items() if not following)
 # DELEGATED counts as an end although SCHEDULED may follow: a build may end while another build has the partition.
+# AVAILABLE counts as one although MISSING may follow: mostly nothing is lost.
 PARTITION_ENDS: Final = frozenset(
     {pt.PARTITION_STATUS_AVAILABLE, pt.PARTITION_STATUS_FAILED, pt.PARTITION_STATUS_DELEGATED}
 )
@@ -88,6 +106,7 @@ PARTITION_STAGES: Final[dict[int, frozenset[int]]] = {
     pt.PARTITION_STATUS_AVAILABLE: _EXECUTING,
     pt.PARTITION_STATUS_FAILED: _OPEN,
     pt.PARTITION_STATUS_DELEGATED: _PLANNING_OR_EXECUTING,
+    pt.PARTITION_STATUS_MISSING: _PLANNING_OR_EXECUTING,
 }
 """The statuses of its build in which a partition may reach a status."""
 
@@ -109,7 +128,7 @@ _REQUIRED_RUN_STATUSES: Final[dict[int, frozenset[int]]] = {
 
 _ABOUT_RUNNING_JOBS: Final = frozenset({"check", "placement"})
 
-OPERATIONS: Final = frozenset({"taint", "cancel_request", "late_result", "adoption"})
+OPERATIONS: Final = frozenset({"taint", "cancel_request", "late_result", "adoption", "missing"})
 """Kinds of events that belong to no build: each is the only event of its own id."""
 
 

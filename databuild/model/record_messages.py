@@ -15,6 +15,7 @@ from databuild.model.records import (
     FailureRecord,
     InputVersion,
     JobRunRecord,
+    Location,
     Manifest,
     PartitionRecord,
 )
@@ -83,6 +84,15 @@ def adoption_from_message(message: pt.Adoption) -> AdoptionRecord:
     return AdoptionRecord(message.operation_id, message.author, message.reason, time_from_message(message.time))
 
 
+def location_to_message(location: Location) -> pt.Location:
+    return pt.Location(uri=location.uri, size_bytes=location.size, version=location.version)
+
+
+def location_from_message(message: pt.Location) -> Location:
+    size = message.size_bytes if message.HasField("size_bytes") else None
+    return Location(message.uri, size, message.version)
+
+
 def partition_to_message(record: PartitionRecord) -> pt.PartitionRecord:
     message = pt.PartitionRecord(
         ref=record.ref,
@@ -99,6 +109,7 @@ def partition_to_message(record: PartitionRecord) -> pt.PartitionRecord:
         failure=failure_to_message(record.failure),
         claimed_by_build_request_id=record.claimed_by_build_request_id,
         adoption=adoption_to_message(record.adoption) if record.adoption is not None else None,
+        location=location_to_message(record.location) if record.location is not None else None,
     )
     message.metadata.update(record.metadata)
     return message
@@ -121,6 +132,7 @@ def partition_from_message(message: pt.PartitionRecord) -> PartitionRecord:
         failure=failure_from_message(message),
         claimed_by_build_request_id=message.claimed_by_build_request_id,
         adoption=adoption_from_message(message.adoption) if message.HasField("adoption") else None,
+        location=location_from_message(message.location) if message.HasField("location") else None,
     )
 
 
@@ -169,6 +181,11 @@ def job_run_to_message(record: JobRunRecord) -> sv.JobRun:
         machine=record.machine,
         placed_time=time_to_message(record.placed_time),
         queued_seconds=record.queued_seconds,
+        log_store=record.log_store,
+        stdout_bytes=record.stdout_bytes,
+        stderr_bytes=record.stderr_bytes,
+        worker_id=record.worker_id,
+        worker_request=record.worker_request,
     )
 
 
@@ -192,5 +209,10 @@ def job_run_from_message(message: sv.JobRun) -> JobRunRecord:
         machine=message.machine,
         placed_time=time_from_message(message.placed_time),
         queued_seconds=message.queued_seconds,
+        log_store=message.log_store,
+        stdout_bytes=message.stdout_bytes if message.HasField("stdout_bytes") else None,
+        stderr_bytes=message.stderr_bytes if message.HasField("stderr_bytes") else None,
+        worker_id=message.worker_id,
+        worker_request=message.worker_request,
         failure=failure_from_message(message),
     )

@@ -60,6 +60,20 @@ class AdoptionRecord(NamedTuple):
     time: float
 
 
+class Location(NamedTuple):
+    """The place of the data of a partition in a store, with facts by which a change is noticed.
+
+    Attributes:
+        uri: The URI of a file, a folder or an object.
+        size: The size in bytes; None if it is unknown.
+        version: The version that the store gives to the data; empty if it is unknown. Not that of the partition.
+    """
+
+    uri: str
+    size: int | None = None
+    version: str = ""
+
+
 class PartitionRecord(NamedTuple):
     """The current state of one partition across all builds.
 
@@ -80,6 +94,7 @@ class PartitionRecord(NamedTuple):
         failure: The failure of the newest attempt; None if it did not fail.
         claimed_by_build_request_id: The build that claims the partition, to produce it; empty if there is none.
         adoption: The adoption of the data; None if a job run produced it.
+        location: The place of the data; None if no job has reported it.
     """
 
     ref: str
@@ -97,6 +112,7 @@ class PartitionRecord(NamedTuple):
     failure: FailureRecord | None = None
     claimed_by_build_request_id: str = ""
     adoption: AdoptionRecord | None = None
+    location: Location | None = None
 
     @property
     def adopted(self) -> bool:
@@ -115,6 +131,20 @@ class PartitionState(NamedTuple):
     available: bool
     version: str = ""
     tainted: bool = False
+
+
+class StoredData(NamedTuple):
+    """The version and the place of the data of an available partition that no build claims.
+
+    Attributes:
+        ref: The partition.
+        version: The version of the data.
+        location: Its place; None if no job has reported it.
+    """
+
+    ref: str
+    version: str
+    location: Location | None
 
 
 class PartitionUse(NamedTuple):
@@ -166,8 +196,10 @@ class BuildRecord(NamedTuple):
 class JobRunRecord(NamedTuple):
     """The state of a job run; `number` is the sequence number of its first event in the build.
 
-    The last fields but one are of runs on an engine: its address, the machine and the time at which it started the run,
-    and the time for which the run waited.
+    Runs on an engine have its address, the machine and the time at which it started the run, and the time for which the
+    run waited. Runs whose logs are not in a state directory have the URI of their place, and after their end the sizes
+    of the logs.
+    Runs that a worker has served have its id and the number of the request among those of the worker.
     """
 
     job_run_id: str
@@ -188,6 +220,11 @@ class JobRunRecord(NamedTuple):
     machine: str = ""
     placed_time: float = 0.0
     queued_seconds: float = 0.0
+    log_store: str = ""
+    stdout_bytes: int | None = None
+    stderr_bytes: int | None = None
+    worker_id: str = ""
+    worker_request: int = 0
     failure: FailureRecord | None = None
 
 

@@ -10,7 +10,7 @@ from typing import Final, Generic, Literal, TypeVar
 
 BuildStatus = Literal["RECEIVED", "PLANNING", "ANALYSIS_COMPLETED", "EXECUTING", "COMPLETED", "FAILED", "CANCELLED"]
 JobStatus = Literal["SCHEDULED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "SKIPPED"]
-PartitionStatus = Literal["REQUESTED", "SCHEDULED", "BUILDING", "AVAILABLE", "FAILED", "DELEGATED"]
+PartitionStatus = Literal["REQUESTED", "SCHEDULED", "BUILDING", "AVAILABLE", "FAILED", "DELEGATED", "MISSING"]
 
 _Name = TypeVar("_Name", bound=str)
 
@@ -74,7 +74,7 @@ JOB: Final = StatusEnum[JobStatus](
 )
 PARTITION: Final = StatusEnum[PartitionStatus](
     "PARTITION_STATUS_",
-    ("REQUESTED", "SCHEDULED", "BUILDING", "AVAILABLE", "FAILED", "DELEGATED"),
+    ("REQUESTED", "SCHEDULED", "BUILDING", "AVAILABLE", "FAILED", "DELEGATED", "MISSING"),
     frozenset({"AVAILABLE", "FAILED", "DELEGATED"}),
 )
 

@@ -54,7 +54,7 @@ def produce(query: Query, run: Run) -> None:
         raise SqlError(f"{output.ref} cannot be written to {path}: {error.strerror}") from error
     finally:
         execution.close()
-    run.finished(output.ref, path=path, rows=rows, bytes=size, content_digest=digest)
+    run.finished(output.ref, uri=path, path=path, rows=rows, bytes=size, content_digest=digest)
 
 
 def _remove_leftovers(path: str) -> None:

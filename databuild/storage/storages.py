@@ -6,7 +6,6 @@ imported only by a process that uses them.
 
 from __future__ import annotations
 
-import pkgutil
 import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
@@ -69,6 +68,8 @@ class Storages:
             return self._opened[root]
 
     def _open(self, uri: str, extension: str) -> Storage:
+        import pkgutil
+
         sys.path.extend(path for path in self._import_paths[extension] if path not in sys.path)
         for name in _NAMESPACE_PACKAGES:
             # A package that computed its path at its import does not see the directories that were added since.

@@ -37,7 +37,7 @@ def write_partition(run: Run, connection: duckdb.DuckDBPyConnection, ref: str, q
     with writing(path) as temporary:
         copied = connection.execute(f"COPY ({query}) TO '{temporary}' (FORMAT parquet, COMPRESSION zstd)").fetchone()
     rows = int(copied[0]) if copied else 0
-    run.finished(ref, content_digest=content_digest(path), rows=rows, path=path)
+    run.finished(ref, uri=path, content_digest=content_digest(path), rows=rows, path=path)
     return rows
 
 

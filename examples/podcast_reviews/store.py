@@ -24,5 +24,5 @@ def write(run: Run, ref: str, rows: list[dict[str, object]]) -> None:
     path = f"{root}/{ref}.jsonl"
     with writing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:  # noqa: PTH123
         file.writelines(json.dumps(row, sort_keys=True) + "\n" for row in rows)
-    run.finished(ref, content_digest=content_digest(path), rows=len(rows), path=path)
+    run.finished(ref, uri=path, content_digest=content_digest(path), rows=len(rows), path=path)
     print(f"{ref}: {len(rows)} rows")

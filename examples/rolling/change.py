@@ -10,7 +10,7 @@ def run(run: Run) -> None:
     path = Path("data/rolling", run.output.ref).resolve()
     with writing(path) as unfinished:
         Path(unfinished).write_text(f"{now / before - 1:+.1%}\n")
-    run.finished(run.output.ref, path=str(path))
+    run.finished(run.output.ref, uri=path, path=str(path))
 
 
 if __name__ == "__main__":

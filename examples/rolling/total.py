@@ -10,7 +10,7 @@ def run(run: Run) -> None:
     path = Path("data/rolling", run.output.ref).resolve()
     with writing(path) as unfinished:
         Path(unfinished).write_text(f"{total}\n")
-    run.finished(run.output.ref, content_digest=content_digest(path), path=str(path), total=total)
+    run.finished(run.output.ref, uri=path, content_digest=content_digest(path), path=str(path), total=total)
 
 
 if __name__ == "__main__":

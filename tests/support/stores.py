@@ -31,6 +31,8 @@ TABLES = {
 _SQLITE_1 = Path(sqlite.__file__).with_name("schema_1.sql")
 _POSTGRESQL_1 = (
     "DROP TABLE export_cursors",
+    "ALTER TABLE partitions DROP COLUMN location",
+    "ALTER TABLE partition_snapshots DROP COLUMN location",
     "DROP TABLE placements",
     "ALTER TABLE job_runs DROP COLUMN output_digests",
     "DROP INDEX partitions_by_run",

@@ -30,13 +30,15 @@ class RetryKeywords(BuildKeywords, total=False):
     failed_jobs_only: bool
 
 
-def graph_in(folder: Path) -> ScriptGraph:
+def graph_in(folder: Path, *, workers: bool = False) -> ScriptGraph:
     """Returns the graph, in which every build schedules its tasks in the same order."""
-    return ScriptGraph(folder, default_partitions=("sum/one_two",), slow=True)
+    return ScriptGraph(folder, default_partitions=("sum/one_two",), slow=True, workers=workers)
 
 
 class CommandLine:
     """Each build is its own process."""
+
+    workers = False
 
     def __init__(self, folder: Path, uri: str, executor: str = "local") -> None:
         """Starts nothing yet.
@@ -48,7 +50,7 @@ class CommandLine:
         """
         self.uri = uri
         self.executor = executor
-        self.graph = graph_in(folder)
+        self.graph = graph_in(folder, workers=self.workers)
         self.flags = (f"--event_log={uri}",)
         self.running: dict[str, subprocess.Popen[str]] = {}
 
@@ -91,6 +93,18 @@ class Server(CommandLine):
         super().__init__(folder, uri)
         self.service = self.graph.serve("--jobs=1", *self.flags, f"--executor={executor}")
         self.flags = (f"--server={self.service.addresses['grpc']}",)
+
+
+class Workers(CommandLine):
+    """Each build is its own process, and workers serve its jobs."""
+
+    workers = True
+
+
+class WorkersOfServer(Server):
+    """Each build is a client process of a service, whose workers serve the jobs of all builds."""
+
+    workers = True
 
 
 class _Service(ABC):
@@ -270,4 +284,4 @@ def _retry(options: RetryKeywords) -> dict[str, object]:
 
 Way: TypeAlias = CommandLine | Server | Grpc | Http | Client
 
-WAYS: tuple[type[Way], ...] = (CommandLine, Server, Grpc, Http, Client)
+WAYS: tuple[type[Way], ...] = (CommandLine, Workers, Server, WorkersOfServer, Grpc, Http, Client)

@@ -12,7 +12,15 @@ from databuild.model.build_options import BuildKeywords, BuildOptions, PlanKeywo
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import plan_pb2
 
-EVERYTHING = BuildOptions(force=True, reuse_stale=True, keep_going=True, jobs=3, executor="dask://engine:1")
+EVERYTHING = BuildOptions(
+    force=True,
+    reuse_stale=True,
+    keep_going=True,
+    jobs=3,
+    executor="dask://engine:1",
+    log_store="s3://bucket/logs",
+    verify="all",
+)
 
 
 @pytest.mark.parametrize("options", [BuildOptions(), EVERYTHING])

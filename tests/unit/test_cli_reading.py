@@ -351,6 +351,8 @@ def test_logs_of_a_job_run_as_json(cli: CommandLine, tmp_path: Path) -> None:
             "machine": "",
             "placed_time": 0.0,
             "queued_seconds": 0.0,
+            "worker_id": "",
+            "worker_request": 0,
             "stdout": "",
             "stderr": "oh no",
         }

@@ -11,6 +11,7 @@ from databuild.model.records import (
     FailureRecord,
     InputVersion,
     JobRunRecord,
+    Location,
     Manifest,
     PartitionRecord,
 )
@@ -18,6 +19,7 @@ from databuild.model.records import (
 FAILURE = FailureRecord("INFRASTRUCTURE", "no space")
 MANIFEST = Manifest("//:job", "code", "both", (InputVersion("raw/1", "v1", query=True),), {"a": "one", "b": "other"})
 ADOPTION = AdoptionRecord("adopt-1", "ann", "moved", 1700000000.123456)
+LOCATION = Location("file:///data/x", 0, "7.1")
 JOB_RUN = JobRunRecord(
     job_run_id="b.1.1",
     build_request_id="b",
@@ -34,9 +36,14 @@ JOB_RUN = JobRunRecord(
     cpu_seconds=0.9,
     peak_memory_bytes=2**40,
     executor="dask://engine:1",
+    log_store="s3://bucket/logs",
+    stdout_bytes=5,
+    stderr_bytes=0,
     machine="m1",
     placed_time=1700000001.6,
     queued_seconds=0.5,
+    worker_id="5f0c1a-2",
+    worker_request=3,
     failure=FAILURE,
 )
 PARTITION = PartitionRecord(
@@ -55,6 +62,7 @@ PARTITION = PartitionRecord(
     failure=FAILURE,
     claimed_by_build_request_id="b3",
     adoption=ADOPTION,
+    location=LOCATION,
 )
 BUILD_PARTITION = BuildPartitionRecord(
     ref="clean/1", status="FAILED", task_id=1, reason="MISSING", cause="raw/1", job_run_id="b.1.1", failure=FAILURE

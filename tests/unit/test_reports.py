@@ -7,7 +7,7 @@ import json
 import pytest
 from google.protobuf.struct_pb2 import Struct
 
-from databuild.orchestration.jobs.reports import ReportFaultError, parse_report
+from databuild.orchestration.jobs.reports import ReportFaultError, add_location, parse_report
 from tests.support.present import present
 
 
@@ -32,6 +32,33 @@ def test_a_finished_partition_brings_its_metadata() -> None:
     assert value["rows"] == 842
 
 
+@pytest.mark.parametrize(
+    ("path", "uri"),
+    [
+        ("/data/a b", "file:///data/a%20b"),
+        ("data/a", "file:///work/data/a"),
+        ("s3://bucket/a", "s3://bucket/a"),
+        ("", ""),
+        (7, ""),
+    ],
+)
+def test_a_path_in_the_metadata_is_a_location(path: object, uri: str) -> None:
+    line = json.dumps({"partition": {"ref": "a", "metadata": {"path": path}}}).encode()
+    report = present(parse_report(line, {"a"}))
+    add_location(report.partition, "/work")
+
+    assert report.partition.location.uri == uri
+    assert report.partition.HasField("location") == bool(uri)
+
+
+def test_a_location_counts_more_than_a_path() -> None:
+    line = b'{"partition": {"ref": "a", "location": {"uri": "gs://b/a"}, "metadata": {"path": "x"}}}'
+    report = present(parse_report(line, {"a"}))
+    add_location(report.partition, "/work")
+
+    assert report.partition.location.uri == "gs://b/a"
+
+
 def test_an_empty_line_reports_nothing() -> None:
     assert parse_report(b" \n", {"a"}) is None
 
@@ -47,6 +74,8 @@ def test_an_empty_line_reports_nothing() -> None:
         (b"{}", "it needs one of"),
         (b'{"rows": 3}', "is not a JobReport"),
         (b'{"partition": {"ref": "b"}}', "not an output"),
+        (b'{"partition": {"ref": "a", "location": {"uri": "data/x"}}}', "'data/x', which is not a URI"),
+        (b'{"partition": {"ref": "a", "location": {}}}', "which is not a URI"),
         (with_metadata(float("nan")), "cannot be stored"),
         (with_metadata([float("-inf")]), "cannot be stored"),
         (with_metadata(nested(33)), "cannot be stored"),

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
 
 from databuild.graph.catalog import Job, JobCatalog
 from databuild.job.task_description import read_task
 from databuild.model.job_graph import JobConfig, Task
 from databuild.model.pacing import SLICE
+from databuild.model.records import Location, StoredData
 from databuild.orchestration.jobs.task_access import TaskAccess
 from databuild.orchestration.jobs.task_descriptions import TaskDescriptions
+from databuild.v1 import job_pb2
 from databuild.v1 import partition_pb2 as pt
 from tests.support.present import present
 
@@ -36,6 +39,12 @@ class Reads:
 
     def metadata_of(self, refs: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
         return {ref: {"path": f"/data/{ref}"} for ref in refs}
+
+    def stored_data_of(self, refs: Collection[str]) -> Sequence[StoredData]:
+        return [StoredData(ref, "1", Location(f"file:///data/{ref}", 7)) for ref in refs if "nowhere" not in ref]
+
+    def stored_data_under(self, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[StoredData]:
+        raise AssertionError((prefix, after, limit))
 
 
 async def settled() -> None:
@@ -70,6 +79,14 @@ async def test_fields_have_types_and_outputs_those_of_their_own_job() -> None:
     assert (month["fields"], month["field_types"]) == ({"month": "2013-01"}, {"month": "month"})
     assert foreign["fields"] == {}  # another job has this pattern, so a lookup gives the ref to this one
     assert described_run["inputs"][0]["field_types"] == {"n": "str"}
+
+
+async def test_an_input_has_the_place_of_its_data() -> None:
+    description = b"".join(await parts_of(described(["day/1", "nowhere/1"])))
+    first, second = json_format.Parse(description, job_pb2.TaskDescription()).inputs
+
+    assert (first.location.uri, first.location.size_bytes) == ("file:///data/day/1", 7)
+    assert not second.HasField("location")
 
 
 async def test_a_run_that_is_not_running_has_no_description() -> None:

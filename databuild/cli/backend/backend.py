@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from databuild.model.job_graph import Plan
     from databuild.model.pruning import Pruned, PruneOptions
     from databuild.model.records import BuildRecord, JobRunRecord
+    from databuild.model.store_check import StoreCheck, StoreCheckOptions
     from databuild.model.views import DeclaredDependents, DownstreamPage, Verification
     from databuild.v1.events_pb2 import BuildEvent
 
@@ -230,6 +231,19 @@ class Operations(Protocol):
             author: The author to record; empty for the user.
             reason: The origin of the data.
             force: True to also adopt partitions that are available or claimed by a build.
+        """
+        ...
+
+    def verify_stores(
+        self, partitions: Sequence[str], options: StoreCheckOptions, *, author: str, after: str
+    ) -> Iterator[StoreCheck]:
+        """Looks for the data of partitions in its stores. Yields the result of each part when it is recorded.
+
+        Args:
+            partitions: Refs, ranges of refs and partition patterns; none for all partitions.
+            options: The options.
+            author: The author to record; empty for the user.
+            after: The ref after which to begin.
         """
         ...
 

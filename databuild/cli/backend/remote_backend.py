@@ -21,6 +21,7 @@ from databuild.model.graph_view import GraphView
 from databuild.model.job_graph import Plan
 from databuild.model.pruning import Pruned, PruneOptions
 from databuild.model.records import BuildPartitionRecord, BuildRecord, JobRunRecord, PartitionRecord
+from databuild.model.store_check import StoreCheck, StoreCheckOptions
 from databuild.model.views import BuildView, DeclaredDependents, DownstreamPage, Verification
 from databuild.user import user_name
 from databuild.v1.events_pb2 import BuildEvent
@@ -181,6 +182,17 @@ class RemoteBackend:
         with suggest_command():
             adoption = self._client.adopt(partitions, reason=reason, force=force, author=author)
         return Adoption(adoption.partitions, adoption.version, adoption.operation_id, adoption.author)
+
+    def verify_stores(
+        self, partitions: Sequence[str], options: StoreCheckOptions, *, author: str, after: str
+    ) -> Iterator[StoreCheck]:
+        while True:
+            with suggest_command():
+                part = self._client.verify_part(partitions, options, author=author, after=after)
+            yield part
+            after = part.next_after
+            if not after:
+                return
 
     def prune(self, options: PruneOptions, *, dry_run: bool) -> Pruned:
         return self._client.prune(**options._asdict(), dry_run=dry_run)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from databuild.cli.backend.invocation import Invocation
-from databuild.cli.display.formats import counted, place_text, time_text
+from databuild.cli.display.formats import bytes_text, counted, place_text, time_text
 from databuild.cli.display.output import as_json
 from databuild.cli.flags.exit_codes import BUILT
-from databuild.cli.flags.full_parse import UsageError
+from databuild.cli.flags.usage_error import UsageError
 from databuild.graph.reasons import absent_input_text, reason_text
 from databuild.model import statuses
 from databuild.model.enum_names import reason_name
@@ -97,6 +97,9 @@ def _print_record(call: Invocation, record: PartitionRecord | None, death: str |
     call.out.line(f"version    {record.version}")
     if record.job_run_id:
         call.out.line(f"made by    {record.job_run_id}")
+    if record.location is not None:
+        size = f" ({bytes_text(record.location.size)})" if record.location.size is not None else ""
+        call.out.line(f"location   {record.location.uri}{size}")
     for name, value in sorted(record.metadata.items()):
         call.out.line(f"metadata   {name} = {value}")
     if record.manifest is None:

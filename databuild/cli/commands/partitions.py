@@ -1,4 +1,8 @@
-"""`partitions [PREFIX]`: lists partitions by ref. `partitions adopt`: adopts existing data (`backend/adoption.py`)."""
+"""`partitions [PREFIX]`: lists partitions by ref.
+
+`partitions adopt` (`backend/adoption.py`) adopts existing data, and `partitions verify` (`verify_stores.py`) looks for
+data in its stores.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +23,12 @@ def run(call: Invocation) -> int:
         from databuild.cli.backend import adoption
 
         return adoption.run(call)
+    if call.positionals[:1] == ["verify"]:
+        from databuild.cli.commands import verify_stores
+
+        return verify_stores.run(call)
     if call.flags["from"] is not None:
-        from databuild.cli.flags.full_parse import UsageError
+        from databuild.cli.flags.usage_error import UsageError
 
         raise UsageError("--from is for `partitions adopt --from=STATE_DIR`", call.command)
     reader = call.backend().records

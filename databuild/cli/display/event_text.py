@@ -17,7 +17,17 @@ from databuild.v1 import partition_pb2 as pt
 
 # The fields that differ between two builds even if both did the same.
 _MASKED_FIELDS = frozenset(
-    {"event_id", "sequence", "time", "duration_seconds", "cpu_seconds", "peak_memory_bytes", "build_request_id"}
+    {
+        "event_id",
+        "sequence",
+        "time",
+        "duration_seconds",
+        "cpu_seconds",
+        "peak_memory_bytes",
+        "build_request_id",
+        "worker_id",
+        "worker_request",
+    }
 )
 _BUILD_REQUEST_ID = re.compile(r"\b\d{8}T\d{6}Z-[a-z0-9]+")
 
@@ -84,6 +94,10 @@ def _cancel_words(request: ev.CancelRequestEvent) -> _Words:
     return request.target_build_request_id, f"by {request.author}" if request.author else ""
 
 
+def _missing_words(missing: ev.MissingEvent) -> _Words:
+    return some_of([lost.ref for lost in missing.partitions]), f"noticed for {missing.author}" if missing.author else ""
+
+
 def _late_words(late: ev.LateResultEvent) -> _Words:
     runs = some_of([run.job_run_id for run in late.job_runs])
     refs = some_of([ref.str for ref in late.partitions])
@@ -102,6 +116,7 @@ _WORDS: dict[str, Callable[[Any], _Words]] = {
     "cancel_request": _cancel_words,
     "late_result": _late_words,
     "placement": _placement_words,
+    "missing": _missing_words,
 }
 
 

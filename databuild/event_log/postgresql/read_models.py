@@ -19,6 +19,7 @@ from databuild.event_log.projection import (
     Changes,
     EndedRun,
     NewRun,
+    PartitionData,
     PlacedRun,
     StartedRun,
     refs_of,
@@ -39,7 +40,10 @@ _TYPES: Final = {
     "duration_seconds": "float8",
     "cpu_seconds": "float8",
     "placed_time": "float8",
+    "worker_request": "bigint",
     "queued_seconds": "float8",
+    "stdout_bytes": "bigint",
+    "stderr_bytes": "bigint",
 }
 
 
@@ -68,7 +72,12 @@ _PLACED_RUN: Final = ManyRows(
       executor = coalesce(nullif(excluded.executor, ''), old.executor),
       machine = coalesce(nullif(excluded.machine, ''), old.machine),
       placed_time = coalesce(nullif(excluded.placed_time, 0), old.placed_time),
-      queued_seconds = CASE WHEN excluded.placed_time > 0 THEN excluded.queued_seconds ELSE old.queued_seconds END""",
+      queued_seconds = CASE WHEN excluded.placed_time > 0 THEN excluded.queued_seconds ELSE old.queued_seconds END,
+      log_store = coalesce(nullif(excluded.log_store, ''), old.log_store),
+      stdout_bytes = coalesce(excluded.stdout_bytes, old.stdout_bytes),
+      stderr_bytes = coalesce(excluded.stderr_bytes, old.stderr_bytes),
+      worker_id = coalesce(nullif(excluded.worker_id, ''), old.worker_id),
+      worker_request = coalesce(nullif(excluded.worker_request, 0), old.worker_request)""",
 )
 _BUILD_PARTITION: Final = ManyRows(
     _columns(("build_request_id", "ref", *BuildPartition._fields)),
@@ -92,20 +101,30 @@ _PARTITION: Final = ManyRows(
         "job_run_id": "text",
         "metadata": "text",
         "adoption": "text",
+        "location": "text",
         "failure_category": "text",
         "failure_message": "text",
     },
     """UPDATE partitions AS old SET
       status = coalesce(new.status, old.status), time = coalesce(new.time, old.time),
       build_request_id = coalesce(new.build_request_id, old.build_request_id),
-      available = new.version IS NOT NULL OR (old.available AND NOT new.touched),
+      available = (new.version IS NOT NULL OR old.available) AND NOT new.touched,
       version = coalesce(new.version, old.version), job_run_id = coalesce(new.job_run_id, old.job_run_id),
       metadata = coalesce(new.metadata, old.metadata), adoption = coalesce(new.adoption, old.adoption),
+      location = coalesce(new.location, old.location),
       tainted = old.tainted AND new.version IS NULL,
       taint_reason = CASE WHEN new.version IS NULL THEN old.taint_reason ELSE '' END,
-      failure_category = CASE WHEN new.version IS NULL THEN coalesce(new.failure_category, old.failure_category) END,
-      failure_message = CASE WHEN new.version IS NULL THEN coalesce(new.failure_message, old.failure_message) END
+      failure_category = CASE WHEN new.version IS NULL THEN coalesce(new.failure_category, old.failure_category)
+        ELSE new.failure_category END,
+      failure_message = CASE WHEN new.version IS NULL THEN coalesce(new.failure_message, old.failure_message)
+        ELSE new.failure_message END
     FROM {new} WHERE old.ref = new.ref""",
+)
+_MISSING: Final = ManyRows(
+    {"ref": "text", "build_request_id": "text", "time": "float8", "version": "text"},
+    """UPDATE partitions AS old SET
+      status = 'MISSING', available = FALSE, build_request_id = new.build_request_id, time = new.time
+    FROM {new} WHERE old.ref = new.ref AND old.version = new.version AND old.available""",
 )
 _DELEGATED: Final = ManyRows(
     {"ref": "text", "build_request_id": "text"},
@@ -202,7 +221,7 @@ class LockedPartitions:
                 if change.data is not None:
                     self._produced.add(ref)
                     self._new_runs.add(change.data[1])
-            existing.update(changes.delegated, changes.taints)
+            existing.update(changes.delegated, changes.taints, changes.missing)
         self._refs = as_json(sorted(created | existing))
         self._locked: psycopg.Cursor[tuple[str, str, bool, str]] | None = None
         if created:
@@ -253,12 +272,14 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step], *, index_u
         [(s.build_request_id, ref, *row) for s in builds for ref, row in s.changes.build_partitions.items()],
     )
     data = _data_of(steps) if index_uses else {}
-    if runs := sorted({run for _, run, _, _ in data.values() if run}):
+    if runs := sorted({run for _, run, _, _, _ in data.values() if run}):
         _execute(connection, "new_uses_of_runs", keys=as_json(runs))
+    lost = [(ref, s.build_request_id, time, v) for s in steps for ref, (v, time) in s.changes.missing.items()]
+    _MISSING.execute(connection, lost)
     _PARTITION.execute(connection, [row for step in steps for row in _partition_rows(step)])
     if data:
         _execute(connection, "remove_uses_of_outputs", keys=as_json(sorted(data)))
-    if adopted := sorted(ref for ref, (_, _, _, adoption) in data.items() if adoption):
+    if adopted := sorted(ref for ref, (_, _, _, adoption, _) in data.items() if adoption):
         _execute(connection, "new_uses_of_outputs", keys=as_json(adopted))
     _DELEGATED.execute(connection, [(ref, s.build_request_id) for s in builds for ref in s.changes.delegated])
     taints = [item for step in steps for item in step.changes.taints.items()]
@@ -266,7 +287,7 @@ def write(connection: psycopg.Connection[Any], steps: Sequence[Step], *, index_u
     _CANCELLED.execute(connection, [item for step in steps for item in step.changes.cancelled.items()])
 
 
-def _data_of(steps: Sequence[Step]) -> dict[str, tuple[str, str, str, str]]:
+def _data_of(steps: Sequence[Step]) -> dict[str, PartitionData]:
     """Returns the new data of partitions, by ref."""
     return {
         ref: change.data for step in steps for ref, change in step.changes.partitions.items() if change.data is not None
@@ -275,7 +296,7 @@ def _data_of(steps: Sequence[Step]) -> dict[str, tuple[str, str, str, str]]:
 
 def _partition_rows(step: Step) -> Iterator[tuple[Any, ...]]:
     for ref, change in step.changes.partitions.items():
-        data = change.data or (None, None, None, None)
+        data = change.data or (None, None, None, None, None)
         failure = change.failure or (None, None)
         yield (ref, change.status, step.build_request_id, change.time, change.touched, *data, *failure)
 

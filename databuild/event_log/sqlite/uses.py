@@ -27,13 +27,13 @@ class UseIndex:
         self._connection = connection
         produced = {ref: change.data for ref, change in partitions.items() if change.data is not None}
         self._produced = list(produced)
-        self._adopted = [ref for ref, (_, _, _, adoption) in produced.items() if adoption]
+        self._adopted = [ref for ref, (_, _, _, adoption, _) in produced.items() if adoption]
         self._replaced: list[str] = []
         if not produced:
             return
         # Found now: after the change, the rows of the partitions name the new runs.
         self._replaced = [run for (run,) in self._execute("replaced_runs", self._produced)]
-        if runs := sorted({run for _, run, _, _ in produced.values() if run}):
+        if runs := sorted({run for _, run, _, _, _ in produced.values() if run}):
             self._execute("new_uses_of_runs", runs)
 
     def update(self) -> None:

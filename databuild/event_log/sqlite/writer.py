@@ -71,22 +71,39 @@ _PLACED_RUN = ManyRows(
     """ON CONFLICT DO UPDATE SET executor = iif(excluded.executor <> '', excluded.executor, executor),
       machine = iif(excluded.machine <> '', excluded.machine, machine),
       placed_time = iif(excluded.placed_time, excluded.placed_time, placed_time),
-      queued_seconds = iif(excluded.placed_time, excluded.queued_seconds, queued_seconds)""",
+      queued_seconds = iif(excluded.placed_time, excluded.queued_seconds, queued_seconds),
+      log_store = iif(excluded.log_store <> '', excluded.log_store, log_store),
+      stdout_bytes = coalesce(excluded.stdout_bytes, stdout_bytes),
+      stderr_bytes = coalesce(excluded.stderr_bytes, stderr_bytes),
+      worker_id = iif(excluded.worker_request, excluded.worker_id, worker_id),
+      worker_request = iif(excluded.worker_request, excluded.worker_request, worker_request)""",
 )
 _STATUS = "status = excluded.status, build_request_id = excluded.build_request_id, time = excluded.time"
 _INTO_PARTITIONS = (
-    "INSERT INTO partitions (ref, status, build_request_id, time, available, version, job_run_id, metadata, adoption)"
+    "INSERT INTO partitions "
+    "(ref, status, build_request_id, time, available, version, job_run_id, metadata, adoption, location)"
 )
-_PARTITION = ManyRows(_INTO_PARTITIONS, 9, f"ON CONFLICT DO UPDATE SET {_STATUS}")
-_PARTITION_TOUCHED = ManyRows(_INTO_PARTITIONS, 9, f"ON CONFLICT DO UPDATE SET {_STATUS}, available = 0")
-_PARTITION_AVAILABLE = ManyRows(
+_PARTITION = ManyRows(_INTO_PARTITIONS, 10, f"ON CONFLICT DO UPDATE SET {_STATUS}")
+_PARTITION_TOUCHED = ManyRows(_INTO_PARTITIONS, 10, f"ON CONFLICT DO UPDATE SET {_STATUS}, available = 0")
+_PARTITION_WITH_DATA = ManyRows(
     _INTO_PARTITIONS,
-    9,
-    f"""ON CONFLICT DO UPDATE SET {_STATUS}, available = 1, version = excluded.version,
-      job_run_id = excluded.job_run_id, metadata = excluded.metadata, adoption = excluded.adoption, tainted = 0,
-      taint_reason = '', failure_category = NULL, failure_message = NULL""",
+    10,
+    f"""ON CONFLICT DO UPDATE SET {_STATUS}, available = excluded.available, version = excluded.version,
+      job_run_id = excluded.job_run_id, metadata = excluded.metadata, adoption = excluded.adoption,
+      location = excluded.location, tainted = 0, taint_reason = '', failure_category = NULL, failure_message = NULL""",
 )
-_NO_DATA = (0, "", "", "", "")  # of a row that does not exist yet; the statements above keep the data of one that does
+_PARTITION_MISSING = """
+UPDATE partitions SET status = 'MISSING', available = 0, build_request_id = ?, time = ?
+WHERE ref = ? AND version = ? AND available
+"""
+_NO_DATA = (
+    0,
+    "",
+    "",
+    "",
+    "",
+    "",
+)  # of a row that does not exist yet; the statements above keep the data of one that does
 _PARTITION_FAILED = _update("partitions", ("failure_category", "failure_message", "ref"))
 _PARTITION_DELEGATED = """
 UPDATE partitions SET status = 'AVAILABLE' WHERE ref = ? AND build_request_id = ? AND available
@@ -297,6 +314,7 @@ class SqliteWriter:
         _PLACED_RUN.execute(connection, list(changes.placed_runs.values()))
         rows = [(build, ref, *row) for ref, row in changes.build_partitions.items()]
         _BUILD_PARTITION.execute(connection, rows)
+        self._write_missing(build, changes)
         self._write_partitions(build, changes.partitions, index_uses=index_uses)
         self._write_taints(changes)
         if changes.delegated:
@@ -327,9 +345,9 @@ class SqliteWriter:
         for ref, change in partitions.items():
             common = (ref, change.status, build, change.time)
             if change.data is not None:
-                rows.setdefault(_PARTITION_AVAILABLE, []).append((*common, 1, *change.data))
-                continue
-            rows.setdefault(_PARTITION_TOUCHED if change.touched else _PARTITION, []).append((*common, *_NO_DATA))
+                rows.setdefault(_PARTITION_WITH_DATA, []).append((*common, not change.touched, *change.data))
+            else:
+                rows.setdefault(_PARTITION_TOUCHED if change.touched else _PARTITION, []).append((*common, *_NO_DATA))
             if change.failure is not None:
                 failures.append((*change.failure, ref))
         for statement, values in rows.items():
@@ -339,12 +357,18 @@ class SqliteWriter:
             index.update()
 
     def _apply_operation(self, build: str, changes: Changes, *, index_uses: bool) -> None:
+        self._write_missing(build, changes)
         self._write_partitions(build, changes.partitions, index_uses=index_uses)
         self._write_taints(changes)
         self._connection.executemany(
             "UPDATE builds SET cancel_requested_by = ? WHERE build_request_id = ?",
             [(author, build) for build, author in changes.cancelled.items()],
         )
+
+    def _write_missing(self, build: str, changes: Changes) -> None:
+        if changes.missing:
+            rows = [(build, time, ref, version) for ref, (version, time) in changes.missing.items()]
+            self._connection.executemany(_PARTITION_MISSING, rows)
 
     def _write_taints(self, changes: Changes) -> None:
         if changes.taints:

@@ -51,6 +51,7 @@ class BuildRecorder:
         wait_for_release: Callable[[Sequence[str]], Awaitable[None]],
         needs: Mapping[str, tuple[Need, ...]],
         *,
+        log_store: str = "",
         on_engine: bool,
     ) -> None:
         """Records nothing yet.
@@ -60,6 +61,7 @@ class BuildRecorder:
             versions: The versions of partitions during the execution.
             wait_for_release: Waits until no other live build claims any of these refs; without refs, for a moment.
             needs: The resources shared by builds that one run of a job needs, by job label.
+            log_store: The URI of the place of the logs; empty for the state directory.
             on_engine: True if the jobs run on an engine.
         """
         self.completed = 0
@@ -67,6 +69,7 @@ class BuildRecorder:
         self.running: dict[str, tuple[Task, pt.Manifest]] = {}
         self._wait_for_release = wait_for_release
         self._needs = needs
+        self._log_store = log_store
         self._on_engine = on_engine
         self._orchestrator = orchestrator
         self._versions = versions
@@ -123,8 +126,10 @@ class BuildRecorder:
             if trusted and self._orchestrator.state.partitions[ref] == _BUILDING:
                 version = report.partition.content_digest or job_run_id
                 self._versions.now[ref] = version
+                location = report.partition.location if report.partition.HasField("location") else None
                 metadata = report.partition.metadata
-                self._orchestrator.emit(partition_available(ref, task.task_id, job_run_id, version, metadata))
+                available = partition_available(ref, task.task_id, job_run_id, version, metadata, location)
+                self._orchestrator.emit(available)
         elif kind == "check":
             tainted = tainted_by(report.check, task.config.outputs)
             if tainted:
@@ -223,6 +228,7 @@ class BuildRecorder:
     def _start(self, started: Attempt, payloads: list[Payload]) -> None:
         task = started.task
         running = self._job_event(started, ev.JOB_STATUS_RUNNING)
+        running.log_store = self._log_store
         manifest = running.manifest
         manifest.job_label = task.job_label
         manifest.code_digest = self._versions.code_digest(task)
@@ -256,7 +262,11 @@ class BuildRecorder:
             event.duration_seconds = process.duration_seconds
             event.cpu_seconds = process.cpu_seconds
             event.peak_memory_bytes = process.peak_memory_bytes
+            event.worker_id = process.worker_id
+            event.worker_request = process.worker_request
             event.metrics.extend(outcome.metrics)
+            if outcome.log_sizes is not None:
+                event.stdout_bytes, event.stderr_bytes = outcome.log_sizes
             if outcome.complete:
                 # These outputs are complete although the run has failed, so they precede its end, which fails the rest.
                 self._orchestrator.emit(*self._available(task, job_run_id, outcome.complete))

@@ -175,7 +175,7 @@ class Coordination:
     async def _end(self, build: str, death: Death) -> None:
         """Ends one dead build, unless another build does so first."""
         if death.on_this_machine:
-            await self._executor.kill_orphans(build)
+            await self._executor.kill_orphans(build, death.holder)
         record = self._reader.build(build)
         if record is None or record.status not in statuses.BUILD.open:
             return

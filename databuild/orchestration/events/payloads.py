@@ -74,6 +74,7 @@ def partition_available(
     job_run_id: str,
     version: str = "",
     metadata: Mapping[str, Any] | struct_pb2.Struct | None = None,
+    location: pt.Location | None = None,
 ) -> Payload:
     """Returns the event that a partition is complete. Without a version, its version is the id of the job run."""
     event = ev.PartitionEvent(
@@ -82,12 +83,27 @@ def partition_available(
         task_id=task_id,
         job_run_id=job_run_id,
         version=version or job_run_id,
+        location=location,
     )
     if isinstance(metadata, struct_pb2.Struct):
         event.metadata.CopyFrom(metadata)
     elif metadata:
         event.metadata.update(metadata)
     return ("partition", event)
+
+
+def partition_missing(ref: str, version: str, reported_by: str = "") -> Payload:
+    """Returns the event that the data of a partition is no longer in its store.
+
+    Args:
+        ref: The partition.
+        version: The version of the lost data; empty if none is known.
+        reported_by: The job run that reported it; empty if the build itself looked.
+    """
+    return (
+        "partition",
+        ev.PartitionEvent(ref=ref, status=pt.PARTITION_STATUS_MISSING, version=version, cause=reported_by),
+    )
 
 
 def partition_failed(ref: str, failure: pt.Failure, task_id: int = 0, job_run_id: str = "") -> Payload:

@@ -25,8 +25,10 @@ from databuild.model.job_graph import Task
 from databuild.model.job_run_id import format_job_run_id
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.jobs.process_faults import ProcessFault, process_fault
-from databuild.orchestration.jobs.reports import ReportFaultError, parse_report, tainted_by
+from databuild.orchestration.jobs.reports import ReportFaultError, add_location, parse_report, tainted_by
 from databuild.orchestration.jobs.task_access import TaskAccess
+from databuild.orchestration.jobs.worker_spec import worker_spec
+from databuild.orchestration.logs.build_logs import BuildLogs
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
 from databuild.v1 import partition_pb2 as pt
@@ -42,17 +44,20 @@ class JobRunOutcome(RunOutcome):
         process: The result of its process.
         metrics: The metrics that it reported.
         complete: The outputs that are complete and trusted although the job run has failed.
+        log_sizes: The sizes of standard output and standard error, if their logs are in a store.
     """
 
     process: ProcessResult = _NO_RESULT
     metrics: tuple[pt.Metric, ...] = ()
     complete: frozenset[str] = frozenset()
+    log_sizes: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
 class _Reports:
     outputs: frozenset[str]
     inputs: frozenset[str]
+    is_local: bool
     failed_checks: list[pt.CheckResult] = field(default_factory=list)
     metrics: list[pt.Metric] = field(default_factory=list)
     fault: str = ""
@@ -70,6 +75,7 @@ class JobRunner:
         handles: Mapping[str, str],
         orchestrator: BuildOrchestrator,
         folder: str,
+        logs: BuildLogs,
         working_directory: str,
         on_report: Callable[[Task, str, job_pb2.JobReport], None],
         token: Callable[[str], int],
@@ -85,7 +91,8 @@ class JobRunner:
             engine: Runs the jobs that are not always local; None to run all jobs on this machine.
             handles: The handles of job runs that another process has handed to the engine, by id.
             orchestrator: The orchestrator of the build, which traces job runs.
-            folder: An existing folder for logs and reports.
+            folder: An existing folder for reports.
+            logs: The logs of the build, whose folder exists.
             working_directory: The working directory of the jobs.
             on_report: Called with the task, the id of the job run and each of its reports while it runs.
             token: Returns the fencing token of a job run that is about to start.
@@ -100,6 +107,7 @@ class JobRunner:
         self._orchestrator = orchestrator
         self._build_request_id = build_request_id = orchestrator.build_request_id
         self._folder = folder
+        self._logs = logs
         self._working_directory = working_directory
         self._on_report = on_report
         self._token = token
@@ -111,23 +119,31 @@ class JobRunner:
     async def run(self, task: Task, attempt: int) -> JobRunOutcome:
         with self._orchestrator.with_tracing_span("databuild.job_run", job=task.job_label, attempt=attempt):
             job_run_id = format_job_run_id(self._build_request_id, task.task_id, attempt)
-            if self._engine is not None and not self._catalog.jobs[task.job_label].always_local:
-                return await self._run_on(self._engine, task, attempt, job_run_id)
-            if self._tasks.socket:
-                return await self._run(task, attempt, job_run_id, self._tasks.socket)
-            async with self._tasks.file(job_run_id) as path:
-                return await self._run(task, attempt, job_run_id, path)
+            self._logs.begin(job_run_id, resumed=job_run_id in self._handles)
+            try:
+                outcome = await self._run_anywhere(task, attempt, job_run_id)
+            finally:
+                sizes = self._logs.end(job_run_id)
+            return outcome if sizes is None else replace(outcome, log_sizes=sizes)
+
+    async def _run_anywhere(self, task: Task, attempt: int, job_run_id: str) -> JobRunOutcome:
+        if self._engine is not None and not self._catalog.jobs[task.job_label].always_local:
+            return await self._run_on(self._engine, task, attempt, job_run_id)
+        if self._tasks.socket:
+            return await self._run(task, attempt, job_run_id, self._tasks.socket)
+        async with self._tasks.file(job_run_id) as path:
+            return await self._run(task, attempt, job_run_id, path)
 
     async def _run(self, task: Task, attempt: int, job_run_id: str, address: str) -> JobRunOutcome:
         spec = self._spec(task, attempt, job_run_id, address)
-        reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id))
+        reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id), is_local=True)
         result = await self._executor.run(spec, lambda line: self._reported(task, job_run_id, line, reported))
         return _outcome(self._catalog.jobs[task.job_label], result, reported)
 
     async def _run_on(self, engine: RemoteExecutor, task: Task, attempt: int, job_run_id: str) -> JobRunOutcome:
         job = self._catalog.jobs[task.job_label]
         orchestrator = self._orchestrator
-        reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id))
+        reported = _Reports(frozenset(task.config.outputs), self._inputs(task, job_run_id), is_local=False)
         started = False
 
         def on_report(line: bytes) -> None:
@@ -171,6 +187,7 @@ class JobRunner:
     def _spec(self, task: Task, attempt: int, job_run_id: str, address: str) -> ProcessSpec:
         job = self._catalog.jobs[task.job_label]
         base = f"{self._folder}/{job_run_id}"
+        log = f"{self._logs.folder}/{job_run_id}"
         # A resumed run has its token already.
         token = self._token(job_run_id) if job_run_id not in self._handles else 0
         return ProcessSpec(
@@ -188,10 +205,11 @@ class JobRunner:
                 "TRACEPARENT": self._orchestrator.traceparent() or self._derived_traceparent(job_run_id),
             },
             cwd=self._working_directory,
-            stdout=base + ".stdout",
-            stderr=base + ".stderr",
+            stdout=log + ".stdout",
+            stderr=log + ".stderr",
             report=base + ".report",
             timeout_seconds=job.timeout_seconds,
+            worker=worker_spec(job, task.config.args),
         )
 
     def _code(self, job: Job) -> Code | None:
@@ -219,6 +237,8 @@ class JobRunner:
             return
         if report is None:
             return
+        if report.HasField("partition") and reported.is_local:
+            add_location(report.partition, self._working_directory)
         if report.HasField("metric"):
             reported.metrics.append(report.metric)
         if report.HasField("check") and tainted_by(report.check, reported.outputs):

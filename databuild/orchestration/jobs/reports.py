@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from typing import Any, Final
 
 from databuild.graph.refs import nfc
+from databuild.job.locations import file_uri, is_uri
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
 from databuild.v1 import partition_pb2 as pt
@@ -51,9 +53,27 @@ def parse_report(line: bytes, outputs: Collection[str], inputs: Collection[str] 
             f"the report checks {_shown(report.check.ref)}, which is neither an output nor an input of this job run"
         )
         raise ReportFaultError(message)
+    if kind == "partition" and report.partition.HasField("location") and not is_uri(report.partition.location.uri):
+        message = (
+            f"the location of {report.partition.ref!r} has the uri {report.partition.location.uri!r}, which is not a "
+            "URI; write file:///PATH for a file"
+        )
+        raise ReportFaultError(message)
     if kind == "partition" and report.partition.HasField("metadata"):
         _check_metadata(report.partition.metadata, shown)
     return report  # type: ignore[no-any-return]
+
+
+def add_location(report: job_pb2.PartitionReport, working_directory: str) -> None:
+    """Adds the location to a report of a job that only reports its `path`, as metadata.
+
+    Args:
+        report: The report.
+        working_directory: The directory to which a path is relative.
+    """
+    path = report.metadata.fields["path"].string_value if "path" in report.metadata.fields else ""
+    if path and not report.HasField("location"):
+        report.location.uri = path if is_uri(path) else file_uri(os.path.join(working_directory, path))  # noqa: PTH118
 
 
 def tainted_by(check: pt.CheckResult, outputs: Collection[str]) -> frozenset[str]:

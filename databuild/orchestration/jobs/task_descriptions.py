@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from databuild.event_log.reads import MetadataReads
+from databuild.event_log.reads import MetadataReads, StoredDataReads
 from databuild.graph.catalog import JobCatalog
 from databuild.model.job_graph import Task
 from databuild.model.pacing import Pace, slices
+from databuild.model.records import Location
 from databuild.v1 import partition_pb2 as pt
+
+
+class _Reads(MetadataReads, StoredDataReads, Protocol):
+    """The reads of this module."""
 
 
 class TaskDescriptions:
@@ -23,7 +28,7 @@ class TaskDescriptions:
     def __init__(
         self,
         catalog: JobCatalog,
-        reader: MetadataReads,
+        reader: _Reads,
         running: Mapping[str, tuple[Task, pt.Manifest]],
         settled: Callable[[], Awaitable[None]],
     ) -> None:
@@ -31,7 +36,7 @@ class TaskDescriptions:
 
         Args:
             catalog: The jobs, whose patterns give partitions their fields.
-            reader: Reads the metadata of inputs.
+            reader: Reads the metadata and the locations of inputs.
             running: The task and the manifest of each job run that is running, by its id.
             settled: Waits until every event that the build has emitted can be read.
         """
@@ -63,8 +68,12 @@ class TaskDescriptions:
             await self._settled()
         separator = "\n"
         for inputs in slices(manifest.inputs):
-            available = self._reader.metadata_of([used.ref for used in inputs])
-            yield _joined([self._input(used, available.get(used.ref)) for used in inputs], separator)
+            refs = [used.ref for used in inputs]
+            available = self._reader.metadata_of(refs)
+            located = {data.ref: data.location for data in self._reader.stored_data_of(refs)}
+            yield _joined(
+                [self._input(used, available.get(used.ref), located.get(used.ref)) for used in inputs], separator
+            )
             separator = ",\n"
             await pace.rest()
         yield b"]}\n"
@@ -72,7 +81,9 @@ class TaskDescriptions:
     def _output(self, ref: str, job_label: str) -> dict[str, Any]:
         return {"ref": ref, **self._fields(ref, job_label)}
 
-    def _input(self, used: pt.InputVersion, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _input(
+        self, used: pt.InputVersion, metadata: Mapping[str, Any] | None, location: Location | None
+    ) -> dict[str, Any]:
         described: dict[str, Any] = {
             "ref": used.ref,
             **self._fields(used.ref),
@@ -82,6 +93,8 @@ class TaskDescriptions:
         }
         if metadata:
             described["metadata"] = metadata
+        if location is not None:
+            described["location"] = _location(location)
         return described
 
     def _fields(self, ref: str, job_label: str = "") -> dict[str, dict[str, str]]:
@@ -90,6 +103,14 @@ class TaskDescriptions:
             "fields": {name: text for name, (_, text) in fields.items()},
             "field_types": {name: kind for name, (kind, _) in fields.items()},
         }
+
+
+def _location(location: Location) -> dict[str, Any]:
+    """Returns a Location (partition.proto) as protobuf JSON, in which 64-bit numbers are texts."""
+    described = {"uri": location.uri, "version": location.version}
+    if location.size is not None:
+        described["size_bytes"] = str(location.size)
+    return described
 
 
 def _joined(partitions: Sequence[Mapping[str, Any]], separator: str) -> bytes:

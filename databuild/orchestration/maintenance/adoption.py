@@ -12,7 +12,7 @@ from databuild.executors.executor import ProcessExecutor
 from databuild.graph.catalog import JobCatalog
 from databuild.graph.ownership import Ownership
 from databuild.model.paging import read_pages
-from databuild.model.record_messages import adoption_to_message, manifest_to_message
+from databuild.model.record_messages import adoption_to_message, location_to_message, manifest_to_message
 from databuild.model.records import PartitionRecord
 from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.jobs.lookup_process import lookup_for
@@ -208,4 +208,6 @@ def _record(record: PartitionRecord) -> ev.AdoptedRecord:
         message.metadata.update(record.metadata)
     if record.adoption is not None:
         message.adoption.CopyFrom(adoption_to_message(record.adoption))
+    if record.location is not None:
+        message.location.CopyFrom(location_to_message(record.location))
     return message

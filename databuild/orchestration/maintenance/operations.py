@@ -43,7 +43,7 @@ def cancel_request(
         fault = f"cannot be cancelled: {dead.fault}; `retry {build_request_id}` continues it"
         raise BuildStateError(build_request_id, build.status, fault)
     event = ev.CancelRequestEvent(target_build_request_id=build_request_id, author=author)
-    return _operation(clock, cancel_request=event)
+    return operation(clock, cancel_request=event)
 
 
 def taint(
@@ -72,12 +72,17 @@ def taint(
             )
         partitions = [pt.PartitionRef(str=ref) for ref in chunk]
         event = ev.TaintEvent(partitions=partitions, tainted=tainted, author=author, reason=reason)
-        events.append(_operation(clock, taint=event))
+        events.append(operation(clock, taint=event))
     return events
 
 
-def _operation(clock: Callable[[], float], **event: Any) -> ev.BuildEvent:
-    """Returns the event of an operation. Its id takes the place of a build's id."""
+def operation(clock: Callable[[], float], **event: Any) -> ev.BuildEvent:
+    """Returns the event of an operation. Its id takes the place of a build's id.
+
+    Args:
+        clock: Returns the time in seconds since the epoch.
+        **event: The message of the event, under the name of its kind.
+    """
     now = clock()
     operation_id = new_build_request_id(now)
     message = ev.BuildEvent(event_id=f"{operation_id}/1", build_request_id=operation_id, sequence=1, **event)

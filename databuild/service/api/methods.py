@@ -20,6 +20,7 @@ from databuild.model.plan_messages import plan_from_message, plan_to_message
 from databuild.model.pruning import PruneOptions
 from databuild.model.record_messages import build_partition_to_message, job_run_to_message, partition_to_message
 from databuild.model.statuses import StatusEnum
+from databuild.model.store_check_messages import check_to_message, options_from_message
 from databuild.model.view_messages import (
     build_to_message,
     downstream_to_message,
@@ -64,6 +65,7 @@ ROLES: Final[Mapping[str, str]] = {
     "GetDeclaredDownstream": READ,
     "TaintPartitions": WRITE,
     "AdoptPartitions": WRITE,
+    "VerifyPartitions": WRITE,
     "ListJobs": READ,
     "GetJob": READ,
     "GetJobRun": READ,
@@ -268,6 +270,14 @@ class Api:
             author=event.adoption.author,
             operation_id=event.build_request_id,
         )
+
+    async def verify_partitions(
+        self, request: sv.VerifyPartitionsRequest, caller: Caller
+    ) -> sv.VerifyPartitionsResponse:
+        check = await self._service.stores.verify(
+            tuple(request.partitions), options_from_message(request), after=request.page_token, author=caller.name
+        )
+        return check_to_message(check)
 
     async def list_jobs(self, _request: sv.ListJobsRequest, _caller: Caller) -> sv.ListJobsResponse:
         return sv.ListJobsResponse(jobs=map(job_to_message, await self._service.jobs.list_jobs()))

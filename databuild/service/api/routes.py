@@ -117,6 +117,7 @@ ROUTES: Final = (
     Route(
         "POST", "/adoptions", "AdoptPartitions", "Record existing data as available partitions: all of them or none."
     ),
+    Route("POST", "/partition_verifications", "VerifyPartitions", "Look for the data of partitions in its stores."),
     Route("GET", "/jobs", "ListJobs", "List the jobs of the graph, with statistics of their newest runs."),
     Route("GET", "/job", "GetJob", "Show a job and its newest runs."),
     Route("GET", _LOG, "ReadLog", "Read a part of the output of a job run."),

@@ -21,6 +21,7 @@ _STATES: Final = {
     pt.PARTITION_STATUS_DELEGATED: "available",
     pt.PARTITION_STATUS_FAILED: "failed",
     pt.PARTITION_STATUS_BUILDING: "building",
+    pt.PARTITION_STATUS_MISSING: "missing",
 }
 
 

@@ -135,6 +135,9 @@ def databuild_graph_tests(name):
         retry_backoff = "5s",
         tags = ["nightly"],
         timeout = "10m",
+        worker = True,
+        worker_max_memory = "2GB",
+        worker_max_requests = 1000,
     )
     _job(
         "report",

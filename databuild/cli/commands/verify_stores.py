@@ -1,0 +1,59 @@
+"""`partitions verify [PATTERN...]`: looks for data in its stores, and records what is missing."""
+
+from __future__ import annotations
+
+from databuild.cli.backend.invocation import Invocation
+from databuild.cli.display.formats import counted
+from databuild.cli.flags.exit_codes import BUILT, JOB_FAILED
+from databuild.model.store_check import ADOPT, REBUILD, StoreCheck, StoreCheckOptions
+
+
+def run(call: Invocation) -> int:
+    """Prints each finding as soon as it is recorded, and the numbers at the end."""
+    options = StoreCheckOptions(call.flags["content"], call.flags["changed"], call.flags["dry_run"])
+    total = StoreCheck()
+    after = call.flags["after"]
+    try:
+        for part in call.backend().verify_stores(
+            call.positionals[1:], options, author=call.flags["author"].strip(), after=after
+        ):
+            total = total.plus(part)
+            after = part.next_after
+            _show(call, part, total)
+    except KeyboardInterrupt:
+        if after:
+            call.err.line(f"databuild: --after={after} continues")
+        raise
+    unexplained = bool(total.findings) and not (options.changed == ADOPT and _only_changed(total))
+    if call.json:
+        call.out.json({**total._asdict(), "dry_run": options.dry_run, "changed_policy": options.changed})
+    else:
+        call.out.line(_summary(total, options))
+    return JOB_FAILED if unexplained else BUILT
+
+
+def _only_changed(total: StoreCheck) -> bool:
+    return total.count("changed") == len(total.findings)
+
+
+def _show(call: Invocation, part: StoreCheck, total: StoreCheck) -> None:
+    if not call.json:
+        for finding in part.findings:
+            detail = f": {finding.detail}" if finding.detail else ""
+            call.out.line(f"{finding.kind:<10}  {finding.ref}  {finding.uri}{detail}")
+    if part.next_after and call.err.isatty():
+        call.out.flush()
+        call.err.line(f"databuild: looked at {total.checked:,} partitions so far")
+
+
+def _summary(total: StoreCheck, options: StoreCheckOptions) -> str:
+    found = ", ".join(
+        f"{total.count(kind):,} {kind}" for kind in ("missing", "changed", "unreadable") if total.count(kind)
+    )
+    skipped = f"; {counted(total.not_looked_at, 'partition')} without a place to look at" if total.not_looked_at else ""
+    text = f"looked at {counted(total.checked, 'partition')}: {found or 'all as recorded'}{skipped}"
+    if options.dry_run:
+        return f"{text}; nothing was recorded"
+    if total.count("missing") or (total.count("changed") and options.changed == REBUILD):
+        text += "; the next build that needs them makes them again"
+    return text

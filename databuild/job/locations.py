@@ -1,0 +1,96 @@
+"""Locations of files and folders, and the version of one, by which DataBuild notices that it has changed.
+
+DataBuild itself uses this module to check the files of partitions, so that it and jobs agree on the version of a file.
+"""
+
+# pathlib and urllib take longer to import than a short job to run.
+# ruff: noqa: PTH100, PTH116
+import os
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/!$&'()*+,;=:@")
+"""The bytes that stand for themselves in the path of a URI (RFC 3986, section 3.3)."""
+
+
+def is_uri(text: str) -> bool:
+    """Returns True if a text is a URI such as `s3://bucket/key` or `file:/data/x`, and not a path."""
+    scheme, colon, rest = text.partition(":")
+    return bool(colon) and scheme.isascii() and scheme.isidentifier() and (rest.startswith("/") or scheme == "file")
+
+
+def file_uri(path: "str | os.PathLike[str]") -> str:
+    """Returns the `file:` URI of a path, which may be relative to the working directory (RFC 8089)."""
+    data = os.fsencode(os.path.abspath(path))
+    return "file://" + "".join(chr(byte) if byte in _SAFE else f"%{byte:02X}" for byte in data)
+
+
+def file_path(uri: str) -> str:
+    """Returns the path of a `file:` URI.
+
+    Raises:
+        ValueError: It is not one, or names another machine.
+    """
+    scheme, _, rest = uri.partition(":")
+    if scheme.lower() != "file":
+        raise ValueError(f"{uri!r} is not a file: URI")
+    if rest.startswith("//"):
+        host, slash, path = rest[2:].partition("/")
+        if host not in {"", "localhost"}:
+            raise ValueError(f"{uri!r} names a file of the machine {host!r}; a file: URI has three slashes")
+        rest = slash + path
+    if not rest.startswith("/"):
+        raise ValueError(f"{uri!r} has no absolute path")
+    if "%" not in rest:
+        return rest
+    first, *escaped = rest.encode(errors="surrogateescape").split(b"%")
+    try:
+        return os.fsdecode(first + b"".join(bytes([int(part[:2], 16)]) + part[2:] for part in escaped))
+    except ValueError:
+        raise ValueError(f"{uri!r} has an invalid escape") from None
+
+
+def size_and_version(path: "str | os.PathLike[str]") -> tuple[int, str]:
+    """Returns the size in bytes and the version of a file or folder.
+
+    The version of a file is its modification time in nanoseconds and its inode. The size of a folder is the sum of the
+    sizes of the regular files below it, and its version is a digest of their paths, sizes and versions. Symbolic links
+    in a folder are not followed, and names that begin with a dot are left out, such as those of unfinished files.
+
+    Raises:
+        OSError: There is no such file or folder, or it cannot be read.
+    """
+    facts = os.stat(path)
+    if not stat.S_ISDIR(facts.st_mode):
+        return facts.st_size, file_version(facts)
+    import hashlib
+
+    total = 0
+    digest = hashlib.sha256()
+    for name, entry in files_below(path):
+        facts = entry.stat(follow_symlinks=False)
+        total += facts.st_size
+        digest.update(os.fsencode(f"{name}\0{facts.st_size}\0{file_version(facts)}\n"))
+    return total, f"folder:{digest.hexdigest()[:32]}"
+
+
+def file_version(facts: os.stat_result) -> str:
+    """Returns the version of a file with these facts."""
+    return f"{facts.st_mtime_ns}.{facts.st_ino}"
+
+
+def files_below(folder: "str | os.PathLike[str]", prefix: str = "") -> "Iterator[tuple[str, os.DirEntry[str]]]":
+    """Yields the regular files below a folder that count as its data, with their relative paths, in order of name."""
+    with os.scandir(folder) as entries:
+        ordered = sorted(entries, key=lambda entry: entry.name)
+    for entry in ordered:
+        if entry.name.startswith("."):
+            continue
+        name = f"{prefix}{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            yield from files_below(entry.path, f"{name}/")
+        elif entry.is_file(follow_symlinks=False):
+            yield name, entry

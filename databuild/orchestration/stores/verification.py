@@ -1,0 +1,165 @@
+"""Verification of stores: looks for the data of many partitions, part by part, and records what is missing or changed.
+
+A part is a page of partitions, in the order of refs. Each part is recorded before the next begins, so a verification
+that was interrupted goes on after the last ref of a part.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from databuild.event_log.reads import PartitionReads, StoredDataReads
+from databuild.graph.patterns import PartitionPattern
+from databuild.model.record_messages import location_to_message
+from databuild.model.records import Location, StoredData
+from databuild.model.store_check import ADOPT, REBUILD, StoreCheck, StoreCheckOptions, StoreFinding
+from databuild.orchestration.maintenance.operations import operation
+from databuild.orchestration.stores.look import Look
+from databuild.v1 import events_pb2 as ev
+from databuild.v1 import partition_pb2 as pt
+
+PART: Final = 10_000
+"""The number of partitions of a part."""
+
+
+class Reads(PartitionReads, StoredDataReads, Protocol):
+    """The reads of a verification."""
+
+
+class Selection:
+    """The partitions of a verification."""
+
+    def __init__(self, texts: Sequence[str], expand: Callable[[Sequence[str]], Sequence[str]]) -> None:
+        """Selects partitions; all partitions if there is no text.
+
+        Args:
+            texts: Refs, ranges of refs, and partition patterns with fields in braces.
+            expand: Returns the refs of refs and ranges.
+
+        Raises:
+            InvalidRequestError: A text is not valid.
+        """
+        self._patterns = [PartitionPattern(text) for text in texts if "{" in text]
+        plain = [text for text in texts if "{" not in text]
+        self._refs = sorted(set(expand(plain))) if plain else []
+        if self._patterns:
+            self._prefix = os.path.commonprefix([*(one.prefix for one in self._patterns), *self._refs])  # noqa: RUF071
+            self._chosen = frozenset(self._refs)
+
+    def page(self, reader: StoredDataReads, after: str, limit: int) -> tuple[Sequence[StoredData], str]:
+        """Returns the data of the next partitions, and the last ref that was considered; empty at the end."""
+        if not self._patterns:
+            if not self._refs:
+                data = reader.stored_data_under(after=after, limit=limit)
+                return data, data[-1].ref if len(data) == limit else ""
+            refs = [ref for ref in self._refs if ref > after][: limit + 1]
+            return sorted(reader.stored_data_of(refs[:limit])), refs[limit - 1] if len(refs) > limit else ""
+        data = reader.stored_data_under(self._prefix, after=after, limit=limit)
+        chosen = [one for one in data if one.ref in self._chosen or self._matches(one.ref)]
+        return chosen, data[-1].ref if len(data) == limit else ""
+
+    def _matches(self, ref: str) -> bool:
+        return any(pattern.match(ref) is not None for pattern in self._patterns)
+
+
+class Part(NamedTuple):
+    """A part of a verification, and the events that record it.
+
+    Attributes:
+        check: The findings.
+        events: The events, each an operation of its own. Append each separately.
+    """
+
+    check: StoreCheck
+    events: Sequence[ev.BuildEvent]
+
+
+def verify_part(
+    reader: Reads,
+    selection: Selection,
+    options: StoreCheckOptions,
+    *,
+    after: str = "",
+    author: str,
+    limit: int = PART,
+    clock: Callable[[], float] = time.time,
+) -> Part:
+    """Looks for the data of the next part of a selection. Blocks; writes nothing.
+
+    Args:
+        reader: Reads the event log.
+        selection: The partitions.
+        options: The options.
+        after: The last ref of the part before; empty for the first part.
+        author: The user who verifies.
+        limit: The maximum number of partitions.
+        clock: Returns the time in seconds since the epoch.
+
+    Raises:
+        EventLogError: The event log cannot be read.
+    """
+    data, next_after = selection.page(reader, after, limit)
+    look = Look(data, content=options.content)
+    check = StoreCheck(len(data) - look.not_looked_at, look.not_looked_at, look.findings, next_after)
+    if options.dry_run or not look.findings:
+        return Part(check, ())
+    versions = {one.ref: one.version for one in data}
+    missing = [finding.ref for finding in look.findings if finding.kind == "missing"]
+    changed = [finding for finding in look.findings if finding.kind == "changed"]
+    events = [_missing(missing, versions, author, clock)] if missing else []
+    if changed and options.changed in {REBUILD, ADOPT}:
+        # A build may have replaced the data since it was read. The window that is left is as small as that of `taint`.
+        current = {one.ref: one.version for one in reader.stored_data_of([finding.ref for finding in changed])}
+        changed = [finding for finding in changed if current.get(finding.ref) == versions[finding.ref]]
+        if options.changed == ADOPT:
+            events += _adoption(reader, changed, look.found, author, clock)
+        else:
+            events += _taints(changed, author, clock)
+    return Part(check, events)
+
+
+def _missing(
+    refs: Sequence[str], versions: Mapping[str, str], author: str, clock: Callable[[], float]
+) -> ev.BuildEvent:
+    partitions = [ev.MissingPartition(ref=ref, version=versions[ref]) for ref in refs]
+    return operation(clock, missing=ev.MissingEvent(partitions=partitions, author=author))
+
+
+def _taints(changed: Sequence[StoreFinding], author: str, clock: Callable[[], float]) -> Iterator[ev.BuildEvent]:
+    by_detail: dict[str, list[pt.PartitionRef]] = {}
+    for finding in changed:
+        by_detail.setdefault(finding.detail, []).append(pt.PartitionRef(str=finding.ref))
+    for detail, refs in by_detail.items():
+        reason = f"changed in its store: {detail}"
+        yield operation(clock, taint=ev.TaintEvent(partitions=refs, tainted=True, author=author, reason=reason))
+
+
+def _adoption(
+    reader: PartitionReads,
+    changed: Sequence[StoreFinding],
+    found: Mapping[str, Location],
+    author: str,
+    clock: Callable[[], float],
+) -> list[ev.BuildEvent]:
+    """Returns the adoption of changed data, which keeps its metadata: other jobs may find the data by it."""
+    if not changed:
+        return []
+    records = reader.partition_records([finding.ref for finding in changed])
+    event = operation(
+        clock,
+        adoption=ev.AdoptionEvent(
+            partitions=[pt.PartitionRef(str=finding.ref) for finding in changed],
+            author=author,
+            reason="changed in its store",
+            force=True,
+        ),
+    )
+    for finding in changed:
+        record = event.adoption.records.add(ref=finding.ref, version=event.event_id)
+        record.location.CopyFrom(location_to_message(found[finding.ref]))
+        if finding.ref in records and records[finding.ref].metadata:
+            record.metadata.update(records[finding.ref].metadata)
+    return [event]
