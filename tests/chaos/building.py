@@ -8,16 +8,27 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from databuild.errors import CoordinationError, EventLogError, InvalidStateTransitionError, JobConfigurationError
+from databuild.errors import (
+    CoordinationError,
+    EventLogError,
+    ExecutorError,
+    InvalidStateTransitionError,
+    JobConfigurationError,
+)
 from databuild.event_log.open import open_event_log
+from databuild.executors.engines import Engines
+from databuild.executors.executor import RemoteExecutor
 from databuild.executors.local import LocalExecutor
+from databuild.executors.registry import ExecutorOptions
 from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
 from databuild.model.build_options import BuildKeywords, BuildOptions
 from databuild.model.results import Success
 from databuild.orchestration.build.build_context import BuildContext
+from databuild.orchestration.build.continued_builds import ContinuedBuilds
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
 
@@ -61,23 +72,29 @@ def build(
 
 async def _build(uri: str, folder: str, pace: float, request: BuildRequest) -> int:
     env = {"PATH": "/usr/bin:/bin", "CHAOS_FOLDER": str(folder), "CHAOS_PACE": str(pace)}
+    on_engine = bool(request.options.executor)
+    engines = Engines([request.options.executor] if on_engine else [], _open_engine)
+    # On an engine, a job has the environment of its target instead of that of the user.
+    jobs = {label: replace(job, environment=env) for label, job in CATALOG.jobs.items()} if on_engine else CATALOG.jobs
     try:
         log = open_event_log(uri)
+        context = BuildContext(
+            catalog=replace(CATALOG, jobs=jobs),
+            event_log=log,
+            executor=LocalExecutor(base_env=env, grace_seconds=0.2),
+            settings=Settings(
+                working_directory=str(folder), log_directory=f"{folder}/logs", lease_seconds=LEASE_SECONDS
+            ),
+            engines=engines,
+        )
+        continued = ContinuedBuilds(context, announce=lambda text: print(text, file=sys.stderr))
         try:
-            result = await run_build(
-                request,
-                BuildContext(
-                    catalog=CATALOG,
-                    event_log=log,
-                    executor=LocalExecutor(base_env=env, grace_seconds=0.2),
-                    settings=Settings(
-                        working_directory=str(folder), log_directory=f"{folder}/logs", lease_seconds=LEASE_SECONDS
-                    ),
-                ),
-            )
+            result = await run_build(request, replace(context, continue_build=continued if on_engine else None))
         finally:
+            await continued.wait()
             await log.close()
-    except JobConfigurationError as error:  # the killed one included
+            await engines.close()
+    except (ExecutorError, JobConfigurationError) as error:  # the killed one included
         print(error, file=sys.stderr)
         return FAILED
     except (CoordinationError, InvalidStateTransitionError) as error:
@@ -88,3 +105,10 @@ async def _build(uri: str, folder: str, pace: float, request: BuildRequest) -> i
         return UNWRITTEN
     print(result, file=sys.stderr)
     return BUILT if isinstance(result, Success) else FAILED
+
+
+def _open_engine(uri: str) -> RemoteExecutor:
+    # Imported here, because most rounds need no Dask.
+    from databuild.executors.dask.extension import open_executor
+
+    return open_executor(uri, ExecutorOptions(grace_seconds=0.2))

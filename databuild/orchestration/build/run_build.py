@@ -343,6 +343,7 @@ class _Build:
             token=recorder.tokens.pop,
             tasks=tasks,
             running=recorder.running,
+            goes_on=lambda: self._coordination.lost or self._orchestrator.failed,
             orchestrator=self._orchestrator,
         )
         local_jobs = self._context.executor.capacity.processes

@@ -81,6 +81,7 @@ class JobRunner:
         token: Callable[[str], int],
         tasks: TaskAccess,
         running: Mapping[str, tuple[Task, pt.Manifest]],
+        goes_on: Callable[[], bool],
     ) -> None:
         """Runs nothing yet.
 
@@ -97,6 +98,7 @@ class JobRunner:
             token: Returns the fencing token of a job run that is about to start.
             tasks: Lets job runs read their task descriptions.
             running: The task and the manifest of each job run that is running, by its id.
+            goes_on: Returns True if job runs on the engine are left to another process when they are cancelled here.
         """
         self._executor = executor
         self._catalog = catalog
@@ -111,6 +113,7 @@ class JobRunner:
         self._token = token
         self._tasks = tasks
         self._running = running
+        self._goes_on = goes_on
         self._trace = f"00-{_digest(build_request_id, 16)}-"
 
     async def run(self, task: Task, attempt: int) -> JobRunOutcome:
@@ -167,6 +170,7 @@ class JobRunner:
                 task=description,
                 properties=properties_for(engine.uri, {**self._catalog.exec_properties, **job.exec_properties}),
                 resources=job.resources,
+                goes_on=self._goes_on,
             )
             try:
                 if job_run_id in self._handles:
