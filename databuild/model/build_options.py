@@ -6,7 +6,7 @@ Commands that only read do not import this module, since it needs `dataclasses` 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Final, TypedDict
+from typing import Final, TypedDict, cast
 
 from databuild.errors import InvalidRequestError
 from databuild.v1 import events_pb2 as ev
@@ -115,7 +115,7 @@ def _policy_number(name: str) -> ev.VerifyPolicy:
     """
     if name not in VERIFY_POLICIES:
         raise InvalidRequestError(f"verify is {name!r}; it must be one of {', '.join(VERIFY_POLICIES)}")
-    return ev.VerifyPolicy.Value(f"VERIFY_POLICY_{name.upper()}")
+    return cast("ev.VerifyPolicy", 1 + VERIFY_POLICIES.index(name))
 
 
 class PlanKeywords(TypedDict, total=False):
