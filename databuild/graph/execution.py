@@ -73,8 +73,8 @@ class ExecutionResult:
     stopped_by: Task | None = None
 
 
-async def _cannot_recover(_task: Task, refs: Sequence[str], /) -> Recovery:
-    raise UnrecoverableError(f"{refs[0]!r} is missing, and cannot be made again")
+async def _cannot_recover(task: Task, refs: Sequence[str]) -> Recovery:
+    raise UnrecoverableError(f"{refs[0]!r}, which {task.job_label} needs, is missing")
 
 
 async def execute(

@@ -205,7 +205,7 @@ class UnrecoverableError(Exception):
 class Recover(Protocol):
     """Finds the tasks that make missing inputs."""
 
-    def __call__(self, task: Task, refs: Sequence[str], /) -> Awaitable[Recovery]:
+    def __call__(self, task: Task, refs: Sequence[str]) -> Awaitable[Recovery]:
         """Returns the tasks that make the inputs that a task did not find, after recording them.
 
         Raises:

@@ -76,7 +76,7 @@ class Recoveries:
         self.asked: list[tuple[int, str]] = []
         self._recoveries = recoveries
 
-    async def __call__(self, task: Task, refs: Sequence[str], /) -> Recovery:
+    async def __call__(self, task: Task, refs: Sequence[str]) -> Recovery:
         (ref,) = refs
         self.asked.append((task.task_id, ref))
         await asyncio.sleep(0)

@@ -57,7 +57,7 @@ class InputRecovery:
         # One plan at a time: two tasks may miss the same input.
         self._alone = asyncio.Lock()
 
-    async def __call__(self, task: Task, refs: Sequence[str], /) -> Recovery:
+    async def __call__(self, task: Task, refs: Sequence[str]) -> Recovery:
         for ref in refs:
             if (task.task_id, ref) in self._reported:
                 raise UnrecoverableError(
