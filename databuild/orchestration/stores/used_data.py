@@ -15,6 +15,7 @@ from databuild.model.job_graph import Plan, Task
 from databuild.model.pacing import slices
 from databuild.model.records import StoredData
 from databuild.orchestration.stores.look import Look
+from databuild.v1 import partition_pb2 as pt
 
 _PART: Final = 5000
 """The number of partitions that are looked for at once. Reading their places blocks the event loop."""
@@ -122,11 +123,19 @@ class UsedData:
         await self._lost(missing)
 
     def _used_by(self, plan: Plan) -> Iterator[str]:
+        # A task whose changed inputs are made to the same versions does not run: its outputs are used as they are.
+        kept = [
+            partition
+            for partition in plan.partitions
+            if partition.version and (not partition.task_id or partition.reason == pt.REASON_INPUT_CHANGED)
+        ]
         inputs: Collection[str] = plan.versions
-        for partition in plan.partitions:
-            if not partition.task_id and (
-                partition.ref in inputs
-                or (partition.version and self._policy == "all")
-                or (partition.requested and self._policy in {"requested", "all"})
+        if any(partition.task_id for partition in kept):
+            inputs = {ref for task in plan.tasks for ref in task.config.materialize}.union(plan.versions)
+        for partition in kept:
+            if (
+                self._policy == "all"
+                or partition.ref in inputs
+                or (partition.requested and self._policy == "requested")
             ):
                 yield partition.ref
