@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Unpack
 
 from databuild.errors import CoordinationError, EventLogError, InvalidStateTransitionError, JobConfigurationError
+from databuild.event_log import liveness
 from databuild.event_log.open import open_event_log
 from databuild.executors.local import LocalExecutor
-from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
+from databuild.graph.catalog import Job, JobCatalog, RetryPolicy, WorkerLimits
 from databuild.model.build_options import BuildKeywords, BuildOptions
 from databuild.model.results import Success
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
+from tests.support.process_worker import write_worker
 
 LEASE_SECONDS = 0.5
 BUILT, FAILED, REFUSED, UNWRITTEN = 0, 2, 3, 4
@@ -34,19 +36,30 @@ EVERYTHING = (
 """All partitions; each build of a round requests some of them."""
 
 _JOB = str(Path(__file__).with_name("job.sh").absolute())
-CATALOG = JobCatalog(
-    graph_label="//:g",
-    jobs={
-        f"//:{kind}": Job(
-            label=f"//:{kind}",
-            executable=_JOB,
-            outputs=(f"{kind}/{{n:int}}",),
-            code_digest="1",
-            retry=RetryPolicy(retries=int(kind == "raw")),
-        )
-        for kind in KINDS
-    },
-)
+_BY_WORKERS = frozenset({"clean", "pair"})
+"""The kinds whose runs are requests to workers, which start the job; those of the others are processes."""
+
+
+def _catalog(folder: str) -> JobCatalog:
+    """Returns the jobs, and writes the program of their workers into a folder."""
+    worker = Path(folder, "worker")
+    new = Path(folder, f"worker.{os.getpid()}")
+    write_worker(new, _JOB)
+    new.replace(worker)  # another build may start it now
+    return JobCatalog(
+        graph_label="//:g",
+        jobs={
+            f"//:{kind}": Job(
+                label=f"//:{kind}",
+                executable=str(worker) if kind in _BY_WORKERS else _JOB,
+                outputs=(f"{kind}/{{n:int}}",),
+                code_digest="1",
+                retry=RetryPolicy(retries=int(kind == "raw")),
+                worker=WorkerLimits() if kind in _BY_WORKERS else None,
+            )
+            for kind in KINDS
+        },
+    )
 
 
 def build(
@@ -61,15 +74,16 @@ def build(
 
 async def _build(uri: str, folder: str, pace: float, request: BuildRequest) -> int:
     env = {"PATH": "/usr/bin:/bin", "CHAOS_FOLDER": str(folder), "CHAOS_PACE": str(pace)}
+    executor = LocalExecutor(base_env=env, grace_seconds=0.2, process=liveness.this_process())
     try:
         log = open_event_log(uri)
         try:
             result = await run_build(
                 request,
                 BuildContext(
-                    catalog=CATALOG,
+                    catalog=_catalog(folder),
                     event_log=log,
-                    executor=LocalExecutor(base_env=env, grace_seconds=0.2),
+                    executor=executor,
                     settings=Settings(
                         working_directory=str(folder), log_directory=f"{folder}/logs", lease_seconds=LEASE_SECONDS
                     ),
@@ -77,6 +91,7 @@ async def _build(uri: str, folder: str, pace: float, request: BuildRequest) -> i
             )
         finally:
             await log.close()
+            await executor.close()
     except JobConfigurationError as error:  # the killed one included
         print(error, file=sys.stderr)
         return FAILED
