@@ -6,16 +6,20 @@ cancelled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 
 from tests.engines.casd import Casd
 from tests.engines.cluster import Cluster
 from tests.support.scenarios import OUTCOMES, SCENARIOS, Left, Scenario
-from tests.support.ways import WAYS, Client, CommandLine, Way
+from tests.support.ways import Client, CommandLine, Grpc, Http, Server, Way
 
-WAYS_ON_ENGINES = [("dask", way) for way in WAYS] + [("reapi", CommandLine), ("reapi", Client)]
+# Without the ways with workers, which an engine does not use.
+WAYS_ON_ENGINES: Sequence[tuple[str, type[Way]]] = (
+    *(("dask", way) for way in (CommandLine, Server, Grpc, Http, Client)),
+    *(("reapi", way) for way in (CommandLine, Client)),
+)
 
 
 @pytest.fixture(scope="module")
