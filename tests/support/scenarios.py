@@ -12,6 +12,7 @@ from databuild.cli.display.output import as_json
 from databuild.event_log.open import open_reader
 from databuild.event_log.verify import verify
 from databuild.v1.events_pb2 import BuildEvent
+from tests.support.script_graph import NUMBER, SUM
 from tests.support.waiting import wait_until
 from tests.support.ways import Way
 
@@ -97,6 +98,32 @@ def downstream(way: Way) -> Iterator[int]:
     yield way.end("nothing")
 
 
+_MISSES = r"""if [[ -e lose ]]; then rm lose data/number-one; fi
+for name in "${names[@]}"; do
+  if [[ -e "data/number-$name" ]]; then continue; fi
+  echo "{\"missing\": {\"ref\": \"number/$name\"}}" >>"$DATABUILD_REPORT"
+  exit 0
+done
+for"""
+
+
+def lost(way: Way) -> Iterator[int]:
+    folder = way.graph.folder
+    length = r"\"length\": ${#name}"
+    path = r"\"path\": \"data/number-$name\""
+    (folder / "number").write_text(NUMBER.replace(length, f"{length}, {path}"))
+    reads = 'IFS=_ read -ra names <<<"$2"\n'
+    (folder / "sum").write_text(SUM.replace(f"{reads}for", reads + _MISSES))
+    way.begin("first", "sum/one_two")
+    yield way.end("first")
+    (folder / "data" / "number-two").unlink()
+    way.begin("noticed", "sum/two_three")
+    yield way.end("noticed")
+    (folder / "lose").touch()
+    way.begin("reported", "sum/one_three")
+    yield way.end("reported")
+
+
 SCENARIOS = (
     success,
     default_partitions,
@@ -108,6 +135,7 @@ SCENARIOS = (
     delegation,
     bad_requests,
     downstream,
+    lost,
 )
 OUTCOMES: dict[Scenario, tuple[list[int], set[str]]] = {
     success: ([0], {"one", "two", "three", "one_three"}),
@@ -120,6 +148,7 @@ OUTCOMES: dict[Scenario, tuple[list[int], set[str]]] = {
     delegation: ([0, 0], {"two", "wait-1", "wait-1_two"}),
     bad_requests: ([2, 1], set()),
     downstream: ([0, 0, 0, 0, 2], {"one", "two", "three", "one_two", "two_three", "one_three"}),
+    lost: ([0, 0, 0], {"one", "two", "three", "one_two", "two_three", "one_three"}),
 }
 """The end of each build of a scenario, and all partitions that the scenario produces."""
 
