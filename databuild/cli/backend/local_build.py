@@ -12,7 +12,7 @@ from databuild.cli.backend.engines import chosen_executor, engines
 from databuild.cli.backend.exporting import start_exports
 from databuild.cli.backend.invocation import Invocation
 from databuild.cli.backend.local_plan import settings
-from databuild.cli.backend.log_stores import chosen_log_store, log_uploads
+from databuild.cli.backend.log_stores import InvocationUploads, chosen_log_store
 from databuild.cli.backend.state_directories import print_hint
 from databuild.cli.display.build_display import BuildDisplay
 from databuild.errors import DataBuildError
@@ -95,7 +95,7 @@ async def _build(
         max_processes=request.options.jobs,
     )
     used = engines(call)
-    uploads = log_uploads(call)
+    uploads = InvocationUploads(call)
     context = BuildContext(
         catalog=catalog,
         event_log=event_log,

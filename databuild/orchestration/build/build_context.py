@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from databuild.event_log import liveness as processes
 from databuild.event_log.liveness import Liveness
@@ -15,9 +16,11 @@ from databuild.graph.catalog import JobCatalog
 from databuild.graph.ports import PlanningObserver
 from databuild.orchestration.build.admission import Admission, ImmediateAdmission
 from databuild.orchestration.build.settings import Settings
-from databuild.orchestration.logs.log_uploads import LogUploads
 from databuild.orchestration.telemetry.telemetry import Telemetry
 from databuild.v1 import events_pb2 as ev
+
+if TYPE_CHECKING:
+    from databuild.orchestration.logs.log_uploads import LogUploads
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +37,7 @@ class BuildContext:
         telemetry: Receives traces and metrics; None for none.
         admission: Decides when the build may start.
         engines: The engines that builds may use.
-        log_uploads: Copies the logs of builds with a log store; None if builds have none.
+        log_uploads: Returns the object that copies the logs of builds with a log store; None if builds have none.
         continue_build: Continues a build on an engine whose orchestrator has died, as for `Coordination`; None to end
             it.
         on_event: Called with every event when it is passed to the event log, before it is durable.
@@ -50,7 +53,7 @@ class BuildContext:
     telemetry: Telemetry | None = None
     admission: Admission = field(default_factory=ImmediateAdmission)
     engines: Engines = field(default_factory=no_engines)
-    log_uploads: LogUploads | None = None
+    log_uploads: Callable[[], LogUploads] | None = None
     continue_build: Callable[[str, str], bool] | None = None
     on_event: Callable[[ev.BuildEvent], None] | None = None
     planning: PlanningObserver | None = None

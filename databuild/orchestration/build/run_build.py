@@ -32,7 +32,6 @@ from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.cancellation import Cancellation, run_to_end
 from databuild.orchestration.build.make_plan import make_plan
 from databuild.orchestration.build.recording import BuildRecorder
-from databuild.orchestration.build.recovery import InputRecovery
 from databuild.orchestration.build.settings import BuildRequest
 from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.coordination.late_results import raise_if_overtaken
@@ -42,6 +41,7 @@ from databuild.orchestration.events.payloads import partition_missing
 from databuild.orchestration.events.plan_events import emit_plan
 from databuild.orchestration.jobs.resources import Resources
 from databuild.orchestration.logs.build_logs import BuildLogs, LogsInStateDirectory, LogsInStore
+from databuild.orchestration.logs.log_files import has_unstored
 from databuild.orchestration.stores.used_data import UsedData
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import partition_pb2 as pt
@@ -216,8 +216,8 @@ class _Build:
         if self._begun is not None:
             return await self._execute(self._begun.plan)
         await self._coordination.end_dead_builds()
-        if self._context.log_uploads is not None:
-            self._context.log_uploads.take_over(self._reader)
+        if self._context.log_uploads is not None and has_unstored(self._context.settings.log_directory):
+            self._context.log_uploads().take_over(self._reader)
         with self._orchestrator.with_tracing_span("databuild.planning"):
             plan = await self._plan()
         result = await self._execute(plan)
@@ -342,6 +342,7 @@ class _Build:
     async def _run_tasks(self, plan: Plan, tasks: TaskAccess) -> BuildResult:
         # A build without tasks starts faster without the modules that only run them.
         from databuild.graph.execution import ExecutionOptions, execute
+        from databuild.orchestration.build.recovery import InputRecovery
         from databuild.orchestration.jobs.job_runner import JobRunner
 
         recorder = self._recorder
@@ -428,7 +429,7 @@ def _logs(request: BuildRequest, context: BuildContext, folder: str) -> BuildLog
         return LogsInStateDirectory(folder)
     if context.log_uploads is None:
         raise InvalidRequestError(f"log_store is {log_store!r}; builds of this process have none")
-    return LogsInStore(context.log_uploads, log_store, request.build_request_id)
+    return LogsInStore(context.log_uploads(), log_store, request.build_request_id)
 
 
 def _make_folder(path: str) -> None:

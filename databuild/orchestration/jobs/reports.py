@@ -7,7 +7,6 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from databuild.graph.refs import nfc
-from databuild.job.locations import file_uri, is_uri
 from databuild.v1 import events_pb2 as ev
 from databuild.v1 import job_pb2
 from databuild.v1 import partition_pb2 as pt
@@ -56,15 +55,22 @@ def parse_report(line: bytes, outputs: Collection[str], inputs: Collection[str] 
             f"the report checks {_shown(report.check.ref)}, which is neither an output nor an input of this job run"
         )
         raise ReportFaultError(message)
-    if kind == "partition" and report.partition.HasField("location") and not is_uri(report.partition.location.uri):
-        message = (
-            f"the location of {report.partition.ref!r} has the uri {report.partition.location.uri!r}, which is not a "
-            "URI; write file:///PATH for a file"
-        )
-        raise ReportFaultError(message)
+    if kind == "partition" and report.partition.HasField("location"):
+        _check_location(report.partition)
     if kind == "partition" and report.partition.HasField("metadata"):
         _check_metadata(report.partition.metadata, shown)
     return report  # type: ignore[no-any-return]
+
+
+def _check_location(partition: job_pb2.PartitionReport) -> None:
+    from databuild.job.locations import is_uri
+
+    if not is_uri(partition.location.uri):
+        message = (
+            f"the location of {partition.ref!r} has the uri {partition.location.uri!r}, which is not a URI; write "
+            "file:///PATH for a file"
+        )
+        raise ReportFaultError(message)
 
 
 def add_location(report: job_pb2.PartitionReport, working_directory: str) -> None:
@@ -76,6 +82,8 @@ def add_location(report: job_pb2.PartitionReport, working_directory: str) -> Non
     """
     path = report.metadata.fields["path"].string_value if "path" in report.metadata.fields else ""
     if path and not report.HasField("location"):
+        from databuild.job.locations import file_uri, is_uri
+
         report.location.uri = path if is_uri(path) else file_uri(os.path.join(working_directory, path))  # noqa: PTH118
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from databuild.orchestration.logs.log_uploads import LogUploads
+if TYPE_CHECKING:
+    from databuild.orchestration.logs.log_uploads import LogUploads
 
 
 class BuildLogs(Protocol):

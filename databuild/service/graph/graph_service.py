@@ -121,7 +121,7 @@ class GraphService:
             telemetry=telemetry,
             on_event=on_event,
             engines=self._engines,
-            log_uploads=self._log_uploads,
+            log_uploads=lambda: self._log_uploads,
         )
         self.running = RunningBuilds(context, limits, self._readers)
         self.builds = BuildService(
