@@ -20,8 +20,8 @@ IMPORTED_BY_BUILD = {
     "databuild": "error_codes errors remedies user",
     "databuild.cli": "main",
     "databuild.cli.backend": (
-        "backend build_flags build_outcome build_session engines invocation job_environment local_backend "
-        "local_build local_plan records requested_partitions state_directories summary"
+        "backend build_flags build_outcome build_session engines exporting invocation job_environment "
+        "local_backend local_build local_plan log_stores records requested_partitions state_directories summary"
     ),
     "databuild.cli.commands": "build",
     "databuild.cli.display": "build_display error_text formats notices output progress",
@@ -32,17 +32,18 @@ IMPORTED_BY_BUILD = {
     "databuild.event_log.sqlite": "claims connection log reader snapshots statements uses writer",
     "databuild.executors": (
         "capacity cgroups command_size descriptor_limit engines executor fd_poller interpreters local "
-        "out_of_memory output process_group report_file running_process spawning start_faults uncancellable "
-        "watchdog"
+        "out_of_memory output process_end process_group report_file running_process spawning start_faults starter "
+        "uncancellable watchdog"
     ),
     "databuild.graph": (
         "analysis assembly batches catalog config_comparison config_digests field_types freshness job_configs "
         "job_protocol labels memo numbering ownership partition_graph patterns periods plan_changes "
         "planning_monitor ports reasons record_cache refs"
     ),
+    "databuild.job": "answers files locations program run",
     "databuild.model": (
         "build_counts build_options build_request_id enum_names executor_uri job_graph job_run_id lifecycle "
-        "metadata pacing paging plan_messages planning records results statuses"
+        "metadata pacing paging plan_messages planning records results statuses store_check"
     ),
     "databuild.orchestration.build": (
         "admission build_context cancellation continued_builds downstream_request make_plan recording run_build "
@@ -51,10 +52,13 @@ IMPORTED_BY_BUILD = {
     "databuild.orchestration.coordination": "build_ids claim_batch coordination dead_builds late_results versions",
     "databuild.orchestration.events": "mock_event_log orchestrator payloads plan_events",
     "databuild.orchestration.jobs": (
-        "config_process job_runner log_files lookup_process past_configs process_faults reports resources "
-        "task_access task_server"
+        "config_process job_runner lookup_process past_configs process_faults reports resources task_access "
+        "task_server worker_spec"
     ),
+    "databuild.orchestration.logs": "build_logs log_files log_uploads pieces stored_logs",
+    "databuild.orchestration.stores": "local_files look used_data",
     "databuild.orchestration.telemetry": "telemetry telemetry_setup",
+    "databuild.storage": "storage storage_uri storages",
     "databuild.v1": "events_pb2 job_pb2 partition_pb2 plan_pb2",
 }
 """The modules of a build that finds everything available, by package. Others are imported when something needs them."""
