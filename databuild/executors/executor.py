@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from databuild.executors.start_faults import StartFault
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from databuild.v1.job_pb2 import JobConfigureResponse
 
 ENGINE_VARIABLE: Final = "DATABUILD_EXECUTOR"

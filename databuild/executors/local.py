@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import functools
 import os
-import secrets
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -103,7 +102,7 @@ class LocalExecutor:
         self._reports = ReportPoller()
         self._unread: set[RunningProcess] = set()
         self._read_timer: asyncio.TimerHandle | None = None
-        self._process = process or secrets.token_hex(8)
+        self._process = process or os.urandom(8).hex()
         self._max_processes = max_processes or len(os.sched_getaffinity(0))
         self._worker_idle_seconds = worker_idle_seconds
         self._workers: WorkerRuns | None = None

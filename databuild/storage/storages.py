@@ -11,7 +11,6 @@ import threading
 from collections.abc import Collection, Mapping, Sequence
 
 from databuild.errors import InvalidRequestError, StorageError
-from databuild.storage.local_storage import LocalStorage
 from databuild.storage.storage import Storage
 from databuild.storage.storage_uri import check_storage_uri, extension_of, without_credentials
 
@@ -46,7 +45,6 @@ class Storages:
 
     def __init__(self, import_paths: Mapping[str, Sequence[str]]) -> None:
         self._import_paths = import_paths
-        self._local = LocalStorage()
         self._opened: dict[str, Storage] = {}
         self._lock = threading.Lock()
 
@@ -60,7 +58,9 @@ class Storages:
         check_storage(uri, self._import_paths)
         extension = extension_of(uri)
         if extension is None:
-            return self._local
+            from databuild.storage.local_storage import LocalStorage
+
+            return LocalStorage()
         root = uri[: (uri + "/").index("/", uri.index("://") + 3)]
         with self._lock:
             if root not in self._opened:

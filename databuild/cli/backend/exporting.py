@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from databuild.cli.backend.invocation import Invocation
@@ -57,6 +56,8 @@ def _template(call: Invocation) -> Template | None:
 
     if not call.flags["notify_template"]:
         return None
+    from pathlib import Path
+
     path = Path(call.path(call.flags["notify_template"]))
     try:
         text = path.read_text(encoding="utf-8")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from databuild.orchestration.jobs.task_server import SHORT_FOLDER, TaskServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_BYTES_IN_MEMORY: Final = 4096
 """The largest description that is passed to an engine without a file. Thousands may be in memory at once."""
@@ -78,6 +80,8 @@ class TaskAccess:
                 return
             try:
                 await _write(path, beginning, parts)
+                from pathlib import Path
+
                 yield Path(path)
             finally:
                 _remove(path)

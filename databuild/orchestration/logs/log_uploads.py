@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
+import os
 import shutil
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from databuild.errors import DataBuildError
@@ -186,7 +186,7 @@ class LogUploads:
                         self._put(log, 0.0)
         if await asyncio.to_thread(self._wait, log_store, build_request_id, seconds):
             with contextlib.suppress(OSError):  # it does not exist if no job run has written anything
-                Path(self.folder(build_request_id)).rmdir()
+                os.rmdir(self.folder(build_request_id))  # noqa: PTH106
             return ()
         with self._changed:
             left = self._outages.get(log_store)
@@ -203,7 +203,7 @@ class LogUploads:
         """Copies the logs of ended builds that earlier processes have left, and returns their number."""
         count = 0
         try:
-            builds = sorted(folder.name for folder in Path(self._folder).iterdir())
+            builds = sorted(os.listdir(self._folder))  # noqa: PTH208 (each build would import pathlib)
         except FileNotFoundError:
             return 0
         for build in builds:
@@ -233,7 +233,8 @@ class LogUploads:
         try:
             self._copy(log, ended=ended)
             if ended:
-                Path(log.path).unlink(missing_ok=True)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(log.path)  # noqa: PTH108
         except (DataBuildError, OSError) as error:
             fault = str(error)
         with self._changed:
@@ -260,11 +261,11 @@ class LogUploads:
 
     def _files(self, build_request_id: str) -> Iterator[tuple[str, str, str]]:
         """Yields the job run, the stream and the path of each log file of a build."""
-        folder = Path(self.folder(build_request_id))
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            job_run_id, _, stream = path.name.rpartition(".")
+        folder = self.folder(build_request_id)
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():  # noqa: PTH112, PTH208
+            job_run_id, _, stream = name.rpartition(".")
             if stream in STREAMS and job_run_id.startswith(f"{build_request_id}."):
-                yield job_run_id, stream, str(path)
+                yield job_run_id, stream, f"{folder}/{name}"
 
     def _add_left(self, log_store: str, job_run_id: str, stream: str, path: str) -> None:
         if path not in self._logs:
