@@ -212,6 +212,16 @@ class Run:
         )
         return bool(passed)
 
+    def missing(self, ref: str) -> None:
+        """Reports that the data of an input is not in its store. Then let the run end, with any exit code.
+
+        The build makes the input, whatever was known of it, and runs the task again: once for each input.
+
+        Args:
+            ref: The input. It may be one that the job has not declared.
+        """
+        self._report("missing", {"ref": ref})
+
     def progress(self, fraction: float, message: str = "") -> None:
         """Reports the share of the work that is done, from 0 to 1. No display shows it yet."""
         self._report("progress", {"fraction": fraction, "message": message})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
@@ -19,18 +20,20 @@ from databuild.errors import (
     InvalidStateTransitionError,
     JobConfigurationError,
 )
+from databuild.event_log import liveness
 from databuild.event_log.open import open_event_log
 from databuild.executors.engines import Engines
 from databuild.executors.executor import RemoteExecutor
 from databuild.executors.local import LocalExecutor
 from databuild.executors.registry import ExecutorOptions
-from databuild.graph.catalog import Job, JobCatalog, RetryPolicy
+from databuild.graph.catalog import Job, JobCatalog, RetryPolicy, WorkerLimits
 from databuild.model.build_options import BuildKeywords, BuildOptions
 from databuild.model.results import Success
 from databuild.orchestration.build.build_context import BuildContext
 from databuild.orchestration.build.continued_builds import ContinuedBuilds
 from databuild.orchestration.build.run_build import run_build
 from databuild.orchestration.build.settings import BuildRequest, Settings
+from tests.support.process_worker import write_worker
 
 LEASE_SECONDS = 0.5
 BUILT, FAILED, REFUSED, UNWRITTEN = 0, 2, 3, 4
@@ -45,19 +48,39 @@ EVERYTHING = (
 """All partitions; each build of a round requests some of them."""
 
 _JOB = str(Path(__file__).with_name("job.sh").absolute())
-CATALOG = JobCatalog(
-    graph_label="//:g",
-    jobs={
-        f"//:{kind}": Job(
-            label=f"//:{kind}",
-            executable=_JOB,
-            outputs=(f"{kind}/{{n:int}}",),
-            code_digest="1",
-            retry=RetryPolicy(retries=int(kind == "raw")),
-        )
+_BY_WORKERS = frozenset({"clean", "pair"})
+"""The kinds whose runs are requests to workers, which start the job; those of the others are processes."""
+
+
+def _catalog(folder: str) -> JobCatalog:
+    """Returns the jobs, and writes the program of their workers into a folder."""
+    worker = Path(folder, "worker")
+    new = Path(folder, f"worker.{os.getpid()}")
+    write_worker(new, _JOB)
+    new.replace(worker)  # another build may start it now
+    return _catalog_of(
+        replace(_job(kind), executable=str(worker), worker=WorkerLimits()) if kind in _BY_WORKERS else _job(kind)
         for kind in KINDS
-    },
-)
+    )
+
+
+def _catalog_on_engine(env: Mapping[str, str]) -> JobCatalog:
+    """Returns the jobs without workers. On an engine, a job has the environment of its target."""
+    return _catalog_of(replace(_job(kind), environment=env) for kind in KINDS)
+
+
+def _catalog_of(jobs: Iterable[Job]) -> JobCatalog:
+    return JobCatalog(graph_label="//:g", jobs={job.label: job for job in jobs})
+
+
+def _job(kind: str) -> Job:
+    return Job(
+        label=f"//:{kind}",
+        executable=_JOB,
+        outputs=(f"{kind}/{{n:int}}",),
+        code_digest="1",
+        retry=RetryPolicy(retries=int(kind == "raw")),
+    )
 
 
 def build(
@@ -74,14 +97,13 @@ async def _build(uri: str, folder: str, pace: float, request: BuildRequest) -> i
     env = {"PATH": "/usr/bin:/bin", "CHAOS_FOLDER": str(folder), "CHAOS_PACE": str(pace)}
     on_engine = bool(request.options.executor)
     engines = Engines([request.options.executor] if on_engine else [], _open_engine)
-    # On an engine, a job has the environment of its target instead of that of the user.
-    jobs = {label: replace(job, environment=env) for label, job in CATALOG.jobs.items()} if on_engine else CATALOG.jobs
+    executor = LocalExecutor(base_env=env, grace_seconds=0.2, process=liveness.this_process())
     try:
         log = open_event_log(uri)
         context = BuildContext(
-            catalog=replace(CATALOG, jobs=jobs),
+            catalog=_catalog_on_engine(env) if on_engine else _catalog(folder),
             event_log=log,
-            executor=LocalExecutor(base_env=env, grace_seconds=0.2),
+            executor=executor,
             settings=Settings(
                 working_directory=str(folder), log_directory=f"{folder}/logs", lease_seconds=LEASE_SECONDS
             ),
@@ -93,6 +115,7 @@ async def _build(uri: str, folder: str, pace: float, request: BuildRequest) -> i
         finally:
             await continued.wait()
             await log.close()
+            await executor.close()
             await engines.close()
     except (ExecutorError, JobConfigurationError) as error:  # the killed one included
         print(error, file=sys.stderr)

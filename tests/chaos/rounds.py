@@ -170,21 +170,12 @@ class Round:
 
     def _wait_until_nobody_is_left(self) -> None:
         # Watchdogs have the build in their arguments.
-        wait_until(lambda: not (self._processes_with("environ") | self._processes_with("cmdline")))
+        builds = [_MARK + build.encode() for build in self.builds]
+        wait_until(lambda: not (self._job_processes() or _processes_with("cmdline", builds)))
 
     def _job_processes(self) -> list[int]:
-        return sorted(self._processes_with("environ"))
-
-    def _processes_with(self, place: str) -> dict[int, str]:
-        """Returns the processes with a build of this round in their environment or arguments, each with the build."""
-        found: dict[int, str] = {}
-        for path in Path("/proc").glob(f"[0-9]*/{place}"):
-            with contextlib.suppress(OSError):
-                builds = [one for one in path.read_bytes().split(b"\0") if one.startswith(_MARK)]
-                build = b"".join(builds).removeprefix(_MARK).decode()
-                if build in self.builds:
-                    found[int(path.parent.name)] = build
-        return found
+        """Returns the processes of jobs, and the workers, which serve any build of their orchestrator."""
+        return sorted(_processes_with("environ", [f"CHAOS_FOLDER={self._folder}".encode()]))
 
     def _end_all(self) -> None:
         """Kills all processes that are left."""
@@ -198,3 +189,13 @@ class Round:
 
     def _note(self, what: str, whom: object) -> None:
         self.happened.append(f"{what} {whom}")
+
+
+def _processes_with(place: str, texts: Sequence[bytes]) -> list[int]:
+    """Returns the processes with one of some texts among their variables or arguments."""
+    found = []
+    for path in Path("/proc").glob(f"[0-9]*/{place}"):
+        with contextlib.suppress(OSError):
+            if not set(texts).isdisjoint(path.read_bytes().split(b"\0")):
+                found.append(int(path.parent.name))
+    return found
