@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -12,10 +13,13 @@ from databuild.errors import (
 from databuild.event_log.coordination import ClaimRequest, LeaseOwner, Need, ResourceUse
 from databuild.event_log.log import EventLog
 from databuild.event_log.open import open_event_log
+from databuild.model.lifecycle import BuildState
 from databuild.model.results import Cancelled, Failed, Success
+from databuild.orchestration.events.orchestrator import BuildOrchestrator
 from databuild.orchestration.events.payloads import job_event
 from databuild.v1 import events_pb2 as ev
 from tests.contract.builds import begin, claim, produce
+from tests.support.stores import Store
 
 
 async def test_a_claim_is_granted_completely_to_one_build_until_its_partitions_have_ended(log: EventLog) -> None:
@@ -142,3 +146,22 @@ async def test_resources_are_held_until_their_job_run_ends_and_builds_take_turns
     assert await ask("a", 3) == ""
     await builds["a"].complete_build(Cancelled())
     assert log.reader().resource_use() == []
+
+
+async def test_a_process_that_continues_a_build_releases_the_resources_of_its_runs(store: Store) -> None:
+    first, second = open_event_log(store.uri), open_event_log(store.uri)
+    await first.renew_lease("b", "here", 60)
+    one = await begin(first, "b", "p", "q")
+    one.emit_job_scheduled("b.1.1", 1, "//:j")
+    await one.emit_job_running("b.1.1", 1, "//:j")
+    await first.claim([ClaimRequest("b", "b.1.1", ("p",), (Need("r", 1, 1),))])
+    state = BuildState("b")
+    with contextlib.closing(second.reader()) as reader:
+        state.advance(reader.events("b"))
+        before = [use.amount for use in reader.resource_use()]
+
+        await BuildOrchestrator(second, "b", ["p", "q"], state=state).emit_job_completed("b.1.1", 1, "//:j")
+
+        assert (before, [use.amount for use in reader.resource_use() if use.amount]) == ([1], [])
+    await first.close()
+    await second.close()

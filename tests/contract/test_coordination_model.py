@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from databuild.errors import CoordinationError, InvalidStateTransitionError
-from databuild.event_log.coordination import Claim, ClaimRequest, Need
+from databuild.event_log.coordination import Claim, ClaimRequest, LeaseOwner, Need
 from databuild.event_log.open import open_event_log
 from databuild.event_log.verify import verify
 from databuild.executors.executor import ProcessExecutor
+from databuild.model.lifecycle import BuildState
 from databuild.model.results import Cancelled, Failed, Success
 from databuild.orchestration.coordination.coordination import Coordination
 from databuild.orchestration.events.orchestrator import BuildOrchestrator
@@ -36,6 +37,8 @@ MAX_BUILDS = 4
 JOB = "//:j"
 SLOT = (Need("slot", 1, 1),)
 WHY = pt.Failure(category=pt.FAILURE_CATEGORY_USER, message="no")
+LOST = pt.Failure(category=pt.FAILURE_CATEGORY_LOST, message="lost: the engine has forgotten it")
+ENGINE = "dask://host:8786"
 LATE = (CoordinationError, InvalidStateTransitionError)
 
 any_of_them = st.integers(0, 30)
@@ -74,6 +77,7 @@ class World(RuleBasedStateMachine):
         self.loop = asyncio.Runner()
         self.now = 1000.0
         self.names = (f"b{number:03}" for number in itertools.count())
+        self.successors = itertools.count(2)
         self.model = Model()
         self.orchestrators: dict[str, BuildOrchestrator] = {}
         self.home: dict[str, int] = {}
@@ -238,15 +242,54 @@ class World(RuleBasedStateMachine):
         one.emit_job_completed(run, task, JOB, build.attempts[ref])
         await one.emit_partition_available(ref, task, run, run)
 
-    @rule_for(building, again=st.booleans())
-    def fail(self, build: Build, ref: str, again: bool) -> None:
+    @rule_for(building, started=st.booleans())
+    def place(self, build: Build, ref: str, started: bool) -> None:
+        self.run(lambda: self.emit_place(build, ref, started))
+
+    async def emit_place(self, build: Build, ref: str, started: bool) -> None:
+        one, run = self.orchestrators[build.name], build.run_of(ref)
+        if started:
+            one.emit_start(run, machine="m", queued_seconds=1.0)
+        else:
+            one.emit_placement(run, executor=ENGINE, handle=f"handle of {run}")
+        await one.emit()
+
+    @rule_for(building, process=either_process)
+    def continue_elsewhere(self, build: Build, ref: str, process: int) -> None:
+        """Another process takes the build over and attaches to a run; the old orchestrator can write nothing more."""
+        old, log = self.orchestrators[build.name], self.logs[process]
+        (holder,) = (lease.holder for lease, _ in self.reader.leases() if lease.build_request_id == build.name)
+        state = BuildState(build.name)
+        state.advance(self.reader.events(build.name))
+        successor = f"elsewhere/{next(self.successors)}/1"
+
+        async def go_on() -> None:
+            await log.renew_lease(build.name, successor, LEASE, LeaseOwner("", holder))
+            await self.emit_place(build, ref, started=True)
+
+        self.orchestrators[build.name] = BuildOrchestrator(
+            log, build.name, tuple(build.statuses), clock=self.clock, state=state
+        )
+        self.home[build.name] = process
+        self.run(go_on)
+        build.expires = self.now + LEASE
+
+        for late in (
+            lambda: log.renew_lease(build.name, holder, LEASE, LeaseOwner("")),
+            lambda: old.emit_job_completed(build.run_of(ref), build.task_of(ref), JOB, build.attempts[ref]),
+        ):
+            with pytest.raises(LATE):
+                self.run(late)
+
+    @rule_for(building, again=st.booleans(), why=st.sampled_from((WHY, LOST)))
+    def fail(self, build: Build, ref: str, again: bool, why: pt.Failure) -> None:
         async def fail() -> None:
             one, run, task = self.orchestrators[build.name], build.run_of(ref), build.task_of(ref)
-            one.emit_job_failed(run, task, JOB, WHY, build.attempts[ref])
+            one.emit_job_failed(run, task, JOB, why, build.attempts[ref])
             if again:
                 await one.emit_partition_scheduled(ref, task, pt.REASON_FAILED_BEFORE, run)
             else:
-                await one.emit_partition_failed(ref, WHY, task, run)
+                await one.emit_partition_failed(ref, why, task, run)
 
         self.run(fail)
         (self.model.try_again if again else self.model.fail)(build, ref)

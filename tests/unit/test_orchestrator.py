@@ -294,6 +294,17 @@ class AnyCalls(RuleBasedStateMachine):
     def job_fails(self, run: str) -> None:
         self.call(self.one.emit_job_failed, run, 1, "//:j", pt.Failure(message="x"))
 
+    @rule(run=runs, started=st.booleans())
+    def place(self, run: str, started: bool) -> None:
+        async def place() -> None:
+            if started:
+                self.one.emit_start(run, machine="m", queued_seconds=1.0)
+            else:
+                self.one.emit_placement(run, executor="dask://host:1", handle="h")
+            self.call(self.one.emit)
+
+        self.loop.run_until_complete(place())
+
     @rule(result=st.sampled_from([Success(), Failed(), FailFast(trigger_job="//:j"), Cancelled()]))
     def complete(self, result: BuildResult) -> None:
         self.call(self.one.complete_build, result)

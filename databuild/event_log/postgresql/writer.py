@@ -78,7 +78,8 @@ class PostgresqlWriter:
         self._clock = clock
         self._reconnect_seconds = reconnect_seconds
         self._states: dict[str, BuildState] = {}
-        self._sharing: set[str] = set()  # builds that use resources; most do not
+        # Builds that use resources, or may do so since another process began them. Most do not.
+        self._sharing: set[str] = set()
         self._committing = False
         self._given_up = False
         self._use(connect_for_writing(uri))
@@ -308,6 +309,7 @@ class PostgresqlWriter:
             for build in builds:
                 if build in rows:
                     status, last = rows[build]
+                    self._sharing.add(build)
                     self._states[build] = BuildState.from_records(
                         build, status, last_sequence=last, jobs=jobs.get(build, ()), partitions=refs.get(build, ())
                     )

@@ -132,7 +132,8 @@ class SqliteWriter:
         self._clock = clock
         self._connection = connect_for_writing(path)
         self._states: dict[str, BuildState] = {}
-        # Builds that use resources. Most do not, and their ended runs need no look at the holdings.
+        # Builds that use resources, or may do so since another process began them. Most do not, and their ended runs
+        # need no look at the holdings.
         self._sharing: set[str] = set()
 
     def write(self, operations: Sequence[Operation]) -> list[object]:
@@ -285,6 +286,7 @@ class SqliteWriter:
             # Operations have events but no row in `builds`.
             operation = execute("SELECT 1 FROM events WHERE build_request_id = ? LIMIT 1", (build,)).fetchone()
             return BuildState.of_operation(build) if operation else BuildState(build)
+        self._sharing.add(build)
         status, last_sequence = row
         return BuildState.from_records(
             build,
