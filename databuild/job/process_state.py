@@ -22,7 +22,7 @@ def restored() -> Iterator[None]:
     of `sys`, and files that `writing` has not finished.
     """
     folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
-    environ = dict(os.environ)
+    environ = dict(os.environb)  # bytes need no conversion
     umask = os.umask(0o077)
     os.umask(umask)
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -42,7 +42,7 @@ def restored() -> Iterator[None]:
         os.umask(umask)
         os.fchdir(folder)
         os.close(folder)
-        if dict(os.environ) != environ:
-            os.environ.clear()
-            os.environ.update(environ)
+        if dict(os.environb) != environ:
+            os.environb.clear()
+            os.environb.update(environ)
         remove_unfinished()

@@ -1,20 +1,32 @@
 """Prints the output of `events` or `logs` with `--output=json`, without values that differ between equal builds.
 
-Ids, times and what is measured are left out, and the order is that of the text: that of what is concurrent is free.
+Ids, times and what is measured are left out, also which worker served a run and the versions of files. The order is
+that of the text: that of what is concurrent is free.
 """
 
 import json
 import re
 import sys
 
-LEFT_OUT = {"event_id", "sequence", "time", "build_request_id", "duration_seconds", "cpu_seconds", "peak_memory_bytes"}
+LEFT_OUT = {
+    "build_request_id",
+    "cpu_seconds",
+    "duration_seconds",
+    "event_id",
+    "peak_memory_bytes",
+    "sequence",
+    "time",
+    "worker_id",
+    "worker_request",
+}
 BUILD = re.compile(r"\b\d{8}T\d{6}Z-[a-z0-9]+")
 
 
 def masked(value: object) -> object:
     """Returns a value without the parts that differ."""
     if isinstance(value, dict):
-        return {key: masked(item) for key, item in value.items() if key not in LEFT_OUT}
+        left_out = LEFT_OUT | {"version"} if "uri" in value else LEFT_OUT
+        return {key: masked(item) for key, item in value.items() if key not in left_out}
     if isinstance(value, list):
         return [masked(item) for item in value]
     return BUILD.sub("BUILD", value) if isinstance(value, str) else value

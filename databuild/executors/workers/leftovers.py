@@ -16,6 +16,8 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
+from databuild.executors.workers.measurement import read_proc
+
 _LAST_PID: Final = "/proc/sys/kernel/ns_last_pid"
 _DEAD_STATES: Final = frozenset("ZXx")
 _MIN_POLL_SECONDS: Final = 0.0005
@@ -98,7 +100,6 @@ class Leftovers:
 def last_pid() -> int:
     """Returns the last process id that was given out in the namespace of this process; 0 if it is unknown."""
     try:
-        with open(_LAST_PID, "rb", buffering=0) as file:  # noqa: PTH123
-            return int(file.read(32))
+        return int(read_proc(_LAST_PID))
     except (OSError, ValueError):
         return 0
